@@ -1,0 +1,2 @@
+//! Generates the demo data.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Seam: a host for modular monoliths.

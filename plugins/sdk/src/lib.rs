@@ -1,0 +1,1 @@
+//! The guest SDK: what a context written in Rust needs, and no more.

@@ -1,0 +1,1 @@
+//! What the whole-host tests share.
