@@ -1,0 +1,15 @@
+//! Giving the tokio worker away before a thread waits or works for long.
+//!
+//! Guests and SQLite run inline on the worker that took the request: a hop to another thread costs three times a statement.
+//! Whoever is about to wait (for the writer, an fsync, a free instance), or notices that it has run for longer than a tick, goes
+//! through here, and the runtime lets another thread carry on with the connections.
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+/// Runs `f`, which may wait. On a worker of a multi-threaded runtime the other tasks move to another thread first.
+pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|h| h.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(f),
+        _ => f(),
+    }
+}
