@@ -1,4 +1,4 @@
-//! What travels with a call from the edge to the last context, and the one way up: `Dispatch`.
+//! What travels with a call from the edge to the last context, and the ways it can come to nothing.
 
 use std::time::Instant;
 
@@ -67,4 +67,14 @@ pub enum Failure {
     /// The call would close a circle or is too deep.
     #[error("`{context}` was not called: {refused}")]
     Refused { context: String, refused: Refused },
+}
+
+impl Failure {
+    /// What the calling context is told in its `unavailable(string)`: who and what, not the callee's insides.
+    pub fn for_caller(&self) -> String {
+        match self {
+            Self::Trapped { context, .. } => format!("`{context}` failed"),
+            other => other.to_string(),
+        }
+    }
 }

@@ -13,3 +13,11 @@ pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
         _ => f(),
     }
 }
+
+/// Waits for `future` on this thread, inside or outside a runtime; the other tasks move on first.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    blocking(|| match Handle::try_current() {
+        Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => runtime.block_on(future),
+        _ => futures::executor::block_on(future),
+    })
+}

@@ -20,6 +20,12 @@ impl ContextName {
     }
 }
 
+impl std::borrow::Borrow<str> for ContextName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for ContextName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

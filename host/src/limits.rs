@@ -2,17 +2,74 @@
 //!
 //! Defaults of what a manifest may change stand here too; nothing in the program is unbounded.
 
-/// Contexts on one call's way. A page needs 2; a chain of 16 is a design mistake, and it keeps `Call` on the stack.
-pub const CALL_DEPTH_MAX: usize = 16;
+// Calls
+
+/// Contexts on one call's way. A page needs 2; each level may take a whole wasm stack of the thread's.
+pub const CALL_DEPTH_MAX: usize = 8;
+/// A request from the edge, and one call into a context, unless its manifest says otherwise. Beyond that, people leave.
+pub const CALL_TIMEOUT_MS: u64 = 5_000;
+/// The share of its remaining time that a caller keeps back, so that it can still answer when the callee does not.
+pub const CALL_RESERVE_PERCENT: u32 = 10;
 /// How often running guests look at their deadline. Shorter costs wake-ups, longer makes timeouts and hand-offs coarse.
 pub const EPOCH_TICK_MS: u64 = 5;
-/// Linear memory of one instance, all its memories together. Python guests need most of it; Rust ones 2 MiB.
-pub const INSTANCE_MEMORY_MB: u64 = 64;
-/// Linear memory of all live instances of a context together.
-pub const CONTEXT_MEMORY_MB: u64 = 512;
-/// Calls that run in one context at the same time.
+/// Calls that run in one context at the same time. Two cores run two; the rest wait for the writer or an fsync.
 pub const CONTEXT_CONCURRENCY: u32 = 32;
 /// Calls that may wait for one of those places. Beyond it the caller is told at once.
 pub const CONTEXT_QUEUE: u32 = 128;
-/// A request from the edge, unless its mount says otherwise.
-pub const CALL_TIMEOUT_MS: u64 = 5_000;
+
+// Guests: memory and code
+
+/// Linear memory of one instance, all its memories together. Python guests need most of it; Rust ones 2 MiB.
+pub const INSTANCE_MEMORY_MB: u64 = 64;
+/// What a manifest may raise that to: each slot of the pool reserves as much address space.
+pub const INSTANCE_MEMORY_MB_MAX: u64 = 256;
+/// Linear memory of all live instances of a context together.
+pub const CONTEXT_MEMORY_MB: u64 = 512;
+/// Live instances in the whole host; idle Rust ones cost about 12 KiB, the address space of all is 600 GiB.
+pub const INSTANCES_MAX: u32 = 2_000;
+/// Core modules inside one component; a JavaScript or Python component has several dozen.
+pub const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 60;
+pub const MEMORIES_PER_COMPONENT_MAX: u32 = 10;
+pub const TABLES_PER_COMPONENT_MAX: u32 = 20;
+/// Entries of one table; CPython's own function table has 40,000.
+pub const TABLE_ELEMENTS_MAX: usize = 50_000;
+/// Wasm stack of one call level; recursion beyond it traps.
+pub const WASM_STACK_KB: usize = 1 << 10;
+/// Stack of every thread that runs guests: each level of a call chain may use `WASM_STACK_KB` and the host's own frames between
+/// two levels stay far below the rest. Only touched pages count.
+pub const THREAD_STACK_KB: usize = (WASM_STACK_KB + 512) * (CALL_DEPTH_MAX + 1);
+/// The same chain on the fiber of an asynchronous `wasi:http` guest.
+pub const FIBER_STACK_KB: usize = THREAD_STACK_KB;
+/// `wasi:http` requests that run at the same time in the whole host; each has a fiber.
+pub const FIBERS_MAX: u32 = 256;
+/// What the host copies out of a guest for one call into the host.
+pub const HOST_CALL_BYTES_MAX: usize = 16 << 20;
+/// Resource handles of one instance. `wasi:http` needs a dozen a request.
+pub const HANDLES_MAX: usize = 1_000;
+/// Random bytes that a guest may ask for in one call.
+pub const RANDOM_BYTES_MAX: u64 = 64 << 10;
+/// Threads that may wait in a guest's stead (for a writer, an fsync, a place). More waiters than that wait for a thread.
+pub const BLOCKING_THREADS_MAX: usize = 512;
+
+// Components
+
+/// A `.wasm` file. CPython in a component has 18 MB.
+pub const COMPONENT_MB_MAX: u64 = 64;
+/// Cranelift needs about 1 GB for CPython.
+pub const COMPILE_MEMORY_MB_MAX: u64 = 4 << 10;
+/// CPython takes 20 s of CPU.
+pub const COMPILE_CPU_S_MAX: u64 = 120;
+pub const COMPILE_WALL_S_MAX: u64 = 180;
+/// Starting an instance: its start functions run, nothing else. Python needs 0.1 s.
+pub const START_MS_MAX: u64 = 2_000;
+/// How long a worker that hands its tasks on waits for another thread to take them.
+pub const HANDOFF_US: u64 = 100;
+/// Idle instances above what the last interval needed are dropped this often.
+pub const TRIM_INTERVAL_S: u64 = 10;
+
+// Guests: logs
+
+/// Log text of one context; beyond it lines are counted, not kept.
+pub const LOG_KB_PER_S: u64 = 64;
+/// One line of a guest's log; the rest is cut off.
+pub const LOG_LINE_BYTES_MAX: usize = 4 << 10;

@@ -53,6 +53,8 @@ pub struct Context {
     /// The seams it may import, `namespace:package/interface`, with or without `@version`.
     pub imports: Vec<String>,
     pub store: Option<StoreGrant>,
+    /// Parts of WASI it may import: "clocks", "random", "wasi".
+    pub capabilities: Vec<String>,
     /// What `wasi:config` answers.
     pub config: BTreeMap<String, String>,
     /// `host:port` it may send requests to through `wasi:http`.
@@ -86,6 +88,7 @@ pub struct Limits {
     pub queue: u32,
     /// The longest that one call into this context may take, whatever the caller has left.
     pub timeout: Duration,
+    pub log_kb_per_s: u64,
 }
 
 /// `[[mount]]`

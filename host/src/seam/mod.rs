@@ -1,23 +1,43 @@
-//! What the host gives to guests: one file per interface, each with the same two parts, `add_to_linker` and its `Host` impl.
+//! What the host gives to guests: one file per interface, each with `add_to_linker` and what it needs for it.
 //!
-//! Invariant: a guest reaches nothing that does not pass through this folder or through `Dispatch`.
+//! Invariant: a guest reaches nothing that does not pass through this folder.
 
+pub mod config;
+pub mod dispatch;
+pub mod logging;
+pub mod memory;
 pub mod store;
+pub mod wasi;
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::call::Call;
 use crate::ids::ContextName;
 
-/// The data of one instance's `Store`: everything that the host keeps for a guest while it runs.
+/// The data of one instance's `Store`: everything that the host keeps for a guest.
 pub struct Guest {
     pub context: ContextName,
     /// The call that the instance serves now; `None` while it is idle or starting.
     pub call: Option<Call>,
+    /// Who answers the calls that this call makes; there whenever `call` is.
+    pub set: Option<dispatch::Set>,
+    /// When whatever it does now is cut off.
+    pub deadline: Instant,
+    /// Whether the thread's other tasks have already been handed on during this call.
+    pub handed_off: bool,
     /// The context's own file, if the manifest grants it one.
     pub store: Option<store::Session>,
+    pub config: Arc<WasiConfigVariables>,
+    /// `host:port` pairs that `wasi:http` may send requests to.
+    pub outgoing: Arc<[String]>,
+    pub memory: memory::Limiter,
+    pub log_budget: Arc<logging::Budget>,
     pub wasi: WasiCtx,
     pub http: WasiHttpCtx,
     pub table: ResourceTable,

@@ -1,0 +1,291 @@
+//! One loaded version of a context, and every call into it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use wasmtime::Trap;
+use wasmtime::component::types::ComponentFunc;
+use wasmtime::component::{ComponentExportIndex, InstancePre};
+use wasmtime_wasi_config::WasiConfigVariables;
+
+use super::component::Component;
+use super::instance::{Instance, OutOfTime};
+use super::pool::{self, Pool};
+use super::stats::Stats;
+use super::{Serves, lean};
+use crate::call::{Call, ContextIndex, Failure};
+use crate::ids::ContextName;
+use crate::limits;
+use crate::seam::dispatch::{Dispatch, Exchange, Function, Set};
+use crate::seam::{Guest, logging, memory};
+use crate::store::{Database, Migration};
+
+/// All that one context's instances are made from and are allowed.
+pub(super) struct Blueprint {
+    pub context: ContextName,
+    pub pre: InstancePre<Guest>,
+    /// Every function of every seam that it exports.
+    pub exports: Vec<Export>,
+    pub lean: Option<ComponentExportIndex>,
+    pub migrations: Option<ComponentExportIndex>,
+    /// Linked against asynchronous host functions: it serves `wasi:http` and nothing else.
+    pub asynchronous: bool,
+    pub grants: Grants,
+}
+
+/// What the manifest allows, in the form that instances use it.
+pub(super) struct Grants {
+    pub database: Option<Arc<Database>>,
+    pub config: Arc<WasiConfigVariables>,
+    pub outgoing: Arc<[String]>,
+    pub memory: memory::Shared,
+    pub instance_memory_mb: u64,
+    pub log_budget: Arc<logging::Budget>,
+    pub timeout: Duration,
+}
+
+pub struct Export {
+    /// `namespace:package/interface`
+    pub interface: String,
+    pub function: String,
+    pub signature: ComponentFunc,
+    pub(super) index: ComponentExportIndex,
+}
+
+/// One loaded version of a context. Dropped when its last call has ended.
+pub struct Generation {
+    pub(super) index: ContextIndex,
+    pub(super) plan: Blueprint,
+    pub component: Component,
+    /// Unlike any other in this process: what `Function::resolved` remembers it by.
+    id: u64,
+    by_name: HashMap<(String, String), usize>,
+    pool: Pool<Box<Instance>>,
+    pub stats: Arc<Stats>,
+}
+
+impl Generation {
+    pub(super) fn new(
+        index: ContextIndex,
+        plan: Blueprint,
+        component: Component,
+        (concurrency, queue): (u32, u32),
+        stats: Arc<Stats>,
+    ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let by_name = plan
+            .exports
+            .iter()
+            .enumerate()
+            .map(|(at, export)| ((export.interface.clone(), export.function.clone()), at))
+            .collect();
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { index, plan, component, id, by_name, pool: Pool::new(concurrency, queue), stats }
+    }
+
+    /// Starts one instance to see that it starts, and asks it for its migrations, before anything can call it.
+    ///
+    /// # Errors
+    /// What went wrong, as a sentence about the component.
+    pub(super) fn probe(&self) -> Result<Vec<Migration>, String> {
+        let started = if self.plan.asynchronous {
+            crate::handoff::block_on(Instance::start_async(&self.plan))
+        } else {
+            Instance::start(&self.plan)
+        };
+        let mut instance = started.map_err(|e| format!("does not start: {}", self.reason(&e)))?;
+        let Some(index) = &self.plan.migrations else { return Ok(Vec::new()) };
+        instance.store.set_epoch_deadline(1);
+        instance
+            .instance
+            .get_typed_func::<(), (Vec<Migration>,)>(&mut instance.store, index)
+            .and_then(|all| all.call(&mut instance.store, ()))
+            .map(|(migrations,)| migrations)
+            .map_err(|e| format!("does not tell its migrations: {}", self.reason(&e)))
+    }
+
+    pub fn context(&self) -> &ContextName {
+        &self.plan.context
+    }
+
+    pub fn serves(&self) -> Serves {
+        match (&self.plan.lean, self.plan.asynchronous) {
+            (Some(_), _) => Serves::Lean,
+            (None, true) => Serves::WasiHttp,
+            (None, false) => Serves::Nothing,
+        }
+    }
+
+    pub fn exports(&self) -> &[Export] {
+        &self.plan.exports
+    }
+
+    pub fn database(&self) -> Option<&Arc<Database>> {
+        self.plan.grants.database.as_ref()
+    }
+
+    /// Bytes of linear memory that its instances hold.
+    pub fn memory_bytes(&self) -> u64 {
+        self.plan.grants.memory.used()
+    }
+
+    /// Calls running now, calls waiting, idle instances.
+    pub fn occupancy(&self) -> (u32, usize, usize) {
+        self.pool.occupancy()
+    }
+
+    pub(super) fn trim(&self) {
+        self.pool.trim();
+    }
+
+    pub(super) fn handle(&self, call: Call, set: &Set, request: lean::Request) -> Result<lean::Response, Failure> {
+        self.run(call, set, |instance| {
+            let handler = instance.lean.as_ref().ok_or_else(|| wasmtime::format_err!("it exports no http-handler"))?;
+            handler.call(&mut instance.store, (request,)).map(|(response,)| response)
+        })
+    }
+
+    /// One call on an instance of its own, from the check of the chain to the count of its outcome.
+    fn run<T>(
+        &self,
+        call: Call,
+        set: &Set,
+        work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
+    ) -> Result<T, Failure> {
+        let started = Instant::now();
+        let outcome = self.run_uncounted(call, set, started, work);
+        self.stats.record(started.elapsed(), outcome.as_ref().err());
+        outcome
+    }
+
+    fn run_uncounted<T>(
+        &self,
+        call: Call,
+        set: &Set,
+        started: Instant,
+        work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
+    ) -> Result<T, Failure> {
+        let call = self.admit(call, started)?;
+        let (_place, idle) = self.pool.enter(call.deadline).map_err(|refused| self.not_entered(refused))?;
+        let mut instance = match idle {
+            Some(instance) => instance,
+            None => Instance::start(&self.plan).map_err(|error| self.failure(&call, &error, "start"))?,
+        };
+        instance.begin(call, set.clone());
+        match work(&mut instance) {
+            Ok(value) => {
+                self.end(&call, instance);
+                Ok(value)
+            }
+            // The instance is dropped, and with it whatever transaction it has open.
+            Err(error) => Err(self.failure_of(&call, &error, &instance)),
+        }
+    }
+
+    /// The call as this context gets it: one deeper in the chain, and with no more time than it may take.
+    pub(super) fn admit(&self, call: Call, now: Instant) -> Result<Call, Failure> {
+        let mut call = call
+            .enter(self.index)
+            .map_err(|refused| Failure::Refused { context: self.plan.context.to_string(), refused })?;
+        call.deadline = call.deadline.min(now + self.plan.grants.timeout);
+        match now < call.deadline {
+            true => Ok(call),
+            false => Err(Failure::TimedOut { context: self.plan.context.to_string() }),
+        }
+    }
+
+    pub(super) fn pool(&self) -> &Pool<Box<Instance>> {
+        &self.pool
+    }
+
+    pub(super) fn not_entered(&self, refused: pool::Refused) -> Failure {
+        let context = self.plan.context.to_string();
+        match refused {
+            pool::Refused::Full => Failure::Overloaded { context },
+            pool::Refused::TimedOut => Failure::TimedOut { context },
+        }
+    }
+
+    /// Ends a call that went well and keeps the instance for the next one.
+    pub(super) fn end(&self, call: &Call, mut instance: Box<Instance>) {
+        if instance.end() {
+            tracing::error!(
+                context = %self.plan.context, trace = %call.trace,
+                "a call returned with its transaction open; the transaction was rolled back"
+            );
+        }
+        self.pool.give_back(instance);
+    }
+
+    fn failure_of(&self, call: &Call, error: &wasmtime::Error, instance: &Instance) -> Failure {
+        match &instance.store.data().memory.refused {
+            Some(limit) if !error.is::<OutOfTime>() => {
+                self.failure(call, &wasmtime::format_err!("{} after it ran into {limit}", self.reason(error)), "call")
+            }
+            _ => self.failure(call, error, "call"),
+        }
+    }
+
+    /// The outcome of a call that broke off, told once to the log; callers and clients are told less.
+    pub(super) fn failure(&self, call: &Call, error: &wasmtime::Error, during: &'static str) -> Failure {
+        let context = self.plan.context.to_string();
+        let timed_out = error.is::<OutOfTime>();
+        let no_room = error.is::<wasmtime::PoolConcurrencyLimitError>();
+        let reason = self.reason(error);
+        tracing::error!(context, trace = %call.trace, during, "{}", if timed_out { "timed out" } else { &reason });
+        match (timed_out, no_room) {
+            (true, _) => Failure::TimedOut { context },
+            (_, true) => Failure::Overloaded { context },
+            _ => Failure::Trapped { context, reason },
+        }
+    }
+
+    fn reason(&self, error: &wasmtime::Error) -> String {
+        if error.is::<OutOfTime>() {
+            return "it ran out of time".into();
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(trap) => trap.to_string(),
+            None => format!("{error:#}"),
+        }
+    }
+
+    /// Where `function` stands in `exports`, looked up once for each version of this context.
+    fn resolve(&self, function: &Function) -> Option<usize> {
+        let known = function.resolved.load(Ordering::Relaxed);
+        if known >> 16 == self.id {
+            return Some((known & 0xffff) as usize);
+        }
+        let at = *self.by_name.get(&(function.interface.clone(), function.name.clone()))?;
+        let fits = same_signature(&function.signature, &self.plan.exports.get(at)?.signature);
+        let slot = fits.then_some(at)?;
+        function.resolved.store(self.id << 16 | slot as u64 & 0xffff, Ordering::Relaxed);
+        Some(slot)
+    }
+}
+
+impl Dispatch for Generation {
+    fn call(&self, mut call: Call, set: &Set, function: &Function, exchange: &mut dyn Exchange) -> Result<(), Failure> {
+        let Some(at) = self.resolve(function) else {
+            let reason = format!("its running version has no `{}.{}` of that type", function.interface, function.name);
+            return Err(Failure::Absent { context: self.plan.context.to_string(), reason });
+        };
+        // Whoever calls wants to answer even when this callee does not.
+        let now = Instant::now();
+        let left = call.deadline.saturating_duration_since(now);
+        call.deadline = now + left * (100 - limits::CALL_RESERVE_PERCENT) / 100;
+        self.run(call, set, |instance| {
+            let func = instance.functions.get(at).ok_or_else(|| wasmtime::format_err!("no such function"))?;
+            exchange.invoke(func, &mut instance.store)
+        })
+    }
+}
+
+/// Whether values can be passed as they are. Parameter names do not matter.
+pub(super) fn same_signature(a: &ComponentFunc, b: &ComponentFunc) -> bool {
+    a.params().map(|(_, ty)| ty).eq(b.params().map(|(_, ty)| ty))
+        && a.results().eq(b.results())
+        && a.async_() == b.async_()
+}

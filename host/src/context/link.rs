@@ -1,0 +1,348 @@
+//! Who provides what each context imports, decided for the whole system at once, and the host functions that carry the calls.
+//!
+//! Invariant: a component that passed `plan` can be linked; every problem of the whole system is reported together, each with the
+//! context whose manifest entry or code has to change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use wasmtime::component::types::{ComponentFunc, Type};
+use wasmtime::component::{Linker, LinkerInstance, Val};
+use wasmtime::{Engine, StoreContextMut};
+
+use super::component::{Component, Interface};
+use super::generation::same_signature;
+use super::interface::InterfaceName;
+use super::rules;
+use crate::call::{ContextIndex, Failure};
+use crate::ids::ContextName;
+use crate::manifest;
+use crate::seam::dispatch::{Exchange, Function, Values};
+use crate::seam::{self, Guest};
+
+/// Something that keeps the system from being linked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub context: ContextName,
+    pub message: String,
+    pub remedy: String,
+}
+
+/// Which context answers for each seam that a context imports, by the import's full name.
+pub type Wiring = BTreeMap<String, Provider>;
+
+pub struct Provider {
+    pub callee: ContextIndex,
+    /// The interface's path, without the version, under which the callee's generation finds it.
+    pub path: String,
+}
+
+/// Interfaces that the host calls; they are no seams.
+const CALLED_BY_HOST: [&str; 2] = ["seam:host/migrations", "seam:host/http-handler"];
+pub const HTTP_HANDLER: &str = "seam:host/http-handler";
+pub const MIGRATIONS: &str = "seam:host/migrations";
+pub const WASI_HTTP: &str = "wasi:http/incoming-handler";
+
+/// Wires the whole system, or says everything that is wrong with it.
+///
+/// # Errors
+/// All problems of all contexts, in the manifest's order.
+pub fn plan(contexts: &[(&manifest::Context, &Component)]) -> Result<Vec<Wiring>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut wirings = Vec::new();
+    for (context, component) in contexts {
+        let mut report = |message: String, remedy: String| {
+            problems.push(Problem { context: context.name.clone(), message, remedy });
+        };
+        for export in component.exports.iter().filter(|e| is_seam(&e.name)) {
+            for (message, remedy) in rules::violations(export) {
+                report(message, remedy);
+            }
+        }
+        let mut wiring = Wiring::new();
+        for import in &component.imports {
+            match import.name.namespace() {
+                "wasi" | "seam" => {
+                    if let Some((message, remedy)) = host_import_problem(context, &import.name) {
+                        report(message, remedy);
+                    }
+                }
+                _ => match provider(contexts, context, import) {
+                    Ok(provider) => drop(wiring.insert(import.name.to_string(), provider)),
+                    Err(found) => found.into_iter().for_each(|(message, remedy)| report(message, remedy)),
+                },
+            }
+        }
+        wirings.push(wiring);
+    }
+    if let Some(cycle) = find_cycle(&wirings) {
+        let names: Vec<_> =
+            cycle.iter().filter_map(|at| contexts.get(usize::from(*at))).map(|c| c.0.name.as_str()).collect();
+        if let Some((first, _)) = cycle.first().and_then(|at| contexts.get(usize::from(*at))) {
+            problems.push(Problem {
+                context: first.name.clone(),
+                message: format!("contexts import each other in a circle: {}", names.join(" -> ")),
+                remedy: "let one of them tell the others by events, or move what both need into a third context".into(),
+            });
+        }
+    }
+    if problems.is_empty() { Ok(wirings) } else { Err(problems) }
+}
+
+/// Whether an exported interface is for other contexts, rather than for the host or a WASI world.
+pub fn is_seam(name: &InterfaceName) -> bool {
+    name.namespace() != "wasi" && !CALLED_BY_HOST.contains(&name.path.as_str())
+}
+
+fn host_import_problem(context: &manifest::Context, name: &InterfaceName) -> Option<(String, String)> {
+    let granted = |capability: &str| context.capabilities.iter().any(|c| c.as_str() == capability);
+    let refused = |what: &str, line: &str| {
+        let message = format!("`{}` imports `{name}`, but the manifest does not grant it {what}", context.name);
+        (message, format!("add `{line}` to [context.{}], or leave the import out", context.name))
+    };
+    match name.package() {
+        "seam:host" if name.short() == "store" => context.store.is_none().then(|| refused("a store", "store = true")),
+        "wasi:logging" | "wasi:config" | "wasi:io" | "wasi:http" => None,
+        "wasi:clocks" => {
+            (!granted("clocks") && !granted("wasi")).then(|| refused("clocks", "capabilities = [\"clocks\"]"))
+        }
+        "wasi:random" => {
+            (!granted("random") && !granted("wasi")).then(|| refused("random numbers", "capabilities = [\"random\"]"))
+        }
+        "wasi:cli" | "wasi:filesystem" | "wasi:sockets" => {
+            (!granted("wasi")).then(|| refused("the empty WASI world", "capabilities = [\"wasi\"]"))
+        }
+        _ => Some((
+            format!("`{}` imports `{name}`, which this host does not offer", context.name),
+            "build the component without it".into(),
+        )),
+    }
+}
+
+/// Who provides `import` to `caller`, or every reason why nobody does.
+fn provider(
+    contexts: &[(&manifest::Context, &Component)],
+    caller: &manifest::Context,
+    import: &Interface,
+) -> Result<Provider, Vec<(String, String)>> {
+    let mut problems = Vec::new();
+    let name = &import.name;
+    if !caller.imports.iter().any(|grant| name.granted_by(grant)) {
+        problems.push((
+            format!("`{}` imports `{name}`, but the manifest does not let it", caller.name),
+            format!("add \"{}\" to `imports` of [context.{}]", name.path, caller.name),
+        ));
+    }
+    let exporting = |fits: &dyn Fn(&InterfaceName) -> bool| -> Vec<(usize, &ContextName, &Interface)> {
+        let all = contexts.iter().enumerate();
+        all.flat_map(|(at, (c, component))| component.exports.iter().map(move |e| (at, &c.name, e)))
+            .filter(|(_, _, e)| fits(&e.name))
+            .collect()
+    };
+    let providers = exporting(&|offered| name.accepts(offered));
+    match providers.as_slice() {
+        [] => {
+            let others = exporting(&|offered| offered.path == name.path);
+            let (why, remedy) = if others.is_empty() {
+                ("no context exports it".to_owned(), format!("add a context that exports `{}`", name.path))
+            } else {
+                let list: Vec<_> = others.iter().map(|(_, c, e)| format!("`{c}` has `{}`", e.name)).collect();
+                (
+                    format!("only other versions are there: {}", list.join(", ")),
+                    "build both against one version".to_owned(),
+                )
+            };
+            problems.push((format!("`{}` imports `{name}`, but {why}", caller.name), remedy));
+        }
+        [(at, callee, export)] => {
+            for (function, wanted) in &import.functions {
+                match export.functions.iter().find(|(n, _)| n == function) {
+                    None => problems.push((
+                        format!("`{}` imports `{name}.{function}`, which `{callee}` does not have", caller.name),
+                        format!("build `{}` against the interface that `{callee}` exports", caller.name),
+                    )),
+                    Some((_, offered)) if !same_signature(wanted, offered) => problems.push((
+                        format!("`{}` and `{callee}` disagree about the type of `{name}.{function}`", caller.name),
+                        "build both against the same WIT; a changed type needs a new version of the package".into(),
+                    )),
+                    Some(_) => {}
+                }
+            }
+            if let (true, Ok(callee)) = (problems.is_empty(), ContextIndex::try_from(*at)) {
+                return Ok(Provider { callee, path: export.name.path.clone() });
+            }
+        }
+        several => {
+            let list: Vec<_> = several.iter().map(|(_, c, e)| format!("`{c}` (`{}`)", e.name)).collect();
+            problems.push((
+                format!(
+                    "`{}` imports `{name}`, and more than one context exports it: {}",
+                    caller.name,
+                    list.join(", ")
+                ),
+                "remove all but one of them from the manifest".into(),
+            ));
+        }
+    }
+    Err(problems)
+}
+
+/// The contexts of one circle of imports, the first one again at the end.
+fn find_cycle(wirings: &[Wiring]) -> Option<Vec<ContextIndex>> {
+    fn visit(
+        wirings: &[Wiring],
+        at: ContextIndex,
+        done: &mut Vec<bool>,
+        path: &mut Vec<ContextIndex>,
+    ) -> Option<Vec<ContextIndex>> {
+        if let Some(start) = path.iter().position(|p| *p == at) {
+            let mut cycle = path.get(start..)?.to_vec();
+            cycle.push(at);
+            return Some(cycle);
+        }
+        if done.get(usize::from(at)).copied().unwrap_or(true) {
+            return None;
+        }
+        path.push(at);
+        for provider in wirings.get(usize::from(at))?.values() {
+            if let Some(cycle) = visit(wirings, provider.callee, done, path) {
+                return Some(cycle);
+            }
+        }
+        path.pop();
+        if let Some(done) = done.get_mut(usize::from(at)) {
+            *done = true;
+        }
+        None
+    }
+    let mut done = vec![false; wirings.len()];
+    (0..wirings.len()).find_map(|at| visit(wirings, ContextIndex::try_from(at).ok()?, &mut done, &mut Vec::new()))
+}
+
+/// A linker with everything that `component` imports and nothing else of the system.
+///
+/// # Errors
+/// When wasmtime refuses what `plan` let through.
+pub(super) fn linker(
+    engine: &Engine,
+    component: &Component,
+    wiring: &Wiring,
+    asynchronous: bool,
+) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine);
+    let imports = |package: &str| component.imports.iter().any(|i| i.name.package() == package);
+    if imports("seam:host") {
+        seam::store::add_to_linker(&mut linker)?;
+    }
+    if imports("wasi:logging") {
+        seam::logging::add_to_linker(&mut linker)?;
+    }
+    if imports("wasi:config") {
+        seam::config::add_to_linker(&mut linker)?;
+    }
+    let wasi = ["wasi:io", "wasi:clocks", "wasi:random", "wasi:cli", "wasi:filesystem", "wasi:sockets", "wasi:http"];
+    if wasi.into_iter().any(imports) {
+        match asynchronous {
+            true => seam::wasi::add_to_linker_async(&mut linker)?,
+            false => seam::wasi::add_to_linker_sync(&mut linker)?,
+        }
+    }
+    for import in &component.imports {
+        let name = import.name.to_string();
+        let Some(provider) = wiring.get(&name) else { continue };
+        let mut instance = linker.instance(&name)?;
+        for (function, signature) in &import.functions {
+            let function = Function {
+                callee: provider.callee,
+                interface: provider.path.clone(),
+                name: function.clone(),
+                signature: signature.clone(),
+                resolved: AtomicU64::new(0),
+            };
+            link_function(&mut instance, function)?;
+        }
+    }
+    Ok(linker)
+}
+
+/// The host function behind one imported function: hands the call to whoever answers for the callee in this request's set. When
+/// there is no answer, the caller gets its own error type's `unavailable`.
+fn link_function(instance: &mut LinkerInstance<'_, Guest>, function: Function) -> wasmtime::Result<()> {
+    let name = function.name.clone();
+    let function = Arc::new(function);
+    instance.func_new(&name, move |cx, _ty, params, results| {
+        let outcome = dispatch(cx, &function, &mut Values { params, results });
+        if let (Err(failure), Some(result)) = (outcome?, results.first_mut()) {
+            *result = unavailable(&failure);
+        }
+        Ok(())
+    })
+}
+
+fn dispatch(
+    cx: StoreContextMut<'_, Guest>,
+    function: &Function,
+    exchange: &mut dyn Exchange,
+) -> wasmtime::Result<Result<(), Failure>> {
+    let guest = cx.data();
+    let (Some(call), Some(set)) = (guest.call, &guest.set) else {
+        wasmtime::bail!("`{}.{}` was called while the component starts", function.interface, function.name);
+    };
+    Ok(match set.get(usize::from(function.callee)) {
+        Some(callee) => callee.call(call, set, function, exchange),
+        None => Err(Failure::Absent { context: function.interface.clone(), reason: "it is not loaded".into() }),
+    })
+}
+
+/// What a caller is told when there is no answer. `rules` has made sure that its type has the case.
+fn unavailable(failure: &Failure) -> Val {
+    let text = Val::String(failure.for_caller());
+    let case = Val::Variant("unavailable".into(), Some(Box::new(text)));
+    Val::Result(Err(Some(Box::new(case))))
+}
+
+/// How a signature reads in WIT, for messages and `seam call`.
+pub fn wit_of(name: &str, ty: &ComponentFunc) -> String {
+    let params: Vec<_> = ty.params().map(|(n, t)| format!("{n}: {}", wit_type(&t))).collect();
+    let results: Vec<_> = ty.results().map(|t| wit_type(&t)).collect();
+    let arrow = if results.is_empty() { String::new() } else { format!(" -> {}", results.join(", ")) };
+    format!("{name}({}){arrow}", params.join(", "))
+}
+
+fn wit_type(ty: &Type) -> String {
+    let maybe = |t: Option<Type>| t.map_or("_".to_owned(), |t| wit_type(&t));
+    match ty {
+        Type::Bool => "bool".into(),
+        Type::S8 => "s8".into(),
+        Type::U8 => "u8".into(),
+        Type::S16 => "s16".into(),
+        Type::U16 => "u16".into(),
+        Type::S32 => "s32".into(),
+        Type::U32 => "u32".into(),
+        Type::S64 => "s64".into(),
+        Type::U64 => "u64".into(),
+        Type::Float32 => "f32".into(),
+        Type::Float64 => "f64".into(),
+        Type::Char => "char".into(),
+        Type::String => "string".into(),
+        Type::List(list) => format!("list<{}>", wit_type(&list.ty())),
+        Type::Option(option) => format!("option<{}>", wit_type(&option.ty())),
+        Type::Result(result) => format!("result<{}, {}>", maybe(result.ok()), maybe(result.err())),
+        Type::Tuple(tuple) => format!("tuple<{}>", tuple.types().map(|t| wit_type(&t)).collect::<Vec<_>>().join(", ")),
+        Type::Record(record) => {
+            let fields: Vec<_> = record.fields().map(|f| format!("{}: {}", f.name, wit_type(&f.ty))).collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+        Type::Variant(variant) => {
+            let case = |c: wasmtime::component::types::Case<'_>| match c.ty {
+                Some(t) => format!("{}({})", c.name, wit_type(&t)),
+                None => c.name.to_owned(),
+            };
+            variant.cases().map(case).collect::<Vec<_>>().join(" | ")
+        }
+        Type::Enum(names) => names.names().collect::<Vec<_>>().join(" | "),
+        Type::Flags(flags) => format!("flags {{{}}}", flags.names().collect::<Vec<_>>().join(", ")),
+        _ => "?".into(),
+    }
+}

@@ -1,0 +1,210 @@
+//! Places and idle instances of one generation: who may run now, who waits, and what may be reused.
+//!
+//! Invariants: at most `concurrency` calls run; at most `queue` wait, in the order they came; an instance is handed to one call at a
+//! time and comes back only after a clean end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::handoff;
+
+/// `I` is the kind of instance.
+pub struct Pool<I> {
+    state: Mutex<State<I>>,
+    concurrency: u32,
+    queue: u32,
+}
+
+struct State<I> {
+    running: u32,
+    /// Who waits for a place, first come first. A place that comes free is given to the first, never left to a race.
+    waiting: VecDeque<Arc<Ticket>>,
+    /// Last used on top: the warmest memory is used again first, and the rest can be dropped.
+    idle: Vec<I>,
+    /// The fewest idle since the last trim: so many were not needed.
+    idle_low: usize,
+}
+
+#[derive(Default)]
+struct Ticket {
+    /// Set under the pool's lock by whoever gives its place away.
+    granted: Mutex<bool>,
+    bell: Condvar,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// As many as allowed are running and waiting.
+    Full,
+    /// No place came free before the deadline.
+    TimedOut,
+}
+
+/// The right to run one call; the place comes free when it is dropped.
+pub struct Place<'a, I> {
+    pool: &'a Pool<I>,
+}
+
+impl<I> Pool<I> {
+    pub fn new(concurrency: u32, queue: u32) -> Self {
+        let state = State { running: 0, waiting: VecDeque::new(), idle: Vec::new(), idle_low: 0 };
+        Self { state: Mutex::new(state), concurrency, queue }
+    }
+
+    /// A place, and an idle instance if there is one. Waits when all places are taken.
+    ///
+    /// # Errors
+    /// When too many wait already, or none comes free before `deadline`.
+    pub fn enter(&self, deadline: Instant) -> Result<(Place<'_, I>, Option<I>), Refused> {
+        let mut state = self.state.lock();
+        if state.running < self.concurrency {
+            state.running += 1;
+            return Ok((Place { pool: self }, state.pop_idle()));
+        }
+        if state.waiting.len() >= self.queue as usize {
+            return Err(Refused::Full);
+        }
+        let ticket = Arc::new(Ticket::default());
+        state.waiting.push_back(ticket.clone());
+        drop(state);
+        let in_time = handoff::blocking(|| {
+            let mut granted = ticket.granted.lock();
+            while !*granted {
+                if ticket.bell.wait_until(&mut granted, deadline).timed_out() {
+                    break;
+                }
+            }
+            *granted
+        });
+        let mut state = self.state.lock();
+        if !in_time {
+            // The place may have been granted between the timeout and this lock; then it is ours after all.
+            if let Some(at) = state.waiting.iter().position(|other| Arc::ptr_eq(other, &ticket)) {
+                state.waiting.remove(at);
+                return Err(Refused::TimedOut);
+            }
+        }
+        Ok((Place { pool: self }, state.pop_idle()))
+    }
+
+    /// Takes back an instance whose call ended well.
+    pub fn give_back(&self, instance: I) {
+        self.state.lock().idle.push(instance);
+    }
+
+    /// Drops the idle instances that nobody needed since the last trim.
+    pub fn trim(&self) {
+        let mut state = self.state.lock();
+        let spare = state.idle_low.min(state.idle.len());
+        // The bottom of the stack was used longest ago.
+        let dropped: Vec<I> = state.idle.drain(..spare.saturating_sub(1)).collect();
+        state.idle_low = state.idle.len();
+        drop(state);
+        drop(dropped);
+    }
+
+    /// Calls running now, calls waiting, idle instances.
+    pub fn occupancy(&self) -> (u32, usize, usize) {
+        let state = self.state.lock();
+        (state.running, state.waiting.len(), state.idle.len())
+    }
+}
+
+impl<I> State<I> {
+    fn pop_idle(&mut self) -> Option<I> {
+        let instance = self.idle.pop();
+        self.idle_low = self.idle_low.min(self.idle.len());
+        instance
+    }
+}
+
+impl<I> Place<'_, I> {
+    /// Keeps the place taken until somebody calls `Pool::leave`: for a call that goes on in another task.
+    pub fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl<I> Drop for Place<'_, I> {
+    fn drop(&mut self) {
+        self.pool.leave();
+    }
+}
+
+impl<I> Pool<I> {
+    /// Frees a place that was kept.
+    pub fn leave(&self) {
+        let mut state = self.state.lock();
+        match state.waiting.pop_front() {
+            Some(next) => {
+                *next.granted.lock() = true;
+                next.bell.notify_one();
+            }
+            None => state.running -= 1,
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
+    #[test]
+    fn no_more_than_allowed_run_and_no_more_than_allowed_wait() {
+        let pool = Pool::<u32>::new(2, 8);
+        let (running, most) = (AtomicU32::new(0), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let _place = pool.enter(soon()).map_err(|e| format!("{e:?}")).unwrap();
+                        most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        std::thread::yield_now();
+                        running.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(most.load(Ordering::SeqCst), 2);
+        assert_eq!(pool.occupancy(), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_full_queue_refuses_at_once_and_a_late_place_is_given_up() {
+        let pool = Pool::<u32>::new(1, 0);
+        let held = pool.enter(soon()).map_err(|e| format!("{e:?}")).unwrap();
+        assert_eq!(pool.enter(soon()).err(), Some(Refused::Full));
+        drop(held);
+        let pool = Pool::<u32>::new(1, 1);
+        let held = pool.enter(soon()).map_err(|e| format!("{e:?}")).unwrap();
+        assert_eq!(pool.enter(Instant::now() + Duration::from_millis(5)).err(), Some(Refused::TimedOut));
+        drop(held);
+        assert!(pool.enter(soon()).is_ok(), "the place that nobody waited for any more is free");
+    }
+
+    #[test]
+    fn trimming_drops_what_was_not_needed_and_keeps_the_warmest() {
+        let pool = Pool::new(4, 4);
+        for i in 0..4 {
+            pool.give_back(i);
+        }
+        pool.trim();
+        assert_eq!(pool.occupancy().2, 4, "nothing is known of the first interval");
+        let (_place, warmest) = pool.enter(soon()).map_err(|e| format!("{e:?}")).unwrap();
+        assert_eq!(warmest, Some(3));
+        pool.give_back(3);
+        pool.trim();
+        assert_eq!(pool.occupancy().2, 2);
+    }
+}

@@ -1,0 +1,117 @@
+//! What is counted of every call into a context.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+
+use crate::call::Failure;
+use crate::ids::ContextName;
+
+/// The metric families of all contexts.
+pub struct Metrics {
+    duration: HistogramVec,
+    failures: IntCounterVec,
+}
+
+impl Metrics {
+    /// # Errors
+    /// When `registry` has metrics of these names already.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        // From 2 us, a call that reads one row, to 8 s, beyond every timeout.
+        let buckets = prometheus::exponential_buckets(2e-6, 2.0, 23)?;
+        let duration = HistogramVec::new(
+            HistogramOpts::new("seam_call_duration_seconds", "Time that a call into a context took").buckets(buckets),
+            &["context"],
+        )?;
+        let failures = IntCounterVec::new(
+            Opts::new("seam_call_failures_total", "Calls into a context that brought no answer of its own"),
+            &["context", "kind"],
+        )?;
+        registry.register(Box::new(duration.clone()))?;
+        registry.register(Box::new(failures.clone()))?;
+        Ok(Self { duration, failures })
+    }
+
+    pub(super) fn of(&self, context: &ContextName) -> Stats {
+        let name = context.as_str();
+        Stats {
+            duration: self.duration.with_label_values(&[name]),
+            failures: Kind::ALL.map(|kind| self.failures.with_label_values(&[name, kind.name()])),
+        }
+    }
+}
+
+/// One context's.
+pub struct Stats {
+    duration: Histogram,
+    failures: [IntCounter; Kind::ALL.len()],
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Trapped,
+    TimedOut,
+    Overloaded,
+    Absent,
+    Refused,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [Self::Trapped, Self::TimedOut, Self::Overloaded, Self::Absent, Self::Refused];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Trapped => "trapped",
+            Self::TimedOut => "timed-out",
+            Self::Overloaded => "overloaded",
+            Self::Absent => "absent",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Stats {
+    pub(super) fn record(&self, took: Duration, failure: Option<&Failure>) {
+        self.duration.observe(took.as_secs_f64());
+        let kind = match failure {
+            None => return,
+            Some(Failure::Trapped { .. }) => Kind::Trapped,
+            Some(Failure::TimedOut { .. }) => Kind::TimedOut,
+            Some(Failure::Overloaded { .. }) => Kind::Overloaded,
+            Some(Failure::Absent { .. }) => Kind::Absent,
+            Some(Failure::Refused { .. }) => Kind::Refused,
+        };
+        if let Some(counter) = self.failures.get(kind as usize) {
+            counter.inc();
+        }
+    }
+
+    pub fn calls(&self) -> u64 {
+        self.duration.get_sample_count()
+    }
+
+    pub fn errors(&self) -> u64 {
+        self.failures.iter().map(IntCounter::get).sum()
+    }
+
+    /// The time in microseconds that the share `q` (0 to 1) of the calls stayed below, to the width of a bucket; 0 without calls.
+    pub fn quantile_us(&self, q: f64) -> f64 {
+        use prometheus::core::Metric;
+        let metric = self.duration.metric();
+        let histogram = metric.get_histogram();
+        let rank = q * histogram.get_sample_count() as f64;
+        if rank == 0.0 {
+            return 0.0;
+        }
+        let (mut lower, mut before) = (0.0, 0.0);
+        for bucket in histogram.get_bucket() {
+            let (upper, count) = (bucket.upper_bound() * 1e6, bucket.cumulative_count() as f64);
+            if count >= rank {
+                // Linear within the bucket, as Prometheus' histogram_quantile does.
+                return lower + (upper - lower) * (rank - before) / (count - before);
+            }
+            (lower, before) = (upper, count);
+        }
+        lower
+    }
+}

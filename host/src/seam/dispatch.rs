@@ -1,0 +1,60 @@
+//! The one way up: how a guest's call reaches another context without knowing where that context is.
+//!
+//! `Dispatch` is implemented by a generation in this process; a client of another host will implement it beside that. Nobody who
+//! calls it may know which it is.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use wasmtime::Store;
+use wasmtime::component::types::ComponentFunc;
+use wasmtime::component::{Func, Val};
+
+use super::Guest;
+use crate::call::{Call, ContextIndex, Failure};
+
+/// Who answers for each context, by `ContextIndex`. A request takes one at its start and keeps it to the end.
+pub type Set = Arc<[Arc<dyn Dispatch>]>;
+
+/// Somebody who can answer calls for one context.
+pub trait Dispatch: Send + Sync {
+    /// Performs one call; `call` is the caller's, and every rule about entering the callee applies inside. The results are in
+    /// `exchange` when it is `Ok`.
+    ///
+    /// # Errors
+    /// When there is no answer of the callee; its own typed errors are answers.
+    fn call(&self, call: Call, set: &Set, function: &Function, exchange: &mut dyn Exchange) -> Result<(), Failure>;
+}
+
+/// One function of a seam as its caller imports it.
+pub struct Function {
+    pub callee: ContextIndex,
+    /// `namespace:package/interface`, as the callee exports it.
+    pub interface: String,
+    pub name: String,
+    /// As the caller sees it; structurally equal to the callee's.
+    pub signature: ComponentFunc,
+    /// For the callee's use: where it found the function last time (0: nowhere yet).
+    pub resolved: AtomicU64,
+}
+
+/// The arguments of one call and the place for its results, in whatever form the caller's side has them.
+pub trait Exchange {
+    /// Calls `func`, which has the function's signature, on an instance in this process.
+    ///
+    /// # Errors
+    /// When the callee trapped, or its results are no valid values; its store must not be used again.
+    fn invoke(&mut self, func: &Func, store: &mut Store<Guest>) -> wasmtime::Result<()>;
+}
+
+/// An exchange of dynamically typed values: for any signature, for tools, and for the shapes that the fast path leaves out.
+pub struct Values<'a> {
+    pub params: &'a [Val],
+    pub results: &'a mut [Val],
+}
+
+impl Exchange for Values<'_> {
+    fn invoke(&mut self, func: &Func, store: &mut Store<Guest>) -> wasmtime::Result<()> {
+        func.call(store, self.params, self.results)
+    }
+}
