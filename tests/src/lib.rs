@@ -1,1 +1,150 @@
-//! What the whole-host tests share.
+//! What the whole-host tests share: components made from a few lines of text, and systems made of them.
+//!
+//! A test component is a core module in WebAssembly text beside the WIT that it claims to implement; `wit-component` makes of
+//! the two what a compiler's tool chain would. So a guest can do what no compiler would write.
+
+pub mod host;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use seam::call::Call;
+use seam::context::component::Compiler;
+use seam::context::link::Problem;
+use seam::context::stats::Metrics;
+use seam::context::{Error, Linked, Registry};
+use seam::ids::Trace;
+use seam::manifest::Manifest;
+use wasmtime::component::Val;
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+
+/// The component of `world` in the WIT package `wit`, implemented by the core module `wat`. Packages of the host (`seam:host`)
+/// can be named in it.
+pub fn component(wit: &str, world: &str, wat: &str) -> Result<Vec<u8>> {
+    let mut resolve = wit_parser::Resolve::default();
+    resolve.push_dir(repo().join("wit/host")).context("wit/host")?;
+    resolve
+        .push_str("logging.wit", "package wasi:logging@0.1.0-draft; interface logging { enum level { trace, debug, info, warn, error, critical } log: func(level: level, context: string, message: string); }")
+        .context("wasi:logging")?;
+    let package = resolve.push_str("test.wit", wit).context("the test's WIT")?;
+    let world = resolve.select_world(&[package], Some(world))?;
+    let mut module = wat::parse_str(wat).context("the test's WAT")?;
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
+    ComponentEncoder::default().validate(true).module(&module)?.encode().context("encoding")
+}
+
+/// Where the repository's files are.
+pub fn repo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A memory with a bump allocator that each call resets, for modules that pass anything but numbers. 64 KiB, data below 4096.
+pub const MEMORY: &str = r#"
+    (memory (export "memory") 1)
+    (global $top (mut i32) (i32.const 4096))
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+        (local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
+        (global.set $top (i32.add (local.get $at) (local.get 3)))
+        (local.get $at))
+"#;
+
+/// A system of test components in a folder of its own.
+pub struct System {
+    pub folder: tempfile::TempDir,
+    manifest: String,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl System {
+    pub fn new() -> Self {
+        #[expect(clippy::expect_used, reason = "a test without a temporary folder cannot go on")]
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let manifest = "[host]\nlisten = [\"127.0.0.1:0\"]\ndata = \"data\"\n".to_owned();
+        Self { folder, manifest }
+    }
+
+    /// Adds a context with more lines for its manifest entry.
+    pub fn context(mut self, name: &str, wasm: &[u8], lines: &str) -> Result<Self> {
+        std::fs::write(self.folder.path().join(format!("{name}.wasm")), wasm)?;
+        write!(self.manifest, "\n[context.{name}]\ncomponent = \"{name}.wasm\"\n{lines}\n")?;
+        Ok(self)
+    }
+
+    /// Adds lines of the manifest that belong to no context.
+    pub fn lines(mut self, lines: &str) -> Self {
+        self.manifest.push('\n');
+        self.manifest.push_str(lines);
+        self.manifest.push('\n');
+        self
+    }
+
+    /// Writes the manifest; its path.
+    pub fn write(&self) -> Result<PathBuf> {
+        let path = self.folder.path().join("seam.toml");
+        std::fs::write(&path, &self.manifest)?;
+        Ok(path)
+    }
+
+    /// Loads, links and starts everything in this process, without listening.
+    ///
+    /// # Errors
+    /// The outer one when the test itself is at fault, the inner one with what the host says of the system.
+    pub fn start(&self) -> Result<Result<Registry, Vec<Problem>>> {
+        let manifest = temp(&self.write()?);
+        let data = &manifest.host.data;
+        let metrics = Metrics::new(&prometheus::Registry::new())?;
+        let started = Linked::load(&manifest, Compiler::InProcess, &data.join("cache"))
+            .and_then(|linked| linked.start(&data.join("stores"), &metrics));
+        match started {
+            Ok(registry) => Ok(Ok(registry)),
+            Err(Error::Problems(problems)) => Ok(Err(problems)),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+/// Calls `interface.function` (short name) of `context` as a request from the edge with `ms` to live.
+pub fn call(registry: &Registry, context: &str, function: &str, params: &[Val], ms: u64) -> Result<Val> {
+    let live = registry.live(context)?;
+    let export = live
+        .generation()
+        .exports()
+        .iter()
+        .find(|e| format!("{}.{}", e.interface.rsplit('/').next().unwrap_or_default(), e.function) == function)
+        .with_context(|| format!("`{context}` has no `{function}`"))?;
+    let call = Call::start(Instant::now() + Duration::from_millis(ms), Trace::start());
+    let results = live.call(call, export, params)?;
+    results.into_iter().next().context("no result")
+}
+
+/// The text of `err(unavailable(text))`, if that is what `value` is.
+pub fn unavailable(value: &Val) -> Option<&str> {
+    let Val::Result(Err(Some(error))) = value else { return None };
+    match &**error {
+        Val::Variant(case, Some(text)) if case == "unavailable" => match &**text {
+            Val::String(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn temp(path: &Path) -> Manifest {
+    use seam::manifest::*;
+    let v: toml::Value = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let dir = path.parent().unwrap();
+    let contexts = v["context"].as_table().unwrap().iter().map(|(n, c)| seam::manifest::Context {
+        name: seam::ids::ContextName::new(n).unwrap(), line: 1, component: dir.join(c["component"].as_str().unwrap()), build: None,
+        imports: c.get("imports").map(|i| i.as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned()).collect()).unwrap_or_default(),
+        store: None, capabilities: vec![], config: Default::default(), outgoing: vec![], assets: None,
+        limits: Limits { instance_memory_mb: 64, context_memory_mb: 512, concurrency: 32, queue: 128, timeout: Duration::from_millis(c.get("limits").and_then(|l| l.get("timeout_ms")).map(|t| t.as_integer().unwrap() as u64).unwrap_or(5000)), log_kb_per_s: 64 },
+    }).collect();
+    Manifest { path: path.to_owned(), host: seam::manifest::Host { listen: vec![], data: dir.join("data"), tls: None, log: LogFormat::Human }, contexts, mounts: vec![], seeds: vec![] }
+}
