@@ -59,6 +59,8 @@ pub const COMPONENT_MB_MAX: u64 = 64;
 pub const COMPILE_MEMORY_MB_MAX: u64 = 4 << 10;
 /// CPython takes 20 s of CPU.
 pub const COMPILE_CPU_S_MAX: u64 = 120;
+/// Compiled components kept; a day of development makes a few hundred.
+pub const COMPILED_FILES_MAX: usize = 500;
 pub const COMPILE_WALL_S_MAX: u64 = 180;
 /// Starting an instance: its start functions run, nothing else. Python needs 0.1 s.
 pub const START_MS_MAX: u64 = 2_000;

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
@@ -81,6 +81,7 @@ impl Loader {
         if meta.permissions().mode() & 0o022 != 0 {
             return Err(refuse("others may write to it; `chmod go-w` it".into()));
         }
+        prune(cache);
         Ok(Self { engine: engine.clone(), compiler, cache: cache.to_owned() })
     }
 
@@ -105,7 +106,11 @@ impl Loader {
         // SAFETY: only this user can write to the folder (checked in `new`), and only `compile` below writes there, by rename.
         let loaded = unsafe { wasmtime::component::Component::deserialize_file(&self.engine, cached) };
         match loaded {
-            Ok(code) => Some(code),
+            Ok(code) => {
+                // So that `prune` sees what is in use. Failing at it costs one compilation some day.
+                fs::File::open(cached).and_then(|file| file.set_modified(SystemTime::now())).ok();
+                Some(code)
+            }
             Err(error) => {
                 tracing::warn!(file = %cached.display(), "a compiled component is unusable and is compiled again: {error}");
                 fs::remove_file(cached).ok();
@@ -215,6 +220,22 @@ fn compile_in_child(seam: &Path, bytes: &[u8]) -> Result<Vec<u8>, String> {
             }
         }
     })
+}
+
+/// Drops what was used longest ago beyond `COMPILED_FILES_MAX`, leftovers of attempts that were killed among it.
+fn prune(cache: &Path) {
+    let Ok(entries) = fs::read_dir(cache) else { return };
+    let mut files: Vec<(SystemTime, PathBuf)> = entries
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
+        })
+        .collect();
+    files.sort();
+    let spare = files.len().saturating_sub(limits::COMPILED_FILES_MAX);
+    for (_, path) in files.iter().take(spare) {
+        fs::remove_file(path).ok();
+    }
 }
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, Error> {

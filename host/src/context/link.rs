@@ -25,6 +25,8 @@ use crate::seam::{self, Guest};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub context: ContextName,
+    /// The key of its manifest entry that it is about, or the interface that is imported; empty: the entry as a whole.
+    pub part: String,
     pub message: String,
     pub remedy: String,
 }
@@ -52,12 +54,12 @@ pub fn plan(contexts: &[(&manifest::Context, &Component)]) -> Result<Vec<Wiring>
     let mut problems = Vec::new();
     let mut wirings = Vec::new();
     for (context, component) in contexts {
-        let mut report = |message: String, remedy: String| {
-            problems.push(Problem { context: context.name.clone(), message, remedy });
+        let mut report = |part: &str, message: String, remedy: String| {
+            problems.push(Problem { context: context.name.clone(), part: part.to_owned(), message, remedy });
         };
         for export in component.exports.iter().filter(|e| is_seam(&e.name)) {
             for (message, remedy) in rules::violations(export) {
-                report(message, remedy);
+                report("component", message, remedy);
             }
         }
         let mut wiring = Wiring::new();
@@ -65,12 +67,14 @@ pub fn plan(contexts: &[(&manifest::Context, &Component)]) -> Result<Vec<Wiring>
             match import.name.namespace() {
                 "wasi" | "seam" => {
                     if let Some((message, remedy)) = host_import_problem(context, &import.name) {
-                        report(message, remedy);
+                        report("", message, remedy);
                     }
                 }
                 _ => match provider(contexts, context, import) {
                     Ok(provider) => drop(wiring.insert(import.name.to_string(), provider)),
-                    Err(found) => found.into_iter().for_each(|(message, remedy)| report(message, remedy)),
+                    Err(found) => {
+                        found.into_iter().for_each(|(message, remedy)| report(&import.name.path, message, remedy));
+                    }
                 },
             }
         }
@@ -82,6 +86,7 @@ pub fn plan(contexts: &[(&manifest::Context, &Component)]) -> Result<Vec<Wiring>
         if let Some((first, _)) = cycle.first().and_then(|at| contexts.get(usize::from(*at))) {
             problems.push(Problem {
                 context: first.name.clone(),
+                part: "imports".into(),
                 message: format!("contexts import each other in a circle: {}", names.join(" -> ")),
                 remedy: "let one of them tell the others by events, or move what both need into a third context".into(),
             });

@@ -110,6 +110,7 @@ impl Linked {
                 Ok(linker) => contexts.push((context.clone(), component, wiring, linker)),
                 Err(error) => problems.push(Problem {
                     context: context.name.clone(),
+                    part: "component".into(),
                     message: format!("`{}` cannot be linked: {error:#}", context.name),
                     remedy: "rebuild it against the interfaces of this host".into(),
                 }),
@@ -130,7 +131,12 @@ impl Linked {
             match start_context(index, &context, component, &linker, databases, metrics) {
                 Ok(generation) => generations.push(Arc::new(generation)),
                 Err((message, remedy)) => {
-                    problems.push(Problem { context: name.clone(), message: format!("`{name}` {message}"), remedy });
+                    problems.push(Problem {
+                        context: name.clone(),
+                        part: String::new(),
+                        message: format!("`{name}` {message}"),
+                        remedy,
+                    });
                 }
             }
         }
@@ -154,7 +160,7 @@ fn unreadable(context: &manifest::Context, error: &component::Error) -> Problem 
         (component::Error::Cache { .. }, _) => "mend the data folder, or name another one in `[host] data`".to_owned(),
         _ => "rebuild it, smaller or from a source that compiles".to_owned(),
     };
-    Problem { context: context.name.clone(), message: format!("{error}{because}"), remedy }
+    Problem { context: context.name.clone(), part: "component".into(), message: format!("{error}{because}"), remedy }
 }
 
 fn is_asynchronous(component: &Component) -> bool {
