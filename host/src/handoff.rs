@@ -4,7 +4,11 @@
 //! Whoever is about to wait (for the writer, an fsync, a free instance), or notices that it has run for longer than a tick, goes
 //! through here, and the runtime lets another thread carry on with the connections.
 
+use std::time::Duration;
+
 use tokio::runtime::{Handle, RuntimeFlavor};
+
+use crate::limits;
 
 /// Runs `f`, which may wait. On a worker of a multi-threaded runtime the other tasks move to another thread first.
 pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
@@ -20,4 +24,10 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => runtime.block_on(future),
         _ => futures::executor::block_on(future),
     })
+}
+
+/// For a thread that finds itself in the middle of long work it cannot wrap in `blocking`: steps aside for as long as another
+/// thread needs to take the runtime's place over, and carries on outside it.
+pub fn step_aside() {
+    blocking(|| std::thread::sleep(Duration::from_micros(limits::HANDOFF_US)));
 }

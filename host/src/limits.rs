@@ -75,3 +75,53 @@ pub const TRIM_INTERVAL_S: u64 = 10;
 pub const LOG_KB_PER_S: u64 = 64;
 /// One line of a guest's log; the rest is cut off.
 pub const LOG_LINE_BYTES_MAX: usize = 4 << 10;
+
+// Stores
+
+/// A request from the edge, unless its mount says otherwise.
+pub const CALL_TIMEOUT_MS: u64 = 5_000;
+
+/// One string, blob or row in a store. Covers and notes are far below it, and functions of SQLite that take time in its square stay short.
+pub const STORE_VALUE_BYTES_MAX: i32 = 1024 * 1024;
+/// One statement's text. Longer ones are data in the wrong place.
+pub const STORE_SQL_BYTES_MAX: i32 = 128 * 1024;
+/// Parameters of one statement; a longer list goes through `json_each` or `execute-many`.
+pub const STORE_PARAMETERS_MAX: i32 = 4_096;
+/// Rows of one result, packed. A page of a shop takes a thousandth.
+pub const STORE_RESULT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Steps of SQLite's virtual machine that one statement may take: about a second; a scan of a million rows takes a fifth of it.
+pub const STORE_STATEMENT_STEPS_MAX: u64 = 100_000_000;
+/// How often a running statement looks at its deadline, in steps: some 20 us.
+pub const STORE_PROGRESS_STEPS: u16 = 1_000;
+/// Prepared statements kept by a connection. A context of ten functions has some thirty.
+pub const STORE_STATEMENTS_CACHED: usize = 64;
+/// Connections that read one file at the same time. Reads run on workers, of which there are as many as cores.
+pub const STORE_READERS_MAX: usize = 8;
+/// Pages that one reader keeps; the operating system's cache stands behind it.
+pub const STORE_READER_CACHE_KB: u32 = 4 * 1024;
+/// Pages that the writer keeps; larger, so that a transaction of some thousand rows does not spill.
+pub const STORE_WRITER_CACHE_KB: u32 = 16 * 1024;
+/// Memory of SQLite in the whole process: caches, sorts, intermediate tables.
+pub const STORE_HEAP_MB_MAX: u64 = 1024;
+/// Transactions that wait for one file's writer. Beyond it the caller is told at once.
+pub const STORE_WRITE_QUEUE_MAX: usize = 256;
+/// Transactions that share one commit. Past some dozens the fsync is no longer what they cost.
+pub const STORE_GROUP_MAX: usize = 64;
+/// How long a group takes further transactions in: about one fsync, so that nobody waits much longer than alone.
+pub const STORE_GROUP_MS: u64 = 5;
+/// How long one transaction may hold the writer, whatever its call has left: others wait for it.
+pub const STORE_TRANSACTION_MS_MAX: u64 = 10_000;
+/// How long a statement waits for a lock of the file, which only a checkpoint takes.
+pub const STORE_LOCK_WAIT_MS: u64 = 1_000;
+/// WAL size from which it is copied back after a commit; SQLite's own default of 1000 pages.
+pub const STORE_WAL_BYTES_CHECKPOINT: u64 = 4 * 1024 * 1024;
+/// WAL size from which the writer waits for readers so that it can be reset; bounds its growth.
+pub const STORE_WAL_BYTES_RESET: u64 = 64 * 1024 * 1024;
+/// WAL size that is kept on disk after a reset: growing a file anew costs more than overwriting it.
+pub const STORE_WAL_BYTES_KEPT: u64 = 8 * 1024 * 1024;
+/// All pending migrations of a context together; a large index takes seconds.
+pub const STORE_MIGRATION_MS_MAX: u64 = 120_000;
+/// Text of one migration.
+pub const STORE_MIGRATION_BYTES_MAX: usize = 1024 * 1024;
+/// Statements slower than this are logged.
+pub const STORE_SLOW_MS: u64 = 100;
