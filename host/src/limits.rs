@@ -78,9 +78,6 @@ pub const LOG_LINE_BYTES_MAX: usize = 4 << 10;
 
 // Stores
 
-/// A request from the edge, unless its mount says otherwise.
-pub const CALL_TIMEOUT_MS: u64 = 5_000;
-
 /// One string, blob or row in a store. Covers and notes are far below it, and functions of SQLite that take time in its square stay short.
 pub const STORE_VALUE_BYTES_MAX: i32 = 1024 * 1024;
 /// One statement's text. Longer ones are data in the wrong place.

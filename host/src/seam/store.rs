@@ -204,7 +204,9 @@ fn with_session<'a, T>(
     ) -> wasmtime::Result<(Result<T, Error>, Option<Cow<'g, str>>)>,
 ) -> wasmtime::Result<Answer<T>> {
     let Some(deadline) = cx.data().call.map(|call| call.deadline) else {
-        return Ok((Err(Failure::Denied("the store is there during calls only, not while an instance starts".to_owned())),));
+        return Ok((Err(Failure::Denied(
+            "the store is there during calls only, not while an instance starts".to_owned(),
+        )),));
     };
     let Some(mut session) = cx.data_mut().store.take() else {
         return Ok((Err(Failure::Denied("the manifest grants this context no store".to_owned())),));
@@ -235,19 +237,4 @@ fn log_slow(cx: &StoreContextMut<'_, Guest>, took: Duration, sql: Option<&str>, 
         sql = text,
         "slow statement"
     );
-}
-
-impl Session {
-    pub fn new(database: Arc<Database>) -> Self {
-        Self { database }
-    }
-
-    /// Ends the call: whether it left a transaction open, which is rolled back now.
-    pub fn finish(&mut self) -> bool {
-        false
-    }
-}
-
-pub fn add_to_linker(_linker: &mut wasmtime::component::Linker<super::Guest>) -> wasmtime::Result<()> {
-    Ok(())
 }

@@ -192,7 +192,8 @@ const LIMITS: &[(Limit, i32)] = &[
 const MODULES: &[&str] = &["fts5", "fts5vocab", "rtree"];
 
 /// Tables that exist without being made, and show what is not the context's: pages, memory, statements, other tables' storage.
-const TABLES_REFUSED: &[&str] = &["dbstat", "sqlite_dbpage", "sqlite_memstat", "sqlite_stmt", "bytecode", "tables_used"];
+const TABLES_REFUSED: &[&str] =
+    &["dbstat", "sqlite_dbpage", "sqlite_memstat", "sqlite_stmt", "bytecode", "tables_used"];
 
 /// Functions that load code, read files or take pointers. Most are not even built in.
 const FUNCTIONS_REFUSED: &[&str] = &["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "fsdir"];

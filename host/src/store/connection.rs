@@ -75,7 +75,10 @@ impl OpenError {
             Self::NoWal { .. } => "put the data folder on a local file system".to_owned(),
             Self::NoEncryption => "build with `--features sqlcipher`, or set `encrypted = false`".to_owned(),
             Self::Key(KeyError::File { path, .. }) => {
-                format!("write the key to `{}`, readable by the host alone, or set the context's variable SEAM_KEY_...", path.display())
+                format!(
+                    "write the key to `{}`, readable by the host alone, or set the context's variable SEAM_KEY_...",
+                    path.display()
+                )
             }
             Self::Key(KeyError::Environment { name }) => format!("set `{name}`"),
             Self::Key(KeyError::Empty { source_of_key }) => format!("put a key into {source_of_key}"),
@@ -340,7 +343,13 @@ fn pragmas(config: &Config, role: Role) -> Vec<(&'static str, String)> {
         // The quota. Per connection and not in the file, so it follows the manifest.
         ("max_page_count", pages.max(1).to_string()),
         // In KiB when negative.
-        ("cache_size", format!("-{}", if role == Role::Writer { limits::STORE_WRITER_CACHE_KB } else { limits::STORE_READER_CACHE_KB })),
+        (
+            "cache_size",
+            format!(
+                "-{}",
+                if role == Role::Writer { limits::STORE_WRITER_CACHE_KB } else { limits::STORE_READER_CACHE_KB }
+            ),
+        ),
     ];
     if role == Role::Reader {
         list.push(("query_only", "ON".to_owned()));

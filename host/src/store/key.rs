@@ -52,9 +52,7 @@ impl KeySource {
             Self::File(path) => {
                 std::fs::read_to_string(path).map_err(|source| KeyError::File { path: path.clone(), source })?
             }
-            Self::Environment(name) => {
-                std::env::var(name).map_err(|_| KeyError::Environment { name: name.clone() })?
-            }
+            Self::Environment(name) => std::env::var(name).map_err(|_| KeyError::Environment { name: name.clone() })?,
         };
         let key = text.trim_end();
         if key.is_empty() {

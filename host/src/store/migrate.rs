@@ -12,7 +12,6 @@ use wasmtime::component::{ComponentType, Lift};
 
 use super::confine::HOST_PREFIX;
 use super::connection::Link;
-use super::error::message;
 use super::{Database, Error, sql};
 use crate::{handoff, limits};
 
@@ -140,7 +139,12 @@ fn apply(link: &Link, pending: &[Migration]) -> Result<(), MigrateError> {
             })?;
             if link.is_idle() {
                 let error = Error::Unavailable("SQLite rolled the transaction back".to_owned());
-                return Err(MigrateError::Failed { number: m.number, name: m.name.clone(), line: statement.line, error });
+                return Err(MigrateError::Failed {
+                    number: m.number,
+                    name: m.name.clone(),
+                    line: statement.line,
+                    error,
+                });
             }
         }
         conn.execute(
@@ -155,7 +159,8 @@ fn apply(link: &Link, pending: &[Migration]) -> Result<(), MigrateError> {
 
 /// A renamed table escapes the authorizer, which is told its old name only.
 fn check_host_names(conn: &Connection) -> Result<(), MigrateError> {
-    let sql = "SELECT name FROM sqlite_schema WHERE name LIKE 'seam\\_%' ESCAPE '\\' AND name <> 'seam_migrations' LIMIT 1";
+    let sql =
+        "SELECT name FROM sqlite_schema WHERE name LIKE 'seam\\_%' ESCAPE '\\' AND name <> 'seam_migrations' LIMIT 1";
     match conn.query_row(sql, [], |row| row.get::<_, String>(0)) {
         Ok(name) => Err(MigrateError::HostName { name }),
         Err(rusqlite::Error::QueryReturnedNoRows) => Ok(()),
@@ -178,7 +183,8 @@ enum Refused {
 
 fn step_through(conn: &Connection, statement: &str) -> Result<(), Refused> {
     if sql::has_word(statement, "ROLLBACK") {
-        let why = "ROLLBACK (ON CONFLICT, OR, RAISE) would undo the transactions of others who share a commit; use ABORT";
+        let why =
+            "ROLLBACK (ON CONFLICT, OR, RAISE) would undo the transactions of others who share a commit; use ABORT";
         return Err(Refused::Host(Error::Denied(why.to_owned())));
     }
     let mut prepared = conn.prepare(statement).map_err(Refused::Sqlite)?;

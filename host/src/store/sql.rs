@@ -156,8 +156,13 @@ mod tests {
 
     #[test]
     fn words_count_only_outside_strings_names_and_comments() {
-        for with in ["INSERT OR ROLLBACK INTO t VALUES (1)", "x;rollback", "/* a */ROLLBACK", "-- a\nrollback", "'a''b' Rollback"]
-        {
+        for with in [
+            "INSERT OR ROLLBACK INTO t VALUES (1)",
+            "x;rollback",
+            "/* a */ROLLBACK",
+            "-- a\nrollback",
+            "'a''b' Rollback",
+        ] {
             assert!(has_word(with, "ROLLBACK"), "{with}");
         }
         for without in [

@@ -1,1 +1,1 @@
-//! x
+//! Claims about the store, each on a real file.

@@ -54,7 +54,8 @@ impl Transaction {
         match self.finish() {
             Outcome::Durable => Ok(()),
             Outcome::Lost => Err(Error::Busy(
-                "a transaction that shared the commit failed, and this one was undone with it; nothing was written".to_owned(),
+                "a transaction that shared the commit failed, and this one was undone with it; nothing was written"
+                    .to_owned(),
             )),
             Outcome::Failed(error) => Err(error),
         }

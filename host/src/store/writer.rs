@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::Error;
 use super::connection::{Config, Link, OpenError, Role};
 use super::handover::Handover;
 use super::statistics::{Counters, wal_bytes};
-use super::Error;
 use crate::{handoff, limits};
 
 pub(super) struct Writer {
@@ -247,7 +247,9 @@ impl Writer {
                     // What the file holds now only a fresh connection can tell.
                     tracing::error!(path = %self.config.path.display(), %error, "a commit failed with unknown outcome; the connection is opened anew");
                     lease.link = None;
-                    Outcome::Failed(Error::Unavailable(format!("the commit failed and may or may not have happened: {meaning}")))
+                    Outcome::Failed(Error::Unavailable(format!(
+                        "the commit failed and may or may not have happened: {meaning}"
+                    )))
                 }
             }
         };
