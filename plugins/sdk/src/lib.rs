@@ -1,1 +1,20 @@
-//! The guest SDK: what a context written in Rust needs, and no more.
+//! The guest SDK: what a context written in Rust needs from the host, and no more.
+//!
+//! A context generates the bindings of its own seams with `wit_bindgen::generate!`, declares itself with [`context!`], and uses
+//! [`store`], [`log`] and [`config`]. Its domain stays plain Rust beside that.
+//!
+//! Invariants: no state in globals (instances are reused), no ambient authority (every function here is an import that the
+//! manifest grants; one that is not used is not imported).
+//! Not here: the seams between contexts, which belong to the contexts.
+
+mod bindings;
+pub mod config;
+mod context;
+pub mod log;
+#[cfg(all(feature = "native", not(target_family = "wasm")))]
+pub mod native;
+pub mod packed;
+mod panics;
+pub mod store;
+
+pub use context::Migration;

@@ -1,0 +1,226 @@
+//! The store on a plain SQLite file of this process: what tests of a context's SQL run on.
+//!
+//! The same functions as `seam:host/store`, over the same packed encoding, with the settings that the host gives a
+//! connection where they change what SQL means. Not here: limits, deadlines, authorisation, concurrent calls: the host's tests.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rusqlite::config::DbConfig;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, ToSql};
+
+use crate::Migration;
+pub use crate::bindings::seam::host::store::Error;
+use crate::bindings::seam::host::store::Value;
+use crate::packed;
+
+thread_local! {
+    static OPEN: RefCell<Option<Connection>> = const { RefCell::new(None) };
+}
+
+/// The store of this thread while it lives.
+#[must_use = "the store is closed when this is dropped"]
+pub struct Store {
+    /// Deleted, with what SQLite keeps beside it, when this is dropped.
+    temporary: Option<PathBuf>,
+}
+
+impl Store {
+    /// A new file in the system's folder for temporary files, with all migrations applied.
+    pub fn fresh(migrations: &[Migration]) -> rusqlite::Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("seam-store-{}-{number}.sqlite", std::process::id()));
+        remove(&path);
+        let mut store = Self::open(&path, migrations)?;
+        store.temporary = Some(path);
+        Ok(store)
+    }
+
+    /// Opens the file, applies the migrations that it has not seen, and makes it the store of this thread.
+    pub fn open(path: &Path, migrations: &[Migration]) -> rusqlite::Result<Self> {
+        let mut connection = Connection::open(path)?;
+        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;")?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let transaction = connection.transaction()?;
+        let seen: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        for step in migrations.iter().filter(|step| step.number > seen) {
+            transaction.execute_batch(step.sql)?;
+            transaction.execute_batch(&format!("PRAGMA user_version = {}", step.number))?;
+        }
+        transaction.commit()?;
+        OPEN.set(Some(connection));
+        Ok(Self { temporary: None })
+    }
+
+    /// Runs `work` on the connection itself, for what a test wants to know and a context may not ask.
+    pub fn connection<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
+        #[expect(clippy::expect_used, reason = "open as long as self is")]
+        OPEN.with_borrow(|open| work(open.as_ref().expect("the store of this thread is open")))
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        OPEN.take();
+        if let Some(path) = &self.temporary {
+            remove(path);
+        }
+    }
+}
+
+fn remove(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        let _ = std::fs::remove_file(file);
+    }
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Integer(value) => ValueRef::Integer(*value),
+            Value::Real(value) => ValueRef::Real(*value),
+            Value::Text(value) => ValueRef::Text(value.as_bytes()),
+            Value::Blob(value) => ValueRef::Blob(value),
+        }))
+    }
+}
+
+pub(crate) fn query(sql: &str, params: &[Value<'_>]) -> Result<Vec<u8>, Error> {
+    on_open(|connection| {
+        let mut statement = connection.prepare_cached(sql)?;
+        let columns = statement.column_count();
+        let mut packed = (columns as u32).to_le_bytes().to_vec();
+        let mut rows = statement.query(rusqlite::params_from_iter(params))?;
+        while let Some(row) = rows.next()? {
+            for column in 0..columns {
+                match row.get_ref(column)? {
+                    ValueRef::Null => packed.push(0),
+                    ValueRef::Integer(value) => {
+                        packed.push(1);
+                        packed.extend(value.to_le_bytes());
+                    }
+                    ValueRef::Real(value) => {
+                        packed.push(2);
+                        packed.extend(value.to_le_bytes());
+                    }
+                    ValueRef::Text(bytes) => {
+                        packed.push(3);
+                        packed.extend((bytes.len() as u32).to_le_bytes());
+                        packed.extend(bytes);
+                    }
+                    ValueRef::Blob(bytes) => {
+                        packed.push(4);
+                        packed.extend((bytes.len() as u32).to_le_bytes());
+                        packed.extend(bytes);
+                    }
+                }
+            }
+        }
+        Ok(packed)
+    })
+}
+
+pub(crate) fn execute(sql: &str, params: &[Value<'_>]) -> Result<u64, Error> {
+    on_open(|connection| {
+        let changed = connection.prepare_cached(sql)?.execute(rusqlite::params_from_iter(params))?;
+        Ok(changed as u64)
+    })
+}
+
+pub(crate) fn execute_many(sql: &str, rows: &[u8]) -> Result<u64, Error> {
+    on_open(|connection| {
+        let outer = connection.is_autocommit();
+        if outer {
+            connection.execute_batch("BEGIN IMMEDIATE")?;
+        }
+        let changed = (|| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut changed = 0;
+            for row in packed::rows::<Vec<Parameter>>(rows) {
+                let row = row.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+                changed += statement.execute(rusqlite::params_from_iter(row.iter().map(|p| &p.0)))? as u64;
+            }
+            Ok(changed)
+        })();
+        if outer {
+            connection.execute_batch(if changed.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+        }
+        changed
+    })
+}
+
+pub(crate) fn begin() -> Result<(), Error> {
+    on_open(|connection| connection.execute_batch("BEGIN IMMEDIATE"))
+}
+
+pub(crate) fn commit() -> Result<(), Error> {
+    on_open(|connection| connection.execute_batch("COMMIT"))
+}
+
+pub(crate) fn rollback() -> Result<(), Error> {
+    on_open(|connection| connection.execute_batch("ROLLBACK"))
+}
+
+/// A packed cell as a parameter.
+struct Parameter(rusqlite::types::Value);
+
+impl<'de> serde::Deserialize<'de> for Parameter {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl serde::de::Visitor<'_> for Any {
+            type Value = Parameter;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a value of SQLite")
+            }
+            fn visit_unit<E>(self) -> Result<Parameter, E> {
+                Ok(Parameter(rusqlite::types::Value::Null))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Parameter, E> {
+                Ok(Parameter(value.into()))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Parameter, E> {
+                Ok(Parameter(value.into()))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<Parameter, E> {
+                Ok(Parameter(value.to_owned().into()))
+            }
+            fn visit_bytes<E>(self, value: &[u8]) -> Result<Parameter, E> {
+                Ok(Parameter(value.to_vec().into()))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+fn on_open<T>(work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
+    OPEN.with_borrow(|open| match open {
+        Some(connection) => work(connection).map_err(sorted),
+        None => Err(Error::Unavailable("this thread has no open store".into())),
+    })
+}
+
+fn sorted(error: rusqlite::Error) -> Error {
+    let text = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) => Error::Constraint(text),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy(text),
+        Some(ErrorCode::DiskFull) => Error::Full(text),
+        Some(ErrorCode::TooBig) => Error::TooLarge(text),
+        Some(ErrorCode::AuthorizationForStatementDenied) => Error::Denied(text),
+        Some(ErrorCode::OperationInterrupted) => Error::Interrupted(text),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseCorrupt) => {
+            Error::Unavailable(text)
+        }
+        _ => Error::Invalid(text),
+    }
+}

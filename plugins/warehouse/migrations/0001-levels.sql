@@ -1,0 +1,4 @@
+CREATE TABLE levels (
+  sku     TEXT    NOT NULL PRIMARY KEY,
+  on_hand INTEGER NOT NULL CHECK (on_hand >= 0)
+) STRICT, WITHOUT ROWID;
