@@ -4,6 +4,7 @@
 //! the two what a compiler's tool chain would. So a guest can do what no compiler would write.
 
 pub mod host;
+pub mod shop;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,201 @@
+//! The shop over HTTP: its pages, its bad input, and what is left of a page when a context is away.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use anyhow::Result;
+use seam_tests::host::Host;
+use seam_tests::shop::{Shop, first_sku};
+use seam_tests::{MEMORY, component};
+
+/// One running shop for all tests that only look.
+fn shop() -> &'static (Shop, Host) {
+    static SHOP: OnceLock<(Shop, Host)> = OnceLock::new();
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap();
+    SHOP.get_or_init(|| {
+        let shop = Shop::new().unwrap();
+        let host = shop.up().unwrap();
+        (shop, host)
+    })
+}
+
+#[test]
+fn a_visitor_finds_an_album_by_search_by_genre_and_by_its_neighbours() -> Result<()> {
+    let (_, host) = shop();
+    let home = host.get("/")?;
+    assert_eq!(home.status, 200, "{}", home.text());
+    assert!(home.text().contains("MusicCorp"));
+    let found = host.get("/search?q=miles%20davis")?;
+    assert_eq!(found.status, 200);
+    let sku = first_sku(&found.text())?;
+    let album = host.get(&format!("/albums/{sku}"))?;
+    assert_eq!(album.status, 200);
+    let text = album.text();
+    assert!(text.contains("Miles Davis"), "{text}");
+    assert!(text.contains("/covers/"), "{text}");
+    let next = first_sku(&text)?;
+    assert_ne!(next, sku, "what goes with it is something else");
+    assert_eq!(host.get(&format!("/albums/{next}"))?.status, 200);
+    assert_eq!(host.get("/browse?genre=Jazz")?.status, 200);
+    let cover = host.get(&format!("/covers/{sku}.svg"))?;
+    assert_eq!((cover.status, cover.header("content-type")), (200, Some("image/svg+xml")));
+    Ok(())
+}
+
+#[test]
+fn accents_are_found_without_accents() -> Result<()> {
+    let found = shop().1.get("/search?q=bjork")?.text();
+    assert!(found.contains("Björk"), "{found}");
+    Ok(())
+}
+
+#[test]
+fn bad_input_gets_a_page_of_the_400_kind_and_nothing_of_the_500_kind() -> Result<()> {
+    let (_, host) = shop();
+    let long = format!("/search?q={}", "a".repeat(5000));
+    for path in [
+        "/browse?page=0",
+        "/browse?page=abc",
+        "/browse?page=99999999999999999999",
+        "/browse?page=-1",
+        "/browse?decade=1955x",
+        "/browse?genre=%00",
+        "/browse?genre=%ff%fe",
+        "/search?q=%",
+        "/search?q=%22%22%22%20AND%20(",
+        "/search?q=*",
+        "/search?q='%3B%20DROP%20TABLE%20albums%3B--",
+        "/search?q=%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+        "/search",
+        "/albums/",
+        "/albums/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "/albums/NO-SUCH",
+        "/covers/NO-SUCH.svg",
+        "/covers/../../../etc/passwd",
+        "/assets/../../seam.toml",
+        "/assets/%2e%2e/%2e%2e/seam.toml",
+        "/no/such/page",
+        &long,
+    ] {
+        let answer = host.get(path)?;
+        assert!(answer.status < 500, "{path}: {}", answer.status);
+        let text = answer.text();
+        assert!(!text.contains("<script>alert"), "{path}: {text}");
+        assert!(!text.contains("[host]") && !text.contains("root:"), "{path}: {text}");
+    }
+    assert_eq!(host.get("/albums/NO-SUCH")?.status, 404);
+    assert_eq!(host.get("/no/such/page")?.status, 404);
+    Ok(())
+}
+
+#[test]
+fn pages_can_be_cached_and_compressed_and_carry_their_protection() -> Result<()> {
+    let (_, host) = shop();
+    let page = host.get("/browse?genre=Jazz")?;
+    let policy = page.header("content-security-policy").unwrap_or_default();
+    assert!(policy.contains("default-src") && !policy.contains("unsafe-inline"), "{policy}");
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    let tag = page.header("etag").unwrap();
+    let again = host.get_with("/browse?genre=Jazz", &[("if-none-match", tag)])?;
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    for encoding in ["gzip", "br"] {
+        let packed = host.get_with("/browse?genre=Jazz", &[("accept-encoding", encoding)])?;
+        assert_eq!(packed.header("content-encoding"), Some(encoding));
+        assert!(packed.body.len() * 2 < page.body.len());
+    }
+    Ok(())
+}
+
+#[test]
+fn one_id_follows_a_request_and_the_operators_see_it() -> Result<()> {
+    let (_, host) = shop();
+    let sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let answer = host.get_with("/", &[("traceparent", sent)])?;
+    let back = answer.header("traceparent").unwrap();
+    assert_eq!(back.split('-').nth(1), sent.split('-').nth(1));
+    host.log_line(&["4bf92f3577b34da6a3ce929d0e0e4736"])?;
+    assert_eq!(host.get("/healthz")?.status, 200);
+    assert_eq!(host.get("/readyz")?.status, 200);
+    let metrics = host.get("/metrics")?.text();
+    assert!(metrics.contains("seam_call_duration_seconds_count{context=\"catalog\"}"), "{metrics}");
+    Ok(())
+}
+
+#[test]
+fn an_operator_sees_what_runs_and_calls_it() -> Result<()> {
+    let (shop, host) = shop();
+    host.get("/")?;
+    let contexts = shop.seam(&["contexts", "--format", "json"])?;
+    let contexts: serde_json::Value = serde_json::from_str(&contexts)?;
+    assert_eq!(contexts.as_array().map(Vec::len), Some(4), "{contexts}");
+    let answer = shop.seam(&["call", "catalog", r#"albums.search("kind of blue", {page: 1, size: 1})"#])?;
+    assert!(answer.contains("Miles Davis"), "{answer}");
+    Ok(())
+}
+
+/// A component that exports what `context` does and whose every function breaks.
+fn broken(wit: &str, package: &str, exports: &[(&str, &str)]) -> Result<Vec<u8>> {
+    let functions: String = exports
+        .iter()
+        .map(|(name, params)| format!(r#"(func (export "{package}#{name}") {params} (result i32) unreachable)"#))
+        .collect();
+    component(wit, "this", &format!("(module {MEMORY} {functions})"))
+}
+
+#[test]
+fn without_recommendations_the_page_comes_without_recommendations() -> Result<()> {
+    let shop = Shop::new()?;
+    // The demo data is in before the engine breaks.
+    shop.up()?.stop(Duration::from_secs(10))?;
+    let engine = std::fs::read_to_string(seam_tests::repo().join("wit/recommendation/engine.wit"))?;
+    let package = "musiccorp:recommendation@0.1.0";
+    let (_, interface) = engine.split_once("interface engine").unwrap();
+    let (interface, _) = interface.split_once("world ").unwrap();
+    let wit = format!("package {package}; interface engine {interface} world this {{ export engine; }}");
+    let wasm = broken(
+        &wit,
+        "musiccorp:recommendation/engine@0.1.0",
+        &[("suggest", "(param i32 i32 i32)"), ("learn", "(param i32 i32)")],
+    )?;
+    let path = shop.folder.path().join("broken.wasm");
+    std::fs::write(&path, wasm)?;
+    let root = seam_tests::repo().canonicalize()?;
+    let real = format!("{}/target/components/recommendation.wasm", root.display());
+    shop.edit(&real, &path.display().to_string())?;
+    // It has no migrations; its file has. So it gets none.
+    let text = std::fs::read_to_string(shop.manifest())?;
+    let (before, after) = text.split_once("[context.recommendation]").unwrap();
+    let after = after.replacen("store = true\n", "", 1);
+    std::fs::write(shop.manifest(), format!("{before}[context.recommendation]{after}"))?;
+    let host = shop.up()?;
+    let home = host.get("/")?;
+    assert_eq!(home.status, 200, "{}", home.text());
+    let sku = first_sku(&host.get("/search?q=miles%20davis")?.text())?;
+    let album = host.get(&format!("/albums/{sku}"))?;
+    assert_eq!(album.status, 200);
+    assert!(album.text().contains("Miles Davis") && !album.text().contains("unavailable"), "{}", album.text());
+    host.log_line(&["\"recommendation\"", "unreachable"])?;
+    Ok(())
+}
+
+#[test]
+fn killed_and_started_again_the_shop_has_everything_and_loads_nothing_twice() -> Result<()> {
+    let shop = Shop::new()?;
+    let host = shop.up()?;
+    let before = host.get("/search?q=coltrane")?.text();
+    host.kill()?;
+    let host = shop.up()?;
+    assert_eq!(host.get("/search?q=coltrane")?.text(), before);
+    assert!(host.stop(Duration::from_secs(10))?.success());
+    Ok(())
+}
+
+#[test]
+fn a_second_host_on_the_same_data_is_refused() -> Result<()> {
+    let (shop, _) = shop();
+    let Err(error) = shop.up() else { panic!("two hosts share one folder") };
+    assert!(format!("{error:#}").contains("another host"), "{error:#}");
+    Ok(())
+}
