@@ -122,3 +122,41 @@ pub const STORE_MIGRATION_MS_MAX: u64 = 120_000;
 pub const STORE_MIGRATION_BYTES_MAX: usize = 1024 * 1024;
 /// Statements slower than this are logged.
 pub const STORE_SLOW_MS: u64 = 100;
+// HTTP
+
+/// Open connections. An idle one costs about 11 KiB, and 4,000 fit the usual limit on open files with room for databases.
+pub const HTTP_CONNECTIONS: usize = 4_000;
+/// A request's head, first byte to last. Slow mobile networks need seconds, not tens of them.
+pub const HTTP_HEADER_MS: u64 = 10_000;
+/// A request's head. Browsers' cookies reach 8 KiB; tokens of single sign-on 16.
+pub const HTTP_HEADER_BYTES: usize = 32 << 10;
+/// Header lines of one request. Browsers send 20, proxies add 10.
+pub const HTTP_HEADERS: usize = 100;
+/// A request's body; a buffered one is copied into the guest's memory.
+pub const HTTP_BODY_BYTES: usize = 8 << 20;
+/// From a request's head to the end of its body: 8 MiB at 3 Mbit/s.
+pub const HTTP_BODY_MS: u64 = 20_000;
+/// A buffered answer. Below `HOST_CALL_BYTES_MAX`, so that the log names the page that is too large.
+pub const HTTP_RESPONSE_BYTES: usize = 12 << 20;
+/// A connection without a request. Longer than the 60 s that load balancers keep theirs, so that they close first.
+pub const HTTP_IDLE_MS: u64 = 75_000;
+/// What accepted requests get to finish after SIGTERM. Supervisors kill after 10 s or later.
+pub const HTTP_DRAIN_MS: u64 = 8_000;
+/// Connections that the kernel holds while all of ours are taken.
+pub const HTTP_BACKLOG: u32 = 1_024;
+/// Requests at once on one HTTP/2 connection; the number that RFC 9113 recommends as a minimum.
+pub const HTTP2_STREAMS: u32 = 100;
+/// The pause after an accept failed for want of file descriptors: long enough for connections to end, too short to be noticed.
+pub const HTTP_ACCEPT_BACKOFF_MS: u64 = 50;
+/// Bodies smaller than this gain less by compression than its headers and time cost.
+pub const HTTP_COMPRESS_BYTES_MIN: usize = 1 << 10;
+/// Compressing more than this at once would hold the worker for longer than a tick.
+pub const HTTP_COMPRESS_INLINE_BYTES: usize = 256 << 10;
+/// One static file. Larger ones belong behind a server made for them.
+pub const ASSET_BYTES: u64 = 16 << 20;
+/// Static files kept in memory, with their compressed forms, one mount's together.
+pub const ASSET_CACHE_BYTES: usize = 64 << 20;
+/// Connecting to a granted host for `wasi:http`, unless the guest asks for less.
+pub const OUTGOING_CONNECT_MS: u64 = 5_000;
+/// Bytes of a user agent or a path in the access log; what follows is for nobody's eyes.
+pub const ACCESS_FIELD_BYTES: usize = 256;

@@ -19,7 +19,7 @@ use crate::call::{Call, ContextIndex, Failure};
 use crate::ids::ContextName;
 use crate::limits;
 use crate::seam::dispatch::{Dispatch, Exchange, Function, Set};
-use crate::seam::{Guest, logging, memory};
+use crate::seam::{Guest, logging, memory, wasi_http};
 use crate::store::{Database, Migration};
 
 /// All that one context's instances are made from and are allowed.
@@ -39,7 +39,7 @@ pub(super) struct Blueprint {
 pub(super) struct Grants {
     pub database: Option<Arc<Database>>,
     pub config: Arc<WasiConfigVariables>,
-    pub outgoing: Arc<[String]>,
+    pub outgoing: wasi_http::Outgoing,
     pub memory: memory::Shared,
     pub instance_memory_mb: u64,
     pub log_budget: Arc<logging::Budget>,

@@ -253,6 +253,12 @@ pub(super) fn linker(
             false => seam::wasi::add_to_linker_sync(&mut linker)?,
         }
     }
+    if imports("wasi:http") {
+        match asynchronous {
+            true => seam::wasi_http::add_to_linker_async(&mut linker)?,
+            false => seam::wasi_http::add_to_linker_sync(&mut linker)?,
+        }
+    }
     for import in &component.imports {
         let name = import.name.to_string();
         let Some(provider) = wiring.get(&name) else { continue };

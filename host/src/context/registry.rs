@@ -20,7 +20,7 @@ use crate::call::{Call, ContextIndex, Failure};
 use crate::ids::ContextName;
 use crate::manifest::{self, Manifest};
 use crate::seam::dispatch::{Dispatch, Function, Set, Values};
-use crate::seam::{Guest, logging, memory};
+use crate::seam::{Guest, logging, memory, wasi_http};
 use crate::store;
 
 /// All contexts of the running system. Cheap to clone.
@@ -214,7 +214,7 @@ fn start_context(
         grants: Grants {
             database: database.clone(),
             config: Arc::new(config),
-            outgoing: context.outgoing.iter().cloned().collect(),
+            outgoing: wasi_http::Outgoing::new(&context.outgoing),
             memory: memory::Shared::new(limits.context_memory_mb),
             instance_memory_mb: limits.instance_memory_mb,
             log_budget: Arc::new(logging::Budget::new(limits.log_kb_per_s)),

@@ -8,6 +8,7 @@ pub mod logging;
 pub mod memory;
 pub mod store;
 pub mod wasi;
+pub mod wasi_http;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,8 +35,8 @@ pub struct Guest {
     /// The context's own file, if the manifest grants it one.
     pub store: Option<store::Session>,
     pub config: Arc<WasiConfigVariables>,
-    /// `host:port` pairs that `wasi:http` may send requests to.
-    pub outgoing: Arc<[String]>,
+    /// Where `wasi:http` may send requests.
+    pub outgoing: wasi_http::Outgoing,
     pub memory: memory::Limiter,
     pub log_budget: Arc<logging::Budget>,
     pub wasi: WasiCtx,

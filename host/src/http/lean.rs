@@ -1,0 +1,160 @@
+//! A request and its answer through `seam:host/http-handler`: buffered, one typed call, inline on this worker.
+//!
+//! The hot path of pages. Bodies move without being copied, but for the copy into the guest.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Method, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::body::{self, Body};
+use super::page::Refusal;
+use super::route::Mount;
+use super::{Limits, headers};
+use crate::call::{Call, Failure};
+use crate::context::lean;
+use crate::ids::Trace;
+
+/// A routed request without its body.
+pub(super) struct Ask<'a> {
+    pub(super) mount: &'a Mount,
+    pub(super) below: &'a str,
+    pub(super) parts: &'a Parts,
+    pub(super) trace: Trace,
+    pub(super) limits: &'a Limits,
+}
+
+/// Reads the body and runs `handle`; the mount's time counts from there, since nothing waits for a slow client before.
+pub(super) async fn answer(
+    ask: Ask<'_>,
+    body: Incoming,
+    handle: impl FnOnce(Call, lean::Request) -> Result<lean::Response, Failure>,
+) -> Result<Response<Body>, Refusal> {
+    let body = body::read(body, ask.limits.body_bytes, ask.limits.body_time).await?;
+    let request = request(ask.parts, ask.below, body)?;
+    let call = Call::start(Instant::now() + ask.mount.timeout, ask.trace);
+    let answer = handle(call, request)?;
+    let bad = |reason| Refusal::BadAnswer { context: ask.mount.context.to_string(), reason };
+    response(answer, ask.limits.response_bytes).map_err(bad)
+}
+
+fn request(parts: &Parts, below: &str, body: Vec<u8>) -> Result<lean::Request, Refusal> {
+    // A guest renders HEAD as GET and knows nothing of it; the edge drops the body.
+    let method = if parts.method == Method::HEAD { Method::GET.as_str() } else { parts.method.as_str() };
+    let connection = parts.headers.get(header::CONNECTION);
+    let mut fields: Vec<(String, String)> = Vec::with_capacity(parts.headers.len() + 1);
+    if !parts.headers.contains_key(header::HOST)
+        && let Some(authority) = parts.uri.authority()
+    {
+        fields.push(("host".into(), authority.as_str().into()));
+    }
+    for (name, value) in &parts.headers {
+        if headers::hop_by_hop(name) || (connection.is_some() && headers::named_by_connection(connection, name)) {
+            continue;
+        }
+        let value = std::str::from_utf8(value.as_bytes()).map_err(|_| Refusal::Bad("a header is not UTF-8"))?;
+        // HTTP/2 clients may send a cookie in crumbs (RFC 9113 8.2.3).
+        if name == header::COOKIE
+            && let Some((_, whole)) = fields.iter_mut().find(|(name, _)| name == "cookie")
+        {
+            whole.push_str("; ");
+            whole.push_str(value);
+            continue;
+        }
+        fields.push((name.as_str().into(), value.into()));
+    }
+    Ok(lean::Request {
+        method: method.into(),
+        path: below.into(),
+        query: parts.uri.query().map(Into::into),
+        headers: fields,
+        body,
+    })
+}
+
+/// The guest's answer as HTTP, or why it is none.
+fn response(answer: lean::Response, bytes: usize) -> Result<Response<Body>, String> {
+    if answer.body.len() > bytes {
+        return Err(format!("its body is larger than {bytes} bytes"));
+    }
+    let status =
+        StatusCode::from_u16(answer.status).ok().filter(|status| status.as_u16() >= 200 && status.as_u16() < 600);
+    let status = status.ok_or_else(|| format!("{} is not a status", answer.status))?;
+    let mut fields = HeaderMap::with_capacity(answer.headers.len() + 4);
+    for (name, value) in answer.headers {
+        let name = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| format!("`{}` is not a header's name", name.escape_debug()))?;
+        // The length is what the body has, whatever the guest believes.
+        if name == header::CONTENT_LENGTH || headers::hop_by_hop(&name) {
+            continue;
+        }
+        let value = HeaderValue::from_maybe_shared(Bytes::from(value))
+            .map_err(|_| format!("the value of `{name}` is no header value"))?;
+        fields.append(name, value);
+    }
+    let mut response = Response::new(Body::Whole(answer.body.into()));
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&str, &str)]) -> lean::Response {
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        lean::Response { status, headers, body: b"hello".to_vec() }
+    }
+
+    #[test]
+    fn answers_that_are_not_http_are_refused() {
+        assert!(response(answer(200, &[("content-type", "text/plain")]), 5).is_ok());
+        assert!(response(answer(200, &[]), 4).is_err());
+        for status in [0, 99, 100, 101, 600, 1000, u16::MAX] {
+            assert!(response(answer(status, &[]), 5).is_err(), "{status}");
+        }
+        for (name, value) in [("a b", "1"), ("", "1"), ("x\r\ny", "1"), ("x", "1\r\nset-cookie: a"), ("x", "\0")] {
+            assert!(response(answer(200, &[(name, value)]), 5).is_err(), "{name:?}: {value:?}");
+        }
+    }
+
+    #[test]
+    fn a_guest_cannot_set_what_belongs_to_the_connection() {
+        let response = response(
+            answer(
+                200,
+                &[("Content-Length", "9999"), ("Connection", "x"), ("Transfer-Encoding", "chunked"), ("X-Own", "1")],
+            ),
+            5,
+        );
+        let names: Vec<_> = response.unwrap().headers().keys().map(|name| name.as_str().to_owned()).collect();
+        assert_eq!(names, ["x-own"]);
+    }
+
+    #[test]
+    fn a_guest_gets_a_host_and_one_cookie_whatever_the_version() {
+        let (parts, ()) = http::Request::builder()
+            .method("HEAD")
+            .uri("http://shop.example/a?b=c")
+            .header("cookie", "a=1")
+            .header("cookie", "b=2")
+            .header("connection", "x-own")
+            .header("x-own", "1")
+            .body(())
+            .unwrap()
+            .into_parts();
+        let request = request(&parts, "/a", Vec::new()).unwrap();
+        assert_eq!(
+            (request.method.as_str(), request.path.as_str(), request.query.as_deref()),
+            ("GET", "/a", Some("b=c"))
+        );
+        let expect = [("host", "shop.example"), ("cookie", "a=1; b=2")];
+        assert_eq!(request.headers, expect.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}

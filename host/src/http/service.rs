@@ -1,0 +1,219 @@
+//! One request: screened, routed, answered, finished.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
+
+use http::header;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+
+use super::access::Record;
+use super::body::Body;
+use super::connection::{self, Busy, Protocol, Pulse};
+use super::metrics::{Metrics, OfContext};
+use super::page::Refusal;
+use super::route::{Mount, Routes, Source};
+use super::{Config, Error, Limits, finish, headers, lean, ops, wasi};
+use crate::context::Serves;
+use crate::ids::Trace;
+
+/// What all connections share.
+pub(super) struct Edge {
+    pub(super) limits: Limits,
+    pub(super) protocol: Protocol,
+    pub(super) metrics: Metrics,
+    pub(super) registry: prometheus::Registry,
+    routes: Routes,
+    source: Source,
+    ops: bool,
+    /// The numbers of what the host answers itself.
+    own: Arc<OfContext>,
+    draining: AtomicBool,
+}
+
+impl Edge {
+    pub(super) fn new(config: Config, source: Source, registry: &prometheus::Registry) -> Result<Self, Error> {
+        let metrics = Metrics::new(registry)?;
+        Ok(Self {
+            protocol: connection::protocol(&config.limits),
+            routes: Routes::new(&config, &metrics)?,
+            own: metrics.of("-")?,
+            metrics,
+            registry: registry.clone(),
+            source,
+            ops: config.ops,
+            draining: AtomicBool::new(false),
+            limits: config.limits,
+        })
+    }
+
+    /// From now on the server is not ready.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Relaxed);
+    }
+
+    pub(super) fn ready(&self) -> bool {
+        !self.draining.load(Relaxed)
+            && match &self.source {
+                Source::Registry(registry) => {
+                    self.routes.contexts().all(|context| registry.live(context.as_str()).is_ok())
+                }
+                #[cfg(test)]
+                Source::Native(_) => true,
+            }
+    }
+}
+
+/// What is written down once a request's last byte is out: numbers always, a line when the access log is on.
+pub(super) struct Finished {
+    pub(super) bytes: u64,
+    status: StatusCode,
+    started: Instant,
+    metrics: Arc<OfContext>,
+    access: Option<Box<Record>>,
+    _busy: Busy,
+}
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        let took = self.started.elapsed();
+        self.metrics.count(self.status, took, self.bytes);
+        if let Some(access) = &self.access {
+            access.write(self.status, self.bytes, took);
+        }
+    }
+}
+
+/// Answers a request, whatever it is. HTTP/1.1 runs this on the connection's task, HTTP/2 on a task for each request.
+pub(super) async fn answer(
+    edge: Arc<Edge>,
+    pulse: Arc<Pulse>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let started = Instant::now();
+    let busy = pulse.busy();
+    let (parts, body) = request.into_parts();
+    let trace = headers::trace(&parts.headers);
+    let (mount, answer) = dispatch(&edge, &pulse, &parts, body, trace).await;
+    let response = answer.unwrap_or_else(|refusal| refusal.into_response(&parts, &trace));
+    let mut response = finish::without_body(&parts.method, response);
+    if let Some(value) = headers::traceparent(&trace) {
+        response.headers_mut().insert(headers::TRACEPARENT, value);
+    }
+    let finished = Finished {
+        bytes: 0,
+        status: response.status(),
+        started,
+        metrics: mount.map_or(&edge.own, |mount| &mount.metrics).clone(),
+        access: Record::new(&parts, mount, pulse.client, trace),
+        _busy: busy,
+    };
+    Ok(response.map(|body| body.watch(finished)))
+}
+
+async fn dispatch<'a>(
+    edge: &'a Edge,
+    pulse: &Pulse,
+    parts: &Parts,
+    body: Incoming,
+    trace: Trace,
+) -> (Option<&'a Mount>, Result<Response<Body>, Refusal>) {
+    if let Err(refusal) = screen(parts, pulse) {
+        return (None, Err(refusal));
+    }
+    let path = parts.uri.path();
+    if edge.ops
+        && let Some(answer) = ops::answer(edge, &parts.method, path)
+    {
+        return (None, answer);
+    }
+    let Some((mount, below)) = edge.routes.find(path) else { return (None, Err(Refusal::NotFound)) };
+    (Some(mount), ask(edge, pulse, mount, below, parts, body, trace).await)
+}
+
+async fn ask(
+    edge: &Edge,
+    pulse: &Pulse,
+    mount: &Mount,
+    below: &str,
+    parts: &Parts,
+    body: Incoming,
+    trace: Trace,
+) -> Result<Response<Body>, Refusal> {
+    if let Some(assets) = &mount.assets
+        && let Some(file) = below.strip_prefix("/assets/")
+    {
+        return assets.answer(parts, file);
+    }
+    let span = tracing::info_span!(
+        target: "http",
+        "request",
+        trace = %format_args!("{:032x}", trace.trace_id),
+        method = %parts.method,
+        path = below,
+        context = %mount.context,
+    );
+    let response = match &edge.source {
+        #[cfg(test)]
+        Source::Native(native) => {
+            let ask = lean::Ask { mount, below, parts, trace, limits: &edge.limits };
+            lean::answer(ask, body, |call, request| span.in_scope(|| native(call, request))).await?
+        }
+        Source::Registry(registry) => {
+            let live = registry.live(mount.context.as_str())?;
+            match live.serves() {
+                Serves::Lean => {
+                    let ask = lean::Ask { mount, below, parts, trace, limits: &edge.limits };
+                    lean::answer(ask, body, |call, request| span.in_scope(|| live.handle(call, request))).await?
+                }
+                Serves::WasiHttp => {
+                    let ask = wasi::Ask { mount, below, parts, trace, secure: pulse.secure, limits: &edge.limits };
+                    wasi::answer(ask, live, body, span).await?
+                }
+                Serves::Nothing => return Err(Refusal::NotFound),
+            }
+        }
+    };
+    Ok(finish::response(parts, response))
+}
+
+/// Refuses what hyper lets pass and what one side of a proxy could read differently from the other.
+fn screen(parts: &Parts, pulse: &Pulse) -> Result<(), Refusal> {
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    let (host, second) = (hosts.next(), hosts.next());
+    let authority = parts.uri.authority();
+    if second.is_some() {
+        return Err(Refusal::Malformed("more than one Host"));
+    }
+    if host.is_none()
+        && (parts.version == Version::HTTP_11 || (parts.version == Version::HTTP_2 && authority.is_none()))
+    {
+        return Err(Refusal::Malformed("no Host"));
+    }
+    if host.is_some_and(|host| !plausible(host)) {
+        return Err(Refusal::Malformed("the Host is not a host"));
+    }
+    if let (Some(host), Some(authority)) = (host, authority)
+        && !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
+    {
+        return Err(Refusal::Malformed("the Host differs from the address asked for"));
+    }
+    if parts.version < Version::HTTP_2 && pulse.smuggled() && parts.headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(Refusal::Malformed("Content-Length and Transfer-Encoding together"));
+    }
+    if parts.method == Method::CONNECT || parts.method == Method::TRACE {
+        return Err(Refusal::Method("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
+    if !parts.uri.path().starts_with('/') {
+        return Err(Refusal::Bad("the path has no slash at its begin"));
+    }
+    Ok(())
+}
+
+/// A name or an address with or without a port; not what would be something else in front of a path.
+fn plausible(host: &HeaderValue) -> bool {
+    host.as_bytes().iter().all(|byte| byte.is_ascii_graphic() && !b"/\\?#@,".contains(byte))
+}

@@ -1,0 +1,183 @@
+//! The edge over real sockets, with functions in the place of contexts.
+//!
+//! Clients are plain sockets wherever the bytes matter: a client library would mend what these tests break.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod life;
+mod pages;
+mod protocol;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::route::Source;
+use super::{Config, Limits, Mount, Server};
+use crate::call::{Call, Failure, Refused};
+use crate::context::lean;
+use crate::handoff;
+use crate::ids::ContextName;
+
+pub(super) type Native = Box<dyn Fn(Call, lean::Request) -> Result<lean::Response, Failure> + Send + Sync>;
+
+/// Longer than anything here takes, shorter than a test may hang.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Site {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<()>,
+}
+
+impl Site {
+    fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mount = |path: &str, context: &str| Mount {
+            path: path.into(),
+            context: ContextName::new(context).unwrap(),
+            assets: None,
+            timeout: Duration::from_secs(5),
+        };
+        let mut config = Config {
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            tls: None,
+            mounts: vec![mount("/shop", "shop"), mount("/shop/desk", "desk")],
+            ops: true,
+            limits: Limits::default(),
+        };
+        change(&mut config);
+        let server =
+            Server::bind_source(config, Source::Native(Box::new(native)), &prometheus::Registry::new()).unwrap();
+        let address = server.addresses()[0];
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(server.run(async { drop(stopped.await) }));
+        Self { address, stop: Some(stop), running }
+    }
+
+    fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends bytes as they are and reads until the server closes.
+    async fn raw(&self, bytes: &[u8]) -> Reply {
+        let mut stream = self.connect().await;
+        stream.write_all(bytes).await.unwrap();
+        Reply::parse(&to_end(&mut stream).await)
+    }
+
+    async fn ask(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        self.raw(format!("{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{fields}\r\n").as_bytes()).await
+    }
+
+    async fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, &[]).await
+    }
+
+    fn begin_stop(&mut self) {
+        drop(self.stop.take());
+    }
+}
+
+async fn to_end(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+    let mut all = Vec::new();
+    // A reset after the answer (the server refused to read on) is an end, too.
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("the server did not close");
+    all
+}
+
+/// Reads one answer with a Content-Length and leaves the connection open.
+async fn one(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Reply {
+    let mut all = Vec::new();
+    loop {
+        let reply = Reply::try_parse(&all);
+        if let Some(reply) = reply
+            && reply.field("content-length").and_then(|length| length.parse::<usize>().ok()) == Some(reply.body.len())
+        {
+            return reply;
+        }
+        let mut byte = [0];
+        timeout(PATIENCE, stream.read_exact(&mut byte)).await.expect("no answer").expect("the server closed");
+        all.push(byte[0]);
+    }
+}
+
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    fields: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn parse(bytes: &[u8]) -> Self {
+        Self::try_parse(bytes).unwrap_or_else(|| panic!("not an answer: {:?}", String::from_utf8_lossy(bytes)))
+    }
+
+    fn try_parse(bytes: &[u8]) -> Option<Self> {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+        let field =
+            |line: &str| line.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
+        Some(Self { status, fields: lines.filter_map(field).collect(), body: bytes[end + 4..].to_vec() })
+    }
+
+    fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+}
+
+/// What stands behind every mount.
+fn native(call: Call, request: lean::Request) -> Result<lean::Response, Failure> {
+    let context = || "shop".to_owned();
+    let answer = |status, headers: &[(&str, &str)], body: Vec<u8>| {
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Ok(lean::Response { status, headers, body })
+    };
+    let text = |body: String| answer(200, &[("content-type", "text/plain")], body.into_bytes());
+    let html = [("content-type", "text/html; charset=utf-8"), ("etag", "\"v1\""), ("cache-control", "max-age=5")];
+    match request.path.as_str() {
+        "/page" => answer(200, &html, page()),
+        "/fixed" => answer(
+            200,
+            &[("content-type", "text/html"), ("cache-control", "public, no-transform"), ("etag", "\"v1\"")],
+            page(),
+        ),
+        "/png" => answer(200, &[("content-type", "image/png")], page()),
+        "/echo" => answer(200, &[("content-type", "application/octet-stream")], request.body),
+        "/request" => text(format!("{} {} {:?} {:?}", request.method, request.path, request.query, request.headers)),
+        "/trace" => text(format!("{:032x} {:016x}", call.trace.trace_id, call.trace.span_id)),
+        "/slow" => {
+            let ms = request.query.unwrap().parse().unwrap();
+            handoff::blocking(|| std::thread::sleep(Duration::from_millis(ms)));
+            text("slow".into())
+        }
+        "/nothing" => answer(204, &[], b"a body that must not be sent".to_vec()),
+        "/trap" => Err(Failure::Trapped { context: context(), reason: "SECRET".into() }),
+        "/late" => Err(Failure::TimedOut { context: context() }),
+        "/busy" => Err(Failure::Overloaded { context: context() }),
+        "/gone" => Err(Failure::Absent { context: context(), reason: "SECRET".into() }),
+        "/circle" => Err(Failure::Refused { context: context(), refused: Refused::Reentry }),
+        "/bad-status" => answer(42, &[], Vec::new()),
+        "/bad-header" => answer(200, &[("x", "a\r\nset-cookie: b")], Vec::new()),
+        path => text(format!("below {path}")),
+    }
+}
+
+fn page() -> Vec<u8> {
+    "<p>the quick brown fox jumps over the lazy dog</p>\n".repeat(100).into_bytes()
+}

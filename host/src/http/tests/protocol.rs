@@ -1,0 +1,267 @@
+//! What bytes the edge takes for a request, and what it does with those it does not.
+
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{Site, one, to_end};
+use crate::manifest::Tls;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_readers_could_read_differently_is_refused() {
+    let site = Site::start();
+    let chunked = "transfer-encoding: chunked\r\n";
+    for (name, head) in [
+        ("no Host", "GET /shop/page HTTP/1.1\r\n\r\n".to_owned()),
+        ("two Hosts", "GET /shop/page HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n".into()),
+        ("two equal Hosts", "GET /shop/page HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n".into()),
+        ("a Host that is a path", "GET /shop/page HTTP/1.1\r\nhost: a/b\r\n\r\n".into()),
+        ("two hosts in one", "GET /shop/page HTTP/1.1\r\nhost: a, b\r\n\r\n".into()),
+        ("a Host unlike the address", "GET http://b/shop/page HTTP/1.1\r\nhost: a\r\n\r\n".into()),
+        ("CL then TE", format!("POST /shop/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n{chunked}\r\n0\r\n\r\n")),
+        ("TE then CL", format!("POST /shop/echo HTTP/1.1\r\nhost: a\r\n{chunked}Content-Length : 5\r\n\r\n0\r\n\r\n")),
+        ("TE then cl", format!("POST /shop/echo HTTP/1.1\r\nhost: a\r\n{chunked}cOnTent-length:5\r\n\r\n0\r\n\r\n")),
+        (
+            "CL and TE with bare LF",
+            "POST /shop/echo HTTP/1.1\nhost: a\ncontent-length: 5\ntransfer-encoding: chunked\n\n0\n\n".into(),
+        ),
+        (
+            "two lengths",
+            "POST /shop/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello!".into(),
+        ),
+        ("a length in words", "POST /shop/echo HTTP/1.1\r\nhost: a\r\ncontent-length: five\r\n\r\nhello".into()),
+        (
+            "a coding that is not chunked",
+            "POST /shop/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n".into(),
+        ),
+        ("a folded header", "GET /shop/page HTTP/1.1\r\nhost: a\r\nx: b\r\n c\r\n\r\n".into()),
+        ("rubbish", "rubbish\r\n\r\n".into()),
+    ] {
+        let mut stream = site.connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = String::from_utf8_lossy(&to_end(&mut stream).await).into_owned();
+        // hyper closes without a word where a length cannot be read; what matters is that no guest is asked.
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{name}: {answer}");
+    }
+    assert_eq!(site.raw(b"GET /shop/x HTTP/1.0\r\n\r\n").await.status, 200, "HTTP/1.0 has no Host");
+    assert_eq!(site.raw(b"GET http://a/shop/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_smuggled_request_is_not_answered() {
+    let site = Site::start();
+    let bytes = "POST /shop/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n\
+                 0\r\n\r\nGET /shop/smuggled HTTP/1.1\r\nhost: a\r\n\r\n";
+    let reply = site.raw(bytes.as_bytes()).await;
+    assert_eq!(reply.status, 400);
+    assert_eq!(reply.field("connection"), Some("close"));
+    assert!(!reply.text().contains("smuggled"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chunked_requests_are_read_one_after_the_other() {
+    let site = Site::start();
+    let mut stream = site.connect().await;
+    for _ in 0..3 {
+        let bytes = b"POST /shop/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+        stream.write_all(bytes).await.unwrap();
+        assert_eq!(one(&mut stream).await.text(), "abcde");
+        stream.write_all(b"POST /shop/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nxyz").await.unwrap();
+        assert_eq!(one(&mut stream).await.text(), "xyz");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_come_together_are_answered_in_order() {
+    let site = Site::start();
+    let mut stream = site.connect().await;
+    stream
+        .write_all("GET /shop/a HTTP/1.1\r\nhost: a\r\n\r\nGET /shop/b HTTP/1.1\r\nhost: a\r\n\r\n".as_bytes())
+        .await
+        .unwrap();
+    assert_eq!(one(&mut stream).await.text(), "below /a");
+    assert_eq!(one(&mut stream).await.text(), "below /b");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_that_are_too_large_are_refused() {
+    let site = Site::start();
+    let long = "x".repeat(64 * 1024);
+    assert_eq!(site.ask("GET", "/shop/x", &[("x", &long)]).await.status, 431);
+    let many = vec![("x", "1"); 200];
+    assert_eq!(site.ask("GET", "/shop/x", &many).await.status, 431);
+    assert_eq!(site.ask("GET", "/shop/x", &many[..50]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_are_too_large_are_refused_announced_or_not() {
+    let site = Site::with(|config| config.limits.body_bytes = 1000);
+    let body = "x".repeat(1001);
+    assert_eq!(
+        site.raw(format!("POST /shop/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 1001\r\n\r\n{body}").as_bytes())
+            .await
+            .status,
+        413
+    );
+    let chunked =
+        format!("POST /shop/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3e9\r\n{body}\r\n0\r\n\r\n");
+    assert_eq!(site.raw(chunked.as_bytes()).await.status, 413);
+    let fits = format!(
+        "POST /shop/echo HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 1000\r\n\r\n{}",
+        &body[1..]
+    );
+    assert_eq!(site.raw(fits.as_bytes()).await.body.len(), 1000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_ends_early_or_is_no_chunk_is_a_bad_request() {
+    let site = Site::start();
+    let mut stream = site.connect().await;
+    stream.write_all(b"POST /shop/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let answer = to_end(&mut stream).await;
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 400"));
+    let reply = site.raw(b"POST /shop/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n").await;
+    assert_eq!(reply.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_clients_are_cut_off() {
+    let limit = Duration::from_millis(300);
+    let site = Site::with(|config| {
+        config.limits.header_time = limit;
+        config.limits.body_time = limit;
+    });
+    let started = Instant::now();
+    for bytes in ["", "GET /shop/x HTTP/1.1\r\n", "GET /shop/x HTTP/1.1\r\nhost: a\r\n"] {
+        let mut stream = site.connect().await;
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        assert_eq!(to_end(&mut stream).await, b"", "{bytes:?}");
+    }
+    // The head of a second request has its own time.
+    let mut stream = site.connect().await;
+    stream.write_all(b"GET /shop/x HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    assert_eq!(one(&mut stream).await.status, 200);
+    stream.write_all(b"GET /shop/x HTTP/1.1\r\n").await.unwrap();
+    assert_eq!(to_end(&mut stream).await, b"");
+    let reply = site.raw(b"POST /shop/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc").await;
+    assert_eq!(reply.status, 408);
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_drips_its_head_is_cut_off_too() {
+    let site = Site::with(|config| config.limits.header_time = Duration::from_millis(400));
+    let (mut read, mut write) = site.connect().await.into_split();
+    let drip = tokio::spawn(async move {
+        for byte in
+            b"GET /shop/x HTTP/1.1\r\nx-padding: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".iter()
+        {
+            if write.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        std::future::pending::<()>().await;
+    });
+    let mut all = Vec::new();
+    let started = Instant::now();
+    let _ = tokio::time::timeout(super::PATIENCE, read.read_to_end(&mut all)).await.expect("not cut off");
+    assert!(all.is_empty() && started.elapsed() < Duration::from_secs(3));
+    drip.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http2_is_spoken_without_asking_first() {
+    let site = Site::start();
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(site.connect().await)).await.unwrap();
+    tokio::spawn(connection);
+    for _ in 0..3 {
+        let request = Request::get(format!("http://{}/shop/request", site.address))
+            .header("cookie", "a=1")
+            .header("cookie", "b=2")
+            .body(Empty::<bytes::Bytes>::new())
+            .unwrap();
+        let response = client.send_request(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body = String::from_utf8_lossy(&body);
+        assert!(body.contains("a=1; b=2") && body.contains("\"host\", \"127.0.0.1"), "{body}");
+    }
+    let head = Request::head(format!("http://{}/shop/page", site.address)).body(Empty::new()).unwrap();
+    let response = client.send_request(head).await.unwrap();
+    assert_eq!(response.headers()["content-length"], super::page().len().to_string());
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_http2_connection_may_be_quiet_for_longer_than_a_head_may_take() {
+    let site = Site::with(|config| config.limits.header_time = Duration::from_millis(200));
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(site.connect().await)).await.unwrap();
+    tokio::spawn(connection);
+    for _ in 0..2 {
+        let request =
+            Request::get(format!("http://{}/shop/x", site.address)).body(Empty::<bytes::Bytes>::new()).unwrap();
+        assert_eq!(client.send_request(request).await.unwrap().status(), 200);
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_offers_http2_and_http1() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, own.cert.pem()).unwrap();
+    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let site = Site::with(|config| config.tls = Some(Tls { certificate: certificate.clone(), key }));
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(&certificate).unwrap()).unwrap();
+    for (offer, expect) in [(vec!["h2", "http/1.1"], Some("h2")), (vec!["http/1.1"], Some("http/1.1")), (vec![], None)]
+    {
+        let mut config = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots.clone())
+            .with_no_client_auth();
+        config.alpn_protocols = offer.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+        let mut stream = connector.connect(name, site.connect().await).await.unwrap();
+        let agreed = stream.get_ref().1.alpn_protocol().map(|name| String::from_utf8(name.to_vec()).unwrap());
+        assert_eq!(agreed.as_deref(), expect);
+        if agreed.as_deref() == Some("h2") {
+            let (mut client, connection) =
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+            tokio::spawn(connection);
+            let request = Request::get("https://localhost/shop/x").body(Empty::<bytes::Bytes>::new()).unwrap();
+            assert_eq!(client.send_request(request).await.unwrap().status(), 200);
+        } else {
+            stream.write_all(b"GET /shop/x HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+            assert_eq!(one(&mut stream).await.status, 200);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_files_that_cannot_be_used_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.pem");
+    let config = super::Config {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        tls: Some(Tls { certificate: path.clone(), key: path }),
+        mounts: vec![],
+        ops: true,
+        limits: super::Limits::default(),
+    };
+    let source = super::Source::Native(Box::new(super::native));
+    let error = super::Server::bind_source(config, source, &prometheus::Registry::new()).err().unwrap();
+    assert!(error.to_string().contains("certificate") && error.to_string().contains("none.pem"), "{error}");
+}

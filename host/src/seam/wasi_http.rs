@@ -1,0 +1,100 @@
+//! `wasi:http/outgoing-handler`: requests that a guest sends, to the `host:port` pairs that the manifest grants and nowhere else.
+//!
+//! The granted name is what is compared, before it is resolved: whoever grants a name trusts its DNS.
+//! Not here: incoming requests, which the HTTP driver hands to an instance.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use wasmtime::component::Linker;
+use wasmtime_wasi_http::{
+    Error, RequestOptions, Result, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView, default_send_request,
+};
+
+use super::Guest;
+use crate::limits;
+
+/// Where a guest may send requests.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// `host:port`, lower case.
+    granted: Arc<[String]>,
+}
+
+impl Outgoing {
+    pub fn new(granted: &[String]) -> Self {
+        Self { granted: granted.iter().map(|pair| pair.to_ascii_lowercase()).collect() }
+    }
+
+    fn allows(&self, uri: &http::Uri) -> bool {
+        let Some(host) = uri.host() else { return false };
+        let secure = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
+        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let pair = format!("{}:{port}", host.to_ascii_lowercase());
+        self.granted.contains(&pair)
+    }
+}
+
+type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<()>> + Send>)>;
+
+impl WasiHttpHooks for Outgoing {
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _sent: Box<dyn Future<Output = Result<()>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        if !self.allows(request.uri()) {
+            let (host, port) = (request.uri().host().unwrap_or_default(), request.uri().port_u16());
+            tracing::warn!(target: "guest", host, port, "refused a request to a host that the manifest does not grant");
+            return Box::new(async { Err(Error::HttpRequestDenied) });
+        }
+        let mut options = options.unwrap_or_default();
+        let longest = Duration::from_millis(limits::OUTGOING_CONNECT_MS);
+        options.connect_timeout = Some(options.connect_timeout.map_or(longest, |asked| asked.min(longest)));
+        Box::new(async move {
+            let (response, connection) = default_send_request(request, Some(options)).await?;
+            let connection: Box<dyn Future<Output = _> + Send> = Box::new(connection);
+            Ok((response.map(BodyExt::boxed_unsync), connection))
+        })
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
+    }
+}
+
+/// For guests that are called synchronously, as every context behind a seam is.
+pub fn add_to_linker_sync(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    wasmtime_wasi_http::p2::add_only_http_to_linker_sync(linker)
+}
+
+/// For guests that serve `wasi:http`.
+pub fn add_to_linker_async(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_granted_hosts_and_ports_are_reached() {
+        let outgoing = Outgoing::new(&["api.example:443".into(), "Plain.example:8080".into()]);
+        let check =
+            |uri: &'static str, expect| assert_eq!(outgoing.allows(&http::Uri::from_static(uri)), expect, "{uri}");
+        check("https://api.example/x", true);
+        check("https://API.example:443/x", true);
+        check("http://api.example/x", false);
+        check("http://plain.example:8080/", true);
+        check("http://plain.example/", false);
+        check("https://api.example.evil/", false);
+        check("https://api.example@evil.example/", false);
+        check("https://user@api.example/", true);
+        check("/no-host", false);
+    }
+}
