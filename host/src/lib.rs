@@ -1,9 +1,10 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only what stands after it:
-//! `main -> cli -> app -> {http, build, ...} -> context -> seam -> store -> manifest, limits, call, handoff, ids`.
-//! The one call that must go up, a guest calling another context, is the trait `call::Dispatch`.
+//! Floors, each importing only what stands after it: `cli -> app -> admin, seed -> http, build, logging -> json -> context -> seam
+//! -> store -> manifest -> call -> handoff, ids, limits`. The one call that must go up, a guest calling another context, is the
+//! trait `seam::dispatch::Dispatch`.
 
+pub mod app;
 pub mod call;
 pub mod context;
 pub mod handoff;
