@@ -45,9 +45,9 @@ WHEN (OLD.genre, OLD.year, OLD.artist, OLD.discontinued) IS NOT (NEW.genre, NEW.
     WHERE OLD.discontinued = 0
       AND (kind, name) IN (VALUES ('genre', OLD.genre), ('decade', CAST(OLD.year / 10 * 10 AS TEXT)), ('artist', OLD.artist));
   INSERT INTO facets (kind, name, count)
-    SELECT column1, column2, 1
-    FROM (VALUES ('genre', NEW.genre), ('decade', CAST(NEW.year / 10 * 10 AS TEXT)), ('artist', NEW.artist))
-    WHERE NEW.discontinued = 0
+    SELECT 'genre', NEW.genre, 1 WHERE NEW.discontinued = 0
+    UNION ALL SELECT 'decade', CAST(NEW.year / 10 * 10 AS TEXT), 1 WHERE NEW.discontinued = 0
+    UNION ALL SELECT 'artist', NEW.artist, 1 WHERE NEW.discontinued = 0
     ON CONFLICT (kind, name) DO UPDATE SET count = count + 1;
   DELETE FROM facets
     WHERE count = 0

@@ -1,0 +1,285 @@
+//! The catalog's SQL on a real SQLite file.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::collections::BTreeMap;
+
+use catalog::MIGRATIONS;
+use catalog::domain::{Album, Filter, Found, Money, Page, TOTAL_MAX, Words};
+use catalog::store::{browse, by_skus, discontinue, facets, put, search};
+use seam_sdk::native::Store;
+use seam_sdk::store::{Error, execute, one, params};
+
+fn album(sku: &str, artist: &str, title: &str, year: u16, genre: &str) -> Album {
+    Album {
+        sku: sku.into(),
+        artist: artist.into(),
+        title: title.into(),
+        year,
+        genre: genre.into(),
+        label: "One Little Indian".into(),
+        price: Money { minor_units: 1_299, currency: "GBP".into() },
+        notes: "Recorded by the sea.".into(),
+        discontinued: false,
+    }
+}
+
+/// A store with a few albums whose names matter.
+fn shop() -> Store {
+    let store = Store::fresh(MIGRATIONS).unwrap();
+    put(&[
+        album("A-1", "Björk", "Homogenic", 1997, "Electronic"),
+        album("A-2", "Björk", "Post", 1995, "Electronic"),
+        album("A-3", "Sigur Rós", "Ágætis byrjun", 1999, "Post-Rock"),
+        album("A-4", "Miles Davis", "Kind of Blue", 1959, "Jazz"),
+        album("A-5", "Joni Mitchell", "Blue", 1971, "Folk"),
+        album("A-6", "Bob Dylan", "Desire", 1976, "Folk"),
+        album("A-7", "AC/DC", "Back in Black", 1980, "Rock"),
+        album("A-8", "The Blues Project", "Projections", 1966, "Blues Rock"),
+    ])
+    .unwrap();
+    store
+}
+
+fn page(page: u32, size: u32) -> Page {
+    Page::new(page, size).unwrap()
+}
+
+fn skus(found: &Found) -> Vec<&str> {
+    found.albums.iter().map(|album| album.sku.as_str()).collect()
+}
+
+fn searched(typed: &str) -> Vec<String> {
+    let found = search(&Words::new(typed).unwrap(), page(1, 20)).unwrap();
+    assert_eq!(found.total as usize, found.albums.len(), "{typed}");
+    skus(&found).into_iter().map(String::from).collect()
+}
+
+fn browsed(genre: Option<&str>, artist: Option<&str>, decade: Option<u16>, at: Page) -> Found {
+    browse(&Filter::new(genre.map(String::from), artist.map(String::from), decade).unwrap(), at).unwrap()
+}
+
+#[test]
+fn many_ids_come_in_the_order_asked_without_unknown_ones() {
+    let _store = shop();
+    let asked = ["A-4", "NEVER", "A-1", "A-4"].map(String::from);
+    let albums = by_skus(&asked).unwrap();
+    assert_eq!(albums.iter().map(|a| a.sku.as_str()).collect::<Vec<_>>(), ["A-4", "A-1", "A-4"]);
+    assert_eq!(albums[1], album("A-1", "Björk", "Homogenic", 1997, "Electronic"));
+    assert_eq!(by_skus(&[]).unwrap(), []);
+}
+
+#[test]
+fn search_finds_words_in_every_column_whatever_their_case_and_accents() {
+    let _store = shop();
+    for (typed, expect) in [
+        ("homogenic", vec!["A-1"]),
+        ("BJORK", vec!["A-2", "A-1"]),
+        ("bjo\u{308}rk post", vec!["A-2"]),
+        ("sigur ros", vec!["A-3"]),
+        ("agaetis", vec![]),
+        ("ágætis", vec!["A-3"]),
+        ("hom", vec!["A-1"]),
+        ("mil kind", vec![]),
+        ("miles ki", vec!["A-4"]),
+        ("jazz", vec!["A-4"]),
+        ("miles jazz", vec!["A-4"]),
+        ("elect", vec!["A-2", "A-1"]),
+        ("miles ja", vec!["A-4"]),
+        ("acdc", vec![]),
+        ("ac/dc", vec!["A-7"]),
+        ("dylan desire sea", vec!["A-6"]),
+        ("post rock", vec!["A-3"]),
+        ("nowhere", vec![]),
+        ("\" OR *", vec![]),
+    ] {
+        assert_eq!(searched(typed), expect, "{typed}");
+    }
+}
+
+#[test]
+fn names_rank_before_beginnings_and_those_before_everything_else() {
+    let _store = shop();
+    // Whole words in the names, shortest names first; then "Blues" as a name; what only its genre has would follow.
+    assert_eq!(searched("blue"), ["A-5", "A-4", "A-8"]);
+    // "Post" is a title; "Post-Rock" is a genre.
+    assert_eq!(searched("post"), ["A-2", "A-3"]);
+}
+
+#[test]
+fn browsing_goes_by_genre_artist_and_decade_newest_first() {
+    let _store = shop();
+    let at = page(1, 10);
+    assert_eq!(skus(&browsed(None, None, None, at)), ["A-3", "A-1", "A-2", "A-7", "A-6", "A-5", "A-8", "A-4"]);
+    assert_eq!(skus(&browsed(Some("Folk"), None, None, at)), ["A-6", "A-5"]);
+    assert_eq!(skus(&browsed(None, Some("Björk"), None, at)), ["A-1", "A-2"]);
+    assert_eq!(skus(&browsed(None, None, Some(1990), at)), ["A-3", "A-1", "A-2"]);
+    assert_eq!(skus(&browsed(Some("Electronic"), Some("Björk"), Some(1990), at)), ["A-1", "A-2"]);
+    assert_eq!(skus(&browsed(Some("Folk"), Some("Björk"), None, at)), Vec::<&str>::new());
+    let second = browsed(None, None, None, page(2, 3));
+    assert_eq!((skus(&second), second.total, second.more), (vec!["A-7", "A-6", "A-5"], 8, true));
+    let third = browsed(None, None, None, page(3, 3));
+    assert_eq!((skus(&third), third.total, third.more), (vec!["A-8", "A-4"], 8, false));
+}
+
+#[test]
+fn pages_of_a_search_do_not_overlap_and_tell_the_total() {
+    let _store = shop();
+    let words = Words::new("blue").unwrap();
+    let first = search(&words, page(1, 2)).unwrap();
+    assert_eq!((skus(&first), first.total, first.more), (vec!["A-5", "A-4"], 3, true));
+    let second = search(&words, page(2, 2)).unwrap();
+    assert_eq!((skus(&second), second.total, second.more), (vec!["A-8"], 3, false));
+    let beyond = search(&words, page(3, 2)).unwrap();
+    assert_eq!((skus(&beyond), beyond.total, beyond.more), (vec![], 3, false));
+}
+
+#[test]
+fn a_discontinued_album_stays_resolvable_and_is_found_no_more() {
+    let _store = shop();
+    for _ in 0..2 {
+        assert_eq!(discontinue("A-1"), Ok(true));
+    }
+    assert_eq!(discontinue("NEVER"), Ok(false));
+    let gone = by_skus(&["A-1".into()]).unwrap();
+    assert!(gone[0].discontinued);
+    assert_eq!(gone[0].title, "Homogenic");
+    assert_eq!(searched("homogenic"), Vec::<String>::new());
+    assert_eq!(skus(&browsed(None, Some("Björk"), None, page(1, 10))), ["A-2"]);
+    assert_eq!(facets().unwrap().genres.iter().find(|(name, _)| name == "Electronic").unwrap().1, 1);
+    let refused = execute("DELETE FROM albums WHERE sku = ?1", params!["A-1"]);
+    assert!(matches!(&refused, Err(Error::Constraint(why)) if why.contains("never deleted")), "{refused:?}");
+    // The editor can put it back.
+    put(&[album("A-1", "Björk", "Homogenic", 1997, "Electronic")]).unwrap();
+    assert_eq!(searched("homogenic"), ["A-1"]);
+}
+
+#[test]
+fn replacing_an_album_replaces_what_is_found_by() {
+    let _store = shop();
+    put(&[album("A-2", "Björk Guðmundsdóttir", "Debut", 1985, "Pop")]).unwrap();
+    assert_eq!(searched("post"), ["A-3"]);
+    assert_eq!(searched("debut"), ["A-2"]);
+    let facets = facets().unwrap();
+    assert_eq!(
+        facets.decades.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["1950", "1960", "1970", "1980", "1990"]
+    );
+    assert!(
+        facets.artists.contains(&("Björk".into(), 1)) && facets.artists.contains(&("Björk Guðmundsdóttir".into(), 1))
+    );
+    assert_eq!(facets.decades[3], ("1980".into(), 2));
+}
+
+#[test]
+fn one_bad_row_leaves_the_catalog_as_it_was() {
+    let _store = shop();
+    let mut bad = album("B-2", "x", "y", 2000, "z");
+    bad.price.minor_units = 0;
+    let sql = "INSERT INTO albums (sku, artist, title, year, genre, label, price_minor, currency, notes, discontinued)
+               VALUES (?1, 'a', 't', 2000, 'g', 'l', ?2, 'GBP', '', 0)";
+    let outcome = seam_sdk::store::execute_many(sql, [("B-1", 1), ("B-2", -1)]);
+    assert!(matches!(outcome, Err(Error::Constraint(_))), "{outcome:?}");
+    assert_eq!(by_skus(&["B-1".into()]).unwrap(), []);
+    assert_eq!(searched("g"), Vec::<String>::new());
+}
+
+/// What the triggers keep is what a count over the albums says, whatever happened before.
+#[test]
+fn counts_and_indexes_agree_with_the_albums_after_random_edits() {
+    let store = Store::fresh(MIGRATIONS).unwrap();
+    let mut random = Random(7);
+    for _ in 0..60 {
+        let batch: BTreeMap<String, Album> = (0..random.below(20))
+            .map(|_| {
+                let sku = format!("R-{}", random.below(40));
+                let artist = ["Anna", "Berta", "Clara"][random.below(3)];
+                let title = ["Red", "Green", "Blue", "Red Green"][random.below(4)];
+                let genre = ["Jazz", "Rock"][random.below(2)];
+                let mut album = album(&sku, artist, title, 1980 + random.below(40) as u16, genre);
+                album.discontinued = random.below(4) == 0;
+                (sku, album)
+            })
+            .collect();
+        put(&batch.into_values().collect::<Vec<_>>()).unwrap();
+        discontinue(&format!("R-{}", random.below(40))).unwrap();
+        for (kind, column) in [("genre", "genre"), ("artist", "artist"), ("decade", "CAST(year / 10 * 10 AS TEXT)")] {
+            let differing: u32 = one(
+                &format!(
+                    "SELECT count(*) FROM (
+                       SELECT name, count FROM facets WHERE kind = ?1
+                       EXCEPT SELECT {column}, count(*) FROM albums WHERE discontinued = 0 GROUP BY 1)
+                     FULL JOIN (
+                       SELECT {column} AS n, count(*) AS c FROM albums WHERE discontinued = 0 GROUP BY 1
+                       EXCEPT SELECT name, count FROM facets WHERE kind = ?1) ON 0"
+                ),
+                params![kind],
+            )
+            .unwrap();
+            assert_eq!(differing, 0, "{kind}");
+        }
+    }
+    // FTS5 compares its indexes with the view that they are made from.
+    store.connection(|c| {
+        for table in ["album_names", "album_words"] {
+            c.execute(&format!("INSERT INTO {table} ({table}, rank) VALUES ('integrity-check', 1)"), []).unwrap();
+        }
+    });
+}
+
+/// Every query that a page makes goes through an index and sorts nothing that grows with the catalog.
+#[test]
+fn browsing_uses_its_indexes_and_sorts_nothing() {
+    let store = Store::fresh(MIGRATIONS).unwrap();
+    for (condition, index) in [
+        ("", "albums_by_year"),
+        (" AND a.year BETWEEN 1970 AND 1979", "albums_by_year"),
+        (" AND a.genre = 'x'", "albums_by_genre"),
+        (" AND a.genre = 'x' AND a.year BETWEEN 1970 AND 1979", "albums_by_genre"),
+        (" AND a.artist = 'x'", "albums_by_artist"),
+        (" AND a.artist = 'x' AND a.year BETWEEN 1970 AND 1979", "albums_by_artist"),
+        (" AND a.genre = 'x' AND a.artist = 'y'", "albums_by_artist_and_genre"),
+        (" AND a.genre = 'x' AND a.artist = 'y' AND a.year BETWEEN 1970 AND 1979", "albums_by_artist_and_genre"),
+    ] {
+        let order = "ORDER BY a.year DESC, a.id LIMIT 10";
+        let sql =
+            format!("EXPLAIN QUERY PLAN SELECT a.title FROM albums AS a WHERE a.discontinued = 0{condition} {order}");
+        let plan: Vec<String> = store.connection(|c| {
+            let mut statement = c.prepare(&sql).unwrap();
+            statement.query_map([], |row| row.get(3)).unwrap().collect::<Result<_, _>>().unwrap()
+        });
+        assert_eq!(plan.len(), 1, "{condition}: {plan:?}");
+        assert!(plan[0].contains(&format!("INDEX {index} ")) || plan[0].ends_with(index), "{condition}: {plan:?}");
+    }
+}
+
+/// The work of each question, in steps of SQLite's virtual machine and rows of its answer, is that of a small catalog.
+#[test]
+fn totals_and_ranks_are_bounded_however_many_match() {
+    let _store = Store::fresh(MIGRATIONS).unwrap();
+    for thousand in 0..3 {
+        let albums: Vec<_> = (0..1_000)
+            .map(|i| album(&format!("L-{thousand}-{i}"), "Somebody", &format!("Number {i}"), 1990, "Common"))
+            .collect();
+        put(&albums).unwrap();
+    }
+    let found = browsed(Some("Common"), None, None, page(1, 50));
+    assert_eq!((found.albums.len(), found.total, found.more), (50, TOTAL_MAX, true));
+    let last = browsed(Some("Common"), None, None, page(30, 100));
+    assert_eq!((last.albums.len(), last.total, last.more), (100, TOTAL_MAX, false));
+    for common in ["somebody", "common", "number some", "numb"] {
+        let found = search(&Words::new(common).unwrap(), page(1, 50)).unwrap();
+        assert!(found.albums.len() == 50 && found.total == 400 && found.more, "{common}: {}", found.total);
+    }
+}
+
+/// xorshift64, so that a failure repeats.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+}
