@@ -160,3 +160,26 @@ pub const ASSET_CACHE_BYTES: usize = 64 << 20;
 pub const OUTGOING_CONNECT_MS: u64 = 5_000;
 /// Bytes of a user agent or a path in the access log; what follows is for nobody's eyes.
 pub const ACCESS_FIELD_BYTES: usize = 256;
+// Manifest
+
+/// A manifest. A hundred contexts need 50 KiB; what is larger is another file.
+pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+/// Contexts in one manifest: as many as a host's instances allow 4 of each.
+pub const CONTEXTS_MAX: usize = 500;
+/// What a manifest may raise `CONTEXT_MEMORY_MB` to: more than a large host has is a typing mistake.
+pub const CONTEXT_MEMORY_MB_MAX: u64 = 64 << 10;
+/// What a manifest may raise `CONTEXT_CONCURRENCY` to: half of all instances.
+pub const CONTEXT_CONCURRENCY_MAX: u32 = 1_000;
+/// What a manifest may raise `CONTEXT_QUEUE` to; each waiting call holds a thread's stack or a fiber.
+pub const CONTEXT_QUEUE_MAX: u32 = 10_000;
+/// What a manifest may raise `CALL_TIMEOUT_MS` to: a batch import takes minutes, a call that takes longer is a job.
+pub const CALL_TIMEOUT_MS_MAX: u64 = 600_000;
+/// What a manifest may raise `LOG_KB_PER_S` to: faster than a disk that has other work.
+pub const LOG_KB_PER_S_MAX: u64 = 10 << 10;
+/// A context's file, unless the manifest says otherwise. A million albums need 400 MB.
+pub const STORE_MB: u64 = 4 << 10;
+/// What a manifest may raise that to: 1 TB; a context that outgrows it is split.
+pub const STORE_MB_MAX: u64 = 1 << 20;
+/// Days for which log files are kept, unless the manifest says otherwise: a week, to look back to the last release.
+pub const LOG_DAYS: u64 = 7;
+pub const LOG_DAYS_MAX: u64 = 366;

@@ -1,0 +1,144 @@
+//! What can only be wrong between the parts of a manifest: names that nobody has, paths that two have.
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+use super::parse::Parsed;
+use super::table::Document;
+use super::{Place, nearest};
+use crate::ids::ContextName;
+use crate::limits;
+
+/// Paths that the host answers itself when `ops` is on.
+const OPS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+pub fn check(document: &Document<'_>, parsed: &Parsed) {
+    contexts(document, parsed);
+    mounts(document, parsed);
+    for (seed, place) in parsed.manifest.seeds.iter().zip(&parsed.seeds) {
+        known_context(document, parsed, &seed.context, *place);
+    }
+    data(document, parsed);
+}
+
+fn contexts(document: &Document<'_>, parsed: &Parsed) {
+    let contexts = &parsed.manifest.contexts;
+    let count = contexts.len() + parsed.broken.len();
+    if count == 0 {
+        let remedy = "add `[context.NAME]` with `component = \"FILE.wasm\"`";
+        document.report(Place::default(), "the manifest has no context", remedy);
+    }
+    if count > limits::CONTEXTS_MAX {
+        let message = format!("the manifest has {count} contexts; a host runs at most {}", limits::CONTEXTS_MAX);
+        document.report(Place::default(), message, "split the system into several hosts");
+    }
+    let mut by_component = HashMap::new();
+    for context in contexts {
+        let place = context.places.of("component");
+        if context.build.is_none() && !context.component.is_file() {
+            let message = format!("`{}` is no file, and nothing says how to build it", context.component.display());
+            document.report(place, message, "correct the path, or add `build = { .. }`");
+        }
+        let first = *by_component.entry(plain(&context.component)).or_insert(context);
+        if first.name != context.name && first.build != context.build {
+            let message = format!(
+                "`{}` and `{}` build the same file `{}` in different ways",
+                first.name,
+                context.name,
+                context.component.display()
+            );
+            document.report(place, message, "give each its own `component`");
+        }
+    }
+}
+
+fn mounts(document: &Document<'_>, parsed: &Parsed) {
+    let mut seen: HashMap<&str, &ContextName> = HashMap::new();
+    for (mount, (path_place, context_place)) in parsed.manifest.mounts.iter().zip(&parsed.mounts) {
+        let path = mount.path.as_str();
+        if let Some((message, remedy)) = malformed(path) {
+            document.report(*path_place, message, remedy);
+        } else if parsed.manifest.host.ops && OPS.contains(&path) {
+            let message = format!("`{path}` is answered by the host itself");
+            document.report(*path_place, message, "choose another path, or set `ops = false` in `[host]`");
+        }
+        if let Some(first) = seen.insert(path, &mount.context) {
+            let message = format!("`{path}` is mounted twice, for `{first}` and for `{}`", mount.context);
+            document.report(*path_place, message, "give each mount a path of its own");
+        }
+        known_context(document, parsed, &mount.context, *context_place);
+    }
+}
+
+fn malformed(path: &str) -> Option<(String, String)> {
+    let found = |what: &str, remedy: String| Some((format!("`{path}` {what}"), remedy));
+    let segments = || path.split('/').skip(1);
+    let unreserved = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+    if !path.starts_with('/') {
+        return found("is no path from the root", format!("write `/{path}`"));
+    }
+    if path == "/" {
+        return None;
+    }
+    if !path.chars().all(unreserved) {
+        return found("has characters that a mount's path cannot have", "use letters, digits, - . _ ~ and /".into());
+    }
+    if path.ends_with('/') {
+        return found("ends in a slash", format!("write `{}`", path.trim_end_matches('/')));
+    }
+    if segments().any(|s| s.is_empty() || s == "." || s == "..") {
+        return found("has an empty part, `.` or `..`", "write the path as clients ask for it".into());
+    }
+    None
+}
+
+fn known_context(document: &Document<'_>, parsed: &Parsed, name: &ContextName, place: Place) {
+    let contexts = parsed.manifest.contexts.iter().map(|c| c.name.as_str());
+    let known: Vec<&str> = contexts.chain(parsed.broken.iter().map(String::as_str)).collect();
+    if known.contains(&name.as_str()) {
+        return;
+    }
+    let remedy = match nearest(name.as_str(), known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => format!("add `[context.{name}]`"),
+        None => format!("add `[context.{name}]`, or name one of: {}", known.join(", ")),
+    };
+    document.report(place, format!("there is no context `{name}`"), remedy);
+}
+
+/// Databases and keys must not lie where files are served from.
+fn data(document: &Document<'_>, parsed: &Parsed) {
+    let data = &parsed.manifest.host.data;
+    if data.exists() && !data.is_dir() {
+        let message = format!("the data folder `{}` is a file", data.display());
+        document.report(parsed.data, message, "name a folder in `data` of `[host]`; it need not exist yet");
+    }
+    for context in &parsed.manifest.contexts {
+        let Some(assets) = &context.assets else { continue };
+        let place = context.places.of("assets");
+        if plain(data).starts_with(plain(assets)) {
+            let message = format!("`{}` would serve the data folder, databases and all", context.name);
+            document.report(place, message, "keep the assets in a folder of their own");
+        }
+        let tls = parsed.manifest.host.tls.as_ref();
+        if tls.is_some_and(|tls| plain(&tls.key).starts_with(plain(assets))) {
+            let message = format!("`{}` would serve the private key of `[host.tls]`", context.name);
+            document.report(place, message, "keep the key outside of every `assets` folder");
+        }
+    }
+}
+
+/// `path` without `.` and `..`, as far as its text tells.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(plain.components().next_back(), Some(Component::Normal(_))) => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}

@@ -1,0 +1,213 @@
+//! The manifest `seam.toml`: which contexts make up the system and what each may do.
+//!
+//! Invariant: a `Manifest` that exists is consistent in itself; what its components say is checked where they are loaded.
+//! Every key, its default and its unit: `docs/manifest.md`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::ids::ContextName;
+
+mod check;
+mod parse;
+mod problem;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use problem::{Place, Problem, Problems, nearest};
+
+/// What a manifest is called when nobody says otherwise.
+pub const FILE_NAME: &str = "seam.toml";
+
+/// A whole manifest, checked for everything that can be checked without opening a component.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// The file it was read from; every relative path in it starts in its folder.
+    pub path: PathBuf,
+    pub host: Host,
+    /// In the manifest's order; a `ContextIndex` is a position in it.
+    pub contexts: Vec<Context>,
+    pub mounts: Vec<Mount>,
+    pub seeds: Vec<Seed>,
+}
+
+/// `[host]`
+#[derive(Debug, Clone)]
+pub struct Host {
+    pub listen: Vec<SocketAddr>,
+    /// Where databases, compiled components and logs go. Never shared between two running hosts.
+    pub data: PathBuf,
+    pub tls: Option<Tls>,
+    /// Answer `/healthz`, `/readyz` and `/metrics` beside the mounts.
+    pub ops: bool,
+    /// The format on standard error; the files in the data folder are JSON lines always.
+    pub log: LogFormat,
+    /// What is logged: `info`, `debug`, ... or a filter as in `RUST_LOG`.
+    pub log_level: String,
+    /// Days for which log files are kept, one file a day.
+    pub log_days: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+/// `[context.NAME]`
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub name: ContextName,
+    /// Where its entry and each of its keys stand, for problems found later.
+    pub places: Places,
+    /// The `.wasm` component.
+    pub component: PathBuf,
+    pub build: Option<Build>,
+    /// The seams it may import, `namespace:package/interface`, with or without `@version`.
+    pub imports: Vec<String>,
+    pub store: Option<StoreGrant>,
+    /// Parts of WASI it may import: "clocks", "random", "wasi".
+    pub capabilities: Vec<String>,
+    /// What `wasi:config` answers.
+    pub config: BTreeMap<String, String>,
+    /// `host:port` it may send requests to through `wasi:http`.
+    pub outgoing: Vec<String>,
+    /// Static files served below its mount at `/assets/`.
+    pub assets: Option<PathBuf>,
+    pub limits: Limits,
+}
+
+/// Where the parts of one context's entry stand.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// `[context.NAME]` itself.
+    pub entry: Place,
+    parts: BTreeMap<String, Place>,
+}
+
+impl Places {
+    /// The place of a key (`component`) or of an import (`musiccorp:catalog/albums`); the entry's when it has none of its own.
+    pub fn of(&self, part: &str) -> Place {
+        self.parts.get(part).copied().unwrap_or(self.entry)
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct StoreGrant {
+    pub encrypted: bool,
+    /// Where the key of an encrypted file is, when the manifest says so; else the store's own rule applies.
+    pub key: Option<KeySource>,
+    /// Size the file may grow to.
+    pub max_mb: u64,
+}
+
+/// Where an encrypted store's key comes from. The key itself is never in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// The bytes of a file, without a final line break.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+}
+
+/// How `seam build` makes the component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Build {
+    /// A crate of the surrounding Cargo workspace.
+    Cargo { package: String },
+    /// A command that writes the component itself, run in the manifest's folder; `sources` are what it depends on.
+    Command { command: String, sources: Vec<PathBuf> },
+}
+
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub instance_memory_mb: u64,
+    pub context_memory_mb: u64,
+    pub concurrency: u32,
+    pub queue: u32,
+    /// The longest that one call into this context may take, whatever the caller has left.
+    pub timeout: Duration,
+    pub log_kb_per_s: u64,
+}
+
+/// `[[mount]]`
+#[derive(Debug, Clone)]
+pub struct Mount {
+    /// `/` or `/shop`: no slash at the end but for the root.
+    pub path: String,
+    pub context: ContextName,
+    /// How long a request through this mount may take.
+    pub timeout: Duration,
+}
+
+/// `[[seed]]`: rows that `seam seed` feeds through a context's own interface.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    pub context: ContextName,
+    /// `interface.function` that takes one list.
+    pub call: String,
+    /// JSON lines (`.jsonl`) or CSV with a header (`.csv`).
+    pub file: PathBuf,
+    pub place: Place,
+}
+
+impl Manifest {
+    /// Reads and checks the manifest at `path`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, together.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let unreadable =
+            |message: String, remedy: &str| Problems::new(path, vec![Problem::new(Place::default(), message, remedy)]);
+        let too_large = |bytes: u64| bytes > crate::limits::MANIFEST_BYTES_MAX;
+        match std::fs::metadata(path) {
+            Ok(file) if file.is_file() && too_large(file.len()) => {
+                let max = crate::limits::MANIFEST_BYTES_MAX >> 10;
+                return Err(unreadable(format!("is larger than {max} KiB"), "is this the right file?"));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let remedy = "go to the folder of a `seam.toml`, or name one with `--manifest FILE`";
+                return Err(unreadable(format!("cannot be read: {error}"), remedy));
+            }
+        }
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path),
+            Err(error) => Err(unreadable(format!("cannot be read: {error}"), "a manifest is a file of UTF-8 text")),
+        }
+    }
+
+    /// The same for a text that stands at `path`, which it need not.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, together.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Problems> {
+        let document = table::Document::new(text);
+        let syntax = document.parse();
+        let manifest = parse::manifest(&document, &syntax, path);
+        check::check(&document, &manifest);
+        let problems = document.into_problems();
+        if problems.is_empty() { Ok(manifest.manifest) } else { Err(Problems::new(path, problems)) }
+    }
+
+    pub fn context(&self, name: &str) -> Option<&Context> {
+        self.contexts.iter().find(|context| context.name.as_str() == name)
+    }
+
+    /// The folder in which all its relative paths start.
+    pub fn folder(&self) -> &Path {
+        match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What is wrong with a manifest, in the one form in which all of it is collected, sorted and shown.
+//!
+//! Checks that run later (components, links) add theirs under the place of the context's entry.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+/// Where something stands in the manifest, both counted from 1. Line 0: nowhere in particular.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Place {
+    pub line: usize,
+    /// In characters.
+    pub column: usize,
+}
+
+/// One thing that is wrong, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    #[serde(flatten)]
+    pub place: Place,
+    /// One sentence without a full stop, names in backticks.
+    pub message: String,
+    pub remedy: String,
+}
+
+impl Problem {
+    pub fn new(place: Place, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { place, message: message.into(), remedy: remedy.into() }
+    }
+}
+
+/// All that is wrong, in the order of the file. Never empty when it is an error.
+#[derive(Debug, Clone)]
+pub struct Problems {
+    file: PathBuf,
+    all: Vec<Problem>,
+}
+
+impl Problems {
+    /// Sorts `all` by place; equal problems are kept once.
+    pub fn new(file: &Path, mut all: Vec<Problem>) -> Self {
+        all.sort_by_key(|p| p.place);
+        all.dedup();
+        Self { file: file.to_owned(), all }
+    }
+
+    pub fn all(&self) -> &[Problem] {
+        &self.all
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// `{"file": "seam.toml", "problems": [{"line": 1, "column": 1, "message": "...", "remedy": "..."}]}`
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "file": self.file.display().to_string(), "problems": self.all })
+    }
+}
+
+/// `seam.toml:12:3: error: ...` and below it `  hint: ...`, each problem so.
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.all.iter().enumerate() {
+            let newline = if at == 0 { "" } else { "\n" };
+            let file = self.file.display();
+            match problem.place {
+                Place { line: 0, .. } => write!(f, "{newline}{file}: error: {}", problem.message)?,
+                Place { line, column } => write!(f, "{newline}{file}:{line}:{column}: error: {}", problem.message)?,
+            }
+            if !problem.remedy.is_empty() {
+                write!(f, "\n  hint: {}", problem.remedy)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The one of `known` that `word` was probably meant to be: at most a third of its letters differ.
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let word = word.to_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(3) / 3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Optimal string alignment: insertions, deletions, replacements and swapped neighbours each count 1.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
+    let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX / 2);
+    let (mut before, mut last): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=b.len()).collect());
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let mut best = (at(&last, j) + usize::from(x != y)).min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
+            let swapped = i > 0 && j > 0 && Some(x) == b.get(j - 1) && a.get(i - 1) == Some(y);
+            if swapped {
+                best = best.min(at(&before, j - 1) + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    at(&last, b.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_found_and_far_ones_are_not() {
+        let known = ["component", "imports", "store", "limits"];
+        for (word, expect) in [
+            ("componet", Some("component")),
+            ("import", Some("imports")),
+            ("Store", Some("store")),
+            ("sotre", Some("store")),
+            ("limit", Some("limits")),
+            ("zebra", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, known), expect, "{word}");
+        }
+    }
+
+    #[test]
+    fn problems_stand_in_the_order_of_the_file_each_with_its_hint() {
+        let at = |line, column| Place { line, column };
+        let problems = Problems::new(
+            Path::new("seam.toml"),
+            vec![
+                Problem::new(at(9, 1), "later", "wait"),
+                Problem::new(at(2, 3), "sooner", ""),
+                Problem::new(at(9, 1), "later", "wait"),
+                Problem::new(Place::default(), "no context", "add one"),
+            ],
+        );
+        let text = "seam.toml: error: no context\n  hint: add one\nseam.toml:2:3: error: sooner\n\
+                    seam.toml:9:1: error: later\n  hint: wait";
+        assert_eq!(problems.to_string(), text);
+        assert_eq!(problems.to_json()["problems"][1]["line"], 2);
+    }
+}

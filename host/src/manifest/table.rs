@@ -1,0 +1,321 @@
+//! Reading a TOML table key by key: every getter says what is wrong with its value, `finish` says which keys nobody asked for.
+//!
+//! What was asked for is what is known; so an unknown key's remedy never falls behind the code.
+
+use std::cell::RefCell;
+use std::ops::{Range, RangeInclusive};
+use std::path::PathBuf;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Place, Problem, nearest};
+
+/// A manifest's text and what has been found wrong with it so far.
+pub struct Document<'t> {
+    text: &'t str,
+    problems: RefCell<Vec<Problem>>,
+    /// Lines with a syntax error; what else seems wrong there is its consequence.
+    unreadable: RefCell<Vec<usize>>,
+}
+
+impl<'t> Document<'t> {
+    pub fn new(text: &'t str) -> Self {
+        Self { text, problems: RefCell::default(), unreadable: RefCell::default() }
+    }
+
+    /// The whole text as a table. Syntax errors are reported, all of them; what could be read all the same is returned.
+    pub fn parse(&self) -> Spanned<DeTable<'t>> {
+        let (table, errors) = DeTable::parse_recoverable(self.text);
+        for error in errors {
+            let place = error.span().map_or_else(Place::default, |span| self.place(&span));
+            let remedy = if error.message().contains("duplicate key") {
+                "each key and each table stands once; merge the two"
+            } else {
+                "see https://toml.io for the syntax"
+            };
+            self.report(place, error.message().replace('\n', ", "), remedy);
+        }
+        let lines = self.problems.borrow().iter().map(|p| p.place.line).collect();
+        self.unreadable.replace(lines);
+        table
+    }
+
+    pub fn place(&self, span: &Range<usize>) -> Place {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Place {
+            line: before.matches('\n').count() + 1,
+            column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
+        }
+    }
+
+    pub fn report(&self, place: Place, message: impl Into<String>, remedy: impl Into<String>) {
+        if !self.unreadable.borrow().contains(&place.line) {
+            self.problems.borrow_mut().push(Problem::new(place, message, remedy));
+        }
+    }
+
+    pub fn into_problems(self) -> Vec<Problem> {
+        self.problems.into_inner()
+    }
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone)]
+pub struct At<T> {
+    pub value: T,
+    pub place: Place,
+}
+
+/// A table that is being read.
+pub struct Table<'d, 't> {
+    pub document: &'d Document<'t>,
+    /// As a person would write it: `context.catalog.limits`; empty for the root.
+    name: String,
+    pub place: Place,
+    entries: &'d DeTable<'t>,
+    known: RefCell<Vec<&'static str>>,
+}
+
+impl<'d, 't> Table<'d, 't> {
+    pub fn root(document: &'d Document<'t>, entries: &'d Spanned<DeTable<'t>>) -> Self {
+        let place = Place { line: 1, column: 1 };
+        Self { document, name: String::new(), place, entries: entries.get_ref(), known: RefCell::default() }
+    }
+
+    fn raw(&self, key: &'static str) -> Option<&'d Spanned<DeValue<'t>>> {
+        self.known.borrow_mut().push(key);
+        self.entries.get(key)
+    }
+
+    /// Where `key` stands; where the table does when it has no such key.
+    pub fn place_of(&self, key: &str) -> Place {
+        self.entries.get_key_value(key).map_or(self.place, |(key, _)| self.document.place(&key.span()))
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// `key` as it is called in messages.
+    pub fn path(&self, key: &str) -> String {
+        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
+    }
+
+    fn wrong_type(&self, key: &str, value: &Spanned<DeValue<'_>>, expected: &str, example: &str) {
+        let place = self.document.place(&value.span());
+        let found = named(value.get_ref());
+        let message = format!("`{}` is {found}, expected {expected}", self.path(key));
+        self.document.report(place, message, format!("write `{key} = {example}`"));
+    }
+
+    /// A string that is not empty.
+    pub fn string(&self, key: &'static str, example: &str) -> Option<At<String>> {
+        let value = self.raw(key)?;
+        let place = self.document.place(&value.span());
+        match value.get_ref() {
+            DeValue::String(text) if text.is_empty() => {
+                let message = format!("`{}` is empty", self.path(key));
+                self.document.report(place, message, format!("write `{key} = \"{example}\"`, or leave it out"));
+                None
+            }
+            DeValue::String(text) => Some(At { value: text.to_string(), place }),
+            _ => {
+                self.wrong_type(key, value, "a string", &format!("\"{example}\""));
+                None
+            }
+        }
+    }
+
+    /// A whole number within `range`; `default` when it is missing or wrong.
+    pub fn integer(&self, key: &'static str, range: RangeInclusive<u64>, default: u64) -> u64 {
+        let Some(value) = self.raw(key) else { return default };
+        let DeValue::Integer(number) = value.get_ref() else {
+            self.wrong_type(key, value, "a whole number", &default.to_string());
+            return default;
+        };
+        let parsed = i128::from_str_radix(number.as_str(), number.radix()).ok();
+        match parsed.and_then(|n| u64::try_from(n).ok()).filter(|n| range.contains(n)) {
+            Some(number) => number,
+            None => {
+                let message = format!("`{}` is {number}, outside of its bounds", self.path(key));
+                let remedy = format!("give it a value from {} to {}", range.start(), range.end());
+                self.document.report(self.document.place(&value.span()), message, remedy);
+                default
+            }
+        }
+    }
+
+    pub fn boolean(&self, key: &'static str, default: bool) -> bool {
+        match self.raw(key) {
+            None => default,
+            Some(value) => match value.get_ref() {
+                DeValue::Boolean(value) => *value,
+                _ => {
+                    self.wrong_type(key, value, "true or false", &default.to_string());
+                    default
+                }
+            },
+        }
+    }
+
+    /// One of a few words.
+    pub fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)], default: T) -> T {
+        let first = choices.first().map_or("", |(word, _)| word);
+        let Some(word) = self.string(key, first) else { return default };
+        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == word.value) {
+            return *choice;
+        }
+        let names: Vec<String> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let message = format!("`{}` is `{}`, which is no choice", self.path(key), word.value);
+        self.document.report(word.place, message, format!("choose {}", names.join(" or ")));
+        default
+    }
+
+    /// A list of strings, or a single one in its place; none when it is missing.
+    pub fn strings(&self, key: &'static str, example: &str) -> Vec<At<String>> {
+        let Some(value) = self.raw(key) else { return Vec::new() };
+        let one = |value: &Spanned<DeValue<'_>>| match value.get_ref() {
+            DeValue::String(text) if !text.is_empty() => {
+                Some(At { value: text.to_string(), place: self.document.place(&value.span()) })
+            }
+            _ => {
+                self.wrong_type(key, value, "strings that are not empty", &format!("[\"{example}\"]"));
+                None
+            }
+        };
+        match value.get_ref() {
+            DeValue::Array(items) => items.iter().filter_map(one).collect(),
+            DeValue::String(_) => one(value).into_iter().collect(),
+            _ => {
+                self.wrong_type(key, value, "a list of strings", &format!("[\"{example}\"]"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// A path, relative to the manifest's folder.
+    pub fn file(&self, key: &'static str, example: &str) -> Option<At<PathBuf>> {
+        self.string(key, example).map(|text| At { value: PathBuf::from(text.value), place: text.place })
+    }
+
+    fn sub(&self, name: String, place: Place, entries: &'d DeTable<'t>) -> Table<'d, 't> {
+        Table { document: self.document, name, place, entries, known: RefCell::default() }
+    }
+
+    pub fn table(&self, key: &'static str) -> Option<Table<'d, 't>> {
+        let value = self.raw(key)?;
+        match value.get_ref() {
+            DeValue::Table(entries) => Some(self.sub(self.path(key), self.place_of(key), entries)),
+            _ => {
+                self.wrong_type(key, value, "a table", "{ .. }");
+                None
+            }
+        }
+    }
+
+    /// A table, or `true` or `false` in its place: `Some(None)` is `true`.
+    pub fn switch_or_table(&self, key: &'static str) -> Option<Option<Table<'d, 't>>> {
+        match self.entries.get(key).map(Spanned::get_ref) {
+            Some(DeValue::Boolean(_)) => self.boolean(key, false).then_some(None),
+            _ => self.table(key).map(Some),
+        }
+    }
+
+    /// `[key.NAME]` tables in the order of the file.
+    pub fn named_tables(&self, key: &'static str) -> Vec<(At<String>, Table<'d, 't>)> {
+        let Some(parent) = self.table(key) else { return Vec::new() };
+        let mut entries: Vec<_> = parent.entries.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        let table = |(name, value): (&'d Spanned<_>, &'d Spanned<DeValue<'t>>)| {
+            let place = self.document.place(&name.span());
+            let name: &std::borrow::Cow<'t, str> = name.get_ref();
+            match value.get_ref() {
+                DeValue::Table(entries) => {
+                    let at = At { value: name.to_string(), place };
+                    Some((at, self.sub(format!("{key}.{name}"), place, entries)))
+                }
+                other => {
+                    let message = format!("`{key}.{name}` is {}, expected a table", named(other));
+                    self.document.report(place, message, format!("write `[{key}.NAME]` and its keys below"));
+                    None
+                }
+            }
+        };
+        entries.into_iter().filter_map(table).collect()
+    }
+
+    /// `[[key]]` tables.
+    pub fn tables(&self, key: &'static str) -> Vec<Table<'d, 't>> {
+        let Some(value) = self.raw(key) else { return Vec::new() };
+        let place = |value: &Spanned<DeValue<'_>>| self.document.place(&value.span());
+        let items = match value.get_ref() {
+            DeValue::Array(items) => items.iter().collect::<Vec<_>>(),
+            _ => vec![],
+        };
+        let tables: Vec<_> = items
+            .iter()
+            .filter_map(|item| match item.get_ref() {
+                DeValue::Table(entries) => Some(self.sub(key.to_owned(), place(item), entries)),
+                _ => None,
+            })
+            .collect();
+        if tables.len() != items.len() || !matches!(value.get_ref(), DeValue::Array(_)) {
+            let message = format!("`{key}` is not a list of tables");
+            self.document.report(place(value), message, format!("write `[[{key}]]` with two brackets"));
+        }
+        tables
+    }
+
+    /// Every key with a string, a number or a truth value, as text.
+    pub fn texts(&self) -> Vec<(String, String)> {
+        let mut texts = Vec::new();
+        for (key, value) in self.entries {
+            let text = match value.get_ref() {
+                DeValue::String(text) => text.to_string(),
+                DeValue::Integer(number) => number.to_string(),
+                DeValue::Float(number) => number.to_string(),
+                DeValue::Boolean(value) => value.to_string(),
+                other => {
+                    let message = format!("`{}` is {}, expected a string", self.path(key.get_ref()), named(other));
+                    let remedy = "configuration values are strings; put the list or table into one as JSON";
+                    self.document.report(self.document.place(&value.span()), message, remedy);
+                    continue;
+                }
+            };
+            texts.push((key.get_ref().to_string(), text));
+        }
+        texts
+    }
+
+    /// Reports every key that nobody has asked for.
+    pub fn finish(self) {
+        let known = self.known.borrow();
+        for key in self.entries.keys() {
+            let name: &str = key.get_ref();
+            if known.contains(&name) {
+                continue;
+            }
+            let place = self.document.place(&key.span());
+            let remedy = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known here: {}", known.join(", ")),
+            };
+            let within = if self.name.is_empty() { String::new() } else { format!(" in `{}`", self.name) };
+            self.document.report(place, format!("unknown key `{name}`{within}"), remedy);
+        }
+    }
+}
+
+fn named(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

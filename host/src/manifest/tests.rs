@@ -1,0 +1,243 @@
+//! Manifests as data: what is read from good ones, and the whole transcript of what bad ones get.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::Path;
+
+use super::*;
+
+/// The problems of `text` as the command line shows them, from a folder that has `component.wasm`, `assets/` and `key.pem`.
+fn problems(text: &str) -> String {
+    let folder = folder();
+    match Manifest::parse(text, &folder.path().join("seam.toml")) {
+        Ok(_) => String::new(),
+        Err(problems) => problems.to_string().replace(&format!("{}/", folder.path().display()), ""),
+    }
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("component.wasm"), b"").unwrap();
+    std::fs::write(folder.path().join("key.pem"), b"").unwrap();
+    std::fs::create_dir(folder.path().join("assets")).unwrap();
+    folder
+}
+
+/// Each case: a manifest, and the lines that must come out.
+#[test]
+fn every_mistake_is_shown_at_its_place_with_its_remedy() {
+    let context = "[context.a]\ncomponent = \"component.wasm\"\n";
+    let cases: &[(&str, &str)] = &[
+        (
+            "",
+            "seam.toml: error: the manifest has no context\n  hint: add `[context.NAME]` with `component = \"FILE.wasm\"`",
+        ),
+        (
+            "[context.a]\ncomponet = \"component.wasm\"\n",
+            "seam.toml:1:10: error: `context.a` has neither `component` nor `build`\n  \
+             hint: add `component = \"FILE.wasm\"`, or `build = { cargo = \"PACKAGE\" }`\n\
+             seam.toml:2:1: error: unknown key `componet` in `context.a`\n  hint: did you mean `component`?",
+        ),
+        (
+            &format!("[hots]\nlisten = []\n{context}"),
+            "seam.toml:1:2: error: unknown key `hots`\n  hint: did you mean `host`?",
+        ),
+        (
+            &format!("[host]\nlisten = [\"localhost:80\", \"127.0.0.1:1\", \"127.0.0.1:1\"]\nlog = \"xml\"\n{context}"),
+            "seam.toml:2:11: error: `localhost:80` is no address to listen on\n  \
+             hint: write an IP address and a port: `127.0.0.1:8080`, `[::1]:8080`\n\
+             seam.toml:2:42: error: `127.0.0.1:1` is listed twice\n  hint: list each address once\n\
+             seam.toml:3:7: error: `host.log` is `xml`, which is no choice\n  hint: choose `human` or `json`",
+        ),
+        (
+            &format!("[host]\ntls = {{ certificate = \"no.pem\" }}\nlog_level = \"loud=?\"\nlog_days = 0\n{context}"),
+            "seam.toml:2:1: error: `host.tls.key` is missing\n  hint: add `key = \"tls/key.pem\"`\n\
+             seam.toml:2:23: error: `host.tls.certificate` names `no.pem`, which is no file\n  \
+             hint: create it, or correct the path (relative to the manifest's folder)\n\
+             seam.toml:3:13: error: `loud=?` is no log level\n  \
+             hint: choose `error`, `warn`, `info`, `debug` or `trace`, or a filter as `info,guest=debug`\n\
+             seam.toml:4:12: error: `host.log_days` is 0, outside of its bounds\n  hint: give it a value from 1 to 366",
+        ),
+        (
+            &format!("{context}[context.Shop]\ncomponent = \"component.wasm\"\n"),
+            "seam.toml:3:10: error: `Shop` is no name for a context\n  hint: use lower-case words of letters and digits, \
+             joined by single hyphens, at most 64 bytes: `order-desk`",
+        ),
+        (
+            &format!(
+                "{context}imports = [\"catalog\", \"a:b/c@1\", \"a:b/c\", \"a:b/c\"]\ncapabilities = [\"clock\", \"files\"]\n"
+            ),
+            "seam.toml:3:12: error: `catalog` is no name of an interface\n  \
+             hint: write `namespace:package/interface`, with or without `@1.2.3`\n\
+             seam.toml:3:23: error: `a:b/c@1` is no name of an interface\n  \
+             hint: write `namespace:package/interface`, with or without `@1.2.3`\n\
+             seam.toml:3:43: error: `a:b/c` is imported twice\n  hint: list it once\n\
+             seam.toml:4:17: error: `clock` is no capability\n  hint: did you mean `clocks`? known: clocks, random, wasi\n\
+             seam.toml:4:26: error: no context can be given `files`\n  \
+             hint: keep data in the store, settings in `config`; `wasi` gives an empty world to link against",
+        ),
+        (
+            &format!(
+                "{context}store = {{ max_mb = 0 }}\nlimits = {{ queue = -1, instance_memory_mb = 100, context_memory_mb = 50 }}\n"
+            ),
+            "seam.toml:3:20: error: `context.a.store.max_mb` is 0, outside of its bounds\n  \
+             hint: give it a value from 1 to 1048576\n\
+             seam.toml:4:20: error: `context.a.limits.queue` is -1, outside of its bounds\n  \
+             hint: give it a value from 0 to 10000\n\
+             seam.toml:4:50: error: `context.a.limits.context_memory_mb` (50) is less than one instance may take (100)\n  \
+             hint: raise `context_memory_mb` or lower `instance_memory_mb`",
+        ),
+        (
+            &format!(
+                "{context}store = {{ key_env = \"K\" }}\nassets = \"nowhere\"\noutgoing = [\"https://x.org\", \"*:80\"]\n"
+            ),
+            "seam.toml:3:21: error: `context.a.store` has a key but is not encrypted\n  \
+             hint: add `encrypted = true`, or remove the key\n\
+             seam.toml:4:10: error: `context.a.assets` names `nowhere`, which is no folder\n  \
+             hint: create the folder, or correct the path\n\
+             seam.toml:5:13: error: `https://x.org` is no host with a port\n  \
+             hint: write `api.example.org:443`: one host, no scheme, no path, no *\n\
+             seam.toml:5:30: error: `*:80` is no host with a port\n  \
+             hint: write `api.example.org:443`: one host, no scheme, no path, no *",
+        ),
+        (
+            "[context.a]\nbuild = { command = \"make\", cargo = \"a\" }\n[context.b]\nbuild = { command = \"make\" }\n\
+             [context.c]\ncomponent = \"gone.wasm\"\n[context.d]\nbuild = \"make\"\n",
+            "seam.toml:2:1: error: `context.a.build` has both `cargo` and `command`\n  hint: keep one of the two\n\
+             seam.toml:3:10: error: `context.b` has a build command but no `component`\n  \
+             hint: say which file the command writes: `component = \"FILE.wasm\"`\n\
+             seam.toml:4:1: error: `context.b.build` has a command but no `sources`\n  \
+             hint: list the files and folders it depends on: `sources = [\"src\"]`\n\
+             seam.toml:6:1: error: `gone.wasm` is no file, and nothing says how to build it\n  \
+             hint: correct the path, or add `build = { .. }`\n\
+             seam.toml:8:9: error: `context.d.build` is a string, expected a table\n  hint: write `build = { .. }`",
+        ),
+        (
+            &format!(
+                "{context}[[mount]]\npath = \"/x\"\ncontext = \"b\"\n[[mount]]\npath = \"/x\"\ncontext = \"a\"\n\
+                      [[mount]]\npath = \"/y/\"\ncontext = \"a\"\n[[mount]]\npath = \"/healthz\"\ncontext = \"a\"\n[[mount]]\n"
+            ),
+            "seam.toml:5:11: error: there is no context `b`\n  hint: did you mean `a`?\n\
+             seam.toml:7:8: error: `/x` is mounted twice, for `b` and for `a`\n  hint: give each mount a path of its own\n\
+             seam.toml:10:8: error: `/y/` ends in a slash\n  hint: write `/y`\n\
+             seam.toml:13:8: error: `/healthz` is answered by the host itself\n  \
+             hint: choose another path, or set `ops = false` in `[host]`\n\
+             seam.toml:15:1: error: `mount.path` is missing\n  hint: add `path = \"/\"`\n\
+             seam.toml:15:1: error: `mount.context` is missing\n  hint: add `context = \"NAME\"`",
+        ),
+        (
+            &format!(
+                "{context}[[seed]]\ncontext = \"warehouse\"\ncall = \"put-albums\"\nfile = \"rows.json\"\n[mount]\npath = \"/\"\n"
+            ),
+            "seam.toml:4:11: error: there is no context `warehouse`\n  hint: add `[context.warehouse]`, or name one of: a\n\
+             seam.toml:5:8: error: `put-albums` is no function of an interface\n  \
+             hint: write `interface.function`, as `editing.put-albums`\n\
+             seam.toml:6:8: error: `rows.json` is neither JSON lines nor CSV by its name\n  \
+             hint: name a file that ends in `.jsonl` or `.csv`\n\
+             seam.toml:7:1: error: `mount` is not a list of tables\n  hint: write `[[mount]]` with two brackets",
+        ),
+        (
+            &format!("host.data = \"assets/run\"\n{context}assets = \"assets\"\n"),
+            "seam.toml:4:1: error: `a` would serve the data folder, databases and all\n  \
+             hint: keep the assets in a folder of their own",
+        ),
+        (
+            &format!("host.data = \"component.wasm\"\n{context}config = {{ a = [1] }}\n"),
+            "seam.toml:1:6: error: the data folder `component.wasm` is a file\n  \
+             hint: name a folder in `data` of `[host]`; it need not exist yet\n\
+             seam.toml:4:16: error: `context.a.config.a` is a list, expected a string\n  \
+             hint: configuration values are strings; put the list or table into one as JSON",
+        ),
+    ];
+    for (text, expect) in cases {
+        assert_eq!(problems(text), *expect, "\n--- for ---\n{text}");
+    }
+}
+
+#[test]
+fn syntax_errors_stand_beside_the_other_problems_and_hide_what_they_cause() {
+    let shown = problems("[host]\nlisten = \nops = maybe\nlag = 1\n[context.a]\ncomponent = component.wasm\n");
+    let lines: Vec<_> = shown.lines().filter(|line| line.contains("error:")).collect();
+    let starts = [
+        "seam.toml:2:10: error: ",
+        "seam.toml:3:7: error: ",
+        "seam.toml:4:1: error: unknown key `lag`",
+        "seam.toml:6:13: ",
+    ];
+    assert_eq!(lines.len(), starts.len(), "{shown}");
+    assert!(lines.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{shown}");
+}
+
+#[test]
+fn columns_count_characters_not_bytes() {
+    let shown = problems("[context.a]\ncomponent = \"component.wasm\"\nstore = { \"ä\" = 1, max_mb = true }\n");
+    assert!(shown.contains("seam.toml:3:29: error: `context.a.store.max_mb`"), "{shown}");
+}
+
+#[cfg(not(feature = "sqlcipher"))]
+#[test]
+fn an_encrypted_store_needs_a_host_that_can() {
+    let shown =
+        problems("[context.a]\ncomponent = \"component.wasm\"\nstore = { encrypted = true, key_file = \"key.pem\" }\n");
+    let expect = "seam.toml:3:11: error: `context.a.store` is encrypted, which this host was built without\n  \
+                  hint: build the host with `--features sqlcipher`, or remove `encrypted`";
+    assert_eq!(shown, expect);
+}
+
+#[test]
+fn a_whole_manifest_is_read_as_it_stands() {
+    let folder = folder();
+    let path = folder.path().join("seam.toml");
+    let text = r#"
+        [host]
+        listen = ["127.0.0.1:0", "[::1]:0"]
+        data = "run"
+        log = "json"
+
+        [context.storefront]
+        build = { cargo = "front" }
+        imports = ["musiccorp:catalog/albums@0.1.0"]
+        assets = "assets"
+        config = { currency = "GBP", page-size = 24 }
+        outgoing = ["API.example.org:443"]
+        limits = { timeout_ms = 2_000, log_kb_per_s = 8 }
+
+        [context.catalog]
+        component = "component.wasm"
+        store = true
+        capabilities = ["clocks"]
+
+        [[mount]]
+        path = "/"
+        context = "storefront"
+
+        [[seed]]
+        context = "catalog"
+        call = "editing.put-albums"
+        file = "run/demo/albums.jsonl"
+    "#;
+    let manifest = Manifest::parse(text, &path).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(manifest.folder(), folder.path());
+    assert_eq!(manifest.host.data, folder.path().join("run"));
+    assert_eq!((manifest.host.listen.len(), manifest.host.log, manifest.host.log_days), (2, LogFormat::Json, 7));
+    let [storefront, catalog] = &manifest.contexts[..] else { panic!("two contexts") };
+    assert_eq!(storefront.component, folder.path().join("target/components/front.wasm"));
+    assert_eq!(storefront.imports, ["musiccorp:catalog/albums@0.1.0"]);
+    assert_eq!(storefront.places.of("musiccorp:catalog/albums@0.1.0"), Place { line: 9, column: 20 });
+    assert_eq!(storefront.places.of("store"), Place { line: 7, column: 18 });
+    assert_eq!(storefront.config["page-size"], "24");
+    assert_eq!(storefront.outgoing, ["api.example.org:443"]);
+    assert_eq!(storefront.limits.timeout, Duration::from_secs(2));
+    assert!(storefront.store.is_none());
+    assert_eq!(catalog.store.as_ref().map(|s| s.max_mb), Some(crate::limits::STORE_MB));
+    assert_eq!(catalog.capabilities, ["clocks"]);
+    assert_eq!(manifest.mounts[0].timeout, Duration::from_secs(2));
+    assert_eq!(manifest.seeds[0].file, folder.path().join("run/demo/albums.jsonl"));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_problem_like_any_other() {
+    let shown = Manifest::load(Path::new("/nonexistent/seam.toml")).unwrap_err().to_string();
+    assert!(shown.starts_with("/nonexistent/seam.toml: error: cannot be read"), "{shown}");
+    assert!(shown.contains("--manifest"), "{shown}");
+}
