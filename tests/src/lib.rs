@@ -98,7 +98,7 @@ impl System {
     /// # Errors
     /// The outer one when the test itself is at fault, the inner one with what the host says of the system.
     pub fn start(&self) -> Result<Result<Registry, Vec<Problem>>> {
-        let manifest = temp(&self.write()?);
+        let manifest = Manifest::load(&self.write()?)?;
         let data = &manifest.host.data;
         let metrics = Metrics::new(&prometheus::Registry::new())?;
         let started = Linked::load(&manifest, Compiler::InProcess, &data.join("cache"))
@@ -135,17 +135,4 @@ pub fn unavailable(value: &Val) -> Option<&str> {
         },
         _ => None,
     }
-}
-
-fn temp(path: &Path) -> Manifest {
-    use seam::manifest::*;
-    let v: toml::Value = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let dir = path.parent().unwrap();
-    let contexts = v["context"].as_table().unwrap().iter().map(|(n, c)| seam::manifest::Context {
-        name: seam::ids::ContextName::new(n).unwrap(), line: 1, component: dir.join(c["component"].as_str().unwrap()), build: None,
-        imports: c.get("imports").map(|i| i.as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned()).collect()).unwrap_or_default(),
-        store: None, capabilities: vec![], config: Default::default(), outgoing: vec![], assets: None,
-        limits: Limits { instance_memory_mb: 64, context_memory_mb: 512, concurrency: 32, queue: 128, timeout: Duration::from_millis(c.get("limits").and_then(|l| l.get("timeout_ms")).map(|t| t.as_integer().unwrap() as u64).unwrap_or(5000)), log_kb_per_s: 64 },
-    }).collect();
-    Manifest { path: path.to_owned(), host: seam::manifest::Host { listen: vec![], data: dir.join("data"), tls: None, log: LogFormat::Human }, contexts, mounts: vec![], seeds: vec![] }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::ids::ContextName;
 
 mod check;
+mod context;
 mod parse;
 mod problem;
 mod table;
@@ -95,9 +96,11 @@ pub struct Places {
 }
 
 impl Places {
-    /// The place of a key (`component`) or of an import (`musiccorp:catalog/albums`); the entry's when it has none of its own.
+    /// The place of a key (`component`) or of an import, with or without its version; the entry's when it has none of its own.
     pub fn of(&self, part: &str) -> Place {
-        self.parts.get(part).copied().unwrap_or(self.entry)
+        let path = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
+        let same_path = || self.parts.iter().find(|(name, _)| path(name) == path(part)).map(|(_, place)| place);
+        self.parts.get(part).or_else(same_path).copied().unwrap_or(self.entry)
     }
 }
 

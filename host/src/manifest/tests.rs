@@ -127,11 +127,11 @@ fn every_mistake_is_shown_at_its_place_with_its_remedy() {
         ),
         (
             &format!(
-                "{context}[[seed]]\ncontext = \"warehouse\"\ncall = \"put-albums\"\nfile = \"rows.json\"\n[mount]\npath = \"/\"\n"
+                "{context}[[seed]]\ncontext = \"warehouse\"\ncall = \"put-orders\"\nfile = \"rows.json\"\n[mount]\npath = \"/\"\n"
             ),
             "seam.toml:4:11: error: there is no context `warehouse`\n  hint: add `[context.warehouse]`, or name one of: a\n\
-             seam.toml:5:8: error: `put-albums` is no function of an interface\n  \
-             hint: write `interface.function`, as `editing.put-albums`\n\
+             seam.toml:5:8: error: `put-orders` is no function of an interface\n  \
+             hint: write `interface.function`, as `editing.put-orders`\n\
              seam.toml:6:8: error: `rows.json` is neither JSON lines nor CSV by its name\n  \
              hint: name a file that ends in `.jsonl` or `.csv`\n\
              seam.toml:7:1: error: `mount` is not a list of tables\n  hint: write `[[mount]]` with two brackets",
@@ -194,9 +194,9 @@ fn a_whole_manifest_is_read_as_it_stands() {
         data = "run"
         log = "json"
 
-        [context.storefront]
+        [context.front-desk]
         build = { cargo = "front" }
-        imports = ["musiccorp:catalog/albums@0.1.0"]
+        imports = ["acme:orders/desk@0.1.0"]
         assets = "assets"
         config = { currency = "GBP", page-size = 24 }
         outgoing = ["API.example.org:443"]
@@ -209,30 +209,31 @@ fn a_whole_manifest_is_read_as_it_stands() {
 
         [[mount]]
         path = "/"
-        context = "storefront"
+        context = "front-desk"
 
         [[seed]]
         context = "catalog"
-        call = "editing.put-albums"
-        file = "run/demo/albums.jsonl"
+        call = "editing.put-orders"
+        file = "demo/orders.jsonl"
     "#;
     let manifest = Manifest::parse(text, &path).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(manifest.folder(), folder.path());
     assert_eq!(manifest.host.data, folder.path().join("run"));
     assert_eq!((manifest.host.listen.len(), manifest.host.log, manifest.host.log_days), (2, LogFormat::Json, 7));
-    let [storefront, catalog] = &manifest.contexts[..] else { panic!("two contexts") };
-    assert_eq!(storefront.component, folder.path().join("target/components/front.wasm"));
-    assert_eq!(storefront.imports, ["musiccorp:catalog/albums@0.1.0"]);
-    assert_eq!(storefront.places.of("musiccorp:catalog/albums@0.1.0"), Place { line: 9, column: 20 });
-    assert_eq!(storefront.places.of("store"), Place { line: 7, column: 18 });
-    assert_eq!(storefront.config["page-size"], "24");
-    assert_eq!(storefront.outgoing, ["api.example.org:443"]);
-    assert_eq!(storefront.limits.timeout, Duration::from_secs(2));
-    assert!(storefront.store.is_none());
+    let [front, catalog] = &manifest.contexts[..] else { panic!("two contexts") };
+    assert_eq!(front.component, folder.path().join("target/components/front.wasm"));
+    assert_eq!(front.imports, ["acme:orders/desk@0.1.0"]);
+    assert_eq!(front.places.of("acme:orders/desk@0.1.0"), Place { line: 9, column: 20 });
+    assert_eq!(front.places.of("acme:orders/desk"), Place { line: 9, column: 20 });
+    assert_eq!(front.places.of("store"), Place { line: 7, column: 18 });
+    assert_eq!(front.config["page-size"], "24");
+    assert_eq!(front.outgoing, ["api.example.org:443"]);
+    assert_eq!(front.limits.timeout, Duration::from_secs(2));
+    assert!(front.store.is_none());
     assert_eq!(catalog.store.as_ref().map(|s| s.max_mb), Some(crate::limits::STORE_MB));
     assert_eq!(catalog.capabilities, ["clocks"]);
     assert_eq!(manifest.mounts[0].timeout, Duration::from_secs(2));
-    assert_eq!(manifest.seeds[0].file, folder.path().join("run/demo/albums.jsonl"));
+    assert_eq!(manifest.seeds[0].file, folder.path().join("demo/orders.jsonl"));
 }
 
 #[test]
