@@ -17,7 +17,7 @@ use super::rows::Packer;
 use super::{Error, Rows, Value, sql};
 use crate::ids::ContextName;
 use crate::limits;
-use crate::manifest::StoreGrant;
+use crate::manifest::{self, StoreGrant};
 
 /// What a database is opened with.
 #[derive(Debug, Clone)]
@@ -55,7 +55,11 @@ impl Config {
         Self {
             path: databases.join(format!("{context}.db")),
             max_mb: grant.max_mb,
-            key: grant.encrypted.then(|| KeySource::of_context(context, databases)),
+            key: grant.encrypted.then(|| match &grant.key {
+                Some(manifest::KeySource::File(path)) => KeySource::File(path.clone()),
+                Some(manifest::KeySource::Env(name)) => KeySource::Environment(name.clone()),
+                None => KeySource::of_context(context, databases),
+            }),
         }
     }
 }
