@@ -180,6 +180,16 @@ pub const LOG_KB_PER_S_MAX: u64 = 10 << 10;
 pub const STORE_MB: u64 = 4 << 10;
 /// What a manifest may raise that to: 1 TB; a context that outgrows it is split.
 pub const STORE_MB_MAX: u64 = 1 << 20;
+/// What a manifest may raise `HTTP_CONNECTIONS` to: 1 GiB of idle connections.
+pub const HTTP_CONNECTIONS_MAX: usize = 100_000;
+/// What a manifest may raise `HTTP_HEADER_BYTES` to; no client or proxy sends as much.
+pub const HTTP_HEADER_KB_MAX: usize = 256;
+/// What a manifest may raise `HTTP_HEADERS` to.
+pub const HTTP_HEADERS_MAX: usize = 1_000;
+/// What a manifest may raise `HTTP_BODY_BYTES` to: half of an instance's memory, which holds a body twice.
+pub const HTTP_BODY_KB_MAX: usize = 32 << 10;
+/// What a manifest may raise the times of HTTP to: nobody waits longer than ten minutes.
+pub const HTTP_MS_MAX: u64 = 600_000;
 /// Days for which log files are kept, unless the manifest says otherwise: a week, to look back to the last release.
 pub const LOG_DAYS: u64 = 7;
 pub const LOG_DAYS_MAX: u64 = 366;

@@ -99,7 +99,7 @@ impl Default for Limits {
 }
 
 impl Config {
-    /// What the manifest says, with the default limits and the operators' paths.
+    /// What the manifest says.
     pub fn from_manifest(manifest: &Manifest) -> Self {
         let mount = |mount: &crate::manifest::Mount| {
             let context = manifest.contexts.iter().find(|context| context.name == mount.context);
@@ -107,16 +107,25 @@ impl Config {
                 path: mount.path.clone(),
                 context: mount.context.clone(),
                 assets: context.and_then(|context| context.assets.clone()),
-                timeout: context
-                    .map_or(Duration::from_millis(limits::CALL_TIMEOUT_MS), |context| context.limits.timeout),
+                timeout: mount.timeout,
             }
         };
         Self {
             listen: manifest.host.listen.clone(),
             tls: manifest.host.tls.clone(),
             mounts: manifest.mounts.iter().map(mount).collect(),
-            ops: true,
-            limits: Limits::default(),
+            ops: manifest.host.ops,
+            limits: Limits {
+                connections: manifest.http.connections,
+                header_time: manifest.http.header_time,
+                header_bytes: manifest.http.header_bytes,
+                header_count: manifest.http.header_count,
+                body_bytes: manifest.http.body_bytes,
+                body_time: manifest.http.body_time,
+                idle_time: manifest.http.idle_time,
+                drain_time: manifest.http.drain_time,
+                ..Limits::default()
+            },
         }
     }
 }

@@ -29,6 +29,7 @@ pub struct Manifest {
     /// The file it was read from; every relative path in it starts in its folder.
     pub path: PathBuf,
     pub host: Host,
+    pub http: Http,
     /// In the manifest's order; a `ContextIndex` is a position in it.
     pub contexts: Vec<Context>,
     pub mounts: Vec<Mount>,
@@ -50,6 +51,19 @@ pub struct Host {
     pub log_level: String,
     /// Days for which log files are kept, one file a day.
     pub log_days: usize,
+}
+
+/// `[http]`: bounds of the edge; the reasons for their defaults stand in `limits`.
+#[derive(Debug, Clone)]
+pub struct Http {
+    pub connections: usize,
+    pub header_time: Duration,
+    pub header_bytes: usize,
+    pub header_count: usize,
+    pub body_bytes: usize,
+    pub body_time: Duration,
+    pub idle_time: Duration,
+    pub drain_time: Duration,
 }
 
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 use super::context::context;
 use super::table::{At, Document, Table};
-use super::{Context, Host, LogFormat, Manifest, Mount, Place, Seed, Tls};
+use super::{Context, Host, Http, LogFormat, Manifest, Mount, Place, Seed, Tls};
 use crate::ids::ContextName;
 use crate::limits;
 
@@ -40,6 +40,7 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     let host_table = root.table("host");
     let data = host_table.as_ref().map_or(Place::default(), |t| t.place_of("data"));
     let host = host(host_table, folder);
+    let http = http(root.table("http"));
     let (mut contexts, mut broken) = (Vec::new(), Vec::new());
     for (name, table) in root.named_tables("context") {
         match context(&name, table, folder) {
@@ -50,7 +51,7 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     let (mounts, mount_places) = root.tables("mount").into_iter().filter_map(|t| mount(t, &contexts)).unzip();
     let (seeds, seed_places) = root.tables("seed").into_iter().filter_map(|t| seed(t, folder)).unzip();
     root.finish();
-    let manifest = Manifest { path: path.to_owned(), host, contexts, mounts, seeds };
+    let manifest = Manifest { path: path.to_owned(), host, http, contexts, mounts, seeds };
     Parsed { manifest, mounts: mount_places, seeds: seed_places, data, broken }
 }
 
@@ -116,6 +117,31 @@ fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
     host.log_days = usize::try_from(table.integer("log_days", 1..=limits::LOG_DAYS_MAX, days)).unwrap_or(usize::MAX);
     table.finish();
     host
+}
+
+fn http(table: Option<Table<'_, '_>>) -> Http {
+    let number = |key, max: usize, default: usize| match &table {
+        Some(table) => usize::try_from(table.integer(key, 1..=max as u64, default as u64)).unwrap_or(default),
+        None => default,
+    };
+    let time = |key, default: u64| match &table {
+        Some(table) => Duration::from_millis(table.integer(key, 1..=limits::HTTP_MS_MAX, default)),
+        None => Duration::from_millis(default),
+    };
+    let http = Http {
+        connections: number("connections", limits::HTTP_CONNECTIONS_MAX, limits::HTTP_CONNECTIONS),
+        header_time: time("header_ms", limits::HTTP_HEADER_MS),
+        header_bytes: number("header_kb", limits::HTTP_HEADER_KB_MAX, limits::HTTP_HEADER_BYTES >> 10) << 10,
+        header_count: number("headers", limits::HTTP_HEADERS_MAX, limits::HTTP_HEADERS),
+        body_bytes: number("body_kb", limits::HTTP_BODY_KB_MAX, limits::HTTP_BODY_BYTES >> 10) << 10,
+        body_time: time("body_ms", limits::HTTP_BODY_MS),
+        idle_time: time("idle_ms", limits::HTTP_IDLE_MS),
+        drain_time: time("drain_ms", limits::HTTP_DRAIN_MS),
+    };
+    if let Some(table) = table {
+        table.finish();
+    }
+    http
 }
 
 pub(super) fn existing_file(table: &Table<'_, '_>, key: &str, file: At<PathBuf>, folder: &Path) -> PathBuf {
