@@ -5,6 +5,8 @@
 //! trait `seam::dispatch::Dispatch`.
 
 pub mod app;
+
+pub mod build;
 pub mod call;
 pub mod context;
 pub mod handoff;

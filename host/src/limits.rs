@@ -193,3 +193,17 @@ pub const HTTP_MS_MAX: u64 = 600_000;
 /// Days for which log files are kept, unless the manifest says otherwise: a week, to look back to the last release.
 pub const LOG_DAYS: u64 = 7;
 pub const LOG_DAYS_MAX: u64 = 366;
+
+
+// Building
+
+/// What a program that is only asked for its version may take. Chromium's wrapper needs half a second on a cold disk.
+pub const TOOL_PROBE_MS: u64 = 10_000;
+/// Source files of one context. More means that `sources` names a folder too high up.
+pub const BUILD_FILES_MAX: usize = 20_000;
+/// Folders inside folders of sources.
+pub const BUILD_FOLDER_DEPTH_MAX: usize = 32;
+/// A clean build of everything, host and contexts, in both profiles.
+pub const DISK_FREE_GB_ADVISED: u64 = 8;
+/// A connection is one descriptor, a context's store a handful.
+pub const OPEN_FILES_ADVISED: u64 = 4_096;

@@ -1,0 +1,232 @@
+//! What a component was built from, recorded beside it, so that an unchanged one costs a few file stats and no compiler.
+//!
+//! A source counts as unchanged when its size and time are those recorded, or else when its hash is: a fresh checkout changes
+//! every time and no content. The record is taken *before* the build reads the sources, so an edit meanwhile is seen next time.
+//! Invariant: a record is written only after the component it describes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{Error, write};
+use crate::limits;
+
+/// Raised when this program makes other components from the same sources.
+const RECIPE: u32 = 1;
+
+/// A folder whose files are sources.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Folder {
+    pub path: PathBuf,
+    /// A crate: its `tests`, `benches` and `examples` are not part of the component.
+    pub package: bool,
+}
+
+/// Everything one component is made from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sources {
+    pub folders: Vec<Folder>,
+    pub files: Vec<PathBuf>,
+}
+
+/// A file as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    bytes: u64,
+    modified_ns: u64,
+    sha256: String,
+}
+
+/// The file beside the component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    recipe: u32,
+    /// How it was built: a package or a command.
+    definition: String,
+    component: Option<Stamp>,
+    sources: Sources,
+    stamps: BTreeMap<PathBuf, Stamp>,
+}
+
+/// Whether a component must be built again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Freshness {
+    Fresh,
+    /// With the reason, as one would say it.
+    Stale(String),
+}
+
+/// `target/components/catalog.wasm` -> `target/components/catalog.wasm.built`
+pub fn path_beside(component: &Path) -> PathBuf {
+    let mut name = component.as_os_str().to_owned();
+    name.push(".built");
+    name.into()
+}
+
+/// Compares a component and its sources with its record. `base` is where relative paths start.
+pub fn check(component: &Path, base: &Path, definition: &str) -> Freshness {
+    let stale = |why: &str| Freshness::Stale(why.to_owned());
+    if !component.is_file() {
+        return stale("it was not built yet");
+    }
+    let path = path_beside(component);
+    let Some(mut record) = fs::read(&path).ok().and_then(|b| serde_json::from_slice::<Record>(&b).ok()) else {
+        return stale("what it was built from is not recorded");
+    };
+    if record.recipe != RECIPE {
+        return stale("this version of seam builds differently");
+    }
+    if record.definition != definition {
+        return stale("the manifest builds it another way");
+    }
+    match record.refresh(component, base) {
+        Err(why) => Freshness::Stale(why),
+        Ok(touched) => {
+            if touched {
+                // Only saves the hashing next time; where it cannot be written, hashing goes on.
+                let _ = record.save(component);
+            }
+            Freshness::Fresh
+        }
+    }
+}
+
+impl Record {
+    /// Takes down the sources as they are now; the component follows in `finish`.
+    pub fn take(definition: &str, sources: Sources, base: &Path) -> Result<Self, Error> {
+        let mut record =
+            Self { recipe: RECIPE, definition: definition.into(), component: None, sources, stamps: BTreeMap::new() };
+        for path in record.sources.list(base)? {
+            let stamp = Stamp::of(&base.join(&path)).map_err(|source| Error::Read { path: base.join(&path), source })?;
+            record.stamps.insert(path, stamp);
+        }
+        Ok(record)
+    }
+
+    /// Sources that only the compiler knows of (a file included from elsewhere).
+    pub fn add(&mut self, files: impl IntoIterator<Item = PathBuf>, base: &Path) {
+        for file in files {
+            let path = file.strip_prefix(base).map(Path::to_path_buf).unwrap_or(file);
+            if self.stamps.contains_key(&path) {
+                continue;
+            }
+            if let Ok(stamp) = Stamp::of(&base.join(&path)) {
+                self.stamps.insert(path.clone(), stamp);
+                self.sources.files.push(path);
+            }
+        }
+    }
+
+    /// Writes the record beside the finished component.
+    pub fn finish(mut self, component: &Path) -> Result<(), Error> {
+        let stamp = Stamp::of(component).map_err(|source| Error::Read { path: component.into(), source })?;
+        self.component = Some(stamp);
+        self.save(component)
+    }
+
+    fn save(&self, component: &Path) -> Result<(), Error> {
+        let path = path_beside(component);
+        let text = serde_json::to_vec(self).map_err(|e| Error::write(&path)(e.into()))?;
+        write::atomically(&path, &text).map(|_| ())
+    }
+
+    /// `Ok(true)` when only times differ (they are taken over), `Err` with the first difference in content.
+    fn refresh(&mut self, component: &Path, base: &Path) -> Result<bool, String> {
+        let mut touched = false;
+        let Some(stamp) = self.component.as_mut() else { return Err("what was built is not recorded".into()) };
+        touched |= stamp.refresh(component).map_err(|()| "the component was changed by something else".to_owned())?;
+        let files = self.sources.list(base).map_err(|e| e.to_string())?;
+        for path in &files {
+            let Some(stamp) = self.stamps.get_mut(path) else { return Err(format!("{} is new", path.display())) };
+            touched |= stamp.refresh(&base.join(path)).map_err(|()| format!("{} changed", path.display()))?;
+        }
+        match self.stamps.keys().find(|p| files.binary_search(p).is_err()) {
+            Some(path) => Err(format!("{} was removed", path.display())),
+            None => Ok(touched),
+        }
+    }
+}
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        let mut file = fs::File::open(path)?;
+        let (bytes, modified_ns) = size_and_time(&file.metadata()?);
+        let mut hash = Sha256::new();
+        io::copy(&mut file, &mut hash)?;
+        Ok(Self { bytes, modified_ns, sha256: format!("{:x}", hash.finalize()) })
+    }
+
+    /// Whether the time alone changed; `Err` when the content did or the file is gone.
+    fn refresh(&mut self, path: &Path) -> Result<bool, ()> {
+        let metadata = fs::metadata(path).map_err(|_| ())?;
+        if (self.bytes, self.modified_ns) == size_and_time(&metadata) {
+            return Ok(false);
+        }
+        let now = Self::of(path).map_err(|_| ())?;
+        let same = now.sha256 == self.sha256;
+        *self = now;
+        if same { Ok(true) } else { Err(()) }
+    }
+}
+
+fn size_and_time(metadata: &fs::Metadata) -> (u64, u64) {
+    let since = metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    (metadata.len(), u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+impl Sources {
+    /// Every file, sorted, relative to `base` where it is inside. Files that are gone are left out.
+    fn list(&self, base: &Path) -> Result<Vec<PathBuf>, Error> {
+        let mut found: Vec<PathBuf> = self.files.iter().filter(|f| base.join(f).is_file()).cloned().collect();
+        for folder in &self.folders {
+            walk(&base.join(&folder.path), folder.package, limits::BUILD_FOLDER_DEPTH_MAX, &mut found)?;
+        }
+        for path in &mut found {
+            if let Ok(inside) = path.strip_prefix(base) {
+                *path = inside.to_path_buf();
+            }
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+}
+
+/// Collects files. Hidden ones and what builds leave behind (`target`, `node_modules`) are not sources; links to folders are not
+/// followed, they can form circles.
+fn walk(folder: &Path, package: bool, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Error> {
+    if folder.is_file() {
+        found.push(folder.into());
+        return Ok(());
+    }
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        let Ok(kind) = entry.file_type() else { continue };
+        if name.starts_with('.') || name == "target" || name == "node_modules" {
+            continue;
+        }
+        if kind.is_dir() {
+            let aside = package && matches!(&*name, "tests" | "benches" | "examples");
+            if !aside && depth > 0 {
+                walk(&path, false, depth - 1, found)?;
+            }
+        } else if path.is_file() {
+            found.push(path);
+        }
+        if found.len() > limits::BUILD_FILES_MAX {
+            return Err(Error::TooManySources { folder: folder.into() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;
