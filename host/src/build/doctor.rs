@@ -358,8 +358,8 @@ fn check(name: &str, purpose: &'static str, required: bool, state: State, mend: 
 fn version_of(program: &Path) -> String {
     let printed = tools::ask(tools::command(program).arg("--version")).unwrap_or_default();
     let number = |w: &&str| w.starts_with(|c: char| c.is_ascii_digit()) && w.contains('.');
-    let trimmed = |w: &str| w.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned();
-    printed.split_whitespace().find(number).map(trimmed).unwrap_or_default()
+    let plain = |w: &str| w.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    printed.split_whitespace().find(number).map(plain).unwrap_or_default()
 }
 
 fn open_files() -> Check {

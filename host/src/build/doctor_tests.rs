@@ -1,0 +1,84 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::super::tools::tests::script;
+use super::*;
+
+fn machine(dir: &Path) -> Machine {
+    Machine { search: Search { folders: vec![dir.join("bin")] }, folder: dir.into(), root: true }
+}
+
+#[test]
+fn a_bare_machine_lacks_everything_and_is_told_how_to_get_it() {
+    let dir = tempfile::tempdir().unwrap();
+    script(&dir.path().join("bin"), "dnf", "exit 1");
+    let report = machine(dir.path()).examine_all(&items(None, Purpose::Test));
+    assert!(!report.ready());
+    for name in ["Rust", "wasm target", "wasm linker", "C compiler", "browser", "browser driver"] {
+        let check = report.checks.iter().find(|c| c.name == name).unwrap();
+        assert!(!check.found() && !check.mend.is_empty(), "{check:?}");
+    }
+    let text = report.to_string();
+    assert!(text.contains("missing  C compiler"), "{text}");
+    assert!(text.contains("mend: dnf install -y gcc\n"), "{text}");
+    let json = report.to_json();
+    assert_eq!(json["ready"], false);
+    assert_eq!(json["checks"][3]["state"], "missing");
+}
+
+#[test]
+fn what_is_found_says_its_version_and_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let cc = script(&dir.path().join("bin"), "cc", "echo 'cc (Debian 12.2.0-14) 12.2.0'");
+    let check = machine(dir.path()).examine(&Item::CCompiler);
+    assert_eq!(check.state, State::Found { version: "12.2.0".into(), path: cc });
+    assert!(check.mend.is_empty());
+}
+
+#[test]
+fn advice_does_not_make_a_machine_unfit() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = machine(dir.path()).examine_all(&[Item::Just]);
+    assert!(report.ready());
+    assert!(report.to_string().starts_with("advice   just  no `just`"), "{report}");
+}
+
+#[test]
+fn a_user_who_is_not_root_is_given_sudo() {
+    let dir = tempfile::tempdir().unwrap();
+    script(&dir.path().join("bin"), "apk", "");
+    let check = Machine { root: false, ..machine(dir.path()) }.examine(&Item::CCompiler);
+    assert_eq!(check.mend, ["sudo apk add gcc musl-dev"]);
+    let mut said = Vec::new();
+    let mut tried = HashSet::new();
+    assert!(machine(dir.path()).mend(check.mend.iter(), &mut tried, &mut |l| said.push(l.to_owned())));
+    assert!(said[0].contains("no sudo"), "{said:?}");
+    assert!(!machine(dir.path()).mend(check.mend.iter(), &mut tried, &mut |_| ()), "tried twice");
+}
+
+#[test]
+fn mending_runs_in_the_manifests_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut said = Vec::new();
+    let commands = ["touch mended".to_owned(), "exit 3".to_owned()];
+    let mut tried = HashSet::new();
+    for _ in &commands {
+        assert!(machine(dir.path()).mend(commands.iter(), &mut tried, &mut |l| said.push(l.to_owned())));
+    }
+    assert!(dir.path().join("mended").exists());
+    assert_eq!(said, ["running touch mended", "running exit 3", "that ended with exit status: 3"]);
+}
+
+#[test]
+fn the_program_of_a_build_command_is_its_first_plain_word() {
+    for (command, expected) in [
+        ("npm run build", Some("npm")),
+        ("cd web && npm ci && npm run build", Some("npm")),
+        ("NODE_ENV=production npx esbuild", Some("npx")),
+        ("./build.sh", None),
+        ("echo hello", None),
+        ("cd web", None),
+        ("", None),
+    ] {
+        assert_eq!(program(command), expected, "{command}");
+    }
+}

@@ -77,32 +77,46 @@ pub fn run(manifest: &Manifest, only: &[ContextName], options: &Options, say: Sa
         return Err(Error::NoContext { name: name.clone(), known: known() });
     }
     let base = base(manifest);
-    let chosen: Vec<&Context> =
-        manifest.contexts.iter().filter(|c| only.is_empty() || only.contains(&c.name)).collect();
+    let chosen = manifest.contexts.iter().filter(|c| only.is_empty() || only.contains(&c.name));
+    let job = |c: &'_ Context| Job { name: c.name.clone(), component: base.join(&c.component), build: c.build.clone() };
+    Ok(run_jobs(&chosen.map(job).collect::<Vec<_>>(), &base, options, say))
+}
+
+/// A context, as far as building is concerned.
+#[derive(Debug)]
+struct Job {
+    name: ContextName,
+    component: PathBuf,
+    build: Option<Build>,
+}
+
+fn run_jobs(jobs: &[Job], base: &Path, options: &Options, say: Say<'_>) -> Report {
     let mut crates = Vec::new();
     let mut outcomes: Vec<Option<Outcome>> = Vec::new();
-    for (at, context) in chosen.iter().enumerate() {
-        outcomes.push(match (stale(context, &base, options), &context.build) {
+    for (at, job) in jobs.iter().enumerate() {
+        let stale = stale(job, base, options);
+        if let Ok(why) = &stale {
+            say(&format!("building {}: {why}", job.name));
+        }
+        outcomes.push(match (stale, &job.build) {
             (Err(outcome), _) => Some(outcome),
+            (Ok(_), None) => Some(Outcome::Given),
+            (Ok(why), Some(Build::Command { command, sources })) => {
+                Some(outcome(run_command(job, command, sources, base), why))
+            }
             (Ok(why), Some(Build::Cargo { package })) => {
-                say(&format!("building {}: {why}", context.name));
-                crates.push(Crate { at, context, package, why });
+                crates.push(Crate { at, job, package, why });
                 None
             }
-            (Ok(why), Some(Build::Command { command, sources })) => {
-                say(&format!("building {}: {why}", context.name));
-                Some(outcome(run_command(context, command, sources, &base), why))
-            }
-            (Ok(_), None) => Some(Outcome::Given),
         });
     }
-    for (at, outcome) in build_crates(&crates, &base, say) {
+    for (at, outcome) in build_crates(&crates, base, say) {
         if let Some(slot) = outcomes.get_mut(at) {
             *slot = Some(outcome);
         }
     }
-    let names = chosen.iter().map(|c| c.name.clone());
-    Ok(Report { contexts: names.zip(outcomes.into_iter().flatten()).collect() })
+    let names = jobs.iter().map(|job| job.name.clone());
+    Report { contexts: names.zip(outcomes.into_iter().flatten()).collect() }
 }
 
 /// The manifest's folder, absolute: cargo reports absolute paths.
@@ -125,10 +139,10 @@ fn definition(build: &Build) -> String {
 }
 
 /// Why the context must be built, or else what is the case instead.
-fn stale(context: &Context, base: &Path, options: &Options) -> Result<String, Outcome> {
-    let component = base.join(&context.component);
-    let Some(build) = &context.build else {
-        return Err(if component.is_file() { Outcome::Given } else { Outcome::Failed(Error::NoBuild { component }) });
+fn stale(job: &Job, base: &Path, options: &Options) -> Result<String, Outcome> {
+    let Some(build) = &job.build else {
+        let absent = || Outcome::Failed(Error::NoBuild { component: job.component.clone() });
+        return Err(if job.component.is_file() { Outcome::Given } else { absent() });
     };
     if options.force {
         return Ok("it was asked for".into());
@@ -136,7 +150,7 @@ fn stale(context: &Context, base: &Path, options: &Options) -> Result<String, Ou
     if matches!(build, Build::Command { sources, .. } if sources.is_empty()) {
         return Ok("the manifest names no `sources` to compare with".into());
     }
-    match record::check(&component, base, &definition(build)) {
+    match record::check(&job.component, base, &definition(build)) {
         Freshness::Fresh => Err(Outcome::Fresh),
         Freshness::Stale(why) => Ok(why),
     }
@@ -146,7 +160,7 @@ fn stale(context: &Context, base: &Path, options: &Options) -> Result<String, Ou
 struct Crate<'a> {
     /// Its place in the report.
     at: usize,
-    context: &'a Context,
+    job: &'a Job,
     package: &'a str,
     why: String,
 }
@@ -177,7 +191,7 @@ fn build_crates(crates: &[Crate<'_>], base: &Path, say: Say<'_>) -> Vec<(usize, 
             .map(|(module, c)| {
                 let written = module.and_then(|(module, record)| {
                     let bytes = rust::component(&module)?;
-                    finish(c.context, base, record, &module, &bytes, start)
+                    finish(c.job, base, record, &module, &bytes, start)
                 });
                 (c.at, outcome(written, c.why.clone()))
             })
@@ -222,24 +236,23 @@ fn compile(crates: &[Crate<'_>], base: &Path, say: Say<'_>) -> Result<Vec<Module
 }
 
 fn finish(
-    context: &Context,
+    job: &Job,
     base: &Path,
     mut record: Record,
     module: &Path,
     bytes: &[u8],
     start: Instant,
 ) -> Result<Written, Error> {
-    let component = base.join(&context.component);
-    let changed = write::atomically(&component, bytes)?;
+    let changed = write::atomically(&job.component, bytes)?;
     record.add(rust::read_by_compiler(module), base);
-    record.finish(&component)?;
+    record.finish(&job.component)?;
     Ok(Written { bytes: bytes.len() as u64, changed, took: start.elapsed() })
 }
 
 /// Runs a context's own build command and looks at what it wrote.
-fn run_command(context: &Context, command: &str, sources: &[PathBuf], base: &Path) -> Result<Written, Error> {
+fn run_command(job: &Job, command: &str, sources: &[PathBuf], base: &Path) -> Result<Written, Error> {
     let start = Instant::now();
-    let component = base.join(&context.component);
+    let component = job.component.clone();
     let folders = sources.iter().map(|path| Folder { path: path.clone(), package: false }).collect();
     let build = Build::Command { command: command.into(), sources: sources.into() };
     let record = Record::take(&definition(&build), Sources { folders, files: Vec::new() }, base)?;

@@ -111,6 +111,8 @@ impl Record {
     /// Sources that only the compiler knows of (a file included from elsewhere).
     pub fn add(&mut self, files: impl IntoIterator<Item = PathBuf>, base: &Path) {
         for file in files {
+            // `src/../../shared.txt` is the file that others may call `shared.txt`.
+            let file = fs::canonicalize(&file).unwrap_or(file);
             let path = file.strip_prefix(base).map(Path::to_path_buf).unwrap_or(file);
             if self.stamps.contains_key(&path) {
                 continue;

@@ -1,0 +1,98 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::*;
+
+const DEFINITION: &str = "cargo shop";
+
+/// A crate with a component built from it.
+fn built() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, text) in
+        [("shop/src/lib.rs", "one"), ("shop/tests/t.rs", "t"), ("shop/migrations/1.sql", "create"), ("Cargo.lock", "lock")]
+    {
+        put(dir.path(), path, text);
+    }
+    let component = dir.path().join("out/shop.wasm");
+    put(dir.path(), "out/shop.wasm", "component");
+    Record::take(DEFINITION, sources(), dir.path()).unwrap().finish(&component).unwrap();
+    (dir, component)
+}
+
+fn sources() -> Sources {
+    Sources { folders: vec![Folder { path: "shop".into(), package: true }], files: vec!["Cargo.lock".into()] }
+}
+
+fn put(base: &Path, path: &str, text: &str) {
+    let path = base.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// The reason for a build after `change`; empty when there is none.
+#[track_caller]
+fn after(change: impl FnOnce(&Path), expected: &str) {
+    let (dir, component) = built();
+    change(dir.path());
+    let reason = match check(&component, dir.path(), DEFINITION) {
+        Freshness::Fresh => String::new(),
+        Freshness::Stale(why) => why,
+    };
+    assert_eq!(reason, expected);
+}
+
+#[test]
+fn only_a_change_of_content_makes_a_component_stale() {
+    after(|_| (), "");
+    after(|base| put(base, "shop/src/lib.rs", "one"), "");
+    after(|base| put(base, "shop/tests/t.rs", "not part of it"), "");
+    after(|base| put(base, "shop/.swp", "an editor's"), "");
+    after(|base| put(base, "shop/target/x", "a build's"), "");
+    after(|base| put(base, "shop/src/lib.rs", "two"), "shop/src/lib.rs changed");
+    after(|base| put(base, "shop/src/lib.rs", "longer"), "shop/src/lib.rs changed");
+    after(|base| put(base, "Cargo.lock", "other"), "Cargo.lock changed");
+    after(|base| put(base, "shop/migrations/2.sql", "alter"), "shop/migrations/2.sql is new");
+    after(|base| fs::remove_file(base.join("shop/migrations/1.sql")).unwrap(), "shop/migrations/1.sql was removed");
+    after(|base| put(base, "out/shop.wasm", "replaced"), "the component was changed by something else");
+    after(|base| fs::remove_file(base.join("out/shop.wasm")).unwrap(), "it was not built yet");
+    after(|base| put(base, "out/shop.wasm.built", "{"), "what it was built from is not recorded");
+}
+
+#[test]
+fn another_definition_is_another_build() {
+    let (dir, component) = built();
+    let stale = check(&component, dir.path(), "cargo store");
+    assert_eq!(stale, Freshness::Stale("the manifest builds it another way".into()));
+}
+
+#[test]
+fn a_touched_file_is_hashed_once() {
+    let (dir, component) = built();
+    let before = fs::read(path_beside(&component)).unwrap();
+    let file = fs::File::options().append(true).open(dir.path().join("shop/src/lib.rs")).unwrap();
+    file.set_modified(UNIX_EPOCH).unwrap();
+    assert_eq!(check(&component, dir.path(), DEFINITION), Freshness::Fresh);
+    assert_ne!(fs::read(path_beside(&component)).unwrap(), before);
+}
+
+#[test]
+fn a_folder_that_was_moved_is_still_fresh() {
+    let (dir, _) = built();
+    let other = dir.path().join("elsewhere");
+    fs::create_dir(&other).unwrap();
+    for name in ["shop", "out", "Cargo.lock"] {
+        fs::rename(dir.path().join(name), other.join(name)).unwrap();
+    }
+    assert_eq!(check(&other.join("out/shop.wasm"), &other, DEFINITION), Freshness::Fresh);
+}
+
+#[test]
+fn files_that_only_the_compiler_knew_of_count_from_then_on() {
+    let (dir, component) = built();
+    put(dir.path(), "shared/genres.txt", "jazz");
+    let mut record = Record::take(DEFINITION, sources(), dir.path()).unwrap();
+    record.add([dir.path().join("shared/genres.txt"), dir.path().join("shop/src/lib.rs")], dir.path());
+    record.finish(&component).unwrap();
+    assert_eq!(check(&component, dir.path(), DEFINITION), Freshness::Fresh);
+    put(dir.path(), "shared/genres.txt", "rock");
+    assert_eq!(check(&component, dir.path(), DEFINITION), Freshness::Stale("shared/genres.txt changed".into()));
+}

@@ -1,0 +1,144 @@
+//! Whole builds: commands with a shell, and a crate with the machine's own toolchain.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::fs;
+
+use super::*;
+
+/// A shell command that writes the smallest component there is to `out.wasm`.
+const WRITE_EMPTY: &str = r"printf '\0asm\015\0\001\0' > out.wasm";
+
+fn job(base: &Path, build: Option<Build>) -> Job {
+    Job { name: ContextName::new("shop").unwrap(), component: base.join("out.wasm"), build }
+}
+
+fn by_command(command: &str) -> Option<Build> {
+    Some(Build::Command { command: command.into(), sources: vec!["src".into()] })
+}
+
+fn build_one(base: &Path, build: Option<Build>) -> Outcome {
+    let report = run_jobs(&[job(base, build)], base, &Options::default(), &mut |_| ());
+    report.contexts.into_iter().next().unwrap().1
+}
+
+#[track_caller]
+fn failure(base: &Path, build: Option<Build>) -> String {
+    match build_one(base, build) {
+        Outcome::Failed(error) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_command_builds_when_its_sources_changed_and_only_then() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path();
+    fs::create_dir(base.join("src")).unwrap();
+    fs::write(base.join("src/a.js"), "1").unwrap();
+    let command = format!("echo x >> log; {WRITE_EMPTY}");
+    let build = || build_one(base, by_command(&command));
+    assert!(matches!(build(), Outcome::Built { changed: true, bytes: 8, .. }));
+    assert!(matches!(build(), Outcome::Fresh));
+    fs::write(base.join("src/a.js"), "2").unwrap();
+    match build() {
+        Outcome::Built { why, changed: false, .. } => assert_eq!(why, "src/a.js changed"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(fs::read_to_string(base.join("log")).unwrap(), "x\nx\n");
+}
+
+#[test]
+fn a_command_without_sources_runs_every_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let build = || build_one(dir.path(), Some(Build::Command { command: WRITE_EMPTY.into(), sources: Vec::new() }));
+    assert!(matches!((build(), build()), (Outcome::Built { .. }, Outcome::Built { .. })));
+}
+
+#[test]
+fn what_a_command_does_wrong_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path();
+    assert!(failure(base, None).contains("does not say how to build it"));
+    assert!(failure(base, by_command("exit 7")).contains("exit status: 7"));
+    assert!(failure(base, by_command("true")).contains("did not write"));
+    assert!(failure(base, by_command("echo hello > out.wasm")).contains("is not a component: its first bytes"));
+    let module = r"printf '\0asm\001\0\0\0' > out.wasm";
+    assert!(failure(base, by_command(module)).contains("is not a component"));
+    let broken = r"printf '\0asm\015\0\001\0\377' > out.wasm";
+    assert!(failure(base, by_command(broken)).contains("is not a component"));
+}
+
+#[test]
+fn one_failure_does_not_keep_the_others_from_being_built() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path();
+    let mut bad = job(base, by_command("exit 1"));
+    bad.component = base.join("bad.wasm");
+    let report = run_jobs(&[bad, job(base, by_command(WRITE_EMPTY))], base, &Options::default(), &mut |_| ());
+    assert_eq!(report.failures().count(), 1);
+    assert!(matches!(report.contexts[1].1, Outcome::Built { .. }));
+}
+
+/// Builds a crate as a plugin is built. It needs no network: the crate has no dependencies, its interface is embedded by hand.
+#[test]
+fn a_crate_becomes_a_component_and_stays_fresh() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = fs::canonicalize(dir.path()).unwrap();
+    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/wasm");
+    if !matches!(
+        toolchain::Survey::take(&tools::Search::from_env(), &base).plan(&cache, true),
+        toolchain::Plan::Ready(ready) if ready.sysroot.is_none()
+    ) {
+        // `seam doctor` says so too; a library compiled here would make this test take minutes.
+        eprintln!("skipped: no Rust here ships the wasm target");
+        return;
+    }
+    let put = |path: &str, text: &str| {
+        let path = base.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let member = "[package]\nname = \"NAME\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+    put("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"shop\", \"sdk\", \"plain\"]\n");
+    put("shop/Cargo.toml", &format!("{}[lib]\ncrate-type = [\"cdylib\"]\n[dependencies]\nsdk = {{ path = \"../sdk\" }}\n", member.replace("NAME", "shop")));
+    put("shop/src/lib.rs", "#[unsafe(no_mangle)] pub extern \"C\" fn run() { assert!(sdk::two() == include_str!(\"../../shared.txt\").len()); }");
+    put("shared.txt", "ab");
+    put("sdk/Cargo.toml", &member.replace("NAME", "sdk"));
+    put("sdk/src/lib.rs", "pub fn two() -> usize { 2 }");
+    put("plain/Cargo.toml", &member.replace("NAME", "plain"));
+    put("plain/src/lib.rs", "");
+    let build = |package: &str| build_one(&base, Some(Build::Cargo { package: package.into() }));
+
+    // The module has no interface embedded, so it becomes the component without imports or exports.
+    assert!(matches!(build("shop"), Outcome::Built { changed: true, .. }));
+    assert!(wasmparser::Parser::is_component(&fs::read(base.join("out.wasm")).unwrap()));
+    assert!(matches!(build("shop"), Outcome::Fresh));
+
+    let why = |outcome| match outcome {
+        Outcome::Built { why, .. } => why,
+        other => panic!("{other:?}"),
+    };
+    put("sdk/src/lib.rs", "pub fn two() -> usize { 1 + 1 }");
+    assert_eq!(why(build("shop")), "sdk/src/lib.rs changed");
+    put("plain/src/lib.rs", "pub fn unrelated() {}");
+    assert!(matches!(build("shop"), Outcome::Fresh));
+    put("shared.txt", "cd");
+    assert_eq!(why(build("shop")), "shared.txt changed");
+
+    let before = fs::read(base.join("out.wasm")).unwrap();
+    put("shop/src/lib.rs", "this is not Rust");
+    assert!(failure(&base, Some(Build::Cargo { package: "shop".into() })).starts_with("package `shop` does not compile"));
+    assert_eq!(fs::read(base.join("out.wasm")).unwrap(), before, "a failed build leaves the last component");
+    assert!(failure(&base, Some(Build::Cargo { package: "shpo".into() })).contains("has no package `shpo`"));
+    assert!(failure(&base, Some(Build::Cargo { package: "plain".into() })).contains("does not build a module"));
+}
+
+#[test]
+fn a_module_whose_interface_is_broken_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let module = dir.path().join("m.wasm");
+    // `(module (import "env" "f" (func)))`: an import that no interface describes.
+    fs::write(&module, b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x09\x01\x03env\x01f\0\0").unwrap();
+    let error = rust::component(&module).unwrap_err();
+    assert!(matches!(&error, Error::Encode { .. }) && error.hint().is_some(), "{error}");
+}

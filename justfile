@@ -1,0 +1,73 @@
+# The commands of this repository. `./justw` runs them where `just` is not installed.
+
+set shell := ["sh", "-eu", "-c"]
+
+# What the tests use: the host's dev profile, whose dependencies are optimised.
+debug := "target/debug/seam"
+release := "target/release/seam"
+
+# List the commands
+[private]
+default:
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list --unsorted
+
+# Build what is missing and serve the shop with demo data on http://127.0.0.1:8080
+run *args: _host
+    @{{ release }} doctor --fix --for run >&2
+    @{{ release }} build >&2
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" _demo-data
+    @exec {{ release }} up {{ args }}
+
+# Run every test; `just test NAME` runs those whose name contains NAME
+test *filter:
+    cargo build -p seam
+    @{{ debug }} doctor --fix --for test >&2
+    @{{ debug }} build >&2
+    cargo test --workspace {{ filter }}
+    @echo "all tests passed"
+
+# Check everything that continuous integration and a reviewer would: format, lints, tests
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" test
+
+# Measure the host beside native programs that do the same
+bench *args: _host
+    @{{ release }} doctor --fix --for run >&2
+    @{{ release }} build >&2
+    cargo run --release -p seam-bench -- {{ args }}
+
+# Format the sources
+fmt:
+    cargo fmt --all
+
+# Build the host and the components whose sources changed; `just build CONTEXT` only that
+build *contexts: _host
+    @{{ release }} build {{ contexts }}
+
+# Say what this machine has and lacks; `just doctor --fix` installs it
+doctor *args: _host
+    @{{ release }} doctor --for test {{ args }}
+
+# Generate the demo data again, into run/demo
+demo-data: _host
+    target/release/shop-data demo --out run/demo
+    @touch run/demo/.made
+
+# Delete everything that was built, and the databases in run (installed tools stay in .tools)
+clean:
+    cargo clean
+    rm -rf run
+
+# The host, and the program that makes demo data, as they are served.
+_host:
+    @cargo build --release -p seam -p shop-data
+
+# Only where it is missing or older than what it is made from.
+_demo-data:
+    @if [ ! run/demo/.made -nt target/release/shop-data ] || [ ! run/demo/.made -nt data/albums.csv ]; then \
+        echo "making the demo data in run/demo" >&2; \
+        target/release/shop-data demo --out run/demo >&2; \
+        touch run/demo/.made; \
+    fi
