@@ -94,10 +94,7 @@ impl fmt::Display for Report {
 
 /// Looks, and mends what is missing when `fix`. `folder` is where the manifest is or would be.
 pub fn run(manifest: Option<&Manifest>, folder: &Path, purpose: Purpose, fix: bool, say: Say<'_>) -> Report {
-    let folder = manifest.map_or_else(
-        || std::fs::canonicalize(folder).unwrap_or_else(|_| folder.into()),
-        super::base,
-    );
+    let folder = manifest.map_or_else(|| std::fs::canonicalize(folder).unwrap_or_else(|_| folder.into()), super::base);
     let machine = Machine { search: Search::from_env(), folder, root: rustix::process::geteuid().is_root() };
     let items = items(manifest, purpose);
     let report = machine.examine_all(&items);
@@ -130,7 +127,10 @@ enum Item {
     Browser,
     Driver,
     /// The program a context's build command starts with.
-    Program { name: String, context: String },
+    Program {
+        name: String,
+        context: String,
+    },
     Disk,
     OpenFiles,
 }
@@ -270,7 +270,8 @@ impl Machine {
         let own = self.folder.join(TOOLS_FOLDER).join("bin/just");
         let found = self.search.find("just").or_else(|| own.is_file().then_some(own));
         let wrapper = self.folder.join("justw").is_file();
-        let mend = if wrapper { "./justw --version".into() } else { "cargo install just --locked --root .tools".into() };
+        let mend =
+            if wrapper { "./justw --version".into() } else { "cargo install just --locked --root .tools".into() };
         check("just", "the commands in the justfile", false, self.state(found, "no `just`"), vec![mend])
     }
 

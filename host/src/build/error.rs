@@ -60,9 +60,12 @@ impl Error {
             Self::NoPackage { known, .. } if known.is_empty() => "it has no package that builds a `cdylib`".into(),
             Self::NoPackage { known, .. } => format!("packages that build a `cdylib`: {}", known.join(", ")),
             Self::NoCdylib { .. } => "add `[lib]` with `crate-type = [\"cdylib\", \"rlib\"]`".into(),
-            Self::Encode { .. } => "its interfaces come from `wit_bindgen::generate!` and `export!` in the crate".into(),
+            Self::Encode { .. } => {
+                "its interfaces come from `wit_bindgen::generate!` and `export!` in the crate".into()
+            }
             Self::NotComponent { .. } => {
-                "a core module becomes a component with `wasm-tools component new`, or with the language's own tool".into()
+                "a core module becomes a component with `wasm-tools component new`, or with the language's own tool"
+                    .into()
             }
             Self::TooManySources { .. } => "name narrower folders in `sources`".into(),
             Self::Write { source, .. } => match source.kind() {

@@ -64,9 +64,12 @@ mod tests {
     fn only_artifacts_are_read_from_cargos_messages() {
         let line = r#"{"reason":"compiler-artifact","package_id":"path+file:///x#a@0.1.0","manifest_path":"/x/Cargo.toml",
             "target":{"kind":["cdylib"],"crate_types":["cdylib"],"name":"a_b","src_path":"/x/src/lib.rs"},"filenames":["/t/a_b.wasm"],"fresh":true}"#;
-        let expected = Artifact { manifest: "/x/Cargo.toml".into(), target: "a_b".into(), files: vec!["/t/a_b.wasm".into()] };
+        let expected =
+            Artifact { manifest: "/x/Cargo.toml".into(), target: "a_b".into(), files: vec!["/t/a_b.wasm".into()] };
         assert_eq!(artifact(line), Some(expected));
-        for other in ["", "   Compiling a", r#"{"reason":"build-finished","success":true}"#, r#"{"reason":"compiler-message"}"#] {
+        for other in
+            ["", "   Compiling a", r#"{"reason":"build-finished","success":true}"#, r#"{"reason":"compiler-message"}"#]
+        {
             assert_eq!(artifact(other), None, "{other}");
         }
     }

@@ -221,7 +221,8 @@ fn compile(crates: &[Crate<'_>], base: &Path, say: Say<'_>) -> Result<Vec<Module
         Ok((workspace.package(c.package)?.to_path_buf(), Record::take(&definition(&build), sources, base)?))
     };
     let prepared: Vec<Result<_, Error>> = crates.iter().map(prepare).collect();
-    let packages: BTreeSet<&str> = crates.iter().zip(&prepared).filter(|(_, p)| p.is_ok()).map(|(c, _)| c.package).collect();
+    let packages: BTreeSet<&str> =
+        crates.iter().zip(&prepared).filter(|(_, p)| p.is_ok()).map(|(c, _)| c.package).collect();
     let (modules, failed) = match packages.is_empty() {
         true => Default::default(),
         false => workspace.compile(&toolchain, &packages)?,

@@ -3,8 +3,8 @@
 //! Only names that are known to be right stand here; for others `seam doctor` says what is missing and no command.
 //! Names with versions in them move, so apt is asked; a machine whose package lists are empty gets the plain name.
 
-use super::tools::{self, Search};
 use super::toolchain::{OLDEST, Version};
+use super::tools::{self, Search};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manager {
@@ -57,7 +57,9 @@ impl Manager {
     pub fn install(self, need: Need<'_>) -> Option<Install> {
         let names = self.names(need)?.join(" ");
         let (command, root) = match self {
-            Self::Apt => (format!("DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {names}"), true),
+            Self::Apt => {
+                (format!("DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {names}"), true)
+            }
             Self::Dnf => (format!("dnf install -y {names}"), true),
             Self::Pacman => (format!("pacman -S --needed --noconfirm {names}"), true),
             Self::Apk => (format!("apk add {names}"), true),

@@ -102,7 +102,8 @@ impl Record {
         let mut record =
             Self { recipe: RECIPE, definition: definition.into(), component: None, sources, stamps: BTreeMap::new() };
         for path in record.sources.list(base)? {
-            let stamp = Stamp::of(&base.join(&path)).map_err(|source| Error::Read { path: base.join(&path), source })?;
+            let stamp =
+                Stamp::of(&base.join(&path)).map_err(|source| Error::Read { path: base.join(&path), source })?;
             record.stamps.insert(path, stamp);
         }
         Ok(record)

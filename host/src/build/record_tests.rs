@@ -7,9 +7,12 @@ const DEFINITION: &str = "cargo shop";
 /// A crate with a component built from it.
 fn built() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
-    for (path, text) in
-        [("shop/src/lib.rs", "one"), ("shop/tests/t.rs", "t"), ("shop/migrations/1.sql", "create"), ("Cargo.lock", "lock")]
-    {
+    for (path, text) in [
+        ("shop/src/lib.rs", "one"),
+        ("shop/tests/t.rs", "t"),
+        ("shop/migrations/1.sql", "create"),
+        ("Cargo.lock", "lock"),
+    ] {
         put(dir.path(), path, text);
     }
     let component = dir.path().join("out/shop.wasm");

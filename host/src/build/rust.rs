@@ -134,7 +134,8 @@ impl Workspace {
             command.args(["-p", package]);
         }
         // A guest runs on every request, so it gets the best code; line tables would triple its size for little.
-        for (setting, value) in [("OPT_LEVEL", "3"), ("CODEGEN_UNITS", "1"), ("DEBUG", "false"), ("STRIP", "debuginfo")] {
+        for (setting, value) in [("OPT_LEVEL", "3"), ("CODEGEN_UNITS", "1"), ("DEBUG", "false"), ("STRIP", "debuginfo")]
+        {
             command.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
         }
         command

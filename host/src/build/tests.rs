@@ -100,8 +100,17 @@ fn a_crate_becomes_a_component_and_stays_fresh() {
     };
     let member = "[package]\nname = \"NAME\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
     put("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"shop\", \"sdk\", \"plain\"]\n");
-    put("shop/Cargo.toml", &format!("{}[lib]\ncrate-type = [\"cdylib\"]\n[dependencies]\nsdk = {{ path = \"../sdk\" }}\n", member.replace("NAME", "shop")));
-    put("shop/src/lib.rs", "#[unsafe(no_mangle)] pub extern \"C\" fn run() { assert!(sdk::two() == include_str!(\"../../shared.txt\").len()); }");
+    put(
+        "shop/Cargo.toml",
+        &format!(
+            "{}[lib]\ncrate-type = [\"cdylib\"]\n[dependencies]\nsdk = {{ path = \"../sdk\" }}\n",
+            member.replace("NAME", "shop")
+        ),
+    );
+    put(
+        "shop/src/lib.rs",
+        "#[unsafe(no_mangle)] pub extern \"C\" fn run() { assert!(sdk::two() == include_str!(\"../../shared.txt\").len()); }",
+    );
     put("shared.txt", "ab");
     put("sdk/Cargo.toml", &member.replace("NAME", "sdk"));
     put("sdk/src/lib.rs", "pub fn two() -> usize { 2 }");
@@ -127,7 +136,9 @@ fn a_crate_becomes_a_component_and_stays_fresh() {
 
     let before = fs::read(base.join("out.wasm")).unwrap();
     put("shop/src/lib.rs", "this is not Rust");
-    assert!(failure(&base, Some(Build::Cargo { package: "shop".into() })).starts_with("package `shop` does not compile"));
+    assert!(
+        failure(&base, Some(Build::Cargo { package: "shop".into() })).starts_with("package `shop` does not compile")
+    );
     assert_eq!(fs::read(base.join("out.wasm")).unwrap(), before, "a failed build leaves the last component");
     assert!(failure(&base, Some(Build::Cargo { package: "shpo".into() })).contains("has no package `shpo`"));
     assert!(failure(&base, Some(Build::Cargo { package: "plain".into() })).contains("does not build a module"));

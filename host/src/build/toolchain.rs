@@ -114,8 +114,14 @@ pub struct Survey {
 #[derive(Debug, Clone)]
 pub enum Plan<'a> {
     Ready(Box<Toolchain>),
-    AddTarget { rustup: &'a Path, rust: &'a Rust },
-    CompileStd { rust: &'a Rust, linker: PathBuf },
+    AddTarget {
+        rustup: &'a Path,
+        rust: &'a Rust,
+    },
+    CompileStd {
+        rust: &'a Rust,
+        linker: PathBuf,
+    },
     /// Nothing but packages helps.
     Missing(Lack),
 }

@@ -116,7 +116,9 @@ fn rustup_is_asked_before_the_library_is_compiled_and_not_once_it_is() {
     machine.sources("toolchains/stable");
     script(&machine.path("bin"), "rustup", "exit 1");
     script(&machine.path("bin"), "wasm-ld", "");
-    machine.plan(false, |plan| assert!(matches!(plan, Plan::AddTarget { rust, .. } if rust.rustup_name() == Some("stable"))));
+    machine.plan(false, |plan| {
+        assert!(matches!(plan, Plan::AddTarget { rust, .. } if rust.rustup_name() == Some("stable")))
+    });
     machine.plan(true, |plan| assert!(matches!(plan, Plan::CompileStd { .. })));
     std::fs::create_dir_all(machine.path("cache/sysroot-1.99.0-012345678")).unwrap();
     machine.plan(false, |plan| assert!(matches!(plan, Plan::Ready(t) if t.sysroot.is_some())));
@@ -128,11 +130,15 @@ fn a_rustup_that_adds_the_target_is_enough() {
     let root = machine.rust("bin", "toolchains/stable", "1.99.0");
     script(&machine.path("bin"), "wasm-ld", "");
     let folder = root.join("lib/rustlib").join(TARGET).join("lib");
-    let add = format!("[ \"$*\" = 'target add {TARGET} --toolchain stable' ] && mkdir -p {0} && touch {0}/libstd-1.rlib", folder.display());
+    let add = format!(
+        "[ \"$*\" = 'target add {TARGET} --toolchain stable' ] && mkdir -p {0} && touch {0}/libstd-1.rlib",
+        folder.display()
+    );
     script(&machine.path("bin"), "rustup", &add);
     let mut said = Vec::new();
     let toolchain =
-        obtain(&machine.search(), machine.dir.path(), &machine.path("cache"), &mut |line| said.push(line.to_owned())).unwrap();
+        obtain(&machine.search(), machine.dir.path(), &machine.path("cache"), &mut |line| said.push(line.to_owned()))
+            .unwrap();
     assert!(toolchain.sysroot.is_none() && said.len() == 1, "{said:?}");
 }
 
