@@ -5,7 +5,6 @@
 //! trait `seam::dispatch::Dispatch`.
 
 pub mod app;
-
 pub mod build;
 pub mod call;
 pub mod context;

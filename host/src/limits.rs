@@ -194,7 +194,6 @@ pub const HTTP_MS_MAX: u64 = 600_000;
 pub const LOG_DAYS: u64 = 7;
 pub const LOG_DAYS_MAX: u64 = 366;
 
-
 // Building
 
 /// What a program that is only asked for its version may take. Chromium's wrapper needs half a second on a cold disk.

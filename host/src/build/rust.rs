@@ -204,7 +204,7 @@ fn words(line: &str) -> Vec<String> {
             ('\\', false) => escaped = true,
             (' ', false) => words.push(String::new()),
             _ => {
-                words.last_mut().map(|w| w.push(c));
+                words.last_mut().into_iter().for_each(|w| w.push(c));
                 escaped = false;
             }
         }
