@@ -1,0 +1,164 @@
+//! Families of genres: each has its colours (`palettes`), and the drawings and letterings that suit it.
+
+use super::art::Art;
+use super::typeset::Face;
+
+/// Genres that look alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    Jazz,
+    Rock,
+    Soul,
+    Electronic,
+    HipHop,
+    Folk,
+    Classical,
+    Metal,
+    Reggae,
+    Pop,
+    Blues,
+    World,
+    Ambient,
+    Punk,
+    Country,
+    Latin,
+    Funk,
+}
+
+use Family::*;
+
+pub const ALL: [Family; 17] = [
+    Jazz, Rock, Soul, Electronic, HipHop, Folk, Classical, Metal, Reggae, Pop, Blues, World, Ambient, Punk, Country,
+    Latin, Funk,
+];
+
+/// Words that give a genre away, the more telling ones first: "folk metal" is metal, "electro pop" electronic.
+const WORDS: &[(&str, Family)] = &[
+    ("ambient", Ambient),
+    ("new age", Ambient),
+    ("drone", Ambient),
+    ("metal", Metal),
+    ("punk", Punk),
+    ("hardcore", Punk),
+    ("grunge", Metal),
+    ("industrial", Metal),
+    ("hip", HipHop),
+    ("rap", HipHop),
+    ("grime", HipHop),
+    ("electro", Electronic),
+    ("techno", Electronic),
+    ("house", Electronic),
+    ("dance", Electronic),
+    ("synth", Electronic),
+    ("krautrock", Electronic),
+    ("trip", Electronic),
+    ("jazz", Jazz),
+    ("bop", Jazz),
+    ("swing", Jazz),
+    ("reggae", Reggae),
+    ("dub", Reggae),
+    ("ska", Reggae),
+    ("soul", Soul),
+    ("funk", Funk),
+    ("r&b", Soul),
+    ("disco", Funk),
+    ("gospel", Soul),
+    ("blues", Blues),
+    ("country", Country),
+    ("folk", Folk),
+    ("americana", Country),
+    ("songwriter", Folk),
+    ("latin", Latin),
+    ("bossa", Latin),
+    ("afri", World),
+    ("afro", World),
+    ("world", World),
+    ("mpb", Latin),
+    ("samba", Latin),
+    ("classical", Classical),
+    ("opera", Classical),
+    ("minimal", Classical),
+    ("contemporary", Classical),
+    ("soundtrack", Classical),
+    ("score", Classical),
+    ("rock", Rock),
+    ("alternative", Rock),
+    ("indie", Rock),
+    ("prog", Rock),
+    ("pop", Pop),
+];
+
+impl Family {
+    /// The family of any genre; an unknown genre always gets the same one.
+    pub fn of(genre: &str) -> Family {
+        let known = WORDS.iter().find(|(word, _)| contains(genre.as_bytes(), word.as_bytes()));
+        match known {
+            Some((_, family)) => *family,
+            None => {
+                let sum = genre.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+                ALL.get(sum % ALL.len()).copied().unwrap_or(Rock)
+            }
+        }
+    }
+
+    /// The CSS class that carries the family's colours.
+    pub fn class(self) -> &'static str {
+        match self {
+            Jazz => "jazz",
+            Rock => "rock",
+            Soul => "soul",
+            Electronic => "electronic",
+            HipHop => "hiphop",
+            Folk => "folk",
+            Classical => "classical",
+            Metal => "metal",
+            Reggae => "reggae",
+            Pop => "pop",
+            Blues => "blues",
+            World => "world",
+            Ambient => "ambient",
+            Punk => "punk",
+            Country => "country",
+            Latin => "latin",
+            Funk => "funk",
+        }
+    }
+
+    pub fn arts(self) -> &'static [Art] {
+        match self {
+            Jazz => &[Art::Bauhaus, Art::Bars, Art::Halftone, Art::Weave, Art::Arcs, Art::Blobs, Art::Letter],
+            Rock => &[Art::Sun, Art::Rings, Art::Rays, Art::Letter, Art::Squares, Art::Weave, Art::Arcs, Art::Ridges],
+            Soul => &[Art::Rings, Art::Sun, Art::Blobs, Art::Arcs, Art::Rays, Art::Letter],
+            Electronic => &[Art::Ridges, Art::Halftone, Art::Squares, Art::Rings, Art::Weave, Art::Bars, Art::Arcs],
+            HipHop => &[Art::Letter, Art::Bars, Art::Weave, Art::Squares, Art::Bauhaus, Art::Halftone],
+            Folk => &[Art::Sun, Art::Blobs, Art::Arcs, Art::Ridges, Art::Rays],
+            Classical => &[Art::Bars, Art::Ridges, Art::Squares, Art::Rings, Art::Bauhaus],
+            Metal => &[Art::Rays, Art::Letter, Art::Weave, Art::Ridges, Art::Halftone, Art::Squares],
+            Reggae => &[Art::Rays, Art::Sun, Art::Weave, Art::Rings, Art::Arcs],
+            Pop => &[Art::Bauhaus, Art::Blobs, Art::Arcs, Art::Halftone, Art::Letter, Art::Rings],
+            Blues => &[Art::Bars, Art::Sun, Art::Weave, Art::Rings, Art::Letter],
+            World => &[Art::Arcs, Art::Sun, Art::Blobs, Art::Rays, Art::Bauhaus, Art::Squares],
+            Punk => &[Art::Rays, Art::Letter, Art::Weave, Art::Halftone, Art::Bauhaus],
+            Country => &[Art::Sun, Art::Rays, Art::Weave, Art::Blobs, Art::Rings],
+            Latin => &[Art::Arcs, Art::Sun, Art::Blobs, Art::Bauhaus, Art::Rays, Art::Rings],
+            Funk => &[Art::Rings, Art::Rays, Art::Blobs, Art::Arcs, Art::Letter],
+            Ambient => &[Art::Ridges, Art::Rings, Art::Blobs, Art::Sun, Art::Halftone],
+        }
+    }
+
+    pub fn faces(self) -> &'static [Face] {
+        match self {
+            Jazz | Pop | World | Latin => &[Face::Grotesque, Face::Wide, Face::Serif, Face::Grotesque],
+            Rock | Soul | Funk | Reggae => &[Face::Grotesque, Face::Serif, Face::Wide, Face::Grotesque],
+            Electronic => &[Face::Typewriter, Face::Grotesque, Face::Wide],
+            HipHop | Metal | Punk => &[Face::Grotesque, Face::Grotesque, Face::Typewriter],
+            Folk | Country | Blues => &[Face::Serif, Face::Italic, Face::Grotesque],
+            Classical => &[Face::Serif, Face::Italic, Face::Wide],
+            Ambient => &[Face::Wide, Face::Italic, Face::Typewriter],
+        }
+    }
+}
+
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
+}

@@ -1,0 +1,172 @@
+//! Prices as people read them.
+
+use std::fmt::{self, Write};
+
+use askama::filters::HtmlSafe;
+use askama::{FastWritable, Values};
+
+use crate::seams::Money;
+
+/// A price; shows as `£24.99`, `¥2,800`, `24.99 XYZ`.
+#[derive(Debug, Clone, Copy)]
+pub struct Price<'a>(pub &'a Money);
+
+impl Price<'_> {
+    fn write(&self, out: &mut dyn Write) -> fmt::Result {
+        let (symbol, decimals) = sign(&self.0.currency);
+        out.write_str(symbol)?;
+        let unit = 10u32.pow(decimals);
+        write_grouped(out, self.0.minor_units / unit)?;
+        if decimals > 0 {
+            out.write_char('.')?;
+            write_digits(out, self.0.minor_units % unit, decimals)?;
+        }
+        if symbol.is_empty() {
+            out.write_char(' ')?;
+            // A code we do not know is shown as far as it looks like one; it comes from another context.
+            for letter in self.0.currency.chars().filter(char::is_ascii_alphanumeric).take(8) {
+                out.write_char(letter)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Price<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(formatter)
+    }
+}
+
+impl FastWritable for Price<'_> {
+    fn write_into(&self, out: &mut dyn Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(self.write(out)?)
+    }
+}
+
+/// Only digits, signs, letters and spaces come out.
+impl HtmlSafe for Price<'_> {}
+
+/// The symbol before the number and the decimals after the point, of ISO 4217.
+fn sign(currency: &str) -> (&'static str, u32) {
+    match currency {
+        "GBP" => ("£", 2),
+        "EUR" => ("€", 2),
+        "USD" => ("$", 2),
+        "CAD" => ("CA$", 2),
+        "AUD" => ("A$", 2),
+        "NZD" => ("NZ$", 2),
+        "JPY" => ("¥", 0),
+        "KRW" => ("₩", 0),
+        "CLP" | "ISK" | "PYG" | "UGX" | "VND" | "XAF" | "XOF" | "XPF" => ("", 0),
+        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => ("", 3),
+        _ => ("", 2),
+    }
+}
+
+/// A count with its thousands set apart: `12,345`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count(pub u32);
+
+impl fmt::Display for Count {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_grouped(formatter, self.0)
+    }
+}
+
+impl FastWritable for Count {
+    fn write_into(&self, out: &mut dyn Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(write_grouped(out, self.0)?)
+    }
+}
+
+impl HtmlSafe for Count {}
+
+/// How many albums match, of which the catalog counts no more than `TOTAL_MAX`: `12`, `1,000+`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Total(pub u32);
+
+/// Where the catalog stops counting: that number means that many or more.
+const TOTAL_MAX: u32 = 1000;
+
+impl Total {
+    /// `record` or `records`.
+    pub fn records(&self) -> &'static str {
+        if self.0 == 1 { "record" } else { "records" }
+    }
+
+    /// Whether these are all.
+    pub fn exact(&self) -> bool {
+        self.0 < TOTAL_MAX
+    }
+
+    fn write(&self, out: &mut dyn Write) -> fmt::Result {
+        write_grouped(out, self.0)?;
+        if self.exact() { Ok(()) } else { out.write_char('+') }
+    }
+}
+
+impl fmt::Display for Total {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(formatter)
+    }
+}
+
+impl FastWritable for Total {
+    fn write_into(&self, out: &mut dyn Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(self.write(out)?)
+    }
+}
+
+impl HtmlSafe for Total {}
+
+fn write_grouped(out: &mut dyn Write, number: u32) -> fmt::Result {
+    if number >= 1000 {
+        write_grouped(out, number / 1000)?;
+        out.write_char(',')?;
+        return write_digits(out, number % 1000, 3);
+    }
+    let width = if number >= 100 { 3 } else { 1 + u32::from(number >= 10) };
+    write_digits(out, number, width)
+}
+
+/// The last `width` digits of `number`, zeros included.
+fn write_digits(out: &mut dyn Write, number: u32, width: u32) -> fmt::Result {
+    for place in (0..width).rev() {
+        out.write_char(char::from(b'0' + (number / 10u32.pow(place) % 10) as u8))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_read_as_people_write_them() {
+        for (minor_units, currency, shown) in [
+            (2499, "GBP", "£24.99"),
+            (5, "EUR", "€0.05"),
+            (0, "USD", "$0.00"),
+            (123_456_789, "USD", "$1,234,567.89"),
+            (u32::MAX, "GBP", "£42,949,672.95"),
+            (2800, "JPY", "¥2,800"),
+            (10_000, "SEK", "100.00 SEK"),
+            (1234, "KWD", "1.234 KWD"),
+            (100, "<b>", "1.00 b"),
+            (100, "", "1.00 "),
+        ] {
+            let money = Money { minor_units, currency: currency.into() };
+            assert_eq!(Price(&money).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn counts_have_their_thousands_set_apart() {
+        for (number, shown) in [(0, "0"), (9, "9"), (10, "10"), (999, "999"), (1000, "1,000"), (1_002_003, "1,002,003")]
+        {
+            assert_eq!(Count(number).to_string(), shown);
+        }
+        assert_eq!((Total(999).to_string(), Total(1000).to_string()), ("999".into(), "1,000+".into()));
+    }
+}

@@ -1,0 +1,88 @@
+//! The home page: what is popular, and the ways into the crates.
+//!
+//! Asks: recommendation for what is popular (without it: the newest albums instead), the catalog for those albums and for its facets
+//! (without them: no genres and decades), the warehouse for their levels.
+
+use askama::Template;
+
+use super::listing::decade;
+use super::{Problem, Shell, levels, render};
+use crate::assets;
+use crate::cover::Family;
+use crate::href;
+use crate::money::Count;
+use crate::reply::{Freshness, Reply};
+use crate::seams::{Facet, Filter, Seams};
+use crate::view::{Card, cards};
+
+/// Albums shown: full rows of 2, 3, 4 and 6.
+const SHOWN: u32 = 12;
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct HomePage<'a> {
+    shell: Shell<'a>,
+    /// Popular by sales; the newest ones otherwise.
+    popular: bool,
+    cards: Vec<Card<'a>>,
+    genres: Vec<Way<'a>>,
+    decades: Vec<Way<'a>>,
+    total: Count,
+}
+
+/// A way into the crates.
+struct Way<'a> {
+    href: String,
+    name: &'a str,
+    count: Count,
+    /// The CSS class of its colours.
+    family: &'static str,
+}
+
+/// `/`
+pub fn home(seams: &impl Seams) -> Result<Reply, Problem> {
+    let suggestions = seams.suggest(&[], SHOWN).unwrap_or_default();
+    let skus: Vec<&str> = suggestions.iter().map(|suggestion| suggestion.sku.as_str()).collect();
+    let mut albums = if skus.is_empty() { Vec::new() } else { seams.albums(&skus)? };
+    albums.retain(|album| !album.discontinued);
+    let popular = !albums.is_empty();
+    if !popular {
+        albums = seams.browse(Filter::default(), 1, SHOWN)?.albums;
+    }
+    let facets = seams.facets().ok();
+    let levels = levels(&albums, seams);
+
+    let freshness = if popular && facets.is_some() && levels.is_some() { Freshness::Moment } else { Freshness::Never };
+    let (genres, decades) = match &facets {
+        Some(facets) => (facets.genres.as_slice(), facets.decades.as_slice()),
+        None => (&[][..], &[][..]),
+    };
+    let page = HomePage {
+        shell: Shell::default(),
+        popular,
+        cards: cards(&albums, levels.as_deref()),
+        total: Count(genres.iter().fold(0, |sum, genre| sum.saturating_add(genre.count))),
+        genres: genres.iter().map(genre_way).collect(),
+        decades: decades.iter().filter_map(decade_way).collect(),
+    };
+    Ok(Reply::html(freshness, render(&page, 16 * 1024)))
+}
+
+fn genre_way(facet: &Facet) -> Way<'_> {
+    Way {
+        href: href::browse(&Filter { genre: Some(&facet.name), ..Filter::default() }, 1),
+        name: &facet.name,
+        count: Count(facet.count),
+        family: Family::of(&facet.name).class(),
+    }
+}
+
+fn decade_way(facet: &Facet) -> Option<Way<'_>> {
+    let year = decade(facet)?;
+    Some(Way {
+        href: href::browse(&Filter { decade: Some(year), ..Filter::default() }, 1),
+        name: facet.name.trim_end_matches('s'),
+        count: Count(facet.count),
+        family: "",
+    })
+}

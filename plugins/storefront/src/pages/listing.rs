@@ -1,0 +1,192 @@
+//! Lists of albums: search and browse.
+//!
+//! Search asks the catalog and the warehouse; browse also asks the catalog for its facets, and comes without a sidebar when there
+//! are none.
+
+use askama::Template;
+
+use super::{Problem, Shell, levels, render};
+use crate::assets;
+use crate::href;
+use crate::money::{Count, Total};
+use crate::paging::{PAGE_SIZE, Paging, Stop};
+use crate::params::{PAGE_MAX, Params};
+use crate::reply::{Freshness, Reply};
+use crate::seams::{AlbumPage, Facet, Facets, Filter, Seams};
+use crate::view::{Card, cards};
+
+/// Artists offered in the sidebar; for the others there is search.
+const ARTISTS: usize = 15;
+
+#[derive(Template)]
+#[template(path = "search.html")]
+struct SearchPage<'a> {
+    shell: Shell<'a>,
+    total: Total,
+    cards: Vec<Card<'a>>,
+    pages: Option<Pages>,
+}
+
+#[derive(Template)]
+#[template(path = "browse.html")]
+struct BrowsePage<'a> {
+    shell: Shell<'a>,
+    filter: Filter<'a>,
+    chosen: Vec<Choice<'a>>,
+    groups: Vec<Group<'a>>,
+    total: Total,
+    cards: Vec<Card<'a>>,
+    pages: Option<Pages>,
+    canonical: String,
+}
+
+/// A filter in force, and the address without it.
+struct Choice<'a> {
+    name: &'a str,
+    decade: bool,
+    href: String,
+}
+
+/// One heading of the sidebar.
+struct Group<'a> {
+    title: &'static str,
+    links: Vec<Link<'a>>,
+}
+
+struct Link<'a> {
+    href: String,
+    name: &'a str,
+    /// Shown as `1970s`.
+    decade: bool,
+    count: Count,
+    here: bool,
+}
+
+/// The row of page numbers.
+struct Pages {
+    page: u32,
+    last: u32,
+    previous: Option<String>,
+    next: Option<String>,
+    stops: Vec<(Stop, String)>,
+}
+
+/// `/search?q=&page=`
+pub fn search(params: &Params<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+    let words = params.q.as_deref().unwrap_or_default();
+    let shell = Shell { words };
+    if words.is_empty() {
+        let page = SearchPage { shell, total: Total(0), cards: Vec::new(), pages: None };
+        return Ok(Reply::html(Freshness::Day, render(&page, 4 * 1024)));
+    }
+    let number = page_number(params)?;
+    let found = seams.search(words, number, PAGE_SIZE)?;
+    refuse_past_the_end(&found, number)?;
+    let levels = levels(&found.albums, seams);
+    let page = SearchPage {
+        shell,
+        total: Total(found.total),
+        cards: cards(&found.albums, levels.as_deref()),
+        pages: pages(&found, number, |page| href::search(words, page)),
+    };
+    Ok(Reply::html(freshness(levels.is_some()), render(&page, 24 * 1024)))
+}
+
+/// `/browse?genre=&artist=&decade=&page=`
+pub fn browse(params: &Params<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+    let number = page_number(params)?;
+    let filter = Filter { genre: params.genre.as_deref(), artist: params.artist.as_deref(), decade: params.decade };
+    let found = seams.browse(filter, number, PAGE_SIZE)?;
+    refuse_past_the_end(&found, number)?;
+    let facets = seams.facets().ok();
+    let levels = levels(&found.albums, seams);
+    let decade_name = filter.decade.map(|decade| decade.to_string());
+    let page = BrowsePage {
+        shell: Shell::default(),
+        filter,
+        chosen: choices(filter, decade_name.as_deref()),
+        groups: facets.as_ref().map(|facets| groups(facets, filter)).unwrap_or_default(),
+        total: Total(found.total),
+        cards: cards(&found.albums, levels.as_deref()),
+        pages: pages(&found, number, |page| href::browse(&filter, page)),
+        canonical: href::browse(&filter, number),
+    };
+    Ok(Reply::html(freshness(facets.is_some() && levels.is_some()), render(&page, 32 * 1024)))
+}
+
+fn freshness(whole: bool) -> Freshness {
+    if whole { Freshness::Moment } else { Freshness::Never }
+}
+
+fn page_number(params: &Params<'_>) -> Result<u32, Problem> {
+    match params.page.unwrap_or(1) {
+        number if number <= PAGE_MAX => Ok(number),
+        _ => Err(Problem::PastTheEnd),
+    }
+}
+
+fn refuse_past_the_end(found: &AlbumPage, number: u32) -> Result<(), Problem> {
+    if found.albums.is_empty() && number > 1 { Err(Problem::PastTheEnd) } else { Ok(()) }
+}
+
+fn pages(found: &AlbumPage, number: u32, href: impl Fn(u32) -> String) -> Option<Pages> {
+    let paging = Paging::new(number, found.total, found.more);
+    (paging.last > 1).then(|| Pages {
+        page: paging.page,
+        last: paging.last,
+        previous: paging.previous().map(&href),
+        next: paging.next().map(&href),
+        stops: paging
+            .stops()
+            .into_iter()
+            .map(|stop| match stop {
+                Stop::Page(page) => (stop, href(page)),
+                Stop::Here(_) | Stop::Gap => (stop, String::new()),
+            })
+            .collect(),
+    })
+}
+
+fn choices<'a>(filter: Filter<'a>, decade: Option<&'a str>) -> Vec<Choice<'a>> {
+    let without = [
+        (filter.genre, false, Filter { genre: None, ..filter }),
+        (filter.artist, false, Filter { artist: None, ..filter }),
+        (decade, true, Filter { decade: None, ..filter }),
+    ];
+    without
+        .into_iter()
+        .filter_map(|(name, decade, rest)| Some(Choice { name: name?, decade, href: href::browse(&rest, 1) }))
+        .collect()
+}
+
+/// Each link sets its own part of the filter and keeps the others.
+fn groups<'a>(facets: &'a Facets, filter: Filter<'a>) -> Vec<Group<'a>> {
+    let genres = facets.genres.iter().map(|facet| {
+        let name = Some(facet.name.as_str());
+        link(facet, false, Filter { genre: name, ..filter }, filter.genre == name)
+    });
+    let decades = facets.decades.iter().filter_map(|facet| {
+        let year = decade(facet)?;
+        Some(link(facet, true, Filter { decade: Some(year), ..filter }, filter.decade == Some(year)))
+    });
+    let artists = facets.artists.iter().take(ARTISTS).map(|facet| {
+        let name = Some(facet.name.as_str());
+        link(facet, false, Filter { artist: name, ..filter }, filter.artist == name)
+    });
+    let groups = [
+        Group { title: "Genre", links: genres.collect() },
+        Group { title: "Decade", links: decades.collect() },
+        Group { title: "Artist", links: artists.collect() },
+    ];
+    groups.into_iter().filter(|group| !group.links.is_empty()).collect()
+}
+
+fn link<'a>(facet: &'a Facet, decade: bool, target: Filter<'_>, here: bool) -> Link<'a> {
+    let name = if decade { facet.name.trim_end_matches('s') } else { &facet.name };
+    Link { href: href::browse(&target, 1), name, decade, count: Count(facet.count), here }
+}
+
+/// The first year of a decade's facet, `1970` or `1970s`.
+pub fn decade(facet: &Facet) -> Option<u16> {
+    facet.name.trim_end_matches('s').parse().ok()
+}

@@ -1,0 +1,280 @@
+use crate::handle;
+use crate::seams::{Album, Response, Trouble};
+use crate::testing::{Shop, album, get, header, text};
+
+fn fetch(shop: &Shop, address: &str) -> Response {
+    handle(&get(address), shop)
+}
+
+fn asked(shop: &Shop) -> Vec<String> {
+    shop.asked.borrow().clone()
+}
+
+const ABSENT: Option<Trouble> = Some(Trouble::Absent);
+
+#[test]
+fn the_album_page_asks_three_contexts_one_question_each() {
+    let shop = Shop::open();
+    let response = fetch(&shop, "/albums/A");
+    assert_eq!(response.status, 200);
+    assert_eq!(asked(&shop), ["suggest A", "albums A B C D E F", "levels A B C D E F"]);
+    let page = text(&response);
+    for part in [
+        "<title>Title A – Artist A – MusicCorp</title>",
+        "£24.99",
+        "In stock",
+        "Columbia",
+        "1959",
+        "Bought together",
+        "Title F",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(page.contains("Only 2 left") && page.contains("Sold out"));
+    assert_eq!(header(&response, "cache-control"), Some("public, no-cache"));
+}
+
+#[test]
+fn the_album_page_does_without_what_is_not_there() {
+    let shop = Shop::open();
+    shop.recommendation.set(ABSENT);
+    let response = fetch(&shop, "/albums/A");
+    assert_eq!(response.status, 200);
+    assert!(!text(&response).contains("Bought together") && text(&response).contains("In stock"));
+    assert_eq!(header(&response, "cache-control"), Some("no-store"));
+
+    shop.warehouse.set(ABSENT);
+    let response = fetch(&shop, "/albums/A");
+    assert_eq!(response.status, 200);
+    assert!(text(&response).contains("Availability unknown"));
+
+    shop.catalog.set(ABSENT);
+    let response = fetch(&shop, "/albums/A");
+    assert_eq!(response.status, 503);
+    assert!(header(&response, "retry-after").is_some() && text(&response).contains("Back in a moment"));
+}
+
+#[test]
+fn an_album_nobody_knows_is_not_found_even_beside_suggestions() {
+    let mut shop = Shop::open();
+    assert_eq!(fetch(&shop, "/albums/Z").status, 404);
+    assert_eq!(fetch(&shop, "/albums/%FF").status, 400);
+    assert_eq!(fetch(&shop, "/albums/%0A").status, 400);
+    shop.albums.clear();
+    assert_eq!(fetch(&shop, "/albums/A").status, 404);
+    shop.catalog.set(Some(Trouble::Refused));
+    assert_eq!(fetch(&shop, "/albums/A").status, 404);
+}
+
+#[test]
+fn an_album_no_longer_sold_keeps_its_page_without_price_or_stock() {
+    let mut shop = Shop::open();
+    shop.albums[0].discontinued = true;
+    shop.albums[1].discontinued = true;
+    let response = fetch(&shop, "/albums/A");
+    let page = text(&response);
+    assert_eq!(response.status, 200);
+    assert!(page.contains("No longer sold") && page.contains("Title A"));
+    assert!(!page.contains("sticker") && page.contains("noindex"));
+    assert!(!page.contains("Title B"), "a suggestion that is gone is not shown");
+}
+
+#[test]
+fn the_home_page_shows_what_is_popular_or_else_what_is_new() {
+    let shop = Shop::open();
+    let response = fetch(&shop, "/");
+    assert_eq!(asked(&shop), ["suggest ", "albums B C D E F", "facets", "levels B C D E F"]);
+    assert!(text(&response).contains("Most taken home") && text(&response).contains("/browse?genre=Jazz"));
+    assert!(text(&response).contains("1950s") && text(&response).contains("6 albums in 1 crate,"));
+
+    let shop = Shop::open();
+    for trouble in [&shop.recommendation, &shop.facets_trouble, &shop.warehouse] {
+        trouble.set(ABSENT);
+    }
+    let response = fetch(&shop, "/");
+    assert_eq!(response.status, 200);
+    assert!(text(&response).contains("New on the shelf") && text(&response).contains("Title A"));
+    assert_eq!(header(&response, "cache-control"), Some("no-store"));
+
+    shop.catalog.set(ABSENT);
+    assert_eq!(fetch(&shop, "/").status, 503);
+}
+
+#[test]
+fn search_says_what_it_looked_for() {
+    let mut shop = Shop::open();
+    shop.total = Some(60);
+    let response = fetch(&shop, "/search?q=kind+of++blue&page=2");
+    assert_eq!(asked(&shop)[0], "search kind of blue 2");
+    let page = text(&response);
+    for part in ["“kind of blue”", "value=\"kind of blue\"", "60 records", "page 2 of 3"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(page.contains("href=\"/search?q=kind%20of%20blue&#38;page=3\""), "{page}");
+
+    let shop = Shop::open();
+    assert_eq!(fetch(&shop, "/search").status, 200);
+    assert_eq!(fetch(&shop, "/search?q=+").status, 200);
+    assert!(asked(&shop).is_empty(), "nothing is asked for nothing");
+
+    let shop = Shop::default();
+    assert!(text(&fetch(&shop, "/search?q=zzz")).contains("Nothing under “zzz”"));
+    assert_eq!(asked(&shop), ["search zzz 1"], "no levels are asked for no albums");
+}
+
+#[test]
+fn browse_narrows_and_widens() {
+    let mut shop = Shop::open();
+    shop.facets = vec![("Jazz", 6), ("R&B", 2)];
+    let response = fetch(&shop, "/browse?genre=Jazz&decade=1950");
+    let page = text(&response);
+    for part in [
+        "<title>Jazz, 1950s, All records – MusicCorp</title>",
+        "<link rel=\"canonical\" href=\"/browse?genre=Jazz&#38;decade=1950\">",
+        "href=\"/browse?genre=R%26B&#38;decade=1950\"",
+        "href=\"/browse?genre=Jazz&#38;decade=1950\" aria-current=\"true\"",
+        "href=\"/browse?decade=1950\"",
+        "href=\"/browse?genre=Jazz&#38;artist=Artist%20A&#38;decade=1950\"",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    shop.facets_trouble.set(ABSENT);
+    let response = fetch(&shop, "/browse");
+    assert_eq!(response.status, 200);
+    assert!(!text(&response).contains("class=\"facets\"") && text(&response).contains("Title A"));
+}
+
+#[test]
+fn pages_that_do_not_exist_say_so_without_asking_too_far() {
+    let shop = Shop::open();
+    for (address, status) in [
+        ("/browse?page=2", 404),
+        ("/browse?page=1000000000", 404),
+        ("/browse?page=99999999999999999999", 404),
+        ("/browse?page=0", 400),
+        ("/browse?page=abc", 400),
+        ("/browse?decade=1975", 400),
+        ("/search?q=%", 400),
+        ("/search?q=%00", 400),
+        ("/search?q=x&page=-1", 400),
+        ("/nowhere", 404),
+        ("//elsewhere.example/", 404),
+        ("/%2e%2e/", 404),
+    ] {
+        let response = fetch(&shop, address);
+        assert_eq!(response.status, status, "{address}");
+        assert!(text(&response).contains("<h1>") && text(&response).contains("To the front of the shop"), "{address}");
+        assert_eq!(header(&response, "cache-control"), Some("no-store"), "{address}");
+    }
+    assert_eq!(asked(&shop).len(), 1, "only page 2 was worth a question");
+    assert_eq!(fetch(&shop, &format!("/search?q={}", "x".repeat(201))).status, 400);
+}
+
+#[test]
+fn a_page_is_only_ever_read() {
+    let shop = Shop::open();
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "get", ""] {
+        let mut request = get("/albums/A");
+        request.method = method.into();
+        let response = handle(&request, &shop);
+        assert_eq!(response.status, 405, "{method}");
+        assert_eq!(header(&response, "allow"), Some("GET, HEAD"));
+    }
+    assert!(asked(&shop).is_empty());
+}
+
+#[test]
+fn nothing_that_an_album_says_becomes_markup() {
+    let evil = "\"><script>alert(1)</script>&'";
+    let nasty = Album {
+        artist: evil.into(),
+        title: evil.into(),
+        genre: evil.into(),
+        label: evil.into(),
+        notes: evil.into(),
+        ..album("A")
+    };
+    let shop = Shop { albums: vec![nasty], facets: vec![("\"><script>", 1)], ..Shop::open() };
+    let encoded = "%22%3E%3Cscript%3E";
+    for address in [
+        "/".to_owned(),
+        "/albums/A".to_owned(),
+        "/browse".to_owned(),
+        "/covers/A.svg".to_owned(),
+        format!("/browse?genre={encoded}&artist={encoded}"),
+        format!("/search?q={encoded}"),
+        format!("/albums/{encoded}"),
+    ] {
+        let response = fetch(&shop, &address);
+        assert!(!text(&response).contains("<script"), "{address}");
+    }
+}
+
+#[test]
+fn a_cover_is_kept_for_ever_only_under_its_own_version() {
+    let shop = Shop::open();
+    let page = fetch(&shop, "/albums/A");
+    let from = text(&page).find("/covers/A.svg?v=").expect("the page shows the cover");
+    let address = &text(&page)[from..from + 24];
+    shop.asked.borrow_mut().clear();
+    let response = fetch(&shop, address);
+    assert_eq!(asked(&shop), ["albums A"]);
+    assert_eq!(header(&response, "content-type"), Some("image/svg+xml"));
+    assert_eq!(header(&response, "cache-control"), Some("public, max-age=31536000, immutable"));
+    assert!(header(&response, "etag").is_some() && text(&response).to_lowercase().contains("title a"));
+    for address in ["/covers/A.svg", "/covers/A.svg?v=00000000"] {
+        assert_eq!(header(&fetch(&shop, address), "cache-control"), Some("public, max-age=86400"));
+    }
+}
+
+#[test]
+fn a_missing_cover_is_a_plain_sleeve() {
+    let shop = Shop::open();
+    let response = fetch(&shop, "/covers/Z.svg");
+    assert_eq!((response.status, header(&response, "content-type")), (404, Some("image/svg+xml")));
+    shop.catalog.set(ABSENT);
+    let response = fetch(&shop, "/covers/A.svg");
+    assert_eq!((response.status, header(&response, "cache-control")), (503, Some("no-store")));
+}
+
+#[test]
+fn the_same_page_twice_is_not_modified() {
+    let shop = Shop::open();
+    let mut request = get("/albums/A");
+    let tag = header(&handle(&request, &shop), "etag").expect("a page has a tag").to_owned();
+    request.headers.push(("if-none-match".into(), tag));
+    let response = handle(&request, &shop);
+    assert_eq!((response.status, response.body.len()), (304, 0));
+}
+
+#[test]
+fn addresses_with_a_slash_too_many_move_within_the_shop() {
+    let shop = Shop::open();
+    for (address, location) in [("/browse/", "/browse"), ("/albums/A/", "/albums/A"), ("/albums", "/browse")] {
+        let response = fetch(&shop, address);
+        assert_eq!((response.status, header(&response, "location")), (308, Some(location)));
+    }
+}
+
+#[test]
+fn every_page_can_be_used_without_seeing_it() {
+    let shop = Shop::open();
+    for address in ["/", "/browse", "/search?q=x", "/search", "/albums/A", "/nowhere"] {
+        let page = text(&fetch(&shop, address)).to_owned();
+        for part in [
+            "<html lang=\"en\">",
+            "href=\"#main\"",
+            "<main id=\"main\">",
+            "role=\"search\"",
+            "<label",
+            "<title>",
+            "<footer",
+        ] {
+            assert!(page.contains(part), "{address}: {part}");
+        }
+        assert_eq!(page.matches("<h1>").count(), 1, "{address}");
+        let images = page.matches("<img ").count();
+        assert_eq!(images, page.matches(" alt=\"").count(), "{address}");
+        assert!(!page.contains(" style=") && !page.contains("<script") && !page.contains("http://"), "{address}");
+    }
+}

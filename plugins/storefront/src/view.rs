@@ -1,0 +1,185 @@
+//! What the templates show of an album: its card, its cover's address, how many are left.
+
+use std::fmt::{self, Write};
+
+use askama::filters::HtmlSafe;
+use askama::{FastWritable, Values};
+
+use crate::cover;
+use crate::href::Encoded;
+use crate::money::Price;
+use crate::seams::{Album, Level};
+
+/// Up to so many copies left, the page says how many.
+const FEW: u32 = 3;
+
+/// Whether one can have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stock {
+    Plenty,
+    Few(u32),
+    None,
+    /// The warehouse did not answer.
+    Unknown,
+    /// Discontinued.
+    Gone,
+}
+
+impl Stock {
+    pub fn of(on_hand: u32) -> Stock {
+        match on_hand {
+            0 => Stock::None,
+            few if few <= FEW => Stock::Few(few),
+            _ => Stock::Plenty,
+        }
+    }
+
+    /// The CSS class of its dot.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Stock::Plenty => "in",
+            Stock::Few(_) => "few",
+            Stock::None => "out",
+            Stock::Unknown => "unknown",
+            Stock::Gone => "gone",
+        }
+    }
+
+    /// Worth saying on a card, where "in stock" goes without saying.
+    pub fn notable(&self) -> bool {
+        matches!(self, Stock::Few(_) | Stock::None | Stock::Gone)
+    }
+
+    fn write(&self, out: &mut dyn Write) -> fmt::Result {
+        match self {
+            Stock::Plenty => out.write_str("In stock"),
+            Stock::Few(few) => {
+                out.write_str("Only ")?;
+                out.write_char(char::from(b'0' + (*few).min(9) as u8))?;
+                out.write_str(" left")
+            }
+            Stock::None => out.write_str("Sold out"),
+            Stock::Unknown => out.write_str("Availability unknown"),
+            Stock::Gone => out.write_str("No longer sold"),
+        }
+    }
+}
+
+impl fmt::Display for Stock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(formatter)
+    }
+}
+
+impl FastWritable for Stock {
+    fn write_into(&self, out: &mut dyn Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(self.write(out)?)
+    }
+}
+
+/// Fixed texts and a digit.
+impl HtmlSafe for Stock {}
+
+/// Eight hexadecimal digits: changes when the cover does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version(pub u32);
+
+impl Version {
+    fn write(&self, out: &mut dyn Write) -> fmt::Result {
+        (0..8).try_for_each(|digit| {
+            let value = (self.0 >> (28 - digit * 4)) as u8 & 15;
+            out.write_char(char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 }))
+        })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(formatter)
+    }
+}
+
+impl FastWritable for Version {
+    fn write_into(&self, out: &mut dyn Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(self.write(out)?)
+    }
+}
+
+/// Only hexadecimal digits come out.
+impl HtmlSafe for Version {}
+
+/// An album with what the page says about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Card<'a> {
+    pub album: &'a Album,
+    pub stock: Stock,
+}
+
+impl<'a> Card<'a> {
+    /// The SKU as part of an address.
+    pub fn sku(&self) -> Encoded<'a> {
+        Encoded(&self.album.sku)
+    }
+
+    pub fn price(&self) -> Price<'a> {
+        Price(&self.album.price)
+    }
+
+    pub fn cover(&self) -> Version {
+        cover::version(self.album)
+    }
+}
+
+/// The cards of these albums; `levels` are the warehouse's answer to the same SKUs, if there was one.
+pub fn cards<'a>(albums: &'a [Album], levels: Option<&[Level]>) -> Vec<Card<'a>> {
+    albums.iter().enumerate().map(|(at, album)| Card { album, stock: stock(album, at, levels) }).collect()
+}
+
+fn stock(album: &Album, at: usize, levels: Option<&[Level]>) -> Stock {
+    if album.discontinued {
+        return Stock::Gone;
+    }
+    let Some(levels) = levels else { return Stock::Unknown };
+    // The answer comes in the order asked; an answer in another order is still read right.
+    let level = levels.get(at).filter(|level| level.sku == album.sku);
+    match level.or_else(|| levels.iter().find(|level| level.sku == album.sku)) {
+        Some(level) => Stock::of(level.on_hand),
+        None => Stock::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::album;
+
+    #[test]
+    fn stock_says_how_many_only_when_few() {
+        for (on_hand, text) in
+            [(0, "Sold out"), (1, "Only 1 left"), (3, "Only 3 left"), (4, "In stock"), (u32::MAX, "In stock")]
+        {
+            assert_eq!(Stock::of(on_hand).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn levels_are_matched_by_sku_whatever_their_order() {
+        let albums = [album("A"), album("B"), album("C")];
+        let levels = [Level { sku: "B".into(), on_hand: 9 }, Level { sku: "A".into(), on_hand: 0 }];
+        let stocks: Vec<Stock> = cards(&albums, Some(&levels)).iter().map(|card| card.stock).collect();
+        assert_eq!(stocks, [Stock::None, Stock::Plenty, Stock::Unknown]);
+        assert!(cards(&albums, None).iter().all(|card| card.stock == Stock::Unknown));
+    }
+
+    #[test]
+    fn a_discontinued_album_is_gone_whatever_lies_on_the_shelf() {
+        let albums = [Album { discontinued: true, ..album("A") }];
+        let levels = [Level { sku: "A".into(), on_hand: 9 }];
+        assert_eq!(cards(&albums, Some(&levels))[0].stock, Stock::Gone);
+    }
+
+    #[test]
+    fn a_version_is_eight_digits() {
+        assert_eq!(Version(0x00ab_cdef).to_string(), "00abcdef");
+    }
+}
