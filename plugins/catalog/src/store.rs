@@ -1,6 +1,6 @@
 //! The catalog's SQL. Every query here has its index, named in the migrations.
 
-use seam_sdk::store::{Error, execute, execute_many, list, one, params, query};
+use seam_sdk::store::{Error, execute, execute_many, list, one, optional, params, query};
 
 use crate::domain::{Album, Facets, Filter, Found, Page, TOTAL_MAX, Words};
 
@@ -11,8 +11,25 @@ macro_rules! columns {
     };
 }
 
-/// Matches of one kind that a search ranks.
-const RANKED_MAX: u32 = 400;
+/// From `matching (id, tier)` to one page of albums in their order, with the number of matches. The rows are fetched last, so that
+/// only what is shown is carried through the sorting.
+macro_rules! ranking {
+    () => {
+        concat!(
+            "sized AS (
+               SELECT m.id, m.tier, length(a.artist) + length(a.title) AS size
+               FROM matching AS m CROSS JOIN albums AS a ON a.id = m.id),
+             best AS MATERIALIZED (SELECT * FROM sized ORDER BY tier, size, id LIMIT ?3)
+             SELECT (SELECT count(*) FROM best), ",
+            columns!(),
+            " FROM (SELECT * FROM best ORDER BY tier, size, id LIMIT ?4 OFFSET ?5) AS b CROSS JOIN albums AS a ON a.id = b.id
+             ORDER BY b.tier, b.size, b.id"
+        )
+    };
+}
+
+/// Matches that a search ranks.
+const RANKED_MAX: u32 = 200;
 const GENRES_MAX: u32 = 200;
 const ARTISTS_MAX: u32 = 50;
 
@@ -43,31 +60,45 @@ pub fn browse(filter: &Filter, page: Page) -> Result<Found, Error> {
         &format!("SELECT {}{matching} ORDER BY a.year DESC, a.id LIMIT ?4 OFFSET ?5", columns!()),
         params![genre, artist, filter.decade, page.limit(), page.offset()],
     )?;
-    page.found(rows, || {
-        one(
+    page.found(rows, || match (genre, artist, filter.decade) {
+        (Some(genre), None, None) => on_sale("genre", genre),
+        (None, Some(artist), None) => on_sale("artist", artist),
+        (None, None, Some(decade)) => on_sale("decade", &decade.to_string()),
+        _ => one(
             &format!("SELECT count(*) FROM (SELECT 1{matching} LIMIT ?4)"),
             params![genre, artist, filter.decade, TOTAL_MAX],
-        )
+        ),
     })
 }
 
+/// How many albums one facet has, which is known without counting.
+fn on_sale(kind: &str, name: &str) -> Result<u32, Error> {
+    let count = optional("SELECT count FROM facets WHERE kind = ?1 AND name = ?2", params![kind, name])?;
+    Ok(count.unwrap_or(0))
+}
+
 /// A page of the albums that hold the words; the interface says in which order.
+///
+/// Matches are taken from the index in the order of their ids and only until there are enough: bm25 would look at every match of
+/// every word. Two words cost a walk along the matches of the rarer one.
 pub fn search(words: &Words, page: Page) -> Result<Found, Error> {
     let (whole, beginning) = (words.whole(), words.beginning());
     let last = beginning.as_deref().unwrap_or(&whole);
     let found = ranked(
         concat!(
-            "WITH found (id, tier) AS (
-               SELECT * FROM (SELECT rowid, 0 FROM album_names WHERE album_names MATCH ?1 ORDER BY rowid LIMIT ?3)
-               UNION ALL
-               SELECT * FROM (SELECT rowid, 1 FROM album_names WHERE album_names MATCH ?2 ORDER BY rowid LIMIT ?3)
-               UNION ALL
-               SELECT * FROM (SELECT rowid, 2 FROM album_words WHERE album_words MATCH ?1 ORDER BY rowid LIMIT ?3)
-             ), best AS (SELECT id, min(tier) AS tier FROM found GROUP BY id)
-             SELECT count(*) OVER (), ",
-            columns!(),
-            " FROM best CROSS JOIN albums AS a ON a.id = best.id
-             ORDER BY best.tier, length(a.artist) + length(a.title), a.id LIMIT ?4 OFFSET ?5"
+            "WITH
+             named AS MATERIALIZED (
+               SELECT rowid AS id, 0 AS tier FROM album_names WHERE album_names MATCH ?1 ORDER BY rowid LIMIT ?3),
+             begun AS MATERIALIZED (
+               SELECT rowid AS id, 1 AS tier FROM album_names WHERE album_names MATCH ?2 ORDER BY rowid
+               LIMIT iif((SELECT count(*) FROM named) < ?3, ?3, 0)),
+             names AS MATERIALIZED (
+               SELECT id, min(tier) AS tier FROM (SELECT * FROM named UNION ALL SELECT * FROM begun) GROUP BY id),
+             others AS MATERIALIZED (
+               SELECT rowid AS id, 2 AS tier FROM album_words WHERE album_words MATCH ?1 ORDER BY rowid
+               LIMIT iif((SELECT count(*) FROM names) < ?3, ?3, 0)),
+             matching AS (SELECT id, min(tier) AS tier FROM (SELECT * FROM names UNION ALL SELECT * FROM others) GROUP BY id), ",
+            ranking!()
         ),
         [&whole, last],
         page,
@@ -77,13 +108,11 @@ pub fn search(words: &Words, page: Page) -> Result<Found, Error> {
         // where nothing else was found.
         Some(beginning) if found.total == 0 => ranked(
             concat!(
-                "WITH best AS (SELECT rowid AS id FROM album_words WHERE album_words MATCH ?2 ORDER BY rowid LIMIT ?3)
-                 SELECT count(*) OVER (), ",
-                columns!(),
-                " FROM best CROSS JOIN albums AS a ON a.id = best.id
-                 ORDER BY length(a.artist) + length(a.title), a.id LIMIT ?4 OFFSET ?5"
+                "WITH matching AS (
+                   SELECT rowid AS id, 0 AS tier FROM album_words WHERE album_words MATCH ?2 ORDER BY rowid LIMIT ?3), ",
+                ranking!()
             ),
-            ["", &beginning],
+            [&whole, &beginning],
             page,
         ),
         _ => Ok(found),
@@ -91,18 +120,16 @@ pub fn search(words: &Words, page: Page) -> Result<Found, Error> {
 }
 
 fn ranked(sql: &str, [whole, last]: [&str; 2], page: Page) -> Result<Found, Error> {
-    let rows = |limit: u32, offset: u32| -> Result<Vec<(u32, Album)>, Error> {
+    let read = |limit: u32, offset: u32| -> Result<Vec<(u32, Album)>, Error> {
         query(sql, params![whole, last, RANKED_MAX, limit, offset])
     };
-    let rows = match rows(page.limit(), page.offset())? {
+    let rows = read(page.limit(), page.offset())?;
+    let total = match rows.first() {
+        Some((total, _)) => *total,
         // Beyond the last page no row tells the total.
-        empty if empty.is_empty() && page.offset() > 0 => {
-            let total = rows(1, 0)?.first().map_or(0, |(total, _)| *total);
-            return page.found(Vec::new(), || Ok(total));
-        }
-        rows => rows,
+        None if page.offset() > 0 => read(1, 0)?.first().map_or(0, |(total, _)| *total),
+        None => 0,
     };
-    let total = rows.first().map_or(0, |(total, _)| *total);
     page.found(rows.into_iter().map(|(_, album)| album).collect(), || Ok(total))
 }
 
