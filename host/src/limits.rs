@@ -17,6 +17,15 @@ pub const CONTEXT_CONCURRENCY: u32 = 32;
 /// Calls that may wait for one of those places. Beyond it the caller is told at once.
 pub const CONTEXT_QUEUE: u32 = 128;
 
+// Messages between contexts
+
+/// One message over a seam, parameters or result, with what it takes to keep track of its parts. A page is a hundredth of it.
+pub const SEAM_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How deep the types of a seam may nest. What people write stays below 10; the value walk recurses once a level.
+pub const SEAM_TYPE_DEPTH_MAX: usize = 32;
+/// Message buffers that a thread keeps for the next calls, all together: a few ordinary messages or one large one.
+pub const SEAM_POOL_BYTES: usize = 2 * 1024 * 1024;
+
 // Guests: memory and code
 
 /// Linear memory of one instance, all its memories together. Python guests need most of it; Rust ones 2 MiB.
