@@ -14,6 +14,7 @@ impl Guest for Storefront {
     }
 }
 
+#[cfg(target_arch = "wasm32")]
 crate::bindings::export!(Storefront with_types_in crate::bindings);
 
 /// The contexts that the host has linked.
@@ -29,8 +30,12 @@ impl Seams for Wired {
     }
 
     fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<AlbumPage, Trouble> {
-        let Filter { genre, artist, decade } = filter;
-        Ok(albums::browse(albums::Filter { genre, artist, decade }, albums::Paging { page, size })?)
+        let filter = albums::Filter {
+            genre: filter.genre.map(Into::into),
+            artist: filter.artist.map(Into::into),
+            decade: filter.decade,
+        };
+        Ok(albums::browse(&filter, albums::Paging { page, size })?)
     }
 
     fn facets(&self) -> Result<Facets, Trouble> {
@@ -48,16 +53,16 @@ impl Seams for Wired {
 
 /// The host has logged the reason already, with the name of the context.
 macro_rules! trouble {
-    ($($error:ty),*) => {
-        $(impl From<$error> for Trouble {
-            fn from(error: $error) -> Trouble {
+    ($($interface:ident),*) => {
+        $(impl From<$interface::Error> for Trouble {
+            fn from(error: $interface::Error) -> Trouble {
                 match error {
-                    <$error>::Invalid(_) => Trouble::Refused,
-                    <$error>::Unavailable(_) => Trouble::Absent,
+                    $interface::Error::Invalid(_) => Trouble::Refused,
+                    $interface::Error::Unavailable(_) => Trouble::Absent,
                 }
             }
         })*
     };
 }
 
-trouble!(albums::Error, stock::Error, engine::Error);
+trouble!(albums, stock, engine);

@@ -58,7 +58,7 @@ struct Link<'a> {
     name: &'a str,
     /// Shown as `1970s`.
     decade: bool,
-    count: Count,
+    count: Option<Count>,
     here: bool,
 }
 
@@ -159,11 +159,12 @@ fn choices<'a>(filter: Filter<'a>, decade: Option<&'a str>) -> Vec<Choice<'a>> {
         .collect()
 }
 
-/// Each link sets its own part of the filter and keeps the others.
+/// Facets are those of the whole catalog, so not every combination has albums. A genre keeps the decade, a decade keeps everything, an
+/// artist stands alone; a count is shown only where it is that of the link.
 fn groups<'a>(facets: &'a Facets, filter: Filter<'a>) -> Vec<Group<'a>> {
     let genres = facets.genres.iter().map(|facet| {
         let name = Some(facet.name.as_str());
-        link(facet, false, Filter { genre: name, ..filter }, filter.genre == name)
+        link(facet, false, Filter { genre: name, artist: None, ..filter }, filter.genre == name)
     });
     let decades = facets.decades.iter().filter_map(|facet| {
         let year = decade(facet)?;
@@ -171,7 +172,7 @@ fn groups<'a>(facets: &'a Facets, filter: Filter<'a>) -> Vec<Group<'a>> {
     });
     let artists = facets.artists.iter().take(ARTISTS).map(|facet| {
         let name = Some(facet.name.as_str());
-        link(facet, false, Filter { artist: name, ..filter }, filter.artist == name)
+        link(facet, false, Filter { artist: name, ..Filter::default() }, filter.artist == name)
     });
     let groups = [
         Group { title: "Genre", links: genres.collect() },
@@ -183,7 +184,9 @@ fn groups<'a>(facets: &'a Facets, filter: Filter<'a>) -> Vec<Group<'a>> {
 
 fn link<'a>(facet: &'a Facet, decade: bool, target: Filter<'_>, here: bool) -> Link<'a> {
     let name = if decade { facet.name.trim_end_matches('s') } else { &facet.name };
-    Link { href: href::browse(&target, 1), name, decade, count: Count(facet.count), here }
+    let parts = [target.genre.is_some(), target.artist.is_some(), target.decade.is_some()];
+    let alone = parts.iter().filter(|part| **part).count() == 1;
+    Link { href: href::browse(&target, 1), name, decade, count: alone.then_some(Count(facet.count)), here }
 }
 
 /// The first year of a decade's facet, `1970` or `1970s`.
