@@ -20,7 +20,8 @@ run *args: _host
 
 # Run every test; `just test NAME` runs those whose name contains NAME
 test *filter:
-    cargo build -p seam
+    @# With all targets: the features of the dependencies are then the same as for the tests, so nothing is built twice.
+    cargo build --workspace --all-targets
     @{{ debug }} doctor --fix --for test >&2
     @{{ debug }} build >&2
     cargo test --workspace {{ filter }}
