@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use wasmtime::component::types::{ComponentFunc, Type};
-use wasmtime::component::{Linker, LinkerInstance, Val};
-use wasmtime::{Engine, StoreContextMut};
+use wasmtime::component::{Func, Linker, LinkerInstance, Val};
+use wasmtime::{Engine, Store, StoreContextMut};
 
 use super::component::{Component, Interface};
 use super::generation::same_signature;
 use super::interface::InterfaceName;
-use super::rules;
+use super::{raw, rules};
 use crate::call::{ContextIndex, Failure};
 use crate::ids::ContextName;
 use crate::manifest;
@@ -282,13 +282,38 @@ pub(super) fn linker(
 fn link_function(instance: &mut LinkerInstance<'_, Guest>, function: Function) -> wasmtime::Result<()> {
     let name = function.name.clone();
     let function = Arc::new(function);
+    if raw::supports(&function.signature) {
+        let signature = function.signature.clone();
+        return raw::link(instance, &name, &signature, move |cx, args| {
+            let mut exchange = Bytes { args, reply: None };
+            let outcome = dispatch(cx, &function, &mut exchange)?;
+            match (outcome, exchange.reply) {
+                (Ok(()), Some(reply)) => Ok(reply),
+                (Ok(()), None) => wasmtime::bail!("`{}` was answered without an answer", function.name),
+                (Err(failure), _) => Ok(raw::Reply::unavailable(failure.for_caller())),
+            }
+        });
+    }
     instance.func_new(&name, move |cx, _ty, params, results| {
-        let outcome = dispatch(cx, &function, &mut Values { params, results });
-        if let (Err(failure), Some(result)) = (outcome?, results.first_mut()) {
+        let outcome = dispatch(cx, &function, &mut Values { params, results })?;
+        if let (Err(failure), Some(result)) = (outcome, results.first_mut()) {
             *result = unavailable(&failure);
         }
         Ok(())
     })
+}
+
+/// An exchange of canonical-ABI bytes, from memory to memory.
+struct Bytes<'a> {
+    args: raw::Args<'a, Guest>,
+    reply: Option<raw::Reply>,
+}
+
+impl Exchange for Bytes<'_> {
+    fn invoke(&mut self, func: &Func, store: &mut Store<Guest>) -> wasmtime::Result<()> {
+        self.reply = Some(self.args.invoke(func, store)?);
+        Ok(())
+    }
 }
 
 fn dispatch(

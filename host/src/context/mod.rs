@@ -11,7 +11,7 @@ pub mod interface;
 pub mod lean;
 pub mod link;
 mod pool;
-pub mod raw;
+mod raw;
 mod registry;
 mod rules;
 pub mod stats;
