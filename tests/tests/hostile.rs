@@ -81,6 +81,7 @@ fn wasm(guest: &Guest) -> Vec<u8> {
                     (else (call $reply (i32.const 700) (i32.const 2)))))
             (func (export "seam:host/http-handler@0.1.0#handle")
                 (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+                (local $n i32)
                 (global.set $top (i32.const 4096))
                 {body}))"#,
         fields = guest.fields,
@@ -104,8 +105,7 @@ fn corpus() -> Vec<Guest> {
         guest(
             "host-calls",
             Harmless,
-            "(local $n i32)
-             (loop $l
+            "(loop $l
                 (call $begin (i32.const 1024))
                 (local.set $n (i32.add (local.get $n) (i32.const 1)))
                 (br_if $l (i32.lt_u (local.get $n) (i32.const 1000000))))
@@ -114,8 +114,7 @@ fn corpus() -> Vec<Guest> {
         guest(
             "log-flood",
             Harmless,
-            "(local $n i32)
-             (loop $l
+            "(loop $l
                 (call $log (i32.const 2) (i32.const 700) (i32.const 2) (i32.const 512) (i32.const 128))
                 (local.set $n (i32.add (local.get $n) (i32.const 1)))
                 (br_if $l (i32.lt_u (local.get $n) (i32.const 100000))))
