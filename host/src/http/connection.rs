@@ -38,8 +38,7 @@ pub(super) fn protocol(bounds: &Limits) -> Protocol {
         // hyper answers 431 when a head does not fit.
         .max_buf_size(bounds.header_bytes.max(8 * 1024))
         .max_headers(bounds.header_count)
-        .half_close(false)
-        .pipeline_flush(true);
+        .half_close(false);
     protocol
         .http2()
         .timer(TokioTimer::new())

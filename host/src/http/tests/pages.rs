@@ -53,7 +53,7 @@ async fn a_head_is_a_get_without_its_body() {
 #[tokio::test(flavor = "multi_thread")]
 async fn text_is_compressed_for_those_who_ask() {
     let site = Site::start();
-    let ask = |path: &'static str, accept: &'static str| site.ask("GET", path, &[("accept-encoding", accept)]);
+    let ask = async |path, accept| site.ask("GET", path, &[("accept-encoding", accept)]).await;
     let plain = site.get("/shop/page").await;
     assert_eq!(plain.body, page());
     assert_eq!((plain.field("etag"), plain.field("vary")), (Some("\"v1\""), Some("accept-encoding")));

@@ -46,7 +46,8 @@ async fn what_two_readers_could_read_differently_is_refused() {
         stream.write_all(head.as_bytes()).await.unwrap();
         let answer = String::from_utf8_lossy(&to_end(&mut stream).await).into_owned();
         // hyper closes without a word where a length cannot be read; what matters is that no guest is asked.
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{name}: {answer}");
+        let silent = name.contains("length") || name.contains("coding");
+        assert!(silent && answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{name}: {answer}");
     }
     assert_eq!(site.raw(b"GET /shop/x HTTP/1.0\r\n\r\n").await.status, 200, "HTTP/1.0 has no Host");
     assert_eq!(site.raw(b"GET http://a/shop/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.status, 200);
