@@ -5,7 +5,7 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 #[derive(ComponentType, Lower, Clone, Debug)]
 #[component(record)]
 pub struct Request {
-    /// Upper case, as received.
+    /// Upper case; GET for HEAD.
     pub method: String,
     /// Below the mount, with its leading slash.
     pub path: String,

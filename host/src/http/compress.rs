@@ -137,7 +137,7 @@ fn brotli(mut body: &[u8], quality: i32) -> Option<Vec<u8>> {
 /// A stream, compressed frame by frame: what the guest has sent leaves at once.
 pub(super) fn stream(source: Stream, coding: Coding) -> Stream {
     let encoder = match coding {
-        Coding::Gzip => Encoder::Gzip(flate2::write::GzEncoder::new(Vec::new(), Compression::new(PAGE_GZIP))),
+        Coding::Gzip => Encoder::Gzip(Box::new(flate2::write::GzEncoder::new(Vec::new(), Compression::new(PAGE_GZIP)))),
         Coding::Brotli => Encoder::Brotli(Box::new(brotli::CompressorWriter::new(
             Vec::new(),
             4096,
@@ -149,7 +149,7 @@ pub(super) fn stream(source: Stream, coding: Coding) -> Stream {
 }
 
 enum Encoder {
-    Gzip(flate2::write::GzEncoder<Vec<u8>>),
+    Gzip(Box<flate2::write::GzEncoder<Vec<u8>>>),
     Brotli(Box<brotli::CompressorWriter<Vec<u8>>>),
 }
 
@@ -171,7 +171,7 @@ impl Encoder {
 
     fn finish(self) -> std::io::Result<Vec<u8>> {
         match self {
-            Self::Gzip(gzip) => gzip.finish(),
+            Self::Gzip(gzip) => (*gzip).finish(),
             Self::Brotli(brotli) => Ok(brotli.into_inner()),
         }
     }

@@ -1,0 +1,161 @@
+//! Components of the `wasi:http/proxy` world, as other toolchains make them, run unchanged and are contained like all others.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use seam_tests::host::Host;
+use seam_tests::{MEMORY, System, repo};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+
+/// WASI's own interfaces lie in the crate that implements them.
+fn wasi_wit() -> Result<PathBuf> {
+    let listed = Command::new(env!("CARGO")).args(["metadata", "--format-version", "1"]).current_dir(repo()).output()?;
+    let metadata: serde_json::Value = serde_json::from_slice(&listed.stdout)?;
+    let packages = metadata["packages"].as_array().context("cargo metadata")?;
+    let found = packages.iter().find(|package| package["name"] == "wasmtime-wasi-http").context("wasmtime-wasi-http")?;
+    Ok(PathBuf::from(found["manifest_path"].as_str().context("its path")?).with_file_name("wit"))
+}
+
+/// Its answer depends on the first letter below the mount: `h` greets with the path it got, `s` sends in two pieces with a
+/// quarter of a second between them, `t` traps, `l` loops, `n` ends without an answer, `o` traps after its answer has begun.
+fn guest() -> Result<Vec<u8>> {
+    let mut resolve = wit_parser::Resolve::default();
+    let (wasi, _) = resolve.push_dir(wasi_wit()?)?;
+    let http = resolve.packages[wasi].name.clone();
+    let version = resolve.package_names.keys().find(|name| name.namespace == "wasi" && name.name == "http").context(http)?;
+    let v = version.version.clone().context("a version")?;
+    let wit = format!(
+        "package t:third-party;
+         world proxy {{
+             import wasi:http/types@{v};
+             import wasi:io/streams@{v};
+             import wasi:io/poll@{v};
+             import wasi:clocks/monotonic-clock@{v};
+             export wasi:http/incoming-handler@{v};
+         }}"
+    );
+    let package = resolve.push_str("test.wit", &wit)?;
+    let world = resolve.select_world(&[package], Some("proxy"))?;
+    let wat = format!(
+        r#"(module
+            (import "wasi:http/types@{v}" "[method]incoming-request.path-with-query" (func $path (param i32 i32)))
+            (import "wasi:http/types@{v}" "[constructor]fields" (func $fields (result i32)))
+            (import "wasi:http/types@{v}" "[method]fields.append" (func $append (param i32 i32 i32 i32 i32 i32)))
+            (import "wasi:http/types@{v}" "[constructor]outgoing-response" (func $response (param i32) (result i32)))
+            (import "wasi:http/types@{v}" "[method]outgoing-response.body" (func $body (param i32 i32)))
+            (import "wasi:http/types@{v}" "[method]outgoing-body.write" (func $write (param i32 i32)))
+            (import "wasi:http/types@{v}" "[static]outgoing-body.finish" (func $finish (param i32 i32 i32 i32)))
+            (import "wasi:http/types@{v}" "[static]response-outparam.set"
+                (func $set (param i32 i32 i32 i32 i64 i32 i32 i32 i32)))
+            (import "wasi:io/streams@{v}" "[method]output-stream.blocking-write-and-flush"
+                (func $send (param i32 i32 i32 i32)))
+            (import "wasi:io/streams@{v}" "[resource-drop]output-stream" (func $drop-stream (param i32)))
+            (import "wasi:clocks/monotonic-clock@{v}" "subscribe-duration" (func $timer (param i64) (result i32)))
+            (import "wasi:io/poll@{v}" "[method]pollable.block" (func $wait (param i32)))
+            {MEMORY}
+            (data (i32.const 512) "content-typetext/plain")
+            (func (export "wasi:http/incoming-handler@{v}#handle") (param $request i32) (param $out i32)
+                (local $letter i32) (local $headers i32) (local $response i32) (local $body i32) (local $stream i32)
+                (call $path (local.get $request) (i32.const 1024))
+                (local.set $letter (i32.load8_u offset=1 (i32.load (i32.const 1028))))
+                (if (i32.eq (local.get $letter) (i32.const 116)) (then unreachable))
+                (if (i32.eq (local.get $letter) (i32.const 110)) (then return))
+                (if (i32.eq (local.get $letter) (i32.const 108)) (then (loop $forever (br $forever))))
+                (local.set $headers (call $fields))
+                (call $append (local.get $headers) (i32.const 512) (i32.const 12) (i32.const 524) (i32.const 10) (i32.const 1040))
+                (local.set $response (call $response (local.get $headers)))
+                (call $body (local.get $response) (i32.const 1040))
+                (local.set $body (i32.load (i32.const 1044)))
+                (call $write (local.get $body) (i32.const 1040))
+                (local.set $stream (i32.load (i32.const 1044)))
+                (call $set (local.get $out) (i32.const 0) (local.get $response)
+                    (i32.const 0) (i64.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
+                (call $send (local.get $stream) (i32.load (i32.const 1028)) (i32.load (i32.const 1032)) (i32.const 1040))
+                (if (i32.eq (local.get $letter) (i32.const 111)) (then unreachable))
+                (if (i32.eq (local.get $letter) (i32.const 115)) (then
+                    (call $wait (call $timer (i64.const 250000000)))
+                    (call $send (local.get $stream) (i32.load (i32.const 1028)) (i32.load (i32.const 1032)) (i32.const 1040))))
+                (call $drop-stream (local.get $stream))
+                (call $finish (local.get $body) (i32.const 0) (i32.const 0) (i32.const 1040))))"#
+    );
+    let mut module = wat::parse_str(wat)?;
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
+    ComponentEncoder::default().validate(true).module(&module)?.encode().context("encoding")
+}
+
+fn host() -> Result<(System, Host)> {
+    let lines = "capabilities = [\"clocks\"]\nlimits = { timeout_ms = 1000 }";
+    let system = System::new()
+        .context("third-party", &guest()?, lines)?
+        .lines("[[mount]]\npath = \"/other\"\ncontext = \"third-party\"");
+    let host = Host::up(&system.write()?, &system.folder.path().join("data"))?;
+    Ok((system, host))
+}
+
+#[test]
+fn a_third_party_component_answers_and_its_failures_are_contained() -> Result<()> {
+    let (_system, host) = host()?;
+    let greeting = host.get("/other/hello?a=b")?;
+    assert_eq!((greeting.status, greeting.text().as_str()), (200, "/hello?a=b"));
+    assert_eq!(greeting.header("content-type"), Some("text/plain"));
+    assert!(greeting.header("traceparent").is_some());
+    for (path, status) in [("/other/trap", 500), ("/other/nothing", 500), ("/other/loop", 504)] {
+        let started = Instant::now();
+        let answer = host.get(path)?;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.text().contains("<!doctype html>") && !answer.text().contains("third-party"), "{path}");
+        assert!(started.elapsed() < Duration::from_secs(4), "{path}");
+        assert_eq!(host.get("/other/hello")?.status, 200, "after {path}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_a_guest_writes_leaves_at_once_and_a_cut_off_answer_is_seen_to_be_one() -> Result<()> {
+    let (_system, host) = host()?;
+    let ask = |path: &str| -> Result<TcpStream> {
+        let mut stream = TcpStream::connect(host.url.trim_start_matches("http://"))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes())?;
+        Ok(stream)
+    };
+    let mut stream = ask("/other/slow")?;
+    let (mut all, mut first) = (Vec::new(), None);
+    let mut piece = [0; 4096];
+    loop {
+        let read = stream.read(&mut piece)?;
+        if read == 0 {
+            break;
+        }
+        all.extend_from_slice(&piece[..read]);
+        if first.is_none() && all.windows(5).any(|five| five == b"/slow") {
+            first = Some(Instant::now());
+        }
+    }
+    let text = String::from_utf8(all)?;
+    assert_eq!(text.matches("/slow").count(), 2, "{text}");
+    assert!(first.unwrap().elapsed() > Duration::from_millis(150), "both pieces came together");
+    assert!(text.ends_with("0\r\n\r\n"), "{text}");
+    let mut text = String::new();
+    // A reset is as good a sign as a missing last chunk.
+    let _ = ask("/other/oops")?.read_to_string(&mut text);
+    assert!(!text.ends_with("0\r\n\r\n"), "{text}");
+    assert_eq!(host.get("/other/hello")?.status, 200);
+    Ok(())
+}
+
+#[test]
+fn a_client_that_hangs_up_does_not_stop_the_guest_nor_its_neighbours() -> Result<()> {
+    let (_system, host) = host()?;
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(host.url.trim_start_matches("http://"))?;
+        stream.write_all(b"GET /other/slow HTTP/1.1\r\nhost: a\r\n\r\n")?;
+    }
+    assert_eq!(host.get("/other/hello")?.status, 200);
+    Ok(())
+}
