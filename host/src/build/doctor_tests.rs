@@ -1,3 +1,5 @@
+//! What `seam doctor` finds and says.
+
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::super::tools::tests::script;

@@ -1,3 +1,5 @@
+//! When a component is stale.
+
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;

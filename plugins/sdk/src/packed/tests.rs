@@ -1,3 +1,5 @@
+//! The packed encoding, there and back, and what is refused of it.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use serde::{Deserialize, Serialize};

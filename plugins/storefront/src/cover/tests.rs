@@ -1,3 +1,5 @@
+//! Covers are drawings: complete, escaped, the same every time.
+
 use super::art::ALL as ARTS;
 use super::family::ALL as FAMILIES;
 use super::typeset::{Face, fit};

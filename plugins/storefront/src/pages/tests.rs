@@ -1,3 +1,5 @@
+//! Pages, rendered from contexts that the tests make up.
+
 use crate::handle;
 use crate::seams::{Album, Response, Trouble};
 use crate::testing::{Shop, album, get, header, text};
