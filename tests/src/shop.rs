@@ -14,7 +14,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// The shop's own manifest with every path made absolute, but for the data, which stays in the folder.
+    /// The shop's own manifest on a free port, with data of its own.
     ///
     /// # Errors
     /// When the components have not been built.
@@ -23,10 +23,11 @@ impl Shop {
         let root = repo().canonicalize()?;
         let built = root.join("target/components/storefront.wasm");
         ensure!(built.is_file(), "`{}` is missing; run `seam build`", built.display());
-        let manifest = std::fs::read_to_string(root.join("seam.toml"))?
-            .replace("\"target/", &format!("\"{}/target/", root.display()))
-            .replace("\"plugins/", &format!("\"{}/plugins/", root.display()))
-            .replace("127.0.0.1:8080", "127.0.0.1:0");
+        // The manifest's paths start in its folder; what they lead to stays where it is.
+        for shared in ["target", "plugins"] {
+            std::os::unix::fs::symlink(root.join(shared), folder.path().join(shared))?;
+        }
+        let manifest = std::fs::read_to_string(root.join("seam.toml"))?.replace("127.0.0.1:8080", "127.0.0.1:0");
         std::fs::write(folder.path().join("seam.toml"), manifest)?;
         let generator = binary()?.with_file_name("shop-data");
         let demo = folder.path().join("run/demo");

@@ -159,16 +159,12 @@ fn without_recommendations_the_page_comes_without_recommendations() -> Result<()
         "musiccorp:recommendation/engine@0.1.0",
         &[("suggest", "(param i32 i32 i32)"), ("learn", "(param i32 i32)")],
     )?;
-    let path = shop.folder.path().join("broken.wasm");
-    std::fs::write(&path, wasm)?;
-    let root = seam_tests::repo().canonicalize()?;
-    let real = format!("{}/target/components/recommendation.wasm", root.display());
-    shop.edit(&real, &path.display().to_string())?;
-    // It has no migrations; its file has. So it gets none.
-    let text = std::fs::read_to_string(shop.manifest())?;
-    let (before, after) = text.split_once("[context.recommendation]").unwrap();
-    let after = after.replacen("store = true\n", "", 1);
-    std::fs::write(shop.manifest(), format!("{before}[context.recommendation]{after}"))?;
+    std::fs::write(shop.folder.path().join("broken.wasm"), wasm)?;
+    // It has no migrations, so it gets no store: the engine's own file stays as it is.
+    shop.edit(
+        "[context.recommendation]\nbuild = { cargo = \"recommendation\" }\nstore = true",
+        "[context.recommendation]\ncomponent = \"broken.wasm\"",
+    )?;
     let host = shop.up()?;
     let home = host.get("/")?;
     assert_eq!(home.status, 200, "{}", home.text());
