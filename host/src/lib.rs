@@ -1,17 +1,24 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only what stands after it: `cli -> app -> admin, seed -> http, build, logging -> json -> context -> seam
-//! -> store -> manifest -> call -> handoff, ids, limits`. The one call that must go up, a guest calling another context, is the
-//! trait `seam::dispatch::Dispatch`.
+//! Floors, each importing only what stands after it: `cli -> app -> admin -> seed -> invoke -> http, build, logging -> json -> context
+//! -> seam -> store -> manifest -> call -> folder, handoff, ids, limits`. The one call that must go up, a guest calling another
+//! context, is the trait `seam::dispatch::Dispatch`.
 
+pub mod admin;
 pub mod app;
 pub mod build;
 pub mod call;
+pub mod cli;
 pub mod context;
+pub mod folder;
 pub mod handoff;
 pub mod http;
 pub mod ids;
+pub mod invoke;
+pub mod json;
 pub mod limits;
+pub mod logging;
 pub mod manifest;
 pub mod seam;
+pub mod seed;
 pub mod store;

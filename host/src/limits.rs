@@ -215,3 +215,35 @@ pub const BUILD_FOLDER_DEPTH_MAX: usize = 32;
 pub const DISK_FREE_GB_ADVISED: u64 = 8;
 /// A connection is one descriptor, a context's store a handful.
 pub const OPEN_FILES_ADVISED: u64 = 4_096;
+
+// Tools: the admin socket, calls by hand, seeds, logs
+
+/// A call that a person writes; what is longer is data.
+pub const CALL_TEXT_BYTES_MAX: usize = 256 << 10;
+/// A request to the admin socket: a call's text as JSON, every character escaped.
+pub const ADMIN_BODY_BYTES_MAX: usize = 2 << 20;
+/// What the client reads of an answer. A guest's largest result as WAVE and as JSON.
+pub const ADMIN_ANSWER_BYTES_MAX: usize = 256 << 20;
+/// Connections to the admin socket at the same time: people and their scripts.
+pub const ADMIN_CONNECTIONS_MAX: usize = 16;
+/// What a client of the admin socket gets to send its request.
+pub const ADMIN_REQUEST_MS: u64 = 5_000;
+/// Rows in one call of a seed: a few hundred make the commit's fsync cheap, and contexts take at most 500 to 1,000.
+pub const SEED_BATCH_ROWS: usize = 500;
+/// One row of a seed.
+pub const SEED_ROW_BYTES_MAX: usize = 1 << 20;
+/// Rows of one call, together: what a guest can hold of them in its memory several times.
+pub const SEED_BATCH_BYTES: usize = 4 << 20;
+/// One call of a seed. It writes 500 rows and waits for the disk.
+pub const SEED_CALL_MS: u64 = 60_000;
+/// The list of loaded seeds; a line for each.
+pub const SEED_LIST_BYTES_MAX: u64 = 4 << 20;
+/// Lines of the host's own log that wait for the disk or the terminal; beyond it they are dropped and counted, so that a full
+/// disk or a stopped pipe never stops the host.
+pub const LOG_LINES_WAITING_MAX: usize = 16 << 10;
+/// Lines that `seam logs` shows, unless asked for more.
+pub const LOG_LINES_SHOWN: usize = 100;
+/// What one may ask for: they are kept in memory until the last is found.
+pub const LOG_LINES_SHOWN_MAX: usize = 100_000;
+/// How often `seam logs --follow` looks.
+pub const LOG_FOLLOW_MS: u64 = 200;

@@ -11,7 +11,9 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["app"],
-    &["admin", "seed"],
+    &["admin"],
+    &["seed"],
+    &["invoke"],
     &["http", "build", "logging"],
     &["json"],
     &["context"],
@@ -19,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["store"],
     &["manifest"],
     &["call"],
-    &["handoff", "ids"],
+    &["folder", "handoff", "ids"],
     &["limits"],
 ];
 

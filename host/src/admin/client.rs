@@ -1,0 +1,152 @@
+//! The tools' end of the admin socket. Blocking: a tool does one thing and ends.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{CallAnswer, CallRequest, ContextStatus, Event, SeedRequest, Trouble};
+use crate::seed::Progress;
+use crate::{folder, limits};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no host is running here")]
+    NotRunning { socket: PathBuf },
+    #[error("cannot talk to the host at `{}`", socket.display())]
+    Broken { socket: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+}
+
+impl Error {
+    /// What to do about it, for the `hint:` line.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::NotRunning { socket } => format!("start it with `seam up` (looked at `{}`)", socket.display()),
+            Self::Broken { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                "run this as the user whose host it is".into()
+            }
+            Self::Broken { .. } => "is it still running? its log says more: `seam logs`".into(),
+            Self::Trouble(trouble) => trouble.remedy.clone(),
+        }
+    }
+}
+
+/// A connection to the host that uses one data folder.
+pub struct Client {
+    socket: PathBuf,
+    stream: UnixStream,
+}
+
+impl Client {
+    /// # Errors
+    /// `NotRunning` when nobody listens.
+    pub fn connect(data: &Path) -> Result<Self, Error> {
+        use std::io::ErrorKind::{ConnectionRefused, NotFound};
+        let socket = folder::socket(data);
+        match UnixStream::connect(&socket) {
+            Ok(stream) => Ok(Self { socket, stream }),
+            Err(error) if matches!(error.kind(), NotFound | ConnectionRefused) => Err(Error::NotRunning { socket }),
+            Err(source) => Err(Error::Broken { socket, source }),
+        }
+    }
+
+    pub fn contexts(self) -> Result<Vec<ContextStatus>, Error> {
+        self.ask("GET", "/contexts", None::<&()>, limits::ADMIN_REQUEST_MS)
+    }
+
+    pub fn call(self, request: &CallRequest) -> Result<CallAnswer, Error> {
+        // The host keeps the call's own time; this only catches one that has died.
+        self.ask("POST", "/call", Some(request), request.timeout_ms + limits::ADMIN_REQUEST_MS)
+    }
+
+    /// Loads the host's seeds, telling `progress` about each batch.
+    pub fn seed(self, request: SeedRequest, progress: &mut dyn FnMut(&Progress)) -> Result<(), Error> {
+        let socket = self.socket.clone();
+        let broken = |source| Error::Broken { socket: socket.clone(), source };
+        let (status, body) =
+            self.send("POST", "/seed", Some(&request), limits::SEED_CALL_MS + limits::ADMIN_REQUEST_MS)?;
+        if status != 200 {
+            return Err(refused(&socket, body));
+        }
+        for line in BufReader::new(body).lines() {
+            match parse(&socket, line.map_err(broken)?.as_bytes())? {
+                Event::Progress(at) => progress(&at),
+                Event::Done => return Ok(()),
+                Event::Failed(trouble) => return Err(trouble.into()),
+            }
+        }
+        Err(broken(std::io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    fn ask<T: DeserializeOwned>(
+        self,
+        method: &str,
+        path: &str,
+        body: Option<&impl Serialize>,
+        ms: u64,
+    ) -> Result<T, Error> {
+        let socket = self.socket.clone();
+        let (status, mut answer) = self.send(method, path, body, ms)?;
+        if status != 200 {
+            return Err(refused(&socket, answer));
+        }
+        let mut bytes = Vec::new();
+        answer.read_to_end(&mut bytes).map_err(|source| Error::Broken { socket: socket.clone(), source })?;
+        parse(&socket, &bytes)
+    }
+
+    /// HTTP/1.0, whose answers end where the connection does: all that this needs.
+    fn send(
+        self,
+        method: &str,
+        path: &str,
+        body: Option<&impl Serialize>,
+        ms: u64,
+    ) -> Result<(u16, Box<dyn Read>), Error> {
+        let Self { socket, stream } = self;
+        let exchange = || -> std::io::Result<(u16, Box<dyn Read>)> {
+            stream.set_read_timeout(Some(Duration::from_millis(ms)))?;
+            stream.set_write_timeout(Some(Duration::from_millis(limits::ADMIN_REQUEST_MS)))?;
+            let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
+            let head = format!(
+                "{method} {path} HTTP/1.0\r\nhost: seam\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            (&stream).write_all(head.as_bytes())?;
+            (&stream).write_all(&body)?;
+            let mut reader = BufReader::new(stream).take(limits::ADMIN_ANSWER_BYTES_MAX as u64);
+            let mut status = 0;
+            let mut line = String::new();
+            loop {
+                line.clear();
+                if reader.read_line(&mut line)? == 0 {
+                    return Err(std::io::ErrorKind::UnexpectedEof.into());
+                }
+                if status == 0 {
+                    let code = line.split(' ').nth(1).and_then(|code| code.parse().ok());
+                    status = code.ok_or(std::io::ErrorKind::InvalidData)?;
+                } else if line == "\r\n" {
+                    return Ok((status, Box::new(reader)));
+                }
+            }
+        };
+        exchange().map_err(|source| Error::Broken { socket, source })
+    }
+}
+
+fn refused(socket: &Path, mut body: Box<dyn Read>) -> Error {
+    let mut bytes = Vec::new();
+    match body.read_to_end(&mut bytes) {
+        Ok(_) => parse::<Trouble>(socket, &bytes).map_or_else(|error| error, Error::Trouble),
+        Err(source) => Error::Broken { socket: socket.to_owned(), source },
+    }
+}
+
+fn parse<T: DeserializeOwned>(socket: &Path, bytes: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|error| Error::Broken { socket: socket.to_owned(), source: error.into() })
+}

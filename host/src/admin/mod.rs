@@ -1,0 +1,87 @@
+//! The admin socket of a running host: what `seam contexts`, `seam call` and `seam seed` say to it, as HTTP and JSON.
+//!
+//! `GET /contexts`, `POST /call`, `POST /seed`. Invariant: only who may write to the data folder can connect; every request and answer is
+//! bounded. Not here: serving the world (`http`).
+
+use serde::{Deserialize, Serialize};
+
+pub mod client;
+mod server;
+mod status;
+
+pub use server::{Error, Server, State};
+pub use status::{ContextStatus, statuses};
+
+/// `POST /call`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallRequest {
+    pub context: String,
+    /// `interface.function(args)` in WAVE.
+    pub text: String,
+    pub timeout_ms: u64,
+}
+
+/// What a function returned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallAnswer {
+    /// False for the guest's own `err(..)`.
+    pub ok: bool,
+    pub wave: String,
+    pub json: serde_json::Value,
+}
+
+/// `POST /seed`; the answer is a stream of lines, each an `Event`.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedRequest {
+    /// Feed those that have been loaded, too.
+    pub force: bool,
+}
+
+/// One line of the answer to `POST /seed`. The last is `Done` or `Failed`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    Progress(crate::seed::Progress),
+    Done,
+    Failed(Trouble),
+}
+
+/// Why there is no answer, as a person is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Trouble {
+    pub message: String,
+    /// The call's text with a caret under what is wrong in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
+    /// What to do about it; may be empty.
+    #[serde(default)]
+    pub remedy: String,
+}
+
+impl From<&crate::invoke::Error> for Trouble {
+    fn from(error: &crate::invoke::Error) -> Self {
+        Self { message: error.to_string(), excerpt: error.excerpt(), remedy: error.remedy() }
+    }
+}
+
+impl From<&crate::seed::Error> for Trouble {
+    fn from(error: &crate::seed::Error) -> Self {
+        let mut message = error.to_string();
+        // A `Call` error shows its own text.
+        if !matches!(error, crate::seed::Error::Call(_))
+            && let Some(source) = std::error::Error::source(error)
+        {
+            message.push_str(&format!(": {source}"));
+        }
+        Self { message, excerpt: None, remedy: error.remedy() }
+    }
+}
+
+impl From<&crate::invoke::Answer> for CallAnswer {
+    fn from(answer: &crate::invoke::Answer) -> Self {
+        Self { ok: answer.ok(), wave: answer.wave(), json: answer.json() }
+    }
+}

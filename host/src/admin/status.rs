@@ -1,0 +1,68 @@
+//! What runs, for people and scripts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::{Registry, Serves};
+
+/// One context at one moment. Counters start at 0 when the host does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContextStatus {
+    pub context: String,
+    /// The first 12 hex digits of the SHA-256 of its component.
+    pub hash: String,
+    /// How it answers HTTP: `http-handler`, `wasi:http`, or not at all.
+    pub http: Option<String>,
+    /// `namespace:package/interface@version`
+    pub imports: Vec<String>,
+    pub exports: Vec<String>,
+    /// Its file and the file's write-ahead log; `None` without a store.
+    pub store_bytes: Option<u64>,
+    /// Linear memory of all its instances.
+    pub memory_bytes: u64,
+    /// Calls that run now, calls that wait, and instances that wait for calls.
+    pub running: u64,
+    pub waiting: u64,
+    pub idle: u64,
+    pub calls: u64,
+    /// Calls without an answer of the context; its own typed errors are answers.
+    pub errors: u64,
+    /// Half of the calls, and 99 of 100, took less; 0 without calls.
+    pub p50_us: f64,
+    pub p99_us: f64,
+}
+
+/// All contexts, in the manifest's order.
+pub fn statuses(registry: &Registry) -> Vec<ContextStatus> {
+    let names = |interfaces: &[crate::context::component::Interface]| {
+        let mut names: Vec<String> = interfaces.iter().map(|interface| interface.name.to_string()).collect();
+        names.sort();
+        names
+    };
+    let of = |generation: std::sync::Arc<crate::context::Generation>| {
+        let (running, waiting, idle) = generation.occupancy();
+        ContextStatus {
+            context: generation.context().to_string(),
+            hash: generation.component.hash.chars().take(12).collect(),
+            http: match generation.serves() {
+                Serves::Nothing => None,
+                Serves::Lean => Some("http-handler".into()),
+                Serves::WasiHttp => Some("wasi:http".into()),
+            },
+            imports: names(&generation.component.imports),
+            exports: names(&generation.component.exports),
+            store_bytes: generation.database().map(|database| {
+                let statistics = database.statistics();
+                statistics.file_bytes + statistics.wal_bytes
+            }),
+            memory_bytes: generation.memory_bytes(),
+            running: u64::from(running),
+            waiting: waiting as u64,
+            idle: idle as u64,
+            calls: generation.stats.calls(),
+            errors: generation.stats.errors(),
+            p50_us: generation.stats.quantile_us(0.5),
+            p99_us: generation.stats.quantile_us(0.99),
+        }
+    };
+    registry.generations().into_iter().map(of).collect()
+}

@@ -1,0 +1,47 @@
+//! `seam call`: one function of one context.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Format, Global, Stop, local, out};
+use crate::admin::client::{Client, Error};
+use crate::admin::{CallAnswer, CallRequest};
+use crate::{invoke, limits};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The context
+    context: String,
+    /// `interface.function(args)`
+    #[arg(value_name = "CALL")]
+    text: String,
+    /// How long it may take
+    #[arg(long, value_name = "MS", default_value_t = limits::CALL_TIMEOUT_MS,
+          value_parser = clap::value_parser!(u64).range(1..=limits::CALL_TIMEOUT_MS_MAX))]
+    timeout_ms: u64,
+    /// `human` prints WAVE
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub fn run(global: &Global, options: &Options) -> Result<(), Stop> {
+    let manifest = global.load()?;
+    let request =
+        CallRequest { context: options.context.clone(), text: options.text.clone(), timeout_ms: options.timeout_ms };
+    let answer = match Client::connect(&manifest.host.data) {
+        Ok(client) => client.call(&request)?,
+        Err(Error::NotRunning { .. }) => local::with_app(global, manifest, move |app, _| {
+            let timeout = Duration::from_millis(request.timeout_ms);
+            let answer = invoke::run(&app.registry, &request.context, &request.text, timeout)?;
+            Ok(CallAnswer::from(&answer))
+        })?,
+        Err(error) => return Err(error.into()),
+    };
+    match options.format {
+        Format::Human if answer.wave.is_empty() => {}
+        Format::Human => out::line(&answer.wave)?,
+        Format::Json => out::json(&answer.json)?,
+    }
+    if answer.ok { Ok(()) } else { Err(Stop::Silent) }
+}

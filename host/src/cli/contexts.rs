@@ -1,0 +1,86 @@
+//! `seam contexts`: what runs.
+
+use super::{Format, Stop, out};
+use crate::admin::ContextStatus;
+use crate::admin::client::Client;
+use crate::manifest::Manifest;
+
+pub fn run(manifest: &Manifest, format: Format) -> Result<(), Stop> {
+    let contexts = Client::connect(&manifest.host.data)?.contexts()?;
+    match format {
+        Format::Json => out::json(&contexts),
+        Format::Human => out::bytes(shown(&contexts).as_bytes()),
+    }
+}
+
+fn shown(contexts: &[ContextStatus]) -> String {
+    const HEADER: [&str; 10] =
+        ["CONTEXT", "HASH", "STORE", "MEMORY", "CALLS", "ERRORS", "P50", "P99", "EXPORTS", "IMPORTS"];
+    let row = |context: &ContextStatus| {
+        let timed = |us: f64| if context.calls == 0 { "-".to_owned() } else { out::time(us) };
+        vec![
+            context.context.clone(),
+            context.hash.clone(),
+            context.store_bytes.map_or("-".into(), out::size),
+            out::size(context.memory_bytes),
+            context.calls.to_string(),
+            context.errors.to_string(),
+            timed(context.p50_us),
+            timed(context.p99_us),
+            seams(&context.exports, context.http.as_deref()),
+            seams(&context.imports, None),
+        ]
+    };
+    let rows: Vec<_> = contexts.iter().map(row).collect();
+    out::table(&HEADER, &rows, &["STORE", "MEMORY", "CALLS", "ERRORS", "P50", "P99"])
+}
+
+/// The seams between contexts, without their namespace; what the host offers and calls itself is left to `--format json`.
+fn seams(interfaces: &[String], http: Option<&str>) -> String {
+    let between = interfaces.iter().filter(|name| !name.starts_with("wasi:") && !name.starts_with("seam:host/"));
+    let short = between.map(|name| name.split_once(':').map_or(name.as_str(), |(_, rest)| rest));
+    let all: Vec<&str> = http.into_iter().chain(short).collect();
+    if all.is_empty() { "-".into() } else { all.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_shows_seams_and_times_in_short() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let base = ContextStatus {
+            context: "front".into(),
+            hash: "0123456789ab".into(),
+            http: Some("http-handler".into()),
+            imports: names(&["acme:orders/desk@0.1.0", "wasi:logging/logging@0.1.0-draft"]),
+            exports: names(&["seam:host/http-handler@0.1.0"]),
+            store_bytes: None,
+            memory_bytes: 2_228_224,
+            running: 0,
+            waiting: 0,
+            idle: 1,
+            calls: 1_200,
+            errors: 3,
+            p50_us: 310.4,
+            p99_us: 2_400.0,
+        };
+        let orders = ContextStatus {
+            context: "orders".into(),
+            http: None,
+            imports: names(&["seam:host/store@0.1.0"]),
+            exports: names(&["acme:orders/desk@0.1.0", "seam:host/migrations@0.1.0"]),
+            store_bytes: Some(40_960),
+            calls: 0,
+            errors: 0,
+            ..base.clone()
+        };
+        let expect = "\
+CONTEXT  HASH          STORE  MEMORY  CALLS  ERRORS     P50     P99  EXPORTS            IMPORTS
+front    0123456789ab      -  2.2 MB   1200       3  310 us  2.4 ms  http-handler       orders/desk@0.1.0
+orders   0123456789ab  41 KB  2.2 MB      0       0       -       -  orders/desk@0.1.0  -
+";
+        assert_eq!(shown(&[base, orders]), expect);
+    }
+}

@@ -1,0 +1,241 @@
+//! The command line: arguments to calls, results to text.
+//!
+//! Standard output is data, standard error the rest. Exit 0: done; 1: it failed, or a guest said `err(..)`; 2: the command was not understood.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::context::component::Compiler;
+use crate::manifest::{self, Manifest, Place, Problem, Problems};
+
+mod build;
+mod call;
+mod check;
+mod contexts;
+mod local;
+mod logs;
+mod out;
+mod seed;
+mod up;
+
+use out::Stop;
+
+/// A host for modular monoliths: each bounded context a sandboxed component with its own SQLite file.
+#[derive(Debug, Parser)]
+#[command(
+    name = "seam",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  seam up                                          serve what seam.toml in this folder describes
+  seam check                                       say everything that is wrong with it
+  seam contexts                                    what runs, how often it was called, how fast it was
+  seam call orders 'desk.find(\"7\")'                call a context's function
+  seam logs orders --follow                        what it says
+
+Run `seam COMMAND --help` for more."
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// The manifest; by default `seam.toml` in this folder or the nearest one above it
+    #[arg(short = 'f', long, global = true, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// How the log looks on standard error; by default as the manifest says
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter as in RUST_LOG
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Human,
+    Json,
+}
+
+/// How a result is written to standard output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    #[default]
+    Human,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or Ctrl-C
+    #[command(after_help = "\
+The first signal lets requests finish, a second one cuts them off.
+
+Examples:
+  seam up
+  seam up --build --listen 127.0.0.1:9000
+  seam up --log-format json --log-level info,guest=debug")]
+    Up(up::Options),
+    /// Check the manifest, the components and the links between them, without serving
+    #[command(after_help = "Exit 0: sound; 1: problems, each with its line and what to do about it.")]
+    Check {
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Build the components whose sources changed
+    Build {
+        /// Only these; by default all
+        contexts: Vec<String>,
+        /// Build them even if nothing changed
+        #[arg(long)]
+        force: bool,
+    },
+    /// Say what this machine has and lacks for building and running, and how to mend it
+    Doctor {
+        /// Run the commands that mend it
+        #[arg(long)]
+        fix: bool,
+        /// What it is to be ready for
+        #[arg(long = "for", value_enum, default_value_t, value_name = "PURPOSE")]
+        purpose: crate::build::doctor::Purpose,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Show what runs: versions, links, store sizes, calls, errors, times
+    Contexts {
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Call a function of a context, in the running host or, without one, in this process
+    #[command(after_help = "\
+Arguments and results are in WAVE, the component model's notation for values:
+  7   -1.5   true   'c'   \"text\"   [1, 2]   (1, \"pair\")   {field: 1}   some(1)   none   ok(1)   case(1)
+
+Examples:
+  seam call orders 'desk.find(\"7\")'
+  seam call orders 'desk.list({customer: some(\"ada\")}, {page: 1, size: 20})' --format json
+  seam call orders 'acme:orders/desk.find(\"7\")'
+
+Exit 1 when the function returns an `err(..)`, which is printed like any other result.")]
+    Call(call::Options),
+    /// Show the host's log
+    #[command(after_help = "\
+Examples:
+  seam logs                    the last lines of everything
+  seam logs orders --follow    what one context says, as it says it
+  seam logs --format json      the lines as they stand in the files")]
+    Logs(logs::Options),
+    /// Load the manifest's seeds into the running host or, without one, in this process
+    Seed {
+        /// Load those that have been loaded already, too
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print a shell's completions, to be put where it looks for them
+    #[command(after_help = "Example: seam completions bash > ~/.local/share/bash-completion/completions/seam")]
+    Completions { shell: clap_complete::Shell },
+    /// Compile a component from standard input to machine code on standard output: the host's own child
+    #[command(hide = true, name = "compile-component")]
+    CompileComponent,
+}
+
+/// What the binary does.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing is left to say when the terminal is gone.
+            error.print().ok();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => stop.report(),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Stop> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Up(options) => up::run(global, options),
+        Command::Check { format } => check::run(global, format),
+        Command::Build { contexts, force } => build::run(&global.load()?, &contexts, force),
+        Command::Doctor { fix, purpose, format } => build::doctor(global, purpose, fix, format),
+        Command::Contexts { format } => contexts::run(&global.load()?, format),
+        Command::Call(options) => call::run(global, &options),
+        Command::Logs(options) => logs::run(&global.load()?, &options),
+        Command::Seed { force } => seed::run(global, force),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut <Cli as clap::CommandFactory>::command(), "seam", &mut script);
+            out::bytes(&script)
+        }
+        Command::CompileComponent => crate::context::component::compile_child()
+            .map_err(|error| Stop::trouble(format!("{error:#}"), String::new())),
+    }
+}
+
+impl Global {
+    /// Where the manifest is: as said, or in this folder or the nearest one above it.
+    fn path(&self) -> PathBuf {
+        if let Some(path) = &self.manifest {
+            return path.clone();
+        }
+        let here = PathBuf::from(manifest::FILE_NAME);
+        if here.is_file() {
+            return here;
+        }
+        let folder = std::env::current_dir().unwrap_or_default();
+        let above =
+            folder.ancestors().skip(1).map(|folder| folder.join(manifest::FILE_NAME)).find(|path| path.is_file());
+        above.unwrap_or(here)
+    }
+
+    fn load(&self) -> Result<Manifest, Stop> {
+        Ok(Manifest::load(&self.path())?)
+    }
+}
+
+/// Components are compiled by this same binary, as a child with bounds.
+fn compiler() -> Compiler {
+    std::env::current_exe().map_or(Compiler::InProcess, Compiler::Child)
+}
+
+/// What the application says, with the manifest's lines where it is about a context.
+fn refused(manifest: &Path, contexts: &[manifest::Context], error: crate::app::Error) -> Stop {
+    use crate::{app, context, http};
+    match error {
+        app::Error::Contexts(context::Error::Problems(all)) => {
+            let place = |problem: &context::link::Problem| {
+                let entry = contexts.iter().find(|context| context.name == problem.context);
+                entry.map_or(Place::default(), |context| context.places.of(&problem.part))
+            };
+            let all = all.into_iter().map(|p| Problem::new(place(&p), p.message.clone(), p.remedy.clone())).collect();
+            Stop::Problems(Problems::new(manifest, all))
+        }
+        app::Error::Http(error @ http::Error::Listen { .. }) => {
+            let remedy =
+                "stop whoever listens there, or name another address in `listen` of `[host]`, or with `--listen`";
+            Stop::error(&error, remedy)
+        }
+        other => Stop::error(&other, ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

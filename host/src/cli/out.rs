@@ -1,0 +1,230 @@
+//! Writing results, errors and tables. Colours only on a terminal, and not with `NO_COLOR`.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use crate::admin::{self, Trouble};
+use crate::manifest::Problems;
+use crate::{folder, invoke, logging, seed};
+
+/// Why a command ends with something else than success.
+#[derive(Debug)]
+pub enum Stop {
+    /// All has been said already.
+    Silent,
+    Trouble(Trouble),
+    Problems(Problems),
+}
+
+impl Stop {
+    pub fn trouble(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Trouble(Trouble { message: message.into(), excerpt: None, remedy: remedy.into() })
+    }
+
+    /// `error` with all that caused it.
+    pub fn error(error: &dyn std::error::Error, remedy: impl Into<String>) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        Self::trouble(message, remedy)
+    }
+
+    /// Says it on standard error.
+    pub fn report(&self) -> ExitCode {
+        let colours = colours_on_stderr();
+        let text = match self {
+            Self::Silent => String::new(),
+            Self::Problems(problems) => format!("{problems}\n"),
+            Self::Trouble(trouble) => {
+                let mut text = format!("error: {}\n", trouble.message);
+                for line in trouble.excerpt.iter().flat_map(|excerpt| excerpt.lines()) {
+                    text.push_str(&format!("  {line}\n"));
+                }
+                if !trouble.remedy.is_empty() {
+                    text.push_str(&format!("hint: {}\n", trouble.remedy));
+                }
+                text
+            }
+        };
+        note_raw(&if colours { coloured(&text) } else { text });
+        ExitCode::from(1)
+    }
+}
+
+fn coloured(text: &str) -> String {
+    let mut coloured = String::new();
+    for line in text.split_inclusive('\n') {
+        let line = match line.split_once("error: ") {
+            Some((before, after)) => format!("{before}\x1b[1;31merror:\x1b[0m {after}"),
+            None => match line.trim_start().strip_prefix("hint: ") {
+                Some(after) => {
+                    let indent = line.len() - line.trim_start().len();
+                    format!("{}\x1b[36mhint:\x1b[0m {after}", " ".repeat(indent))
+                }
+                None => line.to_owned(),
+            },
+        };
+        coloured.push_str(&line);
+    }
+    coloured
+}
+
+pub fn colours_on_stderr() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+impl From<Problems> for Stop {
+    fn from(problems: Problems) -> Self {
+        Self::Problems(problems)
+    }
+}
+
+impl From<admin::client::Error> for Stop {
+    fn from(error: admin::client::Error) -> Self {
+        match error {
+            admin::client::Error::Trouble(trouble) => Self::Trouble(trouble),
+            other => Self::error(&other, other.remedy()),
+        }
+    }
+}
+
+impl From<invoke::Error> for Stop {
+    fn from(error: invoke::Error) -> Self {
+        Self::Trouble(Trouble::from(&error))
+    }
+}
+
+impl From<seed::Error> for Stop {
+    fn from(error: seed::Error) -> Self {
+        Self::Trouble(Trouble::from(&error))
+    }
+}
+
+impl From<folder::Error> for Stop {
+    fn from(error: folder::Error) -> Self {
+        Self::error(&error, error.remedy())
+    }
+}
+
+impl From<logging::Error> for Stop {
+    fn from(error: logging::Error) -> Self {
+        let remedy = match &error {
+            logging::Error::Filter { .. } => "write `info`, `debug`, or as in `info,guest=debug`",
+            logging::Error::Files { .. } => "mend the folder's permissions, or name another `data` folder in `[host]`",
+            logging::Error::Twice(_) => "",
+        };
+        Self::error(&error, remedy)
+    }
+}
+
+/// A line on standard error.
+pub fn note(text: &str) {
+    note_raw(&format!("{text}\n"));
+}
+
+fn note_raw(text: &str) {
+    // When nobody can be told any more, nobody can be told that either.
+    std::io::stderr().write_all(text.as_bytes()).ok();
+}
+
+/// A line of data on standard output. Whoever reads it may have enough before the end: that ends the command in peace.
+pub fn line(text: &str) -> Result<(), Stop> {
+    bytes(format!("{text}\n").as_bytes())
+}
+
+pub fn bytes(data: &[u8]) -> Result<(), Stop> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(data).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Stop::Silent),
+        Err(error) => Err(Stop::trouble(format!("cannot write to standard output: {error}"), "")),
+    }
+}
+
+pub fn json(value: &impl serde::Serialize) -> Result<(), Stop> {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => line(&text),
+        Err(error) => Err(Stop::error(&error, "")),
+    }
+}
+
+/// Columns as wide as their widest cell; those named in `right` stand to the right. No space at a line's end.
+pub fn table(header: &[&str], rows: &[Vec<String>], right: &[&str]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(header.get(column).map(|h| h.len())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut line = String::new();
+        for ((cell, width), name) in cells.zip(&widths).zip(header) {
+            let cell = if right.contains(name) { format!("{cell:>width$}  ") } else { format!("{cell:<width$}  ") };
+            line.push_str(&cell);
+        }
+        format!("{}\n", line.trim_end())
+    };
+    let mut text = line(&mut header.iter().copied());
+    for row in rows {
+        text.push_str(&line(&mut row.iter().map(String::as_str)));
+    }
+    text
+}
+
+/// `512 B`, `1.5 KB`, `20 MB`, with decimal steps of 1000.
+pub fn size(bytes: u64) -> String {
+    scaled(bytes as f64, 1e3, &["B", "KB", "MB", "GB", "TB"])
+}
+
+/// `850 us`, `1.2 ms`, `3.0 s`.
+pub fn time(us: f64) -> String {
+    scaled(us, 1e3, &["us", "ms", "s"])
+}
+
+fn scaled(mut value: f64, step: f64, units: &[&str]) -> String {
+    let mut units = units.iter().peekable();
+    let mut first = true;
+    while let Some(unit) = units.next() {
+        if value < step - 0.5 || units.peek().is_none() {
+            let digits = usize::from(!first && value < 9.95);
+            return format!("{value:.digits$} {unit}");
+        }
+        value /= step;
+        first = false;
+    }
+    String::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_are_short() {
+        for (bytes, shown) in
+            [(0, "0 B"), (999, "999 B"), (1_500, "1.5 KB"), (20_400_000, "20 MB"), (999_999, "1.0 MB")]
+        {
+            assert_eq!(size(bytes), shown, "{bytes}");
+        }
+        for (us, shown) in
+            [(0.0, "0 us"), (849.7, "850 us"), (1_234.0, "1.2 ms"), (3_000_000.0, "3.0 s"), (7.2e9, "7200 s")]
+        {
+            assert_eq!(time(us), shown, "{us}");
+        }
+    }
+
+    #[test]
+    fn tables_line_up() {
+        let rows = [vec!["a".into(), "1".into(), "x".into()], vec!["long".into(), "200".into(), String::new()]];
+        let expect = "NAME  CALLS  REST\na         1  x\nlong    200\n";
+        assert_eq!(table(&["NAME", "CALLS", "REST"], &rows, &["CALLS"]), expect);
+    }
+
+    #[test]
+    fn colours_mark_the_words_and_nothing_else() {
+        let text = coloured("seam.toml:1:2: error: a\n  hint: b\nplain\n");
+        assert_eq!(text, "seam.toml:1:2: \u{1b}[1;31merror:\u{1b}[0m a\n  \u{1b}[36mhint:\u{1b}[0m b\nplain\n");
+    }
+}

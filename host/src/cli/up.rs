@@ -1,0 +1,140 @@
+//! `seam up`: the host, from its manifest to the last request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Global, Stop, build, compiler, out, refused};
+use crate::admin;
+use crate::app::{self, App};
+use crate::folder::{self, Folder};
+use crate::manifest::{LogFormat, Manifest};
+use crate::{limits, logging, seed};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Listen here instead of where the manifest says; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<SocketAddr>,
+    /// Build the components whose sources changed first
+    #[arg(long)]
+    build: bool,
+    /// Do not load the manifest's seeds
+    #[arg(long)]
+    no_seeds: bool,
+}
+
+pub fn run(global: &Global, options: Options) -> Result<(), Stop> {
+    let started = Instant::now();
+    let mut manifest = global.load()?;
+    if !options.listen.is_empty() {
+        manifest.host.listen = options.listen;
+    }
+    if options.build {
+        build::run(&manifest, &[], false)?;
+    }
+    let folder = Arc::new(Folder::lock(&manifest.host.data)?);
+    let log = logging::init(&log_config(global, &manifest))?;
+    let runtime = app::runtime().map_err(|error| Stop::error(&error, ""))?;
+    let served = runtime.block_on(serve(manifest, folder, !options.no_seeds, started));
+    // Drained already; what a guest still does has been cut off, and only its thread remains.
+    runtime.shutdown_timeout(Duration::from_millis(limits::EPOCH_TICK_MS * 20));
+    let dropped = log.dropped();
+    drop(log);
+    if dropped > 0 {
+        out::note(&format!("{dropped} lines of the log were dropped because the disk or the terminal was too slow"));
+    }
+    served
+}
+
+fn log_config(global: &Global, manifest: &Manifest) -> logging::Config {
+    let host = &manifest.host;
+    let format = match global.log_format {
+        Some(super::LogFormat::Human) => LogFormat::Human,
+        Some(super::LogFormat::Json) => LogFormat::Json,
+        None => host.log,
+    };
+    let level = global.log_level.clone().or_else(|| std::env::var("RUST_LOG").ok().filter(|level| !level.is_empty()));
+    // That it serves and that it stops is said at every level.
+    let filter = format!("{},up=info", level.unwrap_or_else(|| host.log_level.clone()));
+    let files = Some((folder::logs(&host.data), host.log_days));
+    logging::Config { format, colours: out::colours_on_stderr(), filter, files }
+}
+
+async fn serve(manifest: Manifest, folder: Arc<Folder>, seeds: bool, started: Instant) -> Result<(), Stop> {
+    let failed = |error: &dyn std::error::Error| Stop::error(error, "");
+    let signals = Signals::new().map_err(|error| failed(&error))?;
+    let (path, contexts) = (manifest.path.clone(), manifest.contexts.clone());
+    let secure = manifest.host.tls.is_some();
+    // Not on this thread: it lacks the stack that a chain of guests needs.
+    let loading = tokio::task::spawn_blocking(move || App::load(manifest, compiler()));
+    let app = loading.await.map_err(|error| failed(&error))?.map_err(|error| refused(&path, &contexts, error))?;
+    if seeds && !app.manifest.seeds.is_empty() {
+        load_seeds(&app, &folder).await?;
+    }
+    let state = admin::State::new(app.registry.clone(), app.manifest.seeds.clone(), folder);
+    let admin = admin::Server::bind(state).map_err(|error| {
+        Stop::error(&error, "its path may be about 90 bytes long: name a shorter `data` folder in `[host]`")
+    })?;
+    let admin = tokio::spawn(admin.run());
+    let serving = |addresses: &[SocketAddr]| {
+        let scheme = if secure { "https" } else { "http" };
+        let urls: Vec<String> = addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
+        let ms = started.elapsed().as_millis();
+        tracing::info!(target: "up", "{} contexts serve on {} after {ms} ms", contexts.len(), urls.join(" and "));
+    };
+    let served = app.serve(signals.stop(), serving).await;
+    admin.abort();
+    // Its socket goes with it.
+    admin.await.ok();
+    served.map_err(|error| refused(&path, &contexts, error))?;
+    tracing::info!(target: "up", "stopped");
+    Ok(())
+}
+
+async fn load_seeds(app: &App, folder: &Arc<Folder>) -> Result<(), Stop> {
+    let (registry, seeds, folder) = (app.registry.clone(), app.manifest.seeds.clone(), folder.clone());
+    let load = move || {
+        let mut shown = super::seed::Shown::default();
+        seed::run(&registry, &seeds, &folder, false, &mut |at| {
+            // What is in already is no news at a start.
+            if !at.known {
+                shown.at(at);
+            }
+        })
+    };
+    let loaded = tokio::task::spawn_blocking(load).await.map_err(|error| Stop::error(&error, ""))?;
+    Ok(loaded?)
+}
+
+/// SIGTERM and Ctrl-C.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Ready at the first signal. The second ends the process at once: whoever sends it does not want to wait for the drain.
+    async fn stop(mut self) {
+        self.next().await;
+        tracing::info!(target: "up", "stopping: requests may finish; a second signal cuts them off");
+        tokio::spawn(async move {
+            self.next().await;
+            std::process::exit(130);
+        });
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

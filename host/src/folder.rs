@@ -1,0 +1,116 @@
+//! The data folder: where its parts lie, and the lock that keeps a second host out of it.
+//!
+//! Invariant: whoever has a `Folder` is the only process that writes below it, until that process ends, however it ends.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot use the data folder `{}`", path.display())]
+    Unusable { path: PathBuf, source: std::io::Error },
+    #[error("another host{} uses the data folder `{}`", pid.as_ref().map(|p| format!(" (pid {p})")).unwrap_or_default(), path.display())]
+    Taken { path: PathBuf, pid: Option<String> },
+}
+
+impl Error {
+    /// What to do about it, for the `hint:` line.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Unusable { .. } => "mend its permissions, or name another one in `data` of `[host]`",
+            Self::Taken { .. } => "stop that host, or name another `data` folder in `[host]`",
+        }
+    }
+}
+
+/// The locked data folder of a running host.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// The lock is the open file's: the kernel lets go of it when this process ends.
+    _lock: File,
+}
+
+impl Folder {
+    /// Creates the folder, private to this user, if it is missing, and takes its lock.
+    ///
+    /// # Errors
+    /// When another process has the lock, or the folder cannot be written to.
+    pub fn lock(path: &Path) -> Result<Self, Error> {
+        let unusable = |source| Error::Unusable { path: path.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+        let file = path.join("lock");
+        let mut options = OpenOptions::new();
+        // Not truncated on opening: until the lock is ours, the pid in it is somebody else's.
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut lock = options.open(file).map_err(unusable)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut pid = String::new();
+                // The other host may be about to write it; the message does without it then.
+                (&lock).take(20).read_to_string(&mut pid).ok();
+                let pid = Some(pid.trim().to_owned()).filter(|pid| !pid.is_empty());
+                return Err(Error::Taken { path: path.to_owned(), pid });
+            }
+            Err(error) => return Err(unusable(error.into())),
+        }
+        let write = |lock: &mut File| {
+            lock.set_len(0)?;
+            lock.seek(SeekFrom::Start(0))?;
+            writeln!(lock, "{}", std::process::id())
+        };
+        write(&mut lock).map_err(unusable)?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The contexts' files.
+pub fn stores(data: &Path) -> PathBuf {
+    data.join("stores")
+}
+
+/// Log files, JSON lines, one a day.
+pub fn logs(data: &Path) -> PathBuf {
+    data.join("logs")
+}
+
+/// The socket of a running host.
+pub fn socket(data: &Path) -> PathBuf {
+    data.join("seam.sock")
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_host_is_kept_out_and_told_who_is_there() {
+        let data = tempfile::tempdir().unwrap();
+        let path = data.path().join("run");
+        let first = Folder::lock(&path).unwrap();
+        let shown = Folder::lock(&path).unwrap_err().to_string();
+        assert!(
+            shown.starts_with(&format!("another host (pid {}) uses the data folder", std::process::id())),
+            "{shown}"
+        );
+        drop(first);
+        Folder::lock(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_in_its_place_is_an_error_with_a_remedy() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = Folder::lock(file.path()).unwrap_err();
+        assert!(matches!(error, Error::Unusable { .. }) && error.remedy().contains("[host]"));
+    }
+}

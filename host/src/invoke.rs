@@ -1,0 +1,210 @@
+//! One call of a context's function as a person writes it, `interface.function(args)` in WAVE, and what comes of it.
+//!
+//! For tools: nothing here is on a request's way. Not here: how a call is carried out (`context`).
+
+use std::time::{Duration, Instant};
+
+use wasmtime::component::Val;
+use wasmtime::component::types::{ComponentFunc, Type};
+use wasmtime::component::wasm_wave::{self, parser::ParserError, untyped::UntypedFuncCall};
+
+use crate::call::{Call, Failure};
+use crate::context::{Live, Registry, link};
+use crate::ids::Trace;
+use crate::json::to_json;
+use crate::limits;
+use crate::manifest::nearest;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there is no context `{name}`")]
+    NoContext { name: String, known: Vec<String> },
+    #[error("`{context}` has no function `{name}`")]
+    NoFunction { context: String, name: String, known: Vec<String> },
+    #[error("`{name}` is a function of several interfaces of `{context}`")]
+    Ambiguous { context: String, name: String, candidates: Vec<String> },
+    /// `at`: bytes from the start of the text, the end exclusive.
+    #[error("{message}")]
+    Syntax { message: String, text: String, at: std::ops::Range<usize>, remedy: String },
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl Error {
+    /// What to do about it, for the `hint:` line; may be of several lines.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::NoContext { name, known } => match nearest(name, known.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are: {}", known.join(", ")),
+            },
+            Self::NoFunction { known, .. } if known.is_empty() => "it exports no seam".into(),
+            Self::NoFunction { name, known, .. } => {
+                let plain = |signature: &str| signature.split('(').next().unwrap_or_default().to_owned();
+                let names: Vec<String> = known.iter().map(|signature| plain(signature)).collect();
+                let near = nearest(name, names.iter().map(String::as_str));
+                let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+                format!("{near}it has:\n  {}", known.join("\n  "))
+            }
+            Self::Ambiguous { candidates, .. } => format!("say which: {}", candidates.join(", ")),
+            Self::Syntax { remedy, .. } => remedy.clone(),
+            Self::Failed(Failure::Trapped { .. }) => "the log says more: `seam logs CONTEXT`".into(),
+            Self::Failed(Failure::TimedOut { .. }) => "ask for less, or raise `timeout_ms` in its `limits`".into(),
+            Self::Failed(Failure::Overloaded { .. }) => {
+                "try again, or raise `concurrency` and `queue` in its `limits`".into()
+            }
+            Self::Failed(_) => String::new(),
+        }
+    }
+
+    /// The text with a caret under what is wrong in it, for a syntax error.
+    pub fn excerpt(&self) -> Option<String> {
+        let Self::Syntax { text, at, .. } = self else { return None };
+        let start = text.floor_char_boundary(at.start);
+        let end = text.ceil_char_boundary(at.end.min(text.len())).max(start);
+        let line_start = text.get(..start)?.rfind('\n').map_or(0, |at| at + 1);
+        let line_end = text.get(start..)?.find('\n').map_or(text.len(), |at| start + at);
+        let indent: String = text.get(line_start..start)?.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let marked = text.get(start..end.min(line_end))?.chars().count().max(1);
+        // A whole argument list may be wrong; its beginning is enough of it.
+        Some(format!("{}\n{indent}{}", text.get(line_start..line_end)?, "^".repeat(marked.min(60))))
+    }
+}
+
+/// What the callee returned.
+#[derive(Debug)]
+pub struct Answer {
+    /// `None` for a function without a result.
+    pub value: Option<Val>,
+}
+
+impl Answer {
+    /// Whether it is anything but an `err(..)`.
+    pub fn ok(&self) -> bool {
+        !matches!(self.value, Some(Val::Result(Err(_))))
+    }
+
+    pub fn wave(&self) -> String {
+        let text = self.value.as_ref().map(wasm_wave::to_string);
+        text.map_or(String::new(), |text| text.unwrap_or_else(|error| format!("({error})")))
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        self.value.as_ref().map_or(serde_json::Value::Null, to_json)
+    }
+}
+
+/// A function of a context that has been found by its name.
+pub struct Target {
+    pub live: Live,
+    at: usize,
+}
+
+impl Target {
+    /// `name` is `interface.function`; the interface as short as `desk`, as long as `acme:orders/desk@0.1.0`, or left out
+    /// where only one has such a function.
+    ///
+    /// # Errors
+    /// When there is no such context or function, or more than one.
+    pub fn find(registry: &Registry, context: &str, name: &str) -> Result<Self, Error> {
+        let Ok(live) = registry.live(context) else {
+            let known = registry.generations().iter().map(|g| g.context().to_string()).collect();
+            return Err(Error::NoContext { name: context.into(), known });
+        };
+        let exports = live.generation().exports();
+        let (interface, function) = match name.rsplit_once('.') {
+            Some((interface, function)) => (Some(interface), function),
+            None => (None, name),
+        };
+        let means = |export: &str| match interface {
+            None => true,
+            Some(asked) => {
+                let path = asked.split('@').next().unwrap_or_default();
+                export == path || export.rsplit('/').next() == Some(path)
+            }
+        };
+        let found: Vec<usize> = exports
+            .iter()
+            .enumerate()
+            .filter(|(_, export)| export.function == function && means(&export.interface))
+            .map(|(at, _)| at)
+            .collect();
+        let context = context.to_owned();
+        match *found {
+            [at] => Ok(Self { live, at }),
+            [] => {
+                let known = exports.iter().map(|e| {
+                    let short = e.interface.rsplit('/').next().unwrap_or_default();
+                    format!("{short}.{}", link::wit_of(&e.function, &e.signature))
+                });
+                Err(Error::NoFunction { context, name: name.into(), known: known.collect() })
+            }
+            _ => {
+                let named = |at: &usize| exports.get(*at).map(|e| format!("{}.{}", e.interface, e.function));
+                Err(Error::Ambiguous {
+                    context,
+                    name: name.into(),
+                    candidates: found.iter().filter_map(named).collect(),
+                })
+            }
+        }
+    }
+
+    pub fn signature(&self) -> Option<&ComponentFunc> {
+        self.live.generation().exports().get(self.at).map(|export| &export.signature)
+    }
+
+    /// Calls it as a request from the edge that has `timeout`.
+    ///
+    /// # Errors
+    /// When there is no answer of the callee.
+    pub fn call(&self, params: &[Val], timeout: Duration) -> Result<Answer, Failure> {
+        let call = Call::start(Instant::now() + timeout, Trace::start());
+        let absent =
+            || Failure::Absent { context: self.live.generation().context().to_string(), reason: "it is gone".into() };
+        let export = self.live.generation().exports().get(self.at).ok_or_else(absent)?;
+        Ok(Answer { value: self.live.call(call, export, params)?.into_iter().next() })
+    }
+}
+
+/// Calls what `text` says, `interface.function(args)`.
+///
+/// # Errors
+/// When the text is not understood, names nothing, or there is no answer.
+pub fn run(registry: &Registry, context: &str, text: &str, timeout: Duration) -> Result<Answer, Error> {
+    let text = text.trim();
+    let syntax =
+        |message: String, at, remedy: &str| Error::Syntax { message, text: text.into(), at, remedy: remedy.into() };
+    let example = "write `interface.function(args)`, the arguments in WAVE: `\"text\"`, `7`, `[1, 2]`, `{name: value}`, `some(1)`";
+    if text.len() > limits::CALL_TEXT_BYTES_MAX {
+        let message = format!("the call is longer than {} KiB", limits::CALL_TEXT_BYTES_MAX >> 10);
+        return Err(syntax(message, 0..1, "use a `[[seed]]` for large data"));
+    }
+    let Some(open) = text.find('(') else {
+        // Without arguments it may still be a name that nobody has, and then that is the news.
+        Target::find(registry, context, text)?;
+        return Err(syntax("the arguments are missing".into(), text.len()..text.len(), example));
+    };
+    let (name, arguments) = text.split_at(open);
+    let target = Target::find(registry, context, name.trim_end())?;
+    // WAVE knows no interfaces; a plain name of the same length keeps every position where it is.
+    let plain = format!("{}{arguments}", "f".repeat(name.len()));
+    let wrong = |error: ParserError| syntax(said(&error), error.span(), example);
+    let call = UntypedFuncCall::parse(&plain).map_err(wrong)?;
+    let Some(signature) = target.signature() else { return Err(syntax("the function is gone".into(), 0..open, "")) };
+    let types: Vec<Type> = signature.params().map(|(_, ty)| ty).collect();
+    let params = call.to_wasm_params::<Val>(&types).map_err(|error| {
+        let function = name.rsplit('.').next().unwrap_or_default();
+        let remedy = format!("it is {}", link::wit_of(function, signature));
+        // An empty list of arguments has its place at the name, where nobody looks for it.
+        let at = if error.span().end <= open { open..text.len() } else { error.span() };
+        syntax(said(&error), at, &remedy)
+    })?;
+    Ok(target.call(&params, timeout)?)
+}
+
+/// The parser's message without its byte positions, which the caret shows.
+fn said(error: &ParserError) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at ").map_or(text.clone(), |(message, _)| message.to_owned())
+}

@@ -1,0 +1,111 @@
+//! The host's own log: people read it on standard error, programs as JSON lines in the data folder, one file a day.
+//!
+//! Invariant: writing a line never waits. Behind each of the two stands a bounded queue; what does not fit is dropped and counted.
+
+use std::path::{Path, PathBuf};
+
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt};
+
+use crate::limits;
+use crate::manifest::LogFormat;
+
+/// The beginning of every log file's name; the day follows.
+pub const FILE_PREFIX: &str = "seam.log";
+
+/// What is logged and where to.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// On standard error.
+    pub format: LogFormat,
+    pub colours: bool,
+    /// As in `RUST_LOG`.
+    pub filter: String,
+    /// The folder of the log files and how many days are kept; `None`: standard error only.
+    pub files: Option<(PathBuf, usize)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("`{filter}` is no log filter")]
+    Filter { filter: String, source: tracing_subscriber::filter::ParseError },
+    #[error("cannot write log files in `{}`", path.display())]
+    Files { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("logging has been set up already")]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Keeps the log's threads; dropping it writes out what waits.
+pub struct Guard {
+    _workers: Vec<WorkerGuard>,
+    counters: Vec<ErrorCounter>,
+}
+
+impl Guard {
+    /// Lines that were dropped because a disk or a terminal did not keep up.
+    pub fn dropped(&self) -> usize {
+        self.counters.iter().map(ErrorCounter::dropped_lines).sum()
+    }
+}
+
+/// Sets the log of this process up.
+///
+/// # Errors
+/// When the filter is malformed, the folder cannot be written to, or it has been done before.
+pub fn init(config: &Config) -> Result<Guard, Error> {
+    let mut guard = Guard { _workers: Vec::new(), counters: Vec::new() };
+    let filter = || {
+        let parsed = EnvFilter::try_new(&config.filter);
+        parsed.map_err(|source| Error::Filter { filter: config.filter.clone(), source })
+    };
+    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = Vec::new();
+    let stderr = guard.queue(std::io::stderr());
+    layers.push(match config.format {
+        LogFormat::Human => {
+            fmt::layer().with_writer(stderr).with_ansi(config.colours).compact().with_filter(filter()?).boxed()
+        }
+        LogFormat::Json => json(stderr).with_filter(filter()?).boxed(),
+    });
+    if let Some((path, days)) = &config.files {
+        let files = |source: Box<dyn std::error::Error + Send + Sync>| Error::Files { path: path.clone(), source };
+        private_folder(path).map_err(|error| files(error.into()))?;
+        let appender = RollingFileAppender::builder()
+            .rotation(Rotation::DAILY)
+            .filename_prefix(FILE_PREFIX)
+            .max_log_files((*days).max(1))
+            .build(path)
+            .map_err(|error| files(error.into()))?;
+        let appender = guard.queue(appender);
+        layers.push(json(appender).with_filter(filter()?).boxed());
+    }
+    tracing_subscriber::registry().with(layers).try_init()?;
+    Ok(guard)
+}
+
+impl Guard {
+    fn queue(&mut self, writer: impl std::io::Write + Send + 'static) -> NonBlocking {
+        let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(limits::LOG_LINES_WAITING_MAX);
+        let (queue, worker) = builder.finish(writer);
+        self._workers.push(worker);
+        self.counters.push(queue.error_counter());
+        queue
+    }
+}
+
+/// One object a line, an event's fields beside `timestamp`, `level` and `target`.
+fn json<W>(writer: W) -> impl Layer<Registry> + Send + Sync
+where
+    W: for<'w> fmt::MakeWriter<'w> + Send + Sync + 'static,
+{
+    fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(writer)
+}
+
+/// Guests' log lines may hold what is not for other users of the machine.
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}

@@ -1,0 +1,168 @@
+//! The rows of a JSON-lines or CSV file as values of a WIT type, batch by batch. Never more than a batch is in memory.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::Val;
+use wasmtime::component::types::Type;
+
+use super::Error;
+use crate::json::{from_cells, from_json};
+use crate::limits;
+
+/// Rows for one call, and the lines they stand on.
+pub(super) struct Batch {
+    pub values: Vec<Val>,
+    pub first: u64,
+    pub last: u64,
+}
+
+pub(super) struct Rows {
+    path: PathBuf,
+    pub sha256: String,
+    pub bytes_total: u64,
+    source: Source,
+}
+
+enum Source {
+    JsonLines { reader: BufReader<File>, line: u64, bytes: u64 },
+    Csv { reader: csv::Reader<File>, header: csv::StringRecord },
+}
+
+/// One row and the bytes it takes in the file.
+struct Row {
+    line: u64,
+    bytes: usize,
+    value: Val,
+}
+
+impl Rows {
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let unreadable = |source| Error::Read { path: path.to_owned(), source };
+        let mut file = File::open(path).map_err(unreadable)?;
+        let mut hash = Sha256::new();
+        let bytes_total = std::io::copy(&mut file, &mut hash).map_err(unreadable)?;
+        file.rewind().map_err(unreadable)?;
+        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let source = if path.extension().is_some_and(|e| e == "csv") {
+            let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(file);
+            let header = reader.headers().map_err(|error| csv_error(path, 1, &error))?.clone();
+            Source::Csv { reader, header }
+        } else {
+            Source::JsonLines { reader: BufReader::new(file), line: 0, bytes: 0 }
+        };
+        Ok(Self { path: path.to_owned(), sha256, bytes_total, source })
+    }
+
+    /// Bytes of the file that have been read.
+    pub fn bytes(&self) -> u64 {
+        match &self.source {
+            Source::JsonLines { bytes, .. } => *bytes,
+            Source::Csv { reader, .. } => reader.position().byte(),
+        }
+    }
+
+    /// The next rows as values of type `ty`; `None` at the end.
+    pub fn batch(&mut self, ty: &Type) -> Result<Option<Batch>, Error> {
+        let mut batch = Batch { values: Vec::new(), first: 0, last: 0 };
+        let mut bytes = 0;
+        while batch.values.len() < limits::SEED_BATCH_ROWS && bytes < limits::SEED_BATCH_BYTES {
+            let Some(row) = self.row(ty)? else { break };
+            if batch.values.is_empty() {
+                batch.first = row.line;
+            }
+            batch.last = row.line;
+            bytes += row.bytes;
+            batch.values.push(row.value);
+        }
+        Ok((!batch.values.is_empty()).then_some(batch))
+    }
+
+    fn row(&mut self, ty: &Type) -> Result<Option<Row>, Error> {
+        let path = &self.path;
+        match &mut self.source {
+            Source::JsonLines { reader, line, bytes } => json_row(path, reader, line, bytes, ty),
+            Source::Csv { reader, header } => csv_row(path, reader, header, ty),
+        }
+    }
+}
+
+fn wrong(path: &Path, line: u64, message: impl Into<String>) -> Error {
+    Error::Row { path: path.to_owned(), line, message: message.into() }
+}
+
+fn too_long(path: &Path, line: u64) -> Error {
+    wrong(path, line, format!("the row is longer than {} KiB", limits::SEED_ROW_BYTES_MAX >> 10))
+}
+
+fn json_row(
+    path: &Path,
+    reader: &mut BufReader<File>,
+    line: &mut u64,
+    bytes: &mut u64,
+    ty: &Type,
+) -> Result<Option<Row>, Error> {
+    loop {
+        let mut text = Vec::new();
+        let max = limits::SEED_ROW_BYTES_MAX as u64 + 1;
+        let read = reader
+            .by_ref()
+            .take(max)
+            .read_until(b'\n', &mut text)
+            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        if read == 0 {
+            return Ok(None);
+        }
+        *line += 1;
+        *bytes += read as u64;
+        if read as u64 == max {
+            return Err(too_long(path, *line));
+        }
+        if text.trim_ascii().is_empty() {
+            continue;
+        }
+        let json: serde_json::Value = serde_json::from_slice(&text).map_err(|error| {
+            // The line within the row is always 1; the file's line is what helps.
+            let said = error.to_string();
+            let said = said.split(" at line ").next().unwrap_or_default().to_owned();
+            wrong(path, *line, format!("not JSON: {said} at column {}", error.column()))
+        })?;
+        let value = from_json(&json, ty).map_err(|mismatch| wrong(path, *line, mismatch.to_string()))?;
+        return Ok(Some(Row { line: *line, bytes: read, value }));
+    }
+}
+
+fn csv_row(
+    path: &Path,
+    reader: &mut csv::Reader<File>,
+    header: &csv::StringRecord,
+    ty: &Type,
+) -> Result<Option<Row>, Error> {
+    let mut record = csv::StringRecord::new();
+    let line = reader.position().line();
+    if !reader.read_record(&mut record).map_err(|error| csv_error(path, line, &error))? {
+        return Ok(None);
+    }
+    let line = record.position().map_or(line, csv::Position::line);
+    let bytes = record.as_slice().len();
+    if bytes > limits::SEED_ROW_BYTES_MAX {
+        return Err(too_long(path, line));
+    }
+    let value =
+        from_cells(header.iter().zip(&record), ty).map_err(|mismatch| wrong(path, line, mismatch.to_string()))?;
+    Ok(Some(Row { line, bytes, value }))
+}
+
+fn csv_error(path: &Path, line: u64, error: &csv::Error) -> Error {
+    let line = error.position().map_or(line, csv::Position::line);
+    let message = match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("{len} cells, and the header has {expected_len}")
+        }
+        csv::ErrorKind::Utf8 { .. } => "not UTF-8".to_owned(),
+        _ => error.to_string(),
+    };
+    wrong(path, line, message)
+}
