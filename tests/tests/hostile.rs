@@ -16,8 +16,10 @@ enum Expect {
     Told(&'static str),
     /// It got away with it, because it harmed only itself: status 200.
     Harmless,
+    /// It gets done or runs out of time, as the machine is fast: status 200 or 504.
+    Bounded,
 }
-use Expect::{Harmless, Lost, Told};
+use Expect::{Bounded, Harmless, Lost, Told};
 
 struct Guest {
     name: &'static str,
@@ -104,8 +106,9 @@ fn corpus() -> Vec<Guest> {
         guest("gigabyte-answer", Lost("out of bounds"), "(call $reply (i32.const 0) (i32.const 1073741824))"),
         guest(
             "host-calls",
-            Harmless,
+            Bounded,
             "(loop $l
+                (global.set $top (i32.const 4096))
                 (call $begin (i32.const 1024))
                 (local.set $n (i32.add (local.get $n) (i32.const 1)))
                 (br_if $l (i32.lt_u (local.get $n) (i32.const 1000000))))
@@ -226,6 +229,7 @@ fn every_hostile_guest_is_contained_and_named_and_its_neighbour_answers() -> Res
                     host.log_line(&[&format!("\"{}\"", guest.name), why])?;
                 }
                 Told(case) => assert_eq!((answer.status, text.trim_end_matches('\0')), (200, case), "{}", guest.name),
+                Bounded => assert!([200, 504].contains(&answer.status), "{}: {} {text}", guest.name, answer.status),
                 Harmless => assert_eq!(answer.status, 200, "{}: {text}", guest.name),
             }
         }

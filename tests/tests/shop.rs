@@ -13,7 +13,7 @@ use seam_tests::{MEMORY, component};
 fn shop() -> &'static (Shop, Host) {
     static SHOP: OnceLock<(Shop, Host)> = OnceLock::new();
     static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap();
+    let _one = ONE.lock();
     SHOP.get_or_init(|| {
         let shop = Shop::new().unwrap();
         let host = shop.up().unwrap();
