@@ -3,12 +3,20 @@
 //! The guest runs in a task of its own, so that a client that hangs up does not stop it half-way; the mount's time bounds it. Each request
 //! gets an instance that is thrown away after it: components made for other hosts may keep what they like in globals.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response, Uri, Version, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 use wasmtime_wasi_http::p2::bindings::Proxy;
@@ -35,7 +43,7 @@ pub(super) struct Ask<'a> {
 }
 
 type Answer = Result<Response<HyperOutgoingBody>, ErrorCode>;
-type Asked = Request<http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, Error>>;
+type Asked = Request<http_body_util::combinators::UnsyncBoxBody<Bytes, Error>>;
 
 /// Hands the request to a fresh instance and answers with what it sets; its body follows as the guest writes it.
 pub(super) async fn answer(ask: Ask<'_>, live: Live, body: Incoming, span: Span) -> Result<Response<Body>, Refusal> {
@@ -47,9 +55,10 @@ pub(super) async fn answer(ask: Ask<'_>, live: Live, body: Incoming, span: Span)
     let call = Call::start(Instant::now() + ask.mount.timeout, ask.trace);
     let scheme = if ask.secure { Scheme::Https } else { Scheme::Http };
     let (sender, answer) = oneshot::channel();
-    let task = tokio::spawn(run(live, call, scheme, request, sender).instrument(span));
+    let broken = Arc::new(AtomicBool::new(false));
+    let task = tokio::spawn(run(live, call, scheme, request, sender, broken.clone()).instrument(span));
     match answer.await {
-        Ok(Ok(response)) => Ok(received(response)),
+        Ok(Ok(response)) => Ok(received(response, broken)),
         Ok(Err(code)) => Err(Refusal::BadAnswer { context, reason: format!("it answered the error {code:?}") }),
         Err(_) => match task.await {
             Ok(Err(failure)) => Err(failure.into()),
@@ -66,6 +75,7 @@ async fn run(
     scheme: Scheme,
     request: Asked,
     sender: oneshot::Sender<Answer>,
+    broken: Arc<AtomicBool>,
 ) -> Result<(), Failure> {
     let mut guest = live.check_out(call).await?;
     let deadline = guest.call().deadline;
@@ -77,8 +87,11 @@ async fn run(
         Ok(handled) => handled,
         Err(_) => Err(OutOfTime.into()),
     };
-    // An answer whose body is not finished is cut off with the instance: the client sees that it is not whole.
-    handled.map_err(|error| guest.fail(&error))
+    handled.map_err(|error| {
+        // Before the instance goes, and with it the end of the stream that its answer's body comes from.
+        broken.store(true, Release);
+        guest.fail(&error)
+    })
 }
 
 async fn handle(
@@ -131,8 +144,27 @@ fn body_error(error: BoxError) -> Error {
     }
 }
 
-fn received(response: Response<HyperOutgoingBody>) -> Response<Body> {
+fn received(response: Response<HyperOutgoingBody>, broken: Arc<AtomicBool>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     headers::strip_hop_by_hop(&mut parts.headers);
-    Response::from_parts(parts, Body::Streamed(Box::pin(body.map_err(BoxError::from))))
+    Response::from_parts(parts, Body::Streamed(Box::pin(Written { body, broken })))
+}
+
+/// What the guest writes. Its end alone does not tell whether the guest finished the body or broke off.
+struct Written {
+    body: HyperOutgoingBody,
+    broken: Arc<AtomicBool>,
+}
+
+impl hyper::body::Body for Written {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            // The connection is cut off: a client must not take a part for the whole.
+            None if self.broken.load(Acquire) => Poll::Ready(Some(Err("the guest broke off".into()))),
+            frame => Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from))),
+        }
+    }
 }
