@@ -74,7 +74,7 @@ pub const COMPILE_WALL_S_MAX: u64 = 180;
 /// Starting an instance: its start functions run, nothing else. Python needs 0.1 s.
 pub const START_MS_MAX: u64 = 2_000;
 /// How long a worker that hands its tasks on waits for another thread to take them.
-pub const HANDOFF_US: u64 = 100;
+pub const HANDOFF_US: u64 = 500;
 /// Idle instances above what the last interval needed are dropped this often.
 pub const TRIM_INTERVAL_S: u64 = 10;
 

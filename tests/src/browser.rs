@@ -31,7 +31,7 @@ impl Browser {
         let port = loop {
             let Some(Ok(line)) = lines.next() else { bail!("chromedriver ended before it served") };
             // "ChromeDriver was started successfully on port 12345."
-            if let Some((_, port)) = line.split_once("on port ") {
+            if let Some((_, port)) = line.split_once("successfully on port ") {
                 break port.trim_end_matches('.').to_owned();
             }
         };

@@ -22,7 +22,7 @@ async fn walk(url: &str, name: &str, width: u32, height: u32) -> Result<()> {
     browser.screenshot(&format!("{name}-2-search")).await?;
     fits(&browser, "search").await?;
 
-    page.find(Locator::Css("main a[href^='/albums/']")).await?.click().await?;
+    press(&browser, "main a[href^='/albums/']").await?;
     page.wait().for_element(Locator::Css("main h1")).await?;
     let text = page.find(Locator::Css("main")).await?.text().await?;
     ensure!(text.contains("Miles Davis"), "the album's page: {text}");
@@ -30,7 +30,7 @@ async fn walk(url: &str, name: &str, width: u32, height: u32) -> Result<()> {
     browser.screenshot(&format!("{name}-3-album")).await?;
     fits(&browser, "album").await?;
     let first = page.current_url().await?;
-    page.find(Locator::Css("main section a[href^='/albums/']")).await?.click().await?;
+    press(&browser, "main section a[href^='/albums/']").await?;
     page.wait().for_element(Locator::Css("main h1")).await?;
     ensure!(page.current_url().await? != first, "what goes with it leads to another album");
 
@@ -40,6 +40,14 @@ async fn walk(url: &str, name: &str, width: u32, height: u32) -> Result<()> {
     page.goto(&format!("{url}/no/such/page")).await?;
     browser.screenshot(&format!("{name}-5-missing")).await?;
     Ok(())
+}
+
+/// Brings the first element that `css` selects into view and clicks it.
+async fn press(browser: &Browser, css: &str) -> Result<()> {
+    let element = browser.client.find(Locator::Css(css)).await?;
+    let target = serde_json::to_value(&element)?;
+    browser.client.execute("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", vec![target]).await?;
+    Ok(element.click().await?)
 }
 
 /// Nothing is wider than the window, and the page has a title, a language, a main part and one heading.

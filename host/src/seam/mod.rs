@@ -30,8 +30,8 @@ pub struct Guest {
     pub set: Option<dispatch::Set>,
     /// When whatever it does now is cut off.
     pub deadline: Instant,
-    /// Whether the thread's other tasks have already been handed on during this call.
-    pub handed_off: bool,
+    /// Epoch ticks during which this call has computed.
+    pub ticks: u32,
     /// The context's own file, if the manifest grants it one.
     pub store: Option<store::Session>,
     pub config: Arc<WasiConfigVariables>,
