@@ -51,13 +51,16 @@ impl Seams for Wired {
     }
 }
 
-/// The host has logged the reason already, with the name of the context.
+/// Why somebody is absent, the host has logged already. A refusal means that we ask what the other side's interface forbids.
 macro_rules! trouble {
     ($($interface:ident),*) => {
         $(impl From<$interface::Error> for Trouble {
             fn from(error: $interface::Error) -> Trouble {
                 match error {
-                    $interface::Error::Invalid(_) => Trouble::Refused,
+                    $interface::Error::Invalid(why) => {
+                        seam_sdk::log::warn(format_args!("{} refused: {why}", stringify!($interface)));
+                        Trouble::Refused
+                    }
                     $interface::Error::Unavailable(_) => Trouble::Absent,
                 }
             }

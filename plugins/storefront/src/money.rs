@@ -82,26 +82,26 @@ impl FastWritable for Count {
 
 impl HtmlSafe for Count {}
 
-/// How many albums match, of which the catalog counts no more than `TOTAL_MAX`: `12`, `1,000+`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Total(pub u32);
-
-/// Where the catalog stops counting: that number means that many or more.
-const TOTAL_MAX: u32 = 1000;
+/// How many albums match, counted no further than `most`: `12`, `1,000+`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Total {
+    pub count: u32,
+    pub most: u32,
+}
 
 impl Total {
     /// `record` or `records`.
     pub fn records(&self) -> &'static str {
-        if self.0 == 1 { "record" } else { "records" }
+        if self.count == 1 { "record" } else { "records" }
     }
 
     /// Whether these are all.
     pub fn exact(&self) -> bool {
-        self.0 < TOTAL_MAX
+        self.count < self.most
     }
 
     fn write(&self, out: &mut dyn Write) -> fmt::Result {
-        write_grouped(out, self.0)?;
+        write_grouped(out, self.count)?;
         if self.exact() { Ok(()) } else { out.write_char('+') }
     }
 }
@@ -167,6 +167,8 @@ mod tests {
         {
             assert_eq!(Count(number).to_string(), shown);
         }
-        assert_eq!((Total(999).to_string(), Total(1000).to_string()), ("999".into(), "1,000+".into()));
+        for (count, shown) in [(1, "1"), (999, "999"), (1000, "1,000+")] {
+            assert_eq!(Total { count, most: 1000 }.to_string(), shown);
+        }
     }
 }

@@ -12,8 +12,9 @@ pub const VALUE_CHARS_MAX: usize = 200;
 const QUERY_BYTES_MAX: usize = 4096;
 /// The deepest page, as the catalog does not leaf further than 10,000 albums in.
 pub const PAGE_MAX: u32 = 10_000 / PAGE_SIZE;
-/// Words in one search, as the catalog takes them.
+/// Words and bytes in one search, as the catalog takes them.
 const WORDS_MAX: usize = 8;
+const WORDS_BYTES_MAX: usize = 400;
 /// Decades that records were made in.
 const DECADES: std::ops::RangeInclusive<u16> = 1880..=2100;
 
@@ -35,7 +36,7 @@ impl Bad {
                 "Part of the address is not properly encoded: after a percent sign come two hexadecimal digits, and \
                  together they have to be UTF-8."
             }
-            Bad::TooLong => "That is more than we can look for at once. 200 characters will do.",
+            Bad::TooLong => "That is more than we can look for at once. A hundred characters will do.",
             Bad::Words => "That is more than we can look for at once. The eight words that tell most will do.",
             Bad::Control => "There are control characters in the address.",
             Bad::Page => "Pages are counted 1, 2, 3 and so on.",
@@ -84,8 +85,16 @@ impl<'a> Params<'a> {
 
 fn sought(value: &str) -> Result<Option<Cow<'_, str>>, Bad> {
     let text = words(value)?;
-    let many = text.as_ref().is_some_and(|text| text.split(' ').nth(WORDS_MAX).is_some());
+    if text.as_ref().is_some_and(|text| text.len() > WORDS_BYTES_MAX) {
+        return Err(Bad::TooLong);
+    }
+    let many = text.as_ref().is_some_and(|text| search_words(text) > WORDS_MAX);
     if many { Err(Bad::Words) } else { Ok(text) }
+}
+
+/// How many words the catalog makes of a text: runs of letters and digits.
+pub fn search_words(text: &str) -> usize {
+    text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).count()
 }
 
 fn words(value: &str) -> Result<Option<Cow<'_, str>>, Bad> {
@@ -191,6 +200,7 @@ mod tests {
             ("q=%ff", Bad::Encoding),
             ("q=%c3%28", Bad::Encoding),
             ("q=1+2+3+4+5+6+7+8+9", Bad::Words),
+            ("q=1-2-3-4-5-6-7-8.9", Bad::Words),
             ("q=a%00b", Bad::Control),
             ("q=%1b%5b", Bad::Control),
             ("artist=%7f", Bad::Control),
@@ -220,6 +230,8 @@ mod tests {
     fn the_longest_value_counts_characters() {
         let query = format!("q={}", "%C3%A9".repeat(VALUE_CHARS_MAX));
         assert!(Params::parse(Some(&query)).is_ok());
+        let query = format!("q={}", "%E6%97%A5".repeat(VALUE_CHARS_MAX));
+        assert_eq!(Params::parse(Some(&query)), Err(Bad::TooLong), "the catalog takes no more bytes");
     }
 
     #[test]

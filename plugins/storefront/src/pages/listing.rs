@@ -10,11 +10,14 @@ use crate::assets;
 use crate::href;
 use crate::money::{Count, Total};
 use crate::paging::{PAGE_SIZE, Paging, Stop};
-use crate::params::{PAGE_MAX, Params};
+use crate::params::{PAGE_MAX, Params, search_words};
 use crate::reply::{Freshness, Reply};
 use crate::seams::{AlbumPage, Facet, Facets, Filter, Seams};
 use crate::view::{Card, cards};
 
+/// Where the catalog stops counting: this many albums means this many or more.
+const SEARCH_MOST: u32 = 200;
+const BROWSE_MOST: u32 = 1000;
 /// Artists offered in the sidebar; for the others there is search.
 const ARTISTS: usize = 15;
 
@@ -75,8 +78,9 @@ struct Pages {
 pub fn search(params: &Params<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let words = params.q.as_deref().unwrap_or_default();
     let shell = Shell { words };
-    if words.is_empty() {
-        let page = SearchPage { shell, total: Total(0), cards: Vec::new(), pages: None };
+    // Nothing can be found under punctuation alone, so nobody is asked.
+    if search_words(words) == 0 {
+        let page = SearchPage { shell, total: Total::default(), cards: Vec::new(), pages: None };
         return Ok(Reply::html(Freshness::Day, render(&page, 4 * 1024)));
     }
     let number = page_number(params)?;
@@ -85,7 +89,7 @@ pub fn search(params: &Params<'_>, seams: &impl Seams) -> Result<Reply, Problem>
     let levels = levels(&found.albums, seams);
     let page = SearchPage {
         shell,
-        total: Total(found.total),
+        total: Total { count: found.total, most: SEARCH_MOST },
         cards: cards(&found.albums, levels.as_deref()),
         pages: pages(&found, number, |page| href::search(words, page)),
     };
@@ -106,7 +110,7 @@ pub fn browse(params: &Params<'_>, seams: &impl Seams) -> Result<Reply, Problem>
         filter,
         chosen: choices(filter, decade_name.as_deref()),
         groups: facets.as_ref().map(|facets| groups(facets, filter)).unwrap_or_default(),
-        total: Total(found.total),
+        total: Total { count: found.total, most: BROWSE_MOST },
         cards: cards(&found.albums, levels.as_deref()),
         pages: pages(&found, number, |page| href::browse(&filter, page)),
         canonical: href::browse(&filter, number),

@@ -117,6 +117,7 @@ fn search_says_what_it_looked_for() {
     let shop = Shop::open();
     assert_eq!(fetch(&shop, "/search").status, 200);
     assert_eq!(fetch(&shop, "/search?q=+").status, 200);
+    assert!(text(&fetch(&shop, "/search?q=%21%21%21")).contains("Nothing under “!!!”"));
     assert!(asked(&shop).is_empty(), "nothing is asked for nothing");
 
     let shop = Shop::default();
@@ -202,6 +203,7 @@ fn nothing_that_an_album_says_becomes_markup() {
         "/".to_owned(),
         "/albums/A".to_owned(),
         "/browse".to_owned(),
+        format!("/search?q={encoded}%21"),
         "/covers/A.svg".to_owned(),
         format!("/browse?genre={encoded}&artist={encoded}"),
         format!("/search?q={encoded}"),
