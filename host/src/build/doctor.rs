@@ -77,7 +77,7 @@ impl fmt::Display for Report {
         for check in &self.checks {
             match &check.state {
                 State::Found { version, path } => {
-                    writeln!(f, "found    {:width$}  {:9} {}", check.name, version, path.display())?;
+                    writeln!(f, "found    {:width$}  {:14} {}", check.name, version, path.display())?;
                 }
                 State::Missing { reason } => {
                     let word = if check.required { "missing" } else { "advice" };
@@ -263,7 +263,17 @@ impl Machine {
     fn linker(&self) -> Check {
         let survey = self.survey();
         let found = survey.rusts.iter().find_map(|r| survey.linker_for(r));
-        self.program_check("wasm linker", "compiling contexts written in Rust", true, found, Need::WasmLinker)
+        let mut check =
+            self.program_check("wasm linker", "compiling contexts written in Rust", true, found, Need::WasmLinker);
+        if let State::Found { version, path } = &mut check.state
+            && version.is_empty()
+        {
+            // One program for all systems' linkers wants to be told which.
+            *version = tools::ask(tools::command(&*path).args(["-flavor", "wasm", "--version"]))
+                .map(|printed| first_number(&printed))
+                .unwrap_or_default();
+        }
+        check
     }
 
     fn just(&self) -> Check {
@@ -357,7 +367,10 @@ fn check(name: &str, purpose: &'static str, required: bool, state: State, mend: 
 
 /// The first number with a dot in what `--version` prints; empty for programs that do not say.
 fn version_of(program: &Path) -> String {
-    let printed = tools::ask(tools::command(program).arg("--version")).unwrap_or_default();
+    first_number(&tools::ask(tools::command(program).arg("--version")).unwrap_or_default())
+}
+
+fn first_number(printed: &str) -> String {
     let number = |w: &&str| w.starts_with(|c: char| c.is_ascii_digit()) && w.contains('.');
     let plain = |w: &str| w.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
     printed.split_whitespace().find(number).map(plain).unwrap_or_default()

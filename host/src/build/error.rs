@@ -53,7 +53,7 @@ impl Error {
         Some(match self {
             Self::NoContext { known, .. } => format!("it has: {known}"),
             Self::NoBuild { .. } => {
-                "add `build = { package = \"...\" }` or `build = { command = \"...\" }` to the context".into()
+                "add `build = { cargo = \"PACKAGE\" }` or `build = { command = \"...\", sources = [\"...\"] }`".into()
             }
             Self::Toolchain { .. } => "`seam doctor` shows what is missing, `seam doctor --fix` installs it".into(),
             Self::Std { .. } => "the first error above says why; its dependencies come from the network once".into(),
