@@ -4,7 +4,6 @@
 //! A component appears under its name when it is complete and valid, or not at all.
 //! Not here: whether a component fits the manifest and its neighbours; that is checked where it is loaded.
 
-pub mod command;
 pub mod doctor;
 mod error;
 mod messages;
