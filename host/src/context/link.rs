@@ -281,16 +281,14 @@ pub(super) fn linker(
 /// there is no answer, the caller gets its own error type's `unavailable`.
 fn link_function(instance: &mut LinkerInstance<'_, Guest>, function: Function) -> wasmtime::Result<()> {
     let name = function.name.clone();
+    let signature = function.signature.clone();
     let function = Arc::new(function);
-    if raw::supports(&function.signature) {
-        let signature = function.signature.clone();
+    if raw::supports(&signature) {
         return raw::link(instance, &name, &signature, move |cx, args| {
             let mut exchange = Bytes { args, reply: None };
-            let outcome = dispatch(cx, &function, &mut exchange)?;
-            match (outcome, exchange.reply) {
-                (Ok(()), Some(reply)) => Ok(reply),
-                (Ok(()), None) => wasmtime::bail!("`{}` was answered without an answer", function.name),
-                (Err(failure), _) => Ok(raw::Reply::unavailable(failure.for_caller())),
+            match dispatch(cx, &function, &mut exchange)? {
+                Ok(()) => exchange.reply.ok_or_else(|| wasmtime::format_err!("`{}` left no reply", function.name)),
+                Err(failure) => Ok(raw::Reply::unavailable(failure.for_caller())),
             }
         });
     }
@@ -303,7 +301,7 @@ fn link_function(instance: &mut LinkerInstance<'_, Guest>, function: Function) -
     })
 }
 
-/// An exchange of canonical-ABI bytes, from memory to memory.
+/// An exchange that never looks into the values: they go from memory to memory.
 struct Bytes<'a> {
     args: raw::Args<'a, Guest>,
     reply: Option<raw::Reply>,
