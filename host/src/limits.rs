@@ -97,8 +97,10 @@ pub const STORE_PARAMETERS_MAX: i32 = 4_096;
 pub const STORE_RESULT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Steps of SQLite's virtual machine that one statement may take: about a second; a scan of a million rows takes a fifth of it.
 pub const STORE_STATEMENT_STEPS_MAX: u64 = 100_000_000;
-/// How often a running statement looks at its deadline, in steps: some 20 us.
-pub const STORE_PROGRESS_STEPS: u16 = 1_000;
+/// How often a running statement looks at its deadline, in steps: some 3 us. A step may be a function that takes a millisecond.
+pub const STORE_PROGRESS_STEPS: u16 = 100;
+/// Pattern of LIKE and GLOB, whose time is its length times that of the text.
+pub const STORE_PATTERN_BYTES_MAX: i32 = 128;
 /// Prepared statements kept by a connection. A context of ten functions has some thirty.
 pub const STORE_STATEMENTS_CACHED: usize = 64;
 /// Connections that read one file at the same time. Reads run on workers, of which there are as many as cores.

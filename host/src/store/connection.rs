@@ -12,6 +12,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ffi};
 
 use super::confine::{self, Guard};
 use super::error::message;
+use super::functions;
 use super::key::{KeyError, KeySource};
 use super::rows::Packer;
 use super::{Error, Rows, Value, sql};
@@ -117,10 +118,10 @@ impl Link {
         if rusqlite::version_number() < VERSION_MIN {
             return Err(OpenError::Version { found: rusqlite::version() });
         }
-        let key = config.key.as_ref().map(KeySource::read).transpose()?;
-        if key.is_some() && !cfg!(feature = "sqlcipher") {
+        if config.key.is_some() && !cfg!(feature = "sqlcipher") {
             return Err(OpenError::NoEncryption);
         }
+        let key = config.key.as_ref().map(KeySource::read).transpose()?;
         let failed = |source| failed(&config.path, source);
         // No URI file names (they carry options), no mutex: Rust sees to it that one thread at a time has a connection.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -132,6 +133,7 @@ impl Link {
         bound_heap(&conn).map_err(failed)?;
         let guard = Arc::new(Guard::new());
         confine::confine(&mut conn, &guard).map_err(failed)?;
+        functions::replace_slow_functions(&conn).map_err(failed)?;
         conn.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS_CACHED);
         let link = Self { conn, guard, role };
         let mode = link.host_text("PRAGMA journal_mode = WAL").map_err(failed)?;
@@ -180,7 +182,7 @@ impl Link {
                 if link.role == Role::Reader {
                     return Ok(Queried::Writes);
                 }
-                refuse_rollback(sql)?;
+                refuse_words(sql)?;
             }
             bind(&mut statement, params)?;
             let columns = statement.column_count();
@@ -268,7 +270,7 @@ impl Link {
         if statement.readonly() && statement.column_count() > 0 {
             return Err(Error::Invalid("`execute` is for statements that write; `query` returns rows".to_owned()));
         }
-        refuse_rollback(sql)?;
+        refuse_words(sql)?;
         Ok(statement)
     }
 
@@ -282,8 +284,11 @@ impl Link {
     }
 }
 
-/// `INSERT OR ROLLBACK` would undo the transactions of others who share the commit.
-fn refuse_rollback(sql: &str) -> Result<(), Error> {
+/// What SQLite asks no authorizer about. `INSERT OR ROLLBACK` would undo the transactions of others who share the commit.
+fn refuse_words(sql: &str) -> Result<(), Error> {
+    if sql::begins_with(sql, "VACUUM") {
+        return Err(Error::Denied("VACUUM is not for contexts".to_owned()));
+    }
     if sql::has_word(sql, "ROLLBACK") {
         return Err(Error::Denied("ROLLBACK is a function of `store`, not a word for SQL; use OR ABORT".to_owned()));
     }

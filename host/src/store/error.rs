@@ -39,7 +39,8 @@ impl Error {
             };
         };
         match failure.code {
-            ErrorCode::ConstraintViolation => Self::Constraint(text),
+            // A rowid that is no integer is a mismatch; any other column's wrong type is a constraint.
+            ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch => Self::Constraint(text),
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OperationAborted => Self::Busy(text),
             ErrorCode::DiskFull => Self::Full(text),
             ErrorCode::SystemIoFailure if failure.extended_code == ffi::SQLITE_IOERR_WRITE => Self::Full(text),
@@ -48,7 +49,7 @@ impl Error {
             ErrorCode::OperationInterrupted => Self::Interrupted(text),
             ErrorCode::SchemaChanged => Self::Busy(text),
             ErrorCode::ApiMisuse => Self::Invalid("there is no statement in it".to_owned()),
-            ErrorCode::Unknown | ErrorCode::ParameterOutOfRange | ErrorCode::TypeMismatch => Self::Invalid(text),
+            ErrorCode::Unknown | ErrorCode::ParameterOutOfRange => Self::Invalid(text),
             _ => Self::Unavailable(text),
         }
     }

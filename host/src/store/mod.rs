@@ -9,6 +9,7 @@ mod confine;
 mod connection;
 mod database;
 mod error;
+mod functions;
 mod handover;
 mod key;
 mod migrate;

@@ -25,6 +25,11 @@ pub(super) fn has_word(sql: &str, word: &str) -> bool {
     holds && Tokens::new(sql).any(|(_, _, token)| matches!(token, Token::Word(w) if w.eq_ignore_ascii_case(word)))
 }
 
+/// Whether the first word of `sql` is `word`.
+pub(super) fn begins_with(sql: &str, word: &str) -> bool {
+    matches!(Tokens::new(sql).next(), Some((_, _, Token::Word(first))) if first.eq_ignore_ascii_case(word))
+}
+
 /// Cuts a script after each statement's semicolon. A trigger ends with `; END ;`, as in SQLite's own shell.
 pub(super) fn statements(script: &str) -> Vec<Statement<'_>> {
     let mut found = Vec::new();

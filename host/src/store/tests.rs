@@ -1,1 +1,0 @@
-//! Claims about the store, each on a real file.
