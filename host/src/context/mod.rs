@@ -11,7 +11,7 @@ pub mod interface;
 pub mod lean;
 pub mod link;
 mod pool;
-mod raw;
+pub mod raw;
 mod registry;
 mod rules;
 pub mod stats;
