@@ -1,7 +1,7 @@
 //! Albums in bulk, invented and plausible, with stock and purchases to match: what the benches fill the shop with.
 //!
-//! Everything streams: the memory needed does not depend on the count. Albums of one artist follow each other, and purchases
-//! keep to a neighbourhood, so that "bought together" finds something at every size.
+//! Everything streams: the memory needed does not depend on the count. In a large shop most albums never sell; those that do are
+//! spread over all of it, and each is bought together with the same few others, so that "bought together" finds something at every size.
 
 use std::path::Path;
 
@@ -14,8 +14,10 @@ use crate::words::{ADJECTIVES, ENSEMBLES, FIRST_NAMES, GENRES, LABELS, LAST_NAME
 /// 2024-07-01.
 const FIRST_SECOND: u64 = 1_719_792_000;
 const TWO_YEARS: usize = 730 * 86_400;
-/// What is bought together lies at most so many albums apart.
-const NEIGHBOURHOOD: u32 = 24;
+/// Albums that sell.
+const SELLING_MAX: u32 = 20_000;
+/// With how many others, next to it among those that sell, an album is bought.
+const COMPANIONS: u32 = 6;
 const PRICES: [u32; 10] = [799, 899, 999, 1099, 1199, 1299, 1499, 1699, 1999, 2499];
 
 /// What to write, and where.
@@ -68,23 +70,35 @@ impl Bulk<'_> {
     }
 
     fn purchase(&self, dice: &mut Dice, number: u32) -> Purchase {
+        let selling = selling(self.albums);
         // The square of an even number between 0 and 1 makes the head sell and the tail long.
         let unit = dice.unit();
-        let first = (unit * unit * f64::from(self.albums)) as u32;
-        let mut at: Vec<u32> = vec![first];
+        let first = (unit * unit * f64::from(selling)) as u32;
+        let mut bought = vec![first];
         for _ in 0..dice.between(0, 3) {
-            let near = first.saturating_sub(NEIGHBOURHOOD / 2) + dice.between(0, NEIGHBOURHOOD);
-            if near < self.albums && !at.contains(&near) {
-                at.push(near);
+            let companion = (first + dice.between(1, COMPANIONS)) % selling;
+            if !bought.contains(&companion) {
+                bought.push(companion);
             }
         }
         Purchase {
             id: format!("B-{number:07}"),
             customer: format!("C-{:06}", 1 + dice.below(1 + self.purchases as usize / 8)),
-            skus: at.into_iter().map(|at| sku(at + 1)).collect(),
+            skus: bought.into_iter().map(|at| sku(selling_album(at, self.albums))).collect(),
             at: FIRST_SECOND + dice.below(TWO_YEARS) as u64,
         }
     }
+}
+
+/// How many albums of a shop of `albums` sell.
+pub fn selling(albums: u32) -> u32 {
+    albums.min(SELLING_MAX)
+}
+
+/// The number of the `at`th album that sells, counted from 0, in a shop of `albums`.
+pub fn selling_album(at: u32, albums: u32) -> u32 {
+    let number = 1 + u64::from(at) * u64::from(albums) / u64::from(selling(albums).max(1));
+    u32::try_from(number).unwrap_or(albums)
 }
 
 /// The SKU of the `number`th album, counted from 1.
@@ -177,7 +191,7 @@ mod tests {
             let bulk = Bulk {
                 seed: 7,
                 albums: 20_000,
-                purchases: 5_000,
+                purchases: 40_000,
                 albums_to: &albums,
                 stock_to: Some(&stock),
                 purchases_to: Some(&purchases),
@@ -195,10 +209,27 @@ mod tests {
         assert!(albums.iter().all(|album| (1950..=2025).contains(&album.year)));
         let artists: BTreeSet<&str> = albums.iter().map(|album| album.artist.as_str()).collect();
         assert!((2_000..8_000).contains(&artists.len()), "{}", artists.len());
+        let mut together = std::collections::BTreeMap::<(String, String), u32>::new();
         for line in first[2].lines() {
             let purchase: serde_json::Value = serde_json::from_str(line).unwrap();
-            let bought = purchase["skus"].as_array().unwrap();
-            assert!(!bought.is_empty() && bought.iter().all(|sku| skus.contains(sku.as_str().unwrap())), "{line}");
+            let bought: Vec<&str> =
+                purchase["skus"].as_array().unwrap().iter().map(|sku| sku.as_str().unwrap()).collect();
+            assert!(!bought.is_empty() && bought.iter().all(|sku| skus.contains(sku)), "{line}");
+            for other in &bought[1..] {
+                *together.entry((bought[0].to_owned(), (*other).to_owned())).or_default() += 1;
+            }
+        }
+        assert!(together.values().filter(|count| **count > 1).count() > 1_000);
+    }
+
+    #[test]
+    fn what_sells_is_spread_over_the_shop() {
+        let numbers =
+            |albums: u32| (0..selling(albums)).map(move |at| selling_album(at, albums)).collect::<BTreeSet<u32>>();
+        for albums in [1, 10, 20_000, 20_001, 1_000_000, 9_999_999] {
+            let numbers = numbers(albums);
+            assert_eq!(numbers.len() as u32, selling(albums));
+            assert!(*numbers.first().unwrap() == 1 && *numbers.last().unwrap() <= albums);
         }
     }
 

@@ -52,7 +52,7 @@ enum Command {
         /// Also write purchases of them to this file.
         #[arg(long)]
         purchases: Option<PathBuf>,
-        /// How many purchases; half as many as albums unless given.
+        /// How many purchases; eight for each album that sells unless given.
         #[arg(long, requires = "purchases", value_parser = clap::value_parser!(u32).range(..=9_999_999))]
         purchase_count: Option<u32>,
         #[arg(long, default_value_t = 7)]
@@ -91,7 +91,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             let bulk = Bulk {
                 seed,
                 albums: count,
-                purchases: purchase_count.unwrap_or(count / 2),
+                purchases: purchase_count.unwrap_or(shop_data::bulk::selling(count) * 8),
                 albums_to: &out,
                 stock_to: stock.as_deref(),
                 purchases_to: purchases.as_deref(),

@@ -1,0 +1,8 @@
+CREATE TABLE items (
+    sku TEXT PRIMARY KEY,
+    artist TEXT NOT NULL,
+    title TEXT NOT NULL,
+    year INTEGER NOT NULL,
+    price INTEGER NOT NULL,
+    notes TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

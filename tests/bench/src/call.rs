@@ -1,0 +1,192 @@
+//! One call from one context to another: through the host's registry, through bare wasmtime, and over loopback HTTP with JSON.
+//!
+//! The first two run the very same components: `bench-asker` calls `bench-teller` so many times in one call from outside, so that what
+//! that outer call costs is shared by all of them and vanishes.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use seam::call::Call;
+use seam::context::component::Compiler;
+use seam::context::stats::Metrics;
+use seam::context::{Linked, Live, Registry};
+use seam::ids::Trace;
+use seam::manifest::Manifest;
+use wasmtime::component::{Component, ComponentExportIndex, Func, Instance, Linker, Val};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+
+use crate::figures::{Calls, median};
+use crate::load;
+use crate::native::Item;
+use crate::system;
+
+const TELLER: &str = "seambench:shop/teller@0.1.0";
+const ASKER: &str = "seambench:shop/asker@0.1.0";
+const COMPONENTS: [&str; 2] = ["target/components/bench-teller.wasm", "target/components/bench-asker.wasm"];
+/// Calls across the seam in one call from outside.
+const CALLS: u32 = 2_000;
+/// Loopback calls in one round; each takes as long as some twenty of the others.
+const HTTP_CALLS: u32 = 200;
+const ROUNDS: u32 = 60;
+
+/// Measures all three in turn.
+pub fn run(folder: &Path) -> Result<Calls> {
+    let bare = Bare::new()?;
+    let seam = Seam::new(folder)?;
+    let teller = system::native(&["teller".to_owned()])?;
+    let http = Http::new(teller.address)?;
+    // The first round of each fills caches and is not counted.
+    let (mut by_bare, mut by_seam, mut by_http) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=ROUNDS {
+        let times = [
+            per_call(CALLS, |n| bare.ask(n))?,
+            per_call(CALLS, |n| seam.ask(n))?,
+            per_call(HTTP_CALLS, |n| http.ask(n))?,
+        ];
+        if round > 0 {
+            by_bare.push(times[0]);
+            by_seam.push(times[1]);
+            by_http.push(times[2]);
+        }
+    }
+    Ok(Calls { seam_ns: median(by_seam), bare_val_ns: median(by_bare), loopback_http_ns: median(by_http) })
+}
+
+/// Nanoseconds for each of `calls`; `ask` returns the sum of the prices that it was told.
+fn per_call(calls: u32, ask: impl FnOnce(u32) -> Result<u64>) -> Result<f64> {
+    let started = Instant::now();
+    let sum = ask(calls)?;
+    let taken = started.elapsed();
+    let expected: u64 = (1..=u64::from(calls)).map(|id| 999 + id % 1000).sum();
+    ensure!(sum == expected, "the prices add up to {sum}, not {expected}");
+    Ok(taken.as_nanos() as f64 / f64::from(calls))
+}
+
+fn sum_in(results: &[Val]) -> Result<u64> {
+    match results {
+        [Val::Result(Ok(Some(sum)))] => match **sum {
+            Val::U64(sum) => Ok(sum),
+            _ => bail!("the sum is no number: {sum:?}"),
+        },
+        other => bail!("the asker failed: {other:?}"),
+    }
+}
+
+/// wasmtime with the host's settings, dynamically typed values, a pool of idle instances, and nothing else.
+struct Bare {
+    asker: Mutex<(Store<()>, Func)>,
+}
+
+impl Bare {
+    fn new() -> Result<Self> {
+        let mut config = Config::new();
+        config.epoch_interruption(true).concurrency_support(false);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(PoolingAllocationConfig::new()));
+        let engine = Engine::new(&config)?;
+        let [teller, asker] = COMPONENTS;
+        let (teller, asker) = (Component::from_file(&engine, teller)?, Component::from_file(&engine, asker)?);
+
+        let told = export(&teller, TELLER, "get-item")?;
+        let ready = Linker::new(&engine).instantiate_pre(&teller)?;
+        let (mut store, instance) = start(&engine, |store| ready.instantiate(store))?;
+        let func = instance.get_func(&mut store, told).context("get-item")?;
+        let idle = Mutex::new(vec![Box::new((store, func))]);
+
+        let mut linker = Linker::new(&engine);
+        linker.instance(TELLER)?.func_new("get-item", move |_, _, params, results| {
+            let taken = idle.lock().map_err(|_| wasmtime::format_err!("a call panicked"))?.pop();
+            let mut taken = taken.ok_or_else(|| wasmtime::format_err!("no idle instance"))?;
+            let (store, func) = &mut *taken;
+            func.call(store, params, results)?;
+            idle.lock().map_err(|_| wasmtime::format_err!("a call panicked"))?.push(taken);
+            Ok(())
+        })?;
+        let ask = export(&asker, ASKER, "ask")?;
+        let ready = linker.instantiate_pre(&asker)?;
+        let (mut store, instance) = start(&engine, |store| ready.instantiate(store))?;
+        let func = instance.get_func(&mut store, ask).context("ask")?;
+        Ok(Self { asker: Mutex::new((store, func)) })
+    }
+
+    fn ask(&self, times: u32) -> Result<u64> {
+        let mut asker = self.asker.lock().map_err(|_| anyhow::anyhow!("a call panicked"))?;
+        let (store, func) = &mut *asker;
+        let mut results = [Val::Bool(false)];
+        func.call(store, &[Val::U32(times)], &mut results)?;
+        sum_in(&results)
+    }
+}
+
+fn export(component: &Component, interface: &str, function: &str) -> Result<ComponentExportIndex> {
+    let outer = component.get_export_index(None, interface).with_context(|| interface.to_owned())?;
+    component.get_export_index(Some(&outer), function).with_context(|| function.to_owned())
+}
+
+fn start(
+    engine: &Engine,
+    instantiate: impl FnOnce(&mut Store<()>) -> wasmtime::Result<Instance>,
+) -> Result<(Store<()>, Instance)> {
+    let mut store = Store::new(engine, ());
+    // Nothing ticks here; the checks are compiled in all the same.
+    store.set_epoch_deadline(1 << 40);
+    let instance = instantiate(&mut store)?;
+    Ok((store, instance))
+}
+
+/// The host's registry in this process, without a listener.
+struct Seam {
+    asker: Live,
+    _registry: Registry,
+}
+
+impl Seam {
+    fn new(folder: &Path) -> Result<Self> {
+        let here = std::env::current_dir()?;
+        let [teller, asker] = COMPONENTS;
+        let text = format!(
+            "[context.teller]\ncomponent = \"{teller}\"\n[context.asker]\ncomponent = \"{asker}\"\nimports = [\"seambench:shop/teller\"]\n"
+        );
+        let manifest =
+            Manifest::parse(&text, &here.join("calls.toml")).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+        let linked = Linked::load(&manifest, Compiler::InProcess, &folder.join("cache"))?;
+        let metrics = Metrics::new(&prometheus::Registry::new())?;
+        let registry = linked.start(&folder.join("databases"), &metrics)?;
+        let asker = registry.live("asker")?;
+        Ok(Self { asker, _registry: registry })
+    }
+
+    fn ask(&self, times: u32) -> Result<u64> {
+        let export = self.asker.generation().exports().iter().find(|export| export.function == "ask").context("ask")?;
+        let call = Call::start(Instant::now() + Duration::from_secs(5), Trace::start());
+        sum_in(&self.asker.call(call, export, &[Val::U32(times)])?)
+    }
+}
+
+/// A hyper client and server that keep their connection.
+struct Http {
+    runtime: tokio::runtime::Runtime,
+    connection: Mutex<hyper::client::conn::http1::SendRequest<http_body_util::Empty<bytes::Bytes>>>,
+}
+
+impl Http {
+    fn new(address: std::net::SocketAddr) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let connection = Mutex::new(runtime.block_on(load::connect(address))?);
+        Ok(Self { runtime, connection })
+    }
+
+    fn ask(&self, times: u32) -> Result<u64> {
+        let mut connection = self.connection.lock().map_err(|_| anyhow::anyhow!("a call panicked"))?;
+        self.runtime.block_on(async {
+            let mut sum = 0;
+            for id in 1..=times {
+                let (status, body) = load::get(&mut connection, &format!("/{id}")).await?;
+                ensure!(status == 200, "item {id} is answered with {status}");
+                sum += u64::from(serde_json::from_slice::<Item>(&body)?.price);
+            }
+            Ok(sum)
+        })
+    }
+}
