@@ -45,7 +45,7 @@ fn replace(cx: &mut Context<'_>) -> Result<Value> {
         return Ok(Value::Null);
     };
     if from.is_empty() {
-        return Ok(cx.get_raw(0).into());
+        return cx.get(0);
     }
     let most = usize::try_from(limits::STORE_VALUE_BYTES_MAX).unwrap_or(0);
     let mut replaced = Vec::with_capacity(text.len());
