@@ -135,7 +135,7 @@ fn corpus() -> Vec<Guest> {
         sql("attach", "execute", "ATTACH DATABASE '/etc/passwd' AS stolen", Told("denied")),
         sql("pragma", "query", "PRAGMA journal_mode = DELETE", Told("denied")),
         sql("pragma-function", "query", "SELECT * FROM pragma_database_list", Told("denied")),
-        sql("vacuum-into", "execute", "VACUUM INTO 'copy.sqlite'", Told("invalid")),
+        sql("vacuum-into", "execute", "VACUUM INTO 'copy.sqlite'", Told("denied")),
         sql("host-table", "execute", "DELETE FROM seam_migrations", Told("denied")),
         sql("read-host-table", "query", "SELECT * FROM seam_migrations", Told("denied")),
         sql("schema", "execute", "DELETE FROM sqlite_master", Told("denied")),

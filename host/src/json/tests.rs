@@ -29,7 +29,7 @@ const TYPES: &str = r#"(component (import "types" (instance
 )))"#;
 
 fn type_of(param: &str) -> Type {
-    let engine = Engine::new(&Config::new()).unwrap();
+    let engine = Engine::new(Config::new().gc_support(false)).unwrap();
     let component = Component::new(&engine, TYPES).unwrap();
     let ty = component.component_type();
     let ComponentItem::ComponentInstance(types) = ty.imports(&engine).next().unwrap().1.ty else {

@@ -136,6 +136,7 @@ mod tests {
         let theirs = Connection::open_in_memory().unwrap();
         let ours = Connection::open_in_memory().unwrap();
         replace_slow_functions(&ours).unwrap();
+        // Valid UTF-8 only: for a torn character, SQLite's own functions cut where no rule says.
         let values = [
             "NULL",
             "''",
@@ -147,7 +148,6 @@ mod tests {
             "'♥♥a'",
             "x''",
             "x'61'",
-            "x'e299'",
             "1",
             "0.1",
             "-1e300",
