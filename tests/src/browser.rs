@@ -6,6 +6,9 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, bail};
 use fantoccini::{Client, ClientBuilder};
 
+/// A desktop window gets no narrower than this; phones are emulated.
+const WINDOW_WIDTH_MIN: u32 = 500;
+
 /// A browser with one window; both processes end with it.
 pub struct Browser {
     driver: Child,
@@ -52,9 +55,13 @@ impl Browser {
             format!("--window-size={width},{height}"),
             format!("--user-data-dir={}", profile.path().display()),
         ];
+        let mut options = serde_json::json!({ "args": arguments });
+        if width < WINDOW_WIDTH_MIN {
+            options["mobileEmulation"] =
+                serde_json::json!({ "deviceMetrics": { "width": width, "height": height, "pixelRatio": 2.0 } });
+        }
         let mut capabilities = serde_json::Map::new();
-        capabilities.insert("goog:chromeOptions".into(), serde_json::json!({ "args": arguments }));
-        capabilities.insert("goog:loggingPrefs".into(), serde_json::json!({ "browser": "ALL" }));
+        capabilities.insert("goog:chromeOptions".into(), options);
         let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
             .capabilities(capabilities)
             .connect(&format!("http://127.0.0.1:{port}"))
