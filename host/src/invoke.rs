@@ -203,8 +203,9 @@ pub fn run(registry: &Registry, context: &str, text: &str, timeout: Duration) ->
     Ok(target.call(&params, timeout)?)
 }
 
-/// The parser's message without its byte positions, which the caret shows.
+/// The parser's message without its byte positions, which the caret shows, and without what it was doing.
 fn said(error: &ParserError) -> String {
     let text = error.to_string();
-    text.rsplit_once(" at ").map_or(text.clone(), |(message, _)| message.to_owned())
+    let message = text.rsplit_once(" at ").map_or(text.as_str(), |(message, _)| message);
+    message.trim_start_matches("error converting Wasm value: ").to_owned()
 }
