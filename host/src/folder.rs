@@ -36,13 +36,16 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Creates the folder, private to this user, if it is missing, and takes its lock.
+    /// Creates the folder and those in it, private to this user, where they are missing, and takes the lock.
     ///
     /// # Errors
     /// When another process has the lock, or the folder cannot be written to.
     pub fn lock(path: &Path) -> Result<Self, Error> {
         let unusable = |source| Error::Unusable { path: path.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+        // The folder itself may have been made by somebody else, for others to read; what the host keeps in it is not for them.
+        for folder in [path.to_owned(), stores(path), logs(path)] {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+        }
         let file = path.join("lock");
         let mut options = OpenOptions::new();
         // Not truncated on opening: until the lock is ours, the pid in it is somebody else's.

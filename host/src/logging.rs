@@ -2,7 +2,7 @@
 //!
 //! Invariant: writing a line never waits. Behind each of the two stands a bounded queue; what does not fit is dropped and counted.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
@@ -25,7 +25,7 @@ pub struct Config {
     pub colours: bool,
     /// As in `RUST_LOG`.
     pub filter: String,
-    /// The folder of the log files and how many days are kept; `None`: standard error only.
+    /// The folder of the log files, which exists, and how many days are kept; `None`: standard error only.
     pub files: Option<(PathBuf, usize)>,
 }
 
@@ -72,7 +72,6 @@ pub fn init(config: &Config) -> Result<Guard, Error> {
     });
     if let Some((path, days)) = &config.files {
         let files = |source: Box<dyn std::error::Error + Send + Sync>| Error::Files { path: path.clone(), source };
-        private_folder(path).map_err(|error| files(error.into()))?;
         let appender = RollingFileAppender::builder()
             .rotation(Rotation::DAILY)
             .filename_prefix(FILE_PREFIX)
@@ -102,10 +101,4 @@ where
     W: for<'w> fmt::MakeWriter<'w> + Send + Sync + 'static,
 {
     fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(writer)
-}
-
-/// Guests' log lines may hold what is not for other users of the machine.
-fn private_folder(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
