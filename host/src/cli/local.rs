@@ -28,7 +28,7 @@ pub fn with_app<T: Send + 'static>(
     let _log = logging::init(&log)?;
     let runtime = app::runtime().map_err(|error| Stop::error(&error, ""))?;
     // On a thread of the runtime's: it has the stack that a chain of guests needs.
-    let done = runtime.block_on(tokio::task::spawn_blocking(move || {
+    let done = runtime.block_on(runtime.spawn_blocking(move || {
         let (path, contexts) = (manifest.path.clone(), manifest.contexts.clone());
         let app = App::load(manifest, compiler()).map_err(|error| refused(&path, &contexts, error))?;
         work(&app, &folder)
