@@ -136,8 +136,10 @@ fn corpus() -> Vec<Guest> {
         sql("pragma", "query", "PRAGMA journal_mode = DELETE", Told("denied")),
         sql("pragma-function", "query", "SELECT * FROM pragma_database_list", Told("denied")),
         sql("vacuum-into", "execute", "VACUUM INTO 'copy.sqlite'", Told("denied")),
-        sql("host-table", "execute", "DELETE FROM seam_migrations", Told("denied")),
-        sql("read-host-table", "query", "SELECT * FROM seam_migrations", Told("denied")),
+        // These guests have no migrations, so the host keeps no table in their files and `invalid` is that there is none. That it
+        // is `denied` where there is one, the store's own tests hold.
+        sql("host-table", "execute", "DELETE FROM seam_migrations", Told("invalid")),
+        sql("read-host-table", "query", "SELECT * FROM seam_migrations", Told("invalid")),
         sql("schema", "execute", "DELETE FROM sqlite_master", Told("denied")),
         sql("own-commit", "execute", "COMMIT", Told("denied")),
         sql("two-statements", "execute", "DELETE FROM t; DELETE FROM t", Told("invalid")),

@@ -112,7 +112,7 @@ fn what_does_not_fit_is_named_with_its_place() {
         ("outcome", json!({"err": 1}), "`err`: expected a string, found 1"),
         ("outcome", json!("ok"), "expected `{\"ok\": …}`, found \"ok\""),
         ("letter", json!("ab"), "expected a string of one character, found \"ab\""),
-        ("f", json!(1e300), "expected a number that fits `f32`, found 1e300"),
+        ("f", json!(1e300), "expected a number that fits `f32`, found 1e+300"),
         ("small", json!(u64::MAX), "expected a whole number that fits `s64`, found 18446744073709551615"),
     ];
     for (param, json, expect) in cases {
