@@ -82,7 +82,7 @@ struct Bare {
 impl Bare {
     fn new() -> Result<Self> {
         let mut config = Config::new();
-        config.epoch_interruption(true).concurrency_support(false);
+        config.epoch_interruption(true).concurrency_support(false).gc_support(false);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(PoolingAllocationConfig::new()));
         let engine = Engine::new(&config)?;
         let [teller, asker] = COMPONENTS;
