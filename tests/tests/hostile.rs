@@ -16,10 +16,12 @@ enum Expect {
     Told(&'static str),
     /// It got away with it, because it harmed only itself: status 200.
     Harmless,
+    /// Its statement was cut off by the bound on work, or by the call's deadline on a slow machine: `interrupted`, or status 504.
+    CutOff,
     /// It gets done or runs out of time, as the machine is fast: status 200 or 504.
     Bounded,
 }
-use Expect::{Bounded, Harmless, Lost, Told};
+use Expect::{Bounded, CutOff, Harmless, Lost, Told};
 
 struct Guest {
     name: &'static str,
@@ -147,13 +149,13 @@ fn corpus() -> Vec<Guest> {
             "cross-join",
             "query",
             "WITH n(i) AS (VALUES(1),(2),(3),(4),(5),(6),(7),(8),(9),(10)) SELECT count(*) FROM n a, n b, n c, n d, n e, n f, n g, n h, n i, n j, n k",
-            Told("interrupted"),
+            CutOff,
         ),
         sql(
             "recursive-cte",
             "query",
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
-            Told("interrupted"),
+            CutOff,
         ),
         sql("huge-value", "query", "SELECT zeroblob(1000000000)", Told("too-large")),
         sql("load-extension", "query", "SELECT load_extension('/lib/x.so')", Told("denied")),
@@ -205,7 +207,7 @@ fn every_hostile_guest_is_contained_and_named_and_its_neighbour_answers() -> Res
     let mut system = System::new().context("good", &neighbour(), "")?.lines("[[mount]]\npath = \"/good\"\ncontext = \"good\"");
     for guest in &corpus {
         system = system
-            .context(guest.name, &wasm(guest), "store = true\nlimits = { timeout_ms = 1000 }")?
+            .context(guest.name, &wasm(guest), "store = true\nlimits = { timeout_ms = 3000 }")?
             .lines(&format!("[[mount]]\npath = \"/{0}\"\ncontext = \"{0}\"", guest.name));
     }
     let host = Host::up(&system.write()?, &system.folder.path().join("data"))?;
@@ -220,7 +222,7 @@ fn every_hostile_guest_is_contained_and_named_and_its_neighbour_answers() -> Res
         });
         let (good, waited) = good?;
         assert_eq!((good.status, good.text().as_str()), (200, "hello"), "the neighbour of {}", guest.name);
-        assert!(waited < Duration::from_millis(900), "the neighbour of {} waited {waited:?}", guest.name);
+        assert!(waited < Duration::from_millis(2500), "the neighbour of {} waited {waited:?}", guest.name);
         for answer in answers {
             let answer = answer?;
             let text = answer.text();
@@ -231,6 +233,10 @@ fn every_hostile_guest_is_contained_and_named_and_its_neighbour_answers() -> Res
                     host.log_line(&[&format!("\"{}\"", guest.name), why])?;
                 }
                 Told(case) => assert_eq!((answer.status, text.trim_end_matches('\0')), (200, case), "{}", guest.name),
+                CutOff => {
+                    let told = answer.status == 200 && text.trim_end_matches('\0') == "interrupted";
+                    assert!(told || answer.status == 504, "{}: {} {text}", guest.name, answer.status);
+                }
                 Bounded => assert!([200, 504].contains(&answer.status), "{}: {} {text}", guest.name, answer.status),
                 Harmless => assert_eq!(answer.status, 200, "{}: {text}", guest.name),
             }
