@@ -32,7 +32,12 @@ impl Shop {
         let generator = binary()?.with_file_name("shop-data");
         let demo = folder.path().join("run/demo");
         std::fs::create_dir_all(&demo)?;
-        let made = Command::new(&generator).current_dir(&root).args(["demo", "--out"]).arg(&demo).output().context("shop-data")?;
+        let made = Command::new(&generator)
+            .current_dir(&root)
+            .args(["demo", "--out"])
+            .arg(&demo)
+            .output()
+            .context("shop-data")?;
         if !made.status.success() {
             bail!("shop-data: {}", String::from_utf8_lossy(&made.stderr));
         }

@@ -46,7 +46,10 @@ async fn walk(url: &str, name: &str, width: u32, height: u32) -> Result<()> {
 async fn press(browser: &Browser, css: &str) -> Result<()> {
     let element = browser.client.find(Locator::Css(css)).await?;
     let target = serde_json::to_value(&element)?;
-    browser.client.execute("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", vec![target]).await?;
+    browser
+        .client
+        .execute("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", vec![target])
+        .await?;
     Ok(element.click().await?)
 }
 
@@ -62,7 +65,8 @@ async fn fits(browser: &Browser, page: &str) -> Result<()> {
 }
 
 async fn covers_shown(browser: &Browser) -> Result<bool> {
-    let script = "return [...document.images].filter(i => i.loading !== 'lazy').every(i => i.complete && i.naturalWidth > 0)
+    let script =
+        "return [...document.images].filter(i => i.loading !== 'lazy').every(i => i.complete && i.naturalWidth > 0)
         && document.images.length > 0;";
     for _ in 0..100 {
         if browser.client.execute(script, Vec::new()).await? == true {

@@ -170,7 +170,9 @@ fn corpus() -> Vec<Guest> {
         name: "table-growth",
         expect: Lost("table"),
         fields: "(table $t 1 funcref)".into(),
-        body: "(loop $l (br_if $l (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1)))) unreachable".into(),
+        body:
+            "(loop $l (br_if $l (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1)))) unreachable"
+                .into(),
     });
     all.push(Guest {
         name: "bad-utf8",
@@ -204,7 +206,8 @@ fn neighbour() -> Vec<u8> {
 fn every_hostile_guest_is_contained_and_named_and_its_neighbour_answers() -> Result<()> {
     let corpus = corpus();
     assert!(corpus.len() >= 15);
-    let mut system = System::new().context("good", &neighbour(), "")?.lines("[[mount]]\npath = \"/good\"\ncontext = \"good\"");
+    let mut system =
+        System::new().context("good", &neighbour(), "")?.lines("[[mount]]\npath = \"/good\"\ncontext = \"good\"");
     for guest in &corpus {
         system = system
             .context(guest.name, &wasm(guest), "store = true\nlimits = { timeout_ms = 3000 }")?
@@ -271,7 +274,10 @@ fn a_loop_in_start_keeps_the_component_out() -> Result<()> {
             (func (export "seam:host/http-handler@0.1.0#handle")
                 (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable))"#
     );
-    refused(&System::new().context("stuck", &component(wit, "s", &wat)?, "")?, &["`stuck` does not start", "out of time"])
+    refused(
+        &System::new().context("stuck", &component(wit, "s", &wat)?, "")?,
+        &["`stuck` does not start", "out of time"],
+    )
 }
 
 #[test]

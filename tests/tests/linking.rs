@@ -17,7 +17,9 @@ fn numbers(version: &str, body: &str) -> Vec<u8> {
          }}
          world this {{ export numbers; }}"
     );
-    let wat = format!(r#"(module {MEMORY} (func (export "t:numbers/numbers@{version}#twice") (param $n i32) (result i32) {body}))"#);
+    let wat = format!(
+        r#"(module {MEMORY} (func (export "t:numbers/numbers@{version}#twice") (param $n i32) (result i32) {body}))"#
+    );
     component(&wit, "this", &wat).unwrap()
 }
 
@@ -27,12 +29,15 @@ const TWICE: &str = "(i32.store (i32.const 16) (i32.const 0))
 
 /// `asking.ask`, which hands its argument to `numbers.twice` and its answer back.
 fn asking(version: &str) -> Vec<u8> {
-    asking_for(&format!(
-        "interface numbers {{
+    asking_for(
+        &format!(
+            "interface numbers {{
              variant error {{ odd(u32), unavailable(string) }}
              twice: func(n: u32) -> result<u32, error>;
          }}"
-    ), version)
+        ),
+        version,
+    )
 }
 
 fn asking_for(numbers: &str, version: &str) -> Vec<u8> {
@@ -93,9 +98,8 @@ fn a_call_reaches_whoever_provides_the_seam_whatever_the_order_of_the_manifest()
 
 #[test]
 fn compatible_versions_link() -> Result<()> {
-    let system = System::new()
-        .context("asking", &asking("0.1.0"), GRANT)?
-        .context("numbers", &numbers("0.1.7", TWICE), "")?;
+    let system =
+        System::new().context("asking", &asking("0.1.0"), GRANT)?.context("numbers", &numbers("0.1.7", TWICE), "")?;
     let registry = system.start()?.unwrap();
     let answer = call(&registry, "asking", "asking.ask", &[Val::U32(4)], 1_000)?;
     assert_eq!(answer, Val::Result(Ok(Some(Box::new(Val::U32(8))))));
@@ -104,10 +108,14 @@ fn compatible_versions_link() -> Result<()> {
 
 #[test]
 fn a_callee_that_traps_or_hangs_is_unavailable_and_its_caller_answers() -> Result<()> {
-    for (body, says) in [("unreachable", "`numbers` failed"), ("(loop $l (br $l)) unreachable", "did not answer in time")] {
-        let system = System::new()
-            .context("asking", &asking("0.1.0"), GRANT)?
-            .context("numbers", &numbers("0.1.0", body), "limits = { timeout_ms = 200 }")?;
+    for (body, says) in
+        [("unreachable", "`numbers` failed"), ("(loop $l (br $l)) unreachable", "did not answer in time")]
+    {
+        let system = System::new().context("asking", &asking("0.1.0"), GRANT)?.context(
+            "numbers",
+            &numbers("0.1.0", body),
+            "limits = { timeout_ms = 200 }",
+        )?;
         let registry = system.start()?.unwrap();
         for _ in 0..3 {
             let started = Instant::now();
@@ -121,9 +129,11 @@ fn a_callee_that_traps_or_hangs_is_unavailable_and_its_caller_answers() -> Resul
 
 #[test]
 fn a_callee_gets_less_time_than_its_caller_has_left() -> Result<()> {
-    let system = System::new()
-        .context("asking", &asking("0.1.0"), GRANT)?
-        .context("numbers", &numbers("0.1.0", "(loop $l (br $l)) unreachable"), "")?;
+    let system = System::new().context("asking", &asking("0.1.0"), GRANT)?.context(
+        "numbers",
+        &numbers("0.1.0", "(loop $l (br $l)) unreachable"),
+        "",
+    )?;
     let registry = system.start()?.unwrap();
     let answer = call(&registry, "asking", "asking.ask", &[Val::U32(4)], 400)?;
     assert!(unavailable(&answer).is_some(), "the caller had time left to say so: {answer:?}");
@@ -140,9 +150,11 @@ fn an_answer_that_breaks_the_canonical_abi_is_the_callees_trap() -> Result<()> {
         "(i32.store8 (i32.const 16) (i32.const 1)) (i32.store8 (i32.const 20) (i32.const 1))
          (i32.store (i32.const 24) (i32.const 0)) (i32.store (i32.const 28) (i32.const -1)) (i32.const 16)",
     ] {
-        let system = System::new()
-            .context("asking", &asking("0.1.0"), GRANT)?
-            .context("numbers", &numbers("0.1.0", body), "")?;
+        let system = System::new().context("asking", &asking("0.1.0"), GRANT)?.context(
+            "numbers",
+            &numbers("0.1.0", body),
+            "",
+        )?;
         let registry = system.start()?.unwrap();
         let answer = call(&registry, "asking", "asking.ask", &[Val::U32(4)], 1_000)?;
         assert_eq!(unavailable(&answer), Some("`numbers` failed"), "{body}");
@@ -186,11 +198,15 @@ fn what_keeps_a_system_from_linking_is_named_with_a_remedy() -> Result<()> {
 
 #[test]
 fn all_problems_are_reported_together() -> Result<()> {
-    let found = problems(
-        System::new()
-            .context("asking", &asking("0.1.0"), "")?
-            .context("wrong", &component("package t:w; interface w { f: func(); } world this { export w; }", "this", r#"(module (func (export "t:w/w#f")))"#)?, "")?,
-    );
+    let found = problems(System::new().context("asking", &asking("0.1.0"), "")?.context(
+        "wrong",
+        &component(
+            "package t:w; interface w { f: func(); } world this { export w; }",
+            "this",
+            r#"(module (func (export "t:w/w#f")))"#,
+        )?,
+        "",
+    )?);
     assert_eq!(found.len(), 3, "{found:#?}");
     Ok(())
 }
@@ -216,7 +232,9 @@ fn an_interface_that_cannot_fail_or_passes_handles_is_no_seam() -> Result<()> {
 #[test]
 fn a_circle_of_imports_is_refused_with_its_members() -> Result<()> {
     let member = |me: &str, other: &str| {
-        let interface = |n: &str| format!("interface {n} {{ variant error {{ unavailable(string) }} f: func() -> result<u32, error>; }}");
+        let interface = |n: &str| {
+            format!("interface {n} {{ variant error {{ unavailable(string) }} f: func() -> result<u32, error>; }}")
+        };
         let wit = format!(
             "package t:{me}@0.1.0; {} world this {{ import t:{other}/{other}@0.1.0; export {me}; }}
              package t:{other}@0.1.0 {{ {} }}",
@@ -230,9 +248,11 @@ fn a_circle_of_imports_is_refused_with_its_members() -> Result<()> {
         component(&wit, "this", &wat).unwrap()
     };
     check_problem(
-        System::new()
-            .context("a", &member("a", "b"), r#"imports = ["t:b/b"]"#)?
-            .context("b", &member("b", "a"), r#"imports = ["t:a/a"]"#)?,
+        System::new().context("a", &member("a", "b"), r#"imports = ["t:b/b"]"#)?.context(
+            "b",
+            &member("b", "a"),
+            r#"imports = ["t:a/a"]"#,
+        )?,
         "in a circle: a -> b -> a",
         "events",
     );

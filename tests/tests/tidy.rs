@@ -123,7 +123,9 @@ fn nothing_unfinished_is_left_lying_about() {
 #[test]
 fn the_host_knows_nothing_of_records() {
     let mut wrong = Vec::new();
-    for (name, text) in sources().into_iter().filter(|(name, _)| name.starts_with("host/src/") && !name.contains("tests")) {
+    for (name, text) in
+        sources().into_iter().filter(|(name, _)| name.starts_with("host/src/") && !name.contains("tests"))
+    {
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         for word in ["album", "musiccorp", "MusicCorp", "storefront"] {
             let used = code.lines().filter(|l| !l.trim_start().starts_with("//")).any(|l| l.contains(word));

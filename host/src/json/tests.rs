@@ -1,6 +1,6 @@
 //! Values of a component's own types, there and back.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use serde_json::{Value, json};
 use wasmtime::component::types::{ComponentItem, Type};

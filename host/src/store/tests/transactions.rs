@@ -148,7 +148,8 @@ fn a_member_that_rolls_back_takes_nobody_with_it() {
     let shop = shop();
     let gives_up: Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send> = Box::new(|mut tx| {
         tx.execute(INSERT, &["never".into()], soon())?;
-        Ok(tx.rollback())
+        tx.rollback();
+        Ok(())
     });
     let owes: Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send> = Box::new(|mut tx| {
         tx.execute("INSERT INTO part VALUES (99)", &[], soon())?;
