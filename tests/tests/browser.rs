@@ -1,6 +1,6 @@
 //! What a person sees: a real browser walks through the shop, at desktop and at phone width. Screenshots stay in
 //! `target/artefacts`.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use anyhow::{Result, ensure};
 use fantoccini::Locator;

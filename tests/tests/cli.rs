@@ -1,7 +1,7 @@
 //! The command line as people see it: whole transcripts, compared as text, and the same answers with and without a running host.
 //!
 //! `SEAM_BLESS=1 cargo test -p seam-tests --test cli` writes what is said now into `tests/golden`; the difference is read in review.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! A corpus of guests that misbehave, all in one host with a well-behaved neighbour: each is contained, named in the log, and the
 //! neighbour's page still answers while it is at it.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::time::{Duration, Instant};
 

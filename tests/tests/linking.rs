@@ -1,5 +1,5 @@
 //! Contexts are linked by the names and types of their seams, and a seam that fails leaves its caller standing.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::time::{Duration, Instant};
 
@@ -30,12 +30,10 @@ const TWICE: &str = "(i32.store (i32.const 16) (i32.const 0))
 /// `asking.ask`, which hands its argument to `numbers.twice` and its answer back.
 fn asking(version: &str) -> Vec<u8> {
     asking_for(
-        &format!(
-            "interface numbers {{
-             variant error {{ odd(u32), unavailable(string) }}
+        "interface numbers {
+             variant error { odd(u32), unavailable(string) }
              twice: func(n: u32) -> result<u32, error>;
-         }}"
-        ),
+         }",
         version,
     )
 }

@@ -1,5 +1,5 @@
 //! The shop over HTTP: its pages, its bad input, and what is left of a page when a context is away.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! The house stays in order: which way imports point, how files open, how long they are, what is left lying about.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
