@@ -73,9 +73,10 @@ impl Server {
         }
         shutdown.await;
         self.edge.drain();
-        phase.send_replace(Phase::Draining);
-        // The listeners close with their tasks: clients that come now are refused by the kernel, not left waiting.
+        // The listeners close with their tasks: clients that come now are refused by the kernel, not left waiting. Only then do the
+        // connections learn of it: whoever sees one close can rely on that.
         acceptors.shutdown().await;
+        phase.send_replace(Phase::Draining);
         let all = u32::try_from(limit).unwrap_or(u32::MAX);
         if tokio::time::timeout(self.edge.limits.drain_time, places.acquire_many(all)).await.is_err() {
             let left = limit.saturating_sub(places.available_permits());
