@@ -63,7 +63,7 @@ const CALLEE: &str = r#"(module
 (func $begin (local $i i32)
   (call $pair (i32.const 200) (i32.const 100) (i32.const 11)) (call $pair (i32.const 208) (i32.const 111) (i32.const 4))
   (call $item (i32.const 1008))
-  (call $pair (i32.const 1108) (i32.const 8192) (i32.const 100))
+  (call $pair (i32.const 1112) (i32.const 8192) (i32.const 100))
   (loop $next
     (call $item (i32.add (i32.const 8192) (i32.mul (local.get $i) (i32.const 32))))
     (local.set $i (i32.add (local.get $i) (i32.const 1)))
