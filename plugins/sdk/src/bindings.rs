@@ -9,6 +9,8 @@ wit_bindgen::generate!({
             import seam:host/store@0.1.0;
             import wasi:logging/logging@0.1.0-draft;
             import wasi:config/store@0.2.0-rc.1;
+            import wasi:clocks/wall-clock@0.2.0;
+            import wasi:random/random@0.2.0;
         }
 
         package wasi:logging@0.1.0-draft {
@@ -22,6 +24,19 @@ wit_bindgen::generate!({
             interface store {
                 variant error { upstream(string), io(string) }
                 get: func(key: string) -> result<option<string>, error>;
+            }
+        }
+
+        package wasi:clocks@0.2.0 {
+            interface wall-clock {
+                record datetime { seconds: u64, nanoseconds: u32 }
+                now: func() -> datetime;
+            }
+        }
+
+        package wasi:random@0.2.0 {
+            interface random {
+                get-random-bytes: func(len: u64) -> list<u8>;
             }
         }
     "#,

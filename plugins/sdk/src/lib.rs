@@ -1,13 +1,14 @@
 //! The guest SDK: what a context written in Rust needs from the host, and no more.
 //!
 //! A context generates the bindings of its own seams with `wit_bindgen::generate!`, declares itself with [`context!`], and uses
-//! [`store`], [`log`] and [`config`]. Its domain stays plain Rust beside that.
+//! [`store`], [`log`], [`config`], [`clock`] and [`random`]. Its domain stays plain Rust beside that.
 //!
 //! Invariants: no state in globals (instances are reused), no ambient authority (every function here is an import that the
 //! manifest grants; one that is not used is not imported).
 //! Not here: the seams between contexts, which belong to the contexts.
 
 mod bindings;
+pub mod clock;
 pub mod config;
 mod context;
 pub mod log;
@@ -15,6 +16,7 @@ pub mod log;
 pub mod native;
 pub mod packed;
 mod panics;
+pub mod random;
 pub mod store;
 
 pub use context::Migration;

@@ -3,7 +3,8 @@
 //! The same functions as `seam:host/store`, over the same packed encoding, with the settings that the host gives a
 //! connection where they change what SQL means. Not here: limits, deadlines, authorisation, concurrent calls: the host's tests.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -18,6 +19,37 @@ use crate::packed;
 
 thread_local! {
     static OPEN: RefCell<Option<Connection>> = const { RefCell::new(None) };
+    static SETTINGS: RefCell<BTreeMap<String, String>> = const { RefCell::new(BTreeMap::new()) };
+    static CLOCK: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// What [`config::get`](crate::config::get) answers on this thread from now on.
+pub fn settings(settings: &[(&str, &str)]) {
+    SETTINGS.set(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect());
+}
+
+/// What [`clock::now`](crate::clock::now) answers on this thread from now on; `None`: the system's time.
+pub fn set_clock(seconds: Option<u64>) {
+    CLOCK.set(seconds);
+}
+
+pub(crate) fn setting(key: &str) -> Option<String> {
+    SETTINGS.with_borrow(|settings| settings.get(key).cloned())
+}
+
+pub(crate) fn now() -> u64 {
+    CLOCK.get().unwrap_or_else(|| {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
+    })
+}
+
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    #[expect(clippy::expect_used, reason = "a system without random numbers cannot run the tests")]
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut random| std::io::Read::read_exact(&mut random, &mut bytes))
+        .expect("the system's random numbers");
+    bytes
 }
 
 /// The store of this thread while it lives.
