@@ -7,8 +7,8 @@ use std::path::Path;
 
 use crate::album::{Album, Money};
 use crate::dice::Dice;
-use crate::orders::{Level, Purchase};
 use crate::output::{Error, Lines};
+use crate::rows::{Level, Purchase};
 use crate::words::{ADJECTIVES, ENSEMBLES, FIRST_NAMES, GENRES, LABELS, LAST_NAMES, MOODS, NOUNS, PLACES, SETTINGS};
 
 /// 2024-07-01.

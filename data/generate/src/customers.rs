@@ -1,21 +1,28 @@
-//! The shop's customers and what they like. All of them are invented; their addresses end in `.example`.
-
-use serde::Serialize;
+//! The shop's customers and what they like. All of them are invented; their e-mail addresses end in `.example`.
 
 use crate::album::Album;
 use crate::dice::{Dice, Weights};
-use crate::orders::Shelves;
-use crate::words::{CITIES, FIRST_NAMES, LAST_NAMES};
+use crate::orders::{DAY, END, FIRST_DAY, Order};
+use crate::places::{House, house};
+use crate::shelves::Shelves;
+use crate::words::{FIRST_NAMES, LAST_NAMES};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Customer {
+/// What all demo customers sign in with: `records-for-everyone`. Made once with a fixed salt (m = 19456 KiB, t = 2, p = 1), because
+/// a hash for each would cost minutes, and because a seed gives the same bytes always.
+pub const CUSTOMER_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c2hvcC1kZW1vLXBlb3BsZQ$LX6hq6ncFPA+bSYC9e5K0sO5Y/Df3pOPE0CqaaS7aNA";
+/// What `operator@shop.example` signs in with: `open-the-shop-door`.
+pub const OPERATOR_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c2hvcC1kZW1vLW9mZmljZQ$hJ3C+PVK09c/RQDom31hnKy7CBwv6Yv7W1yNyi7+yxg";
+
+pub struct Person {
     pub id: String,
     pub name: String,
     pub email: String,
-    pub city: String,
-    pub country: String,
-    /// The genres they come for, best loved first.
-    pub tastes: Vec<String>,
+    pub house: House,
+    pub taste: Taste,
+    /// When they signed up; seconds since 1970, UTC.
+    pub since: u64,
 }
 
 /// A customer's leanings, as positions in `Shelves`.
@@ -52,8 +59,8 @@ const NEIGHBOURS: [(&str, &str); 20] = [
     ("African", "Latin"),
 ];
 
-/// `count` customers with their tastes, in the same order.
-pub fn make(seed: u64, count: u32, albums: &[Album], shelves: &Shelves) -> Vec<(Customer, Taste)> {
+/// `count` customers; when they signed up is not known before their orders are.
+pub fn make(seed: u64, count: u32, albums: &[Album], shelves: &Shelves) -> Vec<Person> {
     let mut dice = Dice::new(seed, 1);
     // Large genres have more listeners, but not in proportion: half of the weight is the same for all.
     let average = albums.len() as f64 / shelves.genres.len().max(1) as f64;
@@ -61,7 +68,15 @@ pub fn make(seed: u64, count: u32, albums: &[Album], shelves: &Shelves) -> Vec<(
     (1..=count)
         .map(|number| {
             let taste = taste(&mut dice, &genres, shelves);
-            (customer(&mut dice, number, &taste, shelves), taste)
+            let (first, last) = (dice.one_of(&FIRST_NAMES), dice.one_of(&LAST_NAMES));
+            Person {
+                id: format!("C-{number:05}"),
+                name: format!("{first} {last}"),
+                email: format!("customer-{number:05}@shop.example"),
+                house: house(&mut dice),
+                taste,
+                since: FIRST_DAY,
+            }
         })
         .collect()
 }
@@ -81,18 +96,39 @@ fn taste(dice: &mut Dice, genres: &Weights, shelves: &Shelves) -> Taste {
     Taste { main, side, artists, activity: 1.0 / (0.05 + rarity) }
 }
 
-fn customer(dice: &mut Dice, number: u32, taste: &Taste, shelves: &Shelves) -> Customer {
-    let (first, last) = (dice.one_of(&FIRST_NAMES), dice.one_of(&LAST_NAMES));
-    let (city, country) = dice.one_of(&CITIES);
-    let genre = |at: usize| shelves.genres.get(at).map(|genre| genre.name.clone());
-    let mut tastes: Vec<String> = [taste.main, taste.side].into_iter().filter_map(genre).collect();
-    tastes.dedup();
-    Customer {
-        id: format!("C-{number:05}"),
-        name: format!("{first} {last}"),
-        email: format!("customer-{number:05}@shop.example"),
-        city: city.to_owned(),
-        country: country.to_owned(),
-        tastes,
+/// Most sign up when they first buy something, some look around for weeks; those who never bought came some day.
+pub fn sign_up(seed: u64, people: &mut [Person], orders: &[Order]) {
+    let mut dice = Dice::new(seed, 6);
+    let mut first: Vec<Option<u64>> = vec![None; people.len()];
+    for order in orders {
+        if let Some(first @ None) = first.get_mut(order.who) {
+            *first = Some(order.at);
+        }
+    }
+    for (person, first) in people.iter_mut().zip(first) {
+        let before = if dice.percent(70) { dice.between(120, 1800) } else { dice.between(1800, 40 * 86_400) };
+        let some_day = FIRST_DAY + dice.below((END - FIRST_DAY) as usize) as u64;
+        // Some were there before the first order could be placed.
+        person.since = first.map_or(some_day, |at| at - u64::from(before)).max(FIRST_DAY - 30 * DAY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::password_hash::{PasswordHash, PasswordVerifier};
+
+    use super::*;
+
+    #[test]
+    fn the_hashes_are_those_of_the_passwords_that_are_told() {
+        for (password, hash, is) in [
+            ("records-for-everyone", CUSTOMER_HASH, true),
+            ("open-the-shop-door", OPERATOR_HASH, true),
+            ("records-for-everyone", OPERATOR_HASH, false),
+        ] {
+            let verified = PasswordHash::new(hash)
+                .is_ok_and(|hash| argon2::Argon2::default().verify_password(password.as_bytes(), &hash).is_ok());
+            assert_eq!(verified, is, "{password}");
+        }
     }
 }

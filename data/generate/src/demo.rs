@@ -1,40 +1,108 @@
-//! The demo shop: the real albums, and invented customers, orders, purchases and stock around them.
+//! The demo shop: the real albums, and invented customers, orders, payments, parcels and stock around them.
+//!
+//! Invariant: the files agree. An order is shipped in all of them or in none, and so are its sums and its copies.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::album::Album;
-use crate::customers::{self, Customer};
-use crate::orders::{self, Level, Order, Purchase, Shelves};
-use crate::output;
+use crate::customers::{self, Person};
+use crate::dice::Dice;
+use crate::fate::Fate;
+use crate::orders::{self, Order};
+use crate::output::{self, Lines};
+use crate::rows::{self, Level};
+use crate::shelves::{Shelves, Supply};
+
+/// Few enough that people come back, many enough that nobody owns everything.
+const CUSTOMERS_MIN: u32 = 25;
 
 pub struct Demo {
-    pub stock: Vec<Level>,
-    pub customers: Vec<Customer>,
-    pub orders: Vec<Order>,
-    pub purchases: Vec<Purchase>,
+    stock: Vec<Level>,
+    people: Vec<Person>,
+    orders: Vec<Order>,
+}
+
+/// How many customers a shop with so many orders has: two for five orders.
+pub fn customers_for(orders: u32) -> u32 {
+    (orders / 5 * 2).max(CUSTOMERS_MIN)
 }
 
 impl Demo {
     pub fn make(seed: u64, customers: u32, orders: u32, albums: &[Album]) -> Self {
         let shelves = Shelves::new(seed, albums);
-        let people = customers::make(seed, customers, albums, &shelves);
+        let mut people = customers::make(seed, customers, albums, &shelves);
         let orders = orders::make(seed, orders, albums, &shelves, &people);
-        Self {
-            stock: orders::stock(seed, albums, &orders),
-            customers: people.into_iter().map(|(customer, _)| customer).collect(),
-            purchases: orders.iter().map(Purchase::from).collect(),
-            orders,
-        }
+        customers::sign_up(seed, &mut people, &orders);
+        Self { stock: stock(seed, albums, &shelves, &orders), people, orders }
     }
 
-    /// Five files: albums, stock, customers, orders, purchases, each `.jsonl`.
+    /// Without the operator.
+    pub fn customers(&self) -> usize {
+        self.people.len()
+    }
+
+    pub fn orders(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// Seven files, each `.jsonl`. Stock is to be counted before the warehouse hears of the orders.
     pub fn write(&self, folder: &Path, albums: &[Album]) -> Result<(), output::Error> {
         output::write_all(&folder.join("albums.jsonl"), albums)?;
         output::write_all(&folder.join("stock.jsonl"), &self.stock)?;
-        output::write_all(&folder.join("customers.jsonl"), &self.customers)?;
-        output::write_all(&folder.join("orders.jsonl"), &self.orders)?;
-        output::write_all(&folder.join("purchases.jsonl"), &self.purchases)
+        let accounts = std::iter::once(rows::operator()).chain(self.people.iter().map(rows::account));
+        write(&folder.join("accounts.jsonl"), accounts)?;
+        write(&folder.join("warehouse-orders.jsonl"), self.orders.iter().map(rows::fulfilled))?;
+        let with_people = || self.orders.iter().filter_map(|order| Some((order, self.people.get(order.who)?)));
+        write(&folder.join("sales.jsonl"), with_people().filter_map(|(order, person)| rows::sale(order, person)))?;
+        write(&folder.join("orders.jsonl"), with_people().map(|(order, person)| rows::past_order(order, person)))?;
+        let purchases = with_people().filter_map(|(order, person)| rows::purchase(order, person));
+        write(&folder.join("purchases.jsonl"), purchases)
     }
+}
+
+fn write<T: Serialize>(path: &Path, rows: impl Iterator<Item = T>) -> Result<(), output::Error> {
+    let mut lines = Lines::create(path)?;
+    for row in rows {
+        lines.row(&row)?;
+    }
+    lines.finish()
+}
+
+/// What somebody counts today: more of what sells, a few low, a few sold out. Copies that came back are not counted here; the
+/// warehouse puts them on the shelf when it hears of their orders.
+fn stock(seed: u64, albums: &[Album], shelves: &Shelves, orders: &[Order]) -> Vec<Level> {
+    let mut dice = Dice::new(seed, 7);
+    let mut sold = BTreeMap::<&str, u32>::new();
+    let mut back = BTreeMap::<&str, u32>::new();
+    for order in orders {
+        for line in &order.lines {
+            *sold.entry(&line.sku).or_default() += line.copies;
+            let copies = match order.fate {
+                Fate::Returned { .. } => line.returned,
+                _ if order.fate.released().is_some() => line.copies,
+                _ => 0,
+            };
+            *back.entry(&line.sku).or_default() += copies;
+        }
+    }
+    let of = |counts: &BTreeMap<&str, u32>, album: &Album| counts.get(album.sku.as_str()).copied().unwrap_or(0);
+    albums
+        .iter()
+        .enumerate()
+        .map(|(at, album)| {
+            let usual = 4 + of(&sold, album) / 3;
+            let on_hand = match shelves.supply(at) {
+                Supply::SoldOut => 0,
+                Supply::Low => dice.between(1, 3),
+                Supply::Discontinued => dice.between(0, 1),
+                Supply::Plenty => dice.between(usual, usual * 2).saturating_sub(of(&back, album)),
+            };
+            Level { sku: album.sku.clone(), on_hand }
+        })
+        .collect()
 }
 
 #[cfg(test)]

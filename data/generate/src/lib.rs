@@ -10,5 +10,9 @@ pub mod output;
 
 mod customers;
 mod dice;
+mod fate;
 mod orders;
+mod places;
+mod rows;
+mod shelves;
 mod words;

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use shop_data::album;
 use shop_data::bulk::Bulk;
-use shop_data::demo::Demo;
+use shop_data::demo::{self, Demo};
 
 /// Rows between two looks at the progress bar.
 const PROGRESS_EVERY: u64 = 1024;
@@ -23,9 +23,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write the demo shop: albums, stock, customers, orders and purchases as JSON lines.
+    /// Write the demo shop: albums, stock, accounts, and two years of orders as each context saw them, as JSON lines.
     Demo {
-        /// The folder for the five files; made if missing.
+        /// The folder for the seven files; made if missing.
         #[arg(long)]
         out: PathBuf,
         /// The table of real albums.
@@ -34,9 +34,10 @@ enum Command {
         /// The same seed gives the same shop.
         #[arg(long, default_value_t = 7)]
         seed: u64,
-        #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
-        customers: u32,
-        #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+        /// Two for five orders unless given.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+        customers: Option<u32>,
+        #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
         orders: u32,
     },
     /// Write invented albums in bulk, for benches.
@@ -77,14 +78,15 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo { out, albums, seed, customers, orders } => {
             let albums = album::read(&albums)?;
+            let customers = customers.unwrap_or(demo::customers_for(orders));
             let demo = Demo::make(seed, customers, orders, &albums);
             demo.write(&out, &albums).context("the demo data is not complete")?;
             eprintln!(
                 "{}: {} albums, {} customers, {} orders (seed {seed})",
                 out.display(),
                 albums.len(),
-                demo.customers.len(),
-                demo.orders.len()
+                demo.customers(),
+                demo.orders()
             );
         }
         Command::Albums { count, out, stock, purchases, purchase_count, seed } => {

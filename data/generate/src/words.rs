@@ -57,29 +57,6 @@ pub const LAST_NAMES: [&str; 47] = [
     "Yılmaz",
 ];
 
-pub const CITIES: [(&str, &str); 20] = [
-    ("London", "GB"),
-    ("Manchester", "GB"),
-    ("Glasgow", "GB"),
-    ("Bristol", "GB"),
-    ("Cardiff", "GB"),
-    ("Leeds", "GB"),
-    ("Belfast", "GB"),
-    ("Dublin", "IE"),
-    ("Cork", "IE"),
-    ("Paris", "FR"),
-    ("Lyon", "FR"),
-    ("Berlin", "DE"),
-    ("Köln", "DE"),
-    ("Amsterdam", "NL"),
-    ("Antwerpen", "BE"),
-    ("Lisboa", "PT"),
-    ("Barcelona", "ES"),
-    ("Kraków", "PL"),
-    ("Malmö", "SE"),
-    ("Helsinki", "FI"),
-];
-
 pub const GENRES: [&str; 17] = [
     "African",
     "Ambient",
