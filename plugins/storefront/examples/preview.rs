@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for folder in ["assets", "covers"] {
         fs::create_dir_all(out.join(folder))?;
     }
-    for file in ["storefront.css", "favicon.svg"] {
+    for file in ["storefront.css", "shop.js", "favicon.svg"] {
         fs::copy(root.join("plugins/storefront/assets").join(file), out.join("assets").join(file))?;
     }
     let mut shop = Shop { albums: read(&fs::read_to_string(root.join("data/albums.csv"))?), open: true };
@@ -169,5 +169,9 @@ impl Seams for Shop {
         let start = skus.first().map_or(41, |sku| sku.len() * 3);
         let some = self.albums.iter().skip(start).step_by(37).take(count as usize);
         Ok(some.map(|album| Suggestion { sku: album.sku.clone(), score: 1.0 }).collect())
+    }
+
+    fn setting(&self, key: &str) -> Option<String> {
+        (key == "reference.currencies").then(|| "GBP £ 2".into())
     }
 }

@@ -6,10 +6,13 @@ use xxhash_rust::const_xxh64::xxh64;
 
 /// The one style sheet.
 pub const CSS: &str = address(&CSS_BYTES);
+/// What makes forms pleasant; everything works without it.
+pub const SCRIPT: &str = address(&SCRIPT_BYTES);
 /// The icon in the browser's tab.
 pub const ICON: &str = address(&ICON_BYTES);
 
 const CSS_BYTES: [u8; 25 + HEX] = with_hash(b"/assets/storefront.css?v=", include_bytes!("../assets/storefront.css"));
+const SCRIPT_BYTES: [u8; 18 + HEX] = with_hash(b"/assets/shop.js?v=", include_bytes!("../assets/shop.js"));
 const ICON_BYTES: [u8; 22 + HEX] = with_hash(b"/assets/favicon.svg?v=", include_bytes!("../assets/favicon.svg"));
 
 /// Digits of the hash in an address: two versions collide once in four thousand million.
@@ -44,7 +47,9 @@ mod tests {
 
     #[test]
     fn an_address_is_the_file_and_eight_digits() {
-        for (address, path) in [(CSS, "/assets/storefront.css?v="), (ICON, "/assets/favicon.svg?v=")] {
+        for (address, path) in
+            [(CSS, "/assets/storefront.css?v="), (SCRIPT, "/assets/shop.js?v="), (ICON, "/assets/favicon.svg?v=")]
+        {
             let digits = address.strip_prefix(path).unwrap_or_default();
             assert_eq!(digits.len(), HEX, "{address}");
             assert!(digits.bytes().all(|digit| digit.is_ascii_hexdigit()), "{address}");

@@ -48,6 +48,9 @@ impl FastWritable for Encoded<'_> {
 /// Only letters, digits and `-._~%` come out.
 impl HtmlSafe for Encoded<'_> {}
 
+/// Longer than any address of a form's page.
+const NEXT_BYTES_MAX: usize = 200;
+
 /// A page of browsing. The same choice always has the same address, so it can be canonical.
 pub fn browse(filter: &Filter<'_>, page: u32) -> String {
     let mut out = String::from("/browse");
@@ -62,6 +65,23 @@ pub fn search(words: &str, page: u32) -> String {
     let mut out = String::from("/search");
     append(&mut out, &[("q", Some(words))], page);
     out
+}
+
+/// Signing in, and then back to an address of ours.
+pub fn sign_in(next: &str) -> String {
+    let mut out = String::from("/sign-in");
+    append(&mut out, &[("next", (!next.is_empty()).then_some(next))], 1);
+    out
+}
+
+/// Whether an address that came with a request leads to a page of ours, whatever a browser makes of it: a path from the root, in plain
+/// ASCII. `//elsewhere` and `/\\elsewhere` lead away.
+pub fn is_local(address: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>');
+    address.len() <= NEXT_BYTES_MAX
+        && address.starts_with('/')
+        && !address.starts_with("//")
+        && address.bytes().all(plain)
 }
 
 fn append(out: &mut String, parts: &[(&str, Option<&str>)], page: u32) {
@@ -104,5 +124,31 @@ mod tests {
         assert_eq!(browse(&Filter::default(), 1), "/browse");
         assert_eq!(browse(&Filter::default(), 3), "/browse?page=3");
         assert_eq!(search("a b", 1), "/search?q=a%20b");
+    }
+    #[test]
+    fn only_a_path_of_ours_is_local() {
+        for (address, local) in [
+            ("/", true),
+            ("/checkout", true),
+            ("/account?page=2", true),
+            ("/orders/1000123", true),
+            ("", false),
+            ("checkout", false),
+            ("//elsewhere.test", false),
+            ("/\\elsewhere.test", false),
+            ("/a\\b", false),
+            ("https://elsewhere.test", false),
+            ("javascript:alert(1)", false),
+            ("/\r\nset-cookie: a=1", false),
+            ("/\tx", false),
+            ("/a b", false),
+            ("/\u{e9}", false),
+            ("/<script>", false),
+            (&*format!("/{}", "x".repeat(NEXT_BYTES_MAX)), false),
+        ] {
+            assert_eq!(is_local(address), local, "{address}");
+        }
+        assert_eq!(sign_in("/orders/7?a=b&c"), "/sign-in?next=%2Forders%2F7%3Fa%3Db%26c");
+        assert_eq!(sign_in(""), "/sign-in");
     }
 }

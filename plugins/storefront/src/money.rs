@@ -5,26 +5,48 @@ use std::fmt::{self, Write};
 use askama::filters::HtmlSafe;
 use askama::{FastWritable, Values};
 
+use crate::reference::Currencies;
 use crate::seams::Money;
 
 /// A price; shows as `£24.99`, `¥2,800`, `24.99 XYZ`.
 #[derive(Debug, Clone, Copy)]
-pub struct Price<'a>(pub &'a Money);
+pub struct Price<'a> {
+    minor_units: i64,
+    currency: &'a str,
+    sign: &'a str,
+    /// After the point.
+    digits: u32,
+}
+
+impl Currencies {
+    /// An amount in a currency's minor unit.
+    pub fn price<'a>(&'a self, minor_units: impl TryInto<i64>, currency: &'a str) -> Price<'a> {
+        let (sign, digits) = self.sign(currency);
+        Price { minor_units: minor_units.try_into().unwrap_or(i64::MAX), currency, sign, digits }
+    }
+
+    pub fn of_album<'a>(&'a self, price: &'a Money) -> Price<'a> {
+        self.price(price.minor_units, &price.currency)
+    }
+}
 
 impl Price<'_> {
     fn write(&self, out: &mut dyn Write) -> fmt::Result {
-        let (symbol, decimals) = sign(&self.0.currency);
-        out.write_str(symbol)?;
-        let unit = 10u32.pow(decimals);
-        write_grouped(out, self.0.minor_units / unit)?;
-        if decimals > 0 {
-            out.write_char('.')?;
-            write_digits(out, self.0.minor_units % unit, decimals)?;
+        if self.minor_units < 0 {
+            out.write_char('\u{2212}')?;
         }
-        if symbol.is_empty() {
+        out.write_str(self.sign)?;
+        let units = self.minor_units.unsigned_abs();
+        let unit = 10u64.pow(self.digits);
+        write_grouped(out, units / unit)?;
+        if self.digits > 0 {
+            out.write_char('.')?;
+            write_digits(out, units % unit, self.digits)?;
+        }
+        if self.sign.is_empty() {
             out.write_char(' ')?;
             // A code we do not know is shown as far as it looks like one; it comes from another context.
-            for letter in self.0.currency.chars().filter(char::is_ascii_alphanumeric).take(8) {
+            for letter in self.currency.chars().filter(char::is_ascii_alphanumeric).take(8) {
                 out.write_char(letter)?;
             }
         }
@@ -44,25 +66,8 @@ impl FastWritable for Price<'_> {
     }
 }
 
-/// Only digits, signs, letters and spaces come out.
+/// Only digits, letters, spaces and signs that are no markup come out.
 impl HtmlSafe for Price<'_> {}
-
-/// The symbol before the number and the decimals after the point, of ISO 4217.
-fn sign(currency: &str) -> (&'static str, u32) {
-    match currency {
-        "GBP" => ("£", 2),
-        "EUR" => ("€", 2),
-        "USD" => ("$", 2),
-        "CAD" => ("CA$", 2),
-        "AUD" => ("A$", 2),
-        "NZD" => ("NZ$", 2),
-        "JPY" => ("¥", 0),
-        "KRW" => ("₩", 0),
-        "CLP" | "ISK" | "PYG" | "UGX" | "VND" | "XAF" | "XOF" | "XPF" => ("", 0),
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => ("", 3),
-        _ => ("", 2),
-    }
-}
 
 /// A count with its thousands set apart: `12,345`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,13 +75,13 @@ pub struct Count(pub u32);
 
 impl fmt::Display for Count {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_grouped(formatter, self.0)
+        write_grouped(formatter, self.0.into())
     }
 }
 
 impl FastWritable for Count {
     fn write_into(&self, out: &mut dyn Write, _: &dyn Values) -> askama::Result<()> {
-        Ok(write_grouped(out, self.0)?)
+        Ok(write_grouped(out, self.0.into())?)
     }
 }
 
@@ -101,7 +106,7 @@ impl Total {
     }
 
     fn write(&self, out: &mut dyn Write) -> fmt::Result {
-        write_grouped(out, self.count)?;
+        write_grouped(out, self.count.into())?;
         if self.exact() { Ok(()) } else { out.write_char('+') }
     }
 }
@@ -120,7 +125,7 @@ impl FastWritable for Total {
 
 impl HtmlSafe for Total {}
 
-fn write_grouped(out: &mut dyn Write, number: u32) -> fmt::Result {
+fn write_grouped(out: &mut dyn Write, number: u64) -> fmt::Result {
     if number >= 1000 {
         write_grouped(out, number / 1000)?;
         out.write_char(',')?;
@@ -131,9 +136,9 @@ fn write_grouped(out: &mut dyn Write, number: u32) -> fmt::Result {
 }
 
 /// The last `width` digits of `number`, zeros included.
-fn write_digits(out: &mut dyn Write, number: u32, width: u32) -> fmt::Result {
+fn write_digits(out: &mut dyn Write, number: u64, width: u32) -> fmt::Result {
     for place in (0..width).rev() {
-        out.write_char(char::from(b'0' + (number / 10u32.pow(place) % 10) as u8))?;
+        out.write_char(char::from(b'0' + (number / 10u64.pow(place) % 10) as u8))?;
     }
     Ok(())
 }
@@ -141,24 +146,26 @@ fn write_digits(out: &mut dyn Write, number: u32, width: u32) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Shop;
 
     #[test]
     fn prices_read_as_people_write_them() {
+        let currencies = Currencies::of(&Shop::open());
         for (minor_units, currency, shown) in [
             (2499, "GBP", "£24.99"),
             (5, "EUR", "€0.05"),
             (0, "USD", "$0.00"),
+            (-2499, "GBP", "\u{2212}£24.99"),
             (123_456_789, "USD", "$1,234,567.89"),
-            (u32::MAX, "GBP", "£42,949,672.95"),
+            (i64::MIN, "GBP", "\u{2212}£92,233,720,368,547,758.08"),
             (2800, "JPY", "¥2,800"),
             (10_000, "SEK", "100.00 SEK"),
-            (1234, "KWD", "1.234 KWD"),
             (100, "<b>", "1.00 b"),
             (100, "", "1.00 "),
         ] {
-            let money = Money { minor_units, currency: currency.into() };
-            assert_eq!(Price(&money).to_string(), shown);
+            assert_eq!(currencies.price(minor_units, currency).to_string(), shown);
         }
+        assert_eq!(currencies.price(u64::MAX, "JPY").to_string(), "¥9,223,372,036,854,775,807");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use xxhash_rust::xxh64::xxh64;
 
 use crate::seams::{Request, Response};
+use crate::visit::Visit;
 
 /// What the body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +24,9 @@ pub enum Freshness {
     Moment,
     /// Price and stock of one album: asked again each time, answered with 304 when nothing changed.
     Always,
-    /// Errors, and pages that lack something which may be back in a second.
+    /// As `Always`, but it shows something of one visitor: their cart, that they are signed in. No shared cache keeps it.
+    Private,
+    /// Errors, pages that lack something which may be back in a second, forms, and whatever belongs to a person.
     Never,
 }
 
@@ -34,14 +37,15 @@ impl Freshness {
             Freshness::Day => "public, max-age=86400",
             Freshness::Moment => "public, max-age=30",
             Freshness::Always => "public, no-cache",
+            Freshness::Private => "private, no-cache",
             Freshness::Never => "no-store",
         }
     }
 }
 
-/// Pages load the style sheet, the covers and nothing else; no script runs, whatever a title contains.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
-                           frame-ancestors 'none'";
+/// Pages load the style sheet, the script, the covers and nothing else; nothing in a page itself runs, whatever a title contains.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
+                           base-uri 'none'; frame-ancestors 'none'";
 /// A cover opened on its own loads nothing at all.
 const IMAGE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
@@ -59,6 +63,35 @@ pub struct Reply {
 impl Reply {
     pub fn html(freshness: Freshness, body: String) -> Reply {
         Reply { status: 200, kind: Kind::Html, freshness, headers: Vec::new(), body }
+    }
+
+    /// A page that shows a form again, or says what did not work.
+    pub fn with_status(mut self, status: u16) -> Reply {
+        self.status = status;
+        self
+    }
+
+    /// The answer to a form: the page that shows what came of it, so that loading it again does nothing again.
+    pub fn see_other(to: impl Into<String>) -> Reply {
+        Reply {
+            status: 303,
+            kind: Kind::Text,
+            freshness: Freshness::Never,
+            headers: vec![("location", to.into())],
+            body: String::from("Done.\n"),
+        }
+    }
+
+    /// The answer to this visitor: pages are the same for all who have neither a cart nor a session, and caches are told so.
+    pub fn to(mut self, visit: &Visit<'_>) -> Reply {
+        if self.kind == Kind::Html && self.freshness != Freshness::Never {
+            if visit.personal() {
+                self.freshness = Freshness::Private;
+            }
+            self.headers.push(("vary", "cookie".into()));
+        }
+        self.headers.extend(visit.headers());
+        self
     }
 
     /// To another address of ours, for good.
@@ -160,6 +193,32 @@ mod tests {
             assert_eq!(response.body.is_empty(), status == 304);
             assert_eq!(header(&response, "etag"), Some(tag.as_str()));
         }
+    }
+
+    #[test]
+    fn a_page_for_one_visitor_is_in_no_shared_cache() {
+        for (cookie, control) in [
+            ("", "public, no-cache"),
+            ("visitor=00112233445566778899aabbccddeeff; other=1", "public, no-cache"),
+            ("cart=A.1", "private, no-cache"),
+            (&*format!("session={}", "0".repeat(64)), "private, no-cache"),
+        ] {
+            let mut request = get("/");
+            request.headers.push(("cookie".into(), cookie.into()));
+            let response = page().to(&Visit::of(&request)).respond(&request);
+            assert_eq!(header(&response, "cache-control"), Some(control), "{cookie}");
+            assert_eq!(header(&response, "vary"), Some("cookie"));
+        }
+        let request = get("/");
+        let cover = Reply { kind: Kind::Svg, ..page() }.to(&Visit::of(&request)).respond(&request);
+        assert_eq!(header(&cover, "vary"), None);
+    }
+
+    #[test]
+    fn a_form_is_answered_with_another_page() {
+        let response = Reply::see_other("/cart").respond(&get("/"));
+        assert_eq!((response.status, header(&response, "location")), (303, Some("/cart")));
+        assert_eq!(header(&response, "cache-control"), Some("no-store"));
     }
 
     #[test]

@@ -4,15 +4,19 @@
 
 use std::borrow::Cow;
 
+use crate::cart::is_sku;
+use crate::csrf;
+use crate::form::Form;
 use crate::href::Encoded;
+use crate::office;
 use crate::pages::{self, Problem};
 use crate::params::{self, Params};
 use crate::reply::{Freshness, Kind, Reply};
 use crate::seams::{Request, Response, Seams};
+use crate::visit::Visit;
 
-/// Bytes of a SKU, as the contexts take them.
-const SKU_BYTES_MAX: usize = 32;
-const METHODS: &str = "GET, HEAD";
+const READ: &str = "GET, HEAD";
+const READ_AND_WRITE: &str = "GET, HEAD, POST";
 /// Crawlers get the albums; endless combinations of filters and words are not worth their while.
 const ROBOTS: &str = "User-agent: *\nDisallow: /search\nDisallow: /browse?*&\n";
 
@@ -25,31 +29,61 @@ enum Route<'a> {
     Album(Cow<'a, str>),
     Cover(Cow<'a, str>),
     Robots,
+    /// The operator's side: the path below `/office`.
+    Office(&'a str),
     /// Known under another address.
     Moved(String),
 }
 
-/// Answers one request, whatever it contains.
-pub fn handle(request: &Request, seams: &impl Seams) -> Response {
-    if request.method != "GET" && request.method != "HEAD" {
-        let mut reply = pages::problem(Problem::Method);
-        reply.headers.push(("allow", METHODS.into()));
-        return reply.respond(request);
+impl Route<'_> {
+    fn methods(&self) -> &'static str {
+        match self {
+            Route::Office(_) => READ_AND_WRITE,
+            _ => READ,
+        }
     }
-    answer(request, seams).unwrap_or_else(pages::problem).respond(request)
 }
 
-fn answer(request: &Request, seams: &impl Seams) -> Result<Reply, Problem> {
-    let query = request.query.as_deref();
-    match route(&request.path)? {
-        Route::Home => pages::home(seams),
-        Route::Search => pages::search(&Params::parse(query).map_err(Problem::Bad)?, seams),
-        Route::Browse => pages::browse(&Params::parse(query).map_err(Problem::Bad)?, seams),
-        Route::Album(sku) => pages::album(&sku, seams),
-        Route::Cover(sku) => {
-            let version = Params::parse(query).map_err(Problem::Bad)?.v;
-            Ok(pages::cover(&sku, version.as_deref(), seams))
+/// Answers one request, whatever it contains.
+pub fn handle(request: &Request, seams: &impl Seams) -> Response {
+    let visit = Visit::of(request);
+    let reply = answer(request, &visit, seams).unwrap_or_else(|problem| pages::problem(problem, &visit));
+    reply.to(&visit).respond(request)
+}
+
+fn answer(request: &Request, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+    let route = route(&request.path)?;
+    let methods = route.methods();
+    match request.method.as_str() {
+        "GET" | "HEAD" => read(route, request.query.as_deref(), visit, seams),
+        "POST" if methods != READ => {
+            let form = form(request, visit)?;
+            write(route, &form, visit, seams)
         }
+        _ => Err(Problem::Method(methods)),
+    }
+}
+
+/// The form, when it is one of ours from one of our pages.
+fn form<'a>(request: &'a Request, visit: &Visit<'_>) -> Result<Form<'a>, Problem> {
+    if !csrf::same_origin(request) {
+        return Err(Problem::Foreign);
+    }
+    let form = Form::of(request).map_err(Problem::Unreadable)?;
+    if !visit.gave_out(&form) {
+        return Err(Problem::Stale);
+    }
+    Ok(form)
+}
+
+fn read(route: Route<'_>, query: Option<&str>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+    let params = || Params::parse(query).map_err(Problem::Bad);
+    match route {
+        Route::Home => pages::home(visit, seams),
+        Route::Search => pages::search(&params()?, visit, seams),
+        Route::Browse => pages::browse(&params()?, visit, seams),
+        Route::Album(sku) => pages::album(&sku, visit, seams),
+        Route::Cover(sku) => Ok(pages::cover(&sku, params()?.v.as_deref(), seams)),
         Route::Robots => Ok(Reply {
             status: 200,
             kind: Kind::Text,
@@ -57,7 +91,16 @@ fn answer(request: &Request, seams: &impl Seams) -> Result<Reply, Problem> {
             headers: Vec::new(),
             body: ROBOTS.into(),
         }),
+        Route::Office(path) => office::read(path, query, visit, seams),
         Route::Moved(to) => Ok(Reply::moved(to)),
+    }
+}
+
+/// What a form of ours wants done.
+fn write(route: Route<'_>, form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+    match route {
+        Route::Office(path) => office::write(path, form, visit, seams),
+        _ => Err(Problem::Method(READ)),
     }
 }
 
@@ -66,6 +109,11 @@ fn route(path: &str) -> Result<Route<'_>, Problem> {
         return Ok(Route::Home);
     }
     let Some(relative) = path.strip_prefix('/') else { return Err(Problem::NotFound) };
+    if let Some(below) = relative.strip_prefix("office")
+        && (below.is_empty() || below.starts_with('/'))
+    {
+        return Ok(Route::Office(below));
+    }
     let trimmed = relative.strip_suffix('/');
     let mut segments = trimmed.unwrap_or(relative).split('/');
     let route = match (segments.next(), segments.next(), segments.next()) {
@@ -95,14 +143,13 @@ fn route(path: &str) -> Result<Route<'_>, Problem> {
 /// A SKU as its interface describes it: capital letters, digits and hyphens. Of anything else nobody needs to be asked.
 fn sku(segment: &str) -> Result<Cow<'_, str>, Problem> {
     let sku = params::decode(segment, false).map_err(Problem::Bad)?;
-    let known = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-';
-    let possible = (1..=SKU_BYTES_MAX).contains(&sku.len()) && sku.bytes().all(known);
-    if possible { Ok(sku) } else { Err(Problem::NotFound) }
+    if is_sku(&sku) { Ok(sku) } else { Err(Problem::NotFound) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cart::SKU_BYTES_MAX;
 
     #[test]
     fn addresses_lead_where_they_say() {
@@ -127,6 +174,9 @@ mod tests {
             ("//", None),
             ("/covers/A-1.png", None),
             ("/covers/.svg", None),
+            ("/office", Some(Route::Office(""))),
+            ("/office/orders/7", Some(Route::Office("/orders/7"))),
+            ("/offices", None),
             ("/albums//", None),
             ("/albums/a/b", None),
             ("/search/x", None),

@@ -8,6 +8,7 @@ use askama::{FastWritable, Values};
 use crate::cover;
 use crate::href::Encoded;
 use crate::money::Price;
+use crate::reference::Currencies;
 use crate::seams::{Album, Level};
 
 /// Up to so many copies left, the page says how many.
@@ -113,6 +114,7 @@ impl HtmlSafe for Version {}
 pub struct Card<'a> {
     pub album: &'a Album,
     pub stock: Stock,
+    pub price: Price<'a>,
 }
 
 impl<'a> Card<'a> {
@@ -121,8 +123,9 @@ impl<'a> Card<'a> {
         Encoded(&self.album.sku)
     }
 
-    pub fn price(&self) -> Price<'a> {
-        Price(&self.album.price)
+    /// It can go into the cart, as far as we know.
+    pub fn for_sale(&self) -> bool {
+        !matches!(self.stock, Stock::None | Stock::Gone)
     }
 
     pub fn cover(&self) -> Version {
@@ -131,8 +134,13 @@ impl<'a> Card<'a> {
 }
 
 /// The cards of these albums; `levels` are the warehouse's answer to the same SKUs, if there was one.
-pub fn cards<'a>(albums: &'a [Album], levels: Option<&[Level]>) -> Vec<Card<'a>> {
-    albums.iter().enumerate().map(|(at, album)| Card { album, stock: stock(album, at, levels) }).collect()
+pub fn cards<'a>(albums: &'a [Album], levels: Option<&[Level]>, currencies: &'a Currencies) -> Vec<Card<'a>> {
+    let card = |(at, album): (usize, &'a Album)| Card {
+        album,
+        stock: stock(album, at, levels),
+        price: currencies.of_album(&album.price),
+    };
+    albums.iter().enumerate().map(card).collect()
 }
 
 fn stock(album: &Album, at: usize, levels: Option<&[Level]>) -> Stock {
@@ -166,16 +174,17 @@ mod tests {
     fn levels_are_matched_by_sku_whatever_their_order() {
         let albums = [album("A"), album("B"), album("C")];
         let levels = [Level { sku: "B".into(), on_hand: 9 }, Level { sku: "A".into(), on_hand: 0 }];
-        let stocks: Vec<Stock> = cards(&albums, Some(&levels)).iter().map(|card| card.stock).collect();
+        let none = Currencies::default();
+        let stocks: Vec<Stock> = cards(&albums, Some(&levels), &none).iter().map(|card| card.stock).collect();
         assert_eq!(stocks, [Stock::None, Stock::Plenty, Stock::Unknown]);
-        assert!(cards(&albums, None).iter().all(|card| card.stock == Stock::Unknown));
+        assert!(cards(&albums, None, &none).iter().all(|card| card.stock == Stock::Unknown));
     }
 
     #[test]
     fn a_discontinued_album_is_gone_whatever_lies_on_the_shelf() {
         let albums = [Album { discontinued: true, ..album("A") }];
         let levels = [Level { sku: "A".into(), on_hand: 9 }];
-        assert_eq!(cards(&albums, Some(&levels))[0].stock, Stock::Gone);
+        assert_eq!(cards(&albums, Some(&levels), &Currencies::default())[0].stock, Stock::Gone);
     }
 
     #[test]

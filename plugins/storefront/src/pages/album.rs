@@ -9,9 +9,11 @@ use super::{Problem, Shell, levels, render};
 use crate::assets;
 use crate::cover;
 use crate::href::Encoded;
+use crate::reference::Currencies;
 use crate::reply::{Freshness, Kind, Reply};
 use crate::seams::{Seams, Trouble};
 use crate::view::{Card, cards};
+use crate::visit::Visit;
 
 /// Albums shown beside this one: one row of 6.
 const BESIDE: u32 = 6;
@@ -25,7 +27,7 @@ struct AlbumPage<'a> {
 }
 
 /// `/albums/{sku}`
-pub fn album(sku: &str, seams: &impl Seams) -> Result<Reply, Problem> {
+pub fn album(sku: &str, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let suggestions = seams.suggest(&[sku], BESIDE);
     let mut skus = Vec::with_capacity(1 + BESIDE as usize);
     skus.push(sku);
@@ -44,9 +46,10 @@ pub fn album(sku: &str, seams: &impl Seams) -> Result<Reply, Problem> {
         return Err(Problem::NotFound);
     }
     let levels = levels(&albums, seams);
-    let cards = cards(&albums, levels.as_deref());
+    let currencies = Currencies::of(seams);
+    let cards = cards(&albums, levels.as_deref(), &currencies);
     let Some((&card, beside)) = cards.split_first() else { return Err(Problem::NotFound) };
-    let page = AlbumPage { shell: Shell::default(), card, beside };
+    let page = AlbumPage { shell: Shell::of(visit), card, beside };
     let freshness = if levels.is_some() && suggestions.is_ok() { Freshness::Always } else { Freshness::Never };
     Ok(Reply::html(freshness, render(&page, 8 * 1024)))
 }

@@ -11,9 +11,11 @@ use crate::assets;
 use crate::cover::Family;
 use crate::href;
 use crate::money::Count;
+use crate::reference::Currencies;
 use crate::reply::{Freshness, Reply};
 use crate::seams::{Facet, Filter, Seams};
 use crate::view::{Card, cards};
+use crate::visit::Visit;
 
 /// Albums shown: full rows of 2, 3, 4 and 6.
 const SHOWN: u32 = 12;
@@ -40,7 +42,7 @@ struct Way<'a> {
 }
 
 /// `/`
-pub fn home(seams: &impl Seams) -> Result<Reply, Problem> {
+pub fn home(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let suggestions = seams.suggest(&[], SHOWN).unwrap_or_default();
     let skus: Vec<&str> = suggestions.iter().map(|suggestion| suggestion.sku.as_str()).collect();
     let mut albums = if skus.is_empty() { Vec::new() } else { seams.albums(&skus)? };
@@ -57,10 +59,11 @@ pub fn home(seams: &impl Seams) -> Result<Reply, Problem> {
         Some(facets) => (facets.genres.as_slice(), facets.decades.as_slice()),
         None => (&[][..], &[][..]),
     };
+    let currencies = Currencies::of(seams);
     let page = HomePage {
-        shell: Shell::default(),
+        shell: Shell::of(visit),
         popular,
-        cards: cards(&albums, levels.as_deref()),
+        cards: cards(&albums, levels.as_deref(), &currencies),
         total: Count(genres.iter().fold(0, |sum, genre| sum.saturating_add(genre.count))),
         genres: genres.iter().map(genre_way).collect(),
         decades: decades.iter().filter_map(decade_way).collect(),

@@ -11,9 +11,11 @@ use crate::href;
 use crate::money::{Count, Total};
 use crate::paging::{PAGE_SIZE, Paging, Stop};
 use crate::params::{PAGE_MAX, Params, search_words};
+use crate::reference::Currencies;
 use crate::reply::{Freshness, Reply};
 use crate::seams::{AlbumPage, Facet, Facets, Filter, Seams};
 use crate::view::{Card, cards};
+use crate::visit::Visit;
 
 /// Where the catalog stops counting: this many albums means this many or more.
 const SEARCH_MOST: u32 = 200;
@@ -75,9 +77,9 @@ struct Pages {
 }
 
 /// `/search?q=&page=`
-pub fn search(params: &Params<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+pub fn search(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let words = params.q.as_deref().unwrap_or_default();
-    let shell = Shell { words };
+    let shell = Shell { words, ..Shell::of(visit) };
     // Nothing can be found under punctuation alone, so nobody is asked.
     if search_words(words) == 0 {
         let page = SearchPage { shell, total: Total::default(), cards: Vec::new(), pages: None };
@@ -87,17 +89,18 @@ pub fn search(params: &Params<'_>, seams: &impl Seams) -> Result<Reply, Problem>
     let found = seams.search(words, number, PAGE_SIZE)?;
     refuse_past_the_end(&found, number)?;
     let levels = levels(&found.albums, seams);
+    let currencies = Currencies::of(seams);
     let page = SearchPage {
         shell,
         total: Total { count: found.total, most: SEARCH_MOST },
-        cards: cards(&found.albums, levels.as_deref()),
+        cards: cards(&found.albums, levels.as_deref(), &currencies),
         pages: pages(&found, number, |page| href::search(words, page)),
     };
     Ok(Reply::html(freshness(levels.is_some()), render(&page, 24 * 1024)))
 }
 
 /// `/browse?genre=&artist=&decade=&page=`
-pub fn browse(params: &Params<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+pub fn browse(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let number = page_number(params)?;
     let filter = Filter { genre: params.genre.as_deref(), artist: params.artist.as_deref(), decade: params.decade };
     let found = seams.browse(filter, number, PAGE_SIZE)?;
@@ -105,13 +108,14 @@ pub fn browse(params: &Params<'_>, seams: &impl Seams) -> Result<Reply, Problem>
     let facets = seams.facets().ok();
     let levels = levels(&found.albums, seams);
     let decade_name = filter.decade.map(|decade| decade.to_string());
+    let currencies = Currencies::of(seams);
     let page = BrowsePage {
-        shell: Shell::default(),
+        shell: Shell::of(visit),
         filter,
         chosen: choices(filter, decade_name.as_deref()),
         groups: facets.as_ref().map(|facets| groups(facets, filter)).unwrap_or_default(),
         total: Total { count: found.total, most: BROWSE_MOST },
-        cards: cards(&found.albums, levels.as_deref()),
+        cards: cards(&found.albums, levels.as_deref(), &currencies),
         pages: pages(&found, number, |page| href::browse(&filter, page)),
         canonical: href::browse(&filter, number),
     };

@@ -1,7 +1,8 @@
 //! The pages: what each asks of other contexts, and what it does when one of them is not there.
 //!
 //! Recommendation or warehouse missing: the page comes without that part. Catalog missing: an honest 503. A page that lacks
-//! something is not kept by caches.
+//! something is not kept by caches. The catalogue's pages never ask who the visitor is: they say `Account` to whoever has a session, and
+//! so work while `customer` is away.
 
 mod album;
 mod home;
@@ -13,19 +14,51 @@ use askama::Template;
 pub use album::{album, cover};
 pub use home::home;
 pub use listing::{browse, search};
-pub use problem::{Problem, problem};
+pub use problem::{Away, Problem, problem};
 
-use crate::seams::{Album, Level, Seams, Trouble};
+use crate::seams::{Album, Level, Seams, Trouble, accounts};
+use crate::visit::Visit;
 
 /// What the layout around every page needs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Shell<'a> {
     /// What stands in the search field.
     pub words: &'a str,
+    /// In the cart.
+    pub copies: u32,
+    /// Somebody has signed in; whether that still holds has not been asked.
+    pub signed_in: bool,
+}
+
+impl Shell<'_> {
+    pub fn of(visit: &Visit<'_>) -> Self {
+        Shell { words: "", copies: visit.cart().copies(), signed_in: visit.session.is_some() }
+    }
+}
+
+/// Somebody whom `customer` knows.
+#[derive(Debug)]
+pub struct Customer<'a> {
+    pub token: &'a str,
+    pub account: accounts::Account,
+}
+
+/// Who is signed in. Nobody: `next` is where signing in leads back to, an address of ours.
+pub fn signed_in<'a>(visit: &Visit<'a>, next: &str, seams: &impl Seams) -> Result<Customer<'a>, Problem> {
+    let Some(token) = visit.session else { return Err(Problem::sign_in(next)) };
+    match seams.who(token) {
+        Ok(Some(account)) => Ok(Customer { token, account }),
+        Ok(None) | Err(accounts::Error::SignedOut) => Err(Problem::session_over(next)),
+        Err(accounts::Error::Unavailable(_)) => Err(Problem::Away(Away::Accounts)),
+        Err(error) => {
+            seams.warn(&format!("accounts.who: {error}"));
+            Err(Problem::session_over(next))
+        }
+    }
 }
 
 /// Renders into one buffer; `capacity` is what such a page usually takes.
-fn render(page: &impl Template, capacity: usize) -> String {
+pub fn render(page: &impl Template, capacity: usize) -> String {
     let mut body = String::with_capacity(capacity);
     let rendered = page.render_into(&mut body);
     debug_assert!(rendered.is_ok(), "writing to a string does not fail");

@@ -1,0 +1,77 @@
+//! The cookies that the shop keeps: read from a request's header, written so that no script and no other site gets at them.
+//!
+//! Over TLS their names start with `__Host-`, which browsers accept only with `Secure` and for this very host: nobody on a neighbouring
+//! domain, or in the middle of an unprotected connection, can plant one.
+
+/// A cookie of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cookie {
+    /// The token of whoever is signed in.
+    Session,
+    /// Random: what forms are tied to before anybody signs in.
+    Visitor,
+    /// What lies in the cart.
+    Cart,
+}
+
+/// Thirty days: what a forgotten cart and a form left open are worth.
+pub const LONG_SECONDS: u64 = 30 * 24 * 60 * 60;
+
+const SAFE_PREFIX: &str = "__Host-";
+
+impl Cookie {
+    fn name(self) -> &'static str {
+        match self {
+            Cookie::Session => "session",
+            Cookie::Visitor => "visitor",
+            Cookie::Cart => "cart",
+        }
+    }
+
+    /// Its value in a `cookie` header; the first one counts.
+    pub fn read(self, header: &str, secure: bool) -> Option<&str> {
+        header.split(';').find_map(|pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            let name = if secure { name.strip_prefix(SAFE_PREFIX)? } else { name };
+            (name == self.name()).then_some(value)
+        })
+    }
+
+    /// The header that makes the browser keep it for so many seconds; 0 makes it forget.
+    pub fn keep(self, value: &str, seconds: u64, secure: bool) -> (&'static str, String) {
+        let (prefix, protected) = if secure { (SAFE_PREFIX, "; Secure") } else { ("", "") };
+        let name = self.name();
+        let cookie = format!("{prefix}{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{protected}");
+        ("set-cookie", cookie)
+    }
+
+    pub fn forget(self, secure: bool) -> (&'static str, String) {
+        self.keep("", 0, secure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_kept_from_scripts_and_other_sites() {
+        let (name, plain) = Cookie::Session.keep("abc", 60, false);
+        assert_eq!((name, &*plain), ("set-cookie", "session=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"));
+        let (_, secure) = Cookie::Cart.keep("A.1", 60, true);
+        assert_eq!(secure, "__Host-cart=A.1; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
+        assert_eq!(Cookie::Visitor.forget(false).1, "visitor=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+    }
+
+    #[test]
+    fn over_tls_only_the_protected_name_counts() {
+        let header = "a=b; session=plain;__Host-session=safe; session=second; cart=A.1";
+        assert_eq!(Cookie::Session.read(header, false), Some("plain"));
+        assert_eq!(Cookie::Session.read(header, true), Some("safe"));
+        assert_eq!(Cookie::Cart.read(header, true), None);
+        for odd in ["", ";", "=", "session", "xsession=1", "session =1", ";;;=;="] {
+            assert_eq!(Cookie::Session.read(odd, false), None, "{odd}");
+        }
+        assert_eq!(Cookie::Session.read("session=", false), Some(""));
+    }
+}

@@ -1,0 +1,179 @@
+//! What the made-up contexts know: albums, an account, an order and what was booked for it.
+
+use crate::seams::{Album, Cause, Money, Movement, accounts, books, ordering, payments};
+
+/// 2 March 2026, 14:05 UTC.
+pub const NOW: u64 = 1_772_460_309;
+pub const TOKEN: &str = "abababababababababababababababababababababababababababababababab";
+pub const REFERENCE: [(&str, &str); 2] = [
+    ("reference.currencies", "GBP £ 2\nEUR € 2\nUSD $ 2\nJPY ¥ 0\n"),
+    ("reference.countries", "AT Austria\nGB United Kingdom\n"),
+];
+
+pub fn album(sku: &str) -> Album {
+    Album {
+        sku: sku.into(),
+        artist: format!("Artist {sku}"),
+        title: format!("Title {sku}"),
+        year: 1959,
+        genre: "Jazz".into(),
+        label: "Columbia".into(),
+        price: Money { minor_units: 2499, currency: "GBP".into() },
+        notes: "Notes.".into(),
+        discontinued: false,
+    }
+}
+
+pub fn account() -> accounts::Account {
+    accounts::Account {
+        id: "C-1".into(),
+        email: "ann@example.test".into(),
+        name: "Ann".into(),
+        address: Some(accounts::Address {
+            name: "Ann Lee".into(),
+            street: "1 High Street".into(),
+            extra: String::new(),
+            city: "Leeds".into(),
+            postcode: "LS1 1AA".into(),
+            country: "GB".into(),
+        }),
+        operator: false,
+        since: NOW - 1000,
+    }
+}
+
+pub fn session() -> accounts::Session {
+    accounts::Session { token: TOKEN.into(), expires: NOW + 2_592_000, account: account() }
+}
+
+/// One copy of `A`, two of `B`, placed an hour ago.
+pub fn order() -> ordering::Order {
+    let line = |sku: &str, copies| ordering::PlacedLine { sku: sku.into(), copies, price: 2499, returned: 0 };
+    ordering::Order {
+        number: "1000123".into(),
+        customer: "C-1".into(),
+        state: ordering::State::Placed,
+        lines: vec![line("A", 1), line("B", 2)],
+        shipping: 350,
+        total: 3 * 2499 + 350,
+        currency: "GBP".into(),
+        address: ordering::Address {
+            name: "Ann Lee".into(),
+            street: "1 High Street".into(),
+            extra: String::new(),
+            city: "Leeds".into(),
+            postcode: "LS1 1AA".into(),
+            country: "GB".into(),
+        },
+        at: NOW - 3600,
+        history: vec![
+            ordering::Event { at: NOW - 3600, state: ordering::State::Placing, note: String::new() },
+            ordering::Event {
+                at: NOW - 3599,
+                state: ordering::State::Placed,
+                note: "Paid by card ending 4242.".into(),
+            },
+        ],
+    }
+}
+
+pub fn summary(order: &ordering::Order) -> ordering::Summary {
+    ordering::Summary {
+        number: order.number.clone(),
+        customer: order.customer.clone(),
+        state: order.state,
+        at: order.at,
+        copies: order.lines.iter().map(|line| line.copies).sum(),
+        total: order.total,
+        currency: order.currency.clone(),
+    }
+}
+
+/// Prices of these albums now, and £3.50 for the post.
+pub fn quote(albums: &[Album], lines: &[ordering::Line]) -> ordering::Quote {
+    let mut quote =
+        ordering::Quote { lines: Vec::new(), gone: Vec::new(), shipping: 350, total: 350, currency: "GBP".into() };
+    for line in lines {
+        match albums.iter().find(|album| album.sku == line.sku && !album.discontinued) {
+            Some(album) => {
+                quote.total += u64::from(line.copies) * u64::from(album.price.minor_units);
+                quote.lines.push(ordering::PricedLine {
+                    sku: line.sku.clone(),
+                    artist: album.artist.clone(),
+                    title: album.title.clone(),
+                    copies: line.copies,
+                    price: album.price.minor_units,
+                });
+            }
+            None => quote.gone.push(line.sku.clone()),
+        }
+    }
+    quote
+}
+
+/// `A.1 B.2`
+pub fn shown(lines: &[ordering::Line]) -> String {
+    lines.iter().map(|line| format!("{}.{}", line.sku, line.copies)).collect::<Vec<_>>().join(" ")
+}
+
+pub fn invoice() -> books::Invoice {
+    let line = |sku: &str, title, quantity| books::InvoiceLine { sku: sku.into(), title, quantity, price: 2499 };
+    books::Invoice {
+        number: "I-77".into(),
+        order: "1000123".into(),
+        customer: "C-1".into(),
+        at: NOW - 60,
+        lines: vec![line("A", books::Title::Known("Title A".into()), 1), line("B", books::Title::Gone, 2)],
+        shipping: 350,
+        total: payments::Money { minor_units: 3 * 2499 + 350, currency: "GBP".into() },
+        refunded: 0,
+        card: "4242".into(),
+    }
+}
+
+pub fn statement() -> Vec<books::StatementLine> {
+    let line = |text: &str, amount, balance| books::StatementLine {
+        at: NOW - 60,
+        order: "1000123".into(),
+        text: text.into(),
+        amount,
+        balance,
+        currency: "GBP".into(),
+    };
+    vec![line("Paid by card ending 4242", -7847, 0), line("Invoice I-77", 7847, 7847)]
+}
+
+pub fn trial_balance() -> books::TrialBalance {
+    let line = |account: &str, debit, credit| books::TrialBalanceLine {
+        account: account.into(),
+        currency: "GBP".into(),
+        debit,
+        credit,
+    };
+    books::TrialBalance {
+        lines: vec![line("card-clearing", 7847, 0), line("sales", 0, 7497), line("shipping", 0, 350)],
+        sum: 0,
+        entries: 1,
+    }
+}
+
+pub fn payment() -> payments::Payment {
+    payments::Payment {
+        order: "1000123".into(),
+        stage: payments::Stage::Authorised,
+        authorised: payments::Money { minor_units: 7847, currency: "GBP".into() },
+        refunded: 0,
+        card: "4242".into(),
+    }
+}
+
+pub fn movements() -> Vec<Movement> {
+    let movement = |cause, change, on_hand, reference: &str| Movement {
+        at: NOW - 60,
+        cause,
+        change,
+        on_hand,
+        reference: reference.into(),
+    };
+    vec![movement(Cause::Reserved, -1, 9, "1000123"), movement(Cause::Counted, 10, 10, "")]
+}

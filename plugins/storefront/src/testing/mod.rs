@@ -1,0 +1,343 @@
+//! A shop of a few albums, one customer and her order for tests: every context can be switched off, and counts how often it is asked.
+
+mod made;
+mod requests;
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+
+pub use made::*;
+pub use requests::*;
+
+use crate::seams::{
+    Album, AlbumPage, CatalogError, Facet, Facets, Filter, Level, Money, Movement, Seams, StockError, Suggestion,
+    Tally, Trouble, accounts, books, ordering, payments,
+};
+
+/// An error that a context answers with from now on.
+pub type Answer<E> = RefCell<Option<E>>;
+
+/// Contexts answer from these fields; one that is `Some` trouble answers with it.
+#[derive(Default)]
+pub struct Shop {
+    pub albums: Vec<Album>,
+    pub levels: Vec<Level>,
+    pub suggestions: Vec<Suggestion>,
+    pub facets: Vec<(&'static str, u32)>,
+    /// What the catalog says matches; by default as many as there are.
+    pub total: Option<u32>,
+    pub catalog: Cell<Option<Trouble>>,
+    pub facets_trouble: Cell<Option<Trouble>>,
+    pub warehouse: Cell<Option<Trouble>>,
+    pub recommendation: Cell<Option<Trouble>>,
+    /// The answer to everything that these contexts are asked, if there is one.
+    pub customer: Answer<accounts::Error>,
+    pub orders: Answer<ordering::Error>,
+    pub finance: Answer<payments::Error>,
+    pub editing: Answer<CatalogError>,
+    pub stock: Answer<StockError>,
+    /// The answer to what changes an order, while reading works.
+    pub changing: Answer<ordering::Error>,
+    /// Whoever has [`TOKEN`].
+    pub account: Option<accounts::Account>,
+    /// What `orders` knows, newest first.
+    pub book: Vec<ordering::Order>,
+    pub more_orders: bool,
+    pub invoice: Option<books::Invoice>,
+    pub statement: Vec<books::StatementLine>,
+    pub settings: Vec<(&'static str, &'static str)>,
+    pub random: Cell<u8>,
+    pub now: u64,
+    /// Every question, in order.
+    pub asked: RefCell<Vec<String>>,
+}
+
+impl Shop {
+    /// Albums `A` to `F`, 10 of each but 2 of `B` and none of `C`; all but `A` are suggested. Ann has an account and order 1000123.
+    pub fn open() -> Shop {
+        let skus = ["A", "B", "C", "D", "E", "F"];
+        Shop {
+            albums: skus.iter().map(|sku| album(sku)).collect(),
+            levels: skus.iter().zip([10, 2, 0, 10, 10, 10]).map(|(sku, on_hand)| level(sku, on_hand)).collect(),
+            suggestions: skus.iter().skip(1).map(|sku| Suggestion { sku: (*sku).into(), score: 1.0 }).collect(),
+            facets: vec![("Jazz", 6)],
+            account: Some(account()),
+            book: vec![order()],
+            invoice: Some(invoice()),
+            statement: statement(),
+            settings: REFERENCE.to_vec(),
+            now: NOW,
+            ..Shop::default()
+        }
+    }
+
+    fn ask<T>(
+        &self,
+        trouble: &Cell<Option<Trouble>>,
+        question: String,
+        answer: impl FnOnce() -> T,
+    ) -> Result<T, Trouble> {
+        self.asked.borrow_mut().push(question);
+        match trouble.get() {
+            Some(trouble) => Err(trouble),
+            None => Ok(answer()),
+        }
+    }
+
+    /// A question to one of the contexts whose errors are handed on.
+    fn put<T, E: Clone>(
+        &self,
+        trouble: &Answer<E>,
+        question: impl Display,
+        answer: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.asked.borrow_mut().push(question.to_string());
+        match &*trouble.borrow() {
+            Some(error) => Err(error.clone()),
+            None => answer(),
+        }
+    }
+
+    fn known_order(&self, number: &str) -> Result<ordering::Order, ordering::Error> {
+        let known = self.book.iter().find(|order| order.number == number);
+        known.cloned().ok_or(ordering::Error::UnknownOrder)
+    }
+
+    fn change(&self, question: impl Display, number: &str) -> Result<ordering::Order, ordering::Error> {
+        self.put(&self.changing, question, || match &*self.orders.borrow() {
+            Some(error) => Err(error.clone()),
+            None => self.known_order(number),
+        })
+    }
+
+    fn open_session(&self) -> Result<accounts::Session, accounts::Error> {
+        Ok(session())
+    }
+
+    fn page(&self, page: u32, size: u32) -> AlbumPage {
+        let total = self.total.unwrap_or(self.albums.len() as u32);
+        let albums = if (page - 1) * size < total { self.albums.clone() } else { Vec::new() };
+        AlbumPage { albums, total, more: page * size < total }
+    }
+}
+
+fn level(sku: &str, on_hand: u32) -> Level {
+    Level { sku: sku.into(), on_hand }
+}
+
+impl Seams for Shop {
+    fn albums(&self, skus: &[&str]) -> Result<Vec<Album>, Trouble> {
+        self.ask(&self.catalog, format!("albums {}", skus.join(" ")), || {
+            skus.iter().filter_map(|sku| self.albums.iter().find(|album| album.sku == **sku).cloned()).collect()
+        })
+    }
+
+    fn search(&self, words: &str, page: u32, size: u32) -> Result<AlbumPage, Trouble> {
+        self.ask(&self.catalog, format!("search {words} {page}"), || self.page(page, size))
+    }
+
+    fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<AlbumPage, Trouble> {
+        self.ask(&self.catalog, format!("browse {filter:?} {page}"), || self.page(page, size))
+    }
+
+    fn facets(&self) -> Result<Facets, Trouble> {
+        self.ask(&self.facets_trouble, "facets".into(), || Facets {
+            genres: self.facets.iter().map(|(name, count)| Facet { name: (*name).into(), count: *count }).collect(),
+            decades: vec![Facet { name: "1950".into(), count: 6 }],
+            artists: vec![Facet { name: "Artist A".into(), count: 1 }],
+        })
+    }
+
+    fn levels(&self, skus: &[&str]) -> Result<Vec<Level>, Trouble> {
+        self.ask(&self.warehouse, format!("levels {}", skus.join(" ")), || {
+            let known = |sku: &str| self.levels.iter().find(|level| level.sku == sku).map_or(0, |level| level.on_hand);
+            skus.iter().map(|sku| level(sku, known(sku))).collect()
+        })
+    }
+
+    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<Suggestion>, Trouble> {
+        self.ask(&self.recommendation, format!("suggest {}", skus.join(" ")), || {
+            self.suggestions.iter().take(count as usize).cloned().collect()
+        })
+    }
+    fn add_album(&self, album: &Album) -> Result<(), CatalogError> {
+        self.put(&self.editing, format!("add-album {}", album.sku), || Ok(()))
+    }
+
+    fn change_price(&self, sku: &str, price: &Money) -> Result<(), CatalogError> {
+        let question = format!("change-price {sku} {} {}", price.minor_units, price.currency);
+        self.put(&self.editing, question, || Ok(()))
+    }
+
+    fn discontinue(&self, sku: &str) -> Result<(), CatalogError> {
+        self.put(&self.editing, format!("discontinue {sku}"), || Ok(()))
+    }
+
+    fn restock(&self, key: &str, sku: &str, copies: u32, note: &str) -> Result<Level, StockError> {
+        self.put(&self.stock, format!("restock {key} {sku} {copies} {note}"), || Ok(level(sku, copies)))
+    }
+
+    fn stock_history(&self, sku: &str, count: u32) -> Result<Vec<Movement>, StockError> {
+        self.put(&self.stock, format!("stock-history {sku} {count}"), || Ok(movements()))
+    }
+
+    fn tally(&self, skus: &[&str]) -> Result<Tally, StockError> {
+        let answer = || Ok(Tally { on_hand: 42, reserved: 3, shipped: 5, received: 50 });
+        self.put(&self.stock, format!("tally {}", skus.join(" ")), answer)
+    }
+
+    fn sign_up(
+        &self,
+        email: &str,
+        password: &str,
+        name: &str,
+        from: &str,
+    ) -> Result<accounts::Session, accounts::Error> {
+        self.put(&self.customer, format!("sign-up {email} {password} {name} {from}"), || self.open_session())
+    }
+
+    fn sign_in(&self, email: &str, password: &str, from: &str) -> Result<accounts::Session, accounts::Error> {
+        self.put(&self.customer, format!("sign-in {email} {password} {from}"), || self.open_session())
+    }
+
+    fn sign_out(&self, token: &str) -> Result<(), accounts::Error> {
+        self.put(&self.customer, format!("sign-out {token}"), || Ok(()))
+    }
+
+    fn who(&self, token: &str) -> Result<Option<accounts::Account>, accounts::Error> {
+        self.put(&self.customer, "who", || Ok(self.account.clone().filter(|_| token == TOKEN)))
+    }
+
+    fn change_address(&self, _token: &str, address: &accounts::Address) -> Result<accounts::Account, accounts::Error> {
+        self.put(&self.customer, format!("change-address {}, {}", address.name, address.street), || Ok(account()))
+    }
+
+    fn change_password(&self, _token: &str, old: &str, new: &str) -> Result<(), accounts::Error> {
+        self.put(&self.customer, format!("change-password {old} {new}"), || Ok(()))
+    }
+
+    fn delete_account(&self, _token: &str, password: &str) -> Result<(), accounts::Error> {
+        self.put(&self.customer, format!("delete-account {password}"), || Ok(()))
+    }
+
+    fn names(&self, ids: &[&str]) -> Result<Vec<Option<String>>, accounts::Error> {
+        let name = |id: &&str| (*id == "C-1").then(|| account().name);
+        self.put(&self.customer, format!("names {}", ids.join(" ")), || Ok(ids.iter().map(name).collect()))
+    }
+
+    fn quote(&self, lines: &[ordering::Line]) -> Result<ordering::Quote, ordering::Error> {
+        self.put(&self.orders, format!("quote {}", shown(lines)), || Ok(quote(&self.albums, lines)))
+    }
+
+    fn place(&self, key: &str, request: &ordering::Request) -> Result<ordering::Order, ordering::Error> {
+        let ordering::Request { customer, lines, address, card, total } = request;
+        let question = format!(
+            "place {key} {customer} {} {total} to {} {} card {} {} {} {}",
+            shown(lines),
+            address.name,
+            address.country,
+            card.number,
+            card.holder,
+            card.expiry,
+            card.code
+        );
+        self.put(&self.changing, question, || Ok(order()))
+    }
+
+    fn order(&self, customer: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
+        self.put(&self.orders, format!("order {customer} {number}"), || {
+            self.known_order(number)
+                .ok()
+                .filter(|order| order.customer == customer)
+                .ok_or(ordering::Error::UnknownOrder)
+        })
+    }
+
+    fn orders_of(&self, customer: &str, page: u32) -> Result<ordering::Page, ordering::Error> {
+        let orders = || self.book.iter().map(summary).collect();
+        self.put(&self.orders, format!("orders-of {customer} {page}"), || {
+            Ok(ordering::Page { orders: if page == 1 { orders() } else { Vec::new() }, more: self.more_orders })
+        })
+    }
+
+    fn cancel(&self, key: &str, customer: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
+        self.change(format!("cancel {key} {customer} {number}"), number)
+    }
+
+    fn request_return(
+        &self,
+        key: &str,
+        customer: &str,
+        number: &str,
+        lines: &[ordering::Line],
+    ) -> Result<ordering::Order, ordering::Error> {
+        self.change(format!("return {key} {customer} {number} {}", shown(lines)), number)
+    }
+
+    fn orders_in_state(&self, state: ordering::State, page: u32) -> Result<ordering::Page, ordering::Error> {
+        self.put(&self.orders, format!("in-state {state:?} {page}"), || {
+            let orders = self.book.iter().filter(|order| order.state == state).map(summary).collect();
+            Ok(ordering::Page { orders, more: self.more_orders })
+        })
+    }
+
+    fn desk_order(&self, number: &str) -> Result<ordering::Order, ordering::Error> {
+        self.put(&self.orders, format!("desk-order {number}"), || self.known_order(number))
+    }
+
+    fn ship(&self, key: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
+        self.change(format!("ship {key} {number}"), number)
+    }
+
+    fn receive_return(&self, key: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
+        self.change(format!("receive-return {key} {number}"), number)
+    }
+
+    fn desk_cancel(&self, key: &str, number: &str, reason: &str) -> Result<ordering::Order, ordering::Error> {
+        self.change(format!("desk-cancel {key} {number} {reason}"), number)
+    }
+
+    fn settle(&self) -> Result<u32, ordering::Error> {
+        self.put(&self.changing, "settle", || Ok(2))
+    }
+
+    fn statement(&self, customer: &str) -> Result<books::Statement, payments::Error> {
+        let answer = || Ok(books::Statement { lines: self.statement.clone(), more: false });
+        self.put(&self.finance, format!("statement {customer}"), answer)
+    }
+
+    fn invoice(&self, order: &str) -> Result<Option<books::Invoice>, payments::Error> {
+        let answer = || Ok(self.invoice.clone().filter(|invoice| invoice.order == order));
+        self.put(&self.finance, format!("invoice {order}"), answer)
+    }
+
+    fn trial_balance(&self) -> Result<books::TrialBalance, payments::Error> {
+        self.put(&self.finance, "trial-balance", || Ok(trial_balance()))
+    }
+
+    fn payments(&self, orders: &[&str]) -> Result<Vec<payments::Payment>, payments::Error> {
+        let answer = || Ok(orders.iter().filter(|order| **order == "1000123").map(|_| payment()).collect());
+        self.put(&self.finance, format!("payments {}", orders.join(" ")), answer)
+    }
+
+    fn refund(&self, key: &str, order: &str, amount: u64, reason: &str) -> Result<payments::Payment, payments::Error> {
+        self.put(&self.finance, format!("refund {key} {order} {amount} {reason}"), || Ok(payment()))
+    }
+
+    fn setting(&self, key: &str) -> Option<String> {
+        self.settings.iter().find(|(known, _)| *known == key).map(|(_, value)| (*value).into())
+    }
+
+    fn random(&self) -> [u8; 16] {
+        self.random.set(self.random.get().wrapping_add(1));
+        [self.random.get(); 16]
+    }
+
+    fn now(&self) -> u64 {
+        self.now
+    }
+
+    fn warn(&self, message: &str) {
+        self.asked.borrow_mut().push(format!("warn {message}"));
+    }
+}

@@ -1,0 +1,72 @@
+//! Requests as browsers send them, and what is looked at in answers.
+
+use super::made::TOKEN;
+use crate::csrf;
+use crate::href::Encoded;
+use crate::seams::{Request, Response};
+
+pub fn get(address: &str) -> Request {
+    let (path, query) = match address.split_once('?') {
+        Some((path, query)) => (path, Some(query.to_owned())),
+        None => (address, None),
+    };
+    Request { method: "GET".into(), path: path.into(), query, headers: Vec::new(), body: Vec::new() }
+}
+
+pub fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+pub fn text(response: &Response) -> &str {
+    std::str::from_utf8(&response.body).expect("pages are UTF-8")
+}
+
+/// All values of a header.
+pub fn headers<'a>(response: &'a Response, name: &str) -> Vec<&'a str> {
+    response.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+}
+
+/// The same request with these cookies.
+pub fn with_cookies(mut request: Request, cookies: &str) -> Request {
+    request.headers.push(("cookie".into(), cookies.into()));
+    request
+}
+
+/// By Ann, who is signed in.
+pub fn get_as_ann(address: &str) -> Request {
+    with_cookies(get(address), &format!("session={TOKEN}"))
+}
+
+/// A form sent from one of our pages, without any cookie.
+pub fn post(address: &str, fields: &[(&str, &str)]) -> Request {
+    let pair = |(name, value): &(&str, &str)| format!("{}={}", Encoded(name), Encoded(value));
+    let body = fields.iter().map(pair).collect::<Vec<_>>().join("&");
+    let mut request = get(address);
+    request.method = "POST".into();
+    request.body = body.into_bytes();
+    for (name, value) in [("content-type", "application/x-www-form-urlencoded"), ("sec-fetch-site", "same-origin")] {
+        request.headers.push((name.into(), value.into()));
+    }
+    request
+}
+
+/// A form of ours, by Ann.
+pub fn post_as_ann(address: &str, fields: &[(&str, &str)]) -> Request {
+    post_with(address, fields, &format!("session={TOKEN}"), TOKEN)
+}
+
+/// The cookie of a visitor who is nobody yet.
+pub const VISITOR: &str = "00112233445566778899aabbccddeeff";
+
+/// A form of ours, by a visitor who is nobody yet.
+pub fn post_as_visitor(address: &str, fields: &[(&str, &str)]) -> Request {
+    post_with(address, fields, &format!("visitor={VISITOR}"), VISITOR)
+}
+
+/// A form with the token that belongs to `secret`.
+pub fn post_with(address: &str, fields: &[(&str, &str)], cookies: &str, secret: &str) -> Request {
+    let token = csrf::token(secret);
+    let mut all = vec![(csrf::FIELD, token.as_str())];
+    all.extend(fields);
+    with_cookies(post(address, &all), cookies)
+}
