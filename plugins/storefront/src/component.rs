@@ -4,10 +4,10 @@ use crate::bindings::exports::seam::host::http_handler::Guest;
 use crate::bindings::musiccorp::catalog::{albums, editing};
 use crate::bindings::musiccorp::orders::desk;
 use crate::bindings::musiccorp::recommendation::engine;
-use crate::bindings::musiccorp::warehouse::stock;
+use crate::bindings::musiccorp::warehouse::{fulfilment, stock};
 use crate::seams::{
-    Album, AlbumPage, CatalogError, Facets, Filter, Level, Money, Movement, Request, Response, Seams, StockError,
-    Suggestion, Tally, Trouble, accounts, books, ordering, payments,
+    Album, AlbumPage, CatalogError, Facets, Filter, FulfilmentError, Level, Money, Movement, Pick, Request, Response,
+    Seams, StockError, Suggestion, Tally, Trouble, accounts, books, ordering, payments,
 };
 
 struct Storefront;
@@ -71,6 +71,7 @@ impl Seams for Wired {
         restock(key: &str, sku: &str, copies: u32, note: &str) -> Level, StockError = stock::restock;
         stock_history(sku: &str, count: u32) -> Vec<Movement>, StockError = stock::history;
         tally(skus: &[&str]) -> Tally, StockError = stock::get_tally;
+        pick_list(count: u32) -> Vec<Pick>, FulfilmentError = fulfilment::pick_list;
 
         sign_up(email: &str, password: &str, name: &str, from: &str) -> accounts::Session, accounts::Error
             = accounts::sign_up;
@@ -101,6 +102,10 @@ impl Seams for Wired {
         payments(orders: &[&str]) -> Vec<payments::Payment>, payments::Error = payments::payments;
         refund(key: &str, order: &str, amount: u64, reason: &str) -> payments::Payment, payments::Error
             = payments::refund;
+    }
+
+    fn stocktake(&self, levels: &[Level]) -> Result<u32, StockError> {
+        stock::stocktake(&levels.iter().collect::<Vec<_>>())
     }
 
     fn quote(&self, lines: &[ordering::Line]) -> Result<ordering::Quote, ordering::Error> {

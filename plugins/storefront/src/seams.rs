@@ -9,6 +9,7 @@ pub use crate::bindings::musiccorp::customer::accounts;
 pub use crate::bindings::musiccorp::finance::{books, payments};
 pub use crate::bindings::musiccorp::orders::ordering;
 pub use crate::bindings::musiccorp::recommendation::engine::Suggestion;
+pub use crate::bindings::musiccorp::warehouse::fulfilment::{Error as FulfilmentError, Line as PickLine, Pick, Stage};
 pub use crate::bindings::musiccorp::warehouse::stock::{Cause, Error as StockError, Level, Movement, Tally};
 
 /// Why a question to another context has no answer.
@@ -62,10 +63,15 @@ pub trait Seams {
 
         // `warehouse/stock`
         fn restock(&self, key: &str, sku: &str, copies: u32, note: &str) -> Result<Level, StockError>;
+        fn stocktake(&self, levels: &[Level]) -> Result<u32, StockError>;
         /// Newest first.
         fn stock_history(&self, sku: &str, count: u32) -> Result<Vec<Movement>, StockError>;
         /// Of everything when `skus` is empty.
         fn tally(&self, skus: &[&str]) -> Result<Tally, StockError>;
+
+        // `warehouse/fulfilment`
+        /// Oldest first.
+        fn pick_list(&self, count: u32) -> Result<Vec<Pick>, FulfilmentError>;
 
         // `customer/accounts`
         fn sign_up(
