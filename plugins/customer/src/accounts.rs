@@ -1,0 +1,162 @@
+//! What customers and the operator do with accounts: the order in which rules, hashes and the store are asked.
+//!
+//! Invariants: a password is hashed or looked at outside of transactions. The answer to one is decided in the transaction that counts it:
+//! of a hundred guesses at once, five are answered. Nothing personal and no secret is logged.
+
+use seam_sdk::store::Transaction;
+use seam_sdk::{clock, config, log, random};
+
+use crate::domain::form::{self, Email};
+use crate::domain::known::{self, Known};
+use crate::domain::limits::{self, Whom};
+use crate::domain::{Account, Address, Countries, Error, NAMES_MAX, Session, is_id, is_token};
+use crate::secrets;
+use crate::store::{self, Credentials};
+
+pub fn sign_up(email: &str, password: &str, name: &str, from: &str) -> Result<Session, Error> {
+    let from = [limits::address(from)?];
+    let (email, name) = form::sign_up(email, password, name)?;
+    let now = clock::now();
+    may_try(&from, now)?;
+    if store::by_email(&email.key)?.is_some() {
+        // Whoever asks for many addresses wants to know who our customers are.
+        seam_sdk::store::transaction(|tx| store::count(tx, &from, now))?;
+        return Err(Error::Taken);
+    }
+    let account = Known {
+        id: format!("C-{}", random::token::<8>()),
+        email,
+        name,
+        address: None,
+        operator: false,
+        since: now,
+        password_hash: secrets::hash(password),
+    };
+    seam_sdk::store::transaction(|tx| {
+        if store::by_email(&account.email.key)?.is_some() {
+            return Err(Error::Taken);
+        }
+        store::add(tx, &account)?;
+        let Known { id, email: Email { key: email_key, .. }, password_hash, .. } = account;
+        start_session(tx, &Credentials { id, email_key, password_hash }, now)?.ok_or(Error::SignedOut)
+    })
+}
+
+pub fn sign_in(email: &str, password: &str, from: &str) -> Result<Session, Error> {
+    let from = limits::address(from)?;
+    let email = form::sign_in(email, password)?;
+    let now = clock::now();
+    let whom = [limits::account(&email.key), from];
+    may_try(&whom, now)?;
+    let known = store::by_email(&email.key)?;
+    let right = secrets::is_password(password, known.as_ref().map(|known| known.password_hash.as_str()));
+    judge(&whom, now, known.filter(|_| right), |tx, account| start_session(tx, account, now))
+}
+
+pub fn sign_out(token: &str) -> Result<(), Error> {
+    if is_token(token) {
+        store::end_session(token)?;
+    }
+    Ok(())
+}
+
+pub fn who(token: &str) -> Result<Option<Account>, Error> {
+    if !is_token(token) {
+        return Ok(None);
+    }
+    Ok(store::by_session(token, clock::now())?)
+}
+
+pub fn change_address(token: &str, address: &Address) -> Result<Account, Error> {
+    // Before the form: who is not signed in has to do that first.
+    who(token)?.ok_or(Error::SignedOut)?;
+    let address = form::address(address, &countries()?)?;
+    store::change_address(token, clock::now(), &address)?.ok_or(Error::SignedOut)
+}
+
+pub fn change_password(token: &str, old: &str, new: &str) -> Result<(), Error> {
+    let now = clock::now();
+    let account = owner(token, now)?;
+    form::new_password(new, &account.email_key)?;
+    let whom = [limits::account(&account.email_key)];
+    may_try(&whom, now)?;
+    let hash = secrets::is_password(old, Some(&account.password_hash)).then(|| secrets::hash(new));
+    judge(&whom, now, hash, |tx, hash| Ok(store::change_password(tx, &account, hash, token)?.then_some(())))
+}
+
+pub fn delete_account(token: &str, password: &str) -> Result<(), Error> {
+    let now = clock::now();
+    let account = owner(token, now)?;
+    let whom = [limits::account(&account.email_key)];
+    may_try(&whom, now)?;
+    let right = secrets::is_password(password, Some(&account.password_hash));
+    judge(&whom, now, right.then_some(()), |tx, ()| Ok(store::erase(tx, &account)?.then_some(())))?;
+    log::info(format_args!("account {} was deleted by its owner", account.id));
+    Ok(())
+}
+
+pub fn names(ids: &[String]) -> Result<Vec<Option<String>>, Error> {
+    if ids.len() > NAMES_MAX {
+        return Err(Error::Invalid(format!("{} ids in one call; {NAMES_MAX} are allowed", ids.len())));
+    }
+    // What cannot be an id is nobody's, and no work for the store.
+    let ids: Vec<&str> = ids.iter().map(|id| if is_id(id) { id.as_str() } else { "" }).collect();
+    Ok(store::names(&ids)?)
+}
+
+pub fn put_accounts(accounts: Vec<Known>) -> Result<u32, Error> {
+    let accounts = known::check(accounts, &countries()?, secrets::why_not)?;
+    seam_sdk::store::transaction(|tx| {
+        store::put(tx, &accounts)?.map_err(|i| known::wrong(i, "email", "belongs to another account"))
+    })
+}
+
+pub fn set_operator(email: &str, operator: bool) -> Result<(), Error> {
+    let Ok(Email { key, .. }) = form::email(email) else {
+        return Err(Error::Invalid("email: not an e-mail address".into()));
+    };
+    if store::set_operator(&key, operator)? { Ok(()) } else { Err(Error::Invalid("email: no account has it".into())) }
+}
+
+fn countries() -> Result<Countries, Error> {
+    Ok(Countries::new(config::get("reference.countries")?))
+}
+
+fn owner(token: &str, now: u64) -> Result<Credentials, Error> {
+    let found = if is_token(token) { store::owner(token, now)? } else { None };
+    found.ok_or(Error::SignedOut)
+}
+
+fn start_session(tx: &Transaction, account: &Credentials, now: u64) -> Result<Option<Session>, Error> {
+    let token = random::token::<32>();
+    let started = store::start_session(tx, &token, account, now)?;
+    Ok(started.map(|(expires, account)| Session { token, expires, account }))
+}
+
+/// Before a password is looked at, which is dear.
+fn may_try(whom: &[Whom], now: u64) -> Result<(), Error> {
+    store::wait(whom, now)?.map_or(Ok(()), |seconds| Err(Error::Wait(seconds)))
+}
+
+/// The answer to a password that has been looked at: does `work` with what a right one gives, else counts a wrong one. `None` of
+/// `work`, which then has written nothing: the password was changed while it was looked at.
+fn judge<P, T>(
+    whom: &[Whom],
+    now: u64,
+    right: Option<P>,
+    work: impl FnOnce(&Transaction, &P) -> Result<Option<T>, Error>,
+) -> Result<T, Error> {
+    let done = seam_sdk::store::transaction(|tx| {
+        // Others may have been counted meanwhile; then not even a right one is confirmed.
+        may_try(whom, now)?;
+        let done = match &right {
+            Some(proof) => work(tx, proof)?,
+            None => None,
+        };
+        if done.is_none() {
+            store::count(tx, whom, now)?;
+        }
+        Ok::<_, Error>(done)
+    })?;
+    done.ok_or(Error::WrongPassword)
+}

@@ -1,0 +1,86 @@
+//! How often one may try: 5 wrong passwords for an account and 20 from a network address within 15 minutes.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::Error;
+
+/// How long a wrong password counts.
+pub const WINDOW_SECONDS: u64 = 15 * 60;
+/// Wrong passwords for one account within the window.
+pub const PER_ACCOUNT: u32 = 5;
+/// Wrong passwords from one network address within the window.
+pub const PER_ADDRESS: u32 = 20;
+/// Attempts that are remembered; beyond, the oldest are forgotten. A thousand addresses can be shut out at once, and each attempt costs
+/// its author a password's hash.
+pub const KEPT_MAX: u32 = 50_000;
+const FROM_CHARS_MAX: usize = 100;
+
+/// Who tried, or what was tried: the text that is counted under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whom {
+    pub text: String,
+    /// So many are looked at, none further.
+    pub limit: u32,
+}
+
+/// Attempts at the account of this e-mail address (as its key), whether or not there is one.
+pub fn account(email_key: &str) -> Whom {
+    Whom { text: format!("account {email_key}"), limit: PER_ACCOUNT }
+}
+
+/// Attempts from this network address. A port does not count, and of IPv6 only the network, since its owner has 2^64 addresses.
+pub fn address(from: &str) -> Result<Whom, Error> {
+    if from.is_empty() || from.chars().count() > FROM_CHARS_MAX {
+        return Err(Error::Invalid(format!("from: 1 to {FROM_CHARS_MAX} characters are allowed")));
+    }
+    let parsed = from.parse().or_else(|_| from.parse().map(|with_port: SocketAddr| with_port.ip()));
+    let network = match parsed.map(|ip: IpAddr| ip.to_canonical()) {
+        Ok(IpAddr::V6(ip)) => {
+            let [a, b, c, d, ..] = ip.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}")
+        }
+        Ok(ip) => ip.to_string(),
+        Err(_) => from.to_string(),
+    };
+    Ok(Whom { text: format!("address {network}"), limit: PER_ADDRESS })
+}
+
+/// When an attempt made at `at` no longer counts, in seconds from `now`; never less than 1.
+pub fn wait(at: u64, now: u64) -> u32 {
+    // A clock that was put back does not shut anybody out for longer than a window.
+    let seconds = (at + WINDOW_SECONDS).saturating_sub(now).clamp(1, WINDOW_SECONDS);
+    u32::try_from(seconds).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_counted_without_its_port_and_ipv6_by_its_network() {
+        let check = |from: &str, expect: &str| {
+            assert_eq!(address(from), Ok(Whom { text: format!("address {expect}"), limit: 20 }), "{from}");
+        };
+        check("192.0.2.7", "192.0.2.7");
+        check("192.0.2.7:4321", "192.0.2.7");
+        check("::ffff:192.0.2.7", "192.0.2.7");
+        check("2001:db8:1:2:3:4:5:6", "2001:db8:1:2");
+        check("2001:db8:1:2::9", "2001:db8:1:2");
+        check("[2001:db8:1:2::9]:443", "2001:db8:1:2");
+        check("a proxy's word", "a proxy's word");
+    }
+
+    #[test]
+    fn an_absent_or_endless_address_is_refused() {
+        for from in ["", &"1".repeat(101)] {
+            assert_eq!(address(from), Err(Error::Invalid("from: 1 to 100 characters are allowed".into())));
+        }
+    }
+
+    #[test]
+    fn the_wait_ends_with_the_window() {
+        for (at, now, expect) in [(1000, 1000, 900), (1000, 1899, 1), (1000, 1900, 1), (5000, 1000, 900)] {
+            assert_eq!(wait(at, now), expect, "{at} {now}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What the customer context accepts, and what it says when it does not. Pure: no store, no host, no hashing.
+//!
+//! `form` checks what a shopper typed, `passwords` what may be a password, `known` the accounts of a seed, `limits` how often one may try.
+
+pub mod form;
+pub mod known;
+pub mod limits;
+pub mod passwords;
+
+use serde::{Deserialize, Serialize};
+
+/// Ids in one call of `names`.
+pub const NAMES_MAX: usize = 500;
+/// How long a session lasts.
+pub const SESSION_SECONDS: u64 = 30 * 24 * 60 * 60;
+/// Sessions of one account; a further one ends the oldest. Nobody has so many devices, and nobody may fill the store by signing in.
+pub const SESSIONS_MAX: u32 = 200;
+/// What somebody who left is called.
+pub const DELETED_NAME: &str = "deleted account";
+const ID_CHARS_MAX: usize = 32;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    pub name: String,
+    pub street: String,
+    pub extra: String,
+    pub city: String,
+    pub postcode: String,
+    pub country: String,
+}
+
+/// An account as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub id: String,
+    pub email: String,
+    pub name: String,
+    pub address: Option<Address>,
+    pub operator: bool,
+    pub since: u64,
+}
+
+/// A session that has just begun; the only moment at which its token is known here.
+pub struct Session {
+    pub token: String,
+    pub expires: u64,
+    pub account: Account,
+}
+
+/// One field of a form and what is wrong with it, in a sentence for the person who typed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub field: &'static str,
+    pub problem: String,
+}
+
+/// Why something was not done; the cases of the interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    Fields(Vec<Problem>),
+    Taken,
+    WrongPassword,
+    /// Seconds until the next attempt is looked at.
+    Wait(u32),
+    SignedOut,
+    Invalid(String),
+    Unavailable(String),
+}
+
+impl From<seam_sdk::store::Error> for Error {
+    fn from(error: seam_sdk::store::Error) -> Self {
+        Self::Unavailable(error.unavailable())
+    }
+}
+
+impl From<seam_sdk::config::Error> for Error {
+    fn from(error: seam_sdk::config::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// Whether `id` could be a customer's.
+pub fn is_id(id: &str) -> bool {
+    let rest = id.strip_prefix("C-").unwrap_or_default();
+    !rest.is_empty() && id.len() <= ID_CHARS_MAX && rest.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// Whether `token` could be a session's.
+pub fn is_token(token: &str) -> bool {
+    token.len() == 64 && token.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// The countries of the shared reference data; without them any two capital letters are one.
+#[derive(Debug, Clone, Default)]
+pub struct Countries(Option<String>);
+
+impl Countries {
+    /// Takes lines of `GB United Kingdom`.
+    pub fn new(lines: Option<String>) -> Self {
+        Self(lines)
+    }
+
+    fn has(&self, code: &str) -> bool {
+        code.len() == 2
+            && code.bytes().all(|b| b.is_ascii_uppercase())
+            && match &self.0 {
+                Some(lines) => lines.lines().any(|line| line.split_whitespace().next() == Some(code)),
+                None => true,
+            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_and_tokens_are_told_from_anything_else() {
+        for good in ["C-1", "C-0f3a", &format!("C-{}", "z".repeat(30))] {
+            assert!(is_id(good), "{good}");
+        }
+        for bad in ["", "C-", "c-1", "1", "C-1 ", "C-1-2", "C-é", "C-1\0", &format!("C-{}", "z".repeat(31))] {
+            assert!(!is_id(bad), "{bad:?}");
+        }
+        assert!(is_token(&"0f".repeat(32)));
+        for bad in ["", "0f", &"0F".repeat(32), &"0g".repeat(32), &"0f".repeat(33)] {
+            assert!(!is_token(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn countries_are_those_of_the_list_or_any_two_capitals() {
+        let listed = Countries::new(Some("GB United Kingdom\nIE Ireland\n".into()));
+        assert!(listed.has("GB") && listed.has("IE"));
+        for bad in ["FR", "gb", "United", "", "GB United Kingdom", " GB"] {
+            assert!(!listed.has(bad), "{bad}");
+        }
+        let any = Countries::default();
+        assert!(any.has("FR") && !any.has("fr") && !any.has("FRA") && !any.has("É"));
+    }
+}
