@@ -69,7 +69,12 @@ pub fn search(words: &str, page: u32) -> String {
 
 /// Signing in, and then back to an address of ours.
 pub fn sign_in(next: &str) -> String {
-    let mut out = String::from("/sign-in");
+    with_next("/sign-in", next)
+}
+
+/// A page that leads on to an address of ours, if it is not empty.
+pub fn with_next(page: &str, next: &str) -> String {
+    let mut out = String::from(page);
     append(&mut out, &[("next", (!next.is_empty()).then_some(next))], 1);
     out
 }

@@ -57,6 +57,10 @@ pub struct Params<'a> {
     pub page: Option<u32>,
     /// The version of a cover.
     pub v: Option<Cow<'a, str>>,
+    /// The word of a sentence of ours.
+    pub note: Option<Cow<'a, str>>,
+    /// Where to go after signing in.
+    pub next: Option<Cow<'a, str>>,
 }
 
 impl<'a> Params<'a> {
@@ -76,6 +80,8 @@ impl<'a> Params<'a> {
                 "decade" => params.decade = words(value)?.map(|value| decade(&value)).transpose()?,
                 "page" => params.page = words(value)?.map(|value| page(&value)).transpose()?,
                 "v" => params.v = words(value)?,
+                "note" => params.note = words(value)?,
+                "next" => params.next = words(value)?,
                 _ => {}
             }
         }

@@ -9,16 +9,19 @@ use crate::csrf;
 use crate::form::Form;
 use crate::href::Encoded;
 use crate::office;
-use crate::pages::{self, Problem};
+use crate::pages::sign::{self, Door};
+use crate::pages::{self, Problem, checkout, order, settings};
 use crate::params::{self, Params};
 use crate::reply::{Freshness, Kind, Reply};
 use crate::seams::{Request, Response, Seams};
 use crate::visit::Visit;
 
 const READ: &str = "GET, HEAD";
+const WRITE: &str = "POST";
 const READ_AND_WRITE: &str = "GET, HEAD, POST";
 /// Crawlers get the albums; endless combinations of filters and words are not worth their while.
-const ROBOTS: &str = "User-agent: *\nDisallow: /search\nDisallow: /browse?*&\n";
+const ROBOTS: &str = "User-agent: *\nDisallow: /search\nDisallow: /browse?*&\nDisallow: /cart\nDisallow: /account\nDisallow: /orders\n\
+                      Disallow: /checkout\nDisallow: /sign-\nDisallow: /office\n";
 
 /// A page that exists, as far as its address says.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,6 +32,23 @@ enum Route<'a> {
     Album(Cow<'a, str>),
     Cover(Cow<'a, str>),
     Robots,
+    Cart,
+    AddToCart,
+    ChangeCart,
+    RemoveFromCart,
+    SignIn,
+    SignUp,
+    SignOut,
+    Checkout,
+    Order(&'a str),
+    CancelOrder(&'a str),
+    ReturnOrder(&'a str),
+    Invoice(&'a str),
+    Account,
+    Statement,
+    Address,
+    Password,
+    DeleteAccount,
     /// The operator's side: the path below `/office`.
     Office(&'a str),
     /// Known under another address.
@@ -38,8 +58,13 @@ enum Route<'a> {
 impl Route<'_> {
     fn methods(&self) -> &'static str {
         match self {
-            Route::Office(_) => READ_AND_WRITE,
-            _ => READ,
+            Route::Home | Route::Search | Route::Browse | Route::Album(_) | Route::Cover(_) | Route::Robots => READ,
+            Route::Cart | Route::Order(_) | Route::Invoice(_) | Route::Account | Route::Statement => READ,
+            Route::Moved(_) => READ,
+            Route::AddToCart | Route::ChangeCart | Route::RemoveFromCart | Route::SignOut => WRITE,
+            Route::CancelOrder(_) | Route::ReturnOrder(_) => WRITE,
+            Route::SignIn | Route::SignUp | Route::Checkout | Route::Office(_) => READ_AND_WRITE,
+            Route::Address | Route::Password | Route::DeleteAccount => READ_AND_WRITE,
         }
     }
 }
@@ -55,9 +80,9 @@ fn answer(request: &Request, visit: &Visit<'_>, seams: &impl Seams) -> Result<Re
     let route = route(&request.path)?;
     let methods = route.methods();
     match request.method.as_str() {
-        "GET" | "HEAD" => read(route, request.query.as_deref(), visit, seams),
+        "GET" | "HEAD" if methods != WRITE => read(route, request.query.as_deref(), visit, seams),
         "POST" if methods != READ => {
-            let form = form(request, visit)?;
+            let form = form(request, &route, visit)?;
             write(route, &form, visit, seams)
         }
         _ => Err(Problem::Method(methods)),
@@ -65,12 +90,13 @@ fn answer(request: &Request, visit: &Visit<'_>, seams: &impl Seams) -> Result<Re
 }
 
 /// The form, when it is one of ours from one of our pages.
-fn form<'a>(request: &'a Request, visit: &Visit<'_>) -> Result<Form<'a>, Problem> {
+fn form<'a>(request: &'a Request, route: &Route<'_>, visit: &Visit<'_>) -> Result<Form<'a>, Problem> {
     if !csrf::same_origin(request) {
         return Err(Problem::Foreign);
     }
     let form = Form::of(request).map_err(Problem::Unreadable)?;
-    if !visit.gave_out(&form) {
+    // The album page is the same for everybody and carries no token; the worst that a stranger could do is fill a cart.
+    if *route != Route::AddToCart && !visit.gave_out(&form) {
         return Err(Problem::Stale);
     }
     Ok(form)
@@ -91,14 +117,39 @@ fn read(route: Route<'_>, query: Option<&str>, visit: &Visit<'_>, seams: &impl S
             headers: Vec::new(),
             body: ROBOTS.into(),
         }),
+        Route::Cart => pages::cart::cart(&params()?, visit, seams),
+        Route::SignIn => sign::sign(Door::In, &params()?, visit, seams),
+        Route::SignUp => sign::sign(Door::Up, &params()?, visit, seams),
+        Route::Checkout => checkout::checkout(visit, seams),
+        Route::Order(number) => order::order(number, &params()?, visit, seams),
+        Route::Invoice(number) => pages::invoice(number, visit, seams),
+        Route::Account => pages::account(&params()?, visit, seams),
+        Route::Statement => pages::statement(visit, seams),
+        Route::Address => settings::address(visit, seams),
+        Route::Password => settings::password(visit, seams),
+        Route::DeleteAccount => settings::delete(visit, seams),
         Route::Office(path) => office::read(path, query, visit, seams),
         Route::Moved(to) => Ok(Reply::moved(to)),
+        Route::AddToCart | Route::ChangeCart | Route::RemoveFromCart | Route::SignOut => Err(Problem::Method(WRITE)),
+        Route::CancelOrder(_) | Route::ReturnOrder(_) => Err(Problem::Method(WRITE)),
     }
 }
 
 /// What a form of ours wants done.
 fn write(route: Route<'_>, form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     match route {
+        Route::AddToCart => pages::cart::add(form, visit),
+        Route::ChangeCart => pages::cart::change(form, visit),
+        Route::RemoveFromCart => pages::cart::remove(form, visit),
+        Route::SignIn => sign::sign_in(form, visit, seams),
+        Route::SignUp => sign::sign_up(form, visit, seams),
+        Route::SignOut => sign::sign_out(visit, seams),
+        Route::Checkout => checkout::place(form, visit, seams),
+        Route::CancelOrder(number) => order::cancel(number, form, visit, seams),
+        Route::ReturnOrder(number) => order::send_back(number, form, visit, seams),
+        Route::Address => settings::change_address(form, visit, seams),
+        Route::Password => settings::change_password(form, visit, seams),
+        Route::DeleteAccount => settings::delete_account(form, visit, seams),
         Route::Office(path) => office::write(path, form, visit, seams),
         _ => Err(Problem::Method(READ)),
     }
@@ -120,6 +171,13 @@ fn route(path: &str) -> Result<Route<'_>, Problem> {
         (Some("search"), None, _) => Route::Search,
         (Some("browse"), None, _) => Route::Browse,
         (Some("robots.txt"), None, _) if trimmed.is_none() => return Ok(Route::Robots),
+        (Some("cart"), None, _) => Route::Cart,
+        (Some("sign-in"), None, _) => Route::SignIn,
+        (Some("sign-up"), None, _) => Route::SignUp,
+        (Some("checkout"), None, _) => Route::Checkout,
+        (Some("account"), None, _) => Route::Account,
+        (Some("orders"), None, _) => return Ok(Route::Moved("/account".into())),
+        (Some("orders" | "account" | "cart" | "sign-out"), ..) if trimmed.is_none() => return personal(relative),
         (Some("albums"), None, _) => return Ok(Route::Moved("/browse".into())),
         (Some("albums"), Some(sku), None) => Route::Album(self::sku(sku)?),
         (Some("covers"), Some(file), None) if trimmed.is_none() => match file.strip_suffix(".svg") {
@@ -135,9 +193,40 @@ fn route(path: &str) -> Result<Route<'_>, Problem> {
     Ok(Route::Moved(match route {
         Route::Search => "/search".into(),
         Route::Browse => "/browse".into(),
+        Route::Cart => "/cart".into(),
+        Route::SignIn => "/sign-in".into(),
+        Route::SignUp => "/sign-up".into(),
+        Route::Checkout => "/checkout".into(),
+        Route::Account => "/account".into(),
         Route::Album(sku) => format!("/albums/{}", Encoded(&sku)),
         _ => return Err(Problem::NotFound),
     }))
+}
+
+/// What belongs to one visitor: only pages of ours link there, so there is one way to write each address.
+fn personal(relative: &str) -> Result<Route<'_>, Problem> {
+    Ok(match relative {
+        "cart/add" => Route::AddToCart,
+        "cart/change" => Route::ChangeCart,
+        "cart/remove" => Route::RemoveFromCart,
+        "sign-out" => Route::SignOut,
+        "account/statement" => Route::Statement,
+        "account/address" => Route::Address,
+        "account/password" => Route::Password,
+        "account/delete" => Route::DeleteAccount,
+        _ => {
+            let order = relative.strip_prefix("orders/").ok_or(Problem::NotFound)?;
+            let (number, deed) = order.split_once('/').unwrap_or((order, ""));
+            match deed {
+                _ if !order::is_number(number) => return Err(Problem::NotFound),
+                "" if number.len() == order.len() => Route::Order(number),
+                "cancel" => Route::CancelOrder(number),
+                "return" => Route::ReturnOrder(number),
+                "invoice" => Route::Invoice(number),
+                _ => return Err(Problem::NotFound),
+            }
+        }
+    })
 }
 
 /// A SKU as its interface describes it: capital letters, digits and hyphens. Of anything else nobody needs to be asked.
@@ -174,6 +263,23 @@ mod tests {
             ("//", None),
             ("/covers/A-1.png", None),
             ("/covers/.svg", None),
+            ("/cart", Some(Route::Cart)),
+            ("/cart/", Some(Route::Moved("/cart".into()))),
+            ("/cart/add", Some(Route::AddToCart)),
+            ("/cart/add/", None),
+            ("/cart/x", None),
+            ("/sign-out", Some(Route::SignOut)),
+            ("/orders", Some(Route::Moved("/account".into()))),
+            ("/orders/1000123", Some(Route::Order("1000123"))),
+            ("/orders/1000123/", None),
+            ("/orders/1000123/invoice", Some(Route::Invoice("1000123"))),
+            ("/orders/1000123/return", Some(Route::ReturnOrder("1000123"))),
+            ("/orders/1000123/cancel", Some(Route::CancelOrder("1000123"))),
+            ("/orders/1000123/cancel/x", None),
+            ("/orders/10%30", None),
+            ("/orders/..", None),
+            ("/account/statement", Some(Route::Statement)),
+            ("/account/x", None),
             ("/office", Some(Route::Office(""))),
             ("/office/orders/7", Some(Route::Office("/orders/7"))),
             ("/offices", None),

@@ -4,14 +4,25 @@
 //! something is not kept by caches. The catalogue's pages never ask who the visitor is: they say `Account` to whoever has a session, and
 //! so work while `customer` is away.
 
+mod account;
 mod album;
+mod books;
+pub mod cart;
+pub mod checkout;
+pub mod field;
 mod home;
 mod listing;
+mod note;
+pub mod order;
 mod problem;
+pub mod settings;
+pub mod sign;
 
 use askama::Template;
 
+pub use account::account;
 pub use album::{album, cover};
+pub use books::{invoice, statement};
 pub use home::home;
 pub use listing::{browse, search};
 pub use problem::{Away, Problem, problem};

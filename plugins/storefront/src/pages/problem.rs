@@ -18,6 +18,8 @@ pub enum Problem {
     PastTheEnd,
     /// No order with this number, or somebody else's.
     UnknownOrder,
+    /// Nothing has been captured for this order, or it is somebody else's.
+    NoInvoice,
     Bad(Bad),
     /// The catalog found the question wrong.
     Refused,
@@ -89,6 +91,11 @@ pub fn problem(problem: Problem, visit: &Visit<'_>) -> Reply {
         Problem::UnknownOrder => {
             (404, "No such order", "Among your orders there is none with this number. Your account lists them all.")
         }
+        Problem::NoInvoice => (
+            404,
+            "No invoice yet",
+            "The invoice is written when the records leave us. Among yours there is none for this order.",
+        ),
         Problem::Bad(bad) => (400, "That does not read right", bad.text()),
         Problem::Refused => (400, "That does not read right", "We could not make sense of what was asked for."),
         Problem::Closed => (

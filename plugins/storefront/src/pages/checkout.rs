@@ -1,0 +1,340 @@
+//! Checking out: one page with address, card and what it costs, and the order that its form places.
+//!
+//! The form carries what it showed: the lines, the total, and a key of its own. So an order is exactly what its customer saw, whatever
+//! happened to the cart or the prices meanwhile, and the same form sent twice is one order. The card's number and code go to `orders` and
+//! are never shown again. After an error the form has a new key, except when nobody knows what became of the order: then sending it
+//! again must mean the same order.
+
+use askama::Template;
+
+use super::cart::Sums;
+use super::field::{Alarm, Field, Problems, Typed};
+use super::problem::RETRY_SECONDS;
+use super::{Away, Customer, Problem, Shell, render, signed_in};
+use crate::assets;
+use crate::cart::Cart;
+use crate::csrf;
+use crate::form::Form;
+use crate::reference::{Countries, Currencies};
+use crate::reply::{Freshness, Reply};
+use crate::seams::{Seams, accounts, ordering};
+use crate::visit::{Visit, is_key, new_key};
+
+#[derive(Template)]
+#[template(path = "checkout.html")]
+struct CheckoutPage<'a> {
+    shell: Shell<'a>,
+    note: Option<&'static str>,
+    alarm: Option<Alarm>,
+    token: String,
+    key: &'a str,
+    /// As the form sends them back.
+    lines: String,
+    total: u64,
+    /// What is left out, as nobody sells it any more.
+    gone: usize,
+    rows: Vec<Row<'a>>,
+    sums: Sums<'a>,
+    address: Vec<Field<'a>>,
+    save: bool,
+    card: Vec<Field<'a>>,
+}
+
+struct Row<'a> {
+    title: &'a str,
+    artist: &'a str,
+    copies: u32,
+    sum: crate::money::Price<'a>,
+}
+
+/// What stands in the form.
+#[derive(Debug, Default)]
+struct Filled {
+    address: Typed,
+    save: bool,
+    holder: String,
+    expiry: String,
+    key: String,
+    problems: Problems,
+    alarm: Option<Alarm>,
+}
+
+/// `/checkout`
+pub fn checkout(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+    let cart = visit.cart();
+    if cart.is_empty() {
+        return Ok(Reply::see_other("/cart"));
+    }
+    let customer = signed_in(visit, "/checkout", seams)?;
+    let quote = match seams.quote(cart.lines()) {
+        Ok(quote) => quote,
+        Err(ordering::Error::Unavailable(_)) => return Err(Problem::Away(Away::Orders)),
+        // The cart's page says what is wrong with it.
+        Err(_) => return Ok(Reply::see_other("/cart")),
+    };
+    let saved = customer.account.address.is_some();
+    let typed = match customer.account.address {
+        Some(address) => address.into(),
+        None => Typed { name: customer.account.name, ..Typed::default() },
+    };
+    let filled = Filled { address: typed, save: !saved, key: new_key(seams), ..Filled::default() };
+    Ok(page(&quote, cart.lines(), &filled, 200, visit, seams))
+}
+
+/// The form of `/checkout`
+pub fn place(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+    let customer = signed_in(visit, "/checkout", seams)?;
+    let cart = Cart::parse(form.raw("lines"));
+    let key = form.raw("key");
+    if cart.is_empty() {
+        return Ok(Reply::see_other("/cart"));
+    }
+    if !is_key(key) {
+        return Err(Problem::Stale);
+    }
+    let mut filled = Filled {
+        address: Typed::of(form),
+        save: form.has("save"),
+        holder: form.line("holder"),
+        expiry: form.line("expiry"),
+        key: new_key(seams),
+        ..Filled::default()
+    };
+    let card = ordering::Card {
+        number: form.line("number"),
+        holder: filled.holder.clone(),
+        expiry: filled.expiry.clone(),
+        code: form.line("code"),
+    };
+    filled.address.check(&mut filled.problems);
+    filled.problems.check("number", &card.number, 40, "Type the number of your card.");
+    filled.problems.check("holder", &card.holder, 100, "Type the name on the card.");
+    filled.problems.check("expiry", &card.expiry, 10, "Type until when the card is valid, as MM/YY.");
+    filled.problems.check("code", &card.code, 8, "Type the code of your card.");
+    if !filled.problems.is_empty() {
+        return again(&cart, filled, None, 422, visit, seams);
+    }
+    let request = ordering::Request {
+        customer: customer.account.id.clone(),
+        lines: cart.lines().to_vec(),
+        address: filled.address.clone().into(),
+        card,
+        // A total that nobody could have seen is one that has changed.
+        total: form.number("total").unwrap_or_default(),
+    };
+    match seams.place(key, &request) {
+        Ok(order) => Ok(placed(&order, &request, &filled, &customer, visit, seams)),
+        Err(ordering::Error::InProcess(number)) => Ok(Reply::see_other(order_address(&number, "in-process"))),
+        Err(error) => refused(error, &cart, filled, key, visit, seams),
+    }
+}
+
+/// To the order; what was ordered is out of the cart.
+fn placed(
+    order: &ordering::Order,
+    request: &ordering::Request,
+    filled: &Filled,
+    customer: &Customer<'_>,
+    visit: &Visit<'_>,
+    seams: &impl Seams,
+) -> Reply {
+    if filled.save {
+        let address: accounts::Address = filled.address.clone().into();
+        // The order stands; an address that could not be kept is typed once more next time.
+        if let Err(error) = seams.change_address(customer.token, &address) {
+            seams.warn(&format!("the address of an order could not be kept: {}", case(&error)));
+        }
+    }
+    let mut cart = visit.cart();
+    cart.take(&request.lines);
+    let mut reply = Reply::see_other(order_address(&order.number, "placed"));
+    reply.headers.push(visit.keep_cart(&cart));
+    reply
+}
+
+/// The error without what somebody typed: the log holds nothing personal.
+fn case(error: &accounts::Error) -> &'static str {
+    match error {
+        accounts::Error::Fields(_) => "fields",
+        accounts::Error::SignedOut => "signed-out",
+        accounts::Error::Unavailable(_) => "unavailable",
+        _ => "refused",
+    }
+}
+
+/// The number comes from another context: one that is none leads to the list of orders.
+fn order_address(number: &str, note: &str) -> String {
+    if super::order::is_number(number) { format!("/orders/{number}?note={note}") } else { "/account".into() }
+}
+
+/// The form again, with what went wrong.
+fn refused(
+    error: ordering::Error,
+    cart: &Cart,
+    mut filled: Filled,
+    key: &str,
+    visit: &Visit<'_>,
+    seams: &impl Seams,
+) -> Result<Reply, Problem> {
+    let mut quote = None;
+    let (alarm, status) = match error {
+        ordering::Error::Fields(problems) => {
+            filled.problems = problems.into();
+            (None, 422)
+        }
+        ordering::Error::Changed(now) => {
+            let total = Currencies::of(seams).price(now.total, &now.currency).to_string();
+            quote = Some(now);
+            let text = format!(
+                "Prices or records are not what they were when you opened this page. Nothing was charged. The total is {total} now; if \
+                 that is all right, type your card once more and place the order."
+            );
+            (Some(Alarm::new("Something has changed", text)), 409)
+        }
+        ordering::Error::Short(shortages) => (Some(short(&shortages)), 409),
+        ordering::Error::Declined(why) => {
+            let text = format!("{why} Nothing was charged, and your records are still here. Try another card.");
+            (Some(Alarm::new("Your card was declined", text)), 422)
+        }
+        ordering::Error::Refused(why) => (Some(Alarm::new("The order could not be placed", why)), 409),
+        ordering::Error::Unavailable(_) => {
+            filled.key = key.into();
+            let text = "Our order desk did not answer in time, so we cannot say what became of your order. It is safe to type your \
+                        card once more and send this page again: it will not be ordered twice.";
+            (Some(Alarm::new("No answer", text).with("/account", "See whether it is among your orders")), 503)
+        }
+        error @ (ordering::Error::Invalid(_) | ordering::Error::UnknownOrder | ordering::Error::InProcess(_)) => {
+            if let ordering::Error::Invalid(why) = &error {
+                seams.warn(&format!("ordering.place refused a form: {why}"));
+            }
+            let text = "Nothing was charged. Please check what you typed, and try again.";
+            (Some(Alarm::new("The order could not be placed", text)), 422)
+        }
+    };
+    filled.alarm = alarm;
+    again(cart, filled, quote, status, visit, seams)
+}
+
+/// Not enough copies.
+fn short(shortages: &[ordering::Shortage]) -> Alarm {
+    let mut alarm = Alarm::new(
+        "Somebody was faster",
+        "There are not enough copies left of some records. Nothing was charged. Please change your cart.",
+    );
+    for shortage in shortages {
+        let ordering::Shortage { sku, wanted, on_hand } = shortage;
+        let text = match on_hand {
+            0 => format!("{sku}: sold out"),
+            few => format!("{sku}: {few} left of the {wanted} that you would like"),
+        };
+        alarm = alarm.with("/cart", text);
+    }
+    alarm
+}
+
+fn again(
+    cart: &Cart,
+    filled: Filled,
+    quote: Option<ordering::Quote>,
+    status: u16,
+    visit: &Visit<'_>,
+    seams: &impl Seams,
+) -> Result<Reply, Problem> {
+    let quote = match quote {
+        Some(quote) => quote,
+        None => match seams.quote(cart.lines()) {
+            Ok(quote) => quote,
+            Err(ordering::Error::Unavailable(_)) => return Err(Problem::Away(Away::Orders)),
+            Err(_) => return Ok(Reply::see_other("/cart")),
+        },
+    };
+    Ok(page(&quote, cart.lines(), &filled, status, visit, seams))
+}
+
+fn page(
+    quote: &ordering::Quote,
+    lines: &[ordering::Line],
+    filled: &Filled,
+    status: u16,
+    visit: &Visit<'_>,
+    seams: &impl Seams,
+) -> Reply {
+    // What is gone is not ordered, and not shown as if it were.
+    let mut cart = Cart::default();
+    for line in lines.iter().filter(|line| quote.lines.iter().any(|priced| priced.sku == line.sku)) {
+        let _ = cart.set(&line.sku, line.copies);
+    }
+    if cart.is_empty() {
+        return Reply::see_other("/cart");
+    }
+    let currencies = Currencies::of(seams);
+    let countries = Countries::of(seams);
+    let address = filled.address.fields(&countries, &filled.problems);
+    let card = card(filled);
+    let alarm = match &filled.alarm {
+        Some(Alarm { title, text, items }) => {
+            Some(Alarm { title: title.clone(), text: text.clone(), items: named(items, quote) })
+        }
+        None => (!filled.problems.is_empty()).then(|| filled.problems.alarm(address.iter().chain(&card))),
+    };
+    let row = |line: &'_ ordering::PricedLine| u64::from(line.price) * u64::from(line.copies);
+    let page = CheckoutPage {
+        shell: Shell::of(visit),
+        note: None,
+        alarm,
+        token: visit.form_token(seams),
+        key: &filled.key,
+        lines: cart.to_string(),
+        total: quote.total,
+        gone: quote.gone.len(),
+        rows: quote
+            .lines
+            .iter()
+            .map(|line| Row {
+                title: &line.title,
+                artist: &line.artist,
+                copies: line.copies,
+                sum: currencies.price(row(line), &quote.currency),
+            })
+            .collect(),
+        sums: Sums::of(quote, &currencies),
+        address,
+        save: filled.save,
+        card,
+    };
+    let mut reply = Reply::html(Freshness::Never, render(&page, 12 * 1024)).with_status(status);
+    if status == 503 {
+        reply.headers.push(("retry-after", RETRY_SECONDS.into()));
+    }
+    reply
+}
+
+/// Items that begin with a SKU, with the title instead.
+fn named(items: &[(Option<String>, String)], quote: &ordering::Quote) -> Vec<(Option<String>, String)> {
+    let name = |text: &str| {
+        let (sku, rest) = text.split_once(": ")?;
+        let line = quote.lines.iter().find(|line| line.sku == sku)?;
+        Some(format!("{} by {}: {rest}", line.title, line.artist))
+    };
+    items.iter().map(|(href, text)| (href.clone(), name(text).unwrap_or_else(|| text.clone()))).collect()
+}
+
+fn card(filled: &Filled) -> Vec<Field<'_>> {
+    let field = |name, label, autocomplete, value, most, class| Field {
+        name,
+        label,
+        kind: "text",
+        autocomplete,
+        value,
+        most,
+        class,
+        problem: filled.problems.of(name),
+        ..Field::default()
+    };
+    vec![
+        Field { digits: true, ..field("number", "Card number", "cc-number", "", 30, "") },
+        field("holder", "Name on the card", "cc-name", filled.holder.as_str(), 100, ""),
+        Field { hint: "MM/YY", ..field("expiry", "Valid until", "cc-exp", &filled.expiry, 7, "half") },
+        Field { digits: true, hint: "Three or four digits", ..field("code", "Code", "cc-csc", "", 4, "half") },
+    ]
+}

@@ -1,0 +1,38 @@
+//! What came of a form, said on the page that follows it. The address carries a word, the sentence is ours: nobody can make the shop say
+//! something by a link.
+
+/// The sentence of a word in `?note=`; none for an unknown one.
+pub fn note(word: Option<&str>) -> Option<&'static str> {
+    Some(match word? {
+        "added" => "It is in your cart.",
+        "changed" => "Your cart is changed.",
+        "removed" => "It is out of your cart.",
+        "most" => "Twenty copies of one record are the most that we send at once.",
+        "full" => "Your cart is full: fifty different records are the most that we send at once.",
+        "placed" => "Thank you. Your order is placed.",
+        "in-process" => "Your order is being placed at this moment. Look again in a few seconds.",
+        "cancelled" => "Your order is cancelled. The money that was held on your card is let go.",
+        "return-requested" => {
+            "Your return is registered. Send the records back; when they arrive, the money goes to your card."
+        }
+        "welcome" => "Welcome. Your account is made, and you are signed in.",
+        "address" => "Your address is changed.",
+        "password" => "Your password is changed, and all other devices are signed out.",
+        "signed-out" => "You are signed out on this device.",
+        "deleted" => "Your account is deleted. Thank you for having been with us.",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_sentences_are_said() {
+        assert!(note(Some("added")).is_some());
+        for word in [None, Some(""), Some("<b>"), Some("Added"), Some("It is in your cart.")] {
+            assert_eq!(note(word), None);
+        }
+    }
+}

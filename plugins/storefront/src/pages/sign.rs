@@ -1,0 +1,210 @@
+//! Signing up, in and out.
+//!
+//! Where somebody wanted to go comes along as `next` and is followed only if it is an address of ours. A password is handed to `customer` and
+//! never shown again; a session's token goes into the cookie and nowhere else.
+
+use super::field::{Alarm, Field, FormPage, Problems, away};
+use super::note::note;
+use super::{Problem, Shell};
+use crate::form::Form;
+use crate::href::{self, is_local};
+use crate::params::Params;
+use crate::reply::Reply;
+use crate::seams::{Seams, accounts};
+use crate::visit::Visit;
+
+/// Where signing in leads when nobody wanted to go anywhere.
+const HOME: &str = "/account";
+
+/// Which of the two forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    In,
+    Up,
+}
+
+/// What somebody typed who is not known yet.
+#[derive(Debug, Default)]
+struct Typed {
+    name: String,
+    email: String,
+    next: String,
+}
+
+/// `/sign-in` and `/sign-up`, with `?next=` and `?note=`
+pub fn sign(door: Door, params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+    let next = params.next.as_deref().filter(|next| is_local(next)).unwrap_or_default();
+    let typed = Typed { next: next.into(), ..Typed::default() };
+    let note = note(params.note.as_deref());
+    Ok(page(door, &typed, &Problems::default(), None, note, 200, visit, seams))
+}
+
+/// The form of `/sign-in`
+pub fn sign_in(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+    let typed = typed(form);
+    let password = form.raw("password");
+    let mut problems = Problems::default();
+    problems.check("email", &typed.email, 200, "Type the e-mail address of your account.");
+    if password.is_empty() {
+        problems.add("password", "Type your password.");
+    }
+    if !problems.is_empty() {
+        return Ok(page(Door::In, &typed, &problems, None, None, 422, visit, seams));
+    }
+    let result = seams.sign_in(&typed.email, password, &visit.from);
+    entered(Door::In, result, &typed, visit, seams)
+}
+
+/// The form of `/sign-up`
+pub fn sign_up(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+    let typed = typed(form);
+    let password = form.raw("password");
+    let mut problems = Problems::default();
+    problems.check("name", &typed.name, 100, "Tell us what to call you.");
+    problems.check("email", &typed.email, 200, "Type your e-mail address.");
+    if password.is_empty() {
+        problems.add("password", "Choose a password.");
+    }
+    if !problems.is_empty() {
+        return Ok(page(Door::Up, &typed, &problems, None, None, 422, visit, seams));
+    }
+    let result = seams.sign_up(&typed.email, password, &typed.name, &visit.from);
+    entered(Door::Up, result, &typed, visit, seams)
+}
+
+/// The button on the account's page. The browser forgets the session even if `customer` cannot be told; the session then ends by itself.
+pub fn sign_out(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+    if let Some(token) = visit.session
+        && let Err(error) = seams.sign_out(token)
+    {
+        seams.warn(&format!("a session could not be ended: {error}"));
+    }
+    let mut reply = Reply::see_other("/sign-in?note=signed-out");
+    reply.headers.push(visit.forget_session());
+    Ok(reply)
+}
+
+fn typed(form: &Form<'_>) -> Typed {
+    let next = form.raw("next");
+    Typed {
+        name: form.line("name"),
+        email: form.line("email"),
+        next: if is_local(next) { next.into() } else { String::new() },
+    }
+}
+
+/// What came of the form: in, or the form again.
+fn entered(
+    door: Door,
+    result: Result<accounts::Session, accounts::Error>,
+    typed: &Typed,
+    visit: &Visit<'_>,
+    seams: &impl Seams,
+) -> Result<Reply, Problem> {
+    let again = |problems: Problems, alarm: Option<Alarm>, status| {
+        Ok(page(door, typed, &problems, alarm, None, status, visit, seams))
+    };
+    match result {
+        Ok(session) => {
+            let welcome = if door == Door::Up { "/account?note=welcome" } else { HOME };
+            let mut reply = Reply::see_other(if typed.next.is_empty() { welcome } else { typed.next.as_str() });
+            reply.headers.push(visit.keep_session(&session, seams.now()));
+            Ok(reply)
+        }
+        Err(accounts::Error::Fields(problems)) => again(problems.into(), None, 422),
+        Err(accounts::Error::Taken) => {
+            again(Problems::one("email", "There is an account with this e-mail address. Sign in instead?"), None, 422)
+        }
+        Err(accounts::Error::WrongPassword) => {
+            let alarm = Alarm::new(
+                "That is not right",
+                "There is no account with this e-mail address and this password. Mind capital letters.",
+            );
+            again(Problems::default(), Some(alarm), 422)
+        }
+        Err(accounts::Error::Wait(seconds)) => {
+            let mut reply = again(Problems::default(), Some(wait(seconds)), 429)?;
+            reply.headers.push(("retry-after", seconds.to_string()));
+            Ok(reply)
+        }
+        Err(accounts::Error::Unavailable(_)) => again(Problems::default(), Some(away("Our accounts")), 503),
+        Err(error @ (accounts::Error::Invalid(_) | accounts::Error::SignedOut)) => {
+            seams.warn(&format!("accounts refused a form: {error}"));
+            let alarm = Alarm::new("That could not be read", "Please check what you typed, and try again.");
+            again(Problems::default(), Some(alarm), 422)
+        }
+    }
+}
+
+/// Too many attempts.
+pub fn wait(seconds: u32) -> Alarm {
+    let minutes = seconds.div_ceil(60).max(1);
+    let unit = if minutes == 1 { "minute" } else { "minutes" };
+    Alarm::new(
+        "Too many attempts",
+        format!("To keep accounts safe, the next one is looked at in {minutes} {unit}. This one was not."),
+    )
+}
+
+#[expect(clippy::too_many_arguments, reason = "one place that makes both forms, called with what each needs")]
+fn page(
+    door: Door,
+    typed: &Typed,
+    problems: &Problems,
+    alarm: Option<Alarm>,
+    note: Option<&'static str>,
+    status: u16,
+    visit: &Visit<'_>,
+    seams: &impl Seams,
+) -> Reply {
+    let up = door == Door::Up;
+    let field = |name, label, kind, autocomplete, value, most| Field {
+        name,
+        label,
+        kind,
+        autocomplete,
+        value,
+        most,
+        problem: problems.of(name),
+        ..Field::default()
+    };
+    let mut fields = Vec::with_capacity(3);
+    if up {
+        fields.push(field("name", "Your name", "text", "name", typed.name.as_str(), 100));
+    }
+    fields.push(field("email", "E-mail address", "email", "username", &typed.email, 200));
+    let (autocomplete, hint) = if up { ("new-password", "At least 10 characters.") } else { ("current-password", "") };
+    fields.push(Field { hint, ..field("password", "Password", "password", autocomplete, "", 0) });
+
+    let alarm = alarm.or_else(|| (!problems.is_empty()).then(|| problems.alarm(&fields)));
+    let (title, lead, action, button, elsewhere, text) = match door {
+        Door::In => ("Sign in", "", "/sign-in", "Sign in", "/sign-up", "Make an account"),
+        Door::Up => (
+            "Make an account",
+            "To send you records we need to know who you are. It takes a minute.",
+            "/sign-up",
+            "Make the account",
+            "/sign-in",
+            "I have an account",
+        ),
+    };
+    let page = FormPage {
+        shell: Shell::of(visit),
+        title,
+        lead,
+        alarm,
+        note,
+        action,
+        token: visit.form_token(seams),
+        next: &typed.next,
+        fields,
+        button,
+        grave: false,
+        other: Some((href::with_next(elsewhere, &typed.next), text)),
+    };
+    let mut reply = page.reply(status);
+    if status == 503 {
+        reply.headers.push(("retry-after", super::problem::RETRY_SECONDS.into()));
+    }
+    reply
+}
