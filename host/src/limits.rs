@@ -169,9 +169,13 @@ pub const ASSET_BYTES: u64 = 16 << 20;
 pub const ASSET_CACHE_BYTES: usize = 64 << 20;
 /// Connecting to a granted host for `wasi:http`, unless the guest asks for less.
 pub const OUTGOING_CONNECT_MS: u64 = 5_000;
+/// What a granted host may take until its answer begins, and between two pieces of it, unless the guest asks for less.
+pub const OUTGOING_SILENCE_MS: u64 = 30_000;
 /// Bytes of a user agent or a path in the access log; what follows is for nobody's eyes.
 pub const ACCESS_FIELD_BYTES: usize = 256;
 // Manifest
+/// A shared file: every context that asks for it keeps its texts.
+pub const SHARED_FILE_BYTES_MAX: usize = 256 << 10;
 
 /// A manifest. A hundred contexts need 50 KiB; what is larger is another file.
 pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
@@ -243,6 +247,10 @@ pub const SEED_LIST_BYTES_MAX: u64 = 4 << 20;
 /// Lines of the host's own log that wait for the disk or the terminal; beyond it they are dropped and counted, so that a full
 /// disk or a stopped pipe never stops the host.
 pub const LOG_LINES_WAITING_MAX: usize = 16 << 10;
+/// Bytes of lines that are written in one go.
+pub const LOG_BATCH_BYTES: usize = 64 << 10;
+/// How long a line may lie before it is written: too short for a person to notice, long enough for hundreds of lines under load.
+pub const LOG_REST_MS: u64 = 5;
 /// Lines that `seam logs` shows, unless asked for more.
 pub const LOG_LINES_SHOWN: usize = 100;
 /// What one may ask for: they are kept in memory until the last is found.

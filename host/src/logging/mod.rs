@@ -2,15 +2,20 @@
 //!
 //! Invariant: writing a line never waits. Behind each of the two stands a bounded queue; what does not fit is dropped and counted.
 
+mod line;
+mod lines;
+
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, Registry, fmt};
 
+use self::lines::{Lines, Output};
 use crate::limits;
 use crate::manifest::LogFormat;
 
@@ -58,18 +63,9 @@ impl Guard {
 /// When the filter is malformed, the folder cannot be written to, or it has been done before.
 pub fn init(config: &Config) -> Result<Guard, Error> {
     let mut guard = Guard { _workers: Vec::new(), counters: Vec::new() };
-    let filter = || {
-        let parsed = EnvFilter::try_new(&config.filter);
-        parsed.map_err(|source| Error::Filter { filter: config.filter.clone(), source })
-    };
-    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = Vec::new();
-    let stderr = guard.queue(std::io::stderr());
-    layers.push(match config.format {
-        LogFormat::Human => {
-            fmt::layer().with_writer(stderr).with_ansi(config.colours).compact().with_filter(filter()?).boxed()
-        }
-        LogFormat::Json => json(stderr).with_filter(filter()?).boxed(),
-    });
+    let filter = EnvFilter::try_new(&config.filter);
+    let filter = filter.map_err(|source| Error::Filter { filter: config.filter.clone(), source })?;
+    let mut outputs = vec![Output { to: guard.queue(std::io::stderr()), format: config.format }];
     if let Some((path, days)) = &config.files {
         let files = |source: Box<dyn std::error::Error + Send + Sync>| Error::Files { path: path.clone(), source };
         let appender = RollingFileAppender::builder()
@@ -78,27 +74,34 @@ pub fn init(config: &Config) -> Result<Guard, Error> {
             .max_log_files((*days).max(1))
             .build(path)
             .map_err(|error| files(error.into()))?;
-        let appender = guard.queue(appender);
-        layers.push(json(appender).with_filter(filter()?).boxed());
+        outputs.push(Output { to: guard.queue(appender), format: LogFormat::Json });
     }
-    tracing_subscriber::registry().with(layers).try_init()?;
+    tracing_subscriber::registry().with(filter).with(Lines { outputs, colours: config.colours }).try_init()?;
     Ok(guard)
 }
 
 impl Guard {
-    fn queue(&mut self, writer: impl std::io::Write + Send + 'static) -> NonBlocking {
+    fn queue(&mut self, writer: impl Write + Send + 'static) -> NonBlocking {
         let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(limits::LOG_LINES_WAITING_MAX);
-        let (queue, worker) = builder.finish(writer);
+        let (queue, worker) = builder.finish(Batches(BufWriter::with_capacity(limits::LOG_BATCH_BYTES, writer)));
         self._workers.push(worker);
         self.counters.push(queue.error_counter());
         queue
     }
 }
 
-/// One object a line, an event's fields beside `timestamp`, `level` and `target`.
-fn json<W>(writer: W) -> impl Layer<Registry> + Send + Sync
-where
-    W: for<'w> fmt::MakeWriter<'w> + Send + Sync + 'static,
-{
-    fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(writer)
+/// Writes many lines at once. `flush` is called when no more lines wait: it writes them out and rests, so that those who log need not wake
+/// this thread up for each line.
+struct Batches<W: Write>(BufWriter<W>);
+
+impl<W: Write> Write for Batches<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.0.flush();
+        std::thread::sleep(Duration::from_millis(limits::LOG_REST_MS));
+        flushed
+    }
 }
