@@ -49,6 +49,11 @@ pub enum Refused {
     TooDeep,
 }
 
+/// The guest ran into the end of its call's time.
+#[derive(Debug, thiserror::Error)]
+#[error("the call ran out of time")]
+pub struct OutOfTime;
+
 /// Why a call into a context produced no answer of that context. A guest's own typed error is not here: that is an answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Failure {

@@ -93,6 +93,46 @@ fn guest() -> Result<Vec<u8>> {
     ComponentEncoder::default().validate(true).module(&module)?.encode().context("encoding")
 }
 
+/// A synchronous guest of a toolchain that brings WASI: it waits for a minute below `/long`, and for a moment elsewhere.
+fn waiter() -> Result<Vec<u8>> {
+    let mut resolve = wit_parser::Resolve::default();
+    let (wasi, _) = resolve.push_dir(wasi_wit()?)?;
+    let http = resolve.packages[wasi].name.clone();
+    let io = resolve.package_names.keys().find(|name| name.namespace == "wasi" && name.name == "io").context(http)?;
+    let v = io.version.clone().context("a version")?;
+    resolve.push_dir(repo().join("wit/host"))?;
+    let wit = format!(
+        "package t:waiter;
+         world waiter {{
+             import wasi:io/poll@{v};
+             import wasi:clocks/monotonic-clock@{v};
+             export seam:host/http-handler@0.1.0;
+         }}"
+    );
+    let package = resolve.push_str("test.wit", &wit)?;
+    let world = resolve.select_world(&[package], Some("waiter"))?;
+    let wat = format!(
+        r#"(module
+            (import "wasi:clocks/monotonic-clock@{v}" "subscribe-duration" (func $timer (param i64) (result i32)))
+            (import "wasi:io/poll@{v}" "[method]pollable.block" (func $wait (param i32)))
+            (import "wasi:io/poll@{v}" "[resource-drop]pollable" (func $drop (param i32)))
+            {MEMORY}
+            (func (export "seam:host/http-handler@0.1.0#handle")
+                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (local $pollable i32)
+                (local.set $pollable (call $timer (select (i64.const 60000000000) (i64.const 1000000)
+                    (i32.eq (i32.load8_u offset=1 (local.get 2)) (i32.const 108)))))
+                (call $wait (local.get $pollable))
+                (call $drop (local.get $pollable))
+                (i32.store16 (i32.const 512) (i32.const 204))
+                (i32.store (i32.const 520) (i32.const 0))
+                (i32.store (i32.const 528) (i32.const 0))
+                (i32.const 512)))"#
+    );
+    let mut module = wat::parse_str(wat)?;
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
+    ComponentEncoder::default().validate(true).module(&module)?.encode().context("encoding")
+}
+
 /// The system served from this process.
 struct Served {
     address: SocketAddr,
@@ -102,9 +142,13 @@ struct Served {
 
 impl Served {
     fn start() -> Result<Self> {
+        Self::start_with(&guest()?)
+    }
+
+    fn start_with(guest: &[u8]) -> Result<Self> {
         let lines = "capabilities = [\"clocks\"]\nlimits = { timeout_ms = 1000 }";
         let system = System::new()
-            .context("third-party", &guest()?, lines)?
+            .context("third-party", guest, lines)?
             .lines("[[mount]]\npath = \"/other\"\ncontext = \"third-party\"");
         let app = App::load(Manifest::load(&system.write()?)?, Compiler::InProcess)?;
         let runtime = runtime()?;
@@ -192,5 +236,18 @@ fn a_client_that_hangs_up_does_not_stop_the_guest_nor_its_neighbours() -> Result
         drop(host.ask("/other/slow")?);
     }
     assert!(host.greets()?);
+    Ok(())
+}
+
+#[test]
+fn a_guest_that_waits_through_wasi_waits_no_longer_than_it_may() -> Result<()> {
+    let host = Served::start_with(&waiter()?)?;
+    let short = host.get("/other/short")?;
+    assert!(short.starts_with("HTTP/1.1 204 "), "{short}");
+    let started = Instant::now();
+    let long = host.get("/other/long")?;
+    assert!(long.starts_with("HTTP/1.1 504 "), "{long}");
+    assert!(started.elapsed() < Duration::from_secs(10), "it slept on");
+    assert!(host.get("/other/short")?.starts_with("HTTP/1.1 204 "));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! One loaded version of a context, and every call into it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,16 +11,16 @@ use wasmtime::component::{ComponentExportIndex, InstancePre};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::component::Component;
-use super::instance::{Instance, OutOfTime};
+use super::instance::Instance;
 use super::pool::{self, Pool};
 use super::stats::Stats;
 use super::{Serves, lean};
-use crate::call::{Call, ContextIndex, Failure};
+use crate::call::{Call, ContextIndex, Failure, OutOfTime};
 use crate::ids::ContextName;
-use crate::limits;
 use crate::seam::dispatch::{Dispatch, Exchange, Function, Set};
 use crate::seam::{Guest, logging, memory, wasi_http};
 use crate::store::{Database, Migration};
+use crate::{handoff, limits};
 
 /// All that one context's instances are made from and are allowed.
 pub(super) struct Blueprint {
@@ -32,6 +32,8 @@ pub(super) struct Blueprint {
     pub migrations: Option<ComponentExportIndex>,
     /// Linked against asynchronous host functions: it serves `wasi:http` and nothing else.
     pub asynchronous: bool,
+    /// Linked against host functions that wait on the calling thread: WASI's streams and polls.
+    pub waits: bool,
     pub grants: Grants,
 }
 
@@ -39,6 +41,8 @@ pub(super) struct Blueprint {
 pub(super) struct Grants {
     pub database: Option<Arc<Database>>,
     pub config: Arc<WasiConfigVariables>,
+    /// Names and versions of the shared files in it.
+    pub shared: BTreeMap<String, String>,
     pub outgoing: wasi_http::Outgoing,
     pub memory: memory::Shared,
     pub instance_memory_mb: u64,
@@ -91,7 +95,7 @@ impl Generation {
     /// What went wrong, as a sentence about the component.
     pub(super) fn probe(&self) -> Result<Vec<Migration>, String> {
         let started = if self.plan.asynchronous {
-            crate::handoff::block_on(Instance::start_async(&self.plan))
+            handoff::block_on(Instance::start_async(&self.plan))
         } else {
             Instance::start(&self.plan)
         };
@@ -120,6 +124,11 @@ impl Generation {
 
     pub fn exports(&self) -> &[Export] {
         &self.plan.exports
+    }
+
+    /// Names and versions of the shared files that it was given.
+    pub fn shared(&self) -> &BTreeMap<String, String> {
+        &self.plan.grants.shared
     }
 
     pub fn database(&self) -> Option<&Arc<Database>> {
@@ -171,10 +180,12 @@ impl Generation {
         let (_place, idle) = self.pool.enter(call.deadline).map_err(|refused| self.not_entered(refused))?;
         let mut instance = match idle {
             Some(instance) => instance,
-            None => Instance::start(&self.plan).map_err(|error| self.failure(&call, &error, "start"))?,
+            None => self
+                .on_its_thread(|| Instance::start(&self.plan))
+                .map_err(|error| self.failure(&call, &error, "start"))?,
         };
         instance.begin(call, set.clone());
-        match work(&mut instance) {
+        match self.on_its_thread(|| work(&mut instance)) {
             Ok(value) => {
                 self.end(&call, instance);
                 Ok(value)
@@ -182,6 +193,11 @@ impl Generation {
             // The instance is dropped, and with it whatever transaction it has open.
             Err(error) => Err(self.failure_of(&call, &error, &instance)),
         }
+    }
+
+    /// Runs guest code: on this worker, or, when the guest may wait in the host, on a thread that the runtime does without.
+    fn on_its_thread<T>(&self, work: impl FnOnce() -> T) -> T {
+        if self.plan.waits { handoff::blocking(work) } else { work() }
     }
 
     /// The call as this context gets it: one deeper in the chain, and with no more time than it may take.

@@ -10,7 +10,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::generation::Blueprint;
 use super::lean;
-use crate::call::Call;
+use crate::call::{Call, OutOfTime};
 use crate::seam::{Guest, dispatch, memory, store, wasi};
 use crate::{handoff, limits};
 
@@ -22,11 +22,6 @@ pub struct Instance {
     pub(super) functions: Vec<Func>,
     pub(super) lean: Option<TypedFunc<(lean::Request,), (lean::Response,)>>,
 }
-
-/// The guest ran into the end of its call's time.
-#[derive(Debug, thiserror::Error)]
-#[error("the call ran out of time")]
-pub struct OutOfTime;
 
 impl Instance {
     /// Instantiates: start functions run now, with nothing but time and memory.

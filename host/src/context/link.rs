@@ -277,6 +277,14 @@ pub(super) fn linker(
     Ok(linker)
 }
 
+/// Whether the component imports functions that wait on the thread which calls them, when it is linked synchronously.
+pub(super) fn waits(component: &Component) -> bool {
+    component
+        .imports
+        .iter()
+        .any(|i| ["wasi:io", "wasi:http", "wasi:filesystem", "wasi:sockets"].contains(&i.name.package()))
+}
+
 /// The host function behind one imported function: hands the call to whoever answers for the callee in this request's set. When
 /// there is no answer, the caller gets its own error type's `unavailable`.
 fn link_function(instance: &mut LinkerInstance<'_, Guest>, function: Function) -> wasmtime::Result<()> {

@@ -17,7 +17,6 @@ mod rules;
 pub mod stats;
 
 pub use generation::{Export, Generation};
-pub use instance::OutOfTime;
 pub use registry::{Checkout, Error, Linked, Live, Registry};
 
 /// How a context answers HTTP, read from its exports.

@@ -211,9 +211,11 @@ fn start_context(
         lean: index_of(link::HTTP_HANDLER, "handle"),
         migrations: index_of(link::MIGRATIONS, "all"),
         asynchronous: is_asynchronous(&component),
+        waits: link::waits(&component),
         grants: Grants {
             database: database.clone(),
             config: Arc::new(config),
+            shared: context.shared.iter().map(|shared| (shared.name.clone(), shared.version.clone())).collect(),
             outgoing: wasi_http::Outgoing::new(&context.outgoing),
             memory: memory::Shared::new(limits.context_memory_mb),
             instance_memory_mb: limits.instance_memory_mb,

@@ -25,11 +25,12 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::{Error, WasiHttpView};
 
 use super::body::{Body, BoxError};
+use super::connection::Pulse;
 use super::page::Refusal;
 use super::route::Mount;
 use super::{Limits, headers};
-use crate::call::{Call, Failure};
-use crate::context::{Checkout, Live, OutOfTime};
+use crate::call::{Call, Failure, OutOfTime};
+use crate::context::{Checkout, Live};
 use crate::ids::Trace;
 
 /// A routed request without its body.
@@ -38,7 +39,7 @@ pub(super) struct Ask<'a> {
     pub(super) below: &'a str,
     pub(super) parts: &'a Parts,
     pub(super) trace: Trace,
-    pub(super) secure: bool,
+    pub(super) pulse: &'a Pulse,
     pub(super) limits: &'a Limits,
 }
 
@@ -53,7 +54,7 @@ pub(super) async fn answer(ask: Ask<'_>, live: Live, body: Incoming, span: Span)
     let request = request(&ask, body)?;
     let context = ask.mount.context.to_string();
     let call = Call::start(Instant::now() + ask.mount.timeout, ask.trace);
-    let scheme = if ask.secure { Scheme::Https } else { Scheme::Http };
+    let scheme = if ask.pulse.secure { Scheme::Https } else { Scheme::Http };
     let (sender, answer) = oneshot::channel();
     let broken = Arc::new(AtomicBool::new(false));
     let task = tokio::spawn(run(live, call, scheme, request, sender, broken.clone()).instrument(span));
@@ -125,6 +126,7 @@ fn request(ask: &Ask<'_>, body: Incoming) -> Result<Asked, Refusal> {
     *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Refusal::Bad("the address cannot be read"))?;
     *request.headers_mut() = ask.parts.headers.clone();
     headers::strip_hop_by_hop(request.headers_mut());
+    request.headers_mut().insert(header::FORWARDED, ask.pulse.forwarded.clone());
     if ask.parts.version < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
         return Err(Refusal::Malformed("no Host"));
     }

@@ -9,6 +9,7 @@ pub mod memory;
 pub mod store;
 pub mod wasi;
 pub mod wasi_http;
+mod wasi_wait;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -18,7 +18,8 @@ use crate::limits;
 
 /// For guests that are called synchronously, as every context behind a seam is.
 pub fn add_to_linker_sync(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p2::add_to_linker_sync(linker)
+    wasmtime_wasi::p2::add_to_linker_sync(linker)?;
+    super::wasi_wait::add_to_linker(linker)
 }
 
 /// For guests that serve `wasi:http`.

@@ -52,8 +52,13 @@ impl WasiHttpHooks for Outgoing {
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
         let mut options = options.unwrap_or_default();
-        let longest = Duration::from_millis(limits::OUTGOING_CONNECT_MS);
-        options.connect_timeout = Some(options.connect_timeout.map_or(longest, |asked| asked.min(longest)));
+        let bound = |asked: &mut Option<Duration>, longest_ms| {
+            let longest = Duration::from_millis(longest_ms);
+            *asked = Some(asked.map_or(longest, |asked| asked.min(longest)));
+        };
+        bound(&mut options.connect_timeout, limits::OUTGOING_CONNECT_MS);
+        bound(&mut options.first_byte_timeout, limits::OUTGOING_SILENCE_MS);
+        bound(&mut options.between_bytes_timeout, limits::OUTGOING_SILENCE_MS);
         Box::new(async move {
             let (response, connection) = default_send_request(request, Some(options)).await?;
             let connection: Box<dyn Future<Output = _> + Send> = Box::new(connection);
