@@ -56,7 +56,7 @@ impl Config {
         Self {
             path: databases.join(format!("{context}.db")),
             max_mb: grant.max_mb,
-            key: grant.encrypted.then(|| match &grant.key {
+            key: grant.encrypted.applies().then(|| match &grant.key {
                 Some(manifest::KeySource::File(path)) => KeySource::File(path.clone()),
                 Some(manifest::KeySource::Env(name)) => KeySource::Environment(name.clone()),
                 None => KeySource::of_context(context, databases),
@@ -185,13 +185,24 @@ impl Link {
                 refuse_words(sql)?;
             }
             bind(&mut statement, params)?;
-            let columns = statement.column_count();
-            let mut packer = Packer::new(columns, limits::STORE_RESULT_BYTES_MAX);
             let mut rows = statement.raw_query();
-            while let Some(row) = rows.next().map_err(|e| link.explain(&e))? {
+            let first = rows.next().map_err(|e| link.explain(&e))?;
+            // Only the first step sees a schema that changed since the statement was prepared: before it, the columns of `SELECT *`
+            // may still be those of before.
+            let columns = first.map(|row| row.as_ref().column_count());
+            let Some(columns) = columns else {
+                drop(rows);
+                return Ok(Queried::Rows(
+                    Packer::new(statement.column_count(), limits::STORE_RESULT_BYTES_MAX).finish(),
+                ));
+            };
+            let mut packer = Packer::new(columns, limits::STORE_RESULT_BYTES_MAX);
+            let mut row = first;
+            while let Some(cells) = row {
                 for column in 0..columns {
-                    packer.push(row.get_ref(column).map_err(|e| link.explain(&e))?)?;
+                    packer.push(cells.get_ref(column).map_err(|e| link.explain(&e))?)?;
                 }
+                row = rows.next().map_err(|e| link.explain(&e))?;
             }
             Ok(Queried::Rows(packer.finish()))
         })

@@ -109,10 +109,14 @@ impl Writer {
         }
         let mine = Arc::new(Handover::new());
         lease.group.push(mine.clone());
-        if let Err(lease) = self.hand_on(lease) {
-            self.close_group(lease, counters);
+        match self.hand_on(lease) {
+            Ok(()) => handoff::blocking(|| mine.take()),
+            Err(lease) => {
+                // The answer is there once the group is closed: nothing to wait for, and no worker to hand over.
+                self.close_group(lease, counters);
+                mine.take()
+            }
         }
-        handoff::blocking(|| mine.take())
     }
 
     /// Undoes the savepoint, and nothing of the others in the group.

@@ -4,12 +4,12 @@ use super::*;
 
 /// Every one must fail as denied, through `query`, through `execute`, and inside a transaction.
 const OUTSIDE: &[&str] = &[
-    "ATTACH DATABASE '/tmp/other.db' AS other",
+    "ATTACH DATABASE 'other.db' AS other",
     "ATTACH ':memory:' AS other",
     "DETACH main",
     "VACUUM",
     "/* */ vacuum main",
-    "VACUUM INTO '/tmp/copy.db'",
+    "VACUUM INTO 'copy.db'",
     "PRAGMA journal_mode = DELETE",
     "PRAGMA query_only = OFF",
     "PRAGMA writable_schema = ON",

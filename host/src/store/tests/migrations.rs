@@ -32,6 +32,18 @@ fn a_file_goes_forward_and_knows_where_it_is() {
 }
 
 #[test]
+fn a_statement_kept_from_before_a_migration_shows_the_columns_of_after() {
+    let shop = empty();
+    let mut list = vec![migration(1, "CREATE TABLE a (x TEXT) STRICT; INSERT INTO a VALUES ('x');")];
+    migrate(&shop, &list).unwrap();
+    let all = || texts_in(&shop.query("SELECT * FROM a", &[], soon()).unwrap());
+    assert_eq!(all(), ["x"]);
+    list.push(migration(2, "ALTER TABLE a ADD COLUMN y TEXT NOT NULL DEFAULT 'y'"));
+    migrate(&shop, &list).unwrap();
+    assert_eq!(all(), ["x", "y"]);
+}
+
+#[test]
 fn a_context_without_migrations_has_an_empty_file() {
     assert_eq!(migrate(&empty(), &[]).unwrap(), Migrated { from: 0, to: 0 });
 }
