@@ -1,5 +1,7 @@
 //! What runs, for people and scripts.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::context::{Registry, Serves};
@@ -15,6 +17,8 @@ pub struct ContextStatus {
     /// `namespace:package/interface@version`
     pub imports: Vec<String>,
     pub exports: Vec<String>,
+    /// The shared files that it was given, and their versions.
+    pub shared: BTreeMap<String, String>,
     /// Its file and the file's write-ahead log; `None` without a store.
     pub store_bytes: Option<u64>,
     /// Linear memory of all its instances.
@@ -50,6 +54,7 @@ pub fn statuses(registry: &Registry) -> Vec<ContextStatus> {
             },
             imports: names(&generation.component.imports),
             exports: names(&generation.component.exports),
+            shared: generation.shared().clone(),
             store_bytes: generation.database().map(|database| {
                 let statistics = database.statistics();
                 statistics.file_bytes + statistics.wal_bytes

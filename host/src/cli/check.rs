@@ -9,6 +9,9 @@ use crate::manifest::{Manifest, Problems};
 pub fn run(global: &Global, format: Format) -> Result<(), Stop> {
     match (check(global), format) {
         (Ok(manifest), Format::Human) => {
+            for warning in manifest.warnings() {
+                out::warning(&warning);
+            }
             let (contexts, mounts) = (manifest.contexts.len(), manifest.mounts.len());
             let plural = |n: usize| if n == 1 { "" } else { "s" };
             out::line(&format!(
@@ -21,7 +24,9 @@ pub fn run(global: &Global, format: Format) -> Result<(), Stop> {
         (Ok(manifest), Format::Json) => {
             let contexts: Vec<&str> = manifest.contexts.iter().map(|context| context.name.as_str()).collect();
             let file = manifest.path.display().to_string();
-            out::json(&json!({ "ok": true, "file": file, "contexts": contexts, "problems": [] }))
+            out::json(
+                &json!({ "ok": true, "file": file, "contexts": contexts, "problems": [], "warnings": manifest.warnings() }),
+            )
         }
         (Err(Stop::Problems(problems)), Format::Json) => {
             report(&problems)?;

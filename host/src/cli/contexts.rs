@@ -3,13 +3,23 @@
 use super::{Format, Stop, out};
 use crate::admin::ContextStatus;
 use crate::admin::client::Client;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, differing};
 
 pub fn run(manifest: &Manifest, format: Format) -> Result<(), Stop> {
     let contexts = Client::connect(&manifest.host.data)?.contexts()?;
     match format {
         Format::Json => out::json(&contexts),
-        Format::Human => out::bytes(shown(&contexts).as_bytes()),
+        Format::Human => {
+            let got = contexts.iter().flat_map(|context| {
+                let one =
+                    |(name, version): (&String, &String)| (context.context.clone(), name.clone(), version.clone());
+                context.shared.iter().map(one).collect::<Vec<_>>()
+            });
+            for warning in differing(got) {
+                out::warning(&warning);
+            }
+            out::bytes(shown(&contexts).as_bytes())
+        }
     }
 }
 
@@ -56,6 +66,7 @@ mod tests {
             http: Some("http-handler".into()),
             imports: names(&["acme:orders/desk@0.1.0", "wasi:logging/logging@0.1.0-draft"]),
             exports: names(&["seam:host/http-handler@0.1.0"]),
+            shared: std::collections::BTreeMap::new(),
             store_bytes: None,
             memory_bytes: 2_228_224,
             running: 0,

@@ -121,6 +121,11 @@ impl From<logging::Error> for Stop {
 }
 
 /// A line on standard error.
+/// Something that works and should be looked at, on standard error.
+pub fn warning(text: &str) {
+    note(&format!("warning: {text}"));
+}
+
 pub fn note(text: &str) {
     note_raw(&format!("{text}\n"));
 }

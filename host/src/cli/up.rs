@@ -11,7 +11,7 @@ use super::{Global, Stop, build, compiler, out, refused};
 use crate::admin;
 use crate::app::{self, App};
 use crate::folder::{self, Folder};
-use crate::manifest::{LogFormat, Manifest};
+use crate::manifest::{Encryption, LogFormat, Manifest};
 use crate::{limits, logging, seed};
 
 #[derive(Debug, Args)]
@@ -72,6 +72,15 @@ async fn serve(manifest: Manifest, folder: Arc<Folder>, seeds: bool, started: In
     // Not on this thread: it lacks the stack that a chain of guests needs.
     let loading = tokio::task::spawn_blocking(move || App::load(manifest, compiler()));
     let app = loading.await.map_err(|error| failed(&error))?.map_err(|error| refused(&path, &contexts, error))?;
+    for warning in app.manifest.warnings() {
+        tracing::warn!(target: "up", "{warning}");
+    }
+    for context in &contexts {
+        let wish = context.store.as_ref().map_or(Encryption::Off, |store| store.encrypted);
+        if wish == Encryption::IfPossible && !wish.applies() {
+            tracing::info!(target: "up", "the file of `{}` is not encrypted: this host was built without `sqlcipher`", context.name);
+        }
+    }
     if seeds && !app.manifest.seeds.is_empty() {
         load_seeds(&app, &folder).await?;
     }

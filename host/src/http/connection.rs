@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -20,10 +21,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use super::Limits;
 use super::server::Phase;
 use super::service::Edge;
 use super::smuggle::Scan;
+use super::{Limits, headers};
 use crate::limits;
 
 pub(super) type Protocol = auto::Builder<TokioExecutor>;
@@ -116,6 +117,8 @@ async fn run(
 pub(super) struct Pulse {
     pub(super) client: SocketAddr,
     pub(super) secure: bool,
+    /// What guests are told of both.
+    pub(super) forwarded: HeaderValue,
     opened: Instant,
     /// Requests taken and not answered to the last byte that we hold.
     busy: AtomicU32,
@@ -143,6 +146,7 @@ impl Pulse {
         Self {
             client,
             secure,
+            forwarded: headers::forwarded(client.ip(), secure),
             opened: Instant::now(),
             busy: AtomicU32::new(0),
             quiet_ms: AtomicU64::new(0),

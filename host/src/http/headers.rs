@@ -1,5 +1,7 @@
 //! Header fields that the edge itself reads or writes.
 
+use std::net::IpAddr;
+
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
@@ -20,6 +22,16 @@ pub(super) fn hop_by_hop(name: &HeaderName) -> bool {
         | header::PROXY_AUTHORIZATION => true,
         _ => matches!(name.as_str(), "keep-alive" | "proxy-connection"),
     }
+}
+
+/// Who asks and how, for guests (RFC 7239). Whatever a client sends under this name, they get this.
+pub(super) fn forwarded(client: IpAddr, secure: bool) -> HeaderValue {
+    let proto = if secure { "https" } else { "http" };
+    let text = match client.to_canonical() {
+        IpAddr::V4(address) => format!("for={address};proto={proto}"),
+        IpAddr::V6(address) => format!("for=\"[{address}]\";proto={proto}"),
+    };
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
 }
 
 /// Whether `Connection` names this header as one of its own.
@@ -128,6 +140,17 @@ mod tests {
         assert!(!check("\"a\"", "\"b\""));
         assert!(!check("a", "\"a\""));
         assert!(!check("\"a", "\"a\""));
+    }
+
+    #[test]
+    fn guests_are_told_who_asks_in_the_standard_form() {
+        for (client, secure, expect) in [
+            ("192.0.2.7", false, "for=192.0.2.7;proto=http"),
+            ("2001:db8::1", true, "for=\"[2001:db8::1]\";proto=https"),
+            ("::ffff:192.0.2.7", true, "for=192.0.2.7;proto=https"),
+        ] {
+            assert_eq!(forwarded(client.parse().unwrap(), secure), expect);
+        }
     }
 
     #[test]

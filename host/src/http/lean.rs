@@ -24,6 +24,7 @@ pub(super) struct Ask<'a> {
     pub(super) below: &'a str,
     pub(super) parts: &'a Parts,
     pub(super) trace: Trace,
+    pub(super) forwarded: &'a HeaderValue,
     pub(super) limits: &'a Limits,
 }
 
@@ -34,25 +35,29 @@ pub(super) async fn answer(
     handle: impl FnOnce(Call, lean::Request) -> Result<lean::Response, Failure>,
 ) -> Result<Response<Body>, Refusal> {
     let body = body::read(body, ask.limits.body_bytes, ask.limits.body_time).await?;
-    let request = request(ask.parts, ask.below, body)?;
+    let request = request(ask.parts, ask.below, ask.forwarded, body)?;
     let call = Call::start(Instant::now() + ask.mount.timeout, ask.trace);
     let answer = handle(call, request)?;
     let bad = |reason| Refusal::BadAnswer { context: ask.mount.context.to_string(), reason };
     response(answer, ask.limits.response_bytes).map_err(bad)
 }
 
-fn request(parts: &Parts, below: &str, body: Vec<u8>) -> Result<lean::Request, Refusal> {
+fn request(parts: &Parts, below: &str, forwarded: &HeaderValue, body: Vec<u8>) -> Result<lean::Request, Refusal> {
     // A guest renders HEAD as GET and knows nothing of it; the edge drops the body.
     let method = if parts.method == Method::HEAD { Method::GET.as_str() } else { parts.method.as_str() };
     let connection = parts.headers.get(header::CONNECTION);
-    let mut fields: Vec<(String, String)> = Vec::with_capacity(parts.headers.len() + 1);
+    let mut fields: Vec<(String, String)> = Vec::with_capacity(parts.headers.len() + 2);
+    fields.push(("forwarded".into(), forwarded.to_str().unwrap_or_default().into()));
     if !parts.headers.contains_key(header::HOST)
         && let Some(authority) = parts.uri.authority()
     {
         fields.push(("host".into(), authority.as_str().into()));
     }
     for (name, value) in &parts.headers {
-        if headers::hop_by_hop(name) || (connection.is_some() && headers::named_by_connection(connection, name)) {
+        if name == header::FORWARDED
+            || headers::hop_by_hop(name)
+            || (connection.is_some() && headers::named_by_connection(connection, name))
+        {
             continue;
         }
         let value = std::str::from_utf8(value.as_bytes()).map_err(|_| Refusal::Bad("a header is not UTF-8"))?;
@@ -146,15 +151,16 @@ mod tests {
             .header("cookie", "b=2")
             .header("connection", "x-own")
             .header("x-own", "1")
+            .header("forwarded", "for=evil")
             .body(())
             .unwrap()
             .into_parts();
-        let request = request(&parts, "/a", Vec::new()).unwrap();
+        let request = request(&parts, "/a", &HeaderValue::from_static("for=192.0.2.1;proto=http"), Vec::new()).unwrap();
         assert_eq!(
             (request.method.as_str(), request.path.as_str(), request.query.as_deref()),
             ("GET", "/a", Some("b=c"))
         );
-        let expect = [("host", "shop.example"), ("cookie", "a=1; b=2")];
+        let expect = [("forwarded", "for=192.0.2.1;proto=http"), ("host", "shop.example"), ("cookie", "a=1; b=2")];
         assert_eq!(request.headers, expect.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 }

@@ -159,18 +159,19 @@ async fn ask(
     let response = match &edge.source {
         #[cfg(test)]
         Source::Native(native) => {
-            let ask = lean::Ask { mount, below, parts, trace, limits: &edge.limits };
+            let ask = lean::Ask { mount, below, parts, trace, forwarded: &pulse.forwarded, limits: &edge.limits };
             lean::answer(ask, body, |call, request| span.in_scope(|| native(call, request))).await?
         }
         Source::Registry(registry) => {
             let live = registry.live(mount.context.as_str())?;
             match live.serves() {
                 Serves::Lean => {
-                    let ask = lean::Ask { mount, below, parts, trace, limits: &edge.limits };
+                    let ask =
+                        lean::Ask { mount, below, parts, trace, forwarded: &pulse.forwarded, limits: &edge.limits };
                     lean::answer(ask, body, |call, request| span.in_scope(|| live.handle(call, request))).await?
                 }
                 Serves::WasiHttp => {
-                    let ask = wasi::Ask { mount, below, parts, trace, secure: pulse.secure, limits: &edge.limits };
+                    let ask = wasi::Ask { mount, below, parts, trace, pulse, limits: &edge.limits };
                     wasi::answer(ask, live, body, span).await?
                 }
                 Serves::Nothing => return Err(Refusal::NotFound),

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::parse::{existing_file, timeout};
+use super::shared::shared;
 use super::table::{At, Table};
-use super::{Build, Context, KeySource, Limits, Places, StoreGrant};
+use super::{Build, Context, Encryption, KeySource, Limits, Places, StoreGrant};
 use crate::ids::ContextName;
 use crate::limits;
 
@@ -21,7 +22,9 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
         document.report(name.place, message, remedy);
     }
     let mut places = Places { entry: name.place, parts: BTreeMap::new() };
-    for key in ["component", "build", "imports", "store", "capabilities", "config", "outgoing", "assets", "limits"] {
+    for key in
+        ["component", "build", "imports", "store", "capabilities", "config", "shared", "outgoing", "assets", "limits"]
+    {
         if table.has(key) {
             places.parts.insert(key.to_owned(), table.place_of(key));
         }
@@ -60,10 +63,11 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
     }
     let store = store(&table, folder);
     let capabilities = capabilities(&table);
-    let config = match table.table("config") {
+    let mut config = match table.table("config") {
         Some(config) => config.texts().into_iter().collect(),
         None => BTreeMap::new(),
     };
+    let shared = shared(&table, folder, &mut config);
     let outgoing = outgoing(&table);
     let assets = table.file("assets", "front/assets").map(|assets| {
         let path = folder.join(assets.value);
@@ -76,7 +80,20 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
     let limits = context_limits(table.table("limits"));
     table.finish();
     let (name, component) = (valid?, component?);
-    Some(Context { name, places, component, build, imports, store, capabilities, config, outgoing, assets, limits })
+    Some(Context {
+        name,
+        places,
+        component,
+        build,
+        imports,
+        store,
+        capabilities,
+        config,
+        shared,
+        outgoing,
+        assets,
+        limits,
+    })
 }
 
 /// `namespace:package/interface`, with or without `@version`.
@@ -128,10 +145,11 @@ fn build(context: &Table<'_, '_>, folder: &Path) -> Option<Build> {
 
 fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
     let Some(table) = context.switch_or_table("store")? else {
-        return Some(StoreGrant { encrypted: false, key: None, max_mb: limits::STORE_MB });
+        return Some(StoreGrant { encrypted: Encryption::Off, key: None, max_mb: limits::STORE_MB });
     };
     let max_mb = table.integer("max_mb", 1..=limits::STORE_MB_MAX, limits::STORE_MB);
-    let encrypted = table.boolean("encrypted", false);
+    let encryption = table.encryption("encrypted");
+    let encrypted = encryption != Encryption::Off;
     let file = table.file("key_file", "secrets/catalog.key");
     let env = table.string("key_env", "CATALOG_KEY");
     let report = |place, message: String, remedy: &str| table.document.report(place, message, remedy);
@@ -160,8 +178,8 @@ fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
             None
         }
     };
-    if encrypted && !cfg!(feature = "sqlcipher") {
-        let remedy = "build the host with `--features sqlcipher`, or remove `encrypted`";
+    if encryption == Encryption::On && !cfg!(feature = "sqlcipher") {
+        let remedy = "build the host with `--features sqlcipher`, or write `encrypted = \"if-possible\"`";
         report(
             table.place_of("encrypted"),
             format!("`{name}` is encrypted, which this host was built without"),
@@ -169,7 +187,7 @@ fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
         );
     }
     table.finish();
-    Some(StoreGrant { encrypted, key, max_mb })
+    Some(StoreGrant { encrypted: encryption, key, max_mb })
 }
 
 fn capabilities(context: &Table<'_, '_>) -> Vec<String> {

@@ -14,11 +14,13 @@ mod check;
 mod context;
 mod parse;
 mod problem;
+mod shared;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use problem::{Place, Problem, Problems, nearest};
+pub use shared::{Shared, differing};
 
 /// What a manifest is called when nobody says otherwise.
 pub const FILE_NAME: &str = "seam.toml";
@@ -94,6 +96,8 @@ pub struct Context {
     pub capabilities: Vec<String>,
     /// What `wasi:config` answers.
     pub config: BTreeMap<String, String>,
+    /// The shared files whose values are part of `config`.
+    pub shared: Vec<Shared>,
     /// `host:port` it may send requests to through `wasi:http`.
     pub outgoing: Vec<String>,
     /// Static files served below its mount at `/assets/`.
@@ -120,11 +124,31 @@ impl Places {
 
 #[derive(Debug, Clone)]
 pub struct StoreGrant {
-    pub encrypted: bool,
+    pub encrypted: Encryption,
     /// Where the key of an encrypted file is, when the manifest says so; else the store's own rule applies.
     pub key: Option<KeySource>,
     /// Size the file may grow to.
     pub max_mb: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    Off,
+    /// `encrypted = true`: without it the context does not start.
+    On,
+    /// `encrypted = "if-possible"`: on when this host was built with it.
+    IfPossible,
+}
+
+impl Encryption {
+    /// Whether files are encrypted in this build of the host.
+    pub fn applies(self) -> bool {
+        match self {
+            Self::Off => false,
+            Self::On => true,
+            Self::IfPossible => cfg!(feature = "sqlcipher"),
+        }
+    }
 }
 
 /// Where an encrypted store's key comes from. The key itself is never in the manifest.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Encryption;
 use super::problem::{Place, Problem, nearest};
 
 /// A manifest's text and what has been found wrong with it so far.
@@ -160,6 +161,17 @@ impl<'d, 't> Table<'d, 't> {
         }
     }
 
+    /// `true`, `false` or `"if-possible"`.
+    pub fn encryption(&self, key: &'static str) -> Encryption {
+        match self.entries.get(key).map(Spanned::get_ref) {
+            Some(DeValue::String(_)) => {
+                self.choice(key, &[("if-possible", Encryption::IfPossible)], Encryption::IfPossible)
+            }
+            _ if self.boolean(key, false) => Encryption::On,
+            _ => Encryption::Off,
+        }
+    }
+
     /// One of a few words.
     pub fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)], default: T) -> T {
         let first = choices.first().map_or("", |(word, _)| word);
@@ -287,6 +299,24 @@ impl<'d, 't> Table<'d, 't> {
             texts.push((key.get_ref().to_string(), text));
         }
         texts
+    }
+
+    /// Every key, whatever it is called, with a string that is not empty; in the order of the file.
+    pub fn all_strings(&self, example: &str) -> Vec<(String, At<String>)> {
+        let mut entries: Vec<_> = self.entries.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        let string = |(name, value): (&Spanned<std::borrow::Cow<'t, str>>, &Spanned<DeValue<'t>>)| match value.get_ref()
+        {
+            DeValue::String(text) if !text.is_empty() => {
+                let place = self.document.place(&value.span());
+                Some((name.get_ref().to_string(), At { value: text.to_string(), place }))
+            }
+            _ => {
+                self.wrong_type(name.get_ref(), value, "a string that is not empty", &format!("\"{example}\""));
+                None
+            }
+        };
+        entries.into_iter().filter_map(string).collect()
     }
 
     /// Reports every key that nobody has asked for.

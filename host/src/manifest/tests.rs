@@ -23,6 +23,34 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
+#[test]
+fn shared_files_become_configuration_and_differing_versions_are_told() {
+    let folder = folder();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("old.toml", "version = \"1\"\ncountries = \"GB\"");
+    write("new.toml", "version = \"2\"\ncountries = \"GB IE\"\ndays = 3");
+    let text = "[context.a]\ncomponent = \"component.wasm\"\nconfig = { own = 1 }\nshared = { r = \"old.toml\" }\n\
+                [context.b]\ncomponent = \"component.wasm\"\nshared = { r = \"new.toml\" }\n\
+                [context.c]\ncomponent = \"component.wasm\"\nshared = { r = \"old.toml\" }\n";
+    let manifest = Manifest::parse(text, &folder.path().join("seam.toml")).unwrap();
+    let config = |at: usize| -> Vec<(&str, &str)> {
+        manifest.contexts[at].config.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect()
+    };
+    assert_eq!(config(0), [("own", "1"), ("r.countries", "GB"), ("r.version", "1")]);
+    assert_eq!(config(1), [("r.countries", "GB IE"), ("r.days", "3"), ("r.version", "2")]);
+    let expect = "contexts run with different versions of the shared `r`: 1 in a, c; 2 in b";
+    assert_eq!(manifest.warnings(), [expect]);
+    for (file, message) in [
+        ("version = 1\nlist = []", "which is neither text nor a number"),
+        ("countries = \"GB\"", "has no `version`"),
+        ("version = ", "is no TOML"),
+    ] {
+        write("new.toml", file);
+        let problems = Manifest::parse(text, &folder.path().join("seam.toml")).unwrap_err().to_string();
+        assert!(problems.contains(message) && problems.contains("seam.toml:7:16: error: "), "{problems}");
+    }
+}
+
 /// Each case: a manifest, and the lines that must come out.
 #[test]
 fn every_mistake_is_shown_at_its_place_with_its_remedy() {

@@ -1,0 +1,98 @@
+//! `shared = { NAME = "FILE" }`: static data that several contexts agree on and none owns, handed to each as part of its configuration.
+//!
+//! A file has a `version`, so that two contexts which run with different ones can be told apart.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::table::{At, Table};
+use super::{Context, Manifest};
+use crate::limits;
+
+/// One shared file as one context got it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared {
+    pub name: String,
+    pub file: PathBuf,
+    pub version: String,
+}
+
+/// Reads the files that a context's entry names; their values join its `config` as `NAME.KEY`.
+pub(super) fn shared(context: &Table<'_, '_>, folder: &Path, config: &mut BTreeMap<String, String>) -> Vec<Shared> {
+    let Some(table) = context.table("shared") else { return Vec::new() };
+    let mut found = Vec::new();
+    for file in table.all_strings("data/reference.toml") {
+        let (name, At { value, place }) = file;
+        let path = folder.join(value);
+        let read = read(&path).and_then(|mut values| {
+            let version = values.get("version").cloned().ok_or((
+                format!("`{}` has no `version`", path.display()),
+                "add `version = \"1\"`, and change it with every change of the file",
+            ))?;
+            for (key, text) in std::mem::take(&mut values) {
+                let key = format!("{name}.{key}");
+                if config.insert(key.clone(), text).is_some() {
+                    let message = format!("`{key}` stands in `{}` and in `{}`", path.display(), context.path("config"));
+                    return Err((message, "remove it from `config`"));
+                }
+            }
+            Ok(version)
+        });
+        match read {
+            Ok(version) => found.push(Shared { name, file: path, version }),
+            Err((message, remedy)) => context.document.report(place, message, remedy),
+        }
+    }
+    found
+}
+
+type Wrong = (String, &'static str);
+
+fn read(path: &Path) -> Result<BTreeMap<String, String>, Wrong> {
+    let wrong = |what: String, remedy| (format!("the shared file `{}` {what}", path.display()), remedy);
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| wrong(format!("cannot be read: {e}"), "correct the path (relative to the manifest's folder)"))?;
+    if text.len() > limits::SHARED_FILE_BYTES_MAX {
+        let what = format!("has {} bytes; {} are allowed", text.len(), limits::SHARED_FILE_BYTES_MAX);
+        return Err(wrong(what, "what is that large is data: give it to a context of its own"));
+    }
+    let table: toml::Table = text
+        .parse()
+        .map_err(|e: toml::de::Error| wrong(format!("is no TOML: {}", e.message()), "see https://toml.io"))?;
+    let text = |(key, value)| match value {
+        toml::Value::String(text) => Ok((key, text)),
+        toml::Value::Integer(number) => Ok((key, number.to_string())),
+        toml::Value::Float(number) => Ok((key, number.to_string())),
+        toml::Value::Boolean(value) => Ok((key, value.to_string())),
+        _ => Err(wrong(
+            format!("has `{key}`, which is neither text nor a number"),
+            "values are handed over as texts; write a list as lines of a text",
+        )),
+    };
+    table.into_iter().map(text).collect()
+}
+
+impl Manifest {
+    /// What is suspicious and no error.
+    pub fn warnings(&self) -> Vec<String> {
+        let got = |context: &'_ Context| -> Vec<(String, String, String)> {
+            let one = |shared: &Shared| (context.name.to_string(), shared.name.clone(), shared.version.clone());
+            context.shared.iter().map(one).collect()
+        };
+        differing(self.contexts.iter().flat_map(got))
+    }
+}
+
+/// Of contexts with the names and versions of their shared files: a sentence for each file that they have in different versions.
+pub fn differing(got: impl IntoIterator<Item = (String, String, String)>) -> Vec<String> {
+    let mut by_name: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
+    for (context, name, version) in got {
+        by_name.entry(name).or_default().entry(version).or_default().push(context);
+    }
+    let sentence = |(name, versions): (String, BTreeMap<String, Vec<String>>)| {
+        let versions: Vec<_> =
+            versions.iter().map(|(version, who)| format!("{version} in {}", who.join(", "))).collect();
+        format!("contexts run with different versions of the shared `{name}`: {}", versions.join("; "))
+    };
+    by_name.into_iter().filter(|(_, versions)| versions.len() > 1).map(sentence).collect()
+}
