@@ -129,7 +129,7 @@ fn corpus() -> Vec<Guest> {
             "huge-log-line",
             Harmless,
             "(drop (memory.grow (i32.const 200)))
-             (call $log (i32.const 2) (i32.const 700) (i32.const 2) (i32.const 4096) (i32.const 12000000))
+             (call $log (i32.const 2) (i32.const 700) (i32.const 2) (i32.const 65536) (i32.const 12000000))
              (call $reply (i32.const 700) (i32.const 2))",
         ),
         guest("open-on-return", Harmless, "(call $begin (i32.const 1024)) (call $reply (i32.const 700) (i32.const 2))"),

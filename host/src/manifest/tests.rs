@@ -208,7 +208,7 @@ fn an_encrypted_store_needs_a_host_that_can() {
     let shown =
         problems("[context.a]\ncomponent = \"component.wasm\"\nstore = { encrypted = true, key_file = \"key.pem\" }\n");
     let expect = "seam.toml:3:11: error: `context.a.store` is encrypted, which this host was built without\n  \
-                  hint: build the host with `--features sqlcipher`, or remove `encrypted`";
+                  hint: build the host with `--features sqlcipher`, or write `encrypted = \"if-possible\"`";
     assert_eq!(shown, expect);
 }
 
