@@ -6,6 +6,8 @@ use xxhash_rust::const_xxh64::xxh64;
 
 /// The one style sheet.
 pub const CSS: &str = address(&CSS_BYTES);
+/// What the office adds to it.
+pub const OFFICE_CSS: &str = address(&OFFICE_CSS_BYTES);
 /// What makes forms pleasant; everything works without it.
 pub const SCRIPT: &str = address(&SCRIPT_BYTES);
 /// The icon in the browser's tab.
@@ -13,6 +15,7 @@ pub const ICON: &str = address(&ICON_BYTES);
 
 const CSS_BYTES: [u8; 25 + HEX] = with_hash(b"/assets/storefront.css?v=", include_bytes!("../assets/storefront.css"));
 const SCRIPT_BYTES: [u8; 18 + HEX] = with_hash(b"/assets/shop.js?v=", include_bytes!("../assets/shop.js"));
+const OFFICE_CSS_BYTES: [u8; 21 + HEX] = with_hash(b"/assets/office.css?v=", include_bytes!("../assets/office.css"));
 const ICON_BYTES: [u8; 22 + HEX] = with_hash(b"/assets/favicon.svg?v=", include_bytes!("../assets/favicon.svg"));
 
 /// Digits of the hash in an address: two versions collide once in four thousand million.

@@ -1,0 +1,82 @@
+//! The books: every account with its debits and credits, and whether they come to nothing, as they have to.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+
+use crate::assets;
+use crate::money::Price;
+use crate::pages::{Away, Problem};
+use crate::reference::Currencies;
+use crate::reply::Reply;
+use crate::seams::books::TrialBalance;
+use crate::seams::{Seams, payments};
+
+use super::desk::{Desk, Place, Shell};
+use super::reply;
+
+#[derive(Template)]
+#[template(path = "office/books.html")]
+struct BooksPage<'a> {
+    shell: Shell<'a>,
+    rows: Vec<Row<'a>>,
+    totals: Vec<Row<'a>>,
+    /// Nothing in every currency, by their sums and by ours.
+    balanced: bool,
+    sum: i64,
+    entries: u64,
+}
+
+struct Row<'a> {
+    account: &'a str,
+    currency: &'a str,
+    debit: Price<'a>,
+    credit: Price<'a>,
+    balance: Price<'a>,
+}
+
+/// `GET /office/books`
+pub fn page<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
+    let seams = desk.seams();
+    let balance = seams.trial_balance().map_err(|error| problem(&error, seams))?;
+    let currencies = Currencies::of(seams);
+    let sums = sums(&balance);
+    let row = |account, currency, debit: u64, credit: u64| Row {
+        account,
+        currency,
+        debit: currencies.price(debit, currency),
+        credit: currencies.price(credit, currency),
+        balance: currencies.price(i128::from(debit) - i128::from(credit), currency),
+    };
+    let page = BooksPage {
+        shell: desk.shell(Place::Books, None),
+        rows: balance.lines.iter().map(|line| row(&line.account, &line.currency, line.debit, line.credit)).collect(),
+        totals: sums.iter().map(|(currency, (debit, credit))| row("All accounts", currency, *debit, *credit)).collect(),
+        balanced: balance.sum == 0 && sums.values().all(|(debit, credit)| debit == credit),
+        sum: balance.sum,
+        entries: balance.entries,
+    };
+    Ok(reply(&page, 200))
+}
+
+/// Debits and credits of each currency: one that is short may not be hidden by another that is over.
+fn sums(balance: &TrialBalance) -> BTreeMap<&str, (u64, u64)> {
+    let mut sums = BTreeMap::<&str, (u64, u64)>::new();
+    for line in &balance.lines {
+        let (debit, credit) = sums.entry(&line.currency).or_default();
+        *debit = debit.saturating_add(line.debit);
+        *credit = credit.saturating_add(line.credit);
+    }
+    sums
+}
+
+/// Why the books show nothing.
+pub fn problem(error: &payments::Error, seams: &impl Seams) -> Problem {
+    match error {
+        payments::Error::Unavailable(_) => Problem::Away(Away::Books),
+        other => {
+            seams.warn(&format!("finance refused: {other}"));
+            Problem::Refused
+        }
+    }
+}

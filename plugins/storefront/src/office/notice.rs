@@ -1,0 +1,187 @@
+//! What a page says at its top about the form that led to it: that it is done, or why it is not.
+
+use crate::seams::{CatalogError, StockError, ordering, payments};
+
+/// A form was taken; the next page says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    Shipped,
+    Cancelled,
+    Received,
+    Refunded,
+    Settled,
+    NothingToSettle,
+    Restocked,
+    Counted,
+    Added,
+    Repriced,
+    Discontinued,
+}
+
+impl Done {
+    const ALL: [Done; 11] = [
+        Done::Shipped,
+        Done::Cancelled,
+        Done::Received,
+        Done::Refunded,
+        Done::Settled,
+        Done::NothingToSettle,
+        Done::Restocked,
+        Done::Counted,
+        Done::Added,
+        Done::Repriced,
+        Done::Discontinued,
+    ];
+
+    /// As it stands in the address.
+    pub fn name(self) -> &'static str {
+        self.texts().0
+    }
+
+    pub fn named(name: &str) -> Option<Done> {
+        Done::ALL.into_iter().find(|done| done.name() == name)
+    }
+
+    fn texts(self) -> (&'static str, &'static str) {
+        match self {
+            Done::Shipped => ("shipped", "The parcel is on its way, and the money is taken."),
+            Done::Cancelled => ("cancelled", "The order is cancelled: copies back on the shelf, money let go."),
+            Done::Received => ("received", "The copies are on the shelf again, and their price goes back to the card."),
+            Done::Refunded => ("refunded", "The money goes back to the card."),
+            Done::Settled => ("settled", "The orders that were cut off have been brought to an end."),
+            Done::NothingToSettle => ("settled-none", "No order has been stuck for more than a minute."),
+            Done::Restocked => ("restocked", "The new copies are on the shelf."),
+            Done::Counted => ("counted", "The shelf now holds what was counted."),
+            Done::Added => ("added", "The record is in the catalogue. It can be bought once there are copies of it."),
+            Done::Repriced => ("repriced", "The record has its new price."),
+            Done::Discontinued => ("discontinued", "The record is no longer sold."),
+        }
+    }
+}
+
+/// One sentence at the top of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    pub good: bool,
+    pub text: String,
+}
+
+impl From<Done> for Notice {
+    fn from(done: Done) -> Notice {
+        Notice { good: true, text: done.texts().1.into() }
+    }
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    pub status: u16,
+    pub text: String,
+    /// Nobody knows whether it was done: the form comes back with the same key, so that sending it again does it once.
+    pub again: bool,
+}
+
+/// Fields of the form are wrong; each says how.
+pub fn fields() -> Failed {
+    Failed { status: 422, text: "Nothing was done yet: something in the form is not right.".into(), again: true }
+}
+
+impl From<Failed> for Notice {
+    fn from(failed: Failed) -> Notice {
+        Notice { good: false, text: failed.text }
+    }
+}
+
+/// The state of things does not allow it.
+fn refused(why: &str) -> Failed {
+    Failed { status: 409, text: format!("Nothing was done: {why}"), again: false }
+}
+
+fn invalid(why: &str) -> Failed {
+    Failed { status: 422, text: format!("Nothing was done: {why}"), again: false }
+}
+
+fn silent(who: &str) -> Failed {
+    let text = format!(
+        "{who} did not answer, so we cannot tell whether it was done. Send the form below once more: however often it is \
+         sent, it is done once."
+    );
+    Failed { status: 503, text, again: true }
+}
+
+impl From<ordering::Error> for Failed {
+    fn from(error: ordering::Error) -> Failed {
+        use ordering::Error;
+        match error {
+            Error::Refused(why) | Error::Declined(why) => refused(&why),
+            Error::UnknownOrder => refused("there is no such order any more."),
+            Error::InProcess(_) => refused("the order is being worked on at this moment. Load the page again."),
+            Error::Short(_) => refused("there are not enough copies."),
+            Error::Changed(_) => refused("prices have changed since the order was placed."),
+            Error::Invalid(why) => invalid(&why),
+            Error::Fields(problems) => invalid(&problems.first().map_or("", |first| &first.problem)),
+            Error::Unavailable(_) => silent("The order desk"),
+        }
+    }
+}
+
+impl From<payments::Error> for Failed {
+    fn from(error: payments::Error) -> Failed {
+        use payments::Error;
+        match error {
+            Error::Refused(why) | Error::Declined(why) => refused(&why),
+            Error::UnknownOrder(_) => refused("there is no payment for this order."),
+            Error::Unanswered => silent("The card processor"),
+            Error::Invalid(why) => invalid(&why),
+            Error::Card(problems) => invalid(&problems.first().map_or("", |first| &first.problem)),
+            Error::Unavailable(_) => silent("The bookkeeping"),
+        }
+    }
+}
+
+impl From<StockError> for Failed {
+    fn from(error: StockError) -> Failed {
+        match error {
+            StockError::Invalid(why) => invalid(&why),
+            StockError::Unavailable(_) => silent("The warehouse"),
+        }
+    }
+}
+
+impl From<CatalogError> for Failed {
+    fn from(error: CatalogError) -> Failed {
+        match error {
+            CatalogError::Invalid(why) => invalid(&why),
+            CatalogError::Unavailable(_) => silent("The catalogue"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_has_a_name_of_its_own() {
+        for done in Done::ALL {
+            assert_eq!(Done::named(done.name()), Some(done));
+        }
+        for odd in ["", "Shipped", "<b>", "shipped "] {
+            assert_eq!(Done::named(odd), None);
+        }
+    }
+
+    #[test]
+    fn only_what_may_have_happened_keeps_its_key() {
+        for (failed, status, again) in [
+            (Failed::from(ordering::Error::Refused("Too late.".into())), 409, false),
+            (ordering::Error::Unavailable("gone".into()).into(), 503, true),
+            (payments::Error::Unanswered.into(), 503, true),
+            (payments::Error::Invalid("key".into()).into(), 422, false),
+            (StockError::Unavailable("gone".into()).into(), 503, true),
+            (CatalogError::Invalid("sku".into()).into(), 422, false),
+        ] {
+            assert_eq!((failed.status, failed.again), (status, again), "{failed:?}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! One record: its copies and where they came from and went, restocking and counting, its price, and the end of its sale.
+
+use askama::Template;
+
+use crate::assets;
+use crate::form::Form;
+use crate::money::Price;
+use crate::pages::Problem;
+use crate::reference::Currencies;
+use crate::reply::Reply;
+use crate::seams::{Album, Cause, Level, Money, Movement, Seams, Tally};
+use crate::visit::is_key;
+
+use super::desk::{Desk, Place, Shell};
+use super::fields::{Field, plain};
+use super::notice::{self, Done, Failed, Notice};
+use super::overview::complete;
+use super::query::Query;
+use super::reply;
+use super::view::{When, is_number, or_away};
+
+/// Movements that are shown.
+const HISTORY: u32 = 50;
+/// As the interfaces take them.
+const RESTOCK_MAX: u32 = 100_000;
+const COUNT_MAX: u32 = 10_000_000;
+const NOTE_MAX: usize = 200;
+pub const PRICE_MAX: u64 = 10_000_000;
+
+/// What can be changed about a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Restock,
+    Count,
+    Price,
+    Discontinue,
+}
+
+impl Change {
+    pub fn named(name: &str) -> Option<Change> {
+        Some(match name {
+            "restock" => Change::Restock,
+            "count" => Change::Count,
+            "price" => Change::Price,
+            "discontinue" => Change::Discontinue,
+            _ => return None,
+        })
+    }
+}
+
+/// What the forms hold when the page is shown: what is true now, or what was sent.
+#[derive(Default)]
+struct Typed {
+    key: Option<String>,
+    copies: Field,
+    note: Field,
+    counted: Field,
+    price: Option<Field>,
+    sure: Field,
+}
+
+#[derive(Template)]
+#[template(path = "office/record.html")]
+struct RecordPage<'a> {
+    shell: Shell<'a>,
+    album: &'a Album,
+    price_now: Price<'a>,
+    /// None: the warehouse does not answer.
+    level: Option<u32>,
+    tally: Option<Tally>,
+    history: Option<Vec<Row<'a>>>,
+    key: String,
+    copies: Field,
+    note: Field,
+    counted: Field,
+    price: Field,
+    sure: Field,
+}
+
+impl RecordPage<'_> {
+    fn complete(&self, tally: &Tally) -> bool {
+        complete(tally)
+    }
+}
+
+struct Row<'a> {
+    at: When,
+    cause: &'static str,
+    change: String,
+    on_hand: u32,
+    reference: &'a str,
+    /// The reference is an order's number.
+    order: bool,
+}
+
+/// `GET /office/records/SKU`
+pub fn page<S: Seams>(desk: &Desk<'_, S>, sku: &str, query: &Query) -> Result<Reply, Problem> {
+    show(desk, sku, query.done.map(Notice::from), Typed::default(), 200)
+}
+
+/// `POST /office/records/SKU/CHANGE`
+pub fn change<S: Seams>(desk: &Desk<'_, S>, sku: &str, change: Change, form: &Form<'_>) -> Result<Reply, Problem> {
+    let mut typed = Typed::default();
+    let done = match change {
+        Change::Restock => restock(desk, sku, form, &mut typed)?,
+        Change::Count => count(desk, sku, form, &mut typed),
+        Change::Price => reprice(desk, sku, form, &mut typed)?,
+        Change::Discontinue => discontinue(desk, sku, form, &mut typed),
+    };
+    match done {
+        Ok(done) => Ok(desk.done(&format!("/records/{sku}"), done)),
+        Err(failed) => {
+            if !failed.again {
+                typed.key = None;
+            }
+            let status = failed.status;
+            show(desk, sku, Some(failed.into()), typed, status)
+        }
+    }
+}
+
+fn restock<S: Seams>(
+    desk: &Desk<'_, S>,
+    sku: &str,
+    form: &Form<'_>,
+    typed: &mut Typed,
+) -> Result<Result<Done, Failed>, Problem> {
+    let key = form.raw("key");
+    if !is_key(key) {
+        return Err(Problem::Stale);
+    }
+    let (copies, number) = Field::number(form, "copies", 1, RESTOCK_MAX);
+    typed.copies = copies;
+    typed.note = Field::line(form, "note", 0, NOTE_MAX);
+    typed.key = Some(key.into());
+    if typed.copies.wrong() || typed.note.wrong() {
+        return Ok(Err(notice::fields()));
+    }
+    Ok(desk.seams().restock(key, sku, number, &typed.note.value).map(|_| Done::Restocked).map_err(Failed::from))
+}
+
+fn count<S: Seams>(desk: &Desk<'_, S>, sku: &str, form: &Form<'_>, typed: &mut Typed) -> Result<Done, Failed> {
+    let (counted, number) = Field::number(form, "counted", 0, COUNT_MAX);
+    typed.counted = counted;
+    if typed.counted.wrong() {
+        return Err(notice::fields());
+    }
+    let level = Level { sku: sku.into(), on_hand: number };
+    Ok(desk.seams().stocktake(&[level]).map(|_| Done::Counted)?)
+}
+
+fn reprice<S: Seams>(
+    desk: &Desk<'_, S>,
+    sku: &str,
+    form: &Form<'_>,
+    typed: &mut Typed,
+) -> Result<Result<Done, Failed>, Problem> {
+    let album = album(desk, sku)?;
+    let currencies = Currencies::of(desk.seams());
+    let (_, digits) = currencies.sign(&album.price.currency);
+    let (price, units) = Field::amount(form, "price", digits, PRICE_MAX);
+    let wrong = price.wrong();
+    typed.price = Some(price);
+    match u32::try_from(units) {
+        Ok(minor_units) if !wrong => {
+            let price = Money { minor_units, currency: album.price.currency };
+            Ok(desk.seams().change_price(sku, &price).map(|()| Done::Repriced).map_err(Failed::from))
+        }
+        _ => Ok(Err(notice::fields())),
+    }
+}
+
+/// Nobody can take it back here, so a box has to be ticked.
+fn discontinue<S: Seams>(desk: &Desk<'_, S>, sku: &str, form: &Form<'_>, typed: &mut Typed) -> Result<Done, Failed> {
+    if !form.has("sure") {
+        typed.sure.problem = Some("Tick the box if this is what you want.".into());
+        return Err(notice::fields());
+    }
+    Ok(desk.seams().discontinue(sku).map(|()| Done::Discontinued)?)
+}
+
+fn album<S: Seams>(desk: &Desk<'_, S>, sku: &str) -> Result<Album, Problem> {
+    desk.seams().albums(&[sku])?.into_iter().find(|album| album.sku == sku).ok_or(Problem::NotFound)
+}
+
+fn show<S: Seams>(
+    desk: &Desk<'_, S>,
+    sku: &str,
+    notice: Option<Notice>,
+    typed: Typed,
+    status: u16,
+) -> Result<Reply, Problem> {
+    let seams = desk.seams();
+    let album = album(desk, sku)?;
+    let currencies = Currencies::of(seams);
+    let (_, digits) = currencies.sign(&album.price.currency);
+    let level = or_away(seams.levels(&[sku])).and_then(|levels| levels.first().map(|level| level.on_hand));
+    let movements = or_away(seams.stock_history(sku, HISTORY));
+    let now = || Field::of(plain(u64::from(album.price.minor_units), digits));
+    let page = RecordPage {
+        shell: desk.shell(Place::Records, notice),
+        price_now: currencies.of_album(&album.price),
+        level,
+        tally: or_away(seams.tally(&[sku])),
+        history: movements.as_ref().map(|movements| movements.iter().map(row).collect()),
+        key: typed.key.unwrap_or_else(|| desk.key()),
+        copies: typed.copies,
+        note: typed.note,
+        counted: typed.counted,
+        price: typed.price.unwrap_or_else(now),
+        sure: typed.sure,
+        album: &album,
+    };
+    Ok(reply(&page, status))
+}
+
+fn row(movement: &Movement) -> Row<'_> {
+    let (cause, order) = match movement.cause {
+        Cause::Counted => ("Counted", false),
+        Cause::Restocked => ("Restocked", false),
+        Cause::Reserved => ("Reserved", true),
+        Cause::Released => ("Released", true),
+        Cause::Returned => ("Returned", true),
+    };
+    Row {
+        at: When(movement.at),
+        cause,
+        change: format!("{:+}", movement.change).replace('-', "\u{2212}"),
+        on_hand: movement.on_hand,
+        reference: &movement.reference,
+        order: order && is_number(&movement.reference),
+    }
+}

@@ -1,0 +1,117 @@
+//! What the office's templates show in more than one place: times, states of orders, titles.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use askama::filters::HtmlSafe;
+use askama::{FastWritable, Values};
+
+use crate::seams::ordering::State;
+use crate::seams::{Album, Seams, Trouble};
+use crate::time::{Machine, Moment};
+
+/// A moment as `<time>`.
+#[derive(Debug, Clone, Copy)]
+pub struct When(pub u64);
+
+impl FastWritable for When {
+    fn write_into(&self, out: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(write!(out, "<time datetime=\"{}\">{}</time>", Machine(self.0), Moment(self.0))?)
+    }
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "<time datetime=\"{}\">{}</time>", Machine(self.0), Moment(self.0))
+    }
+}
+
+/// Digits, names of months and our own markup.
+impl HtmlSafe for When {}
+
+/// The states in the order in which an operator cares: name in an address, and what it is called.
+pub const STATES: [(State, &str, &str); 7] = [
+    (State::Placed, "placed", "To be shipped"),
+    (State::ReturnRequested, "return-requested", "Coming back"),
+    (State::Shipped, "shipped", "Shipped"),
+    (State::Returned, "returned", "Returned"),
+    (State::Cancelled, "cancelled", "Cancelled"),
+    (State::Rejected, "rejected", "Rejected"),
+    (State::Placing, "placing", "Being placed"),
+];
+
+pub fn state_named(name: &str) -> Option<State> {
+    STATES.iter().find(|(_, known, _)| *known == name).map(|(state, _, _)| *state)
+}
+
+pub fn state_name(state: State) -> &'static str {
+    STATES.iter().find(|(known, _, _)| *known == state).map_or("", |(_, name, _)| name)
+}
+
+pub fn state_label(state: State) -> &'static str {
+    STATES.iter().find(|(known, _, _)| *known == state).map_or("", |(_, _, label)| label)
+}
+
+/// As many SKUs as the catalog is asked at once.
+const TITLES_MAX: usize = 500;
+
+/// What the catalog calls some albums; nothing while it is away.
+#[derive(Debug)]
+pub struct Titles(Option<Vec<Album>>);
+
+impl Titles {
+    /// Asks once for all of them. Beyond the catalog's bound they are shown by their SKU alone.
+    pub fn of<'s>(skus: impl Iterator<Item = &'s str>, seams: &impl Seams) -> Titles {
+        let skus: BTreeSet<&str> = skus.collect();
+        let skus: Vec<&str> = skus.into_iter().take(TITLES_MAX).collect();
+        if skus.is_empty() {
+            return Titles(Some(Vec::new()));
+        }
+        match seams.albums(&skus) {
+            Ok(albums) => Titles(Some(albums)),
+            Err(Trouble::Absent | Trouble::Refused) => Titles(None),
+        }
+    }
+
+    /// Artist and title; in their stead, why there are none.
+    pub fn artist_and_title(&self, sku: &str) -> (&str, &str) {
+        match &self.0 {
+            None => ("", "The catalogue does not answer"),
+            Some(albums) => match albums.iter().find(|album| album.sku == sku) {
+                Some(album) => (&album.artist, &album.title),
+                None => ("", "Not in the catalogue"),
+            },
+        }
+    }
+}
+
+/// Something another context said, or that it did not.
+pub fn or_away<T, E>(answer: Result<T, E>) -> Option<T> {
+    answer.ok()
+}
+
+/// `D-000123`, `MC-100001`: 1 to 32 letters, digits and hyphens. Of anything else nobody needs to be asked.
+pub fn is_number(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_a_name_and_a_label() {
+        for (state, name, label) in STATES {
+            assert_eq!((state_named(name), state_name(state), state_label(state)), (Some(state), name, label));
+        }
+        assert_eq!(state_named("nonsense"), None);
+    }
+
+    #[test]
+    fn numbers_of_orders_are_letters_digits_and_hyphens() {
+        for (text, is) in [("D-000001", true), ("MC-100001", true), ("", false), ("a/b", false), ("a b", false), ("\u{e9}", false)] {
+            assert_eq!(is_number(text), is, "{text}");
+        }
+        assert!(!is_number(&"1".repeat(33)));
+    }
+}
