@@ -348,6 +348,8 @@ fn pragmas(config: &Config, role: Role) -> Vec<(&'static str, String)> {
         // NORMAL is a hundred times faster and forgets acknowledged commits when the power fails; group commit pays for FULL.
         ("synchronous", "FULL".to_owned()),
         ("foreign_keys", "ON".to_owned()),
+        // What a context deletes may be somebody's address: it is not to lie on in the file's free pages.
+        ("secure_delete", "ON".to_owned()),
         // A read error in a mapped file is a signal that ends the process; as a read() it is an error of one statement.
         ("mmap_size", "0".to_owned()),
         // Notices a damaged page when it is read, not when it has been written back.
