@@ -137,7 +137,6 @@ fn read(form: &Form<'_>, currencies: &Currencies) -> (Typed, Album) {
 
 fn show<S: Seams>(desk: &Desk<'_, S>, notice: Option<Notice>, typed: &Typed, status: u16) -> Result<Reply, Problem> {
     let currencies = Currencies::of(desk.seams());
-    let page =
-        AlbumPage { shell: desk.shell(Place::Records, notice), codes: currencies.codes().collect(), typed };
+    let page = AlbumPage { shell: desk.shell(Place::Records, notice), codes: currencies.codes().collect(), typed };
     Ok(reply(&page, status))
 }

@@ -39,7 +39,11 @@ struct Line<'a> {
 
 /// `GET /office/customers?id=`: what somebody typed becomes an address.
 pub fn find(query: &Query) -> Result<Reply, Problem> {
-    if is_number(&query.id) { Ok(Reply::see_other(format!("/office/customers/{}", query.id))) } else { Err(Problem::NotFound) }
+    if is_number(&query.id) {
+        Ok(Reply::see_other(format!("/office/customers/{}", query.id)))
+    } else {
+        Err(Problem::NotFound)
+    }
 }
 
 /// `GET /office/customers/ID`

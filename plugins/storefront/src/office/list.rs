@@ -7,8 +7,8 @@ use crate::money::Price;
 use crate::pages::{Away, Problem};
 use crate::reference::Currencies;
 use crate::reply::Reply;
-use crate::seams::ordering::{self, State, Summary};
 use crate::seams::Seams;
+use crate::seams::ordering::{self, State, Summary};
 
 use super::desk::{Desk, Place, Shell};
 use super::query::{PAGE_MAX, Query};

@@ -119,7 +119,7 @@ impl From<ordering::Error> for Failed {
             Error::Short(_) => refused("there are not enough copies."),
             Error::Changed(_) => refused("prices have changed since the order was placed."),
             Error::Invalid(why) => invalid(&why),
-            Error::Fields(problems) => invalid(&problems.first().map_or("", |first| &first.problem)),
+            Error::Fields(problems) => invalid(problems.first().map_or("", |first| &first.problem)),
             Error::Unavailable(_) => silent("The order desk"),
         }
     }
@@ -133,7 +133,7 @@ impl From<payments::Error> for Failed {
             Error::UnknownOrder(_) => refused("there is no payment for this order."),
             Error::Unanswered => silent("The card processor"),
             Error::Invalid(why) => invalid(&why),
-            Error::Card(problems) => invalid(&problems.first().map_or("", |first| &first.problem)),
+            Error::Card(problems) => invalid(problems.first().map_or("", |first| &first.problem)),
             Error::Unavailable(_) => silent("The bookkeeping"),
         }
     }

@@ -99,6 +99,7 @@ fn waiting(picks: &[Pick]) -> Waiting {
 
 /// Whether every copy that ever came in is somewhere.
 pub fn complete(tally: &Tally) -> bool {
-    let somewhere = [tally.on_hand, tally.reserved, tally.shipped].iter().try_fold(0, |sum: u64, part| sum.checked_add(*part));
+    let somewhere =
+        [tally.on_hand, tally.reserved, tally.shipped].iter().try_fold(0, |sum: u64, part| sum.checked_add(*part));
     somewhere == Some(tally.received)
 }

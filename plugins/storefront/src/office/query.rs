@@ -70,8 +70,13 @@ mod tests {
     #[test]
     fn a_query_says_what_it_says_and_no_more() {
         let query = Query::parse(Some("q=+kind+of%20blue&page=3&state=placed&done=shipped&x=%zz"));
-        let expected =
-            Query { q: "kind of blue".into(), page: 3, state: Some(State::Placed), id: "".into(), done: Some(Done::Shipped) };
+        let expected = Query {
+            q: "kind of blue".into(),
+            page: 3,
+            state: Some(State::Placed),
+            id: "".into(),
+            done: Some(Done::Shipped),
+        };
         assert_eq!(query, Ok(expected));
         assert_eq!(Query::parse(None).map(|query| query.page), Ok(1));
         for (query, bad) in [
@@ -83,7 +88,10 @@ mod tests {
         ] {
             assert_eq!(Query::parse(Some(query)), Err(bad), "{query}");
         }
-        assert_eq!(Query::parse(Some("state=nonsense&done=%3Cb%3E")).map(|query| (query.state, query.done)), Ok((None, None)));
+        assert_eq!(
+            Query::parse(Some("state=nonsense&done=%3Cb%3E")).map(|query| (query.state, query.done)),
+            Ok((None, None))
+        );
         assert_eq!(Query::parse(Some("page=99999999999999")).map(|query| query.page), Ok(PAGE_MAX + 1));
         assert_eq!(Query::parse(Some(&"x".repeat(5000))), Err(Bad::TooLong));
     }

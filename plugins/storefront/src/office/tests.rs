@@ -1,1 +1,118 @@
-//! Tests of the office.
+//! The office as requests see it: who gets in, what each page shows and asks, what becomes of each form.
+
+mod doors;
+mod forms;
+mod pages;
+
+use crate::handle;
+use crate::seams::{Pick, PickLine, Request, Response, Stage, ordering, payments};
+use crate::testing::*;
+
+/// The shop, with Ann as its operator.
+fn office() -> Shop {
+    let mut account = account();
+    account.operator = true;
+    let line = |sku: &str, copies| PickLine { sku: sku.into(), copies };
+    let pick = |order: &str, lines| Pick { order: order.into(), stage: Stage::Cleared, at: NOW - 3600, lines };
+    Shop {
+        account: Some(account),
+        picks: vec![pick("1000123", vec![line("A", 1), line("B", 2)]), pick("1000124", vec![line("B", 1)])],
+        ..Shop::open()
+    }
+}
+
+/// An office whose one order is in this state, and paid if it has been shipped.
+fn office_with(state: ordering::State) -> Shop {
+    let captured = payments::Payment { stage: payments::Stage::Captured, refunded: 500, ..payment() };
+    let sent = matches!(state, ordering::State::Shipped | ordering::State::ReturnRequested | ordering::State::Returned);
+    Shop { book: vec![ordering::Order { state, ..order() }], payment: sent.then_some(captured), ..office() }
+}
+
+/// Every page.
+const PAGES: [&str; 13] = [
+    "/office",
+    "/office/",
+    "/office?done=settled",
+    "/office/orders",
+    "/office/orders?state=shipped&page=1",
+    "/office/orders/1000123",
+    "/office/pick",
+    "/office/records",
+    "/office/records?q=blue",
+    "/office/records/A",
+    "/office/records/new",
+    "/office/books",
+    "/office/customers/C-1",
+];
+
+const KEY: &str = "00112233445566778899aabbccddeeff";
+
+/// A form: address, fields, question.
+type Sent = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
+/// Every form, filled in rightly, and what it asks for in the end.
+const FORMS: [Sent; 10] = [
+    ("/office/settle", &[], "settle"),
+    ("/office/orders/1000123/ship", &[("key", KEY)], "ship 00112233445566778899aabbccddeeff-ship 1000123"),
+    (
+        "/office/orders/1000123/receive",
+        &[("key", KEY)],
+        "receive-return 00112233445566778899aabbccddeeff-receive 1000123",
+    ),
+    (
+        "/office/orders/1000123/cancel",
+        &[("key", KEY), ("reason", "  Damaged   copy ")],
+        "desk-cancel 00112233445566778899aabbccddeeff-cancel 1000123 Damaged copy",
+    ),
+    (
+        "/office/orders/1000123/refund",
+        &[("key", KEY), ("amount", "12.5"), ("reason", "Scratched")],
+        "refund 00112233445566778899aabbccddeeff-refund 1000123 1250 Scratched",
+    ),
+    (
+        "/office/records/A/restock",
+        &[("key", KEY), ("copies", "12"), ("note", "")],
+        "restock 00112233445566778899aabbccddeeff A 12 ",
+    ),
+    ("/office/records/A/count", &[("counted", "0")], "stocktake A 0"),
+    ("/office/records/A/price", &[("price", "19.99")], "change-price A 1999 GBP"),
+    ("/office/records/A/discontinue", &[("sure", "yes")], "discontinue A"),
+    (
+        "/office/records",
+        &[
+            ("sku", "new-1"),
+            ("artist", "Somebody"),
+            ("title", "Something"),
+            ("year", "1971"),
+            ("genre", "Jazz"),
+            ("label", "Own"),
+            ("price", "21"),
+            ("currency", "GBP"),
+            ("notes", "One.\r\nTwo."),
+        ],
+        "add-album NEW-1",
+    ),
+];
+
+/// Questions that change something.
+fn changes(shop: &Shop) -> Vec<String> {
+    const CHANGING: [&str; 10] = [
+        "settle",
+        "ship ",
+        "receive-return ",
+        "desk-cancel ",
+        "refund ",
+        "restock ",
+        "stocktake ",
+        "change-price ",
+        "discontinue ",
+        "add-album ",
+    ];
+    let asked = shop.asked.borrow();
+    asked.iter().filter(|question| CHANGING.iter().any(|change| question.starts_with(change))).cloned().collect()
+}
+
+fn send(shop: &Shop, request: &Request) -> Response {
+    shop.asked.borrow_mut().clear();
+    handle(request, shop)
+}

@@ -109,7 +109,9 @@ mod tests {
 
     #[test]
     fn numbers_of_orders_are_letters_digits_and_hyphens() {
-        for (text, is) in [("D-000001", true), ("MC-100001", true), ("", false), ("a/b", false), ("a b", false), ("\u{e9}", false)] {
+        for (text, is) in
+            [("D-000001", true), ("MC-100001", true), ("", false), ("a/b", false), ("a b", false), ("\u{e9}", false)]
+        {
             assert_eq!(is_number(text), is, "{text}");
         }
         assert!(!is_number(&"1".repeat(33)));

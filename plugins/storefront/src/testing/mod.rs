@@ -10,8 +10,8 @@ pub use made::*;
 pub use requests::*;
 
 use crate::seams::{
-    Album, AlbumPage, CatalogError, Facet, Facets, Filter, Level, Money, Movement, Seams, StockError, Suggestion,
-    Tally, Trouble, accounts, books, ordering, payments,
+    Album, AlbumPage, CatalogError, Facet, Facets, Filter, FulfilmentError, Level, Money, Movement, Pick, Seams,
+    StockError, Suggestion, Tally, Trouble, accounts, books, ordering, payments,
 };
 
 /// An error that a context answers with from now on.
@@ -45,6 +45,9 @@ pub struct Shop {
     pub more_orders: bool,
     pub invoice: Option<books::Invoice>,
     pub statement: Vec<books::StatementLine>,
+    /// Instead of the payment that is held.
+    pub payment: Option<payments::Payment>,
+    pub picks: Vec<Pick>,
     pub settings: Vec<(&'static str, &'static str)>,
     pub random: Cell<u8>,
     pub now: u64,
@@ -186,6 +189,17 @@ impl Seams for Shop {
         self.put(&self.stock, format!("tally {}", skus.join(" ")), answer)
     }
 
+    fn stocktake(&self, levels: &[Level]) -> Result<u32, StockError> {
+        let shown: Vec<String> = levels.iter().map(|level| format!("{} {}", level.sku, level.on_hand)).collect();
+        self.put(&self.stock, format!("stocktake {}", shown.join(" ")), || Ok(1))
+    }
+
+    fn pick_list(&self, count: u32) -> Result<Vec<Pick>, FulfilmentError> {
+        let answer = || self.picks.iter().take(count as usize).cloned().collect();
+        let answer = self.ask(&self.warehouse, format!("pick-list {count}"), answer);
+        answer.map_err(|_| FulfilmentError::Unavailable("away".into()))
+    }
+
     fn sign_up(
         &self,
         email: &str,
@@ -316,7 +330,8 @@ impl Seams for Shop {
     }
 
     fn payments(&self, orders: &[&str]) -> Result<Vec<payments::Payment>, payments::Error> {
-        let answer = || Ok(orders.iter().filter(|order| **order == "1000123").map(|_| payment()).collect());
+        let paid = || self.payment.clone().unwrap_or_else(payment);
+        let answer = || Ok(orders.iter().filter(|order| **order == "1000123").map(|_| paid()).collect());
         self.put(&self.finance, format!("payments {}", orders.join(" ")), answer)
     }
 

@@ -1,0 +1,261 @@
+//! What the pages show and ask, what is left of them when a context is away, and whether everybody can use them.
+
+use super::*;
+use crate::seams::{Album, StockError, Trouble};
+
+fn page(shop: &Shop, address: &str) -> String {
+    let response = send(shop, &get_as_ann(address));
+    assert_eq!(response.status, 200, "{address}: {}", text(&response));
+    assert_eq!(header(&response, "cache-control"), Some("no-store"), "{address}");
+    text(&response).to_owned()
+}
+
+#[test]
+fn every_page_asks_nothing_twice_and_changes_nothing() {
+    let shop = office();
+    for address in PAGES {
+        page(&shop, address);
+        let mut asked = shop.asked.borrow().clone();
+        let count = asked.len();
+        asked.sort();
+        asked.dedup();
+        assert_eq!(asked.len(), count, "{address}: {asked:?}");
+        assert!(changes(&shop).is_empty(), "{address}");
+        assert!(!asked.iter().any(|question| question.starts_with("warn")), "{asked:?}");
+    }
+}
+
+#[test]
+fn the_overview_says_what_waits_and_whether_it_adds_up() {
+    let shop = office_with(ordering::State::ReturnRequested);
+    let shown = page(&shop, "/office");
+    for part in [
+        "<p class=\"figure\">2</p>",
+        "The oldest waits since <time datetime=\"2026-03-02T13:05:09Z\">2 March 2026, 13:05</time>",
+        "<a href=\"/office/orders/1000123\">1000123</a>",
+        "No order is in between.",
+        "All there",
+        "The books sum to zero",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    assert!(!shown.contains("action=\"/office/settle\""));
+    let stuck = page(&office_with(ordering::State::Placing), "/office");
+    assert!(stuck.contains("action=\"/office/settle\""));
+}
+
+#[test]
+fn an_order_offers_what_its_state_allows() {
+    use ordering::State::*;
+    for (state, actions) in [
+        (Placed, &["cancel", "ship"][..]),
+        (Shipped, &["refund"]),
+        (ReturnRequested, &["receive", "refund"]),
+        (Returned, &["refund"]),
+        (Cancelled, &[]),
+        (Rejected, &[]),
+        (Placing, &[]),
+    ] {
+        let shown = page(&office_with(state), "/office/orders/1000123");
+        let mut offered: Vec<&str> =
+            shown.split("action=\"/office/orders/1000123/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        offered.sort_unstable();
+        assert_eq!(offered, actions, "{state:?}");
+    }
+    let shown = page(&office_with(Shipped), "/office/orders/1000123");
+    for part in [
+        "Title A",
+        "Artist B",
+        "United Kingdom",
+        "£78.47",
+        "Up to £73.47",
+        "value=\"73.47\"",
+        "card ending 4242",
+        "Ann",
+    ] {
+        assert!(shown.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn the_pick_list_sums_the_shelves_and_fills_the_parcels() {
+    let shop = office();
+    let shown = page(&shop, "/office/pick");
+    assert!(shown.contains("4 copies for 2 parcels"), "{shown}");
+    assert!(shown.contains("<tr><td class=\"amount\"><b>3</b></td><td>Artist B</td>"), "{shown}");
+    assert!(shown.contains("<b>2 ×</b> Title B"), "{shown}");
+    assert_eq!(*shop.asked.borrow(), ["who", "pick-list 51", "albums A B"]);
+    let many = (0..51).map(|_| shop.picks[1].clone()).collect();
+    let shown = page(&Shop { picks: many, ..office() }, "/office/pick");
+    assert!(shown.contains("50 copies for 50 parcels; more wait after these"));
+}
+
+#[test]
+fn orders_are_found_by_their_state_and_page() {
+    let shop = Shop { more_orders: true, ..office() };
+    let shown = page(&shop, "/office/orders?state=placed&page=2");
+    assert!(shop.asked.borrow().contains(&"in-state State::Placed 2".to_owned()));
+    assert!(shown.contains("<a rel=\"next\" href=\"/office/orders?state=placed&#38;page=3\">"), "{shown}");
+    assert!(shown.contains("<a href=\"/office/customers/C-1\">Ann</a>"), "{shown}");
+    for (address, status) in [
+        ("/office/orders?page=501", 404),
+        ("/office/orders?page=9999999999999999", 404),
+        ("/office/orders?page=0", 400),
+        ("/office/orders?page=x", 400),
+        ("/office/orders?state=%00", 400),
+        ("/office/orders?state=shipped&page=2", 404),
+        ("/office/orders/9", 404),
+        ("/office/orders/%2e%2e", 404),
+        ("/office/orders/a/b/c", 404),
+        ("/office/records/MISSING", 404),
+        ("/office/records?q=%ff", 400),
+        ("/office/records?page=99999", 404),
+        ("/office/customers?id=../x", 404),
+        ("/office/customers/C-9", 404),
+        ("/office//orders", 404),
+        ("/office/nothing", 404),
+    ] {
+        assert_eq!(send(&shop, &get_as_ann(address)).status, status, "{address}");
+    }
+    let response = send(&shop, &get_as_ann("/office/customers?id=C-1"));
+    assert_eq!((response.status, header(&response, "location")), (303, Some("/office/customers/C-1")));
+}
+
+#[test]
+fn a_record_is_found_by_its_sku_even_when_it_is_no_longer_sold() {
+    let shop = Shop { total: Some(0), ..office() };
+    let shown = page(&shop, "/office/records?q=a");
+    assert!(shown.contains("Title A") && shown.contains("1 record"), "{shown}");
+    let gone = Shop { albums: vec![Album { discontinued: true, ..album("A") }], ..office() };
+    let shown = page(&gone, "/office/records/A");
+    assert!(shown.contains("no longer sold") && !shown.contains("/discontinue"), "{shown}");
+}
+
+#[test]
+fn a_record_tells_its_copies_and_where_they_went() {
+    let shown = page(&office(), "/office/records/A");
+    for part in [
+        "<p class=\"figure\">10</p>",
+        "They add up.",
+        "<a href=\"/office/orders/1000123\">1000123</a>",
+        "<td class=\"amount\">\u{2212}1</td>",
+        "<td class=\"amount\">+10</td>",
+        "It costs £24.99.",
+        "value=\"24.99\"",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+}
+
+#[test]
+fn the_books_say_whether_they_balance() {
+    let shown = page(&office(), "/office/books");
+    assert!(shown.contains("The books balance: 1 entry sums to zero."), "{shown}");
+    assert!(
+        shown.contains("<th scope=\"row\">card-clearing</th><td>GBP</td><td class=\"amount\">£78.47</td>"),
+        "{shown}"
+    );
+    let shown = page(&office(), "/office/customers/C-1");
+    assert!(shown.contains("Invoice I-77") && shown.contains("\u{2212}£78.47") && shown.contains("1000123"), "{shown}");
+}
+
+#[test]
+fn a_page_comes_without_what_nobody_answers() {
+    let away = || ordering::Error::Unavailable("away".into());
+    for (address, without) in [
+        ("/office", [200, 200, 200, 200]),
+        ("/office/orders", [200, 200, 503, 200]),
+        ("/office/orders/1000123", [200, 200, 503, 200]),
+        ("/office/pick", [200, 503, 200, 200]),
+        ("/office/records", [503, 200, 200, 200]),
+        ("/office/records/A", [503, 200, 200, 200]),
+        ("/office/records/new", [200, 200, 200, 200]),
+        ("/office/books", [200, 200, 200, 503]),
+        ("/office/customers/C-1", [200, 200, 200, 503]),
+    ] {
+        for (at, status) in without.into_iter().enumerate() {
+            let shop = office();
+            match at {
+                0 => shop.catalog.set(Some(Trouble::Absent)),
+                1 => {
+                    shop.warehouse.set(Some(Trouble::Absent));
+                    *shop.stock.borrow_mut() = Some(StockError::Unavailable("away".into()));
+                }
+                2 => *shop.orders.borrow_mut() = Some(away()),
+                _ => *shop.finance.borrow_mut() = Some(payments::Error::Unavailable("away".into())),
+            }
+            assert_eq!(send(&shop, &get_as_ann(address)).status, status, "{address} without {at}");
+        }
+    }
+}
+
+const EVIL: &str = "\"'><script>alert(1)</script>&amp;";
+
+#[test]
+fn whatever_others_say_stays_text() {
+    let mut shop = office_with(ordering::State::ReturnRequested);
+    for album in &mut shop.albums {
+        album.artist = EVIL.into();
+        album.title = EVIL.into();
+        album.label = EVIL.into();
+        album.genre = EVIL.into();
+        album.price.currency = EVIL.into();
+    }
+    for order in &mut shop.book {
+        order.customer = EVIL.into();
+        order.address.street = EVIL.into();
+        order.address.country = EVIL.into();
+        order.currency = EVIL.into();
+        order.history.push(ordering::Event { at: u64::MAX, state: ordering::State::Shipped, note: EVIL.into() });
+    }
+    for line in &mut shop.statement {
+        line.text = EVIL.into();
+        line.order = EVIL.into();
+        line.amount = i64::MIN;
+    }
+    if let Some(account) = &mut shop.account {
+        account.name = EVIL.into();
+    }
+    shop.picks[0].order = EVIL.into();
+    for address in PAGES {
+        let shown = page(&shop, address);
+        assert!(!shown.contains("<script>") && !shown.contains("\"'>"), "{address}: {shown}");
+    }
+}
+
+/// Values of an attribute.
+fn values<'a>(page: &'a str, attribute: &str) -> Vec<&'a str> {
+    let start = format!(" {attribute}=\"");
+    page.split(&start).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+#[test]
+fn everybody_can_use_the_pages() {
+    for state in [ordering::State::Placed, ordering::State::Shipped, ordering::State::ReturnRequested] {
+        let shop = office_with(state);
+        for address in PAGES {
+            let shown = page(&shop, address);
+            let ids = values(&shown, "id");
+            let mut distinct = ids.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            assert_eq!(distinct.len(), ids.len(), "{address}: an id stands twice in {ids:?}");
+            assert!(values(&shown, "for").iter().all(|id| ids.contains(id)), "{address}");
+            for tag in shown
+                .split('<')
+                .filter(|tag| ["input ", "select ", "textarea "].iter().any(|start| tag.starts_with(start)))
+            {
+                let tag = format!("<{}", tag.split('>').next().unwrap_or_default());
+                let labelled = values(&tag, "id").first().is_some_and(|id| values(&shown, "for").contains(id));
+                assert!(labelled || tag.contains("type=\"hidden\""), "{address}: {tag}");
+            }
+            assert_eq!(shown.matches("<table").count(), shown.matches("<caption").count(), "{address}");
+            assert_eq!(shown.matches("<th>").count() + shown.matches("<th class").count(), 0, "{address}");
+            assert_eq!(shown.matches("<h1").count(), 1, "{address}");
+            assert_eq!(shown.matches("<form").count(), shown.matches("</form>").count(), "{address}");
+            let posts = shown.matches("method=\"post\"").count();
+            assert_eq!(shown.matches("name=\"csrf\"").count(), posts, "{address}");
+            assert!(!shown.contains(" style=") && !shown.contains(" onclick="), "{address}");
+        }
+    }
+}
