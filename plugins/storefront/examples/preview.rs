@@ -7,7 +7,10 @@ use std::fs;
 use std::path::Path;
 
 use storefront::handle;
-use storefront::seams::{Album, AlbumPage, Facet, Facets, Filter, Level, Money, Request, Seams, Suggestion, Trouble};
+use storefront::seams::{
+    Album, AlbumPage, Facet, Facets, Filter, Level, Money, Request, Seams, Suggestion, Trouble, accounts, books,
+    ordering, payments,
+};
 
 struct Shop {
     albums: Vec<Album>,
@@ -27,6 +30,22 @@ const PAGES: [(&str, &str); 10] = [
     ("bad.html", "/browse?page=abc"),
 ];
 
+/// Pages of a customer with a cart.
+const OWN: [(&str, &str); 9] = [
+    ("cart.html", "/cart?note=added"),
+    ("checkout.html", "/checkout"),
+    ("account.html", "/account"),
+    ("order.html", "/orders/1000123?note=placed"),
+    ("shipped.html", "/orders/1000122"),
+    ("invoice.html", "/orders/1000122/invoice"),
+    ("statement.html", "/account/statement"),
+    ("delete.html", "/account/delete"),
+    ("address.html", "/account/address"),
+];
+const COOKIES: &str = "session=abababababababababababababababababababababababababababababababab; \
+                       cart=MC-0060.1~MC-0123.9~MC-0009.1~MC-0200.2";
+const NOW: u64 = 1_772_460_309;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let out = root.join("target/preview");
@@ -43,6 +62,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (file, address) in PAGES {
         fs::write(out.join(file), local(&fetch(&shop, address)))?;
     }
+    fs::write(out.join("sign-in.html"), local(&fetch(&shop, "/sign-in")))?;
+    fs::write(out.join("sign-up.html"), local(&fetch(&shop, "/sign-up?next=%2Fcheckout")))?;
+    for (file, address) in OWN {
+        fs::write(out.join(file), local(&ask(&shop, request(address, COOKIES))))?;
+    }
+    fs::write(out.join("wrong.html"), local(&wrong(&shop)))?;
     let mut sheet = String::from("<link rel=stylesheet href=assets/storefront.css><ul class='cards six'>");
     for album in &shop.albums {
         let file = format!("covers/{}.svg", album.sku);
@@ -57,15 +82,38 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn fetch(shop: &Shop, address: &str) -> String {
+    ask(shop, request(address, ""))
+}
+
+fn ask(shop: &Shop, request: Request) -> String {
+    String::from_utf8_lossy(&handle(&request, shop).body).into_owned()
+}
+
+fn request(address: &str, cookies: &str) -> Request {
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
-    let request = Request {
+    Request {
         method: "GET".into(),
         path: path.into(),
         query: Some(query.into()),
-        headers: Vec::new(),
+        headers: vec![("cookie".into(), cookies.into())],
         body: Vec::new(),
+    }
+}
+
+/// The checkout as somebody sees it who forgot half of it.
+fn wrong(shop: &Shop) -> String {
+    let page = ask(shop, request("/checkout", COOKIES));
+    let hidden = |name: &str| {
+        let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_default();
+        rest.split('"').next().unwrap_or_default().to_owned()
     };
-    String::from_utf8_lossy(&handle(&request, shop).body).into_owned()
+    let fields = ["csrf", "key", "lines", "total"].map(|name| format!("{name}={}", hidden(name)));
+    let mut request = request("/checkout", COOKIES);
+    request.method = "POST".into();
+    request.headers.push(("content-type".into(), "application/x-www-form-urlencoded".into()));
+    request.headers.push(("sec-fetch-site".into(), "same-origin".into()));
+    request.body = format!("{}&name=Ann+Lee&city=Leeds&country=GB&holder=Ann+Lee", fields.join("&")).into_bytes();
+    ask(shop, request)
 }
 
 /// Addresses from the root lead nowhere in a folder.
@@ -171,7 +219,119 @@ impl Seams for Shop {
         Ok(some.map(|album| Suggestion { sku: album.sku.clone(), score: 1.0 }).collect())
     }
 
+    fn who(&self, _token: &str) -> Result<Option<accounts::Account>, accounts::Error> {
+        let (id, email, name) = ("C-1".into(), "ann@example.test".into(), "Ann".into());
+        Ok(Some(accounts::Account { id, email, name, address: None, operator: true, since: NOW }))
+    }
+
+    fn quote(&self, lines: &[ordering::Line]) -> Result<ordering::Quote, ordering::Error> {
+        let mut quote =
+            ordering::Quote { lines: Vec::new(), gone: Vec::new(), shipping: 350, total: 350, currency: "GBP".into() };
+        for ordering::Line { sku, copies } in lines.iter().cloned() {
+            match self.albums.iter().find(|album| album.sku == sku && !album.discontinued).cloned() {
+                Some(Album { artist, title, price, .. }) => {
+                    quote.total += u64::from(price.minor_units) * u64::from(copies);
+                    quote.lines.push(ordering::PricedLine { sku, artist, title, copies, price: price.minor_units });
+                }
+                None => quote.gone.push(sku),
+            }
+        }
+        Ok(quote)
+    }
+
+    fn order(&self, _customer: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
+        let event = |at, state, note: &str| ordering::Event { at, state, note: note.into() };
+        let mut history = vec![
+            event(NOW - 9000, ordering::State::Placing, ""),
+            event(NOW - 8999, ordering::State::Placed, "Held on your card ending 4242."),
+        ];
+        if number == "1000122" {
+            history.push(event(NOW - 60, ordering::State::Shipped, "Your parcel has left us."));
+        }
+        let line = |sku: &str, copies| ordering::PlacedLine { sku: sku.into(), copies, price: 2199, returned: 0 };
+        Ok(ordering::Order {
+            number: number.into(),
+            customer: "C-1".into(),
+            state: history.last().map_or(ordering::State::Placing, |event| event.state),
+            lines: vec![line("MC-0060", 1), line("MC-0123", 2)],
+            shipping: 350,
+            total: 3 * 2199 + 350,
+            currency: "GBP".into(),
+            address: ordering::Address {
+                name: "Ann Lee".into(),
+                street: "1 High Street".into(),
+                extra: String::new(),
+                city: "Leeds".into(),
+                postcode: "LS1 1AA".into(),
+                country: "GB".into(),
+            },
+            at: NOW - 9000,
+            history,
+        })
+    }
+
+    fn orders_of(&self, _customer: &str, _page: u32) -> Result<ordering::Page, ordering::Error> {
+        let states = [ordering::State::Placed, ordering::State::Shipped, ordering::State::Returned];
+        let order = |(at, state): (usize, ordering::State)| ordering::Summary {
+            number: (1_000_123 - at).to_string(),
+            customer: "C-1".into(),
+            state,
+            at: NOW - 4_000_000 * at as u64,
+            copies: 3,
+            total: 6947,
+            currency: "GBP".into(),
+        };
+        Ok(ordering::Page { orders: states.into_iter().enumerate().map(order).collect(), more: true })
+    }
+
+    fn statement(&self, _customer: &str) -> Result<books::Statement, payments::Error> {
+        let line = |text: &str, amount, balance| books::StatementLine {
+            at: NOW,
+            order: "1000122".into(),
+            text: text.into(),
+            amount,
+            balance,
+            currency: "GBP".into(),
+        };
+        let lines = vec![line("Paid by card ending 4242", -6947, 0), line("Invoice 1000077", 6947, 6947)];
+        Ok(books::Statement { lines, more: false })
+    }
+
+    fn invoice(&self, order: &str) -> Result<Option<books::Invoice>, payments::Error> {
+        let line = |sku: &str, title, quantity| books::InvoiceLine { sku: sku.into(), title, quantity, price: 2199 };
+        Ok(Some(books::Invoice {
+            number: "1000077".into(),
+            order: order.into(),
+            customer: "C-1".into(),
+            at: NOW,
+            lines: vec![
+                line("MC-0060", books::Title::Known("Blue Train".into()), 1),
+                line("MC-9", books::Title::Gone, 2),
+            ],
+            shipping: 350,
+            total: payments::Money { minor_units: 6947, currency: "GBP".into() },
+            refunded: 2199,
+            card: "4242".into(),
+        }))
+    }
+
     fn setting(&self, key: &str) -> Option<String> {
-        (key == "reference.currencies").then(|| "GBP £ 2".into())
+        match key {
+            "reference.currencies" => Some("GBP £ 2".into()),
+            "reference.countries" => Some("DE Germany\nGB United Kingdom".into()),
+            _ => None,
+        }
+    }
+
+    fn random(&self) -> [u8; 16] {
+        [7; 16]
+    }
+
+    fn now(&self) -> u64 {
+        NOW
+    }
+
+    fn warn(&self, message: &str) {
+        eprintln!("{message}");
     }
 }

@@ -214,3 +214,7 @@ fn changed(cart: &Cart, word: &str, visit: &Visit<'_>) -> Reply {
     reply.headers.push(cookie);
     reply
 }
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests;

@@ -338,3 +338,7 @@ fn card(filled: &Filled) -> Vec<Field<'_>> {
         Field { digits: true, hint: "Three or four digits", ..field("code", "Code", "cc-csc", "", 4, "half") },
     ]
 }
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests;

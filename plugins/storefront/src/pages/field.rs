@@ -172,7 +172,11 @@ impl Typed {
             field("street", "Street and number", "address-line1", &self.street, 100, ""),
             Field { optional: true, ..field("extra", "Second line", "address-line2", &self.extra, 100, "") },
             field("city", "Town or city", "address-level2", &self.city, 100, "half"),
-            Field { optional: true, ..field("postcode", "Postcode", "postal-code", &self.postcode, 16, "half") },
+            Field {
+                optional: true,
+                hint: "Where there is one",
+                ..field("postcode", "Postcode", "postal-code", &self.postcode, 16, "half")
+            },
             Field { options: countries.list(), ..country },
         ]
     }

@@ -254,3 +254,7 @@ fn page(
     }
     reply
 }
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests;

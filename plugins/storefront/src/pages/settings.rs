@@ -210,3 +210,7 @@ fn shown<'a>(
     }
     reply
 }
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests;

@@ -208,3 +208,7 @@ fn page(
     }
     reply
 }
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests;

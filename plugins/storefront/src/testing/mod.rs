@@ -36,8 +36,9 @@ pub struct Shop {
     pub finance: Answer<payments::Error>,
     pub editing: Answer<CatalogError>,
     pub stock: Answer<StockError>,
-    /// The answer to what changes an order, while reading works.
+    /// The answer to what changes an order or an address, while reading works.
     pub changing: Answer<ordering::Error>,
+    pub moving: Answer<accounts::Error>,
     /// Whoever has [`TOKEN`].
     pub account: Option<accounts::Account>,
     /// What `orders` knows, newest first.
@@ -223,7 +224,11 @@ impl Seams for Shop {
     }
 
     fn change_address(&self, _token: &str, address: &accounts::Address) -> Result<accounts::Account, accounts::Error> {
-        self.put(&self.customer, format!("change-address {}, {}", address.name, address.street), || Ok(account()))
+        let question = format!("change-address {}, {}", address.name, address.street);
+        self.put(&self.moving, question, || match &*self.customer.borrow() {
+            Some(error) => Err(error.clone()),
+            None => Ok(account()),
+        })
     }
 
     fn change_password(&self, _token: &str, old: &str, new: &str) -> Result<(), accounts::Error> {

@@ -1,0 +1,230 @@
+//! The cart's page and forms.
+
+use crate::cart::{Cart, LINES_MAX};
+use crate::handle;
+use crate::seams::{Album, Response, Trouble, ordering};
+use crate::testing::{
+    Shop, VISITOR, album, get, header, headers, post, post_as_ann, post_as_visitor, post_with, text, with_cookies,
+};
+
+fn open(shop: &Shop, cart: &str) -> Response {
+    handle(&with_cookies(get("/cart"), &format!("cart={cart}")), shop)
+}
+
+/// The cart that a response makes the browser keep.
+fn kept(response: &Response) -> Option<&str> {
+    headers(response, "set-cookie").into_iter().find_map(|cookie| cookie.strip_prefix("cart=")?.split(';').next())
+}
+
+/// A form of a visitor who has this cart.
+fn send(shop: &Shop, cart: &str, address: &str, fields: &[(&str, &str)]) -> Response {
+    handle(&post_with(address, fields, &format!("visitor={VISITOR}; cart={cart}"), VISITOR), shop)
+}
+
+#[test]
+fn an_album_goes_into_the_cart_without_any_cookie_or_token() {
+    let shop = Shop::open();
+    let page = handle(&get("/albums/A"), &shop);
+    assert!(text(&page).contains("action=\"/cart/add\"") && text(&page).contains("Add to cart"));
+    assert_eq!(headers(&page, "set-cookie"), [""; 0], "the page is the same for everybody");
+
+    shop.asked.borrow_mut().clear();
+    let response = handle(&post("/cart/add", &[("sku", "A")]), &shop);
+    assert_eq!((response.status, header(&response, "location")), (303, Some("/cart?note=added")));
+    assert_eq!(headers(&response, "set-cookie"), ["cart=A.1; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax"]);
+    assert!(shop.asked.borrow().is_empty(), "adding asks nobody");
+}
+
+#[test]
+fn what_is_not_for_sale_has_no_button() {
+    let mut shop = Shop::open();
+    assert!(!text(&handle(&get("/albums/C"), &shop)).contains("Add to cart"), "sold out");
+    shop.albums[0].discontinued = true;
+    assert!(!text(&handle(&get("/albums/A"), &shop)).contains("Add to cart"), "no longer sold");
+    shop.warehouse.set(Some(Trouble::Absent));
+    assert!(text(&handle(&get("/albums/B"), &shop)).contains("Add to cart"), "nobody knows: one may try");
+}
+
+#[test]
+fn copies_add_up_to_twenty() {
+    let shop = Shop::open();
+    let add = |cart: &str, fields: &[(&str, &str)]| {
+        let response = handle(&with_cookies(post("/cart/add", fields), &format!("cart={cart}")), &shop);
+        let note = header(&response, "location").unwrap_or_default().rsplit('=').next().unwrap_or_default().to_owned();
+        (response.status, note, kept(&response).unwrap_or_default().to_owned())
+    };
+    let fine = |note: &str, cart: &str| (303, note.to_owned(), cart.to_owned());
+    assert_eq!(add("A.1", &[("sku", "A"), ("copies", "2")]), fine("added", "A.3"));
+    for copies in ["21", "4294967295", "99999999999999"] {
+        assert_eq!(add("A.1", &[("sku", "B"), ("copies", copies)]), fine("most", "A.1~B.20"), "{copies}");
+    }
+    assert_eq!(add("A.19", &[("sku", "A"), ("copies", "5")]), fine("most", "A.20"));
+    for copies in ["0", "-1", "1.5", "x", " ", "99999999999999999999999"] {
+        assert_eq!(add("A.1", &[("sku", "A"), ("copies", copies)]).0, 400, "{copies}");
+    }
+    for sku in ["", "a", "<b>", "A B", "../x", &"X".repeat(33)] {
+        assert_eq!(add("", &[("sku", sku)]).0, 404, "{sku}");
+    }
+    let full: Vec<String> = (0..LINES_MAX).map(|number| format!("S-{number}.1")).collect();
+    assert_eq!(add(&full.join("~"), &[("sku", "A")]), fine("full", &full.join("~")));
+}
+
+#[test]
+fn the_cart_shows_what_it_costs_now() {
+    let shop = Shop::open();
+    let response = open(&shop, "A.1~B.3~C.1");
+    let page = text(&response);
+    assert_eq!(response.status, 200);
+    assert_eq!(*shop.asked.borrow(), ["quote A.1 B.3 C.1", "levels A B C"]);
+    for part in [
+        "Title A",
+        "Artist B",
+        "£24.99 each",
+        "£74.97",
+        "<dd>£124.95</dd>",
+        "<dd>£3.50</dd>",
+        "<dd>£128.45</dd>",
+        "Only 2 left.",
+        "Sold out.",
+        "href=\"/checkout\"",
+        "<b class=\"copies\">5</b>",
+        "for=\"copies-A\"",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert_eq!(header(&response, "cache-control"), Some("no-store"));
+    let cookies = headers(&response, "set-cookie");
+    assert!(cookies.len() == 1 && cookies[0].starts_with("visitor="), "its forms need a token: {cookies:?}");
+}
+
+#[test]
+fn an_empty_cart_asks_nobody() {
+    let shop = Shop::open();
+    for cart in ["", "nonsense", "%00", "a.1~b.2"] {
+        let response = open(&shop, cart);
+        assert_eq!(response.status, 200);
+        assert!(text(&response).contains("Nothing in it yet") && !text(&response).contains("<form method"));
+    }
+    assert!(shop.asked.borrow().is_empty());
+}
+
+#[test]
+fn a_vanished_album_is_named_and_left_out() {
+    let mut shop = Shop::open();
+    shop.albums[0].discontinued = true;
+    let response = open(&shop, "A.2~B.1~NO-SUCH.1");
+    let page = text(&response);
+    assert!(page.contains("Title A") && page.contains("<b>NO-SUCH</b>"), "{page}");
+    assert_eq!(page.matches("No longer sold; it will not be part of the order.").count(), 2);
+    assert!(page.contains("<dd>£28.49</dd>") && page.contains("href=\"/checkout\""));
+    let page = text(&open(&shop, "A.2~NO-SUCH.1")).to_owned();
+    assert!(!page.contains("href=\"/checkout\"") && page.contains("can be ordered any more"));
+}
+
+#[test]
+fn the_cart_is_there_whoever_is_away() {
+    let shop = Shop::open();
+    *shop.orders.borrow_mut() = Some(ordering::Error::Unavailable("gone".into()));
+    let response = open(&shop, "A.2");
+    let page = text(&response);
+    assert_eq!(response.status, 200);
+    assert!(page.contains("The total cannot be worked out just now") && page.contains("Title A"));
+    assert!(page.contains("£24.99 each") && page.contains("href=\"/checkout\""));
+
+    shop.catalog.set(Some(Trouble::Absent));
+    shop.warehouse.set(Some(Trouble::Absent));
+    let response = open(&shop, "A.2");
+    assert!(response.status == 200 && text(&response).contains("<b>A</b>"), "at least what it is called");
+    assert_eq!(send(&shop, "A.2~B.1", "/cart/remove", &[("sku", "A")]).status, 303);
+
+    *shop.orders.borrow_mut() = Some(ordering::Error::Invalid("two currencies".into()));
+    assert!(text(&open(&shop, "A.2")).contains("cannot be ordered together"));
+}
+
+#[test]
+fn lines_are_changed_and_removed() {
+    let shop = Shop::open();
+    let change = |fields: &[(&str, &str)]| {
+        let response = send(&shop, "A.1~B.2", "/cart/change", fields);
+        assert_eq!(response.status, 303);
+        let note = header(&response, "location").unwrap_or_default().rsplit('=').next().unwrap_or_default().to_owned();
+        (kept(&response).unwrap_or_default().to_owned(), note)
+    };
+    for (fields, cart, note) in [
+        (&[("copies-A", "3"), ("copies-B", "1")][..], "A.3~B.1", "changed"),
+        (&[("copies-A", "0")], "B.2", "changed"),
+        (&[("copies-A", "")], "B.2", "changed"),
+        (&[("copies-A", "0"), ("copies-B", "0")], "", "changed"),
+        (&[("copies-A", "21")], "A.20~B.2", "most"),
+        (&[("copies-A", "99999999999999999999999")], "A.20~B.2", "most"),
+        (&[("copies-A", "-1"), ("copies-B", "x")], "A.1~B.2", "changed"),
+        (&[("copies-A", "\u{0663}")], "A.1~B.2", "changed"),
+        (&[("copies-Z", "5"), ("copies-", "5"), ("copies-<b>", "5")], "A.1~B.2", "changed"),
+        (&[], "A.1~B.2", "changed"),
+    ] {
+        assert_eq!(change(fields), (cart.to_owned(), note.to_owned()), "{fields:?}");
+    }
+    let emptied = send(&shop, "A.1", "/cart/remove", &[("sku", "A")]);
+    assert!(headers(&emptied, "set-cookie")[0].starts_with("cart=; Path=/; Max-Age=0"));
+    for sku in ["", "Z", "<b>", "A.1"] {
+        assert_eq!(kept(&send(&shop, "A.1", "/cart/remove", &[("sku", sku)])), Some("A.1"), "{sku}");
+    }
+    assert!(shop.asked.borrow().is_empty(), "changing asks nobody");
+}
+
+#[test]
+fn a_cart_is_changed_only_by_a_form_of_ours() {
+    let shop = Shop::open();
+    for address in ["/cart/change", "/cart/remove"] {
+        let strangers = with_cookies(post(address, &[("sku", "A")]), &format!("visitor={VISITOR}; cart=A.1"));
+        let response = handle(&strangers, &shop);
+        assert_eq!(response.status, 403, "{address}");
+        assert!(headers(&response, "set-cookie").is_empty() && text(&response).contains("grown old"));
+        let foreign = post_with(address, &[("csrf", "x"), ("sku", "A")], &format!("visitor={VISITOR}; cart=A.1"), "x");
+        assert_eq!(handle(&foreign, &shop).status, 403);
+        assert_eq!(handle(&get(address), &shop).status, 405);
+    }
+    let mut elsewhere = post("/cart/add", &[("sku", "A")]);
+    elsewhere.headers.retain(|(name, _)| name != "sec-fetch-site");
+    elsewhere.headers.push(("sec-fetch-site".into(), "cross-site".into()));
+    let response = handle(&elsewhere, &shop);
+    assert_eq!((response.status, kept(&response)), (403, None), "not even adding");
+    assert_eq!(handle(&post_as_visitor("/cart/remove", &[("sku", "A")]), &shop).status, 303);
+    assert_eq!(handle(&post_as_ann("/cart/remove", &[("sku", "A")]), &shop).status, 303);
+}
+
+#[test]
+fn over_tls_the_cart_is_protected_like_everything_else() {
+    let shop = Shop::open();
+    let mut request = post("/cart/add", &[("sku", "A")]);
+    request.headers.push(("forwarded".into(), "for=192.0.2.1;proto=https".into()));
+    request.headers.push(("cookie".into(), "cart=B.1; __Host-cart=D.1".into()));
+    let response = handle(&request, &shop);
+    let cookie = headers(&response, "set-cookie")[0];
+    assert_eq!(cookie, "__Host-cart=D.1~A.1; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax; Secure");
+}
+
+#[test]
+fn nothing_that_a_title_or_a_note_says_becomes_markup() {
+    let evil = "\"><script>alert(1)</script>&'";
+    let nasty = Album { artist: evil.into(), title: evil.into(), ..album("A") };
+    let shop = Shop { albums: vec![nasty], ..Shop::open() };
+    for cart in ["A.1", "<script>.1", "A.<script>"] {
+        let response = open(&shop, cart);
+        assert!(!text(&response).contains("<script>"), "{cart}");
+    }
+    let page = handle(&with_cookies(get("/cart?note=%3Cscript%3E"), "cart=A.1"), &shop);
+    assert!(!text(&page).contains("<script>") && !text(&page).contains("role=\"status\""));
+}
+
+#[test]
+fn the_largest_cart_fits_a_form_and_a_cookie() {
+    let shop = Shop::open();
+    let skus: Vec<String> = (0..LINES_MAX).map(|number| format!("{number:032}")).collect();
+    let cart = skus.iter().map(|sku| format!("{sku}.20")).collect::<Vec<_>>().join("~");
+    assert!(cart.len() < 4000, "browsers keep 4096 bytes");
+    let names: Vec<String> = skus.iter().map(|sku| format!("copies-{sku}")).collect();
+    let fields: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "19")).collect();
+    let response = send(&shop, &cart, "/cart/change", &fields);
+    assert_eq!(kept(&response).map(|kept| Cart::parse(kept).copies()), Some(19 * LINES_MAX as u32));
+}

@@ -1,0 +1,340 @@
+//! Checking out: the form, what it orders, and everything that can go wrong.
+
+use crate::handle;
+use crate::seams::{Album, Response, accounts, ordering};
+use crate::testing::{
+    Shop, TOKEN, VISITOR, album, get, header, headers, order, post, post_with, quote, text, with_cookies,
+};
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+/// One `A` and two `B`, with the post.
+const TOTAL: &str = "7847";
+
+fn cookies() -> String {
+    format!("session={TOKEN}; cart=A.1~B.2")
+}
+
+fn open(shop: &Shop) -> Response {
+    handle(&with_cookies(get("/checkout"), &cookies()), shop)
+}
+
+/// A form filled in well.
+fn filled() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("key", KEY),
+        ("lines", "A.1~B.2"),
+        ("total", TOTAL),
+        ("name", "Bea Ray"),
+        ("street", "2 Low Lane"),
+        ("extra", ""),
+        ("city", "York"),
+        ("postcode", "YO1 1AA"),
+        ("country", "GB"),
+        ("number", "4242 4242 4242 4242"),
+        ("holder", "BEA RAY"),
+        ("expiry", "12/30"),
+        ("code", "123"),
+    ]
+}
+
+/// The same with other values; a value of `-` leaves the field out.
+fn but(changes: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    let changed =
+        |(name, value)| (name, changes.iter().find(|(other, _)| *other == name).map_or(value, |(_, new)| *new));
+    let mut fields: Vec<_> = filled().into_iter().map(changed).filter(|(_, value)| *value != "-").collect();
+    fields.extend(changes.iter().filter(|(name, _)| !filled().iter().any(|(known, _)| known == name)));
+    fields
+}
+
+fn send(shop: &Shop, fields: &[(&str, &str)]) -> Response {
+    shop.asked.borrow_mut().clear();
+    handle(&post_with("/checkout", fields, &cookies(), TOKEN), shop)
+}
+
+fn placed(shop: &Shop) -> Vec<String> {
+    shop.asked.borrow().iter().filter(|question| question.starts_with("place ")).cloned().collect()
+}
+
+/// The key in a page's form.
+fn key(response: &Response) -> &str {
+    let (_, rest) = text(response).split_once("name=\"key\" value=\"").expect("a key");
+    rest.split('"').next().unwrap_or_default()
+}
+
+#[test]
+fn one_signs_in_first_and_comes_back() {
+    let shop = Shop::open();
+    let response = handle(&with_cookies(get("/checkout"), "cart=A.1"), &shop);
+    assert_eq!((response.status, header(&response, "location")), (303, Some("/sign-in?next=%2Fcheckout")));
+    let response = handle(&with_cookies(get("/checkout"), &format!("session={TOKEN}")), &shop);
+    assert_eq!(header(&response, "location"), Some("/cart"), "nothing to check out");
+
+    let over = format!("session={}; cart=A.1", "0".repeat(64));
+    let response = handle(&with_cookies(get("/checkout"), &over), &shop);
+    assert_eq!(header(&response, "location"), Some("/sign-in?next=%2Fcheckout"));
+    assert!(headers(&response, "set-cookie")[0].starts_with("session=; "), "a session that is over is forgotten");
+    let response = handle(&post_with("/checkout", &filled(), &over, &"0".repeat(64)), &shop);
+    assert_eq!(header(&response, "location"), Some("/sign-in?next=%2Fcheckout"));
+    assert!(placed(&shop).is_empty());
+}
+
+#[test]
+fn the_form_shows_what_it_orders_and_knows_the_address() {
+    let shop = Shop::open();
+    let response = open(&shop);
+    let page = text(&response);
+    assert_eq!(*shop.asked.borrow(), ["who", "quote A.1 B.2"]);
+    for part in [
+        "name=\"lines\" value=\"A.1~B.2\"",
+        "name=\"total\" value=\"7847\"",
+        "1 × <b>Title A</b>",
+        "<dd>£78.47</dd>",
+        "value=\"1 High Street\"",
+        "<option value=\"GB\" selected>United Kingdom</option>",
+        "4242 4242 4242 4242",
+        "autocomplete=\"cc-number\"",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert!(!page.contains("name=\"save\" value=\"yes\" checked"), "it is kept already");
+    assert_eq!(header(&response, "cache-control"), Some("no-store"));
+    assert_eq!(key(&response).len(), 32);
+    assert_ne!(key(&response), key(&open(&shop)), "every form is another wish");
+
+    let mut shop = Shop::open();
+    shop.account.as_mut().expect("Ann").address = None;
+    let page = text(&open(&shop)).to_owned();
+    assert!(page.contains("value=\"Ann\"") && page.contains("name=\"save\" value=\"yes\" checked"));
+}
+
+#[test]
+fn an_order_is_what_the_form_showed() {
+    let shop = Shop::open();
+    let response = send(&shop, &but(&[("save", "yes")]));
+    assert_eq!((response.status, header(&response, "location")), (303, Some("/orders/1000123?note=placed")));
+    assert_eq!(
+        *shop.asked.borrow(),
+        [
+            "who".to_owned(),
+            format!("place {KEY} C-1 A.1 B.2 {TOTAL} to Bea Ray GB card 4242 4242 4242 4242 BEA RAY 12/30 123"),
+            "change-address Bea Ray, 2 Low Lane".to_owned(),
+        ]
+    );
+    assert!(headers(&response, "set-cookie")[0].starts_with("cart=; "), "what was ordered is out of the cart");
+
+    let response = send(&shop, &but(&[("lines", "A.1")]));
+    assert!(headers(&response, "set-cookie")[0].starts_with("cart=B.2; "), "the rest stays");
+    assert!(placed(&shop)[0].contains(" A.1 7847 "), "the form's lines count, not the cart's");
+    assert!(!shop.asked.borrow().iter().any(|question| question.starts_with("change-address")));
+}
+
+#[test]
+fn an_order_stands_even_if_the_address_cannot_be_kept() {
+    let shop = Shop::open();
+    for error in [
+        accounts::Error::Unavailable("x".into()),
+        accounts::Error::Fields(vec![accounts::FieldProblem { field: "street".into(), problem: "2 Low Lane".into() }]),
+    ] {
+        *shop.moving.borrow_mut() = Some(error);
+        let response = send(&shop, &but(&[("save", "yes")]));
+        assert_eq!(header(&response, "location"), Some("/orders/1000123?note=placed"));
+        let asked = shop.asked.borrow();
+        let warned = asked.iter().find(|line| line.starts_with("warn")).expect("an operator may want to know");
+        assert!(!warned.contains("Low Lane"), "{warned}");
+    }
+}
+
+#[test]
+fn the_same_form_again_is_the_same_wish() {
+    let shop = Shop::open();
+    send(&shop, &filled());
+    let first = placed(&shop);
+    let again = handle(&post_with("/checkout", &filled(), &format!("session={TOKEN}"), TOKEN), &shop);
+    assert_eq!(again.status, 303, "even though the cart is empty by now");
+    assert_eq!(placed(&shop)[1], first[0], "same key, same lines");
+    *shop.changing.borrow_mut() = Some(ordering::Error::InProcess("1000200".into()));
+    let response = send(&shop, &filled());
+    assert_eq!(header(&response, "location"), Some("/orders/1000200?note=in-process"));
+    *shop.changing.borrow_mut() = Some(ordering::Error::InProcess("//evil.test".into()));
+    assert_eq!(header(&send(&shop, &filled()), "location"), Some("/account"));
+}
+
+#[test]
+fn whatever_goes_wrong_the_form_comes_back_with_what_was_typed_but_the_card() {
+    let field = |field: &str, problem: &str| ordering::FieldProblem { field: field.into(), problem: problem.into() };
+    let short = |sku: &str, wanted, on_hand| ordering::Shortage { sku: sku.into(), wanted, on_hand };
+    let shop = Shop::open();
+    let mut dearer = quote(&shop.albums, &crate::cart::Cart::parse("A.1~B.2").lines().to_vec());
+    dearer.total += 1000;
+    for (error, status, said) in [
+        (
+            ordering::Error::Fields(vec![field("postcode", "No such postcode.")]),
+            422,
+            "<a href=\"#postcode\">No such postcode.</a>",
+        ),
+        (
+            ordering::Error::Fields(vec![field("number", "Not a test card.")]),
+            422,
+            "id=\"number-problem\">Not a test card.",
+        ),
+        (ordering::Error::Fields(vec![field("else", "Odd.")]), 422, "<li>Odd.</li>"),
+        (ordering::Error::Changed(dearer), 409, "The total is £88.47 now"),
+        (
+            ordering::Error::Short(vec![short("A", 1, 0), short("B", 2, 1)]),
+            409,
+            "<a href=\"/cart\">Title B by Artist B: 1 left of the 2 that you would like</a>",
+        ),
+        (ordering::Error::Declined("The bank refuses.".into()), 422, "The bank refuses. Nothing was charged"),
+        (ordering::Error::Refused("Too late.".into()), 409, "Too late."),
+        (ordering::Error::Invalid("row 3".into()), 422, "Nothing was charged. Please check"),
+        (ordering::Error::UnknownOrder, 422, "Nothing was charged. Please check"),
+        (ordering::Error::Unavailable("x".into()), 503, "it will not be ordered twice"),
+    ] {
+        *shop.changing.borrow_mut() = Some(error.clone());
+        let response = send(&shop, &filled());
+        let page = text(&response);
+        assert_eq!(response.status, status, "{error:?}");
+        assert!(page.contains(said), "{error:?}: {page}");
+        for kept in [
+            "value=\"Bea Ray\"",
+            "value=\"2 Low Lane\"",
+            "value=\"BEA RAY\"",
+            "value=\"12/30\"",
+            "value=\"GB\" selected",
+        ] {
+            assert!(page.contains(kept), "{error:?}: {kept}");
+        }
+        assert!(!page.contains("value=\"4242") && !page.contains("value=\"123\""), "{error:?}: a card is typed again");
+        assert!(page.contains("role=\"alert\"") && headers(&response, "set-cookie").is_empty(), "{error:?}");
+        let unknown = matches!(error, ordering::Error::Unavailable(_));
+        assert_eq!(
+            key(&response) == KEY,
+            unknown,
+            "{error:?}: a new try has a new key, unless nobody knows of the first"
+        );
+        assert_eq!(header(&response, "retry-after").is_some(), unknown);
+        let logged =
+            shop.asked.borrow().iter().filter(|line| line.starts_with("warn")).any(|line| line.contains("4242"));
+        assert!(!logged, "{error:?}: no card in the log");
+    }
+    *shop.changing.borrow_mut() = Some(ordering::Error::Changed(quote(&shop.albums, &[])));
+    assert_eq!(header(&send(&shop, &filled()), "location"), Some("/cart"), "nothing of it is sold any more");
+}
+
+#[test]
+fn a_new_total_is_what_the_next_try_agrees_to() {
+    let shop = Shop::open();
+    let mut now = quote(&shop.albums, &[ordering::Line { sku: "A".into(), copies: 1 }]);
+    now.gone = vec!["B".into()];
+    *shop.changing.borrow_mut() = Some(ordering::Error::Changed(now));
+    let page = text(&send(&shop, &filled())).to_owned();
+    assert!(page.contains("name=\"total\" value=\"2849\"") && page.contains("name=\"lines\" value=\"A.1\""), "{page}");
+    assert!(page.contains("One record in your cart is"));
+}
+
+#[test]
+fn hostile_forms_order_nothing() {
+    let shop = Shop::open();
+    let long = Box::leak("x".repeat(101).into_boxed_str());
+    let huge = Box::leak("9".repeat(9000).into_boxed_str());
+    for (changes, status) in [
+        (&[("name", "-")][..], 422),
+        (&[("name", "   ")], 422),
+        (&[("name", &*long)], 422),
+        (&[("street", "")], 422),
+        (&[("extra", &*long)], 422),
+        (&[("city", "")], 422),
+        (&[("postcode", &*long)], 422),
+        (&[("country", "")], 422),
+        (&[("country", "GBR")], 422),
+        (&[("number", "")], 422),
+        (&[("number", &*huge)], 422),
+        (&[("holder", "")], 422),
+        (&[("expiry", "")], 422),
+        (&[("expiry", &*huge)], 422),
+        (&[("code", "-")], 422),
+        (&[("code", "123456789")], 422),
+        (&[("name", "<script>alert(1)</script>"), ("city", "\"><b>"), ("code", "")], 422),
+        (&[("key", "")], 403),
+        (&[("key", "x")], 403),
+        (&[("key", &*huge)], 403),
+        (&[("lines", "")], 303),
+        (&[("lines", "<b>")], 303),
+        (&[("lines", "A.0~B.21~a.1")], 303),
+    ] {
+        let response = send(&shop, &but(changes));
+        assert_eq!(response.status, status, "{changes:?}");
+        assert!(placed(&shop).is_empty(), "{changes:?}");
+        assert!(!text(&response).contains("<script>alert") && !text(&response).contains("\"><b>"), "{changes:?}");
+        if status == 303 {
+            assert_eq!(header(&response, "location"), Some("/cart"), "{changes:?}");
+        }
+    }
+    for total in ["", "-", "-1", "1.5", "x", "99999999999999999999999"] {
+        send(&shop, &but(&[("total", total)]));
+        assert!(placed(&shop)[0].contains(" A.1 B.2 0 to "), "{total}: a total nobody saw");
+    }
+}
+
+#[test]
+fn nobody_orders_by_a_form_of_a_stranger() {
+    let shop = Shop::open();
+    for request in [
+        with_cookies(post("/checkout", &filled()), &cookies()),
+        post_with("/checkout", &filled(), &cookies(), VISITOR),
+        post_with("/checkout", &filled(), &format!("{}; visitor={VISITOR}", cookies()), VISITOR),
+    ] {
+        assert_eq!(handle(&request, &shop).status, 403, "the token is the session's or none");
+    }
+    let mut elsewhere = post_with("/checkout", &filled(), &cookies(), TOKEN);
+    elsewhere.headers.retain(|(name, _)| name != "sec-fetch-site");
+    elsewhere.headers.push(("host".into(), "shop.test".into()));
+    elsewhere.headers.push(("origin".into(), "https://evil.test".into()));
+    assert_eq!(handle(&elsewhere, &shop).status, 403);
+    assert!(shop.asked.borrow().is_empty());
+}
+
+#[test]
+fn whoever_is_away_nothing_is_lost() {
+    let shop = Shop::open();
+    *shop.customer.borrow_mut() = Some(accounts::Error::Unavailable("x".into()));
+    let response = open(&shop);
+    assert!(response.status == 503 && text(&response).contains("Your cart is kept"));
+    assert!(headers(&response, "set-cookie").is_empty(), "the session is kept, as it may well hold");
+    assert_eq!(send(&shop, &filled()).status, 503);
+    assert!(placed(&shop).is_empty());
+    let album = handle(&with_cookies(get("/albums/A"), &cookies()), &shop);
+    assert_eq!((album.status, header(&album, "cache-control")), (200, Some("private, no-cache")));
+    assert!(text(&album).contains("href=\"/account\""));
+
+    let shop = Shop::open();
+    *shop.orders.borrow_mut() = Some(ordering::Error::Unavailable("x".into()));
+    let response = open(&shop);
+    assert!(response.status == 503 && header(&response, "retry-after").is_some());
+    *shop.changing.borrow_mut() = Some(ordering::Error::Declined("No.".into()));
+    assert_eq!(send(&shop, &filled()).status, 503, "without a quote there is no form");
+    *shop.orders.borrow_mut() = Some(ordering::Error::Invalid("x".into()));
+    assert_eq!(header(&open(&shop), "location"), Some("/cart"));
+}
+
+#[test]
+fn nothing_that_a_title_or_an_address_says_becomes_markup() {
+    let evil = "\"><script>alert(1)</script>&'";
+    let nasty = Album { artist: evil.into(), title: evil.into(), ..album("A") };
+    let mut shop = Shop { albums: vec![nasty], ..Shop::open() };
+    if let Some(address) = shop.account.as_mut().and_then(|account| account.address.as_mut()) {
+        address.street = evil.into();
+        address.country = evil.into();
+    }
+    shop.settings = vec![("reference.countries", "GB <script>"), ("reference.currencies", "GBP <b> 2")];
+    assert!(!text(&open(&shop)).contains("<script>"));
+    for error in [ordering::Error::Declined(evil.into()), ordering::Error::Refused(evil.into())] {
+        *shop.changing.borrow_mut() = Some(error);
+        let page = text(&send(&shop, &but(&[("name", evil), ("holder", evil)]))).to_owned();
+        assert!(!page.contains("<script>") && !page.contains("<b> "));
+    }
+    let mut odd = order();
+    odd.number = evil.into();
+    let shop = Shop { book: vec![odd], ..Shop::open() };
+    assert_eq!(send(&shop, &filled()).status, 303);
+}
