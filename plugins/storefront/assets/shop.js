@@ -22,10 +22,13 @@ addEventListener("pageshow", () => {
   }
 });
 
-// A changed number of copies is taken at once; the button for it is then of no use.
+// A changed number of copies is taken at once, or rather as soon as nobody has touched it for a moment.
 for (const form of document.querySelectorAll("form[data-live]")) {
+  let pause;
   form.addEventListener("change", (event) => {
-    if (event.target.matches("input[type=number]") && event.target.checkValidity()) form.requestSubmit();
+    clearTimeout(pause);
+    if (!event.target.matches("input[type=number]")) return;
+    pause = setTimeout(() => form.reportValidity() && form.requestSubmit(), 500);
   });
 }
 

@@ -142,6 +142,7 @@ fn read_forwarded(value: &str) -> (bool, Cow<'_, str>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::testing::{Shop, get};

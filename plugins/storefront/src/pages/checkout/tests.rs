@@ -164,7 +164,7 @@ fn whatever_goes_wrong_the_form_comes_back_with_what_was_typed_but_the_card() {
     let field = |field: &str, problem: &str| ordering::FieldProblem { field: field.into(), problem: problem.into() };
     let short = |sku: &str, wanted, on_hand| ordering::Shortage { sku: sku.into(), wanted, on_hand };
     let shop = Shop::open();
-    let mut dearer = quote(&shop.albums, &crate::cart::Cart::parse("A.1~B.2").lines().to_vec());
+    let mut dearer = quote(&shop.albums, crate::cart::Cart::parse("A.1~B.2").lines());
     dearer.total += 1000;
     for (error, status, said) in [
         (
