@@ -36,7 +36,7 @@ fn a_stocktake_replaces_and_repeats_without_effect() {
 #[test]
 fn a_negative_level_never_reaches_the_file_and_takes_its_batch_with_it() {
     let _store = Store::fresh(MIGRATIONS).unwrap();
-    let sql = "INSERT INTO levels (sku, on_hand) VALUES (?1, ?2)";
+    let sql = "INSERT INTO levels (sku, on_hand, reserved, shipped, received) VALUES (?1, ?2, 0, 0, ?2)";
     let outcome = store::execute_many(sql, [("A", 1), ("B", -1)]);
     assert!(matches!(outcome, Err(Error::Constraint(_))), "{outcome:?}");
     assert_eq!(store::one::<u32>("SELECT count(*) FROM levels", params![]), Ok(0));
@@ -46,9 +46,9 @@ fn a_negative_level_never_reaches_the_file_and_takes_its_batch_with_it() {
 fn a_transaction_that_ends_in_an_error_leaves_nothing() {
     let _store = Store::fresh(MIGRATIONS).unwrap();
     let outcome: Result<(), Error> = store::transaction(|tx| {
-        tx.execute("INSERT INTO levels VALUES (?1, ?2)", params!["A", 1])?;
+        tx.execute("INSERT INTO levels VALUES (?1, ?2, 0, 0, ?2)", params!["A", 1])?;
         assert_eq!(tx.one::<u32>("SELECT on_hand FROM levels WHERE sku = ?1", params!["A"])?, 1);
-        tx.execute("INSERT INTO levels VALUES (?1, ?2)", params!["A", 2])?;
+        tx.execute("INSERT INTO levels VALUES (?1, ?2, 0, 0, ?2)", params!["A", 2])?;
         Ok(())
     });
     assert!(matches!(outcome, Err(Error::Constraint(_))), "{outcome:?}");

@@ -1,5 +1,7 @@
 //! What the warehouse accepts. Pure: no store, no host.
 
+pub mod orders;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -46,14 +48,14 @@ pub fn check_stocktake(levels: &[Level]) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn at_most(max: usize, count: usize, what: &str) -> Result<(), Invalid> {
+pub(crate) fn at_most(max: usize, count: usize, what: &str) -> Result<(), Invalid> {
     if count > max {
         return Err(Invalid(format!("{count} {what} in one call; {max} are allowed")));
     }
     Ok(())
 }
 
-fn check_sku(i: usize, sku: &str) -> Result<(), Invalid> {
+pub(crate) fn check_sku(i: usize, sku: &str) -> Result<(), Invalid> {
     let good = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-';
     if sku.is_empty() || sku.len() > SKU_CHARS_MAX || !sku.bytes().all(good) {
         let shown: String = sku.chars().take(SKU_CHARS_MAX).collect();
@@ -63,7 +65,7 @@ fn check_sku(i: usize, sku: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn wrong(i: usize, field: &str, why: std::fmt::Arguments<'_>) -> Invalid {
+pub(crate) fn wrong(i: usize, field: &str, why: std::fmt::Arguments<'_>) -> Invalid {
     Invalid(format!("row {}, {field}: {why}", i + 1))
 }
 

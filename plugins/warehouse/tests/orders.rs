@@ -1,0 +1,205 @@
+//! Copies on their way, on a real SQLite file: whatever happens, none is lost and none is made.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::collections::BTreeMap;
+
+use seam_sdk::native::{Store, set_clock};
+use seam_sdk::store::{one, params, query};
+use warehouse::MIGRATIONS;
+use warehouse::domain::Level;
+use warehouse::domain::orders::{Line, PastOrder, Shortage};
+use warehouse::store::orders::{Outcome, clear, pick_list, release, reserve, ship, take_back};
+use warehouse::store::{Tally, archive, history, on_hand, put, restock, tally};
+
+fn line(sku: &str, copies: u32) -> Line {
+    Line { sku: sku.into(), copies }
+}
+
+fn shop(levels: &[(&str, u32)]) -> Store {
+    let store = Store::fresh(MIGRATIONS).unwrap();
+    let levels: Vec<_> = levels.iter().map(|(sku, on_hand)| Level { sku: (*sku).into(), on_hand: *on_hand }).collect();
+    put(&levels).unwrap();
+    store
+}
+
+fn level(sku: &str) -> u32 {
+    on_hand(&[sku.to_owned()]).unwrap()[0]
+}
+
+fn all() -> (u64, u64, u64, u64) {
+    let Tally { on_hand, reserved, shipped, received } = tally(&[]).unwrap();
+    assert_eq!(on_hand + reserved + shipped, received);
+    let moved: i64 = one("SELECT coalesce(sum(change), 0) FROM movements", params![]).unwrap();
+    assert_eq!(moved, on_hand as i64, "the movements tell how the shelf came to be");
+    (on_hand, reserved, shipped, received)
+}
+
+#[test]
+fn an_order_goes_its_way_and_comes_back() {
+    let _store = shop(&[("A", 5), ("B", 1)]);
+    let lines = [line("A", 2), line("B", 1)];
+    for _ in 0..2 {
+        assert_eq!(reserve("O", &lines).unwrap(), Outcome::Done);
+        assert_eq!(all(), (3, 3, 0, 6));
+    }
+    assert!(pick_list(10).unwrap().is_empty());
+    for _ in 0..2 {
+        assert_eq!(clear("O").unwrap(), Outcome::Done);
+        assert_eq!(pick_list(10).unwrap()[0].lines, lines);
+    }
+    for _ in 0..2 {
+        assert_eq!(ship("O").unwrap(), Outcome::Done);
+        assert_eq!(all(), (3, 0, 3, 6));
+    }
+    assert!(pick_list(10).unwrap().is_empty());
+    for _ in 0..2 {
+        assert_eq!(take_back("k", "O", &[line("A", 1)]).unwrap(), Outcome::Done);
+        assert_eq!(all(), (4, 0, 2, 6));
+    }
+    assert_eq!(take_back("k", "O", &[line("A", 2)]).unwrap(), Outcome::OtherRequest);
+    assert!(matches!(take_back("l", "O", &[line("A", 2)]).unwrap(), Outcome::Refused(_)));
+    assert!(matches!(take_back("l", "O", &[line("C", 1)]).unwrap(), Outcome::Refused(_)));
+    assert_eq!(take_back("l", "O", &[line("A", 1), line("B", 1)]).unwrap(), Outcome::Done);
+    assert_eq!(all(), (6, 0, 0, 6));
+    assert!(matches!(release("O").unwrap(), Outcome::Refused(_)));
+}
+
+#[test]
+fn all_or_nothing_is_reserved() {
+    let _store = shop(&[("A", 5), ("B", 1)]);
+    let short = |sku: &str, wanted, on_hand| Shortage { sku: sku.into(), wanted, on_hand };
+    let outcome = reserve("O", &[line("B", 2), line("A", 5), line("NEVER", 1)]).unwrap();
+    assert_eq!(outcome, Outcome::Short(vec![short("B", 2, 1), short("NEVER", 1, 0)]));
+    assert_eq!(all(), (6, 0, 0, 6));
+    assert_eq!(clear("O").unwrap(), Outcome::Unknown);
+    assert_eq!(reserve("O", &[line("A", 5)]).unwrap(), Outcome::Done, "nothing of the first try is left");
+    assert!(matches!(reserve("O", &[line("A", 4)]).unwrap(), Outcome::Refused(_)));
+}
+
+#[test]
+fn a_reservation_that_comes_after_its_release_is_refused() {
+    let _store = shop(&[("A", 5)]);
+    for _ in 0..2 {
+        assert_eq!(release("O").unwrap(), Outcome::Done);
+    }
+    assert!(matches!(reserve("O", &[line("A", 1)]).unwrap(), Outcome::Refused(_)));
+    assert_eq!(reserve("P", &[line("A", 1)]).unwrap(), Outcome::Done);
+    for _ in 0..2 {
+        assert_eq!(release("P").unwrap(), Outcome::Done);
+        assert_eq!(all(), (5, 0, 0, 5));
+    }
+    assert!(matches!(clear("P").unwrap(), Outcome::Refused(_)));
+}
+
+#[test]
+fn restocks_count_once_and_the_history_tells_everything() {
+    let _store = shop(&[("A", 5)]);
+    set_clock(Some(100));
+    for _ in 0..2 {
+        assert_eq!(restock("k", &line("A", 10), "from the distributor").unwrap(), Some(15));
+    }
+    assert_eq!(restock("k", &line("A", 11), "").unwrap(), None);
+    assert_eq!(restock("l", &line("NEW", 1), "").unwrap(), Some(1));
+    reserve("O", &[line("A", 4)]).unwrap();
+    release("O").unwrap();
+    put(&[Level { sku: "A".into(), on_hand: 12 }]).unwrap();
+    put(&[Level { sku: "A".into(), on_hand: 12 }]).unwrap();
+    let told: Vec<_> =
+        history("A", 10).unwrap().into_iter().map(|m| (m.cause, m.change, m.on_hand, m.reference)).collect();
+    let row = |cause, change, on_hand, reference: &str| (cause, change, on_hand, reference.to_owned());
+    assert_eq!(
+        told,
+        [
+            row(0, -3, 12, ""),
+            row(3, 4, 15, "O"),
+            row(2, -4, 11, "O"),
+            row(1, 10, 15, "from the distributor"),
+            row(0, 5, 5, ""),
+        ]
+    );
+    assert_eq!(history("A", 1).unwrap().len(), 1);
+    all();
+}
+
+#[test]
+fn past_orders_are_received_and_go_the_way_they_went() {
+    let _store = shop(&[("A", 5)]);
+    let order = |number: &str, shipped, released, returned: &[Line]| PastOrder {
+        number: number.into(),
+        at: 10,
+        lines: vec![line("A", 2), line("B", 1)],
+        shipped,
+        released,
+        returned: returned.to_vec(),
+        returned_at: 30,
+    };
+    let orders = vec![
+        order("P-1", Some(20), None, &[line("A", 1)]),
+        order("P-2", None, None, &[]),
+        order("P-3", None, Some(15), &[]),
+    ];
+    assert_eq!(archive::put(orders.clone()).unwrap(), 3);
+    assert_eq!(archive::put(orders).unwrap(), 0);
+    assert_eq!((level("A"), level("B")), (8, 1));
+    assert_eq!(all(), (9, 3, 2, 14));
+    assert_eq!(pick_list(10).unwrap()[0].order, "P-2");
+    assert_eq!(ship("P-2").unwrap(), Outcome::Done);
+    assert!(matches!(take_back("k", "P-1", &[line("A", 2)]).unwrap(), Outcome::Refused(_)));
+    assert_eq!(take_back("k", "P-1", &[line("A", 1)]).unwrap(), Outcome::Done);
+    all();
+}
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+}
+
+#[test]
+fn whatever_happens_in_whatever_order_no_copy_is_lost_or_made() {
+    for seed in 1..=5 {
+        let _store = shop(&[("A", 20), ("B", 10), ("C", 3)]);
+        let mut dice = Dice(seed);
+        for turn in 0..600 {
+            let order = format!("O-{}", dice.below(25));
+            let mut lines = BTreeMap::new();
+            for _ in 0..=dice.below(3) {
+                lines.insert(["A", "B", "C"][dice.below(3) as usize], 1 + dice.below(4) as u32);
+            }
+            let lines: Vec<_> = lines.into_iter().map(|(sku, copies)| line(sku, copies)).collect();
+            match dice.below(8) {
+                0..3 => drop(reserve(&order, &lines).unwrap()),
+                3 => drop(clear(&order).unwrap()),
+                4 => drop(ship(&order).unwrap()),
+                5 => drop(release(&order).unwrap()),
+                6 => drop(take_back(&format!("k-{}", dice.below(40)), &order, &lines).unwrap()),
+                _ => drop(restock(&format!("r-{turn}"), &lines[0], "").unwrap()),
+            }
+            all();
+        }
+        let shipped: (u64, u64) =
+            one("SELECT (SELECT sum(shipped) FROM levels), (SELECT sum(copies - returned) FROM lines JOIN orders USING (number) WHERE stage = 2)", params![])
+                .unwrap();
+        assert_eq!(shipped.0, shipped.1);
+        assert!(shipped.0 > 0, "the dice have shipped something");
+    }
+}
+
+#[test]
+fn levels_from_before_the_orders_are_kept() {
+    let path = std::env::temp_dir().join(format!("seam-levels-{}.sqlite", std::process::id()));
+    {
+        let _store = Store::open(&path, &MIGRATIONS[..1]).unwrap();
+        seam_sdk::store::execute("INSERT INTO levels VALUES ('A', 7)", params![]).unwrap();
+    }
+    {
+        let _store = Store::open(&path, MIGRATIONS).unwrap();
+        assert_eq!(query::<u32>("SELECT received FROM levels", params![]).unwrap(), [7]);
+        assert_eq!(level("A"), 7);
+    }
+    std::fs::remove_file(path).unwrap();
+}
