@@ -49,6 +49,19 @@ impl editing::Guest for Catalog {
         Ok(albums.len() as u32)
     }
 
+    fn add_album(album: albums::Album) -> Result<(), albums::Error> {
+        let album = domain::Album::from(album);
+        domain::check_albums(std::slice::from_ref(&album))?;
+        if store::add(&album)? { Ok(()) } else { Err(Invalid::known(&album.sku).into()) }
+    }
+
+    fn change_price(sku: String, price: albums::Money) -> Result<(), albums::Error> {
+        domain::check_question(std::slice::from_ref(&sku))?;
+        let price = domain::Money { minor_units: price.minor_units, currency: price.currency };
+        domain::check_price(&price)?;
+        if store::change_price(&sku, &price)? { Ok(()) } else { Err(Invalid::unknown(&sku).into()) }
+    }
+
     fn discontinue(sku: String) -> Result<(), albums::Error> {
         domain::check_question(std::slice::from_ref(&sku))?;
         if store::discontinue(&sku)? { Ok(()) } else { Err(Invalid::unknown(&sku).into()) }

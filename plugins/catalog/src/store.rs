@@ -2,7 +2,7 @@
 
 use seam_sdk::store::{Error, execute, execute_many, list, one, optional, params, query};
 
-use crate::domain::{Album, Facets, Filter, Found, Page, TOTAL_MAX, Words};
+use crate::domain::{Album, Facets, Filter, Found, Money, Page, TOTAL_MAX, Words};
 
 /// In the order of the fields of `Album`.
 macro_rules! columns {
@@ -158,6 +158,26 @@ pub fn put(albums: &[Album]) -> Result<(), Error> {
         albums,
     )?;
     Ok(())
+}
+
+/// Adds an album; false when its SKU is known.
+pub fn add(album: &Album) -> Result<bool, Error> {
+    let added = execute_many(
+        "INSERT INTO albums (sku, artist, title, year, genre, label, price_minor, currency, notes, discontinued)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (sku) DO NOTHING",
+        [album],
+    )?;
+    Ok(added > 0)
+}
+
+/// Sets what an album costs; false when there is none of this SKU.
+pub fn change_price(sku: &str, price: &Money) -> Result<bool, Error> {
+    let changed = execute(
+        "UPDATE albums SET price_minor = ?2, currency = ?3 WHERE sku = ?1",
+        params![sku, price.minor_units, &price.currency],
+    )?;
+    Ok(changed > 0)
 }
 
 /// Marks the album as gone; false when there is none of this SKU.

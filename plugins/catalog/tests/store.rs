@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use catalog::MIGRATIONS;
 use catalog::domain::{Album, Filter, Found, Money, Page, TOTAL_MAX, Words};
-use catalog::store::{browse, by_skus, discontinue, facets, put, search};
+use catalog::store::{add, browse, by_skus, change_price, discontinue, facets, put, search};
 use seam_sdk::native::Store;
 use seam_sdk::store::{Error, execute, one, params};
 
@@ -250,6 +250,18 @@ fn browsing_uses_its_indexes_and_sorts_nothing() {
         assert_eq!(plan.len(), 1, "{condition}: {plan:?}");
         assert!(plan[0].contains(&format!("INDEX {index} ")) || plan[0].ends_with(index), "{condition}: {plan:?}");
     }
+}
+
+#[test]
+fn an_album_is_added_once_and_its_price_changes_alone() {
+    let _store = Store::fresh(MIGRATIONS).unwrap();
+    let first = album("N-1", "Nobody", "New", 2026, "Jazz");
+    assert!(add(&first).unwrap());
+    assert!(!add(&album("N-1", "Somebody", "Else", 1999, "Rock")).unwrap());
+    let price = Money { minor_units: 999, currency: "EUR".into() };
+    assert!(change_price("N-1", &price).unwrap());
+    assert!(!change_price("N-2", &price).unwrap());
+    assert_eq!(by_skus(&["N-1".to_owned()]).unwrap(), [Album { price, ..first }]);
 }
 
 /// The work of each question, in steps of SQLite's virtual machine and rows of its answer, is that of a small catalog.

@@ -50,6 +50,17 @@ pub fn check_question(skus: &[String]) -> Result<(), Invalid> {
     skus.iter().enumerate().try_for_each(|(i, sku)| Row(i).sku(sku))
 }
 
+/// Checks a price: within its bound, in a currency.
+pub fn check_price(price: &Money) -> Result<(), Invalid> {
+    if price.minor_units > PRICE_MAX {
+        return Err(Invalid(format!("minor-units: {} is over {PRICE_MAX}", price.minor_units)));
+    }
+    if price.currency.len() != 3 || !price.currency.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Err(Invalid("currency: it is not three capital letters, as GBP".into()));
+    }
+    Ok(())
+}
+
 /// Checks every field of every album, and that no SKU stands there twice.
 pub fn check_albums(albums: &[Album]) -> Result<(), Invalid> {
     at_most(PUT_MAX, albums.len(), "albums")?;
@@ -69,14 +80,7 @@ pub fn check_albums(albums: &[Album]) -> Result<(), Invalid> {
         if !(YEAR_MIN..=YEAR_MAX).contains(&album.year) {
             return row.wrong("year", format_args!("{} does not lie between {YEAR_MIN} and {YEAR_MAX}", album.year));
         }
-        if album.price.minor_units > PRICE_MAX {
-            let price = album.price.minor_units;
-            return row.wrong("price.minor-units", format_args!("{price} is over {PRICE_MAX}"));
-        }
-        let currency = album.price.currency.as_bytes();
-        if currency.len() != 3 || !currency.iter().all(u8::is_ascii_uppercase) {
-            return row.wrong("price.currency", format_args!("it is not three capital letters, as GBP"));
-        }
+        check_price(&album.price).map_err(|Invalid(why)| Invalid(format!("row {}, price.{why}", i + 1)))?;
         if let Some(other) = first.insert(&album.sku, i) {
             return row.wrong("sku", format_args!("`{}` stands in row {} already", album.sku, other + 1));
         }

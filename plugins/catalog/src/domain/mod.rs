@@ -4,7 +4,7 @@ mod album;
 mod paging;
 mod words;
 
-pub use album::{Album, Money, check_albums, check_question};
+pub use album::{Album, Money, check_albums, check_price, check_question};
 pub use paging::{Found, Page, TOTAL_MAX};
 pub use words::Words;
 
@@ -13,6 +13,11 @@ pub use words::Words;
 pub struct Invalid(pub String);
 
 impl Invalid {
+    /// Somebody put this SKU into the catalog before.
+    pub fn known(sku: &str) -> Self {
+        Self(format!("the catalog has the SKU `{sku}` already"))
+    }
+
     /// Nobody ever put this SKU into the catalog.
     pub fn unknown(sku: &str) -> Self {
         Self(format!("the catalog does not know the SKU `{sku}`"))
