@@ -1,0 +1,114 @@
+//! What was asked under a key, as a fingerprint: enough to tell whether it is asked again, useless to learn what it was.
+
+use sha2::{Digest, Sha256};
+
+use super::Sale;
+use super::card::Typed;
+
+pub fn authorise(sale: &Sale, card: &Typed) -> String {
+    let [number, holder, expiry] = card.marks();
+    let mut print = Print::of("authorise").text(&sale.order).text(&sale.customer).text(&sale.currency);
+    print = print.number(sale.shipping.into()).number(sale.lines.len() as u64);
+    for line in &sale.lines {
+        print = print.text(&line.sku).number(line.quantity.into()).number(line.price.into());
+    }
+    print.text(&number).text(&holder).text(&expiry).done()
+}
+
+pub fn void(order: &str) -> String {
+    Print::of("void").text(order).done()
+}
+
+pub fn capture(order: &str) -> String {
+    Print::of("capture").text(order).done()
+}
+
+pub fn refund(order: &str, amount: u64, reason: &str) -> String {
+    Print::of("refund").text(order).number(amount).text(reason).done()
+}
+
+/// SHA-256 of a function and its arguments, each text with its length, so that no two lists of arguments are the same bytes.
+struct Print(Sha256);
+
+impl Print {
+    fn of(function: &str) -> Self {
+        Self(Sha256::new()).text(function)
+    }
+
+    fn text(self, text: &str) -> Self {
+        Self(self.number(text.len() as u64).0.chain_update(text))
+    }
+
+    fn number(self, number: u64) -> Self {
+        Self(self.0.chain_update(number.to_le_bytes()))
+    }
+
+    fn done(self) -> String {
+        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::Line;
+    use super::*;
+
+    fn sale() -> Sale {
+        let line = |sku: &str| Line { sku: sku.into(), quantity: 1, price: 1_299 };
+        Sale {
+            order: "1".into(),
+            customer: "C-1".into(),
+            lines: vec![line("A"), line("B")],
+            shipping: 395,
+            currency: "GBP".into(),
+        }
+    }
+
+    fn card() -> Typed {
+        let [number, holder, expiry, code] = ["4242 4242 4242 4242", "Anna", "11/23", "123"].map(String::from);
+        Typed { number, holder, expiry, code }
+    }
+
+    #[test]
+    fn every_argument_is_in_the_fingerprint() {
+        let mut prints = vec![authorise(&sale(), &card())];
+        let changes: [&dyn Fn(&mut Sale); 9] = [
+            &|s| s.order = "2".into(),
+            &|s| s.customer = "C-2".into(),
+            &|s| (s.order, s.customer) = ("1C".into(), "-1".into()),
+            &|s| s.lines[0].sku = "C".into(),
+            &|s| s.lines[1].quantity = 2,
+            &|s| s.lines[1].price = 1,
+            &|s| s.lines.truncate(1),
+            &|s| s.shipping = 0,
+            &|s| s.currency = "USD".into(),
+        ];
+        for change in changes {
+            let mut changed = sale();
+            change(&mut changed);
+            prints.push(authorise(&changed, &card()));
+        }
+        prints.push(authorise(&sale(), &Typed { number: "4000000000000002".into(), ..card() }));
+        prints.push(authorise(&sale(), &Typed { number: "5555555555554242".into(), ..card() }));
+        prints.push(authorise(&sale(), &Typed { holder: "Bo".into(), ..card() }));
+        prints.push(authorise(&sale(), &Typed { expiry: "12/23".into(), ..card() }));
+        prints.extend([
+            void("1"),
+            void("2"),
+            capture("1"),
+            refund("1", 5, "x"),
+            refund("1", 6, "x"),
+            refund("1", 5, "y"),
+        ]);
+        assert_eq!(prints.iter().collect::<BTreeSet<_>>().len(), prints.len());
+        assert!(prints.iter().all(|print| print.len() == 64));
+    }
+
+    #[test]
+    fn the_same_card_typed_differently_is_the_same_and_its_code_is_not_kept() {
+        let again = Typed { number: "4242424242424242".into(), holder: " Anna ".into(), code: "9999".into(), ..card() };
+        assert_eq!(authorise(&sale(), &again), authorise(&sale(), &card()));
+    }
+}

@@ -1,0 +1,138 @@
+//! What may happen to the payment of an order, stage by stage.
+//!
+//! ```text
+//! nothing -> authorised -> captured (refund, refund, ...)
+//!         -> declined   -> authorised | declined | unknown
+//!         -> unknown
+//!         -> marked
+//! authorised | declined | unknown -> voided
+//! ```
+//!
+//! Voided, marked and captured are final: an authorisation that was under way when somebody gave up must not hold money any more.
+//! The migration holds the same table in a trigger.
+
+use serde::{Deserialize, Serialize};
+
+use super::processor::Reply;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// The processor did not answer.
+    Unknown,
+    Authorised,
+    Captured,
+    Voided,
+    Declined,
+    /// Voided before there was a payment. No payment is ever in it, so others never see it.
+    Marked,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// With what the processor says to it.
+    Authorise(Reply),
+    Void,
+    Capture,
+    Refund,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is done, and this is the stage afterwards.
+    Goes(Stage),
+    /// It is so already.
+    Stays,
+    /// There is no payment for this.
+    NoPayment,
+    Refused(&'static str),
+}
+
+/// What comes of `wish` for an order whose payment is in `stage`; none: it has none.
+pub fn verdict(stage: Option<Stage>, wish: Wish) -> Verdict {
+    use Stage::{Authorised, Captured, Declined, Marked, Unknown, Voided};
+    use Verdict::{Goes, NoPayment, Refused, Stays};
+    match (wish, stage) {
+        (Wish::Authorise(reply), None | Some(Declined)) => Goes(match reply {
+            Reply::Approved => Authorised,
+            Reply::Declined(_) => Declined,
+            Reply::Silence => Unknown,
+        }),
+        (Wish::Authorise(_), Some(Unknown)) => Refused("the card processor has not answered yet; void it first"),
+        (Wish::Authorise(_), Some(Authorised)) => Refused("its money is held already"),
+        (Wish::Authorise(_), Some(Captured)) => Refused("it is paid already"),
+        (Wish::Authorise(_), Some(Voided | Marked)) => Refused("it was voided, and nothing is held for it again"),
+
+        (Wish::Void, None) => Goes(Marked),
+        (Wish::Void, Some(Unknown | Authorised | Declined)) => Goes(Voided),
+        (Wish::Void, Some(Voided | Marked)) => Stays,
+        (Wish::Void, Some(Captured)) => Refused("its money is taken already; refund it instead"),
+
+        (Wish::Capture | Wish::Refund, None | Some(Marked)) => NoPayment,
+        (Wish::Capture, Some(Authorised)) => Goes(Captured),
+        (Wish::Capture, Some(Unknown)) => {
+            Refused("the card processor has not answered, so nothing is known to be held")
+        }
+        (Wish::Capture, Some(Captured)) => Refused("its money is taken already"),
+        (Wish::Capture, Some(Voided)) => Refused("its money was let go"),
+        (Wish::Capture, Some(Declined)) => Refused("the bank declined it, so nothing is held"),
+
+        (Wish::Refund, Some(Captured)) => Goes(Captured),
+        (Wish::Refund, Some(Unknown | Authorised | Voided | Declined)) => Refused("no money was taken for it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every stage against every wish. R: refused, -: no payment, =: as it is.
+    const TABLE: &str = "
+                approve decline silence void    capture refund
+    nothing     author  decli   unkno   marke   -       -
+    unknown     R       R       R       voide   R       R
+    authorised  R       R       R       voide   captu   R
+    captured    R       R       R       R       R       captu
+    voided      R       R       R       =       R       R
+    declined    author  decli   unkno   voide   R       R
+    marked      R       R       R       =       -       -";
+
+    #[test]
+    fn every_wish_in_every_stage_ends_as_the_table_says() {
+        let wishes = [
+            Wish::Authorise(Reply::Approved),
+            Wish::Authorise(Reply::Declined("no")),
+            Wish::Authorise(Reply::Silence),
+            Wish::Void,
+            Wish::Capture,
+            Wish::Refund,
+        ];
+        let stages = [
+            None,
+            Some(Stage::Unknown),
+            Some(Stage::Authorised),
+            Some(Stage::Captured),
+            Some(Stage::Voided),
+            Some(Stage::Declined),
+            Some(Stage::Marked),
+        ];
+        let rows: Vec<&str> = TABLE.trim().lines().skip(1).collect();
+        assert_eq!(rows.len(), stages.len());
+        for (row, stage) in rows.iter().zip(stages) {
+            let mut cells = row.split_whitespace();
+            let name = stage.map_or("nothing".into(), |stage| format!("{stage:?}").to_lowercase());
+            assert_eq!(cells.next(), Some(name.as_str()));
+            for wish in wishes {
+                let cell = cells.next().unwrap_or_default();
+                let as_expected = match verdict(stage, wish) {
+                    Verdict::Goes(next) => cell.len() > 2 && format!("{next:?}").to_lowercase().starts_with(cell),
+                    Verdict::Stays => cell == "=",
+                    Verdict::NoPayment => cell == "-",
+                    Verdict::Refused(why) => cell == "R" && !why.is_empty(),
+                };
+                assert!(as_expected, "{name} {wish:?}: {:?}, not {cell}", verdict(stage, wish));
+            }
+            assert_eq!(cells.next(), None);
+        }
+    }
+}

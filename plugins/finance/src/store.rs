@@ -1,0 +1,254 @@
+//! The finance context's SQL. Every query here has its index, named in the migrations.
+//!
+//! What takes a `Transaction` belongs to what its caller decides in that transaction. Sums are the schema's work: see the triggers.
+
+use seam_sdk::store::{Error, Transaction, list, one, optional, params, query};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ledger::Entry;
+use crate::domain::{Answer, INVOICE_FIRST, Line, Payment, Sale, Stage, signed};
+
+/// A row of `payments`, in the order of its columns.
+#[derive(Serialize)]
+pub struct NewPayment<'a> {
+    pub order: &'a str,
+    pub stage: Stage,
+    pub amount: u64,
+    pub currency: &'a str,
+    pub refunded: u64,
+    pub card: &'a str,
+    pub customer: &'a str,
+    pub lines: String,
+    pub shipping: u32,
+    pub authorised: u64,
+    pub voided: Option<u64>,
+    pub captured: Option<u64>,
+    pub invoice: Option<u32>,
+}
+
+/// What is known of an order: its payment, or with the stage `Marked` that there shall be none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub payment: Payment,
+    pub sale: Sale,
+}
+
+/// An invoice as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invoiced {
+    pub number: u32,
+    pub at: u64,
+    pub found: Found,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    payment: Payment,
+    customer: String,
+    shipping: u32,
+    lines: String,
+}
+
+/// A line of a customer's statement.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Owed {
+    pub at: u64,
+    pub order: String,
+    pub text: String,
+    pub amount: i64,
+    pub currency: String,
+    /// What the customer owes today, in this currency.
+    pub owes: i64,
+}
+
+/// A line of the trial balance, and how many entries there are.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Total {
+    pub account: String,
+    pub currency: String,
+    pub debit: u64,
+    pub credit: u64,
+    pub entries: u64,
+}
+
+/// In the order of the fields of `Row`.
+macro_rules! columns {
+    () => {
+        "p.number, p.stage, p.amount, p.currency, p.refunded, p.card, p.customer, p.shipping, p.lines"
+    };
+}
+
+impl Row {
+    fn found(self) -> Result<Found, Error> {
+        let Self { payment, customer, shipping, lines } = self;
+        let lines: Vec<Line> = serde_json::from_str(&lines).map_err(|error| Error::Invalid(error.to_string()))?;
+        let sale = Sale { order: payment.order.clone(), customer, lines, shipping, currency: payment.currency.clone() };
+        Ok(Found { payment, sale })
+    }
+}
+
+impl<'a> NewPayment<'a> {
+    pub fn new(sale: &'a Sale, card: &'a str, stage: Stage, at: u64) -> Result<Self, Error> {
+        Ok(Self {
+            order: &sale.order,
+            stage,
+            amount: sale.total(),
+            currency: &sale.currency,
+            refunded: 0,
+            card,
+            customer: &sale.customer,
+            lines: json(&sale.lines)?,
+            shipping: sale.shipping,
+            authorised: at,
+            voided: None,
+            captured: None,
+            invoice: None,
+        })
+    }
+}
+
+// Keys
+
+/// The fingerprint of what was asked under `key`, and the answer.
+pub fn answered(tx: &Transaction, key: &str) -> Result<Option<(String, Answer)>, Error> {
+    let found: Option<(String, String)> =
+        tx.optional("SELECT fingerprint, answer FROM keys WHERE key = ?1", params![key])?;
+    let Some((fingerprint, answer)) = found else { return Ok(None) };
+    Ok(Some((fingerprint, serde_json::from_str(&answer).map_err(|error| Error::Invalid(error.to_string()))?)))
+}
+
+pub fn remember(tx: &Transaction, key: &str, fingerprint: &str, answer: &Answer, now: u64) -> Result<(), Error> {
+    let sql = "INSERT INTO keys (key, fingerprint, answer, at) VALUES (?1, ?2, ?3, ?4)";
+    tx.execute(sql, params![key, fingerprint, &json(answer)?, signed(now)])?;
+    Ok(())
+}
+
+// Payments
+
+pub fn find(tx: &Transaction, order: &str) -> Result<Option<Found>, Error> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM payments AS p WHERE p.number = ?1
+         UNION ALL SELECT number, 'marked', 0, '', 0, '', '', 0, '[]' FROM marks WHERE number = ?1"
+    );
+    tx.optional::<Row>(sql, params![order])?.map(Row::found).transpose()
+}
+
+/// The payments of these orders in the order asked, unknown ones left out.
+pub fn payments(orders: &[String]) -> Result<Vec<Payment>, Error> {
+    query(
+        "SELECT p.number, p.stage, p.amount, p.currency, p.refunded, p.card
+         FROM json_each(?1) AS asked CROSS JOIN payments AS p ON p.number = asked.value ORDER BY asked.key",
+        params![&list(orders)],
+    )
+}
+
+/// Adds payments of orders that have none.
+pub fn add<'a>(tx: &Transaction, payments: impl IntoIterator<Item = NewPayment<'a>>) -> Result<(), Error> {
+    tx.execute_many(
+        "INSERT INTO payments (number, stage, amount, currency, refunded, card, customer, lines, shipping, authorised, voided,
+                               captured, invoice)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        payments,
+    )?;
+    Ok(())
+}
+
+/// Another try for an order whose payment was declined.
+pub fn replace_declined(tx: &Transaction, payment: NewPayment<'_>) -> Result<(), Error> {
+    tx.execute_many(
+        "UPDATE payments SET stage = ?2, amount = ?3, currency = ?4, refunded = ?5, card = ?6, customer = ?7, lines = ?8,
+           shipping = ?9, authorised = ?10, voided = ?11, captured = ?12, invoice = ?13
+         WHERE number = ?1 AND stage = 'declined'",
+        [payment],
+    )?;
+    Ok(())
+}
+
+pub fn mark(tx: &Transaction, order: &str, now: u64) -> Result<(), Error> {
+    tx.execute("INSERT INTO marks (number, at) VALUES (?1, ?2)", params![order, signed(now)])?;
+    Ok(())
+}
+
+pub fn void(tx: &Transaction, order: &str, now: u64) -> Result<(), Error> {
+    tx.execute("UPDATE payments SET stage = 'voided', voided = ?2 WHERE number = ?1", params![order, signed(now)])?;
+    Ok(())
+}
+
+/// Returns the number of the invoice.
+pub fn capture(tx: &Transaction, order: &str, now: u64) -> Result<u32, Error> {
+    let invoice = next_invoice(tx)?;
+    tx.execute(
+        "UPDATE payments SET stage = 'captured', captured = ?2, invoice = ?3 WHERE number = ?1",
+        params![order, signed(now), invoice],
+    )?;
+    Ok(invoice)
+}
+
+pub fn refund(tx: &Transaction, order: &str, amount: u64) -> Result<(), Error> {
+    tx.execute("UPDATE payments SET refunded = refunded + ?2 WHERE number = ?1", params![order, signed(amount)])?;
+    Ok(())
+}
+
+/// Without a gap as long as it is used in this transaction: captured payments are neither deleted nor changed.
+pub fn next_invoice(_: &Transaction) -> Result<u32, Error> {
+    one("SELECT coalesce(max(invoice) + 1, ?1) FROM payments", params![INVOICE_FIRST])
+}
+
+/// Which of these orders have a payment or are marked.
+pub fn known(tx: &Transaction, orders: &[&String]) -> Result<Vec<String>, Error> {
+    tx.query(
+        "SELECT asked.value FROM json_each(?1) AS asked
+         WHERE EXISTS (SELECT 1 FROM payments WHERE number = asked.value)
+            OR EXISTS (SELECT 1 FROM marks WHERE number = asked.value)",
+        params![&list(orders)],
+    )
+}
+
+// The books
+
+/// Writes entries into the journal; the schema makes lines, totals and balances of them.
+pub fn book<'a>(tx: &Transaction, entries: impl IntoIterator<Item = &'a Entry>) -> Result<(), Error> {
+    let row = |entry: &'a Entry| {
+        let Entry { at, order, text, currency, lines } = entry;
+        Ok((at, order, text, currency, json(lines)?))
+    };
+    let rows = entries.into_iter().map(row).collect::<Result<Vec<_>, Error>>()?;
+    tx.execute_many("INSERT INTO entries (at, number, text, currency, lines) VALUES (?1, ?2, ?3, ?4, ?5)", rows)?;
+    Ok(())
+}
+
+/// What `customer` came to owe, newest first.
+pub fn statement(customer: &str, count: u32) -> Result<Vec<Owed>, Error> {
+    query(
+        "SELECT l.at, e.number, e.text, l.amount, l.currency, b.balance
+         FROM lines AS l
+           CROSS JOIN entries AS e ON e.id = l.entry
+           CROSS JOIN balances AS b ON b.customer = l.customer AND b.currency = l.currency
+         WHERE l.customer = ?1 ORDER BY l.at DESC, l.entry DESC, l.position DESC LIMIT ?2",
+        params![customer, count],
+    )
+}
+
+/// None while nothing has been captured for the order.
+pub fn invoice(order: &str) -> Result<Option<Invoiced>, Error> {
+    let sql = concat!(
+        "SELECT p.invoice, p.captured, ",
+        columns!(),
+        " FROM payments AS p WHERE p.number = ?1 AND p.invoice IS NOT NULL"
+    );
+    let found: Option<(u32, u64, Row)> = optional(sql, params![order])?;
+    found.map(|(number, at, row)| Ok(Invoiced { number, at, found: row.found()? })).transpose()
+}
+
+pub fn trial_balance() -> Result<Vec<Total>, Error> {
+    query(
+        "SELECT account, currency, debit, credit, (SELECT max(id) FROM entries) FROM totals ORDER BY account, currency",
+        params![],
+    )
+}
+
+fn json(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::Invalid(error.to_string()))
+}
