@@ -1,1 +1,124 @@
-//! The orders context.
+//! The orders context: the order in process, as its customer and the operator see it.
+//!
+//! `domain` holds the rules, `store` the SQL, `neighbours` what is asked of other contexts, `placing` and `changing` the order in which all of
+//! them are asked; this file is where they meet the component's interfaces.
+
+pub mod changing;
+pub mod domain;
+pub mod neighbours;
+pub mod placing;
+pub mod store;
+
+wit_bindgen::generate!({
+    path: [
+        "../../wit/host",
+        "../../wit/catalog",
+        "../../wit/warehouse",
+        "../../wit/recommendation",
+        "../../wit/finance",
+        "../../wit/orders",
+    ],
+    world: "musiccorp:orders/orders",
+    generate_all,
+    additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
+});
+
+use domain::states::Step;
+use domain::{check, invalid, past};
+use exports::musiccorp::orders::desk;
+pub use exports::musiccorp::orders::{archive, history, ordering as wit};
+use neighbours::Linked;
+use store::changing::Wish;
+
+seam_sdk::context!(Orders, "0001-orders");
+
+impl wit::Guest for Orders {
+    fn get_quote(lines: Vec<wit::Line>) -> Result<wit::Quote, wit::Error> {
+        placing::get_quote(&lines, &Linked)
+    }
+
+    fn place(key: String, request: wit::Request) -> Result<wit::Order, wit::Error> {
+        placing::place(&key, &request, &Linked)
+    }
+
+    fn get_order(customer: String, number: String) -> Result<wit::Order, wit::Error> {
+        store::order(&number)?.filter(|order| order.customer == customer).ok_or(wit::Error::UnknownOrder)
+    }
+
+    fn orders_of(customer: String, page: u32) -> Result<wit::Page, wit::Error> {
+        check::customer(&customer)?;
+        check::page(page)?;
+        Ok(store::of_customer(&customer, page)?)
+    }
+
+    fn cancel(key: String, customer: String, number: String) -> Result<wit::Order, wit::Error> {
+        let wish = Wish { key: &key, step: Step::Cancel, number: &number, customer: Some(&customer) };
+        changing::cancel(wish, "", &Linked)
+    }
+
+    fn request_return(
+        key: String,
+        customer: String,
+        number: String,
+        lines: Vec<wit::Line>,
+    ) -> Result<wit::Order, wit::Error> {
+        let wish = Wish { key: &key, step: Step::RequestReturn, number: &number, customer: Some(&customer) };
+        changing::request_return(wish, &lines)
+    }
+}
+
+impl desk::Guest for Orders {
+    fn in_state(state: wit::State, page: u32) -> Result<wit::Page, wit::Error> {
+        check::page(page)?;
+        Ok(store::in_state(state, page)?)
+    }
+
+    fn get_order(number: String) -> Result<wit::Order, wit::Error> {
+        store::order(&number)?.ok_or(wit::Error::UnknownOrder)
+    }
+
+    fn ship(key: String, number: String) -> Result<wit::Order, wit::Error> {
+        changing::ship(Wish { key: &key, step: Step::Ship, number: &number, customer: None }, &Linked)
+    }
+
+    fn receive_return(key: String, number: String) -> Result<wit::Order, wit::Error> {
+        let wish = Wish { key: &key, step: Step::ReceiveReturn, number: &number, customer: None };
+        changing::receive_return(wish, &Linked)
+    }
+
+    fn cancel(key: String, number: String, reason: String) -> Result<wit::Order, wit::Error> {
+        changing::cancel(Wish { key: &key, step: Step::Cancel, number: &number, customer: None }, &reason, &Linked)
+    }
+
+    fn settle() -> Result<u32, wit::Error> {
+        changing::settle(&Linked)
+    }
+}
+
+impl history::Guest for Orders {
+    fn purchases(after: u64, count: u32) -> Result<Vec<history::Purchase>, wit::Error> {
+        if !(1..=domain::PURCHASES_MAX).contains(&count) {
+            return Err(invalid("count", format_args!("{count} does not lie between 1 and {}", domain::PURCHASES_MAX)));
+        }
+        Ok(store::purchases(after, count)?)
+    }
+}
+
+impl archive::Guest for Orders {
+    fn put_orders(orders: Vec<archive::PastOrder>) -> Result<u32, wit::Error> {
+        past::check(&orders)?;
+        Ok(store::archive::put(&orders)?)
+    }
+}
+
+impl From<seam_sdk::store::Error> for wit::Error {
+    fn from(error: seam_sdk::store::Error) -> Self {
+        Self::Unavailable(error.unavailable())
+    }
+}
+
+impl From<seam_sdk::config::Error> for wit::Error {
+    fn from(error: seam_sdk::config::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

@@ -1,0 +1,170 @@
+//! What becomes of an order that is placed: cancel, ship, send back, take back; and bringing to an end what was cut off.
+//!
+//! Each is begun in a transaction that keeps everything else away, asks other contexts under keys made of the order's number, and is finished in
+//! another transaction. Whoever calls it again, or `settle`, goes on where it was cut off: every call in between has its effect once.
+
+use seam_sdk::{clock, log};
+
+use crate::domain::states::{Doing, Step};
+use crate::domain::{STALE_SECONDS, check, invalid};
+use crate::neighbours::{Neighbours, fulfilment, payments};
+use crate::placing;
+use crate::store::changing::{self, Wish};
+use crate::store::{self, Head};
+use crate::wit::{Error, Line, Order};
+
+/// Orders that one call of `settle` looks at: several calls to others for each, within a call's time.
+const SETTLED_MAX: u32 = 50;
+
+pub fn cancel(wish: Wish<'_>, reason: &str, neighbours: &impl Neighbours) -> Result<Order, Error> {
+    check_wish(wish)?;
+    check::note("reason", reason)?;
+    begin(wish, reason, neighbours)
+}
+
+pub fn ship(wish: Wish<'_>, neighbours: &impl Neighbours) -> Result<Order, Error> {
+    check_wish(wish)?;
+    begin(wish, "", neighbours)
+}
+
+pub fn receive_return(wish: Wish<'_>, neighbours: &impl Neighbours) -> Result<Order, Error> {
+    check_wish(wish)?;
+    begin(wish, "", neighbours)
+}
+
+pub fn request_return(wish: Wish<'_>, lines: &[Line]) -> Result<Order, Error> {
+    check_wish(wish)?;
+    check::lines(lines)?;
+    changing::request_return(wish, lines, clock::now())?;
+    store::order(wish.number)?.ok_or(Error::UnknownOrder)
+}
+
+/// Brings to an end what has been going on for too long. Returns how many orders; an error only when there was none.
+pub fn settle(neighbours: &impl Neighbours) -> Result<u32, Error> {
+    let mut settled = 0;
+    let before = clock::now().saturating_sub(STALE_SECONDS);
+    for head in store::being_done(before, SETTLED_MAX)? {
+        let outcome = match head.doing {
+            Some(Doing::Place | Doing::Undo) => placing::settle(&head, neighbours),
+            Some(Doing::Cancel) => resume(&head, Step::Cancel, neighbours),
+            Some(Doing::Ship) => resume(&head, Step::Ship, neighbours),
+            Some(Doing::TakeBack) => resume(&head, Step::ReceiveReturn, neighbours),
+            None => Ok(false),
+        };
+        match outcome {
+            Ok(ended) => settled += u32::from(ended),
+            // Who does not answer now does not answer for the next one either.
+            Err(error @ Error::Unavailable(_)) if settled == 0 => return Err(error),
+            Err(Error::Unavailable(_)) => break,
+            Err(error) => log::warn(format_args!("order {} could not be settled: {error}", head.number)),
+        }
+    }
+    Ok(settled)
+}
+
+fn check_wish(wish: Wish<'_>) -> Result<(), Error> {
+    check::key(wish.key)?;
+    wish.customer.map_or(Ok(()), check::customer)?;
+    // What cannot be a number is no order's.
+    check::number(wish.number).map_err(|_| Error::UnknownOrder)
+}
+
+fn begin(wish: Wish<'_>, note: &str, neighbours: &impl Neighbours) -> Result<Order, Error> {
+    if let Some(head) = changing::begin(wish, note, clock::now())? {
+        go_on(&head, wish.step, neighbours)?;
+    }
+    store::order(wish.number)?.ok_or(Error::UnknownOrder)
+}
+
+fn resume(head: &Head, step: Step, neighbours: &impl Neighbours) -> Result<bool, Error> {
+    Ok(changing::resume(head, clock::now())? && go_on(head, step, neighbours)?)
+}
+
+/// What `step` takes of the other contexts, and its end. False: somebody else has finished it meanwhile.
+fn go_on(head: &Head, step: Step, neighbours: &impl Neighbours) -> Result<bool, Error> {
+    let note = match step {
+        Step::Cancel => cancelling(head, neighbours)?,
+        Step::Ship => shipping(head, neighbours)?,
+        Step::ReceiveReturn => taking_back(head, neighbours)?,
+        Step::Confirm | Step::Reject | Step::RequestReturn => return Err(invalid("step", "it needs nobody else")),
+    };
+    Ok(changing::finish(head.id, step, note.as_deref(), clock::now())?)
+}
+
+fn cancelling(head: &Head, neighbours: &impl Neighbours) -> Result<Option<String>, Error> {
+    if let Err(error) = placing::release(&head.number, neighbours) {
+        if matches!(error, Error::Refused(_)) {
+            changing::give_up(head.id, Doing::Cancel)?;
+        }
+        return Err(error);
+    }
+    placing::void(&head.number, neighbours).map_err(Error::Unavailable)?;
+    Ok(None)
+}
+
+fn shipping(head: &Head, neighbours: &impl Neighbours) -> Result<Option<String>, Error> {
+    let number = &head.number;
+    match neighbours.capture(&format!("{number}:capture"), number) {
+        Ok(_) => {}
+        Err(payments::Error::Unavailable(why)) => return Err(Error::Unavailable(why)),
+        Err(payments::Error::Unanswered) => {
+            return Err(Error::Unavailable("the card processor did not answer".into()));
+        }
+        // No money was taken, and the parcel stays here.
+        Err(other) => {
+            log::error(format_args!("capture of order {number}: {other}"));
+            changing::give_up(head.id, Doing::Ship)?;
+            return Err(Error::Refused(format!("The money could not be taken: {}", reason(&other))));
+        }
+    }
+    match neighbours.ship(number) {
+        Ok(()) => Ok(None),
+        Err(fulfilment::Error::Unavailable(why)) => Err(Error::Unavailable(why)),
+        // The money is taken: it stays begun, so that it is not forgotten, and whoever ships it again goes on from here.
+        Err(other) => {
+            log::error(format_args!(
+                "the money of order {number} is taken, but the warehouse does not ship it: {other}"
+            ));
+            Err(Error::Refused(format!("The money is taken, but the warehouse does not ship the order: {other}.")))
+        }
+    }
+}
+
+fn taking_back(head: &Head, neighbours: &impl Neighbours) -> Result<Option<String>, Error> {
+    let number = &head.number;
+    let back: Vec<_> = store::lines(head.id)?.into_iter().filter(|line| line.returned > 0).collect();
+    let amount: u64 = back.iter().map(|line| u64::from(line.returned) * u64::from(line.price)).sum();
+    let copies: Vec<_> =
+        back.into_iter().map(|line| fulfilment::Line { sku: line.sku, copies: line.returned }).collect();
+    match neighbours.take_back(&format!("{number}:take-back"), number, &copies) {
+        Ok(()) => {}
+        Err(fulfilment::Error::Unavailable(why)) => return Err(Error::Unavailable(why)),
+        Err(other) => {
+            log::error(format_args!("take-back of order {number}: {other}"));
+            changing::give_up(head.id, Doing::TakeBack)?;
+            return Err(Error::Refused(format!("The warehouse does not take the copies: {other}.")));
+        }
+    }
+    if amount == 0 {
+        return Ok(None);
+    }
+    let why = format!("records sent back, order {number}");
+    match neighbours.refund(&format!("{number}:refund"), number, amount, &why) {
+        Ok(_) => Ok(None),
+        Err(payments::Error::Unavailable(why)) => Err(Error::Unavailable(why)),
+        Err(payments::Error::Unanswered) => Err(Error::Unavailable("the card processor did not answer".into())),
+        // There is not as much left to give back: an operator has done so before. The copies are here, so it is over.
+        Err(other) => {
+            log::error(format_args!("refund of order {number}: {other}"));
+            Ok(Some("The money had been given back before.".into()))
+        }
+    }
+}
+
+/// What finance says, for the operator.
+fn reason(error: &payments::Error) -> String {
+    match error {
+        payments::Error::Declined(why) | payments::Error::Refused(why) => why.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,74 @@
+//! What orders asks of other contexts, as a trait, so that every fault of theirs can be played through without a host.
+//!
+//! Types and errors are those of their interfaces; what a call means and what a `key` does is said there.
+
+pub use crate::musiccorp::catalog::albums::{self, Album};
+pub use crate::musiccorp::finance::payments::{self, Payment, Sale};
+pub use crate::musiccorp::recommendation::engine;
+pub use crate::musiccorp::warehouse::fulfilment;
+
+pub trait Neighbours {
+    fn albums(&self, skus: &[String]) -> Result<Vec<Album>, albums::Error>;
+
+    fn reserve(&self, order: &str, lines: &[fulfilment::Line]) -> Result<(), fulfilment::Error>;
+    fn release(&self, order: &str) -> Result<(), fulfilment::Error>;
+    fn clear(&self, order: &str) -> Result<(), fulfilment::Error>;
+    fn ship(&self, order: &str) -> Result<(), fulfilment::Error>;
+    fn take_back(&self, key: &str, order: &str, lines: &[fulfilment::Line]) -> Result<(), fulfilment::Error>;
+
+    fn authorise(&self, key: &str, sale: &Sale, card: &payments::Card) -> Result<Payment, payments::Error>;
+    fn void(&self, key: &str, order: &str) -> Result<(), payments::Error>;
+    fn capture(&self, key: &str, order: &str) -> Result<Payment, payments::Error>;
+    fn refund(&self, key: &str, order: &str, amount: u64, reason: &str) -> Result<Payment, payments::Error>;
+
+    fn learn(&self, purchases: &[engine::Purchase]) -> Result<u32, engine::Error>;
+}
+
+/// The contexts that the host has linked.
+pub struct Linked;
+
+impl Neighbours for Linked {
+    fn albums(&self, skus: &[String]) -> Result<Vec<Album>, albums::Error> {
+        albums::get_albums(skus)
+    }
+
+    fn reserve(&self, order: &str, lines: &[fulfilment::Line]) -> Result<(), fulfilment::Error> {
+        fulfilment::reserve(order, lines)
+    }
+
+    fn release(&self, order: &str) -> Result<(), fulfilment::Error> {
+        fulfilment::release(order)
+    }
+
+    fn clear(&self, order: &str) -> Result<(), fulfilment::Error> {
+        fulfilment::clear(order)
+    }
+
+    fn ship(&self, order: &str) -> Result<(), fulfilment::Error> {
+        fulfilment::ship(order)
+    }
+
+    fn take_back(&self, key: &str, order: &str, lines: &[fulfilment::Line]) -> Result<(), fulfilment::Error> {
+        fulfilment::take_back(key, order, lines)
+    }
+
+    fn authorise(&self, key: &str, sale: &Sale, card: &payments::Card) -> Result<Payment, payments::Error> {
+        payments::authorise(key, sale, card)
+    }
+
+    fn void(&self, key: &str, order: &str) -> Result<(), payments::Error> {
+        payments::void(key, order)
+    }
+
+    fn capture(&self, key: &str, order: &str) -> Result<Payment, payments::Error> {
+        payments::capture(key, order)
+    }
+
+    fn refund(&self, key: &str, order: &str, amount: u64, reason: &str) -> Result<Payment, payments::Error> {
+        payments::refund(key, order, amount, reason)
+    }
+
+    fn learn(&self, purchases: &[engine::Purchase]) -> Result<u32, engine::Error> {
+        engine::learn(purchases)
+    }
+}

@@ -1,0 +1,220 @@
+//! The orders' SQL. Every query here has its index, named in the migrations.
+//!
+//! This file reads; `placing` and `changing` write what is decided about one order, each function one transaction, `archive` the orders of a
+//! seed. Nothing here asks another context: between two transactions is the place for that.
+
+pub mod archive;
+pub mod changing;
+pub mod placing;
+
+use seam_sdk::store::{Error, Transaction, list, optional, params, query};
+use serde::Deserialize;
+
+use crate::domain::states::{self, Doing};
+use crate::domain::{PAGE_SIZE, outcome};
+use crate::history::Purchase;
+use crate::wit::{self, Address, Event, Order, Page, PlacedLine, State, Summary};
+
+/// What one needs to know of an order to go on with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Head {
+    pub id: i64,
+    pub number: String,
+    pub customer: String,
+    pub state: State,
+    pub doing: Option<Doing>,
+    pub doing_since: u64,
+    pub shipped_at: Option<u64>,
+    /// Why it was rejected.
+    pub outcome: Option<wit::Error>,
+}
+
+/// In the order of the fields of `HeadRow`.
+macro_rules! head_columns {
+    () => {
+        "o.id, o.number, o.customer, o.state, o.doing, coalesce(o.doing_since, 0), o.shipped_at, o.outcome"
+    };
+}
+use head_columns;
+
+#[derive(Deserialize)]
+struct HeadRow {
+    id: i64,
+    number: String,
+    customer: String,
+    state: String,
+    doing: Option<Doing>,
+    doing_since: u64,
+    shipped_at: Option<u64>,
+    outcome: Option<String>,
+}
+
+impl HeadRow {
+    fn head(self) -> Result<Head, Error> {
+        Ok(Head {
+            state: state(&self.state)?,
+            id: self.id,
+            number: self.number,
+            customer: self.customer,
+            doing: self.doing,
+            doing_since: self.doing_since,
+            shipped_at: self.shipped_at,
+            outcome: self.outcome.as_deref().and_then(outcome::read),
+        })
+    }
+}
+
+fn state(text: &str) -> Result<State, Error> {
+    states::named(text).ok_or_else(|| Error::Invalid(format!("the state `{text}` is not known")))
+}
+
+/// The order with this number.
+pub fn head(number: &str) -> Result<Option<Head>, Error> {
+    let sql = concat!("SELECT ", head_columns!(), " FROM orders AS o WHERE o.number = ?1");
+    optional::<HeadRow>(sql, params![number])?.map(HeadRow::head).transpose()
+}
+
+/// What was wanted under this key, and of which order.
+pub fn by_key(key: &str) -> Result<Option<(String, Head)>, Error> {
+    let sql = concat!(
+        "SELECT k.what, ",
+        head_columns!(),
+        " FROM keys AS k CROSS JOIN orders AS o ON o.id = k.order_id WHERE k.key = ?1"
+    );
+    let row: Option<(String, HeadRow)> = optional(sql, params![key])?;
+    row.map(|(what, row)| Ok((what, row.head()?))).transpose()
+}
+
+/// What has been going on since before `before`, longest first.
+pub fn being_done(before: u64, count: u32) -> Result<Vec<Head>, Error> {
+    let sql = concat!(
+        "SELECT ",
+        head_columns!(),
+        " FROM orders AS o WHERE o.doing IS NOT NULL AND o.doing_since < ?1 ORDER BY o.doing_since LIMIT ?2"
+    );
+    query::<HeadRow>(sql, params![time(before), count])?.into_iter().map(HeadRow::head).collect()
+}
+
+/// The whole order.
+pub fn order(number: &str) -> Result<Option<Order>, Error> {
+    #[derive(Deserialize)]
+    struct Row {
+        id: i64,
+        number: String,
+        customer: String,
+        state: String,
+        shipping: u32,
+        total: u64,
+        currency: String,
+        address: Address,
+        at: u64,
+    }
+    let sql = "SELECT id, number, customer, state, shipping, total, currency, name, street, extra, city, postcode, country, at
+               FROM orders WHERE number = ?1";
+    let Some(row) = optional::<Row>(sql, params![number])? else { return Ok(None) };
+    let events: Vec<(u64, String, String)> =
+        query("SELECT at, state, note FROM events WHERE order_id = ?1 ORDER BY position", params![row.id])?;
+    let event = |(at, named, note): (u64, String, String)| Ok(Event { at, state: state(&named)?, note });
+    Ok(Some(Order {
+        number: row.number,
+        customer: row.customer,
+        state: state(&row.state)?,
+        lines: lines(row.id)?,
+        shipping: row.shipping,
+        total: row.total,
+        currency: row.currency,
+        address: row.address,
+        at: row.at,
+        history: events.into_iter().map(event).collect::<Result<_, Error>>()?,
+    }))
+}
+
+pub fn lines(id: i64) -> Result<Vec<PlacedLine>, Error> {
+    query("SELECT sku, copies, price, returned FROM lines WHERE order_id = ?1 ORDER BY position", params![id])
+}
+
+/// A customer's orders, newest first.
+pub fn of_customer(customer: &str, page: u32) -> Result<Page, Error> {
+    paged(
+        "SELECT number, customer, state, at, copies, total, currency FROM orders WHERE customer = ?1
+         ORDER BY at DESC, id DESC LIMIT ?2 OFFSET ?3",
+        customer,
+        page,
+    )
+}
+
+/// The orders in a state, oldest first.
+pub fn in_state(state: State, page: u32) -> Result<Page, Error> {
+    paged(
+        "SELECT number, customer, state, at, copies, total, currency FROM orders WHERE state = ?1
+         ORDER BY at, id LIMIT ?2 OFFSET ?3",
+        states::name(state),
+        page,
+    )
+}
+
+fn paged(sql: &str, key: &str, page: u32) -> Result<Page, Error> {
+    type Row = (String, String, String, u64, u32, u64, String);
+    let offset = page.saturating_sub(1) * PAGE_SIZE;
+    // One more than is shown tells whether there is a next page.
+    let rows: Vec<Row> = query(sql, params![key, PAGE_SIZE + 1, offset])?;
+    let more = rows.len() > PAGE_SIZE as usize;
+    let summary = |(number, customer, named, at, copies, total, currency): Row| {
+        Ok(Summary { number, customer, state: state(&named)?, at, copies, total, currency })
+    };
+    let orders = rows.into_iter().take(PAGE_SIZE as usize).map(summary).collect::<Result<_, Error>>()?;
+    Ok(Page { orders, more })
+}
+
+/// In the order of the fields of `PurchaseRow`. A SKU has no blank in it.
+macro_rules! purchases {
+    ($where:literal) => {
+        concat!(
+            "SELECT p.sequence, o.number, o.customer, o.at,
+               (SELECT group_concat(sku, ' ' ORDER BY position) FROM lines WHERE order_id = o.id)
+             FROM purchases AS p CROSS JOIN orders AS o ON o.id = p.order_id
+             WHERE ",
+            $where,
+            " ORDER BY p.sequence LIMIT ?1"
+        )
+    };
+}
+
+type PurchaseRow = (u64, String, String, u64, String);
+
+fn purchase((sequence, order, customer, at, skus): PurchaseRow) -> Purchase {
+    Purchase { sequence, order, customer, skus: skus.split(' ').map(String::from).collect(), at }
+}
+
+pub fn purchases(after: u64, count: u32) -> Result<Vec<Purchase>, Error> {
+    let rows: Vec<PurchaseRow> = query(purchases!("p.sequence > ?2"), params![count, time(after)])?;
+    Ok(rows.into_iter().map(purchase).collect())
+}
+
+/// Those that recommendation has not been told of, the oldest first.
+pub fn unlearned(count: u32) -> Result<Vec<Purchase>, Error> {
+    let rows: Vec<PurchaseRow> = query(purchases!("p.learned = 0"), params![count])?;
+    Ok(rows.into_iter().map(purchase).collect())
+}
+
+pub fn learned(purchases: &[Purchase]) -> Result<(), Error> {
+    let sequences: Vec<_> = purchases.iter().map(|purchase| purchase.sequence.to_string()).collect();
+    let sql = "UPDATE purchases SET learned = 1 WHERE sequence IN (SELECT CAST(value AS INTEGER) FROM json_each(?1))";
+    seam_sdk::store::execute(sql, params![&list(&sequences)])?;
+    Ok(())
+}
+
+/// Adds a line to the order's history.
+fn happened(tx: &Transaction, id: i64, at: u64, state: State, note: &str) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO events (order_id, position, at, state, note)
+         SELECT ?1, coalesce(max(position), 0) + 1, ?2, ?3, ?4 FROM events WHERE order_id = ?1",
+        params![id, time(at), states::name(state), note],
+    )?;
+    Ok(())
+}
+
+/// Times and sums as SQLite has them; every one here is far below the bound.
+fn time(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
