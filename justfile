@@ -53,9 +53,12 @@ build *contexts: _host
 doctor *args: _host
     @{{ release }} doctor --for test {{ args }}
 
-# Generate the demo data again, into run/demo
-demo-data: _host
-    target/release/shop-data demo --out run/demo
+# Begin with new demo data, and empty databases for it; `just demo-data --orders 20000` makes a larger shop
+demo-data *args: _host
+    @# Two histories must not mix: the databases that hold the old one go. A running shop would not notice, and lose them at its end.
+    @if {{ release }} contexts >/dev/null 2>&1; then echo "error: the shop is running" >&2; echo "hint: stop it first" >&2; exit 1; fi
+    rm -rf run/demo run/stores
+    target/release/shop-data demo --out run/demo {{ args }}
     @touch run/demo/.made
 
 # Delete everything that was built, and the databases in run (installed tools stay in .tools)
