@@ -1,0 +1,196 @@
+//! What becomes of a placed order: each step, each fault in the middle of it, each key twice.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod world;
+
+use orders::changing::{cancel, receive_return, request_return, settle, ship};
+use orders::domain::states::Step;
+use orders::store::changing::Wish;
+use orders::store::{self, being_done};
+use orders::wit::{Error, Order, State};
+use world::{APPROVED, COPIES, FAULTS, Fault, World, lines};
+
+const NUMBER: &str = "MC-100001";
+
+fn wish(key: &str, step: Step) -> Wish<'_> {
+    Wish { key, step, number: NUMBER, customer: None }
+}
+
+fn by_customer<'a>(key: &'a str, customer: &'a str, step: Step) -> Wish<'a> {
+    Wish { customer: Some(customer), ..wish(key, step) }
+}
+
+/// One order of two `A` and one `B`, in the state before `step`.
+fn before(step: Step) -> World {
+    let world = World::new();
+    world.place("p", &[("A", 2), ("B", 1)], APPROVED).unwrap();
+    if matches!(step, Step::RequestReturn | Step::ReceiveReturn) {
+        ship(wish("s", Step::Ship), &world).unwrap();
+    }
+    if step == Step::ReceiveReturn {
+        request_return(wish("r", Step::RequestReturn), &lines(&[("A", 1), ("B", 1)])).unwrap();
+    }
+    world.plan(&[]);
+    world
+}
+
+fn take(step: Step, key: &str, world: &World) -> Result<Order, Error> {
+    match step {
+        Step::Cancel => cancel(wish(key, step), "It was damaged.", world),
+        Step::Ship => ship(wish(key, step), world),
+        Step::RequestReturn => request_return(wish(key, step), &lines(&[("A", 1), ("B", 1)])),
+        Step::ReceiveReturn => receive_return(wish(key, step), world),
+        Step::Confirm | Step::Reject => panic!("{step:?} has no key"),
+    }
+}
+
+const STEPS: [Step; 4] = [Step::Cancel, Step::Ship, Step::RequestReturn, Step::ReceiveReturn];
+
+#[test]
+fn each_step_asks_the_others_and_leads_to_its_state() {
+    for (step, asked) in [
+        (Step::Cancel, vec!["release", "void"]),
+        (Step::Ship, vec!["capture", "ship"]),
+        (Step::RequestReturn, vec![]),
+        (Step::ReceiveReturn, vec!["take-back", "refund"]),
+    ] {
+        let world = before(step);
+        world.later(5);
+        let order = take(step, "k", &world).unwrap();
+        assert_eq!(order.state, step.way().1);
+        let last = order.history.last().unwrap();
+        assert_eq!((last.state, last.at), (order.state, world.now.get()));
+        assert_eq!(last.note, if step == Step::Cancel { "It was damaged." } else { "" });
+        assert_eq!(*world.asked.borrow(), asked);
+        world.check(&format!("{step:?}"));
+
+        let again = take(step, "k", &world);
+        assert_eq!(again, Ok(order), "the same key has the same answer");
+        assert_eq!(world.asked.borrow().len(), asked.len(), "and nobody is asked again");
+        assert!(matches!(take(step, "other", &world), Err(Error::Refused(_))), "another key wants it a second time");
+    }
+}
+
+#[test]
+fn a_return_gives_back_the_price_of_what_came_back() {
+    let world = before(Step::ReceiveReturn);
+    let order = take(Step::ReceiveReturn, "k", &world).unwrap();
+    assert_eq!(order.lines.iter().map(|line| line.returned).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(world.others.borrow().paid[NUMBER].refunded, 3000);
+    assert_eq!((world.on_hand("A"), world.on_hand("B")), (COPIES - 1, COPIES));
+}
+
+#[test]
+fn no_step_is_taken_from_another_state_nor_of_anothers_order() {
+    for (state, step) in STEPS.into_iter().flat_map(|state| STEPS.map(|step| (state, step))) {
+        let world = before(state);
+        let fits = step.way().0 == state.way().0;
+        let outcome = take(step, "k", &world);
+        assert_eq!(outcome.is_ok(), fits, "{step:?} before {state:?}: {outcome:?}");
+        assert!(fits || matches!(outcome, Err(Error::Refused(_))), "{outcome:?}");
+        world.check(&format!("{step:?} before {state:?}"));
+    }
+    let world = before(Step::Cancel);
+    let foreign = cancel(by_customer("k", "C-2", Step::Cancel), "", &world);
+    assert_eq!(foreign, Err(Error::UnknownOrder));
+    let unknown = ship(Wish { number: "MC-1", ..wish("k", Step::Ship) }, &world);
+    assert_eq!(unknown, Err(Error::UnknownOrder));
+    assert_eq!(ship(Wish { number: "", ..wish("k", Step::Ship) }, &world), Err(Error::UnknownOrder));
+    assert!(matches!(ship(wish("", Step::Ship), &world), Err(Error::Invalid(_))));
+    assert!(matches!(ship(wish("p", Step::Ship), &world), Err(Error::Invalid(_))), "the key placed it");
+    assert!(cancel(by_customer("k", "C-1", Step::Cancel), "", &world).is_ok());
+}
+
+#[test]
+fn what_is_cut_off_goes_on_when_it_is_asked_for_again_or_settled() {
+    for step in [Step::Cancel, Step::Ship, Step::ReceiveReturn] {
+        for (fault, other) in FAULTS.into_iter().flat_map(|fault| FAULTS.map(|other| (fault, other))) {
+            for (first, second) in [(1, 1), (1, 2), (2, 2), (1, 3), (2, 3)] {
+                // One fault alone, or two.
+                if second == first && other != fault {
+                    continue;
+                }
+                for by_settling in [false, true] {
+                    let told = format!("{step:?}, {fault:?} at {first}, {other:?} at {second}, settled: {by_settling}");
+                    let world = before(step);
+                    world.plan(&[(second, other), (first, fault)]);
+                    let answer = world.try_to(|| take(step, "k", &world));
+                    assert!(!matches!(answer, Ok(Ok(_))), "{told}");
+                    for blocked in STEPS.into_iter().filter(|other| *other != step) {
+                        let outcome = world.try_to(|| take(blocked, "b", &world));
+                        assert!(matches!(outcome, Ok(Err(Error::Refused(_)))), "{told}: {blocked:?} {outcome:?}");
+                    }
+                    // The second fault of a pair meets the second try.
+                    let again = world.try_to(|| take(step, "k", &world));
+                    assert!(!matches!(again, Ok(Err(Error::Refused(_)))), "{told}: {again:?}");
+                    world.plan(&[]);
+                    if by_settling {
+                        world.later(61);
+                        let left = u32::from(!matches!(again, Ok(Ok(_))));
+                        assert_eq!(settle(&world), Ok(left), "{told}");
+                    } else {
+                        take(step, "k", &world).unwrap();
+                    }
+                    assert_eq!(being_done(u64::MAX, 10).unwrap(), [], "{told}");
+                    assert_eq!(store::order(NUMBER).unwrap().unwrap().state, step.way().1, "{told}");
+                    world.check(&told);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn settling_tells_when_nobody_answers_and_leaves_it_for_later() {
+    let world = before(Step::Ship);
+    world.plan(&[(1, Fault::DeathBefore)]);
+    world.try_to(|| take(Step::Ship, "k", &world)).unwrap_err();
+    assert_eq!(settle(&world), Ok(0), "it has just begun");
+    world.later(61);
+    world.plan(&[(1, Fault::Away)]);
+    assert!(matches!(settle(&world), Err(Error::Unavailable(_))));
+    world.plan(&[]);
+    assert_eq!(settle(&world), Ok(0), "it was tried this minute");
+    world.later(61);
+    assert_eq!(settle(&world), Ok(1));
+    world.check("settled");
+}
+
+#[test]
+fn money_that_cannot_be_taken_leaves_the_parcel_here() {
+    let world = before(Step::Ship);
+    let held = world.others.borrow().paid[NUMBER].clone();
+    world.others.borrow_mut().paid.remove(NUMBER);
+    assert!(matches!(take(Step::Ship, "k", &world), Err(Error::Refused(_))));
+    assert_eq!(*world.asked.borrow(), ["capture"]);
+    world.others.borrow_mut().paid.insert(NUMBER.into(), held);
+    assert_eq!(take(Step::Cancel, "c", &world).unwrap().state, State::Cancelled, "nothing is in the way of that");
+    world.check("cancelled");
+}
+
+#[test]
+fn a_return_that_was_paid_by_hand_before_ends_all_the_same() {
+    let world = before(Step::ReceiveReturn);
+    world.others.borrow_mut().paid.get_mut(NUMBER).unwrap().refunded = 4395;
+    let order = take(Step::ReceiveReturn, "k", &world).unwrap();
+    assert_eq!(order.state, State::Returned);
+    assert_eq!(order.history.last().unwrap().note, "The money had been given back before.");
+    assert_eq!(world.others.borrow().paid[NUMBER].refunded, 4395, "no more than was paid");
+}
+
+#[test]
+fn copies_go_back_within_sixty_days_and_no_more_than_were_sent() {
+    let world = before(Step::RequestReturn);
+    let ask = |wanted: &[(&str, u32)]| request_return(by_customer("k", "C-1", Step::RequestReturn), &lines(wanted));
+    assert!(matches!(ask(&[("A", 3)]), Err(Error::Refused(_))));
+    assert!(matches!(ask(&[("C", 1)]), Err(Error::Invalid(_))));
+    assert!(matches!(ask(&[]), Err(Error::Invalid(_))));
+    world.later(60 * 86_400 + 1);
+    assert!(matches!(ask(&[("A", 1)]), Err(Error::Refused(_))), "too late");
+    world.now.set(world.now.get() - 2);
+    world.later(0);
+    let order = ask(&[("A", 2)]).unwrap();
+    assert_eq!(order.state, State::ReturnRequested);
+    assert_eq!(order.lines.iter().map(|line| line.returned).collect::<Vec<_>>(), [2, 0]);
+    assert_eq!(ask(&[("A", 2)]), Ok(order));
+}

@@ -1,0 +1,228 @@
+//! Placing an order against a world that answers, refuses, is away or sees the caller die, at every single call.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod world;
+
+use orders::changing::settle;
+use orders::placing::{get_quote, place};
+use orders::store;
+use orders::wit::{Error, FieldProblem, Shortage, State};
+use seam_sdk::native::settings;
+use seam_sdk::store::{one, params, query};
+use world::{APPROVED, COPIES, DECLINED, FAULTS, Fault, MISTYPED, NOW, UNANSWERED, World, lines, request};
+
+#[test]
+fn an_order_is_reserved_held_cleared_confirmed_and_learned() {
+    let world = World::new();
+    let order = world.place("k-1", &[("A", 2), ("B", 1)], APPROVED).unwrap();
+    assert_eq!(*world.asked.borrow(), ["albums", "reserve", "authorise", "clear", "learn"]);
+    assert_eq!((order.number.as_str(), order.state, order.at), ("MC-100001", State::Placed, NOW));
+    assert_eq!((order.shipping, order.total, order.currency.as_str()), (395, 4395, "GBP"));
+    assert_eq!(order.history.iter().map(|e| e.state).collect::<Vec<_>>(), [State::Placing, State::Placed]);
+    assert_eq!(
+        order.lines.iter().map(|l| (l.sku.as_str(), l.copies, l.price)).collect::<Vec<_>>(),
+        [("A", 2, 1000), ("B", 1, 2000)]
+    );
+    assert_eq!(store::order("MC-100001").unwrap(), Some(order));
+    assert!(world.others.borrow().learned.contains("MC-100001"));
+    assert_eq!(world.place("k-2", &[("C", 1)], APPROVED).unwrap().number, "MC-100002");
+    let told = store::purchases(0, 10).unwrap();
+    assert_eq!(
+        told.iter().map(|p| (p.sequence, p.order.as_str(), p.skus.join("+"))).collect::<Vec<_>>(),
+        [(1, "MC-100001", "A+B".into()), (2, "MC-100002", "C".into())]
+    );
+    assert_eq!(store::purchases(1, 10).unwrap(), told[1..]);
+    world.check("two orders");
+}
+
+#[test]
+fn the_same_key_is_the_same_order() {
+    let world = World::new();
+    let order = world.place("k", &[("A", 1)], APPROVED).unwrap();
+    world.plan(&[]);
+    assert_eq!(world.place("k", &[("A", 1)], APPROVED).unwrap(), order);
+    assert_eq!(world.place("k", &[("B", 2)], DECLINED).unwrap(), order, "whatever comes with it");
+    assert!(world.asked.borrow().is_empty());
+    let other = place("k", &orders::wit::Request { customer: "C-2".into(), ..request(&[("A", 1)], APPROVED) }, &world);
+    assert!(matches!(other, Err(Error::Invalid(_))), "nobody sees another's order: {other:?}");
+    assert_eq!(one::<u32>("SELECT count(*) FROM orders", params![]), Ok(1));
+}
+
+#[test]
+fn a_refusal_takes_everything_back_and_its_key_keeps_it() {
+    let field = FieldProblem { field: "number".into(), problem: "No such card.".into() };
+    let short = Shortage { sku: "B".into(), wanted: 11, on_hand: COPIES };
+    for (wanted, card, expect, asked) in [
+        (
+            vec![("A", 1)],
+            DECLINED,
+            Error::Declined("The bank refuses.".into()),
+            vec!["reserve", "authorise", "release"],
+        ),
+        (vec![("A", 1)], MISTYPED, Error::Fields(vec![field]), vec!["reserve", "authorise", "release"]),
+        (
+            vec![("A", 1)],
+            UNANSWERED,
+            Error::Declined("The card processor did not answer; nothing was charged.".into()),
+            vec!["reserve", "authorise", "void", "release"],
+        ),
+        (vec![("A", 1), ("B", 11)], APPROVED, Error::Short(vec![short]), vec!["reserve"]),
+    ] {
+        let world = World::new();
+        for _ in 0..2 {
+            assert_eq!(world.place("k", &wanted, card), Err(expect.clone()));
+        }
+        assert_eq!(world.asked.borrow()[1..], asked, "{expect:?}");
+        let order = store::order("MC-100001").unwrap().unwrap();
+        assert_eq!(order.state, State::Rejected);
+        assert!(order.history[1].note.contains("othing was charged"), "{order:?}");
+        assert_eq!(store::purchases(0, 10).unwrap(), []);
+        world.check(&format!("{expect:?}"));
+        world.place("another", &[("A", 1)], APPROVED).unwrap();
+        world.check("a second try");
+    }
+}
+
+#[test]
+fn what_the_customer_did_not_agree_to_is_not_ordered() {
+    let world = World::new();
+    let mut asked = request(&[("A", 1)], APPROVED);
+    asked.total += 1;
+    let Err(Error::Changed(quote)) = place("k", &asked, &world) else { panic!("ordered") };
+    assert_eq!(quote.total, 1395);
+    let Err(Error::Changed(quote)) = world.place("k", &[("A", 1), ("GONE", 1)], APPROVED) else { panic!("ordered") };
+    assert_eq!(quote.gone, ["GONE"]);
+    asked.total -= 1;
+    asked.address.country = "FR".into();
+    assert!(matches!(place("k", &asked, &world), Err(Error::Fields(problems)) if problems[0].field == "country"));
+    asked.lines.clear();
+    assert!(matches!(place("k", &asked, &world), Err(Error::Invalid(_))));
+    assert_eq!(one::<u32>("SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM keys)", params![]), Ok(0));
+    assert_eq!(world.place("k", &[("A", 1)], APPROVED).unwrap().number, "MC-100001", "the key is still new");
+}
+
+#[test]
+fn the_post_is_what_the_manifest_says() {
+    let world = World::new();
+    settings(&[("shipping_minor_units", "500"), ("free_shipping_from", "2000")]);
+    let sums = |wanted: &[(&str, u32)]| get_quote(&lines(wanted), &world).map(|quote| (quote.shipping, quote.total));
+    assert_eq!(sums(&[("A", 1)]), Ok((500, 1500)));
+    assert_eq!(sums(&[("A", 2)]), Ok((0, 2000)));
+    settings(&[("shipping_minor_units", "much")]);
+    assert!(matches!(sums(&[("A", 1)]), Err(Error::Unavailable(_))));
+}
+
+#[test]
+fn an_order_in_process_says_so_and_is_taken_back_after_a_minute() {
+    let world = World::new();
+    world.plan(&[(4, Fault::DeathAfter)]);
+    world.try_to(|| world.place("k", &[("A", 1)], APPROVED)).unwrap_err();
+    world.plan(&[]);
+    assert_eq!(world.place("k", &[("A", 1)], APPROVED), Err(Error::InProcess("MC-100001".into())));
+    assert_eq!(settle(&world), Ok(0), "it may still be going on");
+    world.later(61);
+    let order = world.place("k", &[("A", 1)], APPROVED).unwrap();
+    assert_eq!(order.number, "MC-100002", "the first one was cut off, so the same wish is a new order");
+    assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Rejected);
+    world.check("after a minute");
+}
+
+/// Somebody settles an order that is only slow: then it is not confirmed.
+#[test]
+fn an_order_that_is_taken_back_meanwhile_is_not_confirmed() {
+    let world = World::new();
+    world.plan(&[(5, Fault::DeathBefore)]);
+    let opened = world.try_to(|| world.place("k", &[("A", 1)], APPROVED));
+    assert!(opened.is_err(), "it died as it was to be learned: {opened:?}");
+    assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Placed, "learning is not part of it");
+    world.plan(&[(4, Fault::DeathAfter)]);
+    world.try_to(|| world.place("l", &[("A", 1)], APPROVED)).unwrap_err();
+    let (_, head) = store::by_key("l").unwrap().unwrap();
+    world.plan(&[]);
+    world.later(61);
+    assert_eq!(settle(&world), Ok(1));
+    assert_eq!(store::placing::confirm(head.id, "", NOW), Ok(false), "too late");
+    world.check("settled");
+}
+
+/// At every call, every fault, alone and in pairs, with every kind of card: after `settle` nothing is reserved, held or charged that no order
+/// stands for, and the same key sent again comes to the end that it should.
+#[test]
+fn whatever_fails_copies_and_money_balance() {
+    for card in [APPROVED, DECLINED, UNANSWERED] {
+        for (fault, other) in FAULTS.into_iter().flat_map(|fault| FAULTS.map(|other| (fault, other))) {
+            for first in 1..=6 {
+                for second in [first, first + 1, first + 2] {
+                    // One fault alone, or two.
+                    if second == first && other != fault {
+                        continue;
+                    }
+                    let told = format!("card {card}, {fault:?} at {first}, {other:?} at {second}");
+                    let world = World::new();
+                    world.plan(&[(second, other), (first, fault)]);
+                    let answer = world.try_to(|| world.place("k", &[("A", 2), ("B", 1)], card));
+                    world.plan(&[]);
+                    if let Ok(Ok(order)) = &answer {
+                        assert_eq!((order.state, card), (State::Placed, APPROVED), "{told}");
+                        world.check(&told);
+                    }
+                    world.later(61);
+                    let _ = settle(&world).unwrap();
+                    assert_eq!(settle(&world), Ok(0), "{told}: all is settled at once");
+                    world.check(&told);
+
+                    let again = world.place("k", &[("A", 2), ("B", 1)], card);
+                    match (card, &again) {
+                        (APPROVED, Ok(order)) => assert_eq!(order.state, State::Placed, "{told}"),
+                        (DECLINED | UNANSWERED, Err(Error::Declined(_))) => {}
+                        _ => panic!("{told}: {again:?} after {answer:?}"),
+                    }
+                    world.check(&told);
+                    let placed = store::in_state(State::Placed, 1).unwrap().orders.len();
+                    assert_eq!(placed, usize::from(card == APPROVED), "{told}: one order at most");
+                    assert_eq!(world.on_hand("A"), COPIES - 2 * u32::from(card == APPROVED), "{told}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hundred_buyers_of_ten_copies_get_ten() {
+    let world = World::new();
+    let outcomes: Vec<_> = (0..100).map(|i| world.place(&format!("k-{i}"), &[("A", 1)], APPROVED)).collect();
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 10);
+    assert!(outcomes[10..].iter().all(|outcome| matches!(outcome, Err(Error::Short(_)))));
+    assert_eq!(world.others.borrow().paid.len(), 10, "nobody was charged for nothing");
+}
+
+#[test]
+fn purchases_that_could_not_be_learned_are_learned_with_the_next() {
+    let world = World::new();
+    for (i, fault) in [Fault::Away, Fault::Lost].into_iter().enumerate() {
+        world.plan(&[(5, fault)]);
+        world.place(&format!("k-{i}"), &[("A", 1)], APPROVED).unwrap();
+    }
+    assert_eq!(store::unlearned(10).unwrap().len(), 2);
+    world.plan(&[]);
+    world.place("k", &[("A", 1)], APPROVED).unwrap();
+    assert_eq!(world.others.borrow().learned.len(), 3);
+    assert_eq!(store::unlearned(10).unwrap(), []);
+}
+
+#[test]
+fn the_card_is_kept_nowhere() {
+    let world = World::new();
+    world.place("k", &[("A", 1)], APPROVED).unwrap();
+    let _ = world.place("l", &[("A", 1)], DECLINED);
+    let tables: Vec<String> = query("SELECT name FROM sqlite_schema WHERE type = 'table'", params![]).unwrap();
+    for table in tables {
+        let columns: Vec<String> = query("SELECT name FROM pragma_table_info(?1)", params![&table]).unwrap();
+        for column in columns {
+            for secret in ["%4242 4242%", "%42424242%", "%0000%0002%", "%12/99%"] {
+                let sql = format!("SELECT count(*) FROM \"{table}\" WHERE CAST(\"{column}\" AS TEXT) LIKE ?1");
+                assert_eq!(one::<u32>(&sql, params![secret]), Ok(0), "{table}.{column}");
+            }
+        }
+    }
+}
