@@ -93,7 +93,11 @@ async fn serve(manifest: Manifest, folder: Arc<Folder>, seeds: bool, started: In
         let scheme = if secure { "https" } else { "http" };
         let urls: Vec<String> = addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
         let ms = started.elapsed().as_millis();
-        tracing::info!(target: "up", "{} contexts serve on {} after {ms} ms", contexts.len(), urls.join(" and "));
+        let count = match contexts.len() {
+            1 => "1 context serves".to_owned(),
+            count => format!("{count} contexts serve"),
+        };
+        tracing::info!(target: "up", "{count} on {} after {ms} ms", urls.join(" and "));
     };
     let served = app.serve(signals.stop(), serving).await;
     admin.abort();
