@@ -84,6 +84,23 @@ fn a_refusal_takes_everything_back_and_its_key_keeps_it() {
 }
 
 #[test]
+fn a_refusal_that_could_not_be_taken_back_at_once_is_the_answer_after_it_was() {
+    let world = World::new();
+    world.plan(&[(4, Fault::Away)]);
+    assert!(matches!(world.place("k", &[("A", 1)], DECLINED), Err(Error::Unavailable(_))));
+    assert_eq!(*world.asked.borrow(), ["albums", "reserve", "authorise", "release"]);
+    assert_eq!(world.place("k", &[("A", 1)], DECLINED), Err(Error::InProcess("MC-100001".into())));
+    assert_eq!(world.on_hand("A"), COPIES - 1);
+    world.plan(&[]);
+    world.later(61);
+    assert_eq!(settle(&world), Ok(1));
+    world.check("settled");
+    assert_eq!(world.place("k", &[("A", 1)], APPROVED), Err(Error::Declined("The bank refuses.".into())));
+    let order = store::order("MC-100001").unwrap().unwrap();
+    assert_eq!(order.history[1].note, "The bank refuses. Nothing was charged.");
+}
+
+#[test]
 fn what_the_customer_did_not_agree_to_is_not_ordered() {
     let world = World::new();
     let mut asked = request(&[("A", 1)], APPROVED);

@@ -110,10 +110,26 @@ fn numbers_rise_after_whatever_a_seed_has_put() {
     archive::put(&[past_order(1, State::Shipped), past_order(2, State::Shipped)]).unwrap();
     let line = PricedLine { sku: "A".into(), artist: String::new(), title: String::new(), copies: 1, price: 1000 };
     let quote = Quote { lines: vec![line], gone: vec![], shipping: 0, total: 1000, currency: "GBP".into() };
-    let opened = |key: &str| placing::open(key, "C-1", &address(), &quote, 5).unwrap().map(|o| o.number);
+    let opened = |key: &str| placing::open(key, "C-1", &address(), &quote, 5).unwrap().map(|opened| opened.number);
     assert_eq!(opened("k").as_deref(), Some("MC-100003"));
     assert_eq!(opened("k"), None, "the key has its order");
     assert_eq!(opened("l").as_deref(), Some("MC-100004"));
+}
+
+#[test]
+fn a_key_is_free_again_only_when_nothing_was_decided_under_it() {
+    let _store = Store::fresh(orders::MIGRATIONS).unwrap();
+    let line = PricedLine { sku: "A".into(), artist: String::new(), title: String::new(), copies: 1, price: 1000 };
+    let quote = Quote { lines: vec![line], gone: vec![], shipping: 0, total: 1000, currency: "GBP".into() };
+    let open = |key: &str, customer: &str| placing::open(key, customer, &address(), &quote, 5).unwrap();
+    let (cut_off, declined) = (open("k", "C-1").unwrap(), open("l", "C-1").unwrap());
+    assert!(placing::reject(cut_off.id, None, 6).unwrap());
+    assert!(placing::reject(declined.id, Some((&orders::wit::Error::Declined("No.".into()), "No.")), 6).unwrap());
+    assert!(!placing::reject(declined.id, None, 7).unwrap(), "once");
+    assert_eq!(open("l", "C-1"), None);
+    assert_eq!(open("k", "C-2"), None, "nor is it another customer's");
+    assert!(open("k", "C-1").is_some());
+    assert_eq!(one::<u32>("SELECT count(*) FROM orders", params![]), Ok(3), "what was not opened left nothing");
 }
 
 #[test]
