@@ -153,10 +153,11 @@ fn taking_back(head: &Head, neighbours: &impl Neighbours) -> Result<Option<Strin
         Ok(_) => Ok(None),
         Err(payments::Error::Unavailable(why)) => Err(Error::Unavailable(why)),
         Err(payments::Error::Unanswered) => Err(Error::Unavailable("the card processor did not answer".into())),
-        // There is not as much left to give back: an operator has done so before. The copies are here, so it is over.
+        // There is not as much left to give back: an operator has given back some or all of it before. The copies are here, so the return
+        // is over; how much of the rest is due, a person decides.
         Err(other) => {
             log::error(format_args!("refund of order {number}: {other}"));
-            Ok(Some("The money had been given back before.".into()))
+            Ok(Some("Some of the money had been given back before; the shop looks after the rest.".into()))
         }
     }
 }

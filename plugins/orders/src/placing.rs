@@ -124,7 +124,7 @@ fn hold(number: &str, request: &Request, quote: &Quote, neighbours: &impl Neighb
             note: "The card could not be used. Nothing was charged.".into(),
         },
         payments::Error::Declined(why) => {
-            Failure { left: Left::Copies, note: format!("{why} Nothing was charged."), error: Error::Declined(why) }
+            Failure { left: Left::Copies, note: why.clone(), error: Error::Declined(why) }
         }
         payments::Error::Unanswered => {
             let why = "The card processor did not answer; nothing was charged.";

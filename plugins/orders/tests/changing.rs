@@ -174,7 +174,10 @@ fn a_return_that_was_paid_by_hand_before_ends_all_the_same() {
     world.others.borrow_mut().paid.get_mut(NUMBER).unwrap().refunded = 4395;
     let order = take(Step::ReceiveReturn, "k", &world).unwrap();
     assert_eq!(order.state, State::Returned);
-    assert_eq!(order.history.last().unwrap().note, "The money had been given back before.");
+    assert_eq!(
+        order.history.last().unwrap().note,
+        "Some of the money had been given back before; the shop looks after the rest."
+    );
     assert_eq!(world.others.borrow().paid[NUMBER].refunded, 4395, "no more than was paid");
 }
 

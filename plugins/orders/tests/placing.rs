@@ -56,7 +56,7 @@ fn a_refusal_takes_everything_back_and_its_key_keeps_it() {
         (
             vec![("A", 1)],
             DECLINED,
-            Error::Declined("The bank refuses.".into()),
+            Error::Declined("The bank refuses. Nothing was charged.".into()),
             vec!["reserve", "authorise", "release"],
         ),
         (vec![("A", 1)], MISTYPED, Error::Fields(vec![field]), vec!["reserve", "authorise", "release"]),
@@ -95,7 +95,10 @@ fn a_refusal_that_could_not_be_taken_back_at_once_is_the_answer_after_it_was() {
     world.later(61);
     assert_eq!(settle(&world), Ok(1));
     world.check("settled");
-    assert_eq!(world.place("k", &[("A", 1)], APPROVED), Err(Error::Declined("The bank refuses.".into())));
+    assert_eq!(
+        world.place("k", &[("A", 1)], APPROVED),
+        Err(Error::Declined("The bank refuses. Nothing was charged.".into()))
+    );
     let order = store::order("MC-100001").unwrap().unwrap();
     assert_eq!(order.history[1].note, "The bank refuses. Nothing was charged.");
 }

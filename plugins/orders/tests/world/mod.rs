@@ -349,7 +349,10 @@ impl Neighbours for World {
             others.keys.insert(key.into());
             let (stage, answer) = match card.number.as_str() {
                 APPROVED => (payments::Stage::Authorised, Ok(())),
-                DECLINED => (payments::Stage::Declined, Err(payments::Error::Declined("The bank refuses.".into()))),
+                DECLINED => (
+                    payments::Stage::Declined,
+                    Err(payments::Error::Declined("The bank refuses. Nothing was charged.".into())),
+                ),
                 UNANSWERED => (payments::Stage::Unknown, Err(payments::Error::Unanswered)),
                 _ => {
                     let problem = payments::FieldProblem { field: "number".into(), problem: "No such card.".into() };
