@@ -1,27 +1,55 @@
-//! A real browser, driven over WebDriver.
+//! A real browser, driven over WebDriver: what a person sees, and what the page says to a machine that looks for barriers.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use fantoccini::{Client, ClientBuilder};
+use anyhow::{Context, Result, bail, ensure};
+use base64::Engine as _;
+use fantoccini::elements::Element;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::{Value, json};
 
 /// A desktop window gets no narrower than this; phones are emulated.
 const WINDOW_WIDTH_MIN: u32 = 500;
+/// How long a page may take to come.
+const PAGE_MS: u64 = 15_000;
+/// Where `seam doctor --for test` puts the library of accessibility checks.
+const AXE: &str = ".tools/node_modules/axe-core/axe.min.js";
+/// What fails a test: barriers that keep somebody from using the page. The library's lesser ones are matters of taste.
+const BARRIERS: [&str; 2] = ["serious", "critical"];
+
+/// Who looks at the pages, and with what.
+#[derive(Debug, Clone, Copy)]
+pub struct Eyes {
+    /// Names the screenshots.
+    pub name: &'static str,
+    /// Of the window, in CSS pixels.
+    pub width: u32,
+    pub height: u32,
+    pub scripts: bool,
+}
+
+pub const DESKTOP: Eyes = Eyes { name: "desktop", width: 1280, height: 900, scripts: true };
+pub const PHONE: Eyes = Eyes { name: "phone", width: 390, height: 844, scripts: true };
+pub const SCRIPTLESS: Eyes = Eyes { name: "scriptless", width: 1280, height: 900, scripts: false };
 
 /// A browser with one window; both processes end with it.
 pub struct Browser {
     driver: Child,
     pub client: Client,
+    eyes: Eyes,
+    shots: u32,
     _profile: tempfile::TempDir,
 }
 
 impl Browser {
-    /// Starts it headless, `width` by `height` CSS pixels.
+    /// Starts it headless.
     ///
     /// # Errors
     /// When no driver or no browser is installed (`seam doctor` says how to get them).
-    pub async fn start(width: u32, height: u32) -> Result<Self> {
+    pub async fn start(eyes: Eyes) -> Result<Self> {
         let mut driver = Command::new("chromedriver")
             .args(["--port=0"])
             .stdin(Stdio::null())
@@ -40,40 +68,133 @@ impl Browser {
         };
         std::thread::spawn(move || lines.for_each(drop));
         let profile = tempfile::tempdir()?;
-        let arguments = [
-            "--headless=new".to_owned(),
-            // The tests run as root in containers, where the browser's own sandbox does not start; the pages are ours.
-            "--no-sandbox".to_owned(),
-            "--disable-gpu".to_owned(),
-            "--disable-dev-shm-usage".to_owned(),
-            "--disable-quic".to_owned(),
-            "--no-first-run".to_owned(),
-            "--disable-background-networking".to_owned(),
-            "--disable-component-update".to_owned(),
-            "--disable-sync".to_owned(),
-            "--hide-scrollbars".to_owned(),
-            format!("--window-size={width},{height}"),
-            format!("--user-data-dir={}", profile.path().display()),
-        ];
-        let mut options = serde_json::json!({ "args": arguments });
-        if width < WINDOW_WIDTH_MIN {
-            options["mobileEmulation"] =
-                serde_json::json!({ "deviceMetrics": { "width": width, "height": height, "pixelRatio": 2.0 } });
-        }
         let mut capabilities = serde_json::Map::new();
-        capabilities.insert("goog:chromeOptions".into(), options);
+        capabilities.insert("goog:chromeOptions".into(), options(eyes, profile.path()));
         let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
             .capabilities(capabilities)
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .context("a session with the browser")?;
-        Ok(Self { driver, client, _profile: profile })
+        Ok(Self { driver, client, eyes, shots: 0, _profile: profile })
     }
 
-    /// Saves what the window shows under `name` among the artefacts.
-    pub async fn screenshot(&self, name: &str) -> Result<()> {
-        let png = self.client.screenshot().await?;
-        Ok(std::fs::write(crate::shop::artefacts()?.join(format!("{name}.png")), png)?)
+    pub async fn open(&self, url: &str) -> Result<()> {
+        Ok(self.client.goto(url).await?)
+    }
+
+    pub async fn find(&self, css: &str) -> Result<Element> {
+        let wait = self.client.wait().at_most(Duration::from_millis(PAGE_MS));
+        match wait.for_element(Locator::Css(css)).await {
+            Ok(element) => Ok(element),
+            Err(error) => bail!("no `{css}` ({error}) on {}", self.described().await),
+        }
+    }
+
+    pub async fn fill(&self, css: &str, text: &str) -> Result<()> {
+        let field = self.find(css).await?;
+        field.clear().await?;
+        Ok(field.send_keys(text).await?)
+    }
+
+    /// Brings the first element that `css` selects into view and clicks it.
+    pub async fn click(&self, css: &str) -> Result<()> {
+        let element = self.find(css).await?;
+        let script = "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })";
+        self.client.execute(script, vec![serde_json::to_value(&element)?]).await?;
+        element.click().await.with_context(|| format!("clicking `{css}`"))
+    }
+
+    /// Clicks what leads to a page whose address begins with `path` and which has `css`.
+    pub async fn go(&self, click: &str, path: &str, css: &str) -> Result<()> {
+        self.click(click).await?;
+        for _ in 0..PAGE_MS / 50 {
+            if self.client.current_url().await?.path().starts_with(path) {
+                self.find(css).await?;
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("`{click}` does not lead to `{path}` but to {}", self.described().await)
+    }
+
+    /// Fails with what the main part says when it does not say this.
+    pub async fn says(&self, words: &str) -> Result<()> {
+        let text = self.find("main").await?.text().await?;
+        ensure!(text.contains(words), "no `{words}` on {}", self.described().await);
+        Ok(())
+    }
+
+    /// Keeps what the window shows as an artefact, and fails when somebody could not use the page.
+    pub async fn look(&mut self, page: &str) -> Result<()> {
+        self.screenshot(page).await?;
+        self.fits(page).await?;
+        self.without_barriers(page).await
+    }
+
+    /// The whole page, from top to bottom, becomes an artefact.
+    async fn screenshot(&mut self, page: &str) -> Result<()> {
+        self.shots += 1;
+        let Eyes { name, width, height, .. } = self.eyes;
+        let shot = self.client.issue_cmd(WholePage).await?;
+        let png = base64::prelude::BASE64_STANDARD.decode(shot["data"].as_str().context("a picture")?)?;
+        let name = format!("{name}-{width}x{height}-{:02}-{page}.png", self.shots);
+        Ok(std::fs::write(crate::shop::artefacts()?.join(name), png)?)
+    }
+
+    /// Nothing is wider than the window, and the page has a title, a language, a main part and one heading.
+    async fn fits(&self, page: &str) -> Result<()> {
+        let script = "const d = document, w = d.documentElement;
+            return [w.scrollWidth <= w.clientWidth, d.title !== '', w.lang !== '', d.querySelectorAll('main').length === 1,
+                    d.querySelectorAll('h1').length === 1, [...d.images].every(i => i.hasAttribute('alt')),
+                    [...d.querySelectorAll('input:not([type=hidden]), select')].every(i => i.labels.length || i.ariaLabel)];";
+        let found = self.client.execute(script, Vec::new()).await?;
+        ensure!(found.as_array().is_some_and(|all| all.iter().all(|one| one == true)), "{page}: {found}");
+        Ok(())
+    }
+
+    /// Asks the library of accessibility checks about WCAG 2, levels A and AA.
+    async fn without_barriers(&self, page: &str) -> Result<()> {
+        let library = std::fs::read_to_string(crate::repo().join(AXE))
+            .with_context(|| format!("`{AXE}` is missing; `seam doctor --fix --for test` fetches it"))?;
+        // WebDriver's scripts are the tester's: the page's policy against scripts in its text does not bind them.
+        self.client.execute(&library, Vec::new()).await?;
+        let script = "const done = arguments[arguments.length - 1];
+            axe.run(document, { runOnly: ['wcag2a', 'wcag2aa'], resultTypes: ['violations'] })
+                .then(found => done(found.violations), error => done(String(error)));";
+        let found = self.client.execute_async(script, Vec::new()).await?;
+        let violations = found.as_array().with_context(|| format!("{page}: the library says {found}"))?;
+        let barriers: Vec<String> = violations
+            .iter()
+            .filter(|one| one["impact"].as_str().is_some_and(|impact| BARRIERS.contains(&impact)))
+            .map(described)
+            .collect();
+        ensure!(barriers.is_empty(), "{} ({page}):\n{}", self.client.current_url().await?, barriers.join("\n"));
+        Ok(())
+    }
+
+    /// Where the window is and what it shows, for messages.
+    async fn described(&self) -> String {
+        let url = self.client.current_url().await.map_or_else(|error| error.to_string(), |url| url.to_string());
+        let text = match self.client.find(Locator::Css("body")).await {
+            Ok(body) => body.text().await.unwrap_or_default(),
+            Err(error) => error.to_string(),
+        };
+        format!("{url}:\n{text}")
+    }
+}
+
+/// A picture of all that can be scrolled to; WebDriver itself knows only the window.
+#[derive(Debug)]
+struct WholePage;
+
+impl WebDriverCompatibleCommand for WholePage {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        let command = json!({ "cmd": "Page.captureScreenshot", "params": { "captureBeyondViewport": true } });
+        (http::Method::POST, Some(command.to_string()))
     }
 }
 
@@ -83,4 +204,48 @@ impl Drop for Browser {
         self.driver.kill().ok();
         self.driver.wait().ok();
     }
+}
+
+fn options(eyes: Eyes, profile: &std::path::Path) -> Value {
+    let Eyes { width, height, scripts, .. } = eyes;
+    let mut options = json!({ "args": [
+        "--headless=new",
+        // The tests run as root in containers, where the browser's own sandbox does not start; the pages are ours.
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--hide-scrollbars",
+        format!("--window-size={width},{height}"),
+        format!("--user-data-dir={}", profile.display()),
+    ] });
+    if width < WINDOW_WIDTH_MIN {
+        options["mobileEmulation"] =
+            json!({ "deviceMetrics": { "width": width, "height": height, "pixelRatio": 2.0 } });
+    }
+    if !scripts {
+        options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
+    }
+    options
+}
+
+/// One violation, in a few lines that somebody can work with.
+fn described(violation: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut lines = vec![format!(
+        "{}, {}: {} ({})",
+        text(&violation["impact"]),
+        text(&violation["id"]),
+        text(&violation["help"]),
+        text(&violation["helpUrl"])
+    )];
+    for node in violation["nodes"].as_array().into_iter().flatten().take(5) {
+        lines.push(format!("  {} {}", node["target"], text(&node["html"])));
+        lines.extend(text(&node["failureSummary"]).lines().map(|line| format!("    {line}")));
+    }
+    lines.join("\n")
 }

@@ -3,9 +3,13 @@
 //! A test component is a core module in WebAssembly text beside the WIT that it claims to implement; `wit-component` makes of
 //! the two what a compiler's tool chain would. So a guest can do what no compiler would write.
 
+pub mod books;
 pub mod browser;
 pub mod host;
+pub mod page;
+pub mod person;
 pub mod shop;
+pub mod trade;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,7 +24,8 @@ use seam::context::{Error, Linked, Registry};
 use seam::ids::Trace;
 use seam::manifest::Manifest;
 use wasmtime::component::Val;
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{LiftLowerAbi, ManglingAndAbi};
 
 /// The component of `world` in the WIT package `wit`, implemented by the core module `wat`. Packages of the host (`seam:host`)
 /// can be named in it.
@@ -33,6 +38,26 @@ pub fn component(wit: &str, world: &str, wat: &str) -> Result<Vec<u8>> {
     let package = resolve.push_str("test.wit", wit).context("the test's WIT")?;
     let world = resolve.select_world(&[package], Some(world))?;
     let mut module = wat::parse_str(wat).context("the test's WAT")?;
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
+    ComponentEncoder::default().validate(true).module(&module)?.encode().context("encoding")
+}
+
+/// A component that offers what the shop's `context` offers, whose every function breaks. It has no migrations, so it gets no store.
+pub fn broken(context: &str) -> Result<Vec<u8>> {
+    let mut resolve = wit_parser::Resolve::default();
+    for package in ["host", "catalog", "warehouse", "recommendation", "customer", "finance", "orders"] {
+        resolve.push_dir(repo().join("wit").join(package)).with_context(|| format!("wit/{package}"))?;
+    }
+    let mut exports = String::new();
+    for (_, package) in resolve.packages.iter().filter(|(_, package)| package.name.name == context) {
+        for name in package.interfaces.keys() {
+            writeln!(exports, "export {};", package.name.interface_id(name))?;
+        }
+    }
+    let wit = format!("package test:broken; world broken {{ {exports} }}");
+    let package = resolve.push_str("broken.wit", &wit)?;
+    let world = resolve.select_world(&[package], Some("broken"))?;
+    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
     ComponentEncoder::default().validate(true).module(&module)?.encode().context("encoding")
 }

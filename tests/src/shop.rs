@@ -1,12 +1,24 @@
 //! The whole shop: its real components, its real manifest, demo data, in a folder of its own.
 
+use std::fmt::Write as _;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use seam::admin::CallRequest;
+use seam::admin::client::Client;
+use serde_json::Value;
 
 use crate::host::{Host, binary, seam};
 use crate::repo;
+
+/// The demo's orders and customers: few, so that a shop starts at once, and enough for every state of an order.
+const ORDERS: u32 = 120;
+const CUSTOMERS: u32 = 48;
+/// How long a test waits for one answer of the admin socket.
+const CALL_MS: u64 = 30_000;
 
 /// A shop's folder: manifest, demo data and whatever the host makes.
 pub struct Shop {
@@ -19,22 +31,30 @@ impl Shop {
     /// # Errors
     /// When the components have not been built.
     pub fn new() -> Result<Self> {
+        Self::with(ORDERS, CUSTOMERS)
+    }
+
+    /// With so many past orders and so many customers.
+    pub fn with(orders: u32, customers: u32) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let root = repo().canonicalize()?;
         let built = root.join("target/components/storefront.wasm");
         ensure!(built.is_file(), "`{}` is missing; run `seam build`", built.display());
         // The manifest's paths start in its folder; what they lead to stays where it is.
-        for shared in ["target", "plugins"] {
-            std::os::unix::fs::symlink(root.join(shared), folder.path().join(shared))?;
+        for shared in ["target", "plugins", "data"] {
+            symlink(root.join(shared), folder.path().join(shared))?;
         }
         let manifest = std::fs::read_to_string(root.join("seam.toml"))?.replace("127.0.0.1:8080", "127.0.0.1:0");
         std::fs::write(folder.path().join("seam.toml"), manifest)?;
-        let generator = binary()?.with_file_name("shop-data");
         let demo = folder.path().join("run/demo");
         std::fs::create_dir_all(&demo)?;
-        let made = Command::new(&generator)
+        // Compiling seven components takes longer than most tests: whoever does it first does it for all.
+        let cache = root.join("target/tests/compiled");
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&cache)?;
+        symlink(cache, folder.path().join("run/cache"))?;
+        let made = Command::new(binary()?.with_file_name("shop-data"))
             .current_dir(&root)
-            .args(["demo", "--out"])
+            .args(["demo", "--orders", &orders.to_string(), "--customers", &customers.to_string(), "--out"])
             .arg(&demo)
             .output()
             .context("shop-data")?;
@@ -59,9 +79,58 @@ impl Shop {
         Ok(std::fs::write(self.manifest(), text.replace(from, to))?)
     }
 
+    /// From the next start on `context` is one whose every function breaks. It keeps its file, but does not open it. Returns the manifest as
+    /// it was, for [`Shop::write_manifest`].
+    pub fn break_context(&self, context: &str) -> Result<String> {
+        let before = std::fs::read_to_string(self.manifest())?;
+        let file = format!("broken-{context}.wasm");
+        std::fs::write(self.folder.path().join(&file), crate::broken(context)?)?;
+        let head = format!("[context.{context}]\n");
+        let (above, rest) = before.split_once(&head).with_context(|| format!("the manifest has no `{context}`"))?;
+        let below = rest.find("\n[").map_or("", |at| &rest[at..]);
+        let mut after = format!("{above}{head}component = \"{file}\"\n{below}");
+        writeln!(after)?;
+        self.write_manifest(&after)?;
+        Ok(before)
+    }
+
+    pub fn write_manifest(&self, text: &str) -> Result<()> {
+        Ok(std::fs::write(self.manifest(), text)?)
+    }
+
     /// Serves; the demo data is in when it does.
     pub fn up(&self) -> Result<Host> {
         Host::up(&self.manifest(), &self.data())
+    }
+
+    /// Calls a function of a context of the running host, as `seam call` does; what comes with its `ok`.
+    pub fn call(&self, context: &str, text: &str) -> Result<Value> {
+        let request = CallRequest { context: context.into(), text: text.into(), timeout_ms: CALL_MS };
+        let answer = Client::connect(&self.data())?.call(&request)?;
+        ensure!(answer.ok, "{context} {text}: {}", answer.wave);
+        Ok(answer.json["ok"].clone())
+    }
+
+    /// Somebody counted so many copies of an album.
+    pub fn count(&self, sku: &str, copies: u32) -> Result<()> {
+        let counted = self.call("warehouse", &format!("stock.stocktake([{{sku: {sku:?}, on-hand: {copies}}}])"))?;
+        ensure!(counted == 1, "{counted}");
+        Ok(())
+    }
+
+    /// An album that is sold, of which so many copies are there now.
+    pub fn album(&self, words: &str, copies: u32) -> Result<String> {
+        let found = self.call("catalog", &format!("albums.search({words:?}, {{page: 1, size: 1}})"))?;
+        let sku = found["albums"][0]["sku"].as_str().with_context(|| format!("an album for `{words}`"))?;
+        self.count(sku, copies)?;
+        Ok(sku.to_owned())
+    }
+
+    /// Makes what orders has in hand look as if it had been begun so long ago. Only while no host runs: a test waits for nobody's clock.
+    pub fn age_orders(&self, by: Duration) -> Result<usize> {
+        let file = rusqlite::Connection::open(self.data().join("stores/orders.db"))?;
+        let sql = "UPDATE orders SET doing_since = doing_since - ?1 WHERE doing IS NOT NULL";
+        Ok(file.execute(sql, [i64::try_from(by.as_secs())?])?)
     }
 
     /// Runs `seam ARGS` on it; its standard output.

@@ -1,66 +1,209 @@
-//! What a person sees: a real browser walks through the shop, at desktop and at phone width. Screenshots stay in
-//! `target/artefacts`.
+//! A person buys a record in a real browser and sends it back, and an operator does their part: at desktop and at phone width, and once
+//! without scripts. Each page is kept as a picture in `target/artefacts` and searched for barriers.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use anyhow::{Result, ensure};
-use fantoccini::Locator;
-use seam_tests::browser::Browser;
+use anyhow::{Context, Result, ensure};
+use seam_tests::books::balance;
+use seam_tests::browser::{Browser, DESKTOP, Eyes, PHONE, SCRIPTLESS};
 use seam_tests::shop::Shop;
+use seam_tests::trade::{OPERATOR, card};
 
-/// Search, album, its neighbour, a genre, a page that does not exist.
-async fn walk(url: &str, name: &str, width: u32, height: u32) -> Result<()> {
-    let browser = Browser::start(width, height).await?;
-    let page = &browser.client;
-    page.goto(url).await?;
-    browser.screenshot(&format!("{name}-1-home")).await?;
-    fits(&browser, "home").await?;
+const SECRET: &str = "a long enough secret";
 
-    let words = page.find(Locator::Css("input[name=q]")).await?;
-    words.send_keys("miles davis\u{e007}").await?;
-    page.wait().for_element(Locator::Css("a[href^='/albums/'] img")).await?;
-    ensure!(page.current_url().await?.as_str().contains("/search?"), "the search has an address of its own");
-    browser.screenshot(&format!("{name}-2-search")).await?;
-    fits(&browser, "search").await?;
+/// The record that is bought: as somebody would look for it.
+const WORDS: &str = "kind of blue";
 
-    press(&browser, "main a[href^='/albums/']").await?;
-    page.wait().for_element(Locator::Css("main h1")).await?;
-    let text = page.find(Locator::Css("main")).await?.text().await?;
-    ensure!(text.contains("Miles Davis"), "the album's page: {text}");
-    ensure!(covers_shown(&browser).await?, "every cover is drawn");
-    browser.screenshot(&format!("{name}-3-album")).await?;
-    fits(&browser, "album").await?;
-    let first = page.current_url().await?;
-    press(&browser, "main section a[href^='/albums/']").await?;
-    page.wait().for_element(Locator::Css("main h1")).await?;
-    ensure!(page.current_url().await? != first, "what goes with it leads to another album");
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_buys_a_record_on_a_desktop() -> Result<()> {
+    whole_story(DESKTOP).await
+}
 
-    page.goto(&format!("{url}/browse?genre=Jazz")).await?;
-    browser.screenshot(&format!("{name}-4-browse")).await?;
-    fits(&browser, "browse").await?;
-    page.goto(&format!("{url}/no/such/page")).await?;
-    browser.screenshot(&format!("{name}-5-missing")).await?;
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_buys_a_record_on_a_phone() -> Result<()> {
+    whole_story(PHONE).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_buys_a_record_without_scripts() -> Result<()> {
+    whole_story(SCRIPTLESS).await
+}
+
+/// Search, album, cart, sign-up, checkout, status; shipped by the operator; returned; taken in; the refund is in the statement.
+async fn whole_story(eyes: Eyes) -> Result<()> {
+    let shop = Shop::new()?;
+    let host = shop.up()?;
+    let sku = shop.album(WORDS, 5)?;
+    let mut person = Browser::start(eyes).await?;
+    let mut desk = Browser::start(Eyes { name: office(eyes), ..eyes }).await?;
+    browse(&mut person, &host.url, &sku).await?;
+    fill_the_cart(&mut person, &sku).await?;
+    become_a_customer(&mut person).await?;
+    let order = check_out(&mut person).await?;
+    open_the_office(&mut desk, &host.url).await?;
+    see_the_office(&mut desk, &host.url, &sku, &order).await?;
+    ship(&mut desk, &order).await?;
+    send_back(&mut person, &host.url, &order, &sku).await?;
+    take_in(&mut desk, &host.url, &order).await?;
+    see_the_money_come_back(&mut person, &host.url, &order).await?;
+    see_the_rest(&mut person, &host.url).await?;
+    balance(&shop)?;
     Ok(())
 }
 
-/// Brings the first element that `css` selects into view and clicks it.
-async fn press(browser: &Browser, css: &str) -> Result<()> {
-    let element = browser.client.find(Locator::Css(css)).await?;
-    let target = serde_json::to_value(&element)?;
-    browser
-        .client
-        .execute("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", vec![target])
-        .await?;
-    Ok(element.click().await?)
+fn office(eyes: Eyes) -> &'static str {
+    match eyes.name {
+        "phone" => "phone-office",
+        "scriptless" => "scriptless-office",
+        _ => "desktop-office",
+    }
 }
 
-/// Nothing is wider than the window, and the page has a title, a language, a main part and one heading.
-async fn fits(browser: &Browser, page: &str) -> Result<()> {
-    let script = "const d = document, w = d.documentElement;
-        return [w.scrollWidth <= w.clientWidth, d.title !== '', w.lang !== '', d.querySelectorAll('main').length === 1,
-                d.querySelectorAll('h1').length === 1, [...d.images].every(i => i.hasAttribute('alt')),
-                [...d.querySelectorAll('input:not([type=hidden]), select')].every(i => i.labels.length || i.ariaLabel)];";
-    let found = browser.client.execute(script, Vec::new()).await?;
-    ensure!(found.as_array().is_some_and(|all| all.iter().all(|one| one == true)), "{page}: {found}");
+async fn browse(person: &mut Browser, url: &str, sku: &str) -> Result<()> {
+    person.open(url).await?;
+    person.look("home").await?;
+    person.fill("#q", &format!("{WORDS}\u{e007}")).await?;
+    person.find("a[href^='/albums/'] img").await?;
+    ensure!(person.client.current_url().await?.path() == "/search", "the search has an address of its own");
+    person.look("search").await?;
+    person.open(&format!("{url}/browse?genre=Jazz")).await?;
+    person.look("browse").await?;
+    person.open(&format!("{url}/no/such/page")).await?;
+    person.look("missing").await?;
+    person.open(&format!("{url}/albums/{sku}")).await?;
+    ensure!(covers_shown(person).await?, "every cover is drawn");
+    person.look("album").await?;
+    // What goes with it leads on, and back.
+    person.go("main section a[href^='/albums/']", "/albums/", "main h1").await?;
+    person.open(&format!("{url}/albums/{sku}")).await
+}
+
+async fn fill_the_cart(person: &mut Browser, sku: &str) -> Result<()> {
+    person.go("form.buy button", "/cart", "#cart").await?;
+    person.says("It is in your cart").await?;
+    let copies = format!("#copies-{sku}");
+    person.fill(&copies, "2").await?;
+    person.go("#cart button.lesser", "/cart", ".note").await?;
+    person.says("Your cart is changed").await?;
+    ensure!(person.find(&copies).await?.prop("value").await?.as_deref() == Some("2"), "two copies");
+    person.look("cart").await
+}
+
+async fn become_a_customer(person: &mut Browser) -> Result<()> {
+    person.go("a[href='/checkout']", "/sign-in", "#password").await?;
+    person.look("sign-in").await?;
+    person.go("main a[href^='/sign-up']", "/sign-up", "#name").await?;
+    person.look("sign-up").await?;
+    person.fill("#name", "Ada Listener").await?;
+    person.fill("#email", "ada@shop.example").await?;
+    person.fill("#password", "short").await?;
+    person.go("form.sheet button", "/sign-up", ".alarm").await?;
+    person.look("sign-up-problem").await?;
+    ensure!(person.find("#email").await?.prop("value").await?.as_deref() == Some("ada@shop.example"), "still there");
+    person.fill("#password", SECRET).await?;
+    person.go("form.sheet button", "/checkout", "#number").await
+}
+
+async fn check_out(person: &mut Browser) -> Result<String> {
+    person.look("checkout").await?;
+    for (field, text) in [("street", "1 Groove Lane"), ("city", "Bristol"), ("postcode", "BS1 4DJ")] {
+        person.fill(&format!("#{field}"), text).await?;
+    }
+    person.find("#country").await?.select_by_value("GB").await?;
+    pay(person, card::REFUSED).await?;
+    person.go("form.sheet button", "/checkout", ".alarm").await?;
+    person.says("Your card was declined").await?;
+    person.look("checkout-declined").await?;
+    pay(person, card::APPROVED).await?;
+    person.go("form.sheet button", "/orders/", ".story").await?;
+    person.says("Your order is placed").await?;
+    person.look("order-placed").await?;
+    let address = person.client.current_url().await?;
+    Ok(address.path_segments().and_then(|mut parts| parts.next_back()).context("a number")?.to_owned())
+}
+
+async fn pay(person: &Browser, number: &str) -> Result<()> {
+    for (field, text) in [("number", number), ("holder", "Ada Listener"), ("expiry", "12/40"), ("code", "123")] {
+        person.fill(&format!("#{field}"), text).await?;
+    }
+    Ok(())
+}
+
+async fn open_the_office(desk: &mut Browser, url: &str) -> Result<()> {
+    desk.open(&format!("{url}/office")).await?;
+    desk.fill("#email", OPERATOR.0).await?;
+    desk.fill("#password", OPERATOR.1).await?;
+    desk.go("form.sheet button", "/office", "nav.rooms").await?;
+    desk.says("The books sum to zero").await?;
+    desk.look("overview").await
+}
+
+async fn see_the_office(desk: &mut Browser, url: &str, sku: &str, order: &str) -> Result<()> {
+    for (path, name) in [
+        ("orders?state=shipped".to_owned(), "orders"),
+        ("pick".to_owned(), "pick-list"),
+        ("records".to_owned(), "records"),
+        (format!("records/{sku}"), "record"),
+        ("records/new".to_owned(), "new-record"),
+        ("books".to_owned(), "books"),
+        ("customers/C-00001".to_owned(), "customer"),
+        (format!("orders/{order}"), "order-placed"),
+    ] {
+        desk.open(&format!("{url}/office/{path}")).await?;
+        desk.look(name).await?;
+    }
+    Ok(())
+}
+
+async fn ship(desk: &mut Browser, order: &str) -> Result<()> {
+    let form = format!("form[action='/office/orders/{order}/ship'] button");
+    desk.go(&form, &format!("/office/orders/{order}"), ".note").await?;
+    desk.says("Taken from the card").await?;
+    desk.look("order-shipped").await
+}
+
+async fn send_back(person: &mut Browser, url: &str, order: &str, sku: &str) -> Result<()> {
+    let page = format!("/orders/{order}");
+    person.open(&format!("{url}{page}")).await?;
+    person.says("On its way").await?;
+    person.look("order-shipped").await?;
+    person.fill(&format!("#copies-{sku}"), "1").await?;
+    person.go(&format!("form[action='{page}/return'] button"), &page, ".note").await?;
+    person.says("Your return is registered").await?;
+    person.look("order-return").await
+}
+
+async fn take_in(desk: &mut Browser, url: &str, order: &str) -> Result<()> {
+    let page = format!("/office/orders/{order}");
+    desk.open(&format!("{url}{page}")).await?;
+    desk.look("order-return").await?;
+    desk.go(&format!("form[action='{page}/receive'] button"), &page, ".note").await?;
+    desk.says("Given back").await?;
+    desk.look("order-returned").await
+}
+
+async fn see_the_money_come_back(person: &mut Browser, url: &str, order: &str) -> Result<()> {
+    person.open(&format!("{url}/orders/{order}")).await?;
+    person.says("Returned").await?;
+    person.look("order-returned").await?;
+    person.open(&format!("{url}/account/statement")).await?;
+    person.says("Paid back to card ending 4242").await?;
+    person.look("statement").await?;
+    person.open(&format!("{url}/orders/{order}/invoice")).await?;
+    person.says("Given back").await?;
+    person.look("invoice").await
+}
+
+async fn see_the_rest(person: &mut Browser, url: &str) -> Result<()> {
+    for (path, name) in [
+        ("account", "account"),
+        ("account/address", "address"),
+        ("account/password", "password"),
+        ("account/delete", "delete"),
+        ("cart", "cart-empty"),
+    ] {
+        person.open(&format!("{url}/{path}")).await?;
+        person.look(name).await?;
+    }
     Ok(())
 }
 
@@ -75,13 +218,4 @@ async fn covers_shown(browser: &Browser) -> Result<bool> {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     Ok(false)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_person_finds_a_record_on_a_desktop_and_on_a_phone() -> Result<()> {
-    let shop = Shop::new()?;
-    let host = shop.up().unwrap();
-    walk(&host.url, "desktop", 1280, 900).await?;
-    walk(&host.url, "phone", 390, 844).await?;
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The shop over HTTP: its pages, its bad input, and what is left of a page when a context is away.
+//! The shop over HTTP for those who only look: its pages, bad addresses, caches, and what operators see of the host.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::sync::{Mutex, OnceLock};
@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::Result;
 use seam_tests::host::Host;
 use seam_tests::shop::{Shop, first_sku};
-use seam_tests::{MEMORY, component};
 
 /// One running shop for all tests that only look.
 fn shop() -> &'static (Shop, Host) {
@@ -129,50 +128,9 @@ fn an_operator_sees_what_runs_and_calls_it() -> Result<()> {
     host.get("/")?;
     let contexts = shop.seam(&["contexts", "--format", "json"])?;
     let contexts: serde_json::Value = serde_json::from_str(&contexts)?;
-    assert_eq!(contexts.as_array().map(Vec::len), Some(4), "{contexts}");
+    assert_eq!(contexts.as_array().map(Vec::len), Some(7), "{contexts}");
     let answer = shop.seam(&["call", "catalog", r#"albums.search("kind of blue", {page: 1, size: 1})"#])?;
     assert!(answer.contains("Miles Davis"), "{answer}");
-    Ok(())
-}
-
-/// A component that exports what `context` does and whose every function breaks.
-fn broken(wit: &str, package: &str, exports: &[(&str, &str)]) -> Result<Vec<u8>> {
-    let functions: String = exports
-        .iter()
-        .map(|(name, params)| format!(r#"(func (export "{package}#{name}") {params} (result i32) unreachable)"#))
-        .collect();
-    component(wit, "this", &format!("(module {MEMORY} {functions})"))
-}
-
-#[test]
-fn without_recommendations_the_page_comes_without_recommendations() -> Result<()> {
-    let shop = Shop::new()?;
-    // The demo data is in before the engine breaks.
-    shop.up()?.stop(Duration::from_secs(10))?;
-    let engine = std::fs::read_to_string(seam_tests::repo().join("wit/recommendation/engine.wit"))?;
-    let package = "musiccorp:recommendation@0.1.0";
-    let (_, interface) = engine.split_once("interface engine").unwrap();
-    let (interface, _) = interface.split_once("world ").unwrap();
-    let wit = format!("package {package}; interface engine {interface} world this {{ export engine; }}");
-    let wasm = broken(
-        &wit,
-        "musiccorp:recommendation/engine@0.1.0",
-        &[("suggest", "(param i32 i32 i32)"), ("learn", "(param i32 i32)")],
-    )?;
-    std::fs::write(shop.folder.path().join("broken.wasm"), wasm)?;
-    // It has no migrations, so it gets no store: the engine's own file stays as it is.
-    shop.edit(
-        "[context.recommendation]\nbuild = { cargo = \"recommendation\" }\nstore = true",
-        "[context.recommendation]\ncomponent = \"broken.wasm\"",
-    )?;
-    let host = shop.up()?;
-    let home = host.get("/")?;
-    assert_eq!(home.status, 200, "{}", home.text());
-    let sku = first_sku(&host.get("/search?q=miles%20davis")?.text())?;
-    let album = host.get(&format!("/albums/{sku}"))?;
-    assert_eq!(album.status, 200);
-    assert!(album.text().contains("Miles Davis") && !album.text().contains("unavailable"), "{}", album.text());
-    host.log_line(&["\"recommendation\"", "unreachable"])?;
     Ok(())
 }
 
