@@ -19,8 +19,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 
 use crate::figures::{Calls, median};
 use crate::load;
-use crate::native::Item;
-use crate::system;
+use crate::native::{self, Item};
 
 const TELLER: &str = "seambench:shop/teller@0.1.0";
 const ASKER: &str = "seambench:shop/asker@0.1.0";
@@ -35,7 +34,7 @@ const ROUNDS: u32 = 60;
 pub fn run(folder: &Path) -> Result<Calls> {
     let bare = Bare::new()?;
     let seam = Seam::new(folder)?;
-    let teller = system::native(&["teller".to_owned()])?;
+    let teller = native::start_teller()?;
     let http = Http::new(teller.address)?;
     // The first round of each fills caches and is not counted.
     let (mut by_bare, mut by_seam, mut by_http) = (Vec::new(), Vec::new(), Vec::new());
@@ -167,13 +166,13 @@ impl Seam {
 /// A hyper client and server that keep their connection.
 struct Http {
     runtime: tokio::runtime::Runtime,
-    connection: Mutex<hyper::client::conn::http1::SendRequest<http_body_util::Empty<bytes::Bytes>>>,
+    connection: Mutex<load::Client>,
 }
 
 impl Http {
     fn new(address: std::net::SocketAddr) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let connection = Mutex::new(runtime.block_on(load::connect(address))?);
+        let connection = Mutex::new(runtime.block_on(load::Client::connect(address))?);
         Ok(Self { runtime, connection })
     }
 
@@ -182,8 +181,7 @@ impl Http {
         self.runtime.block_on(async {
             let mut sum = 0;
             for id in 1..=times {
-                let (status, body) = load::get(&mut connection, &format!("/{id}")).await?;
-                ensure!(status == 200, "item {id} is answered with {status}");
+                let body = connection.page(&format!("/{id}"), None).await?;
                 sum += u64::from(serde_json::from_slice::<Item>(&body)?.price);
             }
             Ok(sum)

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// All that was measured.
 #[derive(Default, Serialize)]
 pub struct Report {
-    /// Processor time per request, and what the clients saw.
+    /// Processor time per request, order or session, and what the clients saw.
     pub pages: Vec<Table>,
     pub calls: Option<Calls>,
     pub processes: Vec<Process>,
@@ -17,18 +17,20 @@ pub struct Report {
 #[derive(Serialize)]
 pub struct Table {
     pub name: String,
+    /// What the figures are for one of.
+    pub unit: &'static str,
     pub variants: Vec<Variant>,
 }
 
 #[derive(Serialize)]
 pub struct Variant {
     pub name: String,
-    pub cpu_us_per_request: f64,
+    pub cpu_us: f64,
     /// Of its processor time to the first variant's.
     pub ratio: f64,
     /// The ratio it should not exceed.
     pub target: Option<f64>,
-    pub requests_per_s: f64,
+    pub per_s: f64,
     pub p50_us: u32,
     pub p99_us: u32,
 }
@@ -122,20 +124,13 @@ impl Report {
 impl Table {
     /// Makes a variant's row from its medians; the ratio is to the first variant.
     pub fn add(&mut self, name: &str, target: Option<f64>, cpu_us: f64, per_s: f64, p50_us: u32, p99_us: u32) {
-        let ratio = self.variants.first().map_or(1.0, |first| cpu_us / first.cpu_us_per_request);
-        self.variants.push(Variant {
-            name: name.to_owned(),
-            cpu_us_per_request: cpu_us,
-            ratio,
-            target,
-            requests_per_s: per_s,
-            p50_us,
-            p99_us,
-        });
+        let ratio = self.variants.first().map_or(1.0, |first| cpu_us / first.cpu_us);
+        self.variants.push(Variant { name: name.to_owned(), cpu_us, ratio, target, per_s, p50_us, p99_us });
     }
 
     fn write(&self, out: &mut String) {
-        let heads = ["CPU/request", "ratio", "target", "requests/s", "p50", "p99"];
+        let unit = self.unit;
+        let heads = [&*format!("CPU/{unit}"), "ratio", "target", &*format!("{unit}s/s"), "p50", "p99"];
         let _ = write!(out, "{:<34}", self.name);
         for head in heads {
             let _ = write!(out, "{head:>12}");
@@ -147,7 +142,7 @@ impl Table {
             let _ = writeln!(
                 out,
                 "  {:<32}{:>9.1} us{:>12.2}{target:>12}{:>12.0}{:>9} us{:>9} us  {verdict}",
-                v.name, v.cpu_us_per_request, v.ratio, v.requests_per_s, v.p50_us, v.p99_us
+                v.name, v.cpu_us, v.ratio, v.per_s, v.p50_us, v.p99_us
             );
         }
         out.push('\n');
@@ -202,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_first_variant_is_one_and_a_missed_target_is_said() {
-        let mut table = Table { name: "hello".into(), variants: Vec::new() };
+        let mut table = Table { name: "hello".into(), unit: "request", variants: Vec::new() };
         table.add("native", None, 10.0, 20_000.0, 40, 90);
         table.add("seam", Some(4.0), 25.0, 9_000.0, 60, 120);
         let mut report = Report { pages: vec![table], ..Report::default() };

@@ -1,34 +1,49 @@
-//! The load: a few keep-alive connections that each ask again as soon as they have the answer.
+//! The load: a few keep-alive connections that each go on as soon as they have the answer.
 //!
 //! Only loopback addresses are ever asked, for a bounded time and a bounded number of requests. One thread drives all connections,
 //! so that the server under load has a core of its own.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http::HeaderMap;
+use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 
-/// Requests of one run at most, over all connections.
-const REQUESTS_MAX: usize = 400_000;
+use crate::shopper::Market;
+
+/// Turns of one run at most, over all connections.
+const TURNS_MAX: usize = 400_000;
 /// An answer that takes longer than this ends the bench.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
+/// What every connection does, turn by turn.
+#[derive(Clone)]
+pub enum Work {
+    /// Asks for these addresses, one a turn.
+    Pages(Arc<[String]>),
+    /// Each turn places an order; each connection has shoppers of its own.
+    Orders(Arc<Market>),
+    /// Each turn is a shopper's whole session.
+    Sessions(Arc<Market>),
+}
+
 /// What one run saw.
 pub struct Sample {
-    pub requests: u64,
+    pub turns: u64,
     pub elapsed: Duration,
-    /// In microseconds, sorted.
+    /// Of a turn, in microseconds, sorted.
     pub latencies: Vec<u32>,
 }
 
 impl Sample {
     pub fn per_second(&self) -> f64 {
-        self.requests as f64 / self.elapsed.as_secs_f64()
+        self.turns as f64 / self.elapsed.as_secs_f64()
     }
 
     /// `per_mille` 500 is the median.
@@ -38,20 +53,15 @@ impl Sample {
     }
 }
 
-/// Asks for `paths` in turn over `connections` connections until `time` is over.
-pub fn run(address: SocketAddr, paths: &[String], connections: usize, time: Duration) -> Result<Sample> {
+/// Does `work` over `connections` connections until `time` is over; a turn that has begun is finished.
+pub fn run(address: SocketAddr, work: &Work, connections: usize, time: Duration) -> Result<Sample> {
     ensure!(address.ip().is_loopback(), "the load goes to this machine only, not to {address}");
-    ensure!(!paths.is_empty(), "there is nothing to ask for");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let started = Instant::now();
-        let each = REQUESTS_MAX / connections.max(1);
+        let each = TURNS_MAX / connections.max(1);
         let tasks: Vec<_> = (0..connections)
-            .map(|number| {
-                let start_at = number * paths.len() / connections;
-                let paths: Vec<String> = paths.iter().cycle().skip(start_at).take(paths.len()).cloned().collect();
-                tokio::spawn(connection(address, paths, started + time, each))
-            })
+            .map(|number| tokio::spawn(connection(address, work.clone(), number, connections, started + time, each)))
             .collect();
         let mut latencies = Vec::new();
         for task in tasks {
@@ -59,21 +69,33 @@ pub fn run(address: SocketAddr, paths: &[String], connections: usize, time: Dura
         }
         let elapsed = started.elapsed();
         latencies.sort_unstable();
-        Ok(Sample { requests: latencies.len() as u64, elapsed, latencies })
+        Ok(Sample { turns: latencies.len() as u64, elapsed, latencies })
     })
 }
 
-async fn connection(address: SocketAddr, paths: Vec<String>, until: Instant, requests_max: usize) -> Result<Vec<u32>> {
-    let mut sender = connect(address).await?;
+/// The turns of connection `number` of `connections`.
+async fn connection(
+    address: SocketAddr,
+    work: Work,
+    number: usize,
+    connections: usize,
+    until: Instant,
+    turns_max: usize,
+) -> Result<Vec<u32>> {
+    let mut client = Client::connect(address).await?;
     let mut latencies = Vec::with_capacity(1 << 14);
-    for path in paths.iter().cycle().take(requests_max) {
+    for turn in 0..turns_max {
         let asked = Instant::now();
         if asked >= until {
             break;
         }
-        let (status, body) = get(&mut sender, path).await?;
-        if status != 200 || body.is_empty() {
-            bail!("http://{address}{path} answers {status} with {} bytes", body.len());
+        match &work {
+            Work::Pages(paths) => {
+                let at = (number * paths.len() / connections + turn) % paths.len().max(1);
+                client.page(paths.get(at).context("there is nothing to ask for")?, None).await?;
+            }
+            Work::Orders(market) => market.order(&mut client, number + turn * connections).await?,
+            Work::Sessions(market) => market.session(&mut client, number + turn * connections).await?,
         }
         latencies.push(u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX));
     }
@@ -81,33 +103,76 @@ async fn connection(address: SocketAddr, paths: Vec<String>, until: Instant, req
 }
 
 /// A keep-alive connection whose other half runs on this runtime.
-pub async fn connect(address: SocketAddr) -> Result<SendRequest<Empty<Bytes>>> {
-    let stream = tokio::net::TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    Ok(sender)
+pub struct Client {
+    address: SocketAddr,
+    sender: SendRequest<Full<Bytes>>,
 }
 
-/// One request and its whole answer.
-pub async fn get(sender: &mut SendRequest<Empty<Bytes>>, path: &str) -> Result<(u16, Bytes)> {
-    let request = Request::get(path).header(http::header::HOST, "127.0.0.1").body(Empty::new())?;
-    let answer = async {
-        sender.ready().await?;
-        let response = sender.send_request(request).await?;
-        let status = response.status().as_u16();
-        anyhow::Ok((status, response.into_body().collect().await?.to_bytes()))
-    };
-    tokio::time::timeout(ANSWER_MAX, answer).await.with_context(|| format!("{path} is not answered"))?
+/// An answer with all of its body.
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Client {
+    pub async fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = tokio::net::TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self { address, sender })
+    }
+
+    /// Asks for a page, with these cookies.
+    pub async fn get(&mut self, path: &str, cookies: Option<&str>) -> Result<Answer> {
+        let mut request = Request::get(path).header(http::header::HOST, "127.0.0.1");
+        if let Some(cookies) = cookies {
+            request = request.header(http::header::COOKIE, cookies);
+        }
+        self.send(path, request.body(Full::default())?).await
+    }
+
+    /// A page that has to be there.
+    pub async fn page(&mut self, path: &str, cookies: Option<&str>) -> Result<Bytes> {
+        let Answer { status, body, .. } = self.get(path, cookies).await?;
+        if status != 200 || body.is_empty() {
+            bail!("http://{}{path} answers {status} with {} bytes", self.address, body.len());
+        }
+        Ok(body)
+    }
+
+    /// Sends a form as a browser does.
+    pub async fn post(&mut self, path: &str, cookies: &str, form: String) -> Result<Answer> {
+        let request = Request::post(path)
+            .header(http::header::HOST, "127.0.0.1")
+            .header(http::header::COOKIE, cookies)
+            .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header("sec-fetch-site", "same-origin")
+            .body(Full::from(form))?;
+        self.send(path, request).await
+    }
+
+    async fn send(&mut self, path: &str, request: Request<Full<Bytes>>) -> Result<Answer> {
+        let answer = async {
+            self.sender.ready().await?;
+            let (head, body) = self.sender.send_request(request).await?.into_parts();
+            let body = body.collect().await?.to_bytes();
+            anyhow::Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+        };
+        tokio::time::timeout(ANSWER_MAX, answer).await.with_context(|| format!("{path} is not answered"))?
+    }
 }
 
 /// One request on a connection of its own, from outside any runtime.
-pub fn get_once(address: SocketAddr, path: &str) -> Result<(u16, Bytes)> {
+pub fn get_once(address: SocketAddr, path: &str, cookies: Option<&str>) -> Result<Answer> {
+    once(address, async |client| client.get(path, cookies).await)
+}
+
+/// Does `work` with a connection of its own, from outside any runtime.
+pub fn once<T>(address: SocketAddr, work: impl AsyncFnOnce(&mut Client) -> Result<T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut sender = connect(address).await?;
-        get(&mut sender, path).await
-    })
+    runtime.block_on(async { work(&mut Client::connect(address).await?).await })
 }
 
 #[cfg(test)]
@@ -116,15 +181,18 @@ mod tests {
 
     #[test]
     fn percentiles_are_of_the_sorted_sample() {
-        let sample = Sample { requests: 100, elapsed: Duration::from_secs(2), latencies: (1..=100).collect() };
+        let sample = Sample { turns: 100, elapsed: Duration::from_secs(2), latencies: (1..=100).collect() };
         assert_eq!((sample.latency(500), sample.latency(990), sample.latency(1000)), (51, 100, 100));
         assert!((sample.per_second() - 50.0).abs() < 1e-9);
-        let none = Sample { requests: 0, elapsed: Duration::from_secs(1), latencies: Vec::new() };
+        let none = Sample { turns: 0, elapsed: Duration::from_secs(1), latencies: Vec::new() };
         assert_eq!(none.latency(500), 0);
     }
 
     #[test]
     fn other_machines_are_never_asked() {
-        assert!(run(SocketAddr::from(([192, 0, 2, 1], 80)), &["/".to_owned()], 1, Duration::ZERO).is_err());
+        assert!(
+            run(SocketAddr::from(([192, 0, 2, 1], 80)), &Work::Pages(Arc::new(["/".to_owned()])), 1, Duration::ZERO)
+                .is_err()
+        );
     }
 }

@@ -6,22 +6,26 @@ mod load;
 mod native;
 mod process;
 mod rounds;
+mod shopper;
 mod system;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use figures::{Process, Report};
+use load::Work;
 use native::Native;
 use process::Server;
 use rounds::{Effort, Variant};
-use system::System;
+use shopper::Market;
+use system::{Shop, System};
 
 /// Contexts of the bench's own manifest, and of the large one that it is compared with.
-const CONTEXTS: [usize; 2] = [7, 100];
+const CONTEXTS: [usize; 2] = [10, 100];
 /// Albums in a shop unless `--albums` says otherwise, and in the large one of `--only scale`.
 const SMALL: u32 = 10_000;
 const LARGE: u32 = 1_000_000;
@@ -81,7 +85,11 @@ enum Part {
     Item,
     /// The album page, which crosses three contexts.
     Page,
-    /// The album page with 7 and with 100 contexts loaded.
+    /// One order: four contexts change something, and all of it is on the disk.
+    Order,
+    /// What a shopper does: twenty pages, and one order.
+    Session,
+    /// The album page with few and with 100 contexts loaded.
     Contexts,
     /// One call between two contexts.
     Calls,
@@ -140,17 +148,11 @@ struct Bench {
     system: System,
     /// Albums in the large shop of `Part::Scale`.
     large: u32,
-    shop: Shop,
-    pages: Vec<String>,
+    /// The shop that is only looked at; there from the first part on that needs it.
+    shop: Option<Shop>,
+    /// The shop that orders are placed in; likewise.
+    market: Option<(Arc<Market>, Shop)>,
     report: Report,
-}
-
-/// The same shop three times: behind the host, in one native process, in four.
-struct Shop {
-    host: Server,
-    monolith: Server,
-    /// Catalog, warehouse, recommendation, storefront.
-    split: Vec<Server>,
 }
 
 impl Bench {
@@ -158,16 +160,17 @@ impl Bench {
         let scale = options.only.contains(&Part::Scale);
         let albums = options.albums.unwrap_or(if scale { LARGE } else { SMALL });
         let system = System::prepare(if scale { SMALL } else { albums })?;
-        let shop = Shop::start(&system)?;
-        let pages = system.album_pages();
-        Ok(Self { effort, system, large: albums, shop, pages, report: Report::default() })
+        Ok(Self { effort, system, large: albums, shop: None, market: None, report: Report::default() })
     }
 
     fn measure(&mut self, part: Part) -> Result<()> {
+        let (items, pages) = (self.system.item_paths(), self.system.album_pages());
         match part {
-            Part::Hello => self.page("hello", &["/bench/hello".to_owned()], 4.0, false),
-            Part::Item => self.page("item by its id, as JSON", &self.system.item_paths(), 2.0, false),
-            Part::Page => self.page("album page, three contexts", &self.pages.clone(), 2.0, true),
+            Part::Hello => self.page("hello", Arc::new(["/bench/hello".to_owned()]), 4.0, false),
+            Part::Item => self.page("item by its id, as JSON", items, 2.0, false),
+            Part::Page => self.page("album page, three contexts", pages, 2.0, true),
+            Part::Order => self.shopping("place order", "order", Work::Orders),
+            Part::Session => self.shopping("session: 20 pages, one order", "session", Work::Sessions),
             Part::Contexts => self.contexts(),
             Part::Start => self.processes(),
             Part::Calls => {
@@ -180,25 +183,28 @@ impl Bench {
     }
 
     /// One kind of page, native and behind the host.
-    fn page(&mut self, name: &str, paths: &[String], target: f64, split: bool) -> Result<()> {
-        let Shop { host, monolith, split: services } = &self.shop;
-        let (host_alone, monolith_alone, services): ([_; 1], [_; 1], Vec<_>) =
-            ([host], [monolith], services.iter().collect());
-        let mut variants = vec![
-            Variant {
-                name: "native, one process",
-                servers: &monolith_alone,
-                address: monolith.address,
-                paths,
-                target: None,
-            },
-            Variant { name: "seam", servers: &host_alone, address: host.address, paths, target: Some(target) },
-        ];
-        if let (true, Some(entrance)) = (split, services.last()) {
-            let name = "native, HTTP between services";
-            variants.push(Variant { name, servers: &services, address: entrance.address, paths, target: None });
-        }
-        self.report.pages.push(rounds::run(name, &variants, self.effort)?);
+    fn page(&mut self, name: &str, paths: Arc<[String]>, target: f64, split: bool) -> Result<()> {
+        let shop = shop(&mut self.shop, &self.system)?;
+        let mut variants = variants(shop, &Work::Pages(paths), target);
+        variants.truncate(if split { 3 } else { 2 });
+        self.report.pages.push(rounds::run(name, "request", &variants, self.effort)?);
+        Ok(())
+    }
+
+    /// What changes something, native and behind the host.
+    fn shopping(&mut self, name: &str, unit: &'static str, work: fn(Arc<Market>) -> Work) -> Result<()> {
+        let (market, shop) = match &mut self.market {
+            Some(open) => open,
+            closed => {
+                let (market, shop) = self.system.market(self.effort.connections)?;
+                let alike = variants(&shop, &Work::Pages(Arc::new([])), 0.0);
+                let alike: Vec<_> = alike.iter().map(|variant| (variant.name, variant.address)).collect();
+                rounds::same_answers(&alike, &market.compared()?)?;
+                closed.insert((Arc::new(market), shop))
+            }
+        };
+        let variants = variants(shop, &work(market.clone()), 2.0);
+        self.report.pages.push(rounds::run(name, unit, &variants, self.effort)?);
         Ok(())
     }
 
@@ -207,31 +213,24 @@ impl Bench {
         let [few, many] = CONTEXTS;
         let (small, large) = (self.system.host_with_contexts(few)?, self.system.host_with_contexts(many)?);
         let (few, many) = (format!("seam, {few} contexts"), format!("seam, {many} contexts"));
-        let (a, b, paths) = ([&small], [&large], &self.pages[..]);
-        let variants = [
-            Variant { name: &few, servers: &a, address: small.address, paths, target: None },
-            Variant { name: &many, servers: &b, address: large.address, paths, target: Some(FLAT) },
-        ];
-        self.report.pages.push(rounds::run("album page, loaded contexts", &variants, self.effort)?);
+        let work = Work::Pages(self.system.album_pages());
+        let variants = [variant(&few, &small, &work, None), variant(&many, &large, &work, Some(FLAT))];
+        self.report.pages.push(rounds::run("album page, loaded contexts", "request", &variants, self.effort)?);
         Ok(())
     }
 
     /// The album page of a small and of a large shop, native and behind the host.
     fn scale(&mut self) -> Result<()> {
         let large = System::prepare(self.large)?;
-        let (paths, shop) = (large.album_pages(), Shop::start(&large)?);
+        let (small, big) = (shop(&mut self.shop, &self.system)?, large.shop()?);
         let name = |what: &str, albums: u32| format!("{what}, {albums} albums");
-        let pairs = [("native", &self.shop.monolith, &shop.monolith), ("seam", &self.shop.host, &shop.host)];
-        for (what, small, big) in pairs {
-            let (small_name, big_name, a, b) =
-                (name(what, self.system.albums), name(what, large.albums), [small], [big]);
+        let works = [&self.system, &large].map(|system| Work::Pages(system.album_pages()));
+        for (what, one, other) in [("native", &small.monolith, &big.monolith), ("seam", &small.host, &big.host)] {
+            let names = [name(what, self.system.albums), name(what, large.albums)];
             // The native program is the measure of what the data itself costs; it has no target.
             let target = (what == "seam").then_some(FLAT);
-            let variants = [
-                Variant { name: &small_name, servers: &a, address: small.address, paths: &self.pages, target: None },
-                Variant { name: &big_name, servers: &b, address: big.address, paths: &paths, target },
-            ];
-            self.report.pages.push(rounds::run("album page, size of the shop", &variants, self.effort)?);
+            let variants = [variant(&names[0], one, &works[0], None), variant(&names[1], other, &works[1], target)];
+            self.report.pages.push(rounds::run("album page, size of the shop", "request", &variants, self.effort)?);
         }
         Ok(())
     }
@@ -239,42 +238,51 @@ impl Bench {
     /// How long processes take to their first page, and the most memory that those under load so far have had.
     fn processes(&mut self) -> Result<()> {
         eprintln!("start-up, {STARTS} times each");
-        let page = self.pages.first().context("there is no page")?;
-        let Shop { host, monolith, split } = &self.shop;
-        let peak_mb = |servers: &[&Server]| -> Result<f64> {
+        let pages = self.system.album_pages();
+        let page = pages.first().context("there is no page")?;
+        let Shop { host, monolith, split } = shop(&mut self.shop, &self.system)?;
+        let peak_mb = |servers: &[Server]| -> Result<f64> {
             Ok(servers.iter().map(|server| server.peak_memory()).sum::<Result<u64>>()? as f64 / f64::from(1 << 20))
         };
+        let process = |name: &str, start_ms: Option<f64>, start_ms_target: Option<f64>, servers: &[Server]| {
+            anyhow::Ok(Process { name: name.into(), start_ms, start_ms_target, peak_mb: peak_mb(servers)? })
+        };
+        let native_ms = rounds::start_ms(STARTS, page, || self.system.second_monolith())?;
+        let seam_ms = rounds::start_ms(STARTS, page, || self.system.second_host())?;
         self.report.processes = vec![
-            Process {
-                name: "native, one process".into(),
-                start_ms: Some(rounds::start_ms(STARTS, page, || self.system.monolith())?),
-                start_ms_target: None,
-                peak_mb: peak_mb(&[monolith])?,
-            },
-            Process {
-                name: "seam, components compiled before".into(),
-                start_ms: Some(rounds::start_ms(STARTS, page, || self.system.second_host())?),
-                start_ms_target: Some(START_TARGET_MS),
-                peak_mb: peak_mb(&[host])?,
-            },
-            Process {
-                name: "native, HTTP between services".into(),
-                start_ms: None,
-                start_ms_target: None,
-                peak_mb: peak_mb(&split.iter().collect::<Vec<_>>())?,
-            },
+            process("native, one process", Some(native_ms), None, std::slice::from_ref(monolith))?,
+            process(
+                "seam, components compiled before",
+                Some(seam_ms),
+                Some(START_TARGET_MS),
+                std::slice::from_ref(host),
+            )?,
+            process("native, HTTP between services", None, None, split)?,
         ];
         Ok(())
     }
 }
 
-impl Shop {
-    fn start(system: &System) -> Result<Self> {
-        let mut split =
-            vec![system.service("catalog")?, system.service("warehouse")?, system.service("recommendation")?];
-        let mut storefront = vec!["storefront".to_owned()];
-        storefront.extend(split.iter().map(|server| server.address.to_string()));
-        split.push(system::native(&storefront)?);
-        Ok(Self { host: system.host()?, monolith: system.monolith()?, split })
+fn shop<'a>(shop: &'a mut Option<Shop>, system: &System) -> Result<&'a Shop> {
+    Ok(match shop {
+        Some(shop) => shop,
+        closed => closed.insert(system.shop()?),
+    })
+}
+
+fn variant<'a>(name: &'a str, server: &'a Server, work: &Work, target: Option<f64>) -> Variant<'a> {
+    Variant { name, servers: vec![server], address: server.address, work: work.clone(), target }
+}
+
+/// The native monolith, the host, the native split.
+fn variants<'a>(shop: &'a Shop, work: &Work, target: f64) -> Vec<Variant<'a>> {
+    let Shop { host, monolith, split } = shop;
+    let mut variants =
+        vec![variant("native, one process", monolith, work, None), variant("seam", host, work, Some(target))];
+    if let Some(entrance) = split.last() {
+        let mut all = variant("native, HTTP between services", entrance, work, None);
+        all.servers = split.iter().collect();
+        variants.push(all);
     }
+    variants
 }

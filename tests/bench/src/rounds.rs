@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::figures::{Table, median};
-use crate::load;
+use crate::load::{self, Work};
 use crate::process::Server;
+use crate::shopper;
 
 /// How long and how often.
 #[derive(Clone, Copy)]
@@ -22,23 +23,22 @@ pub struct Effort {
 /// A part of the time that goes before the first round, to fill caches and pools.
 const WARM_UP: f64 = 0.5;
 
-/// One way to serve the same pages.
+/// One way to serve the same shop.
 pub struct Variant<'a> {
     pub name: &'a str,
     /// All processes that do the work.
-    pub servers: &'a [&'a Server],
+    pub servers: Vec<&'a Server>,
     pub address: SocketAddr,
-    /// What is asked for, in turn.
-    pub paths: &'a [String],
+    pub work: Work,
     pub target: Option<f64>,
 }
 
-/// Measures all variants; the first is what the others are compared with.
-pub fn run(name: &str, variants: &[Variant<'_>], effort: Effort) -> Result<Table> {
-    same_answers(variants)?;
+/// Measures all variants; the first is what the others are compared with. `unit` is what a turn is called.
+pub fn run(name: &str, unit: &'static str, variants: &[Variant<'_>], effort: Effort) -> Result<Table> {
+    same_pages(variants)?;
     eprintln!("{name}: {} variants, {} rounds of {:?}", variants.len(), effort.rounds, effort.time);
     for variant in variants {
-        load::run(variant.address, variant.paths, effort.connections, effort.time.mul_f64(WARM_UP))?;
+        load::run(variant.address, &variant.work, effort.connections, effort.time.mul_f64(WARM_UP))?;
     }
     let mut seen: Vec<Vec<Seen>> = variants.iter().map(|_| Vec::new()).collect();
     for round in 0..effort.rounds as usize {
@@ -49,7 +49,7 @@ pub fn run(name: &str, variants: &[Variant<'_>], effort: Effort) -> Result<Table
             }
         }
     }
-    let mut table = Table { name: name.to_owned(), variants: Vec::new() };
+    let mut table = Table { name: name.to_owned(), unit, variants: Vec::new() };
     for (variant, seen) in variants.iter().zip(&seen) {
         let of = |figure: fn(&Seen) -> f64| median(seen.iter().map(figure).collect());
         let (cpu, rate) = (of(|s| s.cpu_us), of(|s| s.per_second));
@@ -69,11 +69,11 @@ struct Seen {
 fn once(variant: &Variant<'_>, effort: Effort) -> Result<Seen> {
     let cpu = || variant.servers.iter().map(|server| server.cpu()).sum::<Result<Duration>>();
     let before = cpu()?;
-    let sample = load::run(variant.address, variant.paths, effort.connections, effort.time)?;
+    let sample = load::run(variant.address, &variant.work, effort.connections, effort.time)?;
     let used = cpu()? - before;
-    ensure!(sample.requests > 0, "{} answered nothing in {:?}", variant.name, effort.time);
+    ensure!(sample.turns > 0, "{} answered nothing in {:?}", variant.name, effort.time);
     Ok(Seen {
-        cpu_us: used.as_secs_f64() * 1e6 / sample.requests as f64,
+        cpu_us: used.as_secs_f64() * 1e6 / sample.turns as f64,
         per_second: sample.per_second(),
         p50: f64::from(sample.latency(500)),
         p99: f64::from(sample.latency(990)),
@@ -81,20 +81,35 @@ fn once(variant: &Variant<'_>, effort: Effort) -> Result<Seen> {
 }
 
 /// What is compared must be the same: a variant that leaves something out would win. Shops of different sizes have different pages.
-fn same_answers(variants: &[Variant<'_>]) -> Result<()> {
+fn same_pages(variants: &[Variant<'_>]) -> Result<()> {
     const COMPARED: usize = 25;
-    let Some(first) = variants.first() else { return Ok(()) };
-    for variant in variants.iter().filter(|variant| variant.paths == first.paths) {
-        for path in first.paths.iter().step_by((first.paths.len() / COMPARED).max(1)) {
-            let (expected, (status, body)) =
-                (load::get_once(first.address, path)?, load::get_once(variant.address, path)?);
-            ensure!(status == 200, "{} answers {status} to {path}", variant.name);
+    let Some((Variant { work: Work::Pages(paths), .. }, _)) = variants.split_first() else { return Ok(()) };
+    let asked: Vec<_> =
+        paths.iter().step_by((paths.len() / COMPARED).max(1)).map(|path| (path.clone(), String::new())).collect();
+    let same = |variant: &&Variant<'_>| matches!(&variant.work, Work::Pages(other) if other == paths);
+    let addresses: Vec<_> = variants.iter().filter(same).map(|variant| (variant.name, variant.address)).collect();
+    same_answers(&addresses, &asked)
+}
+
+/// Holds all to what the first answers to these paths with these cookies, but for the keys of forms.
+pub fn same_answers(variants: &[(&str, SocketAddr)], asked: &[(String, String)]) -> Result<()> {
+    let Some((first, others)) = variants.split_first() else { return Ok(()) };
+    for (path, cookies) in asked {
+        let cookies = Some(cookies.as_str()).filter(|cookies| !cookies.is_empty());
+        let page = |(name, address): (&str, SocketAddr)| {
+            let answer = load::get_once(address, path, cookies)?;
+            ensure!(answer.status == 200, "{name} answers {} to {path}", answer.status);
+            Ok(shopper::without_key(&answer.body))
+        };
+        let expected = page(*first)?;
+        for other in others {
+            let body = page(*other)?;
             ensure!(
-                expected.1 == body,
+                expected == body,
                 "{} and {} answer differently to {path}:\n{}",
-                first.name,
-                variant.name,
-                difference(&expected.1, &body)
+                first.0,
+                other.0,
+                difference(&expected, &body)
             );
         }
     }
@@ -116,8 +131,8 @@ pub fn start_ms(times: u32, path: &str, start: impl Fn() -> Result<Server>) -> R
     for _ in 0..times {
         let server = start()?;
         let asked = std::time::Instant::now();
-        let (status, _) = load::get_once(server.address, path).context("the first request")?;
-        ensure!(status == 200, "the first answer is {status}");
+        let answer = load::get_once(server.address, path, None).context("the first request")?;
+        ensure!(answer.status == 200, "the first answer is {}", answer.status);
         taken.push((server.started_in + asked.elapsed()).as_secs_f64() * 1e3);
         server.stop()?;
     }

@@ -1,90 +1,129 @@
-//! Everything in one process: the storefront's pages, and the rows of the other contexts one function call away.
+//! The whole shop in one process and one file: every question of a page is a function call away, an order is one transaction.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use hyper::Request;
 use hyper::body::Incoming;
-use storefront::seams;
+use storefront::seams::{self, accounts, ordering};
 
-use super::database::{Databases, with};
+use super::reader::{self, Reader};
+use super::reference::{self, Reference};
 use super::server::{self, Answer, answer, json};
+use super::till::{self, Stop};
+use super::types;
+use super::writer::Writer;
 
-pub fn run(databases: PathBuf) -> anyhow::Result<()> {
-    let databases = Arc::new(databases);
+struct Shop {
+    file: PathBuf,
+    writer: Writer,
+    reference: Reference,
+}
+
+pub fn run(file: PathBuf) -> anyhow::Result<()> {
+    let shop = Arc::new(Shop { writer: Writer::open(&file)?, file, reference: Reference::read()? });
     server::serve(move || {
-        let databases = databases.clone();
-        move |request| std::future::ready(respond(&databases, &request))
+        let shop = shop.clone();
+        move |request| respond(shop.clone(), request)
     })
 }
 
-fn respond(databases: &std::path::Path, request: &Request<Incoming>) -> Answer {
+async fn respond(shop: Arc<Shop>, request: Request<Incoming>) -> Answer {
     let path = request.uri().path();
     if path == "/bench/hello" {
         return answer(200, "text/plain; charset=utf-8", "Hello from the shop\n");
     }
     if let Some(sku) = path.strip_prefix("/bench/items/") {
-        return json(with(databases, |open| open.item(sku)));
+        return json(reader::with(&shop.file, |open| open.item(sku)));
     }
-    let page = with(databases, |open| Ok(storefront::handle(&asked(request), open)));
-    match page {
-        Ok(page) => rendered(page),
+    match server::asked(request).await {
+        Ok(asked) => {
+            let page = || page(&shop, &asked);
+            // An order waits for others and for the disk: meanwhile this thread's other connections go on on another one.
+            match asked.method.as_str() {
+                "POST" => tokio::task::block_in_place(page),
+                _ => page(),
+            }
+        }
+        Err(error) => answer(400, "text/plain; charset=utf-8", format!("{error:#}\n")),
+    }
+}
+
+fn page(shop: &Shop, asked: &seams::Request) -> Answer {
+    match reader::with(&shop.file, |open| Ok(storefront::handle(asked, &Inside { open, shop }))) {
+        Ok(page) => server::rendered(page),
         Err(error) => answer(500, "text/plain; charset=utf-8", format!("{error:#}\n")),
     }
 }
 
-/// The request as the storefront takes it, with the one header that it reads.
-pub fn asked(request: &Request<Incoming>) -> seams::Request {
-    let tag = request.headers().get(http::header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    seams::Request {
-        method: request.method().as_str().to_owned(),
-        path: request.uri().path().to_owned(),
-        query: request.uri().query().map(str::to_owned),
-        headers: tag.map(|tag| ("if-none-match".to_owned(), tag.to_owned())).into_iter().collect(),
-        body: Vec::new(),
-    }
+/// The shop, as a page sees it from a thread.
+struct Inside<'a> {
+    open: &'a Reader,
+    shop: &'a Shop,
 }
 
-/// The storefront's answer as hyper takes it.
-pub fn rendered(page: seams::Response) -> Answer {
-    let mut response = http::Response::builder().status(page.status);
-    for (name, value) in page.headers {
-        response = response.header(name, value);
-    }
-    match response.body(http_body_util::Full::new(page.body.into())) {
-        Ok(response) => response,
-        Err(error) => answer(500, "text/plain; charset=utf-8", format!("{error}\n")),
-    }
-}
-
-impl seams::Seams for Databases {
+impl seams::Seams for Inside<'_> {
     fn albums(&self, skus: &[&str]) -> Result<Vec<seams::Album>, seams::Trouble> {
-        self.albums(skus).map_err(absent)
+        self.open.albums(skus).map(types::albums).map_err(server::absent)
     }
 
-    fn levels(&self, skus: &[&str]) -> Result<Vec<seams::Level>, seams::Trouble> {
-        self.levels(skus).map_err(absent)
+    fn search(&self, words: &str, page: u32, size: u32) -> Result<seams::AlbumPage, seams::Trouble> {
+        self.open.search(words, page, size).map(types::album_page).map_err(server::absent)
     }
 
-    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<seams::Suggestion>, seams::Trouble> {
-        self.suggest(skus, count).map_err(absent)
-    }
-
-    // The bench asks for album pages only; these belong to pages that it does not compare.
-    fn search(&self, _: &str, _: u32, _: u32) -> Result<seams::AlbumPage, seams::Trouble> {
-        Err(seams::Trouble::Absent)
-    }
-
-    fn browse(&self, _: seams::Filter<'_>, _: u32, _: u32) -> Result<seams::AlbumPage, seams::Trouble> {
-        Err(seams::Trouble::Absent)
+    fn browse(&self, filter: seams::Filter<'_>, page: u32, size: u32) -> Result<seams::AlbumPage, seams::Trouble> {
+        self.open.browse(filter, page, size).map(types::album_page).map_err(server::absent)
     }
 
     fn facets(&self) -> Result<seams::Facets, seams::Trouble> {
-        Err(seams::Trouble::Absent)
+        self.open.facets().map_err(server::absent)
     }
-}
 
-fn absent(error: anyhow::Error) -> seams::Trouble {
-    eprintln!("a query failed: {error:#}");
-    seams::Trouble::Absent
+    fn levels(&self, skus: &[&str]) -> Result<Vec<seams::Level>, seams::Trouble> {
+        self.open.levels(skus).map_err(server::absent)
+    }
+
+    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<seams::Suggestion>, seams::Trouble> {
+        self.open.suggest(skus, count).map_err(server::absent)
+    }
+
+    fn who(&self, token: &str) -> Result<Option<accounts::Account>, accounts::Error> {
+        let who = self.open.who(token, reference::now());
+        who.map(|account| account.map(types::account))
+            .map_err(|error| accounts::Error::Unavailable(format!("{error:#}")))
+    }
+
+    fn quote(&self, lines: &[ordering::Line]) -> Result<ordering::Quote, ordering::Error> {
+        let quote = self.open.quote(&types::lines(lines), &self.shop.reference);
+        quote.map(types::quote).map_err(|Stop(error)| types::error(error))
+    }
+
+    fn place(&self, key: &str, request: &ordering::Request) -> Result<ordering::Order, ordering::Error> {
+        let placed = till::place(&self.shop.writer, key, &types::request(request), &self.shop.reference);
+        placed.map(types::order).map_err(|Stop(error)| types::error(error))
+    }
+
+    fn order(&self, customer: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
+        match self.open.order(number) {
+            Ok(Some(order)) if order.customer == customer => Ok(types::order(order)),
+            Ok(_) => Err(ordering::Error::UnknownOrder),
+            Err(error) => Err(ordering::Error::Unavailable(format!("{error:#}"))),
+        }
+    }
+
+    fn setting(&self, key: &str) -> Option<String> {
+        self.shop.reference.get(key)
+    }
+
+    fn random(&self) -> [u8; 16] {
+        reference::random()
+    }
+
+    fn now(&self) -> u64 {
+        reference::now()
+    }
+
+    fn warn(&self, message: &str) {
+        eprintln!("{message}");
+    }
 }

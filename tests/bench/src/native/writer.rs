@@ -1,0 +1,39 @@
+//! The one connection that writes to a file: whoever wants to write waits for it, and each transaction is a commit of its own that is on
+//! the disk before anybody is answered, as with the host. What the host has beyond that (commits that several transactions share) is left out.
+
+use std::path::Path;
+
+use anyhow::Context;
+use parking_lot::Mutex;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+/// As much as the host gives the writer of a file.
+const CACHE_KB: u32 = 16 * 1024;
+
+pub struct Writer(Mutex<Connection>);
+
+impl Writer {
+    pub fn open(file: &Path) -> anyhow::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(file, flags).with_context(|| format!("cannot open {}", file.display()))?;
+        connection.execute_batch(&format!(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -{CACHE_KB}; \
+             PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY"
+        ))?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(Self(Mutex::new(connection)))
+    }
+
+    /// All or nothing: an error of `work` undoes what it did. Blocks until the disk has it.
+    pub fn transaction<T, E: From<rusqlite::Error>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut connection = self.0.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&transaction)?;
+        transaction.commit()?;
+        Ok(done)
+    }
+}
