@@ -167,6 +167,9 @@ const SWITCHES: &[(DbConfig, bool)] = &[
     // "misspelt" is an error, not a string.
     (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
     (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+    // A plan does not depend on the parameters: else a statement that is kept would be prepared anew for each `LIMIT ?`, which costs
+    // more than running it.
+    (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
     // ATTACH is refused anyway; these hold should that ever fail.
     (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, false),
     (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, false),

@@ -1,5 +1,6 @@
 //! Single statements: values, their errors, snapshots.
 
+use super::connection::{Link, Role};
 use super::*;
 
 #[test]
@@ -11,6 +12,21 @@ fn values_come_back_as_they_were_sent() {
     assert!(Rows::new(&packed).unwrap().next_into(&mut row).unwrap());
     assert_eq!(row[..5], sent);
     assert_eq!(row[5..], ["".into(), Value::Blob(&[])]);
+}
+
+#[test]
+fn a_statement_that_is_kept_is_not_prepared_anew_for_other_parameters() {
+    let shop = shop();
+    let link = Link::open(&config(&shop.folder, 64), Role::Reader).unwrap();
+    // The planner would like to know the limit of the inner SELECT.
+    let sql = "SELECT near.id, (SELECT name FROM item WHERE id = ?1)
+               FROM (SELECT id FROM item WHERE name > ?1 ORDER BY stock, id LIMIT ?2) AS near CROSS JOIN item AS i ON i.id = near.id";
+    for turn in 1..=5 {
+        link.query(sql, &["a".into(), Value::Integer(turn)], soon()).unwrap();
+    }
+    let statement = link.raw().prepare_cached(sql).unwrap();
+    assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
+    assert_eq!(statement.get_status(rusqlite::StatementStatus::Run), 5);
 }
 
 #[test]
