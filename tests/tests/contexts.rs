@@ -10,7 +10,7 @@ fn start(names: &[&str]) -> Result<(System, Registry)> {
     let system = names.iter().try_fold(System::new(), |system, name| {
         let path = repo().join(format!("target/components/{name}.wasm"));
         let wasm = std::fs::read(&path).with_context(|| format!("`{}`; run `seam build`", path.display()))?;
-        system.context(name, &wasm, "store = true")
+        system.context(name, &wasm, "store = true\ncapabilities = [\"clocks\"]")
     })?;
     let registry = system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     Ok((system, registry))
