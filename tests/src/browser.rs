@@ -38,6 +38,8 @@ pub const SCRIPTLESS: Eyes = Eyes { name: "scriptless", width: 1280, height: 900
 /// A browser with one window; both processes end with it.
 pub struct Browser {
     driver: Child,
+    /// Where the driver is told to end the browser.
+    session: String,
     pub client: Client,
     eyes: Eyes,
     shots: u32,
@@ -75,7 +77,9 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .context("a session with the browser")?;
-        Ok(Self { driver, client, eyes, shots: 0, _profile: profile })
+        let id = client.session_id().await?.context("the session has an id")?;
+        let session = format!("http://127.0.0.1:{port}/session/{id}");
+        Ok(Self { driver, session, client, eyes, shots: 0, _profile: profile })
     }
 
     pub async fn open(&self, url: &str) -> Result<()> {
@@ -107,6 +111,11 @@ impl Browser {
     /// Clicks what leads to a page whose address begins with `path` and which has `css`.
     pub async fn go(&self, click: &str, path: &str, css: &str) -> Result<()> {
         self.click(click).await?;
+        self.arrive(path, css).await.with_context(|| format!("after `{click}`"))
+    }
+
+    /// Waits for a page whose address begins with `path` and which has `css`.
+    pub async fn arrive(&self, path: &str, css: &str) -> Result<()> {
         for _ in 0..PAGE_MS / 50 {
             if self.client.current_url().await?.path().starts_with(path) {
                 self.find(css).await?;
@@ -114,7 +123,7 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        bail!("`{click}` does not lead to `{path}` but to {}", self.described().await)
+        bail!("not at `{path}` but at {}", self.described().await)
     }
 
     /// Fails with what the main part says when it does not say this.
@@ -128,7 +137,8 @@ impl Browser {
     pub async fn look(&mut self, page: &str) -> Result<()> {
         self.screenshot(page).await?;
         self.fits(page).await?;
-        self.without_barriers(page).await
+        // The library is a script: without any, it is the same pages that are looked at in the other runs.
+        if self.eyes.scripts { self.without_barriers(page).await } else { Ok(()) }
     }
 
     /// The whole page, from top to bottom, becomes an artefact.
@@ -172,6 +182,16 @@ impl Browser {
         Ok(())
     }
 
+    /// Whether the shop's own script has run: it leads to what is wrong with a form.
+    pub async fn is_led_to_problems(&self) -> Result<bool> {
+        let script = "return document.activeElement?.id === 'problems';";
+        Ok(self.client.execute(script, Vec::new()).await? == true)
+    }
+
+    pub fn has_scripts(&self) -> bool {
+        self.eyes.scripts
+    }
+
     /// Where the window is and what it shows, for messages.
     async fn described(&self) -> String {
         let url = self.client.current_url().await.map_or_else(|error| error.to_string(), |url| url.to_string());
@@ -200,7 +220,9 @@ impl WebDriverCompatibleCommand for WholePage {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Ending the driver ends the browser that it started.
+        // A driver that is killed leaves its browser running.
+        let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_millis(PAGE_MS)));
+        ureq::Agent::from(config.build()).delete(&self.session).call().ok();
         self.driver.kill().ok();
         self.driver.wait().ok();
     }

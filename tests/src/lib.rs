@@ -6,6 +6,7 @@
 pub mod books;
 pub mod browser;
 pub mod host;
+pub mod hostility;
 pub mod page;
 pub mod person;
 pub mod shop;

@@ -92,7 +92,10 @@ impl Page {
                 "iframe" | "object" | "embed" | "base" | "style" => false,
                 _ => true,
             };
-            let acts = |(name, value): &(&str, &str)| name.starts_with("on") || value.trim().starts_with("javascript:");
+            let leads = |name: &str| matches!(name, "href" | "src" | "action" | "formaction");
+            let acts = |(name, value): &(&str, &str)| {
+                name.starts_with("on") || (leads(name) && value.trim().starts_with("javascript:"))
+            };
             if !good || element.value().attrs().any(|attribute| acts(&attribute)) {
                 wrong.push(element.html().chars().take(200).collect());
             }

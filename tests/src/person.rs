@@ -109,7 +109,7 @@ impl Person {
             }
             let to = page.header("location").context("an answer that leads nowhere")?;
             ensure!(to.starts_with('/') && !to.starts_with("//"), "it leads to another site: {to}");
-            page = self.request("GET", &to.to_owned(), &[], &[])?;
+            page = self.request("GET", to, &[], &[])?;
         }
         bail!("the answers lead round in a circle, last to `{}`", page.path)
     }

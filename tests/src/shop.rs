@@ -106,7 +106,7 @@ impl Shop {
     /// Calls a function of a context of the running host, as `seam call` does; what comes with its `ok`.
     pub fn call(&self, context: &str, text: &str) -> Result<Value> {
         let request = CallRequest { context: context.into(), text: text.into(), timeout_ms: CALL_MS };
-        let answer = Client::connect(&self.data())?.call(&request)?;
+        let answer = Client::connect(&self.data())?.call(&request).with_context(|| format!("{context} {text}"))?;
         ensure!(answer.ok, "{context} {text}: {}", answer.wave);
         Ok(answer.json["ok"].clone())
     }

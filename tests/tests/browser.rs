@@ -28,6 +28,18 @@ async fn a_person_buys_a_record_without_scripts() -> Result<()> {
     whole_story(SCRIPTLESS).await
 }
 
+/// The checks are worth something: a page with barriers fails, and is told which.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_with_barriers_is_noticed() -> Result<()> {
+    let mut browser = Browser::start(Eyes { name: "barriers", ..DESKTOP }).await?;
+    let page =
+        "<!doctype html><html lang=en><title>x</title><main><h1 style='color:%23ddd'>Pale</h1><a href=x></a></main>";
+    browser.open(&format!("data:text/html,{page}")).await?;
+    let error = browser.look("barriers").await.err().map(|error| error.to_string()).unwrap_or_default();
+    ensure!(error.contains("color-contrast") && error.contains("link-name"), "{error}");
+    Ok(())
+}
+
 /// Search, album, cart, sign-up, checkout, status; shipped by the operator; returned; taken in; the refund is in the statement.
 async fn whole_story(eyes: Eyes) -> Result<()> {
     let shop = Shop::new()?;
@@ -62,8 +74,7 @@ async fn browse(person: &mut Browser, url: &str, sku: &str) -> Result<()> {
     person.open(url).await?;
     person.look("home").await?;
     person.fill("#q", &format!("{WORDS}\u{e007}")).await?;
-    person.find("a[href^='/albums/'] img").await?;
-    ensure!(person.client.current_url().await?.path() == "/search", "the search has an address of its own");
+    person.arrive("/search", "main a[href^='/albums/'] img").await?;
     person.look("search").await?;
     person.open(&format!("{url}/browse?genre=Jazz")).await?;
     person.look("browse").await?;
@@ -97,6 +108,7 @@ async fn become_a_customer(person: &mut Browser) -> Result<()> {
     person.fill("#email", "ada@shop.example").await?;
     person.fill("#password", "short").await?;
     person.go("form.sheet button", "/sign-up", ".alarm").await?;
+    ensure!(person.is_led_to_problems().await? == person.has_scripts(), "the shop's script runs where it may");
     person.look("sign-up-problem").await?;
     ensure!(person.find("#email").await?.prop("value").await?.as_deref() == Some("ada@shop.example"), "still there");
     person.fill("#password", SECRET).await?;
