@@ -206,17 +206,8 @@ fn happened(open: &Connection, id: i64, at: i64, state: &str, note: &str) -> Res
 fn learn(desk: &Desk, neighbours: &mut Neighbours) -> Result<()> {
     const MOST: u32 = 50;
     let purchases = reader::with(&desk.file, |open| open.unlearned(MOST))?;
-    let told: Vec<Told> = purchases
-        .iter()
-        .map(|(_, order, customer, at, skus)| Told {
-            id: order.clone(),
-            customer: customer.clone(),
-            skus: skus.split(' ').map(str::to_owned).collect(),
-            at: *at,
-        })
-        .collect();
+    let (sequences, told): (Vec<String>, Vec<Told>) = purchases.into_iter().unzip();
     let _: u32 = neighbours.recommendation.ask("learn", &told)?;
-    let sequences: Vec<String> = purchases.iter().map(|(sequence, ..)| sequence.to_string()).collect();
     let sequences = serde_json::to_string(&sequences)?;
     desk.writer.transaction::<_, anyhow::Error>(|open| {
         open.prepare_cached(
@@ -237,8 +228,8 @@ impl reader::Reader {
         Ok(known.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
     }
 
-    /// Sequence, order, customer, time and SKUs.
-    fn unlearned(&self, count: u32) -> Result<Vec<(i64, String, String, u64, String)>> {
+    /// Purchases with their sequence, the oldest first.
+    fn unlearned(&self, count: u32) -> Result<Vec<(String, Told)>> {
         let mut unlearned = self.connection().prepare_cached(
             "SELECT p.sequence, o.number, o.customer, o.at,
                (SELECT group_concat(sku, ' ' ORDER BY position) FROM lines WHERE order_id = o.id)
@@ -246,7 +237,9 @@ impl reader::Reader {
              WHERE p.learned = 0 ORDER BY p.sequence LIMIT ?1",
         )?;
         let rows = unlearned.query_map([count], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, i64>(3)?.unsigned_abs(), row.get(4)?))
+            let (sequence, at, skus): (i64, i64, String) = (row.get(0)?, row.get(3)?, row.get(4)?);
+            let skus = skus.split(' ').map(str::to_owned).collect();
+            Ok((sequence.to_string(), Told { id: row.get(1)?, customer: row.get(2)?, skus, at: at.unsigned_abs() }))
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
