@@ -126,6 +126,8 @@ enum Item {
     Just,
     Browser,
     Driver,
+    /// What looks for barriers in a page: tests hand it to the browser. It is never part of this repository.
+    AccessibilityLibrary,
     /// The program a context's build command starts with.
     Program {
         name: String,
@@ -138,7 +140,7 @@ enum Item {
 fn items(manifest: Option<&Manifest>, purpose: Purpose) -> Vec<Item> {
     let mut items = vec![Item::Rust, Item::WasmTarget, Item::WasmLinker, Item::CCompiler, Item::Just];
     if purpose == Purpose::Test {
-        items.extend([Item::Browser, Item::Driver]);
+        items.extend([Item::Browser, Item::Driver, Item::AccessibilityLibrary]);
     }
     for context in manifest.into_iter().flat_map(|m| &m.contexts) {
         if let Some(Build::Command { command, .. }) = &context.build
@@ -164,6 +166,10 @@ fn program(command: &str) -> Option<&str> {
 
 /// What the shell does itself.
 const SHELL_WORDS: [&str; 9] = ["cd", "echo", "exec", "export", "if", "for", "set", "test", "while"];
+
+/// The library of accessibility checks, and the line of its versions that the tests are held to.
+const AXE: &str = "axe-core";
+const AXE_LINE: &str = "4.14.";
 
 const BROWSERS: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
@@ -201,6 +207,7 @@ impl Machine {
                 let found = self.any(&["chromedriver"]);
                 self.program_check("browser driver", "the tests of the pages", true, found, Need::Driver)
             }
+            Item::AccessibilityLibrary => self.accessibility_library(),
             Item::Program { name, context } => {
                 let found = self.search.find(name);
                 let mut check = self.program_check(name, "a build command", true, found, Need::Program(name));
@@ -283,6 +290,27 @@ impl Machine {
         let mend =
             if wrapper { "./justw --version".into() } else { "cargo install just --locked --root .tools".into() };
         check("just", "the commands in the justfile", false, self.state(found, "no `just`"), vec![mend])
+    }
+
+    /// Installed below the folder of tools, which nothing else reads or commits.
+    fn accessibility_library(&self) -> Check {
+        let folder = self.folder.join(TOOLS_FOLDER).join("node_modules").join(AXE);
+        let file = folder.join("axe.min.js");
+        let described = std::fs::read_to_string(folder.join("package.json")).ok();
+        let version = described
+            .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok())
+            .and_then(|described| described["version"].as_str().map(str::to_owned));
+        let state = match version {
+            Some(version) if version.starts_with(AXE_LINE) && file.is_file() => State::Found { version, path: file },
+            Some(version) => State::Missing { reason: format!("{AXE} {version} is not of {AXE_LINE}x, or not whole") },
+            None => State::Missing { reason: format!("no `{AXE}` in `{TOOLS_FOLDER}`") },
+        };
+        let fetch = format!("npm install --prefix {TOOLS_FOLDER} --no-save --ignore-scripts '{AXE}@~{AXE_LINE}0'");
+        let mend = match self.search.find("npm") {
+            Some(_) => Some(fetch),
+            None => self.install(Need::Program("npm")).map(|npm| format!("{npm} && {fetch}")),
+        };
+        check("axe-core", "the tests of the pages' accessibility", true, state, mend.into_iter().collect())
     }
 
     fn disk(&self) -> Check {

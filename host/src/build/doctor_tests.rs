@@ -1,6 +1,6 @@
 //! What `seam doctor` finds and says.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use super::super::tools::tests::script;
 use super::*;
@@ -15,7 +15,7 @@ fn a_bare_machine_lacks_everything_and_is_told_how_to_get_it() {
     script(&dir.path().join("bin"), "dnf", "exit 1");
     let report = machine(dir.path()).examine_all(&items(None, Purpose::Test));
     assert!(!report.ready());
-    for name in ["Rust", "wasm target", "wasm linker", "C compiler", "browser", "browser driver"] {
+    for name in ["Rust", "wasm target", "wasm linker", "C compiler", "browser", "browser driver", "axe-core"] {
         let check = report.checks.iter().find(|c| c.name == name).unwrap();
         assert!(!check.found() && !check.mend.is_empty(), "{check:?}");
     }
@@ -25,6 +25,33 @@ fn a_bare_machine_lacks_everything_and_is_told_how_to_get_it() {
     let json = report.to_json();
     assert_eq!(json["ready"], false);
     assert_eq!(json["checks"][3]["state"], "missing");
+}
+
+#[test]
+fn the_accessibility_library_is_found_among_the_tools_or_fetched_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let bin = dir.path().join("bin");
+    script(&bin, "apt-get", "");
+    let look = || machine(dir.path()).examine(&Item::AccessibilityLibrary);
+    let bare = look();
+    assert!(bare.required && !bare.found());
+    let [mend] = &bare.mend[..] else { panic!("{bare:?}") };
+    assert!(mend.contains("apt-get install") && mend.contains("npm && npm install --prefix .tools"), "{mend}");
+    script(&bin, "npm", "");
+    assert_eq!(look().mend, ["npm install --prefix .tools --no-save --ignore-scripts 'axe-core@~4.14.0'"]);
+
+    let folder = dir.path().join(".tools/node_modules/axe-core");
+    std::fs::create_dir_all(&folder).unwrap();
+    let version = |version: &str| {
+        let text = format!(r#"{{"name": "axe-core", "version": "{version}"}}"#);
+        std::fs::write(folder.join("package.json"), text).unwrap();
+        look()
+    };
+    assert!(!version("4.14.1").found(), "without its script it is not whole");
+    std::fs::write(folder.join("axe.min.js"), "/* */").unwrap();
+    let state = State::Found { version: "4.14.1".into(), path: folder.join("axe.min.js") };
+    assert_eq!(version("4.14.1").state, state);
+    assert!(!version("4.13.0").found() && !version("4.140.0").found());
 }
 
 #[test]
