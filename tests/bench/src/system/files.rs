@@ -56,3 +56,28 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_data_is_made_from_makes_it_stale() -> Result<()> {
+        let folder = std::env::temp_dir().join(format!("seam-bench-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("one/migrations"))?;
+        let write = |name: &str, text: &str| std::fs::write(folder.join(name), text);
+        let path = folder.to_string_lossy().into_owned();
+        let print = || fingerprint(&[(&path, "sql")]);
+        write("one/migrations/0001.sql", "CREATE TABLE a (x)")?;
+        let first = print()?;
+        write("one/lib.rs", "code")?;
+        assert_eq!(print()?, first);
+        write("one/migrations/0001.sql", "CREATE TABLE a (x, y)")?;
+        let second = print()?;
+        assert_ne!(second, first);
+        write("one/migrations/0002.sql", "")?;
+        assert_ne!(print()?, second);
+        remove(&folder)?;
+        remove(&folder)
+    }
+}
