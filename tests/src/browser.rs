@@ -126,11 +126,17 @@ impl Browser {
         bail!("not at `{path}` but at {}", self.described().await)
     }
 
-    /// Fails with what the main part says when it does not say this.
+    /// Waits until the main part says this, and fails with what it says instead.
     pub async fn says(&self, words: &str) -> Result<()> {
-        let text = self.find("main").await?.text().await?;
-        ensure!(text.contains(words), "no `{words}` on {}", self.described().await);
-        Ok(())
+        for _ in 0..PAGE_MS / 50 {
+            // A page that is just being left is no longer there to be read.
+            let text = self.find("main").await?.text().await.unwrap_or_default();
+            if text.contains(words) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("no `{words}` on {}", self.described().await)
     }
 
     /// Keeps what the window shows as an artefact, and fails when somebody could not use the page.

@@ -193,7 +193,8 @@ fn refused(
         }
         ordering::Error::Short(shortages) => (Some(short(&shortages)), 409),
         ordering::Error::Declined(why) => {
-            let text = format!("{why} Nothing was charged, and your records are still here. Try another card.");
+            // That nothing was charged, and what to do, is part of what the bank's answer says.
+            let text = format!("{why} Your records are still here.");
             (Some(Alarm::new("Your card was declined", text)), 422)
         }
         ordering::Error::Refused(why) => (Some(Alarm::new("The order could not be placed", why)), 409),

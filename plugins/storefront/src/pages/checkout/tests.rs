@@ -184,7 +184,7 @@ fn whatever_goes_wrong_the_form_comes_back_with_what_was_typed_but_the_card() {
             409,
             "<a href=\"/cart\">Title B by Artist B: 1 left of the 2 that you would like</a>",
         ),
-        (ordering::Error::Declined("The bank refuses.".into()), 422, "The bank refuses. Nothing was charged"),
+        (ordering::Error::Declined("The bank refuses.".into()), 422, "The bank refuses. Your records are still here"),
         (ordering::Error::Refused("Too late.".into()), 409, "Too late."),
         (ordering::Error::Invalid("row 3".into()), 422, "Nothing was charged. Please check"),
         (ordering::Error::UnknownOrder, 422, "Nothing was charged. Please check"),
