@@ -106,7 +106,7 @@ pub fn same_answers(variants: &[(&str, SocketAddr)], asked: &[(String, String)])
             let body = page(*other)?;
             ensure!(
                 expected == body,
-                "{} and {} answer differently to {path}:\n{}",
+                "{} and {} answer differently to {path} (`just bench` builds both from the same sources):\n{}",
                 first.0,
                 other.0,
                 difference(&expected, &body)

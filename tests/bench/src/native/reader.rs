@@ -13,6 +13,7 @@ use customer::domain::{Account, Address};
 use orders::domain::states;
 use orders::wit;
 use recommendation::domain::{Neighbour, Popular, Question};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use serde::Serialize;
 use storefront::seams::{Facet, Facets, Filter, Level, Suggestion};
@@ -59,6 +60,8 @@ impl Reader {
         connection.execute_batch(&format!(
             "PRAGMA query_only = ON; PRAGMA cache_size = -{CACHE_KB}; PRAGMA mmap_size = 0;"
         ))?;
+        // As with the host: else SQLite prepares a statement anew for each other `LIMIT ?`.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(Self(connection))
     }

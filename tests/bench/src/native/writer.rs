@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use parking_lot::Mutex;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 /// As much as the host gives the writer of a file.
@@ -21,6 +22,7 @@ impl Writer {
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -{CACHE_KB}; \
              PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY"
         ))?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(Self(Mutex::new(connection)))
     }
