@@ -67,17 +67,22 @@ impl App {
     ) -> Result<(), Error> {
         let server = self.bind()?;
         serving(server.addresses());
-        let registry = self.registry.clone();
-        let trimming = tokio::spawn(async move {
-            let mut interval = tokio::time::interval(Duration::from_secs(limits::TRIM_INTERVAL_S));
-            loop {
-                interval.tick().await;
-                registry.trim();
-            }
-        });
+        let tending = tokio::spawn(tend(self.registry.clone()));
         server.run(shutdown).await;
-        trimming.abort();
+        tending.abort();
         Ok(())
+    }
+}
+
+/// What the contexts need from time to time.
+async fn tend(registry: Registry) {
+    let mut trim = tokio::time::interval(Duration::from_secs(limits::TRIM_INTERVAL_S));
+    let mut drain = tokio::time::interval(Duration::from_millis(limits::DRAIN_LOOK_MS));
+    loop {
+        tokio::select! {
+            _ = trim.tick() => registry.trim(),
+            _ = drain.tick() => registry.tend(),
+        }
     }
 }
 

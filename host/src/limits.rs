@@ -17,6 +17,13 @@ pub const CONTEXT_CONCURRENCY: u32 = 32;
 /// Calls that may wait for one of those places. Beyond it the caller is told at once.
 pub const CONTEXT_QUEUE: u32 = 128;
 
+// Generations
+
+/// What the calls of a replaced generation get to end: longer than any of them may take unless its manifest allows it more.
+pub const DRAIN_MS_MAX: u64 = 30_000;
+/// How often replaced generations are looked at.
+pub const DRAIN_LOOK_MS: u64 = 250;
+
 // Messages between contexts
 
 /// One message over a seam, parameters or result, with what it takes to keep track of its parts. A page is a hundredth of it.

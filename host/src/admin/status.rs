@@ -10,6 +10,8 @@ use crate::context::{Registry, Serves};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContextStatus {
     pub context: String,
+    /// Which version of it serves, counted since the host started.
+    pub generation: u64,
     /// The first 12 hex digits of the SHA-256 of its component.
     pub hash: String,
     /// How it answers HTTP: `http-handler`, `wasi:http`, or not at all.
@@ -46,14 +48,15 @@ pub fn statuses(registry: &Registry) -> Vec<ContextStatus> {
         let (running, waiting, idle) = generation.occupancy();
         ContextStatus {
             context: generation.context().to_string(),
-            hash: generation.component.hash.chars().take(12).collect(),
+            generation: generation.number,
+            hash: generation.component().hash.chars().take(12).collect(),
             http: match generation.serves() {
                 Serves::Nothing => None,
                 Serves::Lean => Some("http-handler".into()),
                 Serves::WasiHttp => Some("wasi:http".into()),
             },
-            imports: names(&generation.component.imports),
-            exports: names(&generation.component.exports),
+            imports: names(&generation.component().imports),
+            exports: names(&generation.component().exports),
             shared: generation.shared().clone(),
             store_bytes: generation.database().map(|database| {
                 let statistics = database.statistics();

@@ -24,12 +24,13 @@ pub fn run(manifest: &Manifest, format: Format) -> Result<(), Stop> {
 }
 
 fn shown(contexts: &[ContextStatus]) -> String {
-    const HEADER: [&str; 10] =
-        ["CONTEXT", "HASH", "STORE", "MEMORY", "CALLS", "ERRORS", "P50", "P99", "EXPORTS", "IMPORTS"];
+    const HEADER: [&str; 11] =
+        ["CONTEXT", "GEN", "HASH", "STORE", "MEMORY", "CALLS", "ERRORS", "P50", "P99", "EXPORTS", "IMPORTS"];
     let row = |context: &ContextStatus| {
         let timed = |us: f64| if context.calls == 0 { "-".to_owned() } else { out::time(us) };
         vec![
             context.context.clone(),
+            context.generation.to_string(),
             context.hash.clone(),
             context.store_bytes.map_or("-".into(), out::size),
             out::size(context.memory_bytes),
@@ -42,7 +43,7 @@ fn shown(contexts: &[ContextStatus]) -> String {
         ]
     };
     let rows: Vec<_> = contexts.iter().map(row).collect();
-    out::table(&HEADER, &rows, &["STORE", "MEMORY", "CALLS", "ERRORS", "P50", "P99"])
+    out::table(&HEADER, &rows, &["GEN", "STORE", "MEMORY", "CALLS", "ERRORS", "P50", "P99"])
 }
 
 /// The seams between contexts, without their namespace; what the host offers and calls itself is left to `--format json`.
@@ -62,6 +63,7 @@ mod tests {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let base = ContextStatus {
             context: "front".into(),
+            generation: 2,
             hash: "0123456789ab".into(),
             http: Some("http-handler".into()),
             imports: names(&["acme:orders/desk@0.1.0", "wasi:logging/logging@0.1.0-draft"]),
@@ -79,6 +81,7 @@ mod tests {
         };
         let orders = ContextStatus {
             context: "orders".into(),
+            generation: 1,
             http: None,
             imports: names(&["seam:host/store@0.1.0"]),
             exports: names(&["acme:orders/desk@0.1.0", "seam:host/migrations@0.1.0"]),
@@ -88,9 +91,9 @@ mod tests {
             ..base.clone()
         };
         let expect = "\
-CONTEXT  HASH          STORE  MEMORY  CALLS  ERRORS     P50     P99  EXPORTS            IMPORTS
-front    0123456789ab      -  2.2 MB   1200       3  310 us  2.4 ms  http-handler       orders/desk@0.1.0
-orders   0123456789ab  41 KB  2.2 MB      0       0       -       -  orders/desk@0.1.0  -
+CONTEXT  GEN  HASH          STORE  MEMORY  CALLS  ERRORS     P50     P99  EXPORTS            IMPORTS
+front      2  0123456789ab      -  2.2 MB   1200       3  310 us  2.4 ms  http-handler       orders/desk@0.1.0
+orders     1  0123456789ab  41 KB  2.2 MB      0       0       -       -  orders/desk@0.1.0  -
 ";
         assert_eq!(shown(&[base, orders]), expect);
     }

@@ -85,6 +85,10 @@ impl Loader {
         Ok(Self { engine: engine.clone(), compiler, cache: cache.to_owned() })
     }
 
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Reads the file once; those bytes are hashed, and compiled unless the cache has them.
     pub fn load(&self, path: &Path) -> Result<Component, Error> {
         let bytes = read_bounded(path)?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmtime::Trap;
@@ -12,9 +12,11 @@ use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::component::Component;
 use super::instance::Instance;
+use super::link::{Problem, Wiring};
+use super::linked::Part;
 use super::pool::{self, Pool};
 use super::stats::Stats;
-use super::{Serves, lean};
+use super::{Serves, lean, start};
 use crate::call::{Call, ContextIndex, Failure, OutOfTime};
 use crate::ids::ContextName;
 use crate::seam::dispatch::{Dispatch, Exchange, Function, Set};
@@ -48,6 +50,8 @@ pub(super) struct Grants {
     pub instance_memory_mb: u64,
     pub log_budget: Arc<logging::Budget>,
     pub timeout: Duration,
+    /// Whether whatever its instances still do is to end at once.
+    pub cut_off: Arc<AtomicBool>,
 }
 
 pub struct Export {
@@ -61,8 +65,11 @@ pub struct Export {
 /// One loaded version of a context. Dropped when its last call has ended.
 pub struct Generation {
     pub(super) index: ContextIndex,
+    /// Which version of its context it is, since the host started: 1, 2, 3, ...
+    pub number: u64,
     pub(super) plan: Blueprint,
-    pub component: Component,
+    part: Part,
+    wiring: Wiring,
     /// Unlike any other in this process: what `Function::resolved` remembers it by.
     id: u64,
     by_name: HashMap<(String, String), usize>,
@@ -73,9 +80,10 @@ pub struct Generation {
 impl Generation {
     pub(super) fn new(
         index: ContextIndex,
+        number: u64,
+        part: Part,
+        wiring: Wiring,
         plan: Blueprint,
-        component: Component,
-        (concurrency, queue): (u32, u32),
         stats: Arc<Stats>,
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -86,20 +94,25 @@ impl Generation {
             .map(|(at, export)| ((export.interface.clone(), export.function.clone()), at))
             .collect();
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { index, plan, component, id, by_name, pool: Pool::new(concurrency, queue), stats }
+        let pool = Pool::new(part.entry.limits.concurrency, part.entry.limits.queue);
+        Self { index, number, plan, part, wiring, id, by_name, pool, stats }
     }
 
     /// Starts one instance to see that it starts, and asks it for its migrations, before anything can call it.
     ///
     /// # Errors
     /// What went wrong, as a sentence about the component.
-    pub(super) fn probe(&self) -> Result<Vec<Migration>, String> {
+    pub(super) fn probe(&self) -> Result<Vec<Migration>, Problem> {
+        let refused = |what: &str, e: &wasmtime::Error| {
+            let remedy = "see the log; then rebuild the component".to_owned();
+            start::problem(&self.part.entry, format!("{what}: {}", self.reason(e)), remedy)
+        };
         let started = if self.plan.asynchronous {
             handoff::block_on(Instance::start_async(&self.plan))
         } else {
             Instance::start(&self.plan)
         };
-        let mut instance = started.map_err(|e| format!("does not start: {}", self.reason(&e)))?;
+        let mut instance = started.map_err(|e| refused("does not start", &e))?;
         let Some(index) = &self.plan.migrations else { return Ok(Vec::new()) };
         instance.store.set_epoch_deadline(1);
         instance
@@ -107,7 +120,21 @@ impl Generation {
             .get_typed_func::<(), (Vec<Migration>,)>(&mut instance.store, index)
             .and_then(|all| all.call(&mut instance.store, ()))
             .map(|(migrations,)| migrations)
-            .map_err(|e| format!("does not tell its migrations: {}", self.reason(&e)))
+            .map_err(|e| refused("does not tell its migrations", &e))
+    }
+
+    /// What it was made of.
+    pub fn part(&self) -> &Part {
+        &self.part
+    }
+
+    pub fn component(&self) -> &Component {
+        &self.part.component
+    }
+
+    /// Whether a generation made of these would be no other than this one.
+    pub(super) fn is_made_of(&self, part: &Part, wiring: &Wiring) -> bool {
+        self.part.component.hash == part.component.hash && self.part.entry == part.entry && self.wiring == *wiring
     }
 
     pub fn context(&self) -> &ContextName {
@@ -147,6 +174,16 @@ impl Generation {
 
     pub(super) fn trim(&self) {
         self.pool.trim();
+    }
+
+    /// It was replaced: what is idle goes now, and every instance that comes back.
+    pub(super) fn retire(&self) {
+        self.pool.retire();
+    }
+
+    /// Ends whatever its instances still do.
+    pub(super) fn cut_off(&self) {
+        self.plan.grants.cut_off.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn handle(&self, call: Call, set: &Set, request: lean::Request) -> Result<lean::Response, Failure> {

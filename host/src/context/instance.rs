@@ -2,6 +2,7 @@
 //!
 //! Invariant: an instance serves one call at a time, and none any more after a trap, a timeout or a cancelled call.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use wasmtime::component::{Func, ResourceTable, TypedFunc};
@@ -86,6 +87,7 @@ fn new_store(plan: &Blueprint) -> Store<Guest> {
         set: None,
         deadline: Instant::now() + Duration::from_millis(limits::START_MS_MAX),
         ticks: 0,
+        cut_off: grants.cut_off.clone(),
         store: grants.database.clone().map(store::Session::new),
         config: grants.config.clone(),
         outgoing: grants.outgoing.clone(),
@@ -122,7 +124,8 @@ fn tick(mut cx: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> 
 }
 
 fn in_time(cx: &StoreContextMut<'_, Guest>) -> wasmtime::Result<()> {
-    match Instant::now() < cx.data().deadline {
+    let guest = cx.data();
+    match Instant::now() < guest.deadline && !guest.cut_off.load(Ordering::Relaxed) {
         true => Ok(()),
         false => Err(OutOfTime.into()),
     }

@@ -34,6 +34,7 @@ pub struct Problem {
 /// Which context answers for each seam that a context imports, by the import's full name.
 pub type Wiring = BTreeMap<String, Provider>;
 
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
     pub callee: ContextIndex,
     /// The interface's path, without the version, under which the callee's generation finds it.

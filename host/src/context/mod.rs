@@ -3,21 +3,29 @@
 //! Drivers see `Registry`; everything else here serves it. Not here: where requests come from (`http`), what guests are given
 //! (`seam`), what is kept (`store`).
 
+mod checkout;
 pub mod component;
+mod drain;
 mod engine;
 mod generation;
 mod instance;
 pub mod interface;
 pub mod lean;
 pub mod link;
+mod linked;
 mod pool;
+mod prepared;
 pub mod raw;
 mod registry;
 mod rules;
+mod start;
 pub mod stats;
 
+pub use checkout::Checkout;
 pub use generation::{Export, Generation};
-pub use registry::{Checkout, Error, Linked, Live, Registry};
+pub use linked::{Linked, Part};
+pub use prepared::{Fresh, Prepared};
+pub use registry::{Error, Live, Registry};
 
 /// How a context answers HTTP, read from its exports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

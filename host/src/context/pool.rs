@@ -26,6 +26,8 @@ struct State<I> {
     idle: Vec<I>,
     /// The fewest idle since the last trim: so many were not needed.
     idle_low: usize,
+    /// Nobody new will come: instances are not kept any more.
+    retired: bool,
 }
 
 #[derive(Default)]
@@ -50,7 +52,7 @@ pub struct Place<'a, I> {
 
 impl<I> Pool<I> {
     pub fn new(concurrency: u32, queue: u32) -> Self {
-        let state = State { running: 0, waiting: VecDeque::new(), idle: Vec::new(), idle_low: 0 };
+        let state = State { running: 0, waiting: VecDeque::new(), idle: Vec::new(), idle_low: 0, retired: false };
         Self { state: Mutex::new(state), concurrency, queue }
     }
 
@@ -92,7 +94,19 @@ impl<I> Pool<I> {
 
     /// Takes back an instance whose call ended well.
     pub fn give_back(&self, instance: I) {
-        self.state.lock().idle.push(instance);
+        let mut state = self.state.lock();
+        if !state.retired {
+            state.idle.push(instance);
+        }
+    }
+
+    /// Drops what is idle now, and from now on what comes back. Calls are let in as before.
+    pub fn retire(&self) {
+        let mut state = self.state.lock();
+        state.retired = true;
+        let dropped = std::mem::take(&mut state.idle);
+        drop(state);
+        drop(dropped);
     }
 
     /// Drops the idle instances that nobody needed since the last trim.
@@ -191,6 +205,19 @@ mod tests {
         assert_eq!(pool.enter(Instant::now() + Duration::from_millis(5)).err(), Some(Refused::TimedOut));
         drop(held);
         assert!(pool.enter(soon()).is_ok(), "the place that nobody waited for any more is free");
+    }
+
+    #[test]
+    fn a_retired_pool_keeps_no_instance_and_lets_calls_end() {
+        let pool = Pool::new(2, 2);
+        let (place, _) = pool.enter(soon()).map_err(|e| format!("{e:?}")).unwrap();
+        pool.give_back(1);
+        pool.retire();
+        assert_eq!(pool.occupancy(), (1, 0, 0));
+        pool.give_back(2);
+        drop(place);
+        assert_eq!(pool.occupancy(), (0, 0, 0));
+        assert!(pool.enter(soon()).is_ok(), "a request that began before may call still");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::call::Failure;
 use crate::ids::ContextName;
 
 /// The metric families of all contexts.
+#[derive(Clone)]
 pub struct Metrics {
     duration: HistogramVec,
     failures: IntCounterVec,

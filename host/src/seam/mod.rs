@@ -12,6 +12,7 @@ pub mod wasi_http;
 mod wasi_wait;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use wasmtime::component::ResourceTable;
@@ -33,6 +34,8 @@ pub struct Guest {
     pub deadline: Instant,
     /// Epoch ticks during which this call has computed.
     pub ticks: u32,
+    /// Set when its generation was replaced and should be gone by now.
+    pub cut_off: Arc<AtomicBool>,
     /// The context's own file, if the manifest grants it one.
     pub store: Option<store::Session>,
     pub config: Arc<WasiConfigVariables>,

@@ -1,0 +1,127 @@
+//! A system whose parts fit together: components, each with its entry in the manifest, wired to each other. Nothing runs yet.
+
+use std::path::Path;
+
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use super::component::{self, Compiler, Component, Loader};
+use super::link::{self, Problem, Wiring};
+use super::registry::{Error, Registry};
+use super::stats::Metrics;
+use super::{engine, start};
+use crate::manifest::{self, Manifest};
+use crate::seam::Guest;
+
+/// A context as it is to run: what the manifest says of it, and its component.
+#[derive(Clone)]
+pub struct Part {
+    pub entry: manifest::Context,
+    pub component: Component,
+}
+
+/// Components of a manifest, compiled and wired; no file of a context has been touched.
+pub struct Linked {
+    loader: Loader,
+    parts: Vec<Part>,
+}
+
+/// A part that can be started.
+pub(super) struct Wired {
+    pub part: Part,
+    pub wiring: Wiring,
+    pub linker: Linker<Guest>,
+}
+
+impl Linked {
+    /// Loads the components, several at a time, and wires them.
+    ///
+    /// # Errors
+    /// Everything that is wrong, of all contexts together.
+    pub fn load(manifest: &Manifest, compiler: Compiler, cache: &Path) -> Result<Self, Error> {
+        let engine = engine::running().map_err(Error::Engine)?;
+        let loader = Loader::new(&engine, compiler, cache)?;
+        let parts = load(&loader, &manifest.contexts)?;
+        wire(loader.engine(), parts.clone())?;
+        Ok(Self { loader, parts })
+    }
+
+    /// Opens the contexts' files, starts an instance of each, brings each file to its component's schema, and publishes them all.
+    ///
+    /// # Errors
+    /// Everything that is wrong, of all contexts together. A file whose migration failed is as it was.
+    pub fn start(self, databases: &Path, metrics: &Metrics) -> Result<Registry, Error> {
+        let registry = Registry::empty(self.loader, databases, metrics.clone());
+        let prepared = registry.prepare(self.parts)?;
+        prepared.migrate()?;
+        prepared.publish()?;
+        Ok(registry)
+    }
+}
+
+/// Loads each context's component from its file, several at a time.
+///
+/// # Errors
+/// All that cannot be read or compiled.
+pub(super) fn load(loader: &Loader, contexts: &[manifest::Context]) -> Result<Vec<Part>, Error> {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let loaded = parking_lot::Mutex::new(Vec::new());
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get);
+    std::thread::scope(|scope| {
+        for _ in 0..workers.min(contexts.len()) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(context) = contexts.get(at) else { return };
+                    let component = loader.load(&context.component);
+                    loaded.lock().push((at, context, component));
+                }
+            });
+        }
+    });
+    let mut loaded = loaded.into_inner();
+    loaded.sort_by_key(|(at, ..)| *at);
+    let (mut parts, mut problems) = (Vec::new(), Vec::new());
+    for (_, entry, component) in loaded {
+        match component {
+            Ok(component) => parts.push(Part { entry: entry.clone(), component }),
+            Err(error) => problems.push(unreadable(entry, &error)),
+        }
+    }
+    if problems.is_empty() { Ok(parts) } else { Err(Error::Problems(problems)) }
+}
+
+/// Decides who answers each import, and gives each part a linker.
+///
+/// # Errors
+/// Everything that keeps the parts from being one system.
+pub(super) fn wire(engine: &Engine, parts: Vec<Part>) -> Result<Vec<Wired>, Error> {
+    let borrowed: Vec<_> = parts.iter().map(|part| (&part.entry, &part.component)).collect();
+    let wirings = link::plan(&borrowed).map_err(Error::Problems)?;
+    let (mut wired, mut problems) = (Vec::new(), Vec::new());
+    for (part, wiring) in parts.into_iter().zip(wirings) {
+        match link::linker(engine, &part.component, &wiring, start::is_asynchronous(&part.component)) {
+            Ok(linker) => wired.push(Wired { part, wiring, linker }),
+            Err(error) => problems.push(Problem {
+                context: part.entry.name.clone(),
+                part: "component".into(),
+                message: format!("`{}` cannot be linked: {error:#}", part.entry.name),
+                remedy: "rebuild it against the interfaces of this host".into(),
+            }),
+        }
+    }
+    if problems.is_empty() { Ok(wired) } else { Err(Error::Problems(problems)) }
+}
+
+fn unreadable(context: &manifest::Context, error: &component::Error) -> Problem {
+    use std::error::Error as _;
+    let because = error.source().map(|s| format!(": {s}")).unwrap_or_default();
+    let remedy = match (error, &context.build) {
+        (component::Error::Read { .. }, Some(_)) => format!("run `seam build {}`", context.name),
+        (component::Error::Read { .. }, None) => "put the file there, or say how to `build` it".to_owned(),
+        (component::Error::NotAComponent { .. }, _) => "make a component of it (`wasm-tools component new`)".to_owned(),
+        (component::Error::Cache { .. }, _) => "mend the data folder, or name another one in `[host] data`".to_owned(),
+        _ => "rebuild it, smaller or from a source that compiles".to_owned(),
+    };
+    Problem { context: context.name.clone(), part: "component".into(), message: format!("{error}{because}"), remedy }
+}
