@@ -14,14 +14,70 @@ pub struct Call {
     /// The whole request must be answered by then; a callee gets what the caller has left.
     pub deadline: Instant,
     pub trace: Trace,
+    /// Which variant of a context answers, where it has several.
+    pub steer: Steer,
     chain: [ContextIndex; limits::CALL_DEPTH_MAX],
     depth: u8,
+}
+
+/// How one request is steered between variants, all its calls alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steer {
+    /// The same for all requests of a visitor, and spread evenly over all numbers: between variants with weights, it decides.
+    pub key: u64,
+    /// Variants that answer whatever their weights are; `NOBODY` in places that are not used.
+    forced: [ContextIndex; limits::FORCED_VARIANTS_MAX],
+    /// Whether this is a copy of a call that was answered: it changes nothing but its own store.
+    pub shadow: bool,
+}
+
+const NOBODY: ContextIndex = ContextIndex::MAX;
+
+impl Steer {
+    /// By what `text` identifies.
+    pub fn by(text: &[u8]) -> Self {
+        // FNV-1a: the same on every host and after every restart, so that a visitor stays where he is.
+        let hash = text
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+        Self { key: spread(hash), forced: [NOBODY; limits::FORCED_VARIANTS_MAX], shadow: false }
+    }
+
+    /// By the trace: requests of one trace alike, different ones anyhow.
+    pub fn by_trace(trace: Trace) -> Self {
+        let key = spread(trace.trace_id as u64 ^ (trace.trace_id >> 64) as u64);
+        Self { key, forced: [NOBODY; limits::FORCED_VARIANTS_MAX], shadow: false }
+    }
+
+    /// Has this variant answer for its context. Beyond `FORCED_VARIANTS_MAX` nothing happens.
+    pub fn force(&mut self, variant: ContextIndex) {
+        if let Some(free) = self.forced.iter_mut().find(|forced| **forced == NOBODY) {
+            *free = variant;
+        }
+    }
+
+    /// Whether any variant is to answer whatever the weights are.
+    pub fn forces(&self) -> bool {
+        self.forced.first().is_some_and(|first| *first != NOBODY)
+    }
+
+    pub fn is_forced(&self, variant: ContextIndex) -> bool {
+        self.forced.contains(&variant)
+    }
+}
+
+/// Every bit of the result depends on every bit of `x` (the finalizer of splitmix64).
+pub fn spread(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
 }
 
 impl Call {
     /// A call that enters the host from outside.
     pub fn start(deadline: Instant, trace: Trace) -> Self {
-        Self { deadline, trace, chain: [0; limits::CALL_DEPTH_MAX], depth: 0 }
+        let steer = Steer::by_trace(trace);
+        Self { deadline, trace, steer, chain: [0; limits::CALL_DEPTH_MAX], depth: 0 }
     }
 
     /// The contexts that this call is running through, outermost first.
@@ -47,6 +103,8 @@ pub enum Refused {
     Reentry,
     #[error("the call chain is deeper than {}", limits::CALL_DEPTH_MAX)]
     TooDeep,
+    #[error("a shadow calls nobody")]
+    Shadow,
 }
 
 /// The guest ran into the end of its call's time.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// The name of a bounded context: kebab case, at most 64 bytes, as it stands in the manifest.
+/// The name of a bounded context: kebab case, at most 64 bytes, as it stands in the manifest. A variant of a context is a context too,
+/// with both names joined by an `@`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContextName(Arc<str>);
 
@@ -13,6 +14,17 @@ impl ContextName {
         let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         let kebab = name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.split('-').all(word);
         kebab.then(|| Self(name.into()))
+    }
+
+    /// The name of a variant of this context: `recommendation@js`. `None` when `variant` is no kebab case.
+    pub fn with_variant(&self, variant: &str) -> Option<Self> {
+        let named = Self::new(variant).filter(|_| self.variant().is_none());
+        named.map(|variant| Self(format!("{self}@{variant}").into()))
+    }
+
+    /// The context and the variant, when this is the name of a variant.
+    pub fn variant(&self) -> Option<(&str, &str)> {
+        self.0.split_once('@')
     }
 
     pub fn as_str(&self) -> &str {
@@ -92,9 +104,20 @@ mod tests {
         for good in ["catalog", "order-desk", "a1"] {
             assert!(ContextName::new(good).is_some(), "{good}");
         }
-        for bad in ["", "Catalog", "a--b", "-a", "a-", "1a", "a_b", "a/b", &"x".repeat(65)] {
+        for bad in ["", "Catalog", "a--b", "-a", "a-", "1a", "a_b", "a/b", "a@b", &"x".repeat(65)] {
             assert!(ContextName::new(bad).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_variant_has_the_name_of_its_context_and_its_own() {
+        let shop = ContextName::new("shop");
+        let variant = shop.as_ref().and_then(|shop| shop.with_variant("js"));
+        assert_eq!(variant.as_ref().map(ContextName::as_str), Some("shop@js"));
+        assert_eq!(variant.as_ref().and_then(ContextName::variant), Some(("shop", "js")));
+        assert_eq!(shop.as_ref().and_then(ContextName::variant), None);
+        assert!(variant.and_then(|variant| variant.with_variant("b")).is_none());
+        assert!(shop.and_then(|shop| shop.with_variant("a@b")).is_none());
     }
 
     #[test]

@@ -24,6 +24,17 @@ pub const DRAIN_MS_MAX: u64 = 30_000;
 /// How often replaced generations are looked at.
 pub const DRAIN_LOOK_MS: u64 = 250;
 
+// Variants
+
+/// Variants that one request may choose by header or cookie: a tester tries one or two at a time. They travel with every call.
+pub const FORCED_VARIANTS_MAX: usize = 4;
+/// Variants of one context, with its main one. Each call looks at as many weights.
+pub const VARIANTS_MAX: usize = 8;
+/// The largest weight of a variant: parts in a thousand are as fine as anybody steers, and sums stay far from overflowing.
+pub const VARIANT_WEIGHT_MAX: u32 = 1_000;
+/// The file of routes; a context takes some hundred bytes of it.
+pub const ROUTES_FILE_BYTES_MAX: u64 = 1 << 20;
+
 // Messages between contexts
 
 /// One message over a seam, parameters or result, with what it takes to keep track of its parts. A page is a hundredth of it.

@@ -11,6 +11,7 @@ pub mod page;
 pub mod person;
 pub mod shop;
 pub mod trade;
+pub mod variants;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

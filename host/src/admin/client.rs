@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{CallAnswer, CallRequest, ContextStatus, Event, SeedRequest, Trouble};
+use super::{CallAnswer, CallRequest, ContextStatus, Event, RouteRequest, SeedRequest, Trouble};
+use crate::context::route::Status;
 use crate::seed::Progress;
 use crate::{folder, limits};
 
@@ -62,6 +63,14 @@ impl Client {
     pub fn call(self, request: &CallRequest) -> Result<CallAnswer, Error> {
         // The host keeps the call's own time; this only catches one that has died.
         self.ask("POST", "/call", Some(request), request.timeout_ms + limits::ADMIN_REQUEST_MS)
+    }
+
+    pub fn routes(self) -> Result<Vec<Status>, Error> {
+        self.ask("GET", "/routes", None::<&()>, limits::ADMIN_REQUEST_MS)
+    }
+
+    pub fn route(self, request: &RouteRequest) -> Result<Status, Error> {
+        self.ask("POST", "/route", Some(request), limits::ADMIN_REQUEST_MS)
     }
 
     /// Loads the host's seeds, telling `progress` about each batch.

@@ -1,6 +1,6 @@
-//! The admin socket of a running host: what `seam contexts`, `seam call` and `seam seed` say to it, as HTTP and JSON.
+//! The admin socket of a running host: what `seam contexts`, `call`, `route` and `seed` say to it, as HTTP and JSON.
 //!
-//! `GET /contexts`, `POST /call`, `POST /seed`. Invariant: only who may write to the data folder can connect; every request and answer is
+//! `GET /contexts`, `POST /call`, `GET /routes`, `POST /route`, `POST /seed`. Invariant: only who may write to the data folder can connect; every request and answer is
 //! bounded. Not here: serving the world (`http`).
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,15 @@ pub struct CallAnswer {
     pub ok: bool,
     pub wave: String,
     pub json: serde_json::Value,
+}
+
+/// `POST /route`; the answer is the context's `route::Status`, `GET /routes` has those of all.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteRequest {
+    pub context: String,
+    /// `VARIANT=WEIGHT` or `shadow=VARIANT`; none: nothing is changed.
+    pub changes: Vec<String>,
 }
 
 /// `POST /seed`; the answer is a stream of lines, each an `Event`.
@@ -64,6 +73,12 @@ pub struct Trouble {
 impl From<&crate::invoke::Error> for Trouble {
     fn from(error: &crate::invoke::Error) -> Self {
         Self { message: error.to_string(), excerpt: error.excerpt(), remedy: error.remedy() }
+    }
+}
+
+impl From<crate::context::route::Refused> for Trouble {
+    fn from(refused: crate::context::route::Refused) -> Self {
+        Self { message: refused.to_string(), excerpt: None, remedy: refused.remedy() }
     }
 }
 

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{CallAnswer, CallRequest, Event, SeedRequest, Trouble, status};
+use super::{CallAnswer, CallRequest, Event, RouteRequest, SeedRequest, Trouble, status};
 use crate::context::Registry;
 use crate::folder::{self, Folder};
 use crate::manifest::Seed;
@@ -136,6 +136,11 @@ async fn answer(request: Request<Incoming>, state: State) -> Response<Body> {
             Ok(asked) => call(asked, state).await,
             Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
         },
+        (&Method::GET, "/routes") => json(StatusCode::OK, &state.registry.routes()),
+        (&Method::POST, "/route") => match body::<RouteRequest>(request).await {
+            Ok(asked) => route(asked, state).await,
+            Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
+        },
         (&Method::POST, "/seed") => match body::<SeedRequest>(request).await {
             Ok(asked) => seed(asked, state),
             Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
@@ -171,6 +176,15 @@ async fn call(asked: CallRequest, state: State) -> Response<Body> {
     };
     // Guests run for as long as they may; requests keep the workers.
     tokio::task::spawn_blocking(run).await.unwrap_or_else(|error| internal(&error))
+}
+
+async fn route(asked: RouteRequest, state: State) -> Response<Body> {
+    // It waits for the disk.
+    let set = move || match state.registry.route(&asked.context, &asked.changes) {
+        Ok(status) => json(StatusCode::OK, &status),
+        Err(refused) => json(StatusCode::CONFLICT, &Trouble::from(refused)),
+    };
+    tokio::task::spawn_blocking(set).await.unwrap_or_else(|error| internal(&error))
 }
 
 fn seed(asked: SeedRequest, state: State) -> Response<Body> {

@@ -68,7 +68,8 @@ impl Report {
     }
 }
 
-/// Builds what is stale among `only`, or among all contexts when it is empty. One failure does not keep the others from being
+/// Builds what is stale among `only`, or among all contexts when it is empty; variants, which a machine may lack the tools for, are
+/// built by their names only. One failure does not keep the others from being
 /// built; it stands in the report. An `Err` means that nothing was tried.
 pub fn run(manifest: &Manifest, only: &[ContextName], options: &Options, say: Say<'_>) -> Result<Report, Error> {
     let known = || manifest.contexts.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -76,7 +77,8 @@ pub fn run(manifest: &Manifest, only: &[ContextName], options: &Options, say: Sa
         return Err(Error::NoContext { name: name.clone(), known: known() });
     }
     let base = base(manifest);
-    let chosen = manifest.contexts.iter().filter(|c| only.is_empty() || only.contains(&c.name));
+    let asked = |c: &&Context| if only.is_empty() { c.name.variant().is_none() } else { only.contains(&c.name) };
+    let chosen = manifest.contexts.iter().filter(asked);
     let job = |c: &'_ Context| Job { name: c.name.clone(), component: base.join(&c.component), build: c.build.clone() };
     Ok(run_jobs(&chosen.map(job).collect::<Vec<_>>(), &base, options, say))
 }

@@ -3,15 +3,14 @@
 use super::{Format, Global, Stop, out};
 use crate::build::doctor::{self, Purpose};
 use crate::build::{self, Options, Outcome};
-use crate::ids::ContextName;
 use crate::manifest::{Manifest, nearest};
 
 /// Builds what is stale; everything it says goes to standard error.
 pub fn run(manifest: &Manifest, only: &[String], force: bool) -> Result<(), Stop> {
     let mut names = Vec::new();
     for name in only {
-        match ContextName::new(name).filter(|_| manifest.context(name).is_some()) {
-            Some(name) => names.push(name),
+        match manifest.context(name) {
+            Some(context) => names.push(context.name.clone()),
             None => {
                 let known: Vec<&str> = manifest.contexts.iter().map(|context| context.name.as_str()).collect();
                 let remedy = match nearest(name, known.iter().copied()) {

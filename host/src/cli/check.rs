@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{Format, Global, Stop, compiler, out, refused};
 use crate::app::App;
+use crate::context;
 use crate::manifest::{Manifest, Problems};
 
 pub fn run(global: &Global, format: Format) -> Result<(), Stop> {
@@ -12,7 +13,7 @@ pub fn run(global: &Global, format: Format) -> Result<(), Stop> {
             for warning in manifest.warnings() {
                 out::warning(&warning);
             }
-            let (contexts, mounts) = (manifest.contexts.len(), manifest.mounts.len());
+            let (contexts, mounts) = (manifest.entries().count(), manifest.mounts.len());
             let plural = |n: usize| if n == 1 { "" } else { "s" };
             out::line(&format!(
                 "{}: {contexts} context{}, {mounts} mount{}, no problems",
@@ -38,8 +39,13 @@ pub fn run(global: &Global, format: Format) -> Result<(), Stop> {
 
 fn check(global: &Global) -> Result<Manifest, Stop> {
     let manifest = global.load()?;
-    match App::check(&manifest, compiler()) {
-        Ok(_) => Ok(manifest),
+    // What a host does without is a problem all the same; what nobody has built yet is none.
+    let whole = App::check(&manifest, compiler()).and_then(|linked| {
+        let broken: Vec<_> = linked.absent().iter().flat_map(|absent| absent.problems.clone()).collect();
+        if broken.is_empty() { Ok(()) } else { Err(context::Error::Problems(broken).into()) }
+    });
+    match whole {
+        Ok(()) => Ok(manifest),
         Err(error) => Err(refused(&manifest.path, &manifest.contexts, error)),
     }
 }

@@ -17,6 +17,7 @@ mod contexts;
 mod local;
 mod logs;
 mod out;
+mod route;
 mod seed;
 mod up;
 
@@ -132,6 +133,16 @@ Examples:
   seam logs orders --follow    what one context says, as it says it
   seam logs --format json      the lines as they stand in the files")]
     Logs(logs::Options),
+    /// Show or set what share of a context's calls each of its variants gets
+    #[command(after_help = "\
+Weights that are given replace all weights; who is not named gets 0. What is set applies to the requests that begin from then on, and after a restart.
+
+Examples:
+  seam route                                  every context that has variants
+  seam route engine rust=90 js=10             a tenth of the visitors, always the same ones
+  seam route engine shadow=python             called beside whoever answers; what it says is compared and never shown
+  seam route engine rust=1 shadow=none        back to one")]
+    Route(route::Options),
     /// Load the manifest's seeds into the running host or, without one, in this process
     Seed {
         /// Load those that have been loaded already, too
@@ -172,6 +183,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Contexts { format } => contexts::run(&global.load()?, format),
         Command::Call(options) => call::run(global, &options),
         Command::Logs(options) => logs::run(&global.load()?, &options),
+        Command::Route(options) => route::run(global, &options),
         Command::Seed { force } => seed::run(global, force),
         Command::Completions { shell } => {
             let mut script = Vec::new();

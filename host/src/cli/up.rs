@@ -93,7 +93,7 @@ async fn serve(manifest: Manifest, folder: Arc<Folder>, seeds: bool, started: In
         let scheme = if secure { "https" } else { "http" };
         let urls: Vec<String> = addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
         let ms = started.elapsed().as_millis();
-        let count = match contexts.len() {
+        let count = match contexts.iter().filter(|context| context.name.variant().is_none()).count() {
             1 => "1 context serves".to_owned(),
             count => format!("{count} contexts serve"),
         };

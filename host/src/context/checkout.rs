@@ -25,7 +25,7 @@ impl Live {
     /// When there is no place for it before the deadline, or it does not start.
     pub async fn check_out(self, call: Call) -> Result<Checkout, Failure> {
         let generation = self.generation();
-        let call = generation.admit(call, Instant::now())?;
+        let call = generation.admit(self.steered(call), Instant::now())?;
         let (place, idle) = generation.pool().enter(call.deadline).map_err(|r| generation.not_entered(r))?;
         place.keep();
         let mut checkout = Checkout { live: self, call, started: Instant::now(), instance: None, failure: None };

@@ -307,14 +307,15 @@ impl Generation {
 
     /// Where `function` stands in `exports`, looked up once for each version of this context.
     fn resolve(&self, function: &Function) -> Option<usize> {
-        let known = function.resolved.load(Ordering::Relaxed);
+        let place = function.resolved.get(self.id as usize % function.resolved.len())?;
+        let known = place.load(Ordering::Relaxed);
         if known >> 16 == self.id {
             return Some((known & 0xffff) as usize);
         }
         let at = *self.by_name.get(&(function.interface.clone(), function.name.clone()))?;
         let fits = same_signature(&function.signature, &self.plan.exports.get(at)?.signature);
         let slot = fits.then_some(at)?;
-        function.resolved.store(self.id << 16 | slot as u64 & 0xffff, Ordering::Relaxed);
+        place.store(self.id << 16 | slot as u64 & 0xffff, Ordering::Relaxed);
         Some(slot)
     }
 }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use wasmtime::component::types::{ComponentFunc, Type};
 use wasmtime::component::{Func, Linker, LinkerInstance, Val};
@@ -15,7 +14,7 @@ use super::component::{Component, Interface};
 use super::generation::same_signature;
 use super::interface::InterfaceName;
 use super::{raw, rules};
-use crate::call::{ContextIndex, Failure};
+use crate::call::{ContextIndex, Failure, Refused};
 use crate::ids::ContextName;
 use crate::manifest;
 use crate::seam::dispatch::{Exchange, Function, Values};
@@ -81,7 +80,10 @@ pub fn plan(contexts: &[(&manifest::Context, &Component)]) -> Result<Vec<Wiring>
         }
         wirings.push(wiring);
     }
-    if let Some(cycle) = find_cycle(&wirings) {
+    for (variant, component) in contexts {
+        problems.extend(variant_problems(contexts, variant, component));
+    }
+    if let Some(cycle) = find_cycle(&with_variants(contexts, &wirings)) {
         let names: Vec<_> =
             cycle.iter().filter_map(|at| contexts.get(usize::from(*at))).map(|c| c.0.name.as_str()).collect();
         if let Some((first, _)) = cycle.first().and_then(|at| contexts.get(usize::from(*at))) {
@@ -94,6 +96,63 @@ pub fn plan(contexts: &[(&manifest::Context, &Component)]) -> Result<Vec<Wiring>
         }
     }
     if problems.is_empty() { Ok(wirings) } else { Err(problems) }
+}
+
+/// Everything that keeps a variant from taking its context's place.
+fn variant_problems(
+    contexts: &[(&manifest::Context, &Component)],
+    variant: &manifest::Context,
+    component: &Component,
+) -> Vec<Problem> {
+    let Some((context, _)) = variant.name.variant() else { return Vec::new() };
+    let problem = |message: String| Problem {
+        context: variant.name.clone(),
+        part: "component".into(),
+        message,
+        remedy: format!("build it against the interfaces that `{context}` exports"),
+    };
+    let Some((_, main)) = contexts.iter().find(|(c, _)| c.name.as_str() == context) else {
+        return vec![problem(format!("`{}` is a variant of a context that is not there", variant.name))];
+    };
+    let mut problems = Vec::new();
+    let taken = |e: &&Interface| is_seam(&e.name) || [HTTP_HANDLER, WASI_HTTP].contains(&e.name.path.as_str());
+    for export in main.exports.iter().filter(taken) {
+        let name = &export.name;
+        let Some(own) = component.exports.iter().find(|own| name.accepts(&own.name)) else {
+            problems.push(problem(format!("`{}` does not export `{name}`, as `{context}` does", variant.name)));
+            continue;
+        };
+        for (function, signature) in &export.functions {
+            match own.functions.iter().find(|(own, _)| own == function) {
+                None => {
+                    problems.push(problem(format!("`{}` has no `{name}.{function}`, as `{context}` has", variant.name)))
+                }
+                Some((_, own)) if !same_signature(signature, own) => problems.push(problem(format!(
+                    "`{}` and `{context}` disagree about the type of `{name}.{function}`",
+                    variant.name
+                ))),
+                Some(_) => {}
+            }
+        }
+    }
+    problems
+}
+
+/// Whom each context may end up calling when variants take their contexts' places.
+fn with_variants(contexts: &[(&manifest::Context, &Component)], wirings: &[Wiring]) -> Vec<Vec<ContextIndex>> {
+    let variants_of = |main: ContextIndex| {
+        let main = contexts.get(usize::from(main)).map(|(c, _)| c.name.as_str());
+        let of_main = move |c: &manifest::Context| main.is_some() && c.name.variant().map(|(of, _)| of) == main;
+        let all = contexts.iter().enumerate().filter(move |(_, (c, _))| of_main(c));
+        all.filter_map(|(at, _)| ContextIndex::try_from(at).ok())
+    };
+    let callees = |wiring: &Wiring| {
+        wiring
+            .values()
+            .flat_map(|provider| std::iter::once(provider.callee).chain(variants_of(provider.callee)))
+            .collect()
+    };
+    wirings.iter().map(callees).collect()
 }
 
 /// Whether an exported interface is for other contexts, rather than for the host or a WASI world.
@@ -141,7 +200,7 @@ fn provider(
         ));
     }
     let exporting = |fits: &dyn Fn(&InterfaceName) -> bool| -> Vec<(usize, &ContextName, &Interface)> {
-        let all = contexts.iter().enumerate();
+        let all = contexts.iter().enumerate().filter(|(_, (c, _))| c.name.variant().is_none());
         all.flat_map(|(at, (c, component))| component.exports.iter().map(move |e| (at, &c.name, e)))
             .filter(|(_, _, e)| fits(&e.name))
             .collect()
@@ -195,9 +254,9 @@ fn provider(
 }
 
 /// The contexts of one circle of imports, the first one again at the end.
-fn find_cycle(wirings: &[Wiring]) -> Option<Vec<ContextIndex>> {
+fn find_cycle(callees: &[Vec<ContextIndex>]) -> Option<Vec<ContextIndex>> {
     fn visit(
-        wirings: &[Wiring],
+        callees: &[Vec<ContextIndex>],
         at: ContextIndex,
         done: &mut Vec<bool>,
         path: &mut Vec<ContextIndex>,
@@ -211,8 +270,8 @@ fn find_cycle(wirings: &[Wiring]) -> Option<Vec<ContextIndex>> {
             return None;
         }
         path.push(at);
-        for provider in wirings.get(usize::from(at))?.values() {
-            if let Some(cycle) = visit(wirings, provider.callee, done, path) {
+        for callee in callees.get(usize::from(at))? {
+            if let Some(cycle) = visit(callees, *callee, done, path) {
                 return Some(cycle);
             }
         }
@@ -222,8 +281,8 @@ fn find_cycle(wirings: &[Wiring]) -> Option<Vec<ContextIndex>> {
         }
         None
     }
-    let mut done = vec![false; wirings.len()];
-    (0..wirings.len()).find_map(|at| visit(wirings, ContextIndex::try_from(at).ok()?, &mut done, &mut Vec::new()))
+    let mut done = vec![false; callees.len()];
+    (0..callees.len()).find_map(|at| visit(callees, ContextIndex::try_from(at).ok()?, &mut done, &mut Vec::new()))
 }
 
 /// A linker with everything that `component` imports and nothing else of the system.
@@ -270,7 +329,7 @@ pub(super) fn linker(
                 interface: provider.path.clone(),
                 name: function.clone(),
                 signature: signature.clone(),
-                resolved: AtomicU64::new(0),
+                resolved: Default::default(),
             };
             link_function(&mut instance, function)?;
         }
@@ -332,6 +391,10 @@ fn dispatch(
     let (Some(call), Some(set)) = (guest.call, &guest.set) else {
         wasmtime::bail!("`{}.{}` was called while the component starts", function.interface, function.name);
     };
+    if call.steer.shadow {
+        let (context, refused) = (guest.context.to_string(), Refused::Shadow);
+        return Ok(Err(Failure::Refused { context, refused }));
+    }
     Ok(match set.get(usize::from(function.callee)) {
         Some(callee) => callee.call(call, set, function, exchange),
         None => Err(Failure::Absent { context: function.interface.clone(), reason: "it is not loaded".into() }),

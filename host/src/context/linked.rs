@@ -10,6 +10,7 @@ use super::link::{self, Problem, Wiring};
 use super::registry::{Error, Registry};
 use super::stats::Metrics;
 use super::{engine, start};
+use crate::ids::ContextName;
 use crate::manifest::{self, Manifest};
 use crate::seam::Guest;
 
@@ -24,6 +25,16 @@ pub struct Part {
 pub struct Linked {
     loader: Loader,
     parts: Vec<Part>,
+    absent: Vec<Absent>,
+}
+
+/// A variant that the manifest has and that is not loaded: its context serves without it.
+#[derive(Debug, Clone)]
+pub struct Absent {
+    pub context: ContextName,
+    pub why: String,
+    /// What is wrong with it; empty when it is only not built.
+    pub problems: Vec<Problem>,
 }
 
 /// A part that can be started.
@@ -34,16 +45,30 @@ pub(super) struct Wired {
 }
 
 impl Linked {
-    /// Loads the components, several at a time, and wires them.
+    /// Loads the components, several at a time, and wires them. Variants that cannot be had are left out.
     ///
     /// # Errors
     /// Everything that is wrong, of all contexts together.
     pub fn load(manifest: &Manifest, compiler: Compiler, cache: &Path) -> Result<Self, Error> {
         let engine = engine::running().map_err(Error::Engine)?;
         let loader = Loader::new(&engine, compiler, cache)?;
-        let parts = load(&loader, &manifest.contexts)?;
-        wire(loader.engine(), parts.clone())?;
-        Ok(Self { loader, parts })
+        let mut absent = Vec::new();
+        let parts = without_broken(&mut absent, |absent| {
+            let (there, missing) = present(&manifest.contexts);
+            let left_out = |name: &ContextName| absent.iter().any(|absent: &Absent| absent.context == *name);
+            let there: Vec<_> = there.into_iter().filter(|entry| !left_out(&entry.name)).cloned().collect();
+            let missing: Vec<_> = missing.into_iter().filter(|missing| !left_out(&missing.context)).collect();
+            absent.extend(missing);
+            let parts = load(&loader, &there)?;
+            wire(loader.engine(), parts.clone())?;
+            Ok(parts)
+        })?;
+        Ok(Self { loader, parts, absent })
+    }
+
+    /// The variants that were left out.
+    pub fn absent(&self) -> &[Absent] {
+        &self.absent
     }
 
     /// Opens the contexts' files, starts an instance of each, brings each file to its component's schema, and publishes them all.
@@ -51,12 +76,62 @@ impl Linked {
     /// # Errors
     /// Everything that is wrong, of all contexts together. A file whose migration failed is as it was.
     pub fn start(self, databases: &Path, metrics: &Metrics) -> Result<Registry, Error> {
-        let registry = Registry::empty(self.loader, databases, metrics.clone());
-        let prepared = registry.prepare(self.parts)?;
-        prepared.migrate()?;
-        prepared.publish()?;
+        let Self { loader, parts, mut absent } = self;
+        let registry = Registry::empty(loader, databases, metrics.clone())?;
+        registry.needed(&absent)?;
+        without_broken(&mut absent, |absent| {
+            let left_out = |part: &Part| absent.iter().any(|absent| absent.context == part.entry.name);
+            let parts = parts.iter().filter(|part| !left_out(part)).cloned().collect();
+            let prepared = registry.prepare(parts)?;
+            prepared.migrate()?;
+            prepared.publish()
+        })?;
+        for absent in &absent {
+            let Absent { context, why, problems } = absent;
+            match problems.is_empty() {
+                true => tracing::info!(target: "up", "`{context}` does not serve: {why}"),
+                false => tracing::error!(target: "up", "`{context}` does not serve, others do: {why}"),
+            }
+        }
+        registry.set_absent(absent);
         Ok(registry)
     }
+}
+
+/// Does `work` until nothing is wrong but with contexts themselves: variants that are broken go to `absent` and are done without.
+fn without_broken<T>(
+    absent: &mut Vec<Absent>,
+    mut work: impl FnMut(&mut Vec<Absent>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    loop {
+        let problems = match work(absent) {
+            Err(Error::Problems(problems)) if problems.iter().all(|p| p.context.variant().is_some()) => problems,
+            done => return done,
+        };
+        let known = absent.len();
+        for problem in problems {
+            let found = absent.iter_mut().skip(known).find(|absent| absent.context == problem.context);
+            match found {
+                Some(absent) => absent.problems.push(problem),
+                None => {
+                    let (context, why) = (problem.context.clone(), problem.message.clone());
+                    absent.push(Absent { context, why, problems: vec![problem] });
+                }
+            }
+        }
+    }
+}
+
+/// The entries whose components can be expected to be there, and the variants that nobody has built yet.
+pub(super) fn present(contexts: &[manifest::Context]) -> (Vec<&manifest::Context>, Vec<Absent>) {
+    let built = |entry: &&manifest::Context| entry.name.variant().is_none() || entry.component.exists();
+    let (there, missing): (Vec<_>, Vec<_>) = contexts.iter().partition(built);
+    let absent = |entry: &manifest::Context| Absent {
+        context: entry.name.clone(),
+        why: "it is not built".to_owned(),
+        problems: Vec::new(),
+    };
+    (there, missing.into_iter().map(absent).collect())
 }
 
 /// Loads each context's component from its file, several at a time.

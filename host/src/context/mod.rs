@@ -17,13 +17,14 @@ mod pool;
 mod prepared;
 pub mod raw;
 mod registry;
+pub mod route;
 mod rules;
 mod start;
 pub mod stats;
 
 pub use checkout::Checkout;
 pub use generation::{Export, Generation};
-pub use linked::{Linked, Part};
+pub use linked::{Absent, Linked, Part};
 pub use prepared::{Fresh, Prepared};
 pub use registry::{Error, Live, Registry};
 

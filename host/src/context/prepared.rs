@@ -13,7 +13,7 @@ pub struct Prepared {
     registry: Registry,
     /// What served when it was made.
     base: Arc<Published>,
-    next: Published,
+    next: Vec<Arc<Generation>>,
     fresh: Vec<Fresh>,
 }
 
@@ -28,7 +28,7 @@ impl Prepared {
     pub(super) fn new(
         registry: Registry,
         base: Arc<Published>,
-        next: Published,
+        next: Vec<Arc<Generation>>,
         fresh: Vec<(Arc<Generation>, Vec<Migration>)>,
     ) -> Self {
         let fresh = fresh.into_iter().map(|(generation, migrations)| Fresh { generation, migrations }).collect();

@@ -16,11 +16,12 @@ use super::component::{self, Component, Loader};
 use super::drain::Drain;
 use super::generation::{Export, Generation};
 use super::link::Problem;
-use super::linked::{self, Part};
+use super::linked::{self, Absent, Part};
 use super::prepared::Prepared;
+use super::route::{self, Member, Route, Routes};
 use super::stats::Metrics;
 use super::{Serves, lean, start};
-use crate::call::{Call, ContextIndex, Failure};
+use crate::call::{Call, ContextIndex, Failure, Steer};
 use crate::ids::ContextName;
 use crate::manifest;
 use crate::seam::dispatch::{Dispatch, Function, Set, Values};
@@ -38,6 +39,11 @@ struct Inner {
     open: Mutex<HashMap<ContextName, Weak<Database>>>,
     metrics: Metrics,
     drain: Drain,
+    routes: Routes,
+    /// One change of a route at a time.
+    routing: Mutex<()>,
+    /// Variants that the manifest has and that are not loaded.
+    absent: Mutex<Vec<Absent>>,
 }
 
 /// One consistent set of generations.
@@ -45,7 +51,9 @@ struct Inner {
 pub(super) struct Published {
     pub generations: Vec<Arc<Generation>>,
     by_name: HashMap<ContextName, ContextIndex>,
-    /// The same generations, as callers see them.
+    /// Of each context that has variants.
+    routes: HashMap<ContextIndex, Arc<Route>>,
+    /// The same generations, as callers see them: behind their routes.
     set: Set,
 }
 
@@ -53,6 +61,10 @@ pub(super) struct Published {
 pub struct Live {
     generation: Arc<Generation>,
     set: Set,
+    /// How the request is steered between variants, if it is not left to its trace.
+    steer: Option<Steer>,
+    /// Whether this very variant was asked for.
+    named: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -65,30 +77,58 @@ pub enum Error {
     Problems(Vec<Problem>),
     #[error("another change was published meanwhile")]
     Overtaken,
+    #[error(transparent)]
+    Routes(#[from] route::Unusable),
 }
 
 impl Registry {
-    pub(super) fn empty(loader: Loader, databases: &Path, metrics: Metrics) -> Self {
-        Self(Arc::new(Inner {
+    pub(super) fn empty(loader: Loader, databases: &Path, metrics: Metrics) -> Result<Self, Error> {
+        Ok(Self(Arc::new(Inner {
             published: ArcSwap::default(),
             loader,
             databases: databases.to_owned(),
             open: Mutex::default(),
             metrics,
             drain: Drain::default(),
-        }))
+            routes: Routes::open(databases)?,
+            routing: Mutex::default(),
+            absent: Mutex::default(),
+        })))
     }
 
-    /// `context` as a request that starts now sees it.
+    /// `context`, or one of its variants (`context@variant`), as a request that starts now sees it.
     ///
     /// # Errors
     /// `Failure::Absent` when there is no such context.
     pub fn live(&self, context: &str) -> Result<Live, Failure> {
         let published = self.0.published.load();
-        let absent = || Failure::Absent { context: context.to_owned(), reason: "there is no such context".into() };
-        let index = *published.by_name.get(context).ok_or_else(absent)?;
-        let generation = published.generations.get(usize::from(index)).ok_or_else(absent)?.clone();
-        Ok(Live { generation, set: published.set.clone() })
+        let generation = published.generation(context)?.clone();
+        Ok(Live { generation, set: published.set.clone(), steer: None, named: context.contains('@') })
+    }
+
+    /// `context` as a request sees it that starts now and is steered by `steer`, and by `wanted`: the variants that it asks for,
+    /// `context=variant` each. Those that are not there are not missed.
+    ///
+    /// # Errors
+    /// `Failure::Absent` when there is no such context.
+    pub fn live_for<'a>(
+        &self,
+        context: &str,
+        mut steer: Steer,
+        wanted: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Live, Failure> {
+        let published = self.0.published.load();
+        for (context, variant) in wanted {
+            if let Some(index) = published.by_name.get(&*format!("{context}@{variant}")) {
+                steer.force(*index);
+            }
+        }
+        let main = published.generation(context)?;
+        let generation = match published.routes.get(&main.index) {
+            Some(route) => route.pick(&steer).clone(),
+            None => main.clone(),
+        };
+        Ok(Live { generation, set: published.set.clone(), steer: Some(steer), named: false })
     }
 
     /// All generations that serve now, in the manifest's order.
@@ -152,7 +192,7 @@ impl Registry {
         if !problems.is_empty() {
             return Err(Error::Problems(problems));
         }
-        Ok(Prepared::new(self.clone(), base, Published::of(generations), fresh))
+        Ok(Prepared::new(self.clone(), base, generations, fresh))
     }
 
     /// The file of a context, opened once however many generations use it.
@@ -180,18 +220,86 @@ impl Registry {
         Ok(Some(database))
     }
 
-    /// Publishes `next` if `base` serves still. Whoever is replaced drains.
-    pub(super) fn publish(&self, base: &Arc<Published>, next: Published) -> Result<(), Error> {
-        let next = Arc::new(next);
-        let before = self.0.published.compare_and_swap(base, next.clone());
-        if !Arc::ptr_eq(&before, base) {
-            return Err(Error::Overtaken);
-        }
+    /// Publishes `next` if what `base` is made of serves still, with the routes as they are now. Whoever is replaced drains.
+    pub(super) fn publish(&self, base: &Published, next: Vec<Arc<Generation>>) -> Result<(), Error> {
+        let next = {
+            // No route changes meanwhile, so there is nothing else that publishes and is not another change of the generations.
+            let _routing = self.0.routing.lock();
+            let now = self.0.published.load_full();
+            let next = Arc::new(Published::of(next, &self.0.routes));
+            if !now.is_made_of(&base.generations) {
+                return Err(Error::Overtaken);
+            }
+            self.0.published.store(next.clone());
+            next
+        };
         let stays = |old: &Arc<Generation>| next.generations.iter().any(|new| Arc::ptr_eq(new, old));
         for replaced in base.generations.iter().filter(|old| !stays(old)) {
             self.0.drain.begin(replaced);
         }
         Ok(())
+    }
+
+    /// Which variants there are, and what share of the calls each gets.
+    pub fn routes(&self) -> Vec<route::Status> {
+        let published = self.0.published.load();
+        let absent = self.0.absent.lock();
+        let mains = published.generations.iter().filter(|g| g.context().variant().is_none());
+        let status = mains.map(|main| route::Status::of(main, &published.generations, &absent, &self.0.routes));
+        status.filter(|status| status.variants.len() > 1).collect()
+    }
+
+    /// Changes what share of the calls each variant of `context` gets, for the requests that start from now on, and for good.
+    ///
+    /// # Errors
+    /// When `changes` are not understood, name nobody, or name somebody who cannot answer; then nothing has changed.
+    pub fn route(&self, context: &str, changes: &[String]) -> Result<route::Status, route::Refused> {
+        let _routing = self.0.routing.lock();
+        let status = |all: Vec<route::Status>| all.into_iter().find(|status| status.context == context);
+        let before = self.routes();
+        let mains: Vec<_> = self
+            .generations()
+            .iter()
+            .filter(|g| g.context().variant().is_none())
+            .map(|g| g.context().to_string())
+            .collect();
+        let before = status(before).ok_or_else(|| route::Refused::not_routed(context, &mains))?;
+        if changes.is_empty() {
+            return Ok(before);
+        }
+        let names: Vec<&str> = before.variants.iter().map(|variant| variant.name.as_str()).collect();
+        let shares = self.0.routes.of(context).changed(context, &names, changes)?;
+        before.allow(&shares)?;
+        self.0.routes.set(context, shares).map_err(|error| route::Refused::NotKept(error.to_string()))?;
+        let generations = self.generations();
+        self.0.published.store(Arc::new(Published::of(generations, &self.0.routes)));
+        status(self.routes()).ok_or_else(|| route::Refused::not_routed(context, &mains))
+    }
+
+    /// Whether all that are to be called can be done without those that nobody has built.
+    ///
+    /// # Errors
+    /// When one of them has a share of the calls.
+    pub(super) fn needed(&self, absent: &[Absent]) -> Result<(), Error> {
+        let missed = |absent: &&Absent| absent.problems.is_empty();
+        let problem = |absent: &Absent| {
+            let (context, variant) = absent.context.variant()?;
+            let name = &absent.context;
+            (self.0.routes.of(context).weight(variant, "") > 0).then(|| Problem {
+                context: name.clone(),
+                part: "component".into(),
+                message: format!("`{name}` has a share of the calls, and {}", absent.why),
+                remedy: format!(
+                    "run `seam build {name}`, or give its share to another: `seam route {context} VARIANT=1`"
+                ),
+            })
+        };
+        let problems: Vec<_> = absent.iter().filter(missed).filter_map(problem).collect();
+        if problems.is_empty() { Ok(()) } else { Err(Error::Problems(problems)) }
+    }
+
+    pub(super) fn set_absent(&self, absent: Vec<Absent>) {
+        *self.0.absent.lock() = absent;
     }
 
     /// Drops idle instances that were not needed lately. To be called every `limits::TRIM_INTERVAL_S`.
@@ -211,10 +319,51 @@ impl Registry {
 }
 
 impl Published {
-    fn of(generations: Vec<Arc<Generation>>) -> Self {
-        let by_name = generations.iter().map(|g| (g.context().clone(), g.index)).collect();
-        let set = generations.iter().map(|g| g.clone() as Arc<dyn Dispatch>).collect();
-        Self { generations, by_name, set }
+    fn of(generations: Vec<Arc<Generation>>, routes: &Routes) -> Self {
+        let mut by_name: HashMap<_, _> = generations.iter().map(|g| (g.context().clone(), g.index)).collect();
+        let routes: HashMap<_, _> =
+            generations.iter().filter_map(|main| Self::route(main, &generations, routes)).collect();
+        for main in routes.keys().filter_map(|main| generations.get(usize::from(*main))) {
+            let entry = &main.part().entry;
+            by_name.extend(entry.name.with_variant(&entry.variant).map(|name| (name, main.index)));
+        }
+        let dispatch = |generation: &Arc<Generation>| match routes.get(&generation.index) {
+            Some(route) => route.clone() as Arc<dyn Dispatch>,
+            None => generation.clone(),
+        };
+        let set = generations.iter().map(dispatch).collect();
+        Self { generations, by_name, routes, set }
+    }
+
+    /// The route of `main`, if there are variants of it.
+    fn route(
+        main: &Arc<Generation>,
+        generations: &[Arc<Generation>],
+        routes: &Routes,
+    ) -> Option<(ContextIndex, Arc<Route>)> {
+        let context = main.context().as_str();
+        let of_it = |g: &&Arc<Generation>| g.context().variant().is_some_and(|(of, _)| of == context);
+        let others: Vec<_> = generations.iter().filter(of_it).collect();
+        if others.is_empty() {
+            return None;
+        }
+        let shares = routes.of(context);
+        let member = |generation: &Arc<Generation>| Member {
+            generation: generation.clone(),
+            weight: shares.weight(&generation.part().entry.variant, &main.part().entry.variant),
+        };
+        Some((main.index, Arc::new(Route::new(member(main), others.into_iter().map(member).collect()))))
+    }
+
+    fn generation(&self, name: &str) -> Result<&Arc<Generation>, Failure> {
+        let index = self.by_name.get(name).map(|index| usize::from(*index));
+        let absent = || Failure::Absent { context: name.to_owned(), reason: "there is no such context".into() };
+        index.and_then(|index| self.generations.get(index)).ok_or_else(absent)
+    }
+
+    fn is_made_of(&self, generations: &[Arc<Generation>]) -> bool {
+        let same = self.generations.iter().zip(generations).all(|(one, other)| Arc::ptr_eq(one, other));
+        same && self.generations.len() == generations.len()
     }
 }
 
@@ -236,7 +385,15 @@ impl Live {
     /// # Errors
     /// When the guest gave no answer.
     pub fn handle(&self, call: Call, request: lean::Request) -> Result<lean::Response, Failure> {
-        self.generation.handle(call, &self.set, request)
+        self.generation.handle(self.steered(call), &self.set, request)
+    }
+
+    /// The call with what this request said of variants.
+    pub(super) fn steered(&self, mut call: Call) -> Call {
+        if let Some(steer) = self.steer {
+            call.steer = steer;
+        }
+        call
     }
 
     /// Calls one exported function with dynamically typed values, as a seam would.
@@ -252,8 +409,9 @@ impl Live {
             resolved: Default::default(),
         };
         let mut results = vec![Val::Bool(false); export.signature.results().len()];
-        let generation: &dyn Dispatch = &*self.generation;
-        generation.call(call, &self.set, &function, &mut Values { params, results: &mut results })?;
+        let routed = self.set.get(usize::from(self.generation.index)).filter(|_| !self.named);
+        let callee: &dyn Dispatch = routed.map_or(&*self.generation, |routed| &**routed);
+        callee.call(self.steered(call), &self.set, &function, &mut Values { params, results: &mut results })?;
         Ok(results)
     }
 }

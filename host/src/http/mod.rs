@@ -22,6 +22,7 @@ mod route;
 mod server;
 mod service;
 mod smuggle;
+mod steer;
 mod tls;
 mod wasi;
 
@@ -33,6 +34,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use server::Server;
+pub use steer::Steering;
 
 use crate::ids::ContextName;
 use crate::limits;
@@ -48,6 +50,7 @@ pub struct Config {
     pub mounts: Vec<Mount>,
     /// Answer `/healthz`, `/readyz` and `/metrics`, before any mount.
     pub ops: bool,
+    pub steering: Steering,
     pub limits: Limits,
 }
 
@@ -115,6 +118,7 @@ impl Config {
             tls: manifest.host.tls.clone(),
             mounts: manifest.mounts.iter().map(mount).collect(),
             ops: manifest.host.ops,
+            steering: Steering { keys: manifest.http.routing_key.clone(), force: manifest.http.force_variants },
             limits: Limits {
                 connections: manifest.http.connections,
                 header_time: manifest.http.header_time,

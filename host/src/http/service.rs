@@ -16,7 +16,7 @@ use super::connection::{self, Busy, Protocol, Pulse};
 use super::metrics::{Metrics, OfContext};
 use super::page::Refusal;
 use super::route::{Mount, Routes, Source};
-use super::{Config, Error, Limits, finish, headers, lean, ops, wasi};
+use super::{Config, Error, Limits, Steering, finish, headers, lean, ops, wasi};
 use crate::context::Serves;
 use crate::ids::Trace;
 
@@ -29,6 +29,7 @@ pub(super) struct Edge {
     routes: Routes,
     source: Source,
     ops: bool,
+    steering: Steering,
     /// The numbers of what the host answers itself.
     own: Arc<OfContext>,
     draining: AtomicBool,
@@ -45,6 +46,7 @@ impl Edge {
             registry: registry.clone(),
             source,
             ops: config.ops,
+            steering: config.steering,
             draining: AtomicBool::new(false),
             limits: config.limits,
         })
@@ -163,7 +165,8 @@ async fn ask(
             lean::answer(ask, body, |call, request| span.in_scope(|| native(call, request))).await?
         }
         Source::Registry(registry) => {
-            let live = registry.live(mount.context.as_str())?;
+            let (steer, wanted) = (edge.steering.steer(&parts.headers, trace), edge.steering.wanted(&parts.headers));
+            let live = registry.live_for(mount.context.as_str(), steer, wanted)?;
             match live.serves() {
                 Serves::Lean => {
                     let ask =

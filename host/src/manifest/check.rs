@@ -93,7 +93,8 @@ fn malformed(path: &str) -> Option<(String, String)> {
 }
 
 fn known_context(document: &Document<'_>, parsed: &Parsed, name: &ContextName, place: Place) {
-    let contexts = parsed.manifest.contexts.iter().map(|c| c.name.as_str());
+    let entries = parsed.manifest.contexts.iter().filter(|c| c.name.variant().is_none());
+    let contexts = entries.map(|c| c.name.as_str());
     let known: Vec<&str> = contexts.chain(parsed.broken.iter().map(String::as_str)).collect();
     if known.contains(&name.as_str()) {
         return;

@@ -1,18 +1,18 @@
 //! `[context.NAME]`: what one context is made of, may import and may use.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::parse::{existing_file, timeout};
 use super::shared::shared;
 use super::table::{At, Table};
-use super::{Build, Context, Encryption, KeySource, Limits, Places, StoreGrant};
+use super::{Build, Context, Encryption, KeySource, Limits, Place, Places, StoreGrant, variant};
 use crate::ids::ContextName;
 use crate::limits;
 
-/// `None` when there is not enough of it to check what refers to it.
-pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option<Context> {
+/// The entry and its variants. `None` when there is not enough of it to check what refers to it.
+pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option<(Context, Vec<Context>)> {
     let document = table.document;
     let valid = ContextName::new(&name.value);
     if valid.is_none() {
@@ -21,34 +21,12 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
             "use lower-case words of letters and digits, joined by single hyphens, at most 64 bytes: `order-desk`";
         document.report(name.place, message, remedy);
     }
-    let mut places = Places { entry: name.place, parts: BTreeMap::new() };
-    for key in
-        ["component", "build", "imports", "store", "capabilities", "config", "shared", "outgoing", "assets", "limits"]
-    {
-        if table.has(key) {
-            places.parts.insert(key.to_owned(), table.place_of(key));
-        }
-    }
-    let component = table.file("component", "target/components/catalog.wasm").map(|c| folder.join(c.value));
-    let build = build(&table, folder);
-    let component = match (component, &build) {
-        (Some(component), _) => Some(component),
-        (None, Some(Build::Cargo { package })) => Some(folder.join(format!("target/components/{package}.wasm"))),
-        (None, Some(Build::Command { .. })) => {
-            let message = format!("`context.{}` has a build command but no `component`", name.value);
-            document.report(name.place, message, "say which file the command writes: `component = \"FILE.wasm\"`");
-            None
-        }
-        (None, None) => {
-            // A `build` that is there but wrong has been reported already.
-            if !table.has("component") && !table.has("build") {
-                let message = format!("`context.{}` has neither `component` nor `build`", name.value);
-                let remedy = "add `component = \"FILE.wasm\"`, or `build = { cargo = \"PACKAGE\" }`";
-                document.report(name.place, message, remedy);
-            }
-            None
-        }
-    };
+    let mut places = places(
+        &table,
+        name.place,
+        &["component", "build", "imports", "store", "capabilities", "config", "shared", "outgoing", "assets", "limits"],
+    );
+    let (component, build) = component(&table, name.place, folder);
     let mut imports: Vec<String> = Vec::new();
     for import in table.strings("imports", "acme:orders/desk") {
         if !names_interface(&import.value) {
@@ -77,11 +55,13 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
         }
         path
     });
-    let limits = context_limits(table.table("limits"));
+    let limits = context_limits(table.table("limits"), None);
+    let (main, variants) = variant::tables(&table);
     table.finish();
     let (name, component) = (valid?, component?);
-    Some(Context {
+    let context = Context {
         name,
+        variant: main,
         places,
         component,
         build,
@@ -93,7 +73,41 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
         outgoing,
         assets,
         limits,
-    })
+    };
+    let variants = variant::all(&context, variants, folder);
+    Some((context, variants))
+}
+
+/// Where an entry and those of its `keys` that it has stand.
+pub(super) fn places(table: &Table<'_, '_>, entry: Place, keys: &[&str]) -> Places {
+    let there = keys.iter().filter(|key| table.has(key));
+    Places { entry, parts: there.map(|key| ((*key).to_owned(), table.place_of(key))).collect() }
+}
+
+/// `component` and `build`: the file is where the entry says, or where a crate's component goes.
+pub(super) fn component(table: &Table<'_, '_>, entry: Place, folder: &Path) -> (Option<PathBuf>, Option<Build>) {
+    let component = table.file("component", "target/components/catalog.wasm").map(|c| folder.join(c.value));
+    let build = build(table, folder);
+    let name = table.name();
+    let component = match (component, &build) {
+        (Some(component), _) => Some(component),
+        (None, Some(Build::Cargo { package })) => Some(folder.join(format!("target/components/{package}.wasm"))),
+        (None, Some(Build::Command { .. })) => {
+            let message = format!("`{name}` has a build command but no `component`");
+            table.document.report(entry, message, "say which file the command writes: `component = \"FILE.wasm\"`");
+            None
+        }
+        (None, None) => {
+            // A `build` that is there but wrong has been reported already.
+            if !table.has("component") && !table.has("build") {
+                let message = format!("`{name}` has neither `component` nor `build`");
+                let remedy = "add `component = \"FILE.wasm\"`, or `build = { cargo = \"PACKAGE\" }`";
+                table.document.report(entry, message, remedy);
+            }
+            None
+        }
+    };
+    (component, build)
 }
 
 /// `namespace:package/interface`, with or without `@version`.
@@ -143,7 +157,7 @@ fn build(context: &Table<'_, '_>, folder: &Path) -> Option<Build> {
     built
 }
 
-fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
+pub(super) fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
     let Some(table) = context.switch_or_table("store")? else {
         return Some(StoreGrant { encrypted: Encryption::Off, key: None, max_mb: limits::STORE_MB });
     };
@@ -190,7 +204,7 @@ fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
     Some(StoreGrant { encrypted: encryption, key, max_mb })
 }
 
-fn capabilities(context: &Table<'_, '_>) -> Vec<String> {
+pub(super) fn capabilities(context: &Table<'_, '_>) -> Vec<String> {
     const OFFERED: [&str; 3] = ["clocks", "random", "wasi"];
     let mut granted: Vec<String> = Vec::new();
     for capability in context.strings("capabilities", "clocks") {
@@ -223,7 +237,7 @@ fn capabilities(context: &Table<'_, '_>) -> Vec<String> {
     granted
 }
 
-fn outgoing(context: &Table<'_, '_>) -> Vec<String> {
+pub(super) fn outgoing(context: &Table<'_, '_>) -> Vec<String> {
     let mut hosts: Vec<String> = Vec::new();
     for entry in context.strings("outgoing", "api.example.org:443") {
         let host_port = entry.value.rsplit_once(':').filter(|(host, port)| {
@@ -249,15 +263,16 @@ fn outgoing(context: &Table<'_, '_>) -> Vec<String> {
     hosts
 }
 
-fn context_limits(table: Option<Table<'_, '_>>) -> Limits {
-    let mut found = Limits {
+/// What `inherited` does not say has its default.
+pub(super) fn context_limits(table: Option<Table<'_, '_>>, inherited: Option<&Limits>) -> Limits {
+    let mut found = inherited.cloned().unwrap_or(Limits {
         instance_memory_mb: limits::INSTANCE_MEMORY_MB,
         context_memory_mb: limits::CONTEXT_MEMORY_MB,
         concurrency: limits::CONTEXT_CONCURRENCY,
         queue: limits::CONTEXT_QUEUE,
         timeout: Duration::from_millis(limits::CALL_TIMEOUT_MS),
         log_kb_per_s: limits::LOG_KB_PER_S,
-    };
+    });
     let Some(table) = table else { return found };
     let small = |key, least: u32, max: u32, default: u32| {
         u32::try_from(table.integer(key, u64::from(least)..=u64::from(max), u64::from(default))).unwrap_or(default)
@@ -268,7 +283,7 @@ fn context_limits(table: Option<Table<'_, '_>>) -> Limits {
         table.integer("context_memory_mb", 1..=limits::CONTEXT_MEMORY_MB_MAX, found.context_memory_mb);
     found.concurrency = small("concurrency", 1, limits::CONTEXT_CONCURRENCY_MAX, found.concurrency);
     found.queue = small("queue", 0, limits::CONTEXT_QUEUE_MAX, found.queue);
-    found.timeout = timeout(&table, limits::CALL_TIMEOUT_MS);
+    found.timeout = timeout(&table, u64::try_from(found.timeout.as_millis()).unwrap_or(limits::CALL_TIMEOUT_MS));
     found.log_kb_per_s = table.integer("log_kb_per_s", 1..=limits::LOG_KB_PER_S_MAX, found.log_kb_per_s);
     if found.context_memory_mb < found.instance_memory_mb {
         let message = format!(

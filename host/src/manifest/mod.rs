@@ -18,6 +18,7 @@ mod shared;
 mod table;
 #[cfg(test)]
 mod tests;
+mod variant;
 
 pub use problem::{Place, Problem, Problems, nearest};
 pub use shared::{Shared, differing};
@@ -32,7 +33,7 @@ pub struct Manifest {
     pub path: PathBuf,
     pub host: Host,
     pub http: Http,
-    /// In the manifest's order; a `ContextIndex` is a position in it.
+    /// In the manifest's order, the variants after all entries.
     pub contexts: Vec<Context>,
     pub mounts: Vec<Mount>,
     pub seeds: Vec<Seed>,
@@ -66,6 +67,18 @@ pub struct Http {
     pub body_time: Duration,
     pub idle_time: Duration,
     pub drain_time: Duration,
+    /// What tells one visitor from another, for routing between variants; the first that a request has counts.
+    pub routing_key: Vec<RoutingKey>,
+    /// Let a request choose its variants by header or cookie.
+    pub force_variants: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoutingKey {
+    /// Also under its name over TLS, `__Host-NAME`.
+    Cookie(String),
+    /// In lower case.
+    Header(String),
 }
 
 #[derive(Debug, Clone)]
@@ -84,6 +97,8 @@ pub enum LogFormat {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Context {
     pub name: ContextName,
+    /// What this is called among the variants of its context; `main` unless the entry says otherwise.
+    pub variant: String,
     /// Where its entry and each of its keys stand, for problems found later.
     pub places: Places,
     /// The `.wasm` component.
@@ -247,6 +262,12 @@ impl Manifest {
         if problems.is_empty() { Ok(manifest.manifest) } else { Err(Problems::new(path, problems)) }
     }
 
+    /// The contexts without their variants.
+    pub fn entries(&self) -> impl Iterator<Item = &Context> {
+        self.contexts.iter().filter(|context| context.name.variant().is_none())
+    }
+
+    /// The context, or the variant (`context@variant`), of this name.
     pub fn context(&self, name: &str) -> Option<&Context> {
         self.contexts.iter().find(|context| context.name.as_str() == name)
     }

@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 use super::context::context;
 use super::table::{At, Document, Table};
-use super::{Context, Host, Http, LogFormat, Manifest, Mount, Place, Seed, Tls};
+use super::{Context, Host, Http, LogFormat, Manifest, Mount, Place, RoutingKey, Seed, Tls};
 use crate::ids::ContextName;
 use crate::limits;
 
@@ -41,13 +41,17 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     let data = host_table.as_ref().map_or(Place::default(), |t| t.place_of("data"));
     let host = host(host_table, folder);
     let http = http(root.table("http"));
-    let (mut contexts, mut broken) = (Vec::new(), Vec::new());
+    let (mut contexts, mut variants, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     for (name, table) in root.named_tables("context") {
         match context(&name, table, folder) {
-            Some(context) => contexts.push(context),
+            Some((context, of_it)) => {
+                contexts.push(context);
+                variants.extend(of_it);
+            }
             None => broken.push(name.value),
         }
     }
+    contexts.append(&mut variants);
     let (mounts, mount_places) = root.tables("mount").into_iter().filter_map(|t| mount(t, &contexts)).unzip();
     let (seeds, seed_places) = root.tables("seed").into_iter().filter_map(|t| seed(t, folder)).unzip();
     root.finish();
@@ -137,11 +141,37 @@ fn http(table: Option<Table<'_, '_>>) -> Http {
         body_time: time("body_ms", limits::HTTP_BODY_MS),
         idle_time: time("idle_ms", limits::HTTP_IDLE_MS),
         drain_time: time("drain_ms", limits::HTTP_DRAIN_MS),
+        routing_key: table.as_ref().map(routing_key).unwrap_or_default(),
+        force_variants: table.as_ref().is_some_and(|table| table.boolean("force_variants", false)),
     };
     if let Some(table) = table {
         table.finish();
     }
     http
+}
+
+/// What tells one visitor from another, the first that a request has.
+fn routing_key(table: &Table<'_, '_>) -> Vec<RoutingKey> {
+    let mut keys = Vec::new();
+    for key in table.strings("routing_key", "cookie:session") {
+        let token = |name: &str| {
+            let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+            (!name.is_empty() && name.bytes().all(fits)).then(|| name.to_owned())
+        };
+        let parsed = match key.value.split_once(':') {
+            Some(("cookie", name)) => token(name).map(RoutingKey::Cookie),
+            Some(("header", name)) => token(name).map(|name| RoutingKey::Header(name.to_ascii_lowercase())),
+            _ => None,
+        };
+        match parsed {
+            Some(parsed) => keys.push(parsed),
+            None => {
+                let message = format!("`{}` is no routing key", key.value);
+                table.document.report(key.place, message, "write `cookie:NAME` or `header:NAME`");
+            }
+        }
+    }
+    keys
 }
 
 pub(super) fn existing_file(table: &Table<'_, '_>, key: &str, file: At<PathBuf>, folder: &Path) -> PathBuf {

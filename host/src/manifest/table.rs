@@ -99,6 +99,11 @@ impl<'d, 't> Table<'d, 't> {
         self.entries.contains_key(key)
     }
 
+    /// The table as it is called in messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// `key` as it is called in messages.
     pub fn path(&self, key: &str) -> String {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
@@ -238,6 +243,7 @@ impl<'d, 't> Table<'d, 't> {
     /// `[key.NAME]` tables in the order of the file.
     pub fn named_tables(&self, key: &'static str) -> Vec<(At<String>, Table<'d, 't>)> {
         let Some(parent) = self.table(key) else { return Vec::new() };
+        let path = self.path(key);
         let mut entries: Vec<_> = parent.entries.iter().collect();
         entries.sort_by_key(|(name, _)| name.span().start);
         let table = |(name, value): (&'d Spanned<_>, &'d Spanned<DeValue<'t>>)| {
@@ -246,11 +252,11 @@ impl<'d, 't> Table<'d, 't> {
             match value.get_ref() {
                 DeValue::Table(entries) => {
                     let at = At { value: name.to_string(), place };
-                    Some((at, self.sub(format!("{key}.{name}"), place, entries)))
+                    Some((at, self.sub(format!("{path}.{name}"), place, entries)))
                 }
                 other => {
-                    let message = format!("`{key}.{name}` is {}, expected a table", named(other));
-                    self.document.report(place, message, format!("write `[{key}.NAME]` and its keys below"));
+                    let message = format!("`{path}.{name}` is {}, expected a table", named(other));
+                    self.document.report(place, message, format!("write `[{path}.NAME]` and its keys below"));
                     None
                 }
             }

@@ -183,6 +183,89 @@ fn every_mistake_is_shown_at_its_place_with_its_remedy() {
 }
 
 #[test]
+fn a_variant_has_what_it_says_and_the_rest_from_its_context() {
+    let folder = folder();
+    std::fs::write(folder.path().join("r.toml"), "version = \"1\"\ndays = 3").unwrap();
+    let text = r#"
+        [context.engine]
+        component = "component.wasm"
+        main_variant = "rust"
+        imports = ["acme:orders/desk"]
+        store = true
+        capabilities = ["clocks"]
+        config = { size = 3 }
+        shared = { r = "r.toml" }
+        limits = { concurrency = 4, timeout_ms = 100 }
+
+        [context.engine.variant.js]
+        component = "js.wasm"
+        build = { command = "make js.wasm", sources = ["assets"] }
+        store = { max_mb = 7 }
+        capabilities = ["wasi"]
+        config = { size = 5 }
+        limits = { concurrency = 2 }
+
+        [context.engine.variant.plain]
+        build = { cargo = "plain" }
+
+        [context.other]
+        component = "component.wasm"
+
+        [http]
+        routing_key = ["cookie:visitor", "header:X-User"]
+    "#;
+    let manifest = Manifest::parse(text, &folder.path().join("seam.toml")).unwrap_or_else(|p| panic!("{p}"));
+    let names: Vec<_> = manifest.contexts.iter().map(|context| context.name.as_str()).collect();
+    assert_eq!(names, ["engine", "other", "engine@js", "engine@plain"], "variants stand behind all entries");
+    let [engine, other, js, plain] = &manifest.contexts[..] else { panic!("four") };
+    assert_eq!([&engine.variant, &other.variant, &js.variant, &plain.variant], ["rust", "main", "js", "plain"]);
+    let limits = |context: &Context| (context.limits.concurrency, context.limits.timeout.as_millis());
+    assert_eq!((limits(engine), limits(js), limits(plain)), ((4, 100), (2, 100), (4, 100)));
+    assert_eq!(js.store.as_ref().map(|store| store.max_mb), Some(7));
+    assert_eq!(plain.store, engine.store);
+    assert_eq!((&js.capabilities[..], &plain.capabilities[..]), (&["wasi".to_owned()][..], &["clocks".to_owned()][..]));
+    assert_eq!(
+        (&js.config["size"], &js.config["r.days"], &plain.config["size"]),
+        (&"5".into(), &"3".into(), &"3".into())
+    );
+    assert_eq!((&js.imports, &plain.imports), (&engine.imports, &engine.imports));
+    assert_eq!(plain.component, folder.path().join("target/components/plain.wasm"));
+    assert_eq!(js.places.of("store").line, 15);
+    let keys = [RoutingKey::Cookie("visitor".into()), RoutingKey::Header("x-user".into())];
+    assert_eq!(manifest.http.routing_key, keys);
+}
+
+#[test]
+fn mistakes_in_variants_are_shown_at_their_places() {
+    let text = "[http]\nrouting_key = \"visitor\"\n\
+                [context.a]\ncomponent = \"component.wasm\"\nmain_variant = \"none\"\n\
+                [context.a.variant.main]\ncomponent = \"component.wasm\"\nimports = [\"a:b/c\"]\n\
+                [context.a.variant.JS]\ncomponent = \"component.wasm\"\n\
+                [context.a.variant.empty]\nstroe = true\n\
+                [[mount]]\npath = \"/\"\ncontext = \"a@main\"\n";
+    let expect = "seam.toml:2:15: error: `visitor` is no routing key\n  hint: write `cookie:NAME` or `header:NAME`\n\
+        seam.toml:5:16: error: `none` is no name for a variant\n  hint: use lower-case words of letters and digits, \
+        joined by single hyphens, at most 64 bytes: `js`; not `shadow` and not `none`\n\
+        seam.toml:6:20: error: `main` is what the entry of `a` is called itself\n  \
+        hint: choose another name, here or in `main_variant` of the entry\n\
+        seam.toml:8:1: error: unknown key `imports` in `context.a.variant.main`\n  \
+        hint: known here: component, build, store, capabilities, outgoing, config, limits\n\
+        seam.toml:9:20: error: `JS` is no name for a variant\n  hint: use lower-case words of letters and digits, \
+        joined by single hyphens, at most 64 bytes: `js`; not `shadow` and not `none`\n\
+        seam.toml:11:20: error: `context.a.variant.empty` has neither `component` nor `build`\n  \
+        hint: add `component = \"FILE.wasm\"`, or `build = { cargo = \"PACKAGE\" }`\n\
+        seam.toml:12:1: error: unknown key `stroe` in `context.a.variant.empty`\n  hint: did you mean `store`?\n\
+        seam.toml:15:11: error: `a@main` is no name for a context\n  hint: write the NAME of a `[context.NAME]`";
+    assert_eq!(problems(text), expect);
+    let mut text = "[context.a]\ncomponent = \"component.wasm\"\n".to_owned();
+    for i in 0..8 {
+        text += &format!("[context.a.variant.v{i}]\ncomponent = \"component.wasm\"\n");
+    }
+    let expect = "seam.toml:17:20: error: `a` has 9 variants; 8 are allowed\n  hint: remove those that nobody uses";
+    assert_eq!(problems(&text), expect);
+}
+
+#[test]
 fn syntax_errors_stand_beside_the_other_problems_and_hide_what_they_cause() {
     let shown = problems("[host]\nlisten = \nops = maybe\nlag = 1\n[context.a]\ncomponent = component.wasm\n");
     let lines: Vec<_> = shown.lines().filter(|line| line.contains("error:")).collect();

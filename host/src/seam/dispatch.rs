@@ -34,8 +34,9 @@ pub struct Function {
     pub name: String,
     /// As the caller sees it; structurally equal to the callee's.
     pub signature: ComponentFunc,
-    /// For the callee's use: where it found the function last time (0: nowhere yet).
-    pub resolved: AtomicU64,
+    /// For the callees' use: where each found the function last time (0: nowhere yet). A callee uses one place; variants of a context
+    /// have neighbouring ones.
+    pub resolved: [AtomicU64; 4],
 }
 
 /// The arguments of one call and the place for its results, in whatever form the caller's side has them.

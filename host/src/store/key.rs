@@ -39,7 +39,7 @@ impl KeySource {
     /// The rule for a context's key: the variable `SEAM_KEY_ORDER_DESK` if it is set, else the file `keys/order-desk.key` beside the
     /// folder of the databases: whoever copies that folder does not copy the keys.
     pub fn of_context(name: &ContextName, databases: &Path) -> Self {
-        let variable = format!("SEAM_KEY_{}", name.as_str().to_ascii_uppercase().replace('-', "_"));
+        let variable = format!("SEAM_KEY_{}", name.as_str().to_ascii_uppercase().replace(['-', '@'], "_"));
         if std::env::var_os(&variable).is_some() {
             return Self::Environment(variable);
         }

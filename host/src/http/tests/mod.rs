@@ -47,6 +47,7 @@ impl Site {
             tls: None,
             mounts: vec![mount("/shop", "shop"), mount("/shop/desk", "desk")],
             ops: true,
+            steering: Default::default(),
             limits: Limits::default(),
         };
         change(&mut config);

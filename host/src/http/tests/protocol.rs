@@ -260,6 +260,7 @@ async fn tls_files_that_cannot_be_used_are_named() {
         tls: Some(Tls { certificate: path.clone(), key: path }),
         mounts: vec![],
         ops: true,
+        steering: Default::default(),
         limits: super::Limits::default(),
     };
     let source = super::Source::Native(Box::new(super::native));

@@ -1,0 +1,93 @@
+//! `seam route`: what share of a context's calls each of its variants gets.
+
+use clap::Args;
+
+use super::{Format, Global, Stop, out};
+use crate::admin::RouteRequest;
+use crate::admin::client::{Client, Error};
+use crate::context::route::{Refused, Status, Variant, at_rest};
+use crate::folder::{self, Folder};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The context; by default all that have variants
+    context: Option<String>,
+    /// `VARIANT=WEIGHT`, `shadow=VARIANT` or `shadow=none`; without any, what is the case is shown
+    #[arg(value_name = "VARIANT=WEIGHT")]
+    changes: Vec<String>,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub fn run(global: &Global, options: &Options) -> Result<(), Stop> {
+    let manifest = global.load()?;
+    let request = options.context.clone().map(|context| RouteRequest { context, changes: options.changes.clone() });
+    let all = match (Client::connect(&manifest.host.data), request) {
+        (Ok(client), None) => client.routes()?,
+        (Ok(client), Some(request)) => vec![client.route(&request)?],
+        (Err(Error::NotRunning { .. }), request) => {
+            // Held to the end, so that no host starts between reading the routes and writing them.
+            let folder = Folder::lock(&manifest.host.data)?;
+            let stores = folder::stores(folder.path());
+            let request = request.as_ref().map(|request| (request.context.as_str(), request.changes.as_slice()));
+            at_rest(&manifest.contexts, &stores, request)?
+        }
+        (Err(error), _) => return Err(error.into()),
+    };
+    match options.format {
+        Format::Json => out::json(&all),
+        Format::Human if all.is_empty() => {
+            out::note("no context has variants");
+            Ok(())
+        }
+        Format::Human => out::bytes(shown(&all).as_bytes()),
+    }
+}
+
+fn shown(all: &[Status]) -> String {
+    let row = |status: &Status, variant: &Variant| {
+        let share = match (variant.shadow, variant.weight) {
+            (true, _) => "shadow".to_owned(),
+            (false, 0) => "-".to_owned(),
+            (false, _) => percent(status.share_percent(variant)),
+        };
+        vec![status.context.clone(), variant.name.clone(), variant.weight.to_string(), share, variant.state.to_string()]
+    };
+    let rows: Vec<_> = all.iter().flat_map(|status| status.variants.iter().map(|v| row(status, v))).collect();
+    out::table(&["CONTEXT", "VARIANT", "WEIGHT", "SHARE", "STATE"], &rows, &["WEIGHT", "SHARE"])
+}
+
+fn percent(share: f64) -> String {
+    if share.fract() == 0.0 { format!("{share} %") } else { format!("{share:.1} %") }
+}
+
+impl From<Refused> for Stop {
+    fn from(refused: Refused) -> Self {
+        Self::error(&refused, refused.remedy())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::route::State;
+
+    #[test]
+    fn shares_are_parts_of_all_weights() {
+        let variant = |name: &str, weight, shadow, state| Variant { name: name.into(), weight, shadow, state };
+        let variants = vec![
+            variant("rust", 2, false, State::Ready),
+            variant("js", 1, false, State::Ready),
+            variant("python", 0, true, State::Ready),
+            variant("clojure", 0, false, State::Absent("it is not built".into())),
+        ];
+        let expect = "\
+CONTEXT  VARIANT  WEIGHT   SHARE  STATE
+engine   rust          2  66.7 %  ready
+engine   js            1  33.3 %  ready
+engine   python        0  shadow  ready
+engine   clojure       0       -  absent: it is not built
+";
+        assert_eq!(shown(&[Status { context: "engine".into(), variants }]), expect);
+    }
+}

@@ -1,0 +1,97 @@
+//! What a request says of variants: who asks, so that a visitor stays with one, and which a tester wants to see.
+
+use http::HeaderMap;
+use http::header::{self, HeaderName};
+
+use crate::call::Steer;
+use crate::ids::Trace;
+use crate::manifest::RoutingKey;
+
+/// `context=variant, ...` for one request.
+const VARIANT_HEADER: HeaderName = HeaderName::from_static("x-seam-variant");
+/// The same for a browser. A cookie's value has no commas, so that any of `, & +` stands between two.
+const VARIANT_COOKIE: &str = "seam-variant";
+/// What a cookie's name begins with over TLS, when it is bound to this very host.
+const HOST_PREFIX: &str = "__Host-";
+
+/// What the manifest says of it.
+#[derive(Debug, Clone, Default)]
+pub struct Steering {
+    /// The first that a request has counts.
+    pub keys: Vec<RoutingKey>,
+    /// Whether a request may choose.
+    pub force: bool,
+}
+
+impl Steering {
+    /// By whoever asks, as far as the request tells; else by its trace.
+    pub(super) fn steer(&self, headers: &HeaderMap, trace: Trace) -> Steer {
+        let value = |key: &RoutingKey| match key {
+            RoutingKey::Cookie(name) => cookie(headers, name).map(str::as_bytes),
+            RoutingKey::Header(name) => headers.get(name).map(|value| value.as_bytes()),
+        };
+        let key = self.keys.iter().filter_map(value).find(|value| !value.is_empty());
+        key.map_or_else(|| Steer::by_trace(trace), Steer::by)
+    }
+
+    /// The variants that the request asks for, if it may.
+    pub(super) fn wanted<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = (&'h str, &'h str)> + use<'h> {
+        let asked = |force: bool| {
+            let header = headers.get(VARIANT_HEADER).and_then(|value| value.to_str().ok());
+            force.then(|| header.or_else(|| cookie(headers, VARIANT_COOKIE))).flatten()
+        };
+        let pairs = asked(self.force).into_iter().flat_map(|asked| asked.split([',', '&', '+']));
+        pairs.filter_map(|pair| pair.trim().split_once('='))
+    }
+}
+
+fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let named = |pair: &(&str, &str)| pair.0 == name || pair.0.strip_prefix(HOST_PREFIX) == Some(name);
+    pairs.find(named).map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let field = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        fields.iter().map(field).collect()
+    }
+
+    #[test]
+    fn a_visitor_is_told_by_the_first_key_that_he_has() {
+        let keys = vec![RoutingKey::Cookie("visitor".into()), RoutingKey::Header("x-user".into())];
+        let steering = Steering { keys, force: false };
+        let trace = Trace::start();
+        let key = |fields: &[(&'static str, &'static str)]| steering.steer(&headers(fields), trace).key;
+        let ada = Steer::by(b"ada").key;
+        assert_eq!(key(&[("cookie", "a=b; visitor=ada"), ("x-user", "bob")]), ada);
+        assert_eq!(key(&[("cookie", "__Host-visitor=ada")]), ada);
+        assert_eq!(key(&[("cookie", "visitor="), ("x-user", "ada")]), ada);
+        assert_eq!(key(&[("cookie", "visitors=ada")]), Steer::by_trace(trace).key);
+    }
+
+    #[test]
+    fn who_may_choose_chooses_by_header_or_else_by_cookie() {
+        let wanted = |force, fields: &[(&'static str, &'static str)]| {
+            let headers = headers(fields);
+            let pairs: Vec<String> =
+                Steering { keys: Vec::new(), force }.wanted(&headers).map(|(a, b)| format!("{a} {b}")).collect();
+            pairs.join(", ")
+        };
+        let header = ("x-seam-variant", "engine=js, shop=new");
+        assert_eq!(wanted(true, &[header, ("cookie", "seam-variant=engine=c")]), "engine js, shop new");
+        assert_eq!(wanted(true, &[("cookie", "a=b; seam-variant=engine=c&shop=new")]), "engine c, shop new");
+        assert_eq!(wanted(false, &[header]), "");
+        assert_eq!(wanted(true, &[("x-seam-variant", "nonsense")]), "");
+    }
+}

@@ -1,0 +1,94 @@
+//! `[context.NAME.variant.OTHER]`: another component that can take the place of a context's own.
+//!
+//! A variant has a component and a store of its own; what else it does not say it has from the entry. What may be called, by whom, and
+//! where it is mounted, is the context's and no variant's.
+
+use std::path::Path;
+
+use super::Context;
+use super::context::{capabilities, component, context_limits, outgoing, places, store};
+use super::table::{At, Table};
+use crate::ids::ContextName;
+use crate::limits;
+
+/// What the entry itself is called among the variants.
+const MAIN: &str = "main";
+/// What means something else to `seam route`.
+const RESERVED: [&str; 2] = ["shadow", "none"];
+
+/// The name of the entry among its variants, and the tables of the others.
+pub fn tables<'d, 't>(context: &Table<'d, 't>) -> (String, Vec<(At<String>, Table<'d, 't>)>) {
+    let main = match context.string("main_variant", "rust") {
+        Some(name) if ContextName::new(&name.value).is_some() && !RESERVED.contains(&name.value.as_str()) => name.value,
+        Some(name) => {
+            refuse_name(context, &name);
+            MAIN.to_owned()
+        }
+        None => MAIN.to_owned(),
+    };
+    (main, context.named_tables("variant"))
+}
+
+/// The variants of `main`, without those that are not enough to be one.
+pub fn all(main: &Context, tables: Vec<(At<String>, Table<'_, '_>)>, folder: &Path) -> Vec<Context> {
+    if let Some((_, table)) = tables.get(limits::VARIANTS_MAX - 1) {
+        let message =
+            format!("`{}` has {} variants; {} are allowed", main.name, tables.len() + 1, limits::VARIANTS_MAX);
+        table.document.report(table.place, message, "remove those that nobody uses");
+    }
+    tables.into_iter().filter_map(|(name, table)| variant(main, &name, table, folder)).collect()
+}
+
+fn variant(main: &Context, name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option<Context> {
+    let full = main.name.with_variant(&name.value).filter(|_| !RESERVED.contains(&name.value.as_str()));
+    if full.is_none() {
+        refuse_name(&table, name);
+    } else if name.value == main.variant {
+        let message = format!("`{}` is what the entry of `{}` is called itself", name.value, main.name);
+        table.document.report(name.place, message, "choose another name, here or in `main_variant` of the entry");
+    }
+    let places =
+        places(&table, name.place, &["component", "build", "store", "capabilities", "config", "outgoing", "limits"]);
+    let (component, build) = component(&table, name.place, folder);
+    // All are asked for, so that all are known.
+    let (store, capabilities, outgoing) = (store(&table, folder), capabilities(&table), outgoing(&table));
+    let store = if table.has("store") { store } else { main.store.clone() };
+    let capabilities = if table.has("capabilities") { capabilities } else { main.capabilities.clone() };
+    let outgoing = if table.has("outgoing") { outgoing } else { main.outgoing.clone() };
+    let config = match table.table("config") {
+        Some(config) => {
+            // What it shares with others is the context's; the rest is its own.
+            let shared = |key: &str| {
+                main.shared.iter().any(|s| key.strip_prefix(&s.name).is_some_and(|rest| rest.starts_with('.')))
+            };
+            let of_main = main.config.iter().filter(|(key, _)| shared(key));
+            of_main.map(|(key, value)| (key.clone(), value.clone())).chain(config.texts()).collect()
+        }
+        None => main.config.clone(),
+    };
+    let limits = context_limits(table.table("limits"), Some(&main.limits));
+    table.finish();
+    Some(Context {
+        name: full?,
+        variant: name.value.clone(),
+        places,
+        component: component?,
+        build,
+        imports: main.imports.clone(),
+        store,
+        capabilities,
+        config,
+        shared: main.shared.clone(),
+        outgoing,
+        // Served from the mount, which is the entry's.
+        assets: None,
+        limits,
+    })
+}
+
+fn refuse_name(table: &Table<'_, '_>, name: &At<String>) {
+    let message = format!("`{}` is no name for a variant", name.value);
+    let remedy = "use lower-case words of letters and digits, joined by single hyphens, at most 64 bytes: `js`; \
+                  not `shadow` and not `none`";
+    table.document.report(name.place, message, remedy);
+}
