@@ -44,6 +44,24 @@ pub const SEAM_TYPE_DEPTH_MAX: usize = 32;
 /// Message buffers that a thread keeps for the next calls, all together: a few ordinary messages or one large one.
 pub const SEAM_POOL_BYTES: usize = 2 * 1024 * 1024;
 
+// Recording calls
+
+/// Calls of one context that are sampled in a second, unless the manifest says otherwise: what a person would look at, and no load.
+pub const RECORD_CALLS_PER_S: u32 = 20;
+/// What a manifest may raise that to; a tape takes everything.
+pub const RECORD_CALLS_PER_S_MAX: u32 = 10_000;
+/// Sampled calls that are kept of each function: some minutes of a quiet shop, a replay of some milliseconds.
+pub const RECORD_KEPT_PER_FUNCTION: usize = 32;
+/// A sampled call that takes more is not kept; a page with all it asked takes a tenth.
+pub const RECORD_CALL_BYTES_MAX: usize = 512 << 10;
+/// Sampled calls of one context together.
+pub const RECORD_KEPT_BYTES_MAX: usize = 8 << 20;
+/// Questions to other contexts that are kept of one call. A page asks five.
+pub const RECORD_ASKED_MAX: usize = 256;
+/// Calls on one tape: more than anybody reads as a scenario.
+pub const RECORD_TAPE_CALLS_MAX: usize = 2_000;
+pub const RECORD_TAPE_BYTES_MAX: usize = 32 << 20;
+
 // Guests: memory and code
 
 /// Linear memory of one instance, all its memories together. Python guests need most of it; Rust ones 2 MiB.

@@ -15,6 +15,7 @@ use super::instance::Instance;
 use super::link::{Problem, Wiring};
 use super::linked::Part;
 use super::pool::{self, Pool};
+use super::recorder::{Noted, Recorder};
 use super::stats::Stats;
 use super::{Serves, lean, start};
 use crate::call::{Call, ContextIndex, Failure, OutOfTime};
@@ -75,6 +76,8 @@ pub struct Generation {
     by_name: HashMap<(String, String), usize>,
     pool: Pool<Box<Instance>>,
     pub stats: Arc<Stats>,
+    /// The context's, handed on from version to version.
+    pub recorder: Arc<Recorder>,
 }
 
 impl Generation {
@@ -85,6 +88,7 @@ impl Generation {
         wiring: Wiring,
         plan: Blueprint,
         stats: Arc<Stats>,
+        recorder: Arc<Recorder>,
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let by_name = plan
@@ -95,7 +99,7 @@ impl Generation {
             .collect();
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let pool = Pool::new(part.entry.limits.concurrency, part.entry.limits.queue);
-        Self { index, number, plan, part, wiring, id, by_name, pool, stats }
+        Self { index, number, plan, part, wiring, id, by_name, pool, stats, recorder }
     }
 
     /// Starts one instance to see that it starts, and asks it for its migrations, before anything can call it.
@@ -187,10 +191,21 @@ impl Generation {
     }
 
     pub(super) fn handle(&self, call: Call, set: &Set, request: lean::Request) -> Result<lean::Response, Failure> {
-        self.run(call, set, |instance| {
+        let started = Instant::now();
+        let copy = self.recorder.takes(started).then(|| request.clone());
+        let mut noted = Noted::default();
+        let outcome = self.run(call, set, |instance| {
             let handler = instance.lean.as_ref().ok_or_else(|| wasmtime::format_err!("it exports no http-handler"))?;
-            handler.call(&mut instance.store, (request,)).map(|(response,)| response)
-        })
+            if copy.is_none() {
+                return handler.call(&mut instance.store, (request,)).map(|(response,)| response);
+            }
+            let handler = *handler;
+            instance.noting(&mut noted, |store, _| handler.call(store, (request,)).map(|(response,)| response))
+        });
+        if let Some(request) = copy {
+            self.recorder.keep_request(request, &outcome, noted, started.elapsed());
+        }
+        outcome
     }
 
     /// One call on an instance of its own, from the check of the chain to the count of its outcome.
@@ -330,10 +345,20 @@ impl Dispatch for Generation {
         let now = Instant::now();
         let left = call.deadline.saturating_duration_since(now);
         call.deadline = now + left * (100 - limits::CALL_RESERVE_PERCENT) / 100;
-        self.run(call, set, |instance| {
-            let func = instance.functions.get(at).ok_or_else(|| wasmtime::format_err!("no such function"))?;
-            exchange.invoke(func, &mut instance.store)
-        })
+        let taken = self.recorder.takes(now);
+        let mut noted = Noted::default();
+        let outcome = self.run(call, set, |instance| {
+            let missing = || wasmtime::format_err!("no such function");
+            if !taken {
+                return exchange.invoke(instance.functions.get(at).ok_or_else(missing)?, &mut instance.store);
+            }
+            instance
+                .noting(&mut noted, |store, functions| exchange.invoke(functions.get(at).ok_or_else(missing)?, store))
+        });
+        if taken {
+            self.recorder.keep_call(function, exchange, &outcome, noted, now.elapsed());
+        }
+        outcome
     }
 }
 

@@ -11,6 +11,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::generation::Blueprint;
 use super::lean;
+use super::recorder::Noted;
 use crate::call::{Call, OutOfTime};
 use crate::seam::{Guest, dispatch, memory, store, wasi};
 use crate::{handoff, limits};
@@ -68,6 +69,20 @@ impl Instance {
         self.store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
     }
 
+    /// Runs `work` and takes down what it does in the host.
+    pub(super) fn noting<T>(
+        &mut self,
+        noted: &mut Noted,
+        work: impl FnOnce(&mut Store<Guest>, &[Func]) -> wasmtime::Result<T>,
+    ) -> wasmtime::Result<T> {
+        self.store.data_mut().notes = Some(Box::default());
+        let done = work(&mut self.store, &self.functions);
+        let guest = self.store.data_mut();
+        noted.notes = guest.notes.take();
+        noted.wrote = guest.store.as_ref().is_some_and(store::Session::wrote);
+        done
+    }
+
     /// Ends the call. Returns whether it left a transaction open, which is rolled back now.
     pub(super) fn end(&mut self) -> bool {
         let guest = self.store.data_mut();
@@ -91,6 +106,7 @@ fn new_store(plan: &Blueprint) -> Store<Guest> {
         store: grants.database.clone().map(store::Session::new),
         config: grants.config.clone(),
         outgoing: grants.outgoing.clone(),
+        notes: None,
         memory: memory::Limiter::new(grants.memory.clone(), grants.instance_memory_mb),
         log_budget: grants.log_budget.clone(),
         wasi: wasi::empty_world(&plan.context, &grants.log_budget),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::types::{ComponentFunc, Type};
 use wasmtime::component::{Func, Linker, LinkerInstance, Val};
@@ -16,9 +17,10 @@ use super::interface::InterfaceName;
 use super::{raw, rules};
 use crate::call::{ContextIndex, Failure, Refused};
 use crate::ids::ContextName;
-use crate::manifest;
 use crate::seam::dispatch::{Exchange, Function, Values};
+use crate::seam::notes::{Asked, Notes};
 use crate::seam::{self, Guest};
+use crate::{limits, manifest};
 
 /// Something that keeps the system from being linked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -363,7 +365,7 @@ fn link_function(instance: &mut LinkerInstance<'_, Guest>, function: Function) -
     instance.func_new(&name, move |cx, _ty, params, results| {
         let outcome = dispatch(cx, &function, &mut Values { params, results })?;
         if let (Err(failure), Some(result)) = (outcome, results.first_mut()) {
-            *result = unavailable(&failure);
+            *result = raw::values::unavailable(&failure.for_caller());
         }
         Ok(())
     })
@@ -380,10 +382,23 @@ impl Exchange for Bytes<'_> {
         self.reply = Some(self.args.invoke(func, store)?);
         Ok(())
     }
+
+    fn params(&self, function: &Function) -> wasmtime::Result<Vec<Val>> {
+        let types: Vec<Type> = function.signature.params().map(|(_, ty)| ty).collect();
+        Ok(self.args.values(&types)?)
+    }
+
+    fn results(&self, function: &Function) -> wasmtime::Result<Vec<Val>> {
+        let types: Vec<Type> = function.signature.results().collect();
+        match &self.reply {
+            Some(reply) => Ok(reply.values(&types)?),
+            None => wasmtime::bail!("`{}` left no reply", function.name),
+        }
+    }
 }
 
 fn dispatch(
-    cx: StoreContextMut<'_, Guest>,
+    mut cx: StoreContextMut<'_, Guest>,
     function: &Function,
     exchange: &mut dyn Exchange,
 ) -> wasmtime::Result<Result<(), Failure>> {
@@ -395,17 +410,46 @@ fn dispatch(
         let (context, refused) = (guest.context.to_string(), Refused::Shadow);
         return Ok(Err(Failure::Refused { context, refused }));
     }
-    Ok(match set.get(usize::from(function.callee)) {
+    let started = guest.notes.is_some().then(Instant::now);
+    let outcome = match set.get(usize::from(function.callee)) {
         Some(callee) => callee.call(call, set, function, exchange),
         None => Err(Failure::Absent { context: function.interface.clone(), reason: "it is not loaded".into() }),
-    })
+    };
+    if let (Some(started), Some(notes)) = (started, cx.data_mut().notes.as_mut()) {
+        note(notes, function, exchange, &outcome, started.elapsed());
+    }
+    Ok(outcome)
 }
 
-/// What a caller is told when there is no answer. `rules` has made sure that its type has the case.
-fn unavailable(failure: &Failure) -> Val {
-    let text = Val::String(failure.for_caller());
-    let case = Val::Variant("unavailable".into(), Some(Box::new(text)));
-    Val::Result(Err(Some(Box::new(case))))
+#[cold]
+fn note(
+    notes: &mut Notes,
+    function: &Function,
+    exchange: &dyn Exchange,
+    outcome: &Result<(), Failure>,
+    took: Duration,
+) {
+    if notes.asked.len() >= limits::RECORD_ASKED_MAX {
+        notes.asked_more += 1;
+        return;
+    }
+    let unread = |error: wasmtime::Error| Failure::Absent {
+        context: function.interface.clone(),
+        reason: format!("the answer cannot be read: {error:#}"),
+    };
+    let outcome = match outcome {
+        Ok(()) => exchange.results(function).map_err(unread),
+        Err(failure) => Err(failure.clone()),
+    };
+    notes.asked.push(Asked {
+        callee: function.callee,
+        interface: function.interface.clone(),
+        function: function.name.clone(),
+        names: function.signature.params().map(|(name, _)| name.to_owned()).collect(),
+        params: exchange.params(function).unwrap_or_default(),
+        outcome,
+        took,
+    });
 }
 
 /// How a signature reads in WIT, for messages and `seam call`.

@@ -26,6 +26,7 @@ pub struct Linked {
     loader: Loader,
     parts: Vec<Part>,
     absent: Vec<Absent>,
+    recording: manifest::Recording,
 }
 
 /// A variant that the manifest has and that is not loaded: its context serves without it.
@@ -63,7 +64,7 @@ impl Linked {
             wire(loader.engine(), parts.clone())?;
             Ok(parts)
         })?;
-        Ok(Self { loader, parts, absent })
+        Ok(Self { loader, parts, absent, recording: manifest.recording.clone() })
     }
 
     /// The variants that were left out.
@@ -76,8 +77,8 @@ impl Linked {
     /// # Errors
     /// Everything that is wrong, of all contexts together. A file whose migration failed is as it was.
     pub fn start(self, databases: &Path, metrics: &Metrics) -> Result<Registry, Error> {
-        let Self { loader, parts, mut absent } = self;
-        let registry = Registry::empty(loader, databases, metrics.clone())?;
+        let Self { loader, parts, mut absent, recording } = self;
+        let registry = Registry::empty(loader, databases, metrics.clone(), recording)?;
         registry.needed(&absent)?;
         without_broken(&mut absent, |absent| {
             let left_out = |part: &Part| absent.iter().any(|absent| absent.context == part.entry.name);

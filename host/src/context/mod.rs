@@ -16,6 +16,7 @@ mod linked;
 mod pool;
 mod prepared;
 pub mod raw;
+pub mod recorder;
 mod registry;
 pub mod route;
 mod rules;

@@ -18,6 +18,7 @@ use super::generation::{Export, Generation};
 use super::link::Problem;
 use super::linked::{self, Absent, Part};
 use super::prepared::Prepared;
+use super::recorder::Recorder;
 use super::route::{self, Member, Route, Routes};
 use super::stats::Metrics;
 use super::{Serves, lean, start};
@@ -38,6 +39,7 @@ struct Inner {
     databases: PathBuf,
     open: Mutex<HashMap<ContextName, Weak<Database>>>,
     metrics: Metrics,
+    recording: manifest::Recording,
     drain: Drain,
     routes: Routes,
     /// One change of a route at a time.
@@ -82,13 +84,19 @@ pub enum Error {
 }
 
 impl Registry {
-    pub(super) fn empty(loader: Loader, databases: &Path, metrics: Metrics) -> Result<Self, Error> {
+    pub(super) fn empty(
+        loader: Loader,
+        databases: &Path,
+        metrics: Metrics,
+        recording: manifest::Recording,
+    ) -> Result<Self, Error> {
         Ok(Self(Arc::new(Inner {
             published: ArcSwap::default(),
             loader,
             databases: databases.to_owned(),
             open: Mutex::default(),
             metrics,
+            recording,
             drain: Drain::default(),
             routes: Routes::open(databases)?,
             routing: Mutex::default(),
@@ -177,9 +185,10 @@ impl Registry {
             let before = base.by_name.get(name).and_then(|at| base.generations.get(usize::from(*at)));
             let number = before.map_or(1, |generation| generation.number + 1);
             let stats = Arc::new(self.0.metrics.of(name));
+            let recorder = before.map_or_else(|| Recorder::new(&self.0.recording), |g| g.recorder.clone());
             let started = self
                 .database(&wired.part.entry, before)
-                .and_then(|database| start::generation(index, number, wired, database, stats))
+                .and_then(|database| start::generation(index, number, wired, database, stats, recorder))
                 .and_then(|generation| Ok((generation.probe()?, Arc::new(generation))));
             match started {
                 Ok((migrations, generation)) => {

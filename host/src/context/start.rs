@@ -8,6 +8,7 @@ use super::component::Component;
 use super::generation::{Blueprint, Export, Generation, Grants};
 use super::link::{self, Problem};
 use super::linked::Wired;
+use super::recorder::Recorder;
 use super::stats::Stats;
 use crate::call::ContextIndex;
 use crate::manifest;
@@ -30,6 +31,7 @@ pub(super) fn generation(
     wired: Wired,
     database: Option<Arc<Database>>,
     stats: Arc<Stats>,
+    recorder: Arc<Recorder>,
 ) -> Result<Generation, Problem> {
     let Wired { part, wiring, linker } = wired;
     let (entry, component) = (&part.entry, &part.component);
@@ -61,7 +63,7 @@ pub(super) fn generation(
         waits: link::waits(component),
         grants: grants(entry, database),
     };
-    Ok(Generation::new(index, number, part, wiring, plan, stats))
+    Ok(Generation::new(index, number, part, wiring, plan, stats, recorder))
 }
 
 fn grants(entry: &manifest::Context, database: Option<Arc<Database>>) -> Grants {

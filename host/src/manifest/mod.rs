@@ -33,6 +33,7 @@ pub struct Manifest {
     pub path: PathBuf,
     pub host: Host,
     pub http: Http,
+    pub recording: Recording,
     /// In the manifest's order, the variants after all entries.
     pub contexts: Vec<Context>,
     pub mounts: Vec<Mount>,
@@ -79,6 +80,24 @@ pub enum RoutingKey {
     Cookie(String),
     /// In lower case.
     Header(String),
+}
+
+/// `[recording]`: calls that are kept in memory, to be replayed against another version of their context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    /// Calls of each context that are sampled in a second; 0: none.
+    pub per_s: u32,
+    /// Parameters, fields and headers whose values are never kept; those of `SECRETS` are among them.
+    pub secrets: Vec<String>,
+}
+
+/// Names that are secret in every system.
+const SECRETS: [&str; 7] = ["authorization", "card", "cookie", "password", "secret", "set-cookie", "token"];
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self { per_s: crate::limits::RECORD_CALLS_PER_S, secrets: SECRETS.map(str::to_owned).into() }
+    }
 }
 
 #[derive(Debug, Clone)]

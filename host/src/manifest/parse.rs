@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 use super::context::context;
 use super::table::{At, Document, Table};
-use super::{Context, Host, Http, LogFormat, Manifest, Mount, Place, RoutingKey, Seed, Tls};
+use super::{Context, Host, Http, LogFormat, Manifest, Mount, Place, Recording, RoutingKey, Seed, Tls};
 use crate::ids::ContextName;
 use crate::limits;
 
@@ -41,6 +41,7 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     let data = host_table.as_ref().map_or(Place::default(), |t| t.place_of("data"));
     let host = host(host_table, folder);
     let http = http(root.table("http"));
+    let recording = recording(root.table("recording"));
     let (mut contexts, mut variants, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     for (name, table) in root.named_tables("context") {
         match context(&name, table, folder) {
@@ -55,7 +56,7 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     let (mounts, mount_places) = root.tables("mount").into_iter().filter_map(|t| mount(t, &contexts)).unzip();
     let (seeds, seed_places) = root.tables("seed").into_iter().filter_map(|t| seed(t, folder)).unzip();
     root.finish();
-    let manifest = Manifest { path: path.to_owned(), host, http, contexts, mounts, seeds };
+    let manifest = Manifest { path: path.to_owned(), host, http, recording, contexts, mounts, seeds };
     Parsed { manifest, mounts: mount_places, seeds: seed_places, data, broken }
 }
 
@@ -172,6 +173,17 @@ fn routing_key(table: &Table<'_, '_>) -> Vec<RoutingKey> {
         }
     }
     keys
+}
+
+fn recording(table: Option<Table<'_, '_>>) -> Recording {
+    let mut recording = Recording::default();
+    let Some(table) = table else { return recording };
+    let max = u64::from(limits::RECORD_CALLS_PER_S_MAX);
+    let per_s = table.integer("calls_per_s", 0..=max, u64::from(recording.per_s));
+    recording.per_s = u32::try_from(per_s).unwrap_or(recording.per_s);
+    recording.secrets.extend(table.strings("secrets", "pin").into_iter().map(|name| name.value));
+    table.finish();
+    recording
 }
 
 pub(super) fn existing_file(table: &Table<'_, '_>, key: &str, file: At<PathBuf>, folder: &Path) -> PathBuf {

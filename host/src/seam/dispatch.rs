@@ -46,6 +46,18 @@ pub trait Exchange {
     /// # Errors
     /// When the callee trapped, or its results are no valid values; its store must not be used again.
     fn invoke(&mut self, func: &Func, store: &mut Store<Guest>) -> wasmtime::Result<()>;
+
+    /// The arguments of this call of `function` as values, for whoever keeps them or has to send them elsewhere.
+    ///
+    /// # Errors
+    /// When they are not of the function's types, which linking rules out.
+    fn params(&self, function: &Function) -> wasmtime::Result<Vec<Val>>;
+
+    /// The results as values, once there are some.
+    ///
+    /// # Errors
+    /// When nobody has answered, or as `params`.
+    fn results(&self, function: &Function) -> wasmtime::Result<Vec<Val>>;
 }
 
 /// An exchange of dynamically typed values: for any signature, for tools, and for the shapes that the fast path leaves out.
@@ -57,5 +69,13 @@ pub struct Values<'a> {
 impl Exchange for Values<'_> {
     fn invoke(&mut self, func: &Func, store: &mut Store<Guest>) -> wasmtime::Result<()> {
         func.call(store, self.params, self.results)
+    }
+
+    fn params(&self, _: &Function) -> wasmtime::Result<Vec<Val>> {
+        Ok(self.params.to_vec())
+    }
+
+    fn results(&self, _: &Function) -> wasmtime::Result<Vec<Val>> {
+        Ok(self.results.to_vec())
     }
 }

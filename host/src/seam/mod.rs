@@ -6,6 +6,7 @@ pub mod config;
 pub mod dispatch;
 pub mod logging;
 pub mod memory;
+pub mod notes;
 pub mod store;
 pub mod wasi;
 pub mod wasi_http;
@@ -41,6 +42,8 @@ pub struct Guest {
     pub config: Arc<WasiConfigVariables>,
     /// Where `wasi:http` may send requests.
     pub outgoing: wasi_http::Outgoing,
+    /// There while somebody wants to know what the call does.
+    pub notes: Option<Box<notes::Notes>>,
     pub memory: memory::Limiter,
     pub log_budget: Arc<logging::Budget>,
     pub wasi: WasiCtx,

@@ -18,11 +18,13 @@ use crate::store::{Database, Error, Transaction, Value};
 pub struct Session {
     pub database: Arc<Database>,
     transaction: Option<Transaction>,
+    /// Whether this call committed anything, or may have.
+    wrote: bool,
 }
 
 impl Session {
     pub fn new(database: Arc<Database>) -> Self {
-        Self { database, transaction: None }
+        Self { database, transaction: None, wrote: false }
     }
 
     /// Whether the call holds the context's writer now. Others wait for it: no moment to call another context.
@@ -30,29 +32,45 @@ impl Session {
         self.transaction.is_some()
     }
 
+    /// Whether the call has committed anything, or may have: a transaction that only read counts too.
+    pub fn wrote(&self) -> bool {
+        self.wrote
+    }
+
     /// Ends the call: whether it left a transaction open, which is rolled back now. Dropping the session does the same.
     pub fn finish(&mut self) -> bool {
+        self.wrote = false;
         self.transaction.take().map(Transaction::rollback).is_some()
     }
 
     fn query(&mut self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Vec<u8>, Error> {
         match &mut self.transaction {
             Some(transaction) => transaction.query(sql, params, deadline),
-            None => self.database.query(sql, params, deadline),
+            None => {
+                let read = self.database.query_or_write(sql, params, deadline);
+                self.wrote |= read.as_ref().map_or(true, |(_, wrote)| *wrote);
+                read.map(|(rows, _)| rows)
+            }
         }
     }
 
     fn execute(&mut self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<u64, Error> {
         match &mut self.transaction {
             Some(transaction) => transaction.execute(sql, params, deadline),
-            None => self.database.execute(sql, params, deadline),
+            None => {
+                self.wrote = true;
+                self.database.execute(sql, params, deadline)
+            }
         }
     }
 
     fn execute_many(&mut self, sql: &str, rows: &[u8], deadline: Instant) -> Result<u64, Error> {
         match &mut self.transaction {
             Some(transaction) => transaction.execute_many(sql, rows, deadline),
-            None => self.database.execute_many(sql, rows, deadline),
+            None => {
+                self.wrote = true;
+                self.database.execute_many(sql, rows, deadline)
+            }
         }
     }
 
@@ -65,7 +83,9 @@ impl Session {
     }
 
     fn commit(&mut self) -> Result<(), Error> {
-        self.transaction.take().ok_or_else(none_open)?.commit()
+        let transaction = self.transaction.take().ok_or_else(none_open)?;
+        self.wrote = true;
+        transaction.commit()
     }
 
     fn rollback(&mut self) -> Result<(), Error> {

@@ -44,14 +44,25 @@ impl Database {
     /// Rows of one statement, packed as `rows` says, from a snapshot of the last commit. One that writes (`... RETURNING`) is a
     /// transaction of its own.
     pub fn query(self: &Arc<Self>, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Vec<u8>, Error> {
+        self.query_or_write(sql, params, deadline).map(|(rows, _)| rows)
+    }
+
+    /// The same, with whether the statement wrote.
+    pub fn query_or_write(
+        self: &Arc<Self>,
+        sql: &str,
+        params: &[Value<'_>],
+        deadline: Instant,
+    ) -> Result<(Vec<u8>, bool), Error> {
         Counters::add(&self.counters.reads, 1);
         let reader = self.readers.get(deadline)?;
         let result = reader.link().and_then(|link| link.query(sql, params, deadline));
         match result {
-            Ok(Queried::Rows(rows)) => Ok(rows),
+            Ok(Queried::Rows(rows)) => Ok((rows, false)),
             Ok(Queried::Writes) => {
                 drop(reader);
-                self.in_own_transaction(deadline, |tx| tx.query(sql, params, deadline))
+                let rows = self.in_own_transaction(deadline, |tx| tx.query(sql, params, deadline))?;
+                Ok((rows, true))
             }
             Err(error) => {
                 Counters::add(&self.counters.failed, 1);

@@ -17,12 +17,14 @@ use wasmtime::component::__internal::wasmtime_environ::component::TypeTuple;
 use wasmtime::component::__internal::{
     CanonicalAbiInfo, ComponentTypes, InstanceType, InterfaceType, LiftContext, LowerContext,
 };
-use wasmtime::component::{ComponentNamedList, ComponentType, Func, Lift, Lower};
+use wasmtime::component::types::Type;
+use wasmtime::component::{ComponentNamedList, ComponentType, Func, Lift, Lower, Val};
 use wasmtime::{Result, StoreContextMut, ValRaw};
 
 use super::image::{self, Image};
 use super::lift::{Lifter, Slots};
 use super::strings::Encoding;
+use super::values;
 use super::{Answer, FLAT_PARAMS_MAX, FLAT_RESULTS_MAX, Fault, Invoke, Reply, UNAVAILABLE};
 
 /// Parameters as lifted from the caller: its core values, or one that stands for the root of the image.
@@ -48,6 +50,10 @@ impl<T: 'static, const N: usize, const R: usize> Invoke<T> for Pending<'_, N, R>
         // Compares the core arity only, which is cheap enough for every call.
         let func = func.typed::<Outgoing<'_, N>, Incoming<R>>(&store)?;
         Ok(func.call(&mut store, Outgoing(self.0))?.0)
+    }
+
+    fn values(&self, types: &[Type]) -> Result<Vec<Val>, Fault> {
+        values::params(types, &self.0.slots, &self.0.image)
     }
 }
 

@@ -62,6 +62,15 @@ impl Image {
         self.bytes.len() + self.blocks.len() * size_of::<Block>()
     }
 
+    /// Where a block starts and how long it is.
+    pub(super) fn block(&self, index: usize) -> Option<(usize, usize)> {
+        self.blocks.get(index).map(|block| (block.start as usize, block.len as usize))
+    }
+
+    pub(super) fn slice(&self, start: usize, len: usize) -> Result<&[u8], Fault> {
+        self.bytes.get(start..).and_then(|rest| rest.get(..len)).ok_or(Fault::Mismatch)
+    }
+
     /// The length of the root block, if the message has one.
     pub(super) fn root_len(&self) -> Option<u32> {
         self.blocks.first().and_then(|block| matches!(block.home, Home::Root).then_some(block.len))

@@ -22,9 +22,10 @@ mod lift;
 mod strings;
 #[cfg(test)]
 mod tests;
+pub(super) mod values;
 
 use wasmtime::component::types::{ComponentFunc, Type};
-use wasmtime::component::{Func, LinkerInstance};
+use wasmtime::component::{Func, LinkerInstance, Val};
 use wasmtime::{AsContextMut, Result, StoreContextMut, ValRaw};
 
 use crate::limits;
@@ -76,11 +77,20 @@ impl<T: 'static> Args<'_, T> {
     pub fn invoke(&self, func: &Func, mut store: impl AsContextMut<Data = T>) -> Result<Reply> {
         self.0.invoke(func, store.as_context_mut())
     }
+
+    /// The parameters, which are of these types, one by one.
+    ///
+    /// # Errors
+    /// When they are of other types.
+    pub fn values(&self, types: &[Type]) -> std::result::Result<Vec<Val>, Fault> {
+        self.0.values(types)
+    }
 }
 
 /// `Args` of any arity.
 trait Invoke<T: 'static> {
     fn invoke(&self, func: &Func, store: StoreContextMut<'_, T>) -> Result<Reply>;
+    fn values(&self, types: &[Type]) -> std::result::Result<Vec<Val>, Fault>;
 }
 
 /// What goes back to the caller: a callee's answer, or one that the host gives in its place.

@@ -40,6 +40,8 @@ enum Way {
 struct Script {
     heard: Arc<Mutex<Vec<Val>>>,
     says: Arc<Mutex<Vec<Val>>>,
+    /// Parameters and results of the last raw call, as the host reads them out of what it carries.
+    read: Arc<Mutex<(Vec<Val>, Vec<Val>)>>,
 }
 
 fn load(interface: &str, role: Role, junk: u8, encoding: StringEncoding) -> Component {
@@ -111,8 +113,15 @@ fn row(caller: &Component, callee: &Component, way: Way, script: &Script, contai
         let callee = callee.clone();
         match way {
             Way::Raw => {
+                let params: Vec<_> = ty.params().map(|(_, ty)| ty).collect();
+                let results: Vec<_> = ty.results().collect();
+                let read = script.read.clone();
                 link(&mut seam, &name, &ty, move |_, args| match args.invoke(&func, &mut *callee.lock().unwrap()) {
                     Err(e) if contained => Ok(Reply::unavailable(format!("{e:#}"))),
+                    Ok(reply) => {
+                        *read.lock().unwrap() = (args.values(&params).unwrap(), reply.values(&results).unwrap());
+                        Ok(reply)
+                    }
                     outcome => outcome,
                 })
                 .unwrap()
@@ -174,6 +183,7 @@ fn there_and_back(caller: &Component, callee: &Component, seed: &mut Seed, round
                 assert_eq!(*script.heard.lock().unwrap(), params, "parameters of {name} {context}");
                 assert_eq!(said, results, "results of {name} {context}");
             }
+            assert_eq!(*script.read.lock().unwrap(), (params, results), "{name} as read from the image {context}");
         }
     }
 }
