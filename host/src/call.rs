@@ -105,6 +105,8 @@ pub enum Refused {
     TooDeep,
     #[error("a shadow calls nobody")]
     Shadow,
+    #[error("its caller has a transaction open, and whoever wants to write waits for that one")]
+    HoldsWriter,
 }
 
 /// The guest ran into the end of its call's time.

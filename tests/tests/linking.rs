@@ -59,6 +59,41 @@ fn asking_for(numbers: &str, version: &str) -> Vec<u8> {
     component(&wit, "this", &wat).unwrap()
 }
 
+/// The same, with a transaction open while it asks when its argument is odd, and one that has ended when it is even.
+fn asking_in_a_transaction() -> Vec<u8> {
+    let wit = "package t:asking@0.1.0;
+         interface asking {
+             use t:numbers/numbers@0.1.0.{error};
+             ask: func(n: u32) -> result<u32, error>;
+         }
+         world this {
+             import seam:host/store@0.1.0;
+             import t:numbers/numbers@0.1.0;
+             export asking;
+         }
+         package t:numbers@0.1.0 {
+             interface numbers {
+                 variant error { odd(u32), unavailable(string) }
+                 twice: func(n: u32) -> result<u32, error>;
+             }
+         }";
+    let wat = format!(
+        r#"(module
+            (import "t:numbers/numbers@0.1.0" "twice" (func $twice (param i32 i32)))
+            (import "seam:host/store@0.1.0" "begin" (func $begin (param i32)))
+            (import "seam:host/store@0.1.0" "rollback" (func $rollback (param i32)))
+            {MEMORY}
+            (func (export "t:asking/asking@0.1.0#ask") (param $n i32) (result i32)
+                (global.set $top (i32.const 4096))
+                (call $begin (i32.const 128))
+                (if (i32.load8_u (i32.const 128)) (then unreachable))
+                (if (i32.eqz (i32.and (local.get $n) (i32.const 1))) (then (call $rollback (i32.const 128))))
+                (call $twice (local.get $n) (i32.const 64))
+                (i32.const 64)))"#
+    );
+    component(wit, "this", &wat).unwrap()
+}
+
 fn problems(system: System) -> Vec<String> {
     match system.start().unwrap() {
         Ok(_) => panic!("the system started"),
@@ -122,6 +157,19 @@ fn a_callee_that_traps_or_hangs_is_unavailable_and_its_caller_answers() -> Resul
             assert!(started.elapsed() < Duration::from_secs(3), "the callee's own limit cuts it off");
         }
     }
+    Ok(())
+}
+
+#[test]
+fn nobody_asks_another_context_while_they_hold_their_own_writer() -> Result<()> {
+    let system = System::new()
+        .context("asking", &asking_in_a_transaction(), "imports = [\"t:numbers/numbers\"]\nstore = true")?
+        .context("numbers", &numbers("0.1.0", TWICE), "")?;
+    let registry = system.start()?.unwrap();
+    let ask = |n| call(&registry, "asking", "asking.ask", &[Val::U32(n)], 1_000);
+    let refused = ask(3)?;
+    assert!(unavailable(&refused).is_some_and(|text| text.contains("transaction open")), "{refused:?}");
+    assert_eq!(ask(4)?, Val::Result(Ok(Some(Box::new(Val::U32(8))))), "it has ended, and nothing was left open");
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use super::generation::same_signature;
 use super::interface::InterfaceName;
 use super::{raw, rules};
 use crate::call::{ContextIndex, Failure, Refused};
-use crate::ids::ContextName;
+use crate::ids::{ContextName, Trace};
 use crate::seam::dispatch::{Exchange, Function, Values};
 use crate::seam::notes::{Asked, Notes};
 use crate::seam::{self, Guest};
@@ -410,6 +410,9 @@ fn dispatch(
         let (context, refused) = (guest.context.to_string(), Refused::Shadow);
         return Ok(Err(Failure::Refused { context, refused }));
     }
+    if guest.store.as_ref().is_some_and(seam::store::Session::in_transaction) {
+        return Ok(Err(holds_writer(guest, call.trace, function)));
+    }
     let started = guest.notes.is_some().then(Instant::now);
     let outcome = match set.get(usize::from(function.callee)) {
         Some(callee) => callee.call(call, set, function, exchange),
@@ -419,6 +422,18 @@ fn dispatch(
         note(notes, function, exchange, &outcome, started.elapsed());
     }
     Ok(outcome)
+}
+
+/// A context's one writer is not held while somebody else is asked: their time would be everybody's.
+#[cold]
+fn holds_writer(guest: &Guest, trace: Trace, function: &Function) -> Failure {
+    tracing::warn!(
+        context = %guest.context,
+        %trace,
+        function = %format_args!("{}.{}", function.interface, function.name),
+        "a call to another context was refused: a transaction is open; commit or roll back first"
+    );
+    Failure::Refused { context: function.interface.clone(), refused: Refused::HoldsWriter }
 }
 
 #[cold]

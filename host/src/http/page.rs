@@ -54,7 +54,7 @@ impl Refusal {
                 Failure::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
                 Failure::Overloaded { .. } | Failure::Absent { .. } => StatusCode::SERVICE_UNAVAILABLE,
                 Failure::Refused { refused: Refused::Reentry, .. } => StatusCode::LOOP_DETECTED,
-                Failure::Refused { refused: Refused::TooDeep | Refused::Shadow, .. } => {
+                Failure::Refused { refused: Refused::TooDeep | Refused::Shadow | Refused::HoldsWriter, .. } => {
                     StatusCode::INTERNAL_SERVER_ERROR
                 }
             },

@@ -27,7 +27,7 @@ impl Session {
         Self { database, transaction: None, wrote: false }
     }
 
-    /// Whether the call holds the context's writer now. Others wait for it: no moment to call another context.
+    /// Whether the call holds the context's writer now. Others wait for it: calls to other contexts are refused meanwhile.
     pub fn in_transaction(&self) -> bool {
         self.transaction.is_some()
     }
