@@ -283,6 +283,8 @@ pub const SEED_LIST_BYTES_MAX: u64 = 4 << 20;
 /// Lines of the host's own log that wait for the disk or the terminal; beyond it they are dropped and counted, so that a full
 /// disk or a stopped pipe never stops the host.
 pub const LOG_LINES_WAITING_MAX: usize = 16 << 10;
+/// How often the log tells of lines that it dropped: soon enough to be near the gap, too seldom to add to the flood.
+pub const LOG_GAP_S: u64 = 5;
 /// Bytes of lines that are written in one go.
 pub const LOG_BATCH_BYTES: usize = 64 << 10;
 /// How long a line may lie before it is written: too short for a person to notice, long enough for hundreds of lines under load.

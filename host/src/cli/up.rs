@@ -39,15 +39,30 @@ pub fn run(global: &Global, options: Options) -> Result<(), Stop> {
     let folder = Arc::new(Folder::lock(&manifest.host.data)?);
     let log = logging::init(&log_config(global, &manifest))?;
     let runtime = app::runtime().map_err(|error| Stop::error(&error, ""))?;
+    let dropped = log.dropped();
+    runtime.spawn(tell_dropped(dropped.clone()));
     let served = runtime.block_on(serve(manifest, folder, !options.no_seeds, started));
     // Drained already; what a guest still does has been cut off, and only its thread remains.
     runtime.shutdown_timeout(Duration::from_millis(limits::EPOCH_TICK_MS * 20));
-    let dropped = log.dropped();
     drop(log);
-    if dropped > 0 {
-        out::note(&format!("{dropped} lines of the log were dropped because the disk or the terminal was too slow"));
+    if dropped.all() > 0 {
+        out::note(&format!("{} lines of the log were dropped because {TOO_SLOW}", dropped.all()));
     }
     served
+}
+
+const TOO_SLOW: &str = "the disk or the terminal was too slow";
+
+/// Whoever reads the log learns of the gaps in it while it is written.
+async fn tell_dropped(mut dropped: logging::Dropped) {
+    let mut interval = tokio::time::interval(Duration::from_secs(limits::LOG_GAP_S));
+    loop {
+        interval.tick().await;
+        match dropped.news() {
+            0 => {}
+            lines => tracing::warn!(target: "up", lines, "lines of the log were dropped because {TOO_SLOW}"),
+        }
+    }
 }
 
 fn log_config(global: &Global, manifest: &Manifest) -> logging::Config {

@@ -1,12 +1,15 @@
 //! The host's own log: people read it on standard error, programs as JSON lines in the data folder, one file a day.
 //!
-//! Invariant: writing a line never waits. Behind each of the two stands a bounded queue; what does not fit is dropped and counted.
+//! Invariant: writing a line never waits. Behind each of the two stands a bounded queue; what does not fit is dropped and counted, and the
+//! host tells how much it was.
 
 mod line;
 mod lines;
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -48,12 +51,34 @@ pub enum Error {
 pub struct Guard {
     _workers: Vec<WorkerGuard>,
     counters: Vec<ErrorCounter>,
+    unwritten: Arc<AtomicUsize>,
 }
 
 impl Guard {
-    /// Lines that were dropped because a disk or a terminal did not keep up.
-    pub fn dropped(&self) -> usize {
-        self.counters.iter().map(ErrorCounter::dropped_lines).sum()
+    /// What has been lost and will be.
+    pub fn dropped(&self) -> Dropped {
+        Dropped { counters: self.counters.clone(), unwritten: self.unwritten.clone(), told: 0 }
+    }
+}
+
+/// How many lines the log has lost: those that did not fit into a queue, and those that a disk or a terminal did not take.
+#[derive(Clone)]
+pub struct Dropped {
+    counters: Vec<ErrorCounter>,
+    unwritten: Arc<AtomicUsize>,
+    told: usize,
+}
+
+impl Dropped {
+    pub fn all(&self) -> usize {
+        let unwritten = self.unwritten.load(Ordering::Relaxed);
+        self.counters.iter().map(ErrorCounter::dropped_lines).fold(unwritten, usize::saturating_add)
+    }
+
+    /// Those since the last time that this was asked.
+    pub fn news(&mut self) -> usize {
+        let all = self.all();
+        all.saturating_sub(std::mem::replace(&mut self.told, all))
     }
 }
 
@@ -62,7 +87,7 @@ impl Guard {
 /// # Errors
 /// When the filter is malformed, the folder cannot be written to, or it has been done before.
 pub fn init(config: &Config) -> Result<Guard, Error> {
-    let mut guard = Guard { _workers: Vec::new(), counters: Vec::new() };
+    let mut guard = Guard { _workers: Vec::new(), counters: Vec::new(), unwritten: Arc::default() };
     let filter = EnvFilter::try_new(&config.filter);
     let filter = filter.map_err(|source| Error::Filter { filter: config.filter.clone(), source })?;
     let mut outputs = vec![Output { to: guard.queue(std::io::stderr()), format: config.format }];
@@ -83,7 +108,10 @@ pub fn init(config: &Config) -> Result<Guard, Error> {
 impl Guard {
     fn queue(&mut self, writer: impl Write + Send + 'static) -> NonBlocking {
         let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(limits::LOG_LINES_WAITING_MAX);
-        let (queue, worker) = builder.finish(Batches(BufWriter::with_capacity(limits::LOG_BATCH_BYTES, writer)));
+        let (queue, worker) = builder.finish(Batches {
+            writer: BufWriter::with_capacity(limits::LOG_BATCH_BYTES, writer),
+            unwritten: self.unwritten.clone(),
+        });
         self._workers.push(worker);
         self.counters.push(queue.error_counter());
         queue
@@ -92,16 +120,56 @@ impl Guard {
 
 /// Writes many lines at once. `flush` is called when no more lines wait: it writes them out and rests, so that those who log need not wake
 /// this thread up for each line.
-struct Batches<W: Write>(BufWriter<W>);
+struct Batches<W: Write> {
+    writer: BufWriter<W>,
+    unwritten: Arc<AtomicUsize>,
+}
 
 impl<W: Write> Write for Batches<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.write(line)
+        // What waits in the buffer is tried again with the next line; this one is lost.
+        let written = self.writer.write(line);
+        if written.is_err() {
+            self.unwritten.fetch_add(1, Ordering::Relaxed);
+        }
+        written
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let flushed = self.0.flush();
+        let flushed = self.writer.flush();
         std::thread::sleep(Duration::from_millis(limits::LOG_REST_MS));
         flushed
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// A disk that takes nothing.
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_a_full_disk_does_not_take_are_counted_and_told_once() {
+        let mut guard = Guard { _workers: Vec::new(), counters: Vec::new(), unwritten: Arc::default() };
+        let mut dropped = guard.dropped();
+        let mut log = guard.queue(Full);
+        for _ in 0..3 {
+            log.write_all(&vec![b'x'; limits::LOG_BATCH_BYTES]).unwrap();
+        }
+        // Writes out what waits.
+        drop(guard);
+        assert_eq!((dropped.news(), dropped.news(), dropped.all()), (3, 0, 3));
     }
 }
