@@ -245,8 +245,12 @@ impl Link {
         code == ffi::SQLITE_OK && now != 0
     }
 
-    /// Whether the last failure was the disk or a file-size limit refusing more bytes.
-    pub fn refused_bytes(&self) -> bool {
+    /// Whether `error`, the last failure, was the disk, a quota or a file-size limit refusing more bytes. For a full disk SQLite has a code
+    /// of its own and forgets what the system said.
+    pub fn refused_bytes(&self, error: &rusqlite::Error) -> bool {
+        if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+            return true;
+        }
         // SAFETY: the handle is that of the open connection we hold.
         let errno = unsafe { ffi::sqlite3_system_errno(self.conn.handle()) };
         use rustix::io::Errno;

@@ -57,8 +57,17 @@ const SAVEPOINT: &str = "SAVEPOINT seam";
 
 impl Writer {
     pub fn open(config: Config) -> Result<Self, OpenError> {
-        let link = open_link(&config)?;
-        Ok(Self { config, turn: Mutex::new(Turn { out: false, home: Some(link), queue: VecDeque::new() }) })
+        let link = Link::open(&config, Role::Writer)?;
+        match settle_log(&link) {
+            Ok(()) => {}
+            // No commit of this process is in doubt yet. A full disk still serves what can be read.
+            Err(error) if link.refused_bytes(&error) => {
+                tracing::warn!(path = %config.path.display(), %error, "the write-ahead log was not copied back: there is no room");
+            }
+            Err(source) => return Err(OpenError::Sqlite { path: config.path.clone(), source }),
+        }
+        let turn = Turn { out: false, home: Some(Box::new(link)), queue: VecDeque::new() };
+        Ok(Self { config, turn: Mutex::new(turn) })
     }
 
     /// Transactions that wait for their turn.
@@ -241,7 +250,7 @@ impl Writer {
             Err(error) => {
                 let meaning = link.explain(&error);
                 let known = match meaning {
-                    Error::Full(_) => link.refused_bytes(),
+                    Error::Full(_) => link.refused_bytes(&error),
                     Error::Constraint(_) | Error::Busy(_) => true,
                     _ => false,
                 };
@@ -270,7 +279,7 @@ impl Writer {
     fn connect<'l>(&self, lease: &'l mut Lease) -> Result<&'l Link, Error> {
         let link = match lease.link.take() {
             Some(link) => link,
-            None => handoff::blocking(|| open_link(&self.config)).map_err(|e| {
+            None => handoff::blocking(|| open_anew(&self.config)).map_err(|e| {
                 let cause = std::error::Error::source(&e).map(|s| format!(": {s}")).unwrap_or_default();
                 Error::Unavailable(format!("{e}{cause}"))
             })?,
@@ -319,13 +328,17 @@ fn gone() -> Error {
     Error::Unavailable("the connection was closed after a failure".to_owned())
 }
 
-/// Opens the write connection. The WAL is copied back and cut, so that what a failed commit may have left in it is settled: it is not
-/// there, today and after the next start.
-fn open_link(config: &Config) -> Result<Box<Link>, OpenError> {
+/// Opens the write connection after a commit that failed in an unknown way.
+fn open_anew(config: &Config) -> Result<Box<Link>, OpenError> {
     let link = Link::open(config, Role::Writer)?;
-    link.host("PRAGMA wal_checkpoint(TRUNCATE)")
-        .map_err(|source| OpenError::Sqlite { path: config.path.clone(), source })?;
+    settle_log(&link).map_err(|source| OpenError::Sqlite { path: config.path.clone(), source })?;
     Ok(Box::new(link))
+}
+
+/// Copies the WAL back and cuts it, so that what a failed commit may have left in it is settled: it is not there, today and after the
+/// next start.
+fn settle_log(link: &Link) -> rusqlite::Result<()> {
+    link.host("PRAGMA wal_checkpoint(TRUNCATE)")
 }
 
 /// Keeps the WAL short: copied back from `STORE_WAL_BYTES_CHECKPOINT` on, which waits for nobody; reset from `STORE_WAL_BYTES_RESET`

@@ -148,6 +148,53 @@ fn a_disk_that_takes_no_more_is_full_not_broken() {
     assert_eq!(count(), kept + 1);
 }
 
+/// Runs on a file system of 1 MiB of its own.
+#[test]
+fn child_on_a_small_disk() {
+    let Some(database) = inherited() else { return };
+    let ballast = std::path::PathBuf::from(std::env::var_os(CHILD).unwrap()).join("ballast");
+    std::fs::write(&ballast, vec![0_u8; 300_000]).unwrap();
+    let cover = vec![7_u8; 50_000];
+    let insert = "INSERT INTO item (name, cover) VALUES (?1, ?2)";
+    let (mut kept, mut full) = (0, 0);
+    for i in 0..40 {
+        match database.execute(insert, &[format!("n{i}").as_str().into(), Value::Blob(&cover)], soon()) {
+            Ok(_) => kept += 1,
+            Err(Error::Full(_)) => full += 1,
+            Err(error) => panic!("{error:?}"),
+        }
+        assert_eq!(number_in(&database.query("SELECT count(*) FROM item", &[], soon()).unwrap()), kept);
+    }
+    assert!(kept > 0 && full > 0, "{kept} kept, {full} times full");
+    std::fs::remove_file(ballast).unwrap();
+    database.execute(insert, &["healed".into(), Value::Blob(&cover)], soon()).unwrap();
+    drop(database);
+    let again = inherited().unwrap();
+    assert_eq!(number_in(&again.query("SELECT count(*) FROM item", &[], soon()).unwrap()), kept + 1);
+    println!("healed");
+}
+
+/// Needs a system on which one may mount something for oneself; on others the limit on file sizes stands for it.
+#[test]
+fn a_full_file_system_refuses_writes_serves_reads_and_heals() {
+    let own = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
+        command
+    };
+    let folder = TempDir::new().unwrap();
+    let mount = format!("mount -t tmpfs -o size=1m none '{}'", folder.path().display());
+    if !own(&mount).output().is_ok_and(|output| output.status.success()) {
+        eprintln!("nobody may mount here: not looked at");
+        return;
+    }
+    let mut command =
+        own(&format!("{mount} && exec \"$0\" --exact store::tests::faults::child_on_a_small_disk --nocapture"));
+    let output = command.arg(std::env::current_exe().unwrap()).env(CHILD, folder.path()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("healed"), "{text}");
+}
+
 #[test]
 fn the_write_ahead_log_stays_bounded_while_readers_come_and_go() {
     let shop = shop();

@@ -44,6 +44,17 @@ fn a_statement_kept_from_before_a_migration_shows_the_columns_of_after() {
 }
 
 #[test]
+fn statistics_are_taken_of_all_tables_but_those_of_the_host() {
+    let shop = empty();
+    let list = [
+        migration(1, "CREATE TABLE a (x TEXT) STRICT; CREATE INDEX a_x ON a (x); INSERT INTO a VALUES ('x'), ('y');"),
+        migration(2, "ANALYZE"),
+    ];
+    migrate(&shop, &list).unwrap();
+    assert_eq!(texts_in(&shop.query("SELECT DISTINCT tbl FROM sqlite_stat1", &[], soon()).unwrap()), ["a"]);
+}
+
+#[test]
 fn a_context_without_migrations_has_an_empty_file() {
     assert_eq!(migrate(&empty(), &[]).unwrap(), Migrated { from: 0, to: 0 });
 }
