@@ -238,6 +238,9 @@ fn refused(manifest: &Path, contexts: &[manifest::Context], error: crate::app::E
                 "stop whoever listens there, or name another address in `listen` of `[host]`, or with `--listen`";
             Stop::error(&error, remedy)
         }
+        error @ app::Error::Contexts(context::Error::Component(context::component::Error::Cache { .. })) => {
+            Stop::error(&error, "mend the data folder's permissions, or name another one in `data` of `[host]`")
+        }
         other => Stop::error(&other, ""),
     }
 }

@@ -195,6 +195,10 @@ fn unreadable(context: &manifest::Context, error: &component::Error) -> Problem 
     let remedy = match (error, &context.build) {
         (component::Error::Read { .. }, Some(_)) => format!("run `seam build {}`", context.name),
         (component::Error::Read { .. }, None) => "put the file there, or say how to `build` it".to_owned(),
+        (component::Error::NotAComponent { .. } | component::Error::Compile { .. }, Some(_)) => {
+            let name = &context.name;
+            format!("run `seam build {name}`, which replaces a file that is not as it was built; else mend its sources")
+        }
         (component::Error::NotAComponent { .. }, _) => "make a component of it (`wasm-tools component new`)".to_owned(),
         (component::Error::Cache { .. }, _) => "mend the data folder, or name another one in `[host] data`".to_owned(),
         _ => "rebuild it, smaller or from a source that compiles".to_owned(),

@@ -51,7 +51,7 @@ impl Error {
                 "create the file, or remove its `[[seed]]`; `seam up --no-seeds` starts without".into()
             }
             Self::Row { .. } | Self::Rejected { .. } => {
-                "correct the file, then `seam seed`; rows before it are in".into()
+                "correct the file, then `seam seed`: it begins anew, and rows that are in already change nothing".into()
             }
             Self::Failed { failure: Failure::Trapped { context, .. }, .. } => {
                 format!("see `seam logs {context}`; then `seam seed` goes on")
