@@ -103,7 +103,14 @@ fn every_test_card_does_what_is_written_beside_it() -> Result<()> {
         assert_eq!((form.value("number")?, form.value("code")?), ("", ""), "but for what is secret");
         assert_eq!(balance(&shop)?.standing(), before, "{number}");
     }
-    for (field, typed) in [("number", "5555 5555 5555 4444"), ("expiry", "01/20"), ("code", "x"), ("number", "4242")] {
+    let slips = [
+        ("number", "5555 5555 5555 4444"),
+        ("number", "4242 4242 4242 4243"),
+        ("number", "4242"),
+        ("expiry", "01/20"),
+        ("code", "x"),
+    ];
+    for (field, typed) in slips {
         let form = person.till(card::APPROVED)?.with(field, typed)?;
         let page = person.submit(&form)?.must_be(422)?;
         let problem = format!("#{field}-problem");
@@ -111,6 +118,8 @@ fn every_test_card_does_what_is_written_beside_it() -> Result<()> {
         assert_eq!(page.attributes(&format!("#{field}"), "aria-invalid"), ["true"]);
         assert_eq!(balance(&shop)?.standing(), before, "{field}");
     }
+    let listed = person.get("/account")?.words().matches("Not placed").count();
+    assert_eq!(listed, 4, "what the bank refused is among the orders, what was mistyped is not");
     let placed = person.check_out(card::APPROVED)?.must_be(200)?;
     placed.must_say("Your order is placed")?;
     assert_eq!(balance(&shop)?.orders[&order_number(&placed)?].state, "placed");

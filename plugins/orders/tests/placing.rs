@@ -77,6 +77,8 @@ fn a_refusal_takes_everything_back_and_its_key_keeps_it() {
         assert_eq!(order.state, State::Rejected);
         assert!(order.history[1].note.contains("othing was charged"), "{order:?}");
         assert_eq!(store::purchases(0, 10).unwrap(), []);
+        let listed = store::of_customer(&order.customer, 1).unwrap().orders.len();
+        assert_eq!(listed, usize::from(card != MISTYPED), "a mistyped card is no order to the customer");
         world.check(&format!("{expect:?}"));
         world.place("another", &[("A", 1)], APPROVED).unwrap();
         world.check("a second try");

@@ -133,10 +133,11 @@ pub fn lines(id: i64) -> Result<Vec<PlacedLine>, Error> {
     query("SELECT sku, copies, price, returned FROM lines WHERE order_id = ?1 ORDER BY position", params![id])
 }
 
-/// A customer's orders, newest first.
+/// A customer's orders, newest first; without those that never came about because the card was mistyped (`outcome`).
 pub fn of_customer(customer: &str, page: u32) -> Result<Page, Error> {
     paged(
-        "SELECT number, customer, state, at, copies, total, currency FROM orders WHERE customer = ?1
+        "SELECT number, customer, state, at, copies, total, currency FROM orders
+         WHERE customer = ?1 AND coalesce(outcome, '') NOT LIKE 'fields%'
          ORDER BY at DESC, id DESC LIMIT ?2 OFFSET ?3",
         customer,
         page,

@@ -7,6 +7,7 @@
 
 use askama::Template;
 
+use super::card;
 use super::cart::Sums;
 use super::field::{Alarm, Field, Problems, Typed};
 use super::problem::RETRY_SECONDS;
@@ -107,10 +108,7 @@ pub fn place(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<R
         code: form.line("code"),
     };
     filled.address.check(&mut filled.problems);
-    filled.problems.check("number", &card.number, 40, "Type the number of your card.");
-    filled.problems.check("holder", &card.holder, 100, "Type the name on the card.");
-    filled.problems.check("expiry", &card.expiry, 10, "Type until when the card is valid, as MM/YY.");
-    filled.problems.check("code", &card.code, 8, "Type the code of your card.");
+    card::check(&card, seams.now(), &mut filled.problems);
     if !filled.problems.is_empty() {
         return again(&cart, filled, None, 422, visit, seams);
     }
@@ -271,7 +269,7 @@ fn page(
     let currencies = Currencies::of(seams);
     let countries = Countries::of(seams);
     let address = filled.address.fields(&countries, &filled.problems);
-    let card = card(filled);
+    let card = card_fields(filled);
     let alarm = match &filled.alarm {
         Some(Alarm { title, text, items }) => {
             Some(Alarm { title: title.clone(), text: text.clone(), items: named(items, quote) })
@@ -320,17 +318,9 @@ fn named(items: &[(Option<String>, String)], quote: &ordering::Quote) -> Vec<(Op
     items.iter().map(|(href, text)| (href.clone(), name(text).unwrap_or_else(|| text.clone()))).collect()
 }
 
-fn card(filled: &Filled) -> Vec<Field<'_>> {
-    let field = |name, label, autocomplete, value, most, class| Field {
-        name,
-        label,
-        kind: "text",
-        autocomplete,
-        value,
-        most,
-        class,
-        problem: filled.problems.of(name),
-        ..Field::default()
+fn card_fields(filled: &Filled) -> Vec<Field<'_>> {
+    let field = |name, label, autocomplete, value, most, class| {
+        Field::line(name, label, autocomplete, value, most, class, &filled.problems)
     };
     vec![
         Field { digits: true, ..field("number", "Card number", "cc-number", "", 30, "") },

@@ -35,6 +35,22 @@ pub struct Field<'a> {
     pub problem: Option<&'a str>,
 }
 
+impl<'a> Field<'a> {
+    /// One line that is typed, with what is wrong with it.
+    pub fn line(
+        name: &'static str,
+        label: &'static str,
+        autocomplete: &'static str,
+        value: &'a str,
+        most: u32,
+        class: &'static str,
+        problems: &'a Problems,
+    ) -> Field<'a> {
+        let problem = problems.of(name);
+        Field { name, label, kind: "text", autocomplete, value, most, class, problem, ..Field::default() }
+    }
+}
+
 /// What is wrong with which field, in the order of finding.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Problems(Vec<(String, String)>);
@@ -155,16 +171,8 @@ impl Typed {
     }
 
     pub fn fields<'a>(&'a self, countries: &'a Countries, problems: &'a Problems) -> Vec<Field<'a>> {
-        let field = |name, label, autocomplete, value, most, class| Field {
-            name,
-            label,
-            kind: "text",
-            autocomplete,
-            value,
-            most,
-            class,
-            problem: problems.of(name),
-            ..Field::default()
+        let field = |name, label, autocomplete, value, most, class| {
+            Field::line(name, label, autocomplete, value, most, class, problems)
         };
         let country = field("country", "Country", "country", self.country.as_str(), 2, "half");
         vec![

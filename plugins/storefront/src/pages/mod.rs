@@ -7,6 +7,7 @@
 mod account;
 mod album;
 mod books;
+mod card;
 pub mod cart;
 pub mod checkout;
 pub mod field;

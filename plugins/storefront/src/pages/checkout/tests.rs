@@ -252,6 +252,8 @@ fn hostile_forms_order_nothing() {
         (&[("holder", "")], 422),
         (&[("expiry", "")], 422),
         (&[("expiry", &*huge)], 422),
+        (&[("number", "4242 4242 4242 4243")], 422),
+        (&[("expiry", "01/20")], 422),
         (&[("code", "-")], 422),
         (&[("code", "123456789")], 422),
         (&[("name", "<script>alert(1)</script>"), ("city", "\"><b>"), ("code", "")], 422),
