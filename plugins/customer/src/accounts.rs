@@ -104,6 +104,12 @@ pub fn names(ids: &[String]) -> Result<Vec<Option<String>>, Error> {
     Ok(store::names(&ids)?)
 }
 
+/// What cannot be an address is nobody's.
+pub fn find(email: &str) -> Result<Option<String>, Error> {
+    let Ok(Email { key, .. }) = form::email(email) else { return Ok(None) };
+    Ok(store::by_email(&key)?.map(|account| account.id))
+}
+
 pub fn put_accounts(accounts: Vec<Known>) -> Result<u32, Error> {
     let accounts = known::check(accounts, &countries()?, secrets::why_not)?;
     seam_sdk::store::transaction(|tx| {

@@ -51,6 +51,10 @@ impl wit::Guest for Customer {
     fn names(ids: Vec<String>) -> Result<Vec<Option<String>>, wit::Error> {
         Ok(accounts::names(&ids)?)
     }
+
+    fn find(email: String) -> Result<Option<String>, wit::Error> {
+        Ok(accounts::find(&email)?)
+    }
 }
 
 impl administration::Guest for Customer {

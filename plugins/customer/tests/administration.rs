@@ -71,6 +71,20 @@ fn accounts_are_put_replaced_and_put_again_without_effect() {
 }
 
 #[test]
+fn somebody_is_found_by_the_address_until_they_leave() {
+    let _store = shop();
+    let hash = secrets::hash(PASSWORD);
+    Customer::put_accounts(vec![account(1, &hash), account(2, &hash)]).unwrap();
+    let find = |email: &str| Customer::find(email.into()).unwrap();
+    assert_eq!(find(" ANNA2@example.org "), Some("C-2".into()));
+    let session = Customer::sign_in("anna2@example.org".into(), PASSWORD.into(), HOME.into()).unwrap();
+    Customer::delete_account(session.token, PASSWORD.into()).unwrap();
+    for nobody in ["anna2@example.org", "anna3@example.org", "", "C-1", "%", "' OR 1=1 --", &"x".repeat(1_000_000)] {
+        assert_eq!(find(nobody), None, "{nobody:.40}");
+    }
+}
+
+#[test]
 fn who_left_is_not_brought_back() {
     let _store = shop();
     let hash = secrets::hash(PASSWORD);

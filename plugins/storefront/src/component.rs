@@ -83,6 +83,7 @@ impl Seams for Wired {
         change_password(token: &str, old: &str, new: &str) -> (), accounts::Error = accounts::change_password;
         delete_account(token: &str, password: &str) -> (), accounts::Error = accounts::delete_account;
         names(ids: &[&str]) -> Vec<Option<String>>, accounts::Error = accounts::names;
+        find_customer(email: &str) -> Option<String>, accounts::Error = accounts::find;
 
         place(key: &str, request: &ordering::Request) -> ordering::Order, ordering::Error = ordering::place;
         order(customer: &str, number: &str) -> ordering::Order, ordering::Error = ordering::get_order;

@@ -93,6 +93,8 @@ pub trait Seams {
         fn delete_account(&self, token: &str, password: &str) -> Result<(), accounts::Error>;
         /// In the order asked.
         fn names(&self, ids: &[&str]) -> Result<Vec<Option<String>>, accounts::Error>;
+        /// The id of who has this e-mail address.
+        fn find_customer(&self, email: &str) -> Result<Option<String>, accounts::Error>;
 
         // `orders/ordering`
         fn quote(&self, lines: &[ordering::Line]) -> Result<ordering::Quote, ordering::Error>;

@@ -4,7 +4,7 @@ use askama::Template;
 
 use crate::assets;
 use crate::money::Price;
-use crate::pages::Problem;
+use crate::pages::{Away, Problem};
 use crate::reference::Currencies;
 use crate::reply::Reply;
 use crate::seams::Seams;
@@ -37,12 +37,17 @@ struct Line<'a> {
     balance: Price<'a>,
 }
 
-/// `GET /office/customers?id=`: what somebody typed becomes an address.
-pub fn find(query: &Query) -> Result<Reply, Problem> {
-    if is_number(&query.id) {
-        Ok(Reply::see_other(format!("/office/customers/{}", query.id)))
+/// `GET /office/customers?id=`: the number or the e-mail address that somebody typed becomes an address of ours.
+pub fn find<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Problem> {
+    let typed = query.id.as_str();
+    let found = if typed.contains('@') {
+        desk.seams().find_customer(typed).map_err(|_| Problem::Away(Away::Accounts))?
     } else {
-        Err(Problem::NotFound)
+        Some(typed.to_owned())
+    };
+    match found.filter(|id| is_number(id)) {
+        Some(id) => Ok(Reply::see_other(format!("/office/customers/{id}"))),
+        None => Err(Problem::NotFound),
     }
 }
 

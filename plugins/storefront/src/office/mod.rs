@@ -51,7 +51,7 @@ pub fn read(path: &str, query: Option<&str>, visit: &Visit<'_>, seams: &impl Sea
         ["records", "new"] => album_form::page(&desk),
         ["records", sku] if is_sku(sku) => record::page(&desk, sku, &query),
         ["books"] => books::page(&desk),
-        ["customers"] => customer::find(&query),
+        ["customers"] => customer::find(&desk, &query),
         ["customers", id] if is_number(id) => customer::page(&desk, id),
         _ => Err(Problem::NotFound),
     }

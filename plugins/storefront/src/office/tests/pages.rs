@@ -119,6 +119,9 @@ fn orders_are_found_by_their_state_and_page() {
     }
     let response = send(&shop, &get_as_ann("/office/customers?id=C-1"));
     assert_eq!((response.status, header(&response, "location")), (303, Some("/office/customers/C-1")));
+    let by_address = |address: &str| send(&shop, &get_as_ann(&format!("/office/customers?id={address}")));
+    assert_eq!(header(&by_address("ann%40example.test"), "location"), Some("/office/customers/C-1"));
+    assert_eq!(by_address("nobody%40example.test").status, 404);
 }
 
 #[test]
