@@ -159,8 +159,11 @@ impl Browser {
 
     /// Nothing is wider than the window, and the page has a title, a language, a main part and one heading.
     async fn fits(&self, page: &str) -> Result<()> {
+        // What is clipped does not make the page wider, but nobody can read it.
         let script = "const d = document, w = d.documentElement;
+            const clipped = e => e.getBoundingClientRect().right > w.clientWidth + 1 && !e.closest('.scroll, .facets ul');
             return [w.scrollWidth <= w.clientWidth, d.title !== '', w.lang !== '', d.querySelectorAll('main').length === 1,
+                    ![...d.querySelectorAll('main :is(a, h1, h2, button, input, select)')].some(clipped),
                     d.querySelectorAll('h1').length === 1, [...d.images].every(i => i.hasAttribute('alt')),
                     [...d.querySelectorAll('input:not([type=hidden]), select')].every(i => i.labels.length || i.ariaLabel)];";
         let found = self.client.execute(script, Vec::new()).await?;
