@@ -28,20 +28,23 @@ where
     F: Future<Output = Answer> + Send + 'static,
 {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut end = signal(SignalKind::terminate())?;
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        eprintln!("serving on http://{}", listener.local_addr()?);
-        loop {
-            tokio::select! {
-                _ = end.recv() => return Ok(()),
-                accepted = listener.accept() => {
-                    let (stream, _) = accepted?;
-                    tokio::spawn(connection(stream, connect()));
-                }
-            }
+    runtime.block_on(accept(|stream| {
+        tokio::spawn(connection(stream, connect()));
+        Ok(())
+    }))
+}
+
+/// Hands each connection to `take`, until the process is asked to end.
+async fn accept(take: impl Fn(TcpStream) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut end = signal(SignalKind::terminate())?;
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    eprintln!("serving on http://{}", listener.local_addr()?);
+    loop {
+        tokio::select! {
+            _ = end.recv() => return Ok(()),
+            accepted = listener.accept() => take(accepted?.0)?,
         }
-    })
+    }
 }
 
 async fn connection<H, F>(stream: TcpStream, handler: H)
@@ -71,32 +74,22 @@ where
 {
     let connect = Arc::new(connect);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut end = signal(SignalKind::terminate())?;
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        eprintln!("serving on http://{}", listener.local_addr()?);
-        loop {
-            tokio::select! {
-                _ = end.recv() => return Ok(()),
-                accepted = listener.accept() => {
-                    let (stream, _) = accepted?;
-                    let (stream, connect) = (stream.into_std()?, connect.clone());
-                    std::thread::spawn(move || {
-                        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                        let served = runtime.and_then(|runtime| {
-                            runtime.block_on(async {
-                                connection(TcpStream::from_std(stream)?, connect()).await;
-                                Ok(())
-                            })
-                        });
-                        if let Err(error) = served {
-                            eprintln!("a connection failed: {error}");
-                        }
-                    });
-                }
+    runtime.block_on(accept(|stream| {
+        let (stream, connect) = (stream.into_std()?, connect.clone());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let served = runtime.and_then(|runtime| {
+                runtime.block_on(async {
+                    connection(TcpStream::from_std(stream)?, connect()).await;
+                    Ok(())
+                })
+            });
+            if let Err(error) = served {
+                eprintln!("a connection failed: {error}");
             }
-        }
-    })
+        });
+        Ok(())
+    }))
 }
 
 /// The request as pages take it.
