@@ -1,19 +1,25 @@
 //! The application: the only place that wires the parts together.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::context::component::Compiler;
 use crate::context::stats::Metrics;
-use crate::context::{self, Linked, Registry};
+use crate::context::{self, Linked, Registry, Source};
+use crate::deploy::{self, Deployer, History};
 use crate::http;
+use crate::ids::ContextName;
 use crate::limits;
-use crate::manifest::Manifest;
+use crate::manifest::{self, Manifest};
+use crate::store::{HostFile, HostFileError};
 
 /// A loaded system: every context has started, nothing listens yet.
 pub struct App {
     pub manifest: Manifest,
     pub registry: Registry,
+    pub deployer: Deployer,
     metrics: prometheus::Registry,
 }
 
@@ -22,13 +28,17 @@ pub enum Error {
     #[error(transparent)]
     Contexts(#[from] context::Error),
     #[error(transparent)]
+    Host(#[from] HostFileError),
+    #[error(transparent)]
+    Deploy(#[from] deploy::Error),
+    #[error(transparent)]
     Http(#[from] http::Error),
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
 }
 
 impl App {
-    /// Compiles and wires all components and touches nothing else: what `seam check` does beyond reading the manifest.
+    /// Compiles and wires the manifest's components and touches nothing else: what `seam check` does beyond reading the manifest.
     ///
     /// # Errors
     /// Every problem of every context.
@@ -43,9 +53,13 @@ impl App {
     pub fn load(manifest: Manifest, compiler: Compiler) -> Result<Self, Error> {
         let metrics = prometheus::Registry::new();
         let families = Metrics::new(&metrics)?;
-        let linked = Self::check(&manifest, compiler)?;
-        let registry = linked.start(&manifest.host.data.join("stores"), &families)?;
-        Ok(Self { manifest, registry, metrics })
+        let data = &manifest.host.data;
+        let history = History::new(Arc::new(HostFile::open(data)?))?;
+        let deployed = deploy::sources(&manifest, &history)?;
+        let linked = Linked::load_from(&manifest, compiler, &data.join("cache"), &|entry| of_entry(&deployed, entry))?;
+        let registry = linked.start(&data.join("stores"), &families)?;
+        let deployer = Deployer::new(registry.clone(), history, &manifest)?;
+        Ok(Self { manifest, registry, deployer, metrics })
     }
 
     /// Binds the listen addresses. Clients can connect from here on, and are answered once the server runs.
@@ -72,6 +86,11 @@ impl App {
         tending.abort();
         Ok(())
     }
+}
+
+/// What was deployed, or what the manifest names.
+fn of_entry(deployed: &HashMap<ContextName, Source>, entry: &manifest::Context) -> Source {
+    deployed.get(&entry.name).cloned().unwrap_or_else(|| Source::of(entry))
 }
 
 /// What the contexts need from time to time.

@@ -1,6 +1,6 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only what stands after it: `cli -> app -> admin -> seed -> invoke -> http, build, logging -> json -> context
+//! Floors, each importing only what stands after it: `cli -> app -> admin -> seed -> invoke -> http, build, deploy, logging -> json -> context
 //! -> seam -> store -> manifest -> call -> folder, handoff, ids, limits`. The one call that must go up, a guest calling another
 //! context, is the trait `seam::dispatch::Dispatch`.
 
@@ -10,6 +10,7 @@ pub mod build;
 pub mod call;
 pub mod cli;
 pub mod context;
+pub mod deploy;
 pub mod folder;
 pub mod handoff;
 pub mod http;

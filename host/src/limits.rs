@@ -295,3 +295,20 @@ pub const LOG_LINES_SHOWN: usize = 100;
 pub const LOG_LINES_SHOWN_MAX: usize = 100_000;
 /// How often `seam logs --follow` looks.
 pub const LOG_FOLLOW_MS: u64 = 200;
+
+// Deploys
+
+/// Components kept, of all contexts together: for the way back, and to start again with what served. Most have some hundred KB.
+pub const DEPLOY_COMPONENTS_MAX: usize = 60;
+/// Copies of files as they were before their schema changed, all contexts together.
+pub const DEPLOY_RESTORE_POINTS_MAX: usize = 6;
+/// Lines of `seam history` that are kept, a context.
+pub const DEPLOY_HISTORY_MAX: u32 = 200;
+/// What the command waits between two steps of a deploy: the longest is to compile, or to try migrations.
+pub const DEPLOY_STEP_MS: u64 = (COMPILE_WALL_S_MAX + 10) * 1_000 + STORE_MIGRATION_MS_MAX;
+/// What a new version may take to say how it is.
+pub const DEPLOY_HEALTH_MS: u64 = 1_000;
+/// What stays free on the disk beside the copies that a version is tried on.
+pub const DEPLOY_DISK_MB_SPARE: u64 = 64;
+/// Times that a version is linked anew because something else was published meanwhile.
+pub const DEPLOY_ATTEMPTS: usize = 5;

@@ -58,10 +58,19 @@ impl Host {
     /// # Errors
     /// With everything it said, when it ends instead, or says nothing for a minute.
     pub fn up(manifest: &Path, data: &Path) -> Result<Self> {
+        Self::up_with(manifest, data, &[])
+    }
+
+    /// The same with more variables in its environment.
+    ///
+    /// # Errors
+    /// As `up`.
+    pub fn up_with(manifest: &Path, data: &Path, variables: &[(&str, &str)]) -> Result<Self> {
         let mut child = Command::new(binary()?)
             .arg("-f")
             .arg(manifest)
             .arg("up")
+            .envs(variables.iter().copied())
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -12,6 +12,7 @@ pub mod person;
 pub mod shop;
 pub mod trade;
 pub mod variants;
+pub mod version;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

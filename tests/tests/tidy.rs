@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["admin"],
     &["seed"],
     &["invoke"],
-    &["http", "build", "logging"],
+    &["http", "build", "deploy", "logging"],
     &["json"],
     &["context"],
     &["seam"],

@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{CallAnswer, CallRequest, ContextStatus, Event, RouteRequest, SeedRequest, Trouble};
+use super::{CallAnswer, CallRequest, ContextStatus, DeployEvent, Event, RouteRequest, SeedRequest, Trouble};
 use crate::context::route::Status;
 use crate::seed::Progress;
-use crate::{folder, limits};
+use crate::{deploy, folder, limits};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -75,18 +75,52 @@ impl Client {
 
     /// Loads the host's seeds, telling `progress` about each batch.
     pub fn seed(self, request: SeedRequest, progress: &mut dyn FnMut(&Progress)) -> Result<(), Error> {
+        self.follow("/seed", &request, limits::SEED_CALL_MS, |event| match event {
+            Event::Progress(at) => {
+                progress(&at);
+                None
+            }
+            Event::Done => Some(Ok(())),
+            Event::Failed(trouble) => Some(Err(trouble)),
+        })
+    }
+
+    /// Puts a version into the place of the one that serves, telling `passed` about each step.
+    pub fn deploy(
+        self,
+        request: &deploy::Request,
+        passed: &mut dyn FnMut(&deploy::Passed),
+    ) -> Result<deploy::Report, Error> {
+        self.follow("/deploy", request, limits::DEPLOY_STEP_MS, |event| match event {
+            DeployEvent::Passed(step) => {
+                passed(&step);
+                None
+            }
+            DeployEvent::Done(report) => Some(Ok(*report)),
+        })
+    }
+
+    pub fn history(self) -> Result<Vec<deploy::Entry>, Error> {
+        self.ask("GET", "/history", None::<&()>, limits::ADMIN_REQUEST_MS)
+    }
+
+    /// Asks for something that is answered in lines, until one of them ends it. Between two of them `ms` may pass.
+    fn follow<E: DeserializeOwned, T>(
+        self,
+        path: &str,
+        request: &impl Serialize,
+        ms: u64,
+        mut each: impl FnMut(E) -> Option<Result<T, Trouble>>,
+    ) -> Result<T, Error> {
         let socket = self.socket.clone();
         let broken = |source| Error::Broken { socket: socket.clone(), source };
-        let (status, body) =
-            self.send("POST", "/seed", Some(&request), limits::SEED_CALL_MS + limits::ADMIN_REQUEST_MS)?;
+        let (status, body) = self.send("POST", path, Some(request), ms + limits::ADMIN_REQUEST_MS)?;
         if status != 200 {
             return Err(refused(&socket, body));
         }
         for line in BufReader::new(body).lines() {
-            match parse(&socket, line.map_err(broken)?.as_bytes())? {
-                Event::Progress(at) => progress(&at),
-                Event::Done => return Ok(()),
-                Event::Failed(trouble) => return Err(trouble.into()),
+            if let Some(end) = each(parse(&socket, line.map_err(broken)?.as_bytes())?) {
+                return Ok(end?);
             }
         }
         Err(broken(std::io::ErrorKind::UnexpectedEof.into()))

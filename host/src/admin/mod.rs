@@ -1,9 +1,12 @@
-//! The admin socket of a running host: what `seam contexts`, `call`, `route` and `seed` say to it, as HTTP and JSON.
+//! The admin socket of a running host: what `seam contexts`, `call`, `deploy`, `history`, `route` and `seed` say to it, as HTTP and JSON.
 //!
-//! `GET /contexts`, `POST /call`, `GET /routes`, `POST /route`, `POST /seed`. Invariant: only who may write to the data folder can connect; every request and answer is
+//! `GET /contexts`, `POST /call`, `POST /deploy`, `GET /history`, `GET /routes`, `POST /route`, `POST /seed`.
+//! Invariant: only who may write to the data folder can connect; every request and answer is
 //! bounded. Not here: serving the world (`http`).
 
 use serde::{Deserialize, Serialize};
+
+use crate::deploy;
 
 pub mod client;
 mod server;
@@ -55,6 +58,14 @@ pub enum Event {
     Progress(crate::seed::Progress),
     Done,
     Failed(Trouble),
+}
+
+/// One line of the answer to `POST /deploy`, whose request is a `deploy::Request`. The last is `Done`, whatever the outcome.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeployEvent {
+    Passed(deploy::Passed),
+    Done(Box<deploy::Report>),
 }
 
 /// Why there is no answer, as a person is told.

@@ -20,8 +20,9 @@ use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{CallAnswer, CallRequest, Event, RouteRequest, SeedRequest, Trouble, status};
+use super::{CallAnswer, CallRequest, DeployEvent, Event, RouteRequest, SeedRequest, Trouble, status};
 use crate::context::Registry;
+use crate::deploy::{self, Deployer};
 use crate::folder::{self, Folder};
 use crate::manifest::Seed;
 use crate::{invoke, limits, seed};
@@ -30,6 +31,7 @@ use crate::{invoke, limits, seed};
 #[derive(Clone)]
 pub struct State {
     pub registry: Registry,
+    pub deployer: Deployer,
     pub seeds: Arc<[Seed]>,
     pub folder: Arc<Folder>,
     /// One seeding at a time: two would write the list of loaded seeds over each other.
@@ -37,8 +39,8 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(registry: Registry, seeds: Vec<Seed>, folder: Arc<Folder>) -> Self {
-        Self { registry, seeds: seeds.into(), folder, seeding: Arc::new(Semaphore::new(1)) }
+    pub fn new(registry: Registry, deployer: Deployer, seeds: Vec<Seed>, folder: Arc<Folder>) -> Self {
+        Self { registry, deployer, seeds: seeds.into(), folder, seeding: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -145,6 +147,14 @@ async fn answer(request: Request<Incoming>, state: State) -> Response<Body> {
             Ok(asked) => seed(asked, state),
             Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
         },
+        (&Method::POST, "/deploy") => match body::<deploy::Request>(request).await {
+            Ok(asked) => deploy(asked, state),
+            Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
+        },
+        (&Method::GET, "/history") => match state.deployer.history(None) {
+            Ok(entries) => json(StatusCode::OK, &entries),
+            Err(error) => internal(&error),
+        },
         (method, path) => {
             let message = format!("this host answers no {method} {path} on its admin socket");
             let remedy = "use the `seam` of the host that is running".to_owned();
@@ -192,10 +202,7 @@ fn seed(asked: SeedRequest, state: State) -> Response<Body> {
         let message = "the seeds are being loaded already".to_owned();
         return json(StatusCode::CONFLICT, &Trouble { message, excerpt: None, remedy: "wait for it to end".into() });
     };
-    // A few batches ahead of the client's reading; a client that stops reading stops the seeding, one that goes away does not.
-    let (lines, mut sent) = mpsc::channel::<Event>(4);
-    tokio::task::spawn_blocking(move || {
-        let tell = |event: Event| drop(lines.blocking_send(event));
+    lines(move |tell| {
         let mut progress = |at: &seed::Progress| tell(Event::Progress(at.clone()));
         let done = seed::run(&state.registry, &state.seeds, &state.folder, asked.force, &mut progress);
         drop(turn);
@@ -203,9 +210,23 @@ fn seed(asked: SeedRequest, state: State) -> Response<Body> {
             Ok(()) => tell(Event::Done),
             Err(error) => tell(Event::Failed(Trouble::from(&error))),
         }
-    });
+    })
+}
+
+fn deploy(asked: deploy::Request, state: State) -> Response<Body> {
+    lines(move |tell| {
+        let report = state.deployer.deploy(&asked, &mut |passed| tell(DeployEvent::Passed(passed.clone())));
+        tell(DeployEvent::Done(Box::new(report)));
+    })
+}
+
+/// An answer of lines, each an event of `work`, on a thread where guests may run. It goes on when the client goes away.
+fn lines<E: Serialize + Send + 'static>(work: impl FnOnce(&dyn Fn(E)) + Send + 'static) -> Response<Body> {
+    // A few ahead of the client's reading; a client that stops reading stops the work.
+    let (lines, mut sent) = mpsc::channel::<E>(4);
+    tokio::task::spawn_blocking(move || work(&|event| drop(lines.blocking_send(event))));
     let frames = futures::stream::poll_fn(move |cx| {
-        let line = |event: Event| {
+        let line = |event: E| {
             let mut line = serde_json::to_vec(&event).unwrap_or_default();
             line.push(b'\n');
             Ok::<_, Infallible>(Frame::data(Bytes::from(line)))

@@ -14,6 +14,7 @@ mod build;
 mod call;
 mod check;
 mod contexts;
+mod deploy;
 mod local;
 mod logs;
 mod out;
@@ -126,6 +127,25 @@ Examples:
 
 Exit 1 when the function returns an `err(..)`, which is printed like any other result.")]
     Call(call::Options),
+    /// Put a new version of a context into the place of the one that serves, if it passes every step
+    #[command(after_help = "\
+The steps, each printed as it is passed: read, compile, wit, capabilities, start, migrations, health, publish.
+Refused at one of them, the running version serves on untouched. docs/deploy.md says what each looks at.
+
+Examples:
+  seam deploy orders target/orders.wasm
+  seam deploy orders target/orders.wasm --allow clocks
+  seam deploy orders target/orders.wasm --format json    the whole report
+
+Exit 0: it serves; 1: it does not, and why.")]
+    Deploy(deploy::Options),
+    /// Show what was deployed, and what was refused; the newest first
+    History {
+        /// Only of this context
+        context: Option<String>,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Show the host's log
     #[command(after_help = "\
 Examples:
@@ -182,6 +202,8 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Doctor { fix, purpose, format } => build::doctor(global, purpose, fix, format),
         Command::Contexts { format } => contexts::run(&global.load()?, format),
         Command::Call(options) => call::run(global, &options),
+        Command::Deploy(options) => deploy::run(global, options),
+        Command::History { context, format } => deploy::history(&global.load()?, context.as_deref(), format),
         Command::Logs(options) => logs::run(&global.load()?, &options),
         Command::Route(options) => route::run(global, &options),
         Command::Seed { force } => seed::run(global, force),
@@ -233,6 +255,8 @@ fn refused(manifest: &Path, contexts: &[manifest::Context], error: crate::app::E
             let all = all.into_iter().map(|p| Problem::new(place(&p), p.message.clone(), p.remedy.clone())).collect();
             Stop::Problems(Problems::new(manifest, all))
         }
+        app::Error::Host(error) => Stop::error(&error, error.remedy()),
+        app::Error::Deploy(error) => Stop::error(&error, error.remedy()),
         app::Error::Http(error @ http::Error::Listen { .. }) => {
             let remedy =
                 "stop whoever listens there, or name another address in `listen` of `[host]`, or with `--listen`";

@@ -99,7 +99,7 @@ async fn serve(manifest: Manifest, folder: Arc<Folder>, seeds: bool, started: In
     if seeds && !app.manifest.seeds.is_empty() {
         load_seeds(&app, &folder).await?;
     }
-    let state = admin::State::new(app.registry.clone(), app.manifest.seeds.clone(), folder);
+    let state = admin::State::new(app.registry.clone(), app.deployer.clone(), app.manifest.seeds.clone(), folder);
     let admin = admin::Server::bind(state).map_err(|error| {
         Stop::error(&error, "its path may be about 90 bytes long: name a shorter `data` folder in `[host]`")
     })?;

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -25,10 +25,32 @@ pub enum Error {
     TooLarge { path: PathBuf, bytes: u64, max: u64 },
     #[error("`{path}` is {what}, not a WebAssembly component")]
     NotAComponent { path: PathBuf, what: &'static str },
+    #[error("component `{path}` was written to while it was read")]
+    Changing { path: PathBuf },
     #[error("component `{path}` does not compile: {reason}")]
     Compile { path: PathBuf, reason: String },
     #[error("cannot use the cache of compiled components `{path}`: {reason}")]
     Cache { path: PathBuf, reason: String },
+}
+
+/// The bytes of a `.wasm` file, read once. Whatever becomes of the file, these are what is compiled and kept.
+pub struct Artefact {
+    pub path: PathBuf,
+    pub bytes: Vec<u8>,
+    /// SHA-256 of the bytes, in hex.
+    pub hash: String,
+}
+
+impl Artefact {
+    /// Follows links. What it finds has at least the first bytes of a component.
+    ///
+    /// # Errors
+    /// When there is no such file, it is too large, something else, or being written.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let bytes = read_bounded(path)?;
+        check_is_component(path, &bytes)?;
+        Ok(Self { path: path.to_owned(), hash: hex(&Sha256::digest(&bytes)), bytes })
+    }
 }
 
 /// A compiled component and what it says of itself.
@@ -91,13 +113,16 @@ impl Loader {
 
     /// Reads the file once; those bytes are hashed, and compiled unless the cache has them.
     pub fn load(&self, path: &Path) -> Result<Component, Error> {
-        let bytes = read_bounded(path)?;
-        check_is_component(path, &bytes)?;
-        let hash = hex(&Sha256::digest(&bytes));
+        self.load_artefact(&Artefact::read(path)?)
+    }
+
+    /// Compiles what was read, unless the cache has it.
+    pub fn load_artefact(&self, artefact: &Artefact) -> Result<Component, Error> {
+        let hash = artefact.hash.clone();
         let cached = self.cache.join(format!("{hash}-{}.cwasm", engine_key(&self.engine)));
         let code = match self.load_cached(&cached) {
             Some(code) => code,
-            None => self.compile(path, &bytes, &cached)?,
+            None => self.compile(&artefact.path, &artefact.bytes, &cached)?,
         };
         let (imports, exports) = inspect(&self.engine, &code);
         Ok(Component { hash, imports, exports, code })
@@ -244,14 +269,29 @@ fn prune(cache: &Path) {
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, Error> {
     let read = |source| Error::Read { path: path.to_owned(), source };
-    let file = fs::File::open(path).map_err(read)?;
+    // Opening a pipe would wait for whoever writes into it.
+    let mut options = fs::OpenOptions::new();
+    let file = options.read(true).custom_flags(nonblocking()).open(path).map_err(read)?;
+    let before = file.metadata().map_err(read)?;
     let max = limits::COMPONENT_MB_MAX << 20;
-    let mut bytes = Vec::new();
-    file.take(max + 1).read_to_end(&mut bytes).map_err(read)?;
-    match bytes.len() as u64 {
-        n if n > max => Err(Error::TooLarge { path: path.to_owned(), bytes: n, max }),
-        _ => Ok(bytes),
+    match before.len() {
+        _ if before.is_dir() => return Err(Error::NotAComponent { path: path.to_owned(), what: "a folder" }),
+        _ if !before.is_file() => return Err(Error::NotAComponent { path: path.to_owned(), what: "no regular file" }),
+        bytes if bytes > max => return Err(Error::TooLarge { path: path.to_owned(), bytes, max }),
+        _ => {}
     }
+    let mut bytes = Vec::new();
+    (&file).take(max + 1).read_to_end(&mut bytes).map_err(read)?;
+    let after = file.metadata().map_err(read)?;
+    let still = (after.len(), after.modified().ok()) == (before.len(), before.modified().ok());
+    match bytes.len() as u64 == before.len() && still {
+        true => Ok(bytes),
+        false => Err(Error::Changing { path: path.to_owned() }),
+    }
+}
+
+fn nonblocking() -> i32 {
+    rustix::fs::OFlags::NONBLOCK.bits().cast_signed()
 }
 
 fn check_is_component(path: &Path, bytes: &[u8]) -> Result<(), Error> {

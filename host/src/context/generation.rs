@@ -33,6 +33,7 @@ pub(super) struct Blueprint {
     pub exports: Vec<Export>,
     pub lean: Option<ComponentExportIndex>,
     pub migrations: Option<ComponentExportIndex>,
+    pub health: Option<ComponentExportIndex>,
     /// Linked against asynchronous host functions: it serves `wasi:http` and nothing else.
     pub asynchronous: bool,
     /// Linked against host functions that wait on the calling thread: WASI's streams and polls.
@@ -363,7 +364,7 @@ impl Dispatch for Generation {
 }
 
 /// Whether values can be passed as they are. Parameter names do not matter.
-pub(super) fn same_signature(a: &ComponentFunc, b: &ComponentFunc) -> bool {
+pub fn same_signature(a: &ComponentFunc, b: &ComponentFunc) -> bool {
     a.params().map(|(_, ty)| ty).eq(b.params().map(|(_, ty)| ty))
         && a.results().eq(b.results())
         && a.async_() == b.async_()

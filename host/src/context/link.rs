@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmtime::component::types::{ComponentFunc, Type};
+use wasmtime::component::types::Type;
 use wasmtime::component::{Func, Linker, LinkerInstance, Val};
 use wasmtime::{Engine, Store, StoreContextMut};
 
 use super::component::{Component, Interface};
 use super::generation::same_signature;
 use super::interface::InterfaceName;
+pub use super::signature::{wit_of, wit_type};
 use super::{raw, rules};
 use crate::call::{ContextIndex, Failure, Refused};
 use crate::ids::{ContextName, Trace};
@@ -43,7 +44,8 @@ pub struct Provider {
 }
 
 /// Interfaces that the host calls; they are no seams.
-const CALLED_BY_HOST: [&str; 2] = ["seam:host/migrations", "seam:host/http-handler"];
+const CALLED_BY_HOST: [&str; 3] = [MIGRATIONS, HTTP_HANDLER, HEALTH];
+pub const HEALTH: &str = "seam:host/health";
 pub const HTTP_HANDLER: &str = "seam:host/http-handler";
 pub const MIGRATIONS: &str = "seam:host/migrations";
 pub const WASI_HTTP: &str = "wasi:http/incoming-handler";
@@ -465,49 +467,4 @@ fn note(
         outcome,
         took,
     });
-}
-
-/// How a signature reads in WIT, for messages and `seam call`.
-pub fn wit_of(name: &str, ty: &ComponentFunc) -> String {
-    let params: Vec<_> = ty.params().map(|(n, t)| format!("{n}: {}", wit_type(&t))).collect();
-    let results: Vec<_> = ty.results().map(|t| wit_type(&t)).collect();
-    let arrow = if results.is_empty() { String::new() } else { format!(" -> {}", results.join(", ")) };
-    format!("{name}({}){arrow}", params.join(", "))
-}
-
-fn wit_type(ty: &Type) -> String {
-    let maybe = |t: Option<Type>| t.map_or("_".to_owned(), |t| wit_type(&t));
-    match ty {
-        Type::Bool => "bool".into(),
-        Type::S8 => "s8".into(),
-        Type::U8 => "u8".into(),
-        Type::S16 => "s16".into(),
-        Type::U16 => "u16".into(),
-        Type::S32 => "s32".into(),
-        Type::U32 => "u32".into(),
-        Type::S64 => "s64".into(),
-        Type::U64 => "u64".into(),
-        Type::Float32 => "f32".into(),
-        Type::Float64 => "f64".into(),
-        Type::Char => "char".into(),
-        Type::String => "string".into(),
-        Type::List(list) => format!("list<{}>", wit_type(&list.ty())),
-        Type::Option(option) => format!("option<{}>", wit_type(&option.ty())),
-        Type::Result(result) => format!("result<{}, {}>", maybe(result.ok()), maybe(result.err())),
-        Type::Tuple(tuple) => format!("tuple<{}>", tuple.types().map(|t| wit_type(&t)).collect::<Vec<_>>().join(", ")),
-        Type::Record(record) => {
-            let fields: Vec<_> = record.fields().map(|f| format!("{}: {}", f.name, wit_type(&f.ty))).collect();
-            format!("{{{}}}", fields.join(", "))
-        }
-        Type::Variant(variant) => {
-            let case = |c: wasmtime::component::types::Case<'_>| match c.ty {
-                Some(t) => format!("{}({})", c.name, wit_type(&t)),
-                None => c.name.to_owned(),
-            };
-            variant.cases().map(case).collect::<Vec<_>>().join(" | ")
-        }
-        Type::Enum(names) => names.names().collect::<Vec<_>>().join(" | "),
-        Type::Flags(flags) => format!("flags {{{}}}", flags.names().collect::<Vec<_>>().join(", ")),
-        _ => "?".into(),
-    }
 }

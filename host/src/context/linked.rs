@@ -1,6 +1,6 @@
 //! A system whose parts fit together: components, each with its entry in the manifest, wired to each other. Nothing runs yet.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -19,6 +19,23 @@ use crate::seam::Guest;
 pub struct Part {
     pub entry: manifest::Context,
     pub component: Component,
+    /// The schema up to which its file may know more migrations than it does: an older version that was seen to run there.
+    pub ahead: Option<u32>,
+}
+
+/// Where the component of a manifest's entry is taken from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub file: PathBuf,
+    /// See `Part`.
+    pub ahead: Option<u32>,
+}
+
+impl Source {
+    /// The file that the entry names.
+    pub fn of(entry: &manifest::Context) -> Self {
+        Self { file: entry.component.clone(), ahead: None }
+    }
 }
 
 /// Components of a manifest, compiled and wired; no file of a context has been touched.
@@ -51,6 +68,19 @@ impl Linked {
     /// # Errors
     /// Everything that is wrong, of all contexts together.
     pub fn load(manifest: &Manifest, compiler: Compiler, cache: &Path) -> Result<Self, Error> {
+        Self::load_from(manifest, compiler, cache, &Source::of)
+    }
+
+    /// The same with components from where `source` says.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub fn load_from(
+        manifest: &Manifest,
+        compiler: Compiler,
+        cache: &Path,
+        source: &(dyn Fn(&manifest::Context) -> Source + Sync),
+    ) -> Result<Self, Error> {
         let engine = engine::running().map_err(Error::Engine)?;
         let loader = Loader::new(&engine, compiler, cache)?;
         let mut absent = Vec::new();
@@ -60,7 +90,7 @@ impl Linked {
             let there: Vec<_> = there.into_iter().filter(|entry| !left_out(&entry.name)).cloned().collect();
             let missing: Vec<_> = missing.into_iter().filter(|missing| !left_out(&missing.context)).collect();
             absent.extend(missing);
-            let parts = load(&loader, &there)?;
+            let parts = load(&loader, &there, source)?;
             wire(loader.engine(), parts.clone())?;
             Ok(parts)
         })?;
@@ -135,11 +165,15 @@ pub(super) fn present(contexts: &[manifest::Context]) -> (Vec<&manifest::Context
     (there, missing.into_iter().map(absent).collect())
 }
 
-/// Loads each context's component from its file, several at a time.
+/// Loads each context's component, several at a time.
 ///
 /// # Errors
 /// All that cannot be read or compiled.
-pub(super) fn load(loader: &Loader, contexts: &[manifest::Context]) -> Result<Vec<Part>, Error> {
+pub(super) fn load(
+    loader: &Loader,
+    contexts: &[manifest::Context],
+    source: &(dyn Fn(&manifest::Context) -> Source + Sync),
+) -> Result<Vec<Part>, Error> {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let loaded = parking_lot::Mutex::new(Vec::new());
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get);
@@ -149,8 +183,8 @@ pub(super) fn load(loader: &Loader, contexts: &[manifest::Context]) -> Result<Ve
                 loop {
                     let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     let Some(context) = contexts.get(at) else { return };
-                    let component = loader.load(&context.component);
-                    loaded.lock().push((at, context, component));
+                    let Source { file, ahead } = source(context);
+                    loaded.lock().push((at, context, ahead, loader.load(&file)));
                 }
             });
         }
@@ -158,9 +192,9 @@ pub(super) fn load(loader: &Loader, contexts: &[manifest::Context]) -> Result<Ve
     let mut loaded = loaded.into_inner();
     loaded.sort_by_key(|(at, ..)| *at);
     let (mut parts, mut problems) = (Vec::new(), Vec::new());
-    for (_, entry, component) in loaded {
+    for (_, entry, ahead, component) in loaded {
         match component {
-            Ok(component) => parts.push(Part { entry: entry.clone(), component }),
+            Ok(component) => parts.push(Part { entry: entry.clone(), component, ahead }),
             Err(error) => problems.push(unreadable(entry, &error)),
         }
     }
@@ -176,17 +210,37 @@ pub(super) fn wire(engine: &Engine, parts: Vec<Part>) -> Result<Vec<Wired>, Erro
     let wirings = link::plan(&borrowed).map_err(Error::Problems)?;
     let (mut wired, mut problems) = (Vec::new(), Vec::new());
     for (part, wiring) in parts.into_iter().zip(wirings) {
-        match link::linker(engine, &part.component, &wiring, start::is_asynchronous(&part.component)) {
-            Ok(linker) => wired.push(Wired { part, wiring, linker }),
-            Err(error) => problems.push(Problem {
-                context: part.entry.name.clone(),
-                part: "component".into(),
-                message: format!("`{}` cannot be linked: {error:#}", part.entry.name),
-                remedy: "rebuild it against the interfaces of this host".into(),
-            }),
+        match linked(engine, part, wiring) {
+            Ok(one) => wired.push(one),
+            Err(problem) => problems.push(problem),
         }
     }
     if problems.is_empty() { Ok(wired) } else { Err(Error::Problems(problems)) }
+}
+
+/// The same decisions, and a linker for `context` alone.
+///
+/// # Errors
+/// Everything that keeps the parts from being one system.
+pub(super) fn wire_one(engine: &Engine, parts: Vec<Part>, context: &str) -> Result<(usize, Wired), Error> {
+    let borrowed: Vec<_> = parts.iter().map(|part| (&part.entry, &part.component)).collect();
+    let wirings = link::plan(&borrowed).map_err(Error::Problems)?;
+    let found = parts.into_iter().zip(wirings).enumerate().find(|(_, (part, _))| part.entry.name.as_str() == context);
+    let (at, (part, wiring)) = found.ok_or_else(|| Error::NoContext { name: context.to_owned() })?;
+    let wired = linked(engine, part, wiring).map_err(|problem| Error::Problems(vec![problem]))?;
+    Ok((at, wired))
+}
+
+fn linked(engine: &Engine, part: Part, wiring: Wiring) -> Result<Wired, Problem> {
+    match link::linker(engine, &part.component, &wiring, start::is_asynchronous(&part.component)) {
+        Ok(linker) => Ok(Wired { part, wiring, linker }),
+        Err(error) => Err(Problem {
+            context: part.entry.name.clone(),
+            part: "component".into(),
+            message: format!("`{}` cannot be linked: {error:#}", part.entry.name),
+            remedy: "rebuild it against the interfaces of this host".into(),
+        }),
+    }
 }
 
 fn unreadable(context: &manifest::Context, error: &component::Error) -> Problem {

@@ -20,14 +20,17 @@ pub mod recorder;
 mod registry;
 pub mod route;
 mod rules;
+mod signature;
 mod start;
 pub mod stats;
+mod trial;
 
 pub use checkout::Checkout;
-pub use generation::{Export, Generation};
-pub use linked::{Absent, Linked, Part};
+pub use generation::{Export, Generation, same_signature};
+pub use linked::{Absent, Linked, Part, Source};
 pub use prepared::{Fresh, Prepared};
 pub use registry::{Error, Live, Registry};
+pub use trial::Trial;
 
 /// How a context answers HTTP, read from its exports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

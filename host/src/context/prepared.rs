@@ -1,12 +1,13 @@
 //! A set of generations that could serve: wired and started, and not published yet.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::generation::Generation;
 use super::link::Problem;
 use super::registry::{Error, Published, Registry};
 use super::start;
-use crate::store::{self, Migration};
+use crate::store::{self, Migrated, Migration, Terms};
 
 /// Dropped, it leaves everything as it was.
 pub struct Prepared {
@@ -45,7 +46,7 @@ impl Prepared {
     /// # Errors
     /// For each file whose migration failed; that one is as it was, the others have been migrated.
     pub fn migrate(&self) -> Result<(), Error> {
-        let problems: Vec<Problem> = self.fresh.iter().filter_map(|fresh| fresh.migrate().err()).collect();
+        let problems: Vec<Problem> = self.fresh.iter().filter_map(|fresh| fresh.migrate(None).err()).collect();
         if problems.is_empty() { Ok(()) } else { Err(Error::Problems(problems)) }
     }
 
@@ -59,22 +60,25 @@ impl Prepared {
 }
 
 impl Fresh {
-    /// Brings its file to its schema.
+    /// Brings its file to its schema. With a `restore_point`, a copy of the file as it was is made there before anything changes.
     ///
     /// # Errors
     /// When a migration fails; the file is as it was.
-    pub fn migrate(&self) -> Result<(), Problem> {
-        let entry = &self.generation.part().entry;
+    pub fn migrate(&self, restore_point: Option<&Path>) -> Result<Option<Migrated>, Problem> {
+        let part = self.generation.part();
         match self.generation.database() {
-            Some(database) => store::migrate(database, &self.migrations).map(drop).map_err(|e| {
-                let what = format!("cannot bring its store to its schema: {}", start::chain(&e));
-                start::problem(entry, what, e.remedy())
-            }),
-            None if self.migrations.is_empty() => Ok(()),
+            Some(database) => {
+                let terms = Terms { ahead: part.ahead, restore_point };
+                store::migrate_under(database, &self.migrations, &terms).map(Some).map_err(|e| {
+                    let what = format!("cannot bring its store to its schema: {}", start::chain(&e));
+                    start::problem(&part.entry, what, e.remedy())
+                })
+            }
+            None if self.migrations.is_empty() => Ok(None),
             None => {
-                let remedy = format!("add `store = true` to [context.{}]", entry.name);
+                let remedy = format!("add `store = true` to [context.{}]", part.entry.name);
                 let what = "has migrations, but the manifest does not grant it a store".to_owned();
-                Err(start::problem(entry, what, remedy))
+                Err(start::problem(&part.entry, what, remedy))
             }
         }
     }

@@ -12,11 +12,11 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use wasmtime::component::Val;
 
-use super::component::{self, Component, Loader};
+use super::component::{self, Artefact, Component, Loader};
 use super::drain::Drain;
 use super::generation::{Export, Generation};
 use super::link::Problem;
-use super::linked::{self, Absent, Part};
+use super::linked::{self, Absent, Part, Source};
 use super::prepared::Prepared;
 use super::recorder::Recorder;
 use super::route::{self, Member, Route, Routes};
@@ -77,6 +77,8 @@ pub enum Error {
     Component(#[from] component::Error),
     #[error("{} problem(s) keep the contexts from being linked", .0.len())]
     Problems(Vec<Problem>),
+    #[error("there is no context `{name}`")]
+    NoContext { name: String },
     #[error("another change was published meanwhile")]
     Overtaken,
     #[error(transparent)]
@@ -157,12 +159,20 @@ impl Registry {
         Ok(self.0.loader.load(file)?)
     }
 
+    /// Compiles what was read before, unless the cache has it.
+    ///
+    /// # Errors
+    /// When it does not compile within its bounds.
+    pub fn compile(&self, artefact: &Artefact) -> Result<Component, Error> {
+        Ok(self.0.loader.load_artefact(artefact)?)
+    }
+
     /// The same for the components that the entries of a manifest name.
     ///
     /// # Errors
     /// All that cannot be read or compiled.
     pub fn load_all(&self, contexts: &[manifest::Context]) -> Result<Vec<Part>, Error> {
-        linked::load(&self.0.loader, contexts)
+        linked::load(&self.0.loader, contexts, &Source::of)
     }
 
     /// Wires `parts` into one system, and starts an instance of each that differs from what serves now. Until `Prepared::publish`
@@ -202,6 +212,10 @@ impl Registry {
             return Err(Error::Problems(problems));
         }
         Ok(Prepared::new(self.clone(), base, generations, fresh))
+    }
+
+    pub(super) fn engine(&self) -> &wasmtime::Engine {
+        self.0.loader.engine()
     }
 
     /// The file of a context, opened once however many generations use it.
@@ -379,6 +393,11 @@ impl Published {
 impl Live {
     pub fn generation(&self) -> &Arc<Generation> {
         &self.generation
+    }
+
+    /// A generation that is in no published set, and those whom it may call.
+    pub(super) fn apart(generation: Arc<Generation>, set: Set) -> Self {
+        Self { generation, set, steer: None, named: true }
     }
 
     pub(super) fn set(&self) -> &Set {

@@ -59,6 +59,7 @@ pub(super) fn generation(
         exports,
         lean: index_of(link::HTTP_HANDLER, "handle"),
         migrations: index_of(link::MIGRATIONS, "all"),
+        health: index_of(link::HEALTH, "check"),
         asynchronous: is_asynchronous(component),
         waits: link::waits(component),
         grants: grants(entry, database),

@@ -34,7 +34,10 @@ impl Metrics {
     }
 
     pub(super) fn of(&self, context: &ContextName) -> Stats {
-        let name = context.as_str();
+        self.named(context.as_str())
+    }
+
+    fn named(&self, name: &str) -> Stats {
         Stats {
             duration: self.duration.with_label_values(&[name]),
             failures: Kind::ALL.map(|kind| self.failures.with_label_values(&[name, kind.name()])),
@@ -72,6 +75,13 @@ impl Kind {
 }
 
 impl Stats {
+    /// Numbers of a version that nobody sees.
+    pub(super) fn apart() -> Self {
+        #[expect(clippy::expect_used, reason = "these names are valid, and a private registry has no others")]
+        let metrics = Metrics::new(&Registry::new()).expect("metrics of its own");
+        metrics.named("-")
+    }
+
     pub(super) fn record(&self, took: Duration, failure: Option<&Failure>) {
         self.duration.observe(took.as_secs_f64());
         let kind = match failure {

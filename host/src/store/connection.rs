@@ -165,6 +165,11 @@ impl Link {
         &self.conn
     }
 
+    /// To copy another file over this one.
+    pub fn raw_mut(&mut self) -> &mut Connection {
+        &mut self.conn
+    }
+
     pub fn guard(&self) -> &Guard {
         &self.guard
     }
@@ -274,6 +279,27 @@ impl Link {
         let result = run(self);
         self.guard.disarm();
         result
+    }
+
+    /// Adds the text of every statement that is kept.
+    pub fn statements(&self, all: &mut std::collections::BTreeSet<String>) {
+        // SAFETY: the handle is that of the open connection we hold; statements are walked, and their text copied, while nobody else
+        // has the connection.
+        unsafe {
+            let mut statement = ffi::sqlite3_next_stmt(self.conn.handle(), std::ptr::null_mut());
+            while !statement.is_null() {
+                let text = ffi::sqlite3_sql(statement);
+                if !text.is_null() {
+                    all.insert(std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned());
+                }
+                statement = ffi::sqlite3_next_stmt(self.conn.handle(), statement);
+            }
+        }
+    }
+
+    /// Whether a context's statement can be prepared on the file as it is; nothing is run.
+    pub fn accepts(&self, sql: &str) -> Result<(), Error> {
+        self.armed(Instant::now(), |link| link.conn.prepare(sql).map(drop).map_err(|e| link.explain(&e)))
     }
 
     fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, Error> {

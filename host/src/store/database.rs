@@ -37,6 +37,14 @@ impl Database {
         })
     }
 
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn readers(&self) -> &Readers {
+        &self.readers
+    }
+
     pub fn path(&self) -> &Path {
         &self.config.path
     }

@@ -2,8 +2,9 @@
 //!
 //! Migrations are numbered 1, 2, 3, ... without a gap, append-only and remembered by checksum in the host's table
 //! `seam_migrations`. All pending ones run in one transaction: the file is at the new schema or exactly as it was.
-//! Not here: undoing a migration. A file never goes backwards; an older component refuses it.
+//! Not here: undoing a migration. A file never goes backwards; an older component refuses it, unless it was seen to run there.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
@@ -12,6 +13,7 @@ use wasmtime::component::{ComponentType, Lift};
 
 use super::confine::HOST_PREFIX;
 use super::connection::Link;
+use super::copy::{self, CopyError};
 use super::{Database, Error, sql};
 use crate::{handoff, limits};
 
@@ -32,6 +34,15 @@ pub struct Migrated {
     pub to: u32,
 }
 
+/// What a migration may do beside going forward.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Terms<'a> {
+    /// The schema up to which the file may have migrations that the component does not know.
+    pub ahead: Option<u32>,
+    /// Where the file is copied to as it is, before its schema changes and while nobody writes.
+    pub restore_point: Option<&'a Path>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     #[error("migrations are numbered 1, 2, 3, ...: expected {expected}, found {found} (`{name}`)")]
@@ -48,6 +59,8 @@ pub enum MigrateError {
     ForeignKeys { table: String },
     #[error("a migration made `{name}`: names beginning with `{HOST_PREFIX}` are the host's")]
     HostName { name: String },
+    #[error("the file cannot be copied before it is migrated")]
+    Copy(#[from] CopyError),
     #[error("the file cannot be migrated now: {0}")]
     Store(#[from] Error),
 }
@@ -63,6 +76,7 @@ impl MigrateError {
             Self::Failed { .. } => "correct it and deploy again; the file is as it was".to_owned(),
             Self::ForeignKeys { .. } => "correct the rows in the same migration; the file is as it was".to_owned(),
             Self::HostName { .. } => "choose another name; the file is as it was".to_owned(),
+            Self::Copy(_) => "see that the disk has room for it, and deploy again; the file is as it was".to_owned(),
             Self::Store(_) => "see that the file can be written, and try again; it is as it was".to_owned(),
         }
     }
@@ -70,10 +84,23 @@ impl MigrateError {
 
 /// Runs what is pending. Waits for the writer, and holds it until all is committed or undone.
 pub fn migrate(database: &Database, migrations: &[Migration]) -> Result<Migrated, MigrateError> {
+    migrate_under(database, migrations, &Terms::default())
+}
+
+/// The same under `terms`.
+pub fn migrate_under(
+    database: &Database,
+    migrations: &[Migration],
+    terms: &Terms<'_>,
+) -> Result<Migrated, MigrateError> {
     check_numbers(migrations)?;
     let deadline = Instant::now() + Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
     let lease = database.writer.alone(deadline, &database.counters)?;
-    let result = handoff::blocking(|| lease.link().map_err(MigrateError::from).and_then(|link| run(link, migrations)));
+    let copy = |link: &Link, path: &Path| copy::to_file(link.raw(), database.config(), path);
+    let result = handoff::blocking(|| {
+        let link = lease.link().map_err(MigrateError::from)?;
+        run(link, migrations, terms.ahead, |link| terms.restore_point.map_or(Ok(()), |path| copy(link, path)))
+    });
     database.writer.pass_on(lease);
     result
 }
@@ -90,7 +117,12 @@ fn check_numbers(migrations: &[Migration]) -> Result<(), MigrateError> {
     Ok(())
 }
 
-fn run(link: &Link, migrations: &[Migration]) -> Result<Migrated, MigrateError> {
+fn run(
+    link: &Link,
+    migrations: &[Migration],
+    ahead: Option<u32>,
+    before: impl FnOnce(&Link) -> Result<(), CopyError>,
+) -> Result<Migrated, MigrateError> {
     let host = |e: rusqlite::Error| MigrateError::Store(Error::of(&e));
     let history = history(link.raw()).map_err(host)?;
     for (m, (then, checksum)) in migrations.iter().zip(&history) {
@@ -100,6 +132,9 @@ fn run(link: &Link, migrations: &[Migration]) -> Result<Migrated, MigrateError> 
     }
     let from = u32::try_from(history.len()).unwrap_or(u32::MAX);
     let to = u32::try_from(migrations.len()).unwrap_or(u32::MAX);
+    if from > to && ahead.is_some_and(|ahead| from <= ahead) {
+        return Ok(Migrated { from, to: from });
+    }
     if from > to {
         return Err(MigrateError::Newer { file: from, component: to });
     }
@@ -107,6 +142,7 @@ fn run(link: &Link, migrations: &[Migration]) -> Result<Migrated, MigrateError> 
     if pending.is_empty() {
         return Ok(Migrated { from, to });
     }
+    before(link)?;
     // Rebuilding a table drops the one that others refer to. Off only works outside a transaction; all are checked at the end.
     link.host("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE").map_err(host)?;
     let result = apply(link, pending).and_then(|()| link.host("COMMIT").map_err(host));
@@ -212,6 +248,11 @@ const HISTORY_TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_migrations (
     checksum BLOB NOT NULL,
     applied  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 ) STRICT";
+
+/// How many migrations the file has.
+pub(super) fn schema_of(conn: &Connection) -> rusqlite::Result<u32> {
+    history(conn).map(|all| u32::try_from(all.len()).unwrap_or(u32::MAX))
+}
 
 /// Name and checksum of every migration that the file has, in order.
 fn history(conn: &Connection) -> rusqlite::Result<Vec<(String, Vec<u8>)>> {

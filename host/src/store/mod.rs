@@ -7,10 +7,12 @@
 
 mod confine;
 mod connection;
+mod copy;
 mod database;
 mod error;
 mod functions;
 mod handover;
+mod host;
 mod key;
 mod migrate;
 mod readers;
@@ -24,10 +26,12 @@ mod writer;
 mod tests;
 
 pub use connection::{Config, OpenError};
+pub use copy::{CopyError, schema_at};
 pub use database::Database;
 pub use error::Error;
+pub use host::{HostFile, HostFileError};
 pub use key::{KeyError, KeySource};
-pub use migrate::{MigrateError, Migrated, Migration, migrate};
+pub use migrate::{MigrateError, Migrated, Migration, Terms, migrate, migrate_under};
 pub use rows::{Rows, Value};
 pub use statistics::Statistics;
 pub use transaction::Transaction;

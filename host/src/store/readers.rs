@@ -40,6 +40,11 @@ impl Readers {
         self.pool.lock().open
     }
 
+    /// What `look` sees on each connection that reads nothing now.
+    pub fn each_idle(&self, look: impl FnMut(&Link)) {
+        self.pool.lock().idle.iter().for_each(look);
+    }
+
     pub fn get(&self, deadline: Instant) -> Result<Reader<'_>, Error> {
         let mut pool = self.pool.lock();
         if pool.idle.is_empty() && pool.open >= limits::STORE_READERS_MAX {

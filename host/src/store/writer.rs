@@ -70,6 +70,13 @@ impl Writer {
         Ok(Self { config, turn: Mutex::new(turn) })
     }
 
+    /// What `look` sees on the connection, if nobody has it now.
+    pub fn if_idle(&self, look: impl FnOnce(&Link)) {
+        if let Some(link) = &self.turn.lock().home {
+            look(link);
+        }
+    }
+
     /// Transactions that wait for their turn.
     pub fn waiting(&self) -> usize {
         self.turn.lock().queue.len()
@@ -291,6 +298,10 @@ impl Writer {
 impl Lease {
     pub fn link(&self) -> Result<&Link, Error> {
         self.link.as_deref().ok_or_else(gone)
+    }
+
+    pub fn link_mut(&mut self) -> Result<&mut Link, Error> {
+        self.link.as_deref_mut().ok_or_else(gone)
     }
 
     /// After a statement failed: whether SQLite rolled everything back with it. If so, the rest of the group is told.

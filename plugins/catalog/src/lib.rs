@@ -15,6 +15,7 @@ use domain::{Invalid, Page, Words};
 use exports::musiccorp::catalog::{albums, editing};
 
 seam_sdk::context!(Catalog, "0001-albums");
+seam_sdk::health!(Catalog, store::check);
 
 impl albums::Guest for Catalog {
     fn get_albums(skus: Vec<String>) -> Result<Vec<albums::Album>, albums::Error> {

@@ -2,7 +2,7 @@
 
 use seam_sdk::store::{Error, execute, execute_many, list, one, optional, params, query};
 
-use crate::domain::{Album, Facets, Filter, Found, Money, Page, TOTAL_MAX, Words};
+use crate::domain::{Album, Facets, Filter, Found, Invalid, Money, Page, TOTAL_MAX, Words};
 
 /// In the order of the fields of `Album`.
 macro_rules! columns {
@@ -141,6 +141,18 @@ pub fn facets() -> Result<Facets, Error> {
         decades: query("SELECT name, count FROM facets WHERE kind = 'decade' ORDER BY name", params![])?,
         artists: query(most, params!["artist", ARTISTS_MAX])?,
     })
+}
+
+/// Whether the queries behind the shop's pages can be run: each once, for as little as there is.
+pub fn check() -> Result<(), String> {
+    let told = |error: Error| error.to_string();
+    let page = Page::new(1, 1).map_err(|Invalid(why)| why)?;
+    let words = Words::new("a").map_err(|Invalid(why)| why)?;
+    by_skus(&["-".to_owned()]).map_err(told)?;
+    facets().map_err(told)?;
+    search(&words, page).map_err(told)?;
+    browse(&Filter::default(), page).map_err(told)?;
+    Ok(())
 }
 
 /// Adds these albums, or replaces those whose SKU is known; all or none. What is unchanged is not written.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use catalog::MIGRATIONS;
 use catalog::domain::{Album, Filter, Found, Money, Page, TOTAL_MAX, Words};
-use catalog::store::{add, browse, by_skus, change_price, discontinue, facets, put, search};
+use catalog::store::{add, browse, by_skus, change_price, check, discontinue, facets, put, search};
 use seam_sdk::native::Store;
 use seam_sdk::store::{Error, execute, one, params};
 
@@ -294,4 +294,18 @@ impl Random {
         self.0 ^= self.0 << 17;
         (self.0 % bound as u64) as usize
     }
+}
+
+#[test]
+fn a_store_is_well_full_or_empty_and_not_without_its_index() {
+    {
+        let _empty = Store::fresh(MIGRATIONS).unwrap();
+        assert_eq!(check(), Ok(()));
+    }
+    {
+        let _shop = shop();
+        assert_eq!(check(), Ok(()));
+    }
+    let _bare = Store::fresh(&[]).unwrap();
+    assert!(check().unwrap_err().contains("albums"));
 }

@@ -91,3 +91,14 @@ pub fn trial_balance() -> Result<TrialBalance, Error> {
     let entries = lines.first().map_or(0, |line| line.entries);
     Ok(TrialBalance { lines, sum, entries })
 }
+
+/// Whether the books can be read, and come to nothing.
+pub fn check() -> Result<(), String> {
+    match store::trial_balance() {
+        Ok(lines) => match lines.iter().map(|line| line.debit as i64 - line.credit as i64).sum::<i64>() {
+            0 => Ok(()),
+            sum => Err(format!("the books do not balance: their sum is {sum}")),
+        },
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -23,6 +23,7 @@ use exports::musiccorp::finance::books as wit_books;
 use exports::musiccorp::finance::payments as wit;
 
 seam_sdk::context!(Finance, "0001-books");
+seam_sdk::health!(Finance, books::check);
 
 impl wit::Guest for Finance {
     fn authorise(key: String, sale: wit::Sale, card: wit::Card) -> Result<wit::Payment, wit::Error> {

@@ -130,6 +130,7 @@ fn what_is_not_captured_has_no_invoice_and_asks_nobody() {
 #[test]
 fn a_trial_balance_comes_to_nothing() {
     let _store = fresh();
+    assert_eq!(books::check(), Ok(()));
     let empty = Finance::get_trial_balance().unwrap();
     assert_eq!((empty.lines.len(), empty.sum, empty.entries), (0, 0, 0));
     buy("7", |_| {});

@@ -61,6 +61,23 @@ macro_rules! context {
     };
 }
 
+/// Lets the host ask the context whether it is able to work before a new version of it serves: exports `seam:host/health`, which the
+/// context's world has beside its own interfaces. `check` reads what the context cannot do without; its error is for whoever deploys.
+///
+/// ```ignore
+/// seam_sdk::health!(Catalog, store::check);
+/// ```
+#[macro_export]
+macro_rules! health {
+    ($context:ident, $check:path) => {
+        impl exports::seam::host::health::Guest for $context {
+            fn check() -> Result<(), String> {
+                $check().map_err(|error| error.to_string())
+            }
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

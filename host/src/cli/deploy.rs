@@ -1,0 +1,147 @@
+//! `seam deploy` and `seam history`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::{Format, Global, Stop, local, out};
+use crate::admin::client::{Client, Error};
+use crate::deploy::{self, Entry, History, Outcome, Passed, Report, Request, short};
+use crate::manifest::Manifest;
+use crate::store::HostFile;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The context
+    context: String,
+    /// The component that is to serve
+    file: PathBuf,
+    /// Say yes to a new import, by its name, or to a schema that there is no way back from (`one-way`); may be given several times
+    #[arg(long, value_name = "NAME")]
+    allow: Vec<String>,
+    /// Wait for a deploy that is under way
+    #[arg(long)]
+    wait: bool,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub fn run(global: &Global, options: Options) -> Result<(), Stop> {
+    let manifest = global.load()?;
+    let format = options.format;
+    // The host has another folder; what is wrong with the file, its first step says.
+    let file = std::path::absolute(&options.file).unwrap_or(options.file);
+    let request = Request { context: options.context, file, allow: options.allow, wait: options.wait };
+    let report = match Client::connect(&manifest.host.data) {
+        Ok(client) => client.deploy(&request, &mut |passed| shown(passed, format))?,
+        Err(Error::NotRunning { .. }) => {
+            out::note("no host is running here: it is tried in this process, and serves from the next `seam up` on");
+            local::with_app(global, manifest, move |app, _| {
+                Ok(app.deployer.deploy(&request, &mut |passed| shown(passed, format)))
+            })?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    finish(&report, format)
+}
+
+fn shown(passed: &Passed, format: Format) {
+    if format == Format::Human {
+        // When standard output is gone, the end of the command says so.
+        out::line(&line(passed)).ok();
+    }
+}
+
+/// The step, its time, and under it what there is to know.
+fn line(passed: &Passed) -> String {
+    let time = out::time(passed.ms * 1e3);
+    let mut text = format!("{:<12} {time:>7}", passed.step.name());
+    for (at, note) in passed.notes.iter().enumerate() {
+        match at {
+            0 => text.push_str(&format!("  {note}")),
+            _ => text.push_str(&format!("\n{:22}{note}", "")),
+        }
+    }
+    text
+}
+
+fn finish(report: &Report, format: Format) -> Result<(), Stop> {
+    if format == Format::Json {
+        out::json(report)?;
+    }
+    let context = &report.context;
+    match (report.outcome, &report.refused, &report.serves) {
+        (_, Some(refused), _) => {
+            let at = refused.step.map(|step| format!(" at {}", step.name())).unwrap_or_default();
+            Err(Stop::trouble(format!("`{context}` is refused{at}: {}", refused.message), refused.remedy.clone()))
+        }
+        (outcome, None, Some(version)) if format == Format::Human => {
+            let already = if outcome == Outcome::Unchanged { "already " } else { "" };
+            let generation = version.generation.map(|n| format!(", generation {n}")).unwrap_or_default();
+            out::line(&format!("{context} {already}serves {}{generation}", short(&version.hash)))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub fn history(manifest: &Manifest, context: Option<&str>, format: Format) -> Result<(), Stop> {
+    let host = |error: &crate::store::HostFileError| Stop::error(error, error.remedy());
+    let data = &manifest.host.data;
+    let all = match Client::connect(data) {
+        Ok(client) => client.history()?,
+        Err(Error::NotRunning { .. }) => {
+            let file = HostFile::open(data).map_err(|error| host(&error))?;
+            History::new(Arc::new(file)).and_then(|history| history.entries(None)).map_err(|error| host(&error))?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let entries: Vec<Entry> = all.into_iter().filter(|e| context.is_none_or(|c| e.context == c)).collect();
+    match format {
+        Format::Json => out::json(&entries),
+        Format::Human if entries.is_empty() => {
+            out::note("nothing was deployed yet");
+            Ok(())
+        }
+        Format::Human => out::bytes(table(&entries).as_bytes()),
+    }
+}
+
+fn table(entries: &[Entry]) -> String {
+    const HEADER: [&str; 8] = ["NO", "WHEN", "CONTEXT", "HOW", "HASH", "BEFORE", "SCHEMA", "OUTCOME"];
+    let row = |entry: &Entry| {
+        let schema = match (entry.schema_before, entry.schema_after) {
+            (Some(before), Some(after)) if before != after => format!("{before} -> {after}"),
+            (_, Some(after)) => after.to_string(),
+            _ => "-".to_owned(),
+        };
+        let hash = |hash: &str| if hash.is_empty() { "-".to_owned() } else { short(hash).to_owned() };
+        let why = entry.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let when = entry.began.get(..19).unwrap_or(&entry.began).replace('T', " ");
+        vec![
+            entry.id.to_string(),
+            when,
+            entry.context.clone(),
+            deploy::word_of(&entry.kind),
+            hash(&entry.hash),
+            hash(&entry.before),
+            schema,
+            format!("{}{why}", deploy::word_of(&entry.state)),
+        ]
+    };
+    out::table(&HEADER, &entries.iter().map(row).collect::<Vec<_>>(), &["NO"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::Step;
+
+    #[test]
+    fn a_step_is_a_line_with_what_there_is_to_know_under_each_other() {
+        let notes = vec!["added: `a:b/c.d() -> u32`".to_owned(), "removed: `a:b/c.e`, which nobody imports".to_owned()];
+        let passed = Passed { step: Step::Wit, ms: 0.25, notes };
+        let expect = "wit           250 us  added: `a:b/c.d() -> u32`\n                      removed: `a:b/c.e`, which nobody imports";
+        assert_eq!(line(&passed), expect);
+    }
+}

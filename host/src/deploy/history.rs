@@ -1,0 +1,263 @@
+//! What was deployed and what serves, in the host's own file.
+//!
+//! Invariant: a change is `applying` from before it touches anything until what serves is written down, in one transaction with its end.
+//! So a host that was killed finds at its next start at most one such line a context, and settles it (`serving`).
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+use crate::store::{HostFile, HostFileError};
+
+/// How a version came to be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Deploy,
+    /// By the development loop.
+    Quick,
+    /// The manifest's file had changed when the host started.
+    Manifest,
+}
+
+/// `Applying -> Live | Refused | Undone`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    Applying,
+    Live,
+    Refused,
+    /// The host ended while it was being applied, and the version before served on.
+    Undone,
+}
+
+/// One line of the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub id: i64,
+    pub context: String,
+    pub kind: Kind,
+    pub state: State,
+    /// SHA-256 of the component; empty when none could be read.
+    pub hash: String,
+    /// What served before.
+    pub before: String,
+    /// Where it was read from.
+    pub file: String,
+    /// The schema of the context's file before and after; `None` without a store.
+    pub schema_before: Option<u32>,
+    pub schema_after: Option<u32>,
+    /// Whether the version before does not work at the schema after.
+    pub one_way: bool,
+    /// What refused it, or what happened to it.
+    pub why: Option<String>,
+    /// RFC 3339, UTC.
+    pub began: String,
+}
+
+/// A change that is about to be made.
+#[derive(Debug)]
+pub(super) struct Change<'a> {
+    pub context: &'a str,
+    pub kind: Kind,
+    pub hash: &'a str,
+    pub before: &'a str,
+    pub file: &'a str,
+    pub schema: Option<(u32, u32)>,
+    pub one_way: bool,
+    /// Of the file that the manifest names, as it is now.
+    pub manifest_hash: Option<&'a str>,
+}
+
+/// A version that serves because it was deployed, and not because the manifest names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Serving {
+    pub context: String,
+    pub hash: String,
+    /// Of the file that the manifest named then: another one is a newer wish.
+    pub manifest_hash: Option<String>,
+    /// See `context::Part`.
+    pub ahead: Option<u32>,
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct History(Arc<HostFile>);
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS deploy (
+    id            INTEGER PRIMARY KEY,
+    context       TEXT NOT NULL,
+    kind          TEXT NOT NULL,
+    state         TEXT NOT NULL,
+    hash          TEXT NOT NULL,
+    before        TEXT NOT NULL,
+    file          TEXT NOT NULL,
+    schema_before INTEGER,
+    schema_after  INTEGER,
+    one_way       INTEGER NOT NULL DEFAULT 0,
+    manifest_hash TEXT,
+    why           TEXT,
+    began         TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+-- The history of one context, and its oldest lines.
+CREATE INDEX IF NOT EXISTS deploy_context ON deploy (context, id);
+CREATE TABLE IF NOT EXISTS serving (
+    context       TEXT PRIMARY KEY,
+    hash          TEXT NOT NULL,
+    manifest_hash TEXT,
+    ahead         INTEGER
+) STRICT;
+";
+
+impl History {
+    /// # Errors
+    /// When the host's file cannot be written.
+    pub fn new(file: Arc<HostFile>) -> Result<Self, HostFileError> {
+        file.change(|file| file.execute_batch(TABLES))?;
+        Ok(Self(file))
+    }
+
+    /// The newest first.
+    pub fn entries(&self, context: Option<&str>) -> Result<Vec<Entry>, HostFileError> {
+        self.0.read(|file| {
+            let sql = format!("SELECT {COLUMNS} FROM deploy WHERE ?1 IS NULL OR context = ?1 ORDER BY id DESC");
+            all(file, &sql, context)
+        })
+    }
+
+    /// Changes that a host which ended did not end, oldest first.
+    pub(super) fn applying(&self) -> Result<Vec<Entry>, HostFileError> {
+        self.0.read(|file| {
+            let sql = format!("SELECT {COLUMNS} FROM deploy WHERE state = 'applying' AND ?1 IS NULL ORDER BY id");
+            all(file, &sql, None)
+        })
+    }
+
+    pub(super) fn serving(&self) -> Result<Vec<Serving>, HostFileError> {
+        self.0.read(|file| {
+            let mut statement = file.prepare("SELECT context, hash, manifest_hash, ahead FROM serving")?;
+            let of = |row: &Row<'_>| {
+                Ok(Serving { context: row.get(0)?, hash: row.get(1)?, manifest_hash: row.get(2)?, ahead: row.get(3)? })
+            };
+            statement.query_map([], of)?.collect()
+        })
+    }
+
+    /// Writes down that `change` begins; its number.
+    pub(super) fn begin(&self, change: &Change<'_>) -> Result<i64, HostFileError> {
+        self.0.change(|file| insert(file, change, State::Applying, None))
+    }
+
+    /// A change that did not come as far as to begin.
+    pub(super) fn refuse(&self, change: &Change<'_>, why: &str) -> Result<(), HostFileError> {
+        self.0.change(|file| insert(file, change, State::Refused, Some(why)).map(drop))
+    }
+
+    /// The version of `id` serves, and does so after a restart.
+    pub(super) fn live(&self, id: i64, ahead: Option<u32>, why: Option<&str>) -> Result<(), HostFileError> {
+        self.0.change(|file| {
+            set_state(file, id, State::Live, why)?;
+            file.execute(
+                "INSERT OR REPLACE INTO serving (context, hash, manifest_hash, ahead)
+                 SELECT context, hash, manifest_hash, ?2 FROM deploy WHERE id = ?1",
+                params![id, ahead],
+            )
+            .map(drop)
+        })
+    }
+
+    /// The version of `id` does not serve.
+    pub(super) fn end(&self, id: i64, state: State, why: &str) -> Result<(), HostFileError> {
+        self.0.change(|file| set_state(file, id, state, Some(why)))
+    }
+
+    /// From now on the manifest's file serves again.
+    pub(super) fn follow_manifest(&self, change: &Change<'_>) -> Result<(), HostFileError> {
+        self.0.change(|file| {
+            insert(file, change, State::Live, None)?;
+            file.execute("DELETE FROM serving WHERE context = ?1", [change.context]).map(drop)
+        })
+    }
+
+    /// Components that there may be a way back to: of each context the last few that served.
+    pub(super) fn recent_hashes(&self) -> Result<Vec<String>, HostFileError> {
+        self.0.read(|file| {
+            let sql = "SELECT hash FROM serving UNION SELECT before FROM deploy WHERE state = 'live' AND id IN
+                       (SELECT max(id) FROM deploy WHERE state = 'live' GROUP BY context)";
+            file.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+        })
+    }
+}
+
+const COLUMNS: &str = "id, context, kind, state, hash, before, file, schema_before, schema_after, one_way, why, began";
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    Ok(Entry {
+        id: row.get(0)?,
+        context: row.get(1)?,
+        kind: word(row, 2)?,
+        state: word(row, 3)?,
+        hash: row.get(4)?,
+        before: row.get(5)?,
+        file: row.get(6)?,
+        schema_before: row.get(7)?,
+        schema_after: row.get(8)?,
+        one_way: row.get(9)?,
+        why: row.get(10)?,
+        began: row.get(11)?,
+    })
+}
+
+fn all(file: &Connection, sql: &str, context: Option<&str>) -> rusqlite::Result<Vec<Entry>> {
+    file.prepare(sql)?.query_map([context], entry)?.collect()
+}
+
+/// An enum that stands in a column as its serialised name.
+fn word<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_value(text.into())
+        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e)))
+}
+
+/// The name of a kind or a state.
+pub fn word_of(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn insert(file: &Connection, change: &Change<'_>, state: State, why: Option<&str>) -> rusqlite::Result<i64> {
+    let Change { context, kind, hash, before, file: from, schema, one_way, manifest_hash } = *change;
+    file.execute(
+        "INSERT INTO deploy (context, kind, state, hash, before, file, schema_before, schema_after, one_way, manifest_hash, why)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        params![
+            context,
+            word_of(&kind),
+            word_of(&state),
+            hash,
+            before,
+            from,
+            schema.map(|s| s.0),
+            schema.map(|s| s.1),
+            one_way,
+            manifest_hash,
+            why
+        ],
+    )?;
+    let id = file.last_insert_rowid();
+    file.execute(
+        "DELETE FROM deploy WHERE context = ?1 AND id <= (SELECT id FROM deploy WHERE context = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        params![context, limits::DEPLOY_HISTORY_MAX],
+    )?;
+    Ok(id)
+}
+
+fn set_state(file: &Connection, id: i64, state: State, why: Option<&str>) -> rusqlite::Result<()> {
+    file.execute(
+        "UPDATE deploy SET state = ?2, why = coalesce(?3, why) WHERE id = ?1",
+        params![id, word_of(&state), why],
+    )
+    .map(drop)
+}
