@@ -24,6 +24,8 @@ test *filter:
     cargo build --workspace --all-targets
     @{{ debug }} doctor --fix --for test >&2
     @{{ debug }} build >&2
+    @# The engines in other languages are for those who want them; only their tests need what builds them.
+    @{{ debug }} build recommendation@js recommendation@cljs recommendation@python >&2
     cargo test --workspace {{ filter }}
     @echo "all tests passed"
 

@@ -5,6 +5,7 @@
 
 pub mod books;
 pub mod browser;
+pub mod engines;
 pub mod host;
 pub mod hostility;
 pub mod page;
@@ -127,11 +128,18 @@ impl System {
     /// # Errors
     /// The outer one when the test itself is at fault, the inner one with what the host says of the system.
     pub fn start(&self) -> Result<Result<Registry, Vec<Problem>>> {
+        self.start_with(Compiler::InProcess, &self.folder.path().join("data/cache"))
+    }
+
+    /// The same with compiled code in a folder that outlives the system, for components that take long to compile.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_with(&self, compiler: Compiler, cache: &Path) -> Result<Result<Registry, Vec<Problem>>> {
         let manifest = Manifest::load(&self.write()?)?;
-        let data = &manifest.host.data;
         let metrics = Metrics::new(&prometheus::Registry::new())?;
-        let started = Linked::load(&manifest, Compiler::InProcess, &data.join("cache"))
-            .and_then(|linked| linked.start(&data.join("stores"), &metrics));
+        let started = Linked::load(&manifest, compiler, cache)
+            .and_then(|linked| linked.start(&manifest.host.data.join("stores"), &metrics));
         match started {
             Ok(registry) => Ok(Ok(registry)),
             Err(Error::Problems(problems)) => Ok(Err(problems)),

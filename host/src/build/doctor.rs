@@ -3,7 +3,7 @@
 //! Looking changes nothing. `fix` runs the shown commands, one after the other and each announced, until the thing is there.
 //! Not here: what packages are called (`packages`), how a wasm toolchain is chosen (`toolchain`).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -128,10 +128,13 @@ enum Item {
     Driver,
     /// What looks for barriers in a page: tests hand it to the browser. It is never part of this repository.
     AccessibilityLibrary,
-    /// The program a context's build command starts with.
+    /// The program that build commands start with.
     Program {
         name: String,
-        context: String,
+        /// Whose commands.
+        contexts: Vec<String>,
+        /// Whether one is built without being asked for by name; else it is advice, for those who want a variant.
+        required: bool,
     },
     Disk,
     OpenFiles,
@@ -142,15 +145,24 @@ fn items(manifest: Option<&Manifest>, purpose: Purpose) -> Vec<Item> {
     if purpose == Purpose::Test {
         items.extend([Item::Browser, Item::Driver, Item::AccessibilityLibrary]);
     }
+    items.extend(programs(manifest, purpose));
+    items.extend([Item::Disk, Item::OpenFiles]);
+    items
+}
+
+/// What build commands start with, each program once. Tests build everything.
+fn programs(manifest: Option<&Manifest>, purpose: Purpose) -> Vec<Item> {
+    let mut programs = BTreeMap::<String, (Vec<String>, bool)>::new();
     for context in manifest.into_iter().flat_map(|m| &m.contexts) {
         if let Some(Build::Command { command, .. }) = &context.build
             && let Some(name) = program(command)
         {
-            items.push(Item::Program { name: name.into(), context: context.name.to_string() });
+            let (contexts, required) = programs.entry(name.into()).or_default();
+            contexts.push(format!("`{}`", context.name));
+            *required |= purpose == Purpose::Test || context.name.variant().is_none();
         }
     }
-    items.extend([Item::Disk, Item::OpenFiles]);
-    items
+    programs.into_iter().map(|(name, (contexts, required))| Item::Program { name, contexts, required }).collect()
 }
 
 /// The program that a shell command starts, past `NAME=value` and `cd folder &&`; `None` where it is not that simple.
@@ -208,11 +220,11 @@ impl Machine {
                 self.program_check("browser driver", "the tests of the pages", true, found, Need::Driver)
             }
             Item::AccessibilityLibrary => self.accessibility_library(),
-            Item::Program { name, context } => {
+            Item::Program { name, contexts, required } => {
                 let found = self.search.find(name);
-                let mut check = self.program_check(name, "a build command", true, found, Need::Program(name));
+                let mut check = self.program_check(name, "a build command", *required, found, Need::Program(name));
                 if let State::Missing { reason } = &mut check.state {
-                    *reason = format!("the build command of `{context}` starts with it");
+                    *reason = format!("the build command of {} starts with it", contexts.join(", "));
                 }
                 check
             }

@@ -28,6 +28,25 @@ fn a_bare_machine_lacks_everything_and_is_told_how_to_get_it() {
 }
 
 #[test]
+fn what_only_variants_are_built_with_is_advice_and_no_duty_but_for_tests() {
+    let dir = tempfile::tempdir().unwrap();
+    script(&dir.path().join("bin"), "apt-get", "");
+    let text = "[context.a]\ncomponent = \"a.wasm\"\nbuild = { command = \"cd x && make a\", sources = [] }\n\
+                [context.a.variant.b]\ncomponent = \"b.wasm\"\nbuild = { command = \"node b\", sources = [] }\n\
+                [context.a.variant.c]\ncomponent = \"c.wasm\"\nbuild = { command = \"node c\", sources = [] }\n";
+    let manifest = Manifest::parse(text, &dir.path().join("seam.toml")).unwrap();
+    let look = |purpose| {
+        let report = machine(dir.path()).examine_all(&programs(Some(&manifest), purpose));
+        report.checks.into_iter().map(|check| (check.name.clone(), check.required, check)).collect::<Vec<_>>()
+    };
+    let [(make, true, _), (node, false, check)] = &look(Purpose::Run)[..] else { panic!("{:?}", look(Purpose::Run)) };
+    assert_eq!((make.as_str(), node.as_str()), ("make", "node"));
+    assert!(format!("{:?}", check.state).contains("`a@b`, `a@c`"), "{check:?}");
+    assert!(check.mend[0].ends_with("install -y --no-install-recommends nodejs npm"), "{check:?}");
+    assert!(look(Purpose::Test).iter().all(|(_, required, _)| *required));
+}
+
+#[test]
 fn the_accessibility_library_is_found_among_the_tools_or_fetched_there() {
     let dir = tempfile::tempdir().unwrap();
     let bin = dir.path().join("bin");

@@ -94,6 +94,8 @@ impl Manager {
             (_, Need::WasmLinker) => &["lld"],
             (Self::Brew, Need::Program("node" | "npm" | "npx")) => &["node"],
             (_, Need::Program("node" | "npm" | "npx")) => &["nodejs", "npm"],
+            // Debian keeps the part of Python apart that makes virtual environments, which builds of contexts need.
+            (Self::Apt, Need::Program("python3")) => &["python3", "python3-venv"],
             (Self::Apt | Self::Dnf | Self::Apk, Need::Program(name @ ("python3" | "make" | "clang"))) => &[name],
             (_, Need::Program(_)) => return None,
         };

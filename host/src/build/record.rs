@@ -200,7 +200,7 @@ impl Sources {
     }
 }
 
-/// Collects files. Hidden ones and what builds leave behind (`target`, `node_modules`) are not sources; links to folders are not
+/// Collects files. Hidden ones and what builds leave behind (`target`, `node_modules`, `__pycache__`) are not sources; links to folders are not
 /// followed, they can form circles.
 fn walk(folder: &Path, package: bool, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Error> {
     if folder.is_file() {
@@ -212,7 +212,7 @@ fn walk(folder: &Path, package: bool, depth: usize, found: &mut Vec<PathBuf>) ->
         let (name, path) = (entry.file_name(), entry.path());
         let name = name.to_string_lossy();
         let Ok(kind) = entry.file_type() else { continue };
-        if name.starts_with('.') || name == "target" || name == "node_modules" {
+        if name.starts_with('.') || ["target", "node_modules", "__pycache__"].contains(&&*name) {
             continue;
         }
         if kind.is_dir() {

@@ -1,6 +1,7 @@
 //! `seam-bench`: what the host costs, beside native programs that do the same. Exit 0 measured, 1 failed, 2 wrong usage.
 
 mod call;
+mod engines;
 mod figures;
 mod load;
 mod native;
@@ -56,7 +57,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Options {
-    /// What to measure; everything but `scale` unless given.
+    /// What to measure; everything but `scale` and `engines` unless given.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
     /// Albums in the shop; with `--only scale`, in the large one.
@@ -97,6 +98,8 @@ enum Part {
     Start,
     /// The album page in a small and in a large shop.
     Scale,
+    /// A suggestion in each language that an engine is written in. Stands alone: it needs what docs/engines.md builds, and no native program.
+    Engines,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -126,14 +129,19 @@ fn bench(options: &Options) -> Result<bool> {
     if cfg!(debug_assertions) {
         eprintln!("warning: this is a debug build; its figures mean nothing (use `just bench`)");
     }
-    let wants = |part: Part| if options.only.is_empty() { part != Part::Scale } else { options.only.contains(&part) };
+    if options.only == [Part::Engines] {
+        print!("{}", engines::run()?);
+        return Ok(true);
+    }
+    let aside = [Part::Scale, Part::Engines];
+    let wants = |part: &Part| if options.only.is_empty() { !aside.contains(part) } else { options.only.contains(part) };
     let effort = Effort {
         rounds: options.rounds,
         time: Duration::from_millis(options.turn_ms),
         connections: options.connections.into(),
     };
     let mut bench = Bench::new(options, effort)?;
-    for part in Part::value_variants().iter().filter(|part| wants(**part)) {
+    for part in Part::value_variants().iter().filter(|part| wants(part)) {
         bench.measure(*part)?;
     }
     match options.format {
@@ -179,6 +187,7 @@ impl Bench {
                 Ok(())
             }
             Part::Scale => self.scale(),
+            Part::Engines => anyhow::bail!("`--only engines` stands alone"),
         }
     }
 

@@ -1,0 +1,40 @@
+"""The recommendation context in Python: association rules over purchases, of which the latest weigh most.
+
+`recommendation` is the engine: `purchases` and `rules` are plain Python, `shelf` is the SQL; this file is where they meet the component's
+interface.
+"""
+
+from pathlib import Path
+
+from componentize_py_types import Err
+from seam_sdk.context import answering, steps
+from wit_world import exports
+from wit_world.exports import engine
+from wit_world.exports.migrations import Migration
+
+from recommendation import purchases, shelf
+
+STEPS = steps(Path(__file__).parent / "migrations")
+
+
+class Migrations(exports.Migrations):
+    def all(self) -> list[Migration]:
+        return STEPS
+
+
+class Engine(exports.Engine):
+    @answering(engine.Error_Unavailable)
+    def suggest(self, skus: list[str], count: int) -> list[engine.Suggestion]:
+        question = _checked(purchases.question, skus, count)
+        return [engine.Suggestion(sku, score) for sku, score in shelf.answer(question)]
+
+    @answering(engine.Error_Unavailable)
+    def learn(self, purchases_: list[engine.Purchase]) -> int:
+        return shelf.learn(_checked(purchases.checked, purchases_))
+
+
+def _checked(check, *args):
+    try:
+        return check(*args)
+    except purchases.Invalid as why:
+        raise Err(engine.Error_Invalid(str(why))) from None

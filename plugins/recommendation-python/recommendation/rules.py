@@ -1,0 +1,86 @@
+"""From weighed purchases to suggestions. Pure: no store, no host.
+
+A rule "who buys this, buys that" has a *confidence*, the share of the purchases with this that also have that, and a *lift*, how many times
+that share is the share among all purchases. Rules with a lift of 1 or less say nothing and are left out; the others score confidence times
+the binary logarithm of the lift. (Agrawal, Imielinski, Swami: "Mining Association Rules between Sets of Items in Large Databases", 1993.)
+Several seeds add up.
+
+Taste changes: a purchase weighs twice what one of half a year before does. Weights grow from a fixed day instead of fading from today, so
+sums stay true without being touched, and only their ratios are ever used. (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay", 2009.)
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import permutations
+from math import log2
+
+from recommendation.purchases import Basket, Question
+
+HALF_LIFE_S = 182 * 24 * 3600
+LANDMARK_S = 1_735_689_600
+"""The first of January 2025: a purchase of that moment weighs 1."""
+DOUBLINGS_MAX = 400
+"""Two centuries: what is further from the landmark weighs what is so far. A float reaches more than twice as far."""
+TOGETHER_MIN = 2
+"""One purchase in common is chance."""
+NEIGHBOURS_PER_SUGGESTION = 4
+"""Neighbours read for each suggestion wanted: those that weigh most are not always those with the highest scores."""
+NEIGHBOURS_MIN = 24
+
+Suggestion = tuple[str, float]
+
+
+@dataclass
+class Weights:
+    """What purchases add to what is known."""
+
+    total: float = 0.0
+    albums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    pairs: dict[tuple[str, str], tuple[float, int]] = field(default_factory=lambda: defaultdict(lambda: (0.0, 0)))
+    """Both ways round: weight and number of purchases."""
+
+
+def weight(at: int) -> float:
+    doublings = (at - LANDMARK_S) / HALF_LIFE_S
+    return 2.0 ** max(-DOUBLINGS_MAX, min(DOUBLINGS_MAX, doublings))
+
+
+def weigh(baskets: Iterable[Basket]) -> Weights:
+    weights = Weights()
+    for basket in baskets:
+        own = weight(basket.at)
+        weights.total += own
+        for sku in basket.skus:
+            weights.albums[sku] += own
+        for pair in permutations(basket.skus, 2):
+            together, purchases = weights.pairs[pair]
+            weights.pairs[pair] = (together + own, purchases + 1)
+    return weights
+
+
+def neighbours_wanted(question: Question) -> int:
+    """How many neighbours of each seed to read, those that weigh most first."""
+    return max(question.count * NEIGHBOURS_PER_SUGGESTION, NEIGHBOURS_MIN)
+
+
+def ranked(question: Question, neighbours: Iterable[tuple[str, float, int, float, float]], total: float) -> list[Suggestion]:
+    """The best of the neighbours, best first: (SKU, weight of both, purchases of both, weight of the SKU, weight of the seed)."""
+    scores: dict[str, float] = defaultdict(float)
+    for sku, both, purchases, own, seed in neighbours:
+        if purchases < TOGETHER_MIN or sku in question.seeds:
+            continue
+        confidence = both / seed
+        lift = confidence * (total / own)
+        if lift > 1:
+            scores[sku] += confidence * log2(lift)
+    return sorted(scores.items(), key=lambda scored: (-scored[1], scored[0]))[: question.count]
+
+
+def filled(question: Question, suggestions: list[Suggestion], popular: list[tuple[str, float]]) -> list[Suggestion]:
+    """Fills up with popular albums, the most popular first, which score below all that were ranked."""
+    taken = {*question.seeds, *(sku for sku, _ in suggestions)}
+    below = suggestions[-1][1] if suggestions else 1.0
+    most = popular[0][1] if popular else 1.0
+    more = [(sku, below / 2 * (own / most)) for sku, own in popular if sku not in taken]
+    return suggestions + more[: question.count - len(suggestions)]

@@ -1,0 +1,57 @@
+"""The engine without its store: `python3 -m unittest discover plugins/recommendation-python`."""
+
+import unittest
+from math import isclose, log2
+
+from recommendation.purchases import Basket, question
+from recommendation.rules import HALF_LIFE_S, LANDMARK_S, filled, ranked, weigh, weight
+
+
+class Rules(unittest.TestCase):
+    def test_a_purchase_weighs_twice_what_one_of_half_a_year_before_does(self) -> None:
+        self.assertEqual(weight(LANDMARK_S), 1.0)
+        self.assertEqual(weight(LANDMARK_S + HALF_LIFE_S), 2.0)
+        self.assertEqual(weight(LANDMARK_S - 2 * HALF_LIFE_S), 0.25)
+
+    def test_no_time_is_too_far_away_to_count_with(self) -> None:
+        self.assertTrue(0 < weight(0) < 1 < weight(2**64 - 1) < float("inf"))
+        # A billion of the heaviest still add up to a number.
+        self.assertLess(weight(2**64 - 1) * 1e9, float("inf"))
+
+    def test_a_rule_scores_its_confidence_times_the_logarithm_of_its_lift(self) -> None:
+        # 4 of 10 purchases have the seed, 3 of those the other, which 5 have in all.
+        [(sku, score)] = ranked(question(["S"], 5), [("A", 3.0, 3, 5.0, 4.0)], 10.0)
+        self.assertEqual(sku, "A")
+        self.assertTrue(isclose(score, 0.75 * log2(0.75 / 0.5)))
+
+    def test_what_sells_alike_everywhere_is_no_rule_and_one_purchase_is_chance(self) -> None:
+        asked = question(["S"], 5)
+        self.assertEqual(ranked(asked, [("HIT", 2.0, 2, 5.0, 4.0)], 10.0), [])
+        self.assertEqual(ranked(asked, [("A", 1.0, 1, 1.0, 4.0)], 10.0), [])
+
+    def test_the_latest_purchases_decide(self) -> None:
+        half_a_year = HALF_LIFE_S
+        old = [Basket(f"o{i}", ["OLD", "S"], LANDMARK_S) for i in range(3)]
+        new = [Basket(f"n{i}", ["NEW", "S"], LANDMARK_S + 2 * half_a_year) for i in range(2)]
+        rest = [Basket(f"r{i}", ["R"], LANDMARK_S) for i in range(9)]
+        weights = weigh([*old, *new, *rest])
+        near = [
+            (sku, *weights.pairs[("S", sku)], weights.albums[sku], weights.albums["S"]) for sku in ("OLD", "NEW")
+        ]
+        self.assertEqual([sku for sku, _ in ranked(question(["S"], 2), near, weights.total)], ["NEW", "OLD"])
+
+    def test_pairs_count_both_ways(self) -> None:
+        weights = weigh([Basket("1", ["A", "B"], LANDMARK_S), Basket("2", ["A"], LANDMARK_S)])
+        self.assertEqual(weights.albums, {"A": 2.0, "B": 1.0})
+        self.assertEqual(weights.pairs, {("A", "B"): (1.0, 1), ("B", "A"): (1.0, 1)})
+        self.assertEqual(weights.total, 2.0)
+
+    def test_popular_albums_fill_what_is_missing_below_the_others(self) -> None:
+        asked = question(["S"], 3)
+        filling = filled(asked, [("A", 0.5)], [("S", 9.0), ("A", 8.0), ("B", 7.0), ("C", 6.0), ("D", 5.0)])
+        self.assertEqual([sku for sku, _ in filling], ["A", "B", "C"])
+        self.assertEqual(filling, sorted(filling, key=lambda scored: -scored[1]))
+
+
+if __name__ == "__main__":
+    unittest.main()

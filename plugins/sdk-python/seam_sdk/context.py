@@ -1,0 +1,43 @@
+"""What makes a Python module a context: its migrations, and how its functions answer."""
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from componentize_py_types import Err
+from wit_world.exports.migrations import Migration
+
+from seam_sdk.store import StoreError
+
+
+def steps(folder: Path) -> list[Migration]:
+    """The migrations `NNNN-name.sql` in `folder`. Call it while the module is loaded: the toolchain keeps what it read, and the
+    component has no files."""
+    found = []
+    for at, path in enumerate(sorted(folder.glob("*.sql")), 1):
+        name = re.fullmatch(r"(\d{4})-([a-z0-9-]+)", path.stem)
+        if name is None or int(name[1]) != at:
+            raise ValueError(f"migration {at} is named {path.name}, not NNNN-name.sql in order")
+        found.append(Migration(at, name[2], path.read_text("utf-8")))
+    return found
+
+
+def answering(unavailable: Callable[[str], Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Makes a method a function of a seam: when the store cannot do its work now, the caller is told `unavailable`, the case of the
+    interface's `error`. Any other exception but `Err` is a bug of the context: it traps, and the host drops the instance."""
+
+    def decorate(work: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(work)
+        def answer(*args: Any) -> Any:
+            try:
+                return work(*args)
+            except StoreError as error:
+                if error.passes():
+                    raise Err(unavailable(str(error))) from None
+                raise
+
+        return answer
+
+    return decorate

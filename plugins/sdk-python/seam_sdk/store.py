@@ -1,0 +1,93 @@
+"""The context's own SQLite file. A statement outside a transaction commits before it returns.
+
+Parameters and columns are None, int, float, str and bytes.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from componentize_py_types import Err
+from wit_world.imports import store as host
+
+from seam_sdk.packed import Value, decode, encode
+
+_PASSING = (host.Error_Busy, host.Error_Full, host.Error_Interrupted, host.Error_Unavailable)
+
+
+class StoreError(Exception):
+    """Why a statement failed; `error` is the value of `seam:host/store.error`."""
+
+    def __init__(self, error: host.Error) -> None:
+        super().__init__(f"the store says {type(error).__name__.removeprefix('Error_').lower()}: {error.value}")
+        self.error = error
+
+    def passes(self) -> bool:
+        """Whether it is trouble of the store, which the caller is told as `unavailable`, and no bug of this context."""
+        return isinstance(self.error, _PASSING)
+
+
+def _ask[T](work: Callable[..., T], *args: Any) -> T:
+    try:
+        return work(*args)
+    except Err as error:
+        raise StoreError(error.value) from None
+
+
+def _parameter(value: Value) -> host.Value:
+    match value:
+        case None:
+            return host.Value_Null()
+        case int():
+            return host.Value_Integer(int(value))
+        case float():
+            return host.Value_Real(value)
+        case str():
+            return host.Value_Text(value)
+        case bytes():
+            return host.Value_Blob(value)
+    raise TypeError(f"a {type(value).__name__} is no parameter")
+
+
+def query(sql: str, params: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+    """Runs a SELECT, or a writing statement with RETURNING; the rows, each a tuple of its columns."""
+    return decode(_ask(host.query, sql, [_parameter(value) for value in params]))
+
+
+def optional(sql: str, params: Sequence[Value] = ()) -> tuple[Any, ...] | None:
+    """The first row of a SELECT, or None."""
+    rows = query(sql, params)
+    return rows[0] if rows else None
+
+
+def execute(sql: str, params: Sequence[Value] = ()) -> int:
+    """Runs one writing statement; returns how many rows it changed."""
+    return _ask(host.execute, sql, [_parameter(value) for value in params])
+
+
+def execute_many(sql: str, rows: Iterable[Sequence[Value]]) -> int:
+    """Runs one writing statement for each of `rows`, its parameters; all or none. Returns how many rows changed."""
+    packed = encode(rows)
+    return 0 if packed is None else _ask(host.execute_many, sql, packed)
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """Commits when the block ends, rolls back when it raises (after a trap the host does). From its begin on, every query of this call
+    reads through it; transactions do not nest."""
+    _ask(host.begin)
+    try:
+        yield
+    except BaseException:
+        try:
+            host.rollback()
+        except Err:
+            pass  # The host rolls back at the end of the call in any case.
+        raise
+    _ask(host.commit)
+
+
+def texts(values: Iterable[Any]) -> str:
+    """Values as one parameter, for `json_each(?1)`: one statement whatever their number, `key` giving their order."""
+    return json.dumps(list(values))
