@@ -1,6 +1,6 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only what stands after it: `cli -> app -> admin -> seed -> invoke -> http, build, deploy, logging -> json -> context
+//! Floors, each importing only what stands after it: `cli -> app -> admin -> seed -> invoke -> http, build, deploy, logging, scaffold -> json -> context
 //! -> seam -> store -> manifest -> call -> folder, handoff, ids, limits`. The one call that must go up, a guest calling another
 //! context, is the trait `seam::dispatch::Dispatch`.
 
@@ -20,6 +20,7 @@ pub mod json;
 pub mod limits;
 pub mod logging;
 pub mod manifest;
+pub mod scaffold;
 pub mod seam;
 pub mod seed;
 pub mod store;

@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["admin"],
     &["seed"],
     &["invoke"],
-    &["http", "build", "deploy", "logging"],
+    &["http", "build", "deploy", "logging", "scaffold"],
     &["json"],
     &["context"],
     &["seam"],

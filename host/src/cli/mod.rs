@@ -17,6 +17,7 @@ mod contexts;
 mod deploy;
 mod local;
 mod logs;
+mod new;
 mod out;
 mod route;
 mod seed;
@@ -99,6 +100,14 @@ Examples:
         #[arg(long)]
         force: bool,
     },
+    /// Make a new context: its interface, code, migration, test and manifest entry
+    #[command(after_help = "\
+Where there is no manifest yet, the folder becomes a project of its own.
+
+Examples:
+  seam new guestbook
+  seam new front-desk --lang js")]
+    New(new::Options),
     /// Say what this machine has and lacks for building and running, and how to mend it
     Doctor {
         /// Run the commands that mend it
@@ -199,6 +208,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Up(options) => up::run(global, options),
         Command::Check { format } => check::run(global, format),
         Command::Build { contexts, force } => build::run(&global.load()?, &contexts, force),
+        Command::New(options) => new::run(global, &options),
         Command::Doctor { fix, purpose, format } => build::doctor(global, purpose, fix, format),
         Command::Contexts { format } => contexts::run(&global.load()?, format),
         Command::Call(options) => call::run(global, &options),

@@ -1,0 +1,141 @@
+//! Changes of TOML files that people wrote: what is not changed stays as it is, comments and spaces among it.
+
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
+
+use super::{Language, sdk};
+
+/// The manifest with an entry for the context, after those of the other contexts.
+pub fn manifest(text: &str, name: &str, language: Language) -> Result<String, String> {
+    let mut document = parse(text)?;
+    let contexts = document.entry("context").or_insert_with(|| {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        table.into()
+    });
+    let contexts = contexts.as_table_mut().ok_or("`context` is not written as `[context.NAME]`")?;
+    let mut entry = Table::new();
+    let mut build = InlineTable::new();
+    match language {
+        Language::Rust => {
+            build.insert("cargo", name.into());
+        }
+        Language::Js => {
+            let component = format!("target/components/{name}.wasm");
+            let plugin = format!("plugins/{name}");
+            build.insert("command", format!("node {}/build.mjs {plugin} {component}", sdk::JAVASCRIPT).into());
+            let sources = [plugin, sdk::JAVASCRIPT.into(), "wit/host".into(), format!("wit/{name}")];
+            build.insert("sources", Value::Array(Array::from_iter(sources)));
+            entry.insert("component", component.into());
+        }
+    }
+    entry.insert("build", Value::InlineTable(build).into());
+    entry.insert("store", true.into());
+    if language == Language::Js {
+        entry.insert("capabilities", Value::Array(Array::from_iter(["wasi"])).into());
+    }
+    contexts.insert(name, Item::Table(entry));
+    Ok(document.to_string())
+}
+
+/// A workspace's manifest with these members, after those in the same folder.
+pub fn workspace(text: &str, members: &[String]) -> Result<String, String> {
+    let mut document = parse(text)?;
+    let workspace = document.get_mut("workspace").and_then(Item::as_table_mut).ok_or("it has no `[workspace]`")?;
+    let list = workspace.entry("members").or_insert(Value::Array(Array::new()).into());
+    let list = list.as_array_mut().ok_or("`workspace.members` is no list")?;
+    for member in members {
+        let folder = member.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let known =
+            |value: &Value| value.as_str().is_some_and(|known| known == member || known == format!("{folder}/*"));
+        if list.iter().any(known) {
+            continue;
+        }
+        let beside = |value: &Value| value.as_str().is_some_and(|known| known.starts_with(&format!("{folder}/")));
+        let at = (0..list.len()).rev().find(|at| list.get(*at).is_some_and(beside)).map_or(list.len(), |at| at + 1);
+        // A list with a line for each gets a line more.
+        let prefix = list.iter().last().and_then(|last| last.decor().prefix()?.as_str()).unwrap_or_default().to_owned();
+        let prefix = match (prefix.is_empty(), at) {
+            (true, 1..) => " ".to_owned(),
+            _ => prefix,
+        };
+        list.insert_formatted(at, Value::from(member).decorated(prefix, ""));
+    }
+    Ok(document.to_string())
+}
+
+/// Whether crates of this workspace can inherit what the template of a crate inherits.
+pub fn shares_dependencies(text: &str) -> bool {
+    let Ok(document) = parse(text) else { return false };
+    let has = |table: &str, key: &str| {
+        document.get("workspace").and_then(|w| w.get(table)).and_then(|t| t.get(key)).is_some()
+    };
+    has("dependencies", "wit-bindgen")
+        && ["version", "edition", "license", "rust-version"].iter().all(|key| has("package", key))
+}
+
+/// A crate's manifest without `workspace = true`: each such value is that of `root`, with what else is said beside it.
+pub fn standalone(text: &str, root: &str) -> Result<String, String> {
+    let (mut document, root) = (parse(text)?, parse(root)?);
+    let shared = |table: &str, key: &str| {
+        let value = root.get("workspace").and_then(|w| w.get(table)).and_then(|t| t.get(key)).and_then(Item::as_value);
+        value.cloned().ok_or_else(|| format!("the workspace has no `{table}.{key}`"))
+    };
+    if let Some(package) = document.get_mut("package").and_then(Item::as_table_mut) {
+        for (key, item) in package.iter_mut() {
+            if inherited(item) {
+                *item = plain(shared("package", key.get())?).into();
+            }
+        }
+    }
+    let mut tables: Vec<&mut Table> = Vec::new();
+    for (key, item) in document.iter_mut() {
+        match (key.get(), item) {
+            ("dependencies" | "dev-dependencies", Item::Table(table)) => tables.push(table),
+            ("target", Item::Table(targets)) => tables.extend(
+                targets.iter_mut().filter_map(|(_, item)| item.as_table_mut()?.get_mut("dependencies")?.as_table_mut()),
+            ),
+            _ => {}
+        }
+    }
+    for table in tables {
+        for (key, item) in table.iter_mut() {
+            if inherited(item) {
+                *item = merged(plain(shared("dependencies", key.get())?), item).into();
+            }
+        }
+    }
+    Ok(document.to_string())
+}
+
+/// `{ workspace = true }` or `.workspace = true`.
+fn inherited(item: &Item) -> bool {
+    item.as_table_like().is_some_and(|table| table.contains_key("workspace"))
+}
+
+/// A value as one would write it after `key = `.
+fn plain(mut value: Value) -> Value {
+    value.decor_mut().clear();
+    value
+}
+
+/// A shared dependency with the features and the rest that a crate adds to it.
+fn merged(shared: Value, own: &Item) -> Value {
+    let own = own.as_table_like().into_iter().flat_map(|table| table.iter()).filter(|(key, _)| *key != "workspace");
+    let own: Vec<_> = own.filter_map(|(key, item)| Some((key.to_owned(), item.as_value()?.clone()))).collect();
+    if own.is_empty() {
+        return shared;
+    }
+    let mut table = match shared {
+        Value::InlineTable(table) => table,
+        version => InlineTable::from_iter([("version", version)]),
+    };
+    for (key, value) in own {
+        table.insert(key, value);
+    }
+    table.fmt();
+    Value::InlineTable(table)
+}
+
+fn parse(text: &str) -> Result<DocumentMut, String> {
+    text.parse().map_err(|error: toml_edit::TomlError| error.message().to_owned())
+}

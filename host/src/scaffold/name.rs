@@ -1,0 +1,67 @@
+//! Which names will do: for a context, a WIT package, a crate and a folder at the same time.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Error;
+use crate::ids::ContextName;
+
+/// Words that mean something else in WIT or in Rust, crates that a context is compiled with, and folders that are there already.
+#[rustfmt::skip]
+const TAKEN: &[&str] = &[
+    // WIT
+    "as", "async", "bool", "borrow", "char", "constructor", "enum", "error-context", "export", "f32", "f64", "flags", "from", "func", "future",
+    "import", "include", "interface", "list", "map", "option", "own", "package", "record", "resource", "result", "s16", "s32", "s64", "s8",
+    "static", "stream", "string", "tuple", "type", "u16", "u32", "u64", "u8", "use", "variant", "with", "world",
+    // Rust
+    "abstract", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else", "extern", "false", "final", "fn", "for",
+    "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self",
+    "struct", "super", "trait", "true", "try", "typeof", "unsafe", "unsized", "virtual", "where", "while", "yield",
+    // Crates
+    "alloc", "core", "domain", "exports", "proc-macro", "rusqlite", "seam", "seam-sdk", "serde", "std", "store", "test", "wit-bindgen",
+    // Folders
+    "build", "deps", "examples", "host", "incremental", "sdk", "sdk-js", "sdk-python",
+];
+
+pub fn check(name: &str) -> Result<ContextName, Error> {
+    let refused = |why| Error::Name { name: name.into(), why };
+    let context =
+        ContextName::new(name).ok_or(refused("it is not lower-case words of letters and digits, at most 64 bytes"))?;
+    if !words_begin_with_letters(name) {
+        return Err(refused("one of its words begins with a digit, which WIT does not allow"));
+    }
+    if TAKEN.contains(&name) {
+        return Err(refused("it means something else in WIT, in Rust or in the project's folders"));
+    }
+    Ok(context)
+}
+
+fn words_begin_with_letters(name: &str) -> bool {
+    name.split('-').all(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
+}
+
+/// The namespace of the project's own WIT packages: the one that most of them have, or else the name of its folder.
+pub fn namespace(folder: &Path) -> String {
+    let mut found = BTreeMap::<String, usize>::new();
+    let inside = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    for file in inside(&folder.join("wit")).flat_map(|package| inside(&package)) {
+        if file.extension().is_some_and(|ending| ending == "wit")
+            && let Some(namespace) = std::fs::read_to_string(&file).ok().as_deref().and_then(package_namespace)
+        {
+            *found.entry(namespace.to_owned()).or_default() += 1;
+        }
+    }
+    found.retain(|namespace, _| !["seam", "wasi"].contains(&namespace.as_str()));
+    let most = found.into_iter().max_by_key(|(_, count)| *count).map(|(namespace, _)| namespace);
+    let folder = || std::path::absolute(folder).ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
+    let usable = |name: &String| {
+        ContextName::new(name).is_some() && words_begin_with_letters(name) && !TAKEN.contains(&name.as_str())
+    };
+    most.or_else(folder).filter(usable).unwrap_or_else(|| "project".into())
+}
+
+/// `package NAMESPACE:name@1.2.3;`, wherever it stands.
+fn package_namespace(wit: &str) -> Option<&str> {
+    let line = wit.lines().find_map(|line| line.trim_start().strip_prefix("package "))?;
+    line.trim_start().split_once(':').map(|(namespace, _)| namespace)
+}

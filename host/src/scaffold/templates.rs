@@ -1,0 +1,84 @@
+//! The texts of a new context, in `templates/`. `{{name}}` and its like stand for what differs.
+
+use std::path::PathBuf;
+
+use super::{Error, Language, edit, sdk};
+
+pub const PROJECT: &str = include_str!("templates/project/seam.toml.in");
+pub const WORKSPACE: &str = include_str!("templates/project/Cargo.toml.in");
+pub const GITIGNORE: &str = include_str!("templates/project/gitignore.in");
+
+/// What differs from context to context.
+#[derive(Debug, Clone, Copy)]
+pub struct Package<'a> {
+    pub namespace: &'a str,
+    pub name: &'a str,
+    /// Whether its crate inherits versions and the like from the workspace.
+    pub inherits: bool,
+}
+
+macro_rules! template {
+    ($file:literal) => {
+        include_str!(concat!("templates/", $file, ".in"))
+    };
+}
+
+/// Files of the plugin's folder.
+const RUST: sdk::Files = &[
+    ("Cargo.toml", template!("rust/Cargo.toml")),
+    ("src/lib.rs", template!("rust/lib.rs")),
+    ("src/domain.rs", template!("rust/domain.rs")),
+    ("src/store.rs", template!("rust/store.rs")),
+    ("tests/store.rs", template!("rust/test.rs")),
+];
+
+const JAVASCRIPT: sdk::Files = &[
+    ("context.wit", template!("javascript/context.wit")),
+    ("src/context.js", template!("javascript/context.js")),
+    ("src/domain.js", template!("javascript/domain.js")),
+    ("src/store.js", template!("javascript/store.js")),
+    ("test/domain.test.mjs", template!("javascript/test.mjs")),
+];
+
+const MIGRATION: &str = template!("entries.sql");
+const INTERFACE: &str = template!("entries.wit");
+/// A context in Rust has its world beside its interface; those of other toolchains name more than the interface in theirs.
+const RUST_WORLD: &str = template!("rust/world.wit");
+
+impl Package<'_> {
+    /// The context's files, by their paths in the project.
+    pub fn files(&self, language: Language) -> Result<Vec<(PathBuf, String)>, Error> {
+        let (own, world) = match language {
+            Language::Rust => (RUST, RUST_WORLD),
+            Language::Js => (JAVASCRIPT, ""),
+        };
+        let plugin = PathBuf::from("plugins").join(self.name);
+        let mut files = Vec::new();
+        for (path, text) in own {
+            let mut text = self.filled(text);
+            if *path == "Cargo.toml" && !self.inherits {
+                text = edit::standalone(&text, sdk::ROOT).map_err(|reason| Error::Template { reason })?;
+                // Under which licence the project is, its owner says.
+                text =
+                    text.lines().filter(|line| !line.starts_with("license")).map(|line| format!("{line}\n")).collect();
+            }
+            files.push((plugin.join(path), text));
+        }
+        files.push((plugin.join("migrations/0001-entries.sql"), self.filled(MIGRATION)));
+        let interface = format!("{INTERFACE}{world}");
+        files.push((PathBuf::from("wit").join(self.name).join("entries.wit"), self.filled(&interface)));
+        Ok(files)
+    }
+
+    fn filled(&self, text: &str) -> String {
+        let upper = |word: &str| {
+            word.chars().next().into_iter().flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect()
+        };
+        let camel: String = self.name.split('-').map(|word| -> String { upper(word) }).collect();
+        text.replace("{{namespace}}", self.namespace)
+            .replace("{{namespace_snake}}", &self.namespace.replace('-', "_"))
+            .replace("{{name}}", self.name)
+            .replace("{{name_snake}}", &self.name.replace('-', "_"))
+            .replace("{{type}}", &camel)
+    }
+}

@@ -1,0 +1,192 @@
+//! What is planned and written, without building it; `tests/tests/new.rs` does that.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+
+use super::*;
+
+const LANGUAGES: [Language; 2] = [Language::Rust, Language::Js];
+
+fn repo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every file below `folder`, sorted, with its text.
+fn everything(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut next = vec![folder.to_path_buf()];
+    while let Some(inside) = next.pop() {
+        for entry in fs::read_dir(&inside).unwrap().flatten() {
+            match entry.path() {
+                path if path.is_dir() => next.push(path),
+                path => found.push((path.strip_prefix(folder).unwrap().into(), fs::read_to_string(&path).unwrap())),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn refused(folder: &Path, name: &str, language: Language) -> Error {
+    let before = everything(folder);
+    let error = plan(&folder.join("seam.toml"), name, language).unwrap_err();
+    assert_eq!(everything(folder), before, "{name}: {error}");
+    error
+}
+
+#[test]
+fn names_that_mean_something_else_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in [
+        "",
+        "Guestbook",
+        "guest_book",
+        "guest--book",
+        "7up",
+        "top-10",
+        "../evil",
+        "list",
+        "match",
+        "std",
+        "sdk-js",
+        "host",
+    ] {
+        let error = refused(dir.path(), name, Language::Rust);
+        assert!(matches!(error, Error::Name { .. }), "{name}: {error}");
+        assert!(error.remedy().contains("guest-book"), "{name}");
+    }
+}
+
+#[test]
+fn an_empty_folder_becomes_a_project_with_all_it_takes() {
+    for language in LANGUAGES {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = plan(&dir.path().join("seam.toml"), "guest-book", language).unwrap();
+        assert!(plan.project && plan.changed.is_empty());
+        plan.write().unwrap();
+        let manifest = Manifest::load(&dir.path().join("seam.toml")).unwrap();
+        assert_eq!(manifest.contexts.len(), 1);
+        for (path, text) in everything(dir.path()) {
+            assert!(!text.contains("{{") || path.starts_with("plugins/sdk"), "{}: {text}", path.display());
+            assert!(!text.contains("workspace = true"), "{}: there is nothing to inherit", path.display());
+        }
+        assert!(dir.path().join("wit/host/store.wit").is_file());
+    }
+}
+
+#[test]
+fn a_second_context_leaves_the_first_and_every_comment_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = dir.path().join("seam.toml");
+    for (name, language) in [("first", Language::Rust), ("second", Language::Js), ("third", Language::Rust)] {
+        plan(&manifest, name, language).unwrap().write().unwrap();
+        let text = format!(
+            "# About {name}.\n{}\n[[mount]] # here\npath = \"/{name}\" # its place\ncontext = \"{name}\"\n",
+            fs::read_to_string(&manifest).unwrap()
+        );
+        fs::write(&manifest, text).unwrap();
+    }
+    let text = fs::read_to_string(&manifest).unwrap();
+    for kept in ["# About first.", "# About second.", "[[mount]] # here\npath = \"/first\" # its place"] {
+        assert!(text.contains(kept), "{kept}: {text}");
+    }
+    let order: Vec<_> =
+        ["[context.first]", "[context.second]", "[context.third]", "[[mount]] # here"].map(|t| text.find(t)).into();
+    assert!(order.is_sorted() && order[0].is_some(), "{text}");
+    assert!(fs::read_to_string(dir.path().join("Cargo.toml")).unwrap().contains("\"plugins/third\""));
+}
+
+#[test]
+fn what_is_there_is_never_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = dir.path().join("seam.toml");
+    plan(&manifest, "first", Language::Js).unwrap().write().unwrap();
+    assert!(matches!(refused(dir.path(), "first", Language::Rust), Error::ContextExists { .. }));
+    fs::create_dir_all(dir.path().join("plugins/second/src")).unwrap();
+    fs::write(dir.path().join("plugins/second/src/store.rs"), "mine").unwrap();
+    let error = refused(dir.path(), "second", Language::Rust);
+    assert!(error.to_string().contains("plugins/second/src/store.rs"), "{error}");
+    fs::write(dir.path().join("Cargo.toml"), "[package]\nname = \"mine\"\n").unwrap();
+    let error = refused(dir.path(), "third", Language::Rust);
+    assert!(error.to_string().contains("no `[workspace]`"), "{error}");
+    fs::write(&manifest, "[host]\nlisten = 7\n").unwrap();
+    assert!(matches!(refused(dir.path(), "third", Language::Js), Error::Manifest(_)));
+}
+
+#[test]
+fn what_was_written_when_it_fails_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = dir.path().join("seam.toml");
+    plan(&manifest, "first", Language::Js).unwrap().write().unwrap();
+    let before = everything(dir.path());
+    let mut late = plan(&manifest, "second", Language::Rust).unwrap();
+    // The last file that changes is gone by the time of writing.
+    late.changed.push(("gone.toml".into(), String::new()));
+    assert!(matches!(late.write(), Err(Error::Write { .. })));
+    assert_eq!(everything(dir.path()), before);
+    let mut early = plan(&manifest, "second", Language::Rust).unwrap();
+    // A file stands where a folder has to be.
+    early.new.push(("seam.toml/inside".into(), String::new()));
+    assert!(matches!(early.write(), Err(Error::Write { .. })));
+    assert_eq!(everything(dir.path()), before);
+    assert!(!dir.path().join("plugins/second").exists());
+}
+
+#[test]
+fn a_workspace_keeps_its_form_and_gets_its_member_beside_its_like() {
+    let check = |before: &str, expect: &str| {
+        assert_eq!(edit::workspace(before, &["plugins/new".into()]).unwrap(), expect);
+    };
+    check("[workspace]\nmembers = []\n", "[workspace]\nmembers = [\"plugins/new\"]\n");
+    check(
+        "[workspace]\nmembers = [\"a\", \"plugins/b\"] # all\n",
+        "[workspace]\nmembers = [\"a\", \"plugins/b\", \"plugins/new\"] # all\n",
+    );
+    check(
+        "[workspace]\nmembers = [\n  \"plugins/b\",\n  \"tests\", # real\n]\n",
+        "[workspace]\nmembers = [\n  \"plugins/b\",\n  \"plugins/new\",\n  \"tests\", # real\n]\n",
+    );
+    check("[workspace]\nmembers = [\"plugins/*\"]\n", "[workspace]\nmembers = [\"plugins/*\"]\n");
+}
+
+#[test]
+fn a_crate_stands_alone_with_the_versions_of_its_workspace() {
+    let root = "[workspace.package]\nedition = \"2024\" # new\n[workspace.dependencies]\na = \"1\"\nb = { version = \"2\", features = [\"x\"] }\n";
+    let member = "[package]\nname = \"m\"\nedition.workspace = true\n[dependencies]\na.workspace = true\n\
+                  [target.'cfg(x)'.dependencies]\nb = { workspace = true, optional = true }\n";
+    let expect = "[package]\nname = \"m\"\nedition = \"2024\"\n[dependencies]\na = \"1\"\n\
+                  [target.'cfg(x)'.dependencies]\nb = { version = \"2\", features = [\"x\"], optional = true }\n";
+    assert_eq!(edit::standalone(member, root).unwrap(), expect);
+}
+
+/// A file that is added to an SDK and not here would be missing in every new project.
+#[test]
+fn the_sdks_that_projects_get_are_whole() {
+    for (folder, files) in
+        [("wit/host", sdk::INTERFACES), (sdk::RUST, sdk::RUST_FILES), (sdk::JAVASCRIPT, sdk::JAVASCRIPT_FILES)]
+    {
+        let mut known: Vec<_> = files.iter().map(|(path, text)| (PathBuf::from(path), text.to_string())).collect();
+        known.sort();
+        let there: Vec<_> = everything(&repo().join(folder))
+            .into_iter()
+            .map(|(path, text)| (Path::new(folder).join(path), text))
+            .collect();
+        let names = |files: &[(PathBuf, String)]| files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&known), names(&there));
+        assert!(known == there, "{folder}: built from other files");
+    }
+}
+
+#[test]
+fn a_project_s_namespace_is_that_of_its_interfaces() {
+    assert_eq!(name::namespace(&repo()), "musiccorp");
+    let dir = tempfile::tempdir().unwrap();
+    let project = dir.path().join("tea-house");
+    fs::create_dir_all(project.join("wit/host")).unwrap();
+    assert_eq!(name::namespace(&project), "tea-house");
+    fs::create_dir_all(project.join("wit/menu")).unwrap();
+    fs::write(project.join("wit/menu/menu.wit"), "// teas\npackage  kettle:menu@0.1.0;\n").unwrap();
+    assert_eq!(name::namespace(&project), "kettle");
+    fs::create_dir_all(dir.path().join("7 days")).unwrap();
+    assert_eq!(name::namespace(&dir.path().join("7 days")), "project");
+}
