@@ -298,6 +298,21 @@ pub const LOG_FOLLOW_MS: u64 = 200;
 
 // Deploys
 
+/// How long a new version is watched once it serves, unless somebody says otherwise: thousands of calls of a busy context.
+pub const DEPLOY_WATCH_MS: u64 = 5_000;
+pub const DEPLOY_WATCH_MS_MAX: u64 = 600_000;
+/// How often a version that is watched is looked at: a twentieth of the half second in which it must be gone when it turns bad.
+pub const DEPLOY_LOOK_MS: u64 = 20;
+/// What of its calls is looked at together, beside all of them: a version may turn bad late.
+pub const DEPLOY_WINDOW_MS: u64 = 1_000;
+/// The least time that a request waits for a version on probation before it is run again with the one before.
+pub const PROBATION_PATIENCE_MS: u64 = 250;
+/// Recorded calls that a new version is asked again, and what it may take for one and for all of them.
+pub const DEPLOY_REPLAY_CALLS_MAX: usize = 200;
+pub const DEPLOY_REPLAY_CALL_MS: u64 = 1_000;
+pub const DEPLOY_REPLAY_MS: u64 = 5_000;
+/// Answers that differ which are shown; more of them say the same.
+pub const DEPLOY_DIFFERENCES_SHOWN: usize = 5;
 /// Components kept, of all contexts together: for the way back, and to start again with what served. Most have some hundred KB.
 pub const DEPLOY_COMPONENTS_MAX: usize = 60;
 /// Copies of files as they were before their schema changed, all contexts together.
@@ -305,7 +320,7 @@ pub const DEPLOY_RESTORE_POINTS_MAX: usize = 6;
 /// Lines of `seam history` that are kept, a context.
 pub const DEPLOY_HISTORY_MAX: u32 = 200;
 /// What the command waits between two steps of a deploy: the longest is to compile, or to try migrations.
-pub const DEPLOY_STEP_MS: u64 = (COMPILE_WALL_S_MAX + 10) * 1_000 + STORE_MIGRATION_MS_MAX;
+pub const DEPLOY_STEP_MS: u64 = (COMPILE_WALL_S_MAX + 10) * 1_000 + STORE_MIGRATION_MS_MAX + DEPLOY_WATCH_MS_MAX;
 /// What a new version may take to say how it is.
 pub const DEPLOY_HEALTH_MS: u64 = 1_000;
 /// What stays free on the disk beside the copies that a version is tried on.

@@ -44,6 +44,8 @@ pub enum Then {
     Works,
     Traps,
     Hangs,
+    /// Works, after some tens of milliseconds.
+    Spins,
 }
 
 impl Then {
@@ -52,6 +54,10 @@ impl Then {
             Self::Works => "",
             Self::Traps => "unreachable",
             Self::Hangs => "(loop $on (br $on))",
+            Self::Spins => {
+                "(global.set $spin (i32.const 10000000))
+                 (loop $on (global.set $spin (i32.sub (global.get $spin) (i32.const 1))) (br_if $on (global.get $spin)))"
+            }
         }
     }
 }
@@ -182,6 +188,7 @@ impl Version {
             r#"(module {query}
                 (memory (export "memory") 1)
                 (global $top (mut i32) (i32.const 16384))
+                (global $spin (mut i32) (i32.const 0))
                 (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
                     (local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
                     (global.set $top (i32.add (local.get $at) (local.get 3)))
@@ -232,6 +239,41 @@ pub fn asking() -> Result<Vec<u8>> {
             (func (export "t:asking/asking@0.1.0#ask") (param i32) (result i32)
                 (global.set $top (i32.const 4096))
                 (call $times (local.get 0) (i32.const 64)) (i32.const 64)))"#
+    );
+    component(wit, "this", &wat)
+}
+
+/// A page of one number: what `numbers.times(7)` answers, or `unavailable`.
+///
+/// # Errors
+/// When the text that this makes is wrong.
+pub fn page() -> Result<Vec<u8>> {
+    let wit = "package t:page@0.1.0;
+         world this { import t:numbers/numbers@0.1.0; export seam:host/http-handler@0.1.0; }
+         package t:numbers@0.1.0 { interface numbers {
+             variant error { odd(u32), unavailable(string) }
+             times: func(n: u32) -> result<u32, error>;
+         } }";
+    let memory = crate::MEMORY;
+    // The answer at 64: a byte that is 0 for ok, and the number, of two digits, at 68. The response at 128.
+    let wat = format!(
+        r#"(module
+            (import "t:numbers/numbers@0.1.0" "times" (func $times (param i32 i32)))
+            {memory}
+            (data (i32.const 2048) "unavailable")
+            (func (export "seam:host/http-handler@0.1.0#handle")
+                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+                (global.set $top (i32.const 4096))
+                (call $times (i32.const 7) (i32.const 64))
+                (i32.store16 (i32.const 128) (i32.const 200))
+                (i32.store (i32.const 132) (i32.const 0)) (i32.store (i32.const 136) (i32.const 0))
+                (if (i32.load8_u (i32.const 64))
+                    (then (i32.store (i32.const 140) (i32.const 2048)) (i32.store (i32.const 144) (i32.const 11)))
+                    (else
+                        (i32.store8 (i32.const 200) (i32.add (i32.const 48) (i32.div_u (i32.load (i32.const 68)) (i32.const 10))))
+                        (i32.store8 (i32.const 201) (i32.add (i32.const 48) (i32.rem_u (i32.load (i32.const 68)) (i32.const 10))))
+                        (i32.store (i32.const 140) (i32.const 200)) (i32.store (i32.const 144) (i32.const 2))))
+                (i32.const 128)))"#
     );
     component(wit, "this", &wat)
 }

@@ -72,7 +72,7 @@ fn put(system: &System, wasm: &[u8]) -> Result<PathBuf> {
 
 fn request(file: PathBuf, allow: &[&str]) -> Request {
     let allow = allow.iter().map(|name| (*name).to_owned()).collect();
-    Request { context: "numbers".into(), file, allow, wait: false }
+    Request { context: "numbers".into(), file, allow, strict: false, watch_ms: 0, wait: false }
 }
 
 fn answer(value: u32) -> Val {
@@ -114,7 +114,7 @@ fn a_version_that_passes_serves_with_its_schema_and_its_restore_point() -> Resul
     assert_eq!(report.outcome, Outcome::Live, "{report:?}");
     assert_eq!(report.serves.as_ref().unwrap().generation, Some(2));
     let steps: Vec<_> = report.steps.iter().map(|passed| passed.step.name()).collect();
-    assert_eq!(steps, ["read", "compile", "wit", "capabilities", "start", "migrations", "health", "publish"]);
+    assert_eq!(steps, ["read", "compile", "wit", "capabilities", "start", "migrations", "health", "replay", "publish"]);
     assert!(notes(&report, Step::Wit).contains("added: `t:numbers/numbers@0.1.0.minus(n: u32)"));
     assert!(notes(&report, Step::Migrations).contains("schema 1 becomes 2"));
     assert_eq!(scene.times(7)?, answer(21));
@@ -333,7 +333,8 @@ fn every_bad_artefact_is_refused_with_one_line_and_the_running_version_serves_on
     // And through a link to a good one, it goes.
     let good = put(&system, &Version { factor: 5, ..first() }.wasm()?)?;
     std::os::unix::fs::symlink(&good, folder.join("link.wasm"))?;
-    let output = seam(&manifest, &["deploy", "numbers", &folder.join("link.wasm").to_string_lossy()])?;
+    let link = folder.join("link.wasm");
+    let output = seam(&manifest, &["deploy", "numbers", &link.to_string_lossy(), "--watch", "100"])?;
     let (out, said) = says(&output);
     assert!(output.status.success(), "{out}{said}");
     assert!(out.lines().last().unwrap().starts_with("numbers serves ") && out.contains("publish"), "{out}");
@@ -355,7 +356,8 @@ fn a_second_deploy_is_told_which_one_is_under_way_or_waits_for_it() -> Result<()
     let next = put(&system, &Version { factor: 5, ..first() }.wasm()?)?;
     // Compiled before, so that health, which takes its second, is what the others meet.
     seam(&manifest, &["deploy", "numbers", &slow.to_string_lossy()])?;
-    let deploy = |more: &[&str]| seam(&manifest, &[&["deploy", "numbers", next.to_str().unwrap()], more].concat());
+    let next = next.to_str().unwrap();
+    let deploy = |more: &[&str]| seam(&manifest, &[&["deploy", "numbers", next, "--watch", "0"], more].concat());
     std::thread::scope(|scope| -> Result<()> {
         let first = scope.spawn(|| seam(&manifest, &["deploy", "numbers", &slow.to_string_lossy()]));
         std::thread::sleep(Duration::from_millis(400));
@@ -377,7 +379,7 @@ fn what_was_deployed_serves_after_a_restart_until_the_manifests_file_changes() -
     let data = system.folder.path().join("data");
     let next = put(&system, &Version { factor: 5, ..first() }.wasm()?)?;
     let host = Host::up(&manifest, &data)?;
-    assert!(seam(&manifest, &["deploy", "numbers", &next.to_string_lossy()])?.status.success());
+    assert!(seam(&manifest, &["deploy", "numbers", &next.to_string_lossy(), "--watch", "0"])?.status.success());
     host.stop(Duration::from_secs(10))?;
     std::fs::remove_file(next)?;
     let host = Host::up(&manifest, &data)?;
@@ -427,14 +429,15 @@ fn a_host_killed_at_any_moment_of_a_deploy_starts_with_the_old_or_the_new_versio
         let data = system.folder.path().join("data");
         let next = put(&system, &version.wasm()?)?;
         let host = Host::up_with(&manifest, &data, &[("SEAM_DIE_AT", moment)])?;
-        let output = seam(&manifest, &["deploy", "numbers", &next.to_string_lossy()])?;
+        let output = seam(&manifest, &["deploy", "numbers", &next.to_string_lossy(), "--watch", "100"])?;
         assert_eq!(output.status.code(), Some(1), "{moment}: {:?}", says(&output));
         drop(host);
         let host = Host::up(&manifest, &data)?;
         assert_eq!(asks(&manifest)?, expect, "{moment}");
         // And the way goes on from there.
         let last = Version { factor: 6, ..version.clone() };
-        let output = seam(&manifest, &["deploy", "numbers", &put(&system, &last.wasm()?)?.to_string_lossy()])?;
+        let last = put(&system, &last.wasm()?)?;
+        let output = seam(&manifest, &["deploy", "numbers", &last.to_string_lossy(), "--watch", "0"])?;
         assert!(output.status.success(), "{moment}: {:?}", says(&output));
         assert_eq!(asks(&manifest)?, "ok(42)", "{moment}");
         drop(host);

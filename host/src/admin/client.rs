@@ -91,7 +91,25 @@ impl Client {
         request: &deploy::Request,
         passed: &mut dyn FnMut(&deploy::Passed),
     ) -> Result<deploy::Report, Error> {
-        self.follow("/deploy", request, limits::DEPLOY_STEP_MS, |event| match event {
+        self.change("/deploy", request, passed)
+    }
+
+    /// Puts the version before into the place of the one that serves.
+    pub fn roll_back(
+        self,
+        request: &deploy::Back,
+        passed: &mut dyn FnMut(&deploy::Passed),
+    ) -> Result<deploy::Report, Error> {
+        self.change("/rollback", request, passed)
+    }
+
+    fn change(
+        self,
+        path: &str,
+        request: &impl Serialize,
+        passed: &mut dyn FnMut(&deploy::Passed),
+    ) -> Result<deploy::Report, Error> {
+        self.follow(path, request, limits::DEPLOY_STEP_MS, |event| match event {
             DeployEvent::Passed(step) => {
                 passed(&step);
                 None

@@ -1,6 +1,6 @@
-//! The admin socket of a running host: what `seam contexts`, `call`, `deploy`, `history`, `route` and `seed` say to it, as HTTP and JSON.
+//! The admin socket of a running host: what `seam contexts`, `call`, `deploy`, `rollback`, `history`, `route` and `seed` say to it, as HTTP and JSON.
 //!
-//! `GET /contexts`, `POST /call`, `POST /deploy`, `GET /history`, `GET /routes`, `POST /route`, `POST /seed`.
+//! `GET /contexts`, `POST /call`, `POST /deploy`, `POST /rollback`, `GET /history`, `GET /routes`, `POST /route`, `POST /seed`.
 //! Invariant: only who may write to the data folder can connect; every request and answer is
 //! bounded. Not here: serving the world (`http`).
 
@@ -60,7 +60,8 @@ pub enum Event {
     Failed(Trouble),
 }
 
-/// One line of the answer to `POST /deploy`, whose request is a `deploy::Request`. The last is `Done`, whatever the outcome.
+/// One line of the answer to `POST /deploy`, whose request is a `deploy::Request`, and to `POST /rollback`, whose request is a
+/// `deploy::Back`. The last is `Done`, whatever the outcome.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeployEvent {

@@ -148,7 +148,11 @@ async fn answer(request: Request<Incoming>, state: State) -> Response<Body> {
             Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
         },
         (&Method::POST, "/deploy") => match body::<deploy::Request>(request).await {
-            Ok(asked) => deploy(asked, state),
+            Ok(asked) => change(move |tell| state.deployer.deploy(&asked, tell)),
+            Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
+        },
+        (&Method::POST, "/rollback") => match body::<deploy::Back>(request).await {
+            Ok(asked) => change(move |tell| state.deployer.roll_back(&asked, tell)),
             Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
         },
         (&Method::GET, "/history") => match state.deployer.history(None) {
@@ -213,9 +217,9 @@ fn seed(asked: SeedRequest, state: State) -> Response<Body> {
     })
 }
 
-fn deploy(asked: deploy::Request, state: State) -> Response<Body> {
+fn change(work: impl FnOnce(&mut dyn FnMut(&deploy::Passed)) -> deploy::Report + Send + 'static) -> Response<Body> {
     lines(move |tell| {
-        let report = state.deployer.deploy(&asked, &mut |passed| tell(DeployEvent::Passed(passed.clone())));
+        let report = work(&mut |passed| tell(DeployEvent::Passed(passed.clone())));
         tell(DeployEvent::Done(Box::new(report)));
     })
 }

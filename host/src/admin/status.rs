@@ -12,6 +12,12 @@ pub struct ContextStatus {
     pub context: String,
     /// Which version of it serves, counted since the host started.
     pub generation: u64,
+    /// Whether that version is being watched still, and may be rolled back.
+    #[serde(default)]
+    pub on_probation: bool,
+    /// Versions that were replaced and have calls still.
+    #[serde(default)]
+    pub draining: Vec<u64>,
     /// The first 12 hex digits of the SHA-256 of its component.
     pub hash: String,
     /// How it answers HTTP: `http-handler`, `wasi:http`, or not at all.
@@ -44,11 +50,14 @@ pub fn statuses(registry: &Registry) -> Vec<ContextStatus> {
         names.sort();
         names
     };
+    let (probation, draining) = (registry.on_probation(), registry.draining());
     let of = |generation: std::sync::Arc<crate::context::Generation>| {
         let (running, waiting, idle) = generation.occupancy();
         ContextStatus {
             context: generation.context().to_string(),
             generation: generation.number,
+            on_probation: probation.as_ref() == Some(&(generation.context().clone(), generation.number)),
+            draining: draining.iter().filter(|(name, _)| name == generation.context()).map(|(_, n)| *n).collect(),
             hash: generation.component().hash.chars().take(12).collect(),
             http: match generation.serves() {
                 Serves::Nothing => None,

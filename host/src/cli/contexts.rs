@@ -30,7 +30,7 @@ fn shown(contexts: &[ContextStatus]) -> String {
         let timed = |us: f64| if context.calls == 0 { "-".to_owned() } else { out::time(us) };
         vec![
             context.context.clone(),
-            context.generation.to_string(),
+            generation(context),
             context.hash.clone(),
             context.store_bytes.map_or("-".into(), out::size),
             out::size(context.memory_bytes),
@@ -44,6 +44,13 @@ fn shown(contexts: &[ContextStatus]) -> String {
     };
     let rows: Vec<_> = contexts.iter().map(row).collect();
     out::table(&HEADER, &rows, &["GEN", "STORE", "MEMORY", "CALLS", "ERRORS", "P50", "P99"])
+}
+
+/// The version that serves, whether it is watched still, and those that have calls still.
+fn generation(context: &ContextStatus) -> String {
+    let watched = if context.on_probation { " watched" } else { "" };
+    let draining: Vec<_> = context.draining.iter().map(|number| format!(" (-{number})")).collect();
+    format!("{}{watched}{}", context.generation, draining.concat())
 }
 
 /// The seams between contexts, without their namespace; what the host offers and calls itself is left to `--format json`.
@@ -64,6 +71,8 @@ mod tests {
         let base = ContextStatus {
             context: "front".into(),
             generation: 2,
+            on_probation: false,
+            draining: Vec::new(),
             hash: "0123456789ab".into(),
             http: Some("http-handler".into()),
             imports: names(&["acme:orders/desk@0.1.0", "wasi:logging/logging@0.1.0-draft"]),

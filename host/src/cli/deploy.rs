@@ -1,4 +1,4 @@
-//! `seam deploy` and `seam history`.
+//! `seam deploy`, `seam rollback` and `seam history`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::{Format, Global, Stop, local, out};
 use crate::admin::client::{Client, Error};
-use crate::deploy::{self, Entry, History, Outcome, Passed, Report, Request, short};
+use crate::deploy::{self, Back, Entry, History, Outcome, Passed, Report, Request, short};
+use crate::limits;
 use crate::manifest::Manifest;
 use crate::store::HostFile;
 
@@ -20,6 +21,13 @@ pub struct Options {
     /// Say yes to a new import, by its name, or to a schema that there is no way back from (`one-way`); may be given several times
     #[arg(long, value_name = "NAME")]
     allow: Vec<String>,
+    /// Refuse it, too, when it answers a recorded call otherwise than the running version
+    #[arg(long)]
+    strict: bool,
+    /// How long it is watched once it serves, to be rolled back when it turns bad
+    #[arg(long = "watch", value_name = "MS", default_value_t = limits::DEPLOY_WATCH_MS,
+          value_parser = clap::value_parser!(u64).range(..=limits::DEPLOY_WATCH_MS_MAX))]
+    watch_ms: u64,
     /// Wait for a deploy that is under way
     #[arg(long)]
     wait: bool,
@@ -32,13 +40,47 @@ pub fn run(global: &Global, options: Options) -> Result<(), Stop> {
     let format = options.format;
     // The host has another folder; what is wrong with the file, its first step says.
     let file = std::path::absolute(&options.file).unwrap_or(options.file);
-    let request = Request { context: options.context, file, allow: options.allow, wait: options.wait };
+    let Options { context, allow, strict, watch_ms, wait, .. } = options;
+    let request = Request { context, file, allow, strict, watch_ms, wait };
     let report = match Client::connect(&manifest.host.data) {
         Ok(client) => client.deploy(&request, &mut |passed| shown(passed, format))?,
         Err(Error::NotRunning { .. }) => {
             out::note("no host is running here: it is tried in this process, and serves from the next `seam up` on");
+            // Nobody calls it here.
+            let request = Request { watch_ms: 0, ..request };
             local::with_app(global, manifest, move |app, _| {
                 Ok(app.deployer.deploy(&request, &mut |passed| shown(passed, format)))
+            })?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    finish(&report, format)
+}
+
+#[derive(Debug, Args)]
+pub struct BackOptions {
+    /// The context
+    context: String,
+    /// Put its file back to before the schema changed, and lose what was written since
+    #[arg(long)]
+    restore: bool,
+    /// Wait for a change that is under way
+    #[arg(long)]
+    wait: bool,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub fn roll_back(global: &Global, options: BackOptions) -> Result<(), Stop> {
+    let manifest = global.load()?;
+    let format = options.format;
+    let request = Back { context: options.context, restore: options.restore, wait: options.wait };
+    let report = match Client::connect(&manifest.host.data) {
+        Ok(client) => client.roll_back(&request, &mut |passed| shown(passed, format))?,
+        Err(Error::NotRunning { .. }) => {
+            out::note("no host is running here: it is done in this process, and counts from the next `seam up` on");
+            local::with_app(global, manifest, move |app, _| {
+                Ok(app.deployer.roll_back(&request, &mut |passed| shown(passed, format)))
             })?
         }
         Err(error) => return Err(error.into()),
@@ -74,7 +116,8 @@ fn finish(report: &Report, format: Format) -> Result<(), Stop> {
     match (report.outcome, &report.refused, &report.serves) {
         (_, Some(refused), _) => {
             let at = refused.step.map(|step| format!(" at {}", step.name())).unwrap_or_default();
-            Err(Stop::trouble(format!("`{context}` is refused{at}: {}", refused.message), refused.remedy.clone()))
+            let what = if report.outcome == Outcome::RolledBack { "rolled back" } else { "refused" };
+            Err(Stop::trouble(format!("`{context}` is {what}{at}: {}", refused.message), refused.remedy.clone()))
         }
         (outcome, None, Some(version)) if format == Format::Human => {
             let already = if outcome == Outcome::Unchanged { "already " } else { "" };

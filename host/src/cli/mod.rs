@@ -138,7 +138,8 @@ Exit 1 when the function returns an `err(..)`, which is printed like any other r
     Call(call::Options),
     /// Put a new version of a context into the place of the one that serves, if it passes every step
     #[command(after_help = "\
-The steps, each printed as it is passed: read, compile, wit, capabilities, start, migrations, health, publish.
+The steps, each printed as it is passed: read, compile, wit, capabilities, start, migrations, health, replay, publish,
+watch.
 Refused at one of them, the running version serves on untouched. docs/deploy.md says what each looks at.
 
 Examples:
@@ -148,6 +149,11 @@ Examples:
 
 Exit 0: it serves; 1: it does not, and why.")]
     Deploy(deploy::Options),
+    /// Put the version before into the place of the one that serves
+    #[command(after_help = "\
+The rows stay, if the older version was seen to work with the newer schema. If not, the file can go back to its restore point:
+by itself when nothing was written since, else with --restore, and the report says what is lost.")]
+    Rollback(deploy::BackOptions),
     /// Show what was deployed, and what was refused; the newest first
     History {
         /// Only of this context
@@ -213,6 +219,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Contexts { format } => contexts::run(&global.load()?, format),
         Command::Call(options) => call::run(global, &options),
         Command::Deploy(options) => deploy::run(global, options),
+        Command::Rollback(options) => deploy::roll_back(global, options),
         Command::History { context, format } => deploy::history(&global.load()?, context.as_deref(), format),
         Command::Logs(options) => logs::run(&global.load()?, &options),
         Command::Route(options) => route::run(global, &options),

@@ -75,6 +75,6 @@ impl Drop for Checkout {
         drop(self.instance.take());
         let generation = self.live.generation();
         generation.pool().leave();
-        generation.stats.record(self.started.elapsed(), self.failure.as_ref());
+        generation.count(self.started.elapsed(), self.failure.as_ref());
     }
 }

@@ -9,7 +9,6 @@ use parking_lot::Mutex;
 
 use super::generation::Generation;
 use crate::ids::ContextName;
-use crate::limits;
 
 #[derive(Default)]
 pub(super) struct Drain(Mutex<Vec<Draining>>);
@@ -19,18 +18,21 @@ struct Draining {
     context: ContextName,
     number: u64,
     since: Instant,
+    /// What its calls get to end.
+    limit: Duration,
     cut_off: bool,
 }
 
 impl Drain {
     /// No new request reaches `generation` any more; its idle instances go now.
-    pub fn begin(&self, generation: &Arc<Generation>) {
+    pub fn begin(&self, generation: &Arc<Generation>, limit: Duration) {
         generation.retire();
         self.0.lock().push(Draining {
             generation: Arc::downgrade(generation),
             context: generation.context().clone(),
             number: generation.number,
             since: Instant::now(),
+            limit,
             cut_off: false,
         });
     }
@@ -44,13 +46,13 @@ impl Drain {
     /// Forgets those that are gone, and cuts off the calls of those that should be.
     pub fn tend(&self) {
         self.0.lock().retain_mut(|draining| {
-            let Draining { context, number, since, .. } = draining;
+            let Draining { context, number, since, limit, .. } = draining;
             let ms = since.elapsed().as_millis() as u64;
             let Some(generation) = draining.generation.upgrade() else {
                 tracing::debug!(%context, generation = *number, ms, "a replaced version is gone");
                 return false;
             };
-            if !draining.cut_off && since.elapsed() > Duration::from_millis(limits::DRAIN_MS_MAX) {
+            if !draining.cut_off && since.elapsed() > *limit {
                 draining.cut_off = true;
                 let (running, waiting, _) = generation.occupancy();
                 tracing::warn!(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmtime::Trap;
@@ -17,6 +17,7 @@ use super::linked::Part;
 use super::pool::{self, Pool};
 use super::recorder::{Noted, Recorder};
 use super::stats::Stats;
+use super::tally::Tally;
 use super::{Serves, lean, start};
 use crate::call::{Call, ContextIndex, Failure, OutOfTime};
 use crate::ids::ContextName;
@@ -77,6 +78,12 @@ pub struct Generation {
     by_name: HashMap<(String, String), usize>,
     pool: Pool<Box<Instance>>,
     pub stats: Arc<Stats>,
+    /// Its own, where `stats` are the context's.
+    pub(super) tally: Tally,
+    /// The schema to which others have brought its file since it started; 0: none.
+    ahead: AtomicU32,
+    /// While it is on probation: what a request that could be run again waits for it; 0: as long as any.
+    pub(super) patience_us: AtomicU64,
     /// The context's, handed on from version to version.
     pub recorder: Arc<Recorder>,
 }
@@ -100,7 +107,8 @@ impl Generation {
             .collect();
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let pool = Pool::new(part.entry.limits.concurrency, part.entry.limits.queue);
-        Self { index, number, plan, part, wiring, id, by_name, pool, stats, recorder }
+        let (tally, ahead, patience_us) = (Tally::default(), AtomicU32::new(0), AtomicU64::new(0));
+        Self { index, number, plan, part, wiring, id, by_name, pool, stats, tally, ahead, patience_us, recorder }
     }
 
     /// Starts one instance to see that it starts, and asks it for its migrations, before anything can call it.
@@ -126,6 +134,22 @@ impl Generation {
             .and_then(|all| all.call(&mut instance.store, ()))
             .map(|(migrations,)| migrations)
             .map_err(|e| refused("does not tell its migrations", &e))
+    }
+
+    /// What it calls itself, unlike any other in this process.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Its file has been brought to a schema that it does not know.
+    pub fn set_ahead(&self, schema: Option<u32>) {
+        self.ahead.store(schema.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// What one is made of that does the same on the file as it is now.
+    pub(super) fn part_now(&self) -> Part {
+        let ahead = Some(self.ahead.load(Ordering::Relaxed)).filter(|schema| *schema > 0).or(self.part.ahead);
+        Part { ahead, ..self.part.clone() }
     }
 
     /// What it was made of.
@@ -217,25 +241,49 @@ impl Generation {
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
         let started = Instant::now();
-        let outcome = self.run_uncounted(call, set, started, work);
-        self.stats.record(started.elapsed(), outcome.as_ref().err());
+        let call = if set.marks().is_some() { self.impatient(call, started) } else { call };
+        let mut from = started;
+        let outcome = self.run_uncounted(call, set, &mut from, work);
+        let (ended, failure) = (Instant::now(), outcome.as_ref().err());
+        self.stats.record(ended - started, failure);
+        self.tally.record(ended - from, failure);
+        if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(marks)) = (&outcome, set.marks()) {
+            marks.broke(self.id);
+        }
         outcome
     }
 
+    pub(super) fn count(&self, took: Duration, failure: Option<&Failure>) {
+        self.stats.record(took, failure);
+        self.tally.record(took, failure);
+    }
+
+    /// The call with less time, while this is on probation.
+    fn impatient(&self, mut call: Call, now: Instant) -> Call {
+        let us = self.patience_us.load(Ordering::Relaxed);
+        if us > 0 {
+            call.deadline = call.deadline.min(now + Duration::from_micros(us));
+        }
+        call
+    }
+
+    /// `from` is when its time began to count; starting an instance is not the version's.
     fn run_uncounted<T>(
         &self,
         call: Call,
         set: &Set,
-        started: Instant,
+        from: &mut Instant,
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
-        let call = self.admit(call, started)?;
+        let call = self.admit(call, *from)?;
         let (_place, idle) = self.pool.enter(call.deadline).map_err(|refused| self.not_entered(refused))?;
         let mut instance = match idle {
             Some(instance) => instance,
-            None => self
-                .on_its_thread(|| Instance::start(&self.plan))
-                .map_err(|error| self.failure(&call, &error, "start"))?,
+            None => {
+                let started = self.on_its_thread(|| Instance::start(&self.plan));
+                *from = Instant::now();
+                started.map_err(|error| self.failure(&call, &error, "start"))?
+            }
         };
         instance.begin(call, set.clone());
         match self.on_its_thread(|| work(&mut instance)) {

@@ -289,6 +289,15 @@ fn find_cycle(callees: &[Vec<ContextIndex>]) -> Option<Vec<ContextIndex>> {
     (0..callees.len()).find_map(|at| visit(callees, ContextIndex::try_from(at).ok()?, &mut done, &mut Vec::new()))
 }
 
+/// How a call gets over a seam.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carry {
+    /// From memory to memory, where the types allow it.
+    Bytes,
+    /// As values, so that anything can answer.
+    Values,
+}
+
 /// A linker with everything that `component` imports and nothing else of the system.
 ///
 /// # Errors
@@ -298,6 +307,7 @@ pub(super) fn linker(
     component: &Component,
     wiring: &Wiring,
     asynchronous: bool,
+    carry: Carry,
 ) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     let imports = |package: &str| component.imports.iter().any(|i| i.name.package() == package);
@@ -335,7 +345,7 @@ pub(super) fn linker(
                 signature: signature.clone(),
                 resolved: Default::default(),
             };
-            link_function(&mut instance, function)?;
+            link_function(&mut instance, function, carry)?;
         }
     }
     Ok(linker)
@@ -351,11 +361,11 @@ pub(super) fn waits(component: &Component) -> bool {
 
 /// The host function behind one imported function: hands the call to whoever answers for the callee in this request's set. When
 /// there is no answer, the caller gets its own error type's `unavailable`.
-fn link_function(instance: &mut LinkerInstance<'_, Guest>, function: Function) -> wasmtime::Result<()> {
+fn link_function(instance: &mut LinkerInstance<'_, Guest>, function: Function, carry: Carry) -> wasmtime::Result<()> {
     let name = function.name.clone();
     let signature = function.signature.clone();
     let function = Arc::new(function);
-    if raw::supports(&signature) {
+    if carry == Carry::Bytes && raw::supports(&signature) {
         return raw::link(instance, &name, &signature, move |cx, args| {
             let mut exchange = Bytes { args, reply: None };
             match dispatch(cx, &function, &mut exchange)? {
@@ -388,6 +398,10 @@ impl Exchange for Bytes<'_> {
     fn params(&self, function: &Function) -> wasmtime::Result<Vec<Val>> {
         let types: Vec<Type> = function.signature.params().map(|(_, ty)| ty).collect();
         Ok(self.args.values(&types)?)
+    }
+
+    fn answer(&mut self, _: Vec<Val>) -> wasmtime::Result<()> {
+        wasmtime::bail!("this call is carried as bytes and takes no values")
     }
 
     fn results(&self, function: &Function) -> wasmtime::Result<Vec<Val>> {

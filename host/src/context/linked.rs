@@ -6,7 +6,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use super::component::{self, Compiler, Component, Loader};
-use super::link::{self, Problem, Wiring};
+use super::link::{self, Carry, Problem, Wiring};
 use super::registry::{Error, Registry};
 use super::stats::Metrics;
 use super::{engine, start};
@@ -210,7 +210,7 @@ pub(super) fn wire(engine: &Engine, parts: Vec<Part>) -> Result<Vec<Wired>, Erro
     let wirings = link::plan(&borrowed).map_err(Error::Problems)?;
     let (mut wired, mut problems) = (Vec::new(), Vec::new());
     for (part, wiring) in parts.into_iter().zip(wirings) {
-        match linked(engine, part, wiring) {
+        match linked(engine, part, wiring, Carry::Bytes) {
             Ok(one) => wired.push(one),
             Err(problem) => problems.push(problem),
         }
@@ -218,7 +218,7 @@ pub(super) fn wire(engine: &Engine, parts: Vec<Part>) -> Result<Vec<Wired>, Erro
     if problems.is_empty() { Ok(wired) } else { Err(Error::Problems(problems)) }
 }
 
-/// The same decisions, and a linker for `context` alone.
+/// The same decisions, and a linker for `context` alone, which anything can answer.
 ///
 /// # Errors
 /// Everything that keeps the parts from being one system.
@@ -227,12 +227,12 @@ pub(super) fn wire_one(engine: &Engine, parts: Vec<Part>, context: &str) -> Resu
     let wirings = link::plan(&borrowed).map_err(Error::Problems)?;
     let found = parts.into_iter().zip(wirings).enumerate().find(|(_, (part, _))| part.entry.name.as_str() == context);
     let (at, (part, wiring)) = found.ok_or_else(|| Error::NoContext { name: context.to_owned() })?;
-    let wired = linked(engine, part, wiring).map_err(|problem| Error::Problems(vec![problem]))?;
+    let wired = linked(engine, part, wiring, Carry::Values).map_err(|problem| Error::Problems(vec![problem]))?;
     Ok((at, wired))
 }
 
-fn linked(engine: &Engine, part: Part, wiring: Wiring) -> Result<Wired, Problem> {
-    match link::linker(engine, &part.component, &wiring, start::is_asynchronous(&part.component)) {
+fn linked(engine: &Engine, part: Part, wiring: Wiring, carry: Carry) -> Result<Wired, Problem> {
+    match link::linker(engine, &part.component, &wiring, start::is_asynchronous(&part.component), carry) {
         Ok(linker) => Ok(Wired { part, wiring, linker }),
         Err(error) => Err(Problem {
             context: part.entry.name.clone(),

@@ -15,6 +15,7 @@ pub mod link;
 mod linked;
 mod pool;
 mod prepared;
+mod probation;
 pub mod raw;
 pub mod recorder;
 mod registry;
@@ -23,13 +24,16 @@ mod rules;
 mod signature;
 mod start;
 pub mod stats;
+mod tally;
 mod trial;
 
 pub use checkout::Checkout;
 pub use generation::{Export, Generation, same_signature};
 pub use linked::{Absent, Linked, Part, Source};
 pub use prepared::{Fresh, Prepared};
+pub use probation::Probation;
 pub use registry::{Error, Live, Registry};
+pub use tally::Count;
 pub use trial::Trial;
 
 /// How a context answers HTTP, read from its exports.

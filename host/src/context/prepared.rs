@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::generation::Generation;
 use super::link::Problem;
+use super::probation::Probation;
 use super::registry::{Error, Published, Registry};
 use super::start;
 use crate::store::{self, Migrated, Migration, Terms};
@@ -56,6 +57,16 @@ impl Prepared {
     /// `Error::Overtaken` when another set was published since this one was prepared.
     pub fn publish(self) -> Result<(), Error> {
         self.registry.publish(&self.base, self.next)
+    }
+}
+
+impl Prepared {
+    /// The same, with the fresh generation of `context` on probation: what it replaces is kept for the requests that it breaks.
+    ///
+    /// # Errors
+    /// As `publish`.
+    pub fn publish_on_probation(self, context: &str) -> Result<Probation, Error> {
+        self.registry.publish_on_probation(&self.base, self.next, context)
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -18,32 +19,33 @@ use super::generation::{Export, Generation};
 use super::link::Problem;
 use super::linked::{self, Absent, Part, Source};
 use super::prepared::Prepared;
+use super::probation::Spare;
 use super::recorder::Recorder;
 use super::route::{self, Member, Route, Routes};
 use super::stats::Metrics;
 use super::{Serves, lean, start};
 use crate::call::{Call, ContextIndex, Failure, Steer};
 use crate::ids::ContextName;
-use crate::manifest;
 use crate::seam::dispatch::{Dispatch, Function, Set, Values};
 use crate::store::{self, Database};
+use crate::{limits, manifest};
 
 /// All contexts of the running system. Cheap to clone.
 #[derive(Clone)]
-pub struct Registry(Arc<Inner>);
+pub struct Registry(pub(super) Arc<Inner>);
 
-struct Inner {
-    published: ArcSwap<Published>,
+pub(super) struct Inner {
+    pub(super) published: ArcSwap<Published>,
     loader: Loader,
     /// The folder of the contexts' files.
     databases: PathBuf,
     open: Mutex<HashMap<ContextName, Weak<Database>>>,
     metrics: Metrics,
     recording: manifest::Recording,
-    drain: Drain,
-    routes: Routes,
+    pub(super) drain: Drain,
+    pub(super) routes: Routes,
     /// One change of a route at a time.
-    routing: Mutex<()>,
+    pub(super) routing: Mutex<()>,
     /// Variants that the manifest has and that are not loaded.
     absent: Mutex<Vec<Absent>>,
 }
@@ -55,6 +57,8 @@ pub(super) struct Published {
     by_name: HashMap<ContextName, ContextIndex>,
     /// Of each context that has variants.
     routes: HashMap<ContextIndex, Arc<Route>>,
+    /// What served before, while one of the generations is on probation, and how that one calls itself.
+    pub spare: Option<(Arc<Published>, u64)>,
     /// The same generations, as callers see them: behind their routes.
     set: Set,
 }
@@ -67,6 +71,8 @@ pub struct Live {
     steer: Option<Steer>,
     /// Whether this very variant was asked for.
     named: bool,
+    /// What a request falls back on that a version on probation breaks.
+    spare: Option<Box<Spare>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +119,8 @@ impl Registry {
     pub fn live(&self, context: &str) -> Result<Live, Failure> {
         let published = self.0.published.load();
         let generation = published.generation(context)?.clone();
-        Ok(Live { generation, set: published.set.clone(), steer: None, named: context.contains('@') })
+        let spare = published.spare(context, None);
+        Ok(Live { generation, set: published.set.clone(), steer: None, named: context.contains('@'), spare })
     }
 
     /// `context` as a request sees it that starts now and is steered by `steer`, and by `wanted`: the variants that it asks for,
@@ -133,12 +140,9 @@ impl Registry {
                 steer.force(*index);
             }
         }
-        let main = published.generation(context)?;
-        let generation = match published.routes.get(&main.index) {
-            Some(route) => route.pick(&steer).clone(),
-            None => main.clone(),
-        };
-        Ok(Live { generation, set: published.set.clone(), steer: Some(steer), named: false })
+        let generation = published.picked(context, &steer)?.clone();
+        let spare = published.spare(context, Some(&steer));
+        Ok(Live { generation, set: published.set.clone(), steer: Some(steer), named: false, spare })
     }
 
     /// All generations that serve now, in the manifest's order.
@@ -148,7 +152,7 @@ impl Registry {
 
     /// What serves now, to be changed and handed to `prepare`.
     pub fn parts(&self) -> Vec<Part> {
-        self.0.published.load().generations.iter().map(|generation| generation.part().clone()).collect()
+        self.0.published.load().generations.iter().map(|generation| generation.part_now()).collect()
     }
 
     /// Reads a component's file once; those bytes are hashed, and compiled unless the cache has them.
@@ -256,9 +260,8 @@ impl Registry {
             self.0.published.store(next.clone());
             next
         };
-        let stays = |old: &Arc<Generation>| next.generations.iter().any(|new| Arc::ptr_eq(new, old));
-        for replaced in base.generations.iter().filter(|old| !stays(old)) {
-            self.0.drain.begin(replaced);
+        for replaced in base.generations.iter().filter(|old| !next.has(old)) {
+            self.0.drain.begin(replaced, Duration::from_millis(limits::DRAIN_MS_MAX));
         }
         Ok(())
     }
@@ -294,8 +297,9 @@ impl Registry {
         let shares = self.0.routes.of(context).changed(context, &names, changes)?;
         before.allow(&shares)?;
         self.0.routes.set(context, shares).map_err(|error| route::Refused::NotKept(error.to_string()))?;
-        let generations = self.generations();
-        self.0.published.store(Arc::new(Published::of(generations, &self.0.routes)));
+        let now = self.0.published.load_full();
+        let next = Published { spare: now.spare.clone(), ..Published::of(now.generations.clone(), &self.0.routes) };
+        self.0.published.store(Arc::new(next));
         status(self.routes()).ok_or_else(|| route::Refused::not_routed(context, &mains))
     }
 
@@ -342,7 +346,7 @@ impl Registry {
 }
 
 impl Published {
-    fn of(generations: Vec<Arc<Generation>>, routes: &Routes) -> Self {
+    pub fn of(generations: Vec<Arc<Generation>>, routes: &Routes) -> Self {
         let mut by_name: HashMap<_, _> = generations.iter().map(|g| (g.context().clone(), g.index)).collect();
         let routes: HashMap<_, _> =
             generations.iter().filter_map(|main| Self::route(main, &generations, routes)).collect();
@@ -355,7 +359,26 @@ impl Published {
             None => generation.clone(),
         };
         let set = generations.iter().map(dispatch).collect();
-        Self { generations, by_name, routes, set }
+        Self { generations, by_name, routes, spare: None, set }
+    }
+
+    pub fn has(&self, generation: &Arc<Generation>) -> bool {
+        self.generations.iter().any(|own| Arc::ptr_eq(own, generation))
+    }
+
+    /// Who answers for `context` when a request is steered by `steer`.
+    fn picked(&self, context: &str, steer: &Steer) -> Result<&Arc<Generation>, Failure> {
+        let main = self.generation(context)?;
+        Ok(self.routes.get(&main.index).map_or(main, |route| route.pick(steer)))
+    }
+
+    fn spare(&self, context: &str, steer: Option<&Steer>) -> Option<Box<Spare>> {
+        let (previous, on) = self.spare.as_ref()?;
+        let generation = match steer {
+            Some(steer) => previous.picked(context, steer),
+            None => previous.generation(context),
+        };
+        Some(Box::new(Spare { generation: generation.ok()?.clone(), set: previous.set.clone(), on: *on }))
     }
 
     /// The route of `main`, if there are variants of it.
@@ -384,7 +407,7 @@ impl Published {
         index.and_then(|index| self.generations.get(index)).ok_or_else(absent)
     }
 
-    fn is_made_of(&self, generations: &[Arc<Generation>]) -> bool {
+    pub fn is_made_of(&self, generations: &[Arc<Generation>]) -> bool {
         let same = self.generations.iter().zip(generations).all(|(one, other)| Arc::ptr_eq(one, other));
         same && self.generations.len() == generations.len()
     }
@@ -397,7 +420,7 @@ impl Live {
 
     /// A generation that is in no published set, and those whom it may call.
     pub(super) fn apart(generation: Arc<Generation>, set: Set) -> Self {
-        Self { generation, set, steer: None, named: true }
+        Self { generation, set, steer: None, named: true, spare: None }
     }
 
     pub(super) fn set(&self) -> &Set {
@@ -413,7 +436,10 @@ impl Live {
     /// # Errors
     /// When the guest gave no answer.
     pub fn handle(&self, call: Call, request: lean::Request) -> Result<lean::Response, Failure> {
-        self.generation.handle(self.steered(call), &self.set, request)
+        match &self.spare {
+            None => self.generation.handle(self.steered(call), &self.set, request),
+            Some(spare) => self.handle_with_spare(spare, call, request),
+        }
     }
 
     /// The call with what this request said of variants.

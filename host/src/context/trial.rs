@@ -50,12 +50,12 @@ impl Registry {
 impl Trial {
     /// The version as a request sees it that finds no other context.
     pub fn alone(&self) -> Live {
-        let nobody: Arc<dyn Dispatch> = Arc::new(Nobody);
-        self.beside(vec![nobody; self.neighbours].into())
+        self.beside_one(Arc::new(Nobody))
     }
 
-    /// The same among those in `set`.
-    pub fn beside(&self, set: Set) -> Live {
+    /// The same with one that answers for every other.
+    pub fn beside_one(&self, other: Arc<dyn Dispatch>) -> Live {
+        let set = std::iter::repeat_n(other, self.neighbours).collect();
         Live::apart(self.generation.clone(), set)
     }
 

@@ -1,26 +1,33 @@
 //! The way through all steps, each timed and told as it is passed.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::history::{Change, Kind};
+use super::migrations::Tried;
 use super::publish::{Candidate, replaced};
+use super::replay::{self, Replayed, Sides};
 use super::{
     Form, Inner, Outcome, Passed, Refused, Report, Request, Step, Version, capabilities, health, migrations, wit,
 };
-use crate::context::Part;
 use crate::context::component::{self, Artefact};
+use crate::context::{Generation, Part, Trial};
 use crate::manifest::nearest;
 
 /// The steps so far.
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
     tell: &'a mut dyn FnMut(&Passed),
     steps: Vec<Passed>,
-    /// What is on the way, once it has been read.
-    hash: String,
+    /// What is on the way, once it has been read, and from where.
+    pub hash: String,
+    pub file: String,
 }
 
 impl Walk<'_> {
-    fn step<T>(&mut self, step: Step, run: impl FnOnce() -> Result<(T, Vec<String>), Refused>) -> Result<T, Refused> {
+    pub fn step<T>(
+        &mut self,
+        step: Step,
+        run: impl FnOnce() -> Result<(T, Vec<String>), Refused>,
+    ) -> Result<T, Refused> {
         let started = Instant::now();
         let (value, notes) = run()?;
         let passed = Passed { step, ms: started.elapsed().as_secs_f64() * 1e3, notes };
@@ -32,22 +39,37 @@ impl Walk<'_> {
 
 impl Inner {
     pub(super) fn deploy(&self, request: &Request, form: Form, tell: &mut dyn FnMut(&Passed)) -> Report {
-        let mut walk = Walk { tell, steps: Vec::new(), hash: String::new() };
+        let kind = if form == Form::Full { Kind::Deploy } else { Kind::Quick };
+        self.change((kind, "a deploy"), &request.context, request.wait, tell, |before, walk| {
+            self.pass(before, request, (form, kind), walk)
+        })
+    }
+
+    /// Makes one change of `context`, by the way through its steps that `pass` is, when it is its turn.
+    pub(super) fn change(
+        &self,
+        (kind, what): (Kind, &str),
+        context: &str,
+        wait: bool,
+        tell: &mut dyn FnMut(&Passed),
+        pass: impl FnOnce(&Part, &mut Walk<'_>) -> Result<Option<Version>, Refused>,
+    ) -> Report {
+        let mut walk = Walk { tell, steps: Vec::new(), hash: String::new(), file: String::new() };
         // Before what serves is looked at: another change may be about to end.
-        let turn = self.turn(format!("a deploy of `{}`", request.context), request.wait);
-        let before = self.registry.parts().into_iter().find(|part| part.entry.name.as_str() == request.context);
-        let served = before.as_ref().and_then(|part| self.version(part));
+        let turn = self.turn(format!("{what} of `{context}`"), wait);
+        let before = self.generation(context).map(|generation| generation.part().clone());
+        let served = self.version(context);
         let passed = match (&turn, &before) {
             (Err(refused), _) => Err(refused.clone()),
-            (Ok(_), None) => Err(self.unknown(&request.context)),
-            (Ok(_), Some(before)) => self.pass(before, request, form, &mut walk),
+            (Ok(_), None) => Err(self.unknown(context)),
+            (Ok(_), Some(before)) => pass(before, &mut walk),
         };
         let mut report = Report {
-            context: request.context.clone(),
+            context: context.to_owned(),
             outcome: Outcome::Live,
             serves: served.clone(),
             before: served,
-            steps: walk.steps,
+            steps: Vec::new(),
             refused: None,
         };
         match passed {
@@ -55,12 +77,17 @@ impl Inner {
             Ok(None) => report.outcome = Outcome::Unchanged,
             Err(refused) => {
                 if let (Ok(_), Some(before)) = (&turn, &before) {
-                    self.remember(before, request, form, &walk.hash, &refused);
+                    self.remember(before, kind, &walk, &refused);
                 }
-                report.outcome = Outcome::Refused;
+                report.outcome = match refused.step {
+                    Some(Step::Watch) => Outcome::RolledBack,
+                    _ => Outcome::Refused,
+                };
                 report.refused = Some(refused);
+                report.serves = self.version(context);
             }
         }
+        report.steps = walk.steps;
         report
     }
 
@@ -69,10 +96,11 @@ impl Inner {
         &self,
         before: &Part,
         request: &Request,
-        form: Form,
+        (form, kind): (Form, Kind),
         walk: &mut Walk<'_>,
     ) -> Result<Option<Version>, Refused> {
         let name = request.context.as_str();
+        walk.file = request.file.to_string_lossy().into_owned();
         let artefact = walk.step(Step::Read, || {
             let artefact = Artefact::read(&request.file).map_err(|error| unreadable(&error))?;
             let notes = vec![format!("{} bytes, SHA-256 {}", artefact.bytes.len(), super::short(&artefact.hash))];
@@ -84,19 +112,15 @@ impl Inner {
         }
         let component = walk.step(Step::Compile, || {
             let compiled = self.registry.compile(&artefact);
-            Ok((
-                compiled.map_err(|error| {
-                    Refused::context(Step::Compile, error).or("build it from a source that compiles")
-                })?,
-                vec![],
-            ))
+            let refused = |error| Refused::context(Step::Compile, error).or("build it from a source that compiles");
+            Ok((compiled.map_err(refused)?, vec![]))
         })?;
         let parts = replaced(self.registry.parts(), name, &component, None);
         walk.step(Step::Wit, || Ok(((), wit::check(before, &component, &parts, &self.mounted)?)))?;
         walk.step(Step::Capabilities, || {
             Ok(((), capabilities::check(&before.component, &component, &request.allow, form)?))
         })?;
-        let database = self.registry.live(name).ok().and_then(|live| live.generation().database().cloned());
+        let database = self.generation(name).and_then(|generation| generation.database().cloned());
         let try_on =
             |copy| self.registry.trial(parts.clone(), name, copy).map_err(|error| Refused::context(Step::Start, error));
         let mut trial = walk.step(Step::Start, || Ok((try_on(None)?, vec![])))?;
@@ -123,14 +147,62 @@ impl Inner {
             trial = try_on(Some(tried.copy.clone()))?;
         }
         walk.step(Step::Health, || Ok(((), health::check(&trial)?)))?;
+        let mut tried = tried;
+        if form == Form::Full {
+            walk.step(Step::Replay, || Ok(((), self.replay(request, &trial, tried.as_mut())?)))?;
+        }
         drop(trial);
-        let candidate = Candidate { before, artefact: &artefact, component, tried, form };
-        walk.step(Step::Publish, || self.publish(&candidate)).map(Some)
+        // What cannot be undone by itself is not on probation.
+        let one_way = tried.as_ref().is_some_and(|tried| tried.one_way.is_some());
+        let watch = Duration::from_millis(if form == Form::Full && !one_way { request.watch_ms } else { 0 });
+        let candidate =
+            Candidate { before, artefact: &artefact, component, tried, kind, ahead: None, restore: None, watch };
+        let published = walk.step(Step::Publish, || self.publish(&candidate))?;
+        let version = published.version.clone();
+        if !watch.is_zero() {
+            walk.step(Step::Watch, || Ok(((), self.watch(&candidate, published)?)))?;
+        }
+        Ok(Some(version))
     }
 
-    fn version(&self, part: &Part) -> Option<Version> {
-        let live = self.registry.live(part.entry.name.as_str()).ok()?;
-        Some(Version { hash: part.component.hash.clone(), generation: Some(live.generation().number) })
+    /// Asks the running version and the new one what others asked lately.
+    fn replay(&self, request: &Request, new: &Trial, mut tried: Option<&mut Tried>) -> Result<Vec<String>, Refused> {
+        let name = request.context.as_str();
+        let Some(running) = self.generation(name) else { return Ok(Vec::new()) };
+        let broken = |message: String| Refused::at(Step::Replay, message, "see the log");
+        let on = |database| {
+            self.registry.trial(self.registry.parts(), name, database).map_err(|e| Refused::context(Step::Replay, e))
+        };
+        let changed = tried.as_ref().is_some_and(|tried| tried.from != tried.to);
+        let migrated = tried.as_ref().map(|tried| tried.copy.clone());
+        let before = match running.database() {
+            Some(live) if changed => {
+                let path = self.shelf.trial(&format!("{name}-before"));
+                Some(live.copy(&path).map_err(|error| broken(super::chain(&error)))?)
+            }
+            _ => migrated.clone(),
+        };
+        let old = on(before)?;
+        let old_there = if changed { Some(on(migrated)?) } else { None };
+        let sides = Sides { old: &old, new, old_there: old_there.as_ref(), recorder: &running.recorder };
+        let Replayed { mut notes, one_way } = replay::run(&sides, request.strict)?;
+        if let (Some(tried), Some(why)) = (tried.as_mut(), one_way)
+            && tried.one_way.is_none()
+        {
+            tried.one_way = Some(why);
+            notes.extend(migrations::one_way(Step::Replay, tried, &request.allow, Form::Full)?);
+        }
+        Ok(notes)
+    }
+
+    /// The version of exactly this context or variant that serves now.
+    pub(super) fn generation(&self, context: &str) -> Option<std::sync::Arc<Generation>> {
+        self.registry.generations().into_iter().find(|generation| generation.context().as_str() == context)
+    }
+
+    fn version(&self, context: &str) -> Option<Version> {
+        let generation = self.generation(context)?;
+        Some(Version { hash: generation.component().hash.clone(), generation: Some(generation.number) })
     }
 
     fn unknown(&self, context: &str) -> Refused {
@@ -141,17 +213,17 @@ impl Inner {
     }
 
     /// A refusal is history too, unless `publish` has written it down.
-    fn remember(&self, before: &Part, request: &Request, form: Form, hash: &str, refused: &Refused) {
-        if refused.step == Some(Step::Publish) {
+    fn remember(&self, before: &Part, kind: Kind, walk: &Walk<'_>, refused: &Refused) {
+        if matches!(refused.step, Some(Step::Publish | Step::Watch)) {
             return;
         }
         let written = self.history.refuse(
             &Change {
                 context: before.entry.name.as_str(),
-                kind: if form == Form::Full { Kind::Deploy } else { Kind::Quick },
-                hash,
+                kind,
+                hash: &walk.hash,
                 before: &before.component.hash,
-                file: &request.file.to_string_lossy(),
+                file: &walk.file,
                 schema: None,
                 one_way: false,
                 manifest_hash: None,
@@ -165,7 +237,7 @@ impl Inner {
 }
 
 impl Refused {
-    fn or(mut self, remedy: &str) -> Self {
+    pub(super) fn or(mut self, remedy: &str) -> Self {
         if self.remedy.is_empty() {
             remedy.clone_into(&mut self.remedy);
         }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
@@ -18,17 +18,21 @@ pub enum Kind {
     Deploy,
     /// By the development loop.
     Quick,
+    /// Back to the version before.
+    Rollback,
     /// The manifest's file had changed when the host started.
     Manifest,
 }
 
-/// `Applying -> Live | Refused | Undone`.
+/// `Applying -> Live | Refused | Undone | RolledBack`. Applying lasts until the version has been watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     Applying,
     Live,
     Refused,
+    /// It served, turned bad, and the version before serves again.
+    RolledBack,
     /// The host ended while it was being applied, and the version before served on.
     Undone,
 }
@@ -169,6 +173,19 @@ impl History {
         })
     }
 
+    /// The version of `id` turned bad: the one before it serves, also after a restart and whatever the manifest's file is now.
+    pub(super) fn rolled_back(&self, id: i64, ahead: Option<u32>, why: &str) -> Result<(), HostFileError> {
+        self.0.change(|file| {
+            set_state(file, id, State::RolledBack, Some(why))?;
+            file.execute(
+                "INSERT OR REPLACE INTO serving (context, hash, manifest_hash, ahead)
+                 SELECT context, before, manifest_hash, ?2 FROM deploy WHERE id = ?1",
+                params![id, ahead],
+            )
+            .map(drop)
+        })
+    }
+
     /// The version of `id` does not serve.
     pub(super) fn end(&self, id: i64, state: State, why: &str) -> Result<(), HostFileError> {
         self.0.change(|file| set_state(file, id, state, Some(why)))
@@ -179,6 +196,28 @@ impl History {
         self.0.change(|file| {
             insert(file, change, State::Live, None)?;
             file.execute("DELETE FROM serving WHERE context = ?1", [change.context]).map(drop)
+        })
+    }
+
+    /// The change that brought `hash` to serve last.
+    pub(super) fn bringing(&self, context: &str, hash: &str) -> Result<Option<Entry>, HostFileError> {
+        self.0.read(|file| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM deploy WHERE context = ?1 AND hash = ?2 AND state = 'live' ORDER BY id DESC LIMIT 1"
+            );
+            file.query_row(&sql, [context, hash], entry).optional()
+        })
+    }
+
+    /// Whether any change that led to `schema` leaves `hash`, which served before it, unable to work.
+    pub(super) fn one_way(&self, context: &str, hash: &str, schema: u32) -> Result<bool, HostFileError> {
+        self.0.read(|file| {
+            // Migrations are append-only: what one of the changes since took away is gone.
+            let sql = "SELECT count(*) FROM deploy WHERE context = ?1 AND state = 'live' AND one_way AND schema_after <= ?3
+                       AND id > (SELECT coalesce(max(id), 0) FROM deploy WHERE context = ?1 AND state = 'live' AND hash = ?2
+                                 AND schema_after < ?3)";
+            let changes: i64 = file.query_row(sql, params![context, hash, schema], |row| row.get(0))?;
+            Ok(changes > 0)
         })
     }
 

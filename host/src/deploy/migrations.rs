@@ -55,19 +55,25 @@ pub(super) fn judge(tried: &Tried, allow: &[String], form: Form) -> Result<Vec<S
     if tried.from != tried.to {
         notes.push(format!("schema {} becomes {}", tried.from, tried.to));
     }
+    notes.extend(one_way(Step::Migrations, tried, allow, form)?);
+    Ok(notes)
+}
+
+/// Whether there may be no way back, as `step` has seen.
+pub(super) fn one_way(step: Step, tried: &Tried, allow: &[String], form: Form) -> Result<Option<String>, Refused> {
     if let Some(why) = &tried.one_way {
         if form == Form::Full && !allow.iter().any(|name| name == ONE_WAY) {
             return Err(Refused::at(
-                Step::Migrations,
+                step,
                 format!("the running version would not work at its schema, so there were no way back: {why}"),
                 format!(
                     "keep what the running version uses and remove it in the next deploy, or say `--allow {ONE_WAY}`"
                 ),
             ));
         }
-        notes.push(format!("one way: the running version does not work at this schema: {why}"));
+        return Ok(Some(format!("one way: the running version does not work at this schema: {why}")));
     }
-    Ok(notes)
+    Ok(None)
 }
 
 /// What is said yes to, to let a version in that there is no way back from.

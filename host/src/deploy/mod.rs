@@ -12,8 +12,11 @@ mod health;
 mod history;
 mod migrations;
 mod publish;
+mod replay;
+mod rollback;
 mod serving;
 mod shelf;
+mod watch;
 mod wit;
 
 use std::path::PathBuf;
@@ -28,6 +31,7 @@ pub use serving::sources;
 
 use crate::context::{self, Registry, link};
 use crate::ids::ContextName;
+use crate::limits;
 use crate::manifest::Manifest;
 use crate::store::HostFileError;
 use shelf::Shelf;
@@ -42,6 +46,38 @@ pub struct Request {
     /// What the new version may import though the one that serves does not, by name, and `one-way`.
     #[serde(default)]
     pub allow: Vec<String>,
+    /// Refuse another answer to a recorded call, too.
+    #[serde(default)]
+    pub strict: bool,
+    /// How long the new version is watched once it serves; 0: not at all.
+    pub watch_ms: u64,
+    /// Wait for a change that is under way, instead of being refused.
+    #[serde(default)]
+    pub wait: bool,
+}
+
+impl Request {
+    /// `file` for `context`, as when nothing else is said.
+    pub fn new(context: impl Into<String>, file: impl Into<PathBuf>) -> Self {
+        Self {
+            context: context.into(),
+            file: file.into(),
+            allow: Vec::new(),
+            strict: false,
+            watch_ms: limits::DEPLOY_WATCH_MS,
+            wait: false,
+        }
+    }
+}
+
+/// A context that is to be served by the version before.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Back {
+    pub context: String,
+    /// Put the file back to what it was before its schema changed, whatever was written since.
+    #[serde(default)]
+    pub restore: bool,
     /// Wait for a change that is under way, instead of being refused.
     #[serde(default)]
     pub wait: bool,
@@ -52,7 +88,7 @@ pub struct Request {
 pub enum Form {
     /// Everything, for a version that customers get.
     Full,
-    /// For whoever edits and looks: what is new among the imports is told and not refused, and the file is copied only where its
+    /// For whoever edits and looks: no recorded calls, no watching; what is new among the imports is told and not refused, and the file is copied only where its
     /// schema changes or the version wants to be asked how it is.
     Quick,
 }
@@ -68,7 +104,9 @@ pub enum Step {
     Start,
     Migrations,
     Health,
+    Replay,
     Publish,
+    Watch,
 }
 
 impl Step {
@@ -81,7 +119,9 @@ impl Step {
             Self::Start => "start",
             Self::Migrations => "migrations",
             Self::Health => "health",
+            Self::Replay => "replay",
             Self::Publish => "publish",
+            Self::Watch => "watch",
         }
     }
 }
@@ -113,6 +153,8 @@ pub enum Outcome {
     /// The same component serves already.
     Unchanged,
     Refused,
+    /// It served, turned bad, and the version before serves again.
+    RolledBack,
 }
 
 /// A version of a context, for people and scripts.
@@ -183,6 +225,11 @@ impl Deployer {
     /// The same with the short look.
     pub fn quick(&self, request: &Request, tell: &mut dyn FnMut(&Passed)) -> Report {
         self.0.deploy(request, Form::Quick, tell)
+    }
+
+    /// Lets the version serve that did before.
+    pub fn roll_back(&self, request: &Back, tell: &mut dyn FnMut(&Passed)) -> Report {
+        self.0.roll_back(request, tell)
     }
 
     /// What was deployed, of one context or of all, the newest first.

@@ -4,7 +4,7 @@
 //! calls it may know which it is.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use wasmtime::Store;
 use wasmtime::component::types::ComponentFunc;
@@ -13,8 +13,65 @@ use wasmtime::component::{Func, Val};
 use super::Guest;
 use crate::call::{Call, ContextIndex, Failure};
 
-/// Who answers for each context, by `ContextIndex`. A request takes one at its start and keeps it to the end.
-pub type Set = Arc<[Arc<dyn Dispatch>]>;
+/// Who answers for each context, by `ContextIndex`. A request takes one at its start and keeps it to the end. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Set {
+    members: Arc<[Arc<dyn Dispatch>]>,
+    /// There while a version is on probation: one for all calls of a request.
+    marks: Option<Arc<Marks>>,
+}
+
+impl Set {
+    pub fn get(&self, at: usize) -> Option<&Arc<dyn Dispatch>> {
+        self.members.get(at)
+    }
+
+    /// The same for one request whose fate is to be known.
+    pub fn marked(&self, marks: Arc<Marks>) -> Self {
+        Self { members: self.members.clone(), marks: Some(marks) }
+    }
+
+    pub fn marks(&self) -> Option<&Marks> {
+        self.marks.as_deref()
+    }
+}
+
+impl FromIterator<Arc<dyn Dispatch>> for Set {
+    fn from_iter<I: IntoIterator<Item = Arc<dyn Dispatch>>>(members: I) -> Self {
+        Self { members: members.into_iter().collect(), marks: None }
+    }
+}
+
+/// What became of one request while a version was on probation.
+pub struct Marks {
+    /// The version, as it calls itself.
+    on: u64,
+    broke: AtomicBool,
+    had_effect: AtomicBool,
+}
+
+impl Marks {
+    pub fn of(on: u64) -> Self {
+        Self { on, broke: AtomicBool::new(false), had_effect: AtomicBool::new(false) }
+    }
+
+    /// The version that calls itself `id` trapped or ran out of time.
+    pub fn broke(&self, id: u64) {
+        if id == self.on {
+            self.broke.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Something was committed, or may have been, or somebody outside of the host was asked.
+    pub fn had_effect(&self) {
+        self.had_effect.store(true, Ordering::Relaxed);
+    }
+
+    /// The version on probation broke it, and nobody would notice if it had never been.
+    pub fn can_be_run_again(&self) -> bool {
+        self.broke.load(Ordering::Relaxed) && !self.had_effect.load(Ordering::Relaxed)
+    }
+}
 
 /// Somebody who can answer calls for one context.
 pub trait Dispatch: Send + Sync {
@@ -53,6 +110,12 @@ pub trait Exchange {
     /// When they are not of the function's types, which linking rules out.
     fn params(&self, function: &Function) -> wasmtime::Result<Vec<Val>>;
 
+    /// Answers without an instance in this process, with as many results as the function has.
+    ///
+    /// # Errors
+    /// When this exchange takes no values, or not so many; what is of a wrong type traps the caller.
+    fn answer(&mut self, results: Vec<Val>) -> wasmtime::Result<()>;
+
     /// The results as values, once there are some.
     ///
     /// # Errors
@@ -73,6 +136,14 @@ impl Exchange for Values<'_> {
 
     fn params(&self, _: &Function) -> wasmtime::Result<Vec<Val>> {
         Ok(self.params.to_vec())
+    }
+
+    fn answer(&mut self, results: Vec<Val>) -> wasmtime::Result<()> {
+        if results.len() != self.results.len() {
+            wasmtime::bail!("{} results for a function that has {}", results.len(), self.results.len());
+        }
+        self.results.clone_from_slice(&results);
+        Ok(())
     }
 
     fn results(&self, _: &Function) -> wasmtime::Result<Vec<Val>> {

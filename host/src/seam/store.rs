@@ -11,6 +11,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower, WasmList, WasmStr};
 
 use super::Guest;
+use super::dispatch::Set;
 use crate::limits;
 use crate::store::{Database, Error, Transaction, Value};
 
@@ -240,6 +241,11 @@ fn with_session<'a, T>(
         }
         result
     });
+    if session.wrote()
+        && let Some(marks) = cx.data().set.as_ref().and_then(Set::marks)
+    {
+        marks.had_effect();
+    }
     cx.data_mut().store = Some(session);
     Ok((done?.map_err(Failure::from),))
 }

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ffi};
 
@@ -299,7 +299,8 @@ impl Link {
 
     /// Whether a context's statement can be prepared on the file as it is; nothing is run.
     pub fn accepts(&self, sql: &str) -> Result<(), Error> {
-        self.armed(Instant::now(), |link| link.conn.prepare(sql).map(drop).map_err(|e| link.explain(&e)))
+        let deadline = Instant::now() + Duration::from_millis(limits::STORE_LOCK_WAIT_MS);
+        self.armed(deadline, |link| link.conn.prepare(sql).map(drop).map_err(|e| link.explain(&e)))
     }
 
     fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, Error> {

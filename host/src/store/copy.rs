@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
 use super::connection::{Config, Link, OpenError, Role};
@@ -23,12 +24,51 @@ pub enum CopyError {
     Sqlite { path: PathBuf, source: rusqlite::Error },
     #[error("the file stayed locked")]
     Busy,
+    #[error("rows were written meanwhile")]
+    Written,
     #[error("its key cannot be had")]
     Key(#[from] KeyError),
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
     Store(#[from] Error),
+}
+
+/// A table that is not the same in two files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub table: String,
+    /// Rows in the one and in the other.
+    pub here: u64,
+    pub there: u64,
+}
+
+type Digests = std::collections::BTreeMap<String, Digest>;
+
+/// How many rows a table has, and a number that another set of rows hardly has.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Digest {
+    rows: u64,
+    sum: u64,
+}
+
+impl Digest {
+    fn add(&mut self, row: &rusqlite::Row<'_>, columns: usize) -> rusqlite::Result<()> {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        for column in 0..columns {
+            match row.get_ref(column)? {
+                ValueRef::Null => 0u8.hash(&mut hasher),
+                ValueRef::Integer(i) => (1u8, i).hash(&mut hasher),
+                ValueRef::Real(r) => (2u8, r.to_bits()).hash(&mut hasher),
+                ValueRef::Text(text) => (3u8, text).hash(&mut hasher),
+                ValueRef::Blob(blob) => (4u8, blob).hash(&mut hasher),
+            }
+        }
+        self.rows += 1;
+        self.sum = self.sum.wrapping_add(hasher.finish());
+        Ok(())
+    }
 }
 
 impl Database {
@@ -45,19 +85,66 @@ impl Database {
     }
 
     /// Puts the state at `path`, a copy made before, into the place of this file's, as one transaction: readers see the one or the
-    /// other, and so does whoever opens the file after a power cut.
+    /// other, and so does whoever opens the file after a power cut. With `commits`, only if there have been so many and no more.
     ///
     /// # Errors
     /// When `path` cannot be read, or the writer does not come free. The file is as it was.
-    pub fn restore(&self, path: &Path) -> Result<(), CopyError> {
+    pub fn restore(&self, path: &Path, commits: Option<u64>) -> Result<(), CopyError> {
         let deadline = Instant::now() + Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
         let mut lease = self.writer.alone(deadline, &self.counters)?;
+        if commits.is_some_and(|commits| commits != self.statistics().commits) {
+            self.writer.pass_on(lease);
+            return Err(CopyError::Written);
+        }
         let restored = handoff::blocking(|| {
             let source = Link::open(&Config { path: path.to_owned(), ..self.config().clone() }, Role::Reader)?;
             run(source.raw(), lease.link_mut()?.raw_mut(), path)
         });
         self.writer.pass_on(lease);
         restored
+    }
+
+    /// What another file of the same context is opened with.
+    pub fn config_at(&self, path: &Path) -> Config {
+        Config { path: path.to_owned(), ..self.config().clone() }
+    }
+
+    /// Tables whose rows are not those of `other`, with how many there are here and there.
+    ///
+    /// # Errors
+    /// When one of the two cannot be read.
+    pub fn differences(&self, other: &Self) -> Result<Vec<Difference>, Error> {
+        let (here, there) = handoff::blocking(|| Ok((self.digests()?, other.digests()?)))?;
+        let names: std::collections::BTreeSet<&String> = here.keys().chain(there.keys()).collect();
+        let none = Digest::default();
+        let of = |all: &Digests, name: &String| *all.get(name).unwrap_or(&none);
+        let differ = names.into_iter().filter(|name| here.get(*name) != there.get(*name));
+        Ok(differ
+            .map(|name| Difference { table: name.clone(), here: of(&here, name).rows, there: of(&there, name).rows })
+            .collect())
+    }
+
+    /// Of each table that a context made, whatever the order of its rows.
+    fn digests(&self) -> Result<Digests, Error> {
+        let reader = self.readers().get(Instant::now() + Duration::from_millis(limits::STORE_LOCK_WAIT_MS))?;
+        let conn = reader.link()?.raw();
+        let read = || -> rusqlite::Result<Digests> {
+            let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'
+                       AND substr(name, 1, 7) <> 'sqlite_' AND substr(name, 1, 5) <> 'seam_'";
+            let names: Vec<String> = conn.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let digest = |name: String| {
+                let mut digest = Digest::default();
+                let mut statement = conn.prepare(&format!("SELECT * FROM \"{}\"", name.replace('"', "\"\"")))?;
+                let columns = statement.column_count();
+                let mut rows = statement.query([])?;
+                while let Some(row) = rows.next()? {
+                    digest.add(row, columns)?;
+                }
+                Ok((name, digest))
+            };
+            names.into_iter().map(digest).collect()
+        };
+        read().map_err(|e| Error::of(&e))
     }
 
     /// How many migrations the file has.

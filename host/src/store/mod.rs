@@ -26,7 +26,7 @@ mod writer;
 mod tests;
 
 pub use connection::{Config, OpenError};
-pub use copy::{CopyError, schema_at};
+pub use copy::{CopyError, Difference, schema_at};
 pub use database::Database;
 pub use error::Error;
 pub use host::{HostFile, HostFileError};

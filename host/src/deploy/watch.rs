@@ -1,0 +1,84 @@
+//! Step `watch`: what the new version does with real calls, beside what the one before did. Turned bad, it is replaced by that again.
+//!
+//! Bad is, of the last second or of all its calls so far: a share of broken calls (trapped, out of time) above three times that of the version
+//! before and one in a hundred, two at least, so that one cosmic ray is none; or, once there are enough calls of both, a median or a
+//! nine-and-a-half-of-ten that is four times as long, and longer by what a person notices. Times are counted by powers of two, so that less than
+//! four times would be noise; the time to start an instance is not among them. Refused and overloaded calls say nothing of the version.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::context::{Count, Probation};
+use crate::limits;
+
+/// The least calls of the version before, and of the new one, for times to be compared.
+const TIMED: (u64, u64) = (30, 12);
+const FACTOR: u32 = 4;
+/// What the median and the slow end may be longer anyhow.
+const MEDIAN_MORE: Duration = Duration::from_millis(5);
+const SLOW_MORE: Duration = Duration::from_millis(50);
+const SLOW: f64 = 0.95;
+
+/// Watches for `period`. What was seen.
+///
+/// # Errors
+/// How it turned bad.
+pub(super) fn watch(probation: &Probation, period: Duration) -> Result<String, String> {
+    let (began, before) = (Instant::now(), probation.counts().0);
+    let window = usize::try_from(limits::DEPLOY_WINDOW_MS / limits::DEPLOY_LOOK_MS).unwrap_or(1);
+    let mut earlier: VecDeque<Count> = VecDeque::with_capacity(window + 1);
+    loop {
+        let now = probation.counts().1;
+        let last = earlier.front().map_or(now, |then| now.since(then));
+        if let Some(why) = judge(&before, &last).or_else(|| judge(&before, &now)) {
+            return Err(why);
+        }
+        if began.elapsed() >= period {
+            return Ok(seen(&before, &now));
+        }
+        earlier.push_back(now);
+        if earlier.len() > window {
+            earlier.pop_front();
+        }
+        std::thread::sleep(Duration::from_millis(limits::DEPLOY_LOOK_MS).min(period));
+    }
+}
+
+/// Why a version that did `on` is worse than one that did `before`, if it is.
+fn judge(before: &Count, on: &Count) -> Option<String> {
+    if on.broken >= 2 && on.broken_share() > 3.0 * before.broken_share() + 0.01 {
+        return Some(format!(
+            "{} of {} calls broke, {} of {} before",
+            on.broken,
+            on.calls(),
+            before.broken,
+            before.calls()
+        ));
+    }
+    if before.calls() < TIMED.0 || on.calls() < TIMED.1 {
+        return None;
+    }
+    let longer = |q: f64, more: Duration| {
+        let (was, is) = (before.below(q), on.below(q));
+        (is > was * FACTOR && is > was + more).then_some((was, is))
+    };
+    let told = |what: &str, (was, is): (Duration, Duration)| format!("{what} takes up to {is:?}, {was:?} before");
+    longer(0.5, MEDIAN_MORE)
+        .map(|times| told("half of the calls", times))
+        .or_else(|| longer(SLOW, SLOW_MORE).map(|times| told("95 of 100 calls", times)))
+}
+
+fn seen(before: &Count, on: &Count) -> String {
+    let broken = on.broken;
+    match on.calls() {
+        0 => "nobody called it".to_owned(),
+        calls if before.calls() == 0 => {
+            format!("{calls} calls, {broken} broken, half of them below {:?}", on.below(0.5))
+        }
+        calls => format!(
+            "{calls} calls, {broken} broken, half of them below {:?}, {:?} before",
+            on.below(0.5),
+            before.below(0.5)
+        ),
+    }
+}
