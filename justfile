@@ -18,6 +18,12 @@ run *args: _host
     @"{{ just_executable() }}" --justfile "{{ justfile() }}" _demo-data
     @exec {{ release }} up {{ args }}
 
+# Serve the shop and make live what you save: sources, interfaces, static files, the manifest
+dev *args: _host
+    @{{ release }} doctor --fix --for run >&2
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" _demo-data
+    @exec {{ release }} dev {{ args }}
+
 # Run every test; `just test NAME` runs those whose name contains NAME
 test *filter:
     @# With all targets: the features of the dependencies are then the same as for the tests, so nothing is built twice.

@@ -1,7 +1,7 @@
 //! The application: the only place that wires the parts together.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +14,15 @@ use crate::ids::ContextName;
 use crate::limits;
 use crate::manifest::{self, Manifest};
 use crate::store::{HostFile, HostFileError};
+use crate::watch::{self, Root, Watcher};
 
 /// A loaded system: every context has started, nothing listens yet.
 pub struct App {
     pub manifest: Manifest,
     pub registry: Registry,
     pub deployer: Deployer,
+    /// Where open pages are told what goes on, while somebody works on the system.
+    pub dev: Option<http::Board>,
     metrics: prometheus::Registry,
 }
 
@@ -59,7 +62,7 @@ impl App {
         let linked = Linked::load_from(&manifest, compiler, &data.join("cache"), &|entry| of_entry(&deployed, entry))?;
         let registry = linked.start(&data.join("stores"), &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest)?;
-        Ok(Self { manifest, registry, deployer, metrics })
+        Ok(Self { manifest, registry, deployer, dev: None, metrics })
     }
 
     /// Binds the listen addresses. Clients can connect from here on, and are answered once the server runs.
@@ -67,24 +70,69 @@ impl App {
     /// # Errors
     /// When an address, a certificate or an assets' folder cannot be used.
     pub fn bind(&self) -> Result<http::Server, Error> {
-        Ok(http::Server::bind(http::Config::from_manifest(&self.manifest), self.registry.clone(), &self.metrics)?)
+        let config = http::Config { dev: self.dev.clone(), ..http::Config::from_manifest(&self.manifest) };
+        Ok(http::Server::bind(config, self.registry.clone(), &self.metrics)?)
     }
 
-    /// Serves until `shutdown` is ready and what runs has finished. `serving` is told the addresses with their real ports.
+    /// Lets files of components that change serve, each if it passes the gate. Goes on until it is dropped.
+    pub fn follow_files(&self) -> impl Future<Output = ()> + Send + use<> {
+        let file = |context: &manifest::Context| {
+            let file = std::path::absolute(&context.component).unwrap_or_else(|_| context.component.clone());
+            (file, context.name.to_string())
+        };
+        let files: Vec<(PathBuf, String)> = self.manifest.contexts.iter().map(file).collect();
+        let roots = files.iter().map(|(file, _)| Root::File(file.clone())).collect();
+        let watcher = Watcher::start(roots, watch::Config::default());
+        let deployer = self.deployer.clone();
+        async move {
+            loop {
+                let changes = watcher.changes().await;
+                for (file, context) in files.iter().filter(|(file, _)| changes.paths.contains(file)) {
+                    let_in(deployer.clone(), context.clone(), file.clone()).await;
+                }
+            }
+        }
+    }
+
+    /// Serves until `shutdown` is ready and what runs has finished. `serving` gets the server, which knows its real ports.
     ///
     /// # Errors
     /// Those of `bind`; once it serves, none.
     pub async fn serve(
         &self,
         shutdown: impl Future<Output = ()> + Send,
-        serving: impl FnOnce(&[SocketAddr]),
+        serving: impl FnOnce(&http::Server),
     ) -> Result<(), Error> {
         let server = self.bind()?;
-        serving(server.addresses());
+        serving(&server);
         let tending = tokio::spawn(tend(self.registry.clone()));
         server.run(shutdown).await;
         tending.abort();
         Ok(())
+    }
+}
+
+/// Puts a changed file of a context through the gate, and says what became of it.
+async fn let_in(deployer: Deployer, context: String, file: PathBuf) {
+    if !file.is_file() {
+        tracing::warn!(target: "deploy", context, file = %file.display(), "its component is gone; the version that serves goes on");
+        return;
+    }
+    let request = deploy::Request { wait: true, ..deploy::Request::new(context, file) };
+    // Not on this thread: it lacks the stack that a guest needs, and compiling takes its time.
+    let report = tokio::task::spawn_blocking(move || deployer.deploy(&request, &mut |_| {})).await;
+    let Ok(report) = report else { return };
+    let context = report.context;
+    match (report.outcome, report.refused, report.serves) {
+        (deploy::Outcome::Unchanged, ..) => {}
+        (_, Some(refused), _) => {
+            let step = refused.step.map_or("begin", deploy::Step::name);
+            tracing::error!(target: "deploy", context, step, hint = refused.remedy, "its changed file is refused: {}", refused.message);
+        }
+        (_, None, serves) => {
+            let hash = serves.map(|version| version.hash).unwrap_or_default();
+            tracing::info!(target: "deploy", context, hash = deploy::short(&hash), "its changed file serves");
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only what stands after it: `cli -> app -> admin -> seed -> invoke -> http, build, deploy, logging, scaffold -> json -> context
+//! Floors, each importing only what stands after it: `cli -> dev -> app -> admin -> seed -> invoke -> http, build, deploy, watch, logging, scaffold -> json -> context
 //! -> seam -> store -> manifest -> call -> folder, handoff, ids, limits`. The one call that must go up, a guest calling another
 //! context, is the trait `seam::dispatch::Dispatch`.
 
@@ -11,6 +11,7 @@ pub mod call;
 pub mod cli;
 pub mod context;
 pub mod deploy;
+pub mod dev;
 pub mod folder;
 pub mod handoff;
 pub mod http;
@@ -24,3 +25,4 @@ pub mod scaffold;
 pub mod seam;
 pub mod seed;
 pub mod store;
+pub mod watch;

@@ -253,10 +253,34 @@ pub const TOOL_PROBE_MS: u64 = 10_000;
 pub const BUILD_FILES_MAX: usize = 20_000;
 /// Folders inside folders of sources.
 pub const BUILD_FOLDER_DEPTH_MAX: usize = 32;
+/// What a build says, as far as it is kept to be shown: the end of it.
+pub const BUILD_WORDS_BYTES_MAX: usize = 64 << 10;
 /// A clean build of everything, host and contexts, in both profiles.
 pub const DISK_FREE_GB_ADVISED: u64 = 8;
 /// A connection is one descriptor, a context's store a handful.
 pub const OPEN_FILES_ADVISED: u64 = 4_096;
+
+// Watching files
+
+/// How long a file must have been left alone before it counts as written: longer than an editor pauses between two writes.
+pub const WATCH_QUIET_MS: u64 = 25;
+/// A program that writes without a pause is looked at all the same.
+pub const WATCH_PATIENCE_MS: u64 = 500;
+/// How often everything is looked at although nothing was hinted at: what a lost hint costs.
+pub const WATCH_RESCAN_MS: u64 = 2_000;
+/// A file read so soon after it was written is read again: the clock of file times may stand still for as long.
+pub const WATCH_RACY_MS: u64 = 50;
+/// Files that are watched together: the sources of some hundred contexts.
+pub const WATCH_FILES_MAX: usize = 50_000;
+
+// Development
+
+/// How long a stream of events says nothing: a browser that is gone is noticed by then.
+pub const DEV_EVENT_PAUSE_MS: u64 = 15_000;
+/// What a browser is told of one problem. A compiler's longest error is a screen or two.
+pub const DEV_PROBLEM_BYTES_MAX: usize = 8 << 10;
+/// Problems that a browser is told of; the terminal has them all.
+pub const DEV_PROBLEMS_MAX: usize = 20;
 
 // Tools: the admin socket, calls by hand, seeds, logs
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// A running `seam up`; killed when dropped.
+/// A running `seam up` or `seam dev`; killed when dropped.
 pub struct Host {
     child: Child,
     /// `http://127.0.0.1:PORT`
@@ -66,10 +66,28 @@ impl Host {
     /// # Errors
     /// As `up`.
     pub fn up_with(manifest: &Path, data: &Path, variables: &[(&str, &str)]) -> Result<Self> {
+        Self::start(manifest, data, "up", variables, Duration::from_secs(60))
+    }
+
+    /// The same with `seam dev`, which builds first.
+    ///
+    /// # Errors
+    /// As `up`, after a longer while.
+    pub fn dev(manifest: &Path, data: &Path) -> Result<Self> {
+        Self::start(manifest, data, "dev", &[], Duration::from_secs(900))
+    }
+
+    fn start(
+        manifest: &Path,
+        data: &Path,
+        command: &str,
+        variables: &[(&str, &str)],
+        patience: Duration,
+    ) -> Result<Self> {
         let mut child = Command::new(binary()?)
             .arg("-f")
             .arg(manifest)
-            .arg("up")
+            .arg(command)
             .envs(variables.iter().copied())
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
@@ -85,7 +103,7 @@ impl Host {
             }
         });
         let mut host = Self { child, url: String::new(), data: data.to_owned(), said: Vec::new() };
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + patience;
         loop {
             match said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {

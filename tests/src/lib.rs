@@ -5,6 +5,7 @@
 
 pub mod books;
 pub mod browser;
+pub mod desk;
 pub mod engines;
 pub mod host;
 pub mod hostility;

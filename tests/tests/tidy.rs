@@ -10,11 +10,12 @@ use seam_tests::repo;
 const FLOORS: &[&[&str]] = &[
     &["main"],
     &["cli"],
+    &["dev"],
     &["app"],
     &["admin"],
     &["seed"],
     &["invoke"],
-    &["http", "build", "deploy", "logging", "scaffold"],
+    &["http", "build", "deploy", "watch", "logging", "scaffold"],
     &["json"],
     &["context"],
     &["seam"],

@@ -18,8 +18,8 @@ pub enum Error {
     Std { command: String },
     #[error("cannot start: {command}")]
     Start { command: String, source: io::Error },
-    #[error("cargo cannot read the workspace around `{}`; the command was: {command}", folder.display())]
-    Workspace { folder: PathBuf, command: String },
+    #[error("cargo cannot read the workspace around `{}`; the command was: {command}\n{words}", folder.display())]
+    Workspace { folder: PathBuf, command: String, words: String },
     #[error("the workspace in `{}` has no package `{package}`", root.display())]
     NoPackage { package: String, root: PathBuf, known: Vec<String> },
     #[error("`{}` does not build a module for wasm", manifest.display())]

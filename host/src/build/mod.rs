@@ -13,16 +13,21 @@ mod rust;
 mod sysroot;
 pub mod toolchain;
 pub mod tools;
+pub mod workshop;
 mod write;
 
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::ids::ContextName;
 use crate::manifest::{Build, Context, Manifest};
 pub use error::Error;
+pub use messages::Diagnostic;
+use messages::Tail;
 use record::{Folder, Freshness, Record, Sources};
+pub use workshop::{Built, Failed, Made, Source, Workshop};
 
 /// Where messages about what is being done go, one line each. Programs that are run write to stderr themselves.
 pub type Say<'a> = &'a mut dyn FnMut(&str);
@@ -103,7 +108,7 @@ fn run_jobs(jobs: &[Job], base: &Path, options: &Options, say: Say<'_>) -> Repor
             (Err(outcome), _) => Some(outcome),
             (Ok(_), None) => Some(Outcome::Given),
             (Ok(why), Some(Build::Command { command, sources })) => {
-                Some(outcome(run_command(job, command, sources, base), why))
+                Some(outcome(run_command(job, command, sources, base, None), why))
             }
             (Ok(why), Some(Build::Cargo { package })) => {
                 crates.push(Crate { at, job, package, why });
@@ -121,7 +126,7 @@ fn run_jobs(jobs: &[Job], base: &Path, options: &Options, say: Say<'_>) -> Repor
 }
 
 /// The manifest's folder, absolute: cargo reports absolute paths.
-fn base(manifest: &Manifest) -> PathBuf {
+pub fn base(manifest: &Manifest) -> PathBuf {
     let folder = manifest.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::canonicalize(folder).unwrap_or_else(|_| folder.into())
 }
@@ -191,7 +196,7 @@ fn build_crates(crates: &[Crate<'_>], base: &Path, say: Say<'_>) -> Vec<(usize, 
             .zip(crates)
             .map(|(module, c)| {
                 let written = module.and_then(|(module, record)| {
-                    let bytes = rust::component(&module)?;
+                    let bytes = rust::component(&module, true)?;
                     finish(c.job, base, record, &module, &bytes, start)
                 });
                 (c.at, outcome(written, c.why.clone()))
@@ -251,8 +256,14 @@ fn finish(
     Ok(Written { bytes: bytes.len() as u64, changed, took: start.elapsed() })
 }
 
-/// Runs a context's own build command and looks at what it wrote.
-fn run_command(job: &Job, command: &str, sources: &[PathBuf], base: &Path) -> Result<Written, Error> {
+/// Runs a context's own build command and looks at what it wrote. What it prints goes to standard error or, when given, to `words`.
+fn run_command(
+    job: &Job,
+    command: &str,
+    sources: &[PathBuf],
+    base: &Path,
+    words: Option<&mut Tail>,
+) -> Result<Written, Error> {
     let start = Instant::now();
     let component = job.component.clone();
     let folders = sources.iter().map(|path| Folder { path: path.clone(), package: false }).collect();
@@ -265,9 +276,22 @@ fn run_command(job: &Job, command: &str, sources: &[PathBuf], base: &Path) -> Re
     let started = |source| Error::Start { command: command.into(), source };
     let mut child = std::process::Command::new("sh");
     child.args(["-c", command]).current_dir(base).stdin(std::process::Stdio::null());
-    // stdout is data; what a build prints is not.
-    let stderr = std::os::fd::AsFd::as_fd(&std::io::stderr()).try_clone_to_owned().map_err(started)?;
-    let status = child.stdout(stderr).status().map_err(started)?;
+    let status = match words {
+        None => {
+            // stdout is data; what a build prints is not.
+            let stderr = std::os::fd::AsFd::as_fd(&std::io::stderr()).try_clone_to_owned().map_err(started)?;
+            child.stdout(stderr).status().map_err(started)?
+        }
+        Some(words) => {
+            let (reader, writer) = std::io::pipe().map_err(started)?;
+            let mut running =
+                child.stdout(writer.try_clone().map_err(started)?).stderr(writer).spawn().map_err(started)?;
+            // Its ends of the pipe go with it: else the reading below would have no end.
+            drop(child);
+            BufReader::new(reader).lines().map_while(Result::ok).for_each(|line| words.push(&line));
+            running.wait().map_err(started)?
+        }
+    };
     if !status.success() {
         return Err(Error::Command { command: command.into(), status: status.to_string() });
     }

@@ -19,7 +19,7 @@ use super::{Error, messages, tools};
 #[derive(Debug)]
 pub struct Workspace {
     pub root: PathBuf,
-    target: PathBuf,
+    pub(super) target: PathBuf,
     packages: BTreeMap<String, Package>,
     /// Which local package needs which, by the folders of their manifests.
     needs: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
@@ -81,9 +81,10 @@ impl Workspace {
     pub fn read(toolchain: &Toolchain, folder: &Path) -> Result<Self, Error> {
         let mut command = tools::command(&toolchain.rust.cargo);
         command.args(["metadata", "--format-version", "1", "--filter-platform", TARGET]);
-        command.env("RUSTC", &toolchain.rust.rustc).current_dir(folder).stdin(Stdio::null()).stderr(Stdio::inherit());
+        command.env("RUSTC", &toolchain.rust.rustc).current_dir(folder).stdin(Stdio::null());
         let output = command.output().map_err(|source| Error::Start { command: tools::shown(&command), source })?;
-        let failed = || Error::Workspace { folder: folder.into(), command: tools::shown(&command) };
+        let words = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let failed = || Error::Workspace { folder: folder.into(), command: tools::shown(&command), words: words() };
         if !output.status.success() {
             return Err(failed());
         }
@@ -102,9 +103,21 @@ impl Workspace {
     /// What the package is made from: its folder, those of the local packages it needs, the interfaces, and what steers cargo.
     /// Paths inside `base` are relative to it.
     pub fn sources(&self, name: &str, toolchain: &Toolchain, base: &Path) -> Result<Sources, Error> {
-        let own = folder_of(self.package(name)?);
-        let mut folders = BTreeSet::from([own.clone()]);
-        let mut next = vec![own];
+        self.package(name)?;
+        let folders = self.needed(name);
+        let inside = |path: PathBuf| path.strip_prefix(base).map(Path::to_path_buf).unwrap_or(path);
+        let mut folders: Vec<_> = folders.into_iter().map(|f| Folder { path: inside(f), package: true }).collect();
+        folders.push(Folder { path: inside(self.root.join("wit")), package: false });
+        let mut files: Vec<_> = ["Cargo.toml", "Cargo.lock"].iter().map(|f| inside(self.root.join(f))).collect();
+        files.push(toolchain.rust.rustc.clone());
+        Ok(Sources { folders, files })
+    }
+
+    /// The folders of the package and of the local packages that it needs, whatever they need in turn.
+    pub fn needed(&self, name: &str) -> BTreeSet<PathBuf> {
+        let own = self.packages.get(name).map(|package| folder_of(&package.manifest));
+        let mut folders: BTreeSet<PathBuf> = own.clone().into_iter().collect();
+        let mut next: Vec<PathBuf> = own.into_iter().collect();
         while let Some(folder) = next.pop() {
             for needed in self.needs.get(&folder).into_iter().flatten() {
                 if folders.insert(needed.clone()) {
@@ -112,12 +125,7 @@ impl Workspace {
                 }
             }
         }
-        let inside = |path: PathBuf| path.strip_prefix(base).map(Path::to_path_buf).unwrap_or(path);
-        let mut folders: Vec<_> = folders.into_iter().map(|f| Folder { path: inside(f), package: true }).collect();
-        folders.push(Folder { path: inside(self.root.join("wit")), package: false });
-        let mut files: Vec<_> = ["Cargo.toml", "Cargo.lock"].iter().map(|f| inside(self.root.join(f))).collect();
-        files.push(toolchain.rust.rustc.clone());
-        Ok(Sources { folders, files })
+        folders
     }
 
     /// Compiles the packages to core modules. Those that compile are in the first answer even if others do not; the second is the
@@ -178,7 +186,7 @@ fn folder_of(manifest: &Path) -> PathBuf {
 }
 
 /// Paths of this machine are kept out of panic messages, so that the same sources give the same bytes elsewhere.
-fn flags(toolchain: &Toolchain) -> Vec<String> {
+pub(super) fn flags(toolchain: &Toolchain) -> Vec<String> {
     let mut flags = Vec::new();
     if let Some(sysroot) = &toolchain.sysroot {
         flags.push(format!("--sysroot={}", sysroot.display()));
@@ -213,10 +221,11 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Wraps a core module into the component that its embedded types describe, and validates it.
-pub fn component(module: &Path) -> Result<Vec<u8>, Error> {
+/// Wraps a core module into the component that its embedded types describe. Whoever loads it validates it; `validate` does so
+/// before, for a better word about what is wrong.
+pub fn component(module: &Path, validate: bool) -> Result<Vec<u8>, Error> {
     let bytes = std::fs::read(module).map_err(|source| Error::Read { path: module.into(), source })?;
-    let encode = || ComponentEncoder::default().validate(true).module(&bytes)?.encode();
+    let encode = || ComponentEncoder::default().validate(validate).module(&bytes)?.encode();
     encode().map_err(|e| Error::Encode { module: module.into(), detail: format!("{e:#}") })
 }
 

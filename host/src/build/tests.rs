@@ -150,6 +150,6 @@ fn a_module_whose_interface_is_broken_is_refused() {
     let module = dir.path().join("m.wasm");
     // `(module (import "env" "f" (func)))`: an import that no interface describes.
     fs::write(&module, b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x09\x01\x03env\x01f\0\0").unwrap();
-    let error = rust::component(&module).unwrap_err();
+    let error = rust::component(&module, true).unwrap_err();
     assert!(matches!(&error, Error::Encode { .. }) && error.hint().is_some(), "{error}");
 }

@@ -15,6 +15,7 @@ mod call;
 mod check;
 mod contexts;
 mod deploy;
+mod dev;
 mod local;
 mod logs;
 mod new;
@@ -86,6 +87,14 @@ Examples:
   seam up --build --listen 127.0.0.1:9000
   seam up --log-format json --log-level info,guest=debug")]
     Up(up::Options),
+    /// Serve, and make live what is saved: sources, interfaces, static files, the manifest
+    #[command(after_help = "\
+Builds only what changed. What does not build or fit is told here and in the open pages, while what served before serves on.
+
+Examples:
+  seam dev
+  seam dev --listen 127.0.0.1:9000")]
+    Dev(dev::Options),
     /// Check the manifest, the components and the links between them, without serving
     #[command(after_help = "Exit 0: sound; 1: problems, each with its line and what to do about it.")]
     Check {
@@ -212,6 +221,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
     let global = &cli.global;
     match cli.command {
         Command::Up(options) => up::run(global, options),
+        Command::Dev(options) => dev::run(global, options),
         Command::Check { format } => check::run(global, format),
         Command::Build { contexts, force } => build::run(&global.load()?, &contexts, force),
         Command::New(options) => new::run(global, &options),

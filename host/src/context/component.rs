@@ -77,6 +77,8 @@ pub struct Interface {
 pub enum Compiler {
     /// This process: for tests and tools that trust what they compile.
     InProcess,
+    /// This process, quickly and to slower code: for the contexts that somebody is working on.
+    Quick,
     /// The `seam` binary at this path as a child, whose time and memory are bounded.
     Child(PathBuf),
 }
@@ -119,13 +121,24 @@ impl Loader {
     /// Compiles what was read, unless the cache has it.
     pub fn load_artefact(&self, artefact: &Artefact) -> Result<Component, Error> {
         let hash = artefact.hash.clone();
-        let cached = self.cache.join(format!("{hash}-{}.cwasm", engine_key(&self.engine)));
+        let cached = self.place(&hash);
         let code = match self.load_cached(&cached) {
             Some(code) => code,
             None => self.compile(&artefact.path, &artefact.bytes, &cached)?,
         };
         let (imports, exports) = inspect(&self.engine, &code);
         Ok(Component { hash, imports, exports, code })
+    }
+
+    /// Where the machine code of these bytes is or would be.
+    fn place(&self, hash: &str) -> PathBuf {
+        let key = engine_key(&self.engine);
+        let usual = self.cache.join(format!("{hash}-{key}.cwasm"));
+        match self.compiler {
+            // Apart from the others, for whom it is too slow. Better code that is there already is welcome.
+            Compiler::Quick if !usual.is_file() => self.cache.join(format!("{hash}-{key}-quick.cwasm")),
+            _ => usual,
+        }
     }
 
     fn load_cached(&self, cached: &Path) -> Option<wasmtime::component::Component> {
@@ -154,6 +167,9 @@ impl Loader {
         let unusable = |e: std::io::Error| Error::Cache { path: cached.to_owned(), reason: e.to_string() };
         let compiled = match &self.compiler {
             Compiler::InProcess => self.engine.precompile_component(bytes).map_err(|e| refuse(format!("{e:#}")))?,
+            Compiler::Quick => super::engine::compiling_quickly()
+                .and_then(|engine| engine.precompile_component(bytes))
+                .map_err(|e| refuse(format!("{e:#}")))?,
             Compiler::Child(seam) => compile_in_child(seam, bytes).map_err(refuse)?,
         };
         // A name of its own for each attempt: two hosts' tests may share a cache.

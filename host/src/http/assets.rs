@@ -87,6 +87,10 @@ impl Assets {
         Ok(Self { root, cache: Mutex::default() })
     }
 
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The file at `name`, percent-encoded as received and without a slash at its begin.
     pub(super) fn answer(&self, parts: &Parts, name: &str) -> Result<Response<Body>, Refusal> {
         if parts.method != Method::GET && parts.method != Method::HEAD {

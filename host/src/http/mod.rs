@@ -12,6 +12,7 @@ mod assets;
 mod body;
 mod compress;
 mod connection;
+mod dev;
 mod finish;
 mod headers;
 mod lean;
@@ -33,7 +34,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use server::Server;
+pub use dev::Board;
+pub use server::{Mounts, Server};
 pub use steer::Steering;
 
 use crate::ids::ContextName;
@@ -51,11 +53,13 @@ pub struct Config {
     /// Answer `/healthz`, `/readyz` and `/metrics`, before any mount.
     pub ops: bool,
     pub steering: Steering,
+    /// What open pages are told while somebody works on the system; `None`, and they are left as they are.
+    pub dev: Option<Board>,
     pub limits: Limits,
 }
 
 /// A context at a path.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     /// `/` or `/shop`: no slash at the end but for the root.
     pub path: String,
@@ -104,21 +108,13 @@ impl Default for Limits {
 impl Config {
     /// What the manifest says.
     pub fn from_manifest(manifest: &Manifest) -> Self {
-        let mount = |mount: &crate::manifest::Mount| {
-            let context = manifest.contexts.iter().find(|context| context.name == mount.context);
-            Mount {
-                path: mount.path.clone(),
-                context: mount.context.clone(),
-                assets: context.and_then(|context| context.assets.clone()),
-                timeout: mount.timeout,
-            }
-        };
         Self {
             listen: manifest.host.listen.clone(),
             tls: manifest.host.tls.clone(),
-            mounts: manifest.mounts.iter().map(mount).collect(),
+            mounts: mounts(manifest),
             ops: manifest.host.ops,
             steering: Steering { keys: manifest.http.routing_key.clone(), force: manifest.http.force_variants },
+            dev: None,
             limits: Limits {
                 connections: manifest.http.connections,
                 header_time: manifest.http.header_time,
@@ -132,6 +128,20 @@ impl Config {
             },
         }
     }
+}
+
+/// What a manifest mounts where.
+pub fn mounts(manifest: &Manifest) -> Vec<Mount> {
+    let mount = |mount: &crate::manifest::Mount| {
+        let context = manifest.contexts.iter().find(|context| context.name == mount.context);
+        Mount {
+            path: mount.path.clone(),
+            context: mount.context.clone(),
+            assets: context.and_then(|context| context.assets.clone()),
+            timeout: mount.timeout,
+        }
+    };
+    manifest.mounts.iter().map(mount).collect()
 }
 
 /// Why a server could not start. Once it runs, nothing a client does ends it.

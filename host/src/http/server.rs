@@ -35,6 +35,20 @@ pub struct Server {
     edge: Arc<Edge>,
 }
 
+/// What a server has mounted.
+#[derive(Clone)]
+pub struct Mounts(Arc<Edge>);
+
+impl Mounts {
+    /// From now on requests go by these. Those that run keep theirs.
+    ///
+    /// # Errors
+    /// When a folder of static files cannot be opened; then nothing has changed.
+    pub fn set(&self, mounts: &[super::Mount]) -> Result<(), Error> {
+        self.0.mount(mounts)
+    }
+}
+
 impl Server {
     /// Binds all addresses, reads the certificate and opens the assets' folders. Needs a tokio runtime around it.
     pub fn bind(config: Config, contexts: Registry, metrics: &prometheus::Registry) -> Result<Self, Error> {
@@ -60,6 +74,11 @@ impl Server {
     /// The bound addresses in the order of `Config::listen`, with real ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// To mount other contexts while it serves.
+    pub fn mounts(&self) -> Mounts {
+        Mounts(self.edge.clone())
     }
 
     /// Serves until `shutdown` is ready, then stops accepting and gives what runs `Limits::drain_time` to finish.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use http::header;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -13,6 +14,7 @@ use hyper::body::Incoming;
 use super::access::Record;
 use super::body::Body;
 use super::connection::{self, Busy, Protocol, Pulse};
+use super::dev::{self, Board};
 use super::metrics::{Metrics, OfContext};
 use super::page::Refusal;
 use super::route::{Mount, Routes, Source};
@@ -26,10 +28,12 @@ pub(super) struct Edge {
     pub(super) protocol: Protocol,
     pub(super) metrics: Metrics,
     pub(super) registry: prometheus::Registry,
-    routes: Routes,
+    routes: ArcSwap<Routes>,
     source: Source,
     ops: bool,
     steering: Steering,
+    /// What browsers are told while somebody works on the system.
+    pub(super) dev: Option<Board>,
     /// The numbers of what the host answers itself.
     own: Arc<OfContext>,
     draining: AtomicBool,
@@ -40,13 +44,14 @@ impl Edge {
         let metrics = Metrics::new(registry)?;
         Ok(Self {
             protocol: connection::protocol(&config.limits),
-            routes: Routes::new(&config, &metrics)?,
+            routes: ArcSwap::from_pointee(Routes::new(&config.mounts, &metrics, &Routes::default())?),
             own: metrics.of("-")?,
             metrics,
             registry: registry.clone(),
             source,
             ops: config.ops,
             steering: config.steering,
+            dev: config.dev,
             draining: AtomicBool::new(false),
             limits: config.limits,
         })
@@ -55,13 +60,21 @@ impl Edge {
     /// From now on the server is not ready.
     pub(super) fn drain(&self) {
         self.draining.store(true, Relaxed);
+        self.dev.iter().for_each(Board::close);
+    }
+
+    /// From now on requests go by these mounts. Those that run keep theirs.
+    pub(super) fn mount(&self, mounts: &[super::Mount]) -> Result<(), Error> {
+        let routes = Routes::new(mounts, &self.metrics, &self.routes.load())?;
+        self.routes.store(Arc::new(routes));
+        Ok(())
     }
 
     pub(super) fn ready(&self) -> bool {
         !self.draining.load(Relaxed)
             && match &self.source {
                 Source::Registry(registry) => {
-                    self.routes.contexts().all(|context| registry.live(context.as_str()).is_ok())
+                    self.routes.load().contexts().all(|context| registry.live(context.as_str()).is_ok())
                 }
                 #[cfg(test)]
                 Source::Native(_) => true,
@@ -97,10 +110,19 @@ pub(super) async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let started = Instant::now();
     let busy = pulse.busy();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    if edge.dev.is_some() {
+        dev::whole_pages(&mut parts);
+    }
     let trace = headers::trace(&parts.headers);
     let (mount, answer) = dispatch(&edge, &pulse, &parts, body, trace).await;
-    let response = answer.unwrap_or_else(|refusal| refusal.into_response(&parts, &trace));
+    let response = answer.unwrap_or_else(|refusal| {
+        let response = refusal.into_response(&parts, &trace);
+        match &edge.dev {
+            Some(board) => board.mark(&parts, response),
+            None => response,
+        }
+    });
     let mut response = finish::without_body(&parts.method, response);
     if let Some(value) = headers::traceparent(&trace) {
         response.headers_mut().insert(headers::TRACEPARENT, value);
@@ -109,20 +131,20 @@ pub(super) async fn answer(
         bytes: 0,
         status: response.status(),
         started,
-        metrics: mount.map_or(&edge.own, |mount| &mount.metrics).clone(),
-        access: Record::new(&parts, mount, pulse.client, trace),
+        metrics: mount.as_ref().map_or(&edge.own, |mount| &mount.metrics).clone(),
+        access: Record::new(&parts, mount.as_deref(), pulse.client, trace),
         _busy: busy,
     };
     Ok(response.map(|body| body.watch(finished)))
 }
 
-async fn dispatch<'a>(
-    edge: &'a Edge,
+async fn dispatch(
+    edge: &Edge,
     pulse: &Pulse,
     parts: &Parts,
     body: Incoming,
     trace: Trace,
-) -> (Option<&'a Mount>, Result<Response<Body>, Refusal>) {
+) -> (Option<Arc<Mount>>, Result<Response<Body>, Refusal>) {
     if let Err(refusal) = screen(parts, pulse) {
         return (None, Err(refusal));
     }
@@ -132,8 +154,15 @@ async fn dispatch<'a>(
     {
         return (None, answer);
     }
-    let Some((mount, below)) = edge.routes.find(path) else { return (None, Err(Refusal::NotFound)) };
-    (Some(mount), ask(edge, pulse, mount, below, parts, body, trace).await)
+    if let Some(board) = &edge.dev
+        && let Some(answer) = board.answer(&parts.method, path)
+    {
+        return (None, answer);
+    }
+    let found = edge.routes.load().find(path).map(|(mount, below)| (mount.clone(), below));
+    let Some((mount, below)) = found else { return (None, Err(Refusal::NotFound)) };
+    let answer = ask(edge, pulse, &mount, below, parts, body, trace).await;
+    (Some(mount), answer)
 }
 
 async fn ask(
@@ -148,7 +177,8 @@ async fn ask(
     if let Some(assets) = &mount.assets
         && let Some(file) = below.strip_prefix("/assets/")
     {
-        return assets.answer(parts, file);
+        let answer = assets.answer(parts, file)?;
+        return Ok(if edge.dev.is_some() { dev::always_asked_for(answer) } else { answer });
     }
     let span = tracing::info_span!(
         target: "http",
@@ -180,6 +210,10 @@ async fn ask(
                 Serves::Nothing => return Err(Refusal::NotFound),
             }
         }
+    };
+    let response = match &edge.dev {
+        Some(board) => board.mark(parts, response),
+        None => response,
     };
     Ok(finish::response(parts, response))
 }

@@ -58,7 +58,7 @@ pub struct Host {
 }
 
 /// `[http]`: bounds of the edge; the reasons for their defaults stand in `limits`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
     pub connections: usize,
     pub header_time: Duration,
@@ -100,7 +100,7 @@ impl Default for Recording {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     pub certificate: PathBuf,
     pub key: PathBuf,

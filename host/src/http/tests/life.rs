@@ -96,6 +96,7 @@ async fn several_addresses_are_served_and_an_occupied_one_is_named() {
         mounts: vec![],
         ops: true,
         steering: Default::default(),
+        dev: None,
         limits: super::Limits::default(),
     };
     let source = super::Source::Native(Box::new(super::native));

@@ -3,6 +3,7 @@
 //! Clients are plain sockets wherever the bytes matter: a client library would mend what these tests break.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod developing;
 mod life;
 mod pages;
 mod protocol;
@@ -30,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Site {
     address: SocketAddr,
+    mounts: super::Mounts,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
 }
@@ -48,15 +50,16 @@ impl Site {
             mounts: vec![mount("/shop", "shop"), mount("/shop/desk", "desk")],
             ops: true,
             steering: Default::default(),
+            dev: None,
             limits: Limits::default(),
         };
         change(&mut config);
         let server =
             Server::bind_source(config, Source::Native(Box::new(native)), &prometheus::Registry::new()).unwrap();
-        let address = server.addresses()[0];
+        let (address, mounts) = (server.addresses()[0], server.mounts());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(server.run(async { drop(stopped.await) }));
-        Self { address, stop: Some(stop), running }
+        Self { address, mounts, stop: Some(stop), running }
     }
 
     fn start() -> Self {

@@ -261,6 +261,7 @@ async fn tls_files_that_cannot_be_used_are_named() {
         mounts: vec![],
         ops: true,
         steering: Default::default(),
+        dev: None,
         limits: super::Limits::default(),
     };
     let source = super::Source::Native(Box::new(super::native));

@@ -1,0 +1,73 @@
+//! `seam dev`: like `seam up`, with what somebody saves going live.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Args;
+
+use super::up::{self, Signals};
+use super::{Global, Stop, out, refused};
+use crate::app::App;
+use crate::context::component::Compiler;
+use crate::dev::{Bench, Loop};
+use crate::folder::Folder;
+use crate::http::Board;
+use crate::manifest::Manifest;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Listen here instead of where the manifest says; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<SocketAddr>,
+    /// Do not load the manifest's seeds
+    #[arg(long)]
+    no_seeds: bool,
+}
+
+pub fn run(global: &Global, options: Options) -> Result<(), Stop> {
+    let manifest = global.load()?;
+    let folder = Arc::new(Folder::lock(&manifest.host.data)?);
+    let log = up::log_config(global, &manifest);
+    up::on_runtime(&log, serve(manifest, folder, options))
+}
+
+async fn serve(manifest: Manifest, folder: Arc<Folder>, options: Options) -> Result<(), Stop> {
+    let mut signals = Signals::new().map_err(|error| Stop::error(&error, ""))?;
+    let opening = tokio::task::spawn_blocking(move || Bench::open(manifest, Arc::new(out::note)));
+    let opened = tokio::select! {
+        opened = opening => opened.map_err(|error| Stop::error(&error, ""))?,
+        () = signals.next() => return Ok(()),
+    };
+    let mut bench = opened.map_err(|error| Stop::error(&error, error.hint().unwrap_or_default()))?;
+    let (mut app, started) = loop {
+        let started = Instant::now();
+        let mut manifest = bench.manifest();
+        if !options.listen.is_empty() {
+            manifest.host.listen.clone_from(&options.listen);
+        }
+        let (path, contexts) = (manifest.path.clone(), manifest.contexts.clone());
+        // Not on this thread: it lacks the stack that a chain of guests needs.
+        let loading = tokio::task::spawn_blocking(move || App::load(manifest, Compiler::Quick));
+        match loading.await.map_err(|error| Stop::error(&error, ""))? {
+            Ok(app) => break (app, started),
+            Err(error) => {
+                refused(&path, &contexts, error).report();
+                out::note("nothing serves yet; waiting for a change");
+            }
+        }
+        tokio::select! {
+            next = bench.again() => bench = next,
+            () = signals.next() => return Ok(()),
+        }
+    };
+    let board = Board::default();
+    app.dev = Some(board.clone());
+    let mut task = None;
+    let also = |app: &App, server: &crate::http::Server| {
+        task = Some(tokio::spawn(Loop::new(bench, app, server.mounts(), board).run()));
+    };
+    let served = up::attend(app, folder, !options.no_seeds, signals, started, also).await;
+    task.iter().for_each(tokio::task::JoinHandle::abort);
+    served
+}

@@ -1,0 +1,349 @@
+//! The development loop, `seam dev`: a saved source becomes what is served.
+//!
+//! One round: the contexts that the changed files matter to are built, their components loaded, and all that is newest is tried
+//! together as one system; if that does not work, what this round brought is tried on top of what serves. What does not pass is told,
+//! in the terminal and in the open pages, until it is mended; what served before serves on.
+//! Invariants: nothing here runs without `seam dev`; a round changes what serves once or not at all.
+//! Not here: noticing changes (`watch`), compiling (`build::workshop`), what a browser does with what it is told (`http`).
+
+mod gate;
+mod notices;
+mod wanted;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+pub use notices::Notice;
+
+use crate::app::App;
+use crate::build::{self, Built, Workshop};
+use crate::context::{Part, Registry};
+use crate::http::{self, Board, Mounts};
+use crate::ids::ContextName;
+use crate::manifest::Manifest;
+use crate::watch::{self, Changes, Watcher};
+use notices::Notices;
+use wanted::Newest;
+
+/// Where the terminal's text goes, a line or more at a time.
+pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A system that is being worked on, before it serves.
+pub struct Bench {
+    /// As it was read from the file: where paths of components are, `wanted` says.
+    manifest: Manifest,
+    workshop: Workshop,
+    watcher: Watcher,
+    notices: Notices,
+    say: Say,
+}
+
+/// The loop around a system that serves.
+pub struct Loop {
+    bench: Bench,
+    /// What the process was started with, for what only a start can change.
+    started: Manifest,
+    /// The newest manifest that is sound in itself.
+    wanted: Manifest,
+    /// The one by which contexts are served.
+    serving: Manifest,
+    /// The newest component of each context.
+    components: BTreeMap<ContextName, Newest>,
+    registry: Registry,
+    mounts: Mounts,
+    board: Board,
+    /// Counts what pages could show; begins so that no two starts share a number.
+    version: u64,
+    /// What the last change that went live did.
+    last: serde_json::Value,
+}
+
+/// What a round did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Contexts whose new version serves.
+    pub live: Vec<ContextName>,
+    /// Contexts for which a compiler ran.
+    pub rebuilt: Vec<ContextName>,
+    /// The manifest's mounts or a static file changed.
+    pub edge: bool,
+}
+
+impl Bench {
+    /// Builds what the manifest names, as far as it can be built.
+    ///
+    /// # Errors
+    /// When nothing can be built at all: no compiler, or no workspace.
+    pub fn open(manifest: Manifest, say: Say) -> Result<Self, build::Error> {
+        let base = build::base(&manifest);
+        let workshop = Workshop::open(&manifest.contexts, &base, &mut |line| say(line))?;
+        let watcher = Watcher::start(wanted::roots(&manifest, &workshop), watch::Config::default());
+        let mut bench = Self { manifest, workshop, watcher, notices: Notices::default(), say };
+        let all = wanted::built_unasked(&bench.manifest);
+        let built = bench.build(&all);
+        let rebuilt = built.made.iter().filter(|made| made.rebuilt).count();
+        if rebuilt > 0 {
+            (bench.say)(&format!("{rebuilt} of {} contexts built in {:.1} s", all.len(), built.took.as_secs_f64()));
+        }
+        bench.watcher.watch(wanted::roots(&bench.manifest, &bench.workshop));
+        Ok(bench)
+    }
+
+    /// The manifest with the components that are built here.
+    pub fn manifest(&self) -> Manifest {
+        wanted::of_workshop(&self.manifest)
+    }
+
+    /// Waits for a change and takes it in, while there is nothing that could serve.
+    pub async fn again(mut self) -> Self {
+        let changes = self.watcher.changes().await;
+        let task = tokio::task::spawn_blocking(move || {
+            if wanted::steers(&self.manifest, &changes) {
+                match Manifest::load(&self.manifest.path) {
+                    Ok(next) => self.employ(next),
+                    Err(problems) => (self.say)(&problems.to_string()),
+                }
+            }
+            let mut touched = self.workshop.touched(&changes.paths);
+            let missing = self.manifest().contexts.into_iter().filter(|context| !context.component.is_file());
+            touched.extend(missing.map(|context| context.name));
+            self.build(&touched);
+            self.watcher.watch(wanted::roots(&self.manifest, &self.workshop));
+            self
+        });
+        match task.await {
+            Ok(done) => done,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+
+    fn employ(&mut self, manifest: Manifest) {
+        let say = self.say.clone();
+        match self.workshop.employ(&manifest.contexts, &mut |line| say(line)) {
+            Ok(()) => self.notices.manifest.clear(),
+            Err(error) => self.notices.manifest = vec![Notice::error(&error, error.hint())],
+        }
+        self.manifest = manifest;
+    }
+
+    /// Builds these, and says what keeps which from it.
+    fn build(&mut self, names: &[ContextName]) -> Built {
+        let say = self.say.clone();
+        let built = self.workshop.build(names, &mut |line| say(line));
+        for warning in &built.warnings {
+            (self.say)(warning.rendered.trim_end());
+        }
+        for line in self.notices.built(&built) {
+            (self.say)(&line);
+        }
+        built
+    }
+}
+
+impl Loop {
+    /// Around `app`, which was loaded from the bench's manifest and is served with these mounts.
+    pub fn new(bench: Bench, app: &App, mounts: Mounts, board: Board) -> Self {
+        let parts = app.registry.parts();
+        let newest = |part: Part| (part.entry.name, Newest { component: part.component, ahead: part.ahead });
+        let components = parts.into_iter().map(newest).collect();
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let version = u64::try_from(since.as_millis()).unwrap_or_default();
+        let (started, wanted) = (bench.manifest.clone(), bench.manifest());
+        let (serving, registry) = (wanted.clone(), app.registry.clone());
+        let last = serde_json::Value::Null;
+        let this = Self { bench, started, wanted, serving, components, registry, mounts, board, version, last };
+        this.post(&[]);
+        this
+    }
+
+    /// Goes on until the task that it runs on is dropped.
+    pub async fn run(mut self) {
+        loop {
+            let changes = self.bench.watcher.changes().await;
+            // Not on this thread: it lacks the stack that a guest needs.
+            let round = tokio::task::spawn_blocking(move || {
+                self.round(&changes);
+                self
+            });
+            match round.await {
+                Ok(next) => self = next,
+                Err(error) => {
+                    tracing::error!(target: "dev", "the development loop has ended: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes in what changed.
+    pub fn round(&mut self, changes: &Changes) -> Outcome {
+        let begun = Instant::now();
+        let told = self.bench.notices.count();
+        let steered = wanted::steers(&self.bench.manifest, changes) && self.reread();
+        let mut touched = self.bench.workshop.touched(&changes.paths);
+        let new =
+            self.wanted.contexts.iter().filter(|c| !self.components.contains_key(&c.name)).map(|c| c.name.clone());
+        touched.extend(new.filter(|name| !touched.contains(name)).collect::<Vec<_>>());
+        self.post(&touched);
+        let built = if touched.is_empty() { Built::default() } else { self.bench.build(&touched) };
+        let linking = Instant::now();
+        let fresh = self.load(&built);
+        let mut outcome = Outcome::default();
+        if steered || !fresh.is_empty() {
+            outcome = self.publish(&fresh, steered);
+        }
+        let host = linking.elapsed();
+        let assets = wanted::assets(&self.serving);
+        outcome.edge |= changes.paths.iter().any(|path| assets.iter().any(|folder| path.starts_with(folder)));
+        self.bench.watcher.watch(wanted::roots(&self.bench.manifest, &self.bench.workshop));
+        outcome.rebuilt = built.made.iter().filter(|made| made.rebuilt).map(|made| made.context.clone()).collect();
+        if !outcome.live.is_empty() || outcome.edge {
+            self.version += 1;
+            let since = changes.saved.and_then(|saved| saved.elapsed().ok()).unwrap_or(begun.elapsed());
+            (self.bench.say)(&sentence(&outcome, since, built.took, host));
+            self.last = serde_json::json!({
+                "live": names(&outcome.live),
+                "rebuilt": names(&outcome.rebuilt),
+                "ms": since.as_millis(),
+                "build_ms": built.took.as_millis(),
+                "host_ms": host.as_millis(),
+            });
+        } else if self.bench.notices.count() == 0 && told > 0 {
+            (self.bench.say)("all is well again");
+        }
+        self.post(&[]);
+        outcome
+    }
+
+    /// Reads the manifest again; true when it is another one that is sound in itself.
+    fn reread(&mut self) -> bool {
+        match Manifest::load(&self.bench.manifest.path) {
+            Ok(next) => {
+                self.bench.employ(next);
+                self.wanted = self.bench.manifest();
+                self.bench.notices.restart = wanted::needs_restart(&self.started, &self.bench.manifest);
+                for notice in &self.bench.notices.restart {
+                    (self.bench.say)(&format!("note: {}", notice.message));
+                }
+                true
+            }
+            Err(problems) => {
+                (self.bench.say)(&format!(
+                    "{problems}\n{} is not live; the one before is",
+                    file_name(&self.wanted.path)
+                ));
+                self.bench.notices.manifest = problems.all().iter().map(|p| Notice::of(&self.wanted.path, p)).collect();
+                false
+            }
+        }
+    }
+
+    /// Loads the components that are new; which ones.
+    fn load(&mut self, built: &Built) -> Vec<ContextName> {
+        let mut fresh = Vec::new();
+        for made in &built.made {
+            let Some(entry) = self.wanted.contexts.iter().find(|context| context.name == made.context) else {
+                continue;
+            };
+            if !made.changed && self.components.contains_key(&entry.name) {
+                continue;
+            }
+            match self.registry.load(&entry.component) {
+                Ok(component) => {
+                    let hash = component.hash.clone();
+                    let before = self.components.insert(entry.name.clone(), Newest { component, ahead: None });
+                    if before.is_none_or(|before| before.component.hash != hash) {
+                        fresh.push(entry.name.clone());
+                    }
+                }
+                Err(error) => {
+                    let notice = Notice::error(&error, None).about(&entry.name);
+                    (self.bench.say)(&notice.to_string());
+                    self.bench.notices.builds.insert(entry.name.clone(), vec![notice]);
+                }
+            }
+        }
+        fresh
+    }
+
+    /// Tries all that is newest together, and else what is `fresh` on top of what serves.
+    fn publish(&mut self, fresh: &[ContextName], steered: bool) -> Outcome {
+        let mut outcome = Outcome::default();
+        let newest = wanted::parts(&self.wanted, &self.components);
+        match newest.map(|parts| gate::pass_without_broken_variants(&self.registry, parts)) {
+            Some(Ok((live, broken))) => {
+                self.bench.notices.system.clear();
+                if !broken.is_empty() {
+                    self.refused(notices::of_problems(&self.wanted, &broken));
+                }
+                let mounts = http::mounts(&self.wanted);
+                outcome.live = live;
+                if steered && mounts != http::mounts(&self.serving) {
+                    match self.mounts.set(&mounts) {
+                        Ok(()) => outcome.edge = true,
+                        Err(error) => self.refused(vec![Notice::error(&error, None)]),
+                    }
+                }
+                self.serving = self.wanted.clone();
+                return outcome;
+            }
+            Some(Err(error)) => self.refused(notices::of_system(&self.wanted, &error)),
+            // A context without a component: why it has none has been told.
+            None => {}
+        }
+        let mut parts = self.registry.parts();
+        for part in &mut parts {
+            let newest = self.components.get(&part.entry.name).filter(|_| fresh.contains(&part.entry.name));
+            if let Some(Newest { component, ahead }) = newest.cloned() {
+                (part.component, part.ahead) = (component, ahead);
+            }
+        }
+        // Why it does not work has been told by the first attempt.
+        outcome.live = gate::pass(&self.registry, parts).unwrap_or_default();
+        outcome
+    }
+
+    fn refused(&mut self, notices: Vec<Notice>) {
+        for notice in &notices {
+            (self.bench.say)(&notice.to_string());
+        }
+        (self.bench.say)("what was saved is not live; the version before serves on");
+        self.bench.notices.system = notices;
+    }
+
+    fn post(&self, building: &[ContextName]) {
+        let problems = self.bench.notices.shown();
+        let state = serde_json::json!({
+            "version": self.version,
+            "building": names(building),
+            "problems": problems,
+            "notes": self.bench.notices.restart,
+            "last": self.last,
+        });
+        self.board.post(&state, self.version);
+    }
+}
+
+/// `catalog live after 1.4 s: build 1.3 s, host 60 ms`
+fn sentence(outcome: &Outcome, since: Duration, build: Duration, host: Duration) -> String {
+    let after = since.as_secs_f64();
+    if outcome.live.is_empty() {
+        return format!("live after {after:.2} s: static files or mounts");
+    }
+    format!(
+        "{} live after {after:.2} s: build {:.2} s, host {} ms",
+        names(&outcome.live).join(", "),
+        build.as_secs_f64(),
+        host.as_millis()
+    )
+}
+
+fn names(contexts: &[ContextName]) -> Vec<&str> {
+    contexts.iter().map(ContextName::as_str).collect()
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}

@@ -1,0 +1,194 @@
+//! What keeps a change from being live: collected until it is mended, for the terminal and for the open pages.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::build::{Built, Diagnostic, Failed};
+use crate::context;
+use crate::ids::ContextName;
+use crate::limits;
+use crate::manifest::{Manifest, Place, Problem};
+
+/// One thing that somebody has to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    /// Which contexts it is about; may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub context: String,
+    /// `plugins/catalog/src/lib.rs:12:5`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    pub message: String,
+    /// As the compiler shows it; may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// What to do about it; may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub remedy: String,
+}
+
+/// What is to be mended, by where it came from: each source replaces its own.
+#[derive(Debug, Default)]
+pub struct Notices {
+    pub manifest: Vec<Notice>,
+    pub builds: BTreeMap<ContextName, Vec<Notice>>,
+    /// Of the contexts together: links, stores.
+    pub system: Vec<Notice>,
+    /// Not wrong, but not live either.
+    pub restart: Vec<Notice>,
+}
+
+impl Notice {
+    pub fn error(error: &dyn std::error::Error, remedy: Option<String>) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        // What comes after the first line is somebody else's words.
+        let (message, text) = message.split_once('\n').map_or((&*message, ""), |(first, rest)| (first, rest));
+        Self { message: message.into(), text: text.into(), remedy: remedy.unwrap_or_default(), ..Self::default() }
+    }
+
+    pub fn of(manifest: &Path, problem: &Problem) -> Self {
+        let file = manifest.file_name().unwrap_or(manifest.as_os_str()).to_string_lossy();
+        let place = match problem.place {
+            Place { line: 0, .. } => file.into_owned(),
+            Place { line, column } => format!("{file}:{line}:{column}"),
+        };
+        let (message, remedy) = (problem.message.clone(), problem.remedy.clone());
+        Self { place: Some(place), message, remedy, ..Self::default() }
+    }
+
+    pub fn about(mut self, context: &ContextName) -> Self {
+        self.context = context.to_string();
+        self
+    }
+
+    fn of_compiler(context: &ContextName, said: &Diagnostic) -> Self {
+        let place = said.place.as_ref().map(|(file, line, column)| format!("{file}:{line}:{column}"));
+        let text = said.rendered.trim_end().to_owned();
+        Self { place, message: said.message.clone(), text, ..Self::default() }.about(context)
+    }
+
+    fn short(&self) -> Self {
+        let mut text = self.text.clone();
+        if text.len() > limits::DEV_PROBLEM_BYTES_MAX {
+            let mut end = limits::DEV_PROBLEM_BYTES_MAX;
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            text.truncate(end);
+            text.push_str("\n(the rest is in the terminal)");
+        }
+        Self { text, ..self.clone() }
+    }
+}
+
+/// As in a terminal: the compiler's own text, or a line with its hint.
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.text.is_empty() && self.text.contains(&self.message) {
+            return f.write_str(&self.text);
+        }
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        write!(f, "error: {}", self.message)?;
+        if !self.text.is_empty() {
+            write!(f, "\n{}", self.text)?;
+        }
+        if !self.remedy.is_empty() {
+            write!(f, "\n  hint: {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+impl Notices {
+    /// Takes in what a build brought; what the terminal is to be told of it.
+    pub fn built(&mut self, built: &Built) -> Vec<String> {
+        for made in &built.made {
+            self.builds.remove(&made.context);
+        }
+        let mut lines = Vec::new();
+        for failed in &built.failed {
+            let notices = of_build(failed);
+            for line in notices.iter().map(Notice::to_string) {
+                // An error in what several contexts share is one error.
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
+            self.builds.insert(failed.context.clone(), notices);
+        }
+        let names: Vec<&str> = built.failed.iter().map(|failed| failed.context.as_str()).collect();
+        match names.as_slice() {
+            [] => {}
+            [one] => lines.push(format!("{one} is not built; the version before serves on")),
+            many => lines.push(format!("{} are not built; the versions before serve on", many.join(", "))),
+        }
+        lines
+    }
+
+    /// What is wrong now. An error in what several contexts share stands once, with all their names.
+    pub fn problems(&self) -> Vec<Notice> {
+        let mut all: Vec<Notice> = Vec::new();
+        for notice in self.manifest.iter().chain(self.builds.values().flatten()).chain(&self.system) {
+            let same = |other: &&mut Notice| {
+                Notice { context: String::new(), ..(**other).clone() }
+                    == Notice { context: String::new(), ..notice.clone() }
+            };
+            match all.iter_mut().find(same) {
+                Some(other) if other.context != notice.context => {
+                    other.context.push_str(&format!(", {}", notice.context))
+                }
+                Some(_) => {}
+                None => all.push(notice.clone()),
+            }
+        }
+        all
+    }
+
+    pub fn count(&self) -> usize {
+        self.problems().len()
+    }
+
+    /// What pages are told.
+    pub fn shown(&self) -> Vec<Notice> {
+        self.problems().iter().take(limits::DEV_PROBLEMS_MAX).map(Notice::short).collect()
+    }
+}
+
+fn of_build(failed: &Failed) -> Vec<Notice> {
+    if !failed.diagnostics.is_empty() {
+        return failed.diagnostics.iter().map(|said| Notice::of_compiler(&failed.context, said)).collect();
+    }
+    let mut notice = Notice::error(&failed.error, failed.error.hint()).about(&failed.context);
+    if !failed.words.trim().is_empty() {
+        notice.text = failed.words.trim_end().to_owned();
+    }
+    vec![notice]
+}
+
+/// Why the contexts are no system, with the lines of the manifest that it is about.
+pub fn of_system(manifest: &Manifest, error: &context::Error) -> Vec<Notice> {
+    match error {
+        context::Error::Problems(problems) => of_problems(manifest, problems),
+        other => vec![Notice::error(other, None)],
+    }
+}
+
+pub fn of_problems(manifest: &Manifest, problems: &[context::link::Problem]) -> Vec<Notice> {
+    let notice = |problem: &context::link::Problem| {
+        let entry = manifest.contexts.iter().find(|context| context.name == problem.context);
+        let place = entry.map_or(Place::default(), |context| context.places.of(&problem.part));
+        let told = Problem::new(place, problem.message.clone(), problem.remedy.clone());
+        Notice::of(&manifest.path, &told).about(&problem.context)
+    };
+    problems.iter().map(notice).collect()
+}
