@@ -32,8 +32,14 @@ test *filter:
     @{{ debug }} build >&2
     @# The engines in other languages are for those who want them; only their tests need what builds them.
     @{{ debug }} build recommendation@js recommendation@cljs recommendation@python >&2
+    @{{ debug }} test >&2
     cargo test --workspace {{ filter }}
     @echo "all tests passed"
+
+# Run the scenarios of the contexts, each alone; `just scenarios --watch` again and again
+scenarios *args: _host
+    @{{ release }} build >&2
+    @{{ release }} test {{ args }}
 
 # Check everything that continuous integration and a reviewer would: format, lints, tests
 check:

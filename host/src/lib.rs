@@ -1,6 +1,6 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only what stands after it: `cli -> dev -> app -> admin -> seed -> invoke -> http, build, deploy, watch, logging, scaffold -> json -> context
+//! Floors, each importing only what stands after it: `cli -> dev -> app -> admin -> seed, harness -> invoke -> http, build, deploy, watch, logging, scaffold -> json -> context
 //! -> seam -> store -> manifest -> call -> folder, handoff, ids, limits`. The one call that must go up, a guest calling another
 //! context, is the trait `seam::dispatch::Dispatch`.
 
@@ -14,6 +14,7 @@ pub mod deploy;
 pub mod dev;
 pub mod folder;
 pub mod handoff;
+pub mod harness;
 pub mod http;
 pub mod ids;
 pub mod invoke;

@@ -61,6 +61,8 @@ pub const RECORD_ASKED_MAX: usize = 256;
 /// Calls on one tape: more than anybody reads as a scenario.
 pub const RECORD_TAPE_CALLS_MAX: usize = 2_000;
 pub const RECORD_TAPE_BYTES_MAX: usize = 32 << 20;
+/// How long a tape may be left to run by itself.
+pub const RECORD_TAPE_S_MAX: u64 = 3_600;
 
 // Guests: memory and code
 
@@ -281,6 +283,17 @@ pub const DEV_EVENT_PAUSE_MS: u64 = 15_000;
 pub const DEV_PROBLEM_BYTES_MAX: usize = 8 << 10;
 /// Problems that a browser is told of; the terminal has them all.
 pub const DEV_PROBLEMS_MAX: usize = 20;
+
+// Scenarios
+
+/// A file of scenarios. A hundred of them take 100 KiB; a recording may be longer.
+pub const SCENARIO_FILE_BYTES_MAX: u64 = 8 << 20;
+/// What a scenario's clock shows unless it says otherwise: noon, UTC, on 1 January 2026.
+pub const SCENARIO_CLOCK_S: u64 = 1_767_268_800;
+/// The end of the year 9999, which is as far as dates in TOML go.
+pub const SCENARIO_CLOCK_S_MAX: u64 = 253_402_300_799;
+/// How long nothing may change before a watcher runs what has changed: editors and compilers write a file in several steps.
+pub const WATCH_REST_MS: u64 = 80;
 
 // Tools: the admin socket, calls by hand, seeds, logs
 

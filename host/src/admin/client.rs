@@ -8,7 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{CallAnswer, CallRequest, ContextStatus, DeployEvent, Event, RouteRequest, SeedRequest, Trouble};
+use super::{
+    CallAnswer, CallRequest, ContextStatus, DeployEvent, Event, RecordBegun, RecordRequest, Recording, RouteRequest,
+    SeedRequest, Trouble,
+};
 use crate::context::route::Status;
 use crate::seed::Progress;
 use crate::{deploy, folder, limits};
@@ -71,6 +74,14 @@ impl Client {
 
     pub fn route(self, request: &RouteRequest) -> Result<Status, Error> {
         self.ask("POST", "/route", Some(request), limits::ADMIN_REQUEST_MS)
+    }
+
+    pub fn start_record(self, request: &RecordRequest) -> Result<RecordBegun, Error> {
+        self.ask("POST", "/record", Some(request), 2 * limits::ADMIN_REQUEST_MS)
+    }
+
+    pub fn stop_record(self, request: &RecordRequest) -> Result<Recording, Error> {
+        self.ask("POST", "/record", Some(request), 2 * limits::ADMIN_REQUEST_MS)
     }
 
     /// Loads the host's seeds, telling `progress` about each batch.

@@ -1,14 +1,18 @@
 //! The admin socket of a running host: what `seam contexts`, `call`, `deploy`, `rollback`, `history`, `route` and `seed` say to it, as HTTP and JSON.
 //!
-//! `GET /contexts`, `POST /call`, `POST /deploy`, `POST /rollback`, `GET /history`, `GET /routes`, `POST /route`, `POST /seed`.
+//! `GET /contexts`, `POST /call`, `POST /deploy`, `POST /rollback`, `GET /history`, `GET /routes`, `POST /route`, `POST /record`,
+//! `POST /seed`.
 //! Invariant: only who may write to the data folder can connect; every request and answer is
 //! bounded. Not here: serving the world (`http`).
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::deploy;
 
 pub mod client;
+mod record;
 mod server;
 mod status;
 
@@ -41,6 +45,54 @@ pub struct RouteRequest {
     pub context: String,
     /// `VARIANT=WEIGHT` or `shadow=VARIANT`; none: nothing is changed.
     pub changes: Vec<String>,
+}
+
+/// `POST /record`: every call into a context goes on a tape, until it is stopped.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum RecordRequest {
+    Start {
+        context: String,
+        /// Keep what is secret, too.
+        secrets: bool,
+        /// Where a copy of its file goes.
+        file: PathBuf,
+    },
+    Stop {
+        context: String,
+        head: RecordHead,
+    },
+}
+
+/// What the scenario begins with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordHead {
+    pub name: String,
+    pub begun: RecordBegun,
+    /// What the copy of its file is called beside the scenario.
+    pub file: String,
+}
+
+/// The answer to `start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordBegun {
+    /// In seconds since 1970, UTC.
+    pub clock_s: u64,
+    /// It has a file, and there is a copy of it.
+    pub file: bool,
+}
+
+/// The answer to `stop`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Recording {
+    /// The text of a scenario file.
+    pub scenario: String,
+    pub calls: usize,
+    /// Calls that found no room.
+    pub dropped: usize,
+    /// Calls with something blanked out.
+    pub blanked: usize,
 }
 
 /// `POST /seed`; the answer is a stream of lines, each an `Event`.

@@ -20,7 +20,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{CallAnswer, CallRequest, DeployEvent, Event, RouteRequest, SeedRequest, Trouble, status};
+use super::record::record;
+use super::{CallAnswer, CallRequest, DeployEvent, Event, RecordRequest, RouteRequest, SeedRequest, Trouble, status};
 use crate::context::Registry;
 use crate::deploy::{self, Deployer};
 use crate::folder::{self, Folder};
@@ -141,6 +142,17 @@ async fn answer(request: Request<Incoming>, state: State) -> Response<Body> {
         (&Method::GET, "/routes") => json(StatusCode::OK, &state.registry.routes()),
         (&Method::POST, "/route") => match body::<RouteRequest>(request).await {
             Ok(asked) => route(asked, state).await,
+            Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
+        },
+        (&Method::POST, "/record") => match body::<RecordRequest>(request).await {
+            Ok(asked) => {
+                // It waits for the writer and copies a file.
+                let done = move || match record(&state.registry, &asked) {
+                    Ok(answer) => json(StatusCode::OK, &answer),
+                    Err(trouble) => json(StatusCode::CONFLICT, &trouble),
+                };
+                tokio::task::spawn_blocking(done).await.unwrap_or_else(|error| internal(&error))
+            }
             Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
         },
         (&Method::POST, "/seed") => match body::<SeedRequest>(request).await {

@@ -20,8 +20,10 @@ mod local;
 mod logs;
 mod new;
 mod out;
+mod record;
 mod route;
 mod seed;
+mod test;
 mod up;
 
 use out::Stop;
@@ -187,6 +189,24 @@ Examples:
   seam route engine shadow=python             called beside whoever answers; what it says is compared and never shown
   seam route engine rust=1 shadow=none        back to one")]
     Route(route::Options),
+    /// Run the contexts' scenarios and the contracts of their interfaces, each context alone
+    #[command(after_help = "\
+Exit 0: all passed; 1: something did not; 2: the command was not understood.
+
+Examples:
+  seam test                                   what has changed since it passed
+  seam test orders --scenario refused --all   some of one context
+  seam test --watch                           again and again, as files change
+  seam test --contract acme:notes/notes@0.1.0 other.wasm")]
+    Test(test::Options),
+    /// Make a scenario of the calls that a context of the running host gets
+    #[command(after_help = "\
+Random numbers and, unless told otherwise, secrets are not in it: read it before it becomes a test.
+
+Examples:
+  seam record orders                      until Ctrl-C, into its scenarios
+  seam record orders --seconds 10 -o one.toml")]
+    Record(record::Options),
     /// Load the manifest's seeds into the running host or, without one, in this process
     Seed {
         /// Load those that have been loaded already, too
@@ -233,6 +253,8 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::History { context, format } => deploy::history(&global.load()?, context.as_deref(), format),
         Command::Logs(options) => logs::run(&global.load()?, &options),
         Command::Route(options) => route::run(global, &options),
+        Command::Test(options) => test::run(global, options),
+        Command::Record(options) => record::run(global, &options),
         Command::Seed { force } => seed::run(global, force),
         Command::Completions { shell } => {
             let mut script = Vec::new();

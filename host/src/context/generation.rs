@@ -22,7 +22,7 @@ use super::{Serves, lean, start};
 use crate::call::{Call, ContextIndex, Failure, OutOfTime};
 use crate::ids::ContextName;
 use crate::seam::dispatch::{Dispatch, Exchange, Function, Set};
-use crate::seam::{Guest, logging, memory, wasi_http};
+use crate::seam::{Guest, logging, memory, wasi, wasi_http};
 use crate::store::{Database, Migration};
 use crate::{handoff, limits};
 
@@ -53,6 +53,8 @@ pub(super) struct Grants {
     pub instance_memory_mb: u64,
     pub log_budget: Arc<logging::Budget>,
     pub timeout: Duration,
+    /// What its clock and its random numbers are.
+    pub world: wasi::World,
     /// Whether whatever its instances still do is to end at once.
     pub cut_off: Arc<AtomicBool>,
 }

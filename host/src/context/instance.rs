@@ -58,6 +58,15 @@ impl Instance {
         Ok(Box::new(Self { store, instance, functions, lean }))
     }
 
+    /// Makes an idle instance one of another generation of its component. What it may hold handles to stays as it is.
+    pub(super) fn move_to(&mut self, plan: &Blueprint) {
+        let mut guest = new_guest(plan);
+        let old = self.store.data_mut();
+        std::mem::swap(&mut guest.memory, &mut old.memory);
+        std::mem::swap(&mut guest.table, &mut old.table);
+        *old = guest;
+    }
+
     /// Readies the instance for one call.
     pub(super) fn begin(&mut self, call: Call, set: dispatch::Set) {
         let guest = self.store.data_mut();
@@ -92,11 +101,11 @@ impl Instance {
     }
 }
 
-fn new_store(plan: &Blueprint) -> Store<Guest> {
+fn new_guest(plan: &Blueprint) -> Guest {
     let grants = &plan.grants;
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits::HANDLES_MAX);
-    let guest = Guest {
+    Guest {
         context: plan.context.clone(),
         call: None,
         set: None,
@@ -109,11 +118,14 @@ fn new_store(plan: &Blueprint) -> Store<Guest> {
         notes: None,
         memory: memory::Limiter::new(grants.memory.clone(), grants.instance_memory_mb),
         log_budget: grants.log_budget.clone(),
-        wasi: wasi::empty_world(&plan.context, &grants.log_budget),
+        wasi: wasi::empty_world(&plan.context, &grants.log_budget, &grants.world),
         http: WasiHttpCtx::new(),
         table,
-    };
-    let mut store = Store::new(plan.pre.engine(), guest);
+    }
+}
+
+fn new_store(plan: &Blueprint) -> Store<Guest> {
+    let mut store = Store::new(plan.pre.engine(), new_guest(plan));
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
     store.set_max_component_handles(limits::HANDLES_MAX);

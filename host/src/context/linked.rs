@@ -97,6 +97,22 @@ impl Linked {
         Ok(Self { loader, parts, absent, recording: manifest.recording.clone() })
     }
 
+    pub(super) fn all(&self) -> &[Part] {
+        &self.parts
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        self.loader.engine()
+    }
+
+    /// A component from a file that is no part of the system.
+    ///
+    /// # Errors
+    /// When it cannot be read, is none, or does not compile within its bounds.
+    pub fn component(&self, file: &Path) -> Result<Component, Error> {
+        Ok(self.loader.load(file)?)
+    }
+
     /// The variants that were left out.
     pub fn absent(&self) -> &[Absent] {
         &self.absent

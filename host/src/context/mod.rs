@@ -22,6 +22,7 @@ mod registry;
 pub mod route;
 mod rules;
 mod signature;
+pub mod solo;
 mod start;
 pub mod stats;
 mod tally;

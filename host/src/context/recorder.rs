@@ -13,7 +13,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 use wasmtime::component::Val;
@@ -46,6 +46,8 @@ pub struct Recorded {
     /// Something was blanked out of what it was asked or told by others: it cannot be replayed as it was. Its own results are to be
     /// compared with others that went through `Recorder::blank`.
     pub blanked: bool,
+    /// In seconds since 1970, UTC.
+    pub begun_s: u64,
     pub took: Duration,
 }
 
@@ -182,7 +184,9 @@ impl Recorder {
 
     fn keep(&self, what: What, names: Vec<String>, Noted { notes, wrote }: Noted, took: Duration) {
         let Notes { asked, asked_more } = notes.map(|notes| *notes).unwrap_or_default();
-        let whole = Recorded { sequence: 0, what, asked, asked_all: asked_more == 0, wrote, blanked: false, took };
+        let begun = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().saturating_sub(took);
+        let (begun_s, asked_all) = (begun.as_secs(), asked_more == 0);
+        let whole = Recorded { sequence: 0, what, asked, asked_all, wrote, blanked: false, begun_s, took };
         let bytes = kept::bytes_of(&whole);
         let mut blanked = whole.clone();
         self.secrets.blank(&mut blanked, &names);

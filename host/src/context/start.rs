@@ -12,7 +12,7 @@ use super::recorder::Recorder;
 use super::stats::Stats;
 use crate::call::ContextIndex;
 use crate::manifest;
-use crate::seam::{logging, memory, wasi_http};
+use crate::seam::{logging, memory, wasi, wasi_http};
 use crate::store::Database;
 
 /// Whether it is linked asynchronously: it serves `wasi:http` and nothing else.
@@ -81,6 +81,7 @@ fn grants(entry: &manifest::Context, database: Option<Arc<Database>>) -> Grants 
         instance_memory_mb: entry.limits.instance_memory_mb,
         log_budget: Arc::new(logging::Budget::new(entry.limits.log_kb_per_s)),
         timeout: entry.limits.timeout,
+        world: wasi::World::Real,
         cut_off: Arc::default(),
     }
 }

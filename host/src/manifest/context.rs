@@ -55,6 +55,9 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
         }
         path
     });
+    let scenarios = table.file("scenarios", "plugins/orders/tests/scenarios").map(|scenarios| scenarios.value);
+    let scenarios = scenarios.unwrap_or_else(|| PathBuf::from(format!("plugins/{}/tests/scenarios", name.value)));
+    let scenarios = folder.join(scenarios);
     let limits = context_limits(table.table("limits"), None);
     let (main, variants) = variant::tables(&table);
     table.finish();
@@ -72,6 +75,7 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
         shared,
         outgoing,
         assets,
+        scenarios,
         limits,
     };
     let variants = variant::all(&context, variants, folder);

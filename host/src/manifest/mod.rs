@@ -15,7 +15,7 @@ mod context;
 mod parse;
 mod problem;
 mod shared;
-mod table;
+pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 mod variant;
@@ -136,6 +136,8 @@ pub struct Context {
     pub outgoing: Vec<String>,
     /// Static files served below its mount at `/assets/`.
     pub assets: Option<PathBuf>,
+    /// The folder of its scenarios, which need not be there.
+    pub scenarios: PathBuf,
     pub limits: Limits,
 }
 

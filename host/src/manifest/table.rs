@@ -63,7 +63,7 @@ impl<'t> Document<'t> {
 }
 
 /// A value and where it stands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct At<T> {
     pub value: T,
     pub place: Place,
@@ -190,9 +190,27 @@ impl<'d, 't> Table<'d, 't> {
         default
     }
 
+    /// Any value, as it stands, and where.
+    pub fn value(&self, key: &'static str) -> Option<(&'d DeValue<'t>, Place)> {
+        self.raw(key).map(|value| (value.get_ref(), self.document.place(&value.span())))
+    }
+
+    /// The keys, whatever they are called, in the order of the file.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.entries.keys().collect();
+        names.sort_by_key(|name| name.span().start);
+        names.into_iter().map(|name| name.get_ref().to_string()).collect()
+    }
+
     /// A list of strings, or a single one in its place; none when it is missing.
     pub fn strings(&self, key: &'static str, example: &str) -> Vec<At<String>> {
-        let Some(value) = self.raw(key) else { return Vec::new() };
+        self.known.borrow_mut().push(key);
+        self.strings_of(key, example)
+    }
+
+    /// The same under a key that may be called anything.
+    pub fn strings_of(&self, key: &str, example: &str) -> Vec<At<String>> {
+        let Some(value) = self.entries.get(key) else { return Vec::new() };
         let one = |value: &Spanned<DeValue<'_>>| match value.get_ref() {
             DeValue::String(text) if !text.is_empty() => {
                 Some(At { value: text.to_string(), place: self.document.place(&value.span()) })

@@ -82,6 +82,7 @@ fn variant(main: &Context, name: &At<String>, table: Table<'_, '_>, folder: &Pat
         outgoing,
         // Served from the mount, which is the entry's.
         assets: None,
+        scenarios: main.scenarios.clone(),
         limits,
     })
 }

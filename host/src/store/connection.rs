@@ -50,11 +50,16 @@ pub enum OpenError {
     Key(#[from] super::key::KeyError),
 }
 
+/// What the file of a context is called.
+pub fn file_name(context: &ContextName) -> String {
+    format!("{context}.db")
+}
+
 impl Config {
     /// The file of `context` in the folder `databases`, as its manifest grants it.
     pub fn of(context: &ContextName, grant: &StoreGrant, databases: &Path) -> Self {
         Self {
-            path: databases.join(format!("{context}.db")),
+            path: databases.join(file_name(context)),
             max_mb: grant.max_mb,
             key: grant.encrypted.applies().then(|| match &grant.key {
                 Some(manifest::KeySource::File(path)) => KeySource::File(path.clone()),

@@ -84,6 +84,23 @@ impl Database {
         Ok(Self::open(Config { path: path.to_owned(), ..self.config().clone() })?)
     }
 
+    /// Copies what is committed to `path`, and runs `meanwhile` before anybody writes again.
+    ///
+    /// # Errors
+    /// When the file is encrypted, since the copy is for people to read; when the writer does not come free; when there is no room.
+    pub fn copy_still<T>(&self, path: &Path, deadline: Instant, meanwhile: impl FnOnce() -> T) -> Result<T, CopyError> {
+        if self.config().key.is_some() {
+            return Err(Error::Denied("an encrypted file is not copied for people to read".to_owned()).into());
+        }
+        let lease = self.writer.alone(deadline, &self.counters)?;
+        let copied = handoff::blocking(|| {
+            to_file(lease.link()?.raw(), self.config(), path)?;
+            Ok(meanwhile())
+        });
+        self.writer.pass_on(lease);
+        copied
+    }
+
     /// Puts the state at `path`, a copy made before, into the place of this file's, as one transaction: readers see the one or the
     /// other, and so does whoever opens the file after a power cut. With `commits`, only if there have been so many and no more.
     ///

@@ -9,7 +9,7 @@ use super::readers::Readers;
 use super::statistics::{Counters, Statistics};
 use super::transaction::Transaction;
 use super::writer::{Outcome, Writer};
-use super::{Error, Value};
+use super::{Error, Value, sql};
 use crate::handoff;
 
 /// How often a statement of its own is run again when others' failures undo it. The chance to be undone twice is small, three times none.
@@ -90,6 +90,15 @@ impl Database {
     /// The same statement for all packed rows, as one transaction.
     pub fn execute_many(self: &Arc<Self>, sql: &str, rows: &[u8], deadline: Instant) -> Result<u64, Error> {
         self.in_own_transaction(deadline, |tx| tx.execute_many(sql, rows, deadline))
+    }
+
+    /// All statements of a script in one transaction: for tools. The error is that of the statement in that line.
+    pub fn script(self: &Arc<Self>, script: &str, deadline: Instant) -> Result<(), (usize, Error)> {
+        let mut tx = self.begin(deadline).map_err(|error| (1, error))?;
+        for statement in sql::statements(script) {
+            tx.execute(statement.sql, &[], deadline).map_err(|error| (statement.line, error))?;
+        }
+        tx.commit().map_err(|error| (1, error))
     }
 
     /// Waits for the writer until `deadline`.

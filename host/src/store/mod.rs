@@ -25,7 +25,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{Config, OpenError};
+pub use connection::{Config, OpenError, file_name};
 pub use copy::{CopyError, Difference, schema_at};
 pub use database::Database;
 pub use error::Error;

@@ -1,0 +1,72 @@
+//! Which files of scenarios passed, and with what: as long as nothing of that changes they need not run again.
+//!
+//! A hint and no truth: whoever deletes the record, or asks for all, runs everything.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// By context and file, the hash of all that the result came from.
+pub struct Green {
+    path: PathBuf,
+    passed: BTreeMap<String, String>,
+}
+
+impl Green {
+    /// An unreadable record is an empty one.
+    pub fn load(data: &Path) -> Self {
+        let path = data.join("tests").join("green.json");
+        let passed = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Self { path, passed: passed.unwrap_or_default() }
+    }
+
+    pub fn is(&self, key: &str, hash: &str) -> bool {
+        self.passed.get(key).is_some_and(|known| known == hash)
+    }
+
+    pub fn set(&mut self, key: &str, hash: &str, passed: bool) {
+        match passed {
+            true => drop(self.passed.insert(key.to_owned(), hash.to_owned())),
+            false => drop(self.passed.remove(key)),
+        }
+    }
+
+    /// Failing at it costs a run some day.
+    pub fn save(&self) {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let partial = self.path.with_extension(format!("{}.tmp", std::process::id()));
+        let written = std::fs::create_dir_all(folder)
+            .and_then(|()| std::fs::write(&partial, serde_json::to_vec_pretty(&self.passed).unwrap_or_default()))
+            .and_then(|()| std::fs::rename(&partial, &self.path));
+        if let Err(error) = written {
+            tracing::warn!(path = %self.path.display(), %error, "what passed is not remembered");
+        }
+    }
+}
+
+/// Of these texts, and of this very host.
+pub fn hash(parts: &[&str]) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(host().as_bytes());
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a file holds, shortly.
+pub fn of_file(path: &Path) -> String {
+    std::fs::read(path).map(|bytes| format!("{:x}", Sha256::digest(&bytes))).unwrap_or_default()
+}
+
+/// Which build of the host this is: its file's size and time are cheaper than its hash and tell as much.
+fn host() -> String {
+    let stamp = || {
+        let meta = std::fs::metadata(std::env::current_exe().ok()?).ok()?;
+        let time = meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(format!("{} {}", meta.len(), time.as_nanos()))
+    };
+    format!("{} {}", env!("CARGO_PKG_VERSION"), stamp().unwrap_or_default())
+}

@@ -1,0 +1,115 @@
+//! A tape of calls as a file of one scenario: what was asked and answered becomes what is given and expected.
+
+use std::fmt::Write as _;
+
+use wasmtime::component::Val;
+
+use super::known::short;
+use super::pattern::pretty;
+use crate::call::Failure;
+use crate::context::recorder::{Recorded, Tape, What};
+use crate::seam::notes::Asked;
+
+/// What a recording begins with, beside the tape.
+pub struct Head<'a> {
+    pub name: &'a str,
+    /// When it began, in seconds since 1970, UTC.
+    pub clock_s: u64,
+    /// The copy of the context's file as it was then, from the scenario's folder.
+    pub file: Option<&'a str>,
+}
+
+/// The file's text.
+pub fn scenario(head: &Head<'_>, tape: &Tape) -> String {
+    let mut text = String::from("# Recorded. Random numbers were real: where they show in an answer, write `_`.\n");
+    if tape.dropped > 0 {
+        let _ = writeln!(text, "# {} more calls found no room on the tape.", tape.dropped);
+    }
+    if tape.calls.iter().any(|call| call.blanked) {
+        text.push_str(
+            "# Secrets were blanked out (`***`): fill in what a test may know, or record with `--secrets`.\n",
+        );
+    }
+    let _ = writeln!(text, "\n[[scenario]]\nname = {}", quoted(head.name));
+    let _ = writeln!(text, "given.clock = {}", head.clock_s);
+    if let Some(file) = head.file {
+        let _ = writeln!(text, "given.file = {}", quoted(file));
+    }
+    let mut now = head.clock_s;
+    for call in &tape.calls {
+        for asked in &call.asked {
+            stub(asked, &mut text);
+        }
+    }
+    for call in &tape.calls {
+        if call.begun_s > now {
+            let _ = writeln!(text, "\n[[scenario.when]]\nwait_s = {}", call.begun_s - now);
+            now = call.begun_s;
+        }
+        step(call, &mut text);
+    }
+    text
+}
+
+/// A text in TOML, in the quotes that need the least in it.
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn applied(interface: &str, function: &str, params: &[Val]) -> String {
+    format!("{}({})", short(interface, function), params.iter().map(pretty).collect::<Vec<_>>().join(", "))
+}
+
+fn failing(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Trapped { .. } => "trapped",
+        Failure::TimedOut { .. } => "timed-out",
+        Failure::Overloaded { .. } => "overloaded",
+        Failure::Absent { .. } | Failure::Refused { .. } => "absent",
+    }
+}
+
+fn stub(asked: &Asked, text: &mut String) {
+    let params: Vec<String> = asked.params.iter().map(pretty).collect();
+    let _ = writeln!(text, "\n[[scenario.given.stub]]");
+    let _ = writeln!(text, "function = {}", quoted(&short(&asked.interface, &asked.function)));
+    let _ = writeln!(text, "with = {}\ntimes = 1", quoted(&format!("({})", params.join(", "))));
+    let _ = match asked.outcome.as_deref() {
+        Ok([value, ..]) => writeln!(text, "answer = {}", quoted(&pretty(value))),
+        Ok([]) => Ok(()),
+        Err(failure) => writeln!(text, "fails = {}", quoted(failing(failure))),
+    };
+}
+
+fn step(call: &Recorded, text: &mut String) {
+    text.push_str("\n[[scenario.when]]\n");
+    let _ = match &call.what {
+        What::Function { interface, function, params, outcome } => {
+            let _ = writeln!(text, "call = {}", quoted(&applied(interface, function, params)));
+            match outcome.as_deref() {
+                Ok([value, ..]) => writeln!(text, "then = {}", quoted(&pretty(value))),
+                Ok([]) => Ok(()),
+                Err(failure) => writeln!(text, "fails = {}", quoted(failing(failure))),
+            }
+        }
+        What::Request { request, outcome } => {
+            let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+            let _ = writeln!(text, "request = {}", quoted(&format!("{} {}{query}", request.method, request.path)));
+            let headers: Vec<String> =
+                request.headers.iter().map(|(name, value)| format!("{} = {}", quoted(name), quoted(value))).collect();
+            let _ = writeln!(text, "headers = {{ {} }}", headers.join(", "));
+            if !request.body.is_empty() {
+                let _ = writeln!(text, "body = {}", quoted(&String::from_utf8_lossy(&request.body)));
+            }
+            match outcome {
+                Ok(response) => writeln!(text, "status = {}", response.status),
+                Err(failure) => writeln!(text, "fails = {}", quoted(failing(failure))),
+            }
+        }
+    };
+    if call.asked_all {
+        let asked: Vec<String> =
+            call.asked.iter().map(|a| quoted(&applied(&a.interface, &a.function, &a.params))).collect();
+        let _ = writeln!(text, "asked = [{}]", asked.join(", "));
+    }
+}
