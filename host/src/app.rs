@@ -9,6 +9,7 @@ use crate::context::component::Compiler;
 use crate::context::stats::Metrics;
 use crate::context::{self, Linked, Registry, Source};
 use crate::deploy::{self, Deployer, History};
+use crate::follow::Following;
 use crate::http;
 use crate::ids::ContextName;
 use crate::limits;
@@ -106,8 +107,11 @@ impl App {
         let server = self.bind()?;
         serving(&server);
         let tending = tokio::spawn(tend(self.registry.clone()));
+        let follows = self.manifest.contexts.iter().any(|context| context.catch_up.is_some());
+        let following = follows.then(|| Following::start(self.registry.clone()));
         server.run(shutdown).await;
         tending.abort();
+        drop(following);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only what stands after it: `cli -> dev -> app -> admin -> seed, harness -> invoke -> http, build, deploy, watch, logging, scaffold -> json -> context
-//! -> seam -> store -> manifest -> call -> folder, handoff, ids, limits`. The one call that must go up, a guest calling another
+//! Floors, each importing only what stands after it: `cli -> dev -> app -> admin -> seed, follow, harness -> invoke -> http, build, deploy, watch, logging,
+//! scaffold -> json -> context -> seam -> store -> manifest -> call -> folder, handoff, ids, limits`. The one call that must go up, a guest calling another
 //! context, is the trait `seam::dispatch::Dispatch`.
 
 pub mod admin;
@@ -13,6 +13,7 @@ pub mod context;
 pub mod deploy;
 pub mod dev;
 pub mod folder;
+pub mod follow;
 pub mod handoff;
 pub mod harness;
 pub mod http;

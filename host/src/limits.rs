@@ -32,6 +32,20 @@ pub const FORCED_VARIANTS_MAX: usize = 4;
 pub const VARIANTS_MAX: usize = 8;
 /// The largest weight of a variant: parts in a thousand are as fine as anybody steers, and sums stay far from overflowing.
 pub const VARIANT_WEIGHT_MAX: u32 = 1_000;
+/// Calls that wait for the thread of the shadows. Beyond it they are dropped and counted: a sample is enough to compare.
+pub const SHADOW_QUEUE_MAX: usize = 64;
+/// What all shadows of the host may take of one core; the rest of the time their thread sleeps.
+pub const SHADOW_CORE_PERCENT: u32 = 20;
+/// The longest that it sleeps after one call.
+pub const SHADOW_REST_MS_MAX: u64 = 2_000;
+/// Records of a history that a variant is told in one call. Where that takes too long, it is told fewer.
+pub const FOLLOW_PAGE_RECORDS: u32 = 500;
+/// One page: a slow engine takes seconds for some hundred purchases. Its own `timeout_ms` counts too.
+pub const FOLLOW_CALL_MS: u64 = 60_000;
+/// How often variants look for something to learn when nobody tells them that there is something.
+pub const FOLLOW_LOOK_MS: u64 = 5_000;
+/// How often a variant that catches up says how far it is.
+pub const FOLLOW_SAY_MS: u64 = 5_000;
 /// The file of routes; a context takes some hundred bytes of it.
 pub const ROUTES_FILE_BYTES_MAX: u64 = 1 << 20;
 

@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["dev"],
     &["app"],
     &["admin"],
-    &["seed", "harness"],
+    &["seed", "follow", "harness"],
     &["invoke"],
     &["http", "build", "deploy", "watch", "logging", "scaffold"],
     &["json"],

@@ -36,7 +36,7 @@ fn route(registry: &Registry, changes: &str) -> Result<(), Refused> {
 
 /// The factor of the variant that a visitor's call of `numbers` through `asking` reaches.
 fn reached(registry: &Registry, visitor: &str) -> u32 {
-    let live = registry.live_for("asking", Steer::by(visitor.as_bytes()), std::iter::empty()).unwrap();
+    let live = registry.live_for("asking", Steer::by(visitor.as_bytes()), std::iter::empty(), None).unwrap();
     let call = Call::start(Instant::now() + Duration::from_secs(5), Trace::start());
     match live.call(call, live.generation().exports().first().unwrap(), &[Val::U32(1)]).unwrap().remove(0) {
         Val::Result(Ok(Some(factor))) => match *factor {

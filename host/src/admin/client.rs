@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    CallAnswer, CallRequest, ContextStatus, DeployEvent, Event, RecordBegun, RecordRequest, Recording, RouteRequest,
-    SeedRequest, Trouble,
+    CallAnswer, CallRequest, CompareRequest, ContextStatus, DeployEvent, Event, RecordBegun, RecordRequest, Recording,
+    RouteRequest, SeedRequest, Trouble,
 };
-use crate::context::route::Status;
+use crate::context::route::{Comparison, Status};
 use crate::seed::Progress;
 use crate::{deploy, folder, limits};
 
@@ -82,6 +82,10 @@ impl Client {
 
     pub fn stop_record(self, request: &RecordRequest) -> Result<Recording, Error> {
         self.ask("POST", "/record", Some(request), 2 * limits::ADMIN_REQUEST_MS)
+    }
+
+    pub fn compare(self, request: &CompareRequest) -> Result<Comparison, Error> {
+        self.ask("POST", "/compare", Some(request), limits::ADMIN_REQUEST_MS)
     }
 
     /// Loads the host's seeds, telling `progress` about each batch.

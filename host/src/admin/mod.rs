@@ -1,7 +1,7 @@
 //! The admin socket of a running host: what `seam contexts`, `call`, `deploy`, `rollback`, `history`, `route` and `seed` say to it, as HTTP and JSON.
 //!
 //! `GET /contexts`, `POST /call`, `POST /deploy`, `POST /rollback`, `GET /history`, `GET /routes`, `POST /route`, `POST /record`,
-//! `POST /seed`.
+//! `POST /compare`, `POST /seed`.
 //! Invariant: only who may write to the data folder can connect; every request and answer is
 //! bounded. Not here: serving the world (`http`).
 
@@ -93,6 +93,13 @@ pub struct Recording {
     pub dropped: usize,
     /// Calls with something blanked out.
     pub blanked: usize,
+}
+
+/// `POST /compare`; the answer is a `route::Comparison`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompareRequest {
+    pub context: String,
 }
 
 /// `POST /seed`; the answer is a stream of lines, each an `Event`.

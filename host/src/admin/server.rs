@@ -21,7 +21,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::record::record;
-use super::{CallAnswer, CallRequest, DeployEvent, Event, RecordRequest, RouteRequest, SeedRequest, Trouble, status};
+use super::{
+    CallAnswer, CallRequest, CompareRequest, DeployEvent, Event, RecordRequest, RouteRequest, SeedRequest, Trouble,
+    status,
+};
 use crate::context::Registry;
 use crate::deploy::{self, Deployer};
 use crate::folder::{self, Folder};
@@ -153,6 +156,13 @@ async fn answer(request: Request<Incoming>, state: State) -> Response<Body> {
                 };
                 tokio::task::spawn_blocking(done).await.unwrap_or_else(|error| internal(&error))
             }
+            Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
+        },
+        (&Method::POST, "/compare") => match body::<CompareRequest>(request).await {
+            Ok(asked) => match state.registry.compare(&asked.context) {
+                Ok(comparison) => json(StatusCode::OK, &comparison),
+                Err(refused) => json(StatusCode::CONFLICT, &Trouble::from(refused)),
+            },
             Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
         },
         (&Method::POST, "/seed") => match body::<SeedRequest>(request).await {

@@ -13,6 +13,7 @@ use crate::manifest::{self, Manifest, Place, Problem, Problems};
 mod build;
 mod call;
 mod check;
+mod compare;
 mod contexts;
 mod deploy;
 mod dev;
@@ -189,6 +190,13 @@ Examples:
   seam route engine shadow=python             called beside whoever answers; what it says is compared and never shown
   seam route engine rust=1 shadow=none        back to one")]
     Route(route::Options),
+    /// Show the variants of a context side by side: calls, errors, times, clicks, and what a shadow's answers have in common with the live ones
+    Compare {
+        /// The context
+        context: String,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Run the contexts' scenarios and the contracts of their interfaces, each context alone
     #[command(after_help = "\
 Exit 0: all passed; 1: something did not; 2: the command was not understood.
@@ -253,6 +261,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::History { context, format } => deploy::history(&global.load()?, context.as_deref(), format),
         Command::Logs(options) => logs::run(&global.load()?, &options),
         Command::Route(options) => route::run(global, &options),
+        Command::Compare { context, format } => compare::run(&global.load()?, &context, format),
         Command::Test(options) => test::run(global, options),
         Command::Record(options) => record::run(global, &options),
         Command::Seed { force } => seed::run(global, force),

@@ -76,5 +76,8 @@ impl Drop for Checkout {
         let generation = self.live.generation();
         generation.pool().leave();
         generation.count(self.started.elapsed(), self.failure.as_ref());
+        if let Some(routed) = &self.live.routed {
+            routed.record(self.started.elapsed(), self.failure.as_ref());
+        }
     }
 }

@@ -71,6 +71,7 @@ impl Instance {
     pub(super) fn begin(&mut self, call: Call, set: dispatch::Set) {
         let guest = self.store.data_mut();
         guest.deadline = call.deadline;
+        guest.outgoing.close(call.steer.shadow);
         guest.call = Some(call);
         guest.set = Some(set);
         guest.ticks = 0;

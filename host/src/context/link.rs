@@ -15,7 +15,7 @@ use super::component::{Component, Interface};
 use super::generation::same_signature;
 use super::interface::InterfaceName;
 pub use super::signature::{wit_of, wit_type};
-use super::{raw, rules};
+use super::{raw, rules, stand_in};
 use crate::call::{ContextIndex, Failure, Refused};
 use crate::ids::{ContextName, Trace};
 use crate::seam::dispatch::{Exchange, Function, Values};
@@ -84,10 +84,11 @@ pub fn plan(contexts: &[(&manifest::Context, &Component)]) -> Result<Vec<Wiring>
         }
         wirings.push(wiring);
     }
-    for (variant, component) in contexts {
-        problems.extend(variant_problems(contexts, variant, component));
+    for (context, component) in contexts {
+        problems.extend(stand_in::problems(contexts, context, component));
+        problems.extend(stand_in::catch_up_problem(contexts, context, component));
     }
-    if let Some(cycle) = find_cycle(&with_variants(contexts, &wirings)) {
+    if let Some(cycle) = find_cycle(&stand_in::callees(contexts, &wirings)) {
         let names: Vec<_> =
             cycle.iter().filter_map(|at| contexts.get(usize::from(*at))).map(|c| c.0.name.as_str()).collect();
         if let Some((first, _)) = cycle.first().and_then(|at| contexts.get(usize::from(*at))) {
@@ -100,63 +101,6 @@ pub fn plan(contexts: &[(&manifest::Context, &Component)]) -> Result<Vec<Wiring>
         }
     }
     if problems.is_empty() { Ok(wirings) } else { Err(problems) }
-}
-
-/// Everything that keeps a variant from taking its context's place.
-fn variant_problems(
-    contexts: &[(&manifest::Context, &Component)],
-    variant: &manifest::Context,
-    component: &Component,
-) -> Vec<Problem> {
-    let Some((context, _)) = variant.name.variant() else { return Vec::new() };
-    let problem = |message: String| Problem {
-        context: variant.name.clone(),
-        part: "component".into(),
-        message,
-        remedy: format!("build it against the interfaces that `{context}` exports"),
-    };
-    let Some((_, main)) = contexts.iter().find(|(c, _)| c.name.as_str() == context) else {
-        return vec![problem(format!("`{}` is a variant of a context that is not there", variant.name))];
-    };
-    let mut problems = Vec::new();
-    let taken = |e: &&Interface| is_seam(&e.name) || [HTTP_HANDLER, WASI_HTTP].contains(&e.name.path.as_str());
-    for export in main.exports.iter().filter(taken) {
-        let name = &export.name;
-        let Some(own) = component.exports.iter().find(|own| name.accepts(&own.name)) else {
-            problems.push(problem(format!("`{}` does not export `{name}`, as `{context}` does", variant.name)));
-            continue;
-        };
-        for (function, signature) in &export.functions {
-            match own.functions.iter().find(|(own, _)| own == function) {
-                None => {
-                    problems.push(problem(format!("`{}` has no `{name}.{function}`, as `{context}` has", variant.name)))
-                }
-                Some((_, own)) if !same_signature(signature, own) => problems.push(problem(format!(
-                    "`{}` and `{context}` disagree about the type of `{name}.{function}`",
-                    variant.name
-                ))),
-                Some(_) => {}
-            }
-        }
-    }
-    problems
-}
-
-/// Whom each context may end up calling when variants take their contexts' places.
-fn with_variants(contexts: &[(&manifest::Context, &Component)], wirings: &[Wiring]) -> Vec<Vec<ContextIndex>> {
-    let variants_of = |main: ContextIndex| {
-        let main = contexts.get(usize::from(main)).map(|(c, _)| c.name.as_str());
-        let of_main = move |c: &manifest::Context| main.is_some() && c.name.variant().map(|(of, _)| of) == main;
-        let all = contexts.iter().enumerate().filter(move |(_, (c, _))| of_main(c));
-        all.filter_map(|(at, _)| ContextIndex::try_from(at).ok())
-    };
-    let callees = |wiring: &Wiring| {
-        wiring
-            .values()
-            .flat_map(|provider| std::iter::once(provider.callee).chain(variants_of(provider.callee)))
-            .collect()
-    };
-    wirings.iter().map(callees).collect()
 }
 
 /// Whether an exported interface is for other contexts, rather than for the host or a WASI world.

@@ -85,7 +85,7 @@ impl Linked {
         let loader = Loader::new(&engine, compiler, cache)?;
         let mut absent = Vec::new();
         let parts = without_broken(&mut absent, |absent| {
-            let (there, missing) = present(&manifest.contexts);
+            let (there, missing) = present(&manifest.contexts, source);
             let left_out = |name: &ContextName| absent.iter().any(|absent: &Absent| absent.context == *name);
             let there: Vec<_> = there.into_iter().filter(|entry| !left_out(&entry.name)).cloned().collect();
             let missing: Vec<_> = missing.into_iter().filter(|missing| !left_out(&missing.context)).collect();
@@ -170,8 +170,11 @@ fn without_broken<T>(
 }
 
 /// The entries whose components can be expected to be there, and the variants that nobody has built yet.
-pub(super) fn present(contexts: &[manifest::Context]) -> (Vec<&manifest::Context>, Vec<Absent>) {
-    let built = |entry: &&manifest::Context| entry.name.variant().is_none() || entry.component.exists();
+pub(super) fn present<'m>(
+    contexts: &'m [manifest::Context],
+    source: &dyn Fn(&manifest::Context) -> Source,
+) -> (Vec<&'m manifest::Context>, Vec<Absent>) {
+    let built = |entry: &&manifest::Context| entry.name.variant().is_none() || source(entry).file.exists();
     let (there, missing): (Vec<_>, Vec<_>) = contexts.iter().partition(built);
     let absent = |entry: &manifest::Context| Absent {
         context: entry.name.clone(),

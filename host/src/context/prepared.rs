@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::generation::Generation;
 use super::link::Problem;
 use super::probation::Probation;
-use super::registry::{Error, Published, Registry};
+use super::published::Published;
+use super::registry::{Error, Registry};
 use super::start;
 use crate::store::{self, Migrated, Migration, Terms};
 

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::generation::Generation;
 use super::lean;
-use super::registry::{Error, Live, Published, Registry};
+use super::published::Published;
+use super::registry::{Error, Live, Registry};
 use super::tally::Count;
 use crate::call::{Call, Failure};
 use crate::ids::ContextName;
@@ -101,12 +102,12 @@ impl Registry {
         };
         let (before, on) = (of(&base.generations)?, of(&next)?);
         let (now, next) = {
-            let _routing = self.0.routing.lock();
+            let _turn = self.routing().turn();
             let now = self.0.published.load_full();
             if !now.is_made_of(&base.generations) {
                 return Err(Error::Overtaken);
             }
-            let mut next = Published::of(next, &self.0.routes);
+            let mut next = Published::of(next, self.routing());
             next.spare = Some((now.clone(), on.id()));
             let next = Arc::new(next);
             self.0.published.store(next.clone());
@@ -121,10 +122,10 @@ impl Registry {
 
     /// Nothing falls back on `before` any more.
     fn end_probation(&self, before: &Arc<Generation>, on: &Arc<Generation>) {
-        let _routing = self.0.routing.lock();
+        let _turn = self.routing().turn();
         let now = self.0.published.load_full();
         if now.spare.as_ref().is_some_and(|(_, id)| *id == on.id()) {
-            self.0.published.store(Arc::new(Published::of(now.generations.clone(), &self.0.routes)));
+            self.0.published.store(Arc::new(Published::of(now.generations.clone(), self.routing())));
         }
         if !now.has(before) {
             self.0.drain.begin(before, Duration::from_millis(limits::DRAIN_MS_MAX));
@@ -135,10 +136,10 @@ impl Registry {
     fn undo(&self, previous: &Arc<Published>, before: &Arc<Generation>, on: &Arc<Generation>) -> Result<(), Error> {
         let limit = Duration::from_millis(limits::PROBATION_PATIENCE_MS);
         {
-            let _routing = self.0.routing.lock();
+            let _turn = self.routing().turn();
             let now = self.0.published.load_full();
             if now.spare.as_ref().is_some_and(|(_, id)| *id == on.id()) {
-                let next = Arc::new(Published::of(previous.generations.clone(), &self.0.routes));
+                let next = Arc::new(Published::of(previous.generations.clone(), self.routing()));
                 self.0.published.store(next.clone());
                 for replaced in now.generations.iter().filter(|old| !next.has(old)) {
                     self.0.drain.begin(replaced, limit);

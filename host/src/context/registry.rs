@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -17,13 +17,14 @@ use super::component::{self, Artefact, Component, Loader};
 use super::drain::Drain;
 use super::generation::{Export, Generation};
 use super::link::Problem;
-use super::linked::{self, Absent, Part, Source};
+use super::linked::{self, Part, Source};
 use super::prepared::Prepared;
 use super::probation::Spare;
+use super::published::Published;
 use super::recorder::Recorder;
-use super::route::{self, Member, Route, Routes};
-use super::stats::Metrics;
-use super::{Serves, lean, start};
+use super::routing::Routing;
+use super::stats::{Metrics, Stats};
+use super::{Serves, lean, route, start};
 use crate::call::{Call, ContextIndex, Failure, Steer};
 use crate::ids::ContextName;
 use crate::seam::dispatch::{Dispatch, Function, Set, Values};
@@ -43,24 +44,7 @@ pub(super) struct Inner {
     metrics: Metrics,
     recording: manifest::Recording,
     pub(super) drain: Drain,
-    pub(super) routes: Routes,
-    /// One change of a route at a time.
-    pub(super) routing: Mutex<()>,
-    /// Variants that the manifest has and that are not loaded.
-    absent: Mutex<Vec<Absent>>,
-}
-
-/// One consistent set of generations.
-#[derive(Default)]
-pub(super) struct Published {
-    pub generations: Vec<Arc<Generation>>,
-    by_name: HashMap<ContextName, ContextIndex>,
-    /// Of each context that has variants.
-    routes: HashMap<ContextIndex, Arc<Route>>,
-    /// What served before, while one of the generations is on probation, and how that one calls itself.
-    pub spare: Option<(Arc<Published>, u64)>,
-    /// The same generations, as callers see them: behind their routes.
-    set: Set,
+    routing: Routing,
 }
 
 /// A context as one request sees it: its generation, and those of everybody whom it may call.
@@ -73,6 +57,8 @@ pub struct Live {
     named: bool,
     /// What a request falls back on that a version on probation breaks.
     spare: Option<Box<Spare>>,
+    /// What its route counts of it, when the request itself is for a context that has variants.
+    pub(super) routed: Option<Arc<Stats>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +78,14 @@ pub enum Error {
 }
 
 impl Registry {
+    pub(super) fn routing(&self) -> &Routing {
+        &self.0.routing
+    }
+
+    pub(super) fn published(&self) -> &ArcSwap<Published> {
+        &self.0.published
+    }
+
     pub(super) fn empty(
         loader: Loader,
         databases: &Path,
@@ -103,12 +97,10 @@ impl Registry {
             loader,
             databases: databases.to_owned(),
             open: Mutex::default(),
+            routing: Routing::open(databases, metrics.clone())?,
             metrics,
             recording,
             drain: Drain::default(),
-            routes: Routes::open(databases)?,
-            routing: Mutex::default(),
-            absent: Mutex::default(),
         })))
     }
 
@@ -120,11 +112,12 @@ impl Registry {
         let published = self.0.published.load();
         let generation = published.generation(context)?.clone();
         let spare = published.spare(context, None);
-        Ok(Live { generation, set: published.set.clone(), steer: None, named: context.contains('@'), spare })
+        let named = context.contains('@');
+        Ok(Live { generation, set: published.set.clone(), steer: None, named, spare, routed: None })
     }
 
     /// `context` as a request sees it that starts now and is steered by `steer`, and by `wanted`: the variants that it asks for,
-    /// `context=variant` each. Those that are not there are not missed.
+    /// `context=variant` each; those that are not there are not missed. Its `query` may say which answer it came from.
     ///
     /// # Errors
     /// `Failure::Absent` when there is no such context.
@@ -133,6 +126,7 @@ impl Registry {
         context: &str,
         mut steer: Steer,
         wanted: impl Iterator<Item = (&'a str, &'a str)>,
+        query: Option<&str>,
     ) -> Result<Live, Failure> {
         let published = self.0.published.load();
         for (context, variant) in wanted {
@@ -140,9 +134,13 @@ impl Registry {
                 steer.force(*index);
             }
         }
-        let generation = published.picked(context, &steer)?.clone();
+        if let Some(query) = query {
+            published.clickable.iter().for_each(|route| route.clicked(query, &steer));
+        }
+        let (generation, routed) = published.picked(context, &steer)?;
+        let (generation, routed) = (generation.clone(), routed.cloned());
         let spare = published.spare(context, Some(&steer));
-        Ok(Live { generation, set: published.set.clone(), steer: Some(steer), named: false, spare })
+        Ok(Live { generation, set: published.set.clone(), steer: Some(steer), named: false, spare, routed })
     }
 
     /// All generations that serve now, in the manifest's order.
@@ -171,12 +169,13 @@ impl Registry {
         Ok(self.0.loader.load_artefact(artefact)?)
     }
 
-    /// The same for the components that the entries of a manifest name.
+    /// The same for the components that the entries of a manifest name, without variants that nobody has built.
     ///
     /// # Errors
     /// All that cannot be read or compiled.
     pub fn load_all(&self, contexts: &[manifest::Context]) -> Result<Vec<Part>, Error> {
-        linked::load(&self.0.loader, contexts, &Source::of)
+        let there: Vec<_> = linked::present(contexts, &Source::of).0.into_iter().cloned().collect();
+        linked::load(&self.0.loader, &there, &Source::of)
     }
 
     /// Wires `parts` into one system, and starts an instance of each that differs from what serves now. Until `Prepared::publish`
@@ -251,9 +250,9 @@ impl Registry {
     pub(super) fn publish(&self, base: &Published, next: Vec<Arc<Generation>>) -> Result<(), Error> {
         let next = {
             // No route changes meanwhile, so there is nothing else that publishes and is not another change of the generations.
-            let _routing = self.0.routing.lock();
+            let _turn = self.0.routing.turn();
             let now = self.0.published.load_full();
-            let next = Arc::new(Published::of(next, &self.0.routes));
+            let next = Arc::new(Published::of(next, &self.0.routing));
             if !now.is_made_of(&base.generations) {
                 return Err(Error::Overtaken);
             }
@@ -264,69 +263,6 @@ impl Registry {
             self.0.drain.begin(replaced, Duration::from_millis(limits::DRAIN_MS_MAX));
         }
         Ok(())
-    }
-
-    /// Which variants there are, and what share of the calls each gets.
-    pub fn routes(&self) -> Vec<route::Status> {
-        let published = self.0.published.load();
-        let absent = self.0.absent.lock();
-        let mains = published.generations.iter().filter(|g| g.context().variant().is_none());
-        let status = mains.map(|main| route::Status::of(main, &published.generations, &absent, &self.0.routes));
-        status.filter(|status| status.variants.len() > 1).collect()
-    }
-
-    /// Changes what share of the calls each variant of `context` gets, for the requests that start from now on, and for good.
-    ///
-    /// # Errors
-    /// When `changes` are not understood, name nobody, or name somebody who cannot answer; then nothing has changed.
-    pub fn route(&self, context: &str, changes: &[String]) -> Result<route::Status, route::Refused> {
-        let _routing = self.0.routing.lock();
-        let status = |all: Vec<route::Status>| all.into_iter().find(|status| status.context == context);
-        let before = self.routes();
-        let mains: Vec<_> = self
-            .generations()
-            .iter()
-            .filter(|g| g.context().variant().is_none())
-            .map(|g| g.context().to_string())
-            .collect();
-        let before = status(before).ok_or_else(|| route::Refused::not_routed(context, &mains))?;
-        if changes.is_empty() {
-            return Ok(before);
-        }
-        let names: Vec<&str> = before.variants.iter().map(|variant| variant.name.as_str()).collect();
-        let shares = self.0.routes.of(context).changed(context, &names, changes)?;
-        before.allow(&shares)?;
-        self.0.routes.set(context, shares).map_err(|error| route::Refused::NotKept(error.to_string()))?;
-        let now = self.0.published.load_full();
-        let next = Published { spare: now.spare.clone(), ..Published::of(now.generations.clone(), &self.0.routes) };
-        self.0.published.store(Arc::new(next));
-        status(self.routes()).ok_or_else(|| route::Refused::not_routed(context, &mains))
-    }
-
-    /// Whether all that are to be called can be done without those that nobody has built.
-    ///
-    /// # Errors
-    /// When one of them has a share of the calls.
-    pub(super) fn needed(&self, absent: &[Absent]) -> Result<(), Error> {
-        let missed = |absent: &&Absent| absent.problems.is_empty();
-        let problem = |absent: &Absent| {
-            let (context, variant) = absent.context.variant()?;
-            let name = &absent.context;
-            (self.0.routes.of(context).weight(variant, "") > 0).then(|| Problem {
-                context: name.clone(),
-                part: "component".into(),
-                message: format!("`{name}` has a share of the calls, and {}", absent.why),
-                remedy: format!(
-                    "run `seam build {name}`, or give its share to another: `seam route {context} VARIANT=1`"
-                ),
-            })
-        };
-        let problems: Vec<_> = absent.iter().filter(missed).filter_map(problem).collect();
-        if problems.is_empty() { Ok(()) } else { Err(Error::Problems(problems)) }
-    }
-
-    pub(super) fn set_absent(&self, absent: Vec<Absent>) {
-        *self.0.absent.lock() = absent;
     }
 
     /// Drops idle instances that were not needed lately. To be called every `limits::TRIM_INTERVAL_S`.
@@ -345,74 +281,6 @@ impl Registry {
     }
 }
 
-impl Published {
-    pub fn of(generations: Vec<Arc<Generation>>, routes: &Routes) -> Self {
-        let mut by_name: HashMap<_, _> = generations.iter().map(|g| (g.context().clone(), g.index)).collect();
-        let routes: HashMap<_, _> =
-            generations.iter().filter_map(|main| Self::route(main, &generations, routes)).collect();
-        for main in routes.keys().filter_map(|main| generations.get(usize::from(*main))) {
-            let entry = &main.part().entry;
-            by_name.extend(entry.name.with_variant(&entry.variant).map(|name| (name, main.index)));
-        }
-        let dispatch = |generation: &Arc<Generation>| match routes.get(&generation.index) {
-            Some(route) => route.clone() as Arc<dyn Dispatch>,
-            None => generation.clone(),
-        };
-        let set = generations.iter().map(dispatch).collect();
-        Self { generations, by_name, routes, spare: None, set }
-    }
-
-    pub fn has(&self, generation: &Arc<Generation>) -> bool {
-        self.generations.iter().any(|own| Arc::ptr_eq(own, generation))
-    }
-
-    /// Who answers for `context` when a request is steered by `steer`.
-    fn picked(&self, context: &str, steer: &Steer) -> Result<&Arc<Generation>, Failure> {
-        let main = self.generation(context)?;
-        Ok(self.routes.get(&main.index).map_or(main, |route| route.pick(steer)))
-    }
-
-    fn spare(&self, context: &str, steer: Option<&Steer>) -> Option<Box<Spare>> {
-        let (previous, on) = self.spare.as_ref()?;
-        let generation = match steer {
-            Some(steer) => previous.picked(context, steer),
-            None => previous.generation(context),
-        };
-        Some(Box::new(Spare { generation: generation.ok()?.clone(), set: previous.set.clone(), on: *on }))
-    }
-
-    /// The route of `main`, if there are variants of it.
-    fn route(
-        main: &Arc<Generation>,
-        generations: &[Arc<Generation>],
-        routes: &Routes,
-    ) -> Option<(ContextIndex, Arc<Route>)> {
-        let context = main.context().as_str();
-        let of_it = |g: &&Arc<Generation>| g.context().variant().is_some_and(|(of, _)| of == context);
-        let others: Vec<_> = generations.iter().filter(of_it).collect();
-        if others.is_empty() {
-            return None;
-        }
-        let shares = routes.of(context);
-        let member = |generation: &Arc<Generation>| Member {
-            generation: generation.clone(),
-            weight: shares.weight(&generation.part().entry.variant, &main.part().entry.variant),
-        };
-        Some((main.index, Arc::new(Route::new(member(main), others.into_iter().map(member).collect()))))
-    }
-
-    fn generation(&self, name: &str) -> Result<&Arc<Generation>, Failure> {
-        let index = self.by_name.get(name).map(|index| usize::from(*index));
-        let absent = || Failure::Absent { context: name.to_owned(), reason: "there is no such context".into() };
-        index.and_then(|index| self.generations.get(index)).ok_or_else(absent)
-    }
-
-    pub fn is_made_of(&self, generations: &[Arc<Generation>]) -> bool {
-        let same = self.generations.iter().zip(generations).all(|(one, other)| Arc::ptr_eq(one, other));
-        same && self.generations.len() == generations.len()
-    }
-}
-
 impl Live {
     pub fn generation(&self) -> &Arc<Generation> {
         &self.generation
@@ -420,7 +288,7 @@ impl Live {
 
     /// A generation that is in no published set, and those whom it may call.
     pub(super) fn apart(generation: Arc<Generation>, set: Set) -> Self {
-        Self { generation, set, steer: None, named: true, spare: None }
+        Self { generation, set, steer: None, named: true, spare: None, routed: None }
     }
 
     pub(super) fn set(&self) -> &Set {
@@ -436,10 +304,15 @@ impl Live {
     /// # Errors
     /// When the guest gave no answer.
     pub fn handle(&self, call: Call, request: lean::Request) -> Result<lean::Response, Failure> {
-        match &self.spare {
+        let started = Instant::now();
+        let answer = match &self.spare {
             None => self.generation.handle(self.steered(call), &self.set, request),
             Some(spare) => self.handle_with_spare(spare, call, request),
+        };
+        if let Some(routed) = &self.routed {
+            routed.record(started.elapsed(), answer.as_ref().err());
         }
+        answer
     }
 
     /// The call with what this request said of variants.

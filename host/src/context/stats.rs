@@ -1,8 +1,11 @@
 //! What is counted of every call into a context.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{
+    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+};
 
 use crate::call::Failure;
 use crate::ids::ContextName;
@@ -12,6 +15,12 @@ use crate::ids::ContextName;
 pub struct Metrics {
     duration: HistogramVec,
     failures: IntCounterVec,
+    /// Of the calls that come through a route, by context and variant.
+    routed: HistogramVec,
+    routed_failures: IntCounterVec,
+    shadowed: IntCounterVec,
+    overlap: CounterVec,
+    clicks: IntCounterVec,
 }
 
 impl Metrics {
@@ -20,17 +29,53 @@ impl Metrics {
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         // From 2 us, a call that reads one row, to 8 s, beyond every timeout.
         let buckets = prometheus::exponential_buckets(2e-6, 2.0, 23)?;
-        let duration = HistogramVec::new(
-            HistogramOpts::new("seam_call_duration_seconds", "Time that a call into a context took").buckets(buckets),
-            &["context"],
-        )?;
-        let failures = IntCounterVec::new(
-            Opts::new("seam_call_failures_total", "Calls into a context that brought no answer of its own"),
-            &["context", "kind"],
-        )?;
-        registry.register(Box::new(duration.clone()))?;
-        registry.register(Box::new(failures.clone()))?;
-        Ok(Self { duration, failures })
+        let times = |name: &str, help: &str, labels: &[&str]| {
+            let family = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.clone()), labels)?;
+            registry.register(Box::new(family.clone())).map(|()| family)
+        };
+        let counts = |name: &str, help: &str, labels: &[&str]| {
+            let family = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(family.clone())).map(|()| family)
+        };
+        let what = "Calls into a context that brought no answer of its own";
+        let failures = counts("seam_call_failures_total", what, &["context", "kind"])?;
+        let what = "Calls of a variant that brought no answer of its own";
+        let routed_failures = counts("seam_variant_failures_total", what, &["context", "variant", "kind"])?;
+        let what = "Share of its answers' elements that a shadow has in common with the live answers, summed up";
+        let overlap = CounterVec::new(Opts::new("seam_shadow_overlap_sum", what), &["context", "variant"])?;
+        registry.register(Box::new(overlap.clone()))?;
+        let of_variant = ["context", "variant"];
+        Ok(Self {
+            duration: times("seam_call_duration_seconds", "Time that a call into a context took", &["context"])?,
+            failures,
+            routed: times("seam_variant_duration_seconds", "Time that a routed call of a variant took", &of_variant)?,
+            routed_failures,
+            shadowed: counts("seam_shadow_calls_total", "Calls of a shadow", &["context", "variant", "outcome"])?,
+            overlap,
+            clicks: counts("seam_variant_clicks_total", "Requests that came from a variant's answers", &of_variant)?,
+        })
+    }
+
+    /// What is counted of a variant behind a route.
+    pub(super) fn of_variant(&self, context: &str, variant: &str) -> Answers {
+        let stats = Arc::new(Stats {
+            duration: self.routed.with_label_values(&[context, variant]),
+            failures: Kind::ALL.map(|kind| self.routed_failures.with_label_values(&[context, variant, kind.name()])),
+        });
+        let shadowed = |outcome: &str| self.shadowed.with_label_values(&[context, variant, outcome]);
+        Answers {
+            clicks: self.clicks.with_label_values(&[context, variant]),
+            shadowed: Shadowed {
+                equal: shadowed("equal"),
+                different: shadowed("different"),
+                failed: shadowed("failed"),
+                dropped: shadowed("dropped"),
+                lists: shadowed("with-a-list"),
+                overlap: self.overlap.with_label_values(&[context, variant]),
+                answers: stats.clone(),
+            },
+            stats,
+        }
     }
 
     pub(super) fn of(&self, context: &ContextName) -> Stats {
@@ -43,6 +88,27 @@ impl Metrics {
             failures: Kind::ALL.map(|kind| self.failures.with_label_values(&[name, kind.name()])),
         }
     }
+}
+
+/// One variant's, as its route sees it: of the calls that a visitor causes, and not of those that teach it.
+pub(super) struct Answers {
+    pub stats: Arc<Stats>,
+    pub clicks: IntCounter,
+    pub shadowed: Shadowed,
+}
+
+/// A variant's as a shadow.
+#[derive(Clone)]
+pub(super) struct Shadowed {
+    pub equal: IntCounter,
+    pub different: IntCounter,
+    /// Those without an answer.
+    pub failed: IntCounter,
+    pub dropped: IntCounter,
+    /// Those compared by lists, and the sum of what the lists had in common.
+    pub lists: IntCounter,
+    pub overlap: Counter,
+    pub answers: Arc<Stats>,
 }
 
 /// One context's.

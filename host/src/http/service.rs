@@ -196,7 +196,8 @@ async fn ask(
         }
         Source::Registry(registry) => {
             let (steer, wanted) = (edge.steering.steer(&parts.headers, trace), edge.steering.wanted(&parts.headers));
-            let live = registry.live_for(mount.context.as_str(), steer, wanted)?;
+            let query = parts.uri.query().filter(|_| parts.method == Method::GET);
+            let live = registry.live_for(mount.context.as_str(), steer, wanted, query)?;
             match live.serves() {
                 Serves::Lean => {
                     let ask =

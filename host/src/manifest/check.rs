@@ -18,6 +18,11 @@ pub fn check(document: &Document<'_>, parsed: &Parsed) {
     for (seed, place) in parsed.manifest.seeds.iter().zip(&parsed.seeds) {
         known_context(document, parsed, &seed.context, *place);
     }
+    for context in &parsed.manifest.contexts {
+        if let Some(catch_up) = &context.catch_up {
+            known_context(document, parsed, &catch_up.from, context.places.of("catch_up"));
+        }
+    }
     data(document, parsed);
 }
 

@@ -24,7 +24,19 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
     let mut places = places(
         &table,
         name.place,
-        &["component", "build", "imports", "store", "capabilities", "config", "shared", "outgoing", "assets", "limits"],
+        &[
+            "component",
+            "build",
+            "imports",
+            "store",
+            "capabilities",
+            "config",
+            "shared",
+            "outgoing",
+            "assets",
+            "limits",
+            "catch_up",
+        ],
     );
     let (component, build) = component(&table, name.place, folder);
     let mut imports: Vec<String> = Vec::new();
@@ -59,12 +71,15 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
     let scenarios = scenarios.unwrap_or_else(|| PathBuf::from(format!("plugins/{}/tests/scenarios", name.value)));
     let scenarios = folder.join(scenarios);
     let limits = context_limits(table.table("limits"), None);
+    let (catch_up, clicks) = (variant::catch_up(&table), variant::clicks(&table));
     let (main, variants) = variant::tables(&table);
     table.finish();
     let (name, component) = (valid?, component?);
     let context = Context {
         name,
         variant: main,
+        catch_up,
+        clicks,
         places,
         component,
         build,

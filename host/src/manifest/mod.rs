@@ -118,6 +118,10 @@ pub struct Context {
     pub name: ContextName,
     /// What this is called among the variants of its context; `main` unless the entry says otherwise.
     pub variant: String,
+    /// What its variants learn from before they answer, and ever after.
+    pub catch_up: Option<CatchUp>,
+    /// `name=value` in the query of a request that came from an answer of this context.
+    pub clicks: Option<String>,
     /// Where its entry and each of its keys stand, for problems found later.
     pub places: Places,
     /// The `.wasm` component.
@@ -139,6 +143,21 @@ pub struct Context {
     /// The folder of its scenarios, which need not be there.
     pub scenarios: PathBuf,
     pub limits: Limits,
+}
+
+/// `catch_up`: a history that another context keeps, page by page, and the function of this one that takes it in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatchUp {
+    /// The context that keeps it.
+    pub from: ContextName,
+    /// Its `interface.function` of a cursor and a count.
+    pub call: String,
+    /// The `interface.function` of this context that takes a page; the main variant is told by others.
+    pub into: String,
+    /// The field of a record of the history that is its place in it.
+    pub cursor: String,
+    /// Fields of the history that are called something else in `into`: their names there.
+    pub rename: BTreeMap<String, String>,
 }
 
 /// Where the parts of one context's entry stand.

@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use super::Context;
 use super::context::{capabilities, component, context_limits, outgoing, places, store};
 use super::table::{At, Table};
+use super::{CatchUp, Context};
 use crate::ids::ContextName;
 use crate::limits;
 
@@ -27,6 +27,53 @@ pub fn tables<'d, 't>(context: &Table<'d, 't>) -> (String, Vec<(At<String>, Tabl
         None => MAIN.to_owned(),
     };
     (main, context.named_tables("variant"))
+}
+
+/// The history that the variants of the context follow.
+pub fn catch_up(context: &Table<'_, '_>) -> Option<CatchUp> {
+    let table = context.table("catch_up")?;
+    let text = |key, example: &str| {
+        let text = table.string(key, example);
+        if !table.has(key) {
+            let message = format!("`{}` is missing", table.path(key));
+            table.document.report(table.place, message, format!("add `{key} = \"{example}\"`"));
+        }
+        text
+    };
+    let function = |key, example: &str| {
+        let call = text(key, example)?;
+        let named = call.value.split_once('.').is_some_and(|(i, f)| !i.is_empty() && !f.is_empty() && !f.contains('('));
+        if !named {
+            let message = format!("`{}` is no function of an interface", call.value);
+            table.document.report(call.place, message, format!("write `interface.function`, as `{example}`"));
+        }
+        named.then_some(call.value)
+    };
+    let from = text("from", "orders").and_then(|from| {
+        let name = ContextName::new(&from.value);
+        if name.is_none() {
+            let message = format!("`{}` is no name for a context", from.value);
+            table.document.report(from.place, message, "write the NAME of a `[context.NAME]`");
+        }
+        name
+    });
+    let (call, into) = (function("call", "history.purchases"), function("into", "engine.learn"));
+    let cursor = text("cursor", "sequence").map(|cursor| cursor.value);
+    let rename = table.table("rename").map(|rename| rename.texts().into_iter().collect()).unwrap_or_default();
+    table.finish();
+    Some(CatchUp { from: from?, call: call?, into: into?, cursor: cursor?, rename })
+}
+
+/// What the query of a request looks like that came from an answer of the context.
+pub fn clicks(context: &Table<'_, '_>) -> Option<String> {
+    let clicks = context.string("clicks", "via=recommendation")?;
+    let part = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
+    if clicks.value.split_once('=').is_some_and(|(name, value)| part(name) && part(value)) {
+        return Some(clicks.value);
+    }
+    let message = format!("`{}` is no parameter of a query", clicks.value);
+    context.document.report(clicks.place, message, "write `name=value`, of letters, digits, - . _ and ~");
+    None
 }
 
 /// The variants of `main`, without those that are not enough to be one.
@@ -71,6 +118,8 @@ fn variant(main: &Context, name: &At<String>, table: Table<'_, '_>, folder: &Pat
     Some(Context {
         name: full?,
         variant: name.value.clone(),
+        catch_up: None,
+        clicks: None,
         places,
         component: component?,
         build,

@@ -31,6 +31,11 @@ impl Set {
         Self { members: self.members.clone(), marks: Some(marks) }
     }
 
+    /// The same for a call that no request waits for.
+    pub fn unmarked(&self) -> Self {
+        Self { members: self.members.clone(), marks: None }
+    }
+
     pub fn marks(&self) -> Option<&Marks> {
         self.marks.as_deref()
     }

@@ -22,11 +22,18 @@ use crate::limits;
 pub struct Outgoing {
     /// `host:port`, lower case.
     granted: Arc<[String]>,
+    /// Nowhere at all while the guest shadows somebody.
+    closed: bool,
 }
 
 impl Outgoing {
     pub fn new(granted: &[String]) -> Self {
-        Self { granted: granted.iter().map(|pair| pair.to_ascii_lowercase()).collect() }
+        Self { granted: granted.iter().map(|pair| pair.to_ascii_lowercase()).collect(), closed: false }
+    }
+
+    /// From now on nowhere, or again where it is granted.
+    pub fn close(&mut self, closed: bool) {
+        self.closed = closed;
     }
 
     fn allows(&self, uri: &http::Uri) -> bool {
@@ -34,7 +41,7 @@ impl Outgoing {
         let secure = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let pair = format!("{}:{port}", host.to_ascii_lowercase());
-        self.granted.contains(&pair)
+        !self.closed && self.granted.contains(&pair)
     }
 }
 
@@ -94,7 +101,10 @@ mod tests {
 
     #[test]
     fn only_granted_hosts_and_ports_are_reached() {
-        let outgoing = Outgoing::new(&["api.example:443".into(), "Plain.example:8080".into()]);
+        let mut outgoing = Outgoing::new(&["api.example:443".into(), "Plain.example:8080".into()]);
+        outgoing.close(true);
+        assert!(!outgoing.allows(&http::Uri::from_static("https://api.example/x")));
+        outgoing.close(false);
         let check =
             |uri: &'static str, expect| assert_eq!(outgoing.allows(&http::Uri::from_static(uri)), expect, "{uri}");
         check("https://api.example/x", true);

@@ -8,6 +8,7 @@
 mod confine;
 mod connection;
 mod copy;
+mod cursor;
 mod database;
 mod error;
 mod functions;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use connection::{Config, OpenError, file_name};
 pub use copy::{CopyError, Difference, schema_at};
+pub use cursor::Cursor;
 pub use database::Database;
 pub use error::Error;
 pub use host::{HostFile, HostFileError};

@@ -1,4 +1,4 @@
-//! One call from one context to another: through the host's registry, through bare wasmtime, and over loopback HTTP with JSON.
+//! One call from one context to another: through the host's registry, plain and to one of two variants, through bare wasmtime, and over loopback HTTP with JSON.
 //!
 //! The first two run the very same components: `bench-asker` calls `bench-teller` so many times in one call from outside, so that what
 //! that outer call costs is shared by all of them and vanishes.
@@ -30,27 +30,37 @@ const CALLS: u32 = 2_000;
 const HTTP_CALLS: u32 = 200;
 const ROUNDS: u32 = 60;
 
-/// Measures all three in turn.
+/// Measures all of them in turn.
 pub fn run(folder: &Path) -> Result<Calls> {
     let bare = Bare::new()?;
-    let seam = Seam::new(folder)?;
+    let seam = Seam::new(&folder.join("plain"), "")?;
+    let variant = format!("[context.teller.variant.other]\ncomponent = \"{}\"\n", COMPONENTS[0]);
+    let routed = Seam::new(&folder.join("routed"), &variant)?;
+    let routed = routed.routed("teller", &["main=1", "other=1"])?;
     let teller = native::start_teller()?;
     let http = Http::new(teller.address)?;
     // The first round of each fills caches and is not counted.
-    let (mut by_bare, mut by_seam, mut by_http) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut by_bare, mut by_seam, mut by_route, mut by_http) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let times = [
             per_call(CALLS, |n| bare.ask(n))?,
             per_call(CALLS, |n| seam.ask(n))?,
+            per_call(CALLS, |n| routed.ask(n))?,
             per_call(HTTP_CALLS, |n| http.ask(n))?,
         ];
         if round > 0 {
             by_bare.push(times[0]);
             by_seam.push(times[1]);
-            by_http.push(times[2]);
+            by_route.push(times[2]);
+            by_http.push(times[3]);
         }
     }
-    Ok(Calls { seam_ns: median(by_seam), bare_val_ns: median(by_bare), loopback_http_ns: median(by_http) })
+    Ok(Calls {
+        seam_ns: median(by_seam),
+        routed_ns: median(by_route),
+        bare_val_ns: median(by_bare),
+        loopback_http_ns: median(by_http),
+    })
 }
 
 /// Nanoseconds for each of `calls`; `ask` returns the sum of the prices that it was told.
@@ -137,15 +147,16 @@ fn start(
 /// The host's registry in this process, without a listener.
 struct Seam {
     asker: Live,
-    _registry: Registry,
+    registry: Registry,
 }
 
 impl Seam {
-    fn new(folder: &Path) -> Result<Self> {
+    /// With more lines for the manifest.
+    fn new(folder: &Path, lines: &str) -> Result<Self> {
         let here = std::env::current_dir()?;
         let [teller, asker] = COMPONENTS;
         let text = format!(
-            "[context.teller]\ncomponent = \"{teller}\"\n[context.asker]\ncomponent = \"{asker}\"\nimports = [\"seambench:shop/teller\"]\n"
+            "[context.teller]\ncomponent = \"{teller}\"\n[context.asker]\ncomponent = \"{asker}\"\nimports = [\"seambench:shop/teller\"]\n{lines}"
         );
         let manifest =
             Manifest::parse(&text, &here.join("calls.toml")).map_err(|problems| anyhow::anyhow!("{problems}"))?;
@@ -153,7 +164,14 @@ impl Seam {
         let metrics = Metrics::new(&prometheus::Registry::new())?;
         let registry = linked.start(&folder.join("databases"), &metrics)?;
         let asker = registry.live("asker")?;
-        Ok(Self { asker, _registry: registry })
+        Ok(Self { asker, registry })
+    }
+
+    /// From now on with this route.
+    fn routed(self, context: &str, changes: &[&str]) -> Result<Self> {
+        let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
+        self.registry.route(context, &changes)?;
+        Ok(Self { asker: self.registry.live("asker")?, ..self })
     }
 
     fn ask(&self, times: u32) -> Result<u64> {

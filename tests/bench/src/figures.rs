@@ -39,6 +39,8 @@ pub struct Variant {
 #[derive(Serialize)]
 pub struct Calls {
     pub seam_ns: f64,
+    /// The same to a context that has a variant.
+    pub routed_ns: f64,
     pub bare_val_ns: f64,
     pub loopback_http_ns: f64,
 }
@@ -164,6 +166,11 @@ impl Calls {
                 ),
             ),
             (
+                "to a context with a variant",
+                self.routed_ns,
+                format!("{:.2} of one without", self.routed_ns / self.seam_ns),
+            ),
+            (
                 "loopback HTTP and JSON",
                 self.loopback_http_ns,
                 format!(
@@ -203,7 +210,8 @@ mod tests {
         let mut report = Report { pages: vec![table], ..Report::default() };
         assert!(report.keeps_targets());
         assert!(report.text().contains("2.50"), "{}", report.text());
-        report.calls = Some(Calls { seam_ns: 2000.0, bare_val_ns: 1900.0, loopback_http_ns: 20_000.0 });
+        report.calls =
+            Some(Calls { seam_ns: 2000.0, routed_ns: 2100.0, bare_val_ns: 1900.0, loopback_http_ns: 20_000.0 });
         assert!(!report.keeps_targets());
         assert!(report.text().contains("10.0 seam calls (at least 15)  MISSED"), "{}", report.text());
     }

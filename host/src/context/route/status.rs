@@ -1,13 +1,13 @@
 //! How the variants of a context stand, for people and for whoever may give them calls.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Refused, Routes, Shares};
+use super::{Member, Refused, Routes, Shares, Standing};
 use crate::context::generation::Generation;
 use crate::context::linked::Absent;
+use crate::context::published::Published;
 use crate::ids::ContextName;
 use crate::manifest::{self, nearest};
 
@@ -32,6 +32,12 @@ pub struct Variant {
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     Ready,
+    /// It learns what the others know, and answers nobody before it does; so many records are in since the host started.
+    CatchingUp(u64),
+    /// It answers with what it knows, and could not be told what came after that.
+    Behind(String),
+    /// It has never known what the others know, and cannot be told.
+    Stuck(String),
     /// It is in the manifest and is not loaded.
     Absent(String),
     /// Nothing runs that could tell.
@@ -42,19 +48,30 @@ impl std::fmt::Display for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Ready => f.write_str("ready"),
+            Self::CatchingUp(records) => write!(f, "catching up: {records} records"),
+            Self::Behind(why) => write!(f, "behind: {why}"),
+            Self::Stuck(why) => write!(f, "not ready: {why}"),
             Self::Absent(why) => write!(f, "absent: {why}"),
             Self::AtRest => f.write_str("the host does not run"),
         }
     }
 }
 
+impl State {
+    fn of(standing: &Standing) -> Self {
+        let progress = standing.progress();
+        match (standing.serves(), progress.trouble) {
+            (true, None) => Self::Ready,
+            (true, Some(why)) => Self::Behind(why),
+            (false, None) => Self::CatchingUp(progress.records),
+            (false, Some(why)) => Self::Stuck(why),
+        }
+    }
+}
+
 impl Status {
-    pub(in crate::context) fn of(
-        main: &Generation,
-        generations: &[Arc<Generation>],
-        absent: &[Absent],
-        routes: &Routes,
-    ) -> Self {
+    pub(in crate::context) fn of(main: &Generation, published: &Published, absent: &[Absent], routes: &Routes) -> Self {
+        let members = published.routes.get(&main.index).map(|route| route.members().collect::<Vec<_>>());
         let (context, main) = (main.context().to_string(), main.part().entry.variant.clone());
         let shares = routes.of(&context);
         let variant = |name: &str, state| Variant {
@@ -65,8 +82,11 @@ impl Status {
         };
         let of_it =
             |name: &ContextName| name.variant().filter(|(of, _)| *of == context).map(|(_, variant)| variant.to_owned());
-        let mut variants = vec![variant(&main, State::Ready)];
-        variants.extend(generations.iter().filter_map(|g| of_it(g.context())).map(|name| variant(&name, State::Ready)));
+        let member = |member: &Member| variant(&member.generation.part().entry.variant, State::of(&member.standing));
+        let mut variants: Vec<Variant> = match members {
+            Some(members) => members.into_iter().map(member).collect(),
+            None => vec![variant(&main, State::Ready)],
+        };
         let left_out = absent.iter().filter_map(|absent| Some((of_it(&absent.context)?, absent.why.clone())));
         for (name, why) in left_out {
             // Somebody may have brought it in since.
@@ -88,6 +108,9 @@ impl Status {
             let called = shares.weight(&name, main) > 0 || shares.shadow() == Some(&name);
             match &variant.state {
                 State::Absent(why) if called => return Err(Refused::NotLoaded { context, name, why: why.clone() }),
+                State::CatchingUp(_) | State::Stuck(_) if called => {
+                    return Err(Refused::NotCaughtUp { context, name, state: variant.state.to_string() });
+                }
                 _ => {}
             }
         }

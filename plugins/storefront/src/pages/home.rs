@@ -41,6 +41,13 @@ struct Way<'a> {
     family: &'static str,
 }
 
+impl HomePage<'_> {
+    /// What a click on a card says of where it came from.
+    fn via(&self) -> &'static str {
+        if self.popular { "?via=recommendation" } else { "" }
+    }
+}
+
 /// `/`
 pub fn home(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let suggestions = seams.suggest(&[], SHOWN).unwrap_or_default();
