@@ -55,6 +55,12 @@ bench *args:
     @{{ release }} build >&2
     target/release/seam-bench {{ args }}
 
+# Swap contexts 600 times under load, good versions and bad ones, and say what the clients saw; `just torture-swap 100` does it less often
+torture-swap swaps="600":
+    cargo build --workspace --all-targets
+    @{{ debug }} build >&2
+    SEAM_TORTURE_SWAPS={{ swaps }} cargo test --workspace --test torture -- --nocapture --test-threads 1
+
 # Format the sources
 fmt:
     cargo fmt --all

@@ -13,6 +13,7 @@ pub mod hostility;
 pub mod page;
 pub mod person;
 pub mod shop;
+pub mod torture;
 pub mod trade;
 pub mod variants;
 pub mod version;
