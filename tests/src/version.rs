@@ -248,13 +248,21 @@ pub fn asking() -> Result<Vec<u8>> {
 /// # Errors
 /// When the text that this makes is wrong.
 pub fn page() -> Result<Vec<u8>> {
+    page_that(Then::Works)
+}
+
+/// The same, which does something else after it has asked.
+///
+/// # Errors
+/// As `page`.
+pub fn page_that(then: Then) -> Result<Vec<u8>> {
     let wit = "package t:page@0.1.0;
          world this { import t:numbers/numbers@0.1.0; export seam:host/http-handler@0.1.0; }
          package t:numbers@0.1.0 { interface numbers {
              variant error { odd(u32), unavailable(string) }
              times: func(n: u32) -> result<u32, error>;
          } }";
-    let memory = crate::MEMORY;
+    let (memory, then) = (crate::MEMORY, then.wat());
     // The answer at 64: a byte that is 0 for ok, and the number, of two digits, at 68. The response at 128.
     let wat = format!(
         r#"(module
@@ -265,6 +273,7 @@ pub fn page() -> Result<Vec<u8>> {
                 (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
                 (global.set $top (i32.const 4096))
                 (call $times (i32.const 7) (i32.const 64))
+                {then}
                 (i32.store16 (i32.const 128) (i32.const 200))
                 (i32.store (i32.const 132) (i32.const 0)) (i32.store (i32.const 136) (i32.const 0))
                 (if (i32.load8_u (i32.const 64))

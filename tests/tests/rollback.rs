@@ -11,7 +11,7 @@ use seam::context::component::Compiler;
 use seam::deploy::{Back, Outcome, Report, Request, State, Step};
 use seam::manifest::Manifest;
 use seam_tests::host::{Host, seam};
-use seam_tests::version::{Then, Version, asking, page};
+use seam_tests::version::{Then, Version, asking, page, page_that};
 use seam_tests::{System, call};
 use wasmtime::component::Val;
 
@@ -77,6 +77,17 @@ impl Scene {
 
     fn times(&self, n: u32) -> Result<Val> {
         call(&self.app.registry, "asking", "asking.ask", &[Val::U32(n)], 5_000)
+    }
+
+    /// Asks until the recorder, which samples, has taken it.
+    fn record(&self, n: u32) -> Result<()> {
+        let live = self.app.registry.live("numbers")?;
+        let taken = || live.generation().recorder.recent().len();
+        let before = taken();
+        while taken() == before {
+            self.times(n)?;
+        }
+        Ok(())
     }
 
     /// Writes a row as the context would.
@@ -167,7 +178,7 @@ fn there_is_no_way_back_from_what_was_there_at_first() -> Result<()> {
 fn recorded_calls_that_the_new_version_breaks_keep_it_out_and_other_answers_are_told() -> Result<()> {
     let scene = Scene::new(&first())?;
     for n in [3, 5, 7] {
-        scene.times(n)?;
+        scene.record(n)?;
     }
     let try_it = |version: &Version, strict: bool| -> Result<Report> {
         let request = Request { strict, ..scene.request(version, &[], 0)? };
@@ -271,9 +282,9 @@ fn a_version_that_turns_bad_under_load_is_rolled_back_within_half_a_second_and_n
             assert_eq!(report.outcome, Outcome::RolledBack, "{name}: {report:?}");
             let refused = report.refused.unwrap();
             assert_eq!(refused.step, Some(Step::Watch));
-            eprintln!("{name}: {}", refused.message);
             assert_eq!(report.serves.unwrap().hash, report.before.unwrap().hash, "{name}");
             let ms = watched_ms(&host, at + 1)?;
+            eprintln!("{name}: gone after {ms} ms: {}", refused.message);
             assert!(ms <= 500, "{name} after {ms} ms");
             assert_eq!(output.status.code(), Some(1));
         }
@@ -350,6 +361,40 @@ fn a_request_that_wrote_something_is_never_run_twice() -> Result<()> {
         deploy.join().unwrap()?;
         Ok(())
     })
+}
+
+#[test]
+fn a_page_that_breaks_or_hangs_is_answered_by_the_one_before() -> Result<()> {
+    let system = System::new()
+        .context("numbers", &Version::times(2).wasm()?, "")?
+        .context("page", &page()?, r#"imports = ["t:numbers/numbers"]"#)?
+        .lines("[[mount]]\npath = \"/\"\ncontext = \"page\"\n[recording]\ncalls_per_s = 0");
+    let manifest = system.write()?;
+    let host = Host::up(&manifest, &system.folder.path().join("data"))?;
+    for _ in 0..20 {
+        assert_eq!(host.get("/")?.text(), "14");
+    }
+    for then in [Then::Traps, Then::Hangs] {
+        let file = put(&system, &page_that(then)?)?;
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| -> Result<()> {
+            let _end = End(&stop);
+            let deploy = scope.spawn(|| {
+                let output = seam(&manifest, &["deploy", "page", &file.to_string_lossy()]);
+                stop.store(true, Ordering::Relaxed);
+                output
+            });
+            while !stop.load(Ordering::Relaxed) {
+                let answer = host.get("/")?;
+                assert_eq!((answer.status, answer.text().as_str()), (200, "14"));
+            }
+            let said = String::from_utf8_lossy(&deploy.join().unwrap()?.stderr).into_owned();
+            assert!(said.starts_with("error: `page` is rolled back at watch: "), "{said}");
+            Ok(())
+        })?;
+        host.log_line(&["it is run again with the version before"])?;
+    }
+    Ok(())
 }
 
 /// Asks `numbers.times(7)` of the running host until `stop`.

@@ -46,6 +46,16 @@ impl Tally {
 }
 
 impl Count {
+    /// So many calls of each duration, `broken` of them.
+    #[cfg(test)]
+    pub fn of(calls: &[(Duration, u32)], broken: u64) -> Self {
+        let tally = Tally::default();
+        for (took, times) in calls {
+            (0..*times).for_each(|_| tally.record(*took, None));
+        }
+        Self { broken, ..tally.count() }
+    }
+
     pub fn calls(&self) -> u64 {
         self.by_time.iter().sum()
     }

@@ -62,7 +62,7 @@ fn judge(before: &Count, on: &Count) -> Option<String> {
         let (was, is) = (before.below(q), on.below(q));
         (is > was * FACTOR && is > was + more).then_some((was, is))
     };
-    let told = |what: &str, (was, is): (Duration, Duration)| format!("{what} takes up to {is:?}, {was:?} before");
+    let told = |what: &str, (was, is): (Duration, Duration)| format!("{what} take up to {is:?}, {was:?} before");
     longer(0.5, MEDIAN_MORE)
         .map(|times| told("half of the calls", times))
         .or_else(|| longer(SLOW, SLOW_MORE).map(|times| told("95 of 100 calls", times)))
@@ -80,5 +80,45 @@ fn seen(before: &Count, on: &Count) -> String {
             on.below(0.5),
             before.below(0.5)
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn check(before: Count, on: Count, expect: Option<&str>) {
+        let why = judge(&before, &on);
+        match expect {
+            None => assert_eq!(why, None),
+            Some(words) => assert!(why.as_ref().is_some_and(|why| why.contains(words)), "{words:?} in {why:?}"),
+        }
+    }
+
+    #[test]
+    fn one_broken_call_is_an_accident_and_two_are_held_against_what_was_usual() {
+        let before = Count::of(&[(MS, 1_000)], 0);
+        check(before, Count::of(&[(MS, 1)], 1), None);
+        check(before, Count::of(&[(MS, 2)], 2), Some("2 of 2 calls broke, 0 of 1000 before"));
+        check(before, Count::of(&[(MS, 1_000)], 9), None);
+        check(before, Count::of(&[(MS, 1_000)], 11), Some("11 of 1000"));
+        let shaky = Count::of(&[(MS, 100)], 10);
+        check(shaky, Count::of(&[(MS, 100)], 30), None);
+        check(shaky, Count::of(&[(MS, 100)], 32), Some("32 of 100"));
+    }
+
+    #[test]
+    fn times_count_once_there_are_enough_calls_and_only_what_a_person_notices() {
+        let before = Count::of(&[(MS, 1_000)], 0);
+        check(before, Count::of(&[(20 * MS, 11)], 0), None);
+        check(before, Count::of(&[(20 * MS, 12)], 0), Some("half of the calls take up to 32.768ms, 1.024ms before"));
+        check(before, Count::of(&[(3 * MS, 500)], 0), None);
+        check(before, Count::of(&[(MS, 90), (100 * MS, 10)], 0), Some("95 of 100 calls take up to 131.072ms"));
+        check(before, Count::of(&[(MS, 96), (100 * MS, 4)], 0), None);
+        let quick = Count::of(&[(MS / 100, 1_000)], 0);
+        check(quick, Count::of(&[(2 * MS, 500)], 0), None);
+        check(Count::of(&[(MS, 29)], 0), Count::of(&[(MS * 500, 500)], 0), None);
     }
 }
