@@ -58,6 +58,7 @@ fn a_context_in_rust_builds_passes_its_tests_and_serves_at_the_first_try() -> Re
     let made = run(&folder, "seam new guest-book")?;
     ensure!(made.lines().any(|line| line.ends_with("plugins/guest-book/src/lib.rs")), "{made}");
     run(&folder, "seam build")?;
+    run(&folder, "seam test guest-book")?;
     ensure!(run(&folder, "seam check")?.contains("no problems"));
     assert_eq!(run(&folder, "seam call guest-book 'entries.add(\"hello\")'")?, "ok(1)");
     let wrong = shell(&folder, "seam call guest-book 'entries.add(\"\")'")?;
@@ -75,6 +76,7 @@ fn a_context_in_javascript_builds_passes_its_tests_and_serves_at_the_first_try()
     let (_outer, folder) = empty("tea-house")?;
     run(&folder, "seam new guest-book --lang js")?;
     run(&folder, "seam build")?;
+    run(&folder, "seam test guest-book")?;
     assert_eq!(run(&folder, "seam call guest-book 'entries.add(\"hello\")'")?, "ok(1)");
     let wrong = shell(&folder, "seam call guest-book 'entries.add(\"\")'")?;
     assert_eq!(String::from_utf8_lossy(&wrong.stdout).trim(), "err(invalid(\"text: it is empty\"))");

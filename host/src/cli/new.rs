@@ -26,6 +26,6 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Stop> {
     let name = &plan.name;
     let project = if plan.project { ", and the project around it" } else { "" };
     out::note(&format!("made `{name}`{project}"));
-    out::note(&format!("next: seam build {name} && seam call {name} 'entries.add(\"hello\")'"));
+    out::note(&format!("next: seam build {name} && seam test {name} && seam call {name} 'entries.add(\"hello\")'"));
     Ok(())
 }

@@ -20,7 +20,7 @@ macro_rules! files {
     };
 }
 
-pub const INTERFACES: Files = files!("wit/host": "http.wit", "store.wit");
+pub const INTERFACES: Files = files!("wit/host": "health.wit", "http.wit", "store.wit");
 
 pub const RUST_FILES: Files = files!("plugins/sdk":
     "Cargo.toml", "README.md", "src/bindings.rs", "src/clock.rs", "src/config.rs", "src/context.rs", "src/lib.rs", "src/log.rs",

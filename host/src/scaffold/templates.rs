@@ -37,10 +37,11 @@ const JAVASCRIPT: sdk::Files = &[
     ("src/context.js", template!("javascript/context.js")),
     ("src/domain.js", template!("javascript/domain.js")),
     ("src/store.js", template!("javascript/store.js")),
-    ("test/domain.test.mjs", template!("javascript/test.mjs")),
+    ("tests/domain.test.mjs", template!("javascript/test.mjs")),
 ];
 
 const MIGRATION: &str = template!("entries.sql");
+const SCENARIOS: &str = template!("scenarios.toml");
 const INTERFACE: &str = template!("entries.wit");
 /// A context in Rust has its world beside its interface; those of other toolchains name more than the interface in theirs.
 const RUST_WORLD: &str = template!("rust/world.wit");
@@ -65,6 +66,7 @@ impl Package<'_> {
             files.push((plugin.join(path), text));
         }
         files.push((plugin.join("migrations/0001-entries.sql"), self.filled(MIGRATION)));
+        files.push((plugin.join("tests/scenarios/entries.toml"), self.filled(SCENARIOS)));
         let interface = format!("{INTERFACE}{world}");
         files.push((PathBuf::from("wit").join(self.name).join("entries.wit"), self.filled(&interface)));
         Ok(files)
