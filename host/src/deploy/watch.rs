@@ -1,7 +1,8 @@
 //! Step `watch`: what the new version does with real calls, beside what the one before did. Turned bad, it is replaced by that again.
 //!
 //! Bad is, of the last second or of all its calls so far: a share of broken calls (trapped, out of time) above three times that of the version
-//! before and one in a hundred, two at least, so that one cosmic ray is none; or, once there are enough calls of both, a median or a
+//! before and one in a hundred, two at least, so that one cosmic ray is none, or above three times that share and one in a thousand, once they are
+//! so many that chance is out of the question; or, once there are enough calls of both, a median or a
 //! nine-and-a-half-of-ten that is four times as long, and longer by what a person notices. Times are counted by powers of two, so that less than
 //! four times would be noise; the time to start an instance is not among them. Refused and overloaded calls say nothing of the version.
 
@@ -14,6 +15,8 @@ use crate::limits;
 /// The least calls of the version before, and of the new one, for times to be compared.
 const TIMED: (u64, u64) = (30, 12);
 const FACTOR: u32 = 4;
+/// So many broken calls are no accident.
+const MANY_BROKEN: u64 = 10;
 /// What the median and the slow end may be longer anyhow.
 const MEDIAN_MORE: Duration = Duration::from_millis(5);
 const SLOW_MORE: Duration = Duration::from_millis(50);
@@ -46,7 +49,8 @@ pub(super) fn watch(probation: &Probation, period: Duration) -> Result<String, S
 
 /// Why a version that did `on` is worse than one that did `before`, if it is.
 fn judge(before: &Count, on: &Count) -> Option<String> {
-    if on.broken >= 2 && on.broken_share() > 3.0 * before.broken_share() + 0.01 {
+    let more = |least: u64, share: f64| on.broken >= least && on.broken_share() > 3.0 * before.broken_share() + share;
+    if more(2, 0.01) || more(MANY_BROKEN, 0.001) {
         return Some(format!(
             "{} of {} calls broke, {} of {} before",
             on.broken,
@@ -104,6 +108,8 @@ mod tests {
         check(before, Count::of(&[(MS, 2)], 2), Some("2 of 2 calls broke, 0 of 1000 before"));
         check(before, Count::of(&[(MS, 1_000)], 9), None);
         check(before, Count::of(&[(MS, 1_000)], 11), Some("11 of 1000"));
+        check(before, Count::of(&[(MS, 20_000)], 30), Some("30 of 20000"));
+        check(before, Count::of(&[(MS, 20_000)], 15), None);
         let shaky = Count::of(&[(MS, 100)], 10);
         check(shaky, Count::of(&[(MS, 100)], 30), None);
         check(shaky, Count::of(&[(MS, 100)], 32), Some("32 of 100"));
