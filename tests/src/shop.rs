@@ -25,13 +25,14 @@ pub struct Shop {
     pub folder: tempfile::TempDir,
 }
 
-/// A manifest as it serves where nobody has built variants: a test must not depend on who has.
-fn without_variants(manifest: &str) -> String {
+/// A manifest as it serves where nobody has built other variants than `built`: a test must not depend on who has.
+fn with_variants(manifest: &str, built: &[&str]) -> String {
     let mut kept = true;
     let mut lines = String::new();
     for line in manifest.split_inclusive('\n') {
         if line.starts_with('[') {
-            kept = !line.contains(".variant.");
+            let variant = line.split_once(".variant.").map(|(_, variant)| variant.trim().trim_end_matches(']'));
+            kept = variant.is_none_or(|variant| built.contains(&variant));
         }
         if kept {
             lines.push_str(line);
@@ -51,6 +52,19 @@ impl Shop {
 
     /// With so many past orders and so many customers.
     pub fn with(orders: u32, customers: u32) -> Result<Self> {
+        Self::make(orders, customers, &[])
+    }
+
+    /// With these engines beside the one in Rust.
+    ///
+    /// # Errors
+    /// When one cannot be built.
+    pub fn with_engines(engines: &[&str]) -> Result<Self> {
+        engines.iter().try_for_each(|engine| crate::engines::component(engine).map(drop))?;
+        Self::make(ORDERS, CUSTOMERS, engines)
+    }
+
+    fn make(orders: u32, customers: u32, variants: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let root = repo().canonicalize()?;
         let built = root.join("target/components/storefront.wasm");
@@ -60,7 +74,7 @@ impl Shop {
             symlink(root.join(shared), folder.path().join(shared))?;
         }
         let manifest = std::fs::read_to_string(root.join("seam.toml"))?.replace("127.0.0.1:8080", "127.0.0.1:0");
-        let manifest = without_variants(&manifest);
+        let manifest = with_variants(&manifest, variants);
         std::fs::write(folder.path().join("seam.toml"), manifest)?;
         let demo = folder.path().join("run/demo");
         std::fs::create_dir_all(&demo)?;
