@@ -120,6 +120,8 @@ pub const COMPONENT_MB_MAX: u64 = 64;
 pub const COMPILE_MEMORY_MB_MAX: u64 = 4 << 10;
 /// CPython takes 20 s of CPU.
 pub const COMPILE_CPU_S_MAX: u64 = 120;
+/// What `seam dev` remembers of functions that it has compiled: several times what the shop's contexts in Rust are together.
+pub const COMPILED_FUNCTIONS_MB_MAX: usize = 128;
 /// Compiled components kept; a day of development makes a few hundred.
 pub const COMPILED_FILES_MAX: usize = 500;
 pub const COMPILE_WALL_S_MAX: u64 = 180;
@@ -376,5 +378,7 @@ pub const DEPLOY_STEP_MS: u64 = (COMPILE_WALL_S_MAX + 10) * 1_000 + STORE_MIGRAT
 pub const DEPLOY_HEALTH_MS: u64 = 1_000;
 /// What stays free on the disk beside the copies that a version is tried on.
 pub const DEPLOY_DISK_MB_SPARE: u64 = 64;
+/// A file up to this size is copied at each save of `seam dev`, to ask the new version how it is: some 50 ms.
+pub const DEPLOY_QUICK_COPY_MB_MAX: u64 = 32;
 /// Times that a version is linked anew because something else was published meanwhile.
 pub const DEPLOY_ATTEMPTS: usize = 5;

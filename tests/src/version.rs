@@ -216,6 +216,29 @@ impl Version {
     }
 }
 
+/// `Version::times(factor)` with an import of the clock, which it never calls.
+///
+/// # Errors
+/// When the text that this makes is wrong.
+pub fn with_clock(factor: u32) -> Result<Vec<u8>> {
+    // `wit-component` leaves out what is only declared, so the module imports it.
+    let wit = "package t:numbers@0.1.0;
+         interface numbers { variant error { odd(u32), unavailable(string) } times: func(n: u32) -> result<u32, error>; }
+         world this { import wasi:clocks/wall-clock@0.2.0; export numbers; }
+         package wasi:clocks@0.2.0 { interface wall-clock {
+             record datetime { seconds: u64, nanoseconds: u32 }
+             now: func() -> datetime;
+         } }";
+    let memory = crate::MEMORY;
+    let wat = format!(
+        r#"(module (import "wasi:clocks/wall-clock@0.2.0" "now" (func $now (param i32))) {memory}
+            (func (export "t:numbers/numbers@0.1.0#times") (param $n i32) (result i32)
+                (i32.store (i32.const 16) (i32.const 0))
+                (i32.store (i32.const 20) (i32.mul (local.get $n) (i32.const {factor}))) (i32.const 16)))"#
+    );
+    component(wit, "this", &wat)
+}
+
 /// `asking.ask`, which hands its argument to `numbers.times` and its answer back.
 ///
 /// # Errors

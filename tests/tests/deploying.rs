@@ -10,7 +10,7 @@ use seam::context::component::Compiler;
 use seam::deploy::{Outcome, Report, Request, Step};
 use seam::manifest::Manifest;
 use seam_tests::host::{Host, seam};
-use seam_tests::version::{Health, Then, Version, asking};
+use seam_tests::version::{Health, Then, Version, asking, with_clock};
 use seam_tests::{System, call};
 use wasmtime::component::Val;
 
@@ -49,10 +49,6 @@ impl Scene {
     fn deploy(&self, version: &Version, allow: &[&str]) -> Result<Report> {
         let request = request(self.file(&version.wasm()?)?, allow);
         Ok(self.app.deployer.deploy(&request, &mut |_| {}))
-    }
-
-    fn quick(&self, version: &Version) -> Result<Report> {
-        Ok(self.app.deployer.quick(&request(self.file(&version.wasm()?)?, &[]), &mut |_| {}))
     }
 
     fn times(&self, n: u32) -> Result<Val> {
@@ -147,27 +143,7 @@ fn what_breaks_a_caller_or_a_promise_is_refused_and_what_nobody_needs_may_go() -
 }
 
 #[test]
-fn a_new_import_wants_a_yes_by_name_and_the_quick_form_tells_of_it() -> Result<()> {
-    const CLOCK: &str = "import wasi:clocks/wall-clock@0.2.0;";
-    let wit = "package wasi:clocks@0.2.0; interface wall-clock { record datetime { seconds: u64, nanoseconds: u32 } now: func() -> datetime; }";
-    let with_clock = |factor: u32| -> Result<Vec<u8>> {
-        // Declared and never called: `wit-component` would leave it out, so the module imports it.
-        let text = format!(
-            "package t:numbers@0.1.0;
-             interface numbers {{ variant error {{ odd(u32), unavailable(string) }} times: func(n: u32) -> result<u32, error>; }}
-             world this {{ {CLOCK} export numbers; }}
-             package wasi:clocks@0.2.0 {{ {} }}",
-            wit.split_once(';').unwrap().1
-        );
-        let memory = seam_tests::MEMORY;
-        let wat = format!(
-            r#"(module (import "wasi:clocks/wall-clock@0.2.0" "now" (func $now (param i32))) {memory}
-                (func (export "t:numbers/numbers@0.1.0#times") (param $n i32) (result i32)
-                    (i32.store (i32.const 16) (i32.const 0))
-                    (i32.store (i32.const 20) (i32.mul (local.get $n) (i32.const {factor}))) (i32.const 16)))"#
-        );
-        seam_tests::component(&text, "this", &wat)
-    };
+fn a_new_import_wants_a_yes_by_name() -> Result<()> {
     let scene = Scene::new(&Version::times(2))?;
     let clocked = |allow: &[&str]| -> Result<Report> {
         Ok(scene.app.deployer.deploy(&request(scene.file(&with_clock(3)?)?, allow), &mut |_| {}))
@@ -178,10 +154,6 @@ fn a_new_import_wants_a_yes_by_name_and_the_quick_form_tells_of_it() -> Result<(
     assert_eq!(scene.times(7)?, answer(14));
     assert_eq!(clocked(&["clocks"])?.outcome, Outcome::Live);
     assert_eq!(scene.times(7)?, answer(21));
-    scene.deploy(&Version::times(2), &[])?;
-    let quick = scene.app.deployer.quick(&request(scene.file(&with_clock(4)?)?, &[]), &mut |_| {});
-    assert_eq!(quick.outcome, Outcome::Live);
-    assert!(notes(&quick, Step::Capabilities).contains("new: the clock"));
     Ok(())
 }
 
@@ -202,19 +174,6 @@ fn a_schema_that_the_running_version_cannot_live_with_wants_a_yes() -> Result<()
     let after =
         Version { migrations: vec![TABLE, drops, contract], query: Some("SELECT n FROM seen"), ..Version::times(4) };
     assert_eq!(scene.deploy(&after, &[])?.outcome, Outcome::Live);
-    Ok(())
-}
-
-#[test]
-fn the_quick_form_asks_for_health_and_tries_migrations_too() -> Result<()> {
-    let scene = Scene::new(&first())?;
-    let ill = Version { health: Some(Health::Ill("no shelf")), ..first() };
-    refused(&scene.quick(&ill)?, Step::Health, &["no shelf"]);
-    let wrong = Version { migrations: vec![TABLE, "CREATE TABLE seen (n)"], ..Version::times(3) };
-    refused(&scene.quick(&wrong)?, Step::Migrations, &["migration 2"]);
-    let next = Version { migrations: vec![TABLE, GROWS], ..Version::times(3) };
-    assert_eq!(scene.quick(&next)?.outcome, Outcome::Live);
-    assert_eq!(scene.times(7)?, answer(21));
     Ok(())
 }
 

@@ -87,6 +87,8 @@ pub enum Compiler {
 pub struct Loader {
     engine: Engine,
     compiler: Compiler,
+    /// What compiles for `Compiler::Quick`; kept, because it knows functions again.
+    quick: Option<Engine>,
     cache: PathBuf,
 }
 
@@ -106,7 +108,11 @@ impl Loader {
             return Err(refuse("others may write to it; `chmod go-w` it".into()));
         }
         prune(cache);
-        Ok(Self { engine: engine.clone(), compiler, cache: cache.to_owned() })
+        let quick = match compiler {
+            Compiler::Quick => Some(super::engine::compiling_quickly().map_err(|e| refuse(format!("{e:#}")))?),
+            _ => None,
+        };
+        Ok(Self { engine: engine.clone(), compiler, quick, cache: cache.to_owned() })
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -166,11 +172,11 @@ impl Loader {
         let refuse = |reason: String| Error::Compile { path: path.to_owned(), reason };
         let unusable = |e: std::io::Error| Error::Cache { path: cached.to_owned(), reason: e.to_string() };
         let compiled = match &self.compiler {
-            Compiler::InProcess => self.engine.precompile_component(bytes).map_err(|e| refuse(format!("{e:#}")))?,
-            Compiler::Quick => super::engine::compiling_quickly()
-                .and_then(|engine| engine.precompile_component(bytes))
-                .map_err(|e| refuse(format!("{e:#}")))?,
             Compiler::Child(seam) => compile_in_child(seam, bytes).map_err(refuse)?,
+            Compiler::InProcess | Compiler::Quick => {
+                let engine = self.quick.as_ref().unwrap_or(&self.engine);
+                engine.precompile_component(bytes).map_err(|e| refuse(format!("{e:#}")))?
+            }
         };
         // A name of its own for each attempt: two hosts' tests may share a cache.
         let partial = cached.with_extension(format!("{:016x}.tmp", rand::random::<u64>()));

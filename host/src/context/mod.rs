@@ -7,6 +7,7 @@ mod checkout;
 pub mod component;
 mod drain;
 mod engine;
+mod functions;
 mod generation;
 mod instance;
 pub mod interface;

@@ -1,5 +1,6 @@
 //! The way through all steps, each timed and told as it is passed.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::history::{Change, Kind};
@@ -9,7 +10,7 @@ use super::replay::{self, Replayed, Sides};
 use super::{
     Form, Inner, Outcome, Passed, Refused, Report, Request, Step, Version, capabilities, health, migrations, wit,
 };
-use crate::context::component::{self, Artefact};
+use crate::context::component::{self, Artefact, Component};
 use crate::context::{Generation, Part, Trial};
 use crate::manifest::nearest;
 
@@ -22,12 +23,12 @@ pub(super) struct Walk<'a> {
     pub file: String,
 }
 
-impl Walk<'_> {
-    pub fn step<T>(
-        &mut self,
-        step: Step,
-        run: impl FnOnce() -> Result<(T, Vec<String>), Refused>,
-    ) -> Result<T, Refused> {
+impl<'a> Walk<'a> {
+    pub fn new(tell: &'a mut dyn FnMut(&Passed)) -> Self {
+        Self { tell, steps: Vec::new(), hash: String::new(), file: String::new() }
+    }
+
+    pub fn step<T, E>(&mut self, step: Step, run: impl FnOnce() -> Result<(T, Vec<String>), E>) -> Result<T, E> {
         let started = Instant::now();
         let (value, notes) = run()?;
         let passed = Passed { step, ms: started.elapsed().as_secs_f64() * 1e3, notes };
@@ -38,10 +39,9 @@ impl Walk<'_> {
 }
 
 impl Inner {
-    pub(super) fn deploy(&self, request: &Request, form: Form, tell: &mut dyn FnMut(&Passed)) -> Report {
-        let kind = if form == Form::Full { Kind::Deploy } else { Kind::Quick };
-        self.change((kind, "a deploy"), &request.context, request.wait, tell, |before, walk| {
-            self.pass(before, request, (form, kind), walk)
+    pub(super) fn deploy(&self, request: &Request, tell: &mut dyn FnMut(&Passed)) -> Report {
+        self.change((Kind::Deploy, "a deploy"), &request.context, request.wait, tell, |before, walk| {
+            self.pass(before, request, walk)
         })
     }
 
@@ -54,7 +54,7 @@ impl Inner {
         tell: &mut dyn FnMut(&Passed),
         pass: impl FnOnce(&Part, &mut Walk<'_>) -> Result<Option<Version>, Refused>,
     ) -> Report {
-        let mut walk = Walk { tell, steps: Vec::new(), hash: String::new(), file: String::new() };
+        let mut walk = Walk::new(tell);
         // Before what serves is looked at: another change may be about to end.
         let turn = self.turn(format!("{what} of `{context}`"), wait);
         let before = self.generation(context).map(|generation| generation.part().clone());
@@ -92,33 +92,17 @@ impl Inner {
     }
 
     /// The version that serves afterwards; `None` when it did before.
-    fn pass(
-        &self,
-        before: &Part,
-        request: &Request,
-        (form, kind): (Form, Kind),
-        walk: &mut Walk<'_>,
-    ) -> Result<Option<Version>, Refused> {
+    fn pass(&self, before: &Part, request: &Request, walk: &mut Walk<'_>) -> Result<Option<Version>, Refused> {
         let name = request.context.as_str();
-        walk.file = request.file.to_string_lossy().into_owned();
-        let artefact = walk.step(Step::Read, || {
-            let artefact = Artefact::read(&request.file).map_err(|error| unreadable(&error))?;
-            let notes = vec![format!("{} bytes, SHA-256 {}", artefact.bytes.len(), super::short(&artefact.hash))];
-            Ok((artefact, notes))
-        })?;
-        walk.hash.clone_from(&artefact.hash);
+        let artefact = self.read(&request.file, walk)?;
         if artefact.hash == before.component.hash {
             return Ok(None);
         }
-        let component = walk.step(Step::Compile, || {
-            let compiled = self.registry.compile(&artefact);
-            let refused = |error| Refused::context(Step::Compile, error).or("build it from a source that compiles");
-            Ok((compiled.map_err(refused)?, vec![]))
-        })?;
+        let component = self.compile(&artefact, walk)?;
         let parts = replaced(self.registry.parts(), name, &component, None);
         walk.step(Step::Wit, || Ok(((), wit::check(before, &component, &parts, &self.mounted)?)))?;
         walk.step(Step::Capabilities, || {
-            Ok(((), capabilities::check(&before.component, &component, &request.allow, form)?))
+            Ok(((), capabilities::check(&before.component, &component, &request.allow, Form::Full)?))
         })?;
         let database = self.generation(name).and_then(|generation| generation.database().cloned());
         let try_on =
@@ -135,12 +119,8 @@ impl Inner {
                     )),
                 };
             };
-            let schema = live.schema().map_err(|error| Refused::at(Step::Migrations, error.to_string(), ""))?;
-            if form == Form::Quick && trial.migrations.len() == schema as usize && !trial.has_health() {
-                return Ok((None, vec![]));
-            }
             let tried = migrations::attempt(live, &self.shelf.trial(name), &trial.migrations, None)?;
-            let notes = migrations::judge(&tried, &request.allow, form)?;
+            let notes = migrations::judge(&tried, &request.allow, Form::Full)?;
             Ok((Some(tried), notes))
         })?;
         if let Some(tried) = &tried {
@@ -148,21 +128,45 @@ impl Inner {
         }
         walk.step(Step::Health, || Ok(((), health::check(&trial)?)))?;
         let mut tried = tried;
-        if form == Form::Full {
-            walk.step(Step::Replay, || Ok(((), self.replay(request, &trial, tried.as_mut())?)))?;
-        }
+        walk.step(Step::Replay, || Ok(((), self.replay(request, &trial, tried.as_mut())?)))?;
         drop(trial);
         // What cannot be undone by itself is not on probation.
         let one_way = tried.as_ref().is_some_and(|tried| tried.one_way.is_some());
-        let watch = Duration::from_millis(if form == Form::Full && !one_way { request.watch_ms } else { 0 });
-        let candidate =
-            Candidate { before, artefact: &artefact, component, tried, kind, ahead: None, restore: None, watch };
+        let watch = Duration::from_millis(if one_way { 0 } else { request.watch_ms });
+        let candidate = Candidate {
+            before,
+            artefact: &artefact,
+            component,
+            tried,
+            kind: Kind::Deploy,
+            ahead: None,
+            restore: None,
+            watch,
+        };
         let published = walk.step(Step::Publish, || self.publish(&candidate))?;
         let version = published.version.clone();
         if !watch.is_zero() {
             walk.step(Step::Watch, || Ok(((), self.watch(&candidate, published)?)))?;
         }
         Ok(Some(version))
+    }
+
+    pub(super) fn read(&self, file: &Path, walk: &mut Walk<'_>) -> Result<Artefact, Refused> {
+        walk.file = file.to_string_lossy().into_owned();
+        let artefact = walk.step(Step::Read, || {
+            let artefact = Artefact::read(file).map_err(|error| unreadable(&error))?;
+            let notes = vec![format!("{} bytes, SHA-256 {}", artefact.bytes.len(), super::short(&artefact.hash))];
+            Ok((artefact, notes))
+        })?;
+        walk.hash.clone_from(&artefact.hash);
+        Ok(artefact)
+    }
+
+    pub(super) fn compile(&self, artefact: &Artefact, walk: &mut Walk<'_>) -> Result<Component, Refused> {
+        walk.step(Step::Compile, || {
+            let refused = |error| Refused::context(Step::Compile, error).or("build it from a source that compiles");
+            Ok((self.registry.compile(artefact).map_err(refused)?, vec![]))
+        })
     }
 
     /// Asks the running version and the new one what others asked lately.

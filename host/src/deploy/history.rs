@@ -191,11 +191,17 @@ impl History {
         self.0.change(|file| set_state(file, id, state, Some(why)))
     }
 
-    /// From now on the manifest's file serves again.
-    pub(super) fn follow_manifest(&self, change: &Change<'_>) -> Result<(), HostFileError> {
+    /// From now on the manifest's files serve again, as these changes brought them; those that were begun have their numbers.
+    pub(super) fn follow_manifest(&self, changes: &[(Change<'_>, Option<i64>)]) -> Result<(), HostFileError> {
         self.0.change(|file| {
-            insert(file, change, State::Live, None)?;
-            file.execute("DELETE FROM serving WHERE context = ?1", [change.context]).map(drop)
+            for (change, begun) in changes {
+                match begun {
+                    Some(id) => set_state(file, *id, State::Live, None)?,
+                    None => drop(insert(file, change, State::Live, None)?),
+                }
+                file.execute("DELETE FROM serving WHERE context = ?1", [change.context])?;
+            }
+            Ok(())
         })
     }
 

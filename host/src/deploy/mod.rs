@@ -12,6 +12,7 @@ mod health;
 mod history;
 mod migrations;
 mod publish;
+mod quick;
 mod replay;
 mod rollback;
 mod serving;
@@ -19,7 +20,7 @@ mod shelf;
 mod watch;
 mod wit;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,13 +28,16 @@ use parking_lot::{Condvar, Mutex};
 use serde::{Deserialize, Serialize};
 
 pub use history::{Entry, History, Kind, State, word_of};
+pub use quick::{Unfit, Wish};
 pub use serving::sources;
 
+use crate::context::component::Component;
 use crate::context::{self, Registry, link};
 use crate::ids::ContextName;
 use crate::limits;
 use crate::manifest::Manifest;
 use crate::store::HostFileError;
+use gate::Walk;
 use shelf::Shelf;
 
 /// What is to serve, and how it is looked at before.
@@ -88,8 +92,7 @@ pub struct Back {
 pub enum Form {
     /// Everything, for a version that customers get.
     Full,
-    /// For whoever edits and looks: no recorded calls, no watching; what is new among the imports is told and not refused, and the file is copied only where its
-    /// schema changes or the version wants to be asked how it is.
+    /// For whoever edits and looks: what others would have to say yes to is told and not refused (`quick`).
     Quick,
 }
 
@@ -219,12 +222,26 @@ impl Deployer {
 
     /// Lets `request.file` serve, if it passes. `tell` hears of each step that it passed.
     pub fn deploy(&self, request: &Request, tell: &mut dyn FnMut(&Passed)) -> Report {
-        self.0.deploy(request, Form::Full, tell)
+        self.0.deploy(request, tell)
     }
 
-    /// The same with the short look.
-    pub fn quick(&self, request: &Request, tell: &mut dyn FnMut(&Passed)) -> Report {
-        self.0.deploy(request, Form::Quick, tell)
+    /// The first steps of a new version: its file is read once and compiled.
+    ///
+    /// # Errors
+    /// When it is no component, or one that does not compile.
+    pub fn component(&self, file: &Path, tell: &mut dyn FnMut(&Passed)) -> Result<Component, Refused> {
+        let walk = &mut Walk::new(tell);
+        let artefact = self.0.read(file, walk)?;
+        self.0.compile(&artefact, walk)
+    }
+
+    /// Lets a whole system serve as somebody who edits it wishes, if it passes the other steps in their quick form. Whatever is under way
+    /// is waited for. The contexts of which a new version serves.
+    ///
+    /// # Errors
+    /// Everything that keeps it from serving; what served before does.
+    pub fn quick(&self, wish: &Wish, tell: &mut dyn FnMut(&Passed)) -> Result<Vec<ContextName>, Unfit> {
+        self.0.quick(wish, tell)
     }
 
     /// Lets the version serve that did before.

@@ -76,7 +76,8 @@ impl Inner {
                 Ok((published, notes))
             }
             Err(refused) => {
-                self.stays(candidate, id, &refused.message).map_err(|error| Refused::history(&error))?;
+                let (name, tried) = (entry.name.as_str(), candidate.tried.as_ref());
+                self.stays(name, tried, id, &refused.message).map_err(|error| Refused::history(&error))?;
                 Err(refused)
             }
         }
@@ -122,10 +123,10 @@ impl Inner {
     }
 
     /// Writes down that the version before serves on, on a schema that may have become the new one's before something failed.
-    fn stays(&self, candidate: &Candidate<'_>, id: i64, why: &str) -> Result<(), HostFileError> {
-        let before = self.generation(candidate.before.entry.name.as_str());
+    pub(super) fn stays(&self, name: &str, tried: Option<&Tried>, id: i64, why: &str) -> Result<(), HostFileError> {
+        let before = self.generation(name);
         let schema = before.as_ref().and_then(|before| before.database()).and_then(|database| database.schema().ok());
-        match candidate.tried.as_ref().zip(schema) {
+        match tried.zip(schema) {
             Some((tried, schema)) if schema > tried.from => {
                 if let Some(before) = before {
                     before.set_ahead(Some(schema));
@@ -211,7 +212,7 @@ impl Inner {
     }
 
     /// Bounds what is kept.
-    fn tidy(&self) {
+    pub(super) fn tidy(&self) {
         let mut needed: std::collections::HashSet<String> =
             self.registry.parts().into_iter().map(|part| part.component.hash).collect();
         match self.history.recent_hashes() {

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use super::history::{Change, Entry, History, Kind, Serving, State};
 use super::{Error, Inner, shelf, short};
-use crate::context::Source;
 use crate::context::component::Artefact;
+use crate::context::{Part, Source};
 use crate::ids::ContextName;
 use crate::manifest::{self, Manifest};
 use crate::store;
@@ -83,7 +83,7 @@ impl Inner {
         for part in self.registry.parts() {
             let (name, hash) = (part.entry.name.as_str(), &part.component.hash);
             if let Some(deployed) = serving.iter().find(|s| s.context == name && s.hash != *hash) {
-                self.history.follow_manifest(&Change {
+                let change = Change {
                     context: name,
                     kind: Kind::Manifest,
                     hash,
@@ -92,7 +92,8 @@ impl Inner {
                     schema: None,
                     one_way: false,
                     manifest_hash: None,
-                })?;
+                };
+                self.history.follow_manifest(&[(change, None)])?;
                 tracing::info!(
                     context = name,
                     hash = short(hash),
@@ -100,18 +101,20 @@ impl Inner {
                     "the manifest's component has changed since the last deploy, and serves"
                 );
             }
-            if self.shelf.component(hash).is_file() {
-                continue;
-            }
-            // Another build may have written over it since it was loaded: then there is nothing to keep.
-            if let Ok(artefact) = Artefact::read(&part.entry.component)
-                && artefact.hash == *hash
-            {
-                self.shelf
-                    .keep(&artefact)
-                    .map_err(|source| Error::Shelf { path: self.shelf.component(hash), source })?;
-            }
+            self.keep(&part).map_err(|source| Error::Shelf { path: self.shelf.component(hash), source })?;
         }
         Ok(())
+    }
+
+    /// Keeps the component that the manifest names, if it is the part's.
+    pub(super) fn keep(&self, part: &Part) -> std::io::Result<()> {
+        if self.shelf.component(&part.component.hash).is_file() {
+            return Ok(());
+        }
+        // Another build may have written over it since it was loaded: then there is nothing to keep.
+        match Artefact::read(&part.entry.component) {
+            Ok(artefact) if artefact.hash == part.component.hash => self.shelf.keep(&artefact),
+            _ => Ok(()),
+        }
     }
 }

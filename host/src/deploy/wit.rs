@@ -20,6 +20,22 @@ pub(super) fn check(
     parts: &[Part],
     mounted: &[ContextName],
 ) -> Result<Vec<String>, Refused> {
+    let notes = compare(before, next, parts, mounted)?;
+    let borrowed: Vec<_> = parts.iter().map(|part| (&part.entry, &part.component)).collect();
+    link::plan(&borrowed).map_err(|problems| Refused::problems(Step::Wit, &problems))?;
+    Ok(notes)
+}
+
+/// The same without a look at whether they are one system.
+///
+/// # Errors
+/// As those of `check`.
+pub(super) fn compare(
+    before: &Part,
+    next: &Component,
+    parts: &[Part],
+    mounted: &[ContextName],
+) -> Result<Vec<String>, Refused> {
     let name = &before.entry.name;
     let mut notes = Vec::new();
     let seams = |component: &Component| -> Vec<Interface> {
@@ -39,8 +55,6 @@ pub(super) fn check(
         let message = format!("it does not answer HTTP any more, and `{name}` is mounted");
         return Err(Refused::at(Step::Wit, message, "export `seam:host/http-handler`, or remove the [[mount]] first"));
     }
-    let borrowed: Vec<_> = parts.iter().map(|part| (&part.entry, &part.component)).collect();
-    link::plan(&borrowed).map_err(|problems| Refused::problems(Step::Wit, &problems))?;
     Ok(notes)
 }
 

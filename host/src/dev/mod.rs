@@ -1,12 +1,12 @@
 //! The development loop, `seam dev`: a saved source becomes what is served.
 //!
-//! One round: the contexts that the changed files matter to are built, their components loaded, and all that is newest is tried
-//! together as one system; if that does not work, what this round brought is tried on top of what serves. What does not pass is told,
+//! One round: the contexts that the changed files matter to are built, their components loaded, and all that is newest goes through
+//! the gate as one system; if that does not pass, what this round brought is tried on top of what serves. What does not pass is told,
 //! in the terminal and in the open pages, until it is mended; what served before serves on.
 //! Invariants: nothing here runs without `seam dev`; a round changes what serves once or not at all.
-//! Not here: noticing changes (`watch`), compiling (`build::workshop`), what a browser does with what it is told (`http`).
+//! Not here: noticing changes (`watch`), compiling (`build::workshop`), the gate (`deploy`), what a browser does with what it is told
+//! (`http`).
 
-mod gate;
 mod notices;
 mod wanted;
 
@@ -19,7 +19,9 @@ pub use notices::Notice;
 
 use crate::app::App;
 use crate::build::{self, Built, Workshop};
+use crate::context::link::Problem;
 use crate::context::{Part, Registry};
+use crate::deploy::{Deployer, Passed, Step, Unfit, Wish};
 use crate::http::{self, Board, Mounts};
 use crate::ids::ContextName;
 use crate::manifest::Manifest;
@@ -52,6 +54,7 @@ pub struct Loop {
     /// The newest component of each context.
     components: BTreeMap<ContextName, Newest>,
     registry: Registry,
+    deployer: Deployer,
     mounts: Mounts,
     board: Board,
     /// Counts what pages could show; begins so that no two starts share a number.
@@ -151,9 +154,10 @@ impl Loop {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let version = u64::try_from(since.as_millis()).unwrap_or_default();
         let (started, wanted) = (bench.manifest.clone(), bench.manifest());
-        let (serving, registry) = (wanted.clone(), app.registry.clone());
+        let (serving, registry, deployer) = (wanted.clone(), app.registry.clone(), app.deployer.clone());
         let last = serde_json::Value::Null;
-        let this = Self { bench, started, wanted, serving, components, registry, mounts, board, version, last };
+        let this =
+            Self { bench, started, wanted, serving, components, registry, deployer, mounts, board, version, last };
         this.post(&[]);
         this
     }
@@ -189,10 +193,11 @@ impl Loop {
         self.post(&touched);
         let built = if touched.is_empty() { Built::default() } else { self.bench.build(&touched) };
         let linking = Instant::now();
-        let fresh = self.load(&built);
+        let mut steps = Vec::new();
+        let fresh = self.load(&built, &mut steps);
         let mut outcome = Outcome::default();
         if steered || !fresh.is_empty() {
-            outcome = self.publish(&fresh, steered);
+            outcome = self.publish(&fresh, steered, &mut steps);
         }
         let host = linking.elapsed();
         let assets = wanted::assets(&self.serving);
@@ -203,12 +208,16 @@ impl Loop {
             self.version += 1;
             let since = changes.saved.and_then(|saved| saved.elapsed().ok()).unwrap_or(begun.elapsed());
             (self.bench.say)(&sentence(&outcome, since, built.took, host));
+            for note in steps.iter().filter(|passed| passed.step != Step::Read).flat_map(|passed| &passed.notes) {
+                (self.bench.say)(&format!("  {note}"));
+            }
             self.last = serde_json::json!({
                 "live": names(&outcome.live),
                 "rebuilt": names(&outcome.rebuilt),
                 "ms": since.as_millis(),
                 "build_ms": built.took.as_millis(),
                 "host_ms": host.as_millis(),
+                "steps": steps,
             });
         } else if self.bench.notices.count() == 0 && told > 0 {
             (self.bench.say)("all is well again");
@@ -241,7 +250,7 @@ impl Loop {
     }
 
     /// Loads the components that are new; which ones.
-    fn load(&mut self, built: &Built) -> Vec<ContextName> {
+    fn load(&mut self, built: &Built, steps: &mut Vec<Passed>) -> Vec<ContextName> {
         let mut fresh = Vec::new();
         for made in &built.made {
             let Some(entry) = self.wanted.contexts.iter().find(|context| context.name == made.context) else {
@@ -250,7 +259,7 @@ impl Loop {
             if !made.changed && self.components.contains_key(&entry.name) {
                 continue;
             }
-            match self.registry.load(&entry.component) {
+            match self.deployer.component(&entry.component, &mut |passed| steps.push(passed.clone())) {
                 Ok(component) => {
                     let hash = component.hash.clone();
                     let before = self.components.insert(entry.name.clone(), Newest { component, ahead: None });
@@ -258,8 +267,8 @@ impl Loop {
                         fresh.push(entry.name.clone());
                     }
                 }
-                Err(error) => {
-                    let notice = Notice::error(&error, None).about(&entry.name);
+                Err(refused) => {
+                    let notice = Notice::refused(&refused).about(&entry.name);
                     (self.bench.say)(&notice.to_string());
                     self.bench.notices.builds.insert(entry.name.clone(), vec![notice]);
                 }
@@ -268,17 +277,17 @@ impl Loop {
         fresh
     }
 
-    /// Tries all that is newest together, and else what is `fresh` on top of what serves.
-    fn publish(&mut self, fresh: &[ContextName], steered: bool) -> Outcome {
+    /// Lets all that is newest in, and else what is `fresh` on top of what serves.
+    fn publish(&mut self, fresh: &[ContextName], steered: bool, steps: &mut Vec<Passed>) -> Outcome {
         let mut outcome = Outcome::default();
         let newest = wanted::parts(&self.wanted, &self.components);
-        match newest.map(|parts| gate::pass_without_broken_variants(&self.registry, parts)) {
+        let (loaded, mounts) = (steps.len(), http::mounts(&self.wanted));
+        match newest.map(|parts| self.without_broken_variants(parts, steps)) {
             Some(Ok((live, broken))) => {
                 self.bench.notices.system.clear();
                 if !broken.is_empty() {
-                    self.refused(notices::of_problems(&self.wanted, &broken));
+                    self.refused(notices::of_problems(&self.wanted, None, &broken));
                 }
-                let mounts = http::mounts(&self.wanted);
                 outcome.live = live;
                 if steered && mounts != http::mounts(&self.serving) {
                     match self.mounts.set(&mounts) {
@@ -289,7 +298,7 @@ impl Loop {
                 self.serving = self.wanted.clone();
                 return outcome;
             }
-            Some(Err(error)) => self.refused(notices::of_system(&self.wanted, &error)),
+            Some(Err(unfit)) => self.refused(notices::of_problems(&self.wanted, Some(unfit.step), &unfit.problems)),
             // A context without a component: why it has none has been told.
             None => {}
         }
@@ -300,9 +309,36 @@ impl Loop {
                 (part.component, part.ahead) = (component, ahead);
             }
         }
+        steps.truncate(loaded);
+        let mounted = http::mounts(&self.serving).into_iter().map(|mount| mount.context).collect();
         // Why it does not work has been told by the first attempt.
-        outcome.live = gate::pass(&self.registry, parts).unwrap_or_default();
+        let let_in = self.deployer.quick(&Wish { parts, mounted }, &mut |passed| steps.push(passed.clone()));
+        outcome.live = let_in.unwrap_or_default();
         outcome
+    }
+
+    /// Lets all of these in, and without variants that keep it from being let in when nothing else does; what is wrong with those.
+    fn without_broken_variants(
+        &self,
+        mut parts: Vec<Part>,
+        steps: &mut Vec<Passed>,
+    ) -> Result<(Vec<ContextName>, Vec<Problem>), Unfit> {
+        let mut broken: Vec<Problem> = Vec::new();
+        let (loaded, mounts) = (steps.len(), http::mounts(&self.wanted));
+        loop {
+            steps.truncate(loaded);
+            let mounted = mounts.iter().map(|mount| mount.context.clone()).collect();
+            let wish = Wish { parts: parts.clone(), mounted };
+            match self.deployer.quick(&wish, &mut |passed| steps.push(passed.clone())) {
+                Err(Unfit { problems, .. })
+                    if !problems.is_empty() && problems.iter().all(|p| p.context.variant().is_some()) =>
+                {
+                    parts.retain(|part| problems.iter().all(|problem| problem.context != part.entry.name));
+                    broken.extend(problems);
+                }
+                done => return done.map(|live| (live, broken)),
+            }
+        }
     }
 
     fn refused(&mut self, notices: Vec<Notice>) {

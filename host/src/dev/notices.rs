@@ -7,7 +7,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::build::{Built, Diagnostic, Failed};
-use crate::context;
+use crate::context::link;
+use crate::deploy::{Refused, Step};
 use crate::ids::ContextName;
 use crate::limits;
 use crate::manifest::{Manifest, Place, Problem};
@@ -21,6 +22,9 @@ pub struct Notice {
     /// `plugins/catalog/src/lib.rs:12:5`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
+    /// The step of the gate that refused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
     pub message: String,
     /// As the compiler shows it; may be empty.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -64,6 +68,11 @@ impl Notice {
         Self { place: Some(place), message, remedy, ..Self::default() }
     }
 
+    pub fn refused(refused: &Refused) -> Self {
+        let (message, remedy) = (refused.message.clone(), refused.remedy.clone());
+        Self { step: refused.step, message, remedy, ..Self::default() }
+    }
+
     pub fn about(mut self, context: &ContextName) -> Self {
         self.context = context.to_string();
         self
@@ -98,7 +107,11 @@ impl fmt::Display for Notice {
         if let Some(place) = &self.place {
             write!(f, "{place}: ")?;
         }
-        write!(f, "error: {}", self.message)?;
+        // Most messages name the context themselves.
+        let named = self.context.is_empty() || self.message.contains(&format!("`{}`", self.context));
+        let about = if named { String::new() } else { format!("`{}`: ", self.context) };
+        let at = self.step.map(|step| format!(" at {}", step.name())).unwrap_or_default();
+        write!(f, "error{at}: {about}{}", self.message)?;
         if !self.text.is_empty() {
             write!(f, "\n{}", self.text)?;
         }
@@ -175,20 +188,13 @@ fn of_build(failed: &Failed) -> Vec<Notice> {
     vec![notice]
 }
 
-/// Why the contexts are no system, with the lines of the manifest that it is about.
-pub fn of_system(manifest: &Manifest, error: &context::Error) -> Vec<Notice> {
-    match error {
-        context::Error::Problems(problems) => of_problems(manifest, problems),
-        other => vec![Notice::error(other, None)],
-    }
-}
-
-pub fn of_problems(manifest: &Manifest, problems: &[context::link::Problem]) -> Vec<Notice> {
-    let notice = |problem: &context::link::Problem| {
+/// What keeps contexts from being a system, with the lines of the manifest that it is about.
+pub fn of_problems(manifest: &Manifest, step: Option<Step>, problems: &[link::Problem]) -> Vec<Notice> {
+    let notice = |problem: &link::Problem| {
         let entry = manifest.contexts.iter().find(|context| context.name == problem.context);
         let place = entry.map_or(Place::default(), |context| context.places.of(&problem.part));
         let told = Problem::new(place, problem.message.clone(), problem.remedy.clone());
-        Notice::of(&manifest.path, &told).about(&problem.context)
+        Notice { step, ..Notice::of(&manifest.path, &told) }.about(&problem.context)
     };
     problems.iter().map(notice).collect()
 }

@@ -36,10 +36,11 @@
   // What was put aside stays there until something else is to be said.
   let aside = "";
 
-  const one = ({ context, place, message, text, remedy }) => {
+  const one = ({ context, place, step, message, text, remedy }) => {
     const title = element("h3", context ? `${context}: ` : "");
     title.append(message);
     if (place) title.append(" ", element("span", place));
+    if (step) title.append(" ", element("span", `at the step ${step}`));
     const parts = [title];
     if (text) {
       const pre = element("pre", text);

@@ -1,0 +1,185 @@
+//! The gate's quick form, which `seam dev` goes through: what it refuses, what it only tells, and that all of it serves or nothing.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use anyhow::Result;
+use seam::app::App;
+use seam::context::component::Compiler;
+use seam::deploy::{Kind, Passed, State, Step, Unfit, Wish};
+use seam::ids::ContextName;
+use seam::manifest::Manifest;
+use seam_tests::version::{Health, Version, asking, with_clock};
+use seam_tests::{System, call};
+use wasmtime::component::Val;
+
+const TABLE: &str = "CREATE TABLE seen (n INTEGER NOT NULL, old TEXT) STRICT";
+const GROWS: &str = "ALTER TABLE seen ADD COLUMN at TEXT";
+
+/// A system in this process, whose components somebody saves anew.
+struct Scene {
+    app: App,
+    system: System,
+}
+
+struct Saved {
+    live: Result<Vec<ContextName>, Unfit>,
+    steps: Vec<Passed>,
+}
+
+impl Scene {
+    fn of(system: System) -> Result<Self> {
+        Ok(Self { app: load(&system)?, system })
+    }
+
+    /// `numbers`, and `asking`, which asks it.
+    fn asked(first: &Version) -> Result<Self> {
+        let grants = "store = true\ncapabilities = [\"clocks\"]";
+        let system = System::new().context("numbers", &first.wasm()?, grants)?;
+        Self::of(system.context("asking", &asking()?, r#"imports = ["t:numbers/numbers"]"#)?)
+    }
+
+    fn save(&self, saved: &[(&str, Vec<u8>)]) -> Result<Saved> {
+        let mut parts = self.app.registry.parts();
+        for (name, wasm) in saved {
+            let part = parts.iter_mut().find(|part| part.entry.name.as_str() == *name).unwrap();
+            std::fs::write(&part.entry.component, wasm)?;
+            part.component = self.app.deployer.component(&part.entry.component, &mut |_| {})?;
+        }
+        let mut steps = Vec::new();
+        let wish = Wish { parts, mounted: Vec::new() };
+        let live = self.app.deployer.quick(&wish, &mut |passed| steps.push(passed.clone()));
+        Ok(Saved { live, steps })
+    }
+
+    fn says(&self, context: &str, function: &str, expect: u32) -> Result<()> {
+        let said = call(&self.app.registry, context, function, &[Val::U32(7)], 5_000)?;
+        assert_eq!(said, Val::Result(Ok(Some(Box::new(Val::U32(expect))))));
+        Ok(())
+    }
+
+    fn schema(&self, context: &str) -> Option<u32> {
+        let all = self.app.registry.generations();
+        all.iter().find(|one| one.context().as_str() == context)?.database()?.schema().ok()
+    }
+}
+
+fn load(system: &System) -> Result<App> {
+    Ok(App::load(Manifest::load(&system.write()?)?, Compiler::Quick)?)
+}
+
+impl Saved {
+    fn live(&self, names: &[&str]) {
+        let live = self.live.as_ref().map(|live| live.iter().map(ContextName::as_str).collect::<Vec<_>>());
+        assert_eq!(live, Ok(names.to_vec()));
+    }
+
+    fn refused(&self, step: Step, words: &[&str]) {
+        let unfit = self.live.as_ref().unwrap_err();
+        assert_eq!(unfit.step, step, "{unfit:?}");
+        for word in words {
+            assert!(unfit.problems.iter().any(|problem| problem.message.contains(word)), "`{word}` in {unfit:?}");
+        }
+        assert!(unfit.problems.iter().all(|problem| !problem.remedy.is_empty()), "{unfit:?}");
+    }
+
+    fn tells(&self, step: Step, words: &str) {
+        let notes: Vec<_> = self.steps.iter().filter(|passed| passed.step == step).flat_map(|p| &p.notes).collect();
+        assert!(notes.iter().any(|note| note.contains(words)), "`{words}` in {notes:?}");
+    }
+}
+
+#[test]
+fn a_schema_is_tried_on_a_copy_and_changes_with_a_restore_point() -> Result<()> {
+    let first = Version { migrations: vec![TABLE], query: Some("SELECT n, old FROM seen"), ..Version::times(2) };
+    let scene = Scene::asked(&first)?;
+    scene.says("asking", "asking.ask", 14)?;
+    let wrong = Version { migrations: vec![TABLE, "CREATE TABLE seen (n)"], ..Version::times(3) };
+    scene.save(&[("numbers", wrong.wasm()?)])?.refused(Step::Migrations, &["migration 2"]);
+    scene.says("asking", "asking.ask", 14)?;
+    assert_eq!(scene.schema("numbers"), Some(1));
+
+    // What a deploy would want a yes for.
+    let drops = "ALTER TABLE seen DROP COLUMN old";
+    let next = Version { migrations: vec![TABLE, drops], ..Version::times(3) };
+    let saved = scene.save(&[("numbers", next.wasm()?)])?;
+    saved.live(&["numbers"]);
+    saved.tells(Step::Migrations, "one way: the running version does not work at this schema");
+    saved.tells(Step::Publish, "schema 1 became 2, with a restore point");
+    scene.says("asking", "asking.ask", 21)?;
+    assert_eq!(scene.schema("numbers"), Some(2));
+    let restore = scene.system.folder.path().join("data/deploy/restore");
+    assert_eq!(std::fs::read_dir(restore)?.filter_map(Result::ok).count(), 1);
+
+    // And so does the next host find it.
+    let Scene { app, system } = scene;
+    drop(app);
+    let scene = Scene::of(system)?;
+    scene.says("asking", "asking.ask", 21)?;
+    let history = scene.app.deployer.history(None)?;
+    let told: Vec<_> =
+        history.iter().map(|entry| (entry.kind, entry.state, entry.schema_before, entry.schema_after)).collect();
+    assert_eq!(told, [(Kind::Quick, State::Live, Some(1), Some(2))]);
+    Ok(())
+}
+
+#[test]
+fn a_version_that_says_that_it_is_ill_stays_out() -> Result<()> {
+    let first = Version { migrations: vec![TABLE], ..Version::times(2) };
+    let scene = Scene::asked(&first)?;
+    let ill = Version { health: Some(Health::Ill("no shelf")), ..first.clone() };
+    scene.save(&[("numbers", ill.wasm()?)])?.refused(Step::Health, &["no shelf"]);
+    let ill = Version { migrations: vec![TABLE, GROWS], health: Some(Health::Traps), ..first.clone() };
+    scene.save(&[("numbers", ill.wasm()?)])?.refused(Step::Health, &["it fails"]);
+    assert_eq!(scene.schema("numbers"), Some(1));
+    scene.says("asking", "asking.ask", 14)?;
+    let well = Version { factor: 4, health: Some(Health::Well), ..first };
+    scene.save(&[("numbers", well.wasm()?)])?.live(&["numbers"]);
+    scene.says("asking", "asking.ask", 28)
+}
+
+#[test]
+fn what_a_deploy_wants_a_yes_for_is_told() -> Result<()> {
+    let scene = Scene::asked(&Version::times(2))?;
+    let saved = scene.save(&[("numbers", with_clock(3)?)])?;
+    saved.live(&["numbers"]);
+    saved.tells(Step::Capabilities, "numbers: new: the clock");
+    let more = scene.save(&[("numbers", Version { more: true, ..Version::times(4) }.wasm()?)])?;
+    more.live(&["numbers"]);
+    more.tells(Step::Wit, "numbers: added: `t:numbers/numbers@0.1.0.minus");
+    // Nobody asks for it, but its package is published.
+    scene.save(&[("numbers", Version::times(5).wasm()?)])?.tells(Step::Wit, "which nobody imports");
+    Ok(())
+}
+
+#[test]
+fn a_changed_interface_names_who_breaks_and_nothing_changes() -> Result<()> {
+    let scene = Scene::asked(&Version::times(2))?;
+    let wide = Version { wide: true, ..Version::times(3) };
+    scene.save(&[("numbers", wide.wasm()?)])?.refused(Step::Wit, &["`asking`", "disagree about the type"]);
+    scene.says("asking", "asking.ask", 14)?;
+    assert!(scene.app.deployer.history(None)?.is_empty(), "what was only saved is no history");
+    Ok(())
+}
+
+#[test]
+fn what_was_saved_together_serves_together_or_not_at_all() -> Result<()> {
+    let first = Version { migrations: vec![TABLE], ..Version::times(2) };
+    let system = System::new().context("one", &first.wasm()?, "store = true")?;
+    let scene = Scene::of(system.context("two", &first.wasm()?, "store = true")?)?;
+    let good = Version { migrations: vec![TABLE, GROWS], ..Version::times(3) };
+    let bad = Version { migrations: vec![TABLE, "DROP TABLE nobody"], ..Version::times(3) };
+    for (one, two) in [(&good, &bad), (&bad, &good)] {
+        let saved = scene.save(&[("one", one.wasm()?), ("two", two.wasm()?)])?;
+        saved.refused(Step::Migrations, &["migration 2"]);
+        for context in ["one", "two"] {
+            assert_eq!(scene.schema(context), Some(1));
+            scene.says(context, "numbers.times", 14)?;
+        }
+    }
+    let saved = scene.save(&[("one", good.wasm()?), ("two", good.wasm()?)])?;
+    saved.live(&["one", "two"]);
+    for context in ["one", "two"] {
+        assert_eq!(scene.schema(context), Some(2));
+        scene.says(context, "numbers.times", 21)?;
+    }
+    Ok(())
+}
