@@ -175,10 +175,12 @@ pub const STORE_GROUP_MS: u64 = 5;
 pub const STORE_TRANSACTION_MS_MAX: u64 = 10_000;
 /// How long a statement waits for a lock of the file, which only a checkpoint takes.
 pub const STORE_LOCK_WAIT_MS: u64 = 1_000;
-/// WAL size from which it is copied back after a commit; SQLite's own default of 1000 pages.
-pub const STORE_WAL_BYTES_CHECKPOINT: u64 = 4 * 1024 * 1024;
-/// WAL size from which the writer waits for readers so that it can be reset; bounds its growth.
-pub const STORE_WAL_BYTES_RESET: u64 = 64 * 1024 * 1024;
+/// A page of a file, and of its log: SQLite's default.
+pub const STORE_PAGE_BYTES: u64 = 4096;
+/// Pages by which the WAL grows until it is copied back after a commit; SQLite's own default.
+pub const STORE_WAL_PAGES_CHECKPOINT: u32 = 1_000;
+/// Pages in the WAL from which the writer waits for readers so that it can begin anew; bounds its growth to 64 MB.
+pub const STORE_WAL_PAGES_RESET: u32 = 16_000;
 /// WAL size that is kept on disk after a reset: growing a file anew costs more than overwriting it.
 pub const STORE_WAL_BYTES_KEPT: u64 = 8 * 1024 * 1024;
 /// All pending migrations of a context together; a large index takes seconds.

@@ -20,6 +20,7 @@ use super::page::Refusal;
 use super::route::{Mount, Routes, Source};
 use super::{Config, Error, Limits, Steering, finish, headers, lean, ops, wasi};
 use crate::context::Serves;
+use crate::handoff;
 use crate::ids::Trace;
 
 /// What all connections share.
@@ -202,7 +203,14 @@ async fn ask(
                 Serves::Lean => {
                     let ask =
                         lean::Ask { mount, below, parts, trace, forwarded: &pulse.forwarded, limits: &edge.limits };
-                    lean::answer(ask, body, |call, request| span.in_scope(|| live.handle(call, request))).await?
+                    let handle = |call, request| span.in_scope(|| live.handle(call, request));
+                    match parts.method.is_safe() {
+                        true => lean::answer(ask, body, handle).await?,
+                        // It will write, and wait for the disk several times: the worker is handed over once for all of them.
+                        false => {
+                            lean::answer(ask, body, |call, request| handoff::blocking(|| handle(call, request))).await?
+                        }
+                    }
                 }
                 Serves::WasiHttp => {
                     let ask = wasi::Ask { mount, below, parts, trace, pulse, limits: &edge.limits };

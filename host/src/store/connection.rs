@@ -5,9 +5,11 @@
 //! Not here: who may use it (`writer`, `readers`), what SQL may do (`confine`).
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use rusqlite::hooks::Wal;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ffi};
 
 use super::confine::{self, Guard};
@@ -107,6 +109,11 @@ pub(super) struct Link {
     conn: Connection,
     guard: Arc<Guard>,
     role: Role,
+    /// Pages in the write-ahead log after the last commit here, those that were copied back among them. The size of the log's file does not
+    /// tell: it stays as large as it once was, and is written anew from its begin.
+    log_pages: Arc<AtomicU32>,
+    /// How many they were when the log was last copied back.
+    copied_pages: u32,
 }
 
 /// A statement that `query` found to be a writing one, on a connection that only reads.
@@ -140,7 +147,7 @@ impl Link {
         confine::confine(&mut conn, &guard).map_err(failed)?;
         functions::replace_slow_functions(&conn).map_err(failed)?;
         conn.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS_CACHED);
-        let link = Self { conn, guard, role };
+        let mut link = Self { conn, guard, role, log_pages: Arc::default(), copied_pages: 0 };
         let mode = link.host_text("PRAGMA journal_mode = WAL").map_err(failed)?;
         if mode != "wal" {
             return Err(OpenError::NoWal { path: config.path.clone(), mode });
@@ -148,6 +155,14 @@ impl Link {
         for (name, value) in pragmas(config, role) {
             link.host(&format!("PRAGMA {name} = {value}")).map_err(failed)?;
         }
+        // After the pragmas: that of the checkpoints would take the hook's place.
+        let log_pages = link.log_pages.clone();
+        link.conn
+            .wal_hook(Some(move |_: &mut Wal, pages| {
+                log_pages.store(u32::try_from(pages).unwrap_or(0), Relaxed);
+                Ok(())
+            }))
+            .map_err(failed)?;
         Ok(link)
     }
 
@@ -162,6 +177,20 @@ impl Link {
             rusqlite::types::ValueRef::Text(text) => Ok(String::from_utf8_lossy(text).into_owned()),
             rusqlite::types::ValueRef::Integer(i) => Ok(i.to_string()),
             _ => Ok(String::new()),
+        })
+    }
+
+    /// The pages of the write-ahead log, when it has grown enough to be copied back. Asked again, it has to grow again first.
+    pub fn log_to_copy_back(&mut self) -> Option<u32> {
+        let pages = self.log_pages.load(Relaxed);
+        if pages < self.copied_pages {
+            // It was begun anew.
+            self.copied_pages = 0;
+        }
+        let due = pages - self.copied_pages >= limits::STORE_WAL_PAGES_CHECKPOINT;
+        due.then(|| {
+            self.copied_pages = pages;
+            pages
         })
     }
 
@@ -379,7 +408,7 @@ fn bound_heap(conn: &Connection) -> rusqlite::Result<()> {
 /// Every pragma of a connection, each with its reason, in the order in which they are set. `journal_mode = WAL` comes before
 /// them: readers see a snapshot while the writer writes.
 fn pragmas(config: &Config, role: Role) -> Vec<(&'static str, String)> {
-    let pages = config.max_mb.saturating_mul(1024 * 1024) / 4096;
+    let pages = config.max_mb.saturating_mul(1024 * 1024) / limits::STORE_PAGE_BYTES;
     let mut list = vec![
         // NORMAL is a hundred times faster and forgets acknowledged commits when the power fails; group commit pays for FULL.
         ("synchronous", "FULL".to_owned()),

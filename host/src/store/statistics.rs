@@ -10,6 +10,7 @@ pub(super) struct Counters {
     pub writes: AtomicU64,
     pub commits: AtomicU64,
     pub groups: AtomicU64,
+    pub checkpoints: AtomicU64,
     pub rollbacks: AtomicU64,
     pub refused: AtomicU64,
     pub failed: AtomicU64,
@@ -34,6 +35,8 @@ pub struct Statistics {
     pub commits: u64,
     /// Commits of SQLite, each of one or more transactions: one fsync each.
     pub groups: u64,
+    /// How often the write-ahead log was copied back.
+    pub checkpoints: u64,
     pub rollbacks: u64,
     /// Transactions that did not get the writer.
     pub refused: u64,
@@ -54,6 +57,7 @@ impl Statistics {
             writes: counters.writes.load(Relaxed),
             commits: counters.commits.load(Relaxed),
             groups: counters.groups.load(Relaxed),
+            checkpoints: counters.checkpoints.load(Relaxed),
             rollbacks: counters.rollbacks.load(Relaxed),
             refused: counters.refused.load(Relaxed),
             failed: counters.failed.load(Relaxed),
@@ -64,7 +68,7 @@ impl Statistics {
 }
 
 /// Size of the write-ahead log beside the file at `path`; 0 when there is none.
-pub(super) fn wal_bytes(path: &Path) -> u64 {
+fn wal_bytes(path: &Path) -> u64 {
     let mut name: OsString = path.into();
     name.push("-wal");
     std::fs::metadata(PathBuf::from(name)).map_or(0, |m| m.len())

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use super::Error;
 use super::connection::{Config, Link, OpenError, Role};
 use super::handover::Handover;
-use super::statistics::{Counters, wal_bytes};
+use super::statistics::Counters;
 use crate::{handoff, limits};
 
 pub(super) struct Writer {
@@ -236,8 +236,8 @@ impl Writer {
     /// Commits for the group, answers it, tidies the WAL up and lets the next one on.
     fn close_group(&self, mut lease: Lease, counters: &Counters) {
         self.settle(&mut lease, counters);
-        if let Some(link) = lease.link.as_ref() {
-            checkpoint(link, &self.config);
+        if let Some(link) = lease.link.as_mut() {
+            checkpoint(link, &self.config, counters);
         }
         self.pass_on(lease);
     }
@@ -352,19 +352,18 @@ fn settle_log(link: &Link) -> rusqlite::Result<()> {
     link.host("PRAGMA wal_checkpoint(TRUNCATE)")
 }
 
-/// Keeps the WAL short: copied back from `STORE_WAL_BYTES_CHECKPOINT` on, which waits for nobody; reset from `STORE_WAL_BYTES_RESET`
-/// on, which waits for the readers of old snapshots (each bounded by its statement's deadline). A failure costs nothing but space.
-fn checkpoint(link: &Link, config: &Config) {
-    let size = wal_bytes(&config.path);
-    if size < limits::STORE_WAL_BYTES_CHECKPOINT {
-        return;
-    }
-    let how = if size < limits::STORE_WAL_BYTES_RESET { "PASSIVE" } else { "TRUNCATE" };
+/// Keeps the WAL short: copied back each time that it has grown by `STORE_WAL_PAGES_CHECKPOINT`, which waits for nobody; reset from
+/// `STORE_WAL_PAGES_RESET` on, which waits for the readers of old snapshots (each bounded by its statement's deadline). A log that was copied
+/// back whole and that nobody reads is begun anew by the next commit. A failure costs nothing but space.
+fn checkpoint(link: &mut Link, config: &Config, counters: &Counters) {
+    let Some(pages) = link.log_to_copy_back() else { return };
+    let how = if pages < limits::STORE_WAL_PAGES_RESET { "PASSIVE" } else { "TRUNCATE" };
     let started = Instant::now();
     if let Err(error) = handoff::blocking(|| link.host(&format!("PRAGMA wal_checkpoint({how})"))) {
-        tracing::warn!(path = %config.path.display(), wal_bytes = size, %error, "the write-ahead log was not copied back");
+        tracing::warn!(path = %config.path.display(), pages, %error, "the write-ahead log was not copied back");
     }
+    Counters::add(&counters.checkpoints, 1);
     if started.elapsed() > Duration::from_millis(limits::STORE_SLOW_MS) {
-        tracing::info!(path = %config.path.display(), wal_bytes = size, ms = started.elapsed().as_millis() as u64, "slow checkpoint");
+        tracing::info!(path = %config.path.display(), pages, ms = started.elapsed().as_millis() as u64, "slow checkpoint");
     }
 }

@@ -39,7 +39,7 @@ pub fn request_return(wish: Wish<'_>, lines: &[Line]) -> Result<Order, Error> {
     store::order(wish.number)?.ok_or(Error::UnknownOrder)
 }
 
-/// Brings to an end what has been going on for too long. Returns how many orders; an error only when there was none.
+/// Brings to an end what has been going on for too long, and tells recommendation of what has waited for it. Returns how many orders; an error only when there was none.
 pub fn settle(neighbours: &impl Neighbours) -> Result<u32, Error> {
     let mut settled = 0;
     let before = clock::now().saturating_sub(STALE_SECONDS);
@@ -59,6 +59,7 @@ pub fn settle(neighbours: &impl Neighbours) -> Result<u32, Error> {
             Err(error) => log::warn(format_args!("order {} could not be settled: {error}", head.number)),
         }
     }
+    placing::learn(neighbours);
     Ok(settled)
 }
 

@@ -1,4 +1,4 @@
-//! Placing an order: quote, open, reserve, hold the money, clear, confirm; and taking all that back.
+//! Placing an order: quote, open, reserve, hold the money, clear, confirm; and taking all that back. Now and then recommendation is told.
 //!
 //! Invariants: another context is asked between two transactions, never inside one. An order is confirmed only while nobody takes it back. What
 //! has been asked for, or may have been, is taken back in reverse; until that has worked, the order stays in `placing` and `settle` goes on
@@ -16,6 +16,10 @@ use crate::wit::{Error, Line, Order, Quote, Request, Shortage, State};
 
 const NOTHING_CHARGED: &str = "Something went wrong on our side. Nothing was charged.";
 const NO_ANSWER: &str = "Part of the shop did not answer in time. Nothing was charged.";
+/// Recommendation is told of purchases when so many wait, or the first of them has waited for so long: each telling is two commits more, for whoever
+/// happens to order then, and nobody misses in a suggestion what was bought a moment ago.
+const LEARN_FROM: usize = 8;
+const LEARN_AFTER_SECONDS: u64 = 60;
 /// Purchases that recommendation is told of at once, and pairs of albums in them: within what it takes.
 const LEARN_MAX: u32 = 50;
 const LEARN_PAIRS_MAX: usize = 20_000;
@@ -156,9 +160,7 @@ fn confirm(opened: &Opened, payment: &Payment, neighbours: &impl Neighbours) -> 
         return Err(Error::Unavailable("the order took too long and was taken back".into()));
     }
     // The order stands, whatever becomes of the rest.
-    if let Err(error) = learn(neighbours) {
-        log::warn(format_args!("a purchase waits to be learned: {error}"));
-    }
+    learn(neighbours);
     known(store::order(&opened.number)?)
 }
 
@@ -227,9 +229,19 @@ pub(crate) fn settle(head: &Head, neighbours: &impl Neighbours) -> Result<bool, 
     Ok(store::placing::reject(head.id, None, clock::now())?)
 }
 
-/// Tells recommendation of the purchases that it has not heard of.
-fn learn(neighbours: &impl Neighbours) -> Result<(), Error> {
+/// Tells recommendation of the purchases that it has not heard of, when it is time. What it cannot be told waits.
+pub(crate) fn learn(neighbours: &impl Neighbours) {
+    if let Err(error) = tell(neighbours) {
+        log::warn(format_args!("purchases wait to be learned: {error}"));
+    }
+}
+
+fn tell(neighbours: &impl Neighbours) -> Result<(), Error> {
     let mut purchases = store::unlearned(LEARN_MAX)?;
+    let due = |first: &crate::history::Purchase| first.at.saturating_add(LEARN_AFTER_SECONDS) < clock::now();
+    if purchases.len() < LEARN_FROM && !purchases.first().is_some_and(due) {
+        return Ok(());
+    }
     let mut pairs = 0;
     purchases.retain(|purchase| {
         pairs += purchase.skus.len() * purchase.skus.len() / 2;

@@ -12,10 +12,10 @@ use seam_sdk::store::{one, params, query};
 use world::{APPROVED, COPIES, DECLINED, FAULTS, Fault, MISTYPED, NOW, UNANSWERED, World, lines, request};
 
 #[test]
-fn an_order_is_reserved_held_cleared_confirmed_and_learned() {
+fn an_order_is_reserved_held_cleared_and_confirmed() {
     let world = World::new();
     let order = world.place("k-1", &[("A", 2), ("B", 1)], APPROVED).unwrap();
-    assert_eq!(*world.asked.borrow(), ["albums", "reserve", "authorise", "clear", "learn"]);
+    assert_eq!(*world.asked.borrow(), ["albums", "reserve", "authorise", "clear"]);
     assert_eq!((order.number.as_str(), order.state, order.at), ("MC-100001", State::Placed, NOW));
     assert_eq!((order.shipping, order.total, order.currency.as_str()), (395, 4395, "GBP"));
     assert_eq!(order.history.iter().map(|e| e.state).collect::<Vec<_>>(), [State::Placing, State::Placed]);
@@ -24,7 +24,6 @@ fn an_order_is_reserved_held_cleared_confirmed_and_learned() {
         [("A", 2, 1000), ("B", 1, 2000)]
     );
     assert_eq!(store::order("MC-100001").unwrap(), Some(order));
-    assert!(world.others.borrow().learned.contains("MC-100001"));
     assert_eq!(world.place("k-2", &[("C", 1)], APPROVED).unwrap().number, "MC-100002");
     let told = store::purchases(0, 10).unwrap();
     assert_eq!(
@@ -153,10 +152,11 @@ fn an_order_in_process_says_so_and_is_taken_back_after_a_minute() {
 #[test]
 fn an_order_that_is_taken_back_meanwhile_is_not_confirmed() {
     let world = World::new();
+    world.order_all_but_one_to_be_told();
     world.plan(&[(5, Fault::DeathBefore)]);
     let opened = world.try_to(|| world.place("k", &[("A", 1)], APPROVED));
     assert!(opened.is_err(), "it died as it was to be learned: {opened:?}");
-    assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Placed, "learning is not part of it");
+    assert_eq!(store::order("MC-100008").unwrap().unwrap().state, State::Placed, "learning is not part of it");
     world.plan(&[(4, Fault::DeathAfter)]);
     world.try_to(|| world.place("l", &[("A", 1)], APPROVED)).unwrap_err();
     let (_, head) = store::by_key("l").unwrap().unwrap();
@@ -219,16 +219,33 @@ fn a_hundred_buyers_of_ten_copies_get_ten() {
 }
 
 #[test]
+fn purchases_are_learned_when_eight_wait_or_one_has_waited_for_a_minute() {
+    let world = World::new();
+    world.order_all_but_one_to_be_told();
+    assert_eq!(world.others.borrow().learned.len(), 0);
+    world.place("k-8", &[("A", 1)], APPROVED).unwrap();
+    assert_eq!(world.others.borrow().learned.len(), 8);
+    assert_eq!(store::unlearned(10).unwrap(), []);
+    world.place("k-9", &[("A", 1)], APPROVED).unwrap();
+    assert_eq!(settle(&world), Ok(0));
+    assert_eq!(world.others.borrow().learned.len(), 8, "it has only just been bought");
+    world.later(61);
+    assert_eq!(settle(&world), Ok(0));
+    assert_eq!(world.others.borrow().learned.len(), 9);
+}
+
+#[test]
 fn purchases_that_could_not_be_learned_are_learned_with_the_next() {
     let world = World::new();
+    world.order_all_but_one_to_be_told();
     for (i, fault) in [Fault::Away, Fault::Lost].into_iter().enumerate() {
         world.plan(&[(5, fault)]);
-        world.place(&format!("k-{i}"), &[("A", 1)], APPROVED).unwrap();
+        world.place(&format!("l-{i}"), &[("A", 1)], APPROVED).unwrap();
     }
-    assert_eq!(store::unlearned(10).unwrap().len(), 2);
+    assert_eq!(store::unlearned(10).unwrap().len(), 9);
     world.plan(&[]);
     world.place("k", &[("A", 1)], APPROVED).unwrap();
-    assert_eq!(world.others.borrow().learned.len(), 3);
+    assert_eq!(world.others.borrow().learned.len(), 10);
     assert_eq!(store::unlearned(10).unwrap(), []);
 }
 

@@ -214,8 +214,31 @@ fn the_write_ahead_log_stays_bounded_while_readers_come_and_go() {
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
-    let most = crate::limits::STORE_WAL_BYTES_RESET + 4 * 1024 * 1024;
+    let most = u64::from(limits::STORE_WAL_PAGES_RESET) * limits::STORE_PAGE_BYTES + 4 * 1024 * 1024;
     assert!(shop.statistics().wal_bytes < most, "{:?}", shop.statistics());
+}
+
+/// Copying back costs two syncs more. The log's file stays long after the first time: by its size, each commit would pay for it.
+#[test]
+fn a_log_is_copied_back_when_it_has_grown_and_not_at_every_commit_from_then_on() {
+    let shop = shop();
+    let cover = vec![7_u8; 500_000];
+    shop.execute("INSERT INTO item (id, name) VALUES (1, 'a')", &[], soon()).unwrap();
+    let change = |cover: &[u8]| shop.execute("UPDATE item SET cover = ?1", &[Value::Blob(cover)], soon()).unwrap();
+    let until_copied_back = |copies: u64| {
+        (0..100).take_while(|_| shop.statistics().checkpoints < copies).for_each(|_| {
+            change(&cover);
+        })
+    };
+    until_copied_back(1);
+    let long = shop.statistics().wal_bytes;
+    for _ in 0..100 {
+        change(&[1]);
+    }
+    let statistics = shop.statistics();
+    assert!(statistics.checkpoints == 1 && statistics.wal_bytes == long, "{statistics:?}");
+    until_copied_back(2);
+    assert_eq!(shop.statistics().checkpoints, 2, "and when it has grown again, it is");
 }
 
 #[test]

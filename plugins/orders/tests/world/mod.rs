@@ -91,6 +91,13 @@ impl World {
         self.faults.replace(faults.iter().copied().collect());
     }
 
+    /// The next purchase is the one at which recommendation is told.
+    pub fn order_all_but_one_to_be_told(&self) {
+        for i in 1..8 {
+            self.place(&format!("k-{i}"), &[("A", 1)], APPROVED).unwrap();
+        }
+    }
+
     pub fn later(&self, seconds: u64) {
         self.now.set(self.now.get() + seconds);
         set_clock(Some(self.now.get()));
