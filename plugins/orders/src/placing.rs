@@ -16,7 +16,7 @@ use crate::wit::{Error, Line, Order, Quote, Request, Shortage, State};
 
 const NOTHING_CHARGED: &str = "Something went wrong on our side. Nothing was charged.";
 const NO_ANSWER: &str = "Part of the shop did not answer in time. Nothing was charged.";
-/// Recommendation is told of purchases when so many wait, or the first of them has waited for so long: each telling is two commits more, for whoever
+/// Recommendation is told of purchases when so many wait, then as many again, or when the first of them has waited for so long: each telling is two commits more, for whoever
 /// happens to order then, and nobody misses in a suggestion what was bought a moment ago.
 const LEARN_FROM: usize = 8;
 const LEARN_AFTER_SECONDS: u64 = 60;
@@ -239,7 +239,8 @@ pub(crate) fn learn(neighbours: &impl Neighbours) {
 fn tell(neighbours: &impl Neighbours) -> Result<(), Error> {
     let mut purchases = store::unlearned(LEARN_MAX)?;
     let due = |first: &crate::history::Purchase| first.at.saturating_add(LEARN_AFTER_SECONDS) < clock::now();
-    if purchases.len() < LEARN_FROM && !purchases.first().is_some_and(due) {
+    // Of those who order at the same time, one tells: the others find one more or one less.
+    if !purchases.len().is_multiple_of(LEARN_FROM) && !purchases.first().is_some_and(due) {
         return Ok(());
     }
     let mut pairs = 0;
