@@ -221,7 +221,7 @@ impl Generation {
         let started = Instant::now();
         let copy = self.recorder.takes(started).then(|| request.clone());
         let mut noted = Noted::default();
-        let outcome = self.run(call, set, |instance| {
+        let outcome = self.run(call, set, started, |instance| {
             let handler = instance.lean.as_ref().ok_or_else(|| wasmtime::format_err!("it exports no http-handler"))?;
             if copy.is_none() {
                 return handler.call(&mut instance.store, (request,)).map(|(response,)| response);
@@ -235,14 +235,14 @@ impl Generation {
         outcome
     }
 
-    /// One call on an instance of its own, from the check of the chain to the count of its outcome.
+    /// One call on an instance of its own, from the check of the chain to the count of its outcome; `started` is now.
     fn run<T>(
         &self,
         call: Call,
         set: &Set,
+        started: Instant,
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
-        let started = Instant::now();
         let call = if set.marks().is_some() { self.impatient(call, started) } else { call };
         let mut from = started;
         let outcome = self.run_uncounted(call, set, &mut from, work);
@@ -398,7 +398,7 @@ impl Dispatch for Generation {
         call.deadline = now + left * (100 - limits::CALL_RESERVE_PERCENT) / 100;
         let taken = self.recorder.takes(now);
         let mut noted = Noted::default();
-        let outcome = self.run(call, set, |instance| {
+        let outcome = self.run(call, set, now, |instance| {
             let missing = || wasmtime::format_err!("no such function");
             if !taken {
                 return exchange.invoke(instance.functions.get(at).ok_or_else(missing)?, &mut instance.store);
