@@ -239,8 +239,9 @@ pub(crate) fn learn(neighbours: &impl Neighbours) {
 fn tell(neighbours: &impl Neighbours) -> Result<(), Error> {
     let mut purchases = store::unlearned(LEARN_MAX)?;
     let due = |first: &crate::history::Purchase| first.at.saturating_add(LEARN_AFTER_SECONDS) < clock::now();
+    let Some(first) = purchases.first() else { return Ok(()) };
     // Of those who order at the same time, one tells: the others find one more or one less.
-    if !purchases.len().is_multiple_of(LEARN_FROM) && !purchases.first().is_some_and(due) {
+    if !purchases.len().is_multiple_of(LEARN_FROM) && !due(first) {
         return Ok(());
     }
     let mut pairs = 0;

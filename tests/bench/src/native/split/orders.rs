@@ -207,7 +207,7 @@ fn learn(desk: &Desk, neighbours: &mut Neighbours) -> Result<()> {
     const MOST: u32 = 50;
     const FROM: usize = 8;
     let purchases = reader::with(&desk.file, |open| open.unlearned(MOST))?;
-    if purchases.len() % FROM != 0 {
+    if purchases.is_empty() || !purchases.len().is_multiple_of(FROM) {
         return Ok(());
     }
     let (sequences, told): (Vec<String>, Vec<Told>) = purchases.into_iter().unzip();
