@@ -106,6 +106,20 @@ impl Registry {
         route.map(|route| route.compare()).ok_or_else(|| route::Refused::not_routed(context, &self.mains()))
     }
 
+    /// What `context` is called among the parts: a main variant has two names. One that is not known is as it was.
+    pub fn name_of(&self, context: &str) -> String {
+        let published = self.published().load();
+        published.generation(context).map_or_else(|_| context.to_owned(), |found| found.context().to_string())
+    }
+
+    /// Why `context`, the name of a variant, does not serve, if the manifest has it.
+    pub fn not_loaded(&self, context: &str) -> Option<route::Refused> {
+        let absent = self.routing().absent.lock();
+        let Absent { context, why, .. } = absent.iter().find(|absent| absent.context.as_str() == context)?;
+        let (context, name) = context.variant()?;
+        Some(route::Refused::NotLoaded { context: context.to_owned(), name: name.to_owned(), why: why.clone() })
+    }
+
     /// The variants that follow a history.
     pub fn followers(&self) -> Vec<route::Follower> {
         self.published().load().routes.values().flat_map(|route| route.followers().collect::<Vec<_>>()).collect()

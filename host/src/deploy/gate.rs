@@ -40,6 +40,7 @@ impl<'a> Walk<'a> {
 
 impl Inner {
     pub(super) fn deploy(&self, request: &Request, tell: &mut dyn FnMut(&Passed)) -> Report {
+        let request = &Request { context: self.registry.name_of(&request.context), ..request.clone() };
         self.change((Kind::Deploy, "a deploy"), &request.context, request.wait, tell, |before, walk| {
             self.pass(before, request, walk)
         })
@@ -210,6 +211,9 @@ impl Inner {
     }
 
     fn unknown(&self, context: &str) -> Refused {
+        if let Some(refused) = self.registry.not_loaded(context) {
+            return Refused { step: None, message: refused.to_string(), remedy: refused.remedy() };
+        }
         let known: Vec<String> = self.registry.parts().iter().map(|part| part.entry.name.to_string()).collect();
         let near = nearest(context, known.iter().map(String::as_str));
         let remedy = near.map_or(format!("there are: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));

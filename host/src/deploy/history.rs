@@ -215,6 +215,15 @@ impl History {
         })
     }
 
+    /// Whether `hash`, when it served last, turned bad.
+    pub(super) fn turned_bad(&self, context: &str, hash: &str) -> Result<bool, HostFileError> {
+        self.0.read(|file| {
+            let sql = "SELECT state = 'rolled-back' FROM deploy WHERE context = ?1 AND hash = ?2 AND state IN ('live', 'rolled-back')
+                       ORDER BY id DESC LIMIT 1";
+            Ok(file.query_row(sql, [context, hash], |row| row.get(0)).optional()?.unwrap_or(false))
+        })
+    }
+
     /// Whether any change that led to `schema` leaves `hash`, which served before it, unable to work.
     pub(super) fn one_way(&self, context: &str, hash: &str, schema: u32) -> Result<bool, HostFileError> {
         self.0.read(|file| {

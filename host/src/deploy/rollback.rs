@@ -23,6 +23,7 @@ struct Way {
 
 impl Inner {
     pub(super) fn roll_back(&self, request: &Back, tell: &mut dyn FnMut(&Passed)) -> Report {
+        let request = &Back { context: self.registry.name_of(&request.context), ..request.clone() };
         self.change((Kind::Rollback, "a rollback"), &request.context, request.wait, tell, |current, walk| {
             self.pass_back(current, request, walk).map(Some)
         })

@@ -25,7 +25,7 @@ pub fn sources(manifest: &Manifest, history: &History) -> Result<HashMap<Context
     let mut found = HashMap::new();
     for serving in history.serving()? {
         if let Some(entry) = manifest.contexts.iter().find(|entry| entry.name.as_str() == serving.context)
-            && let Some(source) = source(&manifest.host.data, entry, &serving)
+            && let Some(source) = source(&manifest.host.data, entry, &serving, history)?
         {
             found.insert(entry.name.clone(), source);
         }
@@ -33,10 +33,22 @@ pub fn sources(manifest: &Manifest, history: &History) -> Result<HashMap<Context
     Ok(found)
 }
 
-fn source(data: &Path, entry: &manifest::Context, serving: &Serving) -> Option<Source> {
-    let now = hash_of(&entry.component);
-    if now.is_some() && now != serving.manifest_hash {
-        return None;
+fn source(
+    data: &Path,
+    entry: &manifest::Context,
+    serving: &Serving,
+    history: &History,
+) -> Result<Option<Source>, Error> {
+    if let Some(now) = hash_of(&entry.component)
+        && serving.manifest_hash.as_ref() != Some(&now)
+    {
+        if !history.turned_bad(&serving.context, &now)? {
+            return Ok(None);
+        }
+        tracing::warn!(
+            context = %entry.name, hash = short(&now),
+            "the manifest's component turned bad when it was deployed; the version before serves"
+        );
     }
     let file = shelf::component_in(data, &serving.hash);
     if !file.is_file() {
@@ -44,9 +56,9 @@ fn source(data: &Path, entry: &manifest::Context, serving: &Serving) -> Option<S
             context = %entry.name, hash = short(&serving.hash),
             "the deployed component is gone from the data folder; the manifest's serves"
         );
-        return None;
+        return Ok(None);
     }
-    Some(Source { file, ahead: serving.ahead })
+    Ok(Some(Source { file, ahead: serving.ahead }))
 }
 
 fn settle(manifest: &Manifest, history: &History, change: &Entry) -> Result<(), Error> {

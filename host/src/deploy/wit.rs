@@ -22,7 +22,16 @@ pub(super) fn check(
 ) -> Result<Vec<String>, Refused> {
     let notes = compare(before, next, parts, mounted)?;
     let borrowed: Vec<_> = parts.iter().map(|part| (&part.entry, &part.component)).collect();
-    link::plan(&borrowed).map_err(|problems| Refused::problems(Step::Wit, &problems))?;
+    link::plan(&borrowed).map_err(|problems| {
+        let refused = Refused::problems(Step::Wit, &problems);
+        match problems.first().map(|problem| &problem.context) {
+            // A variant may offer more than its context, so there is always an order in which they can go.
+            Some(other) if *other != before.entry.name && other.variant().is_some() => {
+                Refused { remedy: format!("deploy a version of `{other}` that fits it first"), ..refused }
+            }
+            _ => refused,
+        }
+    })?;
     Ok(notes)
 }
 
