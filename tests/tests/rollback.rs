@@ -1,8 +1,8 @@
-//! The way back: by a person, by itself when a version turns bad, and after a restart.
+//! The way back by a command, rows and all, and after a restart; and what recorded calls keep out.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -10,8 +10,7 @@ use seam::app::App;
 use seam::context::component::Compiler;
 use seam::deploy::{Back, Outcome, Report, Request, State, Step};
 use seam::manifest::Manifest;
-use seam_tests::host::{Host, seam};
-use seam_tests::version::{Then, Version, asking, page, page_that};
+use seam_tests::version::{Then, Version, asking, page};
 use seam_tests::{System, call};
 use wasmtime::component::Val;
 
@@ -71,8 +70,17 @@ impl Scene {
     }
 
     fn back(&self, restore: bool) -> Report {
-        let request = Back { context: "numbers".into(), restore, wait: false };
+        self.back_to(None, restore)
+    }
+
+    fn back_to(&self, to: Option<&str>, restore: bool) -> Report {
+        let request = Back { context: "numbers".into(), to: to.map(Into::into), restore, wait: false };
         self.app.deployer.roll_back(&request, &mut |_| {})
+    }
+
+    /// The hash of the version that serves.
+    fn hash(&self) -> Result<String> {
+        Ok(self.app.registry.live("numbers")?.generation().component().hash.clone())
     }
 
     fn times(&self, n: u32) -> Result<Val> {
@@ -167,6 +175,118 @@ fn where_there_is_no_way_back_the_file_is_put_back_and_only_a_yes_loses_rows() -
 }
 
 #[test]
+fn any_version_that_served_can_serve_again_by_the_beginning_of_its_hash() -> Result<()> {
+    let scene = Scene::new(&Version::times(2))?;
+    let mut hashes = vec![scene.hash()?];
+    // With so many, two begin alike.
+    for factor in 3..20 {
+        scene.deploy(&Version::times(factor), &[])?;
+        hashes.push(scene.hash()?);
+    }
+    for (at, factor) in [(0, 2), (9, 11), (4, 6)] {
+        let report = scene.back_to(Some(&hashes[at][..12].to_uppercase()), false);
+        assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+        assert_eq!(scene.times(7)?, answer(7 * factor));
+    }
+    let scene = scene.again()?;
+    assert_eq!(scene.times(7)?, answer(42), "and after a restart");
+    assert_eq!(scene.back_to(Some(&hashes[4][..12]), false).outcome, Outcome::Unchanged);
+    let alike = |hash: &&String| hashes.iter().filter(|other| other[..1] == hash[..1]).count() > 1;
+    let alike = &hashes.iter().find(alike).unwrap()[..1];
+    let never = (0..).map(|n| format!("{n:04x}")).find(|n| !hashes.iter().any(|hash| hash.starts_with(n))).unwrap();
+    let long = format!("{}0", hashes[0]);
+    for (to, message, remedy) in [
+        (alike, format!("`{alike}` could be more than one version of `numbers`: "), "write more of it"),
+        (
+            &never,
+            format!("no version of `numbers` that served has a hash that begins with `{never}`"),
+            "`seam history numbers`",
+        ),
+        ("", "`` could be more than one version".to_owned(), "write more of it"),
+        (&long, format!("begins with `{long}`"), "`seam history numbers`"),
+    ] {
+        let refused = scene.back_to(Some(to), false).refused.unwrap();
+        assert!(refused.message.contains(&message) && refused.remedy.contains(remedy), "{refused:?}");
+    }
+    std::fs::remove_file(scene.system.folder.path().join(format!("data/deploy/{}.wasm", hashes[1])))?;
+    let refused = scene.back_to(Some(&hashes[1]), false).refused.unwrap();
+    assert_eq!(refused.step, Some(Step::Read));
+    assert!(refused.message.contains(" is not kept any more") && refused.remedy.contains("deploy it"), "{refused:?}");
+    Ok(())
+}
+
+#[test]
+fn back_over_several_schemas_needs_the_restore_point_unless_it_was_seen_to_work() -> Result<()> {
+    let scene = Scene::new(&first())?;
+    let oldest = scene.hash()?;
+    assert_eq!(scene.times(7)?, answer(14));
+    scene.deploy(&grown(), &[])?;
+    let middle = scene.hash()?;
+    assert_eq!(scene.times(7)?, answer(21));
+    // What the middle one does not use goes; the oldest does use it, and nobody has asked it.
+    let newest =
+        Version { migrations: vec![TABLE, GROWS, DROPS], query: Some("SELECT n, at FROM seen"), ..Version::times(4) };
+    scene.deploy(&newest, &[])?;
+    scene.write();
+    let refused = scene.back_to(Some(&oldest), false).refused.unwrap();
+    assert_eq!(refused.step, Some(Step::Migrations));
+    assert!(refused.message.contains("not seen to work at schema 3, it knows 1, "), "{}", refused.message);
+    assert!(refused.remedy.contains("--restore"), "{refused:?}");
+    assert_eq!(scene.times(7)?, answer(28), "the newest one serves on");
+    // The one before was seen to work, and stays so however often the two take turns.
+    for (hash, factor) in [(&middle, 3), (&scene.hash()?, 4), (&middle, 3)] {
+        let report = scene.back_to(Some(hash), false);
+        assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+        assert_eq!(scene.times(7)?, answer(7 * factor));
+    }
+    let refused = scene.back_to(Some(&oldest), false).refused.unwrap();
+    assert_eq!(refused.step, Some(Step::Migrations), "{refused:?}");
+    let report = scene.back_to(Some(&oldest), true);
+    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    let said = notes(&report, Step::Migrations);
+    assert!(said.contains("goes back from schema 3 to 1") && said.contains("lost: `seen` has 2 rows, 1 "), "{said}");
+    assert_eq!(scene.times(7)?, answer(14));
+    let scene = scene.again()?;
+    assert_eq!(scene.times(7)?, answer(14));
+    // Forward again over both changes.
+    assert_eq!(scene.back_to(Some(&middle), false).outcome, Outcome::Live);
+    assert_eq!(scene.times(7)?, answer(21));
+    scene.deploy(&shrunk_from_grown(), &["one-way"])?;
+    for point in std::fs::read_dir(scene.system.folder.path().join("data/deploy/restore"))? {
+        std::fs::remove_file(point?.path())?;
+    }
+    let refused = scene.back_to(Some(&oldest), true).refused.unwrap();
+    assert!(
+        refused.message.contains("the file is at schema 3 and it knows 1: there is no restore point"),
+        "{refused:?}"
+    );
+    Ok(())
+}
+
+/// Of another build than the one that served, with the same schema.
+fn shrunk_from_grown() -> Version {
+    Version { migrations: vec![TABLE, GROWS, DROPS], query: Some("SELECT n FROM seen"), ..Version::times(5) }
+}
+
+/// The schema has the same number as one that the oldest version was seen to work at, and is another.
+#[test]
+fn a_schema_is_not_taken_for_another_of_the_same_number() -> Result<()> {
+    let scene = Scene::new(&first())?;
+    let oldest = scene.hash()?;
+    scene.times(7)?;
+    scene.deploy(&grown(), &[])?;
+    assert_eq!(scene.back(true).outcome, Outcome::Live, "to schema 1");
+    scene.times(7)?;
+    scene.deploy(&shrunk(), &["one-way"])?;
+    scene.write();
+    for to in [None, Some(oldest.as_str())] {
+        let refused = scene.back_to(to, false).refused.unwrap();
+        assert!(refused.message.contains("not seen to work at schema 2"), "{}", refused.message);
+    }
+    Ok(())
+}
+
+#[test]
 fn there_is_no_way_back_from_what_was_there_at_first() -> Result<()> {
     let scene = Scene::new(&first())?;
     let refused = scene.back(false).refused.unwrap();
@@ -204,105 +324,6 @@ fn recorded_calls_that_the_new_version_breaks_keep_it_out_and_other_answers_are_
     Ok(())
 }
 
-/// Requests through the edge from several threads until it is dropped.
-struct Load<'a> {
-    stop: &'a AtomicBool,
-    answered: &'a AtomicU32,
-    failed: &'a AtomicU32,
-}
-
-impl Load<'_> {
-    fn run(&self, host: &Host, answers: &[&str]) {
-        while !self.stop.load(Ordering::Relaxed) {
-            match host.get("/") {
-                Ok(answer) if answer.status == 200 && answers.contains(&answer.text().as_str()) => {
-                    self.answered.fetch_add(1, Ordering::Relaxed);
-                }
-                other => {
-                    self.failed.fetch_add(1, Ordering::Relaxed);
-                    eprintln!("failed: {other:?}");
-                }
-            }
-        }
-    }
-}
-
-/// Ends the load when the test does, however it does.
-struct End<'a>(&'a AtomicBool);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// How long the `count`-th version that was rolled back had served.
-fn watched_ms(host: &Host, count: usize) -> Result<u64> {
-    let until = Instant::now() + Duration::from_secs(10);
-    loop {
-        let log = host.log()?;
-        let lines: Vec<_> = log.lines().filter(|line| line.contains("turned bad and was rolled back")).collect();
-        if let Some(line) = lines.get(count - 1) {
-            let fields: serde_json::Value = serde_json::from_str(line)?;
-            return fields["ms_watched"].as_u64().ok_or_else(|| anyhow::anyhow!("{line}"));
-        }
-        anyhow::ensure!(Instant::now() < until, "no such line in {log}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-#[test]
-fn a_version_that_turns_bad_under_load_is_rolled_back_within_half_a_second_and_no_request_fails() -> Result<()> {
-    let system = System::new()
-        .context("numbers", &Version::times(2).wasm()?, "")?
-        .context("page", &page()?, r#"imports = ["t:numbers/numbers"]"#)?
-        // Nothing is recorded, so that it is the watch that finds them.
-        .lines("[[mount]]\npath = \"/\"\ncontext = \"page\"\n[recording]\ncalls_per_s = 0");
-    let manifest = system.write()?;
-    let host = Host::up(&manifest, &system.folder.path().join("data"))?;
-    let (stop, answered, failed) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
-    let load = Load { stop: &stop, answered: &answered, failed: &failed };
-    std::thread::scope(|scope| -> Result<()> {
-        for _ in 0..4 {
-            scope.spawn(|| load.run(&host, &["14", "21"]));
-        }
-        let _end = End(&stop);
-        std::thread::sleep(Duration::from_millis(300));
-        for (at, (name, version)) in [
-            ("traps", Version { call: Then::Traps, ..Version::times(9) }),
-            ("hangs", Version { call: Then::Hangs, ..Version::times(9) }),
-            ("is slow", Version { call: Then::Spins, ..Version::times(2) }),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            let file = put(&system, &version.wasm()?)?;
-            let output = seam(&manifest, &["deploy", "numbers", &file.to_string_lossy(), "--format", "json"])?;
-            let report: Report = serde_json::from_slice(&output.stdout)?;
-            assert_eq!(report.outcome, Outcome::RolledBack, "{name}: {report:?}");
-            let refused = report.refused.unwrap();
-            assert_eq!(refused.step, Some(Step::Watch));
-            assert_eq!(report.serves.unwrap().hash, report.before.unwrap().hash, "{name}");
-            let ms = watched_ms(&host, at + 1)?;
-            eprintln!("{name}: gone after {ms} ms: {}", refused.message);
-            assert!(ms <= 500, "{name} after {ms} ms");
-            assert_eq!(output.status.code(), Some(1));
-        }
-        let good = put(&system, &Version::times(3).wasm()?)?;
-        let output = seam(&manifest, &["deploy", "numbers", &good.to_string_lossy(), "--watch", "600"])?;
-        assert!(output.status.success(), "{output:?}");
-        Ok(())
-    })?;
-    assert_eq!(failed.load(Ordering::Relaxed), 0, "of {}", answered.load(Ordering::Relaxed));
-    assert!(answered.load(Ordering::Relaxed) > 100);
-    assert_eq!(host.get("/")?.text(), "21");
-    let output = seam(&manifest, &["history", "--format", "json"])?;
-    let entries: Vec<seam::deploy::Entry> = serde_json::from_slice(&output.stdout)?;
-    let states: Vec<State> = entries.iter().map(|entry| entry.state).collect();
-    assert_eq!(states, [State::Live, State::RolledBack, State::RolledBack, State::RolledBack]);
-    Ok(())
-}
-
 #[test]
 fn what_was_rolled_back_by_itself_does_not_come_back_with_a_restart() -> Result<()> {
     let scene = Scene::recording(&Version::times(2), 0)?;
@@ -327,136 +348,5 @@ fn what_was_rolled_back_by_itself_does_not_come_back_with_a_restart() -> Result<
     assert_eq!(scene.times(7)?, answer(14));
     let scene = scene.again()?;
     assert_eq!(scene.times(7)?, answer(14));
-    Ok(())
-}
-
-#[test]
-fn a_request_that_wrote_something_is_never_run_twice() -> Result<()> {
-    let writes = |factor: u32, call: Then| Version {
-        migrations: vec![TABLE],
-        query: Some("INSERT INTO seen (n) VALUES (5) RETURNING n"),
-        call,
-        ..Version::times(factor)
-    };
-    let system = System::new()
-        .context("numbers", &writes(2, Then::Works).wasm()?, "store = true")?
-        .context("page", &page()?, r#"imports = ["t:numbers/numbers"]"#)?
-        .lines("[[mount]]\npath = \"/\"\ncontext = \"page\"");
-    let manifest = system.write()?;
-    let host = Host::up(&manifest, &system.folder.path().join("data"))?;
-    assert_eq!(host.get("/")?.text(), "14");
-    let next = put(&system, &writes(3, Then::Traps).wasm()?)?;
-    let path = next.to_string_lossy().into_owned();
-    std::thread::scope(|scope| -> Result<()> {
-        let deploy = scope.spawn(|| seam(&manifest, &["deploy", "numbers", &path, "--watch", "3000"]));
-        host.log_line(&["\"serves on probation\""]).ok();
-        let until = Instant::now() + Duration::from_secs(10);
-        let broken = loop {
-            let answer = host.get("/")?;
-            if answer.text() != "14" || Instant::now() > until {
-                break answer;
-            }
-        };
-        assert_eq!(broken.text(), "unavailable", "it wrote and then trapped, and is told so");
-        deploy.join().unwrap()?;
-        Ok(())
-    })
-}
-
-#[test]
-fn a_page_that_breaks_or_hangs_is_answered_by_the_one_before() -> Result<()> {
-    let system = System::new()
-        .context("numbers", &Version::times(2).wasm()?, "")?
-        .context("page", &page()?, r#"imports = ["t:numbers/numbers"]"#)?
-        .lines("[[mount]]\npath = \"/\"\ncontext = \"page\"\n[recording]\ncalls_per_s = 0");
-    let manifest = system.write()?;
-    let host = Host::up(&manifest, &system.folder.path().join("data"))?;
-    for _ in 0..20 {
-        assert_eq!(host.get("/")?.text(), "14");
-    }
-    for then in [Then::Traps, Then::Hangs] {
-        let file = put(&system, &page_that(then)?)?;
-        let stop = AtomicBool::new(false);
-        std::thread::scope(|scope| -> Result<()> {
-            let _end = End(&stop);
-            let deploy = scope.spawn(|| {
-                let output = seam(&manifest, &["deploy", "page", &file.to_string_lossy()]);
-                stop.store(true, Ordering::Relaxed);
-                output
-            });
-            while !stop.load(Ordering::Relaxed) {
-                let answer = host.get("/")?;
-                assert_eq!((answer.status, answer.text().as_str()), (200, "14"));
-            }
-            let said = String::from_utf8_lossy(&deploy.join().unwrap()?.stderr).into_owned();
-            assert!(said.starts_with("error: `page` is rolled back at watch: "), "{said}");
-            Ok(())
-        })?;
-        host.log_line(&["it is run again with the version before"])?;
-    }
-    Ok(())
-}
-
-/// Asks `numbers.times(7)` of the running host until `stop`.
-fn keep_asking(manifest: &std::path::Path, stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        seam(manifest, &["call", "numbers", "numbers.times(7)"]).ok();
-    }
-}
-
-#[test]
-fn a_host_killed_while_it_rolls_back_starts_with_the_version_before() -> Result<()> {
-    let system =
-        System::new().context("numbers", &Version::times(2).wasm()?, "")?.lines("[recording]\ncalls_per_s = 0");
-    let manifest = system.write()?;
-    let data = system.folder.path().join("data");
-    let bad = put(&system, &Version { call: Then::Traps, ..Version::times(9) }.wasm()?)?;
-    let host = Host::up_with(&manifest, &data, &[("SEAM_DIE_AT", "rolled-back")])?;
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| -> Result<()> {
-        let _end = End(&stop);
-        scope.spawn(|| keep_asking(&manifest, &stop));
-        let output = seam(&manifest, &["deploy", "numbers", &bad.to_string_lossy()])?;
-        assert_eq!(output.status.code(), Some(1));
-        Ok(())
-    })?;
-    drop(host);
-    let _host = Host::up(&manifest, &data)?;
-    let output = seam(&manifest, &["call", "numbers", "numbers.times(7)"])?;
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "ok(14)");
-    let output = seam(&manifest, &["history", "--format", "json"])?;
-    let entries: Vec<seam::deploy::Entry> = serde_json::from_slice(&output.stdout)?;
-    assert_eq!(entries.first().map(|entry| entry.state), Some(State::RolledBack));
-    Ok(())
-}
-
-#[test]
-fn one_sees_that_a_version_is_watched_and_goes_back_by_a_command() -> Result<()> {
-    let system = System::new().context("numbers", &Version::times(2).wasm()?, "")?;
-    let manifest = system.write()?;
-    let _host = Host::up(&manifest, &system.folder.path().join("data"))?;
-    let next = put(&system, &Version::times(3).wasm()?)?;
-    let watched = || -> Result<bool> {
-        let output = seam(&manifest, &["contexts", "--format", "json"])?;
-        let all: Vec<seam::admin::ContextStatus> = serde_json::from_slice(&output.stdout)?;
-        Ok(all.iter().any(|context| context.on_probation))
-    };
-    assert!(!watched()?);
-    std::thread::scope(|scope| -> Result<()> {
-        let deploy =
-            scope.spawn(|| seam(&manifest, &["deploy", "numbers", &next.to_string_lossy(), "--watch", "1500"]));
-        let until = Instant::now() + Duration::from_secs(10);
-        while !watched()? {
-            assert!(Instant::now() < until, "it is never seen to be watched");
-        }
-        assert!(deploy.join().unwrap()?.status.success());
-        Ok(())
-    })?;
-    assert!(!watched()?);
-    let output = seam(&manifest, &["rollback", "numbers"])?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && said.ends_with(", generation 3\n"), "{said}");
-    let output = seam(&manifest, &["call", "numbers", "numbers.times(7)"])?;
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "ok(14)");
     Ok(())
 }

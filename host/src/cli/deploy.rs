@@ -61,6 +61,9 @@ pub fn run(global: &Global, options: Options) -> Result<(), Stop> {
 pub struct BackOptions {
     /// The context
     context: String,
+    /// To the version with this hash, as `seam history` shows it, or the beginning of one; by default to the one before
+    #[arg(long, value_name = "HASH")]
+    to: Option<String>,
     /// Put its file back to before the schema changed, and lose what was written since
     #[arg(long)]
     restore: bool,
@@ -74,7 +77,7 @@ pub struct BackOptions {
 pub fn roll_back(global: &Global, options: BackOptions) -> Result<(), Stop> {
     let manifest = global.load()?;
     let format = options.format;
-    let request = Back { context: options.context, restore: options.restore, wait: options.wait };
+    let request = Back { context: options.context, to: options.to, restore: options.restore, wait: options.wait };
     let report = match Client::connect(&manifest.host.data) {
         Ok(client) => client.roll_back(&request, &mut |passed| shown(passed, format))?,
         Err(Error::NotRunning { .. }) => {

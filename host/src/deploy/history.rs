@@ -224,15 +224,35 @@ impl History {
         })
     }
 
-    /// Whether any change that led to `schema` leaves `hash`, which served before it, unable to work.
-    pub(super) fn one_way(&self, context: &str, hash: &str, schema: u32) -> Result<bool, HostFileError> {
+    /// Hashes that begin with `prefix`, of versions of `context` that served.
+    pub(super) fn served(&self, context: &str, prefix: &str) -> Result<Vec<String>, HostFileError> {
         self.0.read(|file| {
-            // Migrations are append-only: what one of the changes since took away is gone.
-            let sql = "SELECT count(*) FROM deploy WHERE context = ?1 AND state = 'live' AND one_way AND schema_after <= ?3
-                       AND id > (SELECT coalesce(max(id), 0) FROM deploy WHERE context = ?1 AND state = 'live' AND hash = ?2
-                                 AND schema_after < ?3)";
+            let sql =
+                "SELECT hash FROM deploy WHERE context = ?1 AND state = 'live' AND substr(hash, 1, length(?2)) = ?2
+                       UNION SELECT before FROM deploy WHERE context = ?1 AND substr(before, 1, length(?2)) = ?2";
+            file.prepare(sql)?.query_map([context, prefix], |row| row.get(0))?.collect()
+        })
+    }
+
+    /// Whether `hash` was seen to work at `schema`, as the last change of the schema made it: it served there, or was what served
+    /// before that change.
+    pub(super) fn works_at(&self, context: &str, hash: &str, schema: u32) -> Result<bool, HostFileError> {
+        self.0.read(|file| {
+            let sql = "SELECT count(*) FROM deploy WHERE context = ?1 AND schema_after = ?3 AND state IN ('live', 'rolled-back')
+                       AND id >= (SELECT coalesce(max(id), 0) FROM deploy WHERE context = ?1 AND state IN ('live', 'rolled-back')
+                                  AND schema_before <> schema_after)
+                       AND (before = ?2 AND NOT one_way OR hash = ?2 AND state = 'live')";
             let changes: i64 = file.query_row(sql, params![context, hash, schema], |row| row.get(0))?;
             Ok(changes > 0)
+        })
+    }
+
+    /// The last change before which the file had no more than `schema`, and after which it had more.
+    pub(super) fn beyond(&self, context: &str, schema: u32) -> Result<Option<i64>, HostFileError> {
+        self.0.read(|file| {
+            let sql = "SELECT max(id) FROM deploy WHERE context = ?1 AND state IN ('live', 'rolled-back')
+                       AND schema_before <= ?2 AND schema_after > ?2";
+            file.query_row(sql, params![context, schema], |row| row.get(0))
         })
     }
 

@@ -74,11 +74,14 @@ impl Request {
     }
 }
 
-/// A context that is to be served by the version before.
+/// A context that is to be served by the version before, or by an older one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Back {
     pub context: String,
+    /// The first digits of the hash of a version that served; `None`: the one before.
+    #[serde(default)]
+    pub to: Option<String>,
     /// Put the file back to what it was before its schema changed, whatever was written since.
     #[serde(default)]
     pub restore: bool,
