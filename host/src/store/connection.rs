@@ -42,6 +42,8 @@ pub enum OpenError {
     Folder { path: PathBuf, source: std::io::Error },
     #[error("cannot open `{}`", path.display())]
     Sqlite { path: PathBuf, source: rusqlite::Error },
+    #[error("`{}` is open in another process", path.display())]
+    InUse { path: PathBuf },
     #[error("`{}` is not a database that this host can read: damaged, or its key is wrong or missing", path.display())]
     NotADatabase { path: PathBuf },
     #[error("`{}` cannot use a write-ahead log: its file system reports journal mode `{mode}`", path.display())]
@@ -80,6 +82,12 @@ impl OpenError {
             Self::Folder { .. } => "see that the data folder is there and that the host may write in it".to_owned(),
             Self::Sqlite { path, .. } => {
                 format!("see that the host may read and write `{}` and that there is room on its disk", path.display())
+            }
+            Self::InUse { path } => {
+                format!(
+                    "see who has `{}` open (`fuser`, `lsof`) and end that; a file is one host's at a time",
+                    path.display()
+                )
             }
             Self::NotADatabase { path } => {
                 format!("check the key, or restore `{}` from a backup; demo data: delete the file", path.display())
@@ -137,7 +145,8 @@ impl Link {
         let failed = |source| failed(&config.path, source);
         // No URI file names (they carry options), no mutex: Rust sees to it that one thread at a time has a connection.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut conn = Connection::open_with_flags(&config.path, flags).map_err(failed)?;
+        // Nobody else can open a file that the host has: its locks are the process's, and taking one is no system call (decision 0007).
+        let mut conn = Connection::open_with_flags_and_vfs(&config.path, flags, c"unix-excl").map_err(failed)?;
         if let Some(key) = key {
             // Before anything else touches the file. The key's text never reaches an error: this statement has no other way to fail.
             conn.pragma_update(None, "key", key.as_str()).map_err(failed)?;
@@ -390,6 +399,7 @@ fn is_auth(error: &rusqlite::Error) -> bool {
 fn failed(path: &Path, source: rusqlite::Error) -> OpenError {
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::NotADatabase { path: path.to_owned() },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse { path: path.to_owned() },
         _ => OpenError::Sqlite { path: path.to_owned(), source },
     }
 }

@@ -242,6 +242,41 @@ fn a_log_is_copied_back_when_it_has_grown_and_not_at_every_commit_from_then_on()
     assert_eq!(shop.statistics().checkpoints, 2, "and when it has grown again, it is");
 }
 
+/// In a child: opens its parent's file as anybody would, and says what came of it.
+#[test]
+fn child_that_opens_what_is_not_its_own() {
+    let Some(folder) = std::env::var_os(CHILD) else { return };
+    let path = std::path::Path::new(&folder).join("contexts").join("shop.db");
+    let theirs = rusqlite::Connection::open(path).unwrap();
+    theirs.busy_timeout(Duration::ZERO).unwrap();
+    let read = theirs.query_row("SELECT count(*) FROM item", [], |row| row.get::<_, i64>(0));
+    println!("{}", read.map_or_else(|error| format!("refused: {error}"), |items| format!("{items} read")));
+}
+
+#[test]
+fn nobody_else_opens_a_file_that_the_host_has_and_a_file_that_somebody_has_is_told() {
+    let shop = shop();
+    let look = || {
+        let output = child("child_that_opens_what_is_not_its_own", &shop.folder, None).wait_with_output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(look().contains("refused: database is locked"), "{}", look());
+    let Fixture { database, folder } = shop;
+    drop(database);
+    let read = child("child_that_opens_what_is_not_its_own", &folder, None).wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&read.stdout).contains("0 read"), "closed, it is a file like any other");
+
+    let mut other = child("child_that_is_killed", &folder, None);
+    // Kept to the end: a child whose lines nobody takes would die of it.
+    let mut lines = BufReader::new(other.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("acknowledged")));
+    let error = Database::open(config(&folder, 64)).unwrap_err();
+    assert!(matches!(error, OpenError::InUse { .. }) && error.remedy().contains("shop.db"), "{error:?}");
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert!(Database::open(config(&folder, 64)).is_ok(), "its end frees the file");
+}
+
 #[test]
 fn a_file_that_is_no_database_is_named_with_a_remedy() {
     let folder = TempDir::new().unwrap();
