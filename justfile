@@ -61,6 +61,13 @@ torture-swap swaps="600":
     @{{ debug }} build >&2
     SEAM_TORTURE_SWAPS={{ swaps }} cargo test --workspace --test torture -- --nocapture --test-threads 1
 
+# Test encrypted stores: another build of the host, with SQLCipher and OpenSSL from source
+test-encrypted:
+    cargo build --workspace --all-targets --features seam-tests/sqlcipher
+    @{{ debug }} build >&2
+    cargo test --workspace --features seam-tests/sqlcipher --lib store::
+    cargo test --workspace --features seam-tests/sqlcipher --test encrypted
+
 # Format the sources
 fmt:
     cargo fmt --all

@@ -2,6 +2,7 @@
 //!
 //! Only calls that wrote nothing. What they ask of other contexts is answered from the recording, so nobody else is reached. A call that the
 //! new version breaks, or answers with `unavailable`, though the old one answers it, keeps the version out; another answer is told.
+//! Of a context whose file is encrypted no value is told: reports become history and log lines, and those are not encrypted.
 //! Not here: what is recorded (`context::recorder`).
 
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub(super) struct Sides<'a> {
     /// The one that serves, at the new version's schema, if that is another.
     pub old_there: Option<&'a Trial>,
     pub recorder: &'a Recorder,
+    /// No value of a call is told.
+    pub secret: bool,
 }
 
 /// What came of it.
@@ -74,20 +77,24 @@ pub(super) fn run(sides: &Sides<'_>, strict: bool) -> Result<Replayed, Refused> 
             continue;
         }
         asked += 1;
-        let name = name_of(call);
+        let name = name_of(call, sides.secret);
         if let Some(there) = sides.old_there
             && replayed.one_way.is_none()
             && let Some(Answer::Broken(why)) = ask(there, call)
         {
-            replayed.one_way = Some(format!("{name}: {why}"));
+            replayed.one_way = Some(format!("{name}: {}", if sides.secret { "it breaks" } else { &why }));
         }
         match (blanked(old, sides.recorder), blanked(new, sides.recorder)) {
             (Answer::Unknown, _) | (_, Answer::Unknown) => unknown += 1,
             (old, Answer::Broken(why)) => {
-                let message = format!("{name} was answered with {} and is not any more: {why}", shown(&old));
+                let message = match sides.secret {
+                    true => format!("{name} was answered and is not any more"),
+                    false => format!("{name} was answered with {} and is not any more: {why}", shown(&old)),
+                };
                 return Err(Refused::at(Step::Replay, message, "see the log; then mend it, and deploy again"));
             }
             (old, new) if old == new => same += 1,
+            (_, _) if sides.secret => differing.push(format!("{name}: not shown, since its file is encrypted")),
             (old, new) => differing.push(format!("{name}: {}", difference(&shown(&old), &shown(&new)))),
         }
     }
@@ -177,8 +184,12 @@ fn blanked(answer: Answer, recorder: &Recorder) -> Answer {
     }
 }
 
-fn name_of(recorded: &Recorded) -> String {
+fn name_of(recorded: &Recorded, secret: bool) -> String {
     match &recorded.what {
+        What::Function { interface, function, .. } if secret => {
+            format!("`{}.{function}(..)`", interface.rsplit('/').next().unwrap_or_default())
+        }
+        What::Request { request, .. } if secret => format!("`{}` of a page", request.method),
         What::Function { interface, function, params, .. } => {
             let short = interface.rsplit('/').next().unwrap_or_default();
             let params: Vec<_> = params.iter().map(wave).collect();

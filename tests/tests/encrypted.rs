@@ -1,0 +1,253 @@
+//! A context with an encrypted file passes the gate like any other, and nothing of what is in its file is ever on the disk in the clear.
+//!
+//! Needs a host that can encrypt: `just test-encrypted`.
+#![cfg(feature = "sqlcipher")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use seam::deploy::{Outcome, Report, Step};
+use seam_tests::System;
+use seam_tests::host::{Host, seam};
+use seam_tests::repo;
+use seam_tests::shop::Shop;
+use seam_tests::torture::versions::relabelled;
+use seam_tests::version::{Health, Then, Version, asking};
+
+/// What is in the file and may be nowhere else. The SQL that writes it does not have its letters.
+const SECRET: &str = "nobody may read this";
+const TABLE: &str = "CREATE TABLE seen (n INTEGER NOT NULL, old TEXT) STRICT";
+const GROWS: &str = "ALTER TABLE seen ADD COLUMN at TEXT";
+const DROPS: &str = "ALTER TABLE seen DROP COLUMN n; UPDATE seen SET old = old || old";
+
+/// A statement that writes a row with the secret at each call.
+fn writes(columns: &str, values: &str) -> &'static str {
+    let letters: Vec<String> = SECRET.chars().map(|letter| u32::from(letter).to_string()).collect();
+    let letters = letters.join(", ");
+    format!("INSERT INTO seen ({columns}) VALUES ({values}char({letters})) RETURNING old").leak()
+}
+
+fn first() -> Version {
+    Version { migrations: vec![TABLE], query: Some(writes("n, old", "5, ")), ..Version::times(2) }
+}
+
+fn grown() -> Version {
+    let health = Some(Health::Well);
+    Version { migrations: vec![TABLE, GROWS], query: Some(writes("n, old", "6, ")), health, ..Version::times(3) }
+}
+
+fn shrunk() -> Version {
+    Version { migrations: vec![TABLE, GROWS, DROPS], query: Some(writes("old", "")), ..Version::times(4) }
+}
+
+struct Scene {
+    system: System,
+    manifest: PathBuf,
+}
+
+impl Scene {
+    fn new(first: &Version) -> Result<Self> {
+        let system = System::new()
+            .context("numbers", &first.wasm()?, "store = { encrypted = true }")?
+            .context("asking", &asking()?, r#"imports = ["t:numbers/numbers"]"#)?
+            .lines("[recording]\ncalls_per_s = 10000");
+        let manifest = system.write()?;
+        let keys = system.folder.path().join("data/keys");
+        std::fs::create_dir_all(&keys)?;
+        std::fs::write(keys.join("numbers.key"), "a long enough key\n")?;
+        Ok(Self { system, manifest })
+    }
+
+    fn data(&self) -> PathBuf {
+        self.system.folder.path().join("data")
+    }
+
+    fn up(&self, die_at: &str) -> Result<Host> {
+        // Where a library would put its temporary files.
+        let temporary = self.data().join("tmp");
+        std::fs::create_dir_all(&temporary)?;
+        Host::up_with(
+            &self.manifest,
+            &self.data(),
+            &[("TMPDIR", &temporary.to_string_lossy()), ("SEAM_DIE_AT", die_at)],
+        )
+    }
+
+    fn times(&self) -> Result<String> {
+        let output = seam(&self.manifest, &["call", "asking", "asking.ask(7)"])?;
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    fn deploy(&self, version: &Version, more: &[&str]) -> Result<std::process::Output> {
+        let file = self.system.folder.path().join("next.wasm");
+        std::fs::write(&file, version.wasm()?)?;
+        let file = file.to_string_lossy();
+        let args = [&["deploy", "numbers", &file, "--format", "json", "--watch", "0"], more].concat();
+        seam(&self.manifest, &args)
+    }
+
+    fn report(&self, args: &[&str]) -> Result<Report> {
+        let output = seam(&self.manifest, &[args, &["--format", "json"]].concat())?;
+        serde_json::from_slice(&output.stdout).with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// No file of the data folder has the secret in it, nor is one of the context's an open database.
+    fn nothing_in_the_clear(&self, when: &str) -> Result<()> {
+        let (mut looked_at, mut of_the_context) = (0, 0);
+        for path in files(&self.data())? {
+            let bytes = std::fs::read(&path)?;
+            looked_at += 1;
+            ensure!(!contains(&bytes, SECRET.as_bytes()), "{when}: `{}` has it in the clear", path.display());
+            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("numbers")) {
+                of_the_context += 1;
+                ensure!(!bytes.starts_with(b"SQLite format 3"), "{when}: `{}` is a database", path.display());
+            }
+        }
+        ensure!(looked_at > 3 && of_the_context > 0, "{when}: {looked_at} and {of_the_context} files");
+        Ok(())
+    }
+}
+
+fn contains(bytes: &[u8], words: &[u8]) -> bool {
+    bytes.windows(words.len()).any(|window| window == words)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => all.extend(files(&path)?),
+            false if path.is_file() => all.push(path),
+            false => {}
+        }
+    }
+    Ok(all)
+}
+
+#[test]
+fn the_search_would_find_it() -> Result<()> {
+    let scene = Scene::new(&first())?;
+    let text = std::fs::read_to_string(&scene.manifest)?.replace("encrypted = true", "encrypted = false");
+    std::fs::write(&scene.manifest, text)?;
+    let host = scene.up("")?;
+    assert_eq!(scene.times()?, "ok(14)");
+    assert!(scene.nothing_in_the_clear("without encryption").is_err());
+    drop(host);
+    Ok(())
+}
+
+#[test]
+fn a_version_with_a_new_schema_goes_in_and_back_again() -> Result<()> {
+    let scene = Scene::new(&first())?;
+    let host = scene.up("")?;
+    for _ in 0..5 {
+        assert_eq!(scene.times()?, "ok(14)");
+    }
+    scene.nothing_in_the_clear("serving")?;
+    let report: Report = serde_json::from_slice(&scene.deploy(&grown(), &[])?.stdout)?;
+    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    assert!(scene.data().join("deploy/restore/numbers-1.db").is_file());
+    assert_eq!(scene.times()?, "ok(21)");
+    scene.nothing_in_the_clear("deployed")?;
+    let report: Report = serde_json::from_slice(&scene.deploy(&shrunk(), &["--allow", "one-way"])?.stdout)?;
+    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    assert_eq!(scene.times()?, "ok(28)");
+    let refused = scene.report(&["rollback", "numbers"])?.refused.context("rows were written")?;
+    assert!(refused.message.contains("`seen` has "), "{refused:?}");
+    scene.nothing_in_the_clear("refused to go back")?;
+    let report = scene.report(&["rollback", "numbers", "--restore"])?;
+    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    assert_eq!(scene.times()?, "ok(21)");
+    scene.nothing_in_the_clear("put back")?;
+    drop(host);
+    let _host = scene.up("")?;
+    assert_eq!(scene.times()?, "ok(21)");
+    scene.nothing_in_the_clear("started again")
+}
+
+#[test]
+fn a_host_killed_in_the_middle_leaves_nothing_in_the_clear_either() -> Result<()> {
+    for moment in ["kept", "migrated", "published"] {
+        let scene = Scene::new(&first())?;
+        let host = scene.up(moment)?;
+        assert_eq!(scene.times()?, "ok(14)");
+        assert!(!scene.deploy(&grown(), &[])?.status.success(), "{moment}");
+        drop(host);
+        let trials = std::fs::read_dir(scene.data().join("deploy/trial"))?.count();
+        ensure!(trials > 0, "{moment}: what it was tried on is there still");
+        scene.nothing_in_the_clear(moment)?;
+        let _host = scene.up("")?;
+        assert_eq!(scene.times()?, if moment == "kept" { "ok(14)" } else { "ok(21)" }, "{moment}");
+        scene.nothing_in_the_clear("started again")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_recorded_calls_said_is_told_to_nobody() -> Result<()> {
+    let reads = |version: Version| Version { query: Some("SELECT n, old FROM seen"), ..version };
+    let scene = Scene::new(&reads(first()))?;
+    let _host = scene.up("")?;
+    for _ in 0..40 {
+        assert_eq!(scene.times()?, "ok(14)");
+    }
+    let output = scene.deploy(&reads(Version { call: Then::Traps, ..first() }), &[])?;
+    let refused = serde_json::from_slice::<Report>(&output.stdout)?.refused.context("it is refused")?;
+    assert_eq!(refused.step, Some(Step::Replay));
+    assert_eq!(refused.message, "`numbers.times(..)` was answered and is not any more");
+    let output = scene.deploy(&reads(Version { factor: 9, ..first() }), &["--strict"])?;
+    let refused = serde_json::from_slice::<Report>(&output.stdout)?.refused.context("it is refused")?;
+    assert!(refused.message.contains("`numbers.times(..)`: not shown, since its file is encrypted"), "{refused:?}");
+    Ok(())
+}
+
+/// The shop's own books: their file is encrypted as soon as the host can.
+#[test]
+fn the_shops_books_are_deployed_rolled_back_and_tested_alone() -> Result<()> {
+    let shop = Shop::new()?;
+    let missing = seam(&shop.manifest(), &["up"])?;
+    let said = String::from_utf8_lossy(&missing.stderr).into_owned();
+    ensure!(!missing.status.success() && said.contains("finance.key"), "without a key it does not start: {said}");
+    std::fs::create_dir_all(shop.data().join("keys"))?;
+    std::fs::write(shop.data().join("keys/finance.key"), "a long enough key")?;
+    let host = shop.up()?;
+    let sales = std::fs::read_to_string(shop.data().join("demo/sales.jsonl"))?;
+    let sale: serde_json::Value = serde_json::from_str(sales.lines().next().context("a sale")?)?;
+    let customer = sale["sale"]["customer"].as_str().context("of a customer")?;
+    let clear = |when: &str| -> Result<()> {
+        let mut count = 0;
+        for path in files(&shop.data())? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with("finance") && !name.ends_with(".key") {
+                count += 1;
+                let bytes = std::fs::read(&path)?;
+                ensure!(
+                    !bytes.starts_with(b"SQLite format 3") && !contains(&bytes, customer.as_bytes()),
+                    "{when}: {name}"
+                );
+            }
+        }
+        ensure!(count > 0, "{when}: no file");
+        Ok(())
+    };
+    clear("seeded")?;
+    // The same customer in another context's file, which is not encrypted.
+    let others = ["orders.db", "orders.db-wal"].map(|file| std::fs::read(shop.data().join("stores").join(file)));
+    ensure!(others.into_iter().flatten().any(|bytes| contains(&bytes, customer.as_bytes())), "it would be found");
+    let balance = shop.call("finance", "books.get-trial-balance()")?;
+    let next = shop.folder.path().join("finance-next.wasm");
+    std::fs::write(&next, relabelled(&std::fs::read(repo().join("target/components/finance.wasm"))?, 1))?;
+    let said = shop.seam(&["deploy", "finance", &next.to_string_lossy(), "--watch", "200"])?;
+    ensure!(said.contains("finance serves"), "{said}");
+    clear("deployed")?;
+    shop.seam(&["rollback", "finance"])?;
+    clear("rolled back")?;
+    ensure!(shop.call("finance", "books.get-trial-balance()")? == balance);
+    drop(host);
+    // Alone, on files that are made for the scenarios and have no secrets, and need no key.
+    let said = shop.seam(&["test", "finance", "--all"])?;
+    ensure!(said.contains("finance"), "{said}");
+    clear("tested")
+}
