@@ -279,6 +279,18 @@ pub fn page() -> Result<Vec<u8>> {
 /// # Errors
 /// As `page`.
 pub fn page_that(then: Then) -> Result<Vec<u8>> {
+    page_with(then, 200)
+}
+
+/// The same, which asks and then answers with this status.
+///
+/// # Errors
+/// As `page`.
+pub fn page_of(status: u16) -> Result<Vec<u8>> {
+    page_with(Then::Works, status)
+}
+
+fn page_with(then: Then, status: u16) -> Result<Vec<u8>> {
     let wit = "package t:page@0.1.0;
          world this { import t:numbers/numbers@0.1.0; export seam:host/http-handler@0.1.0; }
          package t:numbers@0.1.0 { interface numbers {
@@ -297,7 +309,7 @@ pub fn page_that(then: Then) -> Result<Vec<u8>> {
                 (global.set $top (i32.const 4096))
                 (call $times (i32.const 7) (i32.const 64))
                 {then}
-                (i32.store16 (i32.const 128) (i32.const 200))
+                (i32.store16 (i32.const 128) (i32.const {status}))
                 (i32.store (i32.const 132) (i32.const 0)) (i32.store (i32.const 136) (i32.const 0))
                 (if (i32.load8_u (i32.const 64))
                     (then (i32.store (i32.const 140) (i32.const 2048)) (i32.store (i32.const 144) (i32.const 11)))

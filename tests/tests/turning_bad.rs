@@ -9,7 +9,7 @@ use anyhow::Result;
 use seam::deploy::{Outcome, Report, State, Step};
 use seam_tests::System;
 use seam_tests::host::{Host, seam};
-use seam_tests::version::{Then, Version, page, page_that};
+use seam_tests::version::{Then, Version, page, page_of, page_that};
 
 const TABLE: &str = "CREATE TABLE seen (n INTEGER NOT NULL, old TEXT) STRICT; INSERT INTO seen VALUES (1, 'x')";
 
@@ -152,7 +152,7 @@ fn a_request_that_wrote_something_is_never_run_twice() -> Result<()> {
 }
 
 #[test]
-fn a_page_that_breaks_or_hangs_is_answered_by_the_one_before() -> Result<()> {
+fn a_page_that_breaks_hangs_or_fails_is_answered_by_the_one_before() -> Result<()> {
     let system = System::new()
         .context("numbers", &Version::times(2).wasm()?, "")?
         .context("page", &page()?, r#"imports = ["t:numbers/numbers"]"#)?
@@ -162,8 +162,8 @@ fn a_page_that_breaks_or_hangs_is_answered_by_the_one_before() -> Result<()> {
     for _ in 0..20 {
         assert_eq!(host.get("/")?.text(), "14");
     }
-    for then in [Then::Traps, Then::Hangs] {
-        let file = put(&system, &page_that(then)?)?;
+    for page in [page_that(Then::Traps)?, page_that(Then::Hangs)?, page_of(500)?] {
+        let file = put(&system, &page)?;
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| -> Result<()> {
             let _end = End(&stop);

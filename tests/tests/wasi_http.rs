@@ -5,12 +5,15 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use seam::app::{App, runtime};
 use seam::context::component::Compiler;
+use seam::deploy::{Outcome, Report};
 use seam::manifest::Manifest;
+use seam_tests::host::{Host, seam};
 use seam_tests::{MEMORY, System, repo};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
@@ -26,8 +29,14 @@ fn wasi_wit() -> Result<PathBuf> {
 }
 
 /// Its answer depends on the first letter below the mount: `h` greets with the path it got, `s` sends in two pieces with a
-/// quarter of a second between them, `t` traps, `l` loops, `n` ends without an answer, `o` traps after its answer has begun.
+/// quarter of a second between them, `t` traps, `l` loops, `n` ends without an answer, `e` answers with an error, `f` with the status 500,
+/// `o` traps after its answer has begun.
 fn guest() -> Result<Vec<u8>> {
+    guest_that("")
+}
+
+/// The same, after it has done something else with `$letter`.
+fn guest_that(first: &str) -> Result<Vec<u8>> {
     let mut resolve = wit_parser::Resolve::default();
     let (wasi, _) = resolve.push_dir(wasi_wit()?)?;
     let http = resolve.packages[wasi].name.clone();
@@ -52,6 +61,7 @@ fn guest() -> Result<Vec<u8>> {
             (import "wasi:http/types@{v}" "[constructor]fields" (func $fields (result i32)))
             (import "wasi:http/types@{v}" "[method]fields.append" (func $append (param i32 i32 i32 i32 i32 i32)))
             (import "wasi:http/types@{v}" "[constructor]outgoing-response" (func $response (param i32) (result i32)))
+            (import "wasi:http/types@{v}" "[method]outgoing-response.set-status-code" (func $status (param i32 i32) (result i32)))
             (import "wasi:http/types@{v}" "[method]outgoing-response.body" (func $body (param i32 i32)))
             (import "wasi:http/types@{v}" "[method]outgoing-body.write" (func $write (param i32 i32)))
             (import "wasi:http/types@{v}" "[static]outgoing-body.finish" (func $finish (param i32 i32 i32 i32)))
@@ -68,12 +78,20 @@ fn guest() -> Result<Vec<u8>> {
                 (local $letter i32) (local $headers i32) (local $response i32) (local $body i32) (local $stream i32)
                 (call $path (local.get $request) (i32.const 1024))
                 (local.set $letter (i32.load8_u offset=1 (i32.load (i32.const 1028))))
+                {first}
                 (if (i32.eq (local.get $letter) (i32.const 116)) (then unreachable))
+                (if (i32.eq (local.get $letter) (i32.const 101)) (then
+                    ;; `err(internal-error(none))`, the last case.
+                    (call $set (local.get $out) (i32.const 1) (i32.const 38)
+                        (i32.const 0) (i64.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
+                    (return)))
                 (if (i32.eq (local.get $letter) (i32.const 110)) (then return))
                 (if (i32.eq (local.get $letter) (i32.const 108)) (then (loop $forever (br $forever))))
                 (local.set $headers (call $fields))
                 (call $append (local.get $headers) (i32.const 512) (i32.const 12) (i32.const 524) (i32.const 10) (i32.const 1040))
                 (local.set $response (call $response (local.get $headers)))
+                (if (i32.eq (local.get $letter) (i32.const 102)) (then
+                    (drop (call $status (local.get $response) (i32.const 500)))))
                 (call $body (local.get $response) (i32.const 1040))
                 (local.set $body (i32.load (i32.const 1044)))
                 (call $write (local.get $body) (i32.const 1040))
@@ -190,7 +208,7 @@ fn a_third_party_component_answers_and_its_failures_are_contained() -> Result<()
         greeting.contains("\r\ncontent-type: text/plain\r\n") && greeting.contains("\r\ntraceparent: 00-"),
         "{greeting}"
     );
-    for (path, status) in [("/other/trap", 500), ("/other/nothing", 500), ("/other/loop", 504)] {
+    for (path, status) in [("/other/trap", 500), ("/other/nothing", 500), ("/other/error", 500), ("/other/loop", 504)] {
         let started = Instant::now();
         let answer = host.get(path)?;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
@@ -249,5 +267,38 @@ fn a_guest_that_waits_through_wasi_waits_no_longer_than_it_may() -> Result<()> {
     assert!(long.starts_with("HTTP/1.1 504 "), "{long}");
     assert!(started.elapsed() < Duration::from_secs(10), "it slept on");
     assert!(host.get("/other/short")?.starts_with("HTTP/1.1 204 "));
+    Ok(())
+}
+
+/// Not by running requests again, as where the host has the whole answer before anybody sees it: these may have begun to answer.
+#[test]
+fn a_version_whose_answers_turn_bad_is_rolled_back() -> Result<()> {
+    let system = System::new()
+        .context("third-party", &guest()?, "capabilities = [\"clocks\"]\nlimits = { timeout_ms = 1000 }")?
+        .lines("[[mount]]\npath = \"/\"\ncontext = \"third-party\"");
+    let manifest = system.write()?;
+    let host = Host::up(&manifest, &system.folder.path().join("data"))?;
+    let next = system.folder.path().join("next.wasm");
+    for letter in ['t', 'n', 'e', 'f', 'l'] {
+        for _ in 0..20 {
+            assert_eq!(host.get("/hello")?.text(), "/hello");
+        }
+        std::fs::write(&next, guest_that(&format!("(local.set $letter (i32.const {}))", u32::from(letter)))?)?;
+        let stop = AtomicBool::new(false);
+        let report: Report = std::thread::scope(|scope| -> Result<Report> {
+            let deploy = scope.spawn(|| -> Result<Report> {
+                let deploy = ["deploy", "third-party", &next.to_string_lossy(), "--format", "json", "--watch", "10000"];
+                let output = seam(&manifest, &deploy);
+                stop.store(true, Relaxed);
+                Ok(serde_json::from_slice(&output?.stdout)?)
+            });
+            while !stop.load(Relaxed) {
+                host.get("/hello").ok();
+            }
+            deploy.join().unwrap()
+        })?;
+        assert_eq!(report.outcome, Outcome::RolledBack, "{letter}: {report:?}");
+        assert_eq!(host.get("/hello")?.text(), "/hello", "{letter}");
+    }
     Ok(())
 }

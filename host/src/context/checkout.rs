@@ -16,6 +16,8 @@ pub struct Checkout {
     started: Instant,
     instance: Option<Box<Instance>>,
     failure: Option<Failure>,
+    /// It answered, and what it answered is an error.
+    broke: bool,
 }
 
 impl Live {
@@ -28,7 +30,8 @@ impl Live {
         let call = generation.admit(self.steered(call), Instant::now())?;
         let (place, idle) = generation.pool().enter(call.deadline).map_err(|r| generation.not_entered(r))?;
         place.keep();
-        let mut checkout = Checkout { live: self, call, started: Instant::now(), instance: None, failure: None };
+        let mut checkout =
+            Checkout { live: self, call, started: Instant::now(), instance: None, failure: None, broke: false };
         let generation = checkout.live.generation();
         let mut instance = match idle {
             Some(instance) => instance,
@@ -61,6 +64,11 @@ impl Checkout {
         }
     }
 
+    /// What the guest answered says that something is wrong with it, or it answered nothing.
+    pub fn broke(&mut self) {
+        self.broke = true;
+    }
+
     /// The request broke off: says so to the log, and what the client is told.
     pub fn fail(mut self, error: &wasmtime::Error) -> Failure {
         let failure = self.live.generation().failure(&self.call, error, "call");
@@ -76,6 +84,9 @@ impl Drop for Checkout {
         let generation = self.live.generation();
         generation.pool().leave();
         generation.count(self.started.elapsed(), self.failure.as_ref());
+        if self.broke {
+            generation.broke();
+        }
         if let Some(routed) = &self.live.routed {
             routed.record(self.started.elapsed(), self.failure.as_ref());
         }

@@ -229,6 +229,10 @@ impl Generation {
             let handler = *handler;
             instance.noting(&mut noted, |store, _| handler.call(store, (request,)).map(|(response,)| response))
         });
+        if outcome.as_ref().is_ok_and(|response| response.status >= 500) {
+            self.broke();
+            set.marks().into_iter().for_each(|marks| marks.broke(self.id));
+        }
         if let Some(request) = copy {
             self.recorder.keep_request(request, &outcome, noted, started.elapsed());
         }
@@ -258,6 +262,11 @@ impl Generation {
     pub(super) fn count(&self, took: Duration, failure: Option<&Failure>) {
         self.stats.record(took, failure);
         self.tally.record(took, failure);
+    }
+
+    /// A page that it answered says that something is wrong with it. So a version is judged; its metrics count answers.
+    pub(super) fn broke(&self) {
+        self.tally.broke();
     }
 
     /// The call with less time, while this is on probation.

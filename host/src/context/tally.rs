@@ -20,7 +20,7 @@ pub(super) struct Tally {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Count {
     by_time: [u64; BUCKETS],
-    /// Calls that trapped or ran out of time.
+    /// Calls that trapped or ran out of time, and pages with a status of 500 or more.
     pub broken: u64,
 }
 
@@ -32,8 +32,13 @@ impl Tally {
             bucket.fetch_add(1, Relaxed);
         }
         if matches!(failure, Some(Failure::Trapped { .. } | Failure::TimedOut { .. })) {
-            self.broken.fetch_add(1, Relaxed);
+            self.broke();
         }
+    }
+
+    /// A call that was recorded as answered was answered by an error page.
+    pub fn broke(&self) {
+        self.broken.fetch_add(1, Relaxed);
     }
 
     pub fn count(&self) -> Count {

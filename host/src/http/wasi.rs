@@ -80,7 +80,10 @@ async fn run(
 ) -> Result<(), Failure> {
     let mut guest = live.check_out(call).await?;
     let deadline = guest.call().deadline;
+    let served = Arc::new(AtomicBool::new(false));
+    let well = served.clone();
     let answer = move |answer: Answer| {
+        well.store(answer.as_ref().is_ok_and(|response| !response.status().is_server_error()), Release);
         // Nobody waits any more when the client has hung up.
         let _ = sender.send(answer);
     };
@@ -88,6 +91,9 @@ async fn run(
         Ok(handled) => handled,
         Err(_) => Err(OutOfTime.into()),
     };
+    if handled.is_ok() && !served.load(Acquire) {
+        guest.broke();
+    }
     handled.map_err(|error| {
         // Before the instance goes, and with it the end of the stream that its answer's body comes from.
         broken.store(true, Release);
