@@ -58,10 +58,11 @@ impl App {
         let metrics = prometheus::Registry::new();
         let families = Metrics::new(&metrics)?;
         let data = &manifest.host.data;
-        let history = History::new(Arc::new(HostFile::open(data)?))?;
+        let host = Arc::new(HostFile::open(data)?);
+        let history = History::new(host.clone())?;
         let deployed = deploy::sources(&manifest, &history)?;
         let linked = Linked::load_from(&manifest, compiler, &data.join("cache"), &|entry| of_entry(&deployed, entry))?;
-        let registry = linked.start(&data.join("stores"), &families)?;
+        let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest)?;
         Ok(Self { manifest, registry, deployer, dev: None, metrics })
     }

@@ -46,8 +46,6 @@ pub const FOLLOW_CALL_MS: u64 = 60_000;
 pub const FOLLOW_LOOK_MS: u64 = 5_000;
 /// How often a variant that catches up says how far it is.
 pub const FOLLOW_SAY_MS: u64 = 5_000;
-/// The file of routes; a context takes some hundred bytes of it.
-pub const ROUTES_FILE_BYTES_MAX: u64 = 1 << 20;
 
 // Messages between contexts
 

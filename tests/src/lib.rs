@@ -20,6 +20,7 @@ pub mod version;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -30,6 +31,7 @@ use seam::context::stats::Metrics;
 use seam::context::{Error, Linked, Registry};
 use seam::ids::Trace;
 use seam::manifest::Manifest;
+use seam::store::HostFile;
 use wasmtime::component::Val;
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi};
@@ -141,8 +143,10 @@ impl System {
     pub fn start_with(&self, compiler: Compiler, cache: &Path) -> Result<Result<Registry, Vec<Problem>>> {
         let manifest = Manifest::load(&self.write()?)?;
         let metrics = Metrics::new(&prometheus::Registry::new())?;
+        let data = &manifest.host.data;
+        let host = Arc::new(HostFile::open(data)?);
         let started = Linked::load(&manifest, compiler, cache)
-            .and_then(|linked| linked.start(&manifest.host.data.join("stores"), &metrics));
+            .and_then(|linked| linked.start(&data.join("stores"), host, &metrics));
         match started {
             Ok(registry) => Ok(Ok(registry)),
             Err(Error::Problems(problems)) => Ok(Err(problems)),

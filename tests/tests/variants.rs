@@ -213,6 +213,12 @@ fn a_route_is_set_live_and_lasts_and_testers_choose_for_themselves() -> Result<(
         assert!(!refused.status.success());
         assert!(said(&refused).contains(message) && said(&refused).contains(hint), "{}", said(&refused));
     }
+    // However it ends.
+    host.kill()?;
+    let host = Host::up(&manifest, &data)?;
+    for (i, seen) in seen.iter().enumerate() {
+        assert_eq!(page(&host, &[("cookie", &format!("visitor=v{i}"))])?, *seen, "after a restart too");
+    }
     assert!(host.stop(Duration::from_secs(10))?.success());
 
     // Without a host: what is given up is given up, what is wanted anew has to wait.

@@ -1,12 +1,15 @@
 //! `seam route`: what share of a context's calls each of its variants gets.
 
+use std::sync::Arc;
+
 use clap::Args;
 
 use super::{Format, Global, Stop, out};
 use crate::admin::RouteRequest;
 use crate::admin::client::{Client, Error};
 use crate::context::route::{Refused, Status, Variant, at_rest};
-use crate::folder::{self, Folder};
+use crate::folder::Folder;
+use crate::store::HostFile;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -28,9 +31,9 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Stop> {
         (Err(Error::NotRunning { .. }), request) => {
             // Held to the end, so that no host starts between reading the routes and writing them.
             let folder = Folder::lock(&manifest.host.data)?;
-            let stores = folder::stores(folder.path());
+            let host = HostFile::open(folder.path()).map_err(|error| Stop::error(&error, error.remedy()))?;
             let request = request.as_ref().map(|request| (request.context.as_str(), request.changes.as_slice()));
-            at_rest(&manifest.contexts, &stores, request)?
+            at_rest(&manifest.contexts, Arc::new(host), request)?
         }
         (Err(error), _) => return Err(error.into()),
     };

@@ -1,6 +1,7 @@
 //! A system whose parts fit together: components, each with its entry in the manifest, wired to each other. Nothing runs yet.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -13,6 +14,7 @@ use super::{engine, start};
 use crate::ids::ContextName;
 use crate::manifest::{self, Manifest};
 use crate::seam::Guest;
+use crate::store::HostFile;
 
 /// A context as it is to run: what the manifest says of it, and its component.
 #[derive(Clone)]
@@ -118,13 +120,13 @@ impl Linked {
         &self.absent
     }
 
-    /// Opens the contexts' files, starts an instance of each, brings each file to its component's schema, and publishes them all.
+    /// Opens the contexts' files in the folder `databases`, starts an instance of each, brings each file to its component's schema, and publishes them all.
     ///
     /// # Errors
     /// Everything that is wrong, of all contexts together. A file whose migration failed is as it was.
-    pub fn start(self, databases: &Path, metrics: &Metrics) -> Result<Registry, Error> {
+    pub fn start(self, databases: &Path, host: Arc<HostFile>, metrics: &Metrics) -> Result<Registry, Error> {
         let Self { loader, parts, mut absent, recording } = self;
-        let registry = Registry::empty(loader, databases, metrics.clone(), recording)?;
+        let registry = Registry::empty(loader, databases, host, metrics.clone(), recording)?;
         registry.needed(&absent)?;
         without_broken(&mut absent, |absent| {
             let left_out = |part: &Part| absent.iter().any(|absent| absent.context == part.entry.name);

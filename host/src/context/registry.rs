@@ -24,11 +24,11 @@ use super::published::Published;
 use super::recorder::Recorder;
 use super::routing::Routing;
 use super::stats::{Metrics, Stats};
-use super::{Serves, lean, route, start};
+use super::{Serves, lean, start};
 use crate::call::{Call, ContextIndex, Failure, Steer};
 use crate::ids::ContextName;
 use crate::seam::dispatch::{Dispatch, Function, Set, Values};
-use crate::store::{self, Database};
+use crate::store::{self, Database, HostFile, HostFileError};
 use crate::{limits, manifest};
 
 /// All contexts of the running system. Cheap to clone.
@@ -74,7 +74,7 @@ pub enum Error {
     #[error("another change was published meanwhile")]
     Overtaken,
     #[error(transparent)]
-    Routes(#[from] route::Unusable),
+    Routes(#[from] HostFileError),
 }
 
 impl Registry {
@@ -89,6 +89,7 @@ impl Registry {
     pub(super) fn empty(
         loader: Loader,
         databases: &Path,
+        host: Arc<HostFile>,
         metrics: Metrics,
         recording: manifest::Recording,
     ) -> Result<Self, Error> {
@@ -97,7 +98,7 @@ impl Registry {
             loader,
             databases: databases.to_owned(),
             open: Mutex::default(),
-            routing: Routing::open(databases, metrics.clone())?,
+            routing: Routing::open(host, metrics.clone())?,
             metrics,
             recording,
             drain: Drain::default(),

@@ -1,7 +1,6 @@
 //! The registry's routes: what share of its context's calls each variant gets, changed while requests run.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -15,7 +14,7 @@ use super::route::{self, Bell, Routes, Shadows, Standing};
 use super::stats::Metrics;
 use crate::ids::ContextName;
 use crate::manifest::CatchUp;
-use crate::store::Cursor;
+use crate::store::{Cursor, HostFile, HostFileError};
 
 pub(super) struct Routing {
     pub routes: Routes,
@@ -32,8 +31,8 @@ pub(super) struct Routing {
 impl Routing {
     /// # Errors
     /// When the routes that were kept cannot be read.
-    pub fn open(databases: &Path, metrics: Metrics) -> Result<Self, route::Unusable> {
-        let (routes, shadows) = (Routes::open(databases)?, Arc::default());
+    pub fn open(host: Arc<HostFile>, metrics: Metrics) -> Result<Self, HostFileError> {
+        let (routes, shadows) = (Routes::open(host)?, Arc::default());
         Ok(Self {
             routes,
             shadows,

@@ -4,7 +4,7 @@
 //! that outer call costs is shared by all of them and vanishes.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,6 +14,7 @@ use seam::context::stats::Metrics;
 use seam::context::{Linked, Live, Registry};
 use seam::ids::Trace;
 use seam::manifest::Manifest;
+use seam::store::HostFile;
 use wasmtime::component::{Component, ComponentExportIndex, Func, Instance, Linker, Val};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
@@ -37,30 +38,27 @@ pub fn run(folder: &Path) -> Result<Calls> {
     let variant = format!("[context.teller.variant.other]\ncomponent = \"{}\"\n", COMPONENTS[0]);
     let routed = Seam::new(&folder.join("routed"), &variant)?;
     let routed = routed.routed("teller", &["main=1", "other=1"])?;
+    let unrecorded = Seam::new(&folder.join("unrecorded"), "[recording]\ncalls_per_s = 0\n")?;
+    let taped = Seam::new(&folder.join("taped"), "")?;
     let teller = native::start_teller()?;
     let http = Http::new(teller.address)?;
     // The first round of each fills caches and is not counted.
-    let (mut by_bare, mut by_seam, mut by_route, mut by_http) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut by: [Vec<f64>; 6] = Default::default();
     for round in 0..=ROUNDS {
         let times = [
             per_call(CALLS, |n| bare.ask(n))?,
             per_call(CALLS, |n| seam.ask(n))?,
             per_call(CALLS, |n| routed.ask(n))?,
+            per_call(CALLS, |n| unrecorded.ask(n))?,
+            taped.on_tape(|| per_call(CALLS, |n| taped.ask(n)))?,
             per_call(HTTP_CALLS, |n| http.ask(n))?,
         ];
         if round > 0 {
-            by_bare.push(times[0]);
-            by_seam.push(times[1]);
-            by_route.push(times[2]);
-            by_http.push(times[3]);
+            by.iter_mut().zip(times).for_each(|(all, time)| all.push(time));
         }
     }
-    Ok(Calls {
-        seam_ns: median(by_seam),
-        routed_ns: median(by_route),
-        bare_val_ns: median(by_bare),
-        loopback_http_ns: median(by_http),
-    })
+    let [bare_val_ns, seam_ns, routed_ns, unrecorded_ns, taped_ns, loopback_http_ns] = by.map(median);
+    Ok(Calls { seam_ns, routed_ns, unrecorded_ns, taped_ns, bare_val_ns, loopback_http_ns })
 }
 
 /// Nanoseconds for each of `calls`; `ask` returns the sum of the prices that it was told.
@@ -162,7 +160,7 @@ impl Seam {
             Manifest::parse(&text, &here.join("calls.toml")).map_err(|problems| anyhow::anyhow!("{problems}"))?;
         let linked = Linked::load(&manifest, Compiler::InProcess, &folder.join("cache"))?;
         let metrics = Metrics::new(&prometheus::Registry::new())?;
-        let registry = linked.start(&folder.join("databases"), &metrics)?;
+        let registry = linked.start(&folder.join("databases"), Arc::new(HostFile::open(folder)?), &metrics)?;
         let asker = registry.live("asker")?;
         Ok(Self { asker, registry })
     }
@@ -172,6 +170,16 @@ impl Seam {
         let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
         self.registry.route(context, &changes)?;
         Ok(Self { asker: self.registry.live("asker")?, ..self })
+    }
+
+    /// Runs `calls` while the teller's calls go on a tape, which takes as many as there are.
+    fn on_tape<T>(&self, calls: impl FnOnce() -> Result<T>) -> Result<T> {
+        let recorder = self.registry.live("teller")?.generation().recorder.clone();
+        ensure!(recorder.start_tape(false), "there is a tape already");
+        let done = calls()?;
+        let tape = recorder.stop_tape().context("the tape")?;
+        ensure!(tape.calls.len() == CALLS as usize, "{} calls are on the tape", tape.calls.len());
+        Ok(done)
     }
 
     fn ask(&self, times: u32) -> Result<u64> {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,6 +15,7 @@ use seam::context::stats::Metrics;
 use seam::context::{Linked, Registry};
 use seam::invoke;
 use seam::manifest::Manifest;
+use seam::store::HostFile;
 use serde::Deserialize;
 use wasmtime::component::Val;
 
@@ -71,7 +73,8 @@ fn start(folder: &Path) -> Result<Registry> {
     let manifest =
         Manifest::parse(&text, &here.join("engines.toml")).map_err(|problems| anyhow::anyhow!("{problems}"))?;
     let linked = Linked::load(&manifest, Compiler::InProcess, &here.join("run/cache"))?;
-    Ok(linked.start(folder, &Metrics::new(&prometheus::Registry::new())?)?)
+    let host = Arc::new(HostFile::open(folder)?);
+    Ok(linked.start(folder, host, &Metrics::new(&prometheus::Registry::new())?)?)
 }
 
 fn measure(registry: &Registry, purchases: &[Purchase], albums: &BTreeSet<&str>) -> Result<Vec<Measured>> {

@@ -41,6 +41,9 @@ pub struct Calls {
     pub seam_ns: f64,
     /// The same to a context that has a variant.
     pub routed_ns: f64,
+    /// The same with no call ever recorded, and with each of them on a tape.
+    pub unrecorded_ns: f64,
+    pub taped_ns: f64,
     pub bare_val_ns: f64,
     pub loopback_http_ns: f64,
 }
@@ -171,6 +174,16 @@ impl Calls {
                 format!("{:.2} of one without", self.routed_ns / self.seam_ns),
             ),
             (
+                "with nothing recorded",
+                self.unrecorded_ns,
+                format!("{:.2} of through the seam", self.unrecorded_ns / self.seam_ns),
+            ),
+            (
+                "with each call on a tape",
+                self.taped_ns,
+                format!("{:.2} of through the seam", self.taped_ns / self.seam_ns),
+            ),
+            (
                 "loopback HTTP and JSON",
                 self.loopback_http_ns,
                 format!(
@@ -210,8 +223,14 @@ mod tests {
         let mut report = Report { pages: vec![table], ..Report::default() };
         assert!(report.keeps_targets());
         assert!(report.text().contains("2.50"), "{}", report.text());
-        report.calls =
-            Some(Calls { seam_ns: 2000.0, routed_ns: 2100.0, bare_val_ns: 1900.0, loopback_http_ns: 20_000.0 });
+        report.calls = Some(Calls {
+            seam_ns: 2000.0,
+            routed_ns: 2100.0,
+            unrecorded_ns: 1990.0,
+            taped_ns: 4000.0,
+            bare_val_ns: 1900.0,
+            loopback_http_ns: 20_000.0,
+        });
         assert!(!report.keeps_targets());
         assert!(report.text().contains("10.0 seam calls (at least 15)  MISSED"), "{}", report.text());
     }

@@ -6,7 +6,7 @@
 
 mod compare;
 mod feed;
-mod file;
+mod kept;
 mod overlap;
 mod shadow;
 mod shares;
@@ -18,8 +18,7 @@ use std::time::Instant;
 
 pub use compare::{Beside, Compared, Comparison};
 pub use feed::Feed;
-pub(super) use file::Routes;
-pub use file::Unusable;
+pub(super) use kept::Routes;
 pub(super) use shadow::Shadows;
 pub use shares::{Refused, Shares};
 pub use standing::{Bell, Standing};

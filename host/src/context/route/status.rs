@@ -1,6 +1,6 @@
 //! How the variants of a context stand, for people and for whoever may give them calls.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use crate::context::linked::Absent;
 use crate::context::published::Published;
 use crate::ids::ContextName;
 use crate::manifest::{self, nearest};
+use crate::store::HostFile;
 
 /// A context that has variants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,11 +131,11 @@ impl Status {
 /// As `Registry::route`; nobody is given calls who has none, because nobody knows whether he could answer them.
 pub fn at_rest(
     contexts: &[manifest::Context],
-    databases: &Path,
+    host: Arc<HostFile>,
     request: Option<(&str, &[String])>,
 ) -> Result<Vec<Status>, Refused> {
     let unusable = |error: &dyn std::error::Error| Refused::NotKept(error.to_string());
-    let routes = Routes::open(databases).map_err(|error| unusable(&error))?;
+    let routes = Routes::open(host).map_err(|error| unusable(&error))?;
     let mains = || contexts.iter().filter(|context| context.name.variant().is_none());
     let names = |main: &manifest::Context| -> Vec<String> {
         let of_it = |name: &ContextName| name.variant().is_some_and(|(of, _)| of == main.name.as_str());
