@@ -308,8 +308,6 @@ pub const SCENARIO_FILE_BYTES_MAX: u64 = 8 << 20;
 pub const SCENARIO_CLOCK_S: u64 = 1_767_268_800;
 /// The end of the year 9999, which is as far as dates in TOML go.
 pub const SCENARIO_CLOCK_S_MAX: u64 = 253_402_300_799;
-/// How long nothing may change before a watcher runs what has changed: editors and compilers write a file in several steps.
-pub const WATCH_REST_MS: u64 = 80;
 
 // Tools: the admin socket, calls by hand, seeds, logs
 

@@ -8,10 +8,10 @@ use clap::Args;
 use super::{Format, Global, Stop, compiler, out, refused};
 use crate::app;
 use crate::harness::report::{Report, SuiteReport};
-use crate::harness::watch::Watch;
 use crate::harness::{self, Harness, junit};
 use crate::logging;
 use crate::manifest::{LogFormat, Manifest, Problems};
+use crate::watch::{self, Root, Watcher};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -49,18 +49,18 @@ pub fn run(global: &Global, options: Options) -> Result<(), Stop> {
     // On a thread of the runtime's: it has the stack that a guest needs.
     let done = runtime.block_on(runtime.spawn_blocking(move || match options.watch {
         true => watch(&path, &options),
-        false => once(&path, &options).map(drop),
+        false => once(&path, &options),
     }));
     done.map_err(|error| Stop::error(&error, ""))?
 }
 
-/// Runs all that is asked for; the harness afterwards.
-fn once(path: &std::path::Path, options: &Options) -> Result<Harness, Stop> {
+/// Runs all that is asked for.
+fn once(path: &std::path::Path, options: &Options) -> Result<(), Stop> {
     let manifest = Manifest::load(path)?;
     let contexts = manifest.contexts.clone();
     let harness = Harness::open(manifest, compiler()).map_err(|error| stop(path, &contexts, error))?;
     let report = play(&harness, options)?;
-    if report.passed() { Ok(harness) } else { Err(Stop::Silent) }
+    if report.passed() { Ok(()) } else { Err(Stop::Silent) }
 }
 
 fn play(harness: &Harness, options: &Options) -> Result<Report, Stop> {
@@ -99,29 +99,27 @@ fn play(harness: &Harness, options: &Options) -> Result<Report, Stop> {
 }
 
 fn watch(path: &std::path::Path, options: &Options) -> Result<(), Stop> {
+    let watcher = Watcher::start(vec![Root::File(path.to_owned())], watch::Config::default());
     loop {
-        // What does not load is mended in a file that is watched as well.
-        let watched = match once(path, options) {
-            Ok(harness) => harness.watched(),
-            Err(stop) => {
-                stop.report();
-                Manifest::load(path).map_or_else(|_| vec![path.to_owned()], |manifest| watched(&manifest))
-            }
-        };
-        let unwatched = |error: notify::Error| Stop::error(&error, "close other programs that watch files");
-        let watch = Watch::on(&watched).map_err(unwatched)?;
-        out::note("waiting for a change; Ctrl-C ends it");
-        if !watch.wait() {
-            return Ok(());
+        // Before the run: what changes while it goes on is seen. Of a manifest that does not load, the one before is watched.
+        if let Ok(manifest) = Manifest::load(path) {
+            watcher.watch(watched(&manifest));
         }
+        if let Err(stop) = once(path, options) {
+            stop.report();
+        }
+        out::note("waiting for a change; Ctrl-C ends it");
+        tokio::runtime::Handle::current().block_on(watcher.changes());
     }
 }
 
-fn watched(manifest: &Manifest) -> Vec<PathBuf> {
-    let mut paths = vec![manifest.path.clone(), manifest.folder().join("wit")];
-    paths.extend(manifest.contexts.iter().flat_map(|c| [c.scenarios.clone(), c.component.clone()]));
-    paths.retain(|path| path.exists());
-    paths
+/// Files and folders whose change may change a result.
+fn watched(manifest: &Manifest) -> Vec<Root> {
+    let mut roots = vec![Root::File(manifest.path.clone()), Root::Folder(manifest.folder().join("wit"))];
+    for context in &manifest.contexts {
+        roots.extend([Root::Folder(context.scenarios.clone()), Root::File(context.component.clone())]);
+    }
+    roots
 }
 
 fn stop(path: &std::path::Path, contexts: &[crate::manifest::Context], error: harness::Error) -> Stop {

@@ -18,7 +18,6 @@ pub mod scenario;
 pub mod script;
 pub mod stage;
 mod stubs;
-pub mod watch;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -120,18 +119,6 @@ impl Harness {
 
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
-    }
-
-    /// Files and folders whose change may change a result.
-    pub fn watched(&self) -> Vec<PathBuf> {
-        let mut paths = vec![self.manifest.path.clone(), self.manifest.folder().join("wit")];
-        for part in self.linked.parts() {
-            paths.extend([part.entry.scenarios.clone(), part.entry.component.clone()]);
-        }
-        paths.retain(|path| path.exists());
-        paths.sort();
-        paths.dedup();
-        paths
     }
 
     /// Puts a context on stage, for a test in Rust.
