@@ -70,6 +70,7 @@ fn a_changed_interface_names_who_breaks_and_goes_live_with_all_of_them() -> Resu
     let state = events.until(|state| {
         told(state).contains("page/src/lib.rs")
             && told(state).contains("disagree about the type")
+            && told(state).contains(r#""step":"wit""#)
             && state["building"] == json!([])
     })?;
     ensure!(!told(&state).contains("greeter/src/lib.rs"), "{state:#}");
@@ -77,6 +78,13 @@ fn a_changed_interface_names_who_breaks_and_goes_live_with_all_of_them() -> Resu
     desk.edit("page/src/lib.rs", "greet(\"you\")", "greet(\"both\", true)")?;
     let state = events.live()?;
     ensure!(state["last"]["live"] == json!(["greeter", "page"]), "{state:#}");
+    // What a deploy would refuse is told.
+    ensure!(
+        state["last"]["steps"]
+            .to_string()
+            .contains("greeter: it changes the type of `demo:greeter/greeting@0.1.0.greet`"),
+        "{state:#}"
+    );
     ensure!(state["problems"] == json!([]), "{state:#}");
     ensure!(page(&host)?.contains("Good day, both"));
     Ok(())

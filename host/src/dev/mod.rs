@@ -187,9 +187,10 @@ impl Loop {
         let told = self.bench.notices.count();
         let steered = wanted::steers(&self.bench.manifest, changes) && self.reread();
         let mut touched = self.bench.workshop.touched(&changes.paths);
-        let new =
-            self.wanted.contexts.iter().filter(|c| !self.components.contains_key(&c.name)).map(|c| c.name.clone());
-        touched.extend(new.filter(|name| !touched.contains(name)).collect::<Vec<_>>());
+        let missing = wanted::built_unasked(&self.bench.manifest);
+        touched.extend(missing.into_iter().filter(|name| !self.components.contains_key(name)));
+        touched.sort();
+        touched.dedup();
         self.post(&touched);
         let built = if touched.is_empty() { Built::default() } else { self.bench.build(&touched) };
         let linking = Instant::now();

@@ -1,6 +1,7 @@
 //! `seam-bench`: what the host costs, beside native programs that do the same. Exit 0 measured, 1 failed, 2 wrong usage.
 
 mod call;
+mod dev;
 mod engines;
 mod figures;
 mod load;
@@ -57,7 +58,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Options {
-    /// What to measure; everything but `scale` and `engines` unless given.
+    /// What to measure; everything but `scale`, `engines` and `dev` unless given.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
     /// Albums in the shop; with `--only scale`, in the large one.
@@ -100,6 +101,8 @@ enum Part {
     Scale,
     /// A suggestion in each language that an engine is written in. Stands alone: it needs what docs/engines.md builds, and no native program.
     Engines,
+    /// From a saved line to what is live. Stands alone: it compiles, and needs no native program.
+    Dev,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -133,7 +136,12 @@ fn bench(options: &Options) -> Result<bool> {
         print!("{}", engines::run()?);
         return Ok(true);
     }
-    let aside = [Part::Scale, Part::Engines];
+    if options.only == [Part::Dev] {
+        let (text, kept) = dev::run(options.rounds)?;
+        print!("{text}");
+        return Ok(!options.strict || kept);
+    }
+    let aside = [Part::Scale, Part::Engines, Part::Dev];
     let wants = |part: &Part| if options.only.is_empty() { !aside.contains(part) } else { options.only.contains(part) };
     let effort = Effort {
         rounds: options.rounds,
@@ -187,7 +195,7 @@ impl Bench {
                 Ok(())
             }
             Part::Scale => self.scale(),
-            Part::Engines => anyhow::bail!("`--only engines` stands alone"),
+            Part::Engines | Part::Dev => anyhow::bail!("`--only engines` and `--only dev` stand alone"),
         }
     }
 
