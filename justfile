@@ -47,7 +47,7 @@ check:
     cargo clippy --workspace --all-targets -- -D warnings
     @"{{ just_executable() }}" --justfile "{{ justfile() }}" test
 
-# Measure the host beside native programs that do the same; `just bench --only scale` adds a shop of a million albums
+# Measure the host beside native programs that do the same; `--only scale` adds a shop of a million albums, `--only dev` saves sources under `seam dev`
 bench *args:
     @# All three in one call: the same features of the dependencies, so nothing is built twice.
     cargo build --release -p seam -p shop-data -p seam-bench
