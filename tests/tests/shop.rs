@@ -1,28 +1,30 @@
 //! The shop over HTTP for those who only look: its pages, bad addresses, caches, and what operators see of the host.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use anyhow::Result;
 use seam_tests::host::Host;
 use seam_tests::shop::{Shop, first_sku};
 
-/// One running shop for all tests that only look.
-fn shop() -> &'static (Shop, Host) {
-    static SHOP: OnceLock<(Shop, Host)> = OnceLock::new();
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock();
-    SHOP.get_or_init(|| {
+/// One running shop for all tests that only look. It ends with the last of them: what a `static` keeps is never dropped, and the host would run on.
+fn shop() -> Arc<(Host, Shop)> {
+    static SHOP: Mutex<Weak<(Host, Shop)>> = Mutex::new(Weak::new());
+    let mut running = SHOP.lock().unwrap();
+    running.upgrade().unwrap_or_else(|| {
         let shop = Shop::new().unwrap();
         let host = shop.up().unwrap();
-        (shop, host)
+        let fresh = Arc::new((host, shop));
+        *running = Arc::downgrade(&fresh);
+        fresh
     })
 }
 
 #[test]
 fn a_visitor_finds_an_album_by_search_by_genre_and_by_its_neighbours() -> Result<()> {
-    let (_, host) = shop();
+    let shop = shop();
+    let (host, _) = &*shop;
     let home = host.get("/")?;
     assert_eq!(home.status, 200, "{}", home.text());
     assert!(home.text().contains("MusicCorp"));
@@ -45,14 +47,15 @@ fn a_visitor_finds_an_album_by_search_by_genre_and_by_its_neighbours() -> Result
 
 #[test]
 fn accents_are_found_without_accents() -> Result<()> {
-    let found = shop().1.get("/search?q=bjork")?.text();
+    let found = shop().0.get("/search?q=bjork")?.text();
     assert!(found.contains("Björk"), "{found}");
     Ok(())
 }
 
 #[test]
 fn bad_input_gets_a_page_of_the_400_kind_and_nothing_of_the_500_kind() -> Result<()> {
-    let (_, host) = shop();
+    let shop = shop();
+    let (host, _) = &*shop;
     let long = format!("/search?q={}", "a".repeat(5000));
     for path in [
         "/browse?page=0",
@@ -91,7 +94,8 @@ fn bad_input_gets_a_page_of_the_400_kind_and_nothing_of_the_500_kind() -> Result
 
 #[test]
 fn pages_can_be_cached_and_compressed_and_carry_their_protection() -> Result<()> {
-    let (_, host) = shop();
+    let shop = shop();
+    let (host, _) = &*shop;
     let page = host.get("/browse?genre=Jazz")?;
     let policy = page.header("content-security-policy").unwrap_or_default();
     assert!(policy.contains("default-src") && !policy.contains("unsafe-inline"), "{policy}");
@@ -109,7 +113,8 @@ fn pages_can_be_cached_and_compressed_and_carry_their_protection() -> Result<()>
 
 #[test]
 fn one_id_follows_a_request_and_the_operators_see_it() -> Result<()> {
-    let (_, host) = shop();
+    let shop = shop();
+    let (host, _) = &*shop;
     let sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let answer = host.get_with("/", &[("traceparent", sent)])?;
     let back = answer.header("traceparent").unwrap();
@@ -124,7 +129,8 @@ fn one_id_follows_a_request_and_the_operators_see_it() -> Result<()> {
 
 #[test]
 fn an_operator_sees_what_runs_and_calls_it() -> Result<()> {
-    let (shop, host) = shop();
+    let shop = shop();
+    let (host, shop) = &*shop;
     host.get("/")?;
     let contexts = shop.seam(&["contexts", "--format", "json"])?;
     let contexts: serde_json::Value = serde_json::from_str(&contexts)?;
@@ -148,7 +154,8 @@ fn killed_and_started_again_the_shop_has_everything_and_loads_nothing_twice() ->
 
 #[test]
 fn a_second_host_on_the_same_data_is_refused() -> Result<()> {
-    let (shop, _) = shop();
+    let shop = shop();
+    let (_, shop) = &*shop;
     let Err(error) = shop.up() else { panic!("two hosts share one folder") };
     assert!(format!("{error:#}").contains("another host"), "{error:#}");
     Ok(())
