@@ -139,6 +139,24 @@ fn the_manifest_and_static_files_are_live_too() -> Result<()> {
 }
 
 #[test]
+fn a_variant_that_nobody_has_built_is_left_alone() -> Result<()> {
+    let desk = Desk::new("variant")?;
+    let variant = "component = \"other.wasm\"\nbuild = { command = \"false\", sources = [\"greeter\"] }\n";
+    desk.write("seam.toml", &format!("{}\n[context.greeter.variant.other]\n{variant}", desk.manifest()))?;
+    let host = desk.dev()?;
+    let mut events = Events::of(&host)?;
+    // One of its sources, and one of another context.
+    for (file, from, live) in
+        [("greeter/src/lib.rs", "Good day", "greeter"), ("page/src/lib.rs", "<title>Page", "page")]
+    {
+        desk.edit(file, from, "<title>Other")?;
+        let state = events.live()?;
+        ensure!(state["last"]["live"] == json!([live]) && state["problems"] == json!([]), "{state:#}");
+    }
+    Ok(())
+}
+
+#[test]
 fn no_request_is_lost_while_somebody_edits() -> Result<()> {
     let desk = Desk::new("load")?;
     let host = Arc::new(desk.dev()?);

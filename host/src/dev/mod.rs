@@ -110,8 +110,10 @@ impl Bench {
                 }
             }
             let mut touched = self.workshop.touched(&changes.paths);
+            let unasked = wanted::built_unasked(&self.manifest);
+            touched.retain(|name| unasked.contains(name));
             let missing = self.manifest().contexts.into_iter().filter(|context| !context.component.is_file());
-            touched.extend(missing.map(|context| context.name));
+            touched.extend(missing.map(|context| context.name).filter(|name| unasked.contains(name)));
             self.build(&touched);
             self.watcher.watch(wanted::roots(&self.manifest, &self.workshop));
             self
@@ -187,10 +189,10 @@ impl Loop {
         let told = self.bench.notices.count();
         let steered = wanted::steers(&self.bench.manifest, changes) && self.reread();
         let mut touched = self.bench.workshop.touched(&changes.paths);
-        let missing = wanted::built_unasked(&self.bench.manifest);
-        touched.extend(missing.into_iter().filter(|name| !self.components.contains_key(name)));
-        touched.sort();
-        touched.dedup();
+        let unasked = wanted::built_unasked(&self.bench.manifest);
+        touched.retain(|name| unasked.contains(name));
+        let missing = unasked.into_iter().filter(|name| !self.components.contains_key(name));
+        touched.extend(missing.filter(|name| !touched.contains(name)).collect::<Vec<_>>());
         self.post(&touched);
         let built = if touched.is_empty() { Built::default() } else { self.bench.build(&touched) };
         let linking = Instant::now();
