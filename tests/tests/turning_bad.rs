@@ -19,6 +19,14 @@ fn put(system: &System, wasm: &[u8]) -> Result<PathBuf> {
     Ok(file)
 }
 
+/// A page that asks another context, with nothing recorded, so that it is the watch that finds what is wrong.
+fn unrecorded() -> Result<System> {
+    Ok(System::new()
+        .context("numbers", &Version::times(2).wasm()?, "")?
+        .context("page", &page()?, r#"imports = ["t:numbers/numbers"]"#)?
+        .lines("[[mount]]\npath = \"/\"\ncontext = \"page\"\n[recording]\ncalls_per_s = 0"))
+}
+
 /// Requests through the edge from several threads until it is dropped.
 struct Load<'a> {
     stop: &'a AtomicBool,
@@ -68,11 +76,7 @@ fn watched_ms(host: &Host, count: usize) -> Result<u64> {
 
 #[test]
 fn a_version_that_turns_bad_under_load_is_rolled_back_within_half_a_second_and_no_request_fails() -> Result<()> {
-    let system = System::new()
-        .context("numbers", &Version::times(2).wasm()?, "")?
-        .context("page", &page()?, r#"imports = ["t:numbers/numbers"]"#)?
-        // Nothing is recorded, so that it is the watch that finds them.
-        .lines("[[mount]]\npath = \"/\"\ncontext = \"page\"\n[recording]\ncalls_per_s = 0");
+    let system = unrecorded()?;
     let manifest = system.write()?;
     let host = Host::up(&manifest, &system.folder.path().join("data"))?;
     let (stop, answered, failed) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
@@ -153,10 +157,7 @@ fn a_request_that_wrote_something_is_never_run_twice() -> Result<()> {
 
 #[test]
 fn a_page_that_breaks_hangs_or_fails_is_answered_by_the_one_before() -> Result<()> {
-    let system = System::new()
-        .context("numbers", &Version::times(2).wasm()?, "")?
-        .context("page", &page()?, r#"imports = ["t:numbers/numbers"]"#)?
-        .lines("[[mount]]\npath = \"/\"\ncontext = \"page\"\n[recording]\ncalls_per_s = 0");
+    let system = unrecorded()?;
     let manifest = system.write()?;
     let host = Host::up(&manifest, &system.folder.path().join("data"))?;
     for _ in 0..20 {
