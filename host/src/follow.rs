@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use wasmtime::component::Val;
 
 use crate::call::Call;
-use crate::context::Registry;
+use crate::context::serve::Registry;
 use crate::context::route::Follower;
 use crate::ids::Trace;
 use crate::limits;
@@ -46,7 +46,7 @@ impl Following {
 impl Drop for Following {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::Relaxed);
-        self.registry.learned().ring();
+        self.registry.learned().notify();
     }
 }
 
@@ -54,10 +54,10 @@ impl Drop for Following {
 pub fn step(registry: &Registry, end: &AtomicBool) {
     for follower in registry.followers() {
         let began = Instant::now();
-        let (serves, before) = (follower.standing.serves(), follower.standing.progress());
+        let (serves, before) = (follower.readiness.is_ready(), follower.readiness.progress());
         let outcome = catch_up(registry, &follower, end);
         let context = &follower.variant;
-        let records = follower.standing.progress().records - before.records;
+        let records = follower.readiness.progress().records - before.records;
         match outcome {
             Ok(()) if !serves => {
                 let ms = began.elapsed().as_millis() as u64;
@@ -69,7 +69,7 @@ pub fn step(registry: &Registry, end: &AtomicBool) {
                 if before.trouble.as_ref() != Some(&why) {
                     tracing::error!(target: "follow", %context, records, "a variant is behind: {why}");
                 }
-                follower.standing.behind(why);
+                follower.readiness.behind(why);
             }
         }
     }
@@ -78,7 +78,7 @@ pub fn step(registry: &Registry, end: &AtomicBool) {
 /// Pages until the end of the history; the first that cannot be told whole is told in smaller ones.
 fn catch_up(registry: &Registry, follower: &Follower, end: &AtomicBool) -> Result<(), String> {
     let database = follower.database.as_ref();
-    let (source, mut count) = (follower.source.as_str(), limits::FOLLOW_PAGE_RECORDS);
+    let (source, mut count) = (follower.cursor.as_str(), limits::FOLLOW_PAGE_RECORDS);
     let mut said = Instant::now();
     loop {
         let mut cursor =
@@ -104,7 +104,7 @@ fn catch_up(registry: &Registry, follower: &Follower, end: &AtomicBool) -> Resul
             cursor.caught_up |= ended;
             cursor.write(database, source).map_err(|error| format!("its cursor cannot be written: {error}"))?;
         }
-        follower.standing.told(records, cursor);
+        follower.readiness.told(records, cursor);
         if ended || end.load(Ordering::Relaxed) {
             return Ok(());
         }

@@ -9,7 +9,8 @@ use wasmtime::component::types::{ComponentFunc, Type};
 use wasmtime::component::wasm_wave::{self, parser::ParserError, untyped::UntypedFuncCall};
 
 use crate::call::{Call, Failure};
-use crate::context::{Live, Registry, link};
+use crate::context::component::wit_of;
+use crate::context::serve::{Live, Registry};
 use crate::ids::Trace;
 use crate::json::to_json;
 use crate::limits;
@@ -135,7 +136,7 @@ impl Target {
             [] => {
                 let known = exports.iter().map(|e| {
                     let short = e.interface.rsplit('/').next().unwrap_or_default();
-                    format!("{short}.{}", link::wit_of(&e.function, &e.signature))
+                    format!("{short}.{}", wit_of(&e.function, &e.signature))
                 });
                 Err(Error::NoFunction { context, name: name.into(), known: known.collect() })
             }
@@ -195,7 +196,7 @@ pub fn run(registry: &Registry, context: &str, text: &str, timeout: Duration) ->
     let types: Vec<Type> = signature.params().map(|(_, ty)| ty).collect();
     let params = call.to_wasm_params::<Val>(&types).map_err(|error| {
         let function = name.rsplit('.').next().unwrap_or_default();
-        let remedy = format!("it is {}", link::wit_of(function, signature));
+        let remedy = format!("it is {}", wit_of(function, signature));
         // An empty list of arguments has its place at the name, where nobody looks for it.
         let at = if error.span().end <= open { open..text.len() } else { error.span() };
         syntax(said(&error), at, &remedy)

@@ -305,8 +305,8 @@ fn compiler() -> Compiler {
 fn refused(manifest: &Path, contexts: &[manifest::Context], error: crate::app::Error) -> Stop {
     use crate::{app, context, http};
     match error {
-        app::Error::Contexts(context::Error::Problems(all)) => {
-            let place = |problem: &context::link::Problem| {
+        app::Error::Contexts(context::serve::Error::Problems(all)) => {
+            let place = |problem: &context::component::Problem| {
                 let entry = contexts.iter().find(|context| context.name == problem.context);
                 entry.map_or(Place::default(), |context| context.places.of(&problem.part))
             };
@@ -320,7 +320,7 @@ fn refused(manifest: &Path, contexts: &[manifest::Context], error: crate::app::E
                 "stop whoever listens there, or name another address in `listen` of `[host]`, or with `--listen`";
             Stop::error(&error, remedy)
         }
-        error @ app::Error::Contexts(context::Error::Component(context::component::Error::Cache { .. })) => {
+        error @ app::Error::Contexts(context::serve::Error::Component(context::component::Error::Cache { .. })) => {
             Stop::error(&error, "mend the data folder's permissions, or name another one in `data` of `[host]`")
         }
         other => Stop::error(&other, ""),

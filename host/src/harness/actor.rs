@@ -13,13 +13,13 @@ use super::rules::Rules;
 use super::scenario::{At, Cell, Failing, Given, Reply, Scenario, Stub, Then};
 use super::stage::{Stage, Start};
 use crate::call::Failure;
-use crate::context::solo::Solo;
+use crate::context::alone::fixture::Fixture;
 use crate::limits;
 use crate::manifest::{Place, Problem};
 
 /// What a context is given before it is called.
 pub struct Builder {
-    solo: Solo,
+    solo: Fixture,
     known: Known,
     imported: Rules,
     exported: Rules,
@@ -53,7 +53,7 @@ fn wrong(problems: Vec<Problem>) -> Error {
 }
 
 impl Builder {
-    pub(super) fn new(solo: Solo, known: Known, imported: Rules, exported: Rules) -> Self {
+    pub(super) fn new(solo: Fixture, known: Known, imported: Rules, exported: Rules) -> Self {
         Self { solo, known, imported, exported, given: Given::default() }
     }
 
@@ -121,7 +121,7 @@ impl Builder {
         let ready = checker.scenario(&scenario);
         let ready = ready.ok_or_else(|| wrong(std::mem::take(&mut checker.problems)))?;
         let given = &scenario.given;
-        let mut config: BTreeMap<String, String> = solo.part().entry.config.clone();
+        let mut config: BTreeMap<String, String> = solo.spec().entry.config.clone();
         config.extend(given.config.clone());
         let stubs: &[ReadyStub] = &ready.stubs;
         let start = Start { clock_s: given.clock_s, random: given.random, config: &config, file: None, stubs };

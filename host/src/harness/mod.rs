@@ -32,16 +32,16 @@ use self::rules::Rules;
 use self::run::{Bench, On, Trouble};
 use self::scenario::{Contract, Scenario};
 use self::stage::Stage;
-use crate::context::component::{Compiler, Component};
-use crate::context::solo::Solo;
-use crate::context::{self, Linked};
+use crate::context::component::{self, Compiler, Component};
+use crate::context::alone::fixture::Fixture;
+use crate::context::serve::{self, LinkedSystem};
 use crate::ids::ContextName;
 use crate::manifest::{Manifest, Problem, Problems, nearest};
 
 /// A system whose contexts can be put on stage.
 pub struct Harness {
     manifest: Manifest,
-    linked: Linked,
+    linked: LinkedSystem,
     contracts: Vec<Contract>,
 }
 
@@ -50,7 +50,7 @@ pub enum Error {
     #[error(transparent)]
     Manifest(#[from] Problems),
     #[error(transparent)]
-    Contexts(#[from] context::Error),
+    Contexts(#[from] serve::Error),
     #[error("there is no context `{name}`")]
     NoContext { name: String, known: Vec<String> },
     #[error("no contract is about `{interface}`")]
@@ -90,7 +90,7 @@ pub struct Options {
 /// One context with all that it is held to.
 struct Subject {
     name: ContextName,
-    solo: Solo,
+    solo: Fixture,
     known: Known,
     imported: Rules,
     exported: Rules,
@@ -104,7 +104,7 @@ impl Harness {
     /// # Errors
     /// Everything that keeps them from being one system, or what is wrong with the contracts.
     pub fn open(manifest: Manifest, compiler: Compiler) -> Result<Self, Error> {
-        let linked = Linked::load(&manifest, compiler, &manifest.host.data.join("cache"))?;
+        let linked = LinkedSystem::load(&manifest, compiler, &manifest.host.data.join("cache"))?;
         let contracts = contracts(&manifest)?;
         Ok(Self { manifest, linked, contracts })
     }
@@ -142,7 +142,7 @@ impl Harness {
             let subject = self.subject(&name, None)?;
             // A variant is held to the interfaces; the scenarios are those of the entry, whose tables it need not have.
             if subject.name.variant().is_none() {
-                for file in files(&subject.solo.part().entry.scenarios) {
+                for file in files(&subject.solo.spec().entry.scenarios) {
                     let suite = self.own(&subject, &file, options, &mut green);
                     tell(&suite);
                     suites.push(suite);
@@ -181,7 +181,7 @@ impl Harness {
             return Err(Error::NoContract { interface: interface.to_owned(), known });
         }
         let component = self.linked.component(file)?;
-        let providers = self.linked.parts().iter().filter(|part| part.entry.name.variant().is_none());
+        let providers = self.linked.specs().iter().filter(|part| part.entry.name.variant().is_none());
         let provider = providers.into_iter().find(|p| p.component.exports.iter().any(|e| e.name.path == path));
         let provider = provider.ok_or_else(|| Error::Stage {
             message: format!(
@@ -200,7 +200,7 @@ impl Harness {
     }
 
     fn chosen(&self, asked: &[String]) -> Result<Vec<String>, Error> {
-        let known: Vec<String> = self.linked.parts().iter().map(|part| part.entry.name.to_string()).collect();
+        let known: Vec<String> = self.linked.specs().iter().map(|part| part.entry.name.to_string()).collect();
         match asked.iter().find(|name| !known.contains(name)) {
             Some(name) => Err(Error::NoContext { name: name.clone(), known }),
             None if asked.is_empty() => Ok(known),
@@ -210,13 +210,13 @@ impl Harness {
 
     fn subject(&self, name: &str, component: Option<&Component>) -> Result<Subject, Error> {
         self.chosen(&[name.to_owned()])?;
-        let solo = self.linked.solo(name, component)?;
-        let known = Known::of(&solo.part().component);
+        let solo = Fixture::new(&self.linked, name, component)?;
+        let known = Known::of(&solo.spec().component);
         let (mut imported, mut exported) = (Rules::default(), Rules::default());
         let mut told = String::new();
         for contract in &self.contracts {
-            let part = &solo.part().component;
-            let about = |all: &[context::component::Interface]| all.iter().any(|i| rules::is_about(contract, &i.name));
+            let part = &solo.spec().component;
+            let about = |all: &[component::Interface]| all.iter().any(|i| rules::is_about(contract, &i.name));
             let mut of_it = false;
             if about(&part.imports) {
                 imported.add(contract, &known.imports, false)?;
@@ -230,11 +230,11 @@ impl Harness {
                 told.push_str(&std::fs::read_to_string(&contract.file).unwrap_or_default());
             }
         }
-        let entry = &solo.part().entry;
+        let entry = &solo.spec().entry;
         let signatures: Vec<String> =
-            known.imports.iter().map(|f| context::link::wit_of(&f.short(), &f.signature)).collect();
+            known.imports.iter().map(|f| component::wit_of(&f.short(), &f.signature)).collect();
         let fingerprint = green::hash(&[
-            &solo.part().component.hash,
+            &solo.spec().component.hash,
             &format!("{:?} {:?} {:?} {:?}", entry.config, entry.capabilities, entry.limits, entry.store),
             &signatures.join("\n"),
             &told,
@@ -350,8 +350,8 @@ fn thrice(bench: &Bench<'_>, ready: &check::Ready, others: &mut Option<Stage>) -
     Vec::new()
 }
 
-fn exports(solo: &Solo, contract: &Contract) -> bool {
-    solo.part().component.exports.iter().any(|export| rules::is_about(contract, &export.name))
+fn exports(solo: &Fixture, contract: &Contract) -> bool {
+    solo.spec().component.exports.iter().any(|export| rules::is_about(contract, &export.name))
 }
 
 /// The files of scenarios in a folder, by name.
@@ -372,7 +372,7 @@ fn contracts(manifest: &Manifest) -> Result<Vec<Contract>, Error> {
     for file in folders.iter().flat_map(|folder| files(folder)) {
         let contract = scenario::contract(&file)?;
         let place = contract.interface.place;
-        if context::interface::InterfaceName::parse(&contract.interface.value).is_none() {
+        if component::InterfaceName::parse(&contract.interface.value).is_none() {
             let message = format!("`{}` is no name of an interface", contract.interface.value);
             let remedy = "write `namespace:package/interface@version`";
             return Err(Problems::new(&file, vec![Problem::new(place, message, remedy)]).into());

@@ -7,7 +7,7 @@ use super::check::Checker;
 use super::known::{self, Function, Known};
 use super::pattern::{Bindings, Pattern};
 use super::scenario::{At, Contract, ListRule, Rule};
-use crate::context::interface::InterfaceName;
+use crate::context::component::InterfaceName;
 use crate::manifest::{Place, Problem, Problems};
 
 /// The rules for functions of one side of a component: in each, where they came from.
@@ -107,7 +107,7 @@ fn ready_list(checker: &mut Checker<'_>, function: &Function, list: &ListRule, p
         let fitting = found.filter(|at| function.params.get(*at).is_some_and(|(_, ty)| fits(ty)));
         if fitting.is_none() {
             let message = format!("`{}` is no parameter of `{}` that is {what}", name.value, function.short());
-            let remedy = format!("it is {}", crate::context::link::wit_of(&function.name, &function.signature));
+            let remedy = format!("it is {}", crate::context::component::wit_of(&function.name, &function.signature));
             wrong.push(Problem::new(name.place, message, remedy));
         }
         fitting

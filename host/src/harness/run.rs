@@ -13,8 +13,8 @@ use super::scenario::{Cell, Request, Rows};
 use super::stage::{self, Stage, Start};
 use super::stubs::Made;
 use crate::call::Failure;
-use crate::context::lean;
-use crate::context::solo::Solo;
+use crate::context::buffered_http;
+use crate::context::alone::fixture::Fixture;
 use crate::limits;
 use crate::manifest::Place;
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub struct Trouble {
 
 /// What a context's scenarios run with.
 pub struct Bench<'a> {
-    pub solo: &'a Solo,
+    pub solo: &'a Fixture,
     pub known: &'a Known,
     /// For calls to others, and for its own answers.
     pub imported: &'a Rules,
@@ -64,7 +64,7 @@ impl Bench<'_> {
     /// Runs it; the stage afterwards, unless the context did not even start.
     pub fn run(&self, ready: &Ready, before: Option<&Stage>) -> (Option<Stage>, Vec<Trouble>) {
         let given = &ready.scenario.given;
-        let mut config: BTreeMap<String, String> = self.solo.part().entry.config.clone();
+        let mut config: BTreeMap<String, String> = self.solo.spec().entry.config.clone();
         config.extend(given.config.clone());
         let start = Start {
             clock_s: given.clock_s,
@@ -262,7 +262,7 @@ fn check_request(request: &Request, place: Place, stage: &mut Stage, found: &mut
         headers.push((name.to_ascii_lowercase(), stage.filled(value)));
     }
     let body = stage.filled(&request.body).into_bytes();
-    let sent = lean::Request { method: method.into(), path: path.into(), query, headers, body };
+    let sent = buffered_http::Request { method: method.into(), path: path.into(), query, headers, body };
     let text = request.line.value.as_str();
     let response = match (stage.request(sent, request.timeout), request.fails) {
         (Ok(response), None) => response,

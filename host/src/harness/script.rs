@@ -7,7 +7,7 @@ use wasmtime::component::Val;
 use super::known::short;
 use super::pattern::pretty;
 use crate::call::Failure;
-use crate::context::recorder::{Recorded, Tape, What};
+use crate::context::run::recorder::{Recorded, CallLog, What};
 use crate::seam::notes::Asked;
 
 /// What a recording begins with, beside the tape.
@@ -20,7 +20,7 @@ pub struct Head<'a> {
 }
 
 /// The file's text.
-pub fn scenario(head: &Head<'_>, tape: &Tape) -> String {
+pub fn scenario(head: &Head<'_>, tape: &CallLog) -> String {
     let mut text = String::from("# Recorded. Random numbers were real: where they show in an answer, write `_`.\n");
     if tape.dropped > 0 {
         let _ = writeln!(text, "# {} more calls found no room on the tape.", tape.dropped);

@@ -13,9 +13,9 @@ use super::rules::Rules;
 use super::scenario::{Cell, Failing};
 use super::stubs::{Made, Stubs};
 use crate::call::{self, Failure};
-use crate::context::lean;
-use crate::context::link::Problem;
-use crate::context::solo::{Setting, Solo, Stand};
+use crate::context::buffered_http;
+use crate::context::component::Problem;
+use crate::context::alone::fixture::{Fixture, RunningFixture, Setup};
 use crate::ids::Trace;
 use crate::limits;
 use crate::seam::wasi::Fixed;
@@ -33,7 +33,7 @@ pub struct Start<'a> {
 }
 
 pub struct Stage {
-    stand: Stand,
+    stand: RunningFixture,
     known: Known,
     stubs: Arc<Stubs>,
     world: Arc<Fixed>,
@@ -61,7 +61,7 @@ impl Stage {
     /// # Errors
     /// When it does not start.
     pub fn start(
-        solo: &Solo,
+        solo: &Fixture,
         known: &Known,
         rules: &Rules,
         start: &Start<'_>,
@@ -75,8 +75,8 @@ impl Stage {
         let stubs = Arc::new(Stubs::new(known.clone(), rules.clone()));
         stubs.set(start.stubs);
         let setting =
-            Setting { config: start.config, databases: folder.path(), world: world.clone(), others: stubs.clone() };
-        let stand = solo.stand(&setting, before.map(|stage| &stage.stand)).map_err(Error::Start)?;
+            Setup { config: start.config, databases: folder.path(), world: world.clone(), neighbours: stubs.clone() };
+        let stand = solo.start(&setting, before.map(|stage| &stage.stand)).map_err(Error::Start)?;
         let (bound, jar) = (Bindings::new(), Vec::new());
         Ok(Self { stand, known: known.clone(), stubs, world, bound, transcript: Vec::new(), jar, _folder: folder })
     }
@@ -169,7 +169,7 @@ impl Stage {
     ///
     /// # Errors
     /// When the context gave no answer.
-    pub fn request(&mut self, mut request: lean::Request, timeout: Duration) -> Result<lean::Response, Failure> {
+    pub fn request(&mut self, mut request: buffered_http::Request, timeout: Duration) -> Result<buffered_http::Response, Failure> {
         self.stubs.bind(&self.bound);
         if !request.headers.iter().any(|(name, _)| name == "cookie") && !self.jar.is_empty() {
             let cookies: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -15,7 +15,7 @@ use super::page::Refusal;
 use super::route::Mount;
 use super::{Limits, headers};
 use crate::call::{Call, Failure};
-use crate::context::lean;
+use crate::context::buffered_http;
 use crate::ids::Trace;
 
 /// A routed request without its body.

@@ -11,7 +11,7 @@ use wasmtime::component::Val;
 use wasmtime::component::types::Type;
 
 use crate::call::Failure;
-use crate::context::Registry;
+use crate::context::serve::Registry;
 use crate::folder::{self, Folder};
 use crate::invoke::{self, Target};
 use crate::limits;
@@ -157,7 +157,7 @@ fn one_list(target: &Target) -> Result<Type, String> {
     let params: Vec<Type> = signature.params().map(|(_, ty)| ty).collect();
     match params.as_slice() {
         [Type::List(list)] => Ok(list.ty()),
-        _ => Err(crate::context::link::wit_of("it", signature)),
+        _ => Err(crate::context::component::wit_of("it", signature)),
     }
 }
 

@@ -19,8 +19,8 @@ use tokio::time::timeout;
 
 use super::route::Source;
 use super::{Config, Limits, Mount, Server};
-use crate::call::{Call, Failure, Refused};
-use crate::context::lean;
+use crate::call::{Call, Failure, RefusalReason};
+use crate::context::buffered_http;
 use crate::handoff;
 use crate::ids::ContextName;
 
@@ -175,7 +175,7 @@ fn native(call: Call, request: lean::Request) -> Result<lean::Response, Failure>
         "/late" => Err(Failure::TimedOut { context: context() }),
         "/busy" => Err(Failure::Overloaded { context: context() }),
         "/gone" => Err(Failure::Absent { context: context(), reason: "SECRET".into() }),
-        "/circle" => Err(Failure::Refused { context: context(), refused: Refused::Reentry }),
+        "/circle" => Err(Failure::Refused { context: context(), reason: RefusalReason::Reentry }),
         "/bad-status" => answer(42, &[], Vec::new()),
         "/bad-header" => answer(200, &[("x", "a\r\nset-cookie: b")], Vec::new()),
         path => text(format!("below {path}")),
