@@ -145,7 +145,7 @@ impl System {
         let metrics = Metrics::new(&prometheus::Registry::new())?;
         let data = &manifest.host.data;
         let host = Arc::new(HostFile::open(data)?);
-        let started = Linked::load(&manifest, compiler, cache)
+        let started = Linked::load(&manifest.system(), compiler, cache)
             .and_then(|linked| linked.start(&data.join("stores"), host, &metrics));
         match started {
             Ok(registry) => Ok(Ok(registry)),

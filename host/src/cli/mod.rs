@@ -307,7 +307,7 @@ fn refused(manifest: &Path, contexts: &[manifest::Context], error: crate::app::E
     match error {
         app::Error::Contexts(context::Error::Problems(all)) => {
             let place = |problem: &context::link::Problem| {
-                let entry = contexts.iter().find(|context| context.name == problem.context);
+                let entry = contexts.iter().find(|context| context.settings.name == problem.context);
                 entry.map_or(Place::default(), |context| context.places.of(&problem.part))
             };
             let all = all.into_iter().map(|p| Problem::new(place(&p), p.message.clone(), p.remedy.clone())).collect();

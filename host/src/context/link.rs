@@ -18,10 +18,11 @@ pub use super::signature::{wit_of, wit_type};
 use super::{raw, rules, stand_in};
 use crate::call::{ContextIndex, Failure, Refused};
 use crate::ids::{ContextName, Trace};
+use crate::limits;
+use crate::manifest::ContextSettings;
 use crate::seam::dispatch::{Exchange, Function, Values};
 use crate::seam::notes::{Asked, Notes};
 use crate::seam::{self, Guest};
-use crate::{limits, manifest};
 
 /// Something that keeps the system from being linked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub const WASI_HTTP: &str = "wasi:http/incoming-handler";
 ///
 /// # Errors
 /// All problems of all contexts, in the manifest's order.
-pub fn plan(contexts: &[(&manifest::Context, &Component)]) -> Result<Vec<Wiring>, Vec<Problem>> {
+pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut wirings = Vec::new();
     for (context, component) in contexts {
@@ -108,7 +109,7 @@ pub fn is_seam(name: &InterfaceName) -> bool {
     name.namespace() != "wasi" && !CALLED_BY_HOST.contains(&name.path.as_str())
 }
 
-fn host_import_problem(context: &manifest::Context, name: &InterfaceName) -> Option<(String, String)> {
+fn host_import_problem(context: &ContextSettings, name: &InterfaceName) -> Option<(String, String)> {
     let granted = |capability: &str| context.capabilities.iter().any(|c| c.as_str() == capability);
     let refused = |what: &str, line: &str| {
         let message = format!("`{}` imports `{name}`, but the manifest does not grant it {what}", context.name);
@@ -135,8 +136,8 @@ fn host_import_problem(context: &manifest::Context, name: &InterfaceName) -> Opt
 
 /// Who provides `import` to `caller`, or every reason why nobody does.
 fn provider(
-    contexts: &[(&manifest::Context, &Component)],
-    caller: &manifest::Context,
+    contexts: &[(&ContextSettings, &Component)],
+    caller: &ContextSettings,
     import: &Interface,
 ) -> Result<Provider, Vec<(String, String)>> {
     let mut problems = Vec::new();

@@ -12,14 +12,14 @@ use super::registry::{Error, Registry};
 use super::stats::Metrics;
 use super::{engine, start};
 use crate::ids::ContextName;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{ContextSettings, Recording, SystemSettings};
 use crate::seam::Guest;
 use crate::store::HostFile;
 
 /// A context as it is to run: what the manifest says of it, and its component.
 #[derive(Clone)]
 pub struct Part {
-    pub entry: manifest::Context,
+    pub entry: ContextSettings,
     pub component: Component,
     /// The schema up to which its file may know more migrations than it does: an older version that was seen to run there.
     pub ahead: Option<u32>,
@@ -35,7 +35,7 @@ pub struct Source {
 
 impl Source {
     /// The file that the entry names.
-    pub fn of(entry: &manifest::Context) -> Self {
+    pub fn of(entry: &ContextSettings) -> Self {
         Self { file: entry.component.clone(), ahead: None }
     }
 }
@@ -45,7 +45,7 @@ pub struct Linked {
     loader: Loader,
     parts: Vec<Part>,
     absent: Vec<Absent>,
-    recording: manifest::Recording,
+    recording: Recording,
 }
 
 /// A variant that the manifest has and that is not loaded: its context serves without it.
@@ -69,8 +69,8 @@ impl Linked {
     ///
     /// # Errors
     /// Everything that is wrong, of all contexts together.
-    pub fn load(manifest: &Manifest, compiler: Compiler, cache: &Path) -> Result<Self, Error> {
-        Self::load_from(manifest, compiler, cache, &Source::of)
+    pub fn load(system: &SystemSettings, compiler: Compiler, cache: &Path) -> Result<Self, Error> {
+        Self::load_from(system, compiler, cache, &Source::of)
     }
 
     /// The same with components from where `source` says.
@@ -78,16 +78,16 @@ impl Linked {
     /// # Errors
     /// As `load`.
     pub fn load_from(
-        manifest: &Manifest,
+        system: &SystemSettings,
         compiler: Compiler,
         cache: &Path,
-        source: &(dyn Fn(&manifest::Context) -> Source + Sync),
+        source: &(dyn Fn(&ContextSettings) -> Source + Sync),
     ) -> Result<Self, Error> {
         let engine = engine::running().map_err(Error::Engine)?;
         let loader = Loader::new(&engine, compiler, cache)?;
         let mut absent = Vec::new();
         let parts = without_broken(&mut absent, |absent| {
-            let (there, missing) = present(&manifest.contexts, source);
+            let (there, missing) = present(&system.contexts, source);
             let left_out = |name: &ContextName| absent.iter().any(|absent: &Absent| absent.context == *name);
             let there: Vec<_> = there.into_iter().filter(|entry| !left_out(&entry.name)).cloned().collect();
             let missing: Vec<_> = missing.into_iter().filter(|missing| !left_out(&missing.context)).collect();
@@ -96,7 +96,7 @@ impl Linked {
             wire(loader.engine(), parts.clone())?;
             Ok(parts)
         })?;
-        Ok(Self { loader, parts, absent, recording: manifest.recording.clone() })
+        Ok(Self { loader, parts, absent, recording: system.recording.clone() })
     }
 
     pub(super) fn all(&self) -> &[Part] {
@@ -173,12 +173,12 @@ fn without_broken<T>(
 
 /// The entries whose components can be expected to be there, and the variants that nobody has built yet.
 pub(super) fn present<'m>(
-    contexts: &'m [manifest::Context],
-    source: &dyn Fn(&manifest::Context) -> Source,
-) -> (Vec<&'m manifest::Context>, Vec<Absent>) {
-    let built = |entry: &&manifest::Context| entry.name.variant().is_none() || source(entry).file.exists();
+    contexts: &'m [ContextSettings],
+    source: &dyn Fn(&ContextSettings) -> Source,
+) -> (Vec<&'m ContextSettings>, Vec<Absent>) {
+    let built = |entry: &&ContextSettings| entry.name.variant().is_none() || source(entry).file.exists();
     let (there, missing): (Vec<_>, Vec<_>) = contexts.iter().partition(built);
-    let absent = |entry: &manifest::Context| Absent {
+    let absent = |entry: &ContextSettings| Absent {
         context: entry.name.clone(),
         why: "it is not built".to_owned(),
         problems: Vec::new(),
@@ -192,8 +192,8 @@ pub(super) fn present<'m>(
 /// All that cannot be read or compiled.
 pub(super) fn load(
     loader: &Loader,
-    contexts: &[manifest::Context],
-    source: &(dyn Fn(&manifest::Context) -> Source + Sync),
+    contexts: &[ContextSettings],
+    source: &(dyn Fn(&ContextSettings) -> Source + Sync),
 ) -> Result<Vec<Part>, Error> {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let loaded = parking_lot::Mutex::new(Vec::new());
@@ -264,13 +264,13 @@ fn linked(engine: &Engine, part: Part, wiring: Wiring, carry: Carry) -> Result<W
     }
 }
 
-fn unreadable(context: &manifest::Context, error: &component::Error) -> Problem {
+fn unreadable(context: &ContextSettings, error: &component::Error) -> Problem {
     use std::error::Error as _;
     let because = error.source().map(|s| format!(": {s}")).unwrap_or_default();
-    let remedy = match (error, &context.build) {
-        (component::Error::Read { .. }, Some(_)) => format!("run `seam build {}`", context.name),
-        (component::Error::Read { .. }, None) => "put the file there, or say how to `build` it".to_owned(),
-        (component::Error::NotAComponent { .. } | component::Error::Compile { .. }, Some(_)) => {
+    let remedy = match (error, context.built) {
+        (component::Error::Read { .. }, true) => format!("run `seam build {}`", context.name),
+        (component::Error::Read { .. }, false) => "put the file there, or say how to `build` it".to_owned(),
+        (component::Error::NotAComponent { .. } | component::Error::Compile { .. }, true) => {
             let name = &context.name;
             format!("run `seam build {name}`, which replaces a file that is not as it was built; else mend its sources")
         }

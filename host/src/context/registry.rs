@@ -27,9 +27,10 @@ use super::stats::{Metrics, Stats};
 use super::{Serves, lean, start};
 use crate::call::{Call, ContextIndex, Failure, Steer};
 use crate::ids::ContextName;
+use crate::limits;
+use crate::manifest::{ContextSettings, Recording};
 use crate::seam::dispatch::{Dispatch, Function, Set, Values};
 use crate::store::{self, Database, HostFile, HostFileError};
-use crate::{limits, manifest};
 
 /// All contexts of the running system. Cheap to clone.
 #[derive(Clone)]
@@ -42,7 +43,7 @@ pub(super) struct Inner {
     databases: PathBuf,
     open: Mutex<HashMap<ContextName, Weak<Database>>>,
     metrics: Metrics,
-    recording: manifest::Recording,
+    recording: Recording,
     pub(super) drain: Drain,
     routing: Routing,
 }
@@ -91,7 +92,7 @@ impl Registry {
         databases: &Path,
         host: Arc<HostFile>,
         metrics: Metrics,
-        recording: manifest::Recording,
+        recording: Recording,
     ) -> Result<Self, Error> {
         Ok(Self(Arc::new(Inner {
             published: ArcSwap::default(),
@@ -174,7 +175,7 @@ impl Registry {
     ///
     /// # Errors
     /// All that cannot be read or compiled.
-    pub fn load_all(&self, contexts: &[manifest::Context]) -> Result<Vec<Part>, Error> {
+    pub fn load_all(&self, contexts: &[ContextSettings]) -> Result<Vec<Part>, Error> {
         let there: Vec<_> = linked::present(contexts, &Source::of).0.into_iter().cloned().collect();
         linked::load(&self.0.loader, &there, &Source::of)
     }
@@ -225,7 +226,7 @@ impl Registry {
     /// The file of a context, opened once however many generations use it.
     fn database(
         &self,
-        entry: &manifest::Context,
+        entry: &ContextSettings,
         before: Option<&Arc<Generation>>,
     ) -> Result<Option<Arc<Database>>, Problem> {
         let Some(grant) = &entry.store else { return Ok(None) };

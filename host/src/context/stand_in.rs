@@ -5,12 +5,12 @@ use super::generation::same_signature;
 use super::link::{HTTP_HANDLER, Problem, WASI_HTTP, Wiring, is_seam};
 use super::route;
 use crate::call::ContextIndex;
-use crate::manifest;
+use crate::manifest::ContextSettings;
 
 /// Everything that keeps a variant from taking its context's place.
 pub fn problems(
-    contexts: &[(&manifest::Context, &Component)],
-    variant: &manifest::Context,
+    contexts: &[(&ContextSettings, &Component)],
+    variant: &ContextSettings,
     component: &Component,
 ) -> Vec<Problem> {
     let Some((context, _)) = variant.name.variant() else { return Vec::new() };
@@ -49,8 +49,8 @@ pub fn problems(
 
 /// What keeps the variants of a context from following the history that its entry names.
 pub fn catch_up_problem(
-    contexts: &[(&manifest::Context, &Component)],
-    context: &manifest::Context,
+    contexts: &[(&ContextSettings, &Component)],
+    context: &ContextSettings,
     component: &Component,
 ) -> Option<Problem> {
     let catch_up = context.catch_up.as_ref()?;
@@ -68,10 +68,10 @@ pub fn catch_up_problem(
 }
 
 /// Whom each context may end up calling when variants take their contexts' places.
-pub fn callees(contexts: &[(&manifest::Context, &Component)], wirings: &[Wiring]) -> Vec<Vec<ContextIndex>> {
+pub fn callees(contexts: &[(&ContextSettings, &Component)], wirings: &[Wiring]) -> Vec<Vec<ContextIndex>> {
     let variants_of = |main: ContextIndex| {
         let main = contexts.get(usize::from(main)).map(|(c, _)| c.name.as_str());
-        let of_main = move |c: &manifest::Context| main.is_some() && c.name.variant().map(|(of, _)| of) == main;
+        let of_main = move |c: &ContextSettings| main.is_some() && c.name.variant().map(|(of, _)| of) == main;
         let all = contexts.iter().enumerate().filter(move |(_, (c, _))| of_main(c));
         all.filter_map(|(at, _)| ContextIndex::try_from(at).ok())
     };

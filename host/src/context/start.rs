@@ -11,7 +11,7 @@ use super::linked::Wired;
 use super::recorder::Recorder;
 use super::stats::Stats;
 use crate::call::ContextIndex;
-use crate::manifest;
+use crate::manifest::ContextSettings;
 use crate::seam::{logging, memory, wasi, wasi_http};
 use crate::store::Database;
 
@@ -67,7 +67,7 @@ pub(super) fn generation(
     Ok(Generation::new(index, number, part, wiring, plan, stats, recorder))
 }
 
-fn grants(entry: &manifest::Context, database: Option<Arc<Database>>) -> Grants {
+fn grants(entry: &ContextSettings, database: Option<Arc<Database>>) -> Grants {
     let mut config = WasiConfigVariables::new();
     for (key, value) in &entry.config {
         config.insert(key, value);
@@ -87,7 +87,7 @@ fn grants(entry: &manifest::Context, database: Option<Arc<Database>>) -> Grants 
 }
 
 /// Something that keeps a context from starting, as a sentence about it.
-pub(super) fn problem(entry: &manifest::Context, what: String, remedy: String) -> Problem {
+pub(super) fn problem(entry: &ContextSettings, what: String, remedy: String) -> Problem {
     let name = entry.name.clone();
     Problem { message: format!("`{name}` {what}"), context: name, part: String::new(), remedy }
 }

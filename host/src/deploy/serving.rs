@@ -11,7 +11,7 @@ use super::{Error, Inner, shelf, short};
 use crate::context::component::Artefact;
 use crate::context::{Part, Source};
 use crate::ids::ContextName;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{ContextSettings, Manifest};
 use crate::store;
 
 /// Where to take the components of contexts from whose manifest's file is not what serves. To be asked before anything is loaded.
@@ -24,7 +24,8 @@ pub fn sources(manifest: &Manifest, history: &History) -> Result<HashMap<Context
     }
     let mut found = HashMap::new();
     for serving in history.serving()? {
-        if let Some(entry) = manifest.contexts.iter().find(|entry| entry.name.as_str() == serving.context)
+        if let Some(entry) =
+            manifest.contexts.iter().map(|entry| &entry.settings).find(|entry| entry.name.as_str() == serving.context)
             && let Some(source) = source(&manifest.host.data, entry, &serving, history)?
         {
             found.insert(entry.name.clone(), source);
@@ -33,12 +34,7 @@ pub fn sources(manifest: &Manifest, history: &History) -> Result<HashMap<Context
     Ok(found)
 }
 
-fn source(
-    data: &Path,
-    entry: &manifest::Context,
-    serving: &Serving,
-    history: &History,
-) -> Result<Option<Source>, Error> {
+fn source(data: &Path, entry: &ContextSettings, serving: &Serving, history: &History) -> Result<Option<Source>, Error> {
     if let Some(now) = hash_of(&entry.component)
         && serving.manifest_hash.as_ref() != Some(&now)
     {
@@ -62,7 +58,8 @@ fn source(
 }
 
 fn settle(manifest: &Manifest, history: &History, change: &Entry) -> Result<(), Error> {
-    let entry = manifest.contexts.iter().find(|entry| entry.name.as_str() == change.context);
+    let entry =
+        manifest.contexts.iter().map(|entry| &entry.settings).find(|entry| entry.name.as_str() == change.context);
     let schema = entry.and_then(|entry| {
         let config = store::Config::of(&entry.name, entry.store.as_ref()?, &manifest.host.data.join("stores"));
         // What cannot be read now keeps the context from starting, with a better message.

@@ -112,7 +112,7 @@ impl Bench {
             let mut touched = self.workshop.touched(&changes.paths);
             let unasked = wanted::built_unasked(&self.manifest);
             touched.retain(|name| unasked.contains(name));
-            let missing = self.manifest().contexts.into_iter().filter(|context| !context.component.is_file());
+            let missing = self.manifest().system().contexts.into_iter().filter(|context| !context.component.is_file());
             touched.extend(missing.map(|context| context.name).filter(|name| unasked.contains(name)));
             self.build(&touched);
             self.watcher.watch(wanted::roots(&self.manifest, &self.workshop));
@@ -256,7 +256,7 @@ impl Loop {
     fn load(&mut self, built: &Built, steps: &mut Vec<Passed>) -> Vec<ContextName> {
         let mut fresh = Vec::new();
         for made in &built.made {
-            let Some(entry) = self.wanted.contexts.iter().find(|context| context.name == made.context) else {
+            let Some(entry) = self.wanted.context(made.context.as_str()).map(|context| &context.settings) else {
                 continue;
             };
             if !made.changed && self.components.contains_key(&entry.name) {

@@ -191,7 +191,7 @@ fn of_build(failed: &Failed) -> Vec<Notice> {
 /// What keeps contexts from being a system, with the lines of the manifest that it is about.
 pub fn of_problems(manifest: &Manifest, step: Option<Step>, problems: &[link::Problem]) -> Vec<Notice> {
     let notice = |problem: &link::Problem| {
-        let entry = manifest.contexts.iter().find(|context| context.name == problem.context);
+        let entry = manifest.contexts.iter().find(|context| context.settings.name == problem.context);
         let place = entry.map_or(Place::default(), |context| context.places.of(&problem.part));
         let told = Problem::new(place, problem.message.clone(), problem.remedy.clone());
         Notice { step, ..Notice::of(&manifest.path, &told) }.about(&problem.context)

@@ -23,14 +23,14 @@ pub struct Newest {
 pub fn of_workshop(manifest: &Manifest) -> Manifest {
     let mut manifest = manifest.clone();
     for context in &mut manifest.contexts {
-        context.component = workshop::component(context);
+        context.settings.component = workshop::component(context);
     }
     manifest
 }
 
 /// The system that a manifest describes, without variants that nobody has built; `None` when a component is missing.
 pub fn parts(manifest: &Manifest, components: &BTreeMap<ContextName, Newest>) -> Option<Vec<Part>> {
-    let part = |entry: &Context| {
+    let part = |Context { settings: entry, .. }: &Context| {
         let newest = components.get(&entry.name).cloned();
         let part = newest.map(|Newest { component, ahead }| Part { entry: entry.clone(), component, ahead });
         if part.is_none() && entry.name.variant().is_some() { None } else { Some(part) }
@@ -43,9 +43,9 @@ pub fn parts(manifest: &Manifest, components: &BTreeMap<ContextName, Newest>) ->
 pub fn built_unasked(manifest: &Manifest) -> Vec<ContextName> {
     let unasked = |context: &&Context| {
         let by_cargo = matches!(context.build, Some(Build::Cargo { .. }));
-        context.name.variant().is_none() || by_cargo || workshop::component(context).is_file()
+        context.settings.name.variant().is_none() || by_cargo || workshop::component(context).is_file()
     };
-    manifest.contexts.iter().filter(unasked).map(|context| context.name.clone()).collect()
+    manifest.contexts.iter().filter(unasked).map(|context| context.settings.name.clone()).collect()
 }
 
 /// Everything whose change matters.
@@ -74,7 +74,7 @@ pub fn assets(manifest: &Manifest) -> Vec<PathBuf> {
 }
 
 fn shared(manifest: &Manifest) -> impl Iterator<Item = &Path> {
-    manifest.contexts.iter().flat_map(|context| &context.shared).map(|shared| shared.file.as_path())
+    manifest.contexts.iter().flat_map(|context| &context.settings.shared).map(|shared| shared.file.as_path())
 }
 
 fn absolute(path: &Path) -> PathBuf {

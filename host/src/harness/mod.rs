@@ -104,7 +104,7 @@ impl Harness {
     /// # Errors
     /// Everything that keeps them from being one system, or what is wrong with the contracts.
     pub fn open(manifest: Manifest, compiler: Compiler) -> Result<Self, Error> {
-        let linked = Linked::load(&manifest, compiler, &manifest.host.data.join("cache"))?;
+        let linked = Linked::load(&manifest.system(), compiler, &manifest.host.data.join("cache"))?;
         let contracts = contracts(&manifest)?;
         Ok(Self { manifest, linked, contracts })
     }
@@ -142,7 +142,8 @@ impl Harness {
             let subject = self.subject(&name, None)?;
             // A variant is held to the interfaces; the scenarios are those of the entry, whose tables it need not have.
             if subject.name.variant().is_none() {
-                for file in files(&subject.solo.part().entry.scenarios) {
+                let folder = self.manifest.context(&name).map(|context| context.scenarios.as_path());
+                for file in folder.map(files).unwrap_or_default() {
                     let suite = self.own(&subject, &file, options, &mut green);
                     tell(&suite);
                     suites.push(suite);

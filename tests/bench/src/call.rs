@@ -163,7 +163,7 @@ impl Seam {
         );
         let manifest =
             Manifest::parse(&text, &here.join("calls.toml")).map_err(|problems| anyhow::anyhow!("{problems}"))?;
-        let linked = Linked::load(&manifest, Compiler::InProcess, &folder.join("cache"))?;
+        let linked = Linked::load(&manifest.system(), Compiler::InProcess, &folder.join("cache"))?;
         let metrics = Metrics::new(&prometheus::Registry::new())?;
         let registry = linked.start(&folder.join("databases"), Arc::new(HostFile::open(folder)?), &metrics)?;
         let asker = registry.live("asker")?;

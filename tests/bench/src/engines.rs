@@ -72,7 +72,7 @@ fn start(folder: &Path) -> Result<Registry> {
     }
     let manifest =
         Manifest::parse(&text, &here.join("engines.toml")).map_err(|problems| anyhow::anyhow!("{problems}"))?;
-    let linked = Linked::load(&manifest, Compiler::InProcess, &here.join("run/cache"))?;
+    let linked = Linked::load(&manifest.system(), Compiler::InProcess, &here.join("run/cache"))?;
     let host = Arc::new(HostFile::open(folder)?);
     Ok(linked.start(folder, host, &Metrics::new(&prometheus::Registry::new())?)?)
 }

@@ -9,7 +9,7 @@ use crate::context::generation::Generation;
 use crate::context::linked::Absent;
 use crate::context::published::Published;
 use crate::ids::ContextName;
-use crate::manifest::{self, nearest};
+use crate::manifest::{ContextSettings, nearest};
 use crate::store::HostFile;
 
 /// A context that has variants.
@@ -130,14 +130,14 @@ impl Status {
 /// # Errors
 /// As `Registry::route`; nobody is given calls who has none, because nobody knows whether he could answer them.
 pub fn at_rest(
-    contexts: &[manifest::Context],
+    contexts: &[ContextSettings],
     host: Arc<HostFile>,
     request: Option<(&str, &[String])>,
 ) -> Result<Vec<Status>, Refused> {
     let unusable = |error: &dyn std::error::Error| Refused::NotKept(error.to_string());
     let routes = Routes::open(host).map_err(|error| unusable(&error))?;
     let mains = || contexts.iter().filter(|context| context.name.variant().is_none());
-    let names = |main: &manifest::Context| -> Vec<String> {
+    let names = |main: &ContextSettings| -> Vec<String> {
         let of_it = |name: &ContextName| name.variant().is_some_and(|(of, _)| of == main.name.as_str());
         let others = contexts.iter().filter(|context| of_it(&context.name)).map(|context| context.variant.clone());
         std::iter::once(main.variant.clone()).chain(others).collect()
@@ -158,7 +158,7 @@ pub fn at_rest(
             routes.set(context, shares).map_err(|error| unusable(&error))?;
         }
     }
-    let status = |main: &manifest::Context| {
+    let status = |main: &ContextSettings| {
         let (context, shares) = (main.name.to_string(), routes.of(main.name.as_str()));
         let variant = |name: String| Variant {
             weight: shares.weight(&name, &main.variant),
