@@ -13,7 +13,7 @@ use crate::follow::Following;
 use crate::http;
 use crate::ids::ContextName;
 use crate::limits;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{Context, ContextSettings, Manifest};
 use crate::store::{HostFile, HostFileError};
 use crate::watch::{self, Root, Watcher};
 
@@ -47,7 +47,7 @@ impl App {
     /// # Errors
     /// Every problem of every context.
     pub fn check(manifest: &Manifest, compiler: Compiler) -> Result<LinkedSystem, Error> {
-        Ok(LinkedSystem::load(manifest, compiler, &manifest.host.data.join("cache"))?)
+        Ok(LinkedSystem::load(&manifest.system(), compiler, &manifest.host.data.join("cache"))?)
     }
 
     /// Loads the whole system: afterwards every context answers.
@@ -61,7 +61,9 @@ impl App {
         let host = Arc::new(HostFile::open(data)?);
         let history = History::new(host.clone())?;
         let deployed = deploy::sources(&manifest, &history)?;
-        let linked = LinkedSystem::load_from(&manifest, compiler, &data.join("cache"), &|entry| of_entry(&deployed, entry))?;
+        let linked = LinkedSystem::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| {
+            of_entry(&deployed, entry)
+        })?;
         let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest)?;
         Ok(Self { manifest, registry, deployer, dev: None, metrics })
@@ -78,7 +80,7 @@ impl App {
 
     /// Lets files of components that change serve, each if it passes the gate. Goes on until it is dropped.
     pub fn follow_files(&self) -> impl Future<Output = ()> + Send + use<> {
-        let file = |context: &manifest::Context| {
+        let file = |Context { settings: context, .. }: &Context| {
             let file = std::path::absolute(&context.component).unwrap_or_else(|_| context.component.clone());
             (file, context.name.to_string())
         };
@@ -108,7 +110,7 @@ impl App {
         let server = self.bind()?;
         serving(&server);
         let tending = tokio::spawn(tend(self.registry.clone()));
-        let follows = self.manifest.contexts.iter().any(|context| context.catch_up.is_some());
+        let follows = self.manifest.contexts.iter().any(|context| context.settings.catch_up.is_some());
         let following = follows.then(|| Following::start(self.registry.clone()));
         server.run(shutdown).await;
         tending.abort();
@@ -142,7 +144,7 @@ async fn let_in(deployer: Deployer, context: String, file: PathBuf) {
 }
 
 /// What was deployed, or what the manifest names.
-fn of_entry(deployed: &HashMap<ContextName, Source>, entry: &manifest::Context) -> Source {
+fn of_entry(deployed: &HashMap<ContextName, Source>, entry: &ContextSettings) -> Source {
     deployed.get(&entry.name).cloned().unwrap_or_else(|| Source::of(entry))
 }
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use wasmtime::component::Val;
 
 use crate::call::Call;
-use crate::context::serve::Registry;
 use crate::context::route::Follower;
+use crate::context::serve::Registry;
 use crate::ids::Trace;
 use crate::limits;
 use crate::store::Cursor;

@@ -14,17 +14,17 @@ fn every_context_has_scenarios_and_passes_them_and_its_contracts() -> Result<()>
     assert!(failed.is_empty(), "{failed:#?}");
     for context in &harness.manifest().contexts {
         // Engines in other languages are built by those who want them.
-        if context.name.variant().is_some() && !context.component.is_file() {
+        if context.settings.name.variant().is_some() && !context.settings.component.is_file() {
             continue;
         }
-        let name = context.name.to_string();
+        let name = context.settings.name.to_string();
         let own = |with_contract: bool| {
             let of_it = report.suites.iter().filter(|s| s.context == name && s.contract.is_some() == with_contract);
             of_it.map(|suite| suite.scenarios.len()).sum::<usize>()
         };
         // A page context offers no interface, and a variant's scenarios are those of its interface.
         let page = context.assets.is_some();
-        assert!(own(false) > 0 || context.name.variant().is_some(), "{name} has no scenarios");
+        assert!(own(false) > 0 || context.settings.name.variant().is_some(), "{name} has no scenarios");
         assert!(own(true) > 0 || page, "no contract is about what {name} offers");
     }
     Ok(())

@@ -239,7 +239,9 @@ fn seed(asked: SeedRequest, state: State) -> Response<Body> {
     })
 }
 
-fn change(work: impl FnOnce(&mut dyn FnMut(&deploy::Passed)) -> deploy::DeployReport + Send + 'static) -> Response<Body> {
+fn change(
+    work: impl FnOnce(&mut dyn FnMut(&deploy::Passed)) -> deploy::DeployReport + Send + 'static,
+) -> Response<Body> {
     lines(move |tell| {
         let report = work(&mut |passed| tell(DeployEvent::Passed(passed.clone())));
         tell(DeployEvent::Done(Box::new(report)));

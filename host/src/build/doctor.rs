@@ -158,8 +158,8 @@ fn programs(manifest: Option<&Manifest>, purpose: Purpose) -> Vec<Item> {
             && let Some(name) = program(command)
         {
             let (contexts, required) = programs.entry(name.into()).or_default();
-            contexts.push(format!("`{}`", context.name));
-            *required |= purpose == Purpose::Test || context.name.variant().is_none();
+            contexts.push(format!("`{}`", context.settings.name));
+            *required |= purpose == Purpose::Test || context.settings.name.variant().is_none();
         }
     }
     programs.into_iter().map(|(name, (contexts, required))| Item::Program { name, contexts, required }).collect()

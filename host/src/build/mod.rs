@@ -77,14 +77,20 @@ impl Report {
 /// built by their names only. One failure does not keep the others from being
 /// built; it stands in the report. An `Err` means that nothing was tried.
 pub fn run(manifest: &Manifest, only: &[ContextName], options: &Options, say: Say<'_>) -> Result<Report, Error> {
-    let known = || manifest.contexts.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-    if let Some(name) = only.iter().find(|n| manifest.contexts.iter().all(|c| c.name != **n)) {
+    let known = || manifest.contexts.iter().map(|c| c.settings.name.as_str()).collect::<Vec<_>>().join(", ");
+    if let Some(name) = only.iter().find(|n| manifest.contexts.iter().all(|c| c.settings.name != **n)) {
         return Err(Error::NoContext { name: name.clone(), known: known() });
     }
     let base = base(manifest);
-    let asked = |c: &&Context| if only.is_empty() { c.name.variant().is_none() } else { only.contains(&c.name) };
+    let asked = |c: &&Context| {
+        if only.is_empty() { c.settings.name.variant().is_none() } else { only.contains(&c.settings.name) }
+    };
     let chosen = manifest.contexts.iter().filter(asked);
-    let job = |c: &'_ Context| Job { name: c.name.clone(), component: base.join(&c.component), build: c.build.clone() };
+    let job = |c: &'_ Context| Job {
+        name: c.settings.name.clone(),
+        component: base.join(&c.settings.component),
+        build: c.build.clone(),
+    };
     Ok(run_jobs(&chosen.map(job).collect::<Vec<_>>(), &base, options, say))
 }
 

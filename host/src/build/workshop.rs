@@ -92,9 +92,10 @@ pub enum Source {
 
 /// Where the workshop puts the component of a context, and looks for it.
 pub fn component(context: &Context) -> PathBuf {
-    match (&context.build, context.component.parent(), context.component.file_name()) {
+    let component = &context.settings.component;
+    match (&context.build, component.parent(), component.file_name()) {
         (Some(Build::Cargo { .. }), Some(folder), Some(name)) => folder.join("dev").join(name),
-        _ => context.component.clone(),
+        _ => component.clone(),
     }
 }
 
@@ -114,8 +115,11 @@ impl Workshop {
     /// # Errors
     /// As those of `open`; then it builds what it built before.
     pub fn employ(&mut self, contexts: &[Context], say: Say<'_>) -> Result<(), Error> {
-        let job =
-            |c: &Context| Job { name: c.name.clone(), component: self.base.join(component(c)), build: c.build.clone() };
+        let job = |c: &Context| Job {
+            name: c.settings.name.clone(),
+            component: self.base.join(component(c)),
+            build: c.build.clone(),
+        };
         let jobs: Vec<Job> = contexts.iter().map(job).collect();
         if self.cargo.is_none() && jobs.iter().any(|job| package(job).is_some()) {
             let search = tools::Search::from_env();

@@ -10,9 +10,9 @@ pub fn run(manifest: &Manifest, only: &[String], force: bool) -> Result<(), Stop
     let mut names = Vec::new();
     for name in only {
         match manifest.context(name) {
-            Some(context) => names.push(context.name.clone()),
+            Some(context) => names.push(context.settings.name.clone()),
             None => {
-                let known: Vec<&str> = manifest.contexts.iter().map(|context| context.name.as_str()).collect();
+                let known: Vec<&str> = manifest.contexts.iter().map(|context| context.settings.name.as_str()).collect();
                 let remedy = match nearest(name, known.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("there are: {}", known.join(", ")),

@@ -23,7 +23,7 @@ pub fn run(global: &Global, format: Format) -> Result<(), Stop> {
             ))
         }
         (Ok(manifest), Format::Json) => {
-            let contexts: Vec<&str> = manifest.contexts.iter().map(|context| context.name.as_str()).collect();
+            let contexts: Vec<&str> = manifest.contexts.iter().map(|context| context.settings.name.as_str()).collect();
             let file = manifest.path.display().to_string();
             out::json(
                 &json!({ "ok": true, "file": file, "contexts": contexts, "problems": [], "warnings": manifest.warnings() }),

@@ -32,7 +32,7 @@ pub fn run(manifest: &Manifest, options: &Options) -> Result<(), Stop> {
     if let Some(name) = &options.context
         && manifest.context(name).is_none()
     {
-        let known: Vec<&str> = manifest.contexts.iter().map(|context| context.name.as_str()).collect();
+        let known: Vec<&str> = manifest.contexts.iter().map(|context| context.settings.name.as_str()).collect();
         let remedy = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("there are: {}", known.join(", ")),

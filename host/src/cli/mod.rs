@@ -306,8 +306,8 @@ fn refused(manifest: &Path, contexts: &[manifest::Context], error: crate::app::E
     use crate::{app, context, http};
     match error {
         app::Error::Contexts(context::serve::Error::Problems(all)) => {
-            let place = |problem: &context::component::Problem| {
-                let entry = contexts.iter().find(|context| context.name == problem.context);
+            let place = |problem: &context::component::ContextProblem| {
+                let entry = contexts.iter().find(|context| context.settings.name == problem.context);
                 entry.map_or(Place::default(), |context| context.places.of(&problem.part))
             };
             let all = all.into_iter().map(|p| Problem::new(place(&p), p.message.clone(), p.remedy.clone())).collect();

@@ -34,7 +34,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Stop> {
             let folder = Folder::lock(&manifest.host.data)?;
             let host = HostFile::open(folder.path()).map_err(|error| Stop::error(&error, error.remedy()))?;
             let request = request.as_ref().map(|request| (request.context.as_str(), request.changes.as_slice()));
-            at_rest(&manifest.contexts, Arc::new(host), request)?
+            at_rest(&manifest.system().contexts, Arc::new(host), request)?
         }
         (Err(error), _) => return Err(error.into()),
     };
@@ -65,8 +65,8 @@ fn percent(share: f64) -> String {
     if share.fract() == 0.0 { format!("{share} %") } else { format!("{share:.1} %") }
 }
 
-impl From<Refused> for Stop {
-    fn from(refused: Refused) -> Self {
+impl From<RouteRejected> for Stop {
+    fn from(refused: RouteRejected) -> Self {
         Self::error(&refused, refused.remedy())
     }
 }

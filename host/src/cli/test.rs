@@ -117,7 +117,7 @@ fn watch(path: &std::path::Path, options: &Options) -> Result<(), Stop> {
 fn watched(manifest: &Manifest) -> Vec<Root> {
     let mut roots = vec![Root::File(manifest.path.clone()), Root::Folder(manifest.folder().join("wit"))];
     for context in &manifest.contexts {
-        roots.extend([Root::Folder(context.scenarios.clone()), Root::File(context.component.clone())]);
+        roots.extend([Root::Folder(context.scenarios.clone()), Root::File(context.settings.component.clone())]);
     }
     roots
 }

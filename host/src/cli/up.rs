@@ -123,7 +123,7 @@ pub(super) async fn attend(
     for warning in manifest.warnings() {
         tracing::warn!(target: "up", "{warning}");
     }
-    for context in contexts {
+    for context in contexts.iter().map(|context| &context.settings) {
         let wish = context.store.as_ref().map_or(Encryption::Off, |store| store.encrypted);
         if wish == Encryption::IfPossible && !wish.applies() {
             tracing::info!(target: "up", "the file of `{}` is not encrypted: this host was built without `sqlcipher`", context.name);
@@ -141,7 +141,7 @@ pub(super) async fn attend(
         let scheme = if secure { "https" } else { "http" };
         let urls: Vec<String> = server.addresses().iter().map(|address| format!("{scheme}://{address}")).collect();
         let ms = started.elapsed().as_millis();
-        let count = match contexts.iter().filter(|context| context.name.variant().is_none()).count() {
+        let count = match contexts.iter().filter(|context| context.settings.name.variant().is_none()).count() {
             1 => "1 context serves".to_owned(),
             count => format!("{count} contexts serve"),
         };

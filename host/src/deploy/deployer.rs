@@ -180,7 +180,7 @@ impl Inner {
             return;
         }
         let change = Change {
-            context: before.entry.name.as_str(),
+            context: before.settings.name.as_str(),
             kind,
             hash: &pipeline.hash,
             before: &before.component.hash,

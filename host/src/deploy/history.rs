@@ -144,7 +144,12 @@ impl History {
         self.0.read(|file| {
             let mut statement = file.prepare("SELECT context, hash, manifest_hash, ahead FROM serving")?;
             let of = |row: &Row<'_>| {
-                Ok(Serving { context: row.get(0)?, hash: row.get(1)?, manifest_hash: row.get(2)?, tolerated_schema: row.get(3)? })
+                Ok(Serving {
+                    context: row.get(0)?,
+                    hash: row.get(1)?,
+                    manifest_hash: row.get(2)?,
+                    tolerated_schema: row.get(3)?,
+                })
             };
             statement.query_map([], of)?.collect()
         })

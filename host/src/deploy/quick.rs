@@ -16,7 +16,7 @@ use super::steps::migrations::{self, SchemaTrial};
 use super::steps::{capabilities, health, wit};
 use super::system::{System, restore_name};
 use crate::context::alone::Trial;
-use crate::context::component::{ContextSpec, HEALTH, Problem};
+use crate::context::component::{ContextProblem, ContextSpec, HEALTH};
 use crate::context::link;
 use crate::context::run::Generation;
 use crate::context::serve::{self, Candidate, Prepared};
@@ -44,8 +44,8 @@ pub(super) fn run(
     pipeline: &mut Pipeline<'_>,
 ) -> Result<Vec<ContextName>, SystemRefusal> {
     let serving = system.registry.specs();
-    let before = |name: &ContextName| serving.iter().find(|spec| spec.entry.name == *name);
-    let known = desired.specs.iter().filter_map(|spec| Some((before(&spec.entry.name)?, spec)));
+    let before = |name: &ContextName| serving.iter().find(|spec| spec.settings.name == *name);
+    let known = desired.specs.iter().filter_map(|spec| Some((before(&spec.settings.name)?, spec)));
     let changed: Vec<_> = known.filter(|(was, is)| was.component.hash != is.component.hash).collect();
     pipeline.step(Step::Wit, || Ok(((), fit(&changed, desired)?)))?;
     pipeline.step(Step::Capabilities, || reach(&changed))?;
@@ -63,7 +63,9 @@ pub(super) fn run(
             (upcoming.name(), try_schema(system, upcoming, candidate))
         })
     })?;
-    pipeline.step(Step::Health, || each(Step::Health, &all, |upcoming| (upcoming.name(), check_health(system, upcoming, desired))))?;
+    pipeline.step(Step::Health, || {
+        each(Step::Health, &all, |upcoming| (upcoming.name(), check_health(system, upcoming, desired)))
+    })?;
     pipeline.step(Step::Publish, || publish(system, prepared, &mut all))?;
     Ok(all.iter().map(Upcoming::name).collect())
 }
@@ -73,7 +75,7 @@ fn try_schema(
     system: &System,
     upcoming: &mut Upcoming<'_>,
     candidate: &Candidate,
-) -> Result<Vec<String>, Problem> {
+) -> Result<Vec<String>, ContextProblem> {
     let refused = |refused| about(&upcoming.generation, refused);
     let live = upcoming.generation.database();
     let schema = |live: &Arc<Database>| live.schema().ok().map(|schema| schema as usize);
@@ -92,7 +94,7 @@ fn check_health(
     system: &System,
     upcoming: &Upcoming<'_>,
     desired: &DesiredSystem,
-) -> Result<Vec<String>, Problem> {
+) -> Result<Vec<String>, ContextProblem> {
     let generation = &upcoming.generation;
     if !generation.component().exports.iter().any(|export| export.name.path == HEALTH) {
         return Ok(Vec::new());
@@ -119,17 +121,18 @@ fn check_health(
 }
 
 /// Changes the schemas, and publishes.
-fn publish(
-    system: &System,
-    prepared: Prepared,
-    all: &mut [Upcoming<'_>],
-) -> Result<((), Vec<String>), SystemRefusal> {
+fn publish(system: &System, prepared: Prepared, all: &mut [Upcoming<'_>]) -> Result<((), Vec<String>), SystemRefusal> {
     for upcoming in all.iter_mut().filter(|upcoming| upcoming.schema.is_some()) {
         // A host that is killed from here on looks for it at its next start.
         system.keep(upcoming.generation.spec()).ok();
         match system.history.begin(&upcoming.history_line()) {
             Ok(id) => upcoming.change = Some(id),
-            Err(error) => return Err(SystemRefusal::one(Step::Publish, about(&upcoming.generation, GateRefusal::history(&error)))),
+            Err(error) => {
+                return Err(SystemRefusal::one(
+                    Step::Publish,
+                    about(&upcoming.generation, GateRefusal::history(&error)),
+                ));
+            }
         }
     }
     match swap(system, prepared, all) {
@@ -149,7 +152,7 @@ fn publish(
     }
 }
 
-fn swap(system: &System, prepared: Prepared, all: &[Upcoming<'_>]) -> Result<Vec<String>, Problem> {
+fn swap(system: &System, prepared: Prepared, all: &[Upcoming<'_>]) -> Result<Vec<String>, ContextProblem> {
     let mut notes = Vec::new();
     for (upcoming, candidate) in all.iter().zip(&prepared.candidates) {
         let Some(change) = upcoming.change else { continue };
@@ -163,7 +166,7 @@ fn swap(system: &System, prepared: Prepared, all: &[Upcoming<'_>]) -> Result<Vec
     let failed = |error: serve::Error| {
         let name = all.first().map(Upcoming::name);
         let remedy = "save it again".to_owned();
-        name.map(|context| Problem { context, part: String::new(), message: chain(&error), remedy })
+        name.map(|context| ContextProblem { context, part: String::new(), message: chain(&error), remedy })
     };
     match system.registry.publish(prepared).map_err(failed) {
         // Without a upcoming version nothing was lost.
@@ -177,7 +180,11 @@ fn record_live(system: &System, all: &[Upcoming<'_>]) {
     for database in all.iter().filter_map(|upcoming| upcoming.generation.database()) {
         database.forget_statements();
     }
-    let lines: Vec<_> = all.iter().filter(|upcoming| upcoming.is_other_component()).map(|upcoming| (upcoming.history_line(), upcoming.change)).collect();
+    let lines: Vec<_> = all
+        .iter()
+        .filter(|upcoming| upcoming.is_other_component())
+        .map(|upcoming| (upcoming.history_line(), upcoming.change))
+        .collect();
     if !lines.is_empty()
         && let Err(error) = system.history.follow_manifest(&lines)
     {
@@ -201,11 +208,11 @@ impl Upcoming<'_> {
     fn history_line(&self) -> Change<'_> {
         let spec = self.generation.spec();
         Change {
-            context: spec.entry.name.as_str(),
+            context: spec.settings.name.as_str(),
             kind: ChangeKind::Quick,
             hash: &spec.component.hash,
             before: self.before.map_or("", |before| before.component.hash.as_str()),
-            file: spec.entry.component.to_str().unwrap_or_default(),
+            file: spec.settings.component.to_str().unwrap_or_default(),
             schema: self.schema.as_ref().map(|schema| (schema.from, schema.to)),
             irreversible: self.schema.as_ref().is_some_and(|schema| schema.irreversible.is_some()),
             manifest_hash: Some(&spec.component.hash),
@@ -214,7 +221,7 @@ impl Upcoming<'_> {
 }
 
 impl SystemRefusal {
-    fn one(step: Step, problem: Problem) -> Self {
+    fn one(step: Step, problem: ContextProblem) -> Self {
         Self { step, problems: vec![problem] }
     }
 
@@ -223,8 +230,8 @@ impl SystemRefusal {
             serve::Error::Problems(problems) => Self { step, problems },
             other => {
                 let (message, remedy) = (chain(&other), "see the log".to_owned());
-                let first = desired.specs.first().map(|spec| spec.entry.name.clone());
-                let problem = first.map(|context| Problem { context, part: String::new(), message, remedy });
+                let first = desired.specs.first().map(|spec| spec.settings.name.clone());
+                let problem = first.map(|context| ContextProblem { context, part: String::new(), message, remedy });
                 Self { step, problems: problem.into_iter().collect() }
             }
         }
@@ -233,11 +240,11 @@ impl SystemRefusal {
 
 /// Whether the contexts are one system; what changes for callers.
 fn fit(changed: &[(&ContextSpec, &ContextSpec)], desired: &DesiredSystem) -> Result<Vec<String>, SystemRefusal> {
-    let specs: Vec<_> = desired.specs.iter().map(|spec| (&spec.entry, &spec.component)).collect();
+    let specs: Vec<_> = desired.specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
     link::plan(&specs).map_err(|problems| SystemRefusal { step: Step::Wit, problems })?;
     let compared = changed.iter().flat_map(|(was, is)| {
         let notes = wit::compare(was, &is.component, &desired.specs, &desired.mounted);
-        of(&is.entry.name, notes.unwrap_or_else(|refused| vec![refused.message]))
+        of(&is.settings.name, notes.unwrap_or_else(|refused| vec![refused.message]))
     });
     Ok(compared.collect())
 }
@@ -248,7 +255,7 @@ fn reach(changed: &[(&ContextSpec, &ContextSpec)]) -> Result<((), Vec<String>), 
     for (was, is) in changed {
         // The quick form refuses nothing here.
         let new = capabilities::check(&was.component, &is.component, &[], Form::Quick).unwrap_or_default();
-        notes.extend(of(&is.entry.name, new));
+        notes.extend(of(&is.settings.name, new));
     }
     Ok(((), notes))
 }
@@ -257,7 +264,7 @@ fn reach(changed: &[(&ContextSpec, &ContextSpec)]) -> Result<((), Vec<String>), 
 fn each<T>(
     step: Step,
     all: impl IntoIterator<Item = T>,
-    mut check: impl FnMut(T) -> (ContextName, Result<Vec<String>, Problem>),
+    mut check: impl FnMut(T) -> (ContextName, Result<Vec<String>, ContextProblem>),
 ) -> Result<((), Vec<String>), SystemRefusal> {
     let (mut notes, mut problems) = (Vec::new(), Vec::new());
     for one in all {
@@ -274,7 +281,7 @@ fn of(name: &ContextName, notes: Vec<String>) -> impl Iterator<Item = String> + 
     notes.into_iter().map(move |note| format!("{name}: {note}"))
 }
 
-fn about(generation: &Generation, refused: GateRefusal) -> Problem {
+fn about(generation: &Generation, refused: GateRefusal) -> ContextProblem {
     let GateRefusal { message, remedy, .. } = refused;
-    Problem { context: generation.context().clone(), part: String::new(), message, remedy }
+    ContextProblem { context: generation.context().clone(), part: String::new(), message, remedy }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::component::Problem;
+use crate::context::component::ContextProblem;
 use crate::context::serve;
 use crate::store::{HostFileError, chain};
 
@@ -63,7 +63,7 @@ pub struct GateRefusal {
 #[error("{} problem(s) at the step `{}`", .problems.len(), .step.name())]
 pub struct SystemRefusal {
     pub step: Step,
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ContextProblem>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +105,7 @@ impl GateRefusal {
     }
 
     /// The first of several problems; the message counts the others.
-    pub(super) fn problems(step: Step, problems: &[Problem]) -> Self {
+    pub(super) fn problems(step: Step, problems: &[ContextProblem]) -> Self {
         let Some(first) = problems.first() else { return Self::at(step, "it does not fit", "") };
         let more = match problems.len() {
             1 => String::new(),

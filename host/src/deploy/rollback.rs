@@ -137,7 +137,8 @@ fn plan(
     if !request.restore && works {
         let tolerated_schema = (knows < schema).then_some(schema);
         let copied = migrations::run_on_copy(live, &system.artifacts.trial(name), own, tolerated_schema)?;
-        let notes = tolerated_schema.map(|schema| format!("the rows stay, at schema {schema}: it was seen to work there"));
+        let notes =
+            tolerated_schema.map(|schema| format!("the rows stay, at schema {schema}: it was seen to work there"));
         return Ok((FilePlan { schema: copied, tolerated_schema, restore: None }, notes.into_iter().collect()));
     }
     let changed = system.history.beyond(name, knows).map_err(|error| refused(&error))?;

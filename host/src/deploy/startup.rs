@@ -13,7 +13,7 @@ use super::report::short;
 use super::system::{System, hash_of};
 use crate::context::serve::Source;
 use crate::ids::ContextName;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{ContextSettings, Manifest};
 use crate::store;
 
 /// Where to take the components of contexts from whose manifest's file is not what serves. To be asked before anything is loaded.
@@ -26,7 +26,7 @@ pub fn sources(manifest: &Manifest, history: &History) -> Result<HashMap<Context
     }
     let mut found = HashMap::new();
     for serving in history.serving()? {
-        if let Some(entry) = manifest.contexts.iter().find(|entry| entry.name.as_str() == serving.context)
+        if let Some(entry) = settings(manifest).find(|entry| entry.name.as_str() == serving.context)
             && let Some(source) = source(&manifest.host.data, entry, &serving, history)?
         {
             found.insert(entry.name.clone(), source);
@@ -35,12 +35,7 @@ pub fn sources(manifest: &Manifest, history: &History) -> Result<HashMap<Context
     Ok(found)
 }
 
-fn source(
-    data: &Path,
-    entry: &manifest::Context,
-    serving: &Serving,
-    history: &History,
-) -> Result<Option<Source>, Error> {
+fn source(data: &Path, entry: &ContextSettings, serving: &Serving, history: &History) -> Result<Option<Source>, Error> {
     if let Some(now) = hash_of(&entry.component)
         && serving.manifest_hash.as_ref() != Some(&now)
     {
@@ -64,7 +59,7 @@ fn source(
 }
 
 fn settle(manifest: &Manifest, history: &History, change: &HistoryEntry) -> Result<(), Error> {
-    let entry = manifest.contexts.iter().find(|entry| entry.name.as_str() == change.context);
+    let entry = settings(manifest).find(|entry| entry.name.as_str() == change.context);
     let schema = entry.and_then(|entry| {
         let config = store::Config::of(&entry.name, entry.store.as_ref()?, &manifest.host.data.join("stores"));
         // What cannot be read now keeps the context from starting, with a better message.
@@ -85,6 +80,10 @@ fn settle(manifest: &Manifest, history: &History, change: &HistoryEntry) -> Resu
     Ok(())
 }
 
+fn settings(manifest: &Manifest) -> impl Iterator<Item = &ContextSettings> {
+    manifest.contexts.iter().map(|context| &context.settings)
+}
+
 /// After a start: keeps the components that serve, and records where the manifest's file replaced a deployed one.
 ///
 /// # Errors
@@ -92,14 +91,14 @@ fn settle(manifest: &Manifest, history: &History, change: &HistoryEntry) -> Resu
 pub(super) fn record(system: &System) -> Result<(), Error> {
     let serving = system.history.serving()?;
     for spec in system.registry.specs() {
-        let (name, hash) = (spec.entry.name.as_str(), &spec.component.hash);
+        let (name, hash) = (spec.settings.name.as_str(), &spec.component.hash);
         if let Some(deployed) = serving.iter().find(|s| s.context == name && s.hash != *hash) {
             let change = Change {
                 context: name,
                 kind: ChangeKind::Manifest,
                 hash,
                 before: &deployed.hash,
-                file: &spec.entry.component.to_string_lossy(),
+                file: &spec.settings.component.to_string_lossy(),
                 schema: None,
                 irreversible: false,
                 manifest_hash: None,

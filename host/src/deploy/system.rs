@@ -37,14 +37,9 @@ impl System {
     }
 
     /// The specs that serve now, with another component for `context`.
-    pub fn specs_with(
-        &self,
-        context: &str,
-        component: &Component,
-        tolerated_schema: Option<u32>,
-    ) -> Vec<ContextSpec> {
+    pub fn specs_with(&self, context: &str, component: &Component, tolerated_schema: Option<u32>) -> Vec<ContextSpec> {
         let mut specs = self.registry.specs();
-        if let Some(spec) = specs.iter_mut().find(|spec| spec.entry.name.as_str() == context) {
+        if let Some(spec) = specs.iter_mut().find(|spec| spec.settings.name.as_str() == context) {
             spec.component = component.clone();
             spec.tolerated_schema = tolerated_schema;
         }
@@ -56,7 +51,7 @@ impl System {
         if let Some(absent) = self.registry.not_loaded(context) {
             return GateRefusal { step: None, message: absent.to_string(), remedy: absent.remedy() };
         }
-        let known: Vec<String> = self.registry.specs().iter().map(|spec| spec.entry.name.to_string()).collect();
+        let known: Vec<String> = self.registry.specs().iter().map(|spec| spec.settings.name.to_string()).collect();
         let near = nearest(context, known.iter().map(String::as_str));
         let remedy = near.map_or(format!("there are: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
         GateRefusal { step: None, message: format!("there is no context `{context}`"), remedy }
@@ -103,7 +98,7 @@ impl System {
             return Ok(());
         }
         // Another build may have overwritten the file since it was loaded: then there is nothing to keep.
-        match Artifact::read(&spec.entry.component) {
+        match Artifact::read(&spec.settings.component) {
             Ok(artifact) if artifact.hash == spec.component.hash => self.artifacts.keep(&artifact),
             _ => Ok(()),
         }
@@ -111,8 +106,7 @@ impl System {
 
     /// Removes artifacts and restore points that no way back needs.
     pub fn prune(&self) {
-        let mut needed: HashSet<String> =
-            self.registry.specs().into_iter().map(|spec| spec.component.hash).collect();
+        let mut needed: HashSet<String> = self.registry.specs().into_iter().map(|spec| spec.component.hash).collect();
         match self.history.recent_hashes() {
             Ok(recent) => needed.extend(recent),
             // Then nothing is removed this time.

@@ -19,9 +19,9 @@ pub use notices::Notice;
 
 use crate::app::App;
 use crate::build::{self, Built, Workshop};
-use crate::context::component::{ContextSpec, Problem};
+use crate::context::component::{ContextProblem, ContextSpec};
 use crate::context::serve::Registry;
-use crate::deploy::{Deployer, Passed, Step, DesiredSystem, SystemRefusal};
+use crate::deploy::{Deployer, DesiredSystem, Passed, Step, SystemRefusal};
 use crate::http::{self, Board, Mounts};
 use crate::ids::ContextName;
 use crate::manifest::Manifest;
@@ -112,7 +112,7 @@ impl Bench {
             let mut touched = self.workshop.touched(&changes.paths);
             let unasked = wanted::built_unasked(&self.manifest);
             touched.retain(|name| unasked.contains(name));
-            let missing = self.manifest().contexts.into_iter().filter(|context| !context.component.is_file());
+            let missing = self.manifest().system().contexts.into_iter().filter(|context| !context.component.is_file());
             touched.extend(missing.map(|context| context.name).filter(|name| unasked.contains(name)));
             self.build(&touched);
             self.watcher.watch(wanted::roots(&self.manifest, &self.workshop));
@@ -151,7 +151,9 @@ impl Loop {
     /// Around `app`, which was loaded from the bench's manifest and is served with these mounts.
     pub fn new(bench: Bench, app: &App, mounts: Mounts, board: Board) -> Self {
         let parts = app.registry.specs();
-        let newest = |part: ContextSpec| (part.entry.name, Newest { component: part.component, tolerated_schema: part.tolerated_schema });
+        let newest = |part: ContextSpec| {
+            (part.settings.name, Newest { component: part.component, tolerated_schema: part.tolerated_schema })
+        };
         let components = parts.into_iter().map(newest).collect();
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let version = u64::try_from(since.as_millis()).unwrap_or_default();
@@ -256,7 +258,7 @@ impl Loop {
     fn load(&mut self, built: &Built, steps: &mut Vec<Passed>) -> Vec<ContextName> {
         let mut fresh = Vec::new();
         for made in &built.made {
-            let Some(entry) = self.wanted.contexts.iter().find(|context| context.name == made.context) else {
+            let Some(entry) = self.wanted.context(made.context.as_str()).map(|context| &context.settings) else {
                 continue;
             };
             if !made.changed && self.components.contains_key(&entry.name) {
@@ -265,7 +267,8 @@ impl Loop {
             match self.deployer.component(&entry.component, &mut |passed| steps.push(passed.clone())) {
                 Ok(component) => {
                     let hash = component.hash.clone();
-                    let before = self.components.insert(entry.name.clone(), Newest { component, tolerated_schema: None });
+                    let before =
+                        self.components.insert(entry.name.clone(), Newest { component, tolerated_schema: None });
                     if before.is_none_or(|before| before.component.hash != hash) {
                         fresh.push(entry.name.clone());
                     }
@@ -307,7 +310,7 @@ impl Loop {
         }
         let mut parts = self.registry.specs();
         for part in &mut parts {
-            let newest = self.components.get(&part.entry.name).filter(|_| fresh.contains(&part.entry.name));
+            let newest = self.components.get(&part.settings.name).filter(|_| fresh.contains(&part.settings.name));
             if let Some(Newest { component, tolerated_schema }) = newest.cloned() {
                 (part.component, part.tolerated_schema) = (component, tolerated_schema);
             }
@@ -315,7 +318,8 @@ impl Loop {
         steps.truncate(loaded);
         let mounted = http::mounts(&self.serving).into_iter().map(|mount| mount.context).collect();
         // Why it does not work has been told by the first attempt.
-        let let_in = self.deployer.quick(&DesiredSystem { specs: parts, mounted }, &mut |passed| steps.push(passed.clone()));
+        let let_in =
+            self.deployer.quick(&DesiredSystem { specs: parts, mounted }, &mut |passed| steps.push(passed.clone()));
         outcome.live = let_in.unwrap_or_default();
         outcome
     }
@@ -325,8 +329,8 @@ impl Loop {
         &self,
         mut parts: Vec<ContextSpec>,
         steps: &mut Vec<Passed>,
-    ) -> Result<(Vec<ContextName>, Vec<Problem>), SystemRefusal> {
-        let mut broken: Vec<Problem> = Vec::new();
+    ) -> Result<(Vec<ContextName>, Vec<ContextProblem>), SystemRefusal> {
+        let mut broken: Vec<ContextProblem> = Vec::new();
         let (loaded, mounts) = (steps.len(), http::mounts(&self.wanted));
         loop {
             steps.truncate(loaded);
@@ -336,7 +340,7 @@ impl Loop {
                 Err(SystemRefusal { problems, .. })
                     if !problems.is_empty() && problems.iter().all(|p| p.context.variant().is_some()) =>
                 {
-                    parts.retain(|part| problems.iter().all(|problem| problem.context != part.entry.name));
+                    parts.retain(|part| problems.iter().all(|problem| problem.context != part.settings.name));
                     broken.extend(problems);
                 }
                 done => return done.map(|live| (live, broken)),

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::build::{Built, Diagnostic, Failed};
-use crate::context::component::Problem;
+use crate::context::component::ContextProblem;
 use crate::deploy::{GateRefusal, Step};
 use crate::ids::ContextName;
 use crate::limits;
@@ -189,9 +189,9 @@ fn of_build(failed: &Failed) -> Vec<Notice> {
 }
 
 /// What keeps contexts from being a system, with the lines of the manifest that it is about.
-pub fn of_problems(manifest: &Manifest, step: Option<Step>, problems: &[Problem]) -> Vec<Notice> {
-    let notice = |problem: &Problem| {
-        let entry = manifest.contexts.iter().find(|context| context.name == problem.context);
+pub fn of_problems(manifest: &Manifest, step: Option<Step>, problems: &[ContextProblem]) -> Vec<Notice> {
+    let notice = |problem: &ContextProblem| {
+        let entry = manifest.contexts.iter().find(|context| context.settings.name == problem.context);
         let place = entry.map_or(Place::default(), |context| context.places.of(&problem.part));
         let told = Problem::new(place, problem.message.clone(), problem.remedy.clone());
         Notice { step, ..Notice::of(&manifest.path, &told) }.about(&problem.context)

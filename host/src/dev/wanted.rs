@@ -22,16 +22,20 @@ pub struct Newest {
 pub fn of_workshop(manifest: &Manifest) -> Manifest {
     let mut manifest = manifest.clone();
     for context in &mut manifest.contexts {
-        context.component = workshop::component(context);
+        context.settings.component = workshop::component(context);
     }
     manifest
 }
 
 /// The system that a manifest describes, without variants that nobody has built; `None` when a component is missing.
 pub fn specs(manifest: &Manifest, components: &BTreeMap<ContextName, Newest>) -> Option<Vec<ContextSpec>> {
-    let spec = |entry: &Context| {
+    let spec = |Context { settings: entry, .. }: &Context| {
         let newest = components.get(&entry.name).cloned();
-        let spec = newest.map(|Newest { component, tolerated_schema }| ContextSpec { entry: entry.clone(), component, tolerated_schema });
+        let spec = newest.map(|Newest { component, tolerated_schema }| ContextSpec {
+            settings: entry.clone(),
+            component,
+            tolerated_schema,
+        });
         if spec.is_none() && entry.name.variant().is_some() { None } else { Some(spec) }
     };
     manifest.contexts.iter().filter_map(spec).collect()
@@ -42,9 +46,9 @@ pub fn specs(manifest: &Manifest, components: &BTreeMap<ContextName, Newest>) ->
 pub fn built_unasked(manifest: &Manifest) -> Vec<ContextName> {
     let unasked = |context: &&Context| {
         let by_cargo = matches!(context.build, Some(Build::Cargo { .. }));
-        context.name.variant().is_none() || by_cargo || workshop::component(context).is_file()
+        context.settings.name.variant().is_none() || by_cargo || workshop::component(context).is_file()
     };
-    manifest.contexts.iter().filter(unasked).map(|context| context.name.clone()).collect()
+    manifest.contexts.iter().filter(unasked).map(|context| context.settings.name.clone()).collect()
 }
 
 /// Everything whose change matters.
@@ -73,7 +77,7 @@ pub fn assets(manifest: &Manifest) -> Vec<PathBuf> {
 }
 
 fn shared(manifest: &Manifest) -> impl Iterator<Item = &Path> {
-    manifest.contexts.iter().flat_map(|context| &context.shared).map(|shared| shared.file.as_path())
+    manifest.contexts.iter().flat_map(|context| &context.settings.shared).map(|shared| shared.file.as_path())
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -121,7 +121,7 @@ impl Builder {
         let ready = checker.scenario(&scenario);
         let ready = ready.ok_or_else(|| wrong(std::mem::take(&mut checker.problems)))?;
         let given = &scenario.given;
-        let mut config: BTreeMap<String, String> = solo.spec().entry.config.clone();
+        let mut config: BTreeMap<String, String> = solo.spec().settings.config.clone();
         config.extend(given.config.clone());
         let stubs: &[ReadyStub] = &ready.stubs;
         let start = Start { clock_s: given.clock_s, random: given.random, config: &config, file: None, stubs };

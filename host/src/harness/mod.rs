@@ -32,8 +32,8 @@ use self::rules::Rules;
 use self::run::{Bench, On, Trouble};
 use self::scenario::{Contract, Scenario};
 use self::stage::Stage;
-use crate::context::component::{self, Compiler, Component};
 use crate::context::alone::fixture::Fixture;
+use crate::context::component::{self, Compiler, Component};
 use crate::context::serve::{self, LinkedSystem};
 use crate::ids::ContextName;
 use crate::manifest::{Manifest, Problem, Problems, nearest};
@@ -104,7 +104,7 @@ impl Harness {
     /// # Errors
     /// Everything that keeps them from being one system, or what is wrong with the contracts.
     pub fn open(manifest: Manifest, compiler: Compiler) -> Result<Self, Error> {
-        let linked = LinkedSystem::load(&manifest, compiler, &manifest.host.data.join("cache"))?;
+        let linked = LinkedSystem::load(&manifest.system(), compiler, &manifest.host.data.join("cache"))?;
         let contracts = contracts(&manifest)?;
         Ok(Self { manifest, linked, contracts })
     }
@@ -142,7 +142,8 @@ impl Harness {
             let subject = self.subject(&name, None)?;
             // A variant is held to the interfaces; the scenarios are those of the entry, whose tables it need not have.
             if subject.name.variant().is_none() {
-                for file in files(&subject.solo.spec().entry.scenarios) {
+                let folder = self.manifest.context(&name).map(|context| context.scenarios.as_path());
+                for file in folder.map(files).unwrap_or_default() {
                     let suite = self.own(&subject, &file, options, &mut green);
                     tell(&suite);
                     suites.push(suite);
@@ -181,14 +182,14 @@ impl Harness {
             return Err(Error::NoContract { interface: interface.to_owned(), known });
         }
         let component = self.linked.component(file)?;
-        let providers = self.linked.specs().iter().filter(|part| part.entry.name.variant().is_none());
+        let providers = self.linked.specs().iter().filter(|part| part.settings.name.variant().is_none());
         let provider = providers.into_iter().find(|p| p.component.exports.iter().any(|e| e.name.path == path));
         let provider = provider.ok_or_else(|| Error::Stage {
             message: format!(
                 "no context of this system exports `{interface}`, so nothing says what it would be granted"
             ),
         })?;
-        let subject = self.subject(provider.entry.name.as_str(), Some(&component))?;
+        let subject = self.subject(provider.settings.name.as_str(), Some(&component))?;
         let mut suites = Vec::new();
         for contract in of_it {
             let mut suite = self.contract(&subject, contract, options, None);
@@ -200,7 +201,7 @@ impl Harness {
     }
 
     fn chosen(&self, asked: &[String]) -> Result<Vec<String>, Error> {
-        let known: Vec<String> = self.linked.specs().iter().map(|part| part.entry.name.to_string()).collect();
+        let known: Vec<String> = self.linked.specs().iter().map(|part| part.settings.name.to_string()).collect();
         match asked.iter().find(|name| !known.contains(name)) {
             Some(name) => Err(Error::NoContext { name: name.clone(), known }),
             None if asked.is_empty() => Ok(known),
@@ -230,7 +231,7 @@ impl Harness {
                 told.push_str(&std::fs::read_to_string(&contract.file).unwrap_or_default());
             }
         }
-        let entry = &solo.spec().entry;
+        let entry = &solo.spec().settings;
         let signatures: Vec<String> =
             known.imports.iter().map(|f| component::wit_of(&f.short(), &f.signature)).collect();
         let fingerprint = green::hash(&[

@@ -13,8 +13,8 @@ use super::scenario::{Cell, Request, Rows};
 use super::stage::{self, Stage, Start};
 use super::stubs::Made;
 use crate::call::Failure;
-use crate::context::buffered_http;
 use crate::context::alone::fixture::Fixture;
+use crate::context::buffered_http;
 use crate::limits;
 use crate::manifest::Place;
 use std::time::Duration;
@@ -64,7 +64,7 @@ impl Bench<'_> {
     /// Runs it; the stage afterwards, unless the context did not even start.
     pub fn run(&self, ready: &Ready, before: Option<&Stage>) -> (Option<Stage>, Vec<Trouble>) {
         let given = &ready.scenario.given;
-        let mut config: BTreeMap<String, String> = self.solo.spec().entry.config.clone();
+        let mut config: BTreeMap<String, String> = self.solo.spec().settings.config.clone();
         config.extend(given.config.clone());
         let start = Start {
             clock_s: given.clock_s,

@@ -7,7 +7,7 @@ use wasmtime::component::Val;
 use super::known::short;
 use super::pattern::pretty;
 use crate::call::Failure;
-use crate::context::run::recorder::{Recorded, CallLog, What};
+use crate::context::run::recorder::{CallLog, Recorded, What};
 use crate::seam::notes::Asked;
 
 /// What a recording begins with, beside the tape.

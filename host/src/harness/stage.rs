@@ -13,9 +13,9 @@ use super::rules::Rules;
 use super::scenario::{Cell, Failing};
 use super::stubs::{Made, Stubs};
 use crate::call::{self, Failure};
-use crate::context::buffered_http;
-use crate::context::component::Problem;
 use crate::context::alone::fixture::{Fixture, RunningFixture, Setup};
+use crate::context::buffered_http;
+use crate::context::component::ContextProblem;
 use crate::ids::Trace;
 use crate::limits;
 use crate::seam::wasi::Fixed;
@@ -52,7 +52,7 @@ pub enum Error {
     #[error("its file cannot be made: {0}")]
     Folder(#[from] std::io::Error),
     #[error("{}", .0.message)]
-    Start(Problem),
+    Start(ContextProblem),
 }
 
 impl Stage {
@@ -169,7 +169,11 @@ impl Stage {
     ///
     /// # Errors
     /// When the context gave no answer.
-    pub fn request(&mut self, mut request: buffered_http::Request, timeout: Duration) -> Result<buffered_http::Response, Failure> {
+    pub fn request(
+        &mut self,
+        mut request: buffered_http::Request,
+        timeout: Duration,
+    ) -> Result<buffered_http::Response, Failure> {
         self.stubs.bind(&self.bound);
         if !request.headers.iter().any(|(name, _)| name == "cookie") && !self.jar.is_empty() {
             let cookies: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();

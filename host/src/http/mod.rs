@@ -133,7 +133,7 @@ impl Config {
 /// What a manifest mounts where.
 pub fn mounts(manifest: &Manifest) -> Vec<Mount> {
     let mount = |mount: &crate::manifest::Mount| {
-        let context = manifest.contexts.iter().find(|context| context.name == mount.context);
+        let context = manifest.contexts.iter().find(|context| context.settings.name == mount.context);
         Mount {
             path: mount.path.clone(),
             context: mount.context.clone(),

@@ -54,9 +54,10 @@ impl Refusal {
                 Failure::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
                 Failure::Overloaded { .. } | Failure::Absent { .. } => StatusCode::SERVICE_UNAVAILABLE,
                 Failure::Refused { reason: RefusalReason::Reentry, .. } => StatusCode::LOOP_DETECTED,
-                Failure::Refused { reason: RefusalReason::TooDeep | RefusalReason::Shadow | RefusalReason::TransactionOpen, .. } => {
-                    StatusCode::INTERNAL_SERVER_ERROR
-                }
+                Failure::Refused {
+                    reason: RefusalReason::TooDeep | RefusalReason::Shadow | RefusalReason::TransactionOpen,
+                    ..
+                } => StatusCode::INTERNAL_SERVER_ERROR,
             },
         }
     }

@@ -19,7 +19,7 @@ pub fn check(document: &Document<'_>, parsed: &Parsed) {
         known_context(document, parsed, &seed.context, *place);
     }
     for context in &parsed.manifest.contexts {
-        if let Some(catch_up) = &context.catch_up {
+        if let Some(catch_up) = &context.settings.catch_up {
             known_context(document, parsed, &catch_up.from, context.places.of("catch_up"));
         }
     }
@@ -39,18 +39,18 @@ fn contexts(document: &Document<'_>, parsed: &Parsed) {
     }
     let mut by_component = HashMap::new();
     for context in contexts {
-        let place = context.places.of("component");
-        if context.build.is_none() && !context.component.is_file() {
-            let message = format!("`{}` is no file, and nothing says how to build it", context.component.display());
+        let (place, component) = (context.places.of("component"), &context.settings.component);
+        if context.build.is_none() && !component.is_file() {
+            let message = format!("`{}` is no file, and nothing says how to build it", component.display());
             document.report(place, message, "correct the path, or add `build = { .. }`");
         }
-        let first = *by_component.entry(plain(&context.component)).or_insert(context);
-        if first.name != context.name && first.build != context.build {
+        let first = *by_component.entry(plain(component)).or_insert(context);
+        if first.settings.name != context.settings.name && first.build != context.build {
             let message = format!(
                 "`{}` and `{}` build the same file `{}` in different ways",
-                first.name,
-                context.name,
-                context.component.display()
+                first.settings.name,
+                context.settings.name,
+                component.display()
             );
             document.report(place, message, "give each its own `component`");
         }
@@ -98,8 +98,8 @@ fn malformed(path: &str) -> Option<(String, String)> {
 }
 
 fn known_context(document: &Document<'_>, parsed: &Parsed, name: &ContextName, place: Place) {
-    let entries = parsed.manifest.contexts.iter().filter(|c| c.name.variant().is_none());
-    let contexts = entries.map(|c| c.name.as_str());
+    let entries = parsed.manifest.contexts.iter().filter(|c| c.settings.name.variant().is_none());
+    let contexts = entries.map(|c| c.settings.name.as_str());
     let known: Vec<&str> = contexts.chain(parsed.broken.iter().map(String::as_str)).collect();
     if known.contains(&name.as_str()) {
         return;
@@ -123,12 +123,12 @@ fn data(document: &Document<'_>, parsed: &Parsed) {
         let Some(assets) = &context.assets else { continue };
         let place = context.places.of("assets");
         if plain(data).starts_with(plain(assets)) {
-            let message = format!("`{}` would serve the data folder, databases and all", context.name);
+            let message = format!("`{}` would serve the data folder, databases and all", context.settings.name);
             document.report(place, message, "keep the assets in a folder of their own");
         }
         let tls = parsed.manifest.host.tls.as_ref();
         if tls.is_some_and(|tls| plain(&tls.key).starts_with(plain(assets))) {
-            let message = format!("`{}` would serve the private key of `[host.tls]`", context.name);
+            let message = format!("`{}` would serve the private key of `[host.tls]`", context.settings.name);
             document.report(place, message, "keep the key outside of every `assets` folder");
         }
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::parse::{existing_file, timeout};
 use super::shared::shared;
 use super::table::{At, Table};
-use super::{Build, Context, Encryption, KeySource, Limits, Place, Places, StoreGrant, variant};
+use super::{
+    Build, Context, ContextLimits, ContextSettings, Encryption, KeySource, Place, Places, StoreGrant, variant,
+};
 use crate::ids::ContextName;
 use crate::limits;
 
@@ -75,24 +77,22 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
     let (main, variants) = variant::tables(&table);
     table.finish();
     let (name, component) = (valid?, component?);
-    let context = Context {
+    let settings = ContextSettings {
         name,
         variant: main,
         catch_up,
         clicks,
-        places,
         component,
-        build,
+        built: build.is_some(),
         imports,
         store,
         capabilities,
         config,
         shared,
         outgoing,
-        assets,
-        scenarios,
         limits,
     };
+    let context = Context { settings, build, assets, scenarios, places };
     let variants = variant::all(&context, variants, folder);
     Some((context, variants))
 }
@@ -283,8 +283,8 @@ pub(super) fn outgoing(context: &Table<'_, '_>) -> Vec<String> {
 }
 
 /// What `inherited` does not say has its default.
-pub(super) fn context_limits(table: Option<Table<'_, '_>>, inherited: Option<&Limits>) -> Limits {
-    let mut found = inherited.cloned().unwrap_or(Limits {
+pub(super) fn context_limits(table: Option<Table<'_, '_>>, inherited: Option<&ContextLimits>) -> ContextLimits {
+    let mut found = inherited.cloned().unwrap_or(ContextLimits {
         instance_memory_mb: limits::INSTANCE_MEMORY_MB,
         context_memory_mb: limits::CONTEXT_MEMORY_MB,
         concurrency: limits::CONTEXT_CONCURRENCY,

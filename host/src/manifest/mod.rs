@@ -14,14 +14,18 @@ mod check;
 mod context;
 mod parse;
 mod problem;
+mod settings;
 mod shared;
+mod store_grant;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 mod variant;
 
 pub use problem::{Place, Problem, Problems, nearest};
-pub use shared::{Shared, differing};
+pub use settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
+pub use shared::differing;
+pub use store_grant::{Encryption, KeySource, StoreGrant};
 
 /// What a manifest is called when nobody says otherwise.
 pub const FILE_NAME: &str = "seam.toml";
@@ -82,24 +86,6 @@ pub enum RoutingKey {
     Header(String),
 }
 
-/// `[recording]`: calls that are kept in memory, to be replayed against another version of their context.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recording {
-    /// Calls of each context that are sampled in a second; 0: none.
-    pub per_s: u32,
-    /// Parameters, fields and headers whose values are never kept; those of `SECRETS` are among them.
-    pub secrets: Vec<String>,
-}
-
-/// Names that are secret in every system.
-const SECRETS: [&str; 7] = ["authorization", "card", "cookie", "password", "secret", "set-cookie", "token"];
-
-impl Default for Recording {
-    fn default() -> Self {
-        Self { per_s: crate::limits::RECORD_CALLS_PER_S, secrets: SECRETS.map(str::to_owned).into() }
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     pub certificate: PathBuf,
@@ -112,52 +98,18 @@ pub enum LogFormat {
     Json,
 }
 
-/// `[context.NAME]`. Two are equal when they say the same, wherever they stand.
-#[derive(Debug, Clone, PartialEq)]
+/// `[context.NAME]`
+#[derive(Debug, Clone)]
 pub struct Context {
-    pub name: ContextName,
-    /// What this is called among the variants of its context; `main` unless the entry says otherwise.
-    pub variant: String,
-    /// What its variants learn from before they answer, and ever after.
-    pub catch_up: Option<CatchUp>,
-    /// `name=value` in the query of a request that came from an answer of this context.
-    pub clicks: Option<String>,
-    /// Where its entry and each of its keys stand, for problems found later.
-    pub places: Places,
-    /// The `.wasm` component.
-    pub component: PathBuf,
+    /// What it runs with; the rest is for the tools around the runtime.
+    pub settings: ContextSettings,
     pub build: Option<Build>,
-    /// The seams it may import, `namespace:package/interface`, with or without `@version`.
-    pub imports: Vec<String>,
-    pub store: Option<StoreGrant>,
-    /// Parts of WASI it may import: "clocks", "random", "wasi".
-    pub capabilities: Vec<String>,
-    /// What `wasi:config` answers.
-    pub config: BTreeMap<String, String>,
-    /// The shared files whose values are part of `config`.
-    pub shared: Vec<Shared>,
-    /// `host:port` it may send requests to through `wasi:http`.
-    pub outgoing: Vec<String>,
     /// Static files served below its mount at `/assets/`.
     pub assets: Option<PathBuf>,
-    /// The folder of its scenarios, which need not be there.
+    /// The folder of its scenarios, which may be missing.
     pub scenarios: PathBuf,
-    pub limits: Limits,
-}
-
-/// `catch_up`: a history that another context keeps, page by page, and the function of this one that takes it in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CatchUp {
-    /// The context that keeps it.
-    pub from: ContextName,
-    /// Its `interface.function` of a cursor and a count.
-    pub call: String,
-    /// The `interface.function` of this context that takes a page; the main variant is told by others.
-    pub into: String,
-    /// The field of a record of the history that is its place in it.
-    pub cursor: String,
-    /// Fields of the history that are called something else in `into`: their names there.
-    pub rename: BTreeMap<String, String>,
+    /// Where its entry and each of its keys stand, for problems found later.
+    pub places: Places,
 }
 
 /// Where the parts of one context's entry stand.
@@ -166,13 +118,6 @@ pub struct Places {
     /// `[context.NAME]` itself.
     pub entry: Place,
     parts: BTreeMap<String, Place>,
-}
-
-/// Where something stands is no part of what it says.
-impl PartialEq for Places {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
 }
 
 impl Places {
@@ -184,44 +129,6 @@ impl Places {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreGrant {
-    pub encrypted: Encryption,
-    /// Where the key of an encrypted file is, when the manifest says so; else the store's own rule applies.
-    pub key: Option<KeySource>,
-    /// Size the file may grow to.
-    pub max_mb: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encryption {
-    Off,
-    /// `encrypted = true`: without it the context does not start.
-    On,
-    /// `encrypted = "if-possible"`: on when this host was built with it.
-    IfPossible,
-}
-
-impl Encryption {
-    /// Whether files are encrypted in this build of the host.
-    pub fn applies(self) -> bool {
-        match self {
-            Self::Off => false,
-            Self::On => true,
-            Self::IfPossible => cfg!(feature = "sqlcipher"),
-        }
-    }
-}
-
-/// Where an encrypted store's key comes from. The key itself is never in the manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeySource {
-    /// The bytes of a file, without a final line break.
-    File(PathBuf),
-    /// An environment variable.
-    Env(String),
-}
-
 /// How `seam build` makes the component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Build {
@@ -229,17 +136,6 @@ pub enum Build {
     Cargo { package: String },
     /// A command that writes the component itself, run in the manifest's folder; `sources` are what it depends on.
     Command { command: String, sources: Vec<PathBuf> },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    pub instance_memory_mb: u64,
-    pub context_memory_mb: u64,
-    pub concurrency: u32,
-    pub queue: u32,
-    /// The longest that one call into this context may take, whatever the caller has left.
-    pub timeout: Duration,
-    pub log_kb_per_s: u64,
 }
 
 /// `[[mount]]`
@@ -302,14 +198,20 @@ impl Manifest {
         if problems.is_empty() { Ok(manifest.manifest) } else { Err(Problems::new(path, problems)) }
     }
 
+    /// What the runtime is to run.
+    pub fn system(&self) -> SystemSettings {
+        let contexts = self.contexts.iter().map(|context| context.settings.clone()).collect();
+        SystemSettings { contexts, recording: self.recording.clone() }
+    }
+
     /// The contexts without their variants.
     pub fn entries(&self) -> impl Iterator<Item = &Context> {
-        self.contexts.iter().filter(|context| context.name.variant().is_none())
+        self.contexts.iter().filter(|context| context.settings.name.variant().is_none())
     }
 
     /// The context, or the variant (`context@variant`), of this name.
     pub fn context(&self, name: &str) -> Option<&Context> {
-        self.contexts.iter().find(|context| context.name.as_str() == name)
+        self.contexts.iter().find(|context| context.settings.name.as_str() == name)
     }
 
     /// The folder in which all its relative paths start.

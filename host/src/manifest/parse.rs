@@ -225,8 +225,8 @@ fn mount(table: Table<'_, '_>, contexts: &[Context]) -> Option<(Mount, (Place, P
         table.document.report(table.place, "`mount.path` is missing", "add `path = \"/\"`");
     }
     let context = context_name(&table);
-    let of_context = context.as_ref().and_then(|name| contexts.iter().find(|c| c.name == name.value));
-    let default = of_context.map_or(limits::CALL_TIMEOUT_MS, |c| c.limits.timeout.as_millis() as u64);
+    let of_context = context.as_ref().and_then(|name| contexts.iter().find(|c| c.settings.name == name.value));
+    let default = of_context.map_or(limits::CALL_TIMEOUT_MS, |c| c.settings.limits.timeout.as_millis() as u64);
     let timeout = timeout(&table, default);
     table.finish();
     let (path, context) = path.zip(context)?;

@@ -3,19 +3,11 @@
 //! A file has a `version`, so that two contexts which run with different ones can be told apart.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::table::{At, Table};
-use super::{Context, Manifest};
+use super::{Context, Manifest, Shared};
 use crate::limits;
-
-/// One shared file as one context got it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shared {
-    pub name: String,
-    pub file: PathBuf,
-    pub version: String,
-}
 
 /// Reads the files that a context's entry names; their values join its `config` as `NAME.KEY`.
 pub(super) fn shared(context: &Table<'_, '_>, folder: &Path, config: &mut BTreeMap<String, String>) -> Vec<Shared> {
@@ -76,8 +68,9 @@ impl Manifest {
     /// What is suspicious and no error.
     pub fn warnings(&self) -> Vec<String> {
         let got = |context: &'_ Context| -> Vec<(String, String, String)> {
-            let one = |shared: &Shared| (context.name.to_string(), shared.name.clone(), shared.version.clone());
-            context.shared.iter().map(one).collect()
+            let one =
+                |shared: &Shared| (context.settings.name.to_string(), shared.name.clone(), shared.version.clone());
+            context.settings.shared.iter().map(one).collect()
         };
         differing(self.contexts.iter().flat_map(got))
     }

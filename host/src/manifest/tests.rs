@@ -34,7 +34,7 @@ fn shared_files_become_configuration_and_differing_versions_are_told() {
                 [context.c]\ncomponent = \"component.wasm\"\nshared = { r = \"old.toml\" }\n";
     let manifest = Manifest::parse(text, &folder.path().join("seam.toml")).unwrap();
     let config = |at: usize| -> Vec<(&str, &str)> {
-        manifest.contexts[at].config.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect()
+        manifest.contexts[at].settings.config.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect()
     };
     assert_eq!(config(0), [("own", "1"), ("r.countries", "GB"), ("r.version", "1")]);
     assert_eq!(config(1), [("r.countries", "GB IE"), ("r.days", "3"), ("r.version", "2")]);
@@ -215,11 +215,13 @@ fn a_variant_has_what_it_says_and_the_rest_from_its_context() {
         routing_key = ["cookie:visitor", "header:X-User"]
     "#;
     let manifest = Manifest::parse(text, &folder.path().join("seam.toml")).unwrap_or_else(|p| panic!("{p}"));
-    let names: Vec<_> = manifest.contexts.iter().map(|context| context.name.as_str()).collect();
+    let names: Vec<_> = manifest.contexts.iter().map(|context| context.settings.name.as_str()).collect();
     assert_eq!(names, ["engine", "other", "engine@js", "engine@plain"], "variants stand behind all entries");
-    let [engine, other, js, plain] = &manifest.contexts[..] else { panic!("four") };
+    assert_eq!(manifest.contexts[2].places.of("store").line, 15);
+    let contexts = manifest.system().contexts;
+    let [engine, other, js, plain] = &contexts[..] else { panic!("four") };
     assert_eq!([&engine.variant, &other.variant, &js.variant, &plain.variant], ["rust", "main", "js", "plain"]);
-    let limits = |context: &Context| (context.limits.concurrency, context.limits.timeout.as_millis());
+    let limits = |context: &ContextSettings| (context.limits.concurrency, context.limits.timeout.as_millis());
     assert_eq!((limits(engine), limits(js), limits(plain)), ((4, 100), (2, 100), (4, 100)));
     assert_eq!(js.store.as_ref().map(|store| store.max_mb), Some(7));
     assert_eq!(plain.store, engine.store);
@@ -230,7 +232,6 @@ fn a_variant_has_what_it_says_and_the_rest_from_its_context() {
     );
     assert_eq!((&js.imports, &plain.imports), (&engine.imports, &engine.imports));
     assert_eq!(plain.component, folder.path().join("target/components/plain.wasm"));
-    assert_eq!(js.places.of("store").line, 15);
     let keys = [RoutingKey::Cookie("visitor".into()), RoutingKey::Header("x-user".into())];
     assert_eq!(manifest.http.routing_key, keys);
 }
@@ -331,12 +332,14 @@ fn a_whole_manifest_is_read_as_it_stands() {
     assert_eq!(manifest.folder(), folder.path());
     assert_eq!(manifest.host.data, folder.path().join("run"));
     assert_eq!((manifest.host.listen.len(), manifest.host.log, manifest.host.log_days), (2, LogFormat::Json, 7));
-    let [front, catalog] = &manifest.contexts[..] else { panic!("two contexts") };
+    let places = &manifest.contexts[0].places;
+    assert_eq!(places.of("acme:orders/desk@0.1.0"), Place { line: 9, column: 20 });
+    assert_eq!(places.of("acme:orders/desk"), Place { line: 9, column: 20 });
+    assert_eq!(places.of("store"), Place { line: 7, column: 18 });
+    let contexts = manifest.system().contexts;
+    let [front, catalog] = &contexts[..] else { panic!("two contexts") };
     assert_eq!(front.component, folder.path().join("target/components/front.wasm"));
     assert_eq!(front.imports, ["acme:orders/desk@0.1.0"]);
-    assert_eq!(front.places.of("acme:orders/desk@0.1.0"), Place { line: 9, column: 20 });
-    assert_eq!(front.places.of("acme:orders/desk"), Place { line: 9, column: 20 });
-    assert_eq!(front.places.of("store"), Place { line: 7, column: 18 });
     assert_eq!(front.config["page-size"], "24");
     assert_eq!(front.outgoing, ["api.example.org:443"]);
     assert_eq!(front.limits.timeout, Duration::from_secs(2));

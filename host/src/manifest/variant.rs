@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::context::{capabilities, component, context_limits, outgoing, places, store};
 use super::table::{At, Table};
-use super::{CatchUp, Context};
+use super::{CatchUp, Context, ContextSettings};
 use crate::ids::ContextName;
 use crate::limits;
 
@@ -80,13 +80,14 @@ pub fn clicks(context: &Table<'_, '_>) -> Option<String> {
 pub fn all(main: &Context, tables: Vec<(At<String>, Table<'_, '_>)>, folder: &Path) -> Vec<Context> {
     if let Some((_, table)) = tables.get(limits::VARIANTS_MAX - 1) {
         let message =
-            format!("`{}` has {} variants; {} are allowed", main.name, tables.len() + 1, limits::VARIANTS_MAX);
+            format!("`{}` has {} variants; {} are allowed", main.settings.name, tables.len() + 1, limits::VARIANTS_MAX);
         table.document.report(table.place, message, "remove those that nobody uses");
     }
     tables.into_iter().filter_map(|(name, table)| variant(main, &name, table, folder)).collect()
 }
 
-fn variant(main: &Context, name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option<Context> {
+fn variant(context: &Context, name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option<Context> {
+    let main = &context.settings;
     let full = main.name.with_variant(&name.value).filter(|_| !RESERVED.contains(&name.value.as_str()));
     if full.is_none() {
         refuse_name(&table, name);
@@ -115,25 +116,23 @@ fn variant(main: &Context, name: &At<String>, table: Table<'_, '_>, folder: &Pat
     };
     let limits = context_limits(table.table("limits"), Some(&main.limits));
     table.finish();
-    Some(Context {
+    let settings = ContextSettings {
         name: full?,
         variant: name.value.clone(),
         catch_up: None,
         clicks: None,
-        places,
         component: component?,
-        build,
+        built: build.is_some(),
         imports: main.imports.clone(),
         store,
         capabilities,
         config,
         shared: main.shared.clone(),
         outgoing,
-        // Served from the mount, which is the entry's.
-        assets: None,
-        scenarios: main.scenarios.clone(),
         limits,
-    })
+    };
+    // Assets are served from the mount, which is the context's.
+    Some(Context { settings, build, assets: None, scenarios: context.scenarios.clone(), places })
 }
 
 fn refuse_name(table: &Table<'_, '_>, name: &At<String>) {

@@ -85,7 +85,13 @@ pub trait Dispatch: Send + Sync {
     ///
     /// # Errors
     /// When there is no answer of the callee; its own typed errors are answers.
-    fn call(&self, call: Call, callees: &DispatchTable, function: &Function, exchange: &mut dyn Exchange) -> Result<(), Failure>;
+    fn call(
+        &self,
+        call: Call,
+        callees: &DispatchTable,
+        function: &Function,
+        exchange: &mut dyn Exchange,
+    ) -> Result<(), Failure>;
 }
 
 /// One function of a seam as its caller imports it.

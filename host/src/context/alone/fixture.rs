@@ -10,7 +10,7 @@ use std::time::Instant;
 use wasmtime::Engine;
 
 use crate::call::ContextIndex;
-use crate::context::component::{Component, ContextSpec, Problem};
+use crate::context::component::{Component, ContextProblem, ContextSpec};
 use crate::context::link::{self, Carry, Wired, Wiring};
 use crate::context::run::metrics::CallMetrics;
 use crate::context::run::recorder::Recorder;
@@ -55,18 +55,18 @@ impl Fixture {
     /// When there is no such context, or `component` does not fit into the system.
     pub fn new(system: &LinkedSystem, name: &str, component: Option<&Component>) -> Result<Self, Error> {
         let mut specs = system.specs().to_vec();
-        let at = specs.iter().position(|spec| spec.entry.name.as_str() == name);
+        let at = specs.iter().position(|spec| spec.settings.name.as_str() == name);
         let Some((at, index)) = at.and_then(|at| Some((at, ContextIndex::try_from(at).ok()?))) else {
             return Err(Error::NoContext { name: name.to_owned() });
         };
         if let (Some(spec), Some(component)) = (specs.get_mut(at), component) {
             spec.component = component.clone();
             // A foreign component is tested for what it does, not for what the manifest grants it.
-            spec.entry.capabilities = ["clocks", "random", "wasi"].map(str::to_owned).into();
+            spec.settings.capabilities = ["clocks", "random", "wasi"].map(str::to_owned).into();
             let plain = StoreGrant { encrypted: Encryption::Off, key: None, max_mb: limits::STORE_MB };
-            spec.entry.store.get_or_insert(plain);
+            spec.settings.store.get_or_insert(plain);
         }
-        let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.entry, &spec.component)).collect();
+        let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
         let mut wirings = link::plan(&borrowed).map_err(Error::Problems)?;
         let (wiring, contexts) = (wirings.swap_remove(at), specs.len());
         Ok(Self { engine: system.engine().clone(), index, spec: specs.swap_remove(at), wiring, contexts })
@@ -78,23 +78,23 @@ impl Fixture {
 
     /// What its file is called in the folder of the files.
     pub fn file_name(&self) -> String {
-        store::file_name(&self.spec.entry.name)
+        store::file_name(&self.spec.settings.name)
     }
 
     /// Starts the context. With `before`, an instance that has served there serves here: only its memory stays.
     ///
     /// # Errors
     /// When it does not start, or its file cannot be made.
-    pub fn start(&self, setup: &Setup<'_>, before: Option<&RunningFixture>) -> Result<RunningFixture, Problem> {
+    pub fn start(&self, setup: &Setup<'_>, before: Option<&RunningFixture>) -> Result<RunningFixture, ContextProblem> {
         let mut spec = self.spec.clone();
-        spec.entry.config.clone_from(setup.config);
+        spec.settings.config.clone_from(setup.config);
         // A fixture must not reach other machines.
-        spec.entry.outgoing.clear();
-        let database = match &spec.entry.store {
+        spec.settings.outgoing.clear();
+        let database = match &spec.settings.store {
             Some(grant) => {
                 // The file of a scenario holds no secrets, and its folder no keys.
                 let grant = StoreGrant { encrypted: Encryption::Off, key: None, ..grant.clone() };
-                Some(open_file(&spec.entry, &grant, setup.databases)?)
+                Some(open_file(&spec.settings, &grant, setup.databases)?)
             }
             None => None,
         };

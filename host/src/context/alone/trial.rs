@@ -42,7 +42,7 @@ impl Trial {
         let wired = link::wire_one(registry.engine(), specs, context).map_err(Error::Problems)?;
         let (at, mut wired) = wired.ok_or_else(|| Error::NoContext { name: context.to_owned() })?;
         // A trial must not reach other machines.
-        wired.spec.entry.outgoing.clear();
+        wired.spec.settings.outgoing.clear();
         let index = ContextIndex::try_from(at).unwrap_or(ContextIndex::MAX);
         let failed = |problem| Error::Problems(vec![problem]);
         let recorder = Recorder::new(&Recording { per_s: 0, secrets: Vec::new() });

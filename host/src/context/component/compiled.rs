@@ -12,7 +12,7 @@ pub struct Component {
     pub hash: String,
     pub imports: Vec<Interface>,
     pub exports: Vec<Interface>,
-    pub(super) code: wasmtime::component::Component,
+    pub(crate) code: wasmtime::component::Component,
 }
 
 /// One interface that a component imports or exports.

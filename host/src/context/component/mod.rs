@@ -21,6 +21,6 @@ pub use compiler::{Compiler, compile_child};
 pub use error::Error;
 pub use interface::{HEALTH, HTTP_HANDLER, InterfaceName, MIGRATIONS, WASI_HTTP, is_seam};
 pub use loader::Loader;
-pub use problem::Problem;
+pub use problem::ContextProblem;
 pub use signature::{same_signature, wit_of, wit_type};
 pub use spec::ContextSpec;

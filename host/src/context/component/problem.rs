@@ -4,7 +4,7 @@ use crate::ids::ContextName;
 
 /// One reason, about one context.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ContextProblem {
     pub context: ContextName,
     /// The key of its manifest entry that it is about, or the interface that is imported; empty: the entry as a whole.
     pub part: String,
@@ -12,7 +12,7 @@ pub struct Problem {
     pub remedy: String,
 }
 
-impl Problem {
+impl ContextProblem {
     /// A problem of the context as a whole; `what` follows its name in the message.
     pub fn of(context: &ContextName, what: impl std::fmt::Display, remedy: impl Into<String>) -> Self {
         let message = format!("`{context}` {what}");

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 
 use super::{cycle, variant_check};
 use crate::call::ContextIndex;
-use crate::context::component::{Component, Interface, InterfaceName, Problem, is_seam, same_signature, seam_rules};
+use crate::context::component::{
+    Component, ContextProblem, Interface, InterfaceName, is_seam, same_signature, seam_rules,
+};
 use crate::ids::ContextName;
-use crate::manifest;
+use crate::manifest::ContextSettings;
 
 /// Which context answers for each seam that a context imports, by the import's full name.
 pub type Wiring = BTreeMap<String, Provider>;
@@ -25,12 +27,12 @@ pub struct Provider {
 ///
 /// # Errors
 /// All problems of all contexts, in the manifest's order.
-pub fn plan(contexts: &[(&manifest::Context, &Component)]) -> Result<Vec<Wiring>, Vec<Problem>> {
+pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, Vec<ContextProblem>> {
     let mut problems = Vec::new();
     let mut wirings = Vec::new();
     for (context, component) in contexts {
         let mut report = |part: &str, message: String, remedy: String| {
-            problems.push(Problem { context: context.name.clone(), part: part.to_owned(), message, remedy });
+            problems.push(ContextProblem { context: context.name.clone(), part: part.to_owned(), message, remedy });
         };
         for export in component.exports.iter().filter(|e| is_seam(&e.name)) {
             for (message, remedy) in seam_rules::violations(export) {
@@ -63,7 +65,7 @@ pub fn plan(contexts: &[(&manifest::Context, &Component)]) -> Result<Vec<Wiring>
         let names: Vec<_> =
             cycle.iter().filter_map(|at| contexts.get(usize::from(*at))).map(|c| c.0.name.as_str()).collect();
         if let Some((first, _)) = cycle.first().and_then(|at| contexts.get(usize::from(*at))) {
-            problems.push(Problem {
+            problems.push(ContextProblem {
                 context: first.name.clone(),
                 part: "imports".into(),
                 message: format!("contexts import each other in a circle: {}", names.join(" -> ")),
@@ -74,7 +76,7 @@ pub fn plan(contexts: &[(&manifest::Context, &Component)]) -> Result<Vec<Wiring>
     if problems.is_empty() { Ok(wirings) } else { Err(problems) }
 }
 
-fn host_import_problem(context: &manifest::Context, name: &InterfaceName) -> Option<(String, String)> {
+fn host_import_problem(context: &ContextSettings, name: &InterfaceName) -> Option<(String, String)> {
     let granted = |capability: &str| context.capabilities.iter().any(|c| c.as_str() == capability);
     let refused = |what: &str, line: &str| {
         let message = format!("`{}` imports `{name}`, but the manifest does not grant it {what}", context.name);
@@ -101,8 +103,8 @@ fn host_import_problem(context: &manifest::Context, name: &InterfaceName) -> Opt
 
 /// Who provides `import` to `caller`, or every reason why nobody does.
 fn provider(
-    contexts: &[(&manifest::Context, &Component)],
-    caller: &manifest::Context,
+    contexts: &[(&ContextSettings, &Component)],
+    caller: &ContextSettings,
     import: &Interface,
 ) -> Result<Provider, Vec<(String, String)>> {
     let mut problems = Vec::new();

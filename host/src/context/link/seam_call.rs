@@ -26,7 +26,11 @@ pub(crate) enum Carry {
 
 /// The host function behind one imported function: hands the call to whoever answers for the callee in this request's set. When
 /// there is no answer, the caller gets its own error type's `unavailable`.
-pub(super) fn link_function(instance: &mut LinkerInstance<'_, Guest>, function: Function, carry: Carry) -> wasmtime::Result<()> {
+pub(super) fn link_function(
+    instance: &mut LinkerInstance<'_, Guest>,
+    function: Function,
+    carry: Carry,
+) -> wasmtime::Result<()> {
     let name = function.name.clone();
     let signature = function.signature.clone();
     let function = Arc::new(function);

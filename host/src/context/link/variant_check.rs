@@ -3,17 +3,19 @@
 use super::history_feed::HistoryFeed;
 use super::plan::Wiring;
 use crate::call::ContextIndex;
-use crate::context::component::{Component, HTTP_HANDLER, Interface, Problem, WASI_HTTP, is_seam, same_signature};
-use crate::manifest;
+use crate::context::component::{
+    Component, ContextProblem, HTTP_HANDLER, Interface, WASI_HTTP, is_seam, same_signature,
+};
+use crate::manifest::ContextSettings;
 
 /// Everything that keeps a variant from taking its context's place.
 pub fn problems(
-    contexts: &[(&manifest::Context, &Component)],
-    variant: &manifest::Context,
+    contexts: &[(&ContextSettings, &Component)],
+    variant: &ContextSettings,
     component: &Component,
-) -> Vec<Problem> {
+) -> Vec<ContextProblem> {
     let Some((context, _)) = variant.name.variant() else { return Vec::new() };
-    let problem = |message: String| Problem {
+    let problem = |message: String| ContextProblem {
         context: variant.name.clone(),
         part: "component".into(),
         message,
@@ -48,17 +50,17 @@ pub fn problems(
 
 /// What keeps the variants of a context from following the history that its entry names.
 pub fn catch_up_problem(
-    contexts: &[(&manifest::Context, &Component)],
-    context: &manifest::Context,
+    contexts: &[(&ContextSettings, &Component)],
+    context: &ContextSettings,
     component: &Component,
-) -> Option<Problem> {
+) -> Option<ContextProblem> {
     let catch_up = context.catch_up.as_ref()?;
     let history = contexts.iter().find(|(other, _)| other.name == catch_up.from);
     let why = match history {
         Some((_, history)) => HistoryFeed::new(catch_up, &history.exports, &component.exports).err()?,
         None => format!("there is no context `{}`", catch_up.from),
     };
-    Some(Problem {
+    Some(ContextProblem {
         context: context.name.clone(),
         part: "catch_up".into(),
         message: format!("variants of `{}` cannot catch up: {why}", context.name),
@@ -67,10 +69,10 @@ pub fn catch_up_problem(
 }
 
 /// Whom each context may end up calling when variants take their contexts' places.
-pub fn callees(contexts: &[(&manifest::Context, &Component)], wirings: &[Wiring]) -> Vec<Vec<ContextIndex>> {
+pub fn callees(contexts: &[(&ContextSettings, &Component)], wirings: &[Wiring]) -> Vec<Vec<ContextIndex>> {
     let variants_of = |main: ContextIndex| {
         let main = contexts.get(usize::from(main)).map(|(c, _)| c.name.as_str());
-        let of_main = move |c: &manifest::Context| main.is_some() && c.name.variant().map(|(of, _)| of) == main;
+        let of_main = move |c: &ContextSettings| main.is_some() && c.name.variant().map(|(of, _)| of) == main;
         let all = contexts.iter().enumerate().filter(move |(_, (c, _))| of_main(c));
         all.filter_map(|(at, _)| ContextIndex::try_from(at).ok())
     };

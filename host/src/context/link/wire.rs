@@ -6,7 +6,7 @@ use wasmtime::component::Linker;
 use super::linker::linker;
 use super::plan::{Wiring, plan};
 use super::seam_call::Carry;
-use crate::context::component::{Component, ContextSpec, HTTP_HANDLER, Problem, WASI_HTTP};
+use crate::context::component::{Component, ContextProblem, ContextSpec, HTTP_HANDLER, WASI_HTTP};
 use crate::seam::Guest;
 
 /// A context that can be started.
@@ -21,13 +21,13 @@ impl Wired {
     ///
     /// # Errors
     /// When wasmtime refuses what `plan` let through.
-    pub fn new(engine: &Engine, spec: ContextSpec, wiring: Wiring, carry: Carry) -> Result<Self, Problem> {
+    pub fn new(engine: &Engine, spec: ContextSpec, wiring: Wiring, carry: Carry) -> Result<Self, ContextProblem> {
         match linker(engine, &spec.component, &wiring, is_asynchronous(&spec.component), carry) {
             Ok(linker) => Ok(Self { spec, wiring, linker }),
-            Err(error) => Err(Problem {
-                context: spec.entry.name.clone(),
+            Err(error) => Err(ContextProblem {
+                context: spec.settings.name.clone(),
                 part: "component".into(),
-                message: format!("`{}` cannot be linked: {error:#}", spec.entry.name),
+                message: format!("`{}` cannot be linked: {error:#}", spec.settings.name),
                 remedy: "rebuild it against the interfaces of this host".into(),
             }),
         }
@@ -52,8 +52,8 @@ pub(crate) fn waits(component: &Component) -> bool {
 ///
 /// # Errors
 /// Everything that keeps the contexts from being one system.
-pub(crate) fn wire(engine: &Engine, specs: Vec<ContextSpec>) -> Result<Vec<Wired>, Vec<Problem>> {
-    let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.entry, &spec.component)).collect();
+pub(crate) fn wire(engine: &Engine, specs: Vec<ContextSpec>) -> Result<Vec<Wired>, Vec<ContextProblem>> {
+    let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
     let wirings = plan(&borrowed)?;
     let (mut wired, mut problems) = (Vec::new(), Vec::new());
     for (spec, wiring) in specs.into_iter().zip(wirings) {
@@ -70,10 +70,15 @@ pub(crate) fn wire(engine: &Engine, specs: Vec<ContextSpec>) -> Result<Vec<Wired
 ///
 /// # Errors
 /// Everything that keeps the contexts from being one system.
-pub(crate) fn wire_one(engine: &Engine, specs: Vec<ContextSpec>, context: &str) -> Result<Option<(usize, Wired)>, Vec<Problem>> {
-    let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.entry, &spec.component)).collect();
+pub(crate) fn wire_one(
+    engine: &Engine,
+    specs: Vec<ContextSpec>,
+    context: &str,
+) -> Result<Option<(usize, Wired)>, Vec<ContextProblem>> {
+    let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
     let wirings = plan(&borrowed)?;
-    let found = specs.into_iter().zip(wirings).enumerate().find(|(_, (spec, _))| spec.entry.name.as_str() == context);
+    let found =
+        specs.into_iter().zip(wirings).enumerate().find(|(_, (spec, _))| spec.settings.name.as_str() == context);
     let Some((at, (spec, wiring))) = found else { return Ok(None) };
     let wired = Wired::new(engine, spec, wiring, Carry::Values).map_err(|problem| vec![problem])?;
     Ok(Some((at, wired)))

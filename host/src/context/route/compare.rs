@@ -56,7 +56,7 @@ impl Route {
             };
             let followed = beside.compared + beside.failed + beside.dropped > 0;
             Compared {
-                name: member.generation.spec().entry.variant.clone(),
+                name: member.generation.spec().settings.variant.clone(),
                 weight: member.weight,
                 shadow: self.shadow.as_ref().is_some_and(|s| s.generation.index == member.generation.index),
                 calls: calls.calls(),

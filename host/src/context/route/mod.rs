@@ -21,10 +21,10 @@ pub use shares::{RouteRejected, Shares};
 pub use stored_shares::StoredShares;
 
 use self::shadow::Shadow;
+use crate::call::{Affinity, Call, Failure, spread};
 use crate::context::link::HistoryFeed;
 use crate::context::run::Generation;
 use crate::context::run::metrics::VariantMetrics;
-use crate::call::{Call, Failure, Affinity, spread};
 use crate::ids::ContextName;
 use crate::manifest::CatchUp;
 use crate::seam::dispatch::{Dispatch, DispatchTable, Exchange, Function};
@@ -79,14 +79,14 @@ impl Route {
     ) -> Self {
         let total = others.iter().fold(main.weight, |sum, other| sum.saturating_add(other.weight));
         let salt = Affinity::by(main.generation.context().as_str().as_bytes()).key;
-        let is_shadow = |member: &&Member| Some(member.generation.spec().entry.variant.as_str()) == shadow;
+        let is_shadow = |member: &&Member| Some(member.generation.spec().settings.variant.as_str()) == shadow;
         let shadow = std::iter::once(&main).chain(&others).find(is_shadow).map(|member| Shadow {
             generation: member.generation.clone(),
             counts: member.metrics.shadow.clone(),
             readiness: member.readiness.clone(),
             queue: queue.clone(),
         });
-        let click = main.generation.spec().entry.clicks.clone();
+        let click = main.generation.spec().settings.clicks.clone();
         Self { main, others: others.into(), total, shadow, click, learning, salt }
     }
 
@@ -121,7 +121,7 @@ impl Route {
 
     /// The variants that follow a history, as far as they are loaded.
     pub fn followers(&self) -> impl Iterator<Item = Follower> {
-        let follow = self.main.generation.spec().entry.catch_up.as_ref().zip(self.learning.as_ref());
+        let follow = self.main.generation.spec().settings.catch_up.as_ref().zip(self.learning.as_ref());
         follow.into_iter().flat_map(move |(catch_up, learning)| {
             self.others.iter().filter_map(move |member| {
                 Some(Follower {
@@ -150,7 +150,13 @@ pub(crate) fn cursor_name(catch_up: &CatchUp) -> String {
 }
 
 impl Dispatch for Route {
-    fn call(&self, call: Call, callees: &DispatchTable, function: &Function, exchange: &mut dyn Exchange) -> Result<(), Failure> {
+    fn call(
+        &self,
+        call: Call,
+        callees: &DispatchTable,
+        function: &Function,
+        exchange: &mut dyn Exchange,
+    ) -> Result<(), Failure> {
         if let Some(learning) = &self.learning
             && learning.feed.into.1 == function.name
             && learning.feed.into.0 == function.interface

@@ -14,12 +14,12 @@ use parking_lot::Mutex;
 use wasmtime::component::Val;
 
 use super::{Readiness, overlap};
-use crate::call::{Call, Failure, Affinity};
+use crate::call::{Affinity, Call, Failure};
 use crate::context::run::Generation;
 use crate::context::run::metrics::ShadowMetrics;
 use crate::ids::Trace;
 use crate::limits;
-use crate::seam::dispatch::{Dispatch, Exchange, Function, DispatchTable, Values};
+use crate::seam::dispatch::{Dispatch, DispatchTable, Exchange, Function, Values};
 
 /// The queue of all shadows of a host. Its thread begins with the first call and ends with the queue.
 #[derive(Default)]
@@ -123,7 +123,7 @@ fn work(jobs: &Receiver<Job>, waiting: &AtomicUsize) {
 fn run(job: Job) {
     let Job { generation, callees, trace, affinity, function, params, live, counts } = job;
     let started = Instant::now();
-    let mut call = Call::start(started + generation.spec().entry.limits.timeout, trace);
+    let mut call = Call::start(started + generation.spec().settings.limits.timeout, trace);
     call.affinity = affinity;
     let mut results = live.iter().map(|_| Val::Bool(false)).collect::<Vec<_>>();
     let said: Result<(), Failure> =

@@ -15,7 +15,7 @@ use super::pool::{NotAdmitted, Pool};
 use super::recorder::{Noted, Recorder};
 use crate::call::{Call, ContextIndex, Failure, OutOfTime};
 use crate::context::buffered_http;
-use crate::context::component::{Component, ContextSpec, Problem, same_signature};
+use crate::context::component::{Component, ContextProblem, ContextSpec, same_signature};
 use crate::context::link::Wiring;
 use crate::ids::ContextName;
 use crate::seam::dispatch::{Dispatch, DispatchTable, Exchange, Function};
@@ -63,19 +63,34 @@ impl Generation {
             .map(|(at, export)| ((export.interface.clone(), export.function.clone()), at))
             .collect();
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let pool = Pool::new(spec.entry.limits.concurrency, spec.entry.limits.queue);
-        let (call_stats, tolerated_schema, probation_timeout_us) = (CallStats::default(), AtomicU32::new(0), AtomicU64::new(0));
-        Self { index, number, blueprint, spec, wiring, id, by_name, pool, metrics, call_stats, tolerated_schema, probation_timeout_us, recorder }
+        let pool = Pool::new(spec.settings.limits.concurrency, spec.settings.limits.queue);
+        let (call_stats, tolerated_schema, probation_timeout_us) =
+            (CallStats::default(), AtomicU32::new(0), AtomicU64::new(0));
+        Self {
+            index,
+            number,
+            blueprint,
+            spec,
+            wiring,
+            id,
+            by_name,
+            pool,
+            metrics,
+            call_stats,
+            tolerated_schema,
+            probation_timeout_us,
+            recorder,
+        }
     }
 
     /// Starts one instance to see that it starts, and asks it for its migrations, before anything can call it.
     ///
     /// # Errors
     /// What went wrong, as a sentence about the component.
-    pub(crate) fn probe(&self) -> Result<Vec<Migration>, Problem> {
+    pub(crate) fn probe(&self) -> Result<Vec<Migration>, ContextProblem> {
         let refused = |what: &str, e: &wasmtime::Error| {
             let remedy = "see the log; then rebuild the component".to_owned();
-            Problem::of(&self.spec.entry.name, format!("{what}: {}", self.reason(e)), remedy)
+            ContextProblem::of(&self.spec.settings.name, format!("{what}: {}", self.reason(e)), remedy)
         };
         let started = if self.blueprint.asynchronous {
             handoff::block_on(Instance::start_async(&self.blueprint))
@@ -105,7 +120,9 @@ impl Generation {
 
     /// What one is made of that does the same on the file as it is now.
     pub(crate) fn spec_now(&self) -> ContextSpec {
-        let tolerated_schema = Some(self.tolerated_schema.load(Ordering::Relaxed)).filter(|schema| *schema > 0).or(self.spec.tolerated_schema);
+        let tolerated_schema = Some(self.tolerated_schema.load(Ordering::Relaxed))
+            .filter(|schema| *schema > 0)
+            .or(self.spec.tolerated_schema);
         ContextSpec { tolerated_schema, ..self.spec.clone() }
     }
 
@@ -120,7 +137,7 @@ impl Generation {
 
     /// Whether a generation made of these would be no other than this one.
     pub(crate) fn is_made_of(&self, spec: &ContextSpec, wiring: &Wiring) -> bool {
-        self.spec.component.hash == spec.component.hash && self.spec.entry == spec.entry && self.wiring == *wiring
+        self.spec.component.hash == spec.component.hash && self.spec.settings == spec.settings && self.wiring == *wiring
     }
 
     pub fn context(&self) -> &ContextName {
@@ -172,12 +189,18 @@ impl Generation {
         self.blueprint.grants.cut_off.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn handle(&self, call: Call, callees: &DispatchTable, request: buffered_http::Request) -> Result<buffered_http::Response, Failure> {
+    pub(crate) fn handle(
+        &self,
+        call: Call,
+        callees: &DispatchTable,
+        request: buffered_http::Request,
+    ) -> Result<buffered_http::Response, Failure> {
         let started = Instant::now();
         let copy = self.recorder.takes(started).then(|| request.clone());
         let mut noted = Noted::default();
         let outcome = self.run(call, callees, started, |instance| {
-            let handler = instance.http_handler.as_ref().ok_or_else(|| wasmtime::format_err!("it exports no http-handler"))?;
+            let handler =
+                instance.http_handler.as_ref().ok_or_else(|| wasmtime::format_err!("it exports no http-handler"))?;
             if copy.is_none() {
                 return handler.call(&mut instance.store, (request,)).map(|(response,)| response);
             }
@@ -208,7 +231,8 @@ impl Generation {
         let (ended, failure) = (Instant::now(), outcome.as_ref().err());
         self.metrics.record(ended - started, failure);
         self.call_stats.record(ended - from, failure);
-        if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(attempt)) = (&outcome, callees.attempt()) {
+        if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(attempt)) = (&outcome, callees.attempt())
+        {
             attempt.failed_in(self.id);
         }
         outcome
@@ -351,7 +375,13 @@ impl Generation {
 }
 
 impl Dispatch for Generation {
-    fn call(&self, mut call: Call, callees: &DispatchTable, function: &Function, exchange: &mut dyn Exchange) -> Result<(), Failure> {
+    fn call(
+        &self,
+        mut call: Call,
+        callees: &DispatchTable,
+        function: &Function,
+        exchange: &mut dyn Exchange,
+    ) -> Result<(), Failure> {
         let Some(at) = self.resolve(function) else {
             let reason = format!("its running version has no `{}.{}` of that type", function.interface, function.name);
             return Err(Failure::Absent { context: self.blueprint.context.to_string(), reason });

@@ -60,7 +60,8 @@ impl Metrics {
     pub(crate) fn of_variant(&self, context: &str, variant: &str) -> VariantMetrics {
         let calls = Arc::new(CallMetrics {
             duration: self.routed.with_label_values(&[context, variant]),
-            failures: FailureKind::ALL.map(|kind| self.routed_failures.with_label_values(&[context, variant, kind.name()])),
+            failures: FailureKind::ALL
+                .map(|kind| self.routed_failures.with_label_values(&[context, variant, kind.name()])),
         });
         let shadowed = |outcome: &str| self.shadowed.with_label_values(&[context, variant, outcome]);
         VariantMetrics {

@@ -18,13 +18,13 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::Mutex;
 use wasmtime::component::Val;
 
-use crate::context::buffered_http;
 use crate::call::Failure;
+use crate::context::buffered_http;
 use crate::manifest::Recording;
 use crate::seam::dispatch::{Exchange, Function};
 use crate::seam::notes::{Asked, Notes};
-use kept::Kept;
 pub use kept::CallLog;
+use kept::Kept;
 pub use secrets::BLANK;
 
 /// Every call is taken: a log runs.

@@ -9,9 +9,9 @@ use super::generation::Generation;
 use super::metrics::CallMetrics;
 use super::recorder::Recorder;
 use crate::call::ContextIndex;
-use crate::context::component::{HEALTH, HTTP_HANDLER, MIGRATIONS, Problem, is_seam};
+use crate::context::component::{ContextProblem, HEALTH, HTTP_HANDLER, MIGRATIONS, is_seam};
 use crate::context::link::{Wired, is_asynchronous, waits};
-use crate::manifest;
+use crate::manifest::ContextSettings;
 use crate::seam::{logging, memory, wasi, wasi_http};
 use crate::store::Database;
 
@@ -26,11 +26,11 @@ pub(crate) fn generation(
     database: Option<Arc<Database>>,
     metrics: Arc<CallMetrics>,
     recorder: Arc<Recorder>,
-) -> Result<Generation, Problem> {
+) -> Result<Generation, ContextProblem> {
     let Wired { spec, wiring, linker } = wired;
-    let (entry, component) = (&spec.entry, &spec.component);
+    let (entry, component) = (&spec.settings, &spec.component);
     let broken = |what: &str, e: &dyn std::fmt::Display| {
-        Problem::of(&entry.name, format!("{what}: {e:#}"), "rebuild the component")
+        ContextProblem::of(&entry.name, format!("{what}: {e:#}"), "rebuild the component")
     };
     let pre = linker.instantiate_pre(&component.code).map_err(|e| broken("cannot be linked", &e))?;
     let index_of = |path: &str, function: &str| {
@@ -61,7 +61,7 @@ pub(crate) fn generation(
     Ok(Generation::new(index, number, spec, wiring, blueprint, metrics, recorder))
 }
 
-fn grants(entry: &manifest::Context, database: Option<Arc<Database>>) -> Grants {
+fn grants(entry: &ContextSettings, database: Option<Arc<Database>>) -> Grants {
     let mut config = WasiConfigVariables::new();
     for (key, value) in &entry.config {
         config.insert(key, value);

@@ -1,6 +1,6 @@
 //! Why a system of contexts does not start, or does not change.
 
-use crate::context::component::{self, Problem};
+use crate::context::component::{self, ContextProblem};
 use crate::store::HostFileError;
 
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +10,7 @@ pub enum Error {
     #[error(transparent)]
     Component(#[from] component::Error),
     #[error("{} problem(s) keep the contexts from being linked", .0.len())]
-    Problems(Vec<Problem>),
+    Problems(Vec<ContextProblem>),
     #[error("there is no context `{name}`")]
     NoContext { name: String },
     #[error("another change was published meanwhile")]

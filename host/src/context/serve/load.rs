@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::error::Error;
-use crate::context::component::{self, ContextSpec, Loader, Problem};
+use crate::context::component::{self, ContextProblem, ContextSpec, Loader};
 use crate::ids::ContextName;
-use crate::manifest;
+use crate::manifest::ContextSettings;
 
 /// Where the component of a manifest's entry is taken from.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct Source {
 
 impl Source {
     /// The file that the entry names.
-    pub fn of(entry: &manifest::Context) -> Self {
+    pub fn of(entry: &ContextSettings) -> Self {
         Self { file: entry.component.clone(), tolerated_schema: None }
     }
 }
@@ -31,7 +31,7 @@ pub struct Absent {
     pub context: ContextName,
     pub why: String,
     /// What is wrong with it; empty when it is only not built.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ContextProblem>,
 }
 
 /// Does `work` until nothing is wrong but with contexts themselves: variants that are broken go to `absent` and are done without.
@@ -60,12 +60,12 @@ pub(super) fn without_broken_variants<T>(
 
 /// The entries whose components can be expected to be there, and the variants that nobody has built yet.
 pub(super) fn present<'m>(
-    contexts: &'m [manifest::Context],
-    source: &dyn Fn(&manifest::Context) -> Source,
-) -> (Vec<&'m manifest::Context>, Vec<Absent>) {
-    let built = |entry: &&manifest::Context| entry.name.variant().is_none() || source(entry).file.exists();
+    contexts: &'m [ContextSettings],
+    source: &dyn Fn(&ContextSettings) -> Source,
+) -> (Vec<&'m ContextSettings>, Vec<Absent>) {
+    let built = |entry: &&ContextSettings| entry.name.variant().is_none() || source(entry).file.exists();
     let (there, missing): (Vec<_>, Vec<_>) = contexts.iter().partition(built);
-    let absent = |entry: &manifest::Context| Absent {
+    let absent = |entry: &ContextSettings| Absent {
         context: entry.name.clone(),
         why: "it is not built".to_owned(),
         problems: Vec::new(),
@@ -79,8 +79,8 @@ pub(super) fn present<'m>(
 /// All that cannot be read or compiled.
 pub(super) fn load(
     loader: &Loader,
-    contexts: &[manifest::Context],
-    source: &(dyn Fn(&manifest::Context) -> Source + Sync),
+    contexts: &[ContextSettings],
+    source: &(dyn Fn(&ContextSettings) -> Source + Sync),
 ) -> Result<Vec<ContextSpec>, Error> {
     let next = AtomicUsize::new(0);
     let loaded = Mutex::new(Vec::new());
@@ -102,20 +102,20 @@ pub(super) fn load(
     let (mut specs, mut problems) = (Vec::new(), Vec::new());
     for (_, entry, tolerated_schema, component) in loaded {
         match component {
-            Ok(component) => specs.push(ContextSpec { entry: entry.clone(), component, tolerated_schema }),
+            Ok(component) => specs.push(ContextSpec { settings: entry.clone(), component, tolerated_schema }),
             Err(error) => problems.push(unreadable(entry, &error)),
         }
     }
     if problems.is_empty() { Ok(specs) } else { Err(Error::Problems(problems)) }
 }
 
-fn unreadable(context: &manifest::Context, error: &component::Error) -> Problem {
+fn unreadable(context: &ContextSettings, error: &component::Error) -> ContextProblem {
     use std::error::Error as _;
     let because = error.source().map(|s| format!(": {s}")).unwrap_or_default();
-    let remedy = match (error, &context.build) {
-        (component::Error::Read { .. }, Some(_)) => format!("run `seam build {}`", context.name),
-        (component::Error::Read { .. }, None) => "put the file there, or say how to `build` it".to_owned(),
-        (component::Error::NotAComponent { .. } | component::Error::Compile { .. }, Some(_)) => {
+    let remedy = match (error, context.built) {
+        (component::Error::Read { .. }, true) => format!("run `seam build {}`", context.name),
+        (component::Error::Read { .. }, false) => "put the file there, or say how to `build` it".to_owned(),
+        (component::Error::NotAComponent { .. } | component::Error::Compile { .. }, true) => {
             let name = &context.name;
             format!("run `seam build {name}`, which replaces a file that is not as it was built; else mend its sources")
         }
@@ -123,5 +123,10 @@ fn unreadable(context: &manifest::Context, error: &component::Error) -> Problem 
         (component::Error::Cache { .. }, _) => "mend the data folder, or name another one in `[host] data`".to_owned(),
         _ => "rebuild it, smaller or from a source that compiles".to_owned(),
     };
-    Problem { context: context.name.clone(), part: "component".into(), message: format!("{error}{because}"), remedy }
+    ContextProblem {
+        context: context.name.clone(),
+        part: "component".into(),
+        message: format!("{error}{because}"),
+        remedy,
+    }
 }

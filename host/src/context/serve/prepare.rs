@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::Error;
 use super::serving_set::ServingSet;
-use crate::context::component::Problem;
+use crate::context::component::ContextProblem;
 use crate::context::run::Generation;
 use crate::store::{self, Migrated, Migration, Terms};
 
@@ -31,7 +31,7 @@ impl Prepared {
     /// # Errors
     /// For each file whose migration failed; that one is as it was, the others have been migrated.
     pub fn migrate(&self) -> Result<(), Error> {
-        let problems: Vec<Problem> = self.candidates.iter().filter_map(|one| one.migrate(None).err()).collect();
+        let problems: Vec<ContextProblem> = self.candidates.iter().filter_map(|one| one.migrate(None).err()).collect();
         if problems.is_empty() { Ok(()) } else { Err(Error::Problems(problems)) }
     }
 }
@@ -41,21 +41,21 @@ impl Candidate {
     ///
     /// # Errors
     /// When a migration fails; the file is as it was.
-    pub fn migrate(&self, restore_point: Option<&Path>) -> Result<Option<Migrated>, Problem> {
+    pub fn migrate(&self, restore_point: Option<&Path>) -> Result<Option<Migrated>, ContextProblem> {
         let spec = self.generation.spec();
         match self.generation.database() {
             Some(database) => {
                 let terms = Terms { ahead: spec.tolerated_schema, restore_point };
                 store::migrate_under(database, &self.migrations, &terms).map(Some).map_err(|error| {
                     let what = format!("cannot bring its store to its schema: {}", store::chain(&error));
-                    Problem::of(&spec.entry.name, what, error.remedy())
+                    ContextProblem::of(&spec.settings.name, what, error.remedy())
                 })
             }
             None if self.migrations.is_empty() => Ok(None),
             None => {
-                let name = &spec.entry.name;
+                let name = &spec.settings.name;
                 let remedy = format!("add `store = true` to [context.{name}]");
-                Err(Problem::of(name, "has migrations, but the manifest does not grant it a store", remedy))
+                Err(ContextProblem::of(name, "has migrations, but the manifest does not grant it a store", remedy))
             }
         }
     }

@@ -23,7 +23,7 @@ use crate::context::route::{Comparison, Follower, Notify, RouteRejected};
 use crate::context::run::recorder::Recorder;
 use crate::context::run::{Generation, Metrics, start};
 use crate::ids::ContextName;
-use crate::manifest;
+use crate::manifest::{ContextSettings, Recording};
 use crate::store::HostFile;
 
 /// All contexts of the running system. Cheap to clone.
@@ -35,7 +35,7 @@ struct Inner {
     loader: Loader,
     stores: Stores,
     metrics: Metrics,
-    recording: manifest::Recording,
+    recording: Recording,
 }
 
 /// What a registry is made of.
@@ -45,7 +45,7 @@ pub(super) struct Parts<'a> {
     pub databases: &'a Path,
     pub host: Arc<HostFile>,
     pub metrics: Metrics,
-    pub recording: manifest::Recording,
+    pub recording: Recording,
 }
 
 impl Registry {
@@ -123,7 +123,7 @@ impl Registry {
     ///
     /// # Errors
     /// All that cannot be read or compiled.
-    pub fn load_all(&self, contexts: &[manifest::Context]) -> Result<Vec<ContextSpec>, Error> {
+    pub fn load_all(&self, contexts: &[ContextSettings]) -> Result<Vec<ContextSpec>, Error> {
         let there: Vec<_> = load::present(contexts, &Source::of).0.into_iter().cloned().collect();
         load::load(&self.0.loader, &there, &Source::of)
     }
@@ -149,13 +149,13 @@ impl Registry {
                 next.push(same.clone());
                 continue;
             }
-            let name = &wired.spec.entry.name;
+            let name = &wired.spec.settings.name;
             let before = base.generation(name.as_str()).ok();
             let number = before.map_or(1, |generation| generation.number + 1);
             let metrics = Arc::new(metrics.of(name));
             let recorder = before.map_or_else(|| Recorder::new(recording), |g| g.recorder.clone());
             let started = stores
-                .open(&wired.spec.entry, before)
+                .open(&wired.spec.settings, before)
                 .and_then(|database| start::generation(index, number, wired, database, metrics, recorder))
                 .and_then(|generation| Ok((generation.probe()?, Arc::new(generation))));
             match started {
@@ -205,7 +205,7 @@ impl Registry {
         }
         // The version before is linked into the set that serves now.
         let mut specs = self.specs();
-        if let Some(spec) = specs.iter_mut().find(|spec| spec.entry.name == *before.context()) {
+        if let Some(spec) = specs.iter_mut().find(|spec| spec.settings.name == *before.context()) {
             *spec = before.spec_now();
         }
         let prepared = self.prepare(specs)?;

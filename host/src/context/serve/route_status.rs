@@ -9,7 +9,7 @@ use super::serving_set::ServingSet;
 use crate::context::route::{Member, Readiness, RouteRejected, Shares, StoredShares};
 use crate::context::run::Generation;
 use crate::ids::ContextName;
-use crate::manifest::{self, nearest};
+use crate::manifest::{ContextSettings, nearest};
 use crate::store::HostFile;
 
 /// A context that has variants.
@@ -73,7 +73,7 @@ impl VariantState {
 impl RouteStatus {
     pub(crate) fn of(main: &Generation, set: &ServingSet, absent: &[Absent], shares: &StoredShares) -> Self {
         let members = set.routes.get(&main.index).map(|route| route.members().collect::<Vec<_>>());
-        let (context, main) = (main.context().to_string(), main.spec().entry.variant.clone());
+        let (context, main) = (main.context().to_string(), main.spec().settings.variant.clone());
         let shares = shares.of(&context);
         let variant = |name: &str, state| VariantStatus {
             name: name.to_owned(),
@@ -83,7 +83,8 @@ impl RouteStatus {
         };
         let of_it =
             |name: &ContextName| name.variant().filter(|(of, _)| *of == context).map(|(_, variant)| variant.to_owned());
-        let member = |member: &Member| variant(&member.generation.spec().entry.variant, VariantState::of(&member.readiness));
+        let member =
+            |member: &Member| variant(&member.generation.spec().settings.variant, VariantState::of(&member.readiness));
         let mut variants: Vec<VariantStatus> = match members {
             Some(members) => members.into_iter().map(member).collect(),
             None => vec![variant(&main, VariantState::Ready)],
@@ -108,7 +109,9 @@ impl RouteStatus {
             let (context, name) = (self.context.clone(), variant.name.clone());
             let called = shares.weight(&name, main) > 0 || shares.shadow() == Some(&name);
             match &variant.state {
-                VariantState::Absent(why) if called => return Err(RouteRejected::NotLoaded { context, name, why: why.clone() }),
+                VariantState::Absent(why) if called => {
+                    return Err(RouteRejected::NotLoaded { context, name, why: why.clone() });
+                }
                 VariantState::CatchingUp(_) | VariantState::Stuck(_) if called => {
                     return Err(RouteRejected::NotCaughtUp { context, name, state: variant.state.to_string() });
                 }
@@ -130,14 +133,14 @@ impl RouteStatus {
 /// # Errors
 /// As `Registry::route`; nobody is given calls who has none, because nobody knows whether he could answer them.
 pub fn at_rest(
-    contexts: &[manifest::Context],
+    contexts: &[ContextSettings],
     host: Arc<HostFile>,
     request: Option<(&str, &[String])>,
 ) -> Result<Vec<RouteStatus>, RouteRejected> {
     let unusable = |error: &dyn std::error::Error| RouteRejected::NotKept(error.to_string());
     let routes = StoredShares::open(host).map_err(|error| unusable(&error))?;
     let mains = || contexts.iter().filter(|context| context.name.variant().is_none());
-    let names = |main: &manifest::Context| -> Vec<String> {
+    let names = |main: &ContextSettings| -> Vec<String> {
         let of_it = |name: &ContextName| name.variant().is_some_and(|(of, _)| of == main.name.as_str());
         let others = contexts.iter().filter(|context| of_it(&context.name)).map(|context| context.variant.clone());
         std::iter::once(main.variant.clone()).chain(others).collect()
@@ -158,7 +161,7 @@ pub fn at_rest(
             routes.set(context, shares).map_err(|error| unusable(&error))?;
         }
     }
-    let status = |main: &manifest::Context| {
+    let status = |main: &ContextSettings| {
         let (context, shares) = (main.name.to_string(), routes.of(main.name.as_str()));
         let variant = |name: String| VariantStatus {
             weight: shares.weight(&name, &main.variant),

@@ -4,7 +4,7 @@ use super::error::Error;
 use super::load::Absent;
 use super::publisher::{Next, Publisher};
 use super::route_status::RouteStatus;
-use crate::context::component::Problem;
+use crate::context::component::ContextProblem;
 use crate::context::route::{Comparison, RouteRejected};
 
 /// The routes of all contexts that have variants.
@@ -60,7 +60,7 @@ pub(super) fn check_shares(publisher: &Publisher, absent: &[Absent]) -> Result<(
     let problem = |absent: &Absent| {
         let (context, variant) = absent.context.variant()?;
         let name = &absent.context;
-        (publisher.routing.shares.of(context).weight(variant, "") > 0).then(|| Problem {
+        (publisher.routing.shares.of(context).weight(variant, "") > 0).then(|| ContextProblem {
             context: name.clone(),
             part: "component".into(),
             message: format!("`{name}` has a share of the calls, and {}", absent.why),

@@ -45,10 +45,9 @@ pub(crate) struct Fallback {
 impl ServingSet {
     pub fn new(generations: Vec<Arc<Generation>>, on_probation: Option<OnProbation>, routing: &Routing) -> Self {
         let mut by_name: HashMap<_, _> = generations.iter().map(|g| (g.context().clone(), g.index)).collect();
-        let routes: HashMap<_, _> =
-            generations.iter().filter_map(|main| route(main, &generations, routing)).collect();
+        let routes: HashMap<_, _> = generations.iter().filter_map(|main| route(main, &generations, routing)).collect();
         for main in routes.keys().filter_map(|main| generations.get(usize::from(*main))) {
-            let entry = &main.spec().entry;
+            let entry = &main.spec().settings;
             by_name.extend(entry.name.with_variant(&entry.variant).map(|name| (name, main.index)));
         }
         let dispatch = |generation: &Arc<Generation>| match routes.get(&generation.index) {
@@ -128,14 +127,14 @@ fn route(
     if others.is_empty() {
         return None;
     }
-    let (shares, entry) = (routing.shares.of(context), &main.spec().entry);
+    let (shares, entry) = (routing.shares.of(context), &main.spec().settings);
     let learning = entry.catch_up.as_ref().and_then(|catch_up| {
         let from = generations.iter().find(|generation| generation.context() == &catch_up.from)?;
         let feed = HistoryFeed::new(catch_up, &from.component().exports, &main.component().exports).ok()?;
         Some(Learning { feed: Arc::new(feed), learned: routing.learned.clone() })
     });
     let member = |generation: &Arc<Generation>| {
-        let variant = &generation.spec().entry.variant;
+        let variant = &generation.spec().settings.variant;
         Member {
             generation: generation.clone(),
             weight: shares.weight(variant, &entry.variant),

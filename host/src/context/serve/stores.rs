@@ -6,10 +6,10 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use crate::context::component::Problem;
+use crate::context::component::ContextProblem;
 use crate::context::run::Generation;
 use crate::ids::ContextName;
-use crate::manifest;
+use crate::manifest::{ContextSettings, StoreGrant};
 use crate::store::{self, Database};
 
 pub(crate) struct Stores {
@@ -29,16 +29,16 @@ impl Stores {
     /// When the file cannot be opened, or is open with another `store` entry.
     pub fn open(
         &self,
-        entry: &manifest::Context,
+        entry: &ContextSettings,
         before: Option<&Arc<Generation>>,
-    ) -> Result<Option<Arc<Database>>, Problem> {
+    ) -> Result<Option<Arc<Database>>, ContextProblem> {
         let Some(grant) = &entry.store else { return Ok(None) };
         let mut open = self.open.lock();
         if let Some(database) = open.get(&entry.name).and_then(Weak::upgrade) {
-            let granted = before.and_then(|generation| generation.spec().entry.store.as_ref());
+            let granted = before.and_then(|generation| generation.spec().settings.store.as_ref());
             if granted.is_some_and(|before| before != grant) {
                 let remedy = "put it back, or stop the host and start it again";
-                return Err(Problem::of(&entry.name, "has its store open with another `store` entry", remedy));
+                return Err(ContextProblem::of(&entry.name, "has its store open with another `store` entry", remedy));
             }
             return Ok(Some(database));
         }
@@ -53,12 +53,12 @@ impl Stores {
 /// # Errors
 /// When the file cannot be opened.
 pub(crate) fn open_file(
-    entry: &manifest::Context,
-    grant: &manifest::StoreGrant,
+    entry: &ContextSettings,
+    grant: &StoreGrant,
     folder: &Path,
-) -> Result<Arc<Database>, Problem> {
+) -> Result<Arc<Database>, ContextProblem> {
     Database::open(store::Config::of(&entry.name, grant, folder)).map_err(|error| {
         let remedy = error.remedy();
-        Problem::of(&entry.name, format!("has no usable store: {}", store::chain(&error)), remedy)
+        ContextProblem::of(&entry.name, format!("has no usable store: {}", store::chain(&error)), remedy)
     })
 }

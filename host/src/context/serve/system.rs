@@ -12,7 +12,7 @@ use crate::context::component::{Compiler, Component, ContextSpec, Loader, engine
 use crate::context::link;
 use crate::context::run::Metrics;
 use crate::ids::ContextName;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{ContextSettings, Recording, SystemSettings};
 use crate::store::HostFile;
 
 /// The components of a manifest, compiled and wired. No file of a context has been touched.
@@ -20,7 +20,7 @@ pub struct LinkedSystem {
     loader: Loader,
     specs: Vec<ContextSpec>,
     absent: Vec<Absent>,
-    recording: manifest::Recording,
+    recording: Recording,
 }
 
 impl LinkedSystem {
@@ -28,8 +28,8 @@ impl LinkedSystem {
     ///
     /// # Errors
     /// Everything that is wrong, of all contexts together.
-    pub fn load(manifest: &Manifest, compiler: Compiler, cache: &Path) -> Result<Self, Error> {
-        Self::load_from(manifest, compiler, cache, &Source::of)
+    pub fn load(settings: &SystemSettings, compiler: Compiler, cache: &Path) -> Result<Self, Error> {
+        Self::load_from(settings, compiler, cache, &Source::of)
     }
 
     /// Does the same with components from where `source` says.
@@ -37,16 +37,16 @@ impl LinkedSystem {
     /// # Errors
     /// As `load`.
     pub fn load_from(
-        manifest: &Manifest,
+        settings: &SystemSettings,
         compiler: Compiler,
         cache: &Path,
-        source: &(dyn Fn(&manifest::Context) -> Source + Sync),
+        source: &(dyn Fn(&ContextSettings) -> Source + Sync),
     ) -> Result<Self, Error> {
         let engine = engine::running().map_err(Error::Engine)?;
         let loader = Loader::new(&engine, compiler, cache)?;
         let mut absent = Vec::new();
         let specs = without_broken_variants(&mut absent, |absent| {
-            let (there, missing) = present(&manifest.contexts, source);
+            let (there, missing) = present(&settings.contexts, source);
             let left_out = |name: &ContextName| absent.iter().any(|absent: &Absent| absent.context == *name);
             let there: Vec<_> = there.into_iter().filter(|entry| !left_out(&entry.name)).cloned().collect();
             let missing: Vec<_> = missing.into_iter().filter(|missing| !left_out(&missing.context)).collect();
@@ -55,7 +55,7 @@ impl LinkedSystem {
             link::wire(loader.engine(), specs.clone()).map_err(Error::Problems)?;
             Ok(specs)
         })?;
-        Ok(Self { loader, specs, absent, recording: manifest.recording.clone() })
+        Ok(Self { loader, specs, absent, recording: settings.recording.clone() })
     }
 
     /// The contexts, in the manifest's order.
@@ -90,7 +90,7 @@ impl LinkedSystem {
         let registry = Registry::new(Parts { loader, databases, host, metrics: metrics.clone(), recording })?;
         registry.check_shares(&absent)?;
         without_broken_variants(&mut absent, |absent| {
-            let left_out = |spec: &ContextSpec| absent.iter().any(|absent| absent.context == spec.entry.name);
+            let left_out = |spec: &ContextSpec| absent.iter().any(|absent| absent.context == spec.settings.name);
             let specs = specs.iter().filter(|spec| !left_out(spec)).cloned().collect();
             let prepared = registry.prepare(specs)?;
             prepared.migrate()?;

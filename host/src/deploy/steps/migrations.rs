@@ -61,7 +61,12 @@ pub(crate) fn judge(tried: &SchemaTrial, allow: &[String], form: Form) -> Result
 }
 
 /// Whether the version may be one that cannot be rolled back, as `step` has seen.
-pub(crate) fn irreversible(step: Step, tried: &SchemaTrial, allow: &[String], form: Form) -> Result<Option<String>, GateRefusal> {
+pub(crate) fn irreversible(
+    step: Step,
+    tried: &SchemaTrial,
+    allow: &[String],
+    form: Form,
+) -> Result<Option<String>, GateRefusal> {
     if let Some(why) = &tried.irreversible {
         if form == Form::Full && !allow.iter().any(|name| name == IRREVERSIBLE) {
             return Err(GateRefusal::at(

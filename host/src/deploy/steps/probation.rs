@@ -120,7 +120,11 @@ mod tests {
     fn times_count_once_there_are_enough_calls_and_only_what_a_person_notices() {
         let before = CallCounts::of(&[(MS, 1_000)], 0);
         check(before, CallCounts::of(&[(20 * MS, 11)], 0), None);
-        check(before, CallCounts::of(&[(20 * MS, 12)], 0), Some("half of the calls take up to 32.768ms, 1.024ms before"));
+        check(
+            before,
+            CallCounts::of(&[(20 * MS, 12)], 0),
+            Some("half of the calls take up to 32.768ms, 1.024ms before"),
+        );
         check(before, CallCounts::of(&[(3 * MS, 500)], 0), None);
         check(before, CallCounts::of(&[(MS, 90), (100 * MS, 10)], 0), Some("95 of 100 calls take up to 131.072ms"));
         check(before, CallCounts::of(&[(MS, 96), (100 * MS, 4)], 0), None);

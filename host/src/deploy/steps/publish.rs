@@ -56,7 +56,7 @@ pub(crate) fn run(system: &System, release: &Release<'_>) -> Result<(Published, 
     let failed = |message: String| GateRefusal::at(Step::Publish, message, "see that the data folder can be written");
     system.artifacts.keep(release.artifact).map_err(|e| failed(format!("its component cannot be kept: {e}")))?;
     fault::point("kept");
-    let entry = &release.before.entry;
+    let entry = &release.before.settings;
     let manifest_hash = hash_of(&entry.component);
     let schema = release.schema.as_ref();
     let change = Change {
@@ -100,7 +100,7 @@ pub(crate) fn watch(
     mut published: Published,
 ) -> Result<Vec<String>, GateRefusal> {
     let Some(probation) = published.probation.take() else { return Ok(Vec::new()) };
-    let (name, began) = (&release.before.entry.name, Instant::now());
+    let (name, began) = (&release.before.settings.name, Instant::now());
     tracing::info!(context = %name, generation = published.version.generation, "serves on probation");
     match probation::watch(&probation, release.watch) {
         Ok(seen) => {
@@ -153,7 +153,7 @@ fn swap(
     release: &Release<'_>,
     change: i64,
 ) -> Result<(Version, Option<Probation>, Vec<String>), GateRefusal> {
-    let name = &release.before.entry.name;
+    let name = &release.before.settings.name;
     let restore_point = system.artifacts.restore_point(&restore_name(name.as_str(), change));
     let mut notes = Vec::new();
     for _ in 0..limits::DEPLOY_ATTEMPTS {

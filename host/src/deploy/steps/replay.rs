@@ -23,7 +23,7 @@ use crate::deploy::request::{DeployRequest, Form};
 use crate::deploy::system::System;
 use crate::ids::Trace;
 use crate::limits;
-use crate::seam::dispatch::{Dispatch, Exchange, Function, DispatchTable};
+use crate::seam::dispatch::{Dispatch, DispatchTable, Exchange, Function};
 use crate::seam::notes::Asked;
 use crate::store::chain;
 
@@ -88,7 +88,7 @@ pub(crate) fn check(
     };
     let old = start_on(before)?;
     let old_migrated = if changed { Some(start_on(migrated)?) } else { None };
-    let secret = running.spec().entry.store.as_ref().is_some_and(|store| store.encrypted.applies());
+    let secret = running.spec().settings.store.as_ref().is_some_and(|store| store.encrypted.applies());
     let sides = Sides { old: &old, new, old_migrated: old_migrated.as_ref(), recorder: &running.recorder, secret };
     let Replayed { mut notes, irreversible } = run(&sides, request.strict)?;
     if let (Some(schema), Some(why)) = (schema.as_mut(), irreversible)
@@ -295,7 +295,13 @@ impl Answers {
 }
 
 impl Dispatch for Answers {
-    fn call(&self, _: Call, _: &DispatchTable, function: &Function, exchange: &mut dyn Exchange) -> Result<(), Failure> {
+    fn call(
+        &self,
+        _: Call,
+        _: &DispatchTable,
+        function: &Function,
+        exchange: &mut dyn Exchange,
+    ) -> Result<(), Failure> {
         let absent = |reason: &str| Failure::Absent { context: function.interface.clone(), reason: reason.to_owned() };
         let params = exchange.params(function).map_err(|_| absent("its parameters cannot be read"))?;
         let fits = |asked: &Asked| {

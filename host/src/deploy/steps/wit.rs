@@ -22,12 +22,12 @@ pub(crate) fn check(
     mounted: &[ContextName],
 ) -> Result<Vec<String>, GateRefusal> {
     let notes = compare(before, next, specs, mounted)?;
-    let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.entry, &spec.component)).collect();
+    let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
     link::plan(&borrowed).map_err(|problems| {
         let refused = GateRefusal::problems(Step::Wit, &problems);
         match problems.first().map(|problem| &problem.context) {
             // A variant may offer more than its context, so there is always an order in which they can go.
-            Some(other) if *other != before.entry.name && other.variant().is_some() => {
+            Some(other) if *other != before.settings.name && other.variant().is_some() => {
                 GateRefusal { remedy: format!("deploy a version of `{other}` that fits it first"), ..refused }
             }
             _ => refused,
@@ -46,7 +46,7 @@ pub(crate) fn compare(
     specs: &[ContextSpec],
     mounted: &[ContextName],
 ) -> Result<Vec<String>, GateRefusal> {
-    let name = &before.entry.name;
+    let name = &before.settings.name;
     let mut notes = Vec::new();
     let seams = |component: &Component| -> Vec<Interface> {
         component.exports.iter().filter(|e| is_seam(&e.name)).cloned().collect()
@@ -63,13 +63,22 @@ pub(crate) fn compare(
     };
     if serves(&before.component) && !serves(next) && mounted.contains(name) {
         let message = format!("it does not answer HTTP any more, and `{name}` is mounted");
-        return Err(GateRefusal::at(Step::Wit, message, "export `seam:host/http-handler`, or remove the [[mount]] first"));
+        return Err(GateRefusal::at(
+            Step::Wit,
+            message,
+            "export `seam:host/http-handler`, or remove the [[mount]] first",
+        ));
     }
     Ok(notes)
 }
 
 /// What becomes of one interface that is published now.
-fn interface(name: &ContextName, was: &Interface, new: &[Interface], specs: &[ContextSpec]) -> Result<Vec<String>, GateRefusal> {
+fn interface(
+    name: &ContextName,
+    was: &Interface,
+    new: &[Interface],
+    specs: &[ContextSpec],
+) -> Result<Vec<String>, GateRefusal> {
     let same = new.iter().find(|is| is.name == was.name);
     let mut notes = Vec::new();
     let Some(is) = same.or_else(|| new.iter().find(|is| was.name.accepts(&is.name))) else {
@@ -130,8 +139,8 @@ fn importers<'a>(
                 && function.is_none_or(|function| import.functions.iter().any(|(f, _)| f == function))
         })
     };
-    let others = specs.iter().filter(|spec| spec.entry.name != *name);
-    others.filter(uses).map(|spec| &spec.entry.name).collect()
+    let others = specs.iter().filter(|spec| spec.settings.name != *name);
+    others.filter(uses).map(|spec| &spec.settings.name).collect()
 }
 
 fn listed(names: &[&ContextName]) -> String {

@@ -24,7 +24,8 @@ use crate::context::buffered_http;
 use crate::handoff;
 use crate::ids::ContextName;
 
-pub(super) type Native = Box<dyn Fn(Call, lean::Request) -> Result<lean::Response, Failure> + Send + Sync>;
+pub(super) type Native =
+    Box<dyn Fn(Call, buffered_http::Request) -> Result<buffered_http::Response, Failure> + Send + Sync>;
 
 /// Longer than anything here takes, shorter than a test may hang.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -146,11 +147,11 @@ impl Reply {
 }
 
 /// What stands behind every mount.
-fn native(call: Call, request: lean::Request) -> Result<lean::Response, Failure> {
+fn native(call: Call, request: buffered_http::Request) -> Result<buffered_http::Response, Failure> {
     let context = || "shop".to_owned();
     let answer = |status, headers: &[(&str, &str)], body: Vec<u8>| {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        Ok(lean::Response { status, headers, body })
+        Ok(buffered_http::Response { status, headers, body })
     };
     let text = |body: String| answer(200, &[("content-type", "text/plain")], body.into_bytes());
     let html = [("content-type", "text/html; charset=utf-8"), ("etag", "\"v1\""), ("cache-control", "max-age=5")];

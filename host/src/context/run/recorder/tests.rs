@@ -111,7 +111,8 @@ fn requests_lose_their_bodies_and_secret_headers() {
         headers: vec![header("cookie", "session=abc"), header("host", "shop")],
         body: b"password=hunter2".to_vec(),
     };
-    let response = buffered_http::Response { status: 200, headers: vec![header("Set-Cookie", "session=abc")], body: Vec::new() };
+    let response =
+        buffered_http::Response { status: 200, headers: vec![header("Set-Cookie", "session=abc")], body: Vec::new() };
     recorder.keep_request(request, &Ok(response), Noted::default(), Duration::ZERO);
     let recent = recorder.recent();
     let shown = format!("{recent:?}");
