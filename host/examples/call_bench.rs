@@ -128,7 +128,7 @@ fn link(
     }
     let ty = func.ty(&*callee.lock().map_err(|_| wasmtime::format_err!("lock"))?);
     match (way, name) {
-        (Way::Raw, _) => raw::link(seam, name, &ty, move |_, args| {
+        (Way::Raw, _) => abi_copy::link(seam, name, &ty, move |_, args| {
             args.invoke(&func, &mut *callee.lock().map_err(|_| wasmtime::format_err!("lock"))?)
         }),
         (Way::Val, _) => seam.func_new(name, move |_, _, params, results| {
