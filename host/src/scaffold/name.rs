@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Error;
+use super::error::Error;
 use crate::ids::ContextName;
 
 /// Words that mean something else in WIT or in Rust, crates that a context is compiled with, and folders that are there already.

@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Error, Language, edit};
+use super::cargo;
+use super::error::Error;
+use super::language::Language;
 
 /// Where a project has the SDKs.
 pub const RUST: &str = "plugins/sdk";
@@ -46,7 +48,7 @@ pub fn missing(project: &Path, language: Language) -> Result<Vec<(PathBuf, Strin
         }
         for (path, text) in files {
             let text = match path.ends_with("Cargo.toml") {
-                true => edit::standalone(text, ROOT).map_err(|reason| Error::Template { reason })?,
+                true => cargo::standalone(text, ROOT).map_err(|reason| Error::Template { reason })?,
                 false => (*text).to_owned(),
             };
             missing.push((PathBuf::from(path), text));

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Error, Language, edit, sdk};
+use super::error::Error;
+use super::language::Language;
+use super::{cargo, sdk};
 
 pub const PROJECT: &str = include_str!("templates/project/seam.toml.in");
 pub const WORKSPACE: &str = include_str!("templates/project/Cargo.toml.in");
@@ -58,7 +60,7 @@ impl Package<'_> {
         for (path, text) in own {
             let mut text = self.filled(text);
             if *path == "Cargo.toml" && !self.inherits {
-                text = edit::standalone(&text, sdk::ROOT).map_err(|reason| Error::Template { reason })?;
+                text = cargo::standalone(&text, sdk::ROOT).map_err(|reason| Error::Template { reason })?;
                 // Under which licence the project is, its owner says.
                 text =
                     text.lines().filter(|line| !line.starts_with("license")).map(|line| format!("{line}\n")).collect();

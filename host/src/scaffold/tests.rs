@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::manifest::Manifest;
 
 const LANGUAGES: [Language; 2] = [Language::Rust, Language::Js];
 
@@ -135,7 +137,7 @@ fn what_was_written_when_it_fails_is_taken_back() {
 #[test]
 fn a_workspace_keeps_its_form_and_gets_its_member_beside_its_like() {
     let check = |before: &str, expect: &str| {
-        assert_eq!(edit::workspace(before, &["plugins/new".into()]).unwrap(), expect);
+        assert_eq!(cargo::workspace(before, &["plugins/new".into()]).unwrap(), expect);
     };
     check("[workspace]\nmembers = []\n", "[workspace]\nmembers = [\"plugins/new\"]\n");
     check(
@@ -156,7 +158,7 @@ fn a_crate_stands_alone_with_the_versions_of_its_workspace() {
                   [target.'cfg(x)'.dependencies]\nb = { workspace = true, optional = true }\n";
     let expect = "[package]\nname = \"m\"\nedition = \"2024\"\n[dependencies]\na = \"1\"\n\
                   [target.'cfg(x)'.dependencies]\nb = { version = \"2\", features = [\"x\"], optional = true }\n";
-    assert_eq!(edit::standalone(member, root).unwrap(), expect);
+    assert_eq!(cargo::standalone(member, root).unwrap(), expect);
 }
 
 /// A file that is added to an SDK and not here would be missing in every new project.
