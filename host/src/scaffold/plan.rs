@@ -27,7 +27,7 @@ pub struct Plan {
 /// # Errors
 /// When the name will not do, something of that name is there, or a file that has to change cannot be understood.
 pub fn plan(manifest: &Path, name: &str, language: Language) -> Result<Plan, Error> {
-    let context = name::check(name)?;
+    let context = name::check(name, language)?;
     let folder = manifest.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let project = !manifest.exists();
     let text = match project {
@@ -40,7 +40,7 @@ pub fn plan(manifest: &Path, name: &str, language: Language) -> Result<Plan, Err
             read(manifest)?
         }
     };
-    let text = entry::manifest(&text, name, language).map_err(|reason| Error::Edit { path: manifest.into(), reason })?;
+    let text = entry::added(&text, name, language).map_err(|reason| Error::Edit { path: manifest.into(), reason })?;
     // What is written is a manifest that the host takes: a mistake here is found before it is in a file.
     Manifest::parse(&text, manifest).map_err(Error::Manifest)?;
     let file = PathBuf::from(manifest.file_name().unwrap_or_default());
@@ -55,7 +55,7 @@ pub fn plan(manifest: &Path, name: &str, language: Language) -> Result<Plan, Err
     plan.new.extend(sdk::missing(folder, language)?);
     let inherits = match language {
         Language::Rust => workspace(&mut plan)?,
-        Language::Js => false,
+        Language::Js | Language::Python => false,
     };
     let package = templates::Package { namespace: &name::namespace(folder), name, inherits };
     plan.new.extend(package.files(language)?);
