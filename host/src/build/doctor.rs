@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::packages::{Install, Manager, Need};
-use super::toolchain::{self, Lack, Plan, Survey};
-use super::tools::{self, Search};
-use super::{Say, TOOLS_FOLDER};
+use super::error::Lack;
+use super::folders::{self, TOOLS_FOLDER};
+use super::rust::{Rust, TARGET};
+use super::toolchain::{Plan, Survey};
+use super::tools::{self, Say, Search};
 use crate::limits;
 use crate::manifest::{Build, Manifest};
 
@@ -94,7 +96,7 @@ impl fmt::Display for Report {
 
 /// Looks, and mends what is missing when `fix`. `folder` is where the manifest is or would be.
 pub fn run(manifest: Option<&Manifest>, folder: &Path, purpose: Purpose, fix: bool, say: Say<'_>) -> Report {
-    let folder = manifest.map_or_else(|| std::fs::canonicalize(folder).unwrap_or_else(|_| folder.into()), super::base);
+    let folder = manifest.map_or_else(|| std::fs::canonicalize(folder).unwrap_or_else(|_| folder.into()), folders::base);
     let machine = Machine { search: Search::from_env(), folder, root: rustix::process::geteuid().is_root() };
     let items = items(manifest, purpose);
     let report = machine.examine_all(&items);
@@ -242,7 +244,7 @@ impl Machine {
         let state = match survey.rusts.first() {
             Some(rust) => State::Found { version: rust.version.to_string(), path: rust.rustc.clone() },
             None => {
-                let recent = |r: &toolchain::Rust| Lack::Recent { found: r.version.to_string() };
+                let recent = |r: &Rust| Lack::Recent { found: r.version.to_string() };
                 State::Missing { reason: survey.outdated.first().map_or(Lack::Rust, recent).to_string() }
             }
         };
@@ -256,11 +258,11 @@ impl Machine {
     fn target(&self) -> Check {
         let survey = self.survey();
         let mut mend = Vec::new();
-        let found = |rust: &toolchain::Rust, note: &str, path: &Path| State::Found {
+        let found = |rust: &Rust, note: &str, path: &Path| State::Found {
             version: format!("{}{note}", rust.version),
             path: path.into(),
         };
-        let state = match survey.plan(&super::cache(&self.folder), false) {
+        let state = match survey.plan(&folders::cache(&self.folder), false) {
             Plan::Ready(ready) => match &ready.sysroot {
                 Some(compiled) => found(&ready.rust, ", compiled here", compiled),
                 None => found(&ready.rust, "", &ready.rust.sysroot),
@@ -268,8 +270,8 @@ impl Machine {
             Plan::CompileStd { rust, .. } => found(rust, ", compiled from sources by the first build", &rust.sysroot),
             Plan::AddTarget { rust, .. } => {
                 let name = rust.rustup_name().unwrap_or("stable");
-                mend.push(format!("rustup target add {} --toolchain {name}", toolchain::TARGET));
-                State::Missing { reason: format!("Rust {} is without {}", rust.version, toolchain::TARGET) }
+                mend.push(format!("rustup target add {} --toolchain {name}", TARGET));
+                State::Missing { reason: format!("Rust {} is without {}", rust.version, TARGET) }
             }
             Plan::Missing(lack) => State::Missing { reason: lack.to_string() },
         };

@@ -1,9 +1,10 @@
 //! What can go wrong in a build, and what to do about each.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::toolchain;
+use super::rust::{OLDEST, TARGET};
 use crate::ids::ContextName;
 
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +14,7 @@ pub enum Error {
     #[error("`{}` is not there, and the manifest does not say how to build it", component.display())]
     NoBuild { component: PathBuf },
     #[error("plugins in Rust cannot be compiled: {lack}")]
-    Toolchain { lack: toolchain::Lack },
+    Toolchain { lack: Lack },
     #[error("the standard library for wasm could not be compiled; the command was: {command}")]
     Std { command: String },
     #[error("cannot start: {command}")]
@@ -40,6 +41,26 @@ pub enum Error {
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
+}
+
+/// What is in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    Rust,
+    Recent { found: String },
+    Target,
+    Linker,
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rust => f.write_str("no `rustc` with a `cargo` on the PATH"),
+            Self::Recent { found } => write!(f, "Rust {OLDEST} or later is needed, found {found}"),
+            Self::Target => write!(f, "no Rust here has the target {TARGET} or the sources to compile it from"),
+            Self::Linker => f.write_str("no wasm linker (`rust-lld` or `wasm-ld`)"),
+        }
+    }
 }
 
 impl Error {

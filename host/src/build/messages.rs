@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::{Error, tools};
+use super::error::Error;
+use super::tools;
 use crate::limits;
 
 /// Something cargo made, or found to be up to date.

@@ -3,7 +3,7 @@
 //! Only names that are known to be right stand here; for others `seam doctor` says what is missing and no command.
 //! Names with versions in them move, so apt is asked; a machine whose package lists are empty gets the plain name.
 
-use super::toolchain::{OLDEST, Version};
+use super::rust::{OLDEST, Version};
 use super::tools::{self, Search};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

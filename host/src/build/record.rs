@@ -13,7 +13,8 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Error, write};
+use super::error::Error;
+use super::write;
 use crate::limits;
 
 /// Raised when this program makes other components from the same sources.

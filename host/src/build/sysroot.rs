@@ -15,8 +15,9 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use super::messages::{self, Artifact};
-use super::toolchain::{Rust, TARGET};
-use super::{Error, Say, tools};
+use super::error::Error;
+use super::rust::{Rust, TARGET};
+use super::tools::{self, Say};
 
 const PACKAGE: &str = "wasm-std";
 

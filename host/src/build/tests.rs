@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use super::super::toolchain::{Plan, Survey};
+use super::super::tools::Search;
 use super::*;
 
 /// A shell command that writes the smallest component there is to `out.wasm`.
@@ -86,8 +88,8 @@ fn a_crate_becomes_a_component_and_stays_fresh() {
     let base = fs::canonicalize(dir.path()).unwrap();
     let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/wasm");
     if !matches!(
-        toolchain::Survey::take(&tools::Search::from_env(), &base).plan(&cache, true),
-        toolchain::Plan::Ready(ready) if ready.sysroot.is_none()
+        Survey::take(&Search::from_env(), &base).plan(&cache, true),
+        Plan::Ready(ready) if ready.sysroot.is_none()
     ) {
         // `seam doctor` says so too; a library compiled here would make this test take minutes.
         eprintln!("skipped: no Rust here ships the wasm target");
@@ -150,6 +152,6 @@ fn a_module_whose_interface_is_broken_is_refused() {
     let module = dir.path().join("m.wasm");
     // `(module (import "env" "f" (func)))`: an import that no interface describes.
     fs::write(&module, b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x09\x01\x03env\x01f\0\0").unwrap();
-    let error = rust::component(&module, true).unwrap_err();
+    let error = cargo::component(&module, true).unwrap_err();
     assert!(matches!(&error, Error::Encode { .. }) && error.hint().is_some(), "{error}");
 }

@@ -4,90 +4,12 @@
 //! `rustup target add`; a Rust with the library's sources, which we then compile once (`sysroot`).
 //! Not here: installing packages of the system, which only `doctor` does, and only when asked.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::tools::{self, Search};
-use super::{Error, Say, sysroot};
-
-/// What plugins are compiled for: no WASI, so that a plugin has only the imports its interfaces name.
-pub const TARGET: &str = "wasm32-unknown-unknown";
-
-/// The oldest Rust that compiles this workspace.
-pub const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
-
-/// A release of Rust.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pub u32, pub u32, pub u32);
-
-impl Version {
-    /// Reads `1.95`, `1.95.0` or `1.97.0-nightly`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut numbers = text.split(['-', '+']).next()?.split('.').map(|n| n.parse().ok());
-        let (major, minor, patch) = (numbers.next()??, numbers.next()??, numbers.next());
-        if numbers.next().is_some() {
-            return None;
-        }
-        Some(Self(major, minor, patch.unwrap_or(Some(0))?))
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.0, self.1, self.2)
-    }
-}
-
-/// An installed Rust.
-#[derive(Debug, Clone)]
-pub struct Rust {
-    pub cargo: PathBuf,
-    pub rustc: PathBuf,
-    pub version: Version,
-    /// Tells two compilers of the same version apart; their libraries do not mix.
-    pub commit: String,
-    pub sysroot: PathBuf,
-    host: String,
-}
-
-impl Rust {
-    /// Asks a `rustc` what it is. The programs in its sysroot are preferred to rustup's proxies, which start slower.
-    fn probe(rustc: &Path, search: &Search, root: &Path) -> Option<Self> {
-        let verbose = tools::ask(tools::command(rustc).arg("-vV").current_dir(root))?;
-        let sysroot = tools::ask(tools::command(rustc).args(["--print", "sysroot"]).current_dir(root))?;
-        let line = |key: &str| verbose.lines().find_map(|l| Some(l.strip_prefix(key)?.strip_prefix(": ")?.to_owned()));
-        let version = Version::parse(&line("release")?)?;
-        let commit: String = line("commit-hash").unwrap_or_default().chars().take(9).collect();
-        let home = Search { folders: vec![Path::new(&sysroot).join("bin")] };
-        let beside = Search { folders: rustc.parent().map(Into::into).into_iter().collect() };
-        let cargo = home.find("cargo").or_else(|| beside.find("cargo")).or_else(|| search.find("cargo"))?;
-        let rustc = home.find("rustc").unwrap_or_else(|| rustc.into());
-        Some(Self { cargo, rustc, version, commit, sysroot: sysroot.into(), host: line("host")? })
-    }
-
-    /// Whether it ships the standard library for wasm.
-    pub fn has_target(&self) -> bool {
-        let folder = self.sysroot.join("lib/rustlib").join(TARGET).join("lib");
-        let mut files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        files.any(|f| f.file_name().to_string_lossy().starts_with("libstd-"))
-    }
-
-    /// Whether the sources of its standard library are there (Debian: `rust-src`, rustup: the component `rust-src`).
-    pub fn has_sources(&self) -> bool {
-        self.sysroot.join("lib/rustlib/src/rust/library/std/Cargo.toml").is_file()
-    }
-
-    /// The name rustup knows it by, when rustup installed it.
-    pub fn rustup_name(&self) -> Option<&str> {
-        let within = self.sysroot.parent()?.file_name()? == "toolchains";
-        within.then(|| self.sysroot.file_name()?.to_str())?
-    }
-
-    /// The linker it brings along.
-    fn linker(&self) -> Option<PathBuf> {
-        Search { folders: vec![self.sysroot.join("lib/rustlib").join(&self.host).join("bin")] }.find("rust-lld")
-    }
-}
+use super::error::{Error, Lack};
+use super::rust::{OLDEST, Rust, TARGET, Version};
+use super::sysroot;
+use super::tools::{self, Say, Search};
 
 /// A Rust that can compile plugins, with what it needs besides itself.
 #[derive(Debug, Clone)]
@@ -126,26 +48,6 @@ pub enum Plan<'a> {
     Missing(Lack),
 }
 
-/// What is in the way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lack {
-    Rust,
-    Recent { found: String },
-    Target,
-    Linker,
-}
-
-impl fmt::Display for Lack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rust => f.write_str("no `rustc` with a `cargo` on the PATH"),
-            Self::Recent { found } => write!(f, "Rust {OLDEST} or later is needed, found {found}"),
-            Self::Target => write!(f, "no Rust here has the target {TARGET} or the sources to compile it from"),
-            Self::Linker => f.write_str("no wasm linker (`rust-lld` or `wasm-ld`)"),
-        }
-    }
-}
-
 impl Survey {
     /// Looks at every Rust on the search path. `root` is where cargo will run: rustup lets a folder choose its toolchain.
     pub fn take(search: &Search, root: &Path) -> Self {
@@ -162,7 +64,7 @@ impl Survey {
         Self { rusts, outdated, rustup: search.find("rustup"), linker }
     }
 
-    pub(super) fn linker_for(&self, rust: &Rust) -> Option<PathBuf> {
+    pub fn linker_for(&self, rust: &Rust) -> Option<PathBuf> {
         let anyone = || self.rusts.iter().find_map(Rust::linker);
         rust.linker().or_else(|| self.linker.clone()).or_else(anyone)
     }

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::limits;
 
+/// Where messages about what is being done go, one line each. Programs that are run write to stderr themselves.
+pub type Say<'a> = &'a mut dyn FnMut(&str);
+
 /// Where programs are looked for. A value and not the environment itself, so that a test can hold a machine in a folder.
 #[derive(Debug, Clone)]
 pub struct Search {

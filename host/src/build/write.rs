@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::Error;
+use super::error::Error;
 
 /// Writes `bytes` unless the file holds them already; `true` when it was written.
 pub fn atomically(path: &Path, bytes: &[u8]) -> Result<bool, Error> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::notices::Notice;
-use crate::build::{Source, Workshop, workshop};
+use crate::build::{Source, Workshop, incremental};
 use crate::context::Part;
 use crate::context::component::Component;
 use crate::ids::ContextName;
@@ -23,7 +23,7 @@ pub struct Newest {
 pub fn of_workshop(manifest: &Manifest) -> Manifest {
     let mut manifest = manifest.clone();
     for context in &mut manifest.contexts {
-        context.component = workshop::component(context);
+        context.component = incremental::component(context);
     }
     manifest
 }
@@ -43,7 +43,7 @@ pub fn parts(manifest: &Manifest, components: &BTreeMap<ContextName, Newest>) ->
 pub fn built_unasked(manifest: &Manifest) -> Vec<ContextName> {
     let unasked = |context: &&Context| {
         let by_cargo = matches!(context.build, Some(Build::Cargo { .. }));
-        context.name.variant().is_none() || by_cargo || workshop::component(context).is_file()
+        context.name.variant().is_none() || by_cargo || incremental::component(context).is_file()
     };
     manifest.contexts.iter().filter(unasked).map(|context| context.name.clone()).collect()
 }

@@ -15,8 +15,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::messages::{self, Diagnostic, Heard, Tail};
 use super::record::Folder;
-use super::toolchain::{self, TARGET, Toolchain};
-use super::{Error, Job, Options, Outcome, Say, rust, tools, write};
+use super::error::Error;
+use super::folders::cache;
+use super::job::{self, Job, Options, Outcome};
+use super::rust::TARGET;
+use super::toolchain::{self, Toolchain};
+use super::tools::{self, Say};
+use super::{cargo, write};
 use crate::ids::ContextName;
 use crate::manifest::{Build, Context};
 
@@ -45,7 +50,7 @@ pub struct Workshop {
 /// What is needed to build packages.
 struct Cargo {
     toolchain: Toolchain,
-    workspace: rust::Workspace,
+    workspace: cargo::Workspace,
     /// The core modules that the components were last made of.
     modules: BTreeMap<ContextName, (PathBuf, SystemTime)>,
     /// The files that the compiler read for each.
@@ -119,8 +124,8 @@ impl Workshop {
         let jobs: Vec<Job> = contexts.iter().map(job).collect();
         if self.cargo.is_none() && jobs.iter().any(|job| package(job).is_some()) {
             let search = tools::Search::from_env();
-            let toolchain = toolchain::obtain(&search, &self.base, &super::cache(&self.base), say)?;
-            let workspace = rust::Workspace::read(&toolchain, &self.base)?;
+            let toolchain = toolchain::obtain(&search, &self.base, &cache(&self.base), say)?;
+            let workspace = cargo::Workspace::read(&toolchain, &self.base)?;
             self.cargo = Some(Cargo { toolchain, workspace, modules: BTreeMap::new(), read: BTreeMap::new() });
         }
         self.jobs = jobs;
@@ -223,11 +228,11 @@ impl Workshop {
     fn build_by_command(&self, job: &Job, built: &mut Built) {
         let context = job.name.clone();
         let mut words = Tail::default();
-        let outcome = match super::stale(job, &self.base, &Options::default()) {
+        let outcome = match job::stale(job, &self.base, &Options::default()) {
             Err(outcome) => outcome,
             Ok(why) => match &job.build {
                 Some(Build::Command { command, sources }) => {
-                    super::outcome(super::run_command(job, command, sources, &self.base, Some(&mut words)), why)
+                    job::outcome(job::run_command(job, command, sources, &self.base, Some(&mut words)), why)
                 }
                 _ => Outcome::Given,
             },
@@ -267,7 +272,7 @@ impl Cargo {
     /// Compiles everything that changed.
     fn build(&mut self, jobs: &[&Job], base: &Path, outdated: bool, say: Say<'_>) -> Result<Heard, Error> {
         if outdated {
-            self.workspace = rust::Workspace::read(&self.toolchain, base)?;
+            self.workspace = cargo::Workspace::read(&self.toolchain, base)?;
         }
         let mut command = tools::command(&self.toolchain.rust.cargo);
         command.args(["build", "--lib", "--keep-going", "--target", TARGET, "--message-format=json"]);
@@ -310,7 +315,7 @@ impl Cargo {
         command
             .env("RUSTC", &self.toolchain.rust.rustc)
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &self.toolchain.linker)
-            .env("CARGO_ENCODED_RUSTFLAGS", rust::flags(&self.toolchain).join("\u{1f}"))
+            .env("CARGO_ENCODED_RUSTFLAGS", cargo::flags(&self.toolchain).join("\u{1f}"))
             .env("CARGO_TERM_COLOR", "never")
             .current_dir(&self.workspace.root)
             .stdin(Stdio::null());
@@ -341,11 +346,11 @@ impl Cargo {
         if self.modules.get(&job.name) == Some(&latest) && job.component.is_file() {
             return Ok(Made { context, rebuilt, changed: false });
         }
-        let changed = rust::component(module, false)
+        let changed = cargo::component(module, false)
             .and_then(|bytes| write::atomically(&job.component, &bytes))
             .map_err(|error| failed(error, Vec::new(), ""))?;
         let real = |file: PathBuf| fs::canonicalize(&file).unwrap_or(file);
-        let read = rust::read_by_compiler(module).into_iter().map(real);
+        let read = cargo::read_by_compiler(module).into_iter().map(real);
         // What builds write themselves, nobody edits.
         self.read.insert(job.name.clone(), read.filter(|file| !file.starts_with(&self.workspace.target)).collect());
         self.modules.insert(job.name.clone(), latest);
