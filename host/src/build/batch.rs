@@ -6,32 +6,31 @@ use std::time::Instant;
 
 use super::error::Error;
 use super::folders::{base, cache};
-use super::job::{Job, Options, Outcome, Written, definition, outcome, run_command, stale};
+use super::job::{BuildStatus, Job, Options, WrittenComponent, definition, run_command, stale_because, status};
 use super::record::Record;
-use super::tools::Say;
+use super::tools::Progress;
 use super::{cargo, toolchain, tools, write};
 use crate::ids::ContextName;
 use crate::manifest::{Build, Context, Manifest};
 
-/// What was done, in the manifest's order.
+/// What happened to each context, in the manifest's order.
 #[derive(Debug)]
-pub struct Report {
-    pub contexts: Vec<(ContextName, Outcome)>,
+pub struct BuildSummary {
+    pub contexts: Vec<(ContextName, BuildStatus)>,
 }
 
-impl Report {
+impl BuildSummary {
     pub fn failures(&self) -> impl Iterator<Item = (&ContextName, &Error)> {
-        self.contexts.iter().filter_map(|(name, outcome)| match outcome {
-            Outcome::Failed(error) => Some((name, error)),
+        self.contexts.iter().filter_map(|(name, status)| match status {
+            BuildStatus::Failed(error) => Some((name, error)),
             _ => None,
         })
     }
 }
 
-/// Builds what is stale among `only`, or among all contexts when it is empty; variants, which a machine may lack the tools for, are
-/// built by their names only. One failure does not keep the others from being
-/// built; it stands in the report. An `Err` means that nothing was tried.
-pub fn run(manifest: &Manifest, only: &[ContextName], options: &Options, say: Say<'_>) -> Result<Report, Error> {
+/// Builds what is stale among `only`, or among all contexts but variants when it is empty: a machine may lack the tools for a
+/// variant. After a failure, which the summary holds, the others are built all the same. An `Err` means that nothing was built.
+pub fn run(manifest: &Manifest, only: &[ContextName], options: &Options, progress: Progress<'_>) -> Result<BuildSummary, Error> {
     let known = || manifest.contexts.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
     if let Some(name) = only.iter().find(|n| manifest.contexts.iter().all(|c| c.name != **n)) {
         return Err(Error::NoContext { name: name.clone(), known: known() });
@@ -40,22 +39,22 @@ pub fn run(manifest: &Manifest, only: &[ContextName], options: &Options, say: Sa
     let asked = |c: &&Context| if only.is_empty() { c.name.variant().is_none() } else { only.contains(&c.name) };
     let chosen = manifest.contexts.iter().filter(asked);
     let job = |c: &'_ Context| Job { name: c.name.clone(), component: base.join(&c.component), build: c.build.clone() };
-    Ok(run_jobs(&chosen.map(job).collect::<Vec<_>>(), &base, options, say))
+    Ok(run_jobs(&chosen.map(job).collect::<Vec<_>>(), &base, options, progress))
 }
 
-fn run_jobs(jobs: &[Job], base: &Path, options: &Options, say: Say<'_>) -> Report {
+fn run_jobs(jobs: &[Job], base: &Path, options: &Options, progress: Progress<'_>) -> BuildSummary {
     let mut crates = Vec::new();
-    let mut outcomes: Vec<Option<Outcome>> = Vec::new();
+    let mut statuses: Vec<Option<BuildStatus>> = Vec::new();
     for (at, job) in jobs.iter().enumerate() {
-        let stale = stale(job, base, options);
+        let stale = stale_because(job, base, options);
         if let Ok(why) = &stale {
-            say(&format!("building {}: {why}", job.name));
+            progress(&format!("building {}: {why}", job.name));
         }
-        outcomes.push(match (stale, &job.build) {
-            (Err(outcome), _) => Some(outcome),
-            (Ok(_), None) => Some(Outcome::Given),
+        statuses.push(match (stale, &job.build) {
+            (Err(status), _) => Some(status),
+            (Ok(_), None) => Some(BuildStatus::Prebuilt),
             (Ok(why), Some(Build::Command { command, sources })) => {
-                Some(outcome(run_command(job, command, sources, base, None), why))
+                Some(status(run_command(job, command, sources, base, None), why))
             }
             (Ok(why), Some(Build::Cargo { package })) => {
                 crates.push(Crate { at, job, package, why });
@@ -63,30 +62,30 @@ fn run_jobs(jobs: &[Job], base: &Path, options: &Options, say: Say<'_>) -> Repor
             }
         });
     }
-    for (at, outcome) in build_crates(&crates, base, say) {
-        if let Some(slot) = outcomes.get_mut(at) {
-            *slot = Some(outcome);
+    for (at, status) in build_crates(&crates, base, progress) {
+        if let Some(slot) = statuses.get_mut(at) {
+            *slot = Some(status);
         }
     }
     let names = jobs.iter().map(|job| job.name.clone());
-    Report { contexts: names.zip(outcomes.into_iter().flatten()).collect() }
+    BuildSummary { contexts: names.zip(statuses.into_iter().flatten()).collect() }
 }
 
 /// A context whose crate must be compiled.
 struct Crate<'a> {
-    /// Its place in the report.
+    /// Its index in the summary.
     at: usize,
     job: &'a Job,
     package: &'a str,
     why: String,
 }
 
-fn build_crates(crates: &[Crate<'_>], base: &Path, say: Say<'_>) -> Vec<(usize, Outcome)> {
+fn build_crates(crates: &[Crate<'_>], base: &Path, progress: Progress<'_>) -> Vec<(usize, BuildStatus)> {
     if crates.is_empty() {
         return Vec::new();
     }
     let start = Instant::now();
-    match compile(crates, base, say) {
+    match compile(crates, base, progress) {
         Ok(modules) => modules
             .into_iter()
             .zip(crates)
@@ -95,16 +94,16 @@ fn build_crates(crates: &[Crate<'_>], base: &Path, say: Say<'_>) -> Vec<(usize, 
                     let bytes = cargo::component(&module, true)?;
                     finish(c.job, base, record, &module, &bytes, start)
                 });
-                (c.at, outcome(written, c.why.clone()))
+                (c.at, status(written, c.why.clone()))
             })
             .collect(),
-        // The same trouble for all: said once, and the rest refers to it.
+        // The same error for all: the first context has it, and the others refer to it.
         Err(error) => {
             let mut error = Some(error);
             let next = |c: &Crate<'_>| {
                 let command = "see the error of the first context".to_owned();
                 let error = error.take().unwrap_or_else(|| Error::Compile { package: c.package.into(), command });
-                (c.at, Outcome::Failed(error))
+                (c.at, BuildStatus::Failed(error))
             };
             crates.iter().map(next).collect()
         }
@@ -113,9 +112,9 @@ fn build_crates(crates: &[Crate<'_>], base: &Path, say: Say<'_>) -> Vec<(usize, 
 
 type Module = Result<(PathBuf, Record), Error>;
 
-/// Compiles all crates with one cargo call; one answer for each.
-fn compile(crates: &[Crate<'_>], base: &Path, say: Say<'_>) -> Result<Vec<Module>, Error> {
-    let toolchain = toolchain::obtain(&tools::Search::from_env(), base, &cache(base), say)?;
+/// Compiles all crates with one cargo call; returns a result for each.
+fn compile(crates: &[Crate<'_>], base: &Path, progress: Progress<'_>) -> Result<Vec<Module>, Error> {
+    let toolchain = toolchain::obtain(&tools::Search::from_env(), base, &cache(base), progress)?;
     let workspace = cargo::Workspace::read(&toolchain, base)?;
     let prepare = |c: &Crate<'_>| {
         let sources = workspace.sources(c.package, &toolchain, base)?;
@@ -145,11 +144,11 @@ fn finish(
     module: &Path,
     bytes: &[u8],
     start: Instant,
-) -> Result<Written, Error> {
+) -> Result<WrittenComponent, Error> {
     let changed = write::atomically(&job.component, bytes)?;
     record.add(cargo::read_by_compiler(module), base);
     record.finish(&job.component)?;
-    Ok(Written { bytes: bytes.len() as u64, changed, took: start.elapsed() })
+    Ok(WrittenComponent { bytes: bytes.len() as u64, changed, took: start.elapsed() })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Plugins written in Rust: one cargo call for all of them, then each core module becomes a component.
+//! Contexts in Rust: one cargo call compiles all of them, then each core module becomes a component.
 //!
-//! One target folder (`target/wasm`) for all, apart from the host's own, so that neither build waits for or undoes the other.
-//! Settings travel as environment variables and not as a `.cargo/config.toml`, which would also reach the host's build.
-//! Flags for wasm go through `CARGO_ENCODED_RUSTFLAGS`: with `--target` cargo keeps them from proc-macros and build scripts.
+//! They share the target folder `target/wasm`, apart from the host's, so that neither build waits for the other or undoes it.
+//! Settings are environment variables instead of a `.cargo/config.toml`, which would also apply to the host's build.
+//! Flags for wasm are in `CARGO_ENCODED_RUSTFLAGS`: with `--target` cargo does not apply them to proc-macros and build scripts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,13 +17,13 @@ use super::rust::TARGET;
 use super::toolchain::Toolchain;
 use super::{messages, tools};
 
-/// A Cargo workspace, as far as a build must know it.
+/// What a build needs to know of a Cargo workspace.
 #[derive(Debug)]
 pub struct Workspace {
     pub root: PathBuf,
     pub target: PathBuf,
     packages: BTreeMap<String, Package>,
-    /// Which local package needs which, by the folders of their manifests.
+    /// The local packages that each local package depends on, by the folders of their manifests.
     needs: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
 }
 
@@ -79,7 +79,7 @@ struct Kind {
 }
 
 impl Workspace {
-    /// Asks cargo about the workspace around `folder`.
+    /// Reads the workspace that `folder` belongs to, by `cargo metadata`.
     pub fn read(toolchain: &Toolchain, folder: &Path) -> Result<Self, Error> {
         let mut command = tools::command(&toolchain.rust.cargo);
         command.args(["metadata", "--format-version", "1", "--filter-platform", TARGET]);
@@ -93,7 +93,7 @@ impl Workspace {
         serde_json::from_slice::<Metadata>(&output.stdout).map(Self::from).map_err(|_| failed())
     }
 
-    /// The package's manifest, when it can become a component.
+    /// The package's manifest, if the package can become a component.
     pub fn package(&self, name: &str) -> Result<&Path, Error> {
         let Some(package) = self.packages.get(name) else {
             let known = self.packages.iter().filter(|(_, p)| p.cdylib).map(|(n, _)| n.clone()).collect();
@@ -102,11 +102,11 @@ impl Workspace {
         if package.cdylib { Ok(&package.manifest) } else { Err(Error::NoCdylib { manifest: package.manifest.clone() }) }
     }
 
-    /// What the package is made from: its folder, those of the local packages it needs, the interfaces, and what steers cargo.
+    /// The sources of the package: its folder, those of its local dependencies, the interfaces, and cargo's own files.
     /// Paths inside `base` are relative to it.
     pub fn sources(&self, name: &str, toolchain: &Toolchain, base: &Path) -> Result<Sources, Error> {
         self.package(name)?;
-        let folders = self.needed(name);
+        let folders = self.dependencies(name);
         let inside = |path: PathBuf| path.strip_prefix(base).map(Path::to_path_buf).unwrap_or(path);
         let mut folders: Vec<_> = folders.into_iter().map(|f| Folder { path: inside(f), package: true }).collect();
         folders.push(Folder { path: inside(self.root.join("wit")), package: false });
@@ -115,8 +115,8 @@ impl Workspace {
         Ok(Sources { folders, files })
     }
 
-    /// The folders of the package and of the local packages that it needs, whatever they need in turn.
-    pub fn needed(&self, name: &str) -> BTreeSet<PathBuf> {
+    /// The folders of the package and of all its local dependencies.
+    pub fn dependencies(&self, name: &str) -> BTreeSet<PathBuf> {
         let own = self.packages.get(name).map(|package| folder_of(&package.manifest));
         let mut folders: BTreeSet<PathBuf> = own.clone().into_iter().collect();
         let mut next: Vec<PathBuf> = own.into_iter().collect();
@@ -130,8 +130,7 @@ impl Workspace {
         folders
     }
 
-    /// Compiles the packages to core modules. Those that compile are in the first answer even if others do not; the second is the
-    /// command, when it failed.
+    /// Compiles the packages to core modules. Returns the modules of those that compile, and the command when it failed.
     pub fn compile(
         &self,
         toolchain: &Toolchain,
@@ -143,7 +142,7 @@ impl Workspace {
         for package in packages {
             command.args(["-p", package]);
         }
-        // A guest runs on every request, so it gets the best code; line tables would triple its size for little.
+        // A guest runs on every request, so it is optimised fully; line tables would triple its size.
         for (setting, value) in [("OPT_LEVEL", "3"), ("CODEGEN_UNITS", "1"), ("DEBUG", "false"), ("STRIP", "debuginfo")]
         {
             command.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
@@ -187,7 +186,7 @@ fn folder_of(manifest: &Path) -> PathBuf {
     manifest.parent().unwrap_or(manifest).into()
 }
 
-/// Paths of this machine are kept out of panic messages, so that the same sources give the same bytes elsewhere.
+/// Keeps this machine's paths out of panic messages, so that the same sources give the same bytes on every machine.
 pub fn flags(toolchain: &Toolchain) -> Vec<String> {
     let mut flags = Vec::new();
     if let Some(sysroot) = &toolchain.sysroot {
@@ -223,8 +222,8 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Wraps a core module into the component that its embedded types describe. Whoever loads it validates it; `validate` does so
-/// before, for a better word about what is wrong.
+/// Wraps a core module into the component that its embedded types describe. The host validates a component on loading;
+/// `validate` does so here, for a better error message.
 pub fn component(module: &Path, validate: bool) -> Result<Vec<u8>, Error> {
     let bytes = std::fs::read(module).map_err(|source| Error::Read { path: module.into(), source })?;
     let encode = || ComponentEncoder::default().validate(validate).module(&bytes)?.encode();

@@ -12,28 +12,29 @@ use crate::manifest::Build;
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Build even what seems fresh.
+    /// Build even what is up to date.
     pub force: bool,
 }
 
+/// What happened to one context in a build.
 #[derive(Debug)]
-pub enum Outcome {
-    /// Nothing had changed.
+pub enum BuildStatus {
+    /// No source changed.
     Fresh,
-    /// The manifest has no build for it, and the component is there.
+    /// The manifest has no `build` for it, and the component exists.
     Given,
     Built {
         /// Why it was stale.
         why: String,
         bytes: u64,
-        /// Whether other bytes came out than before.
+        /// Whether the component differs from the one before.
         changed: bool,
         took: Duration,
     },
     Failed(Error),
 }
 
-/// A context, as far as building is concerned.
+/// What a build needs to know of a context.
 #[derive(Debug)]
 pub struct Job {
     pub name: ContextName,
@@ -41,7 +42,7 @@ pub struct Job {
     pub build: Option<Build>,
 }
 
-/// How a context is built, for the record.
+/// How a context is built: the text for its record.
 pub fn definition(build: &Build) -> String {
     match build {
         Build::Cargo { package } => format!("cargo {package}"),
@@ -49,46 +50,47 @@ pub fn definition(build: &Build) -> String {
     }
 }
 
-/// Why the context must be built, or else what is the case instead.
-pub fn stale(job: &Job, base: &Path, options: &Options) -> Result<String, Outcome> {
+/// Why the context must be built, or else its status without a build.
+pub fn stale_because(job: &Job, base: &Path, options: &Options) -> Result<String, BuildStatus> {
     let Some(build) = &job.build else {
-        let absent = || Outcome::Failed(Error::NoBuild { component: job.component.clone() });
-        return Err(if job.component.is_file() { Outcome::Given } else { absent() });
+        let absent = || BuildStatus::Failed(Error::NoBuild { component: job.component.clone() });
+        return Err(if job.component.is_file() { BuildStatus::Prebuilt } else { absent() });
     };
     if options.force {
-        return Ok("it was asked for".into());
+        return Ok("--force was given".into());
     }
     if matches!(build, Build::Command { sources, .. } if sources.is_empty()) {
         return Ok("the manifest names no `sources` to compare with".into());
     }
     match record::check(&job.component, base, &definition(build)) {
-        Freshness::Fresh => Err(Outcome::Fresh),
+        Freshness::Fresh => Err(BuildStatus::UpToDate),
         Freshness::Stale(why) => Ok(why),
     }
 }
 
-/// What a build that came to an end has written.
-pub struct Written {
+/// The output of a finished build.
+pub struct WrittenComponent {
     pub bytes: u64,
     pub changed: bool,
     pub took: Duration,
 }
 
-pub fn outcome(written: Result<Written, Error>, why: String) -> Outcome {
+pub fn status(written: Result<WrittenComponent, Error>, why: String) -> BuildStatus {
     match written {
-        Ok(Written { bytes, changed, took }) => Outcome::Built { why, bytes, changed, took },
-        Err(error) => Outcome::Failed(error),
+        Ok(WrittenComponent { bytes, changed, took }) => BuildStatus::Built { why, bytes, changed, took },
+        Err(error) => BuildStatus::Failed(error),
     }
 }
 
-/// Runs a context's own build command and looks at what it wrote. What it prints goes to standard error or, when given, to `words`.
+/// Runs a context's own build command and checks the component that it wrote. The command's output goes to standard error or, when
+/// given, to `output`.
 pub fn run_command(
     job: &Job,
     command: &str,
     sources: &[PathBuf],
     base: &Path,
-    words: Option<&mut Tail>,
-) -> Result<Written, Error> {
+    output: Option<&mut Tail>,
+) -> Result<WrittenComponent, Error> {
     let start = Instant::now();
     let component = job.component.clone();
     let folders = sources.iter().map(|path| Folder { path: path.clone(), package: false }).collect();
@@ -101,36 +103,36 @@ pub fn run_command(
     let started = |source| Error::Start { command: command.into(), source };
     let mut child = std::process::Command::new("sh");
     child.args(["-c", command]).current_dir(base).stdin(std::process::Stdio::null());
-    let status = match words {
+    let exit = match output {
         None => {
-            // stdout is data; what a build prints is not.
+            // Standard output is for data.
             let stderr = std::os::fd::AsFd::as_fd(&std::io::stderr()).try_clone_to_owned().map_err(started)?;
             child.stdout(stderr).status().map_err(started)?
         }
-        Some(words) => {
+        Some(output) => {
             let (reader, writer) = std::io::pipe().map_err(started)?;
             let mut running =
                 child.stdout(writer.try_clone().map_err(started)?).stderr(writer).spawn().map_err(started)?;
-            // Its ends of the pipe go with it: else the reading below would have no end.
+            // Closes this process's copy of the writing end, so that reading ends with the command.
             drop(child);
-            BufReader::new(reader).lines().map_while(Result::ok).for_each(|line| words.push(&line));
+            BufReader::new(reader).lines().map_while(Result::ok).for_each(|line| output.push(&line));
             running.wait().map_err(started)?
         }
     };
-    if !status.success() {
-        return Err(Error::Command { command: command.into(), status: status.to_string() });
+    if !exit.success() {
+        return Err(Error::Command { command: command.into(), status: exit.to_string() });
     }
     let Ok(bytes) = std::fs::read(&component) else {
         return Err(Error::NoOutput { component, command: command.into() });
     };
     let valid = |bytes: &[u8]| {
         if !wasmparser::Parser::is_component(bytes) {
-            return Err("its first bytes are those of something else".to_owned());
+            return Err("its first bytes are not those of a component".to_owned());
         }
         let mut validator = wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all());
         validator.validate_all(bytes).map(|_| ()).map_err(|e| e.to_string())
     };
     valid(&bytes).map_err(|detail| Error::NotComponent { component: component.clone(), detail })?;
     record.finish(&component)?;
-    Ok(Written { bytes: bytes.len() as u64, changed: before.is_none_or(|b| b != bytes), took: start.elapsed() })
+    Ok(WrittenComponent { bytes: bytes.len() as u64, changed: before.is_none_or(|b| b != bytes), took: start.elapsed() })
 }

@@ -1,8 +1,8 @@
-//! `seam build`: turns the sources of contexts into components, and `seam doctor`: says what a machine lacks for that.
+//! `seam build`: compiles the sources of contexts to components, and `seam doctor`: checks the tools for it.
 //!
 //! Only what is stale is built: `record` compares sources with what was built from them, without starting a compiler.
-//! A component appears under its name when it is complete and valid, or not at all.
-//! Not here: whether a component fits the manifest and its neighbours; that is checked where it is loaded.
+//! Invariant: a file under a component's name is complete and valid.
+//! Not here: whether a component fits the manifest and its neighbours; `context` checks that on loading.
 
 mod batch;
 mod cargo;
@@ -20,10 +20,10 @@ mod toolchain;
 mod tools;
 mod write;
 
-pub use batch::{Report, run};
+pub use batch::{BuildSummary, run};
 pub use error::Error;
 pub use folders::{TOOLS_FOLDER, base};
-pub use incremental::{Built, Failed, Made, Source, Workshop};
-pub use job::{Options, Outcome};
+pub use incremental::{BuiltContext, FailedContext, IncrementalBuild, IncrementalBuilder, Source};
+pub use job::{BuildStatus, Options};
 pub use messages::Diagnostic;
-pub use tools::Say;
+pub use tools::Progress;

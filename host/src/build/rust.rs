@@ -1,11 +1,11 @@
-//! An installed Rust: its version, and what it brings along for compiling to wasm.
+//! An installed Rust: its version, and which parts for compiling to wasm come with it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::tools::{self, Search};
 
-/// What plugins are compiled for: no WASI, so that a plugin has only the imports its interfaces name.
+/// The target of contexts: without WASI, so that a context imports only what its interfaces name.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The oldest Rust that compiles this workspace.
@@ -39,14 +39,14 @@ pub struct Rust {
     pub cargo: PathBuf,
     pub rustc: PathBuf,
     pub version: Version,
-    /// Tells two compilers of the same version apart; their libraries do not mix.
+    /// Distinguishes compilers of the same version, whose libraries do not mix.
     pub commit: String,
     pub sysroot: PathBuf,
     host: String,
 }
 
 impl Rust {
-    /// Asks a `rustc` what it is. The programs in its sysroot are preferred to rustup's proxies, which start slower.
+    /// Asks a `rustc` for its version. Prefers the programs in its sysroot to rustup's proxies, which start slower.
     pub fn probe(rustc: &Path, search: &Search, root: &Path) -> Option<Self> {
         let verbose = tools::ask(tools::command(rustc).arg("-vV").current_dir(root))?;
         let sysroot = tools::ask(tools::command(rustc).args(["--print", "sysroot"]).current_dir(root))?;
@@ -60,7 +60,7 @@ impl Rust {
         Some(Self { cargo, rustc, version, commit, sysroot: sysroot.into(), host: line("host")? })
     }
 
-    /// Whether it ships the standard library for wasm.
+    /// Whether it comes with the standard library for wasm.
     pub fn has_target(&self) -> bool {
         let folder = self.sysroot.join("lib/rustlib").join(TARGET).join("lib");
         let mut files = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -72,13 +72,13 @@ impl Rust {
         self.sysroot.join("lib/rustlib/src/rust/library/std/Cargo.toml").is_file()
     }
 
-    /// The name rustup knows it by, when rustup installed it.
+    /// Its name in rustup, when rustup installed it.
     pub fn rustup_name(&self) -> Option<&str> {
         let within = self.sysroot.parent()?.file_name()? == "toolchains";
         within.then(|| self.sysroot.file_name()?.to_str())?
     }
 
-    /// The linker it brings along.
+    /// The linker that comes with it.
     pub fn linker(&self) -> Option<PathBuf> {
         Search { folders: vec![self.sysroot.join("lib/rustlib").join(&self.host).join("bin")] }.find("rust-lld")
     }

@@ -103,7 +103,7 @@ fn watch(path: &std::path::Path, options: &Options) -> Result<(), Stop> {
     loop {
         // Before the run: what changes while it goes on is seen. Of a manifest that does not load, the one before is watched.
         if let Ok(manifest) = Manifest::load(path) {
-            watcher.watch(watched(&manifest));
+            watcher.set_roots(watched(&manifest));
         }
         if let Err(stop) = once(path, options) {
             stop.report();

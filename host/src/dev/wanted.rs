@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::notices::Notice;
-use crate::build::{Source, Workshop, incremental};
+use crate::build::{IncrementalBuilder, Source, incremental};
 use crate::context::Part;
 use crate::context::component::Component;
 use crate::ids::ContextName;
@@ -49,7 +49,7 @@ pub fn built_unasked(manifest: &Manifest) -> Vec<ContextName> {
 }
 
 /// Everything whose change matters.
-pub fn roots(manifest: &Manifest, workshop: &Workshop) -> Vec<Root> {
+pub fn roots(manifest: &Manifest, workshop: &IncrementalBuilder) -> Vec<Root> {
     let mut roots = vec![Root::File(absolute(&manifest.path))];
     roots.extend(workshop.sources().into_iter().map(|source| match source {
         Source::Folder(path) => Root::Folder(path),
