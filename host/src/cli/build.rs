@@ -1,20 +1,23 @@
 //! `seam build` and `seam doctor`: prints what `crate::build` did.
 
-use super::{Format, Global, Stop, out, unknown_context};
+use super::error::{CommandError, unknown_context};
+use super::global::{Format, Global};
+use super::out;
 use crate::build::doctor::{self, Purpose};
 use crate::build::{self, BuildStatus, Options};
+use crate::error_chain::chain;
 use crate::manifest::Manifest;
 
 /// Builds what is stale; all messages go to standard error.
-pub fn run(manifest: &Manifest, only: &[String], force: bool) -> Result<(), Stop> {
+pub fn run(manifest: &Manifest, only: &[String], force: bool) -> Result<(), CommandError> {
     let named = |name: &String| {
         let context = manifest.context(name).ok_or_else(|| unknown_context(manifest, name))?;
         Ok(context.name.clone())
     };
-    let names = only.iter().map(named).collect::<Result<Vec<_>, Stop>>()?;
+    let names = only.iter().map(named).collect::<Result<Vec<_>, CommandError>>()?;
     let hint = |error: &build::Error| error.hint().unwrap_or_default();
     let summary = build::run(manifest, &names, &Options { force }, &mut |line| out::note(line))
-        .map_err(|error| Stop::error(&error, hint(&error)))?;
+        .map_err(|error| CommandError::caused_by(&error, hint(&error)))?;
     for (name, status) in &summary.contexts {
         if let BuildStatus::Built { bytes, changed, took, .. } = status {
             let same = if *changed { "" } else { ", unchanged" };
@@ -24,15 +27,11 @@ pub fn run(manifest: &Manifest, only: &[String], force: bool) -> Result<(), Stop
     }
     let mut failed = 0;
     for (name, error) in summary.failures() {
-        let message = format!("`{name}` is not built");
-        if let Stop::Trouble(mut trouble) = Stop::error(error, hint(error)) {
-            trouble.message = format!("{message}: {}", trouble.message);
-            Stop::Trouble(trouble).report();
-        }
+        out::report(&CommandError::message(format!("`{name}` is not built: {}", chain(error)), hint(error)));
         failed += 1;
     }
     if failed > 0 {
-        return Err(Stop::Silent);
+        return Err(CommandError::Reported);
     }
     if summary.contexts.iter().all(|(_, status)| matches!(status, BuildStatus::UpToDate | BuildStatus::Prebuilt)) {
         let count = summary.contexts.len();
@@ -42,7 +41,7 @@ pub fn run(manifest: &Manifest, only: &[String], force: bool) -> Result<(), Stop
 }
 
 /// Checks the machine, also without a valid manifest.
-pub fn doctor(global: &Global, purpose: Purpose, fix: bool, format: Format) -> Result<(), Stop> {
+pub fn doctor(global: &Global, purpose: Purpose, fix: bool, format: Format) -> Result<(), CommandError> {
     let manifest = global.load().ok();
     let path = global.path();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
@@ -51,5 +50,5 @@ pub fn doctor(global: &Global, purpose: Purpose, fix: bool, format: Format) -> R
         Format::Json => out::json(&diagnosis.to_json())?,
         Format::Human => out::bytes(diagnosis.to_string().as_bytes())?,
     }
-    if diagnosis.ready() { Ok(()) } else { Err(Stop::Silent) }
+    if diagnosis.ready() { Ok(()) } else { Err(CommandError::Reported) }
 }
