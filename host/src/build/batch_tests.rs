@@ -81,7 +81,8 @@ fn the_other_contexts_are_built_after_a_failure() {
     assert!(matches!(summary.contexts[1].1, BuildStatus::Built { .. }));
 }
 
-/// Builds a crate as a plugin is built. It needs no network: the crate has no dependencies, its interface is embedded by hand.
+/// Builds a crate as a plugin is built. It needs no network: the crate has no dependencies, its interface is embedded
+/// by hand.
 #[test]
 fn a_crate_becomes_a_component_and_stays_fresh() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,8 +1,9 @@
 //! Contexts in Rust: one cargo call compiles all of them, then each core module becomes a component.
 //!
-//! They share the target folder `target/wasm`, apart from the host's, so that neither build waits for the other or undoes it.
-//! Settings are environment variables instead of a `.cargo/config.toml`, which would also apply to the host's build.
-//! Flags for wasm are in `CARGO_ENCODED_RUSTFLAGS`: with `--target` cargo does not apply them to proc-macros and build scripts.
+//! They share the target folder `target/wasm`, apart from the host's, so that neither build waits for the other or
+//! undoes it. Settings are environment variables instead of a `.cargo/config.toml`, which would also apply to the
+//! host's build. Flags for wasm are in `CARGO_ENCODED_RUSTFLAGS`: with `--target` cargo does not apply them to
+//! proc-macros and build scripts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -130,7 +131,8 @@ impl Workspace {
         folders
     }
 
-    /// Compiles the packages to core modules. Returns the modules of those that compile, and the command when it failed.
+    /// Compiles the packages to core modules. Returns the modules of those that compile, and the command when it
+    /// failed.
     pub fn compile(
         &self,
         toolchain: &Toolchain,

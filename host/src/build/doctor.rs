@@ -1,7 +1,7 @@
 //! `seam doctor`: which tools this machine has, which are missing, and the commands that install them.
 //!
-//! Without `fix` it changes nothing. With `fix` it announces and runs the commands, one after the other, until each tool is found.
-//! Not here: the names of packages (`packages`), the choice of a wasm toolchain (`toolchain`).
+//! Without `fix` it changes nothing. With `fix` it announces and runs the commands, one after the other, until each
+//! tool is found. Not here: the names of packages (`packages`), the choice of a wasm toolchain (`toolchain`).
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;

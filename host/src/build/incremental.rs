@@ -1,11 +1,11 @@
 //! Building contexts again and again while a developer edits them.
 //!
 //! Unlike `batch`, it finds the toolchain and the workspace once, and compiles for speed: incrementally and with few
-//! optimisations, in its own target folder (`target/wasm-dev`), to its own components (`dev/` beside the manifest's). So the
-//! components that another host serves, and their records, stay as they are.
-//! Cargo always builds all packages: the features of a dependency depend on the packages that are built, so building one package
-//! alone would compile half of the dependencies again. An unchanged package costs a check.
-//! Not here: noticing that a source changed (`watch`); what happens to a component (`dev`).
+//! optimisations, in its own target folder (`target/wasm-dev`), to its own components (`dev/` beside the manifest's).
+//! So the components that another host serves, and their records, stay as they are. Cargo always builds all packages:
+//! the features of a dependency depend on the packages that are built, so building one package alone would compile half
+//! of the dependencies again. An unchanged package costs a check. Not here: noticing that a source changed (`watch`);
+//! what happens to a component (`dev`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -163,8 +163,8 @@ impl IncrementalBuilder {
                 read.is_some_and(|read| read.contains(&real))
             };
             let readers: Vec<_> = self.jobs.iter().filter(reads).map(|job| job.name.clone()).collect();
-            // A file that the compiler read affects the contexts that it read it for. A file that no compiler has read may affect
-            // every context that has it in a folder.
+            // A file that the compiler read affects the contexts that it read it for. A file that no compiler has read
+            // may affect every context that has it in a folder.
             if !readers.is_empty() && !is_cargo_file(path) {
                 affected.extend(readers);
             }

@@ -82,8 +82,8 @@ pub fn status(written: Result<WrittenComponent, Error>, why: String) -> BuildSta
     }
 }
 
-/// Runs a context's own build command and checks the component that it wrote. The command's output goes to standard error or, when
-/// given, to `output`.
+/// Runs a context's own build command and checks the component that it wrote. The command's output goes to standard
+/// error or, when given, to `output`.
 pub fn run_command(
     job: &Job,
     command: &str,

@@ -1,6 +1,7 @@
 //! Running cargo and reading its messages (`--message-format=json`).
 //!
-//! `run` leaves progress and compiler errors to stderr; `capture` returns them, for callers that show them in several places.
+//! `run` leaves progress and compiler errors to stderr; `capture` returns them, for callers that show them in several
+//! places.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -109,7 +110,8 @@ impl Message {
     }
 }
 
-/// Runs cargo to its end with `--message-format=json` and returns everything. Hands each line of its standard error to `progress`.
+/// Runs cargo to its end with `--message-format=json` and returns everything. Hands each line of its standard error to
+/// `progress`.
 pub fn capture(command: &mut Command, mut progress: impl FnMut(&str) + Send) -> Result<CargoOutput, Error> {
     let failed = |command: &Command, source| Error::Start { command: tools::shown(command), source };
     command.stdout(Stdio::piped()).stderr(Stdio::piped());

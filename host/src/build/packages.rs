@@ -103,8 +103,8 @@ impl Manager {
     }
 }
 
-/// The first of these sets that is recent enough, or else the last: Rust with the compiled target; Rust with the library's
-/// sources; the same of the newer Rust that Debian packages for building browsers.
+/// The first of these sets that is recent enough, or else the last: Rust with the compiled target; Rust with the
+/// library's sources; the same of the newer Rust that Debian packages for building browsers.
 fn apt_rust() -> Vec<String> {
     let linker = apt_linker();
     let sets = [

@@ -1,8 +1,9 @@
-//! What a component was built from, recorded beside it: whether it is stale is known from file metadata, without a compiler.
+//! What a component was built from, recorded beside it: whether it is stale is known from file metadata, without a
+//! compiler.
 //!
-//! A source is unchanged when its size and time are as recorded, or else when its hash is: a fresh checkout changes all times and
-//! no contents. The record is taken *before* the build reads the sources, so the next build sees an edit made during this one.
-//! Invariant: a record is written only after the component it describes.
+//! A source is unchanged when its size and time are as recorded, or else when its hash is: a fresh checkout changes all
+//! times and no contents. The record is taken *before* the build reads the sources, so the next build sees an edit made
+//! during this one. Invariant: a record is written only after the component it describes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -201,8 +202,8 @@ impl Sources {
     }
 }
 
-/// Collects files. Hidden files and output of builds (`target`, `node_modules`, `__pycache__`) are not sources. Links to folders
-/// are not followed: they can form circles.
+/// Collects files. Hidden files and output of builds (`target`, `node_modules`, `__pycache__`) are not sources. Links
+/// to folders are not followed: they can form circles.
 fn walk(folder: &Path, package: bool, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Error> {
     if folder.is_file() {
         found.push(folder.into());

@@ -1,11 +1,10 @@
 //! A standard library for wasm, compiled once from a distribution's sources.
 //!
-//! Where rustup cannot fetch the target, a distribution often packages the sources of the library (Debian: `rust-src`) and a
-//! wasm linker, but not the compiled target. Cargo's `-Zbuild-std` would compile it again in every target folder. So it is
-//! compiled here once for each compiler, and ordinary builds use the result by `--sysroot`: they need neither `-Zbuild-std`
-//! nor `RUSTC_BOOTSTRAP`.
-//! `RUSTC_BOOTSTRAP=1` makes a stable cargo accept `-Zbuild-std`. It is set for the library's own sources, which use unstable
-//! features in any build of Rust; nothing else is compiled with it.
+//! Where rustup cannot fetch the target, a distribution often packages the sources of the library (Debian: `rust-src`)
+//! and a wasm linker, but not the compiled target. Cargo's `-Zbuild-std` would compile it again in every target folder.
+//! So it is compiled here once for each compiler, and ordinary builds use the result by `--sysroot`: they need neither
+//! `-Zbuild-std` nor `RUSTC_BOOTSTRAP`. `RUSTC_BOOTSTRAP=1` makes a stable cargo accept `-Zbuild-std`. It is set for
+//! the library's own sources, which use unstable features in any build of Rust; nothing else is compiled with it.
 //!
 //! Invariant: a folder `sysroot-VERSION-COMMIT` is complete; it is filled under another name and then renamed.
 

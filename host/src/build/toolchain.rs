@@ -49,7 +49,8 @@ pub enum Plan<'a> {
 }
 
 impl Installed {
-    /// Asks every Rust on the search path. `root` is the folder that cargo runs in: rustup lets a folder choose its toolchain.
+    /// Asks every Rust on the search path. `root` is the folder that cargo runs in: rustup lets a folder choose its
+    /// toolchain.
     pub fn find(search: &Search, root: &Path) -> Self {
         let compilers = search.all("rustc").collect::<Vec<_>>();
         let mut rusts: Vec<Rust> = Vec::new();

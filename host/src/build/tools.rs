@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use crate::limits;
 
-/// Takes the messages about a running build, one line each. The programs that it runs write to standard error themselves.
+/// Takes the messages about a running build, one line each. The programs that it runs write to standard error
+/// themselves.
 pub type Progress<'a> = &'a mut dyn FnMut(&str);
 
-/// The folders that are searched for programs. A value instead of the environment, so that a test can build a machine in a folder.
+/// The folders that are searched for programs. A value instead of the environment, so that a test can build a machine
+/// in a folder.
 #[derive(Debug, Clone)]
 pub struct Search {
     pub folders: Vec<PathBuf>,
@@ -73,8 +75,8 @@ fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
-/// A command without the settings that a surrounding `cargo run`, or the user for native code, has left in the environment.
-/// They would move the output to another folder, or hand flags for this machine to the wasm compiler.
+/// A command without the settings that a surrounding `cargo run`, or the user for native code, has left in the
+/// environment. They would move the output to another folder, or hand flags for this machine to the wasm compiler.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for name in [

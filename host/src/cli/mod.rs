@@ -1,6 +1,7 @@
 //! The command line: arguments to calls, results to text.
 //!
-//! Standard output is for data, standard error for the rest. Exit 0: done; 1: it failed, or a guest returned `err(..)`; 2: wrong usage.
+//! Standard output is for data, standard error for the rest. Exit 0: done; 1: it failed, or a guest returned `err(..)`;
+//! 2: wrong usage.
 
 use std::process::ExitCode;
 
@@ -163,7 +164,8 @@ Examples:
   seam route engine shadow=python             call it as well; compare its results and never show them
   seam route engine rust=1 shadow=none        one variant for all calls")]
     Route(route::Options),
-    /// Compare the variants of a context: calls, errors, times, clicks, and how often a shadow agrees with the live variant
+    /// Compare the variants of a context: calls, errors, times, clicks, and how often a shadow agrees with the live
+    /// variant
     Compare {
         /// The context
         context: String,

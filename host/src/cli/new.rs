@@ -26,7 +26,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
         out::line(&plan.folder.join(path).display().to_string())?;
     }
     let name = &plan.name;
-    let project = if plan.project { " in a new project" } else { "" };
+    let project = if plan.new_project { " in a new project" } else { "" };
     out::note(&format!("made `{name}`{project}"));
     out::note(&format!("next: seam build {name} && seam test {name} && seam call {name} 'entries.add(\"hello\")'"));
     Ok(())

@@ -16,7 +16,8 @@ use crate::{app, limits};
 pub struct Options {
     /// The context
     context: String,
-    /// The file of the scenario; by default `recorded.toml` in the context's scenarios. A copy of the context's store goes beside it
+    /// The file of the scenario; by default `recorded.toml` in the context's scenarios. A copy of the context's store
+    /// goes beside it
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// End after this time; by default with Ctrl-C

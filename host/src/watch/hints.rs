@@ -1,5 +1,5 @@
-//! The system's events: something happened in a folder. It watches folders and not files, because a file that a rename replaces
-//! loses its watch.
+//! The system's events: something happened in a folder. It watches folders and not files, because a file that a rename
+//! replaces loses its watch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;

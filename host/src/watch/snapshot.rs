@@ -1,7 +1,8 @@
 //! The last known contents of each file, and the scan that compares them with the files.
 //!
-//! A file with the same size, times and inode is not read again: no program can set back the time of the inode's last change. A
-//! file that was read right after a write is read again by the next scan, because its times could miss a second write.
+//! A file with the same size, times and inode is not read again: no program can set back the time of the inode's last
+//! change. A file that was read right after a write is read again by the next scan, because its times could miss a
+//! second write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

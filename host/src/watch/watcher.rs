@@ -48,7 +48,8 @@ impl Watcher {
         Self { shared, hint }
     }
 
-    /// Replaces what is watched. A file that was watched before keeps its last known contents; others start as they are.
+    /// Replaces what is watched. A file that was watched before keeps its last known contents; others start as they
+    /// are.
     pub fn set_roots(&self, roots: Vec<Root>) {
         *self.shared.roots.lock() = roots;
         // A full channel has a hint already.
