@@ -31,7 +31,12 @@ impl BuildSummary {
 /// Builds what is stale among `only`, or among all contexts but variants when it is empty: a machine may lack the tools
 /// for a variant. After a failure, which the summary holds, the others are built all the same. An `Err` means that
 /// nothing was built.
-pub fn run(manifest: &Manifest, only: &[ContextName], options: &Options, progress: Progress<'_>) -> Result<BuildSummary, Error> {
+pub fn run(
+    manifest: &Manifest,
+    only: &[ContextName],
+    options: &Options,
+    progress: Progress<'_>,
+) -> Result<BuildSummary, Error> {
     let known = || manifest.contexts.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
     if let Some(name) = only.iter().find(|n| manifest.contexts.iter().all(|c| c.name != **n)) {
         return Err(Error::NoContext { name: name.clone(), known: known() });
@@ -153,5 +158,5 @@ fn finish(
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
+#[path = "batch_tests.rs"]
 mod tests;

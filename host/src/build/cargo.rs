@@ -12,8 +12,8 @@ use std::process::Stdio;
 use serde::Deserialize;
 use wit_component::ComponentEncoder;
 
-use super::record::{Folder, Sources};
 use super::error::Error;
+use super::record::{Folder, Sources};
 use super::rust::TARGET;
 use super::toolchain::Toolchain;
 use super::{messages, tools};

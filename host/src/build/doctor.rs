@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::packages::{Install, Manager, Need};
 use super::error::MissingTool;
 use super::folders::{self, TOOLS_FOLDER};
+use super::packages::{Install, Manager, Need};
 use super::rust::{Rust, TARGET};
-use super::toolchain::{Plan, Installed};
+use super::toolchain::{Installed, Plan};
 use super::tools::{self, Progress, Search};
 use crate::limits;
 use crate::manifest::{Build, Manifest};
@@ -95,8 +95,15 @@ impl fmt::Display for Diagnosis {
 }
 
 /// Checks the machine and, with `fix`, installs what is missing. `folder` is the manifest's, whether it exists or not.
-pub fn run(manifest: Option<&Manifest>, folder: &Path, purpose: Purpose, fix: bool, progress: Progress<'_>) -> Diagnosis {
-    let folder = manifest.map_or_else(|| std::fs::canonicalize(folder).unwrap_or_else(|_| folder.into()), folders::base);
+pub fn run(
+    manifest: Option<&Manifest>,
+    folder: &Path,
+    purpose: Purpose,
+    fix: bool,
+    progress: Progress<'_>,
+) -> Diagnosis {
+    let folder =
+        manifest.map_or_else(|| std::fs::canonicalize(folder).unwrap_or_else(|_| folder.into()), folders::base);
     let machine = Machine { search: Search::from_env(), folder, root: rustix::process::geteuid().is_root() };
     let items = items(manifest, purpose);
     let diagnosis = machine.examine_all(&items);
@@ -274,7 +281,9 @@ impl Machine {
                 Some(compiled) => found(&ready.rust, ", compiled here", compiled),
                 None => found(&ready.rust, "", &ready.rust.sysroot),
             },
-            Plan::CompileStd { rust, .. } => found(rust, ", which the first build compiles from sources", &rust.sysroot),
+            Plan::CompileStd { rust, .. } => {
+                found(rust, ", which the first build compiles from sources", &rust.sysroot)
+            }
             Plan::AddTarget { rust, .. } => {
                 let name = rust.rustup_name().unwrap_or("stable");
                 fixes.push(format!("rustup target add {TARGET} --toolchain {name}"));
@@ -308,8 +317,7 @@ impl Machine {
         let own = self.folder.join(TOOLS_FOLDER).join("bin/just");
         let found = self.search.find("just").or_else(|| own.is_file().then_some(own));
         let wrapper = self.folder.join("justw").is_file();
-        let fix =
-            if wrapper { "./justw --version".into() } else { "cargo install just --locked --root .tools".into() };
+        let fix = if wrapper { "./justw --version".into() } else { "cargo install just --locked --root .tools".into() };
         check("just", "the commands in the justfile", false, self.state(found, "no `just`"), vec![fix])
     }
 
@@ -338,9 +346,9 @@ impl Machine {
         let name = "disk space";
         let free_gb = rustix::fs::statvfs(&self.folder).ok().map(|s| s.f_bavail.saturating_mul(s.f_frsize) >> 30);
         let state = match free_gb {
-            Some(gb) if gb < limits::DISK_FREE_GB_ADVISED => {
-                State::Missing { reason: format!("{gb} GB are free; a clean build takes {}", limits::DISK_FREE_GB_ADVISED) }
-            }
+            Some(gb) if gb < limits::DISK_FREE_GB_ADVISED => State::Missing {
+                reason: format!("{gb} GB are free; a clean build takes {}", limits::DISK_FREE_GB_ADVISED),
+            },
             Some(gb) => State::Found { version: format!("{gb} GB"), path: self.folder.clone() },
             None => State::Missing { reason: format!("the free space of `{}` is unknown", self.folder.display()) },
         };

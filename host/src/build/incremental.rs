@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::messages::{self, Diagnostic, CargoOutput, Tail};
-use super::record::Folder;
 use super::error::Error;
 use super::folders::cache;
-use super::job::{self, Job, Options, BuildStatus};
+use super::job::{self, BuildStatus, Job, Options};
+use super::messages::{self, CargoOutput, Diagnostic, Tail};
+use super::record::Folder;
 use super::rust::TARGET;
 use super::toolchain::{self, Toolchain};
 use super::tools::{self, Progress};
@@ -199,7 +199,8 @@ impl IncrementalBuilder {
     fn build_packages(&mut self, results: &mut IncrementalBuild, progress: Progress<'_>) {
         let jobs: Vec<&Job> = self.jobs.iter().filter(|job| package(job).is_some()).collect();
         let Some(cargo) = &mut self.cargo else { return };
-        let cargo_output = match cargo.build(&jobs, &self.base, std::mem::take(&mut self.workspace_outdated), progress) {
+        let cargo_output = match cargo.build(&jobs, &self.base, std::mem::take(&mut self.workspace_outdated), progress)
+        {
             Ok(cargo_output) => cargo_output,
             Err(error) => {
                 // The same error for all contexts: the first one reports it.
@@ -239,8 +240,12 @@ impl IncrementalBuilder {
             },
         };
         match status {
-            BuildStatus::Built { changed, .. } => results.up_to_date.push(BuiltContext { context, rebuilt: true, changed }),
-            BuildStatus::UpToDate | BuildStatus::Prebuilt => results.up_to_date.push(BuiltContext { context, rebuilt: false, changed: false }),
+            BuildStatus::Built { changed, .. } => {
+                results.up_to_date.push(BuiltContext { context, rebuilt: true, changed })
+            }
+            BuildStatus::UpToDate | BuildStatus::Prebuilt => {
+                results.up_to_date.push(BuiltContext { context, rebuilt: false, changed: false })
+            }
             BuildStatus::Failed(error) => {
                 results.failed.push(FailedContext { context, error, diagnostics: Vec::new(), output: output.0 });
             }
@@ -271,7 +276,13 @@ impl IncrementalBuilder {
 
 impl Cargo {
     /// Compiles everything that changed.
-    fn build(&mut self, jobs: &[&Job], base: &Path, workspace_outdated: bool, progress: Progress<'_>) -> Result<CargoOutput, Error> {
+    fn build(
+        &mut self,
+        jobs: &[&Job],
+        base: &Path,
+        workspace_outdated: bool,
+        progress: Progress<'_>,
+    ) -> Result<CargoOutput, Error> {
         if workspace_outdated {
             self.workspace = cargo::Workspace::read(&self.toolchain, base)?;
         }

@@ -134,5 +134,9 @@ pub fn run_command(
     };
     valid(&bytes).map_err(|detail| Error::NotComponent { component: component.clone(), detail })?;
     record.finish(&component)?;
-    Ok(WrittenComponent { bytes: bytes.len() as u64, changed: before.is_none_or(|b| b != bytes), took: start.elapsed() })
+    Ok(WrittenComponent {
+        bytes: bytes.len() as u64,
+        changed: before.is_none_or(|b| b != bytes),
+        took: start.elapsed(),
+    })
 }

@@ -195,7 +195,8 @@ mod tests {
         let spans = r#"[{"file_name":"a/src/other.rs","line_start":1,"column_start":1,"is_primary":false},
             {"file_name":"a/src/lib.rs","line_start":3,"column_start":5,"is_primary":true}]"#;
         let read = |level: &str, text: &str, spans: &str| {
-            let line = template.replace("LEVEL", level).replace("TEXT", text).replace("SPANS", spans).replace('\n', " ");
+            let line =
+                template.replace("LEVEL", level).replace("TEXT", text).replace("SPANS", spans).replace('\n', " ");
             serde_json::from_str::<Message>(&line).ok().and_then(|mut message| message.diagnostic())
         };
         let error = read("error", "mismatched types", spans).map(|d| (d.error, d.message, d.place));

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
 
-use super::messages::{self, Artifact};
 use super::error::Error;
+use super::messages::{self, Artifact};
 use super::rust::{Rust, TARGET};
 use super::tools::{self, Progress};
 

@@ -94,7 +94,9 @@ impl Installed {
     fn missing(&self) -> MissingTool {
         let with_std = |r: &&Rust| r.has_target() || r.has_sources();
         match (self.rusts.is_empty(), self.outdated.first()) {
-            (true, Some(old)) => MissingTool::OutdatedRust { found: format!("{} at {}", old.version, old.rustc.display()) },
+            (true, Some(old)) => {
+                MissingTool::OutdatedRust { found: format!("{} at {}", old.version, old.rustc.display()) }
+            }
             (true, None) => MissingTool::Rust,
             (false, _) if self.rusts.iter().any(|r| with_std(&r)) => MissingTool::Linker,
             (false, _) => MissingTool::Target,

@@ -136,9 +136,10 @@ fn no_library_is_compiled_when_rustup_adds_the_target() {
     );
     script(&machine.path("bin"), "rustup", &add);
     let mut printed = Vec::new();
-    let toolchain =
-        obtain(&machine.search(), machine.dir.path(), &machine.path("cache"), &mut |line| printed.push(line.to_owned()))
-            .unwrap();
+    let toolchain = obtain(&machine.search(), machine.dir.path(), &machine.path("cache"), &mut |line| {
+        printed.push(line.to_owned())
+    })
+    .unwrap();
     assert!(toolchain.sysroot.is_none() && printed.len() == 1, "{printed:?}");
 }
 

@@ -14,9 +14,7 @@ pub fn run(manifest: &Manifest, context: &str, format: Format) -> Result<(), Com
         Format::Json => out::json(&comparison),
         Format::Human => {
             if comparison.variants.iter().all(|variant| variant.clicks.is_none()) {
-                out::note(&format!(
-                    "clicks are not recorded: set `clicks` of [context.{context}]"
-                ));
+                out::note(&format!("clicks are not recorded: set `clicks` of [context.{context}]"));
             }
             out::bytes(shown(&comparison).as_bytes())
         }

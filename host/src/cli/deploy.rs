@@ -123,7 +123,10 @@ fn finish(report: &Report, format: Format) -> Result<(), CommandError> {
         (_, Some(refused), _) => {
             let at = refused.step.map(|step| format!(" at {}", step.name())).unwrap_or_default();
             let what = if report.outcome == Outcome::RolledBack { "rolled back" } else { "refused" };
-            Err(CommandError::message(format!("`{context}` is {what}{at}: {}", refused.message), refused.remedy.clone()))
+            Err(CommandError::message(
+                format!("`{context}` is {what}{at}: {}", refused.message),
+                refused.remedy.clone(),
+            ))
         }
         (outcome, None, Some(version)) if format == Format::Human => {
             let already = if outcome == Outcome::Unchanged { "already " } else { "" };

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::up::{self, Signals};
 use super::error::{CommandError, app_error};
 use super::global::Global;
 use super::out;
+use super::up::{self, Signals};
 use crate::app::App;
 use crate::context::component::Compiler;
 use crate::dev::{Bench, Loop};

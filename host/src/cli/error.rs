@@ -64,8 +64,12 @@ impl From<folder::Error> for CommandError {
 impl From<logging::Error> for CommandError {
     fn from(error: logging::Error) -> Self {
         let remedy = match &error {
-            logging::Error::Filter { .. } => "write a level such as `info` or `debug`, or a filter such as `info,guest=debug`",
-            logging::Error::Files { .. } => "correct the permissions of the folder, or name another `data` folder in `[host]`",
+            logging::Error::Filter { .. } => {
+                "write a level such as `info` or `debug`, or a filter such as `info,guest=debug`"
+            }
+            logging::Error::Files { .. } => {
+                "correct the permissions of the folder, or name another `data` folder in `[host]`"
+            }
             logging::Error::Twice(_) => "",
         };
         Self::caused_by(&error, remedy)
@@ -98,12 +102,14 @@ pub fn app_error(manifest: &Path, contexts: &[manifest::Context], error: crate::
         app::Error::Host(error) => CommandError::caused_by(&error, error.remedy()),
         app::Error::Deploy(error) => CommandError::caused_by(&error, error.remedy()),
         app::Error::Http(error @ http::Error::Listen { .. }) => {
-            let remedy =
-                "stop the program that listens there, or give another address in `listen` of `[host]` or with `--listen`";
+            let remedy = "stop the program that listens there, or give another address in `listen` of `[host]` or with `--listen`";
             CommandError::caused_by(&error, remedy)
         }
         error @ app::Error::Contexts(context::Error::Component(context::component::Error::Cache { .. })) => {
-            CommandError::caused_by(&error, "correct the permissions of the data folder, or name another folder in `data` of `[host]`")
+            CommandError::caused_by(
+                &error,
+                "correct the permissions of the data folder, or name another folder in `data` of `[host]`",
+            )
         }
         other => CommandError::caused_by(&other, ""),
     }

@@ -119,7 +119,11 @@ impl Logs<'_> {
     }
 
     /// The lines written since `at`, also in newer files.
-    fn next(&self, at: &mut Position, show: &mut dyn FnMut(&str) -> Result<(), CommandError>) -> Result<(), CommandError> {
+    fn next(
+        &self,
+        at: &mut Position,
+        show: &mut dyn FnMut(&str) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
         for path in self.files() {
             match &at.file {
                 Some(current) if path < *current => continue,
@@ -132,9 +136,17 @@ impl Logs<'_> {
     }
 
     /// Passes the matching lines from byte `from` to `show`; returns the end of the last whole line.
-    fn read(&self, path: &Path, from: u64, show: &mut dyn FnMut(&str) -> Result<(), CommandError>) -> Result<u64, CommandError> {
+    fn read(
+        &self,
+        path: &Path,
+        from: u64,
+        show: &mut dyn FnMut(&str) -> Result<(), CommandError>,
+    ) -> Result<u64, CommandError> {
         let unreadable = |error: std::io::Error| {
-            CommandError::message(format!("cannot read `{}`: {error}", path.display()), "run this as the user that runs the host")
+            CommandError::message(
+                format!("cannot read `{}`: {error}", path.display()),
+                "run this as the user that runs the host",
+            )
         };
         let mut file = match File::open(path) {
             Ok(file) => file,

@@ -38,7 +38,10 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
     let output = options.output.clone().unwrap_or_else(|| folder.join("recorded.toml"));
     let output = std::path::absolute(&output).map_err(|error| CommandError::caused_by(&error, ""))?;
     let unwritable = |error: std::io::Error| {
-        CommandError::message(format!("cannot write `{}`: {error}", output.display()), "name another file with `--output`")
+        CommandError::message(
+            format!("cannot write `{}`: {error}", output.display()),
+            "name another file with `--output`",
+        )
     };
     if let Some(folder) = output.parent() {
         std::fs::create_dir_all(folder).map_err(unwritable)?;

@@ -33,7 +33,8 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
         (Err(Error::NotRunning { .. }), request) => {
             // Locked to the end, so that no host starts between reading the routes and writing them.
             let folder = Folder::lock(&manifest.host.data)?;
-            let host = HostFile::open(folder.path()).map_err(|error| CommandError::caused_by(&error, error.remedy()))?;
+            let host =
+                HostFile::open(folder.path()).map_err(|error| CommandError::caused_by(&error, error.remedy()))?;
             let request = request.as_ref().map(|request| (request.context.as_str(), request.changes.as_slice()));
             at_rest(&manifest.contexts, Arc::new(host), request)?
         }

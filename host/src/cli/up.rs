@@ -47,7 +47,10 @@ pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
 }
 
 /// Runs `serve` with the log and the threads of a host.
-pub(super) fn on_runtime(log: &logging::Config, serve: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+pub(super) fn on_runtime(
+    log: &logging::Config,
+    serve: impl Future<Output = Result<(), CommandError>>,
+) -> Result<(), CommandError> {
     let log = logging::init(log)?;
     let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
     let dropped = log.dropped();
@@ -131,7 +134,10 @@ pub(super) async fn attend(
     }
     let state = admin::State::new(app.registry.clone(), app.deployer.clone(), manifest.seeds.clone(), folder);
     let admin = admin::Server::bind(state).map_err(|error| {
-        CommandError::caused_by(&error, "its path may have about 90 bytes: name a `data` folder with a shorter path in `[host]`")
+        CommandError::caused_by(
+            &error,
+            "its path may have about 90 bytes: name a `data` folder with a shorter path in `[host]`",
+        )
     })?;
     let admin = tokio::spawn(admin.run());
     let serving = |server: &http::Server| {

@@ -206,7 +206,8 @@ impl Loop {
         let assets = wanted::assets(&self.serving);
         outcome.edge |= changes.paths.iter().any(|path| assets.iter().any(|folder| path.starts_with(folder)));
         self.bench.watcher.set_roots(wanted::roots(&self.bench.manifest, &self.bench.workshop));
-        outcome.rebuilt = built.up_to_date.iter().filter(|made| made.rebuilt).map(|made| made.context.clone()).collect();
+        outcome.rebuilt =
+            built.up_to_date.iter().filter(|made| made.rebuilt).map(|made| made.context.clone()).collect();
         if !outcome.live.is_empty() || outcome.edge {
             self.version += 1;
             let since = changes.saved.and_then(|saved| saved.elapsed().ok()).unwrap_or(begun.elapsed());

@@ -61,8 +61,8 @@ const TAKEN_IN_PYTHON: &[&str] = &[
 
 pub fn check(name: &str, language: Language) -> Result<ContextName, Error> {
     let refused = |why| Error::Name { name: name.into(), why };
-    let context =
-        ContextName::new(name).ok_or(refused("it does not consist of lower-case words of letters and digits, at most 64 bytes"))?;
+    let context = ContextName::new(name)
+        .ok_or(refused("it does not consist of lower-case words of letters and digits, at most 64 bytes"))?;
     if !words_begin_with_letters(name) {
         return Err(refused("one of its words begins with a digit, which WIT does not allow"));
     }

@@ -105,8 +105,7 @@ fn a_second_context_leaves_the_first_and_every_comment_unchanged() {
     for kept in ["# About first.", "# About second.", "[[mount]] # here\npath = \"/first\" # its place"] {
         assert!(text.contains(kept), "{kept}: {text}");
     }
-    let tables =
-        ["[context.first]", "[context.second]", "[context.third]", "[context.fourth]", "[[mount]] # here"];
+    let tables = ["[context.first]", "[context.second]", "[context.third]", "[context.fourth]", "[[mount]] # here"];
     let order: Vec<_> = tables.map(|table| text.find(table)).into();
     assert!(order.is_sorted() && order[0].is_some(), "{text}");
     assert!(fs::read_to_string(dir.path().join("Cargo.toml")).unwrap().contains("\"plugins/fourth\""));
