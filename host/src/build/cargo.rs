@@ -86,8 +86,8 @@ impl Workspace {
         command.args(["metadata", "--format-version", "1", "--filter-platform", TARGET]);
         command.env("RUSTC", &toolchain.rust.rustc).current_dir(folder).stdin(Stdio::null());
         let output = command.output().map_err(|source| Error::Start { command: tools::shown(&command), source })?;
-        let words = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        let failed = || Error::Workspace { folder: folder.into(), command: tools::shown(&command), words: words() };
+        let errors = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let failed = || Error::Workspace { folder: folder.into(), command: tools::shown(&command), output: errors() };
         if !output.status.success() {
             return Err(failed());
         }

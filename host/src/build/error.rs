@@ -19,8 +19,8 @@ pub enum Error {
     Std { command: String },
     #[error("cannot start: {command}")]
     Start { command: String, source: io::Error },
-    #[error("cargo cannot read the workspace of `{}`; the command was: {command}\n{words}", folder.display())]
-    Workspace { folder: PathBuf, command: String, words: String },
+    #[error("cargo cannot read the workspace of `{}`; the command was: {command}\n{output}", folder.display())]
+    Workspace { folder: PathBuf, command: String, output: String },
     #[error("the workspace in `{}` has no package `{package}`", root.display())]
     NoPackage { package: String, root: PathBuf, known: Vec<String> },
     #[error("`{}` does not build a wasm module", manifest.display())]
