@@ -250,7 +250,7 @@ impl Machine {
     }
 
     fn installed(&self) -> Installed {
-        Installed::take(&self.search, &self.folder)
+        Installed::find(&self.search, &self.folder)
     }
 
     fn rust(&self) -> Check {

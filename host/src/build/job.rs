@@ -20,9 +20,9 @@ pub struct Options {
 #[derive(Debug)]
 pub enum BuildStatus {
     /// No source changed.
-    Fresh,
+    UpToDate,
     /// The manifest has no `build` for it, and the component exists.
-    Given,
+    Prebuilt,
     Built {
         /// Why it was stale.
         why: String,

@@ -191,7 +191,8 @@ mod tests {
 
     #[test]
     fn a_step_is_a_line_with_its_notes_below_each_other() {
-        let notes = vec!["added: `a:b/c.d() -> u32`".to_owned(), "removed: `a:b/c.e`, which no context imports".to_owned()];
+        let notes =
+            vec!["added: `a:b/c.d() -> u32`".to_owned(), "removed: `a:b/c.e`, which no context imports".to_owned()];
         let passed = Passed { step: Step::Wit, ms: 0.25, notes };
         let expect = "wit           250 us  added: `a:b/c.d() -> u32`\n                      removed: `a:b/c.e`, which no context imports";
         assert_eq!(line(&passed), expect);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::error::{CommandError, app_error};
 use super::global::{Global, compiler};
-use super::out;
 use crate::app::{self, App};
 use crate::folder::Folder;
 use crate::logging;

@@ -139,7 +139,7 @@ Exit 0: the new version serves; 1: it does not, with the reason.")]
     #[command(after_help = "\
 The rows stay if the older version has worked with the newer schema before. Otherwise the store can return to its restore
 point: automatically if nothing was written since, else with --restore, which prints what is lost.")]
-    Rollback(deploy::BackOptions),
+    Rollback(deploy::RollbackOptions),
     /// Show deployed and refused versions, the newest first
     History {
         /// Only of this context

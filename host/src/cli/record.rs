@@ -58,7 +58,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
         file: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     };
     let recording =
-        Client::connect(data)?.stop_record(&RecordRequest::CommandError { context: options.context.clone(), head })?;
+        Client::connect(data)?.stop_record(&RecordRequest::Stop { context: options.context.clone(), head })?;
     if recording.calls == 0 {
         std::fs::remove_file(&file).ok();
         return Err(CommandError::message(

@@ -105,7 +105,7 @@ impl Bench {
         let task = tokio::task::spawn_blocking(move || {
             if wanted::steers(&self.manifest, &changes) {
                 match Manifest::load(&self.manifest.path) {
-                    Ok(next) => self.set_contexts(next),
+                    Ok(next) => self.employ(next),
                     Err(problems) => (self.say)(&problems.to_string()),
                 }
             }
@@ -234,7 +234,7 @@ impl Loop {
     fn reread(&mut self) -> bool {
         match Manifest::load(&self.bench.manifest.path) {
             Ok(next) => {
-                self.bench.set_contexts(next);
+                self.bench.employ(next);
                 self.wanted = self.bench.manifest();
                 self.bench.notices.restart = wanted::needs_restart(&self.started, &self.bench.manifest);
                 for notice in &self.bench.notices.restart {
