@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::parse::Parsed;
+use super::problem::{Place, nearest};
 use super::table::Document;
-use super::{Place, nearest};
 use crate::ids::ContextName;
 use crate::limits;
 

@@ -10,8 +10,11 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::context::context;
+use super::keys::{existing_file, timeout};
+use super::model::{Context, Host, Http, LogFormat, Manifest, Mount, RoutingKey, Seed, Tls};
+use super::problem::Place;
+use super::settings::Recording;
 use super::table::{At, Document, Table};
-use super::{Context, Host, Http, LogFormat, Manifest, Mount, Place, Recording, RoutingKey, Seed, Tls};
 use crate::ids::ContextName;
 use crate::limits;
 
@@ -184,23 +187,6 @@ fn recording(table: Option<Table<'_, '_>>) -> Recording {
     recording.secrets.extend(table.strings("secrets", "pin").into_iter().map(|name| name.value));
     table.finish();
     recording
-}
-
-pub(super) fn existing_file(table: &Table<'_, '_>, key: &str, file: At<PathBuf>, folder: &Path) -> PathBuf {
-    let path = folder.join(&file.value);
-    if !path.is_file() {
-        let message = format!("`{}` names `{}`, which is no file", table.path(key), path.display());
-        table.document.report(
-            file.place,
-            message,
-            "create it, or correct the path (relative to the manifest's folder)",
-        );
-    }
-    path
-}
-
-pub(super) fn timeout(table: &Table<'_, '_>, default_ms: u64) -> Duration {
-    Duration::from_millis(table.integer("timeout_ms", 1..=limits::CALL_TIMEOUT_MS_MAX, default_ms))
 }
 
 /// The context that `key` names, as far as a name can be judged alone.

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::model::{Context, Manifest};
+use super::settings::Shared;
 use super::table::{At, Table};
-use super::{Context, Manifest, Shared};
 use crate::limits;
 
 /// Reads the files that a context's entry names; their values join its `config` as `NAME.KEY`.

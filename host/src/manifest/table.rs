@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Encryption;
 use super::problem::{Place, Problem, nearest};
+use super::store_grant::Encryption;
 
 /// A manifest's text and what has been found wrong with it so far.
 pub struct Document<'t> {

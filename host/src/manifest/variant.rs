@@ -5,9 +5,10 @@
 
 use std::path::Path;
 
-use super::context::{capabilities, component, context_limits, outgoing, places, store};
+use super::keys::{capabilities, component, context_limits, outgoing, places, store};
+use super::model::Context;
+use super::settings::{CatchUp, ContextSettings};
 use super::table::{At, Table};
-use super::{CatchUp, Context, ContextSettings};
 use crate::ids::ContextName;
 use crate::limits;
 
