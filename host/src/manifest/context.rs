@@ -11,12 +11,12 @@ use super::table::{At, Table};
 use super::variant;
 use crate::ids::ContextName;
 
-/// The entry and its variants. `None` when there is not enough of it to check what refers to it.
+/// The entry and its variants. `None` when the name or the component is missing: nothing can refer to such an entry.
 pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option<(Context, Vec<Context>)> {
     let document = table.document;
     let valid = ContextName::new(&name.value);
     if valid.is_none() {
-        let message = format!("`{}` is no name for a context", name.value);
+        let message = format!("`{}` is not a valid context name", name.value);
         let remedy =
             "use lower-case words of letters and digits, joined by single hyphens, at most 64 bytes: `order-desk`";
         document.report(name.place, message, remedy);
@@ -42,7 +42,7 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
     let mut imports: Vec<String> = Vec::new();
     for import in table.strings("imports", "acme:orders/desk") {
         if !names_interface(&import.value) {
-            let message = format!("`{}` is no name of an interface", import.value);
+            let message = format!("`{}` is not a valid interface name", import.value);
             document.report(import.place, message, "write `namespace:package/interface`, with or without `@1.2.3`");
         } else if imports.contains(&import.value) {
             document.report(import.place, format!("`{}` is imported twice", import.value), "list it once");
@@ -62,7 +62,7 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
     let assets = table.file("assets", "front/assets").map(|assets| {
         let path = folder.join(assets.value);
         if !path.is_dir() {
-            let message = format!("`{}` names `{}`, which is no folder", table.path("assets"), path.display());
+            let message = format!("`{}` names `{}`, which is not a folder", table.path("assets"), path.display());
             document.report(assets.place, message, "create the folder, or correct the path");
         }
         path

@@ -10,13 +10,13 @@ use super::store_grant::{Encryption, KeySource, StoreGrant};
 use super::table::{At, Table};
 use crate::limits;
 
-/// Where an entry and those of its `keys` that it has stand.
+/// The place of an entry and of those of `keys` that it has.
 pub fn places(table: &Table<'_, '_>, entry: Place, keys: &[&str]) -> Places {
     let there = keys.iter().filter(|key| table.has(key));
     Places { entry, parts: there.map(|key| ((*key).to_owned(), table.place_of(key))).collect() }
 }
 
-/// `component` and `build`: the file is where the entry says, or where a crate's component goes.
+/// `component` and `build`. Without `component`, a crate is built into `target/components`.
 pub fn component(table: &Table<'_, '_>, entry: Place, folder: &Path) -> (Option<PathBuf>, Option<Build>) {
     let component = table.file("component", "target/components/catalog.wasm").map(|c| folder.join(c.value));
     let build = build(table, folder);
@@ -26,11 +26,11 @@ pub fn component(table: &Table<'_, '_>, entry: Place, folder: &Path) -> (Option<
         (None, Some(Build::Cargo { package })) => Some(folder.join(format!("target/components/{package}.wasm"))),
         (None, Some(Build::Command { .. })) => {
             let message = format!("`{name}` has a build command but no `component`");
-            table.document.report(entry, message, "say which file the command writes: `component = \"FILE.wasm\"`");
+            table.document.report(entry, message, "name the file that the command writes: `component = \"FILE.wasm\"`");
             None
         }
         (None, None) => {
-            // A `build` that is there but wrong has been reported already.
+            // A wrong `build` has been reported already.
             if !table.has("component") && !table.has("build") {
                 let message = format!("`{name}` has neither `component` nor `build`");
                 let remedy = "add `component = \"FILE.wasm\"`, or `build = { cargo = \"PACKAGE\" }`";
@@ -55,14 +55,14 @@ fn build(context: &Table<'_, '_>, folder: &Path) -> Option<Build> {
         }
         (Some(package), None) => {
             if let Some(first) = sources.first() {
-                let message = format!("`{}` has `sources` beside `cargo`", context.path("build"));
+                let message = format!("`{}` has both `cargo` and `sources`", context.path("build"));
                 table.document.report(first.place, message, "remove `sources`: cargo knows a crate's files");
             }
             Some(Build::Cargo { package: package.value })
         }
         (None, Some(command)) => {
             if sources.is_empty() && !table.has("sources") {
-                let remedy = "list the files and folders it depends on: `sources = [\"src\"]`";
+                let remedy = "list the files and folders that the component depends on: `sources = [\"src\"]`";
                 report(format!("`{}` has a command but no `sources`", context.path("build")), remedy);
             }
             let sources = sources.into_iter().map(|source| folder.join(source.value)).collect();
@@ -71,7 +71,7 @@ fn build(context: &Table<'_, '_>, folder: &Path) -> Option<Build> {
         (None, None) => {
             if !table.has("cargo") && !table.has("command") {
                 let remedy = "write `{ cargo = \"PACKAGE\" }` or `{ command = \"...\", sources = [\"...\"] }`";
-                report(format!("`{}` says nothing to build", context.path("build")), remedy);
+                report(format!("`{}` has neither `cargo` nor `command`", context.path("build")), remedy);
             }
             None
         }
@@ -93,13 +93,13 @@ pub fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
     let name = context.path("store");
     let key = match (encrypted, file, env) {
         (true, Some(_), Some(env)) => {
-            report(env.place, format!("`{name}` has two keys"), "keep `key_file` or `key_env`");
+            report(env.place, format!("`{name}` has both `key_file` and `key_env`"), "keep one of the two");
             None
         }
         (true, Some(file), None) => Some(KeySource::File(existing_file(&table, "key_file", file, folder))),
         (true, None, Some(env)) => {
             if !env.value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                let message = format!("`{}` is no name of an environment variable", env.value);
+                let message = format!("`{}` is not a valid name of an environment variable", env.value);
                 report(env.place, message, "write the variable's name, not the key itself");
             }
             Some(KeySource::Env(env.value))
@@ -119,7 +119,7 @@ pub fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
         let remedy = "build the host with `--features sqlcipher`, or write `encrypted = \"if-possible\"`";
         report(
             table.place_of("encrypted"),
-            format!("`{name}` is encrypted, which this host was built without"),
+            format!("`{name}` asks for encryption, and this host was built without it"),
             remedy,
         );
     }
@@ -146,13 +146,14 @@ pub fn capabilities(context: &Table<'_, '_>) -> Vec<String> {
                 (format!("`{name}` is not a capability"), "write `outgoing = [\"host:443\"]`".to_owned())
             }
             "filesystem" | "files" | "sockets" | "environment" | "env" => (
-                format!("no context can be given `{name}`"),
-                "keep data in the store, settings in `config`; `wasi` gives an empty world to link against".to_owned(),
+                format!("`{name}` cannot be granted to a context"),
+                "keep data in the store and settings in `config`; `wasi` gives an empty world to link against"
+                    .to_owned(),
             ),
             other => {
                 let near = nearest(other, OFFERED).map(|near| format!("did you mean `{near}`? "));
                 let remedy = format!("{}known: {}", near.unwrap_or_default(), OFFERED.join(", "));
-                (format!("`{other}` is no capability"), remedy)
+                (format!("`{other}` is not a capability"), remedy)
             }
         };
         context.document.report(capability.place, message, remedy);
@@ -171,7 +172,7 @@ pub fn outgoing(context: &Table<'_, '_>) -> Vec<String> {
                 && port.parse::<u16>().is_ok_and(|port| port != 0)
         });
         if host_port.is_none() {
-            let message = format!("`{}` is no host with a port", entry.value);
+            let message = format!("`{}` is not a host with a port", entry.value);
             context.document.report(
                 entry.place,
                 message,
@@ -186,7 +187,7 @@ pub fn outgoing(context: &Table<'_, '_>) -> Vec<String> {
     hosts
 }
 
-/// What `inherited` does not say has its default.
+/// `inherited` gives the values of missing keys; without it, they have their defaults.
 pub fn context_limits(table: Option<Table<'_, '_>>, inherited: Option<&ContextLimits>) -> ContextLimits {
     let mut found = inherited.cloned().unwrap_or(ContextLimits {
         instance_memory_mb: limits::INSTANCE_MEMORY_MB,
@@ -210,7 +211,7 @@ pub fn context_limits(table: Option<Table<'_, '_>>, inherited: Option<&ContextLi
     found.log_kb_per_s = table.integer("log_kb_per_s", 1..=limits::LOG_KB_PER_S_MAX, found.log_kb_per_s);
     if found.context_memory_mb < found.instance_memory_mb {
         let message = format!(
-            "`{}` ({}) is less than one instance may take ({})",
+            "`{}` ({}) is less than `instance_memory_mb` ({})",
             table.path("context_memory_mb"),
             found.context_memory_mb,
             found.instance_memory_mb
@@ -229,7 +230,7 @@ pub fn context_limits(table: Option<Table<'_, '_>>, inherited: Option<&ContextLi
 pub fn existing_file(table: &Table<'_, '_>, key: &str, file: At<PathBuf>, folder: &Path) -> PathBuf {
     let path = folder.join(&file.value);
     if !path.is_file() {
-        let message = format!("`{}` names `{}`, which is no file", table.path(key), path.display());
+        let message = format!("`{}` names `{}`, which is not a file", table.path(key), path.display());
         table.document.report(
             file.place,
             message,

@@ -1,6 +1,6 @@
 //! The manifest `seam.toml`: which contexts make up the system and what each may do.
 //!
-//! Invariant: a `Manifest` that exists is consistent in itself; what its components say is checked where they are loaded.
+//! Invariant: a `Manifest` value is consistent in itself. Its components are checked where they are loaded.
 //! Every key, its default and its unit: `docs/manifest.md`.
 
 use std::path::Path;
@@ -25,14 +25,14 @@ pub use settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, S
 pub use shared::differing;
 pub use store_grant::{Encryption, KeySource, StoreGrant};
 
-/// What a manifest is called when nobody says otherwise.
+/// The name of a manifest unless `--manifest` gives another.
 pub const FILE_NAME: &str = "seam.toml";
 
 impl Manifest {
     /// Reads and checks the manifest at `path`.
     ///
     /// # Errors
-    /// Everything that is wrong with it, together.
+    /// All problems of the manifest together.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         let unreadable =
             |message: String, remedy: &str| Problems::new(path, vec![Problem::new(Place::default(), message, remedy)]);
@@ -40,24 +40,27 @@ impl Manifest {
         match std::fs::metadata(path) {
             Ok(file) if file.is_file() && too_large(file.len()) => {
                 let max = crate::limits::MANIFEST_BYTES_MAX >> 10;
-                return Err(unreadable(format!("is larger than {max} KiB"), "is this the right file?"));
+                return Err(unreadable(
+                    format!("the file is larger than {max} KiB"),
+                    "check that this is the manifest",
+                ));
             }
             Ok(_) => {}
             Err(error) => {
-                let remedy = "go to the folder of a `seam.toml`, or name one with `--manifest FILE`";
-                return Err(unreadable(format!("cannot be read: {error}"), remedy));
+                let remedy = "change to the folder of a `seam.toml`, or name one with `--manifest FILE`";
+                return Err(unreadable(format!("cannot read the file: {error}"), remedy));
             }
         }
         match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(&text, path),
-            Err(error) => Err(unreadable(format!("cannot be read: {error}"), "a manifest is a file of UTF-8 text")),
+            Err(error) => Err(unreadable(format!("cannot read the file: {error}"), "save it as UTF-8 text")),
         }
     }
 
-    /// The same for a text that stands at `path`, which it need not.
+    /// Checks `text` as if it were the file at `path`, which need not exist.
     ///
     /// # Errors
-    /// Everything that is wrong with it, together.
+    /// All problems of the manifest together.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Problems> {
         let document = table::Document::new(text);
         let syntax = document.parse();

@@ -9,10 +9,10 @@ use super::problem::Place;
 use super::settings::{ContextSettings, Recording, SystemSettings};
 use crate::ids::ContextName;
 
-/// A whole manifest, checked for everything that can be checked without opening a component.
+/// A whole manifest, checked as far as possible without its components.
 #[derive(Debug, Clone)]
 pub struct Manifest {
-    /// The file it was read from; every relative path in it starts in its folder.
+    /// The file it was read from. Relative paths in it start in its folder.
     pub path: PathBuf,
     pub host: Host,
     pub http: Http,
@@ -27,16 +27,16 @@ pub struct Manifest {
 #[derive(Debug, Clone)]
 pub struct Host {
     pub listen: Vec<SocketAddr>,
-    /// Where databases, compiled components and logs go. Never shared between two running hosts.
+    /// The folder of databases, compiled components and logs. Two running hosts never share it.
     pub data: PathBuf,
     pub tls: Option<Tls>,
-    /// Answer `/healthz`, `/readyz` and `/metrics` beside the mounts.
+    /// Whether the host answers `/healthz`, `/readyz` and `/metrics` beside the mounts.
     pub ops: bool,
-    /// The format on standard error; the files in the data folder are JSON lines always.
+    /// The format on standard error. The files in the data folder are always JSON lines.
     pub log: LogFormat,
     /// What is logged: `info`, `debug`, ... or a filter as in `RUST_LOG`.
     pub log_level: String,
-    /// Days for which log files are kept, one file a day.
+    /// Days for which log files are kept; there is one file a day.
     pub log_days: usize,
 }
 
@@ -51,9 +51,9 @@ pub struct Http {
     pub body_time: Duration,
     pub idle_time: Duration,
     pub drain_time: Duration,
-    /// What tells one visitor from another, for routing between variants; the first that a request has counts.
+    /// What tells one visitor from another, for routing between variants: the first of these that a request has.
     pub routing_key: Vec<RoutingKey>,
-    /// Let a request choose its variants by header or cookie.
+    /// Whether a request may choose its variants by header or cookie.
     pub force_variants: bool,
 }
 
@@ -91,7 +91,7 @@ pub struct Context {
     pub places: Places,
 }
 
-/// Where the parts of one context's entry stand.
+/// The places of one context's entry and its keys.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
     /// `[context.NAME]` itself.
@@ -100,7 +100,8 @@ pub struct Places {
 }
 
 impl Places {
-    /// The place of a key (`component`) or of an import, with or without its version; the entry's when it has none of its own.
+    /// The place of a key (`component`) or of an import, with or without its version; the entry's place if it has no
+    /// such key.
     pub fn of(&self, part: &str) -> Place {
         let path = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
         let same_path = || self.parts.iter().find(|(name, _)| path(name) == path(part)).map(|(_, place)| place);

@@ -1,13 +1,13 @@
-//! What is wrong with a manifest, in the one form in which all of it is collected, sorted and shown.
+//! Problems of a manifest or a scenario file: how they are collected, sorted and shown.
 //!
-//! Checks that run later (components, links) add theirs under the place of the context's entry.
+//! Checks that run later (components, links) add theirs at the place of the context's entry.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// Where something stands in the manifest, both counted from 1. Line 0: nowhere in particular.
+/// A place in the file, both numbers from 1. Line 0 is the file as a whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     pub line: usize,
@@ -15,7 +15,7 @@ pub struct Place {
     pub column: usize,
 }
 
-/// One thing that is wrong, and what to do about it.
+/// One problem, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     #[serde(flatten)]
@@ -31,7 +31,7 @@ impl Problem {
     }
 }
 
-/// All that is wrong, in the order of the file. Never empty when it is an error.
+/// All problems of a file, in its order. Never empty when it is an error.
 #[derive(Debug, Clone)]
 pub struct Problems {
     file: PathBuf,
@@ -39,7 +39,7 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Sorts `all` by place; equal problems are kept once.
+    /// Sorts `all` by place and removes duplicates.
     pub fn new(file: &Path, mut all: Vec<Problem>) -> Self {
         all.sort_by_key(|p| p.place);
         all.dedup();
