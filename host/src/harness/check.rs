@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::known::{self, Function, Known};
+use super::functions::{self, Function, Known};
 use super::pattern::{self, Pattern};
 use super::scenario::{At, Expect, Failing, Given, Reply, Request, Rows, Scenario, Step, Stub, What};
 use crate::manifest::{Place, Problem};
@@ -117,7 +117,7 @@ impl<'k> Checker<'k> {
     }
 
     fn function(&mut self, functions: &'k [Function], text: &At<String>, name: &str) -> Option<(usize, &'k Function)> {
-        known::find(functions, name).map_err(|(message, remedy)| self.report(text.place, message, remedy)).ok()
+        functions::find(functions, name).map_err(|(message, remedy)| self.report(text.place, message, remedy)).ok()
     }
 
     /// `interface.function(args)` of these functions.

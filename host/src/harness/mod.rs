@@ -5,33 +5,33 @@
 //! `Harness` does that for a whole system; `Actor` is the same stage for tests written in Rust.
 //! Not here: how results look on a terminal (`cli`).
 
-mod actor;
 pub mod check;
-pub mod green;
+pub mod fixture;
+pub mod functions;
 pub mod junit;
-pub mod known;
+pub mod passed;
 pub mod pattern;
+pub mod recorded;
 pub mod report;
 pub mod rules;
 pub mod run;
 pub mod scenario;
-pub mod script;
-pub mod stage;
 mod stubs;
+mod test_context;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-pub use actor::{Actor, Answer, Builder};
+pub use test_context::{Actor, Answer, Builder};
 
 use self::check::Checker;
-use self::green::Green;
-use self::known::Known;
+use self::fixture::Stage;
+use self::functions::Known;
+use self::passed::Green;
 use self::report::{Failure, Report, ScenarioReport, SuiteReport};
 use self::rules::Rules;
 use self::run::{Bench, On, Trouble};
 use self::scenario::{Contract, Scenario};
-use self::stage::Stage;
 use crate::context::component::{Compiler, Component};
 use crate::context::solo::Solo;
 use crate::context::{self, Linked};
@@ -234,7 +234,7 @@ impl Harness {
         let entry = &solo.part().entry;
         let signatures: Vec<String> =
             known.imports.iter().map(|f| context::link::wit_of(&f.short(), &f.signature)).collect();
-        let fingerprint = green::hash(&[
+        let fingerprint = passed::hash(&[
             &solo.part().component.hash,
             &format!("{:?} {:?} {:?} {:?}", entry.config, entry.capabilities, entry.limits, entry.store),
             &signatures.join("\n"),
@@ -277,9 +277,10 @@ impl Harness {
         report: &mut SuiteReport,
     ) {
         let key = format!("{} {}", subject.name, report.file);
-        let given: Vec<String> = scenarios.iter().filter_map(|s| s.given.file.as_deref()).map(green::of_file).collect();
+        let given: Vec<String> =
+            scenarios.iter().filter_map(|s| s.given.file.as_deref()).map(passed::of_file).collect();
         let text = std::fs::read_to_string(file).unwrap_or_default();
-        let now = green::hash(&[&subject.fingerprint, &text, &given.join("\n")]);
+        let now = passed::hash(&[&subject.fingerprint, &text, &given.join("\n")]);
         if !options.all && options.filter.is_none() && green.as_deref().is_some_and(|green| green.is(&key, &now)) {
             report.unchanged = true;
             report.scenarios = scenarios.iter().map(ScenarioReport::passed).collect();

@@ -4,7 +4,7 @@ use wasmtime::component::Val;
 use wasmtime::component::types::Type;
 
 use super::check::Checker;
-use super::known::{self, Function, Known};
+use super::functions::{self, Function, Known};
 use super::pattern::{Bindings, Pattern};
 use super::scenario::{At, Contract, ListRule, Rule};
 use crate::context::interface::InterfaceName;
@@ -54,7 +54,7 @@ impl Rules {
         let own: Vec<Function> = functions.iter().filter(|f| f.interface == path).cloned().collect();
         let known = Known { exports: own, ..Known::default() };
         let mut checker = Checker::new(&known);
-        let there = |rule: &&Rule| all || known::find(&known.exports, &rule.function.value).is_ok();
+        let there = |rule: &&Rule| all || functions::find(&known.exports, &rule.function.value).is_ok();
         let rules: Vec<Ready> =
             contract.rules.iter().filter(there).filter_map(|rule| ready(&mut checker, contract, rule)).collect();
         match checker.problems {
@@ -75,7 +75,7 @@ impl Rules {
 
 fn ready(checker: &mut Checker<'_>, contract: &Contract, rule: &Rule) -> Option<Ready> {
     let known = checker.known;
-    let (_, function) = match known::find(&known.exports, &rule.function.value) {
+    let (_, function) = match functions::find(&known.exports, &rule.function.value) {
         Ok(found) => found,
         Err((message, remedy)) => {
             checker.report(rule.function.place, message, remedy);

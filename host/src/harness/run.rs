@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use wasmtime::component::Val;
 
 use super::check::{Asked, Ready, ReadyExpect, ReadyWhat};
-use super::known::Known;
+use super::fixture::{self, Stage, Start};
+use super::functions::Known;
 use super::pattern::{self, Bindings};
 use super::rules::Rules;
 use super::scenario::{Cell, Request, Rows};
-use super::stage::{self, Stage, Start};
 use super::stubs::Made;
 use crate::call::Failure;
 use crate::context::lean;
@@ -131,7 +131,7 @@ impl Bench<'_> {
                     Err(unbound) => return found.push(trouble(place, unbound, "")),
                 };
                 match (expect, &answer) {
-                    (ReadyExpect::Fails(failing), Err(failure)) if stage::is(failure, *failing) => {}
+                    (ReadyExpect::Fails(failing), Err(failure)) if fixture::is(failure, *failing) => {}
                     (ReadyExpect::Fails(failing), Err(failure)) => {
                         let what = format!("{} should have been {}: {failure}", call.text, failing.name());
                         found.push(trouble(place, what, ""));
@@ -270,7 +270,7 @@ fn check_request(request: &Request, place: Place, stage: &mut Stage, found: &mut
             let what = format!("{text} was answered with {} and should have been {}", response.status, failing.name());
             return found.push(trouble(place, what, ""));
         }
-        (Err(failure), Some(failing)) if stage::is(&failure, failing) => return,
+        (Err(failure), Some(failing)) if fixture::is(&failure, failing) => return,
         (Err(failure), _) => return found.push(trouble(place, format!("{text} has no answer: {failure}"), "")),
     };
     let body = String::from_utf8_lossy(&response.body).into_owned();

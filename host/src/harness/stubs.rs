@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use wasmtime::component::Val;
 
 use super::check::{ReadyReply, ReadyStub};
-use super::known::{Known, short};
+use super::functions::{Known, short};
 use super::pattern::Bindings;
 use super::rules::Rules;
 use super::scenario::Failing;

@@ -7,11 +7,11 @@ use wasmtime::component::Val;
 
 use super::Error;
 use super::check::{Call, Checker, ReadyStub};
-use super::known::Known;
+use super::fixture::{Stage, Start};
+use super::functions::Known;
 use super::pattern::{self, Bindings, Pattern};
 use super::rules::Rules;
 use super::scenario::{At, Cell, Failing, Given, Reply, Scenario, Stub, Then};
-use super::stage::{Stage, Start};
 use crate::call::Failure;
 use crate::context::solo::Solo;
 use crate::limits;

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use wasmtime::component::Val;
 
 use super::check::{Call, ReadyStub};
-use super::known::Known;
+use super::functions::Known;
 use super::pattern::{Bindings, Pattern};
 use super::rules::Rules;
 use super::scenario::{Cell, Failing};

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use wasmtime::component::Val;
 
-use super::known::short;
+use super::functions::short;
 use super::pattern::pretty;
 use crate::call::Failure;
 use crate::context::recorder::{Recorded, Tape, What};
