@@ -1,9 +1,10 @@
-//! The harness: runs one context alone, its neighbours played by stubs, and holds it to its scenarios and to the contracts of its interfaces.
+//! The harness: runs one context alone, with stubs for all others, and checks its scenarios and the contracts of its
+//! interfaces.
 //!
-//! Files come in through `scenario`, are held to the types of a component by `check`, and `run` plays them on a `stage`: three times each, on
-//! a fresh instance, again on that one, and on one that has run others; a context that keeps something outside its store shows there.
-//! `Harness` does that for a whole system; `Actor` is the same stage for tests written in Rust.
-//! Not here: how results look on a terminal (`cli`).
+//! `scenario` reads files, `check` compares them with the types of a component, and `run` runs them on a `fixture`.
+//! Each scenario runs three times: on a fresh instance, again on that one, and on one that has run others. So a context
+//! that keeps state outside its store is found. `Harness` does that for a whole system; `TestContext` is the same for
+//! tests written in Rust. Not here: how results look on a terminal (`cli`).
 
 pub mod check;
 pub mod fixture;
@@ -22,15 +23,15 @@ mod test_context;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-pub use test_context::{Actor, Answer, Builder};
+pub use test_context::{CallOutcome, FixtureBuilder, TestContext};
 
 use self::check::Checker;
-use self::fixture::Stage;
-use self::functions::Known;
-use self::passed::Green;
-use self::report::{Failure, Report, ScenarioReport, SuiteReport};
+use self::fixture::Fixture;
+use self::functions::Functions;
+use self::passed::PassedFiles;
+use self::report::{FailedCheck, Report, ScenarioReport, SuiteReport};
 use self::rules::Rules;
-use self::run::{Bench, On, Trouble};
+use self::run::{Finding, InstanceState, Runner};
 use self::scenario::{Contract, Scenario};
 use crate::context::component::{Compiler, Component};
 use crate::context::solo::Solo;
@@ -38,7 +39,7 @@ use crate::context::{self, Linked};
 use crate::ids::ContextName;
 use crate::manifest::{Manifest, Problem, Problems, nearest};
 
-/// A system whose contexts can be put on stage.
+/// A system whose contexts can be tested one by one.
 pub struct Harness {
     manifest: Manifest,
     linked: Linked,
@@ -53,10 +54,10 @@ pub enum Error {
     Contexts(#[from] context::Error),
     #[error("there is no context `{name}`")]
     NoContext { name: String, known: Vec<String> },
-    #[error("no contract is about `{interface}`")]
+    #[error("there is no contract for `{interface}`")]
     NoContract { interface: String, known: Vec<String> },
     #[error("{message}")]
-    Stage { message: String },
+    Fixture { message: String },
 }
 
 impl Error {
@@ -65,12 +66,12 @@ impl Error {
         match self {
             Self::NoContext { name, known } => match nearest(name, known.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there are: {}", known.join(", ")),
+                None => format!("known contexts: {}", known.join(", ")),
             },
             Self::NoContract { known, .. } if known.is_empty() => {
-                "put one into `wit/PACKAGE/contract/`: `docs/scenarios.md` says how".to_owned()
+                "put one into `wit/PACKAGE/contract/`, see `docs/scenarios.md`".to_owned()
             }
-            Self::NoContract { known, .. } => format!("there are contracts of: {}", known.join(", ")),
+            Self::NoContract { known, .. } => format!("there are contracts for: {}", known.join(", ")),
             _ => String::new(),
         }
     }
@@ -79,22 +80,22 @@ impl Error {
 /// What to run.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Only these contexts; all when there are none.
+    /// Only these contexts; if empty, all.
     pub contexts: Vec<String>,
     /// Only scenarios whose name contains this.
     pub filter: Option<String>,
-    /// Also what is unchanged since it last passed.
+    /// Also files that are unchanged since they passed.
     pub all: bool,
 }
 
-/// One context with all that it is held to.
+/// One context with all rules for it.
 struct Subject {
     name: ContextName,
     solo: Solo,
-    known: Known,
+    known: Functions,
     imported: Rules,
     exported: Rules,
-    /// Of everything but the file of scenarios itself.
+    /// A hash of all inputs but the scenario file itself.
     fingerprint: String,
 }
 
@@ -102,17 +103,17 @@ impl Harness {
     /// Loads the components and the contracts of the system that `manifest` describes.
     ///
     /// # Errors
-    /// Everything that keeps them from being one system, or what is wrong with the contracts.
+    /// All problems of the system or of its contracts.
     pub fn open(manifest: Manifest, compiler: Compiler) -> Result<Self, Error> {
         let linked = Linked::load(&manifest.system(), compiler, &manifest.host.data.join("cache"))?;
         let contracts = contracts(&manifest)?;
         Ok(Self { manifest, linked, contracts })
     }
 
-    /// The same for a manifest's file; components are compiled in this process.
+    /// As `open`, for the manifest at this path. Components are compiled in this process.
     ///
     /// # Errors
-    /// As `open`, or what is wrong with the manifest.
+    /// As `open`, or the problems of the manifest.
     pub fn of(manifest: &Path) -> Result<Self, Error> {
         Self::open(Manifest::load(manifest)?, Compiler::InProcess)
     }
@@ -121,48 +122,49 @@ impl Harness {
         &self.manifest
     }
 
-    /// Puts a context on stage, for a test in Rust.
+    /// A fixture of one context, for a test in Rust.
     ///
     /// # Errors
     /// When there is no such context.
-    pub fn stage(&self, context: &str) -> Result<Builder, Error> {
+    pub fn fixture(&self, context: &str) -> Result<FixtureBuilder, Error> {
         let subject = self.subject(context, None)?;
-        Ok(Builder::new(subject.solo, subject.known, subject.imported, subject.exported))
+        Ok(FixtureBuilder::new(subject.solo, subject.known, subject.imported, subject.exported))
     }
 
-    /// Runs scenarios and contracts, telling `tell` of each file when it is done.
+    /// Runs scenarios and contracts, and calls `tell` with the result of each file.
     ///
     /// # Errors
-    /// When a context that was asked for is not there. What is wrong with a file of scenarios is in the report.
+    /// When a chosen context does not exist. Problems of scenario files are in the report.
     pub fn run(&self, options: &Options, tell: &mut dyn FnMut(&SuiteReport)) -> Result<Report, Error> {
         let started = Instant::now();
-        let mut green = Green::load(&self.manifest.host.data);
+        let mut passed = PassedFiles::load(&self.manifest.host.data);
         let mut suites = Vec::new();
         for name in self.chosen(&options.contexts)? {
             let subject = self.subject(&name, None)?;
-            // A variant is held to the interfaces; the scenarios are those of the entry, whose tables it need not have.
+            // A variant must fulfil the contracts. Scenarios are for the entry: a variant may have other tables.
             if subject.name.variant().is_none() {
                 let folder = self.manifest.context(&name).map(|context| context.scenarios.as_path());
                 for file in folder.map(files).unwrap_or_default() {
-                    let suite = self.own(&subject, &file, options, &mut green);
+                    let suite = self.own(&subject, &file, options, &mut passed);
                     tell(&suite);
                     suites.push(suite);
                 }
             }
             for contract in self.contracts.iter().filter(|contract| exports(&subject.solo, contract)) {
-                let suite = self.contract(&subject, contract, options, Some(&mut green));
+                let suite = self.contract(&subject, contract, options, Some(&mut passed));
                 tell(&suite);
                 suites.push(suite);
             }
         }
-        green.save();
+        passed.save();
         Ok(Report::new(suites, started.elapsed()))
     }
 
-    /// Holds the component in `file` to the contracts of `interface`, in the place of the context that exports it.
+    /// Checks the component in `file` against the contracts of `interface`, as if it were the context that exports the
+    /// interface.
     ///
     /// # Errors
-    /// When there is no such contract, or the component does not fit.
+    /// When there is no such contract, or the component does not fit into the system.
     pub fn run_contract(
         &self,
         interface: &str,
@@ -184,10 +186,8 @@ impl Harness {
         let component = self.linked.component(file)?;
         let providers = self.linked.parts().iter().filter(|part| part.entry.name.variant().is_none());
         let provider = providers.into_iter().find(|p| p.component.exports.iter().any(|e| e.name.path == path));
-        let provider = provider.ok_or_else(|| Error::Stage {
-            message: format!(
-                "no context of this system exports `{interface}`, so nothing says what it would be granted"
-            ),
+        let provider = provider.ok_or_else(|| Error::Fixture {
+            message: format!("no context of this system exports `{interface}`, so its grants are not known"),
         })?;
         let subject = self.subject(provider.entry.name.as_str(), Some(&component))?;
         let mut suites = Vec::new();
@@ -212,9 +212,9 @@ impl Harness {
     fn subject(&self, name: &str, component: Option<&Component>) -> Result<Subject, Error> {
         self.chosen(&[name.to_owned()])?;
         let solo = self.linked.solo(name, component)?;
-        let known = Known::of(&solo.part().component);
+        let known = Functions::of(&solo.part().component);
         let (mut imported, mut exported) = (Rules::default(), Rules::default());
-        let mut told = String::new();
+        let mut contract_texts = String::new();
         for contract in &self.contracts {
             let part = &solo.part().component;
             let about = |all: &[context::component::Interface]| all.iter().any(|i| rules::is_about(contract, &i.name));
@@ -228,7 +228,7 @@ impl Harness {
                 of_it = true;
             }
             if of_it {
-                told.push_str(&std::fs::read_to_string(&contract.file).unwrap_or_default());
+                contract_texts.push_str(&std::fs::read_to_string(&contract.file).unwrap_or_default());
             }
         }
         let entry = &solo.part().entry;
@@ -238,19 +238,19 @@ impl Harness {
             &solo.part().component.hash,
             &format!("{:?} {:?} {:?} {:?}", entry.config, entry.capabilities, entry.limits, entry.store),
             &signatures.join("\n"),
-            &told,
+            &contract_texts,
         ]);
         Ok(Subject { name: entry.name.clone(), solo, known, imported, exported, fingerprint })
     }
 
-    fn own(&self, subject: &Subject, file: &Path, options: &Options, green: &mut Green) -> SuiteReport {
+    fn own(&self, subject: &Subject, file: &Path, options: &Options, passed: &mut PassedFiles) -> SuiteReport {
         let mut report = SuiteReport::new(&subject.name, &self.shown(file), None);
         let read = scenario::suite(file);
         let scenarios = match read {
             Ok(suite) => suite.scenarios,
             Err(problems) => return report.with_problems(&problems),
         };
-        self.play(subject, file, &scenarios, options, Some(green), &mut report);
+        self.run_file(subject, file, &scenarios, options, Some(passed), &mut report);
         report
     }
 
@@ -259,21 +259,21 @@ impl Harness {
         subject: &Subject,
         contract: &Contract,
         options: &Options,
-        green: Option<&mut Green>,
+        passed: Option<&mut PassedFiles>,
     ) -> SuiteReport {
         let interface = Some(contract.interface.value.clone());
         let mut report = SuiteReport::new(&subject.name, &self.shown(&contract.file), interface);
-        self.play(subject, &contract.file, &contract.scenarios, options, green, &mut report);
+        self.run_file(subject, &contract.file, &contract.scenarios, options, passed, &mut report);
         report
     }
 
-    fn play(
+    fn run_file(
         &self,
         subject: &Subject,
         file: &Path,
         scenarios: &[Scenario],
         options: &Options,
-        green: Option<&mut Green>,
+        passed: Option<&mut PassedFiles>,
         report: &mut SuiteReport,
     ) {
         let key = format!("{} {}", subject.name, report.file);
@@ -281,44 +281,44 @@ impl Harness {
             scenarios.iter().filter_map(|s| s.given.file.as_deref()).map(passed::of_file).collect();
         let text = std::fs::read_to_string(file).unwrap_or_default();
         let now = passed::hash(&[&subject.fingerprint, &text, &given.join("\n")]);
-        if !options.all && options.filter.is_none() && green.as_deref().is_some_and(|green| green.is(&key, &now)) {
+        if !options.all && options.filter.is_none() && passed.as_deref().is_some_and(|passed| passed.is(&key, &now)) {
             report.unchanged = true;
             report.scenarios = scenarios.iter().map(ScenarioReport::passed).collect();
             return;
         }
         let mut checker = Checker::new(&subject.known);
-        let ready: Vec<_> = scenarios.iter().filter_map(|scenario| checker.scenario(scenario)).collect();
+        let typed: Vec<_> = scenarios.iter().filter_map(|scenario| checker.scenario(scenario)).collect();
         if !checker.problems.is_empty() {
             report.problems.extend(checker.problems);
             return;
         }
-        let bench = Bench {
+        let runner = Runner {
             solo: &subject.solo,
             known: &subject.known,
             imported: &subject.imported,
             exported: &subject.exported,
         };
         let mut others = None;
-        for ready in &ready {
-            let scenario = &ready.scenario;
+        for typed in &typed {
+            let scenario = &typed.scenario;
             if options.filter.as_ref().is_some_and(|part| !scenario.name.contains(part.as_str())) {
                 continue;
             }
             let started = Instant::now();
-            let failures = thrice(&bench, ready, &mut others);
+            let failures = run_on_each_instance(&runner, typed, &mut others);
             let mut result = ScenarioReport::passed(scenario);
             result.took_ms = started.elapsed().as_secs_f64() * 1e3;
             result.failures = failures;
             report.scenarios.push(result);
         }
-        if let Some(green) = green
+        if let Some(passed) = passed
             && options.filter.is_none()
         {
-            green.set(&key, &now, report.passed());
+            passed.set(&key, &now, report.passed());
         }
     }
 
-    /// A file's path as a person would write it: from the manifest's folder.
+    /// A file's path, relative to the manifest's folder.
     fn shown(&self, file: &Path) -> String {
         let folder = self.manifest.folder();
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
@@ -327,26 +327,34 @@ impl Harness {
     }
 }
 
-/// On a fresh instance, on the same one again, and on one that has run others, kept in `others`. The first that goes wrong is told.
-fn thrice(bench: &Bench<'_>, ready: &check::Ready, others: &mut Option<Stage>) -> Vec<Failure> {
-    let told = |found: Vec<Trouble>, on: On| found.into_iter().map(|trouble| Failure::new(trouble, on)).collect();
-    let (fresh, found) = bench.run(ready, None);
-    let (true, Some(fresh)) = (found.is_empty(), fresh) else { return told(found, On::Fresh) };
+/// Runs a scenario on a fresh instance, on the same one again, and on the one in `others`, which has run others. Stops
+/// at the first failure.
+fn run_on_each_instance(
+    runner: &Runner<'_>,
+    typed: &check::TypedScenario,
+    others: &mut Option<Fixture>,
+) -> Vec<FailedCheck> {
+    let failed = |found: Vec<Finding>, on: InstanceState| {
+        found.into_iter().map(|finding| FailedCheck::new(finding, on)).collect()
+    };
+    let (fresh, found) = runner.run(typed, None);
+    let (true, Some(fresh)) = (found.is_empty(), fresh) else { return failed(found, InstanceState::Fresh) };
     let mut last = None;
-    let before = [Some((&fresh, On::Again)), others.as_ref().map(|stage| (stage, On::AfterOthers))];
+    let before =
+        [Some((&fresh, InstanceState::Again)), others.as_ref().map(|fixture| (fixture, InstanceState::AfterOthers))];
     for (before, on) in before.into_iter().flatten() {
-        let (stage, found) = bench.run(ready, Some(before));
+        let (fixture, found) = runner.run(typed, Some(before));
         if !found.is_empty() {
-            return told(found, on);
+            return failed(found, on);
         }
-        let Some(stage) = stage else { continue };
-        if stage.transcript != fresh.transcript {
-            let (a, b) = (fresh.transcript.join("\n"), stage.transcript.join("\n"));
-            let what = "it does not answer as on a fresh instance".to_owned();
+        let Some(fixture) = fixture else { continue };
+        if fixture.transcript != fresh.transcript {
+            let (a, b) = (fresh.transcript.join("\n"), fixture.transcript.join("\n"));
+            let what = "it answers differently than on a fresh instance".to_owned();
             let detail = pattern::lines(&a, &b).trim_end().to_owned();
-            return told(vec![Trouble { place: ready.scenario.place, what, detail }], on);
+            return failed(vec![Finding { place: typed.scenario.place, what, detail }], on);
         }
-        last = Some(stage);
+        last = Some(fixture);
     }
     *others = last;
     Vec::new()
@@ -356,7 +364,7 @@ fn exports(solo: &Solo, contract: &Contract) -> bool {
     solo.part().component.exports.iter().any(|export| rules::is_about(contract, &export.name))
 }
 
-/// The files of scenarios in a folder, by name.
+/// The scenario files in a folder, sorted by name.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
@@ -375,7 +383,7 @@ fn contracts(manifest: &Manifest) -> Result<Vec<Contract>, Error> {
         let contract = scenario::contract(&file)?;
         let place = contract.interface.place;
         if context::interface::InterfaceName::parse(&contract.interface.value).is_none() {
-            let message = format!("`{}` is no name of an interface", contract.interface.value);
+            let message = format!("`{}` is not a valid interface name", contract.interface.value);
             let remedy = "write `namespace:package/interface@version`";
             return Err(Problems::new(&file, vec![Problem::new(place, message, remedy)]).into());
         }

@@ -1,4 +1,4 @@
-//! The stage for tests in Rust: a context alone, called step by step, with the same patterns and stubs as in files.
+//! Scenarios as tests in Rust: a context alone, called step by step, with the same patterns and stubs as in files.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,38 +6,38 @@ use std::time::Duration;
 use wasmtime::component::Val;
 
 use super::Error;
-use super::check::{Call, Checker, ReadyStub};
-use super::fixture::{Stage, Start};
-use super::functions::Known;
+use super::check::{Call, Checker, TypedStub};
+use super::fixture::{Fixture, Setup};
+use super::functions::Functions;
 use super::pattern::{self, Bindings, Pattern};
 use super::rules::Rules;
-use super::scenario::{At, Cell, Failing, Given, Reply, Scenario, Stub, Then};
+use super::scenario::{At, Cell, FailureKind, Given, Reply, Scenario, Stub, Then};
 use crate::call::Failure;
 use crate::context::solo::Solo;
 use crate::limits;
 use crate::manifest::{Place, Problem};
 
-/// What a context is given before it is called.
-pub struct Builder {
+/// Collects what a context is given before its first call.
+pub struct FixtureBuilder {
     solo: Solo,
-    known: Known,
+    known: Functions,
     imported: Rules,
     exported: Rules,
     given: Given,
 }
 
-/// A context on stage.
-pub struct Actor {
-    stage: Stage,
-    known: Known,
+/// A context that a test calls.
+pub struct TestContext {
+    fixture: Fixture,
+    known: Functions,
     exported: Rules,
-    /// Calls to others that have been looked at.
-    looked: usize,
+    /// Calls to other contexts that `asked` has returned.
+    returned: usize,
 }
 
-/// What a call came to.
+/// The result of a call, or why it has none.
 #[derive(Debug)]
-pub struct Answer {
+pub struct CallOutcome {
     outcome: Result<Option<Val>, Failure>,
     result: Option<wasmtime::component::types::Type>,
     call: String,
@@ -48,23 +48,23 @@ fn at(text: &str) -> At<String> {
 }
 
 fn wrong(problems: Vec<Problem>) -> Error {
-    let told: Vec<String> = problems.into_iter().map(|p| format!("{} ({})", p.message, p.remedy)).collect();
-    Error::Stage { message: told.join("\n") }
+    let lines: Vec<String> = problems.into_iter().map(|p| format!("{} ({})", p.message, p.remedy)).collect();
+    Error::Fixture { message: lines.join("\n") }
 }
 
-impl Builder {
-    pub(super) fn new(solo: Solo, known: Known, imported: Rules, exported: Rules) -> Self {
+impl FixtureBuilder {
+    pub(super) fn new(solo: Solo, known: Functions, imported: Rules, exported: Rules) -> Self {
         Self { solo, known, imported, exported, given: Given::default() }
     }
 
-    /// What the clock shows, in seconds since 1970, UTC.
+    /// The time of the context's clock, in seconds since 1970, UTC.
     #[must_use]
     pub fn clock(mut self, seconds: u64) -> Self {
         self.given.clock_s = seconds;
         self
     }
 
-    /// What the random numbers follow from.
+    /// The seed of the context's random numbers.
     #[must_use]
     pub fn random(mut self, seed: u64) -> Self {
         self.given.random = seed;
@@ -77,28 +77,28 @@ impl Builder {
         self
     }
 
-    /// Statements that are run on its file first.
+    /// Statements that run on its file first.
     #[must_use]
     pub fn sql(mut self, sql: &str) -> Self {
         self.given.sql.push(at(sql));
         self
     }
 
-    /// `interface.function` of somebody else answers this, in WAVE.
+    /// `interface.function` of another context returns `answer`, in WAVE.
     #[must_use]
     pub fn stub(self, function: &str, answer: &str) -> Self {
         self.with(function, None, Reply::Answer(at(answer)))
     }
 
-    /// The same for calls with these parameters, `(a, b)`.
+    /// As `stub`, for calls with the parameters `params`, `(a, b)`.
     #[must_use]
     pub fn stub_for(self, function: &str, params: &str, answer: &str) -> Self {
         self.with(function, Some(params), Reply::Answer(at(answer)))
     }
 
-    /// It comes to no answer.
+    /// `interface.function` of another context fails.
     #[must_use]
-    pub fn failing(self, function: &str, failing: Failing) -> Self {
+    pub fn failing(self, function: &str, failing: FailureKind) -> Self {
         self.with(function, None, Reply::Fails(failing))
     }
 
@@ -109,80 +109,81 @@ impl Builder {
         self
     }
 
-    /// Puts it on stage.
+    /// Starts the context.
     ///
     /// # Errors
-    /// When something given is not of its types, or it does not start.
-    pub fn start(self) -> Result<Actor, Error> {
+    /// When a given value does not fit its type, or the context does not start.
+    pub fn start(self) -> Result<TestContext, Error> {
         let Self { solo, known, imported, exported, given } = self;
         let (name, place) = (String::new(), Place::default());
         let scenario = Scenario { name, place, given, when: Vec::new(), then: Then::default() };
         let mut checker = Checker::new(&known);
-        let ready = checker.scenario(&scenario);
-        let ready = ready.ok_or_else(|| wrong(std::mem::take(&mut checker.problems)))?;
+        let typed = checker.scenario(&scenario);
+        let typed = typed.ok_or_else(|| wrong(std::mem::take(&mut checker.problems)))?;
         let given = &scenario.given;
         let mut config: BTreeMap<String, String> = solo.part().entry.config.clone();
         config.extend(given.config.clone());
-        let stubs: &[ReadyStub] = &ready.stubs;
-        let start = Start { clock_s: given.clock_s, random: given.random, config: &config, file: None, stubs };
-        let told = |message: String| Error::Stage { message };
-        let stage = Stage::start(&solo, &known, &imported, &start, None).map_err(|error| told(error.to_string()))?;
+        let stubs: &[TypedStub] = &typed.stubs;
+        let setup = Setup { clock_s: given.clock_s, random: given.random, config: &config, file: None, stubs };
+        let failed = |message: String| Error::Fixture { message };
+        let fixture =
+            Fixture::start(&solo, &known, &imported, &setup, None).map_err(|error| failed(error.to_string()))?;
         for sql in &given.sql {
-            stage.sql(&sql.value).map_err(told)?;
+            fixture.sql(&sql.value).map_err(failed)?;
         }
-        Ok(Actor { stage, known, exported, looked: 0 })
+        Ok(TestContext { fixture, known, exported, returned: 0 })
     }
 }
 
-impl Actor {
-    /// Calls `interface.function(args)`; `$name` is what an answer has bound.
+impl TestContext {
+    /// Calls `interface.function(args)`. `$name` is a value that an earlier answer has bound.
     ///
     /// # Errors
-    /// When the text is not understood; when it asks somebody for whom there is no stub; when an answer, its own or a stub's, breaks a
-    /// contract. That it gave no answer is in the answer.
-    pub fn call(&mut self, text: &str) -> Result<Answer, Error> {
+    /// When the text is wrong, a called function has no stub, or an answer of the context or a stub breaks a contract.
+    /// A call that fails is no error here: the outcome says why.
+    pub fn call(&mut self, text: &str) -> Result<CallOutcome, Error> {
         let mut checker = Checker::new(&self.known);
         let call: Option<Call> = checker.call(&at(text));
         let call = call.ok_or_else(|| wrong(std::mem::take(&mut checker.problems)))?;
-        let told = |message: String| Error::Stage { message };
-        let params = self.stage.params(&call).map_err(told)?;
-        let outcome = self.stage.call(&call, Duration::from_millis(limits::CALL_TIMEOUT_MS)).map_err(told)?;
-        let mut trouble = self.stage.trouble();
+        let failed = |message: String| Error::Fixture { message };
+        let params = self.fixture.params(&call).map_err(failed)?;
+        let outcome = self.fixture.call(&call, Duration::from_millis(limits::CALL_TIMEOUT_MS)).map_err(failed)?;
+        let mut problems = self.fixture.take_problems();
         let function = self.known.exports.get(call.export);
         if let (Some(f), Ok(Some(answer))) = (function, &outcome) {
-            trouble.extend(self.exported.broken_by(&f.interface, &f.name, &params, answer));
+            problems.extend(self.exported.broken_by(&f.interface, &f.name, &params, answer));
         }
-        match trouble.is_empty() {
-            true => Ok(Answer { outcome, result: function.and_then(|f| f.result.clone()), call: text.to_owned() }),
-            false => Err(told(trouble.join("\n"))),
+        match problems.is_empty() {
+            true => Ok(CallOutcome { outcome, result: function.and_then(|f| f.result.clone()), call: text.to_owned() }),
+            false => Err(failed(problems.join("\n"))),
         }
     }
 
-    /// Holds an answer to a pattern; what it binds can be used in later calls.
+    /// Compares an answer with a pattern. Later calls can use what the pattern binds.
     ///
     /// # Errors
-    /// With a diff, when it is another.
-    pub fn check(&mut self, answer: &Answer, expected: &str) -> Result<(), Error> {
-        let mut bound = self.stage.bound.clone();
+    /// A diff, when the answer does not match.
+    pub fn check(&mut self, answer: &CallOutcome, expected: &str) -> Result<(), Error> {
+        let mut bound = self.fixture.bound.clone();
         answer.check(expected, &mut bound)?;
-        self.stage.bound = bound;
+        self.fixture.bound = bound;
         Ok(())
     }
 
     /// `call` and `check` in one.
     ///
     /// # Errors
-    /// As these.
+    /// As those of both.
     pub fn expect(&mut self, call: &str, expected: &str) -> Result<(), Error> {
         let answer = self.call(call)?;
         self.check(&answer, expected)
     }
 
-    /// The calls that it has made to others since this was last asked, as they would be written.
+    /// The calls that it has made to other contexts since `asked` was last called, as text.
     pub fn asked(&mut self) -> Vec<String> {
-        let made = self.stage.made();
-        let new = made.get(self.looked..).unwrap_or_default().iter().map(super::stubs::Made::text).collect();
-        self.looked = made.len();
+        let made = self.fixture.made();
+        let new = made.get(self.returned..).unwrap_or_default().iter().map(super::stubs::MadeCall::text).collect();
+        self.returned = made.len();
         new
     }
 
@@ -191,36 +192,40 @@ impl Actor {
     /// # Errors
     /// What SQLite says.
     pub fn rows(&self, sql: &str) -> Result<Vec<Vec<Cell>>, Error> {
-        self.stage.rows(sql).map_err(|message| Error::Stage { message })
+        self.fixture.rows(sql).map_err(|message| Error::Fixture { message })
     }
 
     /// Lets time pass.
     pub fn wait(&self, time: Duration) {
-        self.stage.wait(time);
+        self.fixture.wait(time);
     }
 }
 
-impl Answer {
-    /// The value, or why there is none.
+impl CallOutcome {
+    /// The returned value, or why the call failed.
     pub fn outcome(&self) -> Result<Option<&Val>, &Failure> {
         self.outcome.as_ref().map(Option::as_ref)
     }
 
     fn check(&self, expected: &str, bound: &mut Bindings) -> Result<(), Error> {
-        let told = |message: String| Err(Error::Stage { message });
+        let failed = |message: String| Err(Error::Fixture { message });
         let (value, ty) = match (&self.outcome, &self.result) {
-            (Err(failure), _) => return told(format!("{} has no answer: {failure}", self.call)),
+            (Err(failure), _) => return failed(format!("{} failed: {failure}", self.call)),
             (Ok(Some(value)), Some(ty)) => (value, ty),
-            _ => return told(format!("{} returns nothing", self.call)),
+            _ => return failed(format!("{} returns nothing", self.call)),
         };
         let pattern = match Pattern::of(expected, ty) {
             Ok(pattern) => pattern,
-            Err(error) => return told(format!("`{expected}`: {error}")),
+            Err(error) => return failed(format!("`{expected}`: {error}")),
         };
         let before = bound.clone();
-        match pattern.meets(value, bound) {
+        match pattern.matches(value, bound) {
             true => Ok(()),
-            false => told(format!("{} answers otherwise\n{}", self.call, pattern::diff(&pattern, value, &before))),
+            false => failed(format!(
+                "{} does not return the expected value\n{}",
+                self.call,
+                pattern::diff(&pattern, value, &before)
+            )),
         }
     }
 }
