@@ -12,6 +12,8 @@ pub mod cli;
 pub mod context;
 pub mod deploy;
 pub mod dev;
+pub mod did_you_mean;
+pub mod error_chain;
 pub mod folder;
 pub mod follow;
 pub mod handoff;

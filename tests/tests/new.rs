@@ -89,6 +89,24 @@ fn a_context_in_javascript_builds_passes_its_tests_and_serves_at_the_first_try()
 }
 
 #[test]
+fn a_context_in_python_builds_passes_its_tests_and_serves_at_the_first_try() -> Result<()> {
+    let (_outer, folder) = empty("tea-house")?;
+    run(&folder, "seam new guest-book --lang python")?;
+    run(&folder, "seam build")?;
+    run(&folder, "seam test guest-book")?;
+    assert_eq!(run(&folder, "seam call guest-book 'entries.add(\"hello\")'")?, "ok(1)");
+    let wrong = shell(&folder, "seam call guest-book 'entries.add(\"\")'")?;
+    assert_eq!(String::from_utf8_lossy(&wrong.stdout).trim(), "err(invalid(\"text: it is empty\"))");
+    let tests = shell(&folder, "python3 -B -m unittest discover plugins/guest-book")?;
+    ensure!(tests.status.success() && String::from_utf8_lossy(&tests.stderr).contains("Ran 1 test"), "{tests:?}");
+
+    let host = up(&folder)?;
+    assert_eq!(run(&folder, "seam call guest-book 'entries.add(\"again\")'")?, "ok(2)");
+    ensure!(host.stop(Duration::from_secs(10))?.success());
+    Ok(())
+}
+
+#[test]
 fn what_cannot_be_made_is_refused_with_a_remedy_and_leaves_nothing() -> Result<()> {
     let (_outer, folder) = empty("tea-house")?;
     let refused = |line: &str, status: i32, expect: &[&str]| -> Result<()> {
@@ -99,7 +117,7 @@ fn what_cannot_be_made_is_refused_with_a_remedy_and_leaves_nothing() -> Result<(
         Ok(())
     };
     refused("seam new Guestbook", 1, &["`Guestbook` is no name for a context", "hint: "])?;
-    refused("seam new guestbook --lang cobol", 2, &["cobol", "rust", "js"])?;
+    refused("seam new guestbook --lang cobol", 2, &["cobol", "rust", "js", "python"])?;
     refused("seam new", 2, &["<NAME>"])?;
     ensure!(!folder.join("seam.toml").exists() && !folder.join("plugins").exists());
     run(&folder, "seam new guestbook --lang js")?;

@@ -23,7 +23,7 @@ const FLOORS: &[&[&str]] = &[
     &["manifest"],
     &["call"],
     &["folder", "handoff", "ids"],
-    &["limits"],
+    &["limits", "did_you_mean", "error_chain"],
 ];
 
 fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {

@@ -1,26 +1,17 @@
 //! `seam build` and `seam doctor`: what `crate::build` did, in words.
 
-use super::{Format, Global, Stop, out};
+use super::{Format, Global, Stop, out, unknown_context};
 use crate::build::doctor::{self, Purpose};
 use crate::build::{self, Options, Outcome};
-use crate::manifest::{Manifest, nearest};
+use crate::manifest::Manifest;
 
 /// Builds what is stale; everything it says goes to standard error.
 pub fn run(manifest: &Manifest, only: &[String], force: bool) -> Result<(), Stop> {
-    let mut names = Vec::new();
-    for name in only {
-        match manifest.context(name) {
-            Some(context) => names.push(context.settings.name.clone()),
-            None => {
-                let known: Vec<&str> = manifest.contexts.iter().map(|context| context.settings.name.as_str()).collect();
-                let remedy = match nearest(name, known.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("there are: {}", known.join(", ")),
-                };
-                return Err(Stop::trouble(format!("there is no context `{name}`"), remedy));
-            }
-        }
-    }
+    let named = |name: &String| {
+        let context = manifest.context(name).ok_or_else(|| unknown_context(manifest, name))?;
+        Ok(context.settings.name.clone())
+    };
+    let names = only.iter().map(named).collect::<Result<Vec<_>, Stop>>()?;
     let hint = |error: &build::Error| error.hint().unwrap_or_default();
     let report = build::run(manifest, &names, &Options { force }, &mut |said| out::note(said))
         .map_err(|error| Stop::error(&error, hint(&error)))?;

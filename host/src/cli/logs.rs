@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use super::{Format, Stop, out};
-use crate::manifest::{Manifest, nearest};
+use super::{Format, Stop, out, unknown_context};
+use crate::manifest::Manifest;
 use crate::{folder, limits, logging};
 
 #[derive(Debug, Args)]
@@ -32,12 +32,7 @@ pub fn run(manifest: &Manifest, options: &Options) -> Result<(), Stop> {
     if let Some(name) = &options.context
         && manifest.context(name).is_none()
     {
-        let known: Vec<&str> = manifest.contexts.iter().map(|context| context.settings.name.as_str()).collect();
-        let remedy = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are: {}", known.join(", ")),
-        };
-        return Err(Stop::trouble(format!("there is no context `{name}`"), remedy));
+        return Err(unknown_context(manifest, name));
     }
     let logs = Logs { folder: folder::logs(&manifest.host.data), context: options.context.as_deref() };
     let files = logs.files();

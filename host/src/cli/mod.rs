@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::context::component::Compiler;
+use crate::did_you_mean;
 use crate::manifest::{self, Manifest, Place, Problem, Problems};
 
 mod build;
@@ -299,6 +300,11 @@ impl Global {
 /// Components are compiled by this same binary, as a child with bounds.
 fn compiler() -> Compiler {
     std::env::current_exe().map_or(Compiler::InProcess, Compiler::Child)
+}
+
+fn unknown_context(manifest: &Manifest, name: &str) -> Stop {
+    let hint = did_you_mean::hint(name, manifest.contexts.iter().map(|context| context.settings.name.as_str()));
+    Stop::trouble(format!("there is no context `{name}`"), hint)
 }
 
 /// What the application says, with the manifest's lines where it is about a context.

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use crate::admin::{self, Trouble};
+use crate::error_chain::chain;
 use crate::manifest::Problems;
 use crate::{folder, invoke, logging, seed};
 
@@ -23,13 +24,7 @@ impl Stop {
 
     /// `error` with all that caused it.
     pub fn error(error: &dyn std::error::Error, remedy: impl Into<String>) -> Self {
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
-        Self::trouble(message, remedy)
+        Self::trouble(chain(error), remedy)
     }
 
     /// Says it on standard error.

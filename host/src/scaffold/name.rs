@@ -3,27 +3,63 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Error;
+use super::error::Error;
+use super::language::Language;
 use crate::ids::ContextName;
 
-/// Words that mean something else in WIT or in Rust, crates that a context is compiled with, and folders that are there already.
+/// Words that mean something else in WIT or Rust, crates that every context is compiled with, and folders that are there already.
 #[rustfmt::skip]
 const TAKEN: &[&str] = &[
     // WIT
-    "as", "async", "bool", "borrow", "char", "constructor", "enum", "error-context", "export", "f32", "f64", "flags", "from", "func", "future",
-    "import", "include", "interface", "list", "map", "option", "own", "package", "record", "resource", "result", "s16", "s32", "s64", "s8",
-    "static", "stream", "string", "tuple", "type", "u16", "u32", "u64", "u8", "use", "variant", "with", "world",
+    "as", "async", "bool", "borrow", "char", "constructor", "enum", "error-context", "export", "f32", "f64", "flags",
+    "from", "func", "future", "import", "include", "interface", "list", "map", "option", "own", "package", "record",
+    "resource", "result", "s16", "s32", "s64", "s8", "static", "stream", "string", "tuple", "type", "u16", "u32", "u64",
+    "u8", "use", "variant", "with", "world",
     // Rust
-    "abstract", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else", "extern", "false", "final", "fn", "for",
-    "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self",
-    "struct", "super", "trait", "true", "try", "typeof", "unsafe", "unsized", "virtual", "where", "while", "yield",
+    "abstract", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else", "extern", "false",
+    "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override",
+    "priv", "pub", "ref", "return", "self", "struct", "super", "trait", "true", "try", "typeof", "unsafe", "unsized",
+    "virtual", "where", "while", "yield",
     // Crates
-    "alloc", "core", "domain", "exports", "proc-macro", "rusqlite", "seam", "seam-sdk", "serde", "std", "store", "test", "wit-bindgen",
+    "alloc", "core", "domain", "exports", "proc-macro", "rusqlite", "seam", "seam-sdk", "serde", "std", "store", "test",
+    "wit-bindgen",
     // Folders
     "build", "deps", "examples", "host", "incremental", "sdk", "sdk-js", "sdk-python",
 ];
 
-pub fn check(name: &str) -> Result<ContextName, Error> {
+/// Names that a package in Python cannot have: keywords, modules that every context loads, and those of the standard library,
+/// which the package would hide.
+#[rustfmt::skip]
+const TAKEN_IN_PYTHON: &[&str] = &[
+    // Keywords
+    "and", "assert", "class", "def", "del", "elif", "except", "finally", "global", "is", "lambda", "nonlocal", "not",
+    "or", "pass", "raise",
+    // Modules of every context
+    "app", "componentize-py-types", "wit-world",
+    // The standard library
+    "abc", "aifc", "annotationlib", "antigravity", "argparse", "array", "ast", "asynchat", "asyncio", "asyncore",
+    "atexit", "audioop", "base64", "bdb", "binascii", "bisect", "builtins", "bz2", "calendar", "cgi", "cgitb", "chunk",
+    "cmath", "cmd", "code", "codecs", "codeop", "collections", "colorsys", "compileall", "compression", "concurrent",
+    "configparser", "contextlib", "contextvars", "copy", "copyreg", "crypt", "csv", "ctypes", "curses", "dataclasses",
+    "datetime", "dbm", "decimal", "difflib", "dis", "distutils", "doctest", "email", "encodings", "ensurepip", "errno",
+    "faulthandler", "fcntl", "filecmp", "fileinput", "fnmatch", "fractions", "ftplib", "functools", "gc",
+    "genericpath", "getopt", "getpass", "gettext", "glob", "graphlib", "grp", "gzip", "hashlib", "heapq", "hmac",
+    "html", "http", "idlelib", "imaplib", "imghdr", "imp", "importlib", "inspect", "io", "ipaddress", "itertools",
+    "json", "keyword", "lib2to3", "linecache", "locale", "logging", "lzma", "mailbox", "mailcap", "marshal", "math",
+    "mimetypes", "mmap", "modulefinder", "msilib", "msvcrt", "multiprocessing", "netrc", "nis", "nntplib", "nt",
+    "ntpath", "nturl2path", "numbers", "opcode", "operator", "optparse", "os", "ossaudiodev", "pathlib", "pdb",
+    "pickle", "pickletools", "pipes", "pkgutil", "platform", "plistlib", "poplib", "posix", "posixpath", "pprint",
+    "profile", "pstats", "pty", "pwd", "pyclbr", "pydoc", "pyexpat", "queue", "quopri", "random", "re", "readline",
+    "reprlib", "rlcompleter", "runpy", "sched", "secrets", "select", "selectors", "shelve", "shlex", "shutil",
+    "signal", "site", "smtpd", "smtplib", "sndhdr", "socket", "socketserver", "spwd", "sqlite3", "ssl", "stat",
+    "statistics", "stringprep", "subprocess", "sunau", "symtable", "sys", "sysconfig", "syslog", "tabnanny", "tarfile",
+    "telnetlib", "tempfile", "termios", "textwrap", "this", "threading", "time", "timeit", "tkinter", "token",
+    "tokenize", "tomllib", "trace", "traceback", "tracemalloc", "tty", "turtle", "turtledemo", "types", "typing",
+    "unicodedata", "unittest", "urllib", "uu", "uuid", "venv", "warnings", "wave", "weakref", "webbrowser", "winreg",
+    "winsound", "wsgiref", "xdrlib", "xml", "xmlrpc", "zipapp", "zipfile", "zipimport", "zlib", "zoneinfo",
+];
+
+pub fn check(name: &str, language: Language) -> Result<ContextName, Error> {
     let refused = |why| Error::Name { name: name.into(), why };
     let context =
         ContextName::new(name).ok_or(refused("it is not lower-case words of letters and digits, at most 64 bytes"))?;
@@ -32,6 +68,9 @@ pub fn check(name: &str) -> Result<ContextName, Error> {
     }
     if TAKEN.contains(&name) {
         return Err(refused("it means something else in WIT, in Rust or in the project's folders"));
+    }
+    if language == Language::Python && TAKEN_IN_PYTHON.contains(&name) {
+        return Err(refused("it means something else in Python"));
     }
     Ok(context)
 }

@@ -3,11 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Error, Language, edit};
+use super::cargo;
+use super::error::Error;
+use super::language::Language;
 
 /// Where a project has the SDKs.
 pub const RUST: &str = "plugins/sdk";
 pub const JAVASCRIPT: &str = "plugins/sdk-js";
+pub const PYTHON: &str = "plugins/sdk-python";
 
 /// This repository's own workspace, whose versions the SDK is tested with.
 pub const ROOT: &str = include_str!("../../../Cargo.toml");
@@ -33,11 +36,17 @@ pub const JAVASCRIPT_FILES: Files = files!("plugins/sdk-js":
     "src/numbers.js", "src/packed.js", "src/store.js", "test/packed.test.mjs", "tools.mjs",
 );
 
+pub const PYTHON_FILES: Files = files!("plugins/sdk-python":
+    "README.md", "build.py", "requirements.txt", "seam_sdk/__init__.py", "seam_sdk/context.py", "seam_sdk/packed.py",
+    "seam_sdk/store.py", "test_packed.py",
+);
+
 /// The files of the SDK and of the interfaces that the project does not have. What it has is its own matter, also when it is older.
 pub fn missing(project: &Path, language: Language) -> Result<Vec<(PathBuf, String)>, Error> {
     let (folder, sdk) = match language {
         Language::Rust => (RUST, RUST_FILES),
         Language::Js => (JAVASCRIPT, JAVASCRIPT_FILES),
+        Language::Python => (PYTHON, PYTHON_FILES),
     };
     let mut missing = Vec::new();
     for (folder, files) in [("wit/host", INTERFACES), (folder, sdk)] {
@@ -46,7 +55,7 @@ pub fn missing(project: &Path, language: Language) -> Result<Vec<(PathBuf, Strin
         }
         for (path, text) in files {
             let text = match path.ends_with("Cargo.toml") {
-                true => edit::standalone(text, ROOT).map_err(|reason| Error::Template { reason })?,
+                true => cargo::standalone(text, ROOT).map_err(|reason| Error::Template { reason })?,
                 false => (*text).to_owned(),
             };
             missing.push((PathBuf::from(path), text));

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Error, Language, edit, sdk};
+use super::error::Error;
+use super::language::Language;
+use super::{cargo, sdk};
 
 pub const PROJECT: &str = include_str!("templates/project/seam.toml.in");
 pub const WORKSPACE: &str = include_str!("templates/project/Cargo.toml.in");
@@ -33,18 +35,29 @@ const RUST: sdk::Files = &[
 ];
 
 const JAVASCRIPT: sdk::Files = &[
-    ("context.wit", template!("javascript/context.wit")),
+    ("context.wit", CONTEXT_WORLD),
     ("src/context.js", template!("javascript/context.js")),
     ("src/domain.js", template!("javascript/domain.js")),
     ("src/store.js", template!("javascript/store.js")),
-    ("tests/domain.test.mjs", template!("javascript/test.mjs")),
+    ("test/domain.test.mjs", template!("javascript/test.mjs")),
+];
+
+const PYTHON: sdk::Files = &[
+    ("context.wit", CONTEXT_WORLD),
+    ("app.py", template!("python/app.py")),
+    ("{{name_snake}}/__init__.py", template!("python/init.py")),
+    ("{{name_snake}}/domain.py", template!("python/domain.py")),
+    ("{{name_snake}}/store.py", template!("python/store.py")),
+    ("test_domain.py", template!("python/test.py")),
 ];
 
 const MIGRATION: &str = template!("entries.sql");
 const SCENARIOS: &str = template!("scenarios.toml");
 const INTERFACE: &str = template!("entries.wit");
-/// A context in Rust has its world beside its interface; those of other toolchains name more than the interface in theirs.
+/// The world of a context in Rust stands beside its interface. Other toolchains need a world that names the host's interfaces
+/// as well; it stands beside the code.
 const RUST_WORLD: &str = template!("rust/world.wit");
+const CONTEXT_WORLD: &str = template!("context.wit");
 
 impl Package<'_> {
     /// The context's files, by their paths in the project.
@@ -52,18 +65,19 @@ impl Package<'_> {
         let (own, world) = match language {
             Language::Rust => (RUST, RUST_WORLD),
             Language::Js => (JAVASCRIPT, ""),
+            Language::Python => (PYTHON, ""),
         };
         let plugin = PathBuf::from("plugins").join(self.name);
         let mut files = Vec::new();
         for (path, text) in own {
             let mut text = self.filled(text);
             if *path == "Cargo.toml" && !self.inherits {
-                text = edit::standalone(&text, sdk::ROOT).map_err(|reason| Error::Template { reason })?;
+                text = cargo::standalone(&text, sdk::ROOT).map_err(|reason| Error::Template { reason })?;
                 // Under which licence the project is, its owner says.
                 text =
                     text.lines().filter(|line| !line.starts_with("license")).map(|line| format!("{line}\n")).collect();
             }
-            files.push((plugin.join(path), text));
+            files.push((plugin.join(self.filled(path)), text));
         }
         files.push((plugin.join("migrations/0001-entries.sql"), self.filled(MIGRATION)));
         files.push((plugin.join("tests/scenarios/entries.toml"), self.filled(SCENARIOS)));

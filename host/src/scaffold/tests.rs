@@ -2,22 +2,25 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::manifest::Manifest;
 
-const LANGUAGES: [Language; 2] = [Language::Rust, Language::Js];
+const LANGUAGES: [Language; 3] = [Language::Rust, Language::Js, Language::Python];
 
 fn repo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Every file below `folder`, sorted, with its text.
+/// Every file below `folder`, sorted, with its text; without the byte code that Python's tests leave behind.
 fn everything(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut next = vec![folder.to_path_buf()];
     while let Some(inside) = next.pop() {
         for entry in fs::read_dir(&inside).unwrap().flatten() {
             match entry.path() {
+                path if path.ends_with("__pycache__") => {}
                 path if path.is_dir() => next.push(path),
                 path => found.push((path.strip_prefix(folder).unwrap().into(), fs::read_to_string(&path).unwrap())),
             }
@@ -58,6 +61,16 @@ fn names_that_mean_something_else_are_refused() {
 }
 
 #[test]
+fn names_that_mean_something_else_in_python_are_refused_only_there() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["calendar", "lambda", "app", "wit-world"] {
+        let error = refused(dir.path(), name, Language::Python);
+        assert!(matches!(error, Error::Name { .. }) && error.to_string().contains("Python"), "{name}: {error}");
+        assert!(plan(&dir.path().join("seam.toml"), name, Language::Rust).is_ok(), "{name}");
+    }
+}
+
+#[test]
 fn an_empty_folder_becomes_a_project_with_all_it_takes() {
     for language in LANGUAGES {
         let dir = tempfile::tempdir().unwrap();
@@ -78,7 +91,9 @@ fn an_empty_folder_becomes_a_project_with_all_it_takes() {
 fn a_second_context_leaves_the_first_and_every_comment_alone() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = dir.path().join("seam.toml");
-    for (name, language) in [("first", Language::Rust), ("second", Language::Js), ("third", Language::Rust)] {
+    let contexts =
+        [("first", Language::Rust), ("second", Language::Js), ("third", Language::Python), ("fourth", Language::Rust)];
+    for (name, language) in contexts {
         plan(&manifest, name, language).unwrap().write().unwrap();
         let text = format!(
             "# About {name}.\n{}\n[[mount]] # here\npath = \"/{name}\" # its place\ncontext = \"{name}\"\n",
@@ -90,10 +105,11 @@ fn a_second_context_leaves_the_first_and_every_comment_alone() {
     for kept in ["# About first.", "# About second.", "[[mount]] # here\npath = \"/first\" # its place"] {
         assert!(text.contains(kept), "{kept}: {text}");
     }
-    let order: Vec<_> =
-        ["[context.first]", "[context.second]", "[context.third]", "[[mount]] # here"].map(|t| text.find(t)).into();
+    let tables =
+        ["[context.first]", "[context.second]", "[context.third]", "[context.fourth]", "[[mount]] # here"];
+    let order: Vec<_> = tables.map(|table| text.find(table)).into();
     assert!(order.is_sorted() && order[0].is_some(), "{text}");
-    assert!(fs::read_to_string(dir.path().join("Cargo.toml")).unwrap().contains("\"plugins/third\""));
+    assert!(fs::read_to_string(dir.path().join("Cargo.toml")).unwrap().contains("\"plugins/fourth\""));
 }
 
 #[test]
@@ -135,7 +151,7 @@ fn what_was_written_when_it_fails_is_taken_back() {
 #[test]
 fn a_workspace_keeps_its_form_and_gets_its_member_beside_its_like() {
     let check = |before: &str, expect: &str| {
-        assert_eq!(edit::workspace(before, &["plugins/new".into()]).unwrap(), expect);
+        assert_eq!(cargo::workspace(before, &["plugins/new".into()]).unwrap(), expect);
     };
     check("[workspace]\nmembers = []\n", "[workspace]\nmembers = [\"plugins/new\"]\n");
     check(
@@ -156,15 +172,18 @@ fn a_crate_stands_alone_with_the_versions_of_its_workspace() {
                   [target.'cfg(x)'.dependencies]\nb = { workspace = true, optional = true }\n";
     let expect = "[package]\nname = \"m\"\nedition = \"2024\"\n[dependencies]\na = \"1\"\n\
                   [target.'cfg(x)'.dependencies]\nb = { version = \"2\", features = [\"x\"], optional = true }\n";
-    assert_eq!(edit::standalone(member, root).unwrap(), expect);
+    assert_eq!(cargo::standalone(member, root).unwrap(), expect);
 }
 
 /// A file that is added to an SDK and not here would be missing in every new project.
 #[test]
 fn the_sdks_that_projects_get_are_whole() {
-    for (folder, files) in
-        [("wit/host", sdk::INTERFACES), (sdk::RUST, sdk::RUST_FILES), (sdk::JAVASCRIPT, sdk::JAVASCRIPT_FILES)]
-    {
+    for (folder, files) in [
+        ("wit/host", sdk::INTERFACES),
+        (sdk::RUST, sdk::RUST_FILES),
+        (sdk::JAVASCRIPT, sdk::JAVASCRIPT_FILES),
+        (sdk::PYTHON, sdk::PYTHON_FILES),
+    ] {
         let mut known: Vec<_> = files.iter().map(|(path, text)| (PathBuf::from(path), text.to_string())).collect();
         known.sort();
         let there: Vec<_> = everything(&repo().join(folder))

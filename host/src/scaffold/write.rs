@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{Error, Plan};
+use super::error::Error;
+use super::plan::Plan;
 
 impl Plan {
     /// Writes new files first and the changed ones last, so that nothing refers to what is not there.

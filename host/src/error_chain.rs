@@ -1,0 +1,23 @@
+//! An error with its causes, in one line.
+
+use std::error::Error;
+
+/// The message of `error` and those of all that caused it, joined by colons: what `{:#}` prints of an `anyhow::Error`.
+pub fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read `a`")]
+    struct Read(#[source] std::io::Error);
+
+    #[test]
+    fn causes_follow_the_error() {
+        assert_eq!(chain(&Read(std::io::Error::other("gone"))), "cannot read `a`: gone");
+    }
+}

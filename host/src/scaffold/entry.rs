@@ -1,0 +1,43 @@
+//! A context's entry in a manifest that people wrote: what is not changed stays as it is, comments and spaces among it.
+
+use toml_edit::{Array, InlineTable, Item, Table, Value};
+
+use super::language::Language;
+use super::sdk;
+use super::toml::parse;
+
+/// The manifest with an entry for the context, after those of the other contexts.
+pub fn added(text: &str, name: &str, language: Language) -> Result<String, String> {
+    let mut document = parse(text)?;
+    let contexts = document.entry("context").or_insert_with(|| {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        table.into()
+    });
+    let contexts = contexts.as_table_mut().ok_or("`context` is not written as `[context.NAME]`")?;
+    let mut entry = Table::new();
+    let (component, plugin) = (format!("target/components/{name}.wasm"), format!("plugins/{name}"));
+    let by_command = |sdk: &str, builder: &str| {
+        let sources = [plugin.as_str(), sdk, "wit/host", &format!("wit/{name}")];
+        InlineTable::from_iter([
+            ("command", Value::from(format!("{builder} {plugin} {component}"))),
+            ("sources", Array::from_iter(sources).into()),
+        ])
+    };
+    let build = match language {
+        Language::Rust => InlineTable::from_iter([("cargo", name)]),
+        Language::Js => by_command(sdk::JAVASCRIPT, &format!("node {}/build.mjs", sdk::JAVASCRIPT)),
+        Language::Python => by_command(sdk::PYTHON, &format!("python3 {}/build.py", sdk::PYTHON)),
+    };
+    if language != Language::Rust {
+        entry.insert("component", component.into());
+    }
+    entry.insert("build", Value::InlineTable(build).into());
+    entry.insert("store", true.into());
+    if language != Language::Rust {
+        // The language's runtime imports WASI; the host links an empty world.
+        entry.insert("capabilities", Value::Array(Array::from_iter(["wasi"])).into());
+    }
+    contexts.insert(name, Item::Table(entry));
+    Ok(document.to_string())
+}
