@@ -198,7 +198,7 @@ fn who_cannot_be_told_is_behind_by_name_and_goes_on_when_it_can() -> Result<()> 
     route(&registry, "new=1")?;
     number(&registry, "keeper", "book.write", &[Val::U32(20)])?;
     step(&registry);
-    assert!(state(&registry).starts_with("behind: it does not take what comes after 600"), "{}", state(&registry));
+    assert!(state(&registry).starts_with("behind: it rejects the records after 600"), "{}", state(&registry));
     let live = registry.live_for("learner", Steer::by(b"ada"), std::iter::empty(), None)?;
     let export = live.generation().exports().iter().find(|export| export.function == "known").unwrap();
     let now = Call::start(Instant::now() + Duration::from_secs(5), Trace::start());
