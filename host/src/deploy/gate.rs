@@ -12,7 +12,7 @@ use super::{
 };
 use crate::context::component::{self, Artefact, Component};
 use crate::context::{Generation, Part, Trial};
-use crate::manifest::nearest;
+use crate::did_you_mean::nearest;
 
 /// The steps so far.
 pub(super) struct Walk<'a> {

@@ -4,7 +4,7 @@ use wasmtime::component::types::{ComponentFunc, Type};
 
 use crate::context::component::{Component, Interface};
 use crate::context::link;
-use crate::manifest::nearest;
+use crate::did_you_mean;
 
 #[derive(Clone)]
 pub struct Function {
@@ -82,11 +82,7 @@ pub fn find<'f>(functions: &'f [Function], name: &str) -> Result<(usize, &'f Fun
         [one] => Ok(one),
         [] => {
             let names: Vec<String> = functions.iter().map(Function::short).collect();
-            let remedy = match nearest(name, names.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if names.is_empty() => "the component has none".to_owned(),
-                None => format!("known functions: {}", names.join(", ")),
-            };
+            let remedy = did_you_mean::hint(name, names.iter().map(String::as_str));
             Err((format!("there is no function `{name}`"), remedy))
         }
         _ => {

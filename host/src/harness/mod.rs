@@ -4,9 +4,11 @@
 //! `scenario` reads files, `check` compares them with the types of a component, and `run` runs them on a `fixture`.
 //! Each scenario runs three times: on a fresh instance, again on that one, and on one that has run others. So a context
 //! that keeps state outside its store is found. `Harness` does that for a whole system; `TestContext` is the same for
-//! tests written in Rust. Not here: how results look on a terminal (`cli`).
+//! tests written in Rust.
+//! Not here: how results look on a terminal (`cli`).
 
 pub mod check;
+mod error;
 pub mod fixture;
 pub mod functions;
 pub mod junit;
@@ -23,6 +25,7 @@ mod test_context;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+pub use error::Error;
 pub use test_context::{CallOutcome, FixtureBuilder, TestContext};
 
 use self::check::Checker;
@@ -37,44 +40,13 @@ use crate::context::component::{Compiler, Component};
 use crate::context::solo::Solo;
 use crate::context::{self, Linked};
 use crate::ids::ContextName;
-use crate::manifest::{Manifest, Problem, Problems, nearest};
+use crate::manifest::{Manifest, Problem, Problems};
 
 /// A system whose contexts can be tested one by one.
 pub struct Harness {
     manifest: Manifest,
     linked: Linked,
     contracts: Vec<Contract>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(transparent)]
-    Manifest(#[from] Problems),
-    #[error(transparent)]
-    Contexts(#[from] context::Error),
-    #[error("there is no context `{name}`")]
-    NoContext { name: String, known: Vec<String> },
-    #[error("there is no contract for `{interface}`")]
-    NoContract { interface: String, known: Vec<String> },
-    #[error("{message}")]
-    Fixture { message: String },
-}
-
-impl Error {
-    /// What to do about it, for the `hint:` line.
-    pub fn remedy(&self) -> String {
-        match self {
-            Self::NoContext { name, known } => match nearest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known contexts: {}", known.join(", ")),
-            },
-            Self::NoContract { known, .. } if known.is_empty() => {
-                "put one into `wit/PACKAGE/contract/`, see `docs/scenarios.md`".to_owned()
-            }
-            Self::NoContract { known, .. } => format!("there are contracts for: {}", known.join(", ")),
-            _ => String::new(),
-        }
-    }
 }
 
 /// What to run.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use wasmtime::component::Val;
 
-use super::Error;
 use super::check::{Call, Checker, TypedStub};
+use super::error::Error;
 use super::fixture::{Fixture, Setup};
 use super::functions::Functions;
 use super::pattern::{self, Bindings, Pattern};

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::parse::Parsed;
-use super::problem::{Place, nearest};
+use super::problem::Place;
 use super::table::Document;
+use crate::did_you_mean::nearest;
 use crate::ids::ContextName;
 use crate::limits;
 

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::model::{Build, Places};
-use super::problem::{Place, nearest};
+use super::problem::Place;
 use super::settings::ContextLimits;
 use super::store_grant::{Encryption, KeySource, StoreGrant};
 use super::table::{At, Table};
+use crate::did_you_mean::nearest;
 use crate::limits;
 
 /// The place of an entry and of those of `keys` that it has.

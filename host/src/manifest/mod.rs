@@ -20,7 +20,7 @@ mod tests;
 mod variant;
 
 pub use model::{Build, Context, Host, Http, LogFormat, Manifest, Mount, Places, RoutingKey, Seed, Tls};
-pub use problem::{Place, Problem, Problems, nearest};
+pub use problem::{Place, Problem, Problems};
 pub use settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
 pub use shared::differing;
 pub use store_grant::{Encryption, KeySource, StoreGrant};

@@ -8,8 +8,9 @@ use super::{Member, Refused, Routes, Shares, Standing};
 use crate::context::generation::Generation;
 use crate::context::linked::Absent;
 use crate::context::published::Published;
+use crate::did_you_mean::nearest;
 use crate::ids::ContextName;
-use crate::manifest::{ContextSettings, nearest};
+use crate::manifest::ContextSettings;
 use crate::store::HostFile;
 
 /// A context that has variants.

@@ -8,8 +8,8 @@ use wasmtime::component::wasm_wave::{self, lex};
 
 use super::{Error, Pattern};
 use crate::context::link::wit_type;
+use crate::did_you_mean;
 use crate::limits;
-use crate::manifest::nearest;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token {
@@ -320,10 +320,5 @@ impl<'t> Parser<'t> {
 }
 
 fn unknown<'k>(what: &str, name: &str, known: impl Iterator<Item = &'k str>, at: Range<usize>) -> Error {
-    let known: Vec<&str> = known.collect();
-    let hint = match nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known: {}", known.join(", ")),
-    };
-    Error { message: format!("there is no {what} `{name}`; {hint}"), at }
+    Error { message: format!("there is no {what} `{name}`; {}", did_you_mean::hint(name, known)), at }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use time::{Date, Month, PrimitiveDateTime, Time};
 use toml::de::DeValue;
 
 use super::{
@@ -178,17 +179,14 @@ fn clock(table: &Table<'_, '_>, default: u64) -> u64 {
 /// Seconds since 1970 of a date with a time; UTC unless it has an offset.
 fn seconds(at: &toml::value::Datetime) -> Option<i128> {
     let date = at.date?;
-    let time = at.time.map_or((0, 0, 0), |t| (t.hour, t.minute, t.second));
-    // Howard Hinnant's days_from_civil: years begin in March, so that the leap day is the last of one.
-    let (y, m, d) = (i128::from(date.year) - i128::from(date.month <= 2), i128::from(date.month), i128::from(date.day));
-    let (era, of_era) = (y.div_euclid(400), y.rem_euclid(400));
-    let of_year = (153 * (m + if m > 2 { -3 } else { 9 }) + 2) / 5 + d - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    let month = Month::try_from(date.month).ok()?;
+    let date = Date::from_calendar_date(i32::from(date.year), month, date.day).ok()?;
+    let time = at.time.map_or(Some(Time::MIDNIGHT), |t| Time::from_hms(t.hour, t.minute, t.second).ok())?;
     let offset = match at.offset {
         Some(toml::value::Offset::Custom { minutes }) => i128::from(minutes) * 60,
         _ => 0,
     };
-    Some(days * 86_400 + i128::from(time.0) * 3_600 + i128::from(time.1) * 60 + i128::from(time.2) - offset)
+    Some(i128::from(PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp()) - offset)
 }
 
 fn failing(table: &Table<'_, '_>) -> Option<FailureKind> {
