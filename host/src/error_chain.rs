@@ -4,8 +4,8 @@ use std::error::Error;
 
 /// The message of `error` and those of all that caused it, joined by colons: what `{:#}` prints of an `anyhow::Error`.
 pub fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

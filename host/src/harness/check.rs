@@ -77,23 +77,23 @@ pub struct ExpectedCall {
 
 /// Checks scenarios and collects their problems.
 pub struct Checker<'k> {
-    pub known: &'k Functions,
+    pub functions: &'k Functions,
     pub problems: Vec<Problem>,
 }
 
 impl<'k> Checker<'k> {
-    pub fn new(known: &'k Functions) -> Self {
-        Self { known, problems: Vec::new() }
+    pub fn new(functions: &'k Functions) -> Self {
+        Self { functions, problems: Vec::new() }
     }
 
     /// `None` when the scenario has problems, which are in `problems` then.
     pub fn scenario(&mut self, scenario: &Scenario) -> Option<TypedScenario> {
         let before = self.problems.len();
         let Given { sql, calls, stubs, .. } = &scenario.given;
-        if let (Some(first), false) = (sql.first(), self.known.store) {
+        if let (Some(first), false) = (sql.first(), self.functions.store) {
             self.report(first.place, "the context has no store", "remove `given.sql`");
         }
-        if let (Some(Rows { sql, .. }), false) = (scenario.then.rows.first(), self.known.store) {
+        if let (Some(Rows { sql, .. }), false) = (scenario.then.rows.first(), self.functions.store) {
             self.report(sql.place, "the context has no store", "remove `then.rows`");
         }
         let calls = calls.iter().filter_map(|text| self.call(text)).collect();
@@ -149,7 +149,7 @@ impl<'k> Checker<'k> {
     }
 
     pub fn call(&mut self, text: &At<String>) -> Option<Call> {
-        let (export, params) = self.applied(&self.known.exports, text)?;
+        let (export, params) = self.applied(&self.functions.exports, text)?;
         if params.iter().any(Pattern::is_open) {
             self.report(
                 text.place,
@@ -162,7 +162,7 @@ impl<'k> Checker<'k> {
     }
 
     fn asked(&mut self, text: &At<String>) -> Option<ExpectedCall> {
-        let (import, params) = self.applied(&self.known.imports, text)?;
+        let (import, params) = self.applied(&self.functions.imports, text)?;
         Some(ExpectedCall { text: text.value.clone(), import, params })
     }
 
@@ -182,7 +182,7 @@ impl<'k> Checker<'k> {
     }
 
     fn stub(&mut self, stub: &Stub) -> Option<TypedStub> {
-        let (import, function) = self.function(&self.known.imports, &stub.function, &stub.function.value)?;
+        let (import, function) = self.function(&self.functions.imports, &stub.function, &stub.function.value)?;
         let with = match &stub.with {
             Some(text) => Some(self.with(function, text)?),
             None => None,
@@ -210,14 +210,14 @@ impl<'k> Checker<'k> {
                     Expect::Answer => TypedExpect::Answer,
                     Expect::Fails(failing) => TypedExpect::Fails(*failing),
                     Expect::Value(text) => {
-                        let function = self.known.exports.get(call.export)?;
+                        let function = self.functions.exports.get(call.export)?;
                         TypedExpect::Value(self.answer(function, text)?)
                     }
                 };
                 TypedAction::Call { call, expect, timeout: *timeout }
             }
             Action::Request(request) => {
-                if !self.known.buffered_http {
+                if !self.functions.buffered_http {
                     let message = "the context answers no requests: it does not export `seam:host/http-handler`";
                     self.report(request.line.place, message, "call one of its functions");
                     return None;

@@ -34,7 +34,7 @@ pub struct Setup<'a> {
 
 pub struct Fixture {
     stand: Stand,
-    known: Functions,
+    functions: Functions,
     stubs: Arc<Stubs>,
     world: Arc<Fixed>,
     pub bound: Bindings,
@@ -62,7 +62,7 @@ impl Fixture {
     /// When the context does not start.
     pub fn start(
         solo: &Solo,
-        known: &Functions,
+        functions: &Functions,
         rules: &Rules,
         setup: &Setup<'_>,
         before: Option<&Self>,
@@ -72,13 +72,22 @@ impl Fixture {
         if let Some(file) = setup.file {
             std::fs::copy(file, folder.path().join(solo.file_name()))?;
         }
-        let stubs = Arc::new(Stubs::new(known.clone(), rules.clone()));
+        let stubs = Arc::new(Stubs::new(functions.clone(), rules.clone()));
         stubs.set(setup.stubs);
         let setting =
             Setting { config: setup.config, databases: folder.path(), world: world.clone(), others: stubs.clone() };
         let stand = solo.stand(&setting, before.map(|fixture| &fixture.stand)).map_err(Error::Start)?;
         let (bound, jar) = (Bindings::new(), Vec::new());
-        Ok(Self { stand, known: known.clone(), stubs, world, bound, transcript: Vec::new(), jar, _folder: folder })
+        Ok(Self {
+            stand,
+            functions: functions.clone(),
+            stubs,
+            world,
+            bound,
+            transcript: Vec::new(),
+            jar,
+            _folder: folder,
+        })
     }
 
     pub fn wait(&self, time: Duration) {
@@ -148,7 +157,7 @@ impl Fixture {
     /// As `params`.
     pub fn call(&mut self, call: &Call, timeout: Duration) -> Result<Result<Option<Val>, Failure>, String> {
         let params = self.params(call)?;
-        let function = self.known.exports.get(call.export).ok_or("the component lacks the function")?;
+        let function = self.functions.exports.get(call.export).ok_or("the component lacks the function")?;
         self.stubs.bind(&self.bound);
         let live = self.stand.live();
         let exports = live.generation().exports();

@@ -64,7 +64,7 @@ pub struct Options {
 struct Subject {
     name: ContextName,
     solo: Solo,
-    known: Functions,
+    functions: Functions,
     imported: Rules,
     exported: Rules,
     /// A hash of all inputs but the scenario file itself.
@@ -100,7 +100,7 @@ impl Harness {
     /// When there is no such context.
     pub fn fixture(&self, context: &str) -> Result<FixtureBuilder, Error> {
         let subject = self.subject(context, None)?;
-        Ok(FixtureBuilder::new(subject.solo, subject.known, subject.imported, subject.exported))
+        Ok(FixtureBuilder::new(subject.solo, subject.functions, subject.imported, subject.exported))
     }
 
     /// Runs scenarios and contracts, and calls `tell` with the result of each file.
@@ -150,8 +150,8 @@ impl Harness {
             let name = contract.interface.value.as_str();
             name == interface || name.split('@').next() == Some(path) && !interface.contains('@')
         };
-        let of_it: Vec<&Contract> = self.contracts.iter().filter(means).collect();
-        if of_it.is_empty() {
+        let chosen: Vec<&Contract> = self.contracts.iter().filter(means).collect();
+        if chosen.is_empty() {
             let known = self.contracts.iter().map(|contract| contract.interface.value.clone()).collect();
             return Err(Error::NoContract { interface: interface.to_owned(), known });
         }
@@ -163,7 +163,7 @@ impl Harness {
         })?;
         let subject = self.subject(provider.entry.name.as_str(), Some(&component))?;
         let mut suites = Vec::new();
-        for contract in of_it {
+        for contract in chosen {
             let mut suite = self.contract(&subject, contract, options, None);
             suite.context = file.display().to_string();
             tell(&suite);
@@ -184,35 +184,35 @@ impl Harness {
     fn subject(&self, name: &str, component: Option<&Component>) -> Result<Subject, Error> {
         self.chosen(&[name.to_owned()])?;
         let solo = self.linked.solo(name, component)?;
-        let known = Functions::of(&solo.part().component);
+        let functions = Functions::of(&solo.part().component);
         let (mut imported, mut exported) = (Rules::default(), Rules::default());
         let mut contract_texts = String::new();
         for contract in &self.contracts {
             let part = &solo.part().component;
             let about = |all: &[context::component::Interface]| all.iter().any(|i| rules::is_about(contract, &i.name));
-            let mut of_it = false;
+            let mut concerned = false;
             if about(&part.imports) {
-                imported.add(contract, &known.imports, false)?;
-                of_it = true;
+                imported.add(contract, &functions.imports, false)?;
+                concerned = true;
             }
             if about(&part.exports) {
-                exported.add(contract, &known.exports, true)?;
-                of_it = true;
+                exported.add(contract, &functions.exports, true)?;
+                concerned = true;
             }
-            if of_it {
+            if concerned {
                 contract_texts.push_str(&std::fs::read_to_string(&contract.file).unwrap_or_default());
             }
         }
         let entry = &solo.part().entry;
         let signatures: Vec<String> =
-            known.imports.iter().map(|f| context::link::wit_of(&f.short(), &f.signature)).collect();
+            functions.imports.iter().map(|f| context::link::wit_of(&f.short(), &f.signature)).collect();
         let fingerprint = passed::hash(&[
             &solo.part().component.hash,
             &format!("{:?} {:?} {:?} {:?}", entry.config, entry.capabilities, entry.limits, entry.store),
             &signatures.join("\n"),
             &contract_texts,
         ]);
-        Ok(Subject { name: entry.name.clone(), solo, known, imported, exported, fingerprint })
+        Ok(Subject { name: entry.name.clone(), solo, functions, imported, exported, fingerprint })
     }
 
     fn own(&self, subject: &Subject, file: &Path, options: &Options, passed: &mut PassedFiles) -> SuiteReport {
@@ -258,7 +258,7 @@ impl Harness {
             report.scenarios = scenarios.iter().map(ScenarioReport::passed).collect();
             return;
         }
-        let mut checker = Checker::new(&subject.known);
+        let mut checker = Checker::new(&subject.functions);
         let typed: Vec<_> = scenarios.iter().filter_map(|scenario| checker.scenario(scenario)).collect();
         if !checker.problems.is_empty() {
             report.problems.extend(checker.problems);
@@ -266,7 +266,7 @@ impl Harness {
         }
         let runner = Runner {
             solo: &subject.solo,
-            known: &subject.known,
+            functions: &subject.functions,
             imported: &subject.imported,
             exported: &subject.exported,
         };

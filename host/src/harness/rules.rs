@@ -52,11 +52,15 @@ impl Rules {
     pub fn add(&mut self, contract: &Contract, functions: &[Function], all: bool) -> Result<(), Problems> {
         let path = contract.interface.value.split('@').next().unwrap_or_default();
         let own: Vec<Function> = functions.iter().filter(|f| f.interface == path).cloned().collect();
-        let known = Functions { exports: own, ..Functions::default() };
-        let mut checker = Checker::new(&known);
-        let there = |rule: &&Rule| all || functions::find(&known.exports, &rule.function.value).is_ok();
-        let rules: Vec<TypedRule> =
-            contract.rules.iter().filter(there).filter_map(|rule| typed_rule(&mut checker, contract, rule)).collect();
+        let functions = Functions { exports: own, ..Functions::default() };
+        let mut checker = Checker::new(&functions);
+        let concerned = |rule: &&Rule| all || functions::find(&functions.exports, &rule.function.value).is_ok();
+        let rules: Vec<TypedRule> = contract
+            .rules
+            .iter()
+            .filter(concerned)
+            .filter_map(|rule| typed_rule(&mut checker, contract, rule))
+            .collect();
         match checker.problems {
             problems if problems.is_empty() => {
                 self.0.extend(rules);
@@ -68,14 +72,14 @@ impl Rules {
 
     /// How this answer breaks a rule, and which.
     pub fn broken_by(&self, interface: &str, function: &str, params: &[Val], answer: &Val) -> Option<String> {
-        let of_it = self.0.iter().filter(|rule| rule.interface == interface && rule.function == function);
-        of_it.filter_map(|rule| rule.broken_by(params, answer).map(|what| format!("{what} ({})", rule.at))).next()
+        let rules = self.0.iter().filter(|rule| rule.interface == interface && rule.function == function);
+        rules.filter_map(|rule| rule.broken_by(params, answer).map(|what| format!("{what} ({})", rule.at))).next()
     }
 }
 
 fn typed_rule(checker: &mut Checker<'_>, contract: &Contract, rule: &Rule) -> Option<TypedRule> {
-    let known = checker.known;
-    let (_, function) = match functions::find(&known.exports, &rule.function.value) {
+    let functions = checker.functions;
+    let (_, function) = match functions::find(&functions.exports, &rule.function.value) {
         Ok(found) => found,
         Err((message, remedy)) => {
             checker.report(rule.function.place, message, remedy);

@@ -56,7 +56,7 @@ pub struct Finding {
 /// Runs the scenarios of one context.
 pub struct Runner<'a> {
     pub solo: &'a Solo,
-    pub known: &'a Functions,
+    pub functions: &'a Functions,
     /// For the answers of other contexts, and for its own.
     pub imported: &'a Rules,
     pub exported: &'a Rules,
@@ -75,7 +75,7 @@ impl Runner<'_> {
             file: given.file.as_deref(),
             stubs: &typed.stubs,
         };
-        let mut fixture = match Fixture::start(self.solo, self.known, self.imported, &setup, before) {
+        let mut fixture = match Fixture::start(self.solo, self.functions, self.imported, &setup, before) {
             Ok(fixture) => fixture,
             Err(error) => return (None, vec![finding(typed.scenario.place, error.to_string(), "")]),
         };
@@ -187,7 +187,8 @@ impl Runner<'_> {
         place: Place,
         found: &mut Vec<Finding>,
     ) {
-        let (Some(function), Ok(Some(answer)), Ok(params)) = (self.known.exports.get(export), answer, params) else {
+        let (Some(function), Ok(Some(answer)), Ok(params)) = (self.functions.exports.get(export), answer, params)
+        else {
             return;
         };
         if let Some(broken) = self.exported.broken_by(&function.interface, &function.name, &params, &answer) {
@@ -206,7 +207,7 @@ impl Runner<'_> {
         found: &mut Vec<Finding>,
     ) {
         let meets = |asked: &ExpectedCall, made: &MadeCall, bound: &mut Bindings| {
-            let function = self.known.imports.get(asked.import);
+            let function = self.functions.imports.get(asked.import);
             function.is_some_and(|f| f.interface == made.interface && f.name == made.function)
                 && asked.params.len() == made.params.len()
                 && asked.params.iter().zip(&made.params).all(|(p, v)| p.matches(v, bound))

@@ -32,7 +32,7 @@ impl MadeCall {
 }
 
 pub struct Stubs {
-    known: Functions,
+    functions: Functions,
     rules: Rules,
     state: Mutex<State>,
 }
@@ -49,8 +49,8 @@ struct State {
 }
 
 impl Stubs {
-    pub fn new(known: Functions, rules: Rules) -> Self {
-        Self { known, rules, state: Mutex::default() }
+    pub fn new(functions: Functions, rules: Rules) -> Self {
+        Self { functions, rules, state: Mutex::default() }
     }
 
     /// Replaces all stubs and forgets all calls.
@@ -85,7 +85,7 @@ impl Stubs {
         let state = &mut *state;
         let made = MadeCall { interface: function.interface.clone(), function: function.name.clone(), params };
         let means = |stub: &TypedStub| {
-            let import = self.known.imports.get(stub.import);
+            let import = self.functions.imports.get(stub.import);
             import.is_some_and(|f| f.interface == made.interface && f.name == made.function)
         };
         let mut bound = Bindings::new();

@@ -20,7 +20,7 @@ use crate::manifest::{Place, Problem};
 /// Collects what a context is given before its first call.
 pub struct FixtureBuilder {
     solo: Solo,
-    known: Functions,
+    functions: Functions,
     imported: Rules,
     exported: Rules,
     given: Given,
@@ -29,7 +29,7 @@ pub struct FixtureBuilder {
 /// A context that a test calls.
 pub struct TestContext {
     fixture: Fixture,
-    known: Functions,
+    functions: Functions,
     exported: Rules,
     /// Calls to other contexts that `asked` has returned.
     returned: usize,
@@ -53,8 +53,8 @@ fn wrong(problems: Vec<Problem>) -> Error {
 }
 
 impl FixtureBuilder {
-    pub(super) fn new(solo: Solo, known: Functions, imported: Rules, exported: Rules) -> Self {
-        Self { solo, known, imported, exported, given: Given::default() }
+    pub(super) fn new(solo: Solo, functions: Functions, imported: Rules, exported: Rules) -> Self {
+        Self { solo, functions, imported, exported, given: Given::default() }
     }
 
     /// The time of the context's clock, in seconds since 1970, UTC.
@@ -114,10 +114,10 @@ impl FixtureBuilder {
     /// # Errors
     /// When a given value does not fit its type, or the context does not start.
     pub fn start(self) -> Result<TestContext, Error> {
-        let Self { solo, known, imported, exported, given } = self;
+        let Self { solo, functions, imported, exported, given } = self;
         let (name, place) = (String::new(), Place::default());
         let scenario = Scenario { name, place, given, when: Vec::new(), then: Then::default() };
-        let mut checker = Checker::new(&known);
+        let mut checker = Checker::new(&functions);
         let typed = checker.scenario(&scenario);
         let typed = typed.ok_or_else(|| wrong(std::mem::take(&mut checker.problems)))?;
         let given = &scenario.given;
@@ -127,11 +127,11 @@ impl FixtureBuilder {
         let setup = Setup { clock_s: given.clock_s, random: given.random, config: &config, file: None, stubs };
         let failed = |message: String| Error::Fixture { message };
         let fixture =
-            Fixture::start(&solo, &known, &imported, &setup, None).map_err(|error| failed(error.to_string()))?;
+            Fixture::start(&solo, &functions, &imported, &setup, None).map_err(|error| failed(error.to_string()))?;
         for sql in &given.sql {
             fixture.sql(&sql.value).map_err(failed)?;
         }
-        Ok(TestContext { fixture, known, exported, returned: 0 })
+        Ok(TestContext { fixture, functions, exported, returned: 0 })
     }
 }
 
@@ -142,14 +142,14 @@ impl TestContext {
     /// When the text is wrong, a called function has no stub, or an answer of the context or a stub breaks a contract.
     /// A call that fails is no error here: the outcome says why.
     pub fn call(&mut self, text: &str) -> Result<CallOutcome, Error> {
-        let mut checker = Checker::new(&self.known);
+        let mut checker = Checker::new(&self.functions);
         let call: Option<Call> = checker.call(&at(text));
         let call = call.ok_or_else(|| wrong(std::mem::take(&mut checker.problems)))?;
         let failed = |message: String| Error::Fixture { message };
         let params = self.fixture.params(&call).map_err(failed)?;
         let outcome = self.fixture.call(&call, Duration::from_millis(limits::CALL_TIMEOUT_MS)).map_err(failed)?;
         let mut problems = self.fixture.take_problems();
-        let function = self.known.exports.get(call.export);
+        let function = self.functions.exports.get(call.export);
         if let (Some(f), Ok(Some(answer))) = (function, &outcome) {
             problems.extend(self.exported.broken_by(&f.interface, &f.name, &params, answer));
         }
