@@ -1,7 +1,7 @@
 //! The harness: runs one context alone, with stubs for all others, and checks its scenarios and the contracts of its
 //! interfaces.
 //!
-//! `scenario` reads files, `check` compares them with the types of a component, and `run` runs them on a `fixture`.
+//! `scenario` reads files, `check` compares them with the types of a component, and `run` runs them.
 //! Each scenario runs three times: on a fresh instance, again on that one, and on one that has run others. So a context
 //! that keeps state outside its store is found. `Harness` does that for a whole system; `TestContext` is the same for
 //! tests written in Rust.
@@ -9,7 +9,6 @@
 
 pub mod check;
 mod error;
-pub mod fixture;
 pub mod functions;
 pub mod junit;
 pub mod passed;
@@ -19,6 +18,7 @@ pub mod report;
 pub mod rules;
 pub mod run;
 pub mod scenario;
+pub mod scenario_run;
 mod stubs;
 mod test_context;
 
@@ -29,7 +29,7 @@ pub use error::Error;
 pub use test_context::{CallOutcome, FixtureBuilder, TestContext};
 
 use self::check::Checker;
-use self::fixture::Fixture;
+use self::scenario_run::ScenarioRun;
 use self::functions::Functions;
 use self::passed::PassedFiles;
 use self::report::{FailedCheck, Report, ScenarioReport, SuiteReport};
@@ -63,7 +63,7 @@ pub struct Options {
 /// One context with all rules for it.
 struct Subject {
     name: ContextName,
-    solo: Solo,
+    fixture: Solo,
     functions: Functions,
     imported: Rules,
     exported: Rules,
@@ -94,13 +94,13 @@ impl Harness {
         &self.manifest
     }
 
-    /// A fixture of one context, for a test in Rust.
+    /// Prepares one context for a test in Rust.
     ///
     /// # Errors
     /// When there is no such context.
     pub fn fixture(&self, context: &str) -> Result<FixtureBuilder, Error> {
         let subject = self.subject(context, None)?;
-        Ok(FixtureBuilder::new(subject.solo, subject.functions, subject.imported, subject.exported))
+        Ok(FixtureBuilder::new(subject.fixture, subject.functions, subject.imported, subject.exported))
     }
 
     /// Runs scenarios and contracts, and calls `tell` with the result of each file.
@@ -122,7 +122,7 @@ impl Harness {
                     suites.push(suite);
                 }
             }
-            for contract in self.contracts.iter().filter(|contract| exports(&subject.solo, contract)) {
+            for contract in self.contracts.iter().filter(|contract| exports(&subject.fixture, contract)) {
                 let suite = self.contract(&subject, contract, options, Some(&mut passed));
                 tell(&suite);
                 suites.push(suite);
@@ -183,12 +183,12 @@ impl Harness {
 
     fn subject(&self, name: &str, component: Option<&Component>) -> Result<Subject, Error> {
         self.chosen(&[name.to_owned()])?;
-        let solo = self.linked.solo(name, component)?;
-        let functions = Functions::of(&solo.part().component);
+        let fixture = self.linked.fixture(name, component)?;
+        let functions = Functions::of(&fixture.part().component);
         let (mut imported, mut exported) = (Rules::default(), Rules::default());
         let mut contract_texts = String::new();
         for contract in &self.contracts {
-            let part = &solo.part().component;
+            let part = &fixture.part().component;
             let about = |all: &[context::component::Interface]| all.iter().any(|i| rules::is_about(contract, &i.name));
             let mut concerned = false;
             if about(&part.imports) {
@@ -203,16 +203,16 @@ impl Harness {
                 contract_texts.push_str(&std::fs::read_to_string(&contract.file).unwrap_or_default());
             }
         }
-        let entry = &solo.part().entry;
+        let entry = &fixture.part().entry;
         let signatures: Vec<String> =
             functions.imports.iter().map(|f| context::link::wit_of(&f.short(), &f.signature)).collect();
         let fingerprint = passed::hash(&[
-            &solo.part().component.hash,
+            &fixture.part().component.hash,
             &format!("{:?} {:?} {:?} {:?}", entry.config, entry.capabilities, entry.limits, entry.store),
             &signatures.join("\n"),
             &contract_texts,
         ]);
-        Ok(Subject { name: entry.name.clone(), solo, functions, imported, exported, fingerprint })
+        Ok(Subject { name: entry.name.clone(), fixture, functions, imported, exported, fingerprint })
     }
 
     fn own(&self, subject: &Subject, file: &Path, options: &Options, passed: &mut PassedFiles) -> SuiteReport {
@@ -265,7 +265,7 @@ impl Harness {
             return;
         }
         let runner = Runner {
-            solo: &subject.solo,
+            fixture: &subject.fixture,
             functions: &subject.functions,
             imported: &subject.imported,
             exported: &subject.exported,
@@ -304,7 +304,7 @@ impl Harness {
 fn run_on_each_instance(
     runner: &Runner<'_>,
     typed: &check::TypedScenario,
-    others: &mut Option<Fixture>,
+    others: &mut Option<ScenarioRun>,
 ) -> Vec<FailedCheck> {
     let failed = |found: Vec<Finding>, on: InstanceState| {
         found.into_iter().map(|finding| FailedCheck::new(finding, on)).collect()
@@ -313,27 +313,27 @@ fn run_on_each_instance(
     let (true, Some(fresh)) = (found.is_empty(), fresh) else { return failed(found, InstanceState::Fresh) };
     let mut last = None;
     let before =
-        [Some((&fresh, InstanceState::Again)), others.as_ref().map(|fixture| (fixture, InstanceState::AfterOthers))];
+        [Some((&fresh, InstanceState::Again)), others.as_ref().map(|run| (run, InstanceState::AfterOthers))];
     for (before, on) in before.into_iter().flatten() {
-        let (fixture, found) = runner.run(typed, Some(before));
+        let (run, found) = runner.run(typed, Some(before));
         if !found.is_empty() {
             return failed(found, on);
         }
-        let Some(fixture) = fixture else { continue };
-        if fixture.transcript != fresh.transcript {
-            let (a, b) = (fresh.transcript.join("\n"), fixture.transcript.join("\n"));
+        let Some(run) = run else { continue };
+        if run.transcript != fresh.transcript {
+            let (a, b) = (fresh.transcript.join("\n"), run.transcript.join("\n"));
             let what = "it answers differently than on a fresh instance".to_owned();
             let detail = pattern::lines(&a, &b).trim_end().to_owned();
             return failed(vec![Finding { place: typed.scenario.place, what, detail }], on);
         }
-        last = Some(fixture);
+        last = Some(run);
     }
     *others = last;
     Vec::new()
 }
 
-fn exports(solo: &Solo, contract: &Contract) -> bool {
-    solo.part().component.exports.iter().any(|export| rules::is_about(contract, &export.name))
+fn exports(fixture: &Solo, contract: &Contract) -> bool {
+    fixture.part().component.exports.iter().any(|export| rules::is_about(contract, &export.name))
 }
 
 /// The scenario files in a folder, sorted by name.

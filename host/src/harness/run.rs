@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use wasmtime::component::Val;
 
 use super::check::{ExpectedCall, TypedAction, TypedExpect, TypedScenario};
-use super::fixture::{self, Fixture, Setup};
+use super::scenario_run::{self, ScenarioRun, RunSetup};
 use super::functions::Functions;
 use super::pattern::{self, Bindings};
 use super::rules::Rules;
@@ -55,7 +55,7 @@ pub struct Finding {
 
 /// Runs the scenarios of one context.
 pub struct Runner<'a> {
-    pub solo: &'a Solo,
+    pub fixture: &'a Solo,
     pub functions: &'a Functions,
     /// For the answers of other contexts, and for its own.
     pub imported: &'a Rules,
@@ -63,66 +63,66 @@ pub struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    /// Runs a scenario. Returns its fixture, if the context started, and all findings.
-    pub fn run(&self, typed: &TypedScenario, before: Option<&Fixture>) -> (Option<Fixture>, Vec<Finding>) {
+    /// Runs a scenario. Returns its run, if the context started, and all findings.
+    pub fn run(&self, typed: &TypedScenario, before: Option<&ScenarioRun>) -> (Option<ScenarioRun>, Vec<Finding>) {
         let given = &typed.scenario.given;
-        let mut config: BTreeMap<String, String> = self.solo.part().entry.config.clone();
+        let mut config: BTreeMap<String, String> = self.fixture.part().entry.config.clone();
         config.extend(given.config.clone());
-        let setup = Setup {
+        let setup = RunSetup {
             clock_s: given.clock_s,
             random: given.random,
             config: &config,
             file: given.file.as_deref(),
             stubs: &typed.stubs,
         };
-        let mut fixture = match Fixture::start(self.solo, self.functions, self.imported, &setup, before) {
-            Ok(fixture) => fixture,
+        let mut run = match ScenarioRun::start(self.fixture, self.functions, self.imported, &setup, before) {
+            Ok(run) => run,
             Err(error) => return (None, vec![finding(typed.scenario.place, error.to_string(), "")]),
         };
         let mut found = Vec::new();
-        if self.prepare(typed, &mut fixture, &mut found) {
-            let begun = fixture.made().len();
+        if self.prepare(typed, &mut run, &mut found) {
+            let begun = run.made().len();
             for step in &typed.steps {
-                let made = fixture.made().len();
-                self.step(&step.what, step.place, &mut fixture, &mut found);
+                let made = run.made().len();
+                self.step(&step.what, step.place, &mut run, &mut found);
                 if let Some(asked) = &step.asked {
                     self.asked(
                         asked,
-                        fixture.made().get(made..).unwrap_or_default(),
+                        run.made().get(made..).unwrap_or_default(),
                         step.place,
-                        &mut fixture,
+                        &mut run,
                         &mut found,
                     );
                 }
-                found.extend(fixture.take_problems().into_iter().map(|what| finding(step.place, what, "")));
+                found.extend(run.take_problems().into_iter().map(|what| finding(step.place, what, "")));
             }
             if let Some(asked) = &typed.asked {
-                let made = fixture.made();
+                let made = run.made();
                 self.asked(
                     asked,
                     made.get(begun..).unwrap_or_default(),
                     typed.scenario.place,
-                    &mut fixture,
+                    &mut run,
                     &mut found,
                 );
             }
             for rows in &typed.scenario.then.rows {
-                check_rows(rows, &fixture, &mut found);
+                check_rows(rows, &run, &mut found);
             }
         }
-        (Some(fixture), found)
+        (Some(run), found)
     }
 
     /// Runs the given statements and calls; false when one of them fails.
-    fn prepare(&self, typed: &TypedScenario, fixture: &mut Fixture, found: &mut Vec<Finding>) -> bool {
+    fn prepare(&self, typed: &TypedScenario, run: &mut ScenarioRun, found: &mut Vec<Finding>) -> bool {
         for sql in &typed.scenario.given.sql {
-            if let Err(error) = fixture.sql(&sql.value) {
+            if let Err(error) = run.sql(&sql.value) {
                 found.push(finding(sql.place, format!("`given.sql` failed: {error}"), ""));
                 return false;
             }
         }
         for (call, text) in typed.calls.iter().zip(&typed.scenario.given.calls) {
-            let what = match fixture.call(call, Duration::from_millis(limits::CALL_TIMEOUT_MS)) {
+            let what = match run.call(call, Duration::from_millis(limits::CALL_TIMEOUT_MS)) {
                 Ok(Ok(Some(answer @ Val::Result(Err(_))))) => pattern::pretty(&answer),
                 Ok(Ok(_)) => continue,
                 Ok(Err(failure)) => failure.to_string(),
@@ -131,21 +131,21 @@ impl Runner<'_> {
             found.push(finding(text.place, format!("the given call {} failed", call.text), &what));
             return false;
         }
-        found.extend(fixture.take_problems().into_iter().map(|what| finding(typed.scenario.place, what, "")));
+        found.extend(run.take_problems().into_iter().map(|what| finding(typed.scenario.place, what, "")));
         found.is_empty()
     }
 
-    fn step(&self, what: &TypedAction, place: Place, fixture: &mut Fixture, found: &mut Vec<Finding>) {
+    fn step(&self, what: &TypedAction, place: Place, run: &mut ScenarioRun, found: &mut Vec<Finding>) {
         match what {
-            TypedAction::Wait { seconds } => fixture.wait(Duration::from_secs(*seconds)),
-            TypedAction::Request(request) => check_request(request, place, fixture, found),
+            TypedAction::Wait { seconds } => run.wait(Duration::from_secs(*seconds)),
+            TypedAction::Request(request) => check_request(request, place, run, found),
             TypedAction::Call { call, expect, timeout } => {
-                let answer = match fixture.call(call, *timeout) {
+                let answer = match run.call(call, *timeout) {
                     Ok(answer) => answer,
                     Err(unbound) => return found.push(finding(place, unbound, "")),
                 };
                 match (expect, &answer) {
-                    (TypedExpect::Fails(failing), Err(failure)) if fixture::is(failure, *failing) => {}
+                    (TypedExpect::Fails(failing), Err(failure)) if scenario_run::is(failure, *failing) => {}
                     (TypedExpect::Fails(failing), Err(failure)) => {
                         let what = format!("{} should have failed as {}, but: {failure}", call.text, failing.name());
                         found.push(finding(place, what, ""));
@@ -159,11 +159,11 @@ impl Runner<'_> {
                     }
                     (TypedExpect::Answer, Ok(_)) | (TypedExpect::Value(_), Ok(None)) => {}
                     (TypedExpect::Value(expected), Ok(Some(answer))) => {
-                        let mut bound = fixture.bound.clone();
+                        let mut bound = run.bound.clone();
                         if expected.matches(answer, &mut bound) {
-                            fixture.bound = bound;
+                            run.bound = bound;
                         } else {
-                            let diff = pattern::diff(expected, answer, &fixture.bound);
+                            let diff = pattern::diff(expected, answer, &run.bound);
                             found.push(finding(
                                 place,
                                 format!("{} does not return the expected value", call.text),
@@ -172,7 +172,7 @@ impl Runner<'_> {
                         }
                     }
                 }
-                self.hold_to_contract(call.export, &call.text, answer, fixture.params(call), place, found);
+                self.hold_to_contract(call.export, &call.text, answer, run.params(call), place, found);
             }
         }
     }
@@ -203,7 +203,7 @@ impl Runner<'_> {
         expected: &[ExpectedCall],
         made: &[MadeCall],
         place: Place,
-        fixture: &mut Fixture,
+        run: &mut ScenarioRun,
         found: &mut Vec<Finding>,
     ) {
         let meets = |asked: &ExpectedCall, made: &MadeCall, bound: &mut Bindings| {
@@ -212,16 +212,16 @@ impl Runner<'_> {
                 && asked.params.len() == made.params.len()
                 && asked.params.iter().zip(&made.params).all(|(p, v)| p.matches(v, bound))
         };
-        let mut bound = fixture.bound.clone();
+        let mut bound = run.bound.clone();
         if expected.len() == made.len() && expected.iter().zip(made).all(|(a, m)| meets(a, m, &mut bound)) {
-            fixture.bound = bound;
+            run.bound = bound;
             return;
         }
         let (mut wanted, mut happened) = (String::new(), String::new());
         // Both sides of the diff show an expected call alike.
         let mut left: Vec<&MadeCall> = made.iter().collect();
         for asked in expected {
-            let met = left.iter().position(|made| meets(asked, made, &mut fixture.bound.clone()));
+            let met = left.iter().position(|made| meets(asked, made, &mut run.bound.clone()));
             let text = met.map_or_else(|| asked.text.clone(), |at| left.remove(at).text());
             let _ = writeln!(wanted, "{text}");
         }
@@ -237,8 +237,8 @@ fn finding(place: Place, what: impl Into<String>, detail: &str) -> Finding {
     Finding { place, what: what.into(), detail: detail.trim_end_matches('\n').to_owned() }
 }
 
-fn check_rows(rows: &Rows, fixture: &Fixture, found: &mut Vec<Finding>) {
-    let actual = match fixture.rows(&rows.sql.value) {
+fn check_rows(rows: &Rows, run: &ScenarioRun, found: &mut Vec<Finding>) {
+    let actual = match run.rows(&rows.sql.value) {
         Ok(actual) => actual,
         Err(error) => return found.push(finding(rows.sql.place, format!("`{}` failed: {error}", rows.sql.value), "")),
     };
@@ -272,8 +272,8 @@ fn show(cell: &Cell) -> String {
     }
 }
 
-fn check_request(request: &Request, place: Place, fixture: &mut Fixture, found: &mut Vec<Finding>) {
-    let filled = fixture.filled(&request.line.value);
+fn check_request(request: &Request, place: Place, run: &mut ScenarioRun, found: &mut Vec<Finding>) {
+    let filled = run.filled(&request.line.value);
     let (method, target) = filled.split_once(' ').unwrap_or_default();
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query.to_owned())),
@@ -285,19 +285,19 @@ fn check_request(request: &Request, place: Place, fixture: &mut Fixture, found: 
     }
     for (name, value) in &request.headers {
         headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-        headers.push((name.to_ascii_lowercase(), fixture.filled(value)));
+        headers.push((name.to_ascii_lowercase(), run.filled(value)));
     }
-    let body = fixture.filled(&request.body).into_bytes();
+    let body = run.filled(&request.body).into_bytes();
     let sent = lean::Request { method: method.into(), path: path.into(), query, headers, body };
     let text = request.line.value.as_str();
-    let response = match (fixture.request(sent, request.timeout), request.fails) {
+    let response = match (run.request(sent, request.timeout), request.fails) {
         (Ok(response), None) => response,
         (Ok(response), Some(failing)) => {
             let what =
                 format!("{text} should have failed as {}, but it answered with {}", failing.name(), response.status);
             return found.push(finding(place, what, ""));
         }
-        (Err(failure), Some(failing)) if fixture::is(&failure, failing) => return,
+        (Err(failure), Some(failing)) if scenario_run::is(&failure, failing) => return,
         (Err(failure), _) => return found.push(finding(place, format!("{text} failed: {failure}"), "")),
     };
     let body = String::from_utf8_lossy(&response.body).into_owned();
@@ -308,19 +308,19 @@ fn check_request(request: &Request, place: Place, fixture: &mut Fixture, found: 
         found.push(finding(place, what, &beginning(&body)));
     }
     for expected in &request.contains {
-        if !body.contains(&fixture.filled(&expected.value)) {
+        if !body.contains(&run.filled(&expected.value)) {
             let what = format!("the response to {text} does not contain `{}`", expected.value);
             found.push(finding(expected.place, what, &beginning(&body)));
         }
     }
     for unwanted in &request.lacks {
-        if body.contains(&fixture.filled(&unwanted.value)) {
+        if body.contains(&run.filled(&unwanted.value)) {
             found.push(finding(unwanted.place, format!("the response to {text} contains `{}`", unwanted.value), ""));
         }
     }
     for (name, expected) in &request.response_headers {
         let value = response.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-        let wanted = fixture.filled(&expected.value);
+        let wanted = run.filled(&expected.value);
         if value != Some(&wanted) {
             let value = value.map_or("missing".to_owned(), |value| format!("`{value}`"));
             found.push(finding(
@@ -333,7 +333,7 @@ fn check_request(request: &Request, place: Place, fixture: &mut Fixture, found: 
     for (name, before, after) in &request.take {
         let cut = body.split_once(&before.value).and_then(|(_, rest)| rest.split_once(&after.value));
         match cut {
-            Some((taken, _)) => drop(fixture.bound.insert(name.clone(), Val::String(taken.to_owned()))),
+            Some((taken, _)) => drop(run.bound.insert(name.clone(), Val::String(taken.to_owned()))),
             None => found.push(finding(
                 before.place,
                 format!("the response to {text} has no text to take as `${name}`"),

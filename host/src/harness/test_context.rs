@@ -7,7 +7,7 @@ use wasmtime::component::Val;
 
 use super::check::{Call, Checker, TypedStub};
 use super::error::Error;
-use super::fixture::{Fixture, Setup};
+use super::scenario_run::{ScenarioRun, RunSetup};
 use super::functions::Functions;
 use super::pattern::{self, Bindings, Pattern};
 use super::rules::Rules;
@@ -19,7 +19,7 @@ use crate::manifest::{Place, Problem};
 
 /// Collects what a context is given before its first call.
 pub struct FixtureBuilder {
-    solo: Solo,
+    fixture: Solo,
     functions: Functions,
     imported: Rules,
     exported: Rules,
@@ -28,7 +28,7 @@ pub struct FixtureBuilder {
 
 /// A context that a test calls.
 pub struct TestContext {
-    fixture: Fixture,
+    run: ScenarioRun,
     functions: Functions,
     exported: Rules,
     /// Calls to other contexts that `asked` has returned.
@@ -53,8 +53,8 @@ fn wrong(problems: Vec<Problem>) -> Error {
 }
 
 impl FixtureBuilder {
-    pub(super) fn new(solo: Solo, functions: Functions, imported: Rules, exported: Rules) -> Self {
-        Self { solo, functions, imported, exported, given: Given::default() }
+    pub(super) fn new(fixture: Solo, functions: Functions, imported: Rules, exported: Rules) -> Self {
+        Self { fixture, functions, imported, exported, given: Given::default() }
     }
 
     /// The time of the context's clock, in seconds since 1970, UTC.
@@ -114,24 +114,24 @@ impl FixtureBuilder {
     /// # Errors
     /// When a given value does not fit its type, or the context does not start.
     pub fn start(self) -> Result<TestContext, Error> {
-        let Self { solo, functions, imported, exported, given } = self;
+        let Self { fixture, functions, imported, exported, given } = self;
         let (name, place) = (String::new(), Place::default());
         let scenario = Scenario { name, place, given, when: Vec::new(), then: Then::default() };
         let mut checker = Checker::new(&functions);
         let typed = checker.scenario(&scenario);
         let typed = typed.ok_or_else(|| wrong(std::mem::take(&mut checker.problems)))?;
         let given = &scenario.given;
-        let mut config: BTreeMap<String, String> = solo.part().entry.config.clone();
+        let mut config: BTreeMap<String, String> = fixture.part().entry.config.clone();
         config.extend(given.config.clone());
         let stubs: &[TypedStub] = &typed.stubs;
-        let setup = Setup { clock_s: given.clock_s, random: given.random, config: &config, file: None, stubs };
+        let setup = RunSetup { clock_s: given.clock_s, random: given.random, config: &config, file: None, stubs };
         let failed = |message: String| Error::Fixture { message };
-        let fixture =
-            Fixture::start(&solo, &functions, &imported, &setup, None).map_err(|error| failed(error.to_string()))?;
+        let run =
+            ScenarioRun::start(&fixture, &functions, &imported, &setup, None).map_err(|error| failed(error.to_string()))?;
         for sql in &given.sql {
-            fixture.sql(&sql.value).map_err(failed)?;
+            run.sql(&sql.value).map_err(failed)?;
         }
-        Ok(TestContext { fixture, functions, exported, returned: 0 })
+        Ok(TestContext { run, functions, exported, returned: 0 })
     }
 }
 
@@ -146,9 +146,9 @@ impl TestContext {
         let call: Option<Call> = checker.call(&at(text));
         let call = call.ok_or_else(|| wrong(std::mem::take(&mut checker.problems)))?;
         let failed = |message: String| Error::Fixture { message };
-        let params = self.fixture.params(&call).map_err(failed)?;
-        let outcome = self.fixture.call(&call, Duration::from_millis(limits::CALL_TIMEOUT_MS)).map_err(failed)?;
-        let mut problems = self.fixture.take_problems();
+        let params = self.run.params(&call).map_err(failed)?;
+        let outcome = self.run.call(&call, Duration::from_millis(limits::CALL_TIMEOUT_MS)).map_err(failed)?;
+        let mut problems = self.run.take_problems();
         let function = self.functions.exports.get(call.export);
         if let (Some(f), Ok(Some(answer))) = (function, &outcome) {
             problems.extend(self.exported.broken_by(&f.interface, &f.name, &params, answer));
@@ -164,9 +164,9 @@ impl TestContext {
     /// # Errors
     /// A diff, when the answer does not match.
     pub fn check(&mut self, answer: &CallOutcome, expected: &str) -> Result<(), Error> {
-        let mut bound = self.fixture.bound.clone();
+        let mut bound = self.run.bound.clone();
         answer.check(expected, &mut bound)?;
-        self.fixture.bound = bound;
+        self.run.bound = bound;
         Ok(())
     }
 
@@ -181,7 +181,7 @@ impl TestContext {
 
     /// The calls that it has made to other contexts since `asked` was last called, as text.
     pub fn asked(&mut self) -> Vec<String> {
-        let made = self.fixture.made();
+        let made = self.run.made();
         let new = made.get(self.returned..).unwrap_or_default().iter().map(super::stubs::MadeCall::text).collect();
         self.returned = made.len();
         new
@@ -192,12 +192,12 @@ impl TestContext {
     /// # Errors
     /// What SQLite says.
     pub fn rows(&self, sql: &str) -> Result<Vec<Vec<Cell>>, Error> {
-        self.fixture.rows(sql).map_err(|message| Error::Fixture { message })
+        self.run.rows(sql).map_err(|message| Error::Fixture { message })
     }
 
     /// Lets time pass.
     pub fn wait(&self, time: Duration) {
-        self.fixture.wait(time);
+        self.run.wait(time);
     }
 }
 

@@ -1,4 +1,5 @@
-//! A fixture: one context alone, with the file, the clock and the stubs that a scenario gives it, called step by step.
+//! The run of a scenario: one context alone, with the file, the clock and the stubs that the scenario gives it, called
+//! step by step.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,8 +22,8 @@ use crate::limits;
 use crate::seam::wasi::Fixed;
 use crate::store::{Rows, Value};
 
-/// What a fixture starts with.
-pub struct Setup<'a> {
+/// What a run starts with.
+pub struct RunSetup<'a> {
     pub clock_s: u64,
     pub random: u64,
     /// The whole configuration, the manifest's values included.
@@ -32,7 +33,7 @@ pub struct Setup<'a> {
     pub stubs: &'a [TypedStub],
 }
 
-pub struct Fixture {
+pub struct ScenarioRun {
     stand: Stand,
     functions: Functions,
     stubs: Arc<Stubs>,
@@ -46,37 +47,37 @@ pub struct Fixture {
     _folder: TempDir,
 }
 
-/// Why a fixture does not start.
+/// Why a run does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot create the fixture's file: {0}")]
+    #[error("cannot create the context's file: {0}")]
     Folder(#[from] std::io::Error),
     #[error("{}", .0.message)]
     Start(Problem),
 }
 
-impl Fixture {
+impl ScenarioRun {
     /// Starts the context. With `before`, on an instance that has served there.
     ///
     /// # Errors
     /// When the context does not start.
     pub fn start(
-        solo: &Solo,
+        fixture: &Solo,
         functions: &Functions,
         rules: &Rules,
-        setup: &Setup<'_>,
+        setup: &RunSetup<'_>,
         before: Option<&Self>,
     ) -> Result<Self, Error> {
-        let folder = tempfile::Builder::new().prefix("seam-fixture-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix("seam-scenario-").tempdir()?;
         let world = Fixed::new(setup.clock_s, setup.random);
         if let Some(file) = setup.file {
-            std::fs::copy(file, folder.path().join(solo.file_name()))?;
+            std::fs::copy(file, folder.path().join(fixture.file_name()))?;
         }
         let stubs = Arc::new(Stubs::new(functions.clone(), rules.clone()));
         stubs.set(setup.stubs);
         let setting =
             Setting { config: setup.config, databases: folder.path(), world: world.clone(), others: stubs.clone() };
-        let stand = solo.stand(&setting, before.map(|fixture| &fixture.stand)).map_err(Error::Start)?;
+        let stand = fixture.stand(&setting, before.map(|run| &run.stand)).map_err(Error::Start)?;
         let (bound, jar) = (Bindings::new(), Vec::new());
         Ok(Self {
             stand,
