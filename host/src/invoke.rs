@@ -1,6 +1,6 @@
-//! One call of a context's function as a person writes it, `interface.function(args)` in WAVE, and what comes of it.
+//! One call of a context's function, written as `interface.function(args)` in WAVE, and its result.
 //!
-//! For tools: nothing here is on a request's way. Not here: how a call is carried out (`context`).
+//! For tools only: no request takes this path. Not here: how a call runs (`context`).
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use wasmtime::component::wasm_wave::{self, parser::ParserError, untyped::Untyped
 use crate::call::{Call, Failure};
 use crate::context::component::wit_of;
 use crate::context::serve::{Live, Registry};
+use crate::did_you_mean::{self, nearest};
 use crate::ids::Trace;
 use crate::json::to_json;
 use crate::limits;
-use crate::manifest::nearest;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -32,14 +32,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// What to do about it, for the `hint:` line; may be of several lines.
+    /// What to do about it, for the `hint:` line; may have several lines.
     pub fn remedy(&self) -> String {
         match self {
-            Self::NoContext { name, known } => match nearest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there are: {}", known.join(", ")),
-            },
-            Self::NoFunction { known, .. } if known.is_empty() => "it exports no seam".into(),
+            Self::NoContext { name, known } => did_you_mean::hint(name, known.iter().map(String::as_str)),
+            Self::NoFunction { known, .. } if known.is_empty() => "the context exports no interface for others".into(),
             Self::NoFunction { name, known, .. } => {
                 let plain = |signature: &str| signature.split('(').next().unwrap_or_default().to_owned();
                 let names: Vec<String> = known.iter().map(|signature| plain(signature)).collect();
@@ -47,18 +44,20 @@ impl Error {
                 let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
                 format!("{near}it has:\n  {}", known.join("\n  "))
             }
-            Self::Ambiguous { candidates, .. } => format!("say which: {}", candidates.join(", ")),
+            Self::Ambiguous { candidates, .. } => format!("name one of: {}", candidates.join(", ")),
             Self::Syntax { remedy, .. } => remedy.clone(),
-            Self::Failed(Failure::Trapped { .. }) => "the log says more: `seam logs CONTEXT`".into(),
-            Self::Failed(Failure::TimedOut { .. }) => "ask for less, or raise `timeout_ms` in its `limits`".into(),
+            Self::Failed(Failure::Trapped { .. }) => "see `seam logs CONTEXT`".into(),
+            Self::Failed(Failure::TimedOut { .. }) => {
+                "request less, or raise `timeout_ms` in the `limits` of the context".into()
+            }
             Self::Failed(Failure::Overloaded { .. }) => {
-                "try again, or raise `concurrency` and `queue` in its `limits`".into()
+                "try again, or raise `concurrency` and `queue` in the `limits` of the context".into()
             }
             Self::Failed(_) => String::new(),
         }
     }
 
-    /// The text with a caret under what is wrong in it, for a syntax error.
+    /// For a syntax error: the text, with carets under the mistake.
     pub fn excerpt(&self) -> Option<String> {
         let Self::Syntax { text, at, .. } = self else { return None };
         let start = text.floor_char_boundary(at.start);
@@ -67,20 +66,20 @@ impl Error {
         let line_end = text.get(start..)?.find('\n').map_or(text.len(), |at| start + at);
         let indent: String = text.get(line_start..start)?.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         let marked = text.get(start..end.min(line_end))?.chars().count().max(1);
-        // A whole argument list may be wrong; its beginning is enough of it.
+        // A whole argument list may be wrong; marking its beginning is enough.
         Some(format!("{}\n{indent}{}", text.get(line_start..line_end)?, "^".repeat(marked.min(60))))
     }
 }
 
 /// What the callee returned.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ReturnValue {
     /// `None` for a function without a result.
     pub value: Option<Val>,
 }
 
-impl Answer {
-    /// Whether it is anything but an `err(..)`.
+impl ReturnValue {
+    /// False for an `err(..)`.
     pub fn ok(&self) -> bool {
         !matches!(self.value, Some(Val::Result(Err(_))))
     }
@@ -95,15 +94,15 @@ impl Answer {
     }
 }
 
-/// A function of a context that has been found by its name.
+/// A function of a context, found by its name.
 pub struct Target {
     pub live: Live,
     at: usize,
 }
 
 impl Target {
-    /// `name` is `interface.function`; the interface as short as `desk`, as long as `acme:orders/desk@0.1.0`, or left out
-    /// where only one has such a function.
+    /// `name` is `interface.function`. The interface may be short (`desk`), in full (`acme:orders/desk@0.1.0`), or
+    /// missing if only one interface has such a function.
     ///
     /// # Errors
     /// When there is no such context or function, or more than one.
@@ -155,57 +154,61 @@ impl Target {
         self.live.generation().exports().get(self.at).map(|export| &export.signature)
     }
 
-    /// Calls it as a request from the edge that has `timeout`.
+    /// Calls the function as a request from outside would, within `timeout`.
     ///
     /// # Errors
-    /// When there is no answer of the callee.
-    pub fn call(&self, params: &[Val], timeout: Duration) -> Result<Answer, Failure> {
+    /// When the callee does not answer.
+    pub fn call(&self, params: &[Val], timeout: Duration) -> Result<ReturnValue, Failure> {
         let call = Call::start(Instant::now() + timeout, Trace::start());
-        let absent =
-            || Failure::Absent { context: self.live.generation().context().to_string(), reason: "it is gone".into() };
+        let absent = || Failure::Absent {
+            context: self.live.generation().context().to_string(),
+            reason: "it no longer has the function".into(),
+        };
         let export = self.live.generation().exports().get(self.at).ok_or_else(absent)?;
-        Ok(Answer { value: self.live.call(call, export, params)?.into_iter().next() })
+        Ok(ReturnValue { value: self.live.call(call, export, params)?.into_iter().next() })
     }
 }
 
-/// Calls what `text` says, `interface.function(args)`.
+/// Runs the call `text`, `interface.function(args)`.
 ///
 /// # Errors
-/// When the text is not understood, names nothing, or there is no answer.
-pub fn run(registry: &Registry, context: &str, text: &str, timeout: Duration) -> Result<Answer, Error> {
+/// When the text is wrong, the function is unknown, or the callee does not answer.
+pub fn run(registry: &Registry, context: &str, text: &str, timeout: Duration) -> Result<ReturnValue, Error> {
     let text = text.trim();
     let syntax =
         |message: String, at, remedy: &str| Error::Syntax { message, text: text.into(), at, remedy: remedy.into() };
     let example = "write `interface.function(args)`, the arguments in WAVE: `\"text\"`, `7`, `[1, 2]`, `{name: value}`, `some(1)`";
     if text.len() > limits::CALL_TEXT_BYTES_MAX {
         let message = format!("the call is longer than {} KiB", limits::CALL_TEXT_BYTES_MAX >> 10);
-        return Err(syntax(message, 0..1, "use a `[[seed]]` for large data"));
+        return Err(syntax(message, 0..1, "load large data with a `[[seed]]`"));
     }
     let Some(open) = text.find('(') else {
-        // Without arguments it may still be a name that nobody has, and then that is the news.
+        // An unknown function is the more important mistake.
         Target::find(registry, context, text)?;
         return Err(syntax("the arguments are missing".into(), text.len()..text.len(), example));
     };
     let (name, arguments) = text.split_at(open);
     let target = Target::find(registry, context, name.trim_end())?;
-    // WAVE knows no interfaces; a plain name of the same length keeps every position where it is.
+    // WAVE has no interfaces. A plain name of the same length keeps all positions.
     let plain = format!("{}{arguments}", "f".repeat(name.len()));
-    let wrong = |error: ParserError| syntax(said(&error), error.span(), example);
+    let wrong = |error: ParserError| syntax(message_of(&error), error.span(), example);
     let call = UntypedFuncCall::parse(&plain).map_err(wrong)?;
-    let Some(signature) = target.signature() else { return Err(syntax("the function is gone".into(), 0..open, "")) };
+    let Some(signature) = target.signature() else {
+        return Err(syntax("the context no longer has the function".into(), 0..open, ""));
+    };
     let types: Vec<Type> = signature.params().map(|(_, ty)| ty).collect();
     let params = call.to_wasm_params::<Val>(&types).map_err(|error| {
         let function = name.rsplit('.').next().unwrap_or_default();
-        let remedy = format!("it is {}", wit_of(function, signature));
-        // An empty list of arguments has its place at the name, where nobody looks for it.
+        let remedy = format!("the function is {}", wit_of(function, signature));
+        // WAVE reports an empty argument list at the name. Mark the list instead.
         let at = if error.span().end <= open { open..text.len() } else { error.span() };
-        syntax(said(&error), at, &remedy)
+        syntax(message_of(&error), at, &remedy)
     })?;
     Ok(target.call(&params, timeout)?)
 }
 
-/// The parser's message without its byte positions, which the caret shows, and without what it was doing.
-fn said(error: &ParserError) -> String {
+/// The parser's message without its byte positions, which the carets show, and without its prefix.
+fn message_of(error: &ParserError) -> String {
     let text = error.to_string();
     let message = text.rsplit_once(" at ").map_or(text.as_str(), |(message, _)| message);
     message.trim_start_matches("error converting Wasm value: ").to_owned()

@@ -93,7 +93,7 @@ impl Running {
     ///
     /// # Errors
     /// When there is no answer.
-    pub fn answer(&self, name: &str, text: &str, ms: u64) -> Result<invoke::Answer, invoke::Error> {
+    pub fn answer(&self, name: &str, text: &str, ms: u64) -> Result<invoke::ReturnValue, invoke::Error> {
         invoke::run(&self.registry, name, text, Duration::from_millis(ms))
     }
 

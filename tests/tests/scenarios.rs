@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use seam::harness::report::{Report, SuiteReport};
-use seam::harness::scenario::{Cell, Failing};
+use seam::harness::scenario::{Cell, FailureKind};
 use seam::harness::{Harness, Options, junit};
 use seam_tests::asking::{asking, numbers};
 use seam_tests::host::{Host, binary, seam};
@@ -61,39 +61,39 @@ fn each_kind_of_mistake_is_found_at_its_line_and_told() -> Result<()> {
     let cases: &[(&str, &str, &str, &str)] = &[
         (
             "{STUB}\nwhen = [{ call = 'asking.ask(7)', then = 'ok(8)' }]",
-            "4:9: asking.ask(7) answers otherwise",
+            "4:9: asking.ask(7) does not return the expected value",
             "- ok(8)\n+ ok(7)",
             "on a fresh instance",
         ),
         (
             "{STUB}\nwhen = [{ call = 'asking.ask(7)', asked = ['numbers.twice(4)', 'numbers.twice(7)', 'numbers.twice(9)'] }]",
-            "4:9: others were not asked as the scenario says",
+            "4:9: the calls to other contexts differ from `asked`",
             "  numbers.twice(4)\n  numbers.twice(7)\n- numbers.twice(9)",
             "on a fresh instance",
         ),
         (
             "{STUB}\nwhen = [{ call = 'asking.ask(7)' }]\nthen.asked = ['numbers.twice(4)']",
-            "1:1: others were not asked as the scenario says",
+            "1:1: the calls to other contexts differ from `asked`",
             "  numbers.twice(4)\n+ numbers.twice(7)",
             "on a fresh instance",
         ),
-        ("when = [{ call = 'asking.ask(7)' }]", "nothing answers the call numbers.twice(4)", "", "on a fresh instance"),
+        ("when = [{ call = 'asking.ask(7)' }]", "no stub answers the call numbers.twice(4)", "", "on a fresh instance"),
         ("when = [{ call = 'numbers.fall()' }]", "there is no function `numbers.fall`", "", ""),
         (
             "when = [{ call = 'asking.count()', then = 'ok(1)' }]",
-            "3:9: asking.count() answers otherwise",
+            "3:9: asking.count() does not return the expected value",
             "- ok(1)\n+ ok(2)",
-            "on an instance that has run it once",
+            "on an instance that has run the scenario before",
         ),
         (
             "when = [{ call = 'asking.count()', then = 'ok(_)' }]",
-            "it does not answer as on a fresh instance",
+            "it answers differently than on a fresh instance",
             "- ok(1)\n+ ok(2)",
-            "on an instance that has run it once",
+            "on an instance that has run the scenario before",
         ),
         (
             "given.stub = [{ function = 'numbers.twice', answer = 'ok(\"four\")' }]\nwhen = [{ call = 'asking.ask(7)' }]",
-            "3:58: error: `\"four\"` is no u32",
+            "3:58: error: `\"four\"` is not a valid u32",
             "",
             "",
         ),
@@ -112,13 +112,13 @@ fn each_kind_of_mistake_is_found_at_its_line_and_told() -> Result<()> {
         (
             "when = [{ call = 'asking.run(\"INSERT INTO t VALUES (1) RETURNING n\")' }]\n\
              then.rows = [{ sql = 'SELECT n FROM t', are = [[1], [2]] }]",
-            "4:22: `SELECT n FROM t` finds other rows",
+            "4:22: `SELECT n FROM t` does not return the expected rows",
             "  1\n- 2",
             "on a fresh instance",
         ),
         (
             "given.sql = 'INSERT INTO u VALUES (1)'\nwhen = [{ call = 'asking.run(\"x\")' }]",
-            "3:13: the given rows are not taken: line 1 of the statements: ",
+            "3:13: `given.sql` failed: line 1 of the statements: ",
             "",
             "on a fresh instance",
         ),
@@ -126,7 +126,7 @@ fn each_kind_of_mistake_is_found_at_its_line_and_told() -> Result<()> {
         (
             "given.stub = [{ function = 'numbers.twice', answer = 'ok(8)', times = 1 }, { function = 'numbers.twice', fails = 'trapped' }]\n\
              when = [{ call = 'asking.ask(7)', then = 'ok(_)' }]",
-            "4:9: asking.ask(7) answers otherwise",
+            "4:9: asking.ask(7) does not return the expected value",
             "+ err(unavailable(\"`numbers` failed\"))",
             "on a fresh instance",
         ),
@@ -165,7 +165,7 @@ fn a_callee_that_traps_is_expected_or_a_failure() -> Result<()> {
     let suite = of(&report, "a.toml");
     assert!(suite.scenarios[0].failures.is_empty(), "{suite:#?}");
     let told = &suite.scenarios[1].failures[0].what;
-    assert!(told.contains("numbers.twice(13) has no answer: `numbers` trapped"), "{told}");
+    assert!(told.contains("numbers.twice(13) failed: `numbers` trapped"), "{told}");
     Ok(())
 }
 
@@ -243,7 +243,7 @@ fn an_implementation_that_breaks_a_contract_is_told_which_part_of_it() -> Result
     let (code, text) = said("wrong.wasm", "t:numbers/numbers")?;
     assert!(code == 1 && text.contains("FAIL twice is twice") && text.contains("- err(odd(3))"), "{code} {text}");
     let (code, text) = said("numbers.wasm", "t:numbers/letters")?;
-    assert!(code == 1 && text.contains("no contract is about `t:numbers/letters`"), "{code} {text}");
+    assert!(code == 1 && text.contains("there is no contract for `t:numbers/letters`"), "{code} {text}");
     Ok(())
 }
 
@@ -338,7 +338,7 @@ fn a_test_in_rust_has_the_same_stage() -> Result<()> {
     let system = system(&[("wit/numbers/contract/numbers.toml", CONTRACT)]);
     let harness = Harness::of(&system.folder.path().join("seam.toml"))?;
     let mut asking = harness
-        .stage("asking")?
+        .fixture("asking")?
         .clock(1_767_225_600)
         .sql("INSERT INTO t VALUES (1), (2)")
         .stub_for("numbers.twice", "(4)", "ok(8)")
@@ -351,13 +351,13 @@ fn a_test_in_rust_has_the_same_stage() -> Result<()> {
     assert_eq!(asking.rows("SELECT max(n) FROM t")?, [[Cell::Integer(2)]]);
     let wrong = asking.expect("asking.ask(7)", "ok(15)").unwrap_err().to_string();
     assert!(wrong.contains("- ok(15)\n+ ok(14)"), "{wrong}");
-    let mut away = harness.stage("asking")?.failing("numbers.twice", Failing::TimedOut).start()?;
+    let mut away = harness.fixture("asking")?.failing("numbers.twice", FailureKind::TimedOut).start()?;
     away.expect("asking.ask(7)", "err(unavailable(_))")?;
-    let mut lying = harness.stage("asking")?.stub("numbers.twice", "ok(1)").start()?;
+    let mut lying = harness.fixture("asking")?.stub("numbers.twice", "ok(1)").start()?;
     let told = lying.call("asking.ask(7)").unwrap_err().to_string();
     assert!(told.contains("breaks the contract of `t:numbers/numbers`"), "{told}");
-    let told = harness.stage("asking")?.stub("numbers.twice", "ok(no)").start().err().unwrap().to_string();
-    assert!(told.contains("`no` is no u32"), "{told}");
+    let told = harness.fixture("asking")?.stub("numbers.twice", "ok(no)").start().err().unwrap().to_string();
+    assert!(told.contains("`no` is not a valid u32"), "{told}");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use anyhow::Result;
-use seam::harness::scenario::{Cell, Failing};
+use seam::harness::scenario::{Cell, FailureKind};
 use seam::harness::{Harness, Options};
 use seam_tests::repo;
 
@@ -34,10 +34,10 @@ fn every_context_has_scenarios_and_passes_them_and_its_contracts() -> Result<()>
 fn the_example_of_the_docs_runs() -> Result<()> {
     let harness = Harness::of(&repo().join("seam.toml"))?;
     let mut orders = harness
-        .stage("orders")?
+        .fixture("orders")?
         .clock(1_767_225_600)
         .stub("albums.get-albums", "ok([])")
-        .failing("engine.learn", Failing::TimedOut)
+        .failing("engine.learn", FailureKind::TimedOut)
         .start()?;
     orders.expect("ordering.get-quote([{sku: \"MC-0001\", copies: 1}])", "ok({gone: [$sku], ...})")?;
     assert_eq!(orders.asked(), ["albums.get-albums([\"MC-0001\"])"]);

@@ -166,8 +166,8 @@ impl From<&crate::seed::Error> for Trouble {
     }
 }
 
-impl From<&crate::invoke::Answer> for CallAnswer {
-    fn from(answer: &crate::invoke::Answer) -> Self {
+impl From<&crate::invoke::ReturnValue> for CallAnswer {
+    fn from(answer: &crate::invoke::ReturnValue) -> Self {
         Self { ok: answer.ok(), wave: answer.wave(), json: answer.json() }
     }
 }

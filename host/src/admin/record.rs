@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{RecordBegun, RecordRequest, Recording, Trouble};
 use crate::context::serve::Registry;
-use crate::harness::script::{self, Head};
+use crate::harness::recorded::{self, Header};
 use crate::limits;
 
 /// What a request comes to, as JSON.
@@ -43,7 +43,7 @@ pub(super) fn record(registry: &Registry, asked: &RecordRequest) -> Result<serde
                 return Err(trouble(format!("the calls of `{context}` are not being recorded"), ""));
             };
             let file = head.begun.file.then_some(head.file.as_str());
-            let text = script::scenario(&Head { name: &head.name, clock_s: head.begun.clock_s, file }, &tape);
+            let text = recorded::scenario(&Header { name: &head.name, clock_s: head.begun.clock_s, file }, &tape);
             serde_json::to_value(Recording {
                 scenario: text,
                 calls: tape.calls.len(),

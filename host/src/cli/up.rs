@@ -72,7 +72,7 @@ async fn log_dropped(mut dropped: logging::Dropped) {
     let mut interval = tokio::time::interval(Duration::from_secs(limits::LOG_GAP_S));
     loop {
         interval.tick().await;
-        match dropped.news() {
+        match dropped.new_losses() {
             0 => {}
             lines => tracing::warn!(target: "up", lines, "lines of the log were dropped because {TOO_SLOW}"),
         }

@@ -1,123 +1,129 @@
-//! Scenarios held to the types of a component's interfaces: afterwards every text in them is a value, a pattern or a function.
+//! Checks scenarios against the types of a component's interfaces: their texts become values, patterns and functions.
 
 use std::time::Duration;
 
-use super::known::{self, Function, Known};
+use super::functions::{self, Function, Functions};
 use super::pattern::{self, Pattern};
-use super::scenario::{At, Expect, Failing, Given, Reply, Request, Rows, Scenario, Step, Stub, What};
+use super::scenario::{Action, At, Expect, FailureKind, Given, Reply, Request, Rows, Scenario, Step, Stub};
 use crate::manifest::{Place, Problem};
 
-/// A scenario that can run.
+/// A scenario that fits the component and can run.
 #[derive(Clone)]
-pub struct Ready {
+pub struct TypedScenario {
     pub scenario: Scenario,
     pub calls: Vec<Call>,
-    pub stubs: Vec<ReadyStub>,
-    pub steps: Vec<ReadyStep>,
-    /// All calls to others.
-    pub asked: Option<Vec<Asked>>,
+    pub stubs: Vec<TypedStub>,
+    pub steps: Vec<TypedStep>,
+    /// All expected calls to other contexts.
+    pub asked: Option<Vec<ExpectedCall>>,
 }
 
 /// A call of one of the context's own functions.
 #[derive(Clone)]
 pub struct Call {
     pub text: String,
-    /// In `Known::exports`.
+    /// In `Functions::exports`.
     pub export: usize,
-    /// They leave nothing open but what is bound by then.
+    /// Complete values, apart from names that are bound by then.
     pub params: Vec<Pattern>,
 }
 
 #[derive(Clone)]
-pub struct ReadyStub {
+pub struct TypedStub {
     pub place: Place,
-    /// In `Known::imports`.
+    /// In `Functions::imports`.
     pub import: usize,
     pub with: Option<Vec<Pattern>>,
-    pub reply: ReadyReply,
+    pub reply: TypedReply,
     pub after: Duration,
     pub times: Option<u64>,
 }
 
 #[derive(Clone)]
-pub enum ReadyReply {
+pub enum TypedReply {
     Answer(Pattern),
-    Fails(Failing),
+    Fails(FailureKind),
 }
 
 #[derive(Clone)]
-pub struct ReadyStep {
+pub struct TypedStep {
     pub place: Place,
-    pub what: ReadyWhat,
-    pub asked: Option<Vec<Asked>>,
+    pub what: TypedAction,
+    pub asked: Option<Vec<ExpectedCall>>,
 }
 
 #[derive(Clone)]
-pub enum ReadyWhat {
-    Call { call: Call, expect: ReadyExpect, timeout: Duration },
+pub enum TypedAction {
+    Call { call: Call, expect: TypedExpect, timeout: Duration },
     Request(Request),
     Wait { seconds: u64 },
 }
 
 #[derive(Clone)]
-pub enum ReadyExpect {
+pub enum TypedExpect {
     Answer,
     Value(Pattern),
-    Fails(Failing),
+    Fails(FailureKind),
 }
 
-/// A call that is expected to be made to somebody else.
+/// A call to another context that the scenario expects.
 #[derive(Clone)]
-pub struct Asked {
+pub struct ExpectedCall {
     pub text: String,
-    /// In `Known::imports`.
+    /// In `Functions::imports`.
     pub import: usize,
     pub params: Vec<Pattern>,
 }
 
-/// What is found wrong on the way.
+/// Checks scenarios and collects their problems.
 pub struct Checker<'k> {
-    pub known: &'k Known,
+    pub functions: &'k Functions,
     pub problems: Vec<Problem>,
 }
 
 impl<'k> Checker<'k> {
-    pub fn new(known: &'k Known) -> Self {
-        Self { known, problems: Vec::new() }
+    pub fn new(functions: &'k Functions) -> Self {
+        Self { functions, problems: Vec::new() }
     }
 
-    /// `None` when something is wrong with it; what, is in `problems`.
-    pub fn scenario(&mut self, scenario: &Scenario) -> Option<Ready> {
+    /// `None` when the scenario has problems, which are in `problems` then.
+    pub fn scenario(&mut self, scenario: &Scenario) -> Option<TypedScenario> {
         let before = self.problems.len();
         let Given { sql, calls, stubs, .. } = &scenario.given;
-        if let (Some(first), false) = (sql.first(), self.known.store) {
-            self.report(first.place, "the context has no store", "leave `given.sql` out");
+        if let (Some(first), false) = (sql.first(), self.functions.store) {
+            self.report(first.place, "the context has no store", "remove `given.sql`");
         }
-        if let (Some(Rows { sql, .. }), false) = (scenario.then.rows.first(), self.known.store) {
-            self.report(sql.place, "the context has no store", "leave `then.rows` out");
+        if let (Some(Rows { sql, .. }), false) = (scenario.then.rows.first(), self.functions.store) {
+            self.report(sql.place, "the context has no store", "remove `then.rows`");
         }
         let calls = calls.iter().filter_map(|text| self.call(text)).collect();
         let stubs = stubs.iter().filter_map(|stub| self.stub(stub)).collect();
         let steps = scenario.when.iter().filter_map(|step| self.step(step)).collect();
         let asked = scenario.then.asked.as_ref().map(|all| all.iter().filter_map(|text| self.asked(text)).collect());
-        (self.problems.len() == before).then(|| Ready { scenario: scenario.clone(), calls, stubs, steps, asked })
+        (self.problems.len() == before).then(|| TypedScenario {
+            scenario: scenario.clone(),
+            calls,
+            stubs,
+            steps,
+            asked,
+        })
     }
 
     pub fn report(&mut self, place: Place, message: impl Into<String>, remedy: impl Into<String>) {
         self.problems.push(Problem::new(place, message, remedy));
     }
 
-    /// A mistake within a text of the file.
+    /// Reports a mistake within a text of the file.
     fn mistake(&mut self, text: &At<String>, offset: usize, error: &pattern::Error, remedy: impl Into<String>) {
         self.report(within(text, offset + error.at.start), error.message.clone(), remedy);
     }
 
     fn signature(function: &Function) -> String {
-        format!("it is {}", crate::context::component::wit_of(&function.name, &function.signature))
+        format!("the function is {}", crate::context::component::wit_of(&function.name, &function.signature))
     }
 
     fn function(&mut self, functions: &'k [Function], text: &At<String>, name: &str) -> Option<(usize, &'k Function)> {
-        known::find(functions, name).map_err(|(message, remedy)| self.report(text.place, message, remedy)).ok()
+        functions::find(functions, name).map_err(|(message, remedy)| self.report(text.place, message, remedy)).ok()
     }
 
     /// `interface.function(args)` of these functions.
@@ -143,17 +149,21 @@ impl<'k> Checker<'k> {
     }
 
     pub fn call(&mut self, text: &At<String>) -> Option<Call> {
-        let (export, params) = self.applied(&self.known.exports, text)?;
+        let (export, params) = self.applied(&self.functions.exports, text)?;
         if params.iter().any(Pattern::is_open) {
-            self.report(text.place, "a call leaves nothing open: `_` and `...` are for answers", "write the value");
+            self.report(
+                text.place,
+                "a call cannot contain `_` or `...`: they are for expected answers",
+                "write a value",
+            );
             return None;
         }
         Some(Call { text: text.value.clone(), export, params })
     }
 
-    fn asked(&mut self, text: &At<String>) -> Option<Asked> {
-        let (import, params) = self.applied(&self.known.imports, text)?;
-        Some(Asked { text: text.value.clone(), import, params })
+    fn asked(&mut self, text: &At<String>) -> Option<ExpectedCall> {
+        let (import, params) = self.applied(&self.functions.imports, text)?;
+        Some(ExpectedCall { text: text.value.clone(), import, params })
     }
 
     /// The answer of a function, from its text.
@@ -165,63 +175,63 @@ impl<'k> Checker<'k> {
         Pattern::of(&text.value, ty).map_err(|error| self.mistake(text, 0, &error, Self::signature(function))).ok()
     }
 
-    /// The parameters that something is for, from their text.
+    /// The parameters to which a stub or a rule applies, from their text.
     pub fn with(&mut self, function: &Function, text: &At<String>) -> Option<Vec<Pattern>> {
         let read = Pattern::params(&text.value, &function.params);
         read.map_err(|error| self.mistake(text, 0, &error, Self::signature(function))).ok()
     }
 
-    fn stub(&mut self, stub: &Stub) -> Option<ReadyStub> {
-        let (import, function) = self.function(&self.known.imports, &stub.function, &stub.function.value)?;
+    fn stub(&mut self, stub: &Stub) -> Option<TypedStub> {
+        let (import, function) = self.function(&self.functions.imports, &stub.function, &stub.function.value)?;
         let with = match &stub.with {
             Some(text) => Some(self.with(function, text)?),
             None => None,
         };
         let reply = match &stub.reply {
-            Reply::Fails(failing) => ReadyReply::Fails(*failing),
+            Reply::Fails(failing) => TypedReply::Fails(*failing),
             Reply::Answer(text) => {
                 let answer = self.answer(function, text)?;
                 if answer.is_open() {
-                    let message = "a stub's answer leaves nothing open: `_` and `...` are for what is expected";
-                    self.report(text.place, message, "write the value, or `$name` of what its `with` binds");
+                    let message = "a stub's answer cannot contain `_` or `...`: they are for expected answers";
+                    self.report(text.place, message, "write a value, or a `$name` that its `with` binds");
                     return None;
                 }
-                ReadyReply::Answer(answer)
+                TypedReply::Answer(answer)
             }
         };
-        Some(ReadyStub { place: stub.place, import, with, reply, after: stub.after, times: stub.times })
+        Some(TypedStub { place: stub.place, import, with, reply, after: stub.after, times: stub.times })
     }
 
-    fn step(&mut self, step: &Step) -> Option<ReadyStep> {
+    fn step(&mut self, step: &Step) -> Option<TypedStep> {
         let what = match &step.what {
-            What::Call { text, expect, timeout } => {
+            Action::Call { text, expect, timeout } => {
                 let call = self.call(text)?;
                 let expect = match expect {
-                    Expect::Answer => ReadyExpect::Answer,
-                    Expect::Fails(failing) => ReadyExpect::Fails(*failing),
+                    Expect::Answer => TypedExpect::Answer,
+                    Expect::Fails(failing) => TypedExpect::Fails(*failing),
                     Expect::Value(text) => {
-                        let function = self.known.exports.get(call.export)?;
-                        ReadyExpect::Value(self.answer(function, text)?)
+                        let function = self.functions.exports.get(call.export)?;
+                        TypedExpect::Value(self.answer(function, text)?)
                     }
                 };
-                ReadyWhat::Call { call, expect, timeout: *timeout }
+                TypedAction::Call { call, expect, timeout: *timeout }
             }
-            What::Request(request) => {
-                if !self.known.lean {
+            Action::Request(request) => {
+                if !self.functions.buffered_http {
                     let message = "the context answers no requests: it does not export `seam:host/http-handler`";
                     self.report(request.line.place, message, "call one of its functions");
                     return None;
                 }
-                ReadyWhat::Request(request.clone())
+                TypedAction::Request(request.clone())
             }
-            What::Wait { seconds } => ReadyWhat::Wait { seconds: *seconds },
+            Action::Wait { seconds } => TypedAction::Wait { seconds: *seconds },
         };
         let asked = step.asked.as_ref().map(|all| all.iter().filter_map(|text| self.asked(text)).collect());
-        Some(ReadyStep { place: step.place, what, asked })
+        Some(TypedStep { place: step.place, what, asked })
     }
 }
 
-/// The place of a byte of a text that stands in quotes: behind the opening one, or from the line below it on.
+/// The place of a byte of a quoted text. A text of several lines starts on the line below its quotes.
 fn within(text: &At<String>, at: usize) -> Place {
     let before = text.value.get(..at.min(text.value.len())).unwrap_or_default();
     let Place { line, column } = text.place;

@@ -2,7 +2,7 @@
 
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
-use super::report::{Failure, Report, SuiteReport};
+use super::report::{FailedCheck, Report, SuiteReport};
 use std::time::Duration;
 
 /// # Errors
@@ -22,7 +22,7 @@ fn suite(report: &SuiteReport) -> TestSuite {
             (false, true) => TestCaseStatus::success(),
             (false, false) => {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                let all: Vec<String> = scenario.failures.iter().map(|failure| told(report, failure)).collect();
+                let all: Vec<String> = scenario.failures.iter().map(|failure| description(report, failure)).collect();
                 status.set_message(scenario.failures.first().map(|f| f.what.clone()).unwrap_or_default());
                 status.set_description(all.join("\n\n"));
                 status
@@ -43,8 +43,8 @@ fn suite(report: &SuiteReport) -> TestSuite {
     suite
 }
 
-/// A failure with its place and its diff.
-fn told(report: &SuiteReport, failure: &Failure) -> String {
-    let Failure { line, column, what, detail, on } = failure;
+/// A failed check with its place and its diff.
+fn description(report: &SuiteReport, failure: &FailedCheck) -> String {
+    let FailedCheck { line, column, what, detail, on } = failure;
     format!("{}:{line}:{column}: {what}, {on}\n{detail}", report.file)
 }

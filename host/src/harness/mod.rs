@@ -1,100 +1,73 @@
-//! The harness: runs one context alone, its neighbours played by stubs, and holds it to its scenarios and to the contracts of its interfaces.
+//! The harness: runs one context alone, with stubs for all others, and checks its scenarios and the contracts of its
+//! interfaces.
 //!
-//! Files come in through `scenario`, are held to the types of a component by `check`, and `run` plays them on a `stage`: three times each, on
-//! a fresh instance, again on that one, and on one that has run others; a context that keeps something outside its store shows there.
-//! `Harness` does that for a whole system; `Actor` is the same stage for tests written in Rust.
+//! `scenario` reads files, `check` compares them with the types of a component, and `run` runs them.
+//! Each scenario runs three times: on a fresh instance, again on that one, and on one that has run others. So a context
+//! that keeps state outside its store is found. `Harness` does that for a whole system; `TestContext` is the same for
+//! tests written in Rust.
 //! Not here: how results look on a terminal (`cli`).
 
-mod actor;
 pub mod check;
-pub mod green;
+mod error;
+pub mod functions;
 pub mod junit;
-pub mod known;
+pub mod passed;
 pub mod pattern;
+pub mod recorded;
 pub mod report;
 pub mod rules;
 pub mod run;
 pub mod scenario;
-pub mod script;
-pub mod stage;
+pub mod scenario_run;
 mod stubs;
+mod test_context;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-pub use actor::{Actor, Answer, Builder};
+pub use error::Error;
+pub use test_context::{CallOutcome, FixtureBuilder, TestContext};
 
 use self::check::Checker;
-use self::green::Green;
-use self::known::Known;
-use self::report::{Failure, Report, ScenarioReport, SuiteReport};
+use self::functions::Functions;
+use self::passed::PassedFiles;
+use self::report::{FailedCheck, Report, ScenarioReport, SuiteReport};
 use self::rules::Rules;
-use self::run::{Bench, On, Trouble};
+use self::run::{Finding, InstanceState, Runner};
 use self::scenario::{Contract, Scenario};
-use self::stage::Stage;
+use self::scenario_run::ScenarioRun;
 use crate::context::alone::fixture::Fixture;
 use crate::context::component::{self, Compiler, Component};
-use crate::context::serve::{self, LinkedSystem};
+use crate::context::serve::LinkedSystem;
 use crate::ids::ContextName;
-use crate::manifest::{Manifest, Problem, Problems, nearest};
+use crate::manifest::{Manifest, Problem, Problems};
 
-/// A system whose contexts can be put on stage.
+/// A system whose contexts can be tested one by one.
 pub struct Harness {
     manifest: Manifest,
     linked: LinkedSystem,
     contracts: Vec<Contract>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(transparent)]
-    Manifest(#[from] Problems),
-    #[error(transparent)]
-    Contexts(#[from] serve::Error),
-    #[error("there is no context `{name}`")]
-    NoContext { name: String, known: Vec<String> },
-    #[error("no contract is about `{interface}`")]
-    NoContract { interface: String, known: Vec<String> },
-    #[error("{message}")]
-    Stage { message: String },
-}
-
-impl Error {
-    /// What to do about it, for the `hint:` line.
-    pub fn remedy(&self) -> String {
-        match self {
-            Self::NoContext { name, known } => match nearest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there are: {}", known.join(", ")),
-            },
-            Self::NoContract { known, .. } if known.is_empty() => {
-                "put one into `wit/PACKAGE/contract/`: `docs/scenarios.md` says how".to_owned()
-            }
-            Self::NoContract { known, .. } => format!("there are contracts of: {}", known.join(", ")),
-            _ => String::new(),
-        }
-    }
-}
-
 /// What to run.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Only these contexts; all when there are none.
+    /// Only these contexts; if empty, all.
     pub contexts: Vec<String>,
     /// Only scenarios whose name contains this.
     pub filter: Option<String>,
-    /// Also what is unchanged since it last passed.
+    /// Also files that are unchanged since they passed.
     pub all: bool,
 }
 
-/// One context with all that it is held to.
+/// One context with all rules for it.
 struct Subject {
     name: ContextName,
-    solo: Fixture,
-    known: Known,
+    fixture: Fixture,
+    functions: Functions,
     imported: Rules,
     exported: Rules,
-    /// Of everything but the file of scenarios itself.
+    /// A hash of all inputs but the scenario file itself.
     fingerprint: String,
 }
 
@@ -102,17 +75,17 @@ impl Harness {
     /// Loads the components and the contracts of the system that `manifest` describes.
     ///
     /// # Errors
-    /// Everything that keeps them from being one system, or what is wrong with the contracts.
+    /// All problems of the system or of its contracts.
     pub fn open(manifest: Manifest, compiler: Compiler) -> Result<Self, Error> {
         let linked = LinkedSystem::load(&manifest.system(), compiler, &manifest.host.data.join("cache"))?;
         let contracts = contracts(&manifest)?;
         Ok(Self { manifest, linked, contracts })
     }
 
-    /// The same for a manifest's file; components are compiled in this process.
+    /// As `open`, for the manifest at this path. Components are compiled in this process.
     ///
     /// # Errors
-    /// As `open`, or what is wrong with the manifest.
+    /// As `open`, or the problems of the manifest.
     pub fn of(manifest: &Path) -> Result<Self, Error> {
         Self::open(Manifest::load(manifest)?, Compiler::InProcess)
     }
@@ -121,48 +94,49 @@ impl Harness {
         &self.manifest
     }
 
-    /// Puts a context on stage, for a test in Rust.
+    /// Prepares one context for a test in Rust.
     ///
     /// # Errors
     /// When there is no such context.
-    pub fn stage(&self, context: &str) -> Result<Builder, Error> {
+    pub fn fixture(&self, context: &str) -> Result<FixtureBuilder, Error> {
         let subject = self.subject(context, None)?;
-        Ok(Builder::new(subject.solo, subject.known, subject.imported, subject.exported))
+        Ok(FixtureBuilder::new(subject.fixture, subject.functions, subject.imported, subject.exported))
     }
 
-    /// Runs scenarios and contracts, telling `tell` of each file when it is done.
+    /// Runs scenarios and contracts, and calls `tell` with the result of each file.
     ///
     /// # Errors
-    /// When a context that was asked for is not there. What is wrong with a file of scenarios is in the report.
+    /// When a chosen context does not exist. Problems of scenario files are in the report.
     pub fn run(&self, options: &Options, tell: &mut dyn FnMut(&SuiteReport)) -> Result<Report, Error> {
         let started = Instant::now();
-        let mut green = Green::load(&self.manifest.host.data);
+        let mut passed = PassedFiles::load(&self.manifest.host.data);
         let mut suites = Vec::new();
         for name in self.chosen(&options.contexts)? {
             let subject = self.subject(&name, None)?;
-            // A variant is held to the interfaces; the scenarios are those of the entry, whose tables it need not have.
+            // A variant must fulfil the contracts. Scenarios are for the entry: a variant may have other tables.
             if subject.name.variant().is_none() {
                 let folder = self.manifest.context(&name).map(|context| context.scenarios.as_path());
                 for file in folder.map(files).unwrap_or_default() {
-                    let suite = self.own(&subject, &file, options, &mut green);
+                    let suite = self.own(&subject, &file, options, &mut passed);
                     tell(&suite);
                     suites.push(suite);
                 }
             }
-            for contract in self.contracts.iter().filter(|contract| exports(&subject.solo, contract)) {
-                let suite = self.contract(&subject, contract, options, Some(&mut green));
+            for contract in self.contracts.iter().filter(|contract| exports(&subject.fixture, contract)) {
+                let suite = self.contract(&subject, contract, options, Some(&mut passed));
                 tell(&suite);
                 suites.push(suite);
             }
         }
-        green.save();
+        passed.save();
         Ok(Report::new(suites, started.elapsed()))
     }
 
-    /// Holds the component in `file` to the contracts of `interface`, in the place of the context that exports it.
+    /// Checks the component in `file` against the contracts of `interface`, as if it were the context that exports the
+    /// interface.
     ///
     /// # Errors
-    /// When there is no such contract, or the component does not fit.
+    /// When there is no such contract, or the component does not fit into the system.
     pub fn run_contract(
         &self,
         interface: &str,
@@ -176,22 +150,20 @@ impl Harness {
             let name = contract.interface.value.as_str();
             name == interface || name.split('@').next() == Some(path) && !interface.contains('@')
         };
-        let of_it: Vec<&Contract> = self.contracts.iter().filter(means).collect();
-        if of_it.is_empty() {
+        let chosen: Vec<&Contract> = self.contracts.iter().filter(means).collect();
+        if chosen.is_empty() {
             let known = self.contracts.iter().map(|contract| contract.interface.value.clone()).collect();
             return Err(Error::NoContract { interface: interface.to_owned(), known });
         }
         let component = self.linked.component(file)?;
         let providers = self.linked.specs().iter().filter(|part| part.settings.name.variant().is_none());
         let provider = providers.into_iter().find(|p| p.component.exports.iter().any(|e| e.name.path == path));
-        let provider = provider.ok_or_else(|| Error::Stage {
-            message: format!(
-                "no context of this system exports `{interface}`, so nothing says what it would be granted"
-            ),
+        let provider = provider.ok_or_else(|| Error::Fixture {
+            message: format!("no context of this system exports `{interface}`, so its grants are not known"),
         })?;
         let subject = self.subject(provider.settings.name.as_str(), Some(&component))?;
         let mut suites = Vec::new();
-        for contract in of_it {
+        for contract in chosen {
             let mut suite = self.contract(&subject, contract, options, None);
             suite.context = file.display().to_string();
             tell(&suite);
@@ -211,46 +183,46 @@ impl Harness {
 
     fn subject(&self, name: &str, component: Option<&Component>) -> Result<Subject, Error> {
         self.chosen(&[name.to_owned()])?;
-        let solo = Fixture::new(&self.linked, name, component)?;
-        let known = Known::of(&solo.spec().component);
+        let fixture = Fixture::new(&self.linked, name, component)?;
+        let functions = Functions::of(&fixture.spec().component);
         let (mut imported, mut exported) = (Rules::default(), Rules::default());
-        let mut told = String::new();
+        let mut contract_texts = String::new();
         for contract in &self.contracts {
-            let part = &solo.spec().component;
+            let part = &fixture.spec().component;
             let about = |all: &[component::Interface]| all.iter().any(|i| rules::is_about(contract, &i.name));
-            let mut of_it = false;
+            let mut concerned = false;
             if about(&part.imports) {
-                imported.add(contract, &known.imports, false)?;
-                of_it = true;
+                imported.add(contract, &functions.imports, false)?;
+                concerned = true;
             }
             if about(&part.exports) {
-                exported.add(contract, &known.exports, true)?;
-                of_it = true;
+                exported.add(contract, &functions.exports, true)?;
+                concerned = true;
             }
-            if of_it {
-                told.push_str(&std::fs::read_to_string(&contract.file).unwrap_or_default());
+            if concerned {
+                contract_texts.push_str(&std::fs::read_to_string(&contract.file).unwrap_or_default());
             }
         }
-        let entry = &solo.spec().settings;
+        let entry = &fixture.spec().settings;
         let signatures: Vec<String> =
-            known.imports.iter().map(|f| component::wit_of(&f.short(), &f.signature)).collect();
-        let fingerprint = green::hash(&[
-            &solo.spec().component.hash,
+            functions.imports.iter().map(|f| component::wit_of(&f.short(), &f.signature)).collect();
+        let fingerprint = passed::hash(&[
+            &fixture.spec().component.hash,
             &format!("{:?} {:?} {:?} {:?}", entry.config, entry.capabilities, entry.limits, entry.store),
             &signatures.join("\n"),
-            &told,
+            &contract_texts,
         ]);
-        Ok(Subject { name: entry.name.clone(), solo, known, imported, exported, fingerprint })
+        Ok(Subject { name: entry.name.clone(), fixture, functions, imported, exported, fingerprint })
     }
 
-    fn own(&self, subject: &Subject, file: &Path, options: &Options, green: &mut Green) -> SuiteReport {
+    fn own(&self, subject: &Subject, file: &Path, options: &Options, passed: &mut PassedFiles) -> SuiteReport {
         let mut report = SuiteReport::new(&subject.name, &self.shown(file), None);
         let read = scenario::suite(file);
         let scenarios = match read {
             Ok(suite) => suite.scenarios,
             Err(problems) => return report.with_problems(&problems),
         };
-        self.play(subject, file, &scenarios, options, Some(green), &mut report);
+        self.run_file(subject, file, &scenarios, options, Some(passed), &mut report);
         report
     }
 
@@ -259,65 +231,66 @@ impl Harness {
         subject: &Subject,
         contract: &Contract,
         options: &Options,
-        green: Option<&mut Green>,
+        passed: Option<&mut PassedFiles>,
     ) -> SuiteReport {
         let interface = Some(contract.interface.value.clone());
         let mut report = SuiteReport::new(&subject.name, &self.shown(&contract.file), interface);
-        self.play(subject, &contract.file, &contract.scenarios, options, green, &mut report);
+        self.run_file(subject, &contract.file, &contract.scenarios, options, passed, &mut report);
         report
     }
 
-    fn play(
+    fn run_file(
         &self,
         subject: &Subject,
         file: &Path,
         scenarios: &[Scenario],
         options: &Options,
-        green: Option<&mut Green>,
+        passed: Option<&mut PassedFiles>,
         report: &mut SuiteReport,
     ) {
         let key = format!("{} {}", subject.name, report.file);
-        let given: Vec<String> = scenarios.iter().filter_map(|s| s.given.file.as_deref()).map(green::of_file).collect();
+        let given: Vec<String> =
+            scenarios.iter().filter_map(|s| s.given.file.as_deref()).map(passed::of_file).collect();
         let text = std::fs::read_to_string(file).unwrap_or_default();
-        let now = green::hash(&[&subject.fingerprint, &text, &given.join("\n")]);
-        if !options.all && options.filter.is_none() && green.as_deref().is_some_and(|green| green.is(&key, &now)) {
+        let now = passed::hash(&[&subject.fingerprint, &text, &given.join("\n")]);
+        if !options.all && options.filter.is_none() && passed.as_deref().is_some_and(|passed| passed.is(&key, &now)) {
             report.unchanged = true;
             report.scenarios = scenarios.iter().map(ScenarioReport::passed).collect();
             return;
         }
-        let mut checker = Checker::new(&subject.known);
-        let ready: Vec<_> = scenarios.iter().filter_map(|scenario| checker.scenario(scenario)).collect();
+        let mut checker = Checker::new(&subject.functions);
+        let typed: Vec<_> = scenarios.iter().filter_map(|scenario| checker.scenario(scenario)).collect();
         if !checker.problems.is_empty() {
             report.problems.extend(checker.problems);
             return;
         }
-        let bench = Bench {
-            solo: &subject.solo,
-            known: &subject.known,
+        let runner = Runner {
+            fixture: &subject.fixture,
+            functions: &subject.functions,
             imported: &subject.imported,
             exported: &subject.exported,
         };
         let mut others = None;
-        for ready in &ready {
-            let scenario = &ready.scenario;
+        for typed in &typed {
+            let scenario = &typed.scenario;
             if options.filter.as_ref().is_some_and(|part| !scenario.name.contains(part.as_str())) {
                 continue;
             }
             let started = Instant::now();
-            let failures = thrice(&bench, ready, &mut others);
+            let failures = run_on_each_instance(&runner, typed, &mut others);
             let mut result = ScenarioReport::passed(scenario);
             result.took_ms = started.elapsed().as_secs_f64() * 1e3;
             result.failures = failures;
             report.scenarios.push(result);
         }
-        if let Some(green) = green
+        if let Some(passed) = passed
             && options.filter.is_none()
         {
-            green.set(&key, &now, report.passed());
+            passed.set(&key, &now, report.passed());
         }
     }
 
-    /// A file's path as a person would write it: from the manifest's folder.
+    /// A file's path, relative to the manifest's folder.
     fn shown(&self, file: &Path) -> String {
         let folder = self.manifest.folder();
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
@@ -326,36 +299,43 @@ impl Harness {
     }
 }
 
-/// On a fresh instance, on the same one again, and on one that has run others, kept in `others`. The first that goes wrong is told.
-fn thrice(bench: &Bench<'_>, ready: &check::Ready, others: &mut Option<Stage>) -> Vec<Failure> {
-    let told = |found: Vec<Trouble>, on: On| found.into_iter().map(|trouble| Failure::new(trouble, on)).collect();
-    let (fresh, found) = bench.run(ready, None);
-    let (true, Some(fresh)) = (found.is_empty(), fresh) else { return told(found, On::Fresh) };
+/// Runs a scenario on a fresh instance, on the same one again, and on the one in `others`, which has run others. Stops
+/// at the first failure.
+fn run_on_each_instance(
+    runner: &Runner<'_>,
+    typed: &check::TypedScenario,
+    others: &mut Option<ScenarioRun>,
+) -> Vec<FailedCheck> {
+    let failed = |found: Vec<Finding>, on: InstanceState| {
+        found.into_iter().map(|finding| FailedCheck::new(finding, on)).collect()
+    };
+    let (fresh, found) = runner.run(typed, None);
+    let (true, Some(fresh)) = (found.is_empty(), fresh) else { return failed(found, InstanceState::Fresh) };
     let mut last = None;
-    let before = [Some((&fresh, On::Again)), others.as_ref().map(|stage| (stage, On::AfterOthers))];
+    let before = [Some((&fresh, InstanceState::Again)), others.as_ref().map(|run| (run, InstanceState::AfterOthers))];
     for (before, on) in before.into_iter().flatten() {
-        let (stage, found) = bench.run(ready, Some(before));
+        let (run, found) = runner.run(typed, Some(before));
         if !found.is_empty() {
-            return told(found, on);
+            return failed(found, on);
         }
-        let Some(stage) = stage else { continue };
-        if stage.transcript != fresh.transcript {
-            let (a, b) = (fresh.transcript.join("\n"), stage.transcript.join("\n"));
-            let what = "it does not answer as on a fresh instance".to_owned();
+        let Some(run) = run else { continue };
+        if run.transcript != fresh.transcript {
+            let (a, b) = (fresh.transcript.join("\n"), run.transcript.join("\n"));
+            let what = "it answers differently than on a fresh instance".to_owned();
             let detail = pattern::lines(&a, &b).trim_end().to_owned();
-            return told(vec![Trouble { place: ready.scenario.place, what, detail }], on);
+            return failed(vec![Finding { place: typed.scenario.place, what, detail }], on);
         }
-        last = Some(stage);
+        last = Some(run);
     }
     *others = last;
     Vec::new()
 }
 
-fn exports(solo: &Fixture, contract: &Contract) -> bool {
-    solo.spec().component.exports.iter().any(|export| rules::is_about(contract, &export.name))
+fn exports(fixture: &Fixture, contract: &Contract) -> bool {
+    fixture.spec().component.exports.iter().any(|export| rules::is_about(contract, &export.name))
 }
 
-/// The files of scenarios in a folder, by name.
+/// The scenario files in a folder, sorted by name.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
@@ -374,7 +354,7 @@ fn contracts(manifest: &Manifest) -> Result<Vec<Contract>, Error> {
         let contract = scenario::contract(&file)?;
         let place = contract.interface.place;
         if component::InterfaceName::parse(&contract.interface.value).is_none() {
-            let message = format!("`{}` is no name of an interface", contract.interface.value);
+            let message = format!("`{}` is not a valid interface name", contract.interface.value);
             let remedy = "write `namespace:package/interface@version`";
             return Err(Problems::new(&file, vec![Problem::new(place, message, remedy)]).into());
         }

@@ -1,15 +1,15 @@
-//! What a value is expected to be: WAVE, in which some places are left open.
+//! Patterns for values: WAVE in which some parts are open.
 //!
 //! | written | stands for |
 //! |---|---|
 //! | `_` | any value |
-//! | `$name` | any value, which is `$name` from then on: where it stands again, it has to be the same |
-//! | `[a, ..., z]` | a list that begins and ends so |
-//! | `{field: a, ...}` | a record of which the other fields do not matter |
-//! | `(a, ...)` | parameters of which the others do not matter |
+//! | `$name` | any value. It is bound to `$name`; where the name appears again, the value must be the same |
+//! | `[a, ..., z]` | a list with this beginning and this end |
+//! | `{field: a, ...}` | a record; its other fields do not matter |
+//! | `(a, ...)` | parameters; the others do not matter |
 //!
-//! Everything else is WAVE as `seam call` takes it. A pattern is made for a type, so one that no value could ever meet is refused when it
-//! is read, with the place of the mistake.
+//! Everything else is WAVE, as for `seam call`. A pattern is read for a type: one that no value of the type matches is
+//! an error at its place.
 
 mod parse;
 mod shown;
@@ -24,10 +24,10 @@ use wasmtime::component::types::Type;
 
 pub use shown::{diff, lines, pretty};
 
-/// What `$name` stands for so far.
+/// The values of the names that are bound so far.
 pub type Bindings = BTreeMap<String, Val>;
 
-/// What is wrong with a pattern, and where in its text.
+/// A mistake in a pattern, and its place in the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
@@ -41,7 +41,7 @@ pub enum Pattern {
     Any,
     Bind(String),
     Exact(Val),
-    /// `rest` between the two: any number of others.
+    /// With `rest`, any number of other items is between the two.
     List {
         first: Vec<Pattern>,
         rest: bool,
@@ -59,7 +59,7 @@ impl Pattern {
     /// Reads `text` as a pattern for values of `ty`.
     ///
     /// # Errors
-    /// When it is none, with its place.
+    /// When it is not such a pattern.
     pub fn of(text: &str, ty: &Type) -> Result<Self, Error> {
         parse::value(text, ty)
     }
@@ -72,14 +72,14 @@ impl Pattern {
         parse::params(text, types)
     }
 
-    /// Whether `value` is as expected; what it binds is in `bound` afterwards, also when it is not.
-    pub fn meets(&self, value: &Val, bound: &mut Bindings) -> bool {
+    /// Whether `value` matches. Names may be bound in `bound` even if it does not.
+    pub fn matches(&self, value: &Val, bound: &mut Bindings) -> bool {
         let all = |patterns: &[Self], values: &[Val], bound: &mut Bindings| {
-            patterns.len() == values.len() && patterns.iter().zip(values).all(|(p, v)| p.meets(v, bound))
+            patterns.len() == values.len() && patterns.iter().zip(values).all(|(p, v)| p.matches(v, bound))
         };
         let payload =
             |pattern: &Option<Box<Self>>, value: &Option<Box<Val>>, bound: &mut Bindings| match (pattern, value) {
-                (Some(pattern), Some(value)) => pattern.meets(value, bound),
+                (Some(pattern), Some(value)) => pattern.matches(value, bound),
                 (None, None) => true,
                 _ => false,
             };
@@ -106,7 +106,7 @@ impl Pattern {
             (Self::Tuple(patterns), Val::Tuple(values)) => all(patterns, values, bound),
             (Self::Record(patterns), Val::Record(values)) => {
                 patterns.len() == values.len()
-                    && patterns.iter().zip(values).all(|((a, p), (b, v))| a == b && p.meets(v, bound))
+                    && patterns.iter().zip(values).all(|((a, p), (b, v))| a == b && p.matches(v, bound))
             }
             (Self::Variant(a, pattern), Val::Variant(b, value)) => a == b && payload(pattern, value, bound),
             (Self::Option(pattern), Val::Option(value)) => payload(pattern, value, bound),
@@ -116,7 +116,7 @@ impl Pattern {
         }
     }
 
-    /// Whether it leaves something open that nothing binds.
+    /// Whether it has open parts without a name.
     pub fn is_open(&self) -> bool {
         let payload = |inner: &Option<Box<Self>>| inner.as_deref().is_some_and(Self::is_open);
         match self {
@@ -129,7 +129,7 @@ impl Pattern {
         }
     }
 
-    /// The value itself, of a pattern that leaves nothing open but what is bound by now.
+    /// The value of a pattern without open parts, if all its names are bound.
     pub fn value(&self, bound: &Bindings) -> Option<Val> {
         let all = |patterns: &[Self]| patterns.iter().map(|p| p.value(bound)).collect::<Option<Vec<_>>>();
         let payload = |pattern: &Option<Box<Self>>| match pattern {

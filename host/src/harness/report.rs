@@ -1,10 +1,10 @@
-//! What came of it, for people, scripts and continuous integration.
+//! Results of a run, for people, scripts and continuous integration.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::run::{On, Trouble};
+use super::run::{Finding, InstanceState};
 use super::scenario::Scenario;
 use crate::ids::ContextName;
 use crate::manifest::{Problem, Problems};
@@ -22,10 +22,10 @@ pub struct SuiteReport {
     pub file: String,
     /// The interface, when the file is its contract.
     pub contract: Option<String>,
-    /// Nothing has changed since it passed, so it was not run.
+    /// It was not run, because it passed before with the same inputs.
     pub unchanged: bool,
     pub scenarios: Vec<ScenarioReport>,
-    /// What is wrong with the file itself.
+    /// Problems of the file itself.
     pub problems: Vec<Problem>,
 }
 
@@ -35,11 +35,11 @@ pub struct ScenarioReport {
     pub line: usize,
     pub took_ms: f64,
     /// Empty when it passed.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedCheck>,
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub struct Failure {
+pub struct FailedCheck {
     pub line: usize,
     pub column: usize,
     pub what: String,
@@ -48,9 +48,9 @@ pub struct Failure {
     pub on: &'static str,
 }
 
-impl Failure {
-    pub(super) fn new(trouble: Trouble, on: On) -> Self {
-        let Trouble { place, what, detail } = trouble;
+impl FailedCheck {
+    pub(super) fn new(finding: Finding, on: InstanceState) -> Self {
+        let Finding { place, what, detail } = finding;
         Self { line: place.line, column: place.column, what, detail, on: on.name() }
     }
 }
@@ -86,7 +86,8 @@ impl Report {
         self.suites.iter().all(SuiteReport::passed)
     }
 
-    /// Scenarios that passed, that failed, and that were not run because nothing has changed; a file that cannot be read is one that failed.
+    /// The numbers of scenarios that passed, failed and were not run because they are unchanged. An unreadable file
+    /// counts as one failure.
     pub fn counts(&self) -> (usize, usize, usize) {
         let (mut passed, mut failed, mut unchanged) = (0, 0, 0);
         for suite in &self.suites {

@@ -1,33 +1,33 @@
-//! The rules of a contract: what holds for every answer of a function, whoever gives it, a stub or the context itself.
+//! The rules of a contract: what every answer of a function must satisfy, whether the context or a stub gives it.
 
 use wasmtime::component::Val;
 use wasmtime::component::types::Type;
 
 use super::check::Checker;
-use super::known::{self, Function, Known};
+use super::functions::{self, Function, Functions};
 use super::pattern::{Bindings, Pattern};
 use super::scenario::{At, Contract, ListRule, Rule};
 use crate::context::component::InterfaceName;
 use crate::manifest::{Place, Problem, Problems};
 
-/// The rules for functions of one side of a component: in each, where they came from.
+/// The rules for the imports or for the exports of a component.
 #[derive(Clone, Default)]
-pub struct Rules(Vec<Ready>);
+pub struct Rules(Vec<TypedRule>);
 
 #[derive(Clone)]
-struct Ready {
+struct TypedRule {
     /// `FILE:LINE`
     at: String,
     interface: String,
     function: String,
     with: Option<Vec<Pattern>>,
     answers: Vec<Pattern>,
-    list: Option<ReadyList>,
+    list: Option<TypedListRule>,
 }
 
 /// Parameters by their position.
 #[derive(Clone, Default)]
-struct ReadyList {
+struct TypedListRule {
     at_most: Option<usize>,
     as_long_as: Option<usize>,
     key: Option<String>,
@@ -44,19 +44,23 @@ pub fn is_about(contract: &Contract, interface: &InterfaceName) -> bool {
 }
 
 impl Rules {
-    /// Adds the rules of `contract` for these functions of its interface: all of them where a component exports it, those that it uses
-    /// where it imports it.
+    /// Adds the rules of `contract` that concern `functions`. With `all`, a rule for an unknown function is an error:
+    /// the component exports the interface and must have them all.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// The problems of the rules.
     pub fn add(&mut self, contract: &Contract, functions: &[Function], all: bool) -> Result<(), Problems> {
         let path = contract.interface.value.split('@').next().unwrap_or_default();
         let own: Vec<Function> = functions.iter().filter(|f| f.interface == path).cloned().collect();
-        let known = Known { exports: own, ..Known::default() };
-        let mut checker = Checker::new(&known);
-        let there = |rule: &&Rule| all || known::find(&known.exports, &rule.function.value).is_ok();
-        let rules: Vec<Ready> =
-            contract.rules.iter().filter(there).filter_map(|rule| ready(&mut checker, contract, rule)).collect();
+        let functions = Functions { exports: own, ..Functions::default() };
+        let mut checker = Checker::new(&functions);
+        let concerned = |rule: &&Rule| all || functions::find(&functions.exports, &rule.function.value).is_ok();
+        let rules: Vec<TypedRule> = contract
+            .rules
+            .iter()
+            .filter(concerned)
+            .filter_map(|rule| typed_rule(&mut checker, contract, rule))
+            .collect();
         match checker.problems {
             problems if problems.is_empty() => {
                 self.0.extend(rules);
@@ -66,16 +70,16 @@ impl Rules {
         }
     }
 
-    /// What is wrong with this answer, and which rule says so.
+    /// How this answer breaks a rule, and which.
     pub fn broken_by(&self, interface: &str, function: &str, params: &[Val], answer: &Val) -> Option<String> {
-        let of_it = self.0.iter().filter(|rule| rule.interface == interface && rule.function == function);
-        of_it.filter_map(|rule| rule.broken_by(params, answer).map(|what| format!("{what} ({})", rule.at))).next()
+        let rules = self.0.iter().filter(|rule| rule.interface == interface && rule.function == function);
+        rules.filter_map(|rule| rule.broken_by(params, answer).map(|what| format!("{what} ({})", rule.at))).next()
     }
 }
 
-fn ready(checker: &mut Checker<'_>, contract: &Contract, rule: &Rule) -> Option<Ready> {
-    let known = checker.known;
-    let (_, function) = match known::find(&known.exports, &rule.function.value) {
+fn typed_rule(checker: &mut Checker<'_>, contract: &Contract, rule: &Rule) -> Option<TypedRule> {
+    let functions = checker.functions;
+    let (_, function) = match functions::find(&functions.exports, &rule.function.value) {
         Ok(found) => found,
         Err((message, remedy)) => {
             checker.report(rule.function.place, message, remedy);
@@ -88,8 +92,8 @@ fn ready(checker: &mut Checker<'_>, contract: &Contract, rule: &Rule) -> Option<
     };
     let before = checker.problems.len();
     let answers = rule.answers.iter().filter_map(|text| checker.answer(function, text)).collect();
-    let list = rule.list.as_ref().map(|list| ready_list(checker, function, list, rule.place));
-    (checker.problems.len() == before).then(|| Ready {
+    let list = rule.list.as_ref().map(|list| typed_list_rule(checker, function, list, rule.place));
+    (checker.problems.len() == before).then(|| TypedRule {
         at: format!("{}:{}", contract.file.display(), rule.place.line),
         interface: function.interface.clone(),
         function: function.name.clone(),
@@ -99,15 +103,16 @@ fn ready(checker: &mut Checker<'_>, contract: &Contract, rule: &Rule) -> Option<
     })
 }
 
-fn ready_list(checker: &mut Checker<'_>, function: &Function, list: &ListRule, place: Place) -> ReadyList {
+fn typed_list_rule(checker: &mut Checker<'_>, function: &Function, list: &ListRule, place: Place) -> TypedListRule {
     let mut wrong: Vec<Problem> = Vec::new();
     let mut parameter = |name: &Option<At<String>>, fits: &dyn Fn(&Type) -> bool, what: &str| {
         let name = name.as_ref()?;
         let found = function.params.iter().position(|(known, _)| *known == name.value);
         let fitting = found.filter(|at| function.params.get(*at).is_some_and(|(_, ty)| fits(ty)));
         if fitting.is_none() {
-            let message = format!("`{}` is no parameter of `{}` that is {what}", name.value, function.short());
-            let remedy = format!("it is {}", crate::context::component::wit_of(&function.name, &function.signature));
+            let message = format!("`{}` has no parameter `{}` that is {what}", function.short(), name.value);
+            let remedy =
+                format!("the function is {}", crate::context::component::wit_of(&function.name, &function.signature));
             wrong.push(Problem::new(name.place, message, remedy));
         }
         fitting
@@ -116,7 +121,7 @@ fn ready_list(checker: &mut Checker<'_>, function: &Function, list: &ListRule, p
     let is_number = |ty: &Type| {
         matches!(ty, Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::S8 | Type::S16 | Type::S32 | Type::S64)
     };
-    let mut ready = ReadyList {
+    let mut typed = TypedListRule {
         at_most: parameter(&list.at_most, &is_number, "a number"),
         as_long_as: parameter(&list.as_long_as, &is_list, "a list"),
         key: None,
@@ -128,19 +133,19 @@ fn ready_list(checker: &mut Checker<'_>, function: &Function, list: &ListRule, p
     match (item(function), &list.key) {
         (None, _) => {
             let message = format!("`{}` returns no list in its `ok`", function.short());
-            wrong.push(Problem::new(place, message, "leave `list` out"));
+            wrong.push(Problem::new(place, message, "remove `list`"));
         }
         (Some(Type::Record(record)), Some(key)) if record.fields().any(|field| field.name == key.value) => {
-            ready.key = Some(key.value.clone());
+            typed.key = Some(key.value.clone());
         }
         (Some(_), Some(key)) => {
             let message = format!("the items that `{}` returns have no field `{}`", function.short(), key.value);
-            wrong.push(Problem::new(key.place, message, "name a field of them, or leave `key` out"));
+            wrong.push(Problem::new(key.place, message, "name one of their fields, or remove `key`"));
         }
         (Some(_), None) => {}
     }
     checker.problems.append(&mut wrong);
-    ready
+    typed
 }
 
 /// The type of the items in `ok([..])`.
@@ -154,18 +159,18 @@ fn item(function: &Function) -> Option<Type> {
     }
 }
 
-impl Ready {
+impl TypedRule {
     fn broken_by(&self, params: &[Val], answer: &Val) -> Option<String> {
         let mut bound = Bindings::new();
         let fits = |with: &Vec<Pattern>| {
-            with.len() == params.len() && with.iter().zip(params).all(|(p, v)| p.meets(v, &mut bound))
+            with.len() == params.len() && with.iter().zip(params).all(|(p, v)| p.matches(v, &mut bound))
         };
         if !self.with.as_ref().is_none_or(fits) || is_unavailable(answer) {
             return None;
         }
-        let meets = |pattern: &Pattern| pattern.meets(answer, &mut bound.clone());
+        let meets = |pattern: &Pattern| pattern.matches(answer, &mut bound.clone());
         if !self.answers.is_empty() && !self.answers.iter().any(meets) {
-            return Some("the contract answers these parameters otherwise".to_owned());
+            return Some("the contract expects another answer for these parameters".to_owned());
         }
         let (Some(list), Val::Result(Ok(Some(items)))) = (&self.list, answer) else { return None };
         let Val::List(items) = &**items else { return None };
@@ -173,7 +178,7 @@ impl Ready {
     }
 }
 
-impl ReadyList {
+impl TypedListRule {
     fn broken_by(&self, params: &[Val], items: &[Val]) -> Option<String> {
         let list = |at: Option<usize>| match params.get(at?)? {
             Val::List(items) => Some(items),
@@ -205,7 +210,7 @@ impl ReadyList {
         if let Some(asked) = list(self.in_order_of) {
             let mut left = asked.iter();
             if let Some(late) = keys.iter().find(|key| !left.any(|asked| asked == **key)) {
-                return Some(format!("{} is not where it was asked for", shown(late)));
+                return Some(format!("{} is not in the order in which it was asked for", shown(late)));
             }
         }
         if let Some(asked) = list(self.without)
@@ -239,7 +244,7 @@ fn number(value: &Val) -> Option<u64> {
     }
 }
 
-/// `err(unavailable(_))`: whoever answers may be away.
+/// `err(unavailable(_))`: any callee may be unavailable.
 fn is_unavailable(answer: &Val) -> bool {
     let Val::Result(Err(Some(error))) = answer else { return false };
     matches!(&**error, Val::Variant(case, _) if case == "unavailable")

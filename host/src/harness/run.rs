@@ -1,17 +1,17 @@
-//! One scenario from its first line to its last: what was given, each step, and what has to be so at the end.
+//! Runs one scenario: what is given, each step, and the checks at the end.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use wasmtime::component::Val;
 
-use super::check::{Asked, Ready, ReadyExpect, ReadyWhat};
-use super::known::Known;
+use super::check::{ExpectedCall, TypedAction, TypedExpect, TypedScenario};
+use super::functions::Functions;
 use super::pattern::{self, Bindings};
 use super::rules::Rules;
 use super::scenario::{Cell, Request, Rows};
-use super::stage::{self, Stage, Start};
-use super::stubs::Made;
+use super::scenario_run::{self, RunSetup, ScenarioRun};
+use super::stubs::MadeCall;
 use crate::call::Failure;
 use crate::context::alone::fixture::Fixture;
 use crate::context::buffered_http;
@@ -19,31 +19,33 @@ use crate::limits;
 use crate::manifest::Place;
 use std::time::Duration;
 
-/// Which instance a scenario ran on.
+/// The kind of instance on which a scenario ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum On {
+pub enum InstanceState {
     Fresh,
-    /// The one that has just run the same scenario.
+    /// It has just run the same scenario.
     Again,
-    /// One that has run the scenarios before it.
+    /// It has run the scenarios before this one.
     AfterOthers,
 }
 
-impl On {
+impl InstanceState {
     pub fn name(self) -> &'static str {
         match self {
             Self::Fresh => "on a fresh instance",
-            Self::Again => "on an instance that has run it once: does the context keep something outside its store?",
+            Self::Again => {
+                "on an instance that has run the scenario before: does the context keep state outside its store?"
+            }
             Self::AfterOthers => {
-                "on an instance that has run other scenarios: does the context keep something outside its store?"
+                "on an instance that has run other scenarios: does the context keep state outside its store?"
             }
         }
     }
 }
 
-/// One thing that is not as the scenario says.
+/// One difference between a scenario and its run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct Finding {
     pub place: Place,
     /// One line.
     pub what: String,
@@ -51,115 +53,119 @@ pub struct Trouble {
     pub detail: String,
 }
 
-/// What a context's scenarios run with.
-pub struct Bench<'a> {
-    pub solo: &'a Fixture,
-    pub known: &'a Known,
-    /// For calls to others, and for its own answers.
+/// Runs the scenarios of one context.
+pub struct Runner<'a> {
+    pub fixture: &'a Fixture,
+    pub functions: &'a Functions,
+    /// For the answers of other contexts, and for its own.
     pub imported: &'a Rules,
     pub exported: &'a Rules,
 }
 
-impl Bench<'_> {
-    /// Runs it; the stage afterwards, unless the context did not even start.
-    pub fn run(&self, ready: &Ready, before: Option<&Stage>) -> (Option<Stage>, Vec<Trouble>) {
-        let given = &ready.scenario.given;
-        let mut config: BTreeMap<String, String> = self.solo.spec().settings.config.clone();
+impl Runner<'_> {
+    /// Runs a scenario. Returns its run, if the context started, and all findings.
+    pub fn run(&self, typed: &TypedScenario, before: Option<&ScenarioRun>) -> (Option<ScenarioRun>, Vec<Finding>) {
+        let given = &typed.scenario.given;
+        let mut config: BTreeMap<String, String> = self.fixture.spec().settings.config.clone();
         config.extend(given.config.clone());
-        let start = Start {
+        let setup = RunSetup {
             clock_s: given.clock_s,
             random: given.random,
             config: &config,
             file: given.file.as_deref(),
-            stubs: &ready.stubs,
+            stubs: &typed.stubs,
         };
-        let mut stage = match Stage::start(self.solo, self.known, self.imported, &start, before) {
-            Ok(stage) => stage,
-            Err(error) => return (None, vec![trouble(ready.scenario.place, error.to_string(), "")]),
+        let mut run = match ScenarioRun::start(self.fixture, self.functions, self.imported, &setup, before) {
+            Ok(run) => run,
+            Err(error) => return (None, vec![finding(typed.scenario.place, error.to_string(), "")]),
         };
         let mut found = Vec::new();
-        if self.prepare(ready, &mut stage, &mut found) {
-            let begun = stage.made().len();
-            for step in &ready.steps {
-                let made = stage.made().len();
-                self.step(&step.what, step.place, &mut stage, &mut found);
+        if self.prepare(typed, &mut run, &mut found) {
+            let begun = run.made().len();
+            for step in &typed.steps {
+                let made = run.made().len();
+                self.step(&step.what, step.place, &mut run, &mut found);
                 if let Some(asked) = &step.asked {
-                    self.asked(asked, stage.made().get(made..).unwrap_or_default(), step.place, &mut stage, &mut found);
+                    self.asked(asked, run.made().get(made..).unwrap_or_default(), step.place, &mut run, &mut found);
                 }
-                found.extend(stage.trouble().into_iter().map(|what| trouble(step.place, what, "")));
+                found.extend(run.take_problems().into_iter().map(|what| finding(step.place, what, "")));
             }
-            if let Some(asked) = &ready.asked {
-                let made = stage.made();
-                self.asked(asked, made.get(begun..).unwrap_or_default(), ready.scenario.place, &mut stage, &mut found);
+            if let Some(asked) = &typed.asked {
+                let made = run.made();
+                self.asked(asked, made.get(begun..).unwrap_or_default(), typed.scenario.place, &mut run, &mut found);
             }
-            for rows in &ready.scenario.then.rows {
-                check_rows(rows, &stage, &mut found);
+            for rows in &typed.scenario.then.rows {
+                check_rows(rows, &run, &mut found);
             }
         }
-        (Some(stage), found)
+        (Some(run), found)
     }
 
-    /// Whether what is given is there.
-    fn prepare(&self, ready: &Ready, stage: &mut Stage, found: &mut Vec<Trouble>) -> bool {
-        for sql in &ready.scenario.given.sql {
-            if let Err(error) = stage.sql(&sql.value) {
-                found.push(trouble(sql.place, format!("the given rows are not taken: {error}"), ""));
+    /// Runs the given statements and calls; false when one of them fails.
+    fn prepare(&self, typed: &TypedScenario, run: &mut ScenarioRun, found: &mut Vec<Finding>) -> bool {
+        for sql in &typed.scenario.given.sql {
+            if let Err(error) = run.sql(&sql.value) {
+                found.push(finding(sql.place, format!("`given.sql` failed: {error}"), ""));
                 return false;
             }
         }
-        for (call, text) in ready.calls.iter().zip(&ready.scenario.given.calls) {
-            let what = match stage.call(call, Duration::from_millis(limits::CALL_TIMEOUT_MS)) {
+        for (call, text) in typed.calls.iter().zip(&typed.scenario.given.calls) {
+            let what = match run.call(call, Duration::from_millis(limits::CALL_TIMEOUT_MS)) {
                 Ok(Ok(Some(answer @ Val::Result(Err(_))))) => pattern::pretty(&answer),
                 Ok(Ok(_)) => continue,
                 Ok(Err(failure)) => failure.to_string(),
                 Err(unbound) => unbound,
             };
-            found.push(trouble(text.place, format!("the given call {} did not go well", call.text), &what));
+            found.push(finding(text.place, format!("the given call {} failed", call.text), &what));
             return false;
         }
-        found.extend(stage.trouble().into_iter().map(|what| trouble(ready.scenario.place, what, "")));
+        found.extend(run.take_problems().into_iter().map(|what| finding(typed.scenario.place, what, "")));
         found.is_empty()
     }
 
-    fn step(&self, what: &ReadyWhat, place: Place, stage: &mut Stage, found: &mut Vec<Trouble>) {
+    fn step(&self, what: &TypedAction, place: Place, run: &mut ScenarioRun, found: &mut Vec<Finding>) {
         match what {
-            ReadyWhat::Wait { seconds } => stage.wait(Duration::from_secs(*seconds)),
-            ReadyWhat::Request(request) => check_request(request, place, stage, found),
-            ReadyWhat::Call { call, expect, timeout } => {
-                let answer = match stage.call(call, *timeout) {
+            TypedAction::Wait { seconds } => run.wait(Duration::from_secs(*seconds)),
+            TypedAction::Request(request) => check_request(request, place, run, found),
+            TypedAction::Call { call, expect, timeout } => {
+                let answer = match run.call(call, *timeout) {
                     Ok(answer) => answer,
-                    Err(unbound) => return found.push(trouble(place, unbound, "")),
+                    Err(unbound) => return found.push(finding(place, unbound, "")),
                 };
                 match (expect, &answer) {
-                    (ReadyExpect::Fails(failing), Err(failure)) if stage::is(failure, *failing) => {}
-                    (ReadyExpect::Fails(failing), Err(failure)) => {
-                        let what = format!("{} should have been {}: {failure}", call.text, failing.name());
-                        found.push(trouble(place, what, ""));
+                    (TypedExpect::Fails(failing), Err(failure)) if scenario_run::is(failure, *failing) => {}
+                    (TypedExpect::Fails(failing), Err(failure)) => {
+                        let what = format!("{} should have failed as {}, but: {failure}", call.text, failing.name());
+                        found.push(finding(place, what, ""));
                     }
-                    (ReadyExpect::Fails(failing), Ok(answer)) => {
-                        let what = format!("{} answered and should have been {}", call.text, failing.name());
-                        found.push(trouble(place, what, &answer.as_ref().map(pattern::pretty).unwrap_or_default()));
+                    (TypedExpect::Fails(failing), Ok(answer)) => {
+                        let what = format!("{} should have failed as {}, but it answered", call.text, failing.name());
+                        found.push(finding(place, what, &answer.as_ref().map(pattern::pretty).unwrap_or_default()));
                     }
                     (_, Err(failure)) => {
-                        found.push(trouble(place, format!("{} has no answer: {failure}", call.text), ""));
+                        found.push(finding(place, format!("{} failed: {failure}", call.text), ""));
                     }
-                    (ReadyExpect::Answer, Ok(_)) | (ReadyExpect::Value(_), Ok(None)) => {}
-                    (ReadyExpect::Value(expected), Ok(Some(answer))) => {
-                        let mut bound = stage.bound.clone();
-                        if expected.meets(answer, &mut bound) {
-                            stage.bound = bound;
+                    (TypedExpect::Answer, Ok(_)) | (TypedExpect::Value(_), Ok(None)) => {}
+                    (TypedExpect::Value(expected), Ok(Some(answer))) => {
+                        let mut bound = run.bound.clone();
+                        if expected.matches(answer, &mut bound) {
+                            run.bound = bound;
                         } else {
-                            let diff = pattern::diff(expected, answer, &stage.bound);
-                            found.push(trouble(place, format!("{} answers otherwise", call.text), &diff));
+                            let diff = pattern::diff(expected, answer, &run.bound);
+                            found.push(finding(
+                                place,
+                                format!("{} does not return the expected value", call.text),
+                                &diff,
+                            ));
                         }
                     }
                 }
-                self.hold_to_contract(call.export, &call.text, answer, stage.params(call), place, found);
+                self.hold_to_contract(call.export, &call.text, answer, run.params(call), place, found);
             }
         }
     }
 
-    /// Whether the context's own answer is what the contracts of its interfaces allow.
+    /// Checks the context's answer against the contracts of its interfaces.
     fn hold_to_contract(
         &self,
         export: usize,
@@ -167,35 +173,43 @@ impl Bench<'_> {
         answer: Result<Option<Val>, Failure>,
         params: Result<Vec<Val>, String>,
         place: Place,
-        found: &mut Vec<Trouble>,
+        found: &mut Vec<Finding>,
     ) {
-        let (Some(function), Ok(Some(answer)), Ok(params)) = (self.known.exports.get(export), answer, params) else {
+        let (Some(function), Ok(Some(answer)), Ok(params)) = (self.functions.exports.get(export), answer, params)
+        else {
             return;
         };
         if let Some(broken) = self.exported.broken_by(&function.interface, &function.name, &params, &answer) {
-            let what = format!("the answer to {text} breaks the contract of `{}`: {broken}", function.interface);
-            found.push(trouble(place, what, &pattern::pretty(&answer)));
+            let what = format!("the answer of {text} breaks the contract of `{}`: {broken}", function.interface);
+            found.push(finding(place, what, &pattern::pretty(&answer)));
         }
     }
 
-    /// Whether these calls were made, no others, and in this order.
-    fn asked(&self, expected: &[Asked], made: &[Made], place: Place, stage: &mut Stage, found: &mut Vec<Trouble>) {
-        let meets = |asked: &Asked, made: &Made, bound: &mut Bindings| {
-            let function = self.known.imports.get(asked.import);
+    /// Checks that exactly the expected calls were made, in this order.
+    fn asked(
+        &self,
+        expected: &[ExpectedCall],
+        made: &[MadeCall],
+        place: Place,
+        run: &mut ScenarioRun,
+        found: &mut Vec<Finding>,
+    ) {
+        let meets = |asked: &ExpectedCall, made: &MadeCall, bound: &mut Bindings| {
+            let function = self.functions.imports.get(asked.import);
             function.is_some_and(|f| f.interface == made.interface && f.name == made.function)
                 && asked.params.len() == made.params.len()
-                && asked.params.iter().zip(&made.params).all(|(p, v)| p.meets(v, bound))
+                && asked.params.iter().zip(&made.params).all(|(p, v)| p.matches(v, bound))
         };
-        let mut bound = stage.bound.clone();
+        let mut bound = run.bound.clone();
         if expected.len() == made.len() && expected.iter().zip(made).all(|(a, m)| meets(a, m, &mut bound)) {
-            stage.bound = bound;
+            run.bound = bound;
             return;
         }
         let (mut wanted, mut happened) = (String::new(), String::new());
-        // A call that is as expected is written alike on both sides.
-        let mut left: Vec<&Made> = made.iter().collect();
+        // Both sides of the diff show an expected call alike.
+        let mut left: Vec<&MadeCall> = made.iter().collect();
         for asked in expected {
-            let met = left.iter().position(|made| meets(asked, made, &mut stage.bound.clone()));
+            let met = left.iter().position(|made| meets(asked, made, &mut run.bound.clone()));
             let text = met.map_or_else(|| asked.text.clone(), |at| left.remove(at).text());
             let _ = writeln!(wanted, "{text}");
         }
@@ -203,18 +217,18 @@ impl Bench<'_> {
             let _ = writeln!(happened, "{}", made.text());
         }
         let diff = pattern::lines(wanted.trim_end(), happened.trim_end());
-        found.push(trouble(place, "others were not asked as the scenario says", &diff));
+        found.push(finding(place, "the calls to other contexts differ from `asked`", &diff));
     }
 }
 
-fn trouble(place: Place, what: impl Into<String>, detail: &str) -> Trouble {
-    Trouble { place, what: what.into(), detail: detail.trim_end_matches('\n').to_owned() }
+fn finding(place: Place, what: impl Into<String>, detail: &str) -> Finding {
+    Finding { place, what: what.into(), detail: detail.trim_end_matches('\n').to_owned() }
 }
 
-fn check_rows(rows: &Rows, stage: &Stage, found: &mut Vec<Trouble>) {
-    let actual = match stage.rows(&rows.sql.value) {
+fn check_rows(rows: &Rows, run: &ScenarioRun, found: &mut Vec<Finding>) {
+    let actual = match run.rows(&rows.sql.value) {
         Ok(actual) => actual,
-        Err(error) => return found.push(trouble(rows.sql.place, format!("the rows cannot be read: {error}"), "")),
+        Err(error) => return found.push(finding(rows.sql.place, format!("`{}` failed: {error}", rows.sql.value), "")),
     };
     let meets = |cells: &[Cell], actual: &[Cell]| {
         cells.len() == actual.len()
@@ -233,7 +247,7 @@ fn check_rows(rows: &Rows, stage: &Stage, found: &mut Vec<Trouble>) {
     let wanted: Vec<String> = rows.are.iter().enumerate().map(|(at, cells)| line(cells, actual.get(at))).collect();
     let happened: Vec<String> = actual.iter().map(|cells| line(cells, None)).collect();
     let diff = pattern::lines(&wanted.join("\n"), &happened.join("\n"));
-    found.push(trouble(rows.sql.place, format!("`{}` finds other rows", rows.sql.value), &diff));
+    found.push(finding(rows.sql.place, format!("`{}` does not return the expected rows", rows.sql.value), &diff));
 }
 
 fn show(cell: &Cell) -> String {
@@ -246,8 +260,8 @@ fn show(cell: &Cell) -> String {
     }
 }
 
-fn check_request(request: &Request, place: Place, stage: &mut Stage, found: &mut Vec<Trouble>) {
-    let filled = stage.filled(&request.line.value);
+fn check_request(request: &Request, place: Place, run: &mut ScenarioRun, found: &mut Vec<Finding>) {
+    let filled = run.filled(&request.line.value);
     let (method, target) = filled.split_once(' ').unwrap_or_default();
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query.to_owned())),
@@ -259,46 +273,47 @@ fn check_request(request: &Request, place: Place, stage: &mut Stage, found: &mut
     }
     for (name, value) in &request.headers {
         headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-        headers.push((name.to_ascii_lowercase(), stage.filled(value)));
+        headers.push((name.to_ascii_lowercase(), run.filled(value)));
     }
-    let body = stage.filled(&request.body).into_bytes();
+    let body = run.filled(&request.body).into_bytes();
     let sent = buffered_http::Request { method: method.into(), path: path.into(), query, headers, body };
     let text = request.line.value.as_str();
-    let response = match (stage.request(sent, request.timeout), request.fails) {
+    let response = match (run.request(sent, request.timeout), request.fails) {
         (Ok(response), None) => response,
         (Ok(response), Some(failing)) => {
-            let what = format!("{text} was answered with {} and should have been {}", response.status, failing.name());
-            return found.push(trouble(place, what, ""));
+            let what =
+                format!("{text} should have failed as {}, but it answered with {}", failing.name(), response.status);
+            return found.push(finding(place, what, ""));
         }
-        (Err(failure), Some(failing)) if stage::is(&failure, failing) => return,
-        (Err(failure), _) => return found.push(trouble(place, format!("{text} has no answer: {failure}"), "")),
+        (Err(failure), Some(failing)) if scenario_run::is(&failure, failing) => return,
+        (Err(failure), _) => return found.push(finding(place, format!("{text} failed: {failure}"), "")),
     };
     let body = String::from_utf8_lossy(&response.body).into_owned();
     if let Some(status) = request.status
         && u64::from(response.status) != status
     {
-        let what = format!("{text} was answered with {}, expected {status}", response.status);
-        found.push(trouble(place, what, &beginning(&body)));
+        let what = format!("{text} answered with {}, expected {status}", response.status);
+        found.push(finding(place, what, &beginning(&body)));
     }
     for expected in &request.contains {
-        if !body.contains(&stage.filled(&expected.value)) {
-            let what = format!("the answer to {text} lacks `{}`", expected.value);
-            found.push(trouble(expected.place, what, &beginning(&body)));
+        if !body.contains(&run.filled(&expected.value)) {
+            let what = format!("the response to {text} does not contain `{}`", expected.value);
+            found.push(finding(expected.place, what, &beginning(&body)));
         }
     }
     for unwanted in &request.lacks {
-        if body.contains(&stage.filled(&unwanted.value)) {
-            found.push(trouble(unwanted.place, format!("the answer to {text} has `{}`", unwanted.value), ""));
+        if body.contains(&run.filled(&unwanted.value)) {
+            found.push(finding(unwanted.place, format!("the response to {text} contains `{}`", unwanted.value), ""));
         }
     }
     for (name, expected) in &request.response_headers {
         let value = response.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-        let wanted = stage.filled(&expected.value);
+        let wanted = run.filled(&expected.value);
         if value != Some(&wanted) {
             let value = value.map_or("missing".to_owned(), |value| format!("`{value}`"));
-            found.push(trouble(
+            found.push(finding(
                 expected.place,
-                format!("the header `{name}` of {text} is {value}, expected `{wanted}`"),
+                format!("the response header `{name}` of {text} is {value}, expected `{wanted}`"),
                 "",
             ));
         }
@@ -306,15 +321,17 @@ fn check_request(request: &Request, place: Place, stage: &mut Stage, found: &mut
     for (name, before, after) in &request.take {
         let cut = body.split_once(&before.value).and_then(|(_, rest)| rest.split_once(&after.value));
         match cut {
-            Some((taken, _)) => drop(stage.bound.insert(name.clone(), Val::String(taken.to_owned()))),
-            None => {
-                found.push(trouble(before.place, format!("the answer to {text} has nothing to take as `${name}`"), ""))
-            }
+            Some((taken, _)) => drop(run.bound.insert(name.clone(), Val::String(taken.to_owned()))),
+            None => found.push(finding(
+                before.place,
+                format!("the response to {text} has no text to take as `${name}`"),
+                "",
+            )),
         }
     }
 }
 
-/// Enough of a body to see what it is.
+/// The beginning of a body, to recognise it.
 fn beginning(body: &str) -> String {
     let lines: Vec<&str> = body.lines().filter(|line| !line.trim().is_empty()).take(30).collect();
     lines.join("\n").chars().take(2_000).collect()

@@ -1,6 +1,7 @@
-//! Scenarios as they stand in a file: given what, when something is called, then what.
+//! Scenarios as they are written in a file: what is given, which calls are made, what is expected then.
 //!
-//! Here everything that does not depend on types; `check` holds it to the interfaces of a component. Every key: `docs/scenarios.md`.
+//! Nothing here depends on the types of an interface; `check` compares scenarios with them. Every key:
+//! `docs/scenarios.md`.
 
 mod read;
 #[cfg(test)]
@@ -21,7 +22,7 @@ pub struct Suite {
     pub scenarios: Vec<Scenario>,
 }
 
-/// One file of what every implementation of an interface does.
+/// One file of rules and scenarios for every implementation of an interface.
 #[derive(Debug, Clone)]
 pub struct Contract {
     pub file: PathBuf,
@@ -40,54 +41,54 @@ pub struct Scenario {
     pub then: Then,
 }
 
-/// What there is before anything is called.
+/// The state before the first step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Given {
     /// Seconds since 1970, UTC.
     pub clock_s: u64,
     pub random: u64,
-    /// Beside what the manifest says, or in its place.
+    /// Added to the manifest's configuration; replaces values of the same key.
     pub config: BTreeMap<String, String>,
-    /// A SQLite file beside the scenario's: its copy is the context's own.
+    /// A SQLite file, relative to the scenario's folder. The context gets a copy.
     pub file: Option<PathBuf>,
-    /// Statements that are run on the context's own file.
+    /// Statements that run on the context's own file.
     pub sql: Vec<At<String>>,
     /// Calls of the context's own functions, which must not fail.
     pub calls: Vec<At<String>>,
     pub stubs: Vec<Stub>,
 }
 
-/// How somebody whom the context asks behaves.
+/// How a function of another context behaves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stub {
     pub place: Place,
-    /// `interface.function`, or the interface's full name in front.
+    /// `interface.function`; the interface short or in full.
     pub function: At<String>,
-    /// The parameters it is for; any when there are none.
+    /// The parameters to which it applies; without it, any.
     pub with: Option<At<String>>,
     pub reply: Reply,
-    /// It takes so long.
+    /// The time that the call takes.
     pub after: Duration,
-    /// It is for so many calls, then the next one that fits.
+    /// It applies to this number of calls; then the next fitting stub does.
     pub times: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
     Answer(At<String>),
-    Fails(Failing),
+    Fails(FailureKind),
 }
 
-/// How a call comes to no answer.
+/// How a call fails without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failing {
+pub enum FailureKind {
     Absent,
     Trapped,
     TimedOut,
     Overloaded,
 }
 
-impl Failing {
+impl FailureKind {
     pub const ALL: [(&'static str, Self); 4] = [
         ("absent", Self::Absent),
         ("trapped", Self::Trapped),
@@ -103,13 +104,13 @@ impl Failing {
 #[derive(Debug, Clone)]
 pub struct Step {
     pub place: Place,
-    pub what: What,
-    /// The calls that this step makes to others, all of them, in order.
+    pub what: Action,
+    /// All calls that this step makes to other contexts, in order.
     pub asked: Option<Vec<At<String>>>,
 }
 
 #[derive(Debug, Clone)]
-pub enum What {
+pub enum Action {
     Call {
         text: At<String>,
         expect: Expect,
@@ -127,7 +128,7 @@ pub enum Expect {
     /// Any answer of the context.
     Answer,
     Value(At<String>),
-    Fails(Failing),
+    Fails(FailureKind),
 }
 
 #[derive(Debug, Clone)]
@@ -137,26 +138,26 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     pub body: String,
     pub status: Option<u64>,
-    /// Texts that the body has, and texts that it has not.
+    /// Texts that the body must contain, and texts that it must not contain.
     pub contains: Vec<At<String>>,
     pub lacks: Vec<At<String>>,
-    /// Names and values of headers of the response.
+    /// Expected headers of the response: names and values.
     pub response_headers: Vec<(String, At<String>)>,
-    /// `$name` becomes what stands between the two texts in the body.
+    /// `$name` is bound to the text between these two texts of the body.
     pub take: Vec<(String, At<String>, At<String>)>,
-    pub fails: Option<Failing>,
+    pub fails: Option<FailureKind>,
     pub timeout: Duration,
 }
 
-/// What has to be so at the end.
+/// What is expected at the end.
 #[derive(Debug, Clone, Default)]
 pub struct Then {
-    /// All calls to others, in order.
+    /// All calls to other contexts, in order.
     pub asked: Option<Vec<At<String>>>,
     pub rows: Vec<Rows>,
 }
 
-/// What a SELECT on the context's own file finds.
+/// The expected rows of a SELECT on the context's own file.
 #[derive(Debug, Clone)]
 pub struct Rows {
     pub sql: At<String>,
@@ -172,33 +173,33 @@ pub enum Cell {
     Text(String),
 }
 
-/// What holds for every answer of a function, whoever gives it.
+/// What every answer of a function must satisfy, in every implementation.
 #[derive(Debug, Clone)]
 pub struct Rule {
     pub place: Place,
     pub function: At<String>,
-    /// The parameters it is for; any when there are none.
+    /// The parameters to which it applies; without it, any.
     pub with: Option<At<String>>,
-    /// The answer is one of these; `err(unavailable(_))` always may be.
+    /// The answer is one of these, or `err(unavailable(_))`.
     pub answers: Vec<At<String>>,
     pub list: Option<ListRule>,
 }
 
-/// What holds for the list in `ok([..])`.
+/// What the list in `ok([..])` must satisfy.
 #[derive(Debug, Clone, Default)]
 pub struct ListRule {
-    /// A parameter: the list is no longer than this number.
+    /// A parameter that is a number: the list has at most so many items.
     pub at_most: Option<At<String>>,
-    /// A parameter that is a list: as many as there.
+    /// A parameter that is a list: both have the same length.
     pub as_long_as: Option<At<String>>,
-    /// A field of its records, for what follows; the items themselves when there is none.
+    /// The field of its records that the rules below compare; without it, the items themselves.
     pub key: Option<At<String>>,
-    /// A parameter that is a list: every key is in it, in its order.
+    /// A parameter that is a list: it contains every key, in this order.
     pub in_order_of: Option<At<String>>,
-    /// A parameter that is a list: every key is in it.
+    /// A parameter that is a list: it contains every key.
     pub within: Option<At<String>>,
-    /// A parameter that is a list: no key is in it.
+    /// A parameter that is a list: it contains no key.
     pub without: Option<At<String>>,
-    /// No key stands twice.
+    /// No key appears twice.
     pub distinct: bool,
 }

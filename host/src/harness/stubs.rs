@@ -1,30 +1,30 @@
-//! Everybody whom the context asks, in one: answers as the scenario says, and remembers what it was asked.
+//! Stubs for all other contexts: they answer as the scenario says and record each call.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use wasmtime::component::Val;
 
-use super::check::{ReadyReply, ReadyStub};
-use super::known::{Known, short};
+use super::check::{TypedReply, TypedStub};
+use super::functions::{Functions, short};
 use super::pattern::Bindings;
 use super::rules::Rules;
-use super::scenario::Failing;
+use super::scenario::FailureKind;
 use crate::call::{Call, Failure};
 use crate::seam::dispatch::{Dispatch, DispatchTable, Exchange, Function};
 use crate::{handoff, limits};
 
 /// One call that the context made.
 #[derive(Debug, Clone)]
-pub struct Made {
+pub struct MadeCall {
     /// `namespace:package/interface`
     pub interface: String,
     pub function: String,
     pub params: Vec<Val>,
 }
 
-impl Made {
-    /// `interface.function(args)`, as it would be written.
+impl MadeCall {
+    /// `interface.function(args)`, as in a scenario.
     pub fn text(&self) -> String {
         let params: Vec<String> = self.params.iter().map(super::pattern::pretty).collect();
         format!("{}({})", short(&self.interface, &self.function), params.join(", "))
@@ -32,35 +32,35 @@ impl Made {
 }
 
 pub struct Stubs {
-    known: Known,
+    functions: Functions,
     rules: Rules,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// In the order in which they are tried, with how often each may still answer.
-    stubs: Vec<(ReadyStub, Option<u64>)>,
-    /// What `$name` stands for in the scenario.
+    /// In the order in which they are tried; with each, how often it may still answer.
+    stubs: Vec<(TypedStub, Option<u64>)>,
+    /// The values of the scenario's `$name`s.
     bound: Bindings,
-    made: Vec<Made>,
-    /// What was wrong with calls and answers.
-    trouble: Vec<String>,
+    made: Vec<MadeCall>,
+    /// Problems with calls and answers.
+    problems: Vec<String>,
 }
 
 impl Stubs {
-    pub fn new(known: Known, rules: Rules) -> Self {
-        Self { known, rules, state: Mutex::default() }
+    pub fn new(functions: Functions, rules: Rules) -> Self {
+        Self { functions, rules, state: Mutex::default() }
     }
 
-    /// Forgets all that was, and answers so from now on.
-    pub fn set(&self, stubs: &[ReadyStub]) {
+    /// Replaces all stubs and forgets all calls.
+    pub fn set(&self, stubs: &[TypedStub]) {
         let stubs = stubs.iter().map(|stub| (stub.clone(), stub.times)).collect();
         *self.state.lock() = State { stubs, ..State::default() };
     }
 
-    /// Answers so before it answers as it did.
-    pub fn add(&self, stub: ReadyStub) {
+    /// Adds a stub that is tried before the others.
+    pub fn add(&self, stub: TypedStub) {
         let times = stub.times;
         self.state.lock().stubs.insert(0, (stub, times));
     }
@@ -70,51 +70,51 @@ impl Stubs {
     }
 
     /// All calls so far.
-    pub fn made(&self) -> Vec<Made> {
+    pub fn made(&self) -> Vec<MadeCall> {
         self.state.lock().made.clone()
     }
 
-    /// What was wrong so far, once.
-    pub fn trouble(&self) -> Vec<String> {
-        std::mem::take(&mut self.state.lock().trouble)
+    /// The problems so far. Each is returned once.
+    pub fn take_problems(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.lock().problems)
     }
 
-    /// How the call is answered, and after how long.
-    fn reply(&self, function: &Function, params: Vec<Val>) -> (Duration, Result<Option<Val>, Failing>) {
+    /// The answer to a call, and the time after which it comes.
+    fn reply(&self, function: &Function, params: Vec<Val>) -> (Duration, Result<Option<Val>, FailureKind>) {
         let mut state = self.state.lock();
         let state = &mut *state;
-        let made = Made { interface: function.interface.clone(), function: function.name.clone(), params };
-        let means = |stub: &ReadyStub| {
-            let import = self.known.imports.get(stub.import);
+        let made = MadeCall { interface: function.interface.clone(), function: function.name.clone(), params };
+        let means = |stub: &TypedStub| {
+            let import = self.functions.imports.get(stub.import);
             import.is_some_and(|f| f.interface == made.interface && f.name == made.function)
         };
         let mut bound = Bindings::new();
         let found = state.stubs.iter_mut().find(|(stub, left)| {
             bound.clone_from(&state.bound);
             let fits = |with: &Vec<super::pattern::Pattern>| {
-                with.len() == made.params.len() && with.iter().zip(&made.params).all(|(p, v)| p.meets(v, &mut bound))
+                with.len() == made.params.len() && with.iter().zip(&made.params).all(|(p, v)| p.matches(v, &mut bound))
             };
             *left != Some(0) && means(stub) && stub.with.as_ref().is_none_or(fits)
         });
         let reply = match found {
             None => {
-                state.trouble.push(format!("nothing answers the call {}", made.text()));
-                (Duration::ZERO, Err(Failing::Absent))
+                state.problems.push(format!("no stub answers the call {}", made.text()));
+                (Duration::ZERO, Err(FailureKind::Absent))
             }
             Some((stub, left)) => {
                 if let Some(left) = left {
                     *left -= 1;
                 }
                 let answer = match &stub.reply {
-                    ReadyReply::Fails(failing) => Err(*failing),
-                    ReadyReply::Answer(pattern) => match pattern.value(&bound) {
+                    TypedReply::Fails(failing) => Err(*failing),
+                    TypedReply::Answer(pattern) => match pattern.value(&bound) {
                         Some(value) => Ok(Some(value)),
                         None => {
                             let line = stub.place.line;
                             state
-                                .trouble
-                                .push(format!("the stub in line {line} uses a `$name` that nothing has bound"));
-                            Err(Failing::Absent)
+                                .problems
+                                .push(format!("the stub in line {line} uses a `$name` that is not bound yet"));
+                            Err(FailureKind::Absent)
                         }
                     },
                 };
@@ -122,7 +122,7 @@ impl Stubs {
                     && let Some(broken) = self.rules.broken_by(&made.interface, &made.function, &made.params, value)
                 {
                     let (line, call) = (stub.place.line, made.text());
-                    state.trouble.push(format!(
+                    state.problems.push(format!(
                         "the stub in line {line} breaks the contract of `{}` when it answers {call}: {broken}",
                         made.interface
                     ));
@@ -148,7 +148,7 @@ impl Dispatch for Stubs {
         let broken =
             |e: wasmtime::Error| Failure::Trapped { context: function.interface.clone(), reason: format!("{e:#}") };
         let params = exchange.params(function).map_err(broken)?;
-        // As a context would: whoever calls keeps some of its time.
+        // As with a real callee, the caller keeps a reserve of its time.
         let left = call.deadline.saturating_duration_since(Instant::now()) * (100 - limits::CALL_RESERVE_PERCENT) / 100;
         let (after, answer) = self.reply(function, params);
         if !after.is_zero() {
@@ -157,10 +157,10 @@ impl Dispatch for Stubs {
         match answer {
             _ if after >= left => Err(Failure::TimedOut { context }),
             Ok(answer) => exchange.answer(answer.into_iter().collect()).map_err(broken),
-            Err(Failing::Absent) => Err(Failure::Absent { context, reason: "the scenario says so".into() }),
-            Err(Failing::Trapped) => Err(Failure::Trapped { context, reason: "the scenario says so".into() }),
-            Err(Failing::TimedOut) => Err(Failure::TimedOut { context }),
-            Err(Failing::Overloaded) => Err(Failure::Overloaded { context }),
+            Err(FailureKind::Absent) => Err(Failure::Absent { context, reason: "the scenario says so".into() }),
+            Err(FailureKind::Trapped) => Err(Failure::Trapped { context, reason: "the scenario says so".into() }),
+            Err(FailureKind::TimedOut) => Err(Failure::TimedOut { context }),
+            Err(FailureKind::Overloaded) => Err(Failure::Overloaded { context }),
         }
     }
 }

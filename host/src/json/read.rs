@@ -1,4 +1,4 @@
-//! JSON to component values, with the place and the expectation of whatever does not fit.
+//! JSON to component values. A value that does not fit is reported with its path and the expected type.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use serde_json::{Map, Value};
 use wasmtime::component::Val;
 use wasmtime::component::types::{self, Type};
 
-use crate::manifest::nearest;
+use crate::did_you_mean::nearest;
 
 /// A value that is not of its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Mismatch {
-    /// The way from the row to the value: `price.minor-units`, `skus[3]`; empty: the row itself.
+    /// The path from the row to the value: `price.minor-units`, `skus[3]`; empty for the row itself.
     pub path: String,
-    /// What should stand there.
+    /// What the type needs there.
     pub expected: String,
     pub found: String,
 }
@@ -30,16 +30,17 @@ impl fmt::Display for Mismatch {
 /// `json` as a value of type `ty`.
 ///
 /// # Errors
-/// The first thing that does not fit.
+/// The first value that does not fit.
 pub fn from_json(json: &Value, ty: &Type) -> Result<Val, Mismatch> {
     Reader { cells: false, path: Vec::new() }.value(json, ty)
 }
 
-/// A CSV row as a record of type `ty`. A column `price.currency` is the field `currency` of the record `price`; numbers and truth values
-/// are written as they are, an empty cell of an `option` is `none`, and lists, variants and the like stand in their cell as JSON.
+/// A CSV row as a record of type `ty`. A column `price.currency` is the field `currency` of the record `price`. Numbers
+/// and booleans are written as they are, an empty cell of an `option` is `none`, and lists, variants and similar values
+/// are JSON in their cell.
 ///
 /// # Errors
-/// The first thing that does not fit.
+/// The first value that does not fit.
 pub fn from_cells<'c>(cells: impl IntoIterator<Item = (&'c str, &'c str)>, ty: &Type) -> Result<Val, Mismatch> {
     let mut row = Map::new();
     for (column, cell) in cells {
@@ -69,7 +70,7 @@ enum Step {
 }
 
 struct Reader {
-    /// Strings are cells of a table: what is no string is still to be read from them.
+    /// Whether strings are cells of a table: other types are read from their text.
     cells: bool,
     path: Vec<Step>,
 }
@@ -170,12 +171,12 @@ impl Reader {
             Type::Result(result) => self.result(json, result)?,
             Type::Flags(flags) => self.flags(json, flags)?,
             Type::Map(_) | Type::Own(_) | Type::Borrow(_) | Type::Future(_) | Type::Stream(_) | Type::ErrorContext => {
-                return self.wrong("nothing: values of this type cannot be written as JSON", json);
+                return self.wrong("nothing: JSON cannot express values of this type", json);
             }
         })
     }
 
-    /// A cell of a table: what a person writes there without quotes.
+    /// A cell of a table, which has no quotes.
     fn cell(&mut self, cell: &str, ty: &Type) -> Result<Val, Mismatch> {
         let text = Value::from(cell);
         let as_json = |cell: &str| serde_json::from_str::<Value>(cell.trim()).ok();
@@ -192,12 +193,12 @@ impl Reader {
                 Some(json @ (Value::Object(_) | Value::String(_))) => self.plain(&json, ty),
                 _ => self.plain(&text, ty),
             },
-            // Whatever it is instead, the type says what it should have been.
+            // If the cell is not JSON, the mismatch says what the type needs.
             _ => self.plain(&as_json(cell).unwrap_or(text), ty),
         }
     }
 
-    /// The rest of a cell is JSON like any other.
+    /// Reads values inside a cell as plain JSON.
     fn plain(&mut self, json: &Value, ty: &Type) -> Result<Val, Mismatch> {
         self.cells = false;
         let read = self.value(json, ty);
@@ -287,9 +288,9 @@ impl Reader {
                 Ok(Val::Variant(name.to_owned(), Some(Box::new(payload))))
             }
             (Some(_), None) => {
-                self.wrong_as(format!("`{{\"{name}\": …}}`, for `{name}` has a payload"), format!("\"{name}\""))
+                self.wrong_as(format!("`{{\"{name}\": …}}`, because `{name}` has a payload"), format!("\"{name}\""))
             }
-            (None, Some(_)) => self.wrong_as(format!("\"{name}\" alone, for `{name}` has no payload"), "an object"),
+            (None, Some(_)) => self.wrong_as(format!("\"{name}\" alone, because `{name}` has no payload"), "an object"),
         }
     }
 

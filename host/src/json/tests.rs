@@ -1,4 +1,4 @@
-//! Values of a component's own types, there and back.
+//! Values of a component's own types, from JSON and back.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -54,7 +54,7 @@ fn album(changed: &[(&str, Value)]) -> Value {
 }
 
 #[test]
-fn what_is_read_is_written_the_same() {
+fn values_are_written_as_they_were_read() {
     let cases = [
         ("album", album(&[])),
         ("album", album(&[("note", json!("x")), ("year", json!(0)), ("tags", json!([]))])),
@@ -87,7 +87,7 @@ fn an_optional_field_may_be_left_out() {
 }
 
 #[test]
-fn what_does_not_fit_is_named_with_its_place() {
+fn a_value_that_does_not_fit_is_reported_with_its_path() {
     let cases = [
         ("album", json!(7), "expected an object, found 7"),
         ("album", album(&[("sku", json!("-"))]), "expected a field `sku`, found none"),
@@ -103,8 +103,8 @@ fn what_does_not_fit_is_named_with_its_place() {
         ("album", album(&[("kind", json!("mc"))]), "`kind`: expected one of `lp`, `cd`, found \"mc\""),
         ("album", album(&[("gone", json!("no"))]), "`gone`: expected true or false, found \"no\""),
         ("shape", json!("square"), "expected one of the cases `dot`, `circle`, found `square`"),
-        ("shape", json!("circle"), "expected `{\"circle\": …}`, for `circle` has a payload, found \"circle\""),
-        ("shape", json!({"dot": 1}), "expected \"dot\" alone, for `dot` has no payload, found an object"),
+        ("shape", json!("circle"), "expected `{\"circle\": …}`, because `circle` has a payload, found \"circle\""),
+        ("shape", json!({"dot": 1}), "expected \"dot\" alone, because `dot` has no payload, found an object"),
         ("marks", json!(["used"]), "`[0]`: expected one of `new`, `sale`, found \"used\""),
         ("pair", json!([1]), "expected an array of 2, found an array of 1"),
         ("pair", json!([1, 128]), "`[1]`: expected a whole number that fits `s8`, found 128"),

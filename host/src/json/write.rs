@@ -3,7 +3,7 @@
 use serde_json::{Map, Number, Value};
 use wasmtime::component::Val;
 
-/// `value` as JSON. Resources and other things without a value of their own are `null`.
+/// `value` as JSON. Resources and others without a value are `null`.
 pub fn to_json(value: &Val) -> Value {
     match value {
         Val::Bool(b) => Value::Bool(*b),
@@ -15,7 +15,7 @@ pub fn to_json(value: &Val) -> Value {
         Val::U32(n) => Value::from(*n),
         Val::S64(n) => Value::from(*n),
         Val::U64(n) => Value::from(*n),
-        // Through text: 0.1 as f32 is to read 0.1, not 0.10000000149011612.
+        // Through text: 0.1 as f32 becomes 0.1, not 0.10000000149011612.
         Val::Float32(n) => n.to_string().parse().map_or_else(|_| float(f64::from(*n)), float),
         Val::Float64(n) => float(*n),
         Val::Char(c) => Value::String(c.to_string()),

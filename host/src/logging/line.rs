@@ -1,8 +1,8 @@
 //! One line of the log in its two forms, written in one pass over an event's fields.
 //!
-//! As JSON: an object with `timestamp`, `level`, `target`, the event's fields, and the innermost span as `span`. For people: as `seam logs`
-//! shows it, `time LEVEL context: message key=value ...`.
-//! Made by hand, since every request ends in such a line: the general formatters cost more than a small page does.
+//! As JSON: an object with `timestamp`, `level`, `target`, the event's fields, and the innermost span as `span`. For
+//! people: as `seam logs` shows it, `time LEVEL context: message key=value ...`. The formatting is our own, because
+//! each request logs a line: the general formatters cost more than a small page.
 
 use std::fmt::{Debug, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -31,7 +31,7 @@ pub(super) struct Line {
     clock: Clock,
 }
 
-/// The time as text; only its fraction changes from line to line.
+/// The current time as text. Mostly only its fraction changes from line to line.
 #[derive(Default)]
 struct Clock {
     text: String,
@@ -83,7 +83,7 @@ impl Line {
         self.human.push('\n');
     }
 
-    /// The field whose text stands in `scratch`.
+    /// The field whose text is in `scratch`.
     fn text(&mut self, field: &Field) {
         let name = name(field);
         key(&mut self.json, name);
@@ -99,7 +99,7 @@ impl Line {
         }
     }
 
-    /// The field whose text in `scratch` is JSON as it is.
+    /// The field whose text in `scratch` is valid JSON.
     fn plain(&mut self, field: &Field) {
         let name = name(field);
         key(&mut self.json, name);
@@ -121,7 +121,7 @@ impl SpanFields {
     }
 }
 
-/// Both take a field the same way: into `scratch`, and from there.
+/// Both write a field to `scratch` first.
 macro_rules! visit {
     ($($kind:ty),+) => { $(
         impl Visit for $kind {
@@ -217,7 +217,7 @@ fn quoted(json: &mut String, text: &str) {
     json.push('"');
 }
 
-/// What is logged is not to move the cursor.
+/// Writes `text` without control characters, which could move the terminal's cursor.
 fn visible(human: &mut String, text: &str) {
     match text.chars().any(|c| c.is_control() && c != '\t') {
         false => human.push_str(text),

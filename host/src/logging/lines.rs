@@ -1,4 +1,4 @@
-//! From events to lines: one pass for all outputs, on the thread that logs; writing is another thread's.
+//! From events to lines: one pass for all outputs, on the thread that logs. Another thread writes them.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -21,7 +21,7 @@ pub(super) struct Output {
 
 pub(super) struct Lines {
     pub outputs: Vec<Output>,
-    /// In the lines for people.
+    /// Whether lines for people have colours.
     pub colours: bool,
 }
 
@@ -46,7 +46,7 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Lines {
         }
         LINE.with(|line| match line.try_borrow_mut() {
             Ok(mut line) => self.write(&mut line, event, &context),
-            // A value logs while it is formatted.
+            // The value being formatted logs a line itself.
             Err(_) => self.write(&mut Line::default(), event, &context),
         });
     }
@@ -76,7 +76,7 @@ impl Lines {
         }
         for Output { to, format } in &self.outputs {
             let text = if *format == LogFormat::Human { &line.human } else { &line.json };
-            // It only queues the line; one that does not fit is counted there.
+            // This only queues the line; the queue counts lines that do not fit.
             let _ = to.clone().write(text.as_bytes());
         }
     }

@@ -1,7 +1,7 @@
-//! The host's own log: people read it on standard error, programs as JSON lines in the data folder, one file a day.
+//! The host's own log: on standard error for people, and as JSON lines in the data folder for programs, one file a day.
 //!
-//! Invariant: writing a line never waits. Behind each of the two stands a bounded queue; what does not fit is dropped and counted, and the
-//! host tells how much it was.
+//! Invariant: logging never waits. Each of the two has a bounded queue. A line that does not fit is dropped and
+//! counted, and the host reports the number.
 
 mod line;
 mod lines;
@@ -25,7 +25,7 @@ use crate::manifest::LogFormat;
 /// The beginning of every log file's name; the day follows.
 pub const FILE_PREFIX: &str = "seam.log";
 
-/// What is logged and where to.
+/// What is logged, and where.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// On standard error.
@@ -39,15 +39,15 @@ pub struct Config {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("`{filter}` is no log filter")]
+    #[error("`{filter}` is not a log filter")]
     Filter { filter: String, source: tracing_subscriber::filter::ParseError },
     #[error("cannot write log files in `{}`", path.display())]
     Files { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("logging has been set up already")]
+    #[error("logging is set up already")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Keeps the log's threads; dropping it writes out what waits.
+/// Keeps the log's threads. Dropping it writes out all waiting lines.
 pub struct Guard {
     _workers: Vec<WorkerGuard>,
     counters: Vec<ErrorCounter>,
@@ -55,37 +55,38 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// What has been lost and will be.
+    /// A counter of lines that are lost, now or later.
     pub fn dropped(&self) -> Dropped {
-        Dropped { counters: self.counters.clone(), unwritten: self.unwritten.clone(), told: 0 }
+        Dropped { counters: self.counters.clone(), unwritten: self.unwritten.clone(), reported: 0 }
     }
 }
 
-/// How many lines the log has lost: those that did not fit into a queue, and those that a disk or a terminal did not take.
+/// Counts lost lines: those that did not fit into a queue, and those that could not be written.
 #[derive(Clone)]
 pub struct Dropped {
     counters: Vec<ErrorCounter>,
     unwritten: Arc<AtomicUsize>,
-    told: usize,
+    reported: usize,
 }
 
 impl Dropped {
+    /// All lines lost so far.
     pub fn all(&self) -> usize {
         let unwritten = self.unwritten.load(Ordering::Relaxed);
         self.counters.iter().map(ErrorCounter::dropped_lines).fold(unwritten, usize::saturating_add)
     }
 
-    /// Those since the last time that this was asked.
-    pub fn news(&mut self) -> usize {
+    /// Lines lost since the last call of this function.
+    pub fn new_losses(&mut self) -> usize {
         let all = self.all();
-        all.saturating_sub(std::mem::replace(&mut self.told, all))
+        all.saturating_sub(std::mem::replace(&mut self.reported, all))
     }
 }
 
-/// Sets the log of this process up.
+/// Sets up the log of this process.
 ///
 /// # Errors
-/// When the filter is malformed, the folder cannot be written to, or it has been done before.
+/// When the filter is malformed, the folder is not writable, or the log is set up already.
 pub fn init(config: &Config) -> Result<Guard, Error> {
     let mut guard = Guard { _workers: Vec::new(), counters: Vec::new(), unwritten: Arc::default() };
     let filter = EnvFilter::try_new(&config.filter);
@@ -118,8 +119,8 @@ impl Guard {
     }
 }
 
-/// Writes many lines at once. `flush` is called when no more lines wait: it writes them out and rests, so that those who log need not wake
-/// this thread up for each line.
+/// Writes many lines at once. The worker calls `flush` when no more lines wait. It writes them out and sleeps for a
+/// moment, so that not every line has to wake up this thread.
 struct Batches<W: Write> {
     writer: BufWriter<W>,
     unwritten: Arc<AtomicUsize>,
@@ -127,7 +128,7 @@ struct Batches<W: Write> {
 
 impl<W: Write> Write for Batches<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // What waits in the buffer is tried again with the next line; this one is lost.
+        // The buffer is written with the next line; this line is lost.
         let written = self.writer.write(line);
         if written.is_err() {
             self.unwritten.fetch_add(1, Ordering::Relaxed);
@@ -147,7 +148,7 @@ impl<W: Write> Write for Batches<W> {
 mod tests {
     use super::*;
 
-    /// A disk that takes nothing.
+    /// A disk without space.
     struct Full;
 
     impl Write for Full {
@@ -161,15 +162,15 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_a_full_disk_does_not_take_are_counted_and_told_once() {
+    fn lines_lost_on_a_full_disk_are_counted_and_reported_once() {
         let mut guard = Guard { _workers: Vec::new(), counters: Vec::new(), unwritten: Arc::default() };
         let mut dropped = guard.dropped();
         let mut log = guard.queue(Full);
         for _ in 0..3 {
             log.write_all(&vec![b'x'; limits::LOG_BATCH_BYTES]).unwrap();
         }
-        // Writes out what waits.
+        // Writes out all waiting lines.
         drop(guard);
-        assert_eq!((dropped.news(), dropped.news(), dropped.all()), (3, 0, 3));
+        assert_eq!((dropped.new_losses(), dropped.new_losses(), dropped.all()), (3, 0, 3));
     }
 }

@@ -1,4 +1,4 @@
-//! What a line says, in both forms.
+//! Log lines in both forms.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::io;
@@ -39,7 +39,7 @@ fn written(log: impl FnOnce()) -> (Vec<serde_json::Value>, String) {
 }
 
 #[test]
-fn fields_keep_their_types_and_the_innermost_span_is_told() {
+fn fields_keep_their_types_and_the_innermost_span_is_added() {
     let (json, human) = written(|| {
         let outer = tracing::info_span!("outer", a = 1);
         let inner = tracing::info_span!(parent: &outer, "request", trace = "00ab", late = tracing::field::Empty);
@@ -58,7 +58,7 @@ fn fields_keep_their_types_and_the_innermost_span_is_told() {
 }
 
 #[test]
-fn nothing_that_is_logged_ends_a_line_or_moves_the_cursor() {
+fn a_logged_text_cannot_end_its_line_or_move_the_cursor() {
     let evil = "a\"b\\c\nd\u{1b}[2Je\u{7f}\u{1f600}";
     let (json, human) = written(|| tracing::info!(evil, shown = %evil, debugged = ?evil, nan = f64::NAN, "{evil}"));
     assert_eq!(json.len(), 1);
@@ -69,7 +69,7 @@ fn nothing_that_is_logged_ends_a_line_or_moves_the_cursor() {
 }
 
 #[test]
-fn a_value_that_logs_while_it_is_logged_does_no_harm() {
+fn a_value_may_log_while_it_is_formatted() {
     struct Talks;
     impl std::fmt::Display for Talks {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -78,13 +78,13 @@ fn a_value_that_logs_while_it_is_logged_does_no_harm() {
         }
     }
     let (json, _) = written(|| tracing::info!(talks = %Talks, "outside"));
-    // Whether the inner one comes through depends on how the subscriber was set.
+    // Whether the inner line is logged depends on how the subscriber is set.
     let last = json.last().unwrap();
     assert_eq!((&last["message"], &last["talks"]), (&"outside".into(), &"value".into()));
 }
 
 #[test]
-fn the_clock_goes_on() {
+fn each_line_has_its_own_time() {
     let mut line = Line::default();
     let at = |ms: u64| SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(ms);
     for (ms, expect) in [

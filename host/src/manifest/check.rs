@@ -1,15 +1,16 @@
-//! What can only be wrong between the parts of a manifest: names that nobody has, paths that two have.
+//! Problems between the parts of a manifest: unknown names, paths used twice, secrets in served folders.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::parse::Parsed;
+use super::problem::Place;
 use super::table::Document;
-use super::{Place, nearest};
+use crate::did_you_mean::nearest;
 use crate::ids::ContextName;
 use crate::limits;
 
-/// Paths that the host answers itself when `ops` is on.
+/// Paths that the host itself answers when `ops` is on.
 const OPS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 pub fn check(document: &Document<'_>, parsed: &Parsed) {
@@ -41,7 +42,7 @@ fn contexts(document: &Document<'_>, parsed: &Parsed) {
     for context in contexts {
         let (place, component) = (context.places.of("component"), &context.settings.component);
         if context.build.is_none() && !component.is_file() {
-            let message = format!("`{}` is no file, and nothing says how to build it", component.display());
+            let message = format!("`{}` does not exist, and the context has no `build`", component.display());
             document.report(place, message, "correct the path, or add `build = { .. }`");
         }
         let first = *by_component.entry(plain(component)).or_insert(context);
@@ -64,7 +65,7 @@ fn mounts(document: &Document<'_>, parsed: &Parsed) {
         if let Some((message, remedy)) = malformed(path) {
             document.report(*path_place, message, remedy);
         } else if parsed.manifest.host.ops && OPS.contains(&path) {
-            let message = format!("`{path}` is answered by the host itself");
+            let message = format!("the host itself answers `{path}`");
             document.report(*path_place, message, "choose another path, or set `ops = false` in `[host]`");
         }
         if let Some(first) = seen.insert(path, &mount.context) {
@@ -80,19 +81,22 @@ fn malformed(path: &str) -> Option<(String, String)> {
     let segments = || path.split('/').skip(1);
     let unreserved = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
     if !path.starts_with('/') {
-        return found("is no path from the root", format!("write `/{path}`"));
+        return found("does not start with a slash", format!("write `/{path}`"));
     }
     if path == "/" {
         return None;
     }
     if !path.chars().all(unreserved) {
-        return found("has characters that a mount's path cannot have", "use letters, digits, - . _ ~ and /".into());
+        return found(
+            "contains characters that a mount path may not have",
+            "use letters, digits, - . _ ~ and /".into(),
+        );
     }
     if path.ends_with('/') {
-        return found("ends in a slash", format!("write `{}`", path.trim_end_matches('/')));
+        return found("ends with a slash", format!("write `{}`", path.trim_end_matches('/')));
     }
     if segments().any(|s| s.is_empty() || s == "." || s == "..") {
-        return found("has an empty part, `.` or `..`", "write the path as clients ask for it".into());
+        return found("contains an empty segment, `.` or `..`", "write the path as clients request it".into());
     }
     None
 }
@@ -112,7 +116,7 @@ fn known_context(document: &Document<'_>, parsed: &Parsed, name: &ContextName, p
     document.report(place, format!("there is no context `{name}`"), remedy);
 }
 
-/// Databases and keys must not lie where files are served from.
+/// Databases and keys must not be in a folder that is served.
 fn data(document: &Document<'_>, parsed: &Parsed) {
     let data = &parsed.manifest.host.data;
     if data.exists() && !data.is_dir() {
@@ -123,18 +127,21 @@ fn data(document: &Document<'_>, parsed: &Parsed) {
         let Some(assets) = &context.assets else { continue };
         let place = context.places.of("assets");
         if plain(data).starts_with(plain(assets)) {
-            let message = format!("`{}` would serve the data folder, databases and all", context.settings.name);
+            let message = format!(
+                "the assets of `{}` contain the data folder, so its databases would be served",
+                context.settings.name
+            );
             document.report(place, message, "keep the assets in a folder of their own");
         }
         let tls = parsed.manifest.host.tls.as_ref();
         if tls.is_some_and(|tls| plain(&tls.key).starts_with(plain(assets))) {
-            let message = format!("`{}` would serve the private key of `[host.tls]`", context.settings.name);
+            let message = format!("the assets of `{}` contain the private key of `[host.tls]`", context.settings.name);
             document.report(place, message, "keep the key outside of every `assets` folder");
         }
     }
 }
 
-/// `path` without `.` and `..`, as far as its text tells.
+/// `path` without `.` and `..`, by its text alone.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {

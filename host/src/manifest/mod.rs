@@ -1,17 +1,14 @@
 //! The manifest `seam.toml`: which contexts make up the system and what each may do.
 //!
-//! Invariant: a `Manifest` that exists is consistent in itself; what its components say is checked where they are loaded.
+//! Invariant: a `Manifest` value is consistent in itself. Its components are checked where they are loaded.
 //! Every key, its default and its unit: `docs/manifest.md`.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use crate::ids::ContextName;
+use std::path::Path;
 
 mod check;
 mod context;
+mod keys;
+mod model;
 mod parse;
 mod problem;
 mod settings;
@@ -22,148 +19,20 @@ pub(crate) mod table;
 mod tests;
 mod variant;
 
-pub use problem::{Place, Problem, Problems, nearest};
+pub use model::{Build, Context, Host, Http, LogFormat, Manifest, Mount, Places, RoutingKey, Seed, Tls};
+pub use problem::{Place, Problem, Problems};
 pub use settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
 pub use shared::differing;
 pub use store_grant::{Encryption, KeySource, StoreGrant};
 
-/// What a manifest is called when nobody says otherwise.
+/// The name of a manifest unless `--manifest` gives another.
 pub const FILE_NAME: &str = "seam.toml";
-
-/// A whole manifest, checked for everything that can be checked without opening a component.
-#[derive(Debug, Clone)]
-pub struct Manifest {
-    /// The file it was read from; every relative path in it starts in its folder.
-    pub path: PathBuf,
-    pub host: Host,
-    pub http: Http,
-    pub recording: Recording,
-    /// In the manifest's order, the variants after all entries.
-    pub contexts: Vec<Context>,
-    pub mounts: Vec<Mount>,
-    pub seeds: Vec<Seed>,
-}
-
-/// `[host]`
-#[derive(Debug, Clone)]
-pub struct Host {
-    pub listen: Vec<SocketAddr>,
-    /// Where databases, compiled components and logs go. Never shared between two running hosts.
-    pub data: PathBuf,
-    pub tls: Option<Tls>,
-    /// Answer `/healthz`, `/readyz` and `/metrics` beside the mounts.
-    pub ops: bool,
-    /// The format on standard error; the files in the data folder are JSON lines always.
-    pub log: LogFormat,
-    /// What is logged: `info`, `debug`, ... or a filter as in `RUST_LOG`.
-    pub log_level: String,
-    /// Days for which log files are kept, one file a day.
-    pub log_days: usize,
-}
-
-/// `[http]`: bounds of the edge; the reasons for their defaults stand in `limits`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Http {
-    pub connections: usize,
-    pub header_time: Duration,
-    pub header_bytes: usize,
-    pub header_count: usize,
-    pub body_bytes: usize,
-    pub body_time: Duration,
-    pub idle_time: Duration,
-    pub drain_time: Duration,
-    /// What tells one visitor from another, for routing between variants; the first that a request has counts.
-    pub routing_key: Vec<RoutingKey>,
-    /// Let a request choose its variants by header or cookie.
-    pub force_variants: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RoutingKey {
-    /// Also under its name over TLS, `__Host-NAME`.
-    Cookie(String),
-    /// In lower case.
-    Header(String),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tls {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    Human,
-    Json,
-}
-
-/// `[context.NAME]`
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// What it runs with; the rest is for the tools around the runtime.
-    pub settings: ContextSettings,
-    pub build: Option<Build>,
-    /// Static files served below its mount at `/assets/`.
-    pub assets: Option<PathBuf>,
-    /// The folder of its scenarios, which may be missing.
-    pub scenarios: PathBuf,
-    /// Where its entry and each of its keys stand, for problems found later.
-    pub places: Places,
-}
-
-/// Where the parts of one context's entry stand.
-#[derive(Debug, Clone, Default)]
-pub struct Places {
-    /// `[context.NAME]` itself.
-    pub entry: Place,
-    parts: BTreeMap<String, Place>,
-}
-
-impl Places {
-    /// The place of a key (`component`) or of an import, with or without its version; the entry's when it has none of its own.
-    pub fn of(&self, part: &str) -> Place {
-        let path = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
-        let same_path = || self.parts.iter().find(|(name, _)| path(name) == path(part)).map(|(_, place)| place);
-        self.parts.get(part).or_else(same_path).copied().unwrap_or(self.entry)
-    }
-}
-
-/// How `seam build` makes the component.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Build {
-    /// A crate of the surrounding Cargo workspace.
-    Cargo { package: String },
-    /// A command that writes the component itself, run in the manifest's folder; `sources` are what it depends on.
-    Command { command: String, sources: Vec<PathBuf> },
-}
-
-/// `[[mount]]`
-#[derive(Debug, Clone)]
-pub struct Mount {
-    /// `/` or `/shop`: no slash at the end but for the root.
-    pub path: String,
-    pub context: ContextName,
-    /// How long a request through this mount may take.
-    pub timeout: Duration,
-}
-
-/// `[[seed]]`: rows that `seam seed` feeds through a context's own interface.
-#[derive(Debug, Clone)]
-pub struct Seed {
-    pub context: ContextName,
-    /// `interface.function` that takes one list.
-    pub call: String,
-    /// JSON lines (`.jsonl`) or CSV with a header (`.csv`).
-    pub file: PathBuf,
-    pub place: Place,
-}
 
 impl Manifest {
     /// Reads and checks the manifest at `path`.
     ///
     /// # Errors
-    /// Everything that is wrong with it, together.
+    /// All problems of the manifest together.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         let unreadable =
             |message: String, remedy: &str| Problems::new(path, vec![Problem::new(Place::default(), message, remedy)]);
@@ -171,24 +40,27 @@ impl Manifest {
         match std::fs::metadata(path) {
             Ok(file) if file.is_file() && too_large(file.len()) => {
                 let max = crate::limits::MANIFEST_BYTES_MAX >> 10;
-                return Err(unreadable(format!("is larger than {max} KiB"), "is this the right file?"));
+                return Err(unreadable(
+                    format!("the file is larger than {max} KiB"),
+                    "check that this is the manifest",
+                ));
             }
             Ok(_) => {}
             Err(error) => {
-                let remedy = "go to the folder of a `seam.toml`, or name one with `--manifest FILE`";
-                return Err(unreadable(format!("cannot be read: {error}"), remedy));
+                let remedy = "change to the folder of a `seam.toml`, or name one with `--manifest FILE`";
+                return Err(unreadable(format!("cannot read the file: {error}"), remedy));
             }
         }
         match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(&text, path),
-            Err(error) => Err(unreadable(format!("cannot be read: {error}"), "a manifest is a file of UTF-8 text")),
+            Err(error) => Err(unreadable(format!("cannot read the file: {error}"), "save it as UTF-8 text")),
         }
     }
 
-    /// The same for a text that stands at `path`, which it need not.
+    /// Checks `text` as if it were the file at `path`, which need not exist.
     ///
     /// # Errors
-    /// Everything that is wrong with it, together.
+    /// All problems of the manifest together.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Problems> {
         let document = table::Document::new(text);
         let syntax = document.parse();
@@ -196,29 +68,5 @@ impl Manifest {
         check::check(&document, &manifest);
         let problems = document.into_problems();
         if problems.is_empty() { Ok(manifest.manifest) } else { Err(Problems::new(path, problems)) }
-    }
-
-    /// What the runtime is to run.
-    pub fn system(&self) -> SystemSettings {
-        let contexts = self.contexts.iter().map(|context| context.settings.clone()).collect();
-        SystemSettings { contexts, recording: self.recording.clone() }
-    }
-
-    /// The contexts without their variants.
-    pub fn entries(&self) -> impl Iterator<Item = &Context> {
-        self.contexts.iter().filter(|context| context.settings.name.variant().is_none())
-    }
-
-    /// The context, or the variant (`context@variant`), of this name.
-    pub fn context(&self, name: &str) -> Option<&Context> {
-        self.contexts.iter().find(|context| context.settings.name.as_str() == name)
-    }
-
-    /// The folder in which all its relative paths start.
-    pub fn folder(&self) -> &Path {
-        match self.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! From the text of a manifest to a `Manifest`: every key's type, bounds and form.
 //!
-//! Nothing stops at a problem: what is wrong gets its default, so that the rest can be read and reported too.
+//! A wrong value is reported and replaced by its default, so that one run reports all problems.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,28 +10,32 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::context::context;
+use super::keys::{existing_file, timeout};
+use super::model::{Context, Host, Http, LogFormat, Manifest, Mount, RoutingKey, Seed, Tls};
+use super::problem::Place;
+use super::settings::Recording;
 use super::table::{At, Document, Table};
-use super::{Context, Host, Http, LogFormat, Manifest, Mount, Place, Recording, RoutingKey, Seed, Tls};
 use crate::ids::ContextName;
 use crate::limits;
 
 const ADDRESS: &str = "127.0.0.1:8080";
 
-/// The manifest with what only the checks between its parts need.
+/// The manifest, and the places that the checks between its parts need.
 pub struct Parsed {
     pub manifest: Manifest,
-    /// Beside each mount: its path's and its context's place.
+    /// For each mount, the places of its path and of its context.
     pub mounts: Vec<(Place, Place)>,
-    /// Beside each seed: the place of its context.
+    /// For each seed, the place of its context.
     pub seeds: Vec<Place>,
     pub data: Place,
-    /// Names of contexts whose entry is wrong; a mount to one of them is not.
+    /// Names of contexts whose entries have problems. A mount of one of them is not reported.
     pub broken: Vec<String>,
 }
 
 pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path: &Path) -> Parsed {
     let root = Table::root(document, table);
-    // A path without a folder stays as the person wrote it; any other must not depend on where it is used.
+    // A path without a folder stays as it was written. Any other becomes absolute: it must not depend on the working
+    // folder.
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => std::path::absolute(folder).unwrap_or(folder.to_owned()),
         _ => PathBuf::new(),
@@ -86,7 +90,7 @@ fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
                 }
                 Ok(parsed) => host.listen.push(parsed),
                 Err(_) => {
-                    let message = format!("`{}` is no address to listen on", address.value);
+                    let message = format!("`{}` is not an address to listen on", address.value);
                     let remedy = format!("write an IP address and a port: `{ADDRESS}`, `[::1]:8080`");
                     table.document.report(address.place, message, remedy);
                 }
@@ -113,8 +117,8 @@ fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
     host.log = table.choice("log", &[("human", LogFormat::Human), ("json", LogFormat::Json)], LogFormat::Human);
     if let Some(level) = table.string("log_level", "info") {
         if level.value.parse::<tracing_subscriber::filter::Targets>().is_err() {
-            let message = format!("`{}` is no log level", level.value);
-            let remedy = "choose `error`, `warn`, `info`, `debug` or `trace`, or a filter as `info,guest=debug`";
+            let message = format!("`{}` is not a log level", level.value);
+            let remedy = "choose `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,guest=debug`";
             table.document.report(level.place, message, remedy);
         }
         host.log_level = level.value;
@@ -151,7 +155,7 @@ fn http(table: Option<Table<'_, '_>>) -> Http {
     http
 }
 
-/// What tells one visitor from another, the first that a request has.
+/// What tells one visitor from another: the first of these that a request has.
 fn routing_key(table: &Table<'_, '_>) -> Vec<RoutingKey> {
     let mut keys = Vec::new();
     for key in table.strings("routing_key", "cookie:session") {
@@ -167,7 +171,7 @@ fn routing_key(table: &Table<'_, '_>) -> Vec<RoutingKey> {
         match parsed {
             Some(parsed) => keys.push(parsed),
             None => {
-                let message = format!("`{}` is no routing key", key.value);
+                let message = format!("`{}` is not a routing key", key.value);
                 table.document.report(key.place, message, "write `cookie:NAME` or `header:NAME`");
             }
         }
@@ -186,24 +190,7 @@ fn recording(table: Option<Table<'_, '_>>) -> Recording {
     recording
 }
 
-pub(super) fn existing_file(table: &Table<'_, '_>, key: &str, file: At<PathBuf>, folder: &Path) -> PathBuf {
-    let path = folder.join(&file.value);
-    if !path.is_file() {
-        let message = format!("`{}` names `{}`, which is no file", table.path(key), path.display());
-        table.document.report(
-            file.place,
-            message,
-            "create it, or correct the path (relative to the manifest's folder)",
-        );
-    }
-    path
-}
-
-pub(super) fn timeout(table: &Table<'_, '_>, default_ms: u64) -> Duration {
-    Duration::from_millis(table.integer("timeout_ms", 1..=limits::CALL_TIMEOUT_MS_MAX, default_ms))
-}
-
-/// The context that `key` names, as far as a name can be judged alone.
+/// The value of `context`, if it is a valid name. Whether the context exists is checked later.
 fn context_name(table: &Table<'_, '_>) -> Option<At<ContextName>> {
     let context = table.string("context", "front-desk");
     if !table.has("context") {
@@ -213,7 +200,7 @@ fn context_name(table: &Table<'_, '_>) -> Option<At<ContextName>> {
     let context = context?;
     let name = ContextName::new(&context.value);
     if name.is_none() {
-        let message = format!("`{}` is no name for a context", context.value);
+        let message = format!("`{}` is not a valid context name", context.value);
         table.document.report(context.place, message, "write the NAME of a `[context.NAME]`");
     }
     Some(At { value: name?, place: context.place })
@@ -248,14 +235,14 @@ fn seed(table: Table<'_, '_>, folder: &Path) -> Option<(Seed, Place)> {
             !interface.is_empty() && !function.is_empty() && !call.value.contains(['(', ' '])
         });
         if !named {
-            let message = format!("`{}` is no function of an interface", call.value);
-            table.document.report(call.place, message, "write `interface.function`, as `editing.put-orders`");
+            let message = format!("`{}` does not name a function of an interface", call.value);
+            table.document.report(call.place, message, "write `interface.function`, as in `editing.put-orders`");
         }
     }
     if let Some(file) = &file {
         let kind = file.value.extension().and_then(|e| e.to_str());
         if !matches!(kind, Some("jsonl" | "csv")) {
-            let message = format!("`{}` is neither JSON lines nor CSV by its name", file.value.display());
+            let message = format!("`{}` is neither a `.jsonl` nor a `.csv` file", file.value.display());
             table.document.report(file.place, message, "name a file that ends in `.jsonl` or `.csv`");
         }
     }

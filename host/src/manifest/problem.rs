@@ -1,13 +1,13 @@
-//! What is wrong with a manifest, in the one form in which all of it is collected, sorted and shown.
+//! Problems of a manifest or a scenario file: how they are collected, sorted and shown.
 //!
-//! Checks that run later (components, links) add theirs under the place of the context's entry.
+//! Checks that run later (components, links) add theirs at the place of the context's entry.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// Where something stands in the manifest, both counted from 1. Line 0: nowhere in particular.
+/// A place in the file, both numbers from 1. Line 0 is the file as a whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     pub line: usize,
@@ -15,7 +15,7 @@ pub struct Place {
     pub column: usize,
 }
 
-/// One thing that is wrong, and what to do about it.
+/// One problem, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     #[serde(flatten)]
@@ -31,7 +31,7 @@ impl Problem {
     }
 }
 
-/// All that is wrong, in the order of the file. Never empty when it is an error.
+/// All problems of a file, in its order. Never empty when it is an error.
 #[derive(Debug, Clone)]
 pub struct Problems {
     file: PathBuf,
@@ -39,7 +39,7 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Sorts `all` by place; equal problems are kept once.
+    /// Sorts `all` by place and removes duplicates.
     pub fn new(file: &Path, mut all: Vec<Problem>) -> Self {
         all.sort_by_key(|p| p.place);
         all.dedup();
@@ -80,59 +80,12 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// The one of `known` that `word` was probably meant to be: at most a third of its letters differ.
-pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let word = word.to_lowercase();
-    known
-        .into_iter()
-        .map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(3) / 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// Optimal string alignment: insertions, deletions, replacements and swapped neighbours each count 1.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
-    let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX / 2);
-    let (mut before, mut last): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=b.len()).collect());
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let mut best = (at(&last, j) + usize::from(x != y)).min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
-            let swapped = i > 0 && j > 0 && Some(x) == b.get(j - 1) && a.get(i - 1) == Some(y);
-            if swapped {
-                best = best.min(at(&before, j - 1) + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    at(&last, b.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn near_words_are_found_and_far_ones_are_not() {
-        let known = ["component", "imports", "store", "limits"];
-        for (word, expect) in [
-            ("componet", Some("component")),
-            ("import", Some("imports")),
-            ("Store", Some("store")),
-            ("sotre", Some("store")),
-            ("limit", Some("limits")),
-            ("zebra", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(word, known), expect, "{word}");
-        }
-    }
-
-    #[test]
-    fn problems_stand_in_the_order_of_the_file_each_with_its_hint() {
+    fn problems_are_shown_in_the_order_of_the_file_each_with_its_hint() {
         let at = |line, column| Place { line, column };
         let problems = Problems::new(
             Path::new("seam.toml"),

@@ -1,7 +1,7 @@
 //! What a context runs with: its component, what it may import and use, its bounds.
 //!
-//! The runtime knows a context by these settings alone. How a component is built, which static files it serves and where its
-//! entry stands in the manifest are not among them.
+//! The runtime knows a context by these settings alone. How a component is built, which static files it serves and
+//! where its entry stands in the manifest are not among them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -54,7 +54,8 @@ pub struct CatchUp {
     pub from: ContextName,
     /// Its `interface.function` of a cursor and a count.
     pub call: String,
-    /// The `interface.function` of this context that takes a page. Only variants get pages; the main variant has other sources.
+    /// The `interface.function` of this context that takes a page. Only variants get pages; the main variant has other
+    /// sources.
     pub into: String,
     /// The field of a record of the history that is its position there.
     pub cursor: String,

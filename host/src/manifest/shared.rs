@@ -1,12 +1,14 @@
-//! `shared = { NAME = "FILE" }`: static data that several contexts agree on and none owns, handed to each as part of its configuration.
+//! `shared = { NAME = "FILE" }`: static data that several contexts use and none owns. Each gets it as part of its
+//! configuration.
 //!
-//! A file has a `version`, so that two contexts which run with different ones can be told apart.
+//! A file has a `version`, so that the host can warn when two contexts run with different ones.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::model::{Context, Manifest};
+use super::settings::Shared;
 use super::table::{At, Table};
-use super::{Context, Manifest, Shared};
 use crate::limits;
 
 /// Reads the files that a context's entry names; their values join its `config` as `NAME.KEY`.
@@ -24,7 +26,8 @@ pub(super) fn shared(context: &Table<'_, '_>, folder: &Path, config: &mut BTreeM
             for (key, text) in std::mem::take(&mut values) {
                 let key = format!("{name}.{key}");
                 if config.insert(key.clone(), text).is_some() {
-                    let message = format!("`{key}` stands in `{}` and in `{}`", path.display(), context.path("config"));
+                    let message =
+                        format!("`{key}` is set both in `{}` and in `{}`", path.display(), context.path("config"));
                     return Err((message, "remove it from `config`"));
                 }
             }
@@ -46,26 +49,26 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, Wrong> {
         .map_err(|e| wrong(format!("cannot be read: {e}"), "correct the path (relative to the manifest's folder)"))?;
     if text.len() > limits::SHARED_FILE_BYTES_MAX {
         let what = format!("has {} bytes; {} are allowed", text.len(), limits::SHARED_FILE_BYTES_MAX);
-        return Err(wrong(what, "what is that large is data: give it to a context of its own"));
+        return Err(wrong(what, "put data of this size into a context of its own"));
     }
     let table: toml::Table = text
         .parse()
-        .map_err(|e: toml::de::Error| wrong(format!("is no TOML: {}", e.message()), "see https://toml.io"))?;
+        .map_err(|e: toml::de::Error| wrong(format!("is not valid TOML: {}", e.message()), "see https://toml.io"))?;
     let text = |(key, value)| match value {
         toml::Value::String(text) => Ok((key, text)),
         toml::Value::Integer(number) => Ok((key, number.to_string())),
         toml::Value::Float(number) => Ok((key, number.to_string())),
         toml::Value::Boolean(value) => Ok((key, value.to_string())),
         _ => Err(wrong(
-            format!("has `{key}`, which is neither text nor a number"),
-            "values are handed over as texts; write a list as lines of a text",
+            format!("has `{key}`, which is neither a string, a number nor a boolean"),
+            "contexts get strings; write a list as the lines of one string",
         )),
     };
     table.into_iter().map(text).collect()
 }
 
 impl Manifest {
-    /// What is suspicious and no error.
+    /// Suspicious settings that are not errors.
     pub fn warnings(&self) -> Vec<String> {
         let got = |context: &'_ Context| -> Vec<(String, String, String)> {
             let one =
@@ -76,7 +79,7 @@ impl Manifest {
     }
 }
 
-/// Of contexts with the names and versions of their shared files: a sentence for each file that they have in different versions.
+/// A sentence for each shared file that contexts have in different versions. `got`: context, file's name, version.
 pub fn differing(got: impl IntoIterator<Item = (String, String, String)>) -> Vec<String> {
     let mut by_name: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
     for (context, name, version) in got {

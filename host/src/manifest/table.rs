@@ -1,6 +1,7 @@
-//! Reading a TOML table key by key: every getter says what is wrong with its value, `finish` says which keys nobody asked for.
+//! Reading a TOML table key by key. Every getter reports a wrong value; `finish` reports the keys that no getter has
+//! read.
 //!
-//! What was asked for is what is known; so an unknown key's remedy never falls behind the code.
+//! The known keys are those that getters have read, so the hint for an unknown key is always up to date.
 
 use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
@@ -9,14 +10,15 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Encryption;
-use super::problem::{Place, Problem, nearest};
+use super::problem::{Place, Problem};
+use super::store_grant::Encryption;
+use crate::did_you_mean::nearest;
 
-/// A manifest's text and what has been found wrong with it so far.
+/// The text of a TOML file and the problems found in it so far.
 pub struct Document<'t> {
     text: &'t str,
     problems: RefCell<Vec<Problem>>,
-    /// Lines with a syntax error; what else seems wrong there is its consequence.
+    /// Lines with a syntax error. Other problems there are its consequences and are not reported.
     unreadable: RefCell<Vec<usize>>,
 }
 
@@ -25,13 +27,13 @@ impl<'t> Document<'t> {
         Self { text, problems: RefCell::default(), unreadable: RefCell::default() }
     }
 
-    /// The whole text as a table. Syntax errors are reported, all of them; what could be read all the same is returned.
+    /// Parses the whole text. Reports all syntax errors and returns what could be read in spite of them.
     pub fn parse(&self) -> Spanned<DeTable<'t>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
             let place = error.span().map_or_else(Place::default, |span| self.place(&span));
             let remedy = if error.message().contains("duplicate key") {
-                "each key and each table stands once; merge the two"
+                "each key and each table may appear once; merge the two"
             } else {
                 "see https://toml.io for the syntax"
             };
@@ -62,17 +64,17 @@ impl<'t> Document<'t> {
     }
 }
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct At<T> {
     pub value: T,
     pub place: Place,
 }
 
-/// A table that is being read.
+/// A TOML table and the keys that have been read from it.
 pub struct Table<'d, 't> {
     pub document: &'d Document<'t>,
-    /// As a person would write it: `context.catalog.limits`; empty for the root.
+    /// Dotted, as in `context.catalog.limits`; empty for the root.
     name: String,
     pub place: Place,
     entries: &'d DeTable<'t>,
@@ -90,7 +92,7 @@ impl<'d, 't> Table<'d, 't> {
         self.entries.get(key)
     }
 
-    /// Where `key` stands; where the table does when it has no such key.
+    /// The place of `key`, or of the table if it has no such key.
     pub fn place_of(&self, key: &str) -> Place {
         self.entries.get_key_value(key).map_or(self.place, |(key, _)| self.document.place(&key.span()))
     }
@@ -99,12 +101,12 @@ impl<'d, 't> Table<'d, 't> {
         self.entries.contains_key(key)
     }
 
-    /// The table as it is called in messages.
+    /// The table's name in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// `key` as it is called in messages.
+    /// The name of `key` in messages.
     pub fn path(&self, key: &str) -> String {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
@@ -145,7 +147,7 @@ impl<'d, 't> Table<'d, 't> {
         match parsed.and_then(|n| u64::try_from(n).ok()).filter(|n| range.contains(n)) {
             Some(number) => number,
             None => {
-                let message = format!("`{}` is {number}, outside of its bounds", self.path(key));
+                let message = format!("`{}` is {number}, which is out of range", self.path(key));
                 let remedy = format!("give it a value from {} to {}", range.start(), range.end());
                 self.document.report(self.document.place(&value.span()), message, remedy);
                 default
@@ -185,30 +187,30 @@ impl<'d, 't> Table<'d, 't> {
             return *choice;
         }
         let names: Vec<String> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
-        let message = format!("`{}` is `{}`, which is no choice", self.path(key), word.value);
+        let message = format!("`{}` cannot be `{}`", self.path(key), word.value);
         self.document.report(word.place, message, format!("choose {}", names.join(" or ")));
         default
     }
 
-    /// Any value, as it stands, and where.
+    /// Any value, unchecked, and its place.
     pub fn value(&self, key: &'static str) -> Option<(&'d DeValue<'t>, Place)> {
         self.raw(key).map(|value| (value.get_ref(), self.document.place(&value.span())))
     }
 
-    /// The keys, whatever they are called, in the order of the file.
+    /// All keys, in the order of the file.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = self.entries.keys().collect();
         names.sort_by_key(|name| name.span().start);
         names.into_iter().map(|name| name.get_ref().to_string()).collect()
     }
 
-    /// A list of strings, or a single one in its place; none when it is missing.
+    /// A list of strings, or a single string; empty when the key is missing.
     pub fn strings(&self, key: &'static str, example: &str) -> Vec<At<String>> {
         self.known.borrow_mut().push(key);
         self.strings_of(key, example)
     }
 
-    /// The same under a key that may be called anything.
+    /// As `strings`, for a key that is not fixed in the code.
     pub fn strings_of(&self, key: &str, example: &str) -> Vec<At<String>> {
         let Some(value) = self.entries.get(key) else { return Vec::new() };
         let one = |value: &Spanned<DeValue<'_>>| match value.get_ref() {
@@ -250,7 +252,7 @@ impl<'d, 't> Table<'d, 't> {
         }
     }
 
-    /// A table, or `true` or `false` in its place: `Some(None)` is `true`.
+    /// A table, `true` or `false`. `Some(None)` is `true`.
     pub fn switch_or_table(&self, key: &'static str) -> Option<Option<Table<'d, 't>>> {
         match self.entries.get(key).map(Spanned::get_ref) {
             Some(DeValue::Boolean(_)) => self.boolean(key, false).then_some(None),
@@ -304,7 +306,7 @@ impl<'d, 't> Table<'d, 't> {
         tables
     }
 
-    /// Every key with a string, a number or a truth value, as text.
+    /// All keys, each with a string, a number or a boolean, as text.
     pub fn texts(&self) -> Vec<(String, String)> {
         let mut texts = Vec::new();
         for (key, value) in self.entries {
@@ -325,7 +327,7 @@ impl<'d, 't> Table<'d, 't> {
         texts
     }
 
-    /// Every key, whatever it is called, with a string that is not empty; in the order of the file.
+    /// All keys, each with a string that is not empty, in the order of the file.
     pub fn all_strings(&self, example: &str) -> Vec<(String, At<String>)> {
         let mut entries: Vec<_> = self.entries.iter().collect();
         entries.sort_by_key(|(name, _)| name.span().start);
@@ -343,7 +345,7 @@ impl<'d, 't> Table<'d, 't> {
         entries.into_iter().filter_map(string).collect()
     }
 
-    /// Reports every key that nobody has asked for.
+    /// Reports every key that no getter has read.
     pub fn finish(self) {
         let known = self.known.borrow();
         for key in self.entries.keys() {
@@ -354,7 +356,7 @@ impl<'d, 't> Table<'d, 't> {
             let place = self.document.place(&key.span());
             let remedy = match nearest(name, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known here: {}", known.join(", ")),
+                None => format!("known keys: {}", known.join(", ")),
             };
             let within = if self.name.is_empty() { String::new() } else { format!(" in `{}`", self.name) };
             self.document.report(place, format!("unknown key `{name}`{within}"), remedy);

@@ -1,12 +1,14 @@
-//! Manifests as data: what is read from good ones, and the whole transcript of what bad ones get.
+//! Manifests as data: what a good one means, and all problems that a bad one gets.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::*;
 
-/// The problems of `text` as the command line shows them, from a folder that has `component.wasm`, `assets/` and `key.pem`.
+/// The problems of `text` as the command line shows them, from a folder that has `component.wasm`, `assets/` and
+/// `key.pem`.
 fn problems(text: &str) -> String {
     let folder = folder();
     match Manifest::parse(text, &folder.path().join("seam.toml")) {
@@ -24,7 +26,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn shared_files_become_configuration_and_differing_versions_are_told() {
+fn shared_files_become_configuration_and_differing_versions_are_reported() {
     let folder = folder();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("old.toml", "version = \"1\"\ncountries = \"GB\"");
@@ -41,9 +43,9 @@ fn shared_files_become_configuration_and_differing_versions_are_told() {
     let expect = "contexts run with different versions of the shared `r`: 1 in a, c; 2 in b";
     assert_eq!(manifest.warnings(), [expect]);
     for (file, message) in [
-        ("version = 1\nlist = []", "which is neither text nor a number"),
+        ("version = 1\nlist = []", "which is neither a string, a number nor a boolean"),
         ("countries = \"GB\"", "has no `version`"),
-        ("version = ", "is no TOML"),
+        ("version = ", "is not valid TOML"),
     ] {
         write("new.toml", file);
         let problems = Manifest::parse(text, &folder.path().join("seam.toml")).unwrap_err().to_string();
@@ -51,14 +53,15 @@ fn shared_files_become_configuration_and_differing_versions_are_told() {
     }
 }
 
-/// Each case: a manifest, and the lines that must come out.
+/// Each case: a manifest and the expected output.
 #[test]
-fn every_mistake_is_shown_at_its_place_with_its_remedy() {
+fn every_mistake_is_reported_at_its_place_with_a_hint() {
     let context = "[context.a]\ncomponent = \"component.wasm\"\n";
     let cases: &[(&str, &str)] = &[
         (
             "",
-            "seam.toml: error: the manifest has no context\n  hint: add `[context.NAME]` with `component = \"FILE.wasm\"`",
+            "seam.toml: error: the manifest has no context\n  \
+             hint: add `[context.NAME]` with `component = \"FILE.wasm\"`",
         ),
         (
             "[context.a]\ncomponet = \"component.wasm\"\n",
@@ -72,60 +75,66 @@ fn every_mistake_is_shown_at_its_place_with_its_remedy() {
         ),
         (
             &format!("[host]\nlisten = [\"localhost:80\", \"127.0.0.1:1\", \"127.0.0.1:1\"]\nlog = \"xml\"\n{context}"),
-            "seam.toml:2:11: error: `localhost:80` is no address to listen on\n  \
+            "seam.toml:2:11: error: `localhost:80` is not an address to listen on\n  \
              hint: write an IP address and a port: `127.0.0.1:8080`, `[::1]:8080`\n\
              seam.toml:2:42: error: `127.0.0.1:1` is listed twice\n  hint: list each address once\n\
-             seam.toml:3:7: error: `host.log` is `xml`, which is no choice\n  hint: choose `human` or `json`",
+             seam.toml:3:7: error: `host.log` cannot be `xml`\n  hint: choose `human` or `json`",
         ),
         (
             &format!("[host]\ntls = {{ certificate = \"no.pem\" }}\nlog_level = \"loud=?\"\nlog_days = 0\n{context}"),
             "seam.toml:2:1: error: `host.tls.key` is missing\n  hint: add `key = \"tls/key.pem\"`\n\
-             seam.toml:2:23: error: `host.tls.certificate` names `no.pem`, which is no file\n  \
+             seam.toml:2:23: error: `host.tls.certificate` names `no.pem`, which is not a file\n  \
              hint: create it, or correct the path (relative to the manifest's folder)\n\
-             seam.toml:3:13: error: `loud=?` is no log level\n  \
-             hint: choose `error`, `warn`, `info`, `debug` or `trace`, or a filter as `info,guest=debug`\n\
-             seam.toml:4:12: error: `host.log_days` is 0, outside of its bounds\n  hint: give it a value from 1 to 366",
+             seam.toml:3:13: error: `loud=?` is not a log level\n  \
+             hint: choose `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,guest=debug`\n\
+             seam.toml:4:12: error: `host.log_days` is 0, which is out of range\n  hint: give it a value from 1 to 366",
         ),
         (
             &format!("{context}[context.Shop]\ncomponent = \"component.wasm\"\n"),
-            "seam.toml:3:10: error: `Shop` is no name for a context\n  hint: use lower-case words of letters and digits, \
+            "seam.toml:3:10: error: `Shop` is not a valid context name\n  \
+             hint: use lower-case words of letters and digits, \
              joined by single hyphens, at most 64 bytes: `order-desk`",
         ),
         (
             &format!(
-                "{context}imports = [\"catalog\", \"a:b/c@1\", \"a:b/c\", \"a:b/c\"]\ncapabilities = [\"clock\", \"files\"]\n"
+                "{context}imports = [\"catalog\", \"a:b/c@1\", \"a:b/c\", \"a:b/c\"]\n\
+                 capabilities = [\"clock\", \"files\"]\n"
             ),
-            "seam.toml:3:12: error: `catalog` is no name of an interface\n  \
+            "seam.toml:3:12: error: `catalog` is not a valid interface name\n  \
              hint: write `namespace:package/interface`, with or without `@1.2.3`\n\
-             seam.toml:3:23: error: `a:b/c@1` is no name of an interface\n  \
+             seam.toml:3:23: error: `a:b/c@1` is not a valid interface name\n  \
              hint: write `namespace:package/interface`, with or without `@1.2.3`\n\
              seam.toml:3:43: error: `a:b/c` is imported twice\n  hint: list it once\n\
-             seam.toml:4:17: error: `clock` is no capability\n  hint: did you mean `clocks`? known: clocks, random, wasi\n\
-             seam.toml:4:26: error: no context can be given `files`\n  \
-             hint: keep data in the store, settings in `config`; `wasi` gives an empty world to link against",
+             seam.toml:4:17: error: `clock` is not a capability\n  \
+             hint: did you mean `clocks`? known: clocks, random, wasi\n\
+             seam.toml:4:26: error: `files` cannot be granted to a context\n  \
+             hint: keep data in the store and settings in `config`; `wasi` gives an empty world to link against",
         ),
         (
             &format!(
-                "{context}store = {{ max_mb = 0 }}\nlimits = {{ queue = -1, instance_memory_mb = 100, context_memory_mb = 50 }}\n"
+                "{context}store = {{ max_mb = 0 }}\n\
+                 limits = {{ queue = -1, instance_memory_mb = 100, context_memory_mb = 50 }}\n"
             ),
-            "seam.toml:3:20: error: `context.a.store.max_mb` is 0, outside of its bounds\n  \
+            "seam.toml:3:20: error: `context.a.store.max_mb` is 0, which is out of range\n  \
              hint: give it a value from 1 to 1048576\n\
-             seam.toml:4:20: error: `context.a.limits.queue` is -1, outside of its bounds\n  \
+             seam.toml:4:20: error: `context.a.limits.queue` is -1, which is out of range\n  \
              hint: give it a value from 0 to 10000\n\
-             seam.toml:4:50: error: `context.a.limits.context_memory_mb` (50) is less than one instance may take (100)\n  \
+             seam.toml:4:50: error: `context.a.limits.context_memory_mb` (50) is less \
+             than `instance_memory_mb` (100)\n  \
              hint: raise `context_memory_mb` or lower `instance_memory_mb`",
         ),
         (
             &format!(
-                "{context}store = {{ key_env = \"K\" }}\nassets = \"nowhere\"\noutgoing = [\"https://x.org\", \"*:80\"]\n"
+                "{context}store = {{ key_env = \"K\" }}\nassets = \"nowhere\"\n\
+                 outgoing = [\"https://x.org\", \"*:80\"]\n"
             ),
             "seam.toml:3:21: error: `context.a.store` has a key but is not encrypted\n  \
              hint: add `encrypted = true`, or remove the key\n\
-             seam.toml:4:10: error: `context.a.assets` names `nowhere`, which is no folder\n  \
+             seam.toml:4:10: error: `context.a.assets` names `nowhere`, which is not a folder\n  \
              hint: create the folder, or correct the path\n\
-             seam.toml:5:13: error: `https://x.org` is no host with a port\n  \
+             seam.toml:5:13: error: `https://x.org` is not a host with a port\n  \
              hint: write `api.example.org:443`: one host, no scheme, no path, no *\n\
-             seam.toml:5:30: error: `*:80` is no host with a port\n  \
+             seam.toml:5:30: error: `*:80` is not a host with a port\n  \
              hint: write `api.example.org:443`: one host, no scheme, no path, no *",
         ),
         (
@@ -133,40 +142,44 @@ fn every_mistake_is_shown_at_its_place_with_its_remedy() {
              [context.c]\ncomponent = \"gone.wasm\"\n[context.d]\nbuild = \"make\"\n",
             "seam.toml:2:1: error: `context.a.build` has both `cargo` and `command`\n  hint: keep one of the two\n\
              seam.toml:3:10: error: `context.b` has a build command but no `component`\n  \
-             hint: say which file the command writes: `component = \"FILE.wasm\"`\n\
+             hint: name the file that the command writes: `component = \"FILE.wasm\"`\n\
              seam.toml:4:1: error: `context.b.build` has a command but no `sources`\n  \
-             hint: list the files and folders it depends on: `sources = [\"src\"]`\n\
-             seam.toml:6:1: error: `gone.wasm` is no file, and nothing says how to build it\n  \
+             hint: list the files and folders that the component depends on: `sources = [\"src\"]`\n\
+             seam.toml:6:1: error: `gone.wasm` does not exist, and the context has no `build`\n  \
              hint: correct the path, or add `build = { .. }`\n\
              seam.toml:8:9: error: `context.d.build` is a string, expected a table\n  hint: write `build = { .. }`",
         ),
         (
             &format!(
                 "{context}[[mount]]\npath = \"/x\"\ncontext = \"b\"\n[[mount]]\npath = \"/x\"\ncontext = \"a\"\n\
-                      [[mount]]\npath = \"/y/\"\ncontext = \"a\"\n[[mount]]\npath = \"/healthz\"\ncontext = \"a\"\n[[mount]]\n"
+                      [[mount]]\npath = \"/y/\"\ncontext = \"a\"\n[[mount]]\npath = \"/healthz\"\ncontext = \"a\"\n\
+                      [[mount]]\n"
             ),
             "seam.toml:5:11: error: there is no context `b`\n  hint: did you mean `a`?\n\
-             seam.toml:7:8: error: `/x` is mounted twice, for `b` and for `a`\n  hint: give each mount a path of its own\n\
-             seam.toml:10:8: error: `/y/` ends in a slash\n  hint: write `/y`\n\
-             seam.toml:13:8: error: `/healthz` is answered by the host itself\n  \
+             seam.toml:7:8: error: `/x` is mounted twice, for `b` and for `a`\n  \
+             hint: give each mount a path of its own\n\
+             seam.toml:10:8: error: `/y/` ends with a slash\n  hint: write `/y`\n\
+             seam.toml:13:8: error: the host itself answers `/healthz`\n  \
              hint: choose another path, or set `ops = false` in `[host]`\n\
              seam.toml:15:1: error: `mount.path` is missing\n  hint: add `path = \"/\"`\n\
              seam.toml:15:1: error: `mount.context` is missing\n  hint: add `context = \"NAME\"`",
         ),
         (
             &format!(
-                "{context}[[seed]]\ncontext = \"warehouse\"\ncall = \"put-orders\"\nfile = \"rows.json\"\n[mount]\npath = \"/\"\n"
+                "{context}[[seed]]\ncontext = \"warehouse\"\ncall = \"put-orders\"\nfile = \"rows.json\"\n[mount]\n\
+                 path = \"/\"\n"
             ),
-            "seam.toml:4:11: error: there is no context `warehouse`\n  hint: add `[context.warehouse]`, or name one of: a\n\
-             seam.toml:5:8: error: `put-orders` is no function of an interface\n  \
-             hint: write `interface.function`, as `editing.put-orders`\n\
-             seam.toml:6:8: error: `rows.json` is neither JSON lines nor CSV by its name\n  \
+            "seam.toml:4:11: error: there is no context `warehouse`\n  \
+             hint: add `[context.warehouse]`, or name one of: a\n\
+             seam.toml:5:8: error: `put-orders` does not name a function of an interface\n  \
+             hint: write `interface.function`, as in `editing.put-orders`\n\
+             seam.toml:6:8: error: `rows.json` is neither a `.jsonl` nor a `.csv` file\n  \
              hint: name a file that ends in `.jsonl` or `.csv`\n\
              seam.toml:7:1: error: `mount` is not a list of tables\n  hint: write `[[mount]]` with two brackets",
         ),
         (
             &format!("host.data = \"assets/run\"\n{context}assets = \"assets\"\n"),
-            "seam.toml:4:1: error: `a` would serve the data folder, databases and all\n  \
+            "seam.toml:4:1: error: the assets of `a` contain the data folder, so its databases would be served\n  \
              hint: keep the assets in a folder of their own",
         ),
         (
@@ -183,7 +196,7 @@ fn every_mistake_is_shown_at_its_place_with_its_remedy() {
 }
 
 #[test]
-fn a_variant_has_what_it_says_and_the_rest_from_its_context() {
+fn a_variant_keeps_its_own_keys_and_inherits_the_rest_from_its_context() {
     let folder = folder();
     std::fs::write(folder.path().join("r.toml"), "version = \"1\"\ndays = 3").unwrap();
     let text = r#"
@@ -237,37 +250,37 @@ fn a_variant_has_what_it_says_and_the_rest_from_its_context() {
 }
 
 #[test]
-fn mistakes_in_variants_are_shown_at_their_places() {
+fn mistakes_in_variants_are_reported_at_their_places() {
     let text = "[http]\nrouting_key = \"visitor\"\n\
                 [context.a]\ncomponent = \"component.wasm\"\nmain_variant = \"none\"\n\
                 [context.a.variant.main]\ncomponent = \"component.wasm\"\nimports = [\"a:b/c\"]\n\
                 [context.a.variant.JS]\ncomponent = \"component.wasm\"\n\
                 [context.a.variant.empty]\nstroe = true\n\
                 [[mount]]\npath = \"/\"\ncontext = \"a@main\"\n";
-    let expect = "seam.toml:2:15: error: `visitor` is no routing key\n  hint: write `cookie:NAME` or `header:NAME`\n\
-        seam.toml:5:16: error: `none` is no name for a variant\n  hint: use lower-case words of letters and digits, \
-        joined by single hyphens, at most 64 bytes: `js`; not `shadow` and not `none`\n\
-        seam.toml:6:20: error: `main` is what the entry of `a` is called itself\n  \
-        hint: choose another name, here or in `main_variant` of the entry\n\
+    let expect = "seam.toml:2:15: error: `visitor` is not a routing key\n  hint: write `cookie:NAME` or `header:NAME`\n\
+        seam.toml:5:16: error: `none` is not a valid variant name\n  hint: use lower-case words of letters and digits, \
+        joined by single hyphens, at most 64 bytes: `js`; `shadow` and `none` are reserved\n\
+        seam.toml:6:20: error: `main` is the name of the main variant of `a`\n  \
+        hint: choose another name here, or for `main_variant` of the context\n\
         seam.toml:8:1: error: unknown key `imports` in `context.a.variant.main`\n  \
-        hint: known here: component, build, store, capabilities, outgoing, config, limits\n\
-        seam.toml:9:20: error: `JS` is no name for a variant\n  hint: use lower-case words of letters and digits, \
-        joined by single hyphens, at most 64 bytes: `js`; not `shadow` and not `none`\n\
+        hint: known keys: component, build, store, capabilities, outgoing, config, limits\n\
+        seam.toml:9:20: error: `JS` is not a valid variant name\n  hint: use lower-case words of letters and digits, \
+        joined by single hyphens, at most 64 bytes: `js`; `shadow` and `none` are reserved\n\
         seam.toml:11:20: error: `context.a.variant.empty` has neither `component` nor `build`\n  \
         hint: add `component = \"FILE.wasm\"`, or `build = { cargo = \"PACKAGE\" }`\n\
         seam.toml:12:1: error: unknown key `stroe` in `context.a.variant.empty`\n  hint: did you mean `store`?\n\
-        seam.toml:15:11: error: `a@main` is no name for a context\n  hint: write the NAME of a `[context.NAME]`";
+        seam.toml:15:11: error: `a@main` is not a valid context name\n  hint: write the NAME of a `[context.NAME]`";
     assert_eq!(problems(text), expect);
     let mut text = "[context.a]\ncomponent = \"component.wasm\"\n".to_owned();
     for i in 0..8 {
         text += &format!("[context.a.variant.v{i}]\ncomponent = \"component.wasm\"\n");
     }
-    let expect = "seam.toml:17:20: error: `a` has 9 variants; 8 are allowed\n  hint: remove those that nobody uses";
+    let expect = "seam.toml:17:20: error: `a` has 9 variants; 8 are allowed\n  hint: remove variants that are not used";
     assert_eq!(problems(&text), expect);
 }
 
 #[test]
-fn syntax_errors_stand_beside_the_other_problems_and_hide_what_they_cause() {
+fn syntax_errors_are_reported_with_other_problems_and_hide_their_consequences() {
     let shown = problems("[host]\nlisten = \nops = maybe\nlag = 1\n[context.a]\ncomponent = component.wasm\n");
     let lines: Vec<_> = shown.lines().filter(|line| line.contains("error:")).collect();
     let starts = [
@@ -288,16 +301,16 @@ fn columns_count_characters_not_bytes() {
 
 #[cfg(not(feature = "sqlcipher"))]
 #[test]
-fn an_encrypted_store_needs_a_host_that_can() {
+fn an_encrypted_store_needs_a_host_built_with_encryption() {
     let shown =
         problems("[context.a]\ncomponent = \"component.wasm\"\nstore = { encrypted = true, key_file = \"key.pem\" }\n");
-    let expect = "seam.toml:3:11: error: `context.a.store` is encrypted, which this host was built without\n  \
+    let expect = "seam.toml:3:11: error: `context.a.store` asks for encryption, and this host was built without it\n  \
                   hint: build the host with `--features sqlcipher`, or write `encrypted = \"if-possible\"`";
     assert_eq!(shown, expect);
 }
 
 #[test]
-fn a_whole_manifest_is_read_as_it_stands() {
+fn a_whole_manifest_is_read() {
     let folder = folder();
     let path = folder.path().join("seam.toml");
     let text = r#"
@@ -351,8 +364,8 @@ fn a_whole_manifest_is_read_as_it_stands() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_a_problem_like_any_other() {
+fn a_missing_file_is_reported_as_a_problem() {
     let shown = Manifest::load(Path::new("/nonexistent/seam.toml")).unwrap_err().to_string();
-    assert!(shown.starts_with("/nonexistent/seam.toml: error: cannot be read"), "{shown}");
+    assert!(shown.starts_with("/nonexistent/seam.toml: error: cannot read the file"), "{shown}");
     assert!(shown.contains("--manifest"), "{shown}");
 }

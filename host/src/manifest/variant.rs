@@ -1,19 +1,20 @@
 //! `[context.NAME.variant.OTHER]`: another component that can take the place of a context's own.
 //!
-//! A variant has a component and a store of its own; what else it does not say it has from the entry. What may be called, by whom, and
-//! where it is mounted, is the context's and no variant's.
+//! A variant has its own component and store. Other keys that it lacks come from the context's entry. Imports, callers
+//! and mounts belong to the context; a variant cannot change them.
 
 use std::path::Path;
 
-use super::context::{capabilities, component, context_limits, outgoing, places, store};
+use super::keys::{capabilities, component, context_limits, outgoing, places, store};
+use super::model::Context;
+use super::settings::{CatchUp, ContextSettings};
 use super::table::{At, Table};
-use super::{CatchUp, Context, ContextSettings};
 use crate::ids::ContextName;
 use crate::limits;
 
-/// What the entry itself is called among the variants.
+/// The default name of the entry itself among the variants.
 const MAIN: &str = "main";
-/// What means something else to `seam route`.
+/// Words with another meaning to `seam route`.
 const RESERVED: [&str; 2] = ["shadow", "none"];
 
 /// The name of the entry among its variants, and the tables of the others.
@@ -44,15 +45,15 @@ pub fn catch_up(context: &Table<'_, '_>) -> Option<CatchUp> {
         let call = text(key, example)?;
         let named = call.value.split_once('.').is_some_and(|(i, f)| !i.is_empty() && !f.is_empty() && !f.contains('('));
         if !named {
-            let message = format!("`{}` is no function of an interface", call.value);
-            table.document.report(call.place, message, format!("write `interface.function`, as `{example}`"));
+            let message = format!("`{}` does not name a function of an interface", call.value);
+            table.document.report(call.place, message, format!("write `interface.function`, as in `{example}`"));
         }
         named.then_some(call.value)
     };
     let from = text("from", "orders").and_then(|from| {
         let name = ContextName::new(&from.value);
         if name.is_none() {
-            let message = format!("`{}` is no name for a context", from.value);
+            let message = format!("`{}` is not a valid context name", from.value);
             table.document.report(from.place, message, "write the NAME of a `[context.NAME]`");
         }
         name
@@ -64,24 +65,24 @@ pub fn catch_up(context: &Table<'_, '_>) -> Option<CatchUp> {
     Some(CatchUp { from: from?, call: call?, into: into?, cursor: cursor?, rename })
 }
 
-/// What the query of a request looks like that came from an answer of the context.
+/// The query parameter by which a request tells that it followed a link from an answer of the context.
 pub fn clicks(context: &Table<'_, '_>) -> Option<String> {
     let clicks = context.string("clicks", "via=recommendation")?;
     let part = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
     if clicks.value.split_once('=').is_some_and(|(name, value)| part(name) && part(value)) {
         return Some(clicks.value);
     }
-    let message = format!("`{}` is no parameter of a query", clicks.value);
-    context.document.report(clicks.place, message, "write `name=value`, of letters, digits, - . _ and ~");
+    let message = format!("`{}` is not a query parameter", clicks.value);
+    context.document.report(clicks.place, message, "write `name=value`, with letters, digits, - . _ and ~ only");
     None
 }
 
-/// The variants of `main`, without those that are not enough to be one.
+/// The variants of `main`. A variant without a valid name or a component is left out.
 pub fn all(main: &Context, tables: Vec<(At<String>, Table<'_, '_>)>, folder: &Path) -> Vec<Context> {
     if let Some((_, table)) = tables.get(limits::VARIANTS_MAX - 1) {
         let message =
             format!("`{}` has {} variants; {} are allowed", main.settings.name, tables.len() + 1, limits::VARIANTS_MAX);
-        table.document.report(table.place, message, "remove those that nobody uses");
+        table.document.report(table.place, message, "remove variants that are not used");
     }
     tables.into_iter().filter_map(|(name, table)| variant(main, &name, table, folder)).collect()
 }
@@ -92,20 +93,20 @@ fn variant(context: &Context, name: &At<String>, table: Table<'_, '_>, folder: &
     if full.is_none() {
         refuse_name(&table, name);
     } else if name.value == main.variant {
-        let message = format!("`{}` is what the entry of `{}` is called itself", name.value, main.name);
-        table.document.report(name.place, message, "choose another name, here or in `main_variant` of the entry");
+        let message = format!("`{}` is the name of the main variant of `{}`", name.value, main.name);
+        table.document.report(name.place, message, "choose another name here, or for `main_variant` of the context");
     }
     let places =
         places(&table, name.place, &["component", "build", "store", "capabilities", "config", "outgoing", "limits"]);
     let (component, build) = component(&table, name.place, folder);
-    // All are asked for, so that all are known.
+    // All three are read, so that `finish` knows their keys.
     let (store, capabilities, outgoing) = (store(&table, folder), capabilities(&table), outgoing(&table));
     let store = if table.has("store") { store } else { main.store.clone() };
     let capabilities = if table.has("capabilities") { capabilities } else { main.capabilities.clone() };
     let outgoing = if table.has("outgoing") { outgoing } else { main.outgoing.clone() };
     let config = match table.table("config") {
         Some(config) => {
-            // What it shares with others is the context's; the rest is its own.
+            // Shared values are the context's; the rest is replaced.
             let shared = |key: &str| {
                 main.shared.iter().any(|s| key.strip_prefix(&s.name).is_some_and(|rest| rest.starts_with('.')))
             };
@@ -136,8 +137,8 @@ fn variant(context: &Context, name: &At<String>, table: Table<'_, '_>, folder: &
 }
 
 fn refuse_name(table: &Table<'_, '_>, name: &At<String>) {
-    let message = format!("`{}` is no name for a variant", name.value);
+    let message = format!("`{}` is not a valid variant name", name.value);
     let remedy = "use lower-case words of letters and digits, joined by single hyphens, at most 64 bytes: `js`; \
-                  not `shadow` and not `none`";
+                  `shadow` and `none` are reserved";
     table.document.report(name.place, message, remedy);
 }

@@ -1,4 +1,5 @@
-//! Which seeds have been loaded: a file beside the contexts' own files, so that whoever deletes those deletes it too.
+//! The list of loaded seeds: a file in the folder of the contexts' files, so that deleting the folder deletes the list,
+//! too.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, name};
+use super::error::Error;
 use crate::limits;
 use crate::manifest::Seed;
 
@@ -14,7 +15,7 @@ use crate::manifest::Seed;
 pub(super) struct Record {
     pub context: String,
     pub call: String,
-    /// For people; the hash is what counts.
+    /// For people. Seeds are compared by hash.
     pub file: String,
     pub sha256: String,
     pub rows: u64,
@@ -43,13 +44,15 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// What stands in the file at `path`. One that cannot be read is as good as none: the seeds are fed once more, which changes nothing.
+    /// Reads the list at `path`. An unreadable list counts as empty: the seeds are loaded again, which changes nothing.
     pub fn open(path: &Path) -> Self {
         let read = || {
             let mut text = String::new();
             fs::File::open(path).ok()?.take(limits::SEED_LIST_BYTES_MAX).read_to_string(&mut text).ok()?;
             serde_json::from_str(&text)
-                .inspect_err(|error| tracing::warn!(%error, file = %path.display(), "unreadable list of seeds"))
+                .inspect_err(
+                    |error| tracing::warn!(%error, file = %path.display(), "cannot read the list of loaded seeds"),
+                )
                 .ok()
         };
         Self { path: path.to_owned(), records: read().unwrap_or_default() }
@@ -59,7 +62,7 @@ impl Loaded {
         self.records.iter().find(|known| known.same_seed(record))
     }
 
-    /// Adds `record` and has it on the disk before it returns.
+    /// Adds `record`. It is on the disk when this returns.
     pub fn remember(&mut self, record: Record) -> Result<(), Error> {
         self.records.retain(|known| !known.same_seed(&record));
         self.records.push(record);
@@ -75,4 +78,9 @@ impl Loaded {
         };
         write().map_err(|source| Error::Remember { path: self.path.clone(), source })
     }
+}
+
+/// The file's name without its folder, so that a moved folder still knows its seeds.
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }

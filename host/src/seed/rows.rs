@@ -1,4 +1,4 @@
-//! The rows of a JSON-lines or CSV file as values of a WIT type, batch by batch. Never more than a batch is in memory.
+//! The rows of a JSON-lines or CSV file as values of a WIT type. Only one batch is in memory at a time.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::Val;
 use wasmtime::component::types::Type;
 
-use super::Error;
+use super::error::Error;
 use crate::json::{from_cells, from_json};
 use crate::limits;
 
-/// Rows for one call, and the lines they stand on.
+/// Rows for one call, and their lines in the file.
 pub(super) struct Batch {
     pub values: Vec<Val>,
     pub first: u64,
@@ -31,7 +31,7 @@ enum Source {
     Csv { reader: csv::Reader<File>, header: csv::StringRecord },
 }
 
-/// One row and the bytes it takes in the file.
+/// One row and its size in the file.
 struct Row {
     line: u64,
     bytes: usize,
@@ -45,7 +45,7 @@ impl Rows {
         let mut hash = Sha256::new();
         let bytes_total = std::io::copy(&mut file, &mut hash).map_err(unreadable)?;
         file.rewind().map_err(unreadable)?;
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = format!("{:x}", hash.finalize());
         let source = if path.extension().is_some_and(|e| e == "csv") {
             let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(file);
             let header = reader.headers().map_err(|error| csv_error(path, 1, &error))?.clone();
@@ -124,10 +124,10 @@ fn json_row(
             continue;
         }
         let json: serde_json::Value = serde_json::from_slice(&text).map_err(|error| {
-            // The line within the row is always 1; the file's line is what helps.
-            let said = error.to_string();
-            let said = said.split(" at line ").next().unwrap_or_default().to_owned();
-            wrong(path, *line, format!("not JSON: {said} at column {}", error.column()))
+            // The line within the row is always 1. The file's line is used instead.
+            let message = error.to_string();
+            let message = message.split(" at line ").next().unwrap_or_default();
+            wrong(path, *line, format!("not JSON: {message} at column {}", error.column()))
         })?;
         let value = from_json(&json, ty).map_err(|mismatch| wrong(path, *line, mismatch.to_string()))?;
         return Ok(Some(Row { line: *line, bytes: read, value }));
@@ -159,7 +159,7 @@ fn csv_error(path: &Path, line: u64, error: &csv::Error) -> Error {
     let line = error.position().map_or(line, csv::Position::line);
     let message = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} cells, and the header has {expected_len}")
+            format!("the row has {len} cells, the header has {expected_len}")
         }
         csv::ErrorKind::Utf8 { .. } => "not UTF-8".to_owned(),
         _ => error.to_string(),

@@ -1,8 +1,9 @@
-//! Files of rows, good and bad. What a context does with them is tested on the whole host.
+//! Files of rows, good and bad. Tests of the whole host show what a context does with them.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use serde_json::json;
 use wasmtime::component::Component;
@@ -66,7 +67,7 @@ fn rows_come_in_batches() {
 }
 
 #[test]
-fn what_is_wrong_with_a_row_is_said_with_its_line() {
+fn a_wrong_row_is_reported_with_its_line() {
     let long = [b"{\"id\": 1, \"name\": \"".as_slice(), &vec![b'x'; 1 << 20], b"\"}"].concat();
     let cases: &[(&str, &[u8], &str)] = &[
         (
@@ -83,7 +84,7 @@ fn what_is_wrong_with_a_row_is_said_with_its_line() {
         ("r.jsonl", b"{\"id\": 1, \"name\": \"\xff\"}", "r.jsonl:1: not JSON: invalid unicode code point at column 20"),
         ("r.jsonl", &long, "r.jsonl:1: the row is longer than 1024 KiB"),
         ("r.csv", b"id,name\n1,a\nx,b\n", "r.csv:3: `id`: expected a whole number that fits `u8`, found \"x\""),
-        ("r.csv", b"id,name\n1,a,b\n", "r.csv:2: 3 cells, and the header has 2"),
+        ("r.csv", b"id,name\n1,a,b\n", "r.csv:2: the row has 3 cells, the header has 2"),
         ("r.csv", b"id,name\n1,\xff\n", "r.csv:2: not UTF-8"),
         ("r.csv", b"id,title\n1,a\n", "r.csv:2: expected a field `name`, found none"),
     ];
@@ -93,7 +94,7 @@ fn what_is_wrong_with_a_row_is_said_with_its_line() {
 }
 
 #[test]
-fn loaded_seeds_are_remembered_across_restarts_and_garbage_is_forgotten() {
+fn loaded_seeds_are_remembered_across_restarts_and_an_unreadable_list_is_empty() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stores/seeds.json");
     let context = ContextName::new("a").unwrap();
@@ -104,7 +105,7 @@ fn loaded_seeds_are_remembered_across_restarts_and_garbage_is_forgotten() {
     loaded.remember(record.clone()).unwrap();
     loaded.remember(record.clone()).unwrap();
     assert_eq!(Loaded::open(&path).find(&record), Some(&record));
-    assert_eq!(Loaded::open(&path).find(&Record::new(&seed, "01")), None, "another file's contents");
+    assert_eq!(Loaded::open(&path).find(&Record::new(&seed, "01")), None, "the contents differ");
     std::fs::write(&path, "{").unwrap();
     assert_eq!(Loaded::open(&path).find(&record), None);
 }

@@ -116,7 +116,7 @@ fn learn(batch: &[Purchase]) -> Result<String> {
     Ok(text + "])")
 }
 
-fn skus(answer: &invoke::Answer) -> Result<BTreeSet<String>> {
+fn skus(answer: &invoke::ReturnValue) -> Result<BTreeSet<String>> {
     let Some(Val::Result(Ok(Some(list)))) = &answer.value else { bail!("the answer is {}", answer.wave()) };
     let Val::List(list) = &**list else { bail!("the answer is no list") };
     let sku = |value: &Val| match value {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::did_you_mean::nearest;
 use crate::limits;
-use crate::manifest::nearest;
 
 /// Weights by the variants' names. Names outlive what they name: a variant that is not loaded keeps its weight here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

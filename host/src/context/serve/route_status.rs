@@ -9,7 +9,8 @@ use super::serving_set::ServingSet;
 use crate::context::route::{Member, Readiness, RouteRejected, Shares, StoredShares};
 use crate::context::run::Generation;
 use crate::ids::ContextName;
-use crate::manifest::{ContextSettings, nearest};
+use crate::did_you_mean::nearest;
+use crate::manifest::ContextSettings;
 use crate::store::HostFile;
 
 /// A context that has variants.

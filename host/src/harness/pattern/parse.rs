@@ -1,4 +1,4 @@
-//! From text to a pattern for a type, over the tokens of WAVE.
+//! Reads the text of a pattern for a type, with the tokens of WAVE.
 
 use std::ops::Range;
 
@@ -8,8 +8,8 @@ use wasmtime::component::wasm_wave::{self, lex};
 
 use super::{Error, Pattern};
 use crate::context::component::wit_type;
+use crate::did_you_mean;
 use crate::limits;
-use crate::manifest::nearest;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token {
@@ -45,7 +45,7 @@ pub(super) fn params(text: &str, types: &[(String, Type)]) -> Result<Vec<Pattern
             patterns.resize_with(types.len(), || Pattern::Any);
         } else {
             let Some((_, ty)) = types.get(patterns.len()) else {
-                return Err(parser.error(format!("there are more parameters than the function's {}", types.len())));
+                return Err(parser.error(format!("the function has only {} parameters", types.len())));
             };
             patterns.push(parser.value(ty)?);
         }
@@ -75,7 +75,7 @@ impl<'t> Parser<'t> {
                     }
                     continue;
                 }
-                (Err(_), other) => return Err(Error { message: format!("`{other}` is not understood"), at: span }),
+                (Err(_), other) => return Err(Error { message: format!("unexpected `{other}`"), at: span }),
             };
             tokens.push((token, span));
         }
@@ -92,7 +92,7 @@ impl<'t> Parser<'t> {
         found
     }
 
-    /// Where the next token stands.
+    /// The place of the next token.
     fn at(&self) -> Range<usize> {
         self.tokens.get(self.next).map_or(self.text.len()..self.text.len(), |(_, span)| span.clone())
     }
@@ -125,7 +125,7 @@ impl<'t> Parser<'t> {
     fn comma_before(&mut self, close: lex::Token) -> Result<(), Error> {
         match self.peek() {
             Some(Token::Wave(token)) if token == close => Ok(()),
-            _ => self.expect(lex::Token::Comma, "a comma or the end of it"),
+            _ => self.expect(lex::Token::Comma, "a comma or the closing bracket"),
         }
     }
 
@@ -144,7 +144,7 @@ impl<'t> Parser<'t> {
         }
         self.depth += 1;
         if self.depth > limits::SEAM_TYPE_DEPTH_MAX {
-            return Err(self.error("it nests too deep"));
+            return Err(self.error("the value is nested too deeply"));
         }
         let pattern = self.structure(ty);
         self.depth -= 1;
@@ -237,7 +237,7 @@ impl<'t> Parser<'t> {
                 self.next += 1;
                 Ok(Pattern::Exact(value))
             }
-            Err(_) => Err(Error { message: format!("`{leaf}` is no {}", wit_type(ty)), at }),
+            Err(_) => Err(Error { message: format!("`{leaf}` is not a valid {}", wit_type(ty)), at }),
         }
     }
 
@@ -265,7 +265,7 @@ impl<'t> Parser<'t> {
         let start = self.at();
         self.expect(T::BraceOpen, &format!("a {}", wit_type(ty)))?;
         let (mut found, mut open): (Vec<(String, Pattern)>, bool) = (Vec::new(), false);
-        // `{:}` is a record with nothing in it.
+        // `{:}` is a record without fields.
         self.take(Token::Wave(T::Colon));
         while !self.take(Token::Wave(T::BraceClose)) {
             if self.take(Token::Rest) {
@@ -277,7 +277,7 @@ impl<'t> Parser<'t> {
                     return Err(unknown("field", name, record.fields().map(|field| field.name), at));
                 };
                 if found.iter().any(|(known, _)| known == name) {
-                    return Err(Error { message: format!("the field `{name}` stands twice"), at });
+                    return Err(Error { message: format!("the field `{name}` appears twice"), at });
                 }
                 self.expect(T::Colon, "`:` after the field's name")?;
                 found.push((name.to_owned(), self.value(&field.ty)?));
@@ -320,10 +320,5 @@ impl<'t> Parser<'t> {
 }
 
 fn unknown<'k>(what: &str, name: &str, known: impl Iterator<Item = &'k str>, at: Range<usize>) -> Error {
-    let known: Vec<&str> = known.collect();
-    let hint = match nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there are {}", known.join(", ")),
-    };
-    Error { message: format!("there is no {what} `{name}`; {hint}"), at }
+    Error { message: format!("there is no {what} `{name}`; {}", did_you_mean::hint(name, known)), at }
 }

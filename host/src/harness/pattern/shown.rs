@@ -1,4 +1,4 @@
-//! Values and patterns as text that a person can compare line by line.
+//! Values and patterns as text, to be compared line by line.
 
 use std::fmt::Write as _;
 
@@ -8,9 +8,9 @@ use wasmtime::component::wasm_wave;
 
 use super::{Bindings, Pattern};
 
-/// A line longer than this is broken up.
+/// Longer lines are broken up.
 const WIDTH: usize = 100;
-/// Lines around a difference.
+/// Lines shown around a difference.
 const AROUND: usize = 2;
 
 /// Text, or parts between brackets.
@@ -81,7 +81,7 @@ fn value(val: &Val) -> Shown {
     }
 }
 
-/// What the pattern asks for; where it leaves something open, what is there.
+/// The pattern, with its open parts filled from the actual value.
 fn pattern(expected: &Pattern, actual: Option<&Val>, bound: &Bindings) -> Shown {
     let open = |text: &str| actual.map_or_else(|| Shown::Text(text.to_owned()), value);
     let payload = |inner: &Option<Box<Pattern>>, actual: Option<&Val>| {
@@ -142,23 +142,23 @@ fn pattern(expected: &Pattern, actual: Option<&Val>, bound: &Bindings) -> Shown 
     }
 }
 
-/// A value over as many lines as it needs.
+/// A value, over as many lines as it needs.
 pub fn pretty(val: &Val) -> String {
     let mut text = String::new();
     value(val).write(0, "", &mut text);
     text
 }
 
-/// Expected and actual value line by line, `-` expected, `+` answered.
+/// Expected and actual value line by line: `-` expected, `+` actual.
 pub fn diff(expected: &Pattern, actual: &Val, bound: &Bindings) -> String {
     let mut wanted = String::new();
     pattern(expected, Some(actual), bound).write(0, "", &mut wanted);
     lines(&wanted, &pretty(actual))
 }
 
-/// Two texts line by line, with the lines around what differs.
+/// A diff of two texts, with the lines around each difference.
 pub fn lines(expected: &str, actual: &str) -> String {
-    // The last line ends like the others, so that it is compared like them.
+    // The last line ends like the others, so that it compares like them.
     let (expected, actual) = (format!("{expected}\n"), format!("{actual}\n"));
     let diff = TextDiff::from_lines(&expected, &actual);
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Patterns as text, the values they let through, and what is said of those that are none.
+//! Patterns as text, the values that they match, and the errors of wrong patterns.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use wasmtime::component::types::ComponentItem;
@@ -42,7 +42,7 @@ fn value(text: &str) -> Val {
 const ONE: &str = r#"ok([({sku: "A", year: 1969, tags: ["a", "b", "c"], note: some("n")}, new, {used})])"#;
 
 #[test]
-fn what_is_left_open_lets_anything_through_and_nothing_else() {
+fn open_parts_match_any_value_and_the_rest_only_its_own() {
     let ty = signature().1;
     for (pattern, meets) in [
         ("_", true),
@@ -67,15 +67,15 @@ fn what_is_left_open_lets_anything_through_and_nothing_else() {
         ("ok([({note: none, ...}, _, _)])", false),
     ] {
         let read = Pattern::of(pattern, &ty).unwrap_or_else(|e| panic!("{pattern}: {e}"));
-        assert_eq!(read.meets(&value(ONE), &mut Bindings::new()), meets, "{pattern}");
+        assert_eq!(read.matches(&value(ONE), &mut Bindings::new()), meets, "{pattern}");
     }
     let invalid = Pattern::of("err(invalid(_))", &ty).unwrap();
-    assert!(invalid.meets(&value(r#"err(invalid("x"))"#), &mut Bindings::new()));
-    assert!(!invalid.meets(&value("err(gone)"), &mut Bindings::new()));
+    assert!(invalid.matches(&value(r#"err(invalid("x"))"#), &mut Bindings::new()));
+    assert!(!invalid.matches(&value("err(gone)"), &mut Bindings::new()));
 }
 
 #[test]
-fn a_name_is_bound_once_and_the_same_from_then_on() {
+fn a_bound_name_matches_only_the_same_value() {
     let ty = signature().1;
     let two = |a: &str, b: &str| {
         let one = |sku| format!(r#"({{sku: "{sku}", year: 1, tags: []}}, new, {{}})"#);
@@ -83,9 +83,9 @@ fn a_name_is_bound_once_and_the_same_from_then_on() {
     };
     let same = Pattern::of("ok([({sku: $sku, ...}, _, _), ({sku: $sku, ...}, _, _)])", &ty).unwrap();
     let mut bound = Bindings::new();
-    assert!(same.meets(&two("A", "A"), &mut bound));
+    assert!(same.matches(&two("A", "A"), &mut bound));
     assert_eq!(bound.get("sku"), Some(&Val::String("A".into())));
-    assert!(!same.meets(&two("A", "B"), &mut Bindings::new()));
+    assert!(!same.matches(&two("A", "B"), &mut Bindings::new()));
     let one = Pattern::of("ok([({sku: $sku, year: 1, tags: []}, new, {})])", &ty).unwrap();
     let expected = value(r#"ok([({sku: "A", year: 1, tags: []}, new, {})])"#);
     assert_eq!(one.value(&bound), Some(expected));
@@ -94,7 +94,7 @@ fn a_name_is_bound_once_and_the_same_from_then_on() {
 }
 
 #[test]
-fn parameters_may_be_left_open_from_some_on() {
+fn the_last_parameters_may_be_left_open() {
     let (params, _) = signature();
     for (text, count) in
         [(r#"(["A"], 3)"#, Ok(2)), ("(...)", Ok(2)), ("(_, ...)", Ok(2)), ("([])", Err("`count` is missing"))]
@@ -108,7 +108,7 @@ fn parameters_may_be_left_open_from_some_on() {
 }
 
 #[test]
-fn a_pattern_that_nothing_could_meet_is_refused_at_its_place() {
+fn a_pattern_that_no_value_matches_is_an_error_at_its_place() {
     let ty = signature().1;
     for (text, says, at) in [
         ("ok(7)", "expected a list<", "7"),
@@ -118,9 +118,9 @@ fn a_pattern_that_nothing_could_meet_is_refused_at_its_place() {
         ("err(gone(1))", "`gone` has no value", "("),
         ("ok([({skuu: _, ...}, _, _)])", "did you mean `sku`?", "skuu"),
         ("ok([({sku: _}, _, _)])", "the field `year` is missing", "{"),
-        ("ok([({sku: _, sku: _, ...}, _, _)])", "stands twice", "sku"),
-        ("ok([({year: 70000, ...}, _, _)])", "`70000` is no u16", "70000"),
-        ("ok([({year: \"x\", ...}, _, _)])", "is no u16", "\"x\""),
+        ("ok([({sku: _, sku: _, ...}, _, _)])", "appears twice", "sku"),
+        ("ok([({year: 70000, ...}, _, _)])", "`70000` is not a valid u16", "70000"),
+        ("ok([({year: \"x\", ...}, _, _)])", "is not a valid u16", "\"x\""),
         ("ok([(_, old, _)])", "there is no case `old`", "old"),
         ("ok([(_, _, {wet})])", "there is no flag `wet`", "wet"),
         ("ok([(_, _)])", "expected", ")"),
@@ -128,7 +128,7 @@ fn a_pattern_that_nothing_could_meet_is_refused_at_its_place() {
         ("ok([_) ", "expected a comma", ")"),
         ("ok(_) _", "expected the end", "_"),
         ("ok(_", "expected `)`, found the end", ""),
-        ("ok(#)", "`#` is not understood", "#"),
+        ("ok(#)", "unexpected `#`", "#"),
     ] {
         let error = Pattern::of(text, &ty).expect_err(text);
         assert!(error.message.contains(says), "{text}: {error}");
@@ -137,7 +137,7 @@ fn a_pattern_that_nothing_could_meet_is_refused_at_its_place() {
 }
 
 #[test]
-fn a_diff_shows_what_differs_and_takes_over_what_is_open() {
+fn a_diff_shows_differences_and_fills_open_parts_from_the_value() {
     let ty = signature().1;
     let pattern = Pattern::of(r#"ok([({sku: "A", year: 1970, tags: [...], note: _}, _, _)])"#, &ty).unwrap();
     let shown = diff(&pattern, &value(ONE), &Bindings::new());

@@ -1,14 +1,15 @@
-//! From the text of a file to scenarios, with every problem's line.
+//! Reads scenario files and reports each problem with its line.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use time::{Date, Month, PrimitiveDateTime, Time};
 use toml::de::DeValue;
 
 use super::{
-    At, Cell, Contract, Expect, Failing, Given, ListRule, Reply, Request, Rows, Rule, Scenario, Step, Stub, Suite,
-    Then, What,
+    Action, At, Cell, Contract, Expect, FailureKind, Given, ListRule, Reply, Request, Rows, Rule, Scenario, Step, Stub,
+    Suite, Then,
 };
 use crate::limits;
 use crate::manifest::table::{Document, Table};
@@ -43,7 +44,7 @@ pub fn contract(file: &Path) -> Result<Contract, Problems> {
     let root = Table::root(&document, &syntax);
     let interface = root.string("interface", "acme:notes/notes@0.1.0");
     if interface.is_none() && !root.has("interface") {
-        let remedy = "say whose contract it is: `interface = \"acme:notes/notes@0.1.0\"`";
+        let remedy = "name the interface: `interface = \"acme:notes/notes@0.1.0\"`";
         document.report(root.place, "`interface` is missing", remedy);
     }
     let rules = root.tables("rule").into_iter().filter_map(rule).collect();
@@ -52,12 +53,12 @@ pub fn contract(file: &Path) -> Result<Contract, Problems> {
     let scenarios: Vec<Scenario> = if root.has("scenario") { scenarios(&root, &base, folder) } else { Vec::new() };
     for scenario in &scenarios {
         if let Some(sql) = scenario.given.sql.first() {
-            let message = "a contract knows no tables: `given.sql` stands in a scenario of one implementation";
-            document.report(sql.place, message, "use `given.calls`, of the interface's own functions");
+            let message = "a contract cannot use `given.sql`: implementations have different tables";
+            document.report(sql.place, message, "use `given.calls`, with functions of the interface");
         }
         if let Some(rows) = scenario.then.rows.first() {
-            let message = "a contract knows no tables: `then.rows` stands in a scenario of one implementation";
-            document.report(rows.sql.place, message, "call a function that tells it");
+            let message = "a contract cannot use `then.rows`: implementations have different tables";
+            document.report(rows.sql.place, message, "call a function that returns the rows");
         }
     }
     root.finish();
@@ -67,15 +68,15 @@ pub fn contract(file: &Path) -> Result<Contract, Problems> {
 
 fn text(file: &Path) -> Result<String, Problems> {
     let unreadable = |message: String| {
-        Problems::new(file, vec![Problem::new(Place::default(), message, "a scenario file is TOML, as UTF-8 text")])
+        Problems::new(file, vec![Problem::new(Place::default(), message, "a scenario file is TOML in UTF-8")])
     };
     match std::fs::metadata(file) {
         Ok(meta) if meta.len() > limits::SCENARIO_FILE_BYTES_MAX => {
-            return Err(unreadable(format!("is larger than {} KiB", limits::SCENARIO_FILE_BYTES_MAX >> 10)));
+            return Err(unreadable(format!("the file is larger than {} KiB", limits::SCENARIO_FILE_BYTES_MAX >> 10)));
         }
         _ => {}
     }
-    std::fs::read_to_string(file).map_err(|error| unreadable(format!("cannot be read: {error}")))
+    std::fs::read_to_string(file).map_err(|error| unreadable(format!("cannot read the file: {error}")))
 }
 
 fn done<T>(file: &Path, document: Document<'_>, read: T) -> Result<T, Problems> {
@@ -108,13 +109,17 @@ fn scenarios(root: &Table<'_, '_>, base: &Given, folder: &Path) -> Vec<Scenario>
         if let Some(name) = &name
             && scenarios.iter().any(|other| other.name == name.value)
         {
-            table.document.report(name.place, format!("`{}` stands twice", name.value), "give each a name of its own");
+            table.document.report(
+                name.place,
+                format!("the name `{}` is used twice", name.value),
+                "give each scenario a name of its own",
+            );
         }
         let given = given(table.table("given"), base, folder);
         let when: Vec<Step> = table.tables("when").into_iter().filter_map(step).collect();
         if !table.has("when") {
             let remedy = format!("add `when = [{{ call = '{EXAMPLE_CALL}', then = 'ok(_)' }}]`");
-            table.document.report(table.place, "in the scenario nothing happens: it has no `when`", remedy);
+            table.document.report(table.place, "the scenario has no `when`, so nothing happens", remedy);
         }
         let then = table.table("then").map(then).unwrap_or_default();
         let place = table.place;
@@ -122,7 +127,7 @@ fn scenarios(root: &Table<'_, '_>, base: &Given, folder: &Path) -> Vec<Scenario>
         scenarios.push(Scenario { name: name.map(|name| name.value).unwrap_or_default(), place, given, when, then });
     }
     if !root.has("scenario") {
-        root.document.report(root.place, "there is no scenario in it", "add `[[scenario]]` with a `name` and `when`");
+        root.document.report(root.place, "the file has no scenario", "add `[[scenario]]` with a `name` and `when`");
     }
     scenarios
 }
@@ -138,14 +143,14 @@ fn given(table: Option<Table<'_, '_>>, base: &Given, folder: &Path) -> Given {
     if let Some(name) = table.file("file", "notes.sqlite") {
         let path = folder.join(name.value);
         if !path.is_file() {
-            let message = format!("`{}` names `{}`, which is no file", table.path("file"), path.display());
-            table.document.report(name.place, message, "correct the path, which starts in the scenario's folder");
+            let message = format!("`{}` names `{}`, which is not a file", table.path("file"), path.display());
+            table.document.report(name.place, message, "correct the path (relative to the scenario's folder)");
         }
         given.file = Some(path);
     }
     given.sql.extend(table.strings("sql", "INSERT INTO notes (text) VALUES ('a')"));
     given.calls.extend(table.strings("calls", EXAMPLE_CALL));
-    // A scenario's own stubs are asked before those of the file.
+    // A scenario's own stubs are tried before those of the file.
     let mut stubs: Vec<Stub> = table.tables("stub").into_iter().filter_map(stub).collect();
     stubs.append(&mut given.stubs);
     given.stubs = stubs;
@@ -165,30 +170,27 @@ fn clock(table: &Table<'_, '_>, default: u64) -> u64 {
         Some(seconds) => seconds,
         None => {
             let remedy = "write a date and a time as `clock = 2026-01-31T12:00:00Z`, or seconds since 1970";
-            table.document.report(place, format!("`{}` is no time after 1970", table.path("clock")), remedy);
+            table.document.report(place, format!("`{}` is not a time after 1970", table.path("clock")), remedy);
             default
         }
     }
 }
 
-/// Seconds since 1970 of a date with a time, in UTC where it names no other.
+/// Seconds since 1970 of a date with a time; UTC unless it has an offset.
 fn seconds(at: &toml::value::Datetime) -> Option<i128> {
     let date = at.date?;
-    let time = at.time.map_or((0, 0, 0), |t| (t.hour, t.minute, t.second));
-    // Howard Hinnant's days_from_civil: years begin in March, so that the leap day is the last of one.
-    let (y, m, d) = (i128::from(date.year) - i128::from(date.month <= 2), i128::from(date.month), i128::from(date.day));
-    let (era, of_era) = (y.div_euclid(400), y.rem_euclid(400));
-    let of_year = (153 * (m + if m > 2 { -3 } else { 9 }) + 2) / 5 + d - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    let month = Month::try_from(date.month).ok()?;
+    let date = Date::from_calendar_date(i32::from(date.year), month, date.day).ok()?;
+    let time = at.time.map_or(Some(Time::MIDNIGHT), |t| Time::from_hms(t.hour, t.minute, t.second).ok())?;
     let offset = match at.offset {
         Some(toml::value::Offset::Custom { minutes }) => i128::from(minutes) * 60,
         _ => 0,
     };
-    Some(days * 86_400 + i128::from(time.0) * 3_600 + i128::from(time.1) * 60 + i128::from(time.2) - offset)
+    Some(i128::from(PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp()) - offset)
 }
 
-fn failing(table: &Table<'_, '_>) -> Option<Failing> {
-    table.has("fails").then(|| table.choice("fails", &Failing::ALL, Failing::Absent))
+fn failing(table: &Table<'_, '_>) -> Option<FailureKind> {
+    table.has("fails").then(|| table.choice("fails", &FailureKind::ALL, FailureKind::Absent))
 }
 
 fn milliseconds(table: &Table<'_, '_>, key: &'static str, default: u64) -> Duration {
@@ -207,13 +209,13 @@ fn stub(table: Table<'_, '_>) -> Option<Stub> {
         (Some(answer), None) => Some(Reply::Answer(answer)),
         (None, Some(failing)) => Some(Reply::Fails(failing)),
         (Some(answer), Some(_)) => {
-            table.document.report(answer.place, "the stub answers and `fails`", "keep one of the two");
+            table.document.report(answer.place, "the stub has both `answer` and `fails`", "keep one of the two");
             None
         }
         (None, None) => {
             if !table.has("answer") {
                 let remedy = "add `answer = 'ok(..)'`, or `fails = \"absent\"`";
-                table.document.report(place, "the stub neither answers nor `fails`", remedy);
+                table.document.report(place, "the stub has neither `answer` nor `fails`", remedy);
             }
             None
         }
@@ -241,12 +243,12 @@ fn step(table: Table<'_, '_>) -> Option<Step> {
     let what = match kinds[..] {
         ["call"] => call(&table),
         ["request"] => request(&table),
-        ["wait_s"] => Some(What::Wait { seconds: table.integer("wait_s", 0..=limits::SCENARIO_CLOCK_S_MAX, 0) }),
+        ["wait_s"] => Some(Action::Wait { seconds: table.integer("wait_s", 0..=limits::SCENARIO_CLOCK_S_MAX, 0) }),
         _ => {
-            // Asked for, so that they are not reported as unknown beside this.
+            // These keys are read, so that they are not reported as unknown, too.
             let _ = (call(&table), request(&table), table.has("wait_s") && table.value("wait_s").is_some());
             let remedy = format!("write `call = '{EXAMPLE_CALL}'`, or `request = \"GET /\"`, or `wait_s = 60`");
-            table.document.report(place, "a step is a `call`, a `request` or a `wait_s`: one of the three", remedy);
+            table.document.report(place, "a step needs exactly one of `call`, `request` and `wait_s`", remedy);
             None
         }
     };
@@ -255,28 +257,28 @@ fn step(table: Table<'_, '_>) -> Option<Step> {
 }
 
 fn asked(table: &Table<'_, '_>) -> Option<Vec<At<String>>> {
-    // An empty list is a claim too: nobody was asked.
+    // An empty list is an expectation, too: no calls.
     table.has("asked").then(|| table.strings("asked", "levels.count([\"A-1\"])"))
 }
 
-fn call(table: &Table<'_, '_>) -> Option<What> {
+fn call(table: &Table<'_, '_>) -> Option<Action> {
     let text = table.string("call", EXAMPLE_CALL);
     let then = table.string("then", "ok(_)");
     let fails = failing(table);
     let timeout = milliseconds(table, "timeout_ms", limits::CALL_TIMEOUT_MS);
     let expect = match (then, fails) {
         (Some(then), Some(_)) => {
-            table.document.report(then.place, "the call has an answer (`then`) and `fails`", "keep one of the two");
+            table.document.report(then.place, "the call has both `then` and `fails`", "keep one of the two");
             Expect::Answer
         }
         (Some(then), None) => Expect::Value(then),
         (None, Some(failing)) => Expect::Fails(failing),
         (None, None) => Expect::Answer,
     };
-    Some(What::Call { text: text?, expect, timeout })
+    Some(Action::Call { text: text?, expect, timeout })
 }
 
-fn request(table: &Table<'_, '_>) -> Option<What> {
+fn request(table: &Table<'_, '_>) -> Option<Action> {
     let line = table.string("request", "GET /");
     let headers = table.table("headers").map(|headers| headers.texts()).unwrap_or_default();
     let body = table.string("body", "a=1").map(|body| body.value).unwrap_or_default();
@@ -290,7 +292,7 @@ fn request(table: &Table<'_, '_>) -> Option<What> {
             match &table.strings_of(&name, "[\"before\", \"after\"]")[..] {
                 [before, after] => take.push((name, before.clone(), after.clone())),
                 _ => {
-                    let message = format!("`{}` is no pair of texts", table.path(&name));
+                    let message = format!("`{}` is not a pair of texts", table.path(&name));
                     let remedy = "write the texts before and after it: `csrf = ['name=\"csrf\" value=\"', '\"']`";
                     table.document.report(table.place_of(&name), message, remedy);
                 }
@@ -303,10 +305,10 @@ fn request(table: &Table<'_, '_>) -> Option<What> {
     let (method, path) = line.value.split_once(' ').unwrap_or_default();
     if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) || !path.starts_with(['/', '$']) {
         let remedy = "write a method and a path below the mount: `GET /notes?page=2`";
-        table.document.report(line.place, format!("`{}` is no request", line.value), remedy);
+        table.document.report(line.place, format!("`{}` is not a request", line.value), remedy);
         return None;
     }
-    Some(What::Request(Request {
+    Some(Action::Request(Request {
         line,
         headers,
         body,
@@ -331,8 +333,8 @@ fn rows(table: Table<'_, '_>) -> Option<Rows> {
     let sql = needed(&table, "sql", "SELECT count(*) FROM notes");
     let mut are = Vec::new();
     let wrong = |place| {
-        let remedy = "write a list of rows: `are = [[\"a\", 1], [\"b\", []]]`; `[]` is NULL and `\"_\"` anything";
-        table.document.report(place, format!("`{}` is no list of rows", table.path("are")), remedy);
+        let remedy = "write a list of rows: `are = [[\"a\", 1], [\"b\", []]]`; `[]` is NULL and `\"_\"` is any value";
+        table.document.report(place, format!("`{}` is not a list of rows", table.path("are")), remedy);
     };
     match table.value("are") {
         None => wrong(table.place),
@@ -389,7 +391,7 @@ fn rule(table: Table<'_, '_>) -> Option<Rule> {
     });
     if answers.is_empty() && list.is_none() && !table.has("answers") {
         let remedy = "add `answers = ['err(invalid(_))']`, or `list = { at_most = \"count\" }`";
-        table.document.report(place, "the rule says nothing of the answer", remedy);
+        table.document.report(place, "the rule has neither `answers` nor `list`", remedy);
     }
     table.finish();
     Some(Rule { place, function: function?, with, answers, list })

@@ -1,4 +1,4 @@
-//! Files as data: what is read from good ones, and what each mistake is told.
+//! Files as data: what a good one means, and the problem that each mistake gets.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::*;
@@ -20,51 +20,51 @@ fn problems(text: &str) -> String {
 }
 
 #[test]
-fn every_mistake_is_shown_at_its_place_with_its_remedy() {
+fn every_mistake_is_reported_at_its_place_with_a_hint() {
     let step = "[[scenario.when]]\ncall = 'a.b()'\n";
     for (text, place, says, remedy) in [
-        ("", "1:1", "there is no scenario in it", "add `[[scenario]]`"),
+        ("", "1:1", "the file has no scenario", "add `[[scenario]]`"),
         ("[[scenario]]\n", "1:1", "the scenario has no `name`", "say what it shows"),
-        ("[[scenario]]\nname = \"a\"\n", "1:1", "it has no `when`", "add `when = "),
+        ("[[scenario]]\nname = \"a\"\n", "1:1", "the scenario has no `when`", "add `when = "),
         ("[[scenario]]\nname = 1\nwhen = []\n", "2:8", "a whole number, expected a string", "name = "),
         (&format!("[[scenaro]]\nname = \"a\"\n{step}"), "1:3", "unknown key `scenaro`", "did you mean `scenario`?"),
         (&format!("[[scenario]]\nname = \"a\"\n{step}thn = 'x'\n"), "5:1", "unknown key `thn`", "did you mean `then`?"),
-        ("[[scenario]]\nname = \"a\"\nwhen = [{ cal = 'a.b()' }]\n", "3:9", "one of the three", "write `call = "),
+        ("[[scenario]]\nname = \"a\"\nwhen = [{ cal = 'a.b()' }]\n", "3:9", "exactly one of", "write `call = "),
         (
             "[[scenario]]\nname = \"a\"\nwhen = [{ call = 'a.b()', request = 'GET /' }]\n",
             "3:9",
-            "one of the three",
+            "exactly one of",
             "request = ",
         ),
-        ("[[scenario]]\nname = \"a\"\nwhen = [{ request = 'get' }]\n", "3:21", "`get` is no request", "GET /notes"),
+        ("[[scenario]]\nname = \"a\"\nwhen = [{ request = 'get' }]\n", "3:21", "`get` is not a request", "GET /notes"),
         (
             "[[scenario]]\nname = \"a\"\nwhen = [{ call = 'a.b()', then = 'ok', fails = 'trapped' }]\n",
             "3:34",
-            "has an answer (`then`) and `fails`",
+            "has both `then` and `fails`",
             "keep one",
         ),
         (
             "[[scenario]]\nname = \"a\"\nwhen = [{ call = 'a.b()', fails = 'gone' }]\n",
             "3:35",
-            "`gone`, which is no choice",
+            "cannot be `gone`",
             "`timed-out`",
         ),
         (
             &format!("[given]\nclock = \"noon\"\n[[scenario]]\nname = \"a\"\n{step}"),
             "2:9",
-            "no time after 1970",
+            "not a time after 1970",
             "2026-01-31T12:00:00Z",
         ),
         (
             &format!("[given]\nfile = \"gone.sqlite\"\n[[scenario]]\nname = \"a\"\n{step}"),
             "2:8",
-            "which is no file",
+            "which is not a file",
             "correct the path",
         ),
         (
             &format!("[[given.stub]]\nfunction = 'a.b'\n[[scenario]]\nname = \"a\"\n{step}"),
             "1:1",
-            "neither answers nor `fails`",
+            "neither `answer` nor `fails`",
             "add `answer",
         ),
         (
@@ -78,19 +78,19 @@ fn every_mistake_is_shown_at_its_place_with_its_remedy() {
                 "[[given.stub]]\nfunction = 'a.b'\nanswer = 'ok'\nfails = 'absent'\n[[scenario]]\nname = \"a\"\n{step}"
             ),
             "3:10",
-            "the stub answers and `fails`",
+            "the stub has both `answer` and `fails`",
             "keep one",
         ),
         (
             &format!("[[scenario]]\nname = \"a\"\n{step}[scenario.then]\nrows = [{{ sql = 'SELECT 1', are = 7 }}]\n"),
             "6:35",
-            "is no list of rows",
+            "is not a list of rows",
             "`[]` is NULL",
         ),
         (
             &format!("[[scenario]]\nname = \"a\"\n{step}[[scenario]]\nname = \"a\"\n{step}"),
             "6:8",
-            "`a` stands twice",
+            "the name `a` is used twice",
             "a name of its own",
         ),
         ("[[scenario]]\nname = \n", "2:8", "", "toml.io"),
@@ -104,19 +104,19 @@ fn every_mistake_is_shown_at_its_place_with_its_remedy() {
 }
 
 #[test]
-fn a_contract_knows_no_tables_and_says_whose_it_is() {
+fn a_contract_uses_no_tables_and_names_its_interface() {
     let step = "[[scenario.when]]\ncall = 'a.b()'\n";
     for (text, says) in [
         (format!("[[scenario]]\nname = \"a\"\n{step}"), "`interface` is missing"),
         (
             format!("interface = 'a:b/c'\n[given]\nsql = 'x'\n[[scenario]]\nname = \"a\"\n{step}"),
-            "a contract knows no tables",
+            "implementations have different tables",
         ),
         (
             format!("interface = 'a:b/c'\n[[scenario]]\nname = \"a\"\nthen.rows = [{{ sql = 'x', are = [] }}]\n{step}"),
-            "a contract knows no tables",
+            "implementations have different tables",
         ),
-        ("interface = 'a:b/c'\n[[rule]]\nfunction = 'f'\n".to_owned(), "says nothing of the answer"),
+        ("interface = 'a:b/c'\n[[rule]]\nfunction = 'f'\n".to_owned(), "neither `answers` nor `list`"),
     ] {
         let (_folder, path) = file(&text);
         let shown = contract(&path).unwrap_err().to_string();
@@ -128,7 +128,7 @@ fn a_contract_knows_no_tables_and_says_whose_it_is() {
 }
 
 #[test]
-fn what_is_given_for_the_file_is_given_for_each_and_its_own_comes_before() {
+fn each_scenario_inherits_the_file_s_given_and_its_own_stubs_come_first() {
     let text = r#"
         [given]
         clock = 1970-01-02T01:00:00+01:00
@@ -160,10 +160,10 @@ fn what_is_given_for_the_file_is_given_for_each_and_its_own_comes_before() {
     let sql: Vec<&str> = one.given.sql.iter().map(|sql| sql.value.as_str()).collect();
     assert_eq!(sql, ["INSERT 1", "INSERT 2"]);
     let replies: Vec<&Reply> = one.given.stubs.iter().map(|stub| &stub.reply).collect();
-    assert!(matches!(replies[..], [Reply::Fails(Failing::TimedOut), Reply::Answer(_)]), "{replies:?}");
+    assert!(matches!(replies[..], [Reply::Fails(FailureKind::TimedOut), Reply::Answer(_)]), "{replies:?}");
     assert_eq!((one.given.stubs[0].after, one.given.stubs[0].times), (Duration::from_millis(5), Some(2)));
     assert!(one.when[0].asked.as_ref().is_some_and(Vec::is_empty) && one.when[1].asked.is_none());
-    let What::Request(request) = &one.when[2].what else { panic!("a request") };
+    let Action::Request(request) = &one.when[2].what else { panic!("a request") };
     assert_eq!((request.status, request.take.len(), request.headers.len()), (Some(303), 1, 1));
     let cells = [Cell::Text("a".into()), Cell::Integer(1), Cell::Real(1.5), Cell::Null, Cell::Any, Cell::Integer(1)];
     assert_eq!(one.then.rows[0].are, [cells]);

@@ -1,47 +1,46 @@
-//! A tape of calls as a file of one scenario: what was asked and answered becomes what is given and expected.
+//! Writes a recording of calls as a scenario file: recorded answers of other contexts become stubs, those of the
+//! context expectations.
 
 use std::fmt::Write as _;
 
 use wasmtime::component::Val;
 
-use super::known::short;
+use super::functions::short;
 use super::pattern::pretty;
 use crate::call::Failure;
 use crate::context::run::recorder::{CallLog, Recorded, What};
 use crate::seam::notes::Asked;
 
-/// What a recording begins with, beside the tape.
-pub struct Head<'a> {
+/// What the scenario starts with, besides the recorded calls.
+pub struct Header<'a> {
     pub name: &'a str,
-    /// When it began, in seconds since 1970, UTC.
+    /// When the recording began, in seconds since 1970, UTC.
     pub clock_s: u64,
-    /// The copy of the context's file as it was then, from the scenario's folder.
+    /// A copy of the context's file from then, relative to the scenario's folder.
     pub file: Option<&'a str>,
 }
 
 /// The file's text.
-pub fn scenario(head: &Head<'_>, tape: &CallLog) -> String {
-    let mut text = String::from("# Recorded. Random numbers were real: where they show in an answer, write `_`.\n");
-    if tape.dropped > 0 {
-        let _ = writeln!(text, "# {} more calls found no room on the tape.", tape.dropped);
+pub fn scenario(header: &Header<'_>, recording: &CallLog) -> String {
+    let mut text = String::from("# Recorded. Random numbers were real: write `_` where an answer contains them.\n");
+    if recording.dropped > 0 {
+        let _ = writeln!(text, "# {} more calls did not fit into the recording.", recording.dropped);
     }
-    if tape.calls.iter().any(|call| call.blanked) {
-        text.push_str(
-            "# Secrets were blanked out (`***`): fill in what a test may know, or record with `--secrets`.\n",
-        );
+    if recording.calls.iter().any(|call| call.blanked) {
+        text.push_str("# Secrets are blanked out (`***`): fill in what a test may know, or record with `--secrets`.\n");
     }
-    let _ = writeln!(text, "\n[[scenario]]\nname = {}", quoted(head.name));
-    let _ = writeln!(text, "given.clock = {}", head.clock_s);
-    if let Some(file) = head.file {
+    let _ = writeln!(text, "\n[[scenario]]\nname = {}", quoted(header.name));
+    let _ = writeln!(text, "given.clock = {}", header.clock_s);
+    if let Some(file) = header.file {
         let _ = writeln!(text, "given.file = {}", quoted(file));
     }
-    let mut now = head.clock_s;
-    for call in &tape.calls {
+    let mut now = header.clock_s;
+    for call in &recording.calls {
         for asked in &call.asked {
             stub(asked, &mut text);
         }
     }
-    for call in &tape.calls {
+    for call in &recording.calls {
         if call.begun_s > now {
             let _ = writeln!(text, "\n[[scenario.when]]\nwait_s = {}", call.begun_s - now);
             now = call.begun_s;
@@ -51,7 +50,7 @@ pub fn scenario(head: &Head<'_>, tape: &CallLog) -> String {
     text
 }
 
-/// A text in TOML, in the quotes that need the least in it.
+/// A TOML string, in the quotes that need the fewest escapes.
 fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }

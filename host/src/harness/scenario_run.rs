@@ -1,4 +1,5 @@
-//! A context on stage: stood up alone, with the file, the clock and the neighbours that a scenario gives it, and called step by step.
+//! The run of a scenario: one context alone, with the file, the clock and the stubs that the scenario gives it, called
+//! step by step.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,12 +7,12 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use wasmtime::component::Val;
 
-use super::check::{Call, ReadyStub};
-use super::known::Known;
+use super::check::{Call, TypedStub};
+use super::functions::Functions;
 use super::pattern::{Bindings, Pattern};
 use super::rules::Rules;
-use super::scenario::{Cell, Failing};
-use super::stubs::{Made, Stubs};
+use super::scenario::{Cell, FailureKind};
+use super::stubs::{MadeCall, Stubs};
 use crate::call::{self, Failure};
 use crate::context::alone::fixture::{Fixture, RunningFixture, Setup};
 use crate::context::buffered_http;
@@ -21,90 +22,99 @@ use crate::limits;
 use crate::seam::wasi::Fixed;
 use crate::store::{Rows, Value};
 
-/// What a context is given at the start.
-pub struct Start<'a> {
+/// What a run starts with.
+pub struct RunSetup<'a> {
     pub clock_s: u64,
     pub random: u64,
-    /// All of it, what the manifest says among it.
+    /// The whole configuration, the manifest's values included.
     pub config: &'a std::collections::BTreeMap<String, String>,
-    /// A copy of this file becomes the context's own.
+    /// The context gets a copy of this file.
     pub file: Option<&'a std::path::Path>,
-    pub stubs: &'a [ReadyStub],
+    pub stubs: &'a [TypedStub],
 }
 
-pub struct Stage {
-    stand: RunningFixture,
-    known: Known,
+pub struct ScenarioRun {
+    running: RunningFixture,
+    functions: Functions,
     stubs: Arc<Stubs>,
     world: Arc<Fixed>,
     pub bound: Bindings,
-    /// Every answer so far: what two runs of one scenario are compared by.
+    /// All answers so far. Two runs of a scenario must have the same.
     pub transcript: Vec<String>,
-    /// Cookies that responses have set.
+    /// Cookies set by responses.
     jar: Vec<(String, String)>,
-    /// The context's file is in it.
+    /// Holds the context's file.
     _folder: TempDir,
 }
 
-/// Why a context is not on stage.
+/// Why a run does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("its file cannot be made: {0}")]
+    #[error("cannot create the context's file: {0}")]
     Folder(#[from] std::io::Error),
     #[error("{}", .0.message)]
     Start(ContextProblem),
 }
 
-impl Stage {
-    /// Stands the context up. With `before`, on an instance that has served there.
+impl ScenarioRun {
+    /// Starts the context. With `before`, on an instance that has served there.
     ///
     /// # Errors
-    /// When it does not start.
+    /// When the context does not start.
     pub fn start(
-        solo: &Fixture,
-        known: &Known,
+        fixture: &Fixture,
+        functions: &Functions,
         rules: &Rules,
-        start: &Start<'_>,
+        setup: &RunSetup<'_>,
         before: Option<&Self>,
     ) -> Result<Self, Error> {
-        let folder = tempfile::Builder::new().prefix("seam-stage-").tempdir()?;
-        let world = Fixed::new(start.clock_s, start.random);
-        if let Some(file) = start.file {
-            std::fs::copy(file, folder.path().join(solo.file_name()))?;
+        let folder = tempfile::Builder::new().prefix("seam-scenario-").tempdir()?;
+        let world = Fixed::new(setup.clock_s, setup.random);
+        if let Some(file) = setup.file {
+            std::fs::copy(file, folder.path().join(fixture.file_name()))?;
         }
-        let stubs = Arc::new(Stubs::new(known.clone(), rules.clone()));
-        stubs.set(start.stubs);
-        let setting =
-            Setup { config: start.config, databases: folder.path(), world: world.clone(), neighbours: stubs.clone() };
-        let stand = solo.start(&setting, before.map(|stage| &stage.stand)).map_err(Error::Start)?;
+        let stubs = Arc::new(Stubs::new(functions.clone(), rules.clone()));
+        stubs.set(setup.stubs);
+        let start =
+            Setup { config: setup.config, databases: folder.path(), world: world.clone(), neighbours: stubs.clone() };
+        let running = fixture.start(&start, before.map(|run| &run.running)).map_err(Error::Start)?;
         let (bound, jar) = (Bindings::new(), Vec::new());
-        Ok(Self { stand, known: known.clone(), stubs, world, bound, transcript: Vec::new(), jar, _folder: folder })
+        Ok(Self {
+            running,
+            functions: functions.clone(),
+            stubs,
+            world,
+            bound,
+            transcript: Vec::new(),
+            jar,
+            _folder: folder,
+        })
     }
 
     pub fn wait(&self, time: Duration) {
         self.world.wait(time);
     }
 
-    pub fn stub(&self, stub: ReadyStub) {
+    pub fn stub(&self, stub: TypedStub) {
         self.stubs.add(stub);
     }
 
-    /// All calls to others so far.
-    pub fn made(&self) -> Vec<Made> {
+    /// All calls to other contexts so far.
+    pub fn made(&self) -> Vec<MadeCall> {
         self.stubs.made()
     }
 
-    /// What was wrong with calls to others and their answers since the last time.
-    pub fn trouble(&self) -> Vec<String> {
-        self.stubs.trouble()
+    /// Problems with calls to other contexts and their answers, since the last call of this function.
+    pub fn take_problems(&self) -> Vec<String> {
+        self.stubs.take_problems()
     }
 
     /// Runs statements on the context's own file.
     ///
     /// # Errors
-    /// What SQLite says, or that there is no file.
+    /// What SQLite reports, or that the context has no store.
     pub fn sql(&self, sql: &str) -> Result<(), String> {
-        let database = self.stand.database().ok_or("the context has no store")?;
+        let database = self.running.database().ok_or("the context has no store")?;
         let run = database.script(sql, deadline(limits::CALL_TIMEOUT_MS));
         run.map_err(|(line, error)| format!("line {line} of the statements: {error}"))
     }
@@ -112,9 +122,9 @@ impl Stage {
     /// The rows of a SELECT on the context's own file.
     ///
     /// # Errors
-    /// What SQLite says, or that there is no file.
+    /// What SQLite reports, or that the context has no store.
     pub fn rows(&self, sql: &str) -> Result<Vec<Vec<Cell>>, String> {
-        let database = self.stand.database().ok_or("the context has no store")?;
+        let database = self.running.database().ok_or("the context has no store")?;
         let packed = database.query(sql, &[], deadline(limits::CALL_TIMEOUT_MS)).map_err(|e| e.to_string())?;
         let mut rows = Rows::new(&packed).map_err(|e| e.to_string())?;
         let cell = |value: Value<'_>| match value {
@@ -131,30 +141,31 @@ impl Stage {
         Ok(all)
     }
 
-    /// The parameters of a call, with what is bound by now.
+    /// The parameters of a call, with each `$name` replaced by its value.
     ///
     /// # Errors
-    /// When it uses a name that nothing has bound.
+    /// When a name is not bound.
     pub fn params(&self, call: &Call) -> Result<Vec<Val>, String> {
         let value = |pattern: &Pattern| {
-            pattern.value(&self.bound).ok_or_else(|| format!("`{}` uses a `$name` that nothing has bound", call.text))
+            pattern.value(&self.bound).ok_or_else(|| format!("`{}` uses a `$name` that is not bound yet", call.text))
         };
         call.params.iter().map(value).collect()
     }
 
-    /// Calls one of the context's functions; the inner error is that it gave no answer.
+    /// Calls one of the context's functions. The inner error is why the call failed.
     ///
     /// # Errors
     /// As `params`.
     pub fn call(&mut self, call: &Call, timeout: Duration) -> Result<Result<Option<Val>, Failure>, String> {
         let params = self.params(call)?;
-        let function = self.known.exports.get(call.export).ok_or("the function is gone")?;
+        let function = self.functions.exports.get(call.export).ok_or("the component lacks the function")?;
         self.stubs.bind(&self.bound);
-        let live = self.stand.live();
+        let live = self.running.live();
         let exports = live.generation().exports();
         let export = exports.iter().find(|e| e.interface == function.interface && e.function == function.name);
-        let export = export.ok_or("the function is gone")?;
-        // What a seam would keep back is given on top: the callee gets what the scenario says.
+        let export = export.ok_or("the component lacks the function")?;
+        // A caller keeps a reserve of its time. It is added here, so that the callee gets the time that the scenario
+        // says.
         let timeout = timeout * 100 / (100 - limits::CALL_RESERVE_PERCENT);
         let entered = call::Call::start(Instant::now() + timeout, Trace::start());
         let answer = live.call(entered, export, &params).map(|results| results.into_iter().next());
@@ -168,7 +179,7 @@ impl Stage {
     /// Sends a request, with the cookies of earlier responses.
     ///
     /// # Errors
-    /// When the context gave no answer.
+    /// When the context does not answer.
     pub fn request(
         &mut self,
         mut request: buffered_http::Request,
@@ -180,7 +191,7 @@ impl Stage {
             request.headers.push(("cookie".into(), cookies.join("; ")));
         }
         let entered = call::Call::start(Instant::now() + timeout, Trace::start());
-        let response = self.stand.live().handle(entered, request);
+        let response = self.running.live().handle(entered, request);
         self.transcript.push(match &response {
             Ok(response) => {
                 format!("{} {:?}\n{}", response.status, response.headers, String::from_utf8_lossy(&response.body))
@@ -200,13 +211,13 @@ impl Stage {
         let mut parts = set.split(';').map(str::trim);
         let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { return };
         self.jar.retain(|(known, _)| known != name);
-        let over = parts.any(|part| part.to_ascii_lowercase().replace(' ', "") == "max-age=0");
-        if !over && !value.is_empty() {
+        let expired = parts.any(|part| part.to_ascii_lowercase().replace(' ', "") == "max-age=0");
+        if !expired && !value.is_empty() {
             self.jar.push((name.to_owned(), value.to_owned()));
         }
     }
 
-    /// `text` with every `$name` that is bound replaced: strings as they are, other values as WAVE.
+    /// `text` with every bound `$name` replaced by its value: strings as they are, other values as WAVE.
     pub fn filled(&self, text: &str) -> String {
         let mut filled = String::new();
         let mut rest = text;
@@ -229,14 +240,14 @@ impl Stage {
     }
 }
 
-/// Whether a call came to nothing in this way.
-pub fn is(failure: &Failure, failing: Failing) -> bool {
+/// Whether a call failed in this way.
+pub fn is(failure: &Failure, failing: FailureKind) -> bool {
     matches!(
         (failure, failing),
-        (Failure::Trapped { .. }, Failing::Trapped)
-            | (Failure::TimedOut { .. }, Failing::TimedOut)
-            | (Failure::Overloaded { .. }, Failing::Overloaded)
-            | (Failure::Absent { .. }, Failing::Absent)
+        (Failure::Trapped { .. }, FailureKind::Trapped)
+            | (Failure::TimedOut { .. }, FailureKind::TimedOut)
+            | (Failure::Overloaded { .. }, FailureKind::Overloaded)
+            | (Failure::Absent { .. }, FailureKind::Absent)
     )
 }
 

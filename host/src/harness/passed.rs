@@ -1,19 +1,19 @@
-//! Which files of scenarios passed, and with what: as long as nothing of that changes they need not run again.
+//! Which scenario files passed, and with which inputs. A file whose inputs are unchanged need not run again.
 //!
-//! A hint and no truth: whoever deletes the record, or asks for all, runs everything.
+//! The record may be deleted at any time; then everything runs. `--all` ignores it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-/// By context and file, the hash of all that the result came from.
-pub struct Green {
+/// By context and file, the hash of all inputs of the run.
+pub struct PassedFiles {
     path: PathBuf,
     passed: BTreeMap<String, String>,
 }
 
-impl Green {
+impl PassedFiles {
     /// An unreadable record is an empty one.
     pub fn load(data: &Path) -> Self {
         let path = data.join("tests").join("green.json");
@@ -32,7 +32,7 @@ impl Green {
         }
     }
 
-    /// Failing at it costs a run some day.
+    /// A failure only costs another run later.
     pub fn save(&self) {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let partial = self.path.with_extension(format!("{}.tmp", std::process::id()));
@@ -40,12 +40,12 @@ impl Green {
             .and_then(|()| std::fs::write(&partial, serde_json::to_vec_pretty(&self.passed).unwrap_or_default()))
             .and_then(|()| std::fs::rename(&partial, &self.path));
         if let Err(error) = written {
-            tracing::warn!(path = %self.path.display(), %error, "what passed is not remembered");
+            tracing::warn!(path = %self.path.display(), %error, "cannot remember which scenarios passed");
         }
     }
 }
 
-/// Of these texts, and of this very host.
+/// The hash of these texts and of this build of the host.
 pub fn hash(parts: &[&str]) -> String {
     let mut hasher = Sha256::new();
     hasher.update(host().as_bytes());
@@ -53,15 +53,15 @@ pub fn hash(parts: &[&str]) -> String {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", hasher.finalize())
 }
 
-/// What a file holds, shortly.
+/// The hash of a file's contents.
 pub fn of_file(path: &Path) -> String {
     std::fs::read(path).map(|bytes| format!("{:x}", Sha256::digest(&bytes))).unwrap_or_default()
 }
 
-/// Which build of the host this is: its file's size and time are cheaper than its hash and tell as much.
+/// This build of the host. Its file's size and time are cheaper than a hash and serve as well.
 fn host() -> String {
     let stamp = || {
         let meta = std::fs::metadata(std::env::current_exe().ok()?).ok()?;

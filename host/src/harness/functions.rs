@@ -1,9 +1,9 @@
-//! The functions that a context offers and those that it asks others for, as its component declares them.
+//! The functions that a context exports and imports, as its component declares them.
 
 use wasmtime::component::types::{ComponentFunc, Type};
 
 use crate::context::component::{Component, HTTP_HANDLER, Interface, is_seam};
-use crate::manifest::nearest;
+use crate::did_you_mean;
 
 #[derive(Clone)]
 pub struct Function {
@@ -37,17 +37,17 @@ pub fn short(interface: &str, function: &str) -> String {
     format!("{}.{function}", interface.rsplit('/').next().unwrap_or_default())
 }
 
-/// What a component exports to others and imports from them; what it has of the host is not among it.
+/// What a component exports to other contexts and imports from them. The host's interfaces are left out.
 #[derive(Clone, Default)]
-pub struct Known {
+pub struct Functions {
     pub exports: Vec<Function>,
     pub imports: Vec<Function>,
-    /// It answers requests through `seam:host/http-handler`.
-    pub lean: bool,
+    /// Whether it answers requests through `seam:host/http-handler`.
+    pub buffered_http: bool,
     pub store: bool,
 }
 
-impl Known {
+impl Functions {
     pub fn of(component: &Component) -> Self {
         let functions = |interfaces: &[Interface]| {
             let seams = interfaces.iter().filter(|i| is_seam(&i.name) && i.name.namespace() != "seam");
@@ -56,16 +56,16 @@ impl Known {
         Self {
             exports: functions(&component.exports),
             imports: functions(&component.imports),
-            lean: component.exports.iter().any(|export| export.name.path == HTTP_HANDLER),
+            buffered_http: component.exports.iter().any(|export| export.name.path == HTTP_HANDLER),
             store: component.imports.iter().any(|import| import.name.path == "seam:host/store"),
         }
     }
 }
 
-/// The one of `functions` that `name` means: `interface.function`, with the interface short or in full, or the function alone.
+/// Finds `name` among `functions`: `interface.function`, with the interface short or in full, or the function alone.
 ///
 /// # Errors
-/// What is wrong with the name, and what to do.
+/// The problem, and what to do about it.
 pub fn find<'f>(functions: &'f [Function], name: &str) -> Result<(usize, &'f Function), (String, String)> {
     // The version of an interface has dots of its own.
     let (interface, function) = match name.rsplit_once('.') {
@@ -81,16 +81,12 @@ pub fn find<'f>(functions: &'f [Function], name: &str) -> Result<(usize, &'f Fun
         [one] => Ok(one),
         [] => {
             let names: Vec<String> = functions.iter().map(Function::short).collect();
-            let remedy = match nearest(name, names.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if names.is_empty() => "there are none".to_owned(),
-                None => format!("there are: {}", names.join(", ")),
-            };
+            let remedy = did_you_mean::hint(name, names.iter().map(String::as_str));
             Err((format!("there is no function `{name}`"), remedy))
         }
         _ => {
             let all: Vec<String> = found.iter().map(|(_, f)| format!("{}.{}", f.interface, f.name)).collect();
-            Err((format!("`{name}` is a function of several interfaces"), format!("say which: {}", all.join(", "))))
+            Err((format!("`{name}` is a function of several interfaces"), format!("name one of: {}", all.join(", "))))
         }
     }
 }

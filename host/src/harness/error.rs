@@ -1,0 +1,33 @@
+//! Why the harness cannot run, and what to do about it.
+
+use crate::context;
+use crate::did_you_mean;
+use crate::manifest::Problems;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Manifest(#[from] Problems),
+    #[error(transparent)]
+    Contexts(#[from] context::serve::Error),
+    #[error("there is no context `{name}`")]
+    NoContext { name: String, known: Vec<String> },
+    #[error("there is no contract for `{interface}`")]
+    NoContract { interface: String, known: Vec<String> },
+    #[error("{message}")]
+    Fixture { message: String },
+}
+
+impl Error {
+    /// What to do about it, for the `hint:` line.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::NoContext { name, known } => did_you_mean::hint(name, known.iter().map(String::as_str)),
+            Self::NoContract { known, .. } if known.is_empty() => {
+                "put one into `wit/PACKAGE/contract/`, see `docs/scenarios.md`".to_owned()
+            }
+            Self::NoContract { known, .. } => format!("there are contracts for: {}", known.join(", ")),
+            _ => String::new(),
+        }
+    }
+}

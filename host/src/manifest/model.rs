@@ -1,0 +1,166 @@
+//! The manifest's parts as Rust types, with their defaults filled in.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::problem::Place;
+use super::settings::{ContextSettings, Recording, SystemSettings};
+use crate::ids::ContextName;
+
+/// A whole manifest, checked as far as possible without its components.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// The file it was read from. Relative paths in it start in its folder.
+    pub path: PathBuf,
+    pub host: Host,
+    pub http: Http,
+    pub recording: Recording,
+    /// In the manifest's order, the variants after all entries.
+    pub contexts: Vec<Context>,
+    pub mounts: Vec<Mount>,
+    pub seeds: Vec<Seed>,
+}
+
+/// `[host]`
+#[derive(Debug, Clone)]
+pub struct Host {
+    pub listen: Vec<SocketAddr>,
+    /// The folder of databases, compiled components and logs. Two running hosts never share it.
+    pub data: PathBuf,
+    pub tls: Option<Tls>,
+    /// Whether the host answers `/healthz`, `/readyz` and `/metrics` beside the mounts.
+    pub ops: bool,
+    /// The format on standard error. The files in the data folder are always JSON lines.
+    pub log: LogFormat,
+    /// What is logged: `info`, `debug`, ... or a filter as in `RUST_LOG`.
+    pub log_level: String,
+    /// Days for which log files are kept; there is one file a day.
+    pub log_days: usize,
+}
+
+/// `[http]`: bounds of the edge; the reasons for their defaults stand in `limits`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    pub connections: usize,
+    pub header_time: Duration,
+    pub header_bytes: usize,
+    pub header_count: usize,
+    pub body_bytes: usize,
+    pub body_time: Duration,
+    pub idle_time: Duration,
+    pub drain_time: Duration,
+    /// What tells one visitor from another, for routing between variants: the first of these that a request has.
+    pub routing_key: Vec<RoutingKey>,
+    /// Whether a request may choose its variants by header or cookie.
+    pub force_variants: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoutingKey {
+    /// Also under its name over TLS, `__Host-NAME`.
+    Cookie(String),
+    /// In lower case.
+    Header(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+/// `[context.NAME]`
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// What it runs with; the rest is for the tools around the runtime.
+    pub settings: ContextSettings,
+    pub build: Option<Build>,
+    /// Static files served below its mount at `/assets/`.
+    pub assets: Option<PathBuf>,
+    /// The folder of its scenarios, which may be missing.
+    pub scenarios: PathBuf,
+    /// Where its entry and each of its keys stand, for problems found later.
+    pub places: Places,
+}
+
+/// The places of one context's entry and its keys.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// `[context.NAME]` itself.
+    pub entry: Place,
+    pub(super) parts: BTreeMap<String, Place>,
+}
+
+impl Places {
+    /// The place of a key (`component`) or of an import, with or without its version; the entry's place if it has no
+    /// such key.
+    pub fn of(&self, part: &str) -> Place {
+        let path = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
+        let same_path = || self.parts.iter().find(|(name, _)| path(name) == path(part)).map(|(_, place)| place);
+        self.parts.get(part).or_else(same_path).copied().unwrap_or(self.entry)
+    }
+}
+
+/// How `seam build` makes the component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Build {
+    /// A crate of the surrounding Cargo workspace.
+    Cargo { package: String },
+    /// A command that writes the component itself, run in the manifest's folder; `sources` are what it depends on.
+    Command { command: String, sources: Vec<PathBuf> },
+}
+
+/// `[[mount]]`
+#[derive(Debug, Clone)]
+pub struct Mount {
+    /// `/` or `/shop`: no slash at the end but for the root.
+    pub path: String,
+    pub context: ContextName,
+    /// How long a request through this mount may take.
+    pub timeout: Duration,
+}
+
+/// `[[seed]]`: rows that `seam seed` feeds through a context's own interface.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    pub context: ContextName,
+    /// `interface.function` that takes one list.
+    pub call: String,
+    /// JSON lines (`.jsonl`) or CSV with a header (`.csv`).
+    pub file: PathBuf,
+    pub place: Place,
+}
+
+impl Manifest {
+    /// What the runtime is to run.
+    pub fn system(&self) -> SystemSettings {
+        let contexts = self.contexts.iter().map(|context| context.settings.clone()).collect();
+        SystemSettings { contexts, recording: self.recording.clone() }
+    }
+
+    /// The contexts without their variants.
+    pub fn entries(&self) -> impl Iterator<Item = &Context> {
+        self.contexts.iter().filter(|context| context.settings.name.variant().is_none())
+    }
+
+    /// The context, or the variant (`context@variant`), of this name.
+    pub fn context(&self, name: &str) -> Option<&Context> {
+        self.contexts.iter().find(|context| context.settings.name.as_str() == name)
+    }
+
+    /// The folder in which all its relative paths start.
+    pub fn folder(&self) -> &Path {
+        match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+}
