@@ -14,10 +14,8 @@ pub mod deploy;
 pub mod dev;
 pub mod folder;
 pub mod follow;
-pub mod handoff;
 pub mod harness;
 pub mod http;
-pub mod ids;
 pub mod invoke;
 pub mod json;
 pub mod limits;
@@ -26,5 +24,12 @@ pub mod manifest;
 pub mod scaffold;
 pub mod seam;
 pub mod seed;
-pub mod store;
 pub mod watch;
+
+pub use seam_store as store;
+pub use seam_store::ids;
+
+/// Giving the runtime's worker away, under the names of before.
+pub mod handoff {
+    pub use seam_store::blocking::{block_in_place as blocking, block_on, yield_worker as step_aside};
+}

@@ -124,7 +124,7 @@ pub(super) async fn attend(
         tracing::warn!(target: "up", "{warning}");
     }
     for context in contexts {
-        let wish = context.store.as_ref().map_or(Encryption::Off, |store| store.encrypted);
+        let wish = context.store.as_ref().map_or(Encryption::Off, |store| store.encryption);
         if wish == Encryption::IfPossible && !wish.applies() {
             tracing::info!(target: "up", "the file of `{}` is not encrypted: this host was built without `sqlcipher`", context.name);
         }

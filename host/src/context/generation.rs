@@ -22,6 +22,7 @@ use super::{Serves, lean, start};
 use crate::call::{Call, ContextIndex, Failure, OutOfTime};
 use crate::ids::ContextName;
 use crate::seam::dispatch::{Dispatch, Exchange, Function, Set};
+use crate::seam::migrations::MigrationRecord;
 use crate::seam::{Guest, logging, memory, wasi, wasi_http};
 use crate::store::{Database, Migration};
 use crate::{handoff, limits};
@@ -132,9 +133,9 @@ impl Generation {
         instance.store.set_epoch_deadline(1);
         instance
             .instance
-            .get_typed_func::<(), (Vec<Migration>,)>(&mut instance.store, index)
+            .get_typed_func::<(), (Vec<MigrationRecord>,)>(&mut instance.store, index)
             .and_then(|all| all.call(&mut instance.store, ()))
-            .map(|(migrations,)| migrations)
+            .map(|(migrations,)| migrations.into_iter().map(Migration::from).collect())
             .map_err(|e| refused("does not tell its migrations", &e))
     }
 

@@ -9,7 +9,7 @@ use super::probation::Probation;
 use super::published::Published;
 use super::registry::{Error, Registry};
 use super::start;
-use crate::store::{self, Migrated, Migration, Terms};
+use crate::store::{self, MigrateOptions, Migrated, Migration};
 
 /// Dropped, it leaves everything as it was.
 pub struct Prepared {
@@ -80,8 +80,8 @@ impl Fresh {
         let part = self.generation.part();
         match self.generation.database() {
             Some(database) => {
-                let terms = Terms { ahead: part.ahead, restore_point };
-                store::migrate_under(database, &self.migrations, &terms).map(Some).map_err(|e| {
+                let options = MigrateOptions { tolerated_schema: part.ahead, restore_point };
+                store::migrate_with(database, &self.migrations, &options).map(Some).map_err(|e| {
                     let what = format!("cannot bring its store to its schema: {}", start::chain(&e));
                     start::problem(&part.entry, what, e.remedy())
                 })

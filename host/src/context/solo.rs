@@ -70,7 +70,7 @@ impl Linked {
             part.component = component.clone();
             // Whatever tool chain it comes from: it is to be seen whether it does what the context does, not what it is granted.
             part.entry.capabilities = ["clocks", "random", "wasi"].map(str::to_owned).into();
-            let plain = StoreGrant { encrypted: Encryption::Off, key: None, max_mb: limits::STORE_MB };
+            let plain = StoreGrant { encryption: Encryption::Off, key: None, max_mb: limits::STORE_MB };
             part.entry.store.get_or_insert(plain);
         }
         let borrowed: Vec<_> = parts.iter().map(|part| (&part.entry, &part.component)).collect();
@@ -105,7 +105,7 @@ impl Solo {
         let database = match &entry.store {
             Some(grant) => {
                 // What is made for a scenario holds no secrets, and its folder no keys.
-                let grant = StoreGrant { encrypted: Encryption::Off, key: None, ..grant.clone() };
+                let grant = StoreGrant { encryption: Encryption::Off, key: None, ..grant.clone() };
                 let opened = Database::open(store::Config::of(&entry.name, &grant, setting.databases));
                 let refused = |e: store::OpenError| {
                     start::problem(entry, format!("has no usable store: {}", start::chain(&e)), e.remedy())

@@ -189,7 +189,7 @@ impl Inner {
         };
         let old = on(before)?;
         let old_there = if changed { Some(on(migrated)?) } else { None };
-        let secret = running.part().entry.store.as_ref().is_some_and(|store| store.encrypted.applies());
+        let secret = running.part().entry.store.as_ref().is_some_and(|store| store.encryption.applies());
         let sides = Sides { old: &old, new, old_there: old_there.as_ref(), recorder: &running.recorder, secret };
         let Replayed { mut notes, one_way } = replay::run(&sides, request.strict)?;
         if let (Some(tried), Some(why)) = (tried.as_mut(), one_way)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{Form, Refused, Step, chain};
 use crate::limits;
-use crate::store::{self, Database, Migration, Terms};
+use crate::store::{self, Database, MigrateOptions, Migration};
 
 /// A copy of the file at the new version's schema.
 pub(super) struct Tried {
@@ -38,8 +38,8 @@ pub(super) fn attempt(
     let copy = live.copy(path).map_err(|error| refused(&error))?;
     // Those of versions before the one that serves may have failed for long.
     let statements: Vec<String> = live.statements().into_iter().filter(|sql| copy.accepts(sql).is_ok()).collect();
-    let terms = Terms { ahead, restore_point: None };
-    let migrated = store::migrate_under(&copy, migrations, &terms)
+    let options = MigrateOptions { tolerated_schema: ahead, restore_point: None };
+    let migrated = store::migrate_with(&copy, migrations, &options)
         .map_err(|error| Refused::at(Step::Migrations, chain(&error), error.remedy()))?;
     let broken = |sql: &String| copy.accepts(sql).err().map(|error| format!("`{}`: {error}", shortened(sql)));
     let one_way = if migrated.from == migrated.to { None } else { statements.iter().find_map(broken) };

@@ -12,7 +12,7 @@ use super::publish::{Candidate, Restore, replaced, restore_name};
 use super::{Back, Inner, Passed, Refused, Report, Step, Version, chain, gate::Walk, health, short, wit};
 use crate::context::Part;
 use crate::context::component::Artefact;
-use crate::store::{self, Database, Difference, Migration, Terms};
+use crate::store::{self, Database, Difference, Migration};
 
 /// How the file fits the older version.
 struct Way {
@@ -183,7 +183,7 @@ impl Inner {
         let point = Database::open(live.config_at(from)).map_err(|error| refused(&error))?;
         let untouched = point.copy(&path).map_err(|error| refused(&error))?;
         drop(point);
-        store::migrate_under(&untouched, newer, &Terms::default()).map_err(|error| refused(&error))?;
+        store::migrate(&untouched, newer).map_err(|error| refused(&error))?;
         live.differences(&untouched).map_err(|error| refused(&error))
     }
 }

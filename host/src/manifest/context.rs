@@ -178,7 +178,7 @@ fn build(context: &Table<'_, '_>, folder: &Path) -> Option<Build> {
 
 pub(super) fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
     let Some(table) = context.switch_or_table("store")? else {
-        return Some(StoreGrant { encrypted: Encryption::Off, key: None, max_mb: limits::STORE_MB });
+        return Some(StoreGrant { encryption: Encryption::Off, key: None, max_mb: limits::STORE_MB });
     };
     let max_mb = table.integer("max_mb", 1..=limits::STORE_MB_MAX, limits::STORE_MB);
     let encryption = table.encryption("encrypted");
@@ -198,7 +198,7 @@ pub(super) fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant
                 let message = format!("`{}` is no name of an environment variable", env.value);
                 report(env.place, message, "write the variable's name, not the key itself");
             }
-            Some(KeySource::Env(env.value))
+            Some(KeySource::Environment(env.value))
         }
         (_, None, None) => None,
         (false, file, env) => {
@@ -220,7 +220,7 @@ pub(super) fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant
         );
     }
     table.finish();
-    Some(StoreGrant { encrypted: encryption, key, max_mb })
+    Some(StoreGrant { encryption, key, max_mb })
 }
 
 pub(super) fn capabilities(context: &Table<'_, '_>) -> Vec<String> {

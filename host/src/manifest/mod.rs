@@ -21,6 +21,7 @@ mod tests;
 mod variant;
 
 pub use problem::{Place, Problem, Problems, nearest};
+pub use seam_store::{Encryption, KeySource, Settings as StoreGrant};
 pub use shared::{Shared, differing};
 
 /// What a manifest is called when nobody says otherwise.
@@ -182,44 +183,6 @@ impl Places {
         let same_path = || self.parts.iter().find(|(name, _)| path(name) == path(part)).map(|(_, place)| place);
         self.parts.get(part).or_else(same_path).copied().unwrap_or(self.entry)
     }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreGrant {
-    pub encrypted: Encryption,
-    /// Where the key of an encrypted file is, when the manifest says so; else the store's own rule applies.
-    pub key: Option<KeySource>,
-    /// Size the file may grow to.
-    pub max_mb: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encryption {
-    Off,
-    /// `encrypted = true`: without it the context does not start.
-    On,
-    /// `encrypted = "if-possible"`: on when this host was built with it.
-    IfPossible,
-}
-
-impl Encryption {
-    /// Whether files are encrypted in this build of the host.
-    pub fn applies(self) -> bool {
-        match self {
-            Self::Off => false,
-            Self::On => true,
-            Self::IfPossible => cfg!(feature = "sqlcipher"),
-        }
-    }
-}
-
-/// Where an encrypted store's key comes from. The key itself is never in the manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeySource {
-    /// The bytes of a file, without a final line break.
-    File(PathBuf),
-    /// An environment variable.
-    Env(String),
 }
 
 /// How `seam build` makes the component.

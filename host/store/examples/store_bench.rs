@@ -1,7 +1,9 @@
 //! Checked-out connection or writer thread: the measurement behind `decisions/0003-checked-out-writer.md`.
 //!
-//! `cargo run --release --example store_bench -p seam [FOLDER]` prints medians of both, interleaved, on the disk that FOLDER is on.
-//! A transaction is what a guest sends: begin, three statements one by one, commit. Both group commits; both use `synchronous=FULL`.
+//! `cargo run --release --example store_bench -p seam-store [FOLDER]` prints medians of both, interleaved, on the disk
+//! that FOLDER is on.
+//! A transaction is what a guest sends: begin, three statements one by one, commit. Both group commits; both use
+//! `synchronous=FULL`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
@@ -10,7 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use seam::store::{Config, Database, Migration, migrate};
+use seam_store::{Config, Database, Migration, migrate};
 
 const SCHEMA: &str = "CREATE TABLE stock (sku INTEGER PRIMARY KEY, amount INTEGER NOT NULL) STRICT;
 INSERT INTO stock WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000) SELECT i, 1000000 FROM n;
@@ -24,7 +26,7 @@ fn main() {
     let base = std::env::args().nth(1).map_or_else(std::env::temp_dir, Into::into);
     let folder = base.join(format!("store-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let database = Database::open(Config { path: folder.join("out.db"), max_mb: 1024, key: None }).unwrap();
+    let database = Database::open(Config::plain(folder.join("out.db"), 1024)).unwrap();
     migrate(&database, &[Migration { number: 1, name: "stock".into(), sql: SCHEMA.into() }]).unwrap();
     let thread = WriterThread::start(&folder.join("thread.db"));
 
@@ -97,7 +99,7 @@ fn checked_out(database: &Arc<Database>, sku: i64) {
     tx.commit().unwrap();
 }
 
-fn statements(tx: &mut seam::store::Transaction, sku: i64, deadline: Instant) {
+fn statements(tx: &mut seam_store::Transaction, sku: i64, deadline: Instant) {
     tx.query(LOOK, &[sku.into()], deadline).unwrap();
     tx.execute(TAKE, &[sku.into()], deadline).unwrap();
     tx.execute(NOTE, &[sku.into()], deadline).unwrap();

@@ -1,8 +1,8 @@
-//! Giving the tokio worker away before a thread waits or works for long.
+//! Work that blocks, on a worker of the async runtime.
 //!
-//! Guests and SQLite run inline on the worker that took the request: a hop to another thread costs three times a statement.
-//! Whoever is about to wait (for the writer, an fsync, a free instance), or notices that it has run for longer than a tick, goes
-//! through here, and the runtime lets another thread carry on with the connections.
+//! Guests and SQLite run inline on the worker that took the request: a hop to another thread costs three times a
+//! statement. Code that is about to wait (for the writer, an fsync, a free instance), or that has run for longer than a
+//! tick, goes through here: the runtime gives the worker's other tasks to another thread.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -12,47 +12,47 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use crate::limits;
 
 thread_local! {
-    /// This thread's tasks have moved to another one: there is nothing left to hand over.
-    static HANDED_OVER: Cell<bool> = const { Cell::new(false) };
+    /// This thread is no worker at present: its tasks have moved to another thread.
+    static DETACHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `f`, which may wait. On a worker of a multi-threaded runtime the other tasks move to another thread first.
-pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
-    if HANDED_OVER.get() {
+/// Runs `f`, which may block. On a worker of a multi-threaded runtime the other tasks move to another thread first.
+pub fn block_in_place<T>(f: impl FnOnce() -> T) -> T {
+    if DETACHED.get() {
         return f();
     }
     match Handle::try_current().map(|h| h.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| handed_over(true, f)),
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| with_detached(true, f)),
         _ => f(),
     }
 }
 
-/// Waits for `future` on this thread, inside or outside a runtime; the other tasks move on first.
+/// Waits for `future` on this thread, inside or outside a runtime. A worker's other tasks move to another thread first.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    blocking(|| match Handle::try_current() {
-        // Inside, this thread is the runtime's again.
+    block_in_place(|| match Handle::try_current() {
+        // Inside `block_on`, this thread is the runtime's again.
         Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
-            handed_over(false, || runtime.block_on(future))
+            with_detached(false, || runtime.block_on(future))
         }
         _ => futures::executor::block_on(future),
     })
 }
 
-/// For a thread that finds itself in the middle of long work it cannot wrap in `blocking`: steps aside for as long as another
-/// thread needs to take the runtime's place over, and carries on outside it.
-pub fn step_aside() {
-    if !HANDED_OVER.get() {
-        blocking(|| std::thread::sleep(Duration::from_micros(limits::HANDOFF_US)));
+/// For long work that cannot be wrapped in `block_in_place`: pauses until another thread has taken this worker's tasks.
+/// The work then goes on outside the runtime.
+pub fn yield_worker() {
+    if !DETACHED.get() {
+        block_in_place(|| std::thread::sleep(Duration::from_micros(limits::WORKER_HANDOVER_US)));
     }
 }
 
-fn handed_over<T>(now: bool, f: impl FnOnce() -> T) -> T {
-    struct Before(bool);
-    impl Drop for Before {
+fn with_detached<T>(detached: bool, f: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
         fn drop(&mut self) {
-            HANDED_OVER.set(self.0);
+            DETACHED.set(self.0);
         }
     }
-    let _before = Before(HANDED_OVER.replace(now));
+    let _restore = Restore(DETACHED.replace(detached));
     f()
 }

@@ -1,14 +1,14 @@
-//! What SQL may do on a connection: who speaks (the host, a context, a migration), which objects are theirs, how long and how
-//! much work a statement may take.
+//! What SQL may do on a connection: whose it is (the host's, a context's, a migration's), which objects it may use, how
+//! long it may run and how much work it may do.
 //!
-//! Invariants: a context's SQL sees neither another file nor the host's tables (`seam_...`), opens and ends no transaction, and
-//! changes no schema outside a migration. Statements of the host are never put into the cache that contexts' statements come from,
-//! because what is prepared is not asked again.
+//! Invariants: a context's SQL sees neither another file nor the host's tables (`seam_...`). It begins and ends no
+//! transaction, and changes the schema in a migration only. The host's statements never enter the cache from which
+//! contexts' statements come: SQLite asks the authorizer only when it prepares a statement.
 //! Not here: the encoding of rows, who gets the connection.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -16,32 +16,35 @@ use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 
-use crate::{handoff, limits};
+use crate::clock::Clock;
+use crate::{blocking, limits};
 
-/// Tables of the host's own begin with it; a context can neither read, write nor make one.
+/// The names of the host's own tables begin with it. A context can neither read, write nor create such a table.
 pub(super) const HOST_PREFIX: &str = "seam_";
 
-/// Whose SQL the connection prepares now.
+/// Whose SQL the connection runs now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub(super) enum Speaker {
-    /// The host's own statements: everything.
+enum Origin {
+    /// The host: may do everything.
     Host,
-    /// A context's statements: rows, never the schema.
+    /// A context: may use rows, never the schema.
     Context,
-    /// A migration: the context's schema too.
+    /// A migration: may change the context's schema too.
     Migration,
 }
 
-/// Shared by a connection's hooks and whoever runs statements on it.
+/// Shared by a connection's hooks and the code that runs statements on it.
 pub(super) struct Guard {
-    speaker: AtomicU8,
-    /// In nanoseconds since `EPOCH`, as are the next two.
+    clock: Clock,
+    origin: AtomicU8,
+    /// In nanoseconds since `EPOCH`, as is the next one.
     deadline: AtomicU64,
-    step_aside_at: AtomicU64,
-    /// How much of the bound on work is left.
+    /// When the statement gives its worker's other tasks away.
+    yield_at: AtomicU64,
+    /// The virtual machine's steps that the statement may still take.
     steps_left: AtomicU64,
-    /// Why the authorizer or the progress handler said no, for the error's text.
+    /// Why the authorizer or the progress handler refused, for the error's text.
     refusal: Mutex<Option<String>>,
 }
 
@@ -51,15 +54,16 @@ fn nanos(at: Instant) -> u64 {
     u64::try_from(at.saturating_duration_since(*EPOCH).as_nanos()).unwrap_or(u64::MAX)
 }
 
-const TICK_NS: u64 = limits::EPOCH_TICK_MS * 1_000_000;
+const TICK_NS: u64 = limits::TICK_MS * 1_000_000;
 const NO_BOUND: u64 = u64::MAX;
 
 impl Guard {
-    pub fn new() -> Self {
+    pub fn new(clock: Clock) -> Self {
         Self {
-            speaker: AtomicU8::new(Speaker::Host as u8),
+            clock,
+            origin: AtomicU8::new(Origin::Host as u8),
             deadline: AtomicU64::new(NO_BOUND),
-            step_aside_at: AtomicU64::new(NO_BOUND),
+            yield_at: AtomicU64::new(NO_BOUND),
             steps_left: AtomicU64::new(NO_BOUND),
             refusal: Mutex::new(None),
         }
@@ -67,31 +71,30 @@ impl Guard {
 
     /// Before a context's statement.
     pub fn arm(&self, deadline: Instant) {
-        self.arm_with(nanos(deadline), limits::STORE_STATEMENT_STEPS_MAX);
+        self.arm_as(Origin::Context, deadline, limits::STORE_STATEMENT_STEPS_MAX);
     }
 
     /// Before a migration: bounded by time alone, because it may rewrite every row of a large file.
-    pub fn arm_migration(&self, allowed: Duration) {
-        self.arm_with(nanos(Instant::now() + allowed), NO_BOUND);
-        self.speaker.store(Speaker::Migration as u8, Relaxed);
+    pub fn arm_migration(&self, deadline: Instant) {
+        self.arm_as(Origin::Migration, deadline, NO_BOUND);
     }
 
-    fn arm_with(&self, deadline: u64, steps: u64) {
-        self.deadline.store(deadline, Relaxed);
-        self.step_aside_at.store(nanos(Instant::now()) + TICK_NS, Relaxed);
+    fn arm_as(&self, origin: Origin, deadline: Instant, steps: u64) {
+        self.deadline.store(nanos(deadline), Relaxed);
+        self.yield_at.store(nanos(self.clock.now()) + TICK_NS, Relaxed);
         self.steps_left.store(steps, Relaxed);
-        self.speaker.store(Speaker::Context as u8, Relaxed);
+        self.origin.store(origin as u8, Relaxed);
     }
 
-    /// After it, and before the host's own statements.
+    /// After the statement, and before those of the host.
     pub fn disarm(&self) {
         self.deadline.store(NO_BOUND, Relaxed);
-        self.step_aside_at.store(NO_BOUND, Relaxed);
+        self.yield_at.store(NO_BOUND, Relaxed);
         self.steps_left.store(NO_BOUND, Relaxed);
-        self.speaker.store(Speaker::Host as u8, Relaxed);
+        self.origin.store(Origin::Host as u8, Relaxed);
     }
 
-    /// Why the last statement was refused, if it was one of the hooks that refused it.
+    /// Why a hook refused the last statement, if one did.
     pub fn refusal(&self) -> Option<String> {
         self.refusal.lock().take()
     }
@@ -114,23 +117,23 @@ impl Guard {
         if deadline == NO_BOUND {
             return false;
         }
-        let now = nanos(Instant::now());
+        let now = nanos(self.clock.now());
         if now >= deadline {
             self.refuse("the call's deadline passed while the statement ran");
             return true;
         }
-        if now >= self.step_aside_at.load(Relaxed) {
-            handoff::step_aside();
-            self.step_aside_at.store(nanos(Instant::now()) + TICK_NS, Relaxed);
+        if now >= self.yield_at.load(Relaxed) {
+            blocking::yield_worker();
+            self.yield_at.store(nanos(self.clock.now()) + TICK_NS, Relaxed);
         }
         false
     }
 
     fn authorize(&self, context: &AuthContext<'_>) -> Authorization {
-        let verdict = match self.speaker.load(Relaxed) {
-            s if s == Speaker::Host as u8 => return Authorization::Allow,
-            s if s == Speaker::Migration as u8 => match context.action {
-                // ANALYZE without a name goes through all tables: it passes over those of the host.
+        let verdict = match self.origin.load(Relaxed) {
+            s if s == Origin::Host as u8 => return Authorization::Allow,
+            s if s == Origin::Migration as u8 => match context.action {
+                // ANALYZE without a name goes through all tables and skips those of the host.
                 AuthAction::Analyze { table_name } if starts_with(table_name, HOST_PREFIX) => {
                     return Authorization::Ignore;
                 }
@@ -173,15 +176,15 @@ const SWITCHES: &[(DbConfig, bool)] = &[
     // "misspelt" is an error, not a string.
     (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
     (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
-    // A plan does not depend on the parameters: else a statement that is kept would be prepared anew for each `LIMIT ?`, which costs
-    // more than running it.
+    // A plan does not depend on the parameters. Otherwise SQLite would prepare a cached statement again for each `LIMIT
+    // ?`, which costs more than running it.
     (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
     // ATTACH is refused anyway; these hold should that ever fail.
     (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, false),
     (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, false),
 ];
 
-/// Reasons stand with the numbers in `limits`; those that only exist here follow SQLite's advice for untrusted SQL.
+/// The numbers from `limits` have their reasons there; the others follow SQLite's advice for untrusted SQL.
 const LIMITS: &[(Limit, i32)] = &[
     (Limit::SQLITE_LIMIT_LENGTH, limits::STORE_VALUE_BYTES_MAX),
     (Limit::SQLITE_LIMIT_SQL_LENGTH, limits::STORE_SQL_BYTES_MAX),
@@ -200,7 +203,7 @@ const LIMITS: &[(Limit, i32)] = &[
 /// Virtual tables that a context may have.
 const MODULES: &[&str] = &["fts5", "fts5vocab", "rtree"];
 
-/// Tables that exist without being made, and show what is not the context's: pages, memory, statements, other tables' storage.
+/// Tables of SQLite that show more than the context's rows: pages, memory, statements, the storage of other tables.
 const TABLES_REFUSED: &[&str] =
     &["dbstat", "sqlite_dbpage", "sqlite_memstat", "sqlite_stmt", "bytecode", "tables_used"];
 
@@ -222,17 +225,17 @@ fn for_context(action: &AuthAction<'_>) -> Verdict {
             readable(table_name)
         }
         AuthAction::Function { function_name } => callable(function_name),
-        // FTS5 asks it to learn whether its index changed.
+        // FTS5 uses it to notice that its index changed.
         AuthAction::Pragma { pragma_name: "data_version", pragma_value: None } => Ok(()),
         ref other => Err(match other {
             AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => {
-                "transactions are begun and ended by the functions of `store`, not by SQL".to_owned()
+                "the functions of `store` begin and end transactions, SQL does not".to_owned()
             }
             AuthAction::Attach { .. } | AuthAction::Detach { .. } => {
                 "ATTACH, DETACH and VACUUM are not for contexts: a context has one file".to_owned()
             }
             AuthAction::Pragma { pragma_name, .. } => format!("PRAGMA {pragma_name} is not for contexts"),
-            _ => "the schema is changed by migrations only".to_owned(),
+            _ => "only migrations change the schema".to_owned(),
         }),
     }
 }
@@ -258,7 +261,7 @@ fn for_migration(action: &AuthAction<'_>) -> Verdict {
         | AuthAction::Pragma { pragma_name: "quick_check", .. } => Ok(()),
         AuthAction::CreateVtable { table_name, module_name } => {
             if !MODULES.iter().any(|m| m.eq_ignore_ascii_case(module_name)) {
-                return Err(format!("virtual tables of `{module_name}` are not for contexts; there are {MODULES:?}"));
+                return Err(format!("virtual tables of `{module_name}` are not for contexts; allowed are {MODULES:?}"));
             }
             readable(table_name)
         }
@@ -272,7 +275,7 @@ fn for_migration(action: &AuthAction<'_>) -> Verdict {
 
 fn readable(table: &str) -> Verdict {
     if starts_with(table, HOST_PREFIX) {
-        return Err(format!("`{table}` belongs to the host, as all names beginning with `{HOST_PREFIX}`"));
+        return Err(format!("`{table}` belongs to the host, as do all names that begin with `{HOST_PREFIX}`"));
     }
     if starts_with(table, "pragma_") || TABLES_REFUSED.iter().any(|t| t.eq_ignore_ascii_case(table)) {
         return Err(format!("`{table}` is not for contexts"));

@@ -1,29 +1,30 @@
-//! How far a file has followed a history that another context keeps: a row of the host's in the very file that it describes.
+//! How far a file has followed a history that another context keeps: a row of the host in the same file.
 //!
-//! So whoever puts an older file back puts back the older cursor with it, and a file that is made anew begins at the beginning.
+//! So a restored file comes with the cursor that belongs to it, and a new file starts at the beginning of the history.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Database, Error};
-use crate::{handoff, limits};
+use crate::database::Database;
+use crate::error::Error;
+use crate::{blocking, limits};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// The last of the history that is in.
+    /// The last record of the history that the file holds.
     pub at: u64,
-    /// Whether the end of the history has been reached once.
+    /// Whether the file has held the whole history once.
     pub caught_up: bool,
 }
 
 impl Cursor {
-    /// Where `database` stands in the history `source`; at its beginning when it has never followed it.
+    /// How far `database` has followed the history `source`; the beginning if it never did.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn read(database: &Database, source: &str) -> Result<Self, Error> {
-        alone(database, |conn| {
+        exclusive(database, |conn| {
             let there = "SELECT count(*) FROM sqlite_schema WHERE name = 'seam_cursors'";
             if conn.query_row(there, [], |row| row.get::<_, u32>(0))? == 0 {
                 return Ok(Self::default());
@@ -35,12 +36,12 @@ impl Cursor {
         })
     }
 
-    /// Has it on the disk before it returns.
+    /// Writes the cursor. It is on the disk when this returns.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn write(self, database: &Database, source: &str) -> Result<(), Error> {
-        alone(database, |conn| {
+        exclusive(database, |conn| {
             conn.execute_batch(
                 "CREATE TABLE IF NOT EXISTS seam_cursors (
                     source    TEXT    NOT NULL PRIMARY KEY,
@@ -56,12 +57,17 @@ impl Cursor {
     }
 }
 
-/// Runs a statement of the host's while nobody else writes.
-fn alone<T>(database: &Database, work: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
-    let deadline = Instant::now() + Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
-    let lease = database.writer.alone(deadline, &database.counters)?;
-    let done = handoff::blocking(|| lease.link().and_then(|link| work(link.raw()).map_err(|e| Error::of(&e))));
-    database.writer.pass_on(lease);
+/// Runs SQL of the host while no transaction writes.
+fn exclusive<T>(
+    database: &Database,
+    work: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>,
+) -> Result<T, Error> {
+    let deadline = database.config().clock.now() + Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
+    let lease = database.writer.exclusive(deadline)?;
+    let done = blocking::block_in_place(|| {
+        lease.connection().and_then(|connection| work(connection.sqlite()).map_err(|e| Error::of(&e)))
+    });
+    database.writer.give_back(lease);
     done
 }
 
@@ -69,13 +75,13 @@ fn alone<T>(database: &Database, work: impl FnOnce(&rusqlite::Connection) -> rus
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::store::Config;
+    use crate::config::Config;
 
     #[test]
-    fn a_cursor_outlives_its_database_and_a_new_file_begins_at_the_beginning() {
+    fn a_cursor_stays_when_its_database_is_closed_and_a_new_file_starts_at_the_beginning() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
-        let open = || Database::open(Config { path: path.clone(), max_mb: 64, key: None }).unwrap();
+        let open = || Database::open(Config::plain(path.clone(), 64)).unwrap();
         let database = open();
         assert_eq!(Cursor::read(&database, "orders").unwrap(), Cursor::default());
         for cursor in [Cursor { at: 7, caught_up: false }, Cursor { at: 9, caught_up: true }] {

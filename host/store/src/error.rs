@@ -1,6 +1,7 @@
 //! Why a statement or a transaction failed: the cases of `seam:host/store`'s `error`, so that a guest can act on them.
 //!
-//! The text is for the log. Not here: why a file could not be opened (`OpenError`) or migrated (`MigrateError`).
+//! The text is for the log. Here too: any error with its causes as one line of text (`chain`).
+//! Not here: why a file could not be opened (`OpenError`) or migrated (`MigrateError`).
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
@@ -27,7 +28,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What a failure inside SQLite means to whoever sent the statement.
+    /// What a failure inside SQLite means to the sender of the statement.
     pub(super) fn of(error: &rusqlite::Error) -> Self {
         let text = message(error);
         let Some(failure) = error.sqlite_error() else {
@@ -53,6 +54,18 @@ impl Error {
             _ => Self::Unavailable(text),
         }
     }
+}
+
+/// `error` and what caused it, from the outermost to the first cause: `cannot open it: permission denied`.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }
 
 /// SQLite's own words, without the statement: its text may hold data, and the caller knows it.

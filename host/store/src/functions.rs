@@ -1,7 +1,7 @@
-//! SQLite's functions whose own versions take time in the square of their input, in versions that take time in its length.
+//! Linear versions of those functions of SQLite whose own versions take time in the square of their input.
 //!
-//! A function runs between two looks at the deadline: `instr` on two texts of a megabyte would hold its thread for many seconds that
-//! nothing can interrupt. Meaning and results are SQLite's.
+//! A function runs between two checks of the deadline: SQLite's `instr` on two texts of a megabyte would hold its
+//! thread for many seconds, and nothing could interrupt it. Results are those of SQLite.
 //! Not here: functions that contexts may not call at all (`confine`).
 
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ use rusqlite::{Connection, Error, Result, ffi};
 use crate::limits;
 
 pub(super) fn replace_slow_functions(conn: &Connection) -> Result<()> {
-    // As harmless as the ones they stand for, so that views, triggers and indexes may use them.
+    // As harmless as the functions they replace, so that views, triggers and indexes may use them.
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     conn.create_scalar_function("instr", 2, flags, instr)?;
     conn.create_scalar_function("replace", 3, flags, replace)?;
@@ -27,7 +27,7 @@ pub(super) fn replace_slow_functions(conn: &Connection) -> Result<()> {
     })
 }
 
-/// Position of the needle, counted in characters, in bytes if both are blobs; the first is 1, and 0 is nowhere.
+/// Position of the needle from 1 on, or 0 if it is absent; in characters, or in bytes if both are blobs.
 fn instr(cx: &mut Context<'_>) -> Result<Value> {
     let (haystack, needle) = (cx.get_raw(0), cx.get_raw(1));
     let in_bytes = matches!((haystack, needle), (ValueRef::Blob(_), ValueRef::Blob(_)));
@@ -47,7 +47,7 @@ fn replace(cx: &mut Context<'_>) -> Result<Value> {
     if from.is_empty() {
         return cx.get(0);
     }
-    let most = usize::try_from(limits::STORE_VALUE_BYTES_MAX).unwrap_or(0);
+    let bytes_max = usize::try_from(limits::STORE_VALUE_BYTES_MAX).unwrap_or(0);
     let mut replaced = Vec::with_capacity(text.len());
     let mut rest: &[u8] = &text;
     let finder = memmem::Finder::new(&from);
@@ -56,7 +56,7 @@ fn replace(cx: &mut Context<'_>) -> Result<Value> {
         replaced.extend_from_slice(before);
         replaced.extend_from_slice(&to);
         rest = after.get(from.len()..).unwrap_or(&[]);
-        if replaced.len() > most {
+        if replaced.len() > bytes_max {
             return Err(Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_TOOBIG), None));
         }
     }
@@ -116,12 +116,12 @@ fn bytes(value: ValueRef<'_>) -> Option<Cow<'_, [u8]>> {
 fn real(value: f64) -> Vec<u8> {
     let mut text = [0_u8; 64];
     let room = i32::try_from(text.len()).unwrap_or(0);
-    // SAFETY: the buffer has `room` bytes, the format takes one int and one double, and SQLite ends what it writes with a zero.
+    // SAFETY: the buffer has `room` bytes, the format takes one int and one double, and SQLite appends a zero.
     unsafe { ffi::sqlite3_snprintf(room, text.as_mut_ptr().cast(), c"%!.*g".as_ptr(), 17_i32, value) };
     text.iter().copied().take_while(|b| *b != 0).collect()
 }
 
-/// Text of SQLite need not be UTF-8; what is not comes back as a blob of the same bytes.
+/// Text of SQLite need not be UTF-8. If it is not, the result is a blob of the same bytes.
 fn text_of(bytes: Vec<u8>) -> Value {
     String::from_utf8(bytes).map_or_else(|e| Value::Blob(e.into_bytes()), Value::Text)
 }

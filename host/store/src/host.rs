@@ -1,7 +1,7 @@
-//! The host's own file, `host.db` in the data folder: what the host has to know after a restart, however it ended.
+//! The host's own file, `host.db` in the data folder: what the host must know after a restart, however it ended.
 //!
-//! Invariant: what `change` returned from is on the disk, all of it or, on an error, none. Not here: what stands in it; each part of
-//! the host that keeps something has tables of its own and makes them itself.
+//! Invariant: when `change` returns, its work is on the disk; on an error, nothing of it is. Not here: the tables; each
+//! part of the host that keeps something creates tables of its own.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use crate::{handoff, limits};
+use crate::{blocking, limits};
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the host's own file `{}`", path.display())]
@@ -21,7 +21,7 @@ pub struct HostFileError {
 impl HostFileError {
     /// What to do about it, for the `hint:` line.
     pub fn remedy(&self) -> String {
-        format!("see that the host may read and write `{}` and that there is room on its disk", self.path.display())
+        format!("check that the host may read and write `{}` and that its disk has room", self.path.display())
     }
 }
 
@@ -31,14 +31,14 @@ pub struct HostFile {
 }
 
 impl HostFile {
-    /// Opens the file in the folder `data`, or makes it.
+    /// Opens the file in the folder `data`, or creates it.
     ///
     /// # Errors
     /// When it cannot be read or written.
     pub fn open(data: &Path) -> Result<Self, HostFileError> {
         let path = data.join("host.db");
         let failed = |source| HostFileError { path: path.clone(), source };
-        // What keeps the folder from being made keeps the file from being opened.
+        // An error that prevents the folder prevents the file too, and is reported then.
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).ok();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
@@ -53,9 +53,9 @@ impl HostFile {
     /// Runs `work` in one transaction that writes.
     ///
     /// # Errors
-    /// When it, or the commit, fails; nothing was changed then.
+    /// When `work` or the commit fails. Nothing is changed then.
     pub fn change<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, HostFileError> {
-        let done = handoff::blocking(|| {
+        let done = blocking::block_in_place(|| {
             let mut connection = self.connection.lock();
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&transaction)?;
@@ -67,9 +67,9 @@ impl HostFile {
     /// Runs `work`, which only reads.
     ///
     /// # Errors
-    /// When it fails.
+    /// When `work` fails.
     pub fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, HostFileError> {
-        let done = handoff::blocking(|| work(&self.connection.lock()));
+        let done = blocking::block_in_place(|| work(&self.connection.lock()));
         done.map_err(|source| HostFileError { path: self.path.clone(), source })
     }
 }

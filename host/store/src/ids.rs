@@ -1,28 +1,28 @@
-//! Names and numbers that identify things. Each is a type of its own, so that they cannot be mixed up.
+//! Names and numbers that identify contexts and requests. Each is a type of its own, so that they cannot be confused.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// The name of a bounded context: kebab case, at most 64 bytes, as it stands in the manifest. A variant of a context is a context too,
-/// with both names joined by an `@`.
+/// The name of a bounded context as the manifest writes it: kebab case, at most 64 bytes. A variant of a context is a
+/// context too; its name is both names joined by an `@`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContextName(Arc<str>);
 
 impl ContextName {
-    /// `None` when `name` is not kebab case (`a-z`, `0-9`, single hyphens inside, a letter first) or longer than 64 bytes.
+    /// `None` when `name` is longer than 64 bytes or not kebab case: `a-z`, `0-9`, single hyphens inside, a letter first.
     pub fn new(name: &str) -> Option<Self> {
         let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         let kebab = name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.split('-').all(word);
         kebab.then(|| Self(name.into()))
     }
 
-    /// The name of a variant of this context: `recommendation@js`. `None` when `variant` is no kebab case.
+    /// The name of a variant of this context: `recommendation@js`. `None` when `variant` is not kebab case.
     pub fn with_variant(&self, variant: &str) -> Option<Self> {
         let named = Self::new(variant).filter(|_| self.variant().is_none());
         named.map(|variant| Self(format!("{self}@{variant}").into()))
     }
 
-    /// The context and the variant, when this is the name of a variant.
+    /// The names of the context and of the variant, if this is a variant.
     pub fn variant(&self) -> Option<(&str, &str)> {
         self.0.split_once('@')
     }
@@ -50,14 +50,14 @@ impl fmt::Debug for ContextName {
     }
 }
 
-/// One request's place in a distributed trace (W3C Trace Context, version 00).
+/// Where one request is in a distributed trace (W3C Trace Context, version 00).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Trace {
     /// Follows the request through every context and host; never 0.
     pub trace_id: u128,
     /// The span that is running now; never 0.
     pub span_id: u64,
-    /// Whether whoever started the trace records it.
+    /// Whether the client that started the trace records it.
     pub sampled: bool,
 }
 

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use crate::ids::ContextName;
 
-/// The key itself stays where it is until a connection is opened.
+/// The key itself is read when a connection is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
-    /// The whole file but for white space at its end.
+    /// A file that holds the key and nothing else; white space at its end does not count.
     File(PathBuf),
     /// A variable of the host's environment.
     Environment(String),
@@ -20,13 +20,13 @@ pub enum KeySource {
 pub enum KeyError {
     #[error("cannot read the key file `{}`", path.display())]
     File { path: PathBuf, source: std::io::Error },
-    #[error("the environment variable `{name}` with the key is not set")]
+    #[error("the environment variable `{name}`, which holds the key, is not set")]
     Environment { name: String },
     #[error("the key in {source_of_key} is empty")]
     Empty { source_of_key: KeySource },
 }
 
-/// A key in memory; prints as nothing.
+/// A key in memory. It cannot be printed.
 pub(super) struct Key(String);
 
 impl Key {
@@ -36,8 +36,9 @@ impl Key {
 }
 
 impl KeySource {
-    /// The rule for a context's key: the variable `SEAM_KEY_ORDER_DESK` if it is set, else the file `keys/order-desk.key` beside the
-    /// folder of the databases: whoever copies that folder does not copy the keys.
+    /// Where the key of a context is, unless its settings say otherwise. For `order-desk`: the variable
+    /// `SEAM_KEY_ORDER_DESK` if it is set, else the file `keys/order-desk.key` beside the folder of the databases. A
+    /// copy of that folder holds no keys.
     pub fn of_context(name: &ContextName, databases: &Path) -> Self {
         let variable = format!("SEAM_KEY_{}", name.as_str().to_ascii_uppercase().replace(['-', '@'], "_"));
         if std::env::var_os(&variable).is_some() {

@@ -1,14 +1,16 @@
 //! The connections that read one file: a bounded pool, each `query_only`, each statement a snapshot of its own.
 //!
-//! The one used last is given out first: its caches are warm, and what a quiet hour leaves unused stays closed.
+//! The connection used last is given out first: its caches are warm, and the others stay unused.
 
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::Error;
-use super::connection::{Config, Link, OpenError, Role};
-use crate::{handoff, limits};
+use crate::config::Config;
+use crate::connection::{Connection, Role};
+use crate::error::{self, Error};
+use crate::open::{OpenError, open};
+use crate::{blocking, limits};
 
 pub(super) struct Readers {
     config: Config,
@@ -17,8 +19,8 @@ pub(super) struct Readers {
 }
 
 struct Pool {
-    idle: Vec<Link>,
-    /// Idle ones and those that are out.
+    idle: Vec<Connection>,
+    /// Idle ones and those in use.
     open: usize,
 }
 
@@ -26,13 +28,13 @@ struct Pool {
 pub(super) struct Reader<'r> {
     readers: &'r Readers,
     /// `None` once it is found broken.
-    link: Option<Link>,
+    connection: Option<Connection>,
 }
 
 impl Readers {
-    /// The first connection is opened at once: what is wrong shows at start-up, and the first page does not wait for it.
+    /// Opens the first connection at once: its errors show at start-up, and the first page does not wait for it.
     pub fn open(config: Config) -> Result<Self, OpenError> {
-        let first = Link::open(&config, Role::Reader)?;
+        let first = open(&config, Role::Reader)?;
         Ok(Self { config, pool: Mutex::new(Pool { idle: vec![first], open: 1 }), free: Condvar::new() })
     }
 
@@ -40,8 +42,8 @@ impl Readers {
         self.pool.lock().open
     }
 
-    /// What `look` sees on each connection that reads nothing now.
-    pub fn each_idle(&self, look: impl FnMut(&Link)) {
+    /// Runs `look` on each connection that reads nothing now.
+    pub fn each_idle(&self, look: impl FnMut(&Connection)) {
         self.pool.lock().idle.iter().for_each(look);
     }
 
@@ -49,25 +51,25 @@ impl Readers {
         let mut pool = self.pool.lock();
         if pool.idle.is_empty() && pool.open >= limits::STORE_READERS_MAX {
             drop(pool);
-            pool = handoff::blocking(|| self.wait(deadline))?;
+            pool = blocking::block_in_place(|| self.wait(deadline))?;
         }
-        if let Some(link) = pool.idle.pop() {
-            return Ok(Reader { readers: self, link: Some(link) });
+        if let Some(connection) = pool.idle.pop() {
+            return Ok(Reader { readers: self, connection: Some(connection) });
         }
         pool.open += 1;
         drop(pool);
         // From here on the guard's Drop keeps the count right.
-        let mut reader = Reader { readers: self, link: None };
-        let link = Link::open(&self.config, Role::Reader);
-        reader.link = Some(link.map_err(|e| Error::Unavailable(e.to_string()))?);
+        let mut reader = Reader { readers: self, connection: None };
+        let opened = open(&self.config, Role::Reader);
+        reader.connection = Some(opened.map_err(|e| Error::Unavailable(error::chain(&e)))?);
         Ok(reader)
     }
 
-    /// Until a connection is idle or one more may be opened.
+    /// Waits until a connection is idle or another one may be opened.
     fn wait(&self, deadline: Instant) -> Result<parking_lot::MutexGuard<'_, Pool>, Error> {
         let mut pool = self.pool.lock();
         while pool.idle.is_empty() && pool.open >= limits::STORE_READERS_MAX {
-            if self.free.wait_until(&mut pool, deadline).timed_out() {
+            if self.config.clock.wait_until(&self.free, &mut pool, deadline) {
                 return Err(Error::Busy(format!("all {} readers are busy", limits::STORE_READERS_MAX)));
             }
         }
@@ -76,21 +78,21 @@ impl Readers {
 }
 
 impl Reader<'_> {
-    /// The connection is closed instead of given back.
+    /// Closes the connection instead of giving it back.
     pub fn discard(mut self) {
-        self.link = None;
+        self.connection = None;
     }
 
-    pub fn link(&self) -> Result<&Link, Error> {
-        self.link.as_ref().ok_or_else(|| Error::Unavailable("the connection was closed".to_owned()))
+    pub fn connection(&self) -> Result<&Connection, Error> {
+        self.connection.as_ref().ok_or_else(|| Error::Unavailable("the connection was closed".to_owned()))
     }
 }
 
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
         let mut pool = self.readers.pool.lock();
-        match self.link.take() {
-            Some(link) => pool.idle.push(link),
+        match self.connection.take() {
+            Some(connection) => pool.idle.push(connection),
             None => pool.open -= 1,
         }
         drop(pool);

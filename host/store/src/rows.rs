@@ -1,6 +1,6 @@
-//! Rows packed into one byte list: the way they cross between host and guest, in both directions.
+//! Rows packed into one byte list, in which they travel between host and guest in both directions.
 //!
-//! u32 column count, then the rows one after the other, each value as a tag byte and its bytes, little endian:
+//! First the number of columns as u32, then the rows. Each value is a tag byte and its bytes, little endian:
 //! 0 null | 1 integer s64 | 2 real f64 | 3 text u32 length + UTF-8 | 4 blob u32 length + bytes.
 //! Text goes out with the bytes that SQLite holds; text that comes in must be UTF-8.
 
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
-use super::Error;
+use crate::error::Error;
 
 /// A SQL value on its way into a statement.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +58,7 @@ pub(super) struct Packer {
 
 impl Packer {
     pub fn new(columns: usize, bytes_max: usize) -> Self {
-        // One allocation serves most results; the larger ones double from here.
+        // Enough for most results; larger ones double it.
         let mut bytes = Vec::with_capacity(1024);
         bytes.extend_from_slice(&u32::try_from(columns).unwrap_or(u32::MAX).to_le_bytes());
         Self { bytes, bytes_max }
@@ -98,7 +98,7 @@ impl Packer {
     }
 
     fn too_large(&self) -> Error {
-        Error::TooLarge(format!("the rows take more than {} bytes; ask for fewer at a time", self.bytes_max))
+        Error::TooLarge(format!("the rows take more than {} bytes; read fewer at a time", self.bytes_max))
     }
 }
 
@@ -112,7 +112,7 @@ impl<'a> Rows<'a> {
     pub fn new(packed: &'a [u8]) -> Result<Self, Error> {
         let mut rows = Self { rest: packed, columns: 0 };
         rows.columns = u32::from_le_bytes(rows.take()?) as usize;
-        // A row without columns takes no bytes, so it could never end.
+        // A row without columns takes no bytes: reading rows would never end.
         if rows.columns == 0 && !rows.rest.is_empty() {
             return Err(Error::Invalid("packed rows without columns hold bytes".to_owned()));
         }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_refused_at_every_cut() {
+    fn bytes_that_end_early_or_have_unknown_tags_are_refused() {
         let mut packer = Packer::new(2, 1 << 20);
         packer.push(ValueRef::Text(b"abc")).unwrap();
         packer.push(ValueRef::Integer(7)).unwrap();

@@ -1,13 +1,13 @@
-//! As much of SQL's surface as the host must see before SQLite does: words, statements and their lines.
+//! What the host must know about SQL before SQLite sees it: its words, its statements and their lines.
 //!
-//! Not a parser: whether SQL is right and what it may touch is SQLite's and the authorizer's to say.
+//! Not a parser: SQLite decides whether SQL is correct, and the authorizer what it may touch.
 
 /// A word or a semicolon outside strings, quoted names and comments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token<'a> {
     Word(&'a str),
     Semicolon,
-    /// Anything else that is no space: it belongs to the statement.
+    /// Anything else that is not a space; it belongs to the statement.
     Other,
 }
 
@@ -18,9 +18,9 @@ pub(super) struct Statement<'a> {
     pub sql: &'a str,
 }
 
-/// Whether `word` (upper case) stands in `sql` as a word of the language, not inside a string, a quoted name or a comment.
+/// Whether `sql` contains `word` (upper case) outside strings, quoted names and comments.
 pub(super) fn has_word(sql: &str, word: &str) -> bool {
-    // Nearly no statement holds its letters at all: the scan is for those that do.
+    // Hardly any statement contains these letters at all. Only those that do are split into tokens.
     let holds = sql.as_bytes().windows(word.len()).any(|w| w.eq_ignore_ascii_case(word.as_bytes()));
     holds && Tokens::new(sql).any(|(_, _, token)| matches!(token, Token::Word(w) if w.eq_ignore_ascii_case(word)))
 }
@@ -30,10 +30,10 @@ pub(super) fn begins_with(sql: &str, word: &str) -> bool {
     matches!(Tokens::new(sql).next(), Some((_, _, Token::Word(first))) if first.eq_ignore_ascii_case(word))
 }
 
-/// Cuts a script after each statement's semicolon. A trigger ends with `; END ;`, as in SQLite's own shell.
+/// Splits a script after each statement's semicolon. A trigger ends with `; END ;`, as in SQLite's own shell.
 pub(super) fn statements(script: &str) -> Vec<Statement<'_>> {
     let mut found = Vec::new();
-    // Where the statement starts, once its first token is seen, and the words that tell whether it is a trigger.
+    // Where the statement starts, once its first token is seen, and whether it is a trigger.
     let mut start: Option<usize> = None;
     let mut trigger = Trigger::Unknown;
     let mut tail = Tail::Inside;
@@ -136,7 +136,7 @@ impl<'a> Iterator for Tokens<'a> {
                     continue;
                 }
                 b';' => (from + 1, Token::Semicolon),
-                // A doubled quote inside reads as two strings side by side, which is the same to us.
+                // A doubled quote inside a string makes two strings side by side, which is the same here.
                 b'\'' => (self.after(from + 1, "'"), Token::Other),
                 b'"' => (self.after(from + 1, "\""), Token::Other),
                 b'`' => (self.after(from + 1, "`"), Token::Other),
@@ -183,9 +183,9 @@ mod tests {
     }
 
     #[test]
-    fn scripts_are_cut_into_statements_with_their_lines() {
-        let script = "-- schema\nCREATE TABLE a (x TEXT DEFAULT ';');\n\n/* ; */ CREATE TRIGGER t AFTER INSERT ON a BEGIN\n \
-                      UPDATE a SET x = CASE WHEN 1 THEN 2 END; DELETE FROM a;\nEND;\n;;\nINSERT INTO a VALUES ('é;')";
+    fn scripts_are_split_into_statements_with_their_lines() {
+        let script = "-- schema\nCREATE TABLE a (x TEXT DEFAULT ';');\n\n/* ; */ CREATE TRIGGER t AFTER INSERT ON a BEGIN\
+                      \n UPDATE a SET x = CASE WHEN 1 THEN 2 END; DELETE FROM a;\nEND;\n;;\nINSERT INTO a VALUES ('é;')";
         let found = statements(script);
         let lines: Vec<_> = found.iter().map(|s| s.line).collect();
         assert_eq!(lines, [2, 4, 8], "{found:?}");

@@ -1,4 +1,4 @@
-//! What a database did since it was opened, counted cheaply.
+//! What a database did since it was opened. Counting costs one relaxed atomic addition.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,63 +1,64 @@
-//! A transaction of a context: begun when the writer's turn comes, rolled back at once when it is dropped.
+//! A transaction of a context. It begins when it gets the writer's lease, and is rolled back when it is dropped.
 //!
-//! Invariant: whoever drops it (a return, a trap, a timeout, a panic) leaves the connection clean for the next one.
-//! Not here: what a commit shares with others (`writer`).
+//! Invariant: however it is dropped (a return, a trap, a timeout, a panic), the connection is clean for the next one.
+//! Not here: how transactions share a commit (`writer`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::connection::Queried;
-use super::statistics::Counters;
-use super::writer::{Lease, Outcome};
-use super::{Database, Error, Value};
+use crate::connection::Queried;
+use crate::error::Error;
 use crate::limits;
+use crate::rows::Value;
+use crate::statistics::Counters;
+use crate::writer::{CommitOutcome, Lease, Writer};
 
 pub struct Transaction {
-    database: Arc<Database>,
+    writer: Arc<Writer>,
     /// `None` only while it is being ended.
     lease: Option<Lease>,
     /// No statement starts after it.
     ends: Instant,
-    /// The error with which SQLite rolled all of it back; every further statement gets it again.
+    /// The error with which SQLite rolled all of it back. Every further statement gets the same error.
     failed: Option<Error>,
 }
 
 impl Transaction {
-    pub(super) fn begin(database: Arc<Database>, deadline: Instant) -> Result<Self, Error> {
-        let lease = database.writer.begin(deadline, &database.counters)?;
-        let ends = Instant::now() + Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
-        Ok(Self { database, lease: Some(lease), ends, failed: None })
+    pub(super) fn begin(writer: Arc<Writer>, deadline: Instant) -> Result<Self, Error> {
+        let lease = writer.begin(deadline)?;
+        let ends = writer.config().clock.now() + Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
+        Ok(Self { writer, lease: Some(lease), ends, failed: None })
     }
 
-    /// Rows, packed; sees what this transaction wrote.
+    /// Rows, packed. Sees what this transaction wrote.
     pub fn query(&mut self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Vec<u8>, Error> {
-        Counters::add(&self.database.counters.reads, 1);
-        self.run(deadline, |lease, deadline| match lease.link()?.query(sql, params, deadline)? {
+        Counters::add(&self.writer.counters.reads, 1);
+        self.run(deadline, |lease, deadline| match lease.connection()?.query(sql, params, deadline)? {
             Queried::Rows(rows) => Ok(rows),
             Queried::Writes => Err(Error::Denied("this connection only reads".to_owned())),
         })
     }
 
     pub fn execute(&mut self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<u64, Error> {
-        Counters::add(&self.database.counters.writes, 1);
-        self.run(deadline, |lease, deadline| lease.link()?.execute(sql, params, deadline))
+        Counters::add(&self.writer.counters.writes, 1);
+        self.run(deadline, |lease, deadline| lease.connection()?.execute(sql, params, deadline))
     }
 
     /// On an error the rows before it stay in the transaction.
     pub fn execute_many(&mut self, sql: &str, rows: &[u8], deadline: Instant) -> Result<u64, Error> {
-        Counters::add(&self.database.counters.writes, 1);
-        self.run(deadline, |lease, deadline| lease.link()?.execute_many(sql, rows, deadline))
+        Counters::add(&self.writer.counters.writes, 1);
+        self.run(deadline, |lease, deadline| lease.connection()?.execute_many(sql, rows, deadline))
     }
 
     /// Returns when the commit is durable.
     pub fn commit(self) -> Result<(), Error> {
         match self.finish() {
-            Outcome::Durable => Ok(()),
-            Outcome::Lost => Err(Error::Busy(
-                "a transaction that shared the commit failed, and this one was undone with it; nothing was written"
+            CommitOutcome::Durable => Ok(()),
+            CommitOutcome::Lost => Err(Error::Busy(
+                "another transaction of the group failed, and SQLite undid this one with it; nothing was written"
                     .to_owned(),
             )),
-            Outcome::Failed(error) => Err(error),
+            CommitOutcome::Failed(error) => Err(error),
         }
     }
 
@@ -65,13 +66,13 @@ impl Transaction {
         drop(self);
     }
 
-    pub(super) fn finish(mut self) -> Outcome {
+    pub(super) fn finish(mut self) -> CommitOutcome {
         if let Some(error) = self.failed.take() {
-            return Outcome::Failed(error);
+            return CommitOutcome::Failed(error);
         }
         match self.lease.take() {
-            Some(lease) => self.database.writer.commit(lease, &self.database.counters),
-            None => Outcome::Failed(Error::Invalid("the transaction has ended".to_owned())),
+            Some(lease) => self.writer.commit(lease),
+            None => CommitOutcome::Failed(Error::Invalid("the transaction has ended".to_owned())),
         }
     }
 
@@ -80,13 +81,13 @@ impl Transaction {
             return Err(error.clone());
         }
         let lease = self.lease.as_mut().ok_or_else(|| Error::Invalid("the transaction has ended".to_owned()))?;
-        if Instant::now() >= self.ends {
+        if self.writer.config().clock.now() >= self.ends {
             let limit = limits::STORE_TRANSACTION_MS_MAX;
             return Err(Error::Interrupted(format!("the transaction held the writer for more than {limit} ms")));
         }
         let result = run(lease, deadline.min(self.ends));
         if let Err(error) = &result {
-            Counters::add(&self.database.counters.failed, 1);
+            Counters::add(&self.writer.counters.failed, 1);
             if lease.was_lost() {
                 self.failed = Some(error.clone());
             }
@@ -98,7 +99,7 @@ impl Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
-            self.database.writer.roll_back(lease, &self.database.counters);
+            self.writer.roll_back(lease);
         }
     }
 }

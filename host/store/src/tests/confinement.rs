@@ -1,4 +1,4 @@
-//! SQL that tries to get out.
+//! SQL that tries to leave its bounds.
 
 use super::*;
 
@@ -72,7 +72,7 @@ fn what_is_not_the_contexts_is_denied() {
     }
     assert_eq!(shop.items(), 1);
     assert_eq!(shop.query("SELECT name FROM sqlite_schema LIMIT 1", &[], soon()).map(|_| ()), Ok(()));
-    // The host's own words are not in the cache that a context's come from.
+    // The host's own statements are not in the cache for contexts.
     let mut tx = shop.begin(soon()).unwrap();
     for word in ["SAVEPOINT seam", "RELEASE seam", "COMMIT", "BEGIN IMMEDIATE"] {
         assert_eq!(case(&tx.execute(word, &[], soon())), "denied", "{word}");
@@ -108,7 +108,8 @@ fn work_is_bounded_in_time_memory_and_size() {
         "SELECT count(*) FROM item a, item b, item c, item d",
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n",
         "SELECT a.name FROM item a, item b, item c, item d ORDER BY random()",
-        "WITH RECURSIVE n(i) AS (SELECT zeroblob(1000) UNION ALL SELECT zeroblob(1000) FROM n) SELECT * FROM n ORDER BY random()",
+        "WITH RECURSIVE n(i) AS (SELECT zeroblob(1000) UNION ALL SELECT zeroblob(1000) FROM n)
+         SELECT * FROM n ORDER BY random()",
     ] {
         let started = Instant::now();
         let result = shop.query(sql, &[], in_ms(300));

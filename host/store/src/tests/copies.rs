@@ -25,7 +25,7 @@ fn a_copy_is_what_was_committed_and_a_file_of_its_own() {
 }
 
 #[test]
-fn differences_are_told_by_table_whatever_the_order_of_the_rows() {
+fn differences_are_listed_by_table_and_do_not_depend_on_the_order_of_rows() {
     let shop = shop();
     for name in ["a", "b"] {
         shop.add(name).unwrap();
@@ -53,14 +53,14 @@ fn a_file_goes_back_to_a_copy_as_one_transaction_for_those_who_have_it_open() {
     assert_eq!((shop.items(), shop.number("SELECT x FROM more")), (2, 1));
     shop.restore(&point, None).unwrap();
     assert_eq!((shop.items(), shop.schema().unwrap()), (1, 1));
-    assert!(shop.query("SELECT x FROM more", &[], soon()).is_err(), "statements of before are prepared anew");
+    assert!(shop.query("SELECT x FROM more", &[], soon()).is_err(), "older statements are prepared again");
     shop.add("c").unwrap();
     migrate(&shop, &list).unwrap();
     assert_eq!((shop.items(), shop.schema().unwrap()), (2, 2));
 }
 
 #[test]
-fn a_file_that_was_written_meanwhile_does_not_go_back_by_itself() {
+fn a_file_that_was_written_since_the_copy_is_not_restored_unasked() {
     let shop = shop();
     let point = shop.folder.path().join("point.db");
     drop(shop.copy(&point).unwrap());
@@ -73,7 +73,7 @@ fn a_file_that_was_written_meanwhile_does_not_go_back_by_itself() {
 }
 
 #[test]
-fn statements_that_were_run_are_known_and_held_against_another_schema() {
+fn statements_that_were_run_are_known_and_can_be_checked_against_another_schema() {
     let shop = shop();
     shop.add("a").unwrap();
     shop.items();
@@ -90,12 +90,13 @@ fn statements_that_were_run_are_known_and_held_against_another_schema() {
 }
 
 #[test]
-fn an_older_component_is_let_on_a_newer_file_that_it_was_seen_to_work_with() {
+fn an_older_component_may_use_a_newer_file_that_it_was_seen_to_work_with() {
     let shop = shop();
     let list = [migration(1, SCHEMA), migration(2, "CREATE TABLE more (x)")];
     migrate(&shop, &list).unwrap();
     let older = &list[..1];
-    let under = |ahead| migrate_under(&shop, older, &Terms { ahead, restore_point: None });
+    let under =
+        |tolerated_schema| migrate_with(&shop, older, &MigrateOptions { tolerated_schema, restore_point: None });
     assert!(matches!(under(None), Err(MigrateError::Newer { file: 2, component: 1 })));
     assert!(matches!(under(Some(1)), Err(MigrateError::Newer { .. })));
     assert_eq!(under(Some(2)).unwrap(), Migrated { from: 2, to: 2 });

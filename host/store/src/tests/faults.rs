@@ -1,4 +1,4 @@
-//! Full disks, killed processes, files that are no databases.
+//! Full disks, killed processes, files that are not databases.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ fn child(test: &str, folder: &TempDir, limit: Option<&str>) -> Child {
     let me = std::env::current_exe().unwrap();
     let mut command = Command::new("sh");
     let script = format!("{} exec \"$0\" --exact \"$1\" --nocapture", limit.map_or(String::new(), |l| format!("{l};")));
-    command.arg("-c").arg(script).arg(me).arg(format!("store::tests::faults::{test}"));
+    command.arg("-c").arg(script).arg(me).arg(format!("tests::faults::{test}"));
     command.env(CHILD, folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
 }
 
@@ -22,7 +22,7 @@ fn child(test: &str, folder: &TempDir, limit: Option<&str>) -> Child {
 fn inherited() -> Option<Arc<Database>> {
     let folder = std::env::var_os(CHILD)?;
     let path = std::path::Path::new(&folder).join("contexts").join("shop.db");
-    let database = Database::open(Config { path, max_mb: 64, key: None }).unwrap();
+    let database = Database::open(Config::plain(path, 64)).unwrap();
     migrate(&database, &[migration(1, SCHEMA)]).unwrap();
     Some(database)
 }
@@ -81,7 +81,7 @@ fn committed(folder: &TempDir) -> i64 {
         number("SELECT count(*) FROM item WHERE name NOT LIKE '%twin'"),
         number("SELECT count(*) FROM item WHERE name LIKE '%twin'"),
     );
-    assert_eq!(singles, twins, "a transaction is there by half");
+    assert_eq!(singles, twins, "half a transaction is there");
     assert_eq!(number("SELECT count(*) FROM item WHERE name LIKE 'open%'"), 0);
     singles
 }
@@ -175,7 +175,7 @@ fn child_on_a_small_disk() {
     println!("healed");
 }
 
-/// Needs a system on which one may mount something for oneself; on others the limit on file sizes stands for it.
+/// Needs a system that allows mounts in a namespace of one's own. On others, only the limit on file sizes is tested.
 #[test]
 fn a_full_file_system_refuses_writes_serves_reads_and_heals() {
     let own = |script: &str| {
@@ -186,11 +186,10 @@ fn a_full_file_system_refuses_writes_serves_reads_and_heals() {
     let folder = TempDir::new().unwrap();
     let mount = format!("mount -t tmpfs -o size=1m none '{}'", folder.path().display());
     if !own(&mount).output().is_ok_and(|output| output.status.success()) {
-        eprintln!("nobody may mount here: not looked at");
+        eprintln!("mounts are not allowed here: skipped");
         return;
     }
-    let mut command =
-        own(&format!("{mount} && exec \"$0\" --exact store::tests::faults::child_on_a_small_disk --nocapture"));
+    let mut command = own(&format!("{mount} && exec \"$0\" --exact tests::faults::child_on_a_small_disk --nocapture"));
     let output = command.arg(std::env::current_exe().unwrap()).env(CHILD, folder.path()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("healed"), "{text}");
@@ -223,7 +222,8 @@ fn the_write_ahead_log_stays_bounded_while_readers_come_and_go() {
     assert!(shop.statistics().checkpoints > 3, "{:?}", shop.statistics());
 }
 
-/// Copying back costs two syncs more. The log's file stays long after the first time: by its size, each commit would pay for it.
+/// Copying back costs two syncs more. The log's file stays long after the first time: by its size, each commit would
+/// pay for it.
 #[test]
 fn a_log_is_copied_back_when_it_has_grown_and_not_at_every_commit_from_then_on() {
     let shop = shop();
@@ -242,7 +242,7 @@ fn a_log_is_copied_back_when_it_has_grown_and_not_at_every_commit_from_then_on()
     assert_eq!(shop.statistics().checkpoints, 2, "and when it has grown again, it is");
 }
 
-/// In a child: opens its parent's file as anybody would, and says what came of it.
+/// In a child: opens its parent's file as any program would, and prints the outcome.
 #[test]
 fn child_that_opens_what_is_not_its_own() {
     let Some(folder) = std::env::var_os(CHILD) else { return };
@@ -254,7 +254,7 @@ fn child_that_opens_what_is_not_its_own() {
 }
 
 #[test]
-fn nobody_else_opens_a_file_that_the_host_has_and_a_file_that_somebody_has_is_told() {
+fn no_other_process_opens_a_file_that_the_host_has_and_the_host_reports_one_that_is_taken() {
     let shop = shop();
     let look = || {
         let output = child("child_that_opens_what_is_not_its_own", &shop.folder, None).wait_with_output().unwrap();
@@ -267,7 +267,7 @@ fn nobody_else_opens_a_file_that_the_host_has_and_a_file_that_somebody_has_is_to
     assert!(String::from_utf8_lossy(&read.stdout).contains("0 read"), "closed, it is a file like any other");
 
     let mut other = child("child_that_is_killed", &folder, None);
-    // Kept to the end: a child whose lines nobody takes would die of it.
+    // Kept to the end: a child whose output is closed would die of it.
     let mut lines = BufReader::new(other.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().contains("acknowledged")));
     let error = Database::open(config(&folder, 64)).unwrap_err();
@@ -278,7 +278,7 @@ fn nobody_else_opens_a_file_that_the_host_has_and_a_file_that_somebody_has_is_to
 }
 
 #[test]
-fn a_file_that_is_no_database_is_named_with_a_remedy() {
+fn a_file_that_is_not_a_database_is_named_with_a_remedy() {
     let folder = TempDir::new().unwrap();
     let config = config(&folder, 64);
     std::fs::create_dir_all(config.path.parent().unwrap()).unwrap();

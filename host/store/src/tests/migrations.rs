@@ -1,4 +1,4 @@
-//! Schemas: forward, in one piece, or not at all.
+//! Schemas: forward as a whole, or not at all.
 
 use super::*;
 
@@ -124,6 +124,18 @@ fn a_failure_half_way_names_its_line_and_leaves_the_file_as_it_was() {
     assert_eq!(schema(&shop), before.0);
     shop.execute("INSERT INTO a VALUES (2, 'writes go on')", &[], soon()).unwrap();
     assert_eq!(migrate(&shop, &[first, fine]).unwrap(), Migrated { from: 1, to: 2 });
+}
+
+#[test]
+fn a_file_that_follows_a_history_can_be_migrated() {
+    let shop = empty();
+    let mut list = vec![migration(1, "CREATE TABLE a (x)")];
+    migrate(&shop, &list).unwrap();
+    Cursor { at: 7, caught_up: true }.write(&shop, "orders").unwrap();
+    list.push(migration(2, "CREATE TABLE b (x)"));
+    assert_eq!(migrate(&shop, &list).unwrap(), Migrated { from: 1, to: 2 });
+    list.push(migration(3, "ALTER TABLE b RENAME TO seam_b"));
+    assert!(matches!(migrate(&shop, &list), Err(MigrateError::HostName { name }) if name == "seam_b"));
 }
 
 #[test]

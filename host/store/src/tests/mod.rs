@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::*;
+use crate::clock::Clock;
 
-/// A database in a folder of its own, which goes with it.
+/// A database in a folder of its own, which is removed with it.
 struct Fixture {
     database: Arc<Database>,
     folder: TempDir,
@@ -30,7 +31,8 @@ impl std::ops::Deref for Fixture {
 }
 
 const SCHEMA: &str = "
-CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, stock INTEGER CHECK (stock >= 0), cover BLOB) STRICT;
+CREATE TABLE item
+  (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, stock INTEGER CHECK (stock >= 0), cover BLOB) STRICT;
 CREATE TABLE part (item INTEGER NOT NULL REFERENCES item (id) DEFERRABLE INITIALLY DEFERRED) STRICT;
 CREATE VIRTUAL TABLE word USING fts5 (name, content='item', content_rowid='id');
 CREATE TRIGGER item_in AFTER INSERT ON item BEGIN
@@ -39,7 +41,7 @@ END;
 ";
 
 fn config(folder: &TempDir, max_mb: u64) -> Config {
-    Config { path: folder.path().join("contexts").join("shop.db"), max_mb, key: None }
+    Config::plain(folder.path().join("contexts").join("shop.db"), max_mb)
 }
 
 fn migration(number: u32, sql: &str) -> Migration {

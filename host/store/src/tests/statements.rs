@@ -1,6 +1,6 @@
 //! Single statements: values, their errors, snapshots.
 
-use super::connection::{Link, Role};
+use super::connection::Role;
 use super::*;
 
 #[test]
@@ -15,16 +15,17 @@ fn values_come_back_as_they_were_sent() {
 }
 
 #[test]
-fn a_statement_that_is_kept_is_not_prepared_anew_for_other_parameters() {
+fn a_cached_statement_is_not_prepared_again_for_other_parameters() {
     let shop = shop();
-    let link = Link::open(&config(&shop.folder, 64), Role::Reader).unwrap();
+    let connection = open::open(&config(&shop.folder, 64), Role::Reader).unwrap();
     // The planner would like to know the limit of the inner SELECT.
     let sql = "SELECT near.id, (SELECT name FROM item WHERE id = ?1)
-               FROM (SELECT id FROM item WHERE name > ?1 ORDER BY stock, id LIMIT ?2) AS near CROSS JOIN item AS i ON i.id = near.id";
+               FROM (SELECT id FROM item WHERE name > ?1 ORDER BY stock, id LIMIT ?2) AS near
+               CROSS JOIN item AS i ON i.id = near.id";
     for turn in 1..=5 {
-        link.query(sql, &["a".into(), Value::Integer(turn)], soon()).unwrap();
+        connection.query(sql, &["a".into(), Value::Integer(turn)], soon()).unwrap();
     }
-    let statement = link.raw().prepare_cached(sql).unwrap();
+    let statement = connection.sqlite().prepare_cached(sql).unwrap();
     assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
     assert_eq!(statement.get_status(rusqlite::StatementStatus::Run), 5);
 }
@@ -161,8 +162,8 @@ fn one_statement_sees_one_snapshot_while_others_commit() {
                 if stop.load(std::sync::atomic::Ordering::Relaxed) {
                     break;
                 }
-                let sql = "UPDATE item SET stock = CASE id WHEN ?1 THEN stock - 1 ELSE stock + 1 END WHERE id IN (?1, ?2) \
-                           AND (SELECT stock FROM item WHERE id = ?1) > 0";
+                let sql = "UPDATE item SET stock = CASE id WHEN ?1 THEN stock - 1 ELSE stock + 1 END
+                           WHERE id IN (?1, ?2) AND (SELECT stock FROM item WHERE id = ?1) > 0";
                 shop.execute(sql, &[(i % 500).into(), ((i * 7 + 1) % 500).into()], soon()).unwrap();
             }
         });

@@ -51,7 +51,7 @@ fn a_deferred_foreign_key_is_the_error_of_its_own_transaction() {
 }
 
 #[test]
-fn whoever_waits_past_the_deadline_is_told_and_leaves_no_trace() {
+fn a_transaction_that_waits_past_its_deadline_gets_an_error_and_leaves_the_queue() {
     let shop = shop();
     let tx = shop.begin(soon()).unwrap();
     let started = Instant::now();
@@ -61,6 +61,38 @@ fn whoever_waits_past_the_deadline_is_told_and_leaves_no_trace() {
     assert_eq!((shop.statistics().waiting, shop.statistics().refused), (0, 1));
     tx.commit().unwrap();
     shop.add("a").unwrap();
+}
+
+#[test]
+fn a_transaction_holds_the_writer_no_longer_than_its_bound_and_a_group_that_is_old_commits() {
+    let time = Clock::manual();
+    let folder = TempDir::new().unwrap();
+    let database = Database::open(Config { clock: time.clock(), ..config(&folder, 64) }).unwrap();
+    migrate(&database, &[migration(1, SCHEMA)]).unwrap();
+    let deadline = time.now() + Duration::from_secs(3600);
+    let mut tx = database.begin(deadline).unwrap();
+    tx.execute(INSERT, &["in time".into()], deadline).unwrap();
+    time.advance(Duration::from_millis(crate::limits::STORE_TRANSACTION_MS_MAX));
+    assert_eq!(case(&tx.execute(INSERT, &["late".into()], deadline)), "interrupted");
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| database.begin(deadline).map(|_| ()));
+        while time.waiting() < 1 {
+            std::thread::yield_now();
+        }
+        tx.commit().unwrap();
+        assert_eq!(waits.join().unwrap(), Ok(()));
+    });
+    assert_eq!(database.statistics().groups, 1, "it did not wait for the next transaction");
+    let waits_in_vain = std::thread::scope(|scope| {
+        let _holds = database.begin(deadline).unwrap();
+        let waits = scope.spawn(|| case(&database.begin(deadline)));
+        while time.waiting() < 1 {
+            std::thread::yield_now();
+        }
+        time.advance(Duration::from_secs(3600));
+        waits.join().unwrap()
+    });
+    assert_eq!(waits_in_vain, "busy");
 }
 
 #[test]
@@ -86,7 +118,7 @@ fn the_queue_is_bounded_and_says_so_at_once() {
 }
 
 #[test]
-fn turns_come_in_the_order_of_asking() {
+fn transactions_get_the_writer_in_the_order_in_which_they_asked() {
     let shop = shop();
     let first = shop.begin(soon()).unwrap();
     let (order, orders) = mpsc::channel();
@@ -132,7 +164,7 @@ fn insert(name: &'static str) -> Box<dyn FnOnce(Transaction) -> Result<(), Error
 }
 
 #[test]
-fn those_who_wait_together_share_one_commit() {
+fn transactions_that_wait_together_share_one_commit() {
     let shop = shop();
     let before = shop.statistics();
     let done = as_a_group(&shop, vec![insert("a"), insert("b"), insert("c"), insert("d")]);
@@ -144,7 +176,7 @@ fn those_who_wait_together_share_one_commit() {
 }
 
 #[test]
-fn a_member_that_rolls_back_takes_nobody_with_it() {
+fn a_member_that_rolls_back_undoes_no_other() {
     let shop = shop();
     let gives_up: Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send> = Box::new(|mut tx| {
         tx.execute(INSERT, &["never".into()], soon())?;
@@ -166,7 +198,8 @@ fn a_member_that_rolls_back_takes_nobody_with_it() {
 fn a_member_that_is_interrupted_makes_the_others_try_again_and_nothing_is_half_done() {
     let shop = shop();
     let runs_out: Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send> = Box::new(|mut tx| {
-        let endless = "INSERT INTO item (stock, name) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT 1, i FROM n";
+        let endless = "INSERT INTO item (stock, name)
+                       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT 1, i FROM n";
         let first = tx.execute(endless, &[], in_ms(20));
         assert_eq!(case(&first), "interrupted");
         assert_eq!(case(&tx.execute(INSERT, &["after".into()], soon())), "interrupted", "it has ended");
@@ -189,7 +222,8 @@ fn a_statement_of_its_own_is_run_again_when_others_undo_it() {
             std::thread::yield_now();
         }
         let breaks = scope.spawn(|| {
-            let endless = "INSERT INTO item (name) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
+            let endless = "INSERT INTO item (name)
+                           WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
             shop.execute(endless, &[], in_ms(2_000))
         });
         while shop.statistics().waiting < 2 {
@@ -248,7 +282,7 @@ fn under_load_every_answer_is_true() {
 }
 
 #[test]
-fn on_a_runtime_with_one_worker_nobody_starves() {
+fn on_a_runtime_with_one_worker_no_task_starves() {
     let shop = Arc::new(shop());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
