@@ -65,7 +65,8 @@ torture-swap swaps="600":
 test-encrypted:
     cargo build --workspace --all-targets --features seam-tests/sqlcipher
     @{{ debug }} build >&2
-    cargo test --workspace --features seam-tests/sqlcipher --lib store::
+    @# Two packages: the features of the dependencies are then those of the workspace, so SQLCipher is not built twice.
+    cargo test -p seam-store -p seam-tests --features seam-tests/sqlcipher --lib
     cargo test --workspace --features seam-tests/sqlcipher --test encrypted
 
 # Format the sources

@@ -13,13 +13,10 @@ pub mod context;
 pub mod deploy;
 pub mod dev;
 pub mod did_you_mean;
-pub mod error_chain;
 pub mod folder;
 pub mod follow;
-pub mod handoff;
 pub mod harness;
 pub mod http;
-pub mod ids;
 pub mod invoke;
 pub mod json;
 pub mod limits;
@@ -28,5 +25,12 @@ pub mod manifest;
 pub mod scaffold;
 pub mod seam;
 pub mod seed;
-pub mod store;
 pub mod watch;
+
+pub use seam_store as store;
+pub use seam_store::ids;
+
+/// Giving the runtime's worker away, under the names of before.
+pub mod handoff {
+    pub use seam_store::blocking::{block_in_place as blocking, block_on, yield_worker as step_aside};
+}

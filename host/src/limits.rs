@@ -1,6 +1,13 @@
 //! Every number that bounds something, with its unit in the name and the reason for its value.
 //!
-//! Defaults of what a manifest may change stand here too; nothing in the program is unbounded.
+//! Defaults of what a manifest may change stand here too; nothing in the program is unbounded. The bounds of the store stand in
+//! `seam_store::limits`.
+
+/// Of the store's bounds, those that the floors above it keep to as well.
+pub use seam_store::limits::{STORE_MIGRATION_MS_MAX, STORE_PARAMETERS_MAX, STORE_SLOW_MS};
+
+/// How often running guests look at their deadline: as often as SQL that runs for long.
+pub const EPOCH_TICK_MS: u64 = seam_store::limits::TICK_MS;
 
 // Calls
 
@@ -10,8 +17,6 @@ pub const CALL_DEPTH_MAX: usize = 8;
 pub const CALL_TIMEOUT_MS: u64 = 5_000;
 /// The share of its remaining time that a caller keeps back, so that it can still answer when the callee does not.
 pub const CALL_RESERVE_PERCENT: u32 = 10;
-/// How often running guests look at their deadline. Shorter costs wake-ups, longer makes timeouts and hand-offs coarse.
-pub const EPOCH_TICK_MS: u64 = 5;
 /// Calls that run in one context at the same time. Two cores run two; the rest wait for the writer or an fsync.
 pub const CONTEXT_CONCURRENCY: u32 = 32;
 /// Calls that may wait for one of those places. Beyond it the caller is told at once.
@@ -125,8 +130,6 @@ pub const COMPILED_FILES_MAX: usize = 500;
 pub const COMPILE_WALL_S_MAX: u64 = 180;
 /// Starting an instance: its start functions run, nothing else. Python needs 0.1 s.
 pub const START_MS_MAX: u64 = 2_000;
-/// How long a worker that hands its tasks on waits for another thread to take them.
-pub const HANDOFF_US: u64 = 500;
 /// Idle instances above what the last interval needed are dropped this often.
 pub const TRIM_INTERVAL_S: u64 = 10;
 
@@ -137,56 +140,6 @@ pub const LOG_KB_PER_S: u64 = 64;
 /// One line of a guest's log; the rest is cut off.
 pub const LOG_LINE_BYTES_MAX: usize = 4 << 10;
 
-// Stores
-
-/// One string, blob or row in a store. Covers and notes are far below it, and functions of SQLite that take time in its square stay short.
-pub const STORE_VALUE_BYTES_MAX: i32 = 1024 * 1024;
-/// One statement's text. Longer ones are data in the wrong place.
-pub const STORE_SQL_BYTES_MAX: i32 = 128 * 1024;
-/// Parameters of one statement; a longer list goes through `json_each` or `execute-many`.
-pub const STORE_PARAMETERS_MAX: i32 = 4_096;
-/// Rows of one result, packed. A page of a shop takes a thousandth.
-pub const STORE_RESULT_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Steps of SQLite's virtual machine that one statement may take: about a second; a scan of a million rows takes a fifth of it.
-pub const STORE_STATEMENT_STEPS_MAX: u64 = 100_000_000;
-/// How often a running statement looks at its deadline, in steps: some 3 us. A step may be a function that takes a millisecond.
-pub const STORE_PROGRESS_STEPS: u16 = 100;
-/// Pattern of LIKE and GLOB, whose time is its length times that of the text.
-pub const STORE_PATTERN_BYTES_MAX: i32 = 128;
-/// Prepared statements kept by a connection. A context of ten functions has some thirty.
-pub const STORE_STATEMENTS_CACHED: usize = 64;
-/// Connections that read one file at the same time. Reads run on workers, of which there are as many as cores.
-pub const STORE_READERS_MAX: usize = 8;
-/// Pages that one reader keeps; the operating system's cache stands behind it.
-pub const STORE_READER_CACHE_KB: u32 = 4 * 1024;
-/// Pages that the writer keeps; larger, so that a transaction of some thousand rows does not spill.
-pub const STORE_WRITER_CACHE_KB: u32 = 16 * 1024;
-/// Memory of SQLite in the whole process: caches, sorts, intermediate tables.
-pub const STORE_HEAP_MB_MAX: u64 = 1024;
-/// Transactions that wait for one file's writer. Beyond it the caller is told at once.
-pub const STORE_WRITE_QUEUE_MAX: usize = 256;
-/// Transactions that share one commit. Past some dozens the fsync is no longer what they cost.
-pub const STORE_GROUP_MAX: usize = 64;
-/// How long a group takes further transactions in: about one fsync, so that nobody waits much longer than alone.
-pub const STORE_GROUP_MS: u64 = 5;
-/// How long one transaction may hold the writer, whatever its call has left: others wait for it.
-pub const STORE_TRANSACTION_MS_MAX: u64 = 10_000;
-/// How long a statement waits for a lock of the file, which only a checkpoint takes.
-pub const STORE_LOCK_WAIT_MS: u64 = 1_000;
-/// A page of a file, and of its log: SQLite's default.
-pub const STORE_PAGE_BYTES: u64 = 4096;
-/// Pages by which the WAL grows until it is copied back after a commit; SQLite's own default.
-pub const STORE_WAL_PAGES_CHECKPOINT: u32 = 1_000;
-/// Pages in the WAL from which the writer waits for readers so that it can begin anew; bounds its growth to 64 MB.
-pub const STORE_WAL_PAGES_RESET: u32 = 16_000;
-/// WAL size that is kept on disk after a reset: growing a file anew costs more than overwriting it.
-pub const STORE_WAL_BYTES_KEPT: u64 = 8 * 1024 * 1024;
-/// All pending migrations of a context together; a large index takes seconds.
-pub const STORE_MIGRATION_MS_MAX: u64 = 120_000;
-/// Text of one migration.
-pub const STORE_MIGRATION_BYTES_MAX: usize = 1024 * 1024;
-/// Statements slower than this are logged.
-pub const STORE_SLOW_MS: u64 = 100;
 // HTTP
 
 /// Open connections. An idle one costs about 11 KiB, and 4,000 fit the usual limit on open files with room for databases.

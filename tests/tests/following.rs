@@ -105,7 +105,7 @@ fn number(registry: &Registry, context: &str, function: &str, params: &[Val]) ->
     }
 }
 
-fn route(registry: &Registry, changes: &str) -> Result<(), Refused> {
+fn route(registry: &Registry, changes: &str) -> Result<(), RouteRejected> {
     let changes: Vec<String> = changes.split_whitespace().map(ToOwned::to_owned).collect();
     registry.route("learner", &changes).map(drop)
 }

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use seam::app::App;
 use seam::context::component::Compiler;
-use seam::deploy::{ChangeKind, Passed, ChangeState, Step, SystemRefusal, DesiredSystem};
+use seam::deploy::{ChangeKind, ChangeState, DesiredSystem, Passed, Step, SystemRefusal};
 use seam::ids::ContextName;
 use seam::manifest::Manifest;
 use seam_tests::version::{Health, Version, asking, with_clock};

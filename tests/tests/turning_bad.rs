@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use seam::deploy::{DeployOutcome, DeployReport, ChangeState, Step};
+use seam::deploy::{ChangeState, DeployOutcome, DeployReport, Step};
 use seam_tests::System;
 use seam_tests::host::{Host, seam};
 use seam_tests::version::{Then, Version, page, page_of, page_that};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use seam::deploy::{HistoryEntry, DeployOutcome, DeployReport, ChangeState, Step};
+use seam::deploy::{ChangeState, DeployOutcome, DeployReport, HistoryEntry, Step};
 use seam_tests::System;
 use seam_tests::host::{Host, seam};
 use seam_tests::version::{Health, Then, Version, page};
@@ -248,7 +248,10 @@ fn a_variant_that_turns_bad_is_rolled_back_alone_and_no_request_fails() -> Resul
         deployed
     })?;
     assert_eq!(scene.pages()?.1, "21");
-    assert_eq!(scene.history()?.iter().map(|e| e.state).collect::<Vec<_>>(), [ChangeState::RolledBack, ChangeState::RolledBack]);
+    assert_eq!(
+        scene.history()?.iter().map(|e| e.state).collect::<Vec<_>>(),
+        [ChangeState::RolledBack, ChangeState::RolledBack]
+    );
     // The build writes over the manifest's file, as builds do.
     std::fs::write(scene.system.folder.path().join("numbers-two.wasm"), versions[0].wasm()?)?;
     scene.restart(&[])?;

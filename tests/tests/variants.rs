@@ -5,8 +5,8 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use seam::call::{Call, Steer};
-use seam::context::route::Refused;
+use seam::call::{Affinity, Call};
+use seam::context::route::RouteRejected;
 use seam::context::serve::Registry;
 use seam::ids::Trace;
 use seam_tests::host::{Host, seam};
@@ -29,14 +29,14 @@ fn started(system: &System) -> Result<Registry> {
     system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))
 }
 
-fn route(registry: &Registry, changes: &str) -> Result<(), Refused> {
+fn route(registry: &Registry, changes: &str) -> Result<(), RouteRejected> {
     let changes: Vec<String> = changes.split_whitespace().map(ToOwned::to_owned).collect();
     registry.route("numbers", &changes).map(drop)
 }
 
 /// The factor of the variant that a visitor's call of `numbers` through `asking` reaches.
 fn reached(registry: &Registry, visitor: &str) -> u32 {
-    let live = registry.live_for("asking", Steer::by(visitor.as_bytes()), std::iter::empty(), None).unwrap();
+    let live = registry.live_for("asking", Affinity::by(visitor.as_bytes()), std::iter::empty(), None).unwrap();
     let call = Call::start(Instant::now() + Duration::from_secs(5), Trace::start());
     match live.call(call, live.generation().exports().first().unwrap(), &[Val::U32(1)]).unwrap().remove(0) {
         Val::Result(Ok(Some(factor))) => match *factor {

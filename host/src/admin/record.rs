@@ -25,7 +25,7 @@ pub(super) fn record(registry: &Registry, asked: &RecordRequest) -> Result<serde
             let deadline = Instant::now() + Duration::from_millis(limits::ADMIN_REQUEST_MS);
             let started = match generation.database() {
                 Some(database) => {
-                    database.copy_still(file, deadline, || recorder.start_log(*secrets)).map_err(|error| {
+                    database.copy_while_locked(file, deadline, || recorder.start_log(*secrets)).map_err(|error| {
                         let remedy = "see that the host may write there, and that the context's file is not encrypted";
                         trouble(format!("the file of `{context}` cannot be copied: {error}"), remedy)
                     })?

@@ -7,11 +7,11 @@ use wasmtime::component::Val;
 
 use super::check::{Call, Checker, TypedStub};
 use super::error::Error;
-use super::scenario_run::{ScenarioRun, RunSetup};
 use super::functions::Functions;
 use super::pattern::{self, Bindings, Pattern};
 use super::rules::Rules;
 use super::scenario::{At, Cell, FailureKind, Given, Reply, Scenario, Stub, Then};
+use super::scenario_run::{RunSetup, ScenarioRun};
 use crate::call::Failure;
 use crate::context::alone::fixture::Fixture;
 use crate::limits;
@@ -126,8 +126,8 @@ impl FixtureBuilder {
         let stubs: &[TypedStub] = &typed.stubs;
         let setup = RunSetup { clock_s: given.clock_s, random: given.random, config: &config, file: None, stubs };
         let failed = |message: String| Error::Fixture { message };
-        let run =
-            ScenarioRun::start(&fixture, &functions, &imported, &setup, None).map_err(|error| failed(error.to_string()))?;
+        let run = ScenarioRun::start(&fixture, &functions, &imported, &setup, None)
+            .map_err(|error| failed(error.to_string()))?;
         for sql in &given.sql {
             run.sql(&sql.value).map_err(failed)?;
         }

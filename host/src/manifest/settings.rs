@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::store_grant::StoreGrant;
+use super::StoreGrant;
 use crate::ids::ContextName;
 use crate::limits;
 

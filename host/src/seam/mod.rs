@@ -6,6 +6,7 @@ pub mod config;
 pub mod dispatch;
 pub mod logging;
 pub mod memory;
+pub mod migrations;
 pub mod notes;
 pub mod store;
 pub mod wasi;

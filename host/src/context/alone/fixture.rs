@@ -63,7 +63,7 @@ impl Fixture {
             spec.component = component.clone();
             // A foreign component is tested for what it does, not for what the manifest grants it.
             spec.settings.capabilities = ["clocks", "random", "wasi"].map(str::to_owned).into();
-            let plain = StoreGrant { encrypted: Encryption::Off, key: None, max_mb: limits::STORE_MB };
+            let plain = StoreGrant { encryption: Encryption::Off, key: None, max_mb: limits::STORE_MB };
             spec.settings.store.get_or_insert(plain);
         }
         let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
@@ -93,7 +93,7 @@ impl Fixture {
         let database = match &spec.settings.store {
             Some(grant) => {
                 // The file of a scenario holds no secrets, and its folder no keys.
-                let grant = StoreGrant { encrypted: Encryption::Off, key: None, ..grant.clone() };
+                let grant = StoreGrant { encryption: Encryption::Off, key: None, ..grant.clone() };
                 Some(open_file(&spec.settings, &grant, setup.databases)?)
             }
             None => None,

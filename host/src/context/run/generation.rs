@@ -19,6 +19,7 @@ use crate::context::component::{Component, ContextProblem, ContextSpec, same_sig
 use crate::context::link::Wiring;
 use crate::ids::ContextName;
 use crate::seam::dispatch::{Dispatch, DispatchTable, Exchange, Function};
+use crate::seam::migrations::MigrationRecord;
 use crate::store::{Database, Migration};
 use crate::{handoff, limits};
 
@@ -102,9 +103,9 @@ impl Generation {
         instance.store.set_epoch_deadline(1);
         instance
             .instance
-            .get_typed_func::<(), (Vec<Migration>,)>(&mut instance.store, index)
+            .get_typed_func::<(), (Vec<MigrationRecord>,)>(&mut instance.store, index)
             .and_then(|all| all.call(&mut instance.store, ()))
-            .map(|(migrations,)| migrations)
+            .map(|(migrations,)| migrations.into_iter().map(Migration::from).collect())
             .map_err(|e| refused("does not tell its migrations", &e))
     }
 

@@ -7,7 +7,7 @@ use super::error::Error;
 use super::serving_set::ServingSet;
 use crate::context::component::ContextProblem;
 use crate::context::run::Generation;
-use crate::store::{self, Migrated, Migration, Terms};
+use crate::store::{self, MigrateOptions, Migrated, Migration};
 
 /// Dropped, it leaves everything as it was.
 pub struct Prepared {
@@ -45,8 +45,8 @@ impl Candidate {
         let spec = self.generation.spec();
         match self.generation.database() {
             Some(database) => {
-                let terms = Terms { ahead: spec.tolerated_schema, restore_point };
-                store::migrate_under(database, &self.migrations, &terms).map(Some).map_err(|error| {
+                let options = MigrateOptions { tolerated_schema: spec.tolerated_schema, restore_point };
+                store::migrate_with(database, &self.migrations, &options).map(Some).map_err(|error| {
                     let what = format!("cannot bring its store to its schema: {}", store::chain(&error));
                     ContextProblem::of(&spec.settings.name, what, error.remedy())
                 })
