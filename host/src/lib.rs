@@ -7,12 +7,9 @@
 pub mod admin;
 pub mod app;
 pub mod build;
-pub mod call;
 pub mod cli;
-pub mod context;
 pub mod deploy;
 pub mod dev;
-pub mod did_you_mean;
 pub mod folder;
 pub mod follow;
 pub mod harness;
@@ -23,10 +20,11 @@ pub mod limits;
 pub mod logging;
 pub mod manifest;
 pub mod scaffold;
-pub mod seam;
 pub mod seed;
 pub mod watch;
 
+pub use seam_runtime as context;
+pub use seam_runtime::{call, did_you_mean, guest as seam};
 pub use seam_store as store;
 pub use seam_store::ids;
 

@@ -143,7 +143,7 @@ fn a_shadow_calls_nobody() -> Result<()> {
     assert_eq!(call(&registry, "asking", "asking.ask", &[Val::U32(7)], 5_000)?, ok(14));
     let beside = beside(&registry, "asking", "again", 1);
     assert_eq!((beside.compared, beside.equal), (1, 0), "it answered that the other side is not there");
-    let calls = |name: &str| registry.live(name).unwrap().generation().stats.calls();
+    let calls = |name: &str| registry.live(name).unwrap().generation().metrics.calls();
     assert_eq!((calls("numbers"), calls("asking@again")), (1, 1));
     Ok(())
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::model::{Build, Places};
 use super::problem::Place;
-use super::settings::ContextLimits;
 use super::table::{At, Table};
 use super::{Encryption, KeySource, StoreGrant};
 use crate::did_you_mean::nearest;
 use crate::limits;
+use seam_runtime::settings::ContextLimits;
 
 /// The place of an entry and of those of `keys` that it has.
 pub fn places(table: &Table<'_, '_>, entry: Place, keys: &[&str]) -> Places {

@@ -11,7 +11,6 @@ mod keys;
 mod model;
 mod parse;
 mod problem;
-mod settings;
 mod shared;
 pub(crate) mod table;
 #[cfg(test)]
@@ -20,8 +19,8 @@ mod variant;
 
 pub use model::{Build, Context, Host, Http, LogFormat, Manifest, Mount, Places, RoutingKey, Seed, Tls};
 pub use problem::{Place, Problem, Problems};
+pub use seam_runtime::settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
 pub use seam_store::{Encryption, KeySource, Settings as StoreGrant};
-pub use settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
 pub use shared::differing;
 
 /// The name of a manifest unless `--manifest` gives another.
