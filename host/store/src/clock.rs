@@ -1,6 +1,6 @@
 //! Time as the host reads it: the system's, or one that a test moves by hand.
 //!
-//! Deadlines are `Instant`s of one clock; whoever sets a deadline and whoever compares with it have the same clock.
+//! A deadline is an `Instant` of one clock: the code that sets it and the code that checks it use the same clock.
 //! Not here: timeouts that only protect the machine, such as the pause of a worker that gives its tasks away.
 
 use std::sync::Arc;
@@ -23,6 +23,9 @@ struct Manual {
     moved: Condvar,
     waiting: AtomicUsize,
 }
+
+/// Counts a thread for as long as it waits.
+struct Waiting<'m>(&'m Manual);
 
 /// How often a thread that waits for a condition variable of its own looks at a manual clock, in real time.
 const LOOK: Duration = Duration::from_millis(1);
@@ -128,15 +131,15 @@ impl std::ops::Deref for ManualClock {
 }
 
 impl Manual {
-    fn count(&self) -> impl Drop {
-        struct Waiting<'m>(&'m Manual);
-        impl Drop for Waiting<'_> {
-            fn drop(&mut self) {
-                self.0.waiting.fetch_sub(1, SeqCst);
-            }
-        }
+    fn count(&self) -> Waiting<'_> {
         self.waiting.fetch_add(1, SeqCst);
         Waiting(self)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, SeqCst);
     }
 }
 

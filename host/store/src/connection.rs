@@ -50,7 +50,7 @@ impl Connection {
     }
 
     /// Has every commit say how long the write-ahead log is. Takes the place of SQLite's own checkpoints.
-    pub fn count_log_pages(&self) -> rusqlite::Result<()> {
+    pub fn count_log_pages(&mut self) -> rusqlite::Result<()> {
         let log_pages = self.log_pages.clone();
         self.sqlite.wal_hook(Some(move |_: &mut Wal, pages| {
             log_pages.store(u32::try_from(pages).unwrap_or(0), Relaxed);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub struct ContextName(Arc<str>);
 
 impl ContextName {
-    /// `None` when `name` is longer than 64 bytes or not kebab case: `a-z`, `0-9`, single hyphens inside, a letter first.
+    /// `None` when `name` is over 64 bytes or not kebab case: `a-z`, `0-9`, single hyphens inside, a letter first.
     pub fn new(name: &str) -> Option<Self> {
         let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         let kebab = name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.split('-').all(word);

@@ -28,7 +28,7 @@ pub const STORE_PATTERN_BYTES_MAX: i32 = 128;
 pub const STORE_STATEMENTS_CACHED: usize = 64;
 /// Connections that read one file at the same time. Reads run on workers, of which there are as many as cores.
 pub const STORE_READERS_MAX: usize = 8;
-/// Pages that one reader keeps; the operating system's cache stands behind it.
+/// Pages that one reader keeps; behind it is the operating system's cache.
 pub const STORE_READER_CACHE_KB: u32 = 4 * 1024;
 /// Pages that the writer keeps; larger, so that a transaction of some thousand rows does not spill.
 pub const STORE_WRITER_CACHE_KB: u32 = 16 * 1024;

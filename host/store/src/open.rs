@@ -92,7 +92,7 @@ pub(super) fn open(config: &Config, role: Role) -> Result<Connection, OpenError>
     confine::confine(&mut sqlite, &guard).map_err(failed)?;
     functions::replace_slow_functions(&sqlite).map_err(failed)?;
     sqlite.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS_CACHED);
-    let connection = Connection::new(sqlite, guard, role, config.clock.clone());
+    let mut connection = Connection::new(sqlite, guard, role, config.clock.clone());
     let mode = connection.host_text("PRAGMA journal_mode = WAL").map_err(failed)?;
     if mode != "wal" {
         return Err(OpenError::NoWal { path: config.path.clone(), mode });

@@ -5,7 +5,7 @@
 //! the outer transaction still open, and waits. The last of a group commits for all of them, and only then do they get
 //! their answers.
 //!
-//! Invariants: each writer has one lease. A lease that no thread works with, in the queue or idle, has no savepoint open.
+//! Invariants: each writer has one lease. A lease that no thread uses, in the queue or idle, has no savepoint open.
 //! `Durable` is answered only after the fsync of the COMMIT. After a COMMIT that failed in an unknown way, the
 //! connection is closed and opened again.
 //! Not here: what a statement may do (`confine`), what runs inside a transaction (`transaction`).
@@ -277,7 +277,7 @@ impl Writer {
                 } else {
                     // Only a new connection can tell what the file holds now.
                     let path = self.config.path.display();
-                    tracing::error!(%path, %error, "a commit failed with unknown outcome; opening the connection again");
+                    tracing::error!(%path, %error, "a commit failed, outcome unknown; opening the connection again");
                     lease.connection = None;
                     CommitOutcome::Failed(Error::Unavailable(format!(
                         "the commit failed and may or may not have happened: {meaning}"
