@@ -1,8 +1,9 @@
 //! The shop's customers and what they like. All of them are invented; their e-mail addresses end in `.example`.
 
 use crate::album::Album;
+use crate::calendar::{DAY, END, FIRST_DAY};
 use crate::dice::{Dice, Weights};
-use crate::orders::{DAY, END, FIRST_DAY, Order};
+use crate::order::Order;
 use crate::places::{House, house};
 use crate::shelves::Shelves;
 use crate::words::{FIRST_NAMES, LAST_NAMES};

@@ -1,65 +1,13 @@
 //! What became of an order: how far its age lets it have come, and which few went another way.
 
+use crate::calendar::{DAY, END};
 use crate::dice::Dice;
-use crate::orders::{DAY, END, Line};
+use crate::order::{Fate, Line};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
 /// The parcels leave between 9 and 17 o'clock.
 const PARCELS: (u32, u32) = (9 * 3600, 17 * 3600);
-
-/// All times in seconds since 1970, UTC; each later than the one before it, none after `END`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// The bank said no: released, nothing held.
-    Rejected {
-        at: u64,
-    },
-    /// Before it was shipped: released and voided.
-    Cancelled {
-        at: u64,
-        by_shop: bool,
-    },
-    /// Waits to be picked.
-    Placed,
-    Shipped {
-        at: u64,
-    },
-    /// The copies are on their way back, or not even sent yet.
-    ReturnRequested {
-        shipped: u64,
-        at: u64,
-    },
-    /// They are on the shelf again, and their price on the card.
-    Returned {
-        shipped: u64,
-        requested: u64,
-        at: u64,
-    },
-}
-
-impl Fate {
-    pub fn shipped(self) -> Option<u64> {
-        match self {
-            Self::Shipped { at } => Some(at),
-            Self::ReturnRequested { shipped, .. } | Self::Returned { shipped, .. } => Some(shipped),
-            Self::Rejected { .. } | Self::Cancelled { .. } | Self::Placed => None,
-        }
-    }
-
-    /// Copies that were reserved and are back on the shelf.
-    pub fn released(self) -> Option<u64> {
-        match self {
-            Self::Rejected { at } | Self::Cancelled { at, .. } => Some(at),
-            _ => None,
-        }
-    }
-
-    /// Somebody has bought something, as far as anybody knows today.
-    pub fn sold(self) -> bool {
-        self.released().is_none()
-    }
-}
 
 /// Decides, and marks the copies that go back in `lines`.
 pub fn decide(dice: &mut Dice, ordered: u64, lines: &mut [Line]) -> Fate {

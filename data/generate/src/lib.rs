@@ -8,9 +8,11 @@ pub mod bulk;
 pub mod demo;
 pub mod output;
 
+mod calendar;
 mod customers;
 mod dice;
 mod fate;
+mod order;
 mod orders;
 mod places;
 mod rows;

@@ -4,17 +4,13 @@
 use std::collections::BTreeSet;
 
 use crate::album::Album;
+use crate::calendar::{DAY, DAYS, END, FIRST_DAY};
 use crate::customers::Person;
 use crate::dice::{Dice, Weights};
-use crate::fate::{self, Fate};
+use crate::fate;
+use crate::order::{CURRENCY, Line, Order};
 use crate::shelves::{Shelves, Supply};
 
-pub const DAY: u64 = 86_400;
-/// 2024-11-21, the shop's first day; fixed, so that a seed always gives the same files.
-pub const FIRST_DAY: u64 = 20_048 * DAY;
-const DAYS: u64 = 730;
-/// 2026-11-20 at 18:00 UTC: what would happen later has not happened yet.
-pub const END: u64 = FIRST_DAY + (DAYS - 1) * DAY + 18 * 3600;
 /// An album that is discontinued now was sold until then.
 const LAST_DAY_OF_DISCONTINUED: u64 = FIRST_DAY + 400 * DAY;
 /// Seconds between 8 and 23 o'clock, when orders come in.
@@ -24,43 +20,9 @@ const TRIES: u32 = 8;
 /// However few orders there are, these many came in within the last hours: there is something to pick.
 const FRESH: u64 = 3;
 
-/// Of everything that is sold here.
-pub const CURRENCY: &str = "GBP";
 /// As the orders context charges: in pence, and from which sum of the lines on it is free.
 const SHIPPING: u32 = 395;
 const SHIPPING_FREE_FROM: u64 = 7500;
-
-#[derive(Debug, Clone)]
-pub struct Order {
-    /// `D-000001` and up: the orders context numbers its own `MC-100001` and up, so the two never meet.
-    pub number: String,
-    /// Position among the people.
-    pub who: usize,
-    /// Seconds since 1970, UTC.
-    pub at: u64,
-    pub lines: Vec<Line>,
-    pub shipping: u32,
-    pub fate: Fate,
-}
-
-#[derive(Debug, Clone)]
-pub struct Line {
-    pub sku: String,
-    pub copies: u32,
-    /// Of one copy, in pence.
-    pub price: u32,
-    /// How many of them the customer sends or has sent back.
-    pub returned: u32,
-    /// Whether copies of it may come back at all; see `Supply`.
-    pub plenty: bool,
-}
-
-impl Order {
-    /// What the copies cost that go back.
-    pub fn refund(&self) -> u64 {
-        self.lines.iter().map(|line| u64::from(line.returned) * u64::from(line.price)).sum()
-    }
-}
 
 /// `count` orders, oldest first.
 pub fn make(seed: u64, count: u32, albums: &[Album], shelves: &Shelves, people: &[Person]) -> Vec<Order> {

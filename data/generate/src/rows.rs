@@ -4,9 +4,9 @@
 
 use serde::Serialize;
 
+use crate::calendar::FIRST_DAY;
 use crate::customers::{CUSTOMER_HASH, OPERATOR_HASH, Person};
-use crate::fate::Fate;
-use crate::orders::{CURRENCY, FIRST_DAY, Order};
+use crate::order::{CURRENCY, Fate, Order};
 use crate::places::House;
 
 /// The one test card that is approved, in its last four digits.
@@ -192,7 +192,7 @@ pub fn sale<'a>(order: &'a Order, person: &'a Person) -> Option<PastSale<'a>> {
         }
         Fate::Placed | Fate::Shipped { .. } | Fate::ReturnRequested { .. } => (None, vec![]),
     };
-    let line = |line: &'a crate::orders::Line| SoldLine { sku: &line.sku, quantity: line.copies, price: line.price };
+    let line = |line: &'a crate::order::Line| SoldLine { sku: &line.sku, quantity: line.copies, price: line.price };
     let sale = Sale {
         order: &order.number,
         customer: &person.id,
@@ -216,7 +216,7 @@ pub fn purchase(order: &Order, person: &Person) -> Option<Purchase> {
 
 pub fn past_order<'a>(order: &'a Order, person: &'a Person) -> PastOrder<'a> {
     let history = history(order);
-    let line = |line: &'a crate::orders::Line| PlacedLine {
+    let line = |line: &'a crate::order::Line| PlacedLine {
         sku: &line.sku,
         copies: line.copies,
         price: line.price,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::*;
-use crate::orders::{END, FIRST_DAY};
+use crate::calendar::{END, FIRST_DAY};
 
 const FILES: [&str; 7] = ["albums", "stock", "accounts", "warehouse-orders", "sales", "orders", "purchases"];
 
