@@ -1,9 +1,9 @@
 //! Which page numbers a list of albums offers.
 
-use crate::params::PAGE_MAX;
-
 /// Albums on a page of search or browse: full rows of 2, 3 and 4.
 pub const PAGE_SIZE: u32 = 24;
+/// The deepest page, as the catalog does not leaf further than 10,000 albums in.
+pub const PAGE_MAX: u32 = 10_000 / PAGE_SIZE;
 /// Numbers offered on either side of the current page.
 const REACH: u32 = 2;
 

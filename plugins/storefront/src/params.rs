@@ -4,14 +4,12 @@
 
 use std::borrow::Cow;
 
-use crate::paging::PAGE_SIZE;
+use crate::paging::PAGE_MAX;
 
 /// Characters in one value: longer than any artist's name, short enough for every index.
 pub const VALUE_CHARS_MAX: usize = 200;
 /// Bytes of a query string. Two values of the greatest length, percent-encoded, fit.
 const QUERY_BYTES_MAX: usize = 4096;
-/// The deepest page, as the catalog does not leaf further than 10,000 albums in.
-pub const PAGE_MAX: u32 = 10_000 / PAGE_SIZE;
 /// Words and bytes in one search, as the catalog takes them.
 const WORDS_MAX: usize = 8;
 const WORDS_BYTES_MAX: usize = 400;

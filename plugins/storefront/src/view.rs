@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use askama::filters::HtmlSafe;
 use askama::{FastWritable, Values};
 
-use crate::cover;
+use crate::cover::{self, Version};
 use crate::href::Encoded;
 use crate::money::Price;
 use crate::reference::Currencies;
@@ -80,34 +80,6 @@ impl FastWritable for Stock {
 
 /// Fixed texts and a digit.
 impl HtmlSafe for Stock {}
-
-/// Eight hexadecimal digits: changes when the cover does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Version(pub u32);
-
-impl Version {
-    fn write(&self, out: &mut dyn Write) -> fmt::Result {
-        (0..8).try_for_each(|digit| {
-            let value = (self.0 >> (28 - digit * 4)) as u8 & 15;
-            out.write_char(char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 }))
-        })
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(formatter)
-    }
-}
-
-impl FastWritable for Version {
-    fn write_into(&self, out: &mut dyn Write, _: &dyn Values) -> askama::Result<()> {
-        Ok(self.write(out)?)
-    }
-}
-
-/// Only hexadecimal digits come out.
-impl HtmlSafe for Version {}
 
 /// An album with what the page says about it.
 #[derive(Debug, Clone, Copy)]
@@ -185,10 +157,5 @@ mod tests {
         let albums = [Album { discontinued: true, ..album("A") }];
         let levels = [Level { sku: "A".into(), on_hand: 9 }];
         assert_eq!(cards(&albums, Some(&levels), &Currencies::default())[0].stock, Stock::Gone);
-    }
-
-    #[test]
-    fn a_version_is_eight_digits() {
-        assert_eq!(Version(0x00ab_cdef).to_string(), "00abcdef");
     }
 }

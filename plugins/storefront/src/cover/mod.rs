@@ -7,21 +7,22 @@
 mod art;
 mod family;
 mod palettes;
+mod style;
 mod svg;
 mod typeset;
+mod version;
 
 pub use family::Family;
+pub use version::{Version, version};
 
-use xxhash_rust::xxh64::{Xxh64, xxh64};
+use xxhash_rust::xxh64::xxh64;
 
 use crate::seams::Album;
-use crate::view::Version;
 use palettes::Palette;
 use svg::{Random, Svg};
-use typeset::{Align, Case, Face, fit};
+use typeset::{Align, Face, fit};
+use version::REVISION;
 
-/// Raised when the drawing changes, so that caches ask again.
-const REVISION: u64 = 1;
 /// What is left when a family has no colours, which none has.
 const PLAIN: [&str; 5] = ["#e8e4da", "#1b1a18", "#1b1a18", "#8a8172", "#c8beaa"];
 /// Width and height of the picture, in its own units.
@@ -48,23 +49,13 @@ enum Layout {
     Poster,
 }
 
-/// Of what the picture is made; changes when it does.
-pub fn version(album: &Album) -> Version {
-    let mut hash = Xxh64::new(REVISION);
-    for text in [&album.sku, &album.artist, &album.title, &album.genre] {
-        hash.update(text.as_bytes());
-        hash.update(b"\0");
-    }
-    Version(hash.digest() as u32)
-}
-
 /// The cover of an album, as SVG.
 pub fn draw(album: &Album) -> String {
     let mut random = Random::new(xxh64(album.sku.as_bytes(), REVISION));
     let family = Family::of(&album.genre);
     let palette = &Palette::from(random.pick(palettes::of(family)).copied().unwrap_or(PLAIN));
-    let art = random.pick(family.arts()).copied().unwrap_or(art::Art::Rings);
-    let face = random.pick(family.faces()).copied().unwrap_or(Face::Grotesque);
+    let art = random.pick(style::arts(family)).copied().unwrap_or(art::Art::Rings);
+    let face = random.pick(style::faces(family)).copied().unwrap_or(Face::Grotesque);
     let layouts = [Layout::Head, Layout::Foot, Layout::Foot, Layout::Window, Layout::Poster];
     let layout = random.pick(&layouts).copied().unwrap_or(Layout::Foot);
 
@@ -129,24 +120,6 @@ fn window(svg: &mut Svg, random: &mut Random, palette: &Palette, art: art::Art, 
     svg.clip(x, y, width, height);
     art.draw(svg, random, palette, width, height);
     svg.unclip();
-}
-
-impl Face {
-    /// The face for the artist's name beside a title in this one.
-    fn small(self) -> Face {
-        match self {
-            Face::Grotesque | Face::Wide => Face::Plain,
-            Face::Serif | Face::Italic => Face::Spaced,
-            Face::Typewriter | Face::Plain | Face::Spaced => Face::Typewriter,
-        }
-    }
-
-    fn case(self) -> Case {
-        match self {
-            Face::Wide | Face::Spaced => Case::Upper,
-            _ => Case::AsIs,
-        }
-    }
 }
 
 #[cfg(test)]

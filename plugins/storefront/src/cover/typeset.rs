@@ -72,6 +72,22 @@ const NEAR: i32 = 91;
 const CHARS_MAX: usize = 160;
 
 impl Face {
+    /// The face for the artist's name beside a title in this one.
+    pub fn small(self) -> Face {
+        match self {
+            Face::Grotesque | Face::Wide => Face::Plain,
+            Face::Serif | Face::Italic => Face::Spaced,
+            Face::Typewriter | Face::Plain | Face::Spaced => Face::Typewriter,
+        }
+    }
+
+    fn case(self) -> Case {
+        match self {
+            Face::Wide | Face::Spaced => Case::Upper,
+            _ => Case::AsIs,
+        }
+    }
+
     /// Attributes of the SVG element that holds the text.
     pub fn attributes(self) -> &'static str {
         match self {
