@@ -1,19 +1,19 @@
-//! An order and what became of it.
+//! An order and its status.
 
-/// Of everything that is sold here.
+/// The currency of all prices.
 pub const CURRENCY: &str = "GBP";
 
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// `D-000001` and up: the orders context numbers its own `MC-100001` and up, so the two never meet.
+    /// From `D-000001`. The orders context numbers its own from `MC-100001`, so numbers never collide.
     pub number: String,
-    /// Position among the people.
+    /// Position among the customers.
     pub who: usize,
     /// Seconds since 1970, UTC.
     pub at: u64,
     pub lines: Vec<Line>,
     pub shipping: u32,
-    pub fate: Fate,
+    pub status: Status,
 }
 
 #[derive(Debug, Clone)]
@@ -22,42 +22,43 @@ pub struct Line {
     pub copies: u32,
     /// Of one copy, in pence.
     pub price: u32,
-    /// How many of them the customer sends or has sent back.
+    /// How many copies the customer returns or has returned.
     pub returned: u32,
-    /// Whether copies of it may come back at all; see `Supply`.
+    /// Whether copies may come back; see `Supply`.
     pub plenty: bool,
 }
 
 impl Order {
-    /// What the copies cost that go back.
+    /// The price of the returned copies.
     pub fn refund(&self) -> u64 {
         self.lines.iter().map(|line| u64::from(line.returned) * u64::from(line.price)).sum()
     }
 }
 
-/// All times in seconds since 1970, UTC; each later than the one before it, none after `END`.
+/// How far an order has come. Times are seconds since 1970, UTC; each is later than the one before it, none after
+/// `END`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// The bank said no: released, nothing held.
+pub enum Status {
+    /// The bank declined: copies released, no money held.
     Rejected {
         at: u64,
     },
-    /// Before it was shipped: released and voided.
+    /// Before it was shipped: copies released, payment voided.
     Cancelled {
         at: u64,
         by_shop: bool,
     },
-    /// Waits to be picked.
+    /// Waits for picking.
     Placed,
     Shipped {
         at: u64,
     },
-    /// The copies are on their way back, or not even sent yet.
+    /// The copies are on their way back, or not sent yet.
     ReturnRequested {
         shipped: u64,
         at: u64,
     },
-    /// They are on the shelf again, and their price on the card.
+    /// The copies are in stock again, and their price is refunded.
     Returned {
         shipped: u64,
         requested: u64,
@@ -65,7 +66,7 @@ pub enum Fate {
     },
 }
 
-impl Fate {
+impl Status {
     pub fn shipped(self) -> Option<u64> {
         match self {
             Self::Shipped { at } => Some(at),
@@ -74,7 +75,7 @@ impl Fate {
         }
     }
 
-    /// Copies that were reserved and are back on the shelf.
+    /// When the reserved copies were released.
     pub fn released(self) -> Option<u64> {
         match self {
             Self::Rejected { at } | Self::Cancelled { at, .. } => Some(at),
@@ -82,7 +83,7 @@ impl Fate {
         }
     }
 
-    /// Somebody has bought something, as far as anybody knows today.
+    /// Whether the order counts as a purchase.
     pub fn sold(self) -> bool {
         self.released().is_none()
     }

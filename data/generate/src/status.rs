@@ -1,17 +1,18 @@
-//! What became of an order: how far its age lets it have come, and which few went another way.
+//! Decides how far an order has come: most have the status that fits their age, a few are rejected, cancelled or
+//! returned.
 
 use crate::calendar::{DAY, END};
 use crate::dice::Dice;
-use crate::order::{Fate, Line};
+use crate::order::{Line, Status};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
-/// The parcels leave between 9 and 17 o'clock.
+/// Parcels leave between 9 and 17 o'clock.
 const PARCELS: (u32, u32) = (9 * 3600, 17 * 3600);
 
-/// Decides, and marks the copies that go back in `lines`.
-pub fn decide(dice: &mut Dice, ordered: u64, lines: &mut [Line]) -> Fate {
-    // The same number of throws whatever comes out, so that one order's fate does not shift all others.
+/// Decides the status, and sets the returned copies in `lines`.
+pub fn decide(dice: &mut Dice, ordered: u64, lines: &mut [Line]) -> Status {
+    // Always the same number of random choices, so that one order's status does not change all later ones.
     let roll = dice.below(100);
     let soon = u64::from(dice.between(2, 5));
     let while_open = MINUTE * u64::from(dice.between(4, 8 * 60));
@@ -23,29 +24,29 @@ pub fn decide(dice: &mut Dice, ordered: u64, lines: &mut [Line]) -> Fate {
 
     let all_plenty = lines.iter().all(|line| line.plenty);
     match roll {
-        0..2 if all_plenty && ordered + soon <= END => return Fate::Rejected { at: ordered + soon },
-        // Before the first parcels of the next morning, as nobody orders after 23 o'clock.
+        0..2 if all_plenty && ordered + soon <= END => return Status::Rejected { at: ordered + soon },
+        // Before the next morning's first parcels, because no order comes in after 23 o'clock.
         2..8 if all_plenty && ordered + while_open <= END => {
-            return Fate::Cancelled { at: ordered + while_open, by_shop };
+            return Status::Cancelled { at: ordered + while_open, by_shop };
         }
         _ => {}
     }
     if shipped > END {
-        return Fate::Placed;
+        return Status::Placed;
     }
     if !(8..16).contains(&roll) || requested > END || !lines.iter().any(|line| line.plenty) {
-        return Fate::Shipped { at: shipped };
+        return Status::Shipped { at: shipped };
     }
     for line in lines.iter_mut().filter(|line| line.plenty).take(if some { 1 } else { usize::MAX }) {
         line.returned = line.copies;
     }
     if back > END {
-        return Fate::ReturnRequested { shipped, at: requested };
+        return Status::ReturnRequested { shipped, at: requested };
     }
-    Fate::Returned { shipped, requested, at: back.max(requested + HOUR) }
+    Status::Returned { shipped, requested, at: back.max(requested + HOUR) }
 }
 
-/// A working hour of that day; on Sundays nobody packs.
+/// A moment in that day's working hours, or on Monday if the day is a Sunday.
 fn parcel(day: u64, dice: &mut Dice) -> u64 {
     // The first day of 1970 was a Thursday.
     let sunday = (day + 4).is_multiple_of(7);
