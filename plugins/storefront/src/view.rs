@@ -1,4 +1,4 @@
-//! What the templates show of an album: its card, its cover's address, how many are left.
+//! What the templates show of an album: its card, its cover's version, its stock.
 
 use std::fmt::{self, Write};
 
@@ -11,10 +11,10 @@ use crate::money::Price;
 use crate::reference::Currencies;
 use crate::seams::{Album, Level};
 
-/// Up to so many copies left, the page says how many.
+/// Up to this number, the page says how many copies are left.
 const FEW: u32 = 3;
 
-/// Whether one can have it.
+/// Whether an album can be bought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stock {
     Plenty,
@@ -46,7 +46,7 @@ impl Stock {
         }
     }
 
-    /// Worth saying on a card, where "in stock" goes without saying.
+    /// Whether a card mentions it. Cards do not mention "in stock".
     pub fn notable(&self) -> bool {
         matches!(self, Stock::Few(_) | Stock::None | Stock::Gone)
     }
@@ -81,7 +81,7 @@ impl FastWritable for Stock {
 /// Fixed texts and a digit.
 impl HtmlSafe for Stock {}
 
-/// An album with what the page says about it.
+/// An album with its stock and price.
 #[derive(Debug, Clone, Copy)]
 pub struct Card<'a> {
     pub album: &'a Album,
@@ -95,7 +95,7 @@ impl<'a> Card<'a> {
         Encoded(&self.album.sku)
     }
 
-    /// It can go into the cart, as far as we know.
+    /// Whether it can go into the cart. While the warehouse is away, it can.
     pub fn for_sale(&self) -> bool {
         !matches!(self.stock, Stock::None | Stock::Gone)
     }
@@ -105,7 +105,7 @@ impl<'a> Card<'a> {
     }
 }
 
-/// The cards of these albums; `levels` are the warehouse's answer to the same SKUs, if there was one.
+/// The cards of albums; `levels` is the warehouse's answer for the same SKUs, if it answered.
 pub fn cards<'a>(albums: &'a [Album], levels: Option<&[Level]>, currencies: &'a Currencies) -> Vec<Card<'a>> {
     let card = |(at, album): (usize, &'a Album)| Card {
         album,
@@ -120,7 +120,7 @@ fn stock(album: &Album, at: usize, levels: Option<&[Level]>) -> Stock {
         return Stock::Gone;
     }
     let Some(levels) = levels else { return Stock::Unknown };
-    // The answer comes in the order asked; an answer in another order is still read right.
+    // The warehouse answers in the order asked; other orders are read correctly, too.
     let level = levels.get(at).filter(|level| level.sku == album.sku);
     match level.or_else(|| levels.iter().find(|level| level.sku == album.sku)) {
         Some(level) => Stock::of(level.on_hand),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_discontinued_album_is_gone_whatever_lies_on_the_shelf() {
+    fn a_discontinued_album_is_not_sold_even_if_copies_are_left() {
         let albums = [Album { discontinued: true, ..album("A") }];
         let levels = [Level { sku: "A".into(), on_hand: 9 }];
         assert_eq!(cards(&albums, Some(&levels), &Currencies::default())[0].stock, Stock::Gone);

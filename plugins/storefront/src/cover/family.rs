@@ -1,4 +1,4 @@
-//! Families of genres: each has its colours (`palettes`), and the drawings and letterings that suit it.
+//! Families of genres. Each has its colours (`palettes`), drawings and typefaces (`style`).
 
 /// Genres that look alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub const ALL: [Family; 17] = [
     Latin, Funk,
 ];
 
-/// Words that give a genre away, the more telling ones first: "folk metal" is metal, "electro pop" electronic.
+/// Parts of genre names, the more specific ones first: "folk metal" is metal, "electro pop" electronic.
 const WORDS: &[(&str, Family)] = &[
     ("ambient", Ambient),
     ("new age", Ambient),
@@ -86,7 +86,7 @@ const WORDS: &[(&str, Family)] = &[
 ];
 
 impl Family {
-    /// The family of any genre; an unknown genre always gets the same one.
+    /// The family of a genre. An unknown genre always has the same one.
     pub fn of(genre: &str) -> Family {
         let known = WORDS.iter().find(|(word, _)| contains(genre.as_bytes(), word.as_bytes()));
         match known {
@@ -98,7 +98,7 @@ impl Family {
         }
     }
 
-    /// The CSS class that carries the family's colours.
+    /// The CSS class with the family's colours.
     pub fn class(self) -> &'static str {
         match self {
             Jazz => "jazz",

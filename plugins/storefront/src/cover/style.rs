@@ -1,4 +1,4 @@
-//! Which drawings and letterings suit a family of genres.
+//! Which drawings and typefaces suit a family of genres.
 
 use super::art::Art;
 use super::family::Family::{self, *};

@@ -8,19 +8,16 @@ use xxhash_rust::xxh64::Xxh64;
 
 use crate::seams::Album;
 
-/// Raised when the drawing changes, so that caches ask again.
+/// Raise it when the drawing changes, so that caches fetch the covers again.
 pub const REVISION: u64 = 1;
 
-/// Eight hexadecimal digits: changes when the cover does.
+/// Eight hexadecimal digits that change with the cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version(pub u32);
 
 impl Version {
     fn write(&self, out: &mut dyn Write) -> fmt::Result {
-        (0..8).try_for_each(|digit| {
-            let value = (self.0 >> (28 - digit * 4)) as u8 & 15;
-            out.write_char(char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 }))
-        })
+        write!(out, "{:08x}", self.0)
     }
 }
 
@@ -36,10 +33,10 @@ impl FastWritable for Version {
     }
 }
 
-/// Only hexadecimal digits come out.
+/// The output has only hexadecimal digits.
 impl HtmlSafe for Version {}
 
-/// Of what the picture is made; changes when it does.
+/// A hash of everything that the picture depends on.
 pub fn version(album: &Album) -> Version {
     let mut hash = Xxh64::new(REVISION);
     for text in [&album.sku, &album.artist, &album.title, &album.genre] {
