@@ -1,4 +1,4 @@
-// The steps that bring a context's file to the schema that its code expects.
+// The migrations that bring a context's file to the schema of its code.
 
 const FILE = /^(\d{4})-([a-z0-9-]+)$/;
 

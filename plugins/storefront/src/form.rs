@@ -47,7 +47,7 @@ impl<'a> Form<'a> {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Ok((decode(name, true)?, decode(value, true)?))
         };
-        Ok(Form(pairs().map(read).collect::<Result<_, BadInput>>().map_err(Unreadable::BadInput)?))
+        Ok(Form(pairs().map(read).collect::<Result<_, BadInput>>().map_err(Unreadable::Input)?))
     }
 
     /// The value as it was typed; empty if the field is missing. Of two fields with one name the last one counts. For
