@@ -1,6 +1,7 @@
 """The recommendation context in Python: association rules over purchases, in which the latest weigh most.
 
-`recommendation` is the engine: `purchases` and `rules` are plain Python, `sql` is the SQL; this file exports the component's interfaces.
+`recommendation` is the engine: `purchases` and `rules` are plain Python, `sql` is the SQL; this file exports the
+component's interfaces.
 """
 
 from pathlib import Path

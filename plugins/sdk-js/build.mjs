@@ -1,10 +1,21 @@
 // Builds the component of a context in JavaScript or ClojureScript. In the project's folder, run
 // `node plugins/sdk-js/build.mjs CONTEXT-FOLDER COMPONENT.wasm`.
 //
-// CONTEXT-FOLDER holds `context.wit` with the component's world, and `src/context.js` or `src/context.cljs`. The world may name the
-// packages in the project's `wit`. Esbuild bundles the sources into one file, and the toolchain embeds it in QuickJS.
+// CONTEXT-FOLDER holds `context.wit` with the component's world, and `src/context.js` or `src/context.cljs`. The world
+// may name the packages in the project's `wit`. Esbuild bundles the sources into one file, and the toolchain embeds it
+// in QuickJS.
 
-import { mkdtempSync, readdirSync, mkdirSync, copyFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -14,7 +25,7 @@ import { BuildError, installed } from "./tools.mjs";
 const sdk = dirname(fileURLToPath(import.meta.url));
 
 async function main([folder, component]) {
-  if (!folder || !component) throw new BuildError("the context's folder or the component is missing", "run node build.mjs CONTEXT-FOLDER COMPONENT.wasm");
+  if (!folder || !component) throw new BuildError("an argument is missing", "run node build.mjs CONTEXT-FOLDER COMPONENT.wasm");
   const tools = installed(sdk, join(process.cwd(), ".tools", "js"));
   const require = createRequire(join(tools, "package.json"));
   const tool = (name) => import(pathToFileURL(require.resolve(name)).href);
@@ -35,7 +46,9 @@ async function main([folder, component]) {
 /** Bundles all sources into one module, which imports only interfaces. */
 async function bundled(folder, tools, tool) {
   const from = ["src/context.js", "src/context.cljs"].map((name) => join(folder, name)).find(existsSync);
-  if (!from) throw new BuildError(`${folder} has neither src/context.js nor src/context.cljs`, "add the one that exports the context's interfaces");
+  if (!from) {
+    throw new BuildError(`${folder} has neither src/context.js nor src/context.cljs`, "add one that exports the interfaces");
+  }
   const { build } = await tool("esbuild");
   const { compileString } = await tool("squint-cljs");
   const result = await build({
@@ -72,7 +85,8 @@ const clojure = (compileString) => ({
         return { contents: compileString(readFileSync(path, "utf8")), loader: "js", resolveDir: dirname(path) };
       } catch (error) {
         const [, line, column] = /\[(\d+),(\d+)\]/.exec(error.message) ?? [];
-        return { errors: [{ text: error.message, location: { file: path, line: Number(line ?? 1), column: Number(column ?? 0) } }] };
+        const location = { file: path, line: Number(line ?? 1), column: Number(column ?? 0) };
+        return { errors: [{ text: error.message, location }] };
       }
     });
   },

@@ -8,8 +8,8 @@ import { join } from "node:path";
 const FILES = ["package.json", "package-lock.json", ".npmrc"];
 
 /**
- * The folder with the tools' `node_modules`. It exists only after a complete installation: two builds at a time both install, and the
- * first to finish wins.
+ * The folder with the tools' `node_modules`. It exists only after a complete installation: two builds at a time both
+ * install, and the first to finish wins.
  * @param {string} sdk where the lock file is
  * @param {string} below the folder for tools
  */
@@ -28,9 +28,9 @@ export function installed(sdk, below) {
       cwd: partial,
       stdio: ["ignore", 2, 2],
     });
-    if (ended.error) throw new BuildError(`npm does not start (${ended.error.code})`, "run `seam doctor --fix`, which installs node and npm");
+    if (ended.error) throw new BuildError(`npm does not start (${ended.error.code})`, "run `seam doctor --fix`, which installs npm");
     if (ended.status !== 0) {
-      throw new BuildError("npm could not install the tools for JavaScript", "check the registry in npm's configuration and the connection to it");
+      throw new BuildError("npm could not install the tools for JavaScript", "check the registry in npm's configuration");
     }
     renameSync(partial, folder);
   } catch (error) {

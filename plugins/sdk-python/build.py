@@ -1,8 +1,9 @@
 """Builds the component of a context in Python. In the project's folder, run
 `python3 plugins/sdk-python/build.py CONTEXT-FOLDER COMPONENT.wasm`.
 
-CONTEXT-FOLDER holds `context.wit` with the component's world `context`, and `app.py`, whose classes implement the world's exports. The
-world may name the packages in the project's `wit`. The first build installs the toolchain in `.tools`.
+CONTEXT-FOLDER holds `context.wit` with the component's world `context`, and `app.py`, whose classes implement the
+world's exports. The world may name the packages in the project's `wit`. The first build installs the toolchain in
+`.tools`.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ REQUIREMENTS = SDK / "requirements.txt"
 
 def main() -> int:
     if len(sys.argv) != 3:
-        return failed("the context's folder or the component is missing", "run python3 build.py CONTEXT-FOLDER COMPONENT.wasm")
+        return failed("an argument is missing", "run python3 build.py CONTEXT-FOLDER COMPONENT.wasm")
     folder, component = Path(sys.argv[1]), Path(sys.argv[2])
     python = installed(Path(".tools/python"))
     if python is None:
@@ -43,7 +44,8 @@ def main() -> int:
 
 
 def interfaces(folder: Path, to: Path) -> None:
-    """Copies the world and the packages that it may name to the layout of the toolchain: one folder with `deps` in it."""
+    """Copies the world and the packages that it may name to the layout of the toolchain: one folder with `deps` in
+    it."""
     to.mkdir()
     shutil.copy(folder / "context.wit", to)
     for package in Path("wit").iterdir():
@@ -54,8 +56,8 @@ def interfaces(folder: Path, to: Path) -> None:
 
 
 def installed(below: Path) -> Path | None:
-    """The Python with the toolchain. Its folder exists only after a complete installation: two builds at a time both install, and the
-    first to finish wins."""
+    """The Python with the toolchain. Its folder exists only after a complete installation: two builds at a time both
+    install, and the first to finish wins."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     folder = below / f"{version}-{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]}"
     python = folder / "bin/python"
@@ -67,10 +69,10 @@ def installed(below: Path) -> Path | None:
     pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", REQUIREMENTS]
     try:
         if subprocess.run([sys.executable, "-m", "venv", partial], stdout=sys.stderr).returncode != 0:
-            failed("python3 cannot make a virtual environment", "run `seam doctor --fix`; on Debian and Ubuntu it installs python3-venv")
+            failed("python3 cannot make a virtual environment", "run `seam doctor --fix`, which installs python3-venv")
             return None
         if subprocess.run([partial / "bin/python", *pip], stdout=sys.stderr).returncode != 0:
-            failed("pip could not install the tools for Python", "check the index in pip's configuration and the connection to it")
+            failed("pip could not install the tools for Python", "check the index in pip's configuration")
             return None
         try:
             partial.rename(folder)

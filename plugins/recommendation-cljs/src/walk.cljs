@@ -1,7 +1,8 @@
-;; From baskets to suggestions: a random walk steps from an album to one of its baskets, and from there to another album in it. The
-;; most probable arrivals, with popular albums weighted down, are the suggestions. If the walk reaches too few albums, it continues
-;; from them. (Paudel, Christoffel, Newell, Bernstein: "Updatable, Accurate, Diverse, and Scalable Recommendations for Interactive
-;; Applications", 2016: RP3beta.) The probabilities are computed exactly, so the same question always has the same answer.
+;; From baskets to suggestions: a random walk steps from an album to one of its baskets, and from there to another album
+;; in it. The most probable arrivals, with popular albums weighted down, are the suggestions. If the walk reaches too
+;; few albums, it continues from them. (Paudel, Christoffel, Newell, Bernstein: "Updatable, Accurate, Diverse, and
+;; Scalable Recommendations for Interactive Applications", 2016: RP3beta.) The probabilities are computed exactly, so
+;; the same question always has the same answer.
 ;;
 ;; Code that runs for each line of a basket uses mutable maps instead of sequences, which take ten times as long.
 (ns walk)
@@ -34,7 +35,7 @@
     baskets))
 
 (defn- step
-  "Adds the arrivals of a step from album `from`, reached with probability `chance`; `lines` are all lines of its baskets."
+  "Adds the arrivals of a step from album `from`, reached with probability `chance`; `lines` are those of its baskets."
   [chances from chance lines]
   (let [baskets (by-basket lines)]
     (.forEach baskets
@@ -50,7 +51,7 @@
       (.slice 0 n)))
 
 (defn arrivals
-  "The probability to arrive at each album except the seeds. `lines-of` reads the lines of an album's latest baskets, up to a number."
+  "The probability to arrive at each album except the seeds. `lines-of` reads the lines of an album's latest baskets."
   [seeds wanted lines-of]
   (let [chances (js/Map.)
         each    (max 1 (quot baskets-read (max 1 (count seeds))))

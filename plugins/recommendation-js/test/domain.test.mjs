@@ -8,7 +8,8 @@ import { question } from "../src/domain/question.js";
 import { filled, likelihood, ranked } from "../src/domain/similarity.js";
 
 const bought = (id, customer, ...skus) => ({ id, customer, skus, at: 0 });
-const added = (purchases, before = [], among = []) => additions(checkedPurchases(purchases), new Map(before), new Set(among));
+const added = (purchases, before = [], alreadyOwned = []) =>
+  additions(checkedPurchases(purchases), new Map(before), new Set(alreadyOwned));
 
 test("the ratio is Dunning's", () => {
   // A worked example: 2 * (sum of k ln k over the cells - rows - columns + n ln n).
@@ -26,7 +27,8 @@ test("albums that are together by chance score 0", () => {
 });
 
 test("an album counts once over all purchases of a customer", () => {
-  const { owned, albums, pairs, customers } = added([bought("1", "ann", "A"), bought("2", "ann", "B", "A"), bought("3", "ben", "A")]);
+  const purchases = [bought("1", "ann", "A"), bought("2", "ann", "B", "A"), bought("3", "ben", "A")];
+  const { owned, albums, pairs, customers } = added(purchases);
   assert.deepEqual(owned, [["customer ann", "A"], ["customer ann", "B"], ["customer ben", "A"]]);
   assert.deepEqual(albums, [["A", 2], ["B", 1]]);
   assert.deepEqual(pairs, [["B", "A", 1], ["A", "B", 1]]);
@@ -34,7 +36,8 @@ test("an album counts once over all purchases of a customer", () => {
 });
 
 test("albums that a customer has already are paired with new ones and not counted again", () => {
-  const { owned, albums, pairs, customers } = added([bought("2", "ann", "A", "B")], [["customer ann", ["A", "C"]]], ["customer ann\nA"]);
+  const before = [["customer ann", ["A", "C"]]];
+  const { owned, albums, pairs, customers } = added([bought("2", "ann", "A", "B")], before, ["customer ann\nA"]);
   assert.deepEqual(owned, [["customer ann", "B"]]);
   assert.deepEqual(albums, [["B", 1]]);
   assert.deepEqual(pairs.map(([a, b]) => a + b), ["BA", "AB", "BC", "CB"]);

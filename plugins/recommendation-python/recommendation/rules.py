@@ -1,12 +1,13 @@
 """From weighted purchases to suggestions. Pure: no store, no host.
 
-A rule "customers who buy A buy B" has a *confidence*, the share of the purchases with A that also have B, and a *lift*, that share divided
-by B's share of all purchases. Rules with a lift of 1 or less are left out. The others score confidence times the binary logarithm of the
-lift. (Agrawal, Imielinski, Swami: "Mining Association Rules between Sets of Items in Large Databases", 1993.) The scores of several seeds
-are added.
+A rule "customers who buy A buy B" has a *confidence*, the share of the purchases with A that also have B, and a *lift*,
+that share divided by B's share of all purchases. Rules with a lift of 1 or less are left out. The others score
+confidence times the binary logarithm of the lift. (Agrawal, Imielinski, Swami: "Mining Association Rules between Sets
+of Items in Large Databases", 1993.) The scores of several seeds are added.
 
-Taste changes: a purchase weighs twice as much as one half a year earlier. Weights grow from a fixed day instead of decaying from today, so
-stored sums stay valid; only ratios of weights are used. (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay", 2009.)
+Taste changes: a purchase weighs twice as much as one half a year earlier. Weights grow from a fixed day instead of
+decaying from today, so stored sums stay valid; only ratios of weights are used. (Cormode, Shkapenyuk, Srivastava, Xu:
+"Forward Decay", 2009.)
 """
 
 from collections import defaultdict
@@ -29,6 +30,8 @@ NEIGHBOURS_PER_SUGGESTION = 4
 NEIGHBOURS_MIN = 24
 
 Suggestion = tuple[str, float]
+Neighbour = tuple[str, float, int, float, float]
+"""The SKU, the weight and number of purchases with both albums, the weight of the SKU, and that of the seed."""
 
 
 @dataclass
@@ -64,8 +67,8 @@ def neighbours_wanted(question: Question) -> int:
     return max(question.count * NEIGHBOURS_PER_SUGGESTION, NEIGHBOURS_MIN)
 
 
-def ranked(question: Question, neighbours: Iterable[tuple[str, float, int, float, float]], total: float) -> list[Suggestion]:
-    """The best neighbours, best first. A neighbour is (SKU, weight of both, purchases of both, weight of the SKU, weight of the seed)."""
+def ranked(question: Question, neighbours: Iterable[Neighbour], total: float) -> list[Suggestion]:
+    """The best neighbours, best first."""
     scores: dict[str, float] = defaultdict(float)
     for sku, both, purchases, own, seed in neighbours:
         if purchases < TOGETHER_MIN or sku in question.seeds:

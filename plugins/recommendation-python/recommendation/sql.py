@@ -13,7 +13,8 @@ def answer(question: Question) -> list[rules.Suggestion]:
     for seed in question.seeds:
         neighbours += store.query(
             """SELECT near.other, near.weight, near.purchases, album.weight, (SELECT weight FROM albums WHERE sku = ?1)
-               FROM (SELECT other, weight, purchases FROM pairs WHERE sku = ?1 ORDER BY weight DESC, other LIMIT ?2) AS near
+               FROM (SELECT other, weight, purchases FROM pairs WHERE sku = ?1
+                     ORDER BY weight DESC, other LIMIT ?2) AS near
                CROSS JOIN albums AS album ON album.sku = near.other""",
             [seed, wanted],
         )

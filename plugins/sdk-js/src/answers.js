@@ -1,5 +1,5 @@
-// The three outcomes of a call in JavaScript: a function returns a result, or throws an error of the interface as `Rejected`. Any
-// other exception is a bug of the context: it traps, and the host discards the instance.
+// The three outcomes of a call in JavaScript: a function returns a result, or throws an error of the interface as
+// `Rejected`. Any other exception is a bug of the context: it traps, and the host discards the instance.
 
 import { StoreError } from "./store.js";
 

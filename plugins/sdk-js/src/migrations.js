@@ -3,8 +3,8 @@
 const FILE = /^(\d{4})-([a-z0-9-]+)$/;
 
 /**
- * The interface `seam:host/migrations` of a context: `export const migrations = steps({ "0001-notes": notesSql })`, where the text
- * comes from `import notesSql from "../migrations/0001-notes.sql"`.
+ * The interface `seam:host/migrations` of a context: `export const migrations = steps({ "0001-notes": notesSql })`,
+ * where the text comes from `import notesSql from "../migrations/0001-notes.sql"`.
  * @param {Record<string, string>} files the SQL by the file's name, oldest first
  */
 export function steps(files) {

@@ -1,10 +1,10 @@
 // Rows as one list of bytes, in the encoding of `seam:host/store`.
 //
-// u32 column count, then the rows, each value as a tag byte and its bytes, little endian: 0 null | 1 integer s64 | 2 real f64 |
-// 3 text u32 length + UTF-8 | 4 blob u32 length + bytes.
+// u32 column count, then the rows, each value as a tag byte and its bytes, little endian:
+// 0 null | 1 integer s64 | 2 real f64 | 3 text u32 length + UTF-8 | 4 blob u32 length + bytes.
 //
-// In JavaScript: null, number, string, Uint8Array. An integer that a number cannot hold exactly is decoded to a BigInt. A number
-// without a fraction is encoded as an integer; SQLite converts it to a real in a REAL column.
+// In JavaScript: null, number, string, Uint8Array. An integer that a number cannot hold exactly is decoded to a BigInt.
+// A number without a fraction is encoded as an integer; SQLite converts it to a real in a REAL column.
 
 const NULL = 0;
 const INTEGER = 1;

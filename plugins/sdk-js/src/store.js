@@ -44,7 +44,9 @@ function parameter(value) {
       return { tag: "integer", val: Number(value) };
     case "bigint":
       // The toolchain passes integers as numbers. `executeMany` packs its rows itself and takes any.
-      if (!Number.isSafeInteger(Number(value))) throw new RangeError(`${value} is too large for a parameter; use executeMany`);
+      if (!Number.isSafeInteger(Number(value))) {
+        throw new RangeError(`${value} is too large for a parameter; use executeMany`);
+      }
       return { tag: "integer", val: Number(value) };
   }
   if (value instanceof Uint8Array) return { tag: "blob", val: value };
@@ -82,8 +84,8 @@ export function executeMany(sql, rows) {
 }
 
 /**
- * Runs `work` in a transaction: commits when it returns, and rolls back when it throws (after a trap the host rolls back). In between,
- * every query of this call reads through the transaction. Transactions do not nest.
+ * Runs `work` in a transaction: commits when it returns, and rolls back when it throws (after a trap the host rolls
+ * back). In between, every query of this call reads through the transaction. Transactions do not nest.
  * @template T
  * @param {() => T} work
  * @returns {T}

@@ -13,8 +13,8 @@ from seam_sdk.store import StoreError
 
 
 def steps(folder: Path) -> list[Migration]:
-    """The migrations `NNNN-name.sql` in `folder`. Call it at the top of a module: the toolchain loads modules and keeps their data, and
-    the component has no files."""
+    """The migrations `NNNN-name.sql` in `folder`. Call it at the top of a module: the toolchain loads modules and keeps
+    their data, and the component has no files."""
     found = []
     for at, path in enumerate(sorted(folder.glob("*.sql")), 1):
         name = re.fullmatch(r"(\d{4})-([a-z0-9-]+)", path.stem)
@@ -25,8 +25,9 @@ def steps(folder: Path) -> list[Migration]:
 
 
 def answering(unavailable: Callable[[str], Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Wraps a function of a seam: while the store cannot work, the caller gets the case `unavailable` of the interface's `error`. Any
-    exception other than `Err` is a bug of the context: it traps, and the host discards the instance."""
+    """Wraps a function of a seam: while the store cannot work, the caller gets the case `unavailable` of the
+    interface's `error`. Any exception other than `Err` is a bug of the context: it traps, and the host discards the
+    instance."""
 
     def decorate(work: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(work)

@@ -1,7 +1,7 @@
 """Rows as one list of bytes, in the encoding of `seam:host/store`.
 
-u32 column count, then the rows, each value as a tag byte and its bytes, little endian: 0 null | 1 integer s64 | 2 real f64 |
-3 text u32 length + UTF-8 | 4 blob u32 length + bytes.
+u32 column count, then the rows, each value as a tag byte and its bytes, little endian:
+0 null | 1 integer s64 | 2 real f64 | 3 text u32 length + UTF-8 | 4 blob u32 length + bytes.
 
 In Python: None, int, float, str, bytes. A bool is an int.
 """

@@ -67,15 +67,16 @@ def execute(sql: str, params: Sequence[Value] = ()) -> int:
 
 
 def execute_many(sql: str, rows: Iterable[Sequence[Value]]) -> int:
-    """Runs one writing statement for each of `rows`, tuples of parameters; all or none. Returns how many rows changed."""
+    """Runs one writing statement for each of `rows`, tuples of parameters; all or none. Returns how many rows
+    changed."""
     packed = encode(rows)
     return 0 if packed is None else _call(host.execute_many, sql, packed)
 
 
 @contextmanager
 def transaction() -> Iterator[None]:
-    """Commits when the block ends, and rolls back when it raises (after a trap the host rolls back). In between, every query of this
-    call reads through the transaction. Transactions do not nest."""
+    """Commits when the block ends, and rolls back when it raises (after a trap the host rolls back). In between, every
+    query of this call reads through the transaction. Transactions do not nest."""
     _call(host.begin)
     try:
         yield

@@ -1,7 +1,8 @@
 // Makes forms more convenient. Every page works without this file.
 "use strict";
 
-// Sends a form once: a second click before the answer arrives does nothing. After the browser's back button it works again.
+// Sends a form once: a second click before the answer arrives does nothing. After the browser's back button it works
+// again.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.dataset.sent) {

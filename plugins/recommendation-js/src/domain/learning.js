@@ -70,5 +70,6 @@ export function additions(purchases, before, alreadyOwned) {
     });
     ownerLatest.push(...added);
   }
-  return { owned, albums: [...albums], pairs: [...pairs].map(([pair, count]) => [...pair.split("\n"), count]), customers };
+  const counted = [...pairs].map(([pair, count]) => [...pair.split("\n"), count]);
+  return { owned, albums: [...albums], pairs: counted, customers };
 }

@@ -1,8 +1,8 @@
 // From counts of customers to suggestions.
 //
-// The score of two albums is the log-likelihood ratio of their counts: how unlikely it is that so many customers have both by chance.
-// It needs no threshold for rare albums, and albums that everybody has score low. (Dunning: "Accurate Methods for the Statistics of
-// Surprise and Coincidence", 1993.) The scores of several seeds are added.
+// The score of two albums is the log-likelihood ratio of their counts: how unlikely it is that so many customers have
+// both by chance. It needs no threshold for rare albums, and albums that everybody has score low. (Dunning: "Accurate
+// Methods for the Statistics of Surprise and Coincidence", 1993.) The scores of several seeds are added.
 
 /** A single common customer may be chance. */
 const TOGETHER_MIN = 2;

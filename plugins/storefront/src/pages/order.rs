@@ -172,8 +172,8 @@ fn changed(
         }
         Err(ordering::Error::Refused(why)) => (Alarm::new("That is not possible", why), 409),
         Err(ordering::Error::Unavailable(_)) => {
-            let text = "A part of the shop that we need for this did not answer. Look at the order's state below, and please try \
-                        again in a few seconds; doing it twice does no harm.";
+            let text = "A part of the shop that we need for this did not answer. Look at the order's state below, and \
+                        please try again in a few seconds; doing it twice does no harm.";
             (Alarm::new("That could not be done just now", text), 503)
         }
         Err(error) => {
