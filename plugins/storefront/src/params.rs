@@ -89,6 +89,7 @@ impl<'a> Params<'a> {
     }
 }
 
+/// The words of a search, within the catalog's bounds.
 fn search_text(value: &str) -> Result<Option<Cow<'_, str>>, BadInput> {
     let text = tidied(value)?;
     if text.as_ref().is_some_and(|text| text.len() > WORDS_BYTES_MAX) {
@@ -103,6 +104,7 @@ pub fn search_words(text: &str) -> usize {
     text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).count()
 }
 
+/// The decoded value, trimmed and with single spaces; `None` if it is empty.
 fn tidied(value: &str) -> Result<Option<Cow<'_, str>>, BadInput> {
     let text = decode(value, true)?;
     if text.chars().nth(VALUE_CHARS_MAX).is_some() {

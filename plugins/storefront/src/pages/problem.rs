@@ -88,7 +88,7 @@ pub fn problem(problem: Problem, visit: &Visit<'_>) -> Reply {
         Problem::NotFound => {
             (404, "Not in our crates", "There is no such page. Perhaps there is a mistake in the address.")
         }
-        Problem::PastTheEnd => (404, "The crate ends before", "This list does not have that many pages."),
+        Problem::PastTheEnd => (404, "The list ends earlier", "This list does not have that many pages."),
         Problem::UnknownOrder => {
             (404, "No such order", "Among your orders there is none with this number. Your account lists them all.")
         }
