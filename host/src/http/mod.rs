@@ -7,25 +7,14 @@
 //! A connection's way: `server` accepts, `connection` keeps its times, `service` screens, routes and answers through `lean`, `wasi`,
 //! `assets` or `ops`; `finish` turns an answer into what this client may get of it.
 
-mod access;
-mod assets;
 mod body;
-mod compress;
-mod connection;
-mod dev;
-mod finish;
-mod headers;
-mod lean;
-mod metrics;
-mod ops;
-mod page;
-mod route;
-mod server;
+mod guest;
+mod header_fields;
+mod listen;
+mod observe;
+mod own;
+mod response;
 mod service;
-mod smuggle;
-mod steer;
-mod tls;
-mod wasi;
 
 #[cfg(test)]
 mod tests;
@@ -34,9 +23,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use dev::Board;
-pub use server::{Mounts, Server};
-pub use steer::Steering;
+pub use guest::affinity::Steering;
+pub use listen::{Mounts, Server};
+pub use own::dev::Board;
 
 use crate::ids::ContextName;
 use crate::limits;

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::route::Source;
+use super::service::mounts::Source;
 use super::{Config, Limits, Mount, Server};
 use crate::call::{Call, Failure, Refused};
 use crate::context::lean;

@@ -12,7 +12,7 @@ const HEAD: usize = b"transfer-encoding:".len();
 const TAIL: usize = b" HTTP/1.1\r".len();
 
 #[derive(Default)]
-pub(super) struct Scan {
+pub struct Scan {
     /// The begin of a line whose end has not come yet; of a long one only its two ends.
     carry: Vec<u8>,
     in_head: bool,
@@ -22,7 +22,7 @@ pub(super) struct Scan {
 
 impl Scan {
     /// Takes the next bytes; true when a head with both headers has come by.
-    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> bool {
+    pub fn feed(&mut self, mut bytes: &[u8]) -> bool {
         let mut found = false;
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             let (line, rest) = bytes.split_at(end);

@@ -7,12 +7,12 @@ use http::header;
 use http::request::Parts;
 use http::{Method, StatusCode};
 
-use super::route::Mount;
+use crate::http::service::mounts::Mount;
 use crate::ids::Trace;
 use crate::limits;
 
 /// What the line needs and the response no longer knows.
-pub(super) struct Record {
+pub struct Record {
     method: Method,
     path: String,
     context: String,
@@ -23,7 +23,7 @@ pub(super) struct Record {
 
 impl Record {
     /// `None` when access events are switched off.
-    pub(super) fn new(parts: &Parts, mount: Option<&Mount>, client: SocketAddr, trace: Trace) -> Option<Box<Self>> {
+    pub fn new(parts: &Parts, mount: Option<&Mount>, client: SocketAddr, trace: Trace) -> Option<Box<Self>> {
         if !tracing::enabled!(target: "access", tracing::Level::INFO) {
             return None;
         }
@@ -39,7 +39,7 @@ impl Record {
         }))
     }
 
-    pub(super) fn write(&self, status: StatusCode, bytes: u64, took: Duration) {
+    pub fn write(&self, status: StatusCode, bytes: u64, took: Duration) {
         tracing::info!(
             target: "access",
             method = %self.method,

@@ -5,12 +5,12 @@ use http::header::{self, HeaderValue};
 use http::{Method, Response, StatusCode};
 use prometheus::{Encoder, TextEncoder};
 
-use super::body::Body;
-use super::page::Refusal;
-use super::service::Edge;
+use crate::http::body::Body;
+use crate::http::response::error_page::Refusal;
+use crate::http::service::Edge;
 
 /// The answer to an operators' path; `None` for every other path.
-pub(super) fn answer(edge: &Edge, method: &Method, path: &str) -> Option<Result<Response<Body>, Refusal>> {
+pub fn answer(edge: &Edge, method: &Method, path: &str) -> Option<Result<Response<Body>, Refusal>> {
     let answer = match path {
         "/healthz" => health,
         "/readyz" => readiness,

@@ -24,30 +24,30 @@ use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::{Error, WasiHttpView};
 
-use super::body::{Body, BoxError};
-use super::connection::Pulse;
-use super::page::Refusal;
-use super::route::Mount;
-use super::{Limits, headers};
 use crate::call::{Call, Failure, OutOfTime};
 use crate::context::{Checkout, Live};
+use crate::http::body::{Body, BoxError};
+use crate::http::listen::connection::Pulse;
+use crate::http::response::error_page::Refusal;
+use crate::http::service::mounts::Mount;
+use crate::http::{Limits, header_fields};
 use crate::ids::Trace;
 
 /// A routed request without its body.
-pub(super) struct Ask<'a> {
-    pub(super) mount: &'a Mount,
-    pub(super) below: &'a str,
-    pub(super) parts: &'a Parts,
-    pub(super) trace: Trace,
-    pub(super) pulse: &'a Pulse,
-    pub(super) limits: &'a Limits,
+pub struct Ask<'a> {
+    pub mount: &'a Mount,
+    pub below: &'a str,
+    pub parts: &'a Parts,
+    pub trace: Trace,
+    pub pulse: &'a Pulse,
+    pub limits: &'a Limits,
 }
 
 type Answer = Result<Response<HyperOutgoingBody>, ErrorCode>;
 type Asked = Request<http_body_util::combinators::UnsyncBoxBody<Bytes, Error>>;
 
 /// Hands the request to a fresh instance and answers with what it sets; its body follows as the guest writes it.
-pub(super) async fn answer(ask: Ask<'_>, live: Live, body: Incoming, span: Span) -> Result<Response<Body>, Refusal> {
+pub async fn answer(ask: Ask<'_>, live: Live, body: Incoming, span: Span) -> Result<Response<Body>, Refusal> {
     if body.size_hint().lower() > ask.limits.body_bytes as u64 {
         return Err(Refusal::BodyTooLarge);
     }
@@ -131,13 +131,13 @@ fn request(ask: &Ask<'_>, body: Incoming) -> Result<Asked, Refusal> {
     *request.method_mut() = ask.parts.method.clone();
     *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Refusal::Bad("the address cannot be read"))?;
     *request.headers_mut() = ask.parts.headers.clone();
-    headers::strip_hop_by_hop(request.headers_mut());
+    header_fields::strip_hop_by_hop(request.headers_mut());
     request.headers_mut().insert(header::FORWARDED, ask.pulse.forwarded.clone());
     if ask.parts.version < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
         return Err(Refusal::Malformed("no Host"));
     }
-    if let Some(value) = headers::traceparent(&ask.trace) {
-        request.headers_mut().insert(headers::TRACEPARENT, value);
+    if let Some(value) = header_fields::traceparent(&ask.trace) {
+        request.headers_mut().insert(header_fields::TRACEPARENT, value);
     }
     Ok(request)
 }
@@ -154,7 +154,7 @@ fn body_error(error: BoxError) -> Error {
 
 fn received(response: Response<HyperOutgoingBody>, broken: Arc<AtomicBool>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
-    headers::strip_hop_by_hop(&mut parts.headers);
+    header_fields::strip_hop_by_hop(&mut parts.headers);
     Response::from_parts(parts, Body::Streamed(Box::pin(Written { body, broken })))
 }
 

@@ -10,26 +10,26 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::body::{self, Body};
-use super::page::Refusal;
-use super::route::Mount;
-use super::{Limits, headers};
 use crate::call::{Call, Failure};
 use crate::context::lean;
+use crate::http::body::{self, Body};
+use crate::http::response::error_page::Refusal;
+use crate::http::service::mounts::Mount;
+use crate::http::{Limits, header_fields};
 use crate::ids::Trace;
 
 /// A routed request without its body.
-pub(super) struct Ask<'a> {
-    pub(super) mount: &'a Mount,
-    pub(super) below: &'a str,
-    pub(super) parts: &'a Parts,
-    pub(super) trace: Trace,
-    pub(super) forwarded: &'a HeaderValue,
-    pub(super) limits: &'a Limits,
+pub struct Ask<'a> {
+    pub mount: &'a Mount,
+    pub below: &'a str,
+    pub parts: &'a Parts,
+    pub trace: Trace,
+    pub forwarded: &'a HeaderValue,
+    pub limits: &'a Limits,
 }
 
 /// Reads the body and runs `handle`; the mount's time counts from there, since nothing waits for a slow client before.
-pub(super) async fn answer(
+pub async fn answer(
     ask: Ask<'_>,
     body: Incoming,
     handle: impl FnOnce(Call, lean::Request) -> Result<lean::Response, Failure>,
@@ -55,8 +55,8 @@ fn request(parts: &Parts, below: &str, forwarded: &HeaderValue, body: Vec<u8>) -
     }
     for (name, value) in &parts.headers {
         if name == header::FORWARDED
-            || headers::hop_by_hop(name)
-            || (connection.is_some() && headers::named_by_connection(connection, name))
+            || header_fields::hop_by_hop(name)
+            || (connection.is_some() && header_fields::named_by_connection(connection, name))
         {
             continue;
         }
@@ -93,7 +93,7 @@ fn response(answer: lean::Response, bytes: usize) -> Result<Response<Body>, Stri
         let name = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| format!("`{}` is not a header's name", name.escape_debug()))?;
         // The length is what the body has, whatever the guest believes.
-        if name == header::CONTENT_LENGTH || headers::hop_by_hop(&name) {
+        if name == header::CONTENT_LENGTH || header_fields::hop_by_hop(&name) {
             continue;
         }
         let value = HeaderValue::from_maybe_shared(Bytes::from(value))

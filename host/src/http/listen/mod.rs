@@ -1,5 +1,9 @@
 //! Listening, accepting, and stopping: first no more connections, then no more requests, then none at all.
 
+pub mod connection;
+mod smuggle;
+mod tls;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -11,15 +15,15 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::route::Source;
-use super::service::Edge;
-use super::{Config, Error, connection, tls};
 use crate::context::Registry;
+use crate::http::service::Edge;
+use crate::http::service::mounts::Source;
+use crate::http::{Config, Error};
 use crate::limits;
 
 /// How far a server has come on its way to its end. Connections watch it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Phase {
+pub enum Phase {
     Serving,
     /// Requests that have begun are finished, each connection closes after its last.
     Draining,
@@ -44,7 +48,7 @@ impl Mounts {
     ///
     /// # Errors
     /// When a folder of static files cannot be opened; then nothing has changed.
-    pub fn set(&self, mounts: &[super::Mount]) -> Result<(), Error> {
+    pub fn set(&self, mounts: &[crate::http::Mount]) -> Result<(), Error> {
         self.0.mount(mounts)
     }
 }

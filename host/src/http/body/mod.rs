@@ -8,37 +8,37 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 
-use super::page::Refusal;
-use super::service::Finished;
+use crate::http::response::error_page::Refusal;
+use crate::http::service::Finished;
 
-pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
-pub(super) type Stream = Pin<Box<dyn hyper::body::Body<Data = Bytes, Error = BoxError> + Send>>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type Stream = Pin<Box<dyn hyper::body::Body<Data = Bytes, Error = BoxError> + Send>>;
 
 /// The body of a response.
-pub(super) enum Body {
+pub enum Body {
     Whole(Bytes),
     Streamed(Stream),
     /// A stream whose end is waited for.
     Watched(Box<Watched>),
 }
 
-pub(super) struct Watched {
+pub struct Watched {
     stream: Stream,
     /// Written down when the last byte is out or the client is gone.
     finished: Finished,
 }
 
 impl Body {
-    pub(super) fn empty() -> Self {
+    pub fn empty() -> Self {
         Self::Whole(Bytes::new())
     }
 
-    pub(super) fn is_streamed(&self) -> bool {
+    pub fn is_streamed(&self) -> bool {
         !matches!(self, Self::Whole(_))
     }
 
     /// Hands `finished` over: at once for a buffered body, at the stream's end otherwise.
-    pub(super) fn watch(self, mut finished: Finished) -> Self {
+    pub fn watch(self, mut finished: Finished) -> Self {
         match self {
             Self::Whole(bytes) => {
                 finished.bytes = bytes.len() as u64;
@@ -87,7 +87,7 @@ impl hyper::body::Body for Body {
 }
 
 /// The whole body of a request, at most `bytes` long and here within `time`.
-pub(super) async fn read(mut body: Incoming, bytes: usize, time: Duration) -> Result<Vec<u8>, Refusal> {
+pub async fn read(mut body: Incoming, bytes: usize, time: Duration) -> Result<Vec<u8>, Refusal> {
     if body.is_end_stream() {
         return Ok(Vec::new());
     }

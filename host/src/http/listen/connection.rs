@@ -21,16 +21,16 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use super::server::Phase;
-use super::service::Edge;
-use super::smuggle::Scan;
-use super::{Limits, headers};
+use crate::http::listen::Phase;
+use crate::http::listen::smuggle::Scan;
+use crate::http::service::Edge;
+use crate::http::{Limits, header_fields};
 use crate::limits;
 
-pub(super) type Protocol = auto::Builder<TokioExecutor>;
+pub type Protocol = auto::Builder<TokioExecutor>;
 
 /// How connections speak HTTP/1.1 and HTTP/2; which one, the first bytes say.
-pub(super) fn protocol(bounds: &Limits) -> Protocol {
+pub fn protocol(bounds: &Limits) -> Protocol {
     let mut protocol = auto::Builder::new(TokioExecutor::new());
     protocol
         .http1()
@@ -51,7 +51,7 @@ pub(super) fn protocol(bounds: &Limits) -> Protocol {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(
+pub async fn serve(
     stream: TcpStream,
     client: SocketAddr,
     edge: Arc<Edge>,
@@ -78,7 +78,7 @@ async fn run(
 ) {
     let pulse = Arc::new(Pulse::new(client, secure));
     let io = TokioIo::new(Watched { stream, pulse: pulse.clone(), scan: Some(Scan::default()) });
-    let service = service_fn(|request| super::service::answer(edge.clone(), pulse.clone(), request));
+    let service = service_fn(|request| crate::http::service::answer(edge.clone(), pulse.clone(), request));
     let mut connection = pin!(edge.protocol.serve_connection(io, service));
     let mut alarm = pin!(tokio::time::sleep(edge.limits.header_time));
     let mut last_words = false;
@@ -114,11 +114,11 @@ async fn run(
 }
 
 /// What a connection does now, as far as its times depend on it.
-pub(super) struct Pulse {
-    pub(super) client: SocketAddr,
-    pub(super) secure: bool,
+pub struct Pulse {
+    pub client: SocketAddr,
+    pub secure: bool,
     /// What guests are told of both.
-    pub(super) forwarded: HeaderValue,
+    pub forwarded: HeaderValue,
     opened: Instant,
     /// Requests taken and not answered to the last byte that we hold.
     busy: AtomicU32,
@@ -146,7 +146,7 @@ impl Pulse {
         Self {
             client,
             secure,
-            forwarded: headers::forwarded(client.ip(), secure),
+            forwarded: header_fields::forwarded(client.ip(), secure),
             opened: Instant::now(),
             busy: AtomicU32::new(0),
             quiet_ms: AtomicU64::new(0),
@@ -159,12 +159,12 @@ impl Pulse {
     }
 
     /// True from the first head on that carried both lengths; hyper ends the connection after it.
-    pub(super) fn smuggled(&self) -> bool {
+    pub fn smuggled(&self) -> bool {
         self.smuggled.load(Relaxed)
     }
 
     /// A request is being served until the guard drops.
-    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+    pub fn busy(self: &Arc<Self>) -> Busy {
         self.busy.fetch_add(1, Relaxed);
         self.head_ms.store(NO_HEAD, Relaxed);
         Busy(self.clone())
@@ -190,7 +190,7 @@ impl Pulse {
     }
 }
 
-pub(super) struct Busy(Arc<Pulse>);
+pub struct Busy(Arc<Pulse>);
 
 impl Drop for Busy {
     fn drop(&mut self) {

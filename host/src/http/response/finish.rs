@@ -6,29 +6,29 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 
-use super::body::Body;
-use super::compress::{self, Coding};
-use super::headers;
+use crate::http::body::Body;
+use crate::http::header_fields;
+use crate::http::response::compress::{self, Coding};
 use crate::limits;
 
 /// Applies the request's conditions and codings to a guest's answer.
-pub(super) fn response(parts: &Parts, mut response: Response<Body>) -> Response<Body> {
+pub fn response(parts: &Parts, mut response: Response<Body>) -> Response<Body> {
     let reads = parts.method == Method::GET || parts.method == Method::HEAD;
     let unchanged = reads
         && response.status() == StatusCode::OK
         && response.headers().get(header::ETAG).and_then(|etag| etag.to_str().ok()).is_some_and(|etag| {
-            parts.headers.contains_key(header::IF_NONE_MATCH) && headers::none_match(&parts.headers, etag)
+            parts.headers.contains_key(header::IF_NONE_MATCH) && header_fields::none_match(&parts.headers, etag)
         });
     if unchanged {
         if compressible(&response) {
-            headers::vary(response.headers_mut(), "accept-encoding");
+            header_fields::vary(response.headers_mut(), "accept-encoding");
         }
         return not_modified(response);
     }
     if !compressible(&response) {
         return response;
     }
-    headers::vary(response.headers_mut(), "accept-encoding");
+    header_fields::vary(response.headers_mut(), "accept-encoding");
     // For a page made for one request gzip is the better bargain: a fifth of the time for a tenth more bytes.
     let coding = compress::choose(&parts.headers, [Coding::Gzip, Coding::Brotli]);
     match coding {
@@ -92,7 +92,7 @@ fn encoded(response: Response<Body>, coding: Coding, head: bool) -> Response<Bod
 }
 
 /// Takes the body away where HTTP has none: in answers to HEAD, which keep its length, and with 204 and 304.
-pub(super) fn without_body(method: &Method, mut response: Response<Body>) -> Response<Body> {
+pub fn without_body(method: &Method, mut response: Response<Body>) -> Response<Body> {
     let status = response.status();
     if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
         return response.map(|_| Body::empty());

@@ -17,10 +17,10 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use super::body::Body;
-use super::compress::{self, Coding};
-use super::page::Refusal;
-use super::{Error, headers};
+use crate::http::body::Body;
+use crate::http::response::compress::{self, Coding};
+use crate::http::response::error_page::Refusal;
+use crate::http::{Error, header_fields};
 use crate::ids::ContextName;
 use crate::{handoff, limits};
 
@@ -29,7 +29,7 @@ const FOREVER: &str = "public, max-age=31536000, immutable";
 /// Otherwise a browser asks again after a minute, and mostly gets 304.
 const SHORTLY: &str = "public, max-age=60";
 
-pub(super) struct Assets {
+pub struct Assets {
     /// Without symbolic links.
     root: PathBuf,
     cache: Mutex<Cache>,
@@ -80,19 +80,19 @@ impl File {
 }
 
 impl Assets {
-    pub(super) fn open(folder: &Path, context: &ContextName) -> Result<Self, Error> {
+    pub fn open(folder: &Path, context: &ContextName) -> Result<Self, Error> {
         let fail = |source| Error::Assets { context: context.clone(), path: folder.to_owned(), source };
         let root = folder.canonicalize().map_err(fail)?;
         fs::read_dir(&root).map_err(fail)?;
         Ok(Self { root, cache: Mutex::default() })
     }
 
-    pub(super) fn root(&self) -> &Path {
+    pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// The file at `name`, percent-encoded as received and without a slash at its begin.
-    pub(super) fn answer(&self, parts: &Parts, name: &str) -> Result<Response<Body>, Refusal> {
+    pub fn answer(&self, parts: &Parts, name: &str) -> Result<Response<Body>, Refusal> {
         if parts.method != Method::GET && parts.method != Method::HEAD {
             return Err(Refusal::Method("GET, HEAD"));
         }
@@ -200,7 +200,7 @@ fn respond(parts: &Parts, file: &File) -> Result<Response<Body>, Refusal> {
     let etag = format!("\"{}{suffix}\"", file.hash);
     let any_form = ["", "-br", "-gz"].into_iter().any(|suffix| {
         parts.headers.contains_key(header::IF_NONE_MATCH)
-            && headers::none_match(&parts.headers, &format!("\"{}{suffix}\"", file.hash))
+            && header_fields::none_match(&parts.headers, &format!("\"{}{suffix}\"", file.hash))
     });
     if let Ok(etag) = HeaderValue::try_from(etag) {
         fields.insert(header::ETAG, etag);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
-pub(super) struct Metrics {
+pub struct Metrics {
     requests: IntCounterVec,
     seconds: HistogramVec,
     bytes: IntCounterVec,
@@ -14,7 +14,7 @@ pub(super) struct Metrics {
 }
 
 /// The numbers of one context, or of what the host answers itself.
-pub(super) struct OfContext {
+pub struct OfContext {
     /// By the first digit of the status, 2 to 5.
     classes: [IntCounter; 4],
     seconds: Histogram,
@@ -27,7 +27,7 @@ const SECONDS: [f64; 14] =
     [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 
 impl Metrics {
-    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         let requests = Opts::new("seam_http_requests_total", "HTTP requests answered, by context and status class");
         let seconds = HistogramOpts::new("seam_http_request_seconds", "Time from a request's head to its last byte")
             .buckets(SECONDS.into());
@@ -45,7 +45,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    pub(super) fn of(&self, context: &str) -> prometheus::Result<Arc<OfContext>> {
+    pub fn of(&self, context: &str) -> prometheus::Result<Arc<OfContext>> {
         let class = |class: &str| self.requests.get_metric_with_label_values(&[context, class]);
         let [two, three, four, five] = CLASSES;
         Ok(Arc::new(OfContext {
@@ -56,13 +56,13 @@ impl Metrics {
     }
 
     /// Counts a connection as open until the guard drops.
-    pub(super) fn connection(&self) -> Open {
+    pub fn connection(&self) -> Open {
         self.connections.inc();
         Open(self.connections.clone())
     }
 }
 
-pub(super) struct Open(IntGauge);
+pub struct Open(IntGauge);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -71,7 +71,7 @@ impl Drop for Open {
 }
 
 impl OfContext {
-    pub(super) fn count(&self, status: StatusCode, took: Duration, bytes: u64) {
+    pub fn count(&self, status: StatusCode, took: Duration, bytes: u64) {
         let class = usize::from(status.as_u16() / 100).saturating_sub(2);
         if let Some(class) = self.classes.get(class.min(CLASSES.len() - 1)) {
             class.inc();

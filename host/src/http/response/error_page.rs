@@ -6,13 +6,13 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 
-use super::body::Body;
 use crate::call::{Failure, Refused};
+use crate::http::body::Body;
 use crate::ids::Trace;
 
 /// Why a request was not answered by what it was meant for.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub enum Refusal {
     /// Not HTTP as this host accepts it; the connection closes after it.
     Malformed(&'static str),
     Bad(&'static str),
@@ -100,7 +100,7 @@ impl Refusal {
     }
 
     /// Logs the reason and renders the page, as HTML or, for clients that ask for it, as `application/problem+json` (RFC 9457).
-    pub(super) fn into_response(self, parts: &Parts, trace: &Trace) -> Response<Body> {
+    pub fn into_response(self, parts: &Parts, trace: &Trace) -> Response<Body> {
         self.log(parts, trace);
         let status = self.status();
         let (kind, text) = if wants_json(&parts.headers) {

@@ -11,11 +11,11 @@ use http::HeaderMap;
 use http::header;
 use hyper::body::{Body, Frame};
 
-use super::body::{BoxError, Stream};
+use crate::http::body::{BoxError, Stream};
 use crate::{handoff, limits};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Coding {
+pub enum Coding {
     Gzip,
     Brotli,
 }
@@ -30,7 +30,7 @@ const FILE_BROTLI: i32 = 9;
 const WINDOW: i32 = 18;
 
 impl Coding {
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
             Self::Brotli => "br",
@@ -39,7 +39,7 @@ impl Coding {
 }
 
 /// The coding that `Accept-Encoding` likes best; among equals the first of `preferred`. `None`: send it as it is.
-pub(super) fn choose(headers: &HeaderMap, preferred: [Coding; 2]) -> Option<Coding> {
+pub fn choose(headers: &HeaderMap, preferred: [Coding; 2]) -> Option<Coding> {
     let (mut named, mut any) = ([None, None], None);
     for value in headers.get_all(header::ACCEPT_ENCODING) {
         for item in value.to_str().unwrap_or_default().split(',') {
@@ -67,7 +67,7 @@ pub(super) fn choose(headers: &HeaderMap, preferred: [Coding; 2]) -> Option<Codi
 }
 
 /// Whether bodies of this content type become smaller.
-pub(super) fn worth(kind: &str) -> bool {
+pub fn worth(kind: &str) -> bool {
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind.starts_with("text/")
         || kind.ends_with("+json")
@@ -83,7 +83,7 @@ pub(super) fn worth(kind: &str) -> bool {
 }
 
 /// A page's body; `None` when it does not get smaller.
-pub(super) fn page(body: &[u8], coding: Coding) -> Option<Vec<u8>> {
+pub fn page(body: &[u8], coding: Coding) -> Option<Vec<u8>> {
     let work = || match coding {
         Coding::Gzip => gzip_page(body),
         Coding::Brotli => brotli(body, PAGE_BROTLI),
@@ -93,7 +93,7 @@ pub(super) fn page(body: &[u8], coding: Coding) -> Option<Vec<u8>> {
 }
 
 /// A file's body, for keeping; `None` when it does not get smaller.
-pub(super) fn file(body: &[u8], coding: Coding) -> Option<Vec<u8>> {
+pub fn file(body: &[u8], coding: Coding) -> Option<Vec<u8>> {
     let less = match coding {
         Coding::Gzip => gzip(&mut Compress::new_gzip(Compression::new(FILE_GZIP), 15), body),
         Coding::Brotli => brotli(body, FILE_BROTLI),
@@ -135,7 +135,7 @@ fn brotli(mut body: &[u8], quality: i32) -> Option<Vec<u8>> {
 }
 
 /// A stream, compressed frame by frame: what the guest has sent leaves at once.
-pub(super) fn stream(source: Stream, coding: Coding) -> Stream {
+pub fn stream(source: Stream, coding: Coding) -> Stream {
     let encoder = match coding {
         Coding::Gzip => Encoder::Gzip(Box::new(flate2::write::GzEncoder::new(Vec::new(), Compression::new(PAGE_GZIP)))),
         Coding::Brotli => Encoder::Brotli(Box::new(brotli::CompressorWriter::new(

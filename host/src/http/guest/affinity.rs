@@ -25,7 +25,7 @@ pub struct Steering {
 
 impl Steering {
     /// By whoever asks, as far as the request tells; else by its trace.
-    pub(super) fn steer(&self, headers: &HeaderMap, trace: Trace) -> Steer {
+    pub(in crate::http) fn steer(&self, headers: &HeaderMap, trace: Trace) -> Steer {
         let value = |key: &RoutingKey| match key {
             RoutingKey::Cookie(name) => cookie(headers, name).map(str::as_bytes),
             RoutingKey::Header(name) => headers.get(name).map(|value| value.as_bytes()),
@@ -35,7 +35,10 @@ impl Steering {
     }
 
     /// The variants that the request asks for, if it may.
-    pub(super) fn wanted<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = (&'h str, &'h str)> + use<'h> {
+    pub(in crate::http) fn wanted<'h>(
+        &self,
+        headers: &'h HeaderMap,
+    ) -> impl Iterator<Item = (&'h str, &'h str)> + use<'h> {
         let asked = |force: bool| {
             let header = headers.get(VARIANT_HEADER).and_then(|value| value.to_str().ok());
             force.then(|| header.or_else(|| cookie(headers, VARIANT_COOKIE))).flatten()

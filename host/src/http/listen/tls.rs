@@ -7,11 +7,11 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use super::Error;
+use crate::http::Error;
 use crate::manifest::Tls;
 
 /// TLS 1.2 and 1.3, HTTP/2 before HTTP/1.1.
-pub(super) fn acceptor(files: &Tls) -> Result<TlsAcceptor, Error> {
+pub fn acceptor(files: &Tls) -> Result<TlsAcceptor, Error> {
     let unreadable = |what, path: &std::path::Path| {
         let path = path.to_owned();
         move |source| Error::TlsFile { what, path, source }

@@ -7,10 +7,10 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::ids::Trace;
 
-pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Whether `name` belongs to one connection and must not pass through the host (RFC 9110 7.6.1).
-pub(super) fn hop_by_hop(name: &HeaderName) -> bool {
+pub fn hop_by_hop(name: &HeaderName) -> bool {
     // The names that are no constants of `http` are rare: their length is looked at first.
     match *name {
         header::CONNECTION
@@ -25,7 +25,7 @@ pub(super) fn hop_by_hop(name: &HeaderName) -> bool {
 }
 
 /// Who asks and how, for guests (RFC 7239). Whatever a client sends under this name, they get this.
-pub(super) fn forwarded(client: IpAddr, secure: bool) -> HeaderValue {
+pub fn forwarded(client: IpAddr, secure: bool) -> HeaderValue {
     let proto = if secure { "https" } else { "http" };
     let text = match client.to_canonical() {
         IpAddr::V4(address) => format!("for={address};proto={proto}"),
@@ -35,13 +35,13 @@ pub(super) fn forwarded(client: IpAddr, secure: bool) -> HeaderValue {
 }
 
 /// Whether `Connection` names this header as one of its own.
-pub(super) fn named_by_connection(connection: Option<&HeaderValue>, name: &HeaderName) -> bool {
+pub fn named_by_connection(connection: Option<&HeaderValue>, name: &HeaderName) -> bool {
     let Some(connection) = connection.and_then(|value| value.to_str().ok()) else { return false };
     connection.split(',').any(|token| token.trim().eq_ignore_ascii_case(name.as_str()))
 }
 
 /// Takes every hop-by-hop header out.
-pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let own: Vec<HeaderName> = {
         let connection = headers.get(header::CONNECTION);
         headers.keys().filter(|name| hop_by_hop(name) || named_by_connection(connection, name)).cloned().collect()
@@ -52,13 +52,13 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// The trace that a request came with, if it came with a readable one.
-pub(super) fn trace(headers: &HeaderMap) -> Trace {
+pub fn trace(headers: &HeaderMap) -> Trace {
     let sent = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(Trace::parse);
     sent.map_or_else(Trace::start, Trace::child)
 }
 
 /// The `traceparent` of `trace`: what its `Display` says, without the machinery of formatting.
-pub(super) fn traceparent(trace: &Trace) -> Option<HeaderValue> {
+pub fn traceparent(trace: &Trace) -> Option<HeaderValue> {
     let mut text = Vec::with_capacity(55);
     text.extend_from_slice(b"00-");
     hex(&mut text, &trace.trace_id.to_be_bytes());
@@ -77,7 +77,7 @@ fn hex(text: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Adds `name` to `Vary` unless it is covered already.
-pub(super) fn vary(headers: &mut HeaderMap, name: &'static str) {
+pub fn vary(headers: &mut HeaderMap, name: &'static str) {
     let covered = headers
         .get_all(header::VARY)
         .iter()
@@ -89,7 +89,7 @@ pub(super) fn vary(headers: &mut HeaderMap, name: &'static str) {
 }
 
 /// Whether `If-None-Match` names `etag`, compared weakly as RFC 9110 13.1.2 says.
-pub(super) fn none_match(headers: &HeaderMap, etag: &str) -> bool {
+pub fn none_match(headers: &HeaderMap, etag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let etag = opaque(etag);
     headers

@@ -3,37 +3,37 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::assets::Assets;
-use super::metrics::OfContext;
-use super::{Error, metrics::Metrics};
 use crate::context::Registry;
+use crate::http::Error;
+use crate::http::observe::metrics::{Metrics, OfContext};
+use crate::http::own::assets::Assets;
 use crate::ids::ContextName;
 
 /// Who answers.
-pub(super) enum Source {
+pub enum Source {
     Registry(Registry),
     /// A function in the place of every context.
     #[cfg(test)]
-    Native(super::tests::Native),
+    Native(crate::http::tests::Native),
 }
 
-pub(super) struct Mount {
+pub struct Mount {
     /// Without the root's slash: `""` or `"/shop"`.
     prefix: String,
-    pub(super) context: ContextName,
-    pub(super) assets: Option<Arc<Assets>>,
-    pub(super) timeout: Duration,
-    pub(super) metrics: Arc<OfContext>,
+    pub context: ContextName,
+    pub assets: Option<Arc<Assets>>,
+    pub timeout: Duration,
+    pub metrics: Arc<OfContext>,
 }
 
 /// All mounts, the longest prefix first.
 #[derive(Default)]
-pub(super) struct Routes(Vec<Arc<Mount>>);
+pub struct Routes(Vec<Arc<Mount>>);
 
 impl Routes {
     /// `before` are the routes that these replace: a folder that stays keeps its files in memory.
-    pub(super) fn new(mounts: &[super::Mount], metrics: &Metrics, before: &Self) -> Result<Self, Error> {
-        let open = |mount: &super::Mount| {
+    pub fn new(mounts: &[crate::http::Mount], metrics: &Metrics, before: &Self) -> Result<Self, Error> {
+        let open = |mount: &crate::http::Mount| {
             let context = mount.context.clone();
             let assets = |folder: &std::path::PathBuf| {
                 let assets = Assets::open(folder, &context)?;
@@ -55,7 +55,7 @@ impl Routes {
     }
 
     /// The mount of `path` and the path below it, which begins with a slash. A prefix ends where a segment ends.
-    pub(super) fn find<'a, 'p>(&'a self, path: &'p str) -> Option<(&'a Arc<Mount>, &'p str)> {
+    pub fn find<'a, 'p>(&'a self, path: &'p str) -> Option<(&'a Arc<Mount>, &'p str)> {
         self.0.iter().find_map(|mount| match path.strip_prefix(mount.prefix.as_str())? {
             "" => Some((mount, "/")),
             below if below.starts_with('/') => Some((mount, below)),
@@ -63,7 +63,7 @@ impl Routes {
         })
     }
 
-    pub(super) fn contexts(&self) -> impl Iterator<Item = &ContextName> {
+    pub fn contexts(&self) -> impl Iterator<Item = &ContextName> {
         self.0.iter().map(|mount| &mount.context)
     }
 }

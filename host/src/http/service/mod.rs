@@ -1,5 +1,7 @@
 //! One request: screened, routed, answered, finished.
 
+pub mod mounts;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -11,37 +13,40 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
-use super::access::Record;
-use super::body::Body;
-use super::connection::{self, Busy, Protocol, Pulse};
-use super::dev::{self, Board};
-use super::metrics::{Metrics, OfContext};
-use super::page::Refusal;
-use super::route::{Mount, Routes, Source};
-use super::{Config, Error, Limits, Steering, finish, headers, lean, ops, wasi};
 use crate::context::Serves;
 use crate::handoff;
+use crate::http::body::Body;
+use crate::http::guest::{buffered_http, wasi_http};
+use crate::http::listen::connection::{self, Busy, Protocol, Pulse};
+use crate::http::observe::access_log::Record;
+use crate::http::observe::metrics::{Metrics, OfContext};
+use crate::http::own::dev::{self, Board};
+use crate::http::own::ops;
+use crate::http::response::error_page::Refusal;
+use crate::http::response::finish;
+use crate::http::service::mounts::{Mount, Routes, Source};
+use crate::http::{Config, Error, Limits, Steering, header_fields};
 use crate::ids::Trace;
 
 /// What all connections share.
-pub(super) struct Edge {
-    pub(super) limits: Limits,
-    pub(super) protocol: Protocol,
-    pub(super) metrics: Metrics,
-    pub(super) registry: prometheus::Registry,
+pub struct Edge {
+    pub limits: Limits,
+    pub protocol: Protocol,
+    pub metrics: Metrics,
+    pub registry: prometheus::Registry,
     routes: ArcSwap<Routes>,
     source: Source,
     ops: bool,
     steering: Steering,
     /// What browsers are told while somebody works on the system.
-    pub(super) dev: Option<Board>,
+    pub dev: Option<Board>,
     /// The numbers of what the host answers itself.
     own: Arc<OfContext>,
     draining: AtomicBool,
 }
 
 impl Edge {
-    pub(super) fn new(config: Config, source: Source, registry: &prometheus::Registry) -> Result<Self, Error> {
+    pub fn new(config: Config, source: Source, registry: &prometheus::Registry) -> Result<Self, Error> {
         let metrics = Metrics::new(registry)?;
         Ok(Self {
             protocol: connection::protocol(&config.limits),
@@ -59,19 +64,19 @@ impl Edge {
     }
 
     /// From now on the server is not ready.
-    pub(super) fn drain(&self) {
+    pub fn drain(&self) {
         self.draining.store(true, Relaxed);
         self.dev.iter().for_each(Board::close);
     }
 
     /// From now on requests go by these mounts. Those that run keep theirs.
-    pub(super) fn mount(&self, mounts: &[super::Mount]) -> Result<(), Error> {
+    pub fn mount(&self, mounts: &[crate::http::Mount]) -> Result<(), Error> {
         let routes = Routes::new(mounts, &self.metrics, &self.routes.load())?;
         self.routes.store(Arc::new(routes));
         Ok(())
     }
 
-    pub(super) fn ready(&self) -> bool {
+    pub fn ready(&self) -> bool {
         !self.draining.load(Relaxed)
             && match &self.source {
                 Source::Registry(registry) => {
@@ -84,8 +89,8 @@ impl Edge {
 }
 
 /// What is written down once a request's last byte is out: numbers always, a line when the access log is on.
-pub(super) struct Finished {
-    pub(super) bytes: u64,
+pub struct Finished {
+    pub bytes: u64,
     status: StatusCode,
     started: Instant,
     metrics: Arc<OfContext>,
@@ -104,7 +109,7 @@ impl Drop for Finished {
 }
 
 /// Answers a request, whatever it is. HTTP/1.1 runs this on the connection's task, HTTP/2 on a task for each request.
-pub(super) async fn answer(
+pub async fn answer(
     edge: Arc<Edge>,
     pulse: Arc<Pulse>,
     request: Request<Incoming>,
@@ -115,7 +120,7 @@ pub(super) async fn answer(
     if edge.dev.is_some() {
         dev::whole_pages(&mut parts);
     }
-    let trace = headers::trace(&parts.headers);
+    let trace = header_fields::trace(&parts.headers);
     let (mount, answer) = dispatch(&edge, &pulse, &parts, body, trace).await;
     let response = answer.unwrap_or_else(|refusal| {
         let response = refusal.into_response(&parts, &trace);
@@ -125,8 +130,8 @@ pub(super) async fn answer(
         }
     });
     let mut response = finish::without_body(&parts.method, response);
-    if let Some(value) = headers::traceparent(&trace) {
-        response.headers_mut().insert(headers::TRACEPARENT, value);
+    if let Some(value) = header_fields::traceparent(&trace) {
+        response.headers_mut().insert(header_fields::TRACEPARENT, value);
     }
     let finished = Finished {
         bytes: 0,
@@ -192,8 +197,9 @@ async fn ask(
     let response = match &edge.source {
         #[cfg(test)]
         Source::Native(native) => {
-            let ask = lean::Ask { mount, below, parts, trace, forwarded: &pulse.forwarded, limits: &edge.limits };
-            lean::answer(ask, body, |call, request| span.in_scope(|| native(call, request))).await?
+            let ask =
+                buffered_http::Ask { mount, below, parts, trace, forwarded: &pulse.forwarded, limits: &edge.limits };
+            buffered_http::answer(ask, body, |call, request| span.in_scope(|| native(call, request))).await?
         }
         Source::Registry(registry) => {
             let (steer, wanted) = (edge.steering.steer(&parts.headers, trace), edge.steering.wanted(&parts.headers));
@@ -201,20 +207,29 @@ async fn ask(
             let live = registry.live_for(mount.context.as_str(), steer, wanted, query)?;
             match live.serves() {
                 Serves::Lean => {
-                    let ask =
-                        lean::Ask { mount, below, parts, trace, forwarded: &pulse.forwarded, limits: &edge.limits };
+                    let ask = buffered_http::Ask {
+                        mount,
+                        below,
+                        parts,
+                        trace,
+                        forwarded: &pulse.forwarded,
+                        limits: &edge.limits,
+                    };
                     let handle = |call, request| span.in_scope(|| live.handle(call, request));
                     match parts.method.is_safe() {
-                        true => lean::answer(ask, body, handle).await?,
+                        true => buffered_http::answer(ask, body, handle).await?,
                         // It will write, and wait for the disk several times: the worker is handed over once for all of them.
                         false => {
-                            lean::answer(ask, body, |call, request| handoff::blocking(|| handle(call, request))).await?
+                            buffered_http::answer(ask, body, |call, request| {
+                                handoff::blocking(|| handle(call, request))
+                            })
+                            .await?
                         }
                     }
                 }
                 Serves::WasiHttp => {
-                    let ask = wasi::Ask { mount, below, parts, trace, pulse, limits: &edge.limits };
-                    wasi::answer(ask, live, body, span).await?
+                    let ask = wasi_http::Ask { mount, below, parts, trace, pulse, limits: &edge.limits };
+                    wasi_http::answer(ask, live, body, span).await?
                 }
                 Serves::Nothing => return Err(Refusal::NotFound),
             }

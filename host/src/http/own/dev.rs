@@ -17,8 +17,8 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use tokio::sync::watch;
 
-use super::body::{Body, BoxError};
-use super::page::Refusal;
+use crate::http::body::{Body, BoxError};
+use crate::http::response::error_page::Refusal;
 use crate::limits;
 
 const SCRIPT: &str = include_str!("dev.js");
@@ -52,12 +52,12 @@ impl Board {
     }
 
     /// Ends all streams: a server that stops waits for them otherwise.
-    pub(super) fn close(&self) {
+    pub(in crate::http) fn close(&self) {
         self.0.send_modify(|posted| posted.closed = true);
     }
 
     /// The answer to a path of ours; `None` for every other one.
-    pub(super) fn answer(&self, method: &Method, path: &str) -> Option<Result<Response<Body>, Refusal>> {
+    pub(in crate::http) fn answer(&self, method: &Method, path: &str) -> Option<Result<Response<Body>, Refusal>> {
         let body = match path {
             SCRIPT_PATH => Body::Whole(Bytes::from_static(SCRIPT.as_bytes())),
             EVENTS_PATH => self.events(),
@@ -99,7 +99,7 @@ impl Board {
     }
 
     /// A page with our script at its end; anything else as it is.
-    pub(super) fn mark(&self, request: &Parts, mut response: Response<Body>) -> Response<Body> {
+    pub(in crate::http) fn mark(&self, request: &Parts, mut response: Response<Body>) -> Response<Body> {
         let fields = response.headers();
         let kind = fields.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let page = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html"));
@@ -133,13 +133,13 @@ impl Board {
 }
 
 /// A static file that the browser asks for each time, so that it never shows an old one.
-pub(super) fn always_asked_for(mut response: Response<Body>) -> Response<Body> {
+pub fn always_asked_for(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
 /// Whoever opens a page gets it whole: what the browser kept from another time may be without our script.
-pub(super) fn whole_pages(request: &mut Parts) {
+pub fn whole_pages(request: &mut Parts) {
     let accepts = request.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if accepts.is_some_and(|accept| accept.contains("text/html")) {
         request.headers.remove(header::IF_NONE_MATCH);

@@ -1,0 +1,5 @@
+//! From an answer to what this client gets: conditions, compression, error pages.
+
+pub mod compress;
+pub mod error_page;
+pub mod finish;
