@@ -1,7 +1,7 @@
-//! The host's end of the admin socket.
+//! The server of the admin socket.
 //!
-//! The socket is made inside a private folder and then moved to its place, so there is no moment at which others could connect. A
-//! socket that a killed host left behind is replaced by the same move; the data folder's lock says that nobody listens on it.
+//! The socket is created inside a private folder and then moved to its path, so other users can connect at no moment. The
+//! same move repermits a socket that a killed host left behind; the lock of the data folder ensures that no host uses it.
 
 use std::convert::Infallible;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -20,25 +20,25 @@ use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::record::record;
-use super::{
-    CallAnswer, CallRequest, CompareRequest, DeployEvent, Event, RecordRequest, RouteRequest, SeedRequest, Trouble,
-    status,
+use super::protocol::{
+    CallRequest, CallResult, CompareRequest, DeployEvent, RecordRequest, RouteRequest, SeedEvent, SeedRequest, Trouble,
 };
+use super::record::record;
+use super::status;
 use crate::context::Registry;
 use crate::deploy::{self, Deployer};
 use crate::folder::{self, Folder};
 use crate::manifest::Seed;
 use crate::{invoke, limits, seed};
 
-/// What the socket's answers come from.
+/// What the server needs to respond to requests.
 #[derive(Clone)]
 pub struct State {
     pub registry: Registry,
     pub deployer: Deployer,
     pub seeds: Arc<[Seed]>,
     pub folder: Arc<Folder>,
-    /// One seeding at a time: two would write the list of loaded seeds over each other.
+    /// One seeding at a time: two would overwrite each other's list of loaded seeds.
     seeding: Arc<Semaphore>,
 }
 
@@ -55,7 +55,7 @@ pub struct Error {
     source: std::io::Error,
 }
 
-/// A bound socket; removed when dropped.
+/// A bound socket. Dropping it removes the socket.
 pub struct Server {
     listener: UnixListener,
     path: PathBuf,
@@ -63,10 +63,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds `<data>/seam.sock`. To be called within the runtime.
+    /// Binds `<data>/seam.sock`. Must run inside a tokio runtime.
     ///
     /// # Errors
-    /// When the folder cannot be written to, or its path is too long for a socket (about 90 bytes).
+    /// When the folder is not writable, or its path is too long for a socket (about 90 bytes).
     pub fn bind(state: State) -> Result<Self, Error> {
         let path = folder::socket(state.folder.path());
         match bind(state.folder.path(), &path) {
@@ -75,21 +75,21 @@ impl Server {
         }
     }
 
-    /// Answers until the future is dropped.
+    /// Serves until the future is dropped.
     pub async fn run(self) {
-        let places = Arc::new(Semaphore::new(limits::ADMIN_CONNECTIONS_MAX));
+        let permits = Arc::new(Semaphore::new(limits::ADMIN_CONNECTIONS_MAX));
         loop {
-            let Ok(place) = places.clone().acquire_owned().await else { return };
+            let Ok(permit) = permits.clone().acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     let state = self.state.clone();
                     tokio::spawn(async move {
                         serve(stream, state).await;
-                        drop(place);
+                        drop(permit);
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(target: "admin", %error, "cannot accept connections, trying on");
+                    tracing::warn!(target: "admin", %error, "cannot accept connections, will retry");
                     tokio::time::sleep(Duration::from_millis(limits::HTTP_ACCEPT_BACKOFF_MS)).await;
                 }
             }
@@ -108,10 +108,10 @@ fn bind(data: &Path, path: &Path) -> std::io::Result<UnixListener> {
     std::fs::remove_dir_all(&private).ok();
     std::fs::DirBuilder::new().mode(0o700).create(&private)?;
     let bound = || {
-        let made = private.join("s");
-        let listener = UnixListener::bind(&made)?;
-        std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o600))?;
-        std::fs::rename(&made, path)?;
+        let created = private.join("s");
+        let listener = UnixListener::bind(&created)?;
+        std::fs::set_permissions(&created, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&created, path)?;
         Ok(listener)
     };
     let listener = bound();
@@ -120,14 +120,14 @@ fn bind(data: &Path, path: &Path) -> std::io::Result<UnixListener> {
 }
 
 async fn serve(stream: UnixStream, state: State) {
-    let answer = hyper::service::service_fn(move |request| {
+    let service = hyper::service::service_fn(move |request| {
         let state = state.clone();
-        async move { Ok::<_, Infallible>(answer(request, state).await) }
+        async move { Ok::<_, Infallible>(respond(request, state).await) }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(limits::ADMIN_REQUEST_MS))
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = served.await {
         tracing::debug!(target: "admin", %error, "connection ended");
     }
@@ -135,7 +135,7 @@ async fn serve(stream: UnixStream, state: State) {
 
 type Body = BoxBody<Bytes, Infallible>;
 
-async fn answer(request: Request<Incoming>, state: State) -> Response<Body> {
+async fn respond(request: Request<Incoming>, state: State) -> Response<Body> {
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/contexts") => json(StatusCode::OK, &status::statuses(&state.registry)),
         (&Method::POST, "/call") => match body::<CallRequest>(request).await {
@@ -149,7 +149,7 @@ async fn answer(request: Request<Incoming>, state: State) -> Response<Body> {
         },
         (&Method::POST, "/record") => match body::<RecordRequest>(request).await {
             Ok(asked) => {
-                // It waits for the writer and copies a file.
+                // Starting waits for the writer and copies a file.
                 let done = move || match record(&state.registry, &asked) {
                     Ok(answer) => json(StatusCode::OK, &answer),
                     Err(trouble) => json(StatusCode::CONFLICT, &trouble),
@@ -182,8 +182,8 @@ async fn answer(request: Request<Incoming>, state: State) -> Response<Body> {
             Err(error) => internal(&error),
         },
         (method, path) => {
-            let message = format!("this host answers no {method} {path} on its admin socket");
-            let remedy = "use the `seam` of the host that is running".to_owned();
+            let message = format!("the host does not know the request {method} {path} on its admin socket");
+            let remedy = "use the `seam` binary that the running host was started from".to_owned();
             json(StatusCode::NOT_FOUND, &Trouble { message, excerpt: None, remedy })
         }
     }
@@ -193,15 +193,15 @@ async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Trou
     let trouble = |message: String| Trouble { message, excerpt: None, remedy: String::new() };
     let limited = Limited::new(request.into_body(), limits::ADMIN_BODY_BYTES_MAX);
     let all = tokio::time::timeout(Duration::from_millis(limits::ADMIN_REQUEST_MS), limited.collect()).await;
-    let all = all.map_err(|_| trouble("the request did not come to its end in time".into()))?;
-    let bytes = all.map_err(|error| trouble(format!("the request cannot be read: {error}")))?.to_bytes();
-    serde_json::from_slice(&bytes).map_err(|error| trouble(format!("the request is not understood: {error}")))
+    let all = all.map_err(|_| trouble("the request did not arrive in time".into()))?;
+    let bytes = all.map_err(|error| trouble(format!("cannot read the request: {error}")))?.to_bytes();
+    serde_json::from_slice(&bytes).map_err(|error| trouble(format!("cannot parse the request: {error}")))
 }
 
 async fn call(asked: CallRequest, state: State) -> Response<Body> {
     let timeout = Duration::from_millis(asked.timeout_ms.min(limits::CALL_TIMEOUT_MS_MAX));
     let run = move || match invoke::run(&state.registry, &asked.context, &asked.text, timeout) {
-        Ok(answer) => json(StatusCode::OK, &CallAnswer::from(&answer)),
+        Ok(answer) => json(StatusCode::OK, &CallResult::from(&answer)),
         Err(error) => {
             let status = match error {
                 invoke::Error::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -210,12 +210,12 @@ async fn call(asked: CallRequest, state: State) -> Response<Body> {
             json(status, &Trouble::from(&error))
         }
     };
-    // Guests run for as long as they may; requests keep the workers.
+    // A guest may run for long: not on a worker.
     tokio::task::spawn_blocking(run).await.unwrap_or_else(|error| internal(&error))
 }
 
 async fn route(asked: RouteRequest, state: State) -> Response<Body> {
-    // It waits for the disk.
+    // Changing routes waits for the disk.
     let set = move || match state.registry.route(&asked.context, &asked.changes) {
         Ok(status) => json(StatusCode::OK, &status),
         Err(refused) => json(StatusCode::CONFLICT, &Trouble::from(refused)),
@@ -224,17 +224,20 @@ async fn route(asked: RouteRequest, state: State) -> Response<Body> {
 }
 
 fn seed(asked: SeedRequest, state: State) -> Response<Body> {
-    let Ok(turn) = state.seeding.clone().try_acquire_owned() else {
-        let message = "the seeds are being loaded already".to_owned();
-        return json(StatusCode::CONFLICT, &Trouble { message, excerpt: None, remedy: "wait for it to end".into() });
+    let Ok(permit) = state.seeding.clone().try_acquire_owned() else {
+        let message = "the seeds are already being loaded".to_owned();
+        return json(
+            StatusCode::CONFLICT,
+            &Trouble { message, excerpt: None, remedy: "wait until they are loaded".into() },
+        );
     };
     lines(move |tell| {
-        let mut progress = |at: &seed::Progress| tell(Event::Progress(at.clone()));
+        let mut progress = |at: &seed::Progress| tell(SeedEvent::Progress(at.clone()));
         let done = seed::run(&state.registry, &state.seeds, &state.folder, asked.force, &mut progress);
-        drop(turn);
+        drop(permit);
         match done {
-            Ok(()) => tell(Event::Done),
-            Err(error) => tell(Event::Failed(Trouble::from(&error))),
+            Ok(()) => tell(SeedEvent::Done),
+            Err(error) => tell(SeedEvent::Failed(Trouble::from(&error))),
         }
     })
 }
@@ -246,9 +249,9 @@ fn change(work: impl FnOnce(&mut dyn FnMut(&deploy::Passed)) -> deploy::Report +
     })
 }
 
-/// An answer of lines, each an event of `work`, on a thread where guests may run. It goes on when the client goes away.
+/// A response of lines, each an event of `work`, which runs on a thread of its own. It continues when the client hangs up.
 fn lines<E: Serialize + Send + 'static>(work: impl FnOnce(&dyn Fn(E)) + Send + 'static) -> Response<Body> {
-    // A few ahead of the client's reading; a client that stops reading stops the work.
+    // A client that stops reading stops the work after a few events.
     let (lines, mut sent) = mpsc::channel::<E>(4);
     tokio::task::spawn_blocking(move || work(&|event| drop(lines.blocking_send(event))));
     let frames = futures::stream::poll_fn(move |cx| {
@@ -279,7 +282,7 @@ fn json<T: Serialize>(status: StatusCode, value: &T) -> Response<Body> {
 
 fn internal(error: &dyn std::error::Error) -> Response<Body> {
     tracing::error!(target: "admin", %error, "a request failed");
-    let trouble = serde_json::json!({ "message": "the host failed; its log says more" }).to_string();
+    let trouble = serde_json::json!({ "message": "the host failed; its log has the reason" }).to_string();
     let mut response = Response::new(Full::new(Bytes::from(trouble)).boxed());
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response

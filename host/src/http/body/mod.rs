@@ -1,15 +1,15 @@
-//! Bodies: a response's, buffered or streamed, and the reading of a request's with its limits.
+//! Bodies: of responses, buffered or streamed, and of requests.
+
+mod read;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
-use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use hyper::body::{Frame, SizeHint};
 
-use crate::http::response::error_page::Refusal;
-use crate::http::service::Finished;
+pub use self::read::read;
+use super::observe::completion::Completion;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub type Stream = Pin<Box<dyn hyper::body::Body<Data = Bytes, Error = BoxError> + Send>>;
@@ -18,14 +18,14 @@ pub type Stream = Pin<Box<dyn hyper::body::Body<Data = Bytes, Error = BoxError> 
 pub enum Body {
     Whole(Bytes),
     Streamed(Stream),
-    /// A stream whose end is waited for.
-    Watched(Box<Watched>),
+    /// A stream at whose end a request is recorded.
+    Observed(Box<Observed>),
 }
 
-pub struct Watched {
+pub struct Observed {
     stream: Stream,
-    /// Written down when the last byte is out or the client is gone.
-    finished: Finished,
+    /// Dropped with the stream: after its last byte, or when the client is gone.
+    completion: Completion,
 }
 
 impl Body {
@@ -37,15 +37,15 @@ impl Body {
         !matches!(self, Self::Whole(_))
     }
 
-    /// Hands `finished` over: at once for a buffered body, at the stream's end otherwise.
-    pub fn watch(self, mut finished: Finished) -> Self {
+    /// Records the request: now for a buffered body, at the stream's end otherwise.
+    pub fn observe(self, mut completion: Completion) -> Self {
         match self {
             Self::Whole(bytes) => {
-                finished.bytes = bytes.len() as u64;
+                completion.bytes = bytes.len() as u64;
                 Self::Whole(bytes)
             }
-            Self::Streamed(stream) => Self::Watched(Box::new(Watched { stream, finished })),
-            watched @ Self::Watched(_) => watched,
+            Self::Streamed(stream) => Self::Observed(Box::new(Observed { stream, completion })),
+            observed @ Self::Observed(_) => observed,
         }
     }
 }
@@ -59,10 +59,10 @@ impl hyper::body::Body for Body {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Streamed(stream) => stream.as_mut().poll_frame(cx),
-            Self::Watched(watched) => {
-                let frame = ready!(watched.stream.as_mut().poll_frame(cx));
+            Self::Observed(observed) => {
+                let frame = ready!(observed.stream.as_mut().poll_frame(cx));
                 if let Some(Ok(frame)) = &frame {
-                    watched.finished.bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
+                    observed.completion.bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
                 }
                 Poll::Ready(frame)
             }
@@ -73,7 +73,7 @@ impl hyper::body::Body for Body {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
             Self::Streamed(stream) => stream.is_end_stream(),
-            Self::Watched(watched) => watched.stream.is_end_stream(),
+            Self::Observed(observed) => observed.stream.is_end_stream(),
         }
     }
 
@@ -81,36 +81,7 @@ impl hyper::body::Body for Body {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Streamed(stream) => stream.size_hint(),
-            Self::Watched(watched) => watched.stream.size_hint(),
+            Self::Observed(observed) => observed.stream.size_hint(),
         }
     }
-}
-
-/// The whole body of a request, at most `bytes` long and here within `time`.
-pub async fn read(mut body: Incoming, bytes: usize, time: Duration) -> Result<Vec<u8>, Refusal> {
-    if body.is_end_stream() {
-        return Ok(Vec::new());
-    }
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > bytes {
-        return Err(Refusal::BodyTooLarge);
-    }
-    let all = async {
-        // What is only announced is not yet worth its memory.
-        let mut whole = Vec::with_capacity(announced.min(64 * 1024));
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Refusal::Bad(bad(&error)))?;
-            let data = frame.into_data().unwrap_or_default();
-            if data.len() > bytes - whole.len() {
-                return Err(Refusal::BodyTooLarge);
-            }
-            whole.extend_from_slice(&data);
-        }
-        Ok(whole)
-    };
-    tokio::time::timeout(time, all).await.unwrap_or(Err(Refusal::BodyTooSlow))
-}
-
-fn bad(error: &hyper::Error) -> &'static str {
-    if error.is_incomplete_message() { "the body ended early" } else { "the body could not be read" }
 }

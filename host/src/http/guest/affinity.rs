@@ -1,4 +1,5 @@
-//! What a request says of variants: who asks, so that a visitor stays with one, and which a tester wants to see.
+//! Which variants answer a request: the visitor's key, so that a visitor stays with one variant, and the variants that a
+//! tester requests.
 
 use http::HeaderMap;
 use http::header::{self, HeaderName};
@@ -9,23 +10,23 @@ use crate::manifest::RoutingKey;
 
 /// `context=variant, ...` for one request.
 const VARIANT_HEADER: HeaderName = HeaderName::from_static("x-seam-variant");
-/// The same for a browser. A cookie's value has no commas, so that any of `, & +` stands between two.
+/// The same for a browser. The value of a cookie cannot contain commas, so `&` and `+` separate pairs, too.
 const VARIANT_COOKIE: &str = "seam-variant";
-/// What a cookie's name begins with over TLS, when it is bound to this very host.
+/// The prefix of a cookie's name that binds it to this host over TLS.
 const HOST_PREFIX: &str = "__Host-";
 
-/// What the manifest says of it.
+/// The settings of the manifest.
 #[derive(Debug, Clone, Default)]
-pub struct Steering {
-    /// The first that a request has counts.
+pub struct AffinityConfig {
+    /// What identifies a visitor; the first key that a request carries counts.
     pub keys: Vec<RoutingKey>,
-    /// Whether a request may choose.
+    /// Whether a request may choose its variants.
     pub force: bool,
 }
 
-impl Steering {
-    /// By whoever asks, as far as the request tells; else by its trace.
-    pub(in crate::http) fn steer(&self, headers: &HeaderMap, trace: Trace) -> Steer {
+impl AffinityConfig {
+    /// The visitor's key; without one, a key made of the trace.
+    pub(in crate::http) fn key(&self, headers: &HeaderMap, trace: Trace) -> Steer {
         let value = |key: &RoutingKey| match key {
             RoutingKey::Cookie(name) => cookie(headers, name).map(str::as_bytes),
             RoutingKey::Header(name) => headers.get(name).map(|value| value.as_bytes()),
@@ -34,8 +35,8 @@ impl Steering {
         key.map_or_else(|| Steer::by_trace(trace), Steer::by)
     }
 
-    /// The variants that the request asks for, if it may.
-    pub(in crate::http) fn wanted<'h>(
+    /// The variants that the request asks for, as pairs of context and variant; none if it must not choose.
+    pub(in crate::http) fn requested<'h>(
         &self,
         headers: &'h HeaderMap,
     ) -> impl Iterator<Item = (&'h str, &'h str)> + use<'h> {
@@ -71,11 +72,11 @@ mod tests {
     }
 
     #[test]
-    fn a_visitor_is_told_by_the_first_key_that_he_has() {
+    fn the_first_key_that_a_request_carries_identifies_the_visitor() {
         let keys = vec![RoutingKey::Cookie("visitor".into()), RoutingKey::Header("x-user".into())];
-        let steering = Steering { keys, force: false };
+        let affinity = AffinityConfig { keys, force: false };
         let trace = Trace::start();
-        let key = |fields: &[(&'static str, &'static str)]| steering.steer(&headers(fields), trace).key;
+        let key = |fields: &[(&'static str, &'static str)]| affinity.key(&headers(fields), trace).key;
         let ada = Steer::by(b"ada").key;
         assert_eq!(key(&[("cookie", "a=b; visitor=ada"), ("x-user", "bob")]), ada);
         assert_eq!(key(&[("cookie", "__Host-visitor=ada")]), ada);
@@ -84,17 +85,19 @@ mod tests {
     }
 
     #[test]
-    fn who_may_choose_chooses_by_header_or_else_by_cookie() {
-        let wanted = |force, fields: &[(&'static str, &'static str)]| {
+    fn variants_are_requested_by_header_or_else_by_cookie() {
+        let requested = |force, fields: &[(&'static str, &'static str)]| {
             let headers = headers(fields);
-            let pairs: Vec<String> =
-                Steering { keys: Vec::new(), force }.wanted(&headers).map(|(a, b)| format!("{a} {b}")).collect();
+            let pairs: Vec<String> = AffinityConfig { keys: Vec::new(), force }
+                .requested(&headers)
+                .map(|(a, b)| format!("{a} {b}"))
+                .collect();
             pairs.join(", ")
         };
         let header = ("x-seam-variant", "engine=js, shop=new");
-        assert_eq!(wanted(true, &[header, ("cookie", "seam-variant=engine=c")]), "engine js, shop new");
-        assert_eq!(wanted(true, &[("cookie", "a=b; seam-variant=engine=c&shop=new")]), "engine c, shop new");
-        assert_eq!(wanted(false, &[header]), "");
-        assert_eq!(wanted(true, &[("x-seam-variant", "nonsense")]), "");
+        assert_eq!(requested(true, &[header, ("cookie", "seam-variant=engine=c")]), "engine js, shop new");
+        assert_eq!(requested(true, &[("cookie", "a=b; seam-variant=engine=c&shop=new")]), "engine c, shop new");
+        assert_eq!(requested(false, &[header]), "");
+        assert_eq!(requested(true, &[("x-seam-variant", "nonsense")]), "");
     }
 }

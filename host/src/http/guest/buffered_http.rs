@@ -1,6 +1,6 @@
 //! A request and its answer through `seam:host/http-handler`: buffered, one typed call, inline on this worker.
 //!
-//! The hot path of pages. Bodies move without being copied, but for the copy into the guest.
+//! The hot path of pages. A body is copied once, into the guest.
 
 use std::time::Instant;
 
@@ -10,40 +10,29 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::body::Incoming;
 
+use super::RoutedRequest;
 use crate::call::{Call, Failure};
 use crate::context::lean;
 use crate::http::body::{self, Body};
-use crate::http::response::error_page::Refusal;
-use crate::http::service::mounts::Mount;
-use crate::http::{Limits, header_fields};
-use crate::ids::Trace;
+use crate::http::header_fields;
+use crate::http::request_error::RequestError;
 
-/// A routed request without its body.
-pub struct Ask<'a> {
-    pub mount: &'a Mount,
-    pub below: &'a str,
-    pub parts: &'a Parts,
-    pub trace: Trace,
-    pub forwarded: &'a HeaderValue,
-    pub limits: &'a Limits,
-}
-
-/// Reads the body and runs `handle`; the mount's time counts from there, since nothing waits for a slow client before.
-pub async fn answer(
-    ask: Ask<'_>,
+/// Reads the body and runs `handle`. The timeout starts after the body: a slow client does not use it up.
+pub async fn respond(
+    routed: RoutedRequest<'_>,
     body: Incoming,
     handle: impl FnOnce(Call, lean::Request) -> Result<lean::Response, Failure>,
-) -> Result<Response<Body>, Refusal> {
-    let body = body::read(body, ask.limits.body_bytes, ask.limits.body_time).await?;
-    let request = request(ask.parts, ask.below, ask.forwarded, body)?;
-    let call = Call::start(Instant::now() + ask.mount.timeout, ask.trace);
+) -> Result<Response<Body>, RequestError> {
+    let body = body::read(body, routed.limits.body_bytes, routed.limits.body_time).await?;
+    let request = request(routed.parts, routed.path, &routed.connection.forwarded, body)?;
+    let call = Call::start(Instant::now() + routed.timeout, routed.trace);
     let answer = handle(call, request)?;
-    let bad = |reason| Refusal::BadAnswer { context: ask.mount.context.to_string(), reason };
-    response(answer, ask.limits.response_bytes).map_err(bad)
+    let invalid = |reason| RequestError::InvalidResponse { context: routed.context.to_string(), reason };
+    response(answer, routed.limits.response_bytes).map_err(invalid)
 }
 
-fn request(parts: &Parts, below: &str, forwarded: &HeaderValue, body: Vec<u8>) -> Result<lean::Request, Refusal> {
-    // A guest renders HEAD as GET and knows nothing of it; the edge drops the body.
+fn request(parts: &Parts, path: &str, forwarded: &HeaderValue, body: Vec<u8>) -> Result<lean::Request, RequestError> {
+    // A guest gets HEAD as GET; the body of its answer is dropped later.
     let method = if parts.method == Method::HEAD { Method::GET.as_str() } else { parts.method.as_str() };
     let connection = parts.headers.get(header::CONNECTION);
     let mut fields: Vec<(String, String)> = Vec::with_capacity(parts.headers.len() + 2);
@@ -60,8 +49,9 @@ fn request(parts: &Parts, below: &str, forwarded: &HeaderValue, body: Vec<u8>) -
         {
             continue;
         }
-        let value = std::str::from_utf8(value.as_bytes()).map_err(|_| Refusal::Bad("a header is not UTF-8"))?;
-        // HTTP/2 clients may send a cookie in crumbs (RFC 9113 8.2.3).
+        let value =
+            std::str::from_utf8(value.as_bytes()).map_err(|_| RequestError::BadRequest("a header is not UTF-8"))?;
+        // HTTP/2 clients may split a cookie into several headers (RFC 9113 8.2.3).
         if name == header::COOKIE
             && let Some((_, whole)) = fields.iter_mut().find(|(name, _)| name == "cookie")
         {
@@ -73,31 +63,31 @@ fn request(parts: &Parts, below: &str, forwarded: &HeaderValue, body: Vec<u8>) -
     }
     Ok(lean::Request {
         method: method.into(),
-        path: below.into(),
+        path: path.into(),
         query: parts.uri.query().map(Into::into),
         headers: fields,
         body,
     })
 }
 
-/// The guest's answer as HTTP, or why it is none.
-fn response(answer: lean::Response, bytes: usize) -> Result<Response<Body>, String> {
-    if answer.body.len() > bytes {
-        return Err(format!("its body is larger than {bytes} bytes"));
+/// The guest's answer as a response, or why it is not valid.
+fn response(answer: lean::Response, bytes_max: usize) -> Result<Response<Body>, String> {
+    if answer.body.len() > bytes_max {
+        return Err(format!("its body is larger than {bytes_max} bytes"));
     }
     let status =
         StatusCode::from_u16(answer.status).ok().filter(|status| status.as_u16() >= 200 && status.as_u16() < 600);
-    let status = status.ok_or_else(|| format!("{} is not a status", answer.status))?;
+    let status = status.ok_or_else(|| format!("{} is not an HTTP status", answer.status))?;
     let mut fields = HeaderMap::with_capacity(answer.headers.len() + 4);
     for (name, value) in answer.headers {
         let name = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| format!("`{}` is not a header's name", name.escape_debug()))?;
-        // The length is what the body has, whatever the guest believes.
+            .map_err(|_| format!("`{}` is not a valid header name", name.escape_debug()))?;
+        // hyper sets the real length of the body.
         if name == header::CONTENT_LENGTH || header_fields::hop_by_hop(&name) {
             continue;
         }
         let value = HeaderValue::from_maybe_shared(Bytes::from(value))
-            .map_err(|_| format!("the value of `{name}` is no header value"))?;
+            .map_err(|_| format!("the value of the header `{name}` is not valid"))?;
         fields.append(name, value);
     }
     let mut response = Response::new(Body::Whole(answer.body.into()));
@@ -118,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_are_not_http_are_refused() {
+    fn answers_that_are_not_valid_http_are_refused() {
         assert!(response(answer(200, &[("content-type", "text/plain")]), 5).is_ok());
         assert!(response(answer(200, &[]), 4).is_err());
         for status in [0, 99, 100, 101, 600, 1000, u16::MAX] {
@@ -130,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_cannot_set_what_belongs_to_the_connection() {
+    fn a_guest_cannot_set_headers_of_the_connection() {
         let response = response(
             answer(
                 200,
@@ -143,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_gets_a_host_and_one_cookie_whatever_the_version() {
+    fn a_guest_gets_one_host_and_one_cookie_in_every_http_version() {
         let (parts, ()) = http::Request::builder()
             .method("HEAD")
             .uri("http://shop.example/a?b=c")

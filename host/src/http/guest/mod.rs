@@ -1,5 +1,105 @@
-//! Requests into contexts and their answers: through `seam:host/http-handler` or `wasi:http`, and by which variant.
+//! Requests into contexts and their answers, through `seam:host/http-handler` or `wasi:http`.
 
 pub mod affinity;
-pub mod buffered_http;
-pub mod wasi_http;
+mod buffered_http;
+mod wasi_http;
+
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{Method, Response};
+use hyper::body::Incoming;
+
+use self::affinity::AffinityConfig;
+use super::body::Body;
+use super::connection_activity::ConnectionActivity;
+use super::limits::Limits;
+use super::request_error::RequestError;
+use crate::context::{Registry, Serves};
+use crate::handoff;
+use crate::ids::{ContextName, Trace};
+
+/// A function in place of all contexts.
+#[cfg(test)]
+pub type Native = Box<
+    dyn Fn(
+            crate::call::Call,
+            crate::context::lean::Request,
+        ) -> Result<crate::context::lean::Response, crate::call::Failure>
+        + Send
+        + Sync,
+>;
+
+/// The contexts that answer requests.
+pub enum Contexts {
+    Registry(Registry),
+    #[cfg(test)]
+    Native(Native),
+}
+
+/// A request to one context, without its body.
+pub struct RoutedRequest<'a> {
+    pub context: &'a ContextName,
+    /// How long the context has to answer.
+    pub timeout: Duration,
+    /// The path below the mount, with a leading slash.
+    pub path: &'a str,
+    pub parts: &'a Parts,
+    pub trace: Trace,
+    pub connection: &'a ConnectionActivity,
+    pub limits: &'a Limits,
+}
+
+impl Contexts {
+    /// Whether all of these contexts serve.
+    pub fn are_ready<'a>(&self, mut contexts: impl Iterator<Item = &'a ContextName>) -> bool {
+        match self {
+            Self::Registry(registry) => contexts.all(|context| registry.live(context.as_str()).is_ok()),
+            #[cfg(test)]
+            Self::Native(_) => true,
+        }
+    }
+
+    /// Passes the request to the variant of its context that `affinity` chooses.
+    pub async fn respond(
+        &self,
+        request: RoutedRequest<'_>,
+        affinity: &AffinityConfig,
+        body: Incoming,
+    ) -> Result<Response<Body>, RequestError> {
+        let parts = request.parts;
+        let span = tracing::info_span!(
+            target: "http",
+            "request",
+            trace = %format_args!("{:032x}", request.trace.trace_id),
+            method = %parts.method,
+            path = request.path,
+            context = %request.context,
+        );
+        let registry = match self {
+            Self::Registry(registry) => registry,
+            #[cfg(test)]
+            Self::Native(native) => {
+                let handle = |call, request| span.in_scope(|| native(call, request));
+                return buffered_http::respond(request, body, handle).await;
+            }
+        };
+        let (steer, wanted) = (affinity.key(&parts.headers, request.trace), affinity.requested(&parts.headers));
+        let query = parts.uri.query().filter(|_| parts.method == Method::GET);
+        let live = registry.live_for(request.context.as_str(), steer, wanted, query)?;
+        match live.serves() {
+            Serves::Lean => {
+                let handle = |call, request| span.in_scope(|| live.handle(call, request));
+                if parts.method.is_safe() {
+                    buffered_http::respond(request, body, handle).await
+                } else {
+                    // It will write and wait for the disk several times: the worker's other tasks move once for all of them.
+                    let handle = |call, request| handoff::blocking(|| handle(call, request));
+                    buffered_http::respond(request, body, handle).await
+                }
+            }
+            Serves::WasiHttp => wasi_http::respond(request, live, body, span).await,
+            Serves::Nothing => Err(RequestError::NotFound),
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! A request and its answer through `wasi:http/incoming-handler`: any component of the `proxy` world, unchanged.
 //!
-//! The guest runs in a task of its own, so that a client that hangs up does not stop it half-way; the mount's time bounds it. Each request
-//! gets an instance that is thrown away after it: components made for other hosts may keep what they like in globals.
+//! The guest runs in its own task, so a client that hangs up does not stop it half-way; the mount's timeout bounds it. Each
+//! request gets an instance that is dropped after it: components made for other hosts may keep state in globals.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::{Request, Response, Uri, Version, header};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Frame, Incoming};
 use tokio::sync::oneshot;
@@ -24,70 +24,69 @@ use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::{Error, WasiHttpView};
 
+use super::RoutedRequest;
 use crate::call::{Call, Failure, OutOfTime};
 use crate::context::{Checkout, Live};
 use crate::http::body::{Body, BoxError};
-use crate::http::listen::connection::Pulse;
-use crate::http::response::error_page::Refusal;
-use crate::http::service::mounts::Mount;
-use crate::http::{Limits, header_fields};
-use crate::ids::Trace;
+use crate::http::header_fields;
+use crate::http::request_error::RequestError;
 
-/// A routed request without its body.
-pub struct Ask<'a> {
-    pub mount: &'a Mount,
-    pub below: &'a str,
-    pub parts: &'a Parts,
-    pub trace: Trace,
-    pub pulse: &'a Pulse,
-    pub limits: &'a Limits,
-}
+type GuestRequest = Request<UnsyncBoxBody<Bytes, Error>>;
+type GuestResponse = Result<Response<HyperOutgoingBody>, ErrorCode>;
 
-type Answer = Result<Response<HyperOutgoingBody>, ErrorCode>;
-type Asked = Request<http_body_util::combinators::UnsyncBoxBody<Bytes, Error>>;
-
-/// Hands the request to a fresh instance and answers with what it sets; its body follows as the guest writes it.
-pub async fn answer(ask: Ask<'_>, live: Live, body: Incoming, span: Span) -> Result<Response<Body>, Refusal> {
-    if body.size_hint().lower() > ask.limits.body_bytes as u64 {
-        return Err(Refusal::BodyTooLarge);
+/// Passes the request to an instance and returns the response that it sets; the body follows while the guest writes it.
+pub async fn respond(
+    routed: RoutedRequest<'_>,
+    live: Live,
+    body: Incoming,
+    span: Span,
+) -> Result<Response<Body>, RequestError> {
+    if body.size_hint().lower() > routed.limits.body_bytes as u64 {
+        return Err(RequestError::BodyTooLarge);
     }
-    let request = request(&ask, body)?;
-    let context = ask.mount.context.to_string();
-    let call = Call::start(Instant::now() + ask.mount.timeout, ask.trace);
-    let scheme = if ask.pulse.secure { Scheme::Https } else { Scheme::Http };
-    let (sender, answer) = oneshot::channel();
-    let broken = Arc::new(AtomicBool::new(false));
-    let task = tokio::spawn(run(live, call, scheme, request, sender, broken.clone()).instrument(span));
-    match answer.await {
-        Ok(Ok(response)) => Ok(received(response, broken)),
-        Ok(Err(code)) => Err(Refusal::BadAnswer { context, reason: format!("it answered the error {code:?}") }),
+    let request = request(&routed, body)?;
+    let context = routed.context.to_string();
+    let call = Call::start(Instant::now() + routed.timeout, routed.trace);
+    let scheme = if routed.connection.secure { Scheme::Https } else { Scheme::Http };
+    let (sender, response) = oneshot::channel();
+    let failed = Arc::new(AtomicBool::new(false));
+    let task = tokio::spawn(run(live, call, scheme, request, sender, failed.clone()).instrument(span));
+    match response.await {
+        Ok(Ok(response)) => Ok(received(response, failed)),
+        Ok(Err(code)) => {
+            Err(RequestError::InvalidResponse { context, reason: format!("it returned the error {code:?}") })
+        }
         Err(_) => match task.await {
             Ok(Err(failure)) => Err(failure.into()),
-            Ok(Ok(())) => Err(Refusal::BadAnswer { context, reason: "it ended without an answer".into() }),
-            Err(panic) => Err(Refusal::Internal(panic.to_string())),
+            Ok(Ok(())) => {
+                Err(RequestError::InvalidResponse { context, reason: "it returned without a response".into() })
+            }
+            Err(panic) => Err(RequestError::Internal(panic.to_string())),
         },
     }
 }
 
-/// Runs the guest to its end, which may come long after its answer began.
+/// Runs the guest to its end, which may come long after the first byte of its response.
 async fn run(
     live: Live,
     call: Call,
     scheme: Scheme,
-    request: Asked,
-    sender: oneshot::Sender<Answer>,
-    broken: Arc<AtomicBool>,
+    request: GuestRequest,
+    sender: oneshot::Sender<GuestResponse>,
+    failed: Arc<AtomicBool>,
 ) -> Result<(), Failure> {
     let mut guest = live.check_out(call).await?;
     let deadline = guest.call().deadline;
     let served = Arc::new(AtomicBool::new(false));
-    let well = served.clone();
-    let answer = move |answer: Answer| {
-        well.store(answer.as_ref().is_ok_and(|response| !response.status().is_server_error()), Release);
-        // Nobody waits any more when the client has hung up.
-        let _ = sender.send(answer);
+    let respond = {
+        let served = served.clone();
+        move |response: GuestResponse| {
+            served.store(response.as_ref().is_ok_and(|response| !response.status().is_server_error()), Release);
+            // Fails when the client has hung up.
+            let _ = sender.send(response);
+        }
     };
-    let handled = match tokio::time::timeout_at(deadline.into(), handle(&mut guest, scheme, request, answer)).await {
+    let handled = match tokio::time::timeout_at(deadline.into(), handle(&mut guest, scheme, request, respond)).await {
         Ok(handled) => handled,
         Err(_) => Err(OutOfTime.into()),
     };
@@ -95,8 +94,8 @@ async fn run(
         guest.broke();
     }
     handled.map_err(|error| {
-        // Before the instance goes, and with it the end of the stream that its answer's body comes from.
-        broken.store(true, Release);
+        // Set before the instance is dropped: that ends the stream of the response body.
+        failed.store(true, Release);
         guest.fail(&error)
     })
 }
@@ -104,39 +103,40 @@ async fn run(
 async fn handle(
     guest: &mut Checkout,
     scheme: Scheme,
-    request: Asked,
-    answer: impl FnOnce(Answer) + Send + Sync + 'static,
+    request: GuestRequest,
+    respond: impl FnOnce(GuestResponse) + Send + Sync + 'static,
 ) -> wasmtime::Result<()> {
     let Some((store, instance)) = guest.parts() else { wasmtime::bail!("the instance is gone") };
     let proxy = Proxy::new(&mut *store, instance)?;
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(scheme, request)?;
-    let out = http.new_response_outparam_from_callback(answer)?;
+    let out = http.new_response_outparam_from_callback(respond)?;
     proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await
 }
 
-/// The request as the guest sees it: its path below the mount, a body that ends in an error beyond the limit.
-fn request(ask: &Ask<'_>, body: Incoming) -> Result<Asked, Refusal> {
-    let mut uri = ask.parts.uri.clone().into_parts();
-    let target = match ask.parts.uri.query() {
-        Some(query) => format!("{}?{query}", ask.below),
-        None => ask.below.to_owned(),
+/// The request as the guest sees it: with the path below the mount, and a body that fails beyond the limit.
+fn request(routed: &RoutedRequest<'_>, body: Incoming) -> Result<GuestRequest, RequestError> {
+    let parts = routed.parts;
+    let mut uri = parts.uri.clone().into_parts();
+    let target = match parts.uri.query() {
+        Some(query) => format!("{}?{query}", routed.path),
+        None => routed.path.to_owned(),
     };
-    uri.path_and_query = Some(target.parse().map_err(|_| Refusal::Bad("the path cannot be read"))?);
+    uri.path_and_query = Some(target.parse().map_err(|_| RequestError::BadRequest("the path cannot be parsed"))?);
     if uri.authority.is_none() {
         uri.scheme = None;
     }
-    let limited = Limited::new(body, ask.limits.body_bytes).map_err(body_error).boxed_unsync();
+    let limited = Limited::new(body, routed.limits.body_bytes).map_err(body_error).boxed_unsync();
     let mut request = Request::new(limited);
-    *request.method_mut() = ask.parts.method.clone();
-    *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Refusal::Bad("the address cannot be read"))?;
-    *request.headers_mut() = ask.parts.headers.clone();
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = Uri::from_parts(uri).map_err(|_| RequestError::BadRequest("the address cannot be parsed"))?;
+    *request.headers_mut() = parts.headers.clone();
     header_fields::strip_hop_by_hop(request.headers_mut());
-    request.headers_mut().insert(header::FORWARDED, ask.pulse.forwarded.clone());
-    if ask.parts.version < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
-        return Err(Refusal::Malformed("no Host"));
+    request.headers_mut().insert(header::FORWARDED, routed.connection.forwarded.clone());
+    if parts.version < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
+        return Err(RequestError::Malformed("the Host header is missing"));
     }
-    if let Some(value) = header_fields::traceparent(&ask.trace) {
+    if let Some(value) = header_fields::traceparent(&routed.trace) {
         request.headers_mut().insert(header_fields::TRACEPARENT, value);
     }
     Ok(request)
@@ -152,16 +152,16 @@ fn body_error(error: BoxError) -> Error {
     }
 }
 
-fn received(response: Response<HyperOutgoingBody>, broken: Arc<AtomicBool>) -> Response<Body> {
+fn received(response: Response<HyperOutgoingBody>, failed: Arc<AtomicBool>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     header_fields::strip_hop_by_hop(&mut parts.headers);
-    Response::from_parts(parts, Body::Streamed(Box::pin(Written { body, broken })))
+    Response::from_parts(parts, Body::Streamed(Box::pin(Written { body, failed })))
 }
 
-/// What the guest writes. Its end alone does not tell whether the guest finished the body or broke off.
+/// What the guest writes. The end of the stream alone does not show whether the guest finished the body or failed.
 struct Written {
     body: HyperOutgoingBody,
-    broken: Arc<AtomicBool>,
+    failed: Arc<AtomicBool>,
 }
 
 impl hyper::body::Body for Written {
@@ -170,8 +170,8 @@ impl hyper::body::Body for Written {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            // The connection is cut off: a client must not take a part for the whole.
-            None if self.broken.load(Acquire) => Poll::Ready(Some(Err("the guest broke off".into()))),
+            // The error closes the connection, so that the client does not take a part for the whole.
+            None if self.failed.load(Acquire) => Poll::Ready(Some(Err("the guest failed in the body".into()))),
             frame => Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from))),
         }
     }

@@ -1,18 +1,14 @@
-//! One connection: TLS, the protocol by its first bytes, and the times it may take.
+//! One connection: TLS, the protocol that its first bytes show, and its timeouts.
 //!
-//! hyper's own timer for heads would also end idle connections and costs an allocation and two locks a request; `Pulse` is a few
-//! relaxed stores, read by one timer a connection that wakes every few seconds.
-//! Invariant: a connection that neither finishes a head in time, nor asks, nor reads, ends.
+//! Invariant: a connection ends when its client neither completes a head in time, nor sends a request, nor reads.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
-use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -21,22 +17,46 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::http::listen::Phase;
-use crate::http::listen::smuggle::Scan;
-use crate::http::service::Edge;
-use crate::http::{Limits, header_fields};
+use super::smuggle::Scan;
+use crate::http::connection_activity::{ConnectionActivity, Timeout};
+use crate::http::limits::Limits;
+use crate::http::service::Service;
 use crate::limits;
 
-pub type Protocol = auto::Builder<TokioExecutor>;
+type Protocol = auto::Builder<TokioExecutor>;
 
-/// How connections speak HTTP/1.1 and HTTP/2; which one, the first bytes say.
-pub fn protocol(bounds: &Limits) -> Protocol {
+/// How far a server has come in stopping.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Phase {
+    Serving,
+    /// Running requests finish; each connection closes after its last one.
+    Draining,
+    /// The remaining connections close at once.
+    Closing,
+}
+
+/// What all connections of a server share.
+pub(super) struct Shared {
+    pub(super) service: Arc<Service>,
+    protocol: Protocol,
+    tls: Option<TlsAcceptor>,
+    phases: watch::Receiver<Phase>,
+}
+
+impl Shared {
+    pub(super) fn new(service: Arc<Service>, tls: Option<TlsAcceptor>, phases: watch::Receiver<Phase>) -> Self {
+        Self { protocol: protocol(&service.limits), service, tls, phases }
+    }
+}
+
+/// The settings of HTTP/1.1 and HTTP/2. The first bytes of a connection decide between them.
+fn protocol(bounds: &Limits) -> Protocol {
     let mut protocol = auto::Builder::new(TokioExecutor::new());
     protocol
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
-        // hyper answers 431 when a head does not fit.
+        // hyper responds with 431 to a head that does not fit.
         .max_buf_size(bounds.header_bytes.max(8 * 1024))
         .max_headers(bounds.header_count)
         .half_close(false);
@@ -51,21 +71,13 @@ pub fn protocol(bounds: &Limits) -> Protocol {
 }
 
 /// Serves one connection to its end.
-pub async fn serve(
-    stream: TcpStream,
-    client: SocketAddr,
-    edge: Arc<Edge>,
-    tls: Option<TlsAcceptor>,
-    phases: watch::Receiver<Phase>,
-) {
-    let _open = edge.metrics.connection();
-    match tls {
-        None => run(stream, client, false, edge, phases).await,
-        Some(tls) => match tokio::time::timeout(edge.limits.header_time, tls.accept(stream)).await {
-            Ok(Ok(stream)) => run(stream, client, true, edge, phases).await,
-            Ok(Err(error)) => tracing::debug!(target: "http", %client, %error, "TLS handshake failed"),
-            Err(_) => tracing::debug!(target: "http", %client, "TLS handshake took too long"),
-        },
+pub(super) async fn serve(stream: TcpStream, client: SocketAddr, shared: Arc<Shared>) {
+    let _open = shared.service.metrics.connection();
+    let Some(tls) = &shared.tls else { return run(stream, client, false, &shared).await };
+    match tokio::time::timeout(shared.service.limits.header_time, tls.accept(stream)).await {
+        Ok(Ok(stream)) => run(stream, client, true, &shared).await,
+        Ok(Err(error)) => tracing::debug!(target: "http", %client, %error, "TLS handshake failed"),
+        Err(_) => tracing::debug!(target: "http", %client, "TLS handshake timed out"),
     }
 }
 
@@ -73,15 +85,19 @@ async fn run(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     client: SocketAddr,
     secure: bool,
-    edge: Arc<Edge>,
-    mut phases: watch::Receiver<Phase>,
+    shared: &Shared,
 ) {
-    let pulse = Arc::new(Pulse::new(client, secure));
-    let io = TokioIo::new(Watched { stream, pulse: pulse.clone(), scan: Some(Scan::default()) });
-    let service = service_fn(|request| crate::http::service::answer(edge.clone(), pulse.clone(), request));
-    let mut connection = pin!(edge.protocol.serve_connection(io, service));
-    let mut alarm = pin!(tokio::time::sleep(edge.limits.header_time));
-    let mut last_words = false;
+    let limits = &shared.service.limits;
+    let mut phases = shared.phases.clone();
+    let activity = Arc::new(ConnectionActivity::new(client, secure));
+    let io = TokioIo::new(ObservedIo { stream, activity: activity.clone(), scan: Some(Scan::default()) });
+    let service = service_fn(|request| {
+        let (service, activity) = (shared.service.clone(), activity.clone());
+        async move { Ok::<_, Infallible>(service.respond(activity, request).await) }
+    });
+    let mut connection = pin!(shared.protocol.serve_connection(io, service));
+    let mut alarm = pin!(tokio::time::sleep(limits.header_time));
+    let mut closing = false;
     loop {
         if *phases.borrow_and_update() >= Phase::Draining {
             connection.as_mut().graceful_shutdown();
@@ -94,150 +110,68 @@ async fn run(
                 }
                 return;
             }
-            () = alarm.as_mut() => match pulse.check(&edge.limits) {
-                Verdict::Again(after) => alarm.as_mut().reset(tokio::time::Instant::now() + after),
-                Verdict::Idle if !last_words => {
-                    last_words = true;
+            () = alarm.as_mut() => match activity.check(limits) {
+                Timeout::NotBefore(after) => alarm.as_mut().reset(tokio::time::Instant::now() + after),
+                Timeout::Idle if !closing => {
+                    closing = true;
                     connection.as_mut().graceful_shutdown();
-                    alarm.as_mut().reset(tokio::time::Instant::now() + edge.limits.header_time);
+                    alarm.as_mut().reset(tokio::time::Instant::now() + limits.header_time);
                 }
-                Verdict::Idle | Verdict::SlowHead => {
-                    tracing::debug!(target: "http", %client, "connection cut: its client was too slow");
+                Timeout::Idle | Timeout::SlowHead => {
+                    tracing::debug!(target: "http", %client, "closed the connection: its client was too slow");
                     return;
                 }
             },
-            changed = phases.changed() => if changed.is_err() || *phases.borrow() == Phase::Cut {
+            changed = phases.changed() => if changed.is_err() || *phases.borrow() == Phase::Closing {
                 return;
             },
         }
     }
 }
 
-/// What a connection does now, as far as its times depend on it.
-pub struct Pulse {
-    pub client: SocketAddr,
-    pub secure: bool,
-    /// What guests are told of both.
-    pub forwarded: HeaderValue,
-    opened: Instant,
-    /// Requests taken and not answered to the last byte that we hold.
-    busy: AtomicU32,
-    /// Since when none is; milliseconds after `opened`.
-    quiet_ms: AtomicU64,
-    /// When the head that is arriving began; `NO_HEAD` when none is.
-    head_ms: AtomicU64,
-    /// Bytes went out since the last look.
-    wrote: AtomicBool,
-    http2: AtomicBool,
-    /// A head with Content-Length and Transfer-Encoding came by.
-    smuggled: AtomicBool,
-}
-
-const NO_HEAD: u64 = u64::MAX;
-
-enum Verdict {
-    Again(Duration),
-    Idle,
-    SlowHead,
-}
-
-impl Pulse {
-    fn new(client: SocketAddr, secure: bool) -> Self {
-        Self {
-            client,
-            secure,
-            forwarded: header_fields::forwarded(client.ip(), secure),
-            opened: Instant::now(),
-            busy: AtomicU32::new(0),
-            quiet_ms: AtomicU64::new(0),
-            // Whoever connects is expected to ask.
-            head_ms: AtomicU64::new(0),
-            wrote: AtomicBool::new(false),
-            http2: AtomicBool::new(false),
-            smuggled: AtomicBool::new(false),
-        }
-    }
-
-    /// True from the first head on that carried both lengths; hyper ends the connection after it.
-    pub fn smuggled(&self) -> bool {
-        self.smuggled.load(Relaxed)
-    }
-
-    /// A request is being served until the guard drops.
-    pub fn busy(self: &Arc<Self>) -> Busy {
-        self.busy.fetch_add(1, Relaxed);
-        self.head_ms.store(NO_HEAD, Relaxed);
-        Busy(self.clone())
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(NO_HEAD - 1)
-    }
-
-    fn check(&self, limits: &Limits) -> Verdict {
-        if self.wrote.swap(false, Relaxed) || self.busy.load(Relaxed) > 0 {
-            return Verdict::Again(limits.header_time);
-        }
-        let now = self.now_ms();
-        let left = |since: u64, limit: Duration| limit.saturating_sub(Duration::from_millis(now.saturating_sub(since)));
-        let head = self.head_ms.load(Relaxed);
-        if head != NO_HEAD && !self.http2.load(Relaxed) {
-            let left = left(head, limits.header_time);
-            return if left.is_zero() { Verdict::SlowHead } else { Verdict::Again(left) };
-        }
-        let left = left(self.quiet_ms.load(Relaxed), limits.idle_time);
-        if left.is_zero() { Verdict::Idle } else { Verdict::Again(left.min(limits.header_time)) }
-    }
-}
-
-pub struct Busy(Arc<Pulse>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.quiet_ms.store(self.0.now_ms(), Relaxed);
-        self.0.busy.fetch_sub(1, Relaxed);
-    }
-}
-
-/// The connection's bytes, looked at as they pass.
-struct Watched<S> {
+/// The bytes of a connection, observed as they pass.
+struct ObservedIo<S> {
     stream: S,
-    pulse: Arc<Pulse>,
+    activity: Arc<ConnectionActivity>,
     /// `None` for HTTP/2, where lengths are part of the framing.
     scan: Option<Scan>,
 }
 
-impl<S> Watched<S> {
-    fn saw(&mut self, bytes: &[u8]) {
-        let pulse = &self.pulse;
-        if pulse.busy.load(Relaxed) == 0 && pulse.head_ms.load(Relaxed) == NO_HEAD {
-            pulse.head_ms.store(pulse.now_ms(), Relaxed);
-        }
+impl<S> ObservedIo<S> {
+    fn received(&mut self, bytes: &[u8]) {
+        self.activity.received_bytes();
         let Some(scan) = &mut self.scan else { return };
         if bytes.starts_with(b"PRI * HTTP/2.0") {
-            pulse.http2.store(true, Relaxed);
+            self.activity.set_http2();
             self.scan = None;
         } else if scan.feed(bytes) {
-            pulse.smuggled.store(true, Relaxed);
+            self.activity.set_smuggled();
         }
     }
-}
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if let Some(bytes) = buffer.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
-            self.saw(bytes);
+    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(polled, Poll::Ready(Ok(1..))) {
+            self.activity.wrote_bytes();
         }
         polled
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ObservedIo<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if let Some(bytes) = buffer.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
+            self.received(bytes);
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for ObservedIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.pulse.wrote(polled)
+        self.wrote(polled)
     }
 
     fn poll_write_vectored(
@@ -246,7 +180,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
-        self.pulse.wrote(polled)
+        self.wrote(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -259,14 +193,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl Pulse {
-    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if matches!(polled, Poll::Ready(Ok(1..))) {
-            self.wrote.store(true, Relaxed);
-        }
-        polled
     }
 }

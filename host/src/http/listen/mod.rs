@@ -1,6 +1,7 @@
-//! Listening, accepting, and stopping: first no more connections, then no more requests, then none at all.
+//! Listening, and stopping in three steps: no new connections, no new requests, no requests at all.
 
-pub mod connection;
+mod accept;
+mod connection;
 mod smuggle;
 mod tls;
 
@@ -8,58 +9,54 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use self::connection::{Phase, Shared};
+use super::config::{Config, Mount};
+use super::error::Error;
+use super::guest::Contexts;
+use super::service::Service;
 use crate::context::Registry;
-use crate::http::service::Edge;
-use crate::http::service::mounts::Source;
-use crate::http::{Config, Error};
 use crate::limits;
 
-/// How far a server has come on its way to its end. Connections watch it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Phase {
-    Serving,
-    /// Requests that have begun are finished, each connection closes after its last.
-    Draining,
-    /// What is left is dropped.
-    Cut,
-}
-
-/// A server whose addresses are bound: clients can connect from now on, and are answered once it runs.
+/// A server whose addresses are bound: clients can connect from now on, and get responses while `run` runs.
 pub struct Server {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     tls: Option<TlsAcceptor>,
-    edge: Arc<Edge>,
+    service: Arc<Service>,
 }
 
-/// What a server has mounted.
+/// Changes the mounts of a server while it runs.
 #[derive(Clone)]
-pub struct Mounts(Arc<Edge>);
+pub struct Mounts(Arc<Service>);
 
 impl Mounts {
-    /// From now on requests go by these. Those that run keep theirs.
+    /// Replaces the mounts. Running requests keep theirs.
     ///
     /// # Errors
     /// When a folder of static files cannot be opened; then nothing has changed.
-    pub fn set(&self, mounts: &[crate::http::Mount]) -> Result<(), Error> {
-        self.0.mount(mounts)
+    pub fn set(&self, mounts: &[Mount]) -> Result<(), Error> {
+        self.0.set_mounts(mounts)
     }
 }
 
 impl Server {
-    /// Binds all addresses, reads the certificate and opens the assets' folders. Needs a tokio runtime around it.
+    /// Binds all addresses, reads the certificate and opens the folders of assets. Must run inside a tokio runtime.
     pub fn bind(config: Config, contexts: Registry, metrics: &prometheus::Registry) -> Result<Self, Error> {
-        Self::bind_source(config, Source::Registry(contexts), metrics)
+        Self::bind_contexts(config, Contexts::Registry(contexts), metrics)
     }
 
-    pub(super) fn bind_source(config: Config, source: Source, metrics: &prometheus::Registry) -> Result<Self, Error> {
+    pub(super) fn bind_contexts(
+        config: Config,
+        contexts: Contexts,
+        metrics: &prometheus::Registry,
+    ) -> Result<Self, Error> {
         if config.listen.is_empty() {
             return Err(Error::NoAddress);
         }
@@ -71,8 +68,8 @@ impl Server {
             listener.local_addr().map_err(|source| Error::Listen { address: *wanted, source })
         };
         let addresses = listeners.iter().zip(&config.listen).map(local).collect::<Result<Vec<_>, _>>()?;
-        let edge = Arc::new(Edge::new(config, source, metrics)?);
-        Ok(Self { listeners, addresses, tls, edge })
+        let service = Arc::new(Service::new(config, contexts, metrics)?);
+        Ok(Self { listeners, addresses, tls, service })
     }
 
     /// The bound addresses in the order of `Config::listen`, with real ports.
@@ -80,98 +77,41 @@ impl Server {
         &self.addresses
     }
 
-    /// To mount other contexts while it serves.
     pub fn mounts(&self) -> Mounts {
-        Mounts(self.edge.clone())
+        Mounts(self.service.clone())
     }
 
-    /// Serves until `shutdown` is ready, then stops accepting and gives what runs `Limits::drain_time` to finish.
+    /// Serves until `shutdown` is ready. Then stops accepting and lets running requests finish for `Limits::drain_time`.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let (phase, phases) = watch::channel(Phase::Serving);
-        let limit = self.edge.limits.connections.min(Semaphore::MAX_PERMITS);
-        let places = Arc::new(Semaphore::new(limit));
+        let drain_time = self.service.limits.drain_time;
+        let limit = self.service.limits.connections.min(Semaphore::MAX_PERMITS);
+        let permits = Arc::new(Semaphore::new(limit));
+        let shared = Arc::new(Shared::new(self.service, self.tls, phases));
         let mut acceptors = JoinSet::new();
         for listener in self.listeners {
-            acceptors.spawn(accept(listener, self.edge.clone(), self.tls.clone(), places.clone(), phases.clone()));
+            acceptors.spawn(accept::accept(listener, shared.clone(), permits.clone()));
         }
         shutdown.await;
-        self.edge.drain();
-        // The listeners close with their tasks: clients that come now are refused by the kernel, not left waiting. Only then do the
-        // connections learn of it: whoever sees one close can rely on that.
+        shared.service.drain();
+        // The listeners close with their tasks: from now on the kernel refuses new clients instead of letting them wait. The
+        // connections drain only after that, so a client that sees one close can rely on it.
         acceptors.shutdown().await;
         phase.send_replace(Phase::Draining);
         let all = u32::try_from(limit).unwrap_or(u32::MAX);
-        if tokio::time::timeout(self.edge.limits.drain_time, places.acquire_many(all)).await.is_err() {
-            let left = limit.saturating_sub(places.available_permits());
-            tracing::warn!(target: "http", connections = left, "cut what had not finished within the drain time");
-            phase.send_replace(Phase::Cut);
-            let _ = tokio::time::timeout(Duration::from_secs(1), places.acquire_many(all)).await;
+        if tokio::time::timeout(drain_time, permits.acquire_many(all)).await.is_err() {
+            let left = limit.saturating_sub(permits.available_permits());
+            tracing::warn!(target: "http", connections = left, "closed connections that did not finish within the drain time");
+            phase.send_replace(Phase::Closing);
+            let _ = tokio::time::timeout(Duration::from_secs(1), permits.acquire_many(all)).await;
         }
     }
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A restart must not wait for the old connections' TIME_WAIT.
+    // Without it, a restart would have to wait for the TIME_WAIT of old connections.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(limits::HTTP_BACKLOG)
-}
-
-/// Takes a place first and a connection second: when all places are taken, clients wait in the kernel.
-async fn accept(
-    listener: TcpListener,
-    edge: Arc<Edge>,
-    tls: Option<TlsAcceptor>,
-    places: Arc<Semaphore>,
-    phases: watch::Receiver<Phase>,
-) {
-    let mut complaints = Complaints::default();
-    while let Ok(place) = places.clone().acquire_owned().await {
-        let (stream, client) = next(&listener, &mut complaints).await;
-        // Answers are written whole: waiting to fill a packet would only delay them.
-        let _ = stream.set_nodelay(true);
-        let (edge, tls, phases) = (edge.clone(), tls.clone(), phases.clone());
-        tokio::spawn(async move {
-            connection::serve(stream, client, edge, tls, phases).await;
-            drop(place);
-        });
-    }
-}
-
-async fn next(listener: &TcpListener, complaints: &mut Complaints) -> (TcpStream, SocketAddr) {
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => return accepted,
-            Err(error) if of_the_client(&error) => {}
-            Err(error) => {
-                complaints.about(&error);
-                tokio::time::sleep(Duration::from_millis(limits::HTTP_ACCEPT_BACKOFF_MS)).await;
-            }
-        }
-    }
-}
-
-/// The connection that was to be accepted is already gone; the next one is fine. All else (EMFILE, ENFILE, ENOMEM) is ours.
-fn of_the_client(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-/// Says that accepting fails once a second at most: it may fail twenty times in it.
-#[derive(Default)]
-struct Complaints {
-    last: Option<Instant>,
-    unsaid: u32,
-}
-
-impl Complaints {
-    fn about(&mut self, error: &io::Error) {
-        if self.last.is_some_and(|last| last.elapsed() < Duration::from_secs(1)) {
-            self.unsaid += 1;
-            return;
-        }
-        tracing::error!(target: "http", %error, repeated = self.unsaid, "cannot accept connections, trying on");
-        (self.last, self.unsaid) = (Some(Instant::now()), 0);
-    }
 }

@@ -1,19 +1,20 @@
 //! Finds heads that carry Content-Length together with Transfer-Encoding.
 //!
-//! hyper takes the second as the truth and removes the first before the service sees it, so a proxy before us that decides the other
-//! way round could be made to disagree on where a request ends. The bytes of a connection pass here on their way to hyper.
-//! Invariant: no head that hyper would accept escapes: its first line ends in the HTTP version, its lines end in a line feed, it ends at an
-//! empty line, and hyper accepts neither folded lines nor blanks before the colon. A body that quotes such a head may be
-//! found too: that costs its connection, not its neighbours.
+//! hyper uses Transfer-Encoding and removes Content-Length before the service sees the head. A proxy before this host may
+//! use Content-Length instead, and then the two disagree on where a request ends. So the bytes of a connection pass here
+//! on their way to hyper.
+//! Invariant: no head that hyper accepts escapes. Its first line ends in the HTTP version, its lines end in a line feed, it
+//! ends at an empty line, and hyper accepts neither folded lines nor blanks before the colon. A body that quotes such a head
+//! may be found, too: that costs its own connection, not others.
 
-/// Enough of a line's begin to know the header's name.
+/// Enough of the start of a line to recognise the header's name.
 const HEAD: usize = b"transfer-encoding:".len();
-/// Enough of a line's end to know a request line.
+/// Enough of the end of a line to recognise a request line.
 const TAIL: usize = b" HTTP/1.1\r".len();
 
 #[derive(Default)]
 pub struct Scan {
-    /// The begin of a line whose end has not come yet; of a long one only its two ends.
+    /// The line that is arriving; of a long one only its start and its end.
     carry: Vec<u8>,
     in_head: bool,
     content_length: bool,
@@ -21,7 +22,7 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Takes the next bytes; true when a head with both headers has come by.
+    /// Takes the next bytes; true if they complete a head with both headers.
     pub fn feed(&mut self, mut bytes: &[u8]) -> bool {
         let mut found = false;
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
@@ -42,7 +43,7 @@ impl Scan {
     }
 
     fn keep(&mut self, part: &[u8]) {
-        // Of a part that is too long only what a decision needs is copied: a body without line feeds costs nothing.
+        // Of a long part, only its start and end are copied: a body without line feeds costs nothing.
         if part.len() > HEAD + TAIL {
             self.carry.extend_from_slice(part.get(..HEAD).unwrap_or_default());
             self.carry.extend_from_slice(part.get(part.len() - TAIL..).unwrap_or_default());
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn both_headers_in_one_head_are_found_however_the_bytes_arrive() {
+    fn both_headers_in_one_head_are_found_in_pieces_of_any_size() {
         let long = "x".repeat(300);
         check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n", true);
         check("POST / HTTP/1.1\nTRANSFER-encoding:chunked\nCONTENT-length:4\n\n", true);
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn one_header_per_head_is_fine() {
+    fn one_of_the_headers_per_head_is_accepted() {
         check(
             "POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\nabcPOST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n",
             false,
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_without_line_feeds_is_not_kept() {
+    fn a_body_without_line_feeds_is_not_buffered() {
         let mut scan = Scan::default();
         for _ in 0..1000 {
             scan.feed(&[b'x'; 8192]);

@@ -1,4 +1,4 @@
-//! TLS from a certificate chain and a key in PEM files, read once at start.
+//! TLS from a certificate chain and a key in PEM files, which are read once at the start.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::http::Error;
+use crate::http::error::Error;
 use crate::manifest::Tls;
 
 /// TLS 1.2 and 1.3, HTTP/2 before HTTP/1.1.

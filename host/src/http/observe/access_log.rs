@@ -1,4 +1,5 @@
-//! The access log: one `access` event a request, after its last byte. When nobody listens to it, it costs one comparison.
+//! The access log: one `access` event a request, after its last byte. While no subscriber wants such events, a request pays
+//! one comparison.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,12 +8,11 @@ use http::header;
 use http::request::Parts;
 use http::{Method, StatusCode};
 
-use crate::http::service::mounts::Mount;
-use crate::ids::Trace;
+use crate::ids::{ContextName, Trace};
 use crate::limits;
 
-/// What the line needs and the response no longer knows.
-pub struct Record {
+/// What the line needs of the request.
+pub struct Entry {
     method: Method,
     path: String,
     context: String,
@@ -21,9 +21,9 @@ pub struct Record {
     trace: Trace,
 }
 
-impl Record {
+impl Entry {
     /// `None` when access events are switched off.
-    pub fn new(parts: &Parts, mount: Option<&Mount>, client: SocketAddr, trace: Trace) -> Option<Box<Self>> {
+    pub fn new(parts: &Parts, context: Option<&ContextName>, client: SocketAddr, trace: Trace) -> Option<Box<Self>> {
         if !tracing::enabled!(target: "access", tracing::Level::INFO) {
             return None;
         }
@@ -32,7 +32,7 @@ impl Record {
         Some(Box::new(Self {
             method: parts.method.clone(),
             path: trimmed(parts.uri.path()),
-            context: mount.map_or_else(|| "-".into(), |mount| mount.context.to_string()),
+            context: context.map_or_else(|| "-".into(), ToString::to_string),
             client,
             agent: agent.unwrap_or_default(),
             trace,
@@ -55,6 +55,7 @@ impl Record {
     }
 }
 
+/// The start of a text from the client, without control characters.
 fn trimmed(text: &str) -> String {
     let mut end = text.len().min(limits::ACCESS_FIELD_BYTES);
     while !text.is_char_boundary(end) {

@@ -1,4 +1,5 @@
-//! The edge's numbers. Every counter is looked up once, when a mount is opened: a request costs four atomic additions.
+//! The metrics of the HTTP server. The counters of a mount are looked up once, when it is opened: a request pays four atomic
+//! additions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,8 @@ pub struct Metrics {
     connections: IntGauge,
 }
 
-/// The numbers of one context, or of what the host answers itself.
-pub struct OfContext {
+/// The metrics of one context, or of the responses of the host itself.
+pub struct ContextMetrics {
     /// By the first digit of the status, 2 to 5.
     classes: [IntCounter; 4],
     seconds: Histogram,
@@ -22,7 +23,7 @@ pub struct OfContext {
 }
 
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
-/// From an answer out of memory to the longest request.
+/// The buckets, from a response out of memory to the longest request.
 const SECONDS: [f64; 14] =
     [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 
@@ -45,10 +46,10 @@ impl Metrics {
         Ok(metrics)
     }
 
-    pub fn of(&self, context: &str) -> prometheus::Result<Arc<OfContext>> {
+    pub fn context(&self, context: &str) -> prometheus::Result<Arc<ContextMetrics>> {
         let class = |class: &str| self.requests.get_metric_with_label_values(&[context, class]);
         let [two, three, four, five] = CLASSES;
-        Ok(Arc::new(OfContext {
+        Ok(Arc::new(ContextMetrics {
             classes: [class(two)?, class(three)?, class(four)?, class(five)?],
             seconds: self.seconds.get_metric_with_label_values(&[context])?,
             bytes: self.bytes.get_metric_with_label_values(&[context])?,
@@ -56,21 +57,21 @@ impl Metrics {
     }
 
     /// Counts a connection as open until the guard drops.
-    pub fn connection(&self) -> Open {
+    pub fn connection(&self) -> OpenConnection {
         self.connections.inc();
-        Open(self.connections.clone())
+        OpenConnection(self.connections.clone())
     }
 }
 
-pub struct Open(IntGauge);
+pub struct OpenConnection(IntGauge);
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.dec();
     }
 }
 
-impl OfContext {
+impl ContextMetrics {
     pub fn count(&self, status: StatusCode, took: Duration, bytes: u64) {
         let class = usize::from(status.as_u16() / 100).saturating_sub(2);
         if let Some(class) = self.classes.get(class.min(CLASSES.len() - 1)) {

@@ -1,4 +1,5 @@
-//! What is noted about requests: metrics and the access log.
+//! What is recorded about requests: metrics and the access log.
 
 pub mod access_log;
+pub mod completion;
 pub mod metrics;

@@ -1,4 +1,4 @@
-//! gzip and Brotli: which one a client may get, and the work itself, at levels that fit the occasion.
+//! gzip and Brotli: which one a client gets, and the compression itself, at one level for pages and one for files.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -20,13 +20,13 @@ pub enum Coding {
     Brotli,
 }
 
-/// For pages, made once and sent once.
+/// For pages: compressed once, sent once.
 const PAGE_GZIP: u32 = 3;
 const PAGE_BROTLI: i32 = 4;
-/// For files, kept and sent often.
+/// For files: compressed once, sent often.
 const FILE_GZIP: u32 = 9;
 const FILE_BROTLI: i32 = 9;
-/// Brotli's window in bits: 256 KiB, larger than the pages it is for. A larger one takes longer to set up than to fill.
+/// Brotli's window in bits: 256 KiB, larger than most pages. A larger one takes longer to set up than to fill.
 const WINDOW: i32 = 18;
 
 impl Coding {
@@ -38,7 +38,7 @@ impl Coding {
     }
 }
 
-/// The coding that `Accept-Encoding` likes best; among equals the first of `preferred`. `None`: send it as it is.
+/// The coding that `Accept-Encoding` prefers; among equals the first of `preferred`. `None`: send the body uncompressed.
 pub fn choose(headers: &HeaderMap, preferred: [Coding; 2]) -> Option<Coding> {
     let (mut named, mut any) = ([None, None], None);
     for value in headers.get_all(header::ACCEPT_ENCODING) {
@@ -67,7 +67,7 @@ pub fn choose(headers: &HeaderMap, preferred: [Coding; 2]) -> Option<Coding> {
 }
 
 /// Whether bodies of this content type become smaller.
-pub fn worth(kind: &str) -> bool {
+pub fn is_compressible(kind: &str) -> bool {
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind.starts_with("text/")
         || kind.ends_with("+json")
@@ -82,7 +82,7 @@ pub fn worth(kind: &str) -> bool {
         )
 }
 
-/// A page's body; `None` when it does not get smaller.
+/// A page's body, compressed; `None` if that does not make it smaller.
 pub fn page(body: &[u8], coding: Coding) -> Option<Vec<u8>> {
     let work = || match coding {
         Coding::Gzip => gzip_page(body),
@@ -92,7 +92,7 @@ pub fn page(body: &[u8], coding: Coding) -> Option<Vec<u8>> {
     less.filter(|less| less.len() < body.len())
 }
 
-/// A file's body, for keeping; `None` when it does not get smaller.
+/// A file's body, compressed; `None` if that does not make it smaller.
 pub fn file(body: &[u8], coding: Coding) -> Option<Vec<u8>> {
     let less = match coding {
         Coding::Gzip => gzip(&mut Compress::new_gzip(Compression::new(FILE_GZIP), 15), body),
@@ -119,7 +119,7 @@ fn gzip(state: &mut Compress, body: &[u8]) -> Option<Vec<u8>> {
         let rest = body.get(usize::try_from(state.total_in()).ok()?..)?;
         match state.compress_vec(rest, &mut out, FlushCompress::Finish).ok()? {
             Status::StreamEnd => return Some(out),
-            // Longer than the body is no gain: stop there.
+            // A result longer than the body is not used: stop there.
             Status::Ok | Status::BufError if out.len() <= body.len() => out.reserve(body.len() / 2 + 256),
             Status::Ok | Status::BufError => return None,
         }
@@ -134,7 +134,7 @@ fn brotli(mut body: &[u8], quality: i32) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// A stream, compressed frame by frame: what the guest has sent leaves at once.
+/// A stream, compressed frame by frame: a frame of the guest is sent at once.
 pub fn stream(source: Stream, coding: Coding) -> Stream {
     let encoder = match coding {
         Coding::Gzip => Encoder::Gzip(Box::new(flate2::write::GzEncoder::new(Vec::new(), Compression::new(PAGE_GZIP)))),
@@ -194,7 +194,7 @@ impl Body for Compressed {
             let last = match ready!(this.source.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => encoder.write(&data)?,
-                    // Trailers would have to wait behind the encoder's last bytes; no browser reads them.
+                    // Dropped: trailers would have to follow the encoder's last bytes, and no browser reads them.
                     Err(_) => continue,
                 },
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_coding_follows_the_qualities_then_our_preference() {
+    fn the_coding_follows_the_clients_qualities_then_our_preference() {
         let check = |accept: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accept));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compressed_comes_back_and_the_state_can_be_used_again() {
+    fn decompression_restores_the_body_and_the_encoder_is_reusable() {
         let text = "the quick brown fox jumps over the lazy dog. ".repeat(500);
         for _ in 0..3 {
             let gzipped = page(text.as_bytes(), Coding::Gzip).unwrap();
@@ -253,19 +253,19 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_left_alone() {
+    fn random_bytes_are_not_compressed() {
         let noise: Vec<u8> = (0..5000).map(|_| rand::random()).collect();
         assert_eq!(page(&noise, Coding::Gzip), None);
         assert_eq!(page(&noise, Coding::Brotli), None);
     }
 
     #[test]
-    fn text_types_are_worth_it() {
+    fn text_types_are_compressible() {
         for kind in ["text/html; charset=utf-8", "application/json", "image/svg+xml", "Application/Problem+JSON"] {
-            assert!(worth(kind), "{kind}");
+            assert!(is_compressible(kind), "{kind}");
         }
         for kind in ["image/png", "application/octet-stream", "font/woff2", ""] {
-            assert!(!worth(kind), "{kind}");
+            assert!(!is_compressible(kind), "{kind}");
         }
     }
 }

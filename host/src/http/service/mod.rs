@@ -1,62 +1,62 @@
-//! One request: screened, routed, answered, finished.
+//! One request: checked, routed, answered, recorded.
 
-pub mod mounts;
+mod mounts;
+mod screen;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use http::header;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{Request, Response};
 use hyper::body::Incoming;
 
-use crate::context::Serves;
-use crate::handoff;
-use crate::http::body::Body;
-use crate::http::guest::{buffered_http, wasi_http};
-use crate::http::listen::connection::{self, Busy, Protocol, Pulse};
-use crate::http::observe::access_log::Record;
-use crate::http::observe::metrics::{Metrics, OfContext};
-use crate::http::own::dev::{self, Board};
-use crate::http::own::ops;
-use crate::http::response::error_page::Refusal;
-use crate::http::response::finish;
-use crate::http::service::mounts::{Mount, Routes, Source};
-use crate::http::{Config, Error, Limits, Steering, header_fields};
+use self::mounts::{MountTable, OpenMount};
+use super::body::Body;
+use super::config::{Config, Mount};
+use super::connection_activity::ConnectionActivity;
+use super::error::Error;
+use super::guest::affinity::AffinityConfig;
+use super::guest::{Contexts, RoutedRequest};
+use super::header_fields;
+use super::limits::Limits;
+use super::observe::access_log::Entry;
+use super::observe::completion::Completion;
+use super::observe::metrics::{ContextMetrics, Metrics};
+use super::own::dev::{self, StatusBoard};
+use super::own::ops;
+use super::request_error::RequestError;
+use super::response::error_page::error_page;
+use super::response::negotiate;
 use crate::ids::Trace;
 
-/// What all connections share.
-pub struct Edge {
+/// What answers the requests of all connections.
+pub struct Service {
     pub limits: Limits,
-    pub protocol: Protocol,
     pub metrics: Metrics,
-    pub registry: prometheus::Registry,
-    routes: ArcSwap<Routes>,
-    source: Source,
+    registry: prometheus::Registry,
+    mounts: ArcSwap<MountTable>,
+    contexts: Contexts,
+    affinity: AffinityConfig,
     ops: bool,
-    steering: Steering,
-    /// What browsers are told while somebody works on the system.
-    pub dev: Option<Board>,
-    /// The numbers of what the host answers itself.
-    own: Arc<OfContext>,
+    dev: Option<StatusBoard>,
+    /// Of the responses of the host itself.
+    own_metrics: Arc<ContextMetrics>,
     draining: AtomicBool,
 }
 
-impl Edge {
-    pub fn new(config: Config, source: Source, registry: &prometheus::Registry) -> Result<Self, Error> {
+impl Service {
+    pub fn new(config: Config, contexts: Contexts, registry: &prometheus::Registry) -> Result<Self, Error> {
         let metrics = Metrics::new(registry)?;
         Ok(Self {
-            protocol: connection::protocol(&config.limits),
-            routes: ArcSwap::from_pointee(Routes::new(&config.mounts, &metrics, &Routes::default())?),
-            own: metrics.of("-")?,
+            mounts: ArcSwap::from_pointee(MountTable::new(&config.mounts, &metrics, &MountTable::default())?),
+            own_metrics: metrics.context("-")?,
             metrics,
             registry: registry.clone(),
-            source,
+            contexts,
+            affinity: config.affinity,
             ops: config.ops,
-            steering: config.steering,
             dev: config.dev,
             draining: AtomicBool::new(false),
             limits: config.limits,
@@ -66,216 +66,99 @@ impl Edge {
     /// From now on the server is not ready.
     pub fn drain(&self) {
         self.draining.store(true, Relaxed);
-        self.dev.iter().for_each(Board::close);
+        self.dev.iter().for_each(StatusBoard::close);
     }
 
-    /// From now on requests go by these mounts. Those that run keep theirs.
-    pub fn mount(&self, mounts: &[crate::http::Mount]) -> Result<(), Error> {
-        let routes = Routes::new(mounts, &self.metrics, &self.routes.load())?;
-        self.routes.store(Arc::new(routes));
+    /// Replaces the mounts. Running requests keep theirs.
+    pub fn set_mounts(&self, mounts: &[Mount]) -> Result<(), Error> {
+        let mounts = MountTable::new(mounts, &self.metrics, &self.mounts.load())?;
+        self.mounts.store(Arc::new(mounts));
         Ok(())
     }
 
-    pub fn ready(&self) -> bool {
-        !self.draining.load(Relaxed)
-            && match &self.source {
-                Source::Registry(registry) => {
-                    self.routes.load().contexts().all(|context| registry.live(context.as_str()).is_ok())
-                }
-                #[cfg(test)]
-                Source::Native(_) => true,
-            }
+    fn is_ready(&self) -> bool {
+        !self.draining.load(Relaxed) && self.contexts.are_ready(self.mounts.load().contexts())
     }
-}
 
-/// What is written down once a request's last byte is out: numbers always, a line when the access log is on.
-pub struct Finished {
-    pub bytes: u64,
-    status: StatusCode,
-    started: Instant,
-    metrics: Arc<OfContext>,
-    access: Option<Box<Record>>,
-    _busy: Busy,
-}
-
-impl Drop for Finished {
-    fn drop(&mut self) {
-        let took = self.started.elapsed();
-        self.metrics.count(self.status, took, self.bytes);
-        if let Some(access) = &self.access {
-            access.write(self.status, self.bytes, took);
+    /// HTTP/1.1 runs this on the connection's task, HTTP/2 on one task per request.
+    pub async fn respond(
+        self: Arc<Self>,
+        connection: Arc<ConnectionActivity>,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        let started = Instant::now();
+        let active = connection.begin_request();
+        let (mut parts, body) = request.into_parts();
+        if self.dev.is_some() {
+            dev::always_send_pages(&mut parts);
         }
+        let trace = header_fields::trace(&parts.headers);
+        let (mount, answer) = self.dispatch(&connection, &parts, body, trace).await;
+        let response = answer.unwrap_or_else(|error| self.with_script(&parts, error_page(error, &parts, &trace)));
+        let mut response = negotiate::without_body(&parts.method, response);
+        if let Some(value) = header_fields::traceparent(&trace) {
+            response.headers_mut().insert(header_fields::TRACEPARENT, value);
+        }
+        let completion = Completion {
+            bytes: 0,
+            status: response.status(),
+            started,
+            metrics: mount.as_ref().map_or(&self.own_metrics, |mount| &mount.metrics).clone(),
+            access: Entry::new(&parts, mount.as_ref().map(|mount| &mount.context), connection.client, trace),
+            _active: active,
+        };
+        response.map(|body| body.observe(completion))
     }
-}
 
-/// Answers a request, whatever it is. HTTP/1.1 runs this on the connection's task, HTTP/2 on a task for each request.
-pub async fn answer(
-    edge: Arc<Edge>,
-    pulse: Arc<Pulse>,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
-    let started = Instant::now();
-    let busy = pulse.busy();
-    let (mut parts, body) = request.into_parts();
-    if edge.dev.is_some() {
-        dev::whole_pages(&mut parts);
+    async fn dispatch(
+        &self,
+        connection: &ConnectionActivity,
+        parts: &Parts,
+        body: Incoming,
+        trace: Trace,
+    ) -> (Option<Arc<OpenMount>>, Result<Response<Body>, RequestError>) {
+        if let Err(error) = screen::check(parts, connection) {
+            return (None, Err(error));
+        }
+        let path = parts.uri.path();
+        if self.ops
+            && let Some(answer) = ops::respond(&parts.method, path, &self.registry, || self.is_ready())
+        {
+            return (None, answer);
+        }
+        if let Some(board) = &self.dev
+            && let Some(answer) = board.respond(&parts.method, path)
+        {
+            return (None, answer);
+        }
+        let found = self.mounts.load().find(path).map(|(mount, below)| (mount.clone(), below));
+        let Some((mount, path)) = found else { return (None, Err(RequestError::NotFound)) };
+        if let Some(assets) = &mount.assets
+            && let Some(file) = path.strip_prefix("/assets/")
+        {
+            let answer = assets.respond(parts, file);
+            let answer = if self.dev.is_some() { answer.map(dev::revalidated) } else { answer };
+            return (Some(mount), answer);
+        }
+        let routed = RoutedRequest {
+            context: &mount.context,
+            timeout: mount.timeout,
+            path,
+            parts,
+            trace,
+            connection,
+            limits: &self.limits,
+        };
+        let answer = self.contexts.respond(routed, &self.affinity, body).await;
+        let answer = answer.map(|response| negotiate::negotiate(parts, self.with_script(parts, response)));
+        (Some(mount), answer)
     }
-    let trace = header_fields::trace(&parts.headers);
-    let (mount, answer) = dispatch(&edge, &pulse, &parts, body, trace).await;
-    let response = answer.unwrap_or_else(|refusal| {
-        let response = refusal.into_response(&parts, &trace);
-        match &edge.dev {
-            Some(board) => board.mark(&parts, response),
+
+    /// The response, with the script of the development loop in its page.
+    fn with_script(&self, parts: &Parts, response: Response<Body>) -> Response<Body> {
+        match &self.dev {
+            Some(board) => board.add_script(parts, response),
             None => response,
         }
-    });
-    let mut response = finish::without_body(&parts.method, response);
-    if let Some(value) = header_fields::traceparent(&trace) {
-        response.headers_mut().insert(header_fields::TRACEPARENT, value);
     }
-    let finished = Finished {
-        bytes: 0,
-        status: response.status(),
-        started,
-        metrics: mount.as_ref().map_or(&edge.own, |mount| &mount.metrics).clone(),
-        access: Record::new(&parts, mount.as_deref(), pulse.client, trace),
-        _busy: busy,
-    };
-    Ok(response.map(|body| body.watch(finished)))
-}
-
-async fn dispatch(
-    edge: &Edge,
-    pulse: &Pulse,
-    parts: &Parts,
-    body: Incoming,
-    trace: Trace,
-) -> (Option<Arc<Mount>>, Result<Response<Body>, Refusal>) {
-    if let Err(refusal) = screen(parts, pulse) {
-        return (None, Err(refusal));
-    }
-    let path = parts.uri.path();
-    if edge.ops
-        && let Some(answer) = ops::answer(edge, &parts.method, path)
-    {
-        return (None, answer);
-    }
-    if let Some(board) = &edge.dev
-        && let Some(answer) = board.answer(&parts.method, path)
-    {
-        return (None, answer);
-    }
-    let found = edge.routes.load().find(path).map(|(mount, below)| (mount.clone(), below));
-    let Some((mount, below)) = found else { return (None, Err(Refusal::NotFound)) };
-    let answer = ask(edge, pulse, &mount, below, parts, body, trace).await;
-    (Some(mount), answer)
-}
-
-async fn ask(
-    edge: &Edge,
-    pulse: &Pulse,
-    mount: &Mount,
-    below: &str,
-    parts: &Parts,
-    body: Incoming,
-    trace: Trace,
-) -> Result<Response<Body>, Refusal> {
-    if let Some(assets) = &mount.assets
-        && let Some(file) = below.strip_prefix("/assets/")
-    {
-        let answer = assets.answer(parts, file)?;
-        return Ok(if edge.dev.is_some() { dev::always_asked_for(answer) } else { answer });
-    }
-    let span = tracing::info_span!(
-        target: "http",
-        "request",
-        trace = %format_args!("{:032x}", trace.trace_id),
-        method = %parts.method,
-        path = below,
-        context = %mount.context,
-    );
-    let response = match &edge.source {
-        #[cfg(test)]
-        Source::Native(native) => {
-            let ask =
-                buffered_http::Ask { mount, below, parts, trace, forwarded: &pulse.forwarded, limits: &edge.limits };
-            buffered_http::answer(ask, body, |call, request| span.in_scope(|| native(call, request))).await?
-        }
-        Source::Registry(registry) => {
-            let (steer, wanted) = (edge.steering.steer(&parts.headers, trace), edge.steering.wanted(&parts.headers));
-            let query = parts.uri.query().filter(|_| parts.method == Method::GET);
-            let live = registry.live_for(mount.context.as_str(), steer, wanted, query)?;
-            match live.serves() {
-                Serves::Lean => {
-                    let ask = buffered_http::Ask {
-                        mount,
-                        below,
-                        parts,
-                        trace,
-                        forwarded: &pulse.forwarded,
-                        limits: &edge.limits,
-                    };
-                    let handle = |call, request| span.in_scope(|| live.handle(call, request));
-                    match parts.method.is_safe() {
-                        true => buffered_http::answer(ask, body, handle).await?,
-                        // It will write, and wait for the disk several times: the worker is handed over once for all of them.
-                        false => {
-                            buffered_http::answer(ask, body, |call, request| {
-                                handoff::blocking(|| handle(call, request))
-                            })
-                            .await?
-                        }
-                    }
-                }
-                Serves::WasiHttp => {
-                    let ask = wasi_http::Ask { mount, below, parts, trace, pulse, limits: &edge.limits };
-                    wasi_http::answer(ask, live, body, span).await?
-                }
-                Serves::Nothing => return Err(Refusal::NotFound),
-            }
-        }
-    };
-    let response = match &edge.dev {
-        Some(board) => board.mark(parts, response),
-        None => response,
-    };
-    Ok(finish::response(parts, response))
-}
-
-/// Refuses what hyper lets pass and what one side of a proxy could read differently from the other.
-fn screen(parts: &Parts, pulse: &Pulse) -> Result<(), Refusal> {
-    let mut hosts = parts.headers.get_all(header::HOST).iter();
-    let (host, second) = (hosts.next(), hosts.next());
-    let authority = parts.uri.authority();
-    if second.is_some() {
-        return Err(Refusal::Malformed("more than one Host"));
-    }
-    if host.is_none()
-        && (parts.version == Version::HTTP_11 || (parts.version == Version::HTTP_2 && authority.is_none()))
-    {
-        return Err(Refusal::Malformed("no Host"));
-    }
-    if host.is_some_and(|host| !plausible(host)) {
-        return Err(Refusal::Malformed("the Host is not a host"));
-    }
-    if let (Some(host), Some(authority)) = (host, authority)
-        && !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
-    {
-        return Err(Refusal::Malformed("the Host differs from the address asked for"));
-    }
-    if parts.version < Version::HTTP_2 && pulse.smuggled() && parts.headers.contains_key(header::TRANSFER_ENCODING) {
-        return Err(Refusal::Malformed("Content-Length and Transfer-Encoding together"));
-    }
-    if parts.method == Method::CONNECT || parts.method == Method::TRACE {
-        return Err(Refusal::Method("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
-    }
-    if !parts.uri.path().starts_with('/') {
-        return Err(Refusal::Bad("the path has no slash at its begin"));
-    }
-    Ok(())
-}
-
-/// A name or an address with or without a port; not what would be something else in front of a path.
-fn plausible(host: &HeaderValue) -> bool {
-    host.as_bytes().iter().all(|byte| byte.is_ascii_graphic() && !b"/\\?#@,".contains(byte))
 }

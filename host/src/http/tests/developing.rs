@@ -1,29 +1,28 @@
-//! Pages while somebody works on the system, and as they are otherwise.
+//! Pages during development, and outside of it.
 
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
-use super::{PATIENCE, Site};
-use crate::http::Board;
+use super::{Site, TIMEOUT};
+use crate::http::StatusBoard;
 
-fn developing(board: &Board) -> Site {
+fn developing(board: &StatusBoard) -> Site {
     Site::with(|config| config.dev = Some(board.clone()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_gets_the_script_and_comes_whole_each_time_and_nothing_else_changes() {
-    let board = Board::default();
+async fn html_pages_get_the_script_and_are_always_sent_in_full() {
+    let board = StatusBoard::default();
     board.post(&json!({}), 7);
     let site = developing(&board);
     let page = site.ask("GET", "/shop/page", &[("accept", "text/html"), ("if-none-match", "\"v1\"")]).await;
     assert_eq!(page.status, 200);
-    let script = "<script src=\"/_seam/dev.js\" data-version=\"7\" data-again=\"true\" defer></script>\n";
+    let script = "<script src=\"/_seam/dev.js\" data-version=\"7\" data-reloadable=\"true\" defer></script>\n";
     assert!(page.text().ends_with(script), "{}", page.text());
     assert_eq!((page.field("etag"), page.field("cache-control")), (None, Some("no-store")));
     assert_eq!(page.field("content-length"), Some(page.body.len().to_string().as_str()));
-    assert!(site.ask("POST", "/shop/page", &[]).await.text().contains("data-again=\"false\""));
-    // The host's own pages for what went wrong are pages as well, when they are HTML.
+    assert!(site.ask("POST", "/shop/page", &[]).await.text().contains("data-reloadable=\"false\""));
     assert_eq!(site.get("/shop/trap").await.status, 500);
     let text = site.get("/shop/request").await;
     assert!(!text.text().contains("_seam"));
@@ -32,8 +31,8 @@ async fn a_page_gets_the_script_and_comes_whole_each_time_and_nothing_else_chang
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_script_and_the_events_are_there_and_nothing_else_of_ours() {
-    let board = Board::default();
+async fn only_the_script_and_the_events_are_served_and_only_during_development() {
+    let board = StatusBoard::default();
     let site = developing(&board);
     let script = site.get("/_seam/dev.js").await;
     assert_eq!((script.status, script.field("content-type")), (200, Some("text/javascript; charset=utf-8")));
@@ -48,15 +47,15 @@ async fn the_script_and_the_events_are_there_and_nothing_else_of_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_tell_what_is_and_what_comes_and_end_with_the_server() {
-    let board = Board::default();
+async fn events_carry_the_state_and_its_changes_and_end_with_the_server() {
+    let board = StatusBoard::default();
     board.post(&json!({ "version": 1 }), 1);
     let mut site = developing(&board);
     let mut stream = site.connect().await;
     stream.write_all(b"GET /_seam/events HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     let mut lines = BufReader::new(stream).lines();
     let mut data = async || loop {
-        match timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap() {
+        match timeout(TIMEOUT, lines.next_line()).await.unwrap().unwrap() {
             Some(line) if line.starts_with("data: ") => return Some(line),
             Some(_) => {}
             None => return None,
@@ -65,19 +64,19 @@ async fn events_tell_what_is_and_what_comes_and_end_with_the_server() {
     assert_eq!(data().await.as_deref(), Some("data: {\"version\":1}"));
     board.post(&json!({ "version": 2 }), 2);
     assert_eq!(data().await.as_deref(), Some("data: {\"version\":2}"));
-    site.begin_stop();
-    assert_eq!(data().await, None, "a server that stops waits for no reader of events");
-    timeout(PATIENCE, site.running).await.unwrap().unwrap();
+    site.stop();
+    assert_eq!(data().await, None, "a server that is stopping does not wait for readers of events");
+    timeout(TIMEOUT, site.running).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_mounts_take_over_while_requests_go_on() {
+async fn mounts_are_replaced_while_requests_run() {
     let site = Site::start();
     let mount = |path: &str| crate::http::Mount {
         path: path.into(),
         context: crate::ids::ContextName::new("shop").unwrap(),
         assets: None,
-        timeout: PATIENCE,
+        timeout: TIMEOUT,
     };
     let running = site.ask("GET", "/shop/slow?300", &[]);
     let change = async {
@@ -90,5 +89,5 @@ async fn other_mounts_take_over_while_requests_go_on() {
     assert_eq!(site.get("/other/x").await.text(), "below /x");
     let gone = crate::http::Mount { assets: Some("/none".into()), ..mount("/third") };
     assert!(site.mounts.set(&[gone]).is_err());
-    assert_eq!(site.get("/other/x").await.status, 200, "what cannot be mounted changes nothing");
+    assert_eq!(site.get("/other/x").await.status, 200, "a mount that cannot be opened changes nothing");
 }

@@ -1,4 +1,4 @@
-//! Beginnings and ends: of connections, of the server, of file descriptors.
+//! How connections and the server start and end, also without file descriptors.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use super::{PATIENCE, Site, one, to_end};
+use super::{Site, TIMEOUT, one, to_end};
 
 const ASK: &[u8] = b"GET /shop/x HTTP/1.1\r\nhost: a\r\n\r\n";
 
@@ -26,7 +26,7 @@ async fn an_idle_connection_is_closed() {
     let mut stream = site.connect().await;
     stream.write_all(ASK).await.unwrap();
     assert_eq!(one(&mut stream).await.status, 200);
-    // The first look at the connection comes after the time for its head, 10 s by default: this one is shorter.
+    // The first check of a connection comes after the time for its head, 10 s by default; here it is shorter.
     let quick = Site::with(|config| {
         config.limits.idle_time = Duration::from_millis(300);
         config.limits.header_time = Duration::from_millis(200);
@@ -38,7 +38,7 @@ async fn an_idle_connection_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_run_are_finished_and_new_connections_refused() {
+async fn a_stopping_server_finishes_running_requests_and_refuses_new_connections() {
     let mut site = Site::start();
     let mut slow = site.connect().await;
     slow.write_all(b"GET /shop/slow?700 HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
@@ -47,32 +47,32 @@ async fn requests_that_run_are_finished_and_new_connections_refused() {
     assert_eq!(one(&mut idle).await.status, 200);
     tokio::time::sleep(Duration::from_millis(100)).await;
     let started = Instant::now();
-    site.begin_stop();
+    site.stop();
     assert_eq!(to_end(&mut idle).await, b"", "an idle connection is closed at once");
     assert!(started.elapsed() < Duration::from_millis(500));
     assert!(TcpStream::connect(site.address).await.is_err());
     let reply = one(&mut slow).await;
     assert_eq!((reply.status, reply.text().as_str()), (200, "slow"));
-    assert_eq!(to_end(&mut slow).await, b"", "a connection closes after its last answer");
-    timeout(PATIENCE, &mut site.running).await.unwrap().unwrap();
+    assert_eq!(to_end(&mut slow).await, b"", "a connection closes after its last response");
+    timeout(TIMEOUT, &mut site.running).await.unwrap().unwrap();
     assert!(started.elapsed() < Duration::from_secs(4));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_finish_in_time_is_cut() {
+async fn requests_that_exceed_the_drain_time_are_cut_off() {
     let mut site = Site::with(|config| config.limits.drain_time = Duration::from_millis(300));
     let mut stuck = site.connect().await;
     stuck.write_all(b"POST /shop/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nab").await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     let started = Instant::now();
-    site.begin_stop();
-    timeout(PATIENCE, &mut site.running).await.unwrap().unwrap();
+    site.stop();
+    timeout(TIMEOUT, &mut site.running).await.unwrap().unwrap();
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     assert_eq!(to_end(&mut stuck).await, b"");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_beyond_the_limit_wait_for_a_place() {
+async fn connections_beyond_the_limit_wait_for_a_permit() {
     let site = Site::with(|config| config.limits.connections = 2);
     let (mut first, mut second, mut third) = (site.connect().await, site.connect().await, site.connect().await);
     for stream in [&mut first, &mut second] {
@@ -87,7 +87,7 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn several_addresses_are_served_and_an_occupied_one_is_named() {
+async fn several_addresses_are_served_and_the_error_names_an_occupied_one() {
     let site = Site::with(|config| config.listen.push("[::1]:0".parse().unwrap()));
     assert_eq!(site.get("/shop/x").await.status, 200);
     let config = super::Config {
@@ -95,18 +95,18 @@ async fn several_addresses_are_served_and_an_occupied_one_is_named() {
         tls: None,
         mounts: vec![],
         ops: true,
-        steering: Default::default(),
+        affinity: Default::default(),
         dev: None,
         limits: super::Limits::default(),
     };
-    let source = super::Source::Native(Box::new(super::native));
-    let error = super::Server::bind_source(config, source, &prometheus::Registry::new()).err().unwrap();
+    let contexts = super::Contexts::Native(Box::new(super::native));
+    let error = super::Server::bind_contexts(config, contexts, &prometheus::Registry::new()).err().unwrap();
     assert_eq!(error.to_string(), format!("cannot listen on {}", site.address));
 }
 
-/// The limit on open files holds for a whole process, so this test runs itself again in a child.
+/// The limit on open files applies to a whole process, so the test runs in a child process.
 #[test]
-fn accepting_goes_on_when_there_are_file_descriptors_again() {
+fn accepting_resumes_when_file_descriptors_are_free_again() {
     let name = "http::tests::life::child_without_file_descriptors";
     let child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--ignored", "--nocapture", "--test-threads=1"])
@@ -117,7 +117,7 @@ fn accepting_goes_on_when_there_are_file_descriptors_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "lowers the limits of its process: run by the test above"]
+#[ignore = "lowers the limits of its process: the test above runs it"]
 async fn child_without_file_descriptors() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let site = Site::start();

@@ -1,8 +1,8 @@
-// For whoever works on the system: says what keeps a change from being live, and loads the page anew when one is.
-// It is part of no page that is served otherwise. It adds one element, whose style and text are its own.
+// For developers, in the pages of `seam dev` only: shows what keeps a change from going live, and reloads the page when a
+// new version is live. It adds one element with its own shadow root.
 "use strict";
 (() => {
-  const made = document.currentScript.dataset;
+  const page = document.currentScript.dataset;
   const host = document.createElement("seam-dev");
   const root = host.attachShadow({ mode: "open" });
   const sheet = new CSSStyleSheet();
@@ -27,16 +27,16 @@
   root.adoptedStyleSheets = [sheet];
 
   const element = (name, text, ...children) => {
-    const made = document.createElement(name);
-    if (text) made.textContent = text;
-    made.append(...children);
-    return made;
+    const created = document.createElement(name);
+    if (text) created.textContent = text;
+    created.append(...children);
+    return created;
   };
 
-  // What was put aside stays there until something else is to be said.
-  let aside = "";
+  // The content that the developer closed. It stays closed until the content changes.
+  let closed = "";
 
-  const one = ({ context, place, step, message, text, remedy }) => {
+  const details = ({ context, place, step, message, text, remedy }) => {
     const title = element("h3", context ? `${context}: ` : "");
     title.append(message);
     if (place) title.append(" ", element("span", place));
@@ -52,23 +52,23 @@
   };
 
   const show = (state) => {
-    const said = JSON.stringify([state.problems, state.notes]);
+    const content = JSON.stringify([state.problems, state.notes]);
     const list = state.problems.length ? state.problems : state.notes;
     root.replaceChildren();
-    if (list.length && said !== aside) {
+    if (list.length && content !== closed) {
       const failed = state.problems.length > 0;
       const box = element("section", "");
       box.className = failed ? "problems" : "notes";
       box.setAttribute("role", failed ? "alert" : "status");
       const close = element("button", "Close");
       close.addEventListener("click", () => {
-        aside = said;
+        closed = content;
         show(state);
       });
-      const title = failed ? "What was saved is not live" : "Live, but for a part";
+      const title = failed ? "The last change is not live" : "Live, with notices";
       box.append(element("h2", title), close);
-      if (failed) box.append(element("p", "This page is by the version before."));
-      for (const problem of list) box.append(...one(problem));
+      if (failed) box.append(element("p", "This page comes from the previous version."));
+      for (const problem of list) box.append(...details(problem));
       root.append(box);
     }
     if (state.building.length) {
@@ -81,11 +81,11 @@
     if (!root.childElementCount) host.remove();
   };
 
-  // The answer to a form is not asked for again: that would send the form again.
-  const renew = (state) => {
-    if (made.again === "true") return location.reload();
-    const message = "A newer version is live. This page is the answer to a form and stays as it is.";
-    show({ ...state, problems: state.problems, notes: [...state.notes, { message }] });
+  // A page that answers a form does not reload: that would send the form again.
+  const reload = (state) => {
+    if (page.reloadable === "true") return location.reload();
+    const message = "A newer version is live. This page answers a form and does not reload.";
+    show({ ...state, notes: [...state.notes, { message }] });
   };
 
   let events;
@@ -93,8 +93,8 @@
     events = new EventSource("/_seam/events");
     events.addEventListener("message", (event) => {
       const state = JSON.parse(event.data);
-      if (String(state.version) === made.version) show(state);
-      else renew(state);
+      if (String(state.version) === page.version) show(state);
+      else reload(state);
     });
   };
   addEventListener("pagehide", () => events.close());
