@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::RoutedRequest;
+use super::routed::RoutedRequest;
 use crate::call::{Call, Failure};
 use crate::context::lean;
 use crate::http::body::{self, Body};

@@ -2,22 +2,19 @@
 
 pub mod affinity;
 mod buffered_http;
+mod routed;
 mod wasi_http;
 
-use std::time::Duration;
-
-use http::request::Parts;
 use http::{Method, Response};
 use hyper::body::Incoming;
 
 use self::affinity::AffinityConfig;
+pub use self::routed::RoutedRequest;
 use super::body::Body;
-use super::connection_activity::ConnectionActivity;
-use super::limits::Limits;
 use super::request_error::RequestError;
 use crate::context::{Registry, Serves};
 use crate::handoff;
-use crate::ids::{ContextName, Trace};
+use crate::ids::ContextName;
 
 /// A function in place of all contexts.
 #[cfg(test)]
@@ -35,19 +32,6 @@ pub enum Contexts {
     Registry(Registry),
     #[cfg(test)]
     Native(Native),
-}
-
-/// A request to one context, without its body.
-pub struct RoutedRequest<'a> {
-    pub context: &'a ContextName,
-    /// How long the context has to answer.
-    pub timeout: Duration,
-    /// The path below the mount, with a leading slash.
-    pub path: &'a str,
-    pub parts: &'a Parts,
-    pub trace: Trace,
-    pub connection: &'a ConnectionActivity,
-    pub limits: &'a Limits,
 }
 
 impl Contexts {

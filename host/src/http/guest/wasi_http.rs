@@ -24,7 +24,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::{Error, WasiHttpView};
 
-use super::RoutedRequest;
+use super::routed::RoutedRequest;
 use crate::call::{Call, Failure, OutOfTime};
 use crate::context::{Checkout, Live};
 use crate::http::body::{Body, BoxError};

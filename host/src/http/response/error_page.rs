@@ -4,6 +4,7 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 
+use super::uncached::uncached;
 use crate::http::body::Body;
 use crate::http::request_error::RequestError;
 use crate::ids::Trace;
@@ -17,7 +18,7 @@ pub fn error_page(error: RequestError, parts: &Parts, trace: &Trace) -> Response
     } else {
         ("text/html; charset=utf-8", html(status, error.sentence(), trace))
     };
-    let mut response = super::uncached(status, kind, text);
+    let mut response = uncached(status, kind, text);
     let headers = response.headers_mut();
     match error {
         RequestError::MethodNotAllowed(allowed) => {
