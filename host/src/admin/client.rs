@@ -138,8 +138,8 @@ impl Client {
         self.ask("GET", "/history", None::<&()>, limits::ADMIN_REQUEST_MS)
     }
 
-    /// Sends a request whose response is lines, and reads them until `each` returns a result. Between two lines at most `ms`
-    /// may pass.
+    /// Sends a request whose response is lines, and reads them until `each` returns a result. Between two lines at most
+    /// `ms` may pass.
     fn follow<E: DeserializeOwned, T>(
         self,
         path: &str,

@@ -6,11 +6,12 @@
 //! Invariant: only users who may write to the data folder can connect. Every request and every response is bounded.
 //! Not here: HTTP for everybody else (`http`).
 //!
-//! `client` and `server` share `protocol` and `status` and do not import each other.
+//! `client` and `server` share `protocol` and `status`. `server` owns the socket, `requests` responds.
 
 pub mod client;
 mod protocol;
 mod record;
+mod requests;
 mod server;
 mod status;
 
@@ -18,5 +19,6 @@ pub use protocol::{
     CallRequest, CallResult, CompareRequest, DeployEvent, RecordRequest, RecordedScenario, RecordingStarted,
     RouteRequest, ScenarioHead, SeedEvent, SeedRequest, Trouble,
 };
-pub use server::{Error, Server, State};
+pub use requests::State;
+pub use server::{Error, Server};
 pub use status::{ContextStatus, statuses};

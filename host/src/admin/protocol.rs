@@ -106,8 +106,8 @@ pub enum SeedEvent {
     Failed(Trouble),
 }
 
-/// One line of the response to `POST /deploy`, whose request is a `deploy::Request`, and to `POST /rollback`, whose request
-/// is a `deploy::Back`. The last is `Done`, also after a failure.
+/// One line of the response to `POST /deploy`, whose request is a `deploy::Request`, and to `POST /rollback`, whose
+/// request is a `deploy::Back`. The last is `Done`, also after a failure.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeployEvent {

@@ -1,7 +1,8 @@
 //! The server of the admin socket.
 //!
-//! The socket is created inside a private folder and then moved to its path, so other users can connect at no moment. The
-//! same move repermits a socket that a killed host left behind; the lock of the data folder ensures that no host uses it.
+//! The socket is created inside a private folder and then moved to its path, so at no moment can other users connect.
+//! The same move replaces a socket that a killed host left behind; the lock of the data folder ensures that no host
+//! uses it.
 
 use std::convert::Infallible;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -9,44 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full, Limited, StreamBody};
-use hyper::body::{Frame, Incoming};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
-use super::protocol::{
-    CallRequest, CallResult, CompareRequest, DeployEvent, RecordRequest, RouteRequest, SeedEvent, SeedRequest, Trouble,
-};
-use super::record::record;
-use super::status;
-use crate::context::Registry;
-use crate::deploy::{self, Deployer};
-use crate::folder::{self, Folder};
-use crate::manifest::Seed;
-use crate::{invoke, limits, seed};
-
-/// What the server needs to respond to requests.
-#[derive(Clone)]
-pub struct State {
-    pub registry: Registry,
-    pub deployer: Deployer,
-    pub seeds: Arc<[Seed]>,
-    pub folder: Arc<Folder>,
-    /// One seeding at a time: two would overwrite each other's list of loaded seeds.
-    seeding: Arc<Semaphore>,
-}
-
-impl State {
-    pub fn new(registry: Registry, deployer: Deployer, seeds: Vec<Seed>, folder: Arc<Folder>) -> Self {
-        Self { registry, deployer, seeds: seeds.into(), folder, seeding: Arc::new(Semaphore::new(1)) }
-    }
-}
+use super::requests::{State, respond};
+use crate::{folder, limits};
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on the admin socket `{}`", path.display())]
@@ -131,159 +100,4 @@ async fn serve(stream: UnixStream, state: State) {
     if let Err(error) = served.await {
         tracing::debug!(target: "admin", %error, "connection ended");
     }
-}
-
-type Body = BoxBody<Bytes, Infallible>;
-
-async fn respond(request: Request<Incoming>, state: State) -> Response<Body> {
-    match (request.method(), request.uri().path()) {
-        (&Method::GET, "/contexts") => json(StatusCode::OK, &status::statuses(&state.registry)),
-        (&Method::POST, "/call") => match body::<CallRequest>(request).await {
-            Ok(asked) => call(asked, state).await,
-            Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
-        },
-        (&Method::GET, "/routes") => json(StatusCode::OK, &state.registry.routes()),
-        (&Method::POST, "/route") => match body::<RouteRequest>(request).await {
-            Ok(asked) => route(asked, state).await,
-            Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
-        },
-        (&Method::POST, "/record") => match body::<RecordRequest>(request).await {
-            Ok(asked) => {
-                // Starting waits for the writer and copies a file.
-                let done = move || match record(&state.registry, &asked) {
-                    Ok(answer) => json(StatusCode::OK, &answer),
-                    Err(trouble) => json(StatusCode::CONFLICT, &trouble),
-                };
-                tokio::task::spawn_blocking(done).await.unwrap_or_else(|error| internal(&error))
-            }
-            Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
-        },
-        (&Method::POST, "/compare") => match body::<CompareRequest>(request).await {
-            Ok(asked) => match state.registry.compare(&asked.context) {
-                Ok(comparison) => json(StatusCode::OK, &comparison),
-                Err(refused) => json(StatusCode::CONFLICT, &Trouble::from(refused)),
-            },
-            Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
-        },
-        (&Method::POST, "/seed") => match body::<SeedRequest>(request).await {
-            Ok(asked) => seed(asked, state),
-            Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
-        },
-        (&Method::POST, "/deploy") => match body::<deploy::Request>(request).await {
-            Ok(asked) => change(move |tell| state.deployer.deploy(&asked, tell)),
-            Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
-        },
-        (&Method::POST, "/rollback") => match body::<deploy::Back>(request).await {
-            Ok(asked) => change(move |tell| state.deployer.roll_back(&asked, tell)),
-            Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
-        },
-        (&Method::GET, "/history") => match state.deployer.history(None) {
-            Ok(entries) => json(StatusCode::OK, &entries),
-            Err(error) => internal(&error),
-        },
-        (method, path) => {
-            let message = format!("the host does not know the request {method} {path} on its admin socket");
-            let remedy = "use the `seam` binary that the running host was started from".to_owned();
-            json(StatusCode::NOT_FOUND, &Trouble { message, excerpt: None, remedy })
-        }
-    }
-}
-
-async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Trouble> {
-    let trouble = |message: String| Trouble { message, excerpt: None, remedy: String::new() };
-    let limited = Limited::new(request.into_body(), limits::ADMIN_BODY_BYTES_MAX);
-    let all = tokio::time::timeout(Duration::from_millis(limits::ADMIN_REQUEST_MS), limited.collect()).await;
-    let all = all.map_err(|_| trouble("the request did not arrive in time".into()))?;
-    let bytes = all.map_err(|error| trouble(format!("cannot read the request: {error}")))?.to_bytes();
-    serde_json::from_slice(&bytes).map_err(|error| trouble(format!("cannot parse the request: {error}")))
-}
-
-async fn call(asked: CallRequest, state: State) -> Response<Body> {
-    let timeout = Duration::from_millis(asked.timeout_ms.min(limits::CALL_TIMEOUT_MS_MAX));
-    let run = move || match invoke::run(&state.registry, &asked.context, &asked.text, timeout) {
-        Ok(answer) => json(StatusCode::OK, &CallResult::from(&answer)),
-        Err(error) => {
-            let status = match error {
-                invoke::Error::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
-                _ => StatusCode::BAD_REQUEST,
-            };
-            json(status, &Trouble::from(&error))
-        }
-    };
-    // A guest may run for long: not on a worker.
-    tokio::task::spawn_blocking(run).await.unwrap_or_else(|error| internal(&error))
-}
-
-async fn route(asked: RouteRequest, state: State) -> Response<Body> {
-    // Changing routes waits for the disk.
-    let set = move || match state.registry.route(&asked.context, &asked.changes) {
-        Ok(status) => json(StatusCode::OK, &status),
-        Err(refused) => json(StatusCode::CONFLICT, &Trouble::from(refused)),
-    };
-    tokio::task::spawn_blocking(set).await.unwrap_or_else(|error| internal(&error))
-}
-
-fn seed(asked: SeedRequest, state: State) -> Response<Body> {
-    let Ok(permit) = state.seeding.clone().try_acquire_owned() else {
-        let message = "the seeds are already being loaded".to_owned();
-        return json(
-            StatusCode::CONFLICT,
-            &Trouble { message, excerpt: None, remedy: "wait until they are loaded".into() },
-        );
-    };
-    lines(move |tell| {
-        let mut progress = |at: &seed::Progress| tell(SeedEvent::Progress(at.clone()));
-        let done = seed::run(&state.registry, &state.seeds, &state.folder, asked.force, &mut progress);
-        drop(permit);
-        match done {
-            Ok(()) => tell(SeedEvent::Done),
-            Err(error) => tell(SeedEvent::Failed(Trouble::from(&error))),
-        }
-    })
-}
-
-fn change(work: impl FnOnce(&mut dyn FnMut(&deploy::Passed)) -> deploy::Report + Send + 'static) -> Response<Body> {
-    lines(move |tell| {
-        let report = work(&mut |passed| tell(DeployEvent::Passed(passed.clone())));
-        tell(DeployEvent::Done(Box::new(report)));
-    })
-}
-
-/// A response of lines, each an event of `work`, which runs on a thread of its own. It continues when the client hangs up.
-fn lines<E: Serialize + Send + 'static>(work: impl FnOnce(&dyn Fn(E)) + Send + 'static) -> Response<Body> {
-    // A client that stops reading stops the work after a few events.
-    let (lines, mut sent) = mpsc::channel::<E>(4);
-    tokio::task::spawn_blocking(move || work(&|event| drop(lines.blocking_send(event))));
-    let frames = futures::stream::poll_fn(move |cx| {
-        let line = |event: E| {
-            let mut line = serde_json::to_vec(&event).unwrap_or_default();
-            line.push(b'\n');
-            Ok::<_, Infallible>(Frame::data(Bytes::from(line)))
-        };
-        sent.poll_recv(cx).map(|event| event.map(line))
-    });
-    let mut response = Response::new(StreamBody::new(frames).boxed());
-    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/jsonl"));
-    response
-}
-
-fn json<T: Serialize>(status: StatusCode, value: &T) -> Response<Body> {
-    match serde_json::to_vec(value) {
-        Ok(bytes) => {
-            let mut response = Response::new(Full::new(Bytes::from(bytes)).boxed());
-            *response.status_mut() = status;
-            let json = http::HeaderValue::from_static("application/json");
-            response.headers_mut().insert(http::header::CONTENT_TYPE, json);
-            response
-        }
-        Err(error) => internal(&error),
-    }
-}
-
-fn internal(error: &dyn std::error::Error) -> Response<Body> {
-    tracing::error!(target: "admin", %error, "a request failed");
-    let trouble = serde_json::json!({ "message": "the host failed; its log has the reason" }).to_string();
-    let mut response = Response::new(Full::new(Bytes::from(trouble)).boxed());
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response
 }

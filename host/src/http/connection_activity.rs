@@ -1,7 +1,7 @@
 //! What one connection is doing, as far as its timeouts depend on it.
 //!
-//! hyper's own timer for heads would also end idle connections, and it costs an allocation and two locks a request. This
-//! costs a few relaxed stores a request; one timer a connection reads them every few seconds.
+//! hyper's own timer for heads would also end idle connections, and it costs an allocation and two locks a request.
+//! This costs a few relaxed stores a request; one timer a connection reads them every few seconds.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

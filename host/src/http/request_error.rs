@@ -1,5 +1,5 @@
-//! Why a request is not answered by what it asked for, and the status that each reason has: the only place where failures
-//! become statuses.
+//! Why a request is not answered by what it asked for, and the status that each reason has: the only place where
+//! failures become statuses.
 //!
 //! Invariant: the client gets the status, a sentence for it and the trace id. Reasons go to the log only.
 
@@ -84,7 +84,9 @@ impl RequestError {
                 tracing::warn!(target: "http", trace = %id, %method, path, "request failed: {}", failure.for_caller());
             }
             Self::InvalidResponse { context, reason } => {
-                tracing::error!(target: "http", trace = %id, %method, path, context, reason, "cannot send the context's answer");
+                tracing::error!(
+                    target: "http", trace = %id, %method, path, context, reason, "cannot send the context's answer"
+                );
             }
             Self::Internal(reason) => {
                 tracing::error!(target: "http", trace = %id, %method, path, reason, "request failed");

@@ -1,5 +1,5 @@
-//! Which variants answer a request: the visitor's key, so that a visitor stays with one variant, and the variants that a
-//! tester requests.
+//! Which variants answer a request: the visitor's key, so that a visitor stays with one variant, and the variants that
+//! a tester requests.
 
 use http::HeaderMap;
 use http::header::{self, HeaderName};

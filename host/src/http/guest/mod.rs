@@ -68,16 +68,18 @@ impl Contexts {
                 return buffered_http::respond(request, body, handle).await;
             }
         };
-        let (steer, wanted) = (affinity.key(&parts.headers, request.trace), affinity.requested(&parts.headers));
+        let key = affinity.key(&parts.headers, request.trace);
+        let requested = affinity.requested(&parts.headers);
         let query = parts.uri.query().filter(|_| parts.method == Method::GET);
-        let live = registry.live_for(request.context.as_str(), steer, wanted, query)?;
+        let live = registry.live_for(request.context.as_str(), key, requested, query)?;
         match live.serves() {
             Serves::Lean => {
                 let handle = |call, request| span.in_scope(|| live.handle(call, request));
                 if parts.method.is_safe() {
                     buffered_http::respond(request, body, handle).await
                 } else {
-                    // It will write and wait for the disk several times: the worker's other tasks move once for all of them.
+                    // It will write and wait for the disk several times: the worker's other tasks move once for all of
+                    // them.
                     let handle = |call, request| handoff::blocking(|| handle(call, request));
                     buffered_http::respond(request, body, handle).await
                 }

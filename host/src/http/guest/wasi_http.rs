@@ -1,7 +1,7 @@
 //! A request and its answer through `wasi:http/incoming-handler`: any component of the `proxy` world, unchanged.
 //!
-//! The guest runs in its own task, so a client that hangs up does not stop it half-way; the mount's timeout bounds it. Each
-//! request gets an instance that is dropped after it: components made for other hosts may keep state in globals.
+//! The guest runs in its own task, so a client that hangs up does not stop it half-way; the mount's timeout bounds it.
+//! Each request gets an instance that is dropped after it: components made for other hosts may keep state in globals.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -81,7 +81,8 @@ impl Server {
         Mounts(self.service.clone())
     }
 
-    /// Serves until `shutdown` is ready. Then stops accepting and lets running requests finish for `Limits::drain_time`.
+    /// Serves until `shutdown` is ready. Then stops accepting and lets running requests finish for
+    /// `Limits::drain_time`.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let (phase, phases) = watch::channel(Phase::Serving);
         let drain_time = self.service.limits.drain_time;
@@ -94,14 +95,17 @@ impl Server {
         }
         shutdown.await;
         shared.service.drain();
-        // The listeners close with their tasks: from now on the kernel refuses new clients instead of letting them wait. The
-        // connections drain only after that, so a client that sees one close can rely on it.
+        // The listeners close with their tasks: from now on the kernel refuses new clients instead of letting them
+        // wait. The connections drain only after that, so a client that sees one close can rely on it.
         acceptors.shutdown().await;
         phase.send_replace(Phase::Draining);
         let all = u32::try_from(limit).unwrap_or(u32::MAX);
         if tokio::time::timeout(drain_time, permits.acquire_many(all)).await.is_err() {
             let left = limit.saturating_sub(permits.available_permits());
-            tracing::warn!(target: "http", connections = left, "closed connections that did not finish within the drain time");
+            tracing::warn!(
+                target: "http", connections = left,
+                "closing connections whose requests did not finish within the drain time"
+            );
             phase.send_replace(Phase::Closing);
             let _ = tokio::time::timeout(Duration::from_secs(1), permits.acquire_many(all)).await;
         }

@@ -1,11 +1,11 @@
 //! Finds heads that carry Content-Length together with Transfer-Encoding.
 //!
-//! hyper uses Transfer-Encoding and removes Content-Length before the service sees the head. A proxy before this host may
-//! use Content-Length instead, and then the two disagree on where a request ends. So the bytes of a connection pass here
-//! on their way to hyper.
-//! Invariant: no head that hyper accepts escapes. Its first line ends in the HTTP version, its lines end in a line feed, it
-//! ends at an empty line, and hyper accepts neither folded lines nor blanks before the colon. A body that quotes such a head
-//! may be found, too: that costs its own connection, not others.
+//! hyper uses Transfer-Encoding and removes Content-Length before the service sees the head. A proxy before this host
+//! may use Content-Length instead, and then the two disagree on where a request ends. So the bytes of a connection pass
+//! here on their way to hyper.
+//! Invariant: no head that hyper accepts escapes. Its first line ends in the HTTP version, its lines end in a line
+//! feed, it ends at an empty line, and hyper accepts neither folded lines nor blanks before the colon. A body that
+//! quotes such a head may be found, too: that costs its own connection, not others.
 
 /// Enough of the start of a line to recognise the header's name.
 const HEAD: usize = b"transfer-encoding:".len();

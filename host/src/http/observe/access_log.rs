@@ -1,5 +1,5 @@
-//! The access log: one `access` event a request, after its last byte. While no subscriber wants such events, a request pays
-//! one comparison.
+//! The access log: one `access` event a request, after its last byte. While no subscriber wants such events, a request
+//! pays one comparison.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The metrics of the HTTP server. The counters of a mount are looked up once, when it is opened: a request pays four atomic
-//! additions.
+//! The metrics of the HTTP server. The counters of a mount are looked up once, when it is opened: a request pays four
+//! atomic additions.
 
 use std::sync::Arc;
 use std::time::Duration;

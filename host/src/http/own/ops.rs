@@ -1,5 +1,5 @@
-//! What supervisors and Prometheus ask: `/healthz` (the process responds), `/readyz` (every mounted context serves and the
-//! server is not stopping), `/metrics`.
+//! What supervisors and Prometheus ask: `/healthz` (the process responds), `/readyz` (every mounted context serves and
+//! the server is not stopping), `/metrics`.
 
 use http::{Method, Response, StatusCode};
 use prometheus::{Encoder, Registry, TextEncoder};

@@ -38,7 +38,8 @@ impl Coding {
     }
 }
 
-/// The coding that `Accept-Encoding` prefers; among equals the first of `preferred`. `None`: send the body uncompressed.
+/// The coding that `Accept-Encoding` prefers; among equals the first of `preferred`. `None`: send the body
+/// uncompressed.
 pub fn choose(headers: &HeaderMap, preferred: [Coding; 2]) -> Option<Coding> {
     let (mut named, mut any) = ([None, None], None);
     for value in headers.get_all(header::ACCEPT_ENCODING) {

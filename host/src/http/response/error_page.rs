@@ -9,7 +9,8 @@ use crate::http::body::Body;
 use crate::http::request_error::RequestError;
 use crate::ids::Trace;
 
-/// Logs the reason and renders the page, as HTML or, for clients that ask for it, as `application/problem+json` (RFC 9457).
+/// Logs the reason and renders the page, as HTML or, for clients that ask for it, as `application/problem+json` (RFC
+/// 9457).
 pub fn error_page(error: RequestError, parts: &Parts, trace: &Trace) -> Response<Body> {
     error.log(parts, trace);
     let status = error.status();

@@ -1,5 +1,5 @@
-//! What this client gets of a guest's answer: no body if it has the page already or asked for the head, compressed if that
-//! helps.
+//! What this client gets of a guest's answer: no body if it has the page already or asked for the head, compressed if
+//! that helps.
 
 use bytes::Bytes;
 use headers::{ETag, HeaderMapExt, IfNoneMatch};

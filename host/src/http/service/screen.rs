@@ -1,5 +1,5 @@
-//! The checks that every request passes before it is routed: they refuse what hyper accepts, but what the two sides of a
-//! proxy could read differently.
+//! The checks that every request passes before it is routed: they refuse what hyper accepts, but what the two sides of
+//! a proxy could read differently.
 
 use http::header;
 use http::request::Parts;

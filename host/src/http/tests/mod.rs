@@ -3,8 +3,8 @@
 //! Clients are plain sockets wherever the bytes matter: a client library would repair what these tests break.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod developing;
-mod life;
+mod development;
+mod lifecycle;
 mod pages;
 mod protocol;
 

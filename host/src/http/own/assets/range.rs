@@ -1,7 +1,7 @@
 //! The range of a file that a request asks for (RFC 9110 14.2).
 //!
-//! Written by hand: `headers::Range` does not tell a range outside the file (416) from one to be ignored, and drops a suffix
-//! that is longer than the file.
+//! Written by hand: `headers::Range` does not tell a range outside the file (416) from one to be ignored, and drops a
+//! suffix that is longer than the file.
 
 use headers::HeaderMapExt;
 use http::{HeaderMap, header};
@@ -9,7 +9,8 @@ use http::{HeaderMap, header};
 use super::file::Encoding;
 use crate::http::request_error::RequestError;
 
-/// The first and the last byte of the one range that was asked for; `None` sends the whole file, as for anything unusual.
+/// The first and the last byte of the one range that was asked for; `None` sends the whole file, as for anything
+/// unusual.
 pub(super) fn requested(headers: &HeaderMap, file: &Encoding) -> Result<Option<(usize, usize)>, RequestError> {
     let Some(range) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) else { return Ok(None) };
     if headers.contains_key(header::IF_NONE_MATCH) {

@@ -1,5 +1,5 @@
-// For developers, in the pages of `seam dev` only: shows what keeps a change from going live, and reloads the page when a
-// new version is live. It adds one element with its own shadow root.
+// For developers, in the pages of `seam dev` only: shows what keeps a change from going live, and reloads the page when
+// a new version is live. It adds one element with its own shadow root.
 "use strict";
 (() => {
   const page = document.currentScript.dataset;
@@ -8,10 +8,10 @@
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(`
     :host { all: initial; }
-    section, p.pill { position: fixed; z-index: 2147483647; box-sizing: border-box; margin: 0; color: #f4f1ea; background: #1d1b1a;
-      font: 14px/1.5 system-ui, sans-serif; border: 1px solid #57504a; }
-    section { inset: auto 1rem 1rem 1rem; max-height: calc(100vh - 2rem); overflow: auto; padding: 1rem 1.25rem; border-radius: 8px;
-      border-top: 4px solid #ff6b57; box-shadow: 0 8px 40px rgb(0 0 0 / .5); }
+    section, p.pill { position: fixed; z-index: 2147483647; box-sizing: border-box; margin: 0; color: #f4f1ea;
+      background: #1d1b1a; font: 14px/1.5 system-ui, sans-serif; border: 1px solid #57504a; }
+    section { inset: auto 1rem 1rem 1rem; max-height: calc(100vh - 2rem); overflow: auto; padding: 1rem 1.25rem;
+      border-radius: 8px; border-top: 4px solid #ff6b57; box-shadow: 0 8px 40px rgb(0 0 0 / .5); }
     section.notes { border-top-color: #e8b84a; left: auto; max-width: 40rem; }
     h2 { margin: 0 3rem .25rem 0; font-size: 1.1rem; }
     h3 { margin: 1rem 0 0; font-size: 1rem; color: #ff9d8f; overflow-wrap: anywhere; }
@@ -19,9 +19,10 @@
     h3 span { color: #cbc4ba; font-weight: normal; }
     p { margin: .25rem 0 0; }
     code, pre { font: 13px/1.45 ui-monospace, monospace; }
-    pre { margin: .5rem 0 0; padding: .6rem .8rem; background: #000; border-radius: 4px; overflow-x: auto; white-space: pre; }
-    button { position: absolute; top: .7rem; right: .9rem; font: inherit; color: inherit; background: #3a3532; border: 1px solid #6b635c;
-      border-radius: 4px; padding: .1rem .6rem; cursor: pointer; }
+    pre { margin: .5rem 0 0; padding: .6rem .8rem; background: #000; border-radius: 4px; overflow-x: auto;
+      white-space: pre; }
+    button { position: absolute; top: .7rem; right: .9rem; font: inherit; color: inherit; background: #3a3532;
+      border: 1px solid #6b635c; border-radius: 4px; padding: .1rem .6rem; cursor: pointer; }
     button:focus-visible { outline: 2px solid #fff; }
     p.pill { right: 1rem; bottom: 1rem; padding: .3rem .8rem; border-radius: 99px; }`);
   root.adoptedStyleSheets = [sheet];

@@ -1,8 +1,8 @@
 //! What browsers get during development only: a script in every page. It reads the state of the system from a stream of
 //! events, shows what keeps a change from going live, and reloads the page when a new version is live.
 //!
-//! The script obeys the page's Content-Security-Policy: it is a file of the same origin and adds no style to the page. The
-//! policy is extended by that origin where it does not allow it.
+//! The script obeys the page's Content-Security-Policy: it is a file of the same origin and adds no style to the page.
+//! The policy is extended by that origin where it does not allow it.
 //! Not here: what the state contains (`crate::dev`).
 
 mod policy;
@@ -110,7 +110,8 @@ impl StatusBoard {
         let version = self.0.borrow().version;
         let reloadable = request.method == Method::GET;
         let script = format!(
-            "\n<script src=\"{SCRIPT_PATH}\" data-version=\"{version}\" data-reloadable=\"{reloadable}\" defer></script>\n"
+            "\n<script src=\"{SCRIPT_PATH}\" data-version=\"{version}\" data-reloadable=\"{reloadable}\" \
+             defer></script>\n"
         );
         let fields = response.headers_mut();
         // With an ETag, a browser would keep a page without the script, or with that of another version.

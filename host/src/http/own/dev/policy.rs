@@ -1,5 +1,5 @@
-//! The Content-Security-Policy of a page during development: scripts and connections of the page's own origin are allowed in
-//! addition to what it allows.
+//! The Content-Security-Policy of a page during development: scripts and connections of the page's own origin are
+//! allowed in addition to what it allows.
 
 use http::HeaderMap;
 use http::header::{self, Entry, HeaderValue};

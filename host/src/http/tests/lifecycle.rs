@@ -107,7 +107,7 @@ async fn several_addresses_are_served_and_the_error_names_an_occupied_one() {
 /// The limit on open files applies to a whole process, so the test runs in a child process.
 #[test]
 fn accepting_resumes_when_file_descriptors_are_free_again() {
-    let name = "http::tests::life::child_without_file_descriptors";
+    let name = "http::tests::lifecycle::child_without_file_descriptors";
     let child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--ignored", "--nocapture", "--test-threads=1"])
         .output()
