@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use seam::call::Call;
-use seam::context::{Error, Live, Registry};
+use seam::context::serve::{Error, Live, Registry};
 use seam::ids::Trace;
 use seam_tests::{MEMORY, System, call, component};
 use wasmtime::component::Val;
@@ -69,7 +69,7 @@ fn change(system: &System, registry: &Registry, wasm: &[u8]) -> Result<Result<()
     let file = system.folder.path().join("next.wasm");
     std::fs::write(&file, wasm)?;
     let component = registry.load(&file)?;
-    let mut parts = registry.parts();
+    let mut parts = registry.specs();
     parts.iter_mut().find(|part| part.entry.name.as_str() == "numbers").unwrap().component = component;
     Ok(registry.prepare(parts).and_then(|prepared| {
         prepared.migrate()?;
@@ -132,7 +132,7 @@ fn a_version_that_does_not_fit_changes_nothing() -> Result<()> {
 #[test]
 fn of_two_changes_made_from_the_same_state_the_second_is_refused() -> Result<()> {
     let (system, registry) = system()?;
-    let late = registry.prepare(registry.parts())?;
+    let late = registry.prepare(registry.specs())?;
     change(&system, &registry, &numbers(5, false))??;
     assert!(matches!(late.publish(), Err(Error::Overtaken)));
     assert_eq!(call(&registry, "asking", "asking.ask", &[Val::U32(7)], 5_000)?, answer(35));
@@ -142,7 +142,7 @@ fn of_two_changes_made_from_the_same_state_the_second_is_refused() -> Result<()>
 #[test]
 fn the_same_parts_again_are_no_new_generations() -> Result<()> {
     let (_system, registry) = system()?;
-    let prepared = registry.prepare(registry.parts())?;
+    let prepared = registry.prepare(registry.specs())?;
     assert!(prepared.fresh().is_empty());
     prepared.publish()?;
     assert_eq!(registry.generations().iter().map(|g| g.number).collect::<Vec<_>>(), [1, 1]);
