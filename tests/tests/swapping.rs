@@ -70,10 +70,10 @@ fn change(system: &System, registry: &Registry, wasm: &[u8]) -> Result<Result<()
     std::fs::write(&file, wasm)?;
     let component = registry.load(&file)?;
     let mut parts = registry.specs();
-    parts.iter_mut().find(|part| part.entry.name.as_str() == "numbers").unwrap().component = component;
+    parts.iter_mut().find(|part| part.settings.name.as_str() == "numbers").unwrap().component = component;
     Ok(registry.prepare(parts).and_then(|prepared| {
         prepared.migrate()?;
-        prepared.publish()
+        registry.publish(prepared)
     }))
 }
 
@@ -134,7 +134,7 @@ fn of_two_changes_made_from_the_same_state_the_second_is_refused() -> Result<()>
     let (system, registry) = system()?;
     let late = registry.prepare(registry.specs())?;
     change(&system, &registry, &numbers(5, false))??;
-    assert!(matches!(late.publish(), Err(Error::Overtaken)));
+    assert!(matches!(registry.publish(late), Err(Error::Overtaken)));
     assert_eq!(call(&registry, "asking", "asking.ask", &[Val::U32(7)], 5_000)?, answer(35));
     Ok(())
 }
@@ -143,8 +143,8 @@ fn of_two_changes_made_from_the_same_state_the_second_is_refused() -> Result<()>
 fn the_same_parts_again_are_no_new_generations() -> Result<()> {
     let (_system, registry) = system()?;
     let prepared = registry.prepare(registry.specs())?;
-    assert!(prepared.fresh().is_empty());
-    prepared.publish()?;
+    assert!(prepared.candidates.is_empty());
+    registry.publish(prepared)?;
     assert_eq!(registry.generations().iter().map(|g| g.number).collect::<Vec<_>>(), [1, 1]);
     Ok(())
 }
