@@ -59,7 +59,7 @@ bench *args:
 torture-swap swaps="600":
     cargo build --workspace --all-targets
     @{{ debug }} build >&2
-    SEAM_TORTURE_SWAPS={{ swaps }} cargo test --workspace --test torture -- --nocapture --test-threads 1
+    SEAM_TORTURE_SWAPS={{ swaps }} cargo test --workspace --test torture -- swaps:: --nocapture --test-threads 1
 
 # Test encrypted stores: another build of the host, with SQLCipher and OpenSSL from source
 test-encrypted:

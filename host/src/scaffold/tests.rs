@@ -1,4 +1,4 @@
-//! What is planned and written, without building it; `tests/tests/new.rs` does that.
+//! What is planned and written, without building it; `tests/tests/dev/new.rs` does that.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;

@@ -1,6 +1,6 @@
 //! The command line as people see it: whole transcripts, compared as text, and the same answers with and without a running host.
 //!
-//! `SEAM_BLESS=1 cargo test -p seam-tests --test cli` writes what is said now into `tests/golden`; the difference is read in review.
+//! `SEAM_BLESS=1 cargo test -p seam-tests --test host cli::` writes what is said now into `tests/golden`; the difference is read in review.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fmt::Write as _;
