@@ -1,6 +1,8 @@
-//! The engines of the recommendation context, each in its language: built when they are stale, and started alone on fresh files.
+//! The engines of the recommendation context, each in its language: built when they are stale, and started alone on
+//! fresh files.
 //!
-//! What they are built with is installed by their own builds. Compiled code is kept between runs: CPython takes the compiler 20 seconds.
+//! What they are built with is installed by their own builds. Compiled code is kept between runs: CPython takes the
+//! compiler 20 seconds.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! The shop's own contexts as components in the real host, each on its own file: what they answer through their interfaces.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+//! The shop's own contexts as components in the real host, each on its own file: what they answer through their
+//! interfaces.
 
 use anyhow::{Context as _, Result};
 use seam::context::Registry;

@@ -1,8 +1,8 @@
-//! One suite for every engine of the recommendation context, whatever language it is written in: what the interface promises.
+//! One suite for every engine of the recommendation context, whatever language it is written in: what the interface
+//! promises.
 //!
-//! Nothing here knows how an engine works things out; where an order is expected, any engine worth its name finds the same. Each case runs
-//! in the real sandbox on a fresh file.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+//! Nothing here knows how an engine works things out; where an order is expected, any engine worth its name finds the
+//! same. Each case runs in the real sandbox on a fresh file.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -118,7 +118,7 @@ fn a_purchase_counts_once_and_an_album_in_it_once() -> Result<()> {
         assert_eq!(engines.ask(engine, &history())?, "ok(12)");
         let before = engines.suggest(engine, &["A"], 50)?;
         assert_eq!(engines.ask(engine, &history())?, "ok(0)");
-        let known = learn(&[("1", "somebody else", vec!["X", "Y"]), ("1", "ann", vec!["A", "E"])]);
+        let known = learn(&[("1", "bob", vec!["X", "Y"]), ("1", "ann", vec!["A", "E"])]);
         assert_eq!(engines.ask(engine, &known)?, "ok(0)");
         assert_eq!(engines.suggest(engine, &["A"], 50)?, before);
         let twice = learn(&[("20", "mia", vec!["X", "X", "X"]), ("20", "mia", vec!["Y"]), ("21", "ned", vec!["Y"])]);
@@ -288,7 +288,8 @@ fn a_full_store_makes_learning_unavailable_and_nothing_else() -> Result<()> {
     Ok(())
 }
 
-/// Some milliseconds on a quiet machine. A busy one has its bound here, and an engine that reads all purchases for each question has not.
+/// Some milliseconds on a quiet machine. A busy one has its bound here, and an engine that reads all purchases for each
+/// question has not.
 #[test]
 fn a_call_of_each_engine_takes_a_fraction_of_what_it_may() -> Result<()> {
     let purchases = Shop(3).purchases(1_000);

@@ -1,7 +1,8 @@
-//! Guests of languages with exceptions, a garbage collector and a WASI world of their own: what they do wrong stays with them.
+//! Guests of languages with exceptions, a garbage collector and a WASI world of their own: what they do wrong stays
+//! with them.
 //!
-//! `tests/guests/clumsy` is such a guest, in JavaScript. Python's is the engine in Python, which the engines' own suite runs.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+//! `tests/guests/clumsy` is such a guest, in JavaScript. Python's is the engine in Python, which the engines' own suite
+//! runs.
 
 use anyhow::{Result, ensure};
 use seam::call::Failure;

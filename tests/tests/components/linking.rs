@@ -1,5 +1,4 @@
 //! Contexts are linked by the names and types of their seams, and a seam that fails leaves its caller standing.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +6,8 @@ use anyhow::Result;
 use seam_tests::{MEMORY, System, call, component, unavailable};
 use wasmtime::component::Val;
 
-/// `numbers.twice` with a variant that can say it is away; `wat` is its body, from (param i32) to (result i32): a pointer.
+/// `numbers.twice` with a variant that can say it is away; `wat` is its body, from (param i32) to (result i32): a
+/// pointer.
 fn numbers(version: &str, body: &str) -> Vec<u8> {
     let wit = format!(
         "package t:numbers@{version};
@@ -110,7 +110,7 @@ fn check_problem(system: System, message: &str, remedy: &str) {
 const GRANT: &str = r#"imports = ["t:numbers/numbers"]"#;
 
 #[test]
-fn a_call_reaches_whoever_provides_the_seam_whatever_the_order_of_the_manifest() -> Result<()> {
+fn a_call_reaches_the_provider_of_the_seam_whatever_the_order_of_the_manifest() -> Result<()> {
     for callee_first in [true, false] {
         let mut system = System::new();
         if callee_first {
@@ -161,7 +161,7 @@ fn a_callee_that_traps_or_hangs_is_unavailable_and_its_caller_answers() -> Resul
 }
 
 #[test]
-fn nobody_asks_another_context_while_they_hold_their_own_writer() -> Result<()> {
+fn a_context_that_holds_its_own_writer_cannot_call_another() -> Result<()> {
     let system = System::new()
         .context("asking", &asking_in_a_transaction(), "imports = [\"t:numbers/numbers\"]\nstore = true")?
         .context("numbers", &numbers("0.1.0", TWICE), "")?;

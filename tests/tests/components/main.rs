@@ -1,4 +1,5 @@
-//! Components in this process, without HTTP or with a server of its own: linking, calls, versions, recording, engines in four languages.
+//! Components in this process, without HTTP or with a server of its own: linking, calls, versions, recording, engines
+//! in four languages.
 
 mod contexts;
 mod engines;

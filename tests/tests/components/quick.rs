@@ -1,5 +1,5 @@
-//! The gate's quick form, which `seam dev` goes through: what it refuses, what it only tells, and that all of it serves or nothing.
-#![allow(clippy::unwrap_used, reason = "tests")]
+//! The short form of the gate, for `seam dev`: what it refuses, what it only notes, and that all components serve or
+//! none.
 
 use anyhow::Result;
 use seam::app::App;
@@ -14,8 +14,8 @@ use wasmtime::component::Val;
 const TABLE: &str = "CREATE TABLE seen (n INTEGER NOT NULL, old TEXT) STRICT";
 const GROWS: &str = "ALTER TABLE seen ADD COLUMN at TEXT";
 
-/// A system in this process, whose components somebody saves anew.
-struct Scene {
+/// A system in this process whose components the test replaces.
+struct Fixture {
     app: App,
     system: System,
 }
@@ -25,7 +25,7 @@ struct Saved {
     steps: Vec<Passed>,
 }
 
-impl Scene {
+impl Fixture {
     fn of(system: System) -> Result<Self> {
         Ok(Self { app: load(&system)?, system })
     }
@@ -90,31 +90,31 @@ impl Saved {
 #[test]
 fn a_schema_is_tried_on_a_copy_and_changes_with_a_restore_point() -> Result<()> {
     let first = Version { migrations: vec![TABLE], query: Some("SELECT n, old FROM seen"), ..Version::times(2) };
-    let scene = Scene::asked(&first)?;
-    scene.says("asking", "asking.ask", 14)?;
+    let fixture = Fixture::asked(&first)?;
+    fixture.says("asking", "asking.ask", 14)?;
     let wrong = Version { migrations: vec![TABLE, "CREATE TABLE seen (n)"], ..Version::times(3) };
-    scene.save(&[("numbers", wrong.wasm()?)])?.refused(Step::Migrations, &["migration 2"]);
-    scene.says("asking", "asking.ask", 14)?;
-    assert_eq!(scene.schema("numbers"), Some(1));
+    fixture.save(&[("numbers", wrong.wasm()?)])?.refused(Step::Migrations, &["migration 2"]);
+    fixture.says("asking", "asking.ask", 14)?;
+    assert_eq!(fixture.schema("numbers"), Some(1));
 
-    // What a deploy would want a yes for.
+    // A deploy would refuse this without `--allow`.
     let drops = "ALTER TABLE seen DROP COLUMN old";
     let next = Version { migrations: vec![TABLE, drops], ..Version::times(3) };
-    let saved = scene.save(&[("numbers", next.wasm()?)])?;
+    let saved = fixture.save(&[("numbers", next.wasm()?)])?;
     saved.live(&["numbers"]);
     saved.tells(Step::Migrations, "one way: the running version does not work at this schema");
     saved.tells(Step::Publish, "schema 1 became 2, with a restore point");
-    scene.says("asking", "asking.ask", 21)?;
-    assert_eq!(scene.schema("numbers"), Some(2));
-    let restore = scene.system.folder.path().join("data/deploy/restore");
+    fixture.says("asking", "asking.ask", 21)?;
+    assert_eq!(fixture.schema("numbers"), Some(2));
+    let restore = fixture.system.folder.path().join("data/deploy/restore");
     assert_eq!(std::fs::read_dir(restore)?.filter_map(Result::ok).count(), 1);
 
-    // And so does the next host find it.
-    let Scene { app, system } = scene;
+    // The next host finds it the same.
+    let Fixture { app, system } = fixture;
     drop(app);
-    let scene = Scene::of(system)?;
-    scene.says("asking", "asking.ask", 21)?;
-    let history = scene.app.deployer.history(None)?;
+    let fixture = Fixture::of(system)?;
+    fixture.says("asking", "asking.ask", 21)?;
+    let history = fixture.app.deployer.history(None)?;
     let told: Vec<_> =
         history.iter().map(|entry| (entry.kind, entry.state, entry.schema_before, entry.schema_after)).collect();
     assert_eq!(told, [(Kind::Quick, State::Live, Some(1), Some(2))]);
@@ -122,41 +122,41 @@ fn a_schema_is_tried_on_a_copy_and_changes_with_a_restore_point() -> Result<()> 
 }
 
 #[test]
-fn a_version_that_says_that_it_is_ill_stays_out() -> Result<()> {
+fn an_unhealthy_version_is_refused() -> Result<()> {
     let first = Version { migrations: vec![TABLE], ..Version::times(2) };
-    let scene = Scene::asked(&first)?;
+    let fixture = Fixture::asked(&first)?;
     let ill = Version { health: Some(Health::Ill("no shelf")), ..first.clone() };
-    scene.save(&[("numbers", ill.wasm()?)])?.refused(Step::Health, &["no shelf"]);
+    fixture.save(&[("numbers", ill.wasm()?)])?.refused(Step::Health, &["no shelf"]);
     let ill = Version { migrations: vec![TABLE, GROWS], health: Some(Health::Traps), ..first.clone() };
-    scene.save(&[("numbers", ill.wasm()?)])?.refused(Step::Health, &["it fails"]);
-    assert_eq!(scene.schema("numbers"), Some(1));
-    scene.says("asking", "asking.ask", 14)?;
+    fixture.save(&[("numbers", ill.wasm()?)])?.refused(Step::Health, &["it fails"]);
+    assert_eq!(fixture.schema("numbers"), Some(1));
+    fixture.says("asking", "asking.ask", 14)?;
     let well = Version { factor: 4, health: Some(Health::Well), ..first };
-    scene.save(&[("numbers", well.wasm()?)])?.live(&["numbers"]);
-    scene.says("asking", "asking.ask", 28)
+    fixture.save(&[("numbers", well.wasm()?)])?.live(&["numbers"]);
+    fixture.says("asking", "asking.ask", 28)
 }
 
 #[test]
-fn what_a_deploy_wants_a_yes_for_is_told() -> Result<()> {
-    let scene = Scene::asked(&Version::times(2))?;
-    let saved = scene.save(&[("numbers", with_clock(3)?)])?;
+fn what_a_deploy_needs_allowed_is_noted() -> Result<()> {
+    let fixture = Fixture::asked(&Version::times(2))?;
+    let saved = fixture.save(&[("numbers", with_clock(3)?)])?;
     saved.live(&["numbers"]);
     saved.tells(Step::Capabilities, "numbers: new: the clock");
-    let more = scene.save(&[("numbers", Version { more: true, ..Version::times(4) }.wasm()?)])?;
+    let more = fixture.save(&[("numbers", Version { more: true, ..Version::times(4) }.wasm()?)])?;
     more.live(&["numbers"]);
     more.tells(Step::Wit, "numbers: added: `t:numbers/numbers@0.1.0.minus");
-    // Nobody asks for it, but its package is published.
-    scene.save(&[("numbers", Version::times(5).wasm()?)])?.tells(Step::Wit, "which nobody imports");
+    // No context imports it, but its package is published.
+    fixture.save(&[("numbers", Version::times(5).wasm()?)])?.tells(Step::Wit, "which nobody imports");
     Ok(())
 }
 
 #[test]
-fn a_changed_interface_names_who_breaks_and_nothing_changes() -> Result<()> {
-    let scene = Scene::asked(&Version::times(2))?;
+fn a_changed_interface_names_the_caller_that_it_breaks_and_changes_nothing() -> Result<()> {
+    let fixture = Fixture::asked(&Version::times(2))?;
     let wide = Version { wide: true, ..Version::times(3) };
-    scene.save(&[("numbers", wide.wasm()?)])?.refused(Step::Wit, &["`asking`", "disagree about the type"]);
-    scene.says("asking", "asking.ask", 14)?;
-    assert!(scene.app.deployer.history(None)?.is_empty(), "what was only saved is no history");
+    fixture.save(&[("numbers", wide.wasm()?)])?.refused(Step::Wit, &["`asking`", "disagree about the type"]);
+    fixture.says("asking", "asking.ask", 14)?;
+    assert!(fixture.app.deployer.history(None)?.is_empty(), "what was only saved is no history");
     Ok(())
 }
 
@@ -164,22 +164,22 @@ fn a_changed_interface_names_who_breaks_and_nothing_changes() -> Result<()> {
 fn what_was_saved_together_serves_together_or_not_at_all() -> Result<()> {
     let first = Version { migrations: vec![TABLE], ..Version::times(2) };
     let system = System::new().context("one", &first.wasm()?, "store = true")?;
-    let scene = Scene::of(system.context("two", &first.wasm()?, "store = true")?)?;
+    let fixture = Fixture::of(system.context("two", &first.wasm()?, "store = true")?)?;
     let good = Version { migrations: vec![TABLE, GROWS], ..Version::times(3) };
-    let bad = Version { migrations: vec![TABLE, "DROP TABLE nobody"], ..Version::times(3) };
+    let bad = Version { migrations: vec![TABLE, "DROP TABLE missing"], ..Version::times(3) };
     for (one, two) in [(&good, &bad), (&bad, &good)] {
-        let saved = scene.save(&[("one", one.wasm()?), ("two", two.wasm()?)])?;
+        let saved = fixture.save(&[("one", one.wasm()?), ("two", two.wasm()?)])?;
         saved.refused(Step::Migrations, &["migration 2"]);
         for context in ["one", "two"] {
-            assert_eq!(scene.schema(context), Some(1));
-            scene.says(context, "numbers.times", 14)?;
+            assert_eq!(fixture.schema(context), Some(1));
+            fixture.says(context, "numbers.times", 14)?;
         }
     }
-    let saved = scene.save(&[("one", good.wasm()?), ("two", good.wasm()?)])?;
+    let saved = fixture.save(&[("one", good.wasm()?), ("two", good.wasm()?)])?;
     saved.live(&["one", "two"]);
     for context in ["one", "two"] {
-        assert_eq!(scene.schema(context), Some(2));
-        scene.says(context, "numbers.times", 21)?;
+        assert_eq!(fixture.schema(context), Some(2));
+        fixture.says(context, "numbers.times", 21)?;
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! Calls as the recorder keeps them, from real instances: their values, what they asked of others, and whether they wrote.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+//! Calls as the recorder keeps them, from real instances: their values, what they asked of others, and whether they
+//! wrote.
 
 use anyhow::Result;
 use seam::context::recorder::{Recorded, What};
-use seam_tests::asking::{asking, numbers};
+use seam_tests::caller_callee::{asking, numbers};
 use seam_tests::{System, call};
 use wasmtime::component::Val;
 
@@ -66,7 +66,7 @@ fn a_tape_has_each_call_with_what_it_asked_and_what_became_of_it() -> Result<()>
 }
 
 #[test]
-fn a_call_that_commits_is_told_from_one_that_reads() -> Result<()> {
+fn calls_that_commit_are_marked_and_calls_that_read_are_not() -> Result<()> {
     let system = system("");
     let registry = system.start()?.unwrap();
     let recorder = registry.live("asking").unwrap().generation().recorder.clone();

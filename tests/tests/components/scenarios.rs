@@ -1,17 +1,15 @@
-//! Scenarios and contracts on a small system: each kind of mistake is found and told, and only what changed runs.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+//! Scenarios and contracts on a small system: each kind of mistake is reported, and only what changed runs.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use seam::harness::report::{Report, SuiteReport};
 use seam::harness::scenario::{Cell, Failing};
 use seam::harness::{Harness, Options, junit};
-use seam_tests::asking::{asking, numbers};
-use seam_tests::host::{Host, binary, seam};
+use seam_tests::background::Background;
+use seam_tests::caller_callee::{asking, numbers};
+use seam_tests::host::{Host, seam};
 use seam_tests::{MEMORY, System, component};
 
 /// The two contexts, with these files of scenarios of `asking`.
@@ -56,8 +54,8 @@ fn of<'r>(report: &'r Report, file: &str) -> &'r SuiteReport {
 }
 
 #[test]
-fn each_kind_of_mistake_is_found_at_its_line_and_told() -> Result<()> {
-    // The scenario's lines 3 and on, then what is told, its detail, and on which instance.
+fn each_kind_of_mistake_is_reported_with_its_line() -> Result<()> {
+    // The scenario from line 3 on, then the failure, its detail, and on which instance.
     let cases: &[(&str, &str, &str, &str)] = &[
         (
             "{STUB}\nwhen = [{ call = 'asking.ask(7)', then = 'ok(8)' }]",
@@ -194,7 +192,7 @@ fn what_passed_is_not_run_again_until_something_of_it_changes() -> Result<()> {
     assert_eq!(ran(&Options { all: true, ..Options::default() })?, all);
     std::fs::write(system.folder.path().join("scenarios/b.toml"), one.replace("'one'", "'another'"))?;
     assert_eq!(ran(&Options::default())?, [all[1]]);
-    // A changed contract concerns whoever is asked through it, and whoever asks.
+    // A changed contract concerns its callees and its callers.
     std::fs::write(system.folder.path().join("wit/numbers/contract/numbers.toml"), format!("# x\n{CONTRACT}"))?;
     assert_eq!(ran(&Options::default())?, all);
     // A changed component concerns its own.
@@ -218,7 +216,7 @@ fn what_passed_is_not_run_again_until_something_of_it_changes() -> Result<()> {
 }
 
 #[test]
-fn an_implementation_that_breaks_a_contract_is_told_which_part_of_it() -> Result<()> {
+fn an_implementation_that_breaks_a_contract_gets_the_part_that_it_breaks() -> Result<()> {
     let system = system(&[("wit/numbers/contract/numbers.toml", CONTRACT)]);
     let wrong = component(
         "package t:numbers@0.1.0;
@@ -291,50 +289,25 @@ fn results_are_json_junit_and_an_exit_code() -> Result<()> {
 fn a_watch_runs_what_changes_and_nothing_else() -> Result<()> {
     let text = |n: u32| scenario("s", &format!("{STUB}\nwhen = [{{ call = 'asking.ask(7)', then = 'ok({n})' }}]"));
     let system = system(&[("scenarios/a.toml", &text(7)), ("scenarios/b.toml", &text(7))]);
-    let mut child = Command::new(binary()?)
-        .arg("-f")
-        .arg(system.write()?)
-        .args(["test", "--watch"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let (tell, lines) = std::sync::mpsc::channel();
-    let pipes: [Box<dyn std::io::Read + Send>; 2] =
-        [Box::new(child.stdout.take().context("its output")?), Box::new(child.stderr.take().context("its errors")?)];
-    for pipe in pipes {
-        let tell = tell.clone();
-        std::thread::spawn(move || {
-            BufReader::new(pipe).lines().map_while(Result::ok).for_each(|line| drop(tell.send(line)));
-        });
-    }
-    let round = || -> Result<String> {
-        let (mut said, deadline) = (String::new(), Instant::now() + Duration::from_secs(60));
-        loop {
-            let line = lines.recv_timeout(deadline.saturating_duration_since(Instant::now()));
-            let line = line.with_context(|| format!("it says no more after\n{said}"))?;
-            // The two streams come on their own; a round ends with both.
-            said.push_str(&line);
-            said.push('\n');
-            let told =
-                ["  ok  ", "FAIL ", "unchanged since"].iter().map(|word| said.matches(word).count()).sum::<usize>();
-            if said.contains("waiting for a change") && told >= 2 {
-                return Ok(said);
-            }
-        }
+    let watch = Background::start(&system.write()?, &["test", "--watch"])?;
+    // The two streams come independently; a round ends with both.
+    let round = || {
+        watch.until(|printed| {
+            let results = ["  ok  ", "FAIL ", "unchanged since"].iter().map(|word| printed.matches(word).count());
+            printed.contains("waiting for a change") && results.sum::<usize>() >= 2
+        })
     };
     let first = round()?;
     assert!(first.contains("2 scenarios: 2 passed"), "{first}");
     std::fs::write(system.folder.path().join("scenarios/b.toml"), text(8))?;
     let second = round()?;
-    child.kill()?;
-    child.wait()?;
     assert!(second.contains("scenarios/a.toml, unchanged") && second.contains("FAIL s"), "{second}");
     assert_eq!(second.matches("FAIL").count() + second.matches("  ok ").count(), 1, "{second}");
     Ok(())
 }
 
 #[test]
-fn a_test_in_rust_has_the_same_stage() -> Result<()> {
+fn a_test_in_rust_has_the_same_fixture() -> Result<()> {
     let system = system(&[("wit/numbers/contract/numbers.toml", CONTRACT)]);
     let harness = Harness::of(&system.folder.path().join("seam.toml"))?;
     let mut asking = harness
@@ -371,27 +344,16 @@ fn recorded_calls_become_a_scenario_that_passes() -> Result<()> {
         Ok(())
     };
     call("asking.run(\"INSERT INTO t VALUES (1) RETURNING n\")")?;
-    let recording = Command::new(binary()?)
-        .arg("-f")
-        .arg(&manifest)
-        .args(["record", "asking", "--seconds", "3"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    // Its tape runs once the copy of the file lies there.
-    let copy = system.folder.path().join("scenarios/recorded.sqlite");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !copy.exists() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    std::thread::sleep(Duration::from_millis(200));
+    let recording = Background::start(&manifest, &["record", "asking"])?;
+    recording.until(|printed| printed.contains("recording the calls of asking"))?;
     for text in
         ["asking.ask(2)", "asking.ask(3)", "asking.ask(13)", "asking.run(\"INSERT INTO t VALUES (2) RETURNING n\")"]
     {
         call(text)?;
     }
-    let output = recording.wait_with_output()?;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    recording.interrupt()?;
+    let (status, printed) = recording.end()?;
+    assert!(status.success(), "{printed}");
     assert!(host.stop(Duration::from_secs(10))?.success());
     let text = std::fs::read_to_string(system.folder.path().join("scenarios/recorded.toml"))?;
     assert!(text.contains("call = \"asking.ask(13)\"") || text.contains("call = 'asking.ask(13)'"), "{text}");

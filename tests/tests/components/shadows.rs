@@ -1,5 +1,5 @@
-//! A shadow is called beside whoever answers: compared, never shown, never waited for, and without a voice of its own.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+//! A shadow is called beside the variant that answers: compared, never shown, never waited for, and unable to call
+//! others.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use seam::context::Registry;
 use seam::context::route::{Beside, Compared};
 use seam_tests::host::{Host, seam};
 use seam_tests::variants::{asking, front, numbers, numbers_with};
-use seam_tests::{MEMORY, System, call, component};
+use seam_tests::{MEMORY, System, call, component, wait};
 use wasmtime::component::Val;
 
 const IMPORTS: &str = r#"imports = ["t:numbers/numbers"]"#;
@@ -27,16 +27,12 @@ fn compared(registry: &Registry, context: &str, variant: &str) -> Compared {
 }
 
 /// What the shadow did, once it has dealt with so many calls.
-fn beside(registry: &Registry, context: &str, variant: &str, calls: u64) -> Beside {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
+fn beside(registry: &Registry, context: &str, variant: &str, calls: u64) -> Result<Beside> {
+    wait::until(wait::TIMEOUT, || {
         let beside = compared(registry, context, variant).beside;
-        match beside.filter(|b| b.compared + b.failed + b.dropped >= calls) {
-            Some(beside) => return beside,
-            None if Instant::now() > deadline => panic!("{:?}", registry.compare(context)),
-            None => std::thread::sleep(Duration::from_millis(2)),
-        }
-    }
+        let enough = beside.filter(|b| b.compared + b.failed + b.dropped >= calls);
+        Ok(enough.ok_or_else(|| format!("it has not dealt with {calls} calls: {:?}", registry.compare(context))))
+    })
 }
 
 fn ok(n: u32) -> Val {
@@ -60,7 +56,7 @@ fn a_shadow_is_compared_and_never_shown() -> Result<()> {
             assert_eq!(ask()?, ok(7));
         }
         let expect = Beside { compared: 5, equal, overlap: None, failed: 0, dropped: 0 };
-        assert_eq!(beside(&registry, "numbers", shadow, 5), expect);
+        assert_eq!(beside(&registry, "numbers", shadow, 5)?, expect);
     }
     let (main, odd) = (compared(&registry, "numbers", "main"), compared(&registry, "numbers", "odd"));
     assert_eq!((main.calls, main.errors, main.shadow, main.beside), (11, 0, false, None));
@@ -96,13 +92,13 @@ fn lists_are_compared_by_what_they_have_in_common() -> Result<()> {
     for _ in 0..2 {
         call(&registry, "words", "words.some", &[], 5_000)?;
     }
-    let beside = beside(&registry, "words", "b", 2);
+    let beside = beside(&registry, "words", "b", 2)?;
     assert_eq!((beside.compared, beside.equal, beside.overlap), (2, 0, Some(1.0 / 3.0)));
     Ok(())
 }
 
 #[test]
-fn nobody_waits_for_a_shadow_and_what_it_cannot_keep_up_with_is_dropped_and_counted() -> Result<()> {
+fn no_caller_waits_for_a_shadow_and_calls_that_it_cannot_keep_up_with_are_dropped_and_counted() -> Result<()> {
     const CALLS: u64 = 300;
     let system = System::new()
         .context("numbers", &numbers(1)?, "")?
@@ -125,13 +121,13 @@ fn nobody_waits_for_a_shadow_and_what_it_cannot_keep_up_with_is_dropped_and_coun
     let taken = seam::limits::SHADOW_QUEUE_MAX as u64 + 1 + took.as_millis() as u64 / 500;
     let dropped = compared(&registry, "numbers", "endless").beside.unwrap().dropped;
     assert!(dropped >= CALLS - taken, "{dropped} of {CALLS}");
-    let beside = beside(&registry, "numbers", "endless", dropped + 1);
+    let beside = beside(&registry, "numbers", "endless", dropped + 1)?;
     assert!(beside.failed >= 1 && beside.compared == 0, "{beside:?}");
     Ok(())
 }
 
 #[test]
-fn a_shadow_calls_nobody() -> Result<()> {
+fn a_shadow_calls_no_other_context() -> Result<()> {
     let system = System::new().context("numbers", &numbers(2)?, "")?.context("asking", &asking()?, IMPORTS)?.variant(
         "asking",
         "again",
@@ -141,7 +137,7 @@ fn a_shadow_calls_nobody() -> Result<()> {
     let registry = started(&system)?;
     route(&registry, "asking", "shadow=again");
     assert_eq!(call(&registry, "asking", "asking.ask", &[Val::U32(7)], 5_000)?, ok(14));
-    let beside = beside(&registry, "asking", "again", 1);
+    let beside = beside(&registry, "asking", "again", 1)?;
     assert_eq!((beside.compared, beside.equal), (1, 0), "it answered that the other side is not there");
     let calls = |name: &str| registry.live(name).unwrap().generation().stats.calls();
     assert_eq!((calls("numbers"), calls("asking@again")), (1, 1));

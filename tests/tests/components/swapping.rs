@@ -1,5 +1,5 @@
-//! A context's version is replaced while requests are under way: each keeps the set it began with, and what was replaced goes.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+//! A context's version is replaced while requests are under way: each keeps the set it began with, and what was
+//! replaced goes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

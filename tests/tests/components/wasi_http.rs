@@ -1,5 +1,5 @@
-//! Components of the `wasi:http/proxy` world, as other toolchains make them, run unchanged and are contained like all others.
-#![allow(clippy::unwrap_used, reason = "tests")]
+//! Components of the `wasi:http/proxy` world, as other toolchains make them, run unchanged and are contained like all
+//! others.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -28,9 +28,9 @@ fn wasi_wit() -> Result<PathBuf> {
     Ok(PathBuf::from(found["manifest_path"].as_str().context("its path")?).with_file_name("wit"))
 }
 
-/// Its answer depends on the first letter below the mount: `h` greets with the path it got, `s` sends in two pieces with a
-/// quarter of a second between them, `t` traps, `l` loops, `n` ends without an answer, `e` answers with an error, `f` with the status 500,
-/// `o` traps after its answer has begun.
+/// The first letter below the mount decides: `h` greets with the path it got, `s` sends in two pieces with a quarter of
+/// a second between them, `t` traps, `l` loops, `n` ends without an answer, `e` answers with an error, `f` with the
+/// status 500, `o` traps in the middle of its answer.
 fn guest() -> Result<Vec<u8>> {
     guest_that("")
 }
@@ -111,7 +111,8 @@ fn guest_that(first: &str) -> Result<Vec<u8>> {
     ComponentEncoder::default().validate(true).module(&module)?.encode().context("encoding")
 }
 
-/// A synchronous guest of a toolchain that brings WASI: it waits for a minute below `/long`, and for a moment elsewhere.
+/// A synchronous guest of a toolchain that brings WASI: it waits for a minute below `/long`, and for a moment
+/// elsewhere.
 fn waiter() -> Result<Vec<u8>> {
     let mut resolve = wit_parser::Resolve::default();
     let (wasi, _) = resolve.push_dir(wasi_wit()?)?;
@@ -270,7 +271,8 @@ fn a_guest_that_waits_through_wasi_waits_no_longer_than_it_may() -> Result<()> {
     Ok(())
 }
 
-/// Not by running requests again, as where the host has the whole answer before anybody sees it: these may have begun to answer.
+/// Requests are not run again here: their answers may be on their way already. Elsewhere the host holds an answer until
+/// it is whole.
 #[test]
 fn a_version_whose_answers_turn_bad_is_rolled_back() -> Result<()> {
     let system = System::new()

@@ -1,6 +1,5 @@
-//! `seam new` for real: in an empty folder and in a project that has contexts, in each language; what it makes builds, passes its tests,
-//! and serves. And docs/new-context.md, command by command.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+//! `seam new` for real: in an empty folder and in a project that has contexts, in each language; what it makes builds,
+//! passes its tests, and serves. And docs/new-context.md, command by command.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 use seam_tests::host::{Host, binary};
 use seam_tests::repo;
 
-/// An empty folder of that name, but for what a build would fetch or compile anew: tools, dependencies and the list of their versions.
+/// An empty folder of that name, except for what a build would otherwise fetch or compile again: tools, dependencies
+/// and their versions.
 fn empty(name: &str) -> Result<(tempfile::TempDir, PathBuf)> {
     let outer = tempfile::tempdir()?;
     let folder = outer.path().join(name);
@@ -124,7 +124,8 @@ fn blocks(page: &str) -> Vec<(String, String)> {
     blocks
 }
 
-/// `sh` blocks are run line by line, and print what stands behind `# `; `diff` blocks are applied; in between, `console` is `seam up`.
+/// `sh` blocks are run line by line, and print what stands behind `# `; `diff` blocks are applied; in between,
+/// `console` is `seam up`.
 #[test]
 fn the_page_about_new_contexts_does_what_it_says() -> Result<()> {
     let (_outer, folder) = empty("tea-house")?;

@@ -1,16 +1,16 @@
-//! The command line as people see it: whole transcripts, compared as text, and the same answers with and without a running host.
+//! The command line as people see it: whole transcripts, compared as text, and the same answers with and without a
+//! running host.
 //!
-//! `SEAM_BLESS=1 cargo test -p seam-tests --test host cli::` writes what is said now into `tests/golden`; the difference is read in review.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+//! `SEAM_BLESS=1 cargo test -p seam-tests --test host cli::` writes what is said now into `tests/golden`; the
+//! difference is read in review.
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
-use seam_tests::host::{Host, binary};
-use seam_tests::{MEMORY, System, component, repo};
+use seam_tests::host::{Host, command, signal};
+use seam_tests::{MEMORY, System, component, repo, wait};
 
 /// A context that doubles even numbers, counts rows and falls over.
 fn numbers() -> Vec<u8> {
@@ -53,13 +53,7 @@ const ROWS: &str = "{\"id\": 1, \"name\": \"a\"}\n{\"id\": 2, \"name\": \"b\"}\n
 
 /// Runs `seam ARGS` in the system's folder: what was asked, what came on each stream, and how it ended.
 fn ask(folder: &Path, args: &[&str]) -> Result<String> {
-    let output = Command::new(binary()?)
-        .args(args)
-        .current_dir(folder)
-        .env("RUST_LOG", "off")
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null())
-        .output()?;
+    let output = command()?.args(args).current_dir(folder).env("RUST_LOG", "off").output()?;
     let quoted = |arg: &&str| if arg.contains(['(', ' ']) { format!("'{arg}'") } else { (*arg).to_owned() };
     let mut text = format!("$ seam {}\n", args.iter().map(quoted).collect::<Vec<_>>().join(" "));
     text.push_str(&String::from_utf8_lossy(&output.stdout));
@@ -162,7 +156,7 @@ fn a_running_host_tells_what_runs_and_keeps_a_second_one_out() -> Result<()> {
     let system = system(ROWS)?;
     let (folder, manifest) = (system.folder.path(), system.write()?);
     let host = Host::up(&manifest, &folder.join("data"))?;
-    assert!(host.said.iter().any(|line| line.contains("rows.jsonl: 2 rows")), "{:?}", host.said);
+    assert!(host.startup.iter().any(|line| line.contains("rows.jsonl: 2 rows")), "{:?}", host.startup);
     ask(folder, &["call", "numbers", "numbers.twice(4)"])?;
     ask(folder, &["call", "numbers", "numbers.fall()"])?;
     let json = ask(folder, &["contexts", "--format", "json"])?;
@@ -224,13 +218,12 @@ fn a_second_signal_ends_the_host_at_once() -> Result<()> {
     let host = Host::up(&system.write()?, &system.folder.path().join("data"))?;
     let mut stream = std::net::TcpStream::connect(host.url.trim_start_matches("http://"))?;
     std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")?;
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !ask(system.folder.path(), &["contexts", "--format", "json"])?.contains("\"running\": 1") {
-        assert!(Instant::now() < deadline, "the request does not reach the guest");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let terminate = |pid: u32| Command::new("kill").arg("-TERM").arg(pid.to_string()).status();
-    terminate(host.pid())?;
+    wait::until(Duration::from_secs(10), || {
+        let contexts = ask(system.folder.path(), &["contexts", "--format", "json"])?;
+        let running = contexts.contains("\"running\": 1");
+        Ok(running.then_some(()).ok_or_else(|| format!("the request does not reach the guest: {contexts}")))
+    })?;
+    signal(host.pid(), "TERM")?;
     host.log_line(&["stopping"])?;
     let status = host.stop(Duration::from_secs(5))?;
     assert_eq!(status.code(), Some(130));

@@ -1,5 +1,5 @@
-//! The gate: what a new version must pass before it serves, what keeps it out, and what is left when the host is killed on the way.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+//! The gate: what a new version must pass before it serves, what it is refused for, and what is left when the host is
+//! killed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use seam::app::App;
 use seam::context::component::Compiler;
 use seam::deploy::{Outcome, Report, Request, Step};
 use seam::manifest::Manifest;
+use seam_tests::background::Background;
 use seam_tests::host::{Host, seam};
 use seam_tests::version::{Health, Then, Version, asking, with_clock};
 use seam_tests::{System, call};
@@ -31,12 +32,12 @@ fn system(first: &Version) -> Result<System> {
 }
 
 /// A system in this process, and a file for the next version.
-struct Scene {
+struct Fixture {
     app: App,
     system: System,
 }
 
-impl Scene {
+impl Fixture {
     fn new(first: &Version) -> Result<Self> {
         let system = system(first)?;
         Ok(Self { app: load(&system)?, system })
@@ -97,8 +98,8 @@ fn notes(report: &Report, step: Step) -> String {
 
 #[test]
 fn a_version_that_passes_serves_with_its_schema_and_its_restore_point() -> Result<()> {
-    let scene = Scene::new(&first())?;
-    assert_eq!(scene.times(7)?, answer(14));
+    let fixture = Fixture::new(&first())?;
+    assert_eq!(fixture.times(7)?, answer(14));
     let next = Version {
         migrations: vec![TABLE, GROWS],
         query: Some("SELECT n, at FROM seen"),
@@ -106,81 +107,85 @@ fn a_version_that_passes_serves_with_its_schema_and_its_restore_point() -> Resul
         more: true,
         ..Version::times(3)
     };
-    let report = scene.deploy(&next, &[])?;
+    let report = fixture.deploy(&next, &[])?;
     assert_eq!(report.outcome, Outcome::Live, "{report:?}");
     assert_eq!(report.serves.as_ref().unwrap().generation, Some(2));
     let steps: Vec<_> = report.steps.iter().map(|passed| passed.step.name()).collect();
     assert_eq!(steps, ["read", "compile", "wit", "capabilities", "start", "migrations", "health", "replay", "publish"]);
     assert!(notes(&report, Step::Wit).contains("added: `t:numbers/numbers@0.1.0.minus(n: u32)"));
     assert!(notes(&report, Step::Migrations).contains("schema 1 becomes 2"));
-    assert_eq!(scene.times(7)?, answer(21));
-    let data = scene.system.folder.path().join("data/deploy");
+    assert_eq!(fixture.times(7)?, answer(21));
+    let data = fixture.system.folder.path().join("data/deploy");
     assert!(data.join("restore/numbers-1.db").is_file());
     assert!(std::fs::read_dir(data.join("trial"))?.next().is_none(), "what it was tried on is gone");
-    assert_eq!(scene.deploy(&next, &[])?.outcome, Outcome::Unchanged);
+    assert_eq!(fixture.deploy(&next, &[])?.outcome, Outcome::Unchanged);
     Ok(())
 }
 
 #[test]
-fn what_breaks_a_caller_or_a_promise_is_refused_and_what_nobody_needs_may_go() -> Result<()> {
-    let scene = Scene::new(&Version { more: true, ..first() })?;
+fn what_breaks_a_caller_or_a_promise_is_refused_and_what_no_caller_needs_may_go() -> Result<()> {
+    let fixture = Fixture::new(&Version { more: true, ..first() })?;
     let wide = Version { wide: true, ..first() };
-    refused(&scene.deploy(&wide, &[])?, Step::Wit, &["changes the type of `t:numbers/numbers@0.1.0.times`", "n: u64"]);
+    refused(
+        &fixture.deploy(&wide, &[])?,
+        Step::Wit,
+        &["changes the type of `t:numbers/numbers@0.1.0.times`", "n: u64"],
+    );
     let renamed = Version { other: true, ..first() };
-    refused(&scene.deploy(&renamed, &[])?, Step::Wit, &["`t:numbers/numbers@0.1.0`, which `asking` imports"]);
+    refused(&fixture.deploy(&renamed, &[])?, Step::Wit, &["`t:numbers/numbers@0.1.0`, which `asking` imports"]);
     let newer = Version { version: "0.2.0", ..first() };
-    refused(&scene.deploy(&newer, &[])?, Step::Wit, &["which `asking` imports"]);
+    refused(&fixture.deploy(&newer, &[])?, Step::Wit, &["which `asking` imports"]);
     let fits = Version { version: "0.1.1", wide: true, ..first() };
-    refused(&scene.deploy(&fits, &[])?, Step::Wit, &["`asking` imports: times(n: u32)"]);
+    refused(&fixture.deploy(&fits, &[])?, Step::Wit, &["`asking` imports: times(n: u32)"]);
     let less = Version { version: "0.1.1", ..Version { factor: 5, ..first() } };
-    let report = scene.deploy(&less, &[])?;
+    let report = fixture.deploy(&less, &[])?;
     assert_eq!(report.outcome, Outcome::Live, "{report:?}");
     let said = notes(&report, Step::Wit);
     assert!(said.contains("removed: `t:numbers/numbers@0.1.0.minus`, which nobody imports"), "{said}");
     assert!(said.contains("`t:numbers/numbers@0.1.0` became `t:numbers/numbers@0.1.1`, which fits"), "{said}");
-    assert_eq!(scene.times(7)?, answer(35));
+    assert_eq!(fixture.times(7)?, answer(35));
     Ok(())
 }
 
 #[test]
 fn a_new_import_wants_a_yes_by_name() -> Result<()> {
-    let scene = Scene::new(&Version::times(2))?;
+    let fixture = Fixture::new(&Version::times(2))?;
     let clocked = |allow: &[&str]| -> Result<Report> {
-        Ok(scene.app.deployer.deploy(&request(scene.file(&with_clock(3)?)?, allow), &mut |_| {}))
+        Ok(fixture.app.deployer.deploy(&request(fixture.file(&with_clock(3)?)?, allow), &mut |_| {}))
     };
     let report = clocked(&[])?;
     refused(&report, Step::Capabilities, &["the clock", "wasi:clocks/wall-clock@0.2.0"]);
     assert!(report.refused.unwrap().remedy.contains("--allow clocks"));
-    assert_eq!(scene.times(7)?, answer(14));
+    assert_eq!(fixture.times(7)?, answer(14));
     assert_eq!(clocked(&["clocks"])?.outcome, Outcome::Live);
-    assert_eq!(scene.times(7)?, answer(21));
+    assert_eq!(fixture.times(7)?, answer(21));
     Ok(())
 }
 
 #[test]
 fn a_schema_that_the_running_version_cannot_live_with_wants_a_yes() -> Result<()> {
-    let scene = Scene::new(&first())?;
-    assert_eq!(scene.times(7)?, answer(14), "it runs its query");
+    let fixture = Fixture::new(&first())?;
+    assert_eq!(fixture.times(7)?, answer(14), "it runs its query");
     let drops = "ALTER TABLE seen DROP COLUMN old";
     let next = Version { migrations: vec![TABLE, drops], query: Some("SELECT n FROM seen"), ..Version::times(3) };
-    refused(&scene.deploy(&next, &[])?, Step::Migrations, &["SELECT n, old FROM seen", "no way back"]);
-    assert_eq!(scene.times(7)?, answer(14));
-    let report = scene.deploy(&next, &["one-way"])?;
+    refused(&fixture.deploy(&next, &[])?, Step::Migrations, &["SELECT n, old FROM seen", "no way back"]);
+    assert_eq!(fixture.times(7)?, answer(14));
+    let report = fixture.deploy(&next, &["one-way"])?;
     assert_eq!(report.outcome, Outcome::Live);
     assert!(notes(&report, Step::Migrations).contains("one way"));
-    assert_eq!(scene.times(7)?, answer(21));
+    assert_eq!(fixture.times(7)?, answer(21));
     // What the version before ran is not held against the next one.
     let contract = "ALTER TABLE seen ADD COLUMN more TEXT";
     let after =
         Version { migrations: vec![TABLE, drops, contract], query: Some("SELECT n FROM seen"), ..Version::times(4) };
-    assert_eq!(scene.deploy(&after, &[])?.outcome, Outcome::Live);
+    assert_eq!(fixture.deploy(&after, &[])?.outcome, Outcome::Live);
     Ok(())
 }
 
 /// What it is, its bytes, the step that refuses it, and words of why.
 type Bad = (&'static str, Vec<u8>, &'static str, &'static str);
 
-/// Every way to be bad that shows before anybody is served.
+/// Every kind of bad version that shows before it serves.
 fn corpus() -> Result<Vec<Bad>> {
     let good = Version { factor: 9, ..first() };
     let whole = good.wasm()?;
@@ -233,7 +238,7 @@ fn wat_module() -> Result<Vec<u8>> {
     Ok(wat::parse_str("(module (func (export \"run\")))")?)
 }
 
-/// Imports a context that nobody provides.
+/// Imports an interface that no context provides.
 fn of_importing() -> Result<Vec<u8>> {
     let wit = "package t:numbers@0.1.0;
         interface numbers { variant error { odd(u32), unavailable(string) } times: func(n: u32) -> result<u32, error>; }
@@ -259,7 +264,7 @@ fn asks(manifest: &Path) -> Result<String> {
 }
 
 #[test]
-fn every_bad_artefact_is_refused_with_one_line_and_the_running_version_serves_on() -> Result<()> {
+fn every_bad_artifact_is_refused_with_one_line_and_the_running_version_serves_on() -> Result<()> {
     let system = system(&first())?;
     let manifest = system.write()?;
     let _host = Host::up(&manifest, &system.folder.path().join("data"))?;
@@ -306,7 +311,7 @@ fn every_bad_artefact_is_refused_with_one_line_and_the_running_version_serves_on
 }
 
 #[test]
-fn a_second_deploy_is_told_which_one_is_under_way_or_waits_for_it() -> Result<()> {
+fn a_second_deploy_names_the_one_under_way_or_waits_for_it() -> Result<()> {
     let system = system(&first())?;
     let manifest = system.write()?;
     let _host = Host::up(&manifest, &system.folder.path().join("data"))?;
@@ -317,16 +322,15 @@ fn a_second_deploy_is_told_which_one_is_under_way_or_waits_for_it() -> Result<()
     seam(&manifest, &["deploy", "numbers", &slow.to_string_lossy()])?;
     let next = next.to_str().unwrap();
     let deploy = |more: &[&str]| seam(&manifest, &[&["deploy", "numbers", next, "--watch", "0"], more].concat());
-    std::thread::scope(|scope| -> Result<()> {
-        let first = scope.spawn(|| seam(&manifest, &["deploy", "numbers", &slow.to_string_lossy()]));
-        std::thread::sleep(Duration::from_millis(400));
-        let (out, said) = says(&deploy(&[])?);
-        assert!(said.contains("a deploy of `numbers` is under way") && said.contains("--wait"), "{out}{said}");
-        let waited = deploy(&["--wait"])?;
-        assert!(waited.status.success(), "{:?}", says(&waited));
-        assert_eq!(first.join().unwrap()?.status.code(), Some(1));
-        Ok(())
-    })?;
+    let first = Background::start(&manifest, &["deploy", "numbers", &slow.to_string_lossy()])?;
+    // Its first step is printed: it is under way.
+    first.until(|printed| printed.contains('\n'))?;
+    let (out, said) = says(&deploy(&[])?);
+    assert!(said.contains("a deploy of `numbers` is under way") && said.contains("--wait"), "{out}{said}");
+    let waited = deploy(&["--wait"])?;
+    assert!(waited.status.success(), "{:?}", says(&waited));
+    let (status, printed) = first.end()?;
+    assert_eq!(status.code(), Some(1), "{printed}");
     assert_eq!(asks(&manifest)?, "ok(35)");
     Ok(())
 }

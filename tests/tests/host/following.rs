@@ -1,5 +1,4 @@
-//! A variant that is added later learns first what the others know, and answers nobody before.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+//! A variant that is added later first learns what the others know, and serves no call before.
 
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -11,11 +10,11 @@ use seam::context::route::Refused;
 use seam::follow;
 use seam::ids::Trace;
 use seam_tests::shop::Shop;
-use seam_tests::{MEMORY, System, call, component, repo};
+use seam_tests::{MEMORY, System, call, component, repo, wait};
 use wasmtime::component::Val;
 
-/// `book.page`: records of `at` (1, 2, ... up to how often `book.write` was called) and the text `A`. The count is kept in the store, as is
-/// everything that has to last.
+/// `book.page`: records of `at` (1, 2, ... up to how often `book.write` was called) and the text `A`. The count is kept
+/// in the store, as is everything that has to last.
 fn keeper() -> Result<Vec<u8>> {
     let wit = "package t:keeper@0.1.0;
          interface book {
@@ -50,7 +49,8 @@ fn keeper() -> Result<Vec<u8>> {
     component(wit, "this", &wat)
 }
 
-/// `lesson.learn` counts what it is told, `lesson.known` tells it, plus `sign`. Takes at most `most` records at a time, and none after `full`.
+/// `lesson.learn` counts its records, `lesson.known` returns the count plus `sign`. Takes at most `most` records at a
+/// time, and none after `full`.
 fn learner(sign: u32, most: u32, full: u32) -> Result<Vec<u8>> {
     let wit = "package t:learner@0.1.0;
          interface lesson {
@@ -82,7 +82,8 @@ fn learner(sign: u32, most: u32, full: u32) -> Result<Vec<u8>> {
 const CATCH_UP: &str = "catch_up = { from = \"keeper\", call = \"book.page\", into = \"lesson.learn\", cursor = \"at\", rename = { id = \"name\" } }";
 const ANY: u32 = 1_000_000;
 
-/// Instances are used again, one at a time: what a guest of these tests keeps in a global lasts as long as its generation.
+/// Instances are used again, one at a time: what a guest of these tests keeps in a global lasts as long as its
+/// generation.
 fn system(most: u32, full: u32) -> Result<System> {
     let lines = format!("main_variant = \"one\"\nstore = true\n{CATCH_UP}");
     System::new()
@@ -149,7 +150,11 @@ fn a_variant_learns_the_whole_history_before_it_answers_and_goes_on_from_there()
     step(&registry);
     assert_eq!(number(&registry, "learner@new", "lesson.known", &[])?, 2_001_236);
     step(&registry);
-    assert_eq!(number(&registry, "learner@new", "lesson.known", &[])?, 2_001_236, "nothing is told twice without need");
+    assert_eq!(
+        number(&registry, "learner@new", "lesson.known", &[])?,
+        2_001_236,
+        "nothing is learned twice without need"
+    );
     Ok(())
 }
 
@@ -162,7 +167,7 @@ fn how_far_it_is_lasts_and_who_has_caught_up_answers_at_once_after_a_restart() -
     route(&registry, "new=1")?;
     drop(registry);
     let registry = started(&system)?;
-    // The guests of this test have forgotten everything: what they are told now is what came after the cursor.
+    // The guests of this test have forgotten everything: what they learn now came after the cursor.
     assert_eq!(number(&registry, "learner", "lesson.known", &[])?, 2_000_000);
     number(&registry, "keeper", "book.write", &[Val::U32(13)])?;
     step(&registry);
@@ -179,7 +184,7 @@ fn how_far_it_is_lasts_and_who_has_caught_up_answers_at_once_after_a_restart() -
 }
 
 #[test]
-fn who_cannot_take_a_whole_page_is_told_less_at_a_time() -> Result<()> {
+fn a_learner_that_cannot_take_a_whole_page_gets_less_at_a_time() -> Result<()> {
     let system = system(9, ANY)?;
     let registry = started(&system)?;
     number(&registry, "keeper", "book.write", &[Val::U32(1_000)])?;
@@ -258,12 +263,7 @@ fn an_engine_that_joins_the_shop_learns_its_orders_and_says_what_the_others_say(
 }
 
 fn until(done: impl Fn() -> Result<bool>) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !done()? {
-        anyhow::ensure!(Instant::now() < deadline, "it does not come to it");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
+    wait::until(wait::TIMEOUT, || Ok(done()?.then_some(()).ok_or_else(|| "it is not done".to_owned())))
 }
 
 #[test]

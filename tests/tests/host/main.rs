@@ -1,4 +1,5 @@
-//! The real binary on systems of small components: its command line, deploys, rollbacks, variants, and guests that attack it.
+//! The real binary on systems of small components: its command line, deploys, rollbacks, variants, and guests that
+//! attack it.
 
 mod cli;
 mod deploying;

@@ -1,5 +1,4 @@
 //! The way back by a command, rows and all, and after a restart; and what recorded calls keep out.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,12 +29,12 @@ fn shrunk() -> Version {
     Version { migrations: vec![TABLE, DROPS], query: Some("SELECT n FROM seen"), ..Version::times(3) }
 }
 
-struct Scene {
+struct Fixture {
     app: App,
     system: System,
 }
 
-impl Scene {
+impl Fixture {
     fn new(first: &Version) -> Result<Self> {
         Self::recording(first, 10_000)
     }
@@ -131,66 +130,66 @@ fn notes(report: &Report, step: Step) -> String {
 
 #[test]
 fn an_older_version_serves_on_the_newer_schema_that_it_was_seen_to_work_with() -> Result<()> {
-    let scene = Scene::new(&first())?;
-    assert_eq!(scene.times(7)?, answer(14));
-    scene.deploy(&grown(), &[])?;
-    scene.write();
-    let report = scene.back(false);
+    let fixture = Fixture::new(&first())?;
+    assert_eq!(fixture.times(7)?, answer(14));
+    fixture.deploy(&grown(), &[])?;
+    fixture.write();
+    let report = fixture.back(false);
     assert_eq!(report.outcome, Outcome::Live, "{report:?}");
     assert!(notes(&report, Step::Migrations).contains("the rows stay, at schema 2"), "{report:?}");
-    assert_eq!(scene.times(7)?, answer(14));
-    let scene = scene.again()?;
-    assert_eq!(scene.times(7)?, answer(14), "and after a restart");
-    let report = scene.back(false);
+    assert_eq!(fixture.times(7)?, answer(14));
+    let fixture = fixture.again()?;
+    assert_eq!(fixture.times(7)?, answer(14), "and after a restart");
+    let report = fixture.back(false);
     assert_eq!(report.outcome, Outcome::Live, "{report:?}");
-    assert_eq!(scene.times(7)?, answer(21), "back from being back is forward");
-    scene.deploy(&Version { factor: 4, migrations: vec![TABLE, GROWS, "CREATE TABLE more (x)"], ..first() }, &[])?;
-    assert_eq!(scene.times(7)?, answer(28));
+    assert_eq!(fixture.times(7)?, answer(21), "back from being back is forward");
+    fixture.deploy(&Version { factor: 4, migrations: vec![TABLE, GROWS, "CREATE TABLE more (x)"], ..first() }, &[])?;
+    assert_eq!(fixture.times(7)?, answer(28));
     Ok(())
 }
 
 #[test]
 fn where_there_is_no_way_back_the_file_is_put_back_and_only_a_yes_loses_rows() -> Result<()> {
-    let scene = Scene::new(&first())?;
-    assert_eq!(scene.times(7)?, answer(14));
-    scene.deploy(&shrunk(), &["one-way"])?;
-    let report = scene.back(false);
+    let fixture = Fixture::new(&first())?;
+    assert_eq!(fixture.times(7)?, answer(14));
+    fixture.deploy(&shrunk(), &["one-way"])?;
+    let report = fixture.back(false);
     assert_eq!(report.outcome, Outcome::Live, "nothing was written: {report:?}");
     assert!(notes(&report, Step::Migrations).contains("goes back from schema 2 to 1"), "{report:?}");
-    assert_eq!(scene.times(7)?, answer(14));
-    scene.deploy(&shrunk(), &["one-way"])?;
-    scene.write();
-    let refused = scene.back(false).refused.unwrap();
+    assert_eq!(fixture.times(7)?, answer(14));
+    fixture.deploy(&shrunk(), &["one-way"])?;
+    fixture.write();
+    let refused = fixture.back(false).refused.unwrap();
     assert_eq!(refused.step, Some(Step::Migrations));
     assert!(refused.message.contains("`seen` has 2 rows, 1 without them"), "{}", refused.message);
     assert!(refused.remedy.contains("--restore"));
-    assert_eq!(scene.times(7)?, answer(21), "the newer one serves on");
-    let report = scene.back(true);
+    assert_eq!(fixture.times(7)?, answer(21), "the newer one serves on");
+    let report = fixture.back(true);
     assert_eq!(report.outcome, Outcome::Live, "{report:?}");
     assert!(notes(&report, Step::Migrations).contains("lost: `seen` has 2 rows"), "{report:?}");
-    assert_eq!(scene.times(7)?, answer(14));
-    let scene = scene.again()?;
-    assert_eq!(scene.times(7)?, answer(14));
+    assert_eq!(fixture.times(7)?, answer(14));
+    let fixture = fixture.again()?;
+    assert_eq!(fixture.times(7)?, answer(14));
     Ok(())
 }
 
 #[test]
 fn any_version_that_served_can_serve_again_by_the_beginning_of_its_hash() -> Result<()> {
-    let scene = Scene::new(&Version::times(2))?;
-    let mut hashes = vec![scene.hash()?];
+    let fixture = Fixture::new(&Version::times(2))?;
+    let mut hashes = vec![fixture.hash()?];
     // With so many, two begin alike.
     for factor in 3..20 {
-        scene.deploy(&Version::times(factor), &[])?;
-        hashes.push(scene.hash()?);
+        fixture.deploy(&Version::times(factor), &[])?;
+        hashes.push(fixture.hash()?);
     }
     for (at, factor) in [(0, 2), (9, 11), (4, 6)] {
-        let report = scene.back_to(Some(&hashes[at][..12].to_uppercase()), false);
+        let report = fixture.back_to(Some(&hashes[at][..12].to_uppercase()), false);
         assert_eq!(report.outcome, Outcome::Live, "{report:?}");
-        assert_eq!(scene.times(7)?, answer(7 * factor));
+        assert_eq!(fixture.times(7)?, answer(7 * factor));
     }
-    let scene = scene.again()?;
-    assert_eq!(scene.times(7)?, answer(42), "and after a restart");
-    assert_eq!(scene.back_to(Some(&hashes[4][..12]), false).outcome, Outcome::Unchanged);
+    let fixture = fixture.again()?;
+    assert_eq!(fixture.times(7)?, answer(42), "and after a restart");
+    assert_eq!(fixture.back_to(Some(&hashes[4][..12]), false).outcome, Outcome::Unchanged);
     let alike = |hash: &&String| hashes.iter().filter(|other| other[..1] == hash[..1]).count() > 1;
     let alike = &hashes.iter().find(alike).unwrap()[..1];
     let never = (0..).map(|n| format!("{n:04x}")).find(|n| !hashes.iter().any(|hash| hash.starts_with(n))).unwrap();
@@ -205,11 +204,11 @@ fn any_version_that_served_can_serve_again_by_the_beginning_of_its_hash() -> Res
         ("", "`` could be more than one version".to_owned(), "write more of it"),
         (&long, format!("begins with `{long}`"), "`seam history numbers`"),
     ] {
-        let refused = scene.back_to(Some(to), false).refused.unwrap();
+        let refused = fixture.back_to(Some(to), false).refused.unwrap();
         assert!(refused.message.contains(&message) && refused.remedy.contains(remedy), "{refused:?}");
     }
-    std::fs::remove_file(scene.system.folder.path().join(format!("data/deploy/{}.wasm", hashes[1])))?;
-    let refused = scene.back_to(Some(&hashes[1]), false).refused.unwrap();
+    std::fs::remove_file(fixture.system.folder.path().join(format!("data/deploy/{}.wasm", hashes[1])))?;
+    let refused = fixture.back_to(Some(&hashes[1]), false).refused.unwrap();
     assert_eq!(refused.step, Some(Step::Read));
     assert!(refused.message.contains(" is not kept any more") && refused.remedy.contains("deploy it"), "{refused:?}");
     Ok(())
@@ -217,45 +216,45 @@ fn any_version_that_served_can_serve_again_by_the_beginning_of_its_hash() -> Res
 
 #[test]
 fn back_over_several_schemas_needs_the_restore_point_unless_it_was_seen_to_work() -> Result<()> {
-    let scene = Scene::new(&first())?;
-    let oldest = scene.hash()?;
-    assert_eq!(scene.times(7)?, answer(14));
-    scene.deploy(&grown(), &[])?;
-    let middle = scene.hash()?;
-    assert_eq!(scene.times(7)?, answer(21));
-    // What the middle one does not use goes; the oldest does use it, and nobody has asked it.
+    let fixture = Fixture::new(&first())?;
+    let oldest = fixture.hash()?;
+    assert_eq!(fixture.times(7)?, answer(14));
+    fixture.deploy(&grown(), &[])?;
+    let middle = fixture.hash()?;
+    assert_eq!(fixture.times(7)?, answer(21));
+    // What the middle one does not use goes; the oldest does use it, and no call has reached it.
     let newest =
         Version { migrations: vec![TABLE, GROWS, DROPS], query: Some("SELECT n, at FROM seen"), ..Version::times(4) };
-    scene.deploy(&newest, &[])?;
-    scene.write();
-    let refused = scene.back_to(Some(&oldest), false).refused.unwrap();
+    fixture.deploy(&newest, &[])?;
+    fixture.write();
+    let refused = fixture.back_to(Some(&oldest), false).refused.unwrap();
     assert_eq!(refused.step, Some(Step::Migrations));
     assert!(refused.message.contains("not seen to work at schema 3, it knows 1, "), "{}", refused.message);
     assert!(refused.remedy.contains("--restore"), "{refused:?}");
-    assert_eq!(scene.times(7)?, answer(28), "the newest one serves on");
+    assert_eq!(fixture.times(7)?, answer(28), "the newest one serves on");
     // The one before was seen to work, and stays so however often the two take turns.
-    for (hash, factor) in [(&middle, 3), (&scene.hash()?, 4), (&middle, 3)] {
-        let report = scene.back_to(Some(hash), false);
+    for (hash, factor) in [(&middle, 3), (&fixture.hash()?, 4), (&middle, 3)] {
+        let report = fixture.back_to(Some(hash), false);
         assert_eq!(report.outcome, Outcome::Live, "{report:?}");
-        assert_eq!(scene.times(7)?, answer(7 * factor));
+        assert_eq!(fixture.times(7)?, answer(7 * factor));
     }
-    let refused = scene.back_to(Some(&oldest), false).refused.unwrap();
+    let refused = fixture.back_to(Some(&oldest), false).refused.unwrap();
     assert_eq!(refused.step, Some(Step::Migrations), "{refused:?}");
-    let report = scene.back_to(Some(&oldest), true);
+    let report = fixture.back_to(Some(&oldest), true);
     assert_eq!(report.outcome, Outcome::Live, "{report:?}");
     let said = notes(&report, Step::Migrations);
     assert!(said.contains("goes back from schema 3 to 1") && said.contains("lost: `seen` has 2 rows, 1 "), "{said}");
-    assert_eq!(scene.times(7)?, answer(14));
-    let scene = scene.again()?;
-    assert_eq!(scene.times(7)?, answer(14));
+    assert_eq!(fixture.times(7)?, answer(14));
+    let fixture = fixture.again()?;
+    assert_eq!(fixture.times(7)?, answer(14));
     // Forward again over both changes.
-    assert_eq!(scene.back_to(Some(&middle), false).outcome, Outcome::Live);
-    assert_eq!(scene.times(7)?, answer(21));
-    scene.deploy(&shrunk_from_grown(), &["one-way"])?;
-    for point in std::fs::read_dir(scene.system.folder.path().join("data/deploy/restore"))? {
+    assert_eq!(fixture.back_to(Some(&middle), false).outcome, Outcome::Live);
+    assert_eq!(fixture.times(7)?, answer(21));
+    fixture.deploy(&shrunk_from_grown(), &["one-way"])?;
+    for point in std::fs::read_dir(fixture.system.folder.path().join("data/deploy/restore"))? {
         std::fs::remove_file(point?.path())?;
     }
-    let refused = scene.back_to(Some(&oldest), true).refused.unwrap();
+    let refused = fixture.back_to(Some(&oldest), true).refused.unwrap();
     assert!(
         refused.message.contains("the file is at schema 3 and it knows 1: there is no restore point"),
         "{refused:?}"
@@ -271,16 +270,16 @@ fn shrunk_from_grown() -> Version {
 /// The schema has the same number as one that the oldest version was seen to work at, and is another.
 #[test]
 fn a_schema_is_not_taken_for_another_of_the_same_number() -> Result<()> {
-    let scene = Scene::new(&first())?;
-    let oldest = scene.hash()?;
-    scene.times(7)?;
-    scene.deploy(&grown(), &[])?;
-    assert_eq!(scene.back(true).outcome, Outcome::Live, "to schema 1");
-    scene.times(7)?;
-    scene.deploy(&shrunk(), &["one-way"])?;
-    scene.write();
+    let fixture = Fixture::new(&first())?;
+    let oldest = fixture.hash()?;
+    fixture.times(7)?;
+    fixture.deploy(&grown(), &[])?;
+    assert_eq!(fixture.back(true).outcome, Outcome::Live, "to schema 1");
+    fixture.times(7)?;
+    fixture.deploy(&shrunk(), &["one-way"])?;
+    fixture.write();
     for to in [None, Some(oldest.as_str())] {
-        let refused = scene.back_to(to, false).refused.unwrap();
+        let refused = fixture.back_to(to, false).refused.unwrap();
         assert!(refused.message.contains("not seen to work at schema 2"), "{}", refused.message);
     }
     Ok(())
@@ -288,21 +287,21 @@ fn a_schema_is_not_taken_for_another_of_the_same_number() -> Result<()> {
 
 #[test]
 fn there_is_no_way_back_from_what_was_there_at_first() -> Result<()> {
-    let scene = Scene::new(&first())?;
-    let refused = scene.back(false).refused.unwrap();
+    let fixture = Fixture::new(&first())?;
+    let refused = fixture.back(false).refused.unwrap();
     assert!(refused.message.contains("there is no version before it"), "{}", refused.message);
     Ok(())
 }
 
 #[test]
-fn recorded_calls_that_the_new_version_breaks_keep_it_out_and_other_answers_are_told() -> Result<()> {
-    let scene = Scene::new(&first())?;
+fn recorded_calls_that_the_new_version_breaks_keep_it_out_and_other_answers_are_noted() -> Result<()> {
+    let fixture = Fixture::new(&first())?;
     for n in [3, 5, 7] {
-        scene.record(n)?;
+        fixture.record(n)?;
     }
     let try_it = |version: &Version, strict: bool| -> Result<Report> {
-        let request = Request { strict, ..scene.request(version, &[], 0)? };
-        Ok(scene.app.deployer.deploy(&request, &mut |_| {}))
+        let request = Request { strict, ..fixture.request(version, &[], 0)? };
+        Ok(fixture.app.deployer.deploy(&request, &mut |_| {}))
     };
     let lies = Version { call: Then::Traps, ..first() };
     let refused = try_it(&lies, false)?.refused.unwrap();
@@ -314,7 +313,7 @@ fn recorded_calls_that_the_new_version_breaks_keep_it_out_and_other_answers_are_
     let other = Version { factor: 9, ..first() };
     let refused = try_it(&other, true)?.refused.unwrap();
     assert!(refused.message.contains("`numbers.times(7)`: ok(14) became ok(63)"), "{}", refused.message);
-    assert_eq!(scene.times(7)?, answer(14));
+    assert_eq!(fixture.times(7)?, answer(14));
     let report = try_it(&other, false)?;
     let said = notes(&report, Step::Replay);
     assert!(said.contains("0 answered alike, ") && said.contains("ok(6) became ok(27)"), "{said}");
@@ -326,27 +325,27 @@ fn recorded_calls_that_the_new_version_breaks_keep_it_out_and_other_answers_are_
 
 #[test]
 fn what_was_rolled_back_by_itself_does_not_come_back_with_a_restart() -> Result<()> {
-    let scene = Scene::recording(&Version::times(2), 0)?;
+    let fixture = Fixture::recording(&Version::times(2), 0)?;
     let bad = Version { call: Then::Traps, ..Version::times(9) };
-    let request = scene.request(&bad, &[], 10_000)?;
+    let request = fixture.request(&bad, &[], 10_000)?;
     // The build has written over the manifest's file before, as builds do.
-    std::fs::write(scene.system.folder.path().join("numbers.wasm"), bad.wasm()?)?;
+    std::fs::write(fixture.system.folder.path().join("numbers.wasm"), bad.wasm()?)?;
     let stop = AtomicBool::new(false);
     let report = std::thread::scope(|scope| {
         let deploy = scope.spawn(|| {
-            let report = scene.app.deployer.deploy(&request, &mut |_| {});
+            let report = fixture.app.deployer.deploy(&request, &mut |_| {});
             stop.store(true, Ordering::Relaxed);
             report
         });
         while !stop.load(Ordering::Relaxed) {
-            scene.times(7).ok();
+            fixture.times(7).ok();
         }
         deploy.join().unwrap()
     });
     assert_eq!(report.outcome, Outcome::RolledBack, "{report:?}");
-    assert_eq!(scene.last().state, State::RolledBack);
-    assert_eq!(scene.times(7)?, answer(14));
-    let scene = scene.again()?;
-    assert_eq!(scene.times(7)?, answer(14));
+    assert_eq!(fixture.last().state, State::RolledBack);
+    assert_eq!(fixture.times(7)?, answer(14));
+    let fixture = fixture.again()?;
+    assert_eq!(fixture.times(7)?, answer(14));
     Ok(())
 }

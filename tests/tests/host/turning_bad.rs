@@ -1,5 +1,4 @@
-//! A version that turns bad once it serves: seen, answered for by the one before, and rolled back by itself.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+//! A version that turns bad once it serves: the host notices, answers with the one before, and rolls back by itself.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -10,6 +9,7 @@ use seam::deploy::{Outcome, Report, State, Step};
 use seam_tests::System;
 use seam_tests::host::{Host, seam};
 use seam_tests::version::{Then, Version, page, page_of, page_that};
+use seam_tests::wait;
 
 const TABLE: &str = "CREATE TABLE seen (n INTEGER NOT NULL, old TEXT) STRICT; INSERT INTO seen VALUES (1, 'x')";
 
@@ -61,17 +61,13 @@ impl Drop for End<'_> {
 
 /// How long the `count`-th version that was rolled back had served.
 fn watched_ms(host: &Host, count: usize) -> Result<u64> {
-    let until = Instant::now() + Duration::from_secs(10);
-    loop {
+    let line = wait::until(Duration::from_secs(10), || {
         let log = host.log()?;
-        let lines: Vec<_> = log.lines().filter(|line| line.contains("turned bad and was rolled back")).collect();
-        if let Some(line) = lines.get(count - 1) {
-            let fields: serde_json::Value = serde_json::from_str(line)?;
-            return fields["ms_watched"].as_u64().ok_or_else(|| anyhow::anyhow!("{line}"));
-        }
-        anyhow::ensure!(Instant::now() < until, "no such line in {log}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        let line = log.lines().filter(|line| line.contains("turned bad and was rolled back")).nth(count - 1);
+        Ok(line.map(str::to_owned).ok_or_else(|| format!("no such line in {log}")))
+    })?;
+    let fields: serde_json::Value = serde_json::from_str(&line)?;
+    fields["ms_watched"].as_u64().ok_or_else(|| anyhow::anyhow!("{line}"))
 }
 
 #[test]
@@ -86,7 +82,10 @@ fn a_version_that_turns_bad_under_load_is_rolled_back_within_half_a_second_and_n
             scope.spawn(|| load.run(&host, &["14", "21"]));
         }
         let _end = End(&stop);
-        std::thread::sleep(Duration::from_millis(300));
+        wait::until(wait::TIMEOUT, || {
+            let count = answered.load(Ordering::Relaxed);
+            Ok((count > 20).then_some(()).ok_or_else(|| format!("only {count} requests were answered")))
+        })?;
         for (at, (name, version)) in [
             ("traps", Version { call: Then::Traps, ..Version::times(9) }),
             ("hangs", Version { call: Then::Hangs, ..Version::times(9) }),
@@ -149,7 +148,7 @@ fn a_request_that_wrote_something_is_never_run_twice() -> Result<()> {
                 break answer;
             }
         };
-        assert_eq!(broken.text(), "unavailable", "it wrote and then trapped, and is told so");
+        assert_eq!(broken.text(), "unavailable", "the page wrote and its callee then trapped");
         deploy.join().unwrap()?;
         Ok(())
     })
@@ -220,7 +219,7 @@ fn a_host_killed_while_it_rolls_back_starts_with_the_version_before() -> Result<
 }
 
 #[test]
-fn one_sees_that_a_version_is_watched_and_goes_back_by_a_command() -> Result<()> {
+fn the_operator_sees_that_a_version_is_watched_and_rolls_it_back() -> Result<()> {
     let system = System::new().context("numbers", &Version::times(2).wasm()?, "")?;
     let manifest = system.write()?;
     let _host = Host::up(&manifest, &system.folder.path().join("data"))?;
@@ -236,7 +235,7 @@ fn one_sees_that_a_version_is_watched_and_goes_back_by_a_command() -> Result<()>
             scope.spawn(|| seam(&manifest, &["deploy", "numbers", &next.to_string_lossy(), "--watch", "1500"]));
         let until = Instant::now() + Duration::from_secs(10);
         while !watched()? {
-            assert!(Instant::now() < until, "it is never seen to be watched");
+            assert!(Instant::now() < until, "`seam contexts` never shows that it is watched");
         }
         assert!(deploy.join().unwrap()?.status.success());
         Ok(())
@@ -247,7 +246,7 @@ fn one_sees_that_a_version_is_watched_and_goes_back_by_a_command() -> Result<()>
     assert!(output.status.success() && said.ends_with(", generation 3\n"), "{said}");
     let output = seam(&manifest, &["call", "numbers", "numbers.times(7)"])?;
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "ok(14)");
-    // And to any that served, by what the history shows of it.
+    // And to any version that served, by its hash in the history.
     let history = String::from_utf8(seam(&manifest, &["history", "numbers"])?.stdout)?;
     let newest = history.lines().last().and_then(|line| line.split_whitespace().nth(5)).unwrap();
     let output = seam(&manifest, &["rollback", "numbers", "--to", newest])?;

@@ -1,5 +1,5 @@
-//! A new version of a variant goes through the same gate as one of a context: every step, its own file, its own way back, and the others untouched.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+//! A new version of a variant goes through the same gate as one of a context: every step, its own file, its own way
+//! back, and the others untouched.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -10,23 +10,25 @@ use seam::deploy::{Entry, Outcome, Report, State, Step};
 use seam_tests::System;
 use seam_tests::host::{Host, seam};
 use seam_tests::version::{Health, Then, Version, page};
+use seam_tests::wait;
 
 const TABLE: &str = "CREATE TABLE seen (n INTEGER NOT NULL, old TEXT) STRICT; INSERT INTO seen VALUES (1, 'x')";
 const GROWS: &str = "ALTER TABLE seen ADD COLUMN at TEXT";
 const DROPS: &str = "ALTER TABLE seen DROP COLUMN old";
 
-/// `numbers.times` of the main variant `one`, of which 7 makes 14, and of `two`, which has a schema of its own and makes 21 of it.
+/// `numbers.times` of the main variant `one`, of which 7 makes 14, and of `two`, which has a schema of its own and
+/// makes 21 of it.
 fn second() -> Version {
     Version { migrations: vec![TABLE], query: Some("SELECT n, old FROM seen"), ..Version::times(3) }
 }
 
-struct Scene {
+struct Fixture {
     system: System,
     manifest: PathBuf,
     host: Option<Host>,
 }
 
-impl Scene {
+impl Fixture {
     fn new() -> Result<Self> {
         Self::recording(10_000)
     }
@@ -97,10 +99,10 @@ fn refused(report: &Report, step: Step, words: &str, remedy: &str) {
 
 #[test]
 fn a_variant_passes_every_step_on_its_own_file_and_the_others_do_not_notice() -> Result<()> {
-    let mut scene = Scene::new()?;
-    // The recorder samples: somebody comes again and again.
+    let mut fixture = Fixture::new()?;
+    // The recorder samples: the page is called again and again.
     for _ in 0..40 {
-        assert_eq!(scene.pages()?, ("14".into(), "21".into()));
+        assert_eq!(fixture.pages()?, ("14".into(), "21".into()));
     }
     let next = Version {
         migrations: vec![TABLE, GROWS],
@@ -112,12 +114,12 @@ fn a_variant_passes_every_step_on_its_own_file_and_the_others_do_not_notice() ->
     let stop = AtomicBool::new(false);
     let report = std::thread::scope(|scope| -> Result<Report> {
         let deploy = scope.spawn(|| {
-            let report = scene.deploy("numbers@two", &next, &["--watch", "1000"]);
+            let report = fixture.deploy("numbers@two", &next, &["--watch", "1000"]);
             stop.store(true, Relaxed);
             report
         });
         while !stop.load(Relaxed) {
-            let (visitor, tester) = scene.pages()?;
+            let (visitor, tester) = fixture.pages()?;
             assert!(visitor == "14" && ["21", "28"].contains(&tester.as_str()), "{visitor} {tester}");
         }
         deploy.join().unwrap()
@@ -134,32 +136,32 @@ fn a_variant_passes_every_step_on_its_own_file_and_the_others_do_not_notice() ->
     );
     let watch = notes(&report, Step::Watch);
     assert!(watch.contains(" calls, 0 broken, ") && !watch.starts_with("0 calls"), "{watch}");
-    assert_eq!(scene.pages()?, ("14".into(), "28".into()));
-    assert!(scene.data().join("deploy/restore/numbers@two-1.db").is_file());
+    assert_eq!(fixture.pages()?, ("14".into(), "28".into()));
+    assert!(fixture.data().join("deploy/restore/numbers@two-1.db").is_file());
     let contexts: Vec<seam::admin::ContextStatus> =
-        serde_json::from_slice(&seam(&scene.manifest, &["contexts", "--format", "json"])?.stdout)?;
+        serde_json::from_slice(&seam(&fixture.manifest, &["contexts", "--format", "json"])?.stdout)?;
     let generations: Vec<_> = contexts.iter().map(|context| (context.context.as_str(), context.generation)).collect();
     assert_eq!(generations, [("numbers", 1), ("page", 1), ("numbers@two", 2)]);
-    assert_eq!(scene.history()?.iter().map(|entry| entry.state).collect::<Vec<_>>(), [State::Live]);
-    scene.restart(&[])?;
-    assert_eq!(scene.pages()?, ("14".into(), "28".into()), "after a restart, too");
-    let back = scene.report(&["rollback", "numbers@two", "--format", "json"])?;
+    assert_eq!(fixture.history()?.iter().map(|entry| entry.state).collect::<Vec<_>>(), [State::Live]);
+    fixture.restart(&[])?;
+    assert_eq!(fixture.pages()?, ("14".into(), "28".into()), "after a restart, too");
+    let back = fixture.report(&["rollback", "numbers@two", "--format", "json"])?;
     assert!(notes(&back, Step::Migrations).contains("the rows stay, at schema 2"), "{back:?}");
-    assert_eq!(scene.pages()?, ("14".into(), "21".into()));
-    scene.restart(&[])?;
-    assert_eq!(scene.pages()?, ("14".into(), "21".into()));
+    assert_eq!(fixture.pages()?, ("14".into(), "21".into()));
+    fixture.restart(&[])?;
+    assert_eq!(fixture.pages()?, ("14".into(), "21".into()));
     Ok(())
 }
 
 #[test]
 fn what_a_variant_may_not_be_is_refused_at_its_step() -> Result<()> {
-    let scene = Scene::new()?;
+    let fixture = Fixture::new()?;
     for _ in 0..40 {
-        scene.pages()?;
+        fixture.pages()?;
     }
     let check = |version: Version, step, words: &str, remedy: &str| -> Result<()> {
-        refused(&scene.deploy("numbers@two", &version, &[])?, step, words, remedy);
-        assert_eq!(scene.pages()?, ("14".into(), "21".into()), "{words}");
+        refused(&fixture.deploy("numbers@two", &version, &[])?, step, words, remedy);
+        assert_eq!(fixture.pages()?, ("14".into(), "21".into()), "{words}");
         Ok(())
     };
     check(Version { wide: true, ..second() }, Step::Wit, "changes the type", "new version of the package")?;
@@ -175,9 +177,9 @@ fn what_a_variant_may_not_be_is_refused_at_its_step() -> Result<()> {
     check(Version { call: Then::Traps, ..second() }, Step::Replay, "`numbers.times(7)` was answered with ok(21)", "")?;
     // It is built for the context's tables, and this is not the context.
     check(Version { migrations: vec![], query: None, ..second() }, Step::Migrations, "never goes backwards", "")?;
-    assert_eq!(scene.history()?.len(), 7, "each is in the history");
+    assert_eq!(fixture.history()?.len(), 7, "each is in the history");
     let unknown = |context: &str| -> Result<(String, String)> {
-        let refused = scene.deploy(context, &second(), &[])?.refused.context("a refusal")?;
+        let refused = fixture.deploy(context, &second(), &[])?.refused.context("a refusal")?;
         Ok((refused.message, refused.remedy))
     };
     let (message, remedy) = unknown("numbers@three")?;
@@ -190,35 +192,35 @@ fn what_a_variant_may_not_be_is_refused_at_its_step() -> Result<()> {
 
 #[test]
 fn the_main_variant_may_be_called_by_either_of_its_names() -> Result<()> {
-    let scene = Scene::new()?;
-    let report = scene.deploy("numbers@one", &Version::times(5), &["--watch", "0"])?;
+    let fixture = Fixture::new()?;
+    let report = fixture.deploy("numbers@one", &Version::times(5), &["--watch", "0"])?;
     assert_eq!((report.outcome, report.context.as_str()), (Outcome::Live, "numbers"), "{report:?}");
-    assert_eq!(scene.pages()?, ("35".into(), "21".into()));
-    assert_eq!(scene.report(&["rollback", "numbers@one", "--format", "json"])?.outcome, Outcome::Live);
-    assert_eq!(scene.pages()?, ("14".into(), "21".into()));
+    assert_eq!(fixture.pages()?, ("35".into(), "21".into()));
+    assert_eq!(fixture.report(&["rollback", "numbers@one", "--format", "json"])?.outcome, Outcome::Live);
+    assert_eq!(fixture.pages()?, ("14".into(), "21".into()));
     Ok(())
 }
 
 #[test]
 fn an_interface_grows_in_the_variants_first_and_shrinks_in_them_last() -> Result<()> {
-    let scene = Scene::new()?;
+    let fixture = Fixture::new()?;
     let more = |version: Version| Version { more: true, ..version };
-    let report = scene.deploy("numbers", &more(Version::times(2)), &["--watch", "0"])?;
+    let report = fixture.deploy("numbers", &more(Version::times(2)), &["--watch", "0"])?;
     let words = "`numbers@two` has no `t:numbers/numbers@0.1.0.minus`, as `numbers` has";
     refused(&report, Step::Wit, words, "deploy a version of `numbers@two` that fits it first");
-    assert_eq!(scene.deploy("numbers@two", &more(second()), &["--watch", "0"])?.outcome, Outcome::Live);
-    assert_eq!(scene.deploy("numbers", &more(Version::times(2)), &["--watch", "0"])?.outcome, Outcome::Live);
-    refused(&scene.deploy("numbers@two", &second(), &[])?, Step::Wit, "`numbers@two` has no ", "");
-    assert_eq!(scene.deploy("numbers", &Version::times(2), &["--watch", "0"])?.outcome, Outcome::Live);
-    assert_eq!(scene.deploy("numbers@two", &second(), &["--watch", "0"])?.outcome, Outcome::Live);
-    assert_eq!(scene.pages()?, ("14".into(), "21".into()));
+    assert_eq!(fixture.deploy("numbers@two", &more(second()), &["--watch", "0"])?.outcome, Outcome::Live);
+    assert_eq!(fixture.deploy("numbers", &more(Version::times(2)), &["--watch", "0"])?.outcome, Outcome::Live);
+    refused(&fixture.deploy("numbers@two", &second(), &[])?, Step::Wit, "`numbers@two` has no ", "");
+    assert_eq!(fixture.deploy("numbers", &Version::times(2), &["--watch", "0"])?.outcome, Outcome::Live);
+    assert_eq!(fixture.deploy("numbers@two", &second(), &["--watch", "0"])?.outcome, Outcome::Live);
+    assert_eq!(fixture.pages()?, ("14".into(), "21".into()));
     Ok(())
 }
 
 #[test]
 fn a_variant_that_turns_bad_is_rolled_back_alone_and_no_request_fails() -> Result<()> {
-    let mut scene = Scene::recording(0)?;
-    assert!(seam(&scene.manifest, &["route", "numbers", "one=1", "two=1"])?.status.success());
+    let mut fixture = Fixture::recording(0)?;
+    assert!(seam(&fixture.manifest, &["route", "numbers", "one=1", "two=1"])?.status.success());
     let (stop, answered) = (AtomicBool::new(false), AtomicU32::new(0));
     let versions = [Version { call: Then::Traps, ..second() }, Version { call: Then::Hangs, ..second() }];
     std::thread::scope(|scope| -> Result<()> {
@@ -226,7 +228,7 @@ fn a_variant_that_turns_bad_is_rolled_back_alone_and_no_request_fails() -> Resul
             .map(|_| {
                 scope.spawn(|| -> Result<()> {
                     while !stop.load(Relaxed) {
-                        let answer = scene.host().get("/")?;
+                        let answer = fixture.host().get("/")?;
                         ensure!(answer.status == 200 && ["14", "21"].contains(&answer.text().as_str()), "{answer:?}");
                         answered.fetch_add(1, Relaxed);
                     }
@@ -235,10 +237,11 @@ fn a_variant_that_turns_bad_is_rolled_back_alone_and_no_request_fails() -> Resul
             })
             .collect();
         let deployed = versions.iter().try_for_each(|version| -> Result<()> {
-            while answered.load(Relaxed) < 100 {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            let report = scene.deploy("numbers@two", version, &["--watch", "10000"])?;
+            wait::until(wait::TIMEOUT, || {
+                let count = answered.load(Relaxed);
+                Ok((count >= 100).then_some(()).ok_or_else(|| format!("only {count} requests were answered")))
+            })?;
+            let report = fixture.deploy("numbers@two", version, &["--watch", "10000"])?;
             ensure!(report.outcome == Outcome::RolledBack, "{report:?}");
             ensure!(report.serves.as_ref().map(|v| &v.hash) == report.before.as_ref().map(|v| &v.hash), "{report:?}");
             Ok(())
@@ -247,12 +250,12 @@ fn a_variant_that_turns_bad_is_rolled_back_alone_and_no_request_fails() -> Resul
         clients.into_iter().try_for_each(|client| client.join().unwrap())?;
         deployed
     })?;
-    assert_eq!(scene.pages()?.1, "21");
-    assert_eq!(scene.history()?.iter().map(|e| e.state).collect::<Vec<_>>(), [State::RolledBack, State::RolledBack]);
+    assert_eq!(fixture.pages()?.1, "21");
+    assert_eq!(fixture.history()?.iter().map(|e| e.state).collect::<Vec<_>>(), [State::RolledBack, State::RolledBack]);
     // The build writes over the manifest's file, as builds do.
-    std::fs::write(scene.system.folder.path().join("numbers-two.wasm"), versions[0].wasm()?)?;
-    scene.restart(&[])?;
-    assert_eq!(scene.pages()?.1, "21", "it does not come back with a restart");
+    std::fs::write(fixture.system.folder.path().join("numbers-two.wasm"), versions[0].wasm()?)?;
+    fixture.restart(&[])?;
+    assert_eq!(fixture.pages()?.1, "21", "it does not come back with a restart");
     Ok(())
 }
 
@@ -263,33 +266,34 @@ fn a_host_killed_in_the_middle_of_a_variants_deploy_starts_with_the_old_or_the_n
     for (version, moment, expect) in
         [(&grown, "begun", "21"), (&grown, "migrated", "35"), (&same, "published", "21"), (&same, "recorded", "35")]
     {
-        let mut scene = Scene::new()?;
-        scene.restart(&[("SEAM_DIE_AT", moment)])?;
-        assert!(scene.deploy("numbers@two", version, &["--watch", "0"]).is_err(), "{moment}");
-        scene.restart(&[])?;
-        assert_eq!(scene.pages()?, ("14".into(), expect.into()), "{moment}");
-        let report = scene.deploy("numbers@two", &Version { factor: 6, ..version.clone() }, &["--watch", "0"])?;
+        let mut fixture = Fixture::new()?;
+        fixture.restart(&[("SEAM_DIE_AT", moment)])?;
+        assert!(fixture.deploy("numbers@two", version, &["--watch", "0"]).is_err(), "{moment}");
+        fixture.restart(&[])?;
+        assert_eq!(fixture.pages()?, ("14".into(), expect.into()), "{moment}");
+        let report = fixture.deploy("numbers@two", &Version { factor: 6, ..version.clone() }, &["--watch", "0"])?;
         assert_eq!(report.outcome, Outcome::Live, "{moment}: {report:?}");
-        assert_eq!(scene.pages()?.1, "42", "{moment}");
+        assert_eq!(fixture.pages()?.1, "42", "{moment}");
     }
     Ok(())
 }
 
-/// What is told of a shadow is judged like any other call.
+/// Calls of a shadow are judged like any other call.
 #[test]
 fn a_shadow_that_turns_bad_is_rolled_back_too() -> Result<()> {
-    let scene = Scene::recording(0)?;
-    assert!(seam(&scene.manifest, &["route", "numbers", "shadow=two"])?.status.success());
+    let fixture = Fixture::recording(0)?;
+    assert!(seam(&fixture.manifest, &["route", "numbers", "shadow=two"])?.status.success());
     let stop = AtomicBool::new(false);
     let report = std::thread::scope(|scope| -> Result<Report> {
         let deploy = scope.spawn(|| {
-            let report = scene.deploy("numbers@two", &Version { call: Then::Traps, ..second() }, &["--watch", "10000"]);
+            let report =
+                fixture.deploy("numbers@two", &Version { call: Then::Traps, ..second() }, &["--watch", "10000"]);
             stop.store(true, Relaxed);
             report
         });
         let until = Instant::now() + Duration::from_secs(20);
         while !stop.load(Relaxed) && Instant::now() < until {
-            ensure!(scene.host().get("/")?.text() == "14");
+            ensure!(fixture.host().get("/")?.text() == "14");
         }
         deploy.join().unwrap()
     })?;
@@ -299,12 +303,12 @@ fn a_shadow_that_turns_bad_is_rolled_back_too() -> Result<()> {
 
 #[test]
 fn without_a_running_host_a_variant_is_deployed_for_the_next_start() -> Result<()> {
-    let mut scene = Scene::new()?;
-    drop(scene.host.take());
-    let report = scene.deploy("numbers@two", &Version { factor: 5, ..second() }, &[])?;
+    let mut fixture = Fixture::new()?;
+    drop(fixture.host.take());
+    let report = fixture.deploy("numbers@two", &Version { factor: 5, ..second() }, &[])?;
     assert_eq!(report.outcome, Outcome::Live, "{report:?}");
-    let held: &Path = &scene.manifest;
-    scene.host = Some(Host::up(held, &scene.data())?);
-    assert_eq!(scene.pages()?, ("14".into(), "35".into()));
+    let held: &Path = &fixture.manifest;
+    fixture.host = Some(Host::up(held, &fixture.data())?);
+    assert_eq!(fixture.pages()?, ("14".into(), "35".into()));
     Ok(())
 }

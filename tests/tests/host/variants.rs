@@ -1,5 +1,4 @@
-//! A context with variants: who answers is decided by weight, by the visitor and by whoever tests, and by nothing else.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+//! A context with variants: weights, the visitor and the tester's header decide which one answers, and nothing else.
 
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -189,7 +188,7 @@ fn a_route_is_set_live_and_lasts_and_testers_choose_for_themselves() -> Result<(
     assert_eq!(page(&host, &[("x-seam-variant", "numbers=two")])?, "a22");
     assert_eq!(page(&host, &[("x-seam-variant", "numbers=two, front=new")])?, "b22");
     assert_eq!(page(&host, &[("cookie", "seam-variant=front=new")])?, "b11");
-    assert_eq!(page(&host, &[("x-seam-variant", "numbers=nobody")])?, "a11");
+    assert_eq!(page(&host, &[("x-seam-variant", "numbers=missing")])?, "a11");
 
     let set = route(&["numbers", "one=1", "two=1"])?;
     assert!(set.status.success(), "{}", said(&set));
@@ -221,7 +220,7 @@ fn a_route_is_set_live_and_lasts_and_testers_choose_for_themselves() -> Result<(
     }
     assert!(host.stop(Duration::from_secs(10))?.success());
 
-    // Without a host: what is given up is given up, what is wanted anew has to wait.
+    // Without a host: shares can be given up at once, new ones have to wait.
     let refused = route(&["front", "new=1"])?;
     assert!(said(&refused).contains("hint: start the host, then set the route"), "{}", said(&refused));
     let host = Host::up(&manifest, &data)?;
@@ -247,7 +246,7 @@ fn a_route_is_set_live_and_lasts_and_testers_choose_for_themselves() -> Result<(
 }
 
 #[test]
-fn nobody_chooses_unless_the_manifest_lets_them() -> Result<()> {
+fn clients_choose_a_variant_only_where_the_manifest_lets_them() -> Result<()> {
     let system = System::new()
         .lines("[[mount]]\npath = \"/\"\ncontext = \"front\"")
         .context("numbers", &numbers(1)?, "")?

@@ -1,5 +1,4 @@
-//! One context after the other breaks on everything: what is left of the shop, and that nothing is lost by it.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+//! The shop without one context after the other: what still works, and that nothing is lost.
 
 use std::time::Duration;
 
@@ -8,9 +7,9 @@ use seam_tests::books::balance;
 use seam_tests::host::Host;
 use seam_tests::person::Person;
 use seam_tests::shop::{Shop, first_sku};
-use seam_tests::trade::{card, operator};
+use seam_tests::shopping::{card, operator};
 
-/// What is told apart of a page: it is whole, or it comes without what the context would add, or it says that it will be back.
+/// How a page comes: whole or without what the broken context would add, or with a note that it will be back.
 #[derive(Debug, Clone, Copy)]
 enum Expect {
     /// It comes, with these words.
@@ -21,7 +20,7 @@ enum Expect {
 use Expect::{Comes, Waits};
 
 /// A shop that has had its customers, and two who are still signed in.
-struct Scene {
+struct Fixture {
     shop: Shop,
     sku: String,
     /// Shipped.
@@ -32,7 +31,7 @@ struct Scene {
     desk: Person,
 }
 
-impl Scene {
+impl Fixture {
     fn set() -> Result<Self> {
         let shop = Shop::new()?;
         let host = shop.up()?;
@@ -49,7 +48,7 @@ impl Scene {
         Ok(Self { shop, sku, order, waiting, person, desk })
     }
 
-    /// The shop without `context`, and everybody still where they were.
+    /// The shop without `context`; all people stay signed in.
     fn without(&mut self, context: &str) -> Result<(Host, String)> {
         let manifest = self.shop.break_context(context)?;
         let host = self.shop.up()?;
@@ -58,7 +57,7 @@ impl Scene {
         Ok((host, manifest))
     }
 
-    /// Opens pages as the customer (`/office...`: as the operator); `SKU` and `ORDER` stand for those of the scene.
+    /// Opens pages as the customer (`/office...`: as the operator); `SKU` and `ORDER` stand for those of the fixture.
     fn look(&mut self, pages: &[(&str, Expect)]) -> Result<()> {
         for (path, expect) in pages {
             let path = path.replace("SKU", &self.sku).replace("ORDER", &self.order);
@@ -77,7 +76,7 @@ impl Scene {
         Ok(())
     }
 
-    /// All is well again, and the books balance once what was cut off has been brought to its end.
+    /// Restores the context. The books balance once interrupted orders have been settled.
     fn restore(mut self, host: Host, manifest: &str) -> Result<(Self, Host)> {
         assert!(host.stop(Duration::from_secs(10))?.success());
         self.shop.write_manifest(manifest)?;
@@ -97,9 +96,9 @@ impl Scene {
 
 #[test]
 fn without_accounts_all_records_can_be_found_and_the_cart_is_kept() -> Result<()> {
-    let mut scene = Scene::set()?;
-    let (host, manifest) = scene.without("customer")?;
-    scene.look(&[
+    let mut fixture = Fixture::set()?;
+    let (host, manifest) = fixture.without("customer")?;
+    fixture.look(&[
         ("/", Comes("records")),
         ("/search?q=kind%20of%20blue", Comes("Kind of Blue")),
         ("/browse?genre=Jazz", Comes("Jazz")),
@@ -117,27 +116,27 @@ fn without_accounts_all_records_can_be_found_and_the_cart_is_kept() -> Result<()
     let mut other = Person::new(&host);
     let page = other.sign_in("ada@shop.example", "a long enough secret")?.must_be(503)?;
     assert_eq!(page.form("/sign-in")?.value("email")?, "ada@shop.example", "what was typed is still there");
-    other.sign_up("Somebody", "new@shop.example", "a long enough secret")?.must_be(503)?;
+    other.sign_up("Bob Listener", "new@shop.example", "a long enough secret")?.must_be(503)?;
     // A stranger's cart works as ever.
-    other.put_into_cart(&scene.sku, 2)?.must_say("Your cart is changed")?;
+    other.put_into_cart(&fixture.sku, 2)?.must_say("Your cart is changed")?;
     host.log_line(&["\"customer\"", "unreachable"])?;
-    scene.restore(host, &manifest)?;
+    fixture.restore(host, &manifest)?;
     Ok(())
 }
 
 #[test]
 fn without_the_books_orders_can_be_followed_and_none_is_charged() -> Result<()> {
-    let mut scene = Scene::set()?;
+    let mut fixture = Fixture::set()?;
     let form = {
         // The page of the checkout is opened while all is well.
-        let host = scene.shop.up()?;
-        scene.person = scene.person.at(&host);
-        let form = scene.person.till(card::APPROVED)?;
+        let host = fixture.shop.up()?;
+        fixture.person = fixture.person.at(&host);
+        let form = fixture.person.till(card::APPROVED)?;
         host.stop(Duration::from_secs(10))?;
         form
     };
-    let (host, manifest) = scene.without("finance")?;
-    scene.look(&[
+    let (host, manifest) = fixture.without("finance")?;
+    fixture.look(&[
         ("/", Comes("records")),
         ("/albums/SKU", Comes("Kind of Blue")),
         ("/cart", Comes("Check out")),
@@ -151,21 +150,21 @@ fn without_the_books_orders_can_be_followed_and_none_is_charged() -> Result<()> 
         ("/office/pick", Comes("Pick list")),
         ("/office/books", Waits("Back in a moment")),
     ])?;
-    // Nobody knows whether the card was asked: the page says so, and the same form is the same order.
-    let page = scene.person.submit(&form)?.must_be(503)?;
+    // The card may have been charged or not: the page says so, and the same form is the same order.
+    let page = fixture.person.submit(&form)?.must_be(503)?;
     page.must_say("it will not be ordered twice")?;
     assert_eq!(page.form("/checkout")?.value("key")?, form.value("key")?);
-    let waiting = scene.waiting.clone();
-    scene.desk.desk(&waiting, "ship", &[])?.must_be(503)?.must_say("did not answer")?;
-    let (mut scene, _host) = scene.restore(host, &manifest)?;
+    let waiting = fixture.waiting.clone();
+    fixture.desk.desk(&waiting, "ship", &[])?.must_be(503)?.must_say("did not answer")?;
+    let (mut fixture, _host) = fixture.restore(host, &manifest)?;
 
     // The very form that had no answer, sent once more: an order, and one only.
-    let before = balance(&scene.shop)?;
-    let again = scene.person.get("/checkout")?.form("/checkout")?;
+    let before = balance(&fixture.shop)?;
+    let again = fixture.person.get("/checkout")?.form("/checkout")?;
     let again = form.clone().forced("csrf", again.value("csrf")?);
-    scene.person.submit(&again)?.must_be(200)?.must_say("Your order is placed")?;
-    scene.person.submit(&again)?.must_be(200)?.must_say("Your order is placed")?;
-    let books = balance(&scene.shop)?;
+    fixture.person.submit(&again)?.must_be(200)?.must_say("Your order is placed")?;
+    fixture.person.submit(&again)?.must_be(200)?.must_say("Your order is placed")?;
+    let books = balance(&fixture.shop)?;
     assert_eq!(books.in_state("placed").count(), before.in_state("placed").count() + 1);
     assert!(matches!(books.orders[&waiting].state.as_str(), "placed" | "shipped"));
     Ok(())
@@ -173,9 +172,9 @@ fn without_the_books_orders_can_be_followed_and_none_is_charged() -> Result<()> 
 
 #[test]
 fn without_the_order_desk_the_cart_is_kept_and_the_statement_is_there() -> Result<()> {
-    let mut scene = Scene::set()?;
-    let (host, manifest) = scene.without("orders")?;
-    scene.look(&[
+    let mut fixture = Fixture::set()?;
+    let (host, manifest) = fixture.without("orders")?;
+    fixture.look(&[
         ("/", Comes("records")),
         ("/albums/SKU", Comes("Add to cart")),
         ("/cart", Comes("The total cannot be worked out just now")),
@@ -191,15 +190,15 @@ fn without_the_order_desk_the_cart_is_kept_and_the_statement_is_there() -> Resul
         ("/office/books", Comes("The books balance")),
         ("/office/records/SKU", Comes("They add up")),
     ])?;
-    scene.restore(host, &manifest)?;
+    fixture.restore(host, &manifest)?;
     Ok(())
 }
 
 #[test]
 fn without_the_warehouse_records_are_shown_and_none_is_sold() -> Result<()> {
-    let mut scene = Scene::set()?;
-    let (host, manifest) = scene.without("warehouse")?;
-    scene.look(&[
+    let mut fixture = Fixture::set()?;
+    let (host, manifest) = fixture.without("warehouse")?;
+    fixture.look(&[
         ("/", Comes("records")),
         ("/search?q=kind%20of%20blue", Comes("Kind of Blue")),
         ("/albums/SKU", Comes("Kind of Blue")),
@@ -212,22 +211,22 @@ fn without_the_warehouse_records_are_shown_and_none_is_sold() -> Result<()> {
         ("/office/records/SKU", Comes("The warehouse does not answer")),
         ("/office/orders/ORDER", Comes("Taken from the card")),
     ])?;
-    let form = scene.person.till(card::APPROVED)?;
-    scene.person.submit(&form)?.must_be(503)?.must_say("it will not be ordered twice")?;
-    let record = format!("/office/records/{}", scene.sku);
+    let form = fixture.person.till(card::APPROVED)?;
+    fixture.person.submit(&form)?.must_be(503)?.must_say("it will not be ordered twice")?;
+    let record = format!("/office/records/{}", fixture.sku);
     let restock = [("copies", "3"), ("note", "from the cellar")];
-    scene.desk.press(&record, &format!("{record}/restock"), &restock)?.must_be(503)?;
-    let waiting = scene.waiting.clone();
-    scene.desk.desk(&waiting, "ship", &[])?.must_be(503)?;
-    scene.restore(host, &manifest)?;
+    fixture.desk.press(&record, &format!("{record}/restock"), &restock)?.must_be(503)?;
+    let waiting = fixture.waiting.clone();
+    fixture.desk.desk(&waiting, "ship", &[])?.must_be(503)?;
+    fixture.restore(host, &manifest)?;
     Ok(())
 }
 
 #[test]
 fn without_the_catalogue_the_shop_says_so_and_orders_stay_readable() -> Result<()> {
-    let mut scene = Scene::set()?;
-    let (host, manifest) = scene.without("catalog")?;
-    scene.look(&[
+    let mut fixture = Fixture::set()?;
+    let (host, manifest) = fixture.without("catalog")?;
+    fixture.look(&[
         ("/", Waits("The catalogue cannot be reached")),
         ("/search?q=blue", Waits("The catalogue cannot be reached")),
         ("/albums/SKU", Waits("The catalogue cannot be reached")),
@@ -240,24 +239,24 @@ fn without_the_catalogue_the_shop_says_so_and_orders_stay_readable() -> Result<(
         ("/office/orders/ORDER", Comes("Taken from the card")),
         ("/office/books", Comes("The books balance")),
     ])?;
-    scene.restore(host, &manifest)?;
+    fixture.restore(host, &manifest)?;
     Ok(())
 }
 
 #[test]
 fn without_recommendations_the_page_comes_without_recommendations() -> Result<()> {
-    let mut scene = Scene::set()?;
-    let (host, manifest) = scene.without("recommendation")?;
-    scene.look(&[("/", Comes("records")), ("/albums/SKU", Comes("Kind of Blue"))])?;
-    assert!(!scene.person.get("/")?.says("unavailable"));
+    let mut fixture = Fixture::set()?;
+    let (host, manifest) = fixture.without("recommendation")?;
+    fixture.look(&[("/", Comes("records")), ("/albums/SKU", Comes("Kind of Blue"))])?;
+    assert!(!fixture.person.get("/")?.says("unavailable"));
     let sku = first_sku(&host.get("/search?q=miles%20davis")?.text())?;
     let album = host.get(&format!("/albums/{sku}"))?;
     assert!(album.text().contains("Miles Davis") && !album.text().contains("unavailable"), "{}", album.text());
     host.log_line(&["\"recommendation\"", "unreachable"])?;
-    // An order does not wait for somebody who only learns from it.
-    let form = scene.person.till(card::APPROVED)?;
-    scene.person.submit(&form)?.must_be(200)?.must_say("Your order is placed")?;
-    balance(&scene.shop)?;
-    scene.restore(host, &manifest)?;
+    // An order does not wait for a context that only learns from it.
+    let form = fixture.person.till(card::APPROVED)?;
+    fixture.person.submit(&form)?.must_be(200)?.must_say("Your order is placed")?;
+    balance(&fixture.shop)?;
+    fixture.restore(host, &manifest)?;
     Ok(())
 }

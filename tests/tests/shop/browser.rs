@@ -1,16 +1,15 @@
-//! A person buys a record in a real browser and sends it back, and an operator does their part: at desktop and at phone width, and once
-//! without scripts. Each page is kept as a picture in `target/artefacts` and searched for barriers.
-#![allow(clippy::unwrap_used, reason = "tests")]
+//! A person buys a record in a real browser and sends it back, and an operator does their part: at desktop and at phone
+//! width, and once without scripts. Each page is kept as a picture in `target/artifacts` and searched for barriers.
 
 use anyhow::{Context, Result, ensure};
 use seam_tests::books::balance;
-use seam_tests::browser::{Browser, DESKTOP, Eyes, PHONE, SCRIPTLESS};
+use seam_tests::browser::{Browser, DESKTOP, PHONE, SCRIPTLESS, Window};
 use seam_tests::shop::Shop;
-use seam_tests::trade::{OPERATOR, card};
+use seam_tests::shopping::{OPERATOR, card};
 
 const SECRET: &str = "a long enough secret";
 
-/// The record that is bought: as somebody would look for it.
+/// The words to search for the record that is bought.
 const WORDS: &str = "kind of blue";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,10 +27,10 @@ async fn a_person_buys_a_record_without_scripts() -> Result<()> {
     whole_story(SCRIPTLESS).await
 }
 
-/// The checks are worth something: a page with barriers fails, and is told which.
+/// The checks find something: a page with barriers fails with their names.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_with_barriers_is_noticed() -> Result<()> {
-    let mut browser = Browser::start(Eyes { name: "barriers", ..DESKTOP }).await?;
+    let mut browser = Browser::start(Window { name: "barriers", ..DESKTOP }).await?;
     let page =
         "<!doctype html><html lang=en><title>x</title><main><h1 style='color:%23ddd'>Pale</h1><a href=x></a></main>";
     browser.open(&format!("data:text/html,{page}")).await?;
@@ -40,13 +39,14 @@ async fn a_page_with_barriers_is_noticed() -> Result<()> {
     Ok(())
 }
 
-/// Search, album, cart, sign-up, checkout, status; shipped by the operator; returned; taken in; the refund is in the statement.
-async fn whole_story(eyes: Eyes) -> Result<()> {
+/// Search, album, cart, sign-up, checkout, status; shipped by the operator; returned; taken in; the refund is in the
+/// statement.
+async fn whole_story(window: Window) -> Result<()> {
     let shop = Shop::new()?;
     let host = shop.up()?;
     let sku = shop.album(WORDS, 5)?;
-    let mut person = Browser::start(eyes).await?;
-    let mut desk = Browser::start(Eyes { name: office(eyes), ..eyes }).await?;
+    let mut person = Browser::start(window).await?;
+    let mut desk = Browser::start(Window { name: office(window), ..window }).await?;
     browse(&mut person, &host.url, &sku).await?;
     fill_the_cart(&mut person, &sku).await?;
     become_a_customer(&mut person).await?;
@@ -62,8 +62,8 @@ async fn whole_story(eyes: Eyes) -> Result<()> {
     Ok(())
 }
 
-fn office(eyes: Eyes) -> &'static str {
-    match eyes.name {
+fn office(window: Window) -> &'static str {
+    match window.name {
         "phone" => "phone-office",
         "scriptless" => "scriptless-office",
         _ => "desktop-office",

@@ -1,18 +1,18 @@
-//! Every form of the shop and of the office against fields that are missing, huge, wrong or hostile, and requests that no browser sends:
-//! never an answer of the 500 kind, nothing of it in the page but as text, and nothing bought, sold, moved or booked.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+//! Every form of the shop and of the office against fields that are missing, huge, wrong or hostile, and requests that
+//! no browser sends: never an answer of the 500 kind, nothing of it in the page but as text, and nothing bought, sold,
+//! moved or booked.
 
 use anyhow::Result;
-use seam_tests::hostility::{SECRET, Scene, decent, is_done, is_right, refused, values};
+use seam_tests::hostile_input::{Fixture, SECRET, decent, is_done, is_right, refused, values};
 use seam_tests::page::{Form, encode};
 use seam_tests::person::Person;
-use seam_tests::trade::{card, order_number};
+use seam_tests::shopping::{card, order_number};
 
 #[test]
-fn whatever_is_typed_into_a_form_harms_nobody() -> Result<()> {
-    let mut scene = Scene::set()?;
-    let cases = scene.cases()?;
-    let before = scene.state()?;
+fn no_value_typed_into_a_form_does_harm() -> Result<()> {
+    let mut fixture = Fixture::set()?;
+    let cases = fixture.cases()?;
+    let before = fixture.state()?;
     let values = values();
     for case in &cases {
         let action = &case.form.action;
@@ -23,16 +23,16 @@ fn whatever_is_typed_into_a_form_harms_nobody() -> Result<()> {
                 tried.push((format!("{action}: {field}={shown:?}"), case.form.clone().forced(field, value)));
             }
             for (what, form) in tried {
-                let page = scene.who(case).send(&form)?;
+                let page = fixture.who(case).send(&form)?;
                 decent(&page, &what)?;
                 assert!(case.harmless || !is_done(&page), "{what} was taken: {} {:?}", page.status, page.headers);
             }
         }
     }
-    assert_eq!(scene.state()?, before);
-    scene.person.get("/account")?.must_be(200)?.must_say("Hello, Ada Listener")?;
-    scene.desk.get("/office")?.must_be(200)?;
-    let log = scene.host.log()?;
+    assert_eq!(fixture.state()?, before);
+    fixture.person.get("/account")?.must_be(200)?.must_say("Hello, Ada Listener")?;
+    fixture.desk.get("/office")?.must_be(200)?;
+    let log = fixture.host.log()?;
     assert!(!log.contains("unreachable") && !log.contains("panicked"), "a guest trapped");
     Ok(())
 }
@@ -40,26 +40,26 @@ fn whatever_is_typed_into_a_form_harms_nobody() -> Result<()> {
 #[test]
 fn a_form_that_is_not_ours_or_not_a_form_is_refused() -> Result<()> {
     const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
-    let mut scene = Scene::set()?;
-    let mut stranger = Person::new(&scene.host);
+    let mut fixture = Fixture::set()?;
+    let mut stranger = Person::new(&fixture.host);
     stranger.sign_up("Eve Dropper", "eve@shop.example", SECRET)?.must_be(200)?;
     let theirs = stranger.get("/account")?.form("/sign-out")?.value("csrf")?.to_owned();
-    let cases = scene.cases()?;
-    let before = scene.state()?;
-    let own = scene.host.url.clone();
+    let cases = fixture.cases()?;
+    let before = fixture.state()?;
+    let own = fixture.host.url.clone();
     let other = own.replace("127.0.0.1", "localhost");
     for case in &cases {
         let action = case.form.action.clone();
         let body = case.form.encoded();
         let has_token = case.form.value("csrf").is_ok();
-        let post = |scene: &mut Scene, headers: &[(&str, &str)], body: &[u8], what: &str| -> Result<()> {
-            let page = scene.person(case.desk).request("POST", &action, headers, body)?;
+        let post = |fixture: &mut Fixture, headers: &[(&str, &str)], body: &[u8], what: &str| -> Result<()> {
+            let page = fixture.person(case.desk).request("POST", &action, headers, body)?;
             refused(&page, &format!("{action}: {what}"))?;
             Ok(())
         };
         if has_token {
             for token in ["", "0", &theirs, &"0".repeat(64)] {
-                let page = scene.who(case).send(&case.form.clone().forced("csrf", token))?;
+                let page = fixture.who(case).send(&case.form.clone().forced("csrf", token))?;
                 assert_eq!(page.status, 403, "{action}: the token {token}");
             }
         }
@@ -73,7 +73,7 @@ fn a_form_that_is_not_ours_or_not_a_form_is_refused() -> Result<()> {
             &[("origin", &own), ("sec-fetch-site", "same-site")],
         ] {
             let headers = [&[FORM], from].concat();
-            post(&mut scene, &headers, body.as_bytes(), &format!("{from:?}"))?;
+            post(&mut fixture, &headers, body.as_bytes(), &format!("{from:?}"))?;
         }
         let origin = ("origin", own.as_str());
         for kind in [
@@ -84,7 +84,7 @@ fn a_form_that_is_not_ours_or_not_a_form_is_refused() -> Result<()> {
             "application/x-www-form-urlencoded; charset=iso-8859-1",
             "application/x-www-form-urlencoded; charset=utf-16",
         ] {
-            post(&mut scene, &[("content-type", kind), origin], body.as_bytes(), kind)?;
+            post(&mut fixture, &[("content-type", kind), origin], body.as_bytes(), kind)?;
         }
         let many = format!("{body}{}", "&x=1".repeat(200));
         let large = format!("{body}&x={}", "x".repeat(40_000));
@@ -110,31 +110,33 @@ fn a_form_that_is_not_ours_or_not_a_form_is_refused() -> Result<()> {
             if bytes.is_empty() && case.harmless {
                 continue;
             }
-            post(&mut scene, &[FORM, origin], bytes, what)?;
+            post(&mut fixture, &[FORM, origin], bytes, what)?;
         }
         if has_token {
-            post(&mut scene, &[FORM, origin], twice.as_bytes(), "two tokens")?;
+            post(&mut fixture, &[FORM, origin], twice.as_bytes(), "two tokens")?;
         }
         for method in ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
-            let who = scene.person(case.desk);
+            let who = fixture.person(case.desk);
             let page = who.request(method, &action, &[FORM, origin], b"")?;
             let reads = method == "GET" || method == "HEAD";
             let allowed = reads && page.status == 200;
             assert!(allowed || matches!(page.status, 400 | 404 | 405 | 501), "{method} {action}: {}", page.status);
         }
     }
-    assert_eq!(scene.state()?, before);
-    scene.person.get("/account")?.must_be(200)?.must_say("Hello, Ada Listener")?;
-    scene.desk.get("/office")?.must_be(200)?;
+    assert_eq!(fixture.state()?, before);
+    fixture.person.get("/account")?.must_be(200)?.must_say("Hello, Ada Listener")?;
+    fixture.desk.get("/office")?.must_be(200)?;
     Ok(())
 }
 
 #[test]
-fn addresses_and_cookies_that_nobody_gave_out_lead_nowhere() -> Result<()> {
-    let mut scene = Scene::set()?;
-    let before = scene.state()?;
-    let form =
-        scene.person.get(&format!("/orders/{}", scene.placed))?.form(&format!("/orders/{}/cancel", scene.placed))?;
+fn invented_addresses_and_cookies_lead_nowhere() -> Result<()> {
+    let mut fixture = Fixture::set()?;
+    let before = fixture.state()?;
+    let form = fixture
+        .person
+        .get(&format!("/orders/{}", fixture.placed))?
+        .form(&format!("/orders/{}/cancel", fixture.placed))?;
     for value in values().iter().filter(|value| value.len() < 5_000) {
         let value = encode(value);
         for path in [
@@ -156,16 +158,16 @@ fn addresses_and_cookies_that_nobody_gave_out_lead_nowhere() -> Result<()> {
             format!("/office/customers?id={value}"),
             format!("/office/{value}"),
         ] {
-            let person = scene.person(path.starts_with("/office"));
+            let person = fixture.person(path.starts_with("/office"));
             decent(&person.request("GET", &path, &[], b"")?, &path)?;
         }
         for action in ["cancel", "return"] {
             let form = Form { action: format!("/orders/{value}/{action}"), ..form.clone() };
-            refused(&scene.person.send(&form)?, &form.action)?;
+            refused(&fixture.person.send(&form)?, &form.action)?;
         }
     }
-    // Somebody who wants to come back to another site stays here.
-    let mut other = Person::new(&scene.host);
+    // A sign-in that leads to another site stays here.
+    let mut other = Person::new(&fixture.host);
     let form =
         other.get("/sign-in")?.form("/sign-in")?.typed(&[("email", "ada@shop.example"), ("password", SECRET)])?;
     for next in
@@ -186,38 +188,38 @@ fn addresses_and_cookies_that_nobody_gave_out_lead_nowhere() -> Result<()> {
         ("cart", (0..400).map(|n| format!("X-{n}.20")).collect::<Vec<_>>().join("~")),
     ] {
         for path in ["/", "/cart", "/account", "/checkout", "/office", "/sign-in"] {
-            let mut person = Person::new(&scene.host);
+            let mut person = Person::new(&fixture.host);
             person.set_cookie(name, &value);
             decent(&person.request("GET", path, &[], b"")?, &format!("{path} with {name}={value:.40}"))?;
         }
     }
-    assert_eq!(scene.state()?, before);
+    assert_eq!(fixture.state()?, before);
     Ok(())
 }
 
 #[test]
-fn a_key_of_somebody_else_gives_nothing_away() -> Result<()> {
-    let mut scene = Scene::set()?;
-    let mut stranger = Person::new(&scene.host);
+fn the_key_of_another_customers_order_gives_nothing_away() -> Result<()> {
+    let mut fixture = Fixture::set()?;
+    let mut stranger = Person::new(&fixture.host);
     stranger.sign_up("Eve Dropper", "eve@shop.example", SECRET)?.must_be(200)?;
-    stranger.put_into_cart(&scene.sku, 1)?;
-    let form = scene.person.till(card::APPROVED)?;
-    let order = scene.person.submit(&form)?.must_be(200)?;
-    let before = scene.state()?;
+    stranger.put_into_cart(&fixture.sku, 1)?;
+    let form = fixture.person.till(card::APPROVED)?;
+    let order = fixture.person.submit(&form)?.must_be(200)?;
+    let before = fixture.state()?;
     let own = stranger.till(card::APPROVED)?;
     let page = stranger.send(&own.forced("key", form.value("key")?))?;
     refused(&page, "another's key")?;
     assert!(!page.text.contains(&order_number(&order)?), "{}", page.words());
-    assert_eq!(scene.state()?, before);
+    assert_eq!(fixture.state()?, before);
     Ok(())
 }
 
 #[test]
 fn what_looks_like_markup_is_shown_as_it_was_typed() -> Result<()> {
     const MARK: &str = "<b>\"O'Neil\" & <script>alert(1)</script>";
-    let mut scene = Scene::set()?;
-    let sku = scene.sku.clone();
-    let mut person = Person::new(&scene.host);
+    let mut fixture = Fixture::set()?;
+    let sku = fixture.sku.clone();
+    let mut person = Person::new(&fixture.host);
     person.sign_up(MARK, "mark@shop.example", SECRET)?.must_be(200)?.must_say(MARK)?;
     person.put_into_cart(&sku, 1)?;
     let form = person.till(card::APPROVED)?;
@@ -225,7 +227,7 @@ fn what_looks_like_markup_is_shown_as_it_was_typed() -> Result<()> {
     let placed = person.submit(&form)?.must_be(200)?;
     placed.must_say("Your order is placed")?;
     let order = order_number(&placed)?;
-    let desk = &mut scene.desk;
+    let desk = &mut fixture.desk;
     desk.desk(&order, "ship", &[])?.must_be(200)?;
     desk.desk(&order, "refund", &[("amount", "1.00"), ("reason", MARK)])?.must_be(200)?;
     let record = format!("/office/records/{sku}");
@@ -242,8 +244,8 @@ fn what_looks_like_markup_is_shown_as_it_was_typed() -> Result<()> {
         ("notes", MARK),
     ];
     desk.press("/office/records/new", "/office/records", &album)?.must_be(200)?;
-    person.put_into_cart("TEST-1", 1).unwrap_err(); // Nobody counted it: it cannot be bought yet.
-    scene.shop.count("TEST-1", 3)?;
+    person.put_into_cart("TEST-1", 1).unwrap_err(); // The warehouse has not counted it: it cannot be bought yet.
+    fixture.shop.count("TEST-1", 3)?;
     person.put_into_cart("TEST-1", 1)?;
     for (office, path) in [
         (false, "/account".to_owned()),
@@ -259,7 +261,7 @@ fn what_looks_like_markup_is_shown_as_it_was_typed() -> Result<()> {
         (true, record),
         (true, format!("/office/orders/{order}")),
     ] {
-        let page = if office { scene.desk.get(&path)? } else { person.get(&path)? }.must_be(200)?;
+        let page = if office { fixture.desk.get(&path)? } else { person.get(&path)? }.must_be(200)?;
         assert_eq!(page.injected(), Vec::<String>::new(), "{path}");
         let fields = page.forms().into_iter().flat_map(|form| form.fields);
         assert!(page.says(MARK) || fields.into_iter().any(|field| field.value == MARK), "{path}: {}", page.words());
@@ -270,10 +272,10 @@ fn what_looks_like_markup_is_shown_as_it_was_typed() -> Result<()> {
 }
 
 #[test]
-fn guessing_passwords_ends_soon_and_for_everybody_from_there() -> Result<()> {
-    let scene = Scene::set()?;
-    let before = scene.state()?;
-    let mut guesser = Person::new(&scene.host);
+fn guessing_passwords_soon_locks_out_the_address_it_comes_from() -> Result<()> {
+    let fixture = Fixture::set()?;
+    let before = fixture.state()?;
+    let mut guesser = Person::new(&fixture.host);
     let form = guesser.get("/sign-in")?.form("/sign-in")?;
     let guess = |guesser: &mut Person, email: &str, password: &str| {
         let page = guesser.send(&form.clone().typed(&[("email", email), ("password", password)])?)?;
@@ -292,11 +294,11 @@ fn guessing_passwords_ends_soon_and_for_everybody_from_there() -> Result<()> {
     let form = guesser.get("/sign-up")?.form("/sign-up")?;
     for field in ["name", "email", "password"] {
         for value in values() {
-            let typed = [("name", "Somebody"), ("email", "ada@shop.example"), ("password", SECRET)];
+            let typed = [("name", "Bob Listener"), ("email", "ada@shop.example"), ("password", SECRET)];
             let page = guesser.send(&form.clone().typed(&typed)?.forced(field, &value))?;
             refused(&page, &format!("sign-up: {field}={value:.40}"))?;
         }
     }
-    assert_eq!(scene.state()?, before);
+    assert_eq!(fixture.state()?, before);
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The whole shop over HTTP and in real browsers: its pages, its forms, its orders, and what is left of it without one of its contexts.
+//! The whole shop over HTTP and in real browsers: its pages, its forms, its orders, and what is left of it without one
+//! of its contexts.
 
 mod away;
 mod browser;

@@ -1,5 +1,4 @@
 //! The shop over HTTP for those who only look: its pages, bad addresses, caches, and what operators see of the host.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -8,7 +7,8 @@ use anyhow::Result;
 use seam_tests::host::Host;
 use seam_tests::shop::{Shop, first_sku};
 
-/// One running shop for all tests that only look. It ends with the last of them: what a `static` keeps is never dropped, and the host would run on.
+/// One running shop for all tests that only look. It ends with the last of them: what a `static` keeps is never
+/// dropped, and the host would run on.
 fn shop() -> Arc<(Host, Shop)> {
     static SHOP: Mutex<Weak<(Host, Shop)>> = Mutex::new(Weak::new());
     let mut running = SHOP.lock().unwrap();

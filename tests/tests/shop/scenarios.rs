@@ -1,5 +1,4 @@
 //! The shop's own scenarios and contracts: every context passes its own, and every interface has one.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use anyhow::Result;
 use seam::harness::scenario::{Cell, Failing};

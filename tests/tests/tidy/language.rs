@@ -1,12 +1,13 @@
-//! How prose and comments are written: lines that fit a window, and none of the words that leave a reader guessing who is meant.
+//! How prose and comments are written: lines that fit a window, and none of the words that leave a reader guessing who
+//! is meant.
 
 use crate::{none, texts};
 
 /// The width of prose and comments, in characters; `rustfmt.toml` has the same for code.
 const COLUMNS_MAX: usize = 120;
 
-/// Words without a subject: say which part does it (the caller, the operator, the client, the guest). Each in two halves, so that this
-/// file does not find itself.
+/// Words without a subject: say which part does it (the caller, the operator, the client, the guest). Each in two
+/// halves, so that this file does not find itself.
 const DIALECT: [(&str, &str); 9] = [
     ("who", "ever"),
     ("some", "body"),

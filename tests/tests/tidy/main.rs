@@ -1,7 +1,7 @@
-//! The repository stays in order: which way imports point, how files open, how long files and lines are, which words they use.
+//! The repository stays in order: which way imports point, how files open, how long files and lines are, which words
+//! they use.
 //!
 //! It reads sources only, and links none of them.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod language;
 mod modules;
@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use modules::Crate;
 
-/// A crate whose modules lie on floors, top first. A module may import what stands below it, and nothing beside or above it.
+/// A crate whose modules lie on floors, top first. A module may import what stands below it, and nothing beside or
+/// above it.
 struct Floors {
     /// The folder of its sources.
     root: &'static str,

@@ -1,7 +1,8 @@
 //! Which file of a crate uses which other one, read from the paths that its code names.
 //!
-//! Read are `crate::`, `super::` and `self::` paths, and those that start with a submodule. A name that a module only imports or
-//! exports again counts as the file that defines it. Code under `#[cfg(test)]` does not count, nor do files of tests.
+//! Read are `crate::`, `super::` and `self::` paths, and those that start with a submodule. A name that a module only
+//! imports or exports again counts as the file that defines it. Code under `#[cfg(test)]` does not count, nor do files
+//! of tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,10 +35,8 @@ impl Crate {
     /// Of all sources below `root` (a folder, with its slash at the end), as file names and texts.
     pub fn read(root: &str, sources: &[(String, String)]) -> Self {
         let inside = |name: &str| name.strip_prefix(root).and_then(|rest| rest.strip_suffix(".rs")).map(module);
-        let tokens: BTreeMap<Module, (String, Vec<Token>)> = sources
-            .iter()
-            .filter_map(|(name, text)| Some((inside(name)?, (name.clone(), tokens(text)))))
-            .collect();
+        let tokens: BTreeMap<Module, (String, Vec<Token>)> =
+            sources.iter().filter_map(|(name, text)| Some((inside(name)?, (name.clone(), tokens(text))))).collect();
         let test_only: BTreeSet<Module> = tokens
             .iter()
             .flat_map(|(module, (_, tokens))| test_modules(tokens).into_iter().map(|name| child(module, &name)))
@@ -86,7 +85,8 @@ impl Crate {
 
 /// The circles among the files and subfolders of each folder: one line each, with a place for every step of it.
 ///
-/// A module's own file (`mod.rs`) is no neighbour of the files below it: they are parts of it, may use what it defines, and it uses them.
+/// A module's own file (`mod.rs`) is no neighbour of the files below it: they are parts of it, may use what it defines,
+/// and it uses them.
 pub fn circles(root: &str, uses: &[Use]) -> Vec<String> {
     let mut folders: BTreeSet<&[String]> = BTreeSet::new();
     for module in uses.iter().flat_map(|one| [&one.from, &one.to]) {
@@ -126,7 +126,8 @@ fn knots<'a>(edges: &BTreeMap<&'a str, BTreeMap<&'a str, &'a str>>) -> Vec<BTree
     let all: BTreeMap<&str, BTreeSet<&str>> = edges.keys().map(|name| (*name, reached(name))).collect();
     let mut groups: BTreeSet<BTreeSet<&str>> = BTreeSet::new();
     for (name, others) in all.iter().filter(|(name, others)| others.contains(*name)) {
-        groups.insert(others.iter().copied().filter(|other| all.get(other).is_some_and(|o| o.contains(name))).collect());
+        groups
+            .insert(others.iter().copied().filter(|other| all.get(other).is_some_and(|o| o.contains(name))).collect());
     }
     groups.into_iter().collect()
 }
@@ -329,7 +330,9 @@ impl<'a> Reader<'a> {
         let rest = rest.iter().take_while(|name| !matches!(name.as_str(), "*" | "self" | "<")).cloned();
         base.extend(rest);
         // What is in an inline module is in the file.
-        if base.starts_with(self.module) && self.inline.first().is_some_and(|(name, _)| base.get(self.module.len()) == Some(name)) {
+        if base.starts_with(self.module)
+            && self.inline.first().is_some_and(|(name, _)| base.get(self.module.len()) == Some(name))
+        {
             return None;
         }
         Some(base)

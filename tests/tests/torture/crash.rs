@@ -1,8 +1,8 @@
-//! The power goes while orders are being placed: afterwards every order is one or none, and so are its copies and its money.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+//! The power goes while orders are being placed: afterwards every order is one or none, and so are its copies and its
+//! money.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -11,37 +11,45 @@ use seam_tests::books::{balance, payments};
 use seam_tests::host::Host;
 use seam_tests::person::Person;
 use seam_tests::shop::Shop;
-use seam_tests::trade::{DEMO_PASSWORD, demo_email, operator};
+use seam_tests::shopping::{DEMO_PASSWORD, demo_email, operator};
+use seam_tests::wait;
 
 const BUYERS: usize = 6;
-/// From the start of the load to the cut, one after the other: the cut falls into another step each time.
-const CUTS_MS: [u64; 4] = [400, 523, 671, 811];
+/// Orders that are confirmed before each cut. What the other buyers have reached by then differs each time.
+const CUTS: [usize; 4] = [5, 6, 7, 8];
 
-/// Buys until the host is gone; the numbers of the orders that were confirmed.
-fn buy_on(mut person: Person, sku: &str, over: &AtomicBool) -> Vec<String> {
+/// Buys until the power has gone; the numbers of the orders that were confirmed.
+fn buy_on(mut person: Person, sku: &str, over: &AtomicBool, count: &AtomicUsize) -> Vec<String> {
     let mut confirmed = Vec::new();
     while !over.load(Ordering::Relaxed) {
-        match person.buy(sku, 1) {
-            Ok(number) => confirmed.push(number),
-            // Whatever is said of an order while the power goes, only a number counts.
-            Err(_) => thread::sleep(Duration::from_millis(5)),
+        // Whatever an order's page says while the power goes, only a number counts.
+        if let Ok(number) = person.buy(sku, 1) {
+            confirmed.push(number);
+            count.fetch_add(1, Ordering::Relaxed);
         }
     }
     confirmed
 }
 
-/// Everybody buys, and after a while the power goes. The orders that customers were told of.
-fn load_and_cut(host: Host, people: &[Person], sku: &str, after: Duration) -> Result<Vec<String>> {
-    let over = AtomicBool::new(false);
+/// All buy at once, and after so many orders the power goes. The orders that were confirmed to customers.
+fn load_and_cut(host: &Host, people: &[Person], sku: &str, orders: usize) -> Result<Vec<String>> {
+    let (over, count) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
-        let buying: Vec<_> = people.iter().map(|person| scope.spawn(|| buy_on(person.at(&host), sku, &over))).collect();
-        thread::sleep(after);
-        let killed = host.pid();
-        // The others still ask the host meanwhile.
-        std::process::Command::new("kill").args(["-KILL", &killed.to_string()]).status()?;
-        thread::sleep(Duration::from_millis(50));
+        let buy = |person: &Person| {
+            let (person, over, count) = (person.at(host), &over, &count);
+            scope.spawn(move || buy_on(person, sku, over, count))
+        };
+        let buying: Vec<_> = people.iter().map(buy).collect();
+        let enough = wait::until(wait::TIMEOUT, || {
+            let confirmed = count.load(Ordering::Relaxed);
+            Ok((confirmed >= orders)
+                .then_some(())
+                .ok_or_else(|| format!("{confirmed} orders are confirmed, not {orders}")))
+        });
+        let cut = host.kill();
         over.store(true, Ordering::Relaxed);
-        Ok(buying.into_iter().flat_map(|one| one.join().unwrap()).collect())
+        let confirmed = buying.into_iter().flat_map(|one| one.join().unwrap()).collect();
+        enough.and(cut).map(|()| confirmed)
     })
 }
 
@@ -55,10 +63,10 @@ fn cut_off_in_the_middle_of_orders_the_shop_comes_back_with_books_that_balance()
     let before = balance(&shop)?;
     let mut confirmed = BTreeSet::new();
     let mut cut_off = 0;
-    for after in CUTS_MS {
-        confirmed.extend(load_and_cut(host, &people, &sku, Duration::from_millis(after))?);
+    for orders in CUTS {
+        confirmed.extend(load_and_cut(&host, &people, &sku, orders)?);
 
-        // At once, what was cut off is still in hand: seen by the operator, and left alone until it is old enough.
+        // What was cut off is still in hand: the operator sees it, and `settle` leaves it alone until it is old enough.
         host = shop.up()?;
         let books = balance(&shop)?;
         let placing: Vec<&String> = books.in_state("placing").map(|(number, _)| number).collect();
@@ -85,7 +93,7 @@ fn cut_off_in_the_middle_of_orders_the_shop_comes_back_with_books_that_balance()
     assert!(confirmed.len() > 20, "hardly any load: {confirmed:?}");
     println!("{} orders confirmed, {cut_off} cut off", confirmed.len());
 
-    // What a customer was told of stands, and nothing else is reserved or held.
+    // Confirmed orders stand, and nothing else is reserved or held.
     let books = balance(&shop)?;
     for number in &confirmed {
         assert_eq!(books.orders[number].state, "placed", "{number}");

@@ -1,5 +1,4 @@
-//! Everybody at once: a hundred buyers for ten copies, and one buyer whose finger trembles.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+//! Many requests at once: a hundred buyers for ten copies, and one buyer who sends everything ten times.
 
 use std::sync::Barrier;
 use std::thread;
@@ -10,12 +9,12 @@ use seam_tests::host::Host;
 use seam_tests::page::{Form, Page};
 use seam_tests::person::Person;
 use seam_tests::shop::Shop;
-use seam_tests::trade::{DEMO_PASSWORD, card, demo_email, order_number};
+use seam_tests::shopping::{DEMO_PASSWORD, card, demo_email, order_number};
 
 const BUYERS: usize = 100;
 const COPIES: u32 = 10;
-/// People who sign in at the same time: a password costs a processor a tenth of a second, and there are few.
-const AT_THE_DOOR: usize = 4;
+/// People who sign in at the same time: checking a password takes a processor a tenth of a second.
+const SIGN_INS: usize = 4;
 
 /// The demo's customers, each with one copy in the cart and the page of the checkout open.
 fn buyers(host: &Host, sku: &str, count: usize) -> Vec<(Person, Form)> {
@@ -28,10 +27,10 @@ fn buyers(host: &Host, sku: &str, count: usize) -> Vec<(Person, Form)> {
                     let form = person.till(card::APPROVED)?;
                     anyhow::Ok((person, form))
                 };
-                (first..=count).step_by(AT_THE_DOOR).map(|number| ready(number).unwrap()).collect::<Vec<_>>()
+                (first..=count).step_by(SIGN_INS).map(|number| ready(number).unwrap()).collect::<Vec<_>>()
             })
         };
-        let groups: Vec<_> = (1..=AT_THE_DOOR).map(some).collect();
+        let groups: Vec<_> = (1..=SIGN_INS).map(some).collect();
         groups.into_iter().flat_map(|group| group.join().unwrap()).collect()
     })
 }
@@ -54,7 +53,7 @@ fn at_once(buyers: Vec<(Person, Form)>) -> Vec<(Person, Page)> {
 }
 
 #[test]
-fn of_a_hundred_buyers_of_ten_copies_ten_get_one_and_nobody_else_pays() -> Result<()> {
+fn of_a_hundred_buyers_of_ten_copies_ten_get_one_and_only_they_pay() -> Result<()> {
     let shop = Shop::with(60, BUYERS as u32)?;
     let host = shop.up()?;
     let sku = shop.album("kind of blue", COPIES)?;
@@ -94,7 +93,7 @@ fn of_a_hundred_buyers_of_ten_copies_ten_get_one_and_nobody_else_pays() -> Resul
     let level = shop.call("warehouse", &format!("stock.levels([{sku:?}])"))?;
     assert_eq!(level[0]["on-hand"], 0);
 
-    // Finance is asked for every number that there may be, not only for those that orders has told.
+    // Finance is asked for every number that there may be, not only for those of confirmed orders.
     let all: Vec<String> = (1..=2 * BUYERS).map(|number| format!("MC-{}", 100_000 + number)).collect();
     let held = payments(&shop, &all.iter().map(String::as_str).collect::<Vec<_>>())?;
     let mut live: Vec<String> = Vec::new();
@@ -130,7 +129,7 @@ fn one_checkout_sent_ten_times_at_once_and_again_later_is_one_order() -> Result<
         page.must_say("Your order is placed")?;
         numbers.push(order_number(&page)?);
     }
-    // The same page, sent by somebody who changed it meanwhile: still the order that it was.
+    // The same form with another address: still the order that it was.
     let other = form.clone().with("street", "2 Groove Lane")?;
     numbers.push(order_number(&person.submit(&other)?)?);
     numbers.dedup();
@@ -139,9 +138,9 @@ fn one_checkout_sent_ten_times_at_once_and_again_later_is_one_order() -> Result<
     assert_eq!(books.orders.len(), before.orders.len() + 1);
     assert_eq!(books.tally.reserved, before.tally.reserved + 1);
 
-    // And so are a return and a cancellation that are sent by ten fingers.
+    // So are a shipment and a return that are sent ten times.
     let order = &numbers[0];
-    let mut desk = seam_tests::trade::operator(&host)?;
+    let mut desk = seam_tests::shopping::operator(&host)?;
     let ship = desk.get(&format!("/office/orders/{order}"))?.form(&format!("/office/orders/{order}/ship"))?;
     for (_, page) in at_once(vec![(desk.clone(), ship); 10]) {
         assert!(matches!(page.status, 303 | 409), "{}: {}", page.status, page.words());

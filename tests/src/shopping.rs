@@ -1,4 +1,5 @@
-//! What people do in the shop, page by page as they would: sign up, search, fill a cart, order, send back; and what the operator does about it.
+//! What people do in the shop, page by page as they would: sign up, search, fill a cart, order, send back; and what the
+//! operator does about it.
 
 use anyhow::{Context, Result, ensure};
 

@@ -1,6 +1,6 @@
-//! What nobody in their right mind sends, and a shop with every form open to send it to.
+//! Hostile values for form fields, and a shop with every form open to send them to.
 //!
-//! Each form is filled so that it is understood, and refused as late as possible: what is tried on one field gets as far as it can.
+//! Each form is filled so that the shop refuses it as late as possible: the value of one field gets as far as it can.
 
 use anyhow::{Context, Result, ensure};
 
@@ -9,9 +9,9 @@ use crate::host::Host;
 use crate::page::{Form, Page};
 use crate::person::Person;
 use crate::shop::Shop;
-use crate::trade::{card, operator};
+use crate::shopping::{card, operator};
 
-/// What the customers of the scene sign in with.
+/// What the customers of the fixture sign in with.
 pub const SECRET: &str = "a long enough secret";
 
 /// Values for any field. None of them is right anywhere, but for the few that `is_right` names.
@@ -47,7 +47,7 @@ fn case(form: Form, typed: &[(&str, &str)], fields: &[&'static str]) -> Result<C
 }
 
 /// A shop with a customer and the operator signed in, and an order in every stage that forms are for.
-pub struct Scene {
+pub struct Fixture {
     pub shop: Shop,
     pub host: Host,
     pub sku: String,
@@ -59,7 +59,7 @@ pub struct Scene {
     pub cancelled: String,
 }
 
-impl Scene {
+impl Fixture {
     pub fn set() -> Result<Self> {
         let shop = Shop::new()?;
         let host = shop.up()?;
@@ -80,7 +80,7 @@ impl Scene {
     pub fn state(&self) -> Result<(Books, serde_json::Value, u64)> {
         let albums = self.shop.call("catalog", "albums.browse({:}, {page: 1, size: 1})")?;
         let album = self.shop.call("catalog", &format!("albums.get-albums([{:?}])", self.sku))?;
-        Ok((balance(&self.shop)?.standing(), album, albums["total"].as_u64().context("a total")?))
+        Ok((balance(&self.shop)?.without_rejected(), album, albums["total"].as_u64().context("a total")?))
     }
 
     /// Every form there is.
@@ -129,7 +129,7 @@ impl Scene {
         let address = person.get("/account/address")?.form("/account/address")?;
         let fields = &["csrf", "name", "street", "extra", "city", "postcode", "country"];
         cases.push(Case { harmless: true, ..case(address, &[], fields)? });
-        // Sent whole, it would sign out whoever tries the others.
+        // Sent whole, it would sign out the person who tries the others.
         cases.push(case(person.get("/account")?.form("/sign-out")?, &[], &["csrf"])?);
 
         let office = |path: &str| format!("/office{path}");
@@ -143,7 +143,7 @@ impl Scene {
         cases.push(case(receive, &[], &["csrf", "key"])?);
         cases.push(case(
             to(cancel, office(&format!("/orders/{shipped}/cancel"))),
-            &[("reason", "Nobody wants it.")],
+            &[("reason", "It is not wanted.")],
             &["csrf", "key", "reason"],
         )?);
         cases.push(case(refund.clone(), &[("amount", "999.00"), ("reason", "All")], &["csrf", "key", "reason"])?);
@@ -175,13 +175,13 @@ impl Scene {
     }
 }
 
-/// What happens to be right for this field.
+/// The few values that are right for a field.
 pub fn is_right(form: &Form, field: &str, value: &str) -> bool {
     let last = form.action.rsplit('/').next().unwrap_or_default();
     matches!((last, field, value), ("count", "counted", "0") | ("price", "price", "1.5"))
 }
 
-/// The answer is a page for a person, and what they sent is in it as text at most.
+/// The answer is a page for people, which has what was sent as text at most.
 pub fn decent(page: &Page, what: &str) -> Result<()> {
     ensure!(page.status < 500, "{what}: {} {}", page.status, page.words());
     let injected = page.injected();
@@ -193,7 +193,7 @@ pub fn decent(page: &Page, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// Something was done: there is a page, or the way to one that says so. An empty cart and who is not signed in lead elsewhere.
+/// The shop did it: a page, or a redirect to one that says so. An empty cart and a missing session lead elsewhere.
 pub fn is_done(page: &Page) -> bool {
     page.status < 300 || page.header("location").is_some_and(|to| to != "/cart" && !to.starts_with("/sign-in"))
 }

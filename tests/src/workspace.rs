@@ -1,21 +1,16 @@
-//! A developer's desk: a small Cargo workspace of two contexts, `greeter` and `page`, which asks it, with `seam dev` running on it.
+//! A developer's workspace: a small Cargo workspace of two contexts, `greeter` and `page`, which asks it, with `seam dev`
+//! running on it.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::events::{Events, is_idle};
 use crate::host::Host;
 use crate::repo;
 
-/// A build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-pub struct Desk {
+pub struct Workspace {
     pub folder: tempfile::TempDir,
     /// The end of the packages' names. What cargo makes has the package's name, in a folder that all desks share.
     name: String,
@@ -28,10 +23,10 @@ package demo:greeter@0.1.0;
 interface greeting {
     /// Why there is no greeting.
     variant error {
-        /// Nobody is there to greet.
+        /// The greeter is not there.
         unavailable(string),
     }
-    /// A greeting for somebody.
+    /// A greeting by name.
     greet: func(name: string) -> result<string, error>;
 }
 
@@ -114,14 +109,14 @@ path = "/"
 context = "page"
 "#;
 
-impl Desk {
-    /// With a name that no other test's desk has.
+impl Workspace {
+    /// With a name that no other test's workspace has.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn new(name: &str) -> Result<Self> {
         let root = repo().canonicalize()?;
-        let desk = Self { folder: tempfile::tempdir()?, name: name.into() };
+        let workspace = Self { folder: tempfile::tempdir()?, name: name.into() };
         let member = |member: &str| {
             format!(
                 "[package]\nname = \"{member}-{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[lib]\ncrate-type = [\"cdylib\"]\n\n\
@@ -130,19 +125,19 @@ impl Desk {
             )
         };
         // Dependencies are compiled once for all tests, apart from what this repository builds.
-        let config = format!("[build]\ntarget-dir = \"{}\"\n", root.join("target/tests/desk").display());
-        desk.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"greeter\", \"page\"]\n")?;
-        desk.write("Cargo.lock", &std::fs::read_to_string(root.join("Cargo.lock"))?)?;
-        desk.write(".cargo/config.toml", &config)?;
-        desk.write("wit/greeter/greeting.wit", GREETER_WIT)?;
-        desk.write("wit/page/page.wit", PAGE_WIT)?;
-        desk.write("greeter/Cargo.toml", &member("greeter"))?;
-        desk.write("greeter/src/lib.rs", GREETER)?;
-        desk.write("page/Cargo.toml", &member("page"))?;
-        desk.write("page/src/lib.rs", &PAGE.replace("HOST", &root.join("wit/host").display().to_string()))?;
-        desk.write("assets/page.css", "h1 { color: rgb(1, 2, 3) }\n")?;
-        desk.write("seam.toml", &desk.manifest())?;
-        Ok(desk)
+        let config = format!("[build]\ntarget-dir = \"{}\"\n", root.join("target/tests/dev").display());
+        workspace.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"greeter\", \"page\"]\n")?;
+        workspace.write("Cargo.lock", &std::fs::read_to_string(root.join("Cargo.lock"))?)?;
+        workspace.write(".cargo/config.toml", &config)?;
+        workspace.write("wit/greeter/greeting.wit", GREETER_WIT)?;
+        workspace.write("wit/page/page.wit", PAGE_WIT)?;
+        workspace.write("greeter/Cargo.toml", &member("greeter"))?;
+        workspace.write("greeter/src/lib.rs", GREETER)?;
+        workspace.write("page/Cargo.toml", &member("page"))?;
+        workspace.write("page/src/lib.rs", &PAGE.replace("HOST", &root.join("wit/host").display().to_string()))?;
+        workspace.write("assets/page.css", "h1 { color: rgb(1, 2, 3) }\n")?;
+        workspace.write("seam.toml", &workspace.manifest())?;
+        Ok(workspace)
     }
 
     /// The manifest that it begins with.
@@ -150,7 +145,7 @@ impl Desk {
         MANIFEST.replace("NAME", &self.name)
     }
 
-    /// `seam dev` on this desk, serving.
+    /// `seam dev` on this workspace, serving.
     ///
     /// # Errors
     /// When it does not come to serve.
@@ -180,72 +175,21 @@ impl Desk {
     }
 }
 
-/// What open pages are told.
-pub struct Events {
-    states: Receiver<Value>,
-    pub latest: Value,
-}
-
 impl Events {
-    /// Reads the stream of a running `seam dev`.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn of(host: &Host) -> Result<Self> {
-        let address = host.url.strip_prefix("http://").context("plain HTTP")?;
-        let mut stream = TcpStream::connect(address)?;
-        write!(stream, "GET /_seam/events HTTP/1.1\r\nhost: {address}\r\naccept: text/event-stream\r\n\r\n")?;
-        let (send, states) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                if let Some(state) = line.strip_prefix("data: ").and_then(|json| serde_json::from_str(json).ok()) {
-                    // The test may have seen enough.
-                    send.send(state).ok();
-                }
-            }
-        });
-        let mut events = Self { states, latest: Value::Null };
-        events.until(|_| true)?;
-        Ok(events)
-    }
-
-    /// Waits for a state that is like this; later ones than the last that was looked at.
-    ///
-    /// # Errors
-    /// With the last state, when none comes.
-    pub fn until(&mut self, like: impl Fn(&Value) -> bool) -> Result<Value> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.states.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(state) => {
-                    self.latest = state;
-                    if like(&self.latest) {
-                        return Ok(self.latest.clone());
-                    }
-                }
-                Err(_) => bail!("it does not come to that; the last state is {:#}", self.latest),
-            }
-        }
-    }
-
-    /// Waits until another version is live and nothing is being built.
+    /// Waits until another version is live and no build runs.
     ///
     /// # Errors
     /// As those of `until`.
     pub fn live(&mut self) -> Result<Value> {
         let before = self.latest["version"].as_u64();
-        self.until(|state| state["version"].as_u64() > before && settled(state))
+        self.until(|state| state["version"].as_u64() > before && is_idle(state))
     }
 
-    /// Waits until there are problems and nothing is being built.
+    /// Waits until there are problems and no build runs.
     ///
     /// # Errors
     /// As those of `until`.
     pub fn failed(&mut self) -> Result<Value> {
-        self.until(|state| state["problems"].as_array().is_some_and(|all| !all.is_empty()) && settled(state))
+        self.until(|state| state["problems"].as_array().is_some_and(|all| !all.is_empty()) && is_idle(state))
     }
-}
-
-fn settled(state: &Value) -> bool {
-    state["building"].as_array().is_some_and(Vec::is_empty)
 }

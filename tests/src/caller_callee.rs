@@ -26,8 +26,8 @@ pub fn numbers() -> Vec<u8> {
 }
 
 /// A context that asks another, has a file, and keeps something where nothing may be kept: `asking.ask(n)` asks
-/// `numbers.twice` for 4 and for n and hands its last answer on; `asking.run(sql)` queries its store and tells whether that failed;
-/// `asking.count()` tells how often this instance has been asked to.
+/// `numbers.twice` for 4 and for n and hands its last answer on; `asking.run(sql)` queries its store and tells whether
+/// that failed; `asking.count()` tells how often this instance has been asked to.
 pub fn asking() -> Vec<u8> {
     let wit = "package t:asking@0.1.0;
          interface asking {
