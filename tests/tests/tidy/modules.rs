@@ -224,7 +224,10 @@ fn is(tokens: &[Token], texts: &[&str]) -> bool {
 /// How many tokens `#[cfg(test)]` has, or `#[cfg(all(test, ..))]`, if the tokens start with one.
 fn test_attribute(tokens: &[Token]) -> Option<usize> {
     let start = ["#", "[", "cfg", "("];
-    let end = tokens.iter().position(|token| token.text == "]").filter(|_| is(tokens, &start))?;
+    if !is(tokens, &start) {
+        return None;
+    }
+    let end = tokens.iter().position(|token| token.text == "]")?;
     let test = &tokens[start.len()..end];
     (is(test, &["test"]) || is(test, &["all", "(", "test"])).then_some(end + 1)
 }
