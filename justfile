@@ -33,7 +33,7 @@ test *args:
     @# The engines in other languages are for those who want them; only their tests need what builds them.
     @{{ debug }} build recommendation@js recommendation@cljs recommendation@python >&2
     @{{ debug }} test >&2
-    @if [ "{{ args }}" = --timings ]; then tests/timings.sh; else cargo test --workspace {{ args }}; fi
+    @set -- {{ args }}; if [ "${1:-}" = --timings ]; then shift; tests/timings.sh "$@"; else cargo test --workspace "$@"; fi
     @echo "all tests passed"
 
 # Run the scenarios of the contexts, each alone; `just scenarios --watch` again and again

@@ -6,7 +6,6 @@
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -48,7 +47,7 @@ fn build() -> Result<()> {
     lock.lock()?;
     let variants: Vec<_> = ENGINES[1..].iter().map(|engine| format!("recommendation@{engine}")).collect();
     for (manifest, contexts) in [("seam.toml", variants), ("tests/guests/seam.toml", vec!["clumsy".into()])] {
-        let mut build = Command::new(host::binary()?);
+        let mut build = host::command()?;
         let ended = build.arg("-f").arg(repo().join(manifest)).arg("build").args(contexts).output()?;
         ensure!(ended.status.success(), "{manifest} is not built:\n{}", String::from_utf8_lossy(&ended.stderr));
     }

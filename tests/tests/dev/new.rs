@@ -30,7 +30,7 @@ fn shell(folder: &Path, line: &str) -> Result<Output> {
     let path = std::env::var("PATH").unwrap_or_default();
     let own = binary()?.parent().context("a folder")?.display().to_string();
     let mut command = Command::new("sh");
-    command.args(["-c", line]).current_dir(folder).env("PATH", format!("{own}:{path}"));
+    command.args(["-c", line]).current_dir(folder).env("PATH", format!("{own}:{path}")).env_remove("RUSTC_BOOTSTRAP");
     // Native code is kept between runs, apart from the repository's own.
     command.env("CARGO_TARGET_DIR", repo().canonicalize()?.join("target/tests/new"));
     Ok(command.output()?)
