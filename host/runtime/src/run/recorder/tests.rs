@@ -1,4 +1,4 @@
-//! What is kept and what is not, without a guest: `tests/tests/recording.rs` has the calls.
+//! What is kept and what is not, without a guest: `tests/tests/components/recording.rs` has the calls.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::time::Duration;
