@@ -1,7 +1,8 @@
 //! The orders context: the order in process, as its customer and the operator see it.
 //!
-//! `domain` holds the rules, `store` the SQL, `neighbours` what is asked of other contexts, `placing` and `changing` the order in which all of
-//! them are asked; this file is where they meet the component's interfaces.
+//! The records of the interfaces are its types. `domain` holds the rules, `store` the SQL, `neighbours` what orders
+//! asks of other contexts, `placing` and `changing` the order in which all of them are asked. This file is where they
+//! meet.
 
 pub mod changing;
 pub mod domain;
@@ -30,7 +31,8 @@ pub use exports::musiccorp::orders::{archive, history, ordering as wit};
 use neighbours::Linked;
 use store::changing::Wish;
 
-seam_sdk::context!(Orders, "0001-orders");
+seam_sdk::context!(Orders, migrations);
+seam_sdk::errors!(wit::Error);
 
 impl wit::Guest for Orders {
     fn get_quote(lines: Vec<wit::Line>) -> Result<wit::Quote, wit::Error> {
@@ -108,17 +110,5 @@ impl archive::Guest for Orders {
     fn put_orders(orders: Vec<archive::PastOrder>) -> Result<u32, wit::Error> {
         past::check(&orders)?;
         Ok(store::archive::put(&orders)?)
-    }
-}
-
-impl From<seam_sdk::store::Error> for wit::Error {
-    fn from(error: seam_sdk::store::Error) -> Self {
-        Self::Unavailable(error.unavailable())
-    }
-}
-
-impl From<seam_sdk::config::Error> for wit::Error {
-    fn from(error: seam_sdk::config::Error) -> Self {
-        Self::Unavailable(error.to_string())
     }
 }

@@ -66,7 +66,7 @@ fn each_step_asks_the_others_and_leads_to_its_state() {
 
         let again = take(step, "k", &world);
         assert_eq!(again, Ok(order), "the same key has the same answer");
-        assert_eq!(world.asked.borrow().len(), asked.len(), "and nobody is asked again");
+        assert_eq!(world.asked.borrow().len(), asked.len(), "and no context is asked again");
         assert!(matches!(take(step, "other", &world), Err(Error::Refused(_))), "another key wants it a second time");
     }
 }
@@ -111,29 +111,29 @@ fn what_is_cut_off_goes_on_when_it_is_asked_for_again_or_settled() {
                     continue;
                 }
                 for by_settling in [false, true] {
-                    let told = format!("{step:?}, {fault:?} at {first}, {other:?} at {second}, settled: {by_settling}");
+                    let case = format!("{step:?}, {fault:?} at {first}, {other:?} at {second}, settled: {by_settling}");
                     let world = before(step);
                     world.plan(&[(second, other), (first, fault)]);
                     let answer = world.try_to(|| take(step, "k", &world));
-                    assert!(!matches!(answer, Ok(Ok(_))), "{told}");
+                    assert!(!matches!(answer, Ok(Ok(_))), "{case}");
                     for blocked in STEPS.into_iter().filter(|other| *other != step) {
                         let outcome = world.try_to(|| take(blocked, "b", &world));
-                        assert!(matches!(outcome, Ok(Err(Error::Refused(_)))), "{told}: {blocked:?} {outcome:?}");
+                        assert!(matches!(outcome, Ok(Err(Error::Refused(_)))), "{case}: {blocked:?} {outcome:?}");
                     }
                     // The second fault of a pair meets the second try.
                     let again = world.try_to(|| take(step, "k", &world));
-                    assert!(!matches!(again, Ok(Err(Error::Refused(_)))), "{told}: {again:?}");
+                    assert!(!matches!(again, Ok(Err(Error::Refused(_)))), "{case}: {again:?}");
                     world.plan(&[]);
                     if by_settling {
                         world.later(61);
                         let left = u32::from(!matches!(again, Ok(Ok(_))));
-                        assert_eq!(settle(&world), Ok(left), "{told}");
+                        assert_eq!(settle(&world), Ok(left), "{case}");
                     } else {
                         take(step, "k", &world).unwrap();
                     }
-                    assert_eq!(being_done(u64::MAX, 10).unwrap(), [], "{told}");
-                    assert_eq!(store::order(NUMBER).unwrap().unwrap().state, step.way().1, "{told}");
-                    world.check(&told);
+                    assert_eq!(being_done(u64::MAX, 10).unwrap(), [], "{case}");
+                    assert_eq!(store::order(NUMBER).unwrap().unwrap().state, step.way().1, "{case}");
+                    world.check(&case);
                 }
             }
         }
@@ -145,7 +145,7 @@ fn settling_tells_when_nobody_answers_and_leaves_it_for_later() {
     let world = before(Step::Ship);
     world.plan(&[(1, Fault::DeathBefore)]);
     world.try_to(|| take(Step::Ship, "k", &world)).unwrap_err();
-    assert_eq!(settle(&world), Ok(0), "it has just begun");
+    assert_eq!(settle(&world), Ok(0), "it has just started");
     world.later(61);
     world.plan(&[(1, Fault::Away)]);
     assert!(matches!(settle(&world), Err(Error::Unavailable(_))));

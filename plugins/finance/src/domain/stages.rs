@@ -8,13 +8,15 @@
 //! authorised | declined | unknown -> voided
 //! ```
 //!
-//! Voided, marked and captured are final: an authorisation that was under way when somebody gave up must not hold money any more.
+//! Voided, marked and captured are final: an authorisation that arrives after the caller gave up must not hold money.
 //! The migration holds the same table in a trigger.
 
 use serde::{Deserialize, Serialize};
 
 use super::processor::Reply;
+use crate::wit;
 
+/// As it stands in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
@@ -24,8 +26,32 @@ pub enum Stage {
     Captured,
     Voided,
     Declined,
-    /// Voided before there was a payment. No payment is ever in it, so others never see it.
+    /// Voided before there was a payment. No payment is ever in it, so the interface does not have it.
     Marked,
+}
+
+impl From<Stage> for wit::Stage {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Unknown => Self::Unknown,
+            Stage::Authorised => Self::Authorised,
+            Stage::Captured => Self::Captured,
+            Stage::Declined => Self::Declined,
+            Stage::Voided | Stage::Marked => Self::Voided,
+        }
+    }
+}
+
+impl From<wit::Stage> for Stage {
+    fn from(stage: wit::Stage) -> Self {
+        match stage {
+            wit::Stage::Unknown => Self::Unknown,
+            wit::Stage::Authorised => Self::Authorised,
+            wit::Stage::Captured => Self::Captured,
+            wit::Stage::Voided => Self::Voided,
+            wit::Stage::Declined => Self::Declined,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

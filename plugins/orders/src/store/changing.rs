@@ -1,4 +1,5 @@
-//! A placed order on its way: what is begun is written down, then other contexts are asked, then it is finished or given up.
+//! Changes of a placed order: `begin` writes the change down, then other contexts are called, then `finish` or
+//! `give_up` ends it.
 
 use seam_sdk::store::{Transaction, execute, params, transaction};
 
@@ -7,7 +8,7 @@ use crate::domain::states::{self, Doing, Step};
 use crate::domain::{RETURN_SECONDS, invalid};
 use crate::wit::{Error, Line, State};
 
-/// Who wants what of which order.
+/// Who asks for which change of which order.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish<'a> {
     pub key: &'a str,
@@ -17,7 +18,7 @@ pub struct Wish<'a> {
     pub customer: Option<&'a str>,
 }
 
-/// Writes down that this is being done, so that nothing else is; also when it was cut off before. None: it is done.
+/// Writes down that this change is under way, which locks out others; also after an interruption. None: it is done.
 pub fn begin(wish: Wish<'_>, note: &str, now: u64) -> Result<Option<Head>, Error> {
     transaction(|tx| {
         let Some(head) = allowed(tx, wish)? else { return Ok(None) };
@@ -30,7 +31,7 @@ pub fn begin(wish: Wish<'_>, note: &str, now: u64) -> Result<Option<Head>, Error
     })
 }
 
-/// The copies that a customer sends back; nobody else has to be asked for that.
+/// The copies that a customer sends back; this calls no other context.
 pub fn request_return(wish: Wish<'_>, wanted: &[Line], now: u64) -> Result<(), Error> {
     transaction(|tx| {
         let Some(head) = allowed(tx, wish)? else { return Ok(()) };
@@ -63,7 +64,7 @@ pub fn request_return(wish: Wish<'_>, wanted: &[Line], now: u64) -> Result<(), E
     })
 }
 
-/// What `begin` began is done. False: somebody else has finished it.
+/// The change of `begin` is done. False: another request has finished it.
 pub fn finish(id: i64, step: Step, note: Option<&str>, now: u64) -> Result<bool, seam_sdk::store::Error> {
     let (before, after) = step.way();
     transaction(|tx| {
@@ -79,7 +80,7 @@ pub fn finish(id: i64, step: Step, note: Option<&str>, now: u64) -> Result<bool,
     })
 }
 
-/// What `begin` began cannot be done, and nothing of it has happened.
+/// The change of `begin` cannot be done, and nothing of it has happened.
 pub fn give_up(id: i64, doing: Doing) -> Result<(), seam_sdk::store::Error> {
     execute(
         "UPDATE orders SET doing = NULL, doing_since = NULL, doing_note = '' WHERE id = ?1 AND doing = ?2",
