@@ -162,9 +162,12 @@ fn a_crate_stands_alone_with_the_versions_of_its_workspace() {
 /// A file that is added to an SDK and not here would be missing in every new project.
 #[test]
 fn the_sdks_that_projects_get_are_whole() {
-    for (folder, files) in
-        [("wit/host", sdk::INTERFACES), (sdk::RUST, sdk::RUST_FILES), (sdk::JAVASCRIPT, sdk::JAVASCRIPT_FILES)]
-    {
+    for (folder, files) in [
+        ("wit/host", sdk::INTERFACES),
+        (sdk::RUST, sdk::RUST_FILES),
+        (sdk::PACKED, sdk::PACKED_FILES),
+        (sdk::JAVASCRIPT, sdk::JAVASCRIPT_FILES),
+    ] {
         let mut known: Vec<_> = files.iter().map(|(path, text)| (PathBuf::from(path), text.to_string())).collect();
         known.sort();
         let there: Vec<_> = everything(&repo().join(folder))
