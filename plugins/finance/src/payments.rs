@@ -10,7 +10,7 @@ use seam_sdk::store::{Transaction, transaction};
 use crate::domain::card::Typed;
 use crate::domain::ledger::{self, Refund};
 use crate::domain::processor::Reply;
-use crate::domain::stages::{Verdict, Wish, verdict};
+use crate::domain::stages::{Action, Verdict, verdict};
 use crate::domain::{Answer, Stage, check, keys};
 use crate::store::{self, Found, NewPayment};
 use crate::wit::{Error, Payment, Sale};
@@ -23,7 +23,7 @@ pub fn authorise(key: &str, sale: &Sale, card: &Typed) -> Result<Payment, Error>
         // Only here: a card that has expired since the first time gets the answer of the first time.
         let card = card.check(now).map_err(Error::Card)?;
         let found = store::find(tx, &sale.order)?;
-        let Some(stage) = next_stage(&sale.order, found.as_ref(), Wish::Authorise(card.reply))? else {
+        let Some(stage) = next_stage(&sale.order, found.as_ref(), Action::Authorise(card.reply))? else {
             return Ok(None);
         };
         let payment = NewPayment::new(sale, &card.last_four, stage, now)?;
@@ -45,7 +45,7 @@ pub fn void(key: &str, order: &str) -> Result<(), Error> {
     check::order(order)?;
     let now = clock::now();
     once(key, &keys::void(order), now, |tx| {
-        match next_stage(order, store::find(tx, order)?.as_ref(), Wish::Void)? {
+        match next_stage(order, store::find(tx, order)?.as_ref(), Action::Void)? {
             None => {}
             Some(Stage::Marked) => store::mark(tx, order, now)?,
             Some(_) => store::void(tx, order, now)?,
@@ -61,7 +61,7 @@ pub fn capture(key: &str, order: &str) -> Result<Payment, Error> {
     let now = clock::now();
     let answer = once(key, &keys::capture(order), now, |tx| {
         let found = store::find(tx, order)?;
-        next_stage(order, found.as_ref(), Wish::Capture)?;
+        next_stage(order, found.as_ref(), Action::Capture)?;
         let Some(Found { payment, sale, .. }) = found else { return Ok(None) };
         let invoice = store::capture(tx, order, now)?;
         store::book(tx, &[ledger::invoice(&sale, invoice, now), ledger::payment(&sale, &payment.card, now)])?;
@@ -77,7 +77,7 @@ pub fn refund(key: &str, order: &str, amount: u64, reason: &str) -> Result<Payme
     let now = clock::now();
     let answer = once(key, &keys::refund(order, amount, reason), now, |tx| {
         let found = store::find(tx, order)?;
-        next_stage(order, found.as_ref(), Wish::Refund)?;
+        next_stage(order, found.as_ref(), Action::Refund)?;
         let Some(Found { payment, sale, .. }) = found else { return Ok(None) };
         let left = payment.authorised.minor_units - payment.refunded;
         if amount > left {
@@ -115,8 +115,8 @@ fn once(key: &str, fingerprint: &str, now: u64, work: impl FnOnce(&Transaction) 
 }
 
 /// The stage that the order's payment goes to; none: it is there already.
-fn next_stage(order: &str, found: Option<&Found>, wish: Wish) -> Result<Option<Stage>, Error> {
-    match verdict(found.map(|found| found.stage), wish) {
+fn next_stage(order: &str, found: Option<&Found>, action: Action) -> Result<Option<Stage>, Error> {
+    match verdict(found.map(|found| found.stage), action) {
         Verdict::Goes(stage) => Ok(Some(stage)),
         Verdict::Stays => Ok(None),
         Verdict::NoPayment => Err(Error::UnknownOrder(order.into())),

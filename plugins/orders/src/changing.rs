@@ -11,34 +11,34 @@ use crate::domain::states::{Doing, Step};
 use crate::domain::{STALE_SECONDS, check, invalid};
 use crate::neighbours::{Neighbours, fulfilment, payments};
 use crate::placing;
-use crate::store::changing::{self, Wish};
+use crate::store::changing::{self, Change};
 use crate::store::{self, Head};
 use crate::wit::{Error, Line, Order};
 
 /// Orders that one call of `settle` looks at: several calls to others for each, within a call's time.
 const SETTLED_MAX: u32 = 50;
 
-pub fn cancel(wish: Wish<'_>, reason: &str, neighbours: &impl Neighbours) -> Result<Order, Error> {
-    check_wish(wish)?;
+pub fn cancel(change: Change<'_>, reason: &str, neighbours: &impl Neighbours) -> Result<Order, Error> {
+    check_change(change)?;
     check::note("reason", reason)?;
-    begin(wish, reason, neighbours)
+    begin(change, reason, neighbours)
 }
 
-pub fn ship(wish: Wish<'_>, neighbours: &impl Neighbours) -> Result<Order, Error> {
-    check_wish(wish)?;
-    begin(wish, "", neighbours)
+pub fn ship(change: Change<'_>, neighbours: &impl Neighbours) -> Result<Order, Error> {
+    check_change(change)?;
+    begin(change, "", neighbours)
 }
 
-pub fn receive_return(wish: Wish<'_>, neighbours: &impl Neighbours) -> Result<Order, Error> {
-    check_wish(wish)?;
-    begin(wish, "", neighbours)
+pub fn receive_return(change: Change<'_>, neighbours: &impl Neighbours) -> Result<Order, Error> {
+    check_change(change)?;
+    begin(change, "", neighbours)
 }
 
-pub fn request_return(wish: Wish<'_>, lines: &[Line]) -> Result<Order, Error> {
-    check_wish(wish)?;
+pub fn request_return(change: Change<'_>, lines: &[Line]) -> Result<Order, Error> {
+    check_change(change)?;
     check::lines(lines)?;
-    changing::request_return(wish, lines, clock::now())?;
-    store::order(wish.number)?.ok_or(Error::UnknownOrder)
+    changing::request_return(change, lines, clock::now())?;
+    store::order(change.number)?.ok_or(Error::UnknownOrder)
 }
 
 /// Finishes the changes that have taken too long, and sends recommendation the purchases that wait. Returns how many
@@ -66,18 +66,18 @@ pub fn settle(neighbours: &impl Neighbours) -> Result<u32, Error> {
     Ok(settled)
 }
 
-fn check_wish(wish: Wish<'_>) -> Result<(), Error> {
-    check::key(wish.key)?;
-    wish.customer.map_or(Ok(()), check::customer)?;
+fn check_change(change: Change<'_>) -> Result<(), Error> {
+    check::key(change.key)?;
+    change.customer.map_or(Ok(()), check::customer)?;
     // A text that cannot be a number belongs to no order.
-    check::number(wish.number).map_err(|_| Error::UnknownOrder)
+    check::number(change.number).map_err(|_| Error::UnknownOrder)
 }
 
-fn begin(wish: Wish<'_>, note: &str, neighbours: &impl Neighbours) -> Result<Order, Error> {
-    if let Some(head) = changing::begin(wish, note, clock::now())? {
-        go_on(&head, wish.step, neighbours)?;
+fn begin(change: Change<'_>, note: &str, neighbours: &impl Neighbours) -> Result<Order, Error> {
+    if let Some(head) = changing::begin(change, note, clock::now())? {
+        go_on(&head, change.step, neighbours)?;
     }
-    store::order(wish.number)?.ok_or(Error::UnknownOrder)
+    store::order(change.number)?.ok_or(Error::UnknownOrder)
 }
 
 fn resume(head: &Head, step: Step, neighbours: &impl Neighbours) -> Result<bool, Error> {

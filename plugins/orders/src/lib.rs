@@ -29,7 +29,7 @@ use domain::{check, invalid, past};
 use exports::musiccorp::orders::desk;
 pub use exports::musiccorp::orders::{archive, history, ordering as wit};
 use neighbours::Linked;
-use store::changing::Wish;
+use store::changing::Change;
 
 seam_sdk::context!(Orders, migrations);
 seam_sdk::errors!(wit::Error);
@@ -54,8 +54,8 @@ impl wit::Guest for Orders {
     }
 
     fn cancel(key: String, customer: String, number: String) -> Result<wit::Order, wit::Error> {
-        let wish = Wish { key: &key, step: Step::Cancel, number: &number, customer: Some(&customer) };
-        changing::cancel(wish, "", &Linked)
+        let change = Change { key: &key, step: Step::Cancel, number: &number, customer: Some(&customer) };
+        changing::cancel(change, "", &Linked)
     }
 
     fn request_return(
@@ -64,8 +64,8 @@ impl wit::Guest for Orders {
         number: String,
         lines: Vec<wit::Line>,
     ) -> Result<wit::Order, wit::Error> {
-        let wish = Wish { key: &key, step: Step::RequestReturn, number: &number, customer: Some(&customer) };
-        changing::request_return(wish, &lines)
+        let change = Change { key: &key, step: Step::RequestReturn, number: &number, customer: Some(&customer) };
+        changing::request_return(change, &lines)
     }
 }
 
@@ -80,16 +80,16 @@ impl desk::Guest for Orders {
     }
 
     fn ship(key: String, number: String) -> Result<wit::Order, wit::Error> {
-        changing::ship(Wish { key: &key, step: Step::Ship, number: &number, customer: None }, &Linked)
+        changing::ship(Change { key: &key, step: Step::Ship, number: &number, customer: None }, &Linked)
     }
 
     fn receive_return(key: String, number: String) -> Result<wit::Order, wit::Error> {
-        let wish = Wish { key: &key, step: Step::ReceiveReturn, number: &number, customer: None };
-        changing::receive_return(wish, &Linked)
+        let change = Change { key: &key, step: Step::ReceiveReturn, number: &number, customer: None };
+        changing::receive_return(change, &Linked)
     }
 
     fn cancel(key: String, number: String, reason: String) -> Result<wit::Order, wit::Error> {
-        changing::cancel(Wish { key: &key, step: Step::Cancel, number: &number, customer: None }, &reason, &Linked)
+        changing::cancel(Change { key: &key, step: Step::Cancel, number: &number, customer: None }, &reason, &Linked)
     }
 
     fn settle() -> Result<u32, wit::Error> {

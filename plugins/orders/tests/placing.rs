@@ -143,7 +143,7 @@ fn an_order_in_process_says_so_and_is_taken_back_after_a_minute() {
     assert_eq!(settle(&world), Ok(0), "it may still be going on");
     world.later(61);
     let order = world.place("k", &[("A", 1)], APPROVED).unwrap();
-    assert_eq!(order.number, "MC-100002", "the first one was cut off, so the same wish is a new order");
+    assert_eq!(order.number, "MC-100002", "the first one was cut off, so the same change is a new order");
     assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Rejected);
     world.check("after a minute");
 }

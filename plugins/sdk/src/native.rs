@@ -91,7 +91,7 @@ impl Store {
         Ok(Self { temporary: None })
     }
 
-    /// Runs `work` on the connection itself, for what a test wants to know and a context may not ask.
+    /// Runs `work` on the connection itself, for statements that a test needs and a context may not run.
     pub fn connection<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
         #[expect(clippy::expect_used, reason = "open as long as self is")]
         OPEN.with_borrow(|open| work(open.as_ref().expect("the store of this thread is open")))
@@ -212,12 +212,12 @@ fn parameter(cell: seam_packed::Cell<'_>) -> ToSqlOutput<'_> {
 
 fn on_open<T>(work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
     OPEN.with_borrow(|open| match open {
-        Some(connection) => work(connection).map_err(sorted),
+        Some(connection) => work(connection).map_err(error),
         None => Err(Error::Unavailable("this thread has no open store".into())),
     })
 }
 
-fn sorted(error: rusqlite::Error) -> Error {
+fn error(error: rusqlite::Error) -> Error {
     let text = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => Error::Constraint(text),

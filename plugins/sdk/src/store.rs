@@ -15,9 +15,9 @@ use crate::native as host;
 /// Why a statement failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// A UNIQUE, CHECK, NOT NULL or FOREIGN KEY constraint said no; the statement had no effect.
+    /// A UNIQUE, CHECK, NOT NULL or FOREIGN KEY constraint refused the statement, which had no effect.
     Constraint(String),
-    /// The writer did not come free before the call's deadline.
+    /// Other transactions kept the writer until the call's deadline.
     Busy(String),
     /// The disk or the context's quota is full. Reads go on.
     Full(String),
@@ -85,7 +85,7 @@ impl From<packed::Error> for Error {
     }
 }
 
-/// The rows of a SELECT as they came from the host; read them in place where copies would cost.
+/// The rows of a SELECT as they came from the host; `iter` reads them in place where copies would cost.
 pub struct Rows(Vec<u8>);
 
 impl Rows {

@@ -10,7 +10,7 @@ use crate::wit::{Error, Line, State};
 
 /// Who asks for which change of which order.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
+pub struct Change<'a> {
     pub key: &'a str,
     pub step: Step,
     pub number: &'a str,
@@ -19,10 +19,10 @@ pub struct Wish<'a> {
 }
 
 /// Writes down that this change is under way, which locks out others; also after an interruption. None: it is done.
-pub fn begin(wish: Wish<'_>, note: &str, now: u64) -> Result<Option<Head>, Error> {
+pub fn begin(change: Change<'_>, note: &str, now: u64) -> Result<Option<Head>, Error> {
     transaction(|tx| {
-        let Some(head) = allowed(tx, wish)? else { return Ok(None) };
-        let Some(doing) = wish.step.doing() else { return Ok(Some(head)) };
+        let Some(head) = allowed(tx, change)? else { return Ok(None) };
+        let Some(doing) = change.step.doing() else { return Ok(Some(head)) };
         tx.execute(
             "UPDATE orders SET doing_note = iif(doing IS NULL, ?4, doing_note), doing = ?2, doing_since = ?3 WHERE id = ?1",
             params![head.id, doing.name(), time(now), note],
@@ -32,9 +32,9 @@ pub fn begin(wish: Wish<'_>, note: &str, now: u64) -> Result<Option<Head>, Error
 }
 
 /// The copies that a customer sends back; this calls no other context.
-pub fn request_return(wish: Wish<'_>, wanted: &[Line], now: u64) -> Result<(), Error> {
+pub fn request_return(change: Change<'_>, wanted: &[Line], now: u64) -> Result<(), Error> {
     transaction(|tx| {
-        let Some(head) = allowed(tx, wish)? else { return Ok(()) };
+        let Some(head) = allowed(tx, change)? else { return Ok(()) };
         if now > head.shipped_at.unwrap_or(0).saturating_add(RETURN_SECONDS) {
             let days = RETURN_SECONDS / (24 * 60 * 60);
             return Err(Error::Refused(format!("Records can be sent back within {days} days of the shipment.")));
@@ -99,8 +99,8 @@ pub fn resume(head: &Head, now: u64) -> Result<bool, seam_sdk::store::Error> {
 }
 
 /// Whether this may be done now, under this key. None: it has been done under this key.
-fn allowed(tx: &Transaction, wish: Wish<'_>) -> Result<Option<Head>, Error> {
-    let Wish { key, step, number, customer } = wish;
+fn allowed(tx: &Transaction, change: Change<'_>) -> Result<Option<Head>, Error> {
+    let Change { key, step, number, customer } = change;
     let sql = concat!("SELECT ", head_columns!(), " FROM orders AS o WHERE o.number = ?1");
     let head = tx.optional::<HeadRow>(sql, params![number])?.map(HeadRow::head).transpose()?;
     let head =
