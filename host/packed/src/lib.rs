@@ -215,14 +215,13 @@ mod tests {
     fn packed(cells: &[Cell<'_>]) -> Vec<u8> {
         let mut packer = Packer::new(cells.len() as u32, 0);
         for cell in cells {
-            let packed = match *cell {
-                Cell::Null => Ok(packer.null()),
-                Cell::Integer(value) => Ok(packer.integer(value)),
-                Cell::Real(value) => Ok(packer.real(value)),
-                Cell::Text(text) => packer.text(text.as_bytes()),
-                Cell::Blob(bytes) => packer.blob(bytes),
-            };
-            assert_eq!(packed, Ok(()));
+            match *cell {
+                Cell::Null => packer.null(),
+                Cell::Integer(value) => packer.integer(value),
+                Cell::Real(value) => packer.real(value),
+                Cell::Text(text) => assert_eq!(packer.text(text.as_bytes()), Ok(())),
+                Cell::Blob(bytes) => assert_eq!(packer.blob(bytes), Ok(())),
+            }
         }
         packer.finish()
     }
