@@ -93,8 +93,7 @@ enum Change {
     Undo,
 }
 
-const CHANGES: [Change; 5] =
-    [Change::Publish, Change::PublishOnProbation, Change::Route, Change::Keep, Change::Undo];
+const CHANGES: [Change; 5] = [Change::Publish, Change::PublishOnProbation, Change::Route, Change::Keep, Change::Undo];
 
 /// What should be true of a probation.
 struct Expected {
