@@ -184,8 +184,10 @@ mod tests {
 
     #[test]
     fn scripts_are_split_into_statements_with_their_lines() {
-        let script = "-- schema\nCREATE TABLE a (x TEXT DEFAULT ';');\n\n/* ; */ CREATE TRIGGER t AFTER INSERT ON a BEGIN\
-                      \n UPDATE a SET x = CASE WHEN 1 THEN 2 END; DELETE FROM a;\nEND;\n;;\nINSERT INTO a VALUES ('é;')";
+        let script = "-- schema\nCREATE TABLE a (x TEXT DEFAULT ';');\n\n\
+                      /* ; */ CREATE TRIGGER t AFTER INSERT ON a BEGIN\n \
+                      UPDATE a SET x = CASE WHEN 1 THEN 2 END; DELETE FROM a;\nEND;\n;;\n\
+                      INSERT INTO a VALUES ('é;')";
         let found = statements(script);
         let lines: Vec<_> = found.iter().map(|s| s.line).collect();
         assert_eq!(lines, [2, 4, 8], "{found:?}");
