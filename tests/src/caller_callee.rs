@@ -1,4 +1,4 @@
-//! Two contexts, one of which asks the other: what the recorder and the harness are tried on.
+//! Two contexts, a caller and its callee, for the tests of the recorder and the harness.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 

@@ -1,5 +1,4 @@
-//! A developer's workspace: a small Cargo workspace of two contexts, `greeter` and `page`, which asks it, with `seam dev`
-//! running on it.
+//! A small Cargo workspace of two contexts, `greeter` and `page`, which calls it, with `seam dev` running on it.
 
 use std::path::PathBuf;
 

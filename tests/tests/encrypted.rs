@@ -126,7 +126,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 #[test]
-fn the_search_would_find_it() -> Result<()> {
+fn the_search_for_the_secret_finds_it_where_it_is_not_encrypted() -> Result<()> {
     let fixture = Fixture::new(&first())?;
     let text = std::fs::read_to_string(&fixture.manifest)?.replace("encrypted = true", "encrypted = false");
     std::fs::write(&fixture.manifest, text)?;

@@ -75,7 +75,7 @@ fn the_parts_without_a_host_pass_the_tests_in_their_own_languages() -> Result<()
 }
 
 #[test]
-fn who_has_learned_nothing_suggests_nothing() -> Result<()> {
+fn an_engine_without_purchases_suggests_nothing() -> Result<()> {
     each(|engines, engine| {
         assert_eq!(engines.suggest(engine, &["A"], 5)?, []);
         assert_eq!(engines.suggest(engine, &[], 50)?, []);
@@ -85,7 +85,7 @@ fn who_has_learned_nothing_suggests_nothing() -> Result<()> {
 }
 
 #[test]
-fn what_goes_together_comes_before_what_everybody_has() -> Result<()> {
+fn albums_bought_together_come_before_popular_ones() -> Result<()> {
     each(|engines, engine| {
         assert_eq!(engines.ask(engine, &history())?, "ok(12)");
         for (seed, beside) in [("A", "B"), ("B", "A"), ("C", "D"), ("D", "C")] {
@@ -98,7 +98,7 @@ fn what_goes_together_comes_before_what_everybody_has() -> Result<()> {
 }
 
 #[test]
-fn what_is_popular_fills_the_list() -> Result<()> {
+fn popular_albums_fill_the_list() -> Result<()> {
     each(|engines, engine| {
         assert_eq!(engines.ask(engine, &history())?, "ok(12)");
         // HIT 7, A, B and C 3, D 2, E 1. Equal ones in the order of their SKUs.

@@ -49,7 +49,7 @@ fn what_is_thrown_and_not_caught_traps_and_costs_the_instance() -> Result<()> {
 }
 
 #[test]
-fn an_endless_loop_and_an_endless_appetite_end_at_their_bounds() -> Result<()> {
+fn endless_loops_and_allocations_end_at_their_bounds() -> Result<()> {
     let guest = start()?;
     let hangs = failure(&guest, "hang", 300);
     ensure!(matches!(hangs, Failure::TimedOut { .. }), "{hangs:?}");

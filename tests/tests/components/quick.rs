@@ -161,7 +161,7 @@ fn a_changed_interface_names_the_caller_that_it_breaks_and_changes_nothing() -> 
 }
 
 #[test]
-fn what_was_saved_together_serves_together_or_not_at_all() -> Result<()> {
+fn components_saved_together_go_live_together_or_not_at_all() -> Result<()> {
     let first = Version { migrations: vec![TABLE], ..Version::times(2) };
     let system = System::new().context("one", &first.wasm()?, "store = true")?;
     let fixture = Fixture::of(system.context("two", &first.wasm()?, "store = true")?)?;

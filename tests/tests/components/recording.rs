@@ -35,7 +35,7 @@ fn told(call: &Recorded) -> String {
 }
 
 #[test]
-fn a_tape_has_each_call_with_what_it_asked_and_what_became_of_it() -> Result<()> {
+fn a_recording_has_each_call_with_its_own_calls_and_its_result() -> Result<()> {
     let system = system("");
     let registry = system.start()?.unwrap();
     let recorder = |name: &str| registry.live(name).unwrap().generation().recorder.clone();
@@ -83,7 +83,7 @@ fn calls_that_commit_are_marked_and_calls_that_read_are_not() -> Result<()> {
 }
 
 #[test]
-fn calls_are_sampled_without_being_asked_for_unless_the_manifest_says_no() -> Result<()> {
+fn calls_are_sampled_by_default_unless_the_manifest_says_no() -> Result<()> {
     for (lines, some) in [("", true), ("[recording]\ncalls_per_s = 0", false)] {
         let system = system(lines);
         let registry = system.start()?.unwrap();

@@ -88,7 +88,7 @@ fn ask(live: &Live, n: u32) -> Val {
 }
 
 #[test]
-fn a_request_keeps_the_set_it_began_with_and_the_next_one_gets_the_new() -> Result<()> {
+fn a_request_keeps_the_set_that_it_started_with_and_the_next_one_gets_the_new_set() -> Result<()> {
     let (system, registry) = system()?;
     let before = registry.live("asking")?;
     assert_eq!(ask(&before, 7), answer(14));
@@ -100,7 +100,7 @@ fn a_request_keeps_the_set_it_began_with_and_the_next_one_gets_the_new() -> Resu
 }
 
 #[test]
-fn what_was_replaced_goes_with_its_last_request_and_what_was_not_stays() -> Result<()> {
+fn a_replaced_generation_is_dropped_with_its_last_request_and_the_others_stay() -> Result<()> {
     let (system, registry) = system()?;
     let [numbers_1, asking_1] = registry.generations().try_into().map_err(|_| anyhow::anyhow!("two"))?;
     let (old, kept) = (Arc::downgrade(&numbers_1), Arc::downgrade(&asking_1));

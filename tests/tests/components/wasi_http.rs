@@ -221,7 +221,7 @@ fn a_third_party_component_answers_and_its_failures_are_contained() -> Result<()
 }
 
 #[test]
-fn what_a_guest_writes_leaves_at_once_and_a_cut_off_answer_is_seen_to_be_one() -> Result<()> {
+fn each_piece_that_a_guest_writes_is_sent_at_once_and_a_truncated_answer_is_recognisable() -> Result<()> {
     let host = Served::start()?;
     let mut stream = host.ask("/other/slow")?;
     let (mut all, mut first) = (Vec::new(), None);

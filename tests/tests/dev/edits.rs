@@ -191,7 +191,7 @@ fn no_request_is_lost_during_edits() -> Result<()> {
 }
 
 #[test]
-fn without_seam_dev_pages_have_none_of_it() -> Result<()> {
+fn without_seam_dev_pages_have_no_development_script() -> Result<()> {
     let workspace = Workspace::new("without")?;
     drop(workspace.dev()?);
     // The same components, served as a system is served.

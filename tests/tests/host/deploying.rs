@@ -148,7 +148,7 @@ fn what_breaks_a_caller_or_a_promise_is_refused_and_what_no_caller_needs_may_go(
 }
 
 #[test]
-fn a_new_import_wants_a_yes_by_name() -> Result<()> {
+fn a_new_import_must_be_allowed_by_name() -> Result<()> {
     let fixture = Fixture::new(&Version::times(2))?;
     let clocked = |allow: &[&str]| -> Result<DeployReport> {
         Ok(fixture.app.deployer.deploy(&request(fixture.file(&with_clock(3)?)?, allow), &mut |_| {}))
@@ -163,7 +163,7 @@ fn a_new_import_wants_a_yes_by_name() -> Result<()> {
 }
 
 #[test]
-fn a_schema_that_the_running_version_cannot_live_with_wants_a_yes() -> Result<()> {
+fn a_schema_that_the_running_version_cannot_use_must_be_allowed() -> Result<()> {
     let fixture = Fixture::new(&first())?;
     assert_eq!(fixture.times(7)?, answer(14), "it runs its query");
     let drops = "ALTER TABLE seen DROP COLUMN old";

@@ -159,7 +159,7 @@ fn a_variant_learns_the_whole_history_before_it_answers_and_goes_on_from_there()
 }
 
 #[test]
-fn how_far_it_is_lasts_and_who_has_caught_up_answers_at_once_after_a_restart() -> Result<()> {
+fn the_cursor_survives_a_restart_and_a_variant_that_has_caught_up_serves_at_once() -> Result<()> {
     let system = system(ANY, ANY)?;
     let registry = started(&system)?;
     number(&registry, "keeper", "book.write", &[Val::U32(10)])?;
@@ -195,7 +195,7 @@ fn a_learner_that_cannot_take_a_whole_page_gets_less_at_a_time() -> Result<()> {
 }
 
 #[test]
-fn who_cannot_be_told_is_behind_by_name_and_goes_on_when_it_can() -> Result<()> {
+fn a_variant_that_cannot_learn_is_named_as_behind_and_goes_on_when_it_can() -> Result<()> {
     let system = system(ANY, 600)?;
     let registry = started(&system)?;
     number(&registry, "keeper", "book.write", &[Val::U32(590)])?;

@@ -1,4 +1,4 @@
-//! The way back by a command, rows and all, and after a restart; and what recorded calls keep out.
+//! Rollbacks by command: their rows, their schemas, after a restart; and versions that recorded calls keep out.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -149,7 +149,7 @@ fn an_older_version_serves_on_the_newer_schema_that_it_was_seen_to_work_with() -
 }
 
 #[test]
-fn where_there_is_no_way_back_the_file_is_put_back_and_only_a_yes_loses_rows() -> Result<()> {
+fn an_irreversible_change_is_undone_by_restoring_the_file_and_only_on_request_loses_rows() -> Result<()> {
     let fixture = Fixture::new(&first())?;
     assert_eq!(fixture.times(7)?, answer(14));
     fixture.deploy(&shrunk(), &["irreversible"])?;
@@ -286,7 +286,7 @@ fn a_schema_is_not_taken_for_another_of_the_same_number() -> Result<()> {
 }
 
 #[test]
-fn there_is_no_way_back_from_what_was_there_at_first() -> Result<()> {
+fn the_first_version_cannot_be_rolled_back() -> Result<()> {
     let fixture = Fixture::new(&first())?;
     let refused = fixture.back(false).refused.unwrap();
     assert!(refused.message.contains("there is no version before it"), "{}", refused.message);
@@ -324,7 +324,7 @@ fn recorded_calls_that_the_new_version_breaks_keep_it_out_and_other_answers_are_
 }
 
 #[test]
-fn what_was_rolled_back_by_itself_does_not_come_back_with_a_restart() -> Result<()> {
+fn a_version_that_was_rolled_back_automatically_stays_out_after_a_restart() -> Result<()> {
     let fixture = Fixture::recording(&Version::times(2), 0)?;
     let bad = Version { call: Then::Traps, ..Version::times(9) };
     let request = fixture.request(&bad, &[], 10_000)?;

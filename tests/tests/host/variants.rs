@@ -53,7 +53,7 @@ fn visitors(registry: &Registry) -> Vec<u32> {
 }
 
 #[test]
-fn weights_hold_and_a_visitor_stays_where_he_is() -> Result<()> {
+fn weights_hold_and_a_visitor_keeps_the_variant() -> Result<()> {
     let system = system()?;
     let registry = started(&system)?;
     assert!(visitors(&registry).iter().all(|factor| *factor == 1), "without a route all is the main one's");
@@ -73,7 +73,7 @@ fn weights_hold_and_a_visitor_stays_where_he_is() -> Result<()> {
 }
 
 #[test]
-fn a_request_under_way_keeps_the_route_it_began_with() -> Result<()> {
+fn a_request_under_way_keeps_the_route_that_it_started_with() -> Result<()> {
     let system = system()?;
     let registry = started(&system)?;
     let before = registry.live("asking")?;

@@ -244,7 +244,7 @@ fn without_the_catalogue_the_shop_says_so_and_orders_stay_readable() -> Result<(
 }
 
 #[test]
-fn without_recommendations_the_page_comes_without_recommendations() -> Result<()> {
+fn without_recommendations_the_other_parts_of_the_page_come() -> Result<()> {
     let mut fixture = Fixture::set()?;
     let (host, manifest) = fixture.without("recommendation")?;
     fixture.look(&[("/", Comes("records")), ("/albums/SKU", Comes("Kind of Blue"))])?;

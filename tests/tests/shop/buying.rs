@@ -16,7 +16,7 @@ fn newcomer(host: &seam_tests::host::Host, name: &str) -> Result<Person> {
 }
 
 #[test]
-fn a_record_goes_from_the_search_to_the_customer_and_back() -> Result<()> {
+fn a_record_is_found_bought_shipped_and_returned() -> Result<()> {
     let shop = Shop::new()?;
     let host = shop.up()?;
     let sku = shop.album("kind of blue", 5)?;

@@ -141,7 +141,7 @@ fn an_operator_sees_what_runs_and_calls_it() -> Result<()> {
 }
 
 #[test]
-fn killed_and_started_again_the_shop_has_everything_and_loads_nothing_twice() -> Result<()> {
+fn a_shop_that_was_killed_starts_with_all_its_data_and_seeds_nothing_twice() -> Result<()> {
     let shop = Shop::new()?;
     let host = shop.up()?;
     let before = host.get("/search?q=coltrane")?.text();
