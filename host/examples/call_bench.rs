@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use seam::context::raw;
+use seam::context::abi_copy;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentType, Func, Instance, Lift, Linker, LinkerInstance, Lower};
 use wasmtime::{Config, Engine, Result, Store};
@@ -128,7 +128,7 @@ fn link(
     }
     let ty = func.ty(&*callee.lock().map_err(|_| wasmtime::format_err!("lock"))?);
     match (way, name) {
-        (Way::Raw, _) => raw::link(seam, name, &ty, move |_, args| {
+        (Way::Raw, _) => abi_copy::link(seam, name, &ty, move |_, args| {
             args.invoke(&func, &mut *callee.lock().map_err(|_| wasmtime::format_err!("lock"))?)
         }),
         (Way::Val, _) => seam.func_new(name, move |_, _, params, results| {

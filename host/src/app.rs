@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::context::component::Compiler;
-use crate::context::stats::Metrics;
-use crate::context::{self, Linked, Registry, Source};
+use crate::context::run::Metrics;
+use crate::context::serve::{self, LinkedSystem, Registry, Source};
 use crate::deploy::{self, Deployer, History};
 use crate::follow::Following;
 use crate::http;
@@ -30,7 +30,7 @@ pub struct App {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
-    Contexts(#[from] context::Error),
+    Contexts(#[from] serve::Error),
     #[error(transparent)]
     Host(#[from] HostFileError),
     #[error(transparent)]
@@ -46,8 +46,8 @@ impl App {
     ///
     /// # Errors
     /// Every problem of every context.
-    pub fn check(manifest: &Manifest, compiler: Compiler) -> Result<Linked, Error> {
-        Ok(Linked::load(&manifest.system(), compiler, &manifest.host.data.join("cache"))?)
+    pub fn check(manifest: &Manifest, compiler: Compiler) -> Result<LinkedSystem, Error> {
+        Ok(LinkedSystem::load(&manifest.system(), compiler, &manifest.host.data.join("cache"))?)
     }
 
     /// Loads the whole system: afterwards every context answers.
@@ -61,8 +61,9 @@ impl App {
         let host = Arc::new(HostFile::open(data)?);
         let history = History::new(host.clone())?;
         let deployed = deploy::sources(&manifest, &history)?;
-        let linked =
-            Linked::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| of_entry(&deployed, entry))?;
+        let linked = LinkedSystem::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| {
+            of_entry(&deployed, entry)
+        })?;
         let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest)?;
         Ok(Self { manifest, registry, deployer, dev: None, metrics })
@@ -124,13 +125,13 @@ async fn let_in(deployer: Deployer, context: String, file: PathBuf) {
         tracing::warn!(target: "deploy", context, file = %file.display(), "its component is gone; the version that serves goes on");
         return;
     }
-    let request = deploy::Request { wait: true, ..deploy::Request::new(context, file) };
+    let request = deploy::DeployRequest { wait: true, ..deploy::DeployRequest::new(context, file) };
     // Not on this thread: it lacks the stack that a guest needs, and compiling takes its time.
     let report = tokio::task::spawn_blocking(move || deployer.deploy(&request, &mut |_| {})).await;
     let Ok(report) = report else { return };
     let context = report.context;
     match (report.outcome, report.refused, report.serves) {
-        (deploy::Outcome::Unchanged, ..) => {}
+        (deploy::DeployOutcome::Unchanged, ..) => {}
         (_, Some(refused), _) => {
             let step = refused.step.map_or("begin", deploy::Step::name);
             tracing::error!(target: "deploy", context, step, hint = refused.remedy, "its changed file is refused: {}", refused.message);
@@ -150,11 +151,11 @@ fn of_entry(deployed: &HashMap<ContextName, Source>, entry: &ContextSettings) ->
 /// What the contexts need from time to time.
 async fn tend(registry: Registry) {
     let mut trim = tokio::time::interval(Duration::from_secs(limits::TRIM_INTERVAL_S));
-    let mut drain = tokio::time::interval(Duration::from_millis(limits::DRAIN_LOOK_MS));
+    let mut drain = tokio::time::interval(Duration::from_millis(limits::DRAIN_CHECK_MS));
     loop {
         tokio::select! {
             _ = trim.tick() => registry.trim(),
-            _ = drain.tick() => registry.tend(),
+            _ = drain.tick() => registry.check_draining(),
         }
     }
 }

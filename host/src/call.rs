@@ -15,50 +15,50 @@ pub struct Call {
     pub deadline: Instant,
     pub trace: Trace,
     /// Which variant of a context answers, where it has several.
-    pub steer: Steer,
+    pub affinity: Affinity,
     chain: [ContextIndex; limits::CALL_DEPTH_MAX],
     depth: u8,
 }
 
 /// How one request is steered between variants, all its calls alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Steer {
+pub struct Affinity {
     /// The same for all requests of a visitor, and spread evenly over all numbers: between variants with weights, it decides.
     pub key: u64,
-    /// Variants that answer whatever their weights are; `NOBODY` in places that are not used.
+    /// Variants that answer whatever their weights are; `NO_VARIANT` in places that are not used.
     forced: [ContextIndex; limits::FORCED_VARIANTS_MAX],
     /// Whether this is a copy of a call that was answered: it changes nothing but its own store.
     pub shadow: bool,
 }
 
-const NOBODY: ContextIndex = ContextIndex::MAX;
+const NO_VARIANT: ContextIndex = ContextIndex::MAX;
 
-impl Steer {
+impl Affinity {
     /// By what `text` identifies.
     pub fn by(text: &[u8]) -> Self {
         // FNV-1a: the same on every host and after every restart, so that a visitor stays where he is.
         let hash = text
             .iter()
             .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-        Self { key: spread(hash), forced: [NOBODY; limits::FORCED_VARIANTS_MAX], shadow: false }
+        Self { key: spread(hash), forced: [NO_VARIANT; limits::FORCED_VARIANTS_MAX], shadow: false }
     }
 
     /// By the trace: requests of one trace alike, different ones anyhow.
     pub fn by_trace(trace: Trace) -> Self {
         let key = spread(trace.trace_id as u64 ^ (trace.trace_id >> 64) as u64);
-        Self { key, forced: [NOBODY; limits::FORCED_VARIANTS_MAX], shadow: false }
+        Self { key, forced: [NO_VARIANT; limits::FORCED_VARIANTS_MAX], shadow: false }
     }
 
     /// Has this variant answer for its context. Beyond `FORCED_VARIANTS_MAX` nothing happens.
     pub fn force(&mut self, variant: ContextIndex) {
-        if let Some(free) = self.forced.iter_mut().find(|forced| **forced == NOBODY) {
+        if let Some(free) = self.forced.iter_mut().find(|forced| **forced == NO_VARIANT) {
             *free = variant;
         }
     }
 
     /// Whether any variant is to answer whatever the weights are.
     pub fn forces(&self) -> bool {
-        self.forced.first().is_some_and(|first| *first != NOBODY)
+        self.forced.first().is_some_and(|first| *first != NO_VARIANT)
     }
 
     pub fn is_forced(&self, variant: ContextIndex) -> bool {
@@ -76,8 +76,8 @@ pub fn spread(mut x: u64) -> u64 {
 impl Call {
     /// A call that enters the host from outside.
     pub fn start(deadline: Instant, trace: Trace) -> Self {
-        let steer = Steer::by_trace(trace);
-        Self { deadline, trace, steer, chain: [0; limits::CALL_DEPTH_MAX], depth: 0 }
+        let affinity = Affinity::by_trace(trace);
+        Self { deadline, trace, affinity, chain: [0; limits::CALL_DEPTH_MAX], depth: 0 }
     }
 
     /// The contexts that this call is running through, outermost first.
@@ -86,11 +86,11 @@ impl Call {
     }
 
     /// The call as `callee` gets it, or why it must not be made.
-    pub fn enter(mut self, callee: ContextIndex) -> Result<Self, Refused> {
+    pub fn enter(mut self, callee: ContextIndex) -> Result<Self, RefusalReason> {
         if self.chain().contains(&callee) {
-            return Err(Refused::Reentry);
+            return Err(RefusalReason::Reentry);
         }
-        let slot = self.chain.get_mut(usize::from(self.depth)).ok_or(Refused::TooDeep)?;
+        let slot = self.chain.get_mut(usize::from(self.depth)).ok_or(RefusalReason::TooDeep)?;
         *slot = callee;
         self.depth += 1;
         Ok(self)
@@ -98,7 +98,7 @@ impl Call {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum RefusalReason {
     #[error("the call would re-enter a context that is already part of its chain")]
     Reentry,
     #[error("the call chain is deeper than {}", limits::CALL_DEPTH_MAX)]
@@ -106,7 +106,7 @@ pub enum Refused {
     #[error("a shadow calls nobody")]
     Shadow,
     #[error("its caller has a transaction open, and whoever wants to write waits for that one")]
-    HoldsWriter,
+    TransactionOpen,
 }
 
 /// The guest ran into the end of its call's time.
@@ -130,8 +130,8 @@ pub enum Failure {
     #[error("`{context}` is not available: {reason}")]
     Absent { context: String, reason: String },
     /// The call would close a circle or is too deep.
-    #[error("`{context}` was not called: {refused}")]
-    Refused { context: String, refused: Refused },
+    #[error("`{context}` was not called: {reason}")]
+    Refused { context: String, reason: RefusalReason },
 }
 
 impl Failure {

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use wasmtime::component::Val;
 
 use crate::call::Call;
-use crate::context::Registry;
 use crate::context::route::Follower;
+use crate::context::serve::Registry;
 use crate::ids::Trace;
 use crate::limits;
 use crate::store::Cursor;
@@ -49,7 +49,7 @@ impl Following {
 impl Drop for Following {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.registry.learned().ring();
+        self.registry.learned().notify();
     }
 }
 
@@ -57,10 +57,10 @@ impl Drop for Following {
 pub fn step(registry: &Registry, stop: &AtomicBool) {
     for follower in registry.followers() {
         let started = Instant::now();
-        let (serves, before) = (follower.standing.serves(), follower.standing.progress());
+        let (serves, before) = (follower.readiness.is_ready(), follower.readiness.progress());
         let outcome = catch_up(registry, &follower, stop);
         let context = &follower.variant;
-        let records = follower.standing.progress().records - before.records;
+        let records = follower.readiness.progress().records - before.records;
         match outcome {
             Ok(()) if !serves => {
                 let ms = started.elapsed().as_millis() as u64;
@@ -74,7 +74,7 @@ pub fn step(registry: &Registry, stop: &AtomicBool) {
                 if before.trouble.as_ref() != Some(&why) {
                     tracing::error!(target: "follow", %context, records, "a variant is behind: {why}");
                 }
-                follower.standing.behind(why);
+                follower.readiness.behind(why);
             }
         }
     }
@@ -83,7 +83,7 @@ pub fn step(registry: &Registry, stop: &AtomicBool) {
 /// Takes pages until the end of the history. A page that the variant cannot take as a whole is cut into smaller ones.
 fn catch_up(registry: &Registry, follower: &Follower, stop: &AtomicBool) -> Result<(), String> {
     let database = follower.database.as_ref();
-    let (source, mut count) = (follower.source.as_str(), limits::FOLLOW_PAGE_RECORDS);
+    let (source, mut count) = (follower.cursor.as_str(), limits::FOLLOW_PAGE_RECORDS);
     let mut reported = Instant::now();
     loop {
         let mut cursor = Cursor::read(database, source).map_err(|error| format!("cannot read its cursor: {error}"))?;
@@ -108,7 +108,7 @@ fn catch_up(registry: &Registry, follower: &Follower, stop: &AtomicBool) -> Resu
             cursor.caught_up |= ended;
             cursor.write(database, source).map_err(|error| format!("cannot write its cursor: {error}"))?;
         }
-        follower.standing.told(records, cursor);
+        follower.readiness.told(records, cursor);
         if ended || stop.load(Ordering::Relaxed) {
             return Ok(());
         }

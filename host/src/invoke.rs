@@ -9,7 +9,8 @@ use wasmtime::component::types::{ComponentFunc, Type};
 use wasmtime::component::wasm_wave::{self, parser::ParserError, untyped::UntypedFuncCall};
 
 use crate::call::{Call, Failure};
-use crate::context::{Live, Registry, link};
+use crate::context::component::wit_of;
+use crate::context::serve::{Live, Registry};
 use crate::did_you_mean::{self, nearest};
 use crate::ids::Trace;
 use crate::json::to_json;
@@ -134,7 +135,7 @@ impl Target {
             [] => {
                 let known = exports.iter().map(|e| {
                     let short = e.interface.rsplit('/').next().unwrap_or_default();
-                    format!("{short}.{}", link::wit_of(&e.function, &e.signature))
+                    format!("{short}.{}", wit_of(&e.function, &e.signature))
                 });
                 Err(Error::NoFunction { context, name: name.into(), known: known.collect() })
             }
@@ -198,7 +199,7 @@ pub fn run(registry: &Registry, context: &str, text: &str, timeout: Duration) ->
     let types: Vec<Type> = signature.params().map(|(_, ty)| ty).collect();
     let params = call.to_wasm_params::<Val>(&types).map_err(|error| {
         let function = name.rsplit('.').next().unwrap_or_default();
-        let remedy = format!("the function is {}", link::wit_of(function, signature));
+        let remedy = format!("the function is {}", wit_of(function, signature));
         // WAVE reports an empty argument list at the name. Mark the list instead.
         let at = if error.span().end <= open { open..text.len() } else { error.span() };
         syntax(message_of(&error), at, &remedy)

@@ -22,7 +22,7 @@ pub const CONTEXT_QUEUE: u32 = 128;
 /// What the calls of a replaced generation get to end: longer than any of them may take unless its manifest allows it more.
 pub const DRAIN_MS_MAX: u64 = 30_000;
 /// How often replaced generations are looked at.
-pub const DRAIN_LOOK_MS: u64 = 250;
+pub const DRAIN_CHECK_MS: u64 = 250;
 
 // Variants
 
@@ -71,10 +71,10 @@ pub const RECORD_KEPT_BYTES_MAX: usize = 8 << 20;
 /// Questions to other contexts that are kept of one call. A page asks five.
 pub const RECORD_ASKED_MAX: usize = 256;
 /// Calls on one tape: more than anybody reads as a scenario.
-pub const RECORD_TAPE_CALLS_MAX: usize = 2_000;
-pub const RECORD_TAPE_BYTES_MAX: usize = 32 << 20;
+pub const RECORD_LOG_CALLS_MAX: usize = 2_000;
+pub const RECORD_LOG_BYTES_MAX: usize = 32 << 20;
 /// How long a tape may be left to run by itself.
-pub const RECORD_TAPE_S_MAX: u64 = 3_600;
+pub const RECORD_LOG_S_MAX: u64 = 3_600;
 
 // Guests: memory and code
 
@@ -357,7 +357,7 @@ pub const DEPLOY_LOOK_MS: u64 = 20;
 /// What of its calls is looked at together, beside all of them: a version may turn bad late.
 pub const DEPLOY_WINDOW_MS: u64 = 1_000;
 /// The least time that a request waits for a version on probation before it is run again with the one before.
-pub const PROBATION_PATIENCE_MS: u64 = 250;
+pub const PROBATION_TIMEOUT_MS: u64 = 250;
 /// Recorded calls that a new version is asked again, and what it may take for one and for all of them.
 pub const DEPLOY_REPLAY_CALLS_MAX: usize = 200;
 pub const DEPLOY_REPLAY_CALL_MS: u64 = 1_000;

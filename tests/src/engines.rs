@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use seam::context::Registry;
 use seam::context::component::Compiler;
+use seam::context::serve::Registry;
 use seam::invoke;
 use wasmtime::component::Val;
 

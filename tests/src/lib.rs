@@ -26,9 +26,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use seam::call::Call;
 use seam::context::component::Compiler;
-use seam::context::link::Problem;
-use seam::context::stats::Metrics;
-use seam::context::{Error, Linked, Registry};
+use seam::context::component::ContextProblem;
+use seam::context::run::Metrics;
+use seam::context::serve::{Error, LinkedSystem, Registry};
 use seam::ids::Trace;
 use seam::manifest::Manifest;
 use seam::store::HostFile;
@@ -132,7 +132,7 @@ impl System {
     ///
     /// # Errors
     /// The outer one when the test itself is at fault, the inner one with what the host says of the system.
-    pub fn start(&self) -> Result<Result<Registry, Vec<Problem>>> {
+    pub fn start(&self) -> Result<Result<Registry, Vec<ContextProblem>>> {
         self.start_with(Compiler::InProcess, &self.folder.path().join("data/cache"))
     }
 
@@ -140,12 +140,12 @@ impl System {
     ///
     /// # Errors
     /// As `start`.
-    pub fn start_with(&self, compiler: Compiler, cache: &Path) -> Result<Result<Registry, Vec<Problem>>> {
+    pub fn start_with(&self, compiler: Compiler, cache: &Path) -> Result<Result<Registry, Vec<ContextProblem>>> {
         let manifest = Manifest::load(&self.write()?)?;
         let metrics = Metrics::new(&prometheus::Registry::new())?;
         let data = &manifest.host.data;
         let host = Arc::new(HostFile::open(data)?);
-        let started = Linked::load(&manifest.system(), compiler, cache)
+        let started = LinkedSystem::load(&manifest.system(), compiler, cache)
             .and_then(|linked| linked.start(&data.join("stores"), host, &metrics));
         match started {
             Ok(registry) => Ok(Ok(registry)),

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use anyhow::{Context as _, Result};
-use seam::context::Registry;
+use seam::context::serve::Registry;
 use seam_tests::{System, repo};
 use wasmtime::component::Val;
 

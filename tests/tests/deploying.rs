@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use seam::app::App;
 use seam::context::component::Compiler;
-use seam::deploy::{Outcome, Report, Request, Step};
+use seam::deploy::{DeployOutcome, DeployReport, DeployRequest, Step};
 use seam::manifest::Manifest;
 use seam_tests::host::{Host, seam};
 use seam_tests::version::{Health, Then, Version, asking, with_clock};
@@ -46,7 +46,7 @@ impl Scene {
         put(&self.system, wasm)
     }
 
-    fn deploy(&self, version: &Version, allow: &[&str]) -> Result<Report> {
+    fn deploy(&self, version: &Version, allow: &[&str]) -> Result<DeployReport> {
         let request = request(self.file(&version.wasm()?)?, allow);
         Ok(self.app.deployer.deploy(&request, &mut |_| {}))
     }
@@ -66,18 +66,18 @@ fn put(system: &System, wasm: &[u8]) -> Result<PathBuf> {
     Ok(file)
 }
 
-fn request(file: PathBuf, allow: &[&str]) -> Request {
+fn request(file: PathBuf, allow: &[&str]) -> DeployRequest {
     let allow = allow.iter().map(|name| (*name).to_owned()).collect();
-    Request { context: "numbers".into(), file, allow, strict: false, watch_ms: 0, wait: false }
+    DeployRequest { context: "numbers".into(), file, allow, strict: false, watch_ms: 0, wait: false }
 }
 
 fn answer(value: u32) -> Val {
     Val::Result(Ok(Some(Box::new(Val::U32(value)))))
 }
 
-fn refused(report: &Report, step: Step, words: &[&str]) {
+fn refused(report: &DeployReport, step: Step, words: &[&str]) {
     let refused = report.refused.as_ref().unwrap_or_else(|| panic!("it was let in: {report:?}"));
-    assert_eq!(report.outcome, Outcome::Refused);
+    assert_eq!(report.outcome, DeployOutcome::Refused);
     assert_eq!(refused.step, Some(step), "{refused:?}");
     for word in words {
         assert!(refused.message.contains(word), "{word:?} in {:?}", refused.message);
@@ -85,7 +85,7 @@ fn refused(report: &Report, step: Step, words: &[&str]) {
     assert!(!refused.message.contains('\n') && !refused.remedy.is_empty(), "{refused:?}");
 }
 
-fn notes(report: &Report, step: Step) -> String {
+fn notes(report: &DeployReport, step: Step) -> String {
     report
         .steps
         .iter()
@@ -107,7 +107,7 @@ fn a_version_that_passes_serves_with_its_schema_and_its_restore_point() -> Resul
         ..Version::times(3)
     };
     let report = scene.deploy(&next, &[])?;
-    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
     assert_eq!(report.serves.as_ref().unwrap().generation, Some(2));
     let steps: Vec<_> = report.steps.iter().map(|passed| passed.step.name()).collect();
     assert_eq!(steps, ["read", "compile", "wit", "capabilities", "start", "migrations", "health", "replay", "publish"]);
@@ -117,7 +117,7 @@ fn a_version_that_passes_serves_with_its_schema_and_its_restore_point() -> Resul
     let data = scene.system.folder.path().join("data/deploy");
     assert!(data.join("restore/numbers-1.db").is_file());
     assert!(std::fs::read_dir(data.join("trial"))?.next().is_none(), "what it was tried on is gone");
-    assert_eq!(scene.deploy(&next, &[])?.outcome, Outcome::Unchanged);
+    assert_eq!(scene.deploy(&next, &[])?.outcome, DeployOutcome::Unchanged);
     Ok(())
 }
 
@@ -134,7 +134,7 @@ fn what_breaks_a_caller_or_a_promise_is_refused_and_what_nobody_needs_may_go() -
     refused(&scene.deploy(&fits, &[])?, Step::Wit, &["`asking` imports: times(n: u32)"]);
     let less = Version { version: "0.1.1", ..Version { factor: 5, ..first() } };
     let report = scene.deploy(&less, &[])?;
-    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
     let said = notes(&report, Step::Wit);
     assert!(said.contains("removed: `t:numbers/numbers@0.1.0.minus`, which nobody imports"), "{said}");
     assert!(said.contains("`t:numbers/numbers@0.1.0` became `t:numbers/numbers@0.1.1`, which fits"), "{said}");
@@ -145,14 +145,14 @@ fn what_breaks_a_caller_or_a_promise_is_refused_and_what_nobody_needs_may_go() -
 #[test]
 fn a_new_import_wants_a_yes_by_name() -> Result<()> {
     let scene = Scene::new(&Version::times(2))?;
-    let clocked = |allow: &[&str]| -> Result<Report> {
+    let clocked = |allow: &[&str]| -> Result<DeployReport> {
         Ok(scene.app.deployer.deploy(&request(scene.file(&with_clock(3)?)?, allow), &mut |_| {}))
     };
     let report = clocked(&[])?;
     refused(&report, Step::Capabilities, &["the clock", "wasi:clocks/wall-clock@0.2.0"]);
     assert!(report.refused.unwrap().remedy.contains("--allow clocks"));
     assert_eq!(scene.times(7)?, answer(14));
-    assert_eq!(clocked(&["clocks"])?.outcome, Outcome::Live);
+    assert_eq!(clocked(&["clocks"])?.outcome, DeployOutcome::Live);
     assert_eq!(scene.times(7)?, answer(21));
     Ok(())
 }
@@ -166,14 +166,14 @@ fn a_schema_that_the_running_version_cannot_live_with_wants_a_yes() -> Result<()
     refused(&scene.deploy(&next, &[])?, Step::Migrations, &["SELECT n, old FROM seen", "no way back"]);
     assert_eq!(scene.times(7)?, answer(14));
     let report = scene.deploy(&next, &["one-way"])?;
-    assert_eq!(report.outcome, Outcome::Live);
+    assert_eq!(report.outcome, DeployOutcome::Live);
     assert!(notes(&report, Step::Migrations).contains("one way"));
     assert_eq!(scene.times(7)?, answer(21));
     // What the version before ran is not held against the next one.
     let contract = "ALTER TABLE seen ADD COLUMN more TEXT";
     let after =
         Version { migrations: vec![TABLE, drops, contract], query: Some("SELECT n FROM seen"), ..Version::times(4) };
-    assert_eq!(scene.deploy(&after, &[])?.outcome, Outcome::Live);
+    assert_eq!(scene.deploy(&after, &[])?.outcome, DeployOutcome::Live);
     Ok(())
 }
 
@@ -299,8 +299,8 @@ fn every_bad_artefact_is_refused_with_one_line_and_the_running_version_serves_on
     assert!(out.lines().last().unwrap().starts_with("numbers serves ") && out.contains("publish"), "{out}");
     assert_eq!(asks(&manifest)?, "ok(35)");
     let (out, _) = says(&seam(&manifest, &["history", "numbers", "--format", "json"])?);
-    let entries: Vec<seam::deploy::Entry> = serde_json::from_str(&out)?;
-    assert_eq!(entries.iter().filter(|e| e.state == seam::deploy::State::Live).count(), 1, "{out}");
+    let entries: Vec<seam::deploy::HistoryEntry> = serde_json::from_str(&out)?;
+    assert_eq!(entries.iter().filter(|e| e.state == seam::deploy::ChangeState::Live).count(), 1, "{out}");
     assert_eq!(entries.len(), corpus()?.len() + 5, "a refusal is history too");
     Ok(())
 }

@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use seam::call::{Call, Steer};
-use seam::context::Registry;
-use seam::context::route::Refused;
+use seam::call::{Affinity, Call};
+use seam::context::route::RouteRejected;
+use seam::context::serve::Registry;
 use seam::follow;
 use seam::ids::Trace;
 use seam_tests::shop::Shop;
@@ -199,7 +199,7 @@ fn who_cannot_be_told_is_behind_by_name_and_goes_on_when_it_can() -> Result<()> 
     number(&registry, "keeper", "book.write", &[Val::U32(20)])?;
     step(&registry);
     assert!(state(&registry).starts_with("behind: it rejects the records after 600"), "{}", state(&registry));
-    let live = registry.live_for("learner", Steer::by(b"ada"), std::iter::empty(), None)?;
+    let live = registry.live_for("learner", Affinity::by(b"ada"), std::iter::empty(), None)?;
     let export = live.generation().exports().iter().find(|export| export.function == "known").unwrap();
     let now = Call::start(Instant::now() + Duration::from_secs(5), Trace::start());
     let known = Val::Result(Ok(Some(Box::new(Val::U32(2_000_600)))));
@@ -208,7 +208,7 @@ fn who_cannot_be_told_is_behind_by_name_and_goes_on_when_it_can() -> Result<()> 
     // Another version of it takes more.
     let file = system.folder.path().join("next.wasm");
     std::fs::write(&file, learner(3_000_000, ANY, ANY)?)?;
-    let mut parts = registry.parts();
+    let mut parts = registry.specs();
     parts.iter_mut().find(|part| part.entry.name.as_str() == "learner@new").unwrap().component =
         registry.load(&file)?;
     registry.prepare(parts)?.publish()?;

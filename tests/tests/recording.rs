@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use anyhow::Result;
-use seam::context::recorder::{Recorded, What};
+use seam::context::run::recorder::{Recorded, What};
 use seam_tests::asking::{asking, numbers};
 use seam_tests::{System, call};
 use wasmtime::component::Val;
@@ -39,11 +39,11 @@ fn a_tape_has_each_call_with_what_it_asked_and_what_became_of_it() -> Result<()>
     let system = system("");
     let registry = system.start()?.unwrap();
     let recorder = |name: &str| registry.live(name).unwrap().generation().recorder.clone();
-    assert!(recorder("asking").start_tape(false) && recorder("numbers").start_tape(false));
+    assert!(recorder("asking").start_log(false) && recorder("numbers").start_log(false));
     for n in [2, 3, 13] {
         call(&registry, "asking", "asking.ask", &[Val::U32(n)], 5_000)?;
     }
-    let tape = recorder("asking").stop_tape().unwrap();
+    let tape = recorder("asking").stop_log().unwrap();
     let told: Vec<String> = tape.calls.iter().map(told).collect();
     let first = "t:numbers/numbers.twice([U32(4)]) -> [Result(Ok(Some(U32(8))))]";
     let odd = "Result(Err(Some(Variant(\"odd\", Some(U32(3))))))";
@@ -61,7 +61,7 @@ fn a_tape_has_each_call_with_what_it_asked_and_what_became_of_it() -> Result<()>
             format!("ask([U32(13)]) -> [{away}] wrote false asked {first}; twice([U32(13)]) -> {trapped}"),
         ]
     );
-    assert_eq!(recorder("numbers").stop_tape().unwrap().calls.len(), 6, "the callee's own recorder has its side");
+    assert_eq!(recorder("numbers").stop_log().unwrap().calls.len(), 6, "the callee's own recorder has its side");
     Ok(())
 }
 
@@ -70,12 +70,12 @@ fn a_call_that_commits_is_told_from_one_that_reads() -> Result<()> {
     let system = system("");
     let registry = system.start()?.unwrap();
     let recorder = registry.live("asking").unwrap().generation().recorder.clone();
-    recorder.start_tape(false);
+    recorder.start_log(false);
     for sql in ["SELECT * FROM t", "INSERT INTO t VALUES (1) RETURNING n", "SELECT n FROM t"] {
         let answer = call(&registry, "asking", "asking.run", &[Val::String(sql.into())], 5_000)?;
         assert_eq!(answer, Val::Result(Ok(Some(Box::new(Val::U32(0))))), "{sql}");
     }
-    let wrote: Vec<bool> = recorder.stop_tape().unwrap().calls.iter().map(|call| call.wrote).collect();
+    let wrote: Vec<bool> = recorder.stop_log().unwrap().calls.iter().map(|call| call.wrote).collect();
     assert_eq!(wrote, [false, true, false]);
     let recent = recorder.recent();
     assert!(recent.iter().all(|call| !call.wrote) && recent.len() <= 2, "{recent:?}");

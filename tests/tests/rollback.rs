@@ -106,7 +106,7 @@ impl Scene {
         database.execute("INSERT INTO seen (n) VALUES (2)", &[], deadline).unwrap();
     }
 
-    fn last(&self) -> seam::deploy::Entry {
+    fn last(&self) -> seam::deploy::HistoryEntry {
         self.app.deployer.history(Some("numbers")).unwrap().remove(0)
     }
 }

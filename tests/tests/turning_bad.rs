@@ -116,7 +116,7 @@ fn a_version_that_turns_bad_under_load_is_rolled_back_within_half_a_second_and_n
     assert!(answered.load(Ordering::Relaxed) > 100);
     assert_eq!(host.get("/")?.text(), "21");
     let output = seam(&manifest, &["history", "--format", "json"])?;
-    let entries: Vec<seam::deploy::Entry> = serde_json::from_slice(&output.stdout)?;
+    let entries: Vec<seam::deploy::HistoryEntry> = serde_json::from_slice(&output.stdout)?;
     let states: Vec<State> = entries.iter().map(|entry| entry.state).collect();
     assert_eq!(states, [State::Live, State::RolledBack, State::RolledBack, State::RolledBack]);
     Ok(())
@@ -214,7 +214,7 @@ fn a_host_killed_while_it_rolls_back_starts_with_the_version_before() -> Result<
     let output = seam(&manifest, &["call", "numbers", "numbers.times(7)"])?;
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "ok(14)");
     let output = seam(&manifest, &["history", "--format", "json"])?;
-    let entries: Vec<seam::deploy::Entry> = serde_json::from_slice(&output.stdout)?;
+    let entries: Vec<seam::deploy::HistoryEntry> = serde_json::from_slice(&output.stdout)?;
     assert_eq!(entries.first().map(|entry| entry.state), Some(State::RolledBack));
     Ok(())
 }

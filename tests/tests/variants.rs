@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use seam::call::{Call, Steer};
-use seam::context::Registry;
 use seam::context::route::Refused;
+use seam::context::serve::Registry;
 use seam::ids::Trace;
 use seam_tests::host::{Host, seam};
 use seam_tests::variants::{asking, front, numbers, numbers_with};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use seam::app::{App, runtime};
 use seam::context::component::Compiler;
-use seam::deploy::{Outcome, Report};
+use seam::deploy::{DeployOutcome, DeployReport};
 use seam::manifest::Manifest;
 use seam_tests::host::{Host, seam};
 use seam_tests::{MEMORY, System, repo};
@@ -285,8 +285,8 @@ fn a_version_whose_answers_turn_bad_is_rolled_back() -> Result<()> {
         }
         std::fs::write(&next, guest_that(&format!("(local.set $letter (i32.const {}))", u32::from(letter)))?)?;
         let stop = AtomicBool::new(false);
-        let report: Report = std::thread::scope(|scope| -> Result<Report> {
-            let deploy = scope.spawn(|| -> Result<Report> {
+        let report: DeployReport = std::thread::scope(|scope| -> Result<DeployReport> {
+            let deploy = scope.spawn(|| -> Result<DeployReport> {
                 let deploy = ["deploy", "third-party", &next.to_string_lossy(), "--format", "json", "--watch", "10000"];
                 let output = seam(&manifest, &deploy);
                 stop.store(true, Relaxed);
@@ -297,7 +297,7 @@ fn a_version_whose_answers_turn_bad_is_rolled_back() -> Result<()> {
             }
             deploy.join().unwrap()
         })?;
-        assert_eq!(report.outcome, Outcome::RolledBack, "{letter}: {report:?}");
+        assert_eq!(report.outcome, DeployOutcome::RolledBack, "{letter}: {report:?}");
         assert_eq!(host.get("/hello")?.text(), "/hello", "{letter}");
     }
     Ok(())

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use seam::app::App;
 use seam::context::component::Compiler;
-use seam::deploy::State;
+use seam::deploy::ChangeState;
 use seam::manifest::Manifest;
 use seam_tests::version::Version;
 use seam_tests::{System, call};

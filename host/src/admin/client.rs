@@ -12,7 +12,8 @@ use super::{
     CallAnswer, CallRequest, CompareRequest, ContextStatus, DeployEvent, Event, RecordBegun, RecordRequest, Recording,
     RouteRequest, SeedRequest, Trouble,
 };
-use crate::context::route::{Comparison, Status};
+use crate::context::route::Comparison;
+use crate::context::serve::RouteStatus;
 use crate::seed::Progress;
 use crate::{deploy, folder, limits};
 
@@ -68,11 +69,11 @@ impl Client {
         self.ask("POST", "/call", Some(request), request.timeout_ms + limits::ADMIN_REQUEST_MS)
     }
 
-    pub fn routes(self) -> Result<Vec<Status>, Error> {
+    pub fn routes(self) -> Result<Vec<RouteStatus>, Error> {
         self.ask("GET", "/routes", None::<&()>, limits::ADMIN_REQUEST_MS)
     }
 
-    pub fn route(self, request: &RouteRequest) -> Result<Status, Error> {
+    pub fn route(self, request: &RouteRequest) -> Result<RouteStatus, Error> {
         self.ask("POST", "/route", Some(request), limits::ADMIN_REQUEST_MS)
     }
 
@@ -103,18 +104,18 @@ impl Client {
     /// Puts a version into the place of the one that serves, telling `passed` about each step.
     pub fn deploy(
         self,
-        request: &deploy::Request,
+        request: &deploy::DeployRequest,
         passed: &mut dyn FnMut(&deploy::Passed),
-    ) -> Result<deploy::Report, Error> {
+    ) -> Result<deploy::DeployReport, Error> {
         self.change("/deploy", request, passed)
     }
 
     /// Puts the version before into the place of the one that serves.
     pub fn roll_back(
         self,
-        request: &deploy::Back,
+        request: &deploy::RollbackRequest,
         passed: &mut dyn FnMut(&deploy::Passed),
-    ) -> Result<deploy::Report, Error> {
+    ) -> Result<deploy::DeployReport, Error> {
         self.change("/rollback", request, passed)
     }
 
@@ -123,7 +124,7 @@ impl Client {
         path: &str,
         request: &impl Serialize,
         passed: &mut dyn FnMut(&deploy::Passed),
-    ) -> Result<deploy::Report, Error> {
+    ) -> Result<deploy::DeployReport, Error> {
         self.follow(path, request, limits::DEPLOY_STEP_MS, |event| match event {
             DeployEvent::Passed(step) => {
                 passed(&step);
@@ -133,7 +134,7 @@ impl Client {
         })
     }
 
-    pub fn history(self) -> Result<Vec<deploy::Entry>, Error> {
+    pub fn history(self) -> Result<Vec<deploy::HistoryEntry>, Error> {
         self.ask("GET", "/history", None::<&()>, limits::ADMIN_REQUEST_MS)
     }
 

@@ -119,13 +119,13 @@ pub enum Event {
     Failed(Trouble),
 }
 
-/// One line of the answer to `POST /deploy`, whose request is a `deploy::Request`, and to `POST /rollback`, whose request is a
-/// `deploy::Back`. The last is `Done`, whatever the outcome.
+/// One line of the answer to `POST /deploy`, whose request is a `deploy::DeployRequest`, and to `POST /rollback`, whose request is a
+/// `deploy::RollbackRequest`. The last is `Done`, whatever the outcome.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeployEvent {
     Passed(deploy::Passed),
-    Done(Box<deploy::Report>),
+    Done(Box<deploy::DeployReport>),
 }
 
 /// Why there is no answer, as a person is told.
@@ -147,8 +147,8 @@ impl From<&crate::invoke::Error> for Trouble {
     }
 }
 
-impl From<crate::context::route::Refused> for Trouble {
-    fn from(refused: crate::context::route::Refused) -> Self {
+impl From<crate::context::route::RouteRejected> for Trouble {
+    fn from(refused: crate::context::route::RouteRejected) -> Self {
         Self { message: refused.to_string(), excerpt: None, remedy: refused.remedy() }
     }
 }

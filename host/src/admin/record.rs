@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{RecordBegun, RecordRequest, Recording, Trouble};
-use crate::context::Registry;
+use crate::context::serve::Registry;
 use crate::harness::recorded::{self, Header};
 use crate::limits;
 
@@ -25,12 +25,12 @@ pub(super) fn record(registry: &Registry, asked: &RecordRequest) -> Result<serde
             let deadline = Instant::now() + Duration::from_millis(limits::ADMIN_REQUEST_MS);
             let started = match generation.database() {
                 Some(database) => {
-                    database.copy_still(file, deadline, || recorder.start_tape(*secrets)).map_err(|error| {
+                    database.copy_still(file, deadline, || recorder.start_log(*secrets)).map_err(|error| {
                         let remedy = "see that the host may write there, and that the context's file is not encrypted";
                         trouble(format!("the file of `{context}` cannot be copied: {error}"), remedy)
                     })?
                 }
-                None => recorder.start_tape(*secrets),
+                None => recorder.start_log(*secrets),
             };
             if !started {
                 let remedy = "wait for it to end, or end it";
@@ -39,7 +39,7 @@ pub(super) fn record(registry: &Registry, asked: &RecordRequest) -> Result<serde
             serde_json::to_value(RecordBegun { clock_s, file: generation.database().is_some() })
         }
         RecordRequest::Stop { head, .. } => {
-            let Some(tape) = recorder.stop_tape() else {
+            let Some(tape) = recorder.stop_log() else {
                 return Err(trouble(format!("the calls of `{context}` are not being recorded"), ""));
             };
             let file = head.begun.file.then_some(head.file.as_str());

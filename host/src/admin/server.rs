@@ -25,7 +25,7 @@ use super::{
     CallAnswer, CallRequest, CompareRequest, DeployEvent, Event, RecordRequest, RouteRequest, SeedRequest, Trouble,
     status,
 };
-use crate::context::Registry;
+use crate::context::serve::Registry;
 use crate::deploy::{self, Deployer};
 use crate::folder::{self, Folder};
 use crate::manifest::Seed;
@@ -169,11 +169,11 @@ async fn answer(request: Request<Incoming>, state: State) -> Response<Body> {
             Ok(asked) => seed(asked, state),
             Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
         },
-        (&Method::POST, "/deploy") => match body::<deploy::Request>(request).await {
+        (&Method::POST, "/deploy") => match body::<deploy::DeployRequest>(request).await {
             Ok(asked) => change(move |tell| state.deployer.deploy(&asked, tell)),
             Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
         },
-        (&Method::POST, "/rollback") => match body::<deploy::Back>(request).await {
+        (&Method::POST, "/rollback") => match body::<deploy::RollbackRequest>(request).await {
             Ok(asked) => change(move |tell| state.deployer.roll_back(&asked, tell)),
             Err(trouble) => json(StatusCode::BAD_REQUEST, &trouble),
         },
@@ -239,7 +239,9 @@ fn seed(asked: SeedRequest, state: State) -> Response<Body> {
     })
 }
 
-fn change(work: impl FnOnce(&mut dyn FnMut(&deploy::Passed)) -> deploy::Report + Send + 'static) -> Response<Body> {
+fn change(
+    work: impl FnOnce(&mut dyn FnMut(&deploy::Passed)) -> deploy::DeployReport + Send + 'static,
+) -> Response<Body> {
     lines(move |tell| {
         let report = work(&mut |passed| tell(DeployEvent::Passed(passed.clone())));
         tell(DeployEvent::Done(Box::new(report)));

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::{Registry, Serves};
+use crate::context::run::Serves;
+use crate::context::serve::Registry;
 
 /// One context at one moment. Counters start at 0 when the host does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,7 +52,7 @@ pub fn statuses(registry: &Registry) -> Vec<ContextStatus> {
         names
     };
     let (probation, draining) = (registry.on_probation(), registry.draining());
-    let of = |generation: std::sync::Arc<crate::context::Generation>| {
+    let of = |generation: std::sync::Arc<crate::context::run::Generation>| {
         let (running, waiting, idle) = generation.occupancy();
         ContextStatus {
             context: generation.context().to_string(),
@@ -61,7 +62,7 @@ pub fn statuses(registry: &Registry) -> Vec<ContextStatus> {
             hash: generation.component().hash.chars().take(12).collect(),
             http: match generation.serves() {
                 Serves::Nothing => None,
-                Serves::Lean => Some("http-handler".into()),
+                Serves::BufferedHttp => Some("http-handler".into()),
                 Serves::WasiHttp => Some("wasi:http".into()),
             },
             imports: names(&generation.component().imports),
@@ -75,10 +76,10 @@ pub fn statuses(registry: &Registry) -> Vec<ContextStatus> {
             running: u64::from(running),
             waiting: waiting as u64,
             idle: idle as u64,
-            calls: generation.stats.calls(),
-            errors: generation.stats.errors(),
-            p50_us: generation.stats.quantile_us(0.5),
-            p99_us: generation.stats.quantile_us(0.99),
+            calls: generation.metrics.calls(),
+            errors: generation.metrics.errors(),
+            p50_us: generation.metrics.quantile_us(0.5),
+            p99_us: generation.metrics.quantile_us(0.99),
         }
     };
     registry.generations().into_iter().map(of).collect()

@@ -42,7 +42,7 @@ fn check(global: &Global) -> Result<Manifest, Stop> {
     // What a host does without is a problem all the same; what nobody has built yet is none.
     let whole = App::check(&manifest, compiler()).and_then(|linked| {
         let broken: Vec<_> = linked.absent().iter().flat_map(|absent| absent.problems.clone()).collect();
-        if broken.is_empty() { Ok(()) } else { Err(context::Error::Problems(broken).into()) }
+        if broken.is_empty() { Ok(()) } else { Err(context::serve::Error::Problems(broken).into()) }
     });
     match whole {
         Ok(()) => Ok(manifest),

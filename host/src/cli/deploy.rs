@@ -7,7 +7,9 @@ use clap::Args;
 
 use super::{Format, Global, Stop, local, out};
 use crate::admin::client::{Client, Error};
-use crate::deploy::{self, Back, Entry, History, Outcome, Passed, Report, Request, short};
+use crate::deploy::{
+    self, DeployOutcome, DeployReport, DeployRequest, History, HistoryEntry, Passed, RollbackRequest, short,
+};
 use crate::limits;
 use crate::manifest::Manifest;
 use crate::store::HostFile;
@@ -18,7 +20,7 @@ pub struct Options {
     context: String,
     /// The component that is to serve
     file: PathBuf,
-    /// Say yes to a new import, by its name, or to a schema that there is no way back from (`one-way`); may be given several times
+    /// Say yes to a new import, by its name, or to a schema that there is no way back from (`irreversible`); may be given several times
     #[arg(long, value_name = "NAME")]
     allow: Vec<String>,
     /// Refuse it, too, when it answers a recorded call otherwise than the running version
@@ -41,13 +43,13 @@ pub fn run(global: &Global, options: Options) -> Result<(), Stop> {
     // The host has another folder; what is wrong with the file, its first step says.
     let file = std::path::absolute(&options.file).unwrap_or(options.file);
     let Options { context, allow, strict, watch_ms, wait, .. } = options;
-    let request = Request { context, file, allow, strict, watch_ms, wait };
+    let request = DeployRequest { context, file, allow, strict, watch_ms, wait };
     let report = match Client::connect(&manifest.host.data) {
         Ok(client) => client.deploy(&request, &mut |passed| shown(passed, format))?,
         Err(Error::NotRunning { .. }) => {
             out::note("no host is running here: it is tried in this process, and serves from the next `seam up` on");
             // Nobody calls it here.
-            let request = Request { watch_ms: 0, ..request };
+            let request = DeployRequest { watch_ms: 0, ..request };
             local::with_app(global, manifest, move |app, _| {
                 Ok(app.deployer.deploy(&request, &mut |passed| shown(passed, format)))
             })?
@@ -77,7 +79,8 @@ pub struct BackOptions {
 pub fn roll_back(global: &Global, options: BackOptions) -> Result<(), Stop> {
     let manifest = global.load()?;
     let format = options.format;
-    let request = Back { context: options.context, to: options.to, restore: options.restore, wait: options.wait };
+    let request =
+        RollbackRequest { context: options.context, to: options.to, restore: options.restore, wait: options.wait };
     let report = match Client::connect(&manifest.host.data) {
         Ok(client) => client.roll_back(&request, &mut |passed| shown(passed, format))?,
         Err(Error::NotRunning { .. }) => {
@@ -111,7 +114,7 @@ fn line(passed: &Passed) -> String {
     text
 }
 
-fn finish(report: &Report, format: Format) -> Result<(), Stop> {
+fn finish(report: &DeployReport, format: Format) -> Result<(), Stop> {
     if format == Format::Json {
         out::json(report)?;
     }
@@ -119,11 +122,11 @@ fn finish(report: &Report, format: Format) -> Result<(), Stop> {
     match (report.outcome, &report.refused, &report.serves) {
         (_, Some(refused), _) => {
             let at = refused.step.map(|step| format!(" at {}", step.name())).unwrap_or_default();
-            let what = if report.outcome == Outcome::RolledBack { "rolled back" } else { "refused" };
+            let what = if report.outcome == DeployOutcome::RolledBack { "rolled back" } else { "refused" };
             Err(Stop::trouble(format!("`{context}` is {what}{at}: {}", refused.message), refused.remedy.clone()))
         }
         (outcome, None, Some(version)) if format == Format::Human => {
-            let already = if outcome == Outcome::Unchanged { "already " } else { "" };
+            let already = if outcome == DeployOutcome::Unchanged { "already " } else { "" };
             let generation = version.generation.map(|n| format!(", generation {n}")).unwrap_or_default();
             out::line(&format!("{context} {already}serves {}{generation}", short(&version.hash)))
         }
@@ -142,7 +145,7 @@ pub fn history(manifest: &Manifest, context: Option<&str>, format: Format) -> Re
         }
         Err(error) => return Err(error.into()),
     };
-    let entries: Vec<Entry> = all.into_iter().filter(|e| context.is_none_or(|c| e.context == c)).collect();
+    let entries: Vec<HistoryEntry> = all.into_iter().filter(|e| context.is_none_or(|c| e.context == c)).collect();
     match format {
         Format::Json => out::json(&entries),
         Format::Human if entries.is_empty() => {
@@ -153,9 +156,9 @@ pub fn history(manifest: &Manifest, context: Option<&str>, format: Format) -> Re
     }
 }
 
-fn table(entries: &[Entry]) -> String {
+fn table(entries: &[HistoryEntry]) -> String {
     const HEADER: [&str; 8] = ["NO", "WHEN", "CONTEXT", "HOW", "HASH", "BEFORE", "SCHEMA", "OUTCOME"];
-    let row = |entry: &Entry| {
+    let row = |entry: &HistoryEntry| {
         let schema = match (entry.schema_before, entry.schema_after) {
             (Some(before), Some(after)) if before != after => format!("{before} -> {after}"),
             (_, Some(after)) => after.to_string(),

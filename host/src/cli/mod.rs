@@ -311,8 +311,8 @@ fn unknown_context(manifest: &Manifest, name: &str) -> Stop {
 fn refused(manifest: &Path, contexts: &[manifest::Context], error: crate::app::Error) -> Stop {
     use crate::{app, context, http};
     match error {
-        app::Error::Contexts(context::Error::Problems(all)) => {
-            let place = |problem: &context::link::Problem| {
+        app::Error::Contexts(context::serve::Error::Problems(all)) => {
+            let place = |problem: &context::component::ContextProblem| {
                 let entry = contexts.iter().find(|context| context.settings.name == problem.context);
                 entry.map_or(Place::default(), |context| context.places.of(&problem.part))
             };
@@ -326,7 +326,7 @@ fn refused(manifest: &Path, contexts: &[manifest::Context], error: crate::app::E
                 "stop whoever listens there, or name another address in `listen` of `[host]`, or with `--listen`";
             Stop::error(&error, remedy)
         }
-        error @ app::Error::Contexts(context::Error::Component(context::component::Error::Cache { .. })) => {
+        error @ app::Error::Contexts(context::serve::Error::Component(context::component::Error::Cache { .. })) => {
             Stop::error(&error, "mend the data folder's permissions, or name another one in `data` of `[host]`")
         }
         other => Stop::error(&other, ""),

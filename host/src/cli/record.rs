@@ -18,7 +18,7 @@ pub struct Options {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// End by itself after so long; by default with Ctrl-C
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=limits::RECORD_TAPE_S_MAX))]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=limits::RECORD_LOG_S_MAX))]
     seconds: Option<u64>,
     /// What the scenario is called
     #[arg(long, default_value = "as it was recorded")]

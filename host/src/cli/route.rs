@@ -7,7 +7,8 @@ use clap::Args;
 use super::{Format, Global, Stop, out};
 use crate::admin::RouteRequest;
 use crate::admin::client::{Client, Error};
-use crate::context::route::{Refused, Status, Variant, at_rest};
+use crate::context::route::RouteRejected;
+use crate::context::serve::{RouteStatus, VariantStatus, at_rest};
 use crate::folder::Folder;
 use crate::store::HostFile;
 
@@ -47,8 +48,8 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Stop> {
     }
 }
 
-fn shown(all: &[Status]) -> String {
-    let row = |status: &Status, variant: &Variant| {
+fn shown(all: &[RouteStatus]) -> String {
+    let row = |status: &RouteStatus, variant: &VariantStatus| {
         let share = match (variant.shadow, variant.weight) {
             (true, _) => "shadow".to_owned(),
             (false, 0) => "-".to_owned(),
@@ -64,8 +65,8 @@ fn percent(share: f64) -> String {
     if share.fract() == 0.0 { format!("{share} %") } else { format!("{share:.1} %") }
 }
 
-impl From<Refused> for Stop {
-    fn from(refused: Refused) -> Self {
+impl From<RouteRejected> for Stop {
+    fn from(refused: RouteRejected) -> Self {
         Self::error(&refused, refused.remedy())
     }
 }
@@ -73,16 +74,16 @@ impl From<Refused> for Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::route::State;
+    use crate::context::serve::VariantState;
 
     #[test]
     fn shares_are_parts_of_all_weights() {
-        let variant = |name: &str, weight, shadow, state| Variant { name: name.into(), weight, shadow, state };
+        let variant = |name: &str, weight, shadow, state| VariantStatus { name: name.into(), weight, shadow, state };
         let variants = vec![
-            variant("rust", 2, false, State::Ready),
-            variant("js", 1, false, State::Ready),
-            variant("python", 0, true, State::Ready),
-            variant("clojure", 0, false, State::Absent("it is not built".into())),
+            variant("rust", 2, false, VariantState::Ready),
+            variant("js", 1, false, VariantState::Ready),
+            variant("python", 0, true, VariantState::Ready),
+            variant("clojure", 0, false, VariantState::Absent("it is not built".into())),
         ];
         let expect = "\
 CONTEXT  VARIANT  WEIGHT   SHARE  STATE
@@ -91,6 +92,6 @@ engine   js            1  33.3 %  ready
 engine   python        0  shadow  ready
 engine   clojure       0       -  absent: it is not built
 ";
-        assert_eq!(shown(&[Status { context: "engine".into(), variants }]), expect);
+        assert_eq!(shown(&[RouteStatus { context: "engine".into(), variants }]), expect);
     }
 }

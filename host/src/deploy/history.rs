@@ -1,7 +1,7 @@
 //! What was deployed and what serves, in the host's own file.
 //!
 //! Invariant: a change is `applying` from before it touches anything until what serves is written down, in one transaction with its end.
-//! So a host that was killed finds at its next start at most one such line a context, and settles it (`serving`).
+//! So a host that was killed finds at its next start at most one such line a context, and settles it (`startup`).
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::store::{HostFile, HostFileError};
 /// How a version came to be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum ChangeKind {
     Deploy,
     /// By the development loop.
     Quick,
@@ -27,7 +27,7 @@ pub enum Kind {
 /// `Applying -> Live | Refused | Undone | RolledBack`. Applying lasts until the version has been watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum ChangeState {
     Applying,
     Live,
     Refused,
@@ -39,11 +39,11 @@ pub enum State {
 
 /// One line of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct HistoryEntry {
     pub id: i64,
     pub context: String,
-    pub kind: Kind,
-    pub state: State,
+    pub kind: ChangeKind,
+    pub state: ChangeState,
     /// SHA-256 of the component; empty when none could be read.
     pub hash: String,
     /// What served before.
@@ -54,7 +54,7 @@ pub struct Entry {
     pub schema_before: Option<u32>,
     pub schema_after: Option<u32>,
     /// Whether the version before does not work at the schema after.
-    pub one_way: bool,
+    pub irreversible: bool,
     /// What refused it, or what happened to it.
     pub why: Option<String>,
     /// RFC 3339, UTC.
@@ -65,12 +65,12 @@ pub struct Entry {
 #[derive(Debug)]
 pub(super) struct Change<'a> {
     pub context: &'a str,
-    pub kind: Kind,
+    pub kind: ChangeKind,
     pub hash: &'a str,
     pub before: &'a str,
     pub file: &'a str,
     pub schema: Option<(u32, u32)>,
-    pub one_way: bool,
+    pub irreversible: bool,
     /// Of the file that the manifest names, as it is now.
     pub manifest_hash: Option<&'a str>,
 }
@@ -82,8 +82,8 @@ pub(super) struct Serving {
     pub hash: String,
     /// Of the file that the manifest named then: another one is a newer wish.
     pub manifest_hash: Option<String>,
-    /// See `context::Part`.
-    pub ahead: Option<u32>,
+    /// See `ContextSpec`.
+    pub tolerated_schema: Option<u32>,
 }
 
 /// Cheap to clone.
@@ -125,7 +125,7 @@ impl History {
     }
 
     /// The newest first.
-    pub fn entries(&self, context: Option<&str>) -> Result<Vec<Entry>, HostFileError> {
+    pub fn entries(&self, context: Option<&str>) -> Result<Vec<HistoryEntry>, HostFileError> {
         self.0.read(|file| {
             let sql = format!("SELECT {COLUMNS} FROM deploy WHERE ?1 IS NULL OR context = ?1 ORDER BY id DESC");
             all(file, &sql, context)
@@ -133,7 +133,7 @@ impl History {
     }
 
     /// Changes that a host which ended did not end, oldest first.
-    pub(super) fn applying(&self) -> Result<Vec<Entry>, HostFileError> {
+    pub(super) fn applying(&self) -> Result<Vec<HistoryEntry>, HostFileError> {
         self.0.read(|file| {
             let sql = format!("SELECT {COLUMNS} FROM deploy WHERE state = 'applying' AND ?1 IS NULL ORDER BY id");
             all(file, &sql, None)
@@ -144,7 +144,12 @@ impl History {
         self.0.read(|file| {
             let mut statement = file.prepare("SELECT context, hash, manifest_hash, ahead FROM serving")?;
             let of = |row: &Row<'_>| {
-                Ok(Serving { context: row.get(0)?, hash: row.get(1)?, manifest_hash: row.get(2)?, ahead: row.get(3)? })
+                Ok(Serving {
+                    context: row.get(0)?,
+                    hash: row.get(1)?,
+                    manifest_hash: row.get(2)?,
+                    tolerated_schema: row.get(3)?,
+                })
             };
             statement.query_map([], of)?.collect()
         })
@@ -152,42 +157,42 @@ impl History {
 
     /// Writes down that `change` begins; its number.
     pub(super) fn begin(&self, change: &Change<'_>) -> Result<i64, HostFileError> {
-        self.0.change(|file| insert(file, change, State::Applying, None))
+        self.0.change(|file| insert(file, change, ChangeState::Applying, None))
     }
 
     /// A change that did not come as far as to begin.
     pub(super) fn refuse(&self, change: &Change<'_>, why: &str) -> Result<(), HostFileError> {
-        self.0.change(|file| insert(file, change, State::Refused, Some(why)).map(drop))
+        self.0.change(|file| insert(file, change, ChangeState::Refused, Some(why)).map(drop))
     }
 
     /// The version of `id` serves, and does so after a restart.
-    pub(super) fn live(&self, id: i64, ahead: Option<u32>, why: Option<&str>) -> Result<(), HostFileError> {
+    pub(super) fn live(&self, id: i64, tolerated_schema: Option<u32>, why: Option<&str>) -> Result<(), HostFileError> {
         self.0.change(|file| {
-            set_state(file, id, State::Live, why)?;
+            set_state(file, id, ChangeState::Live, why)?;
             file.execute(
                 "INSERT OR REPLACE INTO serving (context, hash, manifest_hash, ahead)
                  SELECT context, hash, manifest_hash, ?2 FROM deploy WHERE id = ?1",
-                params![id, ahead],
+                params![id, tolerated_schema],
             )
             .map(drop)
         })
     }
 
     /// The version of `id` turned bad: the one before it serves, also after a restart and whatever the manifest's file is now.
-    pub(super) fn rolled_back(&self, id: i64, ahead: Option<u32>, why: &str) -> Result<(), HostFileError> {
+    pub(super) fn rolled_back(&self, id: i64, tolerated_schema: Option<u32>, why: &str) -> Result<(), HostFileError> {
         self.0.change(|file| {
-            set_state(file, id, State::RolledBack, Some(why))?;
+            set_state(file, id, ChangeState::RolledBack, Some(why))?;
             file.execute(
                 "INSERT OR REPLACE INTO serving (context, hash, manifest_hash, ahead)
                  SELECT context, before, manifest_hash, ?2 FROM deploy WHERE id = ?1",
-                params![id, ahead],
+                params![id, tolerated_schema],
             )
             .map(drop)
         })
     }
 
     /// The version of `id` does not serve.
-    pub(super) fn end(&self, id: i64, state: State, why: &str) -> Result<(), HostFileError> {
+    pub(super) fn end(&self, id: i64, state: ChangeState, why: &str) -> Result<(), HostFileError> {
         self.0.change(|file| set_state(file, id, state, Some(why)))
     }
 
@@ -196,8 +201,8 @@ impl History {
         self.0.change(|file| {
             for (change, begun) in changes {
                 match begun {
-                    Some(id) => set_state(file, *id, State::Live, None)?,
-                    None => drop(insert(file, change, State::Live, None)?),
+                    Some(id) => set_state(file, *id, ChangeState::Live, None)?,
+                    None => drop(insert(file, change, ChangeState::Live, None)?),
                 }
                 file.execute("DELETE FROM serving WHERE context = ?1", [change.context])?;
             }
@@ -206,7 +211,7 @@ impl History {
     }
 
     /// The change that brought `hash` to serve last.
-    pub(super) fn bringing(&self, context: &str, hash: &str) -> Result<Option<Entry>, HostFileError> {
+    pub(super) fn bringing(&self, context: &str, hash: &str) -> Result<Option<HistoryEntry>, HostFileError> {
         self.0.read(|file| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM deploy WHERE context = ?1 AND hash = ?2 AND state = 'live' ORDER BY id DESC LIMIT 1"
@@ -268,8 +273,8 @@ impl History {
 
 const COLUMNS: &str = "id, context, kind, state, hash, before, file, schema_before, schema_after, one_way, why, began";
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    Ok(Entry {
+fn entry(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
+    Ok(HistoryEntry {
         id: row.get(0)?,
         context: row.get(1)?,
         kind: word(row, 2)?,
@@ -279,13 +284,13 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         file: row.get(6)?,
         schema_before: row.get(7)?,
         schema_after: row.get(8)?,
-        one_way: row.get(9)?,
+        irreversible: row.get(9)?,
         why: row.get(10)?,
         began: row.get(11)?,
     })
 }
 
-fn all(file: &Connection, sql: &str, context: Option<&str>) -> rusqlite::Result<Vec<Entry>> {
+fn all(file: &Connection, sql: &str, context: Option<&str>) -> rusqlite::Result<Vec<HistoryEntry>> {
     file.prepare(sql)?.query_map([context], entry)?.collect()
 }
 
@@ -301,8 +306,8 @@ pub fn word_of(value: &impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn insert(file: &Connection, change: &Change<'_>, state: State, why: Option<&str>) -> rusqlite::Result<i64> {
-    let Change { context, kind, hash, before, file: from, schema, one_way, manifest_hash } = *change;
+fn insert(file: &Connection, change: &Change<'_>, state: ChangeState, why: Option<&str>) -> rusqlite::Result<i64> {
+    let Change { context, kind, hash, before, file: from, schema, irreversible, manifest_hash } = *change;
     file.execute(
         "INSERT INTO deploy (context, kind, state, hash, before, file, schema_before, schema_after, one_way, manifest_hash, why)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -315,7 +320,7 @@ fn insert(file: &Connection, change: &Change<'_>, state: State, why: Option<&str
             from,
             schema.map(|s| s.0),
             schema.map(|s| s.1),
-            one_way,
+            irreversible,
             manifest_hash,
             why
         ],
@@ -328,7 +333,7 @@ fn insert(file: &Connection, change: &Change<'_>, state: State, why: Option<&str
     Ok(id)
 }
 
-fn set_state(file: &Connection, id: i64, state: State, why: Option<&str>) -> rusqlite::Result<()> {
+fn set_state(file: &Connection, id: i64, state: ChangeState, why: Option<&str>) -> rusqlite::Result<()> {
     file.execute(
         "UPDATE deploy SET state = ?2, why = coalesce(?3, why) WHERE id = ?1",
         params![id, word_of(&state), why],

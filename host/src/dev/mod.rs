@@ -19,9 +19,9 @@ pub use notices::Notice;
 
 use crate::app::App;
 use crate::build::{self, Built, Workshop};
-use crate::context::link::Problem;
-use crate::context::{Part, Registry};
-use crate::deploy::{Deployer, Passed, Step, Unfit, Wish};
+use crate::context::component::{ContextProblem, ContextSpec};
+use crate::context::serve::Registry;
+use crate::deploy::{Deployer, DesiredSystem, Passed, Step, SystemRefusal};
 use crate::http::{self, Board, Mounts};
 use crate::ids::ContextName;
 use crate::manifest::Manifest;
@@ -150,8 +150,10 @@ impl Bench {
 impl Loop {
     /// Around `app`, which was loaded from the bench's manifest and is served with these mounts.
     pub fn new(bench: Bench, app: &App, mounts: Mounts, board: Board) -> Self {
-        let parts = app.registry.parts();
-        let newest = |part: Part| (part.entry.name, Newest { component: part.component, ahead: part.ahead });
+        let parts = app.registry.specs();
+        let newest = |part: ContextSpec| {
+            (part.settings.name, Newest { component: part.component, tolerated_schema: part.tolerated_schema })
+        };
         let components = parts.into_iter().map(newest).collect();
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let version = u64::try_from(since.as_millis()).unwrap_or_default();
@@ -265,7 +267,8 @@ impl Loop {
             match self.deployer.component(&entry.component, &mut |passed| steps.push(passed.clone())) {
                 Ok(component) => {
                     let hash = component.hash.clone();
-                    let before = self.components.insert(entry.name.clone(), Newest { component, ahead: None });
+                    let before =
+                        self.components.insert(entry.name.clone(), Newest { component, tolerated_schema: None });
                     if before.is_none_or(|before| before.component.hash != hash) {
                         fresh.push(entry.name.clone());
                     }
@@ -283,7 +286,7 @@ impl Loop {
     /// Lets all that is newest in, and else what is `fresh` on top of what serves.
     fn publish(&mut self, fresh: &[ContextName], steered: bool, steps: &mut Vec<Passed>) -> Outcome {
         let mut outcome = Outcome::default();
-        let newest = wanted::parts(&self.wanted, &self.components);
+        let newest = wanted::specs(&self.wanted, &self.components);
         let (loaded, mounts) = (steps.len(), http::mounts(&self.wanted));
         match newest.map(|parts| self.without_broken_variants(parts, steps)) {
             Some(Ok((live, broken))) => {
@@ -305,17 +308,18 @@ impl Loop {
             // A context without a component: why it has none has been told.
             None => {}
         }
-        let mut parts = self.registry.parts();
+        let mut parts = self.registry.specs();
         for part in &mut parts {
-            let newest = self.components.get(&part.entry.name).filter(|_| fresh.contains(&part.entry.name));
-            if let Some(Newest { component, ahead }) = newest.cloned() {
-                (part.component, part.ahead) = (component, ahead);
+            let newest = self.components.get(&part.settings.name).filter(|_| fresh.contains(&part.settings.name));
+            if let Some(Newest { component, tolerated_schema }) = newest.cloned() {
+                (part.component, part.tolerated_schema) = (component, tolerated_schema);
             }
         }
         steps.truncate(loaded);
         let mounted = http::mounts(&self.serving).into_iter().map(|mount| mount.context).collect();
         // Why it does not work has been told by the first attempt.
-        let let_in = self.deployer.quick(&Wish { parts, mounted }, &mut |passed| steps.push(passed.clone()));
+        let let_in =
+            self.deployer.quick(&DesiredSystem { specs: parts, mounted }, &mut |passed| steps.push(passed.clone()));
         outcome.live = let_in.unwrap_or_default();
         outcome
     }
@@ -323,20 +327,20 @@ impl Loop {
     /// Lets all of these in, and without variants that keep it from being let in when nothing else does; what is wrong with those.
     fn without_broken_variants(
         &self,
-        mut parts: Vec<Part>,
+        mut parts: Vec<ContextSpec>,
         steps: &mut Vec<Passed>,
-    ) -> Result<(Vec<ContextName>, Vec<Problem>), Unfit> {
-        let mut broken: Vec<Problem> = Vec::new();
+    ) -> Result<(Vec<ContextName>, Vec<ContextProblem>), SystemRefusal> {
+        let mut broken: Vec<ContextProblem> = Vec::new();
         let (loaded, mounts) = (steps.len(), http::mounts(&self.wanted));
         loop {
             steps.truncate(loaded);
             let mounted = mounts.iter().map(|mount| mount.context.clone()).collect();
-            let wish = Wish { parts: parts.clone(), mounted };
+            let wish = DesiredSystem { specs: parts.clone(), mounted };
             match self.deployer.quick(&wish, &mut |passed| steps.push(passed.clone())) {
-                Err(Unfit { problems, .. })
+                Err(SystemRefusal { problems, .. })
                     if !problems.is_empty() && problems.iter().all(|p| p.context.variant().is_some()) =>
                 {
-                    parts.retain(|part| problems.iter().all(|problem| problem.context != part.entry.name));
+                    parts.retain(|part| problems.iter().all(|problem| problem.context != part.settings.name));
                     broken.extend(problems);
                 }
                 done => return done.map(|live| (live, broken)),

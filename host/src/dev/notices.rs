@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::build::{Built, Diagnostic, Failed};
-use crate::context::link;
-use crate::deploy::{Refused, Step};
+use crate::context::component::ContextProblem;
+use crate::deploy::{GateRefusal, Step};
 use crate::ids::ContextName;
 use crate::limits;
 use crate::manifest::{Manifest, Place, Problem};
@@ -68,7 +68,7 @@ impl Notice {
         Self { place: Some(place), message, remedy, ..Self::default() }
     }
 
-    pub fn refused(refused: &Refused) -> Self {
+    pub fn refused(refused: &GateRefusal) -> Self {
         let (message, remedy) = (refused.message.clone(), refused.remedy.clone());
         Self { step: refused.step, message, remedy, ..Self::default() }
     }
@@ -189,8 +189,8 @@ fn of_build(failed: &Failed) -> Vec<Notice> {
 }
 
 /// What keeps contexts from being a system, with the lines of the manifest that it is about.
-pub fn of_problems(manifest: &Manifest, step: Option<Step>, problems: &[link::Problem]) -> Vec<Notice> {
-    let notice = |problem: &link::Problem| {
+pub fn of_problems(manifest: &Manifest, step: Option<Step>, problems: &[ContextProblem]) -> Vec<Notice> {
+    let notice = |problem: &ContextProblem| {
         let entry = manifest.contexts.iter().find(|context| context.settings.name == problem.context);
         let place = entry.map_or(Place::default(), |context| context.places.of(&problem.part));
         let told = Problem::new(place, problem.message.clone(), problem.remedy.clone());

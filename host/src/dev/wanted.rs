@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::notices::Notice;
 use crate::build::{Source, Workshop, workshop};
-use crate::context::Part;
-use crate::context::component::Component;
+use crate::context::component::{Component, ContextSpec};
 use crate::ids::ContextName;
 use crate::manifest::{Build, Context, Manifest};
 use crate::watch::{Changes, Root};
@@ -15,8 +14,8 @@ use crate::watch::{Changes, Root};
 #[derive(Clone)]
 pub struct Newest {
     pub component: Component,
-    /// As in `Part`: `None` for what was built here.
-    pub ahead: Option<u32>,
+    /// As in `ContextSpec`: `None` for what was built here.
+    pub tolerated_schema: Option<u32>,
 }
 
 /// The manifest with the components that the workshop makes.
@@ -29,13 +28,17 @@ pub fn of_workshop(manifest: &Manifest) -> Manifest {
 }
 
 /// The system that a manifest describes, without variants that nobody has built; `None` when a component is missing.
-pub fn parts(manifest: &Manifest, components: &BTreeMap<ContextName, Newest>) -> Option<Vec<Part>> {
-    let part = |Context { settings: entry, .. }: &Context| {
+pub fn specs(manifest: &Manifest, components: &BTreeMap<ContextName, Newest>) -> Option<Vec<ContextSpec>> {
+    let spec = |Context { settings: entry, .. }: &Context| {
         let newest = components.get(&entry.name).cloned();
-        let part = newest.map(|Newest { component, ahead }| Part { entry: entry.clone(), component, ahead });
-        if part.is_none() && entry.name.variant().is_some() { None } else { Some(part) }
+        let spec = newest.map(|Newest { component, tolerated_schema }| ContextSpec {
+            settings: entry.clone(),
+            component,
+            tolerated_schema,
+        });
+        if spec.is_none() && entry.name.variant().is_some() { None } else { Some(spec) }
     };
-    manifest.contexts.iter().filter_map(part).collect()
+    manifest.contexts.iter().filter_map(spec).collect()
 }
 
 /// The contexts that are to be built though none of their sources changed: all, but for variants for which this machine may lack the

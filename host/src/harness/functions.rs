@@ -2,8 +2,7 @@
 
 use wasmtime::component::types::{ComponentFunc, Type};
 
-use crate::context::component::{Component, Interface};
-use crate::context::link;
+use crate::context::component::{Component, HTTP_HANDLER, Interface, is_seam};
 use crate::did_you_mean;
 
 #[derive(Clone)]
@@ -51,13 +50,13 @@ pub struct Functions {
 impl Functions {
     pub fn of(component: &Component) -> Self {
         let functions = |interfaces: &[Interface]| {
-            let seams = interfaces.iter().filter(|i| link::is_seam(&i.name) && i.name.namespace() != "seam");
+            let seams = interfaces.iter().filter(|i| is_seam(&i.name) && i.name.namespace() != "seam");
             seams.flat_map(|i| i.functions.iter().map(|(name, ty)| Function::new(i, name, ty))).collect()
         };
         Self {
             exports: functions(&component.exports),
             imports: functions(&component.imports),
-            buffered_http: component.exports.iter().any(|export| export.name.path == link::HTTP_HANDLER),
+            buffered_http: component.exports.iter().any(|export| export.name.path == HTTP_HANDLER),
             store: component.imports.iter().any(|import| import.name.path == "seam:host/store"),
         }
     }

@@ -29,23 +29,23 @@ pub use error::Error;
 pub use test_context::{CallOutcome, FixtureBuilder, TestContext};
 
 use self::check::Checker;
-use self::scenario_run::ScenarioRun;
 use self::functions::Functions;
 use self::passed::PassedFiles;
 use self::report::{FailedCheck, Report, ScenarioReport, SuiteReport};
 use self::rules::Rules;
 use self::run::{Finding, InstanceState, Runner};
 use self::scenario::{Contract, Scenario};
-use crate::context::component::{Compiler, Component};
-use crate::context::solo::Solo;
-use crate::context::{self, Linked};
+use self::scenario_run::ScenarioRun;
+use crate::context::alone::fixture::Fixture;
+use crate::context::component::{self, Compiler, Component};
+use crate::context::serve::LinkedSystem;
 use crate::ids::ContextName;
 use crate::manifest::{Manifest, Problem, Problems};
 
 /// A system whose contexts can be tested one by one.
 pub struct Harness {
     manifest: Manifest,
-    linked: Linked,
+    linked: LinkedSystem,
     contracts: Vec<Contract>,
 }
 
@@ -63,7 +63,7 @@ pub struct Options {
 /// One context with all rules for it.
 struct Subject {
     name: ContextName,
-    fixture: Solo,
+    fixture: Fixture,
     functions: Functions,
     imported: Rules,
     exported: Rules,
@@ -77,7 +77,7 @@ impl Harness {
     /// # Errors
     /// All problems of the system or of its contracts.
     pub fn open(manifest: Manifest, compiler: Compiler) -> Result<Self, Error> {
-        let linked = Linked::load(&manifest.system(), compiler, &manifest.host.data.join("cache"))?;
+        let linked = LinkedSystem::load(&manifest.system(), compiler, &manifest.host.data.join("cache"))?;
         let contracts = contracts(&manifest)?;
         Ok(Self { manifest, linked, contracts })
     }
@@ -156,12 +156,12 @@ impl Harness {
             return Err(Error::NoContract { interface: interface.to_owned(), known });
         }
         let component = self.linked.component(file)?;
-        let providers = self.linked.parts().iter().filter(|part| part.entry.name.variant().is_none());
+        let providers = self.linked.specs().iter().filter(|part| part.settings.name.variant().is_none());
         let provider = providers.into_iter().find(|p| p.component.exports.iter().any(|e| e.name.path == path));
         let provider = provider.ok_or_else(|| Error::Fixture {
             message: format!("no context of this system exports `{interface}`, so its grants are not known"),
         })?;
-        let subject = self.subject(provider.entry.name.as_str(), Some(&component))?;
+        let subject = self.subject(provider.settings.name.as_str(), Some(&component))?;
         let mut suites = Vec::new();
         for contract in chosen {
             let mut suite = self.contract(&subject, contract, options, None);
@@ -173,7 +173,7 @@ impl Harness {
     }
 
     fn chosen(&self, asked: &[String]) -> Result<Vec<String>, Error> {
-        let known: Vec<String> = self.linked.parts().iter().map(|part| part.entry.name.to_string()).collect();
+        let known: Vec<String> = self.linked.specs().iter().map(|part| part.settings.name.to_string()).collect();
         match asked.iter().find(|name| !known.contains(name)) {
             Some(name) => Err(Error::NoContext { name: name.clone(), known }),
             None if asked.is_empty() => Ok(known),
@@ -183,13 +183,13 @@ impl Harness {
 
     fn subject(&self, name: &str, component: Option<&Component>) -> Result<Subject, Error> {
         self.chosen(&[name.to_owned()])?;
-        let fixture = self.linked.fixture(name, component)?;
-        let functions = Functions::of(&fixture.part().component);
+        let fixture = Fixture::new(&self.linked, name, component)?;
+        let functions = Functions::of(&fixture.spec().component);
         let (mut imported, mut exported) = (Rules::default(), Rules::default());
         let mut contract_texts = String::new();
         for contract in &self.contracts {
-            let part = &fixture.part().component;
-            let about = |all: &[context::component::Interface]| all.iter().any(|i| rules::is_about(contract, &i.name));
+            let part = &fixture.spec().component;
+            let about = |all: &[component::Interface]| all.iter().any(|i| rules::is_about(contract, &i.name));
             let mut concerned = false;
             if about(&part.imports) {
                 imported.add(contract, &functions.imports, false)?;
@@ -203,11 +203,11 @@ impl Harness {
                 contract_texts.push_str(&std::fs::read_to_string(&contract.file).unwrap_or_default());
             }
         }
-        let entry = &fixture.part().entry;
+        let entry = &fixture.spec().settings;
         let signatures: Vec<String> =
-            functions.imports.iter().map(|f| context::link::wit_of(&f.short(), &f.signature)).collect();
+            functions.imports.iter().map(|f| component::wit_of(&f.short(), &f.signature)).collect();
         let fingerprint = passed::hash(&[
-            &fixture.part().component.hash,
+            &fixture.spec().component.hash,
             &format!("{:?} {:?} {:?} {:?}", entry.config, entry.capabilities, entry.limits, entry.store),
             &signatures.join("\n"),
             &contract_texts,
@@ -312,8 +312,7 @@ fn run_on_each_instance(
     let (fresh, found) = runner.run(typed, None);
     let (true, Some(fresh)) = (found.is_empty(), fresh) else { return failed(found, InstanceState::Fresh) };
     let mut last = None;
-    let before =
-        [Some((&fresh, InstanceState::Again)), others.as_ref().map(|run| (run, InstanceState::AfterOthers))];
+    let before = [Some((&fresh, InstanceState::Again)), others.as_ref().map(|run| (run, InstanceState::AfterOthers))];
     for (before, on) in before.into_iter().flatten() {
         let (run, found) = runner.run(typed, Some(before));
         if !found.is_empty() {
@@ -332,8 +331,8 @@ fn run_on_each_instance(
     Vec::new()
 }
 
-fn exports(fixture: &Solo, contract: &Contract) -> bool {
-    fixture.part().component.exports.iter().any(|export| rules::is_about(contract, &export.name))
+fn exports(fixture: &Fixture, contract: &Contract) -> bool {
+    fixture.spec().component.exports.iter().any(|export| rules::is_about(contract, &export.name))
 }
 
 /// The scenario files in a folder, sorted by name.
@@ -354,7 +353,7 @@ fn contracts(manifest: &Manifest) -> Result<Vec<Contract>, Error> {
     for file in folders.iter().flat_map(|folder| files(folder)) {
         let contract = scenario::contract(&file)?;
         let place = contract.interface.place;
-        if context::interface::InterfaceName::parse(&contract.interface.value).is_none() {
+        if component::InterfaceName::parse(&contract.interface.value).is_none() {
             let message = format!("`{}` is not a valid interface name", contract.interface.value);
             let remedy = "write `namespace:package/interface@version`";
             return Err(Problems::new(&file, vec![Problem::new(place, message, remedy)]).into());

@@ -8,7 +8,7 @@ use wasmtime::component::Val;
 use super::functions::short;
 use super::pattern::pretty;
 use crate::call::Failure;
-use crate::context::recorder::{Recorded, Tape, What};
+use crate::context::run::recorder::{CallLog, Recorded, What};
 use crate::seam::notes::Asked;
 
 /// What the scenario starts with, besides the recorded calls.
@@ -21,7 +21,7 @@ pub struct Header<'a> {
 }
 
 /// The file's text.
-pub fn scenario(header: &Header<'_>, recording: &Tape) -> String {
+pub fn scenario(header: &Header<'_>, recording: &CallLog) -> String {
     let mut text = String::from("# Recorded. Random numbers were real: write `_` where an answer contains them.\n");
     if recording.dropped > 0 {
         let _ = writeln!(text, "# {} more calls did not fit into the recording.", recording.dropped);

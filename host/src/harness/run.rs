@@ -6,15 +6,15 @@ use std::fmt::Write as _;
 use wasmtime::component::Val;
 
 use super::check::{ExpectedCall, TypedAction, TypedExpect, TypedScenario};
-use super::scenario_run::{self, ScenarioRun, RunSetup};
 use super::functions::Functions;
 use super::pattern::{self, Bindings};
 use super::rules::Rules;
 use super::scenario::{Cell, Request, Rows};
+use super::scenario_run::{self, RunSetup, ScenarioRun};
 use super::stubs::MadeCall;
 use crate::call::Failure;
-use crate::context::lean;
-use crate::context::solo::Solo;
+use crate::context::alone::fixture::Fixture;
+use crate::context::buffered_http;
 use crate::limits;
 use crate::manifest::Place;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub struct Finding {
 
 /// Runs the scenarios of one context.
 pub struct Runner<'a> {
-    pub fixture: &'a Solo,
+    pub fixture: &'a Fixture,
     pub functions: &'a Functions,
     /// For the answers of other contexts, and for its own.
     pub imported: &'a Rules,
@@ -66,7 +66,7 @@ impl Runner<'_> {
     /// Runs a scenario. Returns its run, if the context started, and all findings.
     pub fn run(&self, typed: &TypedScenario, before: Option<&ScenarioRun>) -> (Option<ScenarioRun>, Vec<Finding>) {
         let given = &typed.scenario.given;
-        let mut config: BTreeMap<String, String> = self.fixture.part().entry.config.clone();
+        let mut config: BTreeMap<String, String> = self.fixture.spec().settings.config.clone();
         config.extend(given.config.clone());
         let setup = RunSetup {
             clock_s: given.clock_s,
@@ -86,25 +86,13 @@ impl Runner<'_> {
                 let made = run.made().len();
                 self.step(&step.what, step.place, &mut run, &mut found);
                 if let Some(asked) = &step.asked {
-                    self.asked(
-                        asked,
-                        run.made().get(made..).unwrap_or_default(),
-                        step.place,
-                        &mut run,
-                        &mut found,
-                    );
+                    self.asked(asked, run.made().get(made..).unwrap_or_default(), step.place, &mut run, &mut found);
                 }
                 found.extend(run.take_problems().into_iter().map(|what| finding(step.place, what, "")));
             }
             if let Some(asked) = &typed.asked {
                 let made = run.made();
-                self.asked(
-                    asked,
-                    made.get(begun..).unwrap_or_default(),
-                    typed.scenario.place,
-                    &mut run,
-                    &mut found,
-                );
+                self.asked(asked, made.get(begun..).unwrap_or_default(), typed.scenario.place, &mut run, &mut found);
             }
             for rows in &typed.scenario.then.rows {
                 check_rows(rows, &run, &mut found);
@@ -288,7 +276,7 @@ fn check_request(request: &Request, place: Place, run: &mut ScenarioRun, found: 
         headers.push((name.to_ascii_lowercase(), run.filled(value)));
     }
     let body = run.filled(&request.body).into_bytes();
-    let sent = lean::Request { method: method.into(), path: path.into(), query, headers, body };
+    let sent = buffered_http::Request { method: method.into(), path: path.into(), query, headers, body };
     let text = request.line.value.as_str();
     let response = match (run.request(sent, request.timeout), request.fails) {
         (Ok(response), None) => response,

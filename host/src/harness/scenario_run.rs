@@ -14,9 +14,9 @@ use super::rules::Rules;
 use super::scenario::{Cell, FailureKind};
 use super::stubs::{MadeCall, Stubs};
 use crate::call::{self, Failure};
-use crate::context::lean;
-use crate::context::link::Problem;
-use crate::context::solo::{Setting, Solo, Stand};
+use crate::context::alone::fixture::{Fixture, RunningFixture, Setup};
+use crate::context::buffered_http;
+use crate::context::component::ContextProblem;
 use crate::ids::Trace;
 use crate::limits;
 use crate::seam::wasi::Fixed;
@@ -34,7 +34,7 @@ pub struct RunSetup<'a> {
 }
 
 pub struct ScenarioRun {
-    stand: Stand,
+    running: RunningFixture,
     functions: Functions,
     stubs: Arc<Stubs>,
     world: Arc<Fixed>,
@@ -53,7 +53,7 @@ pub enum Error {
     #[error("cannot create the context's file: {0}")]
     Folder(#[from] std::io::Error),
     #[error("{}", .0.message)]
-    Start(Problem),
+    Start(ContextProblem),
 }
 
 impl ScenarioRun {
@@ -62,7 +62,7 @@ impl ScenarioRun {
     /// # Errors
     /// When the context does not start.
     pub fn start(
-        fixture: &Solo,
+        fixture: &Fixture,
         functions: &Functions,
         rules: &Rules,
         setup: &RunSetup<'_>,
@@ -75,12 +75,12 @@ impl ScenarioRun {
         }
         let stubs = Arc::new(Stubs::new(functions.clone(), rules.clone()));
         stubs.set(setup.stubs);
-        let setting =
-            Setting { config: setup.config, databases: folder.path(), world: world.clone(), others: stubs.clone() };
-        let stand = fixture.stand(&setting, before.map(|run| &run.stand)).map_err(Error::Start)?;
+        let start =
+            Setup { config: setup.config, databases: folder.path(), world: world.clone(), neighbours: stubs.clone() };
+        let running = fixture.start(&start, before.map(|run| &run.running)).map_err(Error::Start)?;
         let (bound, jar) = (Bindings::new(), Vec::new());
         Ok(Self {
-            stand,
+            running,
             functions: functions.clone(),
             stubs,
             world,
@@ -114,7 +114,7 @@ impl ScenarioRun {
     /// # Errors
     /// What SQLite reports, or that the context has no store.
     pub fn sql(&self, sql: &str) -> Result<(), String> {
-        let database = self.stand.database().ok_or("the context has no store")?;
+        let database = self.running.database().ok_or("the context has no store")?;
         let run = database.script(sql, deadline(limits::CALL_TIMEOUT_MS));
         run.map_err(|(line, error)| format!("line {line} of the statements: {error}"))
     }
@@ -124,7 +124,7 @@ impl ScenarioRun {
     /// # Errors
     /// What SQLite reports, or that the context has no store.
     pub fn rows(&self, sql: &str) -> Result<Vec<Vec<Cell>>, String> {
-        let database = self.stand.database().ok_or("the context has no store")?;
+        let database = self.running.database().ok_or("the context has no store")?;
         let packed = database.query(sql, &[], deadline(limits::CALL_TIMEOUT_MS)).map_err(|e| e.to_string())?;
         let mut rows = Rows::new(&packed).map_err(|e| e.to_string())?;
         let cell = |value: Value<'_>| match value {
@@ -160,7 +160,7 @@ impl ScenarioRun {
         let params = self.params(call)?;
         let function = self.functions.exports.get(call.export).ok_or("the component lacks the function")?;
         self.stubs.bind(&self.bound);
-        let live = self.stand.live();
+        let live = self.running.live();
         let exports = live.generation().exports();
         let export = exports.iter().find(|e| e.interface == function.interface && e.function == function.name);
         let export = export.ok_or("the component lacks the function")?;
@@ -180,14 +180,18 @@ impl ScenarioRun {
     ///
     /// # Errors
     /// When the context does not answer.
-    pub fn request(&mut self, mut request: lean::Request, timeout: Duration) -> Result<lean::Response, Failure> {
+    pub fn request(
+        &mut self,
+        mut request: buffered_http::Request,
+        timeout: Duration,
+    ) -> Result<buffered_http::Response, Failure> {
         self.stubs.bind(&self.bound);
         if !request.headers.iter().any(|(name, _)| name == "cookie") && !self.jar.is_empty() {
             let cookies: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request.headers.push(("cookie".into(), cookies.join("; ")));
         }
         let entered = call::Call::start(Instant::now() + timeout, Trace::start());
-        let response = self.stand.live().handle(entered, request);
+        let response = self.running.live().handle(entered, request);
         self.transcript.push(match &response {
             Ok(response) => {
                 format!("{} {:?}\n{}", response.status, response.headers, String::from_utf8_lossy(&response.body))

@@ -11,7 +11,7 @@ use super::pattern::Bindings;
 use super::rules::Rules;
 use super::scenario::FailureKind;
 use crate::call::{Call, Failure};
-use crate::seam::dispatch::{Dispatch, Exchange, Function, Set};
+use crate::seam::dispatch::{Dispatch, DispatchTable, Exchange, Function};
 use crate::{handoff, limits};
 
 /// One call that the context made.
@@ -136,7 +136,13 @@ impl Stubs {
 }
 
 impl Dispatch for Stubs {
-    fn call(&self, call: Call, _: &Set, function: &Function, exchange: &mut dyn Exchange) -> Result<(), Failure> {
+    fn call(
+        &self,
+        call: Call,
+        _: &DispatchTable,
+        function: &Function,
+        exchange: &mut dyn Exchange,
+    ) -> Result<(), Failure> {
         let context = function.interface.split('/').next().unwrap_or_default();
         let context = context.rsplit(':').next().unwrap_or_default().to_owned();
         let broken =

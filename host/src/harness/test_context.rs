@@ -7,19 +7,19 @@ use wasmtime::component::Val;
 
 use super::check::{Call, Checker, TypedStub};
 use super::error::Error;
-use super::scenario_run::{ScenarioRun, RunSetup};
 use super::functions::Functions;
 use super::pattern::{self, Bindings, Pattern};
 use super::rules::Rules;
 use super::scenario::{At, Cell, FailureKind, Given, Reply, Scenario, Stub, Then};
+use super::scenario_run::{RunSetup, ScenarioRun};
 use crate::call::Failure;
-use crate::context::solo::Solo;
+use crate::context::alone::fixture::Fixture;
 use crate::limits;
 use crate::manifest::{Place, Problem};
 
 /// Collects what a context is given before its first call.
 pub struct FixtureBuilder {
-    fixture: Solo,
+    fixture: Fixture,
     functions: Functions,
     imported: Rules,
     exported: Rules,
@@ -53,7 +53,7 @@ fn wrong(problems: Vec<Problem>) -> Error {
 }
 
 impl FixtureBuilder {
-    pub(super) fn new(fixture: Solo, functions: Functions, imported: Rules, exported: Rules) -> Self {
+    pub(super) fn new(fixture: Fixture, functions: Functions, imported: Rules, exported: Rules) -> Self {
         Self { fixture, functions, imported, exported, given: Given::default() }
     }
 
@@ -121,13 +121,13 @@ impl FixtureBuilder {
         let typed = checker.scenario(&scenario);
         let typed = typed.ok_or_else(|| wrong(std::mem::take(&mut checker.problems)))?;
         let given = &scenario.given;
-        let mut config: BTreeMap<String, String> = fixture.part().entry.config.clone();
+        let mut config: BTreeMap<String, String> = fixture.spec().settings.config.clone();
         config.extend(given.config.clone());
         let stubs: &[TypedStub] = &typed.stubs;
         let setup = RunSetup { clock_s: given.clock_s, random: given.random, config: &config, file: None, stubs };
         let failed = |message: String| Error::Fixture { message };
-        let run =
-            ScenarioRun::start(&fixture, &functions, &imported, &setup, None).map_err(|error| failed(error.to_string()))?;
+        let run = ScenarioRun::start(&fixture, &functions, &imported, &setup, None)
+            .map_err(|error| failed(error.to_string()))?;
         for sql in &given.sql {
             run.sql(&sql.value).map_err(failed)?;
         }

@@ -15,7 +15,7 @@ use super::page::Refusal;
 use super::route::Mount;
 use super::{Limits, headers};
 use crate::call::{Call, Failure};
-use crate::context::lean;
+use crate::context::buffered_http;
 use crate::ids::Trace;
 
 /// A routed request without its body.
@@ -32,7 +32,7 @@ pub(super) struct Ask<'a> {
 pub(super) async fn answer(
     ask: Ask<'_>,
     body: Incoming,
-    handle: impl FnOnce(Call, lean::Request) -> Result<lean::Response, Failure>,
+    handle: impl FnOnce(Call, buffered_http::Request) -> Result<buffered_http::Response, Failure>,
 ) -> Result<Response<Body>, Refusal> {
     let body = body::read(body, ask.limits.body_bytes, ask.limits.body_time).await?;
     let request = request(ask.parts, ask.below, ask.forwarded, body)?;
@@ -42,7 +42,12 @@ pub(super) async fn answer(
     response(answer, ask.limits.response_bytes).map_err(bad)
 }
 
-fn request(parts: &Parts, below: &str, forwarded: &HeaderValue, body: Vec<u8>) -> Result<lean::Request, Refusal> {
+fn request(
+    parts: &Parts,
+    below: &str,
+    forwarded: &HeaderValue,
+    body: Vec<u8>,
+) -> Result<buffered_http::Request, Refusal> {
     // A guest renders HEAD as GET and knows nothing of it; the edge drops the body.
     let method = if parts.method == Method::HEAD { Method::GET.as_str() } else { parts.method.as_str() };
     let connection = parts.headers.get(header::CONNECTION);
@@ -71,7 +76,7 @@ fn request(parts: &Parts, below: &str, forwarded: &HeaderValue, body: Vec<u8>) -
         }
         fields.push((name.as_str().into(), value.into()));
     }
-    Ok(lean::Request {
+    Ok(buffered_http::Request {
         method: method.into(),
         path: below.into(),
         query: parts.uri.query().map(Into::into),
@@ -81,7 +86,7 @@ fn request(parts: &Parts, below: &str, forwarded: &HeaderValue, body: Vec<u8>) -
 }
 
 /// The guest's answer as HTTP, or why it is none.
-fn response(answer: lean::Response, bytes: usize) -> Result<Response<Body>, String> {
+fn response(answer: buffered_http::Response, bytes: usize) -> Result<Response<Body>, String> {
     if answer.body.len() > bytes {
         return Err(format!("its body is larger than {bytes} bytes"));
     }
@@ -112,9 +117,9 @@ mod tests {
 
     use super::*;
 
-    fn answer(status: u16, headers: &[(&str, &str)]) -> lean::Response {
+    fn answer(status: u16, headers: &[(&str, &str)]) -> buffered_http::Response {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        lean::Response { status, headers, body: b"hello".to_vec() }
+        buffered_http::Response { status, headers, body: b"hello".to_vec() }
     }
 
     #[test]

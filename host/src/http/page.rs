@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 
 use super::body::Body;
-use crate::call::{Failure, Refused};
+use crate::call::{Failure, RefusalReason};
 use crate::ids::Trace;
 
 /// Why a request was not answered by what it was meant for.
@@ -53,10 +53,11 @@ impl Refusal {
                 Failure::Trapped { .. } => StatusCode::INTERNAL_SERVER_ERROR,
                 Failure::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
                 Failure::Overloaded { .. } | Failure::Absent { .. } => StatusCode::SERVICE_UNAVAILABLE,
-                Failure::Refused { refused: Refused::Reentry, .. } => StatusCode::LOOP_DETECTED,
-                Failure::Refused { refused: Refused::TooDeep | Refused::Shadow | Refused::HoldsWriter, .. } => {
-                    StatusCode::INTERNAL_SERVER_ERROR
-                }
+                Failure::Refused { reason: RefusalReason::Reentry, .. } => StatusCode::LOOP_DETECTED,
+                Failure::Refused {
+                    reason: RefusalReason::TooDeep | RefusalReason::Shadow | RefusalReason::TransactionOpen,
+                    ..
+                } => StatusCode::INTERNAL_SERVER_ERROR,
             },
         }
     }

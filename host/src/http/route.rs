@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::assets::Assets;
 use super::metrics::OfContext;
 use super::{Error, metrics::Metrics};
-use crate::context::Registry;
+use crate::context::serve::Registry;
 use crate::ids::ContextName;
 
 /// Who answers.

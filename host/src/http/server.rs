@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::route::Source;
 use super::service::Edge;
 use super::{Config, Error, connection, tls};
-use crate::context::Registry;
+use crate::context::serve::Registry;
 use crate::limits;
 
 /// How far a server has come on its way to its end. Connections watch it.

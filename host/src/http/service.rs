@@ -19,7 +19,7 @@ use super::metrics::{Metrics, OfContext};
 use super::page::Refusal;
 use super::route::{Mount, Routes, Source};
 use super::{Config, Error, Limits, Steering, finish, headers, lean, ops, wasi};
-use crate::context::Serves;
+use crate::context::run::Serves;
 use crate::handoff;
 use crate::ids::Trace;
 
@@ -200,7 +200,7 @@ async fn ask(
             let query = parts.uri.query().filter(|_| parts.method == Method::GET);
             let live = registry.live_for(mount.context.as_str(), steer, wanted, query)?;
             match live.serves() {
-                Serves::Lean => {
+                Serves::BufferedHttp => {
                     let ask =
                         lean::Ask { mount, below, parts, trace, forwarded: &pulse.forwarded, limits: &edge.limits };
                     let handle = |call, request| span.in_scope(|| live.handle(call, request));

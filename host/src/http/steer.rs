@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::{self, HeaderName};
 
-use crate::call::Steer;
+use crate::call::Affinity;
 use crate::ids::Trace;
 use crate::manifest::RoutingKey;
 
@@ -25,13 +25,13 @@ pub struct Steering {
 
 impl Steering {
     /// By whoever asks, as far as the request tells; else by its trace.
-    pub(super) fn steer(&self, headers: &HeaderMap, trace: Trace) -> Steer {
+    pub(super) fn steer(&self, headers: &HeaderMap, trace: Trace) -> Affinity {
         let value = |key: &RoutingKey| match key {
             RoutingKey::Cookie(name) => cookie(headers, name).map(str::as_bytes),
             RoutingKey::Header(name) => headers.get(name).map(|value| value.as_bytes()),
         };
         let key = self.keys.iter().filter_map(value).find(|value| !value.is_empty());
-        key.map_or_else(|| Steer::by_trace(trace), Steer::by)
+        key.map_or_else(|| Affinity::by_trace(trace), Affinity::by)
     }
 
     /// The variants that the request asks for, if it may.
@@ -73,11 +73,11 @@ mod tests {
         let steering = Steering { keys, force: false };
         let trace = Trace::start();
         let key = |fields: &[(&'static str, &'static str)]| steering.steer(&headers(fields), trace).key;
-        let ada = Steer::by(b"ada").key;
+        let ada = Affinity::by(b"ada").key;
         assert_eq!(key(&[("cookie", "a=b; visitor=ada"), ("x-user", "bob")]), ada);
         assert_eq!(key(&[("cookie", "__Host-visitor=ada")]), ada);
         assert_eq!(key(&[("cookie", "visitor="), ("x-user", "ada")]), ada);
-        assert_eq!(key(&[("cookie", "visitors=ada")]), Steer::by_trace(trace).key);
+        assert_eq!(key(&[("cookie", "visitors=ada")]), Affinity::by_trace(trace).key);
     }
 
     #[test]

@@ -30,7 +30,7 @@ use super::page::Refusal;
 use super::route::Mount;
 use super::{Limits, headers};
 use crate::call::{Call, Failure, OutOfTime};
-use crate::context::{Checkout, Live};
+use crate::context::serve::{Checkout, Live};
 use crate::ids::Trace;
 
 /// A routed request without its body.

@@ -15,54 +15,54 @@ use crate::call::{Call, ContextIndex, Failure};
 
 /// Who answers for each context, by `ContextIndex`. A request takes one at its start and keeps it to the end. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Set {
+pub struct DispatchTable {
     members: Arc<[Arc<dyn Dispatch>]>,
     /// There while a version is on probation: one for all calls of a request.
-    marks: Option<Arc<Marks>>,
+    attempt: Option<Arc<AttemptOutcome>>,
 }
 
-impl Set {
+impl DispatchTable {
     pub fn get(&self, at: usize) -> Option<&Arc<dyn Dispatch>> {
         self.members.get(at)
     }
 
     /// The same for one request whose fate is to be known.
-    pub fn marked(&self, marks: Arc<Marks>) -> Self {
-        Self { members: self.members.clone(), marks: Some(marks) }
+    pub fn tracked_by(&self, attempt: Arc<AttemptOutcome>) -> Self {
+        Self { members: self.members.clone(), attempt: Some(attempt) }
     }
 
     /// The same for a call that no request waits for.
-    pub fn unmarked(&self) -> Self {
-        Self { members: self.members.clone(), marks: None }
+    pub fn untracked(&self) -> Self {
+        Self { members: self.members.clone(), attempt: None }
     }
 
-    pub fn marks(&self) -> Option<&Marks> {
-        self.marks.as_deref()
+    pub fn attempt(&self) -> Option<&AttemptOutcome> {
+        self.attempt.as_deref()
     }
 }
 
-impl FromIterator<Arc<dyn Dispatch>> for Set {
+impl FromIterator<Arc<dyn Dispatch>> for DispatchTable {
     fn from_iter<I: IntoIterator<Item = Arc<dyn Dispatch>>>(members: I) -> Self {
-        Self { members: members.into_iter().collect(), marks: None }
+        Self { members: members.into_iter().collect(), attempt: None }
     }
 }
 
 /// What became of one request while a version was on probation.
-pub struct Marks {
+pub struct AttemptOutcome {
     /// The version, as it calls itself.
-    on: u64,
+    watched: u64,
     broke: AtomicBool,
     had_effect: AtomicBool,
 }
 
-impl Marks {
-    pub fn of(on: u64) -> Self {
-        Self { on, broke: AtomicBool::new(false), had_effect: AtomicBool::new(false) }
+impl AttemptOutcome {
+    pub fn new(watched: u64) -> Self {
+        Self { watched, broke: AtomicBool::new(false), had_effect: AtomicBool::new(false) }
     }
 
     /// The version that calls itself `id` trapped or ran out of time.
-    pub fn broke(&self, id: u64) {
-        if id == self.on {
+    pub fn failed_in(&self, id: u64) {
+        if id == self.watched {
             self.broke.store(true, Ordering::Relaxed);
         }
     }
@@ -73,7 +73,7 @@ impl Marks {
     }
 
     /// The version on probation broke it, and nobody would notice if it had never been.
-    pub fn can_be_run_again(&self) -> bool {
+    pub fn can_run_again(&self) -> bool {
         self.broke.load(Ordering::Relaxed) && !self.had_effect.load(Ordering::Relaxed)
     }
 }
@@ -85,7 +85,13 @@ pub trait Dispatch: Send + Sync {
     ///
     /// # Errors
     /// When there is no answer of the callee; its own typed errors are answers.
-    fn call(&self, call: Call, set: &Set, function: &Function, exchange: &mut dyn Exchange) -> Result<(), Failure>;
+    fn call(
+        &self,
+        call: Call,
+        callees: &DispatchTable,
+        function: &Function,
+        exchange: &mut dyn Exchange,
+    ) -> Result<(), Failure>;
 }
 
 /// One function of a seam as its caller imports it.

@@ -30,7 +30,7 @@ pub struct Guest {
     /// The call that the instance serves now; `None` while it is idle or starting.
     pub call: Option<Call>,
     /// Who answers the calls that this call makes; there whenever `call` is.
-    pub set: Option<dispatch::Set>,
+    pub callees: Option<dispatch::DispatchTable>,
     /// When whatever it does now is cut off.
     pub deadline: Instant,
     /// Epoch ticks during which this call has computed.

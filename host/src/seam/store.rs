@@ -11,7 +11,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower, WasmList, WasmStr};
 
 use super::Guest;
-use super::dispatch::Set;
+use super::dispatch::DispatchTable;
 use crate::limits;
 use crate::store::{Database, Error, Transaction, Value};
 
@@ -242,9 +242,9 @@ fn with_session<'a, T>(
         result
     });
     if session.wrote()
-        && let Some(marks) = cx.data().set.as_ref().and_then(Set::marks)
+        && let Some(attempt) = cx.data().callees.as_ref().and_then(DispatchTable::attempt)
     {
-        marks.had_effect();
+        attempt.had_effect();
     }
     cx.data_mut().store = Some(session);
     Ok((done?.map_err(Failure::from),))

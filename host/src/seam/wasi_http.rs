@@ -14,7 +14,7 @@ use wasmtime_wasi_http::{
 };
 
 use super::Guest;
-use super::dispatch::Set;
+use super::dispatch::DispatchTable;
 use crate::limits;
 
 /// Where a guest may send requests.
@@ -78,8 +78,8 @@ impl WasiHttpHooks for Outgoing {
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         // It may be about to send something; who looks no closer is on the safe side.
-        if let Some(marks) = self.set.as_ref().and_then(Set::marks) {
-            marks.had_effect();
+        if let Some(attempt) = self.callees.as_ref().and_then(DispatchTable::attempt) {
+            attempt.had_effect();
         }
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
     }

@@ -1,7 +1,7 @@
 //! `wasi:io/poll` for guests that are called synchronously: a wait ends with the call's time.
 //!
 //! No epoch tick reaches a guest that sleeps in the host. Whoever calls such a guest has given the runtime's worker away before
-//! (`context::Generation`), since WASI's synchronous functions wait on the thread that calls them.
+//! (`context::run::Generation`), since WASI's synchronous functions wait on the thread that calls them.
 
 use std::time::Instant;
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::component::Val;
 use wasmtime::component::types::Type;
 
-use crate::context::Registry;
+use crate::context::serve::Registry;
 use crate::folder::{self, Folder};
 use crate::invoke::Target;
 use crate::limits;
@@ -118,6 +118,6 @@ fn one_list(target: &Target) -> Result<Type, String> {
     let params: Vec<Type> = signature.params().map(|(_, ty)| ty).collect();
     match params.as_slice() {
         [Type::List(list)] => Ok(list.ty()),
-        _ => Err(crate::context::link::wit_of("it", signature)),
+        _ => Err(crate::context::component::wit_of("it", signature)),
     }
 }

@@ -37,3 +37,14 @@ pub use migrate::{MigrateError, Migrated, Migration, Terms, migrate, migrate_und
 pub use rows::{Rows, Value};
 pub use statistics::Statistics;
 pub use transaction::Transaction;
+
+/// An error with everything that caused it.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use seam::call::Call;
 use seam::context::component::Compiler;
-use seam::context::stats::Metrics;
-use seam::context::{Linked, Live, Registry};
+use seam::context::run::Metrics;
+use seam::context::serve::{LinkedSystem, Live, Registry};
 use seam::ids::Trace;
 use seam::manifest::Manifest;
 use seam::store::HostFile;
@@ -163,7 +163,7 @@ impl Seam {
         );
         let manifest =
             Manifest::parse(&text, &here.join("calls.toml")).map_err(|problems| anyhow::anyhow!("{problems}"))?;
-        let linked = Linked::load(&manifest.system(), Compiler::InProcess, &folder.join("cache"))?;
+        let linked = LinkedSystem::load(&manifest.system(), Compiler::InProcess, &folder.join("cache"))?;
         let metrics = Metrics::new(&prometheus::Registry::new())?;
         let registry = linked.start(&folder.join("databases"), Arc::new(HostFile::open(folder)?), &metrics)?;
         let asker = registry.live("asker")?;
@@ -180,9 +180,9 @@ impl Seam {
     /// Runs `calls` while the teller's calls go on a tape, which takes as many as there are.
     fn on_tape<T>(&self, calls: impl FnOnce() -> Result<T>) -> Result<T> {
         let recorder = self.registry.live("teller")?.generation().recorder.clone();
-        ensure!(recorder.start_tape(false), "there is a tape already");
+        ensure!(recorder.start_log(false), "there is a tape already");
         let done = calls()?;
-        let tape = recorder.stop_tape().context("the tape")?;
+        let tape = recorder.stop_log().context("the tape")?;
         ensure!(tape.calls.len() == TAPED_CALLS as usize, "{} calls are on the tape", tape.calls.len());
         Ok(done)
     }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use seam::context::component::Compiler;
-use seam::context::stats::Metrics;
-use seam::context::{Linked, Registry};
+use seam::context::run::Metrics;
+use seam::context::serve::{LinkedSystem, Registry};
 use seam::invoke;
 use seam::manifest::Manifest;
 use seam::store::HostFile;
@@ -72,7 +72,7 @@ fn start(folder: &Path) -> Result<Registry> {
     }
     let manifest =
         Manifest::parse(&text, &here.join("engines.toml")).map_err(|problems| anyhow::anyhow!("{problems}"))?;
-    let linked = Linked::load(&manifest.system(), Compiler::InProcess, &here.join("run/cache"))?;
+    let linked = LinkedSystem::load(&manifest.system(), Compiler::InProcess, &here.join("run/cache"))?;
     let host = Arc::new(HostFile::open(folder)?);
     Ok(linked.start(folder, host, &Metrics::new(&prometheus::Registry::new())?)?)
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Member, Route};
-use crate::context::stats::Answers;
+use crate::context::run::metrics::VariantMetrics;
 
 /// The variants of one context, since the host started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct Compared {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Beside {
-    /// Answers that could be compared.
+    /// VariantMetrics that could be compared.
     pub compared: u64,
     pub equal: u64,
     /// The mean of what the lists in both answers had in common, from 0 to 1; none: there were no lists.
@@ -44,25 +44,25 @@ pub struct Beside {
 impl Route {
     pub fn compare(&self) -> Comparison {
         let compared = |member: &Member| {
-            let Answers { stats, clicks, shadowed } = &member.answers;
-            let (equal, different) = (shadowed.equal.get(), shadowed.different.get());
-            let lists = shadowed.lists.get();
+            let VariantMetrics { calls, clicks, shadow } = &member.metrics;
+            let (equal, different) = (shadow.equal.get(), shadow.different.get());
+            let lists = shadow.lists.get();
             let beside = Beside {
                 compared: equal + different,
                 equal,
-                overlap: (lists > 0).then(|| shadowed.overlap.get() / lists as f64),
-                failed: shadowed.failed.get(),
-                dropped: shadowed.dropped.get(),
+                overlap: (lists > 0).then(|| shadow.overlap.get() / lists as f64),
+                failed: shadow.failed.get(),
+                dropped: shadow.dropped.get(),
             };
             let followed = beside.compared + beside.failed + beside.dropped > 0;
             Compared {
-                name: member.generation.part().entry.variant.clone(),
+                name: member.generation.spec().settings.variant.clone(),
                 weight: member.weight,
                 shadow: self.shadow.as_ref().is_some_and(|s| s.generation.index == member.generation.index),
-                calls: stats.calls(),
-                errors: stats.errors(),
-                p50_us: stats.quantile_us(0.5),
-                p99_us: stats.quantile_us(0.99),
+                calls: calls.calls(),
+                errors: calls.errors(),
+                p50_us: calls.quantile_us(0.5),
+                p99_us: calls.quantile_us(0.99),
                 clicks: self.click.is_some().then(|| clicks.get()),
                 beside: followed.then_some(beside),
             }

@@ -3,7 +3,7 @@
 //!
 //! Invariants: nobody waits for a shadow. One thread calls them, one after the other, and rests in between, so that all shadows of a host
 //! together take at most `SHADOW_CORE_PERCENT` of one core; calls that find the queue full are dropped and counted. A shadow calls nobody else
-//! (`Refused::Shadow`), so what it writes stays in its own store.
+//! (`RefusalReason::Shadow`), so what it writes stays in its own store.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use wasmtime::component::Val;
 
-use super::{Standing, overlap};
-use crate::call::{Call, Failure, Steer};
-use crate::context::generation::Generation;
-use crate::context::stats::Shadowed;
+use super::{Readiness, overlap};
+use crate::call::{Affinity, Call, Failure};
+use crate::context::run::Generation;
+use crate::context::run::metrics::ShadowMetrics;
 use crate::ids::Trace;
 use crate::limits;
-use crate::seam::dispatch::{Dispatch, Exchange, Function, Set, Values};
+use crate::seam::dispatch::{Dispatch, DispatchTable, Exchange, Function, Values};
 
 /// The queue of all shadows of a host. Its thread begins with the first call and ends with the queue.
 #[derive(Default)]
@@ -31,26 +31,26 @@ pub struct Shadows {
 /// One variant that is called beside the others.
 pub(super) struct Shadow {
     pub generation: Arc<Generation>,
-    pub counts: Shadowed,
-    pub standing: Arc<Standing>,
+    pub counts: ShadowMetrics,
+    pub readiness: Arc<Readiness>,
     pub queue: Arc<Shadows>,
 }
 
 struct Job {
     generation: Arc<Generation>,
-    set: Set,
+    callees: DispatchTable,
     trace: Trace,
-    steer: Steer,
+    affinity: Affinity,
     function: Function,
     params: Vec<Val>,
     /// What was answered.
     live: Vec<Val>,
-    counts: Shadowed,
+    counts: ShadowMetrics,
 }
 
 impl Shadow {
     /// Has the variant do what was just done, some time later and if there is room.
-    pub fn follow(&self, call: &Call, set: &Set, function: &Function, exchange: &dyn Exchange) {
+    pub fn follow(&self, call: &Call, callees: &DispatchTable, function: &Function, exchange: &dyn Exchange) {
         // Only so many, and what is dropped is not even copied.
         let waiting = &self.queue.waiting;
         if waiting.fetch_add(1, Ordering::Relaxed) >= limits::SHADOW_QUEUE_MAX {
@@ -68,13 +68,13 @@ impl Shadow {
             signature: function.signature.clone(),
             resolved: Default::default(),
         };
-        let mut steer = call.steer;
-        steer.shadow = true;
+        let mut affinity = call.affinity;
+        affinity.shadow = true;
         self.queue.send(Job {
             generation: self.generation.clone(),
-            set: set.unmarked(),
+            callees: callees.untracked(),
             trace: call.trace,
-            steer,
+            affinity,
             function,
             params,
             live,
@@ -121,14 +121,14 @@ fn work(jobs: &Receiver<Job>, waiting: &AtomicUsize) {
 }
 
 fn run(job: Job) {
-    let Job { generation, set, trace, steer, function, params, live, counts } = job;
+    let Job { generation, callees, trace, affinity, function, params, live, counts } = job;
     let started = Instant::now();
-    let mut call = Call::start(started + generation.part().entry.limits.timeout, trace);
-    call.steer = steer;
+    let mut call = Call::start(started + generation.spec().settings.limits.timeout, trace);
+    call.affinity = affinity;
     let mut results = live.iter().map(|_| Val::Bool(false)).collect::<Vec<_>>();
     let said: Result<(), Failure> =
-        generation.call(call, &set, &function, &mut Values { params: &params, results: &mut results });
-    counts.answers.record(started.elapsed(), said.as_ref().err());
+        generation.call(call, &callees, &function, &mut Values { params: &params, results: &mut results });
+    counts.calls.record(started.elapsed(), said.as_ref().err());
     if said.is_err() {
         return counts.failed.inc();
     }

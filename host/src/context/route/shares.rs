@@ -21,7 +21,7 @@ pub struct Shares {
 
 /// Why a route is not set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum RouteRejected {
     #[error("there is no context `{name}`")]
     NoContext { name: String, near: Option<String>, known: Vec<String> },
     #[error("`{context}` has no variants")]
@@ -46,7 +46,7 @@ pub enum Refused {
     NotKept(String),
 }
 
-impl Refused {
+impl RouteRejected {
     /// What to do about it, for the `hint:` line.
     pub fn remedy(&self) -> String {
         let named = |near: &Option<String>, known: &[String]| match near {
@@ -94,10 +94,10 @@ impl Shares {
     ///
     /// # Errors
     /// When they are not understood, or name nobody among `variants`, of which the first is the main one.
-    pub fn changed(&self, context: &str, variants: &[&str], changes: &[String]) -> Result<Self, Refused> {
+    pub fn changed(&self, context: &str, variants: &[&str], changes: &[String]) -> Result<Self, RouteRejected> {
         let known = |name: &str| match variants.contains(&name) {
             true => Ok(name.to_owned()),
-            false => Err(Refused::NoVariant {
+            false => Err(RouteRejected::NoVariant {
                 context: context.to_owned(),
                 name: name.to_owned(),
                 near: nearest(name, variants.iter().copied()).map(ToOwned::to_owned),
@@ -107,7 +107,7 @@ impl Shares {
         let mut named = BTreeMap::new();
         let mut shadow = None;
         for change in changes {
-            let unreadable = || Refused::Unreadable { text: change.clone() };
+            let unreadable = || RouteRejected::Unreadable { text: change.clone() };
             let (name, value) = change.split_once('=').ok_or_else(unreadable)?;
             let before = if name == "shadow" {
                 let value = if value == "none" { None } else { Some(known(value)?) };
@@ -117,11 +117,11 @@ impl Shares {
                 named.insert(known(name)?, weight.ok_or_else(unreadable)?).map(|_| ())
             };
             if before.is_some() {
-                return Err(Refused::Twice { name: name.to_owned() });
+                return Err(RouteRejected::Twice { name: name.to_owned() });
             }
         }
         if !named.is_empty() && named.values().all(|weight| *weight == 0) {
-            return Err(Refused::NoWeight);
+            return Err(RouteRejected::NoWeight);
         }
         let weights = if named.is_empty() { self.weights.clone() } else { named };
         let shares = Self {
@@ -130,7 +130,7 @@ impl Shares {
         };
         let main = variants.first().copied().unwrap_or_default();
         match shares.shadow.as_deref().filter(|shadow| shares.weight(shadow, main) > 0) {
-            Some(shadow) => Err(Refused::LiveShadow { name: shadow.to_owned() }),
+            Some(shadow) => Err(RouteRejected::LiveShadow { name: shadow.to_owned() }),
             None => Ok(shares),
         }
     }
@@ -142,12 +142,12 @@ mod tests {
 
     const VARIANTS: [&str; 3] = ["rust", "js", "python"];
 
-    fn change(before: &Shares, changes: &str) -> Result<Shares, Refused> {
+    fn change(before: &Shares, changes: &str) -> Result<Shares, RouteRejected> {
         let changes: Vec<String> = changes.split_whitespace().map(ToOwned::to_owned).collect();
         before.changed("engine", &VARIANTS, &changes)
     }
 
-    fn weights(shares: &Result<Shares, Refused>) -> Option<([u32; 3], Option<&str>)> {
+    fn weights(shares: &Result<Shares, RouteRejected>) -> Option<([u32; 3], Option<&str>)> {
         let shares = shares.as_ref().ok()?;
         Some((VARIANTS.map(|name| shares.weight(name, "rust")), shares.shadow()))
     }
@@ -181,7 +181,7 @@ mod tests {
             assert_eq!(refused.map(|refused| refused.remedy()).as_deref(), Some(remedy));
         }
         for text in ["rust", "rust=", "rust=-1", "rust=1001", "rust=1.5"] {
-            assert_eq!(change(&none, text).err(), Some(Refused::Unreadable { text: text.to_owned() }));
+            assert_eq!(change(&none, text).err(), Some(RouteRejected::Unreadable { text: text.to_owned() }));
         }
     }
 }

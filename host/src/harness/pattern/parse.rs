@@ -7,7 +7,7 @@ use wasmtime::component::types::Type;
 use wasmtime::component::wasm_wave::{self, lex};
 
 use super::{Error, Pattern};
-use crate::context::link::wit_type;
+use crate::context::component::wit_type;
 use crate::did_you_mean;
 use crate::limits;
 

@@ -19,12 +19,13 @@ use tokio::time::timeout;
 
 use super::route::Source;
 use super::{Config, Limits, Mount, Server};
-use crate::call::{Call, Failure, Refused};
-use crate::context::lean;
+use crate::call::{Call, Failure, RefusalReason};
+use crate::context::buffered_http;
 use crate::handoff;
 use crate::ids::ContextName;
 
-pub(super) type Native = Box<dyn Fn(Call, lean::Request) -> Result<lean::Response, Failure> + Send + Sync>;
+pub(super) type Native =
+    Box<dyn Fn(Call, buffered_http::Request) -> Result<buffered_http::Response, Failure> + Send + Sync>;
 
 /// Longer than anything here takes, shorter than a test may hang.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -146,11 +147,11 @@ impl Reply {
 }
 
 /// What stands behind every mount.
-fn native(call: Call, request: lean::Request) -> Result<lean::Response, Failure> {
+fn native(call: Call, request: buffered_http::Request) -> Result<buffered_http::Response, Failure> {
     let context = || "shop".to_owned();
     let answer = |status, headers: &[(&str, &str)], body: Vec<u8>| {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        Ok(lean::Response { status, headers, body })
+        Ok(buffered_http::Response { status, headers, body })
     };
     let text = |body: String| answer(200, &[("content-type", "text/plain")], body.into_bytes());
     let html = [("content-type", "text/html; charset=utf-8"), ("etag", "\"v1\""), ("cache-control", "max-age=5")];
@@ -175,7 +176,7 @@ fn native(call: Call, request: lean::Request) -> Result<lean::Response, Failure>
         "/late" => Err(Failure::TimedOut { context: context() }),
         "/busy" => Err(Failure::Overloaded { context: context() }),
         "/gone" => Err(Failure::Absent { context: context(), reason: "SECRET".into() }),
-        "/circle" => Err(Failure::Refused { context: context(), refused: Refused::Reentry }),
+        "/circle" => Err(Failure::Refused { context: context(), reason: RefusalReason::Reentry }),
         "/bad-status" => answer(42, &[], Vec::new()),
         "/bad-header" => answer(200, &[("x", "a\r\nset-cookie: b")], Vec::new()),
         path => text(format!("below {path}")),

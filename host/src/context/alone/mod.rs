@@ -1,0 +1,6 @@
+//! One context without the others: as a fixture for scenarios, and as a trial of a version before it serves.
+
+pub mod fixture;
+mod trial;
+
+pub use trial::Trial;

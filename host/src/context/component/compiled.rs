@@ -1,0 +1,52 @@
+//! A compiled component, and the interfaces that it imports and exports.
+
+use wasmtime::Engine;
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+
+use super::interface::InterfaceName;
+
+/// A compiled component and what it says of itself.
+#[derive(Clone)]
+pub struct Component {
+    /// SHA-256 of the `.wasm` bytes, in hex.
+    pub hash: String,
+    pub imports: Vec<Interface>,
+    pub exports: Vec<Interface>,
+    pub(crate) code: wasmtime::component::Component,
+}
+
+/// One interface that a component imports or exports.
+#[derive(Clone)]
+pub struct Interface {
+    pub name: InterfaceName,
+    pub functions: Vec<(String, ComponentFunc)>,
+    /// Names of the resources it defines; they cannot cross a seam.
+    pub resources: Vec<String>,
+}
+
+impl Component {
+    pub(crate) fn new(engine: &Engine, hash: String, code: wasmtime::component::Component) -> Self {
+        let (imports, exports) = inspect(engine, &code);
+        Self { hash, imports, exports, code }
+    }
+}
+
+fn inspect(engine: &Engine, code: &wasmtime::component::Component) -> (Vec<Interface>, Vec<Interface>) {
+    let interface = |name: &str, item: ComponentItem| {
+        let name = InterfaceName::parse(name)?;
+        let ComponentItem::ComponentInstance(instance) = item else { return None };
+        let (mut functions, mut resources) = (Vec::new(), Vec::new());
+        for (name, item) in instance.exports(engine) {
+            match item.ty {
+                ComponentItem::ComponentFunc(ty) => functions.push((name.to_owned(), ty)),
+                ComponentItem::Resource(_) => resources.push(name.to_owned()),
+                _ => {}
+            }
+        }
+        Some(Interface { name, functions, resources })
+    };
+    let ty = code.component_type();
+    let imports = ty.imports(engine).filter_map(|(name, item)| interface(name, item.ty)).collect();
+    let exports = ty.exports(engine).filter_map(|(name, item)| interface(name, item.ty)).collect();
+    (imports, exports)
+}

@@ -1,0 +1,19 @@
+//! Why a component cannot be loaded.
+
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read component `{path}`")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("component `{path}` is {bytes} bytes, more than the {max} allowed")]
+    TooLarge { path: PathBuf, bytes: u64, max: u64 },
+    #[error("`{path}` is {what}, not a WebAssembly component")]
+    NotAComponent { path: PathBuf, what: &'static str },
+    #[error("component `{path}` was written to while it was read")]
+    Changing { path: PathBuf },
+    #[error("component `{path}` does not compile: {reason}")]
+    Compile { path: PathBuf, reason: String },
+    #[error("cannot use the cache of compiled components `{path}`: {reason}")]
+    Cache { path: PathBuf, reason: String },
+}

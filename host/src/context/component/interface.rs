@@ -1,0 +1,120 @@
+//! Names of WIT interfaces and which versions of them fit together.
+
+use std::fmt;
+
+use semver::Version;
+
+/// `namespace:package/interface@version`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct InterfaceName {
+    /// `namespace:package/interface`
+    pub path: String,
+    pub version: Option<Version>,
+}
+
+impl InterfaceName {
+    /// `None` when `text` is not of that form; the version may be missing.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (path, version) = match text.split_once('@') {
+            Some((path, version)) => (path, Some(Version::parse(version).ok()?)),
+            None => (text, None),
+        };
+        let (package, interface) = path.split_once('/')?;
+        let (namespace, package) = package.split_once(':')?;
+        let named = ![namespace, package, interface].iter().any(|part| part.is_empty());
+        named.then(|| Self { path: path.to_owned(), version })
+    }
+
+    /// `wasi`, `seam`, `musiccorp`
+    pub fn namespace(&self) -> &str {
+        self.path.split(':').next().unwrap_or_default()
+    }
+
+    /// `namespace:package`
+    pub fn package(&self) -> &str {
+        self.path.split('/').next().unwrap_or_default()
+    }
+
+    /// The last part: `albums`.
+    pub fn short(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Whether whoever asks for `self` may be given `offered`, by the component model's rule: equal up to the first number of the
+    /// version that is not zero. What the functions look like is checked besides, one by one.
+    pub fn accepts(&self, offered: &Self) -> bool {
+        let compatible = |a: &Version, b: &Version| match (a.major, a.minor) {
+            _ if !a.pre.is_empty() || !b.pre.is_empty() => a == b,
+            (0, 0) => (b.major, b.minor, b.patch) == (0, 0, a.patch),
+            (0, minor) => (b.major, b.minor) == (0, minor),
+            (major, _) => b.major == major,
+        };
+        self.path == offered.path
+            && match (&self.version, &offered.version) {
+                (Some(a), Some(b)) => compatible(a, b),
+                (None, None) => true,
+                _ => false,
+            }
+    }
+
+    /// Whether a manifest's `grant`, which may leave the version out, means this interface.
+    pub fn granted_by(&self, grant: &str) -> bool {
+        Self::parse(grant).is_some_and(|g| g.path == self.path && (g.version.is_none() || self.accepts(&g)))
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.version {
+            Some(version) => write!(f, "{}@{version}", self.path),
+            None => f.write_str(&self.path),
+        }
+    }
+}
+
+/// Interfaces that the host calls; they are no seams.
+const CALLED_BY_HOST: [&str; 3] = [MIGRATIONS, HTTP_HANDLER, HEALTH];
+pub const HEALTH: &str = "seam:host/health";
+pub const HTTP_HANDLER: &str = "seam:host/http-handler";
+pub const MIGRATIONS: &str = "seam:host/migrations";
+pub const WASI_HTTP: &str = "wasi:http/incoming-handler";
+
+/// Whether an exported interface is for other contexts, rather than for the host or a WASI world.
+pub fn is_seam(name: &InterfaceName) -> bool {
+    name.namespace() != "wasi" && !CALLED_BY_HOST.contains(&name.path.as_str())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_fit_up_to_the_first_number_that_is_not_zero() {
+        let name = |v: &str| InterfaceName::parse(&format!("a:b/c{v}")).unwrap();
+        for (asked, offered, fits) in [
+            ("@1.2.0", "@1.2.0", true),
+            ("@1.2.0", "@1.9.3", true),
+            ("@1.9.0", "@1.2.0", true),
+            ("@1.2.0", "@2.0.0", false),
+            ("@0.1.0", "@0.1.7", true),
+            ("@0.1.0", "@0.2.0", false),
+            ("@0.0.1", "@0.0.2", false),
+            ("@1.0.0-rc.1", "@1.0.0", false),
+            ("@1.0.0-rc.1", "@1.0.0-rc.1", true),
+            ("", "", true),
+            ("", "@1.0.0", false),
+        ] {
+            assert_eq!(name(asked).accepts(&name(offered)), fits, "{asked} given {offered}");
+        }
+        assert!(name("@0.1.0").granted_by("a:b/c") && name("@0.1.0").granted_by("a:b/c@0.1.2"));
+        assert!(!name("@0.1.0").granted_by("a:b/d") && !name("@0.1.0").granted_by("a:b/c@0.2.0"));
+    }
+
+    #[test]
+    fn malformed_names_are_none() {
+        for bad in ["", "a", "a:b", "a/b", ":b/c", "a:/c", "a:b/", "a:b/c@", "a:b/c@x"] {
+            assert_eq!(InterfaceName::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Components: the file, the compiled code, its interfaces and types, and the rules that a seam must keep.
+//!
+//! Not here: which context answers which import (`link`), instances (`run`).
+
+mod artifact;
+mod compiled;
+mod compiler;
+pub(crate) mod engine;
+mod error;
+mod function_cache;
+mod interface;
+mod loader;
+mod problem;
+pub(crate) mod seam_rules;
+mod signature;
+mod spec;
+
+pub use artifact::Artifact;
+pub use compiled::{Component, Interface};
+pub use compiler::{Compiler, compile_child};
+pub use error::Error;
+pub use interface::{HEALTH, HTTP_HANDLER, InterfaceName, MIGRATIONS, WASI_HTTP, is_seam};
+pub use loader::Loader;
+pub use problem::ContextProblem;
+pub use signature::{same_signature, wit_of, wit_type};
+pub use spec::ContextSpec;

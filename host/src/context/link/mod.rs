@@ -1,0 +1,14 @@
+//! Linking: which context answers each import, whether variants fit, and the host functions that carry calls over seams.
+
+mod cycle;
+mod history_feed;
+mod linker;
+mod plan;
+mod seam_call;
+mod variant_check;
+mod wire;
+
+pub use history_feed::HistoryFeed;
+pub use plan::{Wiring, plan};
+pub(crate) use seam_call::Carry;
+pub(crate) use wire::{Wired, is_asynchronous, waits, wire, wire_one};

@@ -1,0 +1,15 @@
+//! Running: instances and their pool, one generation of a context and every call into it, what is counted and recorded of calls.
+
+pub(crate) mod blueprint;
+mod call_stats;
+pub(crate) mod generation;
+pub(crate) mod instance;
+pub(crate) mod metrics;
+mod pool;
+pub mod recorder;
+pub(crate) mod start;
+
+pub use blueprint::{Export, Serves};
+pub use call_stats::CallCounts;
+pub use generation::Generation;
+pub use metrics::Metrics;

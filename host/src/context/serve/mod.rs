@@ -1,0 +1,28 @@
+//! Serving: the set of generations that serves now, how another one takes its place, and the contexts as a request sees them.
+
+mod checkout;
+mod drain;
+mod error;
+mod live;
+mod load;
+mod prepare;
+mod probation;
+mod publisher;
+mod registry;
+mod route_status;
+mod routes;
+mod routing;
+mod serving_set;
+mod stores;
+mod system;
+
+pub use checkout::Checkout;
+pub use error::Error;
+pub use live::Live;
+pub use load::{Absent, Source};
+pub use prepare::{Candidate, Prepared};
+pub use probation::Probation;
+pub use registry::Registry;
+pub use route_status::{RouteStatus, VariantState, VariantStatus, at_rest};
+pub(crate) use stores::open_file;
+pub use system::LinkedSystem;

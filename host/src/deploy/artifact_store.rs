@@ -1,0 +1,136 @@
+//! The folder `deploy` of the data folder: components by their hash, restore points, and the copies that versions are tried on.
+//!
+//! Invariant: a file that has its name is whole and on the disk. What is tried on is thrown away after each change and at each start.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use crate::context::component::Artifact;
+use crate::limits;
+
+pub(super) struct ArtifactStore {
+    folder: PathBuf,
+}
+
+impl ArtifactStore {
+    /// Private to this user: what is in it are the contexts' rows, and code that will run.
+    pub fn open(data: &Path) -> Result<Self, Error> {
+        let artifacts = Self { folder: data.join("deploy") };
+        for folder in [artifacts.folder.clone(), artifacts.folder.join("restore"), artifacts.trials()] {
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+            made.map_err(|source| Error::ArtifactStore { path: folder, source })?;
+        }
+        artifacts.clear_trials();
+        Ok(artifacts)
+    }
+
+    /// Where the component of this hash is, if it is.
+    pub fn component(&self, hash: &str) -> PathBuf {
+        component(&self.folder, hash)
+    }
+
+    /// Writes the bytes under their hash, unless they are there.
+    pub fn keep(&self, artifact: &Artifact) -> std::io::Result<()> {
+        let path = self.component(&artifact.hash);
+        if path.is_file() {
+            // So that `prune` sees what was used last.
+            fs::File::open(&path).and_then(|file| file.set_modified(std::time::SystemTime::now())).ok();
+            return Ok(());
+        }
+        let partial = path.with_extension("partial");
+        let write = || {
+            let mut file = fs::File::create(&partial)?;
+            file.write_all(&artifact.bytes)?;
+            file.sync_all()?;
+            fs::rename(&partial, &path)?;
+            // The name, too.
+            fs::File::open(&self.folder)?.sync_all()
+        };
+        let written = write();
+        if written.is_err() {
+            fs::remove_file(&partial).ok();
+        }
+        written
+    }
+
+    pub fn restore_point(&self, name: &str) -> PathBuf {
+        self.folder.join("restore").join(name)
+    }
+
+    /// A name for a copy to try things on.
+    pub fn trial(&self, name: &str) -> PathBuf {
+        self.trials().join(format!("{name}.db"))
+    }
+
+    pub fn clear_trials(&self) {
+        for entry in fs::read_dir(self.trials()).into_iter().flatten().flatten() {
+            fs::remove_file(entry.path()).ok();
+        }
+    }
+
+    /// Removes components beyond `DEPLOY_COMPONENTS_MAX` and restore points beyond `DEPLOY_RESTORE_POINTS_MAX`, those used longest ago
+    /// first, and none that is in `needed`.
+    pub fn prune(&self, needed: &HashSet<String>) {
+        prune(&self.folder, limits::DEPLOY_COMPONENTS_MAX, needed);
+        prune(&self.folder.join("restore"), limits::DEPLOY_RESTORE_POINTS_MAX, needed);
+    }
+
+    fn trials(&self) -> PathBuf {
+        self.folder.join("trial")
+    }
+}
+
+/// Where the component of this hash is, in the data folder `data`.
+pub(super) fn component_in(data: &Path, hash: &str) -> PathBuf {
+    component(&data.join("deploy"), hash)
+}
+
+fn component(folder: &Path, hash: &str) -> PathBuf {
+    folder.join(format!("{hash}.wasm"))
+}
+
+fn prune(folder: &Path, max: usize, needed: &HashSet<String>) {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let meta = entry.metadata().ok().filter(|meta| meta.is_file())?;
+            Some((meta.modified().ok()?, entry.path()))
+        })
+        .collect();
+    files.sort();
+    let spare = files.len().saturating_sub(max);
+    let is_needed = |path: &Path| path.file_stem().is_some_and(|stem| needed.contains(&*stem.to_string_lossy()));
+    for (_, path) in files.iter().filter(|(_, path)| !is_needed(path)).take(spare) {
+        fs::remove_file(path).ok();
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shelf_is_bounded_and_keeps_what_is_needed() {
+        let data = tempfile::tempdir().unwrap();
+        let artifacts = ArtifactStore::open(data.path()).unwrap();
+        let artifact = |n: usize| Artifact { path: "x".into(), bytes: vec![0], hash: format!("{n:03}") };
+        let all = limits::DEPLOY_COMPONENTS_MAX + 3;
+        for n in 0..all {
+            artifacts.keep(&artifact(n)).unwrap();
+            let age = std::time::Duration::from_secs(1_000 - n as u64);
+            let file = fs::File::open(artifacts.component(&artifact(n).hash)).unwrap();
+            file.set_modified(std::time::SystemTime::now() - age).unwrap();
+        }
+        artifacts.prune(&HashSet::from(["000".to_owned()]));
+        let there = |n: usize| artifacts.component(&artifact(n).hash).is_file();
+        assert_eq!((0..all).filter(|n| there(*n)).count(), limits::DEPLOY_COMPONENTS_MAX);
+        assert!(there(0) && !there(1) && !there(2) && !there(3) && there(4));
+    }
+}

@@ -1,0 +1,23 @@
+//! Why there are no deploys at all.
+
+use std::path::PathBuf;
+
+use crate::store::HostFileError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    History(#[from] HostFileError),
+    #[error("cannot use the folder of deployed components `{}`", path.display())]
+    ArtifactStore { path: PathBuf, source: std::io::Error },
+}
+
+impl Error {
+    /// What to do about it, for the `hint:` line.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::History(error) => error.remedy(),
+            Self::ArtifactStore { .. } => "mend its permissions, or name another `data` folder in `[host]`".to_owned(),
+        }
+    }
+}

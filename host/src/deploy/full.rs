@@ -1,0 +1,92 @@
+//! All steps, for a version that customers get.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::history::ChangeKind;
+use super::pipeline::Pipeline;
+use super::report::{GateRefusal, Step, Version};
+use super::request::{DeployRequest, Form};
+use super::steps::migrations::{self, SchemaTrial};
+use super::steps::publish::{self, Release};
+use super::steps::{self, capabilities, health, replay, wit};
+use super::system::System;
+use crate::context::alone::Trial;
+use crate::context::component::ContextSpec;
+use crate::store::Database;
+
+/// Takes `request.file` through all steps. Returns the version that serves afterwards; `None` when it served before.
+///
+/// # Errors
+/// What a step found. Except for the step `watch`, nothing has changed for callers then.
+pub(super) fn run(
+    system: &System,
+    before: &ContextSpec,
+    request: &DeployRequest,
+    pipeline: &mut Pipeline<'_>,
+) -> Result<Option<Version>, GateRefusal> {
+    let name = request.context.as_str();
+    let artifact = steps::read(&request.file, pipeline)?;
+    if artifact.hash == before.component.hash {
+        return Ok(None);
+    }
+    let component = steps::compile(system, &artifact, pipeline)?;
+    let specs = system.specs_with(name, &component, None);
+    pipeline.step(Step::Wit, || Ok(((), wit::check(before, &component, &specs, &system.mounted)?)))?;
+    pipeline.step(Step::Capabilities, || {
+        Ok(((), capabilities::check(&before.component, &component, &request.allow, Form::Full)?))
+    })?;
+    let start_on = |database: Option<Arc<Database>>| {
+        let trial = Trial::start(&system.registry, specs.clone(), name, database);
+        trial.map_err(|error| GateRefusal::context(Step::Start, error))
+    };
+    let mut trial = pipeline.step(Step::Start, || Ok((start_on(None)?, vec![])))?;
+    let mut schema = pipeline.step(Step::Migrations, || try_schema(system, name, &trial, &request.allow))?;
+    if let Some(schema) = &schema {
+        trial = start_on(Some(schema.copy.clone()))?;
+    }
+    pipeline.step(Step::Health, || Ok(((), health::check(&trial)?)))?;
+    pipeline.step(Step::Replay, || Ok(((), replay::check(system, request, &trial, schema.as_mut())?)))?;
+    drop(trial);
+    // A version that the host cannot roll back by itself is not on probation.
+    let irreversible = schema.as_ref().is_some_and(|schema| schema.irreversible.is_some());
+    let watch = Duration::from_millis(if irreversible { 0 } else { request.watch_ms });
+    let release = Release {
+        before,
+        artifact: &artifact,
+        component,
+        schema,
+        kind: ChangeKind::Deploy,
+        tolerated_schema: None,
+        restore: None,
+        watch,
+    };
+    let published = pipeline.step(Step::Publish, || publish::run(system, &release))?;
+    let version = published.version.clone();
+    if !watch.is_zero() {
+        pipeline.step(Step::Watch, || Ok(((), publish::watch(system, &release, published)?)))?;
+    }
+    Ok(Some(version))
+}
+
+/// Runs the migrations on a copy of the file. `None` without a store.
+fn try_schema(
+    system: &System,
+    name: &str,
+    trial: &Trial,
+    allow: &[String],
+) -> Result<(Option<SchemaTrial>, Vec<String>), GateRefusal> {
+    match system.database(name) {
+        Some(live) => {
+            let tried = migrations::run_on_copy(&live, &system.artifacts.trial(name), &trial.migrations, None)?;
+            let notes = migrations::judge(&tried, allow, Form::Full)?;
+            Ok((Some(tried), notes))
+        }
+        None if trial.migrations.is_empty() => Ok((None, vec!["it has no store".to_owned()])),
+        None => Err(GateRefusal::at(
+            Step::Migrations,
+            format!("`{name}` has migrations, but the manifest does not grant it a store"),
+            format!("add `store = true` to [context.{name}]"),
+        )),
+    }
+}

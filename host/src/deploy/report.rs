@@ -1,0 +1,140 @@
+//! What a change reports: the steps that it passed, what refused it, and which version serves.
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::component::ContextProblem;
+use crate::context::serve;
+use crate::store::{HostFileError, chain};
+
+/// In the order in which they are passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    Read,
+    Compile,
+    Wit,
+    Capabilities,
+    Start,
+    Migrations,
+    Health,
+    Replay,
+    Publish,
+    Watch,
+}
+
+impl Step {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Compile => "compile",
+            Self::Wit => "wit",
+            Self::Capabilities => "capabilities",
+            Self::Start => "start",
+            Self::Migrations => "migrations",
+            Self::Health => "health",
+            Self::Replay => "replay",
+            Self::Publish => "publish",
+            Self::Watch => "watch",
+        }
+    }
+}
+
+/// A step that the version passed, and what an operator should know about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Passed {
+    pub step: Step,
+    pub ms: f64,
+    pub notes: Vec<String>,
+}
+
+/// Why a version does not serve. The one before serves on, unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct GateRefusal {
+    /// `None`: before the first one.
+    pub step: Option<Step>,
+    pub message: String,
+    /// What to do about it; may be empty.
+    pub remedy: String,
+}
+
+/// Why a whole system does not serve: everything that one step found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} problem(s) at the step `{}`", .problems.len(), .step.name())]
+pub struct SystemRefusal {
+    pub step: Step,
+    pub problems: Vec<ContextProblem>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeployOutcome {
+    Live,
+    /// The same component serves already.
+    Unchanged,
+    Refused,
+    /// It served, turned bad, and the version before serves again.
+    RolledBack,
+}
+
+/// A version of a context, for people and scripts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// SHA-256 of its component.
+    pub hash: String,
+    /// Counted since the host started; `None` for one that never served.
+    pub generation: Option<u64>,
+}
+
+/// Everything about one change, as `--format json` prints it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeployReport {
+    pub context: String,
+    pub outcome: DeployOutcome,
+    /// The version that serves now.
+    pub serves: Option<Version>,
+    /// The version that served before the change.
+    pub before: Option<Version>,
+    pub steps: Vec<Passed>,
+    pub refused: Option<GateRefusal>,
+}
+
+impl GateRefusal {
+    pub(super) fn at(step: Step, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { step: Some(step), message: message.into(), remedy: remedy.into() }
+    }
+
+    /// The first of several problems; the message counts the others.
+    pub(super) fn problems(step: Step, problems: &[ContextProblem]) -> Self {
+        let Some(first) = problems.first() else { return Self::at(step, "it does not fit", "") };
+        let more = match problems.len() {
+            1 => String::new(),
+            more => format!(" (and {} more)", more - 1),
+        };
+        Self::at(step, format!("{}{more}", first.message), first.remedy.clone())
+    }
+
+    pub(super) fn context(step: Step, error: serve::Error) -> Self {
+        match error {
+            serve::Error::Problems(problems) => Self::problems(step, &problems),
+            other => Self::at(step, chain(&other), ""),
+        }
+    }
+
+    pub(super) fn history(error: &HostFileError) -> Self {
+        Self { step: Some(Step::Publish), message: chain(error), remedy: error.remedy() }
+    }
+
+    /// The same with `remedy`, when it has none.
+    pub(super) fn or_remedy(mut self, remedy: &str) -> Self {
+        if self.remedy.is_empty() {
+            remedy.clone_into(&mut self.remedy);
+        }
+        self
+    }
+}
+
+/// As much of a hash as people look at.
+pub fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}

@@ -1,0 +1,59 @@
+//! The steps that a new version must pass, one file each. A step returns notes for the operator, or a `GateRefusal`.
+
+pub(super) mod capabilities;
+mod fault;
+pub(super) mod health;
+pub(super) mod migrations;
+mod probation;
+pub(super) mod publish;
+pub(super) mod replay;
+pub(super) mod wit;
+
+use std::path::Path;
+
+use super::pipeline::Pipeline;
+use super::report::{GateRefusal, Step, short};
+use super::system::System;
+use crate::context::component::{self, Artifact, Component};
+use crate::store::chain;
+
+/// Step `read`: the file is read once, whatever happens to it afterwards.
+///
+/// # Errors
+/// When it cannot be read, or is no component.
+pub(super) fn read(file: &Path, pipeline: &mut Pipeline<'_>) -> Result<Artifact, GateRefusal> {
+    pipeline.file = file.to_string_lossy().into_owned();
+    let artifact = pipeline.step(Step::Read, || {
+        let artifact = Artifact::read(file).map_err(|error| unreadable(&error))?;
+        let notes = vec![format!("{} bytes, SHA-256 {}", artifact.bytes.len(), short(&artifact.hash))];
+        Ok((artifact, notes))
+    })?;
+    pipeline.hash.clone_from(&artifact.hash);
+    Ok(artifact)
+}
+
+/// Step `compile`.
+///
+/// # Errors
+/// When the component does not compile within its bounds.
+pub(super) fn compile(
+    system: &System,
+    artifact: &Artifact,
+    pipeline: &mut Pipeline<'_>,
+) -> Result<Component, GateRefusal> {
+    pipeline.step(Step::Compile, || {
+        let refused =
+            |error| GateRefusal::context(Step::Compile, error).or_remedy("build it from a source that compiles");
+        Ok((system.registry.compile(artifact).map_err(refused)?, vec![]))
+    })
+}
+
+fn unreadable(error: &component::Error) -> GateRefusal {
+    let remedy = match error {
+        component::Error::Read { .. } => "name a file that the host's user can read",
+        component::Error::Changing { .. } => "write to another name and rename it when it is whole, or deploy again",
+        component::Error::TooLarge { .. } => "build it smaller, without debug information",
+        _ => "make a component of it (`wasm-tools component new`)",
+    };
+    GateRefusal::at(Step::Read, chain(error), remedy)
+}

@@ -1,0 +1,127 @@
+//! What every change uses: the running system, its history and the artifacts that are kept.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::artifact_store::ArtifactStore;
+use super::history::{ChangeState, History};
+use super::report::{GateRefusal, Version};
+use crate::context::component::{Artifact, Component, ContextSpec};
+use crate::context::run::Generation;
+use crate::context::serve::Registry;
+use crate::did_you_mean::nearest;
+use crate::ids::ContextName;
+use crate::store::{Database, HostFileError, chain};
+
+pub(super) struct System {
+    pub registry: Registry,
+    pub history: History,
+    pub artifacts: ArtifactStore,
+    /// Contexts that serve HTTP.
+    pub mounted: Vec<ContextName>,
+}
+
+impl System {
+    /// The version of exactly this context or variant that serves now.
+    pub fn generation(&self, context: &str) -> Option<Arc<Generation>> {
+        self.registry.generations().into_iter().find(|generation| generation.context().as_str() == context)
+    }
+
+    pub fn database(&self, context: &str) -> Option<Arc<Database>> {
+        self.generation(context).and_then(|generation| generation.database().cloned())
+    }
+
+    pub fn version(&self, context: &str) -> Option<Version> {
+        let generation = self.generation(context)?;
+        Some(Version { hash: generation.component().hash.clone(), generation: Some(generation.number) })
+    }
+
+    /// The specs that serve now, with another component for `context`.
+    pub fn specs_with(&self, context: &str, component: &Component, tolerated_schema: Option<u32>) -> Vec<ContextSpec> {
+        let mut specs = self.registry.specs();
+        if let Some(spec) = specs.iter_mut().find(|spec| spec.settings.name.as_str() == context) {
+            spec.component = component.clone();
+            spec.tolerated_schema = tolerated_schema;
+        }
+        specs
+    }
+
+    /// Why there is nothing to change for `context`.
+    pub fn unknown(&self, context: &str) -> GateRefusal {
+        if let Some(absent) = self.registry.not_loaded(context) {
+            return GateRefusal { step: None, message: absent.to_string(), remedy: absent.remedy() };
+        }
+        let known: Vec<String> = self.registry.specs().iter().map(|spec| spec.settings.name.to_string()).collect();
+        let near = nearest(context, known.iter().map(String::as_str));
+        let remedy = near.map_or(format!("there are: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+        GateRefusal { step: None, message: format!("there is no context `{context}`"), remedy }
+    }
+
+    /// Forgets the statements that the context ran, so that the next version is not held to those of older ones.
+    pub fn forget_statements(&self, context: &str) {
+        if let Some(database) = self.database(context) {
+            database.forget_statements();
+        }
+    }
+
+    /// Records that the version before serves on, on a schema that may have changed before something failed. `schema_before` is
+    /// the schema before the change; `None` without a store.
+    ///
+    /// # Errors
+    /// When the host's file cannot be written.
+    pub fn record_unchanged(
+        &self,
+        context: &str,
+        schema_before: Option<u32>,
+        change: i64,
+        why: &str,
+    ) -> Result<(), HostFileError> {
+        let before = self.generation(context);
+        let schema = before.as_ref().and_then(|before| before.database()).and_then(|database| database.schema().ok());
+        match schema_before.zip(schema) {
+            Some((from, schema)) if schema > from => {
+                if let Some(before) = before {
+                    before.set_tolerated_schema(Some(schema));
+                }
+                self.history.rolled_back(change, Some(schema), why)
+            }
+            _ => self.history.end(change, ChangeState::Refused, why),
+        }
+    }
+
+    /// Keeps the component that the manifest names, when it is the one of `spec`.
+    ///
+    /// # Errors
+    /// When the folder of artifacts cannot be written.
+    pub fn keep(&self, spec: &ContextSpec) -> std::io::Result<()> {
+        if self.artifacts.component(&spec.component.hash).is_file() {
+            return Ok(());
+        }
+        // Another build may have overwritten the file since it was loaded: then there is nothing to keep.
+        match Artifact::read(&spec.settings.component) {
+            Ok(artifact) if artifact.hash == spec.component.hash => self.artifacts.keep(&artifact),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes artifacts and restore points that no way back needs.
+    pub fn prune(&self) {
+        let mut needed: HashSet<String> = self.registry.specs().into_iter().map(|spec| spec.component.hash).collect();
+        match self.history.recent_hashes() {
+            Ok(recent) => needed.extend(recent),
+            // Then nothing is removed this time.
+            Err(error) => return tracing::warn!("{}", chain(&error)),
+        }
+        self.artifacts.prune(&needed);
+    }
+}
+
+/// The hash of the component in `file`, when it can be read.
+pub(super) fn hash_of(file: &std::path::Path) -> Option<String> {
+    Artifact::read(file).ok().map(|artifact| artifact.hash)
+}
+
+/// What the copy of a context's file from before a change is called.
+pub(super) fn restore_name(context: &str, change: i64) -> String {
+    format!("{context}-{change}.db")
+}
