@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Format, Global, Stop, compiler, out, refused};
 use crate::app;
-use crate::harness::report::{Report, SuiteReport};
+use crate::harness::report::{SuiteReport, TestReport};
 use crate::harness::{self, Harness, junit};
 use crate::logging;
 use crate::manifest::{LogFormat, Manifest, Problems};
@@ -63,7 +63,7 @@ fn once(path: &std::path::Path, options: &Options) -> Result<(), Stop> {
     if report.passed() { Ok(()) } else { Err(Stop::Silent) }
 }
 
-fn play(harness: &Harness, options: &Options) -> Result<Report, Stop> {
+fn play(harness: &Harness, options: &Options) -> Result<TestReport, Stop> {
     let chosen =
         harness::Options { contexts: options.contexts.clone(), filter: options.scenario.clone(), all: options.all };
     let human = options.format == Format::Human;
@@ -166,7 +166,7 @@ fn shown(suite: &SuiteReport) -> String {
     text
 }
 
-fn summary(report: &Report) -> String {
+fn summary(report: &TestReport) -> String {
     let (passed, failed, unchanged) = report.counts();
     let took = out::time(report.took_ms * 1e3);
     let plural = |n: usize| if n == 1 { "" } else { "s" };
