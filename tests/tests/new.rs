@@ -116,12 +116,12 @@ fn what_cannot_be_made_is_refused_with_a_remedy_and_leaves_nothing() -> Result<(
         ensure!(expect.iter().all(|words| said.contains(words)), "{line}: {said}");
         Ok(())
     };
-    refused("seam new Guestbook", 1, &["`Guestbook` is no name for a context", "hint: "])?;
+    refused("seam new Guestbook", 1, &["`Guestbook` cannot be the name of a context", "hint: "])?;
     refused("seam new guestbook --lang cobol", 2, &["cobol", "rust", "js", "python"])?;
     refused("seam new", 2, &["<NAME>"])?;
     ensure!(!folder.join("seam.toml").exists() && !folder.join("plugins").exists());
     run(&folder, "seam new guestbook --lang js")?;
-    refused("seam new guestbook", 1, &["has a context `guestbook`", "hint: choose another name"])?;
+    refused("seam new guestbook", 1, &["already has a context `guestbook`", "hint: choose another name"])?;
     std::fs::create_dir_all(folder.join("wit/taken"))?;
     std::fs::write(folder.join("wit/taken/entries.wit"), "mine")?;
     refused("seam new taken", 1, &["wit/taken/entries.wit", "hint: "])?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use seam::app::App;
 use seam::context::component::Compiler;
-use seam::deploy::{Back, Outcome, Report, Request, State, Step};
+use seam::deploy::{Back, Outcome, DeployReport, Request, ChangeState, Step};
 use seam::manifest::Manifest;
 use seam_tests::version::{Then, Version, asking, page};
 use seam_tests::{System, call};
@@ -60,21 +60,21 @@ impl Scene {
     fn request(&self, version: &Version, allow: &[&str], watch_ms: u64) -> Result<Request> {
         let file = put(&self.system, &version.wasm()?)?;
         let allow = allow.iter().map(|name| (*name).to_owned()).collect();
-        Ok(Request { context: "numbers".into(), file, allow, strict: false, watch_ms, wait: false })
+        Ok(DeployRequest { context: "numbers".into(), file, allow, strict: false, watch_ms, wait: false })
     }
 
-    fn deploy(&self, version: &Version, allow: &[&str]) -> Result<Report> {
+    fn deploy(&self, version: &Version, allow: &[&str]) -> Result<DeployReport> {
         let report = self.app.deployer.deploy(&self.request(version, allow, 0)?, &mut |_| {});
-        assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+        assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
         Ok(report)
     }
 
-    fn back(&self, restore: bool) -> Report {
+    fn back(&self, restore: bool) -> DeployReport {
         self.back_to(None, restore)
     }
 
-    fn back_to(&self, to: Option<&str>, restore: bool) -> Report {
-        let request = Back { context: "numbers".into(), to: to.map(Into::into), restore, wait: false };
+    fn back_to(&self, to: Option<&str>, restore: bool) -> DeployReport {
+        let request = RollbackRequest { context: "numbers".into(), to: to.map(Into::into), restore, wait: false };
         self.app.deployer.roll_back(&request, &mut |_| {})
     }
 
@@ -125,7 +125,7 @@ fn answer(value: u32) -> Val {
     Val::Result(Ok(Some(Box::new(Val::U32(value)))))
 }
 
-fn notes(report: &Report, step: Step) -> String {
+fn notes(report: &DeployReport, step: Step) -> String {
     report.steps.iter().filter(|p| p.step == step).flat_map(|p| p.notes.clone()).collect::<Vec<_>>().join("\n")
 }
 
@@ -136,13 +136,13 @@ fn an_older_version_serves_on_the_newer_schema_that_it_was_seen_to_work_with() -
     scene.deploy(&grown(), &[])?;
     scene.write();
     let report = scene.back(false);
-    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
     assert!(notes(&report, Step::Migrations).contains("the rows stay, at schema 2"), "{report:?}");
     assert_eq!(scene.times(7)?, answer(14));
     let scene = scene.again()?;
     assert_eq!(scene.times(7)?, answer(14), "and after a restart");
     let report = scene.back(false);
-    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
     assert_eq!(scene.times(7)?, answer(21), "back from being back is forward");
     scene.deploy(&Version { factor: 4, migrations: vec![TABLE, GROWS, "CREATE TABLE more (x)"], ..first() }, &[])?;
     assert_eq!(scene.times(7)?, answer(28));
@@ -155,7 +155,7 @@ fn where_there_is_no_way_back_the_file_is_put_back_and_only_a_yes_loses_rows() -
     assert_eq!(scene.times(7)?, answer(14));
     scene.deploy(&shrunk(), &["one-way"])?;
     let report = scene.back(false);
-    assert_eq!(report.outcome, Outcome::Live, "nothing was written: {report:?}");
+    assert_eq!(report.outcome, DeployOutcome::Live, "nothing was written: {report:?}");
     assert!(notes(&report, Step::Migrations).contains("goes back from schema 2 to 1"), "{report:?}");
     assert_eq!(scene.times(7)?, answer(14));
     scene.deploy(&shrunk(), &["one-way"])?;
@@ -166,7 +166,7 @@ fn where_there_is_no_way_back_the_file_is_put_back_and_only_a_yes_loses_rows() -
     assert!(refused.remedy.contains("--restore"));
     assert_eq!(scene.times(7)?, answer(21), "the newer one serves on");
     let report = scene.back(true);
-    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
     assert!(notes(&report, Step::Migrations).contains("lost: `seen` has 2 rows"), "{report:?}");
     assert_eq!(scene.times(7)?, answer(14));
     let scene = scene.again()?;
@@ -185,12 +185,12 @@ fn any_version_that_served_can_serve_again_by_the_beginning_of_its_hash() -> Res
     }
     for (at, factor) in [(0, 2), (9, 11), (4, 6)] {
         let report = scene.back_to(Some(&hashes[at][..12].to_uppercase()), false);
-        assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+        assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
         assert_eq!(scene.times(7)?, answer(7 * factor));
     }
     let scene = scene.again()?;
     assert_eq!(scene.times(7)?, answer(42), "and after a restart");
-    assert_eq!(scene.back_to(Some(&hashes[4][..12]), false).outcome, Outcome::Unchanged);
+    assert_eq!(scene.back_to(Some(&hashes[4][..12]), false).outcome, DeployOutcome::Unchanged);
     let alike = |hash: &&String| hashes.iter().filter(|other| other[..1] == hash[..1]).count() > 1;
     let alike = &hashes.iter().find(alike).unwrap()[..1];
     let never = (0..).map(|n| format!("{n:04x}")).find(|n| !hashes.iter().any(|hash| hash.starts_with(n))).unwrap();
@@ -236,20 +236,20 @@ fn back_over_several_schemas_needs_the_restore_point_unless_it_was_seen_to_work(
     // The one before was seen to work, and stays so however often the two take turns.
     for (hash, factor) in [(&middle, 3), (&scene.hash()?, 4), (&middle, 3)] {
         let report = scene.back_to(Some(hash), false);
-        assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+        assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
         assert_eq!(scene.times(7)?, answer(7 * factor));
     }
     let refused = scene.back_to(Some(&oldest), false).refused.unwrap();
     assert_eq!(refused.step, Some(Step::Migrations), "{refused:?}");
     let report = scene.back_to(Some(&oldest), true);
-    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
     let said = notes(&report, Step::Migrations);
     assert!(said.contains("goes back from schema 3 to 1") && said.contains("lost: `seen` has 2 rows, 1 "), "{said}");
     assert_eq!(scene.times(7)?, answer(14));
     let scene = scene.again()?;
     assert_eq!(scene.times(7)?, answer(14));
     // Forward again over both changes.
-    assert_eq!(scene.back_to(Some(&middle), false).outcome, Outcome::Live);
+    assert_eq!(scene.back_to(Some(&middle), false).outcome, DeployOutcome::Live);
     assert_eq!(scene.times(7)?, answer(21));
     scene.deploy(&shrunk_from_grown(), &["one-way"])?;
     for point in std::fs::read_dir(scene.system.folder.path().join("data/deploy/restore"))? {
@@ -275,7 +275,7 @@ fn a_schema_is_not_taken_for_another_of_the_same_number() -> Result<()> {
     let oldest = scene.hash()?;
     scene.times(7)?;
     scene.deploy(&grown(), &[])?;
-    assert_eq!(scene.back(true).outcome, Outcome::Live, "to schema 1");
+    assert_eq!(scene.back(true).outcome, DeployOutcome::Live, "to schema 1");
     scene.times(7)?;
     scene.deploy(&shrunk(), &["one-way"])?;
     scene.write();
@@ -300,8 +300,8 @@ fn recorded_calls_that_the_new_version_breaks_keep_it_out_and_other_answers_are_
     for n in [3, 5, 7] {
         scene.record(n)?;
     }
-    let try_it = |version: &Version, strict: bool| -> Result<Report> {
-        let request = Request { strict, ..scene.request(version, &[], 0)? };
+    let try_it = |version: &Version, strict: bool| -> Result<DeployReport> {
+        let request = DeployRequest { strict, ..scene.request(version, &[], 0)? };
         Ok(scene.app.deployer.deploy(&request, &mut |_| {}))
     };
     let lies = Version { call: Then::Traps, ..first() };
@@ -343,8 +343,8 @@ fn what_was_rolled_back_by_itself_does_not_come_back_with_a_restart() -> Result<
         }
         deploy.join().unwrap()
     });
-    assert_eq!(report.outcome, Outcome::RolledBack, "{report:?}");
-    assert_eq!(scene.last().state, State::RolledBack);
+    assert_eq!(report.outcome, DeployOutcome::RolledBack, "{report:?}");
+    assert_eq!(scene.last().state, ChangeState::RolledBack);
     assert_eq!(scene.times(7)?, answer(14));
     let scene = scene.again()?;
     assert_eq!(scene.times(7)?, answer(14));

@@ -1,7 +1,7 @@
-//! `seam doctor`: what this machine has, what it lacks, and the command that mends it.
+//! `seam doctor`: which tools this machine has, which are missing, and the commands that install them.
 //!
-//! Looking changes nothing. `fix` runs the shown commands, one after the other and each announced, until the thing is there.
-//! Not here: what packages are called (`packages`), how a wasm toolchain is chosen (`toolchain`).
+//! Without `fix` it changes nothing. With `fix` it announces and runs the commands, one after the other, until each
+//! tool is found. Not here: the names of packages (`packages`), the choice of a wasm toolchain (`toolchain`).
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -9,36 +9,38 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::error::MissingTool;
+use super::folders::{self, TOOLS_FOLDER};
 use super::packages::{Install, Manager, Need};
-use super::toolchain::{self, Lack, Plan, Survey};
-use super::tools::{self, Search};
-use super::{Say, TOOLS_FOLDER};
+use super::rust::{Rust, TARGET};
+use super::toolchain::{Installed, Plan};
+use super::tools::{self, Progress, Search};
 use crate::limits;
 use crate::manifest::{Build, Manifest};
 
-/// What the machine is to be ready for.
+/// What the machine should be able to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Purpose {
-    /// Building and serving
+    /// Build and serve
     #[default]
     Run,
-    /// That, and the tests
+    /// Build, serve and run the tests
     Test,
 }
 
-/// One thing that was looked for.
+/// One thing that was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
     pub name: String,
     /// What it is needed for.
     pub purpose: &'static str,
-    /// Without it something does not work at all; else it is advice.
+    /// Needed for `purpose`; otherwise advice.
     pub required: bool,
     #[serde(flatten)]
     pub state: State,
-    /// Commands that mend it, the best first: if one does not help, the next may.
+    /// Commands that fix it, the best first: each is tried when the one before did not help.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub mend: Vec<String>,
+    pub fixes: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,14 +50,14 @@ pub enum State {
     Missing { reason: String },
 }
 
-/// Everything that was looked for.
+/// All checks of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct Diagnosis {
     pub checks: Vec<Check>,
 }
 
-impl Report {
-    /// Whether everything required is there.
+impl Diagnosis {
+    /// Whether everything required was found.
     pub fn ready(&self) -> bool {
         self.checks.iter().all(|c| !c.required || c.found())
     }
@@ -71,7 +73,7 @@ impl Check {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.checks.iter().map(|c| c.name.len()).max().unwrap_or(0);
         for check in &self.checks {
@@ -82,8 +84,8 @@ impl fmt::Display for Report {
                 State::Missing { reason } => {
                     let word = if check.required { "missing" } else { "advice" };
                     writeln!(f, "{word:7}  {:width$}  {reason} (for {})", check.name, check.purpose)?;
-                    for (at, command) in check.mend.iter().enumerate() {
-                        writeln!(f, "         {}: {command}", if at == 0 { "mend" } else { "or" })?;
+                    for (at, command) in check.fixes.iter().enumerate() {
+                        writeln!(f, "         {}: {command}", if at == 0 { "fix" } else { "or" })?;
                     }
                 }
             }
@@ -92,31 +94,38 @@ impl fmt::Display for Report {
     }
 }
 
-/// Looks, and mends what is missing when `fix`. `folder` is where the manifest is or would be.
-pub fn run(manifest: Option<&Manifest>, folder: &Path, purpose: Purpose, fix: bool, say: Say<'_>) -> Report {
-    let folder = manifest.map_or_else(|| std::fs::canonicalize(folder).unwrap_or_else(|_| folder.into()), super::base);
+/// Checks the machine and, with `fix`, installs what is missing. `folder` is the manifest's, whether it exists or not.
+pub fn run(
+    manifest: Option<&Manifest>,
+    folder: &Path,
+    purpose: Purpose,
+    fix: bool,
+    progress: Progress<'_>,
+) -> Diagnosis {
+    let folder =
+        manifest.map_or_else(|| std::fs::canonicalize(folder).unwrap_or_else(|_| folder.into()), folders::base);
     let machine = Machine { search: Search::from_env(), folder, root: rustix::process::geteuid().is_root() };
     let items = items(manifest, purpose);
-    let report = machine.examine_all(&items);
-    if !fix || report.ready() {
-        return report;
+    let diagnosis = machine.examine_all(&items);
+    if !fix || diagnosis.ready() {
+        return diagnosis;
     }
     let mut tried = HashSet::new();
-    if report.checks.iter().any(|c| c.required && c.mend.iter().any(|m| m.contains("apt-get"))) {
-        // Names of packages are looked up in its lists, so the lists come first.
+    if diagnosis.checks.iter().any(|c| c.required && c.fixes.iter().any(|m| m.contains("apt-get"))) {
+        // The fixes name packages from apt's lists, so the lists are updated first.
         let refresh = Manager::find(&machine.search).and_then(Manager::refresh).map(|i| machine.as_root(i));
-        machine.mend(refresh.iter(), &mut tried, say);
+        machine.run_next_fix(refresh.iter(), &mut tried, progress);
     }
     for item in &items {
         let mut check = machine.examine(item);
-        while check.required && !check.found() && machine.mend(check.mend.iter(), &mut tried, say) {
+        while check.required && !check.found() && machine.run_next_fix(check.fixes.iter(), &mut tried, progress) {
             check = machine.examine(item);
         }
     }
     machine.examine_all(&items)
 }
 
-/// What may be looked for.
+/// Something to check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Item {
     Rust,
@@ -126,14 +135,14 @@ enum Item {
     Just,
     Browser,
     Driver,
-    /// What looks for barriers in a page: tests hand it to the browser. It is never part of this repository.
+    /// Finds barriers in a page: tests load it into the browser. It is not part of this repository.
     AccessibilityLibrary,
-    /// The program that build commands start with.
+    /// A program that build commands start.
     Program {
         name: String,
-        /// Whose commands.
+        /// The contexts with these commands.
         contexts: Vec<String>,
-        /// Whether one is built without being asked for by name; else it is advice, for those who want a variant.
+        /// Whether `seam build` needs it; otherwise only variants do, which it builds by name only.
         required: bool,
     },
     Disk,
@@ -150,7 +159,7 @@ fn items(manifest: Option<&Manifest>, purpose: Purpose) -> Vec<Item> {
     items
 }
 
-/// What build commands start with, each program once. Tests build everything.
+/// The programs that build commands start, each once. Tests build variants as well.
 fn programs(manifest: Option<&Manifest>, purpose: Purpose) -> Vec<Item> {
     let mut programs = BTreeMap::<String, (Vec<String>, bool)>::new();
     for context in manifest.into_iter().flat_map(|m| &m.contexts) {
@@ -165,7 +174,7 @@ fn programs(manifest: Option<&Manifest>, purpose: Purpose) -> Vec<Item> {
     programs.into_iter().map(|(name, (contexts, required))| Item::Program { name, contexts, required }).collect()
 }
 
-/// The program that a shell command starts, past `NAME=value` and `cd folder &&`; `None` where it is not that simple.
+/// The program that a shell command starts, after `NAME=value` and `cd folder &&`; `None` for other forms.
 fn program(command: &str) -> Option<&str> {
     let mut rest = command.trim();
     if rest.starts_with("cd ") {
@@ -176,10 +185,10 @@ fn program(command: &str) -> Option<&str> {
     (plain && !SHELL_WORDS.contains(&word)).then_some(word)
 }
 
-/// What the shell does itself.
+/// Words that are no programs.
 const SHELL_WORDS: [&str; 9] = ["cd", "echo", "exec", "export", "if", "for", "set", "test", "while"];
 
-/// The library of accessibility checks, and the line of its versions that the tests are held to.
+/// The library of accessibility checks, and the versions that the tests are written for.
 const AXE: &str = "axe-core";
 const AXE_LINE: &str = "4.14.";
 
@@ -192,13 +201,13 @@ struct Machine {
 }
 
 impl Machine {
-    fn examine_all(&self, items: &[Item]) -> Report {
-        // Most of the time is programs starting up to say their version.
+    fn examine_all(&self, items: &[Item]) -> Diagnosis {
+        // Programs that start to print their version take most of the time.
         let checks = std::thread::scope(|scope| {
             let running: Vec<_> = items.iter().map(|item| scope.spawn(|| self.examine(item))).collect();
             running.into_iter().filter_map(|thread| thread.join().ok()).collect()
         });
-        Report { checks }
+        Diagnosis { checks }
     }
 
     fn examine(&self, item: &Item) -> Check {
@@ -222,9 +231,16 @@ impl Machine {
             Item::AccessibilityLibrary => self.accessibility_library(),
             Item::Program { name, contexts, required } => {
                 let found = self.search.find(name);
+                if name == "python3"
+                    && let Some(path) = found.as_ref().filter(|path| !makes_environments(path))
+                {
+                    let reason = format!("`{}` has no `ensurepip`, which virtual environments need", path.display());
+                    let fixes = self.install(Need::Program(name)).into_iter().collect();
+                    return check(name, "a build command", *required, State::Missing { reason }, fixes);
+                }
                 let mut check = self.program_check(name, "a build command", *required, found, Need::Program(name));
                 if let State::Missing { reason } = &mut check.state {
-                    *reason = format!("the build command of {} starts with it", contexts.join(", "));
+                    *reason = format!("the build command of {} starts it", contexts.join(", "));
                 }
                 check
             }
@@ -233,61 +249,63 @@ impl Machine {
         }
     }
 
-    fn survey(&self) -> Survey {
-        Survey::take(&self.search, &self.folder)
+    fn installed(&self) -> Installed {
+        Installed::find(&self.search, &self.folder)
     }
 
     fn rust(&self) -> Check {
-        let survey = self.survey();
-        let state = match survey.rusts.first() {
+        let installed = self.installed();
+        let state = match installed.rusts.first() {
             Some(rust) => State::Found { version: rust.version.to_string(), path: rust.rustc.clone() },
             None => {
-                let recent = |r: &toolchain::Rust| Lack::Recent { found: r.version.to_string() };
-                State::Missing { reason: survey.outdated.first().map_or(Lack::Rust, recent).to_string() }
+                let recent = |r: &Rust| MissingTool::OutdatedRust { found: r.version.to_string() };
+                State::Missing { reason: installed.outdated.first().map_or(MissingTool::Rust, recent).to_string() }
             }
         };
-        let mend = match &survey.rustup {
+        let fix = match &installed.rustup {
             Some(_) => "rustup update stable".into(),
             None => "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y".into(),
         };
-        check("Rust", "everything", true, state, vec![mend])
+        check("Rust", "everything", true, state, vec![fix])
     }
 
     fn target(&self) -> Check {
-        let survey = self.survey();
-        let mut mend = Vec::new();
-        let found = |rust: &toolchain::Rust, note: &str, path: &Path| State::Found {
+        let installed = self.installed();
+        let mut fixes = Vec::new();
+        let found = |rust: &Rust, note: &str, path: &Path| State::Found {
             version: format!("{}{note}", rust.version),
             path: path.into(),
         };
-        let state = match survey.plan(&super::cache(&self.folder), false) {
+        let state = match installed.plan(&folders::cache(&self.folder), false) {
             Plan::Ready(ready) => match &ready.sysroot {
                 Some(compiled) => found(&ready.rust, ", compiled here", compiled),
                 None => found(&ready.rust, "", &ready.rust.sysroot),
             },
-            Plan::CompileStd { rust, .. } => found(rust, ", compiled from sources by the first build", &rust.sysroot),
+            Plan::CompileStd { rust, .. } => {
+                found(rust, ", which the first build compiles from sources", &rust.sysroot)
+            }
             Plan::AddTarget { rust, .. } => {
                 let name = rust.rustup_name().unwrap_or("stable");
-                mend.push(format!("rustup target add {} --toolchain {name}", toolchain::TARGET));
-                State::Missing { reason: format!("Rust {} is without {}", rust.version, toolchain::TARGET) }
+                fixes.push(format!("rustup target add {TARGET} --toolchain {name}"));
+                State::Missing { reason: format!("Rust {} does not have {TARGET}", rust.version) }
             }
-            Plan::Missing(lack) => State::Missing { reason: lack.to_string() },
+            Plan::Missing(missing) => State::Missing { reason: missing.to_string() },
         };
         if matches!(state, State::Missing { .. }) {
-            mend.extend(self.install(Need::WasmRust));
+            fixes.extend(self.install(Need::WasmRust));
         }
-        check("wasm target", "compiling contexts written in Rust", true, state, mend)
+        check("wasm target", "compiling contexts written in Rust", true, state, fixes)
     }
 
     fn linker(&self) -> Check {
-        let survey = self.survey();
-        let found = survey.rusts.iter().find_map(|r| survey.linker_for(r));
+        let installed = self.installed();
+        let found = installed.rusts.iter().find_map(|r| installed.linker_for(r));
         let mut check =
             self.program_check("wasm linker", "compiling contexts written in Rust", true, found, Need::WasmLinker);
         if let State::Found { version, path } = &mut check.state
             && version.is_empty()
         {
-            // One program for all systems' linkers wants to be told which.
+            // `rust-lld` is the linker of several systems and needs to know which.
             *version = tools::ask(tools::command(&*path).args(["-flavor", "wasm", "--version"]))
                 .map(|printed| first_number(&printed))
                 .unwrap_or_default();
@@ -299,12 +317,11 @@ impl Machine {
         let own = self.folder.join(TOOLS_FOLDER).join("bin/just");
         let found = self.search.find("just").or_else(|| own.is_file().then_some(own));
         let wrapper = self.folder.join("justw").is_file();
-        let mend =
-            if wrapper { "./justw --version".into() } else { "cargo install just --locked --root .tools".into() };
-        check("just", "the commands in the justfile", false, self.state(found, "no `just`"), vec![mend])
+        let fix = if wrapper { "./justw --version".into() } else { "cargo install just --locked --root .tools".into() };
+        check("just", "the commands in the justfile", false, self.state(found, "no `just`"), vec![fix])
     }
 
-    /// Installed below the folder of tools, which nothing else reads or commits.
+    /// Installed in the folder of tools, which is not committed.
     fn accessibility_library(&self) -> Check {
         let folder = self.folder.join(TOOLS_FOLDER).join("node_modules").join(AXE);
         let file = folder.join("axe.min.js");
@@ -314,26 +331,26 @@ impl Machine {
             .and_then(|described| described["version"].as_str().map(str::to_owned));
         let state = match version {
             Some(version) if version.starts_with(AXE_LINE) && file.is_file() => State::Found { version, path: file },
-            Some(version) => State::Missing { reason: format!("{AXE} {version} is not of {AXE_LINE}x, or not whole") },
+            Some(version) => State::Missing { reason: format!("{AXE} {version} is not {AXE_LINE}x, or not complete") },
             None => State::Missing { reason: format!("no `{AXE}` in `{TOOLS_FOLDER}`") },
         };
         let fetch = format!("npm install --prefix {TOOLS_FOLDER} --no-save --ignore-scripts '{AXE}@~{AXE_LINE}0'");
-        let mend = match self.search.find("npm") {
+        let fix = match self.search.find("npm") {
             Some(_) => Some(fetch),
             None => self.install(Need::Program("npm")).map(|npm| format!("{npm} && {fetch}")),
         };
-        check("axe-core", "the tests of the pages' accessibility", true, state, mend.into_iter().collect())
+        check("axe-core", "the tests of the pages' accessibility", true, state, fix.into_iter().collect())
     }
 
     fn disk(&self) -> Check {
         let name = "disk space";
         let free_gb = rustix::fs::statvfs(&self.folder).ok().map(|s| s.f_bavail.saturating_mul(s.f_frsize) >> 30);
         let state = match free_gb {
-            Some(gb) if gb < limits::DISK_FREE_GB_ADVISED => {
-                State::Missing { reason: format!("{gb} GB free, a clean build takes {}", limits::DISK_FREE_GB_ADVISED) }
-            }
+            Some(gb) if gb < limits::DISK_FREE_GB_ADVISED => State::Missing {
+                reason: format!("{gb} GB are free; a clean build takes {}", limits::DISK_FREE_GB_ADVISED),
+            },
             Some(gb) => State::Found { version: format!("{gb} GB"), path: self.folder.clone() },
-            None => State::Missing { reason: format!("cannot tell for `{}`", self.folder.display()) },
+            None => State::Missing { reason: format!("the free space of `{}` is unknown", self.folder.display()) },
         };
         check(name, "the builds", false, state, Vec::new())
     }
@@ -352,8 +369,8 @@ impl Machine {
     ) -> Check {
         let state = self.state(found, "not on the PATH");
         let missing = matches!(state, State::Missing { .. });
-        let mend = if missing { self.install(need).into_iter().collect() } else { Vec::new() };
-        check(name, purpose, required, state, mend)
+        let fixes = if missing { self.install(need).into_iter().collect() } else { Vec::new() };
+        check(name, purpose, required, state, fixes)
     }
 
     fn state(&self, found: Option<PathBuf>, reason: &str) -> State {
@@ -372,40 +389,45 @@ impl Machine {
         if sudo { format!("sudo {}", install.command) } else { install.command }
     }
 
-    /// Runs the first command that was not tried yet; `false` when there is none.
-    fn mend<'a>(
+    /// Runs the first command that was not tried before; `false` when there is none.
+    fn run_next_fix<'a>(
         &self,
         mut commands: impl Iterator<Item = &'a String>,
         tried: &mut HashSet<String>,
-        say: Say<'_>,
+        progress: Progress<'_>,
     ) -> bool {
         let Some(command) = commands.find(|c| tried.insert((*c).clone())) else { return false };
         if command.starts_with("sudo ") && self.search.find("sudo").is_none() {
-            say(&format!("this needs root, and there is no sudo: {command}"));
+            progress(&format!("this needs root, and sudo is not installed: {command}"));
             return true;
         }
-        say(&format!("running {command}"));
+        progress(&format!("running {command}"));
         let mut shell = tools::command("sh");
         shell.args(["-c", command]).current_dir(&self.folder);
-        // stdout is the report's.
+        // Standard output is for the diagnosis.
         if let Ok(stderr) = std::os::fd::AsFd::as_fd(&std::io::stderr()).try_clone_to_owned() {
             shell.stdout(stderr);
         }
         match shell.status() {
             Ok(status) if status.success() => {}
-            Ok(status) => say(&format!("that ended with {status}")),
-            Err(error) => say(&format!("that did not start: {error}")),
+            Ok(status) => progress(&format!("the command ended with {status}")),
+            Err(error) => progress(&format!("the command did not start: {error}")),
         }
         true
     }
 }
 
-fn check(name: &str, purpose: &'static str, required: bool, state: State, mend: Vec<String>) -> Check {
-    let mend = if matches!(state, State::Found { .. }) { Vec::new() } else { mend };
-    Check { name: name.into(), purpose, required, state, mend }
+fn check(name: &str, purpose: &'static str, required: bool, state: State, fixes: Vec<String>) -> Check {
+    let fixes = if matches!(state, State::Found { .. }) { Vec::new() } else { fixes };
+    Check { name: name.into(), purpose, required, state, fixes }
 }
 
-/// The first number with a dot in what `--version` prints; empty for programs that do not say.
+/// Whether a Python can make virtual environments: builds of contexts in Python install their tools into one.
+fn makes_environments(python: &Path) -> bool {
+    tools::ask(tools::command(python).args(["-c", "import ensurepip"])).is_some()
+}
+
+/// The first number with a dot that `--version` prints; empty if there is none.
 fn version_of(program: &Path) -> String {
     first_number(&tools::ask(tools::command(program).arg("--version")).unwrap_or_default())
 }
@@ -419,11 +441,11 @@ fn first_number(printed: &str) -> String {
 fn open_files() -> Check {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
     let state = match limit < limits::OPEN_FILES_ADVISED {
-        true => State::Missing { reason: format!("{limit} allowed, {} advised", limits::OPEN_FILES_ADVISED) },
+        true => State::Missing { reason: format!("{limit} are allowed, {} advised", limits::OPEN_FILES_ADVISED) },
         false => State::Found { version: limit.to_string(), path: "ulimit -n".into() },
     };
-    let mend = vec![format!("ulimit -n {}", limits::OPEN_FILES_ADVISED)];
-    check("open files", "many connections at a time", false, state, mend)
+    let fixes = vec![format!("ulimit -n {}", limits::OPEN_FILES_ADVISED)];
+    check("open files", "many simultaneous connections", false, state, fixes)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Running cargo and reading what it made from its messages (`--message-format=json-render-diagnostics`).
+//! Running cargo and reading its messages (`--message-format=json`).
 //!
-//! `run` lets its own words, progress and compiler errors go straight to stderr; `listen` takes them all in, for those who show them
-//! in more than one place.
+//! `run` leaves progress and compiler errors to stderr; `capture` returns them, for callers that show them in several
+//! places.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -9,10 +9,11 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::{Error, tools};
+use super::error::Error;
+use super::tools;
 use crate::limits;
 
-/// Something cargo made, or found to be up to date.
+/// A target that cargo built or found up to date.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Artifact {
     /// The `Cargo.toml` of its package.
@@ -20,33 +21,33 @@ pub struct Artifact {
     /// The name of the library or program.
     pub target: String,
     pub files: Vec<PathBuf>,
-    /// Nothing had to be done for it.
+    /// It was up to date.
     pub fresh: bool,
 }
 
-/// Something the compiler has to say.
+/// An error or a warning of the compiler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The `Cargo.toml` of the package it is about.
+    /// The `Cargo.toml` of the package with the error.
     pub manifest: PathBuf,
-    /// Else it is a warning.
+    /// An error, not a warning.
     pub error: bool,
     /// The first line.
     pub message: String,
-    /// Where it begins: file as the compiler names it, line and column from 1.
+    /// Where it begins: the file as the compiler names it, line and column from 1.
     pub place: Option<(String, usize, usize)>,
-    /// All of it, as the compiler shows it.
+    /// The whole text, as the compiler shows it.
     pub rendered: String,
 }
 
-/// All that cargo made and said.
+/// Everything from one run of cargo.
 #[derive(Debug, Default)]
-pub struct Heard {
+pub struct CargoOutput {
     pub artifacts: Vec<Artifact>,
     pub diagnostics: Vec<Diagnostic>,
     pub success: bool,
-    /// Its own words: the end of them when they are many.
-    pub words: String,
+    /// The end of its standard error.
+    pub stderr: String,
 }
 
 #[derive(Deserialize)]
@@ -58,11 +59,11 @@ struct Message {
     filenames: Vec<PathBuf>,
     #[serde(default)]
     fresh: bool,
-    message: Option<Said>,
+    message: Option<CompilerMessage>,
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct CompilerMessage {
     level: String,
     message: String,
     #[serde(default)]
@@ -83,60 +84,60 @@ struct Target {
     name: String,
 }
 
-/// What one line of output says was made.
+/// The artifact that one line of output describes.
 fn artifact(line: &str) -> Option<Artifact> {
     serde_json::from_str::<Message>(line).ok()?.artifact()
 }
 
 impl Message {
     fn artifact(self) -> Option<Artifact> {
-        let made = self.reason == "compiler-artifact";
-        made.then_some(())?;
+        (self.reason == "compiler-artifact").then_some(())?;
         let Self { manifest_path, target, filenames: files, fresh, .. } = self;
         Some(Artifact { manifest: manifest_path?, target: target?.name, files, fresh })
     }
 
     fn diagnostic(&mut self) -> Option<Diagnostic> {
-        let said = self.message.take().filter(|_| self.reason == "compiler-message")?;
-        let error = said.level.starts_with("error");
-        // What only sums others up ("aborting due to 2 previous errors") has no place.
-        let span = said.spans.iter().find(|span| span.is_primary);
-        if !error && said.level != "warning" || span.is_none() && said.message.starts_with("aborting due to") {
+        let message = self.message.take().filter(|_| self.reason == "compiler-message")?;
+        let error = message.level.starts_with("error");
+        // A sum of other errors ("aborting due to 2 previous errors") has no place.
+        let span = message.spans.iter().find(|span| span.is_primary);
+        if !error && message.level != "warning" || span.is_none() && message.message.starts_with("aborting due to") {
             return None;
         }
         let place = span.map(|span| (span.file_name.clone(), span.line_start, span.column_start));
-        let rendered = said.rendered.unwrap_or_else(|| said.message.clone());
-        Some(Diagnostic { manifest: self.manifest_path.clone()?, error, message: said.message, place, rendered })
+        let rendered = message.rendered.unwrap_or_else(|| message.message.clone());
+        Some(Diagnostic { manifest: self.manifest_path.clone()?, error, message: message.message, place, rendered })
     }
 }
 
-/// Runs cargo to its end with `--message-format=json` and takes in everything. `progress` is told each line of its own words.
-pub fn listen(command: &mut Command, mut progress: impl FnMut(&str) + Send) -> Result<Heard, Error> {
+/// Runs cargo to its end with `--message-format=json` and returns everything. Hands each line of its standard error to
+/// `progress`.
+pub fn capture(command: &mut Command, mut progress: impl FnMut(&str) + Send) -> Result<CargoOutput, Error> {
     let failed = |command: &Command, source| Error::Start { command: tools::shown(command), source };
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|e| failed(command, e))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let mut heard = std::thread::scope(|scope| {
-        // Two pipes, two readers: whichever filled up first would stop the rest.
-        let words = scope.spawn(move || {
-            let mut words = Tail::default();
+    let mut cargo_output = std::thread::scope(|scope| {
+        // Two pipes, two readers: a full pipe would stop cargo.
+        let errors = scope.spawn(move || {
+            let mut tail = Tail::default();
             for line in stderr.into_iter().flat_map(|s| BufReader::new(s).lines()).map_while(Result::ok) {
                 progress(&line);
-                words.push(&line);
+                tail.push(&line);
             }
-            words.0
+            tail.0
         });
-        let mut heard = Heard::default();
+        let mut cargo_output = CargoOutput::default();
         for line in stdout.into_iter().flat_map(|s| BufReader::new(s).lines()).map_while(Result::ok) {
             let Ok(mut message) = serde_json::from_str::<Message>(&line) else { continue };
-            heard.diagnostics.extend(message.diagnostic());
-            heard.artifacts.extend(message.artifact());
+            cargo_output.diagnostics.extend(message.diagnostic());
+            cargo_output.artifacts.extend(message.artifact());
         }
-        heard.words = words.join().unwrap_or_default();
-        heard
+        cargo_output.stderr = errors.join().unwrap_or_default();
+        cargo_output
     });
-    heard.success = child.wait().map_err(|e| failed(command, e))?.success();
-    Ok(heard)
+    cargo_output.success = child.wait().map_err(|e| failed(command, e))?.success();
+    Ok(cargo_output)
 }
 
 /// The last lines of a text that may be long.
@@ -155,7 +156,7 @@ impl Tail {
     }
 }
 
-/// Runs cargo to its end: what was made, and whether everything was. `command` pipes its stdout.
+/// Runs cargo to its end; returns the artifacts, and whether it succeeded. `command` pipes its stdout.
 pub fn run(command: &mut Command) -> Result<(Vec<Artifact>, bool), Error> {
     let failed = |command: &Command, source| Error::Start { command: tools::shown(command), source };
     let mut child = command.spawn().map_err(|e| failed(command, e))?;
@@ -188,13 +189,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_compiler_says_is_taken_in_with_its_place_and_without_the_sum() {
-        let said = r#"{"reason":"compiler-message","manifest_path":"/x/Cargo.toml","target":{"name":"a"},"message":{"level":"LEVEL",
+    fn a_diagnostic_has_its_place_and_a_sum_of_errors_is_none() {
+        let template = r#"{"reason":"compiler-message","manifest_path":"/x/Cargo.toml","target":{"name":"a"},"message":{"level":"LEVEL",
             "message":"TEXT","rendered":"error: mismatched types\n --> a/src/lib.rs:3:5","spans":SPANS}}"#;
         let spans = r#"[{"file_name":"a/src/other.rs","line_start":1,"column_start":1,"is_primary":false},
             {"file_name":"a/src/lib.rs","line_start":3,"column_start":5,"is_primary":true}]"#;
         let read = |level: &str, text: &str, spans: &str| {
-            let line = said.replace("LEVEL", level).replace("TEXT", text).replace("SPANS", spans).replace('\n', " ");
+            let line =
+                template.replace("LEVEL", level).replace("TEXT", text).replace("SPANS", spans).replace('\n', " ");
             serde_json::from_str::<Message>(&line).ok().and_then(|mut message| message.diagnostic())
         };
         let error = read("error", "mismatched types", spans).map(|d| (d.error, d.message, d.place));
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_words_the_last_are_kept() {
+    fn the_tail_keeps_the_last_lines() {
         let mut tail = Tail::default();
         for n in 0..20_000 {
             tail.push(&format!("line {n}"));

@@ -1,9 +1,9 @@
-//! What the systems' package managers call the things we need.
+//! The names of packages, for each package manager.
 //!
-//! Only names that are known to be right stand here; for others `seam doctor` says what is missing and no command.
-//! Names with versions in them move, so apt is asked; a machine whose package lists are empty gets the plain name.
+//! Only names that are known to be right stand here; for others `seam doctor` names what is missing, without a command.
+//! Names that contain a version are looked up with apt; a machine without package lists gets the plain name.
 
-use super::toolchain::{OLDEST, Version};
+use super::rust::{OLDEST, Version};
 use super::tools::{self, Search};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum Manager {
     Brew,
 }
 
-/// Something that packages bring.
+/// Something that can be installed as a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need<'a> {
     CCompiler,
@@ -48,12 +48,12 @@ impl Manager {
         known.into_iter().find(|(program, _)| search.find(program).is_some()).map(|(_, manager)| manager)
     }
 
-    /// The command that fetches the lists of packages, for managers that do not do so by themselves.
+    /// The command that downloads the lists of packages, for managers that do not do so on their own.
     pub fn refresh(self) -> Option<Install> {
         (self == Self::Apt).then(|| Install { command: "apt-get update".into(), root: true })
     }
 
-    /// The command that installs what is needed, where we know it.
+    /// The command that installs `need`, where it is known.
     pub fn install(self, need: Need<'_>) -> Option<Install> {
         let names = self.names(need)?.join(" ");
         let (command, root) = match self {
@@ -89,12 +89,12 @@ impl Manager {
             (Self::Brew, Need::WasmRust) => &["rustup"],
             (Self::Brew, Need::Browser) => &["--cask", "chromium"],
             (Self::Brew, Need::Driver) => &["--cask", "chromedriver"],
-            // Apple's compiler comes with the command line tools, which ask for a confirmation of their own.
+            // Apple's compiler comes with the command line tools, whose installation asks the user.
             (Self::Brew, Need::CCompiler) => return None,
             (_, Need::WasmLinker) => &["lld"],
             (Self::Brew, Need::Program("node" | "npm" | "npx")) => &["node"],
             (_, Need::Program("node" | "npm" | "npx")) => &["nodejs", "npm"],
-            // Debian keeps the part of Python apart that makes virtual environments, which builds of contexts need.
+            // Debian packages virtual environments, which builds of contexts need, apart from Python.
             (Self::Apt, Need::Program("python3")) => &["python3", "python3-venv"],
             (Self::Apt | Self::Dnf | Self::Apk, Need::Program(name @ ("python3" | "make" | "clang"))) => &[name],
             (_, Need::Program(_)) => return None,
@@ -103,8 +103,8 @@ impl Manager {
     }
 }
 
-/// Debian packages either the compiled target beside a Rust, or the library's sources beside a newer Rust that it keeps for
-/// building browsers. The first that is recent enough, or else the last.
+/// The first of these sets that is recent enough, or else the last: Rust with the compiled target; Rust with the
+/// library's sources; the same of the newer Rust that Debian packages for building browsers.
 fn apt_rust() -> Vec<String> {
     let linker = apt_linker();
     let sets = [
@@ -122,7 +122,7 @@ fn apt_rust() -> Vec<String> {
     set.iter().map(|n| (*n).to_owned()).chain([linker]).collect()
 }
 
-/// The version of a package that `apt-cache policy` says would be installed.
+/// The version of a package that apt would install, from `apt-cache policy`.
 fn candidate(policy: &str, name: &str) -> Option<Version> {
     let mut lines = policy.lines().skip_while(|l| l.strip_suffix(':') != Some(name)).skip(1);
     let line = lines.find_map(|l| l.trim().strip_prefix("Candidate: "))?;

@@ -1,8 +1,9 @@
-//! What a component was built from, recorded beside it, so that an unchanged one costs a few file stats and no compiler.
+//! What a component was built from, recorded beside it: whether it is stale is known from file metadata, without a
+//! compiler.
 //!
-//! A source counts as unchanged when its size and time are those recorded, or else when its hash is: a fresh checkout changes
-//! every time and no content. The record is taken *before* the build reads the sources, so an edit meanwhile is seen next time.
-//! Invariant: a record is written only after the component it describes.
+//! A source is unchanged when its size and time are as recorded, or else when its hash is: a fresh checkout changes all
+//! times and no contents. The record is taken *before* the build reads the sources, so the next build sees an edit made
+//! during this one. Invariant: a record is written only after the component it describes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,10 +14,11 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Error, write};
+use super::error::Error;
+use super::write;
 use crate::limits;
 
-/// Raised when this program makes other components from the same sources.
+/// Raise it when this program makes different components from the same sources.
 const RECIPE: u32 = 1;
 
 /// A folder whose files are sources.
@@ -27,14 +29,14 @@ pub struct Folder {
     pub package: bool,
 }
 
-/// Everything one component is made from.
+/// Everything that a component is built from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources {
     pub folders: Vec<Folder>,
     pub files: Vec<PathBuf>,
 }
 
-/// A file as it was.
+/// A file at the time of the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     bytes: u64,
@@ -46,7 +48,7 @@ struct Stamp {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     recipe: u32,
-    /// How it was built: a package or a command.
+    /// The package or the command that built it.
     definition: String,
     component: Option<Stamp>,
     sources: Sources,
@@ -57,7 +59,7 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Freshness {
     Fresh,
-    /// With the reason, as one would say it.
+    /// With the reason, for messages.
     Stale(String),
 }
 
@@ -72,23 +74,23 @@ pub fn path_beside(component: &Path) -> PathBuf {
 pub fn check(component: &Path, base: &Path, definition: &str) -> Freshness {
     let stale = |why: &str| Freshness::Stale(why.to_owned());
     if !component.is_file() {
-        return stale("it was not built yet");
+        return stale("it is not built yet");
     }
     let path = path_beside(component);
     let Some(mut record) = fs::read(&path).ok().and_then(|b| serde_json::from_slice::<Record>(&b).ok()) else {
-        return stale("what it was built from is not recorded");
+        return stale("there is no record of its sources");
     };
     if record.recipe != RECIPE {
         return stale("this version of seam builds differently");
     }
     if record.definition != definition {
-        return stale("the manifest builds it another way");
+        return stale("its `build` in the manifest changed");
     }
     match record.refresh(component, base) {
         Err(why) => Freshness::Stale(why),
         Ok(touched) => {
             if touched {
-                // Only saves the hashing next time; where it cannot be written, hashing goes on.
+                // Saves the next check the hashing; without it, that check hashes again.
                 let _ = record.save(component);
             }
             Freshness::Fresh
@@ -97,7 +99,7 @@ pub fn check(component: &Path, base: &Path, definition: &str) -> Freshness {
 }
 
 impl Record {
-    /// Takes down the sources as they are now; the component follows in `finish`.
+    /// Records the sources as they are now; `finish` adds the component.
     pub fn take(definition: &str, sources: Sources, base: &Path) -> Result<Self, Error> {
         let mut record =
             Self { recipe: RECIPE, definition: definition.into(), component: None, sources, stamps: BTreeMap::new() };
@@ -109,10 +111,10 @@ impl Record {
         Ok(record)
     }
 
-    /// Sources that only the compiler knows of (a file included from elsewhere).
+    /// Adds sources that only the compiler knows (a file that is included from another folder).
     pub fn add(&mut self, files: impl IntoIterator<Item = PathBuf>, base: &Path) {
         for file in files {
-            // `src/../../shared.txt` is the file that others may call `shared.txt`.
+            // `src/../../shared.txt` and `shared.txt` are the same file.
             let file = fs::canonicalize(&file).unwrap_or(file);
             let path = file.strip_prefix(base).map(Path::to_path_buf).unwrap_or(file);
             if self.stamps.contains_key(&path) {
@@ -138,11 +140,11 @@ impl Record {
         write::atomically(&path, &text).map(|_| ())
     }
 
-    /// `Ok(true)` when only times differ (they are taken over), `Err` with the first difference in content.
+    /// `Ok(true)` when only times differ, which the record takes over; `Err` with the first difference in content.
     fn refresh(&mut self, component: &Path, base: &Path) -> Result<bool, String> {
         let mut touched = false;
-        let Some(stamp) = self.component.as_mut() else { return Err("what was built is not recorded".into()) };
-        touched |= stamp.refresh(component).map_err(|()| "the component was changed by something else".to_owned())?;
+        let Some(stamp) = self.component.as_mut() else { return Err("there is no record of the component".into()) };
+        touched |= stamp.refresh(component).map_err(|()| "another program changed the component".to_owned())?;
         let files = self.sources.list(base).map_err(|e| e.to_string())?;
         for path in &files {
             let Some(stamp) = self.stamps.get_mut(path) else { return Err(format!("{} is new", path.display())) };
@@ -164,7 +166,7 @@ impl Stamp {
         Ok(Self { bytes, modified_ns, sha256: format!("{:x}", hash.finalize()) })
     }
 
-    /// Whether the time alone changed; `Err` when the content did or the file is gone.
+    /// Whether only the time changed; `Err` when the content changed or the file is gone.
     fn refresh(&mut self, path: &Path) -> Result<bool, ()> {
         let metadata = fs::metadata(path).map_err(|_| ())?;
         if (self.bytes, self.modified_ns) == size_and_time(&metadata) {
@@ -183,7 +185,7 @@ fn size_and_time(metadata: &fs::Metadata) -> (u64, u64) {
 }
 
 impl Sources {
-    /// Every file, sorted, relative to `base` where it is inside. Files that are gone are left out.
+    /// Every file that exists, sorted; relative to `base` if inside.
     fn list(&self, base: &Path) -> Result<Vec<PathBuf>, Error> {
         let mut found: Vec<PathBuf> = self.files.iter().filter(|f| base.join(f).is_file()).cloned().collect();
         for folder in &self.folders {
@@ -200,8 +202,8 @@ impl Sources {
     }
 }
 
-/// Collects files. Hidden ones and what builds leave behind (`target`, `node_modules`, `__pycache__`) are not sources; links to folders are not
-/// followed, they can form circles.
+/// Collects files. Hidden files and output of builds (`target`, `node_modules`, `__pycache__`) are not sources. Links
+/// to folders are not followed: they can form circles.
 fn walk(folder: &Path, package: bool, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Error> {
     if folder.is_file() {
         found.push(folder.into());

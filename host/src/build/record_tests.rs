@@ -57,16 +57,16 @@ fn only_a_change_of_content_makes_a_component_stale() {
     after(|base| put(base, "Cargo.lock", "other"), "Cargo.lock changed");
     after(|base| put(base, "shop/migrations/2.sql", "alter"), "shop/migrations/2.sql is new");
     after(|base| fs::remove_file(base.join("shop/migrations/1.sql")).unwrap(), "shop/migrations/1.sql was removed");
-    after(|base| put(base, "out/shop.wasm", "replaced"), "the component was changed by something else");
-    after(|base| fs::remove_file(base.join("out/shop.wasm")).unwrap(), "it was not built yet");
-    after(|base| put(base, "out/shop.wasm.built", "{"), "what it was built from is not recorded");
+    after(|base| put(base, "out/shop.wasm", "replaced"), "another program changed the component");
+    after(|base| fs::remove_file(base.join("out/shop.wasm")).unwrap(), "it is not built yet");
+    after(|base| put(base, "out/shop.wasm.built", "{"), "there is no record of its sources");
 }
 
 #[test]
-fn another_definition_is_another_build() {
+fn a_changed_definition_makes_a_component_stale() {
     let (dir, component) = built();
     let stale = check(&component, dir.path(), "cargo store");
-    assert_eq!(stale, Freshness::Stale("the manifest builds it another way".into()));
+    assert_eq!(stale, Freshness::Stale("its `build` in the manifest changed".into()));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_touched_file_is_hashed_once() {
 }
 
 #[test]
-fn a_folder_that_was_moved_is_still_fresh() {
+fn a_component_stays_fresh_when_its_folder_moves() {
     let (dir, _) = built();
     let other = dir.path().join("elsewhere");
     fs::create_dir(&other).unwrap();
@@ -91,7 +91,7 @@ fn a_folder_that_was_moved_is_still_fresh() {
 }
 
 #[test]
-fn files_that_only_the_compiler_knew_of_count_from_then_on() {
+fn files_that_the_compiler_reads_count_after_the_first_build() {
     let (dir, component) = built();
     put(dir.path(), "shared/genres.txt", "jazz");
     let mut record = Record::take(DEFINITION, sources(), dir.path()).unwrap();

@@ -1,240 +1,85 @@
-//! Plugins written in Rust: one cargo call for all of them, then each core module becomes a component.
-//!
-//! One target folder (`target/wasm`) for all, apart from the host's own, so that neither build waits for or undoes the other.
-//! Settings travel as environment variables and not as a `.cargo/config.toml`, which would also reach the host's build.
-//! Flags for wasm go through `CARGO_ENCODED_RUSTFLAGS`: with `--target` cargo keeps them from proc-macros and build scripts.
+//! An installed Rust: its version, and which parts for compiling to wasm come with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use serde::Deserialize;
-use wit_component::ComponentEncoder;
+use super::tools::{self, Search};
 
-use super::record::{Folder, Sources};
-use super::toolchain::{TARGET, Toolchain};
-use super::{Error, messages, tools};
+/// The target of contexts: without WASI, so that a context imports only what its interfaces name.
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// A Cargo workspace, as far as a build must know it.
-#[derive(Debug)]
-pub struct Workspace {
-    pub root: PathBuf,
-    pub(super) target: PathBuf,
-    packages: BTreeMap<String, Package>,
-    /// Which local package needs which, by the folders of their manifests.
-    needs: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
-}
+/// The oldest Rust that compiles this workspace.
+pub const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 
-#[derive(Debug)]
-struct Package {
-    manifest: PathBuf,
-    cdylib: bool,
-}
+/// A release of Rust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u32, pub u32, pub u32);
 
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<MetaPackage>,
-    workspace_members: Vec<String>,
-    workspace_root: PathBuf,
-    target_directory: PathBuf,
-    resolve: Option<Resolve>,
-}
-
-#[derive(Deserialize)]
-struct MetaPackage {
-    id: String,
-    name: String,
-    source: Option<String>,
-    manifest_path: PathBuf,
-    targets: Vec<MetaTarget>,
-}
-
-#[derive(Deserialize)]
-struct MetaTarget {
-    crate_types: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    id: String,
-    deps: Vec<Dependency>,
-}
-
-#[derive(Deserialize)]
-struct Dependency {
-    pkg: String,
-    dep_kinds: Vec<Kind>,
-}
-
-#[derive(Deserialize)]
-struct Kind {
-    kind: Option<String>,
-}
-
-impl Workspace {
-    /// Asks cargo about the workspace around `folder`.
-    pub fn read(toolchain: &Toolchain, folder: &Path) -> Result<Self, Error> {
-        let mut command = tools::command(&toolchain.rust.cargo);
-        command.args(["metadata", "--format-version", "1", "--filter-platform", TARGET]);
-        command.env("RUSTC", &toolchain.rust.rustc).current_dir(folder).stdin(Stdio::null());
-        let output = command.output().map_err(|source| Error::Start { command: tools::shown(&command), source })?;
-        let words = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        let failed = || Error::Workspace { folder: folder.into(), command: tools::shown(&command), words: words() };
-        if !output.status.success() {
-            return Err(failed());
+impl Version {
+    /// Reads `1.95`, `1.95.0` or `1.97.0-nightly`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split(['-', '+']).next()?.split('.').map(|n| n.parse().ok());
+        let (major, minor, patch) = (numbers.next()??, numbers.next()??, numbers.next());
+        if numbers.next().is_some() {
+            return None;
         }
-        serde_json::from_slice::<Metadata>(&output.stdout).map(Self::from).map_err(|_| failed())
-    }
-
-    /// The package's manifest, when it can become a component.
-    pub fn package(&self, name: &str) -> Result<&Path, Error> {
-        let Some(package) = self.packages.get(name) else {
-            let known = self.packages.iter().filter(|(_, p)| p.cdylib).map(|(n, _)| n.clone()).collect();
-            return Err(Error::NoPackage { package: name.into(), root: self.root.clone(), known });
-        };
-        if package.cdylib { Ok(&package.manifest) } else { Err(Error::NoCdylib { manifest: package.manifest.clone() }) }
-    }
-
-    /// What the package is made from: its folder, those of the local packages it needs, the interfaces, and what steers cargo.
-    /// Paths inside `base` are relative to it.
-    pub fn sources(&self, name: &str, toolchain: &Toolchain, base: &Path) -> Result<Sources, Error> {
-        self.package(name)?;
-        let folders = self.needed(name);
-        let inside = |path: PathBuf| path.strip_prefix(base).map(Path::to_path_buf).unwrap_or(path);
-        let mut folders: Vec<_> = folders.into_iter().map(|f| Folder { path: inside(f), package: true }).collect();
-        folders.push(Folder { path: inside(self.root.join("wit")), package: false });
-        let mut files: Vec<_> = ["Cargo.toml", "Cargo.lock"].iter().map(|f| inside(self.root.join(f))).collect();
-        files.push(toolchain.rust.rustc.clone());
-        Ok(Sources { folders, files })
-    }
-
-    /// The folders of the package and of the local packages that it needs, whatever they need in turn.
-    pub fn needed(&self, name: &str) -> BTreeSet<PathBuf> {
-        let own = self.packages.get(name).map(|package| folder_of(&package.manifest));
-        let mut folders: BTreeSet<PathBuf> = own.clone().into_iter().collect();
-        let mut next: Vec<PathBuf> = own.into_iter().collect();
-        while let Some(folder) = next.pop() {
-            for needed in self.needs.get(&folder).into_iter().flatten() {
-                if folders.insert(needed.clone()) {
-                    next.push(needed.clone());
-                }
-            }
-        }
-        folders
-    }
-
-    /// Compiles the packages to core modules. Those that compile are in the first answer even if others do not; the second is the
-    /// command, when it failed.
-    pub fn compile(
-        &self,
-        toolchain: &Toolchain,
-        packages: &BTreeSet<&str>,
-    ) -> Result<(BTreeMap<PathBuf, PathBuf>, Option<String>), Error> {
-        let mut command = tools::command(&toolchain.rust.cargo);
-        command.args(["build", "--release", "--lib", "--keep-going", "--target", TARGET]);
-        command.arg("--target-dir").arg(self.target.join("wasm")).arg("--message-format=json-render-diagnostics");
-        for package in packages {
-            command.args(["-p", package]);
-        }
-        // A guest runs on every request, so it gets the best code; line tables would triple its size for little.
-        for (setting, value) in [("OPT_LEVEL", "3"), ("CODEGEN_UNITS", "1"), ("DEBUG", "false"), ("STRIP", "debuginfo")]
-        {
-            command.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
-        }
-        command
-            .env("RUSTC", &toolchain.rust.rustc)
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &toolchain.linker)
-            .env("CARGO_ENCODED_RUSTFLAGS", flags(toolchain).join("\u{1f}"))
-            .current_dir(&self.root)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
-        let (artifacts, success) = messages::run(&mut command)?;
-        let wasm = |files: Vec<PathBuf>| files.into_iter().find(|f| f.extension().is_some_and(|e| e == "wasm"));
-        let modules = artifacts.into_iter().filter_map(|a| Some((a.manifest, wasm(a.files)?))).collect();
-        Ok((modules, (!success).then(|| tools::shown(&command))))
+        Some(Self(major, minor, patch.unwrap_or(Some(0))?))
     }
 }
 
-impl From<Metadata> for Workspace {
-    fn from(metadata: Metadata) -> Self {
-        let mut packages = BTreeMap::new();
-        let mut local = BTreeMap::new();
-        for package in metadata.packages.into_iter().filter(|p| p.source.is_none()) {
-            local.insert(package.id.clone(), folder_of(&package.manifest_path));
-            if metadata.workspace_members.contains(&package.id) {
-                let cdylib = package.targets.iter().any(|t| t.crate_types.iter().any(|c| c == "cdylib"));
-                packages.insert(package.name, Package { manifest: package.manifest_path, cdylib });
-            }
-        }
-        let mut needs: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
-        for node in metadata.resolve.into_iter().flat_map(|r| r.nodes) {
-            let Some(folder) = local.get(&node.id) else { continue };
-            let used = node.deps.iter().filter(|d| d.dep_kinds.iter().any(|k| k.kind.as_deref() != Some("dev")));
-            needs.entry(folder.clone()).or_default().extend(used.filter_map(|d| local.get(&d.pkg).cloned()));
-        }
-        Self { root: metadata.workspace_root, target: metadata.target_directory, packages, needs }
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
     }
 }
 
-fn folder_of(manifest: &Path) -> PathBuf {
-    manifest.parent().unwrap_or(manifest).into()
+/// An installed Rust.
+#[derive(Debug, Clone)]
+pub struct Rust {
+    pub cargo: PathBuf,
+    pub rustc: PathBuf,
+    pub version: Version,
+    /// Distinguishes compilers of the same version, whose libraries do not mix.
+    pub commit: String,
+    pub sysroot: PathBuf,
+    host: String,
 }
 
-/// Paths of this machine are kept out of panic messages, so that the same sources give the same bytes elsewhere.
-pub(super) fn flags(toolchain: &Toolchain) -> Vec<String> {
-    let mut flags = Vec::new();
-    if let Some(sysroot) = &toolchain.sysroot {
-        flags.push(format!("--sysroot={}", sysroot.display()));
+impl Rust {
+    /// Asks a `rustc` for its version. Prefers the programs in its sysroot to rustup's proxies, which start slower.
+    pub fn probe(rustc: &Path, search: &Search, root: &Path) -> Option<Self> {
+        let verbose = tools::ask(tools::command(rustc).arg("-vV").current_dir(root))?;
+        let sysroot = tools::ask(tools::command(rustc).args(["--print", "sysroot"]).current_dir(root))?;
+        let line = |key: &str| verbose.lines().find_map(|l| Some(l.strip_prefix(key)?.strip_prefix(": ")?.to_owned()));
+        let version = Version::parse(&line("release")?)?;
+        let commit: String = line("commit-hash").unwrap_or_default().chars().take(9).collect();
+        let home = Search { folders: vec![Path::new(&sysroot).join("bin")] };
+        let beside = Search { folders: rustc.parent().map(Into::into).into_iter().collect() };
+        let cargo = home.find("cargo").or_else(|| beside.find("cargo")).or_else(|| search.find("cargo"))?;
+        let rustc = home.find("rustc").unwrap_or_else(|| rustc.into());
+        Some(Self { cargo, rustc, version, commit, sysroot: sysroot.into(), host: line("host")? })
     }
-    if let Some(home) = tools::cargo_home() {
-        flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
+
+    /// Whether it comes with the standard library for wasm.
+    pub fn has_target(&self) -> bool {
+        let folder = self.sysroot.join("lib/rustlib").join(TARGET).join("lib");
+        let mut files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        files.any(|f| f.file_name().to_string_lossy().starts_with("libstd-"))
     }
-    flags
-}
 
-/// The files that the compiler read for a module, from the `.d` file beside it: `out: in in`, with spaces escaped.
-pub fn read_by_compiler(module: &Path) -> Vec<PathBuf> {
-    let text = std::fs::read_to_string(module.with_extension("d")).unwrap_or_default();
-    let inputs = text.lines().filter_map(|line| line.split_once(": ")).flat_map(|(_, inputs)| words(inputs));
-    inputs.map(PathBuf::from).collect()
-}
-
-fn words(line: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut escaped = false;
-    for c in line.chars() {
-        match (c, escaped) {
-            ('\\', false) => escaped = true,
-            (' ', false) => words.push(String::new()),
-            _ => {
-                words.last_mut().into_iter().for_each(|w| w.push(c));
-                escaped = false;
-            }
-        }
+    /// Whether the sources of its standard library are there (Debian: `rust-src`, rustup: the component `rust-src`).
+    pub fn has_sources(&self) -> bool {
+        self.sysroot.join("lib/rustlib/src/rust/library/std/Cargo.toml").is_file()
     }
-    words.retain(|w| !w.is_empty());
-    words
-}
 
-/// Wraps a core module into the component that its embedded types describe. Whoever loads it validates it; `validate` does so
-/// before, for a better word about what is wrong.
-pub fn component(module: &Path, validate: bool) -> Result<Vec<u8>, Error> {
-    let bytes = std::fs::read(module).map_err(|source| Error::Read { path: module.into(), source })?;
-    let encode = || ComponentEncoder::default().validate(validate).module(&bytes)?.encode();
-    encode().map_err(|e| Error::Encode { module: module.into(), detail: format!("{e:#}") })
-}
+    /// Its name in rustup, when rustup installed it.
+    pub fn rustup_name(&self) -> Option<&str> {
+        let within = self.sysroot.parent()?.file_name()? == "toolchains";
+        within.then(|| self.sysroot.file_name()?.to_str())?
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dep_info_may_hold_spaces() {
-        assert_eq!(words(r"/a/lib.rs /with\ space/x.sql "), ["/a/lib.rs", "/with space/x.sql"]);
+    /// The linker that comes with it.
+    pub fn linker(&self) -> Option<PathBuf> {
+        Search { folders: vec![self.sysroot.join("lib/rustlib").join(&self.host).join("bin")] }.find("rust-lld")
     }
 }

@@ -1,11 +1,10 @@
-//! A standard library for wasm, compiled from a distribution's sources and kept.
+//! A standard library for wasm, compiled once from a distribution's sources.
 //!
-//! Where rustup cannot fetch the target, a distribution often packages the sources of the library (Debian: `rust-src`) and a
-//! wasm linker, but not the compiled target. Cargo's `-Zbuild-std` compiles it, and then would do so again in every target
-//! folder; so it is done here once for a compiler, and ordinary builds are pointed at the outcome with `--sysroot`. They
-//! need neither `-Zbuild-std` nor the next line's flag.
-//! `RUSTC_BOOTSTRAP=1` makes a stable cargo accept `-Zbuild-std`. It is set for the library's own sources, which use unstable
-//! features in any build of Rust, and for nothing else.
+//! Where rustup cannot fetch the target, a distribution often packages the sources of the library (Debian: `rust-src`)
+//! and a wasm linker, but not the compiled target. Cargo's `-Zbuild-std` would compile it again in every target folder.
+//! So it is compiled here once for each compiler, and ordinary builds use the result by `--sysroot`: they need neither
+//! `-Zbuild-std` nor `RUSTC_BOOTSTRAP`. `RUSTC_BOOTSTRAP=1` makes a stable cargo accept `-Zbuild-std`. It is set for
+//! the library's own sources, which use unstable features in any build of Rust; nothing else is compiled with it.
 //!
 //! Invariant: a folder `sysroot-VERSION-COMMIT` is complete; it is filled under another name and then renamed.
 
@@ -14,36 +13,37 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
 
+use super::error::Error;
 use super::messages::{self, Artifact};
-use super::toolchain::{Rust, TARGET};
-use super::{Error, Say, tools};
+use super::rust::{Rust, TARGET};
+use super::tools::{self, Progress};
 
 const PACKAGE: &str = "wasm-std";
 
-/// The library that was compiled for this compiler before.
+/// The library that an earlier build compiled for this compiler.
 pub fn present(cache: &Path, rust: &Rust) -> Option<PathBuf> {
-    Some(place(cache, rust)).filter(|p| p.is_dir())
+    Some(folder_for(cache, rust)).filter(|p| p.is_dir())
 }
 
-fn place(cache: &Path, rust: &Rust) -> PathBuf {
+fn folder_for(cache: &Path, rust: &Rust) -> PathBuf {
     cache.join(format!("sysroot-{}-{}", rust.version, rust.commit))
 }
 
-/// Compiles the library: one to four minutes of processor time, once for a compiler.
-pub fn compile(cache: &Path, rust: &Rust, say: Say<'_>) -> Result<PathBuf, Error> {
+/// Compiles the library: one to four minutes of processor time, once for each compiler.
+pub fn compile(cache: &Path, rust: &Rust, progress: Progress<'_>) -> Result<PathBuf, Error> {
     fs::create_dir_all(cache).map_err(Error::write(cache))?;
     let lock_path = cache.join("lock");
     let lock = fs::File::create(&lock_path).map_err(Error::write(&lock_path))?;
     if lock.try_lock().is_err() {
-        say("another build is compiling the wasm standard library; waiting for it");
+        progress("another build is compiling the wasm standard library; waiting for it");
         lock.lock().map_err(Error::write(&lock_path))?;
     }
-    let finished = place(cache, rust);
+    let finished = folder_for(cache, rust);
     if finished.is_dir() {
         return Ok(finished);
     }
-    say(&format!(
-        "compiling the standard library for {TARGET} from the sources of Rust {}: once, a few minutes",
+    progress(&format!(
+        "compiling the standard library for {TARGET} from the sources of Rust {}: once, for a few minutes",
         rust.version
     ));
     let start = Instant::now();
@@ -59,7 +59,7 @@ pub fn compile(cache: &Path, rust: &Rust, say: Say<'_>) -> Result<PathBuf, Error
     }
     fs::rename(&filling, &finished).map_err(Error::write(&finished))?;
     remove(&work)?;
-    say(&format!("standard library ready after {:.0} s", start.elapsed().as_secs_f32()));
+    progress(&format!("standard library ready after {:.0} s", start.elapsed().as_secs_f32()));
     Ok(finished)
 }
 
@@ -91,7 +91,7 @@ fn compile_libraries(work: &Path, rust: &Rust) -> Result<Vec<PathBuf>, Error> {
     }
     let ours = |a: &Artifact| a.target == PACKAGE.replace('-', "_");
     let files = artifacts.into_iter().filter(|a| !ours(a)).flat_map(|a| a.files);
-    // What was compiled for this machine on the way (build scripts) is in another folder.
+    // Build scripts, compiled for this machine, are in another folder.
     let for_wasm = |f: &PathBuf| f.components().any(|c| c.as_os_str() == TARGET);
     let libraries: Vec<_> = files.filter(|f| f.extension().is_some_and(|e| e == "rlib") && for_wasm(f)).collect();
     let has_std = libraries.iter().any(|l| l.to_string_lossy().contains("/libstd-"));

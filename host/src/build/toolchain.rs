@@ -1,116 +1,38 @@
-//! Which Rust compiles plugins: one that has a standard library for wasm, or the way to such a one.
+//! Which Rust compiles contexts: one with a standard library for wasm, or one that can get it.
 //!
-//! In this order: a Rust that ships the target; a Rust for which we have compiled the target's standard library before;
-//! `rustup target add`; a Rust with the library's sources, which we then compile once (`sysroot`).
-//! Not here: installing packages of the system, which only `doctor` does, and only when asked.
+//! In this order: a Rust with the target; a Rust for which an earlier build compiled the target's standard library;
+//! `rustup target add`; a Rust with the library's sources, which are then compiled once (`sysroot`).
+//! Not here: installing packages of the system; only `seam doctor --fix` does that.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::tools::{self, Search};
-use super::{Error, Say, sysroot};
+use super::error::{Error, MissingTool};
+use super::rust::{OLDEST, Rust, TARGET, Version};
+use super::sysroot;
+use super::tools::{self, Progress, Search};
 
-/// What plugins are compiled for: no WASI, so that a plugin has only the imports its interfaces name.
-pub const TARGET: &str = "wasm32-unknown-unknown";
-
-/// The oldest Rust that compiles this workspace.
-pub const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
-
-/// A release of Rust.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pub u32, pub u32, pub u32);
-
-impl Version {
-    /// Reads `1.95`, `1.95.0` or `1.97.0-nightly`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut numbers = text.split(['-', '+']).next()?.split('.').map(|n| n.parse().ok());
-        let (major, minor, patch) = (numbers.next()??, numbers.next()??, numbers.next());
-        if numbers.next().is_some() {
-            return None;
-        }
-        Some(Self(major, minor, patch.unwrap_or(Some(0))?))
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.0, self.1, self.2)
-    }
-}
-
-/// An installed Rust.
-#[derive(Debug, Clone)]
-pub struct Rust {
-    pub cargo: PathBuf,
-    pub rustc: PathBuf,
-    pub version: Version,
-    /// Tells two compilers of the same version apart; their libraries do not mix.
-    pub commit: String,
-    pub sysroot: PathBuf,
-    host: String,
-}
-
-impl Rust {
-    /// Asks a `rustc` what it is. The programs in its sysroot are preferred to rustup's proxies, which start slower.
-    fn probe(rustc: &Path, search: &Search, root: &Path) -> Option<Self> {
-        let verbose = tools::ask(tools::command(rustc).arg("-vV").current_dir(root))?;
-        let sysroot = tools::ask(tools::command(rustc).args(["--print", "sysroot"]).current_dir(root))?;
-        let line = |key: &str| verbose.lines().find_map(|l| Some(l.strip_prefix(key)?.strip_prefix(": ")?.to_owned()));
-        let version = Version::parse(&line("release")?)?;
-        let commit: String = line("commit-hash").unwrap_or_default().chars().take(9).collect();
-        let home = Search { folders: vec![Path::new(&sysroot).join("bin")] };
-        let beside = Search { folders: rustc.parent().map(Into::into).into_iter().collect() };
-        let cargo = home.find("cargo").or_else(|| beside.find("cargo")).or_else(|| search.find("cargo"))?;
-        let rustc = home.find("rustc").unwrap_or_else(|| rustc.into());
-        Some(Self { cargo, rustc, version, commit, sysroot: sysroot.into(), host: line("host")? })
-    }
-
-    /// Whether it ships the standard library for wasm.
-    pub fn has_target(&self) -> bool {
-        let folder = self.sysroot.join("lib/rustlib").join(TARGET).join("lib");
-        let mut files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        files.any(|f| f.file_name().to_string_lossy().starts_with("libstd-"))
-    }
-
-    /// Whether the sources of its standard library are there (Debian: `rust-src`, rustup: the component `rust-src`).
-    pub fn has_sources(&self) -> bool {
-        self.sysroot.join("lib/rustlib/src/rust/library/std/Cargo.toml").is_file()
-    }
-
-    /// The name rustup knows it by, when rustup installed it.
-    pub fn rustup_name(&self) -> Option<&str> {
-        let within = self.sysroot.parent()?.file_name()? == "toolchains";
-        within.then(|| self.sysroot.file_name()?.to_str())?
-    }
-
-    /// The linker it brings along.
-    fn linker(&self) -> Option<PathBuf> {
-        Search { folders: vec![self.sysroot.join("lib/rustlib").join(&self.host).join("bin")] }.find("rust-lld")
-    }
-}
-
-/// A Rust that can compile plugins, with what it needs besides itself.
+/// A Rust that can compile contexts, with the standard library and the linker for it.
 #[derive(Debug, Clone)]
 pub struct Toolchain {
     pub rust: Rust,
-    /// Where the standard library for wasm is, when not in the compiler's own place.
+    /// The folder of the standard library for wasm, when it is not the compiler's own.
     pub sysroot: Option<PathBuf>,
     pub linker: PathBuf,
 }
 
-/// What the machine has and what that allows.
+/// What is installed on this machine.
 #[derive(Debug, Clone)]
-pub struct Survey {
+pub struct Installed {
     /// Recent enough, in the order of the search path.
     pub rusts: Vec<Rust>,
-    /// Older than `OLDEST`: named in messages only.
+    /// Older than `OLDEST`: only for messages.
     pub outdated: Vec<Rust>,
     pub rustup: Option<PathBuf>,
     /// A wasm linker outside of any Rust.
     pub linker: Option<PathBuf>,
 }
 
-/// The nearest way to a toolchain.
+/// The next step to a toolchain.
 #[derive(Debug, Clone)]
 pub enum Plan<'a> {
     Ready(Box<Toolchain>),
@@ -122,36 +44,17 @@ pub enum Plan<'a> {
         rust: &'a Rust,
         linker: PathBuf,
     },
-    /// Nothing but packages helps.
-    Missing(Lack),
+    /// Packages of the system have to be installed.
+    Missing(MissingTool),
 }
 
-/// What is in the way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lack {
-    Rust,
-    Recent { found: String },
-    Target,
-    Linker,
-}
-
-impl fmt::Display for Lack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rust => f.write_str("no `rustc` with a `cargo` on the PATH"),
-            Self::Recent { found } => write!(f, "Rust {OLDEST} or later is needed, found {found}"),
-            Self::Target => write!(f, "no Rust here has the target {TARGET} or the sources to compile it from"),
-            Self::Linker => f.write_str("no wasm linker (`rust-lld` or `wasm-ld`)"),
-        }
-    }
-}
-
-impl Survey {
-    /// Looks at every Rust on the search path. `root` is where cargo will run: rustup lets a folder choose its toolchain.
-    pub fn take(search: &Search, root: &Path) -> Self {
-        let found = search.all("rustc").collect::<Vec<_>>();
+impl Installed {
+    /// Asks every Rust on the search path. `root` is the folder that cargo runs in: rustup lets a folder choose its
+    /// toolchain.
+    pub fn find(search: &Search, root: &Path) -> Self {
+        let compilers = search.all("rustc").collect::<Vec<_>>();
         let mut rusts: Vec<Rust> = Vec::new();
-        for rust in found.iter().filter_map(|rustc| Rust::probe(rustc, search, root)) {
+        for rust in compilers.iter().filter_map(|rustc| Rust::probe(rustc, search, root)) {
             if rusts.iter().all(|r| r.sysroot != rust.sysroot) {
                 rusts.push(rust);
             }
@@ -162,9 +65,9 @@ impl Survey {
         Self { rusts, outdated, rustup: search.find("rustup"), linker }
     }
 
-    pub(super) fn linker_for(&self, rust: &Rust) -> Option<PathBuf> {
-        let anyone = || self.rusts.iter().find_map(Rust::linker);
-        rust.linker().or_else(|| self.linker.clone()).or_else(anyone)
+    pub fn linker_for(&self, rust: &Rust) -> Option<PathBuf> {
+        let any_rust = || self.rusts.iter().find_map(Rust::linker);
+        rust.linker().or_else(|| self.linker.clone()).or_else(any_rust)
     }
 
     fn with(&self, rust: &Rust, sysroot: Option<PathBuf>) -> Option<Plan<'_>> {
@@ -172,7 +75,7 @@ impl Survey {
         Some(Plan::Ready(Box::new(Toolchain { rust: rust.clone(), sysroot, linker })))
     }
 
-    /// The nearest way; `cache` is the folder of compiled standard libraries. `offline` leaves `rustup` out.
+    /// The next step; `cache` is the folder of compiled standard libraries. `offline` leaves `rustup` out.
     pub fn plan(&self, cache: &Path, offline: bool) -> Plan<'_> {
         let shipped = self.rusts.iter().filter(|r| r.has_target()).find_map(|r| self.with(r, None));
         let compiled = || self.rusts.iter().find_map(|r| self.with(r, Some(sysroot::present(cache, r)?)));
@@ -185,43 +88,45 @@ impl Survey {
             let rust = self.rusts.iter().find(|r| r.has_sources())?;
             Some(Plan::CompileStd { rust, linker: self.linker_for(rust)? })
         };
-        shipped.or_else(compiled).or_else(add).or_else(compile).unwrap_or_else(|| Plan::Missing(self.lack()))
+        shipped.or_else(compiled).or_else(add).or_else(compile).unwrap_or_else(|| Plan::Missing(self.missing()))
     }
 
-    fn lack(&self) -> Lack {
+    fn missing(&self) -> MissingTool {
         let with_std = |r: &&Rust| r.has_target() || r.has_sources();
         match (self.rusts.is_empty(), self.outdated.first()) {
-            (true, Some(old)) => Lack::Recent { found: format!("{} at {}", old.version, old.rustc.display()) },
-            (true, None) => Lack::Rust,
-            (false, _) if self.rusts.iter().any(|r| with_std(&r)) => Lack::Linker,
-            (false, _) => Lack::Target,
+            (true, Some(old)) => {
+                MissingTool::OutdatedRust { found: format!("{} at {}", old.version, old.rustc.display()) }
+            }
+            (true, None) => MissingTool::Rust,
+            (false, _) if self.rusts.iter().any(|r| with_std(&r)) => MissingTool::Linker,
+            (false, _) => MissingTool::Target,
         }
     }
 }
 
-/// A toolchain, made if it must be: adds the target by rustup, or compiles the standard library.
-pub fn obtain(search: &Search, root: &Path, cache: &Path, say: Say<'_>) -> Result<Toolchain, Error> {
-    let mut survey = Survey::take(search, root);
+/// Finds a toolchain, or completes one: adds the target by rustup, or compiles the standard library.
+pub fn obtain(search: &Search, root: &Path, cache: &Path, progress: Progress<'_>) -> Result<Toolchain, Error> {
+    let mut installed = Installed::find(search, root);
     let mut offline = false;
     loop {
-        match survey.plan(cache, offline) {
+        match installed.plan(cache, offline) {
             Plan::Ready(toolchain) => return Ok(*toolchain),
             Plan::AddTarget { rustup, rust } => {
                 let mut command = tools::command(rustup);
                 command.args(["target", "add", TARGET, "--toolchain", rust.rustup_name().unwrap_or("stable")]);
-                say(&format!("getting the wasm target of Rust {}: {}", rust.version, tools::shown(&command)));
-                // Once is enough: whether it worked is seen from what is there afterwards.
+                progress(&format!("adding the wasm target to Rust {}: {}", rust.version, tools::shown(&command)));
+                // One attempt; the search below shows whether it worked.
                 offline = true;
                 if !command.status().is_ok_and(|s| s.success()) {
-                    say("rustup could not get it; looking for another way");
+                    progress("rustup could not add it; trying another way");
                 }
-                survey = Survey::take(search, root);
+                installed = Installed::find(search, root);
             }
             Plan::CompileStd { rust, linker } => {
-                let sysroot = sysroot::compile(cache, rust, say)?;
+                let sysroot = sysroot::compile(cache, rust, progress)?;
                 return Ok(Toolchain { rust: rust.clone(), sysroot: Some(sysroot), linker });
             }
-            Plan::Missing(lack) => return Err(Error::Toolchain { lack }),
+            Plan::Missing(missing) => return Err(Error::Toolchain { missing }),
         }
     }
 }

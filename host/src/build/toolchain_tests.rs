@@ -1,4 +1,4 @@
-//! Machines in a folder: scripts stand for the programs, empty files for libraries.
+//! Machines in a folder: scripts play the programs, empty files the libraries.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use super::super::tools::tests::script;
@@ -22,7 +22,7 @@ impl Machine {
         Search { folders: vec![self.path("bin"), self.path("other")] }
     }
 
-    /// Puts a Rust there: `folder/rustc` answers for the sysroot `sysroot`.
+    /// Installs a Rust: `folder/rustc` names the sysroot `sysroot`.
     fn rust(&self, folder: &str, sysroot: &str, version: &str) -> PathBuf {
         let root = self.path(sysroot);
         let body = format!(
@@ -50,16 +50,16 @@ impl Machine {
     }
 
     fn plan(&self, offline: bool, look: impl FnOnce(Plan<'_>)) {
-        look(Survey::take(&self.search(), self.dir.path()).plan(&self.path("cache"), offline));
+        look(Installed::find(&self.search(), self.dir.path()).plan(&self.path("cache"), offline));
     }
 
-    fn lack(&self) -> Lack {
-        let mut lack = None;
+    fn missing(&self) -> MissingTool {
+        let mut missing = None;
         self.plan(false, |plan| match plan {
-            Plan::Missing(l) => lack = Some(l),
+            Plan::Missing(l) => missing = Some(l),
             other => panic!("{other:?}"),
         });
-        lack.unwrap()
+        missing.unwrap()
     }
 }
 
@@ -81,21 +81,21 @@ fn versions_are_read_as_rustc_and_debian_write_them() {
 }
 
 #[test]
-fn what_is_in_the_way_is_named() {
+fn the_missing_tool_is_named() {
     let machine = Machine::new();
-    assert_eq!(machine.lack(), Lack::Rust);
+    assert_eq!(machine.missing(), MissingTool::Rust);
     machine.rust("bin", "old", "1.63.0");
-    assert!(matches!(machine.lack(), Lack::Recent { found } if found.starts_with("1.63.0 at ")));
+    assert!(matches!(machine.missing(), MissingTool::OutdatedRust { found } if found.starts_with("1.63.0 at ")));
     machine.rust("other", "new", "1.99.0");
-    assert_eq!(machine.lack(), Lack::Target);
+    assert_eq!(machine.missing(), MissingTool::Target);
     machine.target("new");
-    assert_eq!(machine.lack(), Lack::Linker);
+    assert_eq!(machine.missing(), MissingTool::Linker);
     script(&machine.path("bin"), "wasm-ld-19", "");
     machine.plan(false, |plan| assert!(matches!(plan, Plan::Ready(t) if t.linker.ends_with("wasm-ld-19"))));
 }
 
 #[test]
-fn a_rust_that_ships_the_target_is_taken_before_one_that_comes_first() {
+fn a_rust_with_the_target_is_preferred_to_the_first_on_the_path() {
     let machine = Machine::new();
     machine.rust("bin", "one", "1.99.0");
     machine.rust("other", "two", "1.98.0");
@@ -110,7 +110,7 @@ fn a_rust_that_ships_the_target_is_taken_before_one_that_comes_first() {
 }
 
 #[test]
-fn rustup_is_asked_before_the_library_is_compiled_and_not_once_it_is() {
+fn rustup_adds_the_target_unless_the_library_is_compiled_already() {
     let machine = Machine::new();
     machine.rust("bin", "toolchains/stable", "1.99.0");
     machine.sources("toolchains/stable");
@@ -125,7 +125,7 @@ fn rustup_is_asked_before_the_library_is_compiled_and_not_once_it_is() {
 }
 
 #[test]
-fn a_rustup_that_adds_the_target_is_enough() {
+fn no_library_is_compiled_when_rustup_adds_the_target() {
     let machine = Machine::new();
     let root = machine.rust("bin", "toolchains/stable", "1.99.0");
     script(&machine.path("bin"), "wasm-ld", "");
@@ -135,25 +135,26 @@ fn a_rustup_that_adds_the_target_is_enough() {
         folder.display()
     );
     script(&machine.path("bin"), "rustup", &add);
-    let mut said = Vec::new();
-    let toolchain =
-        obtain(&machine.search(), machine.dir.path(), &machine.path("cache"), &mut |line| said.push(line.to_owned()))
-            .unwrap();
-    assert!(toolchain.sysroot.is_none() && said.len() == 1, "{said:?}");
+    let mut printed = Vec::new();
+    let toolchain = obtain(&machine.search(), machine.dir.path(), &machine.path("cache"), &mut |line| {
+        printed.push(line.to_owned())
+    })
+    .unwrap();
+    assert!(toolchain.sysroot.is_none() && printed.len() == 1, "{printed:?}");
 }
 
 #[test]
-fn when_nothing_helps_the_error_says_what_to_do() {
+fn without_any_toolchain_the_error_says_what_to_do() {
     let machine = Machine::new();
     machine.rust("bin", "toolchains/stable", "1.99.0");
     script(&machine.path("bin"), "rustup", "exit 1");
     let error = obtain(&machine.search(), machine.dir.path(), &machine.path("cache"), &mut |_| ()).unwrap_err();
-    assert!(matches!(error, Error::Toolchain { lack: Lack::Target }), "{error}");
+    assert!(matches!(error, Error::Toolchain { missing: MissingTool::Target }), "{error}");
     assert!(error.hint().unwrap().contains("seam doctor --fix"));
 }
 
 #[test]
-fn a_library_that_does_not_compile_leaves_nothing_that_looks_finished() {
+fn a_library_that_does_not_compile_leaves_no_finished_folder() {
     let machine = Machine::new();
     machine.rust("bin", "usr", "1.99.0");
     machine.sources("usr");

@@ -1,6 +1,6 @@
-//! Finding and running other programs: where they are looked for, and what they inherit from us.
+//! Finding and running other programs: the folders to search, and the environment that they inherit.
 //!
-//! Not here: which programs are wanted (`toolchain`, `doctor`).
+//! Not here: which programs are needed (`toolchain`, `doctor`).
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,19 @@ use std::time::{Duration, Instant};
 
 use crate::limits;
 
-/// Where programs are looked for. A value and not the environment itself, so that a test can hold a machine in a folder.
+/// Takes the messages about a running build, one line each. The programs that it runs write to standard error
+/// themselves.
+pub type Progress<'a> = &'a mut dyn FnMut(&str);
+
+/// The folders that are searched for programs. A value instead of the environment, so that a test can build a machine
+/// in a folder.
 #[derive(Debug, Clone)]
 pub struct Search {
     pub folders: Vec<PathBuf>,
 }
 
 impl Search {
-    /// The `PATH`, then the places where Rust and the distribution's linkers live even when the `PATH` forgets them.
+    /// The `PATH`, then the usual folders of Rust and of the distribution's linkers, which may be missing from it.
     pub fn from_env() -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut folders: Vec<PathBuf> = std::env::split_paths(&path).filter(|p| p.is_absolute()).collect();
@@ -70,8 +75,8 @@ fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
-/// A command that inherits none of the settings which a surrounding `cargo run`, or the user for native code, has left in the
-/// environment: they would send the output elsewhere, or hand flags for this machine to the wasm compiler.
+/// A command without the settings that a surrounding `cargo run`, or the user for native code, has left in the
+/// environment. They would move the output to another folder, or hand flags for this machine to the wasm compiler.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for name in [
@@ -89,7 +94,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// What a short command prints, trimmed; `None` when it fails or does not answer in time.
+/// What a short command prints, trimmed; `None` when it fails or does not end in time.
 pub fn ask(command: &mut Command) -> Option<String> {
     let output = finish(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()), probe_time())?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -99,14 +104,14 @@ fn probe_time() -> Duration {
     Duration::from_millis(limits::TOOL_PROBE_MS)
 }
 
-/// Runs to the end or to the limit, whichever is first. Only for commands that print less than a pipe holds (64 KiB).
+/// Runs the command and kills it at the limit. Only for commands that print less than a pipe holds (64 KiB).
 fn finish(command: &mut Command, limit: Duration) -> Option<Output> {
     let mut child = command.spawn().ok()?;
     let start = Instant::now();
     let mut pause = Duration::from_millis(1);
     while child.try_wait().ok()?.is_none() {
         if start.elapsed() > limit {
-            // Killing a child that ends at this moment fails, and that is as good.
+            // Fails when the child ends at this moment, which does no harm.
             let _ = child.kill();
             let _ = child.wait();
             return None;
@@ -117,13 +122,13 @@ fn finish(command: &mut Command, limit: Duration) -> Option<Output> {
     child.wait_with_output().ok()
 }
 
-/// The command as one would type it, for messages.
+/// The command as a user would type it, for messages.
 pub fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|w| quoted(&w.to_string_lossy())).collect::<Vec<_>>().join(" ")
 }
 
-/// A word as a shell would need it.
+/// A word, quoted where a shell needs it.
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -139,7 +144,7 @@ pub mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
 
-    /// Puts a shell script where a program would stand.
+    /// Writes a shell script that plays a program.
     pub fn script(folder: &Path, name: &str, body: &str) -> PathBuf {
         std::fs::create_dir_all(folder).unwrap();
         let path = folder.join(name);
@@ -161,7 +166,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_program_that_fails_or_is_absent_answers_nothing() {
+    fn a_program_that_fails_or_is_missing_gives_no_output() {
         let dir = tempfile::tempdir().unwrap();
         let good = script(dir.path(), "good", "echo ' 1.2 '");
         let bad = script(dir.path(), "bad", "echo 1.2; exit 3");
@@ -171,7 +176,7 @@ pub mod tests {
     }
 
     #[test]
-    fn commands_are_shown_as_one_types_them() {
+    fn commands_are_shown_as_a_user_types_them() {
         let mut command = Command::new("cargo");
         command.args(["build", "-p", "it's here"]);
         assert_eq!(shown(&command), r"cargo build -p 'it'\''s here'");

@@ -1,11 +1,11 @@
-//! Writing a file that others may be reading: they see the old one or the new one, whole.
+//! Writing a file as a whole: a reader sees the old contents or the new ones.
 
 use std::fs;
 use std::path::Path;
 
-use super::Error;
+use super::error::Error;
 
-/// Writes `bytes` unless the file holds them already; `true` when it was written.
+/// Writes `bytes` unless the file holds them already; returns whether it wrote them.
 pub fn atomically(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
     if fs::metadata(path).is_ok_and(|m| m.len() == bytes.len() as u64) && fs::read(path).is_ok_and(|b| b == bytes) {
         return Ok(false);
@@ -16,7 +16,7 @@ pub fn atomically(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
     let other = folder.join(format!(".{name}.{}.tmp", std::process::id()));
     let written = fs::write(&other, bytes).and_then(|()| fs::rename(&other, path));
     written.map_err(|e| {
-        // Half a file is of no use, and on a full disk its place is.
+        // On a full disk, half a file takes space for nothing.
         let _ = fs::remove_file(&other);
         Error::write(path)(e)
     })?;
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_bytes_are_not_written_again_and_nothing_else_stays_behind() {
+    fn equal_bytes_are_not_written_again_and_no_temporary_file_remains() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("new/file");
         assert!(atomically(&path, b"one").unwrap());
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_an_error_with_a_remedy() {
+    fn the_error_of_a_full_disk_has_a_hint() {
         // Every write to this device fails as on a full disk.
         let error = Error::write(Path::new("/dev/full"))(fs::write("/dev/full", "x").unwrap_err());
         assert!(error.hint().unwrap().contains("space"), "{error:?}");

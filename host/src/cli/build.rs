@@ -1,55 +1,54 @@
-//! `seam build` and `seam doctor`: what `crate::build` did, in words.
+//! `seam build` and `seam doctor`: prints what `crate::build` did.
 
-use super::{Format, Global, Stop, out, unknown_context};
+use super::error::{CommandError, unknown_context};
+use super::global::{Format, Global};
+use super::out;
 use crate::build::doctor::{self, Purpose};
-use crate::build::{self, Options, Outcome};
+use crate::build::{self, BuildStatus, Options};
+use crate::error_chain::chain;
 use crate::manifest::Manifest;
 
-/// Builds what is stale; everything it says goes to standard error.
-pub fn run(manifest: &Manifest, only: &[String], force: bool) -> Result<(), Stop> {
+/// Builds what is stale; all messages go to standard error.
+pub fn run(manifest: &Manifest, only: &[String], force: bool) -> Result<(), CommandError> {
     let named = |name: &String| {
         let context = manifest.context(name).ok_or_else(|| unknown_context(manifest, name))?;
         Ok(context.settings.name.clone())
     };
-    let names = only.iter().map(named).collect::<Result<Vec<_>, Stop>>()?;
+    let names = only.iter().map(named).collect::<Result<Vec<_>, CommandError>>()?;
     let hint = |error: &build::Error| error.hint().unwrap_or_default();
-    let report = build::run(manifest, &names, &Options { force }, &mut |said| out::note(said))
-        .map_err(|error| Stop::error(&error, hint(&error)))?;
-    for (name, outcome) in &report.contexts {
-        if let Outcome::Built { bytes, changed, took, .. } = outcome {
-            let same = if *changed { "" } else { ", the same as before" };
+    let summary = build::run(manifest, &names, &Options { force }, &mut |line| out::note(line))
+        .map_err(|error| CommandError::caused_by(&error, hint(&error)))?;
+    for (name, status) in &summary.contexts {
+        if let BuildStatus::Built { bytes, changed, took, .. } = status {
+            let same = if *changed { "" } else { ", unchanged" };
             let seconds = took.as_secs_f64();
             out::note(&format!("built {name} in {seconds:.1} s: {}{same}", out::size(*bytes)));
         }
     }
     let mut failed = 0;
-    for (name, error) in report.failures() {
-        let message = format!("`{name}` is not built");
-        if let Stop::Trouble(mut trouble) = Stop::error(error, hint(error)) {
-            trouble.message = format!("{message}: {}", trouble.message);
-            Stop::Trouble(trouble).report();
-        }
+    for (name, error) in summary.failures() {
+        out::report(&CommandError::message(format!("`{name}` is not built: {}", chain(error)), hint(error)));
         failed += 1;
     }
     if failed > 0 {
-        return Err(Stop::Silent);
+        return Err(CommandError::Reported);
     }
-    if report.contexts.iter().all(|(_, outcome)| matches!(outcome, Outcome::Fresh | Outcome::Given)) {
-        let count = report.contexts.len();
+    if summary.contexts.iter().all(|(_, status)| matches!(status, BuildStatus::UpToDate | BuildStatus::Prebuilt)) {
+        let count = summary.contexts.len();
         out::note(&format!("{count} component{} up to date", if count == 1 { " is" } else { "s are" }));
     }
     Ok(())
 }
 
-/// Looks at the machine. A manifest that is missing or wrong does not keep it from that.
-pub fn doctor(global: &Global, purpose: Purpose, fix: bool, format: Format) -> Result<(), Stop> {
+/// Checks the machine, also without a valid manifest.
+pub fn doctor(global: &Global, purpose: Purpose, fix: bool, format: Format) -> Result<(), CommandError> {
     let manifest = global.load().ok();
     let path = global.path();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
-    let report = doctor::run(manifest.as_ref(), folder, purpose, fix, &mut |said| out::note(said));
+    let diagnosis = doctor::run(manifest.as_ref(), folder, purpose, fix, &mut |line| out::note(line));
     match format {
-        Format::Json => out::json(&report.to_json())?,
-        Format::Human => out::bytes(report.to_string().as_bytes())?,
+        Format::Json => out::json(&diagnosis.to_json())?,
+        Format::Human => out::bytes(diagnosis.to_string().as_bytes())?,
     }
-    if report.ready() { Ok(()) } else { Err(Stop::Silent) }
+    if diagnosis.ready() { Ok(()) } else { Err(CommandError::Reported) }
 }

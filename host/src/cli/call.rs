@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Format, Global, Stop, local, out};
+use super::error::CommandError;
+use super::global::{Format, Global};
+use super::{local, out};
 use crate::admin::client::{Client, Error};
 use crate::admin::{CallAnswer, CallRequest};
 use crate::{invoke, limits};
@@ -16,16 +18,16 @@ pub struct Options {
     /// `interface.function(args)`
     #[arg(value_name = "CALL")]
     text: String,
-    /// How long it may take
+    /// The longest time that the call may take
     #[arg(long, value_name = "MS", default_value_t = limits::CALL_TIMEOUT_MS,
           value_parser = clap::value_parser!(u64).range(1..=limits::CALL_TIMEOUT_MS_MAX))]
     timeout_ms: u64,
-    /// `human` prints WAVE
+    /// The format of the result: `human` is WAVE
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-pub fn run(global: &Global, options: &Options) -> Result<(), Stop> {
+pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
     let manifest = global.load()?;
     let request =
         CallRequest { context: options.context.clone(), text: options.text.clone(), timeout_ms: options.timeout_ms };
@@ -43,5 +45,5 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Stop> {
         Format::Human => out::line(&answer.wave)?,
         Format::Json => out::json(&answer.json)?,
     }
-    if answer.ok { Ok(()) } else { Err(Stop::Silent) }
+    if answer.ok { Ok(()) } else { Err(CommandError::Reported) }
 }

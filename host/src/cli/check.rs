@@ -1,13 +1,15 @@
-//! `seam check`: everything that can be known to be wrong before it runs.
+//! `seam check`: every problem that can be found without serving.
 
 use serde_json::json;
 
-use super::{Format, Global, Stop, compiler, out, refused};
+use super::error::{CommandError, app_error};
+use super::global::{Format, Global, compiler};
+use super::out;
 use crate::app::App;
 use crate::context;
 use crate::manifest::{Manifest, Problems};
 
-pub fn run(global: &Global, format: Format) -> Result<(), Stop> {
+pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
     match (check(global), format) {
         (Ok(manifest), Format::Human) => {
             for warning in manifest.warnings() {
@@ -29,28 +31,28 @@ pub fn run(global: &Global, format: Format) -> Result<(), Stop> {
                 &json!({ "ok": true, "file": file, "contexts": contexts, "problems": [], "warnings": manifest.warnings() }),
             )
         }
-        (Err(Stop::Problems(problems)), Format::Json) => {
+        (Err(CommandError::Problems(problems)), Format::Json) => {
             report(&problems)?;
-            Err(Stop::Silent)
+            Err(CommandError::Reported)
         }
-        (Err(stop), _) => Err(stop),
+        (Err(error), _) => Err(error),
     }
 }
 
-fn check(global: &Global) -> Result<Manifest, Stop> {
+fn check(global: &Global) -> Result<Manifest, CommandError> {
     let manifest = global.load()?;
-    // What a host does without is a problem all the same; what nobody has built yet is none.
+    // A broken variant is a problem, too, although a host serves without it. One that was not built yet is none.
     let whole = App::check(&manifest, compiler()).and_then(|linked| {
         let broken: Vec<_> = linked.absent().iter().flat_map(|absent| absent.problems.clone()).collect();
         if broken.is_empty() { Ok(()) } else { Err(context::serve::Error::Problems(broken).into()) }
     });
     match whole {
         Ok(()) => Ok(manifest),
-        Err(error) => Err(refused(&manifest.path, &manifest.contexts, error)),
+        Err(error) => Err(app_error(&manifest.path, &manifest.contexts, error)),
     }
 }
 
-fn report(problems: &Problems) -> Result<(), Stop> {
+fn report(problems: &Problems) -> Result<(), CommandError> {
     let mut report = problems.to_json();
     if let Some(report) = report.as_object_mut() {
         report.insert("ok".into(), false.into());

@@ -1,20 +1,20 @@
 //! `seam compare`: the variants of a context side by side.
 
-use super::{Format, Stop, out};
+use super::error::CommandError;
+use super::global::Format;
+use super::out;
 use crate::admin::CompareRequest;
 use crate::admin::client::Client;
 use crate::context::route::{Compared, Comparison};
 use crate::manifest::Manifest;
 
-pub fn run(manifest: &Manifest, context: &str, format: Format) -> Result<(), Stop> {
+pub fn run(manifest: &Manifest, context: &str, format: Format) -> Result<(), CommandError> {
     let comparison = Client::connect(&manifest.host.data)?.compare(&CompareRequest { context: context.to_owned() })?;
     match format {
         Format::Json => out::json(&comparison),
         Format::Human => {
             if comparison.variants.iter().all(|variant| variant.clicks.is_none()) {
-                out::note(&format!(
-                    "clicks are not recorded: `clicks` of [context.{context}] does not say what one looks like"
-                ));
+                out::note(&format!("clicks are not recorded: set `clicks` of [context.{context}]"));
             }
             out::bytes(shown(&comparison).as_bytes())
         }
@@ -65,7 +65,7 @@ mod tests {
     use crate::context::route::Beside;
 
     #[test]
-    fn variants_stand_side_by_side_and_what_is_not_known_is_not_made_up() {
+    fn each_variant_is_a_row_and_unknown_values_are_dashes() {
         let one = Compared {
             name: "rust".into(),
             weight: 9,

@@ -1,11 +1,13 @@
-//! `seam contexts`: what runs.
+//! `seam contexts`: the running contexts.
 
-use super::{Format, Stop, out};
+use super::error::CommandError;
+use super::global::Format;
+use super::out;
 use crate::admin::ContextStatus;
 use crate::admin::client::Client;
 use crate::manifest::{Manifest, differing};
 
-pub fn run(manifest: &Manifest, format: Format) -> Result<(), Stop> {
+pub fn run(manifest: &Manifest, format: Format) -> Result<(), CommandError> {
     let contexts = Client::connect(&manifest.host.data)?.contexts()?;
     match format {
         Format::Json => out::json(&contexts),
@@ -46,14 +48,14 @@ fn shown(contexts: &[ContextStatus]) -> String {
     out::table(&HEADER, &rows, &["GEN", "STORE", "MEMORY", "CALLS", "ERRORS", "P50", "P99"])
 }
 
-/// The version that serves, whether it is watched still, and those that have calls still.
+/// The serving generation, whether it is on probation, and the draining ones.
 fn generation(context: &ContextStatus) -> String {
     let watched = if context.on_probation { " watched" } else { "" };
     let draining: Vec<_> = context.draining.iter().map(|number| format!(" (-{number})")).collect();
     format!("{}{watched}{}", context.generation, draining.concat())
 }
 
-/// The seams between contexts, without their namespace; what the host offers and calls itself is left to `--format json`.
+/// The seams between contexts, without their namespace. The host's own interfaces are only in `--format json`.
 fn seams(interfaces: &[String], http: Option<&str>) -> String {
     let between = interfaces.iter().filter(|name| !name.starts_with("wasi:") && !name.starts_with("seam:host/"));
     let short = between.map(|name| name.split_once(':').map_or(name.as_str(), |(_, rest)| rest));
@@ -66,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_shows_seams_and_times_in_short() {
+    fn the_table_shortens_seams_and_times() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let base = ContextStatus {
             context: "front".into(),

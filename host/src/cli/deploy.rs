@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::{Format, Global, Stop, local, out};
+use super::error::CommandError;
+use super::global::{Format, Global};
+use super::{local, out};
 use crate::admin::client::{Client, Error};
-use crate::deploy::{
-    self, DeployOutcome, DeployReport, DeployRequest, History, HistoryEntry, Passed, RollbackRequest, short,
-};
+use crate::deploy::{self, DeployOutcome, DeployReport, DeployRequest, History, HistoryEntry, Passed, RollbackRequest, short};
 use crate::limits;
 use crate::manifest::Manifest;
 use crate::store::HostFile;
@@ -18,37 +18,38 @@ use crate::store::HostFile;
 pub struct Options {
     /// The context
     context: String,
-    /// The component that is to serve
+    /// The new component
     file: PathBuf,
-    /// Say yes to a new import, by its name, or to a schema that there is no way back from (`irreversible`); may be given several times
+    /// Allow a new import, by its name, or a schema that the running version cannot use (`irreversible`); may be given
+    /// several times
     #[arg(long, value_name = "NAME")]
     allow: Vec<String>,
-    /// Refuse it, too, when it answers a recorded call otherwise than the running version
+    /// Refuse the version also when it answers a recorded call differently from the running one
     #[arg(long)]
     strict: bool,
-    /// How long it is watched once it serves, to be rolled back when it turns bad
+    /// How long the new version is on probation: the host rolls it back when its calls fail or slow down
     #[arg(long = "watch", value_name = "MS", default_value_t = limits::DEPLOY_WATCH_MS,
           value_parser = clap::value_parser!(u64).range(..=limits::DEPLOY_WATCH_MS_MAX))]
     watch_ms: u64,
-    /// Wait for a deploy that is under way
+    /// Wait for a running deploy or rollback to end
     #[arg(long)]
     wait: bool,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-pub fn run(global: &Global, options: Options) -> Result<(), Stop> {
+pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
     let manifest = global.load()?;
     let format = options.format;
-    // The host has another folder; what is wrong with the file, its first step says.
+    // The host runs in another folder. Its first step reports a wrong file.
     let file = std::path::absolute(&options.file).unwrap_or(options.file);
     let Options { context, allow, strict, watch_ms, wait, .. } = options;
     let request = DeployRequest { context, file, allow, strict, watch_ms, wait };
     let report = match Client::connect(&manifest.host.data) {
         Ok(client) => client.deploy(&request, &mut |passed| shown(passed, format))?,
         Err(Error::NotRunning { .. }) => {
-            out::note("no host is running here: it is tried in this process, and serves from the next `seam up` on");
-            // Nobody calls it here.
+            out::note("no host is running: this process checks the version, and the next `seam up` serves it");
+            // Without calls there is no probation.
             let request = DeployRequest { watch_ms: 0, ..request };
             local::with_app(global, manifest, move |app, _| {
                 Ok(app.deployer.deploy(&request, &mut |passed| shown(passed, format)))
@@ -60,31 +61,30 @@ pub fn run(global: &Global, options: Options) -> Result<(), Stop> {
 }
 
 #[derive(Debug, Args)]
-pub struct BackOptions {
+pub struct RollbackOptions {
     /// The context
     context: String,
-    /// To the version with this hash, as `seam history` shows it, or the beginning of one; by default to the one before
+    /// The hash of the version, or its beginning, as `seam history` shows it; by default the version before
     #[arg(long, value_name = "HASH")]
     to: Option<String>,
-    /// Put its file back to before the schema changed, and lose what was written since
+    /// Restore its file from before the schema change, and lose what was written since
     #[arg(long)]
     restore: bool,
-    /// Wait for a change that is under way
+    /// Wait for a running deploy or rollback to end
     #[arg(long)]
     wait: bool,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-pub fn roll_back(global: &Global, options: BackOptions) -> Result<(), Stop> {
+pub fn roll_back(global: &Global, options: RollbackOptions) -> Result<(), CommandError> {
     let manifest = global.load()?;
     let format = options.format;
-    let request =
-        RollbackRequest { context: options.context, to: options.to, restore: options.restore, wait: options.wait };
+    let request = RollbackRequest { context: options.context, to: options.to, restore: options.restore, wait: options.wait };
     let report = match Client::connect(&manifest.host.data) {
         Ok(client) => client.roll_back(&request, &mut |passed| shown(passed, format))?,
         Err(Error::NotRunning { .. }) => {
-            out::note("no host is running here: it is done in this process, and counts from the next `seam up` on");
+            out::note("no host is running: this process rolls back, and the next `seam up` serves the older version");
             local::with_app(global, manifest, move |app, _| {
                 Ok(app.deployer.roll_back(&request, &mut |passed| shown(passed, format)))
             })?
@@ -96,12 +96,12 @@ pub fn roll_back(global: &Global, options: BackOptions) -> Result<(), Stop> {
 
 fn shown(passed: &Passed, format: Format) {
     if format == Format::Human {
-        // When standard output is gone, the end of the command says so.
+        // `finish` reports a closed standard output.
         out::line(&line(passed)).ok();
     }
 }
 
-/// The step, its time, and under it what there is to know.
+/// The step, its time, and its notes below each other.
 fn line(passed: &Passed) -> String {
     let time = out::time(passed.ms * 1e3);
     let mut text = format!("{:<12} {time:>7}", passed.step.name());
@@ -114,7 +114,7 @@ fn line(passed: &Passed) -> String {
     text
 }
 
-fn finish(report: &DeployReport, format: Format) -> Result<(), Stop> {
+fn finish(report: &DeployReport, format: Format) -> Result<(), CommandError> {
     if format == Format::Json {
         out::json(report)?;
     }
@@ -123,7 +123,10 @@ fn finish(report: &DeployReport, format: Format) -> Result<(), Stop> {
         (_, Some(refused), _) => {
             let at = refused.step.map(|step| format!(" at {}", step.name())).unwrap_or_default();
             let what = if report.outcome == DeployOutcome::RolledBack { "rolled back" } else { "refused" };
-            Err(Stop::trouble(format!("`{context}` is {what}{at}: {}", refused.message), refused.remedy.clone()))
+            Err(CommandError::message(
+                format!("`{context}` is {what}{at}: {}", refused.message),
+                refused.remedy.clone(),
+            ))
         }
         (outcome, None, Some(version)) if format == Format::Human => {
             let already = if outcome == DeployOutcome::Unchanged { "already " } else { "" };
@@ -134,8 +137,8 @@ fn finish(report: &DeployReport, format: Format) -> Result<(), Stop> {
     }
 }
 
-pub fn history(manifest: &Manifest, context: Option<&str>, format: Format) -> Result<(), Stop> {
-    let host = |error: &crate::store::HostFileError| Stop::error(error, error.remedy());
+pub fn history(manifest: &Manifest, context: Option<&str>, format: Format) -> Result<(), CommandError> {
+    let host = |error: &crate::store::HostFileError| CommandError::caused_by(error, error.remedy());
     let data = &manifest.host.data;
     let all = match Client::connect(data) {
         Ok(client) => client.history()?,
@@ -149,7 +152,7 @@ pub fn history(manifest: &Manifest, context: Option<&str>, format: Format) -> Re
     match format {
         Format::Json => out::json(&entries),
         Format::Human if entries.is_empty() => {
-            out::note("nothing was deployed yet");
+            out::note("nothing has been deployed yet");
             Ok(())
         }
         Format::Human => out::bytes(table(&entries).as_bytes()),
@@ -187,10 +190,11 @@ mod tests {
     use crate::deploy::Step;
 
     #[test]
-    fn a_step_is_a_line_with_what_there_is_to_know_under_each_other() {
-        let notes = vec!["added: `a:b/c.d() -> u32`".to_owned(), "removed: `a:b/c.e`, which nobody imports".to_owned()];
+    fn a_step_is_a_line_with_its_notes_below_each_other() {
+        let notes =
+            vec!["added: `a:b/c.d() -> u32`".to_owned(), "removed: `a:b/c.e`, which no context imports".to_owned()];
         let passed = Passed { step: Step::Wit, ms: 0.25, notes };
-        let expect = "wit           250 us  added: `a:b/c.d() -> u32`\n                      removed: `a:b/c.e`, which nobody imports";
+        let expect = "wit           250 us  added: `a:b/c.d() -> u32`\n                      removed: `a:b/c.e`, which no context imports";
         assert_eq!(line(&passed), expect);
     }
 }

@@ -1,4 +1,4 @@
-//! `seam dev`: like `seam up`, with what somebody saves going live.
+//! `seam dev`: like `seam up`, and every saved change goes live.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use clap::Args;
 
+use super::error::{CommandError, app_error};
+use super::global::Global;
+use super::out;
 use super::up::{self, Signals};
-use super::{Global, Stop, out, refused};
 use crate::app::App;
 use crate::context::component::Compiler;
 use crate::dev::{Bench, Loop};
@@ -17,7 +19,7 @@ use crate::manifest::Manifest;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Listen here instead of where the manifest says; may be given several times
+    /// Listen on this address instead of the manifest's; may be given several times
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<SocketAddr>,
     /// Do not load the manifest's seeds
@@ -25,21 +27,21 @@ pub struct Options {
     no_seeds: bool,
 }
 
-pub fn run(global: &Global, options: Options) -> Result<(), Stop> {
+pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
     let manifest = global.load()?;
     let folder = Arc::new(Folder::lock(&manifest.host.data)?);
     let log = up::log_config(global, &manifest);
     up::on_runtime(&log, serve(manifest, folder, options))
 }
 
-async fn serve(manifest: Manifest, folder: Arc<Folder>, options: Options) -> Result<(), Stop> {
-    let mut signals = Signals::new().map_err(|error| Stop::error(&error, ""))?;
+async fn serve(manifest: Manifest, folder: Arc<Folder>, options: Options) -> Result<(), CommandError> {
+    let mut signals = Signals::new().map_err(|error| CommandError::caused_by(&error, ""))?;
     let opening = tokio::task::spawn_blocking(move || Bench::open(manifest, Arc::new(out::note)));
     let opened = tokio::select! {
-        opened = opening => opened.map_err(|error| Stop::error(&error, ""))?,
+        opened = opening => opened.map_err(|error| CommandError::caused_by(&error, ""))?,
         () = signals.next() => return Ok(()),
     };
-    let mut bench = opened.map_err(|error| Stop::error(&error, error.hint().unwrap_or_default()))?;
+    let mut bench = opened.map_err(|error| CommandError::caused_by(&error, error.hint().unwrap_or_default()))?;
     let (mut app, started) = loop {
         let started = Instant::now();
         let mut manifest = bench.manifest();
@@ -47,13 +49,13 @@ async fn serve(manifest: Manifest, folder: Arc<Folder>, options: Options) -> Res
             manifest.host.listen.clone_from(&options.listen);
         }
         let (path, contexts) = (manifest.path.clone(), manifest.contexts.clone());
-        // Not on this thread: it lacks the stack that a chain of guests needs.
+        // On a thread of the runtime, which has the stack that a chain of guests needs.
         let loading = tokio::task::spawn_blocking(move || App::load(manifest, Compiler::Quick));
-        match loading.await.map_err(|error| Stop::error(&error, ""))? {
+        match loading.await.map_err(|error| CommandError::caused_by(&error, ""))? {
             Ok(app) => break (app, started),
             Err(error) => {
-                refused(&path, &contexts, error).report();
-                out::note("nothing serves yet; waiting for a change");
+                out::report(&app_error(&path, &contexts, error));
+                out::note("nothing is served yet; waiting for a change");
             }
         }
         tokio::select! {

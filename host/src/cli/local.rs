@@ -1,37 +1,32 @@
-//! The system in this process, for commands that find no running host.
+//! The system in this process, for commands without a running host.
 
 use std::sync::Arc;
 
-use super::{Global, Stop, compiler, out, refused};
+use super::error::{CommandError, app_error};
+use super::global::{Global, compiler};
 use crate::app::{self, App};
 use crate::folder::Folder;
 use crate::logging;
-use crate::manifest::{LogFormat, Manifest};
+use crate::manifest::Manifest;
 
-/// Loads the system without listening, does `work` with it, and puts it away.
+/// Loads the system without listening, does `work` with it, and drops it.
 ///
 /// # Errors
-/// When another host has the data folder, the system does not load, or the work fails.
+/// When another host uses the data folder, the system does not load, or the work fails.
 pub fn with_app<T: Send + 'static>(
     global: &Global,
     manifest: Manifest,
-    work: impl FnOnce(&App, &Folder) -> Result<T, Stop> + Send + 'static,
-) -> Result<T, Stop> {
+    work: impl FnOnce(&App, &Folder) -> Result<T, CommandError> + Send + 'static,
+) -> Result<T, CommandError> {
     let folder = Arc::new(Folder::lock(&manifest.host.data)?);
-    let format = match global.log_format {
-        Some(super::LogFormat::Json) => LogFormat::Json,
-        _ => LogFormat::Human,
-    };
-    // One call's output is what counts; its trouble still shows.
-    let filter = global.log_level.clone().or_else(|| std::env::var("RUST_LOG").ok()).unwrap_or_else(|| "warn".into());
-    let log = logging::Config { format, colours: out::colours_on_stderr(), filter, files: None };
-    let _log = logging::init(&log)?;
-    let runtime = app::runtime().map_err(|error| Stop::error(&error, ""))?;
-    // On a thread of the runtime's: it has the stack that a chain of guests needs.
+    // The command's output matters; of the log, warnings do.
+    let _log = logging::init(&global.stderr_log("warn"))?;
+    let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
+    // On a thread of the runtime, which has the stack that a chain of guests needs.
     let done = runtime.block_on(runtime.spawn_blocking(move || {
         let (path, contexts) = (manifest.path.clone(), manifest.contexts.clone());
-        let app = App::load(manifest, compiler()).map_err(|error| refused(&path, &contexts, error))?;
+        let app = App::load(manifest, compiler()).map_err(|error| app_error(&path, &contexts, error))?;
         work(&app, &folder)
     }));
-    done.map_err(|error| Stop::error(&error, ""))?
+    done.map_err(|error| CommandError::caused_by(&error, ""))?
 }

@@ -1,4 +1,4 @@
-//! `seam logs`: the log files of the data folder, of a running host or of one that has ended.
+//! `seam logs`: the log files in the data folder, also without a running host.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -9,18 +9,20 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use super::{Format, Stop, out, unknown_context};
+use super::error::{CommandError, unknown_context};
+use super::global::Format;
+use super::out;
 use crate::manifest::Manifest;
 use crate::{folder, limits, logging};
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Only what is about this context; by default everything
+    /// Only lines about this context; by default all
     context: Option<String>,
-    /// Go on with what comes
+    /// Print new lines as they are written
     #[arg(long)]
     follow: bool,
-    /// How many of the last lines
+    /// The number of last lines
     #[arg(long, value_name = "N", default_value_t = limits::LOG_LINES_SHOWN as u64,
           value_parser = clap::value_parser!(u64).range(0..=limits::LOG_LINES_SHOWN_MAX as u64))]
     lines: u64,
@@ -28,7 +30,7 @@ pub struct Options {
     format: Format,
 }
 
-pub fn run(manifest: &Manifest, options: &Options) -> Result<(), Stop> {
+pub fn run(manifest: &Manifest, options: &Options) -> Result<(), CommandError> {
     if let Some(name) = &options.context
         && manifest.context(name).is_none()
     {
@@ -37,7 +39,7 @@ pub fn run(manifest: &Manifest, options: &Options) -> Result<(), Stop> {
     let logs = Logs { folder: folder::logs(&manifest.host.data), context: options.context.as_deref() };
     let files = logs.files();
     if files.is_empty() && !options.follow {
-        return Err(Stop::trouble(
+        return Err(CommandError::message(
             format!("there is no log in `{}`", logs.folder.display()),
             "start a host with `seam up`",
         ));
@@ -70,7 +72,7 @@ struct Position {
 }
 
 impl Logs<'_> {
-    /// Oldest first: their names end in their day.
+    /// Oldest first: their names end in the date.
     fn files(&self) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
         let named = |path: &PathBuf| {
@@ -81,9 +83,9 @@ impl Logs<'_> {
         files
     }
 
-    fn wanted(&self, line: &str) -> bool {
+    fn matches(&self, line: &str) -> bool {
         let Some(context) = self.context else { return true };
-        // Most lines are another context's; the text tells that sooner than the JSON does.
+        // Searching the text is faster than parsing the JSON, and most lines belong to other contexts.
         line.contains(context)
             && serde_json::from_str::<Value>(line).is_ok_and(|line| {
                 let named = |value: &Value| value.get("context").and_then(Value::as_str) == Some(context);
@@ -92,7 +94,7 @@ impl Logs<'_> {
     }
 
     /// The last `count` lines of all files, and where they end.
-    fn last(&self, files: &[PathBuf], count: usize) -> Result<(VecDeque<String>, Position), Stop> {
+    fn last(&self, files: &[PathBuf], count: usize) -> Result<(VecDeque<String>, Position), CommandError> {
         let mut lines: VecDeque<String> = VecDeque::new();
         let mut end = Position::default();
         for path in files.iter().rev() {
@@ -116,8 +118,12 @@ impl Logs<'_> {
         Ok((lines, end))
     }
 
-    /// What has been written since, in whatever files.
-    fn next(&self, at: &mut Position, show: &mut dyn FnMut(&str) -> Result<(), Stop>) -> Result<(), Stop> {
+    /// The lines written since `at`, also in newer files.
+    fn next(
+        &self,
+        at: &mut Position,
+        show: &mut dyn FnMut(&str) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
         for path in self.files() {
             match &at.file {
                 Some(current) if path < *current => continue,
@@ -129,14 +135,22 @@ impl Logs<'_> {
         Ok(())
     }
 
-    /// Hands the wanted lines from byte `from` on to `show`; returns where the last whole line ends.
-    fn read(&self, path: &Path, from: u64, show: &mut dyn FnMut(&str) -> Result<(), Stop>) -> Result<u64, Stop> {
+    /// Passes the matching lines from byte `from` to `show`; returns the end of the last whole line.
+    fn read(
+        &self,
+        path: &Path,
+        from: u64,
+        show: &mut dyn FnMut(&str) -> Result<(), CommandError>,
+    ) -> Result<u64, CommandError> {
         let unreadable = |error: std::io::Error| {
-            Stop::trouble(format!("cannot read `{}`: {error}", path.display()), "run this as the user whose host it is")
+            CommandError::message(
+                format!("cannot read `{}`: {error}", path.display()),
+                "run this as the user that runs the host",
+            )
         };
         let mut file = match File::open(path) {
             Ok(file) => file,
-            // Older than the days that are kept, since the folder was listed.
+            // Deleted since the folder was listed, because of its age.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(from),
             Err(error) => return Err(unreadable(error)),
         };
@@ -152,7 +166,7 @@ impl Logs<'_> {
             at += read as u64;
             let text = String::from_utf8_lossy(&line);
             let text = text.trim_end();
-            if self.wanted(text) {
+            if self.matches(text) {
                 show(text)?;
             }
         }
@@ -170,7 +184,7 @@ fn human(line: &str) -> String {
     let (timestamp, level, target, context, message) =
         (take("timestamp"), take("level"), take("target"), take("context"), take("message"));
     let who = if context.is_empty() { target } else { context };
-    // Milliseconds are enough for people.
+    // Milliseconds are enough for a reader.
     let time = timestamp.get(..23).map_or(timestamp.clone(), |short| format!("{short}Z"));
     let mut text = format!("{time} {level:5} {who}: {message}");
     for (key, value) in event {
@@ -181,7 +195,7 @@ fn human(line: &str) -> String {
             other => text.push_str(&format!(" {key}={other}")),
         }
     }
-    // A guest's line is not to move the cursor.
+    // A guest's line must not control the terminal.
     text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
@@ -197,14 +211,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_short_for_people() {
+    fn a_line_is_shortened_for_the_terminal() {
         let expect = "2026-01-02T03:04:05.678Z INFO  orders: took \u{fffd}[2J it trace=00ab";
         assert_eq!(human(&line("orders", "took \u{1b}[2J it")), expect);
         assert_eq!(human("not json"), "not json");
     }
 
     #[test]
-    fn the_last_lines_come_from_as_many_files_as_it_takes_and_following_goes_on_into_new_ones() {
+    fn the_last_lines_come_from_several_files_and_following_continues_in_new_ones() {
         let folder = tempfile::tempdir().unwrap();
         let write = |day: &str, lines: &[String]| {
             let text: String = lines.iter().map(|line| format!("{line}\n")).collect();

@@ -1,15 +1,11 @@
 //! The command line: arguments to calls, results to text.
 //!
-//! Standard output is data, standard error the rest. Exit 0: done; 1: it failed, or a guest said `err(..)`; 2: the command was not understood.
+//! Standard output is for data, standard error for the rest. Exit 0: done; 1: it failed, or a guest returned `err(..)`;
+//! 2: wrong usage.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use crate::context::component::Compiler;
-use crate::did_you_mean;
-use crate::manifest::{self, Manifest, Place, Problem, Problems};
+use clap::{Parser, Subcommand};
 
 mod build;
 mod call;
@@ -18,6 +14,8 @@ mod compare;
 mod contexts;
 mod deploy;
 mod dev;
+mod error;
+mod global;
 mod local;
 mod logs;
 mod new;
@@ -28,7 +26,8 @@ mod seed;
 mod test;
 mod up;
 
-use out::Stop;
+use error::CommandError;
+use global::{Format, Global};
 
 /// A host for modular monoliths: each bounded context a sandboxed component with its own SQLite file.
 #[derive(Debug, Parser)]
@@ -39,10 +38,10 @@ use out::Stop;
     after_help = "\
 Examples:
   seam up                                          serve what seam.toml in this folder describes
-  seam check                                       say everything that is wrong with it
-  seam contexts                                    what runs, how often it was called, how fast it was
-  seam call orders 'desk.find(\"7\")'                call a context's function
-  seam logs orders --follow                        what it says
+  seam check                                       find every problem of its contexts
+  seam contexts                                    show the running contexts: calls, errors, times
+  seam call orders 'desk.find(\"7\")'                call a function of a context
+  seam logs orders --follow                        show the log of a context
 
 Run `seam COMMAND --help` for more."
 )]
@@ -53,86 +52,60 @@ struct Cli {
     command: Command,
 }
 
-#[derive(Debug, Args)]
-struct Global {
-    /// The manifest; by default `seam.toml` in this folder or the nearest one above it
-    #[arg(short = 'f', long, global = true, value_name = "FILE")]
-    manifest: Option<PathBuf>,
-    /// How the log looks on standard error; by default as the manifest says
-    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
-    log_format: Option<LogFormat>,
-    /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter as in RUST_LOG
-    #[arg(long, global = true, value_name = "LEVEL")]
-    log_level: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    Human,
-    Json,
-}
-
-/// How a result is written to standard output.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    #[default]
-    Human,
-    Json,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until SIGTERM or Ctrl-C
     #[command(after_help = "\
-The first signal lets requests finish, a second one cuts them off.
+The first signal waits for running requests, a second one stops at once.
 
 Examples:
   seam up
   seam up --build --listen 127.0.0.1:9000
   seam up --log-format json --log-level info,guest=debug")]
     Up(up::Options),
-    /// Serve, and make live what is saved: sources, interfaces, static files, the manifest
+    /// Serve, and apply saved changes at once: sources, interfaces, static files, the manifest
     #[command(after_help = "\
-Builds only what changed. What does not build or fit is told here and in the open pages, while what served before serves on.
+Builds only what changed. Errors appear here and in open pages, while the version before continues to serve.
 
 Examples:
   seam dev
   seam dev --listen 127.0.0.1:9000")]
     Dev(dev::Options),
     /// Check the manifest, the components and the links between them, without serving
-    #[command(after_help = "Exit 0: sound; 1: problems, each with its line and what to do about it.")]
+    #[command(after_help = "Exit 0: no problems; 1: problems, each with its line and a hint.")]
     Check {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
     /// Build the components whose sources changed
     Build {
-        /// Only these; by default all
+        /// The contexts; by default all, without variants
         contexts: Vec<String>,
-        /// Build them even if nothing changed
+        /// Build even if nothing changed
         #[arg(long)]
         force: bool,
     },
     /// Make a new context: its interface, code, migration, test and manifest entry
     #[command(after_help = "\
-Where there is no manifest yet, the folder becomes a project of its own.
+In a folder without a manifest, it makes a new project as well.
 
 Examples:
   seam new guestbook
-  seam new front-desk --lang js")]
+  seam new front-desk --lang js
+  seam new tea-menu --lang python")]
     New(new::Options),
-    /// Say what this machine has and lacks for building and running, and how to mend it
+    /// Check this machine for the tools that building and running need
     Doctor {
-        /// Run the commands that mend it
+        /// Install what is missing
         #[arg(long)]
         fix: bool,
-        /// What it is to be ready for
+        /// What the machine should be able to do
         #[arg(long = "for", value_enum, default_value_t, value_name = "PURPOSE")]
         purpose: crate::build::doctor::Purpose,
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Show what runs: versions, links, store sizes, calls, errors, times
+    /// Show the running contexts: versions, links, store sizes, calls, errors, times
     Contexts {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -149,25 +122,25 @@ Examples:
 
 Exit 1 when the function returns an `err(..)`, which is printed like any other result.")]
     Call(call::Options),
-    /// Put a new version of a context into the place of the one that serves, if it passes every step
+    /// Replace the serving version of a context by a new one, if it passes every step
     #[command(after_help = "\
-The steps, each printed as it is passed: read, compile, wit, capabilities, start, migrations, health, replay, publish,
+The steps, each printed once it is passed: read, compile, wit, capabilities, start, migrations, health, replay, publish,
 watch.
-Refused at one of them, the running version serves on untouched. docs/deploy.md says what each looks at.
+If a step refuses the new version, the running one continues to serve. docs/deploy.md describes the steps.
 
 Examples:
   seam deploy orders target/orders.wasm
   seam deploy orders target/orders.wasm --allow clocks
   seam deploy orders target/orders.wasm --format json    the whole report
 
-Exit 0: it serves; 1: it does not, and why.")]
+Exit 0: the new version serves; 1: it does not, with the reason.")]
     Deploy(deploy::Options),
-    /// Put the version before into the place of the one that serves
+    /// Replace the serving version of a context by the one before
     #[command(after_help = "\
-The rows stay, if the older version was seen to work with the newer schema. If not, the file can go back to its restore point:
-by itself when nothing was written since, else with --restore, and the report says what is lost.")]
-    Rollback(deploy::BackOptions),
-    /// Show what was deployed, and what was refused; the newest first
+The rows stay if the older version has worked with the newer schema before. Otherwise the store can return to its restore
+point: automatically if nothing was written since, else with --restore, which prints what is lost.")]
+    Rollback(deploy::RollbackOptions),
+    /// Show deployed and refused versions, the newest first
     History {
         /// Only of this context
         context: Option<String>,
@@ -177,40 +150,41 @@ by itself when nothing was written since, else with --restore, and the report sa
     /// Show the host's log
     #[command(after_help = "\
 Examples:
-  seam logs                    the last lines of everything
-  seam logs orders --follow    what one context says, as it says it
-  seam logs --format json      the lines as they stand in the files")]
+  seam logs                    the last lines of all contexts
+  seam logs orders --follow    the lines of one context as they are written
+  seam logs --format json      the lines as they are in the files")]
     Logs(logs::Options),
-    /// Show or set what share of a context's calls each of its variants gets
+    /// Show or set the share of a context's calls that each of its variants gets
     #[command(after_help = "\
-Weights that are given replace all weights; who is not named gets 0. What is set applies to the requests that begin from then on, and after a restart.
+The given weights replace all weights; a variant without one gets 0. They apply to later requests, also after a restart.
 
 Examples:
-  seam route                                  every context that has variants
+  seam route                                  every context with variants
   seam route engine rust=90 js=10             a tenth of the visitors, always the same ones
-  seam route engine shadow=python             called beside whoever answers; what it says is compared and never shown
-  seam route engine rust=1 shadow=none        back to one")]
+  seam route engine shadow=python             call it as well; compare its results and never show them
+  seam route engine rust=1 shadow=none        one variant for all calls")]
     Route(route::Options),
-    /// Show the variants of a context side by side: calls, errors, times, clicks, and what a shadow's answers have in common with the live ones
+    /// Compare the variants of a context: calls, errors, times, clicks, and how often a shadow agrees with the live
+    /// variant
     Compare {
         /// The context
         context: String,
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Run the contexts' scenarios and the contracts of their interfaces, each context alone
+    /// Run the scenarios of each context, and the contracts of its interfaces, without the other contexts
     #[command(after_help = "\
-Exit 0: all passed; 1: something did not; 2: the command was not understood.
+Exit 0: all passed; 1: some failed; 2: wrong usage.
 
 Examples:
-  seam test                                   what has changed since it passed
-  seam test orders --scenario refused --all   some of one context
-  seam test --watch                           again and again, as files change
+  seam test                                   what changed since it passed
+  seam test orders --scenario refused --all   some scenarios of one context
+  seam test --watch                           again whenever files change
   seam test --contract acme:notes/notes@0.1.0 other.wasm")]
     Test(test::Options),
-    /// Make a scenario of the calls that a context of the running host gets
+    /// Record the calls that a context of the running host receives as a scenario
     #[command(after_help = "\
-Random numbers and, unless told otherwise, secrets are not in it: read it before it becomes a test.
+It contains no random numbers and, without --secrets, no secrets: read it before you use it as a test.
 
 Examples:
   seam record orders                      until Ctrl-C, into its scenarios
@@ -218,35 +192,35 @@ Examples:
     Record(record::Options),
     /// Load the manifest's seeds into the running host or, without one, in this process
     Seed {
-        /// Load those that have been loaded already, too
+        /// Load also seeds that were loaded before
         #[arg(long)]
         force: bool,
     },
-    /// Print a shell's completions, to be put where it looks for them
+    /// Print the completions for a shell
     #[command(after_help = "Example: seam completions bash > ~/.local/share/bash-completion/completions/seam")]
     Completions { shell: clap_complete::Shell },
-    /// Compile a component from standard input to machine code on standard output: the host's own child
+    /// Compile a component from standard input to machine code on standard output: the host's child process
     #[command(hide = true, name = "compile-component")]
     CompileComponent,
 }
 
-/// What the binary does.
+/// Runs the command line.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Nothing is left to say when the terminal is gone.
+            // Fails when standard error is closed, where no message could help.
             error.print().ok();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(stop) => stop.report(),
+        Err(error) => out::report(&error),
     }
 }
 
-fn run(cli: Cli) -> Result<(), Stop> {
+fn run(cli: Cli) -> Result<(), CommandError> {
     let global = &cli.global;
     match cli.command {
         Command::Up(options) => up::run(global, options),
@@ -272,64 +246,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
             out::bytes(&script)
         }
         Command::CompileComponent => crate::context::component::compile_child()
-            .map_err(|error| Stop::trouble(format!("{error:#}"), String::new())),
-    }
-}
-
-impl Global {
-    /// Where the manifest is: as said, or in this folder or the nearest one above it.
-    fn path(&self) -> PathBuf {
-        if let Some(path) = &self.manifest {
-            return path.clone();
-        }
-        let here = PathBuf::from(manifest::FILE_NAME);
-        if here.is_file() {
-            return here;
-        }
-        let folder = std::env::current_dir().unwrap_or_default();
-        let above =
-            folder.ancestors().skip(1).map(|folder| folder.join(manifest::FILE_NAME)).find(|path| path.is_file());
-        above.unwrap_or(here)
-    }
-
-    fn load(&self) -> Result<Manifest, Stop> {
-        Ok(Manifest::load(&self.path())?)
-    }
-}
-
-/// Components are compiled by this same binary, as a child with bounds.
-fn compiler() -> Compiler {
-    std::env::current_exe().map_or(Compiler::InProcess, Compiler::Child)
-}
-
-fn unknown_context(manifest: &Manifest, name: &str) -> Stop {
-    let hint = did_you_mean::hint(name, manifest.contexts.iter().map(|context| context.settings.name.as_str()));
-    Stop::trouble(format!("there is no context `{name}`"), hint)
-}
-
-/// What the application says, with the manifest's lines where it is about a context.
-fn refused(manifest: &Path, contexts: &[manifest::Context], error: crate::app::Error) -> Stop {
-    use crate::{app, context, http};
-    match error {
-        app::Error::Contexts(context::serve::Error::Problems(all)) => {
-            let place = |problem: &context::component::ContextProblem| {
-                let entry = contexts.iter().find(|context| context.settings.name == problem.context);
-                entry.map_or(Place::default(), |context| context.places.of(&problem.part))
-            };
-            let all = all.into_iter().map(|p| Problem::new(place(&p), p.message.clone(), p.remedy.clone())).collect();
-            Stop::Problems(Problems::new(manifest, all))
-        }
-        app::Error::Host(error) => Stop::error(&error, error.remedy()),
-        app::Error::Deploy(error) => Stop::error(&error, error.remedy()),
-        app::Error::Http(error @ http::Error::Listen { .. }) => {
-            let remedy =
-                "stop whoever listens there, or name another address in `listen` of `[host]`, or with `--listen`";
-            Stop::error(&error, remedy)
-        }
-        error @ app::Error::Contexts(context::serve::Error::Component(context::component::Error::Cache { .. })) => {
-            Stop::error(&error, "mend the data folder's permissions, or name another one in `data` of `[host]`")
-        }
-        other => Stop::error(&other, ""),
+            .map_err(|error| CommandError::message(format!("{error:#}"), String::new())),
     }
 }
 

@@ -1,30 +1,32 @@
-//! `seam new`: what `crate::scaffold` made, in words.
+//! `seam new`: prints what `crate::scaffold` made.
 
-use super::{Global, Stop, out};
+use super::error::CommandError;
+use super::global::Global;
+use super::out;
 use crate::scaffold::{self, Language};
 
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// What the context is called: lower-case words joined by hyphens
+    /// The name of the context: lower-case words joined by hyphens
     name: String,
-    /// What it is written in
+    /// The language of its code
     #[arg(long, value_enum, default_value_t, value_name = "LANGUAGE")]
     lang: Language,
 }
 
-/// Makes the context; the files that are new or changed go to standard output, what to do next to standard error.
-pub fn run(global: &Global, options: &Options) -> Result<(), Stop> {
-    let refused = |error: scaffold::Error| match error {
-        scaffold::Error::Manifest(problems) => Stop::Problems(problems),
-        error => Stop::error(&error, error.remedy()),
+/// Makes the context. Prints the new and changed files to standard output, the next command to standard error.
+pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
+    let failed = |error: scaffold::Error| match error {
+        scaffold::Error::Manifest(problems) => CommandError::Problems(problems),
+        error => CommandError::caused_by(&error, error.remedy()),
     };
-    let plan = scaffold::plan(&global.path(), &options.name, options.lang).map_err(refused)?;
-    plan.write().map_err(refused)?;
+    let plan = scaffold::plan(&global.path(), &options.name, options.lang).map_err(failed)?;
+    plan.write().map_err(failed)?;
     for (path, _) in plan.new.iter().chain(&plan.changed) {
         out::line(&plan.folder.join(path).display().to_string())?;
     }
     let name = &plan.name;
-    let project = if plan.project { ", and the project around it" } else { "" };
+    let project = if plan.new_project { " in a new project" } else { "" };
     out::note(&format!("made `{name}`{project}"));
     out::note(&format!("next: seam build {name} && seam test {name} && seam call {name} 'entries.add(\"hello\")'"));
     Ok(())

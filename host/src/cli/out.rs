@@ -3,50 +3,27 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use crate::admin::{self, Trouble};
-use crate::error_chain::chain;
-use crate::manifest::Problems;
-use crate::{folder, invoke, logging, seed};
+use super::error::CommandError;
 
-/// Why a command ends with something else than success.
-#[derive(Debug)]
-pub enum Stop {
-    /// All has been said already.
-    Silent,
-    Trouble(Trouble),
-    Problems(Problems),
-}
-
-impl Stop {
-    pub fn trouble(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Trouble(Trouble { message: message.into(), excerpt: None, remedy: remedy.into() })
-    }
-
-    /// `error` with all that caused it.
-    pub fn error(error: &dyn std::error::Error, remedy: impl Into<String>) -> Self {
-        Self::trouble(chain(error), remedy)
-    }
-
-    /// Says it on standard error.
-    pub fn report(&self) -> ExitCode {
-        let colours = colours_on_stderr();
-        let text = match self {
-            Self::Silent => String::new(),
-            Self::Problems(problems) => format!("{problems}\n"),
-            Self::Trouble(trouble) => {
-                let mut text = format!("error: {}\n", trouble.message);
-                for line in trouble.excerpt.iter().flat_map(|excerpt| excerpt.lines()) {
-                    text.push_str(&format!("  {line}\n"));
-                }
-                if !trouble.remedy.is_empty() {
-                    text.push_str(&format!("hint: {}\n", trouble.remedy));
-                }
-                text
+/// Writes the error to standard error.
+pub fn report(error: &CommandError) -> ExitCode {
+    let colours = colours_on_stderr();
+    let text = match error {
+        CommandError::Reported => String::new(),
+        CommandError::Problems(problems) => format!("{problems}\n"),
+        CommandError::Message(trouble) => {
+            let mut text = format!("error: {}\n", trouble.message);
+            for line in trouble.excerpt.iter().flat_map(|excerpt| excerpt.lines()) {
+                text.push_str(&format!("  {line}\n"));
             }
-        };
-        note_raw(&if colours { coloured(&text) } else { text });
-        ExitCode::from(1)
-    }
+            if !trouble.remedy.is_empty() {
+                text.push_str(&format!("hint: {}\n", trouble.remedy));
+            }
+            text
+        }
+    };
+    note_raw(&if colours { coloured(&text) } else { text });
+    ExitCode::from(1)
 }
 
 fn coloured(text: &str) -> String {
@@ -71,87 +48,43 @@ pub fn colours_on_stderr() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
-impl From<Problems> for Stop {
-    fn from(problems: Problems) -> Self {
-        Self::Problems(problems)
-    }
-}
-
-impl From<admin::client::Error> for Stop {
-    fn from(error: admin::client::Error) -> Self {
-        match error {
-            admin::client::Error::Trouble(trouble) => Self::Trouble(trouble),
-            other => Self::error(&other, other.remedy()),
-        }
-    }
-}
-
-impl From<invoke::Error> for Stop {
-    fn from(error: invoke::Error) -> Self {
-        Self::Trouble(Trouble::from(&error))
-    }
-}
-
-impl From<seed::Error> for Stop {
-    fn from(error: seed::Error) -> Self {
-        Self::Trouble(Trouble::from(&error))
-    }
-}
-
-impl From<folder::Error> for Stop {
-    fn from(error: folder::Error) -> Self {
-        Self::error(&error, error.remedy())
-    }
-}
-
-impl From<logging::Error> for Stop {
-    fn from(error: logging::Error) -> Self {
-        let remedy = match &error {
-            logging::Error::Filter { .. } => "write `info`, `debug`, or as in `info,guest=debug`",
-            logging::Error::Files { .. } => "mend the folder's permissions, or name another `data` folder in `[host]`",
-            logging::Error::Twice(_) => "",
-        };
-        Self::error(&error, remedy)
-    }
-}
-
-/// A line on standard error.
-/// Something that works and should be looked at, on standard error.
+/// Writes a warning to standard error.
 pub fn warning(text: &str) {
     note(&format!("warning: {text}"));
 }
 
+/// Writes a line to standard error.
 pub fn note(text: &str) {
     note_raw(&format!("{text}\n"));
 }
 
 fn note_raw(text: &str) {
-    // When nobody can be told any more, nobody can be told that either.
+    // Without standard error there is no place to report its failure.
     std::io::stderr().write_all(text.as_bytes()).ok();
 }
 
-/// A line of data on standard output. Whoever reads it may have enough before the end: that ends the command in peace.
-pub fn line(text: &str) -> Result<(), Stop> {
+/// Writes a line of data to standard output. When its reader closes the pipe, the command ends without a message.
+pub fn line(text: &str) -> Result<(), CommandError> {
     bytes(format!("{text}\n").as_bytes())
 }
 
-pub fn bytes(data: &[u8]) -> Result<(), Stop> {
+pub fn bytes(data: &[u8]) -> Result<(), CommandError> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(data).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Stop::Silent),
-        Err(error) => Err(Stop::trouble(format!("cannot write to standard output: {error}"), "")),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(CommandError::Reported),
+        Err(error) => Err(CommandError::message(format!("cannot write to standard output: {error}"), "")),
     }
 }
 
-pub fn json(value: &impl serde::Serialize) -> Result<(), Stop> {
+pub fn json(value: &impl serde::Serialize) -> Result<(), CommandError> {
     match serde_json::to_string_pretty(value) {
         Ok(text) => line(&text),
-        Err(error) => Err(Stop::error(&error, "")),
+        Err(error) => Err(CommandError::caused_by(&error, "")),
     }
 }
 
-/// Columns as wide as their widest cell; those named in `right` stand to the right. No space at a line's end.
+/// Columns as wide as their widest cell; those in `right` are aligned to the right. No space at the end of a line.
 pub fn table(header: &[&str], rows: &[Vec<String>], right: &[&str]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
@@ -223,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_mark_the_words_and_nothing_else() {
+    fn only_the_words_error_and_hint_are_coloured() {
         let text = coloured("seam.toml:1:2: error: a\n  hint: b\nplain\n");
         assert_eq!(text, "seam.toml:1:2: \u{1b}[1;31merror:\u{1b}[0m a\n  \u{1b}[36mhint:\u{1b}[0m b\nplain\n");
     }

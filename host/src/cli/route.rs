@@ -1,38 +1,40 @@
-//! `seam route`: what share of a context's calls each of its variants gets.
+//! `seam route`: the share of a context's calls that each of its variants gets.
 
 use std::sync::Arc;
 
 use clap::Args;
 
-use super::{Format, Global, Stop, out};
+use super::error::CommandError;
+use super::global::{Format, Global};
+use super::out;
 use crate::admin::RouteRequest;
 use crate::admin::client::{Client, Error};
-use crate::context::route::RouteRejected;
 use crate::context::serve::{RouteStatus, VariantStatus, at_rest};
 use crate::folder::Folder;
 use crate::store::HostFile;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The context; by default all that have variants
+    /// The context; by default every context with variants
     context: Option<String>,
-    /// `VARIANT=WEIGHT`, `shadow=VARIANT` or `shadow=none`; without any, what is the case is shown
+    /// `VARIANT=WEIGHT`, `shadow=VARIANT` or `shadow=none`; without any, the present routes are shown
     #[arg(value_name = "VARIANT=WEIGHT")]
     changes: Vec<String>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-pub fn run(global: &Global, options: &Options) -> Result<(), Stop> {
+pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
     let manifest = global.load()?;
     let request = options.context.clone().map(|context| RouteRequest { context, changes: options.changes.clone() });
     let all = match (Client::connect(&manifest.host.data), request) {
         (Ok(client), None) => client.routes()?,
         (Ok(client), Some(request)) => vec![client.route(&request)?],
         (Err(Error::NotRunning { .. }), request) => {
-            // Held to the end, so that no host starts between reading the routes and writing them.
+            // Locked to the end, so that no host starts between reading the routes and writing them.
             let folder = Folder::lock(&manifest.host.data)?;
-            let host = HostFile::open(folder.path()).map_err(|error| Stop::error(&error, error.remedy()))?;
+            let host =
+                HostFile::open(folder.path()).map_err(|error| CommandError::caused_by(&error, error.remedy()))?;
             let request = request.as_ref().map(|request| (request.context.as_str(), request.changes.as_slice()));
             at_rest(&manifest.system().contexts, Arc::new(host), request)?
         }
@@ -65,19 +67,13 @@ fn percent(share: f64) -> String {
     if share.fract() == 0.0 { format!("{share} %") } else { format!("{share:.1} %") }
 }
 
-impl From<RouteRejected> for Stop {
-    fn from(refused: RouteRejected) -> Self {
-        Self::error(&refused, refused.remedy())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::context::serve::VariantState;
 
     #[test]
-    fn shares_are_parts_of_all_weights() {
+    fn a_share_is_the_weight_divided_by_all_weights() {
         let variant = |name: &str, weight, shadow, state| VariantStatus { name: name.into(), weight, shadow, state };
         let variants = vec![
             variant("rust", 2, false, VariantState::Ready),

@@ -1,13 +1,15 @@
-//! `seam seed`, and how far a seed is, on a terminal as a bar and elsewhere as a line each.
+//! `seam seed`, and the progress of seeds: a bar on a terminal, else a line for each seed.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Global, Stop, local, out};
+use super::error::CommandError;
+use super::global::Global;
+use super::{local, out};
 use crate::admin::SeedRequest;
 use crate::admin::client::{Client, Error};
 use crate::seed::{self, Progress};
 
-pub fn run(global: &Global, force: bool) -> Result<(), Stop> {
+pub fn run(global: &Global, force: bool) -> Result<(), CommandError> {
     let manifest = global.load()?;
     if manifest.seeds.is_empty() {
         out::note("the manifest has no [[seed]]");
@@ -15,25 +17,25 @@ pub fn run(global: &Global, force: bool) -> Result<(), Stop> {
     }
     match Client::connect(&manifest.host.data) {
         Ok(client) => {
-            let mut shown = Shown::default();
-            Ok(client.seed(SeedRequest { force }, &mut |at| shown.at(at))?)
+            let mut display = ProgressDisplay::default();
+            Ok(client.seed(SeedRequest { force }, &mut |at| display.update(at))?)
         }
         Err(Error::NotRunning { .. }) => local::with_app(global, manifest, move |app, folder| {
-            let mut shown = Shown::default();
-            Ok(seed::run(&app.registry, &app.manifest.seeds, folder, force, &mut |at| shown.at(at))?)
+            let mut display = ProgressDisplay::default();
+            Ok(seed::run(&app.registry, &app.manifest.seeds, folder, force, &mut |at| display.update(at))?)
         }),
         Err(error) => Err(error.into()),
     }
 }
 
-/// What has been shown of the seeds so far.
+/// Shows the progress of seeds.
 #[derive(Default)]
-pub struct Shown {
+pub struct ProgressDisplay {
     bar: Option<ProgressBar>,
 }
 
-impl Shown {
-    pub fn at(&mut self, at: &Progress) {
+impl ProgressDisplay {
+    pub fn update(&mut self, at: &Progress) {
         let file =
             std::path::Path::new(&at.file).file_name().map_or(at.file.clone(), |n| n.to_string_lossy().into_owned());
         if at.done {
@@ -48,7 +50,7 @@ impl Shown {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| {
-            // Draws nothing when standard error is no terminal.
+            // Draws nothing when standard error is not a terminal.
             let bar = ProgressBar::with_draw_target(Some(at.bytes_total), ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("{msg} {wide_bar} {percent}%");
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))

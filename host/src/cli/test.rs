@@ -1,16 +1,18 @@
-//! `seam test`: scenarios and contracts, and what came of them in words.
+//! `seam test`: runs scenarios and contracts, and prints the results.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Format, Global, Stop, compiler, out, refused};
+use super::error::{CommandError, app_error};
+use super::global::{Format, Global, compiler};
+use super::out;
 use crate::app;
 use crate::harness::report::{SuiteReport, TestReport};
 use crate::harness::{self, Harness, junit};
 use crate::logging;
-use crate::manifest::{LogFormat, Manifest, Problems};
+use crate::manifest::{Manifest, Problems};
 use crate::watch::{self, Root, Watcher};
 
 #[derive(Debug, Args)]
@@ -20,74 +22,69 @@ pub struct Options {
     /// Only scenarios whose name contains this
     #[arg(long, value_name = "PART")]
     scenario: Option<String>,
-    /// Also those that nothing has changed for since they passed
+    /// Run also scenarios that passed and whose context has not changed since
     #[arg(long)]
     all: bool,
-    /// Hold one component to the contracts of an interface: `--contract acme:notes/notes@0.1.0 notes.wasm`
+    /// Test one component with the contracts of an interface: `--contract acme:notes/notes@0.1.0 notes.wasm`
     #[arg(long, num_args = 2, value_names = ["INTERFACE", "FILE"], conflicts_with_all = ["contexts", "watch"])]
     contract: Option<Vec<String>>,
-    /// Go on, and run what changes
+    /// Run again whenever files change
     #[arg(long)]
     watch: bool,
-    /// Write the results as JUnit XML, too
+    /// Also write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-pub fn run(global: &Global, options: Options) -> Result<(), Stop> {
-    let format = match global.log_format {
-        Some(super::LogFormat::Json) => LogFormat::Json,
-        _ => LogFormat::Human,
-    };
-    // What a guest says while it is tried out belongs to the log of a host; a scenario says what it expects.
-    let filter = global.log_level.clone().or_else(|| std::env::var("RUST_LOG").ok()).unwrap_or_else(|| "off".into());
-    let _log = logging::init(&logging::Config { format, colours: out::colours_on_stderr(), filter, files: None })?;
-    let runtime = app::runtime().map_err(|error| Stop::error(&error, ""))?;
+pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
+    // What a guest logs in a test is of no interest; a scenario can expect log lines.
+    let _log = logging::init(&global.stderr_log("off"))?;
+    let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
     let path = global.path();
     // On a thread of the runtime's: it has the stack that a guest needs.
     let done = runtime.block_on(runtime.spawn_blocking(move || match options.watch {
         true => watch(&path, &options),
         false => once(&path, &options),
     }));
-    done.map_err(|error| Stop::error(&error, ""))?
+    done.map_err(|error| CommandError::caused_by(&error, ""))?
 }
 
-/// Runs all that is asked for.
-fn once(path: &std::path::Path, options: &Options) -> Result<(), Stop> {
+/// Runs the chosen scenarios once.
+fn once(path: &std::path::Path, options: &Options) -> Result<(), CommandError> {
     let manifest = Manifest::load(path)?;
     let contexts = manifest.contexts.clone();
-    let harness = Harness::open(manifest, compiler()).map_err(|error| stop(path, &contexts, error))?;
+    let harness = Harness::open(manifest, compiler()).map_err(|error| harness_error(path, &contexts, error))?;
     let report = play(&harness, options)?;
-    if report.passed() { Ok(()) } else { Err(Stop::Silent) }
+    if report.passed() { Ok(()) } else { Err(CommandError::Reported) }
 }
 
-fn play(harness: &Harness, options: &Options) -> Result<TestReport, Stop> {
+fn play(harness: &Harness, options: &Options) -> Result<TestReport, CommandError> {
     let chosen =
         harness::Options { contexts: options.contexts.clone(), filter: options.scenario.clone(), all: options.all };
     let human = options.format == Format::Human;
-    let mut unwritten = None;
-    let mut tell = |suite: &SuiteReport| {
-        if human && let Err(stop) = out::bytes(shown(suite).as_bytes()) {
-            unwritten = Some(stop);
+    let mut write_error = None;
+    let mut show = |suite: &SuiteReport| {
+        if human && let Err(error) = out::bytes(shown(suite).as_bytes()) {
+            write_error = Some(error);
         }
     };
     let report = match options.contract.as_deref() {
-        Some([interface, file]) => harness.run_contract(interface, file.as_ref(), &chosen, &mut tell),
-        _ => harness.run(&chosen, &mut tell),
+        Some([interface, file]) => harness.run_contract(interface, file.as_ref(), &chosen, &mut show),
+        _ => harness.run(&chosen, &mut show),
     };
     let manifest = harness.manifest();
-    let report = report.map_err(|error| stop(&manifest.path, &manifest.contexts, error))?;
-    if let Some(stop) = unwritten {
-        return Err(stop);
+    let report = report.map_err(|error| harness_error(&manifest.path, &manifest.contexts, error))?;
+    if let Some(error) = write_error {
+        return Err(error);
     }
     if let Some(file) = &options.junit {
-        let xml = junit::xml(&report).map_err(|error| Stop::error(&error, ""))?;
+        let xml = junit::xml(&report).map_err(|error| CommandError::caused_by(&error, ""))?;
         std::fs::write(file, xml).map_err(|error| {
-            Stop::trouble(
+            CommandError::message(
                 format!("cannot write `{}`: {error}", file.display()),
-                "name a file in a folder that is there",
+                "name a file in an existing folder",
             )
         })?;
     }
@@ -98,15 +95,15 @@ fn play(harness: &Harness, options: &Options) -> Result<TestReport, Stop> {
     Ok(report)
 }
 
-fn watch(path: &std::path::Path, options: &Options) -> Result<(), Stop> {
+fn watch(path: &std::path::Path, options: &Options) -> Result<(), CommandError> {
     let watcher = Watcher::start(vec![Root::File(path.to_owned())], watch::Config::default());
     loop {
-        // Before the run: what changes while it goes on is seen. Of a manifest that does not load, the one before is watched.
+        // Before the run, so that changes during it are seen. While a manifest does not load, the roots before stay.
         if let Ok(manifest) = Manifest::load(path) {
-            watcher.watch(watched(&manifest));
+            watcher.set_roots(watched(&manifest));
         }
-        if let Err(stop) = once(path, options) {
-            stop.report();
+        if let Err(error) = once(path, options) {
+            out::report(&error);
         }
         out::note("waiting for a change; Ctrl-C ends it");
         tokio::runtime::Handle::current().block_on(watcher.changes());
@@ -122,18 +119,18 @@ fn watched(manifest: &Manifest) -> Vec<Root> {
     roots
 }
 
-fn stop(path: &std::path::Path, contexts: &[crate::manifest::Context], error: harness::Error) -> Stop {
+fn harness_error(path: &std::path::Path, contexts: &[crate::manifest::Context], error: harness::Error) -> CommandError {
     match error {
-        harness::Error::Manifest(problems) => Stop::Problems(problems),
-        harness::Error::Contexts(error) => refused(path, contexts, app::Error::Contexts(error)),
+        harness::Error::Manifest(problems) => CommandError::Problems(problems),
+        harness::Error::Contexts(error) => app_error(path, contexts, app::Error::Contexts(error)),
         other => {
             let remedy = other.remedy();
-            Stop::error(&other, remedy)
+            CommandError::caused_by(&other, remedy)
         }
     }
 }
 
-/// One file's results.
+/// The results of one file.
 fn shown(suite: &SuiteReport) -> String {
     let mut text = String::new();
     let contract = suite.contract.as_ref().map(|interface| format!(" (contract of {interface})")).unwrap_or_default();
@@ -171,7 +168,7 @@ fn summary(report: &TestReport) -> String {
     let took = out::time(report.took_ms * 1e3);
     let plural = |n: usize| if n == 1 { "" } else { "s" };
     match passed + failed + unchanged {
-        0 => "there are no scenarios: `docs/scenarios.md` says how to write one".to_owned(),
+        0 => "there are no scenarios; `docs/scenarios.md` explains how to write one".to_owned(),
         all => {
             format!("{all} scenario{}: {passed} passed, {failed} failed, {unchanged} unchanged, in {took}", plural(all))
         }

@@ -1,4 +1,4 @@
-//! `seam up`: the host, from its manifest to the last request.
+//! `seam up`: runs the host until it is stopped.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,30 +7,32 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Global, Stop, build, compiler, out, refused};
+use super::error::{CommandError, app_error};
+use super::global::{Global, compiler};
+use super::{build, out};
 use crate::admin;
 use crate::app::{self, App};
 use crate::folder::{self, Folder};
-use crate::manifest::{Encryption, LogFormat, Manifest};
+use crate::manifest::{Encryption, Manifest};
 use crate::{http, limits, logging, seed};
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Listen here instead of where the manifest says; may be given several times
+    /// Listen on this address instead of the manifest's; may be given several times
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<SocketAddr>,
-    /// Build the components whose sources changed first
+    /// First build the components whose sources changed
     #[arg(long)]
     build: bool,
     /// Do not load the manifest's seeds
     #[arg(long)]
     no_seeds: bool,
-    /// Let a component whose file changes serve, if it passes what `seam deploy` asks of it
+    /// Deploy a component whenever its file changes, with the steps of `seam deploy`
     #[arg(long)]
     watch: bool,
 }
 
-pub fn run(global: &Global, options: Options) -> Result<(), Stop> {
+pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
     let started = Instant::now();
     let mut manifest = global.load()?;
     if !options.listen.is_empty() {
@@ -44,14 +46,17 @@ pub fn run(global: &Global, options: Options) -> Result<(), Stop> {
     on_runtime(&log, serve(manifest, folder, !options.no_seeds, options.watch, started))
 }
 
-/// Runs `serve` with all that a host has around it: its log and its threads.
-pub(super) fn on_runtime(log: &logging::Config, serve: impl Future<Output = Result<(), Stop>>) -> Result<(), Stop> {
+/// Runs `serve` with the log and the threads of a host.
+pub(super) fn on_runtime(
+    log: &logging::Config,
+    serve: impl Future<Output = Result<(), CommandError>>,
+) -> Result<(), CommandError> {
     let log = logging::init(log)?;
-    let runtime = app::runtime().map_err(|error| Stop::error(&error, ""))?;
+    let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
     let dropped = log.dropped();
-    runtime.spawn(tell_dropped(dropped.clone()));
+    runtime.spawn(log_dropped(dropped.clone()));
     let served = runtime.block_on(serve);
-    // Drained already; what a guest still does has been cut off, and only its thread remains.
+    // Requests are drained. Guests that still run have been stopped; only their threads remain.
     runtime.shutdown_timeout(Duration::from_millis(limits::EPOCH_TICK_MS * 20));
     drop(log);
     if dropped.all() > 0 {
@@ -62,8 +67,8 @@ pub(super) fn on_runtime(log: &logging::Config, serve: impl Future<Output = Resu
 
 const TOO_SLOW: &str = "the disk or the terminal was too slow";
 
-/// Whoever reads the log learns of the gaps in it while it is written.
-async fn tell_dropped(mut dropped: logging::Dropped) {
+/// Logs the gaps in the log while it is written.
+async fn log_dropped(mut dropped: logging::Dropped) {
     let mut interval = tokio::time::interval(Duration::from_secs(limits::LOG_GAP_S));
     loop {
         interval.tick().await;
@@ -76,14 +81,9 @@ async fn tell_dropped(mut dropped: logging::Dropped) {
 
 pub(super) fn log_config(global: &Global, manifest: &Manifest) -> logging::Config {
     let host = &manifest.host;
-    let format = match global.log_format {
-        Some(super::LogFormat::Human) => LogFormat::Human,
-        Some(super::LogFormat::Json) => LogFormat::Json,
-        None => host.log,
-    };
-    let level = global.log_level.clone().or_else(|| std::env::var("RUST_LOG").ok().filter(|level| !level.is_empty()));
-    // That it serves and that it stops is said at every level.
-    let filter = format!("{},up=info", level.unwrap_or_else(|| host.log_level.clone()));
+    let format = global.log_format(host.log);
+    // The lines that the host serves and that it stops appear at every level.
+    let filter = format!("{},up=info", global.log_filter(&host.log_level));
     let files = Some((folder::logs(&host.data), host.log_days));
     logging::Config { format, colours: out::colours_on_stderr(), filter, files }
 }
@@ -94,13 +94,13 @@ async fn serve(
     seeds: bool,
     watch: bool,
     started: Instant,
-) -> Result<(), Stop> {
-    let failed = |error: &dyn std::error::Error| Stop::error(error, "");
+) -> Result<(), CommandError> {
+    let failed = |error: &dyn std::error::Error| CommandError::caused_by(error, "");
     let signals = Signals::new().map_err(|error| failed(&error))?;
     let (path, contexts) = (manifest.path.clone(), manifest.contexts.clone());
-    // Not on this thread: it lacks the stack that a chain of guests needs.
+    // On a thread of the runtime, which has the stack that a chain of guests needs.
     let loading = tokio::task::spawn_blocking(move || App::load(manifest, compiler()));
-    let app = loading.await.map_err(|error| failed(&error))?.map_err(|error| refused(&path, &contexts, error))?;
+    let app = loading.await.map_err(|error| failed(&error))?.map_err(|error| app_error(&path, &contexts, error))?;
     let mut following = None;
     let also = |app: &App, _: &http::Server| following = watch.then(|| tokio::spawn(app.follow_files()));
     let served = attend(app, folder, seeds, signals, started, also).await;
@@ -108,7 +108,7 @@ async fn serve(
     served
 }
 
-/// Serves a loaded system to its end. `also` gets the server when it has its addresses.
+/// Serves a loaded system until it is stopped. Calls `also` once the server has its addresses.
 pub(super) async fn attend(
     app: App,
     folder: Arc<Folder>,
@@ -116,17 +116,17 @@ pub(super) async fn attend(
     signals: Signals,
     started: Instant,
     also: impl FnOnce(&App, &http::Server),
-) -> Result<(), Stop> {
+) -> Result<(), CommandError> {
     let manifest = &app.manifest;
     let (path, contexts) = (&manifest.path, &manifest.contexts);
     let secure = manifest.host.tls.is_some();
     for warning in manifest.warnings() {
         tracing::warn!(target: "up", "{warning}");
     }
-    for context in contexts.iter().map(|context| &context.settings) {
-        let wish = context.store.as_ref().map_or(Encryption::Off, |store| store.encrypted);
-        if wish == Encryption::IfPossible && !wish.applies() {
-            tracing::info!(target: "up", "the file of `{}` is not encrypted: this host was built without `sqlcipher`", context.name);
+    for context in contexts {
+        let wanted = context.settings.store.as_ref().map_or(Encryption::Off, |store| store.encrypted);
+        if wanted == Encryption::IfPossible && !wanted.applies() {
+            tracing::info!(target: "up", "the file of `{}` is not encrypted: this host was built without `sqlcipher`", context.settings.name);
         }
     }
     if seeds && !manifest.seeds.is_empty() {
@@ -134,7 +134,10 @@ pub(super) async fn attend(
     }
     let state = admin::State::new(app.registry.clone(), app.deployer.clone(), manifest.seeds.clone(), folder);
     let admin = admin::Server::bind(state).map_err(|error| {
-        Stop::error(&error, "its path may be about 90 bytes long: name a shorter `data` folder in `[host]`")
+        CommandError::caused_by(
+            &error,
+            "its path may have about 90 bytes: name a `data` folder with a shorter path in `[host]`",
+        )
     })?;
     let admin = tokio::spawn(admin.run());
     let serving = |server: &http::Server| {
@@ -150,25 +153,25 @@ pub(super) async fn attend(
     };
     let served = app.serve(signals.stop(), serving).await;
     admin.abort();
-    // Its socket goes with it.
+    // Dropping the task removes its socket.
     admin.await.ok();
-    served.map_err(|error| refused(path, contexts, error))?;
+    served.map_err(|error| app_error(path, contexts, error))?;
     tracing::info!(target: "up", "stopped");
     Ok(())
 }
 
-async fn load_seeds(app: &App, folder: &Arc<Folder>) -> Result<(), Stop> {
+async fn load_seeds(app: &App, folder: &Arc<Folder>) -> Result<(), CommandError> {
     let (registry, seeds, folder) = (app.registry.clone(), app.manifest.seeds.clone(), folder.clone());
     let load = move || {
-        let mut shown = super::seed::Shown::default();
+        let mut display = super::seed::ProgressDisplay::default();
         seed::run(&registry, &seeds, &folder, false, &mut |at| {
-            // What is in already is no news at a start.
+            // At a start, seeds that were loaded before are not shown.
             if !at.known {
-                shown.at(at);
+                display.update(at);
             }
         })
     };
-    let loaded = tokio::task::spawn_blocking(load).await.map_err(|error| Stop::error(&error, ""))?;
+    let loaded = tokio::task::spawn_blocking(load).await.map_err(|error| CommandError::caused_by(&error, ""))?;
     Ok(loaded?)
 }
 
@@ -183,10 +186,10 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Ready at the first signal. The second ends the process at once: whoever sends it does not want to wait for the drain.
+    /// Ready at the first signal. The second ends the process at once, without the drain.
     async fn stop(mut self) {
         self.next().await;
-        tracing::info!(target: "up", "stopping: requests may finish; a second signal cuts them off");
+        tracing::info!(target: "up", "stopping after the running requests; a second signal stops at once");
         tokio::spawn(async move {
             self.next().await;
             std::process::exit(130);

@@ -4,7 +4,7 @@
 //! the gate as one system; if that does not pass, what this round brought is tried on top of what serves. What does not pass is told,
 //! in the terminal and in the open pages, until it is mended; what served before serves on.
 //! Invariants: nothing here runs without `seam dev`; a round changes what serves once or not at all.
-//! Not here: noticing changes (`watch`), compiling (`build::workshop`), the gate (`deploy`), what a browser does with what it is told
+//! Not here: noticing changes (`watch`), compiling (`build::incremental`), the gate (`deploy`), what a browser does with what it is told
 //! (`http`).
 
 mod notices;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub use notices::Notice;
 
 use crate::app::App;
-use crate::build::{self, Built, Workshop};
+use crate::build::{self, IncrementalBuild, IncrementalBuilder};
 use crate::context::component::{ContextProblem, ContextSpec};
 use crate::context::serve::Registry;
 use crate::deploy::{Deployer, DesiredSystem, Passed, Step, SystemRefusal};
@@ -36,7 +36,7 @@ pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct Bench {
     /// As it was read from the file: where paths of components are, `wanted` says.
     manifest: Manifest,
-    workshop: Workshop,
+    workshop: IncrementalBuilder,
     watcher: Watcher,
     notices: Notices,
     say: Say,
@@ -81,16 +81,16 @@ impl Bench {
     /// When nothing can be built at all: no compiler, or no workspace.
     pub fn open(manifest: Manifest, say: Say) -> Result<Self, build::Error> {
         let base = build::base(&manifest);
-        let workshop = Workshop::open(&manifest.contexts, &base, &mut |line| say(line))?;
+        let workshop = IncrementalBuilder::open(&manifest.contexts, &base, &mut |line| say(line))?;
         let watcher = Watcher::start(wanted::roots(&manifest, &workshop), watch::Config::default());
         let mut bench = Self { manifest, workshop, watcher, notices: Notices::default(), say };
         let all = wanted::built_unasked(&bench.manifest);
         let built = bench.build(&all);
-        let rebuilt = built.made.iter().filter(|made| made.rebuilt).count();
+        let rebuilt = built.up_to_date.iter().filter(|made| made.rebuilt).count();
         if rebuilt > 0 {
             (bench.say)(&format!("{rebuilt} of {} contexts built in {:.1} s", all.len(), built.took.as_secs_f64()));
         }
-        bench.watcher.watch(wanted::roots(&bench.manifest, &bench.workshop));
+        bench.watcher.set_roots(wanted::roots(&bench.manifest, &bench.workshop));
         Ok(bench)
     }
 
@@ -105,17 +105,17 @@ impl Bench {
         let task = tokio::task::spawn_blocking(move || {
             if wanted::steers(&self.manifest, &changes) {
                 match Manifest::load(&self.manifest.path) {
-                    Ok(next) => self.employ(next),
+                    Ok(next) => self.set_contexts(next),
                     Err(problems) => (self.say)(&problems.to_string()),
                 }
             }
-            let mut touched = self.workshop.touched(&changes.paths);
+            let mut touched = self.workshop.affected_by(&changes.paths);
             let unasked = wanted::built_unasked(&self.manifest);
             touched.retain(|name| unasked.contains(name));
             let missing = self.manifest().system().contexts.into_iter().filter(|context| !context.component.is_file());
             touched.extend(missing.map(|context| context.name).filter(|name| unasked.contains(name)));
             self.build(&touched);
-            self.watcher.watch(wanted::roots(&self.manifest, &self.workshop));
+            self.watcher.set_roots(wanted::roots(&self.manifest, &self.workshop));
             self
         });
         match task.await {
@@ -124,9 +124,9 @@ impl Bench {
         }
     }
 
-    fn employ(&mut self, manifest: Manifest) {
+    fn set_contexts(&mut self, manifest: Manifest) {
         let say = self.say.clone();
-        match self.workshop.employ(&manifest.contexts, &mut |line| say(line)) {
+        match self.workshop.set_contexts(&manifest.contexts, &mut |line| say(line)) {
             Ok(()) => self.notices.manifest.clear(),
             Err(error) => self.notices.manifest = vec![Notice::error(&error, error.hint())],
         }
@@ -134,7 +134,7 @@ impl Bench {
     }
 
     /// Builds these, and says what keeps which from it.
-    fn build(&mut self, names: &[ContextName]) -> Built {
+    fn build(&mut self, names: &[ContextName]) -> IncrementalBuild {
         let say = self.say.clone();
         let built = self.workshop.build(names, &mut |line| say(line));
         for warning in &built.warnings {
@@ -190,13 +190,13 @@ impl Loop {
         let begun = Instant::now();
         let told = self.bench.notices.count();
         let steered = wanted::steers(&self.bench.manifest, changes) && self.reread();
-        let mut touched = self.bench.workshop.touched(&changes.paths);
+        let mut touched = self.bench.workshop.affected_by(&changes.paths);
         let unasked = wanted::built_unasked(&self.bench.manifest);
         touched.retain(|name| unasked.contains(name));
         let missing = unasked.into_iter().filter(|name| !self.components.contains_key(name));
         touched.extend(missing.filter(|name| !touched.contains(name)).collect::<Vec<_>>());
         self.post(&touched);
-        let built = if touched.is_empty() { Built::default() } else { self.bench.build(&touched) };
+        let built = if touched.is_empty() { IncrementalBuild::default() } else { self.bench.build(&touched) };
         let linking = Instant::now();
         let mut steps = Vec::new();
         let fresh = self.load(&built, &mut steps);
@@ -207,8 +207,9 @@ impl Loop {
         let host = linking.elapsed();
         let assets = wanted::assets(&self.serving);
         outcome.edge |= changes.paths.iter().any(|path| assets.iter().any(|folder| path.starts_with(folder)));
-        self.bench.watcher.watch(wanted::roots(&self.bench.manifest, &self.bench.workshop));
-        outcome.rebuilt = built.made.iter().filter(|made| made.rebuilt).map(|made| made.context.clone()).collect();
+        self.bench.watcher.set_roots(wanted::roots(&self.bench.manifest, &self.bench.workshop));
+        outcome.rebuilt =
+            built.up_to_date.iter().filter(|made| made.rebuilt).map(|made| made.context.clone()).collect();
         if !outcome.live.is_empty() || outcome.edge {
             self.version += 1;
             let since = changes.saved.and_then(|saved| saved.elapsed().ok()).unwrap_or(begun.elapsed());
@@ -235,7 +236,7 @@ impl Loop {
     fn reread(&mut self) -> bool {
         match Manifest::load(&self.bench.manifest.path) {
             Ok(next) => {
-                self.bench.employ(next);
+                self.bench.set_contexts(next);
                 self.wanted = self.bench.manifest();
                 self.bench.notices.restart = wanted::needs_restart(&self.started, &self.bench.manifest);
                 for notice in &self.bench.notices.restart {
@@ -255,9 +256,9 @@ impl Loop {
     }
 
     /// Loads the components that are new; which ones.
-    fn load(&mut self, built: &Built, steps: &mut Vec<Passed>) -> Vec<ContextName> {
+    fn load(&mut self, built: &IncrementalBuild, steps: &mut Vec<Passed>) -> Vec<ContextName> {
         let mut fresh = Vec::new();
-        for made in &built.made {
+        for made in &built.up_to_date {
             let Some(entry) = self.wanted.context(made.context.as_str()).map(|context| &context.settings) else {
                 continue;
             };

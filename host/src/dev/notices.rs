@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::build::{Built, Diagnostic, Failed};
+use crate::build::{Diagnostic, FailedContext, IncrementalBuild};
 use crate::context::component::ContextProblem;
 use crate::deploy::{GateRefusal, Step};
 use crate::ids::ContextName;
@@ -124,8 +124,8 @@ impl fmt::Display for Notice {
 
 impl Notices {
     /// Takes in what a build brought; what the terminal is to be told of it.
-    pub fn built(&mut self, built: &Built) -> Vec<String> {
-        for made in &built.made {
+    pub fn built(&mut self, built: &IncrementalBuild) -> Vec<String> {
+        for made in &built.up_to_date {
             self.builds.remove(&made.context);
         }
         let mut lines = Vec::new();
@@ -177,13 +177,13 @@ impl Notices {
     }
 }
 
-fn of_build(failed: &Failed) -> Vec<Notice> {
+fn of_build(failed: &FailedContext) -> Vec<Notice> {
     if !failed.diagnostics.is_empty() {
         return failed.diagnostics.iter().map(|said| Notice::of_compiler(&failed.context, said)).collect();
     }
     let mut notice = Notice::error(&failed.error, failed.error.hint()).about(&failed.context);
-    if !failed.words.trim().is_empty() {
-        notice.text = failed.words.trim_end().to_owned();
+    if !failed.output.trim().is_empty() {
+        notice.text = failed.output.trim_end().to_owned();
     }
     vec![notice]
 }

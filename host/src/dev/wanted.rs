@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::notices::Notice;
-use crate::build::{Source, Workshop, workshop};
+use crate::build::{IncrementalBuilder, Source, incremental};
 use crate::context::component::{Component, ContextSpec};
 use crate::ids::ContextName;
 use crate::manifest::{Build, Context, Manifest};
@@ -22,7 +22,7 @@ pub struct Newest {
 pub fn of_workshop(manifest: &Manifest) -> Manifest {
     let mut manifest = manifest.clone();
     for context in &mut manifest.contexts {
-        context.settings.component = workshop::component(context);
+        context.settings.component = incremental::component(context);
     }
     manifest
 }
@@ -46,13 +46,13 @@ pub fn specs(manifest: &Manifest, components: &BTreeMap<ContextName, Newest>) ->
 pub fn built_unasked(manifest: &Manifest) -> Vec<ContextName> {
     let unasked = |context: &&Context| {
         let by_cargo = matches!(context.build, Some(Build::Cargo { .. }));
-        context.settings.name.variant().is_none() || by_cargo || workshop::component(context).is_file()
+        context.settings.name.variant().is_none() || by_cargo || incremental::component(context).is_file()
     };
     manifest.contexts.iter().filter(unasked).map(|context| context.settings.name.clone()).collect()
 }
 
 /// Everything whose change matters.
-pub fn roots(manifest: &Manifest, workshop: &Workshop) -> Vec<Root> {
+pub fn roots(manifest: &Manifest, workshop: &IncrementalBuilder) -> Vec<Root> {
     let mut roots = vec![Root::File(absolute(&manifest.path))];
     roots.extend(workshop.sources().into_iter().map(|source| match source {
         Source::Folder(path) => Root::Folder(path),

@@ -1,15 +1,15 @@
-//! Changes of `Cargo.toml` files that people wrote: what is not changed stays as it is, comments and spaces among it.
+//! Changes to `Cargo.toml` files. Everything else in them stays as it is, with comments and spaces.
 
 use toml_edit::{Array, InlineTable, Item, Table, Value};
 
 use super::toml::parse;
 
-/// A workspace's manifest with these members, after those in the same folder.
+/// Adds members to a workspace's manifest, each after those in the same folder.
 pub fn workspace(text: &str, members: &[String]) -> Result<String, String> {
     let mut document = parse(text)?;
     let workspace = document.get_mut("workspace").and_then(Item::as_table_mut).ok_or("it has no `[workspace]`")?;
     let list = workspace.entry("members").or_insert(Value::Array(Array::new()).into());
-    let list = list.as_array_mut().ok_or("`workspace.members` is no list")?;
+    let list = list.as_array_mut().ok_or("`workspace.members` is not a list")?;
     for member in members {
         let folder = member.rsplit_once('/').map_or("", |(folder, _)| folder);
         let known =
@@ -19,7 +19,7 @@ pub fn workspace(text: &str, members: &[String]) -> Result<String, String> {
         }
         let beside = |value: &Value| value.as_str().is_some_and(|known| known.starts_with(&format!("{folder}/")));
         let at = (0..list.len()).rev().find(|at| list.get(*at).is_some_and(beside)).map_or(list.len(), |at| at + 1);
-        // A list with a line for each gets a line more.
+        // In a list with a line for each member, the new one gets its own line.
         let prefix = list.iter().last().and_then(|last| last.decor().prefix()?.as_str()).unwrap_or_default().to_owned();
         let prefix = match (prefix.is_empty(), at) {
             (true, 1..) => " ".to_owned(),
@@ -30,17 +30,17 @@ pub fn workspace(text: &str, members: &[String]) -> Result<String, String> {
     Ok(document.to_string())
 }
 
-/// Whether crates of this workspace can inherit what the template of a crate inherits.
+/// Whether a crate of this workspace can inherit what the crate template inherits.
 pub fn shares_dependencies(text: &str) -> bool {
     let Ok(document) = parse(text) else { return false };
     let has = |table: &str, key: &str| {
         document.get("workspace").and_then(|w| w.get(table)).and_then(|t| t.get(key)).is_some()
     };
-    has("dependencies", "wit-bindgen")
+    ["serde", "wit-bindgen"].iter().all(|name| has("dependencies", name))
         && ["version", "edition", "license", "rust-version"].iter().all(|key| has("package", key))
 }
 
-/// A crate's manifest without `workspace = true`: each such value is that of `root`, with what else is said beside it.
+/// Replaces each `workspace = true` in a crate's manifest by the value in `root`, with the crate's own additions.
 pub fn standalone(text: &str, root: &str) -> Result<String, String> {
     let (mut document, root) = (parse(text)?, parse(root)?);
     let shared = |table: &str, key: &str| {
@@ -79,13 +79,13 @@ fn inherited(item: &Item) -> bool {
     item.as_table_like().is_some_and(|table| table.contains_key("workspace"))
 }
 
-/// A value as one would write it after `key = `.
+/// A value without the comments and spaces around it.
 fn plain(mut value: Value) -> Value {
     value.decor_mut().clear();
     value
 }
 
-/// A shared dependency with the features and the rest that a crate adds to it.
+/// A shared dependency with the features and other keys that a crate adds to it.
 fn merged(shared: Value, own: &Item) -> Value {
     let own = own.as_table_like().into_iter().flat_map(|table| table.iter()).filter(|(key, _)| *key != "workspace");
     let own: Vec<_> = own.filter_map(|(key, item)| Some((key.to_owned(), item.as_value()?.clone()))).collect();

@@ -1,4 +1,4 @@
-//! A context's entry in a manifest that people wrote: what is not changed stays as it is, comments and spaces among it.
+//! A context's entry in a manifest. Everything else in the file stays as it is, with comments and spaces.
 
 use toml_edit::{Array, InlineTable, Item, Table, Value};
 
@@ -6,7 +6,7 @@ use super::language::Language;
 use super::sdk;
 use super::toml::parse;
 
-/// The manifest with an entry for the context, after those of the other contexts.
+/// Adds an entry for the context to a manifest, after those of the other contexts.
 pub fn added(text: &str, name: &str, language: Language) -> Result<String, String> {
     let mut document = parse(text)?;
     let contexts = document.entry("context").or_insert_with(|| {

@@ -1,4 +1,4 @@
-//! Why a context is not made, and what to do about each.
+//! Why `seam new` makes no context, and what to do about it.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,18 +8,18 @@ use crate::manifest::Problems;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("`{name}` is no name for a context: {why}")]
+    #[error("`{name}` cannot be the name of a context: {why}")]
     Name { name: String, why: &'static str },
-    #[error("`{}` has a context `{name}`", manifest.display())]
+    #[error("`{}` already has a context `{name}`", manifest.display())]
     ContextExists { name: ContextName, manifest: PathBuf },
-    #[error("there is already: {}", list(paths))]
+    #[error("these files exist already: {}", list(paths))]
     FilesExist { paths: Vec<PathBuf> },
-    /// Says itself where and what to do.
-    #[error("the manifest is wrong")]
+    /// Its problems have their own places and hints.
+    #[error("the manifest has problems")]
     Manifest(Problems),
     #[error("`{}` cannot be changed: {reason}", path.display())]
     Edit { path: PathBuf, reason: String },
-    #[error("a template is wrong: {reason}")]
+    #[error("a template cannot be filled in: {reason}")]
     Template { reason: String },
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
@@ -38,10 +38,10 @@ impl Error {
                 "use lower-case words joined by single hyphens, each beginning with a letter: `guest-book`"
             }
             Self::ContextExists { .. } => "choose another name",
-            Self::FilesExist { .. } => "choose another name, or move them away",
-            Self::Edit { .. } => "add the context by hand as docs/new-context.md shows, or mend the file",
+            Self::FilesExist { .. } => "choose another name, or move these files",
+            Self::Edit { .. } => "correct the file, or add the context by hand as docs/new-context.md shows",
             Self::Read { .. } | Self::Write { .. } => {
-                "look at the permissions of the folder, and at the space on the disk"
+                "check the permissions of the folder and the free space on the disk"
             }
             Self::Manifest(_) | Self::Template { .. } => "",
         }

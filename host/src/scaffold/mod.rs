@@ -1,8 +1,7 @@
 //! `seam new`: the files of a context that builds, passes its tests and serves at the first try.
 //!
-//! Everything is worked out before anything is written: the new files, and the new text of those that change. What was written when
-//! something fails is taken back.
-//! Not here: building it (`build`), and what a manifest means (`manifest`).
+//! `plan` determines the new files and the new texts of changed ones; `write` writes all of them or, after an error, none.
+//! Not here: building a context (`build`), the meaning of a manifest (`manifest`).
 
 mod cargo;
 mod entry;

@@ -1,4 +1,4 @@
-//! Which names will do: for a context, a WIT package, a crate and a folder at the same time.
+//! The names that a context can have: each is also the name of a WIT package, a crate or module, and a folder.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use super::error::Error;
 use super::language::Language;
 use crate::ids::ContextName;
 
-/// Words that mean something else in WIT or Rust, crates that every context is compiled with, and folders that are there already.
+/// Keywords of WIT and Rust, crates that every context is compiled with, and folders of a project.
 #[rustfmt::skip]
 const TAKEN: &[&str] = &[
     // WIT
@@ -27,8 +27,8 @@ const TAKEN: &[&str] = &[
     "build", "deps", "examples", "host", "incremental", "sdk", "sdk-js", "sdk-python",
 ];
 
-/// Names that a package in Python cannot have: keywords, modules that every context loads, and those of the standard library,
-/// which the package would hide.
+/// Keywords of Python, modules that every context loads, and the standard library, which a package of that name would
+/// hide.
 #[rustfmt::skip]
 const TAKEN_IN_PYTHON: &[&str] = &[
     // Keywords
@@ -61,16 +61,16 @@ const TAKEN_IN_PYTHON: &[&str] = &[
 
 pub fn check(name: &str, language: Language) -> Result<ContextName, Error> {
     let refused = |why| Error::Name { name: name.into(), why };
-    let context =
-        ContextName::new(name).ok_or(refused("it is not lower-case words of letters and digits, at most 64 bytes"))?;
+    let context = ContextName::new(name)
+        .ok_or(refused("it does not consist of lower-case words of letters and digits, at most 64 bytes"))?;
     if !words_begin_with_letters(name) {
         return Err(refused("one of its words begins with a digit, which WIT does not allow"));
     }
     if TAKEN.contains(&name) {
-        return Err(refused("it means something else in WIT, in Rust or in the project's folders"));
+        return Err(refused("WIT, Rust or a folder of the project uses it"));
     }
     if language == Language::Python && TAKEN_IN_PYTHON.contains(&name) {
-        return Err(refused("it means something else in Python"));
+        return Err(refused("Python uses it"));
     }
     Ok(context)
 }
@@ -79,7 +79,7 @@ fn words_begin_with_letters(name: &str) -> bool {
     name.split('-').all(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
 }
 
-/// The namespace of the project's own WIT packages: the one that most of them have, or else the name of its folder.
+/// The namespace of the project's WIT packages: the most frequent one, or else the name of the project's folder.
 pub fn namespace(folder: &Path) -> String {
     let mut found = BTreeMap::<String, usize>::new();
     let inside = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -99,7 +99,7 @@ pub fn namespace(folder: &Path) -> String {
     most.or_else(folder).filter(usable).unwrap_or_else(|| "project".into())
 }
 
-/// `package NAMESPACE:name@1.2.3;`, wherever it stands.
+/// Of `package NAMESPACE:name@1.2.3;`.
 fn package_namespace(wit: &str) -> Option<&str> {
     let line = wit.lines().find_map(|line| line.trim_start().strip_prefix("package "))?;
     line.trim_start().split_once(':').map(|(namespace, _)| namespace)

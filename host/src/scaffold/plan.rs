@@ -1,4 +1,4 @@
-//! What a new context needs in its project: worked out before anything is written.
+//! The files of a new context, determined before any is written.
 
 use std::path::{Path, PathBuf};
 
@@ -14,42 +14,42 @@ pub struct Plan {
     /// The folder of the manifest.
     pub folder: PathBuf,
     pub name: ContextName,
-    /// Files that are not there yet.
+    /// New files.
     pub new: Vec<(PathBuf, String)>,
-    /// Files that are there, with the text that they get.
+    /// Existing files, with their new texts.
     pub changed: Vec<(PathBuf, String)>,
-    /// Whether there was no manifest before.
-    pub project: bool,
+    /// Whether the manifest is new, and the project with it.
+    pub new_project: bool,
 }
 
-/// Works out what a context called `name` needs in the project whose manifest is, or will be, `manifest`.
+/// Plans a context called `name` in the project of `manifest`, which need not exist yet.
 ///
 /// # Errors
-/// When the name will not do, something of that name is there, or a file that has to change cannot be understood.
+/// When the name is not allowed or taken, or a file that has to change cannot be parsed.
 pub fn plan(manifest: &Path, name: &str, language: Language) -> Result<Plan, Error> {
     let context = name::check(name, language)?;
     let folder = manifest.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let project = !manifest.exists();
-    let text = match project {
+    let new_project = !manifest.exists();
+    let text = match new_project {
         true => templates::PROJECT.to_owned(),
         false => {
-            let known = Manifest::load(manifest).map_err(Error::Manifest)?;
-            if known.context(name).is_some() {
+            let loaded = Manifest::load(manifest).map_err(Error::Manifest)?;
+            if loaded.context(name).is_some() {
                 return Err(Error::ContextExists { name: context, manifest: manifest.into() });
             }
             read(manifest)?
         }
     };
     let text = entry::added(&text, name, language).map_err(|reason| Error::Edit { path: manifest.into(), reason })?;
-    // What is written is a manifest that the host takes: a mistake here is found before it is in a file.
+    // Checked before it is written: the host accepts this manifest.
     Manifest::parse(&text, manifest).map_err(Error::Manifest)?;
     let file = PathBuf::from(manifest.file_name().unwrap_or_default());
-    let mut plan = Plan { folder: folder.into(), name: context, new: Vec::new(), changed: Vec::new(), project };
-    match project {
+    let mut plan = Plan { folder: folder.into(), name: context, new: Vec::new(), changed: Vec::new(), new_project };
+    match new_project {
         true => plan.new.push((file, text)),
         false => plan.changed.push((file, text)),
     }
-    if project && !folder.join(".gitignore").exists() {
+    if new_project && !folder.join(".gitignore").exists() {
         plan.new.push((".gitignore".into(), templates::GITIGNORE.into()));
     }
     plan.new.extend(sdk::missing(folder, language)?);
@@ -63,8 +63,8 @@ pub fn plan(manifest: &Path, name: &str, language: Language) -> Result<Plan, Err
     if taken.is_empty() { Ok(plan) } else { Err(Error::FilesExist { paths: taken }) }
 }
 
-/// Makes the context's crate a member of the project's Cargo workspace, which is made where there is none. Whether crates in it can
-/// inherit what they share.
+/// Adds the context's crate to the project's Cargo workspace, or makes a workspace. Returns whether crates can inherit
+/// from it.
 fn workspace(plan: &mut Plan) -> Result<bool, Error> {
     let file = PathBuf::from("Cargo.toml");
     let path = plan.folder.join(&file);
@@ -72,14 +72,14 @@ fn workspace(plan: &mut Plan) -> Result<bool, Error> {
     if plan.new.iter().any(|(path, _)| path.starts_with(sdk::RUST)) {
         members.insert(0, sdk::RUST.into());
     }
-    let unclear = |reason| Error::Edit { path: path.clone(), reason };
+    let invalid = |reason| Error::Edit { path: path.clone(), reason };
     if !path.exists() {
-        plan.new.push((file, cargo::workspace(templates::WORKSPACE, &members).map_err(unclear)?));
+        plan.new.push((file, cargo::workspace(templates::WORKSPACE, &members).map_err(invalid)?));
         return Ok(false);
     }
     let text = read(&path)?;
     let inherits = cargo::shares_dependencies(&text);
-    let new = cargo::workspace(&text, &members).map_err(unclear)?;
+    let new = cargo::workspace(&text, &members).map_err(invalid)?;
     if new != text {
         plan.changed.push((file, new));
     }

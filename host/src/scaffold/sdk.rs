@@ -1,5 +1,5 @@
-//! What a context of each language needs of this repository, so that a project elsewhere can have it: the host's interfaces and the guest
-//! SDK, as they were when this program was built.
+//! What a new project needs from this repository: the host's interfaces and the SDK of the context's language, as they
+//! were when this program was built.
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +7,12 @@ use super::cargo;
 use super::error::Error;
 use super::language::Language;
 
-/// Where a project has the SDKs.
+/// The folders of the SDKs in a project.
 pub const RUST: &str = "plugins/sdk";
 pub const JAVASCRIPT: &str = "plugins/sdk-js";
 pub const PYTHON: &str = "plugins/sdk-python";
 
-/// This repository's own workspace, whose versions the SDK is tested with.
+/// This repository's workspace: the SDK is tested with its versions of dependencies.
 pub const ROOT: &str = include_str!("../../../Cargo.toml");
 
 pub type Files = &'static [(&'static str, &'static str)];
@@ -26,14 +26,14 @@ macro_rules! files {
 pub const INTERFACES: Files = files!("wit/host": "health.wit", "http.wit", "store.wit");
 
 pub const RUST_FILES: Files = files!("plugins/sdk":
-    "Cargo.toml", "README.md", "src/bindings.rs", "src/clock.rs", "src/config.rs", "src/context.rs", "src/lib.rs", "src/log.rs",
-    "src/native.rs", "src/packed/decode.rs", "src/packed/encode.rs", "src/packed/mod.rs", "src/packed/tests.rs", "src/panics.rs",
-    "src/random.rs", "src/store.rs",
+    "Cargo.toml", "README.md", "src/bindings.rs", "src/clock.rs", "src/config.rs", "src/context.rs", "src/lib.rs",
+    "src/log.rs", "src/native.rs", "src/packed/decode.rs", "src/packed/encode.rs", "src/packed/mod.rs",
+    "src/packed/tests.rs", "src/panics.rs", "src/random.rs", "src/store.rs",
 );
 
 pub const JAVASCRIPT_FILES: Files = files!("plugins/sdk-js":
-    ".npmrc", "README.md", "build.mjs", "package-lock.json", "package.json", "src/answers.js", "src/index.js", "src/migrations.js",
-    "src/numbers.js", "src/packed.js", "src/store.js", "test/packed.test.mjs", "tools.mjs",
+    ".npmrc", "README.md", "build.mjs", "package-lock.json", "package.json", "src/answers.js", "src/index.js",
+    "src/migrations.js", "src/numbers.js", "src/packed.js", "src/store.js", "test/packed.test.mjs", "tools.mjs",
 );
 
 pub const PYTHON_FILES: Files = files!("plugins/sdk-python":
@@ -41,7 +41,8 @@ pub const PYTHON_FILES: Files = files!("plugins/sdk-python":
     "seam_sdk/store.py", "test_packed.py",
 );
 
-/// The files of the SDK and of the interfaces that the project does not have. What it has is its own matter, also when it is older.
+/// The files of the SDK and of the interfaces, without the folders that the project has already: it may keep older
+/// ones.
 pub fn missing(project: &Path, language: Language) -> Result<Vec<(PathBuf, String)>, Error> {
     let (folder, sdk) = match language {
         Language::Rust => (RUST, RUST_FILES),

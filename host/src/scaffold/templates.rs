@@ -1,4 +1,4 @@
-//! The texts of a new context, in `templates/`. `{{name}}` and its like stand for what differs.
+//! The files of a new context, from `templates/`, with `{{name}}` and other placeholders.
 
 use std::path::PathBuf;
 
@@ -10,12 +10,12 @@ pub const PROJECT: &str = include_str!("templates/project/seam.toml.in");
 pub const WORKSPACE: &str = include_str!("templates/project/Cargo.toml.in");
 pub const GITIGNORE: &str = include_str!("templates/project/gitignore.in");
 
-/// What differs from context to context.
+/// The values of the placeholders.
 #[derive(Debug, Clone, Copy)]
 pub struct Package<'a> {
     pub namespace: &'a str,
     pub name: &'a str,
-    /// Whether its crate inherits versions and the like from the workspace.
+    /// Whether its crate inherits versions from the workspace.
     pub inherits: bool,
 }
 
@@ -25,9 +25,10 @@ macro_rules! template {
     };
 }
 
-/// Files of the plugin's folder.
+/// Files in the plugin's folder.
 const RUST: sdk::Files = &[
     ("Cargo.toml", template!("rust/Cargo.toml")),
+    ("build.rs", template!("rust/build.rs")),
     ("src/lib.rs", template!("rust/lib.rs")),
     ("src/domain.rs", template!("rust/domain.rs")),
     ("src/store.rs", template!("rust/store.rs")),
@@ -54,8 +55,8 @@ const PYTHON: sdk::Files = &[
 const MIGRATION: &str = template!("entries.sql");
 const SCENARIOS: &str = template!("scenarios.toml");
 const INTERFACE: &str = template!("entries.wit");
-/// The world of a context in Rust stands beside its interface. Other toolchains need a world that names the host's interfaces
-/// as well; it stands beside the code.
+/// The world of a context in Rust is beside its interface. In other languages the world also names the host's
+/// interfaces, and is beside the code.
 const RUST_WORLD: &str = template!("rust/world.wit");
 const CONTEXT_WORLD: &str = template!("context.wit");
 
@@ -73,7 +74,7 @@ impl Package<'_> {
             let mut text = self.filled(text);
             if *path == "Cargo.toml" && !self.inherits {
                 text = cargo::standalone(&text, sdk::ROOT).map_err(|reason| Error::Template { reason })?;
-                // Under which licence the project is, its owner says.
+                // The owner of the project chooses its licence.
                 text =
                     text.lines().filter(|line| !line.starts_with("license")).map(|line| format!("{line}\n")).collect();
             }

@@ -1,4 +1,4 @@
-//! What is planned and written, without building it; `tests/tests/new.rs` does that.
+//! Planning and writing a context; `tests/tests/new.rs` builds it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -38,7 +38,7 @@ fn refused(folder: &Path, name: &str, language: Language) -> Error {
 }
 
 #[test]
-fn names_that_mean_something_else_are_refused() {
+fn names_that_wit_rust_or_the_project_use_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     for name in [
         "",
@@ -61,7 +61,7 @@ fn names_that_mean_something_else_are_refused() {
 }
 
 #[test]
-fn names_that_mean_something_else_in_python_are_refused_only_there() {
+fn names_that_python_uses_are_refused_only_for_python() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["calendar", "lambda", "app", "wit-world"] {
         let error = refused(dir.path(), name, Language::Python);
@@ -71,24 +71,24 @@ fn names_that_mean_something_else_in_python_are_refused_only_there() {
 }
 
 #[test]
-fn an_empty_folder_becomes_a_project_with_all_it_takes() {
+fn an_empty_folder_becomes_a_complete_project() {
     for language in LANGUAGES {
         let dir = tempfile::tempdir().unwrap();
         let plan = plan(&dir.path().join("seam.toml"), "guest-book", language).unwrap();
-        assert!(plan.project && plan.changed.is_empty());
+        assert!(plan.new_project && plan.changed.is_empty());
         plan.write().unwrap();
         let manifest = Manifest::load(&dir.path().join("seam.toml")).unwrap();
         assert_eq!(manifest.contexts.len(), 1);
         for (path, text) in everything(dir.path()) {
             assert!(!text.contains("{{") || path.starts_with("plugins/sdk"), "{}: {text}", path.display());
-            assert!(!text.contains("workspace = true"), "{}: there is nothing to inherit", path.display());
+            assert!(!text.contains("workspace = true"), "{}: it cannot inherit", path.display());
         }
         assert!(dir.path().join("wit/host/store.wit").is_file());
     }
 }
 
 #[test]
-fn a_second_context_leaves_the_first_and_every_comment_alone() {
+fn a_second_context_leaves_the_first_and_every_comment_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = dir.path().join("seam.toml");
     let contexts =
@@ -105,15 +105,14 @@ fn a_second_context_leaves_the_first_and_every_comment_alone() {
     for kept in ["# About first.", "# About second.", "[[mount]] # here\npath = \"/first\" # its place"] {
         assert!(text.contains(kept), "{kept}: {text}");
     }
-    let tables =
-        ["[context.first]", "[context.second]", "[context.third]", "[context.fourth]", "[[mount]] # here"];
+    let tables = ["[context.first]", "[context.second]", "[context.third]", "[context.fourth]", "[[mount]] # here"];
     let order: Vec<_> = tables.map(|table| text.find(table)).into();
     assert!(order.is_sorted() && order[0].is_some(), "{text}");
     assert!(fs::read_to_string(dir.path().join("Cargo.toml")).unwrap().contains("\"plugins/fourth\""));
 }
 
 #[test]
-fn what_is_there_is_never_overwritten() {
+fn existing_files_are_never_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = dir.path().join("seam.toml");
     plan(&manifest, "first", Language::Js).unwrap().write().unwrap();
@@ -130,18 +129,18 @@ fn what_is_there_is_never_overwritten() {
 }
 
 #[test]
-fn what_was_written_when_it_fails_is_taken_back() {
+fn a_failed_write_is_undone() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = dir.path().join("seam.toml");
     plan(&manifest, "first", Language::Js).unwrap().write().unwrap();
     let before = everything(dir.path());
     let mut late = plan(&manifest, "second", Language::Rust).unwrap();
-    // The last file that changes is gone by the time of writing.
+    // The last changed file does not exist any more.
     late.changed.push(("gone.toml".into(), String::new()));
     assert!(matches!(late.write(), Err(Error::Write { .. })));
     assert_eq!(everything(dir.path()), before);
     let mut early = plan(&manifest, "second", Language::Rust).unwrap();
-    // A file stands where a folder has to be.
+    // A file has the path of a folder.
     early.new.push(("seam.toml/inside".into(), String::new()));
     assert!(matches!(early.write(), Err(Error::Write { .. })));
     assert_eq!(everything(dir.path()), before);
@@ -149,7 +148,7 @@ fn what_was_written_when_it_fails_is_taken_back() {
 }
 
 #[test]
-fn a_workspace_keeps_its_form_and_gets_its_member_beside_its_like() {
+fn a_workspace_keeps_its_form_and_gets_the_member_after_those_in_its_folder() {
     let check = |before: &str, expect: &str| {
         assert_eq!(cargo::workspace(before, &["plugins/new".into()]).unwrap(), expect);
     };
@@ -166,8 +165,9 @@ fn a_workspace_keeps_its_form_and_gets_its_member_beside_its_like() {
 }
 
 #[test]
-fn a_crate_stands_alone_with_the_versions_of_its_workspace() {
-    let root = "[workspace.package]\nedition = \"2024\" # new\n[workspace.dependencies]\na = \"1\"\nb = { version = \"2\", features = [\"x\"] }\n";
+fn an_inherited_value_is_replaced_by_the_workspaces() {
+    let root = "[workspace.package]\nedition = \"2024\" # new\n[workspace.dependencies]\na = \"1\"\n\
+                b = { version = \"2\", features = [\"x\"] }\n";
     let member = "[package]\nname = \"m\"\nedition.workspace = true\n[dependencies]\na.workspace = true\n\
                   [target.'cfg(x)'.dependencies]\nb = { workspace = true, optional = true }\n";
     let expect = "[package]\nname = \"m\"\nedition = \"2024\"\n[dependencies]\na = \"1\"\n\
@@ -175,9 +175,9 @@ fn a_crate_stands_alone_with_the_versions_of_its_workspace() {
     assert_eq!(cargo::standalone(member, root).unwrap(), expect);
 }
 
-/// A file that is added to an SDK and not here would be missing in every new project.
+/// A file of an SDK that is not listed in `sdk.rs` would be missing in every new project.
 #[test]
-fn the_sdks_that_projects_get_are_whole() {
+fn every_file_of_an_sdk_is_listed() {
     for (folder, files) in [
         ("wit/host", sdk::INTERFACES),
         (sdk::RUST, sdk::RUST_FILES),

@@ -1,4 +1,4 @@
-//! Writing what was planned: all of it, or nothing.
+//! Writing a plan: all of it, or nothing.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -8,10 +8,10 @@ use super::error::Error;
 use super::plan::Plan;
 
 impl Plan {
-    /// Writes new files first and the changed ones last, so that nothing refers to what is not there.
+    /// Writes the new files first and the changed ones last, because those refer to new ones.
     ///
     /// # Errors
-    /// When a file cannot be written; everything is as before then.
+    /// When a file cannot be written; then everything is as before.
     pub fn write(&self) -> Result<(), Error> {
         let mut done = Undo::default();
         let written = self.new.iter().try_for_each(|(path, text)| done.create(&self.folder.join(path), text));
@@ -24,7 +24,7 @@ impl Plan {
     }
 }
 
-/// What has been done so far.
+/// What was written so far.
 #[derive(Default)]
 struct Undo {
     folders: Vec<PathBuf>,
@@ -41,7 +41,7 @@ impl Undo {
             fs::create_dir(&folder).map_err(failed)?;
             self.folders.push(folder);
         }
-        // Never over something that has come to be there meanwhile.
+        // Fails for a file that was created meanwhile.
         let mut file = fs::File::create_new(path).map_err(failed)?;
         self.files.push(path.into());
         file.write_all(text.as_bytes()).map_err(failed)
@@ -55,7 +55,7 @@ impl Undo {
         Ok(())
     }
 
-    /// As far as it goes: whoever reads the error looks at the rest.
+    /// Ignores errors: the command reports the first one.
     fn undo(self) {
         for (path, before) in self.changed {
             replace(&path, &before).ok();
@@ -69,7 +69,7 @@ impl Undo {
     }
 }
 
-/// Others see the old file or the new one, whole. A link stays one.
+/// Replaces a file as a whole; a reader sees the old text or the new one. A link stays a link.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = &fs::canonicalize(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -1,5 +1,5 @@
-//! What the system tells: something happened in a folder. Folders are watched and not files, because a file that is renamed over
-//! another takes the other's watch away with it.
+//! The system's events: something happened in a folder. It watches folders and not files, because a file that a rename
+//! replaces loses its watch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
@@ -9,31 +9,31 @@ use std::sync::mpsc::SyncSender;
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 
-pub(super) struct Hints {
-    /// `None` where the system does not tell: then only the looks without a hint find anything.
+pub struct Hints {
+    /// `None` where the system gives no events: then only the scans at intervals find changes.
     watcher: Option<RecommendedWatcher>,
-    /// The folders that are watched, and which folder each name stood for then.
+    /// The folders that are watched, and the identity of each at that time.
     covered: BTreeMap<PathBuf, Identity>,
-    complained: bool,
+    warned: bool,
 }
 
-/// Device and inode: a folder that was deleted and made again is another one.
+/// Device and inode: a folder that was deleted and created again has another identity.
 type Identity = (u64, u64);
 
 impl Hints {
     /// Each hint is sent to `hint`, unless one waits there already.
     pub fn new(hint: SyncSender<()>) -> Self {
-        let told = move |event: notify::Result<Event>| {
-            // An error is news too: events may have been lost.
+        let on_event = move |event: notify::Result<Event>| {
+            // An error is a hint, too: events may have been lost.
             if event.map_or(true, |event| matters(&event)) {
                 hint.try_send(()).ok();
             }
         };
-        let watcher = notify::recommended_watcher(told);
-        let mut hints = Self { watcher: None, covered: BTreeMap::new(), complained: false };
+        let watcher = notify::recommended_watcher(on_event);
+        let mut hints = Self { watcher: None, covered: BTreeMap::new(), warned: false };
         match watcher {
             Ok(watcher) => hints.watcher = Some(watcher),
-            Err(error) => hints.complain(&error),
+            Err(error) => hints.warn_once(&error),
         }
         hints
     }
@@ -46,7 +46,7 @@ impl Hints {
         self.covered.retain(|folder, known| {
             let stays = folders.get(folder) == Some(known);
             if !stays {
-                // Of a folder that is gone, the system has dropped the watch itself.
+                // Fails for a deleted folder, whose watch the system has dropped.
                 watcher.unwatch(folder).ok();
             }
             stays
@@ -59,16 +59,16 @@ impl Hints {
                 Ok(()) => {
                     self.covered.insert(folder, identity);
                 }
-                Err(error) => self.complain(&error),
+                Err(error) => self.warn_once(&error),
             }
         }
         self.watcher = Some(watcher);
     }
 
-    /// Once: the looks without a hint go on, and the limit of the system that is behind it stays.
-    fn complain(&mut self, error: &notify::Error) {
-        if !std::mem::replace(&mut self.complained, true) {
-            tracing::warn!(target: "watch", "changed files are noticed late, because the system does not tell of all: {error}");
+    /// Warns once: the scans at intervals go on, and the system's limit behind the error does not change.
+    fn warn_once(&mut self, error: &notify::Error) {
+        if !std::mem::replace(&mut self.warned, true) {
+            tracing::warn!(target: "watch", "changed files are noticed late, because the system does not report all events: {error}");
         }
     }
 }
@@ -77,7 +77,7 @@ fn identity(folder: &Path) -> Option<Identity> {
     std::fs::metadata(folder).ok().filter(|meta| meta.is_dir()).map(|meta| (meta.dev(), meta.ino()))
 }
 
-/// Reading is no change: our own looks and the compiler would otherwise wake us for ever.
+/// Whether an event may mean a change. Reading does not: our own scans and the compiler would cause scans for ever.
 fn matters(event: &Event) -> bool {
     event.need_rescan()
         || match event.kind {

@@ -1,7 +1,8 @@
-//! What is known of each file, and the look that compares it with what is there.
+//! The last known contents of each file, and the scan that compares them with the files.
 //!
-//! A file whose size, times and inode are as they were is not read again; the time of the inode's last change cannot be set back by
-//! a program. One that was read in the same moment as it was written is read again the next time: its times could not tell.
+//! A file with the same size, times and inode is not read again: no program can set back the time of the inode's last
+//! change. A file that was read right after a write is read again by the next scan, because its times could miss a
+//! second write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,11 +13,27 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
-use super::{Changes, Root};
 use crate::limits;
 
+/// A folder or file that is watched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Root {
+    /// All files below, except hidden ones, links to folders and output of builds.
+    Folder(PathBuf),
+    /// One file, which may not exist yet. A symbolic link stands for its target.
+    File(PathBuf),
+}
+
+/// Files that changed their contents, are new, or were removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub paths: BTreeSet<PathBuf>,
+    /// When the last of them was written.
+    pub saved: Option<SystemTime>,
+}
+
 #[derive(Default)]
-pub(super) struct Snapshot {
+pub struct Snapshot {
     roots: Vec<Root>,
     files: BTreeMap<PathBuf, Known>,
 }
@@ -24,9 +41,9 @@ pub(super) struct Snapshot {
 struct Known {
     hash: Hash,
     stamp: Stamp,
-    /// The file was written so shortly before it was read that a further change might have left the stamp as it is.
+    /// The file was read so soon after it was written that a second write might have left the stamp unchanged.
     racy: bool,
-    /// Since when it is not there.
+    /// When it was first found missing.
     missing: Option<SystemTime>,
 }
 
@@ -42,17 +59,17 @@ struct Stamp {
     changed_ns: i128,
 }
 
-/// What a look found.
+/// The result of a scan.
 #[derive(Default)]
-pub(super) struct Seen {
+pub struct Scan {
     pub changes: Changes,
-    /// Something was left out because it is too fresh; it is to be looked at again soon.
+    /// A file that may still be written was left out; another scan should follow soon.
     pub unsettled: bool,
 }
 
 impl Snapshot {
-    /// From now on these are compared. Files of roots that were not there before are taken as they are.
-    pub fn watch(&mut self, roots: Vec<Root>) {
+    /// Replaces what is compared. Files of new roots start as they are.
+    pub fn set_roots(&mut self, roots: Vec<Root>) {
         if roots == self.roots {
             return;
         }
@@ -66,9 +83,9 @@ impl Snapshot {
         self.files.retain(|path, _| covers(&self.roots, path));
     }
 
-    /// Compares everything with what is known. `now` is the file system's time.
-    pub fn look(&mut self, now: SystemTime, quiet: Duration) -> Seen {
-        let mut seen = Seen::default();
+    /// Compares every file with its last known contents. `now` is the file system's time.
+    pub fn scan(&mut self, now: SystemTime, quiet: Duration) -> Scan {
+        let mut scan = Scan::default();
         let found = files(&self.roots);
         for path in &found {
             let Ok(stamp) = Stamp::of(path) else { continue };
@@ -76,13 +93,13 @@ impl Snapshot {
                 Some(known) if known.stamp == stamp && !known.racy => known.missing = None,
                 known => {
                     if stamp.is_fresh(now, quiet) {
-                        seen.unsettled = true;
+                        scan.unsettled = true;
                         continue;
                     }
                     let Ok(next) = Known::read(path) else { continue };
                     if known.is_none_or(|known| known.hash != next.hash) {
-                        seen.changes.paths.insert(path.clone());
-                        seen.changes.saved = seen.changes.saved.max(stamp.changed());
+                        scan.changes.paths.insert(path.clone());
+                        scan.changes.saved = scan.changes.saved.max(stamp.changed());
                     }
                     self.files.insert(path.clone(), next);
                 }
@@ -92,21 +109,21 @@ impl Snapshot {
             if found.contains(path) {
                 return true;
             }
-            // Between the two steps of a replacement there is no file for a moment.
+            // A file that is replaced in two steps is missing for a moment.
             let since = *known.missing.get_or_insert(now);
             let gone = now.duration_since(since).is_ok_and(|long| long >= quiet);
             if gone {
-                seen.changes.paths.insert(path.clone());
-                seen.changes.saved = seen.changes.saved.max(Some(since));
+                scan.changes.paths.insert(path.clone());
+                scan.changes.saved = scan.changes.saved.max(Some(since));
             } else {
-                seen.unsettled = true;
+                scan.unsettled = true;
             }
             !gone
         });
-        seen
+        scan
     }
 
-    /// The folders in which something has to happen for a look to find anything.
+    /// The folders whose events are hints.
     pub fn folders(&self) -> BTreeSet<PathBuf> {
         let mut folders = BTreeSet::new();
         let mut parent = |path: &Path| {
@@ -117,7 +134,7 @@ impl Snapshot {
                 Root::Folder(path) => parent(path),
                 Root::File(path) => {
                     parent(path);
-                    // What a link leads to changes where it is.
+                    // The target of a link changes in its own folder.
                     fs::canonicalize(path).iter().for_each(|real| parent(real));
                 }
             }
@@ -153,7 +170,7 @@ impl Stamp {
         u64::try_from(self.changed_ns).ok().map(|ns| UNIX_EPOCH + Duration::from_nanos(ns))
     }
 
-    /// Written less than `span` ago. A time to come is a clock that was set back, and says nothing.
+    /// Written less than `span` ago. A time in the future, from a clock that was set back, does not count.
     fn is_fresh(&self, now: SystemTime, span: Duration) -> bool {
         self.changed().and_then(|changed| now.duration_since(changed).ok()).is_some_and(|age| age < span)
     }
@@ -172,7 +189,7 @@ impl From<&fs::Metadata> for Stamp {
     }
 }
 
-/// Whether `path` belongs to what is watched, there or not.
+/// Whether `path`, which may not exist, is watched.
 fn covers(roots: &[Root], path: &Path) -> bool {
     roots.iter().any(|root| match root {
         Root::Folder(folder) => path.starts_with(folder),
@@ -221,7 +238,7 @@ fn walk(folder: &Path, depth: usize, file: &mut dyn FnMut(PathBuf), inside: &mut
     }
 }
 
-/// Backups and files on the way to be renamed; hidden ones are not even listed.
+/// Backups, and files that an editor is about to rename. Hidden files are left out before.
 fn left_by_an_editor(name: &str) -> bool {
     let hash = name.len() > 2 && name.starts_with('#') && name.ends_with('#');
     hash || name.ends_with('~') || [".swp", ".swx", ".tmp", ".bak"].iter().any(|end| name.ends_with(end))

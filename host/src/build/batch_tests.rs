@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use super::super::toolchain::{Installed, Plan};
+use super::super::tools::Search;
 use super::*;
 
 /// A shell command that writes the smallest component there is to `out.wasm`.
@@ -16,15 +18,15 @@ fn by_command(command: &str) -> Option<Build> {
     Some(Build::Command { command: command.into(), sources: vec!["src".into()] })
 }
 
-fn build_one(base: &Path, build: Option<Build>) -> Outcome {
-    let report = run_jobs(&[job(base, build)], base, &Options::default(), &mut |_| ());
-    report.contexts.into_iter().next().unwrap().1
+fn build_one(base: &Path, build: Option<Build>) -> BuildStatus {
+    let summary = run_jobs(&[job(base, build)], base, &Options::default(), &mut |_| ());
+    summary.contexts.into_iter().next().unwrap().1
 }
 
 #[track_caller]
 fn failure(base: &Path, build: Option<Build>) -> String {
     match build_one(base, build) {
-        Outcome::Failed(error) => error.to_string(),
+        BuildStatus::Failed(error) => error.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -37,11 +39,11 @@ fn a_command_builds_when_its_sources_changed_and_only_then() {
     fs::write(base.join("src/a.js"), "1").unwrap();
     let command = format!("echo x >> log; {WRITE_EMPTY}");
     let build = || build_one(base, by_command(&command));
-    assert!(matches!(build(), Outcome::Built { changed: true, bytes: 8, .. }));
-    assert!(matches!(build(), Outcome::Fresh));
+    assert!(matches!(build(), BuildStatus::Built { changed: true, bytes: 8, .. }));
+    assert!(matches!(build(), BuildStatus::UpToDate));
     fs::write(base.join("src/a.js"), "2").unwrap();
     match build() {
-        Outcome::Built { why, changed: false, .. } => assert_eq!(why, "src/a.js changed"),
+        BuildStatus::Built { why, changed: false, .. } => assert_eq!(why, "src/a.js changed"),
         other => panic!("{other:?}"),
     }
     assert_eq!(fs::read_to_string(base.join("log")).unwrap(), "x\nx\n");
@@ -51,11 +53,11 @@ fn a_command_builds_when_its_sources_changed_and_only_then() {
 fn a_command_without_sources_runs_every_time() {
     let dir = tempfile::tempdir().unwrap();
     let build = || build_one(dir.path(), Some(Build::Command { command: WRITE_EMPTY.into(), sources: Vec::new() }));
-    assert!(matches!((build(), build()), (Outcome::Built { .. }, Outcome::Built { .. })));
+    assert!(matches!((build(), build()), (BuildStatus::Built { .. }, BuildStatus::Built { .. })));
 }
 
 #[test]
-fn what_a_command_does_wrong_is_said() {
+fn every_way_a_build_command_fails_has_its_error() {
     let dir = tempfile::tempdir().unwrap();
     let base = dir.path();
     assert!(failure(base, None).contains("does not say how to build it"));
@@ -69,28 +71,29 @@ fn what_a_command_does_wrong_is_said() {
 }
 
 #[test]
-fn one_failure_does_not_keep_the_others_from_being_built() {
+fn the_other_contexts_are_built_after_a_failure() {
     let dir = tempfile::tempdir().unwrap();
     let base = dir.path();
     let mut bad = job(base, by_command("exit 1"));
     bad.component = base.join("bad.wasm");
-    let report = run_jobs(&[bad, job(base, by_command(WRITE_EMPTY))], base, &Options::default(), &mut |_| ());
-    assert_eq!(report.failures().count(), 1);
-    assert!(matches!(report.contexts[1].1, Outcome::Built { .. }));
+    let summary = run_jobs(&[bad, job(base, by_command(WRITE_EMPTY))], base, &Options::default(), &mut |_| ());
+    assert_eq!(summary.failures().count(), 1);
+    assert!(matches!(summary.contexts[1].1, BuildStatus::Built { .. }));
 }
 
-/// Builds a crate as a plugin is built. It needs no network: the crate has no dependencies, its interface is embedded by hand.
+/// Builds a crate as a plugin is built. It needs no network: the crate has no dependencies, its interface is embedded
+/// by hand.
 #[test]
 fn a_crate_becomes_a_component_and_stays_fresh() {
     let dir = tempfile::tempdir().unwrap();
     let base = fs::canonicalize(dir.path()).unwrap();
     let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/wasm");
     if !matches!(
-        toolchain::Survey::take(&tools::Search::from_env(), &base).plan(&cache, true),
-        toolchain::Plan::Ready(ready) if ready.sysroot.is_none()
+        Installed::find(&Search::from_env(), &base).plan(&cache, true),
+        Plan::Ready(ready) if ready.sysroot.is_none()
     ) {
-        // `seam doctor` says so too; a library compiled here would make this test take minutes.
-        eprintln!("skipped: no Rust here ships the wasm target");
+        // Compiling the library here would take minutes.
+        eprintln!("skipped: no installed Rust has the wasm target");
         return;
     }
     let put = |path: &str, text: &str| {
@@ -119,18 +122,18 @@ fn a_crate_becomes_a_component_and_stays_fresh() {
     let build = |package: &str| build_one(&base, Some(Build::Cargo { package: package.into() }));
 
     // The module has no interface embedded, so it becomes the component without imports or exports.
-    assert!(matches!(build("shop"), Outcome::Built { changed: true, .. }));
+    assert!(matches!(build("shop"), BuildStatus::Built { changed: true, .. }));
     assert!(wasmparser::Parser::is_component(&fs::read(base.join("out.wasm")).unwrap()));
-    assert!(matches!(build("shop"), Outcome::Fresh));
+    assert!(matches!(build("shop"), BuildStatus::UpToDate));
 
     let why = |outcome| match outcome {
-        Outcome::Built { why, .. } => why,
+        BuildStatus::Built { why, .. } => why,
         other => panic!("{other:?}"),
     };
     put("sdk/src/lib.rs", "pub fn two() -> usize { 1 + 1 }");
     assert_eq!(why(build("shop")), "sdk/src/lib.rs changed");
     put("plain/src/lib.rs", "pub fn unrelated() {}");
-    assert!(matches!(build("shop"), Outcome::Fresh));
+    assert!(matches!(build("shop"), BuildStatus::UpToDate));
     put("shared.txt", "cd");
     assert_eq!(why(build("shop")), "shared.txt changed");
 
@@ -150,6 +153,6 @@ fn a_module_whose_interface_is_broken_is_refused() {
     let module = dir.path().join("m.wasm");
     // `(module (import "env" "f" (func)))`: an import that no interface describes.
     fs::write(&module, b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x09\x01\x03env\x01f\0\0").unwrap();
-    let error = rust::component(&module, true).unwrap_err();
+    let error = cargo::component(&module, true).unwrap_err();
     assert!(matches!(&error, Error::Encode { .. }) && error.hint().is_some(), "{error}");
 }

@@ -1,0 +1,162 @@
+//! Building contexts once, as `seam build` does.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::error::Error;
+use super::folders::{base, cache};
+use super::job::{BuildStatus, Job, Options, WrittenComponent, definition, run_command, stale_because, status};
+use super::record::Record;
+use super::tools::Progress;
+use super::{cargo, toolchain, tools, write};
+use crate::ids::ContextName;
+use crate::manifest::{Build, Context, Manifest};
+
+/// What happened to each context, in the manifest's order.
+#[derive(Debug)]
+pub struct BuildSummary {
+    pub contexts: Vec<(ContextName, BuildStatus)>,
+}
+
+impl BuildSummary {
+    pub fn failures(&self) -> impl Iterator<Item = (&ContextName, &Error)> {
+        self.contexts.iter().filter_map(|(name, status)| match status {
+            BuildStatus::Failed(error) => Some((name, error)),
+            _ => None,
+        })
+    }
+}
+
+/// Builds what is stale among `only`, or among all contexts but variants when it is empty: a machine may lack the tools
+/// for a variant. After a failure, which the summary holds, the others are built all the same. An `Err` means that
+/// nothing was built.
+pub fn run(
+    manifest: &Manifest,
+    only: &[ContextName],
+    options: &Options,
+    progress: Progress<'_>,
+) -> Result<BuildSummary, Error> {
+    let known = || manifest.contexts.iter().map(|c| c.settings.name.as_str()).collect::<Vec<_>>().join(", ");
+    if let Some(name) = only.iter().find(|n| manifest.contexts.iter().all(|c| c.settings.name != **n)) {
+        return Err(Error::NoContext { name: name.clone(), known: known() });
+    }
+    let base = base(manifest);
+    let asked = |c: &&Context| if only.is_empty() { c.settings.name.variant().is_none() } else { only.contains(&c.settings.name) };
+    let chosen = manifest.contexts.iter().filter(asked);
+    let job = |c: &'_ Context| Job { name: c.settings.name.clone(), component: base.join(&c.settings.component), build: c.build.clone() };
+    Ok(run_jobs(&chosen.map(job).collect::<Vec<_>>(), &base, options, progress))
+}
+
+fn run_jobs(jobs: &[Job], base: &Path, options: &Options, progress: Progress<'_>) -> BuildSummary {
+    let mut crates = Vec::new();
+    let mut statuses: Vec<Option<BuildStatus>> = Vec::new();
+    for (at, job) in jobs.iter().enumerate() {
+        let stale = stale_because(job, base, options);
+        if let Ok(why) = &stale {
+            progress(&format!("building {}: {why}", job.name));
+        }
+        statuses.push(match (stale, &job.build) {
+            (Err(status), _) => Some(status),
+            (Ok(_), None) => Some(BuildStatus::Prebuilt),
+            (Ok(why), Some(Build::Command { command, sources })) => {
+                Some(status(run_command(job, command, sources, base, None), why))
+            }
+            (Ok(why), Some(Build::Cargo { package })) => {
+                crates.push(Crate { at, job, package, why });
+                None
+            }
+        });
+    }
+    for (at, status) in build_crates(&crates, base, progress) {
+        if let Some(slot) = statuses.get_mut(at) {
+            *slot = Some(status);
+        }
+    }
+    let names = jobs.iter().map(|job| job.name.clone());
+    BuildSummary { contexts: names.zip(statuses.into_iter().flatten()).collect() }
+}
+
+/// A context whose crate must be compiled.
+struct Crate<'a> {
+    /// Its index in the summary.
+    at: usize,
+    job: &'a Job,
+    package: &'a str,
+    why: String,
+}
+
+fn build_crates(crates: &[Crate<'_>], base: &Path, progress: Progress<'_>) -> Vec<(usize, BuildStatus)> {
+    if crates.is_empty() {
+        return Vec::new();
+    }
+    let start = Instant::now();
+    match compile(crates, base, progress) {
+        Ok(modules) => modules
+            .into_iter()
+            .zip(crates)
+            .map(|(module, c)| {
+                let written = module.and_then(|(module, record)| {
+                    let bytes = cargo::component(&module, true)?;
+                    finish(c.job, base, record, &module, &bytes, start)
+                });
+                (c.at, status(written, c.why.clone()))
+            })
+            .collect(),
+        // The same error for all: the first context has it, and the others refer to it.
+        Err(error) => {
+            let mut error = Some(error);
+            let next = |c: &Crate<'_>| {
+                let command = "see the error of the first context".to_owned();
+                let error = error.take().unwrap_or_else(|| Error::Compile { package: c.package.into(), command });
+                (c.at, BuildStatus::Failed(error))
+            };
+            crates.iter().map(next).collect()
+        }
+    }
+}
+
+type Module = Result<(PathBuf, Record), Error>;
+
+/// Compiles all crates with one cargo call; returns a result for each.
+fn compile(crates: &[Crate<'_>], base: &Path, progress: Progress<'_>) -> Result<Vec<Module>, Error> {
+    let toolchain = toolchain::obtain(&tools::Search::from_env(), base, &cache(base), progress)?;
+    let workspace = cargo::Workspace::read(&toolchain, base)?;
+    let prepare = |c: &Crate<'_>| {
+        let sources = workspace.sources(c.package, &toolchain, base)?;
+        let build = Build::Cargo { package: c.package.into() };
+        Ok((workspace.package(c.package)?.to_path_buf(), Record::take(&definition(&build), sources, base)?))
+    };
+    let prepared: Vec<Result<_, Error>> = crates.iter().map(prepare).collect();
+    let packages: BTreeSet<&str> =
+        crates.iter().zip(&prepared).filter(|(_, p)| p.is_ok()).map(|(c, _)| c.package).collect();
+    let (modules, failed) = match packages.is_empty() {
+        true => Default::default(),
+        false => workspace.compile(&toolchain, &packages)?,
+    };
+    let module = |(prepared, c): (Result<(PathBuf, Record), Error>, &Crate<'_>)| {
+        let (manifest, record) = prepared?;
+        let command = failed.clone().unwrap_or_else(|| "cargo build".into());
+        let module = modules.get(&manifest).ok_or(Error::Compile { package: c.package.into(), command })?;
+        Ok((module.clone(), record))
+    };
+    Ok(prepared.into_iter().zip(crates).map(module).collect())
+}
+
+fn finish(
+    job: &Job,
+    base: &Path,
+    mut record: Record,
+    module: &Path,
+    bytes: &[u8],
+    start: Instant,
+) -> Result<WrittenComponent, Error> {
+    let changed = write::atomically(&job.component, bytes)?;
+    record.add(cargo::read_by_compiler(module), base);
+    record.finish(&job.component)?;
+    Ok(WrittenComponent { bytes: bytes.len() as u64, changed, took: start.elapsed() })
+}
+
+#[cfg(test)]
+#[path = "batch_tests.rs"]
+mod tests;

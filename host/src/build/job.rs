@@ -1,0 +1,142 @@
+//! One context to build: whether it is stale, and running its own build command.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::error::Error;
+use super::messages::Tail;
+use super::record::{self, Folder, Freshness, Record, Sources};
+use crate::ids::ContextName;
+use crate::manifest::Build;
+
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Build even what is up to date.
+    pub force: bool,
+}
+
+/// What happened to one context in a build.
+#[derive(Debug)]
+pub enum BuildStatus {
+    /// No source changed.
+    UpToDate,
+    /// The manifest has no `build` for it, and the component exists.
+    Prebuilt,
+    Built {
+        /// Why it was stale.
+        why: String,
+        bytes: u64,
+        /// Whether the component differs from the one before.
+        changed: bool,
+        took: Duration,
+    },
+    Failed(Error),
+}
+
+/// What a build needs to know of a context.
+#[derive(Debug)]
+pub struct Job {
+    pub name: ContextName,
+    pub component: PathBuf,
+    pub build: Option<Build>,
+}
+
+/// How a context is built: the text for its record.
+pub fn definition(build: &Build) -> String {
+    match build {
+        Build::Cargo { package } => format!("cargo {package}"),
+        Build::Command { command, sources } => format!("command {command} {sources:?}"),
+    }
+}
+
+/// Why the context must be built, or else its status without a build.
+pub fn stale_because(job: &Job, base: &Path, options: &Options) -> Result<String, BuildStatus> {
+    let Some(build) = &job.build else {
+        let absent = || BuildStatus::Failed(Error::NoBuild { component: job.component.clone() });
+        return Err(if job.component.is_file() { BuildStatus::Prebuilt } else { absent() });
+    };
+    if options.force {
+        return Ok("--force was given".into());
+    }
+    if matches!(build, Build::Command { sources, .. } if sources.is_empty()) {
+        return Ok("the manifest names no `sources` to compare with".into());
+    }
+    match record::check(&job.component, base, &definition(build)) {
+        Freshness::Fresh => Err(BuildStatus::UpToDate),
+        Freshness::Stale(why) => Ok(why),
+    }
+}
+
+/// The output of a finished build.
+pub struct WrittenComponent {
+    pub bytes: u64,
+    pub changed: bool,
+    pub took: Duration,
+}
+
+pub fn status(written: Result<WrittenComponent, Error>, why: String) -> BuildStatus {
+    match written {
+        Ok(WrittenComponent { bytes, changed, took }) => BuildStatus::Built { why, bytes, changed, took },
+        Err(error) => BuildStatus::Failed(error),
+    }
+}
+
+/// Runs a context's own build command and checks the component that it wrote. The command's output goes to standard
+/// error or, when given, to `output`.
+pub fn run_command(
+    job: &Job,
+    command: &str,
+    sources: &[PathBuf],
+    base: &Path,
+    output: Option<&mut Tail>,
+) -> Result<WrittenComponent, Error> {
+    let start = Instant::now();
+    let component = job.component.clone();
+    let folders = sources.iter().map(|path| Folder { path: path.clone(), package: false }).collect();
+    let build = Build::Command { command: command.into(), sources: sources.into() };
+    let record = Record::take(&definition(&build), Sources { folders, files: Vec::new() }, base)?;
+    let before = std::fs::read(&component).ok();
+    if let Some(folder) = component.parent() {
+        std::fs::create_dir_all(folder).map_err(Error::write(folder))?;
+    }
+    let started = |source| Error::Start { command: command.into(), source };
+    let mut child = std::process::Command::new("sh");
+    child.args(["-c", command]).current_dir(base).stdin(std::process::Stdio::null());
+    let exit = match output {
+        None => {
+            // Standard output is for data.
+            let stderr = std::os::fd::AsFd::as_fd(&std::io::stderr()).try_clone_to_owned().map_err(started)?;
+            child.stdout(stderr).status().map_err(started)?
+        }
+        Some(output) => {
+            let (reader, writer) = std::io::pipe().map_err(started)?;
+            let mut running =
+                child.stdout(writer.try_clone().map_err(started)?).stderr(writer).spawn().map_err(started)?;
+            // Closes this process's copy of the writing end, so that reading ends with the command.
+            drop(child);
+            BufReader::new(reader).lines().map_while(Result::ok).for_each(|line| output.push(&line));
+            running.wait().map_err(started)?
+        }
+    };
+    if !exit.success() {
+        return Err(Error::Command { command: command.into(), status: exit.to_string() });
+    }
+    let Ok(bytes) = std::fs::read(&component) else {
+        return Err(Error::NoOutput { component, command: command.into() });
+    };
+    let valid = |bytes: &[u8]| {
+        if !wasmparser::Parser::is_component(bytes) {
+            return Err("its first bytes are not those of a component".to_owned());
+        }
+        let mut validator = wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all());
+        validator.validate_all(bytes).map(|_| ()).map_err(|e| e.to_string())
+    };
+    valid(&bytes).map_err(|detail| Error::NotComponent { component: component.clone(), detail })?;
+    record.finish(&component)?;
+    Ok(WrittenComponent {
+        bytes: bytes.len() as u64,
+        changed: before.is_none_or(|b| b != bytes),
+        took: start.elapsed(),
+    })
+}

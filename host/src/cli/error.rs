@@ -1,0 +1,116 @@
+//! Why a command fails.
+
+use std::path::Path;
+
+use crate::admin::{self, Trouble};
+use crate::context::route;
+use crate::error_chain::chain;
+use crate::manifest::{self, Manifest, Place, Problem, Problems};
+use crate::{did_you_mean, folder, invoke, logging, seed};
+
+/// Why a command ends with exit code 1.
+#[derive(Debug)]
+pub enum CommandError {
+    /// The command has printed the reason.
+    Reported,
+    Message(Trouble),
+    Problems(Problems),
+}
+
+impl CommandError {
+    pub fn message(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Message(Trouble { message: message.into(), excerpt: None, remedy: remedy.into() })
+    }
+
+    /// `error` with its causes.
+    pub fn caused_by(error: &dyn std::error::Error, remedy: impl Into<String>) -> Self {
+        Self::message(chain(error), remedy)
+    }
+}
+
+impl From<Problems> for CommandError {
+    fn from(problems: Problems) -> Self {
+        Self::Problems(problems)
+    }
+}
+
+impl From<admin::client::Error> for CommandError {
+    fn from(error: admin::client::Error) -> Self {
+        match error {
+            admin::client::Error::Trouble(trouble) => Self::Message(trouble),
+            other => Self::caused_by(&other, other.remedy()),
+        }
+    }
+}
+
+impl From<invoke::Error> for CommandError {
+    fn from(error: invoke::Error) -> Self {
+        Self::Message(Trouble::from(&error))
+    }
+}
+
+impl From<seed::Error> for CommandError {
+    fn from(error: seed::Error) -> Self {
+        Self::Message(Trouble::from(&error))
+    }
+}
+
+impl From<folder::Error> for CommandError {
+    fn from(error: folder::Error) -> Self {
+        Self::caused_by(&error, error.remedy())
+    }
+}
+
+impl From<logging::Error> for CommandError {
+    fn from(error: logging::Error) -> Self {
+        let remedy = match &error {
+            logging::Error::Filter { .. } => {
+                "write a level such as `info` or `debug`, or a filter such as `info,guest=debug`"
+            }
+            logging::Error::Files { .. } => {
+                "correct the permissions of the folder, or name another `data` folder in `[host]`"
+            }
+            logging::Error::Twice(_) => "",
+        };
+        Self::caused_by(&error, remedy)
+    }
+}
+
+impl From<route::RouteRejected> for CommandError {
+    fn from(refused: route::RouteRejected) -> Self {
+        Self::caused_by(&refused, refused.remedy())
+    }
+}
+
+pub fn unknown_context(manifest: &Manifest, name: &str) -> CommandError {
+    let hint = did_you_mean::hint(name, manifest.contexts.iter().map(|context| context.settings.name.as_str()));
+    CommandError::message(format!("there is no context `{name}`"), hint)
+}
+
+/// The application's error, with the manifest's line where it concerns a context.
+pub fn app_error(manifest: &Path, contexts: &[manifest::Context], error: crate::app::Error) -> CommandError {
+    use crate::{app, context, http};
+    match error {
+        app::Error::Contexts(context::serve::Error::Problems(all)) => {
+            let place = |problem: &context::component::ContextProblem| {
+                let entry = contexts.iter().find(|context| context.settings.name == problem.context);
+                entry.map_or(Place::default(), |context| context.places.of(&problem.part))
+            };
+            let all = all.into_iter().map(|p| Problem::new(place(&p), p.message.clone(), p.remedy.clone())).collect();
+            CommandError::Problems(Problems::new(manifest, all))
+        }
+        app::Error::Host(error) => CommandError::caused_by(&error, error.remedy()),
+        app::Error::Deploy(error) => CommandError::caused_by(&error, error.remedy()),
+        app::Error::Http(error @ http::Error::Listen { .. }) => {
+            let remedy = "stop the program that listens there, or give another address in `listen` of `[host]` or with `--listen`";
+            CommandError::caused_by(&error, remedy)
+        }
+        error @ app::Error::Contexts(context::serve::Error::Component(context::component::Error::Cache { .. })) => {
+            CommandError::caused_by(
+                &error,
+                "correct the permissions of the data folder, or name another folder in `data` of `[host]`",
+            )
+        }
+        other => CommandError::caused_by(&other, ""),
+    }
+}
