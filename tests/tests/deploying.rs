@@ -165,7 +165,7 @@ fn a_schema_that_the_running_version_cannot_live_with_wants_a_yes() -> Result<()
     let next = Version { migrations: vec![TABLE, drops], query: Some("SELECT n FROM seen"), ..Version::times(3) };
     refused(&scene.deploy(&next, &[])?, Step::Migrations, &["SELECT n, old FROM seen", "no way back"]);
     assert_eq!(scene.times(7)?, answer(14));
-    let report = scene.deploy(&next, &["one-way"])?;
+    let report = scene.deploy(&next, &["irreversible"])?;
     assert_eq!(report.outcome, DeployOutcome::Live);
     assert!(notes(&report, Step::Migrations).contains("one way"));
     assert_eq!(scene.times(7)?, answer(21));

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use seam::deploy::{Outcome, Report, Step};
+use seam::deploy::{DeployOutcome, DeployReport, Step};
 use seam_tests::System;
 use seam_tests::host::{Host, seam};
 use seam_tests::repo;
@@ -87,7 +87,7 @@ impl Scene {
         seam(&self.manifest, &args)
     }
 
-    fn report(&self, args: &[&str]) -> Result<Report> {
+    fn report(&self, args: &[&str]) -> Result<DeployReport> {
         let output = seam(&self.manifest, &[args, &["--format", "json"]].concat())?;
         serde_json::from_slice(&output.stdout).with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
     }
@@ -146,19 +146,19 @@ fn a_version_with_a_new_schema_goes_in_and_back_again() -> Result<()> {
         assert_eq!(scene.times()?, "ok(14)");
     }
     scene.nothing_in_the_clear("serving")?;
-    let report: Report = serde_json::from_slice(&scene.deploy(&grown(), &[])?.stdout)?;
-    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    let report: DeployReport = serde_json::from_slice(&scene.deploy(&grown(), &[])?.stdout)?;
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
     assert!(scene.data().join("deploy/restore/numbers-1.db").is_file());
     assert_eq!(scene.times()?, "ok(21)");
     scene.nothing_in_the_clear("deployed")?;
-    let report: Report = serde_json::from_slice(&scene.deploy(&shrunk(), &["--allow", "one-way"])?.stdout)?;
-    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    let report: DeployReport = serde_json::from_slice(&scene.deploy(&shrunk(), &["--allow", "irreversible"])?.stdout)?;
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
     assert_eq!(scene.times()?, "ok(28)");
     let refused = scene.report(&["rollback", "numbers"])?.refused.context("rows were written")?;
     assert!(refused.message.contains("`seen` has "), "{refused:?}");
     scene.nothing_in_the_clear("refused to go back")?;
     let report = scene.report(&["rollback", "numbers", "--restore"])?;
-    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
     assert_eq!(scene.times()?, "ok(21)");
     scene.nothing_in_the_clear("put back")?;
     drop(host);
@@ -194,11 +194,11 @@ fn what_recorded_calls_said_is_told_to_nobody() -> Result<()> {
         assert_eq!(scene.times()?, "ok(14)");
     }
     let output = scene.deploy(&reads(Version { call: Then::Traps, ..first() }), &[])?;
-    let refused = serde_json::from_slice::<Report>(&output.stdout)?.refused.context("it is refused")?;
+    let refused = serde_json::from_slice::<DeployReport>(&output.stdout)?.refused.context("it is refused")?;
     assert_eq!(refused.step, Some(Step::Replay));
     assert_eq!(refused.message, "`numbers.times(..)` was answered and is not any more");
     let output = scene.deploy(&reads(Version { factor: 9, ..first() }), &["--strict"])?;
-    let refused = serde_json::from_slice::<Report>(&output.stdout)?.refused.context("it is refused")?;
+    let refused = serde_json::from_slice::<DeployReport>(&output.stdout)?.refused.context("it is refused")?;
     assert!(refused.message.contains("`numbers.times(..)`: not shown, since its file is encrypted"), "{refused:?}");
     Ok(())
 }

@@ -209,9 +209,9 @@ fn who_cannot_be_told_is_behind_by_name_and_goes_on_when_it_can() -> Result<()> 
     let file = system.folder.path().join("next.wasm");
     std::fs::write(&file, learner(3_000_000, ANY, ANY)?)?;
     let mut parts = registry.specs();
-    parts.iter_mut().find(|part| part.entry.name.as_str() == "learner@new").unwrap().component =
+    parts.iter_mut().find(|part| part.settings.name.as_str() == "learner@new").unwrap().component =
         registry.load(&file)?;
-    registry.prepare(parts)?.publish()?;
+    registry.publish(registry.prepare(parts)?)?;
     step(&registry);
     assert_eq!(state(&registry), "ready");
     assert_eq!(number(&registry, "learner", "lesson.known", &[])?, 3_000_010);

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use seam::app::App;
 use seam::context::component::Compiler;
-use seam::deploy::{Kind, Passed, State, Step, Unfit, Wish};
+use seam::deploy::{ChangeKind, Passed, ChangeState, Step, SystemRefusal, DesiredSystem};
 use seam::ids::ContextName;
 use seam::manifest::Manifest;
 use seam_tests::version::{Health, Version, asking, with_clock};
@@ -21,7 +21,7 @@ struct Scene {
 }
 
 struct Saved {
-    live: Result<Vec<ContextName>, Unfit>,
+    live: Result<Vec<ContextName>, SystemRefusal>,
     steps: Vec<Passed>,
 }
 
@@ -38,14 +38,14 @@ impl Scene {
     }
 
     fn save(&self, saved: &[(&str, Vec<u8>)]) -> Result<Saved> {
-        let mut parts = self.app.registry.parts();
+        let mut parts = self.app.registry.specs();
         for (name, wasm) in saved {
-            let part = parts.iter_mut().find(|part| part.entry.name.as_str() == *name).unwrap();
-            std::fs::write(&part.entry.component, wasm)?;
-            part.component = self.app.deployer.component(&part.entry.component, &mut |_| {})?;
+            let part = parts.iter_mut().find(|part| part.settings.name.as_str() == *name).unwrap();
+            std::fs::write(&part.settings.component, wasm)?;
+            part.component = self.app.deployer.component(&part.settings.component, &mut |_| {})?;
         }
         let mut steps = Vec::new();
-        let wish = Wish { parts, mounted: Vec::new() };
+        let wish = DesiredSystem { specs: parts, mounted: Vec::new() };
         let live = self.app.deployer.quick(&wish, &mut |passed| steps.push(passed.clone()));
         Ok(Saved { live, steps })
     }
@@ -117,7 +117,7 @@ fn a_schema_is_tried_on_a_copy_and_changes_with_a_restore_point() -> Result<()> 
     let history = scene.app.deployer.history(None)?;
     let told: Vec<_> =
         history.iter().map(|entry| (entry.kind, entry.state, entry.schema_before, entry.schema_after)).collect();
-    assert_eq!(told, [(Kind::Quick, State::Live, Some(1), Some(2))]);
+    assert_eq!(told, [(ChangeKind::Quick, ChangeState::Live, Some(1), Some(2))]);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use seam::app::App;
 use seam::context::component::Compiler;
-use seam::deploy::{Back, Outcome, DeployReport, Request, ChangeState, Step};
+use seam::deploy::{RollbackRequest, DeployOutcome, DeployReport, DeployRequest, ChangeState, Step};
 use seam::manifest::Manifest;
 use seam_tests::version::{Then, Version, asking, page};
 use seam_tests::{System, call};
@@ -57,7 +57,7 @@ impl Scene {
         Ok(Self { app: load(&system)?, system })
     }
 
-    fn request(&self, version: &Version, allow: &[&str], watch_ms: u64) -> Result<Request> {
+    fn request(&self, version: &Version, allow: &[&str], watch_ms: u64) -> Result<DeployRequest> {
         let file = put(&self.system, &version.wasm()?)?;
         let allow = allow.iter().map(|name| (*name).to_owned()).collect();
         Ok(DeployRequest { context: "numbers".into(), file, allow, strict: false, watch_ms, wait: false })
@@ -153,12 +153,12 @@ fn an_older_version_serves_on_the_newer_schema_that_it_was_seen_to_work_with() -
 fn where_there_is_no_way_back_the_file_is_put_back_and_only_a_yes_loses_rows() -> Result<()> {
     let scene = Scene::new(&first())?;
     assert_eq!(scene.times(7)?, answer(14));
-    scene.deploy(&shrunk(), &["one-way"])?;
+    scene.deploy(&shrunk(), &["irreversible"])?;
     let report = scene.back(false);
     assert_eq!(report.outcome, DeployOutcome::Live, "nothing was written: {report:?}");
     assert!(notes(&report, Step::Migrations).contains("goes back from schema 2 to 1"), "{report:?}");
     assert_eq!(scene.times(7)?, answer(14));
-    scene.deploy(&shrunk(), &["one-way"])?;
+    scene.deploy(&shrunk(), &["irreversible"])?;
     scene.write();
     let refused = scene.back(false).refused.unwrap();
     assert_eq!(refused.step, Some(Step::Migrations));
@@ -251,7 +251,7 @@ fn back_over_several_schemas_needs_the_restore_point_unless_it_was_seen_to_work(
     // Forward again over both changes.
     assert_eq!(scene.back_to(Some(&middle), false).outcome, DeployOutcome::Live);
     assert_eq!(scene.times(7)?, answer(21));
-    scene.deploy(&shrunk_from_grown(), &["one-way"])?;
+    scene.deploy(&shrunk_from_grown(), &["irreversible"])?;
     for point in std::fs::read_dir(scene.system.folder.path().join("data/deploy/restore"))? {
         std::fs::remove_file(point?.path())?;
     }
@@ -277,7 +277,7 @@ fn a_schema_is_not_taken_for_another_of_the_same_number() -> Result<()> {
     scene.deploy(&grown(), &[])?;
     assert_eq!(scene.back(true).outcome, DeployOutcome::Live, "to schema 1");
     scene.times(7)?;
-    scene.deploy(&shrunk(), &["one-way"])?;
+    scene.deploy(&shrunk(), &["irreversible"])?;
     scene.write();
     for to in [None, Some(oldest.as_str())] {
         let refused = scene.back_to(to, false).refused.unwrap();

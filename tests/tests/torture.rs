@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use seam::admin::client::Client;
-use seam::deploy::{Outcome, Report, Request};
+use seam::deploy::{DeployOutcome, DeployReport, DeployRequest};
 use seam_tests::System;
 use seam_tests::host::Host;
 use seam_tests::shop::Shop;
@@ -25,8 +25,8 @@ fn swaps(otherwise: u32) -> u32 {
 /// Longer than any bad version should last.
 const WATCH_MS: u64 = 10_000;
 
-fn deploy(data: &Path, context: &str, file: &Path, watch_ms: u64) -> Result<Report> {
-    let request = Request { watch_ms, wait: true, ..Request::new(context, file) };
+fn deploy(data: &Path, context: &str, file: &Path, watch_ms: u64) -> Result<DeployReport> {
+    let request = DeployRequest { watch_ms, wait: true, ..DeployRequest::new(context, file) };
     Ok(Client::connect(data)?.deploy(&request, &mut |_| {})?)
 }
 
@@ -78,14 +78,14 @@ fn no_client_notices_hundreds_of_swaps_and_no_bad_version_gets_in() -> Result<()
         let watch_ms = if kind == Kind::TrapsLater { WATCH_MS } else { 0 };
         let report = deploy(&data, context, &file, watch_ms)?;
         let expected = match kind {
-            Kind::Good => Outcome::Live,
-            Kind::TrapsLater => Outcome::RolledBack,
-            _ => Outcome::Refused,
+            Kind::Good => DeployOutcome::Live,
+            Kind::TrapsLater => DeployOutcome::RolledBack,
+            _ => DeployOutcome::Refused,
         };
         ensure!(report.outcome == expected, "version {number} ({kind:?}): {report:#?}");
         match expected {
-            Outcome::Live => published += 1,
-            Outcome::RolledBack => {
+            DeployOutcome::Live => published += 1,
+            DeployOutcome::RolledBack => {
                 let before: f64 = report.steps.iter().map(|step| step.ms).sum();
                 gone_ms.push(began.elapsed().as_secs_f64() * 1e3 - before);
             }
@@ -155,7 +155,7 @@ fn the_shops_pages_come_as_before_while_its_catalog_and_its_recommendations_are_
     }
     for (context, file) in &builds {
         let report = deploy(&shop.data(), context, file, 0)?;
-        ensure!(report.outcome == Outcome::Live, "{report:#?}");
+        ensure!(report.outcome == DeployOutcome::Live, "{report:#?}");
     }
     let calm = measured(&host, &skus, || {
         std::thread::sleep(EVERY * swaps);
@@ -165,7 +165,7 @@ fn the_shops_pages_come_as_before_while_its_catalog_and_its_recommendations_are_
         for (context, file) in builds.iter().cycle().take(swaps as usize) {
             let began = Instant::now();
             let report = deploy(&shop.data(), context, file, 0)?;
-            ensure!(report.outcome == Outcome::Live, "{report:#?}");
+            ensure!(report.outcome == DeployOutcome::Live, "{report:#?}");
             std::thread::sleep(EVERY.saturating_sub(began.elapsed()));
         }
         Ok(())

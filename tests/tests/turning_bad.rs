@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use seam::deploy::{Outcome, Report, State, Step};
+use seam::deploy::{DeployOutcome, DeployReport, ChangeState, Step};
 use seam_tests::System;
 use seam_tests::host::{Host, seam};
 use seam_tests::version::{Then, Version, page, page_of, page_that};
@@ -97,8 +97,8 @@ fn a_version_that_turns_bad_under_load_is_rolled_back_within_half_a_second_and_n
         {
             let file = put(&system, &version.wasm()?)?;
             let output = seam(&manifest, &["deploy", "numbers", &file.to_string_lossy(), "--format", "json"])?;
-            let report: Report = serde_json::from_slice(&output.stdout)?;
-            assert_eq!(report.outcome, Outcome::RolledBack, "{name}: {report:?}");
+            let report: DeployReport = serde_json::from_slice(&output.stdout)?;
+            assert_eq!(report.outcome, DeployOutcome::RolledBack, "{name}: {report:?}");
             let refused = report.refused.unwrap();
             assert_eq!(refused.step, Some(Step::Watch));
             assert_eq!(report.serves.unwrap().hash, report.before.unwrap().hash, "{name}");
@@ -117,8 +117,8 @@ fn a_version_that_turns_bad_under_load_is_rolled_back_within_half_a_second_and_n
     assert_eq!(host.get("/")?.text(), "21");
     let output = seam(&manifest, &["history", "--format", "json"])?;
     let entries: Vec<seam::deploy::HistoryEntry> = serde_json::from_slice(&output.stdout)?;
-    let states: Vec<State> = entries.iter().map(|entry| entry.state).collect();
-    assert_eq!(states, [State::Live, State::RolledBack, State::RolledBack, State::RolledBack]);
+    let states: Vec<ChangeState> = entries.iter().map(|entry| entry.state).collect();
+    assert_eq!(states, [ChangeState::Live, ChangeState::RolledBack, ChangeState::RolledBack, ChangeState::RolledBack]);
     Ok(())
 }
 
@@ -215,7 +215,7 @@ fn a_host_killed_while_it_rolls_back_starts_with_the_version_before() -> Result<
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "ok(14)");
     let output = seam(&manifest, &["history", "--format", "json"])?;
     let entries: Vec<seam::deploy::HistoryEntry> = serde_json::from_slice(&output.stdout)?;
-    assert_eq!(entries.first().map(|entry| entry.state), Some(State::RolledBack));
+    assert_eq!(entries.first().map(|entry| entry.state), Some(ChangeState::RolledBack));
     Ok(())
 }
 

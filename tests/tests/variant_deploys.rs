@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use seam::deploy::{Entry, Outcome, Report, State, Step};
+use seam::deploy::{HistoryEntry, DeployOutcome, DeployReport, ChangeState, Step};
 use seam_tests::System;
 use seam_tests::host::{Host, seam};
 use seam_tests::version::{Health, Then, Version, page};
@@ -65,7 +65,7 @@ impl Scene {
         Ok((self.host().get("/")?.text(), tester))
     }
 
-    fn deploy(&self, context: &str, version: &Version, more: &[&str]) -> Result<Report> {
+    fn deploy(&self, context: &str, version: &Version, more: &[&str]) -> Result<DeployReport> {
         let file = self.system.folder.path().join("next.wasm");
         std::fs::write(&file, version.wasm()?)?;
         let file = file.to_string_lossy();
@@ -73,24 +73,24 @@ impl Scene {
         self.report(&args)
     }
 
-    fn report(&self, args: &[&str]) -> Result<Report> {
+    fn report(&self, args: &[&str]) -> Result<DeployReport> {
         let output = seam(&self.manifest, args)?;
         let said = String::from_utf8_lossy(&output.stderr);
         serde_json::from_slice(&output.stdout).with_context(|| format!("{args:?}: {said}"))
     }
 
-    fn history(&self) -> Result<Vec<Entry>> {
+    fn history(&self) -> Result<Vec<HistoryEntry>> {
         Ok(serde_json::from_slice(&seam(&self.manifest, &["history", "numbers@two", "--format", "json"])?.stdout)?)
     }
 }
 
-fn notes(report: &Report, step: Step) -> String {
+fn notes(report: &DeployReport, step: Step) -> String {
     report.steps.iter().filter(|p| p.step == step).flat_map(|p| p.notes.clone()).collect::<Vec<_>>().join("\n")
 }
 
-fn refused(report: &Report, step: Step, words: &str, remedy: &str) {
+fn refused(report: &DeployReport, step: Step, words: &str, remedy: &str) {
     let refused = report.refused.as_ref().unwrap_or_else(|| panic!("it was let in: {report:?}"));
-    assert_eq!((report.outcome, refused.step), (Outcome::Refused, Some(step)), "{refused:?}");
+    assert_eq!((report.outcome, refused.step), (DeployOutcome::Refused, Some(step)), "{refused:?}");
     assert!(refused.message.contains(words), "{words:?} in {:?}", refused.message);
     assert!(refused.remedy.contains(remedy), "{remedy:?} in {:?}", refused.remedy);
 }
@@ -110,7 +110,7 @@ fn a_variant_passes_every_step_on_its_own_file_and_the_others_do_not_notice() ->
         ..second()
     };
     let stop = AtomicBool::new(false);
-    let report = std::thread::scope(|scope| -> Result<Report> {
+    let report = std::thread::scope(|scope| -> Result<DeployReport> {
         let deploy = scope.spawn(|| {
             let report = scene.deploy("numbers@two", &next, &["--watch", "1000"]);
             stop.store(true, Relaxed);
@@ -122,7 +122,7 @@ fn a_variant_passes_every_step_on_its_own_file_and_the_others_do_not_notice() ->
         }
         deploy.join().unwrap()
     })?;
-    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
     let steps: Vec<_> = report.steps.iter().map(|passed| passed.step.name()).collect();
     let all = ["read", "compile", "wit", "capabilities", "start", "migrations", "health", "replay", "publish", "watch"];
     assert_eq!(steps, all);
@@ -140,7 +140,7 @@ fn a_variant_passes_every_step_on_its_own_file_and_the_others_do_not_notice() ->
         serde_json::from_slice(&seam(&scene.manifest, &["contexts", "--format", "json"])?.stdout)?;
     let generations: Vec<_> = contexts.iter().map(|context| (context.context.as_str(), context.generation)).collect();
     assert_eq!(generations, [("numbers", 1), ("page", 1), ("numbers@two", 2)]);
-    assert_eq!(scene.history()?.iter().map(|entry| entry.state).collect::<Vec<_>>(), [State::Live]);
+    assert_eq!(scene.history()?.iter().map(|entry| entry.state).collect::<Vec<_>>(), [ChangeState::Live]);
     scene.restart(&[])?;
     assert_eq!(scene.pages()?, ("14".into(), "28".into()), "after a restart, too");
     let back = scene.report(&["rollback", "numbers@two", "--format", "json"])?;
@@ -169,7 +169,7 @@ fn what_a_variant_may_not_be_is_refused_at_its_step() -> Result<()> {
         Version { migrations: vec![TABLE, DROPS], query: None, ..second() },
         Step::Migrations,
         "SELECT n, old FROM seen",
-        "one-way",
+        "irreversible",
     )?;
     check(Version { health: Some(Health::Ill("no shelf")), ..second() }, Step::Health, "no shelf", "")?;
     check(Version { call: Then::Traps, ..second() }, Step::Replay, "`numbers.times(7)` was answered with ok(21)", "")?;
@@ -192,9 +192,9 @@ fn what_a_variant_may_not_be_is_refused_at_its_step() -> Result<()> {
 fn the_main_variant_may_be_called_by_either_of_its_names() -> Result<()> {
     let scene = Scene::new()?;
     let report = scene.deploy("numbers@one", &Version::times(5), &["--watch", "0"])?;
-    assert_eq!((report.outcome, report.context.as_str()), (Outcome::Live, "numbers"), "{report:?}");
+    assert_eq!((report.outcome, report.context.as_str()), (DeployOutcome::Live, "numbers"), "{report:?}");
     assert_eq!(scene.pages()?, ("35".into(), "21".into()));
-    assert_eq!(scene.report(&["rollback", "numbers@one", "--format", "json"])?.outcome, Outcome::Live);
+    assert_eq!(scene.report(&["rollback", "numbers@one", "--format", "json"])?.outcome, DeployOutcome::Live);
     assert_eq!(scene.pages()?, ("14".into(), "21".into()));
     Ok(())
 }
@@ -206,11 +206,11 @@ fn an_interface_grows_in_the_variants_first_and_shrinks_in_them_last() -> Result
     let report = scene.deploy("numbers", &more(Version::times(2)), &["--watch", "0"])?;
     let words = "`numbers@two` has no `t:numbers/numbers@0.1.0.minus`, as `numbers` has";
     refused(&report, Step::Wit, words, "deploy a version of `numbers@two` that fits it first");
-    assert_eq!(scene.deploy("numbers@two", &more(second()), &["--watch", "0"])?.outcome, Outcome::Live);
-    assert_eq!(scene.deploy("numbers", &more(Version::times(2)), &["--watch", "0"])?.outcome, Outcome::Live);
+    assert_eq!(scene.deploy("numbers@two", &more(second()), &["--watch", "0"])?.outcome, DeployOutcome::Live);
+    assert_eq!(scene.deploy("numbers", &more(Version::times(2)), &["--watch", "0"])?.outcome, DeployOutcome::Live);
     refused(&scene.deploy("numbers@two", &second(), &[])?, Step::Wit, "`numbers@two` has no ", "");
-    assert_eq!(scene.deploy("numbers", &Version::times(2), &["--watch", "0"])?.outcome, Outcome::Live);
-    assert_eq!(scene.deploy("numbers@two", &second(), &["--watch", "0"])?.outcome, Outcome::Live);
+    assert_eq!(scene.deploy("numbers", &Version::times(2), &["--watch", "0"])?.outcome, DeployOutcome::Live);
+    assert_eq!(scene.deploy("numbers@two", &second(), &["--watch", "0"])?.outcome, DeployOutcome::Live);
     assert_eq!(scene.pages()?, ("14".into(), "21".into()));
     Ok(())
 }
@@ -239,7 +239,7 @@ fn a_variant_that_turns_bad_is_rolled_back_alone_and_no_request_fails() -> Resul
                 std::thread::sleep(Duration::from_millis(10));
             }
             let report = scene.deploy("numbers@two", version, &["--watch", "10000"])?;
-            ensure!(report.outcome == Outcome::RolledBack, "{report:?}");
+            ensure!(report.outcome == DeployOutcome::RolledBack, "{report:?}");
             ensure!(report.serves.as_ref().map(|v| &v.hash) == report.before.as_ref().map(|v| &v.hash), "{report:?}");
             Ok(())
         });
@@ -248,7 +248,7 @@ fn a_variant_that_turns_bad_is_rolled_back_alone_and_no_request_fails() -> Resul
         deployed
     })?;
     assert_eq!(scene.pages()?.1, "21");
-    assert_eq!(scene.history()?.iter().map(|e| e.state).collect::<Vec<_>>(), [State::RolledBack, State::RolledBack]);
+    assert_eq!(scene.history()?.iter().map(|e| e.state).collect::<Vec<_>>(), [ChangeState::RolledBack, ChangeState::RolledBack]);
     // The build writes over the manifest's file, as builds do.
     std::fs::write(scene.system.folder.path().join("numbers-two.wasm"), versions[0].wasm()?)?;
     scene.restart(&[])?;
@@ -269,7 +269,7 @@ fn a_host_killed_in_the_middle_of_a_variants_deploy_starts_with_the_old_or_the_n
         scene.restart(&[])?;
         assert_eq!(scene.pages()?, ("14".into(), expect.into()), "{moment}");
         let report = scene.deploy("numbers@two", &Version { factor: 6, ..version.clone() }, &["--watch", "0"])?;
-        assert_eq!(report.outcome, Outcome::Live, "{moment}: {report:?}");
+        assert_eq!(report.outcome, DeployOutcome::Live, "{moment}: {report:?}");
         assert_eq!(scene.pages()?.1, "42", "{moment}");
     }
     Ok(())
@@ -281,7 +281,7 @@ fn a_shadow_that_turns_bad_is_rolled_back_too() -> Result<()> {
     let scene = Scene::recording(0)?;
     assert!(seam(&scene.manifest, &["route", "numbers", "shadow=two"])?.status.success());
     let stop = AtomicBool::new(false);
-    let report = std::thread::scope(|scope| -> Result<Report> {
+    let report = std::thread::scope(|scope| -> Result<DeployReport> {
         let deploy = scope.spawn(|| {
             let report = scene.deploy("numbers@two", &Version { call: Then::Traps, ..second() }, &["--watch", "10000"]);
             stop.store(true, Relaxed);
@@ -293,7 +293,7 @@ fn a_shadow_that_turns_bad_is_rolled_back_too() -> Result<()> {
         }
         deploy.join().unwrap()
     })?;
-    assert_eq!(report.outcome, Outcome::RolledBack, "{report:?}");
+    assert_eq!(report.outcome, DeployOutcome::RolledBack, "{report:?}");
     Ok(())
 }
 
@@ -302,7 +302,7 @@ fn without_a_running_host_a_variant_is_deployed_for_the_next_start() -> Result<(
     let mut scene = Scene::new()?;
     drop(scene.host.take());
     let report = scene.deploy("numbers@two", &Version { factor: 5, ..second() }, &[])?;
-    assert_eq!(report.outcome, Outcome::Live, "{report:?}");
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
     let held: &Path = &scene.manifest;
     scene.host = Some(Host::up(held, &scene.data())?);
     assert_eq!(scene.pages()?, ("14".into(), "35".into()));

@@ -57,7 +57,7 @@ impl Scene {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let history = self.app.deployer.history(Some("numbers"))?;
-            let refused = history.iter().filter(|entry| entry.state == State::Refused).count();
+            let refused = history.iter().filter(|entry| entry.state == ChangeState::Refused).count();
             if refused >= times {
                 return Ok(());
             }

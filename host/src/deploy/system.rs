@@ -9,8 +9,8 @@ use super::report::{GateRefusal, Version};
 use crate::context::component::{Artifact, Component, ContextSpec};
 use crate::context::run::Generation;
 use crate::context::serve::Registry;
-use crate::did_you_mean::nearest;
 use crate::ids::ContextName;
+use crate::did_you_mean;
 use crate::store::{Database, HostFileError, chain};
 
 pub(super) struct System {
@@ -52,8 +52,7 @@ impl System {
             return GateRefusal { step: None, message: absent.to_string(), remedy: absent.remedy() };
         }
         let known: Vec<String> = self.registry.specs().iter().map(|spec| spec.settings.name.to_string()).collect();
-        let near = nearest(context, known.iter().map(String::as_str));
-        let remedy = near.map_or(format!("there are: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+        let remedy = did_you_mean::hint(context, known.iter().map(String::as_str));
         GateRefusal { step: None, message: format!("there is no context `{context}`"), remedy }
     }
 

@@ -1,6 +1,6 @@
 //! Why the harness cannot run, and what to do about it.
 
-use crate::context::serve;
+use crate::context;
 use crate::did_you_mean;
 use crate::manifest::Problems;
 
@@ -9,7 +9,7 @@ pub enum Error {
     #[error(transparent)]
     Manifest(#[from] Problems),
     #[error(transparent)]
-    Contexts(#[from] serve::Error),
+    Contexts(#[from] context::serve::Error),
     #[error("there is no context `{name}`")]
     NoContext { name: String, known: Vec<String> },
     #[error("there is no contract for `{interface}`")]

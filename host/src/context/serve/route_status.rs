@@ -8,8 +8,8 @@ use super::load::Absent;
 use super::serving_set::ServingSet;
 use crate::context::route::{Member, Readiness, RouteRejected, Shares, StoredShares};
 use crate::context::run::Generation;
-use crate::did_you_mean::nearest;
 use crate::ids::ContextName;
+use crate::did_you_mean::nearest;
 use crate::manifest::ContextSettings;
 use crate::store::HostFile;
 
