@@ -24,8 +24,8 @@ dev *args: _host
     @"{{ just_executable() }}" --justfile "{{ justfile() }}" _demo-data
     @exec {{ release }} dev {{ args }}
 
-# Run every test; `just test NAME` runs those whose name contains NAME
-test *filter:
+# Run every test; `just test NAME` runs those whose name contains NAME, `just test --timings` says which took longest
+test *args:
     @# With all targets: the features of the dependencies are then the same as for the tests, so nothing is built twice.
     cargo build --workspace --all-targets
     @{{ debug }} doctor --fix --for test >&2
@@ -33,7 +33,7 @@ test *filter:
     @# The engines in other languages are for those who want them; only their tests need what builds them.
     @{{ debug }} build recommendation@js recommendation@cljs recommendation@python >&2
     @{{ debug }} test >&2
-    cargo test --workspace {{ filter }}
+    @set -- {{ args }}; if [ "${1:-}" = --timings ]; then shift; tests/timings.sh "$@"; else cargo test --workspace "$@"; fi
     @echo "all tests passed"
 
 # Run the scenarios of the contexts, each alone; `just scenarios --watch` again and again
@@ -59,13 +59,14 @@ bench *args:
 torture-swap swaps="600":
     cargo build --workspace --all-targets
     @{{ debug }} build >&2
-    SEAM_TORTURE_SWAPS={{ swaps }} cargo test --workspace --test torture -- --nocapture --test-threads 1
+    SEAM_TORTURE_SWAPS={{ swaps }} cargo test --workspace --test torture -- swaps:: --nocapture --test-threads 1
 
 # Test encrypted stores: another build of the host, with SQLCipher and OpenSSL from source
 test-encrypted:
     cargo build --workspace --all-targets --features seam-tests/sqlcipher
     @{{ debug }} build >&2
-    cargo test --workspace --features seam-tests/sqlcipher --lib store::
+    @# Two packages: the features of the dependencies are then those of the workspace, so SQLCipher is not built twice.
+    cargo test -p seam-store -p seam-tests --features seam-tests/sqlcipher --lib
     cargo test --workspace --features seam-tests/sqlcipher --test encrypted
 
 # Format the sources

@@ -23,7 +23,7 @@ pub struct App {
     pub registry: Registry,
     pub deployer: Deployer,
     /// Where open pages are told what goes on, while somebody works on the system.
-    pub dev: Option<http::Board>,
+    pub dev: Option<http::StatusBoard>,
     metrics: prometheus::Registry,
 }
 

@@ -1,6 +1,6 @@
-//! The data folder: where its parts lie, and the lock that keeps a second host out of it.
+//! The data folder: where its parts are, and the lock that keeps a second host out of it.
 //!
-//! Invariant: whoever has a `Folder` is the only process that writes below it, until that process ends, however it ends.
+//! Invariant: only the process that has the `Folder` writes below it. The lock ends with that process, however it ends.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -13,15 +13,19 @@ use rustix::fs::{FlockOperation, flock};
 pub enum Error {
     #[error("cannot use the data folder `{}`", path.display())]
     Unusable { path: PathBuf, source: std::io::Error },
-    #[error("another host{} uses the data folder `{}`", pid.as_ref().map(|p| format!(" (pid {p})")).unwrap_or_default(), path.display())]
+    #[error("another host{} uses the data folder `{}`", in_brackets(pid), path.display())]
     Taken { path: PathBuf, pid: Option<String> },
+}
+
+fn in_brackets(pid: &Option<String>) -> String {
+    pid.as_ref().map(|pid| format!(" (pid {pid})")).unwrap_or_default()
 }
 
 impl Error {
     /// What to do about it, for the `hint:` line.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Unusable { .. } => "mend its permissions, or name another one in `data` of `[host]`",
+            Self::Unusable { .. } => "correct its permissions, or name another `data` folder in `[host]`",
             Self::Taken { .. } => "stop that host, or name another `data` folder in `[host]`",
         }
     }
@@ -31,31 +35,31 @@ impl Error {
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// The lock is the open file's: the kernel lets go of it when this process ends.
+    /// The lock belongs to the open file: the kernel releases it when this process ends.
     _lock: File,
 }
 
 impl Folder {
-    /// Creates the folder and those in it, private to this user, where they are missing, and takes the lock.
+    /// Creates the folder and those in it where they are missing, private to this user, and takes the lock.
     ///
     /// # Errors
     /// When another process has the lock, or the folder cannot be written to.
     pub fn lock(path: &Path) -> Result<Self, Error> {
         let unusable = |source| Error::Unusable { path: path.to_owned(), source };
-        // The folder itself may have been made by somebody else, for others to read; what the host keeps in it is not for them.
+        // The folder itself may be there already, readable for other users; the folders in it are not for them.
         for folder in [path.to_owned(), stores(path), logs(path)] {
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
         }
         let file = path.join("lock");
         let mut options = OpenOptions::new();
-        // Not truncated on opening: until the lock is ours, the pid in it is somebody else's.
+        // Not truncated on opening: until this process has the lock, the pid in it is another host's.
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut lock = options.open(file).map_err(unusable)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut pid = String::new();
-                // The other host may be about to write it; the message does without it then.
+                // The other host may not have written it yet; the message then goes without.
                 (&lock).take(20).read_to_string(&mut pid).ok();
                 let pid = Some(pid.trim().to_owned()).filter(|pid| !pid.is_empty());
                 return Err(Error::Taken { path: path.to_owned(), pid });
@@ -97,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_host_is_kept_out_and_told_who_is_there() {
+    fn a_second_host_gets_an_error_that_names_the_first() {
         let data = tempfile::tempdir().unwrap();
         let path = data.path().join("run");
         let first = Folder::lock(&path).unwrap();

@@ -7,26 +7,28 @@
 pub mod admin;
 pub mod app;
 pub mod build;
-pub mod call;
 pub mod cli;
-pub mod context;
 pub mod deploy;
 pub mod dev;
-pub mod did_you_mean;
-pub mod error_chain;
 pub mod folder;
 pub mod follow;
-pub mod handoff;
 pub mod harness;
 pub mod http;
-pub mod ids;
 pub mod invoke;
 pub mod json;
 pub mod limits;
 pub mod logging;
 pub mod manifest;
 pub mod scaffold;
-pub mod seam;
 pub mod seed;
-pub mod store;
 pub mod watch;
+
+pub use seam_runtime as context;
+pub use seam_runtime::{call, did_you_mean, guest as seam};
+pub use seam_store as store;
+pub use seam_store::ids;
+
+/// Giving the runtime's worker away, under the names of before.
+pub mod handoff {
+    pub use seam_store::blocking::{block_in_place as blocking, block_on, yield_worker as step_aside};
+}

@@ -1,192 +1,9 @@
-//! Every number that bounds something, with its unit in the name and the reason for its value.
+//! Bounds of everything above the runtime, with the unit in each name and the reason for each value.
 //!
-//! Defaults of what a manifest may change stand here too; nothing in the program is unbounded.
+//! Defaults of what a manifest may change stand here too. Nothing in the program is unbounded.
 
-// Calls
+pub use seam_runtime::limits::*;
 
-/// Contexts on one call's way. A page needs 2; each level may take a whole wasm stack of the thread's.
-pub const CALL_DEPTH_MAX: usize = 8;
-/// A request from the edge, and one call into a context, unless its manifest says otherwise. Beyond that, people leave.
-pub const CALL_TIMEOUT_MS: u64 = 5_000;
-/// The share of its remaining time that a caller keeps back, so that it can still answer when the callee does not.
-pub const CALL_RESERVE_PERCENT: u32 = 10;
-/// How often running guests look at their deadline. Shorter costs wake-ups, longer makes timeouts and hand-offs coarse.
-pub const EPOCH_TICK_MS: u64 = 5;
-/// Calls that run in one context at the same time. Two cores run two; the rest wait for the writer or an fsync.
-pub const CONTEXT_CONCURRENCY: u32 = 32;
-/// Calls that may wait for one of those places. Beyond it the caller is told at once.
-pub const CONTEXT_QUEUE: u32 = 128;
-
-// Generations
-
-/// What the calls of a replaced generation get to end: longer than any of them may take unless its manifest allows it more.
-pub const DRAIN_MS_MAX: u64 = 30_000;
-/// How often replaced generations are looked at.
-pub const DRAIN_CHECK_MS: u64 = 250;
-
-// Variants
-
-/// Variants that one request may choose by header or cookie: a tester tries one or two at a time. They travel with every call.
-pub const FORCED_VARIANTS_MAX: usize = 4;
-/// Variants of one context, with its main one. Each call looks at as many weights.
-pub const VARIANTS_MAX: usize = 8;
-/// The largest weight of a variant: parts in a thousand are as fine as anybody steers, and sums stay far from overflowing.
-pub const VARIANT_WEIGHT_MAX: u32 = 1_000;
-/// Calls that wait for the thread of the shadows. Beyond it they are dropped and counted: a sample is enough to compare.
-pub const SHADOW_QUEUE_MAX: usize = 64;
-/// What all shadows of the host may take of one core; the rest of the time their thread sleeps.
-pub const SHADOW_CORE_PERCENT: u32 = 20;
-/// The longest that it sleeps after one call.
-pub const SHADOW_REST_MS_MAX: u64 = 2_000;
-/// Records of a history that a variant is told in one call. Where that takes too long, it is told fewer.
-pub const FOLLOW_PAGE_RECORDS: u32 = 500;
-/// One page: a slow engine takes seconds for some hundred purchases. Its own `timeout_ms` counts too.
-pub const FOLLOW_CALL_MS: u64 = 60_000;
-/// How often variants look for something to learn when nobody tells them that there is something.
-pub const FOLLOW_LOOK_MS: u64 = 5_000;
-/// How often a variant that catches up says how far it is.
-pub const FOLLOW_SAY_MS: u64 = 5_000;
-
-// Messages between contexts
-
-/// One message over a seam, parameters or result, with what it takes to keep track of its parts. A page is a hundredth of it.
-pub const SEAM_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How deep the types of a seam may nest. What people write stays below 10; the value walk recurses once a level.
-pub const SEAM_TYPE_DEPTH_MAX: usize = 32;
-/// Message buffers that a thread keeps for the next calls, all together: a few ordinary messages or one large one.
-pub const SEAM_POOL_BYTES: usize = 2 * 1024 * 1024;
-
-// Recording calls
-
-/// Calls of one context that are sampled in a second, unless the manifest says otherwise: what a person would look at, and no load.
-pub const RECORD_CALLS_PER_S: u32 = 20;
-/// What a manifest may raise that to; a tape takes everything.
-pub const RECORD_CALLS_PER_S_MAX: u32 = 10_000;
-/// Sampled calls that are kept of each function: some minutes of a quiet shop, a replay of some milliseconds.
-pub const RECORD_KEPT_PER_FUNCTION: usize = 32;
-/// A sampled call that takes more is not kept; a page with all it asked takes a tenth.
-pub const RECORD_CALL_BYTES_MAX: usize = 512 << 10;
-/// Sampled calls of one context together.
-pub const RECORD_KEPT_BYTES_MAX: usize = 8 << 20;
-/// Questions to other contexts that are kept of one call. A page asks five.
-pub const RECORD_ASKED_MAX: usize = 256;
-/// Calls on one tape: more than anybody reads as a scenario.
-pub const RECORD_LOG_CALLS_MAX: usize = 2_000;
-pub const RECORD_LOG_BYTES_MAX: usize = 32 << 20;
-/// How long a tape may be left to run by itself.
-pub const RECORD_LOG_S_MAX: u64 = 3_600;
-
-// Guests: memory and code
-
-/// Linear memory of one instance, all its memories together. Python guests need most of it; Rust ones 2 MiB.
-pub const INSTANCE_MEMORY_MB: u64 = 64;
-/// What a manifest may raise that to: each slot of the pool reserves as much address space.
-pub const INSTANCE_MEMORY_MB_MAX: u64 = 256;
-/// Linear memory of all live instances of a context together.
-pub const CONTEXT_MEMORY_MB: u64 = 512;
-/// Live instances in the whole host; idle Rust ones cost about 12 KiB, the address space of all is 600 GiB.
-pub const INSTANCES_MAX: u32 = 2_000;
-/// Core modules inside one component; a JavaScript or Python component has several dozen.
-pub const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 60;
-pub const MEMORIES_PER_COMPONENT_MAX: u32 = 10;
-pub const TABLES_PER_COMPONENT_MAX: u32 = 20;
-/// Entries of one table; CPython's own function table has 40,000.
-pub const TABLE_ELEMENTS_MAX: usize = 50_000;
-/// Wasm stack of one call level; recursion beyond it traps.
-pub const WASM_STACK_KB: usize = 1 << 10;
-/// Stack of every thread that runs guests: each level of a call chain may use `WASM_STACK_KB` and the host's own frames between
-/// two levels stay far below the rest. Only touched pages count.
-pub const THREAD_STACK_KB: usize = (WASM_STACK_KB + 512) * (CALL_DEPTH_MAX + 1);
-/// The same chain on the fiber of an asynchronous `wasi:http` guest.
-pub const FIBER_STACK_KB: usize = THREAD_STACK_KB;
-/// `wasi:http` requests that run at the same time in the whole host; each has a fiber.
-pub const FIBERS_MAX: u32 = 256;
-/// What the host copies out of a guest for one call into the host.
-pub const HOST_CALL_BYTES_MAX: usize = 16 << 20;
-/// Resource handles of one instance. `wasi:http` needs a dozen a request.
-pub const HANDLES_MAX: usize = 1_000;
-/// Random bytes that a guest may ask for in one call.
-pub const RANDOM_BYTES_MAX: u64 = 64 << 10;
-/// Threads that may wait in a guest's stead (for a writer, an fsync, a place). More waiters than that wait for a thread.
-pub const BLOCKING_THREADS_MAX: usize = 512;
-
-// Components
-
-/// A `.wasm` file. CPython in a component has 18 MB.
-pub const COMPONENT_MB_MAX: u64 = 64;
-/// Cranelift needs about 1 GB for CPython.
-pub const COMPILE_MEMORY_MB_MAX: u64 = 4 << 10;
-/// CPython takes 20 s of CPU.
-pub const COMPILE_CPU_S_MAX: u64 = 120;
-/// What `seam dev` remembers of functions that it has compiled: several times what the shop's contexts in Rust are together.
-pub const COMPILED_FUNCTIONS_MB_MAX: usize = 128;
-/// Compiled components kept; a day of development makes a few hundred.
-pub const COMPILED_FILES_MAX: usize = 500;
-pub const COMPILE_WALL_S_MAX: u64 = 180;
-/// Starting an instance: its start functions run, nothing else. Python needs 0.1 s.
-pub const START_MS_MAX: u64 = 2_000;
-/// How long a worker that hands its tasks on waits for another thread to take them.
-pub const HANDOFF_US: u64 = 500;
-/// Idle instances above what the last interval needed are dropped this often.
-pub const TRIM_INTERVAL_S: u64 = 10;
-
-// Guests: logs
-
-/// Log text of one context; beyond it lines are counted, not kept.
-pub const LOG_KB_PER_S: u64 = 64;
-/// One line of a guest's log; the rest is cut off.
-pub const LOG_LINE_BYTES_MAX: usize = 4 << 10;
-
-// Stores
-
-/// One string, blob or row in a store. Covers and notes are far below it, and functions of SQLite that take time in its square stay short.
-pub const STORE_VALUE_BYTES_MAX: i32 = 1024 * 1024;
-/// One statement's text. Longer ones are data in the wrong place.
-pub const STORE_SQL_BYTES_MAX: i32 = 128 * 1024;
-/// Parameters of one statement; a longer list goes through `json_each` or `execute-many`.
-pub const STORE_PARAMETERS_MAX: i32 = 4_096;
-/// Rows of one result, packed. A page of a shop takes a thousandth.
-pub const STORE_RESULT_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Steps of SQLite's virtual machine that one statement may take: about a second; a scan of a million rows takes a fifth of it.
-pub const STORE_STATEMENT_STEPS_MAX: u64 = 100_000_000;
-/// How often a running statement looks at its deadline, in steps: some 3 us. A step may be a function that takes a millisecond.
-pub const STORE_PROGRESS_STEPS: u16 = 100;
-/// Pattern of LIKE and GLOB, whose time is its length times that of the text.
-pub const STORE_PATTERN_BYTES_MAX: i32 = 128;
-/// Prepared statements kept by a connection. A context of ten functions has some thirty.
-pub const STORE_STATEMENTS_CACHED: usize = 64;
-/// Connections that read one file at the same time. Reads run on workers, of which there are as many as cores.
-pub const STORE_READERS_MAX: usize = 8;
-/// Pages that one reader keeps; the operating system's cache stands behind it.
-pub const STORE_READER_CACHE_KB: u32 = 4 * 1024;
-/// Pages that the writer keeps; larger, so that a transaction of some thousand rows does not spill.
-pub const STORE_WRITER_CACHE_KB: u32 = 16 * 1024;
-/// Memory of SQLite in the whole process: caches, sorts, intermediate tables.
-pub const STORE_HEAP_MB_MAX: u64 = 1024;
-/// Transactions that wait for one file's writer. Beyond it the caller is told at once.
-pub const STORE_WRITE_QUEUE_MAX: usize = 256;
-/// Transactions that share one commit. Past some dozens the fsync is no longer what they cost.
-pub const STORE_GROUP_MAX: usize = 64;
-/// How long a group takes further transactions in: about one fsync, so that nobody waits much longer than alone.
-pub const STORE_GROUP_MS: u64 = 5;
-/// How long one transaction may hold the writer, whatever its call has left: others wait for it.
-pub const STORE_TRANSACTION_MS_MAX: u64 = 10_000;
-/// How long a statement waits for a lock of the file, which only a checkpoint takes.
-pub const STORE_LOCK_WAIT_MS: u64 = 1_000;
-/// A page of a file, and of its log: SQLite's default.
-pub const STORE_PAGE_BYTES: u64 = 4096;
-/// Pages by which the WAL grows until it is copied back after a commit; SQLite's own default.
-pub const STORE_WAL_PAGES_CHECKPOINT: u32 = 1_000;
-/// Pages in the WAL from which the writer waits for readers so that it can begin anew; bounds its growth to 64 MB.
-pub const STORE_WAL_PAGES_RESET: u32 = 16_000;
-/// WAL size that is kept on disk after a reset: growing a file anew costs more than overwriting it.
-pub const STORE_WAL_BYTES_KEPT: u64 = 8 * 1024 * 1024;
-/// All pending migrations of a context together; a large index takes seconds.
-pub const STORE_MIGRATION_MS_MAX: u64 = 120_000;
-/// Text of one migration.
-pub const STORE_MIGRATION_BYTES_MAX: usize = 1024 * 1024;
-/// Statements slower than this are logged.
-pub const STORE_SLOW_MS: u64 = 100;
 // HTTP
 
 /// Open connections. An idle one costs about 11 KiB, and 4,000 fit the usual limit on open files with room for databases.
@@ -221,13 +38,11 @@ pub const HTTP_COMPRESS_INLINE_BYTES: usize = 256 << 10;
 pub const ASSET_BYTES: u64 = 16 << 20;
 /// Static files kept in memory, with their compressed forms, one mount's together.
 pub const ASSET_CACHE_BYTES: usize = 64 << 20;
-/// Connecting to a granted host for `wasi:http`, unless the guest asks for less.
-pub const OUTGOING_CONNECT_MS: u64 = 5_000;
-/// What a granted host may take until its answer begins, and between two pieces of it, unless the guest asks for less.
-pub const OUTGOING_SILENCE_MS: u64 = 30_000;
 /// Bytes of a user agent or a path in the access log; what follows is for nobody's eyes.
 pub const ACCESS_FIELD_BYTES: usize = 256;
+
 // Manifest
+
 /// A shared file: every context that asks for it keeps its texts.
 pub const SHARED_FILE_BYTES_MAX: usize = 256 << 10;
 
@@ -245,9 +60,7 @@ pub const CONTEXT_QUEUE_MAX: u32 = 10_000;
 pub const CALL_TIMEOUT_MS_MAX: u64 = 600_000;
 /// What a manifest may raise `LOG_KB_PER_S` to: faster than a disk that has other work.
 pub const LOG_KB_PER_S_MAX: u64 = 10 << 10;
-/// A context's file, unless the manifest says otherwise. A million albums need 400 MB.
-pub const STORE_MB: u64 = 4 << 10;
-/// What a manifest may raise that to: 1 TB; a context that outgrows it is split.
+/// What a manifest may raise `STORE_MB` to: 1 TB; a context that outgrows it is split.
 pub const STORE_MB_MAX: u64 = 1 << 20;
 /// What a manifest may raise `HTTP_CONNECTIONS` to: 1 GiB of idle connections.
 pub const HTTP_CONNECTIONS_MAX: usize = 100_000;
@@ -356,8 +169,6 @@ pub const DEPLOY_WATCH_MS_MAX: u64 = 600_000;
 pub const DEPLOY_LOOK_MS: u64 = 20;
 /// What of its calls is looked at together, beside all of them: a version may turn bad late.
 pub const DEPLOY_WINDOW_MS: u64 = 1_000;
-/// The least time that a request waits for a version on probation before it is run again with the one before.
-pub const PROBATION_TIMEOUT_MS: u64 = 250;
 /// Recorded calls that a new version is asked again, and what it may take for one and for all of them.
 pub const DEPLOY_REPLAY_CALLS_MAX: usize = 200;
 pub const DEPLOY_REPLAY_CALL_MS: u64 = 1_000;

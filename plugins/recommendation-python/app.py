@@ -1,7 +1,7 @@
-"""The recommendation context in Python: association rules over purchases, of which the latest weigh most.
+"""The recommendation context in Python: association rules over purchases, in which the latest weigh most.
 
-`recommendation` is the engine: `purchases` and `rules` are plain Python, `shelf` is the SQL; this file is where they meet the component's
-interface.
+`recommendation` is the engine: `purchases` and `rules` are plain Python, `sql` is the SQL; this file exports the
+component's interfaces.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from wit_world import exports
 from wit_world.exports import engine
 from wit_world.exports.migrations import Migration
 
-from recommendation import purchases, shelf
+from recommendation import purchases, sql
 
 STEPS = steps(Path(__file__).parent / "migrations")
 
@@ -26,11 +26,11 @@ class Engine(exports.Engine):
     @answering(engine.Error_Unavailable)
     def suggest(self, skus: list[str], count: int) -> list[engine.Suggestion]:
         question = _checked(purchases.question, skus, count)
-        return [engine.Suggestion(sku, score) for sku, score in shelf.answer(question)]
+        return [engine.Suggestion(sku, score) for sku, score in sql.answer(question)]
 
     @answering(engine.Error_Unavailable)
     def learn(self, purchases_: list[engine.Purchase]) -> int:
-        return shelf.learn(_checked(purchases.checked, purchases_))
+        return sql.learn(_checked(purchases.checked, purchases_))
 
 
 def _checked(check, *args):

@@ -8,23 +8,23 @@ from recommendation.rules import HALF_LIFE_S, LANDMARK_S, filled, ranked, weigh,
 
 
 class Rules(unittest.TestCase):
-    def test_a_purchase_weighs_twice_what_one_of_half_a_year_before_does(self) -> None:
+    def test_a_purchase_weighs_twice_as_much_as_one_half_a_year_earlier(self) -> None:
         self.assertEqual(weight(LANDMARK_S), 1.0)
         self.assertEqual(weight(LANDMARK_S + HALF_LIFE_S), 2.0)
         self.assertEqual(weight(LANDMARK_S - 2 * HALF_LIFE_S), 0.25)
 
-    def test_no_time_is_too_far_away_to_count_with(self) -> None:
+    def test_weights_of_all_times_are_finite_and_positive(self) -> None:
         self.assertTrue(0 < weight(0) < 1 < weight(2**64 - 1) < float("inf"))
-        # A billion of the heaviest still add up to a number.
+        # The sum of a billion of the heaviest is finite, too.
         self.assertLess(weight(2**64 - 1) * 1e9, float("inf"))
 
     def test_a_rule_scores_its_confidence_times_the_logarithm_of_its_lift(self) -> None:
-        # 4 of 10 purchases have the seed, 3 of those the other, which 5 have in all.
+        # Of 10 purchases, 4 have the seed, 3 of these have the other, and 5 have the other in all.
         [(sku, score)] = ranked(question(["S"], 5), [("A", 3.0, 3, 5.0, 4.0)], 10.0)
         self.assertEqual(sku, "A")
         self.assertTrue(isclose(score, 0.75 * log2(0.75 / 0.5)))
 
-    def test_what_sells_alike_everywhere_is_no_rule_and_one_purchase_is_chance(self) -> None:
+    def test_a_lift_of_one_or_a_single_common_purchase_is_no_rule(self) -> None:
         asked = question(["S"], 5)
         self.assertEqual(ranked(asked, [("HIT", 2.0, 2, 5.0, 4.0)], 10.0), [])
         self.assertEqual(ranked(asked, [("A", 1.0, 1, 1.0, 4.0)], 10.0), [])
@@ -46,7 +46,7 @@ class Rules(unittest.TestCase):
         self.assertEqual(weights.pairs, {("A", "B"): (1.0, 1), ("B", "A"): (1.0, 1)})
         self.assertEqual(weights.total, 2.0)
 
-    def test_popular_albums_fill_what_is_missing_below_the_others(self) -> None:
+    def test_popular_albums_fill_the_list_below_the_ranked_ones(self) -> None:
         asked = question(["S"], 3)
         filling = filled(asked, [("A", 0.5)], [("S", 9.0), ("A", 8.0), ("B", 7.0), ("C", 6.0), ("D", 5.0)])
         self.assertEqual([sku for sku, _ in filling], ["A", "B", "C"])

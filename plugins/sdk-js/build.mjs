@@ -1,20 +1,31 @@
-// Makes a component of a context written in JavaScript or ClojureScript: `node plugins/sdk-js/build.mjs CONTEXT-FOLDER COMPONENT.wasm`,
-// in the project's folder.
+// Builds the component of a context in JavaScript or ClojureScript. In the project's folder, run
+// `node plugins/sdk-js/build.mjs CONTEXT-FOLDER COMPONENT.wasm`.
 //
-// CONTEXT-FOLDER holds `context.wit`, whose one world is the component's, and `src/context.js` or `src/context.cljs`. The packages in the
-// project's `wit` can be named in it. Esbuild makes one file of the sources, and the toolchain puts it into QuickJS.
+// CONTEXT-FOLDER holds `context.wit` with the component's world, and `src/context.js` or `src/context.cljs`. The world
+// may name the packages in the project's `wit`. Esbuild bundles the sources into one file, and the toolchain embeds it
+// in QuickJS.
 
-import { mkdtempSync, readdirSync, mkdirSync, copyFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-import { Trouble, installed } from "./tools.mjs";
+import { BuildError, installed } from "./tools.mjs";
 
 const sdk = dirname(fileURLToPath(import.meta.url));
 
 async function main([folder, component]) {
-  if (!folder || !component) throw new Trouble("no context or no component named", "node build.mjs CONTEXT-FOLDER COMPONENT.wasm");
+  if (!folder || !component) throw new BuildError("an argument is missing", "run node build.mjs CONTEXT-FOLDER COMPONENT.wasm");
   const tools = installed(sdk, join(process.cwd(), ".tools", "js"));
   const require = createRequire(join(tools, "package.json"));
   const tool = (name) => import(pathToFileURL(require.resolve(name)).href);
@@ -23,7 +34,7 @@ async function main([folder, component]) {
   try {
     const { componentize } = await tool("componentize-qjs");
     const made = await componentize({ witPath: wit, jsSource, sync: true });
-    // Under its name when it is whole, or not at all.
+    // Renamed when complete, so that the component is complete or absent.
     const partial = join(dirname(component), `.${basename(component)}.${process.pid}.tmp`);
     writeFileSync(partial, made.component);
     renameSync(partial, component);
@@ -32,10 +43,12 @@ async function main([folder, component]) {
   }
 }
 
-/** All sources as one module, which imports nothing but interfaces. */
+/** Bundles all sources into one module, which imports only interfaces. */
 async function bundled(folder, tools, tool) {
   const from = ["src/context.js", "src/context.cljs"].map((name) => join(folder, name)).find(existsSync);
-  if (!from) throw new Trouble(`${folder} has neither src/context.js nor src/context.cljs`, "one of them is where a context starts");
+  if (!from) {
+    throw new BuildError(`${folder} has neither src/context.js nor src/context.cljs`, "add one that exports the interfaces");
+  }
   const { build } = await tool("esbuild");
   const { compileString } = await tool("squint-cljs");
   const result = await build({
@@ -54,7 +67,7 @@ async function bundled(folder, tools, tool) {
   return result.outputFiles[0].text;
 }
 
-/** `namespace:package/interface`: the component's imports, which the host answers. */
+/** `namespace:package/interface`: the component's imports, which the host provides. */
 const seams = {
   name: "seams",
   setup(build) {
@@ -62,7 +75,7 @@ const seams = {
   },
 };
 
-/** ClojureScript to JavaScript, one file at a time. */
+/** Compiles ClojureScript to JavaScript, file by file. */
 const clojure = (compileString) => ({
   name: "clojure",
   setup(build) {
@@ -72,13 +85,14 @@ const clojure = (compileString) => ({
         return { contents: compileString(readFileSync(path, "utf8")), loader: "js", resolveDir: dirname(path) };
       } catch (error) {
         const [, line, column] = /\[(\d+),(\d+)\]/.exec(error.message) ?? [];
-        return { errors: [{ text: error.message, location: { file: path, line: Number(line ?? 1), column: Number(column ?? 0) } }] };
+        const location = { file: path, line: Number(line ?? 1), column: Number(column ?? 0) };
+        return { errors: [{ text: error.message, location }] };
       }
     });
   },
 });
 
-/** The world and the packages that it may name, as the toolchain wants them: one folder with `deps` below it. */
+/** Copies the world and the packages that it may name to the layout of the toolchain: one folder with `deps` in it. */
 function interfaces(folder, tools) {
   const to = mkdtempSync(join(tools, "wit-"));
   copyFileSync(join(folder, "context.wit"), join(to, "context.wit"));
@@ -94,7 +108,7 @@ function interfaces(folder, tools) {
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  // Esbuild has shown its errors, each with its line.
+  // Esbuild has printed its errors already, each with its line.
   if (!error.errors) console.error(`error: ${error.message}`);
   if (error.hint) console.error(`hint: ${error.hint}`);
   process.exitCode = 1;

@@ -1,4 +1,4 @@
-// The tools of a build, as the lock file beside this one names them, installed once into a folder that nothing else reads or commits.
+// Installs the build tools of the lock file in this folder, once, into an ignored folder.
 
 import { createHash } from "node:crypto";
 import { spawnSync } from "node:child_process";
@@ -8,9 +8,10 @@ import { join } from "node:path";
 const FILES = ["package.json", "package-lock.json", ".npmrc"];
 
 /**
- * The folder with the tools' `node_modules`; it exists when they are whole. Two builds at once install twice, and one of the two stays.
+ * The folder with the tools' `node_modules`. It exists only after a complete installation: two builds at a time both
+ * install, and the first to finish wins.
  * @param {string} sdk where the lock file is
- * @param {string} below where tools go
+ * @param {string} below the folder for tools
  */
 export function installed(sdk, below) {
   const hash = createHash("sha256");
@@ -22,18 +23,18 @@ export function installed(sdk, below) {
   const partial = mkdtempSync(join(below, "install-"));
   try {
     for (const file of FILES) copyFileSync(join(sdk, file), join(partial, file));
-    // The scripts of packages are not run: none of these needs its own.
+    // No package here needs its install scripts.
     const ended = spawnSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
       cwd: partial,
       stdio: ["ignore", 2, 2],
     });
-    if (ended.error) throw new Trouble(`npm does not start (${ended.error.code})`, "`seam doctor --fix` installs node and npm");
+    if (ended.error) throw new BuildError(`npm does not start (${ended.error.code})`, "run `seam doctor --fix`, which installs npm");
     if (ended.status !== 0) {
-      throw new Trouble("npm could not install the tools for JavaScript", "the packages come from the registry that npm is set to");
+      throw new BuildError("npm could not install the tools for JavaScript", "check the registry in npm's configuration");
     }
     renameSync(partial, folder);
   } catch (error) {
-    // Another build may have been first.
+    // Another build may have finished first.
     if (!existsSync(folder)) throw error;
   } finally {
     rmSync(partial, { recursive: true, force: true });
@@ -41,8 +42,8 @@ export function installed(sdk, below) {
   return folder;
 }
 
-/** What a person can mend. */
-export class Trouble extends Error {
+/** An error that the developer can correct. */
+export class BuildError extends Error {
   constructor(what, hint) {
     super(what);
     this.hint = hint;

@@ -1,8 +1,9 @@
-"""Makes a component of a context written in Python: `python3 plugins/sdk-python/build.py CONTEXT-FOLDER COMPONENT.wasm`, in the
-project's folder.
+"""Builds the component of a context in Python. In the project's folder, run
+`python3 plugins/sdk-python/build.py CONTEXT-FOLDER COMPONENT.wasm`.
 
-CONTEXT-FOLDER holds `context.wit`, whose one world `context` is the component's, and `app.py`, whose classes implement what the world
-exports. The packages in the project's `wit` can be named in it. The toolchain is installed once, below `.tools`.
+CONTEXT-FOLDER holds `context.wit` with the component's world `context`, and `app.py`, whose classes implement the
+world's exports. The world may name the packages in the project's `wit`. The first build installs the toolchain in
+`.tools`.
 """
 
 import hashlib
@@ -19,16 +20,16 @@ REQUIREMENTS = SDK / "requirements.txt"
 
 def main() -> int:
     if len(sys.argv) != 3:
-        return trouble("no context or no component named", "python3 build.py CONTEXT-FOLDER COMPONENT.wasm")
+        return failed("an argument is missing", "run python3 build.py CONTEXT-FOLDER COMPONENT.wasm")
     folder, component = Path(sys.argv[1]), Path(sys.argv[2])
     python = installed(Path(".tools/python"))
     if python is None:
         return 1
-    # Under its name when it is whole, or not at all.
+    # Renamed when complete, so that the component is complete or absent.
     partial = component.with_name(f".{component.name}.{os.getpid()}.tmp")
     command = [python, "-c", "from componentize_py import script; script()", "--quiet", "-w", "context"]
     with tempfile.TemporaryDirectory(prefix="build-", dir=Path(".tools/python")) as made:
-        # Of copies: the toolchain's Python leaves its byte code beside what it loads.
+        # The toolchain's Python writes byte code next to the modules that it loads, so it gets copies.
         wit, own, sdk = (Path(made) / name for name in ("wit", "context", "sdk"))
         interfaces(folder, wit)
         for source, copy in [(folder, own), (SDK / "seam_sdk", sdk / "seam_sdk")]:
@@ -37,13 +38,14 @@ def main() -> int:
         ended = subprocess.run(command)
     if ended.returncode != 0:
         partial.unlink(missing_ok=True)
-        return trouble(f"`{folder}` does not become a component", "the first error above says why")
+        return failed(f"`{folder}`: the component cannot be built", "correct the first error above")
     partial.replace(component)
     return 0
 
 
 def interfaces(folder: Path, to: Path) -> None:
-    """The world and the packages that it may name, as the toolchain wants them: one folder with `deps` below it."""
+    """Copies the world and the packages that it may name to the layout of the toolchain: one folder with `deps` in
+    it."""
     to.mkdir()
     shutil.copy(folder / "context.wit", to)
     for package in Path("wit").iterdir():
@@ -54,7 +56,8 @@ def interfaces(folder: Path, to: Path) -> None:
 
 
 def installed(below: Path) -> Path | None:
-    """The Python that has the toolchain; it exists when it is whole. Two builds at once install twice, and one of the two stays."""
+    """The Python with the toolchain. Its folder exists only after a complete installation: two builds at a time both
+    install, and the first to finish wins."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     folder = below / f"{version}-{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]}"
     python = folder / "bin/python"
@@ -66,22 +69,22 @@ def installed(below: Path) -> Path | None:
     pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", REQUIREMENTS]
     try:
         if subprocess.run([sys.executable, "-m", "venv", partial], stdout=sys.stderr).returncode != 0:
-            trouble("python3 makes no virtual environment", "on Debian and Ubuntu that is the package python3-venv: `seam doctor --fix`")
+            failed("python3 cannot make a virtual environment", "run `seam doctor --fix`, which installs python3-venv")
             return None
         if subprocess.run([partial / "bin/python", *pip], stdout=sys.stderr).returncode != 0:
-            trouble("pip could not install the tools for Python", "the packages come from the index that pip is set to")
+            failed("pip could not install the tools for Python", "check the index in pip's configuration")
             return None
         try:
             partial.rename(folder)
         except OSError:
-            if not folder.exists():  # Else another build was first.
+            if not folder.exists():  # Otherwise another build finished first.
                 raise
         return python
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def trouble(what: str, hint: str) -> int:
+def failed(what: str, hint: str) -> int:
     print(f"error: {what}\nhint: {hint}", file=sys.stderr)
     return 1
 

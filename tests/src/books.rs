@@ -1,6 +1,6 @@
-//! Whether money and copies add up, in each context by itself and between them: asked after every test that changes something.
+//! Whether money and copies add up, in each context and between contexts. Every test that changes something checks it.
 //!
-//! No context could do this, as none knows another's data; it takes everybody's word through the admin socket and compares.
+//! No context could do this, as none knows another's data: this asks each through the admin socket and compares.
 
 use std::collections::BTreeMap;
 
@@ -52,12 +52,12 @@ pub struct Tally {
     pub received: u64,
 }
 
-/// The books balance, and nobody was given money back but for what they returned.
+/// The books balance, and customers got money back only for what they returned.
 pub fn balance(shop: &Shop) -> Result<Books> {
     balance_with(shop, 0)
 }
 
-/// The books balance; the operator has given so much back by hand.
+/// The books balance, with so much that the operator refunded by hand.
 pub fn balance_with(shop: &Shop, by_hand: u64) -> Result<Books> {
     let books = Books::read(shop)?;
     books.money(by_hand)?;
@@ -97,13 +97,13 @@ impl Books {
         self.orders.iter().filter(move |(_, order)| order.state == state)
     }
 
-    /// What can be sold, held and owed, without the orders that came to nothing: what must be the same before and after input that is refused.
-    pub fn standing(&self) -> Self {
-        let mut standing = self.clone();
-        standing.orders.retain(|_, order| order.state != "rejected");
-        let orders = &standing.orders;
-        standing.payments.retain(|number, _| orders.contains_key(number));
-        standing
+    /// Without rejected orders: what must be the same before and after input that is refused.
+    pub fn without_rejected(&self) -> Self {
+        let mut books = self.clone();
+        books.orders.retain(|_, order| order.state != "rejected");
+        let orders = &books.orders;
+        books.payments.retain(|number, _| orders.contains_key(number));
+        books
     }
 
     /// Finance by itself, and as orders would have it.
@@ -122,7 +122,7 @@ impl Books {
                 "shipped" | "return-requested" | "returned" => stage == "captured",
                 "cancelled" => stage == "voided",
                 "rejected" => matches!(stage, "none" | "voided" | "declined"),
-                other => bail!("a state that nobody knows: {other}"),
+                other => bail!("an unknown state: {other}"),
             };
             ensure!(goes, "order {number} is {} and its payment {stage}", order.state);
             if let Some(payment) = payment {

@@ -1,4 +1,5 @@
-//! A real browser, driven over WebDriver: what a person sees, and what the page says to a machine that looks for barriers.
+//! A real browser, driven over WebDriver: what a person sees, and what the page says to a machine that looks for
+//! barriers.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -17,12 +18,12 @@ const WINDOW_WIDTH_MIN: u32 = 500;
 const PAGE_MS: u64 = 15_000;
 /// Where `seam doctor --for test` puts the library of accessibility checks.
 const AXE: &str = ".tools/node_modules/axe-core/axe.min.js";
-/// What fails a test: barriers that keep somebody from using the page. The library's lesser ones are matters of taste.
+/// What fails a test: barriers that keep people from using the page. The library's lesser ones are matters of taste.
 const BARRIERS: [&str; 2] = ["serious", "critical"];
 
 /// Who looks at the pages, and with what.
 #[derive(Debug, Clone, Copy)]
-pub struct Eyes {
+pub struct Window {
     /// Names the screenshots.
     pub name: &'static str,
     /// Of the window, in CSS pixels.
@@ -31,17 +32,17 @@ pub struct Eyes {
     pub scripts: bool,
 }
 
-pub const DESKTOP: Eyes = Eyes { name: "desktop", width: 1280, height: 900, scripts: true };
-pub const PHONE: Eyes = Eyes { name: "phone", width: 390, height: 844, scripts: true };
-pub const SCRIPTLESS: Eyes = Eyes { name: "scriptless", width: 1280, height: 900, scripts: false };
+pub const DESKTOP: Window = Window { name: "desktop", width: 1280, height: 900, scripts: true };
+pub const PHONE: Window = Window { name: "phone", width: 390, height: 844, scripts: true };
+pub const SCRIPTLESS: Window = Window { name: "scriptless", width: 1280, height: 900, scripts: false };
 
 /// A browser with one window; both processes end with it.
 pub struct Browser {
     driver: Child,
-    /// Where the driver is told to end the browser.
+    /// The address whose DELETE ends the browser.
     session: String,
     pub client: Client,
-    eyes: Eyes,
+    window: Window,
     shots: u32,
     _profile: tempfile::TempDir,
 }
@@ -51,7 +52,7 @@ impl Browser {
     ///
     /// # Errors
     /// When no driver or no browser is installed (`seam doctor` says how to get them).
-    pub async fn start(eyes: Eyes) -> Result<Self> {
+    pub async fn start(window: Window) -> Result<Self> {
         let mut driver = Command::new("chromedriver")
             .args(["--port=0"])
             .stdin(Stdio::null())
@@ -71,7 +72,7 @@ impl Browser {
         std::thread::spawn(move || lines.for_each(drop));
         let profile = tempfile::tempdir()?;
         let mut capabilities = serde_json::Map::new();
-        capabilities.insert("goog:chromeOptions".into(), options(eyes, profile.path()));
+        capabilities.insert("goog:chromeOptions".into(), options(window, profile.path()));
         let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
             .capabilities(capabilities)
             .connect(&format!("http://127.0.0.1:{port}"))
@@ -79,7 +80,7 @@ impl Browser {
             .context("a session with the browser")?;
         let id = client.session_id().await?.context("the session has an id")?;
         let session = format!("http://127.0.0.1:{port}/session/{id}");
-        Ok(Self { driver, session, client, eyes, shots: 0, _profile: profile })
+        Ok(Self { driver, session, client, window, shots: 0, _profile: profile })
     }
 
     pub async fn open(&self, url: &str) -> Result<()> {
@@ -139,27 +140,27 @@ impl Browser {
         bail!("no `{words}` on {}", self.described().await)
     }
 
-    /// Keeps what the window shows as an artefact, and fails when somebody could not use the page.
+    /// Keeps a screenshot of the page, and fails when the page has barriers.
     pub async fn look(&mut self, page: &str) -> Result<()> {
         self.screenshot(page).await?;
         self.fits(page).await?;
         // The library is a script: without any, it is the same pages that are looked at in the other runs.
-        if self.eyes.scripts { self.without_barriers(page).await } else { Ok(()) }
+        if self.window.scripts { self.without_barriers(page).await } else { Ok(()) }
     }
 
-    /// The whole page, from top to bottom, becomes an artefact.
+    /// Keeps a picture of the whole page, from top to bottom.
     async fn screenshot(&mut self, page: &str) -> Result<()> {
         self.shots += 1;
-        let Eyes { name, width, height, .. } = self.eyes;
+        let Window { name, width, height, .. } = self.window;
         let shot = self.client.issue_cmd(WholePage).await?;
         let png = base64::prelude::BASE64_STANDARD.decode(shot["data"].as_str().context("a picture")?)?;
         let name = format!("{name}-{width}x{height}-{:02}-{page}.png", self.shots);
-        Ok(std::fs::write(crate::shop::artefacts()?.join(name), png)?)
+        Ok(std::fs::write(crate::shop::artifacts()?.join(name), png)?)
     }
 
     /// Nothing is wider than the window, and the page has a title, a language, a main part and one heading.
     async fn fits(&self, page: &str) -> Result<()> {
-        // What is clipped does not make the page wider, but nobody can read it.
+        // What is clipped does not make the page wider, but cannot be read.
         let script = "const d = document, w = d.documentElement;
             const clipped = e => e.getBoundingClientRect().right > w.clientWidth + 1 && !e.closest('.scroll, .facets ul');
             return [w.scrollWidth <= w.clientWidth, d.title !== '', w.lang !== '', d.querySelectorAll('main').length === 1,
@@ -198,7 +199,7 @@ impl Browser {
     }
 
     pub fn has_scripts(&self) -> bool {
-        self.eyes.scripts
+        self.window.scripts
     }
 
     /// Where the window is and what it shows, for messages.
@@ -237,8 +238,8 @@ impl Drop for Browser {
     }
 }
 
-fn options(eyes: Eyes, profile: &std::path::Path) -> Value {
-    let Eyes { width, height, scripts, .. } = eyes;
+fn options(window: Window, profile: &std::path::Path) -> Value {
+    let Window { width, height, scripts, .. } = window;
     let mut options = json!({ "args": [
         "--headless=new",
         // The tests run as root in containers, where the browser's own sandbox does not start; the pages are ours.
@@ -264,7 +265,7 @@ fn options(eyes: Eyes, profile: &std::path::Path) -> Value {
     options
 }
 
-/// One violation, in a few lines that somebody can work with.
+/// One violation in a few lines: what it is, where, and how to mend it.
 fn described(violation: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut lines = vec![format!(

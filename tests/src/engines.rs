@@ -1,10 +1,11 @@
-//! The engines of the recommendation context, each in its language: built when they are stale, and started alone on fresh files.
+//! The engines of the recommendation context, each in its language: built when they are stale, and started alone on
+//! fresh files.
 //!
-//! What they are built with is installed by their own builds. Compiled code is kept between runs: CPython takes the compiler 20 seconds.
+//! What they are built with is installed by their own builds. Compiled code is kept between runs: CPython takes the
+//! compiler 20 seconds.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ fn build() -> Result<()> {
     lock.lock()?;
     let variants: Vec<_> = ENGINES[1..].iter().map(|engine| format!("recommendation@{engine}")).collect();
     for (manifest, contexts) in [("seam.toml", variants), ("tests/guests/seam.toml", vec!["clumsy".into()])] {
-        let mut build = Command::new(host::binary()?);
+        let mut build = host::command()?;
         let ended = build.arg("-f").arg(repo().join(manifest)).arg("build").args(contexts).output()?;
         ensure!(ended.status.success(), "{manifest} is not built:\n{}", String::from_utf8_lossy(&ended.stderr));
     }

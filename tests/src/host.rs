@@ -1,32 +1,33 @@
-//! The real binary, started on a system of test components or on the shop, and asked over HTTP.
+//! The real binary, started on a system of test components or on the shop, and called over HTTP.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::wait;
 
 /// A running `seam up` or `seam dev`; killed when dropped.
 pub struct Host {
-    child: Child,
+    child: Mutex<Child>,
     /// `http://127.0.0.1:PORT`
     pub url: String,
     data: PathBuf,
-    /// What it wrote to standard error until it served; the rest is read away so that it never blocks.
-    pub said: Vec<String>,
+    /// What it wrote to standard error until it served. The rest is read and dropped, so that the host never blocks.
+    pub startup: Vec<String>,
 }
 
-/// One answer of the host.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -47,16 +48,31 @@ pub fn binary() -> Result<PathBuf> {
     Ok(seam)
 }
 
+/// `seam` without arguments, with nothing to read.
+pub fn command() -> Result<Command> {
+    let mut command = Command::new(binary()?);
+    // `just test --timings` sets it for the tests; what the host compiles is not meant.
+    command.env_remove("RUSTC_BOOTSTRAP").env("NO_COLOR", "1").stdin(Stdio::null());
+    Ok(command)
+}
+
 /// Runs `seam -f MANIFEST ARGS` to its end.
 pub fn seam(manifest: &Path, args: &[&str]) -> Result<std::process::Output> {
-    Ok(Command::new(binary()?).arg("-f").arg(manifest).args(args).stdin(Stdio::null()).output()?)
+    Ok(command()?.arg("-f").arg(manifest).args(args).output()?)
+}
+
+/// Sends a process a signal, by the signal's name without `SIG`.
+pub fn signal(pid: u32, name: &str) -> Result<()> {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status()?;
+    ensure!(status.success(), "kill -{name} {pid}: {status}");
+    Ok(())
 }
 
 impl Host {
     /// Starts the host on `manifest` and waits until it serves.
     ///
     /// # Errors
-    /// With everything it said, when it ends instead, or says nothing for a minute.
+    /// With everything that it printed, when it ends instead, or does not serve within a minute.
     pub fn up(manifest: &Path, data: &Path) -> Result<Self> {
         Self::up_with(manifest, data, &[])
     }
@@ -72,7 +88,7 @@ impl Host {
     /// The same with `seam dev`, which builds first.
     ///
     /// # Errors
-    /// As `up`, after a longer while.
+    /// As `up`, but after a quarter of an hour.
     pub fn dev(manifest: &Path, data: &Path) -> Result<Self> {
         Self::start(manifest, data, "dev", &[], Duration::from_secs(900))
     }
@@ -82,50 +98,49 @@ impl Host {
         data: &Path,
         command: &str,
         variables: &[(&str, &str)],
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Self> {
-        let mut child = Command::new(binary()?)
+        let mut child = self::command()?
             .arg("-f")
             .arg(manifest)
             .arg(command)
             .envs(variables.iter().copied())
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
         let stderr = child.stderr.take().context("its standard error")?;
-        let (lines, said) = mpsc::channel();
+        let (send, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                // Nobody listens any more once it serves; reading on keeps the pipe from filling up.
-                lines.send(line).ok();
+                // Once the host serves, no line is received any more; reading on keeps the pipe from filling up.
+                send.send(line).ok();
             }
         });
-        let mut host = Self { child, url: String::new(), data: data.to_owned(), said: Vec::new() };
-        let deadline = Instant::now() + patience;
+        let child = Mutex::new(child);
+        let mut host = Self { child, url: String::new(), data: data.to_owned(), startup: Vec::new() };
+        let deadline = Instant::now() + timeout;
         loop {
-            match said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     let address = line.split_whitespace().find(|word| word.starts_with("http://127.0.0.1:"));
                     let address = address.map(|a| a.trim_end_matches(['/', '"', ',']).to_owned());
-                    host.said.push(line);
+                    host.startup.push(line);
                     if let Some(address) = address {
                         host.url = address;
                         return Ok(host);
                     }
                 }
-                Err(_) => bail!("the host does not serve; it said:\n{}", host.said.join("\n")),
+                Err(_) => bail!("the host does not serve; it printed:\n{}", host.startup.join("\n")),
             }
         }
     }
 
-    /// GET, without following redirects; an answer of any status is an answer.
-    pub fn get(&self, path: &str) -> Result<Answer> {
+    /// GET, without following redirects; a response of any status is no error.
+    pub fn get(&self, path: &str) -> Result<Response> {
         self.get_with(path, &[])
     }
 
-    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Result<Response> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -142,7 +157,7 @@ impl Host {
             .iter()
             .map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
             .collect();
-        Ok(Answer { status: response.status().as_u16(), headers, body: response.body_mut().read_to_vec()? })
+        Ok(Response { status: response.status().as_u16(), headers, body: response.body_mut().read_to_vec()? })
     }
 
     /// Every line of its log files so far.
@@ -156,49 +171,38 @@ impl Host {
 
     /// Waits until a line of the log contains all of `words`.
     pub fn log_line(&self, words: &[&str]) -> Result<String> {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
+        wait::until(Duration::from_secs(10), || {
             let log = self.log()?;
-            if let Some(line) = log.lines().find(|line| words.iter().all(|word| line.contains(word))) {
-                return Ok(line.to_owned());
-            }
-            if Instant::now() > deadline {
-                bail!("no line of the log has all of {words:?}:\n{log}");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            let line = log.lines().find(|line| words.iter().all(|word| line.contains(word)));
+            Ok(line.map(str::to_owned).ok_or_else(|| format!("no line of the log has all of {words:?}:\n{log}")))
+        })
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child().id()
     }
 
     /// SIGTERM; its exit status, when it comes within `limit`.
-    pub fn stop(mut self, limit: Duration) -> Result<std::process::ExitStatus> {
-        Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status()?;
-        let deadline = Instant::now() + limit;
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
-            }
-            if Instant::now() > deadline {
-                bail!("the host does not stop");
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+    pub fn stop(self, limit: Duration) -> Result<std::process::ExitStatus> {
+        signal(self.pid(), "TERM")?;
+        wait::until(limit, || Ok(self.child().try_wait()?.ok_or_else(|| "the host does not stop".to_owned())))
     }
 
-    /// SIGKILL, as a power cut would.
-    pub fn kill(mut self) -> Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
+    /// SIGKILL, as a power cut would, while others still use the host; it has ended when this returns.
+    pub fn kill(&self) -> Result<()> {
+        let mut child = self.child();
+        child.kill()?;
+        child.wait()?;
         Ok(())
     }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+        self.kill().ok();
     }
 }

@@ -1,22 +1,25 @@
 //! What the whole-host tests share: components made from a few lines of text, and systems made of them.
 //!
-//! A test component is a core module in WebAssembly text beside the WIT that it claims to implement; `wit-component` makes of
-//! the two what a compiler's tool chain would. So a guest can do what no compiler would write.
+//! A test component is a core module in WebAssembly text beside the WIT that it claims to implement; `wit-component`
+//! makes of the two what a compiler's tool chain would. So a guest can do what no compiler would write.
 
-pub mod asking;
+pub mod background;
 pub mod books;
 pub mod browser;
-pub mod desk;
+pub mod caller_callee;
 pub mod engines;
+pub mod events;
 pub mod host;
-pub mod hostility;
+pub mod hostile_input;
 pub mod page;
 pub mod person;
 pub mod shop;
+pub mod shopping;
 pub mod torture;
-pub mod trade;
 pub mod variants;
 pub mod version;
+pub mod wait;
+pub mod workspace;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -36,8 +39,8 @@ use wasmtime::component::Val;
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi};
 
-/// The component of `world` in the WIT package `wit`, implemented by the core module `wat`. Packages of the host (`seam:host`)
-/// can be named in it.
+/// The component of `world` in the WIT package `wit`, implemented by the core module `wat`. Packages of the host
+/// (`seam:host`) can be named in it.
 pub fn component(wit: &str, world: &str, wat: &str) -> Result<Vec<u8>> {
     let mut resolve = wit_parser::Resolve::default();
     resolve.push_dir(repo().join("wit/host")).context("wit/host")?;
@@ -51,7 +54,8 @@ pub fn component(wit: &str, world: &str, wat: &str) -> Result<Vec<u8>> {
     ComponentEncoder::default().validate(true).module(&module)?.encode().context("encoding")
 }
 
-/// A component that offers what the shop's `context` offers, whose every function breaks. It has no migrations, so it gets no store.
+/// A component that offers what the shop's `context` offers, whose every function breaks. It has no migrations, so it
+/// gets no store.
 pub fn broken(context: &str) -> Result<Vec<u8>> {
     let mut resolve = wit_parser::Resolve::default();
     for package in ["host", "catalog", "warehouse", "recommendation", "customer", "finance", "orders"] {
@@ -76,7 +80,8 @@ pub fn repo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A memory with a bump allocator that each call resets, for modules that pass anything but numbers. 64 KiB, data below 4096.
+/// A memory with a bump allocator that each call resets, for modules that pass anything but numbers. 64 KiB, data below
+/// 4096.
 pub const MEMORY: &str = r#"
     (memory (export "memory") 1)
     (global $top (mut i32) (i32.const 4096))

@@ -1,4 +1,4 @@
-//! A page as somebody has it whose browser runs no scripts: its words, and its forms with everything that they carry.
+//! A page in a browser without scripts: its words, and its forms with all their fields.
 
 use anyhow::{Context, Result, anyhow, ensure};
 use scraper::{ElementRef, Html, Selector};
@@ -79,7 +79,7 @@ impl Page {
         find(&html, "form").into_iter().map(|form| Form::of(form, &html)).collect()
     }
 
-    /// What somebody put into the page that was not theirs to put: scripts, handlers, frames, other sites.
+    /// What input has injected into the page: scripts, handlers, frames, links to other sites.
     pub fn injected(&self) -> Vec<String> {
         let html = Html::parse_document(&self.text);
         let mut wrong = Vec::new();
@@ -131,7 +131,7 @@ impl Form {
         values.iter().try_fold(self, |form, (name, value)| form.with(name, value))
     }
 
-    /// Sets a field whether the form has it or not, as somebody does who writes requests by hand.
+    /// Sets a field whether the form has it or not, as in a request written by hand.
     pub fn forced(mut self, name: &str, value: &str) -> Self {
         self.fields.retain(|field| field.name != name);
         self.fields.push(Field { name: name.into(), value: value.into(), shown: false });
@@ -155,7 +155,7 @@ impl Form {
     }
 }
 
-/// Percent-encodes everything but letters and digits: more than a browser does, and the same to whoever reads it.
+/// Percent-encodes everything but letters and digits: more than a browser does, with the same meaning.
 pub fn encode(text: &str) -> String {
     let byte = |byte: u8| match byte {
         b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(byte).to_string(),

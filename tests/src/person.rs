@@ -1,6 +1,6 @@
-//! Somebody at a browser that runs no scripts: keeps cookies, fills in forms, goes where answers lead.
+//! A person with a browser without scripts: keeps cookies, fills in forms, follows redirects.
 //!
-//! Not here: what a shop is for (`trade`).
+//! Not here: how to buy something (`shopping`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::host::Host;
 use crate::page::{Form, Page};
 
-/// Answers that lead elsewhere, one after the other, before somebody gives up.
+/// Redirects that are followed one after the other.
 const HOPS_MAX: usize = 5;
-/// Ten times what a page may take: whoever waits that long is told by the host, not by us.
-const PATIENCE: Duration = Duration::from_secs(50);
+/// Ten times what a page may take: the host gives up first, and its answer says why.
+const TIMEOUT: Duration = Duration::from_secs(50);
 
 #[derive(Clone)]
 pub struct Person {
@@ -27,7 +27,7 @@ impl Person {
     pub fn new(host: &Host) -> Self {
         let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
         Self {
-            agent: config.timeout_global(Some(PATIENCE)).build().into(),
+            agent: config.timeout_global(Some(TIMEOUT)).build().into(),
             origin: host.url.clone(),
             cookies: BTreeMap::new(),
         }
@@ -107,11 +107,11 @@ impl Person {
             if !(300..400).contains(&page.status) || page.status == 304 {
                 return Ok(page);
             }
-            let to = page.header("location").context("an answer that leads nowhere")?;
+            let to = page.header("location").context("a redirect without an address")?;
             ensure!(to.starts_with('/') && !to.starts_with("//"), "it leads to another site: {to}");
             page = self.request("GET", to, &[], &[])?;
         }
-        bail!("the answers lead round in a circle, last to `{}`", page.path)
+        bail!("more than {HOPS_MAX} redirects, the last to `{}`", page.path)
     }
 
     /// Keeps what a browser would, and holds the shop to how its cookies are to be set.

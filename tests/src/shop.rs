@@ -20,12 +20,12 @@ const CUSTOMERS: u32 = 48;
 /// How long a test waits for one answer of the admin socket.
 const CALL_MS: u64 = 30_000;
 
-/// A shop's folder: manifest, demo data and whatever the host makes.
+/// A shop's folder: manifest, demo data and what the host writes.
 pub struct Shop {
     pub folder: tempfile::TempDir,
 }
 
-/// A manifest as it serves where nobody has built other variants than `built`: a test must not depend on who has.
+/// The manifest with no variants but those in `built`: a test must not depend on what was built on this machine.
 fn with_variants(manifest: &str, built: &[&str]) -> String {
     let mut kept = true;
     let mut lines = String::new();
@@ -78,7 +78,7 @@ impl Shop {
         std::fs::write(folder.path().join("seam.toml"), manifest)?;
         let demo = folder.path().join("run/demo");
         std::fs::create_dir_all(&demo)?;
-        // Compiling seven components takes longer than most tests: whoever does it first does it for all.
+        // Compiling seven components takes longer than most tests: the first test does it for all.
         let cache = root.join("target/tests/compiled");
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&cache)?;
         symlink(cache, folder.path().join("run/cache"))?;
@@ -109,8 +109,8 @@ impl Shop {
         Ok(std::fs::write(self.manifest(), text.replace(from, to))?)
     }
 
-    /// From the next start on `context` is one whose every function breaks. It keeps its file, but does not open it. Returns the manifest as
-    /// it was, for [`Shop::write_manifest`].
+    /// Replaces `context`, from the next start on, by one whose every function traps. Its file stays, unopened. Returns
+    /// the manifest from before, for [`Shop::write_manifest`].
     pub fn break_context(&self, context: &str) -> Result<String> {
         let before = std::fs::read_to_string(self.manifest())?;
         let file = format!("broken-{context}.wasm");
@@ -141,7 +141,7 @@ impl Shop {
         Ok(answer.json["ok"].clone())
     }
 
-    /// Somebody counted so many copies of an album.
+    /// Sets how many copies of an album the warehouse counted.
     pub fn count(&self, sku: &str, copies: u32) -> Result<()> {
         let counted = self.call("warehouse", &format!("stock.stocktake([{{sku: {sku:?}, on-hand: {copies}}}])"))?;
         ensure!(counted == 1, "{counted}");
@@ -156,7 +156,8 @@ impl Shop {
         Ok(sku.to_owned())
     }
 
-    /// Makes what orders has in hand look as if it had been begun so long ago. Only while no host runs: a test waits for nobody's clock.
+    /// Makes orders in process look as if they had started that much earlier, so that no test waits. Only while no host
+    /// runs.
     pub fn age_orders(&self, by: Duration) -> Result<usize> {
         let file = rusqlite::Connection::open(self.data().join("stores/orders.db"))?;
         let sql = "UPDATE orders SET doing_since = doing_since - ?1 WHERE doing IS NOT NULL";
@@ -173,8 +174,8 @@ impl Shop {
 }
 
 /// Where screenshots and other things to look at go.
-pub fn artefacts() -> Result<PathBuf> {
-    let folder = repo().join("target/artefacts");
+pub fn artifacts() -> Result<PathBuf> {
+    let folder = repo().join("target/artifacts");
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
 }

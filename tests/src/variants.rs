@@ -84,7 +84,8 @@ pub fn front(sign: char) -> Result<Vec<u8>> {
 }
 
 impl System {
-    /// Adds a variant of a context that is there already, with more lines for its table; without a component it is not built.
+    /// Adds a variant of a context that is there already, with more lines for its table; without a component it is not
+    /// built.
     pub fn variant(mut self, context: &str, variant: &str, wasm: Option<&[u8]>, lines: &str) -> Result<Self> {
         let file = format!("{context}-{variant}.wasm");
         if let Some(wasm) = wasm {

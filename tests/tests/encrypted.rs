@@ -1,8 +1,7 @@
-//! A context with an encrypted file passes the gate like any other, and nothing of what is in its file is ever on the disk in the clear.
+//! A context with an encrypted file passes the gate like any other, and nothing of what is in its file is ever on the
+//! disk in the clear.
 //!
 //! Needs a host that can encrypt: `just test-encrypted`.
-#![cfg(feature = "sqlcipher")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +15,7 @@ use seam_tests::torture::versions::relabelled;
 use seam_tests::version::{Health, Then, Version, asking};
 
 /// What is in the file and may be nowhere else. The SQL that writes it does not have its letters.
-const SECRET: &str = "nobody may read this";
+const SECRET: &str = "the secret of this test";
 const TABLE: &str = "CREATE TABLE seen (n INTEGER NOT NULL, old TEXT) STRICT";
 const GROWS: &str = "ALTER TABLE seen ADD COLUMN at TEXT";
 const DROPS: &str = "ALTER TABLE seen DROP COLUMN n; UPDATE seen SET old = old || old";
@@ -41,12 +40,12 @@ fn shrunk() -> Version {
     Version { migrations: vec![TABLE, GROWS, DROPS], query: Some(writes("old", "")), ..Version::times(4) }
 }
 
-struct Scene {
+struct Fixture {
     system: System,
     manifest: PathBuf,
 }
 
-impl Scene {
+impl Fixture {
     fn new(first: &Version) -> Result<Self> {
         let system = System::new()
             .context("numbers", &first.wasm()?, "store = { encrypted = true }")?
@@ -128,76 +127,77 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 #[test]
 fn the_search_would_find_it() -> Result<()> {
-    let scene = Scene::new(&first())?;
-    let text = std::fs::read_to_string(&scene.manifest)?.replace("encrypted = true", "encrypted = false");
-    std::fs::write(&scene.manifest, text)?;
-    let host = scene.up("")?;
-    assert_eq!(scene.times()?, "ok(14)");
-    assert!(scene.nothing_in_the_clear("without encryption").is_err());
+    let fixture = Fixture::new(&first())?;
+    let text = std::fs::read_to_string(&fixture.manifest)?.replace("encrypted = true", "encrypted = false");
+    std::fs::write(&fixture.manifest, text)?;
+    let host = fixture.up("")?;
+    assert_eq!(fixture.times()?, "ok(14)");
+    assert!(fixture.nothing_in_the_clear("without encryption").is_err());
     drop(host);
     Ok(())
 }
 
 #[test]
 fn a_version_with_a_new_schema_goes_in_and_back_again() -> Result<()> {
-    let scene = Scene::new(&first())?;
-    let host = scene.up("")?;
+    let fixture = Fixture::new(&first())?;
+    let host = fixture.up("")?;
     for _ in 0..5 {
-        assert_eq!(scene.times()?, "ok(14)");
+        assert_eq!(fixture.times()?, "ok(14)");
     }
-    scene.nothing_in_the_clear("serving")?;
-    let report: DeployReport = serde_json::from_slice(&scene.deploy(&grown(), &[])?.stdout)?;
+    fixture.nothing_in_the_clear("serving")?;
+    let report: DeployReport = serde_json::from_slice(&fixture.deploy(&grown(), &[])?.stdout)?;
     assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
-    assert!(scene.data().join("deploy/restore/numbers-1.db").is_file());
-    assert_eq!(scene.times()?, "ok(21)");
-    scene.nothing_in_the_clear("deployed")?;
-    let report: DeployReport = serde_json::from_slice(&scene.deploy(&shrunk(), &["--allow", "irreversible"])?.stdout)?;
+    assert!(fixture.data().join("deploy/restore/numbers-1.db").is_file());
+    assert_eq!(fixture.times()?, "ok(21)");
+    fixture.nothing_in_the_clear("deployed")?;
+    let report: DeployReport =
+        serde_json::from_slice(&fixture.deploy(&shrunk(), &["--allow", "irreversible"])?.stdout)?;
     assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
-    assert_eq!(scene.times()?, "ok(28)");
-    let refused = scene.report(&["rollback", "numbers"])?.refused.context("rows were written")?;
+    assert_eq!(fixture.times()?, "ok(28)");
+    let refused = fixture.report(&["rollback", "numbers"])?.refused.context("rows were written")?;
     assert!(refused.message.contains("`seen` has "), "{refused:?}");
-    scene.nothing_in_the_clear("refused to go back")?;
-    let report = scene.report(&["rollback", "numbers", "--restore"])?;
+    fixture.nothing_in_the_clear("refused to go back")?;
+    let report = fixture.report(&["rollback", "numbers", "--restore"])?;
     assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
-    assert_eq!(scene.times()?, "ok(21)");
-    scene.nothing_in_the_clear("put back")?;
+    assert_eq!(fixture.times()?, "ok(21)");
+    fixture.nothing_in_the_clear("put back")?;
     drop(host);
-    let _host = scene.up("")?;
-    assert_eq!(scene.times()?, "ok(21)");
-    scene.nothing_in_the_clear("started again")
+    let _host = fixture.up("")?;
+    assert_eq!(fixture.times()?, "ok(21)");
+    fixture.nothing_in_the_clear("started again")
 }
 
 #[test]
 fn a_host_killed_in_the_middle_leaves_nothing_in_the_clear_either() -> Result<()> {
     for moment in ["kept", "migrated", "published"] {
-        let scene = Scene::new(&first())?;
-        let host = scene.up(moment)?;
-        assert_eq!(scene.times()?, "ok(14)");
-        assert!(!scene.deploy(&grown(), &[])?.status.success(), "{moment}");
+        let fixture = Fixture::new(&first())?;
+        let host = fixture.up(moment)?;
+        assert_eq!(fixture.times()?, "ok(14)");
+        assert!(!fixture.deploy(&grown(), &[])?.status.success(), "{moment}");
         drop(host);
-        let trials = std::fs::read_dir(scene.data().join("deploy/trial"))?.count();
+        let trials = std::fs::read_dir(fixture.data().join("deploy/trial"))?.count();
         ensure!(trials > 0, "{moment}: what it was tried on is there still");
-        scene.nothing_in_the_clear(moment)?;
-        let _host = scene.up("")?;
-        assert_eq!(scene.times()?, if moment == "kept" { "ok(14)" } else { "ok(21)" }, "{moment}");
-        scene.nothing_in_the_clear("started again")?;
+        fixture.nothing_in_the_clear(moment)?;
+        let _host = fixture.up("")?;
+        assert_eq!(fixture.times()?, if moment == "kept" { "ok(14)" } else { "ok(21)" }, "{moment}");
+        fixture.nothing_in_the_clear("started again")?;
     }
     Ok(())
 }
 
 #[test]
-fn what_recorded_calls_said_is_told_to_nobody() -> Result<()> {
+fn the_values_of_recorded_calls_are_never_shown() -> Result<()> {
     let reads = |version: Version| Version { query: Some("SELECT n, old FROM seen"), ..version };
-    let scene = Scene::new(&reads(first()))?;
-    let _host = scene.up("")?;
+    let fixture = Fixture::new(&reads(first()))?;
+    let _host = fixture.up("")?;
     for _ in 0..40 {
-        assert_eq!(scene.times()?, "ok(14)");
+        assert_eq!(fixture.times()?, "ok(14)");
     }
-    let output = scene.deploy(&reads(Version { call: Then::Traps, ..first() }), &[])?;
+    let output = fixture.deploy(&reads(Version { call: Then::Traps, ..first() }), &[])?;
     let refused = serde_json::from_slice::<DeployReport>(&output.stdout)?.refused.context("it is refused")?;
     assert_eq!(refused.step, Some(Step::Replay));
     assert_eq!(refused.message, "`numbers.times(..)` was answered and is not any more");
-    let output = scene.deploy(&reads(Version { factor: 9, ..first() }), &["--strict"])?;
+    let output = fixture.deploy(&reads(Version { factor: 9, ..first() }), &["--strict"])?;
     let refused = serde_json::from_slice::<DeployReport>(&output.stdout)?.refused.context("it is refused")?;
     assert!(refused.message.contains("`numbers.times(..)`: not shown, since its file is encrypted"), "{refused:?}");
     Ok(())

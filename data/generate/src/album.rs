@@ -1,6 +1,6 @@
-//! An album as `musiccorp:catalog/albums.album` spells it, and the reviewable table of real ones.
+//! An album with the fields of `musiccorp:catalog/albums.album`, and the reviewable table of real albums.
 //!
-//! A nested field's column is its path: `price.minor-units`.
+//! The column of a nested field is named by its path: `price.minor-units`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,9 +21,9 @@ pub const COLUMNS: [&str; 10] = [
     "discontinued",
 ];
 
-/// Recorded sound on long-playing discs starts here; a year before it is a typing error.
+/// The first long-playing records: an earlier year is a typing error.
 const FIRST_YEAR: u16 = 1948;
-/// The table is made by hand: a year after this is a typing error too.
+/// A later year is a typing error, too.
 const LAST_YEAR: u16 = 2030;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ pub enum Error {
     Row { path: PathBuf, line: u64, what: String },
 }
 
-/// A line of the table as it stands there.
+/// A line of the table.
 #[derive(Deserialize)]
 struct Row {
     sku: String,
@@ -73,7 +73,7 @@ struct Row {
     discontinued: bool,
 }
 
-/// Reads the whole table, or says which line is wrong.
+/// Reads the whole table. An error names the line.
 pub fn read(path: &Path) -> Result<Vec<Album>, Error> {
     let text = std::fs::read(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
     parse(&text, path)
@@ -95,7 +95,7 @@ fn parse(text: &[u8], path: &Path) -> Result<Vec<Album>, Error> {
         let row: Row = record.deserialize(Some(&header)).map_err(|error| bad(line, reason(&error)))?;
         let album = row.check().map_err(|what| bad(line, what))?;
         if let Some(first) = first_seen.insert(album.sku.clone(), line) {
-            return Err(bad(line, format!("the SKU `{}` stands in line {first} already", album.sku)));
+            return Err(bad(line, format!("the SKU `{}` is already in line {first}", album.sku)));
         }
         albums.push(album);
     }
@@ -149,7 +149,7 @@ impl Row {
     }
 }
 
-/// The reason without the position, which stands before it anyway.
+/// The reason without the position, which precedes it anyway.
 fn reason(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::Utf8 { .. } => "the text is not UTF-8".to_owned(),

@@ -1,7 +1,8 @@
-//! Albums in bulk, invented and plausible, with stock and purchases to match: what the benches fill the shop with.
+//! Invented albums in bulk, with stock and purchases, for the benches.
 //!
-//! Everything streams: the memory needed does not depend on the count. In a large shop most albums never sell; those that do are
-//! spread over all of it, and each is bought together with the same few others, so that "bought together" finds something at every size.
+//! Everything streams, so memory does not depend on the count. In a large shop most albums never sell. Those that sell
+//! are spread evenly, and each is bought together with the same few others, so "bought together" finds pairs at every
+//! size.
 
 use std::path::Path;
 
@@ -14,13 +15,13 @@ use crate::words::{ADJECTIVES, ENSEMBLES, FIRST_NAMES, GENRES, LABELS, LAST_NAME
 /// 2024-07-01.
 const FIRST_SECOND: u64 = 1_719_792_000;
 const TWO_YEARS: usize = 730 * 86_400;
-/// Albums that sell.
+/// How many albums sell at most.
 const SELLING_MAX: u32 = 20_000;
-/// With how many others, next to it among those that sell, an album is bought.
+/// An album is bought together with this many neighbours among those that sell.
 const COMPANIONS: u32 = 6;
 const PRICES: [u32; 10] = [799, 899, 999, 1099, 1199, 1299, 1499, 1699, 1999, 2499];
 
-/// What to write, and where.
+/// What to write, and where to.
 pub struct Bulk<'a> {
     pub seed: u64,
     pub albums: u32,
@@ -31,12 +32,12 @@ pub struct Bulk<'a> {
 }
 
 impl Bulk<'_> {
-    /// How many rows `write` will report.
+    /// How many rows `write` reports.
     pub fn rows(&self) -> u64 {
         u64::from(self.albums) + self.purchases_to.map_or(0, |_| u64::from(self.purchases))
     }
 
-    /// `row` is told after every row.
+    /// Calls `row` after every row.
     pub fn write(&self, mut row: impl FnMut()) -> Result<(), Error> {
         let mut dice = Dice::new(self.seed, 10);
         let mut shelf = Dice::new(self.seed, 11);
@@ -71,7 +72,7 @@ impl Bulk<'_> {
 
     fn purchase(&self, dice: &mut Dice, number: u32) -> Purchase {
         let selling = selling(self.albums);
-        // The square of an even number between 0 and 1 makes the head sell and the tail long.
+        // The square of a uniform number gives a few albums most of the sales, and the others a long tail.
         let unit = dice.unit();
         let first = (unit * unit * f64::from(selling)) as u32;
         let mut bought = vec![first];
@@ -116,7 +117,7 @@ struct Artist {
 }
 
 impl Artist {
-    /// Names differ from each other for as long as the word lists allow, then carry a number.
+    /// Names are distinct: when the word lists have no more combinations, they get a number.
     fn new(dice: &mut Dice, number: u32) -> Self {
         let at = |list: &[&'static str], at: usize| list.get(at % list.len()).copied().unwrap_or_default();
         let (n, kind) = (number as usize / 4, number % 4);
@@ -183,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bulk_albums_are_distinct_plausible_and_the_same_again() {
+    fn bulk_albums_are_distinct_plausible_and_reproducible() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let write = |to: &str| {
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sells_is_spread_over_the_shop() {
+    fn albums_that_sell_are_spread_over_the_shop() {
         let numbers =
             |albums: u32| (0..selling(albums)).map(move |at| selling_album(at, albums)).collect::<BTreeSet<u32>>();
         for albums in [1, 10, 20_000, 20_001, 1_000_000, 9_999_999] {

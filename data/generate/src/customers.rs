@@ -1,17 +1,18 @@
-//! The shop's customers and what they like. All of them are invented; their e-mail addresses end in `.example`.
+//! The shop's invented customers and their tastes. Their e-mail addresses end in `.example`.
 
 use crate::album::Album;
+use crate::calendar::{DAY, END, FIRST_DAY};
 use crate::dice::{Dice, Weights};
-use crate::orders::{DAY, END, FIRST_DAY, Order};
+use crate::order::Order;
 use crate::places::{House, house};
 use crate::shelves::Shelves;
 use crate::words::{FIRST_NAMES, LAST_NAMES};
 
-/// What all demo customers sign in with: `records-for-everyone`. Made once with a fixed salt (m = 19456 KiB, t = 2, p = 1), because
-/// a hash for each would cost minutes, and because a seed gives the same bytes always.
+/// The hash of all demo customers' password, `records-for-everyone`. One hash with a fixed salt (m = 19456 KiB, t = 2,
+/// p = 1): a hash for each customer would take minutes, and a random salt would change the bytes.
 pub const CUSTOMER_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c2hvcC1kZW1vLXBlb3BsZQ$LX6hq6ncFPA+bSYC9e5K0sO5Y/Df3pOPE0CqaaS7aNA";
-/// What `operator@shop.example` signs in with: `open-the-shop-door`.
+/// The hash of the password of `operator@shop.example`, `open-the-shop-door`.
 pub const OPERATOR_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c2hvcC1kZW1vLW9mZmljZQ$hJ3C+PVK09c/RQDom31hnKy7CBwv6Yv7W1yNyi7+yxg";
 
@@ -21,21 +22,21 @@ pub struct Person {
     pub email: String,
     pub house: House,
     pub taste: Taste,
-    /// When they signed up; seconds since 1970, UTC.
+    /// When the customer signed up; seconds since 1970, UTC.
     pub since: u64,
 }
 
-/// A customer's leanings, as positions in `Shelves`.
+/// A customer's taste, as positions in `Shelves`.
 pub struct Taste {
     pub main: usize,
     pub side: usize,
-    /// Positions of albums whose artists they follow.
+    /// Positions of albums whose artists the customer follows.
     pub artists: Vec<usize>,
-    /// A few buy often, most now and then.
+    /// How often the customer buys, relative to others: a few often, most rarely.
     pub activity: f64,
 }
 
-/// Genres whose listeners meet. Symmetric: a pair stands once.
+/// Genres with common listeners. Symmetric: each pair is listed once.
 const NEIGHBOURS: [(&str, &str); 20] = [
     ("Ambient", "Electronic"),
     ("Ambient", "Classical"),
@@ -59,7 +60,7 @@ const NEIGHBOURS: [(&str, &str); 20] = [
     ("African", "Latin"),
 ];
 
-/// `count` customers; when they signed up is not known before their orders are.
+/// `count` customers. `sign_up` sets the day they signed up, which depends on their orders.
 pub fn make(seed: u64, count: u32, albums: &[Album], shelves: &Shelves) -> Vec<Person> {
     let mut dice = Dice::new(seed, 1);
     // Large genres have more listeners, but not in proportion: half of the weight is the same for all.
@@ -96,7 +97,7 @@ fn taste(dice: &mut Dice, genres: &Weights, shelves: &Shelves) -> Taste {
     Taste { main, side, artists, activity: 1.0 / (0.05 + rarity) }
 }
 
-/// Most sign up when they first buy something, some look around for weeks; those who never bought came some day.
+/// Most customers sign up when they first buy, some up to weeks before; those who never bought sign up on any day.
 pub fn sign_up(seed: u64, people: &mut [Person], orders: &[Order]) {
     let mut dice = Dice::new(seed, 6);
     let mut first: Vec<Option<u64>> = vec![None; people.len()];
@@ -108,7 +109,7 @@ pub fn sign_up(seed: u64, people: &mut [Person], orders: &[Order]) {
     for (person, first) in people.iter_mut().zip(first) {
         let before = if dice.percent(70) { dice.between(120, 1800) } else { dice.between(1800, 40 * 86_400) };
         let some_day = FIRST_DAY + dice.below((END - FIRST_DAY) as usize) as u64;
-        // Some were there before the first order could be placed.
+        // Some signed up before the shop's first day.
         person.since = first.map_or(some_day, |at| at - u64::from(before)).max(FIRST_DAY - 30 * DAY);
     }
 }
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hashes_are_those_of_the_passwords_that_are_told() {
+    fn the_hashes_belong_to_the_documented_passwords() {
         for (password, hash, is) in [
             ("records-for-everyone", CUSTOMER_HASH, true),
             ("open-the-shop-door", OPERATOR_HASH, true),

@@ -1,6 +1,6 @@
-//! The demo shop: the real albums, and invented customers, orders, payments, parcels and stock around them.
+//! The demo shop: the real albums, with invented customers, orders, payments, parcels and stock.
 //!
-//! Invariant: the files agree. An order is shipped in all of them or in none, and so are its sums and its copies.
+//! Invariant: all files agree on each order's status, sums and copies.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,13 +10,13 @@ use serde::Serialize;
 use crate::album::Album;
 use crate::customers::{self, Person};
 use crate::dice::Dice;
-use crate::fate::Fate;
-use crate::orders::{self, Order};
+use crate::order::{Order, Status};
+use crate::orders;
 use crate::output::{self, Lines};
 use crate::rows::{self, Level};
 use crate::shelves::{Shelves, Supply};
 
-/// Few enough that people come back, many enough that nobody owns everything.
+/// Few enough that customers come back, many enough that no customer owns everything.
 const CUSTOMERS_MIN: u32 = 25;
 
 pub struct Demo {
@@ -25,7 +25,7 @@ pub struct Demo {
     orders: Vec<Order>,
 }
 
-/// How many customers a shop with so many orders has: two for five orders.
+/// How many customers a shop with this number of orders has: two for five orders.
 pub fn customers_for(orders: u32) -> u32 {
     (orders / 5 * 2).max(CUSTOMERS_MIN)
 }
@@ -48,7 +48,7 @@ impl Demo {
         self.orders.len()
     }
 
-    /// Seven files, each `.jsonl`. Stock is to be counted before the warehouse hears of the orders.
+    /// Writes seven `.jsonl` files. The warehouse has to load the stock before the orders.
     pub fn write(&self, folder: &Path, albums: &[Album]) -> Result<(), output::Error> {
         output::write_all(&folder.join("albums.jsonl"), albums)?;
         output::write_all(&folder.join("stock.jsonl"), &self.stock)?;
@@ -71,8 +71,8 @@ fn write<T: Serialize>(path: &Path, rows: impl Iterator<Item = T>) -> Result<(),
     lines.finish()
 }
 
-/// What somebody counts today: more of what sells, a few low, a few sold out. Copies that came back are not counted here; the
-/// warehouse puts them on the shelf when it hears of their orders.
+/// The stock before returns: more copies of albums that sell, a few albums low, a few sold out. The warehouse adds
+/// returned and released copies when it loads the orders.
 fn stock(seed: u64, albums: &[Album], shelves: &Shelves, orders: &[Order]) -> Vec<Level> {
     let mut dice = Dice::new(seed, 7);
     let mut sold = BTreeMap::<&str, u32>::new();
@@ -80,9 +80,9 @@ fn stock(seed: u64, albums: &[Album], shelves: &Shelves, orders: &[Order]) -> Ve
     for order in orders {
         for line in &order.lines {
             *sold.entry(&line.sku).or_default() += line.copies;
-            let copies = match order.fate {
-                Fate::Returned { .. } => line.returned,
-                _ if order.fate.released().is_some() => line.copies,
+            let copies = match order.status {
+                Status::Returned { .. } => line.returned,
+                _ if order.status.released().is_some() => line.copies,
                 _ => 0,
             };
             *back.entry(&line.sku).or_default() += copies;

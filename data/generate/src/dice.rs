@@ -1,6 +1,6 @@
-//! Random choices that come out the same everywhere: a named generator, and only integer and basic float arithmetic on top.
+//! Random choices that are the same on every machine: a named generator, with only integer and basic float arithmetic.
 //!
-//! `rand`'s own range and weight functions may change their algorithm between versions, so they are not used.
+//! `rand`'s own range and weight functions may change their algorithm between versions, so this file does not use them.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 pub struct Dice(ChaCha8Rng);
 
 impl Dice {
-    /// `stream` keeps the parts of the data apart: more customers must not change the stock.
+    /// `stream` makes the parts of the data independent: more customers must not change the stock.
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut bytes = [0; 32];
         for (to, from) in bytes.iter_mut().zip(seed.to_le_bytes().into_iter().chain(stream.to_le_bytes())) {
@@ -17,7 +17,7 @@ impl Dice {
         Self(ChaCha8Rng::from_seed(bytes))
     }
 
-    /// 0 up to, not including, `end`; 0 when `end` is 0.
+    /// From 0 to `end`, excluding `end`; 0 if `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         ((u128::from(self.0.next_u64()) * end as u128) >> 64) as usize
     }
@@ -27,7 +27,7 @@ impl Dice {
         low + self.below((high.saturating_sub(low) + 1) as usize) as u32
     }
 
-    /// 0.0 up to, not including, 1.0.
+    /// From 0.0 to 1.0, excluding 1.0.
     pub fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
@@ -36,7 +36,7 @@ impl Dice {
         self.below(100) < chance as usize
     }
 
-    /// One of `items`; `None` when there are none.
+    /// One of `items`; `None` if there are none.
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         items.get(self.below(items.len()))
     }
@@ -71,7 +71,7 @@ impl Weights {
         )
     }
 
-    /// `None` when there is nothing with a weight.
+    /// `None` if no weight is positive.
     pub fn pick(&self, dice: &mut Dice) -> Option<usize> {
         let total = *self.0.last()?;
         let at = dice.unit() * total;
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_gives_these_numbers_for_ever() {
+    fn a_seed_always_gives_the_same_numbers() {
         let mut dice = Dice::new(7, 1);
         let rolled: Vec<usize> = (0..8).map(|_| dice.below(1000)).collect();
         let mut again = Dice::new(7, 1);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_kept_and_zero_is_never_picked() {
+    fn picks_follow_the_weights_and_zero_is_never_picked() {
         let mut dice = Dice::new(1, 0);
         let weights = Weights::new([1.0, 0.0, 3.0]);
         let mut counts = [0; 3];

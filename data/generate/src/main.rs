@@ -10,7 +10,7 @@ use shop_data::album;
 use shop_data::bulk::Bulk;
 use shop_data::demo::{self, Demo};
 
-/// Rows between two looks at the progress bar.
+/// Rows between two updates of the progress bar.
 const PROGRESS_EVERY: u64 = 1024;
 
 /// Makes the record shop's data.
@@ -25,7 +25,7 @@ struct Arguments {
 enum Command {
     /// Write the demo shop: albums, stock, accounts, and two years of orders as each context saw them, as JSON lines.
     Demo {
-        /// The folder for the seven files; made if missing.
+        /// The folder for the seven files; created if missing.
         #[arg(long)]
         out: PathBuf,
         /// The table of real albums.
@@ -34,14 +34,16 @@ enum Command {
         /// The same seed gives the same shop.
         #[arg(long, default_value_t = 7)]
         seed: u64,
-        /// Two for five orders unless given.
+        /// How many customers; by default two for five orders.
         #[arg(long, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
         customers: Option<u32>,
+        /// How many orders.
         #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
         orders: u32,
     },
     /// Write invented albums in bulk, for benches.
     Albums {
+        /// How many albums.
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..=9_999_999))]
         count: u32,
         /// The file for the albums (JSON lines).
@@ -53,9 +55,10 @@ enum Command {
         /// Also write purchases of them to this file.
         #[arg(long)]
         purchases: Option<PathBuf>,
-        /// How many purchases; eight for each album that sells unless given.
+        /// How many purchases; by default eight for each album that sells.
         #[arg(long, requires = "purchases", value_parser = clap::value_parser!(u32).range(..=9_999_999))]
         purchase_count: Option<u32>,
+        /// The same seed gives the same albums.
         #[arg(long, default_value_t = 7)]
         seed: u64,
     },
@@ -98,7 +101,7 @@ fn run(command: Command) -> anyhow::Result<()> {
                 stock_to: stock.as_deref(),
                 purchases_to: purchases.as_deref(),
             };
-            // Draws on a terminal only.
+            // The bar appears only on a terminal.
             let bar = ProgressBar::new(bulk.rows());
             if let Ok(style) = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows, {eta} left") {
                 bar.set_style(style);
@@ -121,11 +124,11 @@ fn run(command: Command) -> anyhow::Result<()> {
 fn hint(error: &anyhow::Error) -> Option<&'static str> {
     match error.downcast_ref::<album::Error>() {
         Some(album::Error::Unreadable { .. }) => {
-            Some("run it in the repository's folder, or name the table with --albums")
+            Some("run the command in the repository's folder, or name the table with --albums")
         }
-        Some(album::Error::Columns { .. } | album::Error::Row { .. }) => Some("mend that line; nothing was written"),
-        None => error
-            .downcast_ref::<shop_data::output::Error>()
-            .map(|_| "choose another place with --out, or free it; what stood there before is unchanged"),
+        Some(album::Error::Columns { .. } | album::Error::Row { .. }) => Some("correct that line; nothing was written"),
+        None => error.downcast_ref::<shop_data::output::Error>().map(
+            |_| "choose another folder or file with --out, or make this one writable; existing files are unchanged",
+        ),
     }
 }

@@ -1,76 +1,38 @@
-//! Two years of orders, made so that they mean something: people buy along their tastes, a few albums sell far more than most, and
-//! each order has come as far as its age allows.
+//! Two years of plausible orders: customers buy by taste, a few albums sell far more than most, and each order's status
+//! fits its age.
 
 use std::collections::BTreeSet;
 
 use crate::album::Album;
+use crate::calendar::{DAY, DAYS, END, FIRST_DAY};
 use crate::customers::Person;
 use crate::dice::{Dice, Weights};
-use crate::fate::{self, Fate};
+use crate::order::{CURRENCY, Line, Order};
 use crate::shelves::{Shelves, Supply};
+use crate::status;
 
-pub const DAY: u64 = 86_400;
-/// 2024-11-21, the shop's first day; fixed, so that a seed always gives the same files.
-pub const FIRST_DAY: u64 = 20_048 * DAY;
-const DAYS: u64 = 730;
-/// 2026-11-20 at 18:00 UTC: what would happen later has not happened yet.
-pub const END: u64 = FIRST_DAY + (DAYS - 1) * DAY + 18 * 3600;
-/// An album that is discontinued now was sold until then.
+/// Albums that are discontinued now were sold until this day.
 const LAST_DAY_OF_DISCONTINUED: u64 = FIRST_DAY + 400 * DAY;
-/// Seconds between 8 and 23 o'clock, when orders come in.
+/// Orders come in between 8 and 23 o'clock; seconds of the day.
 const OPEN: (u32, u32) = (8 * 3600, 23 * 3600 - 1);
-/// How often a customer is offered another album when it is one they have.
+/// How often to choose again if the customer has the album already.
 const TRIES: u32 = 8;
-/// However few orders there are, these many came in within the last hours: there is something to pick.
-const FRESH: u64 = 3;
+/// This many orders always come in within the last hours, so that there is something to pick.
+const RECENT: u64 = 3;
 
-/// Of everything that is sold here.
-pub const CURRENCY: &str = "GBP";
-/// As the orders context charges: in pence, and from which sum of the lines on it is free.
+/// As the orders context charges, in pence. Shipping is free from this sum of the lines.
 const SHIPPING: u32 = 395;
 const SHIPPING_FREE_FROM: u64 = 7500;
-
-#[derive(Debug, Clone)]
-pub struct Order {
-    /// `D-000001` and up: the orders context numbers its own `MC-100001` and up, so the two never meet.
-    pub number: String,
-    /// Position among the people.
-    pub who: usize,
-    /// Seconds since 1970, UTC.
-    pub at: u64,
-    pub lines: Vec<Line>,
-    pub shipping: u32,
-    pub fate: Fate,
-}
-
-#[derive(Debug, Clone)]
-pub struct Line {
-    pub sku: String,
-    pub copies: u32,
-    /// Of one copy, in pence.
-    pub price: u32,
-    /// How many of them the customer sends or has sent back.
-    pub returned: u32,
-    /// Whether copies of it may come back at all; see `Supply`.
-    pub plenty: bool,
-}
-
-impl Order {
-    /// What the copies cost that go back.
-    pub fn refund(&self) -> u64 {
-        self.lines.iter().map(|line| u64::from(line.returned) * u64::from(line.price)).sum()
-    }
-}
 
 /// `count` orders, oldest first.
 pub fn make(seed: u64, count: u32, albums: &[Album], shelves: &Shelves, people: &[Person]) -> Vec<Order> {
     let mut dice = Dice::new(seed, 3);
-    let mut fates = Dice::new(seed, 5);
+    let mut statuses = Dice::new(seed, 5);
     let activity = Weights::new(people.iter().map(|person| person.taste.activity));
     let mut owned: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); people.len()];
     let mut orders = Vec::with_capacity(count as usize);
     for at in times(&mut dice, count) {
-        // Somebody who has everything they would want sends the next customer.
+        // If the customer already has every album chosen, another customer orders.
         for _ in 0..TRIES {
             let Some(who) = activity.pick(&mut dice) else { break };
             let (Some(person), Some(owned)) = (people.get(who), owned.get_mut(who)) else { break };
@@ -78,9 +40,9 @@ pub fn make(seed: u64, count: u32, albums: &[Album], shelves: &Shelves, people: 
             if !basket.is_empty() {
                 let mut lines: Vec<Line> =
                     basket.into_iter().filter_map(|album| line(&mut dice, album, albums, shelves)).collect();
-                let fate = fate::decide(&mut fates, at, &mut lines);
+                let status = status::decide(&mut statuses, at, &mut lines);
                 let number = format!("D-{:06}", orders.len() + 1);
-                orders.push(Order { number, who, at, shipping: shipping(&lines), lines, fate });
+                orders.push(Order { number, who, at, shipping: shipping(&lines), lines, status });
                 break;
             }
         }
@@ -95,17 +57,17 @@ fn shipping(lines: &[Line]) -> u32 {
 
 fn times(dice: &mut Dice, count: u32) -> Vec<u64> {
     let mut times: Vec<u64> = (0..count).map(|_| moment(dice)).collect();
-    for (hours, time) in (1..=FRESH).zip(&mut times) {
+    for (hours, time) in (1..=RECENT).zip(&mut times) {
         *time = END - hours * 3600 + u64::from(dice.between(0, 3599));
     }
     times.sort_unstable();
     times
 }
 
-/// A second within the two years: the shop grows, and December sells twice as much.
+/// A second within the two years. The shop grows, and December sells twice as much.
 fn moment(dice: &mut Dice) -> u64 {
     loop {
-        // The later of two days makes growth.
+        // The later of two random days makes the shop grow.
         let day = dice.below(DAYS as usize).max(dice.below(DAYS as usize)) as u64;
         // The shop's first day is a 21 November: December is the 10th to the 40th day after it.
         let december = (10..41).contains(&(day % 365));
@@ -158,7 +120,7 @@ fn basket(
 
 fn line(dice: &mut Dice, at: usize, albums: &[Album], shelves: &Shelves) -> Option<Line> {
     let album = albums.get(at)?;
-    // Presents.
+    // More than one copy is a present.
     let copies = match dice.below(100) {
         0..95 => 1,
         95..99 => 2,

@@ -1,4 +1,4 @@
-//! JSON-lines files that are complete or absent: written beside their place under another name, then renamed.
+//! JSON-lines files that are complete or absent: written under a temporary name in the same folder, then renamed.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -17,10 +17,10 @@ pub enum Error {
     Write { path: PathBuf, source: std::io::Error },
 }
 
-/// Rows on their way into one file. Dropped before `finish`, nothing of it remains.
+/// A file that is being written. Dropping it before `finish` removes it.
 pub struct Lines {
     path: PathBuf,
-    beside: PathBuf,
+    temporary: PathBuf,
     file: Option<BufWriter<File>>,
 }
 
@@ -32,9 +32,9 @@ impl Lines {
         }
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.part", std::process::id()));
-        let beside = path.with_file_name(name);
-        let file = File::create(&beside).map_err(|source| Error::Write { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), beside, file: Some(BufWriter::with_capacity(BUFFER_BYTES, file)) })
+        let temporary = path.with_file_name(name);
+        let file = File::create(&temporary).map_err(|source| Error::Write { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), temporary, file: Some(BufWriter::with_capacity(BUFFER_BYTES, file)) })
     }
 
     pub fn row(&mut self, row: &impl Serialize) -> Result<(), Error> {
@@ -45,19 +45,19 @@ impl Lines {
             .map_err(|source| Error::Write { path: self.path.clone(), source })
     }
 
-    /// Puts the file in its place, durably.
+    /// Syncs the file and renames it to its final name.
     pub fn finish(mut self) -> Result<(), Error> {
         let placed = match self.file.take() {
             Some(file) => file
                 .into_inner()
                 .map_err(std::io::IntoInnerError::into_error)
                 .and_then(|file| file.sync_all())
-                .and_then(|()| std::fs::rename(&self.beside, &self.path)),
+                .and_then(|()| std::fs::rename(&self.temporary, &self.path)),
             None => Ok(()),
         };
         if placed.is_err() {
-            // The reason is on its way already; a part file left behind only costs space.
-            let _ = std::fs::remove_file(&self.beside);
+            // The first error is reported; a leftover temporary file only costs space.
+            let _ = std::fs::remove_file(&self.temporary);
         }
         placed.map_err(|source| Error::Write { path: self.path.clone(), source })
     }
@@ -66,12 +66,12 @@ impl Lines {
 impl Drop for Lines {
     fn drop(&mut self) {
         if self.file.take().is_some() {
-            let _ = std::fs::remove_file(&self.beside);
+            let _ = std::fs::remove_file(&self.temporary);
         }
     }
 }
 
-/// A whole file at once.
+/// Writes a whole file at once.
 pub fn write_all<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), Error> {
     let mut lines = Lines::create(path)?;
     for row in rows {
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_appears_whole_or_not_at_all() {
+    fn a_file_is_complete_or_absent() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/rows.jsonl");
         let mut lines = Lines::create(&path).unwrap();
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unwritable_place_is_named() {
+    fn an_error_names_the_path() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file"), "").unwrap();
         let error = write_all(&folder.path().join("file/rows.jsonl"), &[1]).unwrap_err();

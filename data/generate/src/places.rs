@@ -1,21 +1,22 @@
-//! Where the invented customers live: real towns of every country that the shop ships to, with streets and postcodes in that country's manner.
+//! The invented customers' addresses: real towns of every country that the shop ships to, with streets and postcodes in
+//! that country's format.
 //!
-//! In a street, `%` stands for the number of the house; in a postcode, `+` for 1 to 9, `#` for a digit, `@` for a letter.
+//! In a street, `%` is the house number. In a postcode, `+` is 1 to 9, `#` a digit, `@` a letter.
 
 use crate::dice::Dice;
 
-/// Letters that no country confuses with a digit.
+/// Letters that do not look like digits.
 const LETTERS: &[u8] = b"ABDEFGHJLNPRSTUWXYZ";
 
 pub struct Country {
-    /// ISO 3166-1 alpha-2; one of `data/reference.toml`, as its test holds.
+    /// ISO 3166-1 alpha-2; a test checks that `data/reference.toml` lists it.
     pub code: &'static str,
-    /// Of a hundred customers; the rest are shared by all.
+    /// How many of a hundred customers live here; the rest is spread over all countries.
     pub share: u32,
-    /// Town and its postcodes.
+    /// Towns, each with the pattern of its postcodes.
     pub towns: &'static [(&'static str, &'static str)],
     pub streets: &'static [&'static str],
-    /// What a second line says where somebody has one.
+    /// Second lines of an address, which only some customers have.
     pub extras: &'static [&'static str],
 }
 
@@ -66,7 +67,7 @@ pub const COUNTRIES: [Country; 24] = [
     country("PT", 0, &[("Lisboa", "1##0-###"), ("Porto", "4##0-###")], &["Rua das Flores %", "Travessa do Carmo %"], &["3.º direito"]),
 ];
 
-/// A house somewhere: street, second line (mostly empty), town, postcode, country.
+/// An address: street, second line (mostly empty), town, postcode, country.
 pub struct House {
     pub street: String,
     pub extra: &'static str,
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_countries_are_those_that_the_shop_ships_to() {
+    fn the_countries_are_those_the_shop_ships_to() {
         let reference = include_str!("../../reference.toml");
         let list = reference.split("countries = \"\"\"").nth(1).and_then(|rest| rest.split("\"\"\"").next());
         let mut listed: Vec<&str> = list.unwrap_or("").lines().filter_map(|line| line.get(..2)).collect();
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_fits_what_customer_takes() {
+    fn an_address_is_within_the_bounds_of_customer() {
         let mut dice = Dice::new(7, 99);
         for _ in 0..2000 {
             let house = house(&mut dice);

@@ -1,15 +1,15 @@
-//! The rows of the files, as the contexts' interfaces spell them: one order seen by four contexts.
+//! The rows of the files, with the fields of the contexts' interfaces: one order as four contexts see it.
 //!
-//! Not here: what happened (`orders`, `fate`). Everything in this file follows from that, which is why the files agree.
+//! Not here: what happened (`orders`, `status`). Every row is derived from that, so the files agree.
 
 use serde::Serialize;
 
+use crate::calendar::FIRST_DAY;
 use crate::customers::{CUSTOMER_HASH, OPERATOR_HASH, Person};
-use crate::fate::Fate;
-use crate::orders::{CURRENCY, FIRST_DAY, Order};
+use crate::order::{CURRENCY, Order, Status};
 use crate::places::House;
 
-/// The one test card that is approved, in its last four digits.
+/// The last four digits of the test card that is approved.
 const CARD: &str = "4242";
 
 /// `musiccorp:warehouse/stock.level`.
@@ -146,7 +146,7 @@ pub fn account(person: &Person) -> Account<'_> {
     }
 }
 
-/// Whoever picks, ships and refunds.
+/// The account that picks, ships and refunds.
 pub fn operator() -> Account<'static> {
     Account {
         id: "C-00000",
@@ -165,8 +165,8 @@ fn address<'a>(name: &'a str, house: &'a House) -> Address<'a> {
 }
 
 pub fn fulfilled(order: &Order) -> Fulfilled<'_> {
-    let back = match order.fate {
-        Fate::Returned { at, .. } => Some(at),
+    let back = match order.status {
+        Status::Returned { at, .. } => Some(at),
         _ => None,
     };
     let came_back = order.lines.iter().filter(|line| back.is_some() && line.returned > 0);
@@ -174,25 +174,25 @@ pub fn fulfilled(order: &Order) -> Fulfilled<'_> {
         order: &order.number,
         at: order.at,
         lines: order.lines.iter().map(|line| Copies { sku: &line.sku, copies: line.copies }).collect(),
-        shipped: order.fate.shipped(),
-        released: order.fate.released(),
+        shipped: order.status.shipped(),
+        released: order.status.released(),
         returned: came_back.map(|line| Copies { sku: &line.sku, copies: line.returned }).collect(),
         returned_at: back.unwrap_or(0),
     }
 }
 
-/// None: the bank said no, and finance has never held anything.
+/// `None` if the bank declined: finance has no record of such an order.
 pub fn sale<'a>(order: &'a Order, person: &'a Person) -> Option<PastSale<'a>> {
-    let (voided, refunds) = match order.fate {
-        Fate::Rejected { .. } => return None,
-        Fate::Cancelled { at, .. } => (Some(at), vec![]),
-        Fate::Returned { at, .. } => {
+    let (voided, refunds) = match order.status {
+        Status::Rejected { .. } => return None,
+        Status::Cancelled { at, .. } => (Some(at), vec![]),
+        Status::Returned { at, .. } => {
             let reason = format!("records sent back, order {}", order.number);
             (None, vec![Refund { at, amount: order.refund(), reason }])
         }
-        Fate::Placed | Fate::Shipped { .. } | Fate::ReturnRequested { .. } => (None, vec![]),
+        Status::Placed | Status::Shipped { .. } | Status::ReturnRequested { .. } => (None, vec![]),
     };
-    let line = |line: &'a crate::orders::Line| SoldLine { sku: &line.sku, quantity: line.copies, price: line.price };
+    let line = |line: &'a crate::order::Line| SoldLine { sku: &line.sku, quantity: line.copies, price: line.price };
     let sale = Sale {
         order: &order.number,
         customer: &person.id,
@@ -200,13 +200,13 @@ pub fn sale<'a>(order: &'a Order, person: &'a Person) -> Option<PastSale<'a>> {
         shipping: order.shipping,
         currency: CURRENCY,
     };
-    Some(PastSale { sale, at: order.at, captured: order.fate.shipped(), voided, card: CARD, refunds })
+    Some(PastSale { sale, at: order.at, captured: order.status.shipped(), voided, card: CARD, refunds })
 }
 
-/// None of what was cancelled or never paid.
+/// `None` for orders that were cancelled or never paid.
 pub fn purchase(order: &Order, person: &Person) -> Option<Purchase> {
     let skus = || order.lines.iter().map(|line| line.sku.clone()).collect();
-    order.fate.sold().then(|| Purchase {
+    order.status.sold().then(|| Purchase {
         id: order.number.clone(),
         customer: person.id.clone(),
         skus: skus(),
@@ -216,7 +216,7 @@ pub fn purchase(order: &Order, person: &Person) -> Option<Purchase> {
 
 pub fn past_order<'a>(order: &'a Order, person: &'a Person) -> PastOrder<'a> {
     let history = history(order);
-    let line = |line: &'a crate::orders::Line| PlacedLine {
+    let line = |line: &'a crate::order::Line| PlacedLine {
         sku: &line.sku,
         copies: line.copies,
         price: line.price,
@@ -238,25 +238,25 @@ pub fn past_order<'a>(order: &'a Order, person: &'a Person) -> PastOrder<'a> {
 fn history(order: &Order) -> Vec<Event> {
     let event = |at, state, note: &str| Event { at, state, note: note.to_owned() };
     let mut history = vec![event(order.at, "placing", "")];
-    if let Fate::Rejected { at } = order.fate {
+    if let Status::Rejected { at } = order.status {
         history.push(event(at, "rejected", "The bank refuses the card. Nothing was charged."));
         return history;
     }
     history.push(event(order.at, "placed", ""));
-    if let Some(at) = order.fate.shipped() {
+    if let Some(at) = order.status.shipped() {
         history.push(event(at, "shipped", ""));
     }
-    match order.fate {
-        Fate::Cancelled { at, by_shop: true } => {
+    match order.status {
+        Status::Cancelled { at, by_shop: true } => {
             history.push(event(at, "cancelled", "A copy was damaged when we picked it, and we have no other."));
         }
-        Fate::Cancelled { at, .. } => history.push(event(at, "cancelled", "")),
-        Fate::ReturnRequested { at, .. } => history.push(event(at, "return-requested", "")),
-        Fate::Returned { requested, at, .. } => {
+        Status::Cancelled { at, .. } => history.push(event(at, "cancelled", "")),
+        Status::ReturnRequested { at, .. } => history.push(event(at, "return-requested", "")),
+        Status::Returned { requested, at, .. } => {
             history.push(event(requested, "return-requested", ""));
             history.push(event(at, "returned", ""));
         }
-        Fate::Rejected { .. } | Fate::Placed | Fate::Shipped { .. } => {}
+        Status::Rejected { .. } | Status::Placed | Status::Shipped { .. } => {}
     }
     history
 }

@@ -1,4 +1,4 @@
-//! The albums as buyers see them: by genre, each with its popularity. Albums are meant by their position in the table.
+//! The albums by genre and popularity. An album is named by its position in the table.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,9 @@ use crate::dice::{Dice, Weights};
 pub struct Shelves {
     pub genres: Vec<Genre>,
     everything: Weights,
-    /// By album.
+    /// For each album.
     supply: Vec<Supply>,
-    /// By album: the others of the same artist, and those of the same genre and years.
+    /// For each album: other albums of the same artist, and those of the same genre and years.
     same_artist: Vec<Vec<usize>>,
     same_time: Vec<Vec<usize>>,
 }
@@ -21,15 +21,15 @@ pub struct Genre {
     popularity: Weights,
 }
 
-/// How many copies lie on the shelf today.
+/// How many copies are in stock today.
 ///
-/// Of what is not plentiful no copy ever comes back: the warehouse puts those on the shelf beside what the counts say.
+/// Only plentiful albums have returns: the warehouse adds returned copies to the stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Supply {
     SoldOut,
     /// One to three.
     Low,
-    /// Not made any more.
+    /// No longer made.
     Discontinued,
     Plenty,
 }
@@ -39,7 +39,7 @@ impl Shelves {
         let mut dice = Dice::new(seed, 2);
         let mut ranks: Vec<usize> = (0..albums.len()).collect();
         dice.shuffle(&mut ranks);
-        // Zipf's law with a flattened head: the first sells some fifty times what the last does.
+        // Zipf's law with a flattened head: the first album sells about fifty times as often as the last.
         let weight = |at: &usize| 1.0 / (10.0 + ranks.get(*at).map_or(0.0, |rank| *rank as f64));
         let names: BTreeSet<&str> = albums.iter().map(|album| album.genre.as_str()).collect();
         let genres = names
@@ -73,7 +73,7 @@ impl Shelves {
         self.supply.get(album).copied().unwrap_or(Supply::Plenty)
     }
 
-    /// One of the genre, the popular ones more often.
+    /// An album of the genre, popular ones more often.
     pub fn popular(&self, genre: usize, dice: &mut Dice) -> Option<usize> {
         let genre = self.genres.get(genre)?;
         genre.albums.get(genre.popularity.pick(dice)?).copied()
@@ -83,7 +83,7 @@ impl Shelves {
         self.everything.pick(dice)
     }
 
-    /// Another album of the same artist; without one, an album of the same genre from the same years.
+    /// Another album of the same artist, or of the same genre from the same years.
     pub fn related(&self, dice: &mut Dice, of: Option<usize>) -> Option<usize> {
         let at = of?;
         let same_artist = self.same_artist.get(at)?;

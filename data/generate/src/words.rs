@@ -1,4 +1,4 @@
-//! Words that names are made of. Nobody and nothing in particular is meant.
+//! The words of invented names. Any likeness is accidental.
 
 pub const FIRST_NAMES: [&str; 48] = [
     "Ada", "Amara", "Anders", "Anna", "Béla", "Camille", "Chidi", "Clara", "Daniel", "Dilek", "Edith", "Elias",

@@ -1,4 +1,4 @@
-//! The tools' end of the admin socket. Blocking: a tool does one thing and ends.
+//! The client of the admin socket, for command line tools. Blocking: a tool does one thing and ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -8,10 +8,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{
-    CallAnswer, CallRequest, CompareRequest, ContextStatus, DeployEvent, Event, RecordBegun, RecordRequest, Recording,
-    RouteRequest, SeedRequest, Trouble,
+use super::protocol::{
+    CallRequest, CallResult, CompareRequest, DeployEvent, RecordRequest, RecordedScenario, RecordingStarted,
+    RouteRequest, SeedEvent, SeedRequest, Trouble,
 };
+use super::status::ContextStatus;
 use crate::context::route::Comparison;
 use crate::context::serve::RouteStatus;
 use crate::seed::Progress;
@@ -21,21 +22,21 @@ use crate::{deploy, folder, limits};
 pub enum Error {
     #[error("no host is running here")]
     NotRunning { socket: PathBuf },
-    #[error("cannot talk to the host at `{}`", socket.display())]
-    Broken { socket: PathBuf, source: std::io::Error },
+    #[error("the connection to the host at `{}` failed", socket.display())]
+    Connection { socket: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Trouble(#[from] Trouble),
 }
 
 impl Error {
-    /// What to do about it, for the `hint:` line.
+    /// What to do, for the `hint:` line.
     pub fn remedy(&self) -> String {
         match self {
             Self::NotRunning { socket } => format!("start it with `seam up` (looked at `{}`)", socket.display()),
-            Self::Broken { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                "run this as the user whose host it is".into()
+            Self::Connection { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                "run this as the user who runs the host".into()
             }
-            Self::Broken { .. } => "is it still running? its log says more: `seam logs`".into(),
+            Self::Connection { .. } => "look for the reason in the host's log: `seam logs`".into(),
             Self::Trouble(trouble) => trouble.remedy.clone(),
         }
     }
@@ -49,14 +50,14 @@ pub struct Client {
 
 impl Client {
     /// # Errors
-    /// `NotRunning` when nobody listens.
+    /// `NotRunning` when no host listens.
     pub fn connect(data: &Path) -> Result<Self, Error> {
         use std::io::ErrorKind::{ConnectionRefused, NotFound};
         let socket = folder::socket(data);
         match UnixStream::connect(&socket) {
             Ok(stream) => Ok(Self { socket, stream }),
             Err(error) if matches!(error.kind(), NotFound | ConnectionRefused) => Err(Error::NotRunning { socket }),
-            Err(source) => Err(Error::Broken { socket, source }),
+            Err(source) => Err(Error::Connection { socket, source }),
         }
     }
 
@@ -64,8 +65,8 @@ impl Client {
         self.ask("GET", "/contexts", None::<&()>, limits::ADMIN_REQUEST_MS)
     }
 
-    pub fn call(self, request: &CallRequest) -> Result<CallAnswer, Error> {
-        // The host keeps the call's own time; this only catches one that has died.
+    pub fn call(self, request: &CallRequest) -> Result<CallResult, Error> {
+        // The host enforces the call's timeout; this one only matters if the host has died.
         self.ask("POST", "/call", Some(request), request.timeout_ms + limits::ADMIN_REQUEST_MS)
     }
 
@@ -77,11 +78,11 @@ impl Client {
         self.ask("POST", "/route", Some(request), limits::ADMIN_REQUEST_MS)
     }
 
-    pub fn start_record(self, request: &RecordRequest) -> Result<RecordBegun, Error> {
+    pub fn start_record(self, request: &RecordRequest) -> Result<RecordingStarted, Error> {
         self.ask("POST", "/record", Some(request), 2 * limits::ADMIN_REQUEST_MS)
     }
 
-    pub fn stop_record(self, request: &RecordRequest) -> Result<Recording, Error> {
+    pub fn stop_record(self, request: &RecordRequest) -> Result<RecordedScenario, Error> {
         self.ask("POST", "/record", Some(request), 2 * limits::ADMIN_REQUEST_MS)
     }
 
@@ -89,19 +90,19 @@ impl Client {
         self.ask("POST", "/compare", Some(request), limits::ADMIN_REQUEST_MS)
     }
 
-    /// Loads the host's seeds, telling `progress` about each batch.
+    /// Loads the host's seeds and calls `progress` for each batch.
     pub fn seed(self, request: SeedRequest, progress: &mut dyn FnMut(&Progress)) -> Result<(), Error> {
         self.follow("/seed", &request, limits::SEED_CALL_MS, |event| match event {
-            Event::Progress(at) => {
+            SeedEvent::Progress(at) => {
                 progress(&at);
                 None
             }
-            Event::Done => Some(Ok(())),
-            Event::Failed(trouble) => Some(Err(trouble)),
+            SeedEvent::Done => Some(Ok(())),
+            SeedEvent::Failed(trouble) => Some(Err(trouble)),
         })
     }
 
-    /// Puts a version into the place of the one that serves, telling `passed` about each step.
+    /// Deploys a version in place of the one that serves, and calls `passed` for each step.
     pub fn deploy(
         self,
         request: &deploy::DeployRequest,
@@ -110,7 +111,7 @@ impl Client {
         self.change("/deploy", request, passed)
     }
 
-    /// Puts the version before into the place of the one that serves.
+    /// Restores the version before the one that serves, and calls `passed` for each step.
     pub fn roll_back(
         self,
         request: &deploy::RollbackRequest,
@@ -138,7 +139,8 @@ impl Client {
         self.ask("GET", "/history", None::<&()>, limits::ADMIN_REQUEST_MS)
     }
 
-    /// Asks for something that is answered in lines, until one of them ends it. Between two of them `ms` may pass.
+    /// Sends a request whose response is lines, and reads them until `each` returns a result. Between two lines at most
+    /// `ms` may pass.
     fn follow<E: DeserializeOwned, T>(
         self,
         path: &str,
@@ -147,17 +149,17 @@ impl Client {
         mut each: impl FnMut(E) -> Option<Result<T, Trouble>>,
     ) -> Result<T, Error> {
         let socket = self.socket.clone();
-        let broken = |source| Error::Broken { socket: socket.clone(), source };
+        let connection_error = |source| Error::Connection { socket: socket.clone(), source };
         let (status, body) = self.send("POST", path, Some(request), ms + limits::ADMIN_REQUEST_MS)?;
         if status != 200 {
-            return Err(refused(&socket, body));
+            return Err(host_error(&socket, body));
         }
         for line in BufReader::new(body).lines() {
-            if let Some(end) = each(parse(&socket, line.map_err(broken)?.as_bytes())?) {
+            if let Some(end) = each(parse(&socket, line.map_err(connection_error)?.as_bytes())?) {
                 return Ok(end?);
             }
         }
-        Err(broken(std::io::ErrorKind::UnexpectedEof.into()))
+        Err(connection_error(std::io::ErrorKind::UnexpectedEof.into()))
     }
 
     fn ask<T: DeserializeOwned>(
@@ -168,16 +170,16 @@ impl Client {
         ms: u64,
     ) -> Result<T, Error> {
         let socket = self.socket.clone();
-        let (status, mut answer) = self.send(method, path, body, ms)?;
+        let (status, mut response) = self.send(method, path, body, ms)?;
         if status != 200 {
-            return Err(refused(&socket, answer));
+            return Err(host_error(&socket, response));
         }
         let mut bytes = Vec::new();
-        answer.read_to_end(&mut bytes).map_err(|source| Error::Broken { socket: socket.clone(), source })?;
+        response.read_to_end(&mut bytes).map_err(|source| Error::Connection { socket: socket.clone(), source })?;
         parse(&socket, &bytes)
     }
 
-    /// HTTP/1.0, whose answers end where the connection does: all that this needs.
+    /// Speaks HTTP/1.0: a response ends with its connection.
     fn send(
         self,
         method: &str,
@@ -212,18 +214,18 @@ impl Client {
                 }
             }
         };
-        exchange().map_err(|source| Error::Broken { socket, source })
+        exchange().map_err(|source| Error::Connection { socket, source })
     }
 }
 
-fn refused(socket: &Path, mut body: Box<dyn Read>) -> Error {
+fn host_error(socket: &Path, mut body: Box<dyn Read>) -> Error {
     let mut bytes = Vec::new();
     match body.read_to_end(&mut bytes) {
         Ok(_) => parse::<Trouble>(socket, &bytes).map_or_else(|error| error, Error::Trouble),
-        Err(source) => Error::Broken { socket: socket.to_owned(), source },
+        Err(source) => Error::Connection { socket: socket.to_owned(), source },
     }
 }
 
 fn parse<T: DeserializeOwned>(socket: &Path, bytes: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(bytes).map_err(|error| Error::Broken { socket: socket.to_owned(), source: error.into() })
+    serde_json::from_slice(bytes).map_err(|error| Error::Connection { socket: socket.to_owned(), source: error.into() })
 }

@@ -1,22 +1,22 @@
-//! `POST /record`: a tape of a context's calls, and the scenario that becomes of it.
+//! `POST /record`: records the calls of a context and turns them into a scenario.
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{RecordBegun, RecordRequest, Recording, Trouble};
+use super::protocol::{RecordRequest, RecordedScenario, RecordingStarted, Trouble};
 use crate::context::serve::Registry;
 use crate::harness::recorded::{self, Header};
 use crate::limits;
 
-/// What a request comes to, as JSON.
+/// Starts or stops a recording and returns the response, as JSON.
 ///
 /// # Errors
-/// When there is no such context, or its tape runs already, or none does.
+/// When there is no such context, when its calls are already being recorded, or when they are not.
 pub(super) fn record(registry: &Registry, asked: &RecordRequest) -> Result<serde_json::Value, Trouble> {
     let trouble = |message: String, remedy: &str| Trouble { message, excerpt: None, remedy: remedy.to_owned() };
     let (RecordRequest::Start { context, .. } | RecordRequest::Stop { context, .. }) = asked;
     let known = registry.generations().into_iter().find(|g| g.context().as_str() == context);
     let Some(generation) = known else {
-        return Err(trouble(format!("there is no context `{context}`"), "`seam contexts` shows what there is"));
+        return Err(trouble(format!("there is no context `{context}`"), "`seam contexts` lists the contexts"));
     };
     let recorder = &generation.recorder;
     let answer = match asked {
@@ -25,26 +25,27 @@ pub(super) fn record(registry: &Registry, asked: &RecordRequest) -> Result<serde
             let deadline = Instant::now() + Duration::from_millis(limits::ADMIN_REQUEST_MS);
             let started = match generation.database() {
                 Some(database) => {
-                    database.copy_still(file, deadline, || recorder.start_log(*secrets)).map_err(|error| {
-                        let remedy = "see that the host may write there, and that the context's file is not encrypted";
-                        trouble(format!("the file of `{context}` cannot be copied: {error}"), remedy)
+                    database.copy_while_locked(file, deadline, || recorder.start_log(*secrets)).map_err(|error| {
+                        let remedy =
+                            "check that the host may write there, and that the context's file is not encrypted";
+                        trouble(format!("cannot copy the file of `{context}`: {error}"), remedy)
                     })?
                 }
                 None => recorder.start_log(*secrets),
             };
             if !started {
-                let remedy = "wait for it to end, or end it";
-                return Err(trouble(format!("the calls of `{context}` are being recorded already"), remedy));
+                let remedy = "stop that recording, or wait until it ends";
+                return Err(trouble(format!("the calls of `{context}` are already being recorded"), remedy));
             }
-            serde_json::to_value(RecordBegun { clock_s, file: generation.database().is_some() })
+            serde_json::to_value(RecordingStarted { clock_s, file: generation.database().is_some() })
         }
         RecordRequest::Stop { head, .. } => {
             let Some(tape) = recorder.stop_log() else {
                 return Err(trouble(format!("the calls of `{context}` are not being recorded"), ""));
             };
-            let file = head.begun.file.then_some(head.file.as_str());
-            let text = recorded::scenario(&Header { name: &head.name, clock_s: head.begun.clock_s, file }, &tape);
-            serde_json::to_value(Recording {
+            let file = head.started.file.then_some(head.file.as_str());
+            let text = recorded::scenario(&Header { name: &head.name, clock_s: head.started.clock_s, file }, &tape);
+            serde_json::to_value(RecordedScenario {
                 scenario: text,
                 calls: tape.calls.len(),
                 dropped: tape.dropped,

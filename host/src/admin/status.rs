@@ -1,4 +1,4 @@
-//! What runs, for people and scripts.
+//! The state of every context of a running host.
 
 use std::collections::BTreeMap;
 
@@ -7,44 +7,44 @@ use serde::{Deserialize, Serialize};
 use crate::context::run::Serves;
 use crate::context::serve::Registry;
 
-/// One context at one moment. Counters start at 0 when the host does.
+/// One context at one moment. Counters start at 0 when the host starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContextStatus {
     pub context: String,
-    /// Which version of it serves, counted since the host started.
+    /// The version that serves, counted since the host started.
     pub generation: u64,
-    /// Whether that version is being watched still, and may be rolled back.
+    /// Whether that version is still on probation, and may be rolled back.
     #[serde(default)]
     pub on_probation: bool,
-    /// Versions that were replaced and have calls still.
+    /// Replaced versions that still have running calls.
     #[serde(default)]
     pub draining: Vec<u64>,
     /// The first 12 hex digits of the SHA-256 of its component.
     pub hash: String,
-    /// How it answers HTTP: `http-handler`, `wasi:http`, or not at all.
+    /// The interface that serves HTTP: `http-handler`, `wasi:http` or none.
     pub http: Option<String>,
     /// `namespace:package/interface@version`
     pub imports: Vec<String>,
     pub exports: Vec<String>,
-    /// The shared files that it was given, and their versions.
+    /// The shared files that it uses, and their versions.
     pub shared: BTreeMap<String, String>,
     /// Its file and the file's write-ahead log; `None` without a store.
     pub store_bytes: Option<u64>,
     /// Linear memory of all its instances.
     pub memory_bytes: u64,
-    /// Calls that run now, calls that wait, and instances that wait for calls.
+    /// Running calls, waiting calls, and idle instances.
     pub running: u64,
     pub waiting: u64,
     pub idle: u64,
     pub calls: u64,
-    /// Calls without an answer of the context; its own typed errors are answers.
+    /// Calls that failed. A typed error of the context is not a failure.
     pub errors: u64,
-    /// Half of the calls, and 99 of 100, took less; 0 without calls.
+    /// Half of the calls took less, and 99 of 100; 0 without calls.
     pub p50_us: f64,
     pub p99_us: f64,
 }
 
-/// All contexts, in the manifest's order.
+/// All contexts, in the order of the manifest.
 pub fn statuses(registry: &Registry) -> Vec<ContextStatus> {
     let names = |interfaces: &[crate::context::component::Interface]| {
         let mut names: Vec<String> = interfaces.iter().map(|interface| interface.name.to_string()).collect();

@@ -42,9 +42,15 @@ pub fn run(
         return Err(Error::NoContext { name: name.clone(), known: known() });
     }
     let base = base(manifest);
-    let asked = |c: &&Context| if only.is_empty() { c.settings.name.variant().is_none() } else { only.contains(&c.settings.name) };
+    let asked = |c: &&Context| {
+        if only.is_empty() { c.settings.name.variant().is_none() } else { only.contains(&c.settings.name) }
+    };
     let chosen = manifest.contexts.iter().filter(asked);
-    let job = |c: &'_ Context| Job { name: c.settings.name.clone(), component: base.join(&c.settings.component), build: c.build.clone() };
+    let job = |c: &'_ Context| Job {
+        name: c.settings.name.clone(),
+        component: base.join(&c.settings.component),
+        build: c.build.clone(),
+    };
     Ok(run_jobs(&chosen.map(job).collect::<Vec<_>>(), &base, options, progress))
 }
 

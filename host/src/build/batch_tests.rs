@@ -144,7 +144,7 @@ fn a_crate_becomes_a_component_and_stays_fresh() {
     );
     assert_eq!(fs::read(base.join("out.wasm")).unwrap(), before, "a failed build leaves the last component");
     assert!(failure(&base, Some(Build::Cargo { package: "shpo".into() })).contains("has no package `shpo`"));
-    assert!(failure(&base, Some(Build::Cargo { package: "plain".into() })).contains("does not build a module"));
+    assert!(failure(&base, Some(Build::Cargo { package: "plain".into() })).contains("does not build a wasm module"));
 }
 
 #[test]

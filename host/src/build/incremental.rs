@@ -119,8 +119,11 @@ impl IncrementalBuilder {
     /// # Errors
     /// As for `open`; it keeps the contexts before.
     pub fn set_contexts(&mut self, contexts: &[Context], progress: Progress<'_>) -> Result<(), Error> {
-        let job =
-            |c: &Context| Job { name: c.settings.name.clone(), component: self.base.join(component(c)), build: c.build.clone() };
+        let job = |c: &Context| Job {
+            name: c.settings.name.clone(),
+            component: self.base.join(component(c)),
+            build: c.build.clone(),
+        };
         let jobs: Vec<Job> = contexts.iter().map(job).collect();
         if self.cargo.is_none() && jobs.iter().any(|job| package(job).is_some()) {
             let search = tools::Search::from_env();

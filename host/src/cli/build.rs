@@ -5,8 +5,8 @@ use super::global::{Format, Global};
 use super::out;
 use crate::build::doctor::{self, Purpose};
 use crate::build::{self, BuildStatus, Options};
-use crate::error_chain::chain;
 use crate::manifest::Manifest;
+use crate::store::chain;
 
 /// Builds what is stale; all messages go to standard error.
 pub fn run(manifest: &Manifest, only: &[String], force: bool) -> Result<(), CommandError> {

@@ -8,7 +8,7 @@ use super::error::CommandError;
 use super::global::{Format, Global};
 use super::{local, out};
 use crate::admin::client::{Client, Error};
-use crate::admin::{CallAnswer, CallRequest};
+use crate::admin::{CallRequest, CallResult};
 use crate::{invoke, limits};
 
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
         Err(Error::NotRunning { .. }) => local::with_app(global, manifest, move |app, _| {
             let timeout = Duration::from_millis(request.timeout_ms);
             let answer = invoke::run(&app.registry, &request.context, &request.text, timeout)?;
-            Ok(CallAnswer::from(&answer))
+            Ok(CallResult::from(&answer))
         })?,
         Err(error) => return Err(error.into()),
     };

@@ -9,7 +9,9 @@ use super::error::CommandError;
 use super::global::{Format, Global};
 use super::{local, out};
 use crate::admin::client::{Client, Error};
-use crate::deploy::{self, DeployOutcome, DeployReport, DeployRequest, History, HistoryEntry, Passed, RollbackRequest, short};
+use crate::deploy::{
+    self, DeployOutcome, DeployReport, DeployRequest, History, HistoryEntry, Passed, RollbackRequest, short,
+};
 use crate::limits;
 use crate::manifest::Manifest;
 use crate::store::HostFile;
@@ -80,7 +82,8 @@ pub struct RollbackOptions {
 pub fn roll_back(global: &Global, options: RollbackOptions) -> Result<(), CommandError> {
     let manifest = global.load()?;
     let format = options.format;
-    let request = RollbackRequest { context: options.context, to: options.to, restore: options.restore, wait: options.wait };
+    let request =
+        RollbackRequest { context: options.context, to: options.to, restore: options.restore, wait: options.wait };
     let report = match Client::connect(&manifest.host.data) {
         Ok(client) => client.roll_back(&request, &mut |passed| shown(passed, format))?,
         Err(Error::NotRunning { .. }) => {

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::context::component::Compiler;
 use crate::dev::{Bench, Loop};
 use crate::folder::Folder;
-use crate::http::Board;
+use crate::http::StatusBoard;
 use crate::manifest::Manifest;
 
 #[derive(Debug, Args)]
@@ -63,7 +63,7 @@ async fn serve(manifest: Manifest, folder: Arc<Folder>, options: Options) -> Res
             () = signals.next() => return Ok(()),
         }
     };
-    let board = Board::default();
+    let board = StatusBoard::default();
     app.dev = Some(board.clone());
     let mut task = None;
     let also = |app: &App, server: &crate::http::Server| {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::admin::{self, Trouble};
 use crate::context::route;
-use crate::error_chain::chain;
 use crate::manifest::{self, Manifest, Place, Problem, Problems};
+use crate::store::chain;
 use crate::{did_you_mean, folder, invoke, logging, seed};
 
 /// Why a command ends with exit code 1.

@@ -9,7 +9,7 @@ use super::error::CommandError;
 use super::global::Global;
 use super::out;
 use crate::admin::client::Client;
-use crate::admin::{RecordHead, RecordRequest};
+use crate::admin::{RecordRequest, ScenarioHead};
 use crate::{app, limits};
 
 #[derive(Debug, Args)]
@@ -52,9 +52,9 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
     let until = options.seconds.map_or("Ctrl-C ends it".to_owned(), |seconds| format!("for {seconds} s"));
     out::note(&format!("recording the calls of {}: {until}", options.context));
     wait(options.seconds)?;
-    let head = RecordHead {
+    let head = ScenarioHead {
         name: options.name.clone(),
-        begun: started,
+        started,
         file: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     };
     let recording =

@@ -124,7 +124,7 @@ pub(super) async fn attend(
         tracing::warn!(target: "up", "{warning}");
     }
     for context in contexts {
-        let wanted = context.settings.store.as_ref().map_or(Encryption::Off, |store| store.encrypted);
+        let wanted = context.settings.store.as_ref().map_or(Encryption::Off, |store| store.encryption);
         if wanted == Encryption::IfPossible && !wanted.applies() {
             tracing::info!(target: "up", "the file of `{}` is not encrypted: this host was built without `sqlcipher`", context.settings.name);
         }

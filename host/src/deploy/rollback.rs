@@ -17,7 +17,7 @@ use super::steps::{self, health, wit};
 use super::system::{System, restore_name};
 use crate::context::alone::Trial;
 use crate::context::component::{Artifact, ContextSpec};
-use crate::store::{self, Database, Difference, Migration, Terms, chain};
+use crate::store::{self, Database, Difference, Migration, chain};
 
 /// How the file will fit the older version.
 struct FilePlan {
@@ -191,7 +191,7 @@ fn lost(
     let point = Database::open(live.config_at(from)).map_err(|error| refused(&error))?;
     let untouched = point.copy(&path).map_err(|error| refused(&error))?;
     drop(point);
-    store::migrate_under(&untouched, newer, &Terms::default()).map_err(|error| refused(&error))?;
+    store::migrate(&untouched, newer).map_err(|error| refused(&error))?;
     live.differences(&untouched).map_err(|error| refused(&error))
 }
 

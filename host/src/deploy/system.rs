@@ -9,8 +9,8 @@ use super::report::{GateRefusal, Version};
 use crate::context::component::{Artifact, Component, ContextSpec};
 use crate::context::run::Generation;
 use crate::context::serve::Registry;
-use crate::ids::ContextName;
 use crate::did_you_mean;
+use crate::ids::ContextName;
 use crate::store::{Database, HostFileError, chain};
 
 pub(super) struct System {

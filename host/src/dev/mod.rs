@@ -22,7 +22,7 @@ use crate::build::{self, IncrementalBuild, IncrementalBuilder};
 use crate::context::component::{ContextProblem, ContextSpec};
 use crate::context::serve::Registry;
 use crate::deploy::{Deployer, DesiredSystem, Passed, Step, SystemRefusal};
-use crate::http::{self, Board, Mounts};
+use crate::http::{self, Mounts, StatusBoard};
 use crate::ids::ContextName;
 use crate::manifest::Manifest;
 use crate::watch::{self, Changes, Watcher};
@@ -56,7 +56,7 @@ pub struct Loop {
     registry: Registry,
     deployer: Deployer,
     mounts: Mounts,
-    board: Board,
+    board: StatusBoard,
     /// Counts what pages could show; begins so that no two starts share a number.
     version: u64,
     /// What the last change that went live did.
@@ -149,7 +149,7 @@ impl Bench {
 
 impl Loop {
     /// Around `app`, which was loaded from the bench's manifest and is served with these mounts.
-    pub fn new(bench: Bench, app: &App, mounts: Mounts, board: Board) -> Self {
+    pub fn new(bench: Bench, app: &App, mounts: Mounts, board: StatusBoard) -> Self {
         let parts = app.registry.specs();
         let newest = |part: ContextSpec| {
             (part.settings.name, Newest { component: part.component, tolerated_schema: part.tolerated_schema })

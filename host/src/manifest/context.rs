@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::keys::{capabilities, component, context_limits, outgoing, places, store};
 use super::model::Context;
-use super::settings::ContextSettings;
 use super::shared::shared;
 use super::table::{At, Table};
 use super::variant;
 use crate::ids::ContextName;
+use seam_runtime::settings::ContextSettings;
 
 /// The entry and its variants. `None` when the name or the component is missing: nothing can refer to such an entry.
 pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option<(Context, Vec<Context>)> {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::model::{Build, Places};
 use super::problem::Place;
-use super::settings::ContextLimits;
-use super::store_grant::{Encryption, KeySource, StoreGrant};
 use super::table::{At, Table};
+use super::{Encryption, KeySource, StoreGrant};
 use crate::did_you_mean::nearest;
 use crate::limits;
+use seam_runtime::settings::ContextLimits;
 
 /// The place of an entry and of those of `keys` that it has.
 pub fn places(table: &Table<'_, '_>, entry: Place, keys: &[&str]) -> Places {
@@ -83,7 +83,7 @@ fn build(context: &Table<'_, '_>, folder: &Path) -> Option<Build> {
 
 pub fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
     let Some(table) = context.switch_or_table("store")? else {
-        return Some(StoreGrant { encrypted: Encryption::Off, key: None, max_mb: limits::STORE_MB });
+        return Some(StoreGrant { encryption: Encryption::Off, key: None, max_mb: limits::STORE_MB });
     };
     let max_mb = table.integer("max_mb", 1..=limits::STORE_MB_MAX, limits::STORE_MB);
     let encryption = table.encryption("encrypted");
@@ -103,7 +103,7 @@ pub fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
                 let message = format!("`{}` is not a valid name of an environment variable", env.value);
                 report(env.place, message, "write the variable's name, not the key itself");
             }
-            Some(KeySource::Env(env.value))
+            Some(KeySource::Environment(env.value))
         }
         (_, None, None) => None,
         (false, file, env) => {
@@ -125,7 +125,7 @@ pub fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
         );
     }
     table.finish();
-    Some(StoreGrant { encrypted: encryption, key, max_mb })
+    Some(StoreGrant { encryption, key, max_mb })
 }
 
 pub fn capabilities(context: &Table<'_, '_>) -> Vec<String> {

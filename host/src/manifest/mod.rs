@@ -11,9 +11,7 @@ mod keys;
 mod model;
 mod parse;
 mod problem;
-mod settings;
 mod shared;
-mod store_grant;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
@@ -21,9 +19,9 @@ mod variant;
 
 pub use model::{Build, Context, Host, Http, LogFormat, Manifest, Mount, Places, RoutingKey, Seed, Tls};
 pub use problem::{Place, Problem, Problems};
-pub use settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
+pub use seam_runtime::settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
+pub use seam_store::{Encryption, KeySource, Settings as StoreGrant};
 pub use shared::differing;
-pub use store_grant::{Encryption, KeySource, StoreGrant};
 
 /// The name of a manifest unless `--manifest` gives another.
 pub const FILE_NAME: &str = "seam.toml";

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::problem::Place;
-use super::settings::{ContextSettings, Recording, SystemSettings};
 use crate::ids::ContextName;
+use seam_runtime::settings::{ContextSettings, Recording, SystemSettings};
 
 /// A whole manifest, checked as far as possible without its components.
 #[derive(Debug, Clone)]

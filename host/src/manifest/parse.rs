@@ -13,10 +13,10 @@ use super::context::context;
 use super::keys::{existing_file, timeout};
 use super::model::{Context, Host, Http, LogFormat, Manifest, Mount, RoutingKey, Seed, Tls};
 use super::problem::Place;
-use super::settings::Recording;
 use super::table::{At, Document, Table};
 use crate::ids::ContextName;
 use crate::limits;
+use seam_runtime::settings::Recording;
 
 const ADDRESS: &str = "127.0.0.1:8080";
 

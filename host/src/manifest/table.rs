@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Encryption;
 use super::problem::{Place, Problem};
-use super::store_grant::Encryption;
 use crate::did_you_mean::nearest;
 
 /// The text of a TOML file and the problems found in it so far.

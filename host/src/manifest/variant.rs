@@ -7,10 +7,10 @@ use std::path::Path;
 
 use super::keys::{capabilities, component, context_limits, outgoing, places, store};
 use super::model::Context;
-use super::settings::{CatchUp, ContextSettings};
 use super::table::{At, Table};
 use crate::ids::ContextName;
 use crate::limits;
+use seam_runtime::settings::{CatchUp, ContextSettings};
 
 /// The default name of the entry itself among the variants.
 const MAIN: &str = "main";

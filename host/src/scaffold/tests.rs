@@ -1,4 +1,4 @@
-//! Planning and writing a context; `tests/tests/new.rs` builds it.
+//! Planning and writing a context; `tests/tests/dev/new.rs` builds it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;

@@ -1,6 +1,6 @@
-;; The recommendation context in ClojureScript: a random walk from album to basket to album, worked out when it is asked for.
+;; The recommendation context in ClojureScript: a random walk from album to basket to album, computed for each question.
 ;;
-;; `walk` is the engine, `purchases` the rules of the interface, `store` the SQL; this file is where they meet the component's interface.
+;; `walk` is the engine, `purchases` checks arguments, `store` is the SQL; this file exports the component's interfaces.
 (ns context
   (:require ["seam-sdk" :refer [answering steps unsigned]]
             ["../migrations/0001-baskets.sql$default" :as baskets-sql]

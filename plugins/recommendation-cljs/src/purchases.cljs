@@ -1,4 +1,4 @@
-;; The rules that the interface `engine` sets for its arguments.
+;; Checks that the arguments follow the rules of the interface `engine`.
 (ns purchases
   (:require ["seam-sdk" :refer [Rejected]]))
 
@@ -28,7 +28,7 @@
   (.sort (js/Array.from (js/Set. skus))))
 
 (defn question
-  "What may be asked: its seeds sorted, each once."
+  "The checked question: its seeds sorted, each once."
   [skus wanted]
   (at-most seeds-max (count skus) "SKUs in one question")
   (check-skus skus "SKU number ")
@@ -46,7 +46,7 @@
   (check-skus skus (str row ", skus, number ")))
 
 (defn checked
-  "Purchases as baskets with each SKU once, and each purchase once, the first time it stands in the list."
+  "The checked purchases as baskets: each SKU once, and of purchases with the same id the first."
   [bought]
   (at-most purchases-max (count bought) "purchases in one call")
   (let [by-id (js/Map.)]

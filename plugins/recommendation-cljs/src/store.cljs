@@ -1,14 +1,14 @@
-;; The SQL of the engine. Every query here has its index, named in the migrations.
+;; The SQL of the engine. A comment in the migrations names each query's index.
 (ns store
   (:require ["seam-sdk" :refer [store]]
             ["./walk.cljs" :as walk]))
 
 (def ^:private popular-among
-  "The latest baskets in which what is popular is counted."
+  "Popular albums are counted in this many of the latest baskets."
   2000)
 
 (defn- lines-of
-  "All lines of the latest baskets with an album, as pairs of a basket and an album."
+  "All lines of the latest baskets with an album, as pairs of basket and album."
   [sku baskets]
   (.query store
           "SELECT near.basket, line.sku
@@ -29,17 +29,17 @@
           [popular-among n]))
 
 (defn answer
-  "Answers from the purchases as they are now."
+  "The suggestions, from the present purchases."
   [{:keys [seeds wanted] :as question}]
   (let [chances     (walk/arrivals seeds wanted lines-of)
         suggestions (walk/ranked chances (degrees (walk/candidates chances wanted)) wanted)]
     (if (= (count suggestions) wanted)
       suggestions
-      ;; Seeds, and those that are ranked already, may be among the popular ones: as many again are read.
+      ;; Seeds and ranked albums may be among the popular ones, so this reads as many more.
       (walk/filled question suggestions (popular (+ wanted (count seeds) (count suggestions)))))))
 
 (defn learn
-  "Keeps the purchases that have not been seen before; all or none. Returns how many those were."
+  "Stores purchases that are new; all or none. Returns how many were new."
   [baskets]
   (.transaction store
     (fn []
@@ -47,9 +47,9 @@
                           "SELECT asked.value FROM json_each(?1) AS asked CROSS JOIN baskets ON baskets.id = asked.value"
                           [(.list store (mapv :id baskets))])
             seen  (js/Set. (.flat rows))
-            fresh (.filter baskets (fn [{:keys [id]}] (not (.has seen id))))]
-        (.executeMany store "INSERT INTO baskets (id) VALUES (?1)" (.map fresh (fn [{:keys [id]}] [id])))
+            added (.filter baskets (fn [{:keys [id]}] (not (.has seen id))))]
+        (.executeMany store "INSERT INTO baskets (id) VALUES (?1)" (.map added (fn [{:keys [id]}] [id])))
         (.executeMany store
                       "INSERT INTO lines (sku, basket) SELECT ?1, number FROM baskets WHERE id = ?2"
-                      (.flatMap fresh (fn [{:keys [id skus]}] (.map skus (fn [sku] [sku id])))))
-        (count fresh)))))
+                      (.flatMap added (fn [{:keys [id skus]}] (.map skus (fn [sku] [sku id])))))
+        (count added)))))

@@ -1,25 +1,26 @@
-;; From baskets to suggestions: who stands on an album steps to one of its baskets, and from there to another album in it. Where they
-;; most likely arrive is what goes with it, once albums that stand at every corner are counted less. Where that reaches too little, the walk
-;; goes on from there. (Paudel, Christoffel, Newell, Bernstein: "Updatable, Accurate, Diverse, and Scalable Recommendations for Interactive
-;; Applications", 2016: RP3beta.) All chances are worked out and none is drawn, so the same question has the same answer.
+;; From baskets to suggestions: a random walk steps from an album to one of its baskets, and from there to another album
+;; in it. The most probable arrivals, with popular albums weighted down, are the suggestions. If the walk reaches too
+;; few albums, it continues from them. (Paudel, Christoffel, Newell, Bernstein: "Updatable, Accurate, Diverse, and
+;; Scalable Recommendations for Interactive Applications", 2016: RP3beta.) The probabilities are computed exactly, so
+;; the same question always has the same answer.
 ;;
-;; Maps that change, and no sequences, in what runs once for each line of a basket: they take a tenth of the time.
+;; Code that runs for each line of a basket uses mutable maps instead of sequences, which take ten times as long.
 (ns walk)
 
 (def baskets-read
-  "Baskets, the latest ones, that all seeds of a question are followed to."
+  "How many of the latest baskets are read for all seeds of a question."
   200)
 
 (def second-steps
-  "Albums that the walk goes on from, and baskets that each is followed to."
+  "From how many albums the walk continues, and how many baskets are read for each."
   {:albums 8 :baskets 25})
 
-(def ^:private going-on
-  "The chance that it does go on."
+(def ^:private continuation
+  "The probability that the walk continues."
   0.5)
 
-(def ^:private corner
-  "How much an album's number of baskets counts against it: 0 not at all, 1 in full."
+(def ^:private popularity-penalty
+  "How much an album's number of baskets lowers its score: 0 not at all, 1 in full."
   0.5)
 
 (defn- add [chances sku chance]
@@ -34,7 +35,7 @@
     baskets))
 
 (defn- step
-  "Adds to `chances` where one arrives who stands on `from` with the chance `chance`; `lines` are all lines of its baskets."
+  "Adds the arrivals of a step from album `from`, reached with probability `chance`; `lines` are those of its baskets."
   [chances from chance lines]
   (let [baskets (by-basket lines)]
     (.forEach baskets
@@ -43,14 +44,14 @@
                   (.forEach skus (fn [sku] (when (not= sku from) (add chances sku share)))))))))
 
 (defn- best
-  "The `n` likeliest, equal ones by SKU."
+  "The `n` most probable albums, equal ones by SKU."
   [chances n]
   (-> (js/Array.from chances)
       (.sort (fn [[a p] [b q]] (if (= p q) (if (< a b) -1 1) (- q p))))
       (.slice 0 n)))
 
 (defn arrivals
-  "The chances to arrive at each album but the seeds. `lines-of` gives the lines of an album's latest baskets, of so many at most."
+  "The probability to arrive at each album except the seeds. `lines-of` reads the lines of an album's latest baskets."
   [seeds wanted lines-of]
   (let [chances (js/Map.)
         each    (max 1 (quot baskets-read (max 1 (count seeds))))
@@ -60,7 +61,7 @@
     (forget)
     (when (< (.-size chances) wanted)
       (doseq [[sku chance] (best chances (:albums second-steps))]
-        (step chances sku (* chance going-on) (lines-of sku (:baskets second-steps))))
+        (step chances sku (* chance continuation) (lines-of sku (:baskets second-steps))))
       (forget))
     chances))
 
@@ -74,11 +75,11 @@
   [chances degrees wanted]
   (let [scores (js/Map.)]
     (.forEach degrees (fn [[sku baskets]]
-                        (.set scores sku (/ (.get chances sku) (js/Math.pow baskets corner)))))
+                        (.set scores sku (/ (.get chances sku) (js/Math.pow baskets popularity-penalty)))))
     (.map (best scores wanted) (fn [[sku score]] {:sku sku :score score}))))
 
 (defn filled
-  "Fills up with popular albums, pairs of an album and its number of baskets, which score below all that were ranked."
+  "Fills the list with popular albums, pairs of an album and its number of baskets, which score below all ranked ones."
   [{:keys [seeds wanted]} suggestions popular]
   (let [taken (js/Set. (concat seeds (map :sku suggestions)))
         below (if (seq suggestions) (:score (last suggestions)) 1)

@@ -1,6 +1,6 @@
-// The recommendation context in JavaScript: albums that the same customers have, more often than chance would have it.
+// The recommendation context in JavaScript: it suggests albums that the same customers have more often than by chance.
 //
-// `domain` is the engine, `store.js` the SQL; this file is where they meet the component's interface.
+// `domain` is the engine, `store.js` the SQL; this file exports the component's interfaces.
 
 import { answering, steps, unsigned } from "seam-sdk";
 

@@ -1,4 +1,4 @@
-// The SQL of the engine. Every query here has its index, named in the migrations.
+// The SQL of the engine. A comment in the migrations names each query's index.
 
 import { store } from "seam-sdk";
 
@@ -20,14 +20,14 @@ export function answer(question) {
   const all = neighbours.length > 0 ? store.optional("SELECT customers FROM totals")[0] : 0;
   const suggestions = ranked(question, neighbours, all);
   if (suggestions.length === count) return suggestions;
-  // Seeds, and those that are ranked already, may be among the popular ones: as many again are read.
+  // Seeds and ranked albums may be among the popular ones, so this reads as many more.
   const popular = store.query("SELECT sku, customers FROM albums ORDER BY customers DESC, sku LIMIT ?1", [
     count + seeds.length + suggestions.length,
   ]);
   return filled(question, suggestions, popular);
 }
 
-/** Learns from the purchases that have not been seen before; all or none. Returns how many those were. */
+/** Learns from purchases that are new; all or none. Returns how many were new. */
 export function learn(purchases) {
   return store.transaction(() => {
     const seen = new Set(
@@ -37,9 +37,9 @@ export function learn(purchases) {
         ])
         .flat(),
     );
-    const fresh = purchases.filter(({ id }) => !seen.has(id));
-    const { owned, albums, pairs, customers } = additions(fresh, latest(fresh), alreadyOwned(fresh));
-    store.executeMany("INSERT INTO learned (purchase) VALUES (?1)", fresh.map(({ id }) => [id]));
+    const added = purchases.filter(({ id }) => !seen.has(id));
+    const { owned, albums, pairs, customers } = additions(added, latest(added), alreadyOwned(added));
+    store.executeMany("INSERT INTO learned (purchase) VALUES (?1)", added.map(({ id }) => [id]));
     store.executeMany("INSERT INTO owned (customer, sku) VALUES (?1, ?2)", owned);
     store.executeMany(
       `INSERT INTO albums (sku, customers) VALUES (?1, ?2)
@@ -52,11 +52,11 @@ export function learn(purchases) {
       pairs,
     );
     store.execute("UPDATE totals SET customers = customers + ?1", [customers]);
-    return fresh.length;
+    return added.length;
   });
 }
 
-/** What the owners of these purchases have had last, the latest last. */
+/** The latest albums of the purchases' owners, the latest last. */
 function latest(purchases) {
   const rows = store.query(
     `SELECT asked.value, had.sku
@@ -74,7 +74,7 @@ function latest(purchases) {
   return latest;
 }
 
-/** Which of the albums in these purchases their owners have already. */
+/** The albums in the purchases that their owners have already. */
 function alreadyOwned(purchases) {
   const asked = purchases.flatMap((purchase) => purchase.skus.map((sku) => [owner(purchase), sku]));
   const rows = store.query(

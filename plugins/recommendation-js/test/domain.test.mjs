@@ -8,7 +8,8 @@ import { question } from "../src/domain/question.js";
 import { filled, likelihood, ranked } from "../src/domain/similarity.js";
 
 const bought = (id, customer, ...skus) => ({ id, customer, skus, at: 0 });
-const added = (purchases, before = [], among = []) => additions(checkedPurchases(purchases), new Map(before), new Set(among));
+const added = (purchases, before = [], alreadyOwned = []) =>
+  additions(checkedPurchases(purchases), new Map(before), new Set(alreadyOwned));
 
 test("the ratio is Dunning's", () => {
   // A worked example: 2 * (sum of k ln k over the cells - rows - columns + n ln n).
@@ -18,42 +19,44 @@ test("the ratio is Dunning's", () => {
   assert.ok(Math.abs(likelihood(10, 30, 40, 1000) - expect) < 1e-9);
 });
 
-test("what chance explains scores nothing", () => {
+test("albums that are together by chance score 0", () => {
   assert.equal(likelihood(5, 50, 100, 1000), 0);
   assert.equal(likelihood(1, 50, 100, 1000), 0);
   assert.equal(likelihood(10, 10, 10, 10), 0);
   assert.ok(likelihood(10, 10, 10, 1000) > likelihood(5, 10, 10, 1000));
 });
 
-test("albums count across a customer's purchases, each once", () => {
-  const { owned, albums, pairs, customers } = added([bought("1", "ann", "A"), bought("2", "ann", "B", "A"), bought("3", "ben", "A")]);
+test("an album counts once over all purchases of a customer", () => {
+  const purchases = [bought("1", "ann", "A"), bought("2", "ann", "B", "A"), bought("3", "ben", "A")];
+  const { owned, albums, pairs, customers } = added(purchases);
   assert.deepEqual(owned, [["customer ann", "A"], ["customer ann", "B"], ["customer ben", "A"]]);
   assert.deepEqual(albums, [["A", 2], ["B", 1]]);
   assert.deepEqual(pairs, [["B", "A", 1], ["A", "B", 1]]);
   assert.equal(customers, 2);
 });
 
-test("what a customer has already is paired with what is new and counted no more", () => {
-  const { owned, albums, pairs, customers } = added([bought("2", "ann", "A", "B")], [["customer ann", ["A", "C"]]], ["customer ann\nA"]);
+test("albums that a customer has already are paired with new ones and not counted again", () => {
+  const before = [["customer ann", ["A", "C"]]];
+  const { owned, albums, pairs, customers } = added([bought("2", "ann", "A", "B")], before, ["customer ann\nA"]);
   assert.deepEqual(owned, [["customer ann", "B"]]);
   assert.deepEqual(albums, [["B", 1]]);
   assert.deepEqual(pairs.map(([a, b]) => a + b), ["BA", "AB", "BC", "CB"]);
   assert.equal(customers, 0);
 });
 
-test("a long history costs no more than its latest part", () => {
+test("a long history costs no more than its latest albums", () => {
   const had = Array.from({ length: 100 }, (_, at) => `S${at}`);
   const { pairs } = added([bought("1", "ann", "NEW")], [["customer ann", had]]);
   assert.equal(pairs.length, 2 * LATEST);
   assert.ok(pairs.some(([a]) => a === "S99") && !pairs.some(([a]) => a === "S0"));
 });
 
-test("purchases without a customer have nothing to do with each other", () => {
+test("purchases without a customer are independent", () => {
   const { pairs, customers } = added([bought("1", "", "A"), bought("2", "", "B")]);
   assert.deepEqual([pairs, customers], [[], 2]);
 });
 
-test("one customer in common is chance, and seeds are never suggested", () => {
+test("a single common customer does not count, and seeds are never suggested", () => {
   const asked = question(["T", "S"], 5);
   const near = [["A", 1, 1, 2], ["B", 2, 2, 2], ["S", 2, 2, 2], ["B", 2, 2, 2]];
   const [only, ...rest] = ranked(asked, near, 100);
@@ -62,7 +65,7 @@ test("one customer in common is chance, and seeds are never suggested", () => {
   assert.deepEqual(rest, []);
 });
 
-test("popular albums fill what is missing, below the others", () => {
+test("popular albums fill the list, below the ranked ones", () => {
   const asked = question(["S"], 3);
   const list = filled(asked, [{ sku: "A", score: 0.5 }], [["S", 9], ["A", 8], ["B", 7], ["C", 6], ["D", 5]]);
   assert.deepEqual(list.map(({ sku }) => sku), ["A", "B", "C"]);

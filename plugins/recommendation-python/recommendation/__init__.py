@@ -1,1 +1,1 @@
-"""The engine "rules": what else is in the purchases with an album, more often than in others, and lately."""
+"""The engine "rules": albums that recent purchases have together more often than by chance."""

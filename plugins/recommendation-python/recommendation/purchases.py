@@ -1,4 +1,4 @@
-"""The rules that the interface `engine` sets for its arguments. Pure: no store, no host."""
+"""Checks that the arguments follow the rules of the interface `engine`. Pure: no store, no host."""
 
 import re
 import unicodedata
@@ -15,7 +15,7 @@ SKU = re.compile(r"[A-Z0-9-]{1,32}")
 
 
 class Invalid(Exception):
-    """The argument is wrong: where, and why."""
+    """An argument is wrong: where, and why."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def question(skus: list[str], count: int) -> Question:
 
 
 def checked(purchases) -> list[Basket]:
-    """Each purchase once, the first time it stands in the list."""
+    """The checked purchases as baskets: of purchases with the same id the first."""
     _at_most(PURCHASES_MAX, len(purchases), "purchases in one call")
     baskets: dict[str, Basket] = {}
     pairs = 0

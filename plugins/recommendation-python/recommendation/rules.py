@@ -1,12 +1,13 @@
-"""From weighed purchases to suggestions. Pure: no store, no host.
+"""From weighted purchases to suggestions. Pure: no store, no host.
 
-A rule "who buys this, buys that" has a *confidence*, the share of the purchases with this that also have that, and a *lift*, how many times
-that share is the share among all purchases. Rules with a lift of 1 or less say nothing and are left out; the others score confidence times
-the binary logarithm of the lift. (Agrawal, Imielinski, Swami: "Mining Association Rules between Sets of Items in Large Databases", 1993.)
-Several seeds add up.
+A rule "customers who buy A buy B" has a *confidence*, the share of the purchases with A that also have B, and a *lift*,
+that share divided by B's share of all purchases. Rules with a lift of 1 or less are left out. The others score
+confidence times the binary logarithm of the lift. (Agrawal, Imielinski, Swami: "Mining Association Rules between Sets
+of Items in Large Databases", 1993.) The scores of several seeds are added.
 
-Taste changes: a purchase weighs twice what one of half a year before does. Weights grow from a fixed day instead of fading from today, so
-sums stay true without being touched, and only their ratios are ever used. (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay", 2009.)
+Taste changes: a purchase weighs twice as much as one half a year earlier. Weights grow from a fixed day instead of
+decaying from today, so stored sums stay valid; only ratios of weights are used. (Cormode, Shkapenyuk, Srivastava, Xu:
+"Forward Decay", 2009.)
 """
 
 from collections import defaultdict
@@ -19,26 +20,28 @@ from recommendation.purchases import Basket, Question
 
 HALF_LIFE_S = 182 * 24 * 3600
 LANDMARK_S = 1_735_689_600
-"""The first of January 2025: a purchase of that moment weighs 1."""
+"""1 January 2025: a purchase at that moment weighs 1."""
 DOUBLINGS_MAX = 400
-"""Two centuries: what is further from the landmark weighs what is so far. A float reaches more than twice as far."""
+"""Two centuries: later and earlier purchases weigh no more and no less. A float reaches more than twice as far."""
 TOGETHER_MIN = 2
-"""One purchase in common is chance."""
+"""A single common purchase may be chance."""
 NEIGHBOURS_PER_SUGGESTION = 4
-"""Neighbours read for each suggestion wanted: those that weigh most are not always those with the highest scores."""
+"""Neighbours read for each suggestion: those that weigh most do not always have the highest scores."""
 NEIGHBOURS_MIN = 24
 
 Suggestion = tuple[str, float]
+Neighbour = tuple[str, float, int, float, float]
+"""The SKU, the weight and number of purchases with both albums, the weight of the SKU, and that of the seed."""
 
 
 @dataclass
 class Weights:
-    """What purchases add to what is known."""
+    """What purchases add to the stored weights."""
 
     total: float = 0.0
     albums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     pairs: dict[tuple[str, str], tuple[float, int]] = field(default_factory=lambda: defaultdict(lambda: (0.0, 0)))
-    """Both ways round: weight and number of purchases."""
+    """For both orders of a pair: weight and number of purchases."""
 
 
 def weight(at: int) -> float:
@@ -64,8 +67,8 @@ def neighbours_wanted(question: Question) -> int:
     return max(question.count * NEIGHBOURS_PER_SUGGESTION, NEIGHBOURS_MIN)
 
 
-def ranked(question: Question, neighbours: Iterable[tuple[str, float, int, float, float]], total: float) -> list[Suggestion]:
-    """The best of the neighbours, best first: (SKU, weight of both, purchases of both, weight of the SKU, weight of the seed)."""
+def ranked(question: Question, neighbours: Iterable[Neighbour], total: float) -> list[Suggestion]:
+    """The best neighbours, best first."""
     scores: dict[str, float] = defaultdict(float)
     for sku, both, purchases, own, seed in neighbours:
         if purchases < TOGETHER_MIN or sku in question.seeds:
@@ -78,7 +81,7 @@ def ranked(question: Question, neighbours: Iterable[tuple[str, float, int, float
 
 
 def filled(question: Question, suggestions: list[Suggestion], popular: list[tuple[str, float]]) -> list[Suggestion]:
-    """Fills up with popular albums, the most popular first, which score below all that were ranked."""
+    """Fills the list with popular albums, the most popular first, which score below all ranked ones."""
     taken = {*question.seeds, *(sku for sku, _ in suggestions)}
     below = suggestions[-1][1] if suggestions else 1.0
     most = popular[0][1] if popular else 1.0

@@ -1,5 +1,5 @@
-// The three outcomes of a call, as a context written in JavaScript gives them: a result is returned, an error of the interface is
-// thrown as `Rejected`, and anything else that is thrown is a bug of the context: it traps, and the host drops the instance.
+// The three outcomes of a call in JavaScript: a function returns a result, or throws an error of the interface as
+// `Rejected`. Any other exception is a bug of the context: it traps, and the host discards the instance.
 
 import { StoreError } from "./store.js";
 
@@ -8,13 +8,13 @@ export class Rejected extends Error {
   /** @param {string} tag the case of the interface's `error` @param {unknown} [val] what the case carries */
   constructor(tag, val) {
     super(`${tag}: ${val}`);
-    // Where the toolchain looks for the value of an `err(..)`.
+    // The toolchain takes the value of `err(..)` from here.
     this.payload = { tag, val };
   }
 }
 
 /**
- * Makes `work` a function of a seam: when the store cannot do its work now, the caller is told `unavailable`.
+ * Wraps a function of a seam: while the store cannot work, the caller gets `unavailable`.
  * @template {(...args: any[]) => any} T
  * @param {T} work
  * @returns {T}
@@ -24,7 +24,7 @@ export function answering(work) {
     try {
       return work(...args);
     } catch (error) {
-      if (error instanceof StoreError && error.passes()) throw new Rejected("unavailable", error.message);
+      if (error instanceof StoreError && error.isTemporary()) throw new Rejected("unavailable", error.message);
       throw error;
     }
   };

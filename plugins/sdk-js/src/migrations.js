@@ -1,10 +1,10 @@
-// The steps that bring a context's file to the schema that its code expects.
+// The migrations that bring a context's file to the schema of its code.
 
 const FILE = /^(\d{4})-([a-z0-9-]+)$/;
 
 /**
- * The interface `seam:host/migrations` of a context: `export const migrations = steps({ "0001-notes": notesSql })`, where the text
- * comes from `import notesSql from "../migrations/0001-notes.sql"`.
+ * The interface `seam:host/migrations` of a context: `export const migrations = steps({ "0001-notes": notesSql })`,
+ * where the text comes from `import notesSql from "../migrations/0001-notes.sql"`.
  * @param {Record<string, string>} files the SQL by the file's name, oldest first
  */
 export function steps(files) {

@@ -1,7 +1,7 @@
-// Numbers as the toolchain hands them over.
+// Corrects numbers from the toolchain.
 
 /**
- * A parameter of the type u32. The toolchain hands those from 2^31 on over as negative numbers.
+ * A parameter of type u32. The toolchain passes values from 2^31 as negative numbers.
  * @param {number} value
  */
 export const unsigned = (value) => value >>> 0;

@@ -1,10 +1,10 @@
-// Rows as one list of bytes, the encoding that `seam:host/store` describes.
+// Rows as one list of bytes, in the encoding of `seam:host/store`.
 //
-// u32 column count, then the rows, each value as a tag byte and its bytes, little endian: 0 null | 1 integer s64 | 2 real f64 |
-// 3 text u32 length + UTF-8 | 4 blob u32 length + bytes.
+// u32 column count, then the rows, each value as a tag byte and its bytes, little endian:
+// 0 null | 1 integer s64 | 2 real f64 | 3 text u32 length + UTF-8 | 4 blob u32 length + bytes.
 //
-// In JavaScript: null, number, string, Uint8Array. An integer that a number cannot hold exactly arrives as a BigInt, and a number
-// without a fraction leaves as an integer; SQLite makes it a real where the column is one.
+// In JavaScript: null, number, string, Uint8Array. An integer that a number cannot hold exactly is decoded to a BigInt.
+// A number without a fraction is encoded as an integer; SQLite converts it to a real in a REAL column.
 
 const NULL = 0;
 const INTEGER = 1;
@@ -60,10 +60,10 @@ export function decode(bytes) {
   return rows;
 }
 
-/** Arguments of one native call: more would not fit QuickJS's stack. */
+/** Arguments of one native call. More would not fit QuickJS's stack. */
 const CHARACTERS_AT_ONCE = 4096;
 
-/** UTF-8 to a string. QuickJS has no TextDecoder; its native functions are ten times as fast as a loop here. */
+/** Decodes UTF-8. QuickJS has no TextDecoder; its native functions are ten times as fast as a loop in JavaScript. */
 function text(bytes) {
   let latin = "";
   for (let at = 0; at < bytes.length; at += CHARACTERS_AT_ONCE) {
@@ -75,7 +75,7 @@ function text(bytes) {
 /**
  * The bytes of rows that all have the same number of columns.
  * @param {Iterable<any[]>} rows
- * @returns {Uint8Array | null} null when there is no row
+ * @returns {Uint8Array | null} null if there is no row
  */
 export function encode(rows) {
   const out = new Bytes();
@@ -95,17 +95,17 @@ function encodeValue(out, value) {
   if (value === null || value === undefined) {
     out.byte(NULL);
   } else if (typeof value === "string") {
-    // Half of a surrogate pair has no UTF-8; the rest of the text is worth more than the error.
+    // Half of a surrogate pair has no UTF-8: it is replaced, so that the rest of the text is kept.
     const latin = unescape(encodeURIComponent(value.toWellFormed?.() ?? value));
     out.byte(TEXT);
     out.u32(latin.length);
     out.latin(latin);
   } else if (typeof value === "number" && !Number.isInteger(value)) {
-    if (Number.isNaN(value)) throw new TypeError("NaN has no place in a row");
+    if (Number.isNaN(value)) throw new TypeError("a row cannot hold NaN");
     out.byte(REAL);
     out.f64(value);
   } else if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") {
-    // A number beyond what is exact is a real that happens to have no fraction.
+    // A number beyond 2^53 is a real without a fraction.
     const exact = typeof value !== "number" || Number.isSafeInteger(value);
     out.byte(exact ? INTEGER : REAL);
     if (exact) out.s64(value);
@@ -115,17 +115,17 @@ function encodeValue(out, value) {
     out.u32(value.length);
     out.bytes(value);
   } else {
-    throw new TypeError(`a ${typeof value} has no place in a row`);
+    throw new TypeError(`a row cannot hold a ${typeof value}`);
   }
 }
 
-/** Bytes that grow. */
+/** A growing list of bytes. */
 class Bytes {
   #buffer = new Uint8Array(1024);
   #view = new DataView(this.#buffer.buffer);
   #used = 0;
 
-  /** Makes room and returns where it starts. */
+  /** Reserves space and returns its start. */
   #room(count) {
     const at = this.#used;
     this.#used += count;

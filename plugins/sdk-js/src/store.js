@@ -1,13 +1,13 @@
 // The context's own SQLite file. A statement outside a transaction commits before it returns.
 //
-// Parameters and columns are null, number, string, Uint8Array, and BigInt for integers that a number cannot hold.
+// Parameters and columns are null, number, string and Uint8Array, and BigInt for integers that a number cannot hold.
 
 import host from "seam:host/store@0.1.0";
 
 import { decode, encode } from "./packed.js";
 
-/** Cases of trouble that pass: the caller may try again. The others are bugs of the context. */
-const PASSING = new Set(["busy", "full", "interrupted", "unavailable"]);
+/** Temporary errors: the caller may try again. The others are bugs of the context. */
+const TEMPORARY = new Set(["busy", "full", "interrupted", "unavailable"]);
 
 /** Why a statement failed; `kind` is the case of `seam:host/store.error`. */
 export class StoreError extends Error {
@@ -16,14 +16,14 @@ export class StoreError extends Error {
     this.kind = kind;
   }
 
-  /** Whether it is trouble of the store, which the caller is told as `unavailable`, and no bug of this context. */
-  passes() {
-    return PASSING.has(this.kind);
+  /** Whether the store cannot work now. Otherwise it is a bug of this context. */
+  isTemporary() {
+    return TEMPORARY.has(this.kind);
   }
 }
 
-/** Runs a function of the host; its errors become `StoreError`. */
-function asked(work) {
+/** Calls a function of the host; its errors become `StoreError`. */
+function call(work) {
   try {
     return work();
   } catch (error) {
@@ -38,27 +38,29 @@ function parameter(value) {
     case "string":
       return { tag: "text", val: value };
     case "number":
-      if (Number.isNaN(value)) throw new TypeError("NaN is no parameter");
+      if (Number.isNaN(value)) throw new TypeError("a parameter cannot be NaN");
       return Number.isSafeInteger(value) ? { tag: "integer", val: value } : { tag: "real", val: value };
     case "boolean":
       return { tag: "integer", val: Number(value) };
     case "bigint":
       // The toolchain passes integers as numbers. `executeMany` packs its rows itself and takes any.
-      if (!Number.isSafeInteger(Number(value))) throw new RangeError(`${value} is too large for a parameter; use executeMany`);
+      if (!Number.isSafeInteger(Number(value))) {
+        throw new RangeError(`${value} is too large for a parameter; use executeMany`);
+      }
       return { tag: "integer", val: Number(value) };
   }
   if (value instanceof Uint8Array) return { tag: "blob", val: value };
-  throw new TypeError(`a ${typeof value} is no parameter`);
+  throw new TypeError(`a parameter cannot be a ${typeof value}`);
 }
 
 /**
- * Runs a SELECT, or a writing statement with RETURNING; the rows, each an array of its columns.
+ * Runs a SELECT, or a writing statement with RETURNING. Returns the rows, each an array of its columns.
  * @param {string} sql
  * @param {any[]} [params]
  * @returns {any[][]}
  */
 export function query(sql, params = []) {
-  return decode(asked(() => host.query(sql, params.map(parameter))));
+  return decode(call(() => host.query(sql, params.map(parameter))));
 }
 
 /** The first row of a SELECT, or null. */
@@ -66,33 +68,33 @@ export function optional(sql, params = []) {
   return query(sql, params)[0] ?? null;
 }
 
-/** Runs one writing statement; returns how many rows it changed. */
+/** Runs one writing statement. Returns how many rows it changed. */
 export function execute(sql, params = []) {
-  return asked(() => host.execute(sql, params.map(parameter)));
+  return call(() => host.execute(sql, params.map(parameter)));
 }
 
 /**
- * Runs one writing statement for each of `rows`, arrays of its parameters; all or none. Returns how many rows changed.
+ * Runs one writing statement for each of `rows`, arrays of parameters; all or none. Returns how many rows changed.
  * @param {string} sql
  * @param {Iterable<any[]>} rows
  */
 export function executeMany(sql, rows) {
   const packed = encode(rows);
-  return packed ? asked(() => host.executeMany(sql, packed)) : 0;
+  return packed ? call(() => host.executeMany(sql, packed)) : 0;
 }
 
 /**
- * Runs `work` in a transaction: committed when it returns, rolled back when it throws (after a trap by the host). From its begin on,
- * every query of this call reads through it; transactions do not nest.
+ * Runs `work` in a transaction: commits when it returns, and rolls back when it throws (after a trap the host rolls
+ * back). In between, every query of this call reads through the transaction. Transactions do not nest.
  * @template T
  * @param {() => T} work
  * @returns {T}
  */
 export function transaction(work) {
-  asked(() => host.begin());
-  let outcome;
+  call(() => host.begin());
+  let result;
   try {
-    outcome = work();
+    result = work();
   } catch (error) {
     try {
       host.rollback();
@@ -101,9 +103,9 @@ export function transaction(work) {
     }
     throw error;
   }
-  asked(() => host.commit());
-  return outcome;
+  call(() => host.commit());
+  return result;
 }
 
-/** Texts as one parameter, for `json_each(?1)`: one statement whatever their number, `key` giving their order. */
+/** Values as one parameter, for `json_each(?1)`: one statement for any number of values; `key` is their order. */
 export const list = JSON.stringify;

@@ -1,5 +1,5 @@
-"""What a context written in Python needs from the host, and no more.
+"""What a context in Python needs from the host.
 
 Invariants: no state in globals (instances are reused), no authority but the imports of the context's world.
-Not here: the seams between contexts, whose bindings the toolchain makes in the module `wit_world`.
+Not here: other contexts, whose bindings the toolchain generates in the module `wit_world`.
 """

@@ -1,4 +1,4 @@
-"""What makes a Python module a context: its migrations, and how its functions answer."""
+"""A context's migrations, and the error `unavailable` of its functions."""
 
 import functools
 import re
@@ -13,8 +13,8 @@ from seam_sdk.store import StoreError
 
 
 def steps(folder: Path) -> list[Migration]:
-    """The migrations `NNNN-name.sql` in `folder`. Call it while the module is loaded: the toolchain keeps what it read, and the
-    component has no files."""
+    """The migrations `NNNN-name.sql` in `folder`. Call it at the top of a module: the toolchain loads modules and keeps
+    their data, and the component has no files."""
     found = []
     for at, path in enumerate(sorted(folder.glob("*.sql")), 1):
         name = re.fullmatch(r"(\d{4})-([a-z0-9-]+)", path.stem)
@@ -25,8 +25,9 @@ def steps(folder: Path) -> list[Migration]:
 
 
 def answering(unavailable: Callable[[str], Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Makes a method a function of a seam: when the store cannot do its work now, the caller is told `unavailable`, the case of the
-    interface's `error`. Any other exception but `Err` is a bug of the context: it traps, and the host drops the instance."""
+    """Wraps a function of a seam: while the store cannot work, the caller gets the case `unavailable` of the
+    interface's `error`. Any exception other than `Err` is a bug of the context: it traps, and the host discards the
+    instance."""
 
     def decorate(work: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(work)
@@ -34,7 +35,7 @@ def answering(unavailable: Callable[[str], Any]) -> Callable[[Callable[..., Any]
             try:
                 return work(*args)
             except StoreError as error:
-                if error.passes():
+                if error.is_temporary():
                     raise Err(unavailable(str(error))) from None
                 raise
 

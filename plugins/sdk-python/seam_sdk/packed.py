@@ -1,7 +1,7 @@
-"""Rows as one list of bytes, the encoding that `seam:host/store` describes.
+"""Rows as one list of bytes, in the encoding of `seam:host/store`.
 
-u32 column count, then the rows, each value as a tag byte and its bytes, little endian: 0 null | 1 integer s64 | 2 real f64 |
-3 text u32 length + UTF-8 | 4 blob u32 length + bytes.
+u32 column count, then the rows, each value as a tag byte and its bytes, little endian:
+0 null | 1 integer s64 | 2 real f64 | 3 text u32 length + UTF-8 | 4 blob u32 length + bytes.
 
 In Python: None, int, float, str, bytes. A bool is an int.
 """
@@ -53,7 +53,7 @@ def decode(data: bytes) -> list[tuple[Value, ...]]:
 
 
 def encode(rows: Iterable[Sequence[Value]]) -> bytes | None:
-    """The bytes of rows that all have the same number of columns; None when there is no row."""
+    """The bytes of rows that all have the same number of columns; None if there is no row."""
     out = bytearray()
     columns = None
     for row in rows:
@@ -75,7 +75,7 @@ def _append(out: bytearray, value: Value) -> None:
             out += _tagged_s64.pack(INTEGER, value)
         case float():
             if value != value:
-                raise ValueError("NaN has no place in a row")
+                raise ValueError("a row cannot hold NaN")
             out += _tagged_f64.pack(REAL, value)
         case str():
             text = value.encode()
@@ -85,4 +85,4 @@ def _append(out: bytearray, value: Value) -> None:
             out += _tagged_u32.pack(BLOB, len(value))
             out += value
         case _:
-            raise TypeError(f"a {type(value).__name__} has no place in a row")
+            raise TypeError(f"a row cannot hold a {type(value).__name__}")

@@ -13,7 +13,7 @@ from wit_world.imports import store as host
 
 from seam_sdk.packed import Value, decode, encode
 
-_PASSING = (host.Error_Busy, host.Error_Full, host.Error_Interrupted, host.Error_Unavailable)
+_TEMPORARY = (host.Error_Busy, host.Error_Full, host.Error_Interrupted, host.Error_Unavailable)
 
 
 class StoreError(Exception):
@@ -23,12 +23,12 @@ class StoreError(Exception):
         super().__init__(f"the store says {type(error).__name__.removeprefix('Error_').lower()}: {error.value}")
         self.error = error
 
-    def passes(self) -> bool:
-        """Whether it is trouble of the store, which the caller is told as `unavailable`, and no bug of this context."""
-        return isinstance(self.error, _PASSING)
+    def is_temporary(self) -> bool:
+        """Whether the store cannot work now. Otherwise it is a bug of this context."""
+        return isinstance(self.error, _TEMPORARY)
 
 
-def _ask[T](work: Callable[..., T], *args: Any) -> T:
+def _call[T](work: Callable[..., T], *args: Any) -> T:
     try:
         return work(*args)
     except Err as error:
@@ -47,12 +47,12 @@ def _parameter(value: Value) -> host.Value:
             return host.Value_Text(value)
         case bytes():
             return host.Value_Blob(value)
-    raise TypeError(f"a {type(value).__name__} is no parameter")
+    raise TypeError(f"a parameter cannot be a {type(value).__name__}")
 
 
 def query(sql: str, params: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
-    """Runs a SELECT, or a writing statement with RETURNING; the rows, each a tuple of its columns."""
-    return decode(_ask(host.query, sql, [_parameter(value) for value in params]))
+    """Runs a SELECT, or a writing statement with RETURNING. Returns the rows, each a tuple of its columns."""
+    return decode(_call(host.query, sql, [_parameter(value) for value in params]))
 
 
 def optional(sql: str, params: Sequence[Value] = ()) -> tuple[Any, ...] | None:
@@ -62,21 +62,22 @@ def optional(sql: str, params: Sequence[Value] = ()) -> tuple[Any, ...] | None:
 
 
 def execute(sql: str, params: Sequence[Value] = ()) -> int:
-    """Runs one writing statement; returns how many rows it changed."""
-    return _ask(host.execute, sql, [_parameter(value) for value in params])
+    """Runs one writing statement. Returns how many rows it changed."""
+    return _call(host.execute, sql, [_parameter(value) for value in params])
 
 
 def execute_many(sql: str, rows: Iterable[Sequence[Value]]) -> int:
-    """Runs one writing statement for each of `rows`, its parameters; all or none. Returns how many rows changed."""
+    """Runs one writing statement for each of `rows`, tuples of parameters; all or none. Returns how many rows
+    changed."""
     packed = encode(rows)
-    return 0 if packed is None else _ask(host.execute_many, sql, packed)
+    return 0 if packed is None else _call(host.execute_many, sql, packed)
 
 
 @contextmanager
 def transaction() -> Iterator[None]:
-    """Commits when the block ends, rolls back when it raises (after a trap the host does). From its begin on, every query of this call
-    reads through it; transactions do not nest."""
-    _ask(host.begin)
+    """Commits when the block ends, and rolls back when it raises (after a trap the host rolls back). In between, every
+    query of this call reads through the transaction. Transactions do not nest."""
+    _call(host.begin)
     try:
         yield
     except BaseException:
@@ -85,9 +86,9 @@ def transaction() -> Iterator[None]:
         except Err:
             pass  # The host rolls back at the end of the call in any case.
         raise
-    _ask(host.commit)
+    _call(host.commit)
 
 
 def texts(values: Iterable[Any]) -> str:
-    """Values as one parameter, for `json_each(?1)`: one statement whatever their number, `key` giving their order."""
+    """Values as one parameter, for `json_each(?1)`: one statement for any number of values; `key` is their order."""
     return json.dumps(list(values))

@@ -1,7 +1,8 @@
-// Makes forms pleasant. Every page works without this file; nothing here is needed to buy a record.
+// Makes forms more convenient. Every page works without this file.
 "use strict";
 
-// A form is sent once: a second click while the answer is under way does nothing. Coming back with the browser's button, it works again.
+// Sends a form once: a second click before the answer arrives does nothing. After the browser's back button it works
+// again.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.dataset.sent) {
@@ -10,7 +11,7 @@ document.addEventListener("submit", (event) => {
   }
   if (form.method !== "post") return;
   form.dataset.sent = "yes";
-  // Disabled only afterwards, since a disabled button's own value would not be sent.
+  // Disabled after the event, because the value of a disabled button would not be sent.
   setTimeout(() => {
     for (const button of form.elements) if (button.type === "submit") button.disabled = true;
   });
@@ -22,7 +23,7 @@ addEventListener("pageshow", () => {
   }
 });
 
-// A changed number of copies is taken at once, or rather as soon as nobody has touched it for a moment.
+// Sends a changed number of copies, half a second after the last change.
 for (const form of document.querySelectorAll("form[data-live]")) {
   let pause;
   form.addEventListener("change", (event) => {
@@ -32,5 +33,5 @@ for (const form of document.querySelectorAll("form[data-live]")) {
   });
 }
 
-// What is wrong with a form is the first thing to hear and to see.
+// Moves the focus to the summary of problems, so that screen readers read it first.
 document.getElementById("problems")?.focus();

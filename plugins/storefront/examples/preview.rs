@@ -1,6 +1,7 @@
-//! Writes the shop's pages to `target/preview/`, made from `data/albums.csv`, for a look at them without a host.
+//! Writes the shop's pages to `target/preview/`, to look at them without a host.
 //!
-//! `cargo run -p storefront --example preview`, then open `target/preview/index.html`. Recommendations and stock are invented.
+//! `cargo run -p storefront --example preview`, then open `target/preview/index.html`. The albums are those of
+//! `data/albums.csv`; stock and suggestions are invented.
 
 use std::error::Error;
 use std::fs;
@@ -100,7 +101,7 @@ fn request(address: &str, cookies: &str) -> Request {
     }
 }
 
-/// The checkout as somebody sees it who forgot half of it.
+/// The checkout after an incomplete form.
 fn wrong(shop: &Shop) -> String {
     let page = ask(shop, request("/checkout", COOKIES));
     let hidden = |name: &str| {
@@ -116,7 +117,7 @@ fn wrong(shop: &Shop) -> String {
     ask(shop, request)
 }
 
-/// Addresses from the root lead nowhere in a folder.
+/// Rewrites addresses, because absolute ones do not work in a folder.
 fn local(page: &str) -> String {
     page.replace("=\"/assets/", "=\"assets/").replace("=\"/covers/", "=\"covers/")
 }

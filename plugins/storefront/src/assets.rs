@@ -1,14 +1,14 @@
 //! Addresses of the static files that the host serves from `assets/`, each with a hash of its bytes.
 //!
-//! The hash is worked out while compiling, so a changed file changes its address and may be cached for ever.
+//! The compiler computes the hash: a changed file gets another address, so caches may keep each address for ever.
 
 use xxhash_rust::const_xxh64::xxh64;
 
 /// The one style sheet.
 pub const CSS: &str = address(&CSS_BYTES);
-/// What the office adds to it.
+/// The office adds these rules.
 pub const OFFICE_CSS: &str = address(&OFFICE_CSS_BYTES);
-/// What makes forms pleasant; everything works without it.
+/// Makes forms more convenient. Everything works without it.
 pub const SCRIPT: &str = address(&SCRIPT_BYTES);
 /// The icon in the browser's tab.
 pub const ICON: &str = address(&ICON_BYTES);
@@ -39,7 +39,7 @@ const fn with_hash<const P: usize, const N: usize>(path: &[u8; P], content: &[u8
 const fn address(bytes: &'static [u8]) -> &'static str {
     match std::str::from_utf8(bytes) {
         Ok(text) => text,
-        // Never, as the bytes are ASCII; the test below would see it.
+        // Impossible, because the bytes are ASCII; the test below would fail.
         Err(_) => "",
     }
 }

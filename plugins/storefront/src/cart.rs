@@ -1,43 +1,43 @@
-//! The cart: which albums and how many of each, kept in a cookie until somebody checks out.
+//! The cart: which albums and how many of each, kept in a cookie until the visitor checks out.
 //!
-//! As text it is `SKU.copies~SKU.copies`: letters, digits and `-.~`, which every part of HTTP leaves alone. Invariant: at most
-//! [`LINES_MAX`] lines, 1 to [`COPIES_MAX`] copies each, a SKU stands once. What a visitor made of the cookie by hand is dropped silently.
+//! As text it is `SKU.copies~SKU.copies`: letters, digits and `-.~`, which need no encoding in HTTP. Invariant: at most
+//! [`LINES_MAX`] lines of 1 to [`COPIES_MAX`] copies, each SKU once. `parse` drops everything else silently.
 
 use std::fmt::{self, Write};
 
 use crate::seams::ordering::Line;
 
-/// As an order takes them.
+/// The bounds of an order.
 pub const LINES_MAX: usize = 50;
 pub const COPIES_MAX: u32 = 20;
-/// Bytes of a SKU, as the contexts take them.
+/// Bytes of a SKU, as in the contexts' interfaces.
 pub const SKU_BYTES_MAX: usize = 32;
 
-/// Whether a SKU is possible: 1 to 32 capital letters, digits and hyphens. Of anything else nobody needs to be asked.
+/// Whether a text can be a SKU: 1 to 32 capital letters, digits and hyphens. Other texts need no question to a context.
 pub fn is_sku(text: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=SKU_BYTES_MAX).contains(&text.len()) && text.bytes().all(known)
 }
 
-/// What lies in it, in the order in which it was put there.
+/// The lines, oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct Cart {
     lines: Vec<Line>,
 }
 
-/// Why not all of it fits.
+/// Which bound of the cart was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Full {
-    /// No more albums.
+pub enum CartLimit {
+    /// The cart takes no other album.
     Lines,
-    /// No more copies of this album; those that fit were put in.
+    /// No more copies of this album. Those that fit were added.
     Copies,
 }
 
 impl Cart {
     pub fn parse(text: &str) -> Cart {
         let mut cart = Cart::default();
-        // A cookie is bounded by the host's limit on headers; lines beyond ours are not even looked at.
+        // The host bounds the size of headers; lines beyond `LINES_MAX` are ignored.
         for part in text.split('~').take(LINES_MAX) {
             let Some((sku, copies)) = part.split_once('.') else { continue };
             if let Ok(copies @ 1..=COPIES_MAX) = copies.parse()
@@ -67,15 +67,15 @@ impl Cart {
         self.lines.iter().find(|line| line.sku == sku).map_or(0, |line| line.copies)
     }
 
-    /// Puts copies beside those that are there already. Nothing happens to a SKU that is none.
-    pub fn add(&mut self, sku: &str, copies: u32) -> Result<(), Full> {
+    /// Adds copies to those that are there already. A text that is no SKU changes nothing.
+    pub fn add(&mut self, sku: &str, copies: u32) -> Result<(), CartLimit> {
         let wanted = self.copies_of(sku).saturating_add(copies);
         self.set(sku, wanted)?;
-        if wanted > COPIES_MAX { Err(Full::Copies) } else { Ok(()) }
+        if wanted > COPIES_MAX { Err(CartLimit::Copies) } else { Ok(()) }
     }
 
-    /// From now on so many, as far as they fit; 0 takes the album out.
-    pub fn set(&mut self, sku: &str, copies: u32) -> Result<(), Full> {
+    /// Sets the number of copies, at most `COPIES_MAX`. 0 removes the album.
+    pub fn set(&mut self, sku: &str, copies: u32) -> Result<(), CartLimit> {
         if copies == 0 || !is_sku(sku) {
             self.lines.retain(|line| line.sku != sku);
             return Ok(());
@@ -86,12 +86,12 @@ impl Cart {
         } else if self.lines.len() < LINES_MAX {
             self.lines.push(Line { sku: sku.into(), copies });
         } else {
-            return Err(Full::Lines);
+            return Err(CartLimit::Lines);
         }
         Ok(())
     }
 
-    /// Takes out what was ordered; what somebody put in meanwhile stays.
+    /// Removes what was ordered. Copies that were added meanwhile stay.
     pub fn take(&mut self, ordered: &[Line]) {
         for line in ordered {
             let _ = self.set(&line.sku, self.copies_of(&line.sku).saturating_sub(line.copies));
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_makes_sense_is_taken_from_a_cookie() {
+    fn parse_keeps_only_valid_lines_of_a_cookie() {
         let many: Vec<String> = (0..200).map(|number| format!("S-{number}.1")).collect();
         for (text, expected) in [
             ("", ""),
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(cart.add("B", 2), Ok(()));
         assert_eq!(cart.add("A", 3), Ok(()));
         assert_eq!((cart.to_string(), cart.copies()), ("A.4~B.2".into(), 6));
-        assert_eq!(cart.add("A", u32::MAX), Err(Full::Copies));
+        assert_eq!(cart.add("A", u32::MAX), Err(CartLimit::Copies));
         assert_eq!(cart.copies_of("A"), COPIES_MAX);
         assert_eq!(cart.set("B", 0), Ok(()));
         assert_eq!(cart.add("not a sku", 1), Ok(()));
@@ -156,7 +156,7 @@ mod tests {
         for number in 0..LINES_MAX {
             assert_eq!(cart.add(&format!("S-{number}"), 1), Ok(()));
         }
-        assert_eq!(cart.add("ONE-MORE", 1), Err(Full::Lines));
+        assert_eq!(cart.add("ONE-MORE", 1), Err(CartLimit::Lines));
         assert_eq!(cart.add("S-0", 1), Ok(()));
     }
 }

@@ -1,4 +1,4 @@
-//! Ties the pages to the world in `wit/storefront`. Nothing is decided here.
+//! Connects the pages to the world in `wit/storefront`. No logic.
 
 use crate::bindings::exports::seam::host::http_handler::Guest;
 use crate::bindings::musiccorp::catalog::{albums, editing};
@@ -14,7 +14,7 @@ struct Storefront;
 
 impl Guest for Storefront {
     fn handle(request: Request) -> Response {
-        crate::handle(&request, &Wired)
+        crate::handle(&request, &LinkedContexts)
     }
 }
 
@@ -22,10 +22,10 @@ impl Guest for Storefront {
 crate::bindings::export!(Storefront with_types_in crate::bindings);
 
 /// The contexts that the host has linked.
-struct Wired;
+struct LinkedContexts;
 
-/// Functions that are only called something else on the other side.
-macro_rules! hand_on {
+/// Functions that only have another name on the other side.
+macro_rules! forward {
     ($($name:ident($($arg:ident: $type:ty),*) -> $ok:ty, $error:ty = $target:path;)*) => {
         $(fn $name(&self $(, $arg: $type)*) -> Result<$ok, $error> {
             $target($($arg),*)
@@ -33,7 +33,7 @@ macro_rules! hand_on {
     };
 }
 
-impl Seams for Wired {
+impl Seams for LinkedContexts {
     fn albums(&self, skus: &[&str]) -> Result<Vec<Album>, Trouble> {
         Ok(albums::get_albums(skus)?)
     }
@@ -63,7 +63,7 @@ impl Seams for Wired {
         Ok(engine::suggest(skus, count)?)
     }
 
-    hand_on! {
+    forward! {
         add_album(album: &Album) -> (), CatalogError = editing::add_album;
         change_price(sku: &str, price: &Money) -> (), CatalogError = editing::change_price;
         discontinue(sku: &str) -> (), CatalogError = editing::discontinue;
@@ -128,7 +128,7 @@ impl Seams for Wired {
     }
 }
 
-/// Why somebody is absent, the host has logged already. A refusal means that we ask what the other side's interface forbids.
+/// The host has logged already why a context is unavailable. `Invalid` means that we broke the interface's rules.
 macro_rules! trouble {
     ($($interface:ident),*) => {
         $(impl From<$interface::Error> for Trouble {

@@ -1,20 +1,20 @@
-//! The cookies that the shop keeps: read from a request's header, written so that no script and no other site gets at them.
+//! The shop's cookies: read from a request's header, and written so that neither scripts nor other sites can read them.
 //!
-//! Over TLS their names start with `__Host-`, which browsers accept only with `Secure` and for this very host: nobody on a neighbouring
-//! domain, or in the middle of an unprotected connection, can plant one.
+//! Over TLS their names start with `__Host-`. Browsers accept such a cookie only with `Secure` and only from this host,
+//! so neither a neighbouring domain nor an unencrypted connection can set one.
 
 /// A cookie of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cookie {
-    /// The token of whoever is signed in.
+    /// The token of the customer's session.
     Session,
-    /// Random: what forms are tied to before anybody signs in.
+    /// Random: ties forms to a visitor who has not signed in.
     Visitor,
-    /// What lies in the cart.
+    /// The content of the cart.
     Cart,
 }
 
-/// Thirty days: what a forgotten cart and a form left open are worth.
+/// Thirty days: how long a forgotten cart and an open form stay valid.
 pub const LONG_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 const SAFE_PREFIX: &str = "__Host-";
@@ -28,7 +28,7 @@ impl Cookie {
         }
     }
 
-    /// Its value in a `cookie` header; the first one counts.
+    /// Its value in a `cookie` header. The first one counts.
     pub fn read(self, header: &str, secure: bool) -> Option<&str> {
         header.split(';').find_map(|pair| {
             let (name, value) = pair.trim().split_once('=')?;
@@ -37,7 +37,7 @@ impl Cookie {
         })
     }
 
-    /// The header that makes the browser keep it for so many seconds; 0 makes it forget.
+    /// The header that makes the browser keep it for `seconds`. 0 deletes it.
     pub fn keep(self, value: &str, seconds: u64, secure: bool) -> (&'static str, String) {
         let (prefix, protected) = if secure { (SAFE_PREFIX, "; Secure") } else { ("", "") };
         let name = self.name();

@@ -1,11 +1,10 @@
-//! The form that a request brings: bounded, decoded, checked for control characters before any page sees it.
+//! The form in a request's body: bounded, decoded, and without control characters before a page sees it.
 //!
-//! Only `application/x-www-form-urlencoded`: it is what HTML forms send, and what a script of another origin cannot send as JSON
-//! without asking first. Files are not taken.
+//! Only `application/x-www-form-urlencoded`, which HTML forms send. File uploads are not accepted.
 
 use std::borrow::Cow;
 
-use crate::params::{Bad, decode};
+use crate::params::{BadInput, decode};
 use crate::seams::Request;
 
 /// The largest form is an album's: 2,000 characters of notes, each up to 12 bytes when percent-encoded.
@@ -13,13 +12,13 @@ const BODY_BYTES_MAX: usize = 32 * 1024;
 /// The one with the most fields is a full cart: 50 lines, and what every form carries.
 const FIELDS_MAX: usize = 100;
 
-/// Why there is no form.
+/// Why the body is no form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreadable {
     /// Not a form, or not one in UTF-8.
     MediaType,
     TooLarge,
-    Bad(Bad),
+    Input(BadInput),
 }
 
 /// Names and values, in their order.
@@ -39,7 +38,7 @@ impl<'a> Form<'a> {
         if body.len() > BODY_BYTES_MAX {
             return Err(Unreadable::TooLarge);
         }
-        let body = std::str::from_utf8(body).map_err(|_| Unreadable::Bad(Bad::Encoding))?;
+        let body = std::str::from_utf8(body).map_err(|_| Unreadable::Input(BadInput::Encoding))?;
         let pairs = || body.split('&').filter(|pair| !pair.is_empty());
         if pairs().count() > FIELDS_MAX {
             return Err(Unreadable::TooLarge);
@@ -48,15 +47,16 @@ impl<'a> Form<'a> {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Ok((decode(name, true)?, decode(value, true)?))
         };
-        Ok(Form(pairs().map(read).collect::<Result<_, Bad>>().map_err(Unreadable::Bad)?))
+        Ok(Form(pairs().map(read).collect::<Result<_, BadInput>>().map_err(Unreadable::Input)?))
     }
 
-    /// As it was typed, empty when it is not there; of two fields with one name the last one counts. For passwords and for what is compared.
+    /// The value as it was typed; empty if the field is missing. Of two fields with one name the last one counts. For
+    /// passwords and for values that are compared.
     pub fn raw(&self, name: &str) -> &str {
         self.0.iter().rev().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
-    /// One line of text: trimmed, with single blanks.
+    /// One line of text: trimmed, with single spaces.
     pub fn line(&self, name: &str) -> String {
         self.raw(name).split_whitespace().collect::<Vec<_>>().join(" ")
     }
@@ -66,25 +66,25 @@ impl<'a> Form<'a> {
         self.raw(name).trim().replace("\r\n", "\n").replace('\r', "\n")
     }
 
-    /// A count. `None` when there are other characters than digits, or too many.
+    /// A count. `None` if there are other characters than digits, or too many digits.
     pub fn number(&self, name: &str) -> Option<u64> {
         let text = self.raw(name).trim();
         let digits = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
         if digits { text.parse().ok() } else { None }
     }
 
-    /// A box is ticked, or a button pressed.
+    /// Whether a box is ticked or a button was pressed.
     pub fn has(&self, name: &str) -> bool {
         !self.raw(name).is_empty()
     }
 
-    /// The fields whose name starts with `prefix`: what comes after it, and the value. For tables of fields.
+    /// The fields whose name starts with `prefix`, each as the rest of its name and its value. For tables of fields.
     pub fn each<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s str, &'s str)> {
         self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, &**value)))
     }
 }
 
-/// The media type of a form, in UTF-8 if it says anything about that.
+/// The media type of a form, in UTF-8 if it names a character set.
 fn acceptable(value: &str) -> bool {
     let mut parts = value.split(';').map(str::trim);
     let form = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-www-form-urlencoded"));
@@ -134,18 +134,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_form_is_refused_before_it_is_read() {
-        let bad = |bad| Err(Unreadable::Bad(bad));
+    fn a_body_that_is_no_form_is_refused_before_it_is_read() {
+        let bad = |bad| Err(Unreadable::Input(bad));
         let large = format!("a={}", "x".repeat(BODY_BYTES_MAX));
         let many = "a=&".repeat(FIELDS_MAX + 1);
         for (body, expected) in [
-            (&b"a=%"[..], bad(Bad::Encoding)),
-            (b"a=%ff", bad(Bad::Encoding)),
-            (b"\xff=a", bad(Bad::Encoding)),
-            (b"a=\xc3", bad(Bad::Encoding)),
-            (b"a=%00", bad(Bad::Control)),
-            (b"%1b=a", bad(Bad::Control)),
-            (b"a=%C2%80", bad(Bad::Control)),
+            (&b"a=%"[..], bad(BadInput::Encoding)),
+            (b"a=%ff", bad(BadInput::Encoding)),
+            (b"\xff=a", bad(BadInput::Encoding)),
+            (b"a=\xc3", bad(BadInput::Encoding)),
+            (b"a=%00", bad(BadInput::Control)),
+            (b"%1b=a", bad(BadInput::Control)),
+            (b"a=%C2%80", bad(BadInput::Control)),
             (large.as_bytes(), Err(Unreadable::TooLarge)),
             (many.as_bytes(), Err(Unreadable::TooLarge)),
         ] {

@@ -1,9 +1,10 @@
-//! Addresses of our own pages, with everything in them percent-encoded.
+//! Addresses of our own pages; every value in them is percent-encoded.
 
 use std::fmt::{self, Write};
 
 use askama::filters::HtmlSafe;
 use askama::{FastWritable, Values};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::seams::Filter;
 
@@ -11,26 +12,13 @@ use crate::seams::Filter;
 #[derive(Debug, Clone, Copy)]
 pub struct Encoded<'a>(pub &'a str);
 
+/// All but the unreserved characters of RFC 3986, 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 impl Encoded<'_> {
     fn write(&self, out: &mut dyn Write) -> fmt::Result {
-        let mut plain = 0;
-        for (at, byte) in self.0.bytes().enumerate() {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-                continue;
-            }
-            // Everything skipped was ASCII, so these are ends of characters.
-            out.write_str(self.0.get(plain..at).unwrap_or_default())?;
-            out.write_char('%')?;
-            out.write_char(hex(byte >> 4))?;
-            out.write_char(hex(byte & 15))?;
-            plain = at + 1;
-        }
-        out.write_str(self.0.get(plain..).unwrap_or_default())
+        utf8_percent_encode(self.0, RESERVED).try_for_each(|part| out.write_str(part))
     }
-}
-
-fn hex(value: u8) -> char {
-    char::from(if value < 10 { b'0' + value } else { b'A' + value - 10 })
 }
 
 impl fmt::Display for Encoded<'_> {
@@ -48,7 +36,7 @@ impl FastWritable for Encoded<'_> {
 /// Only letters, digits and `-._~%` come out.
 impl HtmlSafe for Encoded<'_> {}
 
-/// Longer than any address of a form's page.
+/// Longer than the address of any page of ours with a form.
 const NEXT_BYTES_MAX: usize = 200;
 
 /// A page of browsing. The same choice always has the same address, so it can be canonical.
@@ -67,20 +55,20 @@ pub fn search(words: &str, page: u32) -> String {
     out
 }
 
-/// Signing in, and then back to an address of ours.
+/// The sign-in page, which leads back to `next`, an address of ours.
 pub fn sign_in(next: &str) -> String {
     with_next("/sign-in", next)
 }
 
-/// A page that leads on to an address of ours, if it is not empty.
+/// A page that leads on to `next`, an address of ours. An empty `next` is left out.
 pub fn with_next(page: &str, next: &str) -> String {
     let mut out = String::from(page);
     append(&mut out, &[("next", (!next.is_empty()).then_some(next))], 1);
     out
 }
 
-/// Whether an address that came with a request leads to a page of ours, whatever a browser makes of it: a path from the root, in plain
-/// ASCII. `//elsewhere` and `/\\elsewhere` lead away.
+/// Whether every browser resolves an address from a request to one of our pages: a path from the root in printable
+/// ASCII. `//elsewhere` and `/\\elsewhere` lead to another site.
 pub fn is_local(address: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>');
     address.len() <= NEXT_BYTES_MAX
@@ -97,8 +85,7 @@ fn append(out: &mut String, parts: &[(&str, Option<&str>)], page: u32) {
         out.push(before);
         out.push_str(name);
         out.push('=');
-        // Writing to a String does not fail.
-        let _ = Encoded(value).write(out);
+        out.extend(utf8_percent_encode(value, RESERVED));
         before = '&';
     }
 }
@@ -108,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_a_name_contains_stays_in_its_place() {
+    fn no_character_of_a_name_ends_its_segment_or_value() {
         for (text, encoded) in [
             ("", ""),
             ("MC-0001", "MC-0001"),
@@ -130,6 +117,7 @@ mod tests {
         assert_eq!(browse(&Filter::default(), 3), "/browse?page=3");
         assert_eq!(search("a b", 1), "/search?q=a%20b");
     }
+
     #[test]
     fn only_a_path_of_ours_is_local() {
         for (address, local) in [

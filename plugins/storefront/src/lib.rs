@@ -1,15 +1,18 @@
-//! The storefront: the shop's pages and the operator's, made from what six other contexts say.
+//! The storefront: the pages for shoppers and for the shop's operator, made from the answers of six other contexts.
 //!
-//! `handle` is a plain function of a request and of `Seams` (the other contexts); the component layer only ties it to WIT.
-//! Invariants: no state between requests (what a visitor has lies in their cookies, what a customer has in other contexts); a page asks each
-//! context at most one question of a kind, never one per row; everything that comes from outside is escaped by the templates; whatever is
-//! asked, the answer is a page and never a trap; nothing changes but by a form that we gave out to whoever sends it; a visitor without
-//! cookies gets pages that any cache may keep.
-//! Not here: data of its own, static files (the host serves `assets/`), compression, rules of the trade.
+//! `handle` is a plain function of a request and of `Seams` (the other contexts); `component` only connects it to WIT.
+//! Invariants:
+//! - No state between requests: a visitor's cart lies in a cookie, a customer's data in other contexts.
+//! - A page calls each function of another context at most once, never once per row.
+//! - The templates escape everything that comes from outside. Every request is answered with a page, never with a trap.
+//! - Only a form changes anything, and only if its sender got it from us.
+//! - Every cache may keep the pages of a visitor without cookies.
+//!
+//! Not here: data of its own, static files (the host serves `assets/`), compression, business rules.
 
 pub mod assets;
 mod cart;
-// Compiled everywhere, so that it is checked everywhere; only the component exports it.
+// Compiled and checked for every target; only the component exports it.
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 mod component;
 mod cookies;
@@ -35,7 +38,7 @@ mod visit;
 
 pub use route::handle;
 
-/// What the world in `wit/storefront` says, as Rust.
+/// The world in `wit/storefront`, as Rust.
 #[allow(clippy::all, missing_docs)]
 pub mod bindings {
     wit_bindgen::generate!({

@@ -1,4 +1,4 @@
-//! Prices as people read them.
+//! Prices and counts as people read them.
 
 use std::fmt::{self, Write};
 
@@ -14,7 +14,7 @@ pub struct Price<'a> {
     minor_units: i64,
     currency: &'a str,
     sign: &'a str,
-    /// After the point.
+    /// Digits after the decimal point.
     digits: u32,
 }
 
@@ -45,7 +45,7 @@ impl Price<'_> {
         }
         if self.sign.is_empty() {
             out.write_char(' ')?;
-            // A code we do not know is shown as far as it looks like one; it comes from another context.
+            // An unknown code comes from another context: only its letters and digits are shown.
             for letter in self.currency.chars().filter(char::is_ascii_alphanumeric).take(8) {
                 out.write_char(letter)?;
             }
@@ -66,10 +66,10 @@ impl FastWritable for Price<'_> {
     }
 }
 
-/// Only digits, letters, spaces and signs that are no markup come out.
+/// The output has only digits, letters, spaces and signs that are no markup.
 impl HtmlSafe for Price<'_> {}
 
-/// A count with its thousands set apart: `12,345`.
+/// A count with thousands separators: `12,345`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count(pub u32);
 
@@ -87,7 +87,7 @@ impl FastWritable for Count {
 
 impl HtmlSafe for Count {}
 
-/// How many albums match, counted no further than `most`: `12`, `1,000+`.
+/// How many albums match, counted up to `most`: `12`, `1,000+`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Total {
     pub count: u32,
@@ -100,7 +100,7 @@ impl Total {
         if self.count == 1 { "record" } else { "records" }
     }
 
-    /// Whether these are all.
+    /// Whether the count is exact. Otherwise there may be more.
     pub fn exact(&self) -> bool {
         self.count < self.most
     }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_have_their_thousands_set_apart() {
+    fn counts_have_thousands_separators() {
         for (number, shown) in [(0, "0"), (9, "9"), (10, "10"), (999, "999"), (1000, "1,000"), (1_002_003, "1,002,003")]
         {
             assert_eq!(Count(number).to_string(), shown);

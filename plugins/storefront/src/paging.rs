@@ -1,10 +1,10 @@
-//! Which page numbers a list of albums offers.
-
-use crate::params::PAGE_MAX;
+//! Which page numbers a list of albums links to.
 
 /// Albums on a page of search or browse: full rows of 2, 3 and 4.
 pub const PAGE_SIZE: u32 = 24;
-/// Numbers offered on either side of the current page.
+/// The last page: the catalog lists no album after the first 10,000.
+pub const PAGE_MAX: u32 = 10_000 / PAGE_SIZE;
+/// Page numbers on either side of the current one.
 const REACH: u32 = 2;
 
 /// Where in a list the visitor is.
@@ -15,11 +15,11 @@ pub struct Paging {
     pub last: u32,
 }
 
-/// One thing in the row of page numbers.
+/// One item in the row of page numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
+pub enum PageLink {
     Page(u32),
-    Here(u32),
+    Current(u32),
     Gap,
 }
 
@@ -39,31 +39,33 @@ impl Paging {
     }
 
     /// First page, those around the current one, last page, with gaps between. Nothing for a single page.
-    pub fn stops(&self) -> Vec<Stop> {
-        let mut stops = Vec::with_capacity(9);
+    pub fn links(&self) -> Vec<PageLink> {
+        let mut links = Vec::with_capacity(9);
         if self.last < 2 {
-            return stops;
+            return links;
         }
         let from = self.page.saturating_sub(REACH).max(1);
         let to = self.page.saturating_add(REACH).min(self.last);
         if from > 1 {
-            stops.push(Stop::Page(1));
+            links.push(PageLink::Page(1));
         }
         match from {
             0..=2 => {}
-            3 => stops.push(Stop::Page(2)),
-            _ => stops.push(Stop::Gap),
+            3 => links.push(PageLink::Page(2)),
+            _ => links.push(PageLink::Gap),
         }
-        stops.extend((from..=to).map(|page| if page == self.page { Stop::Here(page) } else { Stop::Page(page) }));
+        links.extend(
+            (from..=to).map(|page| if page == self.page { PageLink::Current(page) } else { PageLink::Page(page) }),
+        );
         match self.last.saturating_sub(to) {
             0 | 1 => {}
-            2 => stops.push(Stop::Page(to + 1)),
-            _ => stops.push(Stop::Gap),
+            2 => links.push(PageLink::Page(to + 1)),
+            _ => links.push(PageLink::Gap),
         }
         if to < self.last {
-            stops.push(Stop::Page(self.last));
+            links.push(PageLink::Page(self.last));
         }
-        stops
+        links
     }
 }
 
@@ -72,20 +74,20 @@ mod tests {
     use super::*;
 
     fn shown(page: u32, total: u32, more: bool) -> String {
-        let stops = Paging::new(page, total, more).stops();
-        let texts: Vec<String> = stops
+        let links = Paging::new(page, total, more).links();
+        let texts: Vec<String> = links
             .into_iter()
-            .map(|stop| match stop {
-                Stop::Page(page) => page.to_string(),
-                Stop::Here(page) => format!("[{page}]"),
-                Stop::Gap => "-".into(),
+            .map(|link| match link {
+                PageLink::Page(page) => page.to_string(),
+                PageLink::Current(page) => format!("[{page}]"),
+                PageLink::Gap => "-".into(),
             })
             .collect();
         texts.join(" ")
     }
 
     #[test]
-    fn the_row_leads_to_the_ends_and_the_neighbours() {
+    fn the_row_links_to_both_ends_and_the_neighbours() {
         for (page, total, more, expected) in [
             (1, 0, false, ""),
             (1, 24, false, ""),

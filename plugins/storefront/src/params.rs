@@ -1,26 +1,26 @@
-//! From percent-encoded bytes to text and to what a page takes: query parameters with their bounds.
+//! The query parameters of an address: decoded and checked.
 //!
-//! Everything is checked here, so that a page never sees a control character, an overlong word or a number out of range.
+//! A page never sees a control character, an overlong value or a number out of range.
 
 use std::borrow::Cow;
 
-use crate::paging::PAGE_SIZE;
+use percent_encoding::percent_decode_str;
+
+use crate::paging::PAGE_MAX;
 
 /// Characters in one value: longer than any artist's name, short enough for every index.
 pub const VALUE_CHARS_MAX: usize = 200;
 /// Bytes of a query string. Two values of the greatest length, percent-encoded, fit.
 const QUERY_BYTES_MAX: usize = 4096;
-/// The deepest page, as the catalog does not leaf further than 10,000 albums in.
-pub const PAGE_MAX: u32 = 10_000 / PAGE_SIZE;
 /// Words and bytes in one search, as the catalog takes them.
 const WORDS_MAX: usize = 8;
 const WORDS_BYTES_MAX: usize = 400;
-/// Decades that records were made in.
+/// The decades in which records were made.
 const DECADES: std::ops::RangeInclusive<u16> = 1880..=2100;
 
-/// Why an address makes no sense. The text is for the visitor.
+/// Why an address or a form cannot be read. `text` is for the visitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bad {
+pub enum BadInput {
     Encoding,
     TooLong,
     Words,
@@ -29,59 +29,59 @@ pub enum Bad {
     Decade,
 }
 
-impl Bad {
+impl BadInput {
     pub fn text(self) -> &'static str {
         match self {
-            Bad::Encoding => {
+            BadInput::Encoding => {
                 "Part of the address is not properly encoded: after a percent sign come two hexadecimal digits, and \
                  together they have to be UTF-8."
             }
-            Bad::TooLong => "That is more than we can look for at once. A hundred characters will do.",
-            Bad::Words => "That is more than we can look for at once. The eight words that tell most will do.",
-            Bad::Control => "There are control characters in the address.",
-            Bad::Page => "Pages are counted 1, 2, 3 and so on.",
-            Bad::Decade => "A decade is given by its first year, such as 1970.",
+            BadInput::TooLong => "That is more than we can look for at once. A hundred characters will do.",
+            BadInput::Words => "That is more than we can look for at once. The eight words that tell most will do.",
+            BadInput::Control => "There are control characters in the address.",
+            BadInput::Page => "Pages are counted 1, 2, 3 and so on.",
+            BadInput::Decade => "A decade is given by its first year, such as 1970.",
         }
     }
 }
 
-/// What the query of a page says; parameters we do not know are left alone, as trackers add them.
+/// The query parameters of a page. Unknown ones are ignored, because trackers add their own.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Params<'a> {
-    /// Trimmed, with single blanks.
+    /// Trimmed, with single spaces.
     pub q: Option<Cow<'a, str>>,
     pub genre: Option<Cow<'a, str>>,
     pub artist: Option<Cow<'a, str>>,
     pub decade: Option<u16>,
-    /// From 1 to `PAGE_MAX` + 1: whatever lies beyond is one past the last.
+    /// From 1 to `PAGE_MAX` + 1, which stands for every later page.
     pub page: Option<u32>,
     /// The version of a cover.
     pub v: Option<Cow<'a, str>>,
-    /// The word of a sentence of ours.
+    /// The word for the sentence at the top of the page, see `pages::note`.
     pub note: Option<Cow<'a, str>>,
     /// Where to go after signing in.
     pub next: Option<Cow<'a, str>>,
 }
 
 impl<'a> Params<'a> {
-    /// Reads a query string; an empty value counts as not given, of two equal names the last one counts.
-    pub fn parse(query: Option<&'a str>) -> Result<Params<'a>, Bad> {
+    /// Reads a query string. An empty value counts as missing; of two equal names the last one counts.
+    pub fn parse(query: Option<&'a str>) -> Result<Params<'a>, BadInput> {
         let mut params = Params::default();
         let query = query.unwrap_or_default();
         if query.len() > QUERY_BYTES_MAX {
-            return Err(Bad::TooLong);
+            return Err(BadInput::TooLong);
         }
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match name {
-                "q" => params.q = sought(value)?,
-                "genre" => params.genre = words(value)?,
-                "artist" => params.artist = words(value)?,
-                "decade" => params.decade = words(value)?.map(|value| decade(&value)).transpose()?,
-                "page" => params.page = words(value)?.map(|value| page(&value)).transpose()?,
-                "v" => params.v = words(value)?,
-                "note" => params.note = words(value)?,
-                "next" => params.next = words(value)?,
+                "q" => params.q = search_text(value)?,
+                "genre" => params.genre = tidied(value)?,
+                "artist" => params.artist = tidied(value)?,
+                "decade" => params.decade = tidied(value)?.map(|value| decade(&value)).transpose()?,
+                "page" => params.page = tidied(value)?.map(|value| page(&value)).transpose()?,
+                "v" => params.v = tidied(value)?,
+                "note" => params.note = tidied(value)?,
+                "next" => params.next = tidied(value)?,
                 _ => {}
             }
         }
@@ -89,24 +89,26 @@ impl<'a> Params<'a> {
     }
 }
 
-fn sought(value: &str) -> Result<Option<Cow<'_, str>>, Bad> {
-    let text = words(value)?;
+/// The words of a search, within the catalog's bounds.
+fn search_text(value: &str) -> Result<Option<Cow<'_, str>>, BadInput> {
+    let text = tidied(value)?;
     if text.as_ref().is_some_and(|text| text.len() > WORDS_BYTES_MAX) {
-        return Err(Bad::TooLong);
+        return Err(BadInput::TooLong);
     }
     let many = text.as_ref().is_some_and(|text| search_words(text) > WORDS_MAX);
-    if many { Err(Bad::Words) } else { Ok(text) }
+    if many { Err(BadInput::Words) } else { Ok(text) }
 }
 
-/// How many words the catalog makes of a text: runs of letters and digits.
+/// How many words the catalog finds in a text: runs of letters and digits.
 pub fn search_words(text: &str) -> usize {
     text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).count()
 }
 
-fn words(value: &str) -> Result<Option<Cow<'_, str>>, Bad> {
+/// The decoded value, trimmed and with single spaces; `None` if it is empty.
+fn tidied(value: &str) -> Result<Option<Cow<'_, str>>, BadInput> {
     let text = decode(value, true)?;
     if text.chars().nth(VALUE_CHARS_MAX).is_some() {
-        return Err(Bad::TooLong);
+        return Err(BadInput::TooLong);
     }
     if text.is_empty() {
         return Ok(None);
@@ -125,52 +127,41 @@ fn words(value: &str) -> Result<Option<Cow<'_, str>>, Bad> {
     Ok((!joined.is_empty()).then_some(Cow::Owned(joined)))
 }
 
-fn decade(value: &str) -> Result<u16, Bad> {
+fn decade(value: &str) -> Result<u16, BadInput> {
     match value.parse() {
         Ok(year) if DECADES.contains(&year) && year % 10 == 0 => Ok(year),
-        _ => Err(Bad::Decade),
+        _ => Err(BadInput::Decade),
     }
 }
 
-fn page(value: &str) -> Result<u32, Bad> {
+fn page(value: &str) -> Result<u32, BadInput> {
     if value.is_empty() || !value.bytes().all(|digit| digit.is_ascii_digit()) {
-        return Err(Bad::Page);
+        return Err(BadInput::Page);
     }
     match value.parse::<u32>() {
-        Ok(0) => Err(Bad::Page),
+        Ok(0) => Err(BadInput::Page),
         Ok(page) => Ok(page.min(PAGE_MAX + 1)),
-        // Only digits, so it is merely too big.
+        // Only digits: the number is too large for the type.
         Err(_) => Ok(PAGE_MAX + 1),
     }
 }
 
-/// Undoes percent-encoding; in a query (`plus`) a plus sign is a blank. Control characters are refused, blanks and line ends of a
-/// form field excepted.
-pub fn decode(encoded: &str, plus: bool) -> Result<Cow<'_, str>, Bad> {
-    let bytes = encoded.as_bytes();
-    let text = if bytes.iter().any(|&byte| byte == b'%' || (plus && byte == b'+')) {
-        let mut out = Vec::with_capacity(bytes.len());
-        let mut rest = bytes.iter();
-        while let Some(&byte) = rest.next() {
-            out.push(match byte {
-                b'%' => match (rest.next().and_then(hex), rest.next().and_then(hex)) {
-                    (Some(high), Some(low)) => high << 4 | low,
-                    _ => return Err(Bad::Encoding),
-                },
-                b'+' if plus => b' ',
-                other => other,
-            });
-        }
-        Cow::Owned(String::from_utf8(out).map_err(|_| Bad::Encoding)?)
+/// Undoes percent-encoding; in a query (`plus`) a plus sign is a space. Control characters are errors, except tabs and
+/// line ends in a query or form.
+pub fn decode(encoded: &str, plus: bool) -> Result<Cow<'_, str>, BadInput> {
+    let two_digits = |rest: &[u8]| rest.len() >= 2 && rest.iter().take(2).all(u8::is_ascii_hexdigit);
+    // The decoder leaves a percent sign without two digits as it is; a browser never sends one.
+    if !encoded.as_bytes().split(|&byte| byte == b'%').skip(1).all(two_digits) {
+        return Err(BadInput::Encoding);
+    }
+    let text = if plus && encoded.contains('+') {
+        let spaced = encoded.replace('+', " ");
+        Cow::Owned(percent_decode_str(&spaced).decode_utf8().map_err(|_| BadInput::Encoding)?.into_owned())
     } else {
-        Cow::Borrowed(encoded)
+        percent_decode_str(encoded).decode_utf8().map_err(|_| BadInput::Encoding)?
     };
     let refused = |letter: char| letter.is_control() && !(plus && matches!(letter, '\t' | '\n' | '\r'));
-    if text.chars().any(refused) { Err(Bad::Control) } else { Ok(text) }
-}
-
-fn hex(digit: &u8) -> Option<u8> {
-    char::from(*digit).to_digit(16).map(|value| value as u8)
+    if text.chars().any(refused) { Err(BadInput::Control) } else { Ok(text) }
 }
 
 #[cfg(test)]
@@ -200,33 +191,33 @@ mod tests {
         let long = format!("q={}", "x".repeat(VALUE_CHARS_MAX + 1));
         let huge = format!("z={}", "x".repeat(QUERY_BYTES_MAX));
         for (query, bad) in [
-            ("q=%", Bad::Encoding),
-            ("q=%4", Bad::Encoding),
-            ("q=%zz", Bad::Encoding),
-            ("q=%ff", Bad::Encoding),
-            ("q=%c3%28", Bad::Encoding),
-            ("q=1+2+3+4+5+6+7+8+9", Bad::Words),
-            ("q=1-2-3-4-5-6-7-8.9", Bad::Words),
-            ("q=a%00b", Bad::Control),
-            ("q=%1b%5b", Bad::Control),
-            ("artist=%7f", Bad::Control),
-            ("page=abc", Bad::Page),
-            ("page=0", Bad::Page),
-            ("page=-1", Bad::Page),
-            ("page=%2B1", Bad::Page),
-            ("page=1.5", Bad::Page),
-            ("decade=1975", Bad::Decade),
-            ("decade=70s", Bad::Decade),
-            ("decade=99990", Bad::Decade),
-            (long.as_str(), Bad::TooLong),
-            (huge.as_str(), Bad::TooLong),
+            ("q=%", BadInput::Encoding),
+            ("q=%4", BadInput::Encoding),
+            ("q=%zz", BadInput::Encoding),
+            ("q=%ff", BadInput::Encoding),
+            ("q=%c3%28", BadInput::Encoding),
+            ("q=1+2+3+4+5+6+7+8+9", BadInput::Words),
+            ("q=1-2-3-4-5-6-7-8.9", BadInput::Words),
+            ("q=a%00b", BadInput::Control),
+            ("q=%1b%5b", BadInput::Control),
+            ("artist=%7f", BadInput::Control),
+            ("page=abc", BadInput::Page),
+            ("page=0", BadInput::Page),
+            ("page=-1", BadInput::Page),
+            ("page=%2B1", BadInput::Page),
+            ("page=1.5", BadInput::Page),
+            ("decade=1975", BadInput::Decade),
+            ("decade=70s", BadInput::Decade),
+            ("decade=99990", BadInput::Decade),
+            (long.as_str(), BadInput::TooLong),
+            (huge.as_str(), BadInput::TooLong),
         ] {
             assert_eq!(Params::parse(Some(query)), Err(bad), "{query}");
         }
     }
 
     #[test]
-    fn a_page_too_far_is_one_past_the_last() {
+    fn every_page_beyond_the_last_is_one_past_the_last() {
         for query in ["page=417", "page=1000000000", "page=99999999999999999999999"] {
             assert_eq!(Params::parse(Some(query)).ok().and_then(|params| params.page), Some(PAGE_MAX + 1), "{query}");
         }
@@ -237,12 +228,12 @@ mod tests {
         let query = format!("q={}", "%C3%A9".repeat(VALUE_CHARS_MAX));
         assert!(Params::parse(Some(&query)).is_ok());
         let query = format!("q={}", "%E6%97%A5".repeat(VALUE_CHARS_MAX));
-        assert_eq!(Params::parse(Some(&query)), Err(Bad::TooLong), "the catalog takes no more bytes");
+        assert_eq!(Params::parse(Some(&query)), Err(BadInput::TooLong), "the catalog takes no more bytes");
     }
 
     #[test]
     fn a_plus_in_a_path_is_a_plus() {
         assert_eq!(decode("a+b%20c", false), Ok("a+b c".into()));
-        assert_eq!(decode("a%0ab", false), Err(Bad::Control));
+        assert_eq!(decode("a%0ab", false), Err(BadInput::Control));
     }
 }

@@ -1,6 +1,6 @@
-//! What several contexts agree on and nobody owns: countries and currencies, as the manifest hands them out (`data/reference.toml`).
+//! Countries and currencies: shared static data that no context owns (`data/reference.toml`), as configuration values.
 //!
-//! Read where a page needs it; a page without prices or addresses does not. What is not there is shown by its code.
+//! A page reads them only if it shows prices or addresses. An unknown code is shown as it is.
 
 use crate::seams::Seams;
 
@@ -13,14 +13,15 @@ impl Currencies {
         Currencies(seams.setting("reference.currencies").unwrap_or_default())
     }
 
-    /// The sign before a price, empty if there is none, and the digits after the point. Of an unknown currency it is two digits.
+    /// The sign before a price, empty if there is none, and the number of digits after the point. An unknown currency
+    /// has two.
     pub fn sign(&self, code: &str) -> (&str, u32) {
         let found = self.0.lines().find_map(|line| {
             let mut parts = line.split_whitespace();
             (parts.next()? == code).then(|| (parts.next(), parts.next().and_then(|digits| digits.parse().ok())))
         });
         match found {
-            // A sign goes unescaped into prices.
+            // Prices show the sign unescaped.
             Some((Some(sign), Some(digits @ 0..=4))) if !sign.contains(['<', '>', '&', '"', '\'']) => (sign, digits),
             _ => ("", 2),
         }
@@ -41,7 +42,7 @@ impl Countries {
         Countries(seams.setting("reference.countries").unwrap_or_default())
     }
 
-    /// Code and name, by name.
+    /// Code and name, sorted by name.
     pub fn list(&self) -> Vec<(&str, &str)> {
         let lines = self.0.lines().filter_map(|line| line.trim().split_once(' '));
         let mut list: Vec<(&str, &str)> = lines.map(|(code, name)| (code, name.trim())).collect();
@@ -49,7 +50,7 @@ impl Countries {
         list
     }
 
-    /// The code itself when nobody knows a name.
+    /// The name, or the code if it is unknown.
     pub fn name<'a>(&'a self, code: &'a str) -> &'a str {
         self.list().into_iter().find(|(known, _)| *known == code).map_or(code, |(_, name)| name)
     }
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn countries_are_offered_by_name() {
+    fn countries_are_sorted_by_name() {
         let countries = Countries("GB United Kingdom\nDE Germany\n\nbad\n".into());
         assert_eq!(countries.list(), [("DE", "Germany"), ("GB", "United Kingdom")]);
         assert_eq!((countries.name("GB"), countries.name("XX")), ("United Kingdom", "XX"));

@@ -1,11 +1,11 @@
-//! From a page to an HTTP response: kind, caching, ETag, security headers, HEAD and conditional requests.
+//! From a page to an HTTP response: media type, caching, ETag, security headers, HEAD and conditional requests.
 
 use xxhash_rust::xxh64::xxh64;
 
 use crate::seams::{Request, Response};
 use crate::visit::Visit;
 
-/// What the body is.
+/// The kind of body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Html,
@@ -13,80 +13,83 @@ pub enum Kind {
     Text,
 }
 
-/// How long the answer holds.
+/// How long caches may keep the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Freshness {
+pub enum CachePolicy {
     /// The address names this very content.
-    Forever,
-    /// Changes seldom, and nobody is hurt by an old one.
-    Day,
-    /// Lists: prices and stock may lag by half a minute.
-    Moment,
-    /// Price and stock of one album: asked again each time, answered with 304 when nothing changed.
-    Always,
-    /// As `Always`, but it shows something of one visitor: their cart, that they are signed in. No shared cache keeps it.
+    Immutable,
+    /// Changes seldom, and an old one does no harm.
+    OneDay,
+    /// Lists: prices and stock may be half a minute old.
+    HalfMinute,
+    /// Price and stock of one album: caches ask each time, and get 304 if nothing changed.
+    Revalidate,
+    /// As `Revalidate`, for a page that shows one visitor's cart or session: no shared cache keeps it.
     Private,
-    /// Errors, pages that lack something which may be back in a second, forms, and whatever belongs to a person.
-    Never,
+    /// Errors, incomplete pages, forms, and everything that belongs to a person.
+    NoStore,
 }
 
-impl Freshness {
+impl CachePolicy {
     fn header(self) -> &'static str {
         match self {
-            Freshness::Forever => "public, max-age=31536000, immutable",
-            Freshness::Day => "public, max-age=86400",
-            Freshness::Moment => "public, max-age=30",
-            Freshness::Always => "public, no-cache",
-            Freshness::Private => "private, no-cache",
-            Freshness::Never => "no-store",
+            CachePolicy::Immutable => "public, max-age=31536000, immutable",
+            CachePolicy::OneDay => "public, max-age=86400",
+            CachePolicy::HalfMinute => "public, max-age=30",
+            CachePolicy::Revalidate => "public, no-cache",
+            CachePolicy::Private => "private, no-cache",
+            CachePolicy::NoStore => "no-store",
         }
     }
 }
 
-/// Pages load the style sheet, the script, the covers and nothing else; nothing in a page itself runs, whatever a title contains.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
-                           base-uri 'none'; frame-ancestors 'none'";
-/// A cover opened on its own loads nothing at all.
+/// Pages load the style sheets, the script and the covers, nothing else. Inline scripts never run, whatever a title
+/// contains.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+                           form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// A cover that is opened on its own loads nothing.
 const IMAGE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// A page before it is a response.
+/// A page, before it becomes a response.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
     pub kind: Kind,
-    pub freshness: Freshness,
-    /// Beyond those that every reply has.
+    pub cache: CachePolicy,
+    /// In addition to those that every reply has.
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
 }
 
 impl Reply {
-    pub fn html(freshness: Freshness, body: String) -> Reply {
-        Reply { status: 200, kind: Kind::Html, freshness, headers: Vec::new(), body }
+    pub fn html(cache: CachePolicy, body: String) -> Reply {
+        Reply { status: 200, kind: Kind::Html, cache, headers: Vec::new(), body }
     }
 
-    /// A page that shows a form again, or says what did not work.
+    /// The same page with another status.
     pub fn with_status(mut self, status: u16) -> Reply {
         self.status = status;
         self
     }
 
-    /// The answer to a form: the page that shows what came of it, so that loading it again does nothing again.
+    /// The answer to a form: a redirect to the page that shows the result. Reloading that page does not send the form
+    /// again.
     pub fn see_other(to: impl Into<String>) -> Reply {
         Reply {
             status: 303,
             kind: Kind::Text,
-            freshness: Freshness::Never,
+            cache: CachePolicy::NoStore,
             headers: vec![("location", to.into())],
             body: String::from("Done.\n"),
         }
     }
 
-    /// The answer to this visitor: pages are the same for all who have neither a cart nor a session, and caches are told so.
-    pub fn to(mut self, visit: &Visit<'_>) -> Reply {
-        if self.kind == Kind::Html && self.freshness != Freshness::Never {
+    /// Adds the visitor's headers. Pages are the same for all visitors without a cart and a session; `vary` says so to
+    /// caches.
+    pub fn for_visit(mut self, visit: &Visit<'_>) -> Reply {
+        if self.kind == Kind::Html && self.cache != CachePolicy::NoStore {
             if visit.personal() {
-                self.freshness = Freshness::Private;
+                self.cache = CachePolicy::Private;
             }
             self.headers.push(("vary", "cookie".into()));
         }
@@ -94,21 +97,21 @@ impl Reply {
         self
     }
 
-    /// To another address of ours, for good.
+    /// A permanent redirect to another address of ours.
     pub fn moved(to: String) -> Reply {
         let body = String::from("This page has moved.\n");
-        Reply { status: 308, kind: Kind::Text, freshness: Freshness::Day, headers: vec![("location", to)], body }
+        Reply { status: 308, kind: Kind::Text, cache: CachePolicy::OneDay, headers: vec![("location", to)], body }
     }
 
-    /// The response to this request: 304 when the visitor has the same bytes already, no body for HEAD.
+    /// The response to a request: 304 if the visitor has the same bytes already, no body for HEAD.
     pub fn respond(self, request: &Request) -> Response {
         let mut headers = Vec::with_capacity(8 + self.headers.len());
         let mut add = |name: &str, value: String| headers.push((String::from(name), value));
         let mut status = self.status;
         let mut body = self.body.into_bytes();
 
-        add("cache-control", self.freshness.header().into());
-        if self.status == 200 && self.freshness != Freshness::Never {
+        add("cache-control", self.cache.header().into());
+        if self.status == 200 && self.cache != CachePolicy::NoStore {
             let tag = entity_tag(&body);
             if request.headers.iter().any(|(name, value)| name == "if-none-match" && matches_tag(value, &tag)) {
                 status = 304;
@@ -137,16 +140,9 @@ impl Reply {
     }
 }
 
-/// A strong tag: the same bytes, the same tag.
+/// A strong tag: the same bytes have the same tag.
 fn entity_tag(body: &[u8]) -> String {
-    let hash = xxh64(body, 0);
-    let mut tag = String::with_capacity(18);
-    tag.push('"');
-    for digit in (0..16).rev() {
-        tag.push(char::from(b"0123456789abcdef"[(hash >> (digit * 4)) as usize & 15]));
-    }
-    tag.push('"');
-    tag
+    format!("\"{}\"", hex::encode(xxh64(body, 0).to_be_bytes()))
 }
 
 /// Weak comparison (RFC 9110, 13.1.2): a proxy that compressed the page has made the tag weak.
@@ -160,11 +156,11 @@ mod tests {
     use crate::testing::{get, header};
 
     fn page() -> Reply {
-        Reply::html(Freshness::Always, "<p>hello</p>".into())
+        Reply::html(CachePolicy::Revalidate, "<p>hello</p>".into())
     }
 
     #[test]
-    fn a_page_carries_the_headers_that_keep_it_safe() {
+    fn a_page_carries_its_security_headers() {
         let response = page().respond(&get("/"));
         assert_eq!(header(&response, "content-type"), Some("text/html; charset=utf-8"));
         assert_eq!(header(&response, "x-content-type-options"), Some("nosniff"));
@@ -205,12 +201,12 @@ mod tests {
         ] {
             let mut request = get("/");
             request.headers.push(("cookie".into(), cookie.into()));
-            let response = page().to(&Visit::of(&request)).respond(&request);
+            let response = page().for_visit(&Visit::of(&request)).respond(&request);
             assert_eq!(header(&response, "cache-control"), Some(control), "{cookie}");
             assert_eq!(header(&response, "vary"), Some("cookie"));
         }
         let request = get("/");
-        let cover = Reply { kind: Kind::Svg, ..page() }.to(&Visit::of(&request)).respond(&request);
+        let cover = Reply { kind: Kind::Svg, ..page() }.for_visit(&Visit::of(&request)).respond(&request);
         assert_eq!(header(&cover, "vary"), None);
     }
 
@@ -223,7 +219,7 @@ mod tests {
 
     #[test]
     fn an_error_is_neither_kept_nor_tagged() {
-        let response = Reply { status: 503, ..Reply::html(Freshness::Never, "x".into()) }.respond(&get("/"));
+        let response = Reply { status: 503, ..Reply::html(CachePolicy::NoStore, "x".into()) }.respond(&get("/"));
         assert_eq!(header(&response, "cache-control"), Some("no-store"));
         assert_eq!(header(&response, "etag"), None);
     }

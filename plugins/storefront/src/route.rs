@@ -9,21 +9,28 @@ use crate::csrf;
 use crate::form::Form;
 use crate::href::Encoded;
 use crate::office;
-use crate::pages::sign::{self, Door};
+use crate::pages::sign::{self, Mode};
 use crate::pages::{self, Problem, checkout, order, settings};
 use crate::params::{self, Params};
-use crate::reply::{Freshness, Kind, Reply};
+use crate::reply::{CachePolicy, Kind, Reply};
 use crate::seams::{Request, Response, Seams};
 use crate::visit::Visit;
 
 const READ: &str = "GET, HEAD";
 const WRITE: &str = "POST";
 const READ_AND_WRITE: &str = "GET, HEAD, POST";
-/// Crawlers get the albums; endless combinations of filters and words are not worth their while.
-const ROBOTS: &str = "User-agent: *\nDisallow: /search\nDisallow: /browse?*&\nDisallow: /cart\nDisallow: /account\nDisallow: /orders\n\
-                      Disallow: /checkout\nDisallow: /sign-\nDisallow: /office\n";
+/// Crawlers may read the albums, but not the endless combinations of filters and words.
+const ROBOTS: &str = "User-agent: *\n\
+                      Disallow: /search\n\
+                      Disallow: /browse?*&\n\
+                      Disallow: /cart\n\
+                      Disallow: /account\n\
+                      Disallow: /orders\n\
+                      Disallow: /checkout\n\
+                      Disallow: /sign-\n\
+                      Disallow: /office\n";
 
-/// A page that exists, as far as its address says.
+/// The page that an address names. Whether it exists, the page itself finds out.
 #[derive(Debug, PartialEq, Eq)]
 enum Route<'a> {
     Home,
@@ -49,9 +56,9 @@ enum Route<'a> {
     Address,
     Password,
     DeleteAccount,
-    /// The operator's side: the path below `/office`.
+    /// The operator's pages: the path below `/office`.
     Office(&'a str),
-    /// Known under another address.
+    /// The page has another address now.
     Moved(String),
 }
 
@@ -69,11 +76,11 @@ impl Route<'_> {
     }
 }
 
-/// Answers one request, whatever it contains.
+/// Answers a request. A request that makes no sense is answered with a page that says why.
 pub fn handle(request: &Request, seams: &impl Seams) -> Response {
     let visit = Visit::of(request);
     let reply = answer(request, &visit, seams).unwrap_or_else(|problem| pages::problem(problem, &visit));
-    reply.to(&visit).respond(request)
+    reply.for_visit(&visit).respond(request)
 }
 
 fn answer(request: &Request, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
@@ -89,21 +96,21 @@ fn answer(request: &Request, visit: &Visit<'_>, seams: &impl Seams) -> Result<Re
     }
 }
 
-/// The form, when it is one of ours from one of our pages.
+/// The form of a request, if one of our pages sent it.
 fn form<'a>(request: &'a Request, route: &Route<'_>, visit: &Visit<'_>) -> Result<Form<'a>, Problem> {
     if !csrf::same_origin(request) {
-        return Err(Problem::Foreign);
+        return Err(Problem::CrossSite);
     }
     let form = Form::of(request).map_err(Problem::Unreadable)?;
-    // The album page is the same for everybody and carries no token; the worst that a stranger could do is fill a cart.
-    if *route != Route::AddToCart && !visit.gave_out(&form) {
+    // The album page is the same for all visitors, so it carries no token. A forged form can only fill a cart.
+    if *route != Route::AddToCart && !visit.issued(&form) {
         return Err(Problem::Stale);
     }
     Ok(form)
 }
 
 fn read(route: Route<'_>, query: Option<&str>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
-    let params = || Params::parse(query).map_err(Problem::Bad);
+    let params = || Params::parse(query).map_err(Problem::Input);
     match route {
         Route::Home => pages::home(visit, seams),
         Route::Search => pages::search(&params()?, visit, seams),
@@ -113,13 +120,13 @@ fn read(route: Route<'_>, query: Option<&str>, visit: &Visit<'_>, seams: &impl S
         Route::Robots => Ok(Reply {
             status: 200,
             kind: Kind::Text,
-            freshness: Freshness::Day,
+            cache: CachePolicy::OneDay,
             headers: Vec::new(),
             body: ROBOTS.into(),
         }),
         Route::Cart => pages::cart::cart(&params()?, visit, seams),
-        Route::SignIn => sign::sign(Door::In, &params()?, visit, seams),
-        Route::SignUp => sign::sign(Door::Up, &params()?, visit, seams),
+        Route::SignIn => sign::sign(Mode::SignIn, &params()?, visit, seams),
+        Route::SignUp => sign::sign(Mode::SignUp, &params()?, visit, seams),
         Route::Checkout => checkout::checkout(visit, seams),
         Route::Order(number) => order::order(number, &params()?, visit, seams),
         Route::Invoice(number) => pages::invoice(number, visit, seams),
@@ -135,7 +142,7 @@ fn read(route: Route<'_>, query: Option<&str>, visit: &Visit<'_>, seams: &impl S
     }
 }
 
-/// What a form of ours wants done.
+/// Does what a form asks for.
 fn write(route: Route<'_>, form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     match route {
         Route::AddToCart => pages::cart::add(form, visit),
@@ -189,7 +196,7 @@ fn route(path: &str) -> Result<Route<'_>, Problem> {
     if trimmed.is_none() {
         return Ok(route);
     }
-    // The address is made from what was understood, never copied from the request: `//elsewhere/` leads nowhere.
+    // The address is built from the parsed route and never copied from the request: `//elsewhere/` leads nowhere.
     Ok(Route::Moved(match route {
         Route::Search => "/search".into(),
         Route::Browse => "/browse".into(),
@@ -203,7 +210,7 @@ fn route(path: &str) -> Result<Route<'_>, Problem> {
     }))
 }
 
-/// What belongs to one visitor: only pages of ours link there, so there is one way to write each address.
+/// Addresses that belong to one visitor. Only our own pages link to them, so each has one spelling.
 fn personal(relative: &str) -> Result<Route<'_>, Problem> {
     Ok(match relative {
         "cart/add" => Route::AddToCart,
@@ -216,8 +223,8 @@ fn personal(relative: &str) -> Result<Route<'_>, Problem> {
         "account/delete" => Route::DeleteAccount,
         _ => {
             let order = relative.strip_prefix("orders/").ok_or(Problem::NotFound)?;
-            let (number, deed) = order.split_once('/').unwrap_or((order, ""));
-            match deed {
+            let (number, action) = order.split_once('/').unwrap_or((order, ""));
+            match action {
                 _ if !order::is_number(number) => return Err(Problem::NotFound),
                 "" if number.len() == order.len() => Route::Order(number),
                 "cancel" => Route::CancelOrder(number),
@@ -229,9 +236,10 @@ fn personal(relative: &str) -> Result<Route<'_>, Problem> {
     })
 }
 
-/// A SKU as its interface describes it: capital letters, digits and hyphens. Of anything else nobody needs to be asked.
+/// The SKU in a segment of a path: capital letters, digits and hyphens. Other text is not found without asking a
+/// context.
 fn sku(segment: &str) -> Result<Cow<'_, str>, Problem> {
-    let sku = params::decode(segment, false).map_err(Problem::Bad)?;
+    let sku = params::decode(segment, false).map_err(Problem::Input)?;
     if is_sku(&sku) { Ok(sku) } else { Err(Problem::NotFound) }
 }
 
@@ -241,7 +249,7 @@ mod tests {
     use crate::cart::SKU_BYTES_MAX;
 
     #[test]
-    fn addresses_lead_where_they_say() {
+    fn every_address_names_its_page_or_none() {
         let long = format!("/albums/{}", "X".repeat(SKU_BYTES_MAX + 1));
         for (path, expected) in [
             ("/", Some(Route::Home)),

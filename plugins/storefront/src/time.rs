@@ -1,4 +1,5 @@
-//! Seconds since 1970 as people read them: `2 March 2026, 14:05`. Always UTC, as nobody tells us where the reader is.
+//! Seconds since 1970 as people read them: `2 March 2026, 14:05`. Always UTC, because the reader's time zone is
+//! unknown.
 
 use std::fmt;
 
@@ -79,8 +80,8 @@ fn clock(seconds: u64) -> (u64, u64, u64) {
     (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
 }
 
-/// Year, month and day in the Gregorian calendar: `civil_from_days` of Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms",
-/// for days that are not before 1970. Years end at 9999, so that whatever a context says is a date.
+/// Year, month and day in the Gregorian calendar: `civil_from_days` of Howard Hinnant's "chrono-Compatible Low-Level
+/// Date Algorithms", for days since 1970. Years end at 9999, so that every number is a date.
 fn date(seconds: u64) -> (u64, u64, u64) {
     let days = (seconds / 86_400).min(2_932_896) + 719_468;
     let era = days / 146_097;
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_those_of_the_calendar() {
+    fn dates_and_times_are_those_of_the_calendar() {
         for (seconds, shown, machine) in [
             (0, "1 January 1970, 00:00", "1970-01-01T00:00:00Z"),
             (951_782_399, "28 February 2000, 23:59", "2000-02-28T23:59:59Z"),

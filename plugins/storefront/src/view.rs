@@ -1,20 +1,20 @@
-//! What the templates show of an album: its card, its cover's address, how many are left.
+//! What the templates show of an album: its card, its cover's version, its stock.
 
 use std::fmt::{self, Write};
 
 use askama::filters::HtmlSafe;
 use askama::{FastWritable, Values};
 
-use crate::cover;
+use crate::cover::{self, Version};
 use crate::href::Encoded;
 use crate::money::Price;
 use crate::reference::Currencies;
 use crate::seams::{Album, Level};
 
-/// Up to so many copies left, the page says how many.
+/// Up to this number, the page says how many copies are left.
 const FEW: u32 = 3;
 
-/// Whether one can have it.
+/// Whether an album can be bought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stock {
     Plenty,
@@ -46,7 +46,7 @@ impl Stock {
         }
     }
 
-    /// Worth saying on a card, where "in stock" goes without saying.
+    /// Whether a card mentions it. Cards do not mention "in stock".
     pub fn notable(&self) -> bool {
         matches!(self, Stock::Few(_) | Stock::None | Stock::Gone)
     }
@@ -81,35 +81,7 @@ impl FastWritable for Stock {
 /// Fixed texts and a digit.
 impl HtmlSafe for Stock {}
 
-/// Eight hexadecimal digits: changes when the cover does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Version(pub u32);
-
-impl Version {
-    fn write(&self, out: &mut dyn Write) -> fmt::Result {
-        (0..8).try_for_each(|digit| {
-            let value = (self.0 >> (28 - digit * 4)) as u8 & 15;
-            out.write_char(char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 }))
-        })
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(formatter)
-    }
-}
-
-impl FastWritable for Version {
-    fn write_into(&self, out: &mut dyn Write, _: &dyn Values) -> askama::Result<()> {
-        Ok(self.write(out)?)
-    }
-}
-
-/// Only hexadecimal digits come out.
-impl HtmlSafe for Version {}
-
-/// An album with what the page says about it.
+/// An album with its stock and price.
 #[derive(Debug, Clone, Copy)]
 pub struct Card<'a> {
     pub album: &'a Album,
@@ -123,7 +95,7 @@ impl<'a> Card<'a> {
         Encoded(&self.album.sku)
     }
 
-    /// It can go into the cart, as far as we know.
+    /// Whether it can go into the cart. While the warehouse is away, it can.
     pub fn for_sale(&self) -> bool {
         !matches!(self.stock, Stock::None | Stock::Gone)
     }
@@ -133,7 +105,7 @@ impl<'a> Card<'a> {
     }
 }
 
-/// The cards of these albums; `levels` are the warehouse's answer to the same SKUs, if there was one.
+/// The cards of albums; `levels` is the warehouse's answer for the same SKUs, if it answered.
 pub fn cards<'a>(albums: &'a [Album], levels: Option<&[Level]>, currencies: &'a Currencies) -> Vec<Card<'a>> {
     let card = |(at, album): (usize, &'a Album)| Card {
         album,
@@ -148,7 +120,7 @@ fn stock(album: &Album, at: usize, levels: Option<&[Level]>) -> Stock {
         return Stock::Gone;
     }
     let Some(levels) = levels else { return Stock::Unknown };
-    // The answer comes in the order asked; an answer in another order is still read right.
+    // The warehouse answers in the order asked; other orders are read correctly, too.
     let level = levels.get(at).filter(|level| level.sku == album.sku);
     match level.or_else(|| levels.iter().find(|level| level.sku == album.sku)) {
         Some(level) => Stock::of(level.on_hand),
@@ -181,14 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn a_discontinued_album_is_gone_whatever_lies_on_the_shelf() {
+    fn a_discontinued_album_is_not_sold_even_if_copies_are_left() {
         let albums = [Album { discontinued: true, ..album("A") }];
         let levels = [Level { sku: "A".into(), on_hand: 9 }];
         assert_eq!(cards(&albums, Some(&levels), &Currencies::default())[0].stock, Stock::Gone);
-    }
-
-    #[test]
-    fn a_version_is_eight_digits() {
-        assert_eq!(Version(0x00ab_cdef).to_string(), "00abcdef");
     }
 }

@@ -1,6 +1,6 @@
-//! Who sends a request, as far as its headers say: over which protocol, from which address, with which cookies.
+//! What the headers say about the sender of a request: protocol, network address, cookies.
 //!
-//! Nobody is asked here: whether a session is still one, only `customer` knows. A request without cookies costs one look at its headers.
+//! This module asks no other context: only `customer` knows whether a session is still valid.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -11,7 +11,7 @@ use crate::csrf;
 use crate::form::Form;
 use crate::seams::{Request, Seams, accounts};
 
-/// What the address of somebody is called whom the host does not name (RFC 7239, 6.2).
+/// The address of a client that the host does not name (RFC 7239, 6.2).
 const UNKNOWN: &str = "unknown";
 
 /// A header to add to an answer.
@@ -20,16 +20,16 @@ pub type Header = (&'static str, String);
 /// One request's sender.
 #[derive(Debug)]
 pub struct Visit<'a> {
-    /// The request came by TLS.
+    /// The request came over TLS.
     pub secure: bool,
-    /// The client's network address, for limits of attempts.
+    /// The client's network address, for limits on attempts.
     pub from: Cow<'a, str>,
-    /// The token of a session that may be over.
+    /// The token of a session, which may be over.
     pub session: Option<&'a str>,
     visitor: Option<&'a str>,
     cart: Option<&'a str>,
-    /// A visitor's cookie made for this answer.
-    fresh: OnceCell<String>,
+    /// The visitor's cookie, if this answer sets one.
+    new_visitor: OnceCell<String>,
 }
 
 impl<'a> Visit<'a> {
@@ -51,11 +51,11 @@ impl<'a> Visit<'a> {
             session: cookie(Cookie::Session).filter(|token| is_hex(token, 64)),
             visitor: cookie(Cookie::Visitor).filter(|token| is_hex(token, 32)),
             cart: cookie(Cookie::Cart).filter(|text| !text.is_empty()),
-            fresh: OnceCell::new(),
+            new_visitor: OnceCell::new(),
         }
     }
 
-    /// The pages are not the same for everybody: somebody is signed in, or has a cart.
+    /// Whether the pages show something of this visitor: a session or a cart.
     pub fn personal(&self) -> bool {
         self.session.is_some() || self.cart.is_some()
     }
@@ -64,20 +64,21 @@ impl<'a> Visit<'a> {
         self.cart.map(Cart::parse).unwrap_or_default()
     }
 
-    /// What a form on this page carries. A visitor without a cookie to tie it to gets one with the answer (see [`Visit::headers`]).
+    /// The token of the forms on this page. A visitor without a cookie gets one with the answer (see
+    /// [`Visit::headers`]).
     pub fn form_token(&self, seams: &impl Seams) -> String {
         let cookie = self.session.or(self.visitor);
-        csrf::token(cookie.unwrap_or_else(|| self.fresh.get_or_init(|| hex(&seams.random()))))
+        csrf::token(cookie.unwrap_or_else(|| self.new_visitor.get_or_init(|| hex::encode(seams.random()))))
     }
 
-    /// The form is one that we gave out to this visitor.
-    pub fn gave_out(&self, form: &Form<'_>) -> bool {
+    /// Whether we gave this form to this visitor.
+    pub fn issued(&self, form: &Form<'_>) -> bool {
         self.session.or(self.visitor).is_some_and(|cookie| csrf::matches(cookie, form.raw(csrf::FIELD)))
     }
 
-    /// What every answer to this visitor carries.
+    /// The header that every answer to this visitor carries, if any.
     pub fn headers(&self) -> Option<Header> {
-        self.fresh.get().map(|fresh| Cookie::Visitor.keep(fresh, LONG_SECONDS, self.secure))
+        self.new_visitor.get().map(|token| Cookie::Visitor.keep(token, LONG_SECONDS, self.secure))
     }
 
     /// Makes the browser keep this cart.
@@ -88,9 +89,9 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Makes the browser keep this session, as long as it lasts.
+    /// Makes the browser keep this session until it expires.
     pub fn keep_session(&self, session: &accounts::Session, now: u64) -> Header {
-        // The token comes from another context: nothing but what it says it is may become a header.
+        // The token comes from another context: only hexadecimal digits may become a header.
         match is_hex(&session.token, 64) {
             true => Cookie::Session.keep(&session.token, session.expires.saturating_sub(now), self.secure),
             false => self.forget_session(),
@@ -102,12 +103,12 @@ impl<'a> Visit<'a> {
     }
 }
 
-/// A key that no other form has: the same one again is the same wish.
+/// A key that no other form has. A form that is sent twice carries the same key, so it takes effect once.
 pub fn new_key(seams: &impl Seams) -> String {
-    hex(&seams.random())
+    hex::encode(seams.random())
 }
 
-/// Whether a form's key is one that we made.
+/// Whether a form's key has the shape of ours.
 pub fn is_key(text: &str) -> bool {
     is_hex(text, 32)
 }
@@ -116,12 +117,7 @@ fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
-}
-
-/// Protocol and address in `for=192.0.2.1;proto=https`, which the host writes itself; the port is left out.
+/// Protocol and address in `for=192.0.2.1;proto=https`, which the host itself writes, without the port.
 fn read_forwarded(value: &str) -> (bool, Cow<'_, str>) {
     let mut secure = false;
     let mut from = UNKNOWN;
@@ -153,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_says_how_and_from_where() {
+    fn the_host_names_protocol_and_address() {
         for (value, secure, from) in [
             ("for=127.0.0.1;proto=https", true, "127.0.0.1"),
             ("for=127.0.0.1:5000;proto=http", false, "127.0.0.1"),
@@ -171,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_session_is_none() {
+    fn only_64_hexadecimal_digits_are_a_session() {
         let good = "0123456789abcdef".repeat(4);
         for (token, taken) in [
             (&*good, true),
@@ -199,11 +195,11 @@ mod tests {
         sent.body = body.into_bytes();
         sent.headers.push(("content-type".into(), "application/x-www-form-urlencoded".into()));
         let form = Form::of(&sent).expect("a form");
-        assert!(Visit::of(&sent).gave_out(&form));
+        assert!(Visit::of(&sent).issued(&form));
         assert!(Visit::of(&sent).headers().is_none(), "one cookie is enough");
-        assert!(!visit.gave_out(&form), "without the cookie it is nobody's form");
+        assert!(!visit.issued(&form), "without the cookie the form is not this visitor's");
         let other = with(&[("cookie", "visitor=00000000000000000000000000000000")]);
-        assert!(!Visit::of(&other).gave_out(&form));
+        assert!(!Visit::of(&other).issued(&form));
     }
 
     #[test]

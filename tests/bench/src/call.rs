@@ -1,8 +1,9 @@
-//! One call from one context to another: through the host's registry, plain and to one of two variants, through bare wasmtime, and over loopback HTTP with JSON.
+//! One call from one context to another: through the host's registry, plain and to one of two variants, through bare
+//! wasmtime, and over loopback HTTP with JSON.
 //!
-//! The first two run the very same components: `bench-asker` calls `bench-teller` so many times in one call from outside that what that
-//! outer call costs is shared by all of them and vanishes, and so few that the host's recorder, which takes down whole calls from outside, twenty a
-//! second, sees one among hundreds, as it would in a shop.
+//! The first two run the very same components: `bench-asker` calls `bench-teller` so many times in one call from
+//! outside that what that outer call costs is shared by all of them and vanishes, and so few that the host's recorder,
+//! which takes down whole calls from outside, twenty a second, sees one among hundreds, as it would in a shop.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -19,8 +20,8 @@ use seam::store::HostFile;
 use wasmtime::component::{Component, ComponentExportIndex, Func, Instance, Linker, Val};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
+use crate::client;
 use crate::figures::{Calls, median};
-use crate::load;
 use crate::native::{self, Item};
 
 const TELLER: &str = "seambench:shop/teller@0.1.0";
@@ -197,13 +198,13 @@ impl Seam {
 /// A hyper client and server that keep their connection.
 struct Http {
     runtime: tokio::runtime::Runtime,
-    connection: Mutex<load::Client>,
+    connection: Mutex<client::Client>,
 }
 
 impl Http {
     fn new(address: std::net::SocketAddr) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let connection = Mutex::new(runtime.block_on(load::Client::connect(address))?);
+        let connection = Mutex::new(runtime.block_on(client::Client::connect(address))?);
         Ok(Self { runtime, connection })
     }
 

@@ -1,7 +1,7 @@
 //! What a suggestion costs in each language, beside Rust, on the shop's own history.
 //!
-//! Each engine learns all purchases of the demo data and is then asked about every album, all engines in turn, so that a busy machine is busy
-//! for all. The answers are compared too: algorithms that agree on everything would be one.
+//! Each engine learns all purchases of the demo data and is then asked about every album, all engines in turn, so that
+//! a busy machine is busy for all. The answers are compared too: algorithms that agree on everything would be one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

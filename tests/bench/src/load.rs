@@ -1,26 +1,19 @@
 //! The load: a few keep-alive connections that each go on as soon as they have the answer.
 //!
-//! Only loopback addresses are ever asked, for a bounded time and a bounded number of requests. One thread drives all connections,
-//! so that the server under load has a core of its own.
+//! Only loopback addresses are ever asked, for a bounded time and a bounded number of requests. One thread drives all
+//! connections, so that the server under load has a core of its own.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use bytes::Bytes;
-use http::HeaderMap;
-use http_body_util::{BodyExt, Full};
-use hyper::Request;
-use hyper::client::conn::http1::SendRequest;
-use hyper_util::rt::TokioIo;
+use anyhow::{Context, Result, ensure};
 
+use crate::client::Client;
 use crate::shopper::Market;
 
 /// Turns of one run at most, over all connections.
 const TURNS_MAX: usize = 400_000;
-/// An answer that takes longer than this ends the bench.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// What every connection does, turn by turn.
 #[derive(Clone)]
@@ -53,7 +46,7 @@ impl Sample {
     }
 }
 
-/// Does `work` over `connections` connections until `time` is over; a turn that has begun is finished.
+/// Does `work` over `connections` connections until `time` is over; a turn that has started is finished.
 pub fn run(address: SocketAddr, work: &Work, connections: usize, time: Duration) -> Result<Sample> {
     ensure!(address.ip().is_loopback(), "the load goes to this machine only, not to {address}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -100,79 +93,6 @@ async fn connection(
         latencies.push(u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX));
     }
     Ok(latencies)
-}
-
-/// A keep-alive connection whose other half runs on this runtime.
-pub struct Client {
-    address: SocketAddr,
-    sender: SendRequest<Full<Bytes>>,
-}
-
-/// An answer with all of its body.
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
-
-impl Client {
-    pub async fn connect(address: SocketAddr) -> Result<Self> {
-        let stream = tokio::net::TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(Self { address, sender })
-    }
-
-    /// Asks for a page, with these cookies.
-    pub async fn get(&mut self, path: &str, cookies: Option<&str>) -> Result<Answer> {
-        let mut request = Request::get(path).header(http::header::HOST, "127.0.0.1");
-        if let Some(cookies) = cookies {
-            request = request.header(http::header::COOKIE, cookies);
-        }
-        self.send(path, request.body(Full::default())?).await
-    }
-
-    /// A page that has to be there.
-    pub async fn page(&mut self, path: &str, cookies: Option<&str>) -> Result<Bytes> {
-        let Answer { status, body, .. } = self.get(path, cookies).await?;
-        if status != 200 || body.is_empty() {
-            bail!("http://{}{path} answers {status} with {} bytes", self.address, body.len());
-        }
-        Ok(body)
-    }
-
-    /// Sends a form as a browser does.
-    pub async fn post(&mut self, path: &str, cookies: &str, form: String) -> Result<Answer> {
-        let request = Request::post(path)
-            .header(http::header::HOST, "127.0.0.1")
-            .header(http::header::COOKIE, cookies)
-            .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header("sec-fetch-site", "same-origin")
-            .body(Full::from(form))?;
-        self.send(path, request).await
-    }
-
-    async fn send(&mut self, path: &str, request: Request<Full<Bytes>>) -> Result<Answer> {
-        let answer = async {
-            self.sender.ready().await?;
-            let (head, body) = self.sender.send_request(request).await?.into_parts();
-            let body = body.collect().await?.to_bytes();
-            anyhow::Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
-        };
-        tokio::time::timeout(ANSWER_MAX, answer).await.with_context(|| format!("{path} is not answered"))?
-    }
-}
-
-/// One request on a connection of its own, from outside any runtime.
-pub fn get_once(address: SocketAddr, path: &str, cookies: Option<&str>) -> Result<Answer> {
-    once(address, async |client| client.get(path, cookies).await)
-}
-
-/// Does `work` with a connection of its own, from outside any runtime.
-pub fn once<T>(address: SocketAddr, work: impl AsyncFnOnce(&mut Client) -> Result<T>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { work(&mut Client::connect(address).await?).await })
 }
 
 #[cfg(test)]

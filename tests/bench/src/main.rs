@@ -1,6 +1,8 @@
-//! `seam-bench`: what the host costs, beside native programs that do the same. Exit 0 measured, 1 failed, 2 wrong usage.
+//! `seam-bench`: what the host costs, beside native programs that do the same. Exit 0 measured, 1 failed, 2 wrong
+//! usage.
 
 mod call;
+mod client;
 mod dev;
 mod engines;
 mod figures;
@@ -99,7 +101,8 @@ enum Part {
     Start,
     /// The album page in a small and in a large shop.
     Scale,
-    /// A suggestion in each language that an engine is written in. Stands alone: it needs what docs/engines.md builds, and no native program.
+    /// A suggestion in each language that an engine is written in. Stands alone: it needs what docs/engines.md builds,
+    /// and no native program.
     Engines,
     /// From a saved line to what is live. Stands alone: it compiles, and needs no native program.
     Dev,

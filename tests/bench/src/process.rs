@@ -1,5 +1,5 @@
-//! Servers as child processes: started on a port of their own choice, their processor time and memory read from `/proc`, ended with
-//! SIGTERM, and killed when that does not help.
+//! Servers as child processes: started on a port of their own choice, their processor time and memory read from
+//! `/proc`, ended with SIGTERM, and killed when that does not help.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::client;
 use crate::figures::{Table, median};
 use crate::load::{self, Work};
 use crate::process::Server;
@@ -80,7 +81,8 @@ fn once(variant: &Variant<'_>, effort: Effort) -> Result<Seen> {
     })
 }
 
-/// What is compared must be the same: a variant that leaves something out would win. Shops of different sizes have different pages.
+/// What is compared must be the same: a variant that leaves something out would win. Shops of different sizes have
+/// different pages.
 fn same_pages(variants: &[Variant<'_>]) -> Result<()> {
     const COMPARED: usize = 25;
     let Some((Variant { work: Work::Pages(paths), .. }, _)) = variants.split_first() else { return Ok(()) };
@@ -97,7 +99,7 @@ pub fn same_answers(variants: &[(&str, SocketAddr)], asked: &[(String, String)])
     for (path, cookies) in asked {
         let cookies = Some(cookies.as_str()).filter(|cookies| !cookies.is_empty());
         let page = |(name, address): (&str, SocketAddr)| {
-            let answer = load::get_once(address, path, cookies)?;
+            let answer = client::get_once(address, path, cookies)?;
             ensure!(answer.status == 200, "{name} answers {} to {path}", answer.status);
             Ok(shopper::without_key(&answer.body))
         };
@@ -131,7 +133,7 @@ pub fn start_ms(times: u32, path: &str, start: impl Fn() -> Result<Server>) -> R
     for _ in 0..times {
         let server = start()?;
         let asked = std::time::Instant::now();
-        let answer = load::get_once(server.address, path, None).context("the first request")?;
+        let answer = client::get_once(server.address, path, None).context("the first request")?;
         ensure!(answer.status == 200, "the first answer is {}", answer.status);
         taken.push((server.started_in + asked.elapsed()).as_secs_f64() * 1e3);
         server.stop()?;

@@ -1,14 +1,15 @@
 //! Shoppers: what people do in the shop, request by request, with cookies and forms as their browsers would.
 //!
-//! Invariants: two connections never act for the same customer; every order has a key of its own; a turn that did not end as it should
-//! (an order that was not placed, a page that is not there) ends the bench. Covers and style sheets are not asked for.
+//! Invariants: two connections never act for the same customer; every order has a key of its own; a turn that did not
+//! end as it should (an order that was not placed, a page that is not there) ends the bench. Covers and style sheets
+//! are not asked for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use http::header::{LOCATION, SET_COOKIE};
 
-use crate::load::{Answer, Client};
+use crate::client::{Answer, Client};
 
 /// Customers for each connection: it acts for them in turn.
 const SHOPPERS_PER_CONNECTION: usize = 2;
@@ -27,7 +28,7 @@ pub struct Pick {
     pub year: u16,
 }
 
-/// Somebody who has signed in.
+/// A customer who has signed in.
 struct Shopper {
     session: String,
     /// What forms for them carry; it is the same on every page.
@@ -49,7 +50,8 @@ pub struct Market {
 }
 
 impl Market {
-    /// Signs customers in at a running shop, and looks at what baskets cost there. `email` names the customers, who share a password.
+    /// Signs customers in at a running shop, and looks at what baskets cost there. `email` names the customers, who
+    /// share a password.
     pub async fn open(
         client: &mut Client,
         picks: Vec<Pick>,
@@ -110,7 +112,7 @@ impl Market {
         Ok(())
     }
 
-    /// Pages that every variant has to answer alike, with their cookies, as long as nobody has ordered anything.
+    /// Pages that every variant must answer alike, with their cookies, before the first order.
     pub fn compared(&self) -> Result<Vec<(String, String)>> {
         let mut pages = Vec::new();
         for turn in 0..8 {
@@ -153,7 +155,7 @@ impl Market {
     }
 
     fn shopper(&self, turn: usize) -> Result<&Shopper> {
-        self.shoppers.get(turn % self.shoppers.len().max(1)).context("nobody has signed in")
+        self.shoppers.get(turn % self.shoppers.len().max(1)).context("no customer has signed in")
     }
 
     /// The cart of basket `number`.

@@ -1,4 +1,4 @@
-//! Clients that ask for one page after the other until they are told to stop, and remember what was wrong with the answers.
+//! Clients that request one page after the other until the test stops them, and keep what was wrong with the answers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

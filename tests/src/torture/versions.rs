@@ -1,7 +1,8 @@
-//! Versions of the small contexts that the torture swaps: good ones that say which they are, and bad ones of every kind.
+//! Versions of the small contexts that the torture swaps: good ones that say which they are, and bad ones of every
+//! kind.
 //!
-//! `catalog` and `recommendation` each export `now`, which answers with the version's number. `front` asks each of them three times
-//! for one page, and writes down what it was told: a page from two versions shows.
+//! `catalog` and `recommendation` each export `now`, which answers with the version's number. `front` asks each of them
+//! three times for one page, and writes down the answers: a page from two versions shows.
 
 use anyhow::Result;
 
@@ -18,7 +19,7 @@ pub enum Kind {
     /// Its health check never ends.
     HangsAtHealth,
     Unhealthy,
-    /// Its `now` takes a parameter that nobody gives.
+    /// Its `now` takes a parameter that no caller gives.
     LiesAboutItsWit,
     FailsItsMigration,
     /// The end of its file is missing.
@@ -115,7 +116,8 @@ fn ok(number: u32) -> String {
     format!("(i32.store (i32.const 16) (i32.const 0)) (i32.store (i32.const 20) (i32.const {number})) (i32.const 16)")
 }
 
-/// Asks `catalog` and `recommendation` three times each, and answers with six letters: `aaabbb`. Traps when one is not there.
+/// Asks `catalog` and `recommendation` three times each, and answers with six letters: `aaabbb`. Traps when one is not
+/// there.
 ///
 /// # Errors
 /// As with `version`.

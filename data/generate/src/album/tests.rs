@@ -1,4 +1,4 @@
-//! The real table keeps its promises, and a broken one is named by its line.
+//! The real table is valid, and the error for a broken one names the line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ fn the_table_is_large_varied_and_without_duplicates() {
     let albums = real();
     assert!(albums.len() >= 250, "{}", albums.len());
     let works: BTreeSet<_> = albums.iter().map(|a| (&a.artist, &a.title)).collect();
-    assert_eq!(works.len(), albums.len(), "the same album stands twice");
+    assert_eq!(works.len(), albums.len(), "an album is there twice");
     let genres: BTreeSet<_> = albums.iter().map(|a| &a.genre).collect();
     assert!(genres.len() >= 15, "{genres:?}");
     let decades: BTreeSet<_> = albums.iter().map(|a| a.year / 10 * 10).collect();
@@ -25,7 +25,7 @@ fn the_table_is_large_varied_and_without_duplicates() {
 }
 
 #[test]
-fn every_album_has_one_price_list_and_a_sentence_of_notes() {
+fn every_album_has_a_price_in_pounds_and_notes_of_one_sentence() {
     for album in real() {
         assert!((500..=5000).contains(&album.price.minor_units), "{}", album.sku);
         assert_eq!(album.price.currency, "GBP", "{}", album.sku);
@@ -35,7 +35,7 @@ fn every_album_has_one_price_list_and_a_sentence_of_notes() {
     }
 }
 
-/// The fields of `record NAME` in a WIT text, in their order, with their types.
+/// The fields of `record NAME` in a WIT text, in order, with their types.
 fn record(wit: &str, name: &str) -> Vec<(String, String)> {
     let start = wit.find(&format!("record {name} {{")).unwrap();
     let body = wit[start..].split_once('{').unwrap().1.split_once('}').unwrap().0;
@@ -71,13 +71,13 @@ fn columns_and_json_are_the_fields_of_the_wit_record() {
 }
 
 #[test]
-fn a_bad_line_is_named_with_its_reason() {
+fn an_error_names_the_line_and_the_reason() {
     let header = COLUMNS.join(",");
     let good = "A-1,Artist,Title,1970,Rock,Label,999,GBP,Notes.,false";
     for (rows, expected) in [
         (String::new(), "line 2: there are no albums"),
         (format!("{good}\n{}", good.replace("A-1", "A-2").replace("1970", "soon")), "line 3: `year`: "),
-        (format!("{good}\n{good}"), "line 3: the SKU `A-1` stands in line 2 already"),
+        (format!("{good}\n{good}"), "line 3: the SKU `A-1` is already in line 2"),
         (good.replace("1970", "1870"), "line 2: the year 1870 is not between 1948 and 2030"),
         (good.replace("Artist", ""), "line 2: `artist` is empty"),
         (good.replace("Title", " Title"), "line 2: `title` has white space around it"),

@@ -1,4 +1,4 @@
-//! The demo shop means something, and its files agree: the tests read them as the contexts will, as JSON.
+//! The demo shop is plausible, and its files agree. The tests read them as JSON, like the contexts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::*;
-use crate::orders::{END, FIRST_DAY};
+use crate::calendar::{END, FIRST_DAY};
 
 const FILES: [&str; 7] = ["albums", "stock", "accounts", "warehouse-orders", "sales", "orders", "purchases"];
 
@@ -14,7 +14,7 @@ fn albums() -> Vec<Album> {
     crate::album::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../albums.csv"))).unwrap()
 }
 
-/// A shop as it stands in its files.
+/// A shop, read from its files.
 struct Files(BTreeMap<&'static str, Vec<Value>>);
 
 impl Files {
@@ -35,7 +35,7 @@ impl Files {
 
     fn by(&self, file: &str, key: fn(&Value) -> &Value) -> BTreeMap<&str, &Value> {
         let rows: BTreeMap<&str, &Value> = self.0[file].iter().map(|row| (text(key(row)), row)).collect();
-        assert_eq!(rows.len(), self.0[file].len(), "a key stands twice in {file}");
+        assert_eq!(rows.len(), self.0[file].len(), "a key is there twice in {file}");
         rows
     }
 }
@@ -52,13 +52,13 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().unwrap()
 }
 
-/// When the order came into this state, if ever.
+/// When the order reached this state, if ever.
 fn reached(order: &Value, state: &str) -> Option<u64> {
     let event = list(&order["history"]).iter().find(|event| event["state"] == state)?;
     Some(number(&event["at"]))
 }
 
-/// SKU and copies, where there are any.
+/// SKU and copies of the lines with copies.
 fn copies(lines: &Value, field: &str) -> BTreeMap<String, u64> {
     let pairs = list(lines).iter().map(|line| (text(&line["sku"]).to_owned(), number(&line[field])));
     pairs.filter(|(_, copies)| *copies > 0).collect()
@@ -81,7 +81,7 @@ fn a_seed_gives_the_same_bytes_and_another_seed_another_shop() {
 }
 
 #[test]
-fn every_file_tells_the_same_of_an_order() {
+fn all_files_agree_on_every_order() {
     let files = Files::of(7, 1000, 2500);
     let warehouse = files.by("warehouse-orders", |row| &row["order"]);
     let sales = files.by("sales", |row| &row["sale"]["order"]);
@@ -129,7 +129,7 @@ fn every_file_tells_the_same_of_an_order() {
 }
 
 #[test]
-fn the_books_and_the_shelves_come_out_even() {
+fn the_books_and_the_stock_balance() {
     let files = Files::of(7, 1000, 2500);
     let (mut held, mut taken, mut given_back) = (0, 0, 0);
     for row in files.rows("sales") {
@@ -216,14 +216,14 @@ fn histories_follow_the_rules_and_end_before_today() {
 }
 
 #[test]
-fn a_small_shop_has_something_to_pick_too() {
+fn even_a_small_shop_has_orders_to_pick() {
     let files = Files::of(7, customers_for(20), 20);
     assert!(files.rows("orders").iter().any(|order| order["state"] == "placed"));
     assert_eq!(files.rows("orders").len(), 20);
 }
 
 #[test]
-fn accounts_are_what_customer_takes_and_one_is_the_operators() {
+fn accounts_are_valid_and_one_is_the_operators() {
     let files = Files::of(7, 400, 1000);
     let accounts = files.by("accounts", |row| &row["email"]);
     assert_eq!((accounts.len(), files.by("accounts", |row| &row["id"]).len()), (401, 401));
@@ -242,7 +242,7 @@ fn accounts_are_what_customer_takes_and_one_is_the_operators() {
 }
 
 #[test]
-fn orders_hold_known_albums_and_customers_in_order_of_time() {
+fn orders_have_known_albums_and_customers_and_are_sorted_by_time() {
     let files = Files::of(7, 1200, 3000);
     let albums = files.by("albums", |row| &row["sku"]);
     let accounts = files.by("accounts", |row| &row["id"]);
@@ -256,7 +256,7 @@ fn orders_hold_known_albums_and_customers_in_order_of_time() {
         assert!(accounts.contains_key(text(&order["customer"])));
         assert!(text(&order["number"]).starts_with("D-"));
         let lines = copies(&order["lines"], "copies");
-        assert_eq!(lines.len(), list(&order["lines"]).len(), "a SKU stands twice in {order}");
+        assert_eq!(lines.len(), list(&order["lines"]).len(), "a SKU is there twice in {order}");
         assert!((1..=50).contains(&lines.len()) && lines.values().all(|copies| (1..=20).contains(copies)));
         assert!(lines.keys().all(|sku| albums.contains_key(sku.as_str())));
         assert!(list(&order["lines"]).iter().all(|line| number(&line["returned"]) <= number(&line["copies"])));
@@ -264,7 +264,7 @@ fn orders_hold_known_albums_and_customers_in_order_of_time() {
 }
 
 #[test]
-fn what_is_bought_together_belongs_together_and_few_albums_sell_most() {
+fn albums_bought_together_share_a_genre_and_few_albums_sell_most() {
     let albums = albums();
     let genre: BTreeMap<&str, &str> = albums.iter().map(|a| (a.sku.as_str(), a.genre.as_str())).collect();
     let files = Files::of(7, 400, 3000);
@@ -291,7 +291,7 @@ fn what_is_bought_together_belongs_together_and_few_albums_sell_most() {
 }
 
 #[test]
-fn an_empty_shop_is_no_error() {
+fn a_shop_without_customers_is_no_error() {
     let files = Files::of(7, 0, 10);
     assert_eq!((files.rows("accounts").len(), files.rows("orders").len()), (1, 0));
     assert_eq!(files.rows("stock").len(), albums().len());

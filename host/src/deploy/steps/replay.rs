@@ -88,7 +88,7 @@ pub(crate) fn check(
     };
     let old = start_on(before)?;
     let old_migrated = if changed { Some(start_on(migrated)?) } else { None };
-    let secret = running.spec().settings.store.as_ref().is_some_and(|store| store.encrypted.applies());
+    let secret = running.spec().settings.store.as_ref().is_some_and(|store| store.encryption.applies());
     let sides = Sides { old: &old, new, old_migrated: old_migrated.as_ref(), recorder: &running.recorder, secret };
     let Replayed { mut notes, irreversible } = run(&sides, request.strict)?;
     if let (Some(schema), Some(why)) = (schema.as_mut(), irreversible)

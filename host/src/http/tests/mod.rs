@@ -1,10 +1,10 @@
-//! The edge over real sockets, with functions in the place of contexts.
+//! The HTTP server over real sockets, with a function in place of the contexts.
 //!
-//! Clients are plain sockets wherever the bytes matter: a client library would mend what these tests break.
+//! Clients are plain sockets wherever the bytes matter: a client library would repair what these tests break.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod developing;
-mod life;
+mod development;
+mod lifecycle;
 mod pages;
 mod protocol;
 
@@ -17,18 +17,15 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::route::Source;
+use super::guest::Contexts;
 use super::{Config, Limits, Mount, Server};
 use crate::call::{Call, Failure, RefusalReason};
 use crate::context::buffered_http;
 use crate::handoff;
 use crate::ids::ContextName;
 
-pub(super) type Native =
-    Box<dyn Fn(Call, buffered_http::Request) -> Result<buffered_http::Response, Failure> + Send + Sync>;
-
-/// Longer than anything here takes, shorter than a test may hang.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than any step here takes, shorter than a test may hang.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 struct Site {
     address: SocketAddr,
@@ -50,13 +47,13 @@ impl Site {
             tls: None,
             mounts: vec![mount("/shop", "shop"), mount("/shop/desk", "desk")],
             ops: true,
-            steering: Default::default(),
+            affinity: Default::default(),
             dev: None,
             limits: Limits::default(),
         };
         change(&mut config);
         let server =
-            Server::bind_source(config, Source::Native(Box::new(native)), &prometheus::Registry::new()).unwrap();
+            Server::bind_contexts(config, Contexts::Native(Box::new(native)), &prometheus::Registry::new()).unwrap();
         let (address, mounts) = (server.addresses()[0], server.mounts());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(server.run(async { drop(stopped.await) }));
@@ -71,7 +68,7 @@ impl Site {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Sends bytes as they are and reads until the server closes.
+    /// Sends bytes unchanged and reads until the server closes.
     async fn raw(&self, bytes: &[u8]) -> Reply {
         let mut stream = self.connect().await;
         stream.write_all(bytes).await.unwrap();
@@ -87,19 +84,19 @@ impl Site {
         self.ask("GET", path, &[]).await
     }
 
-    fn begin_stop(&mut self) {
+    fn stop(&mut self) {
         drop(self.stop.take());
     }
 }
 
 async fn to_end(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut all = Vec::new();
-    // A reset after the answer (the server refused to read on) is an end, too.
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("the server did not close");
+    // A reset after the response (the server stopped reading) is an end, too.
+    let _ = timeout(TIMEOUT, stream.read_to_end(&mut all)).await.expect("the server did not close");
     all
 }
 
-/// Reads one answer with a Content-Length and leaves the connection open.
+/// Reads one response with a Content-Length and leaves the connection open.
 async fn one(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Reply {
     let mut all = Vec::new();
     loop {
@@ -110,7 +107,7 @@ async fn one(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Reply {
             return reply;
         }
         let mut byte = [0];
-        timeout(PATIENCE, stream.read_exact(&mut byte)).await.expect("no answer").expect("the server closed");
+        timeout(TIMEOUT, stream.read_exact(&mut byte)).await.expect("no response").expect("the server closed");
         all.push(byte[0]);
     }
 }
@@ -124,7 +121,7 @@ struct Reply {
 
 impl Reply {
     fn parse(bytes: &[u8]) -> Self {
-        Self::try_parse(bytes).unwrap_or_else(|| panic!("not an answer: {:?}", String::from_utf8_lossy(bytes)))
+        Self::try_parse(bytes).unwrap_or_else(|| panic!("not a response: {:?}", String::from_utf8_lossy(bytes)))
     }
 
     fn try_parse(bytes: &[u8]) -> Option<Self> {
@@ -146,7 +143,7 @@ impl Reply {
     }
 }
 
-/// What stands behind every mount.
+/// The function behind every mount.
 fn native(call: Call, request: buffered_http::Request) -> Result<buffered_http::Response, Failure> {
     let context = || "shop".to_owned();
     let answer = |status, headers: &[(&str, &str)], body: Vec<u8>| {

@@ -1,4 +1,4 @@
-//! What clients get: routing, negotiation, conditions, failures, files, numbers.
+//! What clients get: routing, negotiation, conditions, failures, files, metrics.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -10,7 +10,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use super::{Site, page};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_longest_mount_at_a_segment_gets_the_rest_of_the_path() {
+async fn the_longest_mount_that_ends_at_a_segment_gets_the_rest_of_the_path() {
     let site = Site::start();
     for (path, status, body) in [
         ("/shop", 200, "below /"),
@@ -30,7 +30,7 @@ async fn the_longest_mount_at_a_segment_gets_the_rest_of_the_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_guest_sees_the_request_without_what_belongs_to_the_connection() {
+async fn a_guest_sees_the_request_without_hop_by_hop_headers() {
     let site = Site::start();
     let reply =
         site.ask("DELETE", "/shop/request?a=%20b", &[("te", "trailers"), ("keep-alive", "1"), ("x-a", "ä")]).await;
@@ -58,7 +58,7 @@ async fn a_head_is_a_get_without_its_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn text_is_compressed_for_those_who_ask() {
+async fn text_is_compressed_for_clients_that_accept_it() {
     let site = Site::start();
     let ask = async |path, accept| site.ask("GET", path, &[("accept-encoding", accept)]).await;
     let plain = site.get("/shop/page").await;
@@ -87,7 +87,7 @@ async fn text_is_compressed_for_those_who_ask() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_client_has_is_not_sent_again() {
+async fn a_page_that_the_client_has_yields_304() {
     let site = Site::start();
     for tag in ["\"v1\"", "W/\"v1\"", "\"v0\", \"v1\"", "*"] {
         let reply = site.ask("GET", "/shop/page", &[("if-none-match", tag), ("accept-encoding", "gzip")]).await;
@@ -104,7 +104,7 @@ async fn what_the_client_has_is_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failures_have_their_status_and_keep_their_reasons() {
+async fn failures_have_their_status_and_hide_their_reasons() {
     let site = Site::start();
     for (path, status, retry) in [
         ("/shop/trap", 500, None),
@@ -134,7 +134,7 @@ async fn failures_have_their_status_and_keep_their_reasons() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_trace_goes_through() {
+async fn one_trace_spans_the_whole_request() {
     let site = Site::start();
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let reply = site.ask("GET", "/shop/trace", &[("traceparent", parent)]).await;
@@ -148,7 +148,7 @@ async fn one_trace_goes_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn operators_are_answered_before_any_mount() {
+async fn operators_paths_take_precedence_over_mounts() {
     let site = Site::with(|config| config.mounts[0].path = "/".into());
     assert_eq!(site.get("/healthz").await.text(), "ok\n");
     assert_eq!(site.get("/readyz").await.text(), "ready\n");
@@ -170,7 +170,7 @@ async fn operators_are_answered_before_any_mount() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn methods_that_no_context_may_see_are_refused() {
+async fn methods_that_no_context_handles_are_refused() {
     let site = Site::start();
     assert_eq!(site.ask("TRACE", "/shop/x", &[]).await.status, 405);
     assert_eq!(site.raw(b"CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\nconnection: close\r\n\r\n").await.status, 405);
@@ -178,7 +178,7 @@ async fn methods_that_no_context_may_see_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_of_a_mount_are_served_and_nothing_beside_them() {
+async fn only_files_of_the_assets_folder_are_served() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("assets")).unwrap();
     std::fs::write(folder.path().join("assets/shop.css"), "a { color: red }\n".repeat(100)).unwrap();
@@ -226,7 +226,7 @@ async fn the_access_log_has_a_line_for_each_request() {
     }
 }
 
-/// The access events' fields.
+/// The fields of the access events.
 #[derive(Clone, Default)]
 struct Accesses(Arc<Mutex<Vec<Fields>>>);
 

@@ -1,4 +1,4 @@
-//! What bytes the edge takes for a request, and what it does with those it does not.
+//! Which bytes the server accepts as a request, and how it refuses the others.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use super::{Site, one, to_end};
 use crate::manifest::Tls;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_two_readers_could_read_differently_is_refused() {
+async fn ambiguous_requests_are_refused() {
     let site = Site::start();
     let chunked = "transfer-encoding: chunked\r\n";
     for (name, head) in [
@@ -45,7 +45,7 @@ async fn what_two_readers_could_read_differently_is_refused() {
         let mut stream = site.connect().await;
         stream.write_all(head.as_bytes()).await.unwrap();
         let answer = String::from_utf8_lossy(&to_end(&mut stream).await).into_owned();
-        // hyper closes without a word where a length cannot be read; what matters is that no guest is asked.
+        // hyper closes without a response when it cannot parse a length; what matters is that no guest is called.
         let silent = name.contains("length") || name.contains("coding");
         assert!(silent && answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{name}: {answer}");
     }
@@ -54,7 +54,7 @@ async fn what_two_readers_could_read_differently_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_smuggled_request_is_not_answered() {
+async fn a_smuggled_request_gets_no_response() {
     let site = Site::start();
     let bytes = "POST /shop/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n\
                  0\r\n\r\nGET /shop/smuggled HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -78,7 +78,7 @@ async fn chunked_requests_are_read_one_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_come_together_are_answered_in_order() {
+async fn pipelined_requests_are_answered_in_order() {
     let site = Site::start();
     let mut stream = site.connect().await;
     stream
@@ -100,7 +100,7 @@ async fn heads_that_are_too_large_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_are_too_large_are_refused_announced_or_not() {
+async fn bodies_that_are_too_large_are_refused_with_and_without_a_length() {
     let site = Site::with(|config| config.limits.body_bytes = 1000);
     let body = "x".repeat(1001);
     assert_eq!(
@@ -120,7 +120,7 @@ async fn bodies_that_are_too_large_are_refused_announced_or_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_ends_early_or_is_no_chunk_is_a_bad_request() {
+async fn a_body_that_ends_early_or_is_not_chunked_is_a_bad_request() {
     let site = Site::start();
     let mut stream = site.connect().await;
     stream.write_all(b"POST /shop/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc").await.unwrap();
@@ -144,7 +144,7 @@ async fn slow_clients_are_cut_off() {
         stream.write_all(bytes.as_bytes()).await.unwrap();
         assert_eq!(to_end(&mut stream).await, b"", "{bytes:?}");
     }
-    // The head of a second request has its own time.
+    // The head of a second request has a timeout of its own.
     let mut stream = site.connect().await;
     stream.write_all(b"GET /shop/x HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     assert_eq!(one(&mut stream).await.status, 200);
@@ -172,13 +172,13 @@ async fn a_client_that_drips_its_head_is_cut_off_too() {
     });
     let mut all = Vec::new();
     let started = Instant::now();
-    let _ = tokio::time::timeout(super::PATIENCE, read.read_to_end(&mut all)).await.expect("not cut off");
+    let _ = tokio::time::timeout(super::TIMEOUT, read.read_to_end(&mut all)).await.expect("not cut off");
     assert!(all.is_empty() && started.elapsed() < Duration::from_secs(3));
     drip.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn http2_is_spoken_without_asking_first() {
+async fn http2_works_with_prior_knowledge() {
     let site = Site::start();
     let (mut client, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(site.connect().await)).await.unwrap();
@@ -202,7 +202,7 @@ async fn http2_is_spoken_without_asking_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_http2_connection_may_be_quiet_for_longer_than_a_head_may_take() {
+async fn an_http2_connection_may_be_idle_for_longer_than_a_head_may_take() {
     let site = Site::with(|config| config.limits.header_time = Duration::from_millis(200));
     let (mut client, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(site.connect().await)).await.unwrap();
@@ -252,7 +252,7 @@ async fn tls_offers_http2_and_http1() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_files_that_cannot_be_used_are_named() {
+async fn the_error_names_the_tls_file_that_cannot_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("none.pem");
     let config = super::Config {
@@ -260,11 +260,11 @@ async fn tls_files_that_cannot_be_used_are_named() {
         tls: Some(Tls { certificate: path.clone(), key: path }),
         mounts: vec![],
         ops: true,
-        steering: Default::default(),
+        affinity: Default::default(),
         dev: None,
         limits: super::Limits::default(),
     };
-    let source = super::Source::Native(Box::new(super::native));
-    let error = super::Server::bind_source(config, source, &prometheus::Registry::new()).err().unwrap();
+    let contexts = super::Contexts::Native(Box::new(super::native));
+    let error = super::Server::bind_contexts(config, contexts, &prometheus::Registry::new()).err().unwrap();
     assert!(error.to_string().contains("certificate") && error.to_string().contains("none.pem"), "{error}");
 }

@@ -1,8 +1,8 @@
-// The rules that the interface `engine` sets for its arguments.
+// Checks that the arguments follow the rules of the interface `engine`.
 
 const SKU = /^[A-Z0-9-]{1,32}$/;
 
-/** The argument is wrong: where, and why. What it carries is the interface's `invalid`. */
+/** An argument is wrong: where, and why. `payload` is the interface's `invalid`. */
 class Invalid extends Error {
   constructor(why) {
     super(why);
@@ -16,7 +16,7 @@ export function atMost(max, count, what) {
   if (count > max) throw invalid(`${count} ${what}; ${max} are allowed`);
 }
 
-/** @param {string} sku @param {() => string} place how to say where it stands */
+/** @param {string} sku @param {() => string} place where it is, for the message */
 export function checkSku(sku, place) {
   if (!SKU.test(sku)) {
     const shown = JSON.stringify([...sku].slice(0, 32).join(""));

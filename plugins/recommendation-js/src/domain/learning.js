@@ -1,4 +1,4 @@
-// From purchases to what customers have.
+// From purchases to the albums that customers have.
 
 import { atMost, checkSku, invalid } from "./check.js";
 
@@ -10,10 +10,10 @@ const SKUS_MAX = 50;
 const PAIRS_MAX = 50_000;
 const ID = /^[^\p{Cc}]{1,64}$/u;
 
-/** How many of a customer's latest albums a new one is paired with. It bounds what a purchase costs, whoever makes it. */
+/** A new album is paired with this many of the customer's latest albums. It bounds the cost of every purchase. */
 export const LATEST = 20;
 
-/** Purchases with each SKU once, and each purchase once, the first time it stands in the list. */
+/** The checked purchases: each SKU once, and of purchases with the same id the first. */
 export function checkedPurchases(purchases) {
   atMost(PURCHASES_MAX, purchases.length, "purchases in one call");
   const byId = new Map();
@@ -33,42 +33,43 @@ export function checkedPurchases(purchases) {
   return [...byId.values()];
 }
 
-/** Whose purchase it is. One without a customer is a customer of its own. */
+/** The owner of a purchase. A purchase without a customer is an owner of its own. */
 export const owner = ({ customer, id }) => (customer === "" ? `purchase ${id}` : `customer ${customer}`);
 
 /**
- * What purchases add to what customers have already.
+ * What purchases add to the albums that customers have.
  * @param {{id: string, customer: string, skus: string[]}[]} purchases
  * @param {Map<string, string[]>} before each owner's albums, the latest last
- * @param {Set<string>} among those of the albums in `purchases` that their owners have, as `owner + "\n" + sku`
+ * @param {Set<string>} alreadyOwned the albums in `purchases` that their owners have already, as `owner + "\n" + sku`
  */
-export function additions(purchases, before, among) {
+export function additions(purchases, before, alreadyOwned) {
   const owned = [];
   const albums = new Map();
   const pairs = new Map();
-  const had = new Set(among);
+  const had = new Set(alreadyOwned);
   const latest = new Map([...before].map(([customer, skus]) => [customer, [...skus]]));
   let customers = 0;
   const add = (counts, key) => counts.set(key, (counts.get(key) ?? 0) + 1);
   for (const purchase of purchases) {
     const customer = owner(purchase);
-    const fresh = purchase.skus.filter((sku) => !had.has(`${customer}\n${sku}`));
+    const added = purchase.skus.filter((sku) => !had.has(`${customer}\n${sku}`));
     if (!latest.has(customer)) {
       latest.set(customer, []);
       customers += 1;
     }
-    const beside = latest.get(customer);
-    const earlier = beside.slice(-LATEST).filter((sku) => !fresh.includes(sku));
-    fresh.forEach((sku, at) => {
+    const ownerLatest = latest.get(customer);
+    const earlier = ownerLatest.slice(-LATEST).filter((sku) => !added.includes(sku));
+    added.forEach((sku, at) => {
       add(albums, sku);
-      for (const other of earlier.concat(fresh.slice(0, at))) {
+      for (const other of earlier.concat(added.slice(0, at))) {
         add(pairs, `${sku}\n${other}`);
         add(pairs, `${other}\n${sku}`);
       }
       owned.push([customer, sku]);
       had.add(`${customer}\n${sku}`);
     });
-    beside.push(...fresh);
+    ownerLatest.push(...added);
   }
-  return { owned, albums: [...albums], pairs: [...pairs].map(([pair, count]) => [...pair.split("\n"), count]), customers };
+  const counted = [...pairs].map(([pair, count]) => [...pair.split("\n"), count]);
+  return { owned, albums: [...albums], pairs: counted, customers };
 }

@@ -1,13 +1,13 @@
-// What may be asked.
+// Checks the question of `suggest`.
 
 import { atMost, checkSku, invalid } from "./check.js";
 
 /** Suggestions in one answer. */
 const COUNT_MAX = 50;
-/** Albums that one question may start from: a basket. */
+/** Albums in one question: a basket. */
 const SEEDS_MAX = 50;
 
-/** A question that may be asked: its seeds sorted, each once. */
+/** The checked question: its seeds sorted, each once. */
 export function question(skus, count) {
   atMost(SEEDS_MAX, skus.length, "SKUs in one question");
   skus.forEach((sku, at) => checkSku(sku, () => `SKU number ${at + 1}`));

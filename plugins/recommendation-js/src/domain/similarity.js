@@ -1,12 +1,12 @@
 // From counts of customers to suggestions.
 //
-// Two albums score the log-likelihood ratio of their counts: how little chance explains that so many customers have both. It needs no
-// threshold for rare albums and is not impressed by what everybody has. (Dunning: "Accurate Methods for the Statistics of Surprise and
-// Coincidence", 1993.) Several seeds add up.
+// The score of two albums is the log-likelihood ratio of their counts: how unlikely it is that so many customers have
+// both by chance. It needs no threshold for rare albums, and albums that everybody has score low. (Dunning: "Accurate
+// Methods for the Statistics of Surprise and Coincidence", 1993.) The scores of several seeds are added.
 
-/** One customer in common is chance. */
+/** A single common customer may be chance. */
 const TOGETHER_MIN = 2;
-/** Neighbours read for each suggestion wanted: those with the highest counts are not always those with the highest scores. */
+/** Neighbours read for each suggestion: those with the highest counts do not always have the highest scores. */
 const NEIGHBOURS_PER_SUGGESTION = 4;
 const NEIGHBOURS_MIN = 24;
 
@@ -16,7 +16,7 @@ export const neighboursWanted = (count) => Math.max(count * NEIGHBOURS_PER_SUGGE
 const xLogX = (x) => (x > 0 ? x * Math.log(x) : 0);
 
 /**
- * The log-likelihood ratio of two albums, 0 when they are together as often as chance would have it, or less.
+ * The log-likelihood ratio of two albums; 0 if they are together no more often than by chance.
  * @param {number} both customers who have both @param {number} one @param {number} other customers who have each
  * @param {number} all customers
  */
@@ -29,7 +29,7 @@ export function likelihood(both, one, other, all) {
 }
 
 /**
- * The best of the neighbours, best first. The same question and counts always give the same answer.
+ * The best neighbours, best first. The same question and counts always give the same answer.
  * @param {{seeds: string[], count: number}} question
  * @param {[sku: string, both: number, other: number, one: number][]} neighbours of all seeds
  * @param {number} all customers
@@ -44,13 +44,13 @@ export function ranked({ seeds, count }, neighbours, all) {
   return best([...scores].map(([sku, score]) => ({ sku, score })), count);
 }
 
-/** By score, and equal ones by SKU. */
+/** Sorts by score, equal scores by SKU. */
 function best(suggestions, count) {
   return suggestions.sort((a, b) => b.score - a.score || (a.sku < b.sku ? -1 : 1)).slice(0, count);
 }
 
 /**
- * Fills up with popular albums, which score below all that were ranked.
+ * Fills the list with popular albums, which score below all ranked ones.
  * @param {[sku: string, customers: number][]} popular the most popular first
  */
 export function filled({ seeds, count }, suggestions, popular) {

@@ -1,4 +1,4 @@
-//! The drawings. Each fills a rectangle of any size with shapes in the palette's colours, and leaves the ground visible.
+//! The drawings. Each fills a rectangle of any size with the palette's colours and leaves some ground visible.
 
 use super::palettes::Palette;
 use super::svg::{Random, Svg};
@@ -10,25 +10,25 @@ pub enum Art {
     Rings,
     /// Tiles of quarter circles.
     Arcs,
-    /// Mountains of a wave, one behind the other.
+    /// Wavy ridges, one behind the other.
     Ridges,
-    /// Upright bars as of an equaliser.
+    /// Upright bars like those of an equaliser.
     Bars,
-    /// A cut sun over hills.
+    /// A sliced sun over hills.
     Sun,
-    /// A few large plain shapes.
+    /// A few large, simple shapes.
     Bauhaus,
     /// Dots that grow toward a point.
     Halftone,
     /// Rays from a point.
     Rays,
-    /// Bands across.
+    /// Diagonal bands.
     Weave,
-    /// Huge overlapping rounds and blocks, as cut from type.
+    /// Huge overlapping circles and blocks, like parts of a letter.
     Letter,
     /// Soft shapes.
     Blobs,
-    /// Nested squares, a little out of order.
+    /// Nested squares, slightly shifted.
     Squares,
 }
 
@@ -48,7 +48,7 @@ pub const ALL: [Art; 12] = [
     Art::Squares,
 ];
 
-/// A pen: where to draw, with which luck and colours.
+/// Everything that a drawing needs: output, random numbers, colours, and size.
 struct Pen<'a> {
     svg: &'a mut Svg,
     random: &'a mut Random,
@@ -58,7 +58,7 @@ struct Pen<'a> {
 }
 
 impl Art {
-    /// Draws into `width` by `height`; what goes beyond is cut off by the caller.
+    /// Draws into `width` by `height`. The caller clips what goes beyond.
     pub fn draw(self, svg: &mut Svg, random: &mut Random, palette: &Palette, width: i32, height: i32) {
         let pen = &mut Pen { svg, random, palette, width, height };
         match self {
@@ -83,7 +83,7 @@ impl<'a> Pen<'a> {
         self.random.pick(&self.palette.shapes).copied().unwrap_or(self.palette.ink)
     }
 
-    /// The palette's shapes, turned by luck; the first one covers most.
+    /// The palette's shape colours in a random rotation. The first one covers most of the picture.
     fn turned(&mut self) -> [&'a str; 3] {
         let [a, b, c] = self.palette.shapes;
         match self.random.range(0, 2) {
@@ -136,7 +136,7 @@ fn arcs(pen: &mut Pen<'_>) {
     }
 }
 
-/// A quarter disc with its centre in one corner of the tile.
+/// A quarter disc whose centre is a corner of the tile.
 fn quarter(svg: &mut Svg, x: i32, y: i32, side: i32, corner: i32, fill: &str) {
     let (cx, cy, from, to) = match corner {
         0 => (x, y, (x + side, y), (x, y + side)),
@@ -148,7 +148,7 @@ fn quarter(svg: &mut Svg, x: i32, y: i32, side: i32, corner: i32, fill: &str) {
     svg.at(" 0 0 1 ", to.0, to.1).raw("z").done();
 }
 
-/// Half a disc that stands on the upper or the lower edge of the tile.
+/// Half a disc on the upper or lower edge of the tile.
 fn half(svg: &mut Svg, x: i32, y: i32, side: i32, fill: &str, upper: bool) {
     let (y, sweep) = if upper { (y, " 0 0 0 ") } else { (y + side, " 0 0 1 ") };
     svg.path(fill)
@@ -162,7 +162,7 @@ fn half(svg: &mut Svg, x: i32, y: i32, side: i32, fill: &str, upper: bool) {
         .done();
 }
 
-/// A wave without a library: the parabola through the zeros of a sine. `turn` in 256ths, the result in 256ths.
+/// An approximate sine in whole numbers: parabolas through its zeros. `turn` and the result are in 256ths.
 fn wave(turn: i32) -> i32 {
     let turn = turn.rem_euclid(256);
     let half = turn % 128;
@@ -186,7 +186,7 @@ fn ridges(pen: &mut Pen<'_>) {
         pen.svg.outline(ground, stroke, 4).at("M", -9, pen.height + 9).at("L", -9, base);
         let mut x = 0;
         while x <= pen.width {
-            // Flat at the sides, high in the middle.
+            // Ridges are flat at the sides and high in the middle.
             let near = (256 - (x - centre).abs() * 256 / (pen.width * 42 / 100)).max(0);
             let envelope = near * near / 256;
             let raw = 150 + wave(x * f / 10 + p) / 2 + wave(x * g / 10 + q) / 4;
@@ -385,7 +385,7 @@ fn blobs(pen: &mut Pen<'_>) {
         let radius = unit * (62 - number * 16) / 100;
         let turn = pen.random.range(0, 255);
         let corners = 5 + number % 2;
-        // Points around the middle; curves run through the midpoints between them, so the outline has no corner.
+        // Points around the middle. The curves meet at the midpoints between them, so the outline has no corners.
         let points: Vec<(i32, i32)> = (0..corners)
             .map(|corner| {
                 let angle = turn + corner * 256 / corners;

@@ -1,7 +1,4 @@
-//! Families of genres: each has its colours (`palettes`), and the drawings and letterings that suit it.
-
-use super::art::Art;
-use super::typeset::Face;
+//! Families of genres. Each has its colours (`palettes`), drawings and typefaces (`style`).
 
 /// Genres that look alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +29,7 @@ pub const ALL: [Family; 17] = [
     Latin, Funk,
 ];
 
-/// Words that give a genre away, the more telling ones first: "folk metal" is metal, "electro pop" electronic.
+/// Parts of genre names, the more specific ones first: "folk metal" is metal, "electro pop" electronic.
 const WORDS: &[(&str, Family)] = &[
     ("ambient", Ambient),
     ("new age", Ambient),
@@ -89,7 +86,7 @@ const WORDS: &[(&str, Family)] = &[
 ];
 
 impl Family {
-    /// The family of any genre; an unknown genre always gets the same one.
+    /// The family of a genre. An unknown genre always has the same one.
     pub fn of(genre: &str) -> Family {
         let known = WORDS.iter().find(|(word, _)| contains(genre.as_bytes(), word.as_bytes()));
         match known {
@@ -101,7 +98,7 @@ impl Family {
         }
     }
 
-    /// The CSS class that carries the family's colours.
+    /// The CSS class with the family's colours.
     pub fn class(self) -> &'static str {
         match self {
             Jazz => "jazz",
@@ -121,40 +118,6 @@ impl Family {
             Country => "country",
             Latin => "latin",
             Funk => "funk",
-        }
-    }
-
-    pub fn arts(self) -> &'static [Art] {
-        match self {
-            Jazz => &[Art::Bauhaus, Art::Bars, Art::Halftone, Art::Weave, Art::Arcs, Art::Blobs, Art::Letter],
-            Rock => &[Art::Sun, Art::Rings, Art::Rays, Art::Letter, Art::Squares, Art::Weave, Art::Arcs, Art::Ridges],
-            Soul => &[Art::Rings, Art::Sun, Art::Blobs, Art::Arcs, Art::Rays, Art::Letter],
-            Electronic => &[Art::Ridges, Art::Halftone, Art::Squares, Art::Rings, Art::Weave, Art::Bars, Art::Arcs],
-            HipHop => &[Art::Letter, Art::Bars, Art::Weave, Art::Squares, Art::Bauhaus, Art::Halftone],
-            Folk => &[Art::Sun, Art::Blobs, Art::Arcs, Art::Ridges, Art::Rays],
-            Classical => &[Art::Bars, Art::Ridges, Art::Squares, Art::Rings, Art::Bauhaus],
-            Metal => &[Art::Rays, Art::Letter, Art::Weave, Art::Ridges, Art::Halftone, Art::Squares],
-            Reggae => &[Art::Rays, Art::Sun, Art::Weave, Art::Rings, Art::Arcs],
-            Pop => &[Art::Bauhaus, Art::Blobs, Art::Arcs, Art::Halftone, Art::Letter, Art::Rings],
-            Blues => &[Art::Bars, Art::Sun, Art::Weave, Art::Rings, Art::Letter],
-            World => &[Art::Arcs, Art::Sun, Art::Blobs, Art::Rays, Art::Bauhaus, Art::Squares],
-            Punk => &[Art::Rays, Art::Letter, Art::Weave, Art::Halftone, Art::Bauhaus],
-            Country => &[Art::Sun, Art::Rays, Art::Weave, Art::Blobs, Art::Rings],
-            Latin => &[Art::Arcs, Art::Sun, Art::Blobs, Art::Bauhaus, Art::Rays, Art::Rings],
-            Funk => &[Art::Rings, Art::Rays, Art::Blobs, Art::Arcs, Art::Letter],
-            Ambient => &[Art::Ridges, Art::Rings, Art::Blobs, Art::Sun, Art::Halftone],
-        }
-    }
-
-    pub fn faces(self) -> &'static [Face] {
-        match self {
-            Jazz | Pop | World | Latin => &[Face::Grotesque, Face::Wide, Face::Serif, Face::Grotesque],
-            Rock | Soul | Funk | Reggae => &[Face::Grotesque, Face::Serif, Face::Wide, Face::Grotesque],
-            Electronic => &[Face::Typewriter, Face::Grotesque, Face::Wide],
-            HipHop | Metal | Punk => &[Face::Grotesque, Face::Grotesque, Face::Typewriter],
-            Folk | Country | Blues => &[Face::Serif, Face::Italic, Face::Grotesque],
-            Classical => &[Face::Serif, Face::Italic, Face::Wide],
-            Ambient => &[Face::Wide, Face::Italic, Face::Typewriter],
         }
     }
 }

@@ -1,44 +1,45 @@
-//! Covers: a picture for every album, worked out from what is known of it.
+//! Covers: a picture for every album, drawn from its data.
 //!
-//! A SKU always gives the same design and colours, the genre decides which colours and designs are likely, and artist and
-//! title are typeset on it. Invariants: the text stands on the palette's ground and nothing is drawn behind it; only whole numbers are
-//! written; everything from outside is escaped; no picture depends on anything but the album.
+//! The genre decides which colours and designs are likely, the SKU picks among them, and artist and title are typeset
+//! on the picture. Invariants: nothing is drawn behind the text; only whole numbers are written; everything from
+//! outside is escaped; the same album always has the same cover.
 
 mod art;
 mod family;
 mod palettes;
+mod style;
 mod svg;
 mod typeset;
+mod version;
 
 pub use family::Family;
+pub use version::{Version, version};
 
-use xxhash_rust::xxh64::{Xxh64, xxh64};
+use xxhash_rust::xxh64::xxh64;
 
 use crate::seams::Album;
-use crate::view::Version;
 use palettes::Palette;
 use svg::{Random, Svg};
-use typeset::{Align, Case, Face, fit};
+use typeset::{Align, Face, fit};
+use version::REVISION;
 
-/// Raised when the drawing changes, so that caches ask again.
-const REVISION: u64 = 1;
-/// What is left when a family has no colours, which none has.
+/// Fallback for a family without colours. Every family has some.
 const PLAIN: [&str; 5] = ["#e8e4da", "#1b1a18", "#1b1a18", "#8a8172", "#c8beaa"];
 /// Width and height of the picture, in its own units.
 const SIDE: i32 = 600;
 const MARGIN: i32 = 40;
-/// Sizes of a title beside a picture, and how many lines of each: never more than 112 high.
+/// Font sizes of a title beside a picture, each with its maximum of lines: never more than 112 high.
 const BLOCK: &[(i32, usize)] = &[(64, 1), (56, 1), (52, 2), (46, 2), (40, 2), (35, 3), (30, 3), (25, 3)];
-/// Sizes of a title above a strip of picture: never more than 330 high.
+/// Font sizes of a title above a strip of picture: never more than 330 high.
 const POSTER: &[(i32, usize)] =
     &[(124, 1), (110, 2), (98, 3), (84, 3), (76, 4), (64, 4), (54, 5), (46, 5), (38, 6), (30, 6)];
-/// What a cover usually takes; a few take twice that.
+/// The usual size of a cover. A few are twice as large.
 const BYTES: usize = 4 * 1024;
 
-/// How the text and the picture share the square.
+/// How text and picture share the square.
 #[derive(Debug, Clone, Copy)]
 enum Layout {
-    /// Text above, picture to three edges below.
+    /// Text above; the picture below reaches three edges.
     Head,
     /// Picture above, text below.
     Foot,
@@ -48,23 +49,13 @@ enum Layout {
     Poster,
 }
 
-/// Of what the picture is made; changes when it does.
-pub fn version(album: &Album) -> Version {
-    let mut hash = Xxh64::new(REVISION);
-    for text in [&album.sku, &album.artist, &album.title, &album.genre] {
-        hash.update(text.as_bytes());
-        hash.update(b"\0");
-    }
-    Version(hash.digest() as u32)
-}
-
 /// The cover of an album, as SVG.
 pub fn draw(album: &Album) -> String {
     let mut random = Random::new(xxh64(album.sku.as_bytes(), REVISION));
     let family = Family::of(&album.genre);
     let palette = &Palette::from(random.pick(palettes::of(family)).copied().unwrap_or(PLAIN));
-    let art = random.pick(family.arts()).copied().unwrap_or(art::Art::Rings);
-    let face = random.pick(family.faces()).copied().unwrap_or(Face::Grotesque);
+    let art = random.pick(style::arts(family)).copied().unwrap_or(art::Art::Rings);
+    let face = random.pick(style::faces(family)).copied().unwrap_or(Face::Grotesque);
     let layouts = [Layout::Head, Layout::Foot, Layout::Foot, Layout::Window, Layout::Poster];
     let layout = random.pick(&layouts).copied().unwrap_or(Layout::Foot);
 
@@ -104,7 +95,7 @@ pub fn draw(album: &Album) -> String {
     svg.close()
 }
 
-/// What stands in for a cover when there is no album to name: a sleeve of brown paper.
+/// The cover of an unknown album: a sleeve of brown paper.
 pub fn plain_sleeve() -> String {
     let mut svg = Svg::open(SIDE, 512);
     svg.rect(0, 0, SIDE, SIDE, "#cdbfa6");
@@ -114,8 +105,8 @@ pub fn plain_sleeve() -> String {
     svg.close()
 }
 
-/// Artist and title in a block that is 150 high at most.
-#[allow(clippy::too_many_arguments, reason = "it is one thought, and its two callers read like a specification")]
+/// Artist and title in a block at most 150 high.
+#[allow(clippy::too_many_arguments, reason = "its two callers name each argument")]
 fn text(svg: &mut Svg, palette: &Palette, face: Face, align: Align, artist: &str, title: &str, top: i32, width: i32) {
     let small = face.small();
     let lines = fit(title, face, width, BLOCK);
@@ -124,29 +115,11 @@ fn text(svg: &mut Svg, palette: &Palette, face: Face, align: Align, artist: &str
     svg.lines(&lines, face, align, MARGIN, top + line.height() + 8, palette.ink);
 }
 
-/// A picture in its own rectangle `[x, y, width, height]`, cut off at its edges.
+/// A picture in a rectangle `[x, y, width, height]`, clipped at its edges.
 fn window(svg: &mut Svg, random: &mut Random, palette: &Palette, art: art::Art, [x, y, width, height]: [i32; 4]) {
     svg.clip(x, y, width, height);
     art.draw(svg, random, palette, width, height);
     svg.unclip();
-}
-
-impl Face {
-    /// The face for the artist's name beside a title in this one.
-    fn small(self) -> Face {
-        match self {
-            Face::Grotesque | Face::Wide => Face::Plain,
-            Face::Serif | Face::Italic => Face::Spaced,
-            Face::Typewriter | Face::Plain | Face::Spaced => Face::Typewriter,
-        }
-    }
-
-    fn case(self) -> Case {
-        match self {
-            Face::Wide | Face::Spaced => Case::Upper,
-            _ => Case::AsIs,
-        }
-    }
 }
 
 #[cfg(test)]

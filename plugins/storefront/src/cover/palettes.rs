@@ -1,8 +1,8 @@
-//! The colours of covers: for each family of genres a few sets that go together.
+//! The colours of covers: a few palettes for each family of genres.
 
 use super::family::Family;
 
-/// Five colours. `ink` is readable on `ground`: a test holds every palette to a contrast of 4.5.
+/// Five colours. `ink` is readable on `ground`: a test checks that every palette has a contrast of 4.5.
 #[derive(Debug, Clone, Copy)]
 pub struct Palette {
     pub ground: &'static str,
@@ -18,7 +18,7 @@ impl From<Colours> for Palette {
     }
 }
 
-/// Ground, ink and three shapes of every palette of a family.
+/// The palettes of a family, each as ground, ink and three colours for shapes.
 pub fn of(family: Family) -> &'static [Colours] {
     match family {
         Family::Jazz => JAZZ,

@@ -1,10 +1,10 @@
-//! Writing SVG, and drawing lots.
+//! SVG output, and the random numbers for it.
 //!
-//! Only whole numbers are written: printing fractions would double the size of the component.
+//! Only whole numbers are written: formatting fractions would double the size of the component.
 
 use super::typeset::{Align, Face, Lines};
 
-/// Deterministic numbers (SplitMix64, Steele and others 2014): the same album, the same cover, on every machine.
+/// Deterministic numbers (SplitMix64, Steele and others 2014): the same seed gives the same numbers on every machine.
 pub struct Random(u64);
 
 impl Random {
@@ -30,13 +30,13 @@ impl Random {
         self.range(0, 99) < percent
     }
 
-    /// One of these; nothing only when there are none.
+    /// One of the items; `None` only if there are none.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get((self.next() % from.len().max(1) as u64) as usize)
     }
 }
 
-/// A picture being written.
+/// A picture that is being written.
 pub struct Svg {
     out: String,
 }
@@ -104,18 +104,18 @@ impl Svg {
         self.raw(" fill=\"none\" stroke=\"").raw(stroke).raw("\"/>");
     }
 
-    /// Opens a path filled with a colour; its commands follow with `at`, and `done` ends it.
+    /// Opens a filled path. Its commands follow with `at`; `done` ends it.
     pub fn path(&mut self, fill: &str) -> &mut Svg {
         self.raw("<path fill=\"").raw(fill).raw("\" d=\"")
     }
 
-    /// A path of lines: a colour for them and one for what they enclose.
+    /// Opens a path with an outline and a fill.
     pub fn outline(&mut self, fill: &str, stroke: &str, width: i32) -> &mut Svg {
         self.raw("<path").attribute("stroke-width", width);
         self.raw(" fill=\"").raw(fill).raw("\" stroke=\"").raw(stroke).raw("\" d=\"")
     }
 
-    /// One command of a path with a point.
+    /// One command of a path, with its point.
     pub fn at(&mut self, command: &str, x: i32, y: i32) -> &mut Svg {
         self.raw(command).number(x).raw(" ").number(y)
     }
@@ -124,7 +124,7 @@ impl Svg {
         self.raw("\"/>");
     }
 
-    /// What follows is drawn in this rectangle with its own origin, and cut off at its edges.
+    /// Until `unclip`, drawing uses this rectangle's origin and is clipped at its edges.
     pub fn clip(&mut self, x: i32, y: i32, width: i32, height: i32) {
         self.raw("<svg").attribute("x", x).attribute("y", y).attribute("width", width).attribute("height", height);
         self.raw(">");
@@ -145,7 +145,7 @@ impl Svg {
         }
         self.raw(">");
         for (number, line) in (0..).zip(&lines.lines) {
-            // Capitals stand about three quarters of the size above the line they stand on.
+            // Capitals are about three quarters of the font size high.
             let base = top + number * lines.leading() + lines.size * 78 / 100;
             self.raw("<text").attribute("x", x).attribute("y", base);
             if let Some(width) = line.squeeze {
@@ -163,7 +163,7 @@ impl Svg {
                 '>' => self.out.push_str("&gt;"),
                 '&' => self.out.push_str("&amp;"),
                 '"' => self.out.push_str("&quot;"),
-                // XML has no way to write these.
+                // XML cannot contain these characters.
                 '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => self.out.push(' '),
                 other => self.out.push(other),
             }

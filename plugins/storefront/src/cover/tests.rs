@@ -1,4 +1,4 @@
-//! Covers are drawings: complete, escaped, the same every time.
+//! Covers are well-formed, escaped and reproducible.
 
 use super::art::ALL as ARTS;
 use super::family::ALL as FAMILIES;
@@ -10,7 +10,7 @@ fn named(sku: &str, artist: &str, title: &str, genre: &str) -> Album {
     Album { artist: artist.into(), title: title.into(), genre: genre.into(), ..album(sku) }
 }
 
-/// Enough of an XML reader for what we write: tags close in order, nothing is left open, no raw `<` or bare `&` in text.
+/// Checks XML as far as we write it: tags close in order, none is left open, and text has no raw `<` or bare `&`.
 fn check_well_formed(svg: &str) {
     let mut open: Vec<&str> = Vec::new();
     for part in svg.split('<').skip(1) {
@@ -44,7 +44,7 @@ fn a_thousand_covers_are_well_formed_small_and_hardly_ever_alike() {
     let mut seen = std::collections::HashSet::new();
     for number in 0..1000 {
         let family = FAMILIES[number % FAMILIES.len()];
-        let svg = draw(&named(&format!("MC-{number:04}"), "Somebody", "Something", family.class()));
+        let svg = draw(&named(&format!("MC-{number:04}"), "Artist", "Title", family.class()));
         check_well_formed(&svg);
         assert!(svg.len() < 16 * 1024, "{number}: {} bytes", svg.len());
         seen.insert(svg);
@@ -115,7 +115,7 @@ fn short_titles_are_set_large_and_long_ones_end_in_an_ellipsis() {
 }
 
 #[test]
-fn type_leaves_room_for_the_picture() {
+fn text_leaves_room_for_the_picture() {
     for text in ["Blue", "The Rise and Fall of Ziggy Stardust and the Spiders from Mars", &"W".repeat(160)] {
         for (steps, height) in [(BLOCK, 112), (POSTER, 330)] {
             let lines = fit(text, Face::Wide, 520, steps);

@@ -1,9 +1,9 @@
-//! Text that fits: line breaks and sizes by estimated widths, since nobody knows the visitor's fonts.
+//! Text that fits: line breaks and font sizes from estimated widths, because the visitor's fonts are unknown.
 //!
-//! The estimate starts from Helvetica. A line that comes near the edge is given its length, so a wider font is squeezed and
-//! never runs out of the picture.
+//! The estimate starts from Helvetica. A line that comes near the edge gets a fixed length, so a wider font is squeezed
+//! and never leaves the picture.
 
-/// A kind of lettering. Only fonts of the visitor's system.
+/// A typeface, made of fonts of the visitor's system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Face {
     /// Heavy and tight.
@@ -41,7 +41,7 @@ pub struct Lines {
 #[derive(Debug)]
 pub struct Line {
     pub text: String,
-    /// The width it must take when its own might be too much.
+    /// The width that the line is squeezed to, if it may be too wide.
     pub squeeze: Option<i32>,
 }
 
@@ -59,30 +59,50 @@ impl Lines {
     }
 }
 
-/// Widths from the blank to the tilde in hundredths of the size, as Adobe's metrics of the font give them.
+/// Widths of the characters from space to tilde in hundredths of the font size, from Adobe's metrics.
 #[rustfmt::skip]
 const HELVETICA_BOLD: [u8; 95] = [
-    28, 33, 47, 56, 56, 89, 72, 24, 33, 33, 39, 58, 28, 33, 28, 28, 56, 56, 56, 56, 56, 56, 56, 56, 56, 56, 33, 33, 58, 58, 58, 61,
-    98, 72, 72, 72, 72, 67, 61, 78, 72, 28, 56, 72, 61, 83, 72, 78, 67, 78, 72, 67, 61, 72, 67, 94, 67, 67, 61, 33, 28, 33, 58, 56,
-    33, 56, 61, 56, 61, 56, 33, 61, 61, 28, 28, 56, 28, 89, 61, 61, 61, 61, 39, 56, 33, 61, 56, 78, 56, 56, 50, 39, 28, 39, 58,
+    28, 33, 47, 56, 56, 89, 72, 24, 33, 33, 39, 58, 28, 33, 28, 28, 56, 56, 56, 56, 56, 56, 56, 56,
+    56, 56, 33, 33, 58, 58, 58, 61, 98, 72, 72, 72, 72, 67, 61, 78, 72, 28, 56, 72, 61, 83, 72, 78,
+    67, 78, 72, 67, 61, 72, 67, 94, 67, 67, 61, 33, 28, 33, 58, 56, 33, 56, 61, 56, 61, 56, 33, 61,
+    61, 28, 28, 56, 28, 89, 61, 61, 61, 61, 39, 56, 33, 61, 56, 78, 56, 56, 50, 39, 28, 39, 58,
 ];
-/// From how much of the width a line is held to its estimate, in percent.
+/// A line whose estimate exceeds this percentage of the width gets a fixed length.
 const NEAR: i32 = 91;
-/// Characters of a name that are looked at: the rest would not fit at any size.
+/// Characters of a text that are used: more would not fit at any size.
 const CHARS_MAX: usize = 160;
 
 impl Face {
+    /// The face of the artist's name beside a title in this face.
+    pub fn small(self) -> Face {
+        match self {
+            Face::Grotesque | Face::Wide => Face::Plain,
+            Face::Serif | Face::Italic => Face::Spaced,
+            Face::Typewriter | Face::Plain | Face::Spaced => Face::Typewriter,
+        }
+    }
+
+    fn case(self) -> Case {
+        match self {
+            Face::Wide | Face::Spaced => Case::Upper,
+            _ => Case::AsIs,
+        }
+    }
+
     /// Attributes of the SVG element that holds the text.
     pub fn attributes(self) -> &'static str {
         match self {
             Face::Grotesque => {
-                " font-family=\"Helvetica Neue,Helvetica,Arial,Liberation Sans,sans-serif\" font-weight=\"800\" letter-spacing=\"-.035em\""
+                " font-family=\"Helvetica Neue,Helvetica,Arial,Liberation Sans,sans-serif\" \
+                 font-weight=\"800\" letter-spacing=\"-.035em\""
             }
             Face::Wide => {
-                " font-family=\"Avenir Next,Futura,Century Gothic,URW Gothic,Helvetica Neue,Arial,sans-serif\" font-weight=\"600\" letter-spacing=\".06em\""
+                " font-family=\"Avenir Next,Futura,Century Gothic,URW Gothic,Helvetica Neue,Arial,sans-serif\" \
+                 font-weight=\"600\" letter-spacing=\".06em\""
             }
             Face::Serif => {
-                " font-family=\"Bodoni 72,Didot,Bodoni MT,Baskerville,Georgia,P052,Liberation Serif,serif\" font-weight=\"700\" letter-spacing=\"-.01em\""
+                " font-family=\"Bodoni 72,Didot,Bodoni MT,Baskerville,Georgia,P052,Liberation Serif,serif\" \
+                 font-weight=\"700\" letter-spacing=\"-.01em\""
             }
             Face::Italic => {
                 " font-family=\"Iowan Old Style,Palatino Linotype,Palatino,P052,Georgia,serif\" font-style=\"italic\""
@@ -94,12 +114,13 @@ impl Face {
                 " font-family=\"Helvetica Neue,Helvetica,Arial,Liberation Sans,sans-serif\" font-weight=\"500\""
             }
             Face::Spaced => {
-                " font-family=\"Avenir Next,Futura,Century Gothic,URW Gothic,Helvetica Neue,Arial,sans-serif\" font-weight=\"500\" letter-spacing=\".14em\""
+                " font-family=\"Avenir Next,Futura,Century Gothic,URW Gothic,Helvetica Neue,Arial,sans-serif\" \
+                 font-weight=\"500\" letter-spacing=\".14em\""
             }
         }
     }
 
-    /// Width of a character in thousandths of the size.
+    /// Width of a character in thousandths of the font size.
     fn advance(self, letter: char) -> i32 {
         let wide = letter >= '\u{2e80}';
         let bold = match HELVETICA_BOLD.get((letter as usize).wrapping_sub(0x20)) {
@@ -130,9 +151,9 @@ impl Face {
     }
 }
 
-/// Sets a text in lines of `width`. `steps` are sizes, each with the lines it may take, in the order of preference: the first that takes the
-/// text without breaking a word is used. When none does, the last one is: words too long are broken, and what is still too much ends in an
-/// ellipsis.
+/// Sets a text in lines of `width`. `steps` are font sizes with their maximum of lines, in order of preference: the
+/// first that fits the text without breaking a word is used. If none fits, the last one is used: long words are broken,
+/// and the text is cut with an ellipsis.
 pub fn fit(text: &str, face: Face, width: i32, steps: &[(i32, usize)]) -> Lines {
     let text: String = text.chars().take(CHARS_MAX).collect();
     let text = if face.case() == Case::Upper { text.to_uppercase() } else { text };
@@ -155,7 +176,7 @@ pub fn fit(text: &str, face: Face, width: i32, steps: &[(i32, usize)]) -> Lines 
     Lines { size, lines }
 }
 
-/// Line by line as much as fits; nothing when a word is wider than a line.
+/// Breaks text between words; `None` if a word is wider than a line.
 fn wrap(words: &[&str], face: Face, size: i32, width: i32) -> Option<Vec<String>> {
     let mut lines: Vec<String> = Vec::with_capacity(4);
     let mut taken = 0;
@@ -193,7 +214,7 @@ fn force(words: &[&str], face: Face, size: i32, width: i32, most: usize) -> Vec<
     lines
 }
 
-/// A word in pieces that are no wider than a line.
+/// Splits a word into pieces that are no wider than a line.
 fn pieces(word: &str, face: Face, size: i32, width: i32) -> Vec<&str> {
     let mut pieces = Vec::new();
     let (mut from, mut taken) = (0, 0);

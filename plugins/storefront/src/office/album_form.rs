@@ -1,4 +1,4 @@
-//! A new record for the catalogue.
+//! The form that adds a record to the catalogue.
 
 use askama::Template;
 
@@ -10,13 +10,13 @@ use crate::reference::Currencies;
 use crate::reply::Reply;
 use crate::seams::{Album, CatalogError, Money, Seams};
 
-use super::desk::{Desk, Place, Shell};
+use super::desk::{Desk, Section, Shell};
 use super::fields::Field;
 use super::notice::{self, Done, Failed, Notice};
 use super::record::PRICE_MAX;
 use super::reply;
 
-/// Characters, as the catalog takes them.
+/// The catalog's bounds, in characters.
 const NAME_MAX: usize = 200;
 const NOTES_MAX: usize = 2000;
 const YEARS: (u32, u32) = (1880, 2100);
@@ -26,11 +26,11 @@ const YEARS: (u32, u32) = (1880, 2100);
 struct AlbumPage<'a> {
     shell: Shell<'a>,
     codes: Vec<&'a str>,
-    typed: &'a Typed,
+    typed: &'a Input,
 }
 
 #[derive(Default)]
-struct Typed {
+struct Input {
     sku: Field,
     artist: Field,
     title: Field,
@@ -42,16 +42,16 @@ struct Typed {
     notes: Field,
 }
 
-impl Typed {
+impl Input {
     fn wrong(&self) -> bool {
-        let Typed { sku, artist, title, year, genre, label, price, currency, notes } = self;
+        let Input { sku, artist, title, year, genre, label, price, currency, notes } = self;
         [sku, artist, title, year, genre, label, price, currency, notes].into_iter().any(Field::wrong)
     }
 }
 
 /// `GET /office/records/new`
 pub fn page<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
-    show(desk, None, &Typed::default(), 200)
+    show(desk, None, &Input::default(), 200)
 }
 
 /// `POST /office/records`
@@ -62,26 +62,26 @@ pub fn add<S: Seams>(desk: &Desk<'_, S>, form: &Form<'_>) -> Result<Reply, Probl
         true => notice::fields(),
         false => match desk.seams().add_album(&album).or_else(|error| known(desk, error, &album)) {
             Ok(()) => return Ok(desk.done(&format!("/records/{}", album.sku), Done::Added)),
-            Err(Refusal::Taken) => {
+            Err(AddError::Taken) => {
                 typed.sku.problem = Some("There is another record with this SKU.".into());
                 notice::fields()
             }
-            Err(Refusal::Other(failed)) => failed,
+            Err(AddError::Other(failed)) => failed,
         },
     };
     let status = failed.status;
     show(desk, Some(failed.into()), &typed, status)
 }
 
-enum Refusal {
-    /// What no form can know.
+enum AddError {
+    /// Another record has this SKU.
     Taken,
     Other(Failed),
 }
 
-/// The catalog says in one sentence what is wrong; whether it is the SKU, one has to look. Where it belongs to this very record, the form was
-/// sent twice, and what it wants is done.
-fn known<S: Seams>(desk: &Desk<'_, S>, error: CatalogError, album: &Album) -> Result<(), Refusal> {
+/// Finds out whether the catalog refused the record because its SKU is taken: the error is only a sentence. If the SKU
+/// belongs to an equal record, the form was sent twice, and the record is there.
+fn known<S: Seams>(desk: &Desk<'_, S>, error: CatalogError, album: &Album) -> Result<(), AddError> {
     let found = match error {
         CatalogError::Invalid(_) => desk.seams().albums(&[&album.sku]).unwrap_or_default(),
         CatalogError::Unavailable(_) => Vec::new(),
@@ -92,12 +92,12 @@ fn known<S: Seams>(desk: &Desk<'_, S>, error: CatalogError, album: &Album) -> Re
     };
     match found.first() {
         Some(known) if what(known) == what(album) => Ok(()),
-        Some(_) => Err(Refusal::Taken),
-        None => Err(Refusal::Other(error.into())),
+        Some(_) => Err(AddError::Taken),
+        None => Err(AddError::Other(error.into())),
     }
 }
 
-fn read(form: &Form<'_>, currencies: &Currencies) -> (Typed, Album) {
+fn read(form: &Form<'_>, currencies: &Currencies) -> (Input, Album) {
     let name = |field| Field::line(form, field, 1, NAME_MAX);
     let mut sku = Field::of(form.line("sku").to_ascii_uppercase().chars().take(64).collect::<String>());
     if !is_sku(&sku.value) {
@@ -110,7 +110,7 @@ fn read(form: &Form<'_>, currencies: &Currencies) -> (Typed, Album) {
     let (_, digits) = currencies.sign(&currency.value);
     let (price, units) = Field::amount(form, "price", digits, PRICE_MAX);
     let (year, number) = Field::number(form, "year", YEARS.0, YEARS.1);
-    let typed = Typed {
+    let typed = Input {
         sku,
         artist: name("artist"),
         title: name("title"),
@@ -135,8 +135,8 @@ fn read(form: &Form<'_>, currencies: &Currencies) -> (Typed, Album) {
     (typed, album)
 }
 
-fn show<S: Seams>(desk: &Desk<'_, S>, notice: Option<Notice>, typed: &Typed, status: u16) -> Result<Reply, Problem> {
+fn show<S: Seams>(desk: &Desk<'_, S>, notice: Option<Notice>, typed: &Input, status: u16) -> Result<Reply, Problem> {
     let currencies = Currencies::of(desk.seams());
-    let page = AlbumPage { shell: desk.shell(Place::Records, notice), codes: currencies.codes().collect(), typed };
+    let page = AlbumPage { shell: desk.shell(Section::Records, notice), codes: currencies.codes().collect(), typed };
     Ok(reply(&page, status))
 }

@@ -1,4 +1,4 @@
-//! The books: every account with its debits and credits, and whether they come to nothing, as they have to.
+//! The books: every account with its debits and credits, and whether their sum is zero, as it must be.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use askama::Template;
 
 use crate::assets;
 use crate::money::Price;
-use crate::pages::{Away, Problem};
+use crate::pages::{Problem, Service};
 use crate::reference::Currencies;
 use crate::reply::Reply;
 use crate::seams::books::TrialBalance;
 use crate::seams::{Seams, payments};
 
-use super::desk::{Desk, Place, Shell};
+use super::desk::{Desk, Section, Shell};
 use super::reply;
 
 #[derive(Template)]
@@ -21,7 +21,7 @@ struct BooksPage<'a> {
     shell: Shell<'a>,
     rows: Vec<Row<'a>>,
     totals: Vec<Row<'a>>,
-    /// Nothing in every currency, by their sums and by ours.
+    /// The sum is zero in every currency, by finance's figures and by ours.
     balanced: bool,
     sum: i64,
     entries: u64,
@@ -49,7 +49,7 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
         balance: currencies.price(i128::from(debit) - i128::from(credit), currency),
     };
     let page = BooksPage {
-        shell: desk.shell(Place::Books, None),
+        shell: desk.shell(Section::Books, None),
         rows: balance.lines.iter().map(|line| row(&line.account, &line.currency, line.debit, line.credit)).collect(),
         totals: sums.iter().map(|(currency, (debit, credit))| row("All accounts", currency, *debit, *credit)).collect(),
         balanced: balance.sum == 0 && sums.values().all(|(debit, credit)| debit == credit),
@@ -59,7 +59,7 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
     Ok(reply(&page, 200))
 }
 
-/// Debits and credits of each currency: one that is short may not be hidden by another that is over.
+/// Debits and credits of each currency: a deficit in one must not hide a surplus in another.
 fn sums(balance: &TrialBalance) -> BTreeMap<&str, (u64, u64)> {
     let mut sums = BTreeMap::<&str, (u64, u64)>::new();
     for line in &balance.lines {
@@ -70,10 +70,10 @@ fn sums(balance: &TrialBalance) -> BTreeMap<&str, (u64, u64)> {
     sums
 }
 
-/// Why the books show nothing.
+/// The error page for an error of `finance`.
 pub fn problem(error: &payments::Error, seams: &impl Seams) -> Problem {
     match error {
-        payments::Error::Unavailable(_) => Problem::Away(Away::Books),
+        payments::Error::Unavailable(_) => Problem::Unavailable(Service::Books),
         other => {
             seams.warn(&format!("finance refused: {other}"));
             Problem::Refused

@@ -1,31 +1,31 @@
-//! One customer: what they bought, paid and got back, and their orders. Their address and password are nobody's business here.
+//! One customer: statement of account and orders. The page shows neither address nor password.
 
 use askama::Template;
 
 use crate::assets;
 use crate::money::Price;
-use crate::pages::{Away, Problem};
+use crate::pages::{Problem, Service};
 use crate::reference::Currencies;
 use crate::reply::Reply;
 use crate::seams::Seams;
 
 use super::books::problem;
-use super::desk::{Desk, Place, Shell};
+use super::desk::{Desk, Section, Shell};
 use super::list::{Row, rows};
 use super::query::Query;
 use super::reply;
-use super::view::{When, is_number, or_away};
+use super::view::{When, is_number};
 
 #[derive(Template)]
 #[template(path = "office/customer.html")]
 struct CustomerPage<'a> {
     shell: Shell<'a>,
     id: &'a str,
-    /// The id where nobody knows the name.
+    /// The id if the name is unknown.
     name: &'a str,
     lines: Vec<Line<'a>>,
     more: bool,
-    /// The newest ones; none: the order desk does not answer.
+    /// The newest ones; `None` if `orders` does not answer.
     orders: Option<Vec<Row<'a>>>,
 }
 
@@ -37,11 +37,11 @@ struct Line<'a> {
     balance: Price<'a>,
 }
 
-/// `GET /office/customers?id=`: the number or the e-mail address that somebody typed becomes an address of ours.
+/// `GET /office/customers?id=`: redirects from a customer's number or e-mail address to the customer's page.
 pub fn find<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Problem> {
     let typed = query.id.as_str();
     let found = if typed.contains('@') {
-        desk.seams().find_customer(typed).map_err(|_| Problem::Away(Away::Accounts))?
+        desk.seams().find_customer(typed).map_err(|_| Problem::Unavailable(Service::Accounts))?
     } else {
         Some(typed.to_owned())
     };
@@ -54,17 +54,17 @@ pub fn find<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Proble
 /// `GET /office/customers/ID`
 pub fn page<S: Seams>(desk: &Desk<'_, S>, id: &str) -> Result<Reply, Problem> {
     let seams = desk.seams();
-    // Only `customer` knows who exists; while it is away, the statement of whoever is asked for is shown.
-    let names = or_away(seams.names(&[id]));
+    // Only `customer` knows which ids exist. While it is away, the page shows the statement of any id.
+    let names = seams.names(&[id]).ok();
     if matches!(names.as_deref(), Some([None])) {
         return Err(Problem::NotFound);
     }
     let name = names.as_ref().and_then(|names| names.first()?.as_deref()).unwrap_or(id);
     let statement = seams.statement(id).map_err(|error| problem(&error, seams))?;
-    let orders = or_away(seams.orders_of(id, 1)).map(|page| page.orders);
+    let orders = seams.orders_of(id, 1).ok().map(|page| page.orders);
     let currencies = Currencies::of(seams);
     let page = CustomerPage {
-        shell: desk.shell(Place::Books, None),
+        shell: desk.shell(Section::Books, None),
         id,
         name,
         lines: statement

@@ -1,6 +1,6 @@
-//! The office's only door: whoever wants to see or do anything here passes `enter`, which asks `customer` whether they are an operator.
+//! Access to the office: `enter` asks `customer` whether the visitor is an operator.
 //!
-//! Invariant: every page and every action takes a [`Desk`], and nothing but `enter` makes one. To others the office does not exist.
+//! Invariant: every page and every action takes a [`Desk`], and only `enter` makes one.
 
 use crate::csrf;
 use crate::href;
@@ -11,7 +11,7 @@ use crate::visit::{Visit, new_key};
 
 use super::notice::{Done, Notice};
 
-/// An operator at work.
+/// An operator who is signed in.
 pub struct Desk<'a, S> {
     seams: &'a S,
     operator: Account,
@@ -22,15 +22,15 @@ pub struct Desk<'a, S> {
 #[derive(Debug)]
 pub struct Shell<'a> {
     pub operator: &'a str,
-    pub here: Place,
+    pub here: Section,
     pub notice: Option<Notice>,
     /// What every form carries.
     pub token: &'a str,
 }
 
-/// Where in the office a page belongs.
+/// The part of the office that a page belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Section {
     Overview,
     Orders,
     Picking,
@@ -44,12 +44,13 @@ impl Shell<'_> {
         csrf::FIELD
     }
 
-    pub fn is(&self, place: Place) -> bool {
-        self.here == place
+    pub fn is(&self, section: Section) -> bool {
+        self.here == section
     }
 }
 
-/// Lets an operator in. Whoever is not signed in is led back to `next`, a path below `/office`, afterwards.
+/// The desk of an operator. A visitor who is not signed in signs in first, and then returns to `next`, a path below
+/// `/office`. For everybody else the page does not exist.
 pub fn enter<'a, S: Seams>(next: &str, visit: &Visit<'_>, seams: &'a S) -> Result<Desk<'a, S>, Problem> {
     let next = if next.is_empty() || href::is_local(next) { next } else { "" };
     let customer = signed_in(visit, &format!("/office{next}"), seams)?;
@@ -64,7 +65,7 @@ impl<'a, S: Seams> Desk<'a, S> {
         self.seams
     }
 
-    pub fn shell(&self, here: Place, notice: Option<Notice>) -> Shell<'_> {
+    pub fn shell(&self, here: Section, notice: Option<Notice>) -> Shell<'_> {
         Shell { operator: &self.operator.name, here, notice, token: &self.token }
     }
 
@@ -73,7 +74,7 @@ impl<'a, S: Seams> Desk<'a, S> {
         new_key(self.seams)
     }
 
-    /// It is done: on to the page that shows so, which can be loaded again without doing it again.
+    /// Redirects to the page that shows the result. Reloading that page does not send the form again.
     pub fn done(&self, path: &str, done: Done) -> Reply {
         Reply::see_other(format!("/office{path}?done={}", done.name()))
     }

@@ -1,12 +1,12 @@
-//! Fields of the office's forms: what was typed, what is wrong with it, and the amounts and texts that they hold.
+//! Fields of the office's forms: typed values, their problems, and how amounts and texts are read.
 
 use crate::form::Form;
 
-/// A field as it stands in the page.
+/// A field as the page shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Field {
     pub value: String,
-    /// A sentence for whoever typed it.
+    /// A sentence for the operator.
     pub problem: Option<String>,
 }
 
@@ -27,11 +27,11 @@ impl Field {
             count if count > most => Some(format!("At most {most} characters.")),
             _ => None,
         };
-        // What is far too long is not sent back whole.
+        // A text that is much too long is not sent back completely.
         Field { value: value.chars().take(most * 2).collect(), problem }
     }
 
-    /// A whole number between two others; 0 where it is none.
+    /// A whole number from `least` to `most`; 0 if it is invalid.
     pub fn number(form: &Form<'_>, name: &str, least: u32, most: u32) -> (Field, u32) {
         let value: String = form.line(name).chars().take(20).collect();
         match form.number(name).and_then(|number| u32::try_from(number).ok()) {
@@ -43,7 +43,7 @@ impl Field {
         }
     }
 
-    /// An amount of money with so many digits after the point, in minor units; 0 where it is none.
+    /// An amount of money in minor units, typed with at most `digits` digits after the point; 0 if it is invalid.
     pub fn amount(form: &Form<'_>, name: &str, digits: u32, most: u64) -> (Field, u64) {
         let value: String = form.line(name).chars().take(20).collect();
         let problem = match minor_units(&form.line(name), digits) {
@@ -60,7 +60,7 @@ impl Field {
     }
 }
 
-/// `12.99` and `12` as 1299 and 1200, where the currency has two digits after the point.
+/// `12.99` and `12` are 1299 and 1200 in a currency with two digits after the point.
 fn minor_units(text: &str, digits: u32) -> Option<u64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let digit = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -72,7 +72,7 @@ fn minor_units(text: &str, digits: u32) -> Option<u64> {
     padded.parse().ok()
 }
 
-/// As it stands in a field: `12.99`.
+/// An amount as a field shows it: `12.99`.
 pub fn plain(minor_units: u64, digits: u32) -> String {
     let unit = 10u64.pow(digits);
     match digits {

@@ -4,16 +4,16 @@ use askama::Template;
 
 use crate::assets;
 use crate::money::Price;
-use crate::pages::{Away, Problem};
+use crate::pages::{Problem, Service};
 use crate::reference::Currencies;
 use crate::reply::Reply;
 use crate::seams::Seams;
 use crate::seams::ordering::{self, State, Summary};
 
-use super::desk::{Desk, Place, Shell};
+use super::desk::{Desk, Section, Shell};
 use super::query::{PAGE_MAX, Query};
 use super::reply;
-use super::view::{STATES, When, or_away, state_label, state_name};
+use super::view::{STATES, When, state_label, state_name};
 
 #[derive(Template)]
 #[template(path = "office/orders.html")]
@@ -32,7 +32,7 @@ pub struct Row<'a> {
     pub state: &'static str,
     pub at: When,
     pub total: Price<'a>,
-    /// The id where nobody knows the name.
+    /// The id if the name is unknown.
     pub customer: &'a str,
 }
 
@@ -50,7 +50,7 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Proble
     let currencies = Currencies::of(desk.seams());
     let href = |page: u32| format!("/office/orders?state={}&page={page}", state_name(state));
     let page = OrdersPage {
-        shell: desk.shell(Place::Orders, None),
+        shell: desk.shell(Section::Orders, None),
         state,
         label: state_label(state),
         rows: rows(&found.orders, &names, &currencies),
@@ -72,17 +72,17 @@ pub fn rows<'a>(orders: &'a [Summary], names: &'a [Option<String>], currencies: 
     orders.iter().enumerate().map(row).collect()
 }
 
-/// Of each order's customer, in one question; nothing while `customer` is away.
+/// The name of each order's customer, in one call; empty while `customer` is away.
 fn names(orders: &[Summary], seams: &impl Seams) -> Vec<Option<String>> {
     let ids: Vec<&str> = orders.iter().map(|order| order.customer.as_str()).collect();
-    if ids.is_empty() { Vec::new() } else { or_away(seams.names(&ids)).unwrap_or_default() }
+    if ids.is_empty() { Vec::new() } else { seams.names(&ids).unwrap_or_default() }
 }
 
-/// Why the order desk shows nothing.
+/// The error page for an error of `orders`.
 pub fn problem(error: &ordering::Error, seams: &impl Seams) -> Problem {
     match error {
         ordering::Error::UnknownOrder => Problem::NotFound,
-        ordering::Error::Unavailable(_) => Problem::Away(Away::Orders),
+        ordering::Error::Unavailable(_) => Problem::Unavailable(Service::Orders),
         other => {
             seams.warn(&format!("orders refused: {other}"));
             Problem::Refused

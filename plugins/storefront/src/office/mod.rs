@@ -1,8 +1,11 @@
-//! The operator's side of the shop, below `/office`. Only accounts that `customer` calls operators get in; to others it does not exist.
+//! The operator's pages, below `/office`. Only accounts that `customer` marks as operators may open them; for all
+//! others they do not exist.
 //!
-//! Invariants: both ways in, `read` and `write`, pass `desk::enter` before anything else is looked at; nothing changes but by POST; every
-//! form carries a key, so that sending it twice does it once; what is typed wrong comes back with what is wrong beside it.
-//! Not here: what an operator may do to an order, to copies or to money. The contexts refuse; the office shows why.
+//! Invariants: `read` and `write` call `desk::enter` before anything else; only POST changes anything; a form with a
+//! key takes effect once, however often it is sent; a form with mistakes comes back with a sentence beside each
+//! mistake.
+//! Not here: what an operator may do with an order, copies or money. The contexts decide, and the office shows their
+//! reasons.
 
 mod album_form;
 mod books;
@@ -28,7 +31,7 @@ use askama::Template;
 use crate::cart::is_sku;
 use crate::form::Form;
 use crate::pages::{Problem, render};
-use crate::reply::{Freshness, Reply};
+use crate::reply::{CachePolicy, Reply};
 use crate::seams::Seams;
 use crate::visit::Visit;
 
@@ -41,7 +44,7 @@ use self::view::is_number;
 /// A page of the office; `path` is what comes after `/office`.
 pub fn read(path: &str, query: Option<&str>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let desk = enter(path, visit, seams)?;
-    let query = Query::parse(query).map_err(Problem::Bad)?;
+    let query = Query::parse(query).map_err(Problem::Input)?;
     match segments(path)?.as_slice() {
         [] => overview::page(&desk, &query),
         ["orders"] => list::page(&desk, &query),
@@ -57,9 +60,9 @@ pub fn read(path: &str, query: Option<&str>, visit: &Visit<'_>, seams: &impl Sea
     }
 }
 
-/// What a form of the office wants done. The form's token has been checked.
+/// Does what a form of the office asks for. The form's token has been checked.
 pub fn write(path: &str, form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
-    // Whoever has to sign in first is led to the page of the form: the answer to one cannot be opened on its own.
+    // After signing in, the operator returns to the page of the form: the form's own address answers only POST.
     let desk = enter(path.rsplit_once('/').map_or("", |(page, _)| page), visit, seams)?;
     match segments(path)?.as_slice() {
         ["settle"] => overview::settle(&desk),
@@ -76,7 +79,7 @@ pub fn write(path: &str, form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams)
     }
 }
 
-/// The parts of a path below `/office`; those of ours have at most three, and nothing in them is encoded.
+/// The segments of a path below `/office`. Ours have at most three, without percent-encoding.
 fn segments(path: &str) -> Result<Vec<&str>, Problem> {
     let path = path.strip_prefix('/').unwrap_or(path);
     if path.is_empty() {
@@ -86,7 +89,7 @@ fn segments(path: &str) -> Result<Vec<&str>, Problem> {
     if parts.len() > 3 || parts.contains(&"") { Err(Problem::NotFound) } else { Ok(parts) }
 }
 
-/// A page of the office: kept nowhere, as it is an operator's.
+/// A page of the office. No cache keeps it.
 fn reply(page: &impl Template, status: u16) -> Reply {
-    Reply::html(Freshness::Never, render(page, 8 * 1024)).with_status(status)
+    Reply::html(CachePolicy::NoStore, render(page, 8 * 1024)).with_status(status)
 }

@@ -1,8 +1,8 @@
-//! What a page says at its top about the form that led to it: that it is done, or why it is not.
+//! The message at the top of a page after a form: that it took effect, or why not.
 
 use crate::seams::{CatalogError, StockError, ordering, payments};
 
-/// A form was taken; the next page says so.
+/// What a form did; the next page says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
     Shipped,
@@ -33,7 +33,7 @@ impl Done {
         Done::Discontinued,
     ];
 
-    /// As it stands in the address.
+    /// Its name in an address.
     pub fn name(self) -> &'static str {
         self.texts().0
     }
@@ -59,7 +59,7 @@ impl Done {
     }
 }
 
-/// One sentence at the top of a page.
+/// The sentence at the top of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     pub good: bool,
@@ -72,18 +72,18 @@ impl From<Done> for Notice {
     }
 }
 
-/// Why something was not done.
+/// Why a form had no effect, or may have had none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
     pub status: u16,
     pub text: String,
-    /// Nobody knows whether it was done: the form comes back with the same key, so that sending it again does it once.
-    pub again: bool,
+    /// The result is unknown: the form comes back with the same key, so that sending it again takes effect once.
+    pub keep_key: bool,
 }
 
-/// Fields of the form are wrong; each says how.
+/// Fields of the form are wrong; each shows what is wrong.
 pub fn fields() -> Failed {
-    Failed { status: 422, text: "Nothing was done yet: something in the form is not right.".into(), again: true }
+    Failed { status: 422, text: "Nothing was done yet: something in the form is not right.".into(), keep_key: true }
 }
 
 impl From<Failed> for Notice {
@@ -92,21 +92,21 @@ impl From<Failed> for Notice {
     }
 }
 
-/// The state of things does not allow it.
+/// The present state does not allow it.
 fn refused(why: &str) -> Failed {
-    Failed { status: 409, text: format!("Nothing was done: {why}"), again: false }
+    Failed { status: 409, text: format!("Nothing was done: {why}"), keep_key: false }
 }
 
 fn invalid(why: &str) -> Failed {
-    Failed { status: 422, text: format!("Nothing was done: {why}"), again: false }
+    Failed { status: 422, text: format!("Nothing was done: {why}"), keep_key: false }
 }
 
-fn silent(who: &str) -> Failed {
+fn no_answer(who: &str) -> Failed {
     let text = format!(
-        "{who} did not answer, so we cannot tell whether it was done. Send the form below once more: however often it is \
-         sent, it is done once."
+        "{who} did not answer, so we cannot tell whether it was done. Send the form below once more: however often it \
+         is sent, it is done once."
     );
-    Failed { status: 503, text, again: true }
+    Failed { status: 503, text, keep_key: true }
 }
 
 impl From<ordering::Error> for Failed {
@@ -120,7 +120,7 @@ impl From<ordering::Error> for Failed {
             Error::Changed(_) => refused("prices have changed since the order was placed."),
             Error::Invalid(why) => invalid(&why),
             Error::Fields(problems) => invalid(problems.first().map_or("", |first| &first.problem)),
-            Error::Unavailable(_) => silent("The order desk"),
+            Error::Unavailable(_) => no_answer("The order desk"),
         }
     }
 }
@@ -131,10 +131,10 @@ impl From<payments::Error> for Failed {
         match error {
             Error::Refused(why) | Error::Declined(why) => refused(&why),
             Error::UnknownOrder(_) => refused("there is no payment for this order."),
-            Error::Unanswered => silent("The card processor"),
+            Error::Unanswered => no_answer("The card processor"),
             Error::Invalid(why) => invalid(&why),
             Error::Card(problems) => invalid(problems.first().map_or("", |first| &first.problem)),
-            Error::Unavailable(_) => silent("The bookkeeping"),
+            Error::Unavailable(_) => no_answer("The bookkeeping"),
         }
     }
 }
@@ -143,7 +143,7 @@ impl From<StockError> for Failed {
     fn from(error: StockError) -> Failed {
         match error {
             StockError::Invalid(why) => invalid(&why),
-            StockError::Unavailable(_) => silent("The warehouse"),
+            StockError::Unavailable(_) => no_answer("The warehouse"),
         }
     }
 }
@@ -152,7 +152,7 @@ impl From<CatalogError> for Failed {
     fn from(error: CatalogError) -> Failed {
         match error {
             CatalogError::Invalid(why) => invalid(&why),
-            CatalogError::Unavailable(_) => silent("The catalogue"),
+            CatalogError::Unavailable(_) => no_answer("The catalogue"),
         }
     }
 }
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_done_has_a_name_of_its_own() {
+    fn every_result_has_a_name_of_its_own() {
         for done in Done::ALL {
             assert_eq!(Done::named(done.name()), Some(done));
         }
@@ -172,8 +172,8 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_have_happened_keeps_its_key() {
-        for (failed, status, again) in [
+    fn a_form_keeps_its_key_only_if_its_result_is_unknown() {
+        for (failed, status, keep_key) in [
             (Failed::from(ordering::Error::Refused("Too late.".into())), 409, false),
             (ordering::Error::Unavailable("gone".into()).into(), 503, true),
             (payments::Error::Unanswered.into(), 503, true),
@@ -181,7 +181,7 @@ mod tests {
             (StockError::Unavailable("gone".into()).into(), 503, true),
             (CatalogError::Invalid("sku".into()).into(), 422, false),
         ] {
-            assert_eq!((failed.status, failed.again), (status, again), "{failed:?}");
+            assert_eq!((failed.status, failed.keep_key), (status, keep_key), "{failed:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One order, and what an operator does with it: ship, cancel, take its return in, give money back.
+//! One order and its actions: ship, cancel, take in a return, refund.
 
 use askama::Template;
 
@@ -13,20 +13,20 @@ use crate::seams::ordering::{Order, State};
 use crate::seams::payments::{self, Payment};
 use crate::visit::is_key;
 
-use super::desk::{Desk, Place, Shell};
+use super::desk::{Desk, Section, Shell};
 use super::fields::{Field, plain};
 use super::list::problem;
 use super::notice::{self, Done, Failed, Notice};
 use super::query::Query;
 use super::reply;
-use super::view::{Titles, When, or_away, state_label, state_name};
+use super::view::{Titles, When, state_label, state_name};
 
 /// Characters of a reason.
 const REASON_MAX: usize = 200;
-/// As finance takes amounts.
+/// The bound of `finance` on an amount.
 const AMOUNT_MAX: u64 = 100_000_000;
 
-/// What can be done with an order.
+/// An action on an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     Ship,
@@ -46,7 +46,7 @@ impl Action {
         })
     }
 
-    /// Each of a page's forms has a key of its own: shipping is not the same wish as cancelling.
+    /// Each of a page's forms has a key of its own, because each is a different request.
     fn key(self, key: &str) -> String {
         let suffix = match self {
             Action::Ship => "ship",
@@ -58,9 +58,9 @@ impl Action {
     }
 }
 
-/// What the forms hold when the page is shown: nothing, or what was sent.
+/// The values in the page's forms: empty, or as they were sent.
 #[derive(Default)]
-struct Typed {
+struct Input {
     key: Option<String>,
     cancel_reason: Field,
     amount: Option<Field>,
@@ -98,18 +98,18 @@ struct Line<'a> {
     sum: Price<'a>,
 }
 
-/// How far the payment is.
+/// The state of the payment.
 enum Money<'a> {
     /// Finance does not answer.
     Unknown,
-    /// Nothing was ever held.
+    /// No money was ever held.
     None,
     Known {
         stage: &'static str,
         card: &'a str,
         held: Price<'a>,
         refunded: Option<Price<'a>>,
-        /// What can still be given back.
+        /// What can still be refunded.
         left: Option<Price<'a>>,
     },
 }
@@ -126,7 +126,7 @@ impl OrderPage<'_> {
 
 /// `GET /office/orders/NUMBER`
 pub fn page<S: Seams>(desk: &Desk<'_, S>, number: &str, query: &Query) -> Result<Reply, Problem> {
-    show(desk, number, query.done.map(Notice::from), Typed::default(), 200)
+    show(desk, number, query.done.map(Notice::from), Input::default(), 200)
 }
 
 /// `POST /office/orders/NUMBER/ACTION`
@@ -136,7 +136,7 @@ pub fn act<S: Seams>(desk: &Desk<'_, S>, number: &str, action: Action, form: &Fo
         return Err(Problem::Stale);
     }
     let key = action.key(sent);
-    let mut typed = Typed::default();
+    let mut typed = Input::default();
     let seams = desk.seams();
     let done = match action {
         Action::Ship => seams.ship(&key, number).map(|_| Done::Shipped).map_err(Failed::from),
@@ -156,7 +156,7 @@ pub fn act<S: Seams>(desk: &Desk<'_, S>, number: &str, action: Action, form: &Fo
     match done {
         Ok(done) => Ok(desk.done(&format!("/orders/{number}"), done)),
         Err(failed) => {
-            typed.key = failed.again.then(|| sent.into());
+            typed.key = failed.keep_key.then(|| sent.into());
             let status = failed.status;
             show(desk, number, Some(failed.into()), typed, status)
         }
@@ -168,10 +168,10 @@ fn refund<S: Seams>(
     number: &str,
     key: &str,
     form: &Form<'_>,
-    typed: &mut Typed,
+    typed: &mut Input,
 ) -> Result<Result<Done, Failed>, Problem> {
     let seams = desk.seams();
-    // The amount is typed in the order's currency, which decides where its point stands.
+    // The order's currency decides how many digits the amount may have after the point.
     let order = seams.desk_order(number).map_err(|error| problem(&error, seams))?;
     let currencies = Currencies::of(seams);
     let (_, digits) = currencies.sign(&order.currency);
@@ -190,21 +190,21 @@ fn show<S: Seams>(
     desk: &Desk<'_, S>,
     number: &str,
     notice: Option<Notice>,
-    typed: Typed,
+    typed: Input,
     status: u16,
 ) -> Result<Reply, Problem> {
     let seams = desk.seams();
     let order = seams.desk_order(number).map_err(|error| problem(&error, seams))?;
     let titles = Titles::of(order.lines.iter().map(|line| line.sku.as_str()), seams);
-    let names = or_away(seams.names(&[&order.customer])).unwrap_or_default();
-    let payments = or_away(seams.payments(&[number]));
+    let names = seams.names(&[&order.customer]).unwrap_or_default();
+    let payments = seams.payments(&[number]).ok();
     let countries = Countries::of(seams);
     let currencies = Currencies::of(seams);
     let (_, digits) = currencies.sign(&order.currency);
     let payment = payments.as_ref().map(|payments| payments.iter().find(|payment| payment.order == number));
     let left = payment.flatten().map_or(0, left);
     let page = OrderPage {
-        shell: desk.shell(Place::Orders, notice),
+        shell: desk.shell(Section::Orders, notice),
         state: state_label(order.state),
         state_in_address: state_name(order.state),
         at: When(order.at),

@@ -1,6 +1,6 @@
-//! What waits for the operator: parcels, returns, orders that were cut off, and whether copies and money add up.
+//! What waits for the operator: parcels, returns, interrupted orders, and whether copies and money add up.
 //!
-//! Every part comes from a question of its own, and says so where nobody answers.
+//! Every part comes from a call of its own, and says so if the context does not answer.
 
 use askama::Template;
 
@@ -11,15 +11,15 @@ use crate::reply::Reply;
 use crate::seams::ordering::{State, Summary};
 use crate::seams::{Pick, Seams, Tally, books::TrialBalance};
 
-use super::desk::{Desk, Place, Shell};
+use super::desk::{Desk, Section, Shell};
 use super::notice::{Done, Failed, Notice};
 use super::query::Query;
 use super::reply;
-use super::view::{When, or_away};
+use super::view::When;
 
-/// As far as the warehouse counts what waits.
+/// The warehouse lists at most this many parcels.
 pub const PICKS_MAX: u32 = 200;
-/// Returns that are named here; the list has the others.
+/// Orders that are named here; the list shows all.
 const NAMED: usize = 5;
 
 #[derive(Template)]
@@ -27,8 +27,8 @@ const NAMED: usize = 5;
 struct OverviewPage<'a> {
     shell: Shell<'a>,
     picks: Option<Waiting>,
-    returns: Option<Stack>,
-    stuck: Option<Stack>,
+    returns: Option<OrderCount>,
+    stuck: Option<OrderCount>,
     tally: Option<Tally>,
     balance: Option<TrialBalance>,
 }
@@ -47,8 +47,8 @@ struct Waiting {
     since: Option<When>,
 }
 
-/// Orders in one state, as many as one answer has.
-struct Stack {
+/// How many orders are in one state, counted on the first page of the list.
+struct OrderCount {
     count: usize,
     more: bool,
     first: Vec<Summary>,
@@ -75,19 +75,19 @@ pub fn settle<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
 fn show<S: Seams>(desk: &Desk<'_, S>, notice: Option<Notice>, status: u16) -> Result<Reply, Problem> {
     let seams = desk.seams();
     let stack = |state| {
-        or_away(seams.orders_in_state(state, 1)).map(|page| Stack {
+        seams.orders_in_state(state, 1).ok().map(|page| OrderCount {
             count: page.orders.len(),
             more: page.more,
             first: page.orders.into_iter().take(NAMED).collect(),
         })
     };
     let page = OverviewPage {
-        shell: desk.shell(Place::Overview, notice),
-        picks: or_away(seams.pick_list(PICKS_MAX)).map(|picks| waiting(&picks)),
+        shell: desk.shell(Section::Overview, notice),
+        picks: seams.pick_list(PICKS_MAX).ok().map(|picks| waiting(&picks)),
         returns: stack(State::ReturnRequested),
         stuck: stack(State::Placing),
-        tally: or_away(seams.tally(&[])),
-        balance: or_away(seams.trial_balance()),
+        tally: seams.tally(&[]).ok(),
+        balance: seams.trial_balance().ok(),
     };
     Ok(reply(&page, status))
 }
@@ -97,7 +97,7 @@ fn waiting(picks: &[Pick]) -> Waiting {
     Waiting { count: Count(count), more: count >= PICKS_MAX, since: picks.first().map(|pick| When(pick.at)) }
 }
 
-/// Whether every copy that ever came in is somewhere.
+/// Whether all copies that ever came in are accounted for.
 pub fn complete(tally: &Tally) -> bool {
     let somewhere =
         [tally.on_hand, tally.reserved, tally.shipped].iter().try_fold(0, |sum: u64, part| sum.checked_add(*part));

@@ -1,19 +1,19 @@
-//! The pick list: what to take off the shelves now, and which of it goes into which parcel. Made to be printed.
+//! The pick list: what to take off the shelves, and which copies go into which parcel. Made for printing.
 
 use std::collections::BTreeMap;
 
 use askama::Template;
 
 use crate::assets;
-use crate::pages::{Away, Problem};
+use crate::pages::{Problem, Service};
 use crate::reply::Reply;
 use crate::seams::{FulfilmentError, Pick, Seams};
 
-use super::desk::{Desk, Place, Shell};
+use super::desk::{Desk, Section, Shell};
 use super::reply;
 use super::view::{Titles, When};
 
-/// Parcels on one sheet: what somebody packs in a morning.
+/// Parcels on one sheet: about a morning's work.
 const PARCELS: u32 = 50;
 
 #[derive(Template)]
@@ -44,7 +44,7 @@ struct Parcel<'a> {
 pub fn page<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
     let seams = desk.seams();
     let picks = seams.pick_list(PARCELS + 1).map_err(|error| match error {
-        FulfilmentError::Unavailable(_) => Problem::Away(Away::Warehouse),
+        FulfilmentError::Unavailable(_) => Problem::Unavailable(Service::Warehouse),
         other => {
             seams.warn(&format!("warehouse refused: {other}"));
             Problem::Refused
@@ -63,7 +63,7 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
         })
         .collect();
     let page = PickPage {
-        shell: desk.shell(Place::Picking, None),
+        shell: desk.shell(Section::Picking, None),
         copies: shelves.iter().map(|one| one.copies).sum(),
         shelves,
         parcels,
@@ -77,7 +77,7 @@ fn named<'a>(sku: &'a str, copies: u64, titles: &'a Titles) -> Copies<'a> {
     Copies { sku, artist, title, copies }
 }
 
-/// All copies together, as they stand on the shelves: by artist, then title.
+/// All copies, in the order of the shelves: by artist, then title.
 fn shelves<'a>(picks: &'a [Pick], titles: &'a Titles) -> Vec<Copies<'a>> {
     let mut sums = BTreeMap::<&str, u64>::new();
     for line in picks.iter().flat_map(|pick| &pick.lines) {

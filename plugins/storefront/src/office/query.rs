@@ -1,23 +1,23 @@
-//! What the address of a page of the office says after its question mark.
+//! The query parameters of the office's pages.
 
-use crate::params::{Bad, VALUE_CHARS_MAX, decode, search_words};
+use crate::params::{BadInput, VALUE_CHARS_MAX, decode, search_words};
 use crate::seams::ordering::State;
 
 use super::notice::Done;
 use super::view::state_named;
 
-/// As the order desk leafs.
+/// The last page that `orders` lists.
 pub const PAGE_MAX: u32 = 500;
 const QUERY_BYTES_MAX: usize = 4096;
-/// As the catalog searches.
+/// The catalog's bound on the words of a search.
 const WORDS_MAX: usize = 8;
 
-/// What we do not know, or what makes no sense there, is as if it were not given.
+/// Unknown parameters, states and results are ignored.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// Trimmed, with single blanks.
+    /// Trimmed, with single spaces.
     pub q: String,
-    /// From 1; whatever lies beyond is one past the last.
+    /// From 1 to `PAGE_MAX` + 1, which stands for every later page.
     pub page: u32,
     pub state: Option<State>,
     pub id: String,
@@ -25,18 +25,18 @@ pub struct Query {
 }
 
 impl Query {
-    pub fn parse(query: Option<&str>) -> Result<Query, Bad> {
+    pub fn parse(query: Option<&str>) -> Result<Query, BadInput> {
         let query = query.unwrap_or_default();
         if query.len() > QUERY_BYTES_MAX {
-            return Err(Bad::TooLong);
+            return Err(BadInput::TooLong);
         }
         let mut parsed = Query { page: 1, ..Query::default() };
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = || -> Result<String, Bad> {
+            let value = || -> Result<String, BadInput> {
                 let text = decode(value, true)?;
                 match text.chars().nth(VALUE_CHARS_MAX) {
-                    Some(_) => Err(Bad::TooLong),
+                    Some(_) => Err(BadInput::TooLong),
                     None => Ok(text.split_whitespace().collect::<Vec<_>>().join(" ")),
                 }
             };
@@ -49,15 +49,15 @@ impl Query {
                 _ => {}
             }
         }
-        if search_words(&parsed.q) > WORDS_MAX { Err(Bad::Words) } else { Ok(parsed) }
+        if search_words(&parsed.q) > WORDS_MAX { Err(BadInput::Words) } else { Ok(parsed) }
     }
 }
 
-fn page(text: &str) -> Result<u32, Bad> {
+fn page(text: &str) -> Result<u32, BadInput> {
     match text.parse() {
         _ if text.is_empty() => Ok(1),
-        _ if !text.bytes().all(|digit| digit.is_ascii_digit()) => Err(Bad::Page),
-        Ok(0) => Err(Bad::Page),
+        _ if !text.bytes().all(|digit| digit.is_ascii_digit()) => Err(BadInput::Page),
+        Ok(0) => Err(BadInput::Page),
         Ok(page) => Ok(u32::min(page, PAGE_MAX + 1)),
         Err(_) => Ok(PAGE_MAX + 1),
     }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_says_what_it_says_and_no_more() {
+    fn a_query_is_read_and_its_unknown_parts_are_ignored() {
         let query = Query::parse(Some("q=+kind+of%20blue&page=3&state=placed&done=shipped&x=%zz"));
         let expected = Query {
             q: "kind of blue".into(),
@@ -80,11 +80,11 @@ mod tests {
         assert_eq!(query, Ok(expected));
         assert_eq!(Query::parse(None).map(|query| query.page), Ok(1));
         for (query, bad) in [
-            ("q=%ff", Bad::Encoding),
-            ("q=%00", Bad::Control),
-            ("q=1+2+3+4+5+6+7+8+9", Bad::Words),
-            ("page=0", Bad::Page),
-            ("page=-1", Bad::Page),
+            ("q=%ff", BadInput::Encoding),
+            ("q=%00", BadInput::Control),
+            ("q=1+2+3+4+5+6+7+8+9", BadInput::Words),
+            ("page=0", BadInput::Page),
+            ("page=-1", BadInput::Page),
         ] {
             assert_eq!(Query::parse(Some(query)), Err(bad), "{query}");
         }
@@ -93,6 +93,6 @@ mod tests {
             Ok((None, None))
         );
         assert_eq!(Query::parse(Some("page=99999999999999")).map(|query| query.page), Ok(PAGE_MAX + 1));
-        assert_eq!(Query::parse(Some(&"x".repeat(5000))), Err(Bad::TooLong));
+        assert_eq!(Query::parse(Some(&"x".repeat(5000))), Err(BadInput::TooLong));
     }
 }

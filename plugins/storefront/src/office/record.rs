@@ -1,4 +1,4 @@
-//! One record: its copies and where they came from and went, restocking and counting, its price, and the end of its sale.
+//! One record: the movements of its copies, and forms to restock, count, reprice and discontinue it.
 
 use askama::Template;
 
@@ -11,23 +11,23 @@ use crate::reply::Reply;
 use crate::seams::{Album, Cause, Level, Money, Movement, Seams, Tally};
 use crate::visit::is_key;
 
-use super::desk::{Desk, Place, Shell};
+use super::desk::{Desk, Section, Shell};
 use super::fields::{Field, plain};
 use super::notice::{self, Done, Failed, Notice};
 use super::overview::complete;
 use super::query::Query;
 use super::reply;
-use super::view::{When, is_number, or_away};
+use super::view::{When, is_number};
 
-/// Movements that are shown.
+/// Movements on the page.
 const HISTORY: u32 = 50;
-/// As the interfaces take them.
+/// The bounds of the interfaces.
 const RESTOCK_MAX: u32 = 100_000;
 const COUNT_MAX: u32 = 10_000_000;
 const NOTE_MAX: usize = 200;
 pub const PRICE_MAX: u64 = 10_000_000;
 
-/// What can be changed about a record.
+/// A change of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     Restock,
@@ -48,9 +48,9 @@ impl Change {
     }
 }
 
-/// What the forms hold when the page is shown: what is true now, or what was sent.
+/// The values in the page's forms: as they are now, or as they were sent.
 #[derive(Default)]
-struct Typed {
+struct Input {
     key: Option<String>,
     copies: Field,
     note: Field,
@@ -65,7 +65,7 @@ struct RecordPage<'a> {
     shell: Shell<'a>,
     album: &'a Album,
     price_now: Price<'a>,
-    /// None: the warehouse does not answer.
+    /// `None` if the warehouse does not answer.
     level: Option<u32>,
     tally: Option<Tally>,
     history: Option<Vec<Row<'a>>>,
@@ -95,12 +95,12 @@ struct Row<'a> {
 
 /// `GET /office/records/SKU`
 pub fn page<S: Seams>(desk: &Desk<'_, S>, sku: &str, query: &Query) -> Result<Reply, Problem> {
-    show(desk, sku, query.done.map(Notice::from), Typed::default(), 200)
+    show(desk, sku, query.done.map(Notice::from), Input::default(), 200)
 }
 
 /// `POST /office/records/SKU/CHANGE`
 pub fn change<S: Seams>(desk: &Desk<'_, S>, sku: &str, change: Change, form: &Form<'_>) -> Result<Reply, Problem> {
-    let mut typed = Typed::default();
+    let mut typed = Input::default();
     let done = match change {
         Change::Restock => restock(desk, sku, form, &mut typed)?,
         Change::Count => count(desk, sku, form, &mut typed),
@@ -110,7 +110,7 @@ pub fn change<S: Seams>(desk: &Desk<'_, S>, sku: &str, change: Change, form: &Fo
     match done {
         Ok(done) => Ok(desk.done(&format!("/records/{sku}"), done)),
         Err(failed) => {
-            if !failed.again {
+            if !failed.keep_key {
                 typed.key = None;
             }
             let status = failed.status;
@@ -123,7 +123,7 @@ fn restock<S: Seams>(
     desk: &Desk<'_, S>,
     sku: &str,
     form: &Form<'_>,
-    typed: &mut Typed,
+    typed: &mut Input,
 ) -> Result<Result<Done, Failed>, Problem> {
     let key = form.raw("key");
     if !is_key(key) {
@@ -139,7 +139,7 @@ fn restock<S: Seams>(
     Ok(desk.seams().restock(key, sku, number, &typed.note.value).map(|_| Done::Restocked).map_err(Failed::from))
 }
 
-fn count<S: Seams>(desk: &Desk<'_, S>, sku: &str, form: &Form<'_>, typed: &mut Typed) -> Result<Done, Failed> {
+fn count<S: Seams>(desk: &Desk<'_, S>, sku: &str, form: &Form<'_>, typed: &mut Input) -> Result<Done, Failed> {
     let (counted, number) = Field::number(form, "counted", 0, COUNT_MAX);
     typed.counted = counted;
     if typed.counted.wrong() {
@@ -153,7 +153,7 @@ fn reprice<S: Seams>(
     desk: &Desk<'_, S>,
     sku: &str,
     form: &Form<'_>,
-    typed: &mut Typed,
+    typed: &mut Input,
 ) -> Result<Result<Done, Failed>, Problem> {
     let album = album(desk, sku)?;
     let currencies = Currencies::of(desk.seams());
@@ -170,8 +170,8 @@ fn reprice<S: Seams>(
     }
 }
 
-/// Nobody can take it back here, so a box has to be ticked.
-fn discontinue<S: Seams>(desk: &Desk<'_, S>, sku: &str, form: &Form<'_>, typed: &mut Typed) -> Result<Done, Failed> {
+/// The office cannot undo this, so the operator has to tick a box.
+fn discontinue<S: Seams>(desk: &Desk<'_, S>, sku: &str, form: &Form<'_>, typed: &mut Input) -> Result<Done, Failed> {
     if !form.has("sure") {
         typed.sure.problem = Some("Tick the box if this is what you want.".into());
         return Err(notice::fields());
@@ -187,21 +187,21 @@ fn show<S: Seams>(
     desk: &Desk<'_, S>,
     sku: &str,
     notice: Option<Notice>,
-    typed: Typed,
+    typed: Input,
     status: u16,
 ) -> Result<Reply, Problem> {
     let seams = desk.seams();
     let album = album(desk, sku)?;
     let currencies = Currencies::of(seams);
     let (_, digits) = currencies.sign(&album.price.currency);
-    let level = or_away(seams.levels(&[sku])).and_then(|levels| levels.first().map(|level| level.on_hand));
-    let movements = or_away(seams.stock_history(sku, HISTORY));
+    let level = seams.levels(&[sku]).ok().and_then(|levels| levels.first().map(|level| level.on_hand));
+    let movements = seams.stock_history(sku, HISTORY).ok();
     let now = || Field::of(plain(u64::from(album.price.minor_units), digits));
     let page = RecordPage {
-        shell: desk.shell(Place::Records, notice),
+        shell: desk.shell(Section::Records, notice),
         price_now: currencies.of_album(&album.price),
         level,
-        tally: or_away(seams.tally(&[sku])),
+        tally: seams.tally(&[sku]).ok(),
         history: movements.as_ref().map(|movements| movements.iter().map(row).collect()),
         key: typed.key.unwrap_or_else(|| desk.key()),
         copies: typed.copies,

@@ -1,4 +1,4 @@
-//! Records found by their words or their SKU, with price and copies: the way to the page of each.
+//! Records found by words or SKU, with price and stock; each links to its page.
 
 use askama::Template;
 
@@ -7,18 +7,17 @@ use crate::cart::is_sku;
 use crate::href::Encoded;
 use crate::money::{Price, Total};
 use crate::pages::Problem;
-use crate::paging::PAGE_SIZE;
-use crate::params::{PAGE_MAX, search_words};
+use crate::paging::{PAGE_MAX, PAGE_SIZE};
+use crate::params::search_words;
 use crate::reference::Currencies;
 use crate::reply::Reply;
 use crate::seams::{Album, Filter, Level, Seams};
 
-use super::desk::{Desk, Place, Shell};
+use super::desk::{Desk, Section, Shell};
 use super::query::Query;
 use super::reply;
-use super::view::or_away;
 
-/// Where the catalog stops counting what it finds, and what it lists.
+/// Where the catalog stops counting search results and lists.
 const SEARCH_MOST: u32 = 200;
 const BROWSE_MOST: u32 = 1000;
 
@@ -54,7 +53,7 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Proble
         true => seams.search(words, query.page, PAGE_SIZE)?,
         false => seams.browse(Filter::default(), query.page, PAGE_SIZE)?,
     };
-    // A SKU is no word of the catalog's search, and what is discontinued is not found by words.
+    // The catalog's search finds neither SKUs nor discontinued records.
     let sku = words.to_ascii_uppercase();
     if query.page == 1 && is_sku(&sku) && !found.albums.iter().any(|album| album.sku == sku) {
         let exact = seams.albums(&[&sku])?;
@@ -65,11 +64,11 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Proble
         return Err(Problem::PastTheEnd);
     }
     let skus: Vec<&str> = found.albums.iter().map(|album| album.sku.as_str()).collect();
-    let levels = if skus.is_empty() { Some(Vec::new()) } else { or_away(seams.levels(&skus)) };
+    let levels = if skus.is_empty() { Some(Vec::new()) } else { seams.levels(&skus).ok() };
     let currencies = Currencies::of(seams);
     let href = |page: u32| format!("/office/records?q={}&page={page}", Encoded(words));
     let page = RecordsPage {
-        shell: desk.shell(Place::Records, None),
+        shell: desk.shell(Section::Records, None),
         words,
         total: Total { count: found.total, most: if searched { SEARCH_MOST } else { BROWSE_MOST } },
         rows: rows(&found.albums, levels.as_deref(), &currencies),

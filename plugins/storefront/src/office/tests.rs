@@ -1,4 +1,4 @@
-//! The office as requests see it: who gets in, what each page shows and asks, what becomes of each form.
+//! The office over requests: who may open it, what each page shows and calls, what each form does.
 
 mod doors;
 mod forms;
@@ -21,7 +21,7 @@ fn office() -> Shop {
     }
 }
 
-/// An office whose one order is in this state, and paid if it has been shipped.
+/// An office with one order in this state, which is paid if it has been shipped.
 fn office_with(state: ordering::State) -> Shop {
     let captured = payments::Payment { stage: payments::Stage::Captured, refunded: 500, ..payment() };
     let sent = matches!(state, ordering::State::Shipped | ordering::State::ReturnRequested | ordering::State::Returned);
@@ -47,10 +47,10 @@ const PAGES: [&str; 13] = [
 
 const KEY: &str = "00112233445566778899aabbccddeeff";
 
-/// A form: address, fields, question.
+/// A form: address, fields, and the call that it causes.
 type Sent = (&'static str, &'static [(&'static str, &'static str)], &'static str);
 
-/// Every form, filled in rightly, and what it asks for in the end.
+/// Every form with valid values.
 const FORMS: [Sent; 10] = [
     ("/office/settle", &[], "settle"),
     ("/office/orders/1000123/ship", &[("key", KEY)], "ship 00112233445566778899aabbccddeeff-ship 1000123"),
@@ -94,7 +94,7 @@ const FORMS: [Sent; 10] = [
     ),
 ];
 
-/// Questions that change something.
+/// The calls that change something.
 fn changes(shop: &Shop) -> Vec<String> {
     const CHANGING: [&str; 10] = [
         "settle",

@@ -1,4 +1,4 @@
-//! What the office's templates show in more than one place: times, states of orders, titles.
+//! What several templates of the office show: times, states of orders, titles.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::seams::ordering::State;
 use crate::seams::{Album, Seams, Trouble};
 use crate::time::{Machine, Moment};
 
-/// A moment as `<time>`.
+/// A moment as a `<time>` element.
 #[derive(Debug, Clone, Copy)]
 pub struct When(pub u64);
 
@@ -29,7 +29,7 @@ impl fmt::Display for When {
 /// Digits, names of months and our own markup.
 impl HtmlSafe for When {}
 
-/// The states in the order in which an operator cares: name in an address, and what it is called.
+/// The states, most important first, each with its name in an address and its label.
 pub const STATES: [(State, &str, &str); 7] = [
     (State::Placed, "placed", "To be shipped"),
     (State::ReturnRequested, "return-requested", "Coming back"),
@@ -52,15 +52,15 @@ pub fn state_label(state: State) -> &'static str {
     STATES.iter().find(|(known, _, _)| *known == state).map_or("", |(_, _, label)| label)
 }
 
-/// As many SKUs as the catalog is asked at once.
+/// The catalog's bound on SKUs in one call.
 const TITLES_MAX: usize = 500;
 
-/// What the catalog calls some albums; nothing while it is away.
+/// Albums by SKU; `None` while the catalog is away.
 #[derive(Debug)]
 pub struct Titles(Option<Vec<Album>>);
 
 impl Titles {
-    /// Asks once for all of them. Beyond the catalog's bound they are shown by their SKU alone.
+    /// Calls the catalog once. Albums beyond its bound have no title.
     pub fn of<'s>(skus: impl Iterator<Item = &'s str>, seams: &impl Seams) -> Titles {
         let skus: BTreeSet<&str> = skus.collect();
         let skus: Vec<&str> = skus.into_iter().take(TITLES_MAX).collect();
@@ -73,7 +73,7 @@ impl Titles {
         }
     }
 
-    /// Artist and title; in their stead, why there are none.
+    /// Artist and title, or the reason why they are missing.
     pub fn artist_and_title(&self, sku: &str) -> (&str, &str) {
         match &self.0 {
             None => ("", "The catalogue does not answer"),
@@ -85,12 +85,8 @@ impl Titles {
     }
 }
 
-/// Something another context said, or that it did not.
-pub fn or_away<T, E>(answer: Result<T, E>) -> Option<T> {
-    answer.ok()
-}
-
-/// `D-000123`, `MC-100001`: 1 to 32 letters, digits and hyphens. Of anything else nobody needs to be asked.
+/// Whether a text can be a number such as `D-000123` or `MC-100001`: 1 to 32 letters, digits and hyphens. Other texts
+/// need no call.
 pub fn is_number(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

@@ -1,6 +1,6 @@
-//! The account: its orders and the ways to everything else that belongs to a customer.
+//! The account: the customer's orders, and links to everything else that belongs to the customer.
 //!
-//! Asks `customer` who it is, and `orders` for a page of orders; without the latter the rest of the page is there.
+//! Calls `customer` for the account and `orders` for a page of orders. Without `orders` the page lacks the list.
 
 use askama::Template;
 
@@ -12,12 +12,12 @@ use crate::csrf;
 use crate::money::Price;
 use crate::params::Params;
 use crate::reference::Currencies;
-use crate::reply::{Freshness, Reply};
+use crate::reply::{CachePolicy, Reply};
 use crate::seams::{Seams, accounts, ordering};
 use crate::time::Day;
 use crate::visit::Visit;
 
-/// As deep as `orders` leafs.
+/// The last page that `orders` lists.
 const ORDERS_PAGE_MAX: u32 = 500;
 
 #[derive(Template)]
@@ -28,7 +28,7 @@ struct AccountPage<'a> {
     alarm: Option<super::field::Alarm>,
     token: String,
     account: &'a accounts::Account,
-    /// `None`: nobody says.
+    /// `None` if `orders` does not answer.
     orders: Option<Vec<Row<'a>>>,
     page: u32,
     previous: Option<u32>,
@@ -36,7 +36,7 @@ struct AccountPage<'a> {
 }
 
 struct Row<'a> {
-    /// One that is no number has no page.
+    /// `None` if it cannot be part of an address.
     number: Option<&'a str>,
     day: Day,
     copies: u32,
@@ -83,5 +83,5 @@ pub fn account(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Re
         previous: (number > 1).then(|| number - 1),
         next: more.then(|| number + 1),
     };
-    Ok(Reply::html(Freshness::Never, render(&page, 8 * 1024)))
+    Ok(Reply::html(CachePolicy::NoStore, render(&page, 8 * 1024)))
 }

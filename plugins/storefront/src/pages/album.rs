@@ -1,16 +1,16 @@
 //! The album page and the covers.
 //!
-//! The page asks three contexts one question each, in this order: recommendation which albums go with it, the catalog for the album
-//! and those, the warehouse for the levels of all of them. It is the page that the benchmark measures.
+//! The page calls three contexts once each: recommendation for suggested albums, then the catalog for the album and the
+//! suggested ones, then the warehouse for the stock of all of them. The benchmark measures this page.
 
 use askama::Template;
 
-use super::{Problem, Shell, levels, render};
+use super::{Problem, Service, Shell, levels, render};
 use crate::assets;
 use crate::cover;
 use crate::href::Encoded;
 use crate::reference::Currencies;
-use crate::reply::{Freshness, Kind, Reply};
+use crate::reply::{CachePolicy, Kind, Reply};
 use crate::seams::{Seams, Trouble};
 use crate::view::{Card, cards};
 use crate::visit::Visit;
@@ -36,11 +36,11 @@ pub fn album(sku: &str, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, 
     }
     let mut albums = match seams.albums(&skus) {
         Ok(albums) => albums,
-        // A SKU that makes no sense to the catalog is nobody's.
+        // The catalog refuses a SKU that no album can have.
         Err(Trouble::Refused) => return Err(Problem::NotFound),
-        Err(Trouble::Absent) => return Err(Problem::Closed),
+        Err(Trouble::Absent) => return Err(Problem::Unavailable(Service::Catalog)),
     };
-    // The catalog leaves out what it does not know: the album itself then is not the first.
+    // The catalog leaves out unknown albums. If the album itself is unknown, it is not the first.
     albums.retain(|album| !album.discontinued || album.sku == sku);
     if albums.first().is_none_or(|album| album.sku != sku) {
         return Err(Problem::NotFound);
@@ -50,25 +50,25 @@ pub fn album(sku: &str, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, 
     let cards = cards(&albums, levels.as_deref(), &currencies);
     let Some((&card, beside)) = cards.split_first() else { return Err(Problem::NotFound) };
     let page = AlbumPage { shell: Shell::of(visit), card, beside };
-    let freshness = if levels.is_some() && suggestions.is_ok() { Freshness::Always } else { Freshness::Never };
-    Ok(Reply::html(freshness, render(&page, 8 * 1024)))
+    let cache = if levels.is_some() && suggestions.is_ok() { CachePolicy::Revalidate } else { CachePolicy::NoStore };
+    Ok(Reply::html(cache, render(&page, 8 * 1024)))
 }
 
-/// `/covers/{sku}.svg?v=`: always a picture, since it stands in a page; a plain sleeve when there is no album to name.
+/// `/covers/{sku}.svg?v=`: always a picture, because pages embed it. An unknown album has a plain sleeve.
 pub fn cover(sku: &str, version: Option<&str>, seams: &impl Seams) -> Reply {
     let found = seams.albums(&[sku]);
     let album = match &found {
         Ok(albums) => albums.iter().find(|album| album.sku == sku),
         Err(_) => None,
     };
-    let (status, freshness, body) = match (album, &found) {
+    let (status, cache, body) = match (album, &found) {
         (Some(album), _) => {
-            // Only the address that names this very version may be kept for ever.
+            // Caches may keep only the address with the current version for ever.
             let named = version == Some(cover::version(album).to_string().as_str());
-            (200, if named { Freshness::Forever } else { Freshness::Day }, cover::draw(album))
+            (200, if named { CachePolicy::Immutable } else { CachePolicy::OneDay }, cover::draw(album))
         }
-        (None, Ok(_) | Err(Trouble::Refused)) => (404, Freshness::Never, cover::plain_sleeve()),
-        (None, Err(Trouble::Absent)) => (503, Freshness::Never, cover::plain_sleeve()),
+        (None, Ok(_) | Err(Trouble::Refused)) => (404, CachePolicy::NoStore, cover::plain_sleeve()),
+        (None, Err(Trouble::Absent)) => (503, CachePolicy::NoStore, cover::plain_sleeve()),
     };
-    Reply { status, kind: Kind::Svg, freshness, headers: Vec::new(), body }
+    Reply { status, kind: Kind::Svg, cache, headers: Vec::new(), body }
 }

@@ -1,15 +1,15 @@
-//! What finance says to a customer: the statement of the account and the invoice of an order.
+//! The customer's statement of account and the invoice of an order, from `finance`.
 //!
-//! Finance knows nobody's rights: that an invoice is this customer's is checked here, by the id it carries.
+//! `finance` checks no rights: this file checks by the customer's id that an invoice belongs to the customer.
 
 use askama::Template;
 
-use super::{Away, Problem, Shell, render, signed_in};
+use super::{Problem, Service, Shell, render, signed_in};
 use crate::assets;
 use crate::money::Price;
 use crate::pages::order::is_number;
 use crate::reference::{Countries, Currencies};
-use crate::reply::{Freshness, Reply};
+use crate::reply::{CachePolicy, Reply};
 use crate::seams::{Seams, books, ordering, payments};
 use crate::time::Day;
 use crate::visit::Visit;
@@ -36,7 +36,7 @@ struct InvoicePage<'a> {
     shell: Shell<'a>,
     invoice: &'a books::Invoice,
     day: Day,
-    /// Whom it is for, line by line.
+    /// The recipient, line by line.
     to: Vec<&'a str>,
     items: Vec<Item<'a>>,
     shipping: Price<'a>,
@@ -55,7 +55,7 @@ struct Item<'a> {
 /// `/account/statement`
 pub fn statement(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let customer = signed_in(visit, "/account/statement", seams)?;
-    let statement = seams.statement(&customer.account.id).map_err(|error| away(&error, seams))?;
+    let statement = seams.statement(&customer.account.id).map_err(|error| problem(&error, seams))?;
     let currencies = Currencies::of(seams);
     let rows = statement.lines.iter().map(|line| Row {
         day: Day(line.at),
@@ -65,17 +65,17 @@ pub fn statement(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem
         balance: currencies.price(line.balance, &line.currency),
     });
     let page = StatementPage { shell: Shell::of(visit), rows: rows.collect(), more: statement.more };
-    Ok(Reply::html(Freshness::Never, render(&page, 8 * 1024)))
+    Ok(Reply::html(CachePolicy::NoStore, render(&page, 8 * 1024)))
 }
 
 /// `/orders/{number}/invoice`
 pub fn invoice(number: &str, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let customer = signed_in(visit, &format!("/orders/{number}/invoice"), seams)?;
-    let found = seams.invoice(number).map_err(|error| away(&error, seams))?;
+    let found = seams.invoice(number).map_err(|error| problem(&error, seams))?;
     let Some(invoice) = found.filter(|invoice| invoice.customer == customer.account.id) else {
         return Err(Problem::NoInvoice);
     };
-    // The address is the order's; without it the invoice is for the customer by name.
+    // The address comes from the order. While `orders` is away, the invoice shows the customer's name only.
     let order: Option<ordering::Order> = seams.order(&customer.account.id, number).ok();
     let countries = Countries::of(seams);
     let to = match &order {
@@ -112,12 +112,12 @@ pub fn invoice(number: &str, visit: &Visit<'_>, seams: &impl Seams) -> Result<Re
         refunded: (invoice.refunded > 0).then(|| currencies.price(invoice.refunded, currency)),
         invoice: &invoice,
     };
-    Ok(Reply::html(Freshness::Never, render(&page, 6 * 1024)))
+    Ok(Reply::html(CachePolicy::NoStore, render(&page, 6 * 1024)))
 }
 
-fn away(error: &payments::Error, seams: &impl Seams) -> Problem {
+fn problem(error: &payments::Error, seams: &impl Seams) -> Problem {
     if let payments::Error::Unavailable(_) = error {
-        return Problem::Away(Away::Books);
+        return Problem::Unavailable(Service::Books);
     }
     seams.warn(&format!("books refused: {error}"));
     Problem::NoInvoice

@@ -1,16 +1,17 @@
-//! A card as it is typed: what can be said of it without asking anybody, so that a slip of the finger is told before an order is begun.
+//! Checks a payment card without calling a context, so that a typing mistake is reported before an order starts.
 //!
-//! Not here: which cards the processor takes, and what the bank says. Of the number and the code nothing is kept or shown again.
+//! Not here: which cards the processor accepts, and the bank's answer. Number and code are neither stored nor shown
+//! again.
 
 use super::field::Problems;
 use crate::seams::ordering::Card;
 use crate::time;
 
-/// ISO/IEC 7812: from the shortest number in use to the longest one allowed.
+/// ISO/IEC 7812: from the shortest number in use to the longest allowed.
 const DIGITS: std::ops::RangeInclusive<usize> = 12..=19;
 const HOLDER_CHARS_MAX: usize = 100;
 
-/// Everything that is wrong with the card at `now`, in the order of the form.
+/// Adds everything that is wrong with the card at `now`, in the order of the form.
 pub fn check(card: &Card, now: u64, problems: &mut Problems) {
     if let Some(problem) = number(&card.number) {
         problems.add("number", problem);
@@ -37,8 +38,8 @@ fn number(typed: &str) -> Option<&'static str> {
     }
 }
 
-/// ISO/IEC 7812-1, annex B (Luhn): every second digit from the right counts twice, and all together end in 0. One wrong digit, and most
-/// swapped neighbours, do not.
+/// ISO/IEC 7812-1, annex B (Luhn): every second digit from the right counts twice, and the sum ends in 0. It detects
+/// one wrong digit and most swaps of neighbours.
 fn has_check_digit(digits: &str) -> bool {
     let sum: u32 = digits
         .bytes()
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_that_may_be_one_passes() {
+    fn a_plausible_card_passes() {
         assert!(wrong(|_| {}).is_empty());
         for number in ["4000-0000-0000-0002", "4000000000009995", "378282246310005", "4000\u{a0}0000 00000119"] {
             assert!(wrong(|card| card.number = number.into()).is_empty(), "{number}");
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_of_the_finger_is_noticed() {
+    fn a_typing_mistake_is_reported() {
         for number in [
             "",
             "4242",

@@ -1,7 +1,7 @@
-//! The cart: what lies in it, what that costs now, and the three forms that change it.
+//! The cart: its albums, what they cost now, and the three forms that change it.
 //!
-//! The page asks orders for a quote, the warehouse for levels, and the catalog only for the names of what nobody sells any more, or of
-//! everything while orders is away. None of them is needed for a cart: it lies in the visitor's cookie.
+//! The page calls `orders` for a quote and `warehouse` for stock. It calls `catalog` for the names of albums that are
+//! no longer sold, or of all albums while `orders` is away. The cart works without them: it is in the visitor's cookie.
 
 use askama::Template;
 
@@ -9,13 +9,13 @@ use super::field::Alarm;
 use super::note::note;
 use super::{Problem, Shell, render};
 use crate::assets;
-use crate::cart::{COPIES_MAX, Cart, Full, is_sku};
+use crate::cart::{COPIES_MAX, Cart, CartLimit, is_sku};
 use crate::csrf;
 use crate::form::Form;
 use crate::money::Price;
 use crate::params::Params;
 use crate::reference::Currencies;
-use crate::reply::{Freshness, Reply};
+use crate::reply::{CachePolicy, Reply};
 use crate::seams::{Album, Level, Seams, ordering};
 use crate::visit::{Header, Visit};
 
@@ -28,7 +28,7 @@ struct CartPage<'a> {
     token: String,
     rows: Vec<Row<'a>>,
     sums: Option<Sums<'a>>,
-    /// Something in it can be ordered.
+    /// Whether something in it can be ordered.
     open: bool,
 }
 
@@ -45,7 +45,7 @@ struct Row<'a> {
     warning: Option<String>,
 }
 
-/// What an order costs, below its lines.
+/// The sums below the lines of an order.
 pub struct Sums<'a> {
     pub goods: Price<'a>,
     pub shipping: Price<'a>,
@@ -75,7 +75,7 @@ pub fn cart(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Resul
         open: false,
     };
     if cart.is_empty() {
-        return Ok(Reply::html(Freshness::Never, render(&page, 4 * 1024)));
+        return Ok(Reply::html(CachePolicy::NoStore, render(&page, 4 * 1024)));
     }
     let quote = seams.quote(cart.lines());
     if let Err(error) = &quote {
@@ -94,7 +94,7 @@ pub fn cart(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Resul
     page.sums = quote.as_ref().filter(|quote| !quote.lines.is_empty()).map(|quote| Sums::of(quote, &currencies));
     page.rows = cart.lines().iter().map(|line| row(line, quote.as_ref(), &named, &levels, &currencies)).collect();
     page.open = page.rows.iter().any(|row| !row.gone);
-    Ok(Reply::html(Freshness::Never, render(&page, 8 * 1024)))
+    Ok(Reply::html(CachePolicy::NoStore, render(&page, 8 * 1024)))
 }
 
 fn row<'a>(
@@ -139,7 +139,7 @@ fn row<'a>(
     row
 }
 
-/// Why there are no sums.
+/// Says why there are no sums.
 fn unpriced(error: &ordering::Error, seams: &impl Seams) -> Alarm {
     if let ordering::Error::Unavailable(_) = error {
         return Alarm::new(
@@ -151,7 +151,7 @@ fn unpriced(error: &ordering::Error, seams: &impl Seams) -> Alarm {
     Alarm::new("These cannot be ordered together", "Please take something out and try again.")
 }
 
-/// `/cart/add`: the one form without a token, as the album page is the same for everybody.
+/// `/cart/add`: the only form without a token, because the album page is the same for all visitors.
 pub fn add(form: &Form<'_>, visit: &Visit<'_>) -> Result<Reply, Problem> {
     let sku = form.raw("sku");
     if !is_sku(sku) {
@@ -166,7 +166,8 @@ pub fn add(form: &Form<'_>, visit: &Visit<'_>) -> Result<Reply, Problem> {
     Ok(changed(&cart, word, visit))
 }
 
-/// `/cart/change`: how many of each, in fields `copies-SKU`. What is not named stays; what makes no sense changes nothing.
+/// `/cart/change`: the number of copies, in fields `copies-SKU`. Albums without a field stay; invalid values change
+/// nothing.
 pub fn change(form: &Form<'_>, visit: &Visit<'_>) -> Result<Reply, Problem> {
     let mut cart = visit.cart();
     let mut result = Ok(());
@@ -175,14 +176,14 @@ pub fn change(form: &Form<'_>, visit: &Visit<'_>) -> Result<Reply, Problem> {
             continue;
         }
         let digits = text.trim().bytes().all(|digit| digit.is_ascii_digit());
-        // An emptied field means the same as 0; more digits than a number has are simply too many copies.
+        // An empty field means 0. A number too large for its type is too many copies.
         let wanted = match (digits, text.trim()) {
             (true, "") => 0,
             (true, digits) => digits.parse().unwrap_or(u32::MAX),
             (false, _) => continue,
         };
         if wanted > COPIES_MAX {
-            result = Err(Full::Copies);
+            result = Err(CartLimit::Copies);
         }
         let _ = cart.set(sku, wanted);
     }
@@ -200,11 +201,11 @@ fn copies(number: Option<u64>) -> Option<u32> {
     Some(u32::try_from(number?).unwrap_or(u32::MAX))
 }
 
-fn word(result: Result<(), Full>, fine: &'static str) -> &'static str {
+fn word(result: Result<(), CartLimit>, fine: &'static str) -> &'static str {
     match result {
         Ok(()) => fine,
-        Err(Full::Copies) => "most",
-        Err(Full::Lines) => "full",
+        Err(CartLimit::Copies) => "most",
+        Err(CartLimit::Lines) => "full",
     }
 }
 

@@ -1,23 +1,23 @@
-//! Checking out: one page with address, card and what it costs, and the order that its form places.
+//! Checkout: a page with address, card and price, and the order that its form places.
 //!
-//! The form carries what it showed: the lines, the total, and a key of its own. So an order is exactly what its customer saw, whatever
-//! happened to the cart or the prices meanwhile, and the same form sent twice is one order. The card's number and code go to `orders` and
-//! are never shown again. After an error the form has a new key, except when nobody knows what became of the order: then sending it
-//! again must mean the same order.
+//! The form carries the lines and the total that it showed, and a key of its own. So the customer orders exactly what
+//! the page showed, even if cart or prices have changed, and a form that is sent twice places one order. The card's
+//! number and code go to `orders` and are never shown again. After an error the form has a new key. It keeps its key
+//! only if the result is unknown: then sending it again must mean the same order.
 
 use askama::Template;
 
 use super::card;
 use super::cart::Sums;
-use super::field::{Alarm, Field, Problems, Typed};
+use super::field::{AddressInput, Alarm, Field, Problems};
 use super::problem::RETRY_SECONDS;
-use super::{Away, Customer, Problem, Shell, render, signed_in};
+use super::{Customer, Problem, Service, Shell, render, signed_in};
 use crate::assets;
 use crate::cart::Cart;
 use crate::csrf;
 use crate::form::Form;
 use crate::reference::{Countries, Currencies};
-use crate::reply::{Freshness, Reply};
+use crate::reply::{CachePolicy, Reply};
 use crate::seams::{Seams, accounts, ordering};
 use crate::visit::{Visit, is_key, new_key};
 
@@ -29,10 +29,10 @@ struct CheckoutPage<'a> {
     alarm: Option<Alarm>,
     token: String,
     key: &'a str,
-    /// As the form sends them back.
+    /// As the form sends them.
     lines: String,
     total: u64,
-    /// What is left out, as nobody sells it any more.
+    /// How many lines are left out because they are no longer sold.
     gone: usize,
     rows: Vec<Row<'a>>,
     sums: Sums<'a>,
@@ -48,10 +48,10 @@ struct Row<'a> {
     sum: crate::money::Price<'a>,
 }
 
-/// What stands in the form.
+/// The state of the form.
 #[derive(Debug, Default)]
-struct Filled {
-    address: Typed,
+struct CheckoutForm {
+    address: AddressInput,
     save: bool,
     holder: String,
     expiry: String,
@@ -69,16 +69,16 @@ pub fn checkout(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem>
     let customer = signed_in(visit, "/checkout", seams)?;
     let quote = match seams.quote(cart.lines()) {
         Ok(quote) => quote,
-        Err(ordering::Error::Unavailable(_)) => return Err(Problem::Away(Away::Orders)),
-        // The cart's page says what is wrong with it.
+        Err(ordering::Error::Unavailable(_)) => return Err(Problem::Unavailable(Service::Orders)),
+        // The cart's page says what is wrong.
         Err(_) => return Ok(Reply::see_other("/cart")),
     };
     let saved = customer.account.address.is_some();
     let typed = match customer.account.address {
         Some(address) => address.into(),
-        None => Typed { name: customer.account.name, ..Typed::default() },
+        None => AddressInput { name: customer.account.name, ..AddressInput::default() },
     };
-    let filled = Filled { address: typed, save: !saved, key: new_key(seams), ..Filled::default() };
+    let filled = CheckoutForm { address: typed, save: !saved, key: new_key(seams), ..CheckoutForm::default() };
     Ok(page(&quote, cart.lines(), &filled, 200, visit, seams))
 }
 
@@ -93,13 +93,13 @@ pub fn place(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<R
     if !is_key(key) {
         return Err(Problem::Stale);
     }
-    let mut filled = Filled {
-        address: Typed::of(form),
+    let mut filled = CheckoutForm {
+        address: AddressInput::of(form),
         save: form.has("save"),
         holder: form.line("holder"),
         expiry: form.line("expiry"),
         key: new_key(seams),
-        ..Filled::default()
+        ..CheckoutForm::default()
     };
     let card = ordering::Card {
         number: form.line("number"),
@@ -117,7 +117,7 @@ pub fn place(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<R
         lines: cart.lines().to_vec(),
         address: filled.address.clone().into(),
         card,
-        // A total that nobody could have seen is one that has changed.
+        // An invalid total is handled like one that has changed.
         total: form.number("total").unwrap_or_default(),
     };
     match seams.place(key, &request) {
@@ -127,20 +127,20 @@ pub fn place(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<R
     }
 }
 
-/// To the order; what was ordered is out of the cart.
+/// Redirects to the order and removes what was ordered from the cart.
 fn placed(
     order: &ordering::Order,
     request: &ordering::Request,
-    filled: &Filled,
+    filled: &CheckoutForm,
     customer: &Customer<'_>,
     visit: &Visit<'_>,
     seams: &impl Seams,
 ) -> Reply {
     if filled.save {
         let address: accounts::Address = filled.address.clone().into();
-        // The order stands; an address that could not be kept is typed once more next time.
+        // The order stands. If the address could not be saved, the customer types it again next time.
         if let Err(error) = seams.change_address(customer.token, &address) {
-            seams.warn(&format!("the address of an order could not be kept: {}", case(&error)));
+            seams.warn(&format!("the address of an order could not be saved: {}", case(&error)));
         }
     }
     let mut cart = visit.cart();
@@ -150,7 +150,7 @@ fn placed(
     reply
 }
 
-/// The error without what somebody typed: the log holds nothing personal.
+/// The kind of error, without personal data, for the log.
 fn case(error: &accounts::Error) -> &'static str {
     match error {
         accounts::Error::Fields(_) => "fields",
@@ -160,16 +160,16 @@ fn case(error: &accounts::Error) -> &'static str {
     }
 }
 
-/// The number comes from another context: one that is none leads to the list of orders.
+/// The address of an order's page. The number comes from another context; an invalid one leads to the list of orders.
 fn order_address(number: &str, note: &str) -> String {
     if super::order::is_number(number) { format!("/orders/{number}?note={note}") } else { "/account".into() }
 }
 
-/// The form again, with what went wrong.
+/// Shows the form again, with what went wrong.
 fn refused(
     error: ordering::Error,
     cart: &Cart,
-    mut filled: Filled,
+    mut filled: CheckoutForm,
     key: &str,
     visit: &Visit<'_>,
     seams: &impl Seams,
@@ -184,22 +184,22 @@ fn refused(
             let total = Currencies::of(seams).price(now.total, &now.currency).to_string();
             quote = Some(now);
             let text = format!(
-                "Prices or records are not what they were when you opened this page. Nothing was charged. The total is {total} now; if \
-                 that is all right, type your card once more and place the order."
+                "Prices or records are not what they were when you opened this page. Nothing was charged. The total is \
+                 {total} now; if that is all right, type your card once more and place the order."
             );
             (Some(Alarm::new("Something has changed", text)), 409)
         }
         ordering::Error::Short(shortages) => (Some(short(&shortages)), 409),
         ordering::Error::Declined(why) => {
-            // That nothing was charged, and what to do, is part of what the bank's answer says.
+            // The bank's answer says that nothing was charged, and what to do.
             let text = format!("{why} Your records are still here.");
             (Some(Alarm::new("Your card was declined", text)), 422)
         }
         ordering::Error::Refused(why) => (Some(Alarm::new("The order could not be placed", why)), 409),
         ordering::Error::Unavailable(_) => {
             filled.key = key.into();
-            let text = "Our order desk did not answer in time, so we cannot say what became of your order. It is safe to type your \
-                        card once more and send this page again: it will not be ordered twice.";
+            let text = "Our order desk did not answer in time, so we cannot say what became of your order. It is safe \
+                        to type your card once more and send this page again: it will not be ordered twice.";
             (Some(Alarm::new("No answer", text).with("/account", "See whether it is among your orders")), 503)
         }
         error @ (ordering::Error::Invalid(_) | ordering::Error::UnknownOrder | ordering::Error::InProcess(_)) => {
@@ -233,7 +233,7 @@ fn short(shortages: &[ordering::Shortage]) -> Alarm {
 
 fn again(
     cart: &Cart,
-    filled: Filled,
+    filled: CheckoutForm,
     quote: Option<ordering::Quote>,
     status: u16,
     visit: &Visit<'_>,
@@ -243,7 +243,7 @@ fn again(
         Some(quote) => quote,
         None => match seams.quote(cart.lines()) {
             Ok(quote) => quote,
-            Err(ordering::Error::Unavailable(_)) => return Err(Problem::Away(Away::Orders)),
+            Err(ordering::Error::Unavailable(_)) => return Err(Problem::Unavailable(Service::Orders)),
             Err(_) => return Ok(Reply::see_other("/cart")),
         },
     };
@@ -253,12 +253,12 @@ fn again(
 fn page(
     quote: &ordering::Quote,
     lines: &[ordering::Line],
-    filled: &Filled,
+    filled: &CheckoutForm,
     status: u16,
     visit: &Visit<'_>,
     seams: &impl Seams,
 ) -> Reply {
-    // What is gone is not ordered, and not shown as if it were.
+    // Albums that are no longer sold are neither ordered nor shown.
     let mut cart = Cart::default();
     for line in lines.iter().filter(|line| quote.lines.iter().any(|priced| priced.sku == line.sku)) {
         let _ = cart.set(&line.sku, line.copies);
@@ -301,14 +301,14 @@ fn page(
         save: filled.save,
         card,
     };
-    let mut reply = Reply::html(Freshness::Never, render(&page, 12 * 1024)).with_status(status);
+    let mut reply = Reply::html(CachePolicy::NoStore, render(&page, 12 * 1024)).with_status(status);
     if status == 503 {
         reply.headers.push(("retry-after", RETRY_SECONDS.into()));
     }
     reply
 }
 
-/// Items that begin with a SKU, with the title instead.
+/// Replaces the SKU at the start of an item by the album's title.
 fn named(items: &[(Option<String>, String)], quote: &ordering::Quote) -> Vec<(Option<String>, String)> {
     let name = |text: &str| {
         let (sku, rest) = text.split_once(": ")?;
@@ -318,7 +318,7 @@ fn named(items: &[(Option<String>, String)], quote: &ordering::Quote) -> Vec<(Op
     items.iter().map(|(href, text)| (href.clone(), name(text).unwrap_or_else(|| text.clone()))).collect()
 }
 
-fn card_fields(filled: &Filled) -> Vec<Field<'_>> {
+fn card_fields(filled: &CheckoutForm) -> Vec<Field<'_>> {
     let field = |name, label, autocomplete, value, most, class| {
         Field::line(name, label, autocomplete, value, most, class, &filled.problems)
     };

@@ -1,7 +1,7 @@
 //! Fields of forms, what is wrong with them, and the page of a plain form.
 //!
-//! Whoever got something wrong sees the form again with what they typed, a summary that leads to each field, and a sentence beside it.
-//! Secrets (passwords, a card's number and code) are never shown again.
+//! After a mistake the visitor sees the form again with the typed values, a summary that links to each field, and a
+//! sentence beside the field. Secrets (passwords, a card's number and code) are never shown again.
 
 use askama::Template;
 
@@ -9,10 +9,10 @@ use super::{Shell, render};
 use crate::assets;
 use crate::csrf;
 use crate::reference::Countries;
-use crate::reply::{Freshness, Reply};
+use crate::reply::{CachePolicy, Reply};
 use crate::seams::{accounts, ordering};
 
-/// One field with its label, as it stands in a form.
+/// One field of a form, with its label.
 #[derive(Debug, Default)]
 pub struct Field<'a> {
     pub name: &'static str,
@@ -20,23 +20,23 @@ pub struct Field<'a> {
     /// The `type` of the input.
     pub kind: &'static str,
     pub autocomplete: &'static str,
-    /// What was typed; empty for secrets.
+    /// The typed value; empty for secrets.
     pub value: &'a str,
-    /// Characters that it takes; 0: not said.
+    /// Maximum of characters; 0 for none.
     pub most: u32,
     pub optional: bool,
     pub hint: &'static str,
     /// The CSS class of its width.
     pub class: &'static str,
-    /// A keyboard of digits.
+    /// Phones show a keyboard of digits.
     pub digits: bool,
-    /// What can be chosen, by value and text; none: it is typed.
+    /// The options, as value and text. Without options the value is typed.
     pub options: Vec<(&'a str, &'a str)>,
     pub problem: Option<&'a str>,
 }
 
 impl<'a> Field<'a> {
-    /// One line that is typed, with what is wrong with it.
+    /// A line of text, with its problem.
     pub fn line(
         name: &'static str,
         label: &'static str,
@@ -51,7 +51,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// What is wrong with which field, in the order of finding.
+/// Fields and what is wrong with each, in the order of the checks.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Problems(Vec<(String, String)>);
 
@@ -72,7 +72,7 @@ impl Problems {
         self.0.iter().find(|(known, _)| known == field).map(|(_, problem)| problem.as_str())
     }
 
-    /// Text that has to be there and may not be longer than `most` characters.
+    /// Checks a required text of at most `most` characters.
     pub fn check(&mut self, field: &str, value: &str, most: usize, missing: &str) {
         if value.is_empty() {
             self.add(field, missing);
@@ -81,7 +81,7 @@ impl Problems {
         }
     }
 
-    /// What stands above the form; each problem leads to its field, if the form has it.
+    /// The summary above the form. Each problem links to its field, if the form has it.
     pub fn alarm<'a>(&self, fields: impl IntoIterator<Item = &'a Field<'a>>) -> Alarm {
         let known: Vec<&str> = fields.into_iter().map(|field| field.name).collect();
         let anchor = |field: &str| known.iter().find(|name| **name == field).map(|name| format!("#{name}"));
@@ -105,12 +105,12 @@ impl From<Vec<ordering::FieldProblem>> for Problems {
     }
 }
 
-/// What did not work, above everything else on the page.
+/// The error message at the top of a page.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Alarm {
     pub title: String,
     pub text: String,
-    /// Where it leads, and what is said.
+    /// Links and texts; an item without a link is only text.
     pub items: Vec<(Option<String>, String)>,
 }
 
@@ -125,17 +125,17 @@ impl Alarm {
     }
 }
 
-/// A context that the form needs is away.
-pub fn away(what: &str) -> Alarm {
+/// The message while a context that the form needs is away.
+pub fn unavailable(what: &str) -> Alarm {
     Alarm::new(
         "That could not be done just now",
         format!("{what} cannot be reached. Nothing was changed; please try again in a few seconds."),
     )
 }
 
-/// Where a parcel goes, as it is typed.
+/// A delivery address, as typed.
 #[derive(Debug, Default, Clone)]
-pub struct Typed {
+pub struct AddressInput {
     pub name: String,
     pub street: String,
     pub extra: String,
@@ -144,9 +144,9 @@ pub struct Typed {
     pub country: String,
 }
 
-impl Typed {
-    pub fn of(form: &crate::form::Form<'_>) -> Typed {
-        Typed {
+impl AddressInput {
+    pub fn of(form: &crate::form::Form<'_>) -> AddressInput {
+        AddressInput {
             name: form.line("name"),
             street: form.line("street"),
             extra: form.line("extra"),
@@ -156,7 +156,7 @@ impl Typed {
         }
     }
 
-    /// What can be said without asking anybody; whether a postcode or a country is one, others know.
+    /// Checks what needs no other context. `customer` and `orders` check whether postcode and country exist.
     pub fn check(&self, problems: &mut Problems) {
         problems.check("name", &self.name, 100, "Tell us who the parcel is for.");
         problems.check("street", &self.street, 100, "Tell us the street and the number.");
@@ -190,23 +190,23 @@ impl Typed {
     }
 }
 
-impl From<accounts::Address> for Typed {
+impl From<accounts::Address> for AddressInput {
     fn from(from: accounts::Address) -> Self {
         let accounts::Address { name, street, extra, city, postcode, country } = from;
-        Typed { name, street, extra, city, postcode, country }
+        AddressInput { name, street, extra, city, postcode, country }
     }
 }
 
-impl From<Typed> for accounts::Address {
-    fn from(from: Typed) -> Self {
-        let Typed { name, street, extra, city, postcode, country } = from;
+impl From<AddressInput> for accounts::Address {
+    fn from(from: AddressInput) -> Self {
+        let AddressInput { name, street, extra, city, postcode, country } = from;
         accounts::Address { name, street, extra, city, postcode, country }
     }
 }
 
-impl From<Typed> for ordering::Address {
-    fn from(from: Typed) -> Self {
-        let Typed { name, street, extra, city, postcode, country } = from;
+impl From<AddressInput> for ordering::Address {
+    fn from(from: AddressInput) -> Self {
+        let AddressInput { name, street, extra, city, postcode, country } = from;
         ordering::Address { name, street, extra, city, postcode, country }
     }
 }
@@ -222,19 +222,19 @@ pub struct FormPage<'a> {
     pub note: Option<&'static str>,
     pub action: &'static str,
     pub token: String,
-    /// Where it leads afterwards; empty where that is always the same.
+    /// The page after the form; empty if it is always the same.
     pub next: &'a str,
     pub fields: Vec<Field<'a>>,
     pub button: &'static str,
-    /// Pressing the button cannot be undone.
+    /// The form's effect cannot be undone.
     pub grave: bool,
-    /// Another way, below the form: address and text.
+    /// A link below the form: address and text.
     pub other: Option<(String, &'static str)>,
 }
 
 impl FormPage<'_> {
     pub fn reply(&self, status: u16) -> Reply {
-        Reply::html(Freshness::Never, render(self, 6 * 1024)).with_status(status)
+        Reply::html(CachePolicy::NoStore, render(self, 6 * 1024)).with_status(status)
     }
 }
 
@@ -243,13 +243,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_leads_to_its_field_if_the_form_has_it() {
+    fn a_problem_links_to_its_field_if_the_form_has_it() {
         let mut problems = Problems::default();
         problems.check("city", "", 100, "Tell us the town or city.");
         problems.check("name", &"x".repeat(101), 100, "");
         problems.check("street", &"\u{e9}".repeat(100), 100, "");
         problems.add("elsewhere", "Something else.");
-        let typed = Typed::default();
+        let typed = AddressInput::default();
         let countries = Countries::default();
         let none = Problems::default();
         let alarm = problems.alarm(&typed.fields(&countries, &none));
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn an_address_needs_what_every_parcel_needs() {
         let mut problems = Problems::default();
-        Typed::default().check(&mut problems);
+        AddressInput::default().check(&mut problems);
         let fields: Vec<&str> = problems.0.iter().map(|(field, _)| field.as_str()).collect();
         assert_eq!(fields, ["name", "street", "city", "country"], "some countries have no postcodes");
     }

@@ -1,7 +1,7 @@
-//! The home page: what is popular, and the ways into the crates.
+//! The home page: popular albums, and links to genres and decades.
 //!
-//! Asks: recommendation for what is popular (without it: the newest albums instead), the catalog for those albums and for its facets
-//! (without them: no genres and decades), the warehouse for their levels.
+//! It calls recommendation for popular albums (without it, the page shows the newest ones), the catalog for these
+//! albums and its facets (without them, no genres and decades), and the warehouse for their stock.
 
 use askama::Template;
 
@@ -12,7 +12,7 @@ use crate::cover::Family;
 use crate::href;
 use crate::money::Count;
 use crate::reference::Currencies;
-use crate::reply::{Freshness, Reply};
+use crate::reply::{CachePolicy, Reply};
 use crate::seams::{Facet, Filter, Seams};
 use crate::view::{Card, cards};
 use crate::visit::Visit;
@@ -24,16 +24,16 @@ const SHOWN: u32 = 12;
 #[template(path = "home.html")]
 struct HomePage<'a> {
     shell: Shell<'a>,
-    /// Popular by sales; the newest ones otherwise.
+    /// The cards are the popular albums, not the newest ones.
     popular: bool,
     cards: Vec<Card<'a>>,
-    genres: Vec<Way<'a>>,
-    decades: Vec<Way<'a>>,
+    genres: Vec<CategoryLink<'a>>,
+    decades: Vec<CategoryLink<'a>>,
     total: Count,
 }
 
-/// A way into the crates.
-struct Way<'a> {
+/// A link to a genre or a decade.
+struct CategoryLink<'a> {
     href: String,
     name: &'a str,
     count: Count,
@@ -42,7 +42,7 @@ struct Way<'a> {
 }
 
 impl HomePage<'_> {
-    /// What a click on a card says of where it came from.
+    /// The query that tells the host which clicks come from recommendations.
     fn via(&self) -> &'static str {
         if self.popular { "?via=recommendation" } else { "" }
     }
@@ -61,7 +61,8 @@ pub fn home(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let facets = seams.facets().ok();
     let levels = levels(&albums, seams);
 
-    let freshness = if popular && facets.is_some() && levels.is_some() { Freshness::Moment } else { Freshness::Never };
+    let cache =
+        if popular && facets.is_some() && levels.is_some() { CachePolicy::HalfMinute } else { CachePolicy::NoStore };
     let (genres, decades) = match &facets {
         Some(facets) => (facets.genres.as_slice(), facets.decades.as_slice()),
         None => (&[][..], &[][..]),
@@ -72,14 +73,14 @@ pub fn home(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
         popular,
         cards: cards(&albums, levels.as_deref(), &currencies),
         total: Count(genres.iter().fold(0, |sum, genre| sum.saturating_add(genre.count))),
-        genres: genres.iter().map(genre_way).collect(),
-        decades: decades.iter().filter_map(decade_way).collect(),
+        genres: genres.iter().map(genre_link).collect(),
+        decades: decades.iter().filter_map(decade_link).collect(),
     };
-    Ok(Reply::html(freshness, render(&page, 16 * 1024)))
+    Ok(Reply::html(cache, render(&page, 16 * 1024)))
 }
 
-fn genre_way(facet: &Facet) -> Way<'_> {
-    Way {
+fn genre_link(facet: &Facet) -> CategoryLink<'_> {
+    CategoryLink {
         href: href::browse(&Filter { genre: Some(&facet.name), ..Filter::default() }, 1),
         name: &facet.name,
         count: Count(facet.count),
@@ -87,9 +88,9 @@ fn genre_way(facet: &Facet) -> Way<'_> {
     }
 }
 
-fn decade_way(facet: &Facet) -> Option<Way<'_>> {
+fn decade_link(facet: &Facet) -> Option<CategoryLink<'_>> {
     let year = decade(facet)?;
-    Some(Way {
+    Some(CategoryLink {
         href: href::browse(&Filter { decade: Some(year), ..Filter::default() }, 1),
         name: facet.name.trim_end_matches('s'),
         count: Count(facet.count),

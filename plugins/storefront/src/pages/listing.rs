@@ -1,7 +1,7 @@
 //! Lists of albums: search and browse.
 //!
-//! Search asks the catalog and the warehouse; browse also asks the catalog for its facets, and comes without a sidebar when there
-//! are none.
+//! Both call the catalog and the warehouse. Browse also calls the catalog for its facets; without them it has no
+//! sidebar.
 
 use askama::Template;
 
@@ -9,18 +9,18 @@ use super::{Problem, Shell, levels, render};
 use crate::assets;
 use crate::href;
 use crate::money::{Count, Total};
-use crate::paging::{PAGE_SIZE, Paging, Stop};
-use crate::params::{PAGE_MAX, Params, search_words};
+use crate::paging::{PAGE_MAX, PAGE_SIZE, PageLink, Paging};
+use crate::params::{Params, search_words};
 use crate::reference::Currencies;
-use crate::reply::{Freshness, Reply};
+use crate::reply::{CachePolicy, Reply};
 use crate::seams::{AlbumPage, Facet, Facets, Filter, Seams};
 use crate::view::{Card, cards};
 use crate::visit::Visit;
 
-/// Where the catalog stops counting: this many albums means this many or more.
+/// Where the catalog stops counting: this number means this many or more.
 const SEARCH_MOST: u32 = 200;
 const BROWSE_MOST: u32 = 1000;
-/// Artists offered in the sidebar; for the others there is search.
+/// Artists in the sidebar. Visitors find the others by search.
 const ARTISTS: usize = 15;
 
 #[derive(Template)]
@@ -45,7 +45,7 @@ struct BrowsePage<'a> {
     canonical: String,
 }
 
-/// A filter in force, and the address without it.
+/// A filter that is set, and the address without it.
 struct Choice<'a> {
     name: &'a str,
     decade: bool,
@@ -73,17 +73,17 @@ struct Pages {
     last: u32,
     previous: Option<String>,
     next: Option<String>,
-    stops: Vec<(Stop, String)>,
+    links: Vec<(PageLink, String)>,
 }
 
 /// `/search?q=&page=`
 pub fn search(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let words = params.q.as_deref().unwrap_or_default();
     let shell = Shell { words, ..Shell::of(visit) };
-    // Nothing can be found under punctuation alone, so nobody is asked.
+    // Punctuation alone finds nothing, so no context is called.
     if search_words(words) == 0 {
         let page = SearchPage { shell, total: Total::default(), cards: Vec::new(), pages: None };
-        return Ok(Reply::html(Freshness::Day, render(&page, 4 * 1024)));
+        return Ok(Reply::html(CachePolicy::OneDay, render(&page, 4 * 1024)));
     }
     let number = page_number(params)?;
     let found = seams.search(words, number, PAGE_SIZE)?;
@@ -96,7 +96,7 @@ pub fn search(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Res
         cards: cards(&found.albums, levels.as_deref(), &currencies),
         pages: pages(&found, number, |page| href::search(words, page)),
     };
-    Ok(Reply::html(freshness(levels.is_some()), render(&page, 24 * 1024)))
+    Ok(Reply::html(cache(levels.is_some()), render(&page, 24 * 1024)))
 }
 
 /// `/browse?genre=&artist=&decade=&page=`
@@ -119,11 +119,11 @@ pub fn browse(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Res
         pages: pages(&found, number, |page| href::browse(&filter, page)),
         canonical: href::browse(&filter, number),
     };
-    Ok(Reply::html(freshness(facets.is_some() && levels.is_some()), render(&page, 32 * 1024)))
+    Ok(Reply::html(cache(facets.is_some() && levels.is_some()), render(&page, 32 * 1024)))
 }
 
-fn freshness(whole: bool) -> Freshness {
-    if whole { Freshness::Moment } else { Freshness::Never }
+fn cache(whole: bool) -> CachePolicy {
+    if whole { CachePolicy::HalfMinute } else { CachePolicy::NoStore }
 }
 
 fn page_number(params: &Params<'_>) -> Result<u32, Problem> {
@@ -144,12 +144,12 @@ fn pages(found: &AlbumPage, number: u32, href: impl Fn(u32) -> String) -> Option
         last: paging.last,
         previous: paging.previous().map(&href),
         next: paging.next().map(&href),
-        stops: paging
-            .stops()
+        links: paging
+            .links()
             .into_iter()
-            .map(|stop| match stop {
-                Stop::Page(page) => (stop, href(page)),
-                Stop::Here(_) | Stop::Gap => (stop, String::new()),
+            .map(|link| match link {
+                PageLink::Page(page) => (link, href(page)),
+                PageLink::Current(_) | PageLink::Gap => (link, String::new()),
             })
             .collect(),
     })
@@ -167,8 +167,8 @@ fn choices<'a>(filter: Filter<'a>, decade: Option<&'a str>) -> Vec<Choice<'a>> {
         .collect()
 }
 
-/// Facets are those of the whole catalog, so not every combination has albums. A genre keeps the decade, a decade keeps everything, an
-/// artist stands alone; a count is shown only where it is that of the link.
+/// Facets count the whole catalog, so a combination of them may have no albums. A genre link keeps the decade, a decade
+/// link keeps every filter, an artist link keeps none. A count is shown only if it is the count of the linked page.
 fn groups<'a>(facets: &'a Facets, filter: Filter<'a>) -> Vec<Group<'a>> {
     let genres = facets.genres.iter().map(|facet| {
         let name = Some(facet.name.as_str());

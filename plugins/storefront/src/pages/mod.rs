@@ -1,8 +1,8 @@
-//! The pages: what each asks of other contexts, and what it does when one of them is not there.
+//! The pages: what each asks other contexts, and what it does while one of them is unavailable.
 //!
-//! Recommendation or warehouse missing: the page comes without that part. Catalog missing: an honest 503. A page that lacks
-//! something is not kept by caches. The catalogue's pages never ask who the visitor is: they say `Account` to whoever has a session, and
-//! so work while `customer` is away.
+//! Without recommendation or warehouse a page lacks that part; without the catalog the answer is 503. Caches do not
+//! keep an incomplete page. Catalog pages never ask `customer` who the visitor is, so they work while it is away: they
+//! show `Account` if the visitor has a session cookie.
 
 mod account;
 mod album;
@@ -26,7 +26,7 @@ pub use album::{album, cover};
 pub use books::{invoice, statement};
 pub use home::home;
 pub use listing::{browse, search};
-pub use problem::{Away, Problem, problem};
+pub use problem::{Problem, Service, problem};
 
 use crate::seams::{Album, Level, Seams, Trouble, accounts};
 use crate::visit::Visit;
@@ -34,11 +34,11 @@ use crate::visit::Visit;
 /// What the layout around every page needs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Shell<'a> {
-    /// What stands in the search field.
+    /// The text in the search field.
     pub words: &'a str,
-    /// In the cart.
+    /// Copies in the cart.
     pub copies: u32,
-    /// Somebody has signed in; whether that still holds has not been asked.
+    /// The visitor has a session cookie. Whether the session is still valid has not been checked.
     pub signed_in: bool,
 }
 
@@ -48,20 +48,20 @@ impl Shell<'_> {
     }
 }
 
-/// Somebody whom `customer` knows.
+/// A customer with a valid session.
 #[derive(Debug)]
 pub struct Customer<'a> {
     pub token: &'a str,
     pub account: accounts::Account,
 }
 
-/// Who is signed in. Nobody: `next` is where signing in leads back to, an address of ours.
+/// The customer who is signed in. Otherwise the visitor signs in first, and then returns to `next`, an address of ours.
 pub fn signed_in<'a>(visit: &Visit<'a>, next: &str, seams: &impl Seams) -> Result<Customer<'a>, Problem> {
     let Some(token) = visit.session else { return Err(Problem::sign_in(next)) };
     match seams.who(token) {
         Ok(Some(account)) => Ok(Customer { token, account }),
         Ok(None) | Err(accounts::Error::SignedOut) => Err(Problem::session_over(next)),
-        Err(accounts::Error::Unavailable(_)) => Err(Problem::Away(Away::Accounts)),
+        Err(accounts::Error::Unavailable(_)) => Err(Problem::Unavailable(Service::Accounts)),
         Err(error) => {
             seams.warn(&format!("accounts.who: {error}"));
             Err(Problem::session_over(next))
@@ -69,7 +69,7 @@ pub fn signed_in<'a>(visit: &Visit<'a>, next: &str, seams: &impl Seams) -> Resul
     }
 }
 
-/// Renders into one buffer; `capacity` is what such a page usually takes.
+/// Renders into one buffer; `capacity` is the usual size of such a page.
 pub fn render(page: &impl Template, capacity: usize) -> String {
     let mut body = String::with_capacity(capacity);
     let rendered = page.render_into(&mut body);
@@ -77,18 +77,18 @@ pub fn render(page: &impl Template, capacity: usize) -> String {
     body
 }
 
-/// How many of these albums there are, in one question; `None` when the warehouse does not say.
+/// The stock of albums, in one call; `None` if the warehouse does not answer.
 fn levels(albums: &[Album], seams: &impl Seams) -> Option<Vec<Level>> {
     let skus: Vec<&str> = albums.iter().map(|album| album.sku.as_str()).collect();
     if skus.is_empty() { Some(Vec::new()) } else { seams.levels(&skus).ok() }
 }
 
 impl From<Trouble> for Problem {
-    /// For the catalog, without which there is no page.
+    /// For calls to the catalog, without which there is no page.
     fn from(trouble: Trouble) -> Problem {
         match trouble {
             Trouble::Refused => Problem::Refused,
-            Trouble::Absent => Problem::Closed,
+            Trouble::Absent => Problem::Unavailable(Service::Catalog),
         }
     }
 }

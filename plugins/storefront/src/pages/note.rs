@@ -1,7 +1,7 @@
-//! What came of a form, said on the page that follows it. The address carries a word, the sentence is ours: nobody can make the shop say
-//! something by a link.
+//! What a form did, shown on the page that follows it. The address carries only a word for the sentence, so a link
+//! cannot make the shop show other text.
 
-/// The sentence of a word in `?note=`; none for an unknown one.
+/// The sentence for a word in `?note=`; `None` for an unknown word.
 pub fn note(word: Option<&str>) -> Option<&'static str> {
     Some(match word? {
         "added" => "It is in your cart.",
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_our_own_sentences_are_said() {
+    fn only_known_words_have_a_sentence() {
         assert!(note(Some("added")).is_some());
         for word in [None, Some(""), Some("<b>"), Some("Added"), Some("It is in your cart.")] {
             assert_eq!(note(word), None);

@@ -1,13 +1,14 @@
-//! One order: what is in it, what became of it, and what its customer can still do about that.
+//! One order: its lines, its history, and what its customer can still do with it.
 //!
-//! Asks `customer` who it is, `orders` for the order, and the catalog for titles (without it: the SKUs).
+//! Calls `customer` for the account, `orders` for the order, and the catalog for titles (without it, the page shows
+//! SKUs).
 
 use askama::Template;
 
 use super::field::Alarm;
 use super::note::note;
 use super::problem::RETRY_SECONDS;
-use super::{Away, Problem, Shell, render, signed_in};
+use super::{Problem, Service, Shell, render, signed_in};
 use crate::assets;
 use crate::cart::{COPIES_MAX, LINES_MAX, is_sku};
 use crate::csrf;
@@ -15,22 +16,22 @@ use crate::form::Form;
 use crate::money::Price;
 use crate::params::Params;
 use crate::reference::{Countries, Currencies};
-use crate::reply::{Freshness, Reply};
+use crate::reply::{CachePolicy, Reply};
 use crate::seams::ordering::State;
 use crate::seams::{Seams, ordering};
 use crate::time::{Machine, Moment};
 use crate::visit::{Visit, is_key, new_key};
 
-/// The contexts' bound on the number of an order.
+/// The bound on an order's number in the contexts' interfaces.
 const NUMBER_BYTES_MAX: usize = 32;
 
-/// Whether this can be the number of an order, which then is part of an address as it is.
+/// Whether a text can be an order's number, which then needs no encoding in an address.
 pub fn is_number(text: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     (1..=NUMBER_BYTES_MAX).contains(&text.len()) && text.bytes().all(known)
 }
 
-/// What a customer reads of a state.
+/// A state, as the customer reads it.
 pub fn state(state: State) -> &'static str {
     match state {
         State::Placing => "Being placed",
@@ -68,17 +69,17 @@ struct OrderPage<'a> {
     rows: Vec<Row<'a>>,
     shipping: Price<'a>,
     total: Price<'a>,
-    story: Vec<Happening<'a>>,
-    /// Still being placed: worth another look.
+    history: Vec<HistoryEntry<'a>>,
+    /// Still being placed: the page asks the customer to look again.
     placing: bool,
     cancellable: bool,
-    /// Something of it can be sent back.
+    /// Whether something of it can be sent back.
     returnable: bool,
     invoiced: bool,
 }
 
-/// A line of its history.
-struct Happening<'a> {
+/// An entry of its history.
+struct HistoryEntry<'a> {
     state: &'static str,
     at: Moment,
     machine: Machine,
@@ -96,7 +97,7 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// What can still be sent back.
+    /// How many copies can still be sent back.
     fn left(&self) -> u32 {
         self.copies.saturating_sub(self.returned)
     }
@@ -135,7 +136,7 @@ fn key<'a>(form: &'a Form<'_>) -> Result<&'a str, Problem> {
     Some(form.raw("key")).filter(|key| is_key(key)).ok_or(Problem::Stale)
 }
 
-/// `None` when something in the fields is not what ours can hold.
+/// `None` if a field holds something that our form cannot send.
 fn lines(form: &Form<'_>) -> Option<Vec<ordering::Line>> {
     let mut lines: Vec<ordering::Line> = Vec::new();
     for (sku, text) in form.each("copies-") {
@@ -154,7 +155,7 @@ fn lines(form: &Form<'_>) -> Option<Vec<ordering::Line>> {
     Some(lines)
 }
 
-/// To the order as it is now, or the page with why not.
+/// Redirects to the changed order, or shows its page with the reason why it did not change.
 fn changed(
     result: Result<ordering::Order, ordering::Error>,
     word: &str,
@@ -171,8 +172,8 @@ fn changed(
         }
         Err(ordering::Error::Refused(why)) => (Alarm::new("That is not possible", why), 409),
         Err(ordering::Error::Unavailable(_)) => {
-            let text = "Somebody whom we need for this did not answer. Look at the order's state below, and please try again in a few \
-                        seconds; doing it twice does no harm.";
+            let text = "A part of the shop that we need for this did not answer. Look at the order's state below, and \
+                        please try again in a few seconds; doing it twice does no harm.";
             (Alarm::new("That could not be done just now", text), 503)
         }
         Err(error) => {
@@ -186,7 +187,7 @@ fn changed(
 
 fn known(result: Result<ordering::Order, ordering::Error>, seams: &impl Seams) -> Result<ordering::Order, Problem> {
     result.map_err(|error| match error {
-        ordering::Error::Unavailable(_) => Problem::Away(Away::Orders),
+        ordering::Error::Unavailable(_) => Problem::Unavailable(Service::Orders),
         ordering::Error::UnknownOrder => Problem::UnknownOrder,
         error => {
             seams.warn(&format!("ordering.get-order: {error}"));
@@ -195,8 +196,8 @@ fn known(result: Result<ordering::Order, ordering::Error>, seams: &impl Seams) -
     })
 }
 
-fn happening(event: &ordering::Event) -> Happening<'_> {
-    Happening { state: state(event.state), at: Moment(event.at), machine: Machine(event.at), note: &event.note }
+fn history_entry(event: &ordering::Event) -> HistoryEntry<'_> {
+    HistoryEntry { state: state(event.state), at: Moment(event.at), machine: Machine(event.at), note: &event.note }
 }
 
 fn page(
@@ -239,7 +240,7 @@ fn page(
         class: state_class(order.state),
         since: Moment(order.history.last().map_or(order.at, |event| event.at)),
         country: countries.name(&order.address.country),
-        story: order.history.iter().map(happening).collect(),
+        history: order.history.iter().map(history_entry).collect(),
         placing: order.state == State::Placing,
         cancellable: order.state == State::Placed,
         invoiced: matches!(order.state, State::Shipped | State::ReturnRequested | State::Returned),
@@ -248,7 +249,7 @@ fn page(
         shipping: currencies.price(order.shipping, &order.currency),
         total: currencies.price(order.total, &order.currency),
     };
-    let mut reply = Reply::html(Freshness::Never, render(&page, 8 * 1024)).with_status(status);
+    let mut reply = Reply::html(CachePolicy::NoStore, render(&page, 8 * 1024)).with_status(status);
     if status == 503 {
         reply.headers.push(("retry-after", RETRY_SECONDS.into()));
     }

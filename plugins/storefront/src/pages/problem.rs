@@ -1,4 +1,4 @@
-//! Pages for what does not work: each says what happened and where to go from here.
+//! Error pages: each says what happened and what the visitor can do.
 
 use askama::Template;
 
@@ -6,45 +6,44 @@ use super::{Shell, render};
 use crate::assets;
 use crate::form::Unreadable;
 use crate::href;
-use crate::params::Bad;
-use crate::reply::{Freshness, Reply};
+use crate::params::BadInput;
+use crate::reply::{CachePolicy, Reply};
 use crate::visit::Visit;
 
-/// Why there is no page.
+/// Why the request has no page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
     NotFound,
-    /// A list that ends before this page.
+    /// The list ends before this page.
     PastTheEnd,
-    /// No order with this number, or somebody else's.
+    /// No order with this number, or another customer's order.
     UnknownOrder,
-    /// Nothing has been captured for this order, or it is somebody else's.
+    /// Nothing has been captured for this order, or it is another customer's order.
     NoInvoice,
-    Bad(Bad),
-    /// The catalog found the question wrong.
+    Input(BadInput),
+    /// Another context refused our call as invalid.
     Refused,
-    /// The catalog is not there.
-    Closed,
-    /// Another context without which there is nothing to show.
-    Away(Away),
-    /// Not with this method, but with these.
+    /// A context without which there is nothing to show is away.
+    Unavailable(Service),
+    /// The page has another method: these.
     Method(&'static str),
-    /// A form that another site's page has sent, as far as we can see.
-    Foreign,
-    /// A form that we did not give out to this visitor, or long ago.
+    /// The browser does not say that one of our pages sent this form.
+    CrossSite,
+    /// A form that we did not give to this visitor, or too long ago.
     Stale,
     Unreadable(Unreadable),
-    /// One has to sign in first, and is led back to `next`.
+    /// The visitor has to sign in first, and then returns to `next`.
     SignIn {
         next: String,
-        /// The session is over: the browser need not keep it.
+        /// The session is over, so the browser deletes its cookie.
         over: bool,
     },
 }
 
-/// Who is away.
+/// What is away, in the visitor's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Away {
+pub enum Service {
+    Catalog,
     Accounts,
     Orders,
     Books,
@@ -60,13 +59,13 @@ impl Problem {
         Problem::SignIn { next: next.into(), over: true }
     }
 
-    /// The context is away, or will be back in a moment.
-    fn passes(&self) -> bool {
-        matches!(self, Problem::Closed | Problem::Away(_))
+    /// Whether trying again in a few seconds helps.
+    fn is_temporary(&self) -> bool {
+        matches!(self, Problem::Unavailable(_))
     }
 }
 
-/// Seconds after which a visitor may try again: about what replacing a context takes, with a margin.
+/// Seconds after which a visitor may try again: about as long as replacing a context takes, with a margin.
 pub const RETRY_SECONDS: &str = "5";
 
 #[derive(Template)]
@@ -78,7 +77,7 @@ struct ProblemPage {
     text: &'static str,
 }
 
-/// The page about a problem, with its status.
+/// The page of a problem, with its status.
 pub fn problem(problem: Problem, visit: &Visit<'_>) -> Reply {
     let (status, title, text) = match &problem {
         Problem::SignIn { next, over } => {
@@ -86,8 +85,10 @@ pub fn problem(problem: Problem, visit: &Visit<'_>) -> Reply {
             reply.headers.extend(over.then(|| visit.forget_session()));
             return reply;
         }
-        Problem::NotFound => (404, "Not in our crates", "There is no such page. Perhaps the address has a slip in it."),
-        Problem::PastTheEnd => (404, "The crate ends before", "This list does not have that many pages."),
+        Problem::NotFound => {
+            (404, "Not in our crates", "There is no such page. Perhaps there is a mistake in the address.")
+        }
+        Problem::PastTheEnd => (404, "The list ends earlier", "This list does not have that many pages."),
         Problem::UnknownOrder => {
             (404, "No such order", "Among your orders there is none with this number. Your account lists them all.")
         }
@@ -96,41 +97,41 @@ pub fn problem(problem: Problem, visit: &Visit<'_>) -> Reply {
             "No invoice yet",
             "The invoice is written when the records leave us. Among yours there is none for this order.",
         ),
-        Problem::Bad(bad) => (400, "That does not read right", bad.text()),
+        Problem::Input(bad) => (400, "That does not read right", bad.text()),
         Problem::Refused => (400, "That does not read right", "We could not make sense of what was asked for."),
-        Problem::Closed => (
+        Problem::Unavailable(Service::Catalog) => (
             503,
             "Back in a moment",
             "The catalogue cannot be reached just now. Nothing is lost; please try again in a few seconds.",
         ),
-        Problem::Away(Away::Accounts) => (
+        Problem::Unavailable(Service::Accounts) => (
             503,
             "Back in a moment",
-            "Your account cannot be reached just now, so we cannot tell who you are. Your cart is kept, and all records can \
-             be browsed; please try again in a few seconds.",
+            "Your account cannot be reached just now, so we cannot tell who you are. Your cart is kept, and all \
+             records can be browsed; please try again in a few seconds.",
         ),
-        Problem::Away(Away::Orders) => (
+        Problem::Unavailable(Service::Orders) => (
             503,
             "Back in a moment",
             "The order desk cannot be reached just now. Nothing is lost; please try again in a few seconds.",
         ),
-        Problem::Away(Away::Books) => (
+        Problem::Unavailable(Service::Books) => (
             503,
             "Back in a moment",
             "Our bookkeeping cannot be reached just now. Nothing is lost; please try again in a few seconds.",
         ),
-        Problem::Away(Away::Warehouse) => (
+        Problem::Unavailable(Service::Warehouse) => (
             503,
             "Back in a moment",
             "The warehouse cannot be reached just now. Nothing is lost; please try again in a few seconds.",
         ),
         Problem::Method("POST") => (405, "This is the answer to a form", "It cannot be opened on its own."),
         Problem::Method(_) => (405, "This page can only be read", "It takes no other kind of request."),
-        Problem::Foreign => (
+        Problem::CrossSite => (
             403,
             "That did not come from here",
-            "Your browser says that this form was sent from another site, so we have done nothing. If that was you, please \
-             open our page itself and try again.",
+            "Your browser says that this form was sent from another site, so we have done nothing. If that was you, \
+             please open our page itself and try again.",
         ),
         Problem::Stale => (
             403,
@@ -144,16 +145,16 @@ pub fn problem(problem: Problem, visit: &Visit<'_>) -> Reply {
         Problem::Unreadable(Unreadable::TooLarge) => {
             (413, "That is too much", "The form has more in it than any of ours could.")
         }
-        Problem::Unreadable(Unreadable::Bad(Bad::Encoding)) => {
+        Problem::Unreadable(Unreadable::Input(BadInput::Encoding)) => {
             (400, "That does not read right", "The form is not properly encoded.")
         }
-        Problem::Unreadable(Unreadable::Bad(_)) => {
+        Problem::Unreadable(Unreadable::Input(_)) => {
             (400, "That does not read right", "There are control characters in the form.")
         }
     };
     let page = ProblemPage { shell: Shell::of(visit), status, title, text };
-    let mut reply = Reply::html(Freshness::Never, render(&page, 3 * 1024)).with_status(status);
-    if problem.passes() {
+    let mut reply = Reply::html(CachePolicy::NoStore, render(&page, 3 * 1024)).with_status(status);
+    if problem.is_temporary() {
         reply.headers.push(("retry-after", RETRY_SECONDS.into()));
     }
     if let Problem::Method(allowed) = problem {

@@ -1,6 +1,6 @@
-//! What a customer changes about themselves: address, password, and being a customer at all.
+//! The customer's address and password, and deleting the account.
 
-use super::field::{Alarm, Field, FormPage, Problems, Typed, away};
+use super::field::{AddressInput, Alarm, Field, FormPage, Problems, unavailable};
 use super::problem::RETRY_SECONDS;
 use super::sign::wait;
 use super::{Problem, Shell, signed_in};
@@ -19,7 +19,7 @@ pub fn address(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> 
     let account = signed_in(visit, ADDRESS, seams)?.account;
     let typed = match account.address {
         Some(address) => address.into(),
-        None => Typed { name: account.name, ..Typed::default() },
+        None => AddressInput { name: account.name, ..AddressInput::default() },
     };
     Ok(address_page(&typed, &Problems::default(), None, 200, visit, seams))
 }
@@ -27,7 +27,7 @@ pub fn address(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> 
 /// The form of `/account/address`
 pub fn change_address(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let Some(token) = visit.session else { return Err(Problem::sign_in(ADDRESS)) };
-    let typed = Typed::of(form);
+    let typed = AddressInput::of(form);
     let mut problems = Problems::default();
     typed.check(&mut problems);
     if !problems.is_empty() {
@@ -98,7 +98,7 @@ pub fn delete_account(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) ->
     }
 }
 
-/// What the form says when `customer` says no; a wrong password is a problem of the field `password`.
+/// What the form says after an error of `customer`. A wrong password is a problem of the field named by `password`.
 fn explained(
     error: accounts::Error,
     password: &str,
@@ -111,7 +111,7 @@ fn explained(
         accounts::Error::WrongPassword => (Problems::one(password, "This is not your password."), None, 422),
         accounts::Error::Wait(seconds) => (nothing(), Some(wait(seconds)), 429),
         accounts::Error::SignedOut => return Err(Problem::session_over(next)),
-        accounts::Error::Unavailable(_) => (nothing(), Some(away("Your account")), 503),
+        accounts::Error::Unavailable(_) => (nothing(), Some(unavailable("Your account")), 503),
         error @ (accounts::Error::Taken | accounts::Error::Invalid(_)) => {
             seams.warn(&format!("accounts refused a change: {error}"));
             (nothing(), Some(Alarm::new("That could not be done", "Please check what you typed, and try again.")), 422)
@@ -120,7 +120,7 @@ fn explained(
 }
 
 fn address_page(
-    typed: &Typed,
+    typed: &AddressInput,
     problems: &Problems,
     alarm: Option<Alarm>,
     status: u16,
@@ -159,8 +159,9 @@ fn delete_page(problems: &Problems, alarm: Option<Alarm>, status: u16, visit: &V
     let fields = vec![secret("password", "Your password", "current-password", problems)];
     let page = FormPage {
         title: "Delete your account",
-        lead: "Your name, e-mail address, addresses and password are erased, and you are signed out everywhere. What you bought stays in \
-               our books as bought by somebody who left, as the law asks of us; orders on their way still arrive. This cannot be undone.",
+        lead: "Your name, e-mail address, addresses and password are erased, and you are signed out everywhere. What \
+               you bought stays in our books as bought by a former customer, as the law requires; orders on their \
+               way still arrive. This cannot be undone.",
         action: DELETE,
         button: "Delete my account for good",
         grave: true,
@@ -178,7 +179,7 @@ fn secret<'a>(
     Field { name, label, kind: "password", autocomplete, problem: problems.of(name), ..Field::default() }
 }
 
-/// What these forms have in common.
+/// The common part of these forms.
 fn blank<'a>(visit: &Visit<'_>, seams: &impl Seams) -> FormPage<'a> {
     FormPage {
         shell: Shell::of(visit),

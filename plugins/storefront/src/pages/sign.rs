@@ -1,9 +1,9 @@
 //! Signing up, in and out.
 //!
-//! Where somebody wanted to go comes along as `next` and is followed only if it is an address of ours. A password is handed to `customer` and
-//! never shown again; a session's token goes into the cookie and nowhere else.
+//! `next` is the page that the visitor wanted; the redirect follows it only if it is an address of ours. A password
+//! goes to `customer` and is never shown again. A session's token goes only into the cookie.
 
-use super::field::{Alarm, Field, FormPage, Problems, away};
+use super::field::{Alarm, Field, FormPage, Problems, unavailable};
 use super::note::note;
 use super::{Problem, Shell};
 use crate::form::Form;
@@ -13,30 +13,30 @@ use crate::reply::Reply;
 use crate::seams::{Seams, accounts};
 use crate::visit::Visit;
 
-/// Where signing in leads when nobody wanted to go anywhere.
+/// The page after signing in, without `next`.
 const HOME: &str = "/account";
 
 /// Which of the two forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    In,
-    Up,
+pub enum Mode {
+    SignIn,
+    SignUp,
 }
 
-/// What somebody typed who is not known yet.
+/// What the visitor typed.
 #[derive(Debug, Default)]
-struct Typed {
+struct Input {
     name: String,
     email: String,
     next: String,
 }
 
 /// `/sign-in` and `/sign-up`, with `?next=` and `?note=`
-pub fn sign(door: Door, params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+pub fn sign(mode: Mode, params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let next = params.next.as_deref().filter(|next| is_local(next)).unwrap_or_default();
-    let typed = Typed { next: next.into(), ..Typed::default() };
+    let typed = Input { next: next.into(), ..Input::default() };
     let note = note(params.note.as_deref());
-    Ok(page(door, &typed, &Problems::default(), None, note, 200, visit, seams))
+    Ok(page(mode, &typed, &Problems::default(), None, note, 200, visit, seams))
 }
 
 /// The form of `/sign-in`
@@ -49,10 +49,10 @@ pub fn sign_in(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result
         problems.add("password", "Type your password.");
     }
     if !problems.is_empty() {
-        return Ok(page(Door::In, &typed, &problems, None, None, 422, visit, seams));
+        return Ok(page(Mode::SignIn, &typed, &problems, None, None, 422, visit, seams));
     }
     let result = seams.sign_in(&typed.email, password, &visit.from);
-    entered(Door::In, result, &typed, visit, seams)
+    entered(Mode::SignIn, result, &typed, visit, seams)
 }
 
 /// The form of `/sign-up`
@@ -66,13 +66,14 @@ pub fn sign_up(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result
         problems.add("password", "Choose a password.");
     }
     if !problems.is_empty() {
-        return Ok(page(Door::Up, &typed, &problems, None, None, 422, visit, seams));
+        return Ok(page(Mode::SignUp, &typed, &problems, None, None, 422, visit, seams));
     }
     let result = seams.sign_up(&typed.email, password, &typed.name, &visit.from);
-    entered(Door::Up, result, &typed, visit, seams)
+    entered(Mode::SignUp, result, &typed, visit, seams)
 }
 
-/// The button on the account's page. The browser forgets the session even if `customer` cannot be told; the session then ends by itself.
+/// The button on the account's page. The browser deletes the cookie even if `customer` is away; the session then
+/// expires.
 pub fn sign_out(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     if let Some(token) = visit.session
         && let Err(error) = seams.sign_out(token)
@@ -84,29 +85,29 @@ pub fn sign_out(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem>
     Ok(reply)
 }
 
-fn typed(form: &Form<'_>) -> Typed {
+fn typed(form: &Form<'_>) -> Input {
     let next = form.raw("next");
-    Typed {
+    Input {
         name: form.line("name"),
         email: form.line("email"),
         next: if is_local(next) { next.into() } else { String::new() },
     }
 }
 
-/// What came of the form: in, or the form again.
+/// Signs the visitor in, or shows the form again with the reason why not.
 fn entered(
-    door: Door,
+    mode: Mode,
     result: Result<accounts::Session, accounts::Error>,
-    typed: &Typed,
+    typed: &Input,
     visit: &Visit<'_>,
     seams: &impl Seams,
 ) -> Result<Reply, Problem> {
     let again = |problems: Problems, alarm: Option<Alarm>, status| {
-        Ok(page(door, typed, &problems, alarm, None, status, visit, seams))
+        Ok(page(mode, typed, &problems, alarm, None, status, visit, seams))
     };
     match result {
         Ok(session) => {
-            let welcome = if door == Door::Up { "/account?note=welcome" } else { HOME };
+            let welcome = if mode == Mode::SignUp { "/account?note=welcome" } else { HOME };
             let mut reply = Reply::see_other(if typed.next.is_empty() { welcome } else { typed.next.as_str() });
             reply.headers.push(visit.keep_session(&session, seams.now()));
             Ok(reply)
@@ -127,7 +128,7 @@ fn entered(
             reply.headers.push(("retry-after", seconds.to_string()));
             Ok(reply)
         }
-        Err(accounts::Error::Unavailable(_)) => again(Problems::default(), Some(away("Our accounts")), 503),
+        Err(accounts::Error::Unavailable(_)) => again(Problems::default(), Some(unavailable("Our accounts")), 503),
         Err(error @ (accounts::Error::Invalid(_) | accounts::Error::SignedOut)) => {
             seams.warn(&format!("accounts refused a form: {error}"));
             let alarm = Alarm::new("That could not be read", "Please check what you typed, and try again.");
@@ -146,10 +147,10 @@ pub fn wait(seconds: u32) -> Alarm {
     )
 }
 
-#[expect(clippy::too_many_arguments, reason = "one place that makes both forms, called with what each needs")]
+#[expect(clippy::too_many_arguments, reason = "one function makes both forms")]
 fn page(
-    door: Door,
-    typed: &Typed,
+    mode: Mode,
+    typed: &Input,
     problems: &Problems,
     alarm: Option<Alarm>,
     note: Option<&'static str>,
@@ -157,7 +158,7 @@ fn page(
     visit: &Visit<'_>,
     seams: &impl Seams,
 ) -> Reply {
-    let up = door == Door::Up;
+    let up = mode == Mode::SignUp;
     let field = |name, label, kind, autocomplete, value, most| Field {
         name,
         label,
@@ -177,9 +178,9 @@ fn page(
     fields.push(Field { hint, ..field("password", "Password", "password", autocomplete, "", 0) });
 
     let alarm = alarm.or_else(|| (!problems.is_empty()).then(|| problems.alarm(&fields)));
-    let (title, lead, action, button, elsewhere, text) = match door {
-        Door::In => ("Sign in", "", "/sign-in", "Sign in", "/sign-up", "Make an account"),
-        Door::Up => (
+    let (title, lead, action, button, elsewhere, text) = match mode {
+        Mode::SignIn => ("Sign in", "", "/sign-in", "Sign in", "/sign-up", "Make an account"),
+        Mode::SignUp => (
             "Make an account",
             "To send you records we need to know who you are. It takes a minute.",
             "/sign-up",

@@ -1,4 +1,4 @@
-//! Pages, rendered from contexts that the tests make up.
+//! Pages, rendered from fake contexts.
 
 use crate::handle;
 use crate::seams::{Album, Response, Trouble};
@@ -15,7 +15,7 @@ fn asked(shop: &Shop) -> Vec<String> {
 const ABSENT: Option<Trouble> = Some(Trouble::Absent);
 
 #[test]
-fn the_album_page_asks_three_contexts_one_question_each() {
+fn the_album_page_calls_three_contexts_once_each() {
     let shop = Shop::open();
     let response = fetch(&shop, "/albums/A");
     assert_eq!(response.status, 200);
@@ -37,7 +37,7 @@ fn the_album_page_asks_three_contexts_one_question_each() {
 }
 
 #[test]
-fn the_album_page_does_without_what_is_not_there() {
+fn the_album_page_lacks_only_what_an_absent_context_provides() {
     let shop = Shop::open();
     shop.recommendation.set(ABSENT);
     let response = fetch(&shop, "/albums/A");
@@ -57,7 +57,7 @@ fn the_album_page_does_without_what_is_not_there() {
 }
 
 #[test]
-fn an_album_nobody_knows_is_not_found_even_beside_suggestions() {
+fn an_unknown_album_is_not_found_even_with_suggestions() {
     let mut shop = Shop::open();
     assert_eq!(fetch(&shop, "/albums/Z").status, 404);
     assert_eq!(fetch(&shop, "/albums/%FF").status, 400);
@@ -82,7 +82,7 @@ fn an_album_no_longer_sold_keeps_its_page_without_price_or_stock() {
 }
 
 #[test]
-fn the_home_page_shows_what_is_popular_or_else_what_is_new() {
+fn the_home_page_shows_popular_albums_or_else_new_ones() {
     let shop = Shop::open();
     let response = fetch(&shop, "/");
     assert_eq!(asked(&shop), ["suggest ", "albums B C D E F", "facets", "levels B C D E F"]);
@@ -103,7 +103,7 @@ fn the_home_page_shows_what_is_popular_or_else_what_is_new() {
 }
 
 #[test]
-fn search_says_what_it_looked_for() {
+fn search_repeats_the_words_and_counts_the_records() {
     let mut shop = Shop::open();
     shop.total = Some(60);
     let response = fetch(&shop, "/search?q=kind+of++blue&page=2");
@@ -118,7 +118,7 @@ fn search_says_what_it_looked_for() {
     assert_eq!(fetch(&shop, "/search").status, 200);
     assert_eq!(fetch(&shop, "/search?q=+").status, 200);
     assert!(text(&fetch(&shop, "/search?q=%21%21%21")).contains("Nothing under “!!!”"));
-    assert!(asked(&shop).is_empty(), "nothing is asked for nothing");
+    assert!(asked(&shop).is_empty(), "an empty search calls no context");
 
     let shop = Shop::default();
     assert!(text(&fetch(&shop, "/search?q=zzz")).contains("Nothing under “zzz”"));
@@ -126,7 +126,7 @@ fn search_says_what_it_looked_for() {
 }
 
 #[test]
-fn browse_narrows_and_widens() {
+fn browse_links_to_narrower_and_wider_lists() {
     let mut shop = Shop::open();
     shop.facets = vec![("Jazz", 6), ("R&B", 2)];
     let response = fetch(&shop, "/browse?genre=Jazz&decade=1950");
@@ -148,7 +148,7 @@ fn browse_narrows_and_widens() {
 }
 
 #[test]
-fn pages_that_do_not_exist_say_so_without_asking_too_far() {
+fn pages_that_do_not_exist_say_so_without_needless_calls() {
     let shop = Shop::open();
     for (address, status) in [
         ("/browse?page=2", 404),
@@ -169,12 +169,12 @@ fn pages_that_do_not_exist_say_so_without_asking_too_far() {
         assert!(text(&response).contains("<h1>") && text(&response).contains("To the front of the shop"), "{address}");
         assert_eq!(header(&response, "cache-control"), Some("no-store"), "{address}");
     }
-    assert_eq!(asked(&shop).len(), 1, "only page 2 was worth a question");
+    assert_eq!(asked(&shop).len(), 1, "only page 2 needs a call");
     assert_eq!(fetch(&shop, &format!("/search?q={}", "x".repeat(201))).status, 400);
 }
 
 #[test]
-fn a_page_is_only_ever_read() {
+fn a_catalog_page_accepts_only_get_and_head() {
     let shop = Shop::open();
     for method in ["POST", "PATCH", "PUT", "DELETE", "OPTIONS", "get", ""] {
         let mut request = get("/albums/A");
@@ -187,7 +187,7 @@ fn a_page_is_only_ever_read() {
 }
 
 #[test]
-fn nothing_that_an_album_says_becomes_markup() {
+fn no_text_of_an_album_becomes_markup() {
     let evil = "\"><script>alert(1)</script>&'";
     let nasty = Album {
         artist: evil.into(),
@@ -217,7 +217,7 @@ fn nothing_that_an_album_says_becomes_markup() {
 }
 
 #[test]
-fn a_cover_is_kept_for_ever_only_under_its_own_version() {
+fn only_a_cover_with_its_current_version_is_cached_for_ever() {
     let shop = Shop::open();
     let page = fetch(&shop, "/albums/A");
     let from = text(&page).find("/covers/A.svg?v=").expect("the page shows the cover");
@@ -244,7 +244,7 @@ fn a_missing_cover_is_a_plain_sleeve() {
 }
 
 #[test]
-fn the_same_page_twice_is_not_modified() {
+fn an_unchanged_page_is_not_sent_again() {
     let shop = Shop::open();
     let mut request = get("/albums/A");
     let tag = header(&handle(&request, &shop), "etag").expect("a page has a tag").to_owned();
@@ -254,7 +254,7 @@ fn the_same_page_twice_is_not_modified() {
 }
 
 #[test]
-fn addresses_with_a_slash_too_many_move_within_the_shop() {
+fn addresses_with_a_trailing_slash_redirect_within_the_shop() {
     let shop = Shop::open();
     for (address, location) in [("/browse/", "/browse"), ("/albums/A/", "/albums/A"), ("/albums", "/browse")] {
         let response = fetch(&shop, address);
@@ -263,7 +263,7 @@ fn addresses_with_a_slash_too_many_move_within_the_shop() {
 }
 
 #[test]
-fn every_page_can_be_used_without_seeing_it() {
+fn every_page_works_with_a_screen_reader() {
     let shop = Shop::open();
     for address in ["/", "/browse", "/search?q=x", "/search", "/albums/A", "/nowhere"] {
         let page = text(&fetch(&shop, address)).to_owned();

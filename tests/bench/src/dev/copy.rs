@@ -1,4 +1,5 @@
-//! A copy of the sources, in which files that are the same as before keep their times, so that cargo compiles what changed and no more.
+//! A copy of the sources, in which files that are the same as before keep their times, so that cargo compiles what
+//! changed and no more.
 
 use std::collections::BTreeSet;
 use std::path::Path;

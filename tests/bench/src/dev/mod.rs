@@ -1,9 +1,12 @@
 //! How long a saved line takes to be live under `seam dev`, beside visitors who are to notice nothing of it.
 //!
-//! Edits are made in a copy of this repository's sources, in `run/bench/dev`. A file is saved as editors do, and the clock runs until the
-//! stream of events that open pages listen to tells of a new version; what of it was the compiler and what the host, the host says.
+//! Edits are made in a copy of this repository's sources, in `run/bench/dev`. A file is saved as editors do, and the
+//! clock runs until the stream of events that open pages listen to tells of a new version; what of it was the compiler
+//! and what the host, the host says.
 
 mod copy;
+// The file has no other dependencies; the rest of the tests would make this build half as large again.
+#[path = "../../../src/events.rs"]
 mod events;
 mod visitors;
 
@@ -14,15 +17,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::client;
 use crate::figures::median;
-use crate::load;
 use crate::process::Server;
-use events::Events;
+use events::{Events, is_idle};
 use visitors::Visitors;
 
 const COPY: &str = "run/bench/dev";
 /// What `seam dev` compiles dependencies into, so that the tests' and this need it once.
-const TARGET: &str = "target/tests/desk";
+const TARGET: &str = "target/tests/dev";
 const DEMO: &str = "run/demo";
 /// The album whose page visitors ask for.
 const PAGE: &str = "/albums/MC-0042";
@@ -75,9 +78,9 @@ struct Round {
 /// Measures all edits, so often each; a table, and whether it keeps its targets.
 pub fn run(rounds: u32) -> Result<(String, bool)> {
     let (server, folder) = start()?;
-    let page = load::get_once(server.address, PAGE, None)?;
+    let page = client::get_once(server.address, PAGE, None)?;
     ensure!(page.status == 200, "{PAGE} answers {}", page.status);
-    let mut events = Events::of(server.address)?;
+    let mut events = Events::of(&format!("http://{}", server.address))?;
     let visitors = Visitors::start(server.address, PAGE);
     let mut text = format!(
         "{:<28}{:>12}{:>12}{:>12}{:>12}{:>12}\n",
@@ -163,7 +166,7 @@ impl Edit {
             save(&file, &text.replacen(self.line, &self.becomes.replace('#', &number), 1))?;
             all.push(Self::live(saved, events)?);
             if self.file.ends_with(".html") {
-                let page = load::get_once(address, PAGE, None)?;
+                let page = client::get_once(address, PAGE, None)?;
                 let shown = String::from_utf8_lossy(&page.body).contains(&number);
                 ensure!(shown, "{PAGE} does not show what is said to be live");
             }
@@ -178,12 +181,16 @@ impl Edit {
 
     /// Waits until what was saved serves.
     fn live(saved: Instant, events: &mut Events) -> Result<Round> {
-        let (at, state) = events.settled()?;
+        let before = events.latest["version"].clone();
+        let state = events.until(|state| {
+            let wrong = state["problems"].as_array().is_some_and(|all| !all.is_empty());
+            is_idle(state) && (wrong || state["version"] != before)
+        })?;
         if let Some(problem) = state["problems"].as_array().and_then(|all| all.first()) {
             bail!("what was saved is not live: {problem}");
         }
         let ms = |key: &str| state["last"][key].as_f64().with_context(|| format!("no `{key}` in {state}"));
-        let total = at.saturating_duration_since(saved).as_secs_f64() * 1e3;
+        let total = events.at.saturating_duration_since(saved).as_secs_f64() * 1e3;
         Ok(Round { total, build: ms("build_ms")?, host: ms("host_ms")? })
     }
 }

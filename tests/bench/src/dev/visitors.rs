@@ -1,4 +1,4 @@
-//! Visitors while somebody edits: a page some fifty times a second, each of which is to be answered.
+//! Visitors during edits: one page some fifty times a second. Each request must be answered.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use crate::load::Client;
+use crate::client::Client;
 
 const PAUSE: Duration = Duration::from_millis(20);
 

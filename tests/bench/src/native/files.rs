@@ -1,5 +1,5 @@
-//! The native programs' files, made from those that the contexts have filled: a copy of each for the services of the split, and all of it
-//! in one for the monolith.
+//! The native programs' files, made from those that the contexts have filled: a copy of each for the services of the
+//! split, and all of it in one for the monolith.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,8 @@ use rusqlite::Connection;
 
 /// Contexts that have a service of their own in the split.
 const SERVICES: [&str; 6] = ["catalog", "warehouse", "recommendation", "customer", "finance", "orders"];
-/// What the monolith takes from a context's file: the table, and what it is called there. The catalog's is where it starts from.
+/// What the monolith takes from a context's file: the table, and what it is called there. The catalog's is where it
+/// starts from.
 const TAKEN: [(&str, &str, &str); 7] = [
     ("warehouse", "levels", "levels"),
     ("warehouse", "movements", "movements"),
@@ -53,7 +54,7 @@ pub fn make(data: &Path, native: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the sessions that a host has begun those of the native programs too.
+/// Copies the sessions that a host has started to the native programs.
 pub fn take_sessions(data: &Path, native: &Path) -> Result<()> {
     let from = find(data, "customer.db")?.context("the host has no customer.db")?;
     for file in [monolith(native), file(native, "customer")] {

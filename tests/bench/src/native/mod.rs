@@ -1,8 +1,10 @@
-//! The programs that the host is compared with: hyper and SQLite, with nothing between them that a careful programmer would leave out.
+//! The programs that the host is compared with: hyper and SQLite, with nothing between them that a careful programmer
+//! would leave out.
 //!
-//! Their pages come from the storefront's own code, their rules and their statements are those of the contexts, so that what differs is how
-//! the parts are held together: by function calls and one file (`monolith`), by HTTP and JSON between processes with a file each (`split`).
-//! Commits are as durable as the host's, and not shared by several transactions as the host's are.
+//! Their pages come from the storefront's own code, their rules and their statements are those of the contexts, so that
+//! what differs is how the parts are held together: by function calls and one file (`monolith`), by HTTP and JSON
+//! between processes with a file each (`split`). Commits are as durable as the host's, and not shared by several
+//! transactions as the host's are.
 
 pub mod files;
 mod monolith;
@@ -61,7 +63,7 @@ pub enum Name {
     Finance,
 }
 
-/// Serves until the process is told to end.
+/// Serves until the process gets a signal to end.
 pub fn run(native: Native) -> Result<()> {
     match native {
         Native::Monolith { file } => monolith::run(file),

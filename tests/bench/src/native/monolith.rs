@@ -1,4 +1,5 @@
-//! The whole shop in one process and one file: every question of a page is a function call away, an order is one transaction.
+//! The whole shop in one process and one file: every question of a page is a function call away, an order is one
+//! transaction.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,7 +40,8 @@ async fn respond(shop: Arc<Shop>, request: Request<Incoming>) -> Answer {
     match server::asked(request).await {
         Ok(asked) => {
             let page = || page(&shop, &asked);
-            // An order waits for others and for the disk: meanwhile this thread's other connections go on on another one.
+            // An order waits for others and for the disk: meanwhile this thread's other connections go on on another
+            // one.
             match asked.method.as_str() {
                 "POST" => tokio::task::block_in_place(page),
                 _ => page(),
@@ -94,7 +96,7 @@ impl seams::Seams for Inside<'_> {
     }
 
     fn quote(&self, lines: &[ordering::Line]) -> Result<ordering::Quote, ordering::Error> {
-        let quote = self.open.quote(&types::lines(lines), &self.shop.reference);
+        let quote = till::price(self.open.connection(), &types::lines(lines), &self.shop.reference);
         quote.map(types::quote).map_err(|Stop(error)| types::error(error))
     }
 

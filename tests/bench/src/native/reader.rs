@@ -1,7 +1,7 @@
 //! A file read by the contexts' own statements, with rusqlite as one would use it without a host.
 //!
-//! Each thread has a connection of its own and keeps it; statements are prepared once. A context's file has its tables under the same
-//! names as the monolith's, so that one program reads both.
+//! Each thread has a connection of its own and keeps it; statements are prepared once. A context's file has its tables
+//! under the same names as the monolith's, so that one program reads both.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -18,9 +18,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use serde::Serialize;
 use storefront::seams::{Facet, Facets, Filter, Level, Suggestion};
 
-use super::reference::Reference;
 use super::sql::{self, columns};
-use super::till::{self, Stop};
 
 /// As much as the host gives the readers of four contexts' files.
 const CACHE_KB: u32 = 4 * 4096;
@@ -60,17 +58,13 @@ impl Reader {
         connection.execute_batch(&format!(
             "PRAGMA query_only = ON; PRAGMA cache_size = -{CACHE_KB}; PRAGMA mmap_size = 0;"
         ))?;
-        // As with the host: else SQLite prepares a statement anew for each other `LIMIT ?`.
+        // As in the host: otherwise SQLite prepares a statement again for each other `LIMIT ?`.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(Self(connection))
     }
 
     /// For statements that only one program has.
-    pub fn connection(&self) -> &Connection {
-        &self.0
-    }
-
     pub fn item(&self, sku: &str) -> Result<Option<Item>> {
         let mut statement = self.0.prepare_cached(sql::ITEM)?;
         let item = statement.query_row([sku], |row| {
@@ -221,9 +215,8 @@ impl Reader {
         Ok(account.optional()?)
     }
 
-    /// What these lines cost now.
-    pub fn quote(&self, lines: &[wit::Line], reference: &Reference) -> Result<wit::Quote, Stop> {
-        till::price(&self.0, lines, reference)
+    pub fn connection(&self) -> &Connection {
+        &self.0
     }
 
     pub fn order(&self, number: &str) -> Result<Option<wit::Order>> {

@@ -37,7 +37,7 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Bytes that nobody can guess.
+/// Random bytes, safe for secrets.
 pub fn random() -> [u8; 16] {
     let mut bytes = [0; 16];
     // The kernel's generator neither fails nor waits once the machine is up.

@@ -66,7 +66,8 @@ where
     }
 }
 
-/// Serves each connection on a thread of its own, whose `handler` may wait for other services or the disk without anybody else waiting.
+/// Serves each connection on a thread of its own: its `handler` may wait for other services or the disk, and no other
+/// connection waits.
 pub fn serve_threads<H, F>(connect: impl Fn() -> H + Send + Sync + 'static) -> anyhow::Result<()>
 where
     H: Fn(Request<Incoming>) -> F,

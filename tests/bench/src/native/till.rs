@@ -1,7 +1,7 @@
 //! How the monolith places an order: everything that the contexts do for one, in one transaction of one file.
 //!
-//! What it has less to do than they: a key of its own for each service, a reservation that can be released, a list of what recommendation has
-//! not been told yet. All of that is there because several files cannot be written at once.
+//! What it has less to do than they: a key of its own for each service, a reservation that can be released, a list of
+//! what recommendation has not been told yet. All of that is there because several files cannot be written at once.
 
 use finance::domain::card::Typed;
 use finance::domain::processor;
@@ -125,7 +125,7 @@ fn of_key(mut known: rusqlite::CachedStatement<'_>, key: &str, customer: &str) -
     let found: Option<(String, String)> = known.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     match found {
         Some((_, owner)) if owner != customer => {
-            Err(wit::Error::Invalid("key: it was used by somebody else".into()).into())
+            Err(wit::Error::Invalid("key: another customer used it".into()).into())
         }
         found => Ok(found.map(|(number, _)| number)),
     }

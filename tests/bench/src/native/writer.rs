@@ -1,5 +1,6 @@
-//! The one connection that writes to a file: whoever wants to write waits for it, and each transaction is a commit of its own that is on
-//! the disk before anybody is answered, as with the host. What the host has beyond that (commits that several transactions share) is left out.
+//! The one connection that writes to a file. Writers wait for it. Each transaction is a commit of its own, which is on
+//! the disk before the client gets its answer, as in the host. Commits that several transactions share, which the host
+//! has, are left out.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! The rows that a shop is filled with: albums, stock, purchases, customers, and the items of the bench of one item by its id.
+//! The rows that a shop is filled with: albums, stock, purchases, customers, and the items of the bench of one item by
+//! its id.
 
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -1,7 +1,7 @@
 //! What is measured: a shop of so many albums, once behind the host and once as files for the native programs.
 //!
-//! Everything is made in `run/bench/COUNT/`, from a seed, and kept for the next time, until what it was made from has changed. Nobody
-//! writes to what is kept: benches that order something get copies of their own, made anew each time.
+//! Everything is made in `run/bench/COUNT/`, from a seed, and kept for the next time, until what it was made from has
+//! changed. What is kept is only read: benches that order something get fresh copies of their own.
 
 mod data;
 mod files;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 use shop_data::bulk::{selling, selling_album, sku};
 
-use crate::load::{self, Client};
+use crate::client::{self, Client};
 use crate::native;
 use crate::process::Server;
 use crate::shopper::Market;
@@ -21,8 +21,8 @@ use crate::shopper::Market;
 /// The manifest as it stands in the repository, for so many albums.
 const MANIFEST: &str = "tests/bench/seam.toml";
 const MANIFEST_ALBUMS: u32 = 10_000;
-/// Folders, and endings of the files in them, a change of which makes what is kept stale: schemas, and what fills them. Code of contexts is
-/// not among them: it changes far more often than what it stores.
+/// Folders, and endings of the files in them, a change of which makes what is kept stale: schemas, and what fills them.
+/// Code of contexts is not among them: it changes far more often than what it stores.
 const MADE_FROM: [(&str, &str); 7] = [
     ("plugins", "sql"),
     ("tests/bench/guests", "sql"),
@@ -121,7 +121,7 @@ impl System {
         self.host_with_contexts(0)
     }
 
-    /// The shop for whoever only reads.
+    /// The shop for benches that only read.
     pub fn shop(&self) -> Result<Shop> {
         Shop::start(self.host_with(&self.manifest)?, &self.native_folder())
     }
@@ -166,7 +166,7 @@ impl System {
         eprintln!("customers sign in");
         let host = self.host_with(&manifest)?;
         let picks = data::picks(&self.folder, self.albums)?;
-        let market = load::once(host.address, async |client: &mut Client| {
+        let market = client::once(host.address, async |client: &mut Client| {
             Market::open(client, picks, connections, data::email, data::PASSWORD).await
         })?;
         host.stop()?;

@@ -1,4 +1,4 @@
-// A guest that throws, hangs, eats memory and leaves transactions open, as it is told.
+// A guest that throws, hangs, eats memory and leaves transactions open, as the caller asks.
 
 import { Rejected, answering, steps, store } from "seam-sdk";
 

@@ -1,4 +1,4 @@
-//! Who gets in: operators, and nobody else, whatever they ask for.
+//! Only operators may open the office.
 
 use super::*;
 use crate::seams::accounts;
@@ -10,7 +10,7 @@ fn everything() -> Vec<Request> {
 }
 
 #[test]
-fn to_customers_the_office_does_not_exist_and_nobody_else_is_asked() {
+fn for_customers_the_office_does_not_exist_and_only_customer_is_called() {
     let shop = Shop::open();
     for request in everything() {
         let response = send(&shop, &request);
@@ -21,7 +21,7 @@ fn to_customers_the_office_does_not_exist_and_nobody_else_is_asked() {
 }
 
 #[test]
-fn whoever_is_not_signed_in_is_asked_to_and_led_back() {
+fn visitors_sign_in_first_and_then_return() {
     let shop = office();
     for (address, next) in [
         ("/office", "/sign-in?next=%2Foffice"),
@@ -41,7 +41,7 @@ fn whoever_is_not_signed_in_is_asked_to_and_led_back() {
 }
 
 #[test]
-fn a_session_that_is_over_opens_nothing() {
+fn a_session_that_is_over_opens_no_page() {
     let shop = Shop { account: None, ..office() };
     for request in everything() {
         let response = send(&shop, &request);
@@ -52,7 +52,7 @@ fn a_session_that_is_over_opens_nothing() {
 }
 
 #[test]
-fn while_nobody_can_say_who_it_is_the_door_stays_shut() {
+fn while_customer_is_away_no_page_opens() {
     let shop = office();
     *shop.customer.borrow_mut() = Some(accounts::Error::Unavailable("away".into()));
     for request in everything() {
@@ -62,7 +62,7 @@ fn while_nobody_can_say_who_it_is_the_door_stays_shut() {
 }
 
 #[test]
-fn a_form_that_we_did_not_give_out_does_nothing() {
+fn a_form_from_another_visitor_or_site_does_nothing() {
     let shop = office();
     for (address, fields, _) in FORMS {
         let cookie = format!("session={TOKEN}");
@@ -79,7 +79,7 @@ fn a_form_that_we_did_not_give_out_does_nothing() {
 }
 
 #[test]
-fn what_changes_something_cannot_be_opened() {
+fn the_address_of_a_form_answers_only_post() {
     let shop = office();
     for (address, ..) in FORMS.iter().filter(|(address, ..)| *address != "/office/records") {
         assert_eq!(send(&shop, &get_as_ann(address)).status, 404, "{address}");

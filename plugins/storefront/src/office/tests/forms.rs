@@ -1,4 +1,4 @@
-//! What becomes of each form: done once and shown by another page, or back with what was typed and what is wrong.
+//! What each form does: it takes effect once and redirects, or comes back with the typed values and what is wrong.
 
 use super::*;
 use crate::cart::is_sku;
@@ -10,7 +10,7 @@ fn field<'a>(shown: &'a str, name: &str) -> Option<&'a str> {
 }
 
 #[test]
-fn a_form_is_done_once_and_then_another_page_says_so() {
+fn a_form_takes_effect_once_and_another_page_says_so() {
     for (address, fields, asked) in FORMS {
         let shop = office();
         let response = send(&shop, &post_as_ann(address, fields));
@@ -18,7 +18,7 @@ fn a_form_is_done_once_and_then_another_page_says_so() {
         assert_eq!(changes(&shop), [asked], "{address}");
         let to = header(&response, "location").expect("a page that says so").to_owned();
         assert!(to.starts_with("/office") && to.contains("?done="), "{to}");
-        // The new record is not in the made-up catalogue.
+        // The fake catalogue does not have the new record.
         if !to.contains("NEW-1") {
             let shown = send(&shop, &get_as_ann(&to));
             assert!(shown.status == 200 && text(&shown).contains("role=\"status\""), "{to}");
@@ -28,7 +28,7 @@ fn a_form_is_done_once_and_then_another_page_says_so() {
 }
 
 #[test]
-fn what_may_have_happened_is_sent_again_with_the_same_key() {
+fn a_form_with_an_unknown_result_keeps_its_key() {
     let away = || ordering::Error::Unavailable("away".into());
     for action in ["ship", "cancel", "receive"] {
         let shop = office();
@@ -87,7 +87,7 @@ fn a_refund_is_read_in_the_currency_of_its_order() {
 }
 
 #[test]
-fn fields_of_a_record_are_looked_at_before_anybody_is_asked() {
+fn a_records_fields_are_checked_before_any_call() {
     let shop = office();
     for (change, fields, problem) in [
         ("restock", &[("key", KEY), ("copies", "0")][..], "A whole number from 1 to 100000."),
@@ -129,7 +129,7 @@ fn a_new_record_comes_back_with_every_field_that_is_wrong() {
     assert_eq!(response.status, 422);
     assert!(text(&response).contains("There is another record with this SKU."), "{}", text(&response));
 
-    // The answer to the first try got lost; the same form again finds its own record.
+    // The answer to the first form got lost. The same form again finds its own record.
     let mut shop = office();
     *shop.editing.borrow_mut() = Some(taken("B"));
     shop.albums.push(Album {
@@ -153,7 +153,7 @@ fn hostile_forms_change_nothing_and_break_nothing() {
     let odd =
         ["", " ", "-1", "0x10", "1e9", "NaN", "\u{202e}\u{0}", "\u{fffd}", EVIL, "'; DROP TABLE orders;--", &huge];
     for (address, fields, _) in FORMS {
-        // Nothing to fill in wrongly.
+        // This form has no fields.
         let Some(((last, _), rest)) = fields.split_last() else { continue };
         for value in odd {
             for (name, _) in fields {
@@ -161,7 +161,7 @@ fn hostile_forms_change_nothing_and_break_nothing() {
                 let sent: Vec<(&str, &str)> =
                     fields.iter().map(|(known, right)| (*known, if known == name { value } else { right })).collect();
                 let response = send(&shop, &post_as_ann(address, &sent));
-                // A text may well be odd, and a SKU too; an amount or a count of these is none.
+                // Odd texts are allowed, odd amounts and counts are not.
                 let free = ["reason", "note", "notes", "artist", "title", "genre", "label", "sure"].contains(name)
                     || (*name == "sku" && is_sku(&value.to_ascii_uppercase()));
                 assert!(response.status < 500, "{address} {name}={value:.20}: {}", response.status);
@@ -190,7 +190,7 @@ fn hostile_forms_change_nothing_and_break_nothing() {
 }
 
 #[test]
-fn a_key_that_we_did_not_make_is_refused() {
+fn a_key_of_another_shape_is_refused() {
     for (address, fields, _) in FORMS.iter().filter(|(_, fields, _)| fields.iter().any(|(name, _)| *name == "key")) {
         for key in ["", "short", &KEY[1..], &format!("{KEY}0"), "g0112233445566778899aabbccddeeff"] {
             let shop = office();

@@ -1,4 +1,4 @@
-//! What the pages show and ask, what is left of them when a context is away, and whether everybody can use them.
+//! What the pages show and call, what they lack while a context is away, and their accessibility.
 
 use super::*;
 use crate::seams::{Album, StockError, Trouble};
@@ -11,7 +11,7 @@ fn page(shop: &Shop, address: &str) -> String {
 }
 
 #[test]
-fn every_page_asks_nothing_twice_and_changes_nothing() {
+fn every_page_makes_no_call_twice_and_changes_nothing() {
     let shop = office();
     for address in PAGES {
         page(&shop, address);
@@ -135,7 +135,7 @@ fn a_record_is_found_by_its_sku_even_when_it_is_no_longer_sold() {
 }
 
 #[test]
-fn a_record_tells_its_copies_and_where_they_went() {
+fn a_record_shows_its_copies_and_their_movements() {
     let shown = page(&office(), "/office/records/A");
     for part in [
         "<p class=\"figure\">10</p>",
@@ -163,7 +163,7 @@ fn the_books_say_whether_they_balance() {
 }
 
 #[test]
-fn a_page_comes_without_what_nobody_answers() {
+fn a_page_lacks_only_what_an_absent_context_provides() {
     let away = || ordering::Error::Unavailable("away".into());
     for (address, without) in [
         ("/office", [200, 200, 200, 200]),
@@ -195,7 +195,7 @@ fn a_page_comes_without_what_nobody_answers() {
 const EVIL: &str = "\"'><script>alert(1)</script>&amp;";
 
 #[test]
-fn whatever_others_say_stays_text() {
+fn no_text_of_another_context_becomes_markup() {
     let mut shop = office_with(ordering::State::ReturnRequested);
     for album in &mut shop.albums {
         album.artist = EVIL.into();
@@ -233,7 +233,7 @@ fn values<'a>(page: &'a str, attribute: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn everybody_can_use_the_pages() {
+fn the_pages_are_accessible() {
     for state in [ordering::State::Placed, ordering::State::Shipped, ordering::State::ReturnRequested] {
         let shop = office_with(state);
         for address in PAGES {

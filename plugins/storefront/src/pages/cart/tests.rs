@@ -26,13 +26,13 @@ fn an_album_goes_into_the_cart_without_any_cookie_or_token() {
     let shop = Shop::open();
     let page = handle(&get("/albums/A"), &shop);
     assert!(text(&page).contains("action=\"/cart/add\"") && text(&page).contains("Add to cart"));
-    assert_eq!(headers(&page, "set-cookie"), [""; 0], "the page is the same for everybody");
+    assert_eq!(headers(&page, "set-cookie"), [""; 0], "the page is the same for all visitors");
 
     shop.asked.borrow_mut().clear();
     let response = handle(&post("/cart/add", &[("sku", "A")]), &shop);
     assert_eq!((response.status, header(&response, "location")), (303, Some("/cart?note=added")));
     assert_eq!(headers(&response, "set-cookie"), ["cart=A.1; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax"]);
-    assert!(shop.asked.borrow().is_empty(), "adding asks nobody");
+    assert!(shop.asked.borrow().is_empty(), "adding calls no context");
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn what_is_not_for_sale_has_no_button() {
     shop.albums[0].discontinued = true;
     assert!(!text(&handle(&get("/albums/A"), &shop)).contains("Add to cart"), "no longer sold");
     shop.warehouse.set(Some(Trouble::Absent));
-    assert!(text(&handle(&get("/albums/B"), &shop)).contains("Add to cart"), "nobody knows: one may try");
+    assert!(text(&handle(&get("/albums/B"), &shop)).contains("Add to cart"), "stock unknown: one may try");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn the_cart_shows_what_it_costs_now() {
 }
 
 #[test]
-fn an_empty_cart_asks_nobody() {
+fn an_empty_cart_calls_no_context() {
     let shop = Shop::open();
     for cart in ["", "nonsense", "%00", "a.1~b.2"] {
         let response = open(&shop, cart);
@@ -109,7 +109,7 @@ fn an_empty_cart_asks_nobody() {
 }
 
 #[test]
-fn a_vanished_album_is_named_and_left_out() {
+fn an_album_that_is_no_longer_sold_is_named_and_left_out() {
     let mut shop = Shop::open();
     shop.albums[0].discontinued = true;
     let response = open(&shop, "A.2~B.1~NO-SUCH.1");
@@ -122,7 +122,7 @@ fn a_vanished_album_is_named_and_left_out() {
 }
 
 #[test]
-fn the_cart_is_there_whoever_is_away() {
+fn the_cart_works_while_other_contexts_are_away() {
     let shop = Shop::open();
     *shop.orders.borrow_mut() = Some(ordering::Error::Unavailable("gone".into()));
     let response = open(&shop, "A.2");
@@ -134,7 +134,7 @@ fn the_cart_is_there_whoever_is_away() {
     shop.catalog.set(Some(Trouble::Absent));
     shop.warehouse.set(Some(Trouble::Absent));
     let response = open(&shop, "A.2");
-    assert!(response.status == 200 && text(&response).contains("<b>A</b>"), "at least what it is called");
+    assert!(response.status == 200 && text(&response).contains("<b>A</b>"), "the SKU at least");
     assert_eq!(send(&shop, "A.2~B.1", "/cart/remove", &[("sku", "A")]).status, 303);
 
     *shop.orders.borrow_mut() = Some(ordering::Error::Invalid("two currencies".into()));
@@ -169,11 +169,11 @@ fn lines_are_changed_and_removed() {
     for sku in ["", "Z", "<b>", "A.1"] {
         assert_eq!(kept(&send(&shop, "A.1", "/cart/remove", &[("sku", sku)])), Some("A.1"), "{sku}");
     }
-    assert!(shop.asked.borrow().is_empty(), "changing asks nobody");
+    assert!(shop.asked.borrow().is_empty(), "changing calls no context");
 }
 
 #[test]
-fn a_cart_is_changed_only_by_a_form_of_ours() {
+fn only_a_form_of_ours_changes_a_cart() {
     let shop = Shop::open();
     for address in ["/cart/change", "/cart/remove"] {
         let strangers = with_cookies(post(address, &[("sku", "A")]), &format!("visitor={VISITOR}; cart=A.1"));
@@ -194,7 +194,7 @@ fn a_cart_is_changed_only_by_a_form_of_ours() {
 }
 
 #[test]
-fn over_tls_the_cart_is_protected_like_everything_else() {
+fn over_tls_the_cart_cookie_is_protected_too() {
     let shop = Shop::open();
     let mut request = post("/cart/add", &[("sku", "A")]);
     request.headers.push(("forwarded".into(), "for=192.0.2.1;proto=https".into()));
@@ -205,7 +205,7 @@ fn over_tls_the_cart_is_protected_like_everything_else() {
 }
 
 #[test]
-fn nothing_that_a_title_or_a_note_says_becomes_markup() {
+fn no_text_of_a_title_or_a_note_becomes_markup() {
     let evil = "\"><script>alert(1)</script>&'";
     let nasty = Album { artist: evil.into(), title: evil.into(), ..album("A") };
     let shop = Shop { albums: vec![nasty], ..Shop::open() };

@@ -7,7 +7,7 @@ use crate::testing::{
 };
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
-/// One `A` and two `B`, with the post.
+/// One `A` and two `B`, with shipping.
 const TOTAL: &str = "7847";
 
 fn cookies() -> String {
@@ -18,7 +18,7 @@ fn open(shop: &Shop) -> Response {
     handle(&with_cookies(get("/checkout"), &cookies()), shop)
 }
 
-/// A form filled in well.
+/// A valid form.
 fn filled() -> Vec<(&'static str, &'static str)> {
     vec![
         ("key", KEY),
@@ -37,7 +37,7 @@ fn filled() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-/// The same with other values; a value of `-` leaves the field out.
+/// A valid form with other values; the value `-` removes the field.
 fn but(changes: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     let changed =
         |(name, value)| (name, changes.iter().find(|(other, _)| *other == name).map_or(value, |(_, new)| *new));
@@ -62,7 +62,7 @@ fn key(response: &Response) -> &str {
 }
 
 #[test]
-fn one_signs_in_first_and_comes_back() {
+fn checkout_asks_visitors_to_sign_in_and_then_returns() {
     let shop = Shop::open();
     let response = handle(&with_cookies(get("/checkout"), "cart=A.1"), &shop);
     assert_eq!((response.status, header(&response, "location")), (303, Some("/sign-in?next=%2Fcheckout")));
@@ -72,14 +72,17 @@ fn one_signs_in_first_and_comes_back() {
     let over = format!("session={}; cart=A.1", "0".repeat(64));
     let response = handle(&with_cookies(get("/checkout"), &over), &shop);
     assert_eq!(header(&response, "location"), Some("/sign-in?next=%2Fcheckout"));
-    assert!(headers(&response, "set-cookie")[0].starts_with("session=; "), "a session that is over is forgotten");
+    assert!(
+        headers(&response, "set-cookie")[0].starts_with("session=; "),
+        "the cookie of a session that is over is deleted"
+    );
     let response = handle(&post_with("/checkout", &filled(), &over, &"0".repeat(64)), &shop);
     assert_eq!(header(&response, "location"), Some("/sign-in?next=%2Fcheckout"));
     assert!(placed(&shop).is_empty());
 }
 
 #[test]
-fn the_form_shows_what_it_orders_and_knows_the_address() {
+fn the_form_shows_the_order_and_the_saved_address() {
     let shop = Shop::open();
     let response = open(&shop);
     let page = text(&response);
@@ -96,10 +99,10 @@ fn the_form_shows_what_it_orders_and_knows_the_address() {
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
-    assert!(!page.contains("name=\"save\" value=\"yes\" checked"), "it is kept already");
+    assert!(!page.contains("name=\"save\" value=\"yes\" checked"), "it is saved already");
     assert_eq!(header(&response, "cache-control"), Some("no-store"));
     assert_eq!(key(&response).len(), 32);
-    assert_ne!(key(&response), key(&open(&shop)), "every form is another wish");
+    assert_ne!(key(&response), key(&open(&shop)), "every form has a key of its own");
 
     let mut shop = Shop::open();
     shop.account.as_mut().expect("Ann").address = None;
@@ -108,7 +111,7 @@ fn the_form_shows_what_it_orders_and_knows_the_address() {
 }
 
 #[test]
-fn an_order_is_what_the_form_showed() {
+fn the_order_is_exactly_what_the_form_showed() {
     let shop = Shop::open();
     let response = send(&shop, &but(&[("save", "yes")]));
     assert_eq!((response.status, header(&response, "location")), (303, Some("/orders/1000123?note=placed")));
@@ -129,7 +132,7 @@ fn an_order_is_what_the_form_showed() {
 }
 
 #[test]
-fn an_order_stands_even_if_the_address_cannot_be_kept() {
+fn the_order_stands_even_if_the_address_cannot_be_saved() {
     let shop = Shop::open();
     for error in [
         accounts::Error::Unavailable("x".into()),
@@ -145,7 +148,7 @@ fn an_order_stands_even_if_the_address_cannot_be_kept() {
 }
 
 #[test]
-fn the_same_form_again_is_the_same_wish() {
+fn a_form_that_is_sent_twice_places_one_order() {
     let shop = Shop::open();
     send(&shop, &filled());
     let first = placed(&shop);
@@ -160,7 +163,7 @@ fn the_same_form_again_is_the_same_wish() {
 }
 
 #[test]
-fn whatever_goes_wrong_the_form_comes_back_with_what_was_typed_but_the_card() {
+fn after_every_error_the_form_keeps_the_typed_values_except_the_card() {
     let field = |field: &str, problem: &str| ordering::FieldProblem { field: field.into(), problem: problem.into() };
     let short = |sku: &str, wanted, on_hand| ordering::Shortage { sku: sku.into(), wanted, on_hand };
     let shop = Shop::open();
@@ -204,14 +207,13 @@ fn whatever_goes_wrong_the_form_comes_back_with_what_was_typed_but_the_card() {
         ] {
             assert!(page.contains(kept), "{error:?}: {kept}");
         }
-        assert!(!page.contains("value=\"4242") && !page.contains("value=\"123\""), "{error:?}: a card is typed again");
+        assert!(
+            !page.contains("value=\"4242") && !page.contains("value=\"123\""),
+            "{error:?}: the card is not shown again"
+        );
         assert!(page.contains("role=\"alert\"") && headers(&response, "set-cookie").is_empty(), "{error:?}");
         let unknown = matches!(error, ordering::Error::Unavailable(_));
-        assert_eq!(
-            key(&response) == KEY,
-            unknown,
-            "{error:?}: a new try has a new key, unless nobody knows of the first"
-        );
+        assert_eq!(key(&response) == KEY, unknown, "{error:?}: the form has a new key, unless the result is unknown");
         assert_eq!(header(&response, "retry-after").is_some(), unknown);
         let logged =
             shop.asked.borrow().iter().filter(|line| line.starts_with("warn")).any(|line| line.contains("4242"));
@@ -222,7 +224,7 @@ fn whatever_goes_wrong_the_form_comes_back_with_what_was_typed_but_the_card() {
 }
 
 #[test]
-fn a_new_total_is_what_the_next_try_agrees_to() {
+fn after_a_change_the_form_carries_the_new_total() {
     let shop = Shop::open();
     let mut now = quote(&shop.albums, &[ordering::Line { sku: "A".into(), copies: 1 }]);
     now.gone = vec!["B".into()];
@@ -274,12 +276,12 @@ fn hostile_forms_order_nothing() {
     }
     for total in ["", "-", "-1", "1.5", "x", "99999999999999999999999"] {
         send(&shop, &but(&[("total", total)]));
-        assert!(placed(&shop)[0].contains(" A.1 B.2 0 to "), "{total}: a total nobody saw");
+        assert!(placed(&shop)[0].contains(" A.1 B.2 0 to "), "{total}: an invalid total is sent as 0");
     }
 }
 
 #[test]
-fn nobody_orders_by_a_form_of_a_stranger() {
+fn a_form_from_another_visitor_or_site_orders_nothing() {
     let shop = Shop::open();
     for request in [
         with_cookies(post("/checkout", &filled()), &cookies()),
@@ -297,12 +299,12 @@ fn nobody_orders_by_a_form_of_a_stranger() {
 }
 
 #[test]
-fn whoever_is_away_nothing_is_lost() {
+fn while_a_context_is_away_cart_and_session_are_kept() {
     let shop = Shop::open();
     *shop.customer.borrow_mut() = Some(accounts::Error::Unavailable("x".into()));
     let response = open(&shop);
     assert!(response.status == 503 && text(&response).contains("Your cart is kept"));
-    assert!(headers(&response, "set-cookie").is_empty(), "the session is kept, as it may well hold");
+    assert!(headers(&response, "set-cookie").is_empty(), "the session may still be valid, so it is kept");
     assert_eq!(send(&shop, &filled()).status, 503);
     assert!(placed(&shop).is_empty());
     let album = handle(&with_cookies(get("/albums/A"), &cookies()), &shop);
@@ -320,7 +322,7 @@ fn whoever_is_away_nothing_is_lost() {
 }
 
 #[test]
-fn nothing_that_a_title_or_an_address_says_becomes_markup() {
+fn no_text_of_a_title_or_an_address_becomes_markup() {
     let evil = "\"><script>alert(1)</script>&'";
     let nasty = Album { artist: evil.into(), title: evil.into(), ..album("A") };
     let mut shop = Shop { albums: vec![nasty], ..Shop::open() };

@@ -14,15 +14,15 @@ fn shop_with(state: State) -> Shop {
     Shop { book: vec![placed], ..Shop::open() }
 }
 
-fn send(shop: &Shop, deed: &str, fields: &[(&str, &str)]) -> Response {
+fn send(shop: &Shop, action: &str, fields: &[(&str, &str)]) -> Response {
     shop.asked.borrow_mut().clear();
     let mut all = vec![("key", KEY)];
     all.extend(fields);
-    handle(&post_as_ann(&format!("{ORDER}/{deed}"), &all), shop)
+    handle(&post_as_ann(&format!("{ORDER}/{action}"), &all), shop)
 }
 
 #[test]
-fn the_page_tells_what_happened() {
+fn the_page_shows_the_order_and_its_history() {
     let shop = Shop::open();
     let response = handle(&get_as_ann("/orders/1000123?note=placed"), &shop);
     let page = text(&response);
@@ -73,7 +73,7 @@ fn what_can_be_done_depends_on_the_state() {
 }
 
 #[test]
-fn an_order_is_shown_to_its_customer_only() {
+fn an_order_is_shown_only_to_its_customer() {
     let mut shop = Shop::open();
     let response = handle(&get(ORDER), &shop);
     assert_eq!(header(&response, "location"), Some("/sign-in?next=%2Forders%2F1000123"));
@@ -86,7 +86,7 @@ fn an_order_is_shown_to_its_customer_only() {
     for address in ["/orders/%00", "/orders/<b>", &format!("/orders/{}", "1".repeat(33))] {
         shop.asked.borrow_mut().clear();
         assert_eq!(handle(&get_as_ann(address), &shop).status, 404, "{address}");
-        assert!(shop.asked.borrow().is_empty(), "nobody needs to be asked");
+        assert!(shop.asked.borrow().is_empty(), "no context is called");
     }
 }
 
@@ -102,7 +102,7 @@ fn an_order_is_cancelled_once() {
 }
 
 #[test]
-fn records_are_sent_back_as_chosen() {
+fn a_return_has_the_chosen_copies() {
     let shop = shop_with(State::Shipped);
     let response = send(&shop, "return", &[("copies-A", "0"), ("copies-B", "2")]);
     assert_eq!(header(&response, "location"), Some("/orders/1000123?note=return-requested"));
@@ -128,7 +128,7 @@ fn records_are_sent_back_as_chosen() {
 }
 
 #[test]
-fn what_is_refused_is_explained_on_the_page() {
+fn the_page_explains_why_a_change_was_refused() {
     let shop = shop_with(State::Shipped);
     let many = vec![ordering::FieldProblem { field: "x".into(), problem: "y".into() }];
     for (error, status, said) in [
@@ -141,19 +141,19 @@ fn what_is_refused_is_explained_on_the_page() {
         (ordering::Error::InProcess("1000123".into()), 303, ""),
     ] {
         *shop.changing.borrow_mut() = Some(error.clone());
-        for (deed, fields) in [("cancel", &[][..]), ("return", &[("copies-A", "1")])] {
-            let response = send(&shop, deed, fields);
-            assert_eq!(response.status, status, "{deed} {error:?}");
-            assert!(text(&response).contains(said), "{deed} {error:?}");
+        for (action, fields) in [("cancel", &[][..]), ("return", &[("copies-A", "1")])] {
+            let response = send(&shop, action, fields);
+            assert_eq!(response.status, status, "{action} {error:?}");
+            assert!(text(&response).contains(said), "{action} {error:?}");
         }
     }
 }
 
 #[test]
-fn nothing_is_done_by_a_form_of_a_stranger_or_without_a_key() {
+fn a_form_from_another_visitor_or_without_a_key_does_nothing() {
     let shop = shop_with(State::Shipped);
-    for deed in ["cancel", "return"] {
-        let address = format!("{ORDER}/{deed}");
+    for action in ["cancel", "return"] {
+        let address = format!("{ORDER}/{action}");
         let fields = [("key", KEY), ("copies-A", "1")];
         let session = format!("session={TOKEN}");
         assert_eq!(handle(&with_cookies(post(&address, &fields), &session), &shop).status, 403);
@@ -166,7 +166,7 @@ fn nothing_is_done_by_a_form_of_a_stranger_or_without_a_key() {
 }
 
 #[test]
-fn the_page_does_without_titles_but_not_without_the_order() {
+fn the_page_needs_the_order_but_not_its_titles() {
     let shop = Shop::open();
     shop.catalog.set(Some(Trouble::Absent));
     let response = handle(&get_as_ann(ORDER), &shop);
@@ -182,7 +182,7 @@ fn the_page_does_without_titles_but_not_without_the_order() {
 }
 
 #[test]
-fn nothing_that_an_order_says_becomes_markup() {
+fn no_text_of_an_order_becomes_markup() {
     let evil = "\"><script>alert(1)</script>&'";
     let mut shop =
         Shop { albums: vec![Album { title: evil.into(), artist: evil.into(), ..album("A") }], ..Shop::open() };

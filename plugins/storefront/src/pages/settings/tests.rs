@@ -19,7 +19,7 @@ fn send(shop: &Shop, address: &str, fields: &[(&str, &str)]) -> Response {
 }
 
 #[test]
-fn the_account_lists_orders_and_the_ways_on() {
+fn the_account_lists_orders_and_links_to_every_page_of_the_customer() {
     let mut shop = Shop::open();
     shop.more_orders = true;
     let response = handle(&get_as_ann("/account?note=welcome"), &shop);
@@ -54,7 +54,7 @@ fn the_account_lists_orders_and_the_ways_on() {
 }
 
 #[test]
-fn the_account_does_without_orders() {
+fn the_account_works_while_orders_is_away() {
     let shop = Shop::open();
     for error in [ordering::Error::Unavailable("x".into()), ordering::Error::Invalid("x".into())] {
         *shop.orders.borrow_mut() = Some(error);
@@ -65,7 +65,7 @@ fn the_account_does_without_orders() {
 }
 
 #[test]
-fn everything_personal_needs_a_session_that_holds() {
+fn every_personal_page_needs_a_valid_session() {
     let shop = Shop::open();
     for address in [
         "/account",
@@ -94,7 +94,7 @@ fn everything_personal_needs_a_session_that_holds() {
 }
 
 #[test]
-fn an_address_is_changed() {
+fn a_customer_changes_the_address() {
     let shop = Shop::open();
     let page = text(&handle(&get_as_ann("/account/address"), &shop)).to_owned();
     assert!(page.contains("value=\"1 High Street\"") && page.contains("<option value=\"GB\" selected>"));
@@ -112,7 +112,7 @@ fn an_address_is_changed() {
 }
 
 #[test]
-fn a_password_is_changed() {
+fn a_customer_changes_the_password() {
     let shop = Shop::open();
     assert_eq!(handle(&get_as_ann("/account/password"), &shop).status, 200);
     let response = send(&shop, "/account/password", &[("old", " old "), ("new", "new one")]);
@@ -123,7 +123,7 @@ fn a_password_is_changed() {
 }
 
 #[test]
-fn an_account_is_deleted_by_whoever_knows_its_password() {
+fn deleting_an_account_needs_its_password() {
     let shop = Shop::open();
     let page = text(&handle(&get_as_ann("/account/delete"), &shop)).to_owned();
     assert!(page.contains("This cannot be undone.") && page.contains("type=\"password\""));
@@ -136,7 +136,7 @@ fn an_account_is_deleted_by_whoever_knows_its_password() {
 }
 
 #[test]
-fn what_customer_says_is_shown_with_the_form() {
+fn the_form_shows_each_error_of_customer() {
     let shop = Shop::open();
     let field = |field: &str| accounts::FieldProblem { field: field.into(), problem: "Not <so>.".into() };
     let password = [("old", "s3cret"), ("new", "s3cret"), ("password", "s3cret")];
@@ -166,7 +166,7 @@ fn what_customer_says_is_shown_with_the_form() {
 }
 
 #[test]
-fn nothing_is_changed_by_a_form_of_a_stranger() {
+fn a_form_from_another_visitor_changes_nothing() {
     let shop = Shop::open();
     for address in ["/account/address", "/account/password", "/account/delete"] {
         let strangers = with_cookies(post(address, &[("password", "x")]), &format!("session={TOKEN}"));
@@ -182,7 +182,7 @@ fn nothing_is_changed_by_a_form_of_a_stranger() {
 }
 
 #[test]
-fn the_statement_shows_what_was_booked() {
+fn the_statement_shows_the_bookings() {
     let mut shop = Shop::open();
     let response = handle(&get_as_ann("/account/statement"), &shop);
     let page = text(&response);
@@ -201,7 +201,7 @@ fn the_statement_shows_what_was_booked() {
 }
 
 #[test]
-fn an_invoice_is_shown_to_its_customer_only() {
+fn an_invoice_is_shown_only_to_its_customer() {
     let mut shop = Shop::open();
     let response = handle(&get_as_ann("/orders/1000123/invoice"), &shop);
     let page = text(&response);
@@ -212,11 +212,11 @@ fn an_invoice_is_shown_to_its_customer_only() {
     }
     *shop.orders.borrow_mut() = Some(ordering::Error::Unavailable("x".into()));
     let page = text(&handle(&get_as_ann("/orders/1000123/invoice"), &shop)).to_owned();
-    assert!(page.contains("<address>Ann<br></address>"), "by name, when nobody knows the address: {page}");
+    assert!(page.contains("<address>Ann<br></address>"), "only the name while orders is away: {page}");
 
     assert_eq!(handle(&get_as_ann("/orders/7/invoice"), &shop).status, 404);
     shop.invoice.as_mut().expect("an invoice").customer = "C-2".into();
-    assert_eq!(handle(&get_as_ann("/orders/1000123/invoice"), &shop).status, 404, "somebody else's");
+    assert_eq!(handle(&get_as_ann("/orders/1000123/invoice"), &shop).status, 404, "another customer's");
     shop.invoice = None;
     assert!(text(&handle(&get_as_ann("/orders/1000123/invoice"), &shop)).contains("No invoice yet"));
     *shop.finance.borrow_mut() = Some(payments::Error::Unavailable("x".into()));
@@ -224,7 +224,7 @@ fn an_invoice_is_shown_to_its_customer_only() {
 }
 
 #[test]
-fn nothing_that_an_account_says_becomes_markup() {
+fn no_text_of_an_account_becomes_markup() {
     let evil = "\"><script>alert(1)</script>&'";
     let mut shop = Shop::open();
     let account = shop.account.as_mut().expect("Ann");
@@ -241,7 +241,7 @@ fn nothing_that_an_account_says_becomes_markup() {
 }
 
 #[test]
-fn every_page_of_a_customer_can_be_used_without_seeing_it() {
+fn every_page_of_a_customer_works_with_a_screen_reader() {
     let shop = Shop::open();
     let cookies = format!("session={TOKEN}; cart=A.1~B.2");
     for address in [

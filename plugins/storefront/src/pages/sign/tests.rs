@@ -18,7 +18,7 @@ fn session_cookie(response: &Response) -> Option<&str> {
 }
 
 #[test]
-fn the_forms_come_with_a_cookie_to_tie_them_to() {
+fn the_forms_come_with_a_cookie_for_their_token() {
     let shop = Shop::open();
     for address in ["/sign-in", "/sign-up?next=%2Fcheckout"] {
         let response = handle(&get(address), &shop);
@@ -37,7 +37,7 @@ fn the_forms_come_with_a_cookie_to_tie_them_to() {
 }
 
 #[test]
-fn signing_in_gives_a_cookie_that_lasts_as_long_as_the_session() {
+fn signing_in_sets_a_cookie_that_lasts_as_long_as_the_session() {
     let shop = Shop::open();
     let mut request = post_as_visitor("/sign-in", &IN);
     request.headers.push(("forwarded".into(), "for=192.0.2.7;proto=http".into()));
@@ -62,7 +62,7 @@ fn signing_in_gives_a_cookie_that_lasts_as_long_as_the_session() {
 }
 
 #[test]
-fn signing_in_leads_back_but_never_away() {
+fn signing_in_leads_back_but_never_to_another_site() {
     let shop = Shop::open();
     for (next, location) in [
         ("/checkout", "/checkout"),
@@ -89,7 +89,7 @@ fn signing_in_leads_back_but_never_away() {
 }
 
 #[test]
-fn what_is_wrong_is_said_beside_the_field_and_passwords_are_not_repeated() {
+fn problems_are_shown_beside_their_fields_and_passwords_are_not_repeated() {
     let shop = Shop::open();
     let field = |field: &str, problem: &str| accounts::FieldProblem { field: field.into(), problem: problem.into() };
     let fields = accounts::Error::Fields(vec![field("password", "Too short."), field("email", "Not an address.")]);
@@ -125,7 +125,7 @@ fn what_is_wrong_is_said_beside_the_field_and_passwords_are_not_repeated() {
 }
 
 #[test]
-fn hostile_forms_are_told_what_is_missing() {
+fn hostile_forms_do_not_sign_in() {
     let shop = Shop::open();
     let huge = "x".repeat(20_000);
     let cases: [(&[(&str, &str)], u16); 8] = [
@@ -145,7 +145,7 @@ fn hostile_forms_are_told_what_is_missing() {
             assert!(!text(&response).contains("<script>alert") && !text(&response).contains("\"><b>"));
         }
     }
-    assert!(shop.asked.borrow().is_empty(), "nobody was asked");
+    assert!(shop.asked.borrow().is_empty(), "no context was called");
     for body in [&b"email=%00&password=x"[..], b"email=%ff", b"%", b"\xff\xfe"] {
         let mut request = post_as_visitor("/sign-in", &[]);
         request.body = body.to_vec();
@@ -161,14 +161,14 @@ fn hostile_forms_are_told_what_is_missing() {
 }
 
 #[test]
-fn nobody_is_signed_in_by_a_form_of_a_stranger() {
+fn a_form_from_another_visitor_or_site_does_not_sign_in() {
     let shop = Shop::open();
     for address in ["/sign-in", "/sign-up", "/sign-out"] {
         assert_eq!(handle(&post(address, &UP), &shop).status, 403, "{address}: no cookie");
         let cookies = format!("visitor={VISITOR}");
         assert_eq!(handle(&with_cookies(post(address, &UP), &cookies), &shop).status, 403, "{address}: no token");
         let foreign = post_with(address, &UP, &cookies, "ffffffffffffffffffffffffffffffff");
-        assert_eq!(handle(&foreign, &shop).status, 403, "{address}: a token of somebody else");
+        assert_eq!(handle(&foreign, &shop).status, 403, "{address}: another visitor's token");
         let mut elsewhere = post_as_visitor(address, &UP);
         elsewhere.headers.retain(|(name, _)| name != "sec-fetch-site");
         assert_eq!(handle(&elsewhere, &shop).status, 403, "{address}: from nowhere");
@@ -177,7 +177,7 @@ fn nobody_is_signed_in_by_a_form_of_a_stranger() {
 }
 
 #[test]
-fn signing_out_forgets_the_session_even_when_nobody_can_be_told() {
+fn signing_out_deletes_the_cookie_even_while_customer_is_away() {
     let shop = Shop::open();
     for trouble in [None, Some(accounts::Error::Unavailable("x".into()))] {
         *shop.customer.borrow_mut() = trouble;

@@ -1,7 +1,7 @@
 //! Asks a service and waits: JSON by POST over a connection that stays open.
 //!
-//! Written by hand and leaner than a client library would be, so that the split is measured at its best. It knows what the services here
-//! answer with and nothing else: a status line, headers, a body of a known length.
+//! Written by hand and leaner than a client library would be, so that the split is measured at its best. It knows what
+//! the services here answer with and nothing else: a status line, headers, a body of a known length.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

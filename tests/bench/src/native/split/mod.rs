@@ -1,8 +1,8 @@
 //! The same shop as seven processes that speak HTTP and JSON over loopback, on connections that stay open.
 //!
-//! Each service has the file of its context, runs its statements, and does for an order what its context does: a commit of its own for each
-//! call that changes something. A service that asks others has a thread, and connections of its own, for each of its clients, so that no pool
-//! has to be asked.
+//! Each service has the file of its context, runs its statements, and does for an order what its context does: a commit
+//! of its own for each call that changes something. A service that asks others has a thread, and connections of its
+//! own, for each of its clients, so that no pool has to be asked.
 
 mod client;
 mod finance;
@@ -36,7 +36,7 @@ use super::writer::Writer;
 /// A service and its file.
 pub struct Service {
     file: PathBuf,
-    /// None of those that nobody changes anything in.
+    /// The read-only services have none.
     writer: Option<Writer>,
     /// The functions that change something, and so wait for others and for the disk.
     changes: &'static [&'static str],
@@ -49,7 +49,7 @@ impl Service {
         self.writer.as_ref().context("this service changes nothing")
     }
 
-    /// Answers until the process is told to end.
+    /// Answers until the process gets a signal to end.
     fn run(self) -> Result<()> {
         let service = Arc::new(self);
         server::serve(move || {

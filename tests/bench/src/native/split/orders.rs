@@ -1,7 +1,8 @@
 //! Orders: step by step as its context takes them, each step that changes something committed where it happens.
 //!
-//! Open the order, reserve the copies, hold the money, clear the reservation, confirm the order: five commits in three files. With every
-//! eighth order recommendation is told, and that it knows is noted: two commits more. What happens when one of the steps fails is left to the context: here it ends the bench.
+//! Open the order, reserve the copies, hold the money, clear the reservation, confirm the order: five commits in three
+//! files. With every eighth order the service calls recommendation, and notes that it did: two commits more. A step
+//! that fails ends the bench; only the context undoes what was done before it.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;

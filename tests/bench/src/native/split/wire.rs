@@ -1,4 +1,5 @@
-//! What the services of the split say to each other where the contexts' own types cannot be written as JSON: one object a row.
+//! What the services of the split say to each other where the contexts' own types cannot be written as JSON: one object
+//! a row.
 
 use catalog::domain::{Album, Found};
 use customer::domain::{Account as Known, Address};

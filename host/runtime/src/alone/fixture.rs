@@ -1,0 +1,137 @@
+//! One context alone in the real sandbox: its component, its limits and a file of its own, with stubs behind its imports.
+//!
+//! For tools that test a context: no request passes here. Calls to neighbours go by values, because stubs have nothing else.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::Engine;
+
+use crate::call::ContextIndex;
+use crate::component::{Component, ContextProblem, ContextSpec};
+use crate::guest::dispatch::{Dispatch, DispatchTable};
+use crate::guest::wasi::{Fixed, World};
+use crate::limits;
+use crate::link::{self, Carry, Wired, Wiring};
+use crate::run::metrics::CallMetrics;
+use crate::run::recorder::Recorder;
+use crate::run::{Generation, start};
+use crate::serve::{Candidate, Error, LinkedSystem, Live, open_file};
+use crate::settings::{Encryption, Recording, StoreGrant};
+use seam_store::Database;
+
+/// A context of a system whose contexts fit together, ready to be started alone.
+pub struct Fixture {
+    engine: Engine,
+    index: ContextIndex,
+    spec: ContextSpec,
+    wiring: Wiring,
+    /// How many contexts the system has.
+    contexts: usize,
+}
+
+/// What a fixture is started with.
+pub struct Setup<'a> {
+    pub config: &'a BTreeMap<String, String>,
+    /// The folder for its file, which is made, and brought to its schema, when it is missing.
+    pub databases: &'a Path,
+    pub world: Arc<Fixed>,
+    /// Answers the calls to every other context.
+    pub neighbours: Arc<dyn Dispatch>,
+}
+
+/// A context that can be called.
+pub struct RunningFixture {
+    generation: Arc<Generation>,
+    callees: DispatchTable,
+}
+
+impl Fixture {
+    /// One of the contexts of `system`, with `component` in the place of its own.
+    ///
+    /// # Errors
+    /// When there is no such context, or `component` does not fit into the system.
+    pub fn new(system: &LinkedSystem, name: &str, component: Option<&Component>) -> Result<Self, Error> {
+        let mut specs = system.specs().to_vec();
+        let at = specs.iter().position(|spec| spec.settings.name.as_str() == name);
+        let Some((at, index)) = at.and_then(|at| Some((at, ContextIndex::try_from(at).ok()?))) else {
+            return Err(Error::NoContext { name: name.to_owned() });
+        };
+        if let (Some(spec), Some(component)) = (specs.get_mut(at), component) {
+            spec.component = component.clone();
+            // A foreign component is tested for what it does, not for what the manifest grants it.
+            spec.settings.capabilities = ["clocks", "random", "wasi"].map(str::to_owned).into();
+            let plain = StoreGrant { encryption: Encryption::Off, key: None, max_mb: limits::STORE_MB };
+            spec.settings.store.get_or_insert(plain);
+        }
+        let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
+        let mut wirings = link::plan(&borrowed).map_err(Error::Problems)?;
+        let (wiring, contexts) = (wirings.swap_remove(at), specs.len());
+        Ok(Self { engine: system.engine().clone(), index, spec: specs.swap_remove(at), wiring, contexts })
+    }
+
+    pub fn spec(&self) -> &ContextSpec {
+        &self.spec
+    }
+
+    /// What its file is called in the folder of the files.
+    pub fn file_name(&self) -> String {
+        seam_store::file_name(&self.spec.settings.name)
+    }
+
+    /// Starts the context. With `before`, an instance that has served there serves here: only its memory stays.
+    ///
+    /// # Errors
+    /// When it does not start, or its file cannot be made.
+    pub fn start(&self, setup: &Setup<'_>, before: Option<&RunningFixture>) -> Result<RunningFixture, ContextProblem> {
+        let mut spec = self.spec.clone();
+        spec.settings.config.clone_from(setup.config);
+        // A fixture must not reach other machines.
+        spec.settings.outgoing.clear();
+        let database = match &spec.settings.store {
+            Some(grant) => {
+                // The file of a scenario holds no secrets, and its folder no keys.
+                let grant = StoreGrant { encryption: Encryption::Off, key: None, ..grant.clone() };
+                Some(open_file(&spec.settings, &grant, setup.databases)?)
+            }
+            None => None,
+        };
+        let wired = Wired::new(&self.engine, spec, self.wiring.clone(), Carry::Values)?;
+        let metrics = Arc::new(CallMetrics::unregistered());
+        let recorder = Recorder::new(&Recording { per_s: 0, secrets: Vec::new() });
+        let mut generation = start::generation(self.index, 1, wired, database, metrics, recorder)?;
+        generation.blueprint.grants.world = World::Fixed(setup.world.clone());
+        let migrations = generation.probe()?;
+        let candidate = Candidate { generation: Arc::new(generation), migrations };
+        candidate.migrate(None)?;
+        let generation = candidate.generation;
+        if let Some(before) = before {
+            generation.adopt(&before.generation);
+        }
+        let callees = std::iter::repeat_with(|| setup.neighbours.clone()).take(self.contexts).collect();
+        Ok(RunningFixture { generation, callees })
+    }
+}
+
+impl RunningFixture {
+    /// The context, to be called.
+    pub fn live(&self) -> Live {
+        Live::apart(self.generation.clone(), self.callees.clone())
+    }
+
+    pub fn database(&self) -> Option<&Arc<Database>> {
+        self.generation.database()
+    }
+}
+
+impl Generation {
+    /// Takes over an idle instance of another generation of the same component.
+    fn adopt(&self, other: &Self) {
+        if let Ok((_permit, Some(mut instance))) = other.pool().acquire(Instant::now()) {
+            instance.move_to(&self.blueprint);
+            self.pool().put_back(instance);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `wasi:logging`: a guest's log lines, bounded in length and rate, under its context's name and its request's trace.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use wasmtime::component::{HasSelf, Linker};
+
+use super::Guest;
+use crate::limits;
+use seam_store::ids::ContextName;
+
+wasmtime::component::bindgen!({
+    inline: "
+        package wasi:logging@0.1.0-draft;
+        interface logging {
+            enum level { trace, debug, info, warn, error, critical }
+            log: func(level: level, context: string, message: string);
+        }
+        world imports { import logging; }
+    ",
+});
+
+use self::wasi::logging::logging::{Host, Level};
+
+pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    self::wasi::logging::logging::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
+}
+
+impl Host for Guest {
+    fn log(&mut self, level: Level, topic: String, message: String) {
+        let trace = self.call.map(|call| format!("{:032x}", call.trace.trace_id)).unwrap_or_default();
+        let level = match level {
+            Level::Trace => tracing::Level::TRACE,
+            Level::Debug => tracing::Level::DEBUG,
+            Level::Info => tracing::Level::INFO,
+            Level::Warn => tracing::Level::WARN,
+            Level::Error | Level::Critical => tracing::Level::ERROR,
+        };
+        self.log_budget.say(&self.context, &trace, &topic, &message, level);
+    }
+}
+
+/// At most `max` bytes, not in the middle of a character.
+fn cut(text: &str, max: usize) -> &str {
+    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
+}
+
+/// How much one context may still log in this second. Shared by all its instances.
+pub struct Budget {
+    bytes_per_s: u64,
+    started: Instant,
+    second: AtomicU64,
+    spent: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl Budget {
+    pub fn new(kb_per_s: u64) -> Self {
+        let zero = || AtomicU64::new(0);
+        Self { bytes_per_s: kb_per_s << 10, started: Instant::now(), second: zero(), spent: zero(), dropped: zero() }
+    }
+
+    /// Writes one line of a guest's, cut to its limit, if the context may still log.
+    pub(super) fn say(&self, context: &ContextName, trace: &str, topic: &str, message: &str, level: tracing::Level) {
+        let line = cut(message, limits::LOG_LINE_BYTES_MAX);
+        let topic = cut(topic, 64);
+        if !self.spend(context, (line.len() + topic.len()) as u64) {
+            return;
+        }
+        match level {
+            tracing::Level::TRACE => tracing::trace!(target: "guest", %context, trace, topic, "{line}"),
+            tracing::Level::DEBUG => tracing::debug!(target: "guest", %context, trace, topic, "{line}"),
+            tracing::Level::INFO => tracing::info!(target: "guest", %context, trace, topic, "{line}"),
+            tracing::Level::WARN => tracing::warn!(target: "guest", %context, trace, topic, "{line}"),
+            tracing::Level::ERROR => tracing::error!(target: "guest", %context, trace, topic, "{line}"),
+        }
+    }
+
+    /// Whether a line of `bytes` may be written. Lines that may not are counted; the first of a second with room says how many.
+    fn spend(&self, context: &ContextName, bytes: u64) -> bool {
+        let now = self.started.elapsed().as_secs();
+        if self.second.swap(now, Ordering::Relaxed) != now {
+            self.spent.store(0, Ordering::Relaxed);
+            let dropped = self.dropped.swap(0, Ordering::Relaxed);
+            if dropped > 0 {
+                let limit_kb_per_s = self.bytes_per_s >> 10;
+                tracing::warn!(%context, dropped, limit_kb_per_s, "the context logs too much; lines were dropped");
+            }
+        }
+        // A line costs at least a hundred bytes of envelope, so a flood of empty ones is bounded too.
+        let fits = self.spent.fetch_add(bytes + 100, Ordering::Relaxed) <= self.bytes_per_s;
+        if !fits && self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
+            let limit_kb_per_s = self.bytes_per_s >> 10;
+            tracing::warn!(%context, limit_kb_per_s, "the context logs too much; further lines of this second are dropped");
+        }
+        fits
+    }
+}

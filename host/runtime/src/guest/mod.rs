@@ -1,0 +1,59 @@
+//! What the host gives to guests: one file per interface, each with `add_to_linker` and what it needs for it.
+//!
+//! Invariant: a guest reaches nothing that does not pass through this folder.
+
+pub mod config;
+pub mod dispatch;
+pub mod logging;
+pub mod memory;
+pub mod migrations;
+pub mod notes;
+pub mod store;
+pub mod wasi;
+pub mod wasi_http;
+mod wasi_wait;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_config::WasiConfigVariables;
+use wasmtime_wasi_http::WasiHttpCtx;
+
+use crate::call::Call;
+use seam_store::ids::ContextName;
+
+/// The data of one instance's `Store`: everything that the host keeps for a guest.
+pub struct Guest {
+    pub context: ContextName,
+    /// The call that the instance serves now; `None` while it is idle or starting.
+    pub call: Option<Call>,
+    /// Who answers the calls that this call makes; there whenever `call` is.
+    pub callees: Option<dispatch::DispatchTable>,
+    /// When whatever it does now is cut off.
+    pub deadline: Instant,
+    /// Epoch ticks during which this call has computed.
+    pub ticks: u32,
+    /// Set when its generation was replaced and should be gone by now.
+    pub cut_off: Arc<AtomicBool>,
+    /// The context's own file, if the manifest grants it one.
+    pub store: Option<store::Session>,
+    pub config: Arc<WasiConfigVariables>,
+    /// Where `wasi:http` may send requests.
+    pub outgoing: wasi_http::Outgoing,
+    /// There while somebody wants to know what the call does.
+    pub notes: Option<Box<notes::Notes>>,
+    pub memory: memory::Limiter,
+    pub log_budget: Arc<logging::Budget>,
+    pub wasi: WasiCtx,
+    pub http: WasiHttpCtx,
+    pub table: ResourceTable,
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}

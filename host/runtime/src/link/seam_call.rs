@@ -1,0 +1,153 @@
+//! The host function behind an imported function: it carries one call from the caller to the callee.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::component::types::Type;
+use wasmtime::component::{Func, LinkerInstance, Val};
+use wasmtime::{Store, StoreContextMut};
+
+use crate::abi_copy;
+use crate::call::{Failure, RefusalReason};
+use crate::guest::dispatch::{Exchange, Function, Values};
+use crate::guest::notes::{Asked, Notes};
+use crate::guest::{Guest, store};
+use crate::limits;
+use seam_store::ids::Trace;
+
+/// How a call gets over a seam.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carry {
+    /// From memory to memory, where the types allow it.
+    Bytes,
+    /// As values, so that anything can answer.
+    Values,
+}
+
+/// The host function behind one imported function: hands the call to whoever answers for the callee in this request's set. When
+/// there is no answer, the caller gets its own error type's `unavailable`.
+pub(super) fn link_function(
+    instance: &mut LinkerInstance<'_, Guest>,
+    function: Function,
+    carry: Carry,
+) -> wasmtime::Result<()> {
+    let name = function.name.clone();
+    let signature = function.signature.clone();
+    let function = Arc::new(function);
+    if carry == Carry::Bytes && abi_copy::supports(&signature) {
+        return abi_copy::link(instance, &name, &signature, move |cx, args| {
+            let mut exchange = Bytes { args, reply: None };
+            match dispatch(cx, &function, &mut exchange)? {
+                Ok(()) => exchange.reply.ok_or_else(|| wasmtime::format_err!("`{}` left no reply", function.name)),
+                Err(failure) => Ok(abi_copy::Reply::unavailable(failure.for_caller())),
+            }
+        });
+    }
+    instance.func_new(&name, move |cx, _ty, params, results| {
+        let outcome = dispatch(cx, &function, &mut Values { params, results })?;
+        if let (Err(failure), Some(result)) = (outcome, results.first_mut()) {
+            *result = abi_copy::values::unavailable(&failure.for_caller());
+        }
+        Ok(())
+    })
+}
+
+/// An exchange that never looks into the values: they go from memory to memory.
+struct Bytes<'a> {
+    args: abi_copy::Args<'a, Guest>,
+    reply: Option<abi_copy::Reply>,
+}
+
+impl Exchange for Bytes<'_> {
+    fn invoke(&mut self, func: &Func, store: &mut Store<Guest>) -> wasmtime::Result<()> {
+        self.reply = Some(self.args.invoke(func, store)?);
+        Ok(())
+    }
+
+    fn params(&self, function: &Function) -> wasmtime::Result<Vec<Val>> {
+        let types: Vec<Type> = function.signature.params().map(|(_, ty)| ty).collect();
+        Ok(self.args.values(&types)?)
+    }
+
+    fn answer(&mut self, _: Vec<Val>) -> wasmtime::Result<()> {
+        wasmtime::bail!("this call is carried as bytes and takes no values")
+    }
+
+    fn results(&self, function: &Function) -> wasmtime::Result<Vec<Val>> {
+        let types: Vec<Type> = function.signature.results().collect();
+        match &self.reply {
+            Some(reply) => Ok(reply.values(&types)?),
+            None => wasmtime::bail!("`{}` left no reply", function.name),
+        }
+    }
+}
+
+fn dispatch(
+    mut cx: StoreContextMut<'_, Guest>,
+    function: &Function,
+    exchange: &mut dyn Exchange,
+) -> wasmtime::Result<Result<(), Failure>> {
+    let guest = cx.data();
+    let (Some(call), Some(callees)) = (guest.call, &guest.callees) else {
+        wasmtime::bail!("`{}.{}` was called while the component starts", function.interface, function.name);
+    };
+    if call.affinity.shadow {
+        let (context, reason) = (guest.context.to_string(), RefusalReason::Shadow);
+        return Ok(Err(Failure::Refused { context, reason }));
+    }
+    if guest.store.as_ref().is_some_and(store::Session::in_transaction) {
+        return Ok(Err(transaction_open(guest, call.trace, function)));
+    }
+    let started = guest.notes.is_some().then(Instant::now);
+    let outcome = match callees.get(usize::from(function.callee)) {
+        Some(callee) => callee.call(call, callees, function, exchange),
+        None => Err(Failure::Absent { context: function.interface.clone(), reason: "it is not loaded".into() }),
+    };
+    if let (Some(started), Some(notes)) = (started, cx.data_mut().notes.as_mut()) {
+        note(notes, function, exchange, &outcome, started.elapsed());
+    }
+    Ok(outcome)
+}
+
+/// A context's one writer is not held while somebody else is asked: their time would be everybody's.
+#[cold]
+fn transaction_open(guest: &Guest, trace: Trace, function: &Function) -> Failure {
+    tracing::warn!(
+        context = %guest.context,
+        %trace,
+        function = %format_args!("{}.{}", function.interface, function.name),
+        "a call to another context was refused: a transaction is open; commit or roll back first"
+    );
+    Failure::Refused { context: function.interface.clone(), reason: RefusalReason::TransactionOpen }
+}
+
+#[cold]
+fn note(
+    notes: &mut Notes,
+    function: &Function,
+    exchange: &dyn Exchange,
+    outcome: &Result<(), Failure>,
+    took: Duration,
+) {
+    if notes.asked.len() >= limits::RECORD_ASKED_MAX {
+        notes.asked_more += 1;
+        return;
+    }
+    let unread = |error: wasmtime::Error| Failure::Absent {
+        context: function.interface.clone(),
+        reason: format!("the answer cannot be read: {error:#}"),
+    };
+    let outcome = match outcome {
+        Ok(()) => exchange.results(function).map_err(unread),
+        Err(failure) => Err(failure.clone()),
+    };
+    notes.asked.push(Asked {
+        callee: function.callee,
+        interface: function.interface.clone(),
+        function: function.name.clone(),
+        names: function.signature.params().map(|(name, _)| name.to_owned()).collect(),
+        params: exchange.params(function).unwrap_or_default(),
+        outcome,
+        took,
+    });
+}

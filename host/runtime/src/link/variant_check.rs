@@ -1,0 +1,84 @@
+//! Whether a variant can take its context's place: what it must offer, what it learns from, and whom it may end up calling.
+
+use super::history_feed::HistoryFeed;
+use super::plan::Wiring;
+use crate::call::ContextIndex;
+use crate::component::{Component, ContextProblem, HTTP_HANDLER, Interface, WASI_HTTP, is_seam, same_signature};
+use crate::settings::ContextSettings;
+
+/// Everything that keeps a variant from taking its context's place.
+pub fn problems(
+    contexts: &[(&ContextSettings, &Component)],
+    variant: &ContextSettings,
+    component: &Component,
+) -> Vec<ContextProblem> {
+    let Some((context, _)) = variant.name.variant() else { return Vec::new() };
+    let problem = |message: String| ContextProblem {
+        context: variant.name.clone(),
+        part: "component".into(),
+        message,
+        remedy: format!("build it against the interfaces that `{context}` exports"),
+    };
+    let Some((_, main)) = contexts.iter().find(|(c, _)| c.name.as_str() == context) else {
+        return vec![problem(format!("`{}` is a variant of a context that is not there", variant.name))];
+    };
+    let mut problems = Vec::new();
+    let taken = |e: &&Interface| is_seam(&e.name) || [HTTP_HANDLER, WASI_HTTP].contains(&e.name.path.as_str());
+    for export in main.exports.iter().filter(taken) {
+        let name = &export.name;
+        let Some(own) = component.exports.iter().find(|own| name.accepts(&own.name)) else {
+            problems.push(problem(format!("`{}` does not export `{name}`, as `{context}` does", variant.name)));
+            continue;
+        };
+        for (function, signature) in &export.functions {
+            match own.functions.iter().find(|(own, _)| own == function) {
+                None => {
+                    problems.push(problem(format!("`{}` has no `{name}.{function}`, as `{context}` has", variant.name)))
+                }
+                Some((_, own)) if !same_signature(signature, own) => problems.push(problem(format!(
+                    "`{}` and `{context}` disagree about the type of `{name}.{function}`",
+                    variant.name
+                ))),
+                Some(_) => {}
+            }
+        }
+    }
+    problems
+}
+
+/// What keeps the variants of a context from following the history that its entry names.
+pub fn catch_up_problem(
+    contexts: &[(&ContextSettings, &Component)],
+    context: &ContextSettings,
+    component: &Component,
+) -> Option<ContextProblem> {
+    let catch_up = context.catch_up.as_ref()?;
+    let history = contexts.iter().find(|(other, _)| other.name == catch_up.from);
+    let why = match history {
+        Some((_, history)) => HistoryFeed::new(catch_up, &history.exports, &component.exports).err()?,
+        None => format!("there is no context `{}`", catch_up.from),
+    };
+    Some(ContextProblem {
+        context: context.name.clone(),
+        part: "catch_up".into(),
+        message: format!("variants of `{}` cannot catch up: {why}", context.name),
+        remedy: "correct `catch_up`: `from` keeps the history, `call` reads a page of it, `into` takes one in".into(),
+    })
+}
+
+/// Whom each context may end up calling when variants take their contexts' places.
+pub fn callees(contexts: &[(&ContextSettings, &Component)], wirings: &[Wiring]) -> Vec<Vec<ContextIndex>> {
+    let variants_of = |main: ContextIndex| {
+        let main = contexts.get(usize::from(main)).map(|(c, _)| c.name.as_str());
+        let of_main = move |c: &ContextSettings| main.is_some() && c.name.variant().map(|(of, _)| of) == main;
+        let all = contexts.iter().enumerate().filter(move |(_, (c, _))| of_main(c));
+        all.filter_map(|(at, _)| ContextIndex::try_from(at).ok())
+    };
+    let callees = |wiring: &Wiring| {
+        wiring
+            .values()
+            .flat_map(|provider| std::iter::once(provider.callee).chain(variants_of(provider.callee)))
+            .collect()
+    };
+    wirings.iter().map(callees).collect()
+}

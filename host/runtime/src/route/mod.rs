@@ -1,0 +1,181 @@
+//! A context that has variants, as its callers see it: each call goes to one of them.
+//!
+//! By weight, a visitor always to the same one, or to the one that the request asks for. Invariant: who is chosen depends on nothing but the
+//! request and the set that it began with, so all its calls of a context reach the same variant.
+//! Not here: who may be given weight (`Registry::route`), what a variant is (`manifest`).
+
+mod compare;
+mod overlap;
+mod readiness;
+mod shadow;
+mod shares;
+mod stored_shares;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use compare::{Beside, Compared, Comparison};
+pub use readiness::{Notify, Readiness};
+pub(crate) use shadow::Shadows;
+pub use shares::{RouteRejected, Shares};
+pub use stored_shares::StoredShares;
+
+use self::shadow::Shadow;
+use crate::call::{Affinity, Call, Failure, spread};
+use crate::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
+use crate::link::HistoryFeed;
+use crate::run::Generation;
+use crate::run::metrics::VariantMetrics;
+use crate::settings::CatchUp;
+use seam_store::Database;
+use seam_store::ids::ContextName;
+
+/// The variants of one context that are loaded, with their weights.
+pub(crate) struct Route {
+    main: Member,
+    others: Box<[Member]>,
+    total: u32,
+    shadow: Option<Shadow>,
+    /// `name=value` in the query of a request that came from one of the answers.
+    click: Option<String>,
+    learning: Option<Learning>,
+    /// So that a visitor who is among the first of one context need not be among the first of all.
+    salt: u64,
+}
+
+pub(crate) struct Member {
+    pub generation: Arc<Generation>,
+    pub weight: u32,
+    pub metrics: VariantMetrics,
+    pub readiness: Arc<Readiness>,
+}
+
+/// The function by which a context learns: it is the main variant's, and the others follow the history.
+pub(crate) struct Learning {
+    pub feed: Arc<HistoryFeed>,
+    pub learned: Arc<Notify>,
+}
+
+/// A variant that follows a history.
+pub struct Follower {
+    pub variant: ContextName,
+    pub database: Arc<Database>,
+    pub readiness: Arc<Readiness>,
+    /// The context that keeps the history.
+    pub from: ContextName,
+    /// What the cursor is kept under.
+    pub cursor: String,
+    pub feed: Arc<HistoryFeed>,
+}
+
+impl Route {
+    /// `main` serves when nobody else does; the one called `shadow` is called beside whoever does.
+    pub fn new(
+        main: Member,
+        others: Vec<Member>,
+        shadow: Option<&str>,
+        queue: &Arc<Shadows>,
+        learning: Option<Learning>,
+    ) -> Self {
+        let total = others.iter().fold(main.weight, |sum, other| sum.saturating_add(other.weight));
+        let salt = Affinity::by(main.generation.context().as_str().as_bytes()).key;
+        let is_shadow = |member: &&Member| Some(member.generation.spec().settings.variant.as_str()) == shadow;
+        let shadow = std::iter::once(&main).chain(&others).find(is_shadow).map(|member| Shadow {
+            generation: member.generation.clone(),
+            counts: member.metrics.shadow.clone(),
+            readiness: member.readiness.clone(),
+            queue: queue.clone(),
+        });
+        let click = main.generation.spec().settings.clicks.clone();
+        Self { main, others: others.into(), total, shadow, click, learning, salt }
+    }
+
+    /// The main variant first.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        std::iter::once(&self.main).chain(&self.others)
+    }
+
+    /// Who answers a request that is steered like this.
+    pub fn pick(&self, affinity: &Affinity) -> &Member {
+        if affinity.forces()
+            && let Some(forced) = self.members().find(|member| affinity.is_forced(member.generation.index))
+        {
+            return forced;
+        }
+        // From all numbers to those below `total`, in order: whoever is before a border that moves stays where he is.
+        let point = (u128::from(spread(affinity.key ^ self.salt)) * u128::from(self.total)) >> 64;
+        let mut border = 0;
+        for member in self.members() {
+            border += u128::from(member.weight);
+            if point < border {
+                // Until it knows what the others know, the main one answers for it.
+                return if member.readiness.is_ready() { member } else { &self.main };
+            }
+        }
+        &self.main
+    }
+
+    pub fn counts_clicks(&self) -> bool {
+        self.click.is_some()
+    }
+
+    /// The variants that follow a history, as far as they are loaded.
+    pub fn followers(&self) -> impl Iterator<Item = Follower> {
+        let follow = self.main.generation.spec().settings.catch_up.as_ref().zip(self.learning.as_ref());
+        follow.into_iter().flat_map(move |(catch_up, learning)| {
+            self.others.iter().filter_map(move |member| {
+                Some(Follower {
+                    variant: member.generation.context().clone(),
+                    database: member.generation.database()?.clone(),
+                    readiness: member.readiness.clone(),
+                    from: catch_up.from.clone(),
+                    cursor: cursor_name(catch_up),
+                    feed: learning.feed.clone(),
+                })
+            })
+        })
+    }
+
+    /// Counts a request whose query says that it came from an answer that a request steered like this had got.
+    pub fn count_click(&self, query: &str, affinity: &Affinity) {
+        if self.click.as_deref().is_some_and(|click| query.split('&').any(|pair| pair == click)) {
+            self.pick(affinity).metrics.clicks.inc();
+        }
+    }
+}
+
+/// What the cursor in a history is kept under.
+pub(crate) fn cursor_name(catch_up: &CatchUp) -> String {
+    format!("{}/{}", catch_up.from, catch_up.call)
+}
+
+impl Dispatch for Route {
+    fn call(
+        &self,
+        call: Call,
+        callees: &DispatchTable,
+        function: &Function,
+        exchange: &mut dyn Exchange,
+    ) -> Result<(), Failure> {
+        if let Some(learning) = &self.learning
+            && learning.feed.into.1 == function.name
+            && learning.feed.into.0 == function.interface
+        {
+            let learned = self.main.generation.call(call, callees, function, exchange);
+            learning.learned.notify();
+            return learned;
+        }
+        let chosen = self.pick(&call.affinity);
+        let started = Instant::now();
+        let outcome = chosen.generation.call(call, callees, function, exchange);
+        chosen.metrics.calls.record(started.elapsed(), outcome.as_ref().err());
+        if let Some(shadow) = &self.shadow
+            && outcome.is_ok()
+            && shadow.generation.index != chosen.generation.index
+            && shadow.readiness.is_ready()
+        {
+            shadow.follow(&call, callees, function, exchange);
+        }
+        outcome
+    }
+}

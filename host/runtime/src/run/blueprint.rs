@@ -1,0 +1,65 @@
+//! What the instances of one generation are made from, and what they are allowed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use wasmtime::component::types::ComponentFunc;
+use wasmtime::component::{ComponentExportIndex, InstancePre};
+use wasmtime_wasi_config::WasiConfigVariables;
+
+use crate::guest::{Guest, logging, memory, wasi, wasi_http};
+use seam_store::Database;
+use seam_store::ids::ContextName;
+
+/// All that one context's instances are made from and are allowed.
+pub(crate) struct Blueprint {
+    pub context: ContextName,
+    pub pre: InstancePre<Guest>,
+    /// Every function of every seam that it exports.
+    pub exports: Vec<Export>,
+    pub http_handler: Option<ComponentExportIndex>,
+    pub migrations: Option<ComponentExportIndex>,
+    pub health: Option<ComponentExportIndex>,
+    /// Linked against asynchronous host functions: it serves `wasi:http` and nothing else.
+    pub asynchronous: bool,
+    /// Linked against host functions that wait on the calling thread: WASI's streams and polls.
+    pub waits: bool,
+    pub grants: Grants,
+}
+
+/// What the manifest allows, in the form that instances use it.
+pub(crate) struct Grants {
+    pub database: Option<Arc<Database>>,
+    pub config: Arc<WasiConfigVariables>,
+    /// Names and versions of the shared files in it.
+    pub shared: BTreeMap<String, String>,
+    pub outgoing: wasi_http::Outgoing,
+    pub memory: memory::Shared,
+    pub instance_memory_mb: u64,
+    pub log_budget: Arc<logging::Budget>,
+    pub timeout: Duration,
+    /// What its clock and its random numbers are.
+    pub world: wasi::World,
+    /// Whether whatever its instances still do is to end at once.
+    pub cut_off: Arc<AtomicBool>,
+}
+
+pub struct Export {
+    /// `namespace:package/interface`
+    pub interface: String,
+    pub function: String,
+    pub signature: ComponentFunc,
+    pub(crate) index: ComponentExportIndex,
+}
+
+/// How a context answers HTTP, read from its exports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Serves {
+    Nothing,
+    /// `seam:host/http-handler`: whole requests and responses, in memory.
+    BufferedHttp,
+    /// `wasi:http/incoming-handler@0.2`
+    WasiHttp,
+}

@@ -1,0 +1,117 @@
+//! What one version of a context did: how many calls, how many of them broke, how long they took. To be compared with another version's.
+//!
+//! One atomic addition a call; times to the width of a power of two. Not here: the metrics of a context, which outlive its versions (`metrics`).
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::call::Failure;
+
+/// Below 1 us, 2 us, 4 us ... up to more than a minute.
+const BUCKETS: usize = 28;
+
+#[derive(Default)]
+pub(crate) struct CallStats {
+    by_time: [AtomicU64; BUCKETS],
+    broken: AtomicU64,
+}
+
+/// `CallStats` at one moment, or what came to it between two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CallCounts {
+    by_time: [u64; BUCKETS],
+    /// Calls that trapped or ran out of time, and pages with a status of 500 or more.
+    pub broken: u64,
+}
+
+impl CallStats {
+    pub fn record(&self, took: Duration, failure: Option<&Failure>) {
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = (u64::BITS - us.leading_zeros()) as usize;
+        if let Some(bucket) = self.by_time.get(bucket.min(BUCKETS - 1)) {
+            bucket.fetch_add(1, Relaxed);
+        }
+        if matches!(failure, Some(Failure::Trapped { .. } | Failure::TimedOut { .. })) {
+            self.broke();
+        }
+    }
+
+    /// A call that was recorded as answered was answered by an error page.
+    pub fn broke(&self) {
+        self.broken.fetch_add(1, Relaxed);
+    }
+
+    pub fn counts(&self) -> CallCounts {
+        let mut by_time = [0; BUCKETS];
+        for (count, bucket) in by_time.iter_mut().zip(&self.by_time) {
+            *count = bucket.load(Relaxed);
+        }
+        CallCounts { by_time, broken: self.broken.load(Relaxed) }
+    }
+}
+
+impl CallCounts {
+    /// The counts of `calls`, each a duration and how many calls took it, of which `broken` broke.
+    pub fn of(calls: &[(Duration, u32)], broken: u64) -> Self {
+        let stats = CallStats::default();
+        for (took, times) in calls {
+            (0..*times).for_each(|_| stats.record(*took, None));
+        }
+        Self { broken, ..stats.counts() }
+    }
+
+    pub fn calls(&self) -> u64 {
+        self.by_time.iter().sum()
+    }
+
+    /// What came after `earlier`.
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut by_time = self.by_time;
+        for (now, then) in by_time.iter_mut().zip(&earlier.by_time) {
+            *now = now.saturating_sub(*then);
+        }
+        Self { by_time, broken: self.broken.saturating_sub(earlier.broken) }
+    }
+
+    /// The time below which the share `q` (0 to 1) of the calls stayed, rounded up to a power of two of microseconds; 0 without calls.
+    pub fn below(&self, q: f64) -> Duration {
+        let wanted = (self.calls() as f64 * q).ceil() as u64;
+        let mut sum = 0;
+        let bucket = self.by_time.iter().position(|count| {
+            sum += count;
+            sum > 0 && sum >= wanted
+        });
+        bucket.map_or(Duration::ZERO, |bucket| Duration::from_micros(1 << bucket))
+    }
+
+    /// The share of the calls that broke.
+    pub fn broken_share(&self) -> f64 {
+        match self.calls() {
+            0 => 0.0,
+            calls => self.broken as f64 / calls as f64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_counted_by_powers_of_two_and_differences_are_what_came_between() {
+        let stats = CallStats::default();
+        assert_eq!((stats.counts().calls(), stats.counts().below(0.5)), (0, Duration::ZERO));
+        for us in [0, 1, 3, 100, 100, 5_000, u64::MAX / 1_000_000] {
+            stats.record(Duration::from_micros(us), None);
+        }
+        let first = stats.counts();
+        assert_eq!((first.calls(), first.broken), (7, 0));
+        assert_eq!(first.below(0.5), Duration::from_micros(128));
+        assert_eq!(first.below(1.0), Duration::from_micros(1 << (BUCKETS - 1)));
+        stats.record(Duration::from_millis(1), Some(&Failure::TimedOut { context: "c".into() }));
+        stats.record(Duration::from_millis(1), Some(&Failure::Overloaded { context: "c".into() }));
+        let between = stats.counts().since(&first);
+        assert_eq!((between.calls(), between.broken, between.below(0.9)), (2, 1, Duration::from_micros(1024)));
+        assert!((between.broken_share() - 0.5).abs() < f64::EPSILON);
+    }
+}

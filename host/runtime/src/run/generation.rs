@@ -1,0 +1,410 @@
+//! One loaded version of a context, and every call into it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use wasmtime::Trap;
+
+use super::blueprint::{Blueprint, Export, Serves};
+use super::call_stats::CallStats;
+use super::instance::Instance;
+use super::metrics::CallMetrics;
+use super::pool::{NotAdmitted, Pool};
+use super::recorder::{Noted, Recorder};
+use crate::buffered_http;
+use crate::call::{Call, ContextIndex, Failure, OutOfTime};
+use crate::component::{Component, ContextProblem, ContextSpec, same_signature};
+use crate::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
+use crate::guest::migrations::MigrationRecord;
+use crate::limits;
+use crate::link::Wiring;
+use seam_store::blocking;
+use seam_store::ids::ContextName;
+use seam_store::{Database, Migration};
+
+/// One loaded version of a context. Dropped when its last call has ended.
+pub struct Generation {
+    pub(crate) index: ContextIndex,
+    /// Which version of its context it is, since the host started: 1, 2, 3, ...
+    pub number: u64,
+    pub(crate) blueprint: Blueprint,
+    spec: ContextSpec,
+    wiring: Wiring,
+    /// Unlike any other in this process: what `Function::resolved` remembers it by.
+    id: u64,
+    by_name: HashMap<(String, String), usize>,
+    pool: Pool<Box<Instance>>,
+    pub metrics: Arc<CallMetrics>,
+    /// Its own, where `metrics` are the context's.
+    pub(crate) call_stats: CallStats,
+    /// The schema to which others have brought its file since it started; 0: none.
+    tolerated_schema: AtomicU32,
+    /// While it is on probation: what a request that could be run again waits for it; 0: as long as any.
+    pub(crate) probation_timeout_us: AtomicU64,
+    /// The context's, handed on from version to version.
+    pub recorder: Arc<Recorder>,
+}
+
+impl Generation {
+    pub(crate) fn new(
+        index: ContextIndex,
+        number: u64,
+        spec: ContextSpec,
+        wiring: Wiring,
+        blueprint: Blueprint,
+        metrics: Arc<CallMetrics>,
+        recorder: Arc<Recorder>,
+    ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let by_name = blueprint
+            .exports
+            .iter()
+            .enumerate()
+            .map(|(at, export)| ((export.interface.clone(), export.function.clone()), at))
+            .collect();
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let pool = Pool::new(spec.settings.limits.concurrency, spec.settings.limits.queue);
+        let (call_stats, tolerated_schema, probation_timeout_us) =
+            (CallStats::default(), AtomicU32::new(0), AtomicU64::new(0));
+        Self {
+            index,
+            number,
+            blueprint,
+            spec,
+            wiring,
+            id,
+            by_name,
+            pool,
+            metrics,
+            call_stats,
+            tolerated_schema,
+            probation_timeout_us,
+            recorder,
+        }
+    }
+
+    /// Starts one instance to see that it starts, and asks it for its migrations, before anything can call it.
+    ///
+    /// # Errors
+    /// What went wrong, as a sentence about the component.
+    pub(crate) fn probe(&self) -> Result<Vec<Migration>, ContextProblem> {
+        let refused = |what: &str, e: &wasmtime::Error| {
+            let remedy = "see the log; then rebuild the component".to_owned();
+            ContextProblem::of(&self.spec.settings.name, format!("{what}: {}", self.reason(e)), remedy)
+        };
+        let started = if self.blueprint.asynchronous {
+            blocking::block_on(Instance::start_async(&self.blueprint))
+        } else {
+            Instance::start(&self.blueprint)
+        };
+        let mut instance = started.map_err(|e| refused("does not start", &e))?;
+        let Some(index) = &self.blueprint.migrations else { return Ok(Vec::new()) };
+        instance.store.set_epoch_deadline(1);
+        instance
+            .instance
+            .get_typed_func::<(), (Vec<MigrationRecord>,)>(&mut instance.store, index)
+            .and_then(|all| all.call(&mut instance.store, ()))
+            .map(|(migrations,)| migrations.into_iter().map(Migration::from).collect())
+            .map_err(|e| refused("does not tell its migrations", &e))
+    }
+
+    /// What it calls itself, unlike any other in this process.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Its file has been brought to a schema that it does not know.
+    pub fn set_tolerated_schema(&self, schema: Option<u32>) {
+        self.tolerated_schema.store(schema.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// What one is made of that does the same on the file as it is now.
+    pub(crate) fn spec_now(&self) -> ContextSpec {
+        let tolerated_schema = Some(self.tolerated_schema.load(Ordering::Relaxed))
+            .filter(|schema| *schema > 0)
+            .or(self.spec.tolerated_schema);
+        ContextSpec { tolerated_schema, ..self.spec.clone() }
+    }
+
+    /// What it was made of.
+    pub fn spec(&self) -> &ContextSpec {
+        &self.spec
+    }
+
+    pub fn component(&self) -> &Component {
+        &self.spec.component
+    }
+
+    /// Whether a generation made of these would be no other than this one.
+    pub(crate) fn is_made_of(&self, spec: &ContextSpec, wiring: &Wiring) -> bool {
+        self.spec.component.hash == spec.component.hash && self.spec.settings == spec.settings && self.wiring == *wiring
+    }
+
+    pub fn context(&self) -> &ContextName {
+        &self.blueprint.context
+    }
+
+    pub fn serves(&self) -> Serves {
+        match (&self.blueprint.http_handler, self.blueprint.asynchronous) {
+            (Some(_), _) => Serves::BufferedHttp,
+            (None, true) => Serves::WasiHttp,
+            (None, false) => Serves::Nothing,
+        }
+    }
+
+    pub fn exports(&self) -> &[Export] {
+        &self.blueprint.exports
+    }
+
+    /// Names and versions of the shared files that it was given.
+    pub fn shared(&self) -> &BTreeMap<String, String> {
+        &self.blueprint.grants.shared
+    }
+
+    pub fn database(&self) -> Option<&Arc<Database>> {
+        self.blueprint.grants.database.as_ref()
+    }
+
+    /// Bytes of linear memory that its instances hold.
+    pub fn memory_bytes(&self) -> u64 {
+        self.blueprint.grants.memory.used()
+    }
+
+    /// Calls running now, calls waiting, idle instances.
+    pub fn occupancy(&self) -> (u32, usize, usize) {
+        self.pool.occupancy()
+    }
+
+    pub(crate) fn trim(&self) {
+        self.pool.trim();
+    }
+
+    /// It was replaced: what is idle goes now, and every instance that comes back.
+    pub(crate) fn retire(&self) {
+        self.pool.retire();
+    }
+
+    /// Ends whatever its instances still do.
+    pub(crate) fn cut_off(&self) {
+        self.blueprint.grants.cut_off.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn handle(
+        &self,
+        call: Call,
+        callees: &DispatchTable,
+        request: buffered_http::Request,
+    ) -> Result<buffered_http::Response, Failure> {
+        let started = Instant::now();
+        let copy = self.recorder.takes(started).then(|| request.clone());
+        let mut noted = Noted::default();
+        let outcome = self.run(call, callees, started, |instance| {
+            let handler =
+                instance.http_handler.as_ref().ok_or_else(|| wasmtime::format_err!("it exports no http-handler"))?;
+            if copy.is_none() {
+                return handler.call(&mut instance.store, (request,)).map(|(response,)| response);
+            }
+            let handler = *handler;
+            instance.noting(&mut noted, |store, _| handler.call(store, (request,)).map(|(response,)| response))
+        });
+        if outcome.as_ref().is_ok_and(|response| response.status >= 500) {
+            self.broke();
+            callees.attempt().into_iter().for_each(|attempt| attempt.failed_in(self.id));
+        }
+        if let Some(request) = copy {
+            self.recorder.keep_request(request, &outcome, noted, started.elapsed());
+        }
+        outcome
+    }
+
+    /// One call on an instance of its own, from the check of the chain to the count of its outcome; `started` is now.
+    fn run<T>(
+        &self,
+        call: Call,
+        callees: &DispatchTable,
+        started: Instant,
+        work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
+    ) -> Result<T, Failure> {
+        let call = if callees.attempt().is_some() { self.within_probation_timeout(call, started) } else { call };
+        let mut from = started;
+        let outcome = self.run_uncounted(call, callees, &mut from, work);
+        let (ended, failure) = (Instant::now(), outcome.as_ref().err());
+        self.metrics.record(ended - started, failure);
+        self.call_stats.record(ended - from, failure);
+        if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(attempt)) = (&outcome, callees.attempt())
+        {
+            attempt.failed_in(self.id);
+        }
+        outcome
+    }
+
+    pub(crate) fn count(&self, took: Duration, failure: Option<&Failure>) {
+        self.metrics.record(took, failure);
+        self.call_stats.record(took, failure);
+    }
+
+    /// A page that it answered says that something is wrong with it. So a version is judged; its metrics count answers.
+    pub(crate) fn broke(&self) {
+        self.call_stats.broke();
+    }
+
+    /// The call with less time, while this is on probation.
+    fn within_probation_timeout(&self, mut call: Call, now: Instant) -> Call {
+        let us = self.probation_timeout_us.load(Ordering::Relaxed);
+        if us > 0 {
+            call.deadline = call.deadline.min(now + Duration::from_micros(us));
+        }
+        call
+    }
+
+    /// `from` is when its time began to count; starting an instance is not the version's.
+    fn run_uncounted<T>(
+        &self,
+        call: Call,
+        callees: &DispatchTable,
+        from: &mut Instant,
+        work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
+    ) -> Result<T, Failure> {
+        let call = self.admit(call, *from)?;
+        let (_permit, idle) = self.pool.acquire(call.deadline).map_err(|refused| self.not_admitted(refused))?;
+        let mut instance = match idle {
+            Some(instance) => instance,
+            None => {
+                let started = self.on_its_thread(|| Instance::start(&self.blueprint));
+                *from = Instant::now();
+                started.map_err(|error| self.failure(&call, &error, "start"))?
+            }
+        };
+        instance.begin(call, callees.clone());
+        match self.on_its_thread(|| work(&mut instance)) {
+            Ok(value) => {
+                self.end(&call, instance);
+                Ok(value)
+            }
+            // The instance is dropped, and with it whatever transaction it has open.
+            Err(error) => Err(self.failure_of(&call, &error, &instance)),
+        }
+    }
+
+    /// Runs guest code: on this worker, or, when the guest may wait in the host, on a thread that the runtime does without.
+    fn on_its_thread<T>(&self, work: impl FnOnce() -> T) -> T {
+        if self.blueprint.waits { blocking::block_in_place(work) } else { work() }
+    }
+
+    /// The call as this context gets it: one deeper in the chain, and with no more time than it may take.
+    pub(crate) fn admit(&self, call: Call, now: Instant) -> Result<Call, Failure> {
+        let mut call = call
+            .enter(self.index)
+            .map_err(|reason| Failure::Refused { context: self.blueprint.context.to_string(), reason })?;
+        call.deadline = call.deadline.min(now + self.blueprint.grants.timeout);
+        match now < call.deadline {
+            true => Ok(call),
+            false => Err(Failure::TimedOut { context: self.blueprint.context.to_string() }),
+        }
+    }
+
+    pub(crate) fn pool(&self) -> &Pool<Box<Instance>> {
+        &self.pool
+    }
+
+    pub(crate) fn not_admitted(&self, refused: NotAdmitted) -> Failure {
+        let context = self.blueprint.context.to_string();
+        match refused {
+            NotAdmitted::Full => Failure::Overloaded { context },
+            NotAdmitted::TimedOut => Failure::TimedOut { context },
+        }
+    }
+
+    /// Ends a call that went well and keeps the instance for the next one.
+    pub(crate) fn end(&self, call: &Call, mut instance: Box<Instance>) {
+        if instance.end() {
+            tracing::error!(
+                context = %self.blueprint.context, trace = %call.trace,
+                "a call returned with its transaction open; the transaction was rolled back"
+            );
+        }
+        self.pool.put_back(instance);
+    }
+
+    fn failure_of(&self, call: &Call, error: &wasmtime::Error, instance: &Instance) -> Failure {
+        match &instance.store.data().memory.refused {
+            Some(limit) if !error.is::<OutOfTime>() => {
+                self.failure(call, &wasmtime::format_err!("{} after it ran into {limit}", self.reason(error)), "call")
+            }
+            _ => self.failure(call, error, "call"),
+        }
+    }
+
+    /// The outcome of a call that broke off, told once to the log; callers and clients are told less.
+    pub(crate) fn failure(&self, call: &Call, error: &wasmtime::Error, during: &'static str) -> Failure {
+        let context = self.blueprint.context.to_string();
+        let timed_out = error.is::<OutOfTime>();
+        let no_room = error.is::<wasmtime::PoolConcurrencyLimitError>();
+        let reason = self.reason(error);
+        tracing::error!(context, trace = %call.trace, during, "{}", if timed_out { "timed out" } else { &reason });
+        match (timed_out, no_room) {
+            (true, _) => Failure::TimedOut { context },
+            (_, true) => Failure::Overloaded { context },
+            _ => Failure::Trapped { context, reason },
+        }
+    }
+
+    fn reason(&self, error: &wasmtime::Error) -> String {
+        if error.is::<OutOfTime>() {
+            return "it ran out of time".into();
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(trap) => trap.to_string(),
+            None => format!("{error:#}"),
+        }
+    }
+
+    /// Where `function` stands in `exports`, looked up once for each version of this context.
+    fn resolve(&self, function: &Function) -> Option<usize> {
+        let place = function.resolved.get(self.id as usize % function.resolved.len())?;
+        let known = place.load(Ordering::Relaxed);
+        if known >> 16 == self.id {
+            return Some((known & 0xffff) as usize);
+        }
+        let at = *self.by_name.get(&(function.interface.clone(), function.name.clone()))?;
+        let fits = same_signature(&function.signature, &self.blueprint.exports.get(at)?.signature);
+        let slot = fits.then_some(at)?;
+        place.store(self.id << 16 | slot as u64 & 0xffff, Ordering::Relaxed);
+        Some(slot)
+    }
+}
+
+impl Dispatch for Generation {
+    fn call(
+        &self,
+        mut call: Call,
+        callees: &DispatchTable,
+        function: &Function,
+        exchange: &mut dyn Exchange,
+    ) -> Result<(), Failure> {
+        let Some(at) = self.resolve(function) else {
+            let reason = format!("its running version has no `{}.{}` of that type", function.interface, function.name);
+            return Err(Failure::Absent { context: self.blueprint.context.to_string(), reason });
+        };
+        // Whoever calls wants to answer even when this callee does not.
+        let now = Instant::now();
+        let left = call.deadline.saturating_duration_since(now);
+        call.deadline = now + left * (100 - limits::CALL_RESERVE_PERCENT) / 100;
+        let taken = self.recorder.takes(now);
+        let mut noted = Noted::default();
+        let outcome = self.run(call, callees, now, |instance| {
+            let missing = || wasmtime::format_err!("no such function");
+            if !taken {
+                return exchange.invoke(instance.functions.get(at).ok_or_else(missing)?, &mut instance.store);
+            }
+            instance
+                .noting(&mut noted, |store, functions| exchange.invoke(functions.get(at).ok_or_else(missing)?, store))
+        });
+        if taken {
+            self.recorder.keep_call(function, exchange, &outcome, noted, now.elapsed());
+        }
+        outcome
+    }
+}

@@ -1,0 +1,162 @@
+//! One live instance of a component: its store, its guest data and the functions that can be called on it.
+//!
+//! Invariant: an instance serves one call at a time, and none any more after a trap, a timeout or a cancelled call.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use wasmtime::component::{Func, ResourceTable, TypedFunc};
+use wasmtime::{Store, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi_http::WasiHttpCtx;
+
+use super::blueprint::Blueprint;
+use super::recorder::Noted;
+use crate::buffered_http;
+use crate::call::{Call, OutOfTime};
+use crate::guest::{Guest, dispatch, memory, store, wasi};
+use crate::limits;
+use seam_store::blocking;
+
+/// Boxed by whoever keeps it: a `Store` is large and moves between the pool and the stack with every call.
+pub struct Instance {
+    pub(crate) store: Store<Guest>,
+    pub(crate) instance: wasmtime::component::Instance,
+    /// In the order of the generation's `exports`.
+    pub(crate) functions: Vec<Func>,
+    pub(crate) http_handler: Option<TypedFunc<(buffered_http::Request,), (buffered_http::Response,)>>,
+}
+
+impl Instance {
+    /// Instantiates: start functions run now, with nothing but time and memory.
+    pub(crate) fn start(blueprint: &Blueprint) -> wasmtime::Result<Box<Self>> {
+        let mut store = new_store(blueprint);
+        let instance = blueprint.pre.instantiate(&mut store)?;
+        Self::ready(blueprint, store, instance)
+    }
+
+    /// The same for a component that is linked asynchronously.
+    pub(crate) async fn start_async(blueprint: &Blueprint) -> wasmtime::Result<Box<Self>> {
+        let mut store = new_store(blueprint);
+        let instance = blueprint.pre.instantiate_async(&mut store).await?;
+        Self::ready(blueprint, store, instance)
+    }
+
+    fn ready(
+        blueprint: &Blueprint,
+        mut store: Store<Guest>,
+        instance: wasmtime::component::Instance,
+    ) -> wasmtime::Result<Box<Self>> {
+        let missing = || wasmtime::format_err!("an export that the component declares is missing");
+        let functions = blueprint
+            .exports
+            .iter()
+            .map(|export| instance.get_func(&mut store, export.index).ok_or_else(missing))
+            .collect::<wasmtime::Result<_>>()?;
+        let http_handler = match &blueprint.http_handler {
+            Some(index) => Some(instance.get_typed_func(&mut store, index)?),
+            None => None,
+        };
+        Ok(Box::new(Self { store, instance, functions, http_handler }))
+    }
+
+    /// Makes an idle instance one of another generation of its component. What it may hold handles to stays as it is.
+    pub(crate) fn move_to(&mut self, blueprint: &Blueprint) {
+        let mut guest = new_guest(blueprint);
+        let old = self.store.data_mut();
+        std::mem::swap(&mut guest.memory, &mut old.memory);
+        std::mem::swap(&mut guest.table, &mut old.table);
+        *old = guest;
+    }
+
+    /// Readies the instance for one call.
+    pub(crate) fn begin(&mut self, call: Call, callees: dispatch::DispatchTable) {
+        let guest = self.store.data_mut();
+        guest.deadline = call.deadline;
+        guest.outgoing.close(call.affinity.shadow);
+        guest.call = Some(call);
+        guest.callees = Some(callees);
+        guest.ticks = 0;
+        self.store.set_epoch_deadline(1);
+        self.store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
+    }
+
+    /// Runs `work` and takes down what it does in the host.
+    pub(crate) fn noting<T>(
+        &mut self,
+        noted: &mut Noted,
+        work: impl FnOnce(&mut Store<Guest>, &[Func]) -> wasmtime::Result<T>,
+    ) -> wasmtime::Result<T> {
+        self.store.data_mut().notes = Some(Box::default());
+        let done = work(&mut self.store, &self.functions);
+        let guest = self.store.data_mut();
+        noted.notes = guest.notes.take();
+        noted.wrote = guest.store.as_ref().is_some_and(store::Session::wrote);
+        done
+    }
+
+    /// Ends the call. Returns whether it left a transaction open, which is rolled back now.
+    pub(crate) fn end(&mut self) -> bool {
+        let guest = self.store.data_mut();
+        guest.call = None;
+        guest.callees = None;
+        guest.store.as_mut().is_some_and(store::Session::finish)
+    }
+}
+
+fn new_guest(blueprint: &Blueprint) -> Guest {
+    let grants = &blueprint.grants;
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(limits::HANDLES_MAX);
+    Guest {
+        context: blueprint.context.clone(),
+        call: None,
+        callees: None,
+        deadline: Instant::now() + Duration::from_millis(limits::START_MS_MAX),
+        ticks: 0,
+        cut_off: grants.cut_off.clone(),
+        store: grants.database.clone().map(store::Session::new),
+        config: grants.config.clone(),
+        outgoing: grants.outgoing.clone(),
+        notes: None,
+        memory: memory::Limiter::new(grants.memory.clone(), grants.instance_memory_mb),
+        log_budget: grants.log_budget.clone(),
+        wasi: wasi::empty_world(&blueprint.context, &grants.log_budget, &grants.world),
+        http: WasiHttpCtx::new(),
+        table,
+    }
+}
+
+fn new_store(blueprint: &Blueprint) -> Store<Guest> {
+    let mut store = Store::new(blueprint.pre.engine(), new_guest(blueprint));
+    store.limiter(|guest| &mut guest.memory);
+    store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
+    store.set_max_component_handles(limits::HANDLES_MAX);
+    store.set_epoch_deadline(1);
+    if blueprint.asynchronous {
+        store.epoch_deadline_callback(|cx| in_time(&cx).map(|()| UpdateDeadline::Yield(1)));
+    } else {
+        store.epoch_deadline_callback(tick);
+    }
+    store
+}
+
+/// Runs once a tick while the guest computes.
+fn tick(mut cx: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> {
+    in_time(&cx)?;
+    let guest = cx.data_mut();
+    guest.ticks += 1;
+    if guest.ticks.is_power_of_two() {
+        // This call is a long one, so the runtime's other tasks go on elsewhere. On a busy machine nobody may have come to take
+        // them in the time given; hence more than one try, each after twice the time.
+        blocking::yield_worker();
+    }
+    Ok(UpdateDeadline::Continue(1))
+}
+
+fn in_time(cx: &StoreContextMut<'_, Guest>) -> wasmtime::Result<()> {
+    let guest = cx.data();
+    match Instant::now() < guest.deadline && !guest.cut_off.load(Ordering::Relaxed) {
+        true => Ok(()),
+        false => Err(OutOfTime.into()),
+    }
+}

@@ -1,0 +1,195 @@
+//! What is counted of every call into a context.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{
+    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+};
+
+use crate::call::Failure;
+use seam_store::ids::ContextName;
+
+/// The metric families of all contexts.
+#[derive(Clone)]
+pub struct Metrics {
+    duration: HistogramVec,
+    failures: IntCounterVec,
+    /// Of the calls that come through a route, by context and variant.
+    routed: HistogramVec,
+    routed_failures: IntCounterVec,
+    shadowed: IntCounterVec,
+    overlap: CounterVec,
+    clicks: IntCounterVec,
+}
+
+impl Metrics {
+    /// # Errors
+    /// When `registry` has metrics of these names already.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        // From 2 us, a call that reads one row, to 8 s, beyond every timeout.
+        let buckets = prometheus::exponential_buckets(2e-6, 2.0, 23)?;
+        let times = |name: &str, help: &str, labels: &[&str]| {
+            let family = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.clone()), labels)?;
+            registry.register(Box::new(family.clone())).map(|()| family)
+        };
+        let counts = |name: &str, help: &str, labels: &[&str]| {
+            let family = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(family.clone())).map(|()| family)
+        };
+        let what = "Calls into a context that brought no answer of its own";
+        let failures = counts("seam_call_failures_total", what, &["context", "kind"])?;
+        let what = "Calls of a variant that brought no answer of its own";
+        let routed_failures = counts("seam_variant_failures_total", what, &["context", "variant", "kind"])?;
+        let what = "Share of its answers' elements that a shadow has in common with the live answers, summed up";
+        let overlap = CounterVec::new(Opts::new("seam_shadow_overlap_sum", what), &["context", "variant"])?;
+        registry.register(Box::new(overlap.clone()))?;
+        let of_variant = ["context", "variant"];
+        Ok(Self {
+            duration: times("seam_call_duration_seconds", "Time that a call into a context took", &["context"])?,
+            failures,
+            routed: times("seam_variant_duration_seconds", "Time that a routed call of a variant took", &of_variant)?,
+            routed_failures,
+            shadowed: counts("seam_shadow_calls_total", "Calls of a shadow", &["context", "variant", "outcome"])?,
+            overlap,
+            clicks: counts("seam_variant_clicks_total", "Requests that came from a variant's answers", &of_variant)?,
+        })
+    }
+
+    /// What is counted of a variant behind a route.
+    pub(crate) fn of_variant(&self, context: &str, variant: &str) -> VariantMetrics {
+        let calls = Arc::new(CallMetrics {
+            duration: self.routed.with_label_values(&[context, variant]),
+            failures: FailureKind::ALL
+                .map(|kind| self.routed_failures.with_label_values(&[context, variant, kind.name()])),
+        });
+        let shadowed = |outcome: &str| self.shadowed.with_label_values(&[context, variant, outcome]);
+        VariantMetrics {
+            clicks: self.clicks.with_label_values(&[context, variant]),
+            shadow: ShadowMetrics {
+                equal: shadowed("equal"),
+                different: shadowed("different"),
+                failed: shadowed("failed"),
+                dropped: shadowed("dropped"),
+                lists: shadowed("with-a-list"),
+                overlap: self.overlap.with_label_values(&[context, variant]),
+                calls: calls.clone(),
+            },
+            calls,
+        }
+    }
+
+    pub(crate) fn of(&self, context: &ContextName) -> CallMetrics {
+        self.named(context.as_str())
+    }
+
+    fn named(&self, name: &str) -> CallMetrics {
+        CallMetrics {
+            duration: self.duration.with_label_values(&[name]),
+            failures: FailureKind::ALL.map(|kind| self.failures.with_label_values(&[name, kind.name()])),
+        }
+    }
+}
+
+/// One variant's, as its route sees it: of the calls that a visitor causes, and not of those that teach it.
+pub(crate) struct VariantMetrics {
+    pub calls: Arc<CallMetrics>,
+    pub clicks: IntCounter,
+    pub shadow: ShadowMetrics,
+}
+
+/// A variant's as a shadow.
+#[derive(Clone)]
+pub(crate) struct ShadowMetrics {
+    pub equal: IntCounter,
+    pub different: IntCounter,
+    /// Those without an answer.
+    pub failed: IntCounter,
+    pub dropped: IntCounter,
+    /// Those compared by lists, and the sum of what the lists had in common.
+    pub lists: IntCounter,
+    pub overlap: Counter,
+    pub calls: Arc<CallMetrics>,
+}
+
+/// One context's.
+pub struct CallMetrics {
+    duration: Histogram,
+    failures: [IntCounter; FailureKind::ALL.len()],
+}
+
+#[derive(Clone, Copy)]
+enum FailureKind {
+    Trapped,
+    TimedOut,
+    Overloaded,
+    Absent,
+    Refused,
+}
+
+impl FailureKind {
+    const ALL: [Self; 5] = [Self::Trapped, Self::TimedOut, Self::Overloaded, Self::Absent, Self::Refused];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Trapped => "trapped",
+            Self::TimedOut => "timed-out",
+            Self::Overloaded => "overloaded",
+            Self::Absent => "absent",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl CallMetrics {
+    /// Numbers of a version that nobody sees.
+    pub(crate) fn unregistered() -> Self {
+        #[expect(clippy::expect_used, reason = "these names are valid, and a private registry has no others")]
+        let metrics = Metrics::new(&Registry::new()).expect("metrics of its own");
+        metrics.named("-")
+    }
+
+    pub(crate) fn record(&self, took: Duration, failure: Option<&Failure>) {
+        self.duration.observe(took.as_secs_f64());
+        let kind = match failure {
+            None => return,
+            Some(Failure::Trapped { .. }) => FailureKind::Trapped,
+            Some(Failure::TimedOut { .. }) => FailureKind::TimedOut,
+            Some(Failure::Overloaded { .. }) => FailureKind::Overloaded,
+            Some(Failure::Absent { .. }) => FailureKind::Absent,
+            Some(Failure::Refused { .. }) => FailureKind::Refused,
+        };
+        if let Some(counter) = self.failures.get(kind as usize) {
+            counter.inc();
+        }
+    }
+
+    pub fn calls(&self) -> u64 {
+        self.duration.get_sample_count()
+    }
+
+    pub fn errors(&self) -> u64 {
+        self.failures.iter().map(IntCounter::get).sum()
+    }
+
+    /// The time in microseconds that the share `q` (0 to 1) of the calls stayed below, to the width of a bucket; 0 without calls.
+    pub fn quantile_us(&self, q: f64) -> f64 {
+        use prometheus::core::Metric;
+        let metric = self.duration.metric();
+        let histogram = metric.get_histogram();
+        let rank = q * histogram.get_sample_count() as f64;
+        if rank == 0.0 {
+            return 0.0;
+        }
+        let (mut lower, mut before) = (0.0, 0.0);
+        for bucket in histogram.get_bucket() {
+            let (upper, count) = (bucket.upper_bound() * 1e6, bucket.cumulative_count() as f64);
+            if count >= rank {
+                // Linear within the bucket, as Prometheus' histogram_quantile does.
+                return lower + (upper - lower) * (rank - before) / (count - before);
+            }
+            (lower, before) = (upper, count);
+        }
+        lower
+    }
+}

@@ -1,0 +1,237 @@
+//! Permits and idle instances of one generation: who may run now, who waits, and what may be reused.
+//!
+//! Invariants: at most `concurrency` calls run; at most `queue` wait, in the order they came; an instance is handed to one call at a
+//! time and comes back only after a clean end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+use seam_store::blocking;
+
+/// `I` is the kind of instance.
+pub struct Pool<I> {
+    state: Mutex<State<I>>,
+    concurrency: u32,
+    queue: u32,
+}
+
+struct State<I> {
+    running: u32,
+    /// Who waits for a permit, first come first. A permit that comes free is given to the first, never left to a race.
+    waiting: VecDeque<Arc<Ticket>>,
+    /// Last used on top: the warmest memory is used again first, and the rest can be dropped.
+    idle: Vec<I>,
+    /// The fewest idle since the last trim: so many were not needed.
+    idle_low: usize,
+    /// Nobody new will come: instances are not kept any more.
+    retired: bool,
+}
+
+#[derive(Default)]
+struct Ticket {
+    /// Set under the pool's lock by whoever gives its permit away.
+    granted: Mutex<bool>,
+    notify: Condvar,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// As many as allowed are running and waiting.
+    Full,
+    /// No permit came free before the deadline.
+    TimedOut,
+}
+
+/// The right to run one call; the permit comes free when it is dropped.
+pub struct Permit<'a, I> {
+    pool: &'a Pool<I>,
+}
+
+impl<I> Pool<I> {
+    pub fn new(concurrency: u32, queue: u32) -> Self {
+        let state = State { running: 0, waiting: VecDeque::new(), idle: Vec::new(), idle_low: 0, retired: false };
+        Self { state: Mutex::new(state), concurrency, queue }
+    }
+
+    /// A permit, and an idle instance if there is one. Waits when all permits are taken.
+    ///
+    /// # Errors
+    /// When too many wait already, or none comes free before `deadline`.
+    pub fn acquire(&self, deadline: Instant) -> Result<(Permit<'_, I>, Option<I>), NotAdmitted> {
+        let mut state = self.state.lock();
+        if state.running < self.concurrency {
+            state.running += 1;
+            return Ok((Permit { pool: self }, state.pop_idle()));
+        }
+        if state.waiting.len() >= self.queue as usize {
+            return Err(NotAdmitted::Full);
+        }
+        let ticket = Arc::new(Ticket::default());
+        state.waiting.push_back(ticket.clone());
+        drop(state);
+        let in_time = blocking::block_in_place(|| {
+            let mut granted = ticket.granted.lock();
+            while !*granted {
+                if ticket.notify.wait_until(&mut granted, deadline).timed_out() {
+                    break;
+                }
+            }
+            *granted
+        });
+        let mut state = self.state.lock();
+        if !in_time {
+            // The permit may have been granted between the timeout and this lock; then it is ours after all.
+            if let Some(at) = state.waiting.iter().position(|other| Arc::ptr_eq(other, &ticket)) {
+                state.waiting.remove(at);
+                return Err(NotAdmitted::TimedOut);
+            }
+        }
+        Ok((Permit { pool: self }, state.pop_idle()))
+    }
+
+    /// Takes back an instance whose call ended well.
+    pub fn put_back(&self, instance: I) {
+        let mut state = self.state.lock();
+        if !state.retired {
+            state.idle.push(instance);
+        }
+    }
+
+    /// Drops what is idle now, and from now on what comes back. Calls are let in as before.
+    pub fn retire(&self) {
+        let mut state = self.state.lock();
+        state.retired = true;
+        let dropped = std::mem::take(&mut state.idle);
+        drop(state);
+        drop(dropped);
+    }
+
+    /// Drops the idle instances that nobody needed since the last trim.
+    pub fn trim(&self) {
+        let mut state = self.state.lock();
+        let spare = state.idle_low.min(state.idle.len());
+        // The bottom of the stack was used longest ago.
+        let dropped: Vec<I> = state.idle.drain(..spare.saturating_sub(1)).collect();
+        state.idle_low = state.idle.len();
+        drop(state);
+        drop(dropped);
+    }
+
+    /// Calls running now, calls waiting, idle instances.
+    pub fn occupancy(&self) -> (u32, usize, usize) {
+        let state = self.state.lock();
+        (state.running, state.waiting.len(), state.idle.len())
+    }
+}
+
+impl<I> State<I> {
+    fn pop_idle(&mut self) -> Option<I> {
+        let instance = self.idle.pop();
+        self.idle_low = self.idle_low.min(self.idle.len());
+        instance
+    }
+}
+
+impl<I> Permit<'_, I> {
+    /// Keeps the permit taken until somebody calls `Pool::leave`: for a call that goes on in another task.
+    pub fn forget(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl<I> Drop for Permit<'_, I> {
+    fn drop(&mut self) {
+        self.pool.release();
+    }
+}
+
+impl<I> Pool<I> {
+    /// Frees a permit that was kept.
+    pub fn release(&self) {
+        let mut state = self.state.lock();
+        match state.waiting.pop_front() {
+            Some(next) => {
+                *next.granted.lock() = true;
+                next.notify.notify_one();
+            }
+            None => state.running -= 1,
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
+    #[test]
+    fn no_more_than_allowed_run_and_no_more_than_allowed_wait() {
+        let pool = Pool::<u32>::new(2, 8);
+        let (running, most) = (AtomicU32::new(0), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let _permit = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
+                        most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        std::thread::yield_now();
+                        running.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(most.load(Ordering::SeqCst), 2);
+        assert_eq!(pool.occupancy(), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_full_queue_refuses_at_once_and_a_late_place_is_given_up() {
+        let pool = Pool::<u32>::new(1, 0);
+        let held = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
+        assert_eq!(pool.acquire(soon()).err(), Some(NotAdmitted::Full));
+        drop(held);
+        let pool = Pool::<u32>::new(1, 1);
+        let held = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
+        assert_eq!(pool.acquire(Instant::now() + Duration::from_millis(5)).err(), Some(NotAdmitted::TimedOut));
+        drop(held);
+        assert!(pool.acquire(soon()).is_ok(), "the permit that nobody waited for any more is free");
+    }
+
+    #[test]
+    fn a_retired_pool_keeps_no_instance_and_lets_calls_end() {
+        let pool = Pool::new(2, 2);
+        let (permit, _) = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
+        pool.put_back(1);
+        pool.retire();
+        assert_eq!(pool.occupancy(), (1, 0, 0));
+        pool.put_back(2);
+        drop(permit);
+        assert_eq!(pool.occupancy(), (0, 0, 0));
+        assert!(pool.acquire(soon()).is_ok(), "a request that began before may call still");
+    }
+
+    #[test]
+    fn trimming_drops_what_was_not_needed_and_keeps_the_warmest() {
+        let pool = Pool::new(4, 4);
+        for i in 0..4 {
+            pool.put_back(i);
+        }
+        pool.trim();
+        assert_eq!(pool.occupancy().2, 4, "nothing is known of the first interval");
+        let (_permit, warmest) = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
+        assert_eq!(warmest, Some(3));
+        pool.put_back(3);
+        pool.trim();
+        assert_eq!(pool.occupancy().2, 2);
+    }
+}

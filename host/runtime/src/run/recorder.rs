@@ -1,0 +1,208 @@
+//! Calls into one context as values, with what each of them asked of others: for replaying them against another version, and for
+//! scenarios made from live traffic.
+//!
+//! A few calls a second are sampled at all times; `recent` has the last of each function that were answered and wrote nothing. While a
+//! log runs, every call goes on it, in order. Invariants: a call that is not taken pays for one comparison of numbers; what is kept is
+//! bounded by bytes; values under a secret name are blanked out before they are kept, except on a log that was started to keep them.
+//! Not here: `wasi:http` contexts, whose requests are streams.
+
+mod kept;
+mod secrets;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+use wasmtime::component::Val;
+
+use crate::buffered_http;
+use crate::call::Failure;
+use crate::guest::dispatch::{Exchange, Function};
+use crate::guest::notes::{Asked, Notes};
+use crate::settings::Recording;
+pub use kept::CallLog;
+use kept::Kept;
+pub use secrets::BLANK;
+
+/// Every call is taken: a log runs.
+const ALWAYS: u64 = 0;
+const NEVER: u64 = u64::MAX;
+
+/// One call, from the callee's side.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// Rises with every call that this recorder kept.
+    pub sequence: u64,
+    pub what: What,
+    /// Calls that it made to other contexts, in the order in which they were answered.
+    pub asked: Vec<Asked>,
+    /// Whether `asked` has all of them.
+    pub asked_all: bool,
+    /// Whether it committed anything in its own store, or may have. What those whom it asked did is theirs to say.
+    pub wrote: bool,
+    /// Something was blanked out of what it was asked or told by others: it cannot be replayed as it was. Its own results are to be
+    /// compared with others that went through `Recorder::blank`.
+    pub blanked: bool,
+    /// In seconds since 1970, UTC.
+    pub begun_s: u64,
+    pub took: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub enum What {
+    Function {
+        /// `namespace:package/interface`
+        interface: String,
+        function: String,
+        params: Vec<Val>,
+        /// Typed errors are answers.
+        outcome: Result<Vec<Val>, Failure>,
+    },
+    /// Of a lean HTTP handler.
+    Request { request: buffered_http::Request, outcome: Result<buffered_http::Response, Failure> },
+}
+
+impl Recorded {
+    /// Whether the context gave an answer.
+    pub fn answered(&self) -> bool {
+        match &self.what {
+            What::Function { outcome, .. } => outcome.is_ok(),
+            What::Request { outcome, .. } => outcome.is_ok(),
+        }
+    }
+}
+
+/// The recorder of one context; it outlives the context's versions.
+pub struct Recorder {
+    epoch: Instant,
+    /// The next call is taken from here on, in microseconds after `epoch`.
+    next_us: AtomicU64,
+    interval_us: u64,
+    secrets: secrets::Secrets,
+    kept: Mutex<Kept>,
+}
+
+impl Recorder {
+    pub fn new(config: &Recording) -> Arc<Self> {
+        let interval_us = match config.per_s {
+            0 => NEVER,
+            per_s => (1_000_000 / u64::from(per_s)).max(1),
+        };
+        // The first call is not special, and `ALWAYS` is not a time.
+        let next_us = AtomicU64::new(if interval_us == NEVER { NEVER } else { 1 });
+        let secrets = secrets::Secrets::new(&config.secrets);
+        Arc::new(Self { epoch: Instant::now(), next_us, interval_us, secrets, kept: Mutex::default() })
+    }
+
+    /// The last calls of each function that were answered and wrote nothing, at most `limits::RECORD_KEPT_PER_FUNCTION` of each,
+    /// oldest first.
+    pub fn recent(&self) -> Vec<Arc<Recorded>> {
+        self.kept.lock().recent()
+    }
+
+    /// Blanks the secrets in results, as in those that are kept.
+    pub fn blank(&self, results: &mut [Val]) {
+        self.secrets.results(results);
+    }
+
+    /// From now on every call goes on a log. False: one runs already.
+    pub fn start_log(&self, keep_secrets: bool) -> bool {
+        let mut kept = self.kept.lock();
+        let started = kept.start_log(keep_secrets);
+        self.next_us.store(ALWAYS, Ordering::Relaxed);
+        started
+    }
+
+    /// Ends the log and hands it over; calls that still run are not on it.
+    pub fn stop_log(&self) -> Option<CallLog> {
+        let mut kept = self.kept.lock();
+        self.next_us
+            .store(if self.interval_us == NEVER { NEVER } else { self.now_us(Instant::now()) }, Ordering::Relaxed);
+        kept.stop_log()
+    }
+
+    fn now_us(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.epoch).as_micros()).unwrap_or(NEVER - 1).max(1)
+    }
+
+    /// Whether the call that begins at `now` is taken.
+    pub(crate) fn takes(&self, now: Instant) -> bool {
+        let next = self.next_us.load(Ordering::Relaxed);
+        let now = self.now_us(now);
+        now >= next && self.claim(next, now)
+    }
+
+    #[cold]
+    fn claim(&self, next: u64, now: u64) -> bool {
+        let after = now.saturating_add(self.interval_us);
+        next == ALWAYS || self.next_us.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Keeps a call of a function that has ended.
+    #[cold]
+    pub(crate) fn keep_call(
+        &self,
+        function: &Function,
+        exchange: &dyn Exchange,
+        outcome: &Result<(), Failure>,
+        noted: Noted,
+        took: Duration,
+    ) {
+        let read = || {
+            Some((
+                exchange.params(function).ok()?,
+                outcome.is_ok().then(|| exchange.results(function)).transpose().ok()?,
+            ))
+        };
+        let Some((params, results)) = read() else {
+            tracing::warn!(interface = function.interface, function = function.name, "a call cannot be recorded");
+            return;
+        };
+        let outcome = match (outcome, results) {
+            (Err(failure), _) => Err(failure.clone()),
+            (Ok(()), results) => Ok(results.unwrap_or_default()),
+        };
+        let (interface, name) = (function.interface.clone(), function.name.clone());
+        let names = function.signature.params().map(|(name, _)| name.to_owned()).collect();
+        self.keep(What::Function { interface, function: name, params, outcome }, names, noted, took);
+    }
+
+    /// Keeps a request that has ended.
+    #[cold]
+    pub(crate) fn keep_request(
+        &self,
+        request: buffered_http::Request,
+        outcome: &Result<buffered_http::Response, Failure>,
+        noted: Noted,
+        took: Duration,
+    ) {
+        self.keep(What::Request { request, outcome: outcome.clone() }, Vec::new(), noted, took);
+    }
+
+    fn keep(&self, what: What, names: Vec<String>, Noted { notes, wrote }: Noted, took: Duration) {
+        let Notes { asked, asked_more } = notes.map(|notes| *notes).unwrap_or_default();
+        let begun = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().saturating_sub(took);
+        let (begun_s, asked_all) = (begun.as_secs(), asked_more == 0);
+        let whole = Recorded { sequence: 0, what, asked, asked_all, wrote, blanked: false, begun_s, took };
+        let bytes = kept::bytes_of(&whole);
+        let mut blanked = whole.clone();
+        self.secrets.blank(&mut blanked, &names);
+        self.kept.lock().add(whole, blanked, bytes);
+    }
+}
+
+/// What was noted of one call, taken out of its instance.
+#[derive(Default)]
+pub(crate) struct Noted {
+    pub notes: Option<Box<Notes>>,
+    pub wrote: bool,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,137 @@
+//! What a recorder holds: the last calls of each function, and the log.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use wasmtime::component::Val;
+
+use super::{Recorded, What};
+use crate::buffered_http;
+use crate::limits;
+
+/// Every call into a context while it ran, in the order in which they ended.
+#[derive(Debug, Default)]
+pub struct CallLog {
+    pub calls: Vec<Recorded>,
+    /// Calls that found no room on it.
+    pub dropped: usize,
+    bytes: usize,
+    keep_secrets: bool,
+}
+
+/// Oldest first, each with the bytes that it takes.
+type Calls = VecDeque<(Arc<Recorded>, usize)>;
+
+#[derive(Default)]
+pub(super) struct Kept {
+    sequence: u64,
+    /// By interface and function; requests are under two empty names.
+    recent: BTreeMap<(String, String), Calls>,
+    bytes: usize,
+    log: Option<CallLog>,
+}
+
+impl Kept {
+    pub fn recent(&self) -> Vec<Arc<Recorded>> {
+        let mut all: Vec<_> = self.recent.values().flatten().map(|(call, _)| call.clone()).collect();
+        all.sort_by_key(|call| call.sequence);
+        all
+    }
+
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn start_log(&mut self, keep_secrets: bool) -> bool {
+        if self.log.is_some() {
+            return false;
+        }
+        self.log = Some(CallLog { keep_secrets, ..CallLog::default() });
+        true
+    }
+
+    pub fn stop_log(&mut self) -> Option<CallLog> {
+        self.log.take()
+    }
+
+    /// `bytes` is what `whole` takes.
+    pub fn add(&mut self, mut whole: Recorded, mut blanked: Recorded, bytes: usize) {
+        self.sequence += 1;
+        (whole.sequence, blanked.sequence) = (self.sequence, self.sequence);
+        if let Some(log) = &mut self.log {
+            let room =
+                log.calls.len() < limits::RECORD_LOG_CALLS_MAX && log.bytes + bytes <= limits::RECORD_LOG_BYTES_MAX;
+            match room {
+                true => {
+                    log.bytes += bytes;
+                    log.calls.push(if log.keep_secrets { whole } else { blanked.clone() });
+                }
+                false => log.dropped += 1,
+            }
+        }
+        if !blanked.answered() || blanked.wrote || bytes > limits::RECORD_CALL_BYTES_MAX {
+            return;
+        }
+        let name = match &blanked.what {
+            What::Function { interface, function, .. } => (interface.clone(), function.clone()),
+            What::Request { .. } => (String::new(), String::new()),
+        };
+        let calls = self.recent.entry(name).or_default();
+        calls.push_back((Arc::new(blanked), bytes));
+        self.bytes += bytes;
+        if calls.len() > limits::RECORD_KEPT_PER_FUNCTION
+            && let Some((_, bytes)) = calls.pop_front()
+        {
+            self.bytes -= bytes;
+        }
+        while self.bytes > limits::RECORD_KEPT_BYTES_MAX {
+            // Whoever has most gives first, so that a function that is seldom called keeps its few.
+            let Some(most) = self.recent.values_mut().max_by_key(|calls| calls.iter().map(|(_, b)| b).sum::<usize>())
+            else {
+                return;
+            };
+            match most.pop_front() {
+                Some((_, bytes)) => self.bytes -= bytes,
+                None => return,
+            }
+        }
+    }
+}
+
+/// About what a call takes in memory.
+pub(super) fn bytes_of(call: &Recorded) -> usize {
+    let values = |values: &[Val]| values.iter().map(bytes_of_value).sum::<usize>();
+    let own = match &call.what {
+        What::Function { params, outcome, .. } => values(params) + outcome.as_ref().map_or(0, |v| values(v)),
+        What::Request { request, outcome } => {
+            let headers =
+                |all: &[(String, String)]| all.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
+            let response = |r: &buffered_http::Response| -> usize { r.body.len() + headers(&r.headers) };
+            let asked: usize = headers(&request.headers);
+            request.body.len() + request.path.len() + asked + outcome.as_ref().map_or(0, response)
+        }
+    };
+    let asked = call.asked.iter().map(|asked| {
+        size_of_val(asked) + values(&asked.params) + asked.outcome.as_ref().map_or(0, |results| values(results))
+    });
+    size_of::<Recorded>() + own + asked.sum::<usize>()
+}
+
+fn bytes_of_value(value: &Val) -> usize {
+    let boxed = |inner: &Option<Box<Val>>| inner.as_deref().map_or(0, bytes_of_value);
+    let inside = match value {
+        Val::String(text) => text.len(),
+        Val::List(items) | Val::Tuple(items) => items.iter().map(bytes_of_value).sum(),
+        Val::Record(fields) => {
+            fields.iter().map(|(name, value)| size_of::<String>() + name.len() + bytes_of_value(value)).sum()
+        }
+        Val::Variant(case, inner) => case.len() + boxed(inner),
+        Val::Enum(case) => case.len(),
+        Val::Option(inner) => boxed(inner),
+        Val::Result(Ok(inner) | Err(inner)) => boxed(inner),
+        Val::Flags(names) => names.iter().map(|name| size_of::<String>() + name.len()).sum(),
+        _ => 0,
+    };
+    size_of::<Val>() + inside
+}

@@ -1,0 +1,132 @@
+//! What is kept and what is not, without a guest: `tests/tests/components/recording.rs` has the calls.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::time::Duration;
+
+use super::*;
+use crate::limits;
+
+fn config(per_s: u32) -> Recording {
+    Recording { per_s, ..Recording::default() }
+}
+
+fn text(text: &str) -> Val {
+    Val::String(text.into())
+}
+
+fn record(fields: &[(&str, Val)]) -> Val {
+    Val::Record(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
+}
+
+/// A call of `function` with one parameter.
+fn keep(recorder: &Recorder, function: &str, (name, param): (&str, Val), answered: bool, wrote: bool) {
+    let failure = || Failure::TimedOut { context: "c".into() };
+    let outcome = if answered { Ok(vec![param.clone()]) } else { Err(failure()) };
+    let what = What::Function { interface: "a:b/c".into(), function: function.into(), params: vec![param], outcome };
+    recorder.keep(what, vec![name.to_owned()], Noted { notes: None, wrote }, Duration::ZERO);
+}
+
+fn functions(recorder: &Recorder) -> Vec<(String, Val)> {
+    let of = |call: &Arc<Recorded>| match &call.what {
+        What::Function { function, params, .. } => (function.clone(), params[0].clone()),
+        What::Request { request, .. } => (request.path.clone(), Val::Bool(true)),
+    };
+    recorder.recent().iter().map(of).collect()
+}
+
+#[test]
+fn so_many_calls_a_second_are_taken_and_every_one_for_a_tape() {
+    let recorder = Recorder::new(&config(10));
+    let taken = |ms: u64| (0..50).filter(|_| recorder.takes(recorder.epoch + Duration::from_millis(ms))).count();
+    assert_eq!([5, 50, 104, 106, 150, 300].map(taken), [1, 0, 0, 1, 0, 1]);
+    assert!(recorder.start_log(false) && !recorder.start_log(false), "one at a time");
+    assert_eq!(taken(301), 50);
+    assert!(recorder.stop_log().is_some() && recorder.stop_log().is_none());
+    let none = Recorder::new(&config(0));
+    assert!(!none.takes(none.epoch + Duration::from_secs(3_600)));
+    none.start_log(false);
+    assert!(none.takes(Instant::now()));
+    none.stop_log();
+    assert!(!none.takes(Instant::now() + Duration::from_secs(3_600)));
+}
+
+#[test]
+fn the_last_answered_reading_calls_of_each_function_are_recent() {
+    let recorder = Recorder::new(&config(1));
+    keep(&recorder, "seldom", ("n", Val::U32(7)), true, false);
+    keep(&recorder, "often", ("n", Val::U32(0)), false, false);
+    keep(&recorder, "often", ("n", Val::U32(0)), true, true);
+    for n in 0..limits::RECORD_KEPT_PER_FUNCTION as u32 + 5 {
+        keep(&recorder, "often", ("n", Val::U32(n)), true, false);
+    }
+    let recent = functions(&recorder);
+    assert_eq!(recent.len(), 1 + limits::RECORD_KEPT_PER_FUNCTION);
+    assert_eq!(recent[0], ("seldom".to_owned(), Val::U32(7)));
+    assert_eq!(recent[1], ("often".to_owned(), Val::U32(5)), "the oldest have gone");
+}
+
+#[test]
+fn what_is_kept_is_bounded_by_bytes_and_a_rare_function_keeps_its_calls() {
+    let recorder = Recorder::new(&config(1));
+    keep(&recorder, "rare", ("n", Val::U32(1)), true, false);
+    keep(&recorder, "huge", ("n", text(&"x".repeat(limits::RECORD_CALL_BYTES_MAX))), true, false);
+    for function in ["f", "g", "h"] {
+        for _ in 0..limits::RECORD_KEPT_PER_FUNCTION {
+            keep(&recorder, function, ("n", text(&"x".repeat(limits::RECORD_CALL_BYTES_MAX / 3))), true, false);
+        }
+    }
+    let kept = recorder.kept.lock().bytes();
+    assert!(kept <= limits::RECORD_KEPT_BYTES_MAX && kept > limits::RECORD_KEPT_BYTES_MAX / 2, "{kept}");
+    let recent = functions(&recorder);
+    assert!(recent.iter().any(|(name, _)| name == "rare") && !recent.iter().any(|(name, _)| name == "huge"));
+}
+
+#[test]
+fn secrets_are_blanked_wherever_they_stand_and_kept_only_on_a_tape_that_asks_for_them() {
+    let recorder = Recorder::new(&config(1));
+    let card = record(&[("number", text("4242")), ("lines", Val::List(vec![text("a")]))]);
+    let request = record(&[("customer", text("C-1")), ("card", card)]);
+    for (keep_secrets, blanked) in [(false, true), (true, false)] {
+        recorder.start_log(keep_secrets);
+        keep(&recorder, "place", ("request", request.clone()), true, false);
+        keep(&recorder, "who", ("token", text("abc")), true, false);
+        let log = recorder.stop_log().unwrap();
+        let shown = format!("{:?}", log.calls);
+        assert_eq!(shown.contains("4242"), !blanked, "{shown}");
+        assert_eq!(log.calls.iter().filter(|call| call.blanked).count(), if blanked { 2 } else { 0 });
+        assert!(shown.contains("C-1"));
+    }
+    let recent = format!("{:?}", recorder.recent());
+    assert!(!recent.contains("4242") && recent.contains(BLANK) && recent.contains("C-1"), "{recent}");
+}
+
+#[test]
+fn requests_lose_their_bodies_and_secret_headers() {
+    let recorder = Recorder::new(&config(1));
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let request = buffered_http::Request {
+        method: "POST".into(),
+        path: "/sign-in".into(),
+        query: None,
+        headers: vec![header("cookie", "session=abc"), header("host", "shop")],
+        body: b"password=hunter2".to_vec(),
+    };
+    let response =
+        buffered_http::Response { status: 200, headers: vec![header("Set-Cookie", "session=abc")], body: Vec::new() };
+    recorder.keep_request(request, &Ok(response), Noted::default(), Duration::ZERO);
+    let recent = recorder.recent();
+    let shown = format!("{recent:?}");
+    assert!(recent[0].blanked && !shown.contains("abc") && !shown.contains(&format!("{:?}", b"password")), "{shown}");
+    assert!(shown.contains("shop"));
+}
+
+#[test]
+fn a_full_tape_counts_what_it_drops() {
+    let recorder = Recorder::new(&config(1));
+    recorder.start_log(true);
+    for n in 0..limits::RECORD_LOG_CALLS_MAX as u32 + 3 {
+        keep(&recorder, "f", ("n", Val::U32(n)), true, true);
+    }
+    let log = recorder.stop_log().unwrap();
+    assert_eq!((log.calls.len(), log.dropped), (limits::RECORD_LOG_CALLS_MAX, 3));
+}

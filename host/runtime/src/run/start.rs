@@ -1,0 +1,81 @@
+//! From a wired context to a generation that could serve: the blueprint of its instances, and its grants.
+
+use std::sync::Arc;
+
+use wasmtime_wasi_config::WasiConfigVariables;
+
+use super::blueprint::{Blueprint, Export, Grants};
+use super::generation::Generation;
+use super::metrics::CallMetrics;
+use super::recorder::Recorder;
+use crate::call::ContextIndex;
+use crate::component::{ContextProblem, HEALTH, HTTP_HANDLER, MIGRATIONS, is_seam};
+use crate::guest::{logging, memory, wasi, wasi_http};
+use crate::link::{Wired, is_asynchronous, waits};
+use crate::settings::ContextSettings;
+use seam_store::Database;
+
+/// The `number`-th version of the context at `index`. Nothing of it has run yet.
+///
+/// # Errors
+/// When wasmtime refuses to instantiate it, or it lacks an export that it declares.
+pub(crate) fn generation(
+    index: ContextIndex,
+    number: u64,
+    wired: Wired,
+    database: Option<Arc<Database>>,
+    metrics: Arc<CallMetrics>,
+    recorder: Arc<Recorder>,
+) -> Result<Generation, ContextProblem> {
+    let Wired { spec, wiring, linker } = wired;
+    let (entry, component) = (&spec.settings, &spec.component);
+    let broken = |what: &str, e: &dyn std::fmt::Display| {
+        ContextProblem::of(&entry.name, format!("{what}: {e:#}"), "rebuild the component")
+    };
+    let pre = linker.instantiate_pre(&component.code).map_err(|e| broken("cannot be linked", &e))?;
+    let index_of = |path: &str, function: &str| {
+        let interface = component.exports.iter().find(|e| e.name.path == path)?;
+        let instance = component.code.get_export_index(None, interface.name.to_string())?;
+        component.code.get_export_index(Some(&instance), function)
+    };
+    let mut exports = Vec::new();
+    for interface in component.exports.iter().filter(|e| is_seam(&e.name)) {
+        for (function, signature) in &interface.functions {
+            let index = index_of(&interface.name.path, function)
+                .ok_or_else(|| broken("is inconsistent", &format!("`{function}` is declared but missing")))?;
+            let (function, signature) = (function.clone(), signature.clone());
+            exports.push(Export { interface: interface.name.path.clone(), function, signature, index });
+        }
+    }
+    let blueprint = Blueprint {
+        context: entry.name.clone(),
+        pre,
+        exports,
+        http_handler: index_of(HTTP_HANDLER, "handle"),
+        migrations: index_of(MIGRATIONS, "all"),
+        health: index_of(HEALTH, "check"),
+        asynchronous: is_asynchronous(component),
+        waits: waits(component),
+        grants: grants(entry, database),
+    };
+    Ok(Generation::new(index, number, spec, wiring, blueprint, metrics, recorder))
+}
+
+fn grants(entry: &ContextSettings, database: Option<Arc<Database>>) -> Grants {
+    let mut config = WasiConfigVariables::new();
+    for (key, value) in &entry.config {
+        config.insert(key, value);
+    }
+    Grants {
+        database,
+        config: Arc::new(config),
+        shared: entry.shared.iter().map(|shared| (shared.name.clone(), shared.version.clone())).collect(),
+        outgoing: wasi_http::Outgoing::new(&entry.outgoing),
+        memory: memory::Shared::new(entry.limits.context_memory_mb),
+        instance_memory_mb: entry.limits.instance_memory_mb,
+        log_budget: Arc::new(logging::Budget::new(entry.limits.log_kb_per_s)),
+        timeout: entry.limits.timeout,
+        world: wasi::World::Real,
+        cut_off: Arc::default(),
+    }
+}

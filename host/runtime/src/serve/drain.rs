@@ -1,0 +1,67 @@
+//! Generations that were replaced: they finish the calls of the requests that began with them, and are gone after the last.
+//!
+//! Only a weak reference stands here, so that what is watched is not what keeps it alive.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::run::Generation;
+use seam_store::ids::ContextName;
+
+#[derive(Default)]
+pub(crate) struct Drain(Mutex<Vec<Draining>>);
+
+struct Draining {
+    generation: Weak<Generation>,
+    context: ContextName,
+    number: u64,
+    since: Instant,
+    /// What its calls get to end.
+    limit: Duration,
+    cut_off: bool,
+}
+
+impl Drain {
+    /// No new request reaches `generation` any more; its idle instances go now.
+    pub fn begin(&self, generation: &Arc<Generation>, limit: Duration) {
+        generation.retire();
+        self.0.lock().push(Draining {
+            generation: Arc::downgrade(generation),
+            context: generation.context().clone(),
+            number: generation.number,
+            since: Instant::now(),
+            limit,
+            cut_off: false,
+        });
+    }
+
+    pub fn list(&self) -> Vec<(ContextName, u64)> {
+        let draining = self.0.lock();
+        let alive = draining.iter().filter(|d| d.generation.strong_count() > 0);
+        alive.map(|d| (d.context.clone(), d.number)).collect()
+    }
+
+    /// Forgets those that are gone, and cuts off the calls of those that should be.
+    pub fn check(&self) {
+        self.0.lock().retain_mut(|draining| {
+            let Draining { context, number, since, limit, .. } = draining;
+            let ms = since.elapsed().as_millis() as u64;
+            let Some(generation) = draining.generation.upgrade() else {
+                tracing::debug!(%context, generation = *number, ms, "a replaced version is gone");
+                return false;
+            };
+            if !draining.cut_off && since.elapsed() > *limit {
+                draining.cut_off = true;
+                let (running, waiting, _) = generation.occupancy();
+                tracing::warn!(
+                    %context, generation = *number, running, waiting, ms,
+                    "a replaced version has calls still; they are cut off"
+                );
+                generation.cut_off();
+            }
+            true
+        });
+    }
+}

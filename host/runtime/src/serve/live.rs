@@ -1,0 +1,135 @@
+//! A context as one request sees it: the generation that answers, the contexts that it may call, and the fallback.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::component::Val;
+
+use super::serving_set::{Fallback, ServingSet};
+use crate::buffered_http;
+use crate::call::{Affinity, Call, Failure};
+use crate::guest::dispatch::{AttemptOutcome, Dispatch, DispatchTable, Function, Values};
+use crate::run::metrics::CallMetrics;
+use crate::run::{Export, Generation, Serves};
+
+pub struct Live {
+    generation: Arc<Generation>,
+    callees: DispatchTable,
+    /// How the request chooses between variants; `None`: by its trace.
+    affinity: Option<Affinity>,
+    /// Whether the request named this very variant.
+    named: bool,
+    fallback: Option<Box<Fallback>>,
+    /// What the route counts, when the request itself is for a context that has variants.
+    pub(super) routed: Option<Arc<CallMetrics>>,
+}
+
+impl Live {
+    /// `context`, or one of its variants (`context@variant`), in `set`.
+    ///
+    /// # Errors
+    /// `Failure::Absent` when there is no such context.
+    pub(super) fn named(set: &ServingSet, context: &str) -> Result<Self, Failure> {
+        let generation = set.generation(context)?.clone();
+        let (fallback, named) = (set.fallback(context, None), context.contains('@'));
+        Ok(Self { generation, callees: set.callees.clone(), affinity: None, named, fallback, routed: None })
+    }
+
+    /// `context` in `set`, in the variant that `affinity` chooses.
+    ///
+    /// # Errors
+    /// `Failure::Absent` when there is no such context.
+    pub(super) fn routed(set: &ServingSet, context: &str, affinity: Affinity) -> Result<Self, Failure> {
+        let (generation, routed) = set.pick(context, &affinity)?;
+        let (generation, routed) = (generation.clone(), routed.cloned());
+        let fallback = set.fallback(context, Some(&affinity));
+        let (callees, affinity) = (set.callees.clone(), Some(affinity));
+        Ok(Self { generation, callees, affinity, named: false, fallback, routed })
+    }
+
+    /// A generation that is in no published set, and the contexts that it may call.
+    pub(crate) fn apart(generation: Arc<Generation>, callees: DispatchTable) -> Self {
+        Self { generation, callees, affinity: None, named: true, fallback: None, routed: None }
+    }
+
+    pub fn generation(&self) -> &Arc<Generation> {
+        &self.generation
+    }
+
+    pub(crate) fn callees(&self) -> &DispatchTable {
+        &self.callees
+    }
+
+    pub fn serves(&self) -> Serves {
+        self.generation.serves()
+    }
+
+    /// Runs the buffered HTTP handler on this thread.
+    ///
+    /// # Errors
+    /// When the guest gave no answer.
+    pub fn handle(&self, call: Call, request: buffered_http::Request) -> Result<buffered_http::Response, Failure> {
+        let started = Instant::now();
+        let answer = match &self.fallback {
+            None => self.generation.handle(self.with_affinity(call), &self.callees, request),
+            Some(fallback) => self.handle_with_fallback(fallback, call, request),
+        };
+        if let Some(routed) = &self.routed {
+            routed.record(started.elapsed(), answer.as_ref().err());
+        }
+        answer
+    }
+
+    /// Runs a request with the version on probation, and, when that version broke it without any effect, once more with the
+    /// version before.
+    #[cold]
+    fn handle_with_fallback(
+        &self,
+        fallback: &Fallback,
+        call: Call,
+        request: buffered_http::Request,
+    ) -> Result<buffered_http::Response, Failure> {
+        let started = Instant::now();
+        let attempt = Arc::new(AttemptOutcome::new(fallback.on_probation));
+        let callees = self.callees.tracked_by(attempt.clone());
+        let first = self.generation.handle(self.with_affinity(call), &callees, request.clone());
+        if !attempt.can_run_again() {
+            return first;
+        }
+        tracing::warn!(
+            context = %self.generation.context(), trace = %call.trace,
+            "a version on probation broke a request; it is run again with the version before"
+        );
+        let mut again = call;
+        again.deadline += started.elapsed();
+        fallback.generation.handle(self.with_affinity(again), &fallback.callees, request)
+    }
+
+    /// The call with what this request says of variants.
+    pub(super) fn with_affinity(&self, mut call: Call) -> Call {
+        if let Some(affinity) = self.affinity {
+            call.affinity = affinity;
+        }
+        call
+    }
+
+    /// Calls one exported function with dynamically typed values, as a seam would.
+    ///
+    /// # Errors
+    /// When the guest gave no answer; `params` that do not fit the signature are a trap.
+    pub fn call(&self, call: Call, export: &Export, params: &[Val]) -> Result<Vec<Val>, Failure> {
+        let function = Function {
+            callee: self.generation.index,
+            interface: export.interface.clone(),
+            name: export.function.clone(),
+            signature: export.signature.clone(),
+            resolved: Default::default(),
+        };
+        let mut results = vec![Val::Bool(false); export.signature.results().len()];
+        let routed = self.callees.get(usize::from(self.generation.index)).filter(|_| !self.named);
+        let callee: &dyn Dispatch = routed.map_or(&*self.generation, |routed| &**routed);
+        let mut values = Values { params, results: &mut results };
+        callee.call(self.with_affinity(call), &self.callees, &function, &mut values)?;
+        Ok(results)
+    }
+}

@@ -1,0 +1,132 @@
+//! From the entries of a manifest to compiled components, several at a time; variants that cannot be had are left out.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::error::Error;
+use crate::component::{self, ContextProblem, ContextSpec, Loader};
+use crate::settings::ContextSettings;
+use seam_store::ids::ContextName;
+
+/// Where the component of a manifest's entry is taken from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub file: PathBuf,
+    /// See `ContextSpec`.
+    pub tolerated_schema: Option<u32>,
+}
+
+impl Source {
+    /// The file that the entry names.
+    pub fn of(entry: &ContextSettings) -> Self {
+        Self { file: entry.component.clone(), tolerated_schema: None }
+    }
+}
+
+/// A variant that the manifest has and that is not loaded: its context serves without it.
+#[derive(Debug, Clone)]
+pub struct Absent {
+    pub context: ContextName,
+    pub why: String,
+    /// What is wrong with it; empty when it is only not built.
+    pub problems: Vec<ContextProblem>,
+}
+
+/// Does `work` until nothing is wrong but with contexts themselves: variants that are broken go to `absent` and are done without.
+pub(super) fn without_broken_variants<T>(
+    absent: &mut Vec<Absent>,
+    mut work: impl FnMut(&mut Vec<Absent>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    loop {
+        let problems = match work(absent) {
+            Err(Error::Problems(problems)) if problems.iter().all(|p| p.context.variant().is_some()) => problems,
+            done => return done,
+        };
+        let known = absent.len();
+        for problem in problems {
+            let found = absent.iter_mut().skip(known).find(|absent| absent.context == problem.context);
+            match found {
+                Some(absent) => absent.problems.push(problem),
+                None => {
+                    let (context, why) = (problem.context.clone(), problem.message.clone());
+                    absent.push(Absent { context, why, problems: vec![problem] });
+                }
+            }
+        }
+    }
+}
+
+/// The entries whose components can be expected to be there, and the variants that nobody has built yet.
+pub(super) fn present<'m>(
+    contexts: &'m [ContextSettings],
+    source: &dyn Fn(&ContextSettings) -> Source,
+) -> (Vec<&'m ContextSettings>, Vec<Absent>) {
+    let built = |entry: &&ContextSettings| entry.name.variant().is_none() || source(entry).file.exists();
+    let (there, missing): (Vec<_>, Vec<_>) = contexts.iter().partition(built);
+    let absent = |entry: &ContextSettings| Absent {
+        context: entry.name.clone(),
+        why: "it is not built".to_owned(),
+        problems: Vec::new(),
+    };
+    (there, missing.into_iter().map(absent).collect())
+}
+
+/// Loads each context's component, several at a time.
+///
+/// # Errors
+/// All that cannot be read or compiled.
+pub(super) fn load(
+    loader: &Loader,
+    contexts: &[ContextSettings],
+    source: &(dyn Fn(&ContextSettings) -> Source + Sync),
+) -> Result<Vec<ContextSpec>, Error> {
+    let next = AtomicUsize::new(0);
+    let loaded = Mutex::new(Vec::new());
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get);
+    std::thread::scope(|scope| {
+        for _ in 0..workers.min(contexts.len()) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(context) = contexts.get(at) else { return };
+                    let Source { file, tolerated_schema } = source(context);
+                    loaded.lock().push((at, context, tolerated_schema, loader.load(&file)));
+                }
+            });
+        }
+    });
+    let mut loaded = loaded.into_inner();
+    loaded.sort_by_key(|(at, ..)| *at);
+    let (mut specs, mut problems) = (Vec::new(), Vec::new());
+    for (_, entry, tolerated_schema, component) in loaded {
+        match component {
+            Ok(component) => specs.push(ContextSpec { settings: entry.clone(), component, tolerated_schema }),
+            Err(error) => problems.push(unreadable(entry, &error)),
+        }
+    }
+    if problems.is_empty() { Ok(specs) } else { Err(Error::Problems(problems)) }
+}
+
+fn unreadable(context: &ContextSettings, error: &component::Error) -> ContextProblem {
+    use std::error::Error as _;
+    let because = error.source().map(|s| format!(": {s}")).unwrap_or_default();
+    let remedy = match (error, context.built) {
+        (component::Error::Read { .. }, true) => format!("run `seam build {}`", context.name),
+        (component::Error::Read { .. }, false) => "put the file there, or say how to `build` it".to_owned(),
+        (component::Error::NotAComponent { .. } | component::Error::Compile { .. }, true) => {
+            let name = &context.name;
+            format!("run `seam build {name}`, which replaces a file that is not as it was built; else mend its sources")
+        }
+        (component::Error::NotAComponent { .. }, _) => "make a component of it (`wasm-tools component new`)".to_owned(),
+        (component::Error::Cache { .. }, _) => "mend the data folder, or name another one in `[host] data`".to_owned(),
+        _ => "rebuild it, smaller or from a source that compiles".to_owned(),
+    };
+    ContextProblem {
+        context: context.name.clone(),
+        part: "component".into(),
+        message: format!("{error}{because}"),
+        remedy,
+    }
+}

@@ -1,0 +1,68 @@
+//! The one place where a set of generations takes the place of another.
+//!
+//! Invariants: sets change one at a time, each decided on the set that it replaces; a new set is published whole; a generation
+//! that no new request can reach drains.
+//! Not here: what the next set is (`registry`, `probation`, `routes`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use parking_lot::Mutex;
+
+use super::drain::Drain;
+use super::routing::Routing;
+use super::serving_set::{OnProbation, ServingSet};
+use crate::limits;
+use crate::run::Generation;
+
+pub(crate) struct Publisher {
+    serving: ArcSwap<ServingSet>,
+    /// Held from the look at the set that serves until the next one serves.
+    changing: Mutex<()>,
+    pub routing: Routing,
+    pub drain: Drain,
+}
+
+/// The set that is to serve next.
+pub(crate) struct Next {
+    pub generations: Vec<Arc<Generation>>,
+    pub on_probation: Option<OnProbation>,
+    /// How long the calls of replaced generations may still run.
+    pub drain_limit: Duration,
+}
+
+impl Next {
+    pub fn new(generations: Vec<Arc<Generation>>, on_probation: Option<OnProbation>) -> Self {
+        Self { generations, on_probation, drain_limit: Duration::from_millis(limits::DRAIN_MS_MAX) }
+    }
+}
+
+impl Publisher {
+    pub fn new(routing: Routing) -> Self {
+        Self { serving: ArcSwap::default(), changing: Mutex::default(), routing, drain: Drain::default() }
+    }
+
+    /// The set that serves now.
+    pub fn serving(&self) -> Guard<Arc<ServingSet>> {
+        self.serving.load()
+    }
+
+    /// Replaces the set that serves by what `decide` makes of it; `None` leaves everything as it is. No other change happens
+    /// between the decision and the change. Returns whether there was one.
+    ///
+    /// # Errors
+    /// Those of `decide`; then nothing has changed.
+    pub fn replace<E>(&self, decide: impl FnOnce(&Arc<ServingSet>) -> Result<Option<Next>, E>) -> Result<bool, E> {
+        let changing = self.changing.lock();
+        let now = self.serving.load_full();
+        let Some(Next { generations, on_probation, drain_limit }) = decide(&now)? else { return Ok(false) };
+        let next = Arc::new(ServingSet::new(generations, on_probation, &self.routing));
+        self.serving.store(next.clone());
+        drop(changing);
+        for replaced in now.reachable().filter(|old| !next.reaches(old)) {
+            self.drain.begin(replaced, drain_limit);
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,292 @@
+//! All contexts of the running system, as the drivers see them.
+//!
+//! Invariants: a request keeps the set that it got at its start; a new set is published at once and whole.
+//! Not here: whether a new generation may serve, and what happens to its store's schema when it may not (`deploy`).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::Error;
+use super::live::Live;
+use super::load::{self, Absent, Source};
+use super::prepare::{Candidate, Prepared};
+use super::probation::Probation;
+use super::publisher::{Next, Publisher};
+use super::route_status::RouteStatus;
+use super::routes;
+use super::routing::Routing;
+use super::stores::Stores;
+use crate::call::{Affinity, ContextIndex, Failure};
+use crate::component::{Artifact, Component, ContextSpec, Loader};
+use crate::link;
+use crate::route::{Comparison, Follower, Notify, RouteRejected};
+use crate::run::recorder::Recorder;
+use crate::run::{Generation, Metrics, start};
+use crate::settings::{ContextSettings, Recording};
+use seam_store::HostFile;
+use seam_store::ids::ContextName;
+
+/// All contexts of the running system. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry(Arc<Inner>);
+
+struct Inner {
+    publisher: Arc<Publisher>,
+    loader: Loader,
+    stores: Stores,
+    metrics: Metrics,
+    recording: Recording,
+}
+
+/// What a registry is made of.
+pub(super) struct Parts<'a> {
+    pub loader: Loader,
+    /// The folder of the contexts' files.
+    pub databases: &'a Path,
+    pub host: Arc<HostFile>,
+    pub metrics: Metrics,
+    pub recording: Recording,
+}
+
+impl Registry {
+    /// A registry without contexts.
+    ///
+    /// # Errors
+    /// When the shares that the host's file keeps cannot be read.
+    pub(super) fn new(parts: Parts<'_>) -> Result<Self, Error> {
+        let Parts { loader, databases, host, metrics, recording } = parts;
+        let routing = Routing::open(host, metrics.clone())?;
+        let (publisher, stores) = (Arc::new(Publisher::new(routing)), Stores::new(databases));
+        Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording })))
+    }
+
+    /// `context`, or one of its variants (`context@variant`), as a request that starts now sees it.
+    ///
+    /// # Errors
+    /// `Failure::Absent` when there is no such context.
+    pub fn live(&self, context: &str) -> Result<Live, Failure> {
+        Live::named(&self.0.publisher.serving(), context)
+    }
+
+    /// `context` as a request sees it that starts now, in the variant that `affinity` chooses, unless `forced` names one:
+    /// `(context, variant)` each; names of variants that are not there are ignored. The `query` may say which answer the request
+    /// came from.
+    ///
+    /// # Errors
+    /// `Failure::Absent` when there is no such context.
+    pub fn live_for<'a>(
+        &self,
+        context: &str,
+        mut affinity: Affinity,
+        forced: impl Iterator<Item = (&'a str, &'a str)>,
+        query: Option<&str>,
+    ) -> Result<Live, Failure> {
+        let set = self.0.publisher.serving();
+        for (context, variant) in forced {
+            if let Some(index) = set.by_name.get(&*format!("{context}@{variant}")) {
+                affinity.force(*index);
+            }
+        }
+        if let Some(query) = query {
+            set.clickable.iter().for_each(|route| route.count_click(query, &affinity));
+        }
+        Live::routed(&set, context, affinity)
+    }
+
+    /// All generations that serve now, in the manifest's order.
+    pub fn generations(&self) -> Vec<Arc<Generation>> {
+        self.0.publisher.serving().generations.clone()
+    }
+
+    /// What serves now, to be changed and handed to `prepare`.
+    pub fn specs(&self) -> Vec<ContextSpec> {
+        self.0.publisher.serving().generations.iter().map(|generation| generation.spec_now()).collect()
+    }
+
+    /// Reads a component's file once; those bytes are hashed, and compiled unless the cache has them.
+    ///
+    /// # Errors
+    /// When it cannot be read, is none, or does not compile within its bounds.
+    pub fn load(&self, file: &Path) -> Result<Component, Error> {
+        Ok(self.0.loader.load(file)?)
+    }
+
+    /// Compiles an artifact, unless the cache has it.
+    ///
+    /// # Errors
+    /// When it does not compile within its bounds.
+    pub fn compile(&self, artifact: &Artifact) -> Result<Component, Error> {
+        Ok(self.0.loader.load_artifact(artifact)?)
+    }
+
+    /// Loads the components that the entries of a manifest name, without variants that are not built.
+    ///
+    /// # Errors
+    /// All that cannot be read or compiled.
+    pub fn load_all(&self, contexts: &[ContextSettings]) -> Result<Vec<ContextSpec>, Error> {
+        let there: Vec<_> = load::present(contexts, &Source::of).0.into_iter().cloned().collect();
+        load::load(&self.0.loader, &there, &Source::of)
+    }
+
+    pub(crate) fn engine(&self) -> &wasmtime::Engine {
+        self.0.loader.engine()
+    }
+
+    /// Wires `specs` into one system, and starts an instance of each context that differs from what serves now. Nothing changes
+    /// until the result is published.
+    ///
+    /// # Errors
+    /// Everything that keeps `specs` from being one system, or one of them from starting.
+    pub fn prepare(&self, specs: Vec<ContextSpec>) -> Result<Prepared, Error> {
+        let Inner { publisher, loader, stores, metrics, recording } = &*self.0;
+        let wired = link::wire(loader.engine(), specs).map_err(Error::Problems)?;
+        let base = publisher.serving().clone();
+        let (mut next, mut candidates, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, wired) in wired.into_iter().enumerate() {
+            let Ok(index) = ContextIndex::try_from(at) else { continue };
+            let same = base.generations.get(at).filter(|g| g.is_made_of(&wired.spec, &wired.wiring));
+            if let Some(same) = same {
+                next.push(same.clone());
+                continue;
+            }
+            let name = &wired.spec.settings.name;
+            let before = base.generation(name.as_str()).ok();
+            let number = before.map_or(1, |generation| generation.number + 1);
+            let metrics = Arc::new(metrics.of(name));
+            let recorder = before.map_or_else(|| Recorder::new(recording), |g| g.recorder.clone());
+            let started = stores
+                .open(&wired.spec.settings, before)
+                .and_then(|database| start::generation(index, number, wired, database, metrics, recorder))
+                .and_then(|generation| Ok((generation.probe()?, Arc::new(generation))));
+            match started {
+                Ok((migrations, generation)) => {
+                    next.push(generation.clone());
+                    candidates.push(Candidate { generation, migrations });
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() { Ok(Prepared { base, next, candidates }) } else { Err(Error::Problems(problems)) }
+    }
+
+    /// Publishes a prepared set: new requests get it, those that run keep theirs, and replaced generations drain.
+    ///
+    /// # Errors
+    /// `Error::Overtaken` when another set was published since this one was prepared.
+    pub fn publish(&self, prepared: Prepared) -> Result<(), Error> {
+        let Prepared { base, next, .. } = prepared;
+        let publish = self.0.publisher.replace(|now| match now.is_made_of(&base.generations) {
+            true => Ok(Some(Next::new(next, None))),
+            false => Err(Error::Overtaken),
+        });
+        publish.map(|_| ())
+    }
+
+    /// Publishes a prepared set with the new generation of `context` on probation: the generation that it replaces is kept for
+    /// the requests that the new one breaks.
+    ///
+    /// # Errors
+    /// As `publish`.
+    pub fn publish_on_probation(&self, prepared: Prepared, context: &str) -> Result<Probation, Error> {
+        let Prepared { base, next, .. } = prepared;
+        Probation::start(self.0.publisher.clone(), &base, next, context)
+    }
+
+    /// Has the version before serve again in the place of the one on probation. `tolerated_schema` is the schema that the file is
+    /// at by now, when the version before does not know it.
+    ///
+    /// # Errors
+    /// When another set was published meanwhile, and the version before does not fit into it.
+    pub fn undo(&self, probation: Probation, tolerated_schema: Option<u32>) -> Result<(), Error> {
+        let before = probation.before().clone();
+        before.set_tolerated_schema(tolerated_schema);
+        if probation.restore_previous() {
+            return Ok(());
+        }
+        // The version before is linked into the set that serves now.
+        let mut specs = self.specs();
+        if let Some(spec) = specs.iter_mut().find(|spec| spec.settings.name == *before.context()) {
+            *spec = before.spec_now();
+        }
+        let prepared = self.prepare(specs)?;
+        prepared.migrate()?;
+        self.publish(prepared)
+    }
+
+    /// The version that is on probation now: its context and number.
+    pub fn on_probation(&self) -> Option<(ContextName, u64)> {
+        let set = self.0.publisher.serving();
+        let watched = set.generations.iter().find(|generation| set.is_on_probation(generation))?;
+        Some((watched.context().clone(), watched.number))
+    }
+
+    /// Which variants there are, and what share of the calls each gets.
+    pub fn routes(&self) -> Vec<RouteStatus> {
+        routes::all(&self.0.publisher)
+    }
+
+    /// Changes what share of the calls each variant of `context` gets, for the requests that start from now on, and for good.
+    ///
+    /// # Errors
+    /// When `changes` cannot be read, name no variant, or name a variant that cannot answer; then nothing has changed.
+    pub fn route(&self, context: &str, changes: &[String]) -> Result<RouteStatus, RouteRejected> {
+        routes::change(&self.0.publisher, context, changes)
+    }
+
+    /// The variants of `context`, side by side.
+    ///
+    /// # Errors
+    /// When there is no such context, or it has none.
+    pub fn compare(&self, context: &str) -> Result<Comparison, RouteRejected> {
+        routes::compare(&self.0.publisher, context)
+    }
+
+    /// The name of the spec of `context`: a main variant has two names. An unknown name comes back as it is.
+    pub fn name_of(&self, context: &str) -> String {
+        let set = self.0.publisher.serving();
+        set.generation(context).map_or_else(|_| context.to_owned(), |found| found.context().to_string())
+    }
+
+    /// Why `context`, the name of a variant that the manifest has, does not serve.
+    pub fn not_loaded(&self, context: &str) -> Option<RouteRejected> {
+        let absent = self.0.publisher.routing.absent.lock();
+        let Absent { context, why, .. } = absent.iter().find(|absent| absent.context.as_str() == context)?;
+        let (context, name) = context.variant()?;
+        Some(RouteRejected::NotLoaded { context: context.to_owned(), name: name.to_owned(), why: why.clone() })
+    }
+
+    /// The variants that follow a history.
+    pub fn followers(&self) -> Vec<Follower> {
+        let set = self.0.publisher.serving();
+        set.routes.values().flat_map(|route| route.followers().collect::<Vec<_>>()).collect()
+    }
+
+    /// Notified when there may be something for them to learn.
+    pub fn learned(&self) -> &Notify {
+        &self.0.publisher.routing.learned
+    }
+
+    pub(super) fn check_shares(&self, absent: &[Absent]) -> Result<(), Error> {
+        routes::check_shares(&self.0.publisher, absent)
+    }
+
+    pub(super) fn set_absent(&self, absent: Vec<Absent>) {
+        *self.0.publisher.routing.absent.lock() = absent;
+    }
+
+    /// Drops idle instances that were not needed lately. To be called every `limits::TRIM_INTERVAL_S`.
+    pub fn trim(&self) {
+        self.0.publisher.serving().generations.iter().for_each(|g| g.trim());
+    }
+
+    /// Generations that were replaced and have calls still: their context and number.
+    pub fn draining(&self) -> Vec<(ContextName, u64)> {
+        self.0.publisher.drain.list()
+    }
+
+    /// Forgets replaced generations that are gone, and cuts off those that take too long. To be called every
+    /// `limits::DRAIN_CHECK_MS`.
+    pub fn check_draining(&self) {
+        self.0.publisher.drain.check();
+    }
+}

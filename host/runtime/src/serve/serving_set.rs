@@ -1,0 +1,148 @@
+//! One consistent set of generations, as a request takes it at its start and keeps it to its end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::routing::Routing;
+use crate::call::{Affinity, ContextIndex, Failure};
+use crate::guest::dispatch::{Dispatch, DispatchTable};
+use crate::link::HistoryFeed;
+use crate::route::{Learning, Member, Route};
+use crate::run::Generation;
+use crate::run::metrics::CallMetrics;
+use seam_store::ids::ContextName;
+
+#[derive(Default)]
+pub(crate) struct ServingSet {
+    pub generations: Vec<Arc<Generation>>,
+    /// Also of the main variants, as `context@variant`.
+    pub by_name: HashMap<ContextName, ContextIndex>,
+    /// Of each context that has variants.
+    pub routes: HashMap<ContextIndex, Arc<Route>>,
+    /// The routes whose answers lead to requests that can be counted.
+    pub clickable: Vec<Arc<Route>>,
+    /// There while one of the generations is on probation.
+    pub on_probation: Option<OnProbation>,
+    /// The same generations, as callers see them: behind their routes.
+    pub callees: DispatchTable,
+}
+
+/// A generation on probation, and the set that served before it.
+#[derive(Clone)]
+pub(crate) struct OnProbation {
+    pub generation: u64,
+    pub previous: Arc<ServingSet>,
+}
+
+/// What a request falls back on when the version on probation breaks it.
+pub(crate) struct Fallback {
+    pub generation: Arc<Generation>,
+    pub callees: DispatchTable,
+    /// The id of the generation on probation.
+    pub on_probation: u64,
+}
+
+impl ServingSet {
+    pub fn new(generations: Vec<Arc<Generation>>, on_probation: Option<OnProbation>, routing: &Routing) -> Self {
+        let mut by_name: HashMap<_, _> = generations.iter().map(|g| (g.context().clone(), g.index)).collect();
+        let routes: HashMap<_, _> = generations.iter().filter_map(|main| route(main, &generations, routing)).collect();
+        for main in routes.keys().filter_map(|main| generations.get(usize::from(*main))) {
+            let entry = &main.spec().settings;
+            by_name.extend(entry.name.with_variant(&entry.variant).map(|name| (name, main.index)));
+        }
+        let dispatch = |generation: &Arc<Generation>| match routes.get(&generation.index) {
+            Some(route) => route.clone() as Arc<dyn Dispatch>,
+            None => generation.clone(),
+        };
+        let callees = generations.iter().map(dispatch).collect();
+        let clickable = routes.values().filter(|route| route.counts_clicks()).cloned().collect();
+        Self { generations, by_name, routes, clickable, on_probation, callees }
+    }
+
+    /// Whether a request that begins now can reach `generation`, in this set or as its fallback.
+    pub fn reaches(&self, generation: &Arc<Generation>) -> bool {
+        let has = |set: &Self| set.generations.iter().any(|own| Arc::ptr_eq(own, generation));
+        has(self) || self.on_probation.as_ref().is_some_and(|on| has(&on.previous))
+    }
+
+    /// All generations that a request that begins now can reach, each once.
+    pub fn reachable(&self) -> impl Iterator<Item = &Arc<Generation>> {
+        let previous = self.on_probation.iter().flat_map(|on| &on.previous.generations);
+        let own = |generation: &Arc<Generation>| self.generations.iter().any(|own| Arc::ptr_eq(own, generation));
+        self.generations.iter().chain(previous.filter(move |generation| !own(generation)))
+    }
+
+    pub fn is_on_probation(&self, generation: &Generation) -> bool {
+        self.on_probation.as_ref().is_some_and(|on| on.generation == generation.id())
+    }
+
+    /// The generation that answers for `context` a request with this `affinity`, and what its route counts of it.
+    ///
+    /// # Errors
+    /// `Failure::Absent` when there is no such context.
+    pub fn pick(
+        &self,
+        context: &str,
+        affinity: &Affinity,
+    ) -> Result<(&Arc<Generation>, Option<&Arc<CallMetrics>>), Failure> {
+        let main = self.generation(context)?;
+        let picked = self.routes.get(&main.index).map(|route| route.pick(affinity));
+        Ok(picked.map_or((main, None), |picked| (&picked.generation, Some(&picked.metrics.calls))))
+    }
+
+    /// What a request for `context` falls back on while a version is on probation.
+    pub fn fallback(&self, context: &str, affinity: Option<&Affinity>) -> Option<Box<Fallback>> {
+        let OnProbation { generation, previous } = self.on_probation.as_ref()?;
+        let picked = match affinity {
+            Some(affinity) => previous.pick(context, affinity).map(|(generation, _)| generation),
+            None => previous.generation(context),
+        };
+        let (on_probation, callees) = (*generation, previous.callees.clone());
+        Some(Box::new(Fallback { generation: picked.ok()?.clone(), callees, on_probation }))
+    }
+
+    /// # Errors
+    /// `Failure::Absent` when there is no such context.
+    pub fn generation(&self, name: &str) -> Result<&Arc<Generation>, Failure> {
+        let index = self.by_name.get(name).map(|index| usize::from(*index));
+        let absent = || Failure::Absent { context: name.to_owned(), reason: "there is no such context".into() };
+        index.and_then(|index| self.generations.get(index)).ok_or_else(absent)
+    }
+
+    pub fn is_made_of(&self, generations: &[Arc<Generation>]) -> bool {
+        let same = self.generations.iter().zip(generations).all(|(one, other)| Arc::ptr_eq(one, other));
+        same && self.generations.len() == generations.len()
+    }
+}
+
+/// The route of the context whose main variant is `main`, when it has other variants.
+fn route(
+    main: &Arc<Generation>,
+    generations: &[Arc<Generation>],
+    routing: &Routing,
+) -> Option<(ContextIndex, Arc<Route>)> {
+    let context = main.context().as_str();
+    let is_variant = |g: &&Arc<Generation>| g.context().variant().is_some_and(|(of, _)| of == context);
+    let others: Vec<_> = generations.iter().filter(is_variant).collect();
+    if others.is_empty() {
+        return None;
+    }
+    let (shares, entry) = (routing.shares.of(context), &main.spec().settings);
+    let learning = entry.catch_up.as_ref().and_then(|catch_up| {
+        let from = generations.iter().find(|generation| generation.context() == &catch_up.from)?;
+        let feed = HistoryFeed::new(catch_up, &from.component().exports, &main.component().exports).ok()?;
+        Some(Learning { feed: Arc::new(feed), learned: routing.learned.clone() })
+    });
+    let member = |generation: &Arc<Generation>| {
+        let variant = &generation.spec().settings.variant;
+        Member {
+            generation: generation.clone(),
+            weight: shares.weight(variant, &entry.variant),
+            metrics: routing.metrics.of_variant(context, variant),
+            readiness: routing.readiness(generation, entry.catch_up.as_ref()),
+        }
+    };
+    let others = others.into_iter().map(member).collect();
+    let route = Route::new(member(main), others, shares.shadow(), &routing.shadows, learning);
+    Some((main.index, Arc::new(route)))
+}

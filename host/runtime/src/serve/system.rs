@@ -1,0 +1,108 @@
+//! A system whose contexts fit together: compiled and wired, with nothing running yet.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use wasmtime::Engine;
+
+use super::error::Error;
+use super::load::{self, Absent, Source, present, without_broken_variants};
+use super::registry::{Parts, Registry};
+use crate::component::{Compiler, Component, ContextSpec, Loader, engine};
+use crate::link;
+use crate::run::Metrics;
+use crate::settings::{ContextSettings, Recording, SystemSettings};
+use seam_store::HostFile;
+use seam_store::ids::ContextName;
+
+/// The components of a manifest, compiled and wired. No file of a context has been touched.
+pub struct LinkedSystem {
+    loader: Loader,
+    specs: Vec<ContextSpec>,
+    absent: Vec<Absent>,
+    recording: Recording,
+}
+
+impl LinkedSystem {
+    /// Loads the components, several at a time, and wires them. Variants that cannot be had are left out.
+    ///
+    /// # Errors
+    /// Everything that is wrong, of all contexts together.
+    pub fn load(settings: &SystemSettings, compiler: Compiler, cache: &Path) -> Result<Self, Error> {
+        Self::load_from(settings, compiler, cache, &Source::of)
+    }
+
+    /// Does the same with components from where `source` says.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub fn load_from(
+        settings: &SystemSettings,
+        compiler: Compiler,
+        cache: &Path,
+        source: &(dyn Fn(&ContextSettings) -> Source + Sync),
+    ) -> Result<Self, Error> {
+        let engine = engine::running().map_err(Error::Engine)?;
+        let loader = Loader::new(&engine, compiler, cache)?;
+        let mut absent = Vec::new();
+        let specs = without_broken_variants(&mut absent, |absent| {
+            let (there, missing) = present(&settings.contexts, source);
+            let left_out = |name: &ContextName| absent.iter().any(|absent: &Absent| absent.context == *name);
+            let there: Vec<_> = there.into_iter().filter(|entry| !left_out(&entry.name)).cloned().collect();
+            let missing: Vec<_> = missing.into_iter().filter(|missing| !left_out(&missing.context)).collect();
+            absent.extend(missing);
+            let specs = load::load(&loader, &there, source)?;
+            link::wire(loader.engine(), specs.clone()).map_err(Error::Problems)?;
+            Ok(specs)
+        })?;
+        Ok(Self { loader, specs, absent, recording: settings.recording.clone() })
+    }
+
+    /// The contexts, in the manifest's order.
+    pub fn specs(&self) -> &[ContextSpec] {
+        &self.specs
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        self.loader.engine()
+    }
+
+    /// A component from a file that is no part of the system.
+    ///
+    /// # Errors
+    /// When it cannot be read, is none, or does not compile within its bounds.
+    pub fn component(&self, file: &Path) -> Result<Component, Error> {
+        Ok(self.loader.load(file)?)
+    }
+
+    /// The variants that were left out.
+    pub fn absent(&self) -> &[Absent] {
+        &self.absent
+    }
+
+    /// Opens the contexts' files in the folder `databases`, starts an instance of each, brings each file to its component's
+    /// schema, and publishes them all.
+    ///
+    /// # Errors
+    /// Everything that is wrong, of all contexts together. A file whose migration failed is as it was.
+    pub fn start(self, databases: &Path, host: Arc<HostFile>, metrics: &Metrics) -> Result<Registry, Error> {
+        let Self { loader, specs, mut absent, recording } = self;
+        let registry = Registry::new(Parts { loader, databases, host, metrics: metrics.clone(), recording })?;
+        registry.check_shares(&absent)?;
+        without_broken_variants(&mut absent, |absent| {
+            let left_out = |spec: &ContextSpec| absent.iter().any(|absent| absent.context == spec.settings.name);
+            let specs = specs.iter().filter(|spec| !left_out(spec)).cloned().collect();
+            let prepared = registry.prepare(specs)?;
+            prepared.migrate()?;
+            registry.publish(prepared)
+        })?;
+        for Absent { context, why, problems } in &absent {
+            match problems.is_empty() {
+                true => tracing::info!(target: "up", "`{context}` does not serve: {why}"),
+                false => tracing::error!(target: "up", "`{context}` does not serve, the others do: {why}"),
+            }
+        }
+        registry.set_absent(absent);
+        Ok(registry)
+    }
+}

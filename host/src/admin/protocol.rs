@@ -1,0 +1,160 @@
+//! What goes over the admin socket, as JSON.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::deploy;
+
+/// `POST /call`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallRequest {
+    pub context: String,
+    /// `interface.function(args)` in WAVE.
+    pub text: String,
+    pub timeout_ms: u64,
+}
+
+/// What the function returned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallResult {
+    /// False for the guest's own `err(..)`.
+    pub ok: bool,
+    pub wave: String,
+    pub json: serde_json::Value,
+}
+
+/// `POST /route`; the response is the context's `route::Status`. `GET /routes` returns those of all contexts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteRequest {
+    pub context: String,
+    /// `VARIANT=WEIGHT` or `shadow=VARIANT`. Without any, nothing changes.
+    pub changes: Vec<String>,
+}
+
+/// `POST /record`: starts or stops the recording of every call into a context.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum RecordRequest {
+    Start {
+        context: String,
+        /// Record secret values, too.
+        secrets: bool,
+        /// The path for a copy of the context's file.
+        file: PathBuf,
+    },
+    Stop {
+        context: String,
+        head: ScenarioHead,
+    },
+}
+
+/// The head of the scenario.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScenarioHead {
+    pub name: String,
+    pub started: RecordingStarted,
+    /// The name of the copy of the context's file, in the folder of the scenario.
+    pub file: String,
+}
+
+/// The response to `start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordingStarted {
+    /// In seconds since 1970, UTC.
+    pub clock_s: u64,
+    /// Whether the context has a file, and so was copied.
+    pub file: bool,
+}
+
+/// The response to `stop`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RecordedScenario {
+    /// The text of a scenario file.
+    pub scenario: String,
+    pub calls: usize,
+    /// Calls that are missing because the recording was full.
+    pub dropped: usize,
+    /// Calls with secret values removed.
+    pub blanked: usize,
+}
+
+/// `POST /compare`; the response is a `route::Comparison`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompareRequest {
+    pub context: String,
+}
+
+/// `POST /seed`; the response is a stream of lines, each a `SeedEvent`.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedRequest {
+    /// Load seeds again that have been loaded.
+    pub force: bool,
+}
+
+/// One line of the response to `POST /seed`. The last is `Done` or `Failed`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeedEvent {
+    Progress(crate::seed::Progress),
+    Done,
+    Failed(Trouble),
+}
+
+/// One line of the response to `POST /deploy`, whose request is a `deploy::DeployRequest`, and to `POST /rollback`, whose
+/// request is a `deploy::RollbackRequest`. The last is `Done`, also after a failure.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeployEvent {
+    Passed(deploy::Passed),
+    Done(Box<deploy::DeployReport>),
+}
+
+/// An error, as a person reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Trouble {
+    pub message: String,
+    /// The text of the call, with a caret under the error in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
+    /// What to do; may be empty.
+    #[serde(default)]
+    pub remedy: String,
+}
+
+impl From<&crate::invoke::Error> for Trouble {
+    fn from(error: &crate::invoke::Error) -> Self {
+        Self { message: error.to_string(), excerpt: error.excerpt(), remedy: error.remedy() }
+    }
+}
+
+impl From<crate::context::route::RouteRejected> for Trouble {
+    fn from(refused: crate::context::route::RouteRejected) -> Self {
+        Self { message: refused.to_string(), excerpt: None, remedy: refused.remedy() }
+    }
+}
+
+impl From<&crate::seed::Error> for Trouble {
+    fn from(error: &crate::seed::Error) -> Self {
+        let mut message = error.to_string();
+        // A `Call` error contains its source's text.
+        if !matches!(error, crate::seed::Error::Call(_))
+            && let Some(source) = std::error::Error::source(error)
+        {
+            message.push_str(&format!(": {source}"));
+        }
+        Self { message, excerpt: None, remedy: error.remedy() }
+    }
+}
+
+impl From<&crate::invoke::ReturnValue> for CallResult {
+    fn from(answer: &crate::invoke::ReturnValue) -> Self {
+        Self { ok: answer.ok(), wave: answer.wave(), json: answer.json() }
+    }
+}

@@ -1,0 +1,197 @@
+//! What the admin socket responds to each request.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::protocol::{
+    CallRequest, CallResult, CompareRequest, DeployEvent, RecordRequest, RouteRequest, SeedEvent, SeedRequest, Trouble,
+};
+use super::{record, status};
+use crate::context::serve::Registry;
+use crate::deploy::{self, Deployer};
+use crate::folder::Folder;
+use crate::manifest::Seed;
+use crate::{invoke, limits, seed};
+
+/// What responses are made from.
+#[derive(Clone)]
+pub struct State {
+    pub registry: Registry,
+    pub deployer: Deployer,
+    pub seeds: Arc<[Seed]>,
+    pub folder: Arc<Folder>,
+    /// One seeding at a time: two would overwrite each other's list of loaded seeds.
+    seeding: Arc<Semaphore>,
+}
+
+impl State {
+    pub fn new(registry: Registry, deployer: Deployer, seeds: Vec<Seed>, folder: Arc<Folder>) -> Self {
+        Self { registry, deployer, seeds: seeds.into(), folder, seeding: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+type Body = BoxBody<Bytes, Infallible>;
+
+pub(super) async fn respond(request: Request<Incoming>, state: State) -> Response<Body> {
+    dispatch(request, state).await.unwrap_or_else(|error| json(StatusCode::BAD_REQUEST, &error))
+}
+
+/// # Errors
+/// When the body of the request cannot be read or parsed.
+async fn dispatch(request: Request<Incoming>, state: State) -> Result<Response<Body>, Trouble> {
+    Ok(match (request.method(), request.uri().path()) {
+        (&Method::GET, "/contexts") => json(StatusCode::OK, &status::statuses(&state.registry)),
+        (&Method::POST, "/call") => call(body(request).await?, state).await,
+        (&Method::GET, "/routes") => json(StatusCode::OK, &state.registry.routes()),
+        (&Method::POST, "/route") => route(body(request).await?, state).await,
+        (&Method::POST, "/record") => record(body(request).await?, state).await,
+        (&Method::POST, "/compare") => compare(&body(request).await?, &state),
+        (&Method::POST, "/seed") => seed(body(request).await?, state),
+        (&Method::POST, "/deploy") => {
+            let request: deploy::DeployRequest = body(request).await?;
+            change(move |passed| state.deployer.deploy(&request, passed))
+        }
+        (&Method::POST, "/rollback") => {
+            let request: deploy::RollbackRequest = body(request).await?;
+            change(move |passed| state.deployer.roll_back(&request, passed))
+        }
+        (&Method::GET, "/history") => match state.deployer.history(None) {
+            Ok(entries) => json(StatusCode::OK, &entries),
+            Err(error) => internal(&error),
+        },
+        (method, path) => {
+            let message = format!("the host does not know the request {method} {path} on its admin socket");
+            let remedy = "use the `seam` binary that the running host was started from".to_owned();
+            json(StatusCode::NOT_FOUND, &Trouble { message, excerpt: None, remedy })
+        }
+    })
+}
+
+async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Trouble> {
+    let error = |message: String| Trouble { message, excerpt: None, remedy: String::new() };
+    let limited = Limited::new(request.into_body(), limits::ADMIN_BODY_BYTES_MAX);
+    let all = tokio::time::timeout(Duration::from_millis(limits::ADMIN_REQUEST_MS), limited.collect()).await;
+    let all = all.map_err(|_| error("the request did not arrive in time".into()))?;
+    let bytes = all.map_err(|cause| error(format!("cannot read the request: {cause}")))?.to_bytes();
+    serde_json::from_slice(&bytes).map_err(|cause| error(format!("cannot parse the request: {cause}")))
+}
+
+async fn call(request: CallRequest, state: State) -> Response<Body> {
+    let timeout = Duration::from_millis(request.timeout_ms.min(limits::CALL_TIMEOUT_MS_MAX));
+    // A guest may run for long: not on a worker.
+    let work = move || match invoke::run(&state.registry, &request.context, &request.text, timeout) {
+        Ok(answer) => json(StatusCode::OK, &CallResult::from(&answer)),
+        Err(error) => {
+            let status = match error {
+                invoke::Error::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::BAD_REQUEST,
+            };
+            json(status, &Trouble::from(&error))
+        }
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| internal(&error))
+}
+
+async fn route(request: RouteRequest, state: State) -> Response<Body> {
+    // Changing routes waits for the disk.
+    let work = move || match state.registry.route(&request.context, &request.changes) {
+        Ok(status) => json(StatusCode::OK, &status),
+        Err(refused) => json(StatusCode::CONFLICT, &Trouble::from(refused)),
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| internal(&error))
+}
+
+async fn record(request: RecordRequest, state: State) -> Response<Body> {
+    // Starting a recording waits for the writer and copies a file.
+    let work = move || match record::record(&state.registry, &request) {
+        Ok(response) => json(StatusCode::OK, &response),
+        Err(error) => json(StatusCode::CONFLICT, &error),
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| internal(&error))
+}
+
+fn compare(request: &CompareRequest, state: &State) -> Response<Body> {
+    match state.registry.compare(&request.context) {
+        Ok(comparison) => json(StatusCode::OK, &comparison),
+        Err(refused) => json(StatusCode::CONFLICT, &Trouble::from(refused)),
+    }
+}
+
+fn seed(request: SeedRequest, state: State) -> Response<Body> {
+    let Ok(permit) = state.seeding.clone().try_acquire_owned() else {
+        let message = "the seeds are already being loaded".to_owned();
+        return json(
+            StatusCode::CONFLICT,
+            &Trouble { message, excerpt: None, remedy: "wait until they are loaded".into() },
+        );
+    };
+    lines(move |send| {
+        let mut progress = |at: &seed::Progress| send(SeedEvent::Progress(at.clone()));
+        let done = seed::run(&state.registry, &state.seeds, &state.folder, request.force, &mut progress);
+        drop(permit);
+        match done {
+            Ok(()) => send(SeedEvent::Done),
+            Err(error) => send(SeedEvent::Failed(Trouble::from(&error))),
+        }
+    })
+}
+
+fn change(
+    work: impl FnOnce(&mut dyn FnMut(&deploy::Passed)) -> deploy::DeployReport + Send + 'static,
+) -> Response<Body> {
+    lines(move |send| {
+        let report = work(&mut |passed| send(DeployEvent::Passed(passed.clone())));
+        send(DeployEvent::Done(Box::new(report)));
+    })
+}
+
+/// A response of lines, each an event of `work`, which runs on a thread of its own. It continues when the client hangs
+/// up.
+fn lines<E: Serialize + Send + 'static>(work: impl FnOnce(&dyn Fn(E)) + Send + 'static) -> Response<Body> {
+    // A client that stops reading stops the work after a few events.
+    let (lines, mut sent) = mpsc::channel::<E>(4);
+    tokio::task::spawn_blocking(move || work(&|event| drop(lines.blocking_send(event))));
+    let frames = futures::stream::poll_fn(move |cx| {
+        let line = |event: E| {
+            let mut line = serde_json::to_vec(&event).unwrap_or_default();
+            line.push(b'\n');
+            Ok::<_, Infallible>(Frame::data(Bytes::from(line)))
+        };
+        sent.poll_recv(cx).map(|event| event.map(line))
+    });
+    let mut response = Response::new(StreamBody::new(frames).boxed());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
+    response
+}
+
+fn json<T: Serialize>(status: StatusCode, value: &T) -> Response<Body> {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => {
+            let mut response = Response::new(Full::new(Bytes::from(bytes)).boxed());
+            *response.status_mut() = status;
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+            response
+        }
+        Err(error) => internal(&error),
+    }
+}
+
+fn internal(error: &dyn std::error::Error) -> Response<Body> {
+    tracing::error!(target: "admin", %error, "request failed");
+    let trouble = serde_json::json!({ "message": "the host failed; its log has the reason" }).to_string();
+    let mut response = Response::new(Full::new(Bytes::from(trouble)).boxed());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}

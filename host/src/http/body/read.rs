@@ -1,0 +1,39 @@
+//! Reading the body of a request into memory, within its limits.
+
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+
+use crate::http::request_error::RequestError;
+
+/// The first allocation: only as much as arrived is worth memory, whatever length was announced.
+const FIRST_BYTES_MAX: usize = 64 * 1024;
+
+/// The whole body, if it is at most `bytes_max` long and arrives within `time`.
+pub async fn read(mut body: Incoming, bytes_max: usize, time: Duration) -> Result<Vec<u8>, RequestError> {
+    if body.is_end_stream() {
+        return Ok(Vec::new());
+    }
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > bytes_max {
+        return Err(RequestError::BodyTooLarge);
+    }
+    let all = async {
+        let mut whole = Vec::with_capacity(announced.min(FIRST_BYTES_MAX));
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| RequestError::BadRequest(reason(&error)))?;
+            let data = frame.into_data().unwrap_or_default();
+            if data.len() > bytes_max - whole.len() {
+                return Err(RequestError::BodyTooLarge);
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok(whole)
+    };
+    tokio::time::timeout(time, all).await.unwrap_or(Err(RequestError::BodyTooSlow))
+}
+
+fn reason(error: &hyper::Error) -> &'static str {
+    if error.is_incomplete_message() { "the body ended early" } else { "the body could not be read" }
+}

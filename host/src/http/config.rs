@@ -1,0 +1,66 @@
+//! What a server listens on, what it serves, and its limits.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::guest::affinity::AffinityConfig;
+use super::limits::Limits;
+use super::own::dev::StatusBoard;
+use crate::ids::ContextName;
+use crate::manifest::{self, Manifest, Tls};
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Port 0 takes a free port; `Server::addresses` returns it.
+    pub listen: Vec<SocketAddr>,
+    /// If set, all addresses speak TLS (HTTP/2 or HTTP/1.1 by ALPN).
+    pub tls: Option<Tls>,
+    pub mounts: Vec<Mount>,
+    /// Answer `/healthz`, `/readyz` and `/metrics` before looking at the mounts.
+    pub ops: bool,
+    pub affinity: AffinityConfig,
+    /// The state that `seam dev` shows in open pages; `None` outside development, and pages stay unchanged.
+    pub dev: Option<StatusBoard>,
+    pub limits: Limits,
+}
+
+/// A context at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// `/` or `/shop`: without a trailing slash, except for the root.
+    pub path: String,
+    pub context: ContextName,
+    /// The folder behind `/assets/` below the path.
+    pub assets: Option<PathBuf>,
+    /// How long a request may take after its body has arrived.
+    pub timeout: Duration,
+}
+
+impl Config {
+    pub fn from_manifest(manifest: &Manifest) -> Self {
+        Self {
+            listen: manifest.host.listen.clone(),
+            tls: manifest.host.tls.clone(),
+            mounts: mounts(manifest),
+            ops: manifest.host.ops,
+            affinity: AffinityConfig { keys: manifest.http.routing_key.clone(), force: manifest.http.force_variants },
+            dev: None,
+            limits: Limits::from_manifest(&manifest.http),
+        }
+    }
+}
+
+/// The mounts of a manifest.
+pub fn mounts(manifest: &Manifest) -> Vec<Mount> {
+    let mount = |mount: &manifest::Mount| {
+        let context = manifest.contexts.iter().find(|context| context.settings.name == mount.context);
+        Mount {
+            path: mount.path.clone(),
+            context: mount.context.clone(),
+            assets: context.and_then(|context| context.assets.clone()),
+            timeout: mount.timeout,
+        }
+    };
+    manifest.mounts.iter().map(mount).collect()
+}

@@ -1,0 +1,161 @@
+//! A request and its answer through `seam:host/http-handler`: buffered, one typed call, inline on this worker.
+//!
+//! The hot path of pages. A body is copied once, into the guest.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Method, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::routed::RoutedRequest;
+use crate::call::{Call, Failure};
+use crate::context::buffered_http;
+use crate::http::body::{self, Body};
+use crate::http::header_fields;
+use crate::http::request_error::RequestError;
+
+/// Reads the body and runs `handle`. The timeout starts after the body: a slow client does not use it up.
+pub async fn respond(
+    routed: RoutedRequest<'_>,
+    body: Incoming,
+    handle: impl FnOnce(Call, buffered_http::Request) -> Result<buffered_http::Response, Failure>,
+) -> Result<Response<Body>, RequestError> {
+    let body = body::read(body, routed.limits.body_bytes, routed.limits.body_time).await?;
+    let request = request(routed.parts, routed.path, &routed.connection.forwarded, body)?;
+    let call = Call::start(Instant::now() + routed.timeout, routed.trace);
+    let answer = handle(call, request)?;
+    let invalid = |reason| RequestError::InvalidResponse { context: routed.context.to_string(), reason };
+    response(answer, routed.limits.response_bytes).map_err(invalid)
+}
+
+fn request(
+    parts: &Parts,
+    path: &str,
+    forwarded: &HeaderValue,
+    body: Vec<u8>,
+) -> Result<buffered_http::Request, RequestError> {
+    // A guest gets HEAD as GET; the body of its answer is dropped later.
+    let method = if parts.method == Method::HEAD { Method::GET.as_str() } else { parts.method.as_str() };
+    let connection = parts.headers.get(header::CONNECTION);
+    let mut fields: Vec<(String, String)> = Vec::with_capacity(parts.headers.len() + 2);
+    fields.push(("forwarded".into(), forwarded.to_str().unwrap_or_default().into()));
+    if !parts.headers.contains_key(header::HOST)
+        && let Some(authority) = parts.uri.authority()
+    {
+        fields.push(("host".into(), authority.as_str().into()));
+    }
+    for (name, value) in &parts.headers {
+        if name == header::FORWARDED
+            || header_fields::hop_by_hop(name)
+            || (connection.is_some() && header_fields::named_by_connection(connection, name))
+        {
+            continue;
+        }
+        let value =
+            std::str::from_utf8(value.as_bytes()).map_err(|_| RequestError::BadRequest("a header is not UTF-8"))?;
+        // HTTP/2 clients may split a cookie into several headers (RFC 9113 8.2.3).
+        if name == header::COOKIE
+            && let Some((_, whole)) = fields.iter_mut().find(|(name, _)| name == "cookie")
+        {
+            whole.push_str("; ");
+            whole.push_str(value);
+            continue;
+        }
+        fields.push((name.as_str().into(), value.into()));
+    }
+    Ok(buffered_http::Request {
+        method: method.into(),
+        path: path.into(),
+        query: parts.uri.query().map(Into::into),
+        headers: fields,
+        body,
+    })
+}
+
+/// The guest's answer as a response, or why it is not valid.
+fn response(answer: buffered_http::Response, bytes_max: usize) -> Result<Response<Body>, String> {
+    if answer.body.len() > bytes_max {
+        return Err(format!("its body is larger than {bytes_max} bytes"));
+    }
+    let status =
+        StatusCode::from_u16(answer.status).ok().filter(|status| status.as_u16() >= 200 && status.as_u16() < 600);
+    let status = status.ok_or_else(|| format!("{} is not an HTTP status", answer.status))?;
+    let mut fields = HeaderMap::with_capacity(answer.headers.len() + 4);
+    for (name, value) in answer.headers {
+        let name = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| format!("`{}` is not a valid header name", name.escape_debug()))?;
+        // hyper sets the real length of the body.
+        if name == header::CONTENT_LENGTH || header_fields::hop_by_hop(&name) {
+            continue;
+        }
+        let value = HeaderValue::from_maybe_shared(Bytes::from(value))
+            .map_err(|_| format!("the value of the header `{name}` is not valid"))?;
+        fields.append(name, value);
+    }
+    let mut response = Response::new(Body::Whole(answer.body.into()));
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&str, &str)]) -> buffered_http::Response {
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        buffered_http::Response { status, headers, body: b"hello".to_vec() }
+    }
+
+    #[test]
+    fn answers_that_are_not_valid_http_are_refused() {
+        assert!(response(answer(200, &[("content-type", "text/plain")]), 5).is_ok());
+        assert!(response(answer(200, &[]), 4).is_err());
+        for status in [0, 99, 100, 101, 600, 1000, u16::MAX] {
+            assert!(response(answer(status, &[]), 5).is_err(), "{status}");
+        }
+        for (name, value) in [("a b", "1"), ("", "1"), ("x\r\ny", "1"), ("x", "1\r\nset-cookie: a"), ("x", "\0")] {
+            assert!(response(answer(200, &[(name, value)]), 5).is_err(), "{name:?}: {value:?}");
+        }
+    }
+
+    #[test]
+    fn a_guest_cannot_set_headers_of_the_connection() {
+        let response = response(
+            answer(
+                200,
+                &[("Content-Length", "9999"), ("Connection", "x"), ("Transfer-Encoding", "chunked"), ("X-Own", "1")],
+            ),
+            5,
+        );
+        let names: Vec<_> = response.unwrap().headers().keys().map(|name| name.as_str().to_owned()).collect();
+        assert_eq!(names, ["x-own"]);
+    }
+
+    #[test]
+    fn a_guest_gets_one_host_and_one_cookie_in_every_http_version() {
+        let (parts, ()) = http::Request::builder()
+            .method("HEAD")
+            .uri("http://shop.example/a?b=c")
+            .header("cookie", "a=1")
+            .header("cookie", "b=2")
+            .header("connection", "x-own")
+            .header("x-own", "1")
+            .header("forwarded", "for=evil")
+            .body(())
+            .unwrap()
+            .into_parts();
+        let request = request(&parts, "/a", &HeaderValue::from_static("for=192.0.2.1;proto=http"), Vec::new()).unwrap();
+        assert_eq!(
+            (request.method.as_str(), request.path.as_str(), request.query.as_deref()),
+            ("GET", "/a", Some("b=c"))
+        );
+        let expect = [("forwarded", "for=192.0.2.1;proto=http"), ("host", "shop.example"), ("cookie", "a=1; b=2")];
+        assert_eq!(request.headers, expect.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}

@@ -1,0 +1,92 @@
+//! Requests into contexts and their answers, through `seam:host/http-handler` or `wasi:http`.
+
+pub mod affinity;
+mod buffered_http;
+mod routed;
+mod wasi_http;
+
+use http::{Method, Response};
+use hyper::body::Incoming;
+
+use self::affinity::AffinityConfig;
+pub use self::routed::RoutedRequest;
+use super::body::Body;
+use super::request_error::RequestError;
+use crate::context::run::Serves;
+use crate::context::serve::Registry;
+use crate::handoff;
+use crate::ids::ContextName;
+
+/// A function in place of all contexts.
+#[cfg(test)]
+pub type Native = Box<
+    dyn Fn(
+            crate::call::Call,
+            crate::context::buffered_http::Request,
+        ) -> Result<crate::context::buffered_http::Response, crate::call::Failure>
+        + Send
+        + Sync,
+>;
+
+/// The contexts that answer requests.
+pub enum Contexts {
+    Registry(Registry),
+    #[cfg(test)]
+    Native(Native),
+}
+
+impl Contexts {
+    /// Whether all of these contexts serve.
+    pub fn are_ready<'a>(&self, mut contexts: impl Iterator<Item = &'a ContextName>) -> bool {
+        match self {
+            Self::Registry(registry) => contexts.all(|context| registry.live(context.as_str()).is_ok()),
+            #[cfg(test)]
+            Self::Native(_) => true,
+        }
+    }
+
+    /// Passes the request to the variant of its context that `affinity` chooses.
+    pub async fn respond(
+        &self,
+        request: RoutedRequest<'_>,
+        affinity: &AffinityConfig,
+        body: Incoming,
+    ) -> Result<Response<Body>, RequestError> {
+        let parts = request.parts;
+        let span = tracing::info_span!(
+            target: "http",
+            "request",
+            trace = %format_args!("{:032x}", request.trace.trace_id),
+            method = %parts.method,
+            path = request.path,
+            context = %request.context,
+        );
+        let registry = match self {
+            Self::Registry(registry) => registry,
+            #[cfg(test)]
+            Self::Native(native) => {
+                let handle = |call, request| span.in_scope(|| native(call, request));
+                return buffered_http::respond(request, body, handle).await;
+            }
+        };
+        let key = affinity.key(&parts.headers, request.trace);
+        let requested = affinity.requested(&parts.headers);
+        let query = parts.uri.query().filter(|_| parts.method == Method::GET);
+        let live = registry.live_for(request.context.as_str(), key, requested, query)?;
+        match live.serves() {
+            Serves::BufferedHttp => {
+                let handle = |call, request| span.in_scope(|| live.handle(call, request));
+                if parts.method.is_safe() {
+                    buffered_http::respond(request, body, handle).await
+                } else {
+                    // It will write and wait for the disk several times: the worker's other tasks move once for all of
+                    // them.
+                    let handle = |call, request| handoff::blocking(|| handle(call, request));
+                    buffered_http::respond(request, body, handle).await
+                }
+            }
+            Serves::WasiHttp => wasi_http::respond(request, live, body, span).await,
+            Serves::Nothing => Err(RequestError::NotFound),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! A request whose mount is known.
+
+use std::time::Duration;
+
+use http::request::Parts;
+
+use crate::http::connection_activity::ConnectionActivity;
+use crate::http::limits::Limits;
+use crate::ids::{ContextName, Trace};
+
+/// A request to one context, without its body.
+pub struct RoutedRequest<'a> {
+    pub context: &'a ContextName,
+    /// How long the context has to answer.
+    pub timeout: Duration,
+    /// The path below the mount, with a leading slash.
+    pub path: &'a str,
+    pub parts: &'a Parts,
+    pub trace: Trace,
+    pub connection: &'a ConnectionActivity,
+    pub limits: &'a Limits,
+}

@@ -1,0 +1,178 @@
+//! A request and its answer through `wasi:http/incoming-handler`: any component of the `proxy` world, unchanged.
+//!
+//! The guest runs in its own task, so a client that hangs up does not stop it half-way; the mount's timeout bounds it.
+//! Each request gets an instance that is dropped after it: components made for other hosts may keep state in globals.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{Request, Response, Uri, Version, header};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body as _, Frame, Incoming};
+use tokio::sync::oneshot;
+use tracing::{Instrument, Span};
+use wasmtime_wasi_http::p2::bindings::Proxy;
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+use wasmtime_wasi_http::{Error, WasiHttpView};
+
+use super::routed::RoutedRequest;
+use crate::call::{Call, Failure, OutOfTime};
+use crate::context::serve::{Checkout, Live};
+use crate::http::body::{Body, BoxError};
+use crate::http::header_fields;
+use crate::http::request_error::RequestError;
+
+type GuestRequest = Request<UnsyncBoxBody<Bytes, Error>>;
+type GuestResponse = Result<Response<HyperOutgoingBody>, ErrorCode>;
+
+/// Passes the request to an instance and returns the response that it sets; the body follows while the guest writes it.
+pub async fn respond(
+    routed: RoutedRequest<'_>,
+    live: Live,
+    body: Incoming,
+    span: Span,
+) -> Result<Response<Body>, RequestError> {
+    if body.size_hint().lower() > routed.limits.body_bytes as u64 {
+        return Err(RequestError::BodyTooLarge);
+    }
+    let request = request(&routed, body)?;
+    let context = routed.context.to_string();
+    let call = Call::start(Instant::now() + routed.timeout, routed.trace);
+    let scheme = if routed.connection.secure { Scheme::Https } else { Scheme::Http };
+    let (sender, response) = oneshot::channel();
+    let failed = Arc::new(AtomicBool::new(false));
+    let task = tokio::spawn(run(live, call, scheme, request, sender, failed.clone()).instrument(span));
+    match response.await {
+        Ok(Ok(response)) => Ok(received(response, failed)),
+        Ok(Err(code)) => {
+            Err(RequestError::InvalidResponse { context, reason: format!("it returned the error {code:?}") })
+        }
+        Err(_) => match task.await {
+            Ok(Err(failure)) => Err(failure.into()),
+            Ok(Ok(())) => {
+                Err(RequestError::InvalidResponse { context, reason: "it returned without a response".into() })
+            }
+            Err(panic) => Err(RequestError::Internal(panic.to_string())),
+        },
+    }
+}
+
+/// Runs the guest to its end, which may come long after the first byte of its response.
+async fn run(
+    live: Live,
+    call: Call,
+    scheme: Scheme,
+    request: GuestRequest,
+    sender: oneshot::Sender<GuestResponse>,
+    failed: Arc<AtomicBool>,
+) -> Result<(), Failure> {
+    let mut guest = live.check_out(call).await?;
+    let deadline = guest.call().deadline;
+    let served = Arc::new(AtomicBool::new(false));
+    let respond = {
+        let served = served.clone();
+        move |response: GuestResponse| {
+            served.store(response.as_ref().is_ok_and(|response| !response.status().is_server_error()), Release);
+            // Fails when the client has hung up.
+            let _ = sender.send(response);
+        }
+    };
+    let handled = match tokio::time::timeout_at(deadline.into(), handle(&mut guest, scheme, request, respond)).await {
+        Ok(handled) => handled,
+        Err(_) => Err(OutOfTime.into()),
+    };
+    if handled.is_ok() && !served.load(Acquire) {
+        guest.broke();
+    }
+    handled.map_err(|error| {
+        // Set before the instance is dropped: that ends the stream of the response body.
+        failed.store(true, Release);
+        guest.fail(&error)
+    })
+}
+
+async fn handle(
+    guest: &mut Checkout,
+    scheme: Scheme,
+    request: GuestRequest,
+    respond: impl FnOnce(GuestResponse) + Send + Sync + 'static,
+) -> wasmtime::Result<()> {
+    let Some((store, instance)) = guest.parts() else { wasmtime::bail!("the instance is gone") };
+    let proxy = Proxy::new(&mut *store, instance)?;
+    let mut http = store.data_mut().http();
+    let request = http.new_incoming_request(scheme, request)?;
+    let out = http.new_response_outparam_from_callback(respond)?;
+    proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await
+}
+
+/// The request as the guest sees it: with the path below the mount, and a body that fails beyond the limit.
+fn request(routed: &RoutedRequest<'_>, body: Incoming) -> Result<GuestRequest, RequestError> {
+    let parts = routed.parts;
+    let mut uri = parts.uri.clone().into_parts();
+    let target = match parts.uri.query() {
+        Some(query) => format!("{}?{query}", routed.path),
+        None => routed.path.to_owned(),
+    };
+    uri.path_and_query = Some(target.parse().map_err(|_| RequestError::BadRequest("the path cannot be parsed"))?);
+    if uri.authority.is_none() {
+        uri.scheme = None;
+    }
+    let limited = Limited::new(body, routed.limits.body_bytes).map_err(body_error).boxed_unsync();
+    let mut request = Request::new(limited);
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = Uri::from_parts(uri).map_err(|_| RequestError::BadRequest("the address cannot be parsed"))?;
+    *request.headers_mut() = parts.headers.clone();
+    header_fields::strip_hop_by_hop(request.headers_mut());
+    request.headers_mut().insert(header::FORWARDED, routed.connection.forwarded.clone());
+    if parts.version < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
+        return Err(RequestError::Malformed("the Host header is missing"));
+    }
+    if let Some(value) = header_fields::traceparent(&routed.trace) {
+        request.headers_mut().insert(header_fields::TRACEPARENT, value);
+    }
+    Ok(request)
+}
+
+fn body_error(error: BoxError) -> Error {
+    if error.is::<LengthLimitError>() {
+        return Error::HttpRequestBodySize(None);
+    }
+    match error.downcast::<hyper::Error>() {
+        Ok(error) => Error::Hyper(*error),
+        Err(error) => Error::InternalError(Some(error.to_string())),
+    }
+}
+
+fn received(response: Response<HyperOutgoingBody>, failed: Arc<AtomicBool>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    header_fields::strip_hop_by_hop(&mut parts.headers);
+    Response::from_parts(parts, Body::Streamed(Box::pin(Written { body, failed })))
+}
+
+/// What the guest writes. The end of the stream alone does not show whether the guest finished the body or failed.
+struct Written {
+    body: HyperOutgoingBody,
+    failed: Arc<AtomicBool>,
+}
+
+impl hyper::body::Body for Written {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            // The error closes the connection, so that the client does not take a part for the whole.
+            None if self.failed.load(Acquire) => Poll::Ready(Some(Err("the guest failed in the body".into()))),
+            frame => Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from))),
+        }
+    }
+}

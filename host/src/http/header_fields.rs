@@ -1,0 +1,126 @@
+//! Header fields that the host itself reads or writes.
+
+use std::net::IpAddr;
+
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue};
+
+use crate::ids::Trace;
+
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Whether `name` concerns one connection only and must not pass through the host (RFC 9110 7.6.1).
+pub fn hop_by_hop(name: &HeaderName) -> bool {
+    // The names without a constant in `http` are rare, and comparing them starts with their length.
+    match *name {
+        header::CONNECTION
+        | header::TRANSFER_ENCODING
+        | header::UPGRADE
+        | header::TE
+        | header::TRAILER
+        | header::PROXY_AUTHENTICATE
+        | header::PROXY_AUTHORIZATION => true,
+        _ => matches!(name.as_str(), "keep-alive" | "proxy-connection"),
+    }
+}
+
+/// The client and the protocol, for guests (RFC 7239). It replaces what the client sent under this name.
+pub fn forwarded(client: IpAddr, secure: bool) -> HeaderValue {
+    let proto = if secure { "https" } else { "http" };
+    let text = match client.to_canonical() {
+        IpAddr::V4(address) => format!("for={address};proto={proto}"),
+        IpAddr::V6(address) => format!("for=\"[{address}]\";proto={proto}"),
+    };
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
+}
+
+/// Whether the `Connection` header lists this header as one of its connection.
+pub fn named_by_connection(connection: Option<&HeaderValue>, name: &HeaderName) -> bool {
+    let Some(connection) = connection.and_then(|value| value.to_str().ok()) else { return false };
+    connection.split(',').any(|token| token.trim().eq_ignore_ascii_case(name.as_str()))
+}
+
+/// Removes every hop-by-hop header.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let found: Vec<HeaderName> = {
+        let connection = headers.get(header::CONNECTION);
+        headers.keys().filter(|name| hop_by_hop(name) || named_by_connection(connection, name)).cloned().collect()
+    };
+    for name in found {
+        headers.remove(name);
+    }
+}
+
+/// A child of the trace that the request carries; a new trace if it carries none that can be parsed.
+pub fn trace(headers: &HeaderMap) -> Trace {
+    let sent = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(Trace::parse);
+    sent.map_or_else(Trace::start, Trace::child)
+}
+
+/// The `traceparent` of `trace`: what its `Display` writes, without the cost of formatting.
+pub fn traceparent(trace: &Trace) -> Option<HeaderValue> {
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    hex::encode_to_slice(trace.trace_id.to_be_bytes(), text.get_mut(3..35)?).ok()?;
+    hex::encode_to_slice(trace.span_id.to_be_bytes(), text.get_mut(36..52)?).ok()?;
+    if trace.sampled {
+        text[54] = b'1';
+    }
+    HeaderValue::from_bytes(&text).ok()
+}
+
+/// Adds `name` to `Vary` unless `Vary` covers it already.
+pub fn vary(headers: &mut HeaderMap, name: &'static str) {
+    let covered = headers
+        .get_all(header::VARY)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.split(',').map(str::trim).any(|field| field == "*" || field.eq_ignore_ascii_case(name)));
+    if !covered {
+        headers.append(header::VARY, HeaderValue::from_static(name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn traceparent_equals_what_display_writes() {
+        for sampled in [false, true] {
+            let trace = Trace { sampled, ..Trace::start() };
+            assert_eq!(traceparent(&trace).unwrap(), trace.to_string());
+        }
+    }
+
+    #[test]
+    fn guests_get_the_client_in_the_standard_form() {
+        for (client, secure, expect) in [
+            ("192.0.2.7", false, "for=192.0.2.7;proto=http"),
+            ("2001:db8::1", true, "for=\"[2001:db8::1]\";proto=https"),
+            ("::ffff:192.0.2.7", true, "for=192.0.2.7;proto=https"),
+        ] {
+            assert_eq!(forwarded(client.parse().unwrap(), secure), expect);
+        }
+    }
+
+    #[test]
+    fn hop_by_hop_headers_are_removed() {
+        let mut headers = HeaderMap::new();
+        headers.insert("connection", HeaderValue::from_static("close, X-Own"));
+        headers.insert("x-own", HeaderValue::from_static("1"));
+        headers.insert("keep-alive", HeaderValue::from_static("1"));
+        headers.insert("accept", HeaderValue::from_static("*/*"));
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
+    }
+
+    #[test]
+    fn vary_names_a_header_once() {
+        let mut headers = HeaderMap::new();
+        vary(&mut headers, "accept-encoding");
+        vary(&mut headers, "accept-encoding");
+        assert_eq!(headers.get_all(header::VARY).iter().count(), 1);
+    }
+}

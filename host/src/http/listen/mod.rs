@@ -1,0 +1,121 @@
+//! Listening, and stopping in three steps: no new connections, no new requests, no requests at all.
+
+mod accept;
+mod connection;
+mod smuggle;
+mod tls;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use self::connection::{Phase, Shared};
+use super::config::{Config, Mount};
+use super::error::Error;
+use super::guest::Contexts;
+use super::service::Service;
+use crate::context::serve::Registry;
+use crate::limits;
+
+/// A server whose addresses are bound: clients can connect from now on, and get responses while `run` runs.
+pub struct Server {
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+    tls: Option<TlsAcceptor>,
+    service: Arc<Service>,
+}
+
+/// Changes the mounts of a server while it runs.
+#[derive(Clone)]
+pub struct Mounts(Arc<Service>);
+
+impl Mounts {
+    /// Replaces the mounts. Running requests keep theirs.
+    ///
+    /// # Errors
+    /// When a folder of static files cannot be opened; then nothing has changed.
+    pub fn set(&self, mounts: &[Mount]) -> Result<(), Error> {
+        self.0.set_mounts(mounts)
+    }
+}
+
+impl Server {
+    /// Binds all addresses, reads the certificate and opens the folders of assets. Must run inside a tokio runtime.
+    pub fn bind(config: Config, contexts: Registry, metrics: &prometheus::Registry) -> Result<Self, Error> {
+        Self::bind_contexts(config, Contexts::Registry(contexts), metrics)
+    }
+
+    pub(super) fn bind_contexts(
+        config: Config,
+        contexts: Contexts,
+        metrics: &prometheus::Registry,
+    ) -> Result<Self, Error> {
+        if config.listen.is_empty() {
+            return Err(Error::NoAddress);
+        }
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        let listen =
+            |address: &SocketAddr| listen(*address).map_err(|source| Error::Listen { address: *address, source });
+        let listeners = config.listen.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
+        let local = |(listener, wanted): (&TcpListener, &SocketAddr)| {
+            listener.local_addr().map_err(|source| Error::Listen { address: *wanted, source })
+        };
+        let addresses = listeners.iter().zip(&config.listen).map(local).collect::<Result<Vec<_>, _>>()?;
+        let service = Arc::new(Service::new(config, contexts, metrics)?);
+        Ok(Self { listeners, addresses, tls, service })
+    }
+
+    /// The bound addresses in the order of `Config::listen`, with real ports.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    pub fn mounts(&self) -> Mounts {
+        Mounts(self.service.clone())
+    }
+
+    /// Serves until `shutdown` is ready. Then stops accepting and lets running requests finish for
+    /// `Limits::drain_time`.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let drain_time = self.service.limits.drain_time;
+        let limit = self.service.limits.connections.min(Semaphore::MAX_PERMITS);
+        let permits = Arc::new(Semaphore::new(limit));
+        let shared = Arc::new(Shared::new(self.service, self.tls, phases));
+        let mut acceptors = JoinSet::new();
+        for listener in self.listeners {
+            acceptors.spawn(accept::accept(listener, shared.clone(), permits.clone()));
+        }
+        shutdown.await;
+        shared.service.drain();
+        // The listeners close with their tasks: from now on the kernel refuses new clients instead of letting them
+        // wait. The connections drain only after that, so a client that sees one close can rely on it.
+        acceptors.shutdown().await;
+        phase.send_replace(Phase::Draining);
+        let all = u32::try_from(limit).unwrap_or(u32::MAX);
+        if tokio::time::timeout(drain_time, permits.acquire_many(all)).await.is_err() {
+            let left = limit.saturating_sub(permits.available_permits());
+            tracing::warn!(
+                target: "http", connections = left,
+                "closing connections whose requests did not finish within the drain time"
+            );
+            phase.send_replace(Phase::Closing);
+            let _ = tokio::time::timeout(Duration::from_secs(1), permits.acquire_many(all)).await;
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Without it, a restart would have to wait for the TIME_WAIT of old connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(limits::HTTP_BACKLOG)
+}

@@ -1,0 +1,83 @@
+//! The metrics of the HTTP server. The counters of a mount are looked up once, when it is opened: a request pays four
+//! atomic additions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+pub struct Metrics {
+    requests: IntCounterVec,
+    seconds: HistogramVec,
+    bytes: IntCounterVec,
+    connections: IntGauge,
+}
+
+/// The metrics of one context, or of the responses of the host itself.
+pub struct ContextMetrics {
+    /// By the first digit of the status, 2 to 5.
+    classes: [IntCounter; 4],
+    seconds: Histogram,
+    bytes: IntCounter,
+}
+
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+/// The buckets, from a response out of memory to the longest request.
+const SECONDS: [f64; 14] =
+    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+impl Metrics {
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let requests = Opts::new("seam_http_requests_total", "HTTP requests answered, by context and status class");
+        let seconds = HistogramOpts::new("seam_http_request_seconds", "Time from a request's head to its last byte")
+            .buckets(SECONDS.into());
+        let bytes = Opts::new("seam_http_response_bytes_total", "Bytes of response bodies, as sent");
+        let metrics = Self {
+            requests: IntCounterVec::new(requests, &["context", "class"])?,
+            seconds: HistogramVec::new(seconds, &["context"])?,
+            bytes: IntCounterVec::new(bytes, &["context"])?,
+            connections: IntGauge::new("seam_http_connections", "Open HTTP connections")?,
+        };
+        registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.seconds.clone()))?;
+        registry.register(Box::new(metrics.bytes.clone()))?;
+        registry.register(Box::new(metrics.connections.clone()))?;
+        Ok(metrics)
+    }
+
+    pub fn context(&self, context: &str) -> prometheus::Result<Arc<ContextMetrics>> {
+        let class = |class: &str| self.requests.get_metric_with_label_values(&[context, class]);
+        let [two, three, four, five] = CLASSES;
+        Ok(Arc::new(ContextMetrics {
+            classes: [class(two)?, class(three)?, class(four)?, class(five)?],
+            seconds: self.seconds.get_metric_with_label_values(&[context])?,
+            bytes: self.bytes.get_metric_with_label_values(&[context])?,
+        }))
+    }
+
+    /// Counts a connection as open until the guard drops.
+    pub fn connection(&self) -> OpenConnection {
+        self.connections.inc();
+        OpenConnection(self.connections.clone())
+    }
+}
+
+pub struct OpenConnection(IntGauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl ContextMetrics {
+    pub fn count(&self, status: StatusCode, took: Duration, bytes: u64) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(2);
+        if let Some(class) = self.classes.get(class.min(CLASSES.len() - 1)) {
+            class.inc();
+        }
+        self.seconds.observe(took.as_secs_f64());
+        self.bytes.inc_by(bytes);
+    }
+}

@@ -1,0 +1,8 @@
+//! From an answer to what this client gets: conditions, compression, error pages.
+
+pub mod compress;
+pub mod error_page;
+pub mod negotiate;
+mod uncached;
+
+pub use uncached::uncached;

@@ -1,0 +1,164 @@
+//! One request: checked, routed, answered, recorded.
+
+mod mounts;
+mod screen;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use http::request::Parts;
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use self::mounts::{MountTable, OpenMount};
+use super::body::Body;
+use super::config::{Config, Mount};
+use super::connection_activity::ConnectionActivity;
+use super::error::Error;
+use super::guest::affinity::AffinityConfig;
+use super::guest::{Contexts, RoutedRequest};
+use super::header_fields;
+use super::limits::Limits;
+use super::observe::access_log::Entry;
+use super::observe::completion::Completion;
+use super::observe::metrics::{ContextMetrics, Metrics};
+use super::own::dev::{self, StatusBoard};
+use super::own::ops;
+use super::request_error::RequestError;
+use super::response::error_page::error_page;
+use super::response::negotiate;
+use crate::ids::Trace;
+
+/// What answers the requests of all connections.
+pub struct Service {
+    pub limits: Limits,
+    pub metrics: Metrics,
+    registry: prometheus::Registry,
+    mounts: ArcSwap<MountTable>,
+    contexts: Contexts,
+    affinity: AffinityConfig,
+    ops: bool,
+    dev: Option<StatusBoard>,
+    /// Of the responses of the host itself.
+    own_metrics: Arc<ContextMetrics>,
+    draining: AtomicBool,
+}
+
+impl Service {
+    pub fn new(config: Config, contexts: Contexts, registry: &prometheus::Registry) -> Result<Self, Error> {
+        let metrics = Metrics::new(registry)?;
+        Ok(Self {
+            mounts: ArcSwap::from_pointee(MountTable::new(&config.mounts, &metrics, &MountTable::default())?),
+            own_metrics: metrics.context("-")?,
+            metrics,
+            registry: registry.clone(),
+            contexts,
+            affinity: config.affinity,
+            ops: config.ops,
+            dev: config.dev,
+            draining: AtomicBool::new(false),
+            limits: config.limits,
+        })
+    }
+
+    /// From now on the server is not ready.
+    pub fn drain(&self) {
+        self.draining.store(true, Relaxed);
+        self.dev.iter().for_each(StatusBoard::close);
+    }
+
+    /// Replaces the mounts. Running requests keep theirs.
+    pub fn set_mounts(&self, mounts: &[Mount]) -> Result<(), Error> {
+        let mounts = MountTable::new(mounts, &self.metrics, &self.mounts.load())?;
+        self.mounts.store(Arc::new(mounts));
+        Ok(())
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.draining.load(Relaxed) && self.contexts.are_ready(self.mounts.load().contexts())
+    }
+
+    /// HTTP/1.1 runs this on the connection's task, HTTP/2 on one task per request.
+    pub async fn respond(
+        self: Arc<Self>,
+        connection: Arc<ConnectionActivity>,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        let started = Instant::now();
+        let active = connection.begin_request();
+        let (mut parts, body) = request.into_parts();
+        if self.dev.is_some() {
+            dev::always_send_pages(&mut parts);
+        }
+        let trace = header_fields::trace(&parts.headers);
+        let (mount, answer) = self.dispatch(&connection, &parts, body, trace).await;
+        let response = answer.unwrap_or_else(|error| self.with_script(&parts, error_page(error, &parts, &trace)));
+        let mut response = negotiate::without_body(&parts.method, response);
+        if let Some(value) = header_fields::traceparent(&trace) {
+            response.headers_mut().insert(header_fields::TRACEPARENT, value);
+        }
+        let completion = Completion {
+            bytes: 0,
+            status: response.status(),
+            started,
+            metrics: mount.as_ref().map_or(&self.own_metrics, |mount| &mount.metrics).clone(),
+            access: Entry::new(&parts, mount.as_ref().map(|mount| &mount.context), connection.client, trace),
+            _active: active,
+        };
+        response.map(|body| body.observe(completion))
+    }
+
+    async fn dispatch(
+        &self,
+        connection: &ConnectionActivity,
+        parts: &Parts,
+        body: Incoming,
+        trace: Trace,
+    ) -> (Option<Arc<OpenMount>>, Result<Response<Body>, RequestError>) {
+        if let Err(error) = screen::check(parts, connection) {
+            return (None, Err(error));
+        }
+        let path = parts.uri.path();
+        if self.ops
+            && let Some(answer) = ops::respond(&parts.method, path, &self.registry, || self.is_ready())
+        {
+            return (None, answer);
+        }
+        if let Some(board) = &self.dev
+            && let Some(answer) = board.respond(&parts.method, path)
+        {
+            return (None, answer);
+        }
+        let found = self.mounts.load().find(path).map(|(mount, below)| (mount.clone(), below));
+        let Some((mount, path)) = found else { return (None, Err(RequestError::NotFound)) };
+        if let Some(assets) = &mount.assets
+            && let Some(file) = path.strip_prefix("/assets/")
+        {
+            let answer = assets.respond(parts, file);
+            let answer = if self.dev.is_some() { answer.map(dev::revalidated) } else { answer };
+            return (Some(mount), answer);
+        }
+        let routed = RoutedRequest {
+            context: &mount.context,
+            timeout: mount.timeout,
+            path,
+            parts,
+            trace,
+            connection,
+            limits: &self.limits,
+        };
+        let answer = self.contexts.respond(routed, &self.affinity, body).await;
+        let answer = answer.map(|response| negotiate::negotiate(parts, self.with_script(parts, response)));
+        (Some(mount), answer)
+    }
+
+    /// The response, with the script of the development loop in its page.
+    fn with_script(&self, parts: &Parts, response: Response<Body>) -> Response<Body> {
+        match &self.dev {
+            Some(board) => board.add_script(parts, response),
+            None => response,
+        }
+    }
+}

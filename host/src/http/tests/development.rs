@@ -1,0 +1,93 @@
+//! Pages during development, and outside of it.
+
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::time::timeout;
+
+use super::{Site, TIMEOUT};
+use crate::http::StatusBoard;
+
+fn developing(board: &StatusBoard) -> Site {
+    Site::with(|config| config.dev = Some(board.clone()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn html_pages_get_the_script_and_are_always_sent_in_full() {
+    let board = StatusBoard::default();
+    board.post(&json!({}), 7);
+    let site = developing(&board);
+    let page = site.ask("GET", "/shop/page", &[("accept", "text/html"), ("if-none-match", "\"v1\"")]).await;
+    assert_eq!(page.status, 200);
+    let script = "<script src=\"/_seam/dev.js\" data-version=\"7\" data-reloadable=\"true\" defer></script>\n";
+    assert!(page.text().ends_with(script), "{}", page.text());
+    assert_eq!((page.field("etag"), page.field("cache-control")), (None, Some("no-store")));
+    assert_eq!(page.field("content-length"), Some(page.body.len().to_string().as_str()));
+    assert!(site.ask("POST", "/shop/page", &[]).await.text().contains("data-reloadable=\"false\""));
+    assert_eq!(site.get("/shop/trap").await.status, 500);
+    let text = site.get("/shop/request").await;
+    assert!(!text.text().contains("_seam"));
+    let packed = site.ask("GET", "/shop/page", &[("accept-encoding", "gzip")]).await;
+    assert_eq!(packed.field("content-encoding"), Some("gzip"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_script_and_the_events_are_served_and_only_during_development() {
+    let board = StatusBoard::default();
+    let site = developing(&board);
+    let script = site.get("/_seam/dev.js").await;
+    assert_eq!((script.status, script.field("content-type")), (200, Some("text/javascript; charset=utf-8")));
+    assert_eq!(site.get("/_seam/else").await.status, 404);
+    assert_eq!(site.ask("POST", "/_seam/events", &[("content-length", "0")]).await.status, 405);
+    let plain = Site::start();
+    for path in ["/_seam/dev.js", "/_seam/events"] {
+        assert_eq!(plain.get(path).await.status, 404, "{path}");
+    }
+    let page = plain.get("/shop/page").await;
+    assert!(!page.text().contains("_seam") && page.field("etag").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_carry_the_state_and_its_changes_and_end_with_the_server() {
+    let board = StatusBoard::default();
+    board.post(&json!({ "version": 1 }), 1);
+    let mut site = developing(&board);
+    let mut stream = site.connect().await;
+    stream.write_all(b"GET /_seam/events HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let mut lines = BufReader::new(stream).lines();
+    let mut data = async || loop {
+        match timeout(TIMEOUT, lines.next_line()).await.unwrap().unwrap() {
+            Some(line) if line.starts_with("data: ") => return Some(line),
+            Some(_) => {}
+            None => return None,
+        }
+    };
+    assert_eq!(data().await.as_deref(), Some("data: {\"version\":1}"));
+    board.post(&json!({ "version": 2 }), 2);
+    assert_eq!(data().await.as_deref(), Some("data: {\"version\":2}"));
+    site.stop();
+    assert_eq!(data().await, None, "a server that is stopping does not wait for readers of events");
+    timeout(TIMEOUT, site.running).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mounts_are_replaced_while_requests_run() {
+    let site = Site::start();
+    let mount = |path: &str| crate::http::Mount {
+        path: path.into(),
+        context: crate::ids::ContextName::new("shop").unwrap(),
+        assets: None,
+        timeout: TIMEOUT,
+    };
+    let running = site.ask("GET", "/shop/slow?300", &[]);
+    let change = async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        site.mounts.set(&[mount("/other")]).unwrap();
+    };
+    let (answer, ()) = tokio::join!(running, change);
+    assert_eq!((answer.status, answer.text().as_str()), (200, "slow"));
+    assert_eq!(site.get("/shop/x").await.status, 404);
+    assert_eq!(site.get("/other/x").await.text(), "below /x");
+    let gone = crate::http::Mount { assets: Some("/none".into()), ..mount("/third") };
+    assert!(site.mounts.set(&[gone]).is_err());
+    assert_eq!(site.get("/other/x").await.status, 200, "a mount that cannot be opened changes nothing");
+}

@@ -1,0 +1,58 @@
+//! Work that blocks, on a worker of the async runtime.
+//!
+//! Guests and SQLite run inline on the worker that took the request: a hop to another thread costs three times a
+//! statement. Code that is about to wait (for the writer, an fsync, a free instance), or that has run for longer than a
+//! tick, goes through here: the runtime gives the worker's other tasks to another thread.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use crate::limits;
+
+thread_local! {
+    /// This thread is no worker at present: its tasks have moved to another thread.
+    static DETACHED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f`, which may block. On a worker of a multi-threaded runtime the other tasks move to another thread first.
+pub fn block_in_place<T>(f: impl FnOnce() -> T) -> T {
+    if DETACHED.get() {
+        return f();
+    }
+    match Handle::try_current().map(|h| h.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| with_detached(true, f)),
+        _ => f(),
+    }
+}
+
+/// Waits for `future` on this thread, inside or outside a runtime. A worker's other tasks move to another thread first.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    block_in_place(|| match Handle::try_current() {
+        // Inside `block_on`, this thread is the runtime's again.
+        Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
+            with_detached(false, || runtime.block_on(future))
+        }
+        _ => futures::executor::block_on(future),
+    })
+}
+
+/// For long work that cannot be wrapped in `block_in_place`: pauses until another thread has taken this worker's tasks.
+/// The work then goes on outside the runtime.
+pub fn yield_worker() {
+    if !DETACHED.get() {
+        block_in_place(|| std::thread::sleep(Duration::from_micros(limits::WORKER_HANDOVER_US)));
+    }
+}
+
+fn with_detached<T>(detached: bool, f: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            DETACHED.set(self.0);
+        }
+    }
+    let _restore = Restore(DETACHED.replace(detached));
+    f()
+}

@@ -1,0 +1,75 @@
+//! What a context's file is opened with, and how its grant becomes that.
+//!
+//! Not here: how a file is opened (`open`), how a key is read (`key`).
+
+use std::path::{Path, PathBuf};
+
+use crate::clock::Clock;
+use crate::ids::ContextName;
+use crate::key::KeySource;
+
+/// What a context is granted: a file of its own, within these bounds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    pub encryption: Encryption,
+    /// Where the key of an encrypted file is. `None`: where `KeySource::of_context` says.
+    pub key: Option<KeySource>,
+    /// The size that the file may grow to.
+    pub max_mb: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    Off,
+    /// The file is encrypted; without encryption in this build it is not opened.
+    On,
+    /// The file is encrypted if this build has encryption.
+    IfPossible,
+}
+
+/// What a database is opened with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file. It is created, with its folder, when it is absent.
+    pub path: PathBuf,
+    /// The size that the file may grow to.
+    pub max_mb: u64,
+    /// Where the key is, if the file is encrypted. Needs the cargo feature `sqlcipher`.
+    pub key: Option<KeySource>,
+    /// What deadlines are compared with.
+    pub clock: Clock,
+}
+
+/// What the file of a context is called.
+pub fn file_name(context: &ContextName) -> String {
+    format!("{context}.db")
+}
+
+impl Encryption {
+    /// Whether files with this setting are encrypted in this build.
+    pub fn applies(self) -> bool {
+        match self {
+            Self::Off => false,
+            Self::On => true,
+            Self::IfPossible => cfg!(feature = "sqlcipher"),
+        }
+    }
+}
+
+impl Config {
+    /// The file at `path`, in the clear, by the system's clock.
+    pub fn plain(path: PathBuf, max_mb: u64) -> Self {
+        Self { path, max_mb, key: None, clock: Clock::system() }
+    }
+
+    /// The file of `context` in the folder `databases`.
+    pub fn of(context: &ContextName, settings: &Settings, databases: &Path) -> Self {
+        let key = || settings.key.clone().unwrap_or_else(|| KeySource::of_context(context, databases));
+        Self {
+            path: databases.join(file_name(context)),
+            max_mb: settings.max_mb,
+            key: settings.encryption.applies().then(key),
+            clock: Clock::system(),
+        }
+    }
+}

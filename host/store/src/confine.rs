@@ -1,0 +1,295 @@
+//! What SQL may do on a connection: whose it is (the host's, a context's, a migration's), which objects it may use, how
+//! long it may run and how much work it may do.
+//!
+//! Invariants: a context's SQL sees neither another file nor the host's tables (`seam_...`). It begins and ends no
+//! transaction, and changes the schema in a migration only. The host's statements never enter the cache from which
+//! contexts' statements come: SQLite asks the authorizer only when it prepares a statement.
+//! Not here: the encoding of rows, who gets the connection.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
+
+use crate::clock::Clock;
+use crate::{blocking, limits};
+
+/// The names of the host's own tables begin with it. A context can neither read, write nor create such a table.
+pub(super) const HOST_PREFIX: &str = "seam_";
+
+/// Whose SQL the connection runs now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+enum Origin {
+    /// The host: may do everything.
+    Host,
+    /// A context: may use rows, never the schema.
+    Context,
+    /// A migration: may change the context's schema too.
+    Migration,
+}
+
+/// Shared by a connection's hooks and the code that runs statements on it.
+pub(super) struct Guard {
+    clock: Clock,
+    origin: AtomicU8,
+    /// In nanoseconds since `EPOCH`, as is the next one.
+    deadline: AtomicU64,
+    /// When the statement gives its worker's other tasks away.
+    yield_at: AtomicU64,
+    /// The virtual machine's steps that the statement may still take.
+    steps_left: AtomicU64,
+    /// Why the authorizer or the progress handler refused, for the error's text.
+    refusal: Mutex<Option<String>>,
+}
+
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn nanos(at: Instant) -> u64 {
+    u64::try_from(at.saturating_duration_since(*EPOCH).as_nanos()).unwrap_or(u64::MAX)
+}
+
+const TICK_NS: u64 = limits::TICK_MS * 1_000_000;
+const NO_BOUND: u64 = u64::MAX;
+
+impl Guard {
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            origin: AtomicU8::new(Origin::Host as u8),
+            deadline: AtomicU64::new(NO_BOUND),
+            yield_at: AtomicU64::new(NO_BOUND),
+            steps_left: AtomicU64::new(NO_BOUND),
+            refusal: Mutex::new(None),
+        }
+    }
+
+    /// Before a context's statement.
+    pub fn arm(&self, deadline: Instant) {
+        self.arm_as(Origin::Context, deadline, limits::STORE_STATEMENT_STEPS_MAX);
+    }
+
+    /// Before a migration: bounded by time alone, because it may rewrite every row of a large file.
+    pub fn arm_migration(&self, deadline: Instant) {
+        self.arm_as(Origin::Migration, deadline, NO_BOUND);
+    }
+
+    fn arm_as(&self, origin: Origin, deadline: Instant, steps: u64) {
+        self.deadline.store(nanos(deadline), Relaxed);
+        self.yield_at.store(nanos(self.clock.now()) + TICK_NS, Relaxed);
+        self.steps_left.store(steps, Relaxed);
+        self.origin.store(origin as u8, Relaxed);
+    }
+
+    /// After the statement, and before those of the host.
+    pub fn disarm(&self) {
+        self.deadline.store(NO_BOUND, Relaxed);
+        self.yield_at.store(NO_BOUND, Relaxed);
+        self.steps_left.store(NO_BOUND, Relaxed);
+        self.origin.store(Origin::Host as u8, Relaxed);
+    }
+
+    /// Why a hook refused the last statement, if one did.
+    pub fn refusal(&self) -> Option<String> {
+        self.refusal.lock().take()
+    }
+
+    fn refuse(&self, why: impl Into<String>) {
+        *self.refusal.lock() = Some(why.into());
+    }
+
+    /// Runs every `STORE_PROGRESS_STEPS` steps of SQLite's virtual machine; `true` interrupts the statement.
+    fn progress(&self) -> bool {
+        let left = self.steps_left.load(Relaxed);
+        if left != NO_BOUND {
+            self.steps_left.store(left.saturating_sub(u64::from(limits::STORE_PROGRESS_STEPS)), Relaxed);
+        }
+        if left == 0 {
+            self.refuse(format!("the statement took more than {} steps", limits::STORE_STATEMENT_STEPS_MAX));
+            return true;
+        }
+        let deadline = self.deadline.load(Relaxed);
+        if deadline == NO_BOUND {
+            return false;
+        }
+        let now = nanos(self.clock.now());
+        if now >= deadline {
+            self.refuse("the call's deadline passed while the statement ran");
+            return true;
+        }
+        if now >= self.yield_at.load(Relaxed) {
+            blocking::yield_worker();
+            self.yield_at.store(nanos(self.clock.now()) + TICK_NS, Relaxed);
+        }
+        false
+    }
+
+    fn authorize(&self, context: &AuthContext<'_>) -> Authorization {
+        let verdict = match self.origin.load(Relaxed) {
+            s if s == Origin::Host as u8 => return Authorization::Allow,
+            s if s == Origin::Migration as u8 => match context.action {
+                // ANALYZE without a name goes through all tables and skips those of the host.
+                AuthAction::Analyze { table_name } if starts_with(table_name, HOST_PREFIX) => {
+                    return Authorization::Ignore;
+                }
+                ref action => for_migration(action),
+            },
+            _ => for_context(&context.action),
+        };
+        match verdict {
+            Ok(()) => Authorization::Allow,
+            Err(why) => {
+                self.refuse(why);
+                Authorization::Deny
+            }
+        }
+    }
+}
+
+/// The switches, limits and hooks that every connection has, whatever it is used for.
+pub(super) fn confine(conn: &mut Connection, guard: &std::sync::Arc<Guard>) -> rusqlite::Result<()> {
+    for (switch, on) in SWITCHES {
+        conn.set_db_config(*switch, *on)?;
+    }
+    for (limit, value) in LIMITS {
+        conn.set_limit(*limit, *value)?;
+    }
+    let hooked = guard.clone();
+    conn.authorizer(Some(move |context: AuthContext<'_>| hooked.authorize(&context)))?;
+    let hooked = guard.clone();
+    conn.progress_handler(i32::from(limits::STORE_PROGRESS_STEPS), Some(move || hooked.progress()))
+}
+
+const SWITCHES: &[(DbConfig, bool)] = &[
+    // No writes to sqlite_schema, to the shadow tables of FTS5, no PRAGMA that corrupts a file.
+    (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+    // Functions and virtual tables that are not innocuous do not run from views, triggers, indexes and defaults.
+    (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+    (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
+    // fts3_tokenizer() takes addresses of functions.
+    (DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
+    // "misspelt" is an error, not a string.
+    (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+    (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+    // A plan does not depend on the parameters. Otherwise SQLite would prepare a cached statement again for each `LIMIT
+    // ?`, which costs more than running it.
+    (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
+    // ATTACH is refused anyway; these hold should that ever fail.
+    (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, false),
+    (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, false),
+];
+
+/// The numbers from `limits` have their reasons there; the others follow SQLite's advice for untrusted SQL.
+const LIMITS: &[(Limit, i32)] = &[
+    (Limit::SQLITE_LIMIT_LENGTH, limits::STORE_VALUE_BYTES_MAX),
+    (Limit::SQLITE_LIMIT_SQL_LENGTH, limits::STORE_SQL_BYTES_MAX),
+    (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, limits::STORE_PARAMETERS_MAX),
+    (Limit::SQLITE_LIMIT_COLUMN, 256),
+    (Limit::SQLITE_LIMIT_EXPR_DEPTH, 200),
+    (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 50),
+    (Limit::SQLITE_LIMIT_VDBE_OP, 50_000),
+    (Limit::SQLITE_LIMIT_FUNCTION_ARG, 100),
+    (Limit::SQLITE_LIMIT_ATTACHED, 0),
+    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, limits::STORE_PATTERN_BYTES_MAX),
+    (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 16),
+    (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
+];
+
+/// Virtual tables that a context may have.
+const MODULES: &[&str] = &["fts5", "fts5vocab", "rtree"];
+
+/// Tables of SQLite that show more than the context's rows: pages, memory, statements, the storage of other tables.
+const TABLES_REFUSED: &[&str] =
+    &["dbstat", "sqlite_dbpage", "sqlite_memstat", "sqlite_stmt", "bytecode", "tables_used"];
+
+/// Functions that load code, read files or take pointers. Most are not even built in.
+const FUNCTIONS_REFUSED: &[&str] = &["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "fsdir"];
+
+type Verdict = Result<(), String>;
+
+fn for_context(action: &AuthAction<'_>) -> Verdict {
+    match *action {
+        AuthAction::Select | AuthAction::Recursive => Ok(()),
+        AuthAction::Read { table_name, .. } => readable(table_name),
+        AuthAction::Insert { table_name }
+        | AuthAction::Update { table_name, .. }
+        | AuthAction::Delete { table_name } => {
+            if starts_with(table_name, "sqlite_") {
+                return Err(format!("`{table_name}` belongs to SQLite"));
+            }
+            readable(table_name)
+        }
+        AuthAction::Function { function_name } => callable(function_name),
+        // FTS5 uses it to notice that its index changed.
+        AuthAction::Pragma { pragma_name: "data_version", pragma_value: None } => Ok(()),
+        ref other => Err(match other {
+            AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => {
+                "the functions of `store` begin and end transactions, SQL does not".to_owned()
+            }
+            AuthAction::Attach { .. } | AuthAction::Detach { .. } => {
+                "ATTACH, DETACH and VACUUM are not for contexts: a context has one file".to_owned()
+            }
+            AuthAction::Pragma { pragma_name, .. } => format!("PRAGMA {pragma_name} is not for contexts"),
+            _ => "only migrations change the schema".to_owned(),
+        }),
+    }
+}
+
+fn for_migration(action: &AuthAction<'_>) -> Verdict {
+    match *action {
+        AuthAction::Insert { table_name }
+        | AuthAction::Update { table_name, .. }
+        | AuthAction::Delete { table_name }
+        | AuthAction::CreateTable { table_name }
+        | AuthAction::DropTable { table_name }
+        | AuthAction::AlterTable { table_name, .. }
+        | AuthAction::CreateIndex { table_name, .. }
+        | AuthAction::DropIndex { table_name, .. }
+        | AuthAction::CreateTrigger { table_name, .. }
+        | AuthAction::DropTrigger { table_name, .. }
+        | AuthAction::DropVtable { table_name, .. }
+        | AuthAction::Analyze { table_name } => readable(table_name),
+        AuthAction::CreateView { view_name } | AuthAction::DropView { view_name } => readable(view_name),
+        AuthAction::Reindex { .. } => Ok(()),
+        // ALTER TABLE reads it to check that a new column's constraint holds for the rows that are there.
+        AuthAction::Read { table_name: "pragma_quick_check", .. }
+        | AuthAction::Pragma { pragma_name: "quick_check", .. } => Ok(()),
+        AuthAction::CreateVtable { table_name, module_name } => {
+            if !MODULES.iter().any(|m| m.eq_ignore_ascii_case(module_name)) {
+                return Err(format!("virtual tables of `{module_name}` are not for contexts; allowed are {MODULES:?}"));
+            }
+            readable(table_name)
+        }
+        AuthAction::CreateTempTable { .. }
+        | AuthAction::CreateTempIndex { .. }
+        | AuthAction::CreateTempTrigger { .. }
+        | AuthAction::CreateTempView { .. } => Err("temporary objects would outlive the call".to_owned()),
+        ref other => for_context(other),
+    }
+}
+
+fn readable(table: &str) -> Verdict {
+    if starts_with(table, HOST_PREFIX) {
+        return Err(format!("`{table}` belongs to the host, as do all names that begin with `{HOST_PREFIX}`"));
+    }
+    if starts_with(table, "pragma_") || TABLES_REFUSED.iter().any(|t| t.eq_ignore_ascii_case(table)) {
+        return Err(format!("`{table}` is not for contexts"));
+    }
+    Ok(())
+}
+
+fn callable(function: &str) -> Verdict {
+    if FUNCTIONS_REFUSED.iter().any(|f| f.eq_ignore_ascii_case(function)) {
+        return Err(format!("the function `{function}` is not for contexts"));
+    }
+    Ok(())
+}
+
+fn starts_with(name: &str, prefix: &str) -> bool {
+    name.as_bytes().get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
+}

@@ -1,0 +1,280 @@
+//! How a statement runs on an open connection to a context's file.
+//!
+//! Every statement runs inline on the caller's thread, from the cache, with its deadline set. Between two statements of
+//! the context the connection runs SQL as the host.
+//! Not here: how a connection is opened (`open`), who may use it (`writer`, `readers`), what SQL may do (`confine`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use rusqlite::hooks::Wal;
+use rusqlite::{CachedStatement, ErrorCode, ffi};
+
+use crate::clock::Clock;
+use crate::confine::Guard;
+use crate::error::{Error, message};
+use crate::rows::{Packer, Rows, Value};
+use crate::{limits, sql};
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Writer,
+    Reader,
+}
+
+/// One SQLite connection with its guard.
+pub(super) struct Connection {
+    sqlite: rusqlite::Connection,
+    guard: Arc<Guard>,
+    role: Role,
+    clock: Clock,
+    /// Pages in the write-ahead log after the last commit on this connection, with those that were copied back. Its
+    /// file does not say it: that stays as large as it once was, and is overwritten from its start.
+    log_pages: Arc<AtomicU32>,
+    /// `log_pages` when the log was last copied back.
+    copied_pages: u32,
+}
+
+/// What `query` found.
+pub(super) enum Queried {
+    Rows(Vec<u8>),
+    /// The statement writes, and this connection only reads: the writer must run it.
+    Writes,
+}
+
+impl Connection {
+    pub fn new(sqlite: rusqlite::Connection, guard: Arc<Guard>, role: Role, clock: Clock) -> Self {
+        Self { sqlite, guard, role, clock, log_pages: Arc::default(), copied_pages: 0 }
+    }
+
+    /// Has every commit say how long the write-ahead log is. Takes the place of SQLite's own checkpoints.
+    pub fn count_log_pages(&mut self) -> rusqlite::Result<()> {
+        let log_pages = self.log_pages.clone();
+        self.sqlite.wal_hook(Some(move |_: &mut Wal, pages| {
+            log_pages.store(u32::try_from(pages).unwrap_or(0), Relaxed);
+            Ok(())
+        }))
+    }
+
+    /// Runs statements of the host. They are never cached: see `confine`.
+    pub fn run_as_host(&self, sql: &str) -> rusqlite::Result<()> {
+        self.sqlite.execute_batch(sql)
+    }
+
+    /// The first column of the first row of a host statement, as text.
+    pub fn host_text(&self, sql: &str) -> rusqlite::Result<String> {
+        self.sqlite.query_row(sql, [], |row| match row.get_ref(0)? {
+            rusqlite::types::ValueRef::Text(text) => Ok(String::from_utf8_lossy(text).into_owned()),
+            rusqlite::types::ValueRef::Integer(i) => Ok(i.to_string()),
+            _ => Ok(String::new()),
+        })
+    }
+
+    /// The pages of the write-ahead log, if it has grown enough since the last time to be copied back.
+    pub fn checkpoint_due(&mut self) -> Option<u32> {
+        let pages = self.log_pages.load(Relaxed);
+        if pages < self.copied_pages {
+            // The log was overwritten from its start.
+            self.copied_pages = 0;
+        }
+        let due = pages - self.copied_pages >= limits::STORE_WAL_PAGES_CHECKPOINT;
+        due.then(|| {
+            self.copied_pages = pages;
+            pages
+        })
+    }
+
+    pub fn sqlite(&self) -> &rusqlite::Connection {
+        &self.sqlite
+    }
+
+    /// To copy another file over this one.
+    pub fn sqlite_mut(&mut self) -> &mut rusqlite::Connection {
+        &mut self.sqlite
+    }
+
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// Whether no transaction is open: none of ours, and none that SQLite would still have to end.
+    pub fn is_idle(&self) -> bool {
+        self.sqlite.is_autocommit()
+    }
+
+    /// Runs one statement of a context and packs its rows.
+    pub fn query(&self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Queried, Error> {
+        self.armed(deadline, |connection| {
+            let mut statement = connection.prepare(sql)?;
+            if !statement.readonly() {
+                if connection.role == Role::Reader {
+                    return Ok(Queried::Writes);
+                }
+                deny_words(sql)?;
+            }
+            bind(&mut statement, params)?;
+            let mut rows = statement.raw_query();
+            let first = rows.next().map_err(|e| connection.explain(&e))?;
+            // Only the first step notices that the schema changed since the statement was prepared: before it, `SELECT
+            // *` may still have its old columns.
+            let columns = first.map(|row| row.as_ref().column_count());
+            let Some(columns) = columns else {
+                drop(rows);
+                return Ok(Queried::Rows(
+                    Packer::new(statement.column_count(), limits::STORE_RESULT_BYTES_MAX).finish(),
+                ));
+            };
+            let mut packer = Packer::new(columns, limits::STORE_RESULT_BYTES_MAX);
+            let mut row = first;
+            while let Some(cells) = row {
+                for column in 0..columns {
+                    packer.push(cells.get_ref(column).map_err(|e| connection.explain(&e))?)?;
+                }
+                row = rows.next().map_err(|e| connection.explain(&e))?;
+            }
+            Ok(Queried::Rows(packer.finish()))
+        })
+    }
+
+    /// Runs one writing statement of a context; how many rows it changed.
+    pub fn execute(&self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<u64, Error> {
+        self.armed(deadline, |connection| {
+            let mut statement = connection.prepare_writing(sql)?;
+            connection.step(&mut statement, params)
+        })
+    }
+
+    /// The same statement for every packed row; how many rows they changed. The bound on work holds for each row.
+    pub fn execute_many(&self, sql: &str, packed: &[u8], deadline: Instant) -> Result<u64, Error> {
+        let mut rows = Rows::new(packed)?;
+        let mut row = Vec::with_capacity(rows.columns());
+        let mut changed = 0;
+        self.armed(deadline, |connection| {
+            let mut statement = connection.prepare_writing(sql)?;
+            while rows.next_into(&mut row)? {
+                connection.guard.arm(deadline);
+                if connection.clock.now() >= deadline {
+                    return Err(Error::Interrupted("the call's deadline passed between two rows".to_owned()));
+                }
+                changed += connection.step(&mut statement, &row)?;
+            }
+            Ok(changed)
+        })
+    }
+
+    /// Whether rows violate foreign keys that SQLite checks at the end of the transaction.
+    pub fn violates_deferred_keys(&self) -> bool {
+        let (mut now, mut highest) = (0, 0);
+        // SAFETY: the handle is that of the open connection we hold, and both pointers outlive the call.
+        let code = unsafe {
+            let handle = self.sqlite.handle();
+            ffi::sqlite3_db_status(handle, ffi::SQLITE_DBSTATUS_DEFERRED_FKS, &raw mut now, &raw mut highest, 0)
+        };
+        code == ffi::SQLITE_OK && now != 0
+    }
+
+    /// Whether `error`, the last failure, means that there is no room: on the disk, in a quota, or under a file-size
+    /// limit. A full disk has a code of its own in SQLite, which then forgets the system's error.
+    pub fn ran_out_of_space(&self, error: &rusqlite::Error) -> bool {
+        if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+            return true;
+        }
+        // SAFETY: the handle is that of the open connection we hold.
+        let errno = unsafe { ffi::sqlite3_system_errno(self.sqlite.handle()) };
+        use rustix::io::Errno;
+        [Errno::NOSPC, Errno::FBIG, Errno::DQUOT].iter().any(|e| e.raw_os_error() == errno)
+    }
+
+    /// What an error of SQLite means. If one of the hooks caused it, in the words of that hook.
+    pub fn explain(&self, error: &rusqlite::Error) -> Error {
+        let refusal = self.guard.refusal();
+        match (Error::of(error), refusal) {
+            (Error::Denied(_), Some(why)) => Error::Denied(why),
+            (Error::Interrupted(_), Some(why)) => Error::Interrupted(why),
+            (_, Some(why)) if is_auth(error) => Error::Denied(why),
+            (Error::Invalid(text), _) if text.contains("may not be modified") => Error::Denied(text),
+            (meaning, _) => meaning,
+        }
+    }
+
+    fn armed<T>(&self, deadline: Instant, run: impl FnOnce(&Self) -> Result<T, Error>) -> Result<T, Error> {
+        self.guard.arm(deadline);
+        let result = run(self);
+        self.guard.disarm();
+        result
+    }
+
+    /// Adds the text of every statement that is kept.
+    pub fn statements(&self, all: &mut std::collections::BTreeSet<String>) {
+        // SAFETY: the handle is that of the open connection we hold. No other thread uses the connection while this one
+        // walks its statements and copies their text.
+        unsafe {
+            let mut statement = ffi::sqlite3_next_stmt(self.sqlite.handle(), std::ptr::null_mut());
+            while !statement.is_null() {
+                let text = ffi::sqlite3_sql(statement);
+                if !text.is_null() {
+                    all.insert(std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned());
+                }
+                statement = ffi::sqlite3_next_stmt(self.sqlite.handle(), statement);
+            }
+        }
+    }
+
+    /// Whether a context's statement can be prepared on the file as it is. Nothing is run.
+    pub fn accepts(&self, sql: &str) -> Result<(), Error> {
+        let deadline = self.clock.now() + Duration::from_millis(limits::STORE_LOCK_WAIT_MS);
+        self.armed(deadline, |connection| connection.sqlite.prepare(sql).map(drop).map_err(|e| connection.explain(&e)))
+    }
+
+    fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, Error> {
+        self.sqlite.prepare_cached(sql).map_err(|e| self.explain(&e))
+    }
+
+    fn prepare_writing(&self, sql: &str) -> Result<CachedStatement<'_>, Error> {
+        let statement = self.prepare(sql)?;
+        if statement.readonly() && statement.column_count() > 0 {
+            return Err(Error::Invalid("`execute` is for statements that write; `query` returns rows".to_owned()));
+        }
+        deny_words(sql)?;
+        Ok(statement)
+    }
+
+    fn step(&self, statement: &mut CachedStatement<'_>, params: &[Value<'_>]) -> Result<u64, Error> {
+        bind(statement, params)?;
+        // Rows of a RETURNING clause are skipped: the caller asked for the writes alone.
+        let mut rows = statement.raw_query();
+        while rows.next().map_err(|e| self.explain(&e))?.is_some() {}
+        drop(rows);
+        Ok(self.sqlite.changes())
+    }
+}
+
+/// Denies what SQLite does not ask the authorizer about. `INSERT OR ROLLBACK` would undo the whole group.
+fn deny_words(sql: &str) -> Result<(), Error> {
+    if sql::begins_with(sql, "VACUUM") {
+        return Err(Error::Denied("VACUUM is not for contexts".to_owned()));
+    }
+    if sql::has_word(sql, "ROLLBACK") {
+        return Err(Error::Denied("ROLLBACK is a function of `store`, not a word for SQL; use OR ABORT".to_owned()));
+    }
+    Ok(())
+}
+
+fn bind(statement: &mut CachedStatement<'_>, params: &[Value<'_>]) -> Result<(), Error> {
+    let expected = statement.parameter_count();
+    if expected != params.len() {
+        return Err(Error::Invalid(format!("the statement has {expected} parameters, {} were given", params.len())));
+    }
+    for (index, value) in params.iter().enumerate() {
+        statement.raw_bind_parameter(index + 1, value).map_err(|e| Error::of(&e))?;
+    }
+    Ok(())
+}
+
+fn is_auth(error: &rusqlite::Error) -> bool {
+    // A virtual table's inner statement was refused: FTS5 and others pass the text on under a general code.
+    let message = message(error);
+    message.contains("not authorized") || message.contains("prohibited")
+}

@@ -1,0 +1,162 @@
+//! A context's file as the rest of the host sees it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::connection::Queried;
+use crate::error::Error;
+use crate::open::OpenError;
+use crate::readers::{Reader, Readers};
+use crate::rows::Value;
+use crate::statistics::{Counters, Statistics};
+use crate::transaction::Transaction;
+use crate::writer::{CommitOutcome, Writer};
+use crate::{blocking, limits, sql};
+
+/// How often a statement without a transaction of its context runs when failures of other transactions undo it. To be
+/// undone twice is rare, and three times does not happen.
+const ATTEMPTS: u32 = 3;
+
+/// The readers are closed before the writer: it is the last to close and leaves no write-ahead log behind.
+pub struct Database {
+    readers: Readers,
+    pub(super) writer: Arc<Writer>,
+}
+
+impl Database {
+    /// Opens the file, or creates it. Blocks while SQLite recovers a write-ahead log.
+    ///
+    /// # Errors
+    /// When the file cannot be opened as the context's own database, or its first connections cannot be set up.
+    pub fn open(config: Config) -> Result<Arc<Self>, OpenError> {
+        if let Some(folder) = config.path.parent().filter(|f| !f.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)
+                .map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
+        }
+        blocking::block_in_place(|| {
+            let writer = Arc::new(Writer::open(config.clone())?);
+            Ok(Arc::new(Self { readers: Readers::open(config)?, writer }))
+        })
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        self.writer.config()
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.config().path
+    }
+
+    /// Rows of one statement, packed as `rows` says, from a snapshot of the last commit. A statement that writes (`...
+    /// RETURNING`) is a transaction of its own.
+    pub fn query(&self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Vec<u8>, Error> {
+        self.query_or_write(sql, params, deadline).map(|(rows, _)| rows)
+    }
+
+    /// As `query`, with whether the statement wrote.
+    pub fn query_or_write(&self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<(Vec<u8>, bool), Error> {
+        Counters::add(&self.writer.counters.reads, 1);
+        let reader = self.readers.get(deadline)?;
+        let result = reader.connection().and_then(|connection| connection.query(sql, params, deadline));
+        match result {
+            Ok(Queried::Rows(rows)) => Ok((rows, false)),
+            Ok(Queried::Writes) => {
+                drop(reader);
+                let rows = self.in_own_transaction(deadline, |tx| tx.query(sql, params, deadline))?;
+                Ok((rows, true))
+            }
+            Err(error) => {
+                Counters::add(&self.writer.counters.failed, 1);
+                if matches!(error, Error::Unavailable(_)) {
+                    reader.discard();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// One writing statement as a transaction of its own; how many rows it changed.
+    pub fn execute(&self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<u64, Error> {
+        self.in_own_transaction(deadline, |tx| tx.execute(sql, params, deadline))
+    }
+
+    /// The same statement for all packed rows, as one transaction.
+    pub fn execute_many(&self, sql: &str, rows: &[u8], deadline: Instant) -> Result<u64, Error> {
+        self.in_own_transaction(deadline, |tx| tx.execute_many(sql, rows, deadline))
+    }
+
+    /// All statements of a script in one transaction, for tools. The error comes with the line of its statement.
+    pub fn script(&self, script: &str, deadline: Instant) -> Result<(), (usize, Error)> {
+        let mut tx = self.begin(deadline).map_err(|error| (1, error))?;
+        for statement in sql::statements(script) {
+            tx.execute(statement.sql, &[], deadline).map_err(|error| (statement.line, error))?;
+        }
+        tx.commit().map_err(|error| (1, error))
+    }
+
+    /// Waits for the writer until `deadline`.
+    pub fn begin(&self, deadline: Instant) -> Result<Transaction, Error> {
+        Transaction::begin(self.writer.clone(), deadline)
+    }
+
+    pub fn statistics(&self) -> Statistics {
+        Statistics::of(&self.writer.counters, self.path(), self.writer.waiting(), self.readers.count())
+    }
+
+    /// Statements that contexts have run lately, without their values.
+    pub fn statements(&self) -> Vec<String> {
+        let mut all = std::collections::BTreeSet::new();
+        self.readers.each_idle(|connection| connection.statements(&mut all));
+        self.writer.if_idle(|connection| connection.statements(&mut all));
+        all.into_iter().collect()
+    }
+
+    /// Empties what `statements` lists. Statements of connections that are in use stay.
+    pub fn forget_statements(&self) {
+        self.readers.each_idle(|connection| connection.sqlite().flush_prepared_statement_cache());
+        self.writer.if_idle(|connection| connection.sqlite().flush_prepared_statement_cache());
+    }
+
+    /// Whether a context's statement fits the file's schema. The statement is not run.
+    ///
+    /// # Errors
+    /// Why it does not fit.
+    pub fn accepts(&self, sql: &str) -> Result<(), Error> {
+        let reader = self.reader()?;
+        let connection = reader.connection()?;
+        // Preparing alone does not notice that another connection changed the schema; running something does.
+        connection.run_as_host("SELECT 1 FROM sqlite_schema LIMIT 1").map_err(|e| Error::of(&e))?;
+        connection.accepts(sql)
+    }
+
+    /// A reader for the host's own questions.
+    pub(super) fn reader(&self) -> Result<Reader<'_>, Error> {
+        let wait = Duration::from_millis(limits::STORE_LOCK_WAIT_MS);
+        self.readers.get(self.config().clock.now() + wait)
+    }
+
+    fn in_own_transaction<T>(
+        &self,
+        deadline: Instant,
+        mut run: impl FnMut(&mut Transaction) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        for _ in 0..ATTEMPTS {
+            let mut tx = self.begin(deadline)?;
+            let value = run(&mut tx)?;
+            match tx.finish() {
+                CommitOutcome::Durable => return Ok(value),
+                CommitOutcome::Failed(error) => return Err(error),
+                CommitOutcome::Lost => {}
+            }
+        }
+        Err(Error::Busy("other transactions of the group failed again and again; nothing was written".to_owned()))
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("path", &self.path()).finish_non_exhaustive()
+    }
+}

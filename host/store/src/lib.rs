@@ -1,0 +1,53 @@
+//! One SQLite file per context: its writer, its readers, its schema.
+//!
+//! A statement runs inline on the thread that asks for it. Reads see a snapshot of the last commit, on connections that
+//! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
+//! back when it is dropped, and the connection is clean for the next one.
+//!
+//! Below the store, for it and for everything above: names (`ids`), time (`clock`), waiting on a worker (`blocking`).
+//! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
+
+pub mod blocking;
+pub mod clock;
+pub mod error;
+pub mod ids;
+pub mod limits;
+
+mod compare;
+mod config;
+mod confine;
+mod connection;
+mod copy;
+mod cursor;
+mod database;
+mod functions;
+mod host;
+mod key;
+mod migrate;
+mod oneshot;
+mod open;
+mod readers;
+mod rows;
+mod schema;
+mod sql;
+mod statistics;
+mod transaction;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use compare::Difference;
+pub use config::{Config, Encryption, Settings, file_name};
+pub use copy::CopyError;
+pub use cursor::Cursor;
+pub use database::Database;
+pub use error::{Error, chain};
+pub use host::{HostFile, HostFileError};
+pub use key::{KeyError, KeySource};
+pub use migrate::{MigrateError, MigrateOptions, Migrated, Migration, migrate, migrate_with};
+pub use open::OpenError;
+pub use rows::{Rows, Value};
+pub use schema::schema_at;
+pub use statistics::Statistics;
+pub use transaction::Transaction;

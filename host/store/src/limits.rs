@@ -1,0 +1,62 @@
+//! The bounds of a context's file and of work on the runtime's workers, each with its unit in the name and the reason
+//! for its value.
+
+// Work on a worker of the async runtime
+
+/// How often work that holds a worker looks at its deadline. Shorter costs wake-ups, longer makes timeouts coarse.
+pub const TICK_MS: u64 = 5;
+/// How long a thread that gives its worker away waits for another thread to take it.
+pub const WORKER_HANDOVER_US: u64 = 500;
+
+// Stores
+
+/// One string, blob or row in a store. Covers and notes are far below it, and SQLite's quadratic functions stay short.
+pub const STORE_VALUE_BYTES_MAX: i32 = 1024 * 1024;
+/// One statement's text. Longer ones are data in the wrong place.
+pub const STORE_SQL_BYTES_MAX: i32 = 128 * 1024;
+/// Parameters of one statement; a longer list goes through `json_each` or `execute-many`.
+pub const STORE_PARAMETERS_MAX: i32 = 4_096;
+/// Rows of one result, packed. A page of a shop takes a thousandth.
+pub const STORE_RESULT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Steps of SQLite's virtual machine for one statement: about a second. A scan of a million rows takes a fifth of it.
+pub const STORE_STATEMENT_STEPS_MAX: u64 = 100_000_000;
+/// After how many steps a statement looks at its deadline: some 3 us. One step may be a function that takes 1 ms.
+pub const STORE_PROGRESS_STEPS: u16 = 100;
+/// Pattern of LIKE and GLOB, whose time is its length times that of the text.
+pub const STORE_PATTERN_BYTES_MAX: i32 = 128;
+/// Prepared statements kept by a connection. A context of ten functions has some thirty.
+pub const STORE_STATEMENTS_CACHED: usize = 64;
+/// Connections that read one file at the same time. Reads run on workers, of which there are as many as cores.
+pub const STORE_READERS_MAX: usize = 8;
+/// Pages that one reader keeps; behind it is the operating system's cache.
+pub const STORE_READER_CACHE_KB: u32 = 4 * 1024;
+/// Pages that the writer keeps; larger, so that a transaction of some thousand rows does not spill.
+pub const STORE_WRITER_CACHE_KB: u32 = 16 * 1024;
+/// Memory of SQLite in the whole process: caches, sorts, intermediate tables.
+pub const STORE_HEAP_MB_MAX: u64 = 1024;
+/// Transactions that wait for one file's writer. Beyond it the caller gets an error at once.
+pub const STORE_WRITE_QUEUE_MAX: usize = 256;
+/// Transactions that share one commit. Past some dozens the fsync is no longer what they cost.
+pub const STORE_GROUP_MAX: usize = 64;
+/// How long a group takes further transactions in: about one fsync, so that none waits much longer than it would alone.
+pub const STORE_GROUP_MS: u64 = 5;
+/// How long one transaction may hold the writer, however much time its call has left: other transactions wait for it.
+pub const STORE_TRANSACTION_MS_MAX: u64 = 10_000;
+/// How long a statement waits for a lock of the file, which only a checkpoint takes.
+pub const STORE_LOCK_WAIT_MS: u64 = 1_000;
+/// The pause before a copy that finds the file locked tries again: locks last for a checkpoint, some milliseconds.
+pub const STORE_COPY_RETRY_MS: u64 = 5;
+/// A page of a file, and of its log: SQLite's default.
+pub const STORE_PAGE_BYTES: u64 = 4096;
+/// Pages by which the WAL grows until it is copied back after a commit; SQLite's own default.
+pub const STORE_WAL_PAGES_CHECKPOINT: u32 = 1_000;
+/// Pages in the WAL from which the writer waits for the readers to restart the log; bounds its growth to 64 MB.
+pub const STORE_WAL_PAGES_RESET: u32 = 16_000;
+/// WAL size that is kept on disk after a reset: growing a file again costs more than overwriting it.
+pub const STORE_WAL_BYTES_KEPT: u64 = 8 * 1024 * 1024;
+/// All pending migrations of a context together; a large index takes seconds.
+pub const STORE_MIGRATION_MS_MAX: u64 = 120_000;
+/// Text of one migration.
+pub const STORE_MIGRATION_BYTES_MAX: usize = 1024 * 1024;
+/// Statements slower than this are logged.
+pub const STORE_SLOW_MS: u64 = 100;

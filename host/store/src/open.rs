@@ -1,0 +1,165 @@
+//! Opening a context's file: with which flags, which pragmas, and why it may fail.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use rusqlite::{ErrorCode, OpenFlags};
+
+use crate::config::Config;
+use crate::confine::{self, Guard};
+use crate::connection::{Connection, Role};
+use crate::key::{KeyError, KeySource};
+use crate::{functions, limits};
+
+/// Why a file could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("SQLite {found} loses commits (the WAL-reset race); build with 3.51.3 or newer")]
+    Version { found: &'static str },
+    #[error("cannot create the folder of `{}`", path.display())]
+    Folder { path: PathBuf, source: std::io::Error },
+    #[error("cannot open `{}`", path.display())]
+    Sqlite { path: PathBuf, source: rusqlite::Error },
+    #[error("`{}` is open in another process", path.display())]
+    InUse { path: PathBuf },
+    #[error("this host cannot read `{}` as a database: it is damaged, or its key is wrong or missing", path.display())]
+    NotADatabase { path: PathBuf },
+    #[error("`{}` cannot use a write-ahead log: its file system reports journal mode `{mode}`", path.display())]
+    NoWal { path: PathBuf, mode: String },
+    #[error("the file is to be encrypted, and this host was built without encryption")]
+    NoEncryption,
+    #[error("cannot get the key of the file")]
+    Key(#[from] KeyError),
+}
+
+impl OpenError {
+    /// What to do about it, for the `hint:` line.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Version { .. } => "build the host with the SQLite that its Cargo.lock names".to_owned(),
+            Self::Folder { .. } => "check that the data folder exists and that the host may write in it".to_owned(),
+            Self::Sqlite { path, .. } => {
+                format!("check that the host may read and write `{}` and that its disk has room", path.display())
+            }
+            Self::InUse { path } => {
+                format!(
+                    "find the process that has `{}` open (`fuser`, `lsof`) and end it: one process uses a file",
+                    path.display()
+                )
+            }
+            Self::NotADatabase { path } => {
+                format!("check the key, or restore `{}` from a backup; delete it if it holds demo data", path.display())
+            }
+            Self::NoWal { .. } => "put the data folder on a local file system".to_owned(),
+            Self::NoEncryption => "build with `--features sqlcipher`, or set `encrypted = false`".to_owned(),
+            Self::Key(KeyError::File { path, .. }) => {
+                format!(
+                    "write the key to `{}`, readable by the host alone, or set the context's variable SEAM_KEY_...",
+                    path.display()
+                )
+            }
+            Self::Key(KeyError::Environment { name }) => format!("set `{name}`"),
+            Self::Key(KeyError::Empty { source_of_key }) => format!("put a key into {source_of_key}"),
+        }
+    }
+}
+
+/// The first version without the WAL-reset race. Backports of its fix to older lines are not recognised.
+const VERSION_MIN: i32 = 3_051_003;
+
+/// Opens the file that `config` names, or creates it in a folder that is there.
+pub(super) fn open(config: &Config, role: Role) -> Result<Connection, OpenError> {
+    if rusqlite::version_number() < VERSION_MIN {
+        return Err(OpenError::Version { found: rusqlite::version() });
+    }
+    if config.key.is_some() && !cfg!(feature = "sqlcipher") {
+        return Err(OpenError::NoEncryption);
+    }
+    let key = config.key.as_ref().map(KeySource::read).transpose()?;
+    let failed = |source| failed(&config.path, source);
+    // No URI file names, which carry options. No mutex: Rust lets one thread at a time use a connection.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // No other process can open a file that the host has open: the process holds the locks, and taking one is no system
+    // call (decision 0007).
+    let opened = rusqlite::Connection::open_with_flags_and_vfs(&config.path, flags, c"unix-excl");
+    let mut sqlite = opened.map_err(failed)?;
+    if let Some(key) = key {
+        // Before anything else touches the file. No error of this statement contains the key.
+        sqlite.pragma_update(None, "key", key.as_str()).map_err(failed)?;
+    }
+    bound_heap(&sqlite).map_err(failed)?;
+    let guard = Arc::new(Guard::new(config.clock.clone()));
+    confine::confine(&mut sqlite, &guard).map_err(failed)?;
+    functions::replace_slow_functions(&sqlite).map_err(failed)?;
+    sqlite.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS_CACHED);
+    let mut connection = Connection::new(sqlite, guard, role, config.clock.clone());
+    let mode = connection.host_text("PRAGMA journal_mode = WAL").map_err(failed)?;
+    if mode != "wal" {
+        return Err(OpenError::NoWal { path: config.path.clone(), mode });
+    }
+    for (name, value) in pragmas(config, role) {
+        connection.run_as_host(&format!("PRAGMA {name} = {value}")).map_err(failed)?;
+    }
+    // After the pragmas: that of the checkpoints would replace the hook.
+    connection.count_log_pages().map_err(failed)?;
+    Ok(connection)
+}
+
+fn failed(path: &Path, source: rusqlite::Error) -> OpenError {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::NotADatabase { path: path.to_owned() },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse { path: path.to_owned() },
+        _ => OpenError::Sqlite { path: path.to_owned(), source },
+    }
+}
+
+/// Bounds SQLite's memory, of all files of the process together. Set once: it is the process's, not a connection's.
+fn bound_heap(sqlite: &rusqlite::Connection) -> rusqlite::Result<()> {
+    static BOUND: OnceLock<()> = OnceLock::new();
+    if BOUND.get().is_none() {
+        let bytes = limits::STORE_HEAP_MB_MAX * 1024 * 1024;
+        sqlite.query_row(&format!("PRAGMA hard_heap_limit = {bytes}"), [], |_| Ok(()))?;
+        let _ = BOUND.set(());
+    }
+    Ok(())
+}
+
+/// Every pragma of a connection, each with its reason, in the order in which they are set. `journal_mode = WAL` comes
+/// before them: readers see a snapshot while the writer writes.
+fn pragmas(config: &Config, role: Role) -> Vec<(&'static str, String)> {
+    let pages = config.max_mb.saturating_mul(1024 * 1024) / limits::STORE_PAGE_BYTES;
+    let mut list = vec![
+        // NORMAL is a hundred times faster and loses acknowledged commits when the power fails. Group commit makes FULL
+        // affordable.
+        ("synchronous", "FULL".to_owned()),
+        ("foreign_keys", "ON".to_owned()),
+        // What a context deletes may be personal data: it must not stay in the file's free pages.
+        ("secure_delete", "ON".to_owned()),
+        // A read error in a mapped file is a signal that ends the process; as a read() it is an error of one statement.
+        ("mmap_size", "0".to_owned()),
+        // Notices a damaged page when it is read, not when it has been written back.
+        ("cell_size_check", "ON".to_owned()),
+        // A WAL that once grew gives the space back at the next reset.
+        ("journal_size_limit", limits::STORE_WAL_BYTES_KEPT.to_string()),
+        // The writer makes its checkpoints after it has answered, not inside the commit that happens to cross the line.
+        ("wal_autocheckpoint", "0".to_owned()),
+        // Sorts and intermediate tables count against the heap's bound; as files nothing would bound them.
+        ("temp_store", "MEMORY".to_owned()),
+        // Only a checkpoint holds the file's locks for long enough to be noticed.
+        ("busy_timeout", limits::STORE_LOCK_WAIT_MS.to_string()),
+        // The quota. Per connection and not in the file, so it follows the manifest.
+        ("max_page_count", pages.max(1).to_string()),
+        // In KiB when negative.
+        (
+            "cache_size",
+            format!(
+                "-{}",
+                if role == Role::Writer { limits::STORE_WRITER_CACHE_KB } else { limits::STORE_READER_CACHE_KB }
+            ),
+        ),
+    ];
+    if role == Role::Reader {
+        list.push(("query_only", "ON".to_owned()));
+    }
+    list
+}

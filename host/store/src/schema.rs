@@ -1,0 +1,72 @@
+//! The schema that a file is at: the migrations it has run, in the host's table `seam_migrations`.
+//!
+//! Not here: running migrations (`migrate`).
+
+use rusqlite::{Connection, params};
+use sha2::{Digest, Sha256};
+
+use crate::config::Config;
+use crate::connection::Role;
+use crate::database::Database;
+use crate::error::Error;
+use crate::open::{OpenError, open};
+
+pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_migrations (
+    number   INTEGER PRIMARY KEY,
+    name     TEXT NOT NULL,
+    checksum BLOB NOT NULL,
+    applied  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT";
+
+/// A migration that the file has run.
+pub(super) struct Applied {
+    pub name: String,
+    pub checksum: Vec<u8>,
+}
+
+/// The migrations of the file, oldest first.
+pub(super) fn applied(sqlite: &Connection) -> rusqlite::Result<Vec<Applied>> {
+    let exists = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'seam_migrations'";
+    if sqlite.query_row(exists, [], |row| row.get::<_, i64>(0))? == 0 {
+        return Ok(Vec::new());
+    }
+    let mut statement = sqlite.prepare("SELECT name, checksum FROM seam_migrations ORDER BY number")?;
+    let rows = statement.query_map([], |row| Ok(Applied { name: row.get(0)?, checksum: row.get(1)? }))?;
+    rows.collect()
+}
+
+pub(super) fn record(sqlite: &Connection, number: u32, name: &str, sql: &str) -> rusqlite::Result<()> {
+    let insert = "INSERT INTO seam_migrations (number, name, checksum) VALUES (?1, ?2, ?3)";
+    sqlite.execute(insert, params![number, name, checksum(sql)]).map(drop)
+}
+
+/// Of a migration's SQL alone: its name may change.
+pub(super) fn checksum(sql: &str) -> Vec<u8> {
+    Sha256::digest(sql.as_bytes()).to_vec()
+}
+
+fn number(sqlite: &Connection) -> rusqlite::Result<u32> {
+    applied(sqlite).map(|all| u32::try_from(all.len()).unwrap_or(u32::MAX))
+}
+
+impl Database {
+    /// How many migrations the file has.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn schema(&self) -> Result<u32, Error> {
+        number(self.reader()?.connection()?.sqlite()).map_err(|e| Error::of(&e))
+    }
+}
+
+/// How many migrations the file that `config` names has; 0 if there is no file.
+///
+/// # Errors
+/// When there is a file that cannot be read.
+pub fn schema_at(config: &Config) -> Result<u32, OpenError> {
+    if !config.path.exists() {
+        return Ok(0);
+    }
+    let connection = open(config, Role::Reader)?;
+    number(connection.sqlite()).map_err(|source| OpenError::Sqlite { path: config.path.clone(), source })
+}

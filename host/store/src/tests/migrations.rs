@@ -1,0 +1,177 @@
+//! Schemas: forward as a whole, or not at all.
+
+use super::*;
+
+fn empty() -> Fixture {
+    let folder = TempDir::new().unwrap();
+    let database = Database::open(config(&folder, 64)).unwrap();
+    Fixture { database, folder }
+}
+
+fn schema(shop: &Fixture) -> Vec<String> {
+    texts_in(
+        &shop.query("SELECT type || name || coalesce(sql, '') FROM sqlite_schema ORDER BY 1", &[], soon()).unwrap(),
+    )
+}
+
+#[test]
+fn a_file_goes_forward_and_knows_where_it_is() {
+    let shop = empty();
+    let mut list = vec![migration(1, "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (1);")];
+    assert_eq!(migrate(&shop, &list).unwrap(), Migrated { from: 0, to: 1 });
+    list.push(migration(2, "ALTER TABLE a ADD COLUMN y TEXT; CREATE INDEX a_y ON a (y); ANALYZE a;"));
+    list.push(migration(3, "UPDATE a SET y = 'z'"));
+    assert_eq!(migrate(&shop, &list).unwrap(), Migrated { from: 1, to: 3 });
+    assert_eq!(migrate(&shop, &list).unwrap(), Migrated { from: 3, to: 3 });
+    assert_eq!(texts_in(&shop.query("SELECT y FROM a", &[], soon()).unwrap()), ["z"]);
+    let config = config(&shop.folder, 64);
+    let Fixture { database, folder: _kept } = shop;
+    drop(database);
+    let again = Database::open(config).unwrap();
+    assert_eq!(migrate(&again, &list).unwrap(), Migrated { from: 3, to: 3 });
+}
+
+#[test]
+fn a_statement_kept_from_before_a_migration_shows_the_columns_of_after() {
+    let shop = empty();
+    let mut list = vec![migration(1, "CREATE TABLE a (x TEXT) STRICT; INSERT INTO a VALUES ('x');")];
+    migrate(&shop, &list).unwrap();
+    let all = || texts_in(&shop.query("SELECT * FROM a", &[], soon()).unwrap());
+    assert_eq!(all(), ["x"]);
+    list.push(migration(2, "ALTER TABLE a ADD COLUMN y TEXT NOT NULL DEFAULT 'y'"));
+    migrate(&shop, &list).unwrap();
+    assert_eq!(all(), ["x", "y"]);
+}
+
+#[test]
+fn statistics_are_taken_of_all_tables_but_those_of_the_host() {
+    let shop = empty();
+    let list = [
+        migration(1, "CREATE TABLE a (x TEXT) STRICT; CREATE INDEX a_x ON a (x); INSERT INTO a VALUES ('x'), ('y');"),
+        migration(2, "ANALYZE"),
+    ];
+    migrate(&shop, &list).unwrap();
+    assert_eq!(texts_in(&shop.query("SELECT DISTINCT tbl FROM sqlite_stat1", &[], soon()).unwrap()), ["a"]);
+}
+
+#[test]
+fn a_context_without_migrations_has_an_empty_file() {
+    assert_eq!(migrate(&empty(), &[]).unwrap(), Migrated { from: 0, to: 0 });
+}
+
+#[test]
+fn backwards_changed_and_gapped_histories_are_refused() {
+    let shop = empty();
+    let list = [migration(1, "CREATE TABLE a (x)"), migration(2, "CREATE TABLE b (x)")];
+    migrate(&shop, &list).unwrap();
+    let before = schema(&shop);
+    let check = |list: &[Migration], expect: &str| {
+        let error = migrate(&shop, list).unwrap_err();
+        assert!(error.to_string().contains(expect), "{error}");
+        assert!(!error.remedy().is_empty());
+    };
+    check(&list[..1], "the file is at migration 2, the component knows 1");
+    check(&[], "the file is at migration 2, the component knows 0");
+    check(&[migration(1, "CREATE TABLE a (y)"), list[1].clone()], "migration 1 (`step-1`) has changed");
+    check(&[list[0].clone(), migration(3, "SELECT 1")], "expected 2, found 3");
+    check(&[list[0].clone(), list[0].clone()], "expected 2, found 1");
+    check(&[migration(0, "SELECT 1")], "expected 1, found 0");
+    assert_eq!(schema(&shop), before);
+    let mut renamed = list.clone();
+    renamed[0].name = "a-better-name".to_owned();
+    assert_eq!(migrate(&shop, &renamed).unwrap().to, 2);
+}
+
+#[test]
+fn a_failure_half_way_names_its_line_and_leaves_the_file_as_it_was() {
+    let shop = empty();
+    let first = migration(1, "CREATE TABLE a (x INTEGER PRIMARY KEY, y) STRICT".replace(", y", ", y TEXT").as_str());
+    migrate(&shop, std::slice::from_ref(&first)).unwrap();
+    shop.execute("INSERT INTO a VALUES (1, 'kept')", &[], soon()).unwrap();
+    let before = (schema(&shop), texts_in(&shop.query("SELECT * FROM a", &[], soon()).unwrap()));
+    let fine = migration(2, "CREATE TABLE b (x); UPDATE a SET y = 'changed'; DROP TABLE b; CREATE TABLE c (x);");
+    for (sql, line, what) in [
+        ("CREATE TABLE d (x);\n\nCREATE TABLE d (y);", 3, "already exists"),
+        ("\n-- a comment\nINSERT INTO a\n VALUES (1, 'twice')", 3, "UNIQUE"),
+        ("CREATE TABLE d (x);\nSELECT x\nFROM nowhere;", 2, "no such table"),
+        ("CREATE TABLE d (\n  x,\n  y z w (\n)", 2, ""),
+        ("SELECT ?1", 1, "parameters"),
+        ("\n\nPRAGMA user_version = 7", 3, "PRAGMA"),
+        ("ATTACH 'x' AS y", 1, "ATTACH"),
+        ("VACUUM", 1, "VACUUM"),
+        ("COMMIT", 1, "transactions"),
+        ("ROLLBACK", 1, "ROLLBACK"),
+        ("CREATE TABLE d (x UNIQUE ON CONFLICT ROLLBACK)", 1, "ROLLBACK"),
+        ("CREATE TEMP TABLE d (x)", 1, "temporary"),
+        ("CREATE TABLE seam_d (x)", 1, "the host"),
+        ("DROP TABLE seam_migrations", 1, "the host"),
+        ("CREATE TRIGGER t AFTER INSERT ON seam_migrations BEGIN SELECT 1; END", 1, "the host"),
+        ("CREATE INDEX i ON seam_migrations (name)", 1, "the host"),
+        ("ALTER TABLE seam_migrations RENAME TO mine", 1, "the host"),
+        ("CREATE TABLE d AS SELECT * FROM seam_migrations", 1, "the host"),
+        ("CREATE VIRTUAL TABLE d USING dbstat", 1, "virtual tables"),
+        ("UPDATE sqlite_schema SET sql = ''", 1, ""),
+    ] {
+        let error = migrate(&shop, &[first.clone(), fine.clone(), migration(3, sql)]).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("migration 3 (`step-3`)") && text.contains(what), "{sql}: {text}");
+        assert!(line == 2 && text.contains("line ") || text.contains(&format!("line {line}:")), "{sql}: {text}");
+        let after = (schema(&shop), texts_in(&shop.query("SELECT * FROM a", &[], soon()).unwrap()));
+        assert_eq!(after, before, "{sql}");
+    }
+    let renames = migration(3, "ALTER TABLE c RENAME TO seam_c");
+    assert!(matches!(migrate(&shop, &[first.clone(), fine.clone(), renames]), Err(MigrateError::HostName { .. })));
+    assert_eq!(schema(&shop), before.0);
+    shop.execute("INSERT INTO a VALUES (2, 'writes go on')", &[], soon()).unwrap();
+    assert_eq!(migrate(&shop, &[first, fine]).unwrap(), Migrated { from: 1, to: 2 });
+}
+
+#[test]
+fn a_file_that_follows_a_history_can_be_migrated() {
+    let shop = empty();
+    let mut list = vec![migration(1, "CREATE TABLE a (x)")];
+    migrate(&shop, &list).unwrap();
+    Cursor { at: 7, caught_up: true }.write(&shop, "orders").unwrap();
+    list.push(migration(2, "CREATE TABLE b (x)"));
+    assert_eq!(migrate(&shop, &list).unwrap(), Migrated { from: 1, to: 2 });
+    list.push(migration(3, "ALTER TABLE b RENAME TO seam_b"));
+    assert!(matches!(migrate(&shop, &list), Err(MigrateError::HostName { name }) if name == "seam_b"));
+}
+
+#[test]
+fn a_table_that_others_refer_to_can_be_rebuilt_but_not_orphaned() {
+    let shop = empty();
+    let first = migration(
+        1,
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, x); CREATE TABLE b (a INTEGER REFERENCES a (id) ON DELETE CASCADE);
+         INSERT INTO a VALUES (1, 'x'); INSERT INTO b VALUES (1);",
+    );
+    let rebuild = migration(
+        2,
+        "CREATE TABLE a2 (id INTEGER PRIMARY KEY, x TEXT) STRICT; INSERT INTO a2 SELECT * FROM a; DROP TABLE a;
+         ALTER TABLE a2 RENAME TO a;",
+    );
+    migrate(&shop, &[first.clone(), rebuild.clone()]).unwrap();
+    assert_eq!(shop.number("SELECT count(*) FROM b"), 1, "dropping the old table cascaded nowhere");
+    let orphan = migration(3, "DELETE FROM a");
+    let error = migrate(&shop, &[first, rebuild, orphan]).unwrap_err();
+    assert!(matches!(&error, MigrateError::ForeignKeys { table } if table == "b"), "{error}");
+    assert_eq!(shop.number("SELECT count(*) FROM a"), 1);
+    let result = shop.execute("INSERT INTO b VALUES (9)", &[], soon());
+    assert_eq!(case(&result), "constraint", "foreign keys hold again");
+}
+
+#[test]
+fn cached_statements_follow_the_new_schema() {
+    let shop = empty();
+    let first = migration(1, "CREATE TABLE a (x)");
+    migrate(&shop, std::slice::from_ref(&first)).unwrap();
+    shop.execute("INSERT INTO a VALUES (1)", &[], soon()).unwrap();
+    assert_eq!(shop.number("SELECT count(*) FROM a"), 1);
+    let second =
+        migration(2, "DROP TABLE a; CREATE TABLE a (x UNIQUE, y DEFAULT 5); INSERT INTO a (x) VALUES (7), (8)");
+    migrate(&shop, &[first, second]).unwrap();
+    assert_eq!(shop.number("SELECT count(*) FROM a"), 2);
+    assert_eq!(case(&shop.execute("INSERT INTO a VALUES (1)", &[], soon())), "invalid");
+    assert_eq!(shop.number("SELECT sum(y) FROM a"), 10);
+}

@@ -1,0 +1,111 @@
+//! A transaction of a context. It begins when it gets the writer's lease, and is rolled back when it is dropped.
+//!
+//! Invariant: however it is dropped (a return, a trap, a timeout, a panic), the connection is clean for the next one.
+//! Not here: how transactions share a commit (`writer`).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::connection::Queried;
+use crate::error::Error;
+use crate::limits;
+use crate::rows::Value;
+use crate::statistics::Counters;
+use crate::writer::{CommitOutcome, Lease, Writer};
+
+pub struct Transaction {
+    writer: Arc<Writer>,
+    /// `None` only while it is being ended.
+    lease: Option<Lease>,
+    /// No statement starts after it.
+    ends: Instant,
+    /// The error with which SQLite rolled all of it back. Every further statement gets the same error.
+    failed: Option<Error>,
+}
+
+impl Transaction {
+    pub(super) fn begin(writer: Arc<Writer>, deadline: Instant) -> Result<Self, Error> {
+        let lease = writer.begin(deadline)?;
+        let ends = writer.config().clock.now() + Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
+        Ok(Self { writer, lease: Some(lease), ends, failed: None })
+    }
+
+    /// Rows, packed. Sees what this transaction wrote.
+    pub fn query(&mut self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Vec<u8>, Error> {
+        Counters::add(&self.writer.counters.reads, 1);
+        self.run(deadline, |lease, deadline| match lease.connection()?.query(sql, params, deadline)? {
+            Queried::Rows(rows) => Ok(rows),
+            Queried::Writes => Err(Error::Denied("this connection only reads".to_owned())),
+        })
+    }
+
+    pub fn execute(&mut self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<u64, Error> {
+        Counters::add(&self.writer.counters.writes, 1);
+        self.run(deadline, |lease, deadline| lease.connection()?.execute(sql, params, deadline))
+    }
+
+    /// On an error the rows before it stay in the transaction.
+    pub fn execute_many(&mut self, sql: &str, rows: &[u8], deadline: Instant) -> Result<u64, Error> {
+        Counters::add(&self.writer.counters.writes, 1);
+        self.run(deadline, |lease, deadline| lease.connection()?.execute_many(sql, rows, deadline))
+    }
+
+    /// Returns when the commit is durable.
+    pub fn commit(self) -> Result<(), Error> {
+        match self.finish() {
+            CommitOutcome::Durable => Ok(()),
+            CommitOutcome::Lost => Err(Error::Busy(
+                "another transaction of the group failed, and SQLite undid this one with it; nothing was written"
+                    .to_owned(),
+            )),
+            CommitOutcome::Failed(error) => Err(error),
+        }
+    }
+
+    pub fn rollback(self) {
+        drop(self);
+    }
+
+    pub(super) fn finish(mut self) -> CommitOutcome {
+        if let Some(error) = self.failed.take() {
+            return CommitOutcome::Failed(error);
+        }
+        match self.lease.take() {
+            Some(lease) => self.writer.commit(lease),
+            None => CommitOutcome::Failed(Error::Invalid("the transaction has ended".to_owned())),
+        }
+    }
+
+    fn run<T>(&mut self, deadline: Instant, run: impl FnOnce(&Lease, Instant) -> Result<T, Error>) -> Result<T, Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let lease = self.lease.as_mut().ok_or_else(|| Error::Invalid("the transaction has ended".to_owned()))?;
+        if self.writer.config().clock.now() >= self.ends {
+            let limit = limits::STORE_TRANSACTION_MS_MAX;
+            return Err(Error::Interrupted(format!("the transaction held the writer for more than {limit} ms")));
+        }
+        let result = run(lease, deadline.min(self.ends));
+        if let Err(error) = &result {
+            Counters::add(&self.writer.counters.failed, 1);
+            if lease.was_lost() {
+                self.failed = Some(error.clone());
+            }
+        }
+        result
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            self.writer.roll_back(lease);
+        }
+    }
+}
+
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction").field("failed", &self.failed).finish_non_exhaustive()
+    }
+}

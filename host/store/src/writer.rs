@@ -1,0 +1,387 @@
+//! The one write connection of a file, and the commit that transactions share.
+//!
+//! Transactions queue for the connection, first come first served, each until its deadline. The holder works on its own
+//! thread inside a savepoint. When its transaction is done, it hands the connection to the next one in the queue, with
+//! the outer transaction still open, and waits. The last of a group commits for all of them, and only then do they get
+//! their answers.
+//!
+//! Invariants: each writer has one lease. A lease that no thread uses, in the queue or idle, has no savepoint open.
+//! `Durable` is answered only after the fsync of the COMMIT. After a COMMIT that failed in an unknown way, the
+//! connection is closed and opened again.
+//! Not here: what a statement may do (`confine`), what runs inside a transaction (`transaction`).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::config::Config;
+use crate::connection::{Connection, Role};
+use crate::error::{self, Error};
+use crate::oneshot::Oneshot;
+use crate::open::{OpenError, open};
+use crate::statistics::Counters;
+use crate::{blocking, limits};
+
+pub(super) struct Writer {
+    config: Config,
+    pub counters: Counters,
+    state: Mutex<State>,
+}
+
+/// Invariant: the queue is empty while the lease is free.
+struct State {
+    leased: bool,
+    /// The connection while the lease is free. `None` then means that it must be opened.
+    idle: Option<Box<Connection>>,
+    queue: VecDeque<Arc<Oneshot<Lease>>>,
+}
+
+/// The right to write, and the group whose commit is still to come.
+pub(super) struct Lease {
+    /// `None` after a failure: the next holder opens it.
+    connection: Option<Box<Connection>>,
+    group: Vec<Arc<Oneshot<CommitOutcome>>>,
+    /// When the open outer transaction began.
+    open_since: Option<Instant>,
+}
+
+/// How a transaction that was ready to commit ended.
+#[derive(Clone, Debug)]
+pub(super) enum CommitOutcome {
+    Durable,
+    /// Another transaction of the group made SQLite roll all of it back. Nothing of this one is written.
+    Lost,
+    Failed(Error),
+}
+
+const SAVEPOINT: &str = "SAVEPOINT seam";
+
+impl Writer {
+    pub fn open(config: Config) -> Result<Self, OpenError> {
+        let connection = open(&config, Role::Writer)?;
+        match truncate_log(&connection) {
+            Ok(()) => {}
+            // No commit of this process is in doubt yet. With a full disk, reads still work.
+            Err(error) if connection.ran_out_of_space(&error) => {
+                tracing::warn!(path = %config.path.display(), %error, "no room to copy the write-ahead log back");
+            }
+            Err(source) => return Err(OpenError::Sqlite { path: config.path.clone(), source }),
+        }
+        let state = State { leased: false, idle: Some(Box::new(connection)), queue: VecDeque::new() };
+        Ok(Self { config, counters: Counters::default(), state: Mutex::new(state) })
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Runs `look` on the connection if it is free now.
+    pub fn if_idle(&self, look: impl FnOnce(&Connection)) {
+        if let Some(connection) = &self.state.lock().idle {
+            look(connection);
+        }
+    }
+
+    /// How many transactions wait in the queue.
+    pub fn waiting(&self) -> usize {
+        self.state.lock().queue.len()
+    }
+
+    /// Waits for the lease and opens a savepoint in the group's outer transaction.
+    pub fn begin(&self, deadline: Instant) -> Result<Lease, Error> {
+        let mut lease = self.lease(deadline)?;
+        match self.open_savepoint(&mut lease) {
+            Ok(()) => Ok(lease),
+            Err(error) => {
+                lease.lose_group();
+                lease.connection = None;
+                self.give_back(lease);
+                Err(error)
+            }
+        }
+    }
+
+    fn open_savepoint(&self, lease: &mut Lease) -> Result<(), Error> {
+        let outer = lease.open_since.is_none();
+        let connection = self.connect(lease)?;
+        if outer {
+            connection.run_as_host("BEGIN IMMEDIATE").map_err(|e| connection.explain(&e))?;
+        }
+        connection.run_as_host(SAVEPOINT).map_err(|e| connection.explain(&e))?;
+        lease.open_since.get_or_insert_with(|| self.config.clock.now());
+        Ok(())
+    }
+
+    /// Releases the savepoint. Returns when the group's commit is durable, or has failed.
+    pub fn commit(&self, mut lease: Lease) -> CommitOutcome {
+        let Some(connection) = lease.connection.as_ref() else {
+            self.give_back(lease);
+            return CommitOutcome::Failed(closed());
+        };
+        if connection.violates_deferred_keys() {
+            // Checked here, for this transaction alone: the outer COMMIT would fail for the whole group.
+            self.roll_back(lease);
+            let error = Error::Constraint("FOREIGN KEY constraint failed at commit".to_owned());
+            return CommitOutcome::Failed(error);
+        }
+        if let Err(error) = connection.run_as_host("RELEASE seam") {
+            let error = connection.explain(&error);
+            self.roll_back(lease);
+            return CommitOutcome::Failed(error);
+        }
+        let outcome = Arc::new(Oneshot::new());
+        lease.group.push(outcome.clone());
+        match self.hand_to_next(lease) {
+            Ok(()) => blocking::block_in_place(|| outcome.receive()),
+            Err(lease) => {
+                // The outcome is there once the group has ended: no wait, so the worker keeps its tasks.
+                self.end_group(lease);
+                outcome.receive()
+            }
+        }
+    }
+
+    /// Undoes the savepoint, and nothing of the other transactions in the group.
+    pub fn roll_back(&self, mut lease: Lease) {
+        Counters::add(&self.counters.rollbacks, 1);
+        let undone = match lease.connection.as_ref() {
+            Some(connection) if !connection.is_idle() => {
+                connection.run_as_host("ROLLBACK TO seam; RELEASE seam").is_ok()
+            }
+            _ => false,
+        };
+        if !undone {
+            lease.roll_back_all();
+        } else if lease.group.is_empty() {
+            // An outer transaction that holds nothing is no group: the next transaction starts one of its own.
+            lease.end_outer();
+        }
+        if let Err(lease) = self.hand_to_next(lease) {
+            self.end_group(lease);
+        }
+    }
+
+    /// The lease without any open transaction, for migrations and copies. A group that has begun is committed first.
+    pub fn exclusive(&self, deadline: Instant) -> Result<Lease, Error> {
+        let mut lease = self.lease(deadline)?;
+        self.commit_group(&mut lease);
+        match self.connect(&mut lease).map(|_| ()) {
+            Ok(()) => Ok(lease),
+            Err(error) => {
+                self.give_back(lease);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives a lease without an open transaction back. If one is open, it is rolled back.
+    pub fn give_back(&self, mut lease: Lease) {
+        if lease.connection.as_ref().is_some_and(|connection| !connection.is_idle()) {
+            lease.roll_back_all();
+        }
+        lease.open_since = None;
+        let mut state = self.state.lock();
+        match state.queue.pop_front() {
+            Some(next) => next.send(lease),
+            None => {
+                state.idle = lease.connection;
+                state.leased = false;
+            }
+        }
+    }
+
+    /// Waits in the queue for the lease.
+    fn lease(&self, deadline: Instant) -> Result<Lease, Error> {
+        let waiter = {
+            let mut state = self.state.lock();
+            if !state.leased {
+                state.leased = true;
+                return Ok(Lease { connection: state.idle.take(), group: Vec::new(), open_since: None });
+            }
+            if state.queue.len() >= limits::STORE_WRITE_QUEUE_MAX {
+                Counters::add(&self.counters.refused, 1);
+                return Err(Error::Busy(format!("{} transactions wait already", limits::STORE_WRITE_QUEUE_MAX)));
+            }
+            let waiter = Arc::new(Oneshot::new());
+            state.queue.push_back(waiter.clone());
+            waiter
+        };
+        if let Some(lease) = blocking::block_in_place(|| waiter.receive_until(deadline, &self.config.clock)) {
+            return Ok(lease);
+        }
+        Counters::add(&self.counters.refused, 1);
+        let left_queue = {
+            let mut state = self.state.lock();
+            let at = state.queue.iter().position(|other| Arc::ptr_eq(other, &waiter));
+            at.and_then(|at| state.queue.remove(at)).is_some()
+        };
+        if !left_queue {
+            // The lease arrived in the same moment. It must go on, with the group that may wait for its commit.
+            let lease = waiter.receive();
+            if let Err(lease) = self.hand_to_next(lease) {
+                self.end_group(lease);
+            }
+        }
+        Err(Error::Busy("the writer was not free before the deadline".to_owned()))
+    }
+
+    /// Hands the lease to the next in the queue with its group still open. Returns it if none waits, or if the group
+    /// is full or old.
+    fn hand_to_next(&self, lease: Lease) -> Result<(), Lease> {
+        let open_ms = lease.open_since.map_or(0, |since| self.config.clock.elapsed_since(since).as_millis());
+        if lease.group.len() >= limits::STORE_GROUP_MAX || open_ms >= u128::from(limits::STORE_GROUP_MS) {
+            return Err(lease);
+        }
+        match self.state.lock().queue.pop_front() {
+            Some(next) => {
+                next.send(lease);
+                Ok(())
+            }
+            None => Err(lease),
+        }
+    }
+
+    /// Commits for the group and answers it, keeps the write-ahead log short, and gives the lease back.
+    fn end_group(&self, mut lease: Lease) {
+        self.commit_group(&mut lease);
+        if let Some(connection) = lease.connection.as_mut() {
+            self.checkpoint(connection);
+        }
+        self.give_back(lease);
+    }
+
+    /// Commits for the group and answers it. No transaction is open afterwards.
+    fn commit_group(&self, lease: &mut Lease) {
+        if lease.open_since.take().is_none() {
+            lease.lose_group();
+            return;
+        }
+        let Some(connection) = lease.connection.as_ref() else {
+            lease.lose_group();
+            return;
+        };
+        let outcome = match blocking::block_in_place(|| connection.run_as_host("COMMIT")) {
+            Ok(()) => CommitOutcome::Durable,
+            Err(error) => {
+                let meaning = connection.explain(&error);
+                let known = match meaning {
+                    Error::Full(_) => connection.ran_out_of_space(&error),
+                    Error::Constraint(_) | Error::Busy(_) => true,
+                    _ => false,
+                };
+                if known && (connection.is_idle() || connection.run_as_host("ROLLBACK").is_ok()) {
+                    CommitOutcome::Failed(meaning)
+                } else {
+                    // Only a new connection can tell what the file holds now.
+                    let path = self.config.path.display();
+                    tracing::error!(%path, %error, "a commit failed, outcome unknown; opening the connection again");
+                    lease.connection = None;
+                    CommitOutcome::Failed(Error::Unavailable(format!(
+                        "the commit failed and may or may not have happened: {meaning}"
+                    )))
+                }
+            }
+        };
+        if matches!(outcome, CommitOutcome::Durable) {
+            self.counters.commits.fetch_add(lease.group.len() as u64, Relaxed);
+            Counters::add(&self.counters.groups, 1);
+        }
+        for member in lease.group.drain(..) {
+            member.send(outcome.clone());
+        }
+    }
+
+    /// The lease's connection, opened again if a failure closed it.
+    fn connect<'l>(&self, lease: &'l mut Lease) -> Result<&'l Connection, Error> {
+        let connection = match lease.connection.take() {
+            Some(connection) => connection,
+            None => {
+                blocking::block_in_place(|| reopen(&self.config)).map_err(|e| Error::Unavailable(error::chain(&e)))?
+            }
+        };
+        Ok(lease.connection.insert(connection))
+    }
+
+    /// Keeps the write-ahead log short. Each time that it has grown by `STORE_WAL_PAGES_CHECKPOINT`, it is copied back,
+    /// which waits for no reader. From `STORE_WAL_PAGES_RESET` pages on it is also cut, which waits for the readers of
+    /// old snapshots; the deadlines of their statements bound that. Once a log is copied back as a whole and no reader
+    /// uses it, the next commit overwrites it from its start.
+    /// A failure costs nothing but space.
+    fn checkpoint(&self, connection: &mut Connection) {
+        let Some(pages) = connection.checkpoint_due() else { return };
+        let mode = if pages < limits::STORE_WAL_PAGES_RESET { "PASSIVE" } else { "TRUNCATE" };
+        let (path, started) = (self.config.path.display(), self.config.clock.now());
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        if let Err(error) = blocking::block_in_place(|| connection.run_as_host(&sql)) {
+            tracing::warn!(%path, pages, %error, "the write-ahead log was not copied back");
+        }
+        Counters::add(&self.counters.checkpoints, 1);
+        let took = self.config.clock.elapsed_since(started);
+        if took > Duration::from_millis(limits::STORE_SLOW_MS) {
+            tracing::info!(%path, pages, ms = took.as_millis() as u64, "slow checkpoint");
+        }
+    }
+}
+
+impl Lease {
+    pub fn connection(&self) -> Result<&Connection, Error> {
+        self.connection.as_deref().ok_or_else(closed)
+    }
+
+    pub fn connection_mut(&mut self) -> Result<&mut Connection, Error> {
+        self.connection.as_deref_mut().ok_or_else(closed)
+    }
+
+    /// After a failed statement: whether SQLite rolled everything back. If so, the rest of the group gets `Lost`.
+    pub fn was_lost(&mut self) -> bool {
+        let lost = self.connection.as_ref().is_none_or(|connection| connection.is_idle());
+        if lost {
+            self.lose_group();
+            self.open_since = None;
+        }
+        lost
+    }
+
+    fn lose_group(&mut self) {
+        for member in self.group.drain(..) {
+            member.send(CommitOutcome::Lost);
+        }
+    }
+
+    /// Rolls the outer transaction back, with everything in it.
+    fn roll_back_all(&mut self) {
+        self.lose_group();
+        self.end_outer();
+    }
+
+    /// Rolls an outer transaction back that no other transaction waits for. A connection that cannot do that is closed.
+    fn end_outer(&mut self) {
+        self.open_since = None;
+        let clean = self.connection.as_ref().is_some_and(|connection| {
+            connection.is_idle() || (connection.run_as_host("ROLLBACK").is_ok() && connection.is_idle())
+        });
+        if !clean {
+            self.connection = None;
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::Unavailable("the connection was closed after a failure".to_owned())
+}
+
+/// Opens the write connection after a commit whose outcome is unknown.
+fn reopen(config: &Config) -> Result<Box<Connection>, OpenError> {
+    let connection = open(config, Role::Writer)?;
+    truncate_log(&connection).map_err(|source| OpenError::Sqlite { path: config.path.clone(), source })?;
+    Ok(Box::new(connection))
+}
+
+/// Copies the write-ahead log back and cuts it. This decides a commit that failed: it has not happened, today and after
+/// the next start.
+fn truncate_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.run_as_host("PRAGMA wal_checkpoint(TRUNCATE)")
+}

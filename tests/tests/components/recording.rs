@@ -1,0 +1,98 @@
+//! Calls as the recorder keeps them, from real instances: their values, what they asked of others, and whether they
+//! wrote.
+
+use anyhow::Result;
+use seam::context::run::recorder::{Recorded, What};
+use seam_tests::caller_callee::{asking, numbers};
+use seam_tests::{System, call};
+use wasmtime::component::Val;
+
+fn system(recording: &str) -> System {
+    System::new()
+        .context("asking", &asking(), "imports = [\"t:numbers/numbers\"]\nstore = true")
+        .unwrap()
+        .context("numbers", &numbers(), "")
+        .unwrap()
+        .lines(recording)
+}
+
+/// `function(params) -> results, asked: ..`
+fn told(call: &Recorded) -> String {
+    let asked: Vec<String> = call
+        .asked
+        .iter()
+        .map(|asked| match &asked.outcome {
+            Ok(results) => format!("{}.{}({:?}) -> {results:?}", asked.interface, asked.function, asked.params),
+            Err(failure) => format!("{}({:?}) -> {failure}", asked.function, asked.params),
+        })
+        .collect();
+    let What::Function { function, params, outcome, .. } = &call.what else { panic!("{call:?}") };
+    let outcome = match outcome {
+        Ok(results) => format!("{results:?}"),
+        Err(failure) => failure.to_string(),
+    };
+    format!("{function}({params:?}) -> {outcome} wrote {} asked {}", call.wrote, asked.join("; "))
+}
+
+#[test]
+fn a_tape_has_each_call_with_what_it_asked_and_what_became_of_it() -> Result<()> {
+    let system = system("");
+    let registry = system.start()?.unwrap();
+    let recorder = |name: &str| registry.live(name).unwrap().generation().recorder.clone();
+    assert!(recorder("asking").start_log(false) && recorder("numbers").start_log(false));
+    for n in [2, 3, 13] {
+        call(&registry, "asking", "asking.ask", &[Val::U32(n)], 5_000)?;
+    }
+    let tape = recorder("asking").stop_log().unwrap();
+    let told: Vec<String> = tape.calls.iter().map(told).collect();
+    let first = "t:numbers/numbers.twice([U32(4)]) -> [Result(Ok(Some(U32(8))))]";
+    let odd = "Result(Err(Some(Variant(\"odd\", Some(U32(3))))))";
+    let away = "Result(Err(Some(Variant(\"unavailable\", Some(String(\"`numbers` failed\"))))))";
+    let trapped = told[2].split("twice([U32(13)]) -> ").nth(1).unwrap().to_owned();
+    assert!(trapped.starts_with("`numbers` trapped:"), "{told:#?}");
+    assert_eq!(
+        told,
+        [
+            format!(
+                "ask([U32(2)]) -> [Result(Ok(Some(U32(4))))] wrote false asked {first}; \
+                 t:numbers/numbers.twice([U32(2)]) -> [Result(Ok(Some(U32(4))))]"
+            ),
+            format!("ask([U32(3)]) -> [{odd}] wrote false asked {first}; t:numbers/numbers.twice([U32(3)]) -> [{odd}]"),
+            format!("ask([U32(13)]) -> [{away}] wrote false asked {first}; twice([U32(13)]) -> {trapped}"),
+        ]
+    );
+    assert_eq!(recorder("numbers").stop_log().unwrap().calls.len(), 6, "the callee's own recorder has its side");
+    Ok(())
+}
+
+#[test]
+fn calls_that_commit_are_marked_and_calls_that_read_are_not() -> Result<()> {
+    let system = system("");
+    let registry = system.start()?.unwrap();
+    let recorder = registry.live("asking").unwrap().generation().recorder.clone();
+    recorder.start_log(false);
+    for sql in ["SELECT * FROM t", "INSERT INTO t VALUES (1) RETURNING n", "SELECT n FROM t"] {
+        let answer = call(&registry, "asking", "asking.run", &[Val::String(sql.into())], 5_000)?;
+        assert_eq!(answer, Val::Result(Ok(Some(Box::new(Val::U32(0))))), "{sql}");
+    }
+    let wrote: Vec<bool> = recorder.stop_log().unwrap().calls.iter().map(|call| call.wrote).collect();
+    assert_eq!(wrote, [false, true, false]);
+    let recent = recorder.recent();
+    assert!(recent.iter().all(|call| !call.wrote) && recent.len() <= 2, "{recent:?}");
+    Ok(())
+}
+
+#[test]
+fn calls_are_sampled_without_being_asked_for_unless_the_manifest_says_no() -> Result<()> {
+    for (lines, some) in [("", true), ("[recording]\ncalls_per_s = 0", false)] {
+        let system = system(lines);
+        let registry = system.start()?.unwrap();
+        for _ in 0..200 {
+            call(&registry, "asking", "asking.ask", &[Val::U32(2)], 5_000)?;
+        }
+        let kept = registry.live("numbers").unwrap().generation().recorder.recent();
+        assert_eq!(!kept.is_empty(), some);
+        assert!(kept.len() < 100, "only some of the calls: {}", kept.len());
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! The real binary on systems of small components: its command line, deploys, rollbacks, variants, and guests that
+//! attack it.
+
+mod cli;
+mod deploying;
+mod following;
+mod hostile;
+mod rollback;
+mod turning_bad;
+mod variant_deploys;
+mod variants;

@@ -1,0 +1,351 @@
+//! The way back by a command, rows and all, and after a restart; and what recorded calls keep out.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use seam::app::App;
+use seam::context::component::Compiler;
+use seam::deploy::{ChangeState, DeployOutcome, DeployReport, DeployRequest, RollbackRequest, Step};
+use seam::manifest::Manifest;
+use seam_tests::version::{Then, Version, asking, page};
+use seam_tests::{System, call};
+use wasmtime::component::Val;
+
+const TABLE: &str = "CREATE TABLE seen (n INTEGER NOT NULL, old TEXT) STRICT; INSERT INTO seen VALUES (1, 'x')";
+const GROWS: &str = "ALTER TABLE seen ADD COLUMN at TEXT";
+const DROPS: &str = "ALTER TABLE seen DROP COLUMN old";
+
+fn first() -> Version {
+    Version { migrations: vec![TABLE], query: Some("SELECT n, old FROM seen"), ..Version::times(2) }
+}
+
+fn grown() -> Version {
+    Version { migrations: vec![TABLE, GROWS], query: Some("SELECT n, at FROM seen"), ..Version::times(3) }
+}
+
+fn shrunk() -> Version {
+    Version { migrations: vec![TABLE, DROPS], query: Some("SELECT n FROM seen"), ..Version::times(3) }
+}
+
+struct Fixture {
+    app: App,
+    system: System,
+}
+
+impl Fixture {
+    fn new(first: &Version) -> Result<Self> {
+        Self::recording(first, 10_000)
+    }
+
+    /// With so many calls recorded in a second.
+    fn recording(first: &Version, per_s: u32) -> Result<Self> {
+        let system = System::new()
+            .context("numbers", &first.wasm()?, "store = true")?
+            .context("asking", &asking()?, r#"imports = ["t:numbers/numbers"]"#)?
+            .context("page", &page()?, r#"imports = ["t:numbers/numbers"]"#)?
+            .lines(&format!("[[mount]]\npath = \"/\"\ncontext = \"page\"\n[recording]\ncalls_per_s = {per_s}"));
+        Ok(Self { app: load(&system)?, system })
+    }
+
+    /// The host ends, and another begins.
+    fn again(self) -> Result<Self> {
+        let Self { app, system } = self;
+        drop(app);
+        Ok(Self { app: load(&system)?, system })
+    }
+
+    fn request(&self, version: &Version, allow: &[&str], watch_ms: u64) -> Result<DeployRequest> {
+        let file = put(&self.system, &version.wasm()?)?;
+        let allow = allow.iter().map(|name| (*name).to_owned()).collect();
+        Ok(DeployRequest { context: "numbers".into(), file, allow, strict: false, watch_ms, wait: false })
+    }
+
+    fn deploy(&self, version: &Version, allow: &[&str]) -> Result<DeployReport> {
+        let report = self.app.deployer.deploy(&self.request(version, allow, 0)?, &mut |_| {});
+        assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
+        Ok(report)
+    }
+
+    fn back(&self, restore: bool) -> DeployReport {
+        self.back_to(None, restore)
+    }
+
+    fn back_to(&self, to: Option<&str>, restore: bool) -> DeployReport {
+        let request = RollbackRequest { context: "numbers".into(), to: to.map(Into::into), restore, wait: false };
+        self.app.deployer.roll_back(&request, &mut |_| {})
+    }
+
+    /// The hash of the version that serves.
+    fn hash(&self) -> Result<String> {
+        Ok(self.app.registry.live("numbers")?.generation().component().hash.clone())
+    }
+
+    fn times(&self, n: u32) -> Result<Val> {
+        call(&self.app.registry, "asking", "asking.ask", &[Val::U32(n)], 5_000)
+    }
+
+    /// Asks until the recorder, which samples, has taken it.
+    fn record(&self, n: u32) -> Result<()> {
+        let live = self.app.registry.live("numbers")?;
+        let taken = || live.generation().recorder.recent().len();
+        let before = taken();
+        while taken() == before {
+            self.times(n)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a row as the context would.
+    fn write(&self) {
+        let live = self.app.registry.live("numbers").unwrap();
+        let database = live.generation().database().unwrap().clone();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        database.execute("INSERT INTO seen (n) VALUES (2)", &[], deadline).unwrap();
+    }
+
+    fn last(&self) -> seam::deploy::HistoryEntry {
+        self.app.deployer.history(Some("numbers")).unwrap().remove(0)
+    }
+}
+
+fn load(system: &System) -> Result<App> {
+    Ok(App::load(Manifest::load(&system.write()?)?, Compiler::InProcess)?)
+}
+
+fn put(system: &System, wasm: &[u8]) -> Result<PathBuf> {
+    let file = system.folder.path().join("next.wasm");
+    std::fs::write(&file, wasm)?;
+    Ok(file)
+}
+
+fn answer(value: u32) -> Val {
+    Val::Result(Ok(Some(Box::new(Val::U32(value)))))
+}
+
+fn notes(report: &DeployReport, step: Step) -> String {
+    report.steps.iter().filter(|p| p.step == step).flat_map(|p| p.notes.clone()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn an_older_version_serves_on_the_newer_schema_that_it_was_seen_to_work_with() -> Result<()> {
+    let fixture = Fixture::new(&first())?;
+    assert_eq!(fixture.times(7)?, answer(14));
+    fixture.deploy(&grown(), &[])?;
+    fixture.write();
+    let report = fixture.back(false);
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
+    assert!(notes(&report, Step::Migrations).contains("the rows stay, at schema 2"), "{report:?}");
+    assert_eq!(fixture.times(7)?, answer(14));
+    let fixture = fixture.again()?;
+    assert_eq!(fixture.times(7)?, answer(14), "and after a restart");
+    let report = fixture.back(false);
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
+    assert_eq!(fixture.times(7)?, answer(21), "back from being back is forward");
+    fixture.deploy(&Version { factor: 4, migrations: vec![TABLE, GROWS, "CREATE TABLE more (x)"], ..first() }, &[])?;
+    assert_eq!(fixture.times(7)?, answer(28));
+    Ok(())
+}
+
+#[test]
+fn where_there_is_no_way_back_the_file_is_put_back_and_only_a_yes_loses_rows() -> Result<()> {
+    let fixture = Fixture::new(&first())?;
+    assert_eq!(fixture.times(7)?, answer(14));
+    fixture.deploy(&shrunk(), &["irreversible"])?;
+    let report = fixture.back(false);
+    assert_eq!(report.outcome, DeployOutcome::Live, "nothing was written: {report:?}");
+    assert!(notes(&report, Step::Migrations).contains("goes back from schema 2 to 1"), "{report:?}");
+    assert_eq!(fixture.times(7)?, answer(14));
+    fixture.deploy(&shrunk(), &["irreversible"])?;
+    fixture.write();
+    let refused = fixture.back(false).refused.unwrap();
+    assert_eq!(refused.step, Some(Step::Migrations));
+    assert!(refused.message.contains("`seen` has 2 rows, 1 without them"), "{}", refused.message);
+    assert!(refused.remedy.contains("--restore"));
+    assert_eq!(fixture.times(7)?, answer(21), "the newer one serves on");
+    let report = fixture.back(true);
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
+    assert!(notes(&report, Step::Migrations).contains("lost: `seen` has 2 rows"), "{report:?}");
+    assert_eq!(fixture.times(7)?, answer(14));
+    let fixture = fixture.again()?;
+    assert_eq!(fixture.times(7)?, answer(14));
+    Ok(())
+}
+
+#[test]
+fn any_version_that_served_can_serve_again_by_the_beginning_of_its_hash() -> Result<()> {
+    let fixture = Fixture::new(&Version::times(2))?;
+    let mut hashes = vec![fixture.hash()?];
+    // With so many, two begin alike.
+    for factor in 3..20 {
+        fixture.deploy(&Version::times(factor), &[])?;
+        hashes.push(fixture.hash()?);
+    }
+    for (at, factor) in [(0, 2), (9, 11), (4, 6)] {
+        let report = fixture.back_to(Some(&hashes[at][..12].to_uppercase()), false);
+        assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
+        assert_eq!(fixture.times(7)?, answer(7 * factor));
+    }
+    let fixture = fixture.again()?;
+    assert_eq!(fixture.times(7)?, answer(42), "and after a restart");
+    assert_eq!(fixture.back_to(Some(&hashes[4][..12]), false).outcome, DeployOutcome::Unchanged);
+    let alike = |hash: &&String| hashes.iter().filter(|other| other[..1] == hash[..1]).count() > 1;
+    let alike = &hashes.iter().find(alike).unwrap()[..1];
+    let never = (0..).map(|n| format!("{n:04x}")).find(|n| !hashes.iter().any(|hash| hash.starts_with(n))).unwrap();
+    let long = format!("{}0", hashes[0]);
+    for (to, message, remedy) in [
+        (alike, format!("`{alike}` could be more than one version of `numbers`: "), "write more of it"),
+        (
+            &never,
+            format!("no version of `numbers` that served has a hash that begins with `{never}`"),
+            "`seam history numbers`",
+        ),
+        ("", "`` could be more than one version".to_owned(), "write more of it"),
+        (&long, format!("begins with `{long}`"), "`seam history numbers`"),
+    ] {
+        let refused = fixture.back_to(Some(to), false).refused.unwrap();
+        assert!(refused.message.contains(&message) && refused.remedy.contains(remedy), "{refused:?}");
+    }
+    std::fs::remove_file(fixture.system.folder.path().join(format!("data/deploy/{}.wasm", hashes[1])))?;
+    let refused = fixture.back_to(Some(&hashes[1]), false).refused.unwrap();
+    assert_eq!(refused.step, Some(Step::Read));
+    assert!(refused.message.contains(" is not kept any more") && refused.remedy.contains("deploy it"), "{refused:?}");
+    Ok(())
+}
+
+#[test]
+fn back_over_several_schemas_needs_the_restore_point_unless_it_was_seen_to_work() -> Result<()> {
+    let fixture = Fixture::new(&first())?;
+    let oldest = fixture.hash()?;
+    assert_eq!(fixture.times(7)?, answer(14));
+    fixture.deploy(&grown(), &[])?;
+    let middle = fixture.hash()?;
+    assert_eq!(fixture.times(7)?, answer(21));
+    // What the middle one does not use goes; the oldest does use it, and no call has reached it.
+    let newest =
+        Version { migrations: vec![TABLE, GROWS, DROPS], query: Some("SELECT n, at FROM seen"), ..Version::times(4) };
+    fixture.deploy(&newest, &[])?;
+    fixture.write();
+    let refused = fixture.back_to(Some(&oldest), false).refused.unwrap();
+    assert_eq!(refused.step, Some(Step::Migrations));
+    assert!(refused.message.contains("not seen to work at schema 3, it knows 1, "), "{}", refused.message);
+    assert!(refused.remedy.contains("--restore"), "{refused:?}");
+    assert_eq!(fixture.times(7)?, answer(28), "the newest one serves on");
+    // The one before was seen to work, and stays so however often the two take turns.
+    for (hash, factor) in [(&middle, 3), (&fixture.hash()?, 4), (&middle, 3)] {
+        let report = fixture.back_to(Some(hash), false);
+        assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
+        assert_eq!(fixture.times(7)?, answer(7 * factor));
+    }
+    let refused = fixture.back_to(Some(&oldest), false).refused.unwrap();
+    assert_eq!(refused.step, Some(Step::Migrations), "{refused:?}");
+    let report = fixture.back_to(Some(&oldest), true);
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
+    let said = notes(&report, Step::Migrations);
+    assert!(said.contains("goes back from schema 3 to 1") && said.contains("lost: `seen` has 2 rows, 1 "), "{said}");
+    assert_eq!(fixture.times(7)?, answer(14));
+    let fixture = fixture.again()?;
+    assert_eq!(fixture.times(7)?, answer(14));
+    // Forward again over both changes.
+    assert_eq!(fixture.back_to(Some(&middle), false).outcome, DeployOutcome::Live);
+    assert_eq!(fixture.times(7)?, answer(21));
+    fixture.deploy(&shrunk_from_grown(), &["irreversible"])?;
+    for point in std::fs::read_dir(fixture.system.folder.path().join("data/deploy/restore"))? {
+        std::fs::remove_file(point?.path())?;
+    }
+    let refused = fixture.back_to(Some(&oldest), true).refused.unwrap();
+    assert!(
+        refused.message.contains("the file is at schema 3 and it knows 1: there is no restore point"),
+        "{refused:?}"
+    );
+    Ok(())
+}
+
+/// Of another build than the one that served, with the same schema.
+fn shrunk_from_grown() -> Version {
+    Version { migrations: vec![TABLE, GROWS, DROPS], query: Some("SELECT n FROM seen"), ..Version::times(5) }
+}
+
+/// The schema has the same number as one that the oldest version was seen to work at, and is another.
+#[test]
+fn a_schema_is_not_taken_for_another_of_the_same_number() -> Result<()> {
+    let fixture = Fixture::new(&first())?;
+    let oldest = fixture.hash()?;
+    fixture.times(7)?;
+    fixture.deploy(&grown(), &[])?;
+    assert_eq!(fixture.back(true).outcome, DeployOutcome::Live, "to schema 1");
+    fixture.times(7)?;
+    fixture.deploy(&shrunk(), &["irreversible"])?;
+    fixture.write();
+    for to in [None, Some(oldest.as_str())] {
+        let refused = fixture.back_to(to, false).refused.unwrap();
+        assert!(refused.message.contains("not seen to work at schema 2"), "{}", refused.message);
+    }
+    Ok(())
+}
+
+#[test]
+fn there_is_no_way_back_from_what_was_there_at_first() -> Result<()> {
+    let fixture = Fixture::new(&first())?;
+    let refused = fixture.back(false).refused.unwrap();
+    assert!(refused.message.contains("there is no version before it"), "{}", refused.message);
+    Ok(())
+}
+
+#[test]
+fn recorded_calls_that_the_new_version_breaks_keep_it_out_and_other_answers_are_noted() -> Result<()> {
+    let fixture = Fixture::new(&first())?;
+    for n in [3, 5, 7] {
+        fixture.record(n)?;
+    }
+    let try_it = |version: &Version, strict: bool| -> Result<DeployReport> {
+        let request = DeployRequest { strict, ..fixture.request(version, &[], 0)? };
+        Ok(fixture.app.deployer.deploy(&request, &mut |_| {}))
+    };
+    let lies = Version { call: Then::Traps, ..first() };
+    let refused = try_it(&lies, false)?.refused.unwrap();
+    assert_eq!(refused.step, Some(Step::Replay));
+    assert!(refused.message.contains("`numbers.times(7)` was answered with ok(14)"), "{}", refused.message);
+    let hangs = Version { call: Then::Hangs, ..first() };
+    let refused = try_it(&hangs, false)?.refused.unwrap();
+    assert!(refused.message.contains("did not answer in time"), "{}", refused.message);
+    let other = Version { factor: 9, ..first() };
+    let refused = try_it(&other, true)?.refused.unwrap();
+    assert!(refused.message.contains("`numbers.times(7)`: ok(14) became ok(63)"), "{}", refused.message);
+    assert_eq!(fixture.times(7)?, answer(14));
+    let report = try_it(&other, false)?;
+    let said = notes(&report, Step::Replay);
+    assert!(said.contains("0 answered alike, ") && said.contains("ok(6) became ok(27)"), "{said}");
+    let more = Version { more: true, ..other };
+    let said = notes(&try_it(&more, true)?, Step::Replay);
+    assert!(said.contains("answered alike, 0 otherwise"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn what_was_rolled_back_by_itself_does_not_come_back_with_a_restart() -> Result<()> {
+    let fixture = Fixture::recording(&Version::times(2), 0)?;
+    let bad = Version { call: Then::Traps, ..Version::times(9) };
+    let request = fixture.request(&bad, &[], 10_000)?;
+    // The build has written over the manifest's file before, as builds do.
+    std::fs::write(fixture.system.folder.path().join("numbers.wasm"), bad.wasm()?)?;
+    let stop = AtomicBool::new(false);
+    let report = std::thread::scope(|scope| {
+        let deploy = scope.spawn(|| {
+            let report = fixture.app.deployer.deploy(&request, &mut |_| {});
+            stop.store(true, Ordering::Relaxed);
+            report
+        });
+        while !stop.load(Ordering::Relaxed) {
+            fixture.times(7).ok();
+        }
+        deploy.join().unwrap()
+    });
+    assert_eq!(report.outcome, DeployOutcome::RolledBack, "{report:?}");
+    assert_eq!(fixture.last().state, ChangeState::RolledBack);
+    assert_eq!(fixture.times(7)?, answer(14));
+    let fixture = fixture.again()?;
+    assert_eq!(fixture.times(7)?, answer(14));
+    Ok(())
+}

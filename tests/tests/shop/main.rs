@@ -1,0 +1,10 @@
+//! The whole shop over HTTP and in real browsers: its pages, its forms, its orders, and what is left of it without one
+//! of its contexts.
+
+mod away;
+mod browser;
+mod browsing;
+mod buying;
+mod forms;
+mod pages;
+mod scenarios;
