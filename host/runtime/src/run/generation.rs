@@ -186,6 +186,11 @@ impl Generation {
         self.pool.retire();
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_retired(&self) -> bool {
+        self.pool.is_retired()
+    }
+
     /// Ends whatever its instances still do.
     pub(crate) fn cut_off(&self) {
         self.blueprint.grants.cut_off.store(true, Ordering::Relaxed);

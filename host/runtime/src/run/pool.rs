@@ -109,6 +109,11 @@ impl<I> Pool<I> {
         drop(dropped);
     }
 
+    #[cfg(test)]
+    pub fn is_retired(&self) -> bool {
+        self.state.lock().retired
+    }
+
     /// Drops the idle instances that nobody needed since the last trim.
     pub fn trim(&self) {
         let mut state = self.state.lock();

@@ -15,6 +15,9 @@ mod routing;
 mod serving_set;
 mod stores;
 mod system;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests;
 
 pub use checkout::Checkout;
 pub use error::Error;

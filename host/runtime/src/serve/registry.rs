@@ -274,6 +274,12 @@ impl Registry {
         *self.0.publisher.routing.absent.lock() = absent;
     }
 
+    /// Whether a request that begins now can reach `generation`.
+    #[cfg(test)]
+    pub(super) fn reaches(&self, generation: &Arc<Generation>) -> bool {
+        self.0.publisher.serving().reaches(generation)
+    }
+
     /// Drops idle instances that were not needed lately. To be called every `limits::TRIM_INTERVAL_S`.
     pub fn trim(&self) {
         self.0.publisher.serving().generations.iter().for_each(|g| g.trim());

@@ -1,0 +1,194 @@
+//! Changes of the set that serves, in every order: the publisher keeps one set after another, whole.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Registry as MetricsRegistry;
+use seam_store::HostFile;
+use seam_store::ids::ContextName;
+use tempfile::TempDir;
+
+use super::{Error, LinkedSystem, Probation, Registry};
+use crate::component::{Compiler, Component, ContextSpec};
+use crate::run::{Generation, Metrics};
+use crate::settings::{ContextLimits, ContextSettings, Recording, SystemSettings};
+
+/// A context that can be called by no other one.
+fn settings(name: &str, variant: &str, component: &Path) -> ContextSettings {
+    let context = ContextName::new(name.split('@').next().unwrap()).unwrap();
+    ContextSettings {
+        name: if name.contains('@') { context.with_variant(variant).unwrap() } else { context },
+        variant: variant.to_owned(),
+        catch_up: None,
+        clicks: None,
+        component: component.to_owned(),
+        built: false,
+        imports: Vec::new(),
+        store: None,
+        capabilities: Vec::new(),
+        config: Default::default(),
+        shared: Vec::new(),
+        outgoing: Vec::new(),
+        limits: ContextLimits {
+            instance_memory_mb: 1,
+            context_memory_mb: 2,
+            concurrency: 2,
+            queue: 2,
+            timeout: Duration::from_secs(1),
+            log_kb_per_s: 1,
+        },
+    }
+}
+
+/// Two contexts, one of them with a variant, and versions of the context `a` to publish.
+struct Scene {
+    registry: Registry,
+    versions: Vec<Component>,
+    next: usize,
+    /// Every generation that has served, so that none goes away before it is looked at.
+    known: Vec<Arc<Generation>>,
+    _folder: TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |n: usize| {
+            let path = folder.path().join(format!("{n}.wasm"));
+            std::fs::write(&path, wat::parse_str(format!("(component $v{n})")).unwrap()).unwrap();
+            path
+        };
+        let first = file(0);
+        let contexts = vec![settings("a", "main", &first), settings("b", "main", &first), settings("a@x", "x", &first)];
+        let system = SystemSettings { contexts, recording: Recording::default() };
+        let linked = LinkedSystem::load(&system, Compiler::InProcess, &folder.path().join("cache")).unwrap();
+        let host = Arc::new(HostFile::open(folder.path()).unwrap());
+        let metrics = Metrics::new(&MetricsRegistry::new()).unwrap();
+        let registry = linked.start(folder.path(), host, &metrics).unwrap();
+        let versions = (1..=6).map(|n| registry.load(&file(n)).unwrap()).collect();
+        Self { registry, versions, next: 0, known: Vec::new(), _folder: folder }
+    }
+
+    /// What serves, with a new version of `a`, and the hash of that version.
+    fn with_new_version(&mut self) -> (Vec<ContextSpec>, String) {
+        self.next = (self.next + 1) % self.versions.len();
+        let component = self.versions[self.next].clone();
+        let mut specs = self.registry.specs();
+        specs[0].component = component.clone();
+        (specs, component.hash)
+    }
+
+    fn served_by_a(&self) -> String {
+        self.registry.live("a").unwrap().generation().component().hash.clone()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Publish,
+    PublishOnProbation,
+    Route,
+    Keep,
+    Undo,
+}
+
+const CHANGES: [Change; 5] =
+    [Change::Publish, Change::PublishOnProbation, Change::Route, Change::Keep, Change::Undo];
+
+/// What should be true of a probation.
+struct Expected {
+    probation: Probation,
+    /// The hash of the version before.
+    before: String,
+    /// Another version was published meanwhile.
+    overtaken: bool,
+}
+
+/// Makes `changes` one after the other and checks after each that what serves is what the changes say.
+fn check(scene: &mut Scene, changes: &[Change]) {
+    let (mut serves, mut watched): (String, Option<Expected>) = (scene.served_by_a(), None);
+    // Prepared from the set that serves now, and published after all changes.
+    let (late, _) = scene.with_new_version();
+    let late = scene.registry.prepare(late).unwrap();
+    let base = scene.registry.generations();
+    for (at, change) in changes.iter().enumerate() {
+        match change {
+            Change::Publish => {
+                let (specs, hash) = scene.with_new_version();
+                scene.registry.publish(scene.registry.prepare(specs).unwrap()).unwrap();
+                serves = hash;
+                if let Some(expected) = &mut watched {
+                    expected.overtaken = true;
+                }
+            }
+            // The deployer makes one change at a time.
+            Change::PublishOnProbation if watched.is_some() => continue,
+            Change::PublishOnProbation => {
+                let (specs, hash) = scene.with_new_version();
+                let prepared = scene.registry.prepare(specs).unwrap();
+                let probation = scene.registry.publish_on_probation(prepared, "a").unwrap();
+                watched = Some(Expected { probation, before: serves, overtaken: false });
+                serves = hash;
+            }
+            Change::Route => {
+                scene.registry.route("a", &[format!("main={}", at + 1), "x=1".to_owned()]).unwrap();
+            }
+            Change::Keep => {
+                let Some(expected) = watched.take() else { continue };
+                expected.probation.keep();
+            }
+            Change::Undo => {
+                let Some(expected) = watched.take() else { continue };
+                scene.registry.undo(expected.probation, None).unwrap();
+                serves = expected.before;
+            }
+        }
+        scene.known.extend(scene.registry.generations());
+        assert_eq!(scene.served_by_a(), serves, "{changes:?} at {at}");
+        let on_probation = watched.as_ref().is_some_and(|expected| !expected.overtaken);
+        assert_eq!(scene.registry.on_probation().is_some(), on_probation, "{changes:?} at {at}");
+        for generation in &scene.known {
+            let (reachable, retired) = (scene.registry.reaches(generation), generation.is_retired());
+            assert_ne!(reachable, retired, "{changes:?} at {at}: {} {}", generation.context(), generation.number);
+        }
+    }
+    drop(watched);
+    // An undo brings back the very set from before.
+    let serving = scene.registry.generations();
+    let unchanged = base.iter().zip(&serving).all(|(before, now)| Arc::ptr_eq(before, now));
+    match scene.registry.publish(late) {
+        Ok(()) => assert!(unchanged, "{changes:?}"),
+        Err(error) => assert!(matches!(error, Error::Overtaken) && !unchanged, "{changes:?}: {error}"),
+    }
+}
+
+#[test]
+fn changes_in_every_order_leave_one_whole_set_and_retire_what_no_request_can_reach() {
+    let mut scene = Scene::new();
+    for a in CHANGES {
+        for b in CHANGES {
+            for c in CHANGES {
+                for d in CHANGES {
+                    check(&mut scene, &[a, b, c, d]);
+                    scene.known.clear();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn of_two_changes_at_the_same_time_one_is_published_and_the_other_is_overtaken() {
+    let mut scene = Scene::new();
+    for _ in 0..50 {
+        let systems: Vec<_> = (0..2).map(|_| scene.with_new_version().0).collect();
+        let prepared: Vec<_> = systems.into_iter().map(|specs| scene.registry.prepare(specs).unwrap()).collect();
+        let registry = &scene.registry;
+        let published: Vec<bool> = std::thread::scope(|scope| {
+            let threads = prepared.into_iter().map(|one| scope.spawn(move || registry.publish(one).is_ok()));
+            threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(published.iter().filter(|published| **published).count(), 1);
+    }
+}
