@@ -9,7 +9,7 @@ use super::error::{CommandError, app_error};
 use super::global::{Format, Global, compiler};
 use super::out;
 use crate::app;
-use crate::harness::report::{Report, SuiteReport};
+use crate::harness::report::{SuiteReport, TestReport};
 use crate::harness::{self, Harness, junit};
 use crate::logging;
 use crate::manifest::{Manifest, Problems};
@@ -60,7 +60,7 @@ fn once(path: &std::path::Path, options: &Options) -> Result<(), CommandError> {
     if report.passed() { Ok(()) } else { Err(CommandError::Reported) }
 }
 
-fn play(harness: &Harness, options: &Options) -> Result<Report, CommandError> {
+fn play(harness: &Harness, options: &Options) -> Result<TestReport, CommandError> {
     let chosen =
         harness::Options { contexts: options.contexts.clone(), filter: options.scenario.clone(), all: options.all };
     let human = options.format == Format::Human;
@@ -163,7 +163,7 @@ fn shown(suite: &SuiteReport) -> String {
     text
 }
 
-fn summary(report: &Report) -> String {
+fn summary(report: &TestReport) -> String {
     let (passed, failed, unchanged) = report.counts();
     let took = out::time(report.took_ms * 1e3);
     let plural = |n: usize| if n == 1 { "" } else { "s" };

@@ -2,12 +2,12 @@
 
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
-use super::report::{FailedCheck, Report, SuiteReport};
+use super::report::{FailedCheck, SuiteReport, TestReport};
 use std::time::Duration;
 
 /// # Errors
 /// When it cannot be written as XML.
-pub fn xml(report: &Report) -> Result<String, quick_junit::SerializeError> {
+pub fn xml(report: &TestReport) -> Result<String, quick_junit::SerializeError> {
     let mut junit = Junit::new("seam test");
     junit.set_time(Duration::from_secs_f64(report.took_ms.max(0.0) / 1e3));
     junit.add_test_suites(report.suites.iter().map(suite));

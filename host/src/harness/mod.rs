@@ -31,7 +31,7 @@ pub use test_context::{CallOutcome, FixtureBuilder, TestContext};
 use self::check::Checker;
 use self::functions::Functions;
 use self::passed::PassedFiles;
-use self::report::{FailedCheck, Report, ScenarioReport, SuiteReport};
+use self::report::{FailedCheck, ScenarioReport, SuiteReport, TestReport};
 use self::rules::Rules;
 use self::run::{Finding, InstanceState, Runner};
 use self::scenario::{Contract, Scenario};
@@ -107,7 +107,7 @@ impl Harness {
     ///
     /// # Errors
     /// When a chosen context does not exist. Problems of scenario files are in the report.
-    pub fn run(&self, options: &Options, tell: &mut dyn FnMut(&SuiteReport)) -> Result<Report, Error> {
+    pub fn run(&self, options: &Options, tell: &mut dyn FnMut(&SuiteReport)) -> Result<TestReport, Error> {
         let started = Instant::now();
         let mut passed = PassedFiles::load(&self.manifest.host.data);
         let mut suites = Vec::new();
@@ -129,7 +129,7 @@ impl Harness {
             }
         }
         passed.save();
-        Ok(Report::new(suites, started.elapsed()))
+        Ok(TestReport::new(suites, started.elapsed()))
     }
 
     /// Checks the component in `file` against the contracts of `interface`, as if it were the context that exports the
@@ -143,7 +143,7 @@ impl Harness {
         file: &Path,
         options: &Options,
         tell: &mut dyn FnMut(&SuiteReport),
-    ) -> Result<Report, Error> {
+    ) -> Result<TestReport, Error> {
         let started = Instant::now();
         let path = interface.split('@').next().unwrap_or_default();
         let means = |contract: &&Contract| {
@@ -169,7 +169,7 @@ impl Harness {
             tell(&suite);
             suites.push(suite);
         }
-        Ok(Report::new(suites, started.elapsed()))
+        Ok(TestReport::new(suites, started.elapsed()))
     }
 
     fn chosen(&self, asked: &[String]) -> Result<Vec<String>, Error> {

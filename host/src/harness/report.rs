@@ -10,7 +10,7 @@ use crate::ids::ContextName;
 use crate::manifest::{Problem, Problems};
 
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct TestReport {
     pub suites: Vec<SuiteReport>,
     pub took_ms: f64,
 }
@@ -77,7 +77,7 @@ impl SuiteReport {
     }
 }
 
-impl Report {
+impl TestReport {
     pub(super) fn new(suites: Vec<SuiteReport>, took: Duration) -> Self {
         Self { suites, took_ms: took.as_secs_f64() * 1e3 }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use seam::harness::report::{Report, SuiteReport};
+use seam::harness::report::{SuiteReport, TestReport};
 use seam::harness::scenario::{Cell, FailureKind};
 use seam::harness::{Harness, Options, junit};
 use seam_tests::background::Background;
@@ -44,12 +44,12 @@ fn scenario(name: &str, rest: &str) -> String {
     format!("[[scenario]]\nname = '{name}'\n{rest}\n")
 }
 
-fn run(system: &System, options: &Options) -> Result<Report> {
+fn run(system: &System, options: &Options) -> Result<TestReport> {
     let harness = Harness::of(&system.folder.path().join("seam.toml"))?;
     Ok(harness.run(options, &mut |_| {})?)
 }
 
-fn of<'r>(report: &'r Report, file: &str) -> &'r SuiteReport {
+fn of<'r>(report: &'r TestReport, file: &str) -> &'r SuiteReport {
     report.suites.iter().find(|suite| suite.file.ends_with(file)).unwrap_or_else(|| panic!("{file} in {report:#?}"))
 }
 
