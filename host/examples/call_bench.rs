@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use seam::context::abi_copy;
+use seam_runtime::abi_copy;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentType, Func, Instance, Lift, Linker, LinkerInstance, Lower};
 use wasmtime::{Config, Engine, Result, Store};

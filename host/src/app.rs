@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::context::component::Compiler;
-use crate::context::run::Metrics;
-use crate::context::serve::{self, LinkedSystem, Registry, Source};
 use crate::deploy::{self, Deployer, History};
 use crate::follow::Following;
 use crate::http;
-use crate::ids::ContextName;
 use crate::limits;
 use crate::manifest::{Context, ContextSettings, Manifest};
-use crate::store::{HostFile, HostFileError};
 use crate::watch::{self, Root, Watcher};
+use seam_runtime::component::Compiler;
+use seam_runtime::run::Metrics;
+use seam_runtime::serve::{self, LinkedSystem, Registry, Source};
+use seam_store::ids::ContextName;
+use seam_store::{HostFile, HostFileError};
 
 /// A loaded system: every context has started, nothing listens yet.
 pub struct App {

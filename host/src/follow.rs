@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use wasmtime::component::Val;
 
-use crate::call::Call;
-use crate::context::route::Follower;
-use crate::context::serve::Registry;
-use crate::ids::Trace;
 use crate::limits;
-use crate::store::Cursor;
+use seam_runtime::call::Call;
+use seam_runtime::route::Follower;
+use seam_runtime::serve::Registry;
+use seam_store::Cursor;
+use seam_store::ids::Trace;
 
 /// The thread on which all variants follow. When this is dropped, the thread ends after its current page. The drop does
 /// not wait for that: a page that is cut off comes again.

@@ -10,9 +10,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use seam::context::component::Compiler;
-use seam::context::serve::Registry;
 use seam::invoke;
+use seam_runtime::component::Compiler;
+use seam_runtime::serve::Registry;
 use wasmtime::component::Val;
 
 use crate::{System, host, repo};

@@ -13,10 +13,10 @@ use super::protocol::{
     RouteRequest, SeedEvent, SeedRequest, Trouble,
 };
 use super::status::ContextStatus;
-use crate::context::route::Comparison;
-use crate::context::serve::RouteStatus;
 use crate::seed::Progress;
 use crate::{deploy, folder, limits};
+use seam_runtime::route::Comparison;
+use seam_runtime::serve::RouteStatus;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

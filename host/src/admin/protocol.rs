@@ -134,8 +134,8 @@ impl From<&crate::invoke::Error> for Trouble {
     }
 }
 
-impl From<crate::context::route::RouteRejected> for Trouble {
-    fn from(refused: crate::context::route::RouteRejected) -> Self {
+impl From<seam_runtime::route::RouteRejected> for Trouble {
+    fn from(refused: seam_runtime::route::RouteRejected) -> Self {
         Self { message: refused.to_string(), excerpt: None, remedy: refused.remedy() }
     }
 }

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::protocol::{RecordRequest, RecordedScenario, RecordingStarted, Trouble};
-use crate::context::serve::Registry;
 use crate::harness::recorded::{self, Header};
 use crate::limits;
+use seam_runtime::serve::Registry;
 
 /// Starts or stops a recording and returns the response, as JSON.
 ///

@@ -18,11 +18,11 @@ use super::protocol::{
     CallRequest, CallResult, CompareRequest, DeployEvent, RecordRequest, RouteRequest, SeedEvent, SeedRequest, Trouble,
 };
 use super::{record, status};
-use crate::context::serve::Registry;
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
 use crate::manifest::Seed;
 use crate::{invoke, limits, seed};
+use seam_runtime::serve::Registry;
 
 /// What responses are made from.
 #[derive(Clone)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::run::Serves;
-use crate::context::serve::Registry;
+use seam_runtime::run::Serves;
+use seam_runtime::serve::Registry;
 
 /// One context at one moment. Counters start at 0 when the host starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,13 +46,13 @@ pub struct ContextStatus {
 
 /// All contexts, in the order of the manifest.
 pub fn statuses(registry: &Registry) -> Vec<ContextStatus> {
-    let names = |interfaces: &[crate::context::component::Interface]| {
+    let names = |interfaces: &[seam_runtime::component::Interface]| {
         let mut names: Vec<String> = interfaces.iter().map(|interface| interface.name.to_string()).collect();
         names.sort();
         names
     };
     let (probation, draining) = (registry.on_probation(), registry.draining());
-    let of = |generation: std::sync::Arc<crate::context::run::Generation>| {
+    let of = |generation: std::sync::Arc<seam_runtime::run::Generation>| {
         let (running, waiting, idle) = generation.occupancy();
         ContextStatus {
             context: generation.context().to_string(),

@@ -10,8 +10,8 @@ use super::job::{BuildStatus, Job, Options, WrittenComponent, definition, run_co
 use super::record::Record;
 use super::tools::Progress;
 use super::{cargo, toolchain, tools, write};
-use crate::ids::ContextName;
 use crate::manifest::{Build, Context, Manifest};
+use seam_store::ids::ContextName;
 
 /// What happened to each context, in the manifest's order.
 #[derive(Debug)]

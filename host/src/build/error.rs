@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::rust::{OLDEST, TARGET};
-use crate::ids::ContextName;
+use seam_store::ids::ContextName;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

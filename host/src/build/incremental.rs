@@ -22,8 +22,8 @@ use super::rust::TARGET;
 use super::toolchain::{self, Toolchain};
 use super::tools::{self, Progress};
 use super::{cargo, write};
-use crate::ids::ContextName;
 use crate::manifest::{Build, Context};
+use seam_store::ids::ContextName;
 
 /// The settings of the quick profile, as cargo reads them from the environment.
 const PROFILE: [(&str, &str); 8] = [

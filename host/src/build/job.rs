@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::error::Error;
 use super::messages::Tail;
 use super::record::{self, Folder, Freshness, Record, Sources};
-use crate::ids::ContextName;
 use crate::manifest::Build;
+use seam_store::ids::ContextName;
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {

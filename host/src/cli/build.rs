@@ -6,7 +6,7 @@ use super::out;
 use crate::build::doctor::{self, Purpose};
 use crate::build::{self, BuildStatus, Options};
 use crate::manifest::Manifest;
-use crate::store::chain;
+use seam_store::chain;
 
 /// Builds what is stale; all messages go to standard error.
 pub fn run(manifest: &Manifest, only: &[String], force: bool) -> Result<(), CommandError> {

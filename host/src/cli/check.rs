@@ -6,7 +6,6 @@ use super::error::{CommandError, app_error};
 use super::global::{Format, Global, compiler};
 use super::out;
 use crate::app::App;
-use crate::context;
 use crate::manifest::{Manifest, Problems};
 
 pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
@@ -44,7 +43,7 @@ fn check(global: &Global) -> Result<Manifest, CommandError> {
     // A broken variant is a problem, too, although a host serves without it. One that was not built yet is none.
     let whole = App::check(&manifest, compiler()).and_then(|linked| {
         let broken: Vec<_> = linked.absent().iter().flat_map(|absent| absent.problems.clone()).collect();
-        if broken.is_empty() { Ok(()) } else { Err(context::serve::Error::Problems(broken).into()) }
+        if broken.is_empty() { Ok(()) } else { Err(seam_runtime::serve::Error::Problems(broken).into()) }
     });
     match whole {
         Ok(()) => Ok(manifest),

@@ -5,8 +5,8 @@ use super::global::Format;
 use super::out;
 use crate::admin::CompareRequest;
 use crate::admin::client::Client;
-use crate::context::route::{Compared, Comparison};
 use crate::manifest::Manifest;
+use seam_runtime::route::{Compared, Comparison};
 
 pub fn run(manifest: &Manifest, context: &str, format: Format) -> Result<(), CommandError> {
     let comparison = Client::connect(&manifest.host.data)?.compare(&CompareRequest { context: context.to_owned() })?;
@@ -62,7 +62,7 @@ fn shown(comparison: &Comparison) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::route::Beside;
+    use seam_runtime::route::Beside;
 
     #[test]
     fn each_variant_is_a_row_and_unknown_values_are_dashes() {

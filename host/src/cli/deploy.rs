@@ -14,7 +14,7 @@ use crate::deploy::{
 };
 use crate::limits;
 use crate::manifest::Manifest;
-use crate::store::HostFile;
+use seam_store::HostFile;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -141,7 +141,7 @@ fn finish(report: &DeployReport, format: Format) -> Result<(), CommandError> {
 }
 
 pub fn history(manifest: &Manifest, context: Option<&str>, format: Format) -> Result<(), CommandError> {
-    let host = |error: &crate::store::HostFileError| CommandError::caused_by(error, error.remedy());
+    let host = |error: &seam_store::HostFileError| CommandError::caused_by(error, error.remedy());
     let data = &manifest.host.data;
     let all = match Client::connect(data) {
         Ok(client) => client.history()?,

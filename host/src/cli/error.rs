@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use crate::admin::{self, Trouble};
-use crate::context::route;
 use crate::manifest::{self, Manifest, Place, Problem, Problems};
-use crate::store::chain;
-use crate::{did_you_mean, folder, invoke, logging, seed};
+use crate::{folder, invoke, logging, seed};
+use seam_runtime::did_you_mean;
+use seam_runtime::route;
+use seam_store::chain;
 
 /// Why a command ends with exit code 1.
 #[derive(Debug)]
@@ -89,10 +90,10 @@ pub fn unknown_context(manifest: &Manifest, name: &str) -> CommandError {
 
 /// The application's error, with the manifest's line where it concerns a context.
 pub fn app_error(manifest: &Path, contexts: &[manifest::Context], error: crate::app::Error) -> CommandError {
-    use crate::{app, context, http};
+    use crate::{app, http};
     match error {
-        app::Error::Contexts(context::serve::Error::Problems(all)) => {
-            let place = |problem: &context::component::ContextProblem| {
+        app::Error::Contexts(seam_runtime::serve::Error::Problems(all)) => {
+            let place = |problem: &seam_runtime::component::ContextProblem| {
                 let entry = contexts.iter().find(|context| context.settings.name == problem.context);
                 entry.map_or(Place::default(), |context| context.places.of(&problem.part))
             };
@@ -105,12 +106,12 @@ pub fn app_error(manifest: &Path, contexts: &[manifest::Context], error: crate::
             let remedy = "stop the program that listens there, or give another address in `listen` of `[host]` or with `--listen`";
             CommandError::caused_by(&error, remedy)
         }
-        error @ app::Error::Contexts(context::serve::Error::Component(context::component::Error::Cache { .. })) => {
-            CommandError::caused_by(
-                &error,
-                "correct the permissions of the data folder, or name another folder in `data` of `[host]`",
-            )
-        }
+        error @ app::Error::Contexts(seam_runtime::serve::Error::Component(seam_runtime::component::Error::Cache {
+            ..
+        })) => CommandError::caused_by(
+            &error,
+            "correct the permissions of the data folder, or name another folder in `data` of `[host]`",
+        ),
         other => CommandError::caused_by(&other, ""),
     }
 }

@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 
 use super::error::CommandError;
 use super::out;
-use crate::context::component::Compiler;
 use crate::logging;
 use crate::manifest::{self, Manifest};
+use seam_runtime::component::Compiler;
 
 #[derive(Debug, Args)]
 pub struct Global {

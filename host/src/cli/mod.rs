@@ -245,7 +245,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
             clap_complete::generate(shell, &mut <Cli as clap::CommandFactory>::command(), "seam", &mut script);
             out::bytes(&script)
         }
-        Command::CompileComponent => crate::context::component::compile_child()
+        Command::CompileComponent => seam_runtime::component::compile_child()
             .map_err(|error| CommandError::message(format!("{error:#}"), String::new())),
     }
 }

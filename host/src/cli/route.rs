@@ -9,9 +9,9 @@ use super::global::{Format, Global};
 use super::out;
 use crate::admin::RouteRequest;
 use crate::admin::client::{Client, Error};
-use crate::context::serve::{RouteStatus, VariantStatus, at_rest};
 use crate::folder::Folder;
-use crate::store::HostFile;
+use seam_runtime::serve::{RouteStatus, VariantStatus, at_rest};
+use seam_store::HostFile;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -70,7 +70,7 @@ fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::serve::VariantState;
+    use seam_runtime::serve::VariantState;
 
     #[test]
     fn a_share_is_the_weight_divided_by_all_weights() {

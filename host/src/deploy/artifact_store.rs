@@ -9,8 +9,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
-use crate::context::component::Artifact;
 use crate::limits;
+use seam_runtime::component::Artifact;
 
 pub(super) struct ArtifactStore {
     folder: PathBuf,

@@ -14,11 +14,11 @@ use super::report::{DeployOutcome, DeployReport, GateRefusal, Passed, Step, Syst
 use super::request::{DeployRequest, DesiredSystem, RollbackRequest};
 use super::system::System;
 use super::{full, quick, rollback, startup, steps};
-use crate::context::component::{Component, ContextSpec};
-use crate::context::serve::Registry;
-use crate::ids::ContextName;
 use crate::manifest::Manifest;
-use crate::store::{HostFileError, chain};
+use seam_runtime::component::{Component, ContextSpec};
+use seam_runtime::serve::Registry;
+use seam_store::ids::ContextName;
+use seam_store::{HostFileError, chain};
 
 /// Changes versions while the system runs. Cheap to clone.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::store::HostFileError;
+use seam_store::HostFileError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -11,9 +11,9 @@ use super::steps::migrations::{self, SchemaTrial};
 use super::steps::publish::{self, Release};
 use super::steps::{self, capabilities, health, replay, wit};
 use super::system::System;
-use crate::context::alone::Trial;
-use crate::context::component::ContextSpec;
-use crate::store::Database;
+use seam_runtime::alone::Trial;
+use seam_runtime::component::ContextSpec;
+use seam_store::Database;
 
 /// Takes `request.file` through all steps. Returns the version that serves afterwards; `None` when it served before.
 ///

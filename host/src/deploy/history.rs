@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
-use crate::store::{HostFile, HostFileError};
+use seam_store::{HostFile, HostFileError};
 
 /// How a version came to be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,14 +15,14 @@ use super::request::{DesiredSystem, Form};
 use super::steps::migrations::{self, SchemaTrial};
 use super::steps::{capabilities, health, wit};
 use super::system::{System, restore_name};
-use crate::context::alone::Trial;
-use crate::context::component::{ContextProblem, ContextSpec, HEALTH};
-use crate::context::link;
-use crate::context::run::Generation;
-use crate::context::serve::{self, Candidate, Prepared};
-use crate::ids::ContextName;
 use crate::limits;
-use crate::store::{Database, chain};
+use seam_runtime::alone::Trial;
+use seam_runtime::component::{ContextProblem, ContextSpec, HEALTH};
+use seam_runtime::link;
+use seam_runtime::run::Generation;
+use seam_runtime::serve::{self, Candidate, Prepared};
+use seam_store::ids::ContextName;
+use seam_store::{Database, chain};
 
 /// A version that does not serve yet.
 struct Upcoming<'a> {

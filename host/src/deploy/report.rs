@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::component::ContextProblem;
-use crate::context::serve;
-use crate::store::{HostFileError, chain};
+use seam_runtime::component::ContextProblem;
+use seam_runtime::serve;
+use seam_store::{HostFileError, chain};
 
 /// In the order in which they are passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

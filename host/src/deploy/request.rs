@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::component::ContextSpec;
-use crate::ids::ContextName;
 use crate::limits;
+use seam_runtime::component::ContextSpec;
+use seam_store::ids::ContextName;
 
 /// A component file that is to serve, and how it is checked before.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -15,9 +15,9 @@ use super::steps::migrations::{self, SchemaTrial};
 use super::steps::publish::{self, Release, Restore};
 use super::steps::{self, health, wit};
 use super::system::{System, restore_name};
-use crate::context::alone::Trial;
-use crate::context::component::{Artifact, ContextSpec};
-use crate::store::{self, Database, Difference, Migration, chain};
+use seam_runtime::alone::Trial;
+use seam_runtime::component::{Artifact, ContextSpec};
+use seam_store::{Database, Difference, Migration, chain};
 
 /// How the file will fit the older version.
 struct FilePlan {
@@ -164,11 +164,11 @@ fn plan(
             "`--restore` puts the file back and loses them; or deploy a version that works at this schema",
         ));
     }
-    let copy = |error: &store::CopyError| refused(error);
+    let copy = |error: &seam_store::CopyError| refused(error);
     let path = system.artifacts.trial(&format!("{name}-before"));
     let restored = Database::open(live.config_at(&from)).map_err(|error| refused(&error))?;
     let copied = restored.copy(&path).map_err(|error| copy(&error))?;
-    store::migrate(&copied, own).map_err(|error| refused(&error))?;
+    seam_store::migrate(&copied, own).map_err(|error| refused(&error))?;
     let mut notes = vec![format!("the file goes back from schema {schema} to {knows}")];
     if !lost_rows.is_empty() {
         notes.push(format!("lost: {}", shown(&lost_rows)));
@@ -191,7 +191,7 @@ fn lost(
     let point = Database::open(live.config_at(from)).map_err(|error| refused(&error))?;
     let untouched = point.copy(&path).map_err(|error| refused(&error))?;
     drop(point);
-    store::migrate(&untouched, newer).map_err(|error| refused(&error))?;
+    seam_store::migrate(&untouched, newer).map_err(|error| refused(&error))?;
     live.differences(&untouched).map_err(|error| refused(&error))
 }
 

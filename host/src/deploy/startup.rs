@@ -11,10 +11,9 @@ use super::error::Error;
 use super::history::{Change, ChangeKind, ChangeState, History, HistoryEntry, Serving};
 use super::report::short;
 use super::system::{System, hash_of};
-use crate::context::serve::Source;
-use crate::ids::ContextName;
 use crate::manifest::{ContextSettings, Manifest};
-use crate::store;
+use seam_runtime::serve::Source;
+use seam_store::ids::ContextName;
 
 /// Where to take the components of contexts from whose manifest's file is not what serves. To be asked before anything is loaded.
 ///
@@ -61,9 +60,9 @@ fn source(data: &Path, entry: &ContextSettings, serving: &Serving, history: &His
 fn settle(manifest: &Manifest, history: &History, change: &HistoryEntry) -> Result<(), Error> {
     let entry = settings(manifest).find(|entry| entry.name.as_str() == change.context);
     let schema = entry.and_then(|entry| {
-        let config = store::Config::of(&entry.name, entry.store.as_ref()?, &manifest.host.data.join("stores"));
+        let config = seam_store::Config::of(&entry.name, entry.store.as_ref()?, &manifest.host.data.join("stores"));
         // What cannot be read now keeps the context from starting, with a better message.
-        store::schema_at(&config).ok()
+        seam_store::schema_at(&config).ok()
     });
     let done = change.schema_before != change.schema_after && schema.is_some() && schema == change.schema_after;
     let hash = short(&change.hash);

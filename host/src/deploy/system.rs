@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::artifact_store::ArtifactStore;
 use super::history::{ChangeState, History};
 use super::report::{GateRefusal, Version};
-use crate::context::component::{Artifact, Component, ContextSpec};
-use crate::context::run::Generation;
-use crate::context::serve::Registry;
-use crate::did_you_mean;
-use crate::ids::ContextName;
-use crate::store::{Database, HostFileError, chain};
+use seam_runtime::component::{Artifact, Component, ContextSpec};
+use seam_runtime::did_you_mean;
+use seam_runtime::run::Generation;
+use seam_runtime::serve::Registry;
+use seam_store::ids::ContextName;
+use seam_store::{Database, HostFileError, chain};
 
 pub(super) struct System {
     pub registry: Registry,

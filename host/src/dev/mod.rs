@@ -19,14 +19,14 @@ pub use notices::Notice;
 
 use crate::app::App;
 use crate::build::{self, IncrementalBuild, IncrementalBuilder};
-use crate::context::component::{ContextProblem, ContextSpec};
-use crate::context::serve::Registry;
 use crate::deploy::{Deployer, DesiredSystem, Passed, Step, SystemRefusal};
 use crate::http::{self, Mounts, StatusBoard};
-use crate::ids::ContextName;
 use crate::manifest::Manifest;
 use crate::watch::{self, Changes, Watcher};
 use notices::Notices;
+use seam_runtime::component::{ContextProblem, ContextSpec};
+use seam_runtime::serve::Registry;
+use seam_store::ids::ContextName;
 use wanted::Newest;
 
 /// Where the terminal's text goes, a line or more at a time.

@@ -7,11 +7,11 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::build::{Diagnostic, FailedContext, IncrementalBuild};
-use crate::context::component::ContextProblem;
 use crate::deploy::{GateRefusal, Step};
-use crate::ids::ContextName;
 use crate::limits;
 use crate::manifest::{Manifest, Place, Problem};
+use seam_runtime::component::ContextProblem;
+use seam_store::ids::ContextName;
 
 /// One thing that somebody has to know.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::notices::Notice;
 use crate::build::{IncrementalBuilder, Source, incremental};
-use crate::context::component::{Component, ContextSpec};
-use crate::ids::ContextName;
 use crate::manifest::{Build, Context, Manifest};
 use crate::watch::{Changes, Root};
+use seam_runtime::component::{Component, ContextSpec};
+use seam_store::ids::ContextName;
 
 /// The newest component of a context.
 #[derive(Clone)]

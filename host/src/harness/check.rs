@@ -119,7 +119,7 @@ impl<'k> Checker<'k> {
     }
 
     fn signature(function: &Function) -> String {
-        format!("the function is {}", crate::context::component::wit_of(&function.name, &function.signature))
+        format!("the function is {}", seam_runtime::component::wit_of(&function.name, &function.signature))
     }
 
     fn function(&mut self, functions: &'k [Function], text: &At<String>, name: &str) -> Option<(usize, &'k Function)> {

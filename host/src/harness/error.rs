@@ -1,15 +1,14 @@
 //! Why the harness cannot run, and what to do about it.
 
-use crate::context;
-use crate::did_you_mean;
 use crate::manifest::Problems;
+use seam_runtime::did_you_mean;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
     Manifest(#[from] Problems),
     #[error(transparent)]
-    Contexts(#[from] context::serve::Error),
+    Contexts(#[from] seam_runtime::serve::Error),
     #[error("there is no context `{name}`")]
     NoContext { name: String, known: Vec<String> },
     #[error("there is no contract for `{interface}`")]

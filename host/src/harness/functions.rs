@@ -2,8 +2,8 @@
 
 use wasmtime::component::types::{ComponentFunc, Type};
 
-use crate::context::component::{Component, HTTP_HANDLER, Interface, is_seam};
-use crate::did_you_mean;
+use seam_runtime::component::{Component, HTTP_HANDLER, Interface, is_seam};
+use seam_runtime::did_you_mean;
 
 #[derive(Clone)]
 pub struct Function {

@@ -36,11 +36,11 @@ use self::rules::Rules;
 use self::run::{Finding, InstanceState, Runner};
 use self::scenario::{Contract, Scenario};
 use self::scenario_run::ScenarioRun;
-use crate::context::alone::fixture::Fixture;
-use crate::context::component::{self, Compiler, Component};
-use crate::context::serve::LinkedSystem;
-use crate::ids::ContextName;
 use crate::manifest::{Manifest, Problem, Problems};
+use seam_runtime::alone::fixture::Fixture;
+use seam_runtime::component::{self, Compiler, Component};
+use seam_runtime::serve::LinkedSystem;
+use seam_store::ids::ContextName;
 
 /// A system whose contexts can be tested one by one.
 pub struct Harness {

@@ -7,9 +7,9 @@ use wasmtime::component::Val;
 
 use super::functions::short;
 use super::pattern::pretty;
-use crate::call::Failure;
-use crate::context::run::recorder::{CallLog, Recorded, What};
-use crate::seam::notes::Asked;
+use seam_runtime::call::Failure;
+use seam_runtime::guest::notes::Asked;
+use seam_runtime::run::recorder::{CallLog, Recorded, What};
 
 /// What the scenario starts with, besides the recorded calls.
 pub struct Header<'a> {

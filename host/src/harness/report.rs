@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::run::{Finding, InstanceState};
 use super::scenario::Scenario;
-use crate::ids::ContextName;
 use crate::manifest::{Problem, Problems};
+use seam_store::ids::ContextName;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct TestReport {

@@ -7,8 +7,8 @@ use super::check::Checker;
 use super::functions::{self, Function, Functions};
 use super::pattern::{Bindings, Pattern};
 use super::scenario::{At, Contract, ListRule, Rule};
-use crate::context::component::InterfaceName;
 use crate::manifest::{Place, Problem, Problems};
+use seam_runtime::component::InterfaceName;
 
 /// The rules for the imports or for the exports of a component.
 #[derive(Clone, Default)]
@@ -112,7 +112,7 @@ fn typed_list_rule(checker: &mut Checker<'_>, function: &Function, list: &ListRu
         if fitting.is_none() {
             let message = format!("`{}` has no parameter `{}` that is {what}", function.short(), name.value);
             let remedy =
-                format!("the function is {}", crate::context::component::wit_of(&function.name, &function.signature));
+                format!("the function is {}", seam_runtime::component::wit_of(&function.name, &function.signature));
             wrong.push(Problem::new(name.place, message, remedy));
         }
         fitting

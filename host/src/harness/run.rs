@@ -12,11 +12,11 @@ use super::rules::Rules;
 use super::scenario::{Cell, Request, Rows};
 use super::scenario_run::{self, RunSetup, ScenarioRun};
 use super::stubs::MadeCall;
-use crate::call::Failure;
-use crate::context::alone::fixture::Fixture;
-use crate::context::buffered_http;
 use crate::limits;
 use crate::manifest::Place;
+use seam_runtime::alone::fixture::Fixture;
+use seam_runtime::buffered_http;
+use seam_runtime::call::Failure;
 use std::time::Duration;
 
 /// The kind of instance on which a scenario ran.

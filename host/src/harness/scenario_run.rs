@@ -13,14 +13,14 @@ use super::pattern::{Bindings, Pattern};
 use super::rules::Rules;
 use super::scenario::{Cell, FailureKind};
 use super::stubs::{MadeCall, Stubs};
-use crate::call::{self, Failure};
-use crate::context::alone::fixture::{Fixture, RunningFixture, Setup};
-use crate::context::buffered_http;
-use crate::context::component::ContextProblem;
-use crate::ids::Trace;
 use crate::limits;
-use crate::seam::wasi::Fixed;
-use crate::store::{Rows, Value};
+use seam_runtime::alone::fixture::{Fixture, RunningFixture, Setup};
+use seam_runtime::buffered_http;
+use seam_runtime::call::Failure;
+use seam_runtime::component::ContextProblem;
+use seam_runtime::guest::wasi::Fixed;
+use seam_store::ids::Trace;
+use seam_store::{Rows, Value};
 
 /// What a run starts with.
 pub struct RunSetup<'a> {
@@ -167,7 +167,7 @@ impl ScenarioRun {
         // A caller keeps a reserve of its time. It is added here, so that the callee gets the time that the scenario
         // says.
         let timeout = timeout * 100 / (100 - limits::CALL_RESERVE_PERCENT);
-        let entered = call::Call::start(Instant::now() + timeout, Trace::start());
+        let entered = seam_runtime::call::Call::start(Instant::now() + timeout, Trace::start());
         let answer = live.call(entered, export, &params).map(|results| results.into_iter().next());
         self.transcript.push(match &answer {
             Ok(answer) => answer.as_ref().map(super::pattern::pretty).unwrap_or_default(),
@@ -190,7 +190,7 @@ impl ScenarioRun {
             let cookies: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request.headers.push(("cookie".into(), cookies.join("; ")));
         }
-        let entered = call::Call::start(Instant::now() + timeout, Trace::start());
+        let entered = seam_runtime::call::Call::start(Instant::now() + timeout, Trace::start());
         let response = self.running.live().handle(entered, request);
         self.transcript.push(match &response {
             Ok(response) => {

@@ -10,9 +10,10 @@ use super::functions::{Functions, short};
 use super::pattern::Bindings;
 use super::rules::Rules;
 use super::scenario::FailureKind;
-use crate::call::{Call, Failure};
-use crate::seam::dispatch::{Dispatch, DispatchTable, Exchange, Function};
-use crate::{handoff, limits};
+use crate::limits;
+use seam_runtime::call::{Call, Failure};
+use seam_runtime::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
+use seam_store::blocking;
 
 /// One call that the context made.
 #[derive(Debug, Clone)]
@@ -152,7 +153,7 @@ impl Dispatch for Stubs {
         let left = call.deadline.saturating_duration_since(Instant::now()) * (100 - limits::CALL_RESERVE_PERCENT) / 100;
         let (after, answer) = self.reply(function, params);
         if !after.is_zero() {
-            handoff::blocking(|| std::thread::sleep(after.min(left)));
+            blocking::block_in_place(|| std::thread::sleep(after.min(left)));
         }
         match answer {
             _ if after >= left => Err(Failure::TimedOut { context }),

@@ -12,10 +12,10 @@ use super::pattern::{self, Bindings, Pattern};
 use super::rules::Rules;
 use super::scenario::{At, Cell, FailureKind, Given, Reply, Scenario, Stub, Then};
 use super::scenario_run::{RunSetup, ScenarioRun};
-use crate::call::Failure;
-use crate::context::alone::fixture::Fixture;
 use crate::limits;
 use crate::manifest::{Place, Problem};
+use seam_runtime::alone::fixture::Fixture;
+use seam_runtime::call::Failure;
 
 /// Collects what a context is given before its first call.
 pub struct FixtureBuilder {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::guest::affinity::AffinityConfig;
 use super::limits::Limits;
 use super::own::dev::StatusBoard;
-use crate::ids::ContextName;
 use crate::manifest::{self, Manifest, Tls};
+use seam_store::ids::ContextName;
 
 #[derive(Debug, Clone)]
 pub struct Config {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::ids::ContextName;
+use seam_store::ids::ContextName;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
-use crate::ids::Trace;
+use seam_store::ids::Trace;
 
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 

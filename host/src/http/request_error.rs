@@ -6,8 +6,8 @@
 use http::StatusCode;
 use http::request::Parts;
 
-use crate::call::{Failure, RefusalReason};
-use crate::ids::Trace;
+use seam_runtime::call::{Failure, RefusalReason};
+use seam_store::ids::Trace;
 
 #[derive(Debug)]
 pub enum RequestError {

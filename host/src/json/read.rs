@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use wasmtime::component::Val;
 use wasmtime::component::types::{self, Type};
 
-use crate::did_you_mean::nearest;
+use seam_runtime::did_you_mean::nearest;
 
 /// A value that is not of its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

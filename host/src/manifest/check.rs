@@ -6,9 +6,9 @@ use std::path::{Component, Path, PathBuf};
 use super::parse::Parsed;
 use super::problem::Place;
 use super::table::Document;
-use crate::did_you_mean::nearest;
-use crate::ids::ContextName;
 use crate::limits;
+use seam_runtime::did_you_mean::nearest;
+use seam_store::ids::ContextName;
 
 /// Paths that the host itself answers when `ops` is on.
 const OPS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];

@@ -7,8 +7,8 @@ use super::model::{Build, Places};
 use super::problem::Place;
 use super::table::{At, Table};
 use super::{Encryption, KeySource, StoreGrant};
-use crate::did_you_mean::nearest;
 use crate::limits;
+use seam_runtime::did_you_mean::nearest;
 use seam_runtime::settings::ContextLimits;
 
 /// The place of an entry and of those of `keys` that it has.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::problem::Place;
-use crate::ids::ContextName;
 use seam_runtime::settings::{ContextSettings, Recording, SystemSettings};
+use seam_store::ids::ContextName;
 
 /// A whole manifest, checked as far as possible without its components.
 #[derive(Debug, Clone)]

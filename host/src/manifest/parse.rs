@@ -14,9 +14,9 @@ use super::keys::{existing_file, timeout};
 use super::model::{Context, Host, Http, LogFormat, Manifest, Mount, RoutingKey, Seed, Tls};
 use super::problem::Place;
 use super::table::{At, Document, Table};
-use crate::ids::ContextName;
 use crate::limits;
 use seam_runtime::settings::Recording;
+use seam_store::ids::ContextName;
 
 const ADDRESS: &str = "127.0.0.1:8080";
 

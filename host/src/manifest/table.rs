@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Encryption;
 use super::problem::{Place, Problem};
-use crate::did_you_mean::nearest;
+use seam_runtime::did_you_mean::nearest;
 
 /// The text of a TOML file and the problems found in it so far.
 pub struct Document<'t> {

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::ids::ContextName;
 use crate::manifest::Problems;
+use seam_store::ids::ContextName;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

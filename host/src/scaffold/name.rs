@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::error::Error;
 use super::language::Language;
-use crate::ids::ContextName;
+use seam_store::ids::ContextName;
 
 /// Keywords of WIT and Rust, crates that every context is compiled with, and folders of a project.
 #[rustfmt::skip]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::error::Error;
 use super::language::Language;
 use super::{cargo, entry, name, sdk, templates};
-use crate::ids::ContextName;
 use crate::manifest::Manifest;
+use seam_store::ids::ContextName;
 
 /// Everything that making a context changes in a project. Paths are relative to its folder.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::call::Failure;
 use crate::invoke;
+use seam_runtime::call::Failure;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

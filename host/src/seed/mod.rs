@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use wasmtime::component::Val;
 use wasmtime::component::types::Type;
 
-use crate::context::serve::Registry;
 use crate::folder::{self, Folder};
 use crate::invoke::Target;
 use crate::limits;
 use crate::manifest::Seed;
+use seam_runtime::serve::Registry;
 
 mod error;
 mod loaded;
@@ -118,6 +118,6 @@ fn one_list(target: &Target) -> Result<Type, String> {
     let params: Vec<Type> = signature.params().map(|(_, ty)| ty).collect();
     match params.as_slice() {
         [Type::List(list)] => Ok(list.ty()),
-        _ => Err(crate::context::component::wit_of("it", signature)),
+        _ => Err(seam_runtime::component::wit_of("it", signature)),
     }
 }

@@ -10,8 +10,8 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use super::*;
-use crate::ids::ContextName;
 use crate::json::to_json;
+use seam_store::ids::ContextName;
 
 fn row_type() -> Type {
     let engine = wasmtime::Engine::new(wasmtime::Config::new().gc_support(false)).unwrap();

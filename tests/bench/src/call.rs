@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use seam::call::Call;
-use seam::context::component::Compiler;
-use seam::context::run::Metrics;
-use seam::context::serve::{LinkedSystem, Live, Registry};
-use seam::ids::Trace;
 use seam::manifest::Manifest;
-use seam::store::HostFile;
+use seam_runtime::call::Call;
+use seam_runtime::component::Compiler;
+use seam_runtime::run::Metrics;
+use seam_runtime::serve::{LinkedSystem, Live, Registry};
+use seam_store::HostFile;
+use seam_store::ids::Trace;
 use wasmtime::component::{Component, ComponentExportIndex, Func, Instance, Linker, Val};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 

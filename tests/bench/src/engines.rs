@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use seam::context::component::Compiler;
-use seam::context::run::Metrics;
-use seam::context::serve::{LinkedSystem, Registry};
 use seam::invoke;
 use seam::manifest::Manifest;
-use seam::store::HostFile;
+use seam_runtime::component::Compiler;
+use seam_runtime::run::Metrics;
+use seam_runtime::serve::{LinkedSystem, Registry};
+use seam_store::HostFile;
 use serde::Deserialize;
 use wasmtime::component::Val;
 

@@ -2,7 +2,7 @@
 //! interfaces.
 
 use anyhow::{Context as _, Result};
-use seam::context::serve::Registry;
+use seam_runtime::serve::Registry;
 use seam_tests::{System, repo};
 use wasmtime::component::Val;
 

@@ -5,8 +5,8 @@
 //! runs.
 
 use anyhow::{Result, ensure};
-use seam::call::Failure;
 use seam::invoke::Error;
+use seam_runtime::call::Failure;
 use seam_tests::engines::Running;
 
 fn start() -> Result<Running> {

@@ -3,10 +3,10 @@
 
 use anyhow::Result;
 use seam::app::App;
-use seam::context::component::Compiler;
 use seam::deploy::{ChangeKind, ChangeState, DesiredSystem, Passed, Step, SystemRefusal};
-use seam::ids::ContextName;
 use seam::manifest::Manifest;
+use seam_runtime::component::Compiler;
+use seam_store::ids::ContextName;
 use seam_tests::version::{Health, Version, asking, with_clock};
 use seam_tests::{System, call};
 use wasmtime::component::Val;
@@ -102,7 +102,7 @@ fn a_schema_is_tried_on_a_copy_and_changes_with_a_restore_point() -> Result<()> 
     let next = Version { migrations: vec![TABLE, drops], ..Version::times(3) };
     let saved = fixture.save(&[("numbers", next.wasm()?)])?;
     saved.live(&["numbers"]);
-    saved.tells(Step::Migrations, "one way: the running version does not work at this schema");
+    saved.tells(Step::Migrations, "irreversible: the running version does not work at this schema");
     saved.tells(Step::Publish, "schema 1 became 2, with a restore point");
     fixture.says("asking", "asking.ask", 21)?;
     assert_eq!(fixture.schema("numbers"), Some(2));

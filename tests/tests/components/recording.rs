@@ -2,7 +2,7 @@
 //! wrote.
 
 use anyhow::Result;
-use seam::context::run::recorder::{Recorded, What};
+use seam_runtime::run::recorder::{Recorded, What};
 use seam_tests::caller_callee::{asking, numbers};
 use seam_tests::{System, call};
 use wasmtime::component::Val;

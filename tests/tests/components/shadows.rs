@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use seam::context::route::{Beside, Compared};
-use seam::context::serve::Registry;
+use seam_runtime::route::{Beside, Compared};
+use seam_runtime::serve::Registry;
 use seam_tests::host::{Host, seam};
 use seam_tests::variants::{asking, front, numbers, numbers_with};
 use seam_tests::{MEMORY, System, call, component, wait};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use seam::call::Call;
-use seam::context::serve::{Error, Live, Registry};
-use seam::ids::Trace;
+use seam_runtime::call::Call;
+use seam_runtime::serve::{Error, Live, Registry};
+use seam_store::ids::Trace;
 use seam_tests::{MEMORY, System, call, component};
 use wasmtime::component::Val;
 

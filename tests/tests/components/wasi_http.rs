@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use seam::app::{App, runtime};
-use seam::context::component::Compiler;
 use seam::deploy::{DeployOutcome, DeployReport};
 use seam::manifest::Manifest;
+use seam_runtime::component::Compiler;
 use seam_tests::host::{Host, seam};
 use seam_tests::{MEMORY, System, repo};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use seam::app::App;
-use seam::context::component::Compiler;
 use seam::deploy::ChangeState;
 use seam::manifest::Manifest;
+use seam_runtime::component::Compiler;
 use seam_tests::version::Version;
 use seam_tests::{System, call, wait};
 use wasmtime::component::Val;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use seam::app::App;
-use seam::context::component::Compiler;
 use seam::deploy::{DeployOutcome, DeployReport, DeployRequest, Step};
 use seam::manifest::Manifest;
+use seam_runtime::component::Compiler;
 use seam_tests::background::Background;
 use seam_tests::host::{Host, seam};
 use seam_tests::version::{Health, Then, Version, asking, with_clock};

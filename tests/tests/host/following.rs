@@ -4,11 +4,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use seam::call::{Affinity, Call};
-use seam::context::route::RouteRejected;
-use seam::context::serve::Registry;
 use seam::follow;
-use seam::ids::Trace;
+use seam_runtime::call::{Affinity, Call};
+use seam_runtime::route::RouteRejected;
+use seam_runtime::serve::Registry;
+use seam_store::ids::Trace;
 use seam_tests::shop::Shop;
 use seam_tests::{MEMORY, System, call, component, repo, wait};
 use wasmtime::component::Val;

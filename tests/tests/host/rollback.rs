@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use seam::app::App;
-use seam::context::component::Compiler;
 use seam::deploy::{ChangeState, DeployOutcome, DeployReport, DeployRequest, RollbackRequest, Step};
 use seam::manifest::Manifest;
+use seam_runtime::component::Compiler;
 use seam_tests::version::{Then, Version, asking, page};
 use seam_tests::{System, call};
 use wasmtime::component::Val;

@@ -4,10 +4,10 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use seam::call::{Affinity, Call};
-use seam::context::route::RouteRejected;
-use seam::context::serve::Registry;
-use seam::ids::Trace;
+use seam_runtime::call::{Affinity, Call};
+use seam_runtime::route::RouteRejected;
+use seam_runtime::serve::Registry;
+use seam_store::ids::Trace;
 use seam_tests::host::{Host, seam};
 use seam_tests::variants::{asking, front, numbers, numbers_with};
 use seam_tests::{MEMORY, System, call, component};

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::context::component::Component;
-use crate::context::component::InterfaceName;
 use crate::deploy::report::{GateRefusal, Step};
 use crate::deploy::request::Form;
+use seam_runtime::component::Component;
+use seam_runtime::component::InterfaceName;
 
 /// # Errors
 /// For imports that are new and not in `allow`.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::context::alone::Trial;
 use crate::deploy::report::{GateRefusal, Step};
 use crate::limits;
+use seam_runtime::alone::Trial;
 
 /// # Errors
 /// When it says that it is not able to work, or says nothing in time.
@@ -18,7 +18,7 @@ pub(crate) fn check(trial: &Trial) -> Result<Vec<String>, GateRefusal> {
             let said: String = said.chars().take(limits::LOG_LINE_BYTES_MAX).collect();
             refused(format!("it says that it cannot work: {said}"), "mend what it names, and deploy again")
         }
-        Some(Err(crate::call::Failure::TimedOut { .. })) => refused(
+        Some(Err(seam_runtime::call::Failure::TimedOut { .. })) => refused(
             format!("asked how it is, it does not answer within {} ms", limits::DEPLOY_HEALTH_MS),
             "let `check` look at less",
         ),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::deploy::report::{GateRefusal, Step};
 use crate::deploy::request::Form;
 use crate::limits;
-use crate::store::{self, Database, MigrateOptions, Migration, chain};
+use seam_store::{Database, MigrateOptions, Migration, chain};
 
 /// A copy of the file at the new version's schema.
 pub(crate) struct SchemaTrial {
@@ -29,7 +29,7 @@ pub(crate) fn run_on_copy(
     tolerated_schema: Option<u32>,
 ) -> Result<SchemaTrial, GateRefusal> {
     room(live, path)?;
-    let refused = |error: &store::CopyError| {
+    let refused = |error: &seam_store::CopyError| {
         GateRefusal::at(
             Step::Migrations,
             format!("its file cannot be copied: {}", chain(error)),
@@ -40,7 +40,7 @@ pub(crate) fn run_on_copy(
     // Those of versions before the one that serves may have failed for long.
     let statements: Vec<String> = live.statements().into_iter().filter(|sql| copy.accepts(sql).is_ok()).collect();
     let options = MigrateOptions { tolerated_schema, restore_point: None };
-    let migrated = store::migrate_with(&copy, migrations, &options)
+    let migrated = seam_store::migrate_with(&copy, migrations, &options)
         .map_err(|error| GateRefusal::at(Step::Migrations, chain(&error), error.remedy()))?;
     let broken = |sql: &String| copy.accepts(sql).err().map(|error| format!("`{}`: {error}", shortened(sql)));
     let irreversible = if migrated.from == migrated.to { None } else { statements.iter().find_map(broken) };

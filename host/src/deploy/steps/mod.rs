@@ -14,8 +14,8 @@ use std::path::Path;
 use super::pipeline::Pipeline;
 use super::report::{GateRefusal, Step, short};
 use super::system::System;
-use crate::context::component::{self, Artifact, Component};
-use crate::store::chain;
+use seam_runtime::component::{self, Artifact, Component};
+use seam_store::chain;
 
 /// Step `read`: the file is read once, whatever happens to it afterwards.
 ///

@@ -9,9 +9,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::context::run::CallCounts;
-use crate::context::serve::Probation;
 use crate::limits;
+use seam_runtime::run::CallCounts;
+use seam_runtime::serve::Probation;
 
 /// The least calls of the version before, and of the new one, for times to be compared.
 const TIMED: (u64, u64) = (30, 12);

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::migrations::SchemaTrial;
 use super::{fault, probation};
-use crate::context::component::{Artifact, Component, ContextSpec};
-use crate::context::serve::{self, Probation};
 use crate::deploy::history::{Change, ChangeKind};
 use crate::deploy::report::{GateRefusal, Step, Version};
 use crate::deploy::system::{System, hash_of, restore_name};
 use crate::limits;
-use crate::store::chain;
+use seam_runtime::component::{Artifact, Component, ContextSpec};
+use seam_runtime::serve::{self, Probation};
+use seam_store::chain;
 
 /// A version that has passed all steps before.
 pub(crate) struct Release<'a> {

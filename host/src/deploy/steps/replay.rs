@@ -13,19 +13,19 @@ use parking_lot::Mutex;
 use wasmtime::component::{Val, wasm_wave};
 
 use super::migrations::{self, SchemaTrial};
-use crate::call::{Call, Failure};
-use crate::context::alone::Trial;
-use crate::context::component::same_signature;
-use crate::context::run::recorder::{Recorded, Recorder, What};
-use crate::context::serve::Live;
 use crate::deploy::report::{GateRefusal, Step};
 use crate::deploy::request::{DeployRequest, Form};
 use crate::deploy::system::System;
-use crate::ids::Trace;
 use crate::limits;
-use crate::seam::dispatch::{Dispatch, DispatchTable, Exchange, Function};
-use crate::seam::notes::Asked;
-use crate::store::chain;
+use seam_runtime::alone::Trial;
+use seam_runtime::call::{Call, Failure};
+use seam_runtime::component::same_signature;
+use seam_runtime::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
+use seam_runtime::guest::notes::Asked;
+use seam_runtime::run::recorder::{Recorded, Recorder, What};
+use seam_runtime::serve::Live;
+use seam_store::chain;
+use seam_store::ids::Trace;
 
 /// The versions that are compared.
 struct Sides<'a> {

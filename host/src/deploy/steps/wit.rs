@@ -4,12 +4,12 @@
 //! the same type for each that imports it, or the version is refused. What nobody imports may go or change, with a notice, since nobody
 //! notices; but a type never changes under a version that is published: whoever is built against it tomorrow would meet another one.
 
-use crate::context::component::{
+use crate::deploy::report::{GateRefusal, Step};
+use seam_runtime::component::{
     Component, ContextSpec, HTTP_HANDLER, Interface, WASI_HTTP, is_seam, same_signature, wit_of,
 };
-use crate::context::link;
-use crate::deploy::report::{GateRefusal, Step};
-use crate::ids::ContextName;
+use seam_runtime::link;
+use seam_store::ids::ContextName;
 
 /// Compares what `next` offers with what `before` does, and sees that all `specs`, with `next` among them, are one system.
 ///

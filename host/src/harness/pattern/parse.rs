@@ -7,9 +7,9 @@ use wasmtime::component::types::Type;
 use wasmtime::component::wasm_wave::{self, lex};
 
 use super::{Error, Pattern};
-use crate::context::component::wit_type;
-use crate::did_you_mean;
 use crate::limits;
+use seam_runtime::component::wit_type;
+use seam_runtime::did_you_mean;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token {

@@ -4,9 +4,9 @@
 use http::HeaderMap;
 use http::header::{self, HeaderName};
 
-use crate::call::Affinity;
-use crate::ids::Trace;
 use crate::manifest::RoutingKey;
+use seam_runtime::call::Affinity;
+use seam_store::ids::Trace;
 
 /// `context=variant, ...` for one request.
 const VARIANT_HEADER: HeaderName = HeaderName::from_static("x-seam-variant");

@@ -11,11 +11,11 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::routed::RoutedRequest;
-use crate::call::{Call, Failure};
-use crate::context::buffered_http;
 use crate::http::body::{self, Body};
 use crate::http::header_fields;
 use crate::http::request_error::RequestError;
+use seam_runtime::buffered_http;
+use seam_runtime::call::{Call, Failure};
 
 /// Reads the body and runs `handle`. The timeout starts after the body: a slow client does not use it up.
 pub async fn respond(

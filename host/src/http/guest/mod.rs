@@ -12,18 +12,18 @@ use self::affinity::AffinityConfig;
 pub use self::routed::RoutedRequest;
 use super::body::Body;
 use super::request_error::RequestError;
-use crate::context::run::Serves;
-use crate::context::serve::Registry;
-use crate::handoff;
-use crate::ids::ContextName;
+use seam_runtime::run::Serves;
+use seam_runtime::serve::Registry;
+use seam_store::blocking;
+use seam_store::ids::ContextName;
 
 /// A function in place of all contexts.
 #[cfg(test)]
 pub type Native = Box<
     dyn Fn(
-            crate::call::Call,
-            crate::context::buffered_http::Request,
-        ) -> Result<crate::context::buffered_http::Response, crate::call::Failure>
+            seam_runtime::call::Call,
+            seam_runtime::buffered_http::Request,
+        ) -> Result<seam_runtime::buffered_http::Response, seam_runtime::call::Failure>
         + Send
         + Sync,
 >;
@@ -81,7 +81,7 @@ impl Contexts {
                 } else {
                     // It will write and wait for the disk several times: the worker's other tasks move once for all of
                     // them.
-                    let handle = |call, request| handoff::blocking(|| handle(call, request));
+                    let handle = |call, request| blocking::block_in_place(|| handle(call, request));
                     buffered_http::respond(request, body, handle).await
                 }
             }

@@ -6,7 +6,7 @@ use http::request::Parts;
 
 use crate::http::connection_activity::ConnectionActivity;
 use crate::http::limits::Limits;
-use crate::ids::{ContextName, Trace};
+use seam_store::ids::{ContextName, Trace};
 
 /// A request to one context, without its body.
 pub struct RoutedRequest<'a> {

@@ -25,11 +25,11 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::{Error, WasiHttpView};
 
 use super::routed::RoutedRequest;
-use crate::call::{Call, Failure, OutOfTime};
-use crate::context::serve::{Checkout, Live};
 use crate::http::body::{Body, BoxError};
 use crate::http::header_fields;
 use crate::http::request_error::RequestError;
+use seam_runtime::call::{Call, Failure, OutOfTime};
+use seam_runtime::serve::{Checkout, Live};
 
 type GuestRequest = Request<UnsyncBoxBody<Bytes, Error>>;
 type GuestResponse = Result<Response<HyperOutgoingBody>, ErrorCode>;

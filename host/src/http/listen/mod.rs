@@ -21,8 +21,8 @@ use super::config::{Config, Mount};
 use super::error::Error;
 use super::guest::Contexts;
 use super::service::Service;
-use crate::context::serve::Registry;
 use crate::limits;
+use seam_runtime::serve::Registry;
 
 /// A server whose addresses are bound: clients can connect from now on, and get responses while `run` runs.
 pub struct Server {

@@ -8,8 +8,8 @@ use http::header;
 use http::request::Parts;
 use http::{Method, StatusCode};
 
-use crate::ids::{ContextName, Trace};
 use crate::limits;
+use seam_store::ids::{ContextName, Trace};
 
 /// What the line needs of the request.
 pub struct Entry {

@@ -12,7 +12,8 @@ use http::header;
 use hyper::body::{Body, Frame};
 
 use crate::http::body::{BoxError, Stream};
-use crate::{handoff, limits};
+use crate::limits;
+use seam_store::blocking;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Coding {
@@ -89,7 +90,7 @@ pub fn page(body: &[u8], coding: Coding) -> Option<Vec<u8>> {
         Coding::Gzip => gzip_page(body),
         Coding::Brotli => brotli(body, PAGE_BROTLI),
     };
-    let less = if body.len() > limits::HTTP_COMPRESS_INLINE_BYTES { handoff::blocking(work) } else { work() };
+    let less = if body.len() > limits::HTTP_COMPRESS_INLINE_BYTES { blocking::block_in_place(work) } else { work() };
     less.filter(|less| less.len() < body.len())
 }
 

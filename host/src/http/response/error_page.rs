@@ -7,7 +7,7 @@ use http::{HeaderMap, Response, StatusCode};
 use super::uncached::uncached;
 use crate::http::body::Body;
 use crate::http::request_error::RequestError;
-use crate::ids::Trace;
+use seam_store::ids::Trace;
 
 /// Logs the reason and renders the page, as HTML or, for clients that ask for it, as `application/problem+json` (RFC
 /// 9457).

@@ -29,7 +29,7 @@ use super::own::ops;
 use super::request_error::RequestError;
 use super::response::error_page::error_page;
 use super::response::negotiate;
-use crate::ids::Trace;
+use seam_store::ids::Trace;
 
 /// What answers the requests of all connections.
 pub struct Service {

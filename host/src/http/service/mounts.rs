@@ -8,7 +8,7 @@ use crate::http::config::Mount;
 use crate::http::error::Error;
 use crate::http::observe::metrics::{ContextMetrics, Metrics};
 use crate::http::own::assets::Assets;
-use crate::ids::ContextName;
+use seam_store::ids::ContextName;
 
 /// A mount that is being served.
 pub(super) struct OpenMount {

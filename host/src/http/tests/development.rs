@@ -74,7 +74,7 @@ async fn mounts_are_replaced_while_requests_run() {
     let site = Site::start();
     let mount = |path: &str| crate::http::Mount {
         path: path.into(),
-        context: crate::ids::ContextName::new("shop").unwrap(),
+        context: seam_store::ids::ContextName::new("shop").unwrap(),
         assets: None,
         timeout: TIMEOUT,
     };

@@ -19,10 +19,10 @@ use tokio::time::timeout;
 
 use super::guest::Contexts;
 use super::{Config, Limits, Mount, Server};
-use crate::call::{Call, Failure, RefusalReason};
-use crate::context::buffered_http;
-use crate::handoff;
-use crate::ids::ContextName;
+use seam_runtime::buffered_http;
+use seam_runtime::call::{Call, Failure, RefusalReason};
+use seam_store::blocking;
+use seam_store::ids::ContextName;
 
 /// Longer than any step here takes, shorter than a test may hang.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -165,7 +165,7 @@ fn native(call: Call, request: buffered_http::Request) -> Result<buffered_http::
         "/trace" => text(format!("{:032x} {:016x}", call.trace.trace_id, call.trace.span_id)),
         "/slow" => {
             let ms = request.query.unwrap().parse().unwrap();
-            handoff::blocking(|| std::thread::sleep(Duration::from_millis(ms)));
+            blocking::block_in_place(|| std::thread::sleep(Duration::from_millis(ms)));
             text("slow".into())
         }
         "/nothing" => answer(204, &[], b"a body that must not be sent".to_vec()),

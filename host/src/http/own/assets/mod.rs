@@ -22,13 +22,13 @@ use percent_encoding::percent_decode_str;
 
 use self::cache::Cache;
 use self::file::{Encoding, File};
-use crate::handoff;
 use crate::http::body::Body;
 use crate::http::error::Error;
 use crate::http::request_error::RequestError;
 use crate::http::response::compress::{self, Coding};
 use crate::http::response::negotiate;
-use crate::ids::ContextName;
+use seam_store::blocking;
+use seam_store::ids::ContextName;
 
 /// For an address that carries the file's own hash (`?v=`): its bytes never change.
 const FOREVER: &str = "public, max-age=31536000, immutable";
@@ -67,7 +67,7 @@ impl Assets {
         if let Some(file) = cached.filter(|file| file.is_current()) {
             return Some(file);
         }
-        let file = Arc::new(handoff::blocking(|| File::load(&self.root, &name))?);
+        let file = Arc::new(blocking::block_in_place(|| File::load(&self.root, &name))?);
         self.cache.lock().insert(name, &file);
         Some(file)
     }
