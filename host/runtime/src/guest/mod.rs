@@ -43,7 +43,7 @@ pub struct Guest {
     pub config: Arc<WasiConfigVariables>,
     /// Where `wasi:http` may send requests.
     pub outgoing: wasi_http::Outgoing,
-    /// Set when the host observes this call.
+    /// Set while the host records this call.
     pub notes: Option<Box<notes::Notes>>,
     pub memory: memory::Limiter,
     pub log_budget: Arc<logging::Budget>,

@@ -1,6 +1,6 @@
-//! Notes about one observed call (recorded or shadowed): the calls that it made to other contexts.
+//! Notes about one recorded call: the calls that it made to other contexts.
 //!
-//! Invariant: a call that is not observed has no notes and pays one comparison.
+//! Invariant: a call that is not recorded has no notes and pays one comparison.
 
 use std::time::Duration;
 
