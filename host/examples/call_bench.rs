@@ -1,8 +1,9 @@
-//! What one call from component to component costs, by the way its values take: `cargo run --release --example call_bench`.
+//! Measures one call from component to component, for each transport: `cargo run --release --example call_bench`.
 //!
-//! Both guests run on one thread, each in its own store; the callee's answers lie ready in its memory, so that nearly everything
-//! measured is transport. Ways are interleaved, and the minimum of many rounds counts: ratios hold, absolute times move.
-//! `typed` is what `bindgen!` generates on both sides, which only a host that knows the interface can have.
+//! Both guests run on one thread, each in its own store. The callee's results are ready in its memory, so that nearly
+//! all of the measured time is transport. The transports take turns, and the minimum of many rounds counts: ratios are
+//! stable, absolute times vary.
+//! `typed` uses the types that `bindgen!` generates on both sides, which only a host that knows the interface can use.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -49,7 +50,7 @@ const CALLER: &str = r#"(module
     (local.set $times (i32.sub (local.get $times) (i32.const 1)))
     (br_if $next (local.get $times)))))"#;
 
-/// An item is 32 bytes: id, title, price, tags. One stands in the result at 1000, a hundred of them from 8192.
+/// An item has 32 bytes: id, title, price, tags. The result at 1000 holds one, and a hundred start at 8192.
 const CALLEE: &str = r#"(module
 (memory (export "memory") 64)
 (data (i32.const 64) "The Dark Side of the Moon")
@@ -94,8 +95,8 @@ enum Error {
 }
 
 #[derive(Clone, Copy)]
-enum Way {
-    Raw,
+enum Transport {
+    AbiCopy,
     Val,
     Typed,
 }
@@ -110,10 +111,10 @@ fn component(engine: &Engine, core: &str, world: &str) -> anyhow::Result<Compone
     Ok(Component::new(engine, bytes)?)
 }
 
-/// Everything but the way itself is the same: one callee behind a lock, as an instance that has been checked out would be.
+/// Only the transport differs: all use one callee behind a lock, like a checked-out instance.
 fn link(
     seam: &mut LinkerInstance<'_, ()>,
-    way: Way,
+    transport: Transport,
     name: &str,
     callee: Arc<Mutex<Store<()>>>,
     func: Func,
@@ -127,21 +128,26 @@ fn link(
         }};
     }
     let ty = func.ty(&*callee.lock().map_err(|_| wasmtime::format_err!("lock"))?);
-    match (way, name) {
-        (Way::Raw, _) => abi_copy::link(seam, name, &ty, move |_, args| {
+    match (transport, name) {
+        (Transport::AbiCopy, _) => abi_copy::link(seam, name, &ty, move |_, args| {
             args.invoke(&func, &mut *callee.lock().map_err(|_| wasmtime::format_err!("lock"))?)
         }),
-        (Way::Val, _) => seam.func_new(name, move |_, _, params, results| {
+        (Transport::Val, _) => seam.func_new(name, move |_, _, params, results| {
             func.call(&mut *callee.lock().map_err(|_| wasmtime::format_err!("lock"))?, params, results)
         }),
-        (Way::Typed, "add") => typed!((u32, u32), (u32,)),
-        (Way::Typed, "get-item") => typed!((u64,), (Result<Item, Error>,)),
-        (Way::Typed, "list-items") => typed!((u32,), (Result<Vec<Item>, Error>,)),
-        (Way::Typed, _) => typed!((u32,), (Vec<u8>,)),
+        (Transport::Typed, "add") => typed!((u32, u32), (u32,)),
+        (Transport::Typed, "get-item") => typed!((u64,), (Result<Item, Error>,)),
+        (Transport::Typed, "list-items") => typed!((u32,), (Result<Vec<Item>, Error>,)),
+        (Transport::Typed, _) => typed!((u32,), (Vec<u8>,)),
     }
 }
 
-fn caller(engine: &Engine, way: Way, caller: &Component, callee: &Component) -> Result<(Store<()>, Instance)> {
+fn caller(
+    engine: &Engine,
+    transport: Transport,
+    caller: &Component,
+    callee: &Component,
+) -> Result<(Store<()>, Instance)> {
     let mut store = Store::new(engine, ());
     let instance = Linker::new(engine).instantiate(&mut store, callee)?;
     let missing = || wasmtime::format_err!("the callee exports less than the caller imports");
@@ -161,7 +167,7 @@ fn caller(engine: &Engine, way: Way, caller: &Component, callee: &Component) -> 
     let mut linker = Linker::new(engine);
     let mut seam = linker.instance(SEAM)?;
     for (name, func) in functions {
-        link(&mut seam, way, &name, callee.clone(), func)?;
+        link(&mut seam, transport, &name, callee.clone(), func)?;
     }
     let mut store = Store::new(engine, ());
     let instance = linker.instantiate(&mut store, caller)?;
@@ -173,13 +179,13 @@ fn main() -> anyhow::Result<()> {
     config.concurrency_support(false).gc_support(false);
     let engine = Engine::new(&config)?;
     let (importing, exporting) = (component(&engine, CALLER, "caller")?, component(&engine, CALLEE, "callee")?);
-    let mut ways = Vec::new();
-    for way in [Way::Raw, Way::Val, Way::Typed] {
-        let (mut store, instance) = caller(&engine, way, &importing, &exporting)?;
+    let mut transports = Vec::new();
+    for transport in [Transport::AbiCopy, Transport::Val, Transport::Typed] {
+        let (mut store, instance) = caller(&engine, transport, &importing, &exporting)?;
         let run = instance.get_typed_func::<(u32, u32), ()>(&mut store, "run")?;
-        ways.push((store, run));
+        transports.push((store, run));
     }
-    println!("{:<22}{:>12}{:>12}{:>12}{:>10}{:>12}", "", "raw ns", "Val ns", "typed ns", "Val/raw", "typed/raw");
+    println!("{:<22}{:>12}{:>12}{:>12}{:>10}{:>12}", "", "copy ns", "Val ns", "typed ns", "Val/copy", "typed/copy");
     for (which, (name, times)) in
         [("add(u32, u32)", 2_000), ("one item", 1_000), ("list of 100 items", 40), ("list<u8> of 1 MiB", 1)]
             .into_iter()
@@ -187,14 +193,14 @@ fn main() -> anyhow::Result<()> {
     {
         let mut best = [f64::INFINITY; 3];
         for _ in 0..ROUNDS {
-            for ((store, run), best) in ways.iter_mut().zip(&mut best) {
+            for ((store, run), best) in transports.iter_mut().zip(&mut best) {
                 let started = Instant::now();
                 run.call(store, (which as u32, times))?;
                 *best = best.min(started.elapsed().as_nanos() as f64 / f64::from(times));
             }
         }
-        let [raw, val, typed] = best;
-        println!("{name:<22}{raw:>12.0}{val:>12.0}{typed:>12.0}{:>10.2}{:>12.2}", val / raw, typed / raw);
+        let [copied, val, typed] = best;
+        println!("{name:<22}{copied:>12.0}{val:>12.0}{typed:>12.0}{:>10.2}{:>12.2}", val / copied, typed / copied);
     }
     Ok(())
 }

@@ -1,13 +1,13 @@
-//! `seam:host/http-handler` as the host sees it: one buffered request, one buffered response.
+//! The host's types for `seam:host/http-handler`: one buffered request, one buffered response.
 
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 #[derive(ComponentType, Lower, Clone, Debug)]
 #[component(record)]
 pub struct Request {
-    /// Upper case; GET for HEAD.
+    /// Upper case. A HEAD request arrives as GET.
     pub method: String,
-    /// Below the mount, with its leading slash.
+    /// Relative to the mount, with a leading slash.
     pub path: String,
     /// Without the question mark.
     pub query: Option<String>,

@@ -1,62 +1,63 @@
-//! What travels with a call from the edge to the last context, and the ways it can come to nothing.
+//! The data that a call carries from the edge to the last context, and the ways in which a call can fail.
 
 use std::time::Instant;
 
 use crate::limits;
 use seam_store::ids::Trace;
 
-/// Which context, by its position in the manifest.
+/// A context, by its position in the manifest.
 pub type ContextIndex = u16;
 
-/// Handed down unchanged from caller to callee, but for the chain, which grows by the callee.
+/// Passed unchanged from caller to callee, except for the chain, to which each callee is added.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
-    /// The whole request must be answered by then; a callee gets what the caller has left.
+    /// The whole request must be answered by then; a callee gets the time that its caller has left.
     pub deadline: Instant,
     pub trace: Trace,
-    /// Which variant of a context answers, where it has several.
+    /// Decides which variant answers where a context has several.
     pub affinity: Affinity,
     chain: [ContextIndex; limits::CALL_DEPTH_MAX],
     depth: u8,
 }
 
-/// How one request is steered between variants, all its calls alike.
+/// How the host chooses between variants; the same for all calls of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Affinity {
-    /// The same for all requests of a visitor, and spread evenly over all numbers: between variants with weights, it decides.
+    /// The same for all requests of a visitor, and evenly distributed over all numbers. It chooses between weighted
+    /// variants.
     pub key: u64,
-    /// Variants that answer whatever their weights are; `NO_VARIANT` in places that are not used.
+    /// Variants that answer regardless of weights; unused entries are `NO_VARIANT`.
     forced: [ContextIndex; limits::FORCED_VARIANTS_MAX],
-    /// Whether this is a copy of a call that was answered: it changes nothing but its own store.
+    /// Whether this is a copy of a call that was already answered: it changes only the shadow's own store.
     pub shadow: bool,
 }
 
 const NO_VARIANT: ContextIndex = ContextIndex::MAX;
 
 impl Affinity {
-    /// By what `text` identifies.
+    /// An affinity whose key depends on `text` alone.
     pub fn by(text: &[u8]) -> Self {
-        // FNV-1a: the same on every host and after every restart, so that a visitor stays where he is.
+        // FNV-1a: the same on every host and after every restart, so that a visitor keeps the same variant.
         let hash = text
             .iter()
             .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
         Self { key: spread(hash), forced: [NO_VARIANT; limits::FORCED_VARIANTS_MAX], shadow: false }
     }
 
-    /// By the trace: requests of one trace alike, different ones anyhow.
+    /// An affinity whose key depends on the trace alone.
     pub fn by_trace(trace: Trace) -> Self {
         let key = spread(trace.trace_id as u64 ^ (trace.trace_id >> 64) as u64);
         Self { key, forced: [NO_VARIANT; limits::FORCED_VARIANTS_MAX], shadow: false }
     }
 
-    /// Has this variant answer for its context. Beyond `FORCED_VARIANTS_MAX` nothing happens.
+    /// Makes this variant answer for its context. Does nothing once `FORCED_VARIANTS_MAX` variants are forced.
     pub fn force(&mut self, variant: ContextIndex) {
         if let Some(free) = self.forced.iter_mut().find(|forced| **forced == NO_VARIANT) {
             *free = variant;
         }
     }
 
-    /// Whether any variant is to answer whatever the weights are.
+    /// Whether any variant answers regardless of weights.
     pub fn forces(&self) -> bool {
         self.forced.first().is_some_and(|first| *first != NO_VARIANT)
     }
@@ -85,7 +86,7 @@ impl Call {
         self.chain.get(..usize::from(self.depth)).unwrap_or(&[])
     }
 
-    /// The call as `callee` gets it, or why it must not be made.
+    /// The call as `callee` gets it, or the reason why the caller must not make it.
     pub fn enter(mut self, callee: ContextIndex) -> Result<Self, RefusalReason> {
         if self.chain().contains(&callee) {
             return Err(RefusalReason::Reentry);
@@ -103,39 +104,39 @@ pub enum RefusalReason {
     Reentry,
     #[error("the call chain is deeper than {}", limits::CALL_DEPTH_MAX)]
     TooDeep,
-    #[error("a shadow calls nobody")]
+    #[error("a shadow may not call another context")]
     Shadow,
-    #[error("its caller has a transaction open, and whoever wants to write waits for that one")]
+    #[error("the caller has an open transaction, which would block other writers")]
     TransactionOpen,
 }
 
-/// The guest ran into the end of its call's time.
+/// The call reached its deadline while the guest ran.
 #[derive(Debug, thiserror::Error)]
 #[error("the call ran out of time")]
 pub struct OutOfTime;
 
-/// Why a call into a context produced no answer of that context. A guest's own typed error is not here: that is an answer.
+/// Why a call into a context produced no answer. A typed error from the guest is an answer, not a failure.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Failure {
-    /// The guest's bug: it trapped, or broke a limit of the sandbox. Its instance is gone.
+    /// A bug in the guest: it trapped, or exceeded a limit of the sandbox. The host dropped its instance.
     #[error("`{context}` trapped: {reason}")]
     Trapped { context: String, reason: String },
     /// The call's deadline passed.
     #[error("`{context}` did not answer in time")]
     TimedOut { context: String },
-    /// As many calls as allowed are running and waiting.
+    /// The allowed numbers of running and of waiting calls are reached.
     #[error("`{context}` is overloaded")]
     Overloaded { context: String },
-    /// Nobody provides it now.
+    /// No version of the context can answer now.
     #[error("`{context}` is not available: {reason}")]
     Absent { context: String, reason: String },
-    /// The call would close a circle or is too deep.
+    /// The host did not make the call: it would close a cycle, or another rule forbids it.
     #[error("`{context}` was not called: {reason}")]
     Refused { context: String, reason: RefusalReason },
 }
 
 impl Failure {
-    /// What the calling context is told in its `unavailable(string)`: who and what, not the callee's insides.
+    /// The text of the caller's `unavailable(string)`: which context and why, without internals of the callee.
     pub fn for_caller(&self) -> String {
         match self {
             Self::Trapped { context, .. } => format!("`{context}` failed"),

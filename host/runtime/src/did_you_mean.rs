@@ -1,12 +1,12 @@
-//! Hints for a word that is not among the known ones: the known word that it was probably meant to be, or all of them.
+//! Hints for an unknown word: the known word that the user probably meant, or all known words.
 
 use strsim::osa_distance;
 
-/// Characters of a word that are compared.
+/// Only this many characters of a word are compared.
 const COMPARED_CHARS: usize = 64;
 
-/// The one of `known` that `word` was probably meant to be: at most a third of its characters differ. An insertion, a
-/// deletion, a replacement and a swap of neighbours each count 1.
+/// The nearest of `known` to `word`, if at most a third of its characters differ. An insertion, a deletion, a
+/// replacement and a swap of neighbours each count 1.
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let compared = |word: &str| word.to_lowercase().chars().take(COMPARED_CHARS).collect::<String>();
     let word = compared(word);
@@ -18,7 +18,7 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// What to do about `word`, which is none of `known`.
+/// The hint for `word`, which is not among `known`.
 pub fn hint<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match nearest(word, known.iter().copied()) {

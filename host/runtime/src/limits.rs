@@ -1,156 +1,159 @@
-//! Bounds of contexts at run time, with the unit in each name and the reason for each value.
+//! Limits of contexts at run time, with the unit in each name and the reason for each value.
 //!
-//! Defaults of what a manifest may change stand here too. Nothing in the runtime is unbounded. The bounds of the store stand in
-//! `seam_store::limits`.
+//! Defaults that a manifest may change are here too. Nothing in the runtime is unbounded. The limits of the store are
+//! in `seam_store::limits`.
 
-/// Of the store's bounds, those that the floors above it keep to as well.
+/// The limits of the store that the layers above it use as well.
 pub use seam_store::limits::{STORE_MIGRATION_MS_MAX, STORE_PARAMETERS_MAX, STORE_SLOW_MS};
 
-/// How often running guests look at their deadline: as often as SQL that runs for long.
+/// How often running guests check their deadline: as often as long-running SQL does.
 pub const EPOCH_TICK_MS: u64 = seam_store::limits::TICK_MS;
 
 // Calls
 
-/// Contexts on one call's way. A page needs 2; each level may take a whole wasm stack of the thread's.
+/// Contexts in one call chain. A page needs 2; each level may use a whole wasm stack on the thread's stack.
 pub const CALL_DEPTH_MAX: usize = 8;
-/// A request from the edge, and one call into a context, unless its manifest says otherwise. Beyond that, people leave.
+/// Time for one request, and for one call into a context unless its manifest says otherwise. Visitors leave after that.
 pub const CALL_TIMEOUT_MS: u64 = 5_000;
-/// The share of its remaining time that a caller keeps back, so that it can still answer when the callee does not.
+/// The share of its remaining time that a caller keeps for itself, so that it can answer when the callee does not.
 pub const CALL_RESERVE_PERCENT: u32 = 10;
-/// Calls that run in one context at the same time. Two cores run two; the rest wait for the writer or an fsync.
+/// Concurrent calls in one context. Two cores run two of them; the rest wait for the writer or an fsync.
 pub const CONTEXT_CONCURRENCY: u32 = 32;
-/// Calls that may wait for one of those places. Beyond it the caller is told at once.
+/// Calls that may wait for one of those permits. Further calls fail at once.
 pub const CONTEXT_QUEUE: u32 = 128;
 
 // Generations
 
-/// What the calls of a replaced generation get to end: longer than any of them may take unless its manifest allows it more.
+/// Time for the calls of a replaced generation to finish: longer than a call may take, unless the manifest allows more.
 pub const DRAIN_MS_MAX: u64 = 30_000;
-/// How often replaced generations are looked at.
+/// How often the host checks replaced generations.
 pub const DRAIN_CHECK_MS: u64 = 250;
 
-/// The least time that a request waits for a version on probation before it is run again with the one before.
+/// The least time that a request waits for a version on probation before the host runs it again with the previous
+/// version.
 pub const PROBATION_TIMEOUT_MS: u64 = 250;
 
 // Variants
 
-/// Variants that one request may choose by header or cookie: a tester tries one or two at a time. They travel with every call.
+/// Variants that one request may choose by header or cookie: a tester tries one or two at a time. Every call carries
+/// them.
 pub const FORCED_VARIANTS_MAX: usize = 4;
-/// Variants of one context, with its main one. Each call looks at as many weights.
+/// Variants of one context, including the main one. Each call reads all their weights.
 pub const VARIANTS_MAX: usize = 8;
-/// The largest weight of a variant: parts in a thousand are as fine as anybody steers, and sums stay far from overflowing.
+/// The largest weight of a variant: one part in a thousand is fine enough to split traffic, and sums cannot overflow.
 pub const VARIANT_WEIGHT_MAX: u32 = 1_000;
-/// Calls that wait for the thread of the shadows. Beyond it they are dropped and counted: a sample is enough to compare.
+/// Calls that wait for the shadow thread. The host drops and counts further ones: a sample is enough to compare.
 pub const SHADOW_QUEUE_MAX: usize = 64;
-/// What all shadows of the host may take of one core; the rest of the time their thread sleeps.
+/// The share of one core for all shadows of the host; their thread sleeps the rest of the time.
 pub const SHADOW_CORE_PERCENT: u32 = 20;
-/// The longest that it sleeps after one call.
+/// The longest sleep of that thread after one call.
 pub const SHADOW_REST_MS_MAX: u64 = 2_000;
-/// Records of a history that a variant is told in one call. Where that takes too long, it is told fewer.
+/// Records of a history that a variant gets in one call. It gets fewer when that takes too long.
 pub const FOLLOW_PAGE_RECORDS: u32 = 500;
-/// One page: a slow engine takes seconds for some hundred purchases. Its own `timeout_ms` counts too.
+/// Time for one page: a slow engine takes seconds for a few hundred purchases. The variant's `timeout_ms` applies too.
 pub const FOLLOW_CALL_MS: u64 = 60_000;
-/// How often variants look for something to learn when nobody tells them that there is something.
+/// How often variants look for new records when no notification arrives.
 pub const FOLLOW_LOOK_MS: u64 = 5_000;
-/// How often a variant that catches up says how far it is.
+/// How often a variant that is catching up logs its progress.
 pub const FOLLOW_SAY_MS: u64 = 5_000;
 
 // Messages between contexts
 
-/// One message over a seam, parameters or result, with what it takes to keep track of its parts. A page is a hundredth of it.
+/// One message over a seam, parameters or result, including the index of its blocks. A page takes a hundredth of this.
 pub const SEAM_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How deep the types of a seam may nest. What people write stays below 10; the value walk recurses once a level.
+/// How deep the types of a seam may nest. Hand-written types stay below 10; the walk over a value recurses once per
+/// level.
 pub const SEAM_TYPE_DEPTH_MAX: usize = 32;
-/// Message buffers that a thread keeps for the next calls, all together: a few ordinary messages or one large one.
+/// All message buffers that a thread keeps for later calls: a few ordinary messages or one large one.
 pub const SEAM_POOL_BYTES: usize = 2 * 1024 * 1024;
 
 // Recording calls
 
-/// Calls of one context that are sampled in a second, unless the manifest says otherwise: what a person would look at, and no load.
+/// Sampled calls of one context in a second, unless the manifest says otherwise: enough to read, and a negligible load.
 pub const RECORD_CALLS_PER_S: u32 = 20;
-/// What a manifest may raise that to; a tape takes everything.
+/// The most that a manifest may raise that to; a recording takes every call.
 pub const RECORD_CALLS_PER_S_MAX: u32 = 10_000;
-/// Sampled calls that are kept of each function: some minutes of a quiet shop, a replay of some milliseconds.
+/// Sampled calls kept per function: a few minutes of a quiet shop, replayed in a few milliseconds.
 pub const RECORD_KEPT_PER_FUNCTION: usize = 32;
-/// A sampled call that takes more is not kept; a page with all it asked takes a tenth.
+/// A larger sampled call is not kept; a page with all the calls it made takes a tenth of this.
 pub const RECORD_CALL_BYTES_MAX: usize = 512 << 10;
-/// Sampled calls of one context together.
+/// All sampled calls of one context.
 pub const RECORD_KEPT_BYTES_MAX: usize = 8 << 20;
-/// Questions to other contexts that are kept of one call. A page asks five.
+/// Calls to other contexts that are kept per call. A page makes five.
 pub const RECORD_ASKED_MAX: usize = 256;
-/// Calls on one tape: more than anybody reads as a scenario.
+/// Calls in one recording: more than a readable scenario has.
 pub const RECORD_LOG_CALLS_MAX: usize = 2_000;
 pub const RECORD_LOG_BYTES_MAX: usize = 32 << 20;
-/// How long a tape may be left to run by itself.
+/// The longest that a recording may run unattended.
 pub const RECORD_LOG_S_MAX: u64 = 3_600;
 
 // Stores
 
-/// A context's file, unless the manifest says otherwise. A million albums need 400 MB.
+/// Size of a context's file, unless the manifest says otherwise. A million albums need 400 MB.
 pub const STORE_MB: u64 = 4 << 10;
 
 // Guests: memory and code
 
-/// Linear memory of one instance, all its memories together. Python guests need most of it; Rust ones 2 MiB.
+/// Linear memory of one instance, all its memories together. Python guests need most of it, Rust guests 2 MiB.
 pub const INSTANCE_MEMORY_MB: u64 = 64;
-/// What a manifest may raise that to: each slot of the pool reserves as much address space.
+/// The most that a manifest may raise that to: each slot of the pool reserves this much address space.
 pub const INSTANCE_MEMORY_MB_MAX: u64 = 256;
-/// Linear memory of all live instances of a context together.
+/// Linear memory of all live instances of one context together.
 pub const CONTEXT_MEMORY_MB: u64 = 512;
-/// Live instances in the whole host; idle Rust ones cost about 12 KiB, the address space of all is 600 GiB.
+/// Live instances in the whole host. An idle Rust instance costs about 12 KiB; the address space of all is 600 GiB.
 pub const INSTANCES_MAX: u32 = 2_000;
 /// Core modules inside one component; a JavaScript or Python component has several dozen.
 pub const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 60;
 pub const MEMORIES_PER_COMPONENT_MAX: u32 = 10;
 pub const TABLES_PER_COMPONENT_MAX: u32 = 20;
-/// Entries of one table; CPython's own function table has 40,000.
+/// Entries of one table; CPython's function table has 40,000.
 pub const TABLE_ELEMENTS_MAX: usize = 50_000;
-/// Wasm stack of one call level; recursion beyond it traps.
+/// Wasm stack of one call level; deeper recursion traps.
 pub const WASM_STACK_KB: usize = 1 << 10;
-/// Stack of every thread that runs guests: each level of a call chain may use `WASM_STACK_KB` and the host's own frames between
-/// two levels stay far below the rest. Only touched pages count.
+/// Stack of every thread that runs guests. Each level of a call chain may use `WASM_STACK_KB`; the host's frames
+/// between two levels stay far below the rest. Only touched pages take memory.
 pub const THREAD_STACK_KB: usize = (WASM_STACK_KB + 512) * (CALL_DEPTH_MAX + 1);
-/// The same chain on the fiber of an asynchronous `wasi:http` guest.
+/// Stack of the fiber of an asynchronous `wasi:http` guest, which runs the same call chain.
 pub const FIBER_STACK_KB: usize = THREAD_STACK_KB;
-/// `wasi:http` requests that run at the same time in the whole host; each has a fiber.
+/// Concurrent `wasi:http` requests in the whole host; each has a fiber.
 pub const FIBERS_MAX: u32 = 256;
-/// What the host copies out of a guest for one call into the host.
+/// Bytes that the host copies out of a guest for one call into the host.
 pub const HOST_CALL_BYTES_MAX: usize = 16 << 20;
-/// Resource handles of one instance. `wasi:http` needs a dozen a request.
+/// Resource handles of one instance. `wasi:http` needs a dozen per request.
 pub const HANDLES_MAX: usize = 1_000;
 /// Random bytes that a guest may ask for in one call.
 pub const RANDOM_BYTES_MAX: u64 = 64 << 10;
-/// Threads that may wait in a guest's stead (for a writer, an fsync, a place). More waiters than that wait for a thread.
+/// Threads that may block for a guest (on the writer, an fsync, a permit). Further waiters wait for a thread.
 pub const BLOCKING_THREADS_MAX: usize = 512;
 
 // Components
 
-/// A `.wasm` file. CPython in a component has 18 MB.
+/// Size of a `.wasm` file. CPython as a component has 18 MB.
 pub const COMPONENT_MB_MAX: u64 = 64;
-/// Cranelift needs about 1 GB for CPython.
+/// Memory of the compiling process. Cranelift needs about 1 GB for CPython.
 pub const COMPILE_MEMORY_MB_MAX: u64 = 4 << 10;
-/// CPython takes 20 s of CPU.
+/// CPU time of the compiling process. CPython takes 20 s.
 pub const COMPILE_CPU_S_MAX: u64 = 120;
-/// What `seam dev` remembers of functions that it has compiled: several times what the shop's contexts in Rust are together.
+/// Cache of compiled functions in `seam dev`: several times the size of all the shop's contexts in Rust.
 pub const COMPILED_FUNCTIONS_MB_MAX: usize = 128;
-/// Compiled components kept; a day of development makes a few hundred.
+/// Compiled components kept on disk; a day of development makes a few hundred.
 pub const COMPILED_FILES_MAX: usize = 500;
 pub const COMPILE_WALL_S_MAX: u64 = 180;
-/// Starting an instance: its start functions run, nothing else. Python needs 0.1 s.
+/// Time to start an instance, which runs its start functions and nothing else. Python needs 0.1 s.
 pub const START_MS_MAX: u64 = 2_000;
-/// Idle instances above what the last interval needed are dropped this often.
+/// How often the host drops idle instances that the last interval did not need.
 pub const TRIM_INTERVAL_S: u64 = 10;
 
 // Guests: logs
 
-/// Log text of one context; beyond it lines are counted, not kept.
+/// Log text of one context; the host counts further lines and drops them.
 pub const LOG_KB_PER_S: u64 = 64;
 /// One line of a guest's log; the rest is cut off.
 pub const LOG_LINE_BYTES_MAX: usize = 4 << 10;
 
 // Guests: requests to other machines
 
-/// Connecting to a granted host for `wasi:http`, unless the guest asks for less.
+/// Time to connect to a granted host for `wasi:http`, unless the guest asks for less.
 pub const OUTGOING_CONNECT_MS: u64 = 5_000;
-/// What a granted host may take until its answer begins, and between two pieces of it, unless the guest asks for less.
+/// Time until a granted host starts to respond, and between two chunks of its response, unless the guest asks for less.
 pub const OUTGOING_SILENCE_MS: u64 = 30_000;

@@ -1,7 +1,7 @@
-//! What a context runs with: its component, what it may import and use, its bounds.
+//! The settings of a context: its component, its grants and its limits.
 //!
-//! The runtime knows a context by these settings alone. How a component is built, which static files it serves and
-//! where its entry stands in the manifest are not among them.
+//! The runtime knows nothing else about a context. Not here: how a component is built, the static files it serves, the
+//! position of its entry in the manifest.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,59 +11,59 @@ use crate::limits;
 use seam_store::ids::ContextName;
 pub use seam_store::{Encryption, KeySource, Settings as StoreGrant};
 
-/// All that the runtime is given: the contexts of one system.
+/// The contexts of one system.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SystemSettings {
-    /// In the manifest's order, the variants after all contexts.
+    /// In the order of the manifest; variants come after all contexts.
     pub contexts: Vec<ContextSettings>,
     pub recording: Recording,
 }
 
-/// One context, or one variant of a context. A generation whose settings are unchanged needs no successor.
+/// One context, or one variant of a context. A generation whose settings are unchanged is not replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContextSettings {
     pub name: ContextName,
-    /// What this is called among the variants of its context; `main` unless the manifest says otherwise.
+    /// Its name among the variants of its context; `main` unless the manifest says otherwise.
     pub variant: String,
-    /// The history from which its variants learn.
+    /// The history that its variants learn from.
     pub catch_up: Option<CatchUp>,
-    /// `name=value` in the query of a request that followed a link from an answer of this context.
+    /// `name=value`: a request with this in its query followed a link in a page of this context.
     pub clicks: Option<String>,
     /// The `.wasm` component.
     pub component: PathBuf,
-    /// Whether `seam build` makes the component. Hints depend on it and nothing else.
+    /// Whether `seam build` builds the component. Only hints depend on it.
     pub built: bool,
-    /// The seams it may import, `namespace:package/interface`, with or without `@version`.
+    /// The seams that it may import: `namespace:package/interface`, with or without `@version`.
     pub imports: Vec<String>,
     pub store: Option<StoreGrant>,
-    /// Parts of WASI it may import: "clocks", "random", "wasi".
+    /// The parts of WASI that it may import: "clocks", "random", "wasi".
     pub capabilities: Vec<String>,
-    /// What `wasi:config` answers.
+    /// The values that `wasi:config` returns.
     pub config: BTreeMap<String, String>,
     /// The shared files whose values are part of `config`.
     pub shared: Vec<Shared>,
-    /// `host:port` it may send requests to through `wasi:http`.
+    /// The `host:port` pairs to which it may send requests through `wasi:http`.
     pub outgoing: Vec<String>,
     pub limits: ContextLimits,
 }
 
-/// A history that another context keeps, page by page, and the function of this context that learns from it.
+/// A history that another context keeps, and the function of this context that learns from it, page by page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatchUp {
     /// The context that keeps the history.
     pub from: ContextName,
-    /// Its `interface.function` of a cursor and a count.
+    /// Its `interface.function` that takes a cursor and a count and returns a page.
     pub call: String,
     /// The `interface.function` of this context that takes a page. Only variants get pages; the main variant has other
     /// sources.
     pub into: String,
-    /// The field of a record of the history that is its position there.
+    /// The field of a history record that holds its position.
     pub cursor: String,
-    /// Fields of the history that have another name in `into`: their names there.
+    /// From a field's name in the history to its name in `into`, where the two differ.
     pub rename: BTreeMap<String, String>,
 }
 
-/// One shared file as one context got it.
+/// A shared file, at the version that this context uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shared {
     pub name: String,
@@ -77,17 +77,17 @@ pub struct ContextLimits {
     pub context_memory_mb: u64,
     pub concurrency: u32,
     pub queue: u32,
-    /// The longest that one call into this context may take, however much time the caller has left.
+    /// The most time for one call into this context, even when the caller has more time left.
     pub timeout: Duration,
     pub log_kb_per_s: u64,
 }
 
-/// Calls that are kept in memory, to be replayed against another version of their context.
+/// Which calls the host keeps in memory, to replay them against another version of their context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
-    /// Calls of each context that are sampled in a second; 0: none.
+    /// Sampled calls of each context in a second; 0: none.
     pub per_s: u32,
-    /// Parameters, fields and headers whose values are never kept; those of `SECRETS` are among them.
+    /// Names of parameters, fields and headers whose values are never kept; `SECRETS` are among them.
     pub secrets: Vec<String>,
 }
 

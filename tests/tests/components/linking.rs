@@ -214,7 +214,7 @@ fn what_keeps_a_system_from_linking_is_named_with_a_remedy() -> Result<()> {
     check_problem(base(), "no context exports it", "add a context that exports `t:numbers/numbers`");
     check_problem(
         base().context("numbers", &numbers("0.2.0", TWICE), "")?,
-        "only other versions are there: `numbers` has `t:numbers/numbers@0.2.0`",
+        "only other versions exist: `numbers` has `t:numbers/numbers@0.2.0`",
         "build both against one version",
     );
     check_problem(
@@ -224,7 +224,7 @@ fn what_keeps_a_system_from_linking_is_named_with_a_remedy() -> Result<()> {
     );
     check_problem(
         System::new().context("asking", &asking("0.1.0"), "")?.context("numbers", &numbers("0.1.0", TWICE), "")?,
-        "the manifest does not let it",
+        "the manifest does not allow it",
         "add \"t:numbers/numbers\" to `imports` of [context.asking]",
     );
     let other = asking_for(
@@ -261,7 +261,7 @@ fn all_problems_are_reported_together() -> Result<()> {
 fn an_interface_that_cannot_fail_or_passes_handles_is_no_seam() -> Result<()> {
     for (functions, export, says) in [
         ("f: func() -> u32;", "f", "returns no `result`"),
-        ("f: func() -> result<u32, string>;", "f", "whose error is no variant"),
+        ("f: func() -> result<u32, string>;", "f", "whose error is not a variant"),
         ("variant e { bad } f: func() -> result<u32, e>;", "f", "without the case `unavailable(string)`"),
         ("variant e { unavailable(u32) } f: func() -> result<u32, e>;", "f", "without the case `unavailable(string)`"),
         ("resource r; variant e { unavailable(string) } f: func() -> result<u32, e>;", "f", "defines the resource `r`"),
@@ -309,7 +309,7 @@ fn a_circle_of_imports_is_refused_with_its_members() -> Result<()> {
 fn what_is_no_component_is_refused_by_what_it_is() -> Result<()> {
     for (bytes, says) in [
         (&b""[..], "is empty"),
-        (b"hello", "something else"),
+        (b"hello", "of an unknown format"),
         (b"\0asm\x01\0\0\0", "a core WebAssembly module"),
         (b"\x7fELF1234", "a native or precompiled binary"),
         (b"\0asm\x0d\0\x01\0 and then garbage", "does not compile"),

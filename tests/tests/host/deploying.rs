@@ -202,7 +202,7 @@ fn corpus() -> Result<Vec<Bad>> {
         ("too large", large, "read", "more than the"),
         ("wrong WIT", of(Version { wide: true, ..good.clone() })?, "wit", "changes the type"),
         ("missing export", of(Version { other: true, ..good.clone() })?, "wit", "which `asking` imports"),
-        ("new context", of_importing()?, "wit", "the manifest does not let it"),
+        ("new context", of_importing()?, "wit", "the manifest does not allow it"),
         (
             "failing migration",
             of(Version { migrations: vec![TABLE, "CREATE TABLE x (y BLOB NOT"], ..good.clone() })?,
@@ -293,7 +293,7 @@ fn every_bad_artifact_is_refused_with_one_line_and_the_running_version_serves_on
     check("a link to nothing", &folder.join("dangling.wasm"), "read", "cannot read")?;
     let pipe = folder.join("pipe.wasm");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status()?.success());
-    check("a pipe", &pipe, "read", "no regular file")?;
+    check("a pipe", &pipe, "read", "a special file")?;
     // And through a link to a good one, it goes.
     let good = put(&system, &Version { factor: 5, ..first() }.wasm()?)?;
     std::os::unix::fs::symlink(&good, folder.join("link.wasm"))?;

@@ -275,12 +275,12 @@ fn a_history_that_does_not_fit_is_refused_with_its_reason() -> Result<()> {
         (&[("lesson.learn", "lesson.forget")], "the context has no `lesson.forget`"),
         (
             &[("book.page", "book.write")],
-            "`book.write` is no `func(after: u64, count: u32) -> result<list<record>, _>`",
+            "`book.write` is not a `func(after: u64, count: u32) -> result<list<record>, _>`",
         ),
-        (&[("lesson.learn", "lesson.known")], "`lesson.known` takes no list of records, and nothing else"),
+        (&[("lesson.learn", "lesson.known")], "`lesson.known` must take one list of records and nothing else"),
         (&[("\"at\"", "\"weight\"")], "`book.page` has no field `weight` of type u64"),
-        (&[("id = ", "ids = ")], "`book.page` has no field `ids` that could be renamed"),
-        (&[(", rename = { id = \"name\" }", "")], "`book.page` has no field `name`, which `lesson.learn` wants"),
+        (&[("id = ", "ids = ")], "`book.page` has no field `ids` to rename"),
+        (&[(", rename = { id = \"name\" }", "")], "`book.page` has no field `name`, which `lesson.learn` needs"),
         (
             &[("id = \"name\"", "at = \"name\"")],
             "`name` of `lesson.learn` and `at` of `book.page` are of different types",

@@ -300,5 +300,5 @@ fn an_import_that_the_manifest_does_not_grant_keeps_the_component_out() -> Resul
                 (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (call $f) unreachable))"#
     );
     let system = System::new().context("undeclared", &component(wit, "u", &wat)?, "")?;
-    refused(&system, &["`undeclared` imports `t:missing/there`", "the manifest does not let it"])
+    refused(&system, &["`undeclared` imports `t:missing/there`", "the manifest does not allow it"])
 }

@@ -1,15 +1,18 @@
-//! What wasmtime calls: its `Lift` and `Lower` for messages of any type, told apart only by how many core values they take.
+//! The implementations of wasmtime's `Lift` and `Lower`, for messages of any type. They differ only in the number of
+//! core values.
 //!
-//! Why the `unsafe impl`s are sound. wasmtime trusts an implementation of these traits with exactly two things:
-//! 1. `Lower` must be as many `ValRaw`s as the function takes or returns, because a core function reads and writes that storage.
-//!    It is an array of `N` of them, and `typecheck`, which wasmtime runs for every import when a component is instantiated and
-//!    `Func::typed` for every export before it is called, compares `N` with the arity of the actual function.
-//! 2. After `linear_lower_to_flat` has returned `Ok`, `dst` must be initialised. Every path writes the whole array or returns `Err`.
+//! Why the `unsafe impl`s are sound: wasmtime trusts an implementation of these traits in exactly two points.
+//! 1. `Lower` must have as many `ValRaw`s as the function takes or returns, because a core function reads and writes
+//!    that storage. It is an array of `N` of them, and `typecheck` compares `N` with the arity of the actual function.
+//!    wasmtime runs `typecheck` for every import when it instantiates a component, and `Func::typed` runs it for every
+//!    export before a call.
+//! 2. When `linear_lower_to_flat` returns `Ok`, `dst` must be initialised. Every path writes the whole array or returns
+//!    `Err`.
 //!
-//! Everything else is safe code: memory is only reached through the slices that the contexts hand out, with checked ranges.
-//! `SIZE32` and `ALIGN32` are constants of a type and cannot say how large a value of ours is; they are 0 and 1. So wasmtime checks
-//! no bounds on our behalf, and where it would allocate by them (`lower_heap_args`) or load by them (`lift_heap_result`) the core
-//! array has one slot and the pointer in it is dealt with here.
+//! Everything else is safe code, which reaches memory only through slices of wasmtime's lift and lower contexts, with
+//! checked ranges. `SIZE32` and `ALIGN32` are constants of a type, but our types have values of any size; so they are 0
+//! and 1. Therefore wasmtime checks no bounds for us. Where it would allocate (`lower_heap_args`) or load
+//! (`lift_heap_result`) by these constants, the core array has one slot, and this code handles the pointer in it.
 
 use std::mem::MaybeUninit;
 
@@ -25,21 +28,21 @@ use super::image::{self, Image};
 use super::lift::{Lifter, Slots};
 use super::strings::Encoding;
 use super::values;
-use super::{Answer, FLAT_PARAMS_MAX, FLAT_RESULTS_MAX, Fault, Invoke, Reply, UNAVAILABLE};
+use super::{FLAT_PARAMS_MAX, FLAT_RESULTS_MAX, Fault, Invoke, Reply, ReplyBody, UNAVAILABLE};
 
-/// Parameters as lifted from the caller: its core values, or one that stands for the root of the image.
+/// Parameters lifted from the caller: its core values, or one for the pointer to the image's root.
 pub(super) struct Params<const N: usize> {
     slots: [ValRaw; N],
     image: Image,
 }
 
-/// The same on their way into the callee.
+/// The same parameters, to be lowered into the callee.
 struct Outgoing<'a, const N: usize>(&'a Params<N>);
 
-/// A result as lifted from the callee.
+/// A result lifted from the callee.
 struct Incoming<const R: usize>(Reply);
 
-/// The same on its way into the caller.
+/// The same result, to be lowered into the caller.
 pub(super) struct Results<const R: usize>(pub(super) Reply);
 
 /// Parameters together with the arity of the result.
@@ -47,7 +50,7 @@ pub(super) struct Pending<'a, const N: usize, const R: usize>(pub(super) &'a Par
 
 impl<T: 'static, const N: usize, const R: usize> Invoke<T> for Pending<'_, N, R> {
     fn invoke(&self, func: &Func, mut store: StoreContextMut<'_, T>) -> Result<Reply> {
-        // Compares the core arity only, which is cheap enough for every call.
+        // Compares only the core arity, which is cheap enough for every call.
         let func = func.typed::<Outgoing<'_, N>, Incoming<R>>(&store)?;
         Ok(func.call(&mut store, Outgoing(self.0))?.0)
     }
@@ -71,7 +74,7 @@ macro_rules! component_type {
             }
         }
 
-        // SAFETY: the trait adds that the type stands for a list of parameters or results; `typecheck` takes nothing but a tuple.
+        // SAFETY: this trait requires a type for a list of parameters or results; `typecheck` accepts only a tuple.
         unsafe impl<$($generics)*> ComponentNamedList for $ty {}
     };
 }
@@ -100,8 +103,9 @@ unsafe impl<const N: usize> Lift for Params<N> {
     }
 
     fn linear_lift_from_memory(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8]) -> Result<Self> {
-        // With `SIZE32` 0 this slice is empty but begins at the value, so its distance from the memory's first byte is the pointer
-        // that the guest passed. Were that ever otherwise, the bounds check would still hold: the number is only used as an index.
+        // As `SIZE32` is 0, this slice is empty, but it starts at the value: its distance from the memory's first byte
+        // is the pointer that the guest passed. If that changed, the code would stay safe: the number is only an index,
+        // with bounds checks.
         let pointer = bytes.as_ptr().addr().wrapping_sub(cx.memory().as_ptr().addr());
         let pointer = u32::try_from(pointer).map_err(|_| Fault::Mismatch)?;
         let mut lifter = Lifter::new(cx);
@@ -125,13 +129,13 @@ unsafe impl<const N: usize> Lower for Outgoing<'_, N> {
             return Err(Fault::Mismatch.into());
         }
         let mut slots = self.0.slots;
-        self.0.image.place(cx, None, &mut slots)?;
+        self.0.image.copy_into(cx, None, &mut slots)?;
         dst.write(slots);
         Ok(())
     }
 
     fn linear_lower_to_memory<T>(&self, _: &mut LowerContext<'_, T>, _: InterfaceType, _: usize) -> Result<()> {
-        // wasmtime comes here for more than 16 slots, and there are at most 16.
+        // wasmtime calls this only for more than 16 slots, and there are at most 16.
         Err(Fault::Mismatch.into())
     }
 }
@@ -146,19 +150,19 @@ unsafe impl<const R: usize> Lift for Incoming<R> {
             let mut slots = [ValRaw::u64(0); R];
             lifter.flat_tuple(results, &mut Slots::new(src, &mut slots))?;
             let value = slots.first().copied().unwrap_or(ValRaw::u64(0));
-            Answer::Flat { value, rejected: is_result && value.get_u32() == 1 }
+            ReplyBody::Flat { value, rejected: is_result && value.get_u32() == 1 }
         } else {
             let pointer = src.first().ok_or(Fault::Mismatch)?.get_u32();
             lifter.root(results, pointer)?;
             cx.consume_fuel(lifter.image.size())?;
             let rejected = is_result && lifter.image.read(0)? == [1];
-            Answer::Memory { image: lifter.image, rejected }
+            ReplyBody::Memory { image: lifter.image, rejected }
         };
         Ok(Self(Reply(answer)))
     }
 
     fn linear_lift_from_memory(_: &mut LiftContext<'_>, _: InterfaceType, _: &[u8]) -> Result<Self> {
-        // wasmtime comes here for more than one slot, and there is at most one.
+        // wasmtime calls this only for more than one slot, and there is at most one.
         Err(Fault::Mismatch.into())
     }
 }
@@ -172,24 +176,24 @@ unsafe impl<const R: usize> Lower for Results<R> {
         dst: &mut MaybeUninit<Self::Lower>,
     ) -> Result<()> {
         match self.0.0 {
-            Answer::Flat { value, .. } => {
+            ReplyBody::Flat { value, .. } => {
                 dst.write([value; R]);
                 Ok(())
             }
-            Answer::Memory { .. } => Err(Fault::Mismatch.into()),
+            ReplyBody::Memory { .. } => Err(Fault::Mismatch.into()),
             // A result with a string in it never fits one core value.
-            Answer::Unavailable(_) => Err(Fault::NoUnavailable.into()),
+            ReplyBody::Unavailable(_) => Err(Fault::NoUnavailable.into()),
         }
     }
 
     fn linear_lower_to_memory<T>(&self, cx: &mut LowerContext<'_, T>, ty: InterfaceType, offset: usize) -> Result<()> {
         let results = tuple(cx.types, ty)?;
         match &self.0.0 {
-            Answer::Memory { image, .. } if image.root_len() == Some(results.abi.size32) => {
-                image.place(cx, Some(offset), &mut [])
+            ReplyBody::Memory { image, .. } if image.root_len() == Some(results.abi.size32) => {
+                image.copy_into(cx, Some(offset), &mut [])
             }
-            Answer::Unavailable(text) => lower_unavailable(cx, results, offset, text),
-            Answer::Memory { .. } | Answer::Flat { .. } => Err(Fault::Mismatch.into()),
+            ReplyBody::Unavailable(text) => lower_unavailable(cx, results, offset, text),
+            ReplyBody::Memory { .. } | ReplyBody::Flat { .. } => Err(Fault::Mismatch.into()),
         }
     }
 }
@@ -210,7 +214,7 @@ fn lower_unavailable<T: 'static>(
         return Err(Fault::NoUnavailable.into());
     };
     let encoding = Encoding::of(cx.options().string_encoding);
-    let (address, units) = image::place_text(cx, text.as_bytes(), encoding)?;
+    let (address, units) = image::copy_text(cx, text.as_bytes(), encoding)?;
     let address = u32::try_from(address).map_err(|_| Fault::Mismatch)?;
 
     let memory = cx.as_slice_mut().get_mut(offset..).ok_or(Fault::Mismatch)?;

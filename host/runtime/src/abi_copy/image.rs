@@ -1,9 +1,11 @@
-//! A message between two memories: its bytes as the canonical ABI lays them out, cut into the blocks that its pointers point to.
+//! A message between two memories: its bytes in the layout of the canonical ABI, divided into the blocks that its
+//! pointers point to.
 //!
-//! Blocks stand parent before child, in the order in which the canonical ABI allocates them. The words of a pointer hold nothing
-//! of use until the block is placed; the length beside it is that of the image, where every string is UTF-8.
-//! Invariant: an image never exceeds `limits::SEAM_MESSAGE_BYTES_MAX`. Buffers are reused per thread.
-//! Not here: what the bytes mean (`lift`).
+//! A parent block stands before its children, in the order in which the canonical ABI allocates them. A pointer in the
+//! image is unset until its block is copied into the target memory. The length beside it is the length in the image,
+//! where every string is UTF-8.
+//! Invariant: an image never exceeds `limits::SEAM_MESSAGE_BYTES_MAX`. Each thread reuses its buffers.
+//! Not here: the meaning of the bytes (`lift`).
 
 use std::cell::{Cell, RefCell};
 
@@ -13,12 +15,12 @@ use wasmtime::{Result, ValRaw};
 use super::strings::{self, Encoding};
 use super::{Fault, limits};
 
-/// Where the pointer to a block stands.
+/// Where the pointer to a block is stored.
 #[derive(Clone, Copy)]
-pub(super) enum Home {
-    /// Nowhere: this is the value itself, which the signature puts into memory.
+pub(super) enum PointerLocation {
+    /// Nowhere: the block is the value itself, which the signature passes in memory.
     Root,
-    /// In this core value; the length is in the next one.
+    /// In this core value; the next one holds the length.
     Slot(u32),
     /// `at` bytes into an earlier block; the length follows.
     Block { index: u32, at: u32 },
@@ -26,14 +28,14 @@ pub(super) enum Home {
 
 #[derive(Clone, Copy)]
 struct Block {
-    home: Home,
+    location: PointerLocation,
     start: u32,
     len: u32,
     align: u32,
     text: bool,
 }
 
-/// Empty images own nothing: buffers come with the first block.
+/// An empty image owns no buffers; it gets them with its first block.
 #[derive(Default)]
 pub(super) struct Image {
     bytes: Vec<u8>,
@@ -48,8 +50,8 @@ struct Pool {
 
 thread_local! {
     static POOL: RefCell<Pool> = RefCell::default();
-    /// Where blocks were placed, by index; taken out while in use.
-    static PLACED: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+    /// The addresses of copied blocks, by index; taken out while in use.
+    static ADDRESSES: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
 }
 
 fn footprint(bytes: &Vec<u8>, blocks: &Vec<Block>) -> usize {
@@ -57,12 +59,12 @@ fn footprint(bytes: &Vec<u8>, blocks: &Vec<Block>) -> usize {
 }
 
 impl Image {
-    /// Bytes that the message takes here.
+    /// The bytes that the message takes in the host.
     pub(super) fn size(&self) -> usize {
         self.bytes.len() + self.blocks.len() * size_of::<Block>()
     }
 
-    /// Where a block starts and how long it is.
+    /// The start and the length of a block.
     pub(super) fn block(&self, index: usize) -> Option<(usize, usize)> {
         self.blocks.get(index).map(|block| (block.start as usize, block.len as usize))
     }
@@ -73,7 +75,7 @@ impl Image {
 
     /// The length of the root block, if the message has one.
     pub(super) fn root_len(&self) -> Option<u32> {
-        self.blocks.first().and_then(|block| matches!(block.home, Home::Root).then_some(block.len))
+        self.blocks.first().and_then(|block| matches!(block.location, PointerLocation::Root).then_some(block.len))
     }
 
     fn reserve(&mut self, len: usize) -> Result<(), Fault> {
@@ -92,30 +94,35 @@ impl Image {
         Ok(())
     }
 
-    /// Adds a copy of `source` and returns the block's index and where it starts in the image.
-    pub(super) fn push(&mut self, home: Home, source: &[u8], align: u32) -> Result<(u32, usize), Fault> {
+    /// Adds a copy of `source` as a block, and returns the block's index and its start in the image.
+    pub(super) fn push(&mut self, location: PointerLocation, source: &[u8], align: u32) -> Result<(u32, usize), Fault> {
         self.reserve(source.len())?;
         self.bytes.extend_from_slice(source);
-        self.close(home, source.len(), align, false)
+        self.close(location, source.len(), align, false)
     }
 
-    /// Adds a string from its encoded `source`, as UTF-8, and returns its length in that.
-    pub(super) fn push_text(&mut self, home: Home, source: &[u8], encoding: Encoding) -> Result<u32, Fault> {
+    /// Adds the string `source`, converted to UTF-8, and returns its length in UTF-8.
+    pub(super) fn push_text(
+        &mut self,
+        location: PointerLocation,
+        source: &[u8],
+        encoding: Encoding,
+    ) -> Result<u32, Fault> {
         self.reserve(source.len())?;
         let start = self.bytes.len();
         strings::decode(source, encoding, &mut self.bytes)?;
         let len = self.bytes.len() - start;
-        self.close(home, len, 1, true)?;
+        self.close(location, len, 1, true)?;
         u32::try_from(len).map_err(|_| Fault::TooLarge)
     }
 
     /// Makes the last `len` bytes a block.
-    fn close(&mut self, home: Home, len: usize, align: u32, text: bool) -> Result<(u32, usize), Fault> {
+    fn close(&mut self, location: PointerLocation, len: usize, align: u32, text: bool) -> Result<(u32, usize), Fault> {
         let fit = |n: usize| u32::try_from(n).map_err(|_| Fault::TooLarge);
         let start = self.bytes.len() - len;
         let index = fit(self.blocks.len())?;
-        self.blocks.push(Block { home, start: fit(start)?, len: fit(len)?, align, text });
-        // A string in UTF-16 grows by half when it becomes UTF-8.
+        self.blocks.push(Block { location, start: fit(start)?, len: fit(len)?, align, text });
+        // `reserve` checked the encoded length, and a UTF-16 string may grow by half in UTF-8.
         if self.size() > limits::SEAM_MESSAGE_BYTES_MAX {
             return Err(Fault::TooLarge);
         }
@@ -134,7 +141,7 @@ impl Image {
         write(&mut self.bytes, at, source)
     }
 
-    /// Zeroes what belongs to no value.
+    /// Zeroes bytes that are not part of a value.
     pub(super) fn clear(&mut self, from: usize, to: usize) -> Result<(), Fault> {
         if from < to {
             self.bytes.get_mut(from..to).ok_or(Fault::Mismatch)?.fill(0);
@@ -142,10 +149,11 @@ impl Image {
         Ok(())
     }
 
-    /// Copies the message into the memory that `cx` lowers into and points its pointers there.
+    /// Copies the message into the memory that `cx` lowers into, and sets its pointers.
     ///
-    /// The root block goes to `root`, which is its length long, and without it to an allocation of its own whose address goes to the first of `slots`.
-    pub(super) fn place<T: 'static>(
+    /// The root block goes to the address `root`, where there must be room for it. Without `root` it gets its own
+    /// allocation, whose address goes into the first of `slots`.
+    pub(super) fn copy_into<T: 'static>(
         &self,
         cx: &mut LowerContext<'_, T>,
         root: Option<usize>,
@@ -155,20 +163,20 @@ impl Image {
             return Ok(());
         }
         let encoding = Encoding::of(cx.options().string_encoding);
-        let mut placed = PLACED.take();
-        placed.clear();
+        let mut addresses = ADDRESSES.take();
+        addresses.clear();
         for block in &self.blocks {
             let (start, len) = (block.start as usize, block.len as usize);
             let bytes = self.bytes.get(start..).and_then(|rest| rest.get(..len)).ok_or(Fault::Mismatch)?;
-            let foreign = block.text && encoding != Encoding::Utf8;
-            let address = match (block.home, root) {
-                (Home::Root, Some(address)) => {
+            let reencoded = block.text && encoding != Encoding::Utf8;
+            let address = match (block.location, root) {
+                (PointerLocation::Root, Some(address)) => {
                     write(cx.as_slice_mut(), address, bytes)?;
                     address
                 }
-                _ if foreign => {
-                    let (address, units) = place_text(cx, bytes, encoding)?;
-                    self.link_len(cx, block.home, &placed, units, slots)?;
+                _ if reencoded => {
+                    let (address, units) = copy_text(cx, bytes, encoding)?;
+                    self.set_len(cx, block.location, &addresses, units, slots)?;
                     address
                 }
                 _ => {
@@ -178,43 +186,44 @@ impl Image {
                 }
             };
             let address = u32::try_from(address).map_err(|_| Fault::Mismatch)?;
-            match block.home {
-                Home::Root if root.is_none() => set_slot(slots, 0, address)?,
-                Home::Root => {}
-                Home::Slot(slot) => set_slot(slots, slot as usize, address)?,
-                Home::Block { index, at } => {
-                    let parent = placed.get(index as usize).ok_or(Fault::Mismatch)?;
+            match block.location {
+                PointerLocation::Root if root.is_none() => set_slot(slots, 0, address)?,
+                PointerLocation::Root => {}
+                PointerLocation::Slot(slot) => set_slot(slots, slot as usize, address)?,
+                PointerLocation::Block { index, at } => {
+                    let parent = addresses.get(index as usize).ok_or(Fault::Mismatch)?;
                     write(cx.as_slice_mut(), *parent as usize + at as usize, &address.to_le_bytes())?;
                 }
             }
-            placed.push(address);
+            addresses.push(address);
         }
-        PLACED.set(placed);
+        ADDRESSES.set(addresses);
         Ok(())
     }
 
-    fn link_len<T: 'static>(
+    fn set_len<T: 'static>(
         &self,
         cx: &mut LowerContext<'_, T>,
-        home: Home,
-        placed: &[u32],
+        location: PointerLocation,
+        addresses: &[u32],
         units: u32,
         slots: &mut [ValRaw],
     ) -> Result<()> {
-        match home {
-            Home::Slot(slot) => set_slot(slots, slot as usize + 1, units)?,
-            Home::Block { index, at } => {
-                let parent = placed.get(index as usize).ok_or(Fault::Mismatch)?;
+        match location {
+            PointerLocation::Slot(slot) => set_slot(slots, slot as usize + 1, units)?,
+            PointerLocation::Block { index, at } => {
+                let parent = addresses.get(index as usize).ok_or(Fault::Mismatch)?;
                 write(cx.as_slice_mut(), *parent as usize + at as usize + 4, &units.to_le_bytes())?;
             }
-            Home::Root => return Err(Fault::Mismatch.into()),
+            PointerLocation::Root => return Err(Fault::Mismatch.into()),
         }
         Ok(())
     }
 }
 
-/// Copies UTF-8 `text` into the memory in `encoding`; returns its address and what stands for its length.
-pub(super) fn place_text<T: 'static>(
+/// Copies the UTF-8 `text` into the memory, in `encoding`; returns its address and its length in code units, with the
+/// tag of `latin1+utf16`.
+pub(super) fn copy_text<T: 'static>(
     cx: &mut LowerContext<'_, T>,
     text: &[u8],
     encoding: Encoding,
@@ -231,7 +240,7 @@ pub(super) fn write(memory: &mut [u8], at: usize, source: &[u8]) -> Result<(), F
     Ok(())
 }
 
-/// All 64 bits are written: a pointer may share its slot with a 64-bit payload of another case.
+/// Writes all 64 bits: a pointer may share its slot with a 64-bit payload of another case.
 fn set_slot(slots: &mut [ValRaw], slot: usize, value: u32) -> Result<(), Fault> {
     *slots.get_mut(slot).ok_or(Fault::Mismatch)? = ValRaw::u64(u64::from(value));
     Ok(())

@@ -1,17 +1,16 @@
-//! From a guest's memory and core values into an `Image`: everything that the canonical ABI lets a guest get wrong is checked here.
+//! Lifts a guest's memory and core values into an `Image`, and checks everything that a guest can get wrong in the
+//! canonical ABI.
 //!
-//! Values are checked in the image, after their bytes were copied: only there they cannot change any more. On the way everything
-//! that is no part of the value is zeroed, so that an image holds defined bytes only.
+//! The checks read the copied bytes in the image, which can no longer change. Every byte that is not part of a value is
+//! zeroed, so that an image contains only defined bytes.
 
 use wasmtime::ValRaw;
 use wasmtime::component::__internal::wasmtime_environ::component::{TypeTuple, VariantInfo};
 use wasmtime::component::__internal::{ComponentTypes, InterfaceType, LiftContext};
 
-use super::image::{Home, Image};
+use super::image::{Image, PointerLocation};
 use super::strings::Encoding;
 use super::{Fault, limits};
-
-type Outcome = std::result::Result<(), Fault>;
 
 pub(super) struct Lifter<'a> {
     memory: &'a [u8],
@@ -20,15 +19,15 @@ pub(super) struct Lifter<'a> {
     pub(super) image: Image,
 }
 
-/// Where in the image a value stands: `off` bytes into the block `index`, whose first byte is the image's `start`.
+/// The position of a value in the image: `off` bytes into the block `index`, which starts at the image's byte `start`.
 #[derive(Clone, Copy)]
-struct Place {
+struct Position {
     index: u32,
     start: usize,
     off: u32,
 }
 
-impl Place {
+impl Position {
     fn plus(self, bytes: u32) -> Self {
         Self { off: self.off.saturating_add(bytes), ..self }
     }
@@ -37,15 +36,15 @@ impl Place {
         self.start + self.off as usize
     }
 
-    fn home(self) -> Home {
-        Home::Block { index: self.index, at: self.off }
+    fn location(self) -> PointerLocation {
+        PointerLocation::Block { index: self.index, at: self.off }
     }
 }
 
-/// The core values of a message: those the guest passed, and beside them what is to be passed on.
+/// The core values of a message: as the guest passed them, and as the other guest gets them.
 ///
-/// A slot that cases of a variant share is as wide as the widest of them; writing all 64 bits serves every width, and a slot
-/// that the case at hand does not use stays zero.
+/// The cases of a variant share slots, which are as wide as their widest case. Writing all 64 bits is right for every
+/// width; a slot that the current case does not use stays zero.
 pub(super) struct Slots<'s> {
     source: &'s [ValRaw],
     target: &'s mut [ValRaw],
@@ -62,13 +61,13 @@ impl<'s> Slots<'s> {
         self.source.get(self.next + ahead).ok_or(Fault::Mismatch)
     }
 
-    fn put_u64(&mut self, value: u64) -> Outcome {
+    fn put_u64(&mut self, value: u64) -> Result<(), Fault> {
         *self.target.get_mut(self.next).ok_or(Fault::Mismatch)? = ValRaw::u64(value);
         self.next += 1;
         Ok(())
     }
 
-    fn put(&mut self, value: u32) -> Outcome {
+    fn put(&mut self, value: u32) -> Result<(), Fault> {
         self.put_u64(u64::from(value))
     }
 }
@@ -79,15 +78,15 @@ impl<'a> Lifter<'a> {
         Self { memory: cx.memory(), types: cx.types, encoding, image: Image::default() }
     }
 
-    /// A tuple that lies in memory at `pointer`: it becomes the image's root.
-    pub(super) fn root(&mut self, tuple: &TypeTuple, pointer: u32) -> Outcome {
+    /// Lifts a tuple in memory at `pointer`, which becomes the root block of the image.
+    pub(super) fn root(&mut self, tuple: &TypeTuple, pointer: u32) -> Result<(), Fault> {
         let source = self.source(pointer, u64::from(tuple.abi.size32), tuple.abi.align32)?;
-        let (index, start) = self.image.push(Home::Root, source, tuple.abi.align32)?;
-        self.fields(tuple.types.iter().copied(), tuple.abi.size32, Place { index, start, off: 0 }, 0)
+        let (index, start) = self.image.push(PointerLocation::Root, source, tuple.abi.align32)?;
+        self.fields(tuple.types.iter().copied(), tuple.abi.size32, Position { index, start, off: 0 }, 0)
     }
 
-    /// A tuple that is passed in core values.
-    pub(super) fn flat_tuple(&mut self, tuple: &TypeTuple, slots: &mut Slots<'_>) -> Outcome {
+    /// Lifts a tuple that is passed in core values.
+    pub(super) fn flat_tuple(&mut self, tuple: &TypeTuple, slots: &mut Slots<'_>) -> Result<(), Fault> {
         tuple.types.iter().try_for_each(|ty| self.flat(*ty, slots, 1))
     }
 
@@ -100,30 +99,38 @@ impl<'a> Lifter<'a> {
         from.zip(len).and_then(|(from, len)| from.get(..len)).ok_or(Fault::OutOfBounds { pointer, bytes })
     }
 
-    /// A string or list; returns what is to stand for its length.
-    fn sequence(&mut self, ty: InterfaceType, home: Home, pointer: u32, len: u32, depth: usize) -> Result<u32, Fault> {
+    /// Lifts the content of a string or list, and returns its length in the image.
+    fn sequence(
+        &mut self,
+        ty: InterfaceType,
+        location: PointerLocation,
+        pointer: u32,
+        len: u32,
+        depth: usize,
+    ) -> Result<u32, Fault> {
         let InterfaceType::List(list) = ty else {
             let (encoding, bytes) = self.encoding.extent(len);
             let source = self.source(pointer, bytes, self.encoding.align())?;
-            return self.image.push_text(home, source, encoding);
+            return self.image.push_text(location, source, encoding);
         };
         let element = self.types[list].element;
         let abi = self.types.canonical_abi(&element);
-        // The product of two 32-bit numbers; it is compared with the memory before anything is copied.
+        // A product of two 32-bit numbers cannot overflow; `source` checks it against the memory before anything is
+        // copied.
         let bytes = u64::from(len) * u64::from(abi.size32);
         let source = self.source(pointer, bytes, abi.align32)?;
-        let (index, start) = self.image.push(home, source, abi.align32)?;
+        let (index, start) = self.image.push(location, source, abi.align32)?;
         if !self.is_plain(element, depth + 1)? {
-            let mut place = Place { index, start, off: 0 };
+            let mut position = Position { index, start, off: 0 };
             for _ in 0..len {
-                self.value(element, place, depth + 1)?;
-                place = place.plus(abi.size32);
+                self.value(element, position, depth + 1)?;
+                position = position.plus(abi.size32);
             }
         }
         Ok(len)
     }
 
-    /// Whether any bytes at all are a value of this type: no pointers, no padding, nothing that could be invalid.
+    /// Whether every sequence of bytes is a value of this type: it has no pointers, no padding and no invalid values.
     fn is_plain(&self, ty: InterfaceType, depth: usize) -> Result<bool, Fault> {
         use InterfaceType as Ty;
         if depth > limits::SEAM_TYPE_DEPTH_MAX {
@@ -148,8 +155,8 @@ impl<'a> Lifter<'a> {
         }
     }
 
-    /// Checks the value at `place` and fetches what it points to.
-    fn value(&mut self, ty: InterfaceType, place: Place, depth: usize) -> Outcome {
+    /// Checks the value at `position`, and lifts the strings and lists that it points to.
+    fn value(&mut self, ty: InterfaceType, position: Position, depth: usize) -> Result<(), Fault> {
         use InterfaceType as Ty;
         if depth > limits::SEAM_TYPE_DEPTH_MAX {
             return Err(Fault::Depth);
@@ -159,42 +166,42 @@ impl<'a> Lifter<'a> {
             Ty::S8 | Ty::U8 | Ty::S16 | Ty::U16 | Ty::S32 | Ty::U32 | Ty::S64 | Ty::U64 => Ok(()),
             Ty::Float32 | Ty::Float64 => Ok(()),
             Ty::Bool => {
-                let [byte] = self.image.read(place.at())?;
-                self.image.write(place.at(), &[u8::from(byte != 0)])
+                let [byte] = self.image.read(position.at())?;
+                self.image.write(position.at(), &[u8::from(byte != 0)])
             }
-            Ty::Char => check_char(self.image.read_u32(place.at())?),
+            Ty::Char => check_char(self.image.read_u32(position.at())?),
             Ty::String | Ty::List(_) => {
-                let (pointer, len) = (self.image.read_u32(place.at())?, self.image.read_u32(place.at() + 4)?);
-                let len = self.sequence(ty, place.home(), pointer, len, depth)?;
-                // The pointer means nothing outside its memory and is zeroed; `place` writes the new one.
-                self.image.write(place.at(), &(u64::from(len) << 32).to_le_bytes())
+                let (pointer, len) = (self.image.read_u32(position.at())?, self.image.read_u32(position.at() + 4)?);
+                let len = self.sequence(ty, position.location(), pointer, len, depth)?;
+                // The pointer has no meaning outside its memory and is zeroed; `Image::copy_into` writes the new one.
+                self.image.write(position.at(), &(u64::from(len) << 32).to_le_bytes())
             }
             Ty::Record(i) => {
                 let record = &types[i];
-                self.fields(record.fields.iter().map(|field| field.ty), record.abi.size32, place, depth)
+                self.fields(record.fields.iter().map(|field| field.ty), record.abi.size32, position, depth)
             }
-            Ty::Tuple(i) => self.fields(types[i].types.iter().copied(), types[i].abi.size32, place, depth),
+            Ty::Tuple(i) => self.fields(types[i].types.iter().copied(), types[i].abi.size32, position, depth),
             Ty::Option(i) => {
                 let option = &types[i];
-                self.case(&option.info, option.abi.size32, 2, place, depth, |case| (case == 1).then_some(option.ty))
+                self.case(&option.info, option.abi.size32, 2, position, depth, |case| (case == 1).then_some(option.ty))
             }
             Ty::Result(i) => {
                 let result = &types[i];
                 let payload = |case| if case == 0 { result.ok } else { result.err };
-                self.case(&result.info, result.abi.size32, 2, place, depth, payload)
+                self.case(&result.info, result.abi.size32, 2, position, depth, payload)
             }
             Ty::Variant(i) => {
                 let variant = &types[i];
                 let payload = |case| variant.cases.get_index(case).and_then(|(_, payload)| *payload);
-                self.case(&variant.info, variant.abi.size32, variant.cases.len(), place, depth, payload)
+                self.case(&variant.info, variant.abi.size32, variant.cases.len(), position, depth, payload)
             }
             Ty::Enum(i) => {
                 let names = types[i].names.len();
-                self.case(&types[i].info, types[i].abi.size32, names, place, depth, |_| None)
+                self.case(&types[i].info, types[i].abi.size32, names, position, depth, |_| None)
             }
             Ty::Flags(i) => {
                 let (whole, rest) = (types[i].names.len() / 8, types[i].names.len() % 8);
-                let at = place.at();
+                let at = position.at();
                 if rest > 0 {
                     let [byte] = self.image.read(at + whole)?;
                     self.image.write(at + whole, &[byte & ((1 << rest) - 1)])?;
@@ -205,47 +212,53 @@ impl<'a> Lifter<'a> {
         }
     }
 
-    /// Fields one after the other, each at its alignment, with what lies between them zeroed.
-    fn fields(&mut self, types: impl Iterator<Item = InterfaceType>, size: u32, place: Place, depth: usize) -> Outcome {
+    /// Lifts consecutive fields, each at its alignment, and zeroes the padding between them.
+    fn fields(
+        &mut self,
+        types: impl Iterator<Item = InterfaceType>,
+        size: u32,
+        position: Position,
+        depth: usize,
+    ) -> Result<(), Fault> {
         let mut end = 0;
         for ty in types {
             let gap = end;
             let off = self.types.canonical_abi(&ty).next_field32(&mut end);
-            self.image.clear(place.plus(gap).at(), place.plus(off).at())?;
-            self.value(ty, place.plus(off), depth + 1)?;
+            self.image.clear(position.plus(gap).at(), position.plus(off).at())?;
+            self.value(ty, position.plus(off), depth + 1)?;
         }
-        self.image.clear(place.plus(end).at(), place.plus(size).at())
+        self.image.clear(position.plus(end).at(), position.plus(size).at())
     }
 
-    /// A discriminant and the payload of its case, with what lies between and behind them zeroed.
+    /// Lifts a discriminant and the payload of its case, and zeroes the padding between and after them.
     fn case(
         &mut self,
         info: &VariantInfo,
         size: u32,
         cases: usize,
-        place: Place,
+        position: Position,
         depth: usize,
         payload: impl Fn(usize) -> Option<InterfaceType>,
-    ) -> Outcome {
+    ) -> Result<(), Fault> {
         let width = u32::from(info.size);
         let discriminant = match width {
-            1 => u32::from(self.image.read::<1>(place.at())?[0]),
-            2 => u32::from(u16::from_le_bytes(self.image.read(place.at())?)),
-            _ => self.image.read_u32(place.at())?,
+            1 => u32::from(self.image.read::<1>(position.at())?[0]),
+            2 => u32::from(u16::from_le_bytes(self.image.read(position.at())?)),
+            _ => self.image.read_u32(position.at())?,
         };
         let case = check_case(discriminant, cases)?;
         let Some(ty) = payload(case) else {
-            return self.image.clear(place.plus(width).at(), place.plus(size).at());
+            return self.image.clear(position.plus(width).at(), position.plus(size).at());
         };
         let off = info.payload_offset32;
         let end = off + self.types.canonical_abi(&ty).size32;
-        self.image.clear(place.plus(width).at(), place.plus(off).at())?;
-        self.image.clear(place.plus(end).at(), place.plus(size).at())?;
-        self.value(ty, place.plus(off), depth + 1)
+        self.image.clear(position.plus(width).at(), position.plus(off).at())?;
+        self.image.clear(position.plus(end).at(), position.plus(size).at())?;
+        self.value(ty, position.plus(off), depth + 1)
     }
 
-    /// Checks a value that is passed in core values and fetches what it points to.
-    fn flat(&mut self, ty: InterfaceType, slots: &mut Slots<'_>, depth: usize) -> Outcome {
+    /// Checks a value that is passed in core values, and lifts the strings and lists that it points to.
+    fn flat(&mut self, ty: InterfaceType, slots: &mut Slots<'_>, depth: usize) -> Result<(), Fault> {
         use InterfaceType as Ty;
         if depth > limits::SEAM_TYPE_DEPTH_MAX {
             return Err(Fault::Depth);
@@ -255,7 +268,7 @@ impl<'a> Lifter<'a> {
         match ty {
             Ty::U32 | Ty::S32 | Ty::Float32 => slots.put(word),
             Ty::U64 | Ty::S64 | Ty::Float64 => slots.put_u64(slots.peek(0)?.get_u64()),
-            // Truncated to their width as wasmtime does, then extended as the canonical ABI wants them.
+            // Truncated to the type's width as in wasmtime, then extended as the canonical ABI requires.
             Ty::U8 => slots.put(u32::from(word as u8)),
             Ty::U16 => slots.put(u32::from(word as u16)),
             Ty::S8 => slots.put(i32::from(word as i8) as u32),
@@ -263,8 +276,8 @@ impl<'a> Lifter<'a> {
             Ty::Bool => slots.put(u32::from(word != 0)),
             Ty::Char => check_char(word).and_then(|()| slots.put(word)),
             Ty::String | Ty::List(_) => {
-                let home = Home::Slot(u32::try_from(slots.next).map_err(|_| Fault::Mismatch)?);
-                let len = self.sequence(ty, home, word, slots.peek(1)?.get_u32(), depth)?;
+                let location = PointerLocation::Slot(u32::try_from(slots.next).map_err(|_| Fault::Mismatch)?);
+                let len = self.sequence(ty, location, word, slots.peek(1)?.get_u32(), depth)?;
                 slots.put(0)?;
                 slots.put(len)
             }
@@ -302,7 +315,7 @@ impl<'a> Lifter<'a> {
         slots: &mut Slots<'_>,
         depth: usize,
         payload: impl Fn(usize) -> Option<InterfaceType>,
-    ) -> Outcome {
+    ) -> Result<(), Fault> {
         let count = self.types.canonical_abi(&ty).flat_count.ok_or(Fault::Mismatch)?;
         let end = slots.next + usize::from(count);
         let discriminant = slots.peek(0)?.get_u32();
@@ -315,7 +328,7 @@ impl<'a> Lifter<'a> {
     }
 }
 
-fn check_char(value: u32) -> Outcome {
+fn check_char(value: u32) -> Result<(), Fault> {
     char::from_u32(value).map(|_| ()).ok_or(Fault::Char(value))
 }
 

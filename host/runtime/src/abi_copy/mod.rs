@@ -1,20 +1,23 @@
-//! The fast way over a seam: one call from a component's `Store` into another's, for any signature of plain values.
+//! The fast path for a call from one component's `Store` into another's, for any signature of plain values.
 //!
-//! wasmtime's `Val` builds a tree on the heap with the name of every field in it. Here the canonical-ABI bytes of the parameters
-//! are checked and copied out of the caller's memory as they are, into an `Image` that knows where the pointers stand; the image
-//! is then copied into the callee's memory, block by block, through the callee's own `realloc`. Results go the same way back.
+//! wasmtime's `Val` builds a tree on the heap with the name of every field in it. This module instead checks the
+//! canonical-ABI bytes of the parameters and copies them unchanged out of the caller's memory into an `Image`, which
+//! records where the pointers are. Then it copies the image into the callee's memory, block by block, through the
+//! callee's own `realloc`. Results return in the same way.
 //!
 //! Invariants:
-//! - What `Val` refuses is refused: bounds, alignment, UTF-8, `char`, discriminants. `tests` hold the two against each other.
-//! - A byte that is not part of a value (padding, payload of another case, high bits of flags) never leaves its component.
-//! - Whatever a guest or a wrong type does, the host gets an error; only the core arity of a function is trusted, and wasmtime
-//!   asks `abi` for it on both sides.
+//! - It refuses everything that `Val` refuses: bounds, alignment, UTF-8, `char`, discriminants. `tests` compare the
+//!   two.
+//! - A byte that is not part of a value (padding, payload of another case, high bits of flags) never leaves its
+//!   component.
+//! - A hostile guest or a wrong type causes an error, never undefined behaviour. Only the core arity of a function is
+//!   trusted, and wasmtime checks it against `abi` on both sides.
 //!
-//! Not here: whether caller and callee mean the same type. The linker compares signatures structurally before it links; of two
-//! signatures that differ but have the same core arity the callee would get garbage within its own sandbox.
+//! Not here: whether caller and callee agree about the type. The linker compares signatures structurally before it
+//! links. With different signatures of the same core arity, the callee would get garbage within its own sandbox.
 //!
-//! This rests on traits that wasmtime hides from its documentation (`Lift`, `Lower`, `component::__internal`), whose shape may
-//! change with any release. The version is pinned, and the tests here say when the next one means something else.
+//! This depends on traits that wasmtime hides from its documentation (`Lift`, `Lower`, `component::__internal`) and may
+//! change in any release. The version is pinned, and the tests here detect a change of meaning.
 
 mod abi;
 mod image;
@@ -31,14 +34,14 @@ use wasmtime::{AsContextMut, Result, StoreContextMut, ValRaw};
 use crate::limits;
 use image::Image;
 
-/// Parameters and results that need more core values than these travel through memory.
+/// Parameters and results that need more core values than this are passed in memory.
 const FLAT_PARAMS_MAX: usize = 16;
 const FLAT_RESULTS_MAX: usize = 1;
 
-/// The case of a seam's error that says that the other side did not answer.
+/// The case of a seam's error for a callee that did not answer.
 const UNAVAILABLE: &str = "unavailable";
 
-/// Why a message was not carried over. Whoever sent it broke the canonical ABI or a limit, except for the last three.
+/// Why a message was not copied. Except for the last three, its sender broke the canonical ABI or a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     #[error("{bytes} bytes at {pointer:#x} are out of bounds of the memory")]
@@ -51,9 +54,9 @@ pub enum Fault {
     Text,
     #[error("{0:#x} is not a unicode scalar value")]
     Char(u32),
-    #[error("there is no case {discriminant} among {cases}")]
+    #[error("discriminant {discriminant} does not name one of the {cases} cases")]
     Case { discriminant: u32, cases: usize },
-    #[error("the type nests deeper than {}", limits::SEAM_TYPE_DEPTH_MAX)]
+    #[error("the type has more than {} levels", limits::SEAM_TYPE_DEPTH_MAX)]
     Depth,
     #[error("the type cannot cross a seam between stores")]
     Unsupported,
@@ -63,66 +66,67 @@ pub enum Fault {
     NoUnavailable,
 }
 
-/// The parameters of one call, lifted out of the caller and not yet lowered into anybody.
+/// The parameters of one call, lifted out of the caller and not yet lowered into a callee.
 pub struct Args<'a, T: 'static>(&'a dyn Invoke<T>);
 
 impl<T: 'static> Args<'_, T> {
-    /// Calls `func`, an export whose type equals that of the import, in the `store` that owns it. May be called again, on another
-    /// instance for instance: the parameters stay.
+    /// Calls `func`, an export whose type equals that of the import, in the `store` that owns it. May be called again,
+    /// for example on another instance: the parameters stay.
     ///
     /// # Errors
     ///
-    /// Whatever the call itself may fail with (a trap, a deadline), and a `Fault` when the callee answers with malformed values.
-    /// Either way the callee's instance is not to be used again.
+    /// Every error of the call itself (a trap, a deadline), and a `Fault` when the callee returns malformed values. The
+    /// callee's instance must not be used again.
     pub fn invoke(&self, func: &Func, mut store: impl AsContextMut<Data = T>) -> Result<Reply> {
         self.0.invoke(func, store.as_context_mut())
     }
 
-    /// The parameters, which are of these types, one by one.
+    /// The parameters as values of these types.
     ///
     /// # Errors
-    /// When they are of other types.
+    /// When the parameters have other types.
     pub fn values(&self, types: &[Type]) -> std::result::Result<Vec<Val>, Fault> {
         self.0.values(types)
     }
 }
 
-/// `Args` of any arity.
+/// `Args` of one arity; hides the arity from `Args`.
 trait Invoke<T: 'static> {
     fn invoke(&self, func: &Func, store: StoreContextMut<'_, T>) -> Result<Reply>;
     fn values(&self, types: &[Type]) -> std::result::Result<Vec<Val>, Fault>;
 }
 
-/// What goes back to the caller: a callee's answer, or one that the host gives in its place.
-pub struct Reply(Answer);
+/// The reply to the caller: from the callee, or from the host when the callee did not answer.
+pub struct Reply(ReplyBody);
 
-enum Answer {
-    /// Nothing, or one core value.
+enum ReplyBody {
+    /// No core value, or one.
     Flat { value: ValRaw, rejected: bool },
-    /// A value in memory; the image has a root.
+    /// A value in memory; the image has a root block.
     Memory { image: Image, rejected: bool },
     /// `err(unavailable(text))` in the caller's own type.
     Unavailable(String),
 }
 
 impl Reply {
-    /// The callee did not answer; `text` tells the caller why. The caller's import must return `result<_, E>` with `E` a variant
-    /// that has a case `unavailable(string)`, which the linker has checked; else lowering fails with `Fault::NoUnavailable`.
+    /// The reply when the callee did not answer; `text` is the reason. The caller's import must return `result<_, E>`
+    /// with `E` a variant that has the case `unavailable(string)`. The linker has checked this; otherwise lowering
+    /// fails with `Fault::NoUnavailable`.
     pub fn unavailable(text: impl Into<String>) -> Self {
-        Self(Answer::Unavailable(text.into()))
+        Self(ReplyBody::Unavailable(text.into()))
     }
 
-    /// Whether the function returns a `result` and this one is its error case.
+    /// Whether the function returns a `result`, and this reply is its error case.
     pub fn is_err(&self) -> bool {
         match self.0 {
-            Answer::Flat { rejected, .. } | Answer::Memory { rejected, .. } => rejected,
-            Answer::Unavailable(_) => true,
+            ReplyBody::Flat { rejected, .. } | ReplyBody::Memory { rejected, .. } => rejected,
+            ReplyBody::Unavailable(_) => true,
         }
     }
 }
 
-/// Whether `link` can carry this signature: values only, no handles, streams, futures, maps or fixed-length lists, not async, not
-/// deeper than `limits::SEAM_TYPE_DEPTH_MAX`.
+/// Whether `link` supports this signature: only values, no handles, streams, futures, maps or fixed-length lists; not
+/// async; at most `limits::SEAM_TYPE_DEPTH_MAX` levels deep.
 pub fn supports(ty: &ComponentFunc) -> bool {
     !ty.async_() && ty.params().map(|(_, ty)| ty).chain(ty.results()).all(|ty| plain_value(&ty, 1))
 }
@@ -144,7 +148,7 @@ fn plain_value(ty: &Type, depth: usize) -> bool {
         }
 }
 
-/// How many core values a type flattens to.
+/// The number of core values that a type flattens to.
 fn flat_count(ty: &Type) -> usize {
     let sum = |types: &mut dyn Iterator<Item = Type>| types.map(|ty| flat_count(&ty)).fold(0, usize::saturating_add);
     let widest = |types: &mut dyn Iterator<Item = Type>| types.map(|ty| flat_count(&ty)).max().unwrap_or(0);
@@ -160,19 +164,21 @@ fn flat_count(ty: &Type) -> usize {
     }
 }
 
-/// Defines the import `name` of type `ty`: every call of it lifts its parameters and hands them to `call`, which picks the callee.
+/// Defines the import `name` of type `ty`. Every call of it lifts its parameters and passes them to `call`, which
+/// chooses the callee.
 ///
 /// ```ignore
-/// raw::link(&mut linker, "by-id", &ty, move |caller, args| match slot.check_out(caller.data()) {
-///     Ok(mut callee) => args.invoke(&callee.func, &mut callee.store).or_else(|e| Ok(Reply::unavailable(e.to_string()))),
+/// abi_copy::link(&mut linker, "by-id", &ty, move |caller, args| match slot.check_out(caller.data()) {
+///     Ok(mut callee) => args.invoke(&callee.func, &mut callee.store).or_else(|e|
+///     Ok(Reply::unavailable(e.to_string()))),
 ///     Err(failure) => Ok(Reply::unavailable(failure.to_string())),
 /// })
 /// ```
 ///
 /// # Errors
 ///
-/// `Fault::Unsupported` when `supports` says no, and wasmtime's error when `name` is taken. A `ty` that is not the import's shows
-/// when the component is instantiated. An error out of `call` traps the caller, as do malformed parameters.
+/// `Fault::Unsupported` when `supports` is false, and wasmtime's error when `name` is taken. If `ty` is not the type of
+/// the import, instantiating the component fails. An error from `call` traps the caller, as do malformed parameters.
 pub fn link<T, F>(linker: &mut LinkerInstance<'_, T>, name: &str, ty: &ComponentFunc, call: F) -> Result<()>
 where
     T: 'static,

@@ -1,6 +1,7 @@
-//! The string encodings a component may choose, to and from UTF-8.
+//! Converts between UTF-8 and the string encodings that a component may choose.
 //!
-//! Rust, C and Go guests use UTF-8, which is only validated; the others are for guests of runtimes whose strings are 16 bits wide.
+//! Rust, C and Go guests use UTF-8, which is only validated. The others are for language runtimes whose strings have
+//! 16-bit units.
 
 use std::borrow::Cow;
 
@@ -8,7 +9,7 @@ use wasmtime::component::__internal::wasmtime_environ::component::StringEncoding
 
 use super::Fault;
 
-/// In the length of a `latin1+utf16` string: it is UTF-16.
+/// This bit in the length of a `latin1+utf16` string means UTF-16.
 const UTF16_TAG: u32 = 1 << 31;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(super) enum Encoding {
     Utf8,
     Utf16,
     Latin1,
-    /// `latin1+utf16`, not yet decided by a length.
+    /// `latin1+utf16`; the length of each string decides.
     Compact,
 }
 
@@ -33,7 +34,7 @@ impl Encoding {
         if self == Self::Utf8 { 1 } else { 2 }
     }
 
-    /// What a string of this length (as it stands beside the pointer) is encoded in, and its bytes.
+    /// The encoding and the number of bytes of a string, from the length beside its pointer.
     pub(super) fn extent(self, len: u32) -> (Self, u64) {
         match self {
             Self::Utf8 | Self::Latin1 => (self, u64::from(len)),
@@ -63,7 +64,7 @@ pub(super) fn decode(source: &[u8], encoding: Encoding, target: &mut Vec<u8>) ->
     Ok(())
 }
 
-/// UTF-8 `text` in `encoding`, and what stands for its length.
+/// The UTF-8 `text` in `encoding`, and its length in code units, with the tag of `latin1+utf16`.
 pub(super) fn encode(text: &[u8], encoding: Encoding) -> Result<(Cow<'_, [u8]>, u32), Fault> {
     let fit = |units: usize| u32::try_from(units).map_err(|_| Fault::TooLarge);
     if encoding == Encoding::Utf8 {

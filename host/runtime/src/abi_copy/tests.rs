@@ -1,7 +1,7 @@
-//! `Val` is the oracle: whatever it carries, refuses or changes, the fast path does the same.
+//! `Val` is the oracle: the fast path must carry, refuse and change the same values.
 //!
-//! Two components stand in a row, each with a `Store` of its own: the host calls the caller, which calls the callee, which calls the host.
-//! Between caller and callee the way is either `Raw` or `Val`.
+//! Each test chains two components, each with its own `Store`: the host calls the caller, the caller calls the callee,
+//! and the callee calls the host. The call from caller to callee uses either `abi_copy` or `Val`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -30,17 +30,17 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
 });
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Way {
-    Raw,
+enum Transport {
+    AbiCopy,
     Val,
 }
 
-/// What the host at the end of the row was told, and what it says.
+/// The arguments and results of the host function at the end of the chain.
 #[derive(Default, Clone)]
 struct Script {
-    heard: Arc<Mutex<Vec<Val>>>,
-    says: Arc<Mutex<Vec<Val>>>,
-    /// Parameters and results of the last raw call, as the host reads them out of what it carries.
+    received: Arc<Mutex<Vec<Val>>>,
+    returns: Arc<Mutex<Vec<Val>>>,
+    /// The parameters and results of the last `abi_copy` call, as `values` reads them from the messages.
     read: Arc<Mutex<(Vec<Val>, Vec<Val>)>>,
 }
 
@@ -48,7 +48,7 @@ fn load(interface: &str, role: Role, junk: u8, encoding: StringEncoding) -> Comp
     Component::new(&ENGINE, component(interface, role, junk, encoding)).unwrap()
 }
 
-/// The functions of the interface as imported or exported by a component.
+/// The functions of the interface that a component imports or exports.
 fn functions(component: &Component, imported: bool) -> Vec<(String, ComponentFunc)> {
     let ty = component.component_type();
     let items: Vec<ComponentItem> = if imported {
@@ -74,7 +74,7 @@ fn export(store: &mut Store<Script>, instance: &Instance, name: &str) -> Func {
     instance.get_func(&mut *store, index).unwrap()
 }
 
-/// A callee whose own import, if it has one, is answered by `script`.
+/// Starts a callee; `script` answers its own import, if it has one.
 fn start_callee(callee: &Component, script: &Script) -> (Store<Script>, Instance) {
     let mut linker = Linker::<Script>::new(&ENGINE);
     let imports = functions(callee, true);
@@ -82,8 +82,8 @@ fn start_callee(callee: &Component, script: &Script) -> (Store<Script>, Instance
         let mut seam = linker.instance(SEAM).unwrap();
         for (name, _) in imports {
             seam.func_new(&name, |store, _, params, results| {
-                *store.data().heard.lock().unwrap() = params.to_vec();
-                results.clone_from_slice(&store.data().says.lock().unwrap());
+                *store.data().received.lock().unwrap() = params.to_vec();
+                results.clone_from_slice(&store.data().returns.lock().unwrap());
                 Ok(())
             })
             .unwrap();
@@ -94,13 +94,14 @@ fn start_callee(callee: &Component, script: &Script) -> (Store<Script>, Instance
     (store, instance)
 }
 
-struct Row {
+struct Chain {
     store: Store<Script>,
     caller: Instance,
 }
 
-/// Links every function that `caller` imports to the callee's. With `Raw`, a failure of the callee becomes its reply if `contained`.
-fn row(caller: &Component, callee: &Component, way: Way, script: &Script, contained: bool) -> Row {
+/// Links every function that `caller` imports to the callee's. If `contained`, `AbiCopy` turns a failure of the callee
+/// into an `unavailable` reply.
+fn chain(caller: &Component, callee: &Component, transport: Transport, script: &Script, contained: bool) -> Chain {
     let (mut callee_store, callee) = start_callee(callee, script);
     let functions: Vec<_> = functions(caller, true)
         .into_iter()
@@ -111,8 +112,8 @@ fn row(caller: &Component, callee: &Component, way: Way, script: &Script, contai
     let mut seam = linker.instance(SEAM).unwrap();
     for (func, name, ty) in functions {
         let callee = callee.clone();
-        match way {
-            Way::Raw => {
+        match transport {
+            Transport::AbiCopy => {
                 let params: Vec<_> = ty.params().map(|(_, ty)| ty).collect();
                 let results: Vec<_> = ty.results().collect();
                 let read = script.read.clone();
@@ -126,17 +127,17 @@ fn row(caller: &Component, callee: &Component, way: Way, script: &Script, contai
                 })
                 .unwrap()
             }
-            Way::Val => seam
+            Transport::Val => seam
                 .func_new(&name, move |_, _, params, results| func.call(&mut *callee.lock().unwrap(), params, results))
                 .unwrap(),
         }
     }
     let mut store = Store::new(&ENGINE, script.clone());
     let caller = linker.instantiate(&mut store, caller).unwrap();
-    Row { store, caller }
+    Chain { store, caller }
 }
 
-impl Row {
+impl Chain {
     fn call(&mut self, name: &str, params: &[Val], results: usize) -> Result<Vec<Val>> {
         let func = export(&mut self.store, &self.caller, name);
         let mut out = vec![Val::Bool(false); results];
@@ -149,7 +150,7 @@ impl Row {
         func.call(&mut self.store, &[bytes_val(bytes)], &mut [])
     }
 
-    /// How often `byte` stands in the caller's memory.
+    /// The number of bytes in the caller's memory that equal `byte`.
     fn count(&mut self, byte: u8) -> u32 {
         let func = self.caller.get_func(&mut self.store, "junk").unwrap();
         func.typed::<(u8,), (u32,)>(&self.store).unwrap().call(&mut self.store, (byte,)).unwrap().0
@@ -165,23 +166,23 @@ fn relays(interface: &str) -> (Component, Component) {
     (load(interface, Role::Relay, CALLER_JUNK, utf8), load(interface, Role::Relay, CALLEE_JUNK, utf8))
 }
 
-/// Sends `rounds` random values of every function's types there and back and compares.
-fn there_and_back(caller: &Component, callee: &Component, seed: &mut Seed, rounds: usize, context: &str) {
+/// Sends `rounds` random values of every function's types there and back, over both transports, and compares them.
+fn round_trip(caller: &Component, callee: &Component, seed: &mut Seed, rounds: usize, context: &str) {
     let script = Script::default();
-    let mut raw = row(caller, callee, Way::Raw, &script, false);
-    let mut oracle = row(caller, callee, Way::Val, &script, false);
+    let mut fast = chain(caller, callee, Transport::AbiCopy, &script, false);
+    let mut oracle = chain(caller, callee, Transport::Val, &script, false);
     for (name, ty) in functions(caller, true) {
         assert!(supports(&ty), "{context}");
         for _ in 0..rounds {
             let params: Vec<Val> = ty.params().map(|(_, ty)| value(&ty, seed)).collect();
             let results: Vec<Val> = ty.results().map(|ty| value(&ty, seed)).collect();
-            script.says.lock().unwrap().clone_from(&results);
-            for row in [&mut oracle, &mut raw] {
-                script.heard.lock().unwrap().clear();
-                let said =
-                    row.call(&name, &params, results.len()).unwrap_or_else(|e| panic!("{e:?}\n{name} {context}"));
-                assert_eq!(*script.heard.lock().unwrap(), params, "parameters of {name} {context}");
-                assert_eq!(said, results, "results of {name} {context}");
+            script.returns.lock().unwrap().clone_from(&results);
+            for chain in [&mut oracle, &mut fast] {
+                script.received.lock().unwrap().clear();
+                let returned =
+                    chain.call(&name, &params, results.len()).unwrap_or_else(|e| panic!("{e:?}\n{name} {context}"));
+                assert_eq!(*script.received.lock().unwrap(), params, "parameters of {name} {context}");
+                assert_eq!(returned, results, "results of {name} {context}");
             }
             assert_eq!(*script.read.lock().unwrap(), (params, results), "{name} as read from the image {context}");
         }
@@ -206,7 +207,7 @@ fn random_values_of_random_types_arrive_as_they_do_through_val() {
         let mut seed = Seed(number);
         let interface = arbitrary_interface(&mut seed, 6);
         let (caller, callee) = relays(&interface);
-        there_and_back(&caller, &callee, &mut seed, 8, &format!("seed {number}\n{interface}"));
+        round_trip(&caller, &callee, &mut seed, 8, &format!("seed {number}\n{interface}"));
     }
 }
 
@@ -217,11 +218,11 @@ fn strings_arrive_whatever_encoding_either_side_uses() {
         f0: func(a: string, b: option<string>, c: list<string>) -> string;
         f1: func(a: result<u64, string>, b: r) -> result<r, string>;";
     let mut seed = Seed(7);
-    for ours in [UTF8, UTF16, CompactUTF16] {
-        for theirs in [UTF8, UTF16, CompactUTF16] {
-            let caller = load(interface, Role::Relay, CALLER_JUNK, ours);
-            let callee = load(interface, Role::Relay, CALLEE_JUNK, theirs);
-            there_and_back(&caller, &callee, &mut seed, 25, &format!("{ours} to {theirs}"));
+    for caller_encoding in [UTF8, UTF16, CompactUTF16] {
+        for callee_encoding in [UTF8, UTF16, CompactUTF16] {
+            let caller = load(interface, Role::Relay, CALLER_JUNK, caller_encoding);
+            let callee = load(interface, Role::Relay, CALLEE_JUNK, callee_encoding);
+            round_trip(&caller, &callee, &mut seed, 25, &format!("{caller_encoding} to {callee_encoding}"));
         }
     }
 }
@@ -231,18 +232,18 @@ fn many_parameters_and_large_values_cross() {
     let params: Vec<String> = (0..40).map(|i| format!("p{i}: {}", ["u8", "string", "f64"][i % 3])).collect();
     let interface = format!("f0: func({}) -> list<u8>;\nf1: func(a: list<u8>) -> string;", params.join(", "));
     let (caller, callee) = relays(&interface);
-    there_and_back(&caller, &callee, &mut Seed(1), 10, "40 parameters");
+    round_trip(&caller, &callee, &mut Seed(1), 10, "40 parameters");
 
     let script = Script::default();
-    let mut raw = row(&caller, &callee, Way::Raw, &script, false);
+    let mut fast = chain(&caller, &callee, Transport::AbiCopy, &script, false);
     let long = "ü".repeat(500_000);
-    *script.says.lock().unwrap() = vec![Val::String(long.clone())];
-    assert_eq!(raw.call("f1", &[bytes_val(&[7; 1_000_000])], 1).unwrap(), [Val::String(long)]);
-    assert_eq!(*script.heard.lock().unwrap(), [bytes_val(&[7; 1_000_000])]);
+    *script.returns.lock().unwrap() = vec![Val::String(long.clone())];
+    assert_eq!(fast.call("f1", &[bytes_val(&[7; 1_000_000])], 1).unwrap(), [Val::String(long)]);
+    assert_eq!(*script.received.lock().unwrap(), [bytes_val(&[7; 1_000_000])]);
 }
 
 #[test]
-fn what_is_not_part_of_a_value_stays_in_the_callee() {
+fn bytes_outside_of_a_value_stay_in_the_callee() {
     let interface = "record padded { a: u8, b: u64, c: u16 }
         variant wide { none, small(u8), large(tuple<u64, u64, string>) }
         flags few { x, y, z }
@@ -265,10 +266,10 @@ fn what_is_not_part_of_a_value_stays_in_the_callee() {
     let (caller, callee) = relays(interface);
     let script = Script::default();
     for (i, answer) in answers.into_iter().enumerate() {
-        let mut raw = row(&caller, &callee, Way::Raw, &script, false);
-        *script.says.lock().unwrap() = vec![answer.clone()];
-        assert_eq!(raw.call(&format!("f{i}"), &[], 1).unwrap(), [answer]);
-        assert_eq!(raw.count(CALLEE_JUNK), 0, "f{i}");
+        let mut fast = chain(&caller, &callee, Transport::AbiCopy, &script, false);
+        *script.returns.lock().unwrap() = vec![answer.clone()];
+        assert_eq!(fast.call(&format!("f{i}"), &[], 1).unwrap(), [answer]);
+        assert_eq!(fast.count(CALLEE_JUNK), 0, "f{i}");
     }
 }
 
@@ -286,25 +287,25 @@ fn the_host_answers_for_a_callee_that_fails() {
     let (caller, callee) = relays(interface);
     let script = Script::default();
     for (name, param) in [("f0", Val::U32(1)), ("f1", Val::U32(1)), ("f2", Val::List(vec![Val::String("x".into())]))] {
-        let mut raw = row(&caller, &callee, Way::Raw, &script, true);
-        // The answer is of a wrong type: the callee's own host call fails and traps it.
-        *script.says.lock().unwrap() = vec![Val::U8(1)];
-        let said = raw.call(name, std::slice::from_ref(&param), 1).unwrap();
-        let [Val::Result(Err(Some(error)))] = &said[..] else { panic!("{said:?}") };
+        let mut fast = chain(&caller, &callee, Transport::AbiCopy, &script, true);
+        // The result has a wrong type: the callee's own call of the host fails and traps the callee.
+        *script.returns.lock().unwrap() = vec![Val::U8(1)];
+        let returned = fast.call(name, std::slice::from_ref(&param), 1).unwrap();
+        let [Val::Result(Err(Some(error)))] = &returned[..] else { panic!("{returned:?}") };
         let Val::Variant(case, Some(text)) = &**error else { panic!("{error:?}") };
         assert_eq!(case, "unavailable");
         assert!(matches!(&**text, Val::String(text) if text.contains("type mismatch")), "{text:?}");
-        // A caller whose callee failed lives on.
-        assert!(raw.call(name, &[param], 1).is_ok());
+        // The caller stays usable after its callee failed.
+        assert!(fast.call(name, &[param], 1).is_ok());
     }
     for name in ["f3", "f4"] {
-        let mut raw = row(&caller, &callee, Way::Raw, &script, true);
-        let error = raw.call(name, &[Val::U32(1)], 1).unwrap_err();
+        let mut fast = chain(&caller, &callee, Transport::AbiCopy, &script, true);
+        let error = fast.call(name, &[Val::U32(1)], 1).unwrap_err();
         assert_eq!(error.downcast_ref(), Some(&Fault::NoUnavailable), "{error:?}");
     }
 }
 
-/// Bytes as a hostile guest would choose them: many of its words are plausible pointers, lengths and discriminants.
+/// Bytes that a hostile guest might choose: many of their words are plausible pointers, lengths and discriminants.
 fn hostile_bytes(seed: &mut Seed, len: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(len + 4);
     while bytes.len() < len {
@@ -321,17 +322,17 @@ fn hostile_bytes(seed: &mut Seed, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// Both ways either carry the same or refuse; only limits on size may strike one of them alone.
-fn agree(raw: &Result<Vec<Val>>, oracle: &Result<Vec<Val>>, context: &str) -> bool {
+/// Checks that both transports carry the same values or both refuse. Only size limits may stop just one of them.
+fn agree(fast: &Result<Vec<Val>>, oracle: &Result<Vec<Val>>, context: &str) -> bool {
     let by_size = |e: &wasmtime::Error| {
-        e.downcast_ref() == Some(&Fault::TooLarge) || format!("{e:?}").contains("too much data is being copied")
+        e.downcast_ref() == Some(&Fault::TooLarge) || format!("{e:?}").contains("too much data is being fast")
     };
-    match (raw, oracle) {
-        (Ok(raw), Ok(oracle)) => assert_eq!(raw, oracle, "{context}"),
+    match (fast, oracle) {
+        (Ok(fast), Ok(oracle)) => assert_eq!(fast, oracle, "{context}"),
         (Err(_), Err(_)) => {}
-        (Err(e), Ok(_)) | (Ok(_), Err(e)) => assert!(by_size(e), "{raw:?}\n{oracle:?}\n{context}"),
+        (Err(e), Ok(_)) | (Ok(_), Err(e)) => assert!(by_size(e), "{fast:?}\n{oracle:?}\n{context}"),
     }
-    raw.is_ok()
+    fast.is_ok()
 }
 
 #[test]
@@ -347,35 +348,41 @@ fn malformed_parameters_and_results_are_refused_exactly_where_val_refuses_them()
             ", pad: tuple<u64, u64, u64, u64, u64, u64, u64, u64>, pad2: tuple<u64, u64, u64, u64, u64, u64, u64, u64>"
         };
         let utf8 = StringEncoding::UTF8;
-        let poked = format!("{}f0: func(x: {ty}{spill});", types.declared);
-        let answered = format!("{}f0: func(x: list<u8>) -> {ty};", types.declared);
-        let poker = load(&poked, Role::Poke, CALLER_JUNK, utf8);
-        let hearer = load(&poked, Role::Relay, CALLEE_JUNK, utf8);
-        let asker = load(&answered, Role::Relay, CALLER_JUNK, utf8);
-        let answerer = load(&answered, Role::Answer, CALLEE_JUNK, utf8);
+        let with_param = format!("{}f0: func(x: {ty}{spill});", types.declared);
+        let with_result = format!("{}f0: func(x: list<u8>) -> {ty};", types.declared);
+        let injector = load(&with_param, Role::Poke, CALLER_JUNK, utf8);
+        let receiver = load(&with_param, Role::Relay, CALLEE_JUNK, utf8);
+        let requester = load(&with_result, Role::Relay, CALLER_JUNK, utf8);
+        let injecting_callee = load(&with_result, Role::Answer, CALLEE_JUNK, utf8);
         for round in 0..12 {
             let bytes = hostile_bytes(&mut seed, 2048);
-            let context = format!("seed {number} round {round}: {poked}");
-            let run = |way| {
+            let context = format!("seed {number} round {round}: {with_param}");
+            let run = |transport| {
                 let script = Script::default();
-                let mut row = row(&poker, &hearer, way, &script, false);
-                row.store.set_hostcall_fuel(1 << 22);
-                let outcome = row.poke(&bytes);
-                outcome.map(|()| std::mem::take(&mut *script.heard.lock().unwrap()))
+                let mut chain = chain(&injector, &receiver, transport, &script, false);
+                chain.store.set_hostcall_fuel(1 << 22);
+                let outcome = chain.poke(&bytes);
+                outcome.map(|()| std::mem::take(&mut *script.received.lock().unwrap()))
             };
-            let ok = agree(&run(Way::Raw), &run(Way::Val), &context);
-            let run = |way| row(&asker, &answerer, way, &Script::default(), false).call("f0", &[bytes_val(&bytes)], 1);
-            let ok_too = agree(&run(Way::Raw), &run(Way::Val), &context);
-            carried += usize::from(ok) + usize::from(ok_too);
-            refused += usize::from(!ok) + usize::from(!ok_too);
+            let param_ok = agree(&run(Transport::AbiCopy), &run(Transport::Val), &context);
+            let run = |transport| {
+                chain(&requester, &injecting_callee, transport, &Script::default(), false).call(
+                    "f0",
+                    &[bytes_val(&bytes)],
+                    1,
+                )
+            };
+            let result_ok = agree(&run(Transport::AbiCopy), &run(Transport::Val), &context);
+            carried += usize::from(param_ok) + usize::from(result_ok);
+            refused += usize::from(!param_ok) + usize::from(!result_ok);
         }
     }
-    assert!(carried > 50 && refused > 50, "{carried} carried, {refused} refused: the test no longer tests");
+    assert!(carried > 50 && refused > 50, "{carried} carried, {refused} refused: the test needs both");
 }
 
-/// One malformed message each, by the words that the guest passes.
+/// Each case is one malformed message, given by the words that the guest passes.
 #[test]
-fn each_fault_is_named() {
+fn each_malformed_message_has_its_own_fault() {
     let spill =
         "pad: tuple<u64, u64, u64, u64, u64, u64, u64, u64>, pad2: tuple<u64, u64, u64, u64, u64, u64, u64, u64>";
     let far = 0xFFFF_FFF0;
@@ -399,33 +406,33 @@ fn each_fault_is_named() {
     for (params, words, fault) in cases {
         let params = params.replace("SPILL", spill);
         let interface = format!("enum e {{ a, b, c }} variant v {{ c(char), s(string) }} f0: func({params});");
-        let poker = load(&interface, Role::Poke, 0xFF, StringEncoding::UTF8);
-        let hearer = load(&interface, Role::Relay, CALLEE_JUNK, StringEncoding::UTF8);
-        let mut row = row(&poker, &hearer, Way::Raw, &Script::default(), false);
+        let injector = load(&interface, Role::Poke, 0xFF, StringEncoding::UTF8);
+        let receiver = load(&interface, Role::Relay, CALLEE_JUNK, StringEncoding::UTF8);
+        let mut chain = chain(&injector, &receiver, Transport::AbiCopy, &Script::default(), false);
         let mut bytes: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
         bytes.resize(512, 0);
-        let error = row.poke(&bytes).unwrap_err();
+        let error = chain.poke(&bytes).unwrap_err();
         assert_eq!(error.downcast_ref(), Some(&fault), "{interface}: {error:?}");
     }
 }
 
 #[test]
 fn a_message_over_the_limit_is_an_error() {
-    // Every element points to the same 64 KiB, which only together are too much.
+    // Every element points to the same 64 KiB; only their sum exceeds the limit.
     let interface = "f0: func(x: list<list<u8>>);";
-    let poker = load(interface, Role::Poke, CALLER_JUNK, StringEncoding::UTF8);
-    let hearer = load(interface, Role::Relay, CALLEE_JUNK, StringEncoding::UTF8);
+    let injector = load(interface, Role::Poke, CALLER_JUNK, StringEncoding::UTF8);
+    let receiver = load(interface, Role::Relay, CALLEE_JUNK, StringEncoding::UTF8);
     let elements = limits::SEAM_MESSAGE_BYTES_MAX / 65536;
     for (elements, fits) in [(elements / 2, true), (elements, false)] {
-        let mut row = row(&poker, &hearer, Way::Raw, &Script::default(), false);
+        let mut chain = chain(&injector, &receiver, Transport::AbiCopy, &Script::default(), false);
         let mut bytes: Vec<u8> = [1024 + 16, elements as u64].into_iter().flat_map(u64::to_le_bytes).collect();
         for _ in 0..elements {
             bytes.extend(1024_u32.to_le_bytes());
             bytes.extend(65536_u32.to_le_bytes());
         }
-        let outcome = row.poke(&bytes);
+        let outcome = chain.poke(&bytes);
         match outcome {
-            // The callee's memory holds less than that; but the caller's message was taken.
+            // The message is too large for the callee's memory, but the fast path accepted it.
             Err(e) if fits => assert_ne!(e.downcast_ref(), Some(&Fault::TooLarge), "{e:?}"),
             Err(e) => assert_eq!(e.downcast_ref(), Some(&Fault::TooLarge), "{e:?}"),
             Ok(()) => assert!(fits),
@@ -434,7 +441,7 @@ fn a_message_over_the_limit_is_an_error() {
 }
 
 #[test]
-fn what_cannot_cross_is_refused_before_linking() {
+fn link_refuses_types_that_cannot_cross() {
     let deep = |depth: usize| format!(r#"(param "x" {}u8{})"#, "(list ".repeat(depth), ")".repeat(depth));
     let cases = [
         (deep(limits::SEAM_TYPE_DEPTH_MAX - 1), true),

@@ -1,16 +1,17 @@
-//! An image as `Val`: for whoever keeps a call (the recorder) or has to send it elsewhere, never for the call itself.
+//! Converts an image to `Val`s: to record a call or to send it to another process, never to perform it.
 //!
-//! Lifting has checked the values and copied their blocks in the order in which a walk over the types meets them; the same walk reads
-//! them back, so a block is found by counting. The layout is the canonical ABI's, computed from wasmtime's public types.
+//! Lifting has checked the values and copied their blocks in the order of a walk over the types. The same walk reads
+//! them here, so that counting finds each block. The layout is the canonical ABI's, computed from wasmtime's public
+//! types.
 
 use wasmtime::ValRaw;
 use wasmtime::component::Val;
 use wasmtime::component::types::{Case, Type};
 
 use super::image::Image;
-use super::{Answer, FLAT_PARAMS_MAX, Fault, Reply, UNAVAILABLE, flat_count};
+use super::{FLAT_PARAMS_MAX, Fault, Reply, ReplyBody, UNAVAILABLE, flat_count};
 
-/// The parameters, of these types, that stand in `slots` and `image`.
+/// The parameters of these types, from `slots` and `image`.
 pub(super) fn params(types: &[Type], slots: &[ValRaw], image: &Image) -> Result<Vec<Val>, Fault> {
     let flat = types.iter().map(flat_count).fold(0, usize::saturating_add);
     match flat > FLAT_PARAMS_MAX {
@@ -23,19 +24,19 @@ pub(super) fn params(types: &[Type], slots: &[ValRaw], image: &Image) -> Result<
 }
 
 impl Reply {
-    /// What the caller gets, of these types.
+    /// The values that the caller gets, of these types.
     ///
     /// # Errors
-    /// When the reply is not of these types.
+    /// When the reply has other types.
     pub fn values(&self, types: &[Type]) -> Result<Vec<Val>, Fault> {
         match &self.0 {
-            Answer::Flat { value, .. } => {
+            ReplyBody::Flat { value, .. } => {
                 let (image, slot) = (Image::default(), [*value]);
                 let (mut reader, mut slots) = (Reader::new(&image), Slots(&slot));
                 types.iter().map(|ty| reader.flat(ty, &mut slots)).collect()
             }
-            Answer::Memory { image, .. } => Reader::new(image).root(types),
-            Answer::Unavailable(text) => Ok(vec![unavailable(text)]),
+            ReplyBody::Memory { image, .. } => Reader::new(image).root(types),
+            ReplyBody::Unavailable(text) => Ok(vec![unavailable(text)]),
         }
     }
 }
@@ -46,7 +47,7 @@ pub(crate) fn unavailable(text: &str) -> Val {
     Val::Result(Err(Some(Box::new(case))))
 }
 
-/// Core values that are not read yet.
+/// The core values that have not been read yet.
 struct Slots<'a>(&'a [ValRaw]);
 
 impl Slots<'_> {
@@ -64,7 +65,7 @@ impl Slots<'_> {
 
 struct Reader<'a> {
     image: &'a Image,
-    /// The block that the next string or list is in.
+    /// The index of the block of the next string or list.
     next: usize,
 }
 
@@ -79,7 +80,7 @@ impl<'a> Reader<'a> {
         Ok(found)
     }
 
-    /// A tuple that lies in memory.
+    /// Reads a tuple that is passed in memory.
     fn root(&mut self, types: &[Type]) -> Result<Vec<Val>, Fault> {
         let (start, _) = self.block()?;
         self.fields(types.iter().cloned(), start)
@@ -90,7 +91,7 @@ impl<'a> Reader<'a> {
         types
             .map(|ty| {
                 let (size, align) = layout(&ty);
-                // Blocks begin anywhere in the image; alignment counts from their start.
+                // A block may start anywhere in the image; alignment is relative to its start.
                 let at = start + (end - start).next_multiple_of(align);
                 end = at + size;
                 self.value(&ty, at)
@@ -216,7 +217,7 @@ fn character(code: u32) -> Result<Val, Fault> {
     char::from_u32(code).map(Val::Char).ok_or(Fault::Char(code))
 }
 
-/// The cases of a variant, or of what is laid out like one, each with its payload's type.
+/// The cases of a variant, or of a type with the layout of a variant, each with its payload's type.
 struct Cases(Vec<(Option<String>, Option<Type>)>);
 
 impl Cases {
@@ -235,7 +236,7 @@ impl Cases {
         self.0.get(case as usize).map(|(_, ty)| ty.as_ref()).ok_or(fault)
     }
 
-    /// Size of the largest payload, and the strictest alignment.
+    /// The size of the largest payload, and the strictest alignment.
     fn payload_layout(&self) -> (usize, usize) {
         let layouts = self.0.iter().filter_map(|(_, ty)| ty.as_ref().map(layout));
         layouts.fold((0, 1), |(size, align), (s, a)| (size.max(s), align.max(a)))
@@ -293,7 +294,7 @@ fn layout(ty: &Type) -> (usize, usize) {
                 let align = align.max(width);
                 ((width.next_multiple_of(cases.payload_layout().1) + size).next_multiple_of(align), align)
             }
-            // What has no layout here never came into an image.
+            // An image never contains other types.
             Err(_) => (0, 1),
         },
     }

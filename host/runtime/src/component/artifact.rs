@@ -1,4 +1,4 @@
-//! The bytes of a component's file: read once, bounded, and recognised as a component.
+//! The bytes of a component's file: read once, limited in size, and checked to be a component.
 
 use std::fs;
 use std::io::Read;
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::error::Error;
 use crate::limits;
 
-/// The bytes of a `.wasm` file, read once. Whatever becomes of the file, these are what is compiled and kept.
+/// The bytes of a `.wasm` file, read once. The host compiles and keeps these bytes, even if the file changes later.
 pub struct Artifact {
     pub path: PathBuf,
     pub bytes: Vec<u8>,
@@ -19,10 +19,10 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// Follows links. What it finds has at least the first bytes of a component.
+    /// Reads the file at `path`, following links. Checks only the first bytes for a component's header.
     ///
     /// # Errors
-    /// When there is no such file, it is too large, something else, or being written.
+    /// When the file is missing, too large, not a component, or changes during the read.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let bytes = read_bounded(path)?;
         check_is_component(path, &bytes)?;
@@ -32,22 +32,22 @@ impl Artifact {
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, Error> {
     let read = |source| Error::Read { path: path.to_owned(), source };
-    // Opening a pipe would wait for whoever writes into it.
+    // Without this flag, opening a pipe would wait for a writer.
     let mut options = fs::OpenOptions::new();
     let file = options.read(true).custom_flags(nonblocking()).open(path).map_err(read)?;
     let before = file.metadata().map_err(read)?;
     let max = limits::COMPONENT_MB_MAX << 20;
     match before.len() {
         _ if before.is_dir() => return Err(Error::NotAComponent { path: path.to_owned(), what: "a folder" }),
-        _ if !before.is_file() => return Err(Error::NotAComponent { path: path.to_owned(), what: "no regular file" }),
+        _ if !before.is_file() => return Err(Error::NotAComponent { path: path.to_owned(), what: "a special file" }),
         bytes if bytes > max => return Err(Error::TooLarge { path: path.to_owned(), bytes, max }),
         _ => {}
     }
     let mut bytes = Vec::new();
     (&file).take(max + 1).read_to_end(&mut bytes).map_err(read)?;
     let after = file.metadata().map_err(read)?;
-    let still = (after.len(), after.modified().ok()) == (before.len(), before.modified().ok());
-    match bytes.len() as u64 == before.len() && still {
+    let unchanged = (after.len(), after.modified().ok()) == (before.len(), before.modified().ok());
+    match bytes.len() as u64 == before.len() && unchanged {
         true => Ok(bytes),
         false => Err(Error::Changing { path: path.to_owned() }),
     }
@@ -63,7 +63,7 @@ fn check_is_component(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         Some(b"\0asm\x01\0\0\0") => "a core WebAssembly module",
         _ if bytes.is_empty() => "empty",
         _ if bytes.starts_with(b"\x7fELF") => "a native or precompiled binary",
-        _ => "something else",
+        _ => "of an unknown format",
     };
     Err(Error::NotAComponent { path: path.to_owned(), what })
 }

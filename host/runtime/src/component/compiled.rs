@@ -5,7 +5,7 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 
 use super::interface::InterfaceName;
 
-/// A compiled component and what it says of itself.
+/// A compiled component and the interfaces in its type.
 #[derive(Clone)]
 pub struct Component {
     /// SHA-256 of the `.wasm` bytes, in hex.

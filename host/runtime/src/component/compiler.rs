@@ -1,4 +1,4 @@
-//! Compiling: in this process, or in a child process whose time and memory are bounded.
+//! Compiling: in this process, or in a child process with limited time and memory.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -8,27 +8,28 @@ use std::time::{Duration, Instant};
 use super::engine;
 use crate::limits;
 
-/// Who runs cranelift.
+/// Where cranelift runs.
 #[derive(Debug, Clone)]
 pub enum Compiler {
-    /// This process: for tests and tools that trust what they compile.
+    /// In this process: for tests and tools that trust what they compile.
     InProcess,
-    /// This process, quickly and to slower code: for the contexts that somebody is working on.
+    /// In this process, faster and to slower code: for contexts under development.
     Quick,
-    /// The `seam` binary at this path as a child, whose time and memory are bounded.
+    /// In a child process with limited time and memory, which runs the `seam` binary at this path.
     Child(PathBuf),
 }
 
-/// What the compiling child does: component on standard input, machine code on standard output. Bounds itself first.
+/// The main function of the compiling child: reads a component from standard input and writes machine code to standard
+/// output. Limits its own time and memory first.
 ///
 /// # Errors
-/// When the input is no component or the bounds are hit; the text is for the parent's message.
+/// When the input is not a component or a limit is reached; the parent puts the text into its message.
 pub fn compile_child() -> anyhow::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    let bound = |n| Rlimit { current: Some(n), maximum: Some(n) };
-    setrlimit(Resource::As, bound(limits::COMPILE_MEMORY_MB_MAX << 20))?;
-    setrlimit(Resource::Cpu, bound(limits::COMPILE_CPU_S_MAX))?;
-    setrlimit(Resource::Core, bound(0))?;
+    let limit = |n| Rlimit { current: Some(n), maximum: Some(n) };
+    setrlimit(Resource::As, limit(limits::COMPILE_MEMORY_MB_MAX << 20))?;
+    setrlimit(Resource::Cpu, limit(limits::COMPILE_CPU_S_MAX))?;
+    setrlimit(Resource::Core, limit(0))?;
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(limits::COMPONENT_MB_MAX << 20).read_to_end(&mut bytes)?;
     let engine = engine::compiling().map_err(|e| anyhow::anyhow!("{e:#}"))?;
@@ -44,7 +45,7 @@ pub(super) fn compile_in_child(seam: &Path, bytes: &[u8]) -> Result<Vec<u8>, Str
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|e| format!("cannot start `{}` to compile it: {e}", seam.display()))?;
+        .map_err(|e| format!("cannot start the compiler `{}`: {e}", seam.display()))?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let read = |stream: Option<Box<dyn Read + Send>>| {
         let mut all = Vec::new();
@@ -55,9 +56,9 @@ pub(super) fn compile_in_child(seam: &Path, bytes: &[u8]) -> Result<Vec<u8>, Str
     };
     let deadline = Instant::now() + Duration::from_secs(limits::COMPILE_WALL_S_MAX);
     std::thread::scope(|scope| {
-        // Each pipe has its own thread: whoever fills up first would otherwise stop the rest.
+        // One thread per pipe: with one thread for all, a full pipe would block the others.
         let writer = scope.spawn(move || {
-            // A child that dies early closes the pipe; its own message says more than the broken pipe does.
+            // A child that dies early closes the pipe; its own message explains more than the write error would.
             stdin.map(|mut s| s.write_all(bytes).ok())
         });
         let out = scope.spawn(move || read(stdout.map(|s| Box::new(s) as Box<dyn Read + Send>)));
@@ -80,16 +81,16 @@ pub(super) fn compile_in_child(seam: &Path, bytes: &[u8]) -> Result<Vec<u8>, Str
         match status? {
             status if status.success() => Ok(out),
             status => {
-                let said = String::from_utf8_lossy(&err);
-                let said = said.trim().trim_start_matches("error: ");
-                Err(if said.is_empty() || status.code().is_none() {
+                let message = String::from_utf8_lossy(&err);
+                let message = message.trim().trim_start_matches("error: ");
+                Err(if message.is_empty() || status.code().is_none() {
                     format!(
-                        "the compiler was stopped ({status}); its bounds are {} MB and {} s of CPU {said}",
+                        "the compiler was stopped ({status}); its limits are {} MB and {} s of CPU {message}",
                         limits::COMPILE_MEMORY_MB_MAX,
                         limits::COMPILE_CPU_S_MAX
                     )
                 } else {
-                    said.to_owned()
+                    message.to_owned()
                 })
             }
         }

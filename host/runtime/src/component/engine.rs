@@ -1,7 +1,7 @@
-//! The one wasmtime engine: what guests may use of WebAssembly, and where their memory comes from.
+//! The one wasmtime engine: which parts of WebAssembly guests may use, and where their memory comes from.
 //!
-//! Invariant: the settings that decide how code is compiled are the same in the compiling child process and in the host;
-//! only the allocator differs, and how hard the compiler tries.
+//! Invariant: the compiling child process and the host use the same settings for compiled code. Only the allocator and
+//! the optimisation level may differ.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,13 +31,13 @@ pub fn running() -> wasmtime::Result<Engine> {
         .max_core_instance_size(1 << 20)
         .table_elements(limits::TABLE_ELEMENTS_MAX)
         .max_memory_size(bytes(limits::INSTANCE_MEMORY_MB_MAX))
-        // Resetting the first pages by memset is cheaper than giving them back to the kernel and faulting them in again.
+        // Resetting the first pages by memset is cheaper than returning them to the kernel and faulting them in again.
         .linear_memory_keep_resident(64 << 10)
         .table_keep_resident(8 << 10);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     let engine = Engine::new(&config)?;
     let ticker = engine.weak();
-    // An OS thread, not a task: guests keep the tokio workers busy, and it is then that the tick is needed.
+    // An OS thread, not a task: the tick is needed just when guests keep all tokio workers busy.
     std::thread::Builder::new().name("epoch".into()).spawn(move || {
         while let Some(engine) = ticker.upgrade() {
             engine.increment_epoch();
@@ -48,7 +48,7 @@ pub fn running() -> wasmtime::Result<Engine> {
     Ok(engine)
 }
 
-/// An engine that compiles for `running` and runs nothing.
+/// An engine that only compiles code for `running`.
 ///
 /// # Errors
 /// When this machine's processor is not supported.
@@ -56,9 +56,9 @@ pub fn compiling() -> wasmtime::Result<Engine> {
     Engine::new(&compiling_config())
 }
 
-/// An engine that compiles for `running` in a third of the time, to code that takes twice as long, and functions that it knows already
-/// in a tenth. How hard the compiler tries and how much it writes down for traps are settings in which compiled code may differ from
-/// the engine that runs it.
+/// An engine that compiles code for `running` in a third of the time, and known functions in a tenth; the code takes
+/// twice as long to run. wasmtime lets the optimisation level and the trap information of compiled code differ from
+/// those of the engine that runs it.
 ///
 /// # Errors
 /// When this machine's processor is not supported.
@@ -67,7 +67,7 @@ pub fn compiling_quickly() -> wasmtime::Result<Engine> {
     config
         .cranelift_opt_level(OptLevel::None)
         .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass)
-        // A trap is told with the names of its functions all the same.
+        // Trap messages name the functions even without this map.
         .generate_address_map(false)
         .enable_incremental_compilation(Arc::new(Functions::default()))?;
     Engine::new(&config)
@@ -77,7 +77,7 @@ fn compiling_config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
-        // Costs 600 ns a call and buys component-model async, which seams do not use.
+        // Costs 600 ns per call for component-model async, which seams do not use.
         .concurrency_support(false)
         .max_wasm_stack(limits::WASM_STACK_KB << 10)
         .async_stack_size(limits::FIBER_STACK_KB << 10)
@@ -86,7 +86,7 @@ fn compiling_config() -> Config {
         .memory_reservation_for_growth(0)
         .memory_may_move(false)
         .cranelift_regalloc_algorithm(RegallocAlgorithm::Backtracking)
-        // Compiled into wasmtime for its fixes, switched off for guests: no context needs them, and they are attack surface.
+        // Compiled into wasmtime for its fixes, but off for guests: no context needs them, and they are attack surface.
         .wasm_threads(false)
         .wasm_gc(false)
         .wasm_function_references(false)

@@ -10,7 +10,7 @@ pub enum Error {
     TooLarge { path: PathBuf, bytes: u64, max: u64 },
     #[error("`{path}` is {what}, not a WebAssembly component")]
     NotAComponent { path: PathBuf, what: &'static str },
-    #[error("component `{path}` was written to while it was read")]
+    #[error("component `{path}` changed while the host read it")]
     Changing { path: PathBuf },
     #[error("component `{path}` does not compile: {reason}")]
     Compile { path: PathBuf, reason: String },

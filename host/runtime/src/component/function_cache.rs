@@ -1,7 +1,7 @@
-//! Machine code of single functions, in memory: when somebody edits a component, most of its functions stay as they were.
+//! An in-memory cache of the machine code of single functions: an edit leaves most functions of a component unchanged.
 //!
-//! Keys and values are cranelift's own; a key covers the function, the settings and the compiler's version. Bounded by
-//! `COMPILED_FUNCTIONS_MB_MAX`: what was not asked for since half of that came in goes.
+//! Keys and values are cranelift's own; a key covers the function, the settings and the compiler's version. The limit
+//! is `COMPILED_FUNCTIONS_MB_MAX`. Functions that were not used while half of that was added are evicted.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,8 +16,9 @@ pub(super) struct Functions(Mutex<Halves>);
 
 #[derive(Default)]
 struct Halves {
-    /// What was asked for or came in since `old` was put aside, and its bytes.
+    /// Functions that were used or added since `old` was last replaced.
     young: HashMap<Vec<u8>, Vec<u8>>,
+    /// The size of `young`.
     bytes: usize,
     old: HashMap<Vec<u8>, Vec<u8>>,
 }
@@ -61,17 +62,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_stays_and_the_rest_goes_before_there_is_too_much() {
+    fn the_limit_evicts_unused_functions_and_keeps_used_ones() {
         let functions = Functions::default();
         let (large, max) = (vec![7; 1 << 20], limits::COMPILED_FUNCTIONS_MB_MAX);
-        functions.insert(b"wanted", large.clone());
-        functions.insert(b"forgotten", large.clone());
+        functions.insert(b"used", large.clone());
+        functions.insert(b"unused", large.clone());
         for n in 0..4 * max {
             functions.insert(&n.to_le_bytes(), large.clone());
-            assert!(functions.get(b"wanted").is_some_and(|value| *value == large), "after {n}");
+            assert!(functions.get(b"used").is_some_and(|value| *value == large), "after {n}");
             let halves = functions.0.lock();
             assert!(halves.young.len() + halves.old.len() <= max);
         }
-        assert_eq!(functions.get(b"forgotten"), None);
+        assert_eq!(functions.get(b"unused"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Names of WIT interfaces and which versions of them fit together.
+//! Names of WIT interfaces, and which of their versions are compatible.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub struct InterfaceName {
 }
 
 impl InterfaceName {
-    /// `None` when `text` is not of that form; the version may be missing.
+    /// `None` when `text` does not have that form. The version is optional.
     pub fn parse(text: &str) -> Option<Self> {
         let (path, version) = match text.split_once('@') {
             Some((path, version)) => (path, Some(Version::parse(version).ok()?)),
@@ -40,8 +40,8 @@ impl InterfaceName {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Whether whoever asks for `self` may be given `offered`, by the component model's rule: equal up to the first number of the
-    /// version that is not zero. What the functions look like is checked besides, one by one.
+    /// Whether `offered` satisfies an import of `self`, by the component model's rule: the versions are equal up to
+    /// their first number that is not zero. This does not compare the functions' types.
     pub fn accepts(&self, offered: &Self) -> bool {
         let compatible = |a: &Version, b: &Version| match (a.major, a.minor) {
             _ if !a.pre.is_empty() || !b.pre.is_empty() => a == b,
@@ -57,7 +57,7 @@ impl InterfaceName {
             }
     }
 
-    /// Whether a manifest's `grant`, which may leave the version out, means this interface.
+    /// Whether `grant`, an entry of the manifest with or without a version, covers this interface.
     pub fn granted_by(&self, grant: &str) -> bool {
         Self::parse(grant).is_some_and(|g| g.path == self.path && (g.version.is_none() || self.accepts(&g)))
     }
@@ -72,14 +72,14 @@ impl fmt::Display for InterfaceName {
     }
 }
 
-/// Interfaces that the host calls; they are no seams.
+/// Interfaces that the host calls; they are not seams.
 const CALLED_BY_HOST: [&str; 3] = [MIGRATIONS, HTTP_HANDLER, HEALTH];
 pub const HEALTH: &str = "seam:host/health";
 pub const HTTP_HANDLER: &str = "seam:host/http-handler";
 pub const MIGRATIONS: &str = "seam:host/migrations";
 pub const WASI_HTTP: &str = "wasi:http/incoming-handler";
 
-/// Whether an exported interface is for other contexts, rather than for the host or a WASI world.
+/// Whether an exported interface is for other contexts, not for the host or WASI.
 pub fn is_seam(name: &InterfaceName) -> bool {
     name.namespace() != "wasi" && !CALLED_BY_HOST.contains(&name.path.as_str())
 }
@@ -90,9 +90,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_fit_up_to_the_first_number_that_is_not_zero() {
+    fn versions_are_compatible_up_to_the_first_number_that_is_not_zero() {
         let name = |v: &str| InterfaceName::parse(&format!("a:b/c{v}")).unwrap();
-        for (asked, offered, fits) in [
+        for (imported, offered, compatible) in [
             ("@1.2.0", "@1.2.0", true),
             ("@1.2.0", "@1.9.3", true),
             ("@1.9.0", "@1.2.0", true),
@@ -105,7 +105,7 @@ mod tests {
             ("", "", true),
             ("", "@1.0.0", false),
         ] {
-            assert_eq!(name(asked).accepts(&name(offered)), fits, "{asked} given {offered}");
+            assert_eq!(name(imported).accepts(&name(offered)), compatible, "{imported} from {offered}");
         }
         assert!(name("@0.1.0").granted_by("a:b/c") && name("@0.1.0").granted_by("a:b/c@0.1.2"));
         assert!(!name("@0.1.0").granted_by("a:b/d") && !name("@0.1.0").granted_by("a:b/c@0.2.0"));

@@ -1,4 +1,4 @@
-//! Components: the file, the compiled code, its interfaces and types, and the rules that a seam must keep.
+//! Components: the file, the compiled code, its interfaces and types, and the rules for seams.
 //!
 //! Not here: which context answers which import (`link`), instances (`run`).
 

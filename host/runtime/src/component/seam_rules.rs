@@ -1,13 +1,13 @@
-//! What a function must look like to cross a seam.
+//! The rules for functions that cross a seam.
 //!
-//! The rule (decision 5 of the design): the other side may always be away, so every function returns a `result` whose error
-//! has the case `unavailable(string)`; and only values cross, since a handle would pin one instance of one version.
+//! The callee may always be unavailable, so every function returns a `result` whose error has the case
+//! `unavailable(string)`. Only values cross, since a handle would pin one instance of one version.
 
 use wasmtime::component::types::{ComponentFunc, Type};
 
 use super::compiled::Interface;
 
-/// Everything that keeps `interface` from being a seam, one sentence each; empty when it may be one.
+/// Each reason why `interface` cannot be a seam, with its remedy; empty when it can be one.
 pub fn violations(interface: &Interface) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for resource in &interface.resources {
@@ -24,7 +24,7 @@ pub fn violations(interface: &Interface) -> Vec<(String, String)> {
         if let Some(what) =
             ty.params().find_map(|(_, t)| not_a_value(&t)).or_else(|| ty.results().find_map(|t| not_a_value(&t)))
         {
-            // Its resource has been named above.
+            // Any resource has been reported above.
             if interface.resources.is_empty() {
                 found.push((
                     format!("{function} passes {what}, which does not cross a seam"),
@@ -45,10 +45,10 @@ pub fn violations(interface: &Interface) -> Vec<(String, String)> {
 fn can_fail(ty: &ComponentFunc) -> Result<(), &'static str> {
     let mut results = ty.results();
     let Some(Type::Result(result)) = results.next() else {
-        return Err("returns no `result`, so it cannot say that the other side is away");
+        return Err("returns no `result`, so it cannot report that its context is unavailable");
     };
     let Some(Type::Variant(error)) = result.err() else {
-        return Err("returns a `result` whose error is no variant");
+        return Err("returns a `result` whose error is not a variant");
     };
     let unavailable = error.cases().any(|case| case.name == "unavailable" && case.ty == Some(Type::String));
     if unavailable { Ok(()) } else { Err("returns an error without the case `unavailable(string)`") }

@@ -1,8 +1,8 @@
-//! How signatures and types read in WIT, for messages and tools.
+//! Signatures and types as WIT text, for messages and tools; comparison of signatures.
 
 use wasmtime::component::types::{ComponentFunc, Type};
 
-/// How a signature reads in WIT, for messages and `seam call`.
+/// A signature as WIT text, for messages and `seam call`.
 pub fn wit_of(name: &str, ty: &ComponentFunc) -> String {
     let params: Vec<_> = ty.params().map(|(n, t)| format!("{n}: {}", wit_type(&t))).collect();
     let results: Vec<_> = ty.results().map(|t| wit_type(&t)).collect();
@@ -10,7 +10,7 @@ pub fn wit_of(name: &str, ty: &ComponentFunc) -> String {
     format!("{name}({}){arrow}", params.join(", "))
 }
 
-/// The same of a type; names of records and variants are not known at run time, so they are spelt out.
+/// A type as WIT text. Names of records and variants are unknown at run time, so this writes out their members.
 pub fn wit_type(ty: &Type) -> String {
     let maybe = |t: Option<Type>| t.map_or("_".to_owned(), |t| wit_type(&t));
     match ty {
@@ -48,7 +48,7 @@ pub fn wit_type(ty: &Type) -> String {
     }
 }
 
-/// Whether values can be passed as they are. Parameter names do not matter.
+/// Whether values can pass unchanged from `a` to `b`. Parameter names do not matter.
 pub fn same_signature(a: &ComponentFunc, b: &ComponentFunc) -> bool {
     a.params().map(|(_, ty)| ty).eq(b.params().map(|(_, ty)| ty))
         && a.results().eq(b.results())

@@ -1,14 +1,14 @@
-//! A context as it is to run.
+//! All that the runtime needs to run a context.
 
 use super::compiled::Component;
 use crate::settings::ContextSettings;
 
-/// What the manifest says of a context, and its component.
+/// The settings of a context, and its component.
 #[derive(Clone)]
 pub struct ContextSpec {
     pub settings: ContextSettings,
     pub component: Component,
-    /// The file may be at a schema up to this one although the component does not know it: an older version that was seen to
-    /// work there.
+    /// The newest schema that the context's file may have although the component does not know it: this older version
+    /// has been verified to work with it.
     pub tolerated_schema: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! `wasi:config`: the values that the manifest hands to a context.
+//! `wasi:config`: the values that the manifest sets for a context.
 
 use wasmtime::component::Linker;
 use wasmtime_wasi_config::WasiConfig;

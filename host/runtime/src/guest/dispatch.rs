@@ -1,7 +1,7 @@
-//! The one way up: how a guest's call reaches another context without knowing where that context is.
+//! How a guest's call reaches another context without knowing where that context runs.
 //!
-//! `Dispatch` is implemented by a generation in this process; a client of another host will implement it beside that. Nobody who
-//! calls it may know which it is.
+//! A generation in this process implements `Dispatch`; a client of another host will implement it too. Callers must not
+//! know which one they call.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,11 +13,12 @@ use wasmtime::component::{Func, Val};
 use super::Guest;
 use crate::call::{Call, ContextIndex, Failure};
 
-/// Who answers for each context, by `ContextIndex`. A request takes one at its start and keeps it to the end. Cheap to clone.
+/// The callee for each context, by `ContextIndex`. A request takes one table at its start and keeps it to its end.
+/// Cheap to clone.
 #[derive(Clone, Default)]
 pub struct DispatchTable {
     members: Arc<[Arc<dyn Dispatch>]>,
-    /// There while a version is on probation: one for all calls of a request.
+    /// Set while a version is on probation; shared by all calls of a request.
     attempt: Option<Arc<AttemptOutcome>>,
 }
 
@@ -26,12 +27,12 @@ impl DispatchTable {
         self.members.get(at)
     }
 
-    /// The same for one request whose fate is to be known.
+    /// A copy that records the outcome of one request in `attempt`.
     pub fn tracked_by(&self, attempt: Arc<AttemptOutcome>) -> Self {
         Self { members: self.members.clone(), attempt: Some(attempt) }
     }
 
-    /// The same for a call that no request waits for.
+    /// A copy that records no outcome, for a call that no request waits for.
     pub fn untracked(&self) -> Self {
         Self { members: self.members.clone(), attempt: None }
     }
@@ -47,44 +48,44 @@ impl FromIterator<Arc<dyn Dispatch>> for DispatchTable {
     }
 }
 
-/// What became of one request while a version was on probation.
+/// The outcome of one request while a version was on probation.
 pub struct AttemptOutcome {
-    /// The version, as it calls itself.
-    watched: u64,
-    broke: AtomicBool,
+    /// The id of the version on probation.
+    on_probation: u64,
+    failed: AtomicBool,
     had_effect: AtomicBool,
 }
 
 impl AttemptOutcome {
-    pub fn new(watched: u64) -> Self {
-        Self { watched, broke: AtomicBool::new(false), had_effect: AtomicBool::new(false) }
+    pub fn new(on_probation: u64) -> Self {
+        Self { on_probation, failed: AtomicBool::new(false), had_effect: AtomicBool::new(false) }
     }
 
-    /// The version that calls itself `id` trapped or ran out of time.
+    /// The version with this `id` trapped or ran out of time.
     pub fn failed_in(&self, id: u64) {
-        if id == self.watched {
-            self.broke.store(true, Ordering::Relaxed);
+        if id == self.on_probation {
+            self.failed.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Something was committed, or may have been, or somebody outside of the host was asked.
+    /// The request committed something, or may have, or sent a request to another machine.
     pub fn had_effect(&self) {
         self.had_effect.store(true, Ordering::Relaxed);
     }
 
-    /// The version on probation broke it, and nobody would notice if it had never been.
+    /// Whether the version on probation made the request fail before it had any effect.
     pub fn can_run_again(&self) -> bool {
-        self.broke.load(Ordering::Relaxed) && !self.had_effect.load(Ordering::Relaxed)
+        self.failed.load(Ordering::Relaxed) && !self.had_effect.load(Ordering::Relaxed)
     }
 }
 
-/// Somebody who can answer calls for one context.
+/// Answers calls for one context.
 pub trait Dispatch: Send + Sync {
-    /// Performs one call; `call` is the caller's, and every rule about entering the callee applies inside. The results are in
-    /// `exchange` when it is `Ok`.
+    /// Performs one call. `call` is the caller's; the implementation applies every rule for entering the callee. On
+    /// `Ok`, `exchange` holds the results.
     ///
     /// # Errors
-    /// When there is no answer of the callee; its own typed errors are answers.
+    /// When the callee gave no answer; its own typed errors are answers.
     fn call(
         &self,
         call: Call,
@@ -100,41 +101,42 @@ pub struct Function {
     /// `namespace:package/interface`, as the callee exports it.
     pub interface: String,
     pub name: String,
-    /// As the caller sees it; structurally equal to the callee's.
+    /// The caller's type of the function; structurally equal to the callee's.
     pub signature: ComponentFunc,
-    /// For the callees' use: where each found the function last time (0: nowhere yet). A callee uses one place; variants of a context
-    /// have neighbouring ones.
+    /// A cache for the callees: where each found the function last time (0: not yet). A callee uses one entry; variants
+    /// of a context use neighbouring entries.
     pub resolved: [AtomicU64; 4],
 }
 
-/// The arguments of one call and the place for its results, in whatever form the caller's side has them.
+/// The arguments of one call and the storage for its results, in the form that the caller's side uses.
 pub trait Exchange {
     /// Calls `func`, which has the function's signature, on an instance in this process.
     ///
     /// # Errors
-    /// When the callee trapped, or its results are no valid values; its store must not be used again.
+    /// When the callee trapped, or its results are not valid values; its store must not be used again.
     fn invoke(&mut self, func: &Func, store: &mut Store<Guest>) -> wasmtime::Result<()>;
 
-    /// The arguments of this call of `function` as values, for whoever keeps them or has to send them elsewhere.
+    /// The arguments of this call of `function` as values, to keep them or to send them to another process.
     ///
     /// # Errors
-    /// When they are not of the function's types, which linking rules out.
+    /// When they do not have the function's types, which linking rules out.
     fn params(&self, function: &Function) -> wasmtime::Result<Vec<Val>>;
 
-    /// Answers without an instance in this process, with as many results as the function has.
+    /// Sets the results without an instance in this process. `results` must have as many values as the function has
+    /// results.
     ///
     /// # Errors
-    /// When this exchange takes no values, or not so many; what is of a wrong type traps the caller.
+    /// When this exchange takes no values, or another number of them. A value of a wrong type traps the caller.
     fn answer(&mut self, results: Vec<Val>) -> wasmtime::Result<()>;
 
-    /// The results as values, once there are some.
+    /// The results as values, after the call.
     ///
     /// # Errors
-    /// When nobody has answered, or as `params`.
+    /// When there is no answer, and as for `params`.
     fn results(&self, function: &Function) -> wasmtime::Result<Vec<Val>>;
 }
 
-/// An exchange of dynamically typed values: for any signature, for tools, and for the shapes that the fast path leaves out.
+/// An exchange of dynamically typed values: for tools, and for the signatures that `abi_copy` does not support.
 pub struct Values<'a> {
     pub params: &'a [Val],
     pub results: &'a mut [Val],

@@ -1,4 +1,4 @@
-//! `wasi:logging`: a guest's log lines, bounded in length and rate, under its context's name and its request's trace.
+//! `wasi:logging`: a guest's log lines, limited in length and rate, with the context's name and the request's trace.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -36,16 +36,16 @@ impl Host for Guest {
             Level::Warn => tracing::Level::WARN,
             Level::Error | Level::Critical => tracing::Level::ERROR,
         };
-        self.log_budget.say(&self.context, &trace, &topic, &message, level);
+        self.log_budget.write_line(&self.context, &trace, &topic, &message, level);
     }
 }
 
-/// At most `max` bytes, not in the middle of a character.
+/// The start of `text`: at most `max` bytes, cut between two characters.
 fn cut(text: &str, max: usize) -> &str {
     text.get(..text.floor_char_boundary(max)).unwrap_or(text)
 }
 
-/// How much one context may still log in this second. Shared by all its instances.
+/// The log text that one context may still write in this second. All its instances share it.
 pub struct Budget {
     bytes_per_s: u64,
     started: Instant,
@@ -60,8 +60,15 @@ impl Budget {
         Self { bytes_per_s: kb_per_s << 10, started: Instant::now(), second: zero(), spent: zero(), dropped: zero() }
     }
 
-    /// Writes one line of a guest's, cut to its limit, if the context may still log.
-    pub(super) fn say(&self, context: &ContextName, trace: &str, topic: &str, message: &str, level: tracing::Level) {
+    /// Writes one line of a guest, cut to the limit, if the budget allows it.
+    pub(super) fn write_line(
+        &self,
+        context: &ContextName,
+        trace: &str,
+        topic: &str,
+        message: &str,
+        level: tracing::Level,
+    ) {
         let line = cut(message, limits::LOG_LINE_BYTES_MAX);
         let topic = cut(topic, 64);
         if !self.spend(context, (line.len() + topic.len()) as u64) {
@@ -76,7 +83,8 @@ impl Budget {
         }
     }
 
-    /// Whether a line of `bytes` may be written. Lines that may not are counted; the first of a second with room says how many.
+    /// Whether a line of `bytes` may be written. Counts the lines that may not; the first line of a later second logs
+    /// the count.
     fn spend(&self, context: &ContextName, bytes: u64) -> bool {
         let now = self.started.elapsed().as_secs();
         if self.second.swap(now, Ordering::Relaxed) != now {
@@ -87,11 +95,11 @@ impl Budget {
                 tracing::warn!(%context, dropped, limit_kb_per_s, "the context logs too much; lines were dropped");
             }
         }
-        // A line costs at least a hundred bytes of envelope, so a flood of empty ones is bounded too.
+        // Each line also costs a hundred bytes of envelope, so that empty lines are limited too.
         let fits = self.spent.fetch_add(bytes + 100, Ordering::Relaxed) <= self.bytes_per_s;
         if !fits && self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
             let limit_kb_per_s = self.bytes_per_s >> 10;
-            tracing::warn!(%context, limit_kb_per_s, "the context logs too much; further lines of this second are dropped");
+            tracing::warn!(%context, limit_kb_per_s, "the context logs too much; dropping lines until the next second");
         }
         fits
     }

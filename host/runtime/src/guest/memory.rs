@@ -1,4 +1,4 @@
-//! How much linear memory guests may take: per instance over all its memories, and per context over all its instances.
+//! Limits of guests' linear memory: per instance over all its memories, and per context over all its instances.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,12 +25,12 @@ impl Shared {
     }
 }
 
-/// One instance's share; gives it back when dropped.
+/// The memory of one instance; returns it to the context when dropped.
 pub struct Limiter {
     shared: Shared,
     used: u64,
     max: u64,
-    /// What was refused last: a guest that traps on it shows no more than `unreachable`.
+    /// The limit that was exceeded last: the trap of a guest that is refused memory only says `unreachable`.
     pub refused: Option<String>,
 }
 

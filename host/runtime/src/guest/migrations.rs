@@ -1,6 +1,6 @@
-//! `seam:host/migrations`: the changes of its schema that a component brings along, as the guest returns them.
+//! `seam:host/migrations`: the schema changes of a component, as the guest returns them.
 //!
-//! Not here: which of them run, and how (`store`).
+//! Not here: which migrations run, and how (`store`).
 
 use wasmtime::component::{ComponentType, Lift};
 

@@ -1,6 +1,6 @@
-//! What the host gives to guests: one file per interface, each with `add_to_linker` and what it needs for it.
+//! The interfaces that the host offers to guests: one file each, with an `add_to_linker`.
 //!
-//! Invariant: a guest reaches nothing that does not pass through this folder.
+//! Invariant: a guest reaches the outside only through this folder.
 
 pub mod config;
 pub mod dispatch;
@@ -30,20 +30,20 @@ pub struct Guest {
     pub context: ContextName,
     /// The call that the instance serves now; `None` while it is idle or starting.
     pub call: Option<Call>,
-    /// Who answers the calls that this call makes; there whenever `call` is.
+    /// The callees of the calls that this call makes; set whenever `call` is.
     pub callees: Option<dispatch::DispatchTable>,
-    /// When whatever it does now is cut off.
+    /// When the host stops the current call or start.
     pub deadline: Instant,
-    /// Epoch ticks during which this call has computed.
+    /// Epoch ticks during which this call was computing.
     pub ticks: u32,
-    /// Set when its generation was replaced and should be gone by now.
+    /// Set when the instance's generation was replaced and its drain time is over.
     pub cut_off: Arc<AtomicBool>,
     /// The context's own file, if the manifest grants it one.
     pub store: Option<store::Session>,
     pub config: Arc<WasiConfigVariables>,
     /// Where `wasi:http` may send requests.
     pub outgoing: wasi_http::Outgoing,
-    /// There while somebody wants to know what the call does.
+    /// Set while the host records this call.
     pub notes: Option<Box<notes::Notes>>,
     pub memory: memory::Limiter,
     pub log_budget: Arc<logging::Budget>,

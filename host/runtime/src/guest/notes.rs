@@ -1,6 +1,6 @@
-//! What one call does while it runs, for the calls that somebody wants to know of: the questions it asks of other contexts, and whether it wrote.
+//! Notes about one recorded call: the calls that it made to other contexts.
 //!
-//! Invariant: a call that nobody wants to know of has no notes and pays one comparison for it.
+//! Invariant: a call that is not recorded has no notes and pays one comparison.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use wasmtime::component::Val;
 
 use crate::call::{ContextIndex, Failure};
 
-/// Kept in the guest's data from the begin of a call to its end.
+/// Kept in the guest's data from the start of a call to its end.
 #[derive(Debug, Default)]
 pub struct Notes {
-    /// In the order in which they were answered.
+    /// In the order of the answers.
     pub asked: Vec<Asked>,
-    /// Calls beyond `limits::RECORD_ASKED_MAX`, which are only counted.
+    /// The number of calls beyond `limits::RECORD_ASKED_MAX`, which are not kept.
     pub asked_more: usize,
 }
 
@@ -24,10 +24,10 @@ pub struct Asked {
     /// `namespace:package/interface`
     pub interface: String,
     pub function: String,
-    /// What the parameters are called.
+    /// The names of the parameters.
     pub names: Vec<String>,
     pub params: Vec<Val>,
-    /// The callee's answer, its typed errors among them, or why there was none.
+    /// The callee's answer, which may be a typed error, or why there was no answer.
     pub outcome: Result<Vec<Val>, Failure>,
     pub took: Duration,
 }

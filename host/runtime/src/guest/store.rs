@@ -1,7 +1,7 @@
-//! `seam:host/store`: a context's statements, on their way to its file.
+//! `seam:host/store`: passes a guest's statements to its context's file.
 //!
-//! Texts and blobs are read where they lie in the guest's memory; rows go back in one packed list.
-//! Not here: what SQL may do and who may write (`store`).
+//! Texts and blobs are read in place in the guest's memory; rows return in one packed list.
+//! Not here: which SQL is allowed and which call may write (`store`).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use super::dispatch::DispatchTable;
 use crate::limits;
 use seam_store::{Database, Error, Transaction, Value};
 
-/// One instance's use of its context's file: the transaction that its call has open, if any.
+/// One instance's access to its context's file, with the open transaction of its call, if any.
 pub struct Session {
     pub database: Arc<Database>,
     transaction: Option<Transaction>,
-    /// Whether this call committed anything, or may have.
+    /// Whether this call committed something, or may have.
     wrote: bool,
 }
 
@@ -28,17 +28,19 @@ impl Session {
         Self { database, transaction: None, wrote: false }
     }
 
-    /// Whether the call holds the context's writer now. Others wait for it: calls to other contexts are refused meanwhile.
+    /// Whether the call holds the context's writer now. Other calls wait for it, so the host refuses calls to other
+    /// contexts meanwhile.
     pub fn in_transaction(&self) -> bool {
         self.transaction.is_some()
     }
 
-    /// Whether the call has committed anything, or may have: a transaction that only read counts too.
+    /// Whether the call has committed something, or may have. A transaction that only read counts too.
     pub fn wrote(&self) -> bool {
         self.wrote
     }
 
-    /// Ends the call: whether it left a transaction open, which is rolled back now. Dropping the session does the same.
+    /// Ends the call. Rolls back a transaction that the call left open, and returns whether there was one. Dropping the
+    /// session rolls back too.
     pub fn finish(&mut self) -> bool {
         self.wrote = false;
         self.transaction.take().map(Transaction::rollback).is_some()
@@ -77,24 +79,24 @@ impl Session {
 
     fn begin(&mut self, deadline: Instant) -> Result<(), Error> {
         if self.transaction.is_some() {
-            return Err(Error::Invalid("a transaction is open already; they do not nest".to_owned()));
+            return Err(Error::Invalid("a transaction is already open, and transactions do not nest".to_owned()));
         }
         self.transaction = Some(self.database.begin(deadline)?);
         Ok(())
     }
 
     fn commit(&mut self) -> Result<(), Error> {
-        let transaction = self.transaction.take().ok_or_else(none_open)?;
+        let transaction = self.transaction.take().ok_or_else(no_transaction)?;
         self.wrote = true;
         transaction.commit()
     }
 
     fn rollback(&mut self) -> Result<(), Error> {
-        self.transaction.take().ok_or_else(none_open).map(Transaction::rollback)
+        self.transaction.take().ok_or_else(no_transaction).map(Transaction::rollback)
     }
 }
 
-fn none_open() -> Error {
+fn no_transaction() -> Error {
     Error::Invalid("no transaction is open".to_owned())
 }
 
@@ -151,8 +153,8 @@ impl From<Error> for Failure {
     }
 }
 
-/// What a function of the interface returns: a tuple of one.
-type Answer<T> = (Result<T, Failure>,);
+/// The return values of a function of the interface: a tuple of one.
+type Returned<T> = (Result<T, Failure>,);
 
 pub const INTERFACE: &str = "seam:host/store@0.1.0";
 
@@ -186,7 +188,7 @@ pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 }
 
 fn lift(cx: &mut StoreContextMut<'_, Guest>, params: &WasmList<Param>) -> wasmtime::Result<Vec<Param>> {
-    // Checked before anything is copied: a guest must not make the host allocate for a list that no statement takes.
+    // Stops after one too many: a guest must not make the host allocate for a list that no statement accepts.
     let most = usize::try_from(limits::STORE_PARAMETERS_MAX).unwrap_or(usize::MAX);
     let lifted = params.iter(&mut *cx)?.take(most + 1);
     lifted.collect()
@@ -197,7 +199,7 @@ fn with_statement<T>(
     sql: &WasmStr,
     params: &[Param],
     run: impl FnOnce(&mut Session, &str, &[Value<'_>], Instant) -> Result<T, Error>,
-) -> wasmtime::Result<Answer<T>> {
+) -> wasmtime::Result<Returned<T>> {
     with_session(cx, |guest, session, deadline| {
         let sql = sql.to_str(guest)?;
         let mut values = Vec::with_capacity(params.len());
@@ -214,8 +216,8 @@ fn with_statement<T>(
     })
 }
 
-/// Takes the session out of the guest's data, so that statements can borrow the guest's memory meanwhile. `run` fails only where the
-/// guest broke the ABI, which traps it.
+/// Takes the session out of the guest's data while `run` executes, so that statements can borrow the guest's memory.
+/// `run` returns an error only when the guest broke the ABI; the error traps the guest.
 fn with_session<'a, T>(
     mut cx: StoreContextMut<'a, Guest>,
     run: impl for<'g> FnOnce(
@@ -223,10 +225,10 @@ fn with_session<'a, T>(
         &mut Session,
         Instant,
     ) -> wasmtime::Result<(Result<T, Error>, Option<Cow<'g, str>>)>,
-) -> wasmtime::Result<Answer<T>> {
+) -> wasmtime::Result<Returned<T>> {
     let Some(deadline) = cx.data().call.map(|call| call.deadline) else {
         return Ok((Err(Failure::Denied(
-            "the store is there during calls only, not while an instance starts".to_owned(),
+            "the store is available during calls only, not while an instance starts".to_owned(),
         )),));
     };
     let Some(mut session) = cx.data_mut().store.take() else {
@@ -250,7 +252,8 @@ fn with_session<'a, T>(
     Ok((done?.map_err(Failure::from),))
 }
 
-/// Statements wait, too: for the writer, a reader, the disk. The text holds no values, those are parameters.
+/// The time includes waits for the writer, a reader and the disk. The SQL text contains no values; those are
+/// parameters.
 #[cold]
 fn log_slow(cx: &StoreContextMut<'_, Guest>, took: Duration, sql: Option<&str>, error: Option<&Error>) {
     let text: String = sql.unwrap_or("begin, commit or rollback").chars().take(200).collect();

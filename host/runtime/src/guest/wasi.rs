@@ -1,5 +1,5 @@
-//! WASI 0.2 for guests whose toolchain brings it: clocks and random numbers are real, unless a tool fixes them, and the rest is an empty
-//! world. No files, no sockets, no environment, no arguments; what they print becomes their log.
+//! WASI 0.2 for guests whose toolchain imports it. Clocks and random numbers are real, unless a tool fixes them. There
+//! are no files, sockets, environment variables or arguments. Standard output and standard error become log lines.
 
 use std::io;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use super::logging::Budget;
 use crate::limits;
 use seam_store::ids::ContextName;
 
-/// For guests that are called synchronously, as every context behind a seam is.
+/// For guests that the host calls synchronously: every context behind a seam.
 pub fn add_to_linker_sync(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
     super::wasi_wait::add_to_linker(linker)
@@ -29,31 +29,31 @@ pub fn add_to_linker_async(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)
 }
 
-/// Where time and random numbers come from.
+/// The source of time and random numbers.
 #[derive(Clone)]
 pub enum World {
     Real,
     Fixed(Arc<Fixed>),
 }
 
-/// Time that stands still until somebody moves it, and numbers that follow from a seed.
+/// A clock that moves only by `wait`, and numbers that depend only on a seed.
 pub struct Fixed {
     start: Duration,
     seed: u64,
     /// Nanoseconds after `start`.
     passed: AtomicU64,
-    /// splitmix64's state: where the sequence of numbers is.
+    /// The state of splitmix64.
     state: AtomicU64,
 }
 
 impl Fixed {
-    /// A world whose wall clock shows `seconds` after 1970.
+    /// A world whose wall clock starts `seconds` after the start of 1970.
     pub fn new(seconds: u64, seed: u64) -> Arc<Self> {
         let (passed, state) = (AtomicU64::new(0), AtomicU64::new(seed));
         Arc::new(Self { start: Duration::from_secs(seconds), seed, passed, state })
     }
 
-    /// Lets so much time pass.
+    /// Moves both clocks forward by `time`.
     pub fn wait(&self, time: Duration) {
         self.passed.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -71,10 +71,10 @@ impl Fixed {
     }
 }
 
-/// One guest's view of a fixed world.
-struct View(Arc<Fixed>);
+/// One guest's handle to a fixed world.
+struct FixedHandle(Arc<Fixed>);
 
-impl HostWallClock for View {
+impl HostWallClock for FixedHandle {
     fn resolution(&self) -> Duration {
         Duration::from_nanos(1)
     }
@@ -84,7 +84,7 @@ impl HostWallClock for View {
     }
 }
 
-impl HostMonotonicClock for View {
+impl HostMonotonicClock for FixedHandle {
     fn resolution(&self) -> u64 {
         1
     }
@@ -94,7 +94,7 @@ impl HostMonotonicClock for View {
     }
 }
 
-impl rand::TryRng for View {
+impl rand::TryRng for FixedHandle {
     type Error = std::convert::Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
@@ -115,46 +115,46 @@ impl rand::TryRng for View {
 }
 
 pub fn empty_world(context: &ContextName, budget: &Arc<Budget>, origin: &World) -> WasiCtx {
-    let printed = |level| Printed { context: context.clone(), budget: budget.clone(), level };
+    let stream = |level| LogStream { context: context.clone(), budget: budget.clone(), level };
     let mut world = WasiCtxBuilder::new();
     world
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .max_random_size(limits::RANDOM_BYTES_MAX)
-        .stdout(printed(tracing::Level::INFO))
-        .stderr(printed(tracing::Level::WARN));
+        .stdout(stream(tracing::Level::INFO))
+        .stderr(stream(tracing::Level::WARN));
     if let World::Fixed(fixed) = origin {
-        let view = || View(fixed.clone());
-        world.wall_clock(view()).monotonic_clock(view()).secure_random(view()).insecure_random(view());
+        let handle = || FixedHandle(fixed.clone());
+        world.wall_clock(handle()).monotonic_clock(handle()).secure_random(handle()).insecure_random(handle());
         world.insecure_random_seed(u128::from(fixed.seed));
     }
     world.build()
 }
 
-/// Standard output or error of a guest.
+/// A guest's standard output or standard error, which goes to its log.
 #[derive(Clone)]
-struct Printed {
+struct LogStream {
     context: ContextName,
     budget: Arc<Budget>,
     level: tracing::Level,
 }
 
-impl IsTerminal for Printed {
+impl IsTerminal for LogStream {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for Printed {
+impl StdoutStream for LogStream {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(Lines { to: self.clone(), partial: Vec::new() })
     }
 }
 
-/// Splits what is written into lines.
+/// Splits the written bytes into lines.
 struct Lines {
-    to: Printed,
+    to: LogStream,
     partial: Vec<u8>,
 }
 
@@ -165,7 +165,7 @@ impl Lines {
         }
         let line = String::from_utf8_lossy(&self.partial).into_owned();
         self.partial.clear();
-        self.to.budget.say(&self.to.context, "", "stdio", &line, self.to.level);
+        self.to.budget.write_line(&self.to.context, "", "stdio", &line, self.to.level);
     }
 }
 

@@ -1,6 +1,6 @@
-//! `wasi:http/outgoing-handler`: requests that a guest sends, to the `host:port` pairs that the manifest grants and nowhere else.
+//! `wasi:http/outgoing-handler`: a guest's requests, only to the `host:port` pairs that the manifest grants.
 //!
-//! The granted name is what is compared, before it is resolved: whoever grants a name trusts its DNS.
+//! The check compares host names before resolving them: an operator who grants a name trusts its DNS.
 //! Not here: incoming requests, which the HTTP driver hands to an instance.
 
 use std::future::Future;
@@ -22,7 +22,7 @@ use crate::limits;
 pub struct Outgoing {
     /// `host:port`, lower case.
     granted: Arc<[String]>,
-    /// Nowhere at all while the guest shadows somebody.
+    /// Set while the guest runs a shadow call: it may send nothing.
     closed: bool,
 }
 
@@ -31,7 +31,7 @@ impl Outgoing {
         Self { granted: granted.iter().map(|pair| pair.to_ascii_lowercase()).collect(), closed: false }
     }
 
-    /// From now on nowhere, or again where it is granted.
+    /// `true`: refuses all requests from now on; `false`: allows the granted ones again.
     pub fn close(&mut self, closed: bool) {
         self.closed = closed;
     }
@@ -77,7 +77,7 @@ impl WasiHttpHooks for Outgoing {
 
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        // It may be about to send something; who looks no closer is on the safe side.
+        // Every use of `wasi:http` counts as an effect, as it may send a request.
         if let Some(attempt) = self.callees.as_ref().and_then(DispatchTable::attempt) {
             attempt.had_effect();
         }
@@ -85,7 +85,7 @@ impl WasiHttpView for Guest {
     }
 }
 
-/// For guests that are called synchronously, as every context behind a seam is.
+/// For guests that the host calls synchronously: every context behind a seam.
 pub fn add_to_linker_sync(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_sync(linker)
 }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_granted_hosts_and_ports_are_reached() {
+    fn requests_reach_only_granted_hosts_and_ports() {
         let mut outgoing = Outgoing::new(&["api.example:443".into(), "Plain.example:8080".into()]);
         outgoing.close(true);
         assert!(!outgoing.allows(&http::Uri::from_static("https://api.example/x")));

@@ -1,20 +1,20 @@
-//! `wasi:io/poll` for guests that are called synchronously: a wait ends with the call's time.
+//! `wasi:io/poll` for guests that the host calls synchronously: a wait ends at the call's deadline.
 //!
-//! No epoch tick reaches a guest that sleeps in the host. Whoever calls such a guest has given the runtime's worker away before
-//! (`context::run::Generation`), since WASI's synchronous functions wait on the thread that calls them.
+//! No epoch tick reaches a guest that sleeps in the host. WASI's synchronous functions block the calling thread, so
+//! `run::Generation` hands over the tokio worker before it calls such a guest.
 
 use std::time::Instant;
 
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::p2::DynPollable;
-use wasmtime_wasi::p2::bindings::io::poll as waiting;
+use wasmtime_wasi::p2::bindings::io::poll as async_poll;
 use wasmtime_wasi::p2::bindings::sync::io::poll;
 use wasmtime_wasi::runtime::in_tokio;
 
 use super::Guest;
 use crate::call::OutOfTime;
 
-/// Puts these functions in the place of WASI's own.
+/// Replaces WASI's own functions by these.
 pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     poll::add_to_linker::<Guest, Bounded>(linker, |guest| Wait { deadline: guest.deadline, table: &mut guest.table })?;
@@ -33,13 +33,13 @@ struct Wait<'a> {
     deadline: Instant,
 }
 
-fn until<T>(deadline: Instant, future: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+fn with_deadline<T>(deadline: Instant, future: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
     in_tokio(async { tokio::time::timeout_at(deadline.into(), future).await }).unwrap_or_else(|_| Err(OutOfTime.into()))
 }
 
 impl poll::Host for Wait<'_> {
     fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
-        until(self.deadline, waiting::Host::poll(self.table, pollables))
+        with_deadline(self.deadline, async_poll::Host::poll(self.table, pollables))
     }
 }
 
@@ -49,7 +49,7 @@ impl poll::HostPollable for Wait<'_> {
     }
 
     fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
-        until(self.deadline, waiting::HostPollable::block(self.table, pollable))
+        with_deadline(self.deadline, async_poll::HostPollable::block(self.table, pollable))
     }
 
     fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {

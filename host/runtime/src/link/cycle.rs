@@ -1,8 +1,9 @@
-//! Circles of imports: a chain of calls must never come back to its start.
+//! Cycles of imports: a call chain must never return to a context that it has passed.
 
 use crate::call::ContextIndex;
 
-/// The contexts of one circle of imports, the first one again at the end.
+/// The contexts of one cycle of imports; the first one stands at the end again. `callees`: for each context, the
+/// contexts that it may call.
 pub(super) fn find_cycle(callees: &[Vec<ContextIndex>]) -> Option<Vec<ContextIndex>> {
     fn visit(
         callees: &[Vec<ContextIndex>],

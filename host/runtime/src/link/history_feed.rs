@@ -1,4 +1,4 @@
-//! From a page of another context's history to the arguments of the function that takes it in: records to records, field by field.
+//! Converts a page of another context's history into the argument of the function that learns from it, field by field.
 
 use wasmtime::component::Val;
 use wasmtime::component::types::{ComponentFunc, Type};
@@ -6,35 +6,37 @@ use wasmtime::component::types::{ComponentFunc, Type};
 use crate::component::Interface;
 use crate::settings::CatchUp;
 
-/// How one history is taken in.
+/// How one context learns from the history of another.
 pub struct HistoryFeed {
-    /// `namespace:package/interface` and the function's name.
+    /// The function that returns a page: `namespace:package/interface` and the function's name.
     pub call: (String, String),
+    /// The function that takes a page, in the same form.
     pub into: (String, String),
-    /// The fields that `into` wants, in its order: their names there, and in the history.
+    /// The fields of the records that `into` takes, in its order: the name in `into`, and the name in the history.
     fields: Vec<(String, String)>,
     cursor: String,
 }
 
 impl HistoryFeed {
-    /// How what `history` exports is taken in by what `taker` exports.
+    /// Matches the exports of the context that keeps the history with the exports of the learning context.
     ///
     /// # Errors
-    /// With what does not fit, as a sentence.
-    pub fn new(catch_up: &CatchUp, history: &[Interface], taker: &[Interface]) -> Result<Self, String> {
+    /// The first mismatch, as a sentence.
+    pub fn new(catch_up: &CatchUp, history: &[Interface], learner: &[Interface]) -> Result<Self, String> {
         let (call, source) =
-            find(history, &catch_up.call).ok_or_else(|| lacks(catch_up.from.as_str(), &catch_up.call))?;
-        let (into, target) = find(taker, &catch_up.into).ok_or_else(|| lacks("the context", &catch_up.into))?;
+            find(history, &catch_up.call).ok_or_else(|| missing(catch_up.from.as_str(), &catch_up.call))?;
+        let (into, target) = find(learner, &catch_up.into).ok_or_else(|| missing("the context", &catch_up.into))?;
         let (from, to) = (&catch_up.call, &catch_up.into);
-        let source = history_of(&source)
-            .ok_or_else(|| format!("`{from}` is no `func(after: u64, count: u32) -> result<list<record>, _>`"))?;
-        let target = taken_by(&target).ok_or_else(|| format!("`{to}` takes no list of records, and nothing else"))?;
+        let source = history_fields(&source)
+            .ok_or_else(|| format!("`{from}` is not a `func(after: u64, count: u32) -> result<list<record>, _>`"))?;
+        let target =
+            learned_fields(&target).ok_or_else(|| format!("`{to}` must take one list of records and nothing else"))?;
         let known = |name: &str| source.iter().find(|(field, _)| field == name).map(|(_, ty)| ty.clone());
         if !matches!(known(&catch_up.cursor), Some(Type::U64)) {
             return Err(format!("`{from}` has no field `{}` of type u64", catch_up.cursor));
         }
         if let Some(name) = catch_up.rename.keys().find(|name| known(name).is_none()) {
-            return Err(format!("`{from}` has no field `{name}` that could be renamed"));
+            return Err(format!("`{from}` has no field `{name}` to rename"));
         }
         let mut fields = Vec::new();
         for (name, ty) in target {
@@ -44,39 +46,39 @@ impl HistoryFeed {
                 Some(_) => {
                     return Err(format!("`{name}` of `{to}` and `{renamed}` of `{from}` are of different types"));
                 }
-                None => return Err(format!("`{from}` has no field `{renamed}`, which `{to}` wants")),
+                None => return Err(format!("`{from}` has no field `{renamed}`, which `{to}` needs")),
             }
         }
         Ok(Self { call, into, fields, cursor: catch_up.cursor.clone() })
     }
 
-    /// What a page says: the argument for `into`, how many records there are, and the place of the last one.
+    /// Converts a page: the argument for `into`, the number of records, and the position of the last one.
     ///
     /// # Errors
-    /// With what the other context answered instead of a page.
+    /// What the other context returned instead of a page.
     pub fn page(&self, answer: &Val) -> Result<(Val, usize, u64), String> {
-        let Val::Result(Ok(Some(page))) = answer else { return Err(format!("it answered {answer:?}")) };
-        let Val::List(records) = &**page else { return Err("it answered no list".to_owned()) };
-        let (mut taken, mut last) = (Vec::new(), 0);
+        let Val::Result(Ok(Some(page))) = answer else { return Err(format!("it returned {answer:?}")) };
+        let Val::List(records) = &**page else { return Err("it returned no list".to_owned()) };
+        let (mut learned, mut last) = (Vec::new(), 0);
         for record in records {
-            let Val::Record(fields) = record else { return Err("it answered no records".to_owned()) };
+            let Val::Record(fields) = record else { return Err("it returned a list without records".to_owned()) };
             let value = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone());
             match value(&self.cursor) {
                 Some(Val::U64(at)) => last = at.max(last),
                 _ => return Err(format!("a record has no `{}`", self.cursor)),
             }
-            let wanted = self.fields.iter().map(|(name, source)| Some((name.clone(), value(source)?)));
-            taken.push(Val::Record(wanted.collect::<Option<_>>().ok_or("a record lacks a field")?));
+            let selected = self.fields.iter().map(|(name, source)| Some((name.clone(), value(source)?)));
+            learned.push(Val::Record(selected.collect::<Option<_>>().ok_or("a record lacks a field")?));
         }
-        Ok((Val::List(taken), records.len(), last))
+        Ok((Val::List(learned), records.len(), last))
     }
 }
 
-fn lacks(who: &str, call: &str) -> String {
-    format!("{who} has no `{call}`")
+fn missing(owner: &str, call: &str) -> String {
+    format!("{owner} has no `{call}`")
 }
 
-/// The function called `interface.function`, with its interface's path.
+/// The exported function `interface.function`, and its names as in `HistoryFeed::call`.
 fn find(exports: &[Interface], call: &str) -> Option<((String, String), ComponentFunc)> {
     let (interface, function) = call.split_once('.')?;
     let export = exports.iter().find(|export| export.name.short() == interface)?;
@@ -86,25 +88,25 @@ fn find(exports: &[Interface], call: &str) -> Option<((String, String), Componen
 
 type Fields = Vec<(String, Type)>;
 
-fn record(list: Type) -> Option<Fields> {
+fn record_fields(list: Type) -> Option<Fields> {
     let Type::List(list) = list else { return None };
     let Type::Record(record) = list.ty() else { return None };
     Some(record.fields().map(|field| (field.name.to_owned(), field.ty)).collect())
 }
 
-fn history_of(signature: &ComponentFunc) -> Option<Fields> {
+fn history_fields(signature: &ComponentFunc) -> Option<Fields> {
     let params: Vec<Type> = signature.params().map(|(_, ty)| ty).collect();
     let [Type::U64, Type::U32] = params.as_slice() else { return None };
     match signature.results().next() {
-        Some(Type::Result(result)) => record(result.ok()?),
+        Some(Type::Result(result)) => record_fields(result.ok()?),
         _ => None,
     }
 }
 
-fn taken_by(signature: &ComponentFunc) -> Option<Fields> {
+fn learned_fields(signature: &ComponentFunc) -> Option<Fields> {
     let params: Vec<Type> = signature.params().map(|(_, ty)| ty).collect();
     match <[Type; 1]>::try_from(params) {
-        Ok([list]) => record(list),
+        Ok([list]) => record_fields(list),
         Err(_) => None,
     }
 }

@@ -1,4 +1,4 @@
-//! A wasmtime linker for one component: the host's interfaces that it imports, and the functions of other contexts.
+//! A wasmtime linker for one component: the interfaces of the host and the functions of other contexts that it imports.
 
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -9,10 +9,10 @@ use crate::component::Component;
 use crate::guest::dispatch::Function;
 use crate::guest::{self, Guest};
 
-/// A linker with everything that `component` imports and nothing else of the system.
+/// A linker with everything that `component` imports and nothing else.
 ///
 /// # Errors
-/// When wasmtime refuses what `plan` let through.
+/// When wasmtime refuses an import that `plan` accepted.
 pub(super) fn linker(
     engine: &Engine,
     component: &Component,

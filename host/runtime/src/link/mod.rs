@@ -1,4 +1,5 @@
-//! Linking: which context answers each import, whether variants fit, and the host functions that carry calls over seams.
+//! Linking: which context answers each import, whether variants can replace their contexts, and the host functions that
+//! carry calls over seams.
 
 mod cycle;
 mod history_feed;

@@ -1,7 +1,7 @@
-//! Which context answers each import, decided for the whole system at once.
+//! Decides which context answers each import, for all contexts at once.
 //!
-//! Invariant: a component that passed `plan` can be linked. All problems of the whole system are reported together, each with
-//! the context whose manifest entry or code has to change.
+//! Invariant: a component that `plan` accepts can be linked. `plan` reports all problems of all contexts together, each
+//! with the context whose manifest entry or code has to change.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use crate::component::{Component, ContextProblem, Interface, InterfaceName, is_s
 use crate::settings::ContextSettings;
 use seam_store::ids::ContextName;
 
-/// Which context answers for each seam that a context imports, by the import's full name.
+/// The provider of each seam that one context imports, by the import's full name.
 pub type Wiring = BTreeMap<String, Provider>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
     pub callee: ContextIndex,
-    /// The interface's path, without the version, under which the callee's generation finds it.
+    /// The interface's path, without the version: the callee's generation finds it by this.
     pub path: String,
 }
 
-/// Wires the whole system, or says everything that is wrong with it.
+/// Finds the provider of each import.
 ///
 /// # Errors
 /// All problems of all contexts, in the manifest's order.
@@ -67,7 +67,8 @@ pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, 
                 context: first.name.clone(),
                 part: "imports".into(),
                 message: format!("contexts import each other in a circle: {}", names.join(" -> ")),
-                remedy: "let one of them tell the others by events, or move what both need into a third context".into(),
+                remedy: "let one of them publish events to the others, or move what both need into a third context"
+                    .into(),
             });
         }
     }
@@ -76,21 +77,22 @@ pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, 
 
 fn host_import_problem(context: &ContextSettings, name: &InterfaceName) -> Option<(String, String)> {
     let granted = |capability: &str| context.capabilities.iter().any(|c| c.as_str() == capability);
-    let refused = |what: &str, line: &str| {
+    let not_granted = |what: &str, line: &str| {
         let message = format!("`{}` imports `{name}`, but the manifest does not grant it {what}", context.name);
         (message, format!("add `{line}` to [context.{}], or leave the import out", context.name))
     };
     match name.package() {
-        "seam:host" if name.short() == "store" => context.store.is_none().then(|| refused("a store", "store = true")),
+        "seam:host" if name.short() == "store" => {
+            context.store.is_none().then(|| not_granted("a store", "store = true"))
+        }
         "wasi:logging" | "wasi:config" | "wasi:io" | "wasi:http" => None,
         "wasi:clocks" => {
-            (!granted("clocks") && !granted("wasi")).then(|| refused("clocks", "capabilities = [\"clocks\"]"))
+            (!granted("clocks") && !granted("wasi")).then(|| not_granted("clocks", "capabilities = [\"clocks\"]"))
         }
-        "wasi:random" => {
-            (!granted("random") && !granted("wasi")).then(|| refused("random numbers", "capabilities = [\"random\"]"))
-        }
+        "wasi:random" => (!granted("random") && !granted("wasi"))
+            .then(|| not_granted("random numbers", "capabilities = [\"random\"]")),
         "wasi:cli" | "wasi:filesystem" | "wasi:sockets" => {
-            (!granted("wasi")).then(|| refused("the empty WASI world", "capabilities = [\"wasi\"]"))
+            (!granted("wasi")).then(|| not_granted("the empty WASI world", "capabilities = [\"wasi\"]"))
         }
         _ => Some((
             format!("`{}` imports `{name}`, which this host does not offer", context.name),
@@ -99,7 +101,7 @@ fn host_import_problem(context: &ContextSettings, name: &InterfaceName) -> Optio
     }
 }
 
-/// Who provides `import` to `caller`, or every reason why nobody does.
+/// The context that provides `import` to `caller`, or all reasons why no context does.
 fn provider(
     contexts: &[(&ContextSettings, &Component)],
     caller: &ContextSettings,
@@ -109,7 +111,7 @@ fn provider(
     let name = &import.name;
     if !caller.imports.iter().any(|grant| name.granted_by(grant)) {
         problems.push((
-            format!("`{}` imports `{name}`, but the manifest does not let it", caller.name),
+            format!("`{}` imports `{name}`, but the manifest does not allow it", caller.name),
             format!("add \"{}\" to `imports` of [context.{}]", name.path, caller.name),
         ));
     }
@@ -127,10 +129,7 @@ fn provider(
                 ("no context exports it".to_owned(), format!("add a context that exports `{}`", name.path))
             } else {
                 let list: Vec<_> = others.iter().map(|(_, c, e)| format!("`{c}` has `{}`", e.name)).collect();
-                (
-                    format!("only other versions are there: {}", list.join(", ")),
-                    "build both against one version".to_owned(),
-                )
+                (format!("only other versions exist: {}", list.join(", ")), "build both against one version".to_owned())
             };
             problems.push((format!("`{}` imports `{name}`, but {why}", caller.name), remedy));
         }

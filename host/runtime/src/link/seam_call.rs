@@ -1,4 +1,4 @@
-//! The host function behind an imported function: it carries one call from the caller to the callee.
+//! The host function behind an imported function: it carries one call from the caller to the callee and the reply back.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,17 +15,17 @@ use crate::guest::{Guest, store};
 use crate::limits;
 use seam_store::ids::Trace;
 
-/// How a call gets over a seam.
+/// How the values of a call cross a seam.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carry {
-    /// From memory to memory, where the types allow it.
+    /// Copied from memory to memory, where their types allow it.
     Bytes,
-    /// As values, so that anything can answer.
+    /// As `Val`s, so that the callee need not be an instance.
     Values,
 }
 
-/// The host function behind one imported function: hands the call to whoever answers for the callee in this request's set. When
-/// there is no answer, the caller gets its own error type's `unavailable`.
+/// Defines the host function behind one imported function. It passes the call to the callee's entry in this request's
+/// dispatch table. When there is no answer, the caller gets the `unavailable` case of its own error type.
 pub(super) fn link_function(
     instance: &mut LinkerInstance<'_, Guest>,
     function: Function,
@@ -52,7 +52,7 @@ pub(super) fn link_function(
     })
 }
 
-/// An exchange that never looks into the values: they go from memory to memory.
+/// An exchange that copies the values from memory to memory without reading them.
 struct Bytes<'a> {
     args: abi_copy::Args<'a, Guest>,
     reply: Option<abi_copy::Reply>,
@@ -89,7 +89,7 @@ fn dispatch(
 ) -> wasmtime::Result<Result<(), Failure>> {
     let guest = cx.data();
     let (Some(call), Some(callees)) = (guest.call, &guest.callees) else {
-        wasmtime::bail!("`{}.{}` was called while the component starts", function.interface, function.name);
+        wasmtime::bail!("`{}.{}` was called during the start of the component", function.interface, function.name);
     };
     if call.affinity.shadow {
         let (context, reason) = (guest.context.to_string(), RefusalReason::Shadow);
@@ -104,12 +104,12 @@ fn dispatch(
         None => Err(Failure::Absent { context: function.interface.clone(), reason: "it is not loaded".into() }),
     };
     if let (Some(started), Some(notes)) = (started, cx.data_mut().notes.as_mut()) {
-        note(notes, function, exchange, &outcome, started.elapsed());
+        record_call(notes, function, exchange, &outcome, started.elapsed());
     }
     Ok(outcome)
 }
 
-/// A context's one writer is not held while somebody else is asked: their time would be everybody's.
+/// A context must not hold its one writer during a call to another context: its other writers would wait for that call.
 #[cold]
 fn transaction_open(guest: &Guest, trace: Trace, function: &Function) -> Failure {
     tracing::warn!(
@@ -122,7 +122,7 @@ fn transaction_open(guest: &Guest, trace: Trace, function: &Function) -> Failure
 }
 
 #[cold]
-fn note(
+fn record_call(
     notes: &mut Notes,
     function: &Function,
     exchange: &dyn Exchange,
@@ -133,12 +133,12 @@ fn note(
         notes.asked_more += 1;
         return;
     }
-    let unread = |error: wasmtime::Error| Failure::Absent {
+    let unreadable = |error: wasmtime::Error| Failure::Absent {
         context: function.interface.clone(),
         reason: format!("the answer cannot be read: {error:#}"),
     };
     let outcome = match outcome {
-        Ok(()) => exchange.results(function).map_err(unread),
+        Ok(()) => exchange.results(function).map_err(unreadable),
         Err(failure) => Err(failure.clone()),
     };
     notes.asked.push(Asked {

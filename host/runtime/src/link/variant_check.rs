@@ -1,4 +1,5 @@
-//! Whether a variant can take its context's place: what it must offer, what it learns from, and whom it may end up calling.
+//! Checks that a variant can replace its context: its exports, the history that it learns from, and the contexts that a
+//! call may reach through variants.
 
 use super::history_feed::HistoryFeed;
 use super::plan::Wiring;
@@ -6,7 +7,7 @@ use crate::call::ContextIndex;
 use crate::component::{Component, ContextProblem, HTTP_HANDLER, Interface, WASI_HTTP, is_seam, same_signature};
 use crate::settings::ContextSettings;
 
-/// Everything that keeps a variant from taking its context's place.
+/// All reasons why a variant cannot replace its context.
 pub fn problems(
     contexts: &[(&ContextSettings, &Component)],
     variant: &ContextSettings,
@@ -20,21 +21,20 @@ pub fn problems(
         remedy: format!("build it against the interfaces that `{context}` exports"),
     };
     let Some((_, main)) = contexts.iter().find(|(c, _)| c.name.as_str() == context) else {
-        return vec![problem(format!("`{}` is a variant of a context that is not there", variant.name))];
+        return vec![problem(format!("`{}` is a variant of `{context}`, which does not exist", variant.name))];
     };
     let mut problems = Vec::new();
-    let taken = |e: &&Interface| is_seam(&e.name) || [HTTP_HANDLER, WASI_HTTP].contains(&e.name.path.as_str());
-    for export in main.exports.iter().filter(taken) {
+    let required = |e: &&Interface| is_seam(&e.name) || [HTTP_HANDLER, WASI_HTTP].contains(&e.name.path.as_str());
+    for export in main.exports.iter().filter(required) {
         let name = &export.name;
         let Some(own) = component.exports.iter().find(|own| name.accepts(&own.name)) else {
-            problems.push(problem(format!("`{}` does not export `{name}`, as `{context}` does", variant.name)));
+            problems.push(problem(format!("`{}` does not export `{name}`, but `{context}` does", variant.name)));
             continue;
         };
         for (function, signature) in &export.functions {
             match own.functions.iter().find(|(own, _)| own == function) {
-                None => {
-                    problems.push(problem(format!("`{}` has no `{name}.{function}`, as `{context}` has", variant.name)))
-                }
+                None => problems
+                    .push(problem(format!("`{}` has no `{name}.{function}`, but `{context}` does", variant.name))),
                 Some((_, own)) if !same_signature(signature, own) => problems.push(problem(format!(
                     "`{}` and `{context}` disagree about the type of `{name}.{function}`",
                     variant.name
@@ -46,7 +46,7 @@ pub fn problems(
     problems
 }
 
-/// What keeps the variants of a context from following the history that its entry names.
+/// The reason why the variants of a context cannot learn from the history that `catch_up` names.
 pub fn catch_up_problem(
     contexts: &[(&ContextSettings, &Component)],
     context: &ContextSettings,
@@ -62,11 +62,12 @@ pub fn catch_up_problem(
         context: context.name.clone(),
         part: "catch_up".into(),
         message: format!("variants of `{}` cannot catch up: {why}", context.name),
-        remedy: "correct `catch_up`: `from` keeps the history, `call` reads a page of it, `into` takes one in".into(),
+        remedy: "correct `catch_up`: `from` keeps the history, `call` reads a page of it, `into` takes that page"
+            .into(),
     })
 }
 
-/// Whom each context may end up calling when variants take their contexts' places.
+/// For each context, the contexts that it may call, including the variants that may answer for them.
 pub fn callees(contexts: &[(&ContextSettings, &Component)], wirings: &[Wiring]) -> Vec<Vec<ContextIndex>> {
     let variants_of = |main: ContextIndex| {
         let main = contexts.get(usize::from(main)).map(|(c, _)| c.name.as_str());

@@ -1,4 +1,4 @@
-//! A context with everything that it takes to start it: its spec, its wiring and its linker.
+//! All that is needed to start a context: its spec, its wiring and its linker.
 
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -9,7 +9,7 @@ use super::seam_call::Carry;
 use crate::component::{Component, ContextProblem, ContextSpec, HTTP_HANDLER, WASI_HTTP};
 use crate::guest::Guest;
 
-/// A context that can be started.
+/// A context that is ready to start.
 pub(crate) struct Wired {
     pub spec: ContextSpec,
     pub wiring: Wiring,
@@ -17,10 +17,10 @@ pub(crate) struct Wired {
 }
 
 impl Wired {
-    /// Links `spec` as `wiring` says; its calls go over seams as `carry` says.
+    /// Links the imports of `spec` to the providers in `wiring`.
     ///
     /// # Errors
-    /// When wasmtime refuses what `plan` let through.
+    /// When wasmtime refuses an import that `plan` accepted.
     pub fn new(engine: &Engine, spec: ContextSpec, wiring: Wiring, carry: Carry) -> Result<Self, ContextProblem> {
         match linker(engine, &spec.component, &wiring, is_asynchronous(&spec.component), carry) {
             Ok(linker) => Ok(Self { spec, wiring, linker }),
@@ -34,13 +34,13 @@ impl Wired {
     }
 }
 
-/// Whether it is linked asynchronously: it serves `wasi:http` and nothing else.
+/// Whether the component is linked asynchronously: when `wasi:http` is the only HTTP interface that it serves.
 pub(crate) fn is_asynchronous(component: &Component) -> bool {
     let exports = |path: &str| component.exports.iter().any(|e| e.name.path == path);
     exports(WASI_HTTP) && !exports(HTTP_HANDLER)
 }
 
-/// Whether the component imports functions that wait on the thread which calls them, when it is linked synchronously.
+/// Whether the component imports functions that block the calling thread when it is linked synchronously.
 pub(crate) fn waits(component: &Component) -> bool {
     component
         .imports
@@ -51,7 +51,7 @@ pub(crate) fn waits(component: &Component) -> bool {
 /// Decides which context answers each import, and makes a linker for each context.
 ///
 /// # Errors
-/// Everything that keeps the contexts from being one system.
+/// All problems of all contexts.
 pub(crate) fn wire(engine: &Engine, specs: Vec<ContextSpec>) -> Result<Vec<Wired>, Vec<ContextProblem>> {
     let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
     let wirings = plan(&borrowed)?;
@@ -65,11 +65,10 @@ pub(crate) fn wire(engine: &Engine, specs: Vec<ContextSpec>) -> Result<Vec<Wired
     if problems.is_empty() { Ok(wired) } else { Err(problems) }
 }
 
-/// Makes the same decisions, and a linker for `context` alone, whose calls go by values. `None` when `context` is not among
-/// `specs`.
+/// Like `wire`, but links `context` alone, with `Carry::Values`. `None` when `specs` does not contain `context`.
 ///
 /// # Errors
-/// Everything that keeps the contexts from being one system.
+/// All problems of all contexts.
 pub(crate) fn wire_one(
     engine: &Engine,
     specs: Vec<ContextSpec>,

@@ -1,4 +1,4 @@
-//! Types and values out of a seed.
+//! Random types and values from a seed.
 
 use wasmtime::component::Val;
 use wasmtime::component::types::Type;
@@ -24,7 +24,7 @@ impl Seed {
     }
 }
 
-/// Writes WIT types; those that need a name are declared in `declared`.
+/// Generates WIT types; `declared` holds the declarations of named ones.
 #[derive(Default)]
 pub struct Types {
     pub declared: String,

@@ -1,21 +1,21 @@
-//! Small components for the tests, made from a WIT interface: their core code moves values as they come, whatever the types.
+//! Small components for the tests, generated from a WIT interface. Their core code passes values of any type unchanged.
 
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::abi::{AbiVariant, WasmType};
 use wit_parser::{Function, Resolve, SizeAlign, WorldItem};
 
-/// What a guest's memory is filled with before anything is stored there, so that a leak of it can be counted.
+/// Each guest's memory is filled with its junk byte at the start, so that a test can count leaked bytes.
 pub const CALLER_JUNK: u8 = 0xAA;
 pub const CALLEE_JUNK: u8 = 0xBB;
 
 /// What a component does with the functions of the interface `seam`.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Role {
-    /// Imports and exports all of them and passes calls on.
+    /// Imports and exports all of them, and forwards calls.
     Relay,
-    /// Imports them; its own export `poke(list<u8>)` calls the only one with those bytes as parameters, unchecked.
+    /// Imports the only one; its own export `poke(list<u8>)` calls it with those bytes as parameters, unchecked.
     Poke,
-    /// Exports them; a function takes `list<u8>` and returns the bytes themselves as its result.
+    /// Exports them; each takes a `list<u8>` and returns those bytes as its result, unchecked.
     Answer,
 }
 
