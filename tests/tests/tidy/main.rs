@@ -19,27 +19,55 @@ struct Floors {
     floors: &'static [&'static [&'static str]],
 }
 
-const FLOORS: &[Floors] = &[Floors {
-    root: "host/src/",
-    floors: &[
-        &["main"],
-        &["cli"],
-        &["dev"],
-        &["app"],
-        &["admin"],
-        &["seed", "follow", "harness"],
-        &["invoke"],
-        &["http", "build", "deploy", "watch", "logging", "scaffold"],
-        &["json"],
-        &["context"],
-        &["seam"],
-        &["store"],
-        &["manifest"],
-        &["call"],
-        &["folder", "handoff", "ids"],
-        &["limits"],
-    ],
-}];
+const FLOORS: &[Floors] = &[
+    Floors {
+        root: "host/src/",
+        floors: &[
+            &["main"],
+            &["cli"],
+            &["dev"],
+            &["app"],
+            &["admin"],
+            &["seed", "follow", "harness"],
+            &["invoke"],
+            &["http", "build", "deploy", "watch", "logging", "scaffold"],
+            &["json"],
+            &["manifest"],
+            &["folder"],
+            &["limits"],
+        ],
+    },
+    Floors {
+        root: "host/runtime/src/",
+        floors: &[
+            &["alone"],
+            &["serve"],
+            &["route"],
+            &["run"],
+            &["link"],
+            &["abi_copy", "component"],
+            &["guest"],
+            &["call", "settings"],
+            &["buffered_http", "did_you_mean", "limits"],
+        ],
+    },
+    Floors {
+        root: "host/store/src/",
+        floors: &[
+            &["migrate", "compare", "schema", "cursor"],
+            &["copy"],
+            &["database"],
+            &["transaction"],
+            &["writer", "readers"],
+            &["open", "host"],
+            &["connection"],
+            &["confine", "functions", "sql", "statistics", "rows", "config"],
+            &["key", "blocking", "oneshot"],
+            &["error", "clock", "ids"],
+            &["limits"],
+        ],
+    },
+];
 
 /// Crates whose folders may hold no circle of files, beside those in `FLOORS`.
 const CRATES: &[&str] = &[
