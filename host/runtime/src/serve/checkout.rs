@@ -85,7 +85,7 @@ impl Drop for Checkout {
         generation.pool().release();
         generation.count(self.started.elapsed(), self.failure.as_ref());
         if self.broke {
-            generation.broke();
+            generation.count_broken();
         }
         if let Some(routed) = &self.live.routed {
             routed.record(self.started.elapsed(), self.failure.as_ref());
