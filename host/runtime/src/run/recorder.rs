@@ -42,7 +42,7 @@ pub struct Recorded {
     pub asked: Vec<Asked>,
     /// Whether `asked` has all of them.
     pub asked_all: bool,
-    /// Whether it committed anything in its own store, or may have. Commits of its callees do not count.
+    /// Whether it committed anything in its own store, or may have. Commits of its callees are not counted here.
     pub wrote: bool,
     /// Whether a secret was blanked in its parameters or in the calls that it made: then a replay cannot repeat the
     /// call exactly. Compare its results only with results that went through `Recorder::blank`.
