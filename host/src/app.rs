@@ -17,12 +17,12 @@ use seam_runtime::serve::{self, LinkedSystem, Registry, Source};
 use seam_store::ids::ContextName;
 use seam_store::{HostFile, HostFileError};
 
-/// A loaded system: every context has started, nothing listens yet.
+/// A loaded system: every context has started, but the host does not listen yet.
 pub struct App {
     pub manifest: Manifest,
     pub registry: Registry,
     pub deployer: Deployer,
-    /// Where open pages are told what goes on, while somebody works on the system.
+    /// The status board that open pages follow; set by `seam dev`.
     pub dev: Option<http::StatusBoard>,
     metrics: prometheus::Registry,
 }
@@ -42,7 +42,7 @@ pub enum Error {
 }
 
 impl App {
-    /// Compiles and wires the manifest's components and touches nothing else: what `seam check` does beyond reading the manifest.
+    /// Compiles and wires the manifest's components and touches nothing else: the second half of `seam check`.
     ///
     /// # Errors
     /// Every problem of every context.
@@ -50,7 +50,7 @@ impl App {
         Ok(LinkedSystem::load(&manifest.system(), compiler, &manifest.host.data.join("cache"))?)
     }
 
-    /// Loads the whole system: afterwards every context answers.
+    /// Loads the whole system: afterwards every context can answer.
     ///
     /// # Errors
     /// Every problem of every context. Files whose migration failed are as they were.
@@ -62,7 +62,7 @@ impl App {
         let history = History::new(host.clone())?;
         let deployed = deploy::sources(&manifest, &history)?;
         let linked = LinkedSystem::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| {
-            of_entry(&deployed, entry)
+            source_of(&deployed, entry)
         })?;
         let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest)?;
@@ -78,7 +78,7 @@ impl App {
         Ok(http::Server::bind(config, self.registry.clone(), &self.metrics)?)
     }
 
-    /// Lets files of components that change serve, each if it passes the gate. Goes on until it is dropped.
+    /// Watches the components' files and deploys those that change, if they pass the gate. Runs until it is dropped.
     pub fn follow_files(&self) -> impl Future<Output = ()> + Send + use<> {
         let file = |Context { settings: context, .. }: &Context| {
             let file = std::path::absolute(&context.component).unwrap_or_else(|_| context.component.clone());
@@ -92,16 +92,17 @@ impl App {
             loop {
                 let changes = watcher.changes().await;
                 for (file, context) in files.iter().filter(|(file, _)| changes.paths.contains(file)) {
-                    let_in(deployer.clone(), context.clone(), file.clone()).await;
+                    deploy_file(deployer.clone(), context.clone(), file.clone()).await;
                 }
             }
         }
     }
 
-    /// Serves until `shutdown` is ready and what runs has finished. `serving` gets the server, which knows its real ports.
+    /// Serves until `shutdown` is ready and running requests have finished. `serving` gets the server, which knows its
+    /// real ports.
     ///
     /// # Errors
-    /// Those of `bind`; once it serves, none.
+    /// As `bind`; none once it serves.
     pub async fn serve(
         &self,
         shutdown: impl Future<Output = ()> + Send,
@@ -119,14 +120,17 @@ impl App {
     }
 }
 
-/// Puts a changed file of a context through the gate, and says what became of it.
-async fn let_in(deployer: Deployer, context: String, file: PathBuf) {
+/// Deploys a changed file of a context, and logs the outcome.
+async fn deploy_file(deployer: Deployer, context: String, file: PathBuf) {
     if !file.is_file() {
-        tracing::warn!(target: "deploy", context, file = %file.display(), "its component is gone; the version that serves goes on");
+        tracing::warn!(
+            target: "deploy", context, file = %file.display(),
+            "the component's file is gone; the version that serves continues"
+        );
         return;
     }
     let request = deploy::DeployRequest { wait: true, ..deploy::DeployRequest::new(context, file) };
-    // Not on this thread: it lacks the stack that a guest needs, and compiling takes its time.
+    // Not on this thread: it may lack the stack that a guest needs, and compiling is slow.
     let report = tokio::task::spawn_blocking(move || deployer.deploy(&request, &mut |_| {})).await;
     let Ok(report) = report else { return };
     let context = report.context;
@@ -134,21 +138,24 @@ async fn let_in(deployer: Deployer, context: String, file: PathBuf) {
         (deploy::DeployOutcome::Unchanged, ..) => {}
         (_, Some(refused), _) => {
             let step = refused.step.map_or("begin", deploy::Step::name);
-            tracing::error!(target: "deploy", context, step, hint = refused.remedy, "its changed file is refused: {}", refused.message);
+            tracing::error!(
+                target: "deploy", context, step, hint = refused.remedy,
+                "the gate refuses the changed component file: {}", refused.message
+            );
         }
         (_, None, serves) => {
             let hash = serves.map(|version| version.hash).unwrap_or_default();
-            tracing::info!(target: "deploy", context, hash = deploy::short(&hash), "its changed file serves");
+            tracing::info!(target: "deploy", context, hash = deploy::short(&hash), "the changed component file serves");
         }
     }
 }
 
-/// What was deployed, or what the manifest names.
-fn of_entry(deployed: &HashMap<ContextName, Source>, entry: &ContextSettings) -> Source {
+/// The deployed component of `entry`, or else the one that the manifest names.
+fn source_of(deployed: &HashMap<ContextName, Source>, entry: &ContextSettings) -> Source {
     deployed.get(&entry.name).cloned().unwrap_or_else(|| Source::of(entry))
 }
 
-/// What the contexts need from time to time.
+/// Trims idle instances and checks draining generations, again and again.
 async fn tend(registry: Registry) {
     let mut trim = tokio::time::interval(Duration::from_secs(limits::TRIM_INTERVAL_S));
     let mut drain = tokio::time::interval(Duration::from_millis(limits::DRAIN_CHECK_MS));
@@ -160,10 +167,10 @@ async fn tend(registry: Registry) {
     }
 }
 
-/// The runtime that everything runs on: its threads have stack for a whole chain of guests.
+/// The Tokio runtime of the host: its threads have stack for a whole chain of guests.
 ///
 /// # Errors
-/// When the system has no threads to give.
+/// When the system cannot start threads.
 pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()

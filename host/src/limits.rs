@@ -1,12 +1,13 @@
 //! Bounds of everything above the runtime, with the unit in each name and the reason for each value.
 //!
-//! Defaults of what a manifest may change stand here too. Nothing in the program is unbounded.
+//! Defaults of values that a manifest may change are here too. Nothing in the program is unbounded.
 
 pub use seam_runtime::limits::*;
 
 // HTTP
 
-/// Open connections. An idle one costs about 11 KiB, and 4,000 fit the usual limit on open files with room for databases.
+/// Open connections. An idle one costs about 11 KiB, and 4,000 fit the usual limit on open files with room for
+/// databases.
 pub const HTTP_CONNECTIONS: usize = 4_000;
 /// A request's head, first byte to last. Slow mobile networks need seconds, not tens of them.
 pub const HTTP_HEADER_MS: u64 = 10_000;
@@ -22,55 +23,56 @@ pub const HTTP_BODY_MS: u64 = 20_000;
 pub const HTTP_RESPONSE_BYTES: usize = 12 << 20;
 /// A connection without a request. Longer than the 60 s that load balancers keep theirs, so that they close first.
 pub const HTTP_IDLE_MS: u64 = 75_000;
-/// What accepted requests get to finish after SIGTERM. Supervisors kill after 10 s or later.
+/// How long accepted requests may take to finish after SIGTERM. Supervisors kill after 10 s or later.
 pub const HTTP_DRAIN_MS: u64 = 8_000;
-/// Connections that the kernel holds while all of ours are taken.
+/// Connections that the kernel holds while all `HTTP_CONNECTIONS` are taken.
 pub const HTTP_BACKLOG: u32 = 1_024;
 /// Requests at once on one HTTP/2 connection; the number that RFC 9113 recommends as a minimum.
 pub const HTTP2_STREAMS: u32 = 100;
-/// The pause after an accept failed for want of file descriptors: long enough for connections to end, too short to be noticed.
+/// The pause after an accept failed for want of file descriptors: long enough for connections to end, too short to be
+/// noticed.
 pub const HTTP_ACCEPT_BACKOFF_MS: u64 = 50;
 /// Bodies smaller than this gain less by compression than its headers and time cost.
 pub const HTTP_COMPRESS_BYTES_MIN: usize = 1 << 10;
-/// Compressing more than this at once would hold the worker for longer than a tick.
+/// Bytes that are compressed on the worker itself; more would hold it for longer than a tick.
 pub const HTTP_COMPRESS_INLINE_BYTES: usize = 256 << 10;
 /// One static file. Larger ones belong behind a server made for them.
 pub const ASSET_BYTES: u64 = 16 << 20;
-/// Static files kept in memory, with their compressed forms, one mount's together.
+/// Static files of one mount that are kept in memory, with their compressed forms.
 pub const ASSET_CACHE_BYTES: usize = 64 << 20;
-/// Bytes of a user agent or a path in the access log; what follows is for nobody's eyes.
+/// Bytes of a user agent or a path in the access log; the rest is cut off.
 pub const ACCESS_FIELD_BYTES: usize = 256;
 
 // Manifest
 
-/// A shared file: every context that asks for it keeps its texts.
+/// A shared file. Every context that uses it keeps its texts.
 pub const SHARED_FILE_BYTES_MAX: usize = 256 << 10;
 
-/// A manifest. A hundred contexts need 50 KiB; what is larger is another file.
+/// A manifest. A hundred contexts need 50 KiB; a larger file is not a manifest.
 pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
-/// Contexts in one manifest: as many as a host's instances allow 4 of each.
+/// Contexts in one manifest: the host's instances allow 4 for each.
 pub const CONTEXTS_MAX: usize = 500;
-/// What a manifest may raise `CONTEXT_MEMORY_MB` to: more than a large host has is a typing mistake.
+/// The highest `CONTEXT_MEMORY_MB` that a manifest may set: the memory of a large host; more is a typing mistake.
 pub const CONTEXT_MEMORY_MB_MAX: u64 = 64 << 10;
-/// What a manifest may raise `CONTEXT_CONCURRENCY` to: half of all instances.
+/// The highest `CONTEXT_CONCURRENCY` that a manifest may set: half of all instances.
 pub const CONTEXT_CONCURRENCY_MAX: u32 = 1_000;
-/// What a manifest may raise `CONTEXT_QUEUE` to; each waiting call holds a thread's stack or a fiber.
+/// The highest `CONTEXT_QUEUE` that a manifest may set; each waiting call holds a thread's stack or a fiber.
 pub const CONTEXT_QUEUE_MAX: u32 = 10_000;
-/// What a manifest may raise `CALL_TIMEOUT_MS` to: a batch import takes minutes, a call that takes longer is a job.
+/// The highest `CALL_TIMEOUT_MS` that a manifest may set: a batch import takes minutes; longer work is not one call.
 pub const CALL_TIMEOUT_MS_MAX: u64 = 600_000;
-/// What a manifest may raise `LOG_KB_PER_S` to: faster than a disk that has other work.
+/// The highest `LOG_KB_PER_S` that a manifest may set: more than a disk with other work can write.
 pub const LOG_KB_PER_S_MAX: u64 = 10 << 10;
-/// What a manifest may raise `STORE_MB` to: 1 TB; a context that outgrows it is split.
+/// The highest `STORE_MB` that a manifest may set: 1 TB; a context that outgrows it is split.
 pub const STORE_MB_MAX: u64 = 1 << 20;
-/// What a manifest may raise `HTTP_CONNECTIONS` to: 1 GiB of idle connections.
+/// The highest `HTTP_CONNECTIONS` that a manifest may set: 1 GiB of idle connections.
 pub const HTTP_CONNECTIONS_MAX: usize = 100_000;
-/// What a manifest may raise `HTTP_HEADER_BYTES` to; no client or proxy sends as much.
+/// The highest `HTTP_HEADER_BYTES` that a manifest may set; no client or proxy sends more.
 pub const HTTP_HEADER_KB_MAX: usize = 256;
-/// What a manifest may raise `HTTP_HEADERS` to.
+/// The highest `HTTP_HEADERS` that a manifest may set.
 pub const HTTP_HEADERS_MAX: usize = 1_000;
-/// What a manifest may raise `HTTP_BODY_BYTES` to: half of an instance's memory, which holds a body twice.
+/// The highest `HTTP_BODY_BYTES` that a manifest may set: half of an instance's memory, which holds a body twice.
 pub const HTTP_BODY_KB_MAX: usize = 32 << 10;
-/// What a manifest may raise the times of HTTP to: nobody waits longer than ten minutes.
+/// The highest HTTP timeout that a manifest may set: no client waits longer than ten minutes.
 pub const HTTP_MS_MAX: u64 = 600_000;
 /// Days for which log files are kept, unless the manifest says otherwise: a week, to look back to the last release.
 pub const LOG_DAYS: u64 = 7;
@@ -78,39 +80,39 @@ pub const LOG_DAYS_MAX: u64 = 366;
 
 // Building
 
-/// What a program that is only asked for its version may take. Chromium's wrapper needs half a second on a cold disk.
+/// How long a tool may take to print its version. Chromium's wrapper needs half a second on a cold disk.
 pub const TOOL_PROBE_MS: u64 = 10_000;
 /// Source files of one context. More means that `sources` names a folder too high up.
 pub const BUILD_FILES_MAX: usize = 20_000;
-/// Folders inside folders of sources.
+/// Depth of folders inside a folder of sources.
 pub const BUILD_FOLDER_DEPTH_MAX: usize = 32;
-/// What a build says, as far as it is kept to be shown: the end of it.
+/// Output of a build that is kept to be shown: the end of it.
 pub const BUILD_WORDS_BYTES_MAX: usize = 64 << 10;
-/// A clean build of everything, host and contexts, in both profiles.
+/// Free disk space to advise: what a clean build of the host and all contexts takes, in both profiles.
 pub const DISK_FREE_GB_ADVISED: u64 = 8;
-/// A connection is one descriptor, a context's store a handful.
+/// Open files to advise: a connection takes one descriptor, a context's store a handful.
 pub const OPEN_FILES_ADVISED: u64 = 4_096;
 
 // Watching files
 
-/// How long a file must have been left alone before it counts as written: longer than an editor pauses between two writes.
+/// How long a file must be unchanged before it counts as written: longer than an editor pauses between two writes.
 pub const WATCH_QUIET_MS: u64 = 25;
-/// A program that writes without a pause is looked at all the same.
+/// The longest wait for such a pause: then a file that is still being written counts too.
 pub const WATCH_PATIENCE_MS: u64 = 500;
-/// How often everything is looked at although nothing was hinted at: what a lost hint costs.
+/// How often all files are checked without a hint from the system: the delay that a lost hint costs.
 pub const WATCH_RESCAN_MS: u64 = 2_000;
-/// A file read so soon after it was written is read again: the clock of file times may stand still for as long.
+/// A file that was read within this time after a write is read again: the clock of file times may be that coarse.
 pub const WATCH_RACY_MS: u64 = 50;
 /// Files that are watched together: the sources of some hundred contexts.
 pub const WATCH_FILES_MAX: usize = 50_000;
 
 // Development
 
-/// How long a stream of events says nothing: a browser that is gone is noticed by then.
+/// How long a stream of events may be silent: the next message shows whether the browser is gone.
 pub const DEV_EVENT_PAUSE_MS: u64 = 15_000;
-/// What a browser is told of one problem. A compiler's longest error is a screen or two.
+/// Text of one problem that a browser gets. A compiler's longest error fills a screen or two.
 pub const DEV_PROBLEM_BYTES_MAX: usize = 8 << 10;
-/// Problems that a browser is told of; the terminal has them all.
+/// Problems that a browser gets; the terminal shows all of them.
 pub const DEV_PROBLEMS_MAX: usize = 20;
 
 // Scenarios
@@ -124,70 +126,73 @@ pub const SCENARIO_CLOCK_S_MAX: u64 = 253_402_300_799;
 
 // Tools: the admin socket, calls by hand, seeds, logs
 
-/// A call that a person writes; what is longer is data.
+/// A call that an operator types. A longer text is data.
 pub const CALL_TEXT_BYTES_MAX: usize = 256 << 10;
 /// A request to the admin socket: a call's text as JSON, every character escaped.
 pub const ADMIN_BODY_BYTES_MAX: usize = 2 << 20;
-/// What the client reads of an answer. A guest's largest result as WAVE and as JSON.
+/// An answer that the client reads: a guest's largest result as WAVE and as JSON.
 pub const ADMIN_ANSWER_BYTES_MAX: usize = 256 << 20;
 /// Connections to the admin socket at the same time: people and their scripts.
 pub const ADMIN_CONNECTIONS_MAX: usize = 16;
-/// What a client of the admin socket gets to send its request.
+/// How long a client of the admin socket may take to send its request.
 pub const ADMIN_REQUEST_MS: u64 = 5_000;
 /// Rows in one call of a seed: a few hundred make the commit's fsync cheap, and contexts take at most 500 to 1,000.
 pub const SEED_BATCH_ROWS: usize = 500;
 /// One row of a seed.
 pub const SEED_ROW_BYTES_MAX: usize = 1 << 20;
-/// Rows of one call, together: what a guest can hold of them in its memory several times.
+/// The rows of one call together: a guest can hold that much several times in its memory.
 pub const SEED_BATCH_BYTES: usize = 4 << 20;
 /// One call of a seed. It writes 500 rows and waits for the disk.
 pub const SEED_CALL_MS: u64 = 60_000;
 /// The list of loaded seeds; a line for each.
 pub const SEED_LIST_BYTES_MAX: u64 = 4 << 20;
-/// Lines of the host's own log that wait for the disk or the terminal; beyond it they are dropped and counted, so that a full
-/// disk or a stopped pipe never stops the host.
+/// Lines of the host's own log that wait for the disk or the terminal; further lines are dropped and counted, so that a
+/// full disk or a stopped pipe never stops the host.
 pub const LOG_LINES_WAITING_MAX: usize = 16 << 10;
-/// How often the log tells of lines that it dropped: soon enough to be near the gap, too seldom to add to the flood.
+/// How often the log reports dropped lines: soon enough to be near the gap, too seldom to add to the flood.
 pub const LOG_GAP_S: u64 = 5;
 /// Bytes of lines that are written in one go.
 pub const LOG_BATCH_BYTES: usize = 64 << 10;
-/// How long a line may lie before it is written: too short for a person to notice, long enough for hundreds of lines under load.
+/// How long a line may wait before it is written: too short for an operator to notice, long enough for hundreds of
+/// lines under load.
 pub const LOG_REST_MS: u64 = 5;
-/// Lines that `seam logs` shows, unless asked for more.
+/// Lines that `seam logs` shows by default.
 pub const LOG_LINES_SHOWN: usize = 100;
-/// What one may ask for: they are kept in memory until the last is found.
+/// The most lines that `seam logs` shows: they stay in memory until the last is found.
 pub const LOG_LINES_SHOWN_MAX: usize = 100_000;
-/// How often `seam logs --follow` looks.
+/// How often `seam logs --follow` looks for new lines.
 pub const LOG_FOLLOW_MS: u64 = 200;
 
 // Deploys
 
-/// How long a new version is watched once it serves, unless somebody says otherwise: thousands of calls of a busy context.
+/// How long a new version stays on probation by default: thousands of calls of a busy context.
 pub const DEPLOY_WATCH_MS: u64 = 5_000;
 pub const DEPLOY_WATCH_MS_MAX: u64 = 600_000;
-/// How often a version that is watched is looked at: a twentieth of the half second in which it must be gone when it turns bad.
+/// How often a version on probation is judged: a twenty-fifth of the half second within which a bad version must be
+/// gone.
 pub const DEPLOY_LOOK_MS: u64 = 20;
-/// What of its calls is looked at together, beside all of them: a version may turn bad late.
+/// The last calls that are judged together, besides all calls: a version may turn bad late.
 pub const DEPLOY_WINDOW_MS: u64 = 1_000;
-/// Recorded calls that a new version is asked again, and what it may take for one and for all of them.
+/// Recorded calls that are replayed on a new version, and how long one of them and all of them may take.
 pub const DEPLOY_REPLAY_CALLS_MAX: usize = 200;
 pub const DEPLOY_REPLAY_CALL_MS: u64 = 1_000;
 pub const DEPLOY_REPLAY_MS: u64 = 5_000;
-/// Answers that differ which are shown; more of them say the same.
+/// Differing answers that are shown; more of them add nothing.
 pub const DEPLOY_DIFFERENCES_SHOWN: usize = 5;
-/// Components kept, of all contexts together: for the way back, and to start again with what served. Most have some hundred KB.
+/// Components kept, of all contexts together: for a rollback, and to restart with the version that served. Most have
+/// some hundred KB.
 pub const DEPLOY_COMPONENTS_MAX: usize = 60;
-/// Copies of files as they were before their schema changed, all contexts together.
+/// Copies of files from before a change of their schema, of all contexts together.
 pub const DEPLOY_RESTORE_POINTS_MAX: usize = 6;
-/// Lines of `seam history` that are kept, a context.
+/// Lines of `seam history` that are kept for each context.
 pub const DEPLOY_HISTORY_MAX: u32 = 200;
-/// What the command waits between two steps of a deploy: the longest is to compile, or to try migrations.
+/// How long the command waits between two steps of a deploy: the longest are compiling and trying migrations.
 pub const DEPLOY_STEP_MS: u64 = (COMPILE_WALL_S_MAX + 10) * 1_000 + STORE_MIGRATION_MS_MAX + DEPLOY_WATCH_MS_MAX;
-/// What a new version may take to say how it is.
+/// How long a new version may take to report its health.
 pub const DEPLOY_HEALTH_MS: u64 = 1_000;
-/// What stays free on the disk beside the copies that a version is tried on.
+/// Disk space that stays free beside the copies on which a version is tried.
 pub const DEPLOY_DISK_MB_SPARE: u64 = 64;
-/// A file up to this size is copied at each save of `seam dev`, to ask the new version how it is: some 50 ms.
+/// `seam dev` copies a file up to this size at each save, to ask the new version for its health: some 50 ms.
 pub const DEPLOY_QUICK_COPY_MB_MAX: u64 = 32;
-/// Times that a version is linked anew because something else was published meanwhile.
+/// Times that a version is linked again because another change was published meanwhile.
 pub const DEPLOY_ATTEMPTS: usize = 5;

@@ -1,6 +1,8 @@
-//! One context alone in the real sandbox: its component, its limits and a file of its own, with stubs behind its imports.
+//! One context alone in the real sandbox: its component, its limits and a file of its own, with stubs behind its
+//! imports.
 //!
-//! For tools that test a context: no request passes here. Calls to neighbours go by values, because stubs have nothing else.
+//! For tools that test a context: no request passes here. Calls to neighbours pass values, because stubs have nothing
+//! else.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +24,7 @@ use crate::serve::{Candidate, Error, LinkedSystem, Live, open_file};
 use crate::settings::{Encryption, Recording, StoreGrant};
 use seam_store::Database;
 
-/// A context of a system whose contexts fit together, ready to be started alone.
+/// A context of a linked system, ready to be started alone.
 pub struct Fixture {
     engine: Engine,
     index: ContextIndex,
@@ -32,10 +34,10 @@ pub struct Fixture {
     contexts: usize,
 }
 
-/// What a fixture is started with.
+/// The surroundings with which a fixture starts.
 pub struct Setup<'a> {
     pub config: &'a BTreeMap<String, String>,
-    /// The folder for its file, which is made, and brought to its schema, when it is missing.
+    /// The folder for its file. A missing file is created; the file is migrated to the component's schema.
     pub databases: &'a Path,
     pub world: Arc<Fixed>,
     /// Answers the calls to every other context.
@@ -49,7 +51,7 @@ pub struct RunningFixture {
 }
 
 impl Fixture {
-    /// One of the contexts of `system`, with `component` in the place of its own.
+    /// One of the contexts of `system`, with `component` instead of its own.
     ///
     /// # Errors
     /// When there is no such context, or `component` does not fit into the system.
@@ -76,15 +78,16 @@ impl Fixture {
         &self.spec
     }
 
-    /// What its file is called in the folder of the files.
+    /// The name of its file in the folder of the files.
     pub fn file_name(&self) -> String {
         seam_store::file_name(&self.spec.settings.name)
     }
 
-    /// Starts the context. With `before`, an instance that has served there serves here: only its memory stays.
+    /// Starts the context. With `before`, it takes over an idle instance of that fixture; the instance keeps only its
+    /// memory.
     ///
     /// # Errors
-    /// When it does not start, or its file cannot be made.
+    /// When it does not start, or its file cannot be created.
     pub fn start(&self, setup: &Setup<'_>, before: Option<&RunningFixture>) -> Result<RunningFixture, ContextProblem> {
         let mut spec = self.spec.clone();
         spec.settings.config.clone_from(setup.config);

@@ -1,4 +1,4 @@
-//! One context without the others: as a fixture for scenarios, and as a trial of a version before it serves.
+//! One context without the others: as a fixture for scenarios, or as a trial of a version before it serves.
 
 pub mod fixture;
 mod trial;

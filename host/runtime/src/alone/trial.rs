@@ -1,4 +1,4 @@
-//! A version of a context apart from the running system: on a file of its own, without the network and without neighbours.
+//! Tries a version of a context apart from the running system: on a file of its own, without network and neighbours.
 //!
 //! Invariant: a trial leaves no trace in the running system except lines in the log.
 
@@ -28,7 +28,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Starts `context` as it is among `specs`, beside the system of `registry`, with `database` in the place of its file.
+    /// Starts `context` as it is in `specs`, beside the system of `registry`, with `database` in the place of its file.
     ///
     /// # Errors
     /// Everything that keeps `specs` from being one system, or the context from starting.
@@ -52,12 +52,12 @@ impl Trial {
         Ok(Self { generation: Arc::new(generation), migrations, neighbours })
     }
 
-    /// The version as a request sees it that reaches no other context.
+    /// The version without neighbours: calls to other contexts fail.
     pub fn alone(&self) -> Live {
         self.beside_one(Arc::new(NoNeighbours))
     }
 
-    /// The same with `other` answering for every other context.
+    /// The version with `other`, which answers for every other context.
     pub fn beside_one(&self, other: Arc<dyn Dispatch>) -> Live {
         let callees = std::iter::repeat_n(other, self.neighbours).collect();
         Live::apart(self.generation.clone(), callees)
@@ -67,10 +67,10 @@ impl Trial {
         self.generation.blueprint.health.is_some()
     }
 
-    /// What the version says of itself within `limit`; `None` when it has no `seam:host/health`.
+    /// Asks the version for its health and waits up to `limit`; `None` when it has no `seam:host/health`.
     ///
     /// # Errors
-    /// When it says nothing.
+    /// When it gives no answer.
     pub fn health(&self, limit: Duration) -> Option<Result<Result<(), String>, Failure>> {
         let index = self.generation.blueprint.health.as_ref()?;
         let call = Call::start(Instant::now() + limit, Trace::start());

@@ -1,4 +1,4 @@
-//! What is known of the variants of a context, side by side: `seam compare`.
+//! Compares the variants of a context side by side: `seam compare`.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,26 +18,26 @@ pub struct Compared {
     pub name: String,
     pub weight: u32,
     pub shadow: bool,
-    /// Calls that it was chosen for, and those that it followed as a shadow.
+    /// Calls that the route gave it, and calls that it followed as a shadow.
     pub calls: u64,
     pub errors: u64,
     pub p50_us: f64,
     pub p99_us: f64,
-    /// Requests that came from one of its answers; none: the manifest does not say what one looks like.
+    /// Requests that came from one of its answers; `None`: the manifest does not say how to recognise one.
     pub clicks: Option<u64>,
-    /// What it said beside what was answered; none: it has never been a shadow.
+    /// How its answers as a shadow compare with the live answers; `None`: it has not followed any call.
     pub beside: Option<Beside>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Beside {
-    /// VariantMetrics that could be compared.
+    /// Answers that could be compared.
     pub compared: u64,
     pub equal: u64,
-    /// The mean of what the lists in both answers had in common, from 0 to 1; none: there were no lists.
+    /// The mean overlap of the lists in both answers, from 0 to 1; `None`: there were no lists.
     pub overlap: Option<f64>,
     pub failed: u64,
-    /// Calls that it was spared, because it takes too long for all of them.
+    /// Calls that it did not get, because it is too slow to follow all calls.
     pub dropped: u64,
 }
 

@@ -1,8 +1,10 @@
-//! A context that has variants, as its callers see it: each call goes to one of them.
+//! A context that has variants, as its callers see it: the route sends each call to one variant.
 //!
-//! By weight, a visitor always to the same one, or to the one that the request asks for. Invariant: who is chosen depends on nothing but the
-//! request and the set that it began with, so all its calls of a context reach the same variant.
-//! Not here: who may be given weight (`Registry::route`), what a variant is (`manifest`).
+//! The route takes the variant that the request asks for, or else chooses by weight, always the same variant for the
+//! same visitor.
+//! Invariant: the choice depends only on the request and the set that it started with, so all calls of one request into
+//! a context reach the same variant.
+//! Not here: which variant may have a weight (`Registry::route`), what a variant is (`manifest`).
 
 mod compare;
 mod overlap;
@@ -36,10 +38,11 @@ pub(crate) struct Route {
     others: Box<[Member]>,
     total: u32,
     shadow: Option<Shadow>,
-    /// `name=value` in the query of a request that came from one of the answers.
+    /// The `name=value` in the query of a request that came from an answer of this context.
     click: Option<String>,
     learning: Option<Learning>,
-    /// So that a visitor who is among the first of one context need not be among the first of all.
+    /// Different for each context, so that a visitor among the first of one context is not among the first of every
+    /// context.
     salt: u64,
 }
 
@@ -50,7 +53,7 @@ pub(crate) struct Member {
     pub readiness: Arc<Readiness>,
 }
 
-/// The function by which a context learns: it is the main variant's, and the others follow the history.
+/// The function by which a context learns: its calls go to the main variant, and the others follow the history.
 pub(crate) struct Learning {
     pub feed: Arc<HistoryFeed>,
     pub learned: Arc<Notify>,
@@ -63,13 +66,13 @@ pub struct Follower {
     pub readiness: Arc<Readiness>,
     /// The context that keeps the history.
     pub from: ContextName,
-    /// What the cursor is kept under.
+    /// The name of its cursor.
     pub cursor: String,
     pub feed: Arc<HistoryFeed>,
 }
 
 impl Route {
-    /// `main` serves when nobody else does; the one called `shadow` is called beside whoever does.
+    /// `main` answers when no other variant can. The variant named `shadow` is called beside the variant that answers.
     pub fn new(
         main: Member,
         others: Vec<Member>,
@@ -95,20 +98,21 @@ impl Route {
         std::iter::once(&self.main).chain(&self.others)
     }
 
-    /// Who answers a request that is steered like this.
+    /// The variant that answers a request with this `affinity`.
     pub fn pick(&self, affinity: &Affinity) -> &Member {
         if affinity.forces()
             && let Some(forced) = self.members().find(|member| affinity.is_forced(member.generation.index))
         {
             return forced;
         }
-        // From all numbers to those below `total`, in order: whoever is before a border that moves stays where he is.
+        // Scales the key to a point below `total` and keeps the order: when a border moves, only the visitors between
+        // its old and its new place change their variant.
         let point = (u128::from(spread(affinity.key ^ self.salt)) * u128::from(self.total)) >> 64;
         let mut border = 0;
         for member in self.members() {
             border += u128::from(member.weight);
             if point < border {
-                // Until it knows what the others know, the main one answers for it.
+                // Until it has caught up, the main variant answers for it.
                 return if member.readiness.is_ready() { member } else { &self.main };
             }
         }
@@ -119,7 +123,7 @@ impl Route {
         self.click.is_some()
     }
 
-    /// The variants that follow a history, as far as they are loaded.
+    /// The loaded variants that follow a history.
     pub fn followers(&self) -> impl Iterator<Item = Follower> {
         let follow = self.main.generation.spec().settings.catch_up.as_ref().zip(self.learning.as_ref());
         follow.into_iter().flat_map(move |(catch_up, learning)| {
@@ -136,7 +140,8 @@ impl Route {
         })
     }
 
-    /// Counts a request whose query says that it came from an answer that a request steered like this had got.
+    /// Counts a click when `query` says that the request came from an answer; the click belongs to the variant that a
+    /// request with this `affinity` gets.
     pub fn count_click(&self, query: &str, affinity: &Affinity) {
         if self.click.as_deref().is_some_and(|click| query.split('&').any(|pair| pair == click)) {
             self.pick(affinity).metrics.clicks.inc();
@@ -144,7 +149,7 @@ impl Route {
     }
 }
 
-/// What the cursor in a history is kept under.
+/// The name of the cursor in a history.
 pub(crate) fn cursor_name(catch_up: &CatchUp) -> String {
     format!("{}/{}", catch_up.from, catch_up.call)
 }

@@ -1,11 +1,12 @@
-//! How much two answers have in common, whatever their type: what share of the elements of their lists.
+//! How much two answers of any type have in common: the share of equal elements in their lists.
 
 use std::collections::BTreeSet;
 
 use wasmtime::component::Val;
 
-/// Of the first list in each answer, the elements that are in both as a share of those that are in either (Jaccard); an element is known by
-/// its first text, such as an id, and without one by all of it. `None` when one of them has no list.
+/// The Jaccard index of the first list in each answer: the elements in both lists as a share of the elements in either.
+/// The first text in an element, such as an id, identifies it; without a text, its whole value does. `None` when an
+/// answer has no list.
 pub fn of(one: &[Val], other: &[Val]) -> Option<f64> {
     let key = |element: &Val| text(element).map_or_else(|| format!("{element:?}"), ToOwned::to_owned);
     let keys = |answer: &[Val]| Some(answer.iter().find_map(list)?.iter().map(key).collect::<BTreeSet<_>>());
@@ -28,7 +29,7 @@ fn text(value: &Val) -> Option<&str> {
     }
 }
 
-/// What a value is made of, but for the elements of a list.
+/// The values inside a value, except the elements of a list.
 fn inside(value: &Val) -> Vec<&Val> {
     match value {
         Val::Record(fields) => fields.iter().map(|(_, value)| value).collect(),

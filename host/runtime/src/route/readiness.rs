@@ -1,4 +1,4 @@
-//! How far a variant is in learning what its context has learned.
+//! How far a variant has caught up with what its context has learned.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,18 +6,18 @@ use parking_lot::{Condvar, Mutex};
 
 use seam_store::Cursor;
 
-/// Outlives the variant's versions. One that has nothing to learn is there from the beginning.
+/// Outlives the variant's versions. A variant that has nothing to learn is ready from the start.
 pub struct Readiness {
-    /// Whether it has been at the end of the history, and so may answer.
+    /// Whether the variant has reached the end of the history, and so may answer.
     ready: AtomicBool,
     progress: Mutex<Progress>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Records that it has been told since the host started.
+    /// Records that the variant has received since the host started.
     pub records: u64,
-    /// Why it could not be told the next ones.
+    /// Why it could not receive the next ones.
     pub trouble: Option<String>,
 }
 
@@ -34,7 +34,7 @@ impl Readiness {
         self.progress.lock().clone()
     }
 
-    /// It was told so many records, and is where `cursor` says.
+    /// Notes that the variant has received `records` more records, and that its cursor is `cursor` now.
     pub fn told(&self, records: usize, cursor: Cursor) {
         let mut progress = self.progress.lock();
         progress.records += records as u64;
@@ -42,13 +42,14 @@ impl Readiness {
         self.ready.store(cursor.caught_up, Ordering::Relaxed);
     }
 
-    /// It could not be told. It answers as before, with what it knows.
+    /// Notes why the variant could not receive records. It answers as before, with what it knows.
     pub fn behind(&self, why: String) {
         self.progress.lock().trouble = Some(why);
     }
 }
 
-/// Says that there is something new to learn. A hint that may be lost: whoever waits looks now and then anyway.
+/// Signals that there is something new to learn. The signal is a hint that may be lost: the thread that waits also
+/// looks from time to time.
 #[derive(Default)]
 pub struct Notify {
     notified: Mutex<bool>,
@@ -61,7 +62,7 @@ impl Notify {
         self.changed.notify_one();
     }
 
-    /// Returns when it was notified, or after `longest`.
+    /// Returns after `notify` was called, or after `longest`.
     pub fn wait(&self, longest: std::time::Duration) {
         let mut notified = self.notified.lock();
         if !*notified {

@@ -1,9 +1,10 @@
-//! Shadows: a variant is called beside whoever answers, with copies of the arguments, after the answer was given. What it says is compared and
-//! never shown.
+//! Shadows: after a variant has answered a call, the host calls another variant with copies of the arguments. The host
+//! compares its answer with the live answer and never shows it.
 //!
-//! Invariants: nobody waits for a shadow. One thread calls them, one after the other, and rests in between, so that all shadows of a host
-//! together take at most `SHADOW_CORE_PERCENT` of one core; calls that find the queue full are dropped and counted. A shadow calls nobody else
-//! (`RefusalReason::Shadow`), so what it writes stays in its own store.
+//! Invariants: no caller waits for a shadow. One thread calls the shadows, one after the other, and rests in between,
+//! so that all shadows of a host together take at most `SHADOW_CORE_PERCENT` of one core; calls that find the queue
+//! full are dropped and counted. A shadow cannot call other contexts (`RefusalReason::Shadow`), so it writes only to
+//! its own store.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +22,7 @@ use crate::run::Generation;
 use crate::run::metrics::ShadowMetrics;
 use seam_store::ids::Trace;
 
-/// The queue of all shadows of a host. Its thread begins with the first call and ends with the queue.
+/// The queue of all shadows of a host. Its thread starts with the first call and ends with the queue.
 #[derive(Default)]
 pub struct Shadows {
     queue: Mutex<Option<Sender<Job>>>,
@@ -43,15 +44,15 @@ struct Job {
     affinity: Affinity,
     function: Function,
     params: Vec<Val>,
-    /// What was answered.
+    /// The live answer.
     live: Vec<Val>,
     counts: ShadowMetrics,
 }
 
 impl Shadow {
-    /// Has the variant do what was just done, some time later and if there is room.
+    /// Queues the call that was just answered for the shadow, if there is room.
     pub fn follow(&self, call: &Call, callees: &DispatchTable, function: &Function, exchange: &dyn Exchange) {
-        // Only so many, and what is dropped is not even copied.
+        // Checked before anything is copied, so that a dropped call costs little.
         let waiting = &self.queue.waiting;
         if waiting.fetch_add(1, Ordering::Relaxed) >= limits::SHADOW_QUEUE_MAX {
             waiting.fetch_sub(1, Ordering::Relaxed);
@@ -92,17 +93,17 @@ impl Shadows {
                 let (sender, jobs) = channel();
                 let waiting = self.waiting.clone();
                 let thread = std::thread::Builder::new().name("seam-shadow".into());
-                // Guests run on it.
+                // Guests run on this thread.
                 if let Err(error) =
                     thread.stack_size(limits::THREAD_STACK_KB << 10).spawn(move || work(&jobs, &waiting))
                 {
-                    tracing::warn!(%error, "there is no thread for shadows");
+                    tracing::warn!(%error, "the thread for shadows does not start; their calls are dropped");
                 }
                 queue.insert(sender).clone()
             }
         };
         drop(queue);
-        // Without the thread nobody takes the job, and it counts as dropped.
+        // Without the thread the channel has no receiver, and the job counts as dropped.
         if let Err(unsent) = sender.send(job) {
             unsent.0.counts.dropped.inc();
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -126,10 +127,10 @@ fn run(job: Job) {
     let mut call = Call::start(started + generation.spec().settings.limits.timeout, trace);
     call.affinity = affinity;
     let mut results = live.iter().map(|_| Val::Bool(false)).collect::<Vec<_>>();
-    let said: Result<(), Failure> =
+    let outcome: Result<(), Failure> =
         generation.call(call, &callees, &function, &mut Values { params: &params, results: &mut results });
-    counts.calls.record(started.elapsed(), said.as_ref().err());
-    if said.is_err() {
+    counts.calls.record(started.elapsed(), outcome.as_ref().err());
+    if outcome.is_err() {
         return counts.failed.inc();
     }
     if results == live {

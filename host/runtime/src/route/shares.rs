@@ -1,4 +1,4 @@
-//! What share of a context's calls each variant gets, as a person says it: `rust=90 js=10 shadow=python`.
+//! What share of a context's calls each variant gets, as an operator writes it: `rust=90 js=10 shadow=python`.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 use crate::did_you_mean::nearest;
 use crate::limits;
 
-/// Weights by the variants' names. Names outlive what they name: a variant that is not loaded keeps its weight here.
+/// Weights by the variants' names. A variant that is not loaded keeps its weight here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shares {
-    /// Those above 0. Empty: the main variant gets all.
+    /// Only weights above 0. Empty: the main variant gets all calls.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     weights: BTreeMap<String, u32>,
-    /// Called beside whoever answers.
+    /// The variant that is called beside the variant that answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     shadow: Option<String>,
 }
 
-/// Why a route is not set.
+/// Why a change to a route is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RouteRejected {
     #[error("there is no context `{name}`")]
@@ -28,11 +28,11 @@ pub enum RouteRejected {
     NoVariants { context: String },
     #[error("`{context}` has no variant `{name}`")]
     NoVariant { context: String, name: String, near: Option<String>, known: Vec<String> },
-    #[error("`{text}` is no share of the calls")]
+    #[error("`{text}` is not a share of the calls")]
     Unreadable { text: String },
     #[error("`{name}` is named twice")]
     Twice { name: String },
-    #[error("nobody would answer: all weights are 0")]
+    #[error("no variant would answer: all weights are 0")]
     NoWeight,
     #[error("`{name}` cannot answer calls and be their shadow")]
     LiveShadow { name: String },
@@ -40,9 +40,9 @@ pub enum RouteRejected {
     NotLoaded { context: String, name: String, why: String },
     #[error("`{context}@{name}` has not caught up: {state}")]
     NotCaughtUp { context: String, name: String, state: String },
-    #[error("no host is running that could tell whether `{context}@{name}` has caught up")]
+    #[error("`{context}@{name}` may not have caught up: no host is running that knows")]
     NotKnown { context: String, name: String },
-    #[error("the routes cannot be kept: {0}")]
+    #[error("the routes cannot be saved: {0}")]
     NotKept(String),
 }
 
@@ -64,13 +64,13 @@ impl RouteRejected {
             }
             Self::Twice { .. } => "name each variant once".into(),
             Self::NoWeight => "give one of them a weight above 0".into(),
-            Self::LiveShadow { name } => format!("leave `{name}=` out, or `shadow={name}`"),
+            Self::LiveShadow { name } => format!("leave out `{name}=` or `shadow={name}`"),
             Self::NotLoaded { context, name, .. } => {
                 format!("mend it (`seam build {context}@{name}`), and start the host again")
             }
             Self::NotCaughtUp { context, .. } => format!("wait: `seam route {context}` shows how far it is"),
             Self::NotKnown { .. } => "start the host, then set the route".into(),
-            Self::NotKept(_) => "mend the data folder's permissions, or make room on its disk".into(),
+            Self::NotKept(_) => "correct the data folder's permissions, or make room on its disk".into(),
         }
     }
 }
@@ -89,11 +89,12 @@ impl Shares {
         self.shadow.as_deref()
     }
 
-    /// These shares as `changes` change them: weights that are given replace all weights, a shadow that is given replaces the shadow
-    /// (`none`: there is none any more).
+    /// These shares with `changes` applied: given weights replace all weights, a given shadow replaces the shadow
+    /// (`none` removes it).
     ///
     /// # Errors
-    /// When they are not understood, or name nobody among `variants`, of which the first is the main one.
+    /// When `changes` cannot be read, or name a variant that is not among `variants`; the first of these is the main
+    /// one.
     pub fn changed(&self, context: &str, variants: &[&str], changes: &[String]) -> Result<Self, RouteRejected> {
         let known = |name: &str| match variants.contains(&name) {
             true => Ok(name.to_owned()),
@@ -165,16 +166,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn a_rejected_change_names_the_problem_and_the_remedy() {
         let none = Shares::default();
         for (changes, message, remedy) in [
             ("rust=1 jss=1", "`engine` has no variant `jss`", "did you mean `js`?"),
             ("shadow=clojure", "`engine` has no variant `clojure`", "there are: rust, js, python"),
-            ("rust=0 js=0", "nobody would answer: all weights are 0", "give one of them a weight above 0"),
+            ("rust=0 js=0", "no variant would answer: all weights are 0", "give one of them a weight above 0"),
             ("rust=1 rust=2", "`rust` is named twice", "name each variant once"),
             ("shadow=js shadow=none", "`shadow` is named twice", "name each variant once"),
-            ("js=5 shadow=js", "`js` cannot answer calls and be their shadow", "leave `js=` out, or `shadow=js`"),
-            ("shadow=rust", "`rust` cannot answer calls and be their shadow", "leave `rust=` out, or `shadow=rust`"),
+            ("js=5 shadow=js", "`js` cannot answer calls and be their shadow", "leave out `js=` or `shadow=js`"),
+            ("shadow=rust", "`rust` cannot answer calls and be their shadow", "leave out `rust=` or `shadow=rust`"),
         ] {
             let refused = change(&none, changes).err();
             assert_eq!(refused.as_ref().map(ToString::to_string).as_deref(), Some(message));

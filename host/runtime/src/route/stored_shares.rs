@@ -1,4 +1,4 @@
-//! The routes of all contexts, in the host's own file before they apply.
+//! The routes of all contexts, stored in the host's own file before they apply.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use rusqlite::{Connection, params};
 use super::Shares;
 use seam_store::{HostFile, HostFileError};
 
-/// What the routes say, by the contexts' names.
+/// The shares of all contexts, by the contexts' names.
 pub struct StoredShares {
     file: Arc<HostFile>,
     all: Mutex<BTreeMap<String, Shares>>,
 }
 
-/// `shares` is JSON: whoever looks into the file can read it, and no query asks for a part of it.
+/// `shares` is JSON: an operator can read it in the file, and no query needs a part of it.
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS route (
     context TEXT PRIMARY KEY,
@@ -25,10 +25,10 @@ CREATE TABLE IF NOT EXISTS route (
 ";
 
 impl StoredShares {
-    /// Those that stand in the host's file; none when nobody has set one yet.
+    /// Reads the shares in the host's file; there are none before the first `set`.
     ///
     /// # Errors
-    /// When it cannot be used, or what stands there is not understood: whoever guesses would send visitors elsewhere than before.
+    /// When the file cannot be used, or its shares cannot be read: a guess would send visitors elsewhere than before.
     pub fn open(file: Arc<HostFile>) -> Result<Self, HostFileError> {
         file.change(|file| file.execute_batch(TABLES))?;
         let all = file.read(all)?;
@@ -39,10 +39,10 @@ impl StoredShares {
         self.all.lock().get(context).cloned().unwrap_or_default()
     }
 
-    /// Has the shares of `context` on the disk before it returns.
+    /// Writes the shares of `context` to the disk before it returns.
     ///
     /// # Errors
-    /// When they cannot be written; then the old ones stand there still.
+    /// When they cannot be written; then the old ones remain.
     pub fn set(&self, context: &str, shares: Shares) -> Result<(), HostFileError> {
         let mut all = self.all.lock();
         self.file.change(|file| {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_is_there_when_the_file_is_opened_again() {
+    fn shares_are_kept_when_the_file_is_opened_again() {
         let folder = tempfile::tempdir().unwrap();
         let open = || StoredShares::open(Arc::new(HostFile::open(folder.path()).unwrap())).unwrap();
         let routes = open();
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_not_guessed() {
+    fn shares_that_cannot_be_read_are_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let file = Arc::new(HostFile::open(folder.path()).unwrap());
         drop(StoredShares::open(file.clone()).unwrap());

@@ -1,4 +1,4 @@
-//! What the instances of one generation are made from, and what they are allowed.
+//! The blueprint of the instances of one generation: what they are made from, and what the manifest grants them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::guest::{Guest, logging, memory, wasi, wasi_http};
 use seam_store::Database;
 use seam_store::ids::ContextName;
 
-/// All that one context's instances are made from and are allowed.
+/// What all instances of a generation are made from, and their grants.
 pub(crate) struct Blueprint {
     pub context: ContextName,
     pub pre: InstancePre<Guest>,
@@ -29,20 +29,20 @@ pub(crate) struct Blueprint {
     pub grants: Grants,
 }
 
-/// What the manifest allows, in the form that instances use it.
+/// What the manifest grants, in the form that instances use.
 pub(crate) struct Grants {
     pub database: Option<Arc<Database>>,
     pub config: Arc<WasiConfigVariables>,
-    /// Names and versions of the shared files in it.
+    /// Names and versions of the shared files in `config`.
     pub shared: BTreeMap<String, String>,
     pub outgoing: wasi_http::Outgoing,
     pub memory: memory::Shared,
     pub instance_memory_mb: u64,
     pub log_budget: Arc<logging::Budget>,
     pub timeout: Duration,
-    /// What its clock and its random numbers are.
+    /// The clock and the random numbers.
     pub world: wasi::World,
-    /// Whether whatever its instances still do is to end at once.
+    /// Set when the calls that its instances still run must end at once.
     pub cut_off: Arc<AtomicBool>,
 }
 

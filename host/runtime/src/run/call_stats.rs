@@ -1,6 +1,8 @@
-//! What one version of a context did: how many calls, how many of them broke, how long they took. To be compared with another version's.
+//! Counts the calls of one version of a context: how many, how many of them broke, how long they took. Two versions are
+//! compared by these counts.
 //!
-//! One atomic addition a call; times to the width of a power of two. Not here: the metrics of a context, which outlive its versions (`metrics`).
+//! A call costs one atomic addition; durations are counted in buckets, each twice as wide as the one before.
+//! Not here: the metrics of a context, which outlive its versions (`metrics`).
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -16,7 +18,7 @@ pub(crate) struct CallStats {
     broken: AtomicU64,
 }
 
-/// `CallStats` at one moment, or what came to it between two.
+/// The counts at one moment, or between two moments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CallCounts {
     by_time: [u64; BUCKETS],
@@ -32,12 +34,12 @@ impl CallStats {
             bucket.fetch_add(1, Relaxed);
         }
         if matches!(failure, Some(Failure::Trapped { .. } | Failure::TimedOut { .. })) {
-            self.broke();
+            self.count_broken();
         }
     }
 
-    /// A call that was recorded as answered was answered by an error page.
-    pub fn broke(&self) {
+    /// Counts a recorded call as broken, for example because its answer was an error page.
+    pub fn count_broken(&self) {
         self.broken.fetch_add(1, Relaxed);
     }
 
@@ -51,7 +53,7 @@ impl CallStats {
 }
 
 impl CallCounts {
-    /// The counts of `calls`, each a duration and how many calls took it, of which `broken` broke.
+    /// The counts of `calls`, each a duration and the number of calls that took it; `broken` of them broke.
     pub fn of(calls: &[(Duration, u32)], broken: u64) -> Self {
         let stats = CallStats::default();
         for (took, times) in calls {
@@ -64,7 +66,7 @@ impl CallCounts {
         self.by_time.iter().sum()
     }
 
-    /// What came after `earlier`.
+    /// The counts of the calls after `earlier`.
     pub fn since(&self, earlier: &Self) -> Self {
         let mut by_time = self.by_time;
         for (now, then) in by_time.iter_mut().zip(&earlier.by_time) {
@@ -73,7 +75,8 @@ impl CallCounts {
         Self { by_time, broken: self.broken.saturating_sub(earlier.broken) }
     }
 
-    /// The time below which the share `q` (0 to 1) of the calls stayed, rounded up to a power of two of microseconds; 0 without calls.
+    /// The duration below which the share `q` (0 to 1) of the calls stayed, rounded up to a power of two of
+    /// microseconds; 0 without calls.
     pub fn below(&self, q: f64) -> Duration {
         let wanted = (self.calls() as f64 * q).ceil() as u64;
         let mut sum = 0;
@@ -98,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_counted_by_powers_of_two_and_differences_are_what_came_between() {
+    fn durations_are_counted_by_powers_of_two_and_since_counts_only_later_calls() {
         let stats = CallStats::default();
         assert_eq!((stats.counts().calls(), stats.counts().below(0.5)), (0, Duration::ZERO));
         for us in [0, 1, 3, 100, 100, 5_000, u64::MAX / 1_000_000] {

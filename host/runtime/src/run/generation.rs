@@ -27,23 +27,23 @@ use seam_store::{Database, Migration};
 /// One loaded version of a context. Dropped when its last call has ended.
 pub struct Generation {
     pub(crate) index: ContextIndex,
-    /// Which version of its context it is, since the host started: 1, 2, 3, ...
+    /// The number of this version among the versions of its context since the host started: 1, 2, 3, ...
     pub number: u64,
     pub(crate) blueprint: Blueprint,
     spec: ContextSpec,
     wiring: Wiring,
-    /// Unlike any other in this process: what `Function::resolved` remembers it by.
+    /// Unique in this process; `Function::resolved` caches by it.
     id: u64,
     by_name: HashMap<(String, String), usize>,
     pool: Pool<Box<Instance>>,
     pub metrics: Arc<CallMetrics>,
-    /// Its own, where `metrics` are the context's.
+    /// Counts of this version alone; `metrics` belong to the context.
     pub(crate) call_stats: CallStats,
-    /// The schema to which others have brought its file since it started; 0: none.
+    /// The schema to which another version has migrated the file since this one started; 0: none.
     tolerated_schema: AtomicU32,
-    /// While it is on probation: what a request that could be run again waits for it; 0: as long as any.
+    /// While this version is on probation: the timeout of a request that could be run again; 0: the usual timeout.
     pub(crate) probation_timeout_us: AtomicU64,
-    /// The context's, handed on from version to version.
+    /// Belongs to the context: each version hands it on to the next.
     pub recorder: Arc<Recorder>,
 }
 
@@ -85,12 +85,12 @@ impl Generation {
         }
     }
 
-    /// Starts one instance to see that it starts, and asks it for its migrations, before anything can call it.
+    /// Starts one instance, to see whether it starts, and reads its migrations, before any call can reach this version.
     ///
     /// # Errors
-    /// What went wrong, as a sentence about the component.
+    /// What failed, as a sentence about the component.
     pub(crate) fn probe(&self) -> Result<Vec<Migration>, ContextProblem> {
-        let refused = |what: &str, e: &wasmtime::Error| {
+        let problem = |what: &str, e: &wasmtime::Error| {
             let remedy = "see the log; then rebuild the component".to_owned();
             ContextProblem::of(&self.spec.settings.name, format!("{what}: {}", self.reason(e)), remedy)
         };
@@ -99,7 +99,7 @@ impl Generation {
         } else {
             Instance::start(&self.blueprint)
         };
-        let mut instance = started.map_err(|e| refused("does not start", &e))?;
+        let mut instance = started.map_err(|e| problem("does not start", &e))?;
         let Some(index) = &self.blueprint.migrations else { return Ok(Vec::new()) };
         instance.store.set_epoch_deadline(1);
         instance
@@ -107,20 +107,20 @@ impl Generation {
             .get_typed_func::<(), (Vec<MigrationRecord>,)>(&mut instance.store, index)
             .and_then(|all| all.call(&mut instance.store, ()))
             .map(|(migrations,)| migrations.into_iter().map(Migration::from).collect())
-            .map_err(|e| refused("does not tell its migrations", &e))
+            .map_err(|e| problem("does not list its migrations", &e))
     }
 
-    /// What it calls itself, unlike any other in this process.
+    /// Unique in this process.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
-    /// Its file has been brought to a schema that it does not know.
+    /// Notes that another version has migrated the file to a schema that this version does not know.
     pub fn set_tolerated_schema(&self, schema: Option<u32>) {
         self.tolerated_schema.store(schema.unwrap_or(0), Ordering::Relaxed);
     }
 
-    /// What one is made of that does the same on the file as it is now.
+    /// The spec of a generation that does the same as this one on the file as it is now.
     pub(crate) fn spec_now(&self) -> ContextSpec {
         let tolerated_schema = Some(self.tolerated_schema.load(Ordering::Relaxed))
             .filter(|schema| *schema > 0)
@@ -128,7 +128,7 @@ impl Generation {
         ContextSpec { tolerated_schema, ..self.spec.clone() }
     }
 
-    /// What it was made of.
+    /// The spec that this generation was made of.
     pub fn spec(&self) -> &ContextSpec {
         &self.spec
     }
@@ -137,7 +137,7 @@ impl Generation {
         &self.spec.component
     }
 
-    /// Whether a generation made of these would be no other than this one.
+    /// Whether a generation made of `spec` and `wiring` would be the same as this one.
     pub(crate) fn is_made_of(&self, spec: &ContextSpec, wiring: &Wiring) -> bool {
         self.spec.component.hash == spec.component.hash && self.spec.settings == spec.settings && self.wiring == *wiring
     }
@@ -158,7 +158,7 @@ impl Generation {
         &self.blueprint.exports
     }
 
-    /// Names and versions of the shared files that it was given.
+    /// Names and versions of the shared files that the manifest grants it.
     pub fn shared(&self) -> &BTreeMap<String, String> {
         &self.blueprint.grants.shared
     }
@@ -181,7 +181,7 @@ impl Generation {
         self.pool.trim();
     }
 
-    /// It was replaced: what is idle goes now, and every instance that comes back.
+    /// Drops the idle instances, and from now on every instance that comes back: another version has replaced this one.
     pub(crate) fn retire(&self) {
         self.pool.retire();
     }
@@ -191,7 +191,7 @@ impl Generation {
         self.pool.is_retired()
     }
 
-    /// Ends whatever its instances still do.
+    /// Ends the calls that its instances still run.
     pub(crate) fn cut_off(&self) {
         self.blueprint.grants.cut_off.store(true, Ordering::Relaxed);
     }
@@ -215,7 +215,7 @@ impl Generation {
             instance.noting(&mut noted, |store, _| handler.call(store, (request,)).map(|(response,)| response))
         });
         if outcome.as_ref().is_ok_and(|response| response.status >= 500) {
-            self.broke();
+            self.count_broken();
             callees.attempt().into_iter().for_each(|attempt| attempt.failed_in(self.id));
         }
         if let Some(request) = copy {
@@ -224,7 +224,8 @@ impl Generation {
         outcome
     }
 
-    /// One call on an instance of its own, from the check of the chain to the count of its outcome; `started` is now.
+    /// Runs one call on an instance of its own: checks the call chain before it and counts its outcome after it.
+    /// `started` is now.
     fn run<T>(
         &self,
         call: Call,
@@ -250,12 +251,13 @@ impl Generation {
         self.call_stats.record(took, failure);
     }
 
-    /// A page that it answered says that something is wrong with it. So a version is judged; its metrics count answers.
-    pub(crate) fn broke(&self) {
-        self.call_stats.broke();
+    /// Counts an answer as broken: it was an error page. A version is judged by this count; in the metrics the page is
+    /// an answer.
+    pub(crate) fn count_broken(&self) {
+        self.call_stats.count_broken();
     }
 
-    /// The call with less time, while this is on probation.
+    /// The call with a shorter deadline while this version is on probation.
     fn within_probation_timeout(&self, mut call: Call, now: Instant) -> Call {
         let us = self.probation_timeout_us.load(Ordering::Relaxed);
         if us > 0 {
@@ -264,7 +266,8 @@ impl Generation {
         call
     }
 
-    /// `from` is when its time began to count; starting an instance is not the version's.
+    /// Moves `from` to the time when the guest starts to work: the start of an instance does not count against the
+    /// version.
     fn run_uncounted<T>(
         &self,
         call: Call,
@@ -277,28 +280,30 @@ impl Generation {
         let mut instance = match idle {
             Some(instance) => instance,
             None => {
-                let started = self.on_its_thread(|| Instance::start(&self.blueprint));
+                let started = self.run_guest_code(|| Instance::start(&self.blueprint));
                 *from = Instant::now();
                 started.map_err(|error| self.failure(&call, &error, "start"))?
             }
         };
         instance.begin(call, callees.clone());
-        match self.on_its_thread(|| work(&mut instance)) {
+        match self.run_guest_code(|| work(&mut instance)) {
             Ok(value) => {
                 self.end(&call, instance);
                 Ok(value)
             }
-            // The instance is dropped, and with it whatever transaction it has open.
+            // The instance is dropped, and its open transaction with it.
             Err(error) => Err(self.failure_of(&call, &error, &instance)),
         }
     }
 
-    /// Runs guest code: on this worker, or, when the guest may wait in the host, on a thread that the runtime does without.
-    fn on_its_thread<T>(&self, work: impl FnOnce() -> T) -> T {
+    /// Runs guest code on this thread. When the guest may wait in the host, the runtime's other tasks move to another
+    /// thread first.
+    fn run_guest_code<T>(&self, work: impl FnOnce() -> T) -> T {
         if self.blueprint.waits { blocking::block_in_place(work) } else { work() }
     }
 
-    /// The call as this context gets it: one deeper in the chain, and with no more time than it may take.
+    /// The call as this context gets it: one step deeper in the chain, and with no more time than the context's
+    /// timeout.
     pub(crate) fn admit(&self, call: Call, now: Instant) -> Result<Call, Failure> {
         let mut call = call
             .enter(self.index)
@@ -322,7 +327,7 @@ impl Generation {
         }
     }
 
-    /// Ends a call that went well and keeps the instance for the next one.
+    /// Ends a call that succeeded and keeps the instance for the next call.
     pub(crate) fn end(&self, call: &Call, mut instance: Box<Instance>) {
         if instance.end() {
             tracing::error!(
@@ -342,7 +347,7 @@ impl Generation {
         }
     }
 
-    /// The outcome of a call that broke off, told once to the log; callers and clients are told less.
+    /// The failure of a call that ended with `error`. The log gets the reason, once; callers and clients get less.
     pub(crate) fn failure(&self, call: &Call, error: &wasmtime::Error, during: &'static str) -> Failure {
         let context = self.blueprint.context.to_string();
         let timed_out = error.is::<OutOfTime>();
@@ -366,17 +371,17 @@ impl Generation {
         }
     }
 
-    /// Where `function` stands in `exports`, looked up once for each version of this context.
+    /// The index of `function` in `exports`, looked up once for each version of this context.
     fn resolve(&self, function: &Function) -> Option<usize> {
-        let place = function.resolved.get(self.id as usize % function.resolved.len())?;
-        let known = place.load(Ordering::Relaxed);
+        let cached = function.resolved.get(self.id as usize % function.resolved.len())?;
+        let known = cached.load(Ordering::Relaxed);
         if known >> 16 == self.id {
             return Some((known & 0xffff) as usize);
         }
         let at = *self.by_name.get(&(function.interface.clone(), function.name.clone()))?;
         let fits = same_signature(&function.signature, &self.blueprint.exports.get(at)?.signature);
         let slot = fits.then_some(at)?;
-        place.store(self.id << 16 | slot as u64 & 0xffff, Ordering::Relaxed);
+        cached.store(self.id << 16 | slot as u64 & 0xffff, Ordering::Relaxed);
         Some(slot)
     }
 }
@@ -393,7 +398,7 @@ impl Dispatch for Generation {
             let reason = format!("its running version has no `{}.{}` of that type", function.interface, function.name);
             return Err(Failure::Absent { context: self.blueprint.context.to_string(), reason });
         };
-        // Whoever calls wants to answer even when this callee does not.
+        // The caller keeps some time, to answer even when this callee does not.
         let now = Instant::now();
         let left = call.deadline.saturating_duration_since(now);
         call.deadline = now + left * (100 - limits::CALL_RESERVE_PERCENT) / 100;

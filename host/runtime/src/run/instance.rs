@@ -1,6 +1,6 @@
 //! One live instance of a component: its store, its guest data and the functions that can be called on it.
 //!
-//! Invariant: an instance serves one call at a time, and none any more after a trap, a timeout or a cancelled call.
+//! Invariant: an instance serves one call at a time, and no call after a trap, a timeout or a cancelled call.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::guest::{Guest, dispatch, memory, store, wasi};
 use crate::limits;
 use seam_store::blocking;
 
-/// Boxed by whoever keeps it: a `Store` is large and moves between the pool and the stack with every call.
+/// Kept in a box: a `Store` is large and moves between the pool and the stack with every call.
 pub struct Instance {
     pub(crate) store: Store<Guest>,
     pub(crate) instance: wasmtime::component::Instance,
@@ -27,14 +27,14 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Instantiates: start functions run now, with nothing but time and memory.
+    /// Instantiates the component: its start functions run now, with nothing but time and memory.
     pub(crate) fn start(blueprint: &Blueprint) -> wasmtime::Result<Box<Self>> {
         let mut store = new_store(blueprint);
         let instance = blueprint.pre.instantiate(&mut store)?;
         Self::ready(blueprint, store, instance)
     }
 
-    /// The same for a component that is linked asynchronously.
+    /// Like `start`, for a component that is linked asynchronously.
     pub(crate) async fn start_async(blueprint: &Blueprint) -> wasmtime::Result<Box<Self>> {
         let mut store = new_store(blueprint);
         let instance = blueprint.pre.instantiate_async(&mut store).await?;
@@ -59,7 +59,8 @@ impl Instance {
         Ok(Box::new(Self { store, instance, functions, http_handler }))
     }
 
-    /// Makes an idle instance one of another generation of its component. What it may hold handles to stays as it is.
+    /// Moves an idle instance to another generation of its component. Its memory and its resource table stay, because
+    /// it may hold handles.
     pub(crate) fn move_to(&mut self, blueprint: &Blueprint) {
         let mut guest = new_guest(blueprint);
         let old = self.store.data_mut();
@@ -68,7 +69,7 @@ impl Instance {
         *old = guest;
     }
 
-    /// Readies the instance for one call.
+    /// Prepares the instance for one call.
     pub(crate) fn begin(&mut self, call: Call, callees: dispatch::DispatchTable) {
         let guest = self.store.data_mut();
         guest.deadline = call.deadline;
@@ -80,7 +81,7 @@ impl Instance {
         self.store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
     }
 
-    /// Runs `work` and takes down what it does in the host.
+    /// Runs `work` and notes in `noted` what it does in the host.
     pub(crate) fn noting<T>(
         &mut self,
         noted: &mut Noted,
@@ -94,7 +95,7 @@ impl Instance {
         done
     }
 
-    /// Ends the call. Returns whether it left a transaction open, which is rolled back now.
+    /// Ends the call. Returns whether it left a transaction open; that is rolled back now.
     pub(crate) fn end(&mut self) -> bool {
         let guest = self.store.data_mut();
         guest.call = None;
@@ -146,8 +147,8 @@ fn tick(mut cx: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> 
     let guest = cx.data_mut();
     guest.ticks += 1;
     if guest.ticks.is_power_of_two() {
-        // This call is a long one, so the runtime's other tasks go on elsewhere. On a busy machine nobody may have come to take
-        // them in the time given; hence more than one try, each after twice the time.
+        // This call is long, so the runtime's other tasks move to another worker. On a busy machine no worker may have
+        // been free to take them; hence more than one attempt, each after twice the time.
         blocking::yield_worker();
     }
     Ok(UpdateDeadline::Continue(1))

@@ -1,4 +1,4 @@
-//! What is counted of every call into a context.
+//! The Prometheus metrics of every call into a context.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use seam_store::ids::ContextName;
 pub struct Metrics {
     duration: HistogramVec,
     failures: IntCounterVec,
-    /// Of the calls that come through a route, by context and variant.
+    /// Calls that come through a route, by context and variant.
     routed: HistogramVec,
     routed_failures: IntCounterVec,
     shadowed: IntCounterVec,
@@ -37,11 +37,11 @@ impl Metrics {
             let family = IntCounterVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(family.clone())).map(|()| family)
         };
-        let what = "Calls into a context that brought no answer of its own";
+        let what = "Calls into a context that it did not answer";
         let failures = counts("seam_call_failures_total", what, &["context", "kind"])?;
-        let what = "Calls of a variant that brought no answer of its own";
+        let what = "Calls of a variant that it did not answer";
         let routed_failures = counts("seam_variant_failures_total", what, &["context", "variant", "kind"])?;
-        let what = "Share of its answers' elements that a shadow has in common with the live answers, summed up";
+        let what = "Sum of the shares of elements that a shadow's answers have in common with the live answers";
         let overlap = CounterVec::new(Opts::new("seam_shadow_overlap_sum", what), &["context", "variant"])?;
         registry.register(Box::new(overlap.clone()))?;
         let of_variant = ["context", "variant"];
@@ -56,7 +56,7 @@ impl Metrics {
         })
     }
 
-    /// What is counted of a variant behind a route.
+    /// The metrics of a variant behind a route.
     pub(crate) fn of_variant(&self, context: &str, variant: &str) -> VariantMetrics {
         let calls = Arc::new(CallMetrics {
             duration: self.routed.with_label_values(&[context, variant]),
@@ -91,28 +91,29 @@ impl Metrics {
     }
 }
 
-/// One variant's, as its route sees it: of the calls that a visitor causes, and not of those that teach it.
+/// The metrics of one variant behind a route: of the calls that visitors cause, not of the calls by which the variant
+/// learns.
 pub(crate) struct VariantMetrics {
     pub calls: Arc<CallMetrics>,
     pub clicks: IntCounter,
     pub shadow: ShadowMetrics,
 }
 
-/// A variant's as a shadow.
+/// The metrics of a variant as a shadow.
 #[derive(Clone)]
 pub(crate) struct ShadowMetrics {
     pub equal: IntCounter,
     pub different: IntCounter,
-    /// Those without an answer.
+    /// Calls without an answer.
     pub failed: IntCounter,
     pub dropped: IntCounter,
-    /// Those compared by lists, and the sum of what the lists had in common.
+    /// Answers that were compared by their lists, and the sum of the overlaps of these lists.
     pub lists: IntCounter,
     pub overlap: Counter,
     pub calls: Arc<CallMetrics>,
 }
 
-/// One context's.
+/// The metrics of one context.
 pub struct CallMetrics {
     duration: Histogram,
     failures: [IntCounter; FailureKind::ALL.len()],
@@ -142,10 +143,10 @@ impl FailureKind {
 }
 
 impl CallMetrics {
-    /// Numbers of a version that nobody sees.
+    /// Metrics that no registry shows, for a version that does not serve.
     pub(crate) fn unregistered() -> Self {
         #[expect(clippy::expect_used, reason = "these names are valid, and a private registry has no others")]
-        let metrics = Metrics::new(&Registry::new()).expect("metrics of its own");
+        let metrics = Metrics::new(&Registry::new()).expect("a new registry accepts these names");
         metrics.named("-")
     }
 
@@ -172,7 +173,8 @@ impl CallMetrics {
         self.failures.iter().map(IntCounter::get).sum()
     }
 
-    /// The time in microseconds that the share `q` (0 to 1) of the calls stayed below, to the width of a bucket; 0 without calls.
+    /// The time in microseconds below which the share `q` (0 to 1) of the calls stayed, to the width of a bucket; 0
+    /// without calls.
     pub fn quantile_us(&self, q: f64) -> f64 {
         use prometheus::core::Metric;
         let metric = self.duration.metric();

@@ -1,4 +1,5 @@
-//! Running: instances and their pool, one generation of a context and every call into it, what is counted and recorded of calls.
+//! Running: instances and their pool, one generation of a context and every call into it, and the metrics and
+//! recordings of calls.
 
 pub(crate) mod blueprint;
 mod call_stats;

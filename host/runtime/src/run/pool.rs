@@ -1,7 +1,8 @@
-//! Permits and idle instances of one generation: who may run now, who waits, and what may be reused.
+//! Permits and idle instances of one generation: which calls may run now, which wait, and which instances can be used
+//! again.
 //!
-//! Invariants: at most `concurrency` calls run; at most `queue` wait, in the order they came; an instance is handed to one call at a
-//! time and comes back only after a clean end.
+//! Invariants: at most `concurrency` calls run; at most `queue` calls wait, in the order of their arrival; an instance
+//! serves one call at a time and comes back only after a call that succeeded.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,32 +21,33 @@ pub struct Pool<I> {
 
 struct State<I> {
     running: u32,
-    /// Who waits for a permit, first come first. A permit that comes free is given to the first, never left to a race.
+    /// Calls that wait for a permit, first come, first served. A released permit goes to the first of them, never to a
+    /// race.
     waiting: VecDeque<Arc<Ticket>>,
     /// Last used on top: the warmest memory is used again first, and the rest can be dropped.
     idle: Vec<I>,
-    /// The fewest idle since the last trim: so many were not needed.
+    /// The lowest number of idle instances since the last trim: calls did not need that many.
     idle_low: usize,
-    /// Nobody new will come: instances are not kept any more.
+    /// The generation was replaced: instances are not kept any more.
     retired: bool,
 }
 
 #[derive(Default)]
 struct Ticket {
-    /// Set under the pool's lock by whoever gives its permit away.
+    /// Set, under the pool's lock, by the call that passes its permit on to this one.
     granted: Mutex<bool>,
     notify: Condvar,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotAdmitted {
-    /// As many as allowed are running and waiting.
+    /// All permits are taken and the queue is full.
     Full,
-    /// No permit came free before the deadline.
+    /// No permit was released before the deadline.
     TimedOut,
 }
 
-/// The right to run one call; the permit comes free when it is dropped.
+/// The right to run one call; released when it is dropped.
 pub struct Permit<'a, I> {
     pool: &'a Pool<I>,
 }
@@ -59,7 +61,7 @@ impl<I> Pool<I> {
     /// A permit, and an idle instance if there is one. Waits when all permits are taken.
     ///
     /// # Errors
-    /// When too many wait already, or none comes free before `deadline`.
+    /// When the queue is full, or no permit is released before `deadline`.
     pub fn acquire(&self, deadline: Instant) -> Result<(Permit<'_, I>, Option<I>), NotAdmitted> {
         let mut state = self.state.lock();
         if state.running < self.concurrency {
@@ -83,7 +85,7 @@ impl<I> Pool<I> {
         });
         let mut state = self.state.lock();
         if !in_time {
-            // The permit may have been granted between the timeout and this lock; then it is ours after all.
+            // The permit may have been granted between the timeout and this lock; then this call has it after all.
             if let Some(at) = state.waiting.iter().position(|other| Arc::ptr_eq(other, &ticket)) {
                 state.waiting.remove(at);
                 return Err(NotAdmitted::TimedOut);
@@ -92,7 +94,7 @@ impl<I> Pool<I> {
         Ok((Permit { pool: self }, state.pop_idle()))
     }
 
-    /// Takes back an instance whose call ended well.
+    /// Takes back an instance whose call succeeded.
     pub fn put_back(&self, instance: I) {
         let mut state = self.state.lock();
         if !state.retired {
@@ -100,7 +102,7 @@ impl<I> Pool<I> {
         }
     }
 
-    /// Drops what is idle now, and from now on what comes back. Calls are let in as before.
+    /// Drops the idle instances, and from now on every instance that comes back. Calls get permits as before.
     pub fn retire(&self) {
         let mut state = self.state.lock();
         state.retired = true;
@@ -114,7 +116,7 @@ impl<I> Pool<I> {
         self.state.lock().retired
     }
 
-    /// Drops the idle instances that nobody needed since the last trim.
+    /// Drops the idle instances that no call needed since the last trim, except one.
     pub fn trim(&self) {
         let mut state = self.state.lock();
         let spare = state.idle_low.min(state.idle.len());
@@ -141,7 +143,7 @@ impl<I> State<I> {
 }
 
 impl<I> Permit<'_, I> {
-    /// Keeps the permit taken until somebody calls `Pool::leave`: for a call that goes on in another task.
+    /// Keeps the permit taken until `Pool::release`: for a call that goes on in another task.
     pub fn forget(self) {
         std::mem::forget(self);
     }
@@ -154,7 +156,7 @@ impl<I> Drop for Permit<'_, I> {
 }
 
 impl<I> Pool<I> {
-    /// Frees a permit that was kept.
+    /// Releases a permit: to the first call that waits, if there is one.
     pub fn release(&self) {
         let mut state = self.state.lock();
         match state.waiting.pop_front() {
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_allowed_run_and_no_more_than_allowed_wait() {
+    fn no_more_calls_run_than_allowed_and_the_others_wait() {
         let pool = Pool::<u32>::new(2, 8);
         let (running, most) = (AtomicU32::new(0), AtomicU32::new(0));
         std::thread::scope(|scope| {
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_refuses_at_once_and_a_late_place_is_given_up() {
+    fn a_full_queue_refuses_at_once_and_a_call_that_times_out_leaves_the_queue() {
         let pool = Pool::<u32>::new(1, 0);
         let held = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
         assert_eq!(pool.acquire(soon()).err(), Some(NotAdmitted::Full));
@@ -209,7 +211,7 @@ mod tests {
         let held = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
         assert_eq!(pool.acquire(Instant::now() + Duration::from_millis(5)).err(), Some(NotAdmitted::TimedOut));
         drop(held);
-        assert!(pool.acquire(soon()).is_ok(), "the permit that nobody waited for any more is free");
+        assert!(pool.acquire(soon()).is_ok(), "the call that timed out holds no permit");
     }
 
     #[test]
@@ -222,7 +224,7 @@ mod tests {
         pool.put_back(2);
         drop(permit);
         assert_eq!(pool.occupancy(), (0, 0, 0));
-        assert!(pool.acquire(soon()).is_ok(), "a request that began before may call still");
+        assert!(pool.acquire(soon()).is_ok(), "a request that started before may still call");
     }
 
     #[test]
@@ -232,7 +234,7 @@ mod tests {
             pool.put_back(i);
         }
         pool.trim();
-        assert_eq!(pool.occupancy().2, 4, "nothing is known of the first interval");
+        assert_eq!(pool.occupancy().2, 4, "the first trim does not know yet what was needed");
         let (_permit, warmest) = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
         assert_eq!(warmest, Some(3));
         pool.put_back(3);

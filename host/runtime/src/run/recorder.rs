@@ -1,9 +1,10 @@
-//! Calls into one context as values, with what each of them asked of others: for replaying them against another version, and for
-//! scenarios made from live traffic.
+//! Records calls into one context as values, each with the calls that it made to other contexts: to replay them against
+//! another version, and to make scenarios from live traffic.
 //!
-//! A few calls a second are sampled at all times; `recent` has the last of each function that were answered and wrote nothing. While a
-//! log runs, every call goes on it, in order. Invariants: a call that is not taken pays for one comparison of numbers; what is kept is
-//! bounded by bytes; values under a secret name are blanked out before they are kept, except on a log that was started to keep them.
+//! The recorder samples a few calls a second at all times; `recent` returns the last calls of each function that were
+//! answered and wrote nothing. While a log runs, every call goes on it, in order.
+//! Invariants: a call that is not recorded costs one comparison of numbers; the kept calls are bounded by bytes; values
+//! under a secret name are blanked before they are kept, except on a log that was started to keep them.
 //! Not here: `wasi:http` contexts, whose requests are streams.
 
 mod kept;
@@ -27,7 +28,7 @@ pub use kept::CallLog;
 use kept::Kept;
 pub use secrets::BLANK;
 
-/// Every call is taken: a log runs.
+/// A log runs: every call is recorded.
 const ALWAYS: u64 = 0;
 const NEVER: u64 = u64::MAX;
 
@@ -41,12 +42,12 @@ pub struct Recorded {
     pub asked: Vec<Asked>,
     /// Whether `asked` has all of them.
     pub asked_all: bool,
-    /// Whether it committed anything in its own store, or may have. What those whom it asked did is theirs to say.
+    /// Whether it committed anything in its own store, or may have. Commits of its callees are not counted here.
     pub wrote: bool,
-    /// Something was blanked out of what it was asked or told by others: it cannot be replayed as it was. Its own results are to be
-    /// compared with others that went through `Recorder::blank`.
+    /// Whether a secret was blanked in its parameters or in the calls that it made: then a replay cannot repeat the
+    /// call exactly. Compare its results only with results that went through `Recorder::blank`.
     pub blanked: bool,
-    /// In seconds since 1970, UTC.
+    /// When it started, in seconds since 1970, UTC.
     pub begun_s: u64,
     pub took: Duration,
 }
@@ -61,7 +62,7 @@ pub enum What {
         /// Typed errors are answers.
         outcome: Result<Vec<Val>, Failure>,
     },
-    /// Of a lean HTTP handler.
+    /// A request to the buffered HTTP handler.
     Request { request: buffered_http::Request, outcome: Result<buffered_http::Response, Failure> },
 }
 
@@ -78,7 +79,7 @@ impl Recorded {
 /// The recorder of one context; it outlives the context's versions.
 pub struct Recorder {
     epoch: Instant,
-    /// The next call is taken from here on, in microseconds after `epoch`.
+    /// The recorder samples the first call at this time or later, in microseconds after `epoch`.
     next_us: AtomicU64,
     interval_us: u64,
     secrets: secrets::Secrets,
@@ -91,24 +92,24 @@ impl Recorder {
             0 => NEVER,
             per_s => (1_000_000 / u64::from(per_s)).max(1),
         };
-        // The first call is not special, and `ALWAYS` is not a time.
+        // 1, because 0 is `ALWAYS`.
         let next_us = AtomicU64::new(if interval_us == NEVER { NEVER } else { 1 });
         let secrets = secrets::Secrets::new(&config.secrets);
         Arc::new(Self { epoch: Instant::now(), next_us, interval_us, secrets, kept: Mutex::default() })
     }
 
-    /// The last calls of each function that were answered and wrote nothing, at most `limits::RECORD_KEPT_PER_FUNCTION` of each,
-    /// oldest first.
+    /// The last calls of each function that were answered and wrote nothing, at most `limits::RECORD_KEPT_PER_FUNCTION`
+    /// of each, oldest first.
     pub fn recent(&self) -> Vec<Arc<Recorded>> {
         self.kept.lock().recent()
     }
 
-    /// Blanks the secrets in results, as in those that are kept.
+    /// Blanks the secrets in `results`, as the recorder does in the results that it keeps.
     pub fn blank(&self, results: &mut [Val]) {
         self.secrets.results(results);
     }
 
-    /// From now on every call goes on a log. False: one runs already.
+    /// Starts a log of every call. Returns false when a log runs already.
     pub fn start_log(&self, keep_secrets: bool) -> bool {
         let mut kept = self.kept.lock();
         let started = kept.start_log(keep_secrets);
@@ -116,7 +117,7 @@ impl Recorder {
         started
     }
 
-    /// Ends the log and hands it over; calls that still run are not on it.
+    /// Ends the log and returns it; calls that still run are not on it.
     pub fn stop_log(&self) -> Option<CallLog> {
         let mut kept = self.kept.lock();
         self.next_us
@@ -128,7 +129,7 @@ impl Recorder {
         u64::try_from(now.saturating_duration_since(self.epoch).as_micros()).unwrap_or(NEVER - 1).max(1)
     }
 
-    /// Whether the call that begins at `now` is taken.
+    /// Whether to record the call that starts at `now`.
     pub(crate) fn takes(&self, now: Instant) -> bool {
         let next = self.next_us.load(Ordering::Relaxed);
         let now = self.now_us(now);
@@ -184,8 +185,8 @@ impl Recorder {
 
     fn keep(&self, what: What, names: Vec<String>, Noted { notes, wrote }: Noted, took: Duration) {
         let Notes { asked, asked_more } = notes.map(|notes| *notes).unwrap_or_default();
-        let begun = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().saturating_sub(took);
-        let (begun_s, asked_all) = (begun.as_secs(), asked_more == 0);
+        let start = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().saturating_sub(took);
+        let (begun_s, asked_all) = (start.as_secs(), asked_more == 0);
         let whole = Recorded { sequence: 0, what, asked, asked_all, wrote, blanked: false, begun_s, took };
         let bytes = kept::bytes_of(&whole);
         let mut blanked = whole.clone();
@@ -194,7 +195,7 @@ impl Recorder {
     }
 }
 
-/// What was noted of one call, taken out of its instance.
+/// What the host noted while a call ran, taken from its instance.
 #[derive(Default)]
 pub(crate) struct Noted {
     pub notes: Option<Box<Notes>>,

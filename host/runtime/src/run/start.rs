@@ -1,4 +1,4 @@
-//! From a wired context to a generation that could serve: the blueprint of its instances, and its grants.
+//! Makes a generation that could serve from a wired context: the blueprint of its instances, and its grants.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::link::{Wired, is_asynchronous, waits};
 use crate::settings::ContextSettings;
 use seam_store::Database;
 
-/// The `number`-th version of the context at `index`. Nothing of it has run yet.
+/// The `number`-th version of the context at `index`. None of its code has run yet.
 ///
 /// # Errors
 /// When wasmtime refuses to instantiate it, or it lacks an export that it declares.

@@ -1,4 +1,4 @@
-//! An instance that serves a `wasi:http` request: its call goes on in another task than the one that began it.
+//! An instance that serves a `wasi:http` request: its call may go on in another task than the one that started it.
 
 use std::time::Instant;
 
@@ -9,14 +9,14 @@ use crate::call::{Call, Failure};
 use crate::guest::Guest;
 use crate::run::instance::Instance;
 
-/// Dropped without `give_back`, the instance is gone.
+/// An instance that serves one request. Dropping this drops the instance; `give_back` returns it to the pool.
 pub struct Checkout {
     live: Live,
     call: Call,
     started: Instant,
     instance: Option<Box<Instance>>,
     failure: Option<Failure>,
-    /// It answered, and what it answered is an error.
+    /// The guest answered with an error, or not at all.
     broke: bool,
 }
 
@@ -24,7 +24,7 @@ impl Live {
     /// An instance for one `wasi:http` request.
     ///
     /// # Errors
-    /// When there is no place for it before the deadline, or it does not start.
+    /// When no permit is released before the deadline, or the instance does not start.
     pub async fn check_out(self, call: Call) -> Result<Checkout, Failure> {
         let generation = self.generation();
         let call = generation.admit(self.with_affinity(call), Instant::now())?;
@@ -47,7 +47,7 @@ impl Live {
 }
 
 impl Checkout {
-    /// The call as this context has it: with its own deadline.
+    /// The call with the deadline that this context gives it.
     pub fn call(&self) -> &Call {
         &self.call
     }
@@ -57,19 +57,19 @@ impl Checkout {
         self.instance.as_mut().map(|i| (&mut i.store, &i.instance))
     }
 
-    /// The request was served and the guest has finished: the instance may serve another.
+    /// Returns the instance to the pool: the request was served and the guest has finished.
     pub fn give_back(mut self) {
         if let Some(instance) = self.instance.take() {
             self.live.generation().end(&self.call, instance);
         }
     }
 
-    /// What the guest answered says that something is wrong with it, or it answered nothing.
+    /// Counts the answer as broken: it is an error, or the guest gave none.
     pub fn broke(&mut self) {
         self.broke = true;
     }
 
-    /// The request broke off: says so to the log, and what the client is told.
+    /// Logs that the request failed, and returns the failure for the client.
     pub fn fail(mut self, error: &wasmtime::Error) -> Failure {
         let failure = self.live.generation().failure(&self.call, error, "call");
         self.failure = Some(failure.clone());
@@ -79,13 +79,13 @@ impl Checkout {
 
 impl Drop for Checkout {
     fn drop(&mut self) {
-        // The instance goes first: whoever gets the place may need its memory.
+        // The instance goes first: the call that gets the permit may need its memory.
         drop(self.instance.take());
         let generation = self.live.generation();
         generation.pool().release();
         generation.count(self.started.elapsed(), self.failure.as_ref());
         if self.broke {
-            generation.broke();
+            generation.count_broken();
         }
         if let Some(routed) = &self.live.routed {
             routed.record(self.started.elapsed(), self.failure.as_ref());

@@ -1,6 +1,7 @@
-//! Generations that were replaced: they finish the calls of the requests that began with them, and are gone after the last.
+//! Generations that were replaced: they finish the calls of the requests that started with them, and are gone after the
+//! last.
 //!
-//! Only a weak reference stands here, so that what is watched is not what keeps it alive.
+//! Holds weak references only, so that it keeps no generation alive.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -18,13 +19,13 @@ struct Draining {
     context: ContextName,
     number: u64,
     since: Instant,
-    /// What its calls get to end.
+    /// How long its calls may still run.
     limit: Duration,
     cut_off: bool,
 }
 
 impl Drain {
-    /// No new request reaches `generation` any more; its idle instances go now.
+    /// Starts to drain `generation`, which no new request reaches any more; its idle instances are dropped now.
     pub fn begin(&self, generation: &Arc<Generation>, limit: Duration) {
         generation.retire();
         self.0.lock().push(Draining {
@@ -43,7 +44,7 @@ impl Drain {
         alive.map(|d| (d.context.clone(), d.number)).collect()
     }
 
-    /// Forgets those that are gone, and cuts off the calls of those that should be.
+    /// Forgets generations that are gone, and cuts off the calls of generations that are past their limit.
     pub fn check(&self) {
         self.0.lock().retain_mut(|draining| {
             let Draining { context, number, since, limit, .. } = draining;
@@ -57,7 +58,7 @@ impl Drain {
                 let (running, waiting, _) = generation.occupancy();
                 tracing::warn!(
                     %context, generation = *number, running, waiting, ms,
-                    "a replaced version has calls still; they are cut off"
+                    "a replaced version still has calls; they are cut off"
                 );
                 generation.cut_off();
             }

@@ -17,10 +17,10 @@ pub struct Live {
     callees: DispatchTable,
     /// How the request chooses between variants; `None`: by its trace.
     affinity: Option<Affinity>,
-    /// Whether the request named this very variant.
+    /// Whether the request named this variant.
     named: bool,
     fallback: Option<Box<Fallback>>,
-    /// What the route counts, when the request itself is for a context that has variants.
+    /// The route's metrics of the variant, when the request itself is for a context that has variants.
     pub(super) routed: Option<Arc<CallMetrics>>,
 }
 
@@ -47,7 +47,7 @@ impl Live {
         Ok(Self { generation, callees, affinity, named: false, fallback, routed })
     }
 
-    /// A generation that is in no published set, and the contexts that it may call.
+    /// A generation that is in no published set, with the contexts that it may call.
     pub(crate) fn apart(generation: Arc<Generation>, callees: DispatchTable) -> Self {
         Self { generation, callees, affinity: None, named: true, fallback: None, routed: None }
     }
@@ -80,8 +80,8 @@ impl Live {
         answer
     }
 
-    /// Runs a request with the version on probation, and, when that version broke it without any effect, once more with the
-    /// version before.
+    /// Runs a request with the version on probation. When that version broke it without any effect, runs it again with
+    /// the version before.
     #[cold]
     fn handle_with_fallback(
         &self,
@@ -105,7 +105,7 @@ impl Live {
         fallback.generation.handle(self.with_affinity(again), &fallback.callees, request)
     }
 
-    /// The call with what this request says of variants.
+    /// The call with the variants that this request chooses.
     pub(super) fn with_affinity(&self, mut call: Call) -> Call {
         if let Some(affinity) = self.affinity {
             call.affinity = affinity;

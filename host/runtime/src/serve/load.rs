@@ -1,4 +1,5 @@
-//! From the entries of a manifest to compiled components, several at a time; variants that cannot be had are left out.
+//! Loads and compiles the components that a manifest names, several at a time; leaves out variants that cannot be
+//! loaded.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +11,7 @@ use crate::component::{self, ContextProblem, ContextSpec, Loader};
 use crate::settings::ContextSettings;
 use seam_store::ids::ContextName;
 
-/// Where the component of a manifest's entry is taken from.
+/// Where the component of an entry in the manifest comes from.
 #[derive(Debug, Clone)]
 pub struct Source {
     pub file: PathBuf,
@@ -25,16 +26,17 @@ impl Source {
     }
 }
 
-/// A variant that the manifest has and that is not loaded: its context serves without it.
+/// A variant of the manifest that is not loaded: its context serves without it.
 #[derive(Debug, Clone)]
 pub struct Absent {
     pub context: ContextName,
     pub why: String,
-    /// What is wrong with it; empty when it is only not built.
+    /// Its problems; empty when it is only not built.
     pub problems: Vec<ContextProblem>,
 }
 
-/// Does `work` until nothing is wrong but with contexts themselves: variants that are broken go to `absent` and are done without.
+/// Repeats `work` without the variants that it found broken, which go to `absent`, until it succeeds or fails for
+/// another reason.
 pub(super) fn without_broken_variants<T>(
     absent: &mut Vec<Absent>,
     mut work: impl FnMut(&mut Vec<Absent>) -> Result<T, Error>,
@@ -58,7 +60,7 @@ pub(super) fn without_broken_variants<T>(
     }
 }
 
-/// The entries whose components can be expected to be there, and the variants that nobody has built yet.
+/// The entries whose components should exist, and the variants that are not built yet.
 pub(super) fn present<'m>(
     contexts: &'m [ContextSettings],
     source: &dyn Fn(&ContextSettings) -> Source,
@@ -76,7 +78,7 @@ pub(super) fn present<'m>(
 /// Loads each context's component, several at a time.
 ///
 /// # Errors
-/// All that cannot be read or compiled.
+/// Every component that cannot be read or compiled.
 pub(super) fn load(
     loader: &Loader,
     contexts: &[ContextSettings],
@@ -114,13 +116,17 @@ fn unreadable(context: &ContextSettings, error: &component::Error) -> ContextPro
     let because = error.source().map(|s| format!(": {s}")).unwrap_or_default();
     let remedy = match (error, context.built) {
         (component::Error::Read { .. }, true) => format!("run `seam build {}`", context.name),
-        (component::Error::Read { .. }, false) => "put the file there, or say how to `build` it".to_owned(),
+        (component::Error::Read { .. }, false) => "put the file there, or add a `build` entry".to_owned(),
         (component::Error::NotAComponent { .. } | component::Error::Compile { .. }, true) => {
             let name = &context.name;
-            format!("run `seam build {name}`, which replaces a file that is not as it was built; else mend its sources")
+            format!(
+                "run `seam build {name}`, which replaces a damaged file; if that does not help, correct its sources"
+            )
         }
         (component::Error::NotAComponent { .. }, _) => "make a component of it (`wasm-tools component new`)".to_owned(),
-        (component::Error::Cache { .. }, _) => "mend the data folder, or name another one in `[host] data`".to_owned(),
+        (component::Error::Cache { .. }, _) => {
+            "repair the data folder, or name another one in `[host] data`".to_owned()
+        }
         _ => "rebuild it, smaller or from a source that compiles".to_owned(),
     };
     ContextProblem {

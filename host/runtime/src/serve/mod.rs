@@ -1,4 +1,5 @@
-//! Serving: the set of generations that serves now, how another one takes its place, and the contexts as a request sees them.
+//! Serving: the set of generations that serves now, how another set replaces it, and the contexts as a request sees
+//! them.
 
 mod checkout;
 mod drain;

@@ -1,4 +1,4 @@
-//! A set of generations that could serve: wired and started, and not published yet.
+//! A set of generations that could serve: wired and started, but not published yet.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::component::ContextProblem;
 use crate::run::Generation;
 use seam_store::{MigrateOptions, Migrated, Migration};
 
-/// Dropped, it leaves everything as it was.
+/// A prepared set. Nothing changes when it is dropped.
 pub struct Prepared {
     /// The set that served when it was made.
     pub(super) base: Arc<ServingSet>,
@@ -26,10 +26,10 @@ pub struct Candidate {
 }
 
 impl Prepared {
-    /// Brings the files of the candidates to their schema.
+    /// Migrates the candidates' files to their schemas.
     ///
     /// # Errors
-    /// For each file whose migration failed; that one is as it was, the others have been migrated.
+    /// One problem for each file whose migration failed; that file is as it was, the others are migrated.
     pub fn migrate(&self) -> Result<(), Error> {
         let problems: Vec<ContextProblem> = self.candidates.iter().filter_map(|one| one.migrate(None).err()).collect();
         if problems.is_empty() { Ok(()) } else { Err(Error::Problems(problems)) }
@@ -37,7 +37,7 @@ impl Prepared {
 }
 
 impl Candidate {
-    /// Brings its file to its schema. With a `restore_point`, a copy of the file as it was is made there before anything changes.
+    /// Migrates its file to its schema. With a `restore_point`, the file is copied there before anything changes.
     ///
     /// # Errors
     /// When a migration fails; the file is as it was.
@@ -47,7 +47,7 @@ impl Candidate {
             Some(database) => {
                 let options = MigrateOptions { tolerated_schema: spec.tolerated_schema, restore_point };
                 seam_store::migrate_with(database, &self.migrations, &options).map(Some).map_err(|error| {
-                    let what = format!("cannot bring its store to its schema: {}", seam_store::chain(&error));
+                    let what = format!("cannot migrate its store: {}", seam_store::chain(&error));
                     ContextProblem::of(&spec.settings.name, what, error.remedy())
                 })
             }

@@ -1,7 +1,8 @@
-//! A new version while it is watched: the set that served before is kept, and answers the requests that the new version breaks.
+//! A new version on probation: the set that served before is kept, and answers the requests that the new version
+//! breaks.
 //!
-//! Invariant: every answer comes from one set. Only the edge runs a request again, as a whole, and only when the first run committed
-//! nothing and asked nothing outside of the host. Outside of a probation this costs nothing.
+//! Invariant: every answer comes from one set. Only the edge runs a request again, as a whole, and only when the first
+//! run committed nothing and called nothing outside the host. Without a probation this costs nothing.
 //! Not here: when a version has turned bad (`deploy`).
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::serving_set::{OnProbation, ServingSet};
 use crate::limits;
 use crate::run::{CallCounts, Generation};
 
-/// A version on probation, to be kept or undone. Dropped, it is kept.
+/// A version on probation, to be kept or undone. Dropping this keeps the version.
 pub struct Probation {
     publisher: Arc<Publisher>,
     before: Arc<Generation>,
@@ -22,7 +23,7 @@ pub struct Probation {
 }
 
 impl Probation {
-    /// Publishes `next` if `base` serves still, with its generation of `context` on probation.
+    /// Publishes `next` if `base` still serves, with its generation of `context` on probation.
     ///
     /// # Errors
     /// `Error::Overtaken` when another set serves by now; `Error::NoContext` when one of the sets has no such context.
@@ -44,7 +45,7 @@ impl Probation {
             }
             false => Err(Error::Overtaken),
         })?;
-        // One call in a thousand may have met a busy machine.
+        // The slowest call in a thousand does not count: it may have met a busy machine.
         let slow = before.call_stats.counts().below(0.999);
         if slow > Duration::ZERO {
             let timeout = (slow * 4).max(Duration::from_millis(limits::PROBATION_TIMEOUT_MS));
@@ -53,7 +54,7 @@ impl Probation {
         Ok(Self { publisher, before, watched })
     }
 
-    /// What the version before has done, and what the one on probation has done.
+    /// The counts of the version before, and of the version on probation.
     pub fn counts(&self) -> (CallCounts, CallCounts) {
         (self.before.call_stats.counts(), self.watched.call_stats.counts())
     }
@@ -65,8 +66,9 @@ impl Probation {
     /// Ends the probation: the version stays, and the one before drains.
     pub fn keep(self) {}
 
-    /// Has the set from before the probation serve again. The calls of the version on probation get a moment to end; then they
-    /// are cut off, and run again where they can be. False: another set was published meanwhile, and nothing has changed.
+    /// Publishes the set from before the probation again. The calls of the version on probation have a moment to end;
+    /// then they are cut off, and run again where that is possible. Returns false when another set was published
+    /// meanwhile; then nothing has changed.
     pub(super) fn restore_previous(&self) -> bool {
         let restored = self.publisher.replace(|now| {
             let on_probation = now.on_probation.as_ref().filter(|_| now.is_on_probation(&self.watched));
@@ -85,7 +87,7 @@ impl Drop for Probation {
             let ended = now.is_on_probation(&self.watched);
             Ok::<_, std::convert::Infallible>(ended.then(|| Next::new(now.generations.clone(), None)))
         });
-        // `Infallible`: there is no error to look at.
+        // There is no error: its type is `Infallible`.
         kept.ok();
     }
 }

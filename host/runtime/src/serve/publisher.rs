@@ -1,7 +1,7 @@
-//! The one place where a set of generations takes the place of another.
+//! The one place where a set of generations replaces another.
 //!
-//! Invariants: sets change one at a time, each decided on the set that it replaces; a new set is published whole; a generation
-//! that no new request can reach drains.
+//! Invariants: sets change one at a time, each decided on the set that it replaces; a new set is published whole; a
+//! generation that no new request can reach drains.
 //! Not here: what the next set is (`registry`, `probation`, `routes`).
 
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use crate::run::Generation;
 
 pub(crate) struct Publisher {
     serving: ArcSwap<ServingSet>,
-    /// Held from the look at the set that serves until the next one serves.
+    /// Held from the decision on the next set until that set serves.
     changing: Mutex<()>,
     pub routing: Routing,
     pub drain: Drain,
 }
 
-/// The set that is to serve next.
+/// The set that will serve next.
 pub(crate) struct Next {
     pub generations: Vec<Arc<Generation>>,
     pub on_probation: Option<OnProbation>,
@@ -48,8 +48,8 @@ impl Publisher {
         self.serving.load()
     }
 
-    /// Replaces the set that serves by what `decide` makes of it; `None` leaves everything as it is. No other change happens
-    /// between the decision and the change. Returns whether there was one.
+    /// Replaces the serving set by the set that `decide` returns; `None` leaves everything as it is. No other change
+    /// happens between the decision and the replacement. Returns whether the set was replaced.
     ///
     /// # Errors
     /// Those of `decide`; then nothing has changed.

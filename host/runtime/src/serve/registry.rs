@@ -1,7 +1,7 @@
 //! All contexts of the running system, as the drivers see them.
 //!
 //! Invariants: a request keeps the set that it got at its start; a new set is published at once and whole.
-//! Not here: whether a new generation may serve, and what happens to its store's schema when it may not (`deploy`).
+//! Not here: whether a new generation may serve, and what happens to its store's schema if not (`deploy`).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ struct Inner {
     recording: Recording,
 }
 
-/// What a registry is made of.
+/// The parts that a registry is made of.
 pub(super) struct Parts<'a> {
     pub loader: Loader,
     /// The folder of the contexts' files.
@@ -68,9 +68,9 @@ impl Registry {
         Live::named(&self.0.publisher.serving(), context)
     }
 
-    /// `context` as a request sees it that starts now, in the variant that `affinity` chooses, unless `forced` names one:
-    /// `(context, variant)` each; names of variants that are not there are ignored. The `query` may say which answer the request
-    /// came from.
+    /// `context` as a request that starts now sees it, in the variant that `affinity` chooses, unless `forced` names
+    /// one. `forced` has pairs `(context, variant)`; unknown variants are ignored. The `query` may say which answer the
+    /// request came from.
     ///
     /// # Errors
     /// `Failure::Absent` when there is no such context.
@@ -98,7 +98,7 @@ impl Registry {
         self.0.publisher.serving().generations.clone()
     }
 
-    /// What serves now, to be changed and handed to `prepare`.
+    /// The specs of the generations that serve now, to be changed and passed to `prepare`.
     pub fn specs(&self) -> Vec<ContextSpec> {
         self.0.publisher.serving().generations.iter().map(|generation| generation.spec_now()).collect()
     }
@@ -106,7 +106,7 @@ impl Registry {
     /// Reads a component's file once; those bytes are hashed, and compiled unless the cache has them.
     ///
     /// # Errors
-    /// When it cannot be read, is none, or does not compile within its bounds.
+    /// When the file cannot be read, is not a component, or does not compile within its bounds.
     pub fn load(&self, file: &Path) -> Result<Component, Error> {
         Ok(self.0.loader.load(file)?)
     }
@@ -122,7 +122,7 @@ impl Registry {
     /// Loads the components that the entries of a manifest name, without variants that are not built.
     ///
     /// # Errors
-    /// All that cannot be read or compiled.
+    /// Every component that cannot be read or compiled.
     pub fn load_all(&self, contexts: &[ContextSettings]) -> Result<Vec<ContextSpec>, Error> {
         let there: Vec<_> = load::present(contexts, &Source::of).0.into_iter().cloned().collect();
         load::load(&self.0.loader, &there, &Source::of)
@@ -132,8 +132,8 @@ impl Registry {
         self.0.loader.engine()
     }
 
-    /// Wires `specs` into one system, and starts an instance of each context that differs from what serves now. Nothing changes
-    /// until the result is published.
+    /// Wires `specs` into one system, and starts an instance of each context that differs from the generation that
+    /// serves now. Nothing changes until the result is published.
     ///
     /// # Errors
     /// Everything that keeps `specs` from being one system, or one of them from starting.
@@ -169,7 +169,7 @@ impl Registry {
         if problems.is_empty() { Ok(Prepared { base, next, candidates }) } else { Err(Error::Problems(problems)) }
     }
 
-    /// Publishes a prepared set: new requests get it, those that run keep theirs, and replaced generations drain.
+    /// Publishes a prepared set: new requests get it, running requests keep theirs, and replaced generations drain.
     ///
     /// # Errors
     /// `Error::Overtaken` when another set was published since this one was prepared.
@@ -182,8 +182,8 @@ impl Registry {
         publish.map(|_| ())
     }
 
-    /// Publishes a prepared set with the new generation of `context` on probation: the generation that it replaces is kept for
-    /// the requests that the new one breaks.
+    /// Publishes a prepared set with the new generation of `context` on probation: the generation that it replaces is
+    /// kept for the requests that the new one breaks.
     ///
     /// # Errors
     /// As `publish`.
@@ -192,8 +192,8 @@ impl Registry {
         Probation::start(self.0.publisher.clone(), &base, next, context)
     }
 
-    /// Has the version before serve again in the place of the one on probation. `tolerated_schema` is the schema that the file is
-    /// at by now, when the version before does not know it.
+    /// Publishes the version before again, in the place of the version on probation. `tolerated_schema` is the schema
+    /// that the file has now, when the version before does not know it.
     ///
     /// # Errors
     /// When another set was published meanwhile, and the version before does not fit into it.
@@ -225,7 +225,8 @@ impl Registry {
         routes::all(&self.0.publisher)
     }
 
-    /// Changes what share of the calls each variant of `context` gets, for the requests that start from now on, and for good.
+    /// Changes what share of the calls each variant of `context` gets, permanently and for requests that start from now
+    /// on.
     ///
     /// # Errors
     /// When `changes` cannot be read, name no variant, or name a variant that cannot answer; then nothing has changed.
@@ -236,18 +237,19 @@ impl Registry {
     /// The variants of `context`, side by side.
     ///
     /// # Errors
-    /// When there is no such context, or it has none.
+    /// When there is no such context, or it has no variants.
     pub fn compare(&self, context: &str) -> Result<Comparison, RouteRejected> {
         routes::compare(&self.0.publisher, context)
     }
 
-    /// The name of the spec of `context`: a main variant has two names. An unknown name comes back as it is.
+    /// The name under which `context` is in `specs`: a main variant has two names. An unknown name is returned as it
+    /// is.
     pub fn name_of(&self, context: &str) -> String {
         let set = self.0.publisher.serving();
         set.generation(context).map_or_else(|_| context.to_owned(), |found| found.context().to_string())
     }
 
-    /// Why `context`, the name of a variant that the manifest has, does not serve.
+    /// Why `context`, the name of a variant in the manifest, does not serve.
     pub fn not_loaded(&self, context: &str) -> Option<RouteRejected> {
         let absent = self.0.publisher.routing.absent.lock();
         let Absent { context, why, .. } = absent.iter().find(|absent| absent.context.as_str() == context)?;
@@ -261,7 +263,7 @@ impl Registry {
         set.routes.values().flat_map(|route| route.followers().collect::<Vec<_>>()).collect()
     }
 
-    /// Notified when there may be something for them to learn.
+    /// Notified when there may be something new for the followers to learn.
     pub fn learned(&self) -> &Notify {
         &self.0.publisher.routing.learned
     }
@@ -280,17 +282,17 @@ impl Registry {
         self.0.publisher.serving().reaches(generation)
     }
 
-    /// Drops idle instances that were not needed lately. To be called every `limits::TRIM_INTERVAL_S`.
+    /// Drops idle instances that were not needed lately. Call it every `limits::TRIM_INTERVAL_S`.
     pub fn trim(&self) {
         self.0.publisher.serving().generations.iter().for_each(|g| g.trim());
     }
 
-    /// Generations that were replaced and have calls still: their context and number.
+    /// The generations that were replaced and still have calls: their context and number.
     pub fn draining(&self) -> Vec<(ContextName, u64)> {
         self.0.publisher.drain.list()
     }
 
-    /// Forgets replaced generations that are gone, and cuts off those that take too long. To be called every
+    /// Forgets replaced generations that are gone, and cuts off the calls of those that take too long. Call it every
     /// `limits::DRAIN_CHECK_MS`.
     pub fn check_draining(&self) {
         self.0.publisher.drain.check();

@@ -1,4 +1,4 @@
-//! How the variants of a context stand, for people and for whoever may give them calls.
+//! The state of a context's variants, for operators and for the check of which variants may get calls.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub struct RouteStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VariantStatus {
     pub name: String,
-    /// Its part of all weights is its part of the calls.
+    /// Its share of all weights is its share of the calls.
     pub weight: u32,
     pub shadow: bool,
     pub state: VariantState,
@@ -34,15 +34,16 @@ pub struct VariantStatus {
 #[serde(rename_all = "kebab-case")]
 pub enum VariantState {
     Ready,
-    /// It learns what the others know, and answers nobody before it does; so many records are in since the host started.
+    /// It is learning what the others know, and answers no calls until then. Holds the records received since the host
+    /// started.
     CatchingUp(u64),
-    /// It answers with what it knows, and could not be told what came after that.
+    /// It answers with what it knows, but could not receive newer records.
     Behind(String),
-    /// It has never known what the others know, and cannot be told.
+    /// It has never caught up, and cannot receive records.
     Stuck(String),
-    /// It is in the manifest and is not loaded.
+    /// It is in the manifest but is not loaded.
     Absent(String),
-    /// Nothing runs that could tell.
+    /// No host runs, so its state is not known.
     AtRest,
 }
 
@@ -92,7 +93,7 @@ impl RouteStatus {
         };
         let left_out = absent.iter().filter_map(|absent| Some((of_it(&absent.context)?, absent.why.clone())));
         for (name, why) in left_out {
-            // Somebody may have brought it in since.
+            // A deploy may have loaded it since.
             if variants.iter().all(|known| known.name != name) {
                 variants.push(variant(&name, VariantState::Absent(why)));
             }
@@ -100,10 +101,10 @@ impl RouteStatus {
         Self { context, variants }
     }
 
-    /// Whether everybody who is to be called by `shares` can be called.
+    /// Checks that every variant that `shares` give calls to can be called.
     ///
     /// # Errors
-    /// With the first who cannot.
+    /// For the first variant that cannot.
     pub(crate) fn allow(&self, shares: &Shares) -> Result<(), RouteRejected> {
         let main = self.variants.first().map_or("", |main| main.name.as_str());
         for variant in &self.variants {
@@ -122,17 +123,19 @@ impl RouteStatus {
         Ok(())
     }
 
-    /// A variant's part of the calls.
+    /// A variant's share of the calls, in percent.
     pub fn share_percent(&self, variant: &VariantStatus) -> f64 {
         let total: u32 = self.variants.iter().map(|variant| variant.weight).sum();
         100.0 * f64::from(variant.weight) / f64::from(total.max(1))
     }
 }
 
-/// The routes of the system that `contexts` describe while no host runs it; `request` is a context and what is to be changed of it.
+/// The routes of the system that `contexts` describe, while no host runs it. `request` is a context and the changes to
+/// its route.
 ///
 /// # Errors
-/// As `Registry::route`; nobody is given calls who has none, because nobody knows whether he could answer them.
+/// As `Registry::route`. A variant that has no calls cannot get any, because it is not known whether it could answer
+/// them.
 pub fn at_rest(
     contexts: &[ContextSettings],
     host: Arc<HostFile>,
@@ -180,7 +183,7 @@ pub fn at_rest(
 }
 
 impl RouteRejected {
-    /// `context` has no route; `contexts` are those that there are.
+    /// The error for a `context` that has no route; `contexts` are all contexts.
     pub fn not_routed(context: &str, contexts: &[String]) -> Self {
         let name = context.to_owned();
         if contexts.contains(&name) {

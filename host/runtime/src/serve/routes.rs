@@ -21,7 +21,7 @@ fn one(publisher: &Publisher, context: &str) -> Result<RouteStatus, RouteRejecte
     found.ok_or_else(|| no_route(publisher, context))
 }
 
-/// Changes what share of the calls each variant of `context` gets, for the requests that start from now on, and for good.
+/// Changes what share of the calls each variant of `context` gets, permanently and for requests that start from now on.
 ///
 /// # Errors
 /// When `changes` cannot be read, name no variant, or name a variant that cannot answer; then nothing has changed.
@@ -43,7 +43,7 @@ pub(super) fn change(publisher: &Publisher, context: &str, changes: &[String]) -
 /// The variants of `context`, side by side.
 ///
 /// # Errors
-/// When there is no such context, or it has none.
+/// When there is no such context, or it has no variants.
 pub(super) fn compare(publisher: &Publisher, context: &str) -> Result<Comparison, RouteRejected> {
     let set = publisher.serving();
     let index = set.by_name.get(context).filter(|_| !context.contains('@'));
@@ -51,10 +51,10 @@ pub(super) fn compare(publisher: &Publisher, context: &str) -> Result<Comparison
     route.map(|route| route.compare()).ok_or_else(|| no_route(publisher, context))
 }
 
-/// Checks that no variant that is only not built has a share of the calls.
+/// Checks that no variant has a share of the calls while it is not built.
 ///
 /// # Errors
-/// With all that have.
+/// One problem for each such variant.
 pub(super) fn check_shares(publisher: &Publisher, absent: &[Absent]) -> Result<(), Error> {
     let not_built = |absent: &&Absent| absent.problems.is_empty();
     let problem = |absent: &Absent| {

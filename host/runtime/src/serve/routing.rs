@@ -1,4 +1,5 @@
-//! What decides which variant of a context gets a call: the shares that were set, and how far each variant has caught up.
+//! Decides which variant of a context gets a call: by the shares that were set, and by how far each variant has caught
+//! up.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ pub(crate) struct Routing {
     pub shares: StoredShares,
     pub shadows: Arc<Shadows>,
     pub metrics: Metrics,
-    /// Variants that the manifest has and that are not loaded.
+    /// The variants of the manifest that are not loaded.
     pub absent: Mutex<Vec<Absent>>,
     /// Notified when a context that has variants has learned something.
     pub learned: Arc<Notify>,
@@ -43,7 +44,7 @@ impl Routing {
         let follows = generation.context().variant().and(catch_up).zip(generation.database());
         let Some((catch_up, database)) = follows else { return Arc::new(Readiness::new(true)) };
         let stored = || {
-            // A file that cannot be read now is not known to have caught up.
+            // A variant whose file cannot be read now does not count as caught up.
             let cursor = Cursor::read(database, &route::cursor_name(catch_up)).unwrap_or_default();
             Arc::new(Readiness::new(cursor.caught_up))
         };

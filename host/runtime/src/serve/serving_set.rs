@@ -1,4 +1,4 @@
-//! One consistent set of generations, as a request takes it at its start and keeps it to its end.
+//! One consistent set of generations: a request takes it at its start and keeps it to its end.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use seam_store::ids::ContextName;
 #[derive(Default)]
 pub(crate) struct ServingSet {
     pub generations: Vec<Arc<Generation>>,
-    /// Also of the main variants, as `context@variant`.
+    /// Main variants are in it a second time, as `context@variant`.
     pub by_name: HashMap<ContextName, ContextIndex>,
-    /// Of each context that has variants.
+    /// One for each context that has variants, by its main variant.
     pub routes: HashMap<ContextIndex, Arc<Route>>,
     /// The routes whose answers lead to requests that can be counted.
     pub clickable: Vec<Arc<Route>>,
-    /// There while one of the generations is on probation.
+    /// Set while one of the generations is on probation.
     pub on_probation: Option<OnProbation>,
     /// The same generations, as callers see them: behind their routes.
     pub callees: DispatchTable,
@@ -34,7 +34,7 @@ pub(crate) struct OnProbation {
     pub previous: Arc<ServingSet>,
 }
 
-/// What a request falls back on when the version on probation breaks it.
+/// The generation that runs a request again when the version on probation breaks it.
 pub(crate) struct Fallback {
     pub generation: Arc<Generation>,
     pub callees: DispatchTable,
@@ -59,13 +59,13 @@ impl ServingSet {
         Self { generations, by_name, routes, clickable, on_probation, callees }
     }
 
-    /// Whether a request that begins now can reach `generation`, in this set or as its fallback.
+    /// Whether a request that starts now can reach `generation`, in this set or as its fallback.
     pub fn reaches(&self, generation: &Arc<Generation>) -> bool {
         let has = |set: &Self| set.generations.iter().any(|own| Arc::ptr_eq(own, generation));
         has(self) || self.on_probation.as_ref().is_some_and(|on| has(&on.previous))
     }
 
-    /// All generations that a request that begins now can reach, each once.
+    /// All generations that a request that starts now can reach, each once.
     pub fn reachable(&self) -> impl Iterator<Item = &Arc<Generation>> {
         let previous = self.on_probation.iter().flat_map(|on| &on.previous.generations);
         let own = |generation: &Arc<Generation>| self.generations.iter().any(|own| Arc::ptr_eq(own, generation));
@@ -76,7 +76,7 @@ impl ServingSet {
         self.on_probation.as_ref().is_some_and(|on| on.generation == generation.id())
     }
 
-    /// The generation that answers for `context` a request with this `affinity`, and what its route counts of it.
+    /// The generation of `context` that answers a request with this `affinity`, and the route's metrics of it.
     ///
     /// # Errors
     /// `Failure::Absent` when there is no such context.
@@ -90,7 +90,7 @@ impl ServingSet {
         Ok(picked.map_or((main, None), |picked| (&picked.generation, Some(&picked.metrics.calls))))
     }
 
-    /// What a request for `context` falls back on while a version is on probation.
+    /// The fallback of a request for `context` while a version is on probation.
     pub fn fallback(&self, context: &str, affinity: Option<&Affinity>) -> Option<Box<Fallback>> {
         let OnProbation { generation, previous } = self.on_probation.as_ref()?;
         let picked = match affinity {

@@ -22,8 +22,8 @@ impl Stores {
         Self { folder: folder.to_owned(), open: Mutex::default() }
     }
 
-    /// The file of a context, opened when no generation has it open. `before` is the generation that serves now. `None` when the
-    /// manifest does not grant a store.
+    /// The file of a context, opened when no generation has it open. `before` is the generation that serves now.
+    /// Returns `None` when the manifest does not grant a store.
     ///
     /// # Errors
     /// When the file cannot be opened, or is open with another `store` entry.
@@ -37,8 +37,12 @@ impl Stores {
         if let Some(database) = open.get(&entry.name).and_then(Weak::upgrade) {
             let granted = before.and_then(|generation| generation.spec().settings.store.as_ref());
             if granted.is_some_and(|before| before != grant) {
-                let remedy = "put it back, or stop the host and start it again";
-                return Err(ContextProblem::of(&entry.name, "has its store open with another `store` entry", remedy));
+                let remedy = "restore the old `store` entry, or restart the host";
+                return Err(ContextProblem::of(
+                    &entry.name,
+                    "already has its store open, under another `store` entry",
+                    remedy,
+                ));
             }
             return Ok(Some(database));
         }

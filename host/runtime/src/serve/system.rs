@@ -1,4 +1,4 @@
-//! A system whose contexts fit together: compiled and wired, with nothing running yet.
+//! A system whose contexts fit together: compiled and wired, but not started.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,15 +24,15 @@ pub struct LinkedSystem {
 }
 
 impl LinkedSystem {
-    /// Loads the components, several at a time, and wires them. Variants that cannot be had are left out.
+    /// Loads the components, several at a time, and wires them. Variants that cannot be loaded are left out.
     ///
     /// # Errors
-    /// Everything that is wrong, of all contexts together.
+    /// Every problem of every context.
     pub fn load(settings: &SystemSettings, compiler: Compiler, cache: &Path) -> Result<Self, Error> {
         Self::load_from(settings, compiler, cache, &Source::of)
     }
 
-    /// Does the same with components from where `source` says.
+    /// Like `load`, with each component from where `source` says.
     ///
     /// # Errors
     /// As `load`.
@@ -67,10 +67,10 @@ impl LinkedSystem {
         self.loader.engine()
     }
 
-    /// A component from a file that is no part of the system.
+    /// Loads a component from a file that is not part of the system.
     ///
     /// # Errors
-    /// When it cannot be read, is none, or does not compile within its bounds.
+    /// When the file cannot be read, is not a component, or does not compile within its bounds.
     pub fn component(&self, file: &Path) -> Result<Component, Error> {
         Ok(self.loader.load(file)?)
     }
@@ -80,11 +80,11 @@ impl LinkedSystem {
         &self.absent
     }
 
-    /// Opens the contexts' files in the folder `databases`, starts an instance of each, brings each file to its component's
-    /// schema, and publishes them all.
+    /// Opens the contexts' files in the folder `databases`, starts an instance of each context, migrates each file to
+    /// its component's schema, and publishes all contexts.
     ///
     /// # Errors
-    /// Everything that is wrong, of all contexts together. A file whose migration failed is as it was.
+    /// Every problem of every context. A file whose migration failed is as it was.
     pub fn start(self, databases: &Path, host: Arc<HostFile>, metrics: &Metrics) -> Result<Registry, Error> {
         let Self { loader, specs, mut absent, recording } = self;
         let registry = Registry::new(Parts { loader, databases, host, metrics: metrics.clone(), recording })?;
@@ -99,7 +99,7 @@ impl LinkedSystem {
         for Absent { context, why, problems } in &absent {
             match problems.is_empty() {
                 true => tracing::info!(target: "up", "`{context}` does not serve: {why}"),
-                false => tracing::error!(target: "up", "`{context}` does not serve, the others do: {why}"),
+                false => tracing::error!(target: "up", "`{context}` does not serve; the others do: {why}"),
             }
         }
         registry.set_absent(absent);

@@ -1,4 +1,4 @@
-//! What a recorder holds: the last calls of each function, and the log.
+//! The calls that a recorder keeps: the last ones of each function, and the log.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -9,23 +9,23 @@ use super::{Recorded, What};
 use crate::buffered_http;
 use crate::limits;
 
-/// Every call into a context while it ran, in the order in which they ended.
+/// Every call into a context while the log ran, in the order in which the calls ended.
 #[derive(Debug, Default)]
 pub struct CallLog {
     pub calls: Vec<Recorded>,
-    /// Calls that found no room on it.
+    /// Calls that are missing because the log was full.
     pub dropped: usize,
     bytes: usize,
     keep_secrets: bool,
 }
 
-/// Oldest first, each with the bytes that it takes.
+/// Oldest first, each with its size in bytes.
 type Calls = VecDeque<(Arc<Recorded>, usize)>;
 
 #[derive(Default)]
 pub(super) struct Kept {
     sequence: u64,
-    /// By interface and function; requests are under two empty names.
+    /// By interface and function; HTTP requests are under two empty names.
     recent: BTreeMap<(String, String), Calls>,
     bytes: usize,
     log: Option<CallLog>,
@@ -55,7 +55,7 @@ impl Kept {
         self.log.take()
     }
 
-    /// `bytes` is what `whole` takes.
+    /// Adds a call; `bytes` is the size of `whole`.
     pub fn add(&mut self, mut whole: Recorded, mut blanked: Recorded, bytes: usize) {
         self.sequence += 1;
         (whole.sequence, blanked.sequence) = (self.sequence, self.sequence);
@@ -86,7 +86,8 @@ impl Kept {
             self.bytes -= bytes;
         }
         while self.bytes > limits::RECORD_KEPT_BYTES_MAX {
-            // Whoever has most gives first, so that a function that is seldom called keeps its few.
+            // The function with the most bytes loses its oldest call, so that a function that is seldom called keeps
+            // its few.
             let Some(most) = self.recent.values_mut().max_by_key(|calls| calls.iter().map(|(_, b)| b).sum::<usize>())
             else {
                 return;
@@ -99,7 +100,7 @@ impl Kept {
     }
 }
 
-/// About what a call takes in memory.
+/// The approximate size of a call in memory.
 pub(super) fn bytes_of(call: &Recorded) -> usize {
     let values = |values: &[Val]| values.iter().map(bytes_of_value).sum::<usize>();
     let own = match &call.what {

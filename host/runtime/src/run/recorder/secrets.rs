@@ -6,7 +6,7 @@ use wasmtime::component::Val;
 
 use super::{Recorded, What};
 
-/// What stands in the place of a secret text.
+/// Replaces a secret text.
 pub const BLANK: &str = "***";
 
 /// Names of parameters, of fields of records, and of HTTP headers.
@@ -17,7 +17,7 @@ impl Secrets {
         Self(names.iter().cloned().collect())
     }
 
-    /// Blanks the secrets of a call whose parameters are called `names`; a request has none.
+    /// Blanks the secrets of a call. `names` are those of its parameters; none for a request.
     pub fn blank(&self, call: &mut Recorded, names: &[String]) {
         let mut found = false;
         match &mut call.what {
@@ -28,7 +28,7 @@ impl Secrets {
             What::Request { request, outcome } => {
                 found |= self.headers(&mut request.headers);
                 if !request.body.is_empty() {
-                    // What people type: names in a form say nothing of how secret it is.
+                    // The body is what a visitor typed: the names in a form do not show whether it is secret.
                     request.body = BLANK.into();
                     found = true;
                 }
@@ -46,7 +46,7 @@ impl Secrets {
         call.blanked |= found;
     }
 
-    /// Blanks the secrets in results; whether there were any.
+    /// Blanks the secrets in `results`. Returns whether there were any.
     pub fn results(&self, results: &mut [Val]) -> bool {
         results.iter_mut().fold(false, |found, value| found | self.inside(value))
     }
@@ -67,7 +67,7 @@ impl Secrets {
         found
     }
 
-    /// Secret fields anywhere in a value.
+    /// Blanks the secret fields anywhere in a value.
     fn inside(&self, value: &mut Val) -> bool {
         match value {
             Val::Record(fields) => {
@@ -82,7 +82,7 @@ impl Secrets {
     }
 }
 
-/// Blanks every text in a value that is secret as a whole.
+/// Blanks every text in a value that is secret as a whole. Returns whether there was any.
 fn texts(value: &mut Val) -> bool {
     match value {
         Val::String(text) => {

@@ -1,4 +1,4 @@
-//! What is kept and what is not, without a guest: `tests/tests/components/recording.rs` has the calls.
+//! Which calls and values a recorder keeps, without a guest; `tests/tests/components/recording.rs` records real calls.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn record(fields: &[(&str, Val)]) -> Val {
     Val::Record(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
 }
 
-/// A call of `function` with one parameter.
+/// Records a call of `function` with one parameter.
 fn keep(recorder: &Recorder, function: &str, (name, param): (&str, Val), answered: bool, wrote: bool) {
     let failure = || Failure::TimedOut { context: "c".into() };
     let outcome = if answered { Ok(vec![param.clone()]) } else { Err(failure()) };
@@ -35,11 +35,11 @@ fn functions(recorder: &Recorder) -> Vec<(String, Val)> {
 }
 
 #[test]
-fn so_many_calls_a_second_are_taken_and_every_one_for_a_tape() {
+fn calls_are_sampled_at_the_configured_rate_and_all_recorded_while_a_log_runs() {
     let recorder = Recorder::new(&config(10));
     let taken = |ms: u64| (0..50).filter(|_| recorder.takes(recorder.epoch + Duration::from_millis(ms))).count();
     assert_eq!([5, 50, 104, 106, 150, 300].map(taken), [1, 0, 0, 1, 0, 1]);
-    assert!(recorder.start_log(false) && !recorder.start_log(false), "one at a time");
+    assert!(recorder.start_log(false) && !recorder.start_log(false), "one log at a time");
     assert_eq!(taken(301), 50);
     assert!(recorder.stop_log().is_some() && recorder.stop_log().is_none());
     let none = Recorder::new(&config(0));
@@ -62,11 +62,11 @@ fn the_last_answered_reading_calls_of_each_function_are_recent() {
     let recent = functions(&recorder);
     assert_eq!(recent.len(), 1 + limits::RECORD_KEPT_PER_FUNCTION);
     assert_eq!(recent[0], ("seldom".to_owned(), Val::U32(7)));
-    assert_eq!(recent[1], ("often".to_owned(), Val::U32(5)), "the oldest have gone");
+    assert_eq!(recent[1], ("often".to_owned(), Val::U32(5)), "the oldest calls are gone");
 }
 
 #[test]
-fn what_is_kept_is_bounded_by_bytes_and_a_rare_function_keeps_its_calls() {
+fn kept_calls_are_bounded_by_bytes_and_a_rare_function_keeps_its_calls() {
     let recorder = Recorder::new(&config(1));
     keep(&recorder, "rare", ("n", Val::U32(1)), true, false);
     keep(&recorder, "huge", ("n", text(&"x".repeat(limits::RECORD_CALL_BYTES_MAX))), true, false);
@@ -82,14 +82,14 @@ fn what_is_kept_is_bounded_by_bytes_and_a_rare_function_keeps_its_calls() {
 }
 
 #[test]
-fn secrets_are_blanked_wherever_they_stand_and_kept_only_on_a_tape_that_asks_for_them() {
+fn secrets_are_blanked_at_any_depth_and_kept_only_on_a_log_that_asks_for_them() {
     let recorder = Recorder::new(&config(1));
     let card = record(&[("number", text("4242")), ("lines", Val::List(vec![text("a")]))]);
     let request = record(&[("customer", text("C-1")), ("card", card)]);
     for (keep_secrets, blanked) in [(false, true), (true, false)] {
         recorder.start_log(keep_secrets);
         keep(&recorder, "place", ("request", request.clone()), true, false);
-        keep(&recorder, "who", ("token", text("abc")), true, false);
+        keep(&recorder, "sign-in", ("token", text("abc")), true, false);
         let log = recorder.stop_log().unwrap();
         let shown = format!("{:?}", log.calls);
         assert_eq!(shown.contains("4242"), !blanked, "{shown}");
@@ -121,7 +121,7 @@ fn requests_lose_their_bodies_and_secret_headers() {
 }
 
 #[test]
-fn a_full_tape_counts_what_it_drops() {
+fn a_full_log_counts_the_calls_that_it_drops() {
     let recorder = Recorder::new(&config(1));
     recorder.start_log(true);
     for n in 0..limits::RECORD_LOG_CALLS_MAX as u32 + 3 {
