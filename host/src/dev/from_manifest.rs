@@ -42,8 +42,8 @@ pub fn specs(manifest: &Manifest, components: &BTreeMap<ContextName, LoadedCompo
     manifest.contexts.iter().filter_map(spec).collect()
 }
 
-/// The contexts that `seam dev` builds by itself. This leaves out variants for which this machine may lack the tools, until
-/// the developer has built them once with `seam build NAME`.
+/// The contexts that `seam dev` builds by itself. This leaves out variants for which this machine may lack the tools,
+/// until the developer has built them once with `seam build NAME`.
 pub fn built_by_default(manifest: &Manifest) -> Vec<ContextName> {
     let by_default = |context: &&Context| {
         let by_cargo = matches!(context.build, Some(Build::Cargo { .. }));

@@ -1,12 +1,12 @@
 //! The development loop, `seam dev`: builds and publishes what a developer saves.
 //!
 //! One round: the loop builds the contexts that the changed files affect and loads their components. Then the newest
-//! components of all contexts go through the deploy steps as one system. If a step refuses them, the loop tries only the
-//! components of this round, together with the running versions of the other contexts. It shows problems in the terminal
-//! and in the open pages until they are fixed; the running versions keep serving.
+//! components of all contexts go through the deploy steps as one system. If a step refuses them, the loop tries only
+//! the components of this round, together with the running versions of the other contexts. It shows problems in the
+//! terminal and in the open pages until they are fixed; the running versions keep serving.
 //! Invariants: nothing here runs without `seam dev`; a round changes the running system once or not at all.
-//! Not here: noticing changes (`watch`), compiling (`build::incremental`), the deploy steps (`deploy`), the script in the
-//! browser (`http`).
+//! Not here: noticing changes (`watch`), compiling (`build::incremental`), the deploy steps (`deploy`), the script in
+//! the browser (`http`).
 
 mod from_manifest;
 mod notices;
