@@ -252,7 +252,8 @@ impl History {
             let sql = "SELECT count(*) FROM deploy
                        WHERE context = ?1 AND schema_after = ?3 AND state IN ('live', 'rolled-back')
                        AND id >= (SELECT coalesce(max(id), 0) FROM deploy
-                                  WHERE context = ?1 AND state IN ('live', 'rolled-back') AND schema_before <> schema_after)
+                                  WHERE context = ?1 AND state IN ('live', 'rolled-back')
+                                  AND schema_before <> schema_after)
                        AND (before = ?2 AND NOT one_way OR hash = ?2 AND state = 'live')";
             let changes: i64 = file.query_row(sql, params![context, hash, schema], |row| row.get(0))?;
             Ok(changes > 0)

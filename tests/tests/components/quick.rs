@@ -102,7 +102,7 @@ fn a_schema_is_tried_on_a_copy_and_changes_with_a_restore_point() -> Result<()> 
     let next = Version { migrations: vec![TABLE, drops], ..Version::times(3) };
     let saved = fixture.save(&[("numbers", next.wasm()?)])?;
     saved.live(&["numbers"]);
-    saved.tells(Step::Migrations, "one way: the running version does not work at this schema");
+    saved.tells(Step::Migrations, "irreversible: the running version does not work at the new schema");
     saved.tells(Step::Publish, "schema 1 became 2, with a restore point");
     fixture.says("asking", "asking.ask", 21)?;
     assert_eq!(fixture.schema("numbers"), Some(2));
@@ -128,7 +128,7 @@ fn an_unhealthy_version_is_refused() -> Result<()> {
     let ill = Version { health: Some(Health::Ill("no shelf")), ..first.clone() };
     fixture.save(&[("numbers", ill.wasm()?)])?.refused(Step::Health, &["no shelf"]);
     let ill = Version { migrations: vec![TABLE, GROWS], health: Some(Health::Traps), ..first.clone() };
-    fixture.save(&[("numbers", ill.wasm()?)])?.refused(Step::Health, &["it fails"]);
+    fixture.save(&[("numbers", ill.wasm()?)])?.refused(Step::Health, &["health check fails"]);
     assert_eq!(fixture.schema("numbers"), Some(1));
     fixture.says("asking", "asking.ask", 14)?;
     let well = Version { factor: 4, health: Some(Health::Well), ..first };
@@ -146,7 +146,7 @@ fn what_a_deploy_needs_allowed_is_noted() -> Result<()> {
     more.live(&["numbers"]);
     more.tells(Step::Wit, "numbers: added: `t:numbers/numbers@0.1.0.minus");
     // No context imports it, but its package is published.
-    fixture.save(&[("numbers", Version::times(5).wasm()?)])?.tells(Step::Wit, "which nobody imports");
+    fixture.save(&[("numbers", Version::times(5).wasm()?)])?.tells(Step::Wit, "which no context imports");
     Ok(())
 }
 
