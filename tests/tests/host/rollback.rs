@@ -210,7 +210,10 @@ fn any_version_that_served_can_serve_again_by_the_beginning_of_its_hash() -> Res
     std::fs::remove_file(fixture.system.folder.path().join(format!("data/deploy/{}.wasm", hashes[1])))?;
     let refused = fixture.back_to(Some(&hashes[1]), false).refused.unwrap();
     assert_eq!(refused.step, Some(Step::Read));
-    assert!(refused.message.contains("no longer holds the component") && refused.remedy.contains("deploy it"), "{refused:?}");
+    assert!(
+        refused.message.contains("no longer holds the component") && refused.remedy.contains("deploy it"),
+        "{refused:?}"
+    );
     Ok(())
 }
 
@@ -280,7 +283,11 @@ fn a_schema_is_not_taken_for_another_of_the_same_number() -> Result<()> {
     fixture.write();
     for to in [None, Some(oldest.as_str())] {
         let refused = fixture.back_to(to, false).refused.unwrap();
-        assert!(refused.message.contains("no deploy has shown that this version works at schema 2"), "{}", refused.message);
+        assert!(
+            refused.message.contains("no deploy has shown that this version works at schema 2"),
+            "{}",
+            refused.message
+        );
     }
     Ok(())
 }
