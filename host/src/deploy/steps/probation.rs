@@ -2,8 +2,8 @@
 //!
 //! A version has turned bad if one of these holds for its calls of the last second or for all its calls so far:
 //!
-//! - The share of broken calls (trapped, timed out) is above three times the share of the previous version plus one in a
-//!   hundred, and at least two calls broke. One broken call may be an accident.
+//! - The share of broken calls (trapped, timed out) is above three times the share of the previous version plus one in
+//!   a hundred, and at least two calls broke. One broken call may be an accident.
 //! - The same with one in a thousand, and at least ten broken calls. Ten are not chance.
 //! - Both versions have enough calls, and the median or the 95th percentile takes four times as long and is longer by a
 //!   time that a person notices.
