@@ -196,7 +196,7 @@ fn the_values_of_recorded_calls_are_never_shown() -> Result<()> {
     let output = fixture.deploy(&reads(Version { call: Then::Traps, ..first() }), &[])?;
     let refused = serde_json::from_slice::<DeployReport>(&output.stdout)?.refused.context("it is refused")?;
     assert_eq!(refused.step, Some(Step::Replay));
-    assert_eq!(refused.message, "`numbers.times(..)` was answered and is not any more");
+    assert_eq!(refused.message, "`numbers.times(..)` was answered and now fails");
     let output = fixture.deploy(&reads(Version { factor: 9, ..first() }), &["--strict"])?;
     let refused = serde_json::from_slice::<DeployReport>(&output.stdout)?.refused.context("it is refused")?;
     assert!(refused.message.contains("`numbers.times(..)`: not shown, since its file is encrypted"), "{refused:?}");

@@ -11,11 +11,11 @@ use super::global::Global;
 use super::out;
 use super::up::{self, Signals};
 use crate::app::App;
-use crate::dev::{Bench, Loop};
+use seam_runtime::component::Compiler;
+use crate::dev::{DevLoop, Project};
 use crate::folder::Folder;
 use crate::http::StatusBoard;
 use crate::manifest::Manifest;
-use seam_runtime::component::Compiler;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -36,15 +36,15 @@ pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
 
 async fn serve(manifest: Manifest, folder: Arc<Folder>, options: Options) -> Result<(), CommandError> {
     let mut signals = Signals::new().map_err(|error| CommandError::caused_by(&error, ""))?;
-    let opening = tokio::task::spawn_blocking(move || Bench::open(manifest, Arc::new(out::note)));
+    let opening = tokio::task::spawn_blocking(move || Project::open(manifest, Arc::new(out::note)));
     let opened = tokio::select! {
         opened = opening => opened.map_err(|error| CommandError::caused_by(&error, ""))?,
         () = signals.next() => return Ok(()),
     };
-    let mut bench = opened.map_err(|error| CommandError::caused_by(&error, error.hint().unwrap_or_default()))?;
+    let mut project = opened.map_err(|error| CommandError::caused_by(&error, error.hint().unwrap_or_default()))?;
     let (mut app, started) = loop {
         let started = Instant::now();
-        let mut manifest = bench.manifest();
+        let mut manifest = project.manifest();
         if !options.listen.is_empty() {
             manifest.host.listen.clone_from(&options.listen);
         }
@@ -59,7 +59,7 @@ async fn serve(manifest: Manifest, folder: Arc<Folder>, options: Options) -> Res
             }
         }
         tokio::select! {
-            next = bench.again() => bench = next,
+            next = project.rebuild_after_change() => project = next,
             () = signals.next() => return Ok(()),
         }
     };
@@ -67,7 +67,7 @@ async fn serve(manifest: Manifest, folder: Arc<Folder>, options: Options) -> Res
     app.dev = Some(board.clone());
     let mut task = None;
     let also = |app: &App, server: &crate::http::Server| {
-        task = Some(tokio::spawn(Loop::new(bench, app, server.mounts(), board).run()));
+        task = Some(tokio::spawn(DevLoop::new(project, app, server.mounts(), board).run()));
     };
     let served = up::attend(app, folder, !options.no_seeds, signals, started, also).await;
     task.iter().for_each(tokio::task::JoinHandle::abort);

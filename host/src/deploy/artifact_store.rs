@@ -1,6 +1,8 @@
-//! The folder `deploy` of the data folder: components by their hash, restore points, and the copies that versions are tried on.
+//! The folder `deploy` of the data folder: components by their hash, restore points, and trial copies of contexts'
+//! files.
 //!
-//! Invariant: a file that has its name is whole and on the disk. What is tried on is thrown away after each change and at each start.
+//! Invariant: a component under its final name is complete and synced to the disk. Trial copies are deleted after each
+//! change and at each start.
 
 use std::collections::HashSet;
 use std::fs;
@@ -17,7 +19,7 @@ pub(super) struct ArtifactStore {
 }
 
 impl ArtifactStore {
-    /// Private to this user: what is in it are the contexts' rows, and code that will run.
+    /// Creates the folders, readable for this user only: they hold rows of contexts, and code that will run.
     pub fn open(data: &Path) -> Result<Self, Error> {
         let artifacts = Self { folder: data.join("deploy") };
         for folder in [artifacts.folder.clone(), artifacts.folder.join("restore"), artifacts.trials()] {
@@ -28,16 +30,16 @@ impl ArtifactStore {
         Ok(artifacts)
     }
 
-    /// Where the component of this hash is, if it is.
+    /// The path for the component of this hash; the file may be missing.
     pub fn component(&self, hash: &str) -> PathBuf {
         component(&self.folder, hash)
     }
 
-    /// Writes the bytes under their hash, unless they are there.
+    /// Writes the component under its hash, unless it is there already.
     pub fn keep(&self, artifact: &Artifact) -> std::io::Result<()> {
         let path = self.component(&artifact.hash);
         if path.is_file() {
-            // So that `prune` sees what was used last.
+            // `prune` goes by the time of the last use.
             fs::File::open(&path).and_then(|file| file.set_modified(std::time::SystemTime::now())).ok();
             return Ok(());
         }
@@ -47,7 +49,7 @@ impl ArtifactStore {
             file.write_all(&artifact.bytes)?;
             file.sync_all()?;
             fs::rename(&partial, &path)?;
-            // The name, too.
+            // Makes the new name durable, too.
             fs::File::open(&self.folder)?.sync_all()
         };
         let written = write();
@@ -61,7 +63,7 @@ impl ArtifactStore {
         self.folder.join("restore").join(name)
     }
 
-    /// A name for a copy to try things on.
+    /// The path for a trial copy.
     pub fn trial(&self, name: &str) -> PathBuf {
         self.trials().join(format!("{name}.db"))
     }
@@ -72,8 +74,8 @@ impl ArtifactStore {
         }
     }
 
-    /// Removes components beyond `DEPLOY_COMPONENTS_MAX` and restore points beyond `DEPLOY_RESTORE_POINTS_MAX`, those used longest ago
-    /// first, and none that is in `needed`.
+    /// Removes components beyond `DEPLOY_COMPONENTS_MAX` and restore points beyond `DEPLOY_RESTORE_POINTS_MAX`, the
+    /// least recently used first. Keeps everything in `needed`.
     pub fn prune(&self, needed: &HashSet<String>) {
         prune(&self.folder, limits::DEPLOY_COMPONENTS_MAX, needed);
         prune(&self.folder.join("restore"), limits::DEPLOY_RESTORE_POINTS_MAX, needed);
@@ -84,7 +86,7 @@ impl ArtifactStore {
     }
 }
 
-/// Where the component of this hash is, in the data folder `data`.
+/// The path for the component of this hash in the data folder `data`.
 pub(super) fn component_in(data: &Path, hash: &str) -> PathBuf {
     component(&data.join("deploy"), hash)
 }
@@ -104,9 +106,9 @@ fn prune(folder: &Path, max: usize, needed: &HashSet<String>) {
         })
         .collect();
     files.sort();
-    let spare = files.len().saturating_sub(max);
+    let excess = files.len().saturating_sub(max);
     let is_needed = |path: &Path| path.file_stem().is_some_and(|stem| needed.contains(&*stem.to_string_lossy()));
-    for (_, path) in files.iter().filter(|(_, path)| !is_needed(path)).take(spare) {
+    for (_, path) in files.iter().filter(|(_, path)| !is_needed(path)).take(excess) {
         fs::remove_file(path).ok();
     }
 }
@@ -117,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shelf_is_bounded_and_keeps_what_is_needed() {
+    fn prune_bounds_the_store_and_keeps_needed_components() {
         let data = tempfile::tempdir().unwrap();
         let artifacts = ArtifactStore::open(data.path()).unwrap();
         let artifact = |n: usize| Artifact { path: "x".into(), bytes: vec![0], hash: format!("{n:03}") };

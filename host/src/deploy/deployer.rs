@@ -1,4 +1,4 @@
-//! Changes of the running system, one at a time.
+//! Makes changes to the running system, one at a time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,19 +30,19 @@ struct Inner {
     ended: Condvar,
 }
 
-/// The one change that is being made.
+/// The change that is being made now.
 #[derive(Clone)]
 struct RunningChange {
-    what: String,
+    name: String,
     since: Instant,
 }
 
-/// The right to make a change, until it is dropped.
+/// Held while a change is made; at most one exists.
 struct ChangeLock<'a>(&'a Inner);
 
 impl Deployer {
-    /// For the system that `registry` runs, with what `history` knows of it. Keeps the components that serve now, so that there is
-    /// a way back to them.
+    /// For the system that `registry` runs. Stores the components that serve now, so that a rollback to them is
+    /// possible.
     ///
     /// # Errors
     /// When the data folder cannot be written.
@@ -54,7 +54,7 @@ impl Deployer {
         Ok(Self(Arc::new(Inner { system, running: Mutex::new(None), ended: Condvar::new() })))
     }
 
-    /// Has `request.file` serve, if it passes every step. `passed` is called for each step that it passes.
+    /// Publishes `request.file` if it passes every step. Calls `passed` after each step that it passes.
     pub fn deploy(&self, request: &DeployRequest, passed: &mut dyn FnMut(&Passed)) -> DeployReport {
         let system = &self.0.system;
         let request = &DeployRequest { context: system.registry.name_of(&request.context), ..request.clone() };
@@ -64,7 +64,7 @@ impl Deployer {
         })
     }
 
-    /// Has the version serve that did before, or an older one.
+    /// Publishes the previous version again, or an older one.
     pub fn roll_back(&self, request: &RollbackRequest, passed: &mut dyn FnMut(&Passed)) -> DeployReport {
         let system = &self.0.system;
         let request = &RollbackRequest { context: system.registry.name_of(&request.context), ..request.clone() };
@@ -74,32 +74,32 @@ impl Deployer {
         })
     }
 
-    /// Has a whole system serve as the development loop wants it, if it passes the steps in their quick form. Waits for a change
-    /// that is running. Returns the contexts of which a new version serves.
+    /// Publishes a whole system for the development loop, if it passes the steps in their quick form. Waits for a
+    /// running change to end. Returns the contexts of which a new version serves.
     ///
     /// # Errors
-    /// Everything that keeps it from serving; what served before serves on.
+    /// All problems of the step that refused it. The running versions keep serving then.
     pub fn quick(
         &self,
         desired: &DesiredSystem,
         passed: &mut dyn FnMut(&Passed),
     ) -> Result<Vec<ContextName>, SystemRefusal> {
-        // A change that waits is not refused.
-        let _lock = self.0.lock("what was saved".to_owned(), true).ok();
+        // With `wait`, this never fails.
+        let _lock = self.0.lock("a change by `seam dev`".to_owned(), true).ok();
         quick::run(&self.0.system, desired, &mut Pipeline::new(passed))
     }
 
-    /// Runs the first steps of a new version: its file is read once and compiled.
+    /// Runs the first steps of a new version: reads its file once and compiles it.
     ///
     /// # Errors
-    /// When it is no component, or one that does not compile.
+    /// When the file is not a component or does not compile.
     pub fn component(&self, file: &Path, passed: &mut dyn FnMut(&Passed)) -> Result<Component, GateRefusal> {
         let pipeline = &mut Pipeline::new(passed);
         let artifact = steps::read(file, pipeline)?;
         steps::compile(&self.0.system, &artifact, pipeline)
     }
 
-    /// What was deployed, of one context or of all, the newest first.
+    /// The history of one context or of all, the newest entry first.
     ///
     /// # Errors
     /// When the host's file cannot be read.
@@ -109,19 +109,19 @@ impl Deployer {
 }
 
 impl Inner {
-    /// Makes one change of `context` when no other one runs. `run` takes the version through its steps and returns the version
-    /// that serves afterwards; `None` when it served before.
+    /// Makes one change of `context` while no other change runs. `run` takes the version through its steps and returns
+    /// the version that serves afterwards; `None` when it already served.
     fn change(
         &self,
-        (kind, what): (ChangeKind, &str),
+        (kind, name): (ChangeKind, &str),
         context: &str,
         wait: bool,
         passed: &mut dyn FnMut(&Passed),
         run: impl FnOnce(&ContextSpec, &mut Pipeline<'_>) -> Result<Option<Version>, GateRefusal>,
     ) -> DeployReport {
         let mut pipeline = Pipeline::new(passed);
-        // Before the look at what serves: another change may be about to end.
-        let lock = self.lock(format!("{what} of `{context}`"), wait);
+        // Before reading what serves, because another change may be about to end.
+        let lock = self.lock(format!("{name} of `{context}`"), wait);
         let before = self.system.generation(context).map(|generation| generation.spec().clone());
         let served = self.system.version(context);
         let result = match (&lock, &before) {
@@ -156,25 +156,26 @@ impl Inner {
         report
     }
 
-    /// Waits for the change that is running, or says which one it is.
-    fn lock(&self, what: String, wait: bool) -> Result<ChangeLock<'_>, GateRefusal> {
+    /// Takes the lock. If another change is running, waits for its end, or without `wait` returns a refusal that names
+    /// it.
+    fn lock(&self, name: String, wait: bool) -> Result<ChangeLock<'_>, GateRefusal> {
         let mut running = self.running.lock();
         while let Some(other) = running.as_ref() {
             if !wait {
                 let s = other.since.elapsed().as_secs();
                 return Err(GateRefusal {
                     step: None,
-                    message: format!("{} is running, for {s} s now", other.what),
+                    message: format!("{} is running, for {s} s so far", other.name),
                     remedy: "try again when it has ended, or wait for it with `--wait`".to_owned(),
                 });
             }
             self.ended.wait(&mut running);
         }
-        *running = Some(RunningChange { what, since: Instant::now() });
+        *running = Some(RunningChange { name, since: Instant::now() });
         Ok(ChangeLock(self))
     }
 
-    /// Writes a refusal to the history, unless the step `publish` has done so.
+    /// Records a refusal in the history, unless the step `publish` or `watch` has recorded it.
     fn record_refusal(&self, before: &ContextSpec, kind: ChangeKind, pipeline: &Pipeline<'_>, refusal: &GateRefusal) {
         if matches!(refusal.step, Some(Step::Publish | Step::Watch)) {
             return;
@@ -190,7 +191,7 @@ impl Inner {
             manifest_hash: None,
         };
         if let Err(error) = self.system.history.refuse(&change, &refusal.message) {
-            tracing::warn!("a refused deploy is not in the history: {}", chain(&error));
+            tracing::warn!("cannot record a refused change in the history: {}", chain(&error));
         }
     }
 }

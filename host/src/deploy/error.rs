@@ -1,4 +1,4 @@
-//! Why there are no deploys at all.
+//! The errors that make every deploy impossible.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use seam_store::HostFileError;
 pub enum Error {
     #[error(transparent)]
     History(#[from] HostFileError),
-    #[error("cannot use the folder of deployed components `{}`", path.display())]
+    #[error("cannot use the folder for deployed components `{}`", path.display())]
     ArtifactStore { path: PathBuf, source: std::io::Error },
 }
 
@@ -17,7 +17,7 @@ impl Error {
     pub fn remedy(&self) -> String {
         match self {
             Self::History(error) => error.remedy(),
-            Self::ArtifactStore { .. } => "mend its permissions, or name another `data` folder in `[host]`".to_owned(),
+            Self::ArtifactStore { .. } => "fix its permissions, or name another `data` folder in `[host]`".to_owned(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! All steps, for a version that customers get.
+//! The full form of the gate: all steps, for a version that real visitors get.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use seam_runtime::alone::Trial;
 use seam_runtime::component::ContextSpec;
 use seam_store::Database;
 
-/// Takes `request.file` through all steps. Returns the version that serves afterwards; `None` when it served before.
+/// Takes `request.file` through all steps. Returns the version that serves afterwards; `None` when it already served.
 ///
 /// # Errors
-/// What a step found. Except for the step `watch`, nothing has changed for callers then.
+/// The refusal of a step. Before the step `watch`, callers have seen nothing of the new version then.
 pub(super) fn run(
     system: &System,
     before: &ContextSpec,
@@ -78,9 +78,9 @@ fn try_schema(
 ) -> Result<(Option<SchemaTrial>, Vec<String>), GateRefusal> {
     match system.database(name) {
         Some(live) => {
-            let tried = migrations::run_on_copy(&live, &system.artifacts.trial(name), &trial.migrations, None)?;
-            let notes = migrations::judge(&tried, allow, Form::Full)?;
-            Ok((Some(tried), notes))
+            let trial = migrations::run_on_copy(&live, &system.artifacts.trial(name), &trial.migrations, None)?;
+            let notes = migrations::judge(&trial, allow, Form::Full)?;
+            Ok((Some(trial), notes))
         }
         None if trial.migrations.is_empty() => Ok((None, vec!["it has no store".to_owned()])),
         None => Err(GateRefusal::at(

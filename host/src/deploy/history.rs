@@ -1,7 +1,8 @@
-//! What was deployed and what serves, in the host's own file.
+//! The history of changes, and the deployed version of each context, in the host's own file.
 //!
-//! Invariant: a change is `applying` from before it touches anything until what serves is written down, in one transaction with its end.
-//! So a host that was killed finds at its next start at most one such line a context, and settles it (`startup`).
+//! Invariant: a change is `applying` from before it touches anything until one transaction records its end together
+//! with the version that serves. So after a host was killed, its next start finds at most one such change per context
+//! and resolves it (`startup`).
 
 use std::sync::Arc;
 
@@ -11,57 +12,57 @@ use serde::{Deserialize, Serialize};
 use crate::limits;
 use seam_store::{HostFile, HostFileError};
 
-/// How a version came to be tried.
+/// What caused a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChangeKind {
     Deploy,
     /// By the development loop.
     Quick,
-    /// Back to the version before.
+    /// Back to the previous version or an older one.
     Rollback,
-    /// The manifest's file had changed when the host started.
+    /// The manifest's component had changed when the host started.
     Manifest,
 }
 
-/// `Applying -> Live | Refused | Undone | RolledBack`. Applying lasts until the version has been watched.
+/// `Applying -> Live | Refused | Undone | RolledBack`. `Applying` includes the step `watch`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChangeState {
     Applying,
     Live,
     Refused,
-    /// It served, turned bad, and the version before serves again.
+    /// The version served and turned bad, so the previous version serves again.
     RolledBack,
-    /// The host ended while it was being applied, and the version before served on.
+    /// The host stopped while the change was applying; the previous version serves.
     Undone,
 }
 
-/// One line of the history.
+/// One change in the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryEntry {
     pub id: i64,
     pub context: String,
     pub kind: ChangeKind,
     pub state: ChangeState,
-    /// SHA-256 of the component; empty when none could be read.
+    /// SHA-256 of the component; empty when the file could not be read.
     pub hash: String,
-    /// What served before.
+    /// SHA-256 of the component that served before.
     pub before: String,
-    /// Where it was read from.
+    /// The file that the component was read from.
     pub file: String,
     /// The schema of the context's file before and after; `None` without a store.
     pub schema_before: Option<u32>,
     pub schema_after: Option<u32>,
-    /// Whether the version before does not work at the schema after.
+    /// Whether the previous version does not work with `schema_after`.
     pub irreversible: bool,
-    /// What refused it, or what happened to it.
+    /// Why it was refused, rolled back or undone.
     pub why: Option<String>,
     /// RFC 3339, UTC.
     pub began: String,
 }
 
-/// A change that is about to be made.
+/// A change before it is recorded.
 #[derive(Debug)]
 pub(super) struct Change<'a> {
     pub context: &'a str,
@@ -71,22 +72,23 @@ pub(super) struct Change<'a> {
     pub file: &'a str,
     pub schema: Option<(u32, u32)>,
     pub irreversible: bool,
-    /// Of the file that the manifest names, as it is now.
+    /// SHA-256 of the file that the manifest names, as it is now.
     pub manifest_hash: Option<&'a str>,
 }
 
-/// A version that serves because it was deployed, and not because the manifest names it.
+/// A version that serves because of a deploy and not because the manifest names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Serving {
     pub context: String,
     pub hash: String,
-    /// Of the file that the manifest named then: another one is a newer wish.
+    /// SHA-256 of the manifest's file at the deploy. If the file has changed since, it is newer and replaces this
+    /// version.
     pub manifest_hash: Option<String>,
     /// See `ContextSpec`.
     pub tolerated_schema: Option<u32>,
 }
 
-/// Cheap to clone.
+/// The history in the host's file. Cheap to clone.
 #[derive(Clone)]
 pub struct History(Arc<HostFile>);
 
@@ -106,7 +108,7 @@ CREATE TABLE IF NOT EXISTS deploy (
     why           TEXT,
     began         TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 ) STRICT;
--- The history of one context, and its oldest lines.
+-- The history of one context, and its oldest rows.
 CREATE INDEX IF NOT EXISTS deploy_context ON deploy (context, id);
 CREATE TABLE IF NOT EXISTS serving (
     context       TEXT PRIMARY KEY,
@@ -124,7 +126,7 @@ impl History {
         Ok(Self(file))
     }
 
-    /// The newest first.
+    /// All changes of one context or of all, the newest first.
     pub fn entries(&self, context: Option<&str>) -> Result<Vec<HistoryEntry>, HostFileError> {
         self.0.read(|file| {
             let sql = format!("SELECT {COLUMNS} FROM deploy WHERE ?1 IS NULL OR context = ?1 ORDER BY id DESC");
@@ -132,7 +134,7 @@ impl History {
         })
     }
 
-    /// Changes that a host which ended did not end, oldest first.
+    /// Changes that a stopped host left unfinished, the oldest first.
     pub(super) fn applying(&self) -> Result<Vec<HistoryEntry>, HostFileError> {
         self.0.read(|file| {
             let sql = format!("SELECT {COLUMNS} FROM deploy WHERE state = 'applying' AND ?1 IS NULL ORDER BY id");
@@ -140,10 +142,11 @@ impl History {
         })
     }
 
+    /// The deployed version of each context that has one.
     pub(super) fn serving(&self) -> Result<Vec<Serving>, HostFileError> {
         self.0.read(|file| {
             let mut statement = file.prepare("SELECT context, hash, manifest_hash, ahead FROM serving")?;
-            let of = |row: &Row<'_>| {
+            let serving = |row: &Row<'_>| {
                 Ok(Serving {
                     context: row.get(0)?,
                     hash: row.get(1)?,
@@ -151,21 +154,21 @@ impl History {
                     tolerated_schema: row.get(3)?,
                 })
             };
-            statement.query_map([], of)?.collect()
+            statement.query_map([], serving)?.collect()
         })
     }
 
-    /// Writes down that `change` begins; its number.
+    /// Records that `change` begins. Returns its ID.
     pub(super) fn begin(&self, change: &Change<'_>) -> Result<i64, HostFileError> {
         self.0.change(|file| insert(file, change, ChangeState::Applying, None))
     }
 
-    /// A change that did not come as far as to begin.
+    /// Records a change that was refused before it began.
     pub(super) fn refuse(&self, change: &Change<'_>, why: &str) -> Result<(), HostFileError> {
         self.0.change(|file| insert(file, change, ChangeState::Refused, Some(why)).map(drop))
     }
 
-    /// The version of `id` serves, and does so after a restart.
+    /// Records that the version of change `id` serves, also after a restart.
     pub(super) fn live(&self, id: i64, tolerated_schema: Option<u32>, why: Option<&str>) -> Result<(), HostFileError> {
         self.0.change(|file| {
             set_state(file, id, ChangeState::Live, why)?;
@@ -178,7 +181,8 @@ impl History {
         })
     }
 
-    /// The version of `id` turned bad: the one before it serves, also after a restart and whatever the manifest's file is now.
+    /// Records that the version of change `id` turned bad. The previous one serves, also after a restart, even if the
+    /// manifest's file has changed since.
     pub(super) fn rolled_back(&self, id: i64, tolerated_schema: Option<u32>, why: &str) -> Result<(), HostFileError> {
         self.0.change(|file| {
             set_state(file, id, ChangeState::RolledBack, Some(why))?;
@@ -191,16 +195,16 @@ impl History {
         })
     }
 
-    /// The version of `id` does not serve.
+    /// Records that the version of change `id` does not serve.
     pub(super) fn end(&self, id: i64, state: ChangeState, why: &str) -> Result<(), HostFileError> {
         self.0.change(|file| set_state(file, id, state, Some(why)))
     }
 
-    /// From now on the manifest's files serve again, as these changes brought them; those that were begun have their numbers.
+    /// Records that the manifest's components serve from now on. A change that `begin` has recorded comes with its ID.
     pub(super) fn follow_manifest(&self, changes: &[(Change<'_>, Option<i64>)]) -> Result<(), HostFileError> {
         self.0.change(|file| {
-            for (change, begun) in changes {
-                match begun {
+            for (change, id) in changes {
+                match id {
                     Some(id) => set_state(file, *id, ChangeState::Live, None)?,
                     None => drop(insert(file, change, ChangeState::Live, None)?),
                 }
@@ -210,26 +214,28 @@ impl History {
         })
     }
 
-    /// The change that brought `hash` to serve last.
-    pub(super) fn bringing(&self, context: &str, hash: &str) -> Result<Option<HistoryEntry>, HostFileError> {
+    /// The last change after which `hash` served.
+    pub(super) fn last_change_to(&self, context: &str, hash: &str) -> Result<Option<HistoryEntry>, HostFileError> {
         self.0.read(|file| {
             let sql = format!(
-                "SELECT {COLUMNS} FROM deploy WHERE context = ?1 AND hash = ?2 AND state = 'live' ORDER BY id DESC LIMIT 1"
+                "SELECT {COLUMNS} FROM deploy WHERE context = ?1 AND hash = ?2 AND state = 'live'
+                 ORDER BY id DESC LIMIT 1"
             );
             file.query_row(&sql, [context, hash], entry).optional()
         })
     }
 
-    /// Whether `hash`, when it served last, turned bad.
+    /// Whether `hash` turned bad when it last served.
     pub(super) fn turned_bad(&self, context: &str, hash: &str) -> Result<bool, HostFileError> {
         self.0.read(|file| {
-            let sql = "SELECT state = 'rolled-back' FROM deploy WHERE context = ?1 AND hash = ?2 AND state IN ('live', 'rolled-back')
+            let sql = "SELECT state = 'rolled-back' FROM deploy
+                       WHERE context = ?1 AND hash = ?2 AND state IN ('live', 'rolled-back')
                        ORDER BY id DESC LIMIT 1";
             Ok(file.query_row(sql, [context, hash], |row| row.get(0)).optional()?.unwrap_or(false))
         })
     }
 
-    /// Hashes that begin with `prefix`, of versions of `context` that served.
+    /// The hashes of all versions of `context` that served, if they begin with `prefix`.
     pub(super) fn served(&self, context: &str, prefix: &str) -> Result<Vec<String>, HostFileError> {
         self.0.read(|file| {
             let sql =
@@ -239,12 +245,14 @@ impl History {
         })
     }
 
-    /// Whether `hash` was seen to work at `schema`, as the last change of the schema made it: it served there, or was what served
-    /// before that change.
+    /// Whether `hash` has proved to work at `schema` since the last schema change: it served there, or it served before
+    /// that change and the change is not irreversible.
     pub(super) fn works_at(&self, context: &str, hash: &str, schema: u32) -> Result<bool, HostFileError> {
         self.0.read(|file| {
-            let sql = "SELECT count(*) FROM deploy WHERE context = ?1 AND schema_after = ?3 AND state IN ('live', 'rolled-back')
-                       AND id >= (SELECT coalesce(max(id), 0) FROM deploy WHERE context = ?1 AND state IN ('live', 'rolled-back')
+            let sql = "SELECT count(*) FROM deploy
+                       WHERE context = ?1 AND schema_after = ?3 AND state IN ('live', 'rolled-back')
+                       AND id >= (SELECT coalesce(max(id), 0) FROM deploy
+                                  WHERE context = ?1 AND state IN ('live', 'rolled-back')
                                   AND schema_before <> schema_after)
                        AND (before = ?2 AND NOT one_way OR hash = ?2 AND state = 'live')";
             let changes: i64 = file.query_row(sql, params![context, hash, schema], |row| row.get(0))?;
@@ -252,8 +260,8 @@ impl History {
         })
     }
 
-    /// The last change before which the file had no more than `schema`, and after which it had more.
-    pub(super) fn beyond(&self, context: &str, schema: u32) -> Result<Option<i64>, HostFileError> {
+    /// The last change that took the file from `schema` or an older schema to a newer one.
+    pub(super) fn last_change_past(&self, context: &str, schema: u32) -> Result<Option<i64>, HostFileError> {
         self.0.read(|file| {
             let sql = "SELECT max(id) FROM deploy WHERE context = ?1 AND state IN ('live', 'rolled-back')
                        AND schema_before <= ?2 AND schema_after > ?2";
@@ -261,7 +269,7 @@ impl History {
         })
     }
 
-    /// Components that there may be a way back to: of each context the last few that served.
+    /// The hashes that a rollback may need: of each context the deployed version and the one before it.
     pub(super) fn recent_hashes(&self) -> Result<Vec<String>, HostFileError> {
         self.0.read(|file| {
             let sql = "SELECT hash FROM serving UNION SELECT before FROM deploy WHERE state = 'live' AND id IN
@@ -294,14 +302,14 @@ fn all(file: &Connection, sql: &str, context: Option<&str>) -> rusqlite::Result<
     file.prepare(sql)?.query_map([context], entry)?.collect()
 }
 
-/// An enum that stands in a column as its serialised name.
+/// Reads an enum from a column that holds its serialised name.
 fn word<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     serde_json::from_value(text.into())
         .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e)))
 }
 
-/// The name of a kind or a state.
+/// The serialised name of a kind or a state.
 pub fn word_of(value: &impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
@@ -309,7 +317,8 @@ pub fn word_of(value: &impl Serialize) -> String {
 fn insert(file: &Connection, change: &Change<'_>, state: ChangeState, why: Option<&str>) -> rusqlite::Result<i64> {
     let Change { context, kind, hash, before, file: from, schema, irreversible, manifest_hash } = *change;
     file.execute(
-        "INSERT INTO deploy (context, kind, state, hash, before, file, schema_before, schema_after, one_way, manifest_hash, why)
+        "INSERT INTO deploy (context, kind, state, hash, before, file, schema_before, schema_after, one_way,
+                             manifest_hash, why)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         params![
             context,
@@ -327,7 +336,8 @@ fn insert(file: &Connection, change: &Change<'_>, state: ChangeState, why: Optio
     )?;
     let id = file.last_insert_rowid();
     file.execute(
-        "DELETE FROM deploy WHERE context = ?1 AND id <= (SELECT id FROM deploy WHERE context = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        "DELETE FROM deploy WHERE context = ?1
+         AND id <= (SELECT id FROM deploy WHERE context = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
         params![context, limits::DEPLOY_HISTORY_MAX],
     )?;
     Ok(id)

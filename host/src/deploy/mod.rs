@@ -1,10 +1,12 @@
-//! A new version of a context, from a file to serving: the steps that it must pass, one after the other, and the way back.
+//! Deploys: takes a new version of a context from a file to serving, through steps that it must pass, and rolls back.
 //!
-//! Read from the top down: `deployer` (one change at a time) -> `full`, `quick`, `rollback` (which steps, in which order) ->
-//! `steps/` (one file each) -> `pipeline` -> `system` (what all of them use) -> `history`, `artifact_store` -> `report`, `request`.
-//! Invariants: until the step `publish` the version that serves is untouched, whatever the new one does; one change at a time; what
-//! serves, and why, is in `history` before the caller gets an answer.
-//! Not here: how a set is published and drained (`context`), how a file is migrated (`store`), who asked (`admin`, the watcher).
+//! Read from the top down: `deployer` (one change at a time) -> `full`, `quick`, `rollback` (which steps, in which
+//! order) -> `steps/` (one file each) -> `pipeline` -> `system` (what all of them use) -> `history`, `artifact_store`
+//! -> `report`, `request`.
+//! Invariants: until the step `publish`, nothing that the new version does affects the running one; one change at a
+//! time; `history` records what serves and why before the caller gets a response.
+//! Not here: publishing and draining (`context`), migrating a file (`store`), where requests come from (`admin`,
+//! `follow`, `dev`).
 
 mod artifact_store;
 mod deployer;

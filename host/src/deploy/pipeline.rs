@@ -1,4 +1,4 @@
-//! The steps of one change: each is timed, and reported as soon as the version has passed it.
+//! Runs the steps of one change: times each and reports it as soon as the version has passed it.
 
 use std::time::Instant;
 
@@ -7,21 +7,22 @@ use super::report::{Passed, Step};
 pub(super) struct Pipeline<'a> {
     report: &'a mut dyn FnMut(&Passed),
     pub passed: Vec<Passed>,
-    /// Of the component, once it has been read, and its file.
+    /// The hash of the component; empty until it has been read.
     pub hash: String,
+    /// The file of the component.
     pub file: String,
 }
 
 impl<'a> Pipeline<'a> {
-    /// `report` is called for each step that the version passes.
+    /// Calls `report` after each step that the version passes.
     pub fn new(report: &'a mut dyn FnMut(&Passed)) -> Self {
         Self { report, passed: Vec::new(), hash: String::new(), file: String::new() }
     }
 
-    /// Runs one step, which returns its result and notes for the operator.
+    /// Runs one step. `run` returns the step's result and notes for the operator.
     ///
     /// # Errors
-    /// Those of `run`; the step does not count as passed then.
+    /// The error of `run`. The step does not count as passed then.
     pub fn step<T, E>(&mut self, step: Step, run: impl FnOnce() -> Result<(T, Vec<String>), E>) -> Result<T, E> {
         let started = Instant::now();
         let (value, notes) = run()?;

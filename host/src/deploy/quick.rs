@@ -1,10 +1,11 @@
-//! The quick form of the gate, for a developer at work: the same steps for all contexts that changed together, as one system.
+//! The quick form of the gate, for the development loop: the same steps for all contexts that changed, as one system.
 //!
-//! What a deploy needs `--allow` for is noted and not refused: a developer who also edits the callers changes an interface in one
-//! go. No recorded calls are replayed, and there is no probation. A file is copied only where something could happen to it: when
-//! its schema changes, or to ask the version for its health.
-//! Invariants: all of it serves, or nothing does; a file changes its schema only after that worked on a copy, and with a restore
-//! point. The way back is the editor: what serves is what the manifest names, and no other component is kept.
+//! Where a deploy needs `--allow`, this form adds a note and does not refuse: a developer changes an interface and its
+//! callers together. It replays no recorded calls and has no probation. It copies a file only when the schema changes
+//! or when a version exports a health check.
+//! Invariants: all new versions serve, or none; a file's schema changes only after the migration worked on a copy, and
+//! with a restore point. There is no rollback: the developer undoes a change in the editor, and no other component is
+//! kept.
 
 use std::sync::Arc;
 
@@ -27,17 +28,17 @@ use seam_store::{Database, chain};
 /// A version that does not serve yet.
 struct Upcoming<'a> {
     generation: Arc<Generation>,
-    /// What serves now, if anything.
+    /// The version that serves now, if any.
     before: Option<&'a ContextSpec>,
     schema: Option<SchemaTrial>,
-    /// Its line in the history, when that was written before anything changed.
+    /// The ID of its change in the history, if it was recorded before the schema changed.
     change: Option<i64>,
 }
 
 /// Takes a whole system through the steps. Returns the contexts of which a new version serves.
 ///
 /// # Errors
-/// Everything that one step found; what served before serves on.
+/// All problems that one step found. The running versions keep serving then.
 pub(super) fn run(
     system: &System,
     desired: &DesiredSystem,
@@ -47,8 +48,8 @@ pub(super) fn run(
     let before = |name: &ContextName| serving.iter().find(|spec| spec.settings.name == *name);
     let known = desired.specs.iter().filter_map(|spec| Some((before(&spec.settings.name)?, spec)));
     let changed: Vec<_> = known.filter(|(was, is)| was.component.hash != is.component.hash).collect();
-    pipeline.step(Step::Wit, || Ok(((), fit(&changed, desired)?)))?;
-    pipeline.step(Step::Capabilities, || reach(&changed))?;
+    pipeline.step(Step::Wit, || Ok(((), check_system(&changed, desired)?)))?;
+    pipeline.step(Step::Capabilities, || compare_imports(&changed))?;
     let prepared = pipeline.step(Step::Start, || match system.registry.prepare(desired.specs.clone()) {
         Ok(prepared) => Ok((prepared, Vec::new())),
         Err(error) => Err(SystemRefusal::of(Step::Start, desired, error)),
@@ -59,12 +60,12 @@ pub(super) fn run(
     };
     let mut all: Vec<Upcoming<'_>> = prepared.candidates.iter().map(upcoming).collect();
     pipeline.step(Step::Migrations, || {
-        each(Step::Migrations, all.iter_mut().zip(&prepared.candidates), |(upcoming, candidate)| {
+        check_each(Step::Migrations, all.iter_mut().zip(&prepared.candidates), |(upcoming, candidate)| {
             (upcoming.name(), try_schema(system, upcoming, candidate))
         })
     })?;
     pipeline.step(Step::Health, || {
-        each(Step::Health, &all, |upcoming| (upcoming.name(), check_health(system, upcoming, desired)))
+        check_each(Step::Health, &all, |upcoming| (upcoming.name(), check_health(system, upcoming, desired)))
     })?;
     pipeline.step(Step::Publish, || publish(system, prepared, &mut all))?;
     Ok(all.iter().map(Upcoming::name).collect())
@@ -76,20 +77,20 @@ fn try_schema(
     upcoming: &mut Upcoming<'_>,
     candidate: &Candidate,
 ) -> Result<Vec<String>, ContextProblem> {
-    let refused = |refused| about(&upcoming.generation, refused);
+    let problem = |refusal| problem_of(&upcoming.generation, refusal);
     let live = upcoming.generation.database();
     let schema = |live: &Arc<Database>| live.schema().ok().map(|schema| schema as usize);
     let Some(live) = live.filter(|live| schema(live) != Some(candidate.migrations.len())) else {
         return candidate.migrate(None).map(|_| Vec::new());
     };
     let (path, spec) = (system.artifacts.trial(upcoming.name().as_str()), upcoming.generation.spec());
-    let tried = migrations::run_on_copy(live, &path, &candidate.migrations, spec.tolerated_schema).map_err(refused)?;
-    let notes = migrations::judge(&tried, &[], Form::Quick).map_err(refused)?;
-    upcoming.schema = Some(tried);
+    let trial = migrations::run_on_copy(live, &path, &candidate.migrations, spec.tolerated_schema).map_err(problem)?;
+    let notes = migrations::judge(&trial, &[], Form::Quick).map_err(problem)?;
+    upcoming.schema = Some(trial);
     Ok(notes)
 }
 
-/// Asks the version for its health, when it exports that.
+/// Calls the version's health check, if it exports one.
 fn check_health(
     system: &System,
     upcoming: &Upcoming<'_>,
@@ -99,38 +100,39 @@ fn check_health(
     if !generation.component().exports.iter().any(|export| export.name.path == HEALTH) {
         return Ok(Vec::new());
     }
-    let refused = |refused| about(generation, refused);
+    let problem = |refusal| problem_of(generation, refusal);
     let copy = match (&upcoming.schema, generation.database()) {
         (Some(schema), _) => Some(schema.copy.clone()),
         (None, None) => None,
         (None, Some(live)) => {
             let now = live.statistics();
             if (now.file_bytes + now.wal_bytes) >> 20 > limits::DEPLOY_QUICK_COPY_MB_MAX {
-                return Ok(vec!["not asked for its health: its file is too large to be copied each time".to_owned()]);
+                return Ok(vec!["health check skipped: its file is too large to copy for each change".to_owned()]);
             }
             let copied = live.copy(&system.artifacts.trial(upcoming.name().as_str()));
-            let failed =
-                |error| GateRefusal::at(Step::Health, chain(&error), "see that the data folder can be written");
-            Some(copied.map_err(|error| refused(failed(error)))?)
+            let failed = |error| {
+                GateRefusal::at(Step::Health, chain(&error), "check that the host can write to the data folder")
+            };
+            Some(copied.map_err(|error| problem(failed(error)))?)
         }
     };
     let trial = Trial::start(&system.registry, desired.specs.clone(), upcoming.name().as_str(), copy);
-    let trial = trial.map_err(|error| refused(GateRefusal::context(Step::Health, error)))?;
-    health::check(&trial).map_err(refused)?;
+    let trial = trial.map_err(|error| problem(GateRefusal::context(Step::Health, error)))?;
+    health::check(&trial).map_err(problem)?;
     Ok(Vec::new())
 }
 
-/// Changes the schemas, and publishes.
+/// Migrates the files whose schema changes, and publishes all versions.
 fn publish(system: &System, prepared: Prepared, all: &mut [Upcoming<'_>]) -> Result<((), Vec<String>), SystemRefusal> {
     for upcoming in all.iter_mut().filter(|upcoming| upcoming.schema.is_some()) {
-        // A host that is killed from here on looks for it at its next start.
+        // If the host is killed from here on, its next start needs this component.
         system.keep(upcoming.generation.spec()).ok();
-        match system.history.begin(&upcoming.history_line()) {
+        match system.history.begin(&upcoming.change_record()) {
             Ok(id) => upcoming.change = Some(id),
             Err(error) => {
                 return Err(SystemRefusal::one(
                     Step::Publish,
-                    about(&upcoming.generation, GateRefusal::history(&error)),
+                    problem_of(&upcoming.generation, GateRefusal::history(&error)),
                 ));
             }
         }
@@ -169,26 +171,26 @@ fn swap(system: &System, prepared: Prepared, all: &[Upcoming<'_>]) -> Result<Vec
         name.map(|context| ContextProblem { context, part: String::new(), message: chain(&error), remedy })
     };
     match system.registry.publish(prepared).map_err(failed) {
-        // Without a upcoming version nothing was lost.
+        // Without an upcoming version there was nothing to publish.
         Ok(()) | Err(None) => Ok(notes),
         Err(Some(problem)) => Err(problem),
     }
 }
 
-/// Records what serves. It serves already, so a line that cannot be written is a gap in the history and nothing more.
+/// Records the versions that serve now. A failure leaves a gap in the history and changes nothing else.
 fn record_live(system: &System, all: &[Upcoming<'_>]) {
     for database in all.iter().filter_map(|upcoming| upcoming.generation.database()) {
         database.forget_statements();
     }
-    let lines: Vec<_> = all
+    let records: Vec<_> = all
         .iter()
         .filter(|upcoming| upcoming.is_other_component())
-        .map(|upcoming| (upcoming.history_line(), upcoming.change))
+        .map(|upcoming| (upcoming.change_record(), upcoming.change))
         .collect();
-    if !lines.is_empty()
-        && let Err(error) = system.history.follow_manifest(&lines)
+    if !records.is_empty()
+        && let Err(error) = system.history.follow_manifest(&records)
     {
-        tracing::warn!("what was saved serves and is not in the history: {}", chain(&error));
+        tracing::warn!("the saved version serves, but cannot be recorded in the history: {}", chain(&error));
     }
     if all.iter().any(|upcoming| upcoming.change.is_some()) {
         system.prune();
@@ -200,12 +202,12 @@ impl Upcoming<'_> {
         self.generation.context().clone()
     }
 
-    /// Whether it is another component, and not only another entry of the manifest.
+    /// Whether the component changed, and not only its entry in the manifest.
     fn is_other_component(&self) -> bool {
         self.before.is_none_or(|before| before.component.hash != self.generation.component().hash)
     }
 
-    fn history_line(&self) -> Change<'_> {
+    fn change_record(&self) -> Change<'_> {
         let spec = self.generation.spec();
         Change {
             context: spec.settings.name.as_str(),
@@ -238,30 +240,33 @@ impl SystemRefusal {
     }
 }
 
-/// Whether the contexts are one system; what changes for callers.
-fn fit(changed: &[(&ContextSpec, &ContextSpec)], desired: &DesiredSystem) -> Result<Vec<String>, SystemRefusal> {
+/// Checks that the contexts link as one system. Returns notes on what changes for callers.
+fn check_system(
+    changed: &[(&ContextSpec, &ContextSpec)],
+    desired: &DesiredSystem,
+) -> Result<Vec<String>, SystemRefusal> {
     let specs: Vec<_> = desired.specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
     link::plan(&specs).map_err(|problems| SystemRefusal { step: Step::Wit, problems })?;
     let compared = changed.iter().flat_map(|(was, is)| {
         let notes = wit::compare(was, &is.component, &desired.specs, &desired.mounted);
-        of(&is.settings.name, notes.unwrap_or_else(|refused| vec![refused.message]))
+        prefixed(&is.settings.name, notes.unwrap_or_else(|refusal| vec![refusal.message]))
     });
     Ok(compared.collect())
 }
 
-/// What the new versions could reach that those which serve cannot.
-fn reach(changed: &[(&ContextSpec, &ContextSpec)]) -> Result<((), Vec<String>), SystemRefusal> {
+/// Notes on the imports of the new versions that the running ones do not have.
+fn compare_imports(changed: &[(&ContextSpec, &ContextSpec)]) -> Result<((), Vec<String>), SystemRefusal> {
     let mut notes = Vec::new();
     for (was, is) in changed {
         // The quick form refuses nothing here.
         let new = capabilities::check(&was.component, &is.component, &[], Form::Quick).unwrap_or_default();
-        notes.extend(of(&is.settings.name, new));
+        notes.extend(prefixed(&is.settings.name, new));
     }
     Ok(((), notes))
 }
 
-/// Lets all of them be checked; everything that is wrong, or all there is to know.
-fn each<T>(
+/// Runs `check` on all items. Returns all notes, or all problems if there is one.
+fn check_each<T>(
     step: Step,
     all: impl IntoIterator<Item = T>,
     mut check: impl FnMut(T) -> (ContextName, Result<Vec<String>, ContextProblem>),
@@ -269,19 +274,19 @@ fn each<T>(
     let (mut notes, mut problems) = (Vec::new(), Vec::new());
     for one in all {
         match check(one) {
-            (name, Ok(new)) => notes.extend(of(&name, new)),
+            (name, Ok(new)) => notes.extend(prefixed(&name, new)),
             (_, Err(problem)) => problems.push(problem),
         }
     }
     if problems.is_empty() { Ok(((), notes)) } else { Err(SystemRefusal { step, problems }) }
 }
 
-fn of(name: &ContextName, notes: Vec<String>) -> impl Iterator<Item = String> + use<> {
+fn prefixed(name: &ContextName, notes: Vec<String>) -> impl Iterator<Item = String> + use<> {
     let name = name.clone();
     notes.into_iter().map(move |note| format!("{name}: {note}"))
 }
 
-fn about(generation: &Generation, refused: GateRefusal) -> ContextProblem {
-    let GateRefusal { message, remedy, .. } = refused;
+fn problem_of(generation: &Generation, refusal: GateRefusal) -> ContextProblem {
+    let GateRefusal { message, remedy, .. } = refusal;
     ContextProblem { context: generation.context().clone(), part: String::new(), message, remedy }
 }

@@ -1,4 +1,4 @@
-//! What a change reports: the steps that it passed, what refused it, and which version serves.
+//! The report of a change: the steps that it passed, the refusal if any, and the version that serves.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use seam_runtime::component::ContextProblem;
 use seam_runtime::serve;
 use seam_store::{HostFileError, chain};
 
-/// In the order in which they are passed.
+/// The steps in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
@@ -39,7 +39,7 @@ impl Step {
     }
 }
 
-/// A step that the version passed, and what an operator should know about it.
+/// A step that the version passed, with its duration and notes for the operator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Passed {
     pub step: Step,
@@ -47,18 +47,18 @@ pub struct Passed {
     pub notes: Vec<String>,
 }
 
-/// Why a version does not serve. The one before serves on, unchanged.
+/// Why a version does not serve. The previous version keeps serving.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct GateRefusal {
-    /// `None`: before the first one.
+    /// `None`: refused before the first step.
     pub step: Option<Step>,
     pub message: String,
     /// What to do about it; may be empty.
     pub remedy: String,
 }
 
-/// Why a whole system does not serve: everything that one step found.
+/// Why a whole system does not serve: all problems that one step found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} problem(s) at the step `{}`", .problems.len(), .step.name())]
 pub struct SystemRefusal {
@@ -70,23 +70,23 @@ pub struct SystemRefusal {
 #[serde(rename_all = "kebab-case")]
 pub enum DeployOutcome {
     Live,
-    /// The same component serves already.
+    /// The component already served.
     Unchanged,
     Refused,
-    /// It served, turned bad, and the version before serves again.
+    /// The version served and turned bad, so the previous version serves again.
     RolledBack,
 }
 
-/// A version of a context, for people and scripts.
+/// A version of a context.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
     /// SHA-256 of its component.
     pub hash: String,
-    /// Counted since the host started; `None` for one that never served.
+    /// Counted from the start of the host; `None` for a version that never served.
     pub generation: Option<u64>,
 }
 
-/// Everything about one change, as `--format json` prints it.
+/// The full report of one change, as `--format json` prints it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeployReport {
     pub context: String,
@@ -106,7 +106,7 @@ impl GateRefusal {
 
     /// The first of several problems; the message counts the others.
     pub(super) fn problems(step: Step, problems: &[ContextProblem]) -> Self {
-        let Some(first) = problems.first() else { return Self::at(step, "it does not fit", "") };
+        let Some(first) = problems.first() else { return Self::at(step, "the contexts do not fit together", "") };
         let more = match problems.len() {
             1 => String::new(),
             more => format!(" (and {} more)", more - 1),
@@ -125,7 +125,7 @@ impl GateRefusal {
         Self { step: Some(Step::Publish), message: chain(error), remedy: error.remedy() }
     }
 
-    /// The same with `remedy`, when it has none.
+    /// Sets `remedy` if there is none yet.
     pub(super) fn or_remedy(mut self, remedy: &str) -> Self {
         if self.remedy.is_empty() {
             remedy.clone_into(&mut self.remedy);
@@ -134,7 +134,7 @@ impl GateRefusal {
     }
 }
 
-/// As much of a hash as people look at.
+/// The first 12 digits of a hash, for people.
 pub fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
 }

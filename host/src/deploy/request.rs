@@ -1,4 +1,4 @@
-//! What an operator or the development loop asks for.
+//! Requests of the operator and of the development loop.
 
 use std::path::PathBuf;
 
@@ -8,22 +8,22 @@ use crate::limits;
 use seam_runtime::component::ContextSpec;
 use seam_store::ids::ContextName;
 
-/// A component file that is to serve, and how it is checked before.
+/// A request to deploy a component file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeployRequest {
     pub context: String,
-    /// Absolute: the host has a folder of its own.
+    /// Absolute, since the host's working directory may be another one.
     pub file: PathBuf,
-    /// What the new version may import though the one that serves does not, by name, and `irreversible`.
+    /// The names of new imports that the operator allows; `irreversible` allows a version that cannot be rolled back.
     #[serde(default)]
     pub allow: Vec<String>,
-    /// Also refuse a version that gives another answer to a recorded call.
+    /// Also refuse a version that answers a recorded call differently.
     #[serde(default)]
     pub strict: bool,
-    /// How long the new version is on probation once it serves; 0: not at all.
+    /// How long the new version is on probation, in milliseconds; 0: no probation.
     pub watch_ms: u64,
-    /// Wait for a change that is running, instead of being refused.
+    /// Wait for a running change to end, instead of being refused.
     #[serde(default)]
     pub wait: bool,
 }
@@ -42,35 +42,35 @@ impl DeployRequest {
     }
 }
 
-/// A context that is to be served by the version before, or by an older one.
+/// A request to return a context to its previous version or an older one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RollbackRequest {
     pub context: String,
-    /// The first digits of the hash of a version that served; `None`: the one before.
+    /// The first digits of the hash of a version that served; `None`: the previous version.
     #[serde(default)]
     pub to: Option<String>,
-    /// Put the file back to what it was before its schema changed, and lose what was written since.
+    /// Restore the file from before its schema changed, and lose everything written since.
     #[serde(default)]
     pub restore: bool,
-    /// Wait for a change that is running, instead of being refused.
+    /// Wait for a running change to end, instead of being refused.
     #[serde(default)]
     pub wait: bool,
 }
 
-/// A whole system as the development loop wants it.
+/// A whole system that the development loop asks for.
 pub struct DesiredSystem {
-    /// All of its contexts, those that serve already among them.
+    /// All of its contexts, including unchanged ones.
     pub specs: Vec<ContextSpec>,
-    /// Contexts that are to serve HTTP.
+    /// Contexts that must serve HTTP.
     pub mounted: Vec<ContextName>,
 }
 
-/// How much of a new version is checked.
+/// How thoroughly the steps check a new version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Everything, for a version that customers get.
+    /// For a version that real visitors get.
     Full,
-    /// For a developer at work: what a deploy needs `--allow` for is noted and not refused.
+    /// For the development loop: where a deploy needs `--allow`, adds a note and does not refuse.
     Quick,
 }

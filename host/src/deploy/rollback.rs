@@ -1,7 +1,8 @@
-//! Back to the version that served before, or to an older one.
+//! Rolls a context back to its previous version or an older one.
 //!
-//! The rows stay when the deploy that changed the schema has shown that the older version works on the newer schema. Otherwise the
-//! file goes back to its restore point, which loses what was written since: the operator must agree to that, unless nothing was.
+//! If the deploy that changed the schema has shown that the older version works with the newer schema, the rows stay.
+//! Otherwise the file goes back to its restore point and loses everything written since. The operator must allow that
+//! with `--restore`, unless nothing was written.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,17 +20,18 @@ use seam_runtime::alone::Trial;
 use seam_runtime::component::{Artifact, ContextSpec};
 use seam_store::{Database, Difference, Migration, chain};
 
-/// How the file will fit the older version.
+/// How the file is made to fit the older version.
 struct FilePlan {
     schema: SchemaTrial,
     tolerated_schema: Option<u32>,
     restore: Option<Restore>,
 }
 
-/// Takes the older version through the steps. Returns the version that serves afterwards; `None` when it served before.
+/// Takes the older version through the steps. Returns the version that serves afterwards; `None` when it already
+/// served.
 ///
 /// # Errors
-/// What a step found; nothing has changed then.
+/// The refusal of a step. Nothing has changed then.
 pub(super) fn run(
     system: &System,
     current: &ContextSpec,
@@ -37,20 +39,20 @@ pub(super) fn run(
     pipeline: &mut Pipeline<'_>,
 ) -> Result<Option<Version>, GateRefusal> {
     let name = request.context.as_str();
-    let wanted = wanted(system, name, &current.component.hash, request.to.as_deref())?;
-    if wanted == current.component.hash {
+    let target = target_hash(system, name, &current.component.hash, request.to.as_deref())?;
+    if target == current.component.hash {
         return Ok(None);
     }
-    let file = system.artifacts.component(&wanted);
-    pipeline.hash.clone_from(&wanted);
+    let file = system.artifacts.component(&target);
+    pipeline.hash.clone_from(&target);
     pipeline.file = file.to_string_lossy().into_owned();
     let artifact = pipeline.step(Step::Read, || {
-        let artifact = Artifact::read(&file).ok().filter(|artifact| artifact.hash == wanted);
+        let artifact = Artifact::read(&file).ok().filter(|artifact| artifact.hash == target);
         let gone = || {
-            let message = format!("the component {} is not kept any more", short(&wanted));
+            let message = format!("the data folder no longer holds the component {}", short(&target));
             GateRefusal::at(Step::Read, message, "build it again and deploy it")
         };
-        Ok((artifact.ok_or_else(gone)?, vec![format!("SHA-256 {}", short(&wanted))]))
+        Ok((artifact.ok_or_else(gone)?, vec![format!("SHA-256 {}", short(&target))]))
     })?;
     let component = steps::compile(system, &artifact, pipeline)?;
     let specs = |tolerated_schema| system.specs_with(name, &component, tolerated_schema);
@@ -66,7 +68,7 @@ pub(super) fn run(
         Some(live) => {
             let newer = Trial::start(&system.registry, system.registry.specs(), name, None);
             let newer = newer.map_err(|error| GateRefusal::context(Step::Migrations, error))?.migrations;
-            let (plan, notes) = plan(system, live, &wanted, request, (&trial.migrations, &newer))?;
+            let (plan, notes) = plan(system, live, &target, request, (&trial.migrations, &newer))?;
             Ok((Some(plan), notes))
         }
     })?;
@@ -92,14 +94,14 @@ pub(super) fn run(
     pipeline.step(Step::Publish, || publish::run(system, &release)).map(|published| Some(published.version))
 }
 
-/// The hash of the version that is to serve.
-fn wanted(system: &System, name: &str, current: &str, to: Option<&str>) -> Result<String, GateRefusal> {
+/// The hash of the version to roll back to.
+fn target_hash(system: &System, name: &str, current: &str, to: Option<&str>) -> Result<String, GateRefusal> {
     let refused = |message: String, remedy: String| GateRefusal { step: None, message, remedy };
     let Some(to) = to.map(str::to_ascii_lowercase) else {
-        let brought = system.history.bringing(name, current).map_err(|e| GateRefusal::history(&e))?;
-        return brought.map(|brought| brought.before).ok_or_else(|| {
-            let message = format!("`{name}` serves what it did at first: there is no version before it");
-            refused(message, format!("`seam history {name}` tells what was deployed"))
+        let last = system.history.last_change_to(name, current).map_err(|e| GateRefusal::history(&e))?;
+        return last.map(|last| last.before).ok_or_else(|| {
+            let message = format!("`{name}` still serves its first version: there is no version before it");
+            refused(message, format!("`seam history {name}` shows what was deployed"))
         });
     };
     let mut served = system.history.served(name, &to).map_err(|e| GateRefusal::history(&e))?;
@@ -110,22 +112,22 @@ fn wanted(system: &System, name: &str, current: &str, to: Option<&str>) -> Resul
         [one] if !to.is_empty() => Ok(one.clone()),
         [] | [_] => Err(refused(
             format!("no version of `{name}` that served has a hash that begins with `{to}`"),
-            format!("`seam history {name}` shows them, under HASH and BEFORE"),
+            format!("`seam history {name}` shows the hashes, under HASH and BEFORE"),
         )),
         several => {
             let all: Vec<_> = several.iter().map(|hash| short(hash)).collect();
-            let message = format!("`{to}` could be more than one version of `{name}`: {}", all.join(", "));
-            Err(refused(message, "write more of it".to_owned()))
+            let message = format!("`{to}` matches several versions of `{name}`: {}", all.join(", "));
+            Err(refused(message, "give more digits of the hash".to_owned()))
         }
     }
 }
 
-/// How the file and the version `wanted` come together. The version has the migrations `own`; `newer` are those of the version
-/// that serves now.
+/// Decides how to make the file fit the version `target`, and tries it on a copy. `own` are the migrations of that
+/// version; `newer` are those of the version that serves now.
 fn plan(
     system: &System,
     live: &Arc<Database>,
-    wanted: &str,
+    target: &str,
     request: &RollbackRequest,
     (own, newer): (&[Migration], &[Migration]),
 ) -> Result<(FilePlan, Vec<String>), GateRefusal> {
@@ -133,20 +135,22 @@ fn plan(
     let refused = |error: &dyn std::error::Error| GateRefusal::at(Step::Migrations, chain(error), "");
     let schema = live.schema().map_err(|error| refused(&error))?;
     let knows = u32::try_from(own.len()).unwrap_or(u32::MAX);
-    let works = knows >= schema || system.history.works_at(name, wanted, schema).map_err(|error| refused(&error))?;
+    let works = knows >= schema || system.history.works_at(name, target, schema).map_err(|error| refused(&error))?;
     if !request.restore && works {
         let tolerated_schema = (knows < schema).then_some(schema);
         let copied = migrations::run_on_copy(live, &system.artifacts.trial(name), own, tolerated_schema)?;
-        let notes =
-            tolerated_schema.map(|schema| format!("the rows stay, at schema {schema}: it was seen to work there"));
+        let notes = tolerated_schema.map(|schema| {
+            format!("the rows stay, at schema {schema}: the deploy has shown that this version works there")
+        });
         return Ok((FilePlan { schema: copied, tolerated_schema, restore: None }, notes.into_iter().collect()));
     }
-    let changed = system.history.beyond(name, knows).map_err(|error| refused(&error))?;
+    let changed = system.history.last_change_past(name, knows).map_err(|error| refused(&error))?;
     let from = changed.map(|id| system.artifacts.restore_point(&restore_name(name, id))).filter(|from| from.is_file());
     let Some(from) = from.filter(|_| knows < schema) else {
         let message = match knows < schema {
             true => format!(
-                "the file is at schema {schema} and it knows {knows}: there is no restore point from before the change"
+                "the file is at schema {schema}, this version knows schema {knows}, and there is no \
+                 restore point from before the change"
             ),
             false => "there is no restore point from before the running version's schema".to_owned(),
         };
@@ -158,10 +162,11 @@ fn plan(
         return Err(GateRefusal::at(
             Step::Migrations,
             format!(
-                "it was not seen to work at schema {schema}, it knows {knows}, and since the restore point rows were written: {}",
+                "no deploy has shown that this version works at schema {schema} (it knows schema \
+                 {knows}), and rows were written since the restore point: {}",
                 shown(&lost_rows)
             ),
-            "`--restore` puts the file back and loses them; or deploy a version that works at this schema",
+            "`--restore` restores the file and loses those rows; or deploy a version that works at this schema",
         ));
     }
     let copy = |error: &seam_store::CopyError| refused(error);
@@ -178,7 +183,7 @@ fn plan(
     Ok((FilePlan { schema, tolerated_schema: None, restore: Some(Restore { from, commits }) }, notes))
 }
 
-/// What is in the file and would not be if nothing had been written since the restore point at `from`.
+/// The differences between the file and the restore point at `from`, brought to the same schema.
 fn lost(
     system: &System,
     live: &Arc<Database>,
@@ -197,7 +202,7 @@ fn lost(
 
 fn shown(lost: &[Difference]) -> String {
     let one = |difference: &Difference| {
-        format!("`{}` has {} rows, {} without them", difference.table, difference.here, difference.there)
+        format!("`{}` has {} rows, {} without the later writes", difference.table, difference.here, difference.there)
     };
     lost.iter().map(one).collect::<Vec<_>>().join(", ")
 }

@@ -1,7 +1,8 @@
-//! What serves after a start: the deployed version, unless the manifest's file is newer; and what a killed host left unfinished.
+//! Decides at a start which versions serve: the deployed version, unless the manifest's file has changed since. Also
+//! resolves changes that a killed host left unfinished.
 //!
-//! The rule for a change that was being applied: when it changes the schema, the schema of the file says how far it got, and the
-//! version that fits the file serves. When it does not, the version before serves: the operator never got an answer.
+//! If an unfinished change has changed the file's schema, the new version serves. Otherwise the previous version
+//! serves, since the operator never got a response.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,17 +12,17 @@ use super::error::Error;
 use super::history::{Change, ChangeKind, ChangeState, History, HistoryEntry, Serving};
 use super::report::short;
 use super::system::{System, hash_of};
-use crate::manifest::{ContextSettings, Manifest};
 use seam_runtime::serve::Source;
 use seam_store::ids::ContextName;
+use crate::manifest::{ContextSettings, Manifest};
 
-/// Where to take the components of contexts from whose manifest's file is not what serves. To be asked before anything is loaded.
+/// The sources of all components that do not come from the manifest's files. Call this before loading anything.
 ///
 /// # Errors
 /// When the host's file cannot be used.
 pub fn sources(manifest: &Manifest, history: &History) -> Result<HashMap<ContextName, Source>, Error> {
     for change in history.applying()? {
-        settle(manifest, history, &change)?;
+        resolve(manifest, history, &change)?;
     }
     let mut found = HashMap::new();
     for serving in history.serving()? {
@@ -43,37 +44,42 @@ fn source(data: &Path, entry: &ContextSettings, serving: &Serving, history: &His
         }
         tracing::warn!(
             context = %entry.name, hash = short(&now),
-            "the manifest's component turned bad when it was deployed; the version before serves"
+            "the manifest's component turned bad when it was deployed; the previous version serves"
         );
     }
     let file = artifact_store::component_in(data, &serving.hash);
     if !file.is_file() {
         tracing::warn!(
             context = %entry.name, hash = short(&serving.hash),
-            "the deployed component is gone from the data folder; the manifest's serves"
+            "the deployed component is missing from the data folder; the manifest's component serves"
         );
         return Ok(None);
     }
     Ok(Some(Source { file, tolerated_schema: serving.tolerated_schema }))
 }
 
-fn settle(manifest: &Manifest, history: &History, change: &HistoryEntry) -> Result<(), Error> {
+/// Completes or undoes an unfinished change.
+fn resolve(manifest: &Manifest, history: &History, change: &HistoryEntry) -> Result<(), Error> {
     let entry = settings(manifest).find(|entry| entry.name.as_str() == change.context);
     let schema = entry.and_then(|entry| {
         let config = seam_store::Config::of(&entry.name, entry.store.as_ref()?, &manifest.host.data.join("stores"));
-        // What cannot be read now keeps the context from starting, with a better message.
+        // An unreadable file keeps the context from starting later, with a better message.
         seam_store::schema_at(&config).ok()
     });
     let done = change.schema_before != change.schema_after && schema.is_some() && schema == change.schema_after;
     let hash = short(&change.hash);
     match done {
         true => {
-            history.live(change.id, None, Some("the host ended meanwhile; its schema was there, and so it serves"))?;
-            tracing::warn!(context = change.context, hash, "a deploy that the host did not end was brought to its end");
+            history.live(
+                change.id,
+                None,
+                Some("the host stopped in the middle; the file had the new schema, so the new version serves"),
+            )?;
+            tracing::warn!(context = change.context, hash, "completed a deploy that the host had left unfinished");
         }
         false => {
-            history.end(change.id, ChangeState::Undone, "the host ended meanwhile")?;
-            tracing::warn!(context = change.context, hash, "a deploy that the host did not end was undone");
+            history.end(change.id, ChangeState::Undone, "the host stopped in the middle")?;
+            tracing::warn!(context = change.context, hash, "undid a deploy that the host had left unfinished");
         }
     }
     Ok(())
@@ -83,7 +89,7 @@ fn settings(manifest: &Manifest) -> impl Iterator<Item = &ContextSettings> {
     manifest.contexts.iter().map(|context| &context.settings)
 }
 
-/// After a start: keeps the components that serve, and records where the manifest's file replaced a deployed one.
+/// After a start: stores the components that serve, and records each manifest's component that replaced a deployed one.
 ///
 /// # Errors
 /// When the data folder cannot be written.
@@ -107,7 +113,7 @@ pub(super) fn record(system: &System) -> Result<(), Error> {
                 context = name,
                 hash = short(hash),
                 before = short(&deployed.hash),
-                "the manifest's component has changed since the last deploy, and serves"
+                "the manifest's component has changed since the last deploy, so it serves"
             );
         }
         let path = || system.artifacts.component(hash);

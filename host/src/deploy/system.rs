@@ -1,4 +1,4 @@
-//! What every change uses: the running system, its history and the artifacts that are kept.
+//! Shared by all changes: the running system, its history and the stored artifacts.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(super) struct System {
 }
 
 impl System {
-    /// The version of exactly this context or variant that serves now.
+    /// The running version of exactly this context or variant.
     pub fn generation(&self, context: &str) -> Option<Arc<Generation>> {
         self.registry.generations().into_iter().find(|generation| generation.context().as_str() == context)
     }
@@ -36,7 +36,7 @@ impl System {
         Some(Version { hash: generation.component().hash.clone(), generation: Some(generation.number) })
     }
 
-    /// The specs that serve now, with another component for `context`.
+    /// The specs of the running system, with another component for `context`.
     pub fn specs_with(&self, context: &str, component: &Component, tolerated_schema: Option<u32>) -> Vec<ContextSpec> {
         let mut specs = self.registry.specs();
         if let Some(spec) = specs.iter_mut().find(|spec| spec.settings.name.as_str() == context) {
@@ -46,7 +46,7 @@ impl System {
         specs
     }
 
-    /// Why there is nothing to change for `context`.
+    /// The refusal for a context that is not loaded or does not exist.
     pub fn unknown(&self, context: &str) -> GateRefusal {
         if let Some(absent) = self.registry.not_loaded(context) {
             return GateRefusal { step: None, message: absent.to_string(), remedy: absent.remedy() };
@@ -56,15 +56,16 @@ impl System {
         GateRefusal { step: None, message: format!("there is no context `{context}`"), remedy }
     }
 
-    /// Forgets the statements that the context ran, so that the next version is not held to those of older ones.
+    /// Forgets the statements that the context ran, so that the step `migrations` does not test statements of older
+    /// versions.
     pub fn forget_statements(&self, context: &str) {
         if let Some(database) = self.database(context) {
             database.forget_statements();
         }
     }
 
-    /// Records that the version before serves on, on a schema that may have changed before something failed. `schema_before` is
-    /// the schema before the change; `None` without a store.
+    /// Records that the previous version keeps serving, on a schema that may have changed before the failure.
+    /// `schema_before` is the schema before the change; `None` without a store.
     ///
     /// # Errors
     /// When the host's file cannot be written.
@@ -88,7 +89,7 @@ impl System {
         }
     }
 
-    /// Keeps the component that the manifest names, when it is the one of `spec`.
+    /// Stores the component of `spec`, if the manifest's file still holds it.
     ///
     /// # Errors
     /// When the folder of artifacts cannot be written.
@@ -96,31 +97,31 @@ impl System {
         if self.artifacts.component(&spec.component.hash).is_file() {
             return Ok(());
         }
-        // Another build may have overwritten the file since it was loaded: then there is nothing to keep.
+        // A build may have overwritten the file since it was loaded. Then there is nothing to store.
         match Artifact::read(&spec.settings.component) {
             Ok(artifact) if artifact.hash == spec.component.hash => self.artifacts.keep(&artifact),
             _ => Ok(()),
         }
     }
 
-    /// Removes artifacts and restore points that no way back needs.
+    /// Removes old artifacts and restore points that no rollback needs.
     pub fn prune(&self) {
         let mut needed: HashSet<String> = self.registry.specs().into_iter().map(|spec| spec.component.hash).collect();
         match self.history.recent_hashes() {
             Ok(recent) => needed.extend(recent),
-            // Then nothing is removed this time.
+            // Without the list, nothing is removed this time.
             Err(error) => return tracing::warn!("{}", chain(&error)),
         }
         self.artifacts.prune(&needed);
     }
 }
 
-/// The hash of the component in `file`, when it can be read.
+/// The hash of the component in `file`; `None` if it cannot be read.
 pub(super) fn hash_of(file: &std::path::Path) -> Option<String> {
     Artifact::read(file).ok().map(|artifact| artifact.hash)
 }
 
-/// What the copy of a context's file from before a change is called.
+/// The name of a restore point: the copy of a context's file from before a change.
 pub(super) fn restore_name(context: &str, change: i64) -> String {
     format!("{context}-{change}.db")
 }

@@ -1,14 +1,15 @@
-//! The development loop, `seam dev`: a saved source becomes what is served.
+//! The development loop, `seam dev`: builds and publishes what a developer saves.
 //!
-//! One round: the contexts that the changed files matter to are built, their components loaded, and all that is newest goes through
-//! the gate as one system; if that does not pass, what this round brought is tried on top of what serves. What does not pass is told,
-//! in the terminal and in the open pages, until it is mended; what served before serves on.
-//! Invariants: nothing here runs without `seam dev`; a round changes what serves once or not at all.
-//! Not here: noticing changes (`watch`), compiling (`build::incremental`), the gate (`deploy`), what a browser does with what it is told
-//! (`http`).
+//! One round: the loop builds the contexts that the changed files affect and loads their components. Then the newest
+//! components of all contexts go through the deploy steps as one system. If a step refuses them, the loop tries only
+//! the components of this round, together with the running versions of the other contexts. It shows problems in the
+//! terminal and in the open pages until they are fixed; the running versions keep serving.
+//! Invariants: nothing here runs without `seam dev`; a round changes the running system once or not at all.
+//! Not here: noticing changes (`watch`), compiling (`build::incremental`), the deploy steps (`deploy`), the script in
+//! the browser (`http`).
 
+mod from_manifest;
 mod notices;
-mod wanted;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,158 +20,158 @@ pub use notices::Notice;
 
 use crate::app::App;
 use crate::build::{self, IncrementalBuild, IncrementalBuilder};
-use crate::deploy::{Deployer, DesiredSystem, Passed, Step, SystemRefusal};
-use crate::http::{self, Mounts, StatusBoard};
-use crate::manifest::Manifest;
-use crate::watch::{self, Changes, Watcher};
-use notices::Notices;
 use seam_runtime::component::{ContextProblem, ContextSpec};
 use seam_runtime::serve::Registry;
+use crate::deploy::{Deployer, DesiredSystem, Passed, Step, SystemRefusal};
+use crate::http::{self, Mounts, StatusBoard};
 use seam_store::ids::ContextName;
-use wanted::Newest;
+use crate::manifest::Manifest;
+use crate::watch::{self, Changes, Watcher};
+use from_manifest::LoadedComponent;
+use notices::Notices;
 
-/// Where the terminal's text goes, a line or more at a time.
-pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
+/// Prints text on the terminal, one or more lines at a time.
+pub type Print = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// A system that is being worked on, before it serves.
-pub struct Bench {
-    /// As it was read from the file: where paths of components are, `wanted` says.
+/// The sources of the system and their builds. It exists before anything serves.
+pub struct Project {
+    /// As read from the file; `manifest()` has the paths of the components that are built here.
     manifest: Manifest,
-    workshop: IncrementalBuilder,
+    builder: IncrementalBuilder,
     watcher: Watcher,
     notices: Notices,
-    say: Say,
+    print: Print,
 }
 
-/// The loop around a system that serves.
-pub struct Loop {
-    bench: Bench,
-    /// What the process was started with, for what only a start can change.
+/// The development loop of a system that serves.
+pub struct DevLoop {
+    project: Project,
+    /// The manifest at the start of the process. Some of its settings change only with a restart.
     started: Manifest,
-    /// The newest manifest that is sound in itself.
-    wanted: Manifest,
-    /// The one by which contexts are served.
+    /// The newest valid manifest.
+    desired: Manifest,
+    /// The manifest of the running system.
     serving: Manifest,
     /// The newest component of each context.
-    components: BTreeMap<ContextName, Newest>,
+    components: BTreeMap<ContextName, LoadedComponent>,
     registry: Registry,
     deployer: Deployer,
     mounts: Mounts,
-    board: StatusBoard,
-    /// Counts what pages could show; begins so that no two starts share a number.
+    status: StatusBoard,
+    /// Increases with each change that pages can show. Its first value is the time of the start, so that no two starts
+    /// use the same number.
     version: u64,
-    /// What the last change that went live did.
+    /// A summary of the last change that went live.
     last: serde_json::Value,
 }
 
-/// What a round did.
+/// The result of one round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct RoundResult {
     /// Contexts whose new version serves.
     pub live: Vec<ContextName>,
     /// Contexts for which a compiler ran.
     pub rebuilt: Vec<ContextName>,
     /// The manifest's mounts or a static file changed.
-    pub edge: bool,
+    pub http_changed: bool,
 }
 
-impl Bench {
-    /// Builds what the manifest names, as far as it can be built.
+impl Project {
+    /// Builds the contexts of the manifest. A context that does not compile is a notice and not an error.
     ///
     /// # Errors
     /// When nothing can be built at all: no compiler, or no workspace.
-    pub fn open(manifest: Manifest, say: Say) -> Result<Self, build::Error> {
+    pub fn open(manifest: Manifest, print: Print) -> Result<Self, build::Error> {
         let base = build::base(&manifest);
-        let workshop = IncrementalBuilder::open(&manifest.contexts, &base, &mut |line| say(line))?;
-        let watcher = Watcher::start(wanted::roots(&manifest, &workshop), watch::Config::default());
-        let mut bench = Self { manifest, workshop, watcher, notices: Notices::default(), say };
-        let all = wanted::built_unasked(&bench.manifest);
-        let built = bench.build(&all);
+        let builder = IncrementalBuilder::open(&manifest.contexts, &base, &mut |line| print(line))?;
+        let watcher = Watcher::start(from_manifest::watch_roots(&manifest, &builder), watch::Config::default());
+        let mut project = Self { manifest, builder, watcher, notices: Notices::default(), print };
+        let all = from_manifest::built_by_default(&project.manifest);
+        let built = project.build(&all);
         let rebuilt = built.up_to_date.iter().filter(|made| made.rebuilt).count();
         if rebuilt > 0 {
-            (bench.say)(&format!("{rebuilt} of {} contexts built in {:.1} s", all.len(), built.took.as_secs_f64()));
+            (project.print)(&format!("{rebuilt} of {} contexts built in {:.1} s", all.len(), built.took.as_secs_f64()));
         }
-        bench.watcher.set_roots(wanted::roots(&bench.manifest, &bench.workshop));
-        Ok(bench)
+        project.watcher.set_roots(from_manifest::watch_roots(&project.manifest, &project.builder));
+        Ok(project)
     }
 
-    /// The manifest with the components that are built here.
+    /// The manifest with the paths of the components that are built here.
     pub fn manifest(&self) -> Manifest {
-        wanted::of_workshop(&self.manifest)
+        from_manifest::with_built_components(&self.manifest)
     }
 
-    /// Waits for a change and takes it in, while there is nothing that could serve.
-    pub async fn again(mut self) -> Self {
+    /// Waits for a change and builds it. For the time before anything serves.
+    pub async fn rebuild_after_change(mut self) -> Self {
         let changes = self.watcher.changes().await;
         let task = tokio::task::spawn_blocking(move || {
-            if wanted::steers(&self.manifest, &changes) {
+            if from_manifest::affects_manifest(&self.manifest, &changes) {
                 match Manifest::load(&self.manifest.path) {
                     Ok(next) => self.set_contexts(next),
-                    Err(problems) => (self.say)(&problems.to_string()),
+                    Err(problems) => (self.print)(&problems.to_string()),
                 }
             }
-            let mut touched = self.workshop.affected_by(&changes.paths);
-            let unasked = wanted::built_unasked(&self.manifest);
-            touched.retain(|name| unasked.contains(name));
+            let mut affected = self.builder.affected_by(&changes.paths);
+            let by_default = from_manifest::built_by_default(&self.manifest);
+            affected.retain(|name| by_default.contains(name));
             let missing = self.manifest().system().contexts.into_iter().filter(|context| !context.component.is_file());
-            touched.extend(missing.map(|context| context.name).filter(|name| unasked.contains(name)));
-            self.build(&touched);
-            self.watcher.set_roots(wanted::roots(&self.manifest, &self.workshop));
+            affected.extend(missing.map(|context| context.name).filter(|name| by_default.contains(name)));
+            self.build(&affected);
+            self.watcher.set_roots(from_manifest::watch_roots(&self.manifest, &self.builder));
             self
         });
         match task.await {
-            Ok(done) => done,
+            Ok(project) => project,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
     }
 
     fn set_contexts(&mut self, manifest: Manifest) {
-        let say = self.say.clone();
-        match self.workshop.set_contexts(&manifest.contexts, &mut |line| say(line)) {
+        let print = self.print.clone();
+        match self.builder.set_contexts(&manifest.contexts, &mut |line| print(line)) {
             Ok(()) => self.notices.manifest.clear(),
             Err(error) => self.notices.manifest = vec![Notice::error(&error, error.hint())],
         }
         self.manifest = manifest;
     }
 
-    /// Builds these, and says what keeps which from it.
+    /// Builds these contexts and prints warnings and failures.
     fn build(&mut self, names: &[ContextName]) -> IncrementalBuild {
-        let say = self.say.clone();
-        let built = self.workshop.build(names, &mut |line| say(line));
+        let print = self.print.clone();
+        let built = self.builder.build(names, &mut |line| print(line));
         for warning in &built.warnings {
-            (self.say)(warning.rendered.trim_end());
+            (self.print)(warning.rendered.trim_end());
         }
-        for line in self.notices.built(&built) {
-            (self.say)(&line);
+        for line in self.notices.update_builds(&built) {
+            (self.print)(&line);
         }
         built
     }
 }
 
-impl Loop {
-    /// Around `app`, which was loaded from the bench's manifest and is served with these mounts.
-    pub fn new(bench: Bench, app: &App, mounts: Mounts, board: StatusBoard) -> Self {
-        let parts = app.registry.specs();
-        let newest = |part: ContextSpec| {
-            (part.settings.name, Newest { component: part.component, tolerated_schema: part.tolerated_schema })
+impl DevLoop {
+    /// `app` was loaded from the project's manifest and is served with `mounts`.
+    pub fn new(project: Project, app: &App, mounts: Mounts, status: StatusBoard) -> Self {
+        let loaded = |spec: ContextSpec| {
+            (spec.settings.name, LoadedComponent { component: spec.component, tolerated_schema: spec.tolerated_schema })
         };
-        let components = parts.into_iter().map(newest).collect();
+        let components = app.registry.specs().into_iter().map(loaded).collect();
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let version = u64::try_from(since.as_millis()).unwrap_or_default();
-        let (started, wanted) = (bench.manifest.clone(), bench.manifest());
-        let (serving, registry, deployer) = (wanted.clone(), app.registry.clone(), app.deployer.clone());
+        let (started, desired) = (project.manifest.clone(), project.manifest());
+        let (serving, registry, deployer) = (desired.clone(), app.registry.clone(), app.deployer.clone());
         let last = serde_json::Value::Null;
         let this =
-            Self { bench, started, wanted, serving, components, registry, deployer, mounts, board, version, last };
-        this.post(&[]);
+            Self { project, started, desired, serving, components, registry, deployer, mounts, status, version, last };
+        this.post_status(&[]);
         this
     }
 
-    /// Goes on until the task that it runs on is dropped.
+    /// Runs until its task is dropped.
     pub async fn run(mut self) {
         loop {
-            let changes = self.bench.watcher.changes().await;
-            // Not on this thread: it lacks the stack that a guest needs.
+            let changes = self.project.watcher.changes().await;
+            // On another thread: this one lacks the stack that a guest needs.
             let round = tokio::task::spawn_blocking(move || {
                 self.round(&changes);
                 self
@@ -185,81 +186,81 @@ impl Loop {
         }
     }
 
-    /// Takes in what changed.
-    pub fn round(&mut self, changes: &Changes) -> Outcome {
-        let begun = Instant::now();
-        let told = self.bench.notices.count();
-        let steered = wanted::steers(&self.bench.manifest, changes) && self.reread();
-        let mut touched = self.bench.workshop.affected_by(&changes.paths);
-        let unasked = wanted::built_unasked(&self.bench.manifest);
-        touched.retain(|name| unasked.contains(name));
-        let missing = unasked.into_iter().filter(|name| !self.components.contains_key(name));
-        touched.extend(missing.filter(|name| !touched.contains(name)).collect::<Vec<_>>());
-        self.post(&touched);
-        let built = if touched.is_empty() { IncrementalBuild::default() } else { self.bench.build(&touched) };
-        let linking = Instant::now();
+    /// Builds and publishes what changed.
+    pub fn round(&mut self, changes: &Changes) -> RoundResult {
+        let started = Instant::now();
+        let problems_before = self.project.notices.count();
+        let reloaded = from_manifest::affects_manifest(&self.project.manifest, changes) && self.reload_manifest();
+        let mut affected = self.project.builder.affected_by(&changes.paths);
+        let by_default = from_manifest::built_by_default(&self.project.manifest);
+        affected.retain(|name| by_default.contains(name));
+        let missing = by_default.into_iter().filter(|name| !self.components.contains_key(name));
+        affected.extend(missing.filter(|name| !affected.contains(name)).collect::<Vec<_>>());
+        self.post_status(&affected);
+        let built = if affected.is_empty() { IncrementalBuild::default() } else { self.project.build(&affected) };
+        let loading = Instant::now();
         let mut steps = Vec::new();
-        let fresh = self.load(&built, &mut steps);
-        let mut outcome = Outcome::default();
-        if steered || !fresh.is_empty() {
-            outcome = self.publish(&fresh, steered, &mut steps);
+        let updated = self.load(&built, &mut steps);
+        let mut result = RoundResult::default();
+        if reloaded || !updated.is_empty() {
+            result = self.publish(&updated, reloaded, &mut steps);
         }
-        let host = linking.elapsed();
-        let assets = wanted::assets(&self.serving);
-        outcome.edge |= changes.paths.iter().any(|path| assets.iter().any(|folder| path.starts_with(folder)));
-        self.bench.watcher.set_roots(wanted::roots(&self.bench.manifest, &self.bench.workshop));
-        outcome.rebuilt =
-            built.up_to_date.iter().filter(|made| made.rebuilt).map(|made| made.context.clone()).collect();
-        if !outcome.live.is_empty() || outcome.edge {
+        let host = loading.elapsed();
+        let assets = from_manifest::assets(&self.serving);
+        result.http_changed |= changes.paths.iter().any(|path| assets.iter().any(|folder| path.starts_with(folder)));
+        self.project.watcher.set_roots(from_manifest::watch_roots(&self.project.manifest, &self.project.builder));
+        result.rebuilt = built.up_to_date.iter().filter(|made| made.rebuilt).map(|made| made.context.clone()).collect();
+        if !result.live.is_empty() || result.http_changed {
             self.version += 1;
-            let since = changes.saved.and_then(|saved| saved.elapsed().ok()).unwrap_or(begun.elapsed());
-            (self.bench.say)(&sentence(&outcome, since, built.took, host));
+            let since = changes.saved.and_then(|saved| saved.elapsed().ok()).unwrap_or(started.elapsed());
+            (self.project.print)(&summary(&result, since, built.took, host));
             for note in steps.iter().filter(|passed| passed.step != Step::Read).flat_map(|passed| &passed.notes) {
-                (self.bench.say)(&format!("  {note}"));
+                (self.project.print)(&format!("  {note}"));
             }
             self.last = serde_json::json!({
-                "live": names(&outcome.live),
-                "rebuilt": names(&outcome.rebuilt),
+                "live": names(&result.live),
+                "rebuilt": names(&result.rebuilt),
                 "ms": since.as_millis(),
                 "build_ms": built.took.as_millis(),
                 "host_ms": host.as_millis(),
                 "steps": steps,
             });
-        } else if self.bench.notices.count() == 0 && told > 0 {
-            (self.bench.say)("all is well again");
+        } else if self.project.notices.count() == 0 && problems_before > 0 {
+            (self.project.print)("all problems are fixed");
         }
-        self.post(&[]);
-        outcome
+        self.post_status(&[]);
+        result
     }
 
-    /// Reads the manifest again; true when it is another one that is sound in itself.
-    fn reread(&mut self) -> bool {
-        match Manifest::load(&self.bench.manifest.path) {
+    /// Reads the manifest again. Returns whether it is valid.
+    fn reload_manifest(&mut self) -> bool {
+        match Manifest::load(&self.project.manifest.path) {
             Ok(next) => {
-                self.bench.set_contexts(next);
-                self.wanted = self.bench.manifest();
-                self.bench.notices.restart = wanted::needs_restart(&self.started, &self.bench.manifest);
-                for notice in &self.bench.notices.restart {
-                    (self.bench.say)(&format!("note: {}", notice.message));
+                self.project.set_contexts(next);
+                self.desired = self.project.manifest();
+                self.project.notices.restart = from_manifest::needs_restart(&self.started, &self.project.manifest);
+                for notice in &self.project.notices.restart {
+                    (self.project.print)(&format!("note: {}", notice.message));
                 }
                 true
             }
             Err(problems) => {
-                (self.bench.say)(&format!(
-                    "{problems}\n{} is not live; the one before is",
-                    file_name(&self.wanted.path)
+                (self.project.print)(&format!(
+                    "{problems}\nthe change of {} is not live; the previous manifest is still in use",
+                    file_name(&self.desired.path)
                 ));
-                self.bench.notices.manifest = problems.all().iter().map(|p| Notice::of(&self.wanted.path, p)).collect();
+                let notice = |problem| Notice::of_problem(&self.desired.path, problem);
+                self.project.notices.manifest = problems.all().iter().map(notice).collect();
                 false
             }
         }
     }
 
-    /// Loads the components that are new; which ones.
+    /// Loads the components that changed. Returns their contexts.
     fn load(&mut self, built: &IncrementalBuild, steps: &mut Vec<Passed>) -> Vec<ContextName> {
-        let mut fresh = Vec::new();
+        let mut updated = Vec::new();
         for made in &built.up_to_date {
-            let Some(entry) = self.wanted.context(made.context.as_str()).map(|context| &context.settings) else {
+            let Some(entry) = self.desired.context(made.context.as_str()).map(|context| &context.settings) else {
                 continue;
             };
             if !made.changed && self.components.contains_key(&entry.name) {
@@ -268,117 +269,121 @@ impl Loop {
             match self.deployer.component(&entry.component, &mut |passed| steps.push(passed.clone())) {
                 Ok(component) => {
                     let hash = component.hash.clone();
-                    let before =
-                        self.components.insert(entry.name.clone(), Newest { component, tolerated_schema: None });
+                    let loaded = LoadedComponent { component, tolerated_schema: None };
+                    let before = self.components.insert(entry.name.clone(), loaded);
                     if before.is_none_or(|before| before.component.hash != hash) {
-                        fresh.push(entry.name.clone());
+                        updated.push(entry.name.clone());
                     }
                 }
-                Err(refused) => {
-                    let notice = Notice::refused(&refused).about(&entry.name);
-                    (self.bench.say)(&notice.to_string());
-                    self.bench.notices.builds.insert(entry.name.clone(), vec![notice]);
+                Err(refusal) => {
+                    let notice = Notice::of_refusal(&refusal).about(&entry.name);
+                    (self.project.print)(&notice.to_string());
+                    self.project.notices.builds.insert(entry.name.clone(), vec![notice]);
                 }
             }
         }
-        fresh
+        updated
     }
 
-    /// Lets all that is newest in, and else what is `fresh` on top of what serves.
-    fn publish(&mut self, fresh: &[ContextName], steered: bool, steps: &mut Vec<Passed>) -> Outcome {
-        let mut outcome = Outcome::default();
-        let newest = wanted::specs(&self.wanted, &self.components);
-        let (loaded, mounts) = (steps.len(), http::mounts(&self.wanted));
-        match newest.map(|parts| self.without_broken_variants(parts, steps)) {
+    /// Publishes the newest components of all contexts. If they are refused, publishes those of `updated` together with
+    /// the running versions of the other contexts.
+    fn publish(&mut self, updated: &[ContextName], reloaded: bool, steps: &mut Vec<Passed>) -> RoundResult {
+        let mut result = RoundResult::default();
+        let newest = from_manifest::specs(&self.desired, &self.components);
+        let (loaded, mounts) = (steps.len(), http::mounts(&self.desired));
+        match newest.map(|specs| self.publish_without_broken_variants(specs, steps)) {
             Some(Ok((live, broken))) => {
-                self.bench.notices.system.clear();
+                self.project.notices.system.clear();
                 if !broken.is_empty() {
-                    self.refused(notices::of_problems(&self.wanted, None, &broken));
+                    self.report_refusal(notices::of_problems(&self.desired, None, &broken));
                 }
-                outcome.live = live;
-                if steered && mounts != http::mounts(&self.serving) {
+                result.live = live;
+                if reloaded && mounts != http::mounts(&self.serving) {
                     match self.mounts.set(&mounts) {
-                        Ok(()) => outcome.edge = true,
-                        Err(error) => self.refused(vec![Notice::error(&error, None)]),
+                        Ok(()) => result.http_changed = true,
+                        Err(error) => self.report_refusal(vec![Notice::error(&error, None)]),
                     }
                 }
-                self.serving = self.wanted.clone();
-                return outcome;
+                self.serving = self.desired.clone();
+                return result;
             }
-            Some(Err(unfit)) => self.refused(notices::of_problems(&self.wanted, Some(unfit.step), &unfit.problems)),
-            // A context without a component: why it has none has been told.
+            Some(Err(SystemRefusal { step, problems })) => {
+                self.report_refusal(notices::of_problems(&self.desired, Some(step), &problems));
+            }
+            // A context has no component; its failed build has been reported.
             None => {}
         }
-        let mut parts = self.registry.specs();
-        for part in &mut parts {
-            let newest = self.components.get(&part.settings.name).filter(|_| fresh.contains(&part.settings.name));
-            if let Some(Newest { component, tolerated_schema }) = newest.cloned() {
-                (part.component, part.tolerated_schema) = (component, tolerated_schema);
+        let mut specs = self.registry.specs();
+        for spec in specs.iter_mut().filter(|spec| updated.contains(&spec.settings.name)) {
+            if let Some(newest) = self.components.get(&spec.settings.name).cloned() {
+                (spec.component, spec.tolerated_schema) = (newest.component, newest.tolerated_schema);
             }
         }
         steps.truncate(loaded);
         let mounted = http::mounts(&self.serving).into_iter().map(|mount| mount.context).collect();
-        // Why it does not work has been told by the first attempt.
-        let let_in =
-            self.deployer.quick(&DesiredSystem { specs: parts, mounted }, &mut |passed| steps.push(passed.clone()));
-        outcome.live = let_in.unwrap_or_default();
-        outcome
+        let system = DesiredSystem { specs, mounted };
+        let published = self.deployer.quick(&system, &mut |passed| steps.push(passed.clone()));
+        // The refusal of the first attempt has been reported; a second one adds nothing.
+        result.live = published.unwrap_or_default();
+        result
     }
 
-    /// Lets all of these in, and without variants that keep it from being let in when nothing else does; what is wrong with those.
-    fn without_broken_variants(
+    /// Publishes all of these. When only variants are refused, publishes the rest without them. Returns the contexts of
+    /// which a new version serves, and the problems of the variants left out.
+    fn publish_without_broken_variants(
         &self,
-        mut parts: Vec<ContextSpec>,
+        mut specs: Vec<ContextSpec>,
         steps: &mut Vec<Passed>,
     ) -> Result<(Vec<ContextName>, Vec<ContextProblem>), SystemRefusal> {
         let mut broken: Vec<ContextProblem> = Vec::new();
-        let (loaded, mounts) = (steps.len(), http::mounts(&self.wanted));
+        let (loaded, mounts) = (steps.len(), http::mounts(&self.desired));
         loop {
             steps.truncate(loaded);
             let mounted = mounts.iter().map(|mount| mount.context.clone()).collect();
-            let wish = DesiredSystem { specs: parts.clone(), mounted };
-            match self.deployer.quick(&wish, &mut |passed| steps.push(passed.clone())) {
+            let system = DesiredSystem { specs: specs.clone(), mounted };
+            match self.deployer.quick(&system, &mut |passed| steps.push(passed.clone())) {
                 Err(SystemRefusal { problems, .. })
                     if !problems.is_empty() && problems.iter().all(|p| p.context.variant().is_some()) =>
                 {
-                    parts.retain(|part| problems.iter().all(|problem| problem.context != part.settings.name));
+                    specs.retain(|spec| problems.iter().all(|problem| problem.context != spec.settings.name));
                     broken.extend(problems);
                 }
-                done => return done.map(|live| (live, broken)),
+                result => return result.map(|live| (live, broken)),
             }
         }
     }
 
-    fn refused(&mut self, notices: Vec<Notice>) {
+    fn report_refusal(&mut self, notices: Vec<Notice>) {
         for notice in &notices {
-            (self.bench.say)(&notice.to_string());
+            (self.project.print)(&notice.to_string());
         }
-        (self.bench.say)("what was saved is not live; the version before serves on");
-        self.bench.notices.system = notices;
+        (self.project.print)("the last change is not live; the previous version keeps serving");
+        self.project.notices.system = notices;
     }
 
-    fn post(&self, building: &[ContextName]) {
-        let problems = self.bench.notices.shown();
+    /// Sends the state to the open pages.
+    fn post_status(&self, building: &[ContextName]) {
+        let problems = self.project.notices.for_pages();
         let state = serde_json::json!({
             "version": self.version,
             "building": names(building),
             "problems": problems,
-            "notes": self.bench.notices.restart,
+            "notes": self.project.notices.restart,
             "last": self.last,
         });
-        self.board.post(&state, self.version);
+        self.status.post(&state, self.version);
     }
 }
 
 /// `catalog live after 1.4 s: build 1.3 s, host 60 ms`
-fn sentence(outcome: &Outcome, since: Duration, build: Duration, host: Duration) -> String {
+fn summary(result: &RoundResult, since: Duration, build: Duration, host: Duration) -> String {
     let after = since.as_secs_f64();
-    if outcome.live.is_empty() {
+    if result.live.is_empty() {
         return format!("live after {after:.2} s: static files or mounts");
     }
     format!(
         "{} live after {after:.2} s: build {:.2} s, host {} ms",
-        names(&outcome.live).join(", "),
+        names(&result.live).join(", "),
         build.as_secs_f64(),
         host.as_millis()
     )

@@ -1,4 +1,4 @@
-//! What keeps a change from being live: collected until it is mended, for the terminal and for the open pages.
+//! The problems that keep a change from going live, until they are fixed. The terminal and the open pages show them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,20 +13,20 @@ use crate::manifest::{Manifest, Place, Problem};
 use seam_runtime::component::ContextProblem;
 use seam_store::ids::ContextName;
 
-/// One thing that somebody has to know.
+/// A problem or a note for the developer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Notice {
-    /// Which contexts it is about; may be empty.
+    /// The contexts that it concerns, separated by commas; may be empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub context: String,
     /// `plugins/catalog/src/lib.rs:12:5`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
-    /// The step of the gate that refused it.
+    /// The deploy step that refused the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<Step>,
     pub message: String,
-    /// As the compiler shows it; may be empty.
+    /// The compiler's own text; may be empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub text: String,
     /// What to do about it; may be empty.
@@ -34,14 +34,14 @@ pub struct Notice {
     pub remedy: String,
 }
 
-/// What is to be mended, by where it came from: each source replaces its own.
+/// The current notices by their source. Each source replaces only its own.
 #[derive(Debug, Default)]
 pub struct Notices {
     pub manifest: Vec<Notice>,
     pub builds: BTreeMap<ContextName, Vec<Notice>>,
-    /// Of the contexts together: links, stores.
+    /// Refusals of the deploy steps, which look at all contexts together.
     pub system: Vec<Notice>,
-    /// Not wrong, but not live either.
+    /// Valid settings that take effect only after a restart.
     pub restart: Vec<Notice>,
 }
 
@@ -53,12 +53,12 @@ impl Notice {
             message.push_str(&format!(": {cause}"));
             source = cause.source();
         }
-        // What comes after the first line is somebody else's words.
+        // Further lines are the output of another program.
         let (message, text) = message.split_once('\n').map_or((&*message, ""), |(first, rest)| (first, rest));
         Self { message: message.into(), text: text.into(), remedy: remedy.unwrap_or_default(), ..Self::default() }
     }
 
-    pub fn of(manifest: &Path, problem: &Problem) -> Self {
+    pub fn of_problem(manifest: &Path, problem: &Problem) -> Self {
         let file = manifest.file_name().unwrap_or(manifest.as_os_str()).to_string_lossy();
         let place = match problem.place {
             Place { line: 0, .. } => file.into_owned(),
@@ -68,9 +68,9 @@ impl Notice {
         Self { place: Some(place), message, remedy, ..Self::default() }
     }
 
-    pub fn refused(refused: &GateRefusal) -> Self {
-        let (message, remedy) = (refused.message.clone(), refused.remedy.clone());
-        Self { step: refused.step, message, remedy, ..Self::default() }
+    pub fn of_refusal(refusal: &GateRefusal) -> Self {
+        let (message, remedy) = (refusal.message.clone(), refusal.remedy.clone());
+        Self { step: refusal.step, message, remedy, ..Self::default() }
     }
 
     pub fn about(mut self, context: &ContextName) -> Self {
@@ -78,13 +78,13 @@ impl Notice {
         self
     }
 
-    fn of_compiler(context: &ContextName, said: &Diagnostic) -> Self {
-        let place = said.place.as_ref().map(|(file, line, column)| format!("{file}:{line}:{column}"));
-        let text = said.rendered.trim_end().to_owned();
-        Self { place, message: said.message.clone(), text, ..Self::default() }.about(context)
+    fn of_diagnostic(context: &ContextName, diagnostic: &Diagnostic) -> Self {
+        let place = diagnostic.place.as_ref().map(|(file, line, column)| format!("{file}:{line}:{column}"));
+        let text = diagnostic.rendered.trim_end().to_owned();
+        Self { place, message: diagnostic.message.clone(), text, ..Self::default() }.about(context)
     }
 
-    fn short(&self) -> Self {
+    fn shortened(&self) -> Self {
         let mut text = self.text.clone();
         if text.len() > limits::DEV_PROBLEM_BYTES_MAX {
             let mut end = limits::DEV_PROBLEM_BYTES_MAX;
@@ -98,7 +98,7 @@ impl Notice {
     }
 }
 
-/// As in a terminal: the compiler's own text, or a line with its hint.
+/// The text for the terminal: the compiler's own, or one line and a hint.
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.text.is_empty() && self.text.contains(&self.message) {
@@ -107,7 +107,7 @@ impl fmt::Display for Notice {
         if let Some(place) = &self.place {
             write!(f, "{place}: ")?;
         }
-        // Most messages name the context themselves.
+        // Most messages already name the context.
         let named = self.context.is_empty() || self.message.contains(&format!("`{}`", self.context));
         let about = if named { String::new() } else { format!("`{}`: ", self.context) };
         let at = self.step.map(|step| format!(" at {}", step.name())).unwrap_or_default();
@@ -123,8 +123,8 @@ impl fmt::Display for Notice {
 }
 
 impl Notices {
-    /// Takes in what a build brought; what the terminal is to be told of it.
-    pub fn built(&mut self, built: &IncrementalBuild) -> Vec<String> {
+    /// Replaces the notices of the contexts in `built`. Returns the lines for the terminal.
+    pub fn update_builds(&mut self, built: &IncrementalBuild) -> Vec<String> {
         for made in &built.up_to_date {
             self.builds.remove(&made.context);
         }
@@ -132,7 +132,7 @@ impl Notices {
         for failed in &built.failed {
             let notices = of_build(failed);
             for line in notices.iter().map(Notice::to_string) {
-                // An error in what several contexts share is one error.
+                // An error in a crate that several contexts share is printed once.
                 if !lines.contains(&line) {
                     lines.push(line);
                 }
@@ -142,13 +142,13 @@ impl Notices {
         let names: Vec<&str> = built.failed.iter().map(|failed| failed.context.as_str()).collect();
         match names.as_slice() {
             [] => {}
-            [one] => lines.push(format!("{one} is not built; the version before serves on")),
-            many => lines.push(format!("{} are not built; the versions before serve on", many.join(", "))),
+            [one] => lines.push(format!("{one} is not built; its previous version keeps serving")),
+            many => lines.push(format!("{} are not built; their previous versions keep serving", many.join(", "))),
         }
         lines
     }
 
-    /// What is wrong now. An error in what several contexts share stands once, with all their names.
+    /// All current problems. An error in a crate that several contexts share is listed once, with all their names.
     pub fn problems(&self) -> Vec<Notice> {
         let mut all: Vec<Notice> = Vec::new();
         for notice in self.manifest.iter().chain(self.builds.values().flatten()).chain(&self.system) {
@@ -171,15 +171,15 @@ impl Notices {
         self.problems().len()
     }
 
-    /// What pages are told.
-    pub fn shown(&self) -> Vec<Notice> {
-        self.problems().iter().take(limits::DEV_PROBLEMS_MAX).map(Notice::short).collect()
+    /// The problems as the open pages show them: limited in number and length.
+    pub fn for_pages(&self) -> Vec<Notice> {
+        self.problems().iter().take(limits::DEV_PROBLEMS_MAX).map(Notice::shortened).collect()
     }
 }
 
 fn of_build(failed: &FailedContext) -> Vec<Notice> {
     if !failed.diagnostics.is_empty() {
-        return failed.diagnostics.iter().map(|said| Notice::of_compiler(&failed.context, said)).collect();
+        return failed.diagnostics.iter().map(|one| Notice::of_diagnostic(&failed.context, one)).collect();
     }
     let mut notice = Notice::error(&failed.error, failed.error.hint()).about(&failed.context);
     if !failed.output.trim().is_empty() {
@@ -188,13 +188,13 @@ fn of_build(failed: &FailedContext) -> Vec<Notice> {
     vec![notice]
 }
 
-/// What keeps contexts from being a system, with the lines of the manifest that it is about.
+/// Problems of a whole system, with the lines of the manifest that they concern.
 pub fn of_problems(manifest: &Manifest, step: Option<Step>, problems: &[ContextProblem]) -> Vec<Notice> {
     let notice = |problem: &ContextProblem| {
         let entry = manifest.contexts.iter().find(|context| context.settings.name == problem.context);
         let place = entry.map_or(Place::default(), |context| context.places.of(&problem.part));
-        let told = Problem::new(place, problem.message.clone(), problem.remedy.clone());
-        Notice { step, ..Notice::of(&manifest.path, &told) }.about(&problem.context)
+        let placed = Problem::new(place, problem.message.clone(), problem.remedy.clone());
+        Notice { step, ..Notice::of_problem(&manifest.path, &placed) }.about(&problem.context)
     };
     problems.iter().map(notice).collect()
 }

@@ -3,10 +3,10 @@
 
 use anyhow::Result;
 use seam::app::App;
-use seam::deploy::{ChangeKind, ChangeState, DesiredSystem, Passed, Step, SystemRefusal};
-use seam::manifest::Manifest;
 use seam_runtime::component::Compiler;
+use seam::deploy::{ChangeKind, ChangeState, DesiredSystem, Passed, Step, SystemRefusal};
 use seam_store::ids::ContextName;
+use seam::manifest::Manifest;
 use seam_tests::version::{Health, Version, asking, with_clock};
 use seam_tests::{System, call};
 use wasmtime::component::Val;
@@ -102,7 +102,7 @@ fn a_schema_is_tried_on_a_copy_and_changes_with_a_restore_point() -> Result<()> 
     let next = Version { migrations: vec![TABLE, drops], ..Version::times(3) };
     let saved = fixture.save(&[("numbers", next.wasm()?)])?;
     saved.live(&["numbers"]);
-    saved.tells(Step::Migrations, "irreversible: the running version does not work at this schema");
+    saved.tells(Step::Migrations, "irreversible: the running version does not work at the new schema");
     saved.tells(Step::Publish, "schema 1 became 2, with a restore point");
     fixture.says("asking", "asking.ask", 21)?;
     assert_eq!(fixture.schema("numbers"), Some(2));
@@ -128,7 +128,7 @@ fn an_unhealthy_version_is_refused() -> Result<()> {
     let ill = Version { health: Some(Health::Ill("no shelf")), ..first.clone() };
     fixture.save(&[("numbers", ill.wasm()?)])?.refused(Step::Health, &["no shelf"]);
     let ill = Version { migrations: vec![TABLE, GROWS], health: Some(Health::Traps), ..first.clone() };
-    fixture.save(&[("numbers", ill.wasm()?)])?.refused(Step::Health, &["it fails"]);
+    fixture.save(&[("numbers", ill.wasm()?)])?.refused(Step::Health, &["health check fails"]);
     assert_eq!(fixture.schema("numbers"), Some(1));
     fixture.says("asking", "asking.ask", 14)?;
     let well = Version { factor: 4, health: Some(Health::Well), ..first };
@@ -146,7 +146,7 @@ fn what_a_deploy_needs_allowed_is_noted() -> Result<()> {
     more.live(&["numbers"]);
     more.tells(Step::Wit, "numbers: added: `t:numbers/numbers@0.1.0.minus");
     // No context imports it, but its package is published.
-    fixture.save(&[("numbers", Version::times(5).wasm()?)])?.tells(Step::Wit, "which nobody imports");
+    fixture.save(&[("numbers", Version::times(5).wasm()?)])?.tells(Step::Wit, "which no context imports");
     Ok(())
 }
 
@@ -161,7 +161,7 @@ fn a_changed_interface_names_the_caller_that_it_breaks_and_changes_nothing() -> 
 }
 
 #[test]
-fn components_saved_together_go_live_together_or_not_at_all() -> Result<()> {
+fn what_was_saved_together_serves_together_or_not_at_all() -> Result<()> {
     let first = Version { migrations: vec![TABLE], ..Version::times(2) };
     let system = System::new().context("one", &first.wasm()?, "store = true")?;
     let fixture = Fixture::of(system.context("two", &first.wasm()?, "store = true")?)?;

@@ -161,7 +161,7 @@ fn an_irreversible_change_is_undone_by_restoring_the_file_and_only_on_request_lo
     fixture.write();
     let refused = fixture.back(false).refused.unwrap();
     assert_eq!(refused.step, Some(Step::Migrations));
-    assert!(refused.message.contains("`seen` has 2 rows, 1 without them"), "{}", refused.message);
+    assert!(refused.message.contains("`seen` has 2 rows, 1 without the later writes"), "{}", refused.message);
     assert!(refused.remedy.contains("--restore"));
     assert_eq!(fixture.times(7)?, answer(21), "the newer one serves on");
     let report = fixture.back(true);
@@ -195,13 +195,13 @@ fn any_version_that_served_can_serve_again_by_the_beginning_of_its_hash() -> Res
     let never = (0..).map(|n| format!("{n:04x}")).find(|n| !hashes.iter().any(|hash| hash.starts_with(n))).unwrap();
     let long = format!("{}0", hashes[0]);
     for (to, message, remedy) in [
-        (alike, format!("`{alike}` could be more than one version of `numbers`: "), "write more of it"),
+        (alike, format!("`{alike}` matches several versions of `numbers`: "), "give more digits"),
         (
             &never,
             format!("no version of `numbers` that served has a hash that begins with `{never}`"),
             "`seam history numbers`",
         ),
-        ("", "`` could be more than one version".to_owned(), "write more of it"),
+        ("", "`` matches several versions".to_owned(), "give more digits"),
         (&long, format!("begins with `{long}`"), "`seam history numbers`"),
     ] {
         let refused = fixture.back_to(Some(to), false).refused.unwrap();
@@ -210,7 +210,10 @@ fn any_version_that_served_can_serve_again_by_the_beginning_of_its_hash() -> Res
     std::fs::remove_file(fixture.system.folder.path().join(format!("data/deploy/{}.wasm", hashes[1])))?;
     let refused = fixture.back_to(Some(&hashes[1]), false).refused.unwrap();
     assert_eq!(refused.step, Some(Step::Read));
-    assert!(refused.message.contains(" is not kept any more") && refused.remedy.contains("deploy it"), "{refused:?}");
+    assert!(
+        refused.message.contains("no longer holds the component") && refused.remedy.contains("deploy it"),
+        "{refused:?}"
+    );
     Ok(())
 }
 
@@ -229,7 +232,7 @@ fn back_over_several_schemas_needs_the_restore_point_unless_it_was_seen_to_work(
     fixture.write();
     let refused = fixture.back_to(Some(&oldest), false).refused.unwrap();
     assert_eq!(refused.step, Some(Step::Migrations));
-    assert!(refused.message.contains("not seen to work at schema 3, it knows 1, "), "{}", refused.message);
+    assert!(refused.message.contains("works at schema 3 (it knows schema 1), "), "{}", refused.message);
     assert!(refused.remedy.contains("--restore"), "{refused:?}");
     assert_eq!(fixture.times(7)?, answer(28), "the newest one serves on");
     // The one before was seen to work, and stays so however often the two take turns.
@@ -256,7 +259,7 @@ fn back_over_several_schemas_needs_the_restore_point_unless_it_was_seen_to_work(
     }
     let refused = fixture.back_to(Some(&oldest), true).refused.unwrap();
     assert!(
-        refused.message.contains("the file is at schema 3 and it knows 1: there is no restore point"),
+        refused.message.contains("the file is at schema 3, this version knows schema 1, and there is no restore point"),
         "{refused:?}"
     );
     Ok(())
@@ -280,7 +283,11 @@ fn a_schema_is_not_taken_for_another_of_the_same_number() -> Result<()> {
     fixture.write();
     for to in [None, Some(oldest.as_str())] {
         let refused = fixture.back_to(to, false).refused.unwrap();
-        assert!(refused.message.contains("not seen to work at schema 2"), "{}", refused.message);
+        assert!(
+            refused.message.contains("no deploy has shown that this version works at schema 2"),
+            "{}",
+            refused.message
+        );
     }
     Ok(())
 }
@@ -316,10 +323,10 @@ fn recorded_calls_that_the_new_version_breaks_keep_it_out_and_other_answers_are_
     assert_eq!(fixture.times(7)?, answer(14));
     let report = try_it(&other, false)?;
     let said = notes(&report, Step::Replay);
-    assert!(said.contains("0 answered alike, ") && said.contains("ok(6) became ok(27)"), "{said}");
+    assert!(said.contains("0 equal answers, ") && said.contains("ok(6) became ok(27)"), "{said}");
     let more = Version { more: true, ..other };
     let said = notes(&try_it(&more, true)?, Step::Replay);
-    assert!(said.contains("answered alike, 0 otherwise"), "{said}");
+    assert!(said.contains("equal answers, 0 different"), "{said}");
     Ok(())
 }
 

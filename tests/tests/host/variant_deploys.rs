@@ -131,7 +131,7 @@ fn a_variant_passes_every_step_on_its_own_file_and_the_others_do_not_notice() ->
     assert!(notes(&report, Step::Migrations).contains("schema 1 becomes 2"), "{report:?}");
     let replay = notes(&report, Step::Replay);
     assert!(
-        replay.contains("0 answered alike, ") && replay.contains("`numbers.times(7)`: ok(21) became ok(28)"),
+        replay.contains("0 equal answers, ") && replay.contains("`numbers.times(7)`: ok(21) became ok(28)"),
         "{replay}"
     );
     let watch = notes(&report, Step::Watch);
@@ -267,7 +267,7 @@ fn a_host_killed_in_the_middle_of_a_variants_deploy_starts_with_the_old_or_the_n
     let grown = Version { migrations: vec![TABLE, GROWS], query: Some("SELECT at FROM seen"), factor: 5, ..second() };
     let same = Version { factor: 5, ..second() };
     for (version, moment, expect) in
-        [(&grown, "begun", "21"), (&grown, "migrated", "35"), (&same, "published", "21"), (&same, "recorded", "35")]
+        [(&grown, "applying", "21"), (&grown, "migrated", "35"), (&same, "published", "21"), (&same, "recorded", "35")]
     {
         let mut fixture = Fixture::new()?;
         fixture.restart(&[("SEAM_DIE_AT", moment)])?;

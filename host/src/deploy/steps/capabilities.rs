@@ -1,7 +1,7 @@
-//! Step `capabilities`: what the new version could reach that the one which serves cannot.
+//! Step `capabilities`: the operator must allow each import that the running version does not have.
 //!
-//! The manifest has granted it, or `wit` would have refused it; but a grant may be older and wider than what anybody thought of. So each
-//! new one wants a yes by name.
+//! The manifest grants these imports already, or step `wit` would have refused them. But a grant may be old and wider
+//! than its author intended, so the operator allows each new import by name.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,10 @@ use crate::deploy::request::Form;
 use seam_runtime::component::Component;
 use seam_runtime::component::InterfaceName;
 
+/// Compares the imports of both versions. Returns notes on the new ones.
+///
 /// # Errors
-/// For imports that are new and not in `allow`.
+/// In the full form, when an import is new and not in `allow`.
 pub(crate) fn check(
     before: &Component,
     next: &Component,
@@ -20,31 +22,32 @@ pub(crate) fn check(
 ) -> Result<Vec<String>, GateRefusal> {
     let had = needs(before);
     let new: Vec<_> = needs(next).into_iter().filter(|(name, _)| !had.contains_key(name)).collect();
-    let asked: Vec<_> = new.iter().filter(|(name, _)| !allow.contains(name)).collect();
-    if form == Form::Full && !asked.is_empty() {
-        let whats: Vec<_> = asked.iter().map(|(_, what)| what.as_str()).collect();
-        let names: Vec<_> = asked.iter().map(|(name, _)| format!("--allow {name}")).collect();
+    let refused: Vec<_> = new.iter().filter(|(name, _)| !allow.contains(name)).collect();
+    if form == Form::Full && !refused.is_empty() {
+        let descriptions: Vec<_> = refused.iter().map(|(_, description)| description.as_str()).collect();
+        let options: Vec<_> = refused.iter().map(|(name, _)| format!("--allow {name}")).collect();
         return Err(GateRefusal::at(
             Step::Capabilities,
-            format!("it imports what the running version does not: {}", whats.join(", ")),
-            format!("if that is meant, say so: {}", names.join(" ")),
+            format!("it imports what the running version does not: {}", descriptions.join(", ")),
+            format!("if that is intended, deploy with {}", options.join(" ")),
         ));
     }
-    Ok(new.into_iter().map(|(_, what)| format!("new: {what}")).collect())
+    Ok(new.into_iter().map(|(_, description)| format!("new: {description}")).collect())
 }
 
-/// What a component reaches beyond itself: its name for `--allow`, and what it is. Logging and configuration are everybody's.
+/// The imports of a component that need `--allow`: the name for `--allow`, and a description. Every context may log and
+/// read its configuration.
 fn needs(component: &Component) -> BTreeMap<String, String> {
     component.imports.iter().filter_map(|import| need(&import.name)).collect()
 }
 
 fn need(name: &InterfaceName) -> Option<(String, String)> {
-    let named = |allow: &str, what: &str| Some((allow.to_owned(), format!("{what} (`{name}`)")));
+    let named = |allow: &str, description: &str| Some((allow.to_owned(), format!("{description} (`{name}`)")));
     match (name.package(), name.short()) {
         ("wasi:logging" | "wasi:config" | "wasi:io", _) => None,
         ("wasi:clocks", _) => named("clocks", "the clock"),
         ("wasi:random", _) => named("random", "random numbers"),
-        // The types of the world that it serves; only the handler sends anything.
+        // A component that serves HTTP imports the types of `wasi:http`, too; only the handler sends requests.
         ("wasi:http", "outgoing-handler") => named("outgoing", "requests to other machines"),
         ("wasi:http", _) => None,
         ("wasi:cli" | "wasi:filesystem" | "wasi:sockets", _) => named("wasi", "the empty WASI world"),
@@ -59,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_the_manifest_and_of_interfaces() {
+    fn allow_takes_names_of_grants_and_of_interfaces() {
         let name = |text: &str| need(&InterfaceName::parse(text).unwrap()).map(|(allow, _)| allow);
         for (import, allow) in [
             ("wasi:clocks/wall-clock@0.2.0", Some("clocks")),

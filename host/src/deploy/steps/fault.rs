@@ -1,6 +1,6 @@
-//! For tests of what a power cut leaves: the process ends itself, as `kill -9` would, at a named moment of a change.
+//! Fault injection for crash tests: the process kills itself, as `kill -9` would, at a named point of a change.
 //!
-//! Only in builds with debug assertions, by the variable `SEAM_DIE_AT`; a release has nothing of it.
+//! The variable `SEAM_DIE_AT` names the point. Only builds with debug assertions contain this.
 
 #[cfg(debug_assertions)]
 pub(super) fn point(name: &str) {

@@ -1,27 +1,29 @@
-//! Step `health`: the new version is asked how it is, on a copy of the file at its own schema.
+//! Step `health`: calls the new version's health check, on a copy of the file at its own schema.
 
 use std::time::Duration;
 
+use seam_runtime::alone::Trial;
 use crate::deploy::report::{GateRefusal, Step};
 use crate::limits;
-use seam_runtime::alone::Trial;
 
 /// # Errors
-/// When it says that it is not able to work, or says nothing in time.
+/// When the health check returns an error, fails, or does not answer in time.
 pub(crate) fn check(trial: &Trial) -> Result<Vec<String>, GateRefusal> {
     let limit = Duration::from_millis(limits::DEPLOY_HEALTH_MS);
     let refused = |message: String, remedy: &str| Err(GateRefusal::at(Step::Health, message, remedy));
     match trial.health(limit) {
-        None => Ok(vec!["it has no `seam:host/health`".to_owned()]),
+        None => Ok(vec!["it exports no `seam:host/health`".to_owned()]),
         Some(Ok(Ok(()))) => Ok(Vec::new()),
-        Some(Ok(Err(said))) => {
-            let said: String = said.chars().take(limits::LOG_LINE_BYTES_MAX).collect();
-            refused(format!("it says that it cannot work: {said}"), "mend what it names, and deploy again")
+        Some(Ok(Err(reason))) => {
+            let reason: String = reason.chars().take(limits::LOG_LINE_BYTES_MAX).collect();
+            refused(format!("its health check says that it cannot work: {reason}"), "fix the reason and deploy again")
         }
         Some(Err(seam_runtime::call::Failure::TimedOut { .. })) => refused(
-            format!("asked how it is, it does not answer within {} ms", limits::DEPLOY_HEALTH_MS),
-            "let `check` look at less",
+            format!("its health check does not answer within {} ms", limits::DEPLOY_HEALTH_MS),
+            "make the health check do less",
         ),
-        Some(Err(failure)) => refused(format!("asked how it is, it fails: {failure}"), "see the log; then rebuild it"),
+        Some(Err(failure)) => {
+            refused(format!("its health check fails: {failure}"), "see the log, fix it and deploy again")
+        }
     }
 }

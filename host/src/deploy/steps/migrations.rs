@@ -1,7 +1,7 @@
-//! Step `migrations`: the schema changes, tried on a copy of the file before the file itself sees them.
+//! Step `migrations`: runs the migrations on a copy of the file, before step `publish` runs them on the file itself.
 //!
-//! And the other way round: whether the version that serves now would go on working at the new schema, so that there is a way back
-//! (expand first, contract later). Seen from the statements that it ran lately: each must still compile there.
+//! It also tests whether the running version works at the new schema, since only then can the deploy be rolled back
+//! (expand first, contract later): each statement that this version ran lately must still compile there.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,28 +16,30 @@ pub(crate) struct SchemaTrial {
     pub copy: Arc<Database>,
     pub from: u32,
     pub to: u32,
-    /// Why the version that serves now does not work at the new schema, if it does not.
+    /// Why the running version does not work at the new schema; `None` if it does.
     pub irreversible: Option<String>,
 }
 
+/// Copies the file to `path` and runs the migrations on the copy.
+///
 /// # Errors
-/// When there is no room for the copy, or a migration fails on it.
+/// When the disk has no room for the copy, or a migration fails on it.
 pub(crate) fn run_on_copy(
     live: &Database,
     path: &Path,
     migrations: &[Migration],
     tolerated_schema: Option<u32>,
 ) -> Result<SchemaTrial, GateRefusal> {
-    room(live, path)?;
+    check_room(live, path)?;
     let refused = |error: &seam_store::CopyError| {
         GateRefusal::at(
             Step::Migrations,
-            format!("its file cannot be copied: {}", chain(error)),
-            "free some disk, or see the log",
+            format!("cannot copy its file: {}", chain(error)),
+            "free some disk space, or see the log",
         )
     };
     let copy = live.copy(path).map_err(|error| refused(&error))?;
-    // Those of versions before the one that serves may have failed for long.
+    // Statements of older versions may not compile at the current schema either: leave them out.
     let statements: Vec<String> = live.statements().into_iter().filter(|sql| copy.accepts(sql).is_ok()).collect();
     let options = MigrateOptions { tolerated_schema, restore_point: None };
     let migrated = seam_store::migrate_with(&copy, migrations, &options)
@@ -47,58 +49,63 @@ pub(crate) fn run_on_copy(
     Ok(SchemaTrial { copy, from: migrated.from, to: migrated.to, irreversible })
 }
 
-/// Whether what was seen on the copy may happen to the file.
+/// Decides whether the file may be migrated. Returns notes on the schema.
 ///
 /// # Errors
-/// When the version that serves would not work at the new schema, and `allow` does not say that this is meant.
-pub(crate) fn judge(tried: &SchemaTrial, allow: &[String], form: Form) -> Result<Vec<String>, GateRefusal> {
+/// In the full form, when the deploy is irreversible and `allow` does not contain `irreversible`.
+pub(crate) fn judge(trial: &SchemaTrial, allow: &[String], form: Form) -> Result<Vec<String>, GateRefusal> {
     let mut notes = Vec::new();
-    if tried.from != tried.to {
-        notes.push(format!("schema {} becomes {}", tried.from, tried.to));
+    if trial.from != trial.to {
+        notes.push(format!("schema {} becomes {}", trial.from, trial.to));
     }
-    notes.extend(irreversible(Step::Migrations, tried, allow, form)?);
+    notes.extend(irreversible(Step::Migrations, trial, allow, form)?);
     Ok(notes)
 }
 
-/// Whether the version may be one that cannot be rolled back, as `step` has seen.
+/// Refuses an irreversible deploy in the full form, unless `allow` contains `irreversible`. Otherwise returns a note,
+/// if the deploy is irreversible. `step` is the step that found out.
 pub(crate) fn irreversible(
     step: Step,
-    tried: &SchemaTrial,
+    trial: &SchemaTrial,
     allow: &[String],
     form: Form,
 ) -> Result<Option<String>, GateRefusal> {
-    if let Some(why) = &tried.irreversible {
+    if let Some(why) = &trial.irreversible {
         if form == Form::Full && !allow.iter().any(|name| name == IRREVERSIBLE) {
             return Err(GateRefusal::at(
                 step,
-                format!("the running version would not work at its schema, so it could not be rolled back: {why}"),
                 format!(
-                    "keep what the running version uses and remove it in the next deploy, or say `--allow {IRREVERSIBLE}`"
+                    "the running version would not work at the new schema, so the deploy could not be rolled \
+                     back: {why}"
+                ),
+                format!(
+                    "keep what the running version uses and remove it in the next deploy, or deploy with \
+                     `--allow {IRREVERSIBLE}`"
                 ),
             ));
         }
-        return Ok(Some(format!("irreversible: the running version does not work at this schema: {why}")));
+        return Ok(Some(format!("irreversible: the running version does not work at the new schema: {why}")));
     }
     Ok(None)
 }
 
-/// The name for `--allow` that lets a version in although the host could not roll it back.
+/// The name for `--allow` that permits a deploy which the host could not roll back.
 const IRREVERSIBLE: &str = "irreversible";
 
-/// Two copies at most are made: this one, and the restore point.
-fn room(live: &Database, path: &Path) -> Result<(), GateRefusal> {
+/// Checks that the disk has room for two copies of the file: this one and the restore point.
+fn check_room(live: &Database, path: &Path) -> Result<(), GateRefusal> {
     let statistics = live.statistics();
     let needed = 2 * (statistics.file_bytes + statistics.wal_bytes) + (limits::DEPLOY_DISK_MB_SPARE << 20);
     let folder = path.parent().unwrap_or(path);
-    // Where this cannot be asked, the copy itself will tell.
+    // If the free space is unknown, try to copy.
     let Ok(disk) = rustix::fs::statvfs(folder) else { return Ok(()) };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     if free >= needed {
         return Ok(());
     }
     let message =
-        format!("its file is tried on a copy, which needs {} MB of disk; {} MB are free", needed >> 20, free >> 20);
-    Err(GateRefusal::at(Step::Migrations, message, "make room on the disk of the data folder"))
+        format!("the trial on a copy of its file needs {} MB of disk space; {} MB are free", needed >> 20, free >> 20);
+    Err(GateRefusal::at(Step::Migrations, message, "free some space on the disk of the data folder"))
 }
 
 fn shortened(sql: &str) -> String {

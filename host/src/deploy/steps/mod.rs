@@ -17,10 +17,10 @@ use super::system::System;
 use seam_runtime::component::{self, Artifact, Component};
 use seam_store::chain;
 
-/// Step `read`: the file is read once, whatever happens to it afterwards.
+/// Step `read`: reads the file once. Later changes of the file have no effect.
 ///
 /// # Errors
-/// When it cannot be read, or is no component.
+/// When the file cannot be read or is not a component.
 pub(super) fn read(file: &Path, pipeline: &mut Pipeline<'_>) -> Result<Artifact, GateRefusal> {
     pipeline.file = file.to_string_lossy().into_owned();
     let artifact = pipeline.step(Step::Read, || {
@@ -35,7 +35,7 @@ pub(super) fn read(file: &Path, pipeline: &mut Pipeline<'_>) -> Result<Artifact,
 /// Step `compile`.
 ///
 /// # Errors
-/// When the component does not compile within its bounds.
+/// When the component does not compile within its limits of memory and time.
 pub(super) fn compile(
     system: &System,
     artifact: &Artifact,
@@ -51,8 +51,10 @@ pub(super) fn compile(
 fn unreadable(error: &component::Error) -> GateRefusal {
     let remedy = match error {
         component::Error::Read { .. } => "name a file that the host's user can read",
-        component::Error::Changing { .. } => "write to another name and rename it when it is whole, or deploy again",
-        component::Error::TooLarge { .. } => "build it smaller, without debug information",
+        component::Error::Changing { .. } => {
+            "write the file under another name and rename it when it is complete, or deploy again"
+        }
+        component::Error::TooLarge { .. } => "make it smaller: build it without debug information",
         _ => "make a component of it (`wasm-tools component new`)",
     };
     GateRefusal::at(Step::Read, chain(error), remedy)

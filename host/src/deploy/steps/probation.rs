@@ -1,10 +1,15 @@
-//! Step `watch`: what the new version does with real calls, beside what the one before did. Turned bad, it is replaced by that again.
+//! Step `watch`: compares real calls of the new version with those of the previous one.
 //!
-//! Bad is, of the last second or of all its calls so far: a share of broken calls (trapped, out of time) above three times that of the version
-//! before and one in a hundred, two at least, so that one cosmic ray is none, or above three times that share and one in a thousand, once they are
-//! so many that chance is out of the question; or, once there are enough calls of both, a median or a
-//! nine-and-a-half-of-ten that is four times as long, and longer by what a person notices. Times are counted by powers of two, so that less than
-//! four times would be noise; the time to start an instance is not among them. Refused and overloaded calls say nothing of the version.
+//! A version has turned bad if one of these holds for its calls of the last second or for all its calls so far:
+//!
+//! - The share of broken calls (trapped, timed out) is above three times the share of the previous version plus one in
+//!   a hundred, and at least two calls broke. One broken call may be an accident.
+//! - The same with one in a thousand, and at least ten broken calls. Ten are not chance.
+//! - Both versions have enough calls, and the median or the 95th percentile takes four times as long and is longer by a
+//!   time that a person notices.
+//!
+//! Times are counted in powers of two, so a factor below four would be noise. They leave out the start of an instance.
+//! Refused and overloaded calls say nothing about the version and are not counted.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,20 +18,20 @@ use crate::limits;
 use seam_runtime::run::CallCounts;
 use seam_runtime::serve::Probation;
 
-/// The least calls of the version before, and of the new one, for times to be compared.
-const TIMED: (u64, u64) = (30, 12);
+/// How many calls of the previous and of the new version the comparison of times needs.
+const CALLS_MIN: (u64, u64) = (30, 12);
 const FACTOR: u32 = 4;
-/// So many broken calls are no accident.
+/// This many broken calls are no accident.
 const MANY_BROKEN: u64 = 10;
-/// What the median and the slow end may be longer anyhow.
+/// The median and the 95th percentile may always be longer by this much.
 const MEDIAN_MORE: Duration = Duration::from_millis(5);
 const SLOW_MORE: Duration = Duration::from_millis(50);
 const SLOW: f64 = 0.95;
 
-/// Watches for `period`. What was seen.
+/// Watches for `period`. Returns a summary of the calls.
 ///
 /// # Errors
-/// How it turned bad.
+/// Why the version turned bad, as soon as it has.
 pub(crate) fn watch(probation: &Probation, period: Duration) -> Result<String, String> {
     let (began, before) = (Instant::now(), probation.counts().0);
     let window = usize::try_from(limits::DEPLOY_WINDOW_MS / limits::DEPLOY_LOOK_MS).unwrap_or(1);
@@ -38,7 +43,7 @@ pub(crate) fn watch(probation: &Probation, period: Duration) -> Result<String, S
             return Err(why);
         }
         if began.elapsed() >= period {
-            return Ok(seen(&before, &now));
+            return Ok(summary(&before, &now));
         }
         earlier.push_back(now);
         if earlier.len() > window {
@@ -48,41 +53,42 @@ pub(crate) fn watch(probation: &Probation, period: Duration) -> Result<String, S
     }
 }
 
-/// Why a version that did `on` is worse than one that did `before`, if it is.
-fn verdict(before: &CallCounts, on: &CallCounts) -> Option<String> {
-    let more = |least: u64, share: f64| on.broken >= least && on.broken_share() > 3.0 * before.broken_share() + share;
+/// Why the version with the calls `after` is worse than the one with the calls `before`; `None` if it is not.
+fn verdict(before: &CallCounts, after: &CallCounts) -> Option<String> {
+    let more =
+        |least: u64, share: f64| after.broken >= least && after.broken_share() > 3.0 * before.broken_share() + share;
     if more(2, 0.01) || more(MANY_BROKEN, 0.001) {
         return Some(format!(
             "{} of {} calls broke, {} of {} before",
-            on.broken,
-            on.calls(),
+            after.broken,
+            after.calls(),
             before.broken,
             before.calls()
         ));
     }
-    if before.calls() < TIMED.0 || on.calls() < TIMED.1 {
+    if before.calls() < CALLS_MIN.0 || after.calls() < CALLS_MIN.1 {
         return None;
     }
     let longer = |q: f64, more: Duration| {
-        let (was, is) = (before.below(q), on.below(q));
+        let (was, is) = (before.below(q), after.below(q));
         (is > was * FACTOR && is > was + more).then_some((was, is))
     };
-    let told = |what: &str, (was, is): (Duration, Duration)| format!("{what} take up to {is:?}, {was:?} before");
+    let text = |calls: &str, (was, is): (Duration, Duration)| format!("{calls} take up to {is:?}, {was:?} before");
     longer(0.5, MEDIAN_MORE)
-        .map(|times| told("half of the calls", times))
-        .or_else(|| longer(SLOW, SLOW_MORE).map(|times| told("95 of 100 calls", times)))
+        .map(|times| text("half of the calls", times))
+        .or_else(|| longer(SLOW, SLOW_MORE).map(|times| text("95 of 100 calls", times)))
 }
 
-fn seen(before: &CallCounts, on: &CallCounts) -> String {
-    let broken = on.broken;
-    match on.calls() {
-        0 => "nobody called it".to_owned(),
+fn summary(before: &CallCounts, after: &CallCounts) -> String {
+    let broken = after.broken;
+    match after.calls() {
+        0 => "no calls".to_owned(),
         calls if before.calls() == 0 => {
-            format!("{calls} calls, {broken} broken, half of them below {:?}", on.below(0.5))
+            format!("{calls} calls, {broken} broken, half of them below {:?}", after.below(0.5))
         }
         calls => format!(
             "{calls} calls, {broken} broken, half of them below {:?}, {:?} before",
-            on.below(0.5),
+            after.below(0.5),
             before.below(0.5)
         ),
     }
@@ -94,8 +100,8 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn check(before: CallCounts, on: CallCounts, expect: Option<&str>) {
-        let why = verdict(&before, &on);
+    fn check(before: CallCounts, after: CallCounts, expect: Option<&str>) {
+        let why = verdict(&before, &after);
         match expect {
             None => assert_eq!(why, None),
             Some(words) => assert!(why.as_ref().is_some_and(|why| why.contains(words)), "{words:?} in {why:?}"),
@@ -103,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn one_broken_call_is_an_accident_and_two_are_held_against_what_was_usual() {
+    fn one_broken_call_is_ignored_and_two_are_compared_with_the_version_before() {
         let before = CallCounts::of(&[(MS, 1_000)], 0);
         check(before, CallCounts::of(&[(MS, 1)], 1), None);
         check(before, CallCounts::of(&[(MS, 2)], 2), Some("2 of 2 calls broke, 0 of 1000 before"));
@@ -117,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn times_count_once_there_are_enough_calls_and_only_what_a_person_notices() {
+    fn times_count_only_with_enough_calls_and_when_a_person_notices() {
         let before = CallCounts::of(&[(MS, 1_000)], 0);
         check(before, CallCounts::of(&[(20 * MS, 11)], 0), None);
         check(

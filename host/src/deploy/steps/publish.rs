@@ -1,8 +1,8 @@
-//! Step `publish`: the file is brought to the new schema, with a restore point, and from one moment on new requests get the new
-//! version. Step `watch` follows: the version is on probation, and stays or is rolled back.
+//! Step `publish`: migrates the file, with a restore point, and publishes the new version: from then on new requests
+//! get it. Step `watch` follows: the version is on probation, and stays or is rolled back.
 //!
-//! Between migration and publication the version before runs on the new schema for some milliseconds: step `migrations` has seen
-//! that it can, or the operator has allowed that it cannot.
+//! Between migration and publication the previous version runs at the new schema for some milliseconds. Step
+//! `migrations` has tested that it can, or the operator has allowed that it cannot.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,26 +17,26 @@ use seam_runtime::component::{Artifact, Component, ContextSpec};
 use seam_runtime::serve::{self, Probation};
 use seam_store::chain;
 
-/// A version that has passed all steps before.
+/// A version that has passed all earlier steps.
 pub(crate) struct Release<'a> {
     pub before: &'a ContextSpec,
     pub artifact: &'a Artifact,
     pub component: Component,
-    /// There when the context has a store.
+    /// `None` without a store.
     pub schema: Option<SchemaTrial>,
     pub kind: ChangeKind,
-    /// The schema that its file has, when the version does not know it.
+    /// The schema of its file, if the version does not know that schema.
     pub tolerated_schema: Option<u32>,
-    /// The copy that the file is put back to.
+    /// The copy to restore the file from.
     pub restore: Option<Restore>,
-    /// How long it is on probation; zero: not at all.
+    /// How long it is on probation; zero: no probation.
     pub watch: Duration,
 }
 
 /// A version that serves.
 pub(crate) struct Published {
     pub version: Version,
-    /// Its line in the history.
+    /// The ID of its change in the history.
     change: i64,
     probation: Option<Probation>,
 }
@@ -44,17 +44,19 @@ pub(crate) struct Published {
 /// A copy of the file from before its schema changed.
 pub(crate) struct Restore {
     pub from: PathBuf,
-    /// Only if no more was committed than this; `None`: the operator has agreed to lose rows.
+    /// Restore only if the file has no more commits than this. `None`: the operator allows the loss of rows.
     pub commits: Option<u64>,
 }
 
 /// Publishes a release.
 ///
 /// # Errors
-/// When the live file cannot be migrated after all, or other changes are published all the time. The version before serves then.
+/// When the live file cannot be migrated after all, or other changes are published in each attempt. The previous
+/// version keeps serving then.
 pub(crate) fn run(system: &System, release: &Release<'_>) -> Result<(Published, Vec<String>), GateRefusal> {
-    let failed = |message: String| GateRefusal::at(Step::Publish, message, "see that the data folder can be written");
-    system.artifacts.keep(release.artifact).map_err(|e| failed(format!("its component cannot be kept: {e}")))?;
+    let failed =
+        |message: String| GateRefusal::at(Step::Publish, message, "check that the host can write to the data folder");
+    system.artifacts.keep(release.artifact).map_err(|e| failed(format!("cannot store its component: {e}")))?;
     fault::point("kept");
     let entry = &release.before.settings;
     let manifest_hash = hash_of(&entry.component);
@@ -70,7 +72,7 @@ pub(crate) fn run(system: &System, release: &Release<'_>) -> Result<(Published, 
         manifest_hash: manifest_hash.as_deref(),
     };
     let change = system.history.begin(&change).map_err(|error| GateRefusal::history(&error))?;
-    fault::point("begun");
+    fault::point("applying");
     match swap(system, release, change) {
         Ok((version, probation, notes)) => {
             fault::point("published");
@@ -90,10 +92,10 @@ pub(crate) fn run(system: &System, release: &Release<'_>) -> Result<(Published, 
     }
 }
 
-/// Watches a version on probation: records that it serves, or has the version before serve again.
+/// Watches a version on probation. Then records that it serves, or makes the previous version serve again.
 ///
 /// # Errors
-/// When it turned bad.
+/// When the version turned bad.
 pub(crate) fn watch(
     system: &System,
     release: &Release<'_>,
@@ -103,20 +105,20 @@ pub(crate) fn watch(
     let (name, began) = (&release.before.settings.name, Instant::now());
     tracing::info!(context = %name, generation = published.version.generation, "serves on probation");
     match probation::watch(&probation, release.watch) {
-        Ok(seen) => {
+        Ok(summary) => {
             probation.keep();
             system.forget_statements(name.as_str());
             record_live(system, release, &published, None)?;
-            Ok(vec![seen])
+            Ok(vec![summary])
         }
         Err(why) => {
             let schema = release.schema.as_ref().filter(|schema| schema.from != schema.to);
             let tolerated_schema = schema.map(|schema| schema.to);
-            // The history first, so that a host that is killed now starts with the version before.
+            // The history first: if the host is killed now, it starts with the previous version.
             let recorded = system.history.rolled_back(published.change, tolerated_schema, &why);
             fault::point("rolled-back");
             if let Err(error) = system.registry.undo(probation, tolerated_schema) {
-                let why = format!("it turned bad ({why}), and the version before cannot serve: {}", chain(&error));
+                let why = format!("it turned bad ({why}), and the previous version cannot serve: {}", chain(&error));
                 record_live(system, release, &published, Some(&why))?;
                 return Err(GateRefusal::at(Step::Watch, why, "deploy a version that works"));
             }
@@ -126,8 +128,8 @@ pub(crate) fn watch(
             system.forget_statements(name.as_str());
             Err(GateRefusal::at(
                 Step::Watch,
-                format!("it served and turned bad, so the version before serves again: {why}"),
-                format!("`seam logs {name}` says more"),
+                format!("it served and turned bad, so the previous version serves again: {why}"),
+                format!("see `seam logs {name}`"),
             ))
         }
     }
@@ -147,7 +149,7 @@ fn record_live(
     Ok(())
 }
 
-/// Migrates the file and publishes the version, again when another change was published in between.
+/// Migrates the file and publishes the version. Tries again if another change was published meanwhile.
 fn swap(
     system: &System,
     release: &Release<'_>,
@@ -179,7 +181,7 @@ fn swap(
             }
         }
         let Some(version) = version else {
-            return Err(GateRefusal::at(Step::Publish, "it serves already", ""));
+            return Err(GateRefusal::at(Step::Publish, "it already serves", ""));
         };
         let published = match release.watch.is_zero() {
             true => system.registry.publish(prepared).map(|()| None),
@@ -194,16 +196,16 @@ fn swap(
             Err(error) => return Err(GateRefusal::at(Step::Publish, chain(&error), "")),
         }
     }
-    Err(GateRefusal::at(Step::Publish, "other changes were published all the time", "try again"))
+    Err(GateRefusal::at(Step::Publish, "each attempt was overtaken by another change", "try again"))
 }
 
-/// Puts the file back to what it was before its schema changed.
+/// Restores the file from before its schema changed.
 fn restore(system: &System, name: &str, restore: &Restore) -> Result<String, GateRefusal> {
     let Some(database) = system.database(name) else {
         return Err(GateRefusal::at(Step::Publish, "it has no store", ""));
     };
     database.restore(&restore.from, restore.commits).map_err(|error| {
-        GateRefusal::at(Step::Publish, format!("its file cannot be put back: {}", chain(&error)), "try again")
+        GateRefusal::at(Step::Publish, format!("cannot restore its file: {}", chain(&error)), "try again")
     })?;
     Ok("the file is back at its restore point".to_owned())
 }

@@ -1,9 +1,11 @@
-//! Step `replay`: calls that the context answered lately, asked again of the version that serves and of the new one, each on a copy of the file.
+//! Step `replay`: repeats recent calls of the context against the running version and the new one, each on a copy of
+//! the file.
 //!
-//! Only calls that wrote nothing. What they ask of other contexts is answered from the recording, so nobody else is reached. A call that the
-//! new version breaks, or answers with `unavailable`, though the old one answers it, keeps the version out; another answer is told.
-//! Of a context whose file is encrypted no value is told: reports become history and log lines, and those are not encrypted.
-//! Not here: what is recorded (`context::recorder`).
+//! It repeats only calls that wrote nothing. Calls to other contexts are answered from the recording, so no other
+//! context is called. The step refuses a version that breaks a call, or answers it with `unavailable`, if the running
+//! version answers that call. Other differences are notes. For a context whose file is encrypted, the notes contain no
+//! values: they end up in the history and the log, which are not encrypted.
+//! Not here: recording calls (`context::run::recorder`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,28 +29,28 @@ use seam_runtime::serve::Live;
 use seam_store::chain;
 use seam_store::ids::Trace;
 
-/// The versions that are compared.
-struct Sides<'a> {
-    /// The one that serves, on the file as it is.
+/// The versions to compare.
+struct Versions<'a> {
+    /// The running version, at the current schema.
     pub old: &'a Trial,
     pub new: &'a Trial,
-    /// The one that serves, at the new version's schema, if that is another.
+    /// The running version at the new schema, if the schema changes.
     pub old_migrated: Option<&'a Trial>,
     pub recorder: &'a Recorder,
-    /// No value of a call is told.
+    /// Do not show values of calls.
     pub secret: bool,
 }
 
 #[derive(Debug, Default)]
-struct Replayed {
+struct Replay {
     pub notes: Vec<String>,
-    /// The first call that the running version breaks at the new schema.
+    /// The first call that breaks the running version at the new schema.
     pub irreversible: Option<String>,
 }
 
-/// One call's answer, as it is compared.
+/// The result of one replayed call, for comparison.
 #[derive(Debug, PartialEq)]
-enum Answer {
+enum CallResult {
     Values(Vec<Val>),
     Page {
         status: u16,
@@ -56,14 +58,14 @@ enum Answer {
         body: Vec<u8>,
     },
     Broken(String),
-    /// It asked what the recording has no answer for.
-    Unknown,
+    /// It made a call that the recording does not contain.
+    NotRecorded,
 }
 
-/// Asks the running version and the new one what others asked lately.
+/// Replays recent calls against the running version and the new one. Returns notes on the differences.
 ///
 /// # Errors
-/// When the new version breaks a call that the old one answers; with `--strict`, when it gives another answer.
+/// When the new version breaks a call that the old one answers; with `--strict`, when an answer differs.
 pub(crate) fn check(
     system: &System,
     request: &DeployRequest,
@@ -89,8 +91,9 @@ pub(crate) fn check(
     let old = start_on(before)?;
     let old_migrated = if changed { Some(start_on(migrated)?) } else { None };
     let secret = running.spec().settings.store.as_ref().is_some_and(|store| store.encryption.applies());
-    let sides = Sides { old: &old, new, old_migrated: old_migrated.as_ref(), recorder: &running.recorder, secret };
-    let Replayed { mut notes, irreversible } = run(&sides, request.strict)?;
+    let versions =
+        Versions { old: &old, new, old_migrated: old_migrated.as_ref(), recorder: &running.recorder, secret };
+    let Replay { mut notes, irreversible } = run(&versions, request.strict)?;
     if let (Some(schema), Some(why)) = (schema.as_mut(), irreversible)
         && schema.irreversible.is_none()
     {
@@ -101,74 +104,76 @@ pub(crate) fn check(
 }
 
 /// # Errors
-/// When the new version breaks a call that the old one answers; with `strict`, when it answers otherwise.
-fn run(sides: &Sides<'_>, strict: bool) -> Result<Replayed, GateRefusal> {
+/// When the new version breaks a call that the old one answers; with `strict`, when an answer differs.
+fn run(versions: &Versions<'_>, strict: bool) -> Result<Replay, GateRefusal> {
     let until = Instant::now() + Duration::from_millis(limits::DEPLOY_REPLAY_MS);
-    let all = sides.recorder.recent();
+    let all = versions.recorder.recent();
     let recent: Vec<_> = all.iter().rev().filter(|call| !call.blanked && call.asked_all && !call.wrote).collect();
-    let (mut asked, mut same, mut differing, mut unknown) = (0, 0, Vec::new(), 0);
-    let mut replayed = Replayed::default();
+    let (mut calls, mut same, mut differing, mut not_recorded) = (0, 0, Vec::new(), 0);
+    let mut replay = Replay::default();
     for call in recent.into_iter().take(limits::DEPLOY_REPLAY_CALLS_MAX) {
         if Instant::now() > until {
             break;
         }
         if let What::Function { interface, function, .. } = &call.what
-            && !comparable(sides.old, sides.new, interface, function)
+            && !comparable(versions.old, versions.new, interface, function)
         {
             continue;
         }
-        let (Some(old), Some(new)) = (ask(sides.old, call), ask(sides.new, call)) else { continue };
-        if matches!(old, Answer::Broken(_)) {
+        let (Some(old), Some(new)) = (repeat(versions.old, call), repeat(versions.new, call)) else { continue };
+        if matches!(old, CallResult::Broken(_)) {
             continue;
         }
-        asked += 1;
-        let name = name_of(call, sides.secret);
-        if let Some(migrated) = sides.old_migrated
-            && replayed.irreversible.is_none()
-            && let Some(Answer::Broken(why)) = ask(migrated, call)
+        calls += 1;
+        let name = name_of(call, versions.secret);
+        if let Some(migrated) = versions.old_migrated
+            && replay.irreversible.is_none()
+            && let Some(CallResult::Broken(why)) = repeat(migrated, call)
         {
-            replayed.irreversible = Some(format!("{name}: {}", if sides.secret { "it breaks" } else { &why }));
+            replay.irreversible = Some(format!("{name}: {}", if versions.secret { "it breaks" } else { &why }));
         }
-        match (blanked(old, sides.recorder), blanked(new, sides.recorder)) {
-            (Answer::Unknown, _) | (_, Answer::Unknown) => unknown += 1,
-            (old, Answer::Broken(why)) => {
-                let message = match sides.secret {
-                    true => format!("{name} was answered and is not any more"),
-                    false => format!("{name} was answered with {} and is not any more: {why}", shown(&old)),
+        match (blanked(old, versions.recorder), blanked(new, versions.recorder)) {
+            (CallResult::NotRecorded, _) | (_, CallResult::NotRecorded) => not_recorded += 1,
+            (old, CallResult::Broken(why)) => {
+                let message = match versions.secret {
+                    true => format!("{name} was answered and now fails"),
+                    false => format!("{name} was answered with {} and now fails: {why}", shown(&old)),
                 };
-                return Err(GateRefusal::at(Step::Replay, message, "see the log; then mend it, and deploy again"));
+                return Err(GateRefusal::at(Step::Replay, message, "see the log, fix it and deploy again"));
             }
             (old, new) if old == new => same += 1,
-            (_, _) if sides.secret => differing.push(format!("{name}: not shown, since its file is encrypted")),
+            (_, _) if versions.secret => differing.push(format!("{name}: not shown, since its file is encrypted")),
             (old, new) => differing.push(format!("{name}: {}", difference(&shown(&old), &shown(&new)))),
         }
     }
     if strict && let Some(first) = differing.first() {
         let more = differing.len() - 1;
         let message = format!("answers differ: {first} (and {more} more)");
-        return Err(GateRefusal::at(Step::Replay, message, "if that is meant, leave `--strict` out"));
+        return Err(GateRefusal::at(Step::Replay, message, "if that is intended, deploy without `--strict`"));
     }
-    replayed.notes = match asked {
-        0 => vec!["no call of it was recorded that could be asked again".to_owned()],
-        _ => vec![format!("{asked} calls: {same} answered alike, {} otherwise", differing.len())],
+    replay.notes = match calls {
+        0 => vec!["no recorded call can be replayed".to_owned()],
+        _ => vec![format!("{calls} calls: {same} equal answers, {} different", differing.len())],
     };
-    if unknown > 0 {
-        replayed.notes.push(format!("{unknown} asked others what was never recorded, which tells nothing"));
+    if not_recorded > 0 {
+        replay.notes.push(format!(
+            "{not_recorded} calls cannot be compared: they called another context in a way that was not recorded"
+        ));
     }
     let more = differing.len().saturating_sub(limits::DEPLOY_DIFFERENCES_SHOWN);
-    replayed.notes.extend(differing.into_iter().take(limits::DEPLOY_DIFFERENCES_SHOWN));
+    replay.notes.extend(differing.into_iter().take(limits::DEPLOY_DIFFERENCES_SHOWN));
     if more > 0 {
-        replayed.notes.push(format!("and {more} more that differ"));
+        replay.notes.push(format!("and {more} more that differ"));
     }
-    Ok(replayed)
+    Ok(replay)
 }
 
-/// `None` when this version has no such function.
-fn ask(trial: &Trial, recorded: &Recorded) -> Option<Answer> {
-    let answers = Arc::new(Answers::of(&recorded.asked));
-    let live: Live = trial.beside_one(answers.clone());
+/// Repeats one call. `None` when this version has no such function.
+fn repeat(trial: &Trial, recorded: &Recorded) -> Option<CallResult> {
+    let recording = Arc::new(Recording::of(&recorded.asked));
+    let live: Live = trial.beside_one(recording.clone());
     let call = Call::start(Instant::now() + Duration::from_millis(limits::DEPLOY_REPLAY_CALL_MS), Trace::start());
-    let answered = match &recorded.what {
+    let result = match &recorded.what {
         What::Function { interface, function, params, .. } => {
             let export = live
                 .generation()
@@ -176,35 +181,35 @@ fn ask(trial: &Trial, recorded: &Recorded) -> Option<Answer> {
                 .iter()
                 .find(|export| export.interface == *interface && export.function == *function)?;
             live.call(call, export, params).map(|results| match unavailable(&results) {
-                Some(why) => Answer::Broken(format!("unavailable: {why}")),
-                None => Answer::Values(results),
+                Some(why) => CallResult::Broken(format!("unavailable: {why}")),
+                None => CallResult::Values(results),
             })
         }
-        What::Request { request, .. } => live.handle(call, request.clone()).map(|response| Answer::Page {
+        What::Request { request, .. } => live.handle(call, request.clone()).map(|response| CallResult::Page {
             status: response.status,
             headers: response.headers,
             body: response.body,
         }),
     };
-    let broken = |failure: Failure| Answer::Broken(failure.to_string());
-    Some(match answered.unwrap_or_else(broken) {
-        _ if answers.unknown.load(Ordering::Relaxed) => Answer::Unknown,
-        Answer::Page { status, body, .. } if status >= 500 => Answer::Broken(format!(
+    let broken = |failure: Failure| CallResult::Broken(failure.to_string());
+    Some(match result.unwrap_or_else(broken) {
+        _ if recording.missed.load(Ordering::Relaxed) => CallResult::NotRecorded,
+        CallResult::Page { status, body, .. } if status >= 500 => CallResult::Broken(format!(
             "status {status}: {}",
             String::from_utf8_lossy(&body).chars().take(80).collect::<String>()
         )),
-        answer => answer,
+        result => result,
     })
 }
 
-/// Whether a function can be asked of both: the same name, of the same type.
+/// Whether both versions export the function with the same type.
 fn comparable(old: &Trial, new: &Trial, interface: &str, function: &str) -> bool {
-    let of = |trial: &Trial| {
+    let signature = |trial: &Trial| {
         let live = trial.alone();
         let found = live.generation().exports().iter().find(|e| e.interface == interface && e.function == function);
         found.map(|export| export.signature.clone())
     };
-    matches!((of(old), of(new)), (Some(old), Some(new)) if same_signature(&old, &new))
+    matches!((signature(old), signature(new)), (Some(old), Some(new)) if same_signature(&old, &new))
 }
 
 fn unavailable(results: &[Val]) -> Option<String> {
@@ -218,12 +223,12 @@ fn unavailable(results: &[Val]) -> Option<String> {
     }
 }
 
-/// Without the values that are not to be shown.
-fn blanked(answer: Answer, recorder: &Recorder) -> Answer {
-    match answer {
-        Answer::Values(mut values) => {
+/// The result without values that the manifest hides.
+fn blanked(result: CallResult, recorder: &Recorder) -> CallResult {
+    match result {
+        CallResult::Values(mut values) => {
             recorder.blank(&mut values);
-            Answer::Values(values)
+            CallResult::Values(values)
         }
         other => other,
     }
@@ -238,9 +243,9 @@ fn name_of(recorded: &Recorded, secret: bool) -> String {
         What::Function { interface, function, params, .. } => {
             let short = interface.rsplit('/').next().unwrap_or_default();
             let params: Vec<_> = params.iter().map(wave).collect();
-            format!("`{short}.{function}({})`", cut(&params.join(", "), 60))
+            format!("`{short}.{function}({})`", truncated(&params.join(", "), 60))
         }
-        What::Request { request, .. } => format!("`{} {}`", request.method, cut(&request.path, 60)),
+        What::Request { request, .. } => format!("`{} {}`", request.method, truncated(&request.path, 60)),
     }
 }
 
@@ -248,19 +253,19 @@ fn wave(value: &Val) -> String {
     wasm_wave::to_string(value).unwrap_or_else(|error| format!("({error})"))
 }
 
-fn shown(answer: &Answer) -> String {
-    match answer {
-        Answer::Values(values) => values.iter().map(wave).collect::<Vec<_>>().join(", "),
-        Answer::Page { status, headers, body } => {
+fn shown(result: &CallResult) -> String {
+    match result {
+        CallResult::Values(values) => values.iter().map(wave).collect::<Vec<_>>().join(", "),
+        CallResult::Page { status, headers, body } => {
             let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
             format!("{status} {} {}", headers.join(" "), String::from_utf8_lossy(body))
         }
-        Answer::Broken(why) => why.clone(),
-        Answer::Unknown => String::new(),
+        CallResult::Broken(why) => why.clone(),
+        CallResult::NotRecorded => String::new(),
     }
 }
 
-/// The place where two texts begin to differ, a few words of each.
+/// An excerpt of both texts, around the point where they begin to differ.
 fn difference(old: &str, new: &str) -> String {
     let same = old.chars().zip(new.chars()).take_while(|(a, b)| a == b).count();
     let from = same.saturating_sub(20);
@@ -273,28 +278,28 @@ fn difference(old: &str, new: &str) -> String {
     format!("{} became {}", part(old), part(new))
 }
 
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
+fn truncated(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
         Some((at, _)) => format!("{}...", text.get(..at).unwrap_or_default()),
         None => text.to_owned(),
     }
 }
 
-/// Answers what was asked before as it was answered then.
-struct Answers {
-    asked: Vec<Asked>,
+/// Answers calls to other contexts from the recording.
+struct Recording {
+    calls: Vec<Asked>,
     used: Mutex<Vec<bool>>,
-    /// Something else was asked.
-    unknown: AtomicBool,
+    /// A call came that is not in the recording.
+    missed: AtomicBool,
 }
 
-impl Answers {
-    fn of(asked: &[Asked]) -> Self {
-        Self { asked: asked.to_vec(), used: Mutex::new(vec![false; asked.len()]), unknown: AtomicBool::new(false) }
+impl Recording {
+    fn of(calls: &[Asked]) -> Self {
+        Self { calls: calls.to_vec(), used: Mutex::new(vec![false; calls.len()]), missed: AtomicBool::new(false) }
     }
 }
 
-impl Dispatch for Answers {
+impl Dispatch for Recording {
     fn call(
         &self,
         _: Call,
@@ -304,26 +309,26 @@ impl Dispatch for Answers {
     ) -> Result<(), Failure> {
         let absent = |reason: &str| Failure::Absent { context: function.interface.clone(), reason: reason.to_owned() };
         let params = exchange.params(function).map_err(|_| absent("its parameters cannot be read"))?;
-        let fits = |asked: &Asked| {
-            asked.interface == function.interface && asked.function == function.name && asked.params == params
+        let matches = |call: &Asked| {
+            call.interface == function.interface && call.function == function.name && call.params == params
         };
         let mut used = self.used.lock();
-        // The same question again gets the next answer to it, and the last one for good.
+        // A repeated call gets the next recorded answer, and after the last one that answer again.
         let mut found = None;
-        for (at, asked) in self.asked.iter().enumerate().filter(|(_, asked)| fits(asked)) {
-            found = Some((at, asked));
+        for (at, call) in self.calls.iter().enumerate().filter(|(_, call)| matches(call)) {
+            found = Some((at, call));
             if !used.get(at).copied().unwrap_or(true) {
                 break;
             }
         }
-        let Some((at, asked)) = found else {
-            self.unknown.store(true, Ordering::Relaxed);
-            return Err(absent("the recording has no answer to this"));
+        let Some((at, call)) = found else {
+            self.missed.store(true, Ordering::Relaxed);
+            return Err(absent("the recording has no answer to this call"));
         };
         if let Some(used) = used.get_mut(at) {
             *used = true;
         }
-        match &asked.outcome {
+        match &call.outcome {
             Ok(results) => exchange.answer(results.clone()).map_err(|error| absent(&error.to_string())),
             Err(failure) => Err(failure.clone()),
         }

@@ -1,8 +1,9 @@
-//! Step `wit`: whether everybody who calls the context can go on doing so.
+//! Step `wit`: checks that the callers of the context work with the new version.
 //!
-//! By the component model's rules an instance may offer more than was asked for, so what is added is allowed. A function is there with
-//! the same type for each that imports it, or the version is refused. What nobody imports may go or change, with a notice, since nobody
-//! notices; but a type never changes under a version that is published: whoever is built against it tomorrow would meet another one.
+//! By the component model's rules an instance may export more than its callers import, so additions pass. A function
+//! that another context imports must keep its type. A function or interface that no context imports may be removed,
+//! with a note. But a type never changes under a published version of its package, because a component built against
+//! that version later would find another type.
 
 use crate::deploy::report::{GateRefusal, Step};
 use seam_runtime::component::{
@@ -11,10 +12,11 @@ use seam_runtime::component::{
 use seam_runtime::link;
 use seam_store::ids::ContextName;
 
-/// Compares what `next` offers with what `before` does, and sees that all `specs`, with `next` among them, are one system.
+/// Compares the exports of `next` with those of `before`, and checks that all `specs`, which include `next`, link as
+/// one system. Returns notes on what changes for callers.
 ///
 /// # Errors
-/// For what breaks somebody, or a promise.
+/// When a caller would break, or a published type changes.
 pub(crate) fn check(
     before: &ContextSpec,
     next: &Component,
@@ -24,22 +26,22 @@ pub(crate) fn check(
     let notes = compare(before, next, specs, mounted)?;
     let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
     link::plan(&borrowed).map_err(|problems| {
-        let refused = GateRefusal::problems(Step::Wit, &problems);
+        let refusal = GateRefusal::problems(Step::Wit, &problems);
         match problems.first().map(|problem| &problem.context) {
-            // A variant may offer more than its context, so there is always an order in which they can go.
+            // A variant may export more than its context, so deploying the variant first always works.
             Some(other) if *other != before.settings.name && other.variant().is_some() => {
-                GateRefusal { remedy: format!("deploy a version of `{other}` that fits it first"), ..refused }
+                GateRefusal { remedy: format!("deploy a version of `{other}` that fits it first"), ..refusal }
             }
-            _ => refused,
+            _ => refusal,
         }
     })?;
     Ok(notes)
 }
 
-/// The same without a look at whether they are one system.
+/// `check` without the test that all contexts link.
 ///
 /// # Errors
-/// As those of `check`.
+/// As for `check`.
 pub(crate) fn compare(
     before: &ContextSpec,
     next: &Component,
@@ -62,7 +64,7 @@ pub(crate) fn compare(
         component.exports.iter().any(|e| e.name.path == HTTP_HANDLER || e.name.path == WASI_HTTP)
     };
     if serves(&before.component) && !serves(next) && mounted.contains(name) {
-        let message = format!("it does not answer HTTP any more, and `{name}` is mounted");
+        let message = format!("it no longer serves HTTP, but `{name}` is mounted");
         return Err(GateRefusal::at(
             Step::Wit,
             message,
@@ -72,7 +74,7 @@ pub(crate) fn compare(
     Ok(notes)
 }
 
-/// What becomes of one interface that is published now.
+/// Compares one interface of the running version with the exports `new`.
 fn interface(
     name: &ContextName,
     was: &Interface,
@@ -83,11 +85,11 @@ fn interface(
     let mut notes = Vec::new();
     let Some(is) = same.or_else(|| new.iter().find(|is| was.name.accepts(&is.name))) else {
         return match importers(specs, name, was, None).as_slice() {
-            [] => Ok(vec![format!("removed: `{}`, which nobody imports", was.name)]),
-            who => Err(GateRefusal::at(
+            [] => Ok(vec![format!("removed: `{}`, which no context imports", was.name)]),
+            users => Err(GateRefusal::at(
                 Step::Wit,
-                format!("it does not export `{}`, which {} imports", was.name, listed(who)),
-                "keep the interface beside its new version until nobody imports it".to_owned(),
+                format!("it does not export `{}`, which {} imports", was.name, listed(users)),
+                "keep the interface beside its new version until no context imports it".to_owned(),
             )),
         };
     };
@@ -95,10 +97,10 @@ fn interface(
         let full = format!("`{}.{function}`", was.name);
         let users = importers(specs, name, was, Some(function));
         match is.functions.iter().find(|(other, _)| other == function) {
-            None if users.is_empty() => notes.push(format!("removed: {full}, which nobody imports")),
+            None if users.is_empty() => notes.push(format!("removed: {full}, which no context imports")),
             None => {
                 let message = format!("it does not export {full}, which {} imports", listed(&users));
-                return Err(GateRefusal::at(Step::Wit, message, "keep the function until nobody imports it"));
+                return Err(GateRefusal::at(Step::Wit, message, "keep the function until no context imports it"));
             }
             Some((_, new)) if same_signature(old, new) => {}
             Some((_, new)) => {
@@ -110,15 +112,16 @@ fn interface(
                 }
                 if !users.is_empty() {
                     let message = format!("it changes the type of {full}, which {} imports: {change}", listed(&users));
-                    let remedy = "a changed type needs a version that the old one does not fit";
+                    let remedy =
+                        "a changed type needs a new version of the package that is not compatible with the old one";
                     return Err(GateRefusal::at(Step::Wit, message, remedy));
                 }
-                notes.push(format!("changed: {full}, which nobody imports: {change}"));
+                notes.push(format!("changed: {full}, which no context imports: {change}"));
             }
         }
     }
     if same.is_none() {
-        notes.push(format!("`{}` became `{}`, which fits", was.name, is.name));
+        notes.push(format!("`{}` became `{}`, which is compatible", was.name, is.name));
     }
     for (function, ty) in is.functions.iter().filter(|(f, _)| !was.functions.iter().any(|(other, _)| other == f)) {
         notes.push(format!("added: `{}.{}`", is.name, wit_of(function, ty)));

@@ -1,4 +1,5 @@
-//! What a manifest means to the loop: which components, which files to watch, what only a start can change.
+//! What the development loop reads from a manifest: the components, the files to watch, and the changes that need a
+//! restart.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,14 +13,14 @@ use seam_store::ids::ContextName;
 
 /// The newest component of a context.
 #[derive(Clone)]
-pub struct Newest {
+pub struct LoadedComponent {
     pub component: Component,
-    /// As in `ContextSpec`: `None` for what was built here.
+    /// As in `ContextSpec`; `None` for a component that was built here.
     pub tolerated_schema: Option<u32>,
 }
 
-/// The manifest with the components that the workshop makes.
-pub fn of_workshop(manifest: &Manifest) -> Manifest {
+/// The manifest with the paths of the components that `seam dev` builds.
+pub fn with_built_components(manifest: &Manifest) -> Manifest {
     let mut manifest = manifest.clone();
     for context in &mut manifest.contexts {
         context.settings.component = incremental::component(context);
@@ -27,11 +28,11 @@ pub fn of_workshop(manifest: &Manifest) -> Manifest {
     manifest
 }
 
-/// The system that a manifest describes, without variants that nobody has built; `None` when a component is missing.
-pub fn specs(manifest: &Manifest, components: &BTreeMap<ContextName, Newest>) -> Option<Vec<ContextSpec>> {
+/// The system that a manifest describes, without variants that are not built. `None` when a component is missing.
+pub fn specs(manifest: &Manifest, components: &BTreeMap<ContextName, LoadedComponent>) -> Option<Vec<ContextSpec>> {
     let spec = |Context { settings: entry, .. }: &Context| {
         let newest = components.get(&entry.name).cloned();
-        let spec = newest.map(|Newest { component, tolerated_schema }| ContextSpec {
+        let spec = newest.map(|LoadedComponent { component, tolerated_schema }| ContextSpec {
             settings: entry.clone(),
             component,
             tolerated_schema,
@@ -41,20 +42,20 @@ pub fn specs(manifest: &Manifest, components: &BTreeMap<ContextName, Newest>) ->
     manifest.contexts.iter().filter_map(spec).collect()
 }
 
-/// The contexts that are to be built though none of their sources changed: all, but for variants for which this machine may lack the
-/// tools, until somebody has built them.
-pub fn built_unasked(manifest: &Manifest) -> Vec<ContextName> {
-    let unasked = |context: &&Context| {
+/// The contexts that `seam dev` builds by itself. This leaves out variants for which this machine may lack the tools,
+/// until the developer has built them once with `seam build NAME`.
+pub fn built_by_default(manifest: &Manifest) -> Vec<ContextName> {
+    let by_default = |context: &&Context| {
         let by_cargo = matches!(context.build, Some(Build::Cargo { .. }));
         context.settings.name.variant().is_none() || by_cargo || incremental::component(context).is_file()
     };
-    manifest.contexts.iter().filter(unasked).map(|context| context.settings.name.clone()).collect()
+    manifest.contexts.iter().filter(by_default).map(|context| context.settings.name.clone()).collect()
 }
 
-/// Everything whose change matters.
-pub fn roots(manifest: &Manifest, workshop: &IncrementalBuilder) -> Vec<Root> {
+/// The files and folders to watch.
+pub fn watch_roots(manifest: &Manifest, builder: &IncrementalBuilder) -> Vec<Root> {
     let mut roots = vec![Root::File(absolute(&manifest.path))];
-    roots.extend(workshop.sources().into_iter().map(|source| match source {
+    roots.extend(builder.sources().into_iter().map(|source| match source {
         Source::Folder(path) => Root::Folder(path),
         Source::File(path) => Root::File(path),
     }));
@@ -65,8 +66,8 @@ pub fn roots(manifest: &Manifest, workshop: &IncrementalBuilder) -> Vec<Root> {
     roots
 }
 
-/// Whether these changes make another manifest: the file itself, or one whose values it hands on.
-pub fn steers(manifest: &Manifest, changes: &Changes) -> bool {
+/// Whether the manifest or a `shared` file of it changed.
+pub fn affects_manifest(manifest: &Manifest, changes: &Changes) -> bool {
     changes.paths.contains(&absolute(&manifest.path))
         || shared(manifest).any(|file| changes.paths.contains(&absolute(file)))
 }
@@ -84,7 +85,7 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.into())
 }
 
-/// What `next` says and the running process cannot do.
+/// A notice for each setting of `next` that takes effect only after a restart.
 pub fn needs_restart(started: &Manifest, next: &Manifest) -> Vec<Notice> {
     let (a, b) = (&started.host, &next.host);
     let differs = [
@@ -96,7 +97,7 @@ pub fn needs_restart(started: &Manifest, next: &Manifest) -> Vec<Notice> {
         ("[http]", started.http != next.http),
     ];
     let notice = |(what, _): (&str, bool)| Notice {
-        message: format!("{what} takes effect with the next start"),
+        message: format!("{what} takes effect after a restart"),
         remedy: "stop `seam dev` and start it again".into(),
         ..Notice::default()
     };
