@@ -22,8 +22,7 @@ const TAKEN: &[&str] = &[
     "virtual", "where", "while", "yield",
     // Crates
     "alloc", "core", "domain", "exports", "proc-macro", "rusqlite", "seam", "seam-packed", "seam-sdk",
-    "seam-sdk-build", "serde", "std", "store", "test",
-    "wit-bindgen",
+    "seam-sdk-build", "serde", "std", "store", "test", "wit-bindgen",
     // Folders
     "build", "deps", "examples", "host", "incremental", "sdk", "sdk-js", "sdk-python",
 ];

@@ -26,10 +26,16 @@ macro_rules! files {
 pub const INTERFACES: Files = files!("wit/host": "health.wit", "http.wit", "store.wit");
 
 pub const RUST_FILES: Files = files!("plugins/sdk":
-    "Cargo.toml", "README.md", "src/bindings.rs", "src/clock.rs", "src/config.rs", "src/context.rs", "src/lib.rs",
-    "src/log.rs", "src/native.rs", "src/packed/decode.rs", "src/packed/encode.rs", "src/packed/mod.rs",
-    "src/packed/tests.rs", "src/panics.rs", "src/random.rs", "src/store.rs",
+    "Cargo.toml", "README.md", "build/Cargo.toml", "build/src/lib.rs", "src/bindings.rs", "src/clock.rs",
+    "src/config.rs", "src/context.rs", "src/lib.rs", "src/log.rs", "src/native.rs", "src/packed/decode.rs",
+    "src/packed/encode.rs", "src/packed/mod.rs", "src/packed/tests.rs", "src/panics.rs", "src/random.rs",
+    "src/store.rs",
 );
+
+/// The encoding of rows, which the host shares with the SDK for Rust.
+pub const PACKED: &str = "host/packed";
+
+pub const PACKED_FILES: Files = files!("host/packed": "Cargo.toml", "src/lib.rs");
 
 pub const JAVASCRIPT_FILES: Files = files!("plugins/sdk-js":
     ".npmrc", "README.md", "build.mjs", "package-lock.json", "package.json", "src/answers.js", "src/index.js",
@@ -50,7 +56,8 @@ pub fn missing(project: &Path, language: Language) -> Result<Vec<(PathBuf, Strin
         Language::Python => (PYTHON, PYTHON_FILES),
     };
     let mut missing = Vec::new();
-    for (folder, files) in [("wit/host", INTERFACES), (folder, sdk)] {
+    let packed = (language == Language::Rust).then_some((PACKED, PACKED_FILES));
+    for (folder, files) in [("wit/host", INTERFACES), (folder, sdk)].into_iter().chain(packed) {
         if project.join(folder).exists() {
             continue;
         }

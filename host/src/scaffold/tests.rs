@@ -181,6 +181,7 @@ fn every_file_of_an_sdk_is_listed() {
     for (folder, files) in [
         ("wit/host", sdk::INTERFACES),
         (sdk::RUST, sdk::RUST_FILES),
+        (sdk::PACKED, sdk::PACKED_FILES),
         (sdk::JAVASCRIPT, sdk::JAVASCRIPT_FILES),
         (sdk::PYTHON, sdk::PYTHON_FILES),
     ] {

@@ -1,12 +1,11 @@
-//! Rows packed into one byte list: the way they cross between host and guest, in both directions.
+//! SQLite's values as packed rows (`seam_packed`), the way they cross between host and guest, in both directions.
 //!
-//! u32 column count, then the rows one after the other, each value as a tag byte and its bytes, little endian:
-//! 0 null | 1 integer s64 | 2 real f64 | 3 text u32 length + UTF-8 | 4 blob u32 length + bytes.
 //! Text goes out with the bytes that SQLite holds; text that comes in must be UTF-8.
 
 use std::borrow::Cow;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
+use seam_packed::{Cell, Cells};
 
 use super::Error;
 
@@ -44,57 +43,38 @@ impl<'a> From<&'a str> for Value<'a> {
     }
 }
 
-const NULL: u8 = 0;
-const INTEGER: u8 = 1;
-const REAL: u8 = 2;
-const TEXT: u8 = 3;
-const BLOB: u8 = 4;
-
-/// Packs the rows of one result.
+/// Packs the rows of one result, up to a bound.
 pub(super) struct Packer {
-    bytes: Vec<u8>,
+    packed: seam_packed::Packer,
     bytes_max: usize,
 }
 
 impl Packer {
     pub fn new(columns: usize, bytes_max: usize) -> Self {
         // One allocation serves most results; the larger ones double from here.
-        let mut bytes = Vec::with_capacity(1024);
-        bytes.extend_from_slice(&u32::try_from(columns).unwrap_or(u32::MAX).to_le_bytes());
-        Self { bytes, bytes_max }
+        let packed = seam_packed::Packer::new(u32::try_from(columns).unwrap_or(u32::MAX), 1024);
+        Self { packed, bytes_max }
     }
 
     pub fn push(&mut self, value: ValueRef<'_>) -> Result<(), Error> {
-        match value {
-            ValueRef::Null => self.bytes.push(NULL),
-            ValueRef::Integer(i) => self.fixed(INTEGER, i.to_le_bytes()),
-            ValueRef::Real(r) => self.fixed(REAL, r.to_le_bytes()),
-            ValueRef::Text(t) => self.sized(TEXT, t)?,
-            ValueRef::Blob(b) => self.sized(BLOB, b)?,
+        // Checked before the copy: one huge value must not cost its memory twice.
+        if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = value
+            && bytes.len() > self.bytes_max
+        {
+            return Err(self.too_large());
         }
-        if self.bytes.len() > self.bytes_max { Err(self.too_large()) } else { Ok(()) }
+        match value {
+            ValueRef::Null => self.packed.null(),
+            ValueRef::Integer(i) => self.packed.integer(i),
+            ValueRef::Real(r) => self.packed.real(r),
+            ValueRef::Text(t) => self.packed.text(t).map_err(|_| self.too_large())?,
+            ValueRef::Blob(b) => self.packed.blob(b).map_err(|_| self.too_large())?,
+        }
+        if self.packed.size() > self.bytes_max { Err(self.too_large()) } else { Ok(()) }
     }
 
     pub fn finish(self) -> Vec<u8> {
-        self.bytes
-    }
-
-    fn fixed(&mut self, tag: u8, value: [u8; 8]) {
-        let mut cell = [tag; 9];
-        cell[1..].copy_from_slice(&value);
-        self.bytes.extend_from_slice(&cell);
-    }
-
-    fn sized(&mut self, tag: u8, value: &[u8]) -> Result<(), Error> {
-        // Checked before the copy: one huge value must not cost its memory twice.
-        let length = u32::try_from(value.len()).map_err(|_| self.too_large())?;
-        if value.len() > self.bytes_max {
-            return Err(self.too_large());
-        }
-        self.bytes.push(tag);
-        self.bytes.extend_from_slice(&length.to_le_bytes());
-        self.bytes.extend_from_slice(value);
-        Ok(())
+        self.packed.finish()
     }
 
     fn too_large(&self) -> Error {
@@ -103,69 +83,44 @@ impl Packer {
 }
 
 /// Reads packed rows one by one.
-pub struct Rows<'a> {
-    rest: &'a [u8],
-    columns: usize,
-}
+pub struct Rows<'a>(Cells<'a>);
 
 impl<'a> Rows<'a> {
     pub fn new(packed: &'a [u8]) -> Result<Self, Error> {
-        let mut rows = Self { rest: packed, columns: 0 };
-        rows.columns = u32::from_le_bytes(rows.take()?) as usize;
-        // A row without columns takes no bytes, so it could never end.
-        if rows.columns == 0 && !rows.rest.is_empty() {
-            return Err(Error::Invalid("packed rows without columns hold bytes".to_owned()));
-        }
-        Ok(rows)
+        Cells::new(packed).map(Self).map_err(invalid)
     }
 
     pub fn columns(&self) -> usize {
-        self.columns
+        self.0.columns() as usize
     }
 
     /// Puts the next row into `row`; `false` after the last one.
     pub fn next_into(&mut self, row: &mut Vec<Value<'a>>) -> Result<bool, Error> {
         row.clear();
-        if self.rest.is_empty() {
+        if self.0.is_empty() {
             return Ok(false);
         }
-        for _ in 0..self.columns {
-            row.push(self.value()?);
+        for _ in 0..self.0.columns() {
+            row.push(self.0.read().map_err(invalid)?.into());
         }
         Ok(true)
     }
+}
 
-    fn value(&mut self) -> Result<Value<'a>, Error> {
-        let [tag] = self.take()?;
-        match tag {
-            NULL => Ok(Value::Null),
-            INTEGER => Ok(Value::Integer(i64::from_le_bytes(self.take()?))),
-            REAL => Ok(Value::Real(f64::from_le_bytes(self.take()?))),
-            TEXT => match std::str::from_utf8(self.sized()?) {
-                Ok(text) => Ok(Value::Text(Cow::Borrowed(text))),
-                Err(_) => Err(Error::Invalid("a packed text is not UTF-8".to_owned())),
-            },
-            BLOB => Ok(Value::Blob(self.sized()?)),
-            other => Err(Error::Invalid(format!("packed rows hold the unknown tag {other}"))),
+impl<'a> From<Cell<'a>> for Value<'a> {
+    fn from(cell: Cell<'a>) -> Self {
+        match cell {
+            Cell::Null => Self::Null,
+            Cell::Integer(i) => Self::Integer(i),
+            Cell::Real(r) => Self::Real(r),
+            Cell::Text(t) => Self::Text(Cow::Borrowed(t)),
+            Cell::Blob(b) => Self::Blob(b),
         }
-    }
-
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or_else(short)?;
-        self.rest = rest;
-        Ok(*head)
-    }
-
-    fn sized(&mut self) -> Result<&'a [u8], Error> {
-        let length = u32::from_le_bytes(self.take()?) as usize;
-        let (head, rest) = self.rest.split_at_checked(length).ok_or_else(short)?;
-        self.rest = rest;
-        Ok(head)
     }
 }
 
-fn short() -> Error {
-    Error::Invalid("packed rows end in the middle of a value".to_owned())
+fn invalid(error: seam_packed::Error) -> Error {
+    Error::Invalid(error.to_string())
 }
 
 #[cfg(test)]

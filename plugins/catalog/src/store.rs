@@ -1,8 +1,10 @@
 //! The catalog's SQL. Every query here has its index, named in the migrations.
 
+use seam_sdk::Invalid;
 use seam_sdk::store::{Error, execute, execute_many, list, one, optional, params, query};
 
-use crate::domain::{Album, Facets, Filter, Found, Invalid, Money, Page, TOTAL_MAX, Words};
+use crate::albums::{Album, AlbumPage, Facets, Filter, Money};
+use crate::domain::{Page, TOTAL_MAX, Words};
 
 /// In the order of the fields of `Album`.
 macro_rules! columns {
@@ -11,8 +13,8 @@ macro_rules! columns {
     };
 }
 
-/// From `matching (id, tier)` to one page of albums in their order, with the number of matches. The rows are fetched last, so that
-/// only what is shown is carried through the sorting.
+/// From `matching (id, tier)` to one page of albums in their order, with the number of matches. The rows are fetched
+/// last, so that the sorting carries only ids.
 macro_rules! ranking {
     () => {
         concat!(
@@ -48,8 +50,9 @@ pub fn by_skus(skus: &[String]) -> Result<Vec<Album>, Error> {
     )
 }
 
-/// A page of what the filter lets through, newest year first, then in the order in which they came into the catalog.
-pub fn browse(filter: &Filter, page: Page) -> Result<Found, Error> {
+/// A page of the albums that match the filter, newest year first, then in the order in which they came into the
+/// catalog.
+pub fn browse(filter: &Filter, page: Page) -> Result<AlbumPage, Error> {
     let mut matching = String::from(" FROM albums AS a WHERE a.discontinued = 0");
     let mut conditions = |given: bool, sql: &str| given.then(|| matching.push_str(sql));
     conditions(filter.genre.is_some(), " AND a.genre = ?1");
@@ -71,7 +74,7 @@ pub fn browse(filter: &Filter, page: Page) -> Result<Found, Error> {
     })
 }
 
-/// How many albums one facet has, which is known without counting.
+/// How many albums one facet has; the table keeps the number.
 fn on_sale(kind: &str, name: &str) -> Result<u32, Error> {
     let count = optional("SELECT count FROM facets WHERE kind = ?1 AND name = ?2", params![kind, name])?;
     Ok(count.unwrap_or(0))
@@ -79,9 +82,9 @@ fn on_sale(kind: &str, name: &str) -> Result<u32, Error> {
 
 /// A page of the albums that hold the words; the interface says in which order.
 ///
-/// Matches are taken from the index in the order of their ids and only until there are enough: bm25 would look at every match of
-/// every word. Two words cost a walk along the matches of the rarer one.
-pub fn search(words: &Words, page: Page) -> Result<Found, Error> {
+/// Matches are taken from the index in the order of their ids and only until there are enough: bm25 would look at every
+/// match of every word. Two words cost a walk along the matches of the rarer one.
+pub fn search(words: &Words, page: Page) -> Result<AlbumPage, Error> {
     let (whole, beginning) = (words.whole(), words.beginning());
     let last = beginning.as_deref().unwrap_or(&whole);
     let found = ranked(
@@ -104,8 +107,8 @@ pub fn search(words: &Words, page: Page) -> Result<Found, Error> {
         page,
     )?;
     match beginning {
-        // The index of all words has none of beginnings, which would double it: a beginning is looked up the long way, and only
-        // where nothing else was found.
+        // The index of all words has none of beginnings, which would double it: a beginning is looked up the long way,
+        // and only where nothing else was found.
         Some(beginning) if found.total == 0 => ranked(
             concat!(
                 "WITH matching AS (
@@ -119,21 +122,21 @@ pub fn search(words: &Words, page: Page) -> Result<Found, Error> {
     }
 }
 
-fn ranked(sql: &str, [whole, last]: [&str; 2], page: Page) -> Result<Found, Error> {
+fn ranked(sql: &str, [whole, last]: [&str; 2], page: Page) -> Result<AlbumPage, Error> {
     let read = |limit: u32, offset: u32| -> Result<Vec<(u32, Album)>, Error> {
         query(sql, params![whole, last, RANKED_MAX, limit, offset])
     };
     let rows = read(page.limit(), page.offset())?;
     let total = match rows.first() {
         Some((total, _)) => *total,
-        // Beyond the last page no row tells the total.
+        // Beyond the last page there is no row with the total.
         None if page.offset() > 0 => read(1, 0)?.first().map_or(0, |(total, _)| *total),
         None => 0,
     };
     page.found(rows.into_iter().map(|(_, album)| album).collect(), || Ok(total))
 }
 
-/// Genres, decades and artists with their number of albums on sale.
+/// Genres, decades and artists with the number of their albums on sale.
 pub fn facets() -> Result<Facets, Error> {
     let most = "SELECT name, count FROM facets WHERE kind = ?1 ORDER BY count DESC, name LIMIT ?2";
     Ok(Facets {
@@ -143,15 +146,15 @@ pub fn facets() -> Result<Facets, Error> {
     })
 }
 
-/// Whether the queries behind the shop's pages can be run: each once, for as little as there is.
+/// Runs each query behind the shop's pages once, for as few rows as possible.
 pub fn check() -> Result<(), String> {
-    let told = |error: Error| error.to_string();
+    let text = |error: Error| error.to_string();
     let page = Page::new(1, 1).map_err(|Invalid(why)| why)?;
     let words = Words::new("a").map_err(|Invalid(why)| why)?;
-    by_skus(&["-".to_owned()]).map_err(told)?;
-    facets().map_err(told)?;
-    search(&words, page).map_err(told)?;
-    browse(&Filter::default(), page).map_err(told)?;
+    by_skus(&["-".to_owned()]).map_err(text)?;
+    facets().map_err(text)?;
+    search(&words, page).map_err(text)?;
+    browse(&Filter { genre: None, artist: None, decade: None }, page).map_err(text)?;
     Ok(())
 }
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use catalog::MIGRATIONS;
-use catalog::domain::{Album, Filter, Found, Money, Page, TOTAL_MAX, Words};
+use catalog::albums::{Album, AlbumPage, Facet, Filter, Money};
+use catalog::domain::{Page, TOTAL_MAX, Words};
 use catalog::store::{add, browse, by_skus, change_price, check, discontinue, facets, put, search};
 use seam_sdk::native::Store;
 use seam_sdk::store::{Error, execute, one, params};
@@ -40,11 +41,15 @@ fn shop() -> Store {
     store
 }
 
+fn facet(name: &str, count: u32) -> Facet {
+    Facet { name: name.into(), count }
+}
+
 fn page(page: u32, size: u32) -> Page {
     Page::new(page, size).unwrap()
 }
 
-fn skus(found: &Found) -> Vec<&str> {
+fn skus(found: &AlbumPage) -> Vec<&str> {
     found.albums.iter().map(|album| album.sku.as_str()).collect()
 }
 
@@ -54,8 +59,8 @@ fn searched(typed: &str) -> Vec<String> {
     skus(&found).into_iter().map(String::from).collect()
 }
 
-fn browsed(genre: Option<&str>, artist: Option<&str>, decade: Option<u16>, at: Page) -> Found {
-    browse(&Filter::new(genre.map(String::from), artist.map(String::from), decade).unwrap(), at).unwrap()
+fn browsed(genre: Option<&str>, artist: Option<&str>, decade: Option<u16>, at: Page) -> AlbumPage {
+    browse(&Filter { genre: genre.map(String::from), artist: artist.map(String::from), decade }, at).unwrap()
 }
 
 #[test]
@@ -145,7 +150,7 @@ fn a_discontinued_album_stays_resolvable_and_is_found_no_more() {
     assert_eq!(gone[0].title, "Homogenic");
     assert_eq!(searched("homogenic"), Vec::<String>::new());
     assert_eq!(skus(&browsed(None, Some("Björk"), None, page(1, 10))), ["A-2"]);
-    assert_eq!(facets().unwrap().genres.iter().find(|(name, _)| name == "Electronic").unwrap().1, 1);
+    assert_eq!(facets().unwrap().genres.iter().find(|facet| facet.name == "Electronic").unwrap().count, 1);
     let refused = execute("DELETE FROM albums WHERE sku = ?1", params!["A-1"]);
     assert!(matches!(&refused, Err(Error::Constraint(why)) if why.contains("never deleted")), "{refused:?}");
     // The editor can put it back.
@@ -161,13 +166,11 @@ fn replacing_an_album_replaces_what_is_found_by() {
     assert_eq!(searched("debut"), ["A-2"]);
     let facets = facets().unwrap();
     assert_eq!(
-        facets.decades.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        facets.decades.iter().map(|facet| facet.name.as_str()).collect::<Vec<_>>(),
         ["1950", "1960", "1970", "1980", "1990"]
     );
-    assert!(
-        facets.artists.contains(&("Björk".into(), 1)) && facets.artists.contains(&("Björk Guðmundsdóttir".into(), 1))
-    );
-    assert_eq!(facets.decades[3], ("1980".into(), 2));
+    assert!(facets.artists.contains(&facet("Björk", 1)) && facets.artists.contains(&facet("Björk Guðmundsdóttir", 1)));
+    assert_eq!(facets.decades[3], facet("1980", 2));
 }
 
 #[test]

@@ -1,17 +1,20 @@
 //! What customers and the operator do with accounts: the order in which rules, hashes and the store are asked.
 //!
-//! Invariants: a password is hashed or looked at outside of transactions. The answer to one is decided in the transaction that counts it:
-//! of a hundred guesses at once, five are answered. Nothing personal and no secret is logged.
+//! Invariants: a password is hashed or looked at outside of transactions. The answer to one is decided in the
+//! transaction that counts it: of a hundred guesses at once, five are answered. Nothing personal and no secret is
+//! logged.
 
 use seam_sdk::store::Transaction;
 use seam_sdk::{clock, config, log, random};
 
+use crate::administration::KnownAccount;
 use crate::domain::form::{self, Email};
-use crate::domain::known::{self, Known};
+use crate::domain::known::{self, Checked};
 use crate::domain::limits::{self, Whom};
-use crate::domain::{Account, Address, Countries, Error, NAMES_MAX, Session, is_id, is_token};
+use crate::domain::{Countries, NAMES_MAX, is_id, is_token};
 use crate::secrets;
 use crate::store::{self, Credentials};
+use crate::wit::{Account, Address, Error, Session};
 
 pub fn sign_up(email: &str, password: &str, name: &str, from: &str) -> Result<Session, Error> {
     let from = [limits::address(from)?];
@@ -19,25 +22,26 @@ pub fn sign_up(email: &str, password: &str, name: &str, from: &str) -> Result<Se
     let now = clock::now();
     may_try(&from, now)?;
     if store::by_email(&email.key)?.is_some() {
-        // Whoever asks for many addresses wants to know who our customers are.
+        // A client that asks for many addresses wants to know who our customers are.
         seam_sdk::store::transaction(|tx| store::count(tx, &from, now))?;
         return Err(Error::Taken);
     }
-    let account = Known {
+    let account = KnownAccount {
         id: format!("C-{}", random::token::<8>()),
-        email,
+        email: email.shown,
         name,
         address: None,
         operator: false,
         since: now,
         password_hash: secrets::hash(password),
     };
+    let account = Checked { account, email_key: email.key };
     seam_sdk::store::transaction(|tx| {
-        if store::by_email(&account.email.key)?.is_some() {
+        if store::by_email(&account.email_key)?.is_some() {
             return Err(Error::Taken);
         }
         store::add(tx, &account)?;
-        let Known { id, email: Email { key: email_key, .. }, password_hash, .. } = account;
+        let Checked { account: KnownAccount { id, password_hash, .. }, email_key } = account;
         start_session(tx, &Credentials { id, email_key, password_hash }, now)?.ok_or(Error::SignedOut)
     })
 }
@@ -50,7 +54,7 @@ pub fn sign_in(email: &str, password: &str, from: &str) -> Result<Session, Error
     may_try(&whom, now)?;
     let known = store::by_email(&email.key)?;
     let right = secrets::is_password(password, known.as_ref().map(|known| known.password_hash.as_str()));
-    judge(&whom, now, known.filter(|_| right), |tx, account| start_session(tx, account, now))
+    answer(&whom, now, known.filter(|_| right), |tx, account| start_session(tx, account, now))
 }
 
 pub fn sign_out(token: &str) -> Result<(), Error> {
@@ -68,7 +72,7 @@ pub fn who(token: &str) -> Result<Option<Account>, Error> {
 }
 
 pub fn change_address(token: &str, address: &Address) -> Result<Account, Error> {
-    // Before the form: who is not signed in has to do that first.
+    // Before the form is checked: a visitor who is not signed in has to sign in first.
     who(token)?.ok_or(Error::SignedOut)?;
     let address = form::address(address, &countries()?)?;
     store::change_address(token, clock::now(), &address)?.ok_or(Error::SignedOut)
@@ -81,7 +85,7 @@ pub fn change_password(token: &str, old: &str, new: &str) -> Result<(), Error> {
     let whom = [limits::account(&account.email_key)];
     may_try(&whom, now)?;
     let hash = secrets::is_password(old, Some(&account.password_hash)).then(|| secrets::hash(new));
-    judge(&whom, now, hash, |tx, hash| Ok(store::change_password(tx, &account, hash, token)?.then_some(())))
+    answer(&whom, now, hash, |tx, hash| Ok(store::change_password(tx, &account, hash, token)?.then_some(())))
 }
 
 pub fn delete_account(token: &str, password: &str) -> Result<(), Error> {
@@ -90,7 +94,7 @@ pub fn delete_account(token: &str, password: &str) -> Result<(), Error> {
     let whom = [limits::account(&account.email_key)];
     may_try(&whom, now)?;
     let right = secrets::is_password(password, Some(&account.password_hash));
-    judge(&whom, now, right.then_some(()), |tx, ()| Ok(store::erase(tx, &account)?.then_some(())))?;
+    answer(&whom, now, right.then_some(()), |tx, ()| Ok(store::erase(tx, &account)?.then_some(())))?;
     log::info(format_args!("account {} was deleted by its owner", account.id));
     Ok(())
 }
@@ -99,18 +103,18 @@ pub fn names(ids: &[String]) -> Result<Vec<Option<String>>, Error> {
     if ids.len() > NAMES_MAX {
         return Err(Error::Invalid(format!("{} ids in one call; {NAMES_MAX} are allowed", ids.len())));
     }
-    // What cannot be an id is nobody's, and no work for the store.
+    // A text that cannot be an id belongs to no customer, and the store need not look for it.
     let ids: Vec<&str> = ids.iter().map(|id| if is_id(id) { id.as_str() } else { "" }).collect();
     Ok(store::names(&ids)?)
 }
 
-/// What cannot be an address is nobody's.
+/// The id of the account with this e-mail address; none, too, for a text that cannot be an address.
 pub fn find(email: &str) -> Result<Option<String>, Error> {
     let Ok(Email { key, .. }) = form::email(email) else { return Ok(None) };
     Ok(store::by_email(&key)?.map(|account| account.id))
 }
 
-pub fn put_accounts(accounts: Vec<Known>) -> Result<u32, Error> {
+pub fn put_accounts(accounts: Vec<KnownAccount>) -> Result<u32, Error> {
     let accounts = known::check(accounts, &countries()?, secrets::why_not)?;
     seam_sdk::store::transaction(|tx| {
         store::put(tx, &accounts)?.map_err(|i| known::wrong(i, "email", "belongs to another account"))
@@ -139,21 +143,21 @@ fn start_session(tx: &Transaction, account: &Credentials, now: u64) -> Result<Op
     Ok(started.map(|(expires, account)| Session { token, expires, account }))
 }
 
-/// Before a password is looked at, which is dear.
+/// Asked before a password is checked, which takes long.
 fn may_try(whom: &[Whom], now: u64) -> Result<(), Error> {
     store::wait(whom, now)?.map_or(Ok(()), |seconds| Err(Error::Wait(seconds)))
 }
 
-/// The answer to a password that has been looked at: does `work` with what a right one gives, else counts a wrong one. `None` of
-/// `work`, which then has written nothing: the password was changed while it was looked at.
-fn judge<P, T>(
+/// The answer to a password that has been checked: does `work` with what a right one gives, else counts a wrong one.
+/// `work` returns `None`, having written nothing, when the password was changed during the check.
+fn answer<P, T>(
     whom: &[Whom],
     now: u64,
     right: Option<P>,
     work: impl FnOnce(&Transaction, &P) -> Result<Option<T>, Error>,
 ) -> Result<T, Error> {
     let done = seam_sdk::store::transaction(|tx| {
-        // Others may have been counted meanwhile; then not even a right one is confirmed.
+        // Other attempts may have been counted meanwhile; then not even a right password is confirmed.
         may_try(whom, now)?;
         let done = match &right {
             Some(proof) => work(tx, proof)?,

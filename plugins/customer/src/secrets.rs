@@ -1,6 +1,7 @@
 //! Passwords as argon2id, tokens as SHA-256: what is kept of a secret.
 //!
-//! Invariant: every hash in the store has the same parameters, so looking at a password costs the same whether or not there is an account.
+//! Invariant: every hash in the store has the same parameters, so checking a password takes the same time whether or
+//! not there is an account.
 
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -16,11 +17,12 @@ const HASH_BYTES: usize = 32;
 const SALT_BYTES: usize = 16;
 /// How every hash with these parameters begins.
 const BEGINNING: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
-/// A hash that no password has: what is looked at where there is no account.
-const NOBODY: &str =
+/// A hash that no password has: what a password is checked against where there is no account.
+const NO_ACCOUNT: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGlzIGhlcmUuLg$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// The password's hash as a PHC string, with a salt of its own. Takes as long as guessing shall take: never in a transaction.
+/// The password's hash as a PHC string, with a salt of its own. It takes long, so that guessing does: never in a
+/// transaction.
 pub fn hash(password: &str) -> String {
     #[expect(clippy::expect_used, reason = "salt and parameters have the lengths that the algorithm takes")]
     SaltString::encode_b64(&seam_sdk::random::bytes::<SALT_BYTES>())
@@ -30,11 +32,11 @@ pub fn hash(password: &str) -> String {
 
 /// Whether it is the password of `hash`. Without an account it is not, which takes as long to find out.
 pub fn is_password(password: &str, hash: Option<&str>) -> bool {
-    // So long is nobody's; that is known without a look at the account.
+    // No account has so long a password, so the account need not be looked at.
     if password.chars().count() > passwords::CHARS_MAX {
         return false;
     }
-    let same = PasswordHash::new(hash.unwrap_or(NOBODY))
+    let same = PasswordHash::new(hash.unwrap_or(NO_ACCOUNT))
         .and_then(|expected| argon2id().verify_password(password.as_bytes(), &expected));
     same.is_ok() && hash.is_some()
 }
@@ -49,9 +51,9 @@ pub fn why_not(hash: &str) -> Option<String> {
     (!good).then(|| format!("not an argon2id hash of {HASH_BYTES} bytes that begins with `{BEGINNING}`"))
 }
 
-/// What is kept of a token, or of whom an attempt is counted under.
+/// What the store keeps of a token, or of the text under which attempts are counted.
 pub fn digest(secret: &str) -> String {
-    Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(secret))
 }
 
 fn argon2id() -> Argon2<'static> {
@@ -76,8 +78,8 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_a_hash_of_the_same_cost() {
-        assert_eq!(why_not(NOBODY), None);
+    fn without_an_account_the_check_costs_the_same() {
+        assert_eq!(why_not(NO_ACCOUNT), None);
         assert!(!is_password("", None) && !is_password("correct horse", None));
     }
 

@@ -5,10 +5,11 @@
 use seam_sdk::store::{Error, Transaction, Value, execute, list, optional, params, query};
 use serde::Deserialize;
 
-use crate::domain::known::Known;
+use crate::domain::known::Checked;
 use crate::domain::limits::{self, Whom};
-use crate::domain::{Account, Address, DELETED_NAME, SESSION_SECONDS, SESSIONS_MAX};
+use crate::domain::{DELETED_NAME, SESSION_SECONDS, SESSIONS_MAX};
 use crate::secrets::digest;
+use crate::wit::{Account, Address};
 
 /// What to compare a password with, and where its attempts are counted.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -18,7 +19,7 @@ pub struct Credentials {
     pub password_hash: String,
 }
 
-/// Rows of what is over that one call cleans away; each adds fewer.
+/// Expired rows that one call deletes; each call adds fewer.
 const SWEPT_MAX: u32 = 100;
 
 /// In the order of the fields of `Row`.
@@ -28,7 +29,7 @@ macro_rules! columns {
     };
 }
 
-/// An account whose owner has not left.
+/// An account that was not deleted. All columns of its address are null when it has none.
 #[derive(Deserialize)]
 struct Row {
     id: String,
@@ -39,15 +40,16 @@ struct Row {
     address: [Option<String>; 6],
 }
 
-impl From<Row> for Account {
-    fn from(row: Row) -> Self {
-        let address = match row.address {
+impl Row {
+    fn account(self) -> Account {
+        let Self { id, email, name, operator, since, address } = self;
+        let address = match address {
             [Some(name), Some(street), Some(extra), Some(city), Some(postcode), Some(country)] => {
                 Some(Address { name, street, extra, city, postcode, country })
             }
             _ => None,
         };
-        Self { id: row.id, email: row.email, name: row.name, address, operator: row.operator, since: row.since }
+        Account { id, email, name, address, operator, since }
     }
 }
 
@@ -68,7 +70,7 @@ pub fn names(ids: &[&str]) -> Result<Vec<Option<String>>, Error> {
 }
 
 /// Adds an account; its e-mail address must be free.
-pub fn add(tx: &Transaction, account: &Known) -> Result<(), Error> {
+pub fn add(tx: &Transaction, account: &Checked) -> Result<(), Error> {
     put_rows(tx, std::slice::from_ref(&account))
 }
 
@@ -83,7 +85,7 @@ pub fn change_address(token: &str, now: u64, address: &Address) -> Result<Option
         ),
         params![&digest(token), signed(now), name, street, extra, city, postcode, country],
     )?;
-    Ok(changed.map(Account::from))
+    Ok(changed.map(Row::account))
 }
 
 /// Another password, unless the old one has been changed meanwhile. Ends the account's sessions but this one.
@@ -118,42 +120,44 @@ pub fn set_operator(email_key: &str, operator: bool) -> Result<bool, Error> {
     Ok(execute("UPDATE accounts SET operator = ?2 WHERE email_key = ?1", params![email_key, operator])? > 0)
 }
 
-/// Adds these accounts, or replaces those whose id is known, but nobody who left. Ends the sessions of those who get another password.
-/// Returns how many now are as given, or the first row whose e-mail address belongs to an account that is not among them.
-pub fn put(tx: &Transaction, accounts: &[Known]) -> Result<Result<u32, usize>, Error> {
-    let ids: Vec<_> = accounts.iter().map(|account| &account.id).collect();
+/// Adds these accounts, or replaces those whose id is known, but no deleted one. Ends the sessions of accounts that get
+/// another password. Returns how many now are as given, or the first row whose e-mail address belongs to an account
+/// that is not among them.
+pub fn put(tx: &Transaction, accounts: &[Checked]) -> Result<Result<u32, usize>, Error> {
+    let ids: Vec<_> = accounts.iter().map(|checked| &checked.account.id).collect();
     let left: Vec<u32> = tx.query(
         "SELECT asked.key FROM json_each(?1) AS asked CROSS JOIN accounts AS a ON a.id = asked.value WHERE a.email IS NULL",
         params![&list(&ids)],
     )?;
     let staying = |(i, account)| (!left.contains(&(i as u32))).then_some(account);
-    let put: Vec<&Known> = accounts.iter().enumerate().filter_map(staying).collect();
+    let put: Vec<&Checked> = accounts.iter().enumerate().filter_map(staying).collect();
 
-    let ids: Vec<_> = put.iter().map(|account| &account.id).collect();
-    let keys: Vec<_> = put.iter().map(|account| &account.email.key).collect();
+    let ids: Vec<_> = put.iter().map(|checked| &checked.account.id).collect();
+    let keys: Vec<_> = put.iter().map(|checked| &checked.email_key).collect();
     let foreign: Option<String> = tx.optional(
         "SELECT a.email_key FROM json_each(?1) AS asked CROSS JOIN accounts AS a ON a.email_key = asked.value
          WHERE a.id NOT IN (SELECT value FROM json_each(?2)) ORDER BY asked.key LIMIT 1",
         params![&list(&keys), &list(&ids)],
     )?;
     if let Some(foreign) = foreign {
-        return Ok(Err(accounts.iter().position(|account| account.email.key == foreign).unwrap_or_default()));
+        return Ok(Err(accounts.iter().position(|checked| checked.email_key == foreign).unwrap_or_default()));
     }
-    // Two of them may swap their addresses: those that change are free before the first is taken. No address looks like an id.
+    // Two of them may swap their addresses: those that change are free before the first is taken. No address looks like
+    // an id.
     tx.execute_many(
         "UPDATE accounts SET email_key = id WHERE id = ?1 AND email_key <> ?2",
-        put.iter().map(|account| (&account.id, &account.email.key)),
+        put.iter().map(|checked| (&checked.account.id, &checked.email_key)),
     )?;
     tx.execute_many(
         "DELETE FROM sessions WHERE account = ?1 AND EXISTS (SELECT 1 FROM accounts WHERE id = ?1 AND password_hash <> ?2)",
-        put.iter().map(|account| (&account.id, &account.password_hash)),
+        put.iter().map(|checked| (&checked.account.id, &checked.account.password_hash)),
     )?;
     put_rows(tx, &put)?;
     Ok(Ok(put.len() as u32))
 }
 
 /// What is unchanged is not written.
-fn put_rows(tx: &Transaction, accounts: &[&Known]) -> Result<(), Error> {
+fn put_rows(tx: &Transaction, accounts: &[&Checked]) -> Result<(), Error> {
     tx.execute_many(
         "INSERT INTO accounts (id, since, operator, email, email_key, name, password_hash,
                                recipient, street, extra, city, postcode, country)
@@ -172,14 +176,14 @@ fn put_rows(tx: &Transaction, accounts: &[&Known]) -> Result<(), Error> {
     Ok(())
 }
 
-fn row(account: &Known) -> [Value<'_>; 13] {
+fn row(Checked { account, email_key }: &Checked) -> [Value<'_>; 13] {
     let address = account.address.as_ref();
     [
         Value::from(&account.id),
         Value::from(signed(account.since)),
         Value::from(account.operator),
-        Value::from(&account.email.shown),
-        Value::from(&account.email.key),
+        Value::from(&account.email),
+        Value::from(email_key),
         Value::from(&account.name),
         Value::from(&account.password_hash),
         Value::from(address.map(|a| &a.name)),
@@ -203,7 +207,7 @@ pub fn by_session(token: &str, now: u64) -> Result<Option<Account>, Error> {
         ),
         params![&digest(token), signed(now)],
     )?;
-    Ok(found.map(Account::from))
+    Ok(found.map(Row::account))
 }
 
 /// As `by_session`: what to compare the owner's password with.
@@ -215,7 +219,8 @@ pub fn owner(token: &str, now: u64) -> Result<Option<Credentials>, Error> {
     )
 }
 
-/// Keeps the session of `token`, and returns when it ends and whose it is; none when the account has got another password meanwhile.
+/// Keeps the session of `token`, and returns when it ends and whose it is; none when the account has got another
+/// password meanwhile.
 pub fn start_session(
     tx: &Transaction,
     token: &str,
@@ -233,7 +238,7 @@ pub fn start_session(
     let expires = now + SESSION_SECONDS;
     let sql = "INSERT INTO sessions (digest, account, expires) VALUES (?1, ?2, ?3)";
     tx.execute(sql, params![&digest(token), &account.id, signed(expires)])?;
-    Ok(Some((expires, found.into())))
+    Ok(Some((expires, found.account())))
 }
 
 pub fn end_session(token: &str) -> Result<(), Error> {
@@ -243,7 +248,7 @@ pub fn end_session(token: &str) -> Result<(), Error> {
 
 // Attempts
 
-/// Seconds until the next attempt of these is looked at; none when it is now.
+/// Seconds until the next attempt under each of these is answered; none when that is now.
 pub fn wait(whom: &[Whom], now: u64) -> Result<Option<u32>, Error> {
     let mut longest = None;
     for Whom { text, limit } in whom {
@@ -265,7 +270,7 @@ pub fn count(tx: &Transaction, whom: &[Whom], now: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Cleans away sessions and attempts that are over.
+/// Deletes sessions and attempts that have expired.
 fn sweep(tx: &Transaction, now: u64) -> Result<(), Error> {
     tx.execute(
         "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",

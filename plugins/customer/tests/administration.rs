@@ -79,8 +79,8 @@ fn somebody_is_found_by_the_address_until_they_leave() {
     assert_eq!(find(" ANNA2@example.org "), Some("C-2".into()));
     let session = Customer::sign_in("anna2@example.org".into(), PASSWORD.into(), HOME.into()).unwrap();
     Customer::delete_account(session.token, PASSWORD.into()).unwrap();
-    for nobody in ["anna2@example.org", "anna3@example.org", "", "C-1", "%", "' OR 1=1 --", &"x".repeat(1_000_000)] {
-        assert_eq!(find(nobody), None, "{nobody:.40}");
+    for unknown in ["anna2@example.org", "anna3@example.org", "", "C-1", "%", "' OR 1=1 --", &"x".repeat(1_000_000)] {
+        assert_eq!(find(unknown), None, "{unknown:.40}");
     }
 }
 

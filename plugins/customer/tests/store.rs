@@ -247,7 +247,7 @@ fn wrong_old_passwords_count_as_attempts() {
     assert!(matches!(changed, Err(Error::Wait(900))), "{changed:?}");
     assert!(matches!(Customer::delete_account(session.token.clone(), PASSWORD.into()), Err(Error::Wait(900))));
     assert!(matches!(sign_in("anna@example.org", PASSWORD, "203.0.113.1"), Err(Error::Wait(900))));
-    assert!(who(&session.token).is_some(), "whoever is signed in stays so");
+    assert!(who(&session.token).is_some(), "a customer who is signed in stays signed in");
 }
 
 #[test]

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use seam_sdk::store::transaction;
 
-use crate::domain::past::{self, PastSale};
-use crate::domain::{Error, ledger::Entry};
+use crate::domain::ledger::Entry;
+use crate::domain::past;
 use crate::store::{self, NewPayment};
+use crate::wit::Error;
+use crate::wit_archive::PastSale;
 
 /// Returns how many were new. Invoices are numbered in the order in which they were written.
 pub fn put_sales(sales: &[PastSale]) -> Result<u32, Error> {
@@ -36,7 +38,7 @@ pub fn put_sales(sales: &[PastSale]) -> Result<u32, Error> {
             });
             entries.extend(past.entries(invoice));
         }
-        // Stable: what belongs together and has one time stays in its order.
+        // The sort is stable: entries of one sale and one time keep their order.
         entries.sort_by_key(|entry| entry.at);
         store::add(tx, rows)?;
         store::book(tx, &entries)?;

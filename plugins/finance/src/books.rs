@@ -2,103 +2,87 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{Error, Line, Payment, Sale, check};
-use crate::store::{self, Found, Invoiced, Owed, Total};
-use crate::titles::Catalog;
+use seam_sdk::log;
+
+use crate::domain::check;
+use crate::neighbours::{Neighbours, albums};
+use crate::store::{self, Found, Invoiced};
+use crate::wit::{Error, Line, Payment, Sale};
+use crate::wit_books::{Invoice, InvoiceLine, Statement, StatementLine, Title, TrialBalance, TrialBalanceLine};
 
 /// Lines of a statement.
 pub const STATEMENT_LINES_MAX: usize = 200;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatementLine {
-    pub owed: Owed,
-    /// What the customer owes after this line, in its currency.
-    pub balance: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement {
-    /// Newest first.
-    pub lines: Vec<StatementLine>,
-    /// More lines than these exist.
-    pub more: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Title {
-    Known(String),
-    Gone,
-    Unavailable,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invoice {
-    pub number: u32,
-    pub at: u64,
-    pub payment: Payment,
-    pub customer: String,
-    pub shipping: u32,
-    pub lines: Vec<(Line, Title)>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrialBalance {
-    pub lines: Vec<Total>,
-    /// Of all lines; 0, or the books are broken.
-    pub sum: i64,
-    pub entries: u64,
-}
-
 pub fn statement(customer: &str) -> Result<Statement, Error> {
     check::customer(customer)?;
-    let mut found = store::statement(customer, STATEMENT_LINES_MAX as u32 + 1)?;
-    let more = found.len() > STATEMENT_LINES_MAX;
-    found.truncate(STATEMENT_LINES_MAX);
-    // Backwards from what is owed today, so that the lines before these need not be read.
+    let mut lines = store::statement(customer, STATEMENT_LINES_MAX as u32 + 1)?;
+    let more = lines.len() > STATEMENT_LINES_MAX;
+    lines.truncate(STATEMENT_LINES_MAX);
+    // Each line comes with what the customer owes today. Going backwards from there, the lines before these need not be
+    // read.
     let mut later = BTreeMap::<String, i64>::new();
-    let line = |owed: Owed| {
-        let later = later.entry(owed.currency.clone()).or_default();
-        let balance = owed.owes - *later;
-        *later += owed.amount;
-        StatementLine { owed, balance }
-    };
-    Ok(Statement { lines: found.into_iter().map(line).collect(), more })
+    for StatementLine { amount, balance, currency, .. } in &mut lines {
+        let later = later.entry(currency.clone()).or_default();
+        *balance -= *later;
+        *later += *amount;
+    }
+    Ok(Statement { lines, more })
 }
 
 /// None while nothing has been captured for the order. Comes without titles when the catalog does not answer.
-pub fn invoice(order: &str, catalog: &impl Catalog) -> Result<Option<Invoice>, Error> {
+pub fn invoice(order: &str, neighbours: &impl Neighbours) -> Result<Option<Invoice>, Error> {
     check::order(order)?;
-    let Some(Invoiced { number, at, found: Found { payment, sale } }) = store::invoice(order)? else { return Ok(None) };
+    let Some(Invoiced { number, at, found: Found { payment, sale, .. } }) = store::invoice(order)? else {
+        return Ok(None);
+    };
+    let Payment { order, authorised: total, refunded, card, .. } = payment;
     let Sale { customer, lines, shipping, .. } = sale;
     let mut skus: Vec<String> = lines.iter().map(|line| line.sku.clone()).collect();
     skus.sort_unstable();
     skus.dedup();
-    let titles = catalog.titles(&skus);
-    let titled = |line: Line| {
+    let titles = titles(&skus, neighbours);
+    let titled = |Line { sku, quantity, price }| {
         let title = match &titles {
             None => Title::Unavailable,
-            Some(titles) => titles.get(&line.sku).map_or(Title::Gone, |title| Title::Known(title.clone())),
+            Some(titles) => titles.get(&sku).map_or(Title::Gone, |title| Title::Known(title.clone())),
         };
-        (line, title)
+        InvoiceLine { sku, title, quantity, price }
     };
     let lines = lines.into_iter().map(titled).collect();
-    Ok(Some(Invoice { number, at, payment, customer, shipping, lines }))
+    Ok(Some(Invoice { number: number.to_string(), order, customer, at, lines, shipping, total, refunded, card }))
+}
+
+/// The titles of these SKUs, those unknown left out; none: the catalog did not answer.
+fn titles(skus: &[String], neighbours: &impl Neighbours) -> Option<BTreeMap<String, String>> {
+    match neighbours.albums(skus) {
+        Ok(found) => Some(found.into_iter().map(|a| (a.sku, format!("{} – {}", a.artist, a.title))).collect()),
+        Err(albums::Error::Invalid(why)) => {
+            // SKUs are checked before a sale is taken: the two contexts do not agree on what one is.
+            log::warn(format_args!("the catalog refused the SKUs of an invoice: {why}"));
+            None
+        }
+        // The host has logged why.
+        Err(albums::Error::Unavailable(_)) => None,
+    }
 }
 
 pub fn trial_balance() -> Result<TrialBalance, Error> {
-    let lines = store::trial_balance()?;
-    let sum = lines.iter().map(|line| line.debit as i64 - line.credit as i64).sum();
-    let entries = lines.first().map_or(0, |line| line.entries);
+    let rows = store::trial_balance()?;
+    let entries = rows.first().map_or(0, |(_, entries)| *entries);
+    let lines: Vec<_> = rows.into_iter().map(|(line, _)| line).collect();
+    let sum = lines.iter().map(difference).sum();
     Ok(TrialBalance { lines, sum, entries })
 }
 
 /// Whether the books can be read, and come to nothing.
 pub fn check() -> Result<(), String> {
-    match store::trial_balance() {
-        Ok(lines) => match lines.iter().map(|line| line.debit as i64 - line.credit as i64).sum::<i64>() {
-            0 => Ok(()),
-            sum => Err(format!("the books do not balance: their sum is {sum}")),
-        },
-        Err(error) => Err(error.to_string()),
+    let rows = store::trial_balance().map_err(|error| error.to_string())?;
+    match rows.iter().map(|(line, _)| difference(line)).sum::<i64>() {
+        0 => Ok(()),
+        sum => Err(format!("the books do not balance: their sum is {sum}")),
     }
+}
+
+fn difference(line: &TrialBalanceLine) -> i64 {
+    line.debit as i64 - line.credit as i64
 }

@@ -1,8 +1,8 @@
 //! Taking money and giving it back: each change is one transaction, with the answer that its key gets from then on.
 //!
-//! Invariants: what the bank said, the stage after it and the books are committed together. An answer is remembered unless it says that the
-//! caller was not understood or the store was not there: then nothing happened.
-//! The processor is a function of ours, so it is asked inside the transaction; a remote one would be asked between two.
+//! Invariants: the bank's reply, the stage after it and the books are committed together. An answer is remembered
+//! unless it says that the request was wrong or the store unavailable: then nothing happened. The processor is a
+//! function of ours, so it is asked inside the transaction; a remote one would be asked between two.
 
 use seam_sdk::clock;
 use seam_sdk::store::{Transaction, transaction};
@@ -10,9 +10,10 @@ use seam_sdk::store::{Transaction, transaction};
 use crate::domain::card::Typed;
 use crate::domain::ledger::{self, Refund};
 use crate::domain::processor::Reply;
-use crate::domain::stages::{Verdict, Wish, verdict};
-use crate::domain::{Answer, Error, Payment, Sale, Stage, check, keys};
+use crate::domain::stages::{Action, Verdict, verdict};
+use crate::domain::{Answer, Stage, check, keys};
 use crate::store::{self, Found, NewPayment};
+use crate::wit::{Error, Payment, Sale};
 
 pub fn authorise(key: &str, sale: &Sale, card: &Typed) -> Result<Payment, Error> {
     check::key(key)?;
@@ -22,7 +23,9 @@ pub fn authorise(key: &str, sale: &Sale, card: &Typed) -> Result<Payment, Error>
         // Only here: a card that has expired since the first time gets the answer of the first time.
         let card = card.check(now).map_err(Error::Card)?;
         let found = store::find(tx, &sale.order)?;
-        let Some(stage) = goes(&sale.order, found.as_ref(), Wish::Authorise(card.reply))? else { return Ok(None) };
+        let Some(stage) = next_stage(&sale.order, found.as_ref(), Action::Authorise(card.reply))? else {
+            return Ok(None);
+        };
         let payment = NewPayment::new(sale, &card.last_four, stage, now)?;
         match found {
             None => store::add(tx, [payment])?,
@@ -42,7 +45,7 @@ pub fn void(key: &str, order: &str) -> Result<(), Error> {
     check::order(order)?;
     let now = clock::now();
     once(key, &keys::void(order), now, |tx| {
-        match goes(order, store::find(tx, order)?.as_ref(), Wish::Void)? {
+        match next_stage(order, store::find(tx, order)?.as_ref(), Action::Void)? {
             None => {}
             Some(Stage::Marked) => store::mark(tx, order, now)?,
             Some(_) => store::void(tx, order, now)?,
@@ -58,8 +61,8 @@ pub fn capture(key: &str, order: &str) -> Result<Payment, Error> {
     let now = clock::now();
     let answer = once(key, &keys::capture(order), now, |tx| {
         let found = store::find(tx, order)?;
-        goes(order, found.as_ref(), Wish::Capture)?;
-        let Some(Found { payment, sale }) = found else { return Ok(None) };
+        next_stage(order, found.as_ref(), Action::Capture)?;
+        let Some(Found { payment, sale, .. }) = found else { return Ok(None) };
         let invoice = store::capture(tx, order, now)?;
         store::book(tx, &[ledger::invoice(&sale, invoice, now), ledger::payment(&sale, &payment.card, now)])?;
         after(tx, order)
@@ -74,9 +77,9 @@ pub fn refund(key: &str, order: &str, amount: u64, reason: &str) -> Result<Payme
     let now = clock::now();
     let answer = once(key, &keys::refund(order, amount, reason), now, |tx| {
         let found = store::find(tx, order)?;
-        goes(order, found.as_ref(), Wish::Refund)?;
-        let Some(Found { payment, sale }) = found else { return Ok(None) };
-        let left = payment.amount - payment.refunded;
+        next_stage(order, found.as_ref(), Action::Refund)?;
+        let Some(Found { payment, sale, .. }) = found else { return Ok(None) };
+        let left = payment.authorised.minor_units - payment.refunded;
         if amount > left {
             let why = format!("order {order}: {left} minor units are left to give back, not {amount}");
             return Err(Error::Refused(why));
@@ -112,8 +115,8 @@ fn once(key: &str, fingerprint: &str, now: u64, work: impl FnOnce(&Transaction) 
 }
 
 /// The stage that the order's payment goes to; none: it is there already.
-fn goes(order: &str, found: Option<&Found>, wish: Wish) -> Result<Option<Stage>, Error> {
-    match verdict(found.map(|found| found.payment.stage), wish) {
+fn next_stage(order: &str, found: Option<&Found>, action: Action) -> Result<Option<Stage>, Error> {
+    match verdict(found.map(|found| found.stage), action) {
         Verdict::Goes(stage) => Ok(Some(stage)),
         Verdict::Stays => Ok(None),
         Verdict::NoPayment => Err(Error::UnknownOrder(order.into())),

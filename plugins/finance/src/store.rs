@@ -1,12 +1,15 @@
 //! The finance context's SQL. Every query here has its index, named in the migrations.
 //!
-//! What takes a `Transaction` belongs to what its caller decides in that transaction. Sums are the schema's work: see the triggers.
+//! What takes a `Transaction` belongs to what its caller decides in that transaction. Sums are the schema's work: see
+//! the triggers.
 
 use seam_sdk::store::{Error, Transaction, list, one, optional, params, query};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ledger::Entry;
-use crate::domain::{Answer, INVOICE_FIRST, Line, Payment, Sale, Stage, signed};
+use crate::domain::{Answer, INVOICE_FIRST, Stage, signed};
+use crate::wit::{self, Line, Money, Payment, Sale};
+use crate::wit_books::{StatementLine, TrialBalanceLine};
 
 /// A row of `payments`, in the order of its columns.
 #[derive(Serialize)]
@@ -27,14 +30,15 @@ pub struct NewPayment<'a> {
 }
 
 /// What is known of an order: its payment, or with the stage `Marked` that there shall be none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Found {
+    pub stage: Stage,
     pub payment: Payment,
     pub sale: Sale,
 }
 
 /// An invoice as it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Invoiced {
     pub number: u32,
     pub at: u64,
@@ -43,32 +47,33 @@ pub struct Invoiced {
 
 #[derive(Deserialize)]
 struct Row {
-    payment: Payment,
+    payment: Kept,
     customer: String,
     shipping: u32,
     lines: String,
 }
 
-/// A line of a customer's statement.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Owed {
-    pub at: u64,
-    pub order: String,
-    pub text: String,
-    pub amount: i64,
-    pub currency: String,
-    /// What the customer owes today, in this currency.
-    pub owes: i64,
+/// A payment as the file has it, in columns and in answers.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    order: String,
+    stage: Stage,
+    amount: u64,
+    currency: String,
+    refunded: u64,
+    card: String,
 }
 
-/// A line of the trial balance, and how many entries there are.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Total {
-    pub account: String,
-    pub currency: String,
-    pub debit: u64,
-    pub credit: u64,
-    pub entries: u64,
+impl Kept {
+    fn new(payment: Payment) -> Self {
+        let Payment { order, stage, authorised: Money { minor_units: amount, currency }, refunded, card } = payment;
+        Self { order, stage: stage.into(), amount, currency, refunded, card }
+    }
+
+    fn payment(self) -> Payment {
+        let Self { order, stage, amount, currency, refunded, card } = self;
+        Payment { order, stage: stage.into(), authorised: Money { minor_units: amount, currency }, refunded, card }
+    }
 }
 
 /// In the order of the fields of `Row`.
@@ -81,9 +86,9 @@ macro_rules! columns {
 impl Row {
     fn found(self) -> Result<Found, Error> {
         let Self { payment, customer, shipping, lines } = self;
-        let lines: Vec<Line> = serde_json::from_str(&lines).map_err(|error| Error::Invalid(error.to_string()))?;
+        let lines: Vec<Line> = parsed(&lines)?;
         let sale = Sale { order: payment.order.clone(), customer, lines, shipping, currency: payment.currency.clone() };
-        Ok(Found { payment, sale })
+        Ok(Found { stage: payment.stage, payment: payment.payment(), sale })
     }
 }
 
@@ -114,12 +119,14 @@ pub fn answered(tx: &Transaction, key: &str) -> Result<Option<(String, Answer)>,
     let found: Option<(String, String)> =
         tx.optional("SELECT fingerprint, answer FROM keys WHERE key = ?1", params![key])?;
     let Some((fingerprint, answer)) = found else { return Ok(None) };
-    Ok(Some((fingerprint, serde_json::from_str(&answer).map_err(|error| Error::Invalid(error.to_string()))?)))
+    let answer: Result<Option<Kept>, wit::Error> = parsed(&answer)?;
+    Ok(Some((fingerprint, answer.map(|kept| kept.map(Kept::payment)))))
 }
 
 pub fn remember(tx: &Transaction, key: &str, fingerprint: &str, answer: &Answer, now: u64) -> Result<(), Error> {
     let sql = "INSERT INTO keys (key, fingerprint, answer, at) VALUES (?1, ?2, ?3, ?4)";
-    tx.execute(sql, params![key, fingerprint, &json(answer)?, signed(now)])?;
+    let kept = answer.clone().map(|payment| payment.map(Kept::new));
+    tx.execute(sql, params![key, fingerprint, &json(&kept)?, signed(now)])?;
     Ok(())
 }
 
@@ -137,11 +144,12 @@ pub fn find(tx: &Transaction, order: &str) -> Result<Option<Found>, Error> {
 
 /// The payments of these orders in the order asked, unknown ones left out.
 pub fn payments(orders: &[String]) -> Result<Vec<Payment>, Error> {
-    query(
+    let found: Vec<Kept> = query(
         "SELECT p.number, p.stage, p.amount, p.currency, p.refunded, p.card
          FROM json_each(?1) AS asked CROSS JOIN payments AS p ON p.number = asked.value ORDER BY asked.key",
         params![&list(orders)],
-    )
+    )?;
+    Ok(found.into_iter().map(Kept::payment).collect())
 }
 
 /// Adds payments of orders that have none.
@@ -219,10 +227,10 @@ pub fn book<'a>(tx: &Transaction, entries: impl IntoIterator<Item = &'a Entry>) 
     Ok(())
 }
 
-/// What `customer` came to owe, newest first.
-pub fn statement(customer: &str, count: u32) -> Result<Vec<Owed>, Error> {
+/// The lines of `customer`, newest first; the balance of each is what the customer owes today, in its currency.
+pub fn statement(customer: &str, count: u32) -> Result<Vec<StatementLine>, Error> {
     query(
-        "SELECT l.at, e.number, e.text, l.amount, l.currency, b.balance
+        "SELECT l.at, e.number, e.text, l.amount, b.balance, l.currency
          FROM lines AS l
            CROSS JOIN entries AS e ON e.id = l.entry
            CROSS JOIN balances AS b ON b.customer = l.customer AND b.currency = l.currency
@@ -242,11 +250,16 @@ pub fn invoice(order: &str) -> Result<Option<Invoiced>, Error> {
     found.map(|(number, at, row)| Ok(Invoiced { number, at, found: row.found()? })).transpose()
 }
 
-pub fn trial_balance() -> Result<Vec<Total>, Error> {
+/// The lines of the trial balance, each with the number of all entries.
+pub fn trial_balance() -> Result<Vec<(TrialBalanceLine, u64)>, Error> {
     query(
         "SELECT account, currency, debit, credit, (SELECT max(id) FROM entries) FROM totals ORDER BY account, currency",
         params![],
     )
+}
+
+fn parsed<T: for<'a> Deserialize<'a>>(json: &str) -> Result<T, Error> {
+    serde_json::from_str(json).map_err(|error| Error::Invalid(error.to_string()))
 }
 
 fn json(value: &impl Serialize) -> Result<String, Error> {

@@ -1,12 +1,13 @@
-//! What the books say: statements with running balances, invoices whose albums are gone, a trial balance that is read in a few rows.
+//! What the books say: statements with running balances, invoices whose albums are gone, a trial balance that is read
+//! in a few rows.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
-use finance::books::{self, Title};
-use finance::exports::musiccorp::finance::books::{Guest as _, StatementLine};
-use finance::titles::Catalog;
+use finance::books;
+use finance::neighbours::{Album, Neighbours, albums};
+use finance::wit::Money;
+use finance::wit_books::{Guest as _, InvoiceLine, StatementLine, Title};
 
 mod common;
 use common::*;
@@ -23,10 +24,14 @@ impl Known {
     }
 }
 
-impl Catalog for Known {
-    fn titles(&self, skus: &[String]) -> Option<BTreeMap<String, String>> {
+impl Neighbours for Known {
+    fn albums(&self, skus: &[String]) -> Result<Vec<Album>, albums::Error> {
         self.asked.borrow_mut().push(skus.to_vec());
-        self.answers.then(|| [("MC-1".to_owned(), "Björk – Homogenic".to_owned())].into())
+        let [sku, artist, title, genre, label] = ["MC-1", "Björk", "Homogenic", "Electronic", "One"].map(String::from);
+        let price = albums::Money { minor_units: 1_000, currency: "GBP".into() };
+        let notes = String::new();
+        let album = Album { sku, artist, title, year: 1997, genre, label, price, notes, discontinued: false };
+        if self.answers { Ok(vec![album]) } else { Err(albums::Error::Unavailable("away".into())) }
     }
 }
 
@@ -96,13 +101,14 @@ fn an_invoice_names_its_albums_with_one_question_and_tells_which_are_gone() {
     let catalog = Known::that(true);
     let invoice = books::invoice("7", &catalog).unwrap().unwrap();
     assert_eq!(*catalog.asked.borrow(), [["MC-1", "MC-2"]]);
-    assert_eq!((invoice.number, invoice.at, invoice.customer.as_str(), invoice.shipping), (1_000_001, NOW, "C-1", 395));
-    let paid = &invoice.payment;
-    assert_eq!((paid.amount, paid.refunded, paid.card.as_str(), paid.currency.as_str()), (3_295, 400, "4242", "GBP"));
-    let lines: Vec<_> =
-        invoice.lines.iter().map(|(l, title)| (l.sku.as_str(), l.quantity, l.price, title.clone())).collect();
+    assert_eq!((invoice.number.as_str(), invoice.at), ("1000001", NOW));
+    assert_eq!((invoice.order.as_str(), invoice.customer.as_str(), invoice.shipping), ("7", "C-1", 395));
+    assert_eq!(invoice.total, Money { minor_units: 3_295, currency: "GBP".into() });
+    assert_eq!((invoice.refunded, invoice.card.as_str()), (400, "4242"));
+    let line = |sku: &str, quantity, price, title| InvoiceLine { sku: sku.into(), title, quantity, price };
     let known = Title::Known("Björk – Homogenic".into());
-    assert_eq!(lines, [("MC-2", 1, 500, Title::Gone), ("MC-1", 2, 1_000, known), ("MC-2", 1, 400, Title::Gone)]);
+    let lines = [line("MC-2", 1, 500, Title::Gone), line("MC-1", 2, 1_000, known), line("MC-2", 1, 400, Title::Gone)];
+    assert_eq!(invoice.lines, lines);
 }
 
 #[test]
@@ -110,8 +116,8 @@ fn an_invoice_comes_without_a_catalog_too() {
     let _store = fresh();
     buy("7", |_| {});
     let invoice = books::invoice("7", &Known::that(false)).unwrap().unwrap();
-    assert_eq!(invoice.lines[0].1, Title::Unavailable);
-    assert_eq!(invoice.payment.amount, 2_395);
+    assert_eq!(invoice.lines[0].title, Title::Unavailable);
+    assert_eq!(invoice.total.minor_units, 2_395);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The schema holds the books together on its own: broken entries, edits and shortcuts are refused, whoever writes them; and thousands of random
-//! requests end in books that add up.
+//! The schema holds the books together on its own: broken entries, edits and shortcuts are refused, whichever code
+//! writes them; and thousands of random requests end in books that add up.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeMap;

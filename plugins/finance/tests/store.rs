@@ -25,7 +25,7 @@ fn order_in(stage: &str, order: &str) {
 }
 
 #[test]
-fn every_wish_in_every_stage_has_its_answer_and_its_stage_after_it() {
+fn every_action_in_every_stage_has_its_answer_and_its_stage_after_it() {
     let _store = fresh();
     // Answer, and after the slash the stage that others see then.
     let table = "
@@ -40,12 +40,12 @@ fn every_wish_in_every_stage_has_its_answer_and_its_stage_after_it() {
     for row in table.trim().lines().skip(1) {
         let mut cells = row.split_whitespace();
         let stage = cells.next().unwrap();
-        for wish in ["approve", "declined", "silent", "void", "capture", "refund"] {
-            let order = format!("{stage}-{wish}");
+        for action in ["approve", "declined", "silent", "void", "capture", "refund"] {
+            let order = format!("{stage}-{action}");
             order_in(stage, &order);
             let ask = || {
                 let key = format!("{order}-key");
-                match wish {
+                match action {
                     "approve" => word(authorise(&key, &order, APPROVED)),
                     "declined" => word(authorise(&key, &order, REFUSED)),
                     "silent" => word(authorise(&key, &order, SILENT)),
@@ -59,10 +59,10 @@ fn every_wish_in_every_stage_has_its_answer_and_its_stage_after_it() {
                 format!("{answer}/{after}")
             };
             let expect = cells.next().unwrap();
-            assert_eq!(seen(ask()), expect, "{stage} {wish}");
+            assert_eq!(seen(ask()), expect, "{stage} {action}");
             let entries = count("entries");
-            assert_eq!(seen(ask()), expect, "{stage} {wish} again");
-            assert_eq!(count("entries"), entries, "{stage} {wish} again");
+            assert_eq!(seen(ask()), expect, "{stage} {action} again");
+            assert_eq!(count("entries"), entries, "{stage} {action} again");
         }
     }
     check_books();

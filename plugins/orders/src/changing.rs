@@ -1,7 +1,9 @@
-//! What becomes of an order that is placed: cancel, ship, send back, take back; and bringing to an end what was cut off.
+//! What can be done with a placed order: cancel, ship, send back, take back; and how `settle` finishes what was
+//! interrupted.
 //!
-//! Each is begun in a transaction that keeps everything else away, asks other contexts under keys made of the order's number, and is finished in
-//! another transaction. Whoever calls it again, or `settle`, goes on where it was cut off: every call in between has its effect once.
+//! Each starts with a transaction that locks out every other change, calls other contexts under keys made of the
+//! order's number, and ends with another transaction. After an interruption, the same request or `settle` goes on from
+//! there: every call has its effect once.
 
 use seam_sdk::{clock, log};
 
@@ -9,37 +11,38 @@ use crate::domain::states::{Doing, Step};
 use crate::domain::{STALE_SECONDS, check, invalid};
 use crate::neighbours::{Neighbours, fulfilment, payments};
 use crate::placing;
-use crate::store::changing::{self, Wish};
+use crate::store::changing::{self, Change};
 use crate::store::{self, Head};
 use crate::wit::{Error, Line, Order};
 
 /// Orders that one call of `settle` looks at: several calls to others for each, within a call's time.
 const SETTLED_MAX: u32 = 50;
 
-pub fn cancel(wish: Wish<'_>, reason: &str, neighbours: &impl Neighbours) -> Result<Order, Error> {
-    check_wish(wish)?;
+pub fn cancel(change: Change<'_>, reason: &str, neighbours: &impl Neighbours) -> Result<Order, Error> {
+    check_change(change)?;
     check::note("reason", reason)?;
-    begin(wish, reason, neighbours)
+    begin(change, reason, neighbours)
 }
 
-pub fn ship(wish: Wish<'_>, neighbours: &impl Neighbours) -> Result<Order, Error> {
-    check_wish(wish)?;
-    begin(wish, "", neighbours)
+pub fn ship(change: Change<'_>, neighbours: &impl Neighbours) -> Result<Order, Error> {
+    check_change(change)?;
+    begin(change, "", neighbours)
 }
 
-pub fn receive_return(wish: Wish<'_>, neighbours: &impl Neighbours) -> Result<Order, Error> {
-    check_wish(wish)?;
-    begin(wish, "", neighbours)
+pub fn receive_return(change: Change<'_>, neighbours: &impl Neighbours) -> Result<Order, Error> {
+    check_change(change)?;
+    begin(change, "", neighbours)
 }
 
-pub fn request_return(wish: Wish<'_>, lines: &[Line]) -> Result<Order, Error> {
-    check_wish(wish)?;
+pub fn request_return(change: Change<'_>, lines: &[Line]) -> Result<Order, Error> {
+    check_change(change)?;
     check::lines(lines)?;
-    changing::request_return(wish, lines, clock::now())?;
-    store::order(wish.number)?.ok_or(Error::UnknownOrder)
+    changing::request_return(change, lines, clock::now())?;
+    store::order(change.number)?.ok_or(Error::UnknownOrder)
 }
 
-/// Brings to an end what has been going on for too long, and tells recommendation of what has waited for it. Returns how many orders; an error only when there was none.
+/// Finishes the changes that have taken too long, and sends recommendation the purchases that wait. Returns how many
+/// orders; an error only when it finished none.
 pub fn settle(neighbours: &impl Neighbours) -> Result<u32, Error> {
     let mut settled = 0;
     let before = clock::now().saturating_sub(STALE_SECONDS);
@@ -53,7 +56,7 @@ pub fn settle(neighbours: &impl Neighbours) -> Result<u32, Error> {
         };
         match outcome {
             Ok(ended) => settled += u32::from(ended),
-            // Who does not answer now does not answer for the next one either.
+            // A context that does not answer now does not answer for the next order either.
             Err(error @ Error::Unavailable(_)) if settled == 0 => return Err(error),
             Err(Error::Unavailable(_)) => break,
             Err(error) => log::warn(format_args!("order {} could not be settled: {error}", head.number)),
@@ -63,31 +66,31 @@ pub fn settle(neighbours: &impl Neighbours) -> Result<u32, Error> {
     Ok(settled)
 }
 
-fn check_wish(wish: Wish<'_>) -> Result<(), Error> {
-    check::key(wish.key)?;
-    wish.customer.map_or(Ok(()), check::customer)?;
-    // What cannot be a number is no order's.
-    check::number(wish.number).map_err(|_| Error::UnknownOrder)
+fn check_change(change: Change<'_>) -> Result<(), Error> {
+    check::key(change.key)?;
+    change.customer.map_or(Ok(()), check::customer)?;
+    // A text that cannot be a number belongs to no order.
+    check::number(change.number).map_err(|_| Error::UnknownOrder)
 }
 
-fn begin(wish: Wish<'_>, note: &str, neighbours: &impl Neighbours) -> Result<Order, Error> {
-    if let Some(head) = changing::begin(wish, note, clock::now())? {
-        go_on(&head, wish.step, neighbours)?;
+fn begin(change: Change<'_>, note: &str, neighbours: &impl Neighbours) -> Result<Order, Error> {
+    if let Some(head) = changing::begin(change, note, clock::now())? {
+        go_on(&head, change.step, neighbours)?;
     }
-    store::order(wish.number)?.ok_or(Error::UnknownOrder)
+    store::order(change.number)?.ok_or(Error::UnknownOrder)
 }
 
 fn resume(head: &Head, step: Step, neighbours: &impl Neighbours) -> Result<bool, Error> {
     Ok(changing::resume(head, clock::now())? && go_on(head, step, neighbours)?)
 }
 
-/// What `step` takes of the other contexts, and its end. False: somebody else has finished it meanwhile.
+/// The calls to other contexts that `step` takes, and its end. False: another request has finished it meanwhile.
 fn go_on(head: &Head, step: Step, neighbours: &impl Neighbours) -> Result<bool, Error> {
     let note = match step {
         Step::Cancel => cancelling(head, neighbours)?,
         Step::Ship => shipping(head, neighbours)?,
         Step::ReceiveReturn => taking_back(head, neighbours)?,
-        Step::Confirm | Step::Reject | Step::RequestReturn => return Err(invalid("step", "it needs nobody else")),
+        Step::Confirm | Step::Reject | Step::RequestReturn => return Err(invalid("step", "it calls no other context")),
     };
     Ok(changing::finish(head.id, step, note.as_deref(), clock::now())?)
 }
@@ -121,7 +124,8 @@ fn shipping(head: &Head, neighbours: &impl Neighbours) -> Result<Option<String>,
     match neighbours.ship(number) {
         Ok(()) => Ok(None),
         Err(fulfilment::Error::Unavailable(why)) => Err(Error::Unavailable(why)),
-        // The money is taken: it stays begun, so that it is not forgotten, and whoever ships it again goes on from here.
+        // The money is taken: the shipment stays open, so that it is not forgotten, and the next attempt goes on from
+        // here.
         Err(other) => {
             log::error(format_args!(
                 "the money of order {number} is taken, but the warehouse does not ship it: {other}"
@@ -154,8 +158,8 @@ fn taking_back(head: &Head, neighbours: &impl Neighbours) -> Result<Option<Strin
         Ok(_) => Ok(None),
         Err(payments::Error::Unavailable(why)) => Err(Error::Unavailable(why)),
         Err(payments::Error::Unanswered) => Err(Error::Unavailable("the card processor did not answer".into())),
-        // There is not as much left to give back: an operator has given back some or all of it before. The copies are here, so the return
-        // is over; how much of the rest is due, a person decides.
+        // Less is left to give back: an operator has given back some or all of it before. The copies are here, so the
+        // return is over; a person decides how much of the rest is due.
         Err(other) => {
             log::error(format_args!("refund of order {number}: {other}"));
             Ok(Some("Some of the money had been given back before; the shop looks after the rest.".into()))

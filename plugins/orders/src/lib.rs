@@ -1,7 +1,8 @@
 //! The orders context: the order in process, as its customer and the operator see it.
 //!
-//! `domain` holds the rules, `store` the SQL, `neighbours` what is asked of other contexts, `placing` and `changing` the order in which all of
-//! them are asked; this file is where they meet the component's interfaces.
+//! The records of the interfaces are its types. `domain` holds the rules, `store` the SQL, `neighbours` what orders
+//! asks of other contexts, `placing` and `changing` the order in which all of them are asked. This file is where they
+//! meet.
 
 pub mod changing;
 pub mod domain;
@@ -28,9 +29,10 @@ use domain::{check, invalid, past};
 use exports::musiccorp::orders::desk;
 pub use exports::musiccorp::orders::{archive, history, ordering as wit};
 use neighbours::Linked;
-use store::changing::Wish;
+use store::changing::Change;
 
-seam_sdk::context!(Orders, "0001-orders");
+seam_sdk::context!(Orders, migrations);
+seam_sdk::errors!(wit::Error);
 
 impl wit::Guest for Orders {
     fn get_quote(lines: Vec<wit::Line>) -> Result<wit::Quote, wit::Error> {
@@ -52,8 +54,8 @@ impl wit::Guest for Orders {
     }
 
     fn cancel(key: String, customer: String, number: String) -> Result<wit::Order, wit::Error> {
-        let wish = Wish { key: &key, step: Step::Cancel, number: &number, customer: Some(&customer) };
-        changing::cancel(wish, "", &Linked)
+        let change = Change { key: &key, step: Step::Cancel, number: &number, customer: Some(&customer) };
+        changing::cancel(change, "", &Linked)
     }
 
     fn request_return(
@@ -62,8 +64,8 @@ impl wit::Guest for Orders {
         number: String,
         lines: Vec<wit::Line>,
     ) -> Result<wit::Order, wit::Error> {
-        let wish = Wish { key: &key, step: Step::RequestReturn, number: &number, customer: Some(&customer) };
-        changing::request_return(wish, &lines)
+        let change = Change { key: &key, step: Step::RequestReturn, number: &number, customer: Some(&customer) };
+        changing::request_return(change, &lines)
     }
 }
 
@@ -78,16 +80,16 @@ impl desk::Guest for Orders {
     }
 
     fn ship(key: String, number: String) -> Result<wit::Order, wit::Error> {
-        changing::ship(Wish { key: &key, step: Step::Ship, number: &number, customer: None }, &Linked)
+        changing::ship(Change { key: &key, step: Step::Ship, number: &number, customer: None }, &Linked)
     }
 
     fn receive_return(key: String, number: String) -> Result<wit::Order, wit::Error> {
-        let wish = Wish { key: &key, step: Step::ReceiveReturn, number: &number, customer: None };
-        changing::receive_return(wish, &Linked)
+        let change = Change { key: &key, step: Step::ReceiveReturn, number: &number, customer: None };
+        changing::receive_return(change, &Linked)
     }
 
     fn cancel(key: String, number: String, reason: String) -> Result<wit::Order, wit::Error> {
-        changing::cancel(Wish { key: &key, step: Step::Cancel, number: &number, customer: None }, &reason, &Linked)
+        changing::cancel(Change { key: &key, step: Step::Cancel, number: &number, customer: None }, &reason, &Linked)
     }
 
     fn settle() -> Result<u32, wit::Error> {
@@ -108,17 +110,5 @@ impl archive::Guest for Orders {
     fn put_orders(orders: Vec<archive::PastOrder>) -> Result<u32, wit::Error> {
         past::check(&orders)?;
         Ok(store::archive::put(&orders)?)
-    }
-}
-
-impl From<seam_sdk::store::Error> for wit::Error {
-    fn from(error: seam_sdk::store::Error) -> Self {
-        Self::Unavailable(error.unavailable())
-    }
-}
-
-impl From<seam_sdk::config::Error> for wit::Error {
-    fn from(error: seam_sdk::config::Error) -> Self {
-        Self::Unavailable(error.to_string())
     }
 }

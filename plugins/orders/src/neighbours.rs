@@ -1,6 +1,7 @@
-//! What orders asks of other contexts, as a trait, so that every fault of theirs can be played through without a host.
+//! What orders asks of other contexts. The trait's own functions call them; a test overrides them, so that every fault
+//! of theirs can be played through without a host.
 //!
-//! Types and errors are those of their interfaces; what a call means and what a `key` does is said there.
+//! Types and errors are those of their interfaces, which also say what a call means and what a `key` does.
 
 pub use crate::musiccorp::catalog::albums::{self, Album};
 pub use crate::musiccorp::finance::payments::{self, Payment, Sale};
@@ -8,26 +9,6 @@ pub use crate::musiccorp::recommendation::engine;
 pub use crate::musiccorp::warehouse::fulfilment;
 
 pub trait Neighbours {
-    fn albums(&self, skus: &[String]) -> Result<Vec<Album>, albums::Error>;
-
-    fn reserve(&self, order: &str, lines: &[fulfilment::Line]) -> Result<(), fulfilment::Error>;
-    fn release(&self, order: &str) -> Result<(), fulfilment::Error>;
-    fn clear(&self, order: &str) -> Result<(), fulfilment::Error>;
-    fn ship(&self, order: &str) -> Result<(), fulfilment::Error>;
-    fn take_back(&self, key: &str, order: &str, lines: &[fulfilment::Line]) -> Result<(), fulfilment::Error>;
-
-    fn authorise(&self, key: &str, sale: &Sale, card: &payments::Card) -> Result<Payment, payments::Error>;
-    fn void(&self, key: &str, order: &str) -> Result<(), payments::Error>;
-    fn capture(&self, key: &str, order: &str) -> Result<Payment, payments::Error>;
-    fn refund(&self, key: &str, order: &str, amount: u64, reason: &str) -> Result<Payment, payments::Error>;
-
-    fn learn(&self, purchases: &[engine::Purchase]) -> Result<u32, engine::Error>;
-}
-
-/// The contexts that the host has linked.
-pub struct Linked;
-
-impl Neighbours for Linked {
     fn albums(&self, skus: &[String]) -> Result<Vec<Album>, albums::Error> {
         albums::get_albums(skus)
     }
@@ -72,3 +53,8 @@ impl Neighbours for Linked {
         engine::learn(purchases)
     }
 }
+
+/// The contexts that the host has linked.
+pub struct Linked;
+
+impl Neighbours for Linked {}

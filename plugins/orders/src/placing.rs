@@ -1,8 +1,9 @@
-//! Placing an order: quote, open, reserve, hold the money, clear, confirm; and taking all that back. Now and then recommendation is told.
+//! Placing an order: quote, open, reserve, hold the money, clear, confirm; and undoing all of it. Now and then it sends
+//! purchases to recommendation.
 //!
-//! Invariants: another context is asked between two transactions, never inside one. An order is confirmed only while nobody takes it back. What
-//! has been asked for, or may have been, is taken back in reverse; until that has worked, the order stays in `placing` and `settle` goes on
-//! with it. The card is passed on and kept nowhere.
+//! Invariants: a call to another context stands between two transactions, never inside one. An order is confirmed only
+//! while no undo has started. The undo takes back, in reverse, what was asked for or may have been; until that has
+//! worked, the order stays in `placing` and `settle` goes on with it. The card is passed on and kept nowhere.
 
 use seam_sdk::{clock, config, log};
 
@@ -16,15 +17,16 @@ use crate::wit::{Error, Line, Order, Quote, Request, Shortage, State};
 
 const NOTHING_CHARGED: &str = "Something went wrong on our side. Nothing was charged.";
 const NO_ANSWER: &str = "Part of the shop did not answer in time. Nothing was charged.";
-/// Recommendation is told of purchases when so many wait, then as many again, or when the first of them has waited for so long: each telling is two commits more, for whoever
-/// happens to order then, and nobody misses in a suggestion what was bought a moment ago.
+/// Purchases go to recommendation when this many wait, then as many again, or when the first has waited for this long.
+/// Each time costs the customer who is ordering two more commits, and a suggestion need not know what was bought a
+/// moment ago.
 const LEARN_FROM: usize = 8;
 const LEARN_AFTER_SECONDS: u64 = 60;
-/// Purchases that recommendation is told of at once, and pairs of albums in them: within what it takes.
+/// Purchases in one call to recommendation, and pairs of albums in them: within its bounds.
 const LEARN_MAX: u32 = 50;
 const LEARN_PAIRS_MAX: usize = 20_000;
 
-/// What there may be to take back.
+/// What the undo may have to take back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
     Nothing,
@@ -32,7 +34,7 @@ enum Left {
     CopiesAndMoney,
 }
 
-/// Why an order does not come about.
+/// Why an order is not placed.
 struct Failure {
     left: Left,
     error: Error,
@@ -61,7 +63,7 @@ pub fn place(key: &str, request: &Request, neighbours: &impl Neighbours) -> Resu
     let quote = quote::agreed(get_quote(&request.lines, neighbours)?, request.total)?;
     let opened = store::placing::open(key, &request.customer, &address, &quote, clock::now())?;
     let Some(opened) = opened else {
-        // Somebody was faster with the same key.
+        // Another request was faster with the same key.
         let answer = earlier(key, &request.customer, neighbours)?;
         return answer.unwrap_or_else(|| Err(Error::Unavailable("the key is being used at this moment".into())));
     };
@@ -71,7 +73,7 @@ pub fn place(key: &str, request: &Request, neighbours: &impl Neighbours) -> Resu
     }
 }
 
-/// The answer that this key has had; none of a key that is new, or whose order was cut off and has been taken back.
+/// The answer that this key has had; none of a new key, or of one whose order was interrupted and undone.
 fn earlier(key: &str, customer: &str, neighbours: &impl Neighbours) -> Result<Option<Result<Order, Error>>, Error> {
     let Some((what, mut head)) = store::by_key(key)? else { return Ok(None) };
     if what != Step::Confirm.name() || head.customer != customer {
@@ -180,7 +182,7 @@ fn fail(opened: &Opened, failure: Failure, neighbours: &impl Neighbours) -> Resu
     }
 }
 
-/// Takes back what may be left, last first; all of it is tried. The error is that of somebody who did not answer.
+/// Takes back what may be left, last first; all of it is tried. The error is that of a context that did not answer.
 fn undo(number: &str, left: Left, neighbours: &impl Neighbours) -> Result<(), String> {
     let mut undone = Ok(());
     if left == Left::CopiesAndMoney {
@@ -220,7 +222,7 @@ pub(crate) fn release(number: &str, neighbours: &impl Neighbours) -> Result<(), 
     }
 }
 
-/// Takes an order back that was cut off while it was placed. False: it has come to its end without that.
+/// Undoes an order whose placing was interrupted. False: it has ended without that.
 pub(crate) fn settle(head: &Head, neighbours: &impl Neighbours) -> Result<bool, Error> {
     if !store::placing::undoing(head.id, None, clock::now())? {
         return Ok(false);
@@ -229,18 +231,18 @@ pub(crate) fn settle(head: &Head, neighbours: &impl Neighbours) -> Result<bool, 
     Ok(store::placing::reject(head.id, None, clock::now())?)
 }
 
-/// Tells recommendation of the purchases that it has not heard of, when it is time. What it cannot be told waits.
+/// Sends recommendation the purchases that it does not have, when it is time. After a failure they wait.
 pub(crate) fn learn(neighbours: &impl Neighbours) {
-    if let Err(error) = tell(neighbours) {
+    if let Err(error) = send_purchases(neighbours) {
         log::warn(format_args!("purchases wait to be learned: {error}"));
     }
 }
 
-fn tell(neighbours: &impl Neighbours) -> Result<(), Error> {
+fn send_purchases(neighbours: &impl Neighbours) -> Result<(), Error> {
     let mut purchases = store::unlearned(LEARN_MAX)?;
     let due = |first: &crate::history::Purchase| first.at.saturating_add(LEARN_AFTER_SECONDS) < clock::now();
     let Some(first) = purchases.first() else { return Ok(()) };
-    // Of those who order at the same time, one tells: the others find one more or one less.
+    // Of the requests that run at the same time, one sends them: the others find one more or one less.
     if !purchases.len().is_multiple_of(LEARN_FROM) && !due(first) {
         return Ok(());
     }
@@ -249,16 +251,16 @@ fn tell(neighbours: &impl Neighbours) -> Result<(), Error> {
         pairs += purchase.skus.len() * purchase.skus.len() / 2;
         pairs <= LEARN_PAIRS_MAX
     });
-    let told = |purchase: &crate::history::Purchase| engine::Purchase {
+    let sent = |purchase: &crate::history::Purchase| engine::Purchase {
         id: purchase.order.clone(),
         customer: purchase.customer.clone(),
         skus: purchase.skus.clone(),
         at: purchase.at,
     };
-    match neighbours.learn(&purchases.iter().map(told).collect::<Vec<_>>()) {
+    match neighbours.learn(&purchases.iter().map(sent).collect::<Vec<_>>()) {
         Ok(_) => {}
         Err(engine::Error::Unavailable(why)) => return Err(Error::Unavailable(why)),
-        // It would say so each time, and all later ones would wait behind these.
+        // It would refuse them each time, and all later ones would wait behind these.
         Err(engine::Error::Invalid(why)) => log::error(format_args!("purchases that cannot be learned: {why}")),
     }
     Ok(store::learned(&purchases)?)

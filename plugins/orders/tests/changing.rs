@@ -5,19 +5,19 @@ mod world;
 
 use orders::changing::{cancel, receive_return, request_return, settle, ship};
 use orders::domain::states::Step;
-use orders::store::changing::Wish;
+use orders::store::changing::Change;
 use orders::store::{self, being_done};
 use orders::wit::{Error, Order, State};
 use world::{APPROVED, COPIES, FAULTS, Fault, World, lines};
 
 const NUMBER: &str = "MC-100001";
 
-fn wish(key: &str, step: Step) -> Wish<'_> {
-    Wish { key, step, number: NUMBER, customer: None }
+fn change(key: &str, step: Step) -> Change<'_> {
+    Change { key, step, number: NUMBER, customer: None }
 }
 
-fn by_customer<'a>(key: &'a str, customer: &'a str, step: Step) -> Wish<'a> {
-    Wish { customer: Some(customer), ..wish(key, step) }
+fn by_customer<'a>(key: &'a str, customer: &'a str, step: Step) -> Change<'a> {
+    Change { customer: Some(customer), ..change(key, step) }
 }
 
 /// One order of two `A` and one `B`, in the state before `step`.
@@ -25,10 +25,10 @@ fn before(step: Step) -> World {
     let world = World::new();
     world.place("p", &[("A", 2), ("B", 1)], APPROVED).unwrap();
     if matches!(step, Step::RequestReturn | Step::ReceiveReturn) {
-        ship(wish("s", Step::Ship), &world).unwrap();
+        ship(change("s", Step::Ship), &world).unwrap();
     }
     if step == Step::ReceiveReturn {
-        request_return(wish("r", Step::RequestReturn), &lines(&[("A", 1), ("B", 1)])).unwrap();
+        request_return(change("r", Step::RequestReturn), &lines(&[("A", 1), ("B", 1)])).unwrap();
     }
     world.plan(&[]);
     world
@@ -36,10 +36,10 @@ fn before(step: Step) -> World {
 
 fn take(step: Step, key: &str, world: &World) -> Result<Order, Error> {
     match step {
-        Step::Cancel => cancel(wish(key, step), "It was damaged.", world),
-        Step::Ship => ship(wish(key, step), world),
-        Step::RequestReturn => request_return(wish(key, step), &lines(&[("A", 1), ("B", 1)])),
-        Step::ReceiveReturn => receive_return(wish(key, step), world),
+        Step::Cancel => cancel(change(key, step), "It was damaged.", world),
+        Step::Ship => ship(change(key, step), world),
+        Step::RequestReturn => request_return(change(key, step), &lines(&[("A", 1), ("B", 1)])),
+        Step::ReceiveReturn => receive_return(change(key, step), world),
         Step::Confirm | Step::Reject => panic!("{step:?} has no key"),
     }
 }
@@ -66,7 +66,7 @@ fn each_step_asks_the_others_and_leads_to_its_state() {
 
         let again = take(step, "k", &world);
         assert_eq!(again, Ok(order), "the same key has the same answer");
-        assert_eq!(world.asked.borrow().len(), asked.len(), "and nobody is asked again");
+        assert_eq!(world.asked.borrow().len(), asked.len(), "and no context is asked again");
         assert!(matches!(take(step, "other", &world), Err(Error::Refused(_))), "another key wants it a second time");
     }
 }
@@ -93,11 +93,11 @@ fn no_step_is_taken_from_another_state_nor_of_anothers_order() {
     let world = before(Step::Cancel);
     let foreign = cancel(by_customer("k", "C-2", Step::Cancel), "", &world);
     assert_eq!(foreign, Err(Error::UnknownOrder));
-    let unknown = ship(Wish { number: "MC-1", ..wish("k", Step::Ship) }, &world);
+    let unknown = ship(Change { number: "MC-1", ..change("k", Step::Ship) }, &world);
     assert_eq!(unknown, Err(Error::UnknownOrder));
-    assert_eq!(ship(Wish { number: "", ..wish("k", Step::Ship) }, &world), Err(Error::UnknownOrder));
-    assert!(matches!(ship(wish("", Step::Ship), &world), Err(Error::Invalid(_))));
-    assert!(matches!(ship(wish("p", Step::Ship), &world), Err(Error::Invalid(_))), "the key placed it");
+    assert_eq!(ship(Change { number: "", ..change("k", Step::Ship) }, &world), Err(Error::UnknownOrder));
+    assert!(matches!(ship(change("", Step::Ship), &world), Err(Error::Invalid(_))));
+    assert!(matches!(ship(change("p", Step::Ship), &world), Err(Error::Invalid(_))), "the key placed it");
     assert!(cancel(by_customer("k", "C-1", Step::Cancel), "", &world).is_ok());
 }
 
@@ -111,29 +111,29 @@ fn what_is_cut_off_goes_on_when_it_is_asked_for_again_or_settled() {
                     continue;
                 }
                 for by_settling in [false, true] {
-                    let told = format!("{step:?}, {fault:?} at {first}, {other:?} at {second}, settled: {by_settling}");
+                    let case = format!("{step:?}, {fault:?} at {first}, {other:?} at {second}, settled: {by_settling}");
                     let world = before(step);
                     world.plan(&[(second, other), (first, fault)]);
                     let answer = world.try_to(|| take(step, "k", &world));
-                    assert!(!matches!(answer, Ok(Ok(_))), "{told}");
+                    assert!(!matches!(answer, Ok(Ok(_))), "{case}");
                     for blocked in STEPS.into_iter().filter(|other| *other != step) {
                         let outcome = world.try_to(|| take(blocked, "b", &world));
-                        assert!(matches!(outcome, Ok(Err(Error::Refused(_)))), "{told}: {blocked:?} {outcome:?}");
+                        assert!(matches!(outcome, Ok(Err(Error::Refused(_)))), "{case}: {blocked:?} {outcome:?}");
                     }
                     // The second fault of a pair meets the second try.
                     let again = world.try_to(|| take(step, "k", &world));
-                    assert!(!matches!(again, Ok(Err(Error::Refused(_)))), "{told}: {again:?}");
+                    assert!(!matches!(again, Ok(Err(Error::Refused(_)))), "{case}: {again:?}");
                     world.plan(&[]);
                     if by_settling {
                         world.later(61);
                         let left = u32::from(!matches!(again, Ok(Ok(_))));
-                        assert_eq!(settle(&world), Ok(left), "{told}");
+                        assert_eq!(settle(&world), Ok(left), "{case}");
                     } else {
                         take(step, "k", &world).unwrap();
                     }
-                    assert_eq!(being_done(u64::MAX, 10).unwrap(), [], "{told}");
-                    assert_eq!(store::order(NUMBER).unwrap().unwrap().state, step.way().1, "{told}");
-                    world.check(&told);
+                    assert_eq!(being_done(u64::MAX, 10).unwrap(), [], "{case}");
+                    assert_eq!(store::order(NUMBER).unwrap().unwrap().state, step.way().1, "{case}");
+                    world.check(&case);
                 }
             }
         }
@@ -145,7 +145,7 @@ fn settling_tells_when_nobody_answers_and_leaves_it_for_later() {
     let world = before(Step::Ship);
     world.plan(&[(1, Fault::DeathBefore)]);
     world.try_to(|| take(Step::Ship, "k", &world)).unwrap_err();
-    assert_eq!(settle(&world), Ok(0), "it has just begun");
+    assert_eq!(settle(&world), Ok(0), "it has just started");
     world.later(61);
     world.plan(&[(1, Fault::Away)]);
     assert!(matches!(settle(&world), Err(Error::Unavailable(_))));

@@ -25,12 +25,12 @@ fn an_order_is_reserved_held_cleared_and_confirmed() {
     );
     assert_eq!(store::order("MC-100001").unwrap(), Some(order));
     assert_eq!(world.place("k-2", &[("C", 1)], APPROVED).unwrap().number, "MC-100002");
-    let told = store::purchases(0, 10).unwrap();
+    let purchases = store::purchases(0, 10).unwrap();
     assert_eq!(
-        told.iter().map(|p| (p.sequence, p.order.as_str(), p.skus.join("+"))).collect::<Vec<_>>(),
+        purchases.iter().map(|p| (p.sequence, p.order.as_str(), p.skus.join("+"))).collect::<Vec<_>>(),
         [(1, "MC-100001", "A+B".into()), (2, "MC-100002", "C".into())]
     );
-    assert_eq!(store::purchases(1, 10).unwrap(), told[1..]);
+    assert_eq!(store::purchases(1, 10).unwrap(), purchases[1..]);
     world.check("two orders");
 }
 
@@ -143,12 +143,12 @@ fn an_order_in_process_says_so_and_is_taken_back_after_a_minute() {
     assert_eq!(settle(&world), Ok(0), "it may still be going on");
     world.later(61);
     let order = world.place("k", &[("A", 1)], APPROVED).unwrap();
-    assert_eq!(order.number, "MC-100002", "the first one was cut off, so the same wish is a new order");
+    assert_eq!(order.number, "MC-100002", "the first one was cut off, so the same change is a new order");
     assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Rejected);
     world.check("after a minute");
 }
 
-/// Somebody settles an order that is only slow: then it is not confirmed.
+/// Another request settles an order that is only slow: then it is not confirmed.
 #[test]
 fn an_order_that_is_taken_back_meanwhile_is_not_confirmed() {
     let world = World::new();
@@ -167,8 +167,8 @@ fn an_order_that_is_taken_back_meanwhile_is_not_confirmed() {
     world.check("settled");
 }
 
-/// At every call, every fault, alone and in pairs, with every kind of card: after `settle` nothing is reserved, held or charged that no order
-/// stands for, and the same key sent again comes to the end that it should.
+/// At every call, every fault, alone and in pairs, with every kind of card: after `settle` nothing is reserved, held or
+/// charged that no order stands for, and the same key sent again comes to the end that it should.
 #[test]
 fn whatever_fails_copies_and_money_balance() {
     for card in [APPROVED, DECLINED, UNANSWERED] {
@@ -179,30 +179,30 @@ fn whatever_fails_copies_and_money_balance() {
                     if second == first && other != fault {
                         continue;
                     }
-                    let told = format!("card {card}, {fault:?} at {first}, {other:?} at {second}");
+                    let case = format!("card {card}, {fault:?} at {first}, {other:?} at {second}");
                     let world = World::new();
                     world.plan(&[(second, other), (first, fault)]);
                     let answer = world.try_to(|| world.place("k", &[("A", 2), ("B", 1)], card));
                     world.plan(&[]);
                     if let Ok(Ok(order)) = &answer {
-                        assert_eq!((order.state, card), (State::Placed, APPROVED), "{told}");
-                        world.check(&told);
+                        assert_eq!((order.state, card), (State::Placed, APPROVED), "{case}");
+                        world.check(&case);
                     }
                     world.later(61);
                     let _ = settle(&world).unwrap();
-                    assert_eq!(settle(&world), Ok(0), "{told}: all is settled at once");
-                    world.check(&told);
+                    assert_eq!(settle(&world), Ok(0), "{case}: all is settled at once");
+                    world.check(&case);
 
                     let again = world.place("k", &[("A", 2), ("B", 1)], card);
                     match (card, &again) {
-                        (APPROVED, Ok(order)) => assert_eq!(order.state, State::Placed, "{told}"),
+                        (APPROVED, Ok(order)) => assert_eq!(order.state, State::Placed, "{case}"),
                         (DECLINED | UNANSWERED, Err(Error::Declined(_))) => {}
-                        _ => panic!("{told}: {again:?} after {answer:?}"),
+                        _ => panic!("{case}: {again:?} after {answer:?}"),
                     }
-                    world.check(&told);
+                    world.check(&case);
                     let placed = store::in_state(State::Placed, 1).unwrap().orders.len();
-                    assert_eq!(placed, usize::from(card == APPROVED), "{told}: one order at most");
-                    assert_eq!(world.on_hand("A"), COPIES - 2 * u32::from(card == APPROVED), "{told}");
+                    assert_eq!(placed, usize::from(card == APPROVED), "{case}: one order at most");
+                    assert_eq!(world.on_hand("A"), COPIES - 2 * u32::from(card == APPROVED), "{case}");
                 }
             }
         }

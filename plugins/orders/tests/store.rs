@@ -154,7 +154,8 @@ fn a_thousand_past_orders_take_one_call_and_little_time() {
     let orders: Vec<_> = (1..=1000).map(|number| past_order(number, State::Shipped)).collect();
     let start = Instant::now();
     assert_eq!(archive::put(&orders).unwrap(), 1000);
-    // Unoptimised and on a busy machine it takes some 50 ms; one statement a row and commit would take many times as long.
+    // Unoptimised and on a busy machine it takes some 50 ms; one statement a row and commit would take many times as
+    // long.
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }
 

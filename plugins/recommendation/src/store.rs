@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use seam_sdk::store::{Error, list, params, query, transaction};
 
-use crate::domain::{Counts, Neighbour, Purchase, Question, Suggestion};
+use crate::domain::{Counts, Neighbour, Question};
+use crate::engine::{Purchase, Suggestion};
 
 /// Answers from the counts as they are now.
 pub fn answer(question: &Question) -> Result<Vec<Suggestion>, Error> {

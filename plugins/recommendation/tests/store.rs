@@ -2,13 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use recommendation::MIGRATIONS;
-use recommendation::domain::{Purchase, Question, Suggestion, check_purchases};
+use recommendation::domain::{Question, check_purchases};
+use recommendation::engine::{Purchase, Suggestion};
 use recommendation::store::{answer, learn};
 use seam_sdk::native::Store;
 use seam_sdk::store::{execute, one, params, query};
 
 fn purchase(id: &str, skus: &[&str]) -> Purchase {
-    Purchase { id: id.into(), skus: skus.iter().map(|sku| sku.to_string()).collect() }
+    let skus = skus.iter().map(|sku| sku.to_string()).collect();
+    Purchase { id: id.into(), customer: "C-1".into(), skus, at: 0 }
 }
 
 fn learned(purchases: &[Purchase]) -> u32 {
@@ -90,7 +92,7 @@ fn counts_do_not_depend_on_batches_or_their_order() {
     let mut purchases: Vec<_> = (0..300)
         .map(|i| {
             let skus: Vec<_> = (0..1 + below(6)).map(|_| format!("S{}", below(30))).collect();
-            Purchase { id: format!("order-{i}"), skus }
+            Purchase { id: format!("order-{i}"), customer: "C-1".into(), skus, at: 0 }
         })
         .collect();
     type Row = (String, String, i64);

@@ -1,6 +1,6 @@
-//! What makes a crate a context: its type, and the steps that bring its file to the schema that its code expects.
+//! What makes a crate a context: its type, the migrations of its file, its health check, and its errors.
 
-/// One step; its number and name come from its file's name.
+/// One step of the schema. Its file is called `migrations/NNNN-name.sql`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migration {
     /// 1, 2, 3, ...
@@ -9,60 +9,82 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
-impl Migration {
-    /// Reads `0001-albums` as number 1, name `albums`. Called while compiling, so that a wrong name is a compile error.
-    pub const fn new(file: &'static str, sql: &'static str) -> Self {
-        let (digits, rest) = file.as_bytes().split_at(4);
-        let mut number = 0;
-        let mut i = 0;
-        while i < digits.len() {
-            assert!(digits[i].is_ascii_digit(), "a migration's file is named NNNN-name");
-            number = number * 10 + (digits[i] - b'0') as u32;
-            i += 1;
-        }
-        assert!(rest.len() > 1 && rest[0] == b'-', "a migration's file is named NNNN-name");
-        Self { number, name: file.split_at(5).1, sql }
-    }
-}
+/// An argument is wrong: where, and why. It becomes the case `invalid` of a seam's error, see
+/// [`errors!`](crate::errors).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid(pub String);
 
-/// Makes the calling crate a context: declares the type that implements its interfaces, exports it, and embeds
-/// `migrations/NAME.sql`, oldest first, as `MIGRATIONS`. Stands beside `wit_bindgen::generate!`.
+/// Makes the calling crate a context: declares the type that implements its interfaces, and exports it. Stands beside
+/// `wit_bindgen::generate!`. With `migrations`, the folder of that name becomes `MIGRATIONS`; the crate's `build.rs`
+/// calls `seam_sdk_build::embed_migrations()`.
 ///
 /// ```ignore
-/// seam_sdk::context!(Catalog, "0001-albums", "0002-covers");
+/// seam_sdk::context!(Catalog, migrations);
 /// ```
 #[macro_export]
 macro_rules! context {
-    ($context:ident $(, $($file:literal),+)? $(,)?) => {
+    ($context:ident) => {
         /// The context, as its interfaces see it. It has no state but its store.
         pub struct $context;
 
         // A native library cannot have the names of a component's exports.
         #[cfg(target_family = "wasm")]
         export!($context);
+    };
+    ($context:ident, migrations) => {
+        $crate::context!($context);
 
-        $(
-            /// The schema, step by step.
-            pub const MIGRATIONS: &[$crate::Migration] = &[$(
-                $crate::Migration::new($file, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/", $file, ".sql"))),
-            )+];
+        /// The schema, step by step: the folder `migrations`.
+        pub const MIGRATIONS: &[$crate::Migration] = include!(concat!(
+            env!("OUT_DIR", "the crate needs a `build.rs` that calls `seam_sdk_build::embed_migrations()`"),
+            "/migrations.rs"
+        ));
 
-            impl exports::seam::host::migrations::Guest for $context {
-                fn all() -> Vec<exports::seam::host::migrations::Migration> {
-                    let owned = |step: &$crate::Migration| exports::seam::host::migrations::Migration {
-                        number: step.number,
-                        name: step.name.into(),
-                        sql: step.sql.into(),
-                    };
-                    MIGRATIONS.iter().map(owned).collect()
-                }
+        impl exports::seam::host::migrations::Guest for $context {
+            fn all() -> Vec<exports::seam::host::migrations::Migration> {
+                let owned = |step: &$crate::Migration| exports::seam::host::migrations::Migration {
+                    number: step.number,
+                    name: step.name.into(),
+                    sql: step.sql.into(),
+                };
+                MIGRATIONS.iter().map(owned).collect()
             }
-        )?
+        }
     };
 }
 
-/// Lets the host ask the context whether it is able to work before a new version of it serves: exports `seam:host/health`, which the
-/// context's world has beside its own interfaces. `check` reads what the context cannot do without; its error is for whoever deploys.
+/// Lets `?` turn what goes wrong inside a context into the errors of its interfaces: [`Invalid`] becomes `invalid`, the
+/// failures of the store and of the settings become `unavailable`
+/// ([`store::Error::unavailable`](crate::store::Error::unavailable) says which of them panic instead).
+///
+/// ```ignore
+/// seam_sdk::errors!(stock::Error, fulfilment::Error);
+/// ```
+#[macro_export]
+macro_rules! errors {
+    ($($error:ty),+ $(,)?) => { $(
+        impl From<$crate::Invalid> for $error {
+            fn from($crate::Invalid(why): $crate::Invalid) -> Self {
+                Self::Invalid(why)
+            }
+        }
+
+        impl From<$crate::store::Error> for $error {
+            fn from(error: $crate::store::Error) -> Self {
+                Self::Unavailable(error.unavailable())
+            }
+        }
+
+        impl From<$crate::config::Error> for $error {
+            fn from(error: $crate::config::Error) -> Self {
+                Self::Unavailable(error.to_string())
+            }
+        }
+    )+ };
+}
+
+/// Lets the host ask the context whether it can work, before a new version of it serves: exports `seam:host/health`,
+/// which the context's world names. The operator who deploys sees the error of `check`.
 ///
 /// ```ignore
 /// seam_sdk::health!(Catalog, store::check);
@@ -76,15 +98,4 @@ macro_rules! health {
             }
         }
     };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn number_and_name_come_from_the_file_name() {
-        const STEP: Migration = Migration::new("0012-more-albums", "SELECT 1");
-        assert_eq!(STEP, Migration { number: 12, name: "more-albums", sql: "SELECT 1" });
-    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::bindings::wasi::logging::logging::{Level, log};
 
-/// For whoever develops the context; usually switched off.
+/// For the developers of the context; usually switched off.
 pub fn debug(message: impl Display) {
     write(Level::Debug, message);
 }

@@ -1,7 +1,8 @@
 //! The store on a plain SQLite file of this process: what tests of a context's SQL run on.
 //!
 //! The same functions as `seam:host/store`, over the same packed encoding, with the settings that the host gives a
-//! connection where they change what SQL means. Not here: limits, deadlines, authorisation, concurrent calls: the host's tests.
+//! connection where they change what SQL means. Not here: limits, deadlines, authorisation, concurrent calls: the
+//! host's tests.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -15,7 +16,6 @@ use rusqlite::{Connection, ErrorCode, ToSql};
 use crate::Migration;
 pub use crate::bindings::seam::host::store::Error;
 use crate::bindings::seam::host::store::Value;
-use crate::packed;
 
 thread_local! {
     static OPEN: RefCell<Option<Connection>> = const { RefCell::new(None) };
@@ -91,7 +91,7 @@ impl Store {
         Ok(Self { temporary: None })
     }
 
-    /// Runs `work` on the connection itself, for what a test wants to know and a context may not ask.
+    /// Runs `work` on the connection itself, for statements that a test needs and a context may not run.
     pub fn connection<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
         #[expect(clippy::expect_used, reason = "open as long as self is")]
         OPEN.with_borrow(|open| work(open.as_ref().expect("the store of this thread is open")))
@@ -131,34 +131,21 @@ pub(crate) fn query(sql: &str, params: &[Value<'_>]) -> Result<Vec<u8>, Error> {
     on_open(|connection| {
         let mut statement = connection.prepare_cached(sql)?;
         let columns = statement.column_count();
-        let mut packed = (columns as u32).to_le_bytes().to_vec();
+        let mut packed = seam_packed::Packer::new(columns as u32, 0);
         let mut rows = statement.query(rusqlite::params_from_iter(params))?;
+        let too_long = |error: seam_packed::Error| rusqlite::Error::ToSqlConversionFailure(error.into());
         while let Some(row) = rows.next()? {
             for column in 0..columns {
                 match row.get_ref(column)? {
-                    ValueRef::Null => packed.push(0),
-                    ValueRef::Integer(value) => {
-                        packed.push(1);
-                        packed.extend(value.to_le_bytes());
-                    }
-                    ValueRef::Real(value) => {
-                        packed.push(2);
-                        packed.extend(value.to_le_bytes());
-                    }
-                    ValueRef::Text(bytes) => {
-                        packed.push(3);
-                        packed.extend((bytes.len() as u32).to_le_bytes());
-                        packed.extend(bytes);
-                    }
-                    ValueRef::Blob(bytes) => {
-                        packed.push(4);
-                        packed.extend((bytes.len() as u32).to_le_bytes());
-                        packed.extend(bytes);
-                    }
+                    ValueRef::Null => packed.null(),
+                    ValueRef::Integer(value) => packed.integer(value),
+                    ValueRef::Real(value) => packed.real(value),
+                    ValueRef::Text(bytes) => packed.text(bytes).map_err(too_long)?,
+                    ValueRef::Blob(bytes) => packed.blob(bytes).map_err(too_long)?,
                 }
             }
         }
-        Ok(packed)
+        Ok(packed.finish())
     })
 }
 
@@ -178,9 +165,17 @@ pub(crate) fn execute_many(sql: &str, rows: &[u8]) -> Result<u64, Error> {
         let changed = (|| {
             let mut statement = connection.prepare_cached(sql)?;
             let mut changed = 0;
-            for row in packed::rows::<Vec<Parameter>>(rows) {
-                let row = row.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-                changed += statement.execute(rusqlite::params_from_iter(row.iter().map(|p| &p.0)))? as u64;
+            let broken = |error: seam_packed::Error| rusqlite::Error::ToSqlConversionFailure(error.into());
+            let mut cells = seam_packed::Cells::new(rows).map_err(broken)?;
+            let columns = cells.columns() as usize;
+            if columns != statement.parameter_count() {
+                return Err(rusqlite::Error::InvalidParameterCount(columns, statement.parameter_count()));
+            }
+            while !cells.is_empty() {
+                for column in 1..=columns {
+                    statement.raw_bind_parameter(column, parameter(cells.read().map_err(broken)?))?;
+                }
+                changed += statement.raw_execute()? as u64;
             }
             Ok(changed)
         })();
@@ -203,45 +198,26 @@ pub(crate) fn rollback() -> Result<(), Error> {
     on_open(|connection| connection.execute_batch("ROLLBACK"))
 }
 
-/// A packed cell as a parameter.
-struct Parameter(rusqlite::types::Value);
-
-impl<'de> serde::Deserialize<'de> for Parameter {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl serde::de::Visitor<'_> for Any {
-            type Value = Parameter;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a value of SQLite")
-            }
-            fn visit_unit<E>(self) -> Result<Parameter, E> {
-                Ok(Parameter(rusqlite::types::Value::Null))
-            }
-            fn visit_i64<E>(self, value: i64) -> Result<Parameter, E> {
-                Ok(Parameter(value.into()))
-            }
-            fn visit_f64<E>(self, value: f64) -> Result<Parameter, E> {
-                Ok(Parameter(value.into()))
-            }
-            fn visit_str<E>(self, value: &str) -> Result<Parameter, E> {
-                Ok(Parameter(value.to_owned().into()))
-            }
-            fn visit_bytes<E>(self, value: &[u8]) -> Result<Parameter, E> {
-                Ok(Parameter(value.to_vec().into()))
-            }
-        }
-        deserializer.deserialize_any(Any)
-    }
+/// A packed value as a parameter.
+fn parameter(cell: seam_packed::Cell<'_>) -> ToSqlOutput<'_> {
+    use seam_packed::Cell;
+    ToSqlOutput::Borrowed(match cell {
+        Cell::Null => ValueRef::Null,
+        Cell::Integer(value) => ValueRef::Integer(value),
+        Cell::Real(value) => ValueRef::Real(value),
+        Cell::Text(text) => ValueRef::Text(text.as_bytes()),
+        Cell::Blob(bytes) => ValueRef::Blob(bytes),
+    })
 }
 
 fn on_open<T>(work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
     OPEN.with_borrow(|open| match open {
-        Some(connection) => work(connection).map_err(sorted),
+        Some(connection) => work(connection).map_err(error),
         None => Err(Error::Unavailable("this thread has no open store".into())),
     })
 }
 
-fn sorted(error: rusqlite::Error) -> Error {
+fn error(error: rusqlite::Error) -> Error {
     let text = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => Error::Constraint(text),

@@ -1,4 +1,4 @@
-//! Random numbers that nobody can guess. Needs the capability `random`.
+//! Random numbers that cannot be guessed. Needs the capability `random`.
 
 /// `N` random bytes. Natively they come from the system too.
 pub fn bytes<const N: usize>() -> [u8; N] {
@@ -14,10 +14,7 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 
 /// `N` random bytes as `2 * N` hexadecimal digits: a token, a key.
 pub fn token<const N: usize>() -> String {
-    bytes::<N>().iter().fold(String::with_capacity(2 * N), |mut text, byte| {
-        text.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
-        text
-    })
+    hex::encode(bytes::<N>())
 }
 
 #[cfg(all(test, feature = "native"))]

@@ -15,9 +15,9 @@ use crate::native as host;
 /// Why a statement failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// A UNIQUE, CHECK, NOT NULL or FOREIGN KEY constraint said no; the statement had no effect.
+    /// A UNIQUE, CHECK, NOT NULL or FOREIGN KEY constraint refused the statement, which had no effect.
     Constraint(String),
-    /// The writer did not come free before the call's deadline.
+    /// Other transactions kept the writer until the call's deadline.
     Busy(String),
     /// The disk or the context's quota is full. Reads go on.
     Full(String),
@@ -85,7 +85,7 @@ impl From<packed::Error> for Error {
     }
 }
 
-/// The rows of a SELECT as they came from the host; read them in place where copies would cost.
+/// The rows of a SELECT as they came from the host; `iter` reads them in place where copies would cost.
 pub struct Rows(Vec<u8>);
 
 impl Rows {
@@ -120,8 +120,8 @@ pub fn execute(sql: &str, params: &[Value<'_>]) -> Result<u64, Error> {
     Ok(host::execute(sql, params)?)
 }
 
-/// Runs one writing statement for each of `rows`, whose fields are its parameters in order; all or none. Returns how many rows
-/// changed.
+/// Runs one writing statement for each of `rows`, whose fields are its parameters in order; all or none. Returns how
+/// many rows changed.
 pub fn execute_many<Row: Serialize>(sql: &str, rows: impl IntoIterator<Item = Row>) -> Result<u64, Error> {
     match packed::encode(rows)? {
         Some(packed) => Ok(host::execute_many(sql, &packed)?),
@@ -129,8 +129,8 @@ pub fn execute_many<Row: Serialize>(sql: &str, rows: impl IntoIterator<Item = Ro
     }
 }
 
-/// Runs `work` in a transaction: committed when it returns `Ok`, rolled back otherwise (after a trap by the host). From its begin
-/// on, every query of this call reads through it; transactions do not nest.
+/// Runs `work` in a transaction: committed when it returns `Ok`, rolled back otherwise (after a trap by the host). From
+/// its begin on, every query of this call reads through it; transactions do not nest.
 pub fn transaction<T, E: From<Error>>(work: impl FnOnce(&Transaction) -> Result<T, E>) -> Result<T, E> {
     host::begin().map_err(Error::from)?;
     let mut transaction = Transaction { open: true };
@@ -183,31 +183,10 @@ impl Drop for Transaction {
     }
 }
 
-/// `texts` as one parameter, for `json_each(?1)`: one statement text whatever their number, `key` giving their order.
-pub fn list<T: AsRef<str>>(texts: &[T]) -> String {
-    let mut json = String::with_capacity(2 + texts.iter().map(|text| text.as_ref().len() + 3).sum::<usize>());
-    json.push('[');
-    for (i, text) in texts.iter().enumerate() {
-        if i > 0 {
-            json.push(',');
-        }
-        json.push('"');
-        for c in text.as_ref().chars() {
-            match c {
-                '"' => json.push_str("\\\""),
-                '\\' => json.push_str("\\\\"),
-                c if c < ' ' => {
-                    json.push_str("\\u00");
-                    json.push(if c < '\u{10}' { '0' } else { '1' });
-                    json.extend(char::from_digit(c as u32 % 16, 16));
-                }
-                c => json.push(c),
-            }
-        }
-        json.push('"');
-    }
-    json.push(']');
-    json
+/// `values` as one parameter, for `json_each(?1)`: one statement text whatever their number, `key` giving their order.
+pub fn list<T: Serialize>(values: &[T]) -> String {
+    #[expect(clippy::expect_used, reason = "only a map whose keys are not texts has no JSON")]
+    serde_json::to_string(values).expect("values with a form in JSON")
 }
 
 /// Parameters of a statement: `params![&sku, 3, None::<i64>]`.

@@ -1,21 +1,27 @@
-//! What the storefront asks of other contexts, as a trait, so that pages can be tested without a host.
+//! What the storefront asks of other contexts. The trait's own functions call them; tests override them, so that they
+//! need no host.
 //!
-//! The types are those of the WIT interfaces. Of the catalogue's reading side the trait says only "it did not work", as the pages make no
-//! other difference; of everything that changes something, or that belongs to a person, it hands on the interface's own error.
+//! The types are those of the WIT interfaces. A function that only shows goods fails with [`Trouble`], as the pages
+//! make no other difference; one that changes something, or that belongs to a person, fails with the interface's own
+//! error.
 
 pub use crate::bindings::exports::seam::host::http_handler::{Request, Response};
 pub use crate::bindings::musiccorp::catalog::albums::{Album, AlbumPage, Error as CatalogError, Facet, Facets, Money};
+use crate::bindings::musiccorp::catalog::{albums, editing};
 pub use crate::bindings::musiccorp::customer::accounts;
 pub use crate::bindings::musiccorp::finance::{books, payments};
+use crate::bindings::musiccorp::orders::desk;
 pub use crate::bindings::musiccorp::orders::ordering;
+use crate::bindings::musiccorp::recommendation::engine;
 pub use crate::bindings::musiccorp::recommendation::engine::Suggestion;
 pub use crate::bindings::musiccorp::warehouse::fulfilment::{Error as FulfilmentError, Line as PickLine, Pick, Stage};
 pub use crate::bindings::musiccorp::warehouse::stock::{Cause, Error as StockError, Level, Movement, Tally};
+use crate::bindings::musiccorp::warehouse::{fulfilment, stock};
 
-/// Why a question to another context has no answer.
+/// Why a call to another context has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// The other side refused the question: what the visitor asked makes no sense to it.
+    /// The other side refused the arguments: they make no sense to it.
     Refused,
     /// The other side is not there, or not in time. The page goes on without it where it can.
     Absent,
@@ -29,115 +35,204 @@ pub struct Filter<'a> {
     pub decade: Option<u16>,
 }
 
-/// A function that somebody does not provide is one whose context is not there: the catalogue's pages alone are a shop too.
-const NOT_LINKED: &str = "not linked";
-
-/// Declares functions of [`Seams`] that are `unavailable` unless provided.
-macro_rules! optional {
-    ($($(#[$doc:meta])* fn $name:ident(&self $(, $arg:ident: $type:ty)* $(,)?) -> Result<$ok:ty, $error:ty>;)*) => {
-        $($(#[$doc])*
-        #[allow(unused_variables)]
-        fn $name(&self $(, $arg: $type)*) -> Result<$ok, $error> {
-            Err(<$error>::Unavailable(NOT_LINKED.into()))
-        })*
-    };
-}
-
-/// The other contexts, and what the host gives. Pages count from 1. What a `key` means is said in the interfaces.
+/// The other contexts, and what the host gives. Pages count from 1. The interfaces say what a `key` means.
 pub trait Seams {
+    // `catalog/albums`, `warehouse/stock` and `recommendation/engine`, as far as they show goods
     /// In the order asked, unknown ones left out.
-    fn albums(&self, skus: &[&str]) -> Result<Vec<Album>, Trouble>;
-    fn search(&self, words: &str, page: u32, size: u32) -> Result<AlbumPage, Trouble>;
-    fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<AlbumPage, Trouble>;
-    fn facets(&self) -> Result<Facets, Trouble>;
+    fn albums(&self, skus: &[&str]) -> Result<Vec<Album>, Trouble> {
+        Ok(albums::get_albums(skus)?)
+    }
+
+    fn search(&self, words: &str, page: u32, size: u32) -> Result<AlbumPage, Trouble> {
+        Ok(albums::search(words, albums::Paging { page, size })?)
+    }
+
+    fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<AlbumPage, Trouble> {
+        let Filter { genre, artist, decade } = filter;
+        let filter = albums::Filter { genre: genre.map(Into::into), artist: artist.map(Into::into), decade };
+        Ok(albums::browse(&filter, albums::Paging { page, size })?)
+    }
+
+    fn facets(&self) -> Result<Facets, Trouble> {
+        Ok(albums::get_facets()?)
+    }
+
     /// In the order asked, one for each.
-    fn levels(&self, skus: &[&str]) -> Result<Vec<Level>, Trouble>;
+    fn levels(&self, skus: &[&str]) -> Result<Vec<Level>, Trouble> {
+        Ok(stock::levels(skus)?)
+    }
+
     /// Best first; the popular ones when `skus` is empty.
-    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<Suggestion>, Trouble>;
+    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<Suggestion>, Trouble> {
+        Ok(engine::suggest(skus, count)?)
+    }
 
-    optional! {
-        // `catalog/editing`
-        fn add_album(&self, album: &Album) -> Result<(), CatalogError>;
-        fn change_price(&self, sku: &str, price: &Money) -> Result<(), CatalogError>;
-        fn discontinue(&self, sku: &str) -> Result<(), CatalogError>;
+    // `catalog/editing`
+    fn add_album(&self, album: &Album) -> Result<(), CatalogError> {
+        editing::add_album(album)
+    }
 
-        // `warehouse/stock`
-        fn restock(&self, key: &str, sku: &str, copies: u32, note: &str) -> Result<Level, StockError>;
-        fn stocktake(&self, levels: &[Level]) -> Result<u32, StockError>;
-        /// Newest first.
-        fn stock_history(&self, sku: &str, count: u32) -> Result<Vec<Movement>, StockError>;
-        /// Of everything when `skus` is empty.
-        fn tally(&self, skus: &[&str]) -> Result<Tally, StockError>;
+    fn change_price(&self, sku: &str, price: &Money) -> Result<(), CatalogError> {
+        editing::change_price(sku, price)
+    }
 
-        // `warehouse/fulfilment`
-        /// Oldest first.
-        fn pick_list(&self, count: u32) -> Result<Vec<Pick>, FulfilmentError>;
+    fn discontinue(&self, sku: &str) -> Result<(), CatalogError> {
+        editing::discontinue(sku)
+    }
 
-        // `customer/accounts`
-        fn sign_up(
-            &self,
-            email: &str,
-            password: &str,
-            name: &str,
-            from: &str,
-        ) -> Result<accounts::Session, accounts::Error>;
-        fn sign_in(&self, email: &str, password: &str, from: &str) -> Result<accounts::Session, accounts::Error>;
-        fn sign_out(&self, token: &str) -> Result<(), accounts::Error>;
-        fn who(&self, token: &str) -> Result<Option<accounts::Account>, accounts::Error>;
-        fn change_address(
-            &self,
-            token: &str,
-            address: &accounts::Address,
-        ) -> Result<accounts::Account, accounts::Error>;
-        fn change_password(&self, token: &str, old: &str, new: &str) -> Result<(), accounts::Error>;
-        fn delete_account(&self, token: &str, password: &str) -> Result<(), accounts::Error>;
-        /// In the order asked.
-        fn names(&self, ids: &[&str]) -> Result<Vec<Option<String>>, accounts::Error>;
-        /// The id of who has this e-mail address.
-        fn find_customer(&self, email: &str) -> Result<Option<String>, accounts::Error>;
+    // `warehouse/stock`
+    fn restock(&self, key: &str, sku: &str, copies: u32, note: &str) -> Result<Level, StockError> {
+        stock::restock(key, sku, copies, note)
+    }
 
-        // `orders/ordering`
-        fn quote(&self, lines: &[ordering::Line]) -> Result<ordering::Quote, ordering::Error>;
-        fn place(&self, key: &str, request: &ordering::Request) -> Result<ordering::Order, ordering::Error>;
-        fn order(&self, customer: &str, number: &str) -> Result<ordering::Order, ordering::Error>;
-        fn orders_of(&self, customer: &str, page: u32) -> Result<ordering::Page, ordering::Error>;
-        fn cancel(&self, key: &str, customer: &str, number: &str) -> Result<ordering::Order, ordering::Error>;
-        fn request_return(
-            &self,
-            key: &str,
-            customer: &str,
-            number: &str,
-            lines: &[ordering::Line],
-        ) -> Result<ordering::Order, ordering::Error>;
+    fn stocktake(&self, levels: &[Level]) -> Result<u32, StockError> {
+        stock::stocktake(&levels.iter().collect::<Vec<_>>())
+    }
 
-        // `orders/desk`
-        fn orders_in_state(&self, state: ordering::State, page: u32) -> Result<ordering::Page, ordering::Error>;
-        fn desk_order(&self, number: &str) -> Result<ordering::Order, ordering::Error>;
-        fn ship(&self, key: &str, number: &str) -> Result<ordering::Order, ordering::Error>;
-        fn receive_return(&self, key: &str, number: &str) -> Result<ordering::Order, ordering::Error>;
-        fn desk_cancel(&self, key: &str, number: &str, reason: &str) -> Result<ordering::Order, ordering::Error>;
-        fn settle(&self) -> Result<u32, ordering::Error>;
+    /// Newest first.
+    fn stock_history(&self, sku: &str, count: u32) -> Result<Vec<Movement>, StockError> {
+        stock::history(sku, count)
+    }
 
-        // `finance/books` and `finance/payments`
-        fn statement(&self, customer: &str) -> Result<books::Statement, payments::Error>;
-        fn invoice(&self, order: &str) -> Result<Option<books::Invoice>, payments::Error>;
-        fn trial_balance(&self) -> Result<books::TrialBalance, payments::Error>;
-        fn payments(&self, orders: &[&str]) -> Result<Vec<payments::Payment>, payments::Error>;
-        fn refund(
-            &self,
-            key: &str,
-            order: &str,
-            amount: u64,
-            reason: &str,
-        ) -> Result<payments::Payment, payments::Error>;
+    /// Of everything when `skus` is empty.
+    fn tally(&self, skus: &[&str]) -> Result<Tally, StockError> {
+        stock::get_tally(skus)
+    }
+
+    // `warehouse/fulfilment`
+    /// Oldest first.
+    fn pick_list(&self, count: u32) -> Result<Vec<Pick>, FulfilmentError> {
+        fulfilment::pick_list(count)
+    }
+
+    // `customer/accounts`
+    fn sign_up(
+        &self,
+        email: &str,
+        password: &str,
+        name: &str,
+        from: &str,
+    ) -> Result<accounts::Session, accounts::Error> {
+        accounts::sign_up(email, password, name, from)
+    }
+
+    fn sign_in(&self, email: &str, password: &str, from: &str) -> Result<accounts::Session, accounts::Error> {
+        accounts::sign_in(email, password, from)
+    }
+
+    fn sign_out(&self, token: &str) -> Result<(), accounts::Error> {
+        accounts::sign_out(token)
+    }
+
+    fn who(&self, token: &str) -> Result<Option<accounts::Account>, accounts::Error> {
+        accounts::who(token)
+    }
+
+    fn change_address(&self, token: &str, address: &accounts::Address) -> Result<accounts::Account, accounts::Error> {
+        accounts::change_address(token, address)
+    }
+
+    fn change_password(&self, token: &str, old: &str, new: &str) -> Result<(), accounts::Error> {
+        accounts::change_password(token, old, new)
+    }
+
+    fn delete_account(&self, token: &str, password: &str) -> Result<(), accounts::Error> {
+        accounts::delete_account(token, password)
+    }
+
+    /// In the order asked.
+    fn names(&self, ids: &[&str]) -> Result<Vec<Option<String>>, accounts::Error> {
+        accounts::names(ids)
+    }
+
+    /// The id of who has this e-mail address.
+    fn find_customer(&self, email: &str) -> Result<Option<String>, accounts::Error> {
+        accounts::find(email)
+    }
+
+    // `orders/ordering`
+    fn quote(&self, lines: &[ordering::Line]) -> Result<ordering::Quote, ordering::Error> {
+        ordering::get_quote(&lines.iter().collect::<Vec<_>>())
+    }
+
+    fn place(&self, key: &str, request: &ordering::Request) -> Result<ordering::Order, ordering::Error> {
+        ordering::place(key, request)
+    }
+
+    fn order(&self, customer: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
+        ordering::get_order(customer, number)
+    }
+
+    fn orders_of(&self, customer: &str, page: u32) -> Result<ordering::Page, ordering::Error> {
+        ordering::orders_of(customer, page)
+    }
+
+    fn cancel(&self, key: &str, customer: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
+        ordering::cancel(key, customer, number)
+    }
+
+    fn request_return(
+        &self,
+        key: &str,
+        customer: &str,
+        number: &str,
+        lines: &[ordering::Line],
+    ) -> Result<ordering::Order, ordering::Error> {
+        ordering::request_return(key, customer, number, &lines.iter().collect::<Vec<_>>())
+    }
+
+    // `orders/desk`
+    fn orders_in_state(&self, state: ordering::State, page: u32) -> Result<ordering::Page, ordering::Error> {
+        desk::in_state(state, page)
+    }
+
+    fn desk_order(&self, number: &str) -> Result<ordering::Order, ordering::Error> {
+        desk::get_order(number)
+    }
+
+    fn ship(&self, key: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
+        desk::ship(key, number)
+    }
+
+    fn receive_return(&self, key: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
+        desk::receive_return(key, number)
+    }
+
+    fn desk_cancel(&self, key: &str, number: &str, reason: &str) -> Result<ordering::Order, ordering::Error> {
+        desk::cancel(key, number, reason)
+    }
+
+    fn settle(&self) -> Result<u32, ordering::Error> {
+        desk::settle()
+    }
+
+    // `finance/books` and `finance/payments`
+    fn statement(&self, customer: &str) -> Result<books::Statement, payments::Error> {
+        books::get_statement(customer)
+    }
+
+    fn invoice(&self, order: &str) -> Result<Option<books::Invoice>, payments::Error> {
+        books::get_invoice(order)
+    }
+
+    fn trial_balance(&self) -> Result<books::TrialBalance, payments::Error> {
+        books::get_trial_balance()
+    }
+
+    fn payments(&self, orders: &[&str]) -> Result<Vec<payments::Payment>, payments::Error> {
+        payments::payments(orders)
+    }
+
+    fn refund(&self, key: &str, order: &str, amount: u64, reason: &str) -> Result<payments::Payment, payments::Error> {
+        payments::refund(key, order, amount, reason)
     }
 
     /// A setting that the manifest gives, such as `reference.currencies`.
-    fn setting(&self, _key: &str) -> Option<String> {
-        None
+    fn setting(&self, key: &str) -> Option<String> {
+        seam_sdk::config::get(key).ok().flatten()
     }
 
-    /// Bytes that nobody can guess.
+    /// Bytes that no visitor can guess.
     fn random(&self) -> [u8; 16] {
         seam_sdk::random::bytes()
     }
@@ -152,3 +247,27 @@ pub trait Seams {
         seam_sdk::log::warn(message);
     }
 }
+
+/// The contexts that the host has linked.
+pub struct Linked;
+
+impl Seams for Linked {}
+
+/// The host has logged why a context is absent. A refusal means that the storefront asked what the interface forbids.
+macro_rules! trouble {
+    ($($interface:ident),*) => {
+        $(impl From<$interface::Error> for Trouble {
+            fn from(error: $interface::Error) -> Trouble {
+                match error {
+                    $interface::Error::Invalid(why) => {
+                        seam_sdk::log::warn(format_args!("{} refused: {why}", stringify!($interface)));
+                        Trouble::Refused
+                    }
+                    $interface::Error::Unavailable(_) => Trouble::Absent,
+                }
+            }
+        })*
+    };
+}
+
+trouble!(albums, stock, engine);

@@ -1,51 +1,30 @@
-//! Albums, and what the catalog accepts as one.
+//! What the catalog accepts as an album.
 
 use std::collections::BTreeMap;
 use std::fmt::Arguments;
 
-use serde::{Deserialize, Serialize};
+use seam_sdk::Invalid;
 
-use super::Invalid;
+use crate::albums::{Album, Money};
 
-/// SKUs in one question. A page shows 50; an order desk asks for a basket.
+/// SKUs in one call. A page shows 50; an order desk asks for a basket.
 pub const ASKED_MAX: usize = 500;
 /// Albums in one call of the editor.
 pub const PUT_MAX: usize = 1_000;
 /// Length of a SKU.
 pub const SKU_CHARS_MAX: usize = 32;
-/// Length of artist, title, genre and label; the longest real titles have about 450, cut on every sleeve.
+/// Length of artist, title, genre and label. The longest real titles have about 450; every sleeve shortens them.
 pub const NAME_CHARS_MAX: usize = 200;
-/// Length of the notes: a page of text; 500 albums in one answer stay below what a store gives out.
+/// Length of the notes: a page of text; 500 albums in one answer stay below the bound of a store's result.
 pub const NOTES_CHARS_MAX: usize = 2_000;
 /// Records were first sold in the 1880s.
 pub const YEAR_MIN: u16 = 1880;
 pub const YEAR_MAX: u16 = 2100;
-/// 100,000.00 in most currencies. More than this is a slip of the finger.
+/// 100,000.00 in most currencies. A higher price is a typing mistake.
 pub const PRICE_MAX: u32 = 10_000_000;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Money {
-    pub minor_units: u32,
-    /// ISO 4217.
-    pub currency: String,
-}
-
-/// The order of the fields is that of the columns in `store`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Album {
-    pub sku: String,
-    pub artist: String,
-    pub title: String,
-    pub year: u16,
-    pub genre: String,
-    pub label: String,
-    pub price: Money,
-    pub notes: String,
-    pub discontinued: bool,
-}
-
-/// Checks the SKUs of a question.
-pub fn check_question(skus: &[String]) -> Result<(), Invalid> {
+/// Checks SKUs, row by row.
+pub fn check_skus(skus: &[String]) -> Result<(), Invalid> {
     at_most(ASKED_MAX, skus.len(), "SKUs")?;
     skus.iter().enumerate().try_for_each(|(i, sku)| Row(i).sku(sku))
 }
@@ -189,7 +168,7 @@ mod tests {
         assert_eq!(check_albums(&albums), Err(Invalid("1001 albums in one call; 1000 are allowed".into())));
         assert_eq!(check_albums(&albums[1..]), Ok(()));
         let skus = vec!["A".to_string(); ASKED_MAX + 1];
-        assert_eq!(check_question(&skus), Err(Invalid("501 SKUs in one call; 500 are allowed".into())));
-        assert_eq!(check_question(&skus[1..]), Ok(()));
+        assert_eq!(check_skus(&skus), Err(Invalid("501 SKUs in one call; 500 are allowed".into())));
+        assert_eq!(check_skus(&skus[1..]), Ok(()));
     }
 }

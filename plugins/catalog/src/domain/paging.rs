@@ -1,12 +1,14 @@
 //! Pages of a list of albums, bounded so that the last costs little more than the first.
 
-use super::{Album, Invalid};
+use seam_sdk::Invalid;
+
+use crate::albums::{Album, AlbumPage};
 
 /// Albums on a page.
 pub const SIZE_MAX: u32 = 100;
-/// How far in one may leaf: SQLite steps over what lies before.
+/// How many albums into a list a page may reach: SQLite steps over all that lie before it.
 pub const REACH_MAX: u32 = 10_000;
-/// How far matches are counted.
+/// How many matches are counted; this total means that many or more.
 pub const TOTAL_MAX: u32 = 1_000;
 
 /// A page that may be asked for.
@@ -37,13 +39,13 @@ impl Page {
         self.offset
     }
 
-    /// How many rows to read: one more than the page shows tells whether there is a next one.
+    /// How many rows to read: one more than the page shows, which says whether a next page exists.
     pub fn limit(self) -> u32 {
         self.size + 1
     }
 
-    /// Makes a page of what was read; `count` is asked for the total only where the rows do not tell it.
-    pub fn found<E>(self, mut albums: Vec<Album>, count: impl FnOnce() -> Result<u32, E>) -> Result<Found, E> {
+    /// Makes a page of the rows that were read; calls `count` for the total only where the rows do not show it.
+    pub fn found<E>(self, mut albums: Vec<Album>, count: impl FnOnce() -> Result<u32, E>) -> Result<AlbumPage, E> {
         let read = albums.len() as u32;
         let more = read > self.size;
         albums.truncate(self.size as usize);
@@ -53,24 +55,14 @@ impl Page {
             _ => self.offset + read,
         };
         let reachable = self.offset + 2 * self.size <= REACH_MAX;
-        Ok(Found { albums, total: total.min(TOTAL_MAX), more: more && reachable })
+        Ok(AlbumPage { albums, total: total.min(TOTAL_MAX), more: more && reachable })
     }
-}
-
-/// One page of albums.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Found {
-    pub albums: Vec<Album>,
-    /// `TOTAL_MAX` means that many or more.
-    pub total: u32,
-    /// There is a next page that may be asked for.
-    pub more: bool,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Money;
+    use crate::albums::Money;
 
     fn albums(count: u32) -> Vec<Album> {
         let price = Money { minor_units: 1, currency: "GBP".into() };

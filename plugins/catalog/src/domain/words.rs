@@ -1,6 +1,6 @@
-//! What somebody typed into the search box, as words that FTS5 can take.
+//! What a shopper typed into the search box, as words that FTS5 can take.
 
-use super::Invalid;
+use seam_sdk::Invalid;
 
 /// Bytes of the whole question.
 const TYPED_BYTES_MAX: usize = 400;

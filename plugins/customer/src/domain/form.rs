@@ -1,6 +1,7 @@
-//! What a shopper typed into the forms of an account: trimmed, checked, and every wrong field told in a sentence.
+//! What a shopper typed into the forms of an account: trimmed and checked, with a sentence for every wrong field.
 
-use super::{Address, Countries, Error, Problem, passwords};
+use super::{Countries, passwords};
+use crate::wit::{Address, Error, FieldProblem};
 
 /// Characters of a name and of each line of an address.
 pub const LINE_CHARS_MAX: usize = 100;
@@ -32,7 +33,7 @@ pub fn sign_up(email: &str, password: &str, name: &str) -> Result<(Email, String
     form.finish(email.map(|email| (email, name)))
 }
 
-/// The form to sign in. What is no password by the rules of today may be one, of an account made elsewhere.
+/// The form to sign in. A password that breaks today's rules may be right: accounts made elsewhere have such passwords.
 pub fn sign_in(email: &str, password: &str) -> Result<Email, Error> {
     let mut form = Form::default();
     let email = form.email(email);
@@ -74,7 +75,7 @@ pub fn address(address: &Address, countries: &Countries) -> Result<Address, Erro
     form.finish(Some(checked))
 }
 
-/// A name or a line as `address` and `sign_up` take it; what is wrong with it otherwise.
+/// A name, as `sign_up` takes it.
 pub(super) fn name(text: &str) -> Result<String, Error> {
     let mut form = Form::default();
     let name = form.line("name", text, "Please tell us your name.");
@@ -87,21 +88,21 @@ pub fn email(text: &str) -> Result<Email, Error> {
     form.finish(email)
 }
 
-/// Collects what is wrong, so that all of it can be shown at once.
+/// Collects the problems, so that a page can show all of them at once.
 #[derive(Default)]
-struct Form(Vec<Problem>);
+struct Form(Vec<FieldProblem>);
 
 impl Form {
     fn add(&mut self, field: &'static str, problem: Option<String>) {
-        // The first problem of a field is the one to mend.
+        // Only the first problem of a field is shown.
         if let Some(problem) = problem
             && !self.0.iter().any(|other| other.field == field)
         {
-            self.0.push(Problem { field, problem });
+            self.0.push(FieldProblem { field: field.into(), problem });
         }
     }
 
-    /// What was made of the fields, unless one of them is wrong.
+    /// The value made of the fields, unless one of them is wrong.
     fn finish<T>(self, made: Option<T>) -> Result<T, Error> {
         made.filter(|_| self.0.is_empty()).ok_or(Error::Fields(self.0))
     }
@@ -153,7 +154,7 @@ fn unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// Some scripts need these between letters; in an e-mail address they only make two look like one.
+/// Some scripts need these between letters; in an e-mail address they only make two addresses look the same.
 fn invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2065}')
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::Error;
+use seam_sdk::Invalid;
 
 /// How long a wrong password counts.
 pub const WINDOW_SECONDS: u64 = 15 * 60;
@@ -10,16 +10,16 @@ pub const WINDOW_SECONDS: u64 = 15 * 60;
 pub const PER_ACCOUNT: u32 = 5;
 /// Wrong passwords from one network address within the window.
 pub const PER_ADDRESS: u32 = 20;
-/// Attempts that are remembered; beyond, the oldest are forgotten. A thousand addresses can be shut out at once, and each attempt costs
-/// its author a password's hash.
+/// Attempts that the store keeps; beyond, it drops the oldest. That is enough to shut out a thousand addresses at once,
+/// and each attempt costs its author the time of a password's hash.
 pub const KEPT_MAX: u32 = 50_000;
 const FROM_CHARS_MAX: usize = 100;
 
-/// Who tried, or what was tried: the text that is counted under.
+/// The account or the network address under which attempts are counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whom {
     pub text: String,
-    /// So many are looked at, none further.
+    /// How many attempts are answered within the window.
     pub limit: u32,
 }
 
@@ -28,10 +28,11 @@ pub fn account(email_key: &str) -> Whom {
     Whom { text: format!("account {email_key}"), limit: PER_ACCOUNT }
 }
 
-/// Attempts from this network address. A port does not count, and of IPv6 only the network, since its owner has 2^64 addresses.
-pub fn address(from: &str) -> Result<Whom, Error> {
+/// Attempts from this network address. A port does not count, and of IPv6 only the network, since its owner has 2^64
+/// addresses.
+pub fn address(from: &str) -> Result<Whom, Invalid> {
     if from.is_empty() || from.chars().count() > FROM_CHARS_MAX {
-        return Err(Error::Invalid(format!("from: 1 to {FROM_CHARS_MAX} characters are allowed")));
+        return Err(Invalid(format!("from: 1 to {FROM_CHARS_MAX} characters are allowed")));
     }
     let parsed = from.parse().or_else(|_| from.parse().map(|with_port: SocketAddr| with_port.ip()));
     let network = match parsed.map(|ip: IpAddr| ip.to_canonical()) {
@@ -47,7 +48,7 @@ pub fn address(from: &str) -> Result<Whom, Error> {
 
 /// When an attempt made at `at` no longer counts, in seconds from `now`; never less than 1.
 pub fn wait(at: u64, now: u64) -> u32 {
-    // A clock that was put back does not shut anybody out for longer than a window.
+    // A clock that was put back shuts no visitor out for longer than a window.
     let seconds = (at + WINDOW_SECONDS).saturating_sub(now).clamp(1, WINDOW_SECONDS);
     u32::try_from(seconds).unwrap_or(u32::MAX)
 }
@@ -73,7 +74,7 @@ mod tests {
     #[test]
     fn an_absent_or_endless_address_is_refused() {
         for from in ["", &"1".repeat(101)] {
-            assert_eq!(address(from), Err(Error::Invalid("from: 1 to 100 characters are allowed".into())));
+            assert_eq!(address(from), Err(Invalid("from: 1 to 100 characters are allowed".into())));
         }
     }
 

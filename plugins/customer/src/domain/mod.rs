@@ -1,83 +1,23 @@
 //! What the customer context accepts, and what it says when it does not. Pure: no store, no host, no hashing.
 //!
-//! `form` checks what a shopper typed, `passwords` what may be a password, `known` the accounts of a seed, `limits` how often one may try.
+//! `form` checks what a shopper typed, `passwords` what may be a password, `known` the accounts of a seed, `limits` how
+//! often one may try.
 
 pub mod form;
 pub mod known;
 pub mod limits;
 pub mod passwords;
 
-use serde::{Deserialize, Serialize};
-
 /// Ids in one call of `names`.
 pub const NAMES_MAX: usize = 500;
 /// How long a session lasts.
 pub const SESSION_SECONDS: u64 = 30 * 24 * 60 * 60;
-/// Sessions of one account; a further one ends the oldest. Nobody has so many devices, and nobody may fill the store by signing in.
+/// Sessions of one account; a further one ends the oldest. A customer has fewer devices, and signing in must not fill
+/// the store.
 pub const SESSIONS_MAX: u32 = 200;
-/// What somebody who left is called.
+/// The name of a customer who deleted the account.
 pub const DELETED_NAME: &str = "deleted account";
 const ID_CHARS_MAX: usize = 32;
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Address {
-    pub name: String,
-    pub street: String,
-    pub extra: String,
-    pub city: String,
-    pub postcode: String,
-    pub country: String,
-}
-
-/// An account as its owner sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    pub id: String,
-    pub email: String,
-    pub name: String,
-    pub address: Option<Address>,
-    pub operator: bool,
-    pub since: u64,
-}
-
-/// A session that has just begun; the only moment at which its token is known here.
-pub struct Session {
-    pub token: String,
-    pub expires: u64,
-    pub account: Account,
-}
-
-/// One field of a form and what is wrong with it, in a sentence for the person who typed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    pub field: &'static str,
-    pub problem: String,
-}
-
-/// Why something was not done; the cases of the interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Error {
-    Fields(Vec<Problem>),
-    Taken,
-    WrongPassword,
-    /// Seconds until the next attempt is looked at.
-    Wait(u32),
-    SignedOut,
-    Invalid(String),
-    Unavailable(String),
-}
-
-impl From<seam_sdk::store::Error> for Error {
-    fn from(error: seam_sdk::store::Error) -> Self {
-        Self::Unavailable(error.unavailable())
-    }
-}
-
-impl From<seam_sdk::config::Error> for Error {
-    fn from(error: seam_sdk::config::Error) -> Self {
-        Self::Unavailable(error.to_string())
-    }
-}
 
 /// Whether `id` could be a customer's.
 pub fn is_id(id: &str) -> bool {
@@ -90,12 +30,12 @@ pub fn is_token(token: &str) -> bool {
     token.len() == 64 && token.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-/// The countries of the shared reference data; without them any two capital letters are one.
+/// The countries of the shared reference data; without them any two capital letters are a country.
 #[derive(Debug, Clone, Default)]
 pub struct Countries(Option<String>);
 
 impl Countries {
-    /// Takes lines of `GB United Kingdom`.
+    /// Takes lines such as `GB United Kingdom`.
     pub fn new(lines: Option<String>) -> Self {
         Self(lines)
     }
@@ -115,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_and_tokens_are_told_from_anything_else() {
+    fn only_ids_and_tokens_are_taken_for_them() {
         for good in ["C-1", "C-0f3a", &format!("C-{}", "z".repeat(30))] {
             assert!(is_id(good), "{good}");
         }

@@ -2,7 +2,7 @@
 
 /// Characters of a password.
 pub const CHARS_MIN: usize = 10;
-/// More than this nobody types, and nobody's password manager makes.
+/// More than a person types or a password manager makes.
 pub const CHARS_MAX: usize = 200;
 
 /// What is wrong with it, in a sentence for the person who chose it.

@@ -1,26 +1,22 @@
-//! A card as somebody typed it: checked, every wrong field told in a sentence, and reduced to what may be kept of it.
+//! A card as the customer typed it: checked, with a sentence for every wrong field, and reduced to what finance may
+//! keep of it.
 //!
-//! Invariant: the number lives in this file only. What leaves it are the last four digits and the processor's reply.
+//! Invariant: only this file reads the number. Other code gets the last four digits and the processor's reply.
 
 use std::fmt;
 
-use super::Problem;
 use super::check::unprintable;
 use super::processor::{self, Reply};
+use crate::wit::{Card, FieldProblem};
 
 const HOLDER_CHARS_MAX: usize = 100;
 
-/// As it was typed.
-pub struct Typed {
-    pub number: String,
-    pub holder: String,
-    pub expiry: String,
-    pub code: String,
-}
+/// As it was typed. Unlike the interface's record, it can be formatted without its number.
+pub struct Typed(pub Card);
 
-/// What goes on from here. Neither number nor code is in it.
+/// A card that has passed. Neither number nor code is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Card {
+pub struct Accepted {
     pub last_four: String,
     pub reply: Reply,
 }
@@ -33,38 +29,38 @@ impl fmt::Debug for Typed {
 }
 
 impl Typed {
-    /// The card, or everything that is wrong with it at `now`, in the order of the form.
-    pub fn check(&self, now: u64) -> Result<Card, Vec<Problem>> {
+    /// The accepted card, or all its problems at `now`, in the order of the form.
+    pub fn check(&self, now: u64) -> Result<Accepted, Vec<FieldProblem>> {
         let mut problems = Vec::new();
         let mut add = |field: &str, problem: Option<String>| {
-            problems.extend(problem.map(|problem| Problem { field: field.into(), problem }));
+            problems.extend(problem.map(|problem| FieldProblem { field: field.into(), problem }));
         };
         let card = self.known();
         add("number", card.is_none().then(|| self.number_problem()));
         add("holder", self.holder_problem().map(String::from));
         add("expiry", self.expiry_problem(now).map(String::from));
-        let code = self.code.trim();
+        let code = self.0.code.trim();
         let code_is_good = (3..=4).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_digit());
         add("code", (!code_is_good).then(|| "Please enter the three or four digits of the security code.".into()));
         card.filter(|_| problems.is_empty()).ok_or(problems)
     }
 
-    /// What tells this card from another when a request comes again: whoever knows it could not pay with it. The code is not part of it: of four
-    /// digits even a hash would tell them.
+    /// What distinguishes this card from another when a request comes again; a thief could not pay with it. The code is
+    /// not part of it: even a hash would give four digits away.
     pub fn marks(&self) -> [String; 3] {
         let last_four = self.known().map_or(String::new(), |card| card.last_four);
-        [last_four, self.holder.trim().into(), self.expiry.trim().into()]
+        [last_four, self.0.holder.trim().into(), self.0.expiry.trim().into()]
     }
 
     fn digits(&self) -> Option<String> {
-        let digits: String = self.number.trim().chars().filter(|c| !matches!(c, ' ' | '\u{a0}' | '-')).collect();
+        let digits: String = self.0.number.trim().chars().filter(|c| !matches!(c, ' ' | '\u{a0}' | '-')).collect();
         digits.bytes().all(|b| b.is_ascii_digit()).then_some(digits)
     }
 
-    fn known(&self) -> Option<Card> {
+    fn known(&self) -> Option<Accepted> {
         let digits = self.digits()?;
         let reply = processor::reply(&digits)?;
-        Some(Card { last_four: digits.get(digits.len().saturating_sub(4)..)?.to_owned(), reply })
+        Some(Accepted { last_four: digits.get(digits.len().saturating_sub(4)..)?.to_owned(), reply })
     }
 
     fn number_problem(&self) -> String {
@@ -76,7 +72,7 @@ impl Typed {
     }
 
     fn holder_problem(&self) -> Option<&'static str> {
-        let holder = self.holder.trim();
+        let holder = self.0.holder.trim();
         match holder.chars().count() {
             0 => Some("Please enter the name on the card."),
             count if count > HOLDER_CHARS_MAX => Some("Please use at most 100 characters."),
@@ -89,7 +85,7 @@ impl Typed {
             let digits = text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
             text.parse::<u64>().ok().filter(|_| digits)
         };
-        let read = self.expiry.trim().split_once('/').and_then(|(month, year)| Some((two(month)?, two(year)?)));
+        let read = self.0.expiry.trim().split_once('/').and_then(|(month, year)| Some((two(month)?, two(year)?)));
         match read {
             Some((month @ 1..=12, year)) if (2_000 + year, month) >= month_of(now) => None,
             Some((1..=12, _)) => Some("This card has expired. Please pay with another one."),
@@ -118,11 +114,11 @@ mod tests {
     const NOW: u64 = 1_700_000_000;
 
     fn typed(number: &str, holder: &str, expiry: &str, code: &str) -> Typed {
-        Typed { number: number.into(), holder: holder.into(), expiry: expiry.into(), code: code.into() }
+        Typed(Card { number: number.into(), holder: holder.into(), expiry: expiry.into(), code: code.into() })
     }
 
-    fn good() -> Typed {
-        typed("4242 4242 4242 4242", "Anna Lind", "11/23", "123")
+    fn good() -> Card {
+        typed("4242 4242 4242 4242", "Anna Lind", "11/23", "123").0
     }
 
     fn fields(card: &Typed) -> String {
@@ -133,29 +129,29 @@ mod tests {
     #[test]
     fn a_good_card_passes_however_its_number_is_grouped() {
         for number in ["4242424242424242", "4242 4242 4242 4242", " 4242-4242-4242-4242\u{a0}", "42 42-42424242 4242"] {
-            let card = Typed { number: number.into(), ..good() }.check(NOW);
-            assert_eq!(card, Ok(Card { last_four: "4242".into(), reply: Reply::Approved }), "{number}");
+            let card = Typed(Card { number: number.into(), ..good() }).check(NOW);
+            assert_eq!(card, Ok(Accepted { last_four: "4242".into(), reply: Reply::Approved }), "{number}");
         }
         for code in ["123", "1234", " 123 "] {
-            assert_eq!(fields(&Typed { code: code.into(), ..good() }), "");
+            assert_eq!(fields(&Typed(Card { code: code.into(), ..good() })), "");
         }
-        assert_eq!(fields(&Typed { holder: "é".repeat(100), ..good() }), "");
+        assert_eq!(fields(&Typed(Card { holder: "é".repeat(100), ..good() })), "");
     }
 
     #[test]
-    fn a_real_number_is_told_which_numbers_are_taken() {
+    fn a_real_number_gets_a_list_of_the_numbers_that_are_taken() {
         for number in
             ["5555 5555 5555 4444", "4242", "", "4242 4242 4242 424x", "٤٢٤٢٤٢٤٢٤٢٤٢٤٢٤٢", "1".repeat(100_000).as_str()]
         {
-            let problems = Typed { number: number.into(), ..good() }.check(NOW).err().unwrap_or_default();
+            let problems = Typed(Card { number: number.into(), ..good() }).check(NOW).err().unwrap_or_default();
             assert_eq!(problems.len(), 1);
-            let Problem { field, problem } = &problems[0];
+            let FieldProblem { field, problem } = &problems[0];
             assert!(field == "number" && problem.contains("4242 4242 4242 4242") && problem.len() < 300, "{problem}");
         }
     }
 
     #[test]
-    fn all_wrong_fields_are_told_together() {
+    fn all_wrong_fields_have_a_problem_at_once() {
         assert_eq!(fields(&typed("", "", "", "")), "number holder expiry code");
         assert_eq!(fields(&typed("4242424242424242", "\n", "10/23", "12")), "holder expiry code");
     }
@@ -163,10 +159,10 @@ mod tests {
     #[test]
     fn each_field_has_its_bounds() {
         for holder in [" ", "A\tB", &"x".repeat(101), "A\u{202e}B"] {
-            assert_eq!(fields(&Typed { holder: holder.into(), ..good() }), "holder", "{holder}");
+            assert_eq!(fields(&Typed(Card { holder: holder.into(), ..good() })), "holder", "{holder}");
         }
         for code in ["", "12", "12345", "12a", "١٢٣", "-12", "1 2 3"] {
-            assert_eq!(fields(&Typed { code: code.into(), ..good() }), "code", "{code}");
+            assert_eq!(fields(&Typed(Card { code: code.into(), ..good() })), "code", "{code}");
         }
         for (expiry, expect) in [
             ("11/23", ""),
@@ -183,7 +179,7 @@ mod tests {
             ("+1/24", "expiry"),
             ("11/24/1", "expiry"),
         ] {
-            assert_eq!(fields(&Typed { expiry: expiry.into(), ..good() }), expect, "{expiry}");
+            assert_eq!(fields(&Typed(Card { expiry: expiry.into(), ..good() })), expect, "{expiry}");
         }
     }
 
@@ -205,10 +201,10 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_a_card_cannot_pay() {
-        assert_eq!(good().marks(), ["4242", "Anna Lind", "11/23"]);
+        assert_eq!(Typed(good()).marks(), ["4242", "Anna Lind", "11/23"]);
         assert_eq!(typed("4000-0000 00009995 ", "A", "1", "9").marks(), ["9995", "A", "1"]);
         // Another card with the same end is another card.
         assert_eq!(typed("5555 5555 5555 4242", "A", "1", "9").marks()[0], "");
-        assert!(!format!("{:?}", good()).contains("4242 4242"));
+        assert!(!format!("{:?}", Typed(good())).contains("4242 4242"));
     }
 }

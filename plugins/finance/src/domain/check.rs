@@ -1,6 +1,6 @@
 //! The shapes of arguments: every text and every list has a bound, every message names its field.
 
-use super::{Error, Line, Sale};
+use crate::wit::{Error, Line, Sale};
 
 /// Orders in one question.
 pub const ASKED_MAX: usize = 500;
@@ -63,7 +63,7 @@ pub fn sale(sale: &Sale) -> Result<(), Error> {
     money("total", sale.total())
 }
 
-/// The mistake in the `i`th row, counted from 0; people count from 1.
+/// Names the row of an error; `i` counts from 0, people count from 1.
 pub fn in_row(i: usize, error: Error) -> Error {
     match error {
         Error::Invalid(why) => Error::Invalid(format!("row {}, {why}", i + 1)),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_sale_is_told_with_its_field() {
+    fn a_problem_of_a_sale_names_its_field() {
         let check = |change: &dyn Fn(&mut Sale), expect: &str| {
             let mut changed = good();
             change(&mut changed);

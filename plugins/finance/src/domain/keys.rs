@@ -1,9 +1,9 @@
-//! What was asked under a key, as a fingerprint: enough to tell whether it is asked again, useless to learn what it was.
+//! The fingerprint of a request under a key: enough to recognise the same request, useless to learn what it was.
 
 use sha2::{Digest, Sha256};
 
-use super::Sale;
 use super::card::Typed;
+use crate::wit::Sale;
 
 pub fn authorise(sale: &Sale, card: &Typed) -> String {
     let [number, holder, expiry] = card.marks();
@@ -27,7 +27,8 @@ pub fn refund(order: &str, amount: u64, reason: &str) -> String {
     Print::of("refund").text(order).number(amount).text(reason).done()
 }
 
-/// SHA-256 of a function and its arguments, each text with its length, so that no two lists of arguments are the same bytes.
+/// SHA-256 of a function and its arguments, each text with its length, so that no two lists of arguments are the same
+/// bytes.
 struct Print(Sha256);
 
 impl Print {
@@ -44,7 +45,7 @@ impl Print {
     }
 
     fn done(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.0.finalize())
     }
 }
 
@@ -52,8 +53,8 @@ impl Print {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::Line;
     use super::*;
+    use crate::wit::{Card, Line};
 
     fn sale() -> Sale {
         let line = |sku: &str| Line { sku: sku.into(), quantity: 1, price: 1_299 };
@@ -67,8 +68,14 @@ mod tests {
     }
 
     fn card() -> Typed {
+        changed(|_| {})
+    }
+
+    fn changed(change: impl FnOnce(&mut Card)) -> Typed {
         let [number, holder, expiry, code] = ["4242 4242 4242 4242", "Anna", "11/23", "123"].map(String::from);
-        Typed { number, holder, expiry, code }
+        let mut card = Card { number, holder, expiry, code };
+        change(&mut card);
+        Typed(card)
     }
 
     #[test]
@@ -90,10 +97,10 @@ mod tests {
             change(&mut changed);
             prints.push(authorise(&changed, &card()));
         }
-        prints.push(authorise(&sale(), &Typed { number: "4000000000000002".into(), ..card() }));
-        prints.push(authorise(&sale(), &Typed { number: "5555555555554242".into(), ..card() }));
-        prints.push(authorise(&sale(), &Typed { holder: "Bo".into(), ..card() }));
-        prints.push(authorise(&sale(), &Typed { expiry: "12/23".into(), ..card() }));
+        prints.push(authorise(&sale(), &changed(|card| card.number = "4000000000000002".into())));
+        prints.push(authorise(&sale(), &changed(|card| card.number = "5555555555554242".into())));
+        prints.push(authorise(&sale(), &changed(|card| card.holder = "Bo".into())));
+        prints.push(authorise(&sale(), &changed(|card| card.expiry = "12/23".into())));
         prints.extend([
             void("1"),
             void("2"),
@@ -108,7 +115,11 @@ mod tests {
 
     #[test]
     fn the_same_card_typed_differently_is_the_same_and_its_code_is_not_kept() {
-        let again = Typed { number: "4242424242424242".into(), holder: " Anna ".into(), code: "9999".into(), ..card() };
+        let again = changed(|card| {
+            card.number = "4242424242424242".into();
+            card.holder = " Anna ".into();
+            card.code = "9999".into();
+        });
         assert_eq!(authorise(&sale(), &again), authorise(&sale(), &card()));
     }
 }

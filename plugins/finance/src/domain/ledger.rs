@@ -4,7 +4,8 @@
 
 use serde::Serialize;
 
-use super::{Sale, signed};
+use super::signed;
+use crate::wit::Sale;
 
 /// The order of the fields is that of the parameters in `store`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +29,8 @@ pub enum Account {
     Refunds,
 }
 
-/// Account, customer, and the amount: a debit is positive, a credit negative. In JSON a list, as the schema's trigger reads it.
+/// Account, customer, and the amount: a debit is positive, a credit negative. In JSON a list, as the schema's trigger
+/// reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Booking(pub Account, pub Option<String>, pub i64);
 
@@ -84,8 +86,8 @@ fn entry(at: u64, order: &str, currency: &str, text: String, lines: Vec<Booking>
 
 #[cfg(test)]
 mod tests {
-    use super::super::Line;
     use super::*;
+    use crate::wit::Line;
 
     fn sale(price: u32, shipping: u32) -> Sale {
         Sale {

@@ -1,36 +1,20 @@
-//! Sales that were made elsewhere: held to the rules of those made here, every mistake told with its row and field.
+//! Sales that were made elsewhere: the rules of those made here hold for them, and every problem names its row and
+//! field.
 
 use std::collections::BTreeMap;
 
+use super::Stage;
 use super::check::{self, in_row, wrong};
 use super::ledger::{self, Entry, Refund};
-use super::{Error, Sale, Stage};
+use crate::wit::{Error, Sale};
+use crate::wit_archive::{PastRefund, PastSale};
 
 /// Sales in one call.
 pub const SALES_MAX: usize = 1_000;
-/// Refunds of one sale: each copy for itself is fewer.
+/// Refunds of one sale: one for each copy would be fewer.
 const REFUNDS_MAX: usize = 100;
 /// The last second of the year 9999.
 const AT_MAX: u64 = 253_402_300_799;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PastSale {
-    pub sale: Sale,
-    /// When it was authorised.
-    pub at: u64,
-    pub captured: Option<u64>,
-    pub voided: Option<u64>,
-    /// The last four digits.
-    pub card: String,
-    pub refunds: Vec<PastRefund>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PastRefund {
-    pub at: u64,
-    pub amount: u64,
-    pub reason: String,
-}
 
 impl PastSale {
     pub fn stage(&self) -> Stage {
@@ -45,7 +29,7 @@ impl PastSale {
         self.refunds.iter().map(|refund| refund.amount).sum()
     }
 
-    /// What the books say of it, oldest first; nothing of a sale without an invoice.
+    /// Its entries in the books, oldest first; none of a sale without an invoice.
     pub fn entries(&self, invoice: Option<u32>) -> Vec<Entry> {
         let (Some(at), Some(number)) = (self.captured, invoice) else { return Vec::new() };
         let mut entries = vec![ledger::invoice(&self.sale, number, at), ledger::payment(&self.sale, &self.card, at)];
@@ -120,8 +104,8 @@ pub fn check(sales: &[PastSale]) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Line;
     use super::*;
+    use crate::wit::Line;
 
     const DAY: u64 = 86_400;
 
@@ -143,7 +127,7 @@ mod tests {
         let sale = past("1");
         assert_eq!(check(std::slice::from_ref(&sale)), Ok(()));
         assert_eq!((sale.stage(), sale.refunded()), (Stage::Captured, 2_395));
-        let told: Vec<_> = sale.entries(Some(5)).into_iter().map(|entry| (entry.at / DAY, entry.text)).collect();
+        let booked: Vec<_> = sale.entries(Some(5)).into_iter().map(|entry| (entry.at / DAY, entry.text)).collect();
         let expect = [
             (2, "Invoice 5"),
             (2, "Paid by card ending 4242"),
@@ -152,7 +136,7 @@ mod tests {
             (3, "Refund: sent back"),
             (3, "Paid back to card ending 4242"),
         ];
-        assert_eq!(told, expect.map(|(day, text)| (day, text.to_owned())));
+        assert_eq!(booked, expect.map(|(day, text)| (day, text.to_owned())));
         let held = PastSale { captured: None, refunds: vec![], ..past("1") };
         assert_eq!((held.stage(), held.entries(None)), (Stage::Authorised, vec![]));
         let voided = PastSale { voided: Some(2 * DAY), ..held };
@@ -160,12 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_with_its_row_and_field() {
+    fn a_problem_names_its_row_and_field() {
         let check = |change: &dyn Fn(&mut PastSale), expect: &str| {
             let mut sales = [past("1"), past("2")];
             change(&mut sales[1]);
-            let why = super::check(&sales).err().map(|error| format!("{error:?}")).unwrap_or_default();
-            assert!(why.starts_with(&format!("Invalid(\"row 2, {expect}")), "{why}");
+            let Err(Error::Invalid(why)) = super::check(&sales) else { panic!("{expect} passed") };
+            assert!(why.starts_with(&format!("row 2, {expect}")), "{why}");
         };
         check(&|s| s.sale.order = "1".into(), "order: stands in row 1 already");
         check(&|s| s.sale.currency.clear(), "currency: not three");

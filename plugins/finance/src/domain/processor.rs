@@ -15,7 +15,7 @@ const CARDS: &[(&str, Reply)] = &[
     ("4000000000000119", Reply::Silence),
 ];
 
-/// What to tell somebody whose number is none of these.
+/// What to tell a customer whose number is none of these.
 pub const NUMBERS: &str = "This shop takes test cards only: 4242 4242 4242 4242 is approved, 4000 0000 0000 0002, \
 4000 0000 0000 9995 and 4000 0000 0000 0069 are declined, 4000 0000 0000 0119 gets no answer.";
 

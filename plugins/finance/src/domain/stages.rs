@@ -8,13 +8,15 @@
 //! authorised | declined | unknown -> voided
 //! ```
 //!
-//! Voided, marked and captured are final: an authorisation that was under way when somebody gave up must not hold money any more.
+//! Voided, marked and captured are final: an authorisation that arrives after the caller gave up must not hold money.
 //! The migration holds the same table in a trigger.
 
 use serde::{Deserialize, Serialize};
 
 use super::processor::Reply;
+use crate::wit;
 
+/// As it stands in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
@@ -24,12 +26,36 @@ pub enum Stage {
     Captured,
     Voided,
     Declined,
-    /// Voided before there was a payment. No payment is ever in it, so others never see it.
+    /// Voided before there was a payment. No payment is ever in it, so the interface does not have it.
     Marked,
 }
 
+impl From<Stage> for wit::Stage {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Unknown => Self::Unknown,
+            Stage::Authorised => Self::Authorised,
+            Stage::Captured => Self::Captured,
+            Stage::Declined => Self::Declined,
+            Stage::Voided | Stage::Marked => Self::Voided,
+        }
+    }
+}
+
+impl From<wit::Stage> for Stage {
+    fn from(stage: wit::Stage) -> Self {
+        match stage {
+            wit::Stage::Unknown => Self::Unknown,
+            wit::Stage::Authorised => Self::Authorised,
+            wit::Stage::Captured => Self::Captured,
+            wit::Stage::Voided => Self::Voided,
+            wit::Stage::Declined => Self::Declined,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum Action {
     /// With what the processor says to it.
     Authorise(Reply),
     Void,
@@ -48,37 +74,37 @@ pub enum Verdict {
     Refused(&'static str),
 }
 
-/// What comes of `wish` for an order whose payment is in `stage`; none: it has none.
-pub fn verdict(stage: Option<Stage>, wish: Wish) -> Verdict {
+/// What comes of `action` for an order whose payment is in `stage`; none: it has none.
+pub fn verdict(stage: Option<Stage>, action: Action) -> Verdict {
     use Stage::{Authorised, Captured, Declined, Marked, Unknown, Voided};
     use Verdict::{Goes, NoPayment, Refused, Stays};
-    match (wish, stage) {
-        (Wish::Authorise(reply), None | Some(Declined)) => Goes(match reply {
+    match (action, stage) {
+        (Action::Authorise(reply), None | Some(Declined)) => Goes(match reply {
             Reply::Approved => Authorised,
             Reply::Declined(_) => Declined,
             Reply::Silence => Unknown,
         }),
-        (Wish::Authorise(_), Some(Unknown)) => Refused("the card processor has not answered yet; void it first"),
-        (Wish::Authorise(_), Some(Authorised)) => Refused("its money is held already"),
-        (Wish::Authorise(_), Some(Captured)) => Refused("it is paid already"),
-        (Wish::Authorise(_), Some(Voided | Marked)) => Refused("it was voided, and nothing is held for it again"),
+        (Action::Authorise(_), Some(Unknown)) => Refused("the card processor has not answered yet; void it first"),
+        (Action::Authorise(_), Some(Authorised)) => Refused("its money is held already"),
+        (Action::Authorise(_), Some(Captured)) => Refused("it is paid already"),
+        (Action::Authorise(_), Some(Voided | Marked)) => Refused("it was voided, and nothing is held for it again"),
 
-        (Wish::Void, None) => Goes(Marked),
-        (Wish::Void, Some(Unknown | Authorised | Declined)) => Goes(Voided),
-        (Wish::Void, Some(Voided | Marked)) => Stays,
-        (Wish::Void, Some(Captured)) => Refused("its money is taken already; refund it instead"),
+        (Action::Void, None) => Goes(Marked),
+        (Action::Void, Some(Unknown | Authorised | Declined)) => Goes(Voided),
+        (Action::Void, Some(Voided | Marked)) => Stays,
+        (Action::Void, Some(Captured)) => Refused("its money is taken already; refund it instead"),
 
-        (Wish::Capture | Wish::Refund, None | Some(Marked)) => NoPayment,
-        (Wish::Capture, Some(Authorised)) => Goes(Captured),
-        (Wish::Capture, Some(Unknown)) => {
+        (Action::Capture | Action::Refund, None | Some(Marked)) => NoPayment,
+        (Action::Capture, Some(Authorised)) => Goes(Captured),
+        (Action::Capture, Some(Unknown)) => {
             Refused("the card processor has not answered, so nothing is known to be held")
         }
-        (Wish::Capture, Some(Captured)) => Refused("its money is taken already"),
-        (Wish::Capture, Some(Voided)) => Refused("its money was let go"),
-        (Wish::Capture, Some(Declined)) => Refused("the bank declined it, so nothing is held"),
+        (Action::Capture, Some(Captured)) => Refused("its money is taken already"),
+        (Action::Capture, Some(Voided)) => Refused("its money was let go"),
+        (Action::Capture, Some(Declined)) => Refused("the bank declined it, so nothing is held"),
 
-        (Wish::Refund, Some(Captured)) => Goes(Captured),
-        (Wish::Refund, Some(Unknown | Authorised | Voided | Declined)) => Refused("no money was taken for it"),
+        (Action::Refund, Some(Captured)) => Goes(Captured),
+        (Action::Refund, Some(Unknown | Authorised | Voided | Declined)) => Refused("no money was taken for it"),
     }
 }
 
@@ -86,7 +112,7 @@ pub fn verdict(stage: Option<Stage>, wish: Wish) -> Verdict {
 mod tests {
     use super::*;
 
-    /// Every stage against every wish. R: refused, -: no payment, =: as it is.
+    /// Every stage against every action. R: refused, -: no payment, =: as it is.
     const TABLE: &str = "
                 approve decline silence void    capture refund
     nothing     author  decli   unkno   marke   -       -
@@ -98,14 +124,14 @@ mod tests {
     marked      R       R       R       =       -       -";
 
     #[test]
-    fn every_wish_in_every_stage_ends_as_the_table_says() {
-        let wishes = [
-            Wish::Authorise(Reply::Approved),
-            Wish::Authorise(Reply::Declined("no")),
-            Wish::Authorise(Reply::Silence),
-            Wish::Void,
-            Wish::Capture,
-            Wish::Refund,
+    fn every_action_in_every_stage_ends_as_the_table_says() {
+        let actions = [
+            Action::Authorise(Reply::Approved),
+            Action::Authorise(Reply::Declined("no")),
+            Action::Authorise(Reply::Silence),
+            Action::Void,
+            Action::Capture,
+            Action::Refund,
         ];
         let stages = [
             None,
@@ -122,15 +148,15 @@ mod tests {
             let mut cells = row.split_whitespace();
             let name = stage.map_or("nothing".into(), |stage| format!("{stage:?}").to_lowercase());
             assert_eq!(cells.next(), Some(name.as_str()));
-            for wish in wishes {
+            for action in actions {
                 let cell = cells.next().unwrap_or_default();
-                let as_expected = match verdict(stage, wish) {
+                let as_expected = match verdict(stage, action) {
                     Verdict::Goes(next) => cell.len() > 2 && format!("{next:?}").to_lowercase().starts_with(cell),
                     Verdict::Stays => cell == "=",
                     Verdict::NoPayment => cell == "-",
                     Verdict::Refused(why) => cell == "R" && !why.is_empty(),
                 };
-                assert!(as_expected, "{name} {wish:?}: {:?}, not {cell}", verdict(stage, wish));
+                assert!(as_expected, "{name} {action:?}: {:?}, not {cell}", verdict(stage, action));
             }
             assert_eq!(cells.next(), None);
         }

@@ -83,7 +83,7 @@ pub fn word<T: Into<Option<Payment>>>(answer: Result<T, Error>) -> &'static str 
     }
 }
 
-/// The books add up: every entry to zero, the kept totals and balances to their lines, and nobody owes anything.
+/// The books add up: every entry to zero, the kept totals and balances to their lines, and no customer owes anything.
 pub fn check_books() {
     let unbalanced = "SELECT count(*) FROM (SELECT 1 FROM lines GROUP BY entry, currency HAVING sum(amount) <> 0)";
     assert_eq!(one::<u32>(unbalanced, params![]).unwrap(), 0, "entries that do not sum to zero");

@@ -85,8 +85,8 @@ pub(super) fn every_line<'a>(
     Ok(())
 }
 
-/// The address without blanks around its lines, or all that is wrong with it. `countries` has lines of `GB United Kingdom`; without it
-/// any two capital letters are a country.
+/// The address without blanks around its lines, or all that is wrong with it. `countries` has lines of `GB United
+/// Kingdom`; without it any two capital letters are a country.
 pub fn address(address: &Address, countries: Option<&str>) -> Result<Address, Error> {
     let mut problems = Vec::new();
     let mut line = |field: &str, text: &str, chars_max: usize, missing: Option<&str>| {

@@ -1,7 +1,7 @@
 //! The rules of orders. Pure: no store, no host, no other context.
 //!
-//! `states` says what may follow what, `check` what is accepted, `quote` what it costs, `outcome` how a refusal is kept, `past` what a seed
-//! may bring. The types are those of the interfaces.
+//! `states` says what may follow what, `check` what is accepted, `quote` what it costs, `outcome` how a refusal is
+//! kept, `past` what a seed may bring. The types are those of the interfaces.
 
 pub mod check;
 pub mod outcome;
@@ -13,13 +13,13 @@ use crate::wit::Error;
 
 /// Orders on a page.
 pub const PAGE_SIZE: u32 = 20;
-/// Nobody leafs further.
+/// The last page that may be asked for.
 pub const PAGE_MAX: u32 = 500;
 /// Purchases in one answer of `history`.
 pub const PURCHASES_MAX: u32 = 1_000;
 /// How long after the shipment a customer may send copies back.
 pub const RETURN_SECONDS: u64 = 60 * 24 * 60 * 60;
-/// What is being done for longer than this has been cut off: no call lives as long.
+/// A change that takes longer than this was interrupted: no call lives as long.
 pub const STALE_SECONDS: u64 = 60;
 
 /// The argument is wrong: where, and why.

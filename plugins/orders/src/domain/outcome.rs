@@ -1,6 +1,7 @@
 //! Why an order was rejected, as it is kept: the same key gets the same answer again.
 //!
-//! The first line is the kind, each further one a row with tabs between its cells. What is `unavailable` is nobody's decision and not kept.
+//! The first line is the kind, each further one a row with tabs between its cells. `unavailable` is no decision and is
+//! not kept.
 
 use crate::wit::{Error, FieldProblem, Shortage};
 

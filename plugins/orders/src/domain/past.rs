@@ -1,4 +1,4 @@
-//! Orders made elsewhere, as a seed puts them: checked, every mistake told with its row.
+//! Orders made elsewhere, as a seed puts them: every problem names its row.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ pub fn check(orders: &[PastOrder]) -> Result<(), Error> {
         let checked = if twice { Err(invalid("number", "it stands there already")) } else { check_one(order) };
         checked.map_err(|error| match error {
             Error::Invalid(why) => Error::Invalid(format!("order {}, {why}", i + 1)),
-            // Of people's addresses only the field is told: messages reach logs.
+            // Of an address only the field is named: messages reach logs.
             Error::Fields(problems) => {
                 let fields: Vec<_> = problems.into_iter().map(|p| p.field).collect();
                 Error::Invalid(format!("order {}, address: {}", i + 1, fields.join(", ")))
@@ -81,7 +81,7 @@ pub fn shipped_at(order: &PastOrder) -> Option<u64> {
     order.history.iter().find(|event| event.state == State::Shipped).map(|event| event.at)
 }
 
-/// Somebody has bought something.
+/// Whether it counts as a purchase.
 pub fn sold(order: &PastOrder) -> bool {
     !matches!(order.state, State::Placing | State::Rejected | State::Cancelled)
 }

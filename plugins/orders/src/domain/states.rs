@@ -15,12 +15,12 @@ pub enum Step {
     ReceiveReturn,
 }
 
-/// What takes other contexts, and so longer than a transaction. While it is being done, nothing else is.
+/// A change that calls other contexts, and so takes longer than a transaction. While one is under way, no other starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Doing {
     Place,
-    /// Taking the placing back.
+    /// Undoing the placing.
     Undo,
     Cancel,
     Ship,
@@ -75,7 +75,7 @@ impl Step {
         }
     }
 
-    /// As it stands with a key; none of those that have no key of their own.
+    /// As it stands with a key.
     pub fn name(self) -> &'static str {
         match self {
             Self::Confirm | Self::Reject => "place",
@@ -86,7 +86,7 @@ impl Step {
         }
     }
 
-    /// What it takes of other contexts; none: a transaction is enough.
+    /// The change that is under way meanwhile; none: a transaction is enough.
     pub fn doing(self) -> Option<Doing> {
         match self {
             Self::Confirm => Some(Doing::Place),

@@ -1,4 +1,5 @@
-//! A placed order on its way: what is begun is written down, then other contexts are asked, then it is finished or given up.
+//! Changes of a placed order: `begin` writes the change down, then other contexts are called, then `finish` or
+//! `give_up` ends it.
 
 use seam_sdk::store::{Transaction, execute, params, transaction};
 
@@ -7,9 +8,9 @@ use crate::domain::states::{self, Doing, Step};
 use crate::domain::{RETURN_SECONDS, invalid};
 use crate::wit::{Error, Line, State};
 
-/// Who wants what of which order.
+/// Who asks for which change of which order.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
+pub struct Change<'a> {
     pub key: &'a str,
     pub step: Step,
     pub number: &'a str,
@@ -17,11 +18,11 @@ pub struct Wish<'a> {
     pub customer: Option<&'a str>,
 }
 
-/// Writes down that this is being done, so that nothing else is; also when it was cut off before. None: it is done.
-pub fn begin(wish: Wish<'_>, note: &str, now: u64) -> Result<Option<Head>, Error> {
+/// Writes down that this change is under way, which locks out others; also after an interruption. None: it is done.
+pub fn begin(change: Change<'_>, note: &str, now: u64) -> Result<Option<Head>, Error> {
     transaction(|tx| {
-        let Some(head) = allowed(tx, wish)? else { return Ok(None) };
-        let Some(doing) = wish.step.doing() else { return Ok(Some(head)) };
+        let Some(head) = allowed(tx, change)? else { return Ok(None) };
+        let Some(doing) = change.step.doing() else { return Ok(Some(head)) };
         tx.execute(
             "UPDATE orders SET doing_note = iif(doing IS NULL, ?4, doing_note), doing = ?2, doing_since = ?3 WHERE id = ?1",
             params![head.id, doing.name(), time(now), note],
@@ -30,10 +31,10 @@ pub fn begin(wish: Wish<'_>, note: &str, now: u64) -> Result<Option<Head>, Error
     })
 }
 
-/// The copies that a customer sends back; nobody else has to be asked for that.
-pub fn request_return(wish: Wish<'_>, wanted: &[Line], now: u64) -> Result<(), Error> {
+/// The copies that a customer sends back; this calls no other context.
+pub fn request_return(change: Change<'_>, wanted: &[Line], now: u64) -> Result<(), Error> {
     transaction(|tx| {
-        let Some(head) = allowed(tx, wish)? else { return Ok(()) };
+        let Some(head) = allowed(tx, change)? else { return Ok(()) };
         if now > head.shipped_at.unwrap_or(0).saturating_add(RETURN_SECONDS) {
             let days = RETURN_SECONDS / (24 * 60 * 60);
             return Err(Error::Refused(format!("Records can be sent back within {days} days of the shipment.")));
@@ -63,7 +64,7 @@ pub fn request_return(wish: Wish<'_>, wanted: &[Line], now: u64) -> Result<(), E
     })
 }
 
-/// What `begin` began is done. False: somebody else has finished it.
+/// The change of `begin` is done. False: another request has finished it.
 pub fn finish(id: i64, step: Step, note: Option<&str>, now: u64) -> Result<bool, seam_sdk::store::Error> {
     let (before, after) = step.way();
     transaction(|tx| {
@@ -79,7 +80,7 @@ pub fn finish(id: i64, step: Step, note: Option<&str>, now: u64) -> Result<bool,
     })
 }
 
-/// What `begin` began cannot be done, and nothing of it has happened.
+/// The change of `begin` cannot be done, and nothing of it has happened.
 pub fn give_up(id: i64, doing: Doing) -> Result<(), seam_sdk::store::Error> {
     execute(
         "UPDATE orders SET doing = NULL, doing_since = NULL, doing_note = '' WHERE id = ?1 AND doing = ?2",
@@ -98,8 +99,8 @@ pub fn resume(head: &Head, now: u64) -> Result<bool, seam_sdk::store::Error> {
 }
 
 /// Whether this may be done now, under this key. None: it has been done under this key.
-fn allowed(tx: &Transaction, wish: Wish<'_>) -> Result<Option<Head>, Error> {
-    let Wish { key, step, number, customer } = wish;
+fn allowed(tx: &Transaction, change: Change<'_>) -> Result<Option<Head>, Error> {
+    let Change { key, step, number, customer } = change;
     let sql = concat!("SELECT ", head_columns!(), " FROM orders AS o WHERE o.number = ?1");
     let head = tx.optional::<HeadRow>(sql, params![number])?.map(HeadRow::head).transpose()?;
     let head =

@@ -1,7 +1,7 @@
 //! The orders' SQL. Every query here has its index, named in the migrations.
 //!
-//! This file reads; `placing` and `changing` write what is decided about one order, each function one transaction, `archive` the orders of a
-//! seed. Nothing here asks another context: between two transactions is the place for that.
+//! This file reads; `placing` and `changing` write the changes of one order, each function one transaction, `archive`
+//! writes the orders of a seed. Nothing here calls another context: that happens between two transactions.
 
 pub mod archive;
 pub mod changing;
@@ -15,7 +15,7 @@ use crate::domain::{PAGE_SIZE, outcome};
 use crate::history::Purchase;
 use crate::wit::{self, Address, Event, Order, Page, PlacedLine, State, Summary};
 
-/// What one needs to know of an order to go on with it.
+/// The part of an order that its next step depends on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
     pub id: i64,
@@ -74,7 +74,7 @@ pub fn head(number: &str) -> Result<Option<Head>, Error> {
     optional::<HeadRow>(sql, params![number])?.map(HeadRow::head).transpose()
 }
 
-/// What was wanted under this key, and of which order.
+/// The step that was asked for under this key, and the order.
 pub fn by_key(key: &str) -> Result<Option<(String, Head)>, Error> {
     let sql = concat!(
         "SELECT k.what, ",
@@ -85,7 +85,7 @@ pub fn by_key(key: &str) -> Result<Option<(String, Head)>, Error> {
     row.map(|(what, row)| Ok((what, row.head()?))).transpose()
 }
 
-/// What has been going on since before `before`, longest first.
+/// The orders whose change has been under way since before `before`, longest first.
 pub fn being_done(before: u64, count: u32) -> Result<Vec<Head>, Error> {
     let sql = concat!(
         "SELECT ",
@@ -133,7 +133,7 @@ pub fn lines(id: i64) -> Result<Vec<PlacedLine>, Error> {
     query("SELECT sku, copies, price, returned FROM lines WHERE order_id = ?1 ORDER BY position", params![id])
 }
 
-/// A customer's orders, newest first; without those that never came about because the card was mistyped (`outcome`).
+/// A customer's orders, newest first; without those rejected because the card was mistyped (`outcome`).
 pub fn of_customer(customer: &str, page: u32) -> Result<Page, Error> {
     paged(
         "SELECT number, customer, state, at, copies, total, currency FROM orders
@@ -157,7 +157,7 @@ pub fn in_state(state: State, page: u32) -> Result<Page, Error> {
 fn paged(sql: &str, key: &str, page: u32) -> Result<Page, Error> {
     type Row = (String, String, String, u64, u32, u64, String);
     let offset = page.saturating_sub(1) * PAGE_SIZE;
-    // One more than is shown tells whether there is a next page.
+    // One row more than the page shows says whether there is a next page.
     let rows: Vec<Row> = query(sql, params![key, PAGE_SIZE + 1, offset])?;
     let more = rows.len() > PAGE_SIZE as usize;
     let summary = |(number, customer, named, at, copies, total, currency): Row| {
@@ -192,7 +192,7 @@ pub fn purchases(after: u64, count: u32) -> Result<Vec<Purchase>, Error> {
     Ok(rows.into_iter().map(purchase).collect())
 }
 
-/// Those that recommendation has not been told of, the oldest first.
+/// The purchases that recommendation does not have, oldest first.
 pub fn unlearned(count: u32) -> Result<Vec<Purchase>, Error> {
     let rows: Vec<PurchaseRow> = query(purchases!("p.learned = 0"), params![count])?;
     Ok(rows.into_iter().map(purchase).collect())

@@ -27,8 +27,8 @@ impl From<Error> for Stopped {
     }
 }
 
-/// Opens an order in `placing` under its key, with the next number. None: the key belongs to an order already. The key of an order that
-/// ended without a decision may be used again.
+/// Opens an order in `placing` under its key, with the next number. None: the key belongs to an order already. The key
+/// of an order that ended without a decision may be used again.
 pub fn open(key: &str, customer: &str, address: &Address, quote: &Quote, now: u64) -> Result<Option<Opened>, Error> {
     let copies: u32 = quote.lines.iter().map(|line| line.copies).sum();
     let opened = transaction(|tx| {
@@ -80,7 +80,7 @@ pub fn open(key: &str, customer: &str, address: &Address, quote: &Quote, now: u6
     }
 }
 
-/// The order stands, and counts as a purchase. False: somebody took it for cut off and is taking it back.
+/// The order stands, and counts as a purchase. False: another request took it for interrupted and is undoing it.
 pub fn confirm(id: i64, note: &str, now: u64) -> Result<bool, Error> {
     transaction(|tx| {
         let confirmed = tx.execute(
@@ -96,7 +96,7 @@ pub fn confirm(id: i64, note: &str, now: u64) -> Result<bool, Error> {
     })
 }
 
-/// From now on nobody confirms this order. Keeps why, if that is known; false: it is not being placed any more.
+/// From now on this order cannot be confirmed. Keeps why, if that is known; false: it is not being placed any more.
 pub fn undoing(id: i64, why: Option<(&wit::Error, &str)>, now: u64) -> Result<bool, Error> {
     let undone = execute(
         "UPDATE orders SET doing = ?2, doing_since = ?3, outcome = coalesce(?4, outcome), doing_note = coalesce(?5, doing_note)
@@ -112,7 +112,7 @@ pub fn undoing(id: i64, why: Option<(&wit::Error, &str)>, now: u64) -> Result<bo
     Ok(undone > 0)
 }
 
-/// The end of an order that did not come about. Without `why` it is what `undoing` kept.
+/// The end of an order that was not placed. Without `why` it is the reason that `undoing` kept.
 pub fn reject(id: i64, why: Option<(&wit::Error, &str)>, now: u64) -> Result<bool, Error> {
     transaction(|tx| {
         let note: Option<String> = tx.optional(

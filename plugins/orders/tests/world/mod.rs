@@ -1,5 +1,5 @@
-//! A small world around the orders: a catalog, a warehouse, finance and recommendation that do what their interfaces say, in memory, and that
-//! can be away, lose their answer or see the caller die at any call.
+//! A small world around the orders: a catalog, a warehouse, finance and recommendation that do what their interfaces
+//! say, in memory, and that can be away, lose their answer or see the caller die at any call.
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 use std::cell::{Cell, RefCell};
@@ -91,7 +91,7 @@ impl World {
         self.faults.replace(faults.iter().copied().collect());
     }
 
-    /// The next purchase is the one at which recommendation is told.
+    /// The next purchase is the one that makes orders send them to recommendation.
     pub fn order_all_but_one_to_be_told(&self) {
         for i in 1..8 {
             self.place(&format!("k-{i}"), &[("A", 1)], APPROVED).unwrap();
@@ -135,7 +135,7 @@ impl World {
     }
 
     /// Copies and money are where the orders say, and nowhere else. Nothing may be in process.
-    pub fn check(&self, told: &str) {
+    pub fn check(&self, case: &str) {
         let others = self.others.borrow();
         let mut there: BTreeMap<&str, u32> = others.on_hand.iter().map(|(sku, n)| (sku.as_str(), *n)).collect();
         let mut known = BTreeSet::new();
@@ -167,12 +167,12 @@ impl World {
                             && matches!(held, None | Some((P::Voided | P::Declined, ..)))
                     }
                 };
-                assert!(fits, "{told}: order {number} is {state:?}, its copies {stage:?}, its money {held:?}");
+                assert!(fits, "{case}: order {number} is {state:?}, its copies {stage:?}, its money {held:?}");
                 known.insert(number.to_owned());
             }
         }
-        assert!(others.reserved.keys().all(|order| known.contains(order)), "{told}: copies of an unknown order");
-        assert!(others.paid.keys().all(|order| known.contains(order)), "{told}: money of an unknown order");
+        assert!(others.reserved.keys().all(|order| known.contains(order)), "{case}: copies of an unknown order");
+        assert!(others.paid.keys().all(|order| known.contains(order)), "{case}: money of an unknown order");
         for (order, (stage, lines)) in &others.reserved {
             if *stage != fulfilment::Stage::Released {
                 lines.iter().for_each(|(sku, copies)| *there.entry(sku).or_default() += copies);
@@ -181,7 +181,7 @@ impl World {
                 *there.entry(sku).or_default() -= copies;
             }
         }
-        assert!(there.values().all(|copies| *copies == COPIES), "{told}: copies are lost or made: {there:?}");
+        assert!(there.values().all(|copies| *copies == COPIES), "{case}: copies are lost or made: {there:?}");
     }
 
     pub fn on_hand(&self, sku: &str) -> u32 {

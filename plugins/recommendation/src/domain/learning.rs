@@ -2,23 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Invalid, at_most, check_sku};
+use seam_sdk::Invalid;
+
+use super::{at_most, check_sku};
+use crate::engine::Purchase;
 
 /// Purchases in one call.
 const PURCHASES_MAX: usize = 1_000;
 /// Albums in one purchase: pairs grow with its square.
 const SKUS_MAX: usize = 50;
-/// Pairs in one call, each counted once. 1,000 purchases of ten albums have 45,000; storing this many takes about a second and 8 MB.
+/// Pairs in one call, each counted once. 1,000 purchases of ten albums have 45,000; storing this many takes about a
+/// second and 8 MB.
 const PAIRS_MAX: usize = 50_000;
 /// Length of a purchase's id.
 const ID_CHARS_MAX: usize = 64;
-
-/// What was bought together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Purchase {
-    pub id: String,
-    pub skus: Vec<String>,
-}
 
 /// How often albums and pairs of them occur in a number of purchases.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -83,7 +80,12 @@ mod tests {
     use super::*;
 
     fn purchase(id: &str, skus: &[&str]) -> Purchase {
-        Purchase { id: id.into(), skus: skus.iter().map(|sku| sku.to_string()).collect() }
+        Purchase {
+            id: id.into(),
+            customer: "C-1".into(),
+            skus: skus.iter().map(|sku| sku.to_string()).collect(),
+            at: 0,
+        }
     }
 
     #[test]
@@ -120,7 +122,8 @@ mod tests {
     #[test]
     fn the_work_of_one_call_is_bounded() {
         let skus: Vec<_> = (0..50).map(|i| format!("A{i}")).collect();
-        let large = |count: usize| (0..count).map(|i| Purchase { id: i.to_string(), skus: skus.clone() }).collect();
+        let skus: Vec<&str> = skus.iter().map(String::as_str).collect();
+        let large = |count: usize| (0..count).map(|i| purchase(&i.to_string(), &skus)).collect();
         assert!(check_purchases(large(40)).is_ok());
         let expect = "50225 pairs of albums in one call; 50000 are allowed";
         assert_eq!(check_purchases(large(41)), Err(Invalid(expect.into())));

@@ -1,17 +1,16 @@
-//! The engine "bought together": counts how often albums were in one purchase, and suggests by that. Pure: no store, no host.
+//! The engine "bought together": counts how often albums were in one purchase, and suggests by that. Pure: no store, no
+//! host.
 
 mod learning;
 mod ranking;
 
-pub use learning::{Counts, Purchase, check_purchases};
-pub use ranking::{Neighbour, Popular, Question, Suggestion};
+pub use learning::{Counts, check_purchases};
+pub use ranking::{Neighbour, Popular, Question};
+
+use seam_sdk::Invalid;
 
 /// Length of a SKU.
 const SKU_CHARS_MAX: usize = 32;
-
-/// The argument is wrong: where, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invalid(pub String);
 
 fn at_most(max: usize, count: usize, what: &str) -> Result<(), Invalid> {
     if count > max {
@@ -20,7 +19,7 @@ fn at_most(max: usize, count: usize, what: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Says what is wrong with `sku`, if something is.
+/// Checks a SKU; `place` says where it stands.
 fn check_sku(place: impl FnOnce() -> String, sku: &str) -> Result<(), Invalid> {
     let good = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-';
     if sku.is_empty() || sku.len() > SKU_CHARS_MAX || !sku.bytes().all(good) {

@@ -1,14 +1,16 @@
 //! From counts to suggestions.
 //!
-//! Two albums score `together / sqrt(purchases of one * purchases of the other)`, the cosine of the two sets of purchases: 1 when
-//! they are always bought together, near 0 when each sells well for its own reasons. (Linden, Smith, York: "Amazon.com Recommendations:
-//! Item-to-Item Collaborative Filtering", 2003.) Several seeds add up.
+//! Two albums score `together / sqrt(purchases of one * purchases of the other)`, the cosine of the two sets of
+//! purchases: 1 when they are always bought together, near 0 when each sells well for its own reasons. (Linden, Smith,
+//! York: "Amazon.com Recommendations: Item-to-Item Collaborative Filtering", 2003.) Several seeds add up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use seam_sdk::Invalid;
 use serde::Deserialize;
 
-use super::{Invalid, at_most, check_sku};
+use super::{at_most, check_sku};
+use crate::engine::Suggestion;
 
 /// Suggestions in one answer.
 const COUNT_MAX: u32 = 50;
@@ -16,7 +18,8 @@ const COUNT_MAX: u32 = 50;
 const SEEDS_MAX: usize = 50;
 /// One purchase in common is chance.
 const TOGETHER_MIN: u32 = 2;
-/// Neighbours read for each suggestion wanted: those with the highest counts are not always those with the highest scores.
+/// Neighbours read for each suggestion wanted: those with the highest counts are not always those with the highest
+/// scores.
 const NEIGHBOURS_PER_SUGGESTION: u32 = 4;
 const NEIGHBOURS_MIN: u32 = 24;
 
@@ -45,12 +48,6 @@ pub struct Neighbour {
 pub struct Popular {
     pub sku: String,
     pub purchases: u32,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Suggestion {
-    pub sku: String,
-    pub score: f64,
 }
 
 impl Question {

@@ -2,96 +2,75 @@
 
 use std::marker::PhantomData;
 
+use seam_packed::Cell;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, SeqAccess, Visitor};
 
-use super::{BLOB, Error, INTEGER, NULL, REAL, TEXT};
+use super::Error;
 
-/// Reads packed rows one by one.
+/// Reads packed rows one by one; no bytes are no rows.
 pub fn rows<'a, Row: Deserialize<'a>>(packed: &'a [u8]) -> Rows<'a, Row> {
-    let (columns, rest) = match packed.split_first_chunk() {
-        Some((columns, rest)) => (u32::from_le_bytes(*columns), rest),
-        None => (0, packed),
+    let state = match seam_packed::Cells::new(packed) {
+        _ if packed.is_empty() => State::Ended,
+        Ok(packed) => State::Reading(Cells { packed, left: 0 }),
+        Err(error) => State::Broken(error),
     };
-    Rows { cells: Cells { rest, columns, left: 0 }, row: 0, types: PhantomData }
+    Rows { state, row: 0, types: PhantomData }
 }
 
 /// The iterator of [`rows`]. Ends after the first error: what follows could not be trusted.
 pub struct Rows<'a, Row> {
-    cells: Cells<'a>,
+    state: State<'a>,
     row: usize,
     types: PhantomData<Row>,
+}
+
+enum State<'a> {
+    Reading(Cells<'a>),
+    /// The bytes are no rows at all.
+    Broken(seam_packed::Error),
+    Ended,
 }
 
 impl<'a, Row: Deserialize<'a>> Iterator for Rows<'a, Row> {
     type Item = Result<Row, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.cells.rest.is_empty() {
-            return None;
-        }
+        let cells = match &mut self.state {
+            State::Reading(cells) if !cells.packed.is_empty() => cells,
+            State::Broken(error) => {
+                let error = *error;
+                self.state = State::Ended;
+                return Some(Err(error.into()));
+            }
+            State::Reading(_) | State::Ended => return None,
+        };
         self.row += 1;
-        self.cells.left = self.cells.columns;
-        let row = Row::deserialize(&mut self.cells).and_then(|row| match self.cells.left {
-            0 if self.cells.columns > 0 => Ok(row),
+        let columns = cells.packed.columns();
+        cells.left = columns;
+        let row = Row::deserialize(&mut *cells).and_then(|row| match cells.left {
+            0 => Ok(row),
             _ => Err(Error("the row has more columns than its type".into())),
         });
-        let (number, column) = (self.row, self.cells.columns - self.cells.left);
+        let (number, column) = (self.row, columns - cells.left);
         Some(row.map_err(|Error(text)| {
-            self.cells.rest = &[];
+            self.state = State::Ended;
             Error(format!("row {number}, column {column}: {text}"))
         }))
     }
 }
 
-/// The cells of one row that have not been read yet.
+/// The values of one row that have not been read yet.
 struct Cells<'a> {
-    rest: &'a [u8],
-    columns: u32,
+    packed: seam_packed::Cells<'a>,
     left: u32,
-}
-
-enum Cell<'a> {
-    Null,
-    Integer(i64),
-    Real(f64),
-    Text(&'a str),
-    Blob(&'a [u8]),
 }
 
 impl<'a> Cells<'a> {
     fn cell(&mut self) -> Result<Cell<'a>, Error> {
         self.left = self.left.checked_sub(1).ok_or_else(|| Error("the row has fewer columns than its type".into()))?;
-        let [tag] = self.chunk()?;
-        match tag {
-            NULL => Ok(Cell::Null),
-            INTEGER => Ok(Cell::Integer(i64::from_le_bytes(self.chunk()?))),
-            REAL => Ok(Cell::Real(f64::from_le_bytes(self.chunk()?))),
-            TEXT => match std::str::from_utf8(self.bytes()?) {
-                Ok(text) => Ok(Cell::Text(text)),
-                Err(_) => Err(Error("the text is not UTF-8".into())),
-            },
-            BLOB => Ok(Cell::Blob(self.bytes()?)),
-            other => Err(Error(format!("the tag {other} is not known"))),
-        }
+        Ok(self.packed.read()?)
     }
-
-    fn bytes(&mut self) -> Result<&'a [u8], Error> {
-        let length = u32::from_le_bytes(self.chunk()?) as usize;
-        let (bytes, rest) = self.rest.split_at_checked(length).ok_or_else(cut_short)?;
-        self.rest = rest;
-        Ok(bytes)
-    }
-
-    fn chunk<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let (chunk, rest) = self.rest.split_first_chunk().ok_or_else(cut_short)?;
-        self.rest = rest;
-        Ok(*chunk)
-    }
-}
-
-fn cut_short() -> Error {
-    Error("the rows are cut short".into())
 }
 
 impl<'de> Deserializer<'de> for &mut Cells<'de> {
@@ -116,7 +95,7 @@ impl<'de> Deserializer<'de> for &mut Cells<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.left > 0 && self.rest.first() == Some(&NULL) {
+        if self.left > 0 && self.packed.next_is_null() {
             self.cell()?;
             visitor.visit_none()
         } else {

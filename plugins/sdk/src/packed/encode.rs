@@ -1,13 +1,14 @@
 //! Rust types -> packed rows.
 
+use seam_packed::Packer;
 use serde::Serialize;
 use serde::ser::{Impossible, SerializeSeq, SerializeStruct, SerializeTuple, SerializeTupleStruct, Serializer};
 
-use super::{BLOB, Error, INTEGER, NULL, REAL, TEXT};
+use super::Error;
 
 /// Packs `rows`, which must all have the same number of columns. `None` when there are none.
 pub fn encode<Row: Serialize>(rows: impl IntoIterator<Item = Row>) -> Result<Option<Vec<u8>>, Error> {
-    let mut writer = Writer { packed: vec![0; 4], cells: 0 };
+    let mut writer = Writer { packed: Packer::new(0, 0), cells: 0 };
     let mut columns = None;
     for row in rows {
         writer.cells = 0;
@@ -21,30 +22,15 @@ pub fn encode<Row: Serialize>(rows: impl IntoIterator<Item = Row>) -> Result<Opt
         }
     }
     Ok(columns.map(|columns| {
-        writer.packed[..4].copy_from_slice(&columns.to_le_bytes());
-        writer.packed
+        writer.packed.set_columns(columns);
+        writer.packed.finish()
     }))
 }
 
 struct Writer {
-    packed: Vec<u8>,
+    packed: Packer,
     /// Of the current row.
     cells: u32,
-}
-
-impl Writer {
-    fn cell(&mut self, tag: u8, bytes: &[u8]) {
-        self.cells += 1;
-        self.packed.push(tag);
-        self.packed.extend_from_slice(bytes);
-    }
-
-    fn long(&mut self, tag: u8, bytes: &[u8]) -> Result<(), Error> {
-        let length = u32::try_from(bytes.len()).map_err(|_| Error("a value of 4 GiB or more".into()))?;
-        self.cell(tag, &length.to_le_bytes());
-        self.packed.extend_from_slice(bytes);
-        Ok(())
-    }
 }
 
 macro_rules! integers {
@@ -55,8 +41,8 @@ macro_rules! integers {
     )+ };
 }
 
-fn no_place(what: &str) -> Error {
-    Error(format!("{what} has no place in a row"))
+fn not_in_a_row(what: &str) -> Error {
+    Error(format!("{what} cannot stand in a row"))
 }
 
 impl<'a> Serializer for &'a mut Writer {
@@ -74,7 +60,8 @@ impl<'a> Serializer for &'a mut Writer {
     integers!(serialize_u8 u8, serialize_u16 u16, serialize_u32 u32);
 
     fn serialize_i64(self, value: i64) -> Result<(), Error> {
-        self.cell(INTEGER, &value.to_le_bytes());
+        self.cells += 1;
+        self.packed.integer(value);
         Ok(())
     }
 
@@ -88,7 +75,8 @@ impl<'a> Serializer for &'a mut Writer {
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), Error> {
-        self.cell(REAL, &value.to_le_bytes());
+        self.cells += 1;
+        self.packed.real(value);
         Ok(())
     }
 
@@ -97,15 +85,18 @@ impl<'a> Serializer for &'a mut Writer {
     }
 
     fn serialize_str(self, value: &str) -> Result<(), Error> {
-        self.long(TEXT, value.as_bytes())
+        self.cells += 1;
+        Ok(self.packed.text(value.as_bytes())?)
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<(), Error> {
-        self.long(BLOB, value)
+        self.cells += 1;
+        Ok(self.packed.blob(value)?)
     }
 
     fn serialize_none(self) -> Result<(), Error> {
-        self.cell(NULL, &[]);
+        self.cells += 1;
+        self.packed.null();
         Ok(())
     }
 
@@ -136,7 +127,7 @@ impl<'a> Serializer for &'a mut Writer {
         _: &'static str,
         _: &T,
     ) -> Result<(), Error> {
-        Err(no_place("an enum's case with a value"))
+        Err(not_in_a_row("an enum's case with a value"))
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Self, Error> {
@@ -162,11 +153,11 @@ impl<'a> Serializer for &'a mut Writer {
         _: &'static str,
         _: usize,
     ) -> Result<Self::SerializeTupleVariant, Error> {
-        Err(no_place("an enum's case with values"))
+        Err(not_in_a_row("an enum's case with values"))
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Error> {
-        Err(no_place("a map"))
+        Err(not_in_a_row("a map"))
     }
 
     fn serialize_struct_variant(
@@ -176,7 +167,7 @@ impl<'a> Serializer for &'a mut Writer {
         _: &'static str,
         _: usize,
     ) -> Result<Self::SerializeStructVariant, Error> {
-        Err(no_place("an enum's case with fields"))
+        Err(not_in_a_row("an enum's case with fields"))
     }
 }
 

@@ -1,7 +1,4 @@
-//! Rows as one list of bytes, the encoding that `seam:host/store` describes.
-//!
-//! u32 column count, then the rows, each value as a tag byte and its bytes, little endian: 0 null | 1 integer s64 | 2 real f64 |
-//! 3 text u32 length + UTF-8 | 4 blob u32 length + bytes.
+//! Rust types as packed rows (`seam_packed`), through serde.
 //!
 //! Structs, tuples and sequences inside a row are flat: each takes as many columns as it has fields.
 
@@ -13,13 +10,7 @@ mod tests;
 pub use decode::{Rows, rows};
 pub use encode::encode;
 
-const NULL: u8 = 0;
-const INTEGER: u8 = 1;
-const REAL: u8 = 2;
-const TEXT: u8 = 3;
-const BLOB: u8 = 4;
-
-/// A row does not fit its type, or a type has no place in a row.
+/// A row does not fit its type, or a type cannot stand in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(String);
 
@@ -30,6 +21,12 @@ impl std::fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<seam_packed::Error> for Error {
+    fn from(error: seam_packed::Error) -> Self {
+        Error(error.to_string())
+    }
+}
 
 impl serde::de::Error for Error {
     fn custom<T: std::fmt::Display>(text: T) -> Self {

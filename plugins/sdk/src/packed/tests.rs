@@ -112,12 +112,12 @@ fn broken_bytes_are_an_error_and_end_the_rows() {
     }
     assert!(fails::<i64>(&[1, 0, 0, 0, 9]).contains("tag 9"));
     assert!(fails::<&str>(&[1, 0, 0, 0, 3, 1, 0, 0, 0, 0xff]).contains("UTF-8"));
-    assert!(fails::<&str>(&[1, 0, 0, 0, 3, 0xff, 0xff, 0xff, 0xff]).contains("cut short"));
-    assert!(fails::<()>(&[0, 0, 0, 0, 1]).contains("fewer columns"));
+    assert!(fails::<&str>(&[1, 0, 0, 0, 3, 0xff, 0xff, 0xff, 0xff]).contains("in the middle of a value"));
+    assert!(fails::<()>(&[0, 0, 0, 0, 1]).contains("no columns"));
 }
 
 #[test]
-fn what_has_no_place_in_a_row_is_refused() {
+fn what_cannot_stand_in_a_row_is_refused() {
     let error = |result: Result<_, Error>| result.map(|_: Option<Vec<u8>>| ()).unwrap_err().to_string();
     assert_eq!(error(encode([vec![1], vec![1, 2]])), "a row of 2 columns after one of 1");
     assert_eq!(error(encode([Vec::<i64>::new()])), "a row without columns");

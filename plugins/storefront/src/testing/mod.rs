@@ -1,4 +1,5 @@
-//! A shop of a few albums, one customer and her order for tests: every context can be switched off, and counts how often it is asked.
+//! A shop of a few albums, one customer and her order for tests: each context can be switched off, and `asked` lists
+//! the questions.
 
 mod made;
 mod requests;
@@ -14,7 +15,7 @@ use crate::seams::{
     StockError, Suggestion, Tally, Trouble, accounts, books, ordering, payments,
 };
 
-/// An error that a context answers with from now on.
+/// The error with which a context answers from now on.
 pub type Answer<E> = RefCell<Option<E>>;
 
 /// Contexts answer from these fields; one that is `Some` trouble answers with it.
@@ -39,7 +40,7 @@ pub struct Shop {
     /// The answer to what changes an order or an address, while reading works.
     pub changing: Answer<ordering::Error>,
     pub moving: Answer<accounts::Error>,
-    /// Whoever has [`TOKEN`].
+    /// The account whose session has [`TOKEN`].
     pub account: Option<accounts::Account>,
     /// What `orders` knows, newest first.
     pub book: Vec<ordering::Order>,
@@ -57,7 +58,8 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// Albums `A` to `F`, 10 of each but 2 of `B` and none of `C`; all but `A` are suggested. Ann has an account and order 1000123.
+    /// Albums `A` to `F`, 10 of each but 2 of `B` and none of `C`; all but `A` are suggested. Ann has an account and
+    /// order 1000123.
     pub fn open() -> Shop {
         let skus = ["A", "B", "C", "D", "E", "F"];
         Shop {
@@ -88,7 +90,7 @@ impl Shop {
         }
     }
 
-    /// A question to one of the contexts whose errors are handed on.
+    /// A question to a context whose own errors reach the pages.
     fn put<T, E: Clone>(
         &self,
         trouble: &Answer<E>,

@@ -55,10 +55,10 @@ pub fn post_as_ann(address: &str, fields: &[(&str, &str)]) -> Request {
     post_with(address, fields, &format!("session={TOKEN}"), TOKEN)
 }
 
-/// The cookie of a visitor who is nobody yet.
+/// The cookie of a visitor who is not signed in.
 pub const VISITOR: &str = "00112233445566778899aabbccddeeff";
 
-/// A form of ours, by a visitor who is nobody yet.
+/// A form of ours, by a visitor who is not signed in.
 pub fn post_as_visitor(address: &str, fields: &[(&str, &str)]) -> Request {
     post_with(address, fields, &format!("visitor={VISITOR}"), VISITOR)
 }

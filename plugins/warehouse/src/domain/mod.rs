@@ -4,30 +4,21 @@ pub mod orders;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use seam_sdk::Invalid;
 
-/// SKUs in one question. A page shows 50; an order desk asks for a basket.
+use crate::stock::Level;
+
+/// SKUs in one call. A page shows 50; an order desk asks for a basket.
 pub const ASKED_MAX: usize = 500;
 /// Levels in one stocktake.
 pub const STOCKTAKE_MAX: usize = 1_000;
-/// Copies of one album. More than this is a slip of the finger.
+/// Copies of one album. A higher number is a typing mistake.
 pub const ON_HAND_MAX: u32 = 10_000_000;
 /// Length of a SKU.
 pub const SKU_CHARS_MAX: usize = 32;
 
-/// How many copies of an album lie on the shelf.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Level {
-    pub sku: String,
-    pub on_hand: u32,
-}
-
-/// The argument is wrong: where, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invalid(pub String);
-
-/// Checks the SKUs of a question.
-pub fn check_question(skus: &[String]) -> Result<(), Invalid> {
+/// Checks SKUs, row by row.
+pub fn check_skus(skus: &[String]) -> Result<(), Invalid> {
     at_most(ASKED_MAX, skus.len(), "SKUs")?;
     skus.iter().enumerate().try_for_each(|(i, sku)| check_sku(i, sku))
 }
@@ -78,15 +69,15 @@ mod tests {
     }
 
     #[test]
-    fn a_question_of_good_skus_passes() {
-        assert_eq!(check_question(&[]), Ok(()));
-        assert_eq!(check_question(&["A".into(), "KOB-1959".into(), "X".repeat(SKU_CHARS_MAX)]), Ok(()));
+    fn good_skus_pass() {
+        assert_eq!(check_skus(&[]), Ok(()));
+        assert_eq!(check_skus(&["A".into(), "KOB-1959".into(), "X".repeat(SKU_CHARS_MAX)]), Ok(()));
     }
 
     #[test]
     fn a_bad_sku_is_named_with_its_row() {
         for bad in ["", "kob-1", "A 1", "A_1", "É", "A\n", "'; DROP TABLE levels", &"X".repeat(SKU_CHARS_MAX + 1)] {
-            let Err(Invalid(why)) = check_question(&["A-1".into(), bad.into()]) else { panic!("{bad:?} passed") };
+            let Err(Invalid(why)) = check_skus(&["A-1".into(), bad.into()]) else { panic!("{bad:?} passed") };
             assert!(why.starts_with("row 2, sku: "), "{why}");
             assert!(why.len() < 200, "{why}");
         }
@@ -95,8 +86,8 @@ mod tests {
     #[test]
     fn a_list_over_its_bound_is_refused() {
         let skus = vec!["A".to_string(); ASKED_MAX + 1];
-        assert_eq!(check_question(&skus), Err(Invalid("501 SKUs in one call; 500 are allowed".into())));
-        assert_eq!(check_question(&skus[1..]), Ok(()));
+        assert_eq!(check_skus(&skus), Err(Invalid("501 SKUs in one call; 500 are allowed".into())));
+        assert_eq!(check_skus(&skus[1..]), Ok(()));
         let levels: Vec<_> = (0..=STOCKTAKE_MAX).map(|i| level(&format!("A{i}"), 1)).collect();
         assert_eq!(check_stocktake(&levels), Err(Invalid("1001 levels in one call; 1000 are allowed".into())));
         assert_eq!(check_stocktake(&levels[1..]), Ok(()));

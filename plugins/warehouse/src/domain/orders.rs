@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Invalid, at_most, check_sku, wrong};
+use seam_sdk::Invalid;
+
+use super::{at_most, check_sku, wrong};
+use crate::archive::PastOrder;
+use crate::fulfilment::{Line, Stage};
 
 /// Lines of one order.
 pub const LINES_MAX: usize = 50;
@@ -21,37 +25,13 @@ pub const SHOWN_MAX: u32 = 200;
 /// Past orders in one call.
 pub const ARCHIVED_MAX: usize = 1_000;
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Line {
-    pub sku: String,
-    pub copies: u32,
+/// The stage with this number in the file; `stage as u8` is the other way round.
+pub fn stage(number: u8) -> Option<Stage> {
+    let all = [Stage::Reserved, Stage::Cleared, Stage::Shipped, Stage::Released];
+    all.into_iter().find(|stage| *stage as u8 == number)
 }
 
-/// Not enough copies of an album.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shortage {
-    pub sku: String,
-    pub wanted: u32,
-    pub on_hand: u32,
-}
-
-/// Where an order's copies are. The numbers stand in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    Reserved = 0,
-    Cleared = 1,
-    Shipped = 2,
-    Released = 3,
-}
-
-impl Stage {
-    /// The stage of this number.
-    pub fn of(number: u8) -> Option<Self> {
-        [Self::Reserved, Self::Cleared, Self::Shipped, Self::Released].into_iter().find(|stage| *stage as u8 == number)
-    }
-}
-
-/// What somebody wants to happen to an order.
+/// What a caller asks for an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Reserve,
@@ -61,7 +41,7 @@ pub enum Step {
     TakeBack,
 }
 
-/// What a step comes to.
+/// What becomes of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Do,
@@ -71,7 +51,7 @@ pub enum Verdict {
     Refuse(&'static str),
 }
 
-/// The whole of what may happen, from nothing (`None`) to the end.
+/// The table of all steps from all stages; `None`: the order is not known.
 pub fn verdict(stage: Option<Stage>, step: Step) -> Verdict {
     use Stage::{Cleared, Released, Reserved, Shipped};
     use Verdict::{Do, Done, Refuse, Unknown};
@@ -79,7 +59,7 @@ pub fn verdict(stage: Option<Stage>, step: Step) -> Verdict {
         (Step::Reserve, None) => Do,
         (Step::Reserve, Some(Reserved | Cleared | Shipped)) => Done,
         (Step::Reserve, Some(Released)) => Refuse("it was released before"),
-        // Of an order that nobody knows, releasing leaves a mark: a reservation that is still on its way comes too late.
+        // Releasing an unknown order leaves a mark: a reservation that is still on its way comes too late.
         (Step::Release, None | Some(Reserved | Cleared)) => Do,
         (Step::Release, Some(Released)) => Done,
         (Step::Release, Some(Shipped)) => Refuse("it has been shipped"),
@@ -93,18 +73,6 @@ pub fn verdict(stage: Option<Stage>, step: Step) -> Verdict {
         (Step::TakeBack, Some(Shipped)) => Do,
         (Step::TakeBack, Some(Reserved | Cleared)) => Refuse("it has not been shipped"),
     }
-}
-
-/// An order that was fulfilled elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PastOrder {
-    pub number: String,
-    pub at: u64,
-    pub lines: Vec<Line>,
-    pub shipped: Option<u64>,
-    pub released: Option<u64>,
-    pub returned: Vec<Line>,
-    pub returned_at: u64,
 }
 
 impl PastOrder {
@@ -122,8 +90,17 @@ impl PastOrder {
     }
 }
 
-/// A name that others have given: an order's number, a key.
-pub fn check_name(what: &str, name: &str, chars_max: usize) -> Result<(), Invalid> {
+/// The number of an order.
+pub fn check_order(order: &str) -> Result<(), Invalid> {
+    check_name("order", order, NUMBER_CHARS_MAX)
+}
+
+/// The key of a change.
+pub fn check_key(key: &str) -> Result<(), Invalid> {
+    check_name("key", key, KEY_CHARS_MAX)
+}
+
+fn check_name(what: &str, name: &str, chars_max: usize) -> Result<(), Invalid> {
     let chars = name.chars().count();
     if chars == 0 || chars > chars_max || name.chars().any(char::is_control) {
         return Err(Invalid(format!("{what}: it needs 1 to {chars_max} characters without control characters")));
@@ -152,7 +129,7 @@ pub fn check_lines(lines: &[Line]) -> Result<(), Invalid> {
 
 /// Copies that come in.
 pub fn check_restock(key: &str, sku: &str, copies: u32, note: &str) -> Result<(), Invalid> {
-    check_name("key", key, KEY_CHARS_MAX)?;
+    check_key(key)?;
     check_sku(0, sku)?;
     if copies == 0 || copies > RESTOCK_MAX {
         return Err(Invalid(format!("copies: {copies} does not lie between 1 and {RESTOCK_MAX}")));
@@ -163,7 +140,7 @@ pub fn check_restock(key: &str, sku: &str, copies: u32, note: &str) -> Result<()
     Ok(())
 }
 
-/// How many rows somebody wants to see.
+/// How many rows a caller asks for.
 pub fn check_count(count: u32) -> Result<(), Invalid> {
     match count {
         1..=SHOWN_MAX => Ok(()),
@@ -177,10 +154,10 @@ pub fn check_past(orders: &[PastOrder]) -> Result<(), Invalid> {
     let mut seen = BTreeSet::new();
     for (i, order) in orders.iter().enumerate() {
         let row = |Invalid(why): Invalid| Invalid(format!("order {}: {why}", i + 1));
-        check_name("order", &order.number, NUMBER_CHARS_MAX).map_err(row)?;
+        check_order(&order.order).map_err(row)?;
         check_lines(&order.lines).map_err(row)?;
-        if !seen.insert(&order.number) {
-            return Err(row(Invalid(format!("`{}` stands in the list already", order.number))));
+        if !seen.insert(&order.order) {
+            return Err(row(Invalid(format!("`{}` stands in the list already", order.order))));
         }
         if order.shipped.is_some() && order.released.is_some() {
             return Err(row(Invalid("it is both shipped and released".into())));
@@ -203,6 +180,16 @@ pub fn check_past(orders: &[PastOrder]) -> Result<(), Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stages_have_the_numbers_of_the_file() {
+        for (number, expect) in
+            [Stage::Reserved, Stage::Cleared, Stage::Shipped, Stage::Released].into_iter().enumerate()
+        {
+            assert_eq!((expect as usize, stage(number as u8)), (number, Some(expect)));
+        }
+        assert_eq!(stage(4), None);
+    }
 
     #[test]
     fn every_step_from_every_stage() {
@@ -246,7 +233,7 @@ mod tests {
     fn past_orders_are_sound_in_themselves() {
         let line = |copies| Line { sku: "A".into(), copies };
         let order = || PastOrder {
-            number: "O-1".into(),
+            order: "O-1".into(),
             at: 1,
             lines: vec![line(2)],
             shipped: Some(2),
@@ -259,7 +246,7 @@ mod tests {
             (PastOrder { returned: vec![line(3)], ..order() }, "more copies"),
             (PastOrder { shipped: None, ..order() }, "never shipped"),
             (PastOrder { released: Some(1), ..order() }, "both"),
-            (PastOrder { number: String::new(), ..order() }, "order 1: order: "),
+            (PastOrder { order: String::new(), ..order() }, "order 1: order: "),
             (PastOrder { lines: vec![], ..order() }, "needs a line"),
         ] {
             let Err(Invalid(said)) = check_past(&[broken]) else { panic!("{why}") };

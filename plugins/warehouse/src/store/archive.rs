@@ -4,20 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use seam_sdk::store::{Error, list, params, transaction};
 
-use super::{Cause, Tally};
-use crate::domain::orders::{PastOrder, Stage};
+use crate::archive::PastOrder;
+use crate::fulfilment::Stage;
+use crate::stock::{Cause, Tally};
+
+const NONE: Tally = Tally { on_hand: 0, reserved: 0, shipped: 0, received: 0 };
 
 /// Takes over those that are not known yet; all or none. Returns how many those were.
 pub fn put(mut orders: Vec<PastOrder>) -> Result<u32, Error> {
-    orders.sort_by(|a, b| (a.at, &a.number).cmp(&(b.at, &b.number)));
+    orders.sort_by(|a, b| (a.at, &a.order).cmp(&(b.at, &b.order)));
     transaction(|tx| {
-        let numbers: Vec<_> = orders.iter().map(|order| &order.number).collect();
+        let numbers: Vec<_> = orders.iter().map(|order| &order.order).collect();
         let known: Vec<String> = tx.query(
             "SELECT asked.value FROM json_each(?1) AS asked CROSS JOIN orders AS o ON o.number = asked.value",
             params![&list(&numbers)],
         )?;
         let known: BTreeSet<_> = known.into_iter().collect();
-        orders.retain(|order| !known.contains(&order.number));
+        orders.retain(|order| !known.contains(&order.order));
         let skus: BTreeSet<&str> = orders.iter().flat_map(|o| &o.lines).map(|line| line.sku.as_str()).collect();
         let skus: Vec<_> = skus.into_iter().collect();
         let before: Vec<(String, u32)> = tx.query(
@@ -31,7 +34,7 @@ pub fn put(mut orders: Vec<PastOrder>) -> Result<u32, Error> {
         for order in &orders {
             for line in &order.lines {
                 let copies = u64::from(line.copies);
-                let change = changes.entry(&line.sku).or_default();
+                let change = changes.entry(&line.sku).or_insert(NONE);
                 change.received += copies;
                 let (back, at, cause) = match order.stage() {
                     Stage::Released => (copies, order.released.unwrap_or(order.at), Cause::Released),
@@ -49,7 +52,7 @@ pub fn put(mut orders: Vec<PastOrder>) -> Result<u32, Error> {
                     change.on_hand += back;
                     let level = on_hand.entry(&line.sku).or_default();
                     *level += back;
-                    movements.push((&line.sku, at, cause as u8, back, *level, &order.number));
+                    movements.push((&line.sku, at, cause as u8, back, *level, &order.order));
                 }
             }
         }
@@ -65,12 +68,12 @@ pub fn put(mut orders: Vec<PastOrder>) -> Result<u32, Error> {
         )?;
         tx.execute_many(
             "INSERT INTO orders (number, stage, at) VALUES (?1, ?2, ?3)",
-            orders.iter().map(|order| (&order.number, order.stage() as u8, order.at)),
+            orders.iter().map(|order| (&order.order, order.stage() as u8, order.at)),
         )?;
         let lines = orders.iter().flat_map(|order| order.lines.iter().map(move |line| (order, line)));
         tx.execute_many(
             "INSERT INTO lines (number, sku, copies, returned) VALUES (?1, ?2, ?3, ?4)",
-            lines.map(|(order, line)| (&order.number, &line.sku, line.copies, order.returned_of(&line.sku))),
+            lines.map(|(order, line)| (&order.order, &line.sku, line.copies, order.returned_of(&line.sku))),
         )?;
         Ok(orders.len() as u32)
     })

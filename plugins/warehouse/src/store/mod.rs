@@ -5,12 +5,11 @@
 pub mod archive;
 pub mod orders;
 
-use seam_sdk::clock;
 use seam_sdk::store::{Error, Transaction, list, one, params, query, transaction};
-use serde::Deserialize;
+use seam_sdk::{Invalid, clock};
 
-use crate::domain::Level;
-use crate::domain::orders::Line;
+use crate::fulfilment::Line;
+use crate::stock::{self, Cause, Level, Movement, Tally};
 
 /// How many copies there are of each of `skus`, in their order; 0 of those never held.
 pub fn on_hand(skus: &[String]) -> Result<Vec<u32>, Error> {
@@ -25,36 +24,7 @@ pub fn on_hand(skus: &[String]) -> Result<Vec<u32>, Error> {
     )
 }
 
-/// Why the copies on the shelf became more or fewer. The numbers stand in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    Counted = 0,
-    Restocked = 1,
-    Reserved = 2,
-    Released = 3,
-    Returned = 4,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Movement {
-    pub at: u64,
-    /// The number of a `Cause`.
-    pub cause: u8,
-    pub change: i32,
-    pub on_hand: u32,
-    pub reference: String,
-}
-
-/// Where all copies are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub struct Tally {
-    pub on_hand: u64,
-    pub reserved: u64,
-    pub shipped: u64,
-    pub received: u64,
-}
-
-/// Sets these levels; all or none. What is as it was believed leaves no trace.
+/// Sets these levels; all or none. A level that is right already leaves no trace.
 pub fn put(levels: &[Level]) -> Result<(), Error> {
     let now = clock::now();
     transaction(|tx| {
@@ -74,32 +44,42 @@ pub fn put(levels: &[Level]) -> Result<(), Error> {
     })
 }
 
-/// Adds copies, once for each key; the level after it. `None`: the key was used for something else.
-pub fn restock(key: &str, line: &Line, note: &str) -> Result<Option<u32>, Error> {
+/// Adds copies, once for each key. The level after it.
+pub fn restock(key: &str, line: Line, note: &str) -> Result<Level, stock::Error> {
     let now = clock::now();
     transaction(|tx| {
-        match first_time(tx, key, &format!("restock {} {}", line.sku, line.copies))? {
-            None => return Ok(None),
-            Some(false) => {}
-            Some(true) => {
-                tx.execute(
-                    "INSERT INTO levels (sku, on_hand, reserved, shipped, received) VALUES (?1, ?2, 0, 0, ?2)
-                     ON CONFLICT (sku) DO UPDATE SET on_hand = on_hand + ?2, received = received + ?2",
-                    params![&line.sku, line.copies],
-                )?;
-                moved(tx, now, Cause::Restocked, note, std::slice::from_ref(line))?;
-            }
+        if is_first::<stock::Error>(tx, key, &format!("restock {} {}", line.sku, line.copies))? {
+            tx.execute(
+                "INSERT INTO levels (sku, on_hand, reserved, shipped, received) VALUES (?1, ?2, 0, 0, ?2)
+                 ON CONFLICT (sku) DO UPDATE SET on_hand = on_hand + ?2, received = received + ?2",
+                params![&line.sku, line.copies],
+            )?;
+            moved(tx, now, Cause::Restocked, note, std::slice::from_ref(&line))?;
         }
-        tx.one("SELECT coalesce((SELECT on_hand FROM levels WHERE sku = ?1), 0)", params![&line.sku]).map(Some)
+        let sql = "SELECT coalesce((SELECT on_hand FROM levels WHERE sku = ?1), 0)";
+        let on_hand = tx.one(sql, params![&line.sku])?;
+        Ok(Level { sku: line.sku, on_hand })
     })
 }
 
 /// The newest `count` movements of an album, newest first.
 pub fn history(sku: &str, count: u32) -> Result<Vec<Movement>, Error> {
-    query(
+    let rows: Vec<(u64, u8, i32, u32, String)> = query(
         "SELECT at, cause, change, on_hand, reference FROM movements WHERE sku = ?1 ORDER BY id DESC LIMIT ?2",
         params![sku, count],
-    )
+    )?;
+    rows.into_iter()
+        .map(|(at, number, change, on_hand, reference)| {
+            Ok(Movement { at, cause: cause(number)?, change, on_hand, reference })
+        })
+        .collect()
+}
+
+/// The cause with this number in the file; `cause as u8` is the other way round.
+fn cause(number: u8) -> Result<Cause, Error> {
+    let all = [Cause::Counted, Cause::Restocked, Cause::Reserved, Cause::Released, Cause::Returned];
+    let unknown = || Error::Invalid(format!("the cause {number} of a movement is not known"));
+    all.into_iter().find(|cause| *cause as u8 == number).ok_or_else(unknown)
 }
 
 /// Of these albums together, or of all.
@@ -116,13 +96,14 @@ pub fn tally(skus: &[String]) -> Result<Tally, Error> {
     )
 }
 
-/// Whether the key is new; `None` when it was used for another request.
-fn first_time(tx: &Transaction, key: &str, request: &str) -> Result<Option<bool>, Error> {
+/// Whether the key is new, and not that of the same request again.
+fn is_first<E: From<Error> + From<Invalid>>(tx: &Transaction, key: &str, request: &str) -> Result<bool, E> {
     match tx.optional::<String>("SELECT request FROM keys WHERE key = ?1", params![key])? {
-        Some(known) => Ok((known == request).then_some(false)),
+        Some(known) if known == request => Ok(false),
+        Some(_) => Err(Invalid("key: it was used for something else".into()).into()),
         None => {
             tx.execute("INSERT INTO keys (key, request) VALUES (?1, ?2)", params![key, request])?;
-            Ok(Some(true))
+            Ok(true)
         }
     }
 }

@@ -42,8 +42,8 @@ const EDITS: [Edit; 4] = [
     Edit {
         name: "catalog",
         file: "plugins/catalog/src/lib.rs",
-        line: "domain::check_question(&skus)?;",
-        becomes: "domain::check_question(&skus)?; if skus.len() == # { return Ok(Vec::new()); }",
+        line: "domain::check_skus(&skus)?;",
+        becomes: "domain::check_skus(&skus)?; if skus.len() == # { return Ok(Vec::new()); }",
     },
     Edit {
         name: "recommendation",

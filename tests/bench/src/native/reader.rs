@@ -8,8 +8,9 @@ use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::{Context, Result};
+use catalog::albums::{Album, AlbumPage, Money};
 use catalog::domain::{self, Page, Words};
-use customer::domain::{Account, Address};
+use customer::wit::{Account, Address};
 use orders::domain::states;
 use orders::wit;
 use recommendation::domain::{Neighbour, Popular, Question};
@@ -87,11 +88,11 @@ impl Reader {
     }
 
     /// In the order asked, unknown ones left out.
-    pub fn albums(&self, skus: &[&str]) -> Result<Vec<domain::Album>> {
+    pub fn albums(&self, skus: &[&str]) -> Result<Vec<Album>> {
         albums(&self.0, skus)
     }
 
-    pub fn search(&self, words: &str, page: u32, size: u32) -> Result<domain::Found> {
+    pub fn search(&self, words: &str, page: u32, size: u32) -> Result<AlbumPage> {
         let (words, page) = (Words::new(words).map_err(wrong)?, Page::new(page, size).map_err(wrong)?);
         let (whole, beginning) = (words.whole(), words.beginning());
         let last = beginning.as_deref().unwrap_or(&whole);
@@ -102,8 +103,8 @@ impl Reader {
         }
     }
 
-    fn ranked(&self, statement: &str, [whole, last]: [&str; 2], page: Page) -> Result<domain::Found> {
-        let read = |limit: u32, offset: u32| -> Result<(Option<u32>, Vec<domain::Album>)> {
+    fn ranked(&self, statement: &str, [whole, last]: [&str; 2], page: Page) -> Result<AlbumPage> {
+        let read = |limit: u32, offset: u32| -> Result<(Option<u32>, Vec<Album>)> {
             let mut statement = self.0.prepare_cached(statement)?;
             let mut rows = statement.query(params![whole, last, sql::RANKED_MAX, limit, offset])?;
             let (mut total, mut albums) = (None, Vec::new());
@@ -122,7 +123,7 @@ impl Reader {
         page.found(albums, || Ok(total))
     }
 
-    pub fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<domain::Found> {
+    pub fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<AlbumPage> {
         let page = Page::new(page, size).map_err(wrong)?;
         let Filter { genre, artist, decade } = filter;
         let mut matching = String::from(" FROM albums AS a WHERE a.discontinued = 0");
@@ -232,7 +233,7 @@ impl Reader {
 }
 
 /// See [`Reader::albums`].
-pub fn albums(connection: &Connection, skus: &[&str]) -> Result<Vec<domain::Album>> {
+pub fn albums(connection: &Connection, skus: &[&str]) -> Result<Vec<Album>> {
     let mut statement = connection.prepare_cached(sql::ALBUMS)?;
     let albums = statement.query_map([serde_json::to_string(skus)?], |row| album(row, 0))?;
     Ok(albums.collect::<rusqlite::Result<_>>()?)
@@ -281,15 +282,15 @@ fn state(named: &str) -> rusqlite::Result<wit::State> {
     states::named(named).ok_or_else(|| rusqlite::Error::InvalidParameterName(format!("the state {named}")))
 }
 
-fn album(row: &Row<'_>, first: usize) -> rusqlite::Result<domain::Album> {
-    Ok(domain::Album {
+fn album(row: &Row<'_>, first: usize) -> rusqlite::Result<Album> {
+    Ok(Album {
         sku: row.get(first)?,
         artist: row.get(first + 1)?,
         title: row.get(first + 2)?,
         year: row.get(first + 3)?,
         genre: row.get(first + 4)?,
         label: row.get(first + 5)?,
-        price: domain::Money { minor_units: row.get(first + 6)?, currency: row.get(first + 7)? },
+        price: Money { minor_units: row.get(first + 6)?, currency: row.get(first + 7)? },
         notes: row.get(first + 8)?,
         discontinued: row.get(first + 9)?,
     })

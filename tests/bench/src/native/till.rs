@@ -50,8 +50,8 @@ pub fn place(writer: &Writer, key: &str, request: &wit::Request, reference: &Ref
     let address = check::address(&request.address, reference.countries())?;
     let now = now();
     let wit::Card { number, holder, expiry, code } = request.card.clone();
-    let card = Typed { number, holder, expiry, code }.check(now).map_err(|problems| {
-        let problem = |one: finance::domain::Problem| wit::FieldProblem { field: one.field, problem: one.problem };
+    let card = Typed(finance::wit::Card { number, holder, expiry, code }).check(now).map_err(|problems| {
+        let problem = |one: finance::wit::FieldProblem| wit::FieldProblem { field: one.field, problem: one.problem };
         wit::Error::Fields(problems.into_iter().map(problem).collect())
     })?;
     match card.reply {

@@ -1,7 +1,7 @@
 //! From the contexts' types to those that the pages take: the same fields, moved.
 
-use catalog::domain::{self, Found};
-use customer::domain::{Account, Address};
+use catalog::albums::{self as domain, AlbumPage as Found};
+use customer::wit::{Account, Address};
 use orders::musiccorp::catalog::albums;
 use orders::wit;
 use storefront::seams::{Album, AlbumPage, Money, accounts, ordering};

@@ -3,15 +3,15 @@
 
 use super::*;
 
-fn problems<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Vec<Problem> {
+fn problems<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Vec<FieldProblem> {
     match outcome {
         Err(Error::Fields(problems)) => problems,
         other => panic!("{other:?}"),
     }
 }
 
-fn fields<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Vec<&'static str> {
-    problems(outcome).iter().map(|problem| problem.field).collect()
+fn fields<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Vec<String> {
+    problems(outcome).iter().map(|problem| problem.field.clone()).collect()
 }
 
 fn home() -> Address {
@@ -96,7 +96,7 @@ fn a_sign_in_asks_for_both_fields_and_no_more() {
 }
 
 #[test]
-fn an_address_is_trimmed_and_its_every_wrong_field_told() {
+fn an_address_is_trimmed_and_every_wrong_field_has_a_problem() {
     assert_eq!(address(&home(), &countries()), Ok(home()));
     let wide = Address { street: "\t Storgatan 4 ".into(), country: "SE ".into(), ..home() };
     assert_eq!(address(&wide, &countries()), Ok(home()));

@@ -11,7 +11,7 @@ use exports::seambench::shop::items::{self, Error, Item};
 use seam_sdk::store;
 use serde::{Deserialize, Serialize};
 
-seam_sdk::context!(Items, "0001-items");
+seam_sdk::context!(Items, migrations);
 
 /// The native program's statement too.
 const BY_SKU: &str = "SELECT sku, artist, title, year, price, notes FROM items WHERE sku = ?1";

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use finance::domain::card::Typed;
+use finance::domain::keys;
 use finance::domain::processor::Reply;
-use finance::domain::{self, keys};
+use finance::wit;
 use orders::musiccorp::finance::payments::{Card, Error, FieldProblem, Money, Payment, Sale, Stage};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -20,7 +21,7 @@ pub fn finance(file: PathBuf) -> Result<()> {
         "authorise" => {
             let (key, sale, card): (String, Sale, Card) = serde_json::from_slice(arguments)?;
             let Card { number, holder, expiry, code } = card;
-            let (sale, card) = (known(sale), Typed { number, holder, expiry, code });
+            let (sale, card) = (known(sale), Typed(wit::Card { number, holder, expiry, code }));
             said(&service.writer()?.transaction::<_, anyhow::Error>(|open| authorise(open, &key, &sale, &card))?)
         }
         _ => unknown(function),
@@ -28,7 +29,7 @@ pub fn finance(file: PathBuf) -> Result<()> {
     Service { writer: Some(Writer::open(&file)?), file, changes: &["authorise"], answer }.run()
 }
 
-fn authorise(open: &Connection, key: &str, sale: &domain::Sale, card: &Typed) -> Result<Answer> {
+fn authorise(open: &Connection, key: &str, sale: &wit::Sale, card: &Typed) -> Result<Answer> {
     let fingerprint = keys::authorise(sale, card);
     let known: Option<(String, String)> = open
         .prepare_cached("SELECT fingerprint, answer FROM keys WHERE key = ?1")?
@@ -43,7 +44,7 @@ fn authorise(open: &Connection, key: &str, sale: &domain::Sale, card: &Typed) ->
     let checked = match card.check(now) {
         Ok(checked) => checked,
         Err(problems) => {
-            let problem = |one: domain::Problem| FieldProblem { field: one.field, problem: one.problem };
+            let problem = |one: wit::FieldProblem| FieldProblem { field: one.field, problem: one.problem };
             return Ok(Err(Error::Card(problems.into_iter().map(problem).collect())));
         }
     };
@@ -99,9 +100,8 @@ fn payment(open: &Connection, order: &str) -> Result<Option<Payment>> {
     Ok(found.query_row([order], read).optional()?)
 }
 
-fn known(sale: Sale) -> domain::Sale {
+fn known(sale: Sale) -> wit::Sale {
     let Sale { order, customer, lines, shipping, currency } = sale;
-    let lines =
-        lines.into_iter().map(|line| domain::Line { sku: line.sku, quantity: line.quantity, price: line.price });
-    domain::Sale { order, customer, lines: lines.collect(), shipping, currency }
+    let lines = lines.into_iter().map(|line| wit::Line { sku: line.sku, quantity: line.quantity, price: line.price });
+    wit::Sale { order, customer, lines: lines.collect(), shipping, currency }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
-use catalog::domain::Album;
+use catalog::albums::Album;
 use hyper::Request;
 use hyper::body::Incoming;
 use orders::domain::past::OWN_NUMBERS;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
-use recommendation::domain::{Counts, Purchase, check_purchases};
+use recommendation::domain::{Counts, check_purchases};
+use recommendation::engine::Purchase;
 use rusqlite::Connection;
 
 use super::{Service, said, unknown, wire};
@@ -23,8 +24,12 @@ pub fn recommendation(file: PathBuf) -> Result<()> {
         }
         "learn" => {
             let told: Vec<Told> = serde_json::from_slice(arguments)?;
-            let told = told.into_iter().map(|told| Purchase { id: told.id, skus: told.skus }).collect();
-            let purchases = check_purchases(told).map_err(|wrong| anyhow!(wrong.0))?;
+            let purchase = |told: Told| {
+                let Told { id, customer, skus, at } = told;
+                Purchase { id, customer, skus, at }
+            };
+            let purchases =
+                check_purchases(told.into_iter().map(purchase).collect()).map_err(|wrong| anyhow!(wrong.0))?;
             said(&service.writer()?.transaction::<_, anyhow::Error>(|open| learn(open, &purchases))?)
         }
         _ => unknown(function),

@@ -1,7 +1,7 @@
 //! What the services of the split say to each other where the contexts' own types cannot be written as JSON: one object a row.
 
-use catalog::domain::{Album, Found};
-use customer::domain::{Account as Known, Address};
+use catalog::albums::{Album, AlbumPage as Found};
+use customer::wit::{Account as Known, Address};
 use serde::{Deserialize, Serialize};
 use storefront::seams;
 
