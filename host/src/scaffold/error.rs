@@ -34,9 +34,7 @@ fn list(paths: &[PathBuf]) -> String {
 impl Error {
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Name { .. } => {
-                "use lower-case words joined by single hyphens, each beginning with a letter: `guest-book`"
-            }
+            Self::Name { .. } => "choose another one: lower-case words joined by single hyphens, such as `guest-book`",
             Self::ContextExists { .. } => "choose another name",
             Self::FilesExist { .. } => "choose another name, or move these files",
             Self::Edit { .. } => "correct the file, or add the context by hand as docs/new-context.md shows",

@@ -21,8 +21,8 @@ const TAKEN: &[&str] = &[
     "priv", "pub", "ref", "return", "self", "struct", "super", "trait", "true", "try", "typeof", "unsafe", "unsized",
     "virtual", "where", "while", "yield",
     // Crates
-    "alloc", "core", "domain", "exports", "proc-macro", "rusqlite", "seam", "seam-sdk", "serde", "std", "store", "test",
-    "wit-bindgen",
+    "alloc", "core", "domain", "exports", "proc-macro", "rusqlite", "seam", "seam-packed", "seam-sdk",
+    "seam-sdk-build", "serde", "std", "store", "test", "wit-bindgen",
     // Folders
     "build", "deps", "examples", "host", "incremental", "sdk", "sdk-js", "sdk-python",
 ];
