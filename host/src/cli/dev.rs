@@ -11,11 +11,11 @@ use super::global::Global;
 use super::out;
 use super::up::{self, Signals};
 use crate::app::App;
-use seam_runtime::component::Compiler;
 use crate::dev::{DevLoop, Project};
 use crate::folder::Folder;
 use crate::http::StatusBoard;
 use crate::manifest::Manifest;
+use seam_runtime::component::Compiler;
 
 #[derive(Debug, Args)]
 pub struct Options {

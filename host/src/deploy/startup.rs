@@ -12,9 +12,9 @@ use super::error::Error;
 use super::history::{Change, ChangeKind, ChangeState, History, HistoryEntry, Serving};
 use super::report::short;
 use super::system::{System, hash_of};
+use crate::manifest::{ContextSettings, Manifest};
 use seam_runtime::serve::Source;
 use seam_store::ids::ContextName;
-use crate::manifest::{ContextSettings, Manifest};
 
 /// The sources of all components that do not come from the manifest's files. Call this before loading anything.
 ///

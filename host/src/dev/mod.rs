@@ -20,15 +20,15 @@ pub use notices::Notice;
 
 use crate::app::App;
 use crate::build::{self, IncrementalBuild, IncrementalBuilder};
-use seam_runtime::component::{ContextProblem, ContextSpec};
-use seam_runtime::serve::Registry;
 use crate::deploy::{Deployer, DesiredSystem, Passed, Step, SystemRefusal};
 use crate::http::{self, Mounts, StatusBoard};
-use seam_store::ids::ContextName;
 use crate::manifest::Manifest;
 use crate::watch::{self, Changes, Watcher};
 use from_manifest::LoadedComponent;
 use notices::Notices;
+use seam_runtime::component::{ContextProblem, ContextSpec};
+use seam_runtime::serve::Registry;
+use seam_store::ids::ContextName;
 
 /// Prints text on the terminal, one or more lines at a time.
 pub type Print = Arc<dyn Fn(&str) + Send + Sync>;

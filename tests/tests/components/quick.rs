@@ -3,10 +3,10 @@
 
 use anyhow::Result;
 use seam::app::App;
-use seam_runtime::component::Compiler;
 use seam::deploy::{ChangeKind, ChangeState, DesiredSystem, Passed, Step, SystemRefusal};
-use seam_store::ids::ContextName;
 use seam::manifest::Manifest;
+use seam_runtime::component::Compiler;
+use seam_store::ids::ContextName;
 use seam_tests::version::{Health, Version, asking, with_clock};
 use seam_tests::{System, call};
 use wasmtime::component::Val;
