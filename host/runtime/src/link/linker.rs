@@ -3,8 +3,8 @@
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
-use super::plan::Wiring;
 use super::seam_call::{Carry, link_function};
+use super::wiring::Wiring;
 use crate::component::Component;
 use crate::guest::dispatch::Function;
 use crate::guest::{self, Guest};

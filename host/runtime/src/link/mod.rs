@@ -8,8 +8,10 @@ mod plan;
 mod seam_call;
 mod variant_check;
 mod wire;
+mod wiring;
 
 pub use history_feed::HistoryFeed;
-pub use plan::{Wiring, plan};
+pub use plan::plan;
 pub(crate) use seam_call::Carry;
 pub(crate) use wire::{Wired, is_asynchronous, waits, wire, wire_one};
+pub use wiring::Wiring;

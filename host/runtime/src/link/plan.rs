@@ -3,23 +3,12 @@
 //! Invariant: a component that `plan` accepts can be linked. `plan` reports all problems of all contexts together, each
 //! with the context whose manifest entry or code has to change.
 
-use std::collections::BTreeMap;
-
+use super::wiring::{Provider, Wiring};
 use super::{cycle, variant_check};
 use crate::call::ContextIndex;
 use crate::component::{Component, ContextProblem, Interface, InterfaceName, is_seam, same_signature, seam_rules};
 use crate::settings::ContextSettings;
 use seam_store::ids::ContextName;
-
-/// The provider of each seam that one context imports, by the import's full name.
-pub type Wiring = BTreeMap<String, Provider>;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Provider {
-    pub callee: ContextIndex,
-    /// The interface's path, without the version: the callee's generation finds it by this.
-    pub path: String,
-}
 
 /// Finds the provider of each import.
 ///

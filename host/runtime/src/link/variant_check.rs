@@ -2,7 +2,7 @@
 //! call may reach through variants.
 
 use super::history_feed::HistoryFeed;
-use super::plan::Wiring;
+use super::wiring::Wiring;
 use crate::call::ContextIndex;
 use crate::component::{Component, ContextProblem, HTTP_HANDLER, Interface, WASI_HTTP, is_seam, same_signature};
 use crate::settings::ContextSettings;

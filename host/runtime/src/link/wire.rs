@@ -4,8 +4,9 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use super::linker::linker;
-use super::plan::{Wiring, plan};
+use super::plan::plan;
 use super::seam_call::Carry;
+use super::wiring::Wiring;
 use crate::component::{Component, ContextProblem, ContextSpec, HTTP_HANDLER, WASI_HTTP};
 use crate::guest::Guest;
 

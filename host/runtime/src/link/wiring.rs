@@ -1,0 +1,15 @@
+//! Which context answers each import of a component.
+
+use std::collections::BTreeMap;
+
+use crate::call::ContextIndex;
+
+/// The provider of each seam that one context imports, by the import's full name.
+pub type Wiring = BTreeMap<String, Provider>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    pub callee: ContextIndex,
+    /// The interface's path, without the version: the callee's generation finds it by this.
+    pub path: String,
+}
