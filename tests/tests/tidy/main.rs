@@ -54,8 +54,8 @@ const FLOORS: &[Floors] = &[
     Floors {
         root: "host/store/src/",
         floors: &[
-            &["migrate", "compare", "schema", "cursor"],
-            &["copy"],
+            &["migrate"],
+            &["compare", "copy", "cursor", "schema"],
             &["database"],
             &["transaction"],
             &["writer", "readers"],
