@@ -5,7 +5,7 @@
 //! only a hint to look.
 //! Invariant: a variant's cursor moves after the variant has taken a page. So a page may come twice, and none is left
 //! out; variants recognise records by their ids.
-//! Not here: which variants may answer (`context::route`).
+//! Not here: which variants may answer (`seam_runtime::route`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

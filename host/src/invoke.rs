@@ -1,6 +1,6 @@
 //! One call of a context's function, written as `interface.function(args)` in WAVE, and its result.
 //!
-//! For tools only: no request takes this path. Not here: how a call runs (`context`).
+//! For tools only: no request takes this path. Not here: how a call runs (`seam-runtime`).
 
 use std::time::{Duration, Instant};
 

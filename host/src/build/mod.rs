@@ -2,7 +2,7 @@
 //!
 //! Only what is stale is built: `record` compares sources with what was built from them, without starting a compiler.
 //! Invariant: a file under a component's name is complete and valid.
-//! Not here: whether a component fits the manifest and its neighbours; `context` checks that on loading.
+//! Not here: whether a component fits the manifest and its neighbours; `seam-runtime` checks that on loading.
 
 mod batch;
 mod cargo;

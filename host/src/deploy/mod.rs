@@ -5,8 +5,8 @@
 //! -> `report`, `request`.
 //! Invariants: until the step `publish`, nothing that the new version does affects the running one; one change at a
 //! time; `history` records what serves and why before the caller gets a response.
-//! Not here: publishing and draining (`context`), migrating a file (`store`), where requests come from (`admin`,
-//! `follow`, `dev`).
+//! Not here: publishing and draining (`seam-runtime`), migrating a file (`seam-store`), where requests come from
+//! (`admin`, `app`, `dev`).
 
 mod artifact_store;
 mod deployer;

@@ -3,7 +3,7 @@
 //! Invariants: everything that a client can make grow is bounded (`Limits`). A request that was accepted runs to its
 //! end even when its client hangs up. Of a failure, a client learns a status, a sentence and a trace id, never the
 //! reason.
-//! Not here: which version of a context serves (`context`), what a page says (the contexts).
+//! Not here: which version of a context serves (`seam-runtime`), what a page says (the contexts).
 //!
 //! Imports point down this list only:
 //! - `listen` accepts connections and enforces their timeouts.

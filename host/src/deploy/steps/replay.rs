@@ -5,7 +5,7 @@
 //! context is called. The step refuses a version that breaks a call, or answers it with `unavailable`, if the running
 //! version answers that call. Other differences are notes. For a context whose file is encrypted, the notes contain no
 //! values: they end up in the history and the log, which are not encrypted.
-//! Not here: recording calls (`context::run::recorder`).
+//! Not here: recording calls (`seam_runtime::run::recorder`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
