@@ -168,7 +168,7 @@ fn a_context_that_holds_its_own_writer_cannot_call_another() -> Result<()> {
     let registry = system.start()?.unwrap();
     let ask = |n| call(&registry, "asking", "asking.ask", &[Val::U32(n)], 1_000);
     let refused = ask(3)?;
-    assert!(unavailable(&refused).is_some_and(|text| text.contains("transaction open")), "{refused:?}");
+    assert!(unavailable(&refused).is_some_and(|text| text.contains("open transaction")), "{refused:?}");
     assert_eq!(ask(4)?, Val::Result(Ok(Some(Box::new(Val::U32(8))))), "it has ended, and nothing was left open");
     Ok(())
 }
