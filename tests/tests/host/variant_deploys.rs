@@ -206,7 +206,7 @@ fn an_interface_grows_in_the_variants_first_and_shrinks_in_them_last() -> Result
     let fixture = Fixture::new()?;
     let more = |version: Version| Version { more: true, ..version };
     let report = fixture.deploy("numbers", &more(Version::times(2)), &["--watch", "0"])?;
-    let words = "`numbers@two` has no `t:numbers/numbers@0.1.0.minus`, as `numbers` has";
+    let words = "`numbers@two` has no `t:numbers/numbers@0.1.0.minus`, but `numbers` does";
     refused(&report, Step::Wit, words, "deploy a version of `numbers@two` that fits it first");
     assert_eq!(fixture.deploy("numbers@two", &more(second()), &["--watch", "0"])?.outcome, DeployOutcome::Live);
     assert_eq!(fixture.deploy("numbers", &more(Version::times(2)), &["--watch", "0"])?.outcome, DeployOutcome::Live);
