@@ -15,7 +15,7 @@ use wasmtime::component::Val;
 
 use crate::limits;
 use seam_runtime::call::Call;
-use seam_runtime::route::Follower;
+use seam_runtime::route::{Follower, Notify};
 use seam_runtime::serve::Registry;
 use seam_store::Cursor;
 use seam_store::ids::Trace;
@@ -32,10 +32,7 @@ impl Following {
         let stop = Arc::new(AtomicBool::new(false));
         let (thread_registry, thread_stop) = (registry.clone(), stop.clone());
         let work = move || {
-            while !thread_stop.load(Ordering::Relaxed) {
-                step(&thread_registry, &thread_stop);
-                thread_registry.learned().wait(Duration::from_millis(limits::FOLLOW_LOOK_MS));
-            }
+            run(&thread_stop, thread_registry.learned(), || step(&thread_registry, &thread_stop));
         };
         // Guests run on this thread.
         let thread = std::thread::Builder::new().name("seam-follow".into()).stack_size(limits::THREAD_STACK_KB << 10);
@@ -53,17 +50,27 @@ impl Drop for Following {
     }
 }
 
+/// Steps until `stop` is set: at once, after each notification, and after `FOLLOW_LOOK_MS` without one. So a variant
+/// that could not take a page tries again.
+fn run(stop: &AtomicBool, learned: &Notify, mut step: impl FnMut()) {
+    while !stop.load(Ordering::Relaxed) {
+        step();
+        learned.wait(Duration::from_millis(limits::FOLLOW_LOOK_MS));
+    }
+}
+
 /// Lets every variant take all pages that it can take now. Tests call this instead of starting the thread.
 pub fn step(registry: &Registry, stop: &AtomicBool) {
+    let clock = registry.clock();
     for follower in registry.followers() {
-        let started = Instant::now();
+        let started = clock.now();
         let (serves, before) = (follower.readiness.is_ready(), follower.readiness.progress());
         let outcome = catch_up(registry, &follower, stop);
         let context = &follower.variant;
         let records = follower.readiness.progress().records - before.records;
         match outcome {
             Ok(()) if !serves => {
-                let ms = started.elapsed().as_millis() as u64;
+                let ms = clock.elapsed_since(started).as_millis() as u64;
                 tracing::info!(target: "follow", %context, records, ms, "a variant has caught up and may answer");
             }
             Ok(()) if records > 0 => {
@@ -84,7 +91,8 @@ pub fn step(registry: &Registry, stop: &AtomicBool) {
 fn catch_up(registry: &Registry, follower: &Follower, stop: &AtomicBool) -> Result<(), String> {
     let database = follower.database.as_ref();
     let (source, mut count) = (follower.cursor.as_str(), limits::FOLLOW_PAGE_RECORDS);
-    let mut reported = Instant::now();
+    let clock = registry.clock();
+    let mut reported = clock.now();
     loop {
         let mut cursor = Cursor::read(database, source).map_err(|error| format!("cannot read its cursor: {error}"))?;
         let asked = [Val::U64(cursor.at), Val::U32(count)];
@@ -112,8 +120,8 @@ fn catch_up(registry: &Registry, follower: &Follower, stop: &AtomicBool) -> Resu
         if ended || stop.load(Ordering::Relaxed) {
             return Ok(());
         }
-        if reported.elapsed() > Duration::from_millis(limits::FOLLOW_SAY_MS) {
-            reported = Instant::now();
+        if clock.elapsed_since(reported) > Duration::from_millis(limits::FOLLOW_SAY_MS) {
+            reported = clock.now();
             tracing::info!(target: "follow", context = %follower.variant, at = cursor.at, "a variant is catching up");
         }
     }
@@ -127,4 +135,42 @@ fn ask(registry: &Registry, context: &str, function: &(String, String), params: 
     let call = Call::start(Instant::now() + Duration::from_millis(limits::FOLLOW_CALL_MS), Trace::start());
     let answer = live.call(call, export, params).map_err(|failure| failure.to_string())?;
     answer.into_iter().next().ok_or_else(|| "it returned nothing".to_owned())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use seam_store::clock::Clock;
+
+    #[test]
+    fn variants_look_again_after_the_pause_or_a_notification_until_the_follower_stops() {
+        let (time, stop, steps) = (Clock::manual(), AtomicBool::new(false), AtomicUsize::new(0));
+        let (learned, pause) = (Notify::new(time.clock()), Duration::from_millis(limits::FOLLOW_LOOK_MS));
+        let waits_after = |count: usize| {
+            while (steps.load(Ordering::SeqCst), time.waiting()) != (count, 1) {
+                std::thread::yield_now();
+            }
+        };
+        std::thread::scope(|scope| {
+            let follower = scope.spawn(|| {
+                run(&stop, &learned, || {
+                    steps.fetch_add(1, Ordering::SeqCst);
+                });
+            });
+            waits_after(1);
+            time.advance(pause - Duration::from_nanos(1));
+            waits_after(1);
+            time.advance(Duration::from_nanos(1));
+            waits_after(2);
+            learned.notify();
+            waits_after(3);
+            stop.store(true, Ordering::SeqCst);
+            learned.notify();
+            follower.join().unwrap();
+        });
+        assert_eq!(steps.into_inner(), 3);
+    }
 }

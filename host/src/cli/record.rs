@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::error::CommandError;
 use super::global::Global;
@@ -48,10 +49,14 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
     }
     let file = output.with_extension("sqlite");
     let start = RecordRequest::Start { context: options.context.clone(), secrets: options.secrets, file: file.clone() };
+    let failed = |error: std::io::Error| CommandError::caused_by(&error, "");
+    let runtime = app::runtime().map_err(failed)?;
+    // Before anything says that Ctrl-C ends the recording: until then it would end this process.
+    let interrupt = runtime.block_on(async { signal(SignalKind::interrupt()) }).map_err(failed)?;
     let started = Client::connect(data)?.start_record(&start)?;
     let until = options.seconds.map_or("Ctrl-C ends it".to_owned(), |seconds| format!("for {seconds} s"));
     out::note(&format!("recording the calls of {}: {until}", options.context));
-    wait(options.seconds)?;
+    runtime.block_on(wait(options.seconds, interrupt));
     let head = ScenarioHead {
         name: options.name.clone(),
         started,
@@ -78,19 +83,15 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
 }
 
 /// Waits for the end of the time, or for Ctrl-C.
-fn wait(seconds: Option<u64>) -> Result<(), CommandError> {
-    let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
-    runtime.block_on(async {
-        let over = async {
-            match seconds {
-                Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = over => {}
-            _ = tokio::signal::ctrl_c() => {}
+async fn wait(seconds: Option<u64>, mut interrupt: Signal) {
+    let over = async {
+        match seconds {
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+            None => std::future::pending().await,
         }
-    });
-    Ok(())
+    };
+    tokio::select! {
+        () = over => {}
+        _ = interrupt.recv() => {}
+    }
 }

@@ -72,9 +72,10 @@ impl Clock {
         match &self.0 {
             None => std::thread::sleep(pause),
             Some(manual) => {
-                let _waiting = manual.count();
                 let mut advanced = manual.advanced.lock();
                 let end = *advanced + pause;
+                // Counted once its end is known: a test that has seen it may advance the clock.
+                let _waiting = manual.count();
                 while *advanced < end {
                     manual.moved.wait(&mut advanced);
                 }

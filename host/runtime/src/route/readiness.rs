@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Condvar, Mutex};
 
 use seam_store::Cursor;
+use seam_store::clock::Clock;
 
 /// Outlives the variant's versions. A variant that has nothing to learn is ready from the start.
 pub struct Readiness {
@@ -50,13 +51,17 @@ impl Readiness {
 
 /// Signals that there is something new to learn. The signal is a hint that may be lost: the thread that waits also
 /// looks from time to time.
-#[derive(Default)]
 pub struct Notify {
     notified: Mutex<bool>,
     changed: Condvar,
+    clock: Clock,
 }
 
 impl Notify {
+    pub fn new(clock: Clock) -> Self {
+        Self { notified: Mutex::default(), changed: Condvar::default(), clock }
+    }
+
     pub fn notify(&self) {
         *self.notified.lock() = true;
         self.changed.notify_one();
@@ -66,7 +71,7 @@ impl Notify {
     pub fn wait(&self, longest: std::time::Duration) {
         let mut notified = self.notified.lock();
         if !*notified {
-            self.changed.wait_for(&mut notified, longest);
+            self.clock.wait_until(&self.changed, &mut notified, self.clock.now() + longest);
         }
         *notified = false;
     }

@@ -191,6 +191,11 @@ impl Generation {
         self.pool.is_retired()
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.blueprint.grants.cut_off.load(Ordering::Relaxed)
+    }
+
     /// Ends the calls that its instances still run.
     pub(crate) fn cut_off(&self) {
         self.blueprint.grants.cut_off.store(true, Ordering::Relaxed);

@@ -11,12 +11,15 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 
 use seam_store::blocking;
+use seam_store::clock::Clock;
 
 /// `I` is the kind of instance.
 pub struct Pool<I> {
     state: Mutex<State<I>>,
     concurrency: u32,
     queue: u32,
+    /// Read only by a call that waits.
+    clock: Clock,
 }
 
 struct State<I> {
@@ -53,9 +56,14 @@ pub struct Permit<'a, I> {
 }
 
 impl<I> Pool<I> {
+    /// A pool whose deadlines are the system's clock's, as those of calls are.
     pub fn new(concurrency: u32, queue: u32) -> Self {
+        Self::with_clock(concurrency, queue, Clock::system())
+    }
+
+    pub fn with_clock(concurrency: u32, queue: u32, clock: Clock) -> Self {
         let state = State { running: 0, waiting: VecDeque::new(), idle: Vec::new(), idle_low: 0, retired: false };
-        Self { state: Mutex::new(state), concurrency, queue }
+        Self { state: Mutex::new(state), concurrency, queue, clock }
     }
 
     /// A permit, and an idle instance if there is one. Waits when all permits are taken.
@@ -77,7 +85,7 @@ impl<I> Pool<I> {
         let in_time = blocking::block_in_place(|| {
             let mut granted = ticket.granted.lock();
             while !*granted {
-                if ticket.notify.wait_until(&mut granted, deadline).timed_out() {
+                if self.clock.wait_until(&ticket.notify, &mut granted, deadline) {
                     break;
                 }
             }
@@ -209,9 +217,46 @@ mod tests {
         drop(held);
         let pool = Pool::<u32>::new(1, 1);
         let held = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
-        assert_eq!(pool.acquire(Instant::now() + Duration::from_millis(5)).err(), Some(NotAdmitted::TimedOut));
+        assert_eq!(pool.acquire(Instant::now()).err(), Some(NotAdmitted::TimedOut));
         drop(held);
         assert!(pool.acquire(soon()).is_ok(), "the call that timed out holds no permit");
+    }
+
+    #[test]
+    fn a_call_waits_exactly_until_its_deadline_and_only_when_all_permits_are_taken() {
+        let time = Clock::manual();
+        let (pool, hour, moment) =
+            (Pool::<u32>::with_clock(1, 1, time.clock()), Duration::from_secs(3600), Duration::from_nanos(1));
+        let long_ago = time.now();
+        time.advance(hour);
+        let held = pool.acquire(long_ago).map_err(|e| format!("{e:?}")).unwrap();
+        assert_eq!(pool.acquire(time.now()).err(), Some(NotAdmitted::TimedOut));
+        let waits = |deadline: Instant, then: &dyn Fn()| {
+            std::thread::scope(|scope| {
+                let waits = scope.spawn(|| {
+                    pool.acquire(deadline).map(|_permit| time.now()).map_err(|refused| (refused, time.now()))
+                });
+                while time.waiting() == 0 {
+                    std::thread::yield_now();
+                }
+                then();
+                waits.join().unwrap()
+            })
+        };
+        let deadline = time.now() + hour;
+        let refused = waits(deadline, &|| {
+            time.advance(hour - moment);
+            assert_eq!((time.waiting(), pool.occupancy().1), (1, 1), "a moment before the deadline it still waits");
+            time.advance(moment);
+        });
+        assert_eq!(refused, Err((NotAdmitted::TimedOut, deadline)));
+        assert_eq!(pool.occupancy(), (1, 0, 0));
+        let held = std::cell::Cell::new(Some(held));
+        let admitted = waits(time.now() + hour, &|| {
+            time.advance(hour - moment);
+            drop(held.take());
+        });
+        assert_eq!((admitted, pool.occupancy()), (Ok(time.now()), (0, 0, 0)));
     }
 
     #[test]

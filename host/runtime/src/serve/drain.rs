@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::run::Generation;
+use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
 
-#[derive(Default)]
-pub(crate) struct Drain(Mutex<Vec<Draining>>);
+pub(crate) struct Drain {
+    generations: Mutex<Vec<Draining>>,
+    clock: Clock,
+}
 
 struct Draining {
     generation: Weak<Generation>,
@@ -25,35 +28,40 @@ struct Draining {
 }
 
 impl Drain {
+    pub fn new(clock: Clock) -> Self {
+        Self { generations: Mutex::default(), clock }
+    }
+
     /// Starts to drain `generation`, which no new request reaches any more; its idle instances are dropped now.
     pub fn begin(&self, generation: &Arc<Generation>, limit: Duration) {
         generation.retire();
-        self.0.lock().push(Draining {
+        self.generations.lock().push(Draining {
             generation: Arc::downgrade(generation),
             context: generation.context().clone(),
             number: generation.number,
-            since: Instant::now(),
+            since: self.clock.now(),
             limit,
             cut_off: false,
         });
     }
 
     pub fn list(&self) -> Vec<(ContextName, u64)> {
-        let draining = self.0.lock();
+        let draining = self.generations.lock();
         let alive = draining.iter().filter(|d| d.generation.strong_count() > 0);
         alive.map(|d| (d.context.clone(), d.number)).collect()
     }
 
     /// Forgets generations that are gone, and cuts off the calls of generations that are past their limit.
     pub fn check(&self) {
-        self.0.lock().retain_mut(|draining| {
+        self.generations.lock().retain_mut(|draining| {
             let Draining { context, number, since, limit, .. } = draining;
-            let ms = since.elapsed().as_millis() as u64;
+            let elapsed = self.clock.elapsed_since(*since);
+            let ms = elapsed.as_millis() as u64;
             let Some(generation) = draining.generation.upgrade() else {
                 tracing::debug!(%context, generation = *number, ms, "a replaced version is gone");
                 return false;
             };
-            if !draining.cut_off && since.elapsed() > *limit {
+            if !draining.cut_off && elapsed > *limit {
                 draining.cut_off = true;
                 let (running, waiting, _) = generation.occupancy();
                 tracing::warn!(
@@ -64,5 +72,11 @@ impl Drain {
             }
             true
         });
+    }
+
+    /// How many generations `check` has not forgotten yet.
+    #[cfg(test)]
+    pub fn known(&self) -> usize {
+        self.generations.lock().len()
     }
 }

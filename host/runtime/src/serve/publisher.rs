@@ -15,6 +15,7 @@ use super::routing::Routing;
 use super::serving_set::{OnProbation, ServingSet};
 use crate::limits;
 use crate::run::Generation;
+use seam_store::clock::Clock;
 
 pub(crate) struct Publisher {
     serving: ArcSwap<ServingSet>,
@@ -39,8 +40,8 @@ impl Next {
 }
 
 impl Publisher {
-    pub fn new(routing: Routing) -> Self {
-        Self { serving: ArcSwap::default(), changing: Mutex::default(), routing, drain: Drain::default() }
+    pub fn new(routing: Routing, clock: Clock) -> Self {
+        Self { serving: ArcSwap::default(), changing: Mutex::default(), routing, drain: Drain::new(clock) }
     }
 
     /// The set that serves now.

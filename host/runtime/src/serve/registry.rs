@@ -24,6 +24,7 @@ use crate::run::recorder::Recorder;
 use crate::run::{Generation, Metrics, start};
 use crate::settings::{ContextSettings, Recording};
 use seam_store::HostFile;
+use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
 
 /// All contexts of the running system. Cheap to clone.
@@ -36,6 +37,7 @@ struct Inner {
     stores: Stores,
     metrics: Metrics,
     recording: Recording,
+    clock: Clock,
 }
 
 /// The parts that a registry is made of.
@@ -46,6 +48,7 @@ pub(super) struct Parts<'a> {
     pub host: Arc<HostFile>,
     pub metrics: Metrics,
     pub recording: Recording,
+    pub clock: Clock,
 }
 
 impl Registry {
@@ -54,10 +57,11 @@ impl Registry {
     /// # Errors
     /// When the shares that the host's file keeps cannot be read.
     pub(super) fn new(parts: Parts<'_>) -> Result<Self, Error> {
-        let Parts { loader, databases, host, metrics, recording } = parts;
-        let routing = Routing::open(host, metrics.clone())?;
-        let (publisher, stores) = (Arc::new(Publisher::new(routing)), Stores::new(databases));
-        Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording })))
+        let Parts { loader, databases, host, metrics, recording, clock } = parts;
+        let routing = Routing::open(host, metrics.clone(), clock.clone())?;
+        let publisher = Arc::new(Publisher::new(routing, clock.clone()));
+        let stores = Stores::new(databases);
+        Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording, clock })))
     }
 
     /// `context`, or one of its variants (`context@variant`), as a request that starts now sees it.
@@ -138,7 +142,7 @@ impl Registry {
     /// # Errors
     /// Everything that keeps `specs` from being one system, or one of them from starting.
     pub fn prepare(&self, specs: Vec<ContextSpec>) -> Result<Prepared, Error> {
-        let Inner { publisher, loader, stores, metrics, recording } = &*self.0;
+        let Inner { publisher, loader, stores, metrics, recording, .. } = &*self.0;
         let wired = link::wire(loader.engine(), specs).map_err(Error::Problems)?;
         let base = publisher.serving().clone();
         let (mut next, mut candidates, mut problems) = (Vec::new(), Vec::new(), Vec::new());
@@ -268,6 +272,11 @@ impl Registry {
         &self.0.publisher.routing.learned
     }
 
+    /// The clock that this system runs by. Deadlines of calls are the system's clock's.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     pub(super) fn check_shares(&self, absent: &[Absent]) -> Result<(), Error> {
         routes::check_shares(&self.0.publisher, absent)
     }
@@ -280,6 +289,12 @@ impl Registry {
     #[cfg(test)]
     pub(super) fn reaches(&self, generation: &Arc<Generation>) -> bool {
         self.0.publisher.serving().reaches(generation)
+    }
+
+    /// Replaced generations that `check_draining` has not forgotten yet.
+    #[cfg(test)]
+    pub(super) fn known_to_drain(&self) -> usize {
+        self.0.publisher.drain.known()
     }
 
     /// Drops idle instances that were not needed lately. Call it every `limits::TRIM_INTERVAL_S`.

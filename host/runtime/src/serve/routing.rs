@@ -10,6 +10,7 @@ use super::load::Absent;
 use crate::route::{self, Notify, Readiness, Shadows, StoredShares};
 use crate::run::{Generation, Metrics};
 use crate::settings::CatchUp;
+use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
 use seam_store::{Cursor, HostFile, HostFileError};
 
@@ -27,14 +28,14 @@ pub(crate) struct Routing {
 impl Routing {
     /// # Errors
     /// When the shares that were stored cannot be read.
-    pub fn open(host: Arc<HostFile>, metrics: Metrics) -> Result<Self, HostFileError> {
+    pub fn open(host: Arc<HostFile>, metrics: Metrics, clock: Clock) -> Result<Self, HostFileError> {
         let (shares, shadows) = (StoredShares::open(host)?, Arc::default());
         Ok(Self {
             shares,
             shadows,
             metrics,
             absent: Mutex::default(),
-            learned: Arc::default(),
+            learned: Arc::new(Notify::new(clock)),
             readiness: Mutex::default(),
         })
     }

@@ -13,6 +13,7 @@ use crate::link;
 use crate::run::Metrics;
 use crate::settings::{ContextSettings, Recording, SystemSettings};
 use seam_store::HostFile;
+use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
 
 /// The components of a manifest, compiled and wired. No file of a context has been touched.
@@ -21,6 +22,7 @@ pub struct LinkedSystem {
     specs: Vec<ContextSpec>,
     absent: Vec<Absent>,
     recording: Recording,
+    clock: Clock,
 }
 
 impl LinkedSystem {
@@ -55,7 +57,13 @@ impl LinkedSystem {
             link::wire(loader.engine(), specs.clone()).map_err(Error::Problems)?;
             Ok(specs)
         })?;
-        Ok(Self { loader, specs, absent, recording: settings.recording.clone() })
+        Ok(Self { loader, specs, absent, recording: settings.recording.clone(), clock: Clock::system() })
+    }
+
+    /// The same system, run by `clock`: for tests that step it.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// The contexts, in the manifest's order.
@@ -86,8 +94,8 @@ impl LinkedSystem {
     /// # Errors
     /// Every problem of every context. A file whose migration failed is as it was.
     pub fn start(self, databases: &Path, host: Arc<HostFile>, metrics: &Metrics) -> Result<Registry, Error> {
-        let Self { loader, specs, mut absent, recording } = self;
-        let registry = Registry::new(Parts { loader, databases, host, metrics: metrics.clone(), recording })?;
+        let Self { loader, specs, mut absent, recording, clock } = self;
+        let registry = Registry::new(Parts { loader, databases, host, metrics: metrics.clone(), recording, clock })?;
         registry.check_shares(&absent)?;
         without_broken_variants(&mut absent, |absent| {
             let left_out = |spec: &ContextSpec| absent.iter().any(|absent| absent.context == spec.settings.name);

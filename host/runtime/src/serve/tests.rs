@@ -2,17 +2,23 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus::Registry as MetricsRegistry;
 use seam_store::HostFile;
-use seam_store::ids::ContextName;
+use seam_store::clock::Clock;
+use seam_store::ids::{ContextName, Trace};
 use tempfile::TempDir;
+use wit_component::{ComponentEncoder, StringEncoding};
 
 use super::{Error, LinkedSystem, Probation, Registry};
+use crate::call::{Call, Failure};
 use crate::component::{Compiler, Component, ContextSpec};
+use crate::limits;
 use crate::run::{Generation, Metrics};
 use crate::settings::{ContextLimits, ContextSettings, Recording, SystemSettings};
+
+const CALL_TIME: Duration = Duration::from_secs(60);
 
 /// A context that can be called by no other one.
 fn settings(name: &str, variant: &str, component: &Path) -> ContextSettings {
@@ -35,7 +41,7 @@ fn settings(name: &str, variant: &str, component: &Path) -> ContextSettings {
             context_memory_mb: 2,
             concurrency: 2,
             queue: 2,
-            timeout: Duration::from_secs(1),
+            timeout: CALL_TIME,
             log_kb_per_s: 1,
         },
     }
@@ -53,10 +59,15 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::with_clock(Clock::system(), |n| wat::parse_str(format!("(component $v{n})")).unwrap())
+    }
+
+    /// `component(n)` is the n-th version.
+    fn with_clock(clock: Clock, component: impl Fn(usize) -> Vec<u8>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = |n: usize| {
             let path = folder.path().join(format!("{n}.wasm"));
-            std::fs::write(&path, wat::parse_str(format!("(component $v{n})")).unwrap()).unwrap();
+            std::fs::write(&path, component(n)).unwrap();
             path
         };
         let first = file(0);
@@ -65,7 +76,7 @@ impl Scene {
         let linked = LinkedSystem::load(&system, Compiler::InProcess, &folder.path().join("cache")).unwrap();
         let host = Arc::new(HostFile::open(folder.path()).unwrap());
         let metrics = Metrics::new(&MetricsRegistry::new()).unwrap();
-        let registry = linked.start(folder.path(), host, &metrics).unwrap();
+        let registry = linked.with_clock(clock).start(folder.path(), host, &metrics).unwrap();
         let versions = (1..=6).map(|n| registry.load(&file(n)).unwrap()).collect();
         Self { registry, versions, next: 0, known: Vec::new(), _folder: folder }
     }
@@ -190,4 +201,57 @@ fn of_two_changes_at_the_same_time_one_is_published_and_the_other_is_overtaken()
         });
         assert_eq!(published.iter().filter(|published| **published).count(), 1);
     }
+}
+
+/// Exports a function that never returns.
+fn spinning(n: usize) -> Vec<u8> {
+    let wit = "package t:spinning@0.1.0;
+         interface loops { variant error { unavailable(string) } spin: func() -> result<u32, error>; }
+         world this { export loops; }";
+    let mut resolve = wit_parser::Resolve::default();
+    let package = resolve.push_str("test.wit", wit).unwrap();
+    let world = resolve.select_world(&[package], None).unwrap();
+    let wat = format!(
+        r#"(module (memory (export "memory") 1)
+            (func (export "t:spinning/loops@0.1.0#spin") (result i32) (loop $again (br $again)) (i32.const {n})))"#
+    );
+    let mut module = wat::parse_str(wat).unwrap();
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+}
+
+#[test]
+fn a_running_call_of_a_replaced_generation_is_cut_off_after_exactly_its_limit() {
+    let time = Clock::manual();
+    let mut scene = Scene::with_clock(time.clock(), spinning);
+    let live = scene.registry.live("a").unwrap();
+    let replaced = Arc::downgrade(live.generation());
+    std::thread::scope(|scope| {
+        let spins = move || {
+            let call = Call::start(Instant::now() + CALL_TIME, Trace::start());
+            live.call(call, &live.generation().exports()[0], &[]).map(drop)
+        };
+        let thread = std::thread::Builder::new().stack_size(limits::THREAD_STACK_KB << 10);
+        let call = thread.spawn_scoped(scope, spins).unwrap();
+        while !call.is_finished() && replaced.upgrade().is_some_and(|generation| generation.occupancy().0 == 0) {
+            std::thread::yield_now();
+        }
+        let (specs, _) = scene.with_new_version();
+        scene.registry.publish(scene.registry.prepare(specs).unwrap()).unwrap();
+        let cut_off = || replaced.upgrade().is_none_or(|generation| generation.is_cut_off());
+
+        time.advance(Duration::from_millis(limits::DRAIN_MS_MAX));
+        scene.registry.check_draining();
+        assert!(!cut_off() && !call.is_finished(), "its time is not over yet");
+        assert_eq!(scene.registry.draining(), [(ContextName::new("a").unwrap(), 1)]);
+
+        time.advance(Duration::from_nanos(1));
+        scene.registry.check_draining();
+        assert!(cut_off());
+        assert!(matches!(call.join().unwrap(), Err(Failure::TimedOut { .. })));
+    });
+    assert!(replaced.upgrade().is_none(), "its last call has ended");
+    assert_eq!((scene.registry.draining(), scene.registry.known_to_drain()), (Vec::new(), 1));
+    scene.registry.check_draining();
+    assert_eq!(scene.registry.known_to_drain(), 0);
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::limits;
 use seam_runtime::run::CallCounts;
-use seam_runtime::serve::Probation;
+use seam_store::clock::Clock;
 
 /// How many calls of the previous and of the new version the comparison of times needs.
 const CALLS_MIN: (u64, u64) = (30, 12);
@@ -28,28 +28,55 @@ const MEDIAN_MORE: Duration = Duration::from_millis(5);
 const SLOW_MORE: Duration = Duration::from_millis(50);
 const SLOW: f64 = 0.95;
 
-/// Watches for `period`. Returns a summary of the calls.
+/// The pause between two looks at the counts.
+const PAUSE: Duration = Duration::from_millis(limits::DEPLOY_LOOK_MS);
+
+/// Watches for `period`. Returns a summary of the calls. `counts` returns those of the previous and of the new version.
 ///
 /// # Errors
 /// Why the version turned bad, as soon as it has.
-pub(crate) fn watch(probation: &Probation, period: Duration) -> Result<String, String> {
-    let (began, before) = (Instant::now(), probation.counts().0);
-    let window = usize::try_from(limits::DEPLOY_WINDOW_MS / limits::DEPLOY_LOOK_MS).unwrap_or(1);
-    let mut earlier: VecDeque<CallCounts> = VecDeque::with_capacity(window + 1);
+pub(crate) fn watch(
+    clock: &Clock,
+    period: Duration,
+    counts: impl Fn() -> (CallCounts, CallCounts),
+) -> Result<String, String> {
+    let mut watch = Watch::start(clock, period, counts().0);
     loop {
-        let now = probation.counts().1;
-        let last = earlier.front().map_or(now, |then| now.since(then));
-        if let Some(why) = verdict(&before, &last).or_else(|| verdict(&before, &now)) {
-            return Err(why);
+        if let Some(outcome) = watch.look(counts().1) {
+            return outcome;
         }
-        if began.elapsed() >= period {
-            return Ok(summary(&before, &now));
+        clock.sleep(PAUSE.min(period));
+    }
+}
+
+struct Watch<'c> {
+    clock: &'c Clock,
+    end: Instant,
+    before: CallCounts,
+    /// The counts at each look of the last window, oldest first.
+    earlier: VecDeque<CallCounts>,
+}
+
+impl<'c> Watch<'c> {
+    fn start(clock: &'c Clock, period: Duration, before: CallCounts) -> Self {
+        Self { clock, end: clock.now() + period, before, earlier: VecDeque::new() }
+    }
+
+    /// Looks at the counts of the new version. Returns why it turned bad; at the end of the period a summary; before,
+    /// `None`.
+    fn look(&mut self, now: CallCounts) -> Option<Result<String, String>> {
+        let last = self.earlier.front().map_or(now, |then| now.since(then));
+        if let Some(why) = verdict(&self.before, &last).or_else(|| verdict(&self.before, &now)) {
+            return Some(Err(why));
         }
-        earlier.push_back(now);
-        if earlier.len() > window {
-            earlier.pop_front();
+        if self.clock.now() >= self.end {
+            return Some(Ok(summary(&self.before, &now)));
         }
-        std::thread::sleep(Duration::from_millis(limits::DEPLOY_LOOK_MS).min(period));
+        self.earlier.push_back(now);
+        if self.earlier.len() as u64 > limits::DEPLOY_WINDOW_MS / limits::DEPLOY_LOOK_MS {
+            self.earlier.pop_front();
+        }
+        None
     }
 }
 
@@ -96,6 +123,8 @@ fn summary(before: &CallCounts, after: &CallCounts) -> String {
 
 #[cfg(test)]
 mod tests {
+    use parking_lot::Mutex;
+
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
@@ -137,5 +166,62 @@ mod tests {
         let quick = CallCounts::of(&[(MS / 100, 1_000)], 0);
         check(quick, CallCounts::of(&[(2 * MS, 500)], 0), None);
         check(CallCounts::of(&[(MS, 29)], 0), CallCounts::of(&[(MS * 500, 500)], 0), None);
+    }
+
+    const PERIOD: Duration = Duration::from_millis(5_000);
+
+    /// Watches a version that has served `counts(n)` at the n-th look, which comes after n pauses.
+    fn stepped(counts: impl Fn(u32) -> CallCounts) -> (u32, Result<String, String>) {
+        let time = Clock::manual();
+        let mut watch = Watch::start(&time, PERIOD, CallCounts::of(&[(MS, 1_000)], 0));
+        let mut looks = 0;
+        loop {
+            if let Some(outcome) = watch.look(counts(looks)) {
+                return (looks, outcome);
+            }
+            time.advance(PAUSE);
+            looks += 1;
+        }
+    }
+
+    #[test]
+    fn a_version_that_works_is_kept_at_the_end_of_the_period() {
+        let (looks, kept) = stepped(|n| CallCounts::of(&[(MS, 10 * n)], 0));
+        assert_eq!(PAUSE * looks, PERIOD);
+        assert_eq!(kept, Ok("2500 calls, 0 broken, half of them below 1.024ms, 1.024ms before".to_owned()));
+    }
+
+    #[test]
+    fn a_version_is_refused_at_the_look_after_its_calls_begin_to_break() {
+        let (looks, refused) = stepped(|n| CallCounts::of(&[(MS, n)], if n < 100 { 0 } else { 2 }));
+        assert_eq!((looks, refused), (100, Err("2 of 50 calls broke, 0 of 1000 before".to_owned())));
+        // Too few of all its calls, but many of the last second's.
+        let (looks, refused) = stepped(|n| CallCounts::of(&[(MS, 100 * n)], if n < 200 { 0 } else { 19 }));
+        assert_eq!((looks, refused), (200, Err("19 of 5000 calls broke, 0 of 1000 before".to_owned())));
+    }
+
+    #[test]
+    fn a_failure_is_forgotten_once_it_has_left_the_window() {
+        let second = |at: u32| stepped(|n| CallCounts::of(&[(MS, 2 * n)], u64::from(n >= 100) + u64::from(n >= at)));
+        assert_eq!(second(149), (149, Err("2 of 100 calls broke, 0 of 1000 before".to_owned())));
+        assert_eq!(second(150).0, 250);
+        assert!(second(150).1.is_ok());
+    }
+
+    #[test]
+    fn the_watch_looks_after_each_pause_and_not_before() {
+        let time = Clock::manual();
+        let (before, on) = (CallCounts::of(&[(MS, 1_000)], 0), Mutex::new(CallCounts::default()));
+        std::thread::scope(|scope| {
+            let watching = scope.spawn(|| watch(&time, PERIOD, || (before, *on.lock())));
+            while time.waiting() == 0 {
+                std::thread::yield_now();
+            }
+            *on.lock() = CallCounts::of(&[(MS, 2)], 2);
+            time.advance(PAUSE - Duration::from_nanos(1));
+            assert_eq!((time.waiting(), watching.is_finished()), (1, false));
+            time.advance(Duration::from_nanos(1));
+            assert_eq!(watching.join().ok(), Some(Err("2 of 2 calls broke, 0 of 1000 before".to_owned())));
+        });
     }
 }

@@ -5,7 +5,7 @@
 //! `migrations` has tested that it can, or the operator has allowed that it cannot.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::migrations::SchemaTrial;
 use super::{fault, probation};
@@ -102,9 +102,10 @@ pub(crate) fn watch(
     mut published: Published,
 ) -> Result<Vec<String>, GateRefusal> {
     let Some(probation) = published.probation.take() else { return Ok(Vec::new()) };
-    let (name, began) = (&release.before.settings.name, Instant::now());
+    let (name, clock) = (&release.before.settings.name, system.registry.clock());
+    let began = clock.now();
     tracing::info!(context = %name, generation = published.version.generation, "serves on probation");
-    match probation::watch(&probation, release.watch) {
+    match probation::watch(clock, release.watch, || probation.counts()) {
         Ok(summary) => {
             probation.keep();
             system.forget_statements(name.as_str());
@@ -122,7 +123,7 @@ pub(crate) fn watch(
                 record_live(system, release, &published, Some(&why))?;
                 return Err(GateRefusal::at(Step::Watch, why, "deploy a version that works"));
             }
-            let ms_watched = began.elapsed().as_millis() as u64;
+            let ms_watched = clock.elapsed_since(began).as_millis() as u64;
             tracing::warn!(context = %name, ms_watched, "a new version turned bad and was rolled back: {why}");
             recorded.map_err(|error| GateRefusal::history(&error))?;
             system.forget_statements(name.as_str());

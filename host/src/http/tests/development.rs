@@ -78,13 +78,14 @@ async fn mounts_are_replaced_while_requests_run() {
         assets: None,
         timeout: TIMEOUT,
     };
-    let running = site.ask("GET", "/shop/slow?300", &[]);
+    let running = site.ask("GET", "/shop/held", &[]);
     let change = async {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        site.hold.arrived().await;
         site.mounts.set(&[mount("/other")]).unwrap();
+        site.hold.release();
     };
     let (answer, ()) = tokio::join!(running, change);
-    assert_eq!((answer.status, answer.text().as_str()), (200, "slow"));
+    assert_eq!((answer.status, answer.text().as_str()), (200, "held"));
     assert_eq!(site.get("/shop/x").await.status, 404);
     assert_eq!(site.get("/other/x").await.text(), "below /x");
     let gone = crate::http::Mount { assets: Some("/none".into()), ..mount("/third") };

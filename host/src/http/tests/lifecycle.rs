@@ -40,20 +40,21 @@ async fn an_idle_connection_is_closed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopping_server_finishes_running_requests_and_refuses_new_connections() {
     let mut site = Site::start();
-    let mut slow = site.connect().await;
-    slow.write_all(b"GET /shop/slow?700 HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let mut held = site.connect().await;
+    held.write_all(b"GET /shop/held HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     let mut idle = site.connect().await;
     idle.write_all(ASK).await.unwrap();
     assert_eq!(one(&mut idle).await.status, 200);
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    site.hold.arrived().await;
     let started = Instant::now();
     site.stop();
     assert_eq!(to_end(&mut idle).await, b"", "an idle connection is closed at once");
     assert!(started.elapsed() < Duration::from_millis(500));
     assert!(TcpStream::connect(site.address).await.is_err());
-    let reply = one(&mut slow).await;
-    assert_eq!((reply.status, reply.text().as_str()), (200, "slow"));
-    assert_eq!(to_end(&mut slow).await, b"", "a connection closes after its last response");
+    site.hold.release();
+    let reply = one(&mut held).await;
+    assert_eq!((reply.status, reply.text().as_str()), (200, "held"));
+    assert_eq!(to_end(&mut held).await, b"", "a connection closes after its last response");
     timeout(TIMEOUT, &mut site.running).await.unwrap().unwrap();
     assert!(started.elapsed() < Duration::from_secs(4));
 }
@@ -62,8 +63,14 @@ async fn a_stopping_server_finishes_running_requests_and_refuses_new_connections
 async fn requests_that_exceed_the_drain_time_are_cut_off() {
     let mut site = Site::with(|config| config.limits.drain_time = Duration::from_millis(300));
     let mut stuck = site.connect().await;
-    stuck.write_all(b"POST /shop/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nab").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    stuck
+        .write_all(b"POST /shop/echo HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n")
+        .await
+        .unwrap();
+    let mut reply = [0; 25];
+    timeout(TIMEOUT, stuck.read_exact(&mut reply)).await.expect("the request does not run").unwrap();
+    assert_eq!(&reply, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stuck.write_all(b"ab").await.unwrap();
     let started = Instant::now();
     site.stop();
     timeout(TIMEOUT, &mut site.running).await.unwrap().unwrap();
@@ -99,7 +106,7 @@ async fn several_addresses_are_served_and_the_error_names_an_occupied_one() {
         dev: None,
         limits: super::Limits::default(),
     };
-    let contexts = super::Contexts::Native(Box::new(super::native));
+    let contexts = super::contexts(&Default::default());
     let error = super::Server::bind_contexts(config, contexts, &prometheus::Registry::new()).err().unwrap();
     assert_eq!(error.to_string(), format!("cannot listen on {}", site.address));
 }

@@ -9,11 +9,12 @@ mod pages;
 mod protocol;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -30,8 +31,15 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 struct Site {
     address: SocketAddr,
     mounts: super::Mounts,
+    hold: Arc<Hold>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
+}
+
+/// Where a request for `/held` waits in the guest until the test lets it go on.
+struct Hold {
+    arrived: Semaphore,
+    released: Semaphore,
 }
 
 impl Site {
@@ -52,12 +60,12 @@ impl Site {
             limits: Limits::default(),
         };
         change(&mut config);
-        let server =
-            Server::bind_contexts(config, Contexts::Native(Box::new(native)), &prometheus::Registry::new()).unwrap();
+        let hold = Arc::new(Hold::default());
+        let server = Server::bind_contexts(config, contexts(&hold), &prometheus::Registry::new()).unwrap();
         let (address, mounts) = (server.addresses()[0], server.mounts());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(server.run(async { drop(stopped.await) }));
-        Self { address, mounts, stop: Some(stop), running }
+        Self { address, mounts, hold, stop: Some(stop), running }
     }
 
     fn start() -> Self {
@@ -86,6 +94,32 @@ impl Site {
 
     fn stop(&mut self) {
         drop(self.stop.take());
+    }
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        Self { arrived: Semaphore::new(0), released: Semaphore::new(0) }
+    }
+}
+
+impl Hold {
+    /// Runs in the guest.
+    fn wait(&self) {
+        self.arrived.add_permits(1);
+        blocking::block_in_place(|| blocking::block_on(timeout(TIMEOUT, self.released.acquire())))
+            .unwrap()
+            .unwrap()
+            .forget();
+    }
+
+    /// Ready once a request waits.
+    async fn arrived(&self) {
+        timeout(TIMEOUT, self.arrived.acquire()).await.expect("no request arrived").unwrap().forget();
+    }
+
+    fn release(&self) {
+        self.released.add_permits(1);
     }
 }
 
@@ -143,8 +177,13 @@ impl Reply {
     }
 }
 
+fn contexts(hold: &Arc<Hold>) -> Contexts {
+    let hold = hold.clone();
+    Contexts::Native(Box::new(move |call, request| native(&hold, call, request)))
+}
+
 /// The function behind every mount.
-fn native(call: Call, request: buffered_http::Request) -> Result<buffered_http::Response, Failure> {
+fn native(hold: &Hold, call: Call, request: buffered_http::Request) -> Result<buffered_http::Response, Failure> {
     let context = || "shop".to_owned();
     let answer = |status, headers: &[(&str, &str)], body: Vec<u8>| {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
@@ -163,10 +202,9 @@ fn native(call: Call, request: buffered_http::Request) -> Result<buffered_http::
         "/echo" => answer(200, &[("content-type", "application/octet-stream")], request.body),
         "/request" => text(format!("{} {} {:?} {:?}", request.method, request.path, request.query, request.headers)),
         "/trace" => text(format!("{:032x} {:016x}", call.trace.trace_id, call.trace.span_id)),
-        "/slow" => {
-            let ms = request.query.unwrap().parse().unwrap();
-            blocking::block_in_place(|| std::thread::sleep(Duration::from_millis(ms)));
-            text("slow".into())
+        "/held" => {
+            hold.wait();
+            text("held".into())
         }
         "/nothing" => answer(204, &[], b"a body that must not be sent".to_vec()),
         "/trap" => Err(Failure::Trapped { context: context(), reason: "SECRET".into() }),

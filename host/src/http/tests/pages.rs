@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Notify;
+use tokio::time::timeout;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-use super::{Site, page};
+use super::{Site, TIMEOUT, page};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_longest_mount_that_ends_at_a_segment_gets_the_rest_of_the_path() {
@@ -210,7 +212,9 @@ async fn the_access_log_has_a_line_for_each_request() {
     let site = Site::start();
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     site.ask("GET", "/shop/page?secret=1", &[("traceparent", parent), ("user-agent", &"u".repeat(1000))]).await;
-    let all = kept.0.lock().unwrap();
+    // The line is written after the last byte of the answer.
+    timeout(TIMEOUT, kept.0.written.notified()).await.expect("no line was written");
+    let all = kept.0.lines.lock().unwrap();
     assert_eq!(all.len(), 1);
     let bytes = page().len().to_string();
     for (name, expect) in [
@@ -228,7 +232,13 @@ async fn the_access_log_has_a_line_for_each_request() {
 
 /// The fields of the access events.
 #[derive(Clone, Default)]
-struct Accesses(Arc<Mutex<Vec<Fields>>>);
+struct Accesses(Arc<Written>);
+
+#[derive(Default)]
+struct Written {
+    lines: Mutex<Vec<Fields>>,
+    written: Notify,
+}
 
 #[derive(Default)]
 struct Fields(BTreeMap<&'static str, String>);
@@ -238,7 +248,8 @@ impl<S: tracing::Subscriber> Layer<S> for Accesses {
         if event.metadata().target() == "access" {
             let mut fields = Fields::default();
             event.record(&mut fields);
-            self.0.lock().unwrap().push(fields);
+            self.0.lines.lock().unwrap().push(fields);
+            self.0.written.notify_one();
         }
     }
 }
