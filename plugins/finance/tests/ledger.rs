@@ -9,7 +9,7 @@ use common::*;
 use seam_sdk::store::{Error as StoreError, execute};
 
 /// The message of the constraint that refuses the statement, or "" when the schema accepts it.
-fn said(sql: &str) -> String {
+fn refusal(sql: &str) -> String {
     match execute(sql, params![]) {
         Ok(_) => String::new(),
         Err(StoreError::Constraint(why)) => why,
@@ -18,7 +18,7 @@ fn said(sql: &str) -> String {
 }
 
 fn book(lines: &str) -> String {
-    said(&format!("INSERT INTO entries (at, number, text, currency, lines) VALUES (1, '7', 'x', 'GBP', '{lines}')"))
+    refusal(&format!("INSERT INTO entries (at, number, text, currency, lines) VALUES (1, '7', 'x', 'GBP', '{lines}')"))
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn only_balanced_entries_are_accepted() {
     assert_eq!((count("entries"), count("lines")), (1, 2));
     let gap = "INSERT INTO entries (id, at, number, text, currency, lines)
                VALUES (9, 1, '7', 'x', 'GBP', '[[\"card-clearing\",null,5],[\"sales\",null,-5]]')";
-    assert!(said(gap).contains("without a gap"), "{}", said(gap));
+    assert!(refusal(gap).contains("without a gap"), "{}", refusal(gap));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn no_line_of_the_journal_is_changed_deleted_or_added() {
         (format!("{entry} (1, 1, '7', 'x', 'GBP', '[[\"sales\",null,5],[\"sales\",null,-5]]')"), "never replaced"),
         (format!("{entry} (2, 1, '7', 'x', 'GBP', '[]')"), "never replaced"),
     ] {
-        let why = said(&sql);
+        let why = refusal(&sql);
         assert!(why.contains(expect), "{sql}: {why:?}");
     }
     assert_eq!((count("entries"), count("lines")), (2, 5));
@@ -97,7 +97,7 @@ fn a_payment_goes_forward_only_and_an_invoice_stays() {
         ("UPDATE payments SET refunded = 2396 WHERE number = '7'", "refunded <= amount"),
         ("UPDATE payments SET refunded = 1 WHERE number = '8'", "stage = 'captured'"),
     ] {
-        let why = said(sql);
+        let why = refusal(sql);
         assert!(why.contains(expect), "{sql}: {why:?}");
     }
 }
@@ -218,7 +218,7 @@ impl Request {
 
     /// Returns the expected answer and updates the expected state.
     fn believe(&self, belief: &mut Belief) -> &'static str {
-        match &self.what {
+        match &self.action {
             Action::Authorise(sale, number) => {
                 if belief.marked || belief.stage.is_some_and(|stage| stage != Stage::Declined) {
                     return "refused";
