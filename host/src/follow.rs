@@ -78,7 +78,7 @@ pub fn step(registry: &Registry, stop: &AtomicBool) {
             }
             Ok(()) => {}
             Err(why) => {
-                if before.trouble.as_ref() != Some(&why) {
+                if before.error.as_ref() != Some(&why) {
                     tracing::error!(target: "follow", %context, records, "a variant is behind: {why}");
                 }
                 follower.readiness.behind(why);
@@ -116,7 +116,7 @@ fn catch_up(registry: &Registry, follower: &Follower, stop: &AtomicBool) -> Resu
             cursor.caught_up |= ended;
             cursor.write(database, source).map_err(|error| format!("cannot write its cursor: {error}"))?;
         }
-        follower.readiness.told(records, cursor);
+        follower.readiness.record_progress(records, cursor);
         if ended || stop.load(Ordering::Relaxed) {
             return Ok(());
         }

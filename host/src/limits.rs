@@ -98,7 +98,7 @@ pub const OPEN_FILES_ADVISED: u64 = 4_096;
 /// How long a file must be unchanged before it counts as written: longer than an editor pauses between two writes.
 pub const WATCH_QUIET_MS: u64 = 25;
 /// The longest wait for such a pause: then a file that is still being written counts too.
-pub const WATCH_PATIENCE_MS: u64 = 500;
+pub const WATCH_MAX_DELAY_MS: u64 = 500;
 /// How often all files are checked without a hint from the system: the delay that a lost hint costs.
 pub const WATCH_RESCAN_MS: u64 = 2_000;
 /// A file that was read within this time after a write is read again: the clock of file times may be that coarse.

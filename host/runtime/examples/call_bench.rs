@@ -1,4 +1,5 @@
-//! Measures one call from component to component, for each transport: `cargo run --release --example call_bench -p seam-runtime`.
+//! Measures one call from component to component, for each transport:
+//! `cargo run --release --example call_bench -p seam-runtime`.
 //!
 //! Both guests run on one thread, each in its own store. The callee's results are ready in its memory, so that nearly
 //! all of the measured time is transport. The transports take turns, and the minimum of many rounds counts: ratios are

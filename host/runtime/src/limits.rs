@@ -80,7 +80,7 @@ pub const RECORD_CALL_BYTES_MAX: usize = 512 << 10;
 /// All sampled calls of one context.
 pub const RECORD_KEPT_BYTES_MAX: usize = 8 << 20;
 /// Calls to other contexts that are kept per call. A page makes five.
-pub const RECORD_ASKED_MAX: usize = 256;
+pub const RECORD_OUTGOING_CALLS_MAX: usize = 256;
 /// Calls in one recording: more than a readable scenario has.
 pub const RECORD_LOG_CALLS_MAX: usize = 2_000;
 pub const RECORD_LOG_BYTES_MAX: usize = 32 << 20;

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::protocol::{
-    CallRequest, CallResult, CompareRequest, DeployEvent, RecordRequest, RecordedScenario, RecordingStarted,
-    RouteRequest, SeedEvent, SeedRequest, Trouble,
+    CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RecordedScenario,
+    RecordingStarted, RouteRequest, SeedEvent, SeedRequest,
 };
 use super::status::ContextStatus;
 use crate::seed::Progress;
@@ -25,7 +25,7 @@ pub enum Error {
     #[error("the connection to the host at `{}` failed", socket.display())]
     Connection { socket: PathBuf, source: std::io::Error },
     #[error(transparent)]
-    Trouble(#[from] Trouble),
+    ErrorMessage(#[from] ErrorMessage),
 }
 
 impl Error {
@@ -37,7 +37,7 @@ impl Error {
                 "run this as the user who runs the host".into()
             }
             Self::Connection { .. } => "look for the reason in the host's log: `seam logs`".into(),
-            Self::Trouble(trouble) => trouble.remedy.clone(),
+            Self::ErrorMessage(message) => message.remedy.clone(),
         }
     }
 }
@@ -98,7 +98,7 @@ impl Client {
                 None
             }
             SeedEvent::Done => Some(Ok(())),
-            SeedEvent::Failed(trouble) => Some(Err(trouble)),
+            SeedEvent::Failed(message) => Some(Err(message)),
         })
     }
 
@@ -146,7 +146,7 @@ impl Client {
         path: &str,
         request: &impl Serialize,
         ms: u64,
-        mut each: impl FnMut(E) -> Option<Result<T, Trouble>>,
+        mut each: impl FnMut(E) -> Option<Result<T, ErrorMessage>>,
     ) -> Result<T, Error> {
         let socket = self.socket.clone();
         let connection_error = |source| Error::Connection { socket: socket.clone(), source };
@@ -221,7 +221,7 @@ impl Client {
 fn host_error(socket: &Path, mut body: Box<dyn Read>) -> Error {
     let mut bytes = Vec::new();
     match body.read_to_end(&mut bytes) {
-        Ok(_) => parse::<Trouble>(socket, &bytes).map_or_else(|error| error, Error::Trouble),
+        Ok(_) => parse::<ErrorMessage>(socket, &bytes).map_or_else(|error| error, Error::ErrorMessage),
         Err(source) => Error::Connection { socket: socket.to_owned(), source },
     }
 }

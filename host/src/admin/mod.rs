@@ -16,8 +16,8 @@ mod server;
 mod status;
 
 pub use protocol::{
-    CallRequest, CallResult, CompareRequest, DeployEvent, RecordRequest, RecordedScenario, RecordingStarted,
-    RouteRequest, ScenarioHead, SeedEvent, SeedRequest, Trouble,
+    CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RecordedScenario,
+    RecordingStarted, RouteRequest, ScenarioHead, SeedEvent, SeedRequest,
 };
 pub use requests::State;
 pub use server::{Error, Server};

@@ -103,11 +103,11 @@ pub struct SeedRequest {
 pub enum SeedEvent {
     Progress(crate::seed::Progress),
     Done,
-    Failed(Trouble),
+    Failed(ErrorMessage),
 }
 
-/// One line of the response to `POST /deploy`, whose request is a `deploy::DeployRequest`, and to `POST /rollback`, whose
-/// request is a `deploy::RollbackRequest`. The last is `Done`, also after a failure.
+/// One line of the response to `POST /deploy`, whose request is a `deploy::DeployRequest`, and to `POST /rollback`,
+/// whose request is a `deploy::RollbackRequest`. The last is `Done`, also after a failure.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeployEvent {
@@ -118,7 +118,7 @@ pub enum DeployEvent {
 /// An error, as a person reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
-pub struct Trouble {
+pub struct ErrorMessage {
     pub message: String,
     /// The text of the call, with a caret under the error in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,19 +128,19 @@ pub struct Trouble {
     pub remedy: String,
 }
 
-impl From<&crate::invoke::Error> for Trouble {
+impl From<&crate::invoke::Error> for ErrorMessage {
     fn from(error: &crate::invoke::Error) -> Self {
         Self { message: error.to_string(), excerpt: error.excerpt(), remedy: error.remedy() }
     }
 }
 
-impl From<seam_runtime::route::RouteRejected> for Trouble {
+impl From<seam_runtime::route::RouteRejected> for ErrorMessage {
     fn from(refused: seam_runtime::route::RouteRejected) -> Self {
         Self { message: refused.to_string(), excerpt: None, remedy: refused.remedy() }
     }
 }
 
-impl From<&crate::seed::Error> for Trouble {
+impl From<&crate::seed::Error> for ErrorMessage {
     fn from(error: &crate::seed::Error) -> Self {
         let mut message = error.to_string();
         // A `Call` error contains its source's text.

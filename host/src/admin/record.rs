@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::protocol::{RecordRequest, RecordedScenario, RecordingStarted, Trouble};
+use super::protocol::{ErrorMessage, RecordRequest, RecordedScenario, RecordingStarted};
 use crate::harness::recorded::{self, Header};
 use crate::limits;
 use seam_runtime::serve::Registry;
@@ -11,12 +11,12 @@ use seam_runtime::serve::Registry;
 ///
 /// # Errors
 /// When there is no such context, when its calls are already being recorded, or when they are not.
-pub(super) fn record(registry: &Registry, asked: &RecordRequest) -> Result<serde_json::Value, Trouble> {
-    let trouble = |message: String, remedy: &str| Trouble { message, excerpt: None, remedy: remedy.to_owned() };
+pub(super) fn record(registry: &Registry, asked: &RecordRequest) -> Result<serde_json::Value, ErrorMessage> {
+    let error = |message: String, remedy: &str| ErrorMessage { message, excerpt: None, remedy: remedy.to_owned() };
     let (RecordRequest::Start { context, .. } | RecordRequest::Stop { context, .. }) = asked;
     let known = registry.generations().into_iter().find(|g| g.context().as_str() == context);
     let Some(generation) = known else {
-        return Err(trouble(format!("there is no context `{context}`"), "`seam contexts` lists the contexts"));
+        return Err(error(format!("there is no context `{context}`"), "`seam contexts` lists the contexts"));
     };
     let recorder = &generation.recorder;
     let answer = match asked {
@@ -25,33 +25,34 @@ pub(super) fn record(registry: &Registry, asked: &RecordRequest) -> Result<serde
             let deadline = Instant::now() + Duration::from_millis(limits::ADMIN_REQUEST_MS);
             let started = match generation.database() {
                 Some(database) => {
-                    database.copy_while_locked(file, deadline, || recorder.start_log(*secrets)).map_err(|error| {
+                    database.copy_while_locked(file, deadline, || recorder.start_log(*secrets)).map_err(|source| {
                         let remedy =
                             "check that the host may write there, and that the context's file is not encrypted";
-                        trouble(format!("cannot copy the file of `{context}`: {error}"), remedy)
+                        error(format!("cannot copy the file of `{context}`: {source}"), remedy)
                     })?
                 }
                 None => recorder.start_log(*secrets),
             };
             if !started {
                 let remedy = "stop that recording, or wait until it ends";
-                return Err(trouble(format!("the calls of `{context}` are already being recorded"), remedy));
+                return Err(error(format!("the calls of `{context}` are already being recorded"), remedy));
             }
             serde_json::to_value(RecordingStarted { clock_s, file: generation.database().is_some() })
         }
         RecordRequest::Stop { head, .. } => {
-            let Some(tape) = recorder.stop_log() else {
-                return Err(trouble(format!("the calls of `{context}` are not being recorded"), ""));
+            let Some(recording) = recorder.stop_log() else {
+                return Err(error(format!("the calls of `{context}` are not being recorded"), ""));
             };
             let file = head.started.file.then_some(head.file.as_str());
-            let text = recorded::scenario(&Header { name: &head.name, clock_s: head.started.clock_s, file }, &tape);
+            let text =
+                recorded::scenario(&Header { name: &head.name, clock_s: head.started.clock_s, file }, &recording);
             serde_json::to_value(RecordedScenario {
                 scenario: text,
-                calls: tape.calls.len(),
-                dropped: tape.dropped,
-                blanked: tape.calls.iter().filter(|call| call.blanked).count(),
+                calls: recording.calls.len(),
+                dropped: recording.dropped,
+                blanked: recording.calls.iter().filter(|call| call.blanked).count(),
             })
         }
     };
-    answer.map_err(|error| trouble(error.to_string(), ""))
+    answer.map_err(|source| error(source.to_string(), ""))
 }

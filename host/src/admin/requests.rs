@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
-    CallRequest, CallResult, CompareRequest, DeployEvent, RecordRequest, RouteRequest, SeedEvent, SeedRequest, Trouble,
+    CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RouteRequest, SeedEvent,
+    SeedRequest,
 };
 use super::{record, status};
 use crate::deploy::{self, Deployer};
@@ -49,7 +50,7 @@ pub(super) async fn respond(request: Request<Incoming>, state: State) -> Respons
 
 /// # Errors
 /// When the body of the request cannot be read or parsed.
-async fn dispatch(request: Request<Incoming>, state: State) -> Result<Response<Body>, Trouble> {
+async fn dispatch(request: Request<Incoming>, state: State) -> Result<Response<Body>, ErrorMessage> {
     Ok(match (request.method(), request.uri().path()) {
         (&Method::GET, "/contexts") => json(StatusCode::OK, &status::statuses(&state.registry)),
         (&Method::POST, "/call") => call(body(request).await?, state).await,
@@ -73,13 +74,13 @@ async fn dispatch(request: Request<Incoming>, state: State) -> Result<Response<B
         (method, path) => {
             let message = format!("the host does not know the request {method} {path} on its admin socket");
             let remedy = "use the `seam` binary that the running host was started from".to_owned();
-            json(StatusCode::NOT_FOUND, &Trouble { message, excerpt: None, remedy })
+            json(StatusCode::NOT_FOUND, &ErrorMessage { message, excerpt: None, remedy })
         }
     })
 }
 
-async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Trouble> {
-    let error = |message: String| Trouble { message, excerpt: None, remedy: String::new() };
+async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, ErrorMessage> {
+    let error = |message: String| ErrorMessage { message, excerpt: None, remedy: String::new() };
     let limited = Limited::new(request.into_body(), limits::ADMIN_BODY_BYTES_MAX);
     let all = tokio::time::timeout(Duration::from_millis(limits::ADMIN_REQUEST_MS), limited.collect()).await;
     let all = all.map_err(|_| error("the request did not arrive in time".into()))?;
@@ -97,7 +98,7 @@ async fn call(request: CallRequest, state: State) -> Response<Body> {
                 invoke::Error::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::BAD_REQUEST,
             };
-            json(status, &Trouble::from(&error))
+            json(status, &ErrorMessage::from(&error))
         }
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| internal(&error))
@@ -107,7 +108,7 @@ async fn route(request: RouteRequest, state: State) -> Response<Body> {
     // Changing routes waits for the disk.
     let work = move || match state.registry.route(&request.context, &request.changes) {
         Ok(status) => json(StatusCode::OK, &status),
-        Err(refused) => json(StatusCode::CONFLICT, &Trouble::from(refused)),
+        Err(refused) => json(StatusCode::CONFLICT, &ErrorMessage::from(refused)),
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| internal(&error))
 }
@@ -124,7 +125,7 @@ async fn record(request: RecordRequest, state: State) -> Response<Body> {
 fn compare(request: &CompareRequest, state: &State) -> Response<Body> {
     match state.registry.compare(&request.context) {
         Ok(comparison) => json(StatusCode::OK, &comparison),
-        Err(refused) => json(StatusCode::CONFLICT, &Trouble::from(refused)),
+        Err(refused) => json(StatusCode::CONFLICT, &ErrorMessage::from(refused)),
     }
 }
 
@@ -133,7 +134,7 @@ fn seed(request: SeedRequest, state: State) -> Response<Body> {
         let message = "the seeds are already being loaded".to_owned();
         return json(
             StatusCode::CONFLICT,
-            &Trouble { message, excerpt: None, remedy: "wait until they are loaded".into() },
+            &ErrorMessage { message, excerpt: None, remedy: "wait until they are loaded".into() },
         );
     };
     lines(move |send| {
@@ -142,7 +143,7 @@ fn seed(request: SeedRequest, state: State) -> Response<Body> {
         drop(permit);
         match done {
             Ok(()) => send(SeedEvent::Done),
-            Err(error) => send(SeedEvent::Failed(Trouble::from(&error))),
+            Err(error) => send(SeedEvent::Failed(ErrorMessage::from(&error))),
         }
     })
 }
@@ -190,8 +191,8 @@ fn json<T: Serialize>(status: StatusCode, value: &T) -> Response<Body> {
 
 fn internal(error: &dyn std::error::Error) -> Response<Body> {
     tracing::error!(target: "admin", %error, "request failed");
-    let trouble = serde_json::json!({ "message": "the host failed; its log has the reason" }).to_string();
-    let mut response = Response::new(Full::new(Bytes::from(trouble)).boxed());
+    let message = serde_json::json!({ "message": "the host failed; its log has the reason" }).to_string();
+    let mut response = Response::new(Full::new(Bytes::from(message)).boxed());
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }

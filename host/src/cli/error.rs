@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::admin::{self, Trouble};
+use crate::admin::{self, ErrorMessage};
 use crate::manifest::{self, Manifest, Place, Problem, Problems};
 use crate::{folder, invoke, logging, seed};
 use seam_runtime::did_you_mean;
@@ -14,13 +14,13 @@ use seam_store::chain;
 pub enum CommandError {
     /// The command has printed the reason.
     Reported,
-    Message(Trouble),
+    Message(ErrorMessage),
     Problems(Problems),
 }
 
 impl CommandError {
     pub fn message(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Message(Trouble { message: message.into(), excerpt: None, remedy: remedy.into() })
+        Self::Message(ErrorMessage { message: message.into(), excerpt: None, remedy: remedy.into() })
     }
 
     /// `error` with its causes.
@@ -38,7 +38,7 @@ impl From<Problems> for CommandError {
 impl From<admin::client::Error> for CommandError {
     fn from(error: admin::client::Error) -> Self {
         match error {
-            admin::client::Error::Trouble(trouble) => Self::Message(trouble),
+            admin::client::Error::ErrorMessage(message) => Self::Message(message),
             other => Self::caused_by(&other, other.remedy()),
         }
     }
@@ -46,13 +46,13 @@ impl From<admin::client::Error> for CommandError {
 
 impl From<invoke::Error> for CommandError {
     fn from(error: invoke::Error) -> Self {
-        Self::Message(Trouble::from(&error))
+        Self::Message(ErrorMessage::from(&error))
     }
 }
 
 impl From<seed::Error> for CommandError {
     fn from(error: seed::Error) -> Self {
-        Self::Message(Trouble::from(&error))
+        Self::Message(ErrorMessage::from(&error))
     }
 }
 

@@ -11,13 +11,13 @@ pub fn report(error: &CommandError) -> ExitCode {
     let text = match error {
         CommandError::Reported => String::new(),
         CommandError::Problems(problems) => format!("{problems}\n"),
-        CommandError::Message(trouble) => {
-            let mut text = format!("error: {}\n", trouble.message);
-            for line in trouble.excerpt.iter().flat_map(|excerpt| excerpt.lines()) {
+        CommandError::Message(error) => {
+            let mut text = format!("error: {}\n", error.message);
+            for line in error.excerpt.iter().flat_map(|excerpt| excerpt.lines()) {
                 text.push_str(&format!("  {line}\n"));
             }
-            if !trouble.remedy.is_empty() {
-                text.push_str(&format!("hint: {}\n", trouble.remedy));
+            if !error.remedy.is_empty() {
+                text.push_str(&format!("hint: {}\n", error.remedy));
             }
             text
         }

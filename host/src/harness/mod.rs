@@ -103,11 +103,11 @@ impl Harness {
         Ok(FixtureBuilder::new(subject.fixture, subject.functions, subject.imported, subject.exported))
     }
 
-    /// Runs scenarios and contracts, and calls `tell` with the result of each file.
+    /// Runs scenarios and contracts, and calls `report` with the result of each file.
     ///
     /// # Errors
     /// When a chosen context does not exist. Problems of scenario files are in the report.
-    pub fn run(&self, options: &Options, tell: &mut dyn FnMut(&SuiteReport)) -> Result<TestReport, Error> {
+    pub fn run(&self, options: &Options, report: &mut dyn FnMut(&SuiteReport)) -> Result<TestReport, Error> {
         let started = Instant::now();
         let mut passed = PassedFiles::load(&self.manifest.host.data);
         let mut suites = Vec::new();
@@ -118,13 +118,13 @@ impl Harness {
                 let folder = self.manifest.context(&name).map(|context| context.scenarios.as_path());
                 for file in folder.map(files).unwrap_or_default() {
                     let suite = self.own(&subject, &file, options, &mut passed);
-                    tell(&suite);
+                    report(&suite);
                     suites.push(suite);
                 }
             }
             for contract in self.contracts.iter().filter(|contract| exports(&subject.fixture, contract)) {
                 let suite = self.contract(&subject, contract, options, Some(&mut passed));
-                tell(&suite);
+                report(&suite);
                 suites.push(suite);
             }
         }
@@ -142,7 +142,7 @@ impl Harness {
         interface: &str,
         file: &Path,
         options: &Options,
-        tell: &mut dyn FnMut(&SuiteReport),
+        report: &mut dyn FnMut(&SuiteReport),
     ) -> Result<TestReport, Error> {
         let started = Instant::now();
         let path = interface.split('@').next().unwrap_or_default();
@@ -166,7 +166,7 @@ impl Harness {
         for contract in chosen {
             let mut suite = self.contract(&subject, contract, options, None);
             suite.context = file.display().to_string();
-            tell(&suite);
+            report(&suite);
             suites.push(suite);
         }
         Ok(TestReport::new(suites, started.elapsed()))

@@ -8,8 +8,8 @@ use wasmtime::component::Val;
 use super::functions::short;
 use super::pattern::pretty;
 use seam_runtime::call::Failure;
-use seam_runtime::guest::notes::Asked;
-use seam_runtime::run::recorder::{CallLog, Recorded, What};
+use seam_runtime::guest::notes::OutgoingCall;
+use seam_runtime::run::recorder::{CallData, CallLog, RecordedCall};
 
 /// What the scenario starts with, besides the recorded calls.
 pub struct Header<'a> {
@@ -36,14 +36,14 @@ pub fn scenario(header: &Header<'_>, recording: &CallLog) -> String {
     }
     let mut now = header.clock_s;
     for call in &recording.calls {
-        for asked in &call.asked {
-            stub(asked, &mut text);
+        for made in &call.outgoing {
+            stub(made, &mut text);
         }
     }
     for call in &recording.calls {
-        if call.begun_s > now {
-            let _ = writeln!(text, "\n[[scenario.when]]\nwait_s = {}", call.begun_s - now);
-            now = call.begun_s;
+        if call.began_s > now {
+            let _ = writeln!(text, "\n[[scenario.when]]\nwait_s = {}", call.began_s - now);
+            now = call.began_s;
         }
         step(call, &mut text);
     }
@@ -68,22 +68,22 @@ fn failing(failure: &Failure) -> &'static str {
     }
 }
 
-fn stub(asked: &Asked, text: &mut String) {
-    let params: Vec<String> = asked.params.iter().map(pretty).collect();
+fn stub(made: &OutgoingCall, text: &mut String) {
+    let params: Vec<String> = made.params.iter().map(pretty).collect();
     let _ = writeln!(text, "\n[[scenario.given.stub]]");
-    let _ = writeln!(text, "function = {}", quoted(&short(&asked.interface, &asked.function)));
+    let _ = writeln!(text, "function = {}", quoted(&short(&made.interface, &made.function)));
     let _ = writeln!(text, "with = {}\ntimes = 1", quoted(&format!("({})", params.join(", "))));
-    let _ = match asked.outcome.as_deref() {
+    let _ = match made.outcome.as_deref() {
         Ok([value, ..]) => writeln!(text, "answer = {}", quoted(&pretty(value))),
         Ok([]) => Ok(()),
         Err(failure) => writeln!(text, "fails = {}", quoted(failing(failure))),
     };
 }
 
-fn step(call: &Recorded, text: &mut String) {
+fn step(call: &RecordedCall, text: &mut String) {
     text.push_str("\n[[scenario.when]]\n");
-    let _ = match &call.what {
-        What::Function { interface, function, params, outcome } => {
+    let _ = match &call.data {
+        CallData::Function { interface, function, params, outcome } => {
             let _ = writeln!(text, "call = {}", quoted(&applied(interface, function, params)));
             match outcome.as_deref() {
                 Ok([value, ..]) => writeln!(text, "then = {}", quoted(&pretty(value))),
@@ -91,7 +91,7 @@ fn step(call: &Recorded, text: &mut String) {
                 Err(failure) => writeln!(text, "fails = {}", quoted(failing(failure))),
             }
         }
-        What::Request { request, outcome } => {
+        CallData::Request { request, outcome } => {
             let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
             let _ = writeln!(text, "request = {}", quoted(&format!("{} {}{query}", request.method, request.path)));
             let headers: Vec<String> =
@@ -106,9 +106,9 @@ fn step(call: &Recorded, text: &mut String) {
             }
         }
     };
-    if call.asked_all {
+    if call.outgoing_complete {
         let asked: Vec<String> =
-            call.asked.iter().map(|a| quoted(&applied(&a.interface, &a.function, &a.params))).collect();
+            call.outgoing.iter().map(|made| quoted(&applied(&made.interface, &made.function, &made.params))).collect();
         let _ = writeln!(text, "asked = [{}]", asked.join(", "));
     }
 }

@@ -81,7 +81,7 @@ impl Runner<'_> {
         };
         let mut found = Vec::new();
         if self.prepare(typed, &mut run, &mut found) {
-            let begun = run.made().len();
+            let made_before = run.made().len();
             for step in &typed.steps {
                 let made = run.made().len();
                 self.step(&step.what, step.place, &mut run, &mut found);
@@ -92,7 +92,13 @@ impl Runner<'_> {
             }
             if let Some(asked) = &typed.asked {
                 let made = run.made();
-                self.asked(asked, made.get(begun..).unwrap_or_default(), typed.scenario.place, &mut run, &mut found);
+                self.asked(
+                    asked,
+                    made.get(made_before..).unwrap_or_default(),
+                    typed.scenario.place,
+                    &mut run,
+                    &mut found,
+                );
             }
             for rows in &typed.scenario.then.rows {
                 check_rows(rows, &run, &mut found);

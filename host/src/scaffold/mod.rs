@@ -1,6 +1,7 @@
 //! `seam new`: the files of a context that builds, passes its tests and serves at the first try.
 //!
-//! `plan` determines the new files and the new texts of changed ones; `write` writes all of them or, after an error, none.
+//! `plan` determines the new files and the new texts of changed ones; `write` writes all of them or, after an error,
+//! none.
 //! Not here: building a context (`build`), the meaning of a manifest (`manifest`).
 
 mod cargo;

@@ -18,7 +18,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             quiet: Duration::from_millis(limits::WATCH_QUIET_MS),
-            max_delay: Duration::from_millis(limits::WATCH_PATIENCE_MS),
+            max_delay: Duration::from_millis(limits::WATCH_MAX_DELAY_MS),
             rescan: Duration::from_millis(limits::WATCH_RESCAN_MS),
         }
     }

@@ -130,7 +130,7 @@ fn a_deleted_file_is_reported_and_reported_again_when_it_returns() {
 }
 
 #[test]
-fn a_file_deleted_and_written_anew_within_a_moment_is_one_change() {
+fn a_file_deleted_and_rewritten_within_a_moment_is_one_change() {
     let mut project = Project::new();
     fs::remove_file(project.path("src/a")).unwrap();
     project.write("src/a", "two");

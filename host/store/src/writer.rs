@@ -164,7 +164,7 @@ impl Writer {
         }
     }
 
-    /// The lease without any open transaction, for migrations and copies. A group that has begun is committed first.
+    /// The lease without any open transaction, for migrations and copies. An open group is committed first.
     pub fn exclusive(&self, deadline: Instant) -> Result<Lease, Error> {
         let mut lease = self.lease(deadline)?;
         self.commit_group(&mut lease);

@@ -92,11 +92,11 @@ pub fn search(words: &Words, page: Page) -> Result<AlbumPage, Error> {
             "WITH
              named AS MATERIALIZED (
                SELECT rowid AS id, 0 AS tier FROM album_names WHERE album_names MATCH ?1 ORDER BY rowid LIMIT ?3),
-             begun AS MATERIALIZED (
+             beginnings AS MATERIALIZED (
                SELECT rowid AS id, 1 AS tier FROM album_names WHERE album_names MATCH ?2 ORDER BY rowid
                LIMIT iif((SELECT count(*) FROM named) < ?3, ?3, 0)),
              names AS MATERIALIZED (
-               SELECT id, min(tier) AS tier FROM (SELECT * FROM named UNION ALL SELECT * FROM begun) GROUP BY id),
+               SELECT id, min(tier) AS tier FROM (SELECT * FROM named UNION ALL SELECT * FROM beginnings) GROUP BY id),
              others AS MATERIALIZED (
                SELECT rowid AS id, 2 AS tier FROM album_words WHERE album_words MATCH ?1 ORDER BY rowid
                LIMIT iif((SELECT count(*) FROM names) < ?3, ?3, 0)),

@@ -64,7 +64,7 @@ fn browsed(genre: Option<&str>, artist: Option<&str>, decade: Option<u16>, at: P
 }
 
 #[test]
-fn many_ids_come_in_the_order_asked_without_unknown_ones() {
+fn albums_come_in_the_order_of_the_skus_without_unknown_ones() {
     let _store = shop();
     let asked = ["A-4", "NEVER", "A-1", "A-4"].map(String::from);
     let albums = by_skus(&asked).unwrap();
@@ -104,7 +104,7 @@ fn search_finds_words_in_every_column_whatever_their_case_and_accents() {
 #[test]
 fn names_rank_before_beginnings_and_those_before_everything_else() {
     let _store = shop();
-    // Whole words in the names, shortest names first; then "Blues" as a name; what only its genre has would follow.
+    // Whole words in the names, shortest names first; then "Blues" as a name; albums of that genre would follow.
     assert_eq!(searched("blue"), ["A-5", "A-4", "A-8"]);
     // "Post" is a title; "Post-Rock" is a genre.
     assert_eq!(searched("post"), ["A-2", "A-3"]);
@@ -127,7 +127,7 @@ fn browsing_goes_by_genre_artist_and_decade_newest_first() {
 }
 
 #[test]
-fn pages_of_a_search_do_not_overlap_and_tell_the_total() {
+fn pages_of_a_search_do_not_overlap_and_have_the_total() {
     let _store = shop();
     let words = Words::new("blue").unwrap();
     let first = search(&words, page(1, 2)).unwrap();
@@ -139,7 +139,7 @@ fn pages_of_a_search_do_not_overlap_and_tell_the_total() {
 }
 
 #[test]
-fn a_discontinued_album_stays_resolvable_and_is_found_no_more() {
+fn a_discontinued_album_stays_resolvable_and_is_no_longer_found() {
     let _store = shop();
     for _ in 0..2 {
         assert_eq!(discontinue("A-1"), Ok(true));
@@ -159,7 +159,7 @@ fn a_discontinued_album_stays_resolvable_and_is_found_no_more() {
 }
 
 #[test]
-fn replacing_an_album_replaces_what_is_found_by() {
+fn replacing_an_album_replaces_the_words_that_find_it() {
     let _store = shop();
     put(&[album("A-2", "Björk Guðmundsdóttir", "Debut", 1985, "Pop")]).unwrap();
     assert_eq!(searched("post"), ["A-3"]);
@@ -186,7 +186,7 @@ fn one_bad_row_leaves_the_catalog_as_it_was() {
     assert_eq!(searched("g"), Vec::<String>::new());
 }
 
-/// What the triggers keep is what a count over the albums says, whatever happened before.
+/// After any edits, the triggers' counts equal a count over the albums.
 #[test]
 fn counts_and_indexes_agree_with_the_albums_after_random_edits() {
     let store = Store::fresh(MIGRATIONS).unwrap();
@@ -258,22 +258,22 @@ fn browsing_uses_its_indexes_and_sorts_nothing() {
 #[test]
 fn an_album_is_added_once_and_its_price_changes_alone() {
     let _store = Store::fresh(MIGRATIONS).unwrap();
-    let first = album("N-1", "Nobody", "New", 2026, "Jazz");
+    let first = album("N-1", "Newcomer", "New", 2026, "Jazz");
     assert!(add(&first).unwrap());
-    assert!(!add(&album("N-1", "Somebody", "Else", 1999, "Rock")).unwrap());
+    assert!(!add(&album("N-1", "Another", "Else", 1999, "Rock")).unwrap());
     let price = Money { minor_units: 999, currency: "EUR".into() };
     assert!(change_price("N-1", &price).unwrap());
     assert!(!change_price("N-2", &price).unwrap());
     assert_eq!(by_skus(&["N-1".to_owned()]).unwrap(), [Album { price, ..first }]);
 }
 
-/// The work of each question, in steps of SQLite's virtual machine and rows of its answer, is that of a small catalog.
+/// A query takes as many steps of SQLite's virtual machine and returns as many rows as in a small catalog.
 #[test]
-fn totals_and_ranks_are_bounded_however_many_match() {
+fn totals_and_ranks_are_bounded_for_any_number_of_matches() {
     let _store = Store::fresh(MIGRATIONS).unwrap();
     for thousand in 0..3 {
         let albums: Vec<_> = (0..1_000)
-            .map(|i| album(&format!("L-{thousand}-{i}"), "Somebody", &format!("Number {i}"), 1990, "Common"))
+            .map(|i| album(&format!("L-{thousand}-{i}"), "Everyman", &format!("Number {i}"), 1990, "Common"))
             .collect();
         put(&albums).unwrap();
     }
@@ -281,7 +281,7 @@ fn totals_and_ranks_are_bounded_however_many_match() {
     assert_eq!((found.albums.len(), found.total, found.more), (50, TOTAL_MAX, true));
     let last = browsed(Some("Common"), None, None, page(30, 100));
     assert_eq!((last.albums.len(), last.total, last.more), (100, TOTAL_MAX, false));
-    for common in ["somebody", "common", "number some", "numb"] {
+    for common in ["everyman", "common", "number every", "numb"] {
         let found = search(&Words::new(common).unwrap(), page(1, 50)).unwrap();
         assert!(found.albums.len() == 50 && found.total == 200 && found.more, "{common}: {}", found.total);
     }
@@ -300,7 +300,7 @@ impl Random {
 }
 
 #[test]
-fn a_store_is_well_full_or_empty_and_not_without_its_index() {
+fn a_store_is_healthy_full_or_empty_but_not_without_its_index() {
     {
         let _empty = Store::fresh(MIGRATIONS).unwrap();
         assert_eq!(check(), Ok(()));

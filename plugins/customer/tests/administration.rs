@@ -1,4 +1,4 @@
-//! Accounts made elsewhere, and who may use the back office, on a real SQLite file.
+//! Accounts that were made elsewhere, and the operators of the back office, on a real SQLite file.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use customer::exports::musiccorp::customer::accounts::{Address, Error, Guest as _};
@@ -63,7 +63,7 @@ fn accounts_are_put_replaced_and_put_again_without_effect() {
     assert!(session.account.operator && session.account.address.is_none() && session.account.since == 1_600_000_000);
     let other = Customer::sign_in("anna1@example.org".into(), PASSWORD.into(), HOME.into()).unwrap();
     assert!(other.account.address.is_some_and(|address| address.city == "Malmö"));
-    // The same again ends no session; another password does.
+    // Putting the same account again ends no session; another password does.
     Customer::put_accounts(vec![account(1, &hash), account(2, &secrets::hash("another horse"))]).unwrap();
     assert!(Customer::who(session.token).unwrap().is_none());
     assert!(Customer::who(other.token).unwrap().is_some());
@@ -71,7 +71,7 @@ fn accounts_are_put_replaced_and_put_again_without_effect() {
 }
 
 #[test]
-fn somebody_is_found_by_the_address_until_they_leave() {
+fn a_customer_is_found_by_email_until_the_account_is_deleted() {
     let _store = shop();
     let hash = secrets::hash(PASSWORD);
     Customer::put_accounts(vec![account(1, &hash), account(2, &hash)]).unwrap();
@@ -85,13 +85,13 @@ fn somebody_is_found_by_the_address_until_they_leave() {
 }
 
 #[test]
-fn who_left_is_not_brought_back() {
+fn a_deleted_account_is_not_brought_back() {
     let _store = shop();
     let hash = secrets::hash(PASSWORD);
     Customer::put_accounts(vec![account(1, &hash), account(2, &hash)]).unwrap();
     let session = Customer::sign_in("anna1@example.org".into(), PASSWORD.into(), HOME.into()).unwrap();
     Customer::delete_account(session.token, PASSWORD.into()).unwrap();
-    // The address was taken up again, which does not stand in the others' way.
+    // A new account has the address; the other accounts are put all the same.
     Customer::sign_up("anna1@example.org".into(), PASSWORD.into(), "Anna".into(), HOME.into()).unwrap();
     assert_eq!(Customer::put_accounts(vec![account(1, &hash), account(2, &hash)]).unwrap(), 1);
     assert_eq!(names(&["C-1"]), [Some("deleted account".to_string())]);
@@ -101,7 +101,7 @@ fn who_left_is_not_brought_back() {
 }
 
 #[test]
-fn two_may_swap_their_addresses_and_nobody_takes_that_of_a_third() {
+fn two_accounts_may_swap_addresses_but_not_take_that_of_a_third() {
     let _store = shop();
     let hash = secrets::hash(PASSWORD);
     Customer::put_accounts(vec![account(1, &hash), account(2, &hash), account(3, &hash)]).unwrap();
@@ -139,7 +139,7 @@ fn a_bad_account_leaves_everything_as_it_was() {
 }
 
 #[test]
-fn an_operator_is_made_and_unmade_by_the_address() {
+fn the_email_address_grants_and_revokes_the_operator_role() {
     let _store = shop();
     let signed_up = Customer::sign_up("anna@example.org".into(), PASSWORD.into(), "Anna".into(), HOME.into()).unwrap();
     for operator in [true, true, false, false] {

@@ -1,4 +1,4 @@
-//! The context's interface on a real SQLite file: accounts, sessions, attempts. Time is the test's.
+//! The context's interface on a real SQLite file: accounts, sessions, attempts. The test sets the time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use customer::exports::musiccorp::customer::accounts::{Account, Address, Error, Guest, Session};
@@ -44,7 +44,7 @@ fn rows(table: &str) -> u32 {
     one(&format!("SELECT count(*) FROM {table}"), params![]).unwrap()
 }
 
-/// All that the tables hold, as text.
+/// All rows of all tables, as text.
 fn everything() -> String {
     let accounts = "SELECT coalesce(group_concat(concat_ws('|', id, since, email, email_key, name, password_hash, recipient, street,
                       extra, city, postcode, country), '#'), '') FROM accounts";
@@ -54,7 +54,7 @@ fn everything() -> String {
 }
 
 #[test]
-fn who_signs_up_is_signed_in_and_signs_in_again() {
+fn a_new_customer_is_signed_in_and_can_sign_in_again() {
     let _store = shop();
     let session = sign_up(" Anna@Example.org ");
     assert_eq!(session.expires, NOW + 30 * DAY);
@@ -76,9 +76,9 @@ fn who_signs_up_is_signed_in_and_signs_in_again() {
 fn neither_password_nor_token_is_in_the_file() {
     let _store = shop();
     let session = sign_up("anna@example.org");
-    let _ = sign_in("nobody@example.net", PASSWORD, "192.0.2.99");
+    let _ = sign_in("stranger@example.net", PASSWORD, "192.0.2.99");
     let kept = everything();
-    for secret in [PASSWORD, &session.token, "nobody", "192.0.2.99"] {
+    for secret in [PASSWORD, &session.token, "stranger", "192.0.2.99"] {
         assert!(!kept.contains(secret), "{secret} in {kept}");
     }
     assert!(kept.contains("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
@@ -94,7 +94,7 @@ fn an_email_address_has_one_account() {
 }
 
 #[test]
-fn who_asks_which_addresses_are_taken_has_to_wait() {
+fn a_client_that_probes_for_taken_addresses_has_to_wait() {
     let _store = shop();
     sign_up("anna@example.org");
     let ask = |from: &str| Customer::sign_up("anna@example.org".into(), PASSWORD.into(), "Eve".into(), from.into());
@@ -106,7 +106,7 @@ fn who_asks_which_addresses_are_taken_has_to_wait() {
 }
 
 #[test]
-fn a_session_ends_after_30_days_and_is_cleaned_away_as_others_begin() {
+fn a_session_ends_after_30_days_and_is_deleted_when_others_begin() {
     let _store = shop();
     let old = sign_up("anna@example.org");
     set_clock(Some(NOW + 30 * DAY - 1));
@@ -124,7 +124,7 @@ fn a_session_ends_after_30_days_and_is_cleaned_away_as_others_begin() {
 }
 
 #[test]
-fn an_account_has_so_many_sessions_and_then_its_oldest_ends() {
+fn an_account_has_a_limit_of_sessions_and_then_its_oldest_ends() {
     let _store = shop();
     let first = sign_up("anna@example.org");
     let others = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 199)
@@ -138,7 +138,7 @@ fn an_account_has_so_many_sessions_and_then_its_oldest_ends() {
 }
 
 #[test]
-fn what_is_no_token_is_nobodys() {
+fn a_text_that_is_no_token_opens_no_session() {
     let _store = shop();
     let session = sign_up("anna@example.org");
     let digest: String = one("SELECT digest FROM sessions", params![]).unwrap();
@@ -153,7 +153,7 @@ fn what_is_no_token_is_nobodys() {
 }
 
 #[test]
-fn after_five_wrong_passwords_not_even_the_right_one_is_looked_at() {
+fn after_five_wrong_passwords_even_the_right_one_is_refused() {
     let _store = shop();
     sign_up("anna@example.org");
     for i in 0..5 {
@@ -175,7 +175,7 @@ fn after_five_wrong_passwords_not_even_the_right_one_is_looked_at() {
 }
 
 #[test]
-fn after_twenty_wrong_passwords_an_address_has_to_wait_and_nobody_else() {
+fn after_twenty_wrong_passwords_only_that_network_has_to_wait() {
     let _store = shop();
     sign_up("anna@example.org");
     for i in 0..20 {
@@ -187,20 +187,20 @@ fn after_twenty_wrong_passwords_an_address_has_to_wait_and_nobody_else() {
     sign_in("anna@example.org", PASSWORD, "2001:db8:1:3::1").unwrap();
     set_clock(Some(NOW + 900));
     sign_in("anna@example.org", PASSWORD, "2001:db8:1:2::1").unwrap();
-    assert_eq!(rows("attempts"), 0, "what does not count any more is cleaned away");
+    assert_eq!(rows("attempts"), 0, "expired attempts are deleted");
 }
 
 #[test]
 fn an_unknown_address_is_treated_as_a_known_one() {
     let _store = shop();
     for _ in 0..5 {
-        assert!(matches!(sign_in("nobody@example.org", PASSWORD, HOME), Err(Error::WrongPassword)));
+        assert!(matches!(sign_in("stranger@example.org", PASSWORD, HOME), Err(Error::WrongPassword)));
     }
-    assert!(matches!(sign_in("nobody@example.org", PASSWORD, HOME), Err(Error::Wait(900))));
+    assert!(matches!(sign_in("stranger@example.org", PASSWORD, HOME), Err(Error::Wait(900))));
 }
 
 #[test]
-fn what_the_store_remembers_of_attempts_is_bounded() {
+fn the_number_of_stored_attempts_is_bounded() {
     let _store = shop();
     let kept = domain::limits::KEPT_MAX;
     let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
@@ -290,7 +290,7 @@ fn a_deleted_account_keeps_its_id_and_nothing_else() {
 }
 
 #[test]
-fn names_come_in_the_order_asked_and_none_for_who_never_was() {
+fn names_come_in_the_order_of_the_ids_and_none_for_unknown_ones() {
     let _store = shop();
     let anna = sign_up("anna@example.org").account.id;
     let hostile = ["", "C-", "' OR 1=1", "C-0\0", "\"]", &"C-".repeat(100_000)].map(String::from);
@@ -326,9 +326,9 @@ fn hostile_forms_are_answered_and_change_nothing() {
     assert_eq!((rows("accounts"), rows("sessions"), rows("attempts")), (0, 0, 2));
 }
 
-/// Every query on the way of a request goes through an index.
+/// Every query of a request uses an index.
 #[test]
-fn questions_use_their_indexes() {
+fn queries_use_their_indexes() {
     let store = shop();
     for (sql, index) in [
         ("SELECT id FROM accounts WHERE email_key = 'x'", "email_key=?"),

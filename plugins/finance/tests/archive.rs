@@ -1,4 +1,4 @@
-//! Past sales come into the books with their own times: once, all or none, a thousand at a time.
+//! Past sales are booked with their own times: each once, all of a call or none, a thousand in a call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ fn past_sales_are_booked_with_their_own_times_and_numbered_as_they_were_captured
         ]
     );
     check_books();
-    // They go on like those made here.
+    // Their payments continue like those made here.
     assert_eq!(word(capture("c", "3")), "captured");
     assert_eq!(word(capture("c-4", "4")), "refused");
     assert_eq!(word(refund_all("2", 1_395)), "captured");
@@ -75,7 +75,7 @@ fn known_orders_are_skipped() {
 }
 
 #[test]
-fn all_or_none() {
+fn one_bad_row_books_nothing() {
     let _store = fresh();
     let sales = vec![past("1", 1), PastSale { card: "4242424242424242".into(), ..past("2", 2) }];
     match put(sales) {

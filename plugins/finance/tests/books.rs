@@ -1,5 +1,5 @@
-//! What the books say: statements with running balances, invoices whose albums are gone, a trial balance that is read
-//! in a few rows.
+//! Reading the books: statements with running balances, invoices whose albums are gone, a trial balance that reads few
+//! rows.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::cell::RefCell;
@@ -12,7 +12,7 @@ use finance::wit_books::{Guest as _, InvoiceLine, StatementLine, Title};
 mod common;
 use common::*;
 
-/// Knows `MC-1` only, or does not answer.
+/// A catalog that knows only `MC-1`, or does not answer.
 struct Known {
     answers: bool,
     asked: RefCell<Vec<Vec<String>>>,
@@ -73,7 +73,7 @@ fn a_statement_is_newest_first_with_the_balance_after_each_line() {
     );
     assert!(!more);
     assert_eq!(statement("C-2").0.len(), 2);
-    assert_eq!(statement("nobody").0.len(), 0);
+    assert_eq!(statement("unknown").0.len(), 0);
     assert!(matches!(Finance::get_statement(String::new()), Err(Error::Invalid(_))));
 }
 
@@ -91,7 +91,7 @@ fn a_long_statement_is_cut_and_its_balances_are_still_right() {
 }
 
 #[test]
-fn an_invoice_names_its_albums_with_one_question_and_tells_which_are_gone() {
+fn an_invoice_names_its_albums_with_one_call_and_marks_those_that_are_gone() {
     let _store = fresh();
     buy("7", |sale| {
         let line = |sku: &str, quantity, price| Line { sku: sku.into(), quantity, price };
@@ -112,7 +112,7 @@ fn an_invoice_names_its_albums_with_one_question_and_tells_which_are_gone() {
 }
 
 #[test]
-fn an_invoice_comes_without_a_catalog_too() {
+fn an_invoice_needs_no_catalog() {
     let _store = fresh();
     buy("7", |_| {});
     let invoice = books::invoice("7", &Known::that(false)).unwrap().unwrap();
@@ -121,7 +121,7 @@ fn an_invoice_comes_without_a_catalog_too() {
 }
 
 #[test]
-fn what_is_not_captured_has_no_invoice_and_asks_nobody() {
+fn an_order_that_is_not_captured_has_no_invoice_and_calls_no_context() {
     let _store = fresh();
     authorise("a", "7", APPROVED).unwrap();
     void("v", "8").unwrap();
@@ -134,7 +134,7 @@ fn what_is_not_captured_has_no_invoice_and_asks_nobody() {
 }
 
 #[test]
-fn a_trial_balance_comes_to_nothing() {
+fn a_trial_balance_sums_to_zero() {
     let _store = fresh();
     assert_eq!(books::check(), Ok(()));
     let empty = Finance::get_trial_balance().unwrap();
@@ -163,7 +163,7 @@ fn a_trial_balance_comes_to_nothing() {
 }
 
 #[test]
-fn every_question_is_answered_from_an_index() {
+fn every_query_uses_an_index() {
     let store = fresh();
     let plan = |sql: &str| {
         store.connection(|c| {

@@ -1,5 +1,5 @@
-//! The schema holds the books together on its own: broken entries, edits and shortcuts are refused, whichever code
-//! writes them; and thousands of random requests end in books that add up.
+//! The schema keeps the books correct by itself: it refuses broken entries, edits and shortcuts from any code.
+//! Thousands of random requests end in books that add up.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeMap;
@@ -8,8 +8,8 @@ mod common;
 use common::*;
 use seam_sdk::store::{Error as StoreError, execute};
 
-/// What the schema says to a statement: the message of the constraint, or "" when it lets it pass.
-fn said(sql: &str) -> String {
+/// The message of the constraint that refuses the statement, or "" when the schema accepts it.
+fn refusal(sql: &str) -> String {
     match execute(sql, params![]) {
         Ok(_) => String::new(),
         Err(StoreError::Constraint(why)) => why,
@@ -18,11 +18,11 @@ fn said(sql: &str) -> String {
 }
 
 fn book(lines: &str) -> String {
-    said(&format!("INSERT INTO entries (at, number, text, currency, lines) VALUES (1, '7', 'x', 'GBP', '{lines}')"))
+    refusal(&format!("INSERT INTO entries (at, number, text, currency, lines) VALUES (1, '7', 'x', 'GBP', '{lines}')"))
 }
 
 #[test]
-fn only_balanced_entries_get_in() {
+fn only_balanced_entries_are_accepted() {
     let _store = fresh();
     assert_eq!(book(r#"[["card-clearing",null,5],["receivable","C-1",-5]]"#), "");
     let sum = "sums to zero";
@@ -44,11 +44,11 @@ fn only_balanced_entries_get_in() {
     assert_eq!((count("entries"), count("lines")), (1, 2));
     let gap = "INSERT INTO entries (id, at, number, text, currency, lines)
                VALUES (9, 1, '7', 'x', 'GBP', '[[\"card-clearing\",null,5],[\"sales\",null,-5]]')";
-    assert!(said(gap).contains("without a gap"), "{}", said(gap));
+    assert!(refusal(gap).contains("without a gap"), "{}", refusal(gap));
 }
 
 #[test]
-fn nothing_in_the_journal_is_changed_deleted_or_slipped_in() {
+fn no_line_of_the_journal_is_changed_deleted_or_added() {
     let _store = fresh();
     sold("7");
     let line = "INSERT INTO lines (entry, position, account, customer, amount, currency, at) VALUES";
@@ -67,7 +67,7 @@ fn nothing_in_the_journal_is_changed_deleted_or_slipped_in() {
         (format!("{entry} (1, 1, '7', 'x', 'GBP', '[[\"sales\",null,5],[\"sales\",null,-5]]')"), "never replaced"),
         (format!("{entry} (2, 1, '7', 'x', 'GBP', '[]')"), "never replaced"),
     ] {
-        let why = said(&sql);
+        let why = refusal(&sql);
         assert!(why.contains(expect), "{sql}: {why:?}");
     }
     assert_eq!((count("entries"), count("lines")), (2, 5));
@@ -97,7 +97,7 @@ fn a_payment_goes_forward_only_and_an_invoice_stays() {
         ("UPDATE payments SET refunded = 2396 WHERE number = '7'", "refunded <= amount"),
         ("UPDATE payments SET refunded = 1 WHERE number = '8'", "stage = 'captured'"),
     ] {
-        let why = said(sql);
+        let why = refusal(sql);
         assert!(why.contains(expect), "{sql}: {why:?}");
     }
 }
@@ -115,7 +115,7 @@ impl Dice {
     }
 }
 
-/// What the test believes of an order.
+/// The expected state of an order.
 #[derive(Default, Clone)]
 struct Belief {
     stage: Option<Stage>,
@@ -132,7 +132,7 @@ fn books_add_up_after_thousands_of_random_requests() {
     }
 }
 
-/// Asks at random, many things twice, and follows with a model of its own what must come of it.
+/// Makes random requests, many of them twice, and checks each answer against a model.
 fn random_requests(seed: u64, requests: u64) {
     let _store = fresh();
     let dice = &mut Dice(seed);
@@ -174,11 +174,11 @@ fn random_requests(seed: u64, requests: u64) {
 struct Request {
     key: String,
     order: String,
-    what: What,
+    action: Action,
 }
 
 #[derive(Debug)]
-enum What {
+enum Action {
     Authorise(Box<Sale>, &'static str),
     Void,
     Capture,
@@ -188,7 +188,7 @@ enum What {
 impl Request {
     fn random(dice: &mut Dice, key: String) -> Self {
         let order = format!("{}", dice.below(250));
-        let what = match dice.below(10) {
+        let action = match dice.below(10) {
             0..4 => {
                 let mut sale = sale(&order);
                 sale.customer = format!("C-{}", dice.below(20));
@@ -196,28 +196,30 @@ impl Request {
                 sale.shipping = dice.below(3) as u32 * 200;
                 sale.lines[0].price = 1 + dice.below(5_000) as u32;
                 let number = [APPROVED, APPROVED, APPROVED, REFUSED, SILENT][dice.below(5) as usize];
-                What::Authorise(Box::new(sale), number)
+                Action::Authorise(Box::new(sale), number)
             }
-            4 if dice.below(3) == 0 => What::Void,
-            4..7 => What::Capture,
-            _ => What::Refund(1 + dice.below(4_000)),
+            4 if dice.below(3) == 0 => Action::Void,
+            4..7 => Action::Capture,
+            _ => Action::Refund(1 + dice.below(4_000)),
         };
-        Self { key, order, what }
+        Self { key, order, action }
     }
 
     fn ask(&self) -> &'static str {
-        match &self.what {
-            What::Authorise(sale, number) => word(Finance::authorise(self.key.clone(), (**sale).clone(), card(number))),
-            What::Void => word(void(&self.key, &self.order).map(|()| None)),
-            What::Capture => word(capture(&self.key, &self.order)),
-            What::Refund(amount) => word(refund(&self.key, &self.order, *amount)),
+        match &self.action {
+            Action::Authorise(sale, number) => {
+                word(Finance::authorise(self.key.clone(), (**sale).clone(), card(number)))
+            }
+            Action::Void => word(void(&self.key, &self.order).map(|()| None)),
+            Action::Capture => word(capture(&self.key, &self.order)),
+            Action::Refund(amount) => word(refund(&self.key, &self.order, *amount)),
         }
     }
 
-    /// What must be answered, and what is believed afterwards.
+    /// Returns the expected answer and updates the expected state.
     fn believe(&self, belief: &mut Belief) -> &'static str {
-        match &self.what {
-            What::Authorise(sale, number) => {
+        match &self.action {
+            Action::Authorise(sale, number) => {
                 if belief.marked || belief.stage.is_some_and(|stage| stage != Stage::Declined) {
                     return "refused";
                 }
@@ -231,7 +233,7 @@ impl Request {
                 *belief = Belief { stage: Some(stage), total, currency: sale.currency.clone(), ..Belief::default() };
                 answer
             }
-            What::Void => match belief.stage {
+            Action::Void => match belief.stage {
                 Some(Stage::Captured) => "refused",
                 Some(_) => {
                     belief.stage = Some(Stage::Voided);
@@ -242,18 +244,18 @@ impl Request {
                     "ok"
                 }
             },
-            What::Capture | What::Refund(_) if belief.stage.is_none() => "unknownorder",
-            What::Capture if belief.stage == Some(Stage::Authorised) => {
+            Action::Capture | Action::Refund(_) if belief.stage.is_none() => "unknownorder",
+            Action::Capture if belief.stage == Some(Stage::Authorised) => {
                 belief.stage = Some(Stage::Captured);
                 "captured"
             }
-            What::Refund(amount)
+            Action::Refund(amount)
                 if belief.stage == Some(Stage::Captured) && belief.refunded + amount <= belief.total =>
             {
                 belief.refunded += amount;
                 "captured"
             }
-            What::Capture | What::Refund(_) => "refused",
+            Action::Capture | Action::Refund(_) => "refused",
         }
     }
 }

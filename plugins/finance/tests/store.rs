@@ -1,4 +1,4 @@
-//! Payments on a real SQLite file: every stage, keys that come again, refunds, and what is kept of a card.
+//! Payments on a real SQLite file: every stage, repeated keys, refunds, and the card digits that are kept.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod common;
@@ -25,9 +25,9 @@ fn order_in(stage: &str, order: &str) {
 }
 
 #[test]
-fn every_action_in_every_stage_has_its_answer_and_its_stage_after_it() {
+fn every_action_in_every_stage_has_its_answer_and_next_stage() {
     let _store = fresh();
-    // Answer, and after the slash the stage that others see then.
+    // The answer and, after the slash, the stage that others see then.
     let table = "
                    approve                declined          silent             void               capture              refund
         nothing    authorised/authorised  declined/declined unanswered/unknown ok/-               unknownorder/-       unknownorder/-
@@ -69,7 +69,7 @@ fn every_action_in_every_stage_has_its_answer_and_its_stage_after_it() {
 }
 
 #[test]
-fn a_payment_is_held_taken_and_given_back() {
+fn a_payment_is_held_captured_and_refunded() {
     let _store = fresh();
     let held = authorise("k1", "7", APPROVED).unwrap();
     assert_eq!(
@@ -77,7 +77,7 @@ fn a_payment_is_held_taken_and_given_back() {
         (Stage::Authorised, 2_395, "GBP")
     );
     assert_eq!((held.order.as_str(), held.refunded, held.card.as_str()), ("7", 0, "4242"));
-    assert_eq!(count("entries"), 0, "what is held is not booked");
+    assert_eq!(count("entries"), 0, "held money is not booked");
     assert_eq!(capture("k2", "7").unwrap().stage, Stage::Captured);
     assert_eq!((count("entries"), count("lines")), (2, 5));
     assert_eq!(refund("k3", "7", 1_000).unwrap().refunded, 1_000);
@@ -99,7 +99,7 @@ fn a_payment_is_held_taken_and_given_back() {
 }
 
 #[test]
-fn no_more_is_given_back_than_was_taken() {
+fn no_more_is_refunded_than_was_captured() {
     let _store = fresh();
     sold("7");
     assert_eq!(refund("r1", "7", 2_000).unwrap().refunded, 2_000);
@@ -116,7 +116,7 @@ fn no_more_is_given_back_than_was_taken() {
 }
 
 #[test]
-fn a_key_gets_the_answer_of_the_first_time_whatever_happened_since() {
+fn a_repeated_key_gets_its_first_answer_after_any_later_event() {
     let _store = fresh();
     let first = authorise("k", "7", APPROVED).unwrap();
     capture("c", "7").unwrap();
@@ -130,7 +130,7 @@ fn a_key_gets_the_answer_of_the_first_time_whatever_happened_since() {
     assert_eq!(capture("c", "7").unwrap().refunded, 0);
     assert_eq!((payment("7").unwrap().refunded, count("entries")), (1_000, 6));
     set_clock(Some(NOW));
-    // Declined and unanswered, and then tried again with another key.
+    // A declined and an unanswered payment, each tried again with another key.
     let why = |answer| match answer {
         Err(Error::Declined(why)) => why,
         other => panic!("{other:?}"),
@@ -212,7 +212,7 @@ fn nothing_of_a_card_is_in_the_file_but_four_digits() {
 }
 
 #[test]
-fn payments_come_in_the_order_asked_without_unknown_and_marked_ones() {
+fn payments_come_in_the_order_of_the_ids_without_unknown_and_marked_ones() {
     let _store = fresh();
     for order in ["1", "2", "3"] {
         authorise(&format!("k{order}"), order, APPROVED).unwrap();

@@ -1,4 +1,4 @@
-//! What becomes of a placed order: each step, each fault in the middle of it, each key twice.
+//! Changing a placed order: each step, each fault in the middle of it, each key twice.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod world;
@@ -20,7 +20,7 @@ fn by_customer<'a>(key: &'a str, customer: &'a str, step: Step) -> Change<'a> {
     Change { customer: Some(customer), ..change(key, step) }
 }
 
-/// One order of two `A` and one `B`, in the state before `step`.
+/// A world with one order of two `A` and one `B`, in the state before `step`.
 fn before(step: Step) -> World {
     let world = World::new();
     world.place("p", &[("A", 2), ("B", 1)], APPROVED).unwrap();
@@ -47,7 +47,7 @@ fn take(step: Step, key: &str, world: &World) -> Result<Order, Error> {
 const STEPS: [Step; 4] = [Step::Cancel, Step::Ship, Step::RequestReturn, Step::ReceiveReturn];
 
 #[test]
-fn each_step_asks_the_others_and_leads_to_its_state() {
+fn each_step_calls_the_other_contexts_and_leads_to_its_state() {
     for (step, asked) in [
         (Step::Cancel, vec!["release", "void"]),
         (Step::Ship, vec!["capture", "ship"]),
@@ -66,8 +66,8 @@ fn each_step_asks_the_others_and_leads_to_its_state() {
 
         let again = take(step, "k", &world);
         assert_eq!(again, Ok(order), "the same key has the same answer");
-        assert_eq!(world.asked.borrow().len(), asked.len(), "and no context is asked again");
-        assert!(matches!(take(step, "other", &world), Err(Error::Refused(_))), "another key wants it a second time");
+        assert_eq!(world.asked.borrow().len(), asked.len(), "and no context is called again");
+        assert!(matches!(take(step, "other", &world), Err(Error::Refused(_))), "another key asks for a second time");
     }
 }
 
@@ -81,7 +81,7 @@ fn a_return_gives_back_the_price_of_what_came_back() {
 }
 
 #[test]
-fn no_step_is_taken_from_another_state_nor_of_anothers_order() {
+fn a_step_is_refused_in_another_state_and_for_the_order_of_another_customer() {
     for (state, step) in STEPS.into_iter().flat_map(|state| STEPS.map(|step| (state, step))) {
         let world = before(state);
         let fits = step.way().0 == state.way().0;
@@ -102,7 +102,7 @@ fn no_step_is_taken_from_another_state_nor_of_anothers_order() {
 }
 
 #[test]
-fn what_is_cut_off_goes_on_when_it_is_asked_for_again_or_settled() {
+fn an_interrupted_step_continues_when_it_is_repeated_or_settled() {
     for step in [Step::Cancel, Step::Ship, Step::ReceiveReturn] {
         for (fault, other) in FAULTS.into_iter().flat_map(|fault| FAULTS.map(|other| (fault, other))) {
             for (first, second) in [(1, 1), (1, 2), (2, 2), (1, 3), (2, 3)] {
@@ -120,7 +120,7 @@ fn what_is_cut_off_goes_on_when_it_is_asked_for_again_or_settled() {
                         let outcome = world.try_to(|| take(blocked, "b", &world));
                         assert!(matches!(outcome, Ok(Err(Error::Refused(_)))), "{case}: {blocked:?} {outcome:?}");
                     }
-                    // The second fault of a pair meets the second try.
+                    // The second fault of a pair occurs in the second try.
                     let again = world.try_to(|| take(step, "k", &world));
                     assert!(!matches!(again, Ok(Err(Error::Refused(_)))), "{case}: {again:?}");
                     world.plan(&[]);
@@ -141,7 +141,7 @@ fn what_is_cut_off_goes_on_when_it_is_asked_for_again_or_settled() {
 }
 
 #[test]
-fn settling_tells_when_nobody_answers_and_leaves_it_for_later() {
+fn settling_reports_a_context_that_does_not_answer_and_retries_later() {
     let world = before(Step::Ship);
     world.plan(&[(1, Fault::DeathBefore)]);
     world.try_to(|| take(Step::Ship, "k", &world)).unwrap_err();
@@ -157,19 +157,19 @@ fn settling_tells_when_nobody_answers_and_leaves_it_for_later() {
 }
 
 #[test]
-fn money_that_cannot_be_taken_leaves_the_parcel_here() {
+fn a_parcel_is_not_shipped_when_its_payment_cannot_be_captured() {
     let world = before(Step::Ship);
     let held = world.others.borrow().paid[NUMBER].clone();
     world.others.borrow_mut().paid.remove(NUMBER);
     assert!(matches!(take(Step::Ship, "k", &world), Err(Error::Refused(_))));
     assert_eq!(*world.asked.borrow(), ["capture"]);
     world.others.borrow_mut().paid.insert(NUMBER.into(), held);
-    assert_eq!(take(Step::Cancel, "c", &world).unwrap().state, State::Cancelled, "nothing is in the way of that");
+    assert_eq!(take(Step::Cancel, "c", &world).unwrap().state, State::Cancelled, "it can still be cancelled");
     world.check("cancelled");
 }
 
 #[test]
-fn a_return_that_was_paid_by_hand_before_ends_all_the_same() {
+fn a_return_that_was_refunded_by_hand_before_is_completed() {
     let world = before(Step::ReceiveReturn);
     world.others.borrow_mut().paid.get_mut(NUMBER).unwrap().refunded = 4395;
     let order = take(Step::ReceiveReturn, "k", &world).unwrap();
@@ -182,7 +182,7 @@ fn a_return_that_was_paid_by_hand_before_ends_all_the_same() {
 }
 
 #[test]
-fn copies_go_back_within_sixty_days_and_no_more_than_were_sent() {
+fn copies_are_returned_within_sixty_days_and_no_more_than_were_shipped() {
     let world = before(Step::RequestReturn);
     let ask = |wanted: &[(&str, u32)]| request_return(by_customer("k", "C-1", Step::RequestReturn), &lines(wanted));
     assert!(matches!(ask(&[("A", 3)]), Err(Error::Refused(_))));

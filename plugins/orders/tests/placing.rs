@@ -1,4 +1,4 @@
-//! Placing an order against a world that answers, refuses, is away or sees the caller die, at every single call.
+//! Placing an order while other contexts answer, refuse or are absent, or the caller dies, at every single call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod world;
@@ -12,7 +12,7 @@ use seam_sdk::store::{one, params, query};
 use world::{APPROVED, COPIES, DECLINED, FAULTS, Fault, MISTYPED, NOW, UNANSWERED, World, lines, request};
 
 #[test]
-fn an_order_is_reserved_held_cleared_and_confirmed() {
+fn an_order_is_reserved_paid_cleared_and_confirmed() {
     let world = World::new();
     let order = world.place("k-1", &[("A", 2), ("B", 1)], APPROVED).unwrap();
     assert_eq!(*world.asked.borrow(), ["albums", "reserve", "authorise", "clear"]);
@@ -40,15 +40,15 @@ fn the_same_key_is_the_same_order() {
     let order = world.place("k", &[("A", 1)], APPROVED).unwrap();
     world.plan(&[]);
     assert_eq!(world.place("k", &[("A", 1)], APPROVED).unwrap(), order);
-    assert_eq!(world.place("k", &[("B", 2)], DECLINED).unwrap(), order, "whatever comes with it");
+    assert_eq!(world.place("k", &[("B", 2)], DECLINED).unwrap(), order, "its other arguments are ignored");
     assert!(world.asked.borrow().is_empty());
     let other = place("k", &orders::wit::Request { customer: "C-2".into(), ..request(&[("A", 1)], APPROVED) }, &world);
-    assert!(matches!(other, Err(Error::Invalid(_))), "nobody sees another's order: {other:?}");
+    assert!(matches!(other, Err(Error::Invalid(_))), "no customer sees the order of another: {other:?}");
     assert_eq!(one::<u32>("SELECT count(*) FROM orders", params![]), Ok(1));
 }
 
 #[test]
-fn a_refusal_takes_everything_back_and_its_key_keeps_it() {
+fn a_refusal_undoes_every_step_and_stays_the_answer_of_its_key() {
     let field = FieldProblem { field: "number".into(), problem: "No such card.".into() };
     let short = Shortage { sku: "B".into(), wanted: 11, on_hand: COPIES };
     for (wanted, card, expect, asked) in [
@@ -85,7 +85,7 @@ fn a_refusal_takes_everything_back_and_its_key_keeps_it() {
 }
 
 #[test]
-fn a_refusal_that_could_not_be_taken_back_at_once_is_the_answer_after_it_was() {
+fn a_refusal_whose_undo_was_delayed_is_the_answer_after_the_undo() {
     let world = World::new();
     world.plan(&[(4, Fault::Away)]);
     assert!(matches!(world.place("k", &[("A", 1)], DECLINED), Err(Error::Unavailable(_))));
@@ -105,7 +105,7 @@ fn a_refusal_that_could_not_be_taken_back_at_once_is_the_answer_after_it_was() {
 }
 
 #[test]
-fn what_the_customer_did_not_agree_to_is_not_ordered() {
+fn an_order_whose_total_the_customer_did_not_see_is_not_placed() {
     let world = World::new();
     let mut asked = request(&[("A", 1)], APPROVED);
     asked.total += 1;
@@ -119,11 +119,11 @@ fn what_the_customer_did_not_agree_to_is_not_ordered() {
     asked.lines.clear();
     assert!(matches!(place("k", &asked, &world), Err(Error::Invalid(_))));
     assert_eq!(one::<u32>("SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM keys)", params![]), Ok(0));
-    assert_eq!(world.place("k", &[("A", 1)], APPROVED).unwrap().number, "MC-100001", "the key is still new");
+    assert_eq!(world.place("k", &[("A", 1)], APPROVED).unwrap().number, "MC-100001", "the key is still unused");
 }
 
 #[test]
-fn the_post_is_what_the_manifest_says() {
+fn shipping_costs_come_from_the_manifest() {
     let world = World::new();
     settings(&[("shipping_minor_units", "500"), ("free_shipping_from", "2000")]);
     let sums = |wanted: &[(&str, u32)]| get_quote(&lines(wanted), &world).map(|quote| (quote.shipping, quote.total));
@@ -134,29 +134,33 @@ fn the_post_is_what_the_manifest_says() {
 }
 
 #[test]
-fn an_order_in_process_says_so_and_is_taken_back_after_a_minute() {
+fn an_order_in_process_is_reported_as_such_and_undone_after_a_minute() {
     let world = World::new();
     world.plan(&[(4, Fault::DeathAfter)]);
     world.try_to(|| world.place("k", &[("A", 1)], APPROVED)).unwrap_err();
     world.plan(&[]);
     assert_eq!(world.place("k", &[("A", 1)], APPROVED), Err(Error::InProcess("MC-100001".into())));
-    assert_eq!(settle(&world), Ok(0), "it may still be going on");
+    assert_eq!(settle(&world), Ok(0), "it may still be running");
     world.later(61);
     let order = world.place("k", &[("A", 1)], APPROVED).unwrap();
-    assert_eq!(order.number, "MC-100002", "the first one was cut off, so the same change is a new order");
+    assert_eq!(order.number, "MC-100002", "the first one was interrupted, so the same request is a new order");
     assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Rejected);
     world.check("after a minute");
 }
 
-/// Another request settles an order that is only slow: then it is not confirmed.
+/// Another request settles an order that is only slow; then that order is not confirmed.
 #[test]
-fn an_order_that_is_taken_back_meanwhile_is_not_confirmed() {
+fn an_order_that_was_undone_meanwhile_is_not_confirmed() {
     let world = World::new();
     world.order_all_but_one_to_be_told();
     world.plan(&[(5, Fault::DeathBefore)]);
     let opened = world.try_to(|| world.place("k", &[("A", 1)], APPROVED));
-    assert!(opened.is_err(), "it died as it was to be learned: {opened:?}");
-    assert_eq!(store::order("MC-100008").unwrap().unwrap().state, State::Placed, "learning is not part of it");
+    assert!(opened.is_err(), "the caller died before recommendation learned of it: {opened:?}");
+    assert_eq!(
+        store::order("MC-100008").unwrap().unwrap().state,
+        State::Placed,
+        "an order does not depend on learning"
+    );
     world.plan(&[(4, Fault::DeathAfter)]);
     world.try_to(|| world.place("l", &[("A", 1)], APPROVED)).unwrap_err();
     let (_, head) = store::by_key("l").unwrap().unwrap();
@@ -167,10 +171,10 @@ fn an_order_that_is_taken_back_meanwhile_is_not_confirmed() {
     world.check("settled");
 }
 
-/// At every call, every fault, alone and in pairs, with every kind of card: after `settle` nothing is reserved, held or
-/// charged that no order stands for, and the same key sent again comes to the end that it should.
+/// Every fault at every call, alone and in pairs, with every kind of card: after `settle`, all copies and money that
+/// are reserved, held or charged belong to an order, and the same key sent again has the expected outcome.
 #[test]
-fn whatever_fails_copies_and_money_balance() {
+fn copies_and_money_balance_after_every_fault() {
     for card in [APPROVED, DECLINED, UNANSWERED] {
         for (fault, other) in FAULTS.into_iter().flat_map(|fault| FAULTS.map(|other| (fault, other))) {
             for first in 1..=6 {
@@ -215,11 +219,11 @@ fn a_hundred_buyers_of_ten_copies_get_ten() {
     let outcomes: Vec<_> = (0..100).map(|i| world.place(&format!("k-{i}"), &[("A", 1)], APPROVED)).collect();
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 10);
     assert!(outcomes[10..].iter().all(|outcome| matches!(outcome, Err(Error::Short(_)))));
-    assert_eq!(world.others.borrow().paid.len(), 10, "nobody was charged for nothing");
+    assert_eq!(world.others.borrow().paid.len(), 10, "only buyers with an order were charged");
 }
 
 #[test]
-fn purchases_are_learned_when_eight_wait_or_one_has_waited_for_a_minute() {
+fn purchases_are_learned_when_eight_wait_or_one_is_a_minute_old() {
     let world = World::new();
     world.order_all_but_one_to_be_told();
     assert_eq!(world.others.borrow().learned.len(), 0);

@@ -49,7 +49,7 @@ fn past_order(number: u32, state: State) -> PastOrder {
 }
 
 #[test]
-fn past_orders_are_read_as_they_were_put_and_put_once() {
+fn past_orders_are_put_once_and_read_as_they_were_put() {
     let _store = Store::fresh(orders::MIGRATIONS).unwrap();
     let all: Vec<PastOrder> = (1..).zip(states::ALL).skip(1).map(|(number, state)| past_order(number, state)).collect();
     past::check(&all).unwrap();
@@ -73,7 +73,7 @@ fn past_orders_are_read_as_they_were_put_and_put_once() {
 }
 
 #[test]
-fn a_bad_row_takes_its_batch_with_it() {
+fn a_bad_row_refuses_its_whole_batch() {
     let _store = Store::fresh(orders::MIGRATIONS).unwrap();
     let mut orders = vec![past_order(1, State::Placed), past_order(2, State::Placed)];
     orders[1].lines[1].copies = 0;
@@ -105,7 +105,7 @@ fn pages_hold_twenty_newest_first_for_customers_oldest_first_at_the_desk() {
 }
 
 #[test]
-fn numbers_rise_after_whatever_a_seed_has_put() {
+fn new_numbers_are_above_those_of_a_seed() {
     let _store = Store::fresh(orders::MIGRATIONS).unwrap();
     archive::put(&[past_order(1, State::Shipped), past_order(2, State::Shipped)]).unwrap();
     let line = PricedLine { sku: "A".into(), artist: String::new(), title: String::new(), copies: 1, price: 1000 };
@@ -117,7 +117,7 @@ fn numbers_rise_after_whatever_a_seed_has_put() {
 }
 
 #[test]
-fn a_key_is_free_again_only_when_nothing_was_decided_under_it() {
+fn a_key_is_free_again_only_if_its_order_was_never_decided() {
     let _store = Store::fresh(orders::MIGRATIONS).unwrap();
     let line = PricedLine { sku: "A".into(), artist: String::new(), title: String::new(), copies: 1, price: 1000 };
     let quote = Quote { lines: vec![line], gone: vec![], shipping: 0, total: 1000, currency: "GBP".into() };
@@ -129,11 +129,11 @@ fn a_key_is_free_again_only_when_nothing_was_decided_under_it() {
     assert_eq!(open("l", "C-1"), None);
     assert_eq!(open("k", "C-2"), None, "nor is it another customer's");
     assert!(open("k", "C-1").is_some());
-    assert_eq!(one::<u32>("SELECT count(*) FROM orders", params![]), Ok(3), "what was not opened left nothing");
+    assert_eq!(one::<u32>("SELECT count(*) FROM orders", params![]), Ok(3), "refused orders left no row");
 }
 
 #[test]
-fn the_schema_keeps_what_is_in_process_and_its_state_together() {
+fn the_schema_refuses_a_step_in_process_that_does_not_fit_the_state() {
     let _store = Store::fresh(orders::MIGRATIONS).unwrap();
     archive::put(&[past_order(1, State::Placed)]).unwrap();
     for wrong in [
@@ -154,8 +154,8 @@ fn a_thousand_past_orders_take_one_call_and_little_time() {
     let orders: Vec<_> = (1..=1000).map(|number| past_order(number, State::Shipped)).collect();
     let start = Instant::now();
     assert_eq!(archive::put(&orders).unwrap(), 1000);
-    // Unoptimised and on a busy machine it takes some 50 ms; one statement a row and commit would take many times as
-    // long.
+    // Unoptimised and on a busy machine this takes about 50 ms; a statement and a commit for each row would take many
+    // times as long.
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }
 

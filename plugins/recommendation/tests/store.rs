@@ -41,7 +41,7 @@ fn orders() -> Vec<Purchase> {
 #[test]
 fn suggestions_come_from_purchases_and_then_from_popularity() {
     let _store = Store::fresh(MIGRATIONS).unwrap();
-    assert_eq!(suggested(&["A"], 4), [], "nothing learned, nothing to say");
+    assert_eq!(suggested(&["A"], 4), [], "without purchases there are no suggestions");
     assert_eq!(learned(&orders()), 8);
     // B and C: 2 / sqrt(4 * 2); HIT: 3 / sqrt(4 * 7); D was never bought together with A.
     let beside = suggested(&["A"], 4);
@@ -66,7 +66,7 @@ fn a_purchase_seen_twice_counts_once() {
 }
 
 #[test]
-fn all_or_nothing_is_learned() {
+fn a_batch_is_learned_as_a_whole_or_not_at_all() {
     let _store = Store::fresh(MIGRATIONS).unwrap();
     execute(
         "CREATE TRIGGER no BEFORE INSERT ON pairs WHEN NEW.sku = 'BAD' BEGIN SELECT RAISE(ABORT, 'no'); END",
@@ -79,7 +79,7 @@ fn all_or_nothing_is_learned() {
     }
 }
 
-/// Counting batch by batch gives what counting everything at once gives, in any order.
+/// Counting batch by batch, in any order, gives the same counts as counting all purchases at once.
 #[test]
 fn counts_do_not_depend_on_batches_or_their_order() {
     let mut state = 11u64;
@@ -121,7 +121,7 @@ fn counts_do_not_depend_on_batches_or_their_order() {
 }
 
 #[test]
-fn every_question_is_answered_from_an_index() {
+fn every_query_uses_an_index() {
     let store = Store::fresh(MIGRATIONS).unwrap();
     let plan = |sql: &str| -> String {
         store.connection(|c| {

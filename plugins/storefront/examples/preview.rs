@@ -9,7 +9,7 @@ use std::path::Path;
 
 use storefront::handle;
 use storefront::seams::{
-    Album, AlbumPage, Facet, Facets, Filter, Level, Money, Request, Seams, Suggestion, Trouble, accounts, books,
+    Album, AlbumPage, CallError, Facet, Facets, Filter, Level, Money, Request, Seams, Suggestion, accounts, books,
     ordering, payments,
 };
 
@@ -155,9 +155,9 @@ fn fields(line: &str) -> Vec<String> {
 }
 
 impl Shop {
-    fn page(&self, page: u32, size: u32, matches: impl Fn(&Album) -> bool) -> Result<AlbumPage, Trouble> {
+    fn page(&self, page: u32, size: u32, matches: impl Fn(&Album) -> bool) -> Result<AlbumPage, CallError> {
         if !self.open {
-            return Err(Trouble::Absent);
+            return Err(CallError::Unavailable);
         }
         let found: Vec<&Album> = self.albums.iter().filter(|album| !album.discontinued && matches(album)).collect();
         let albums = found.iter().skip(((page - 1) * size) as usize).take(size as usize).map(|&album| album.clone());
@@ -180,18 +180,18 @@ impl Shop {
 }
 
 impl Seams for Shop {
-    fn albums(&self, skus: &[&str]) -> Result<Vec<Album>, Trouble> {
+    fn albums(&self, skus: &[&str]) -> Result<Vec<Album>, CallError> {
         if !self.open {
-            return Err(Trouble::Absent);
+            return Err(CallError::Unavailable);
         }
         Ok(skus.iter().filter_map(|sku| self.albums.iter().find(|album| album.sku == **sku).cloned()).collect())
     }
 
-    fn search(&self, words: &str, page: u32, size: u32) -> Result<AlbumPage, Trouble> {
+    fn search(&self, words: &str, page: u32, size: u32) -> Result<AlbumPage, CallError> {
         self.page(page, size, |album| album.title.to_lowercase().contains(&words.to_lowercase()))
     }
 
-    fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<AlbumPage, Trouble> {
+    fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<AlbumPage, CallError> {
         self.page(page, size, |album| {
             filter.genre.is_none_or(|genre| genre == album.genre)
                 && filter.artist.is_none_or(|artist| artist == album.artist)
@@ -199,7 +199,7 @@ impl Seams for Shop {
         })
     }
 
-    fn facets(&self) -> Result<Facets, Trouble> {
+    fn facets(&self) -> Result<Facets, CallError> {
         let mut decades = self.count(|album| (album.year / 10 * 10).to_string());
         decades.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(Facets {
@@ -209,12 +209,12 @@ impl Seams for Shop {
         })
     }
 
-    fn levels(&self, skus: &[&str]) -> Result<Vec<Level>, Trouble> {
+    fn levels(&self, skus: &[&str]) -> Result<Vec<Level>, CallError> {
         let on_hand = |sku: &str| sku.bytes().fold(0, |sum: u32, byte| sum * 7 % 1009 + u32::from(byte)) % 9;
         Ok(skus.iter().map(|sku| Level { sku: (*sku).into(), on_hand: on_hand(sku) }).collect())
     }
 
-    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<Suggestion>, Trouble> {
+    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<Suggestion>, CallError> {
         let start = skus.first().map_or(41, |sku| sku.len() * 3);
         let some = self.albums.iter().skip(start).step_by(37).take(count as usize);
         Ok(some.map(|album| Suggestion { sku: album.sku.clone(), score: 1.0 }).collect())

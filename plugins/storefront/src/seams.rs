@@ -1,9 +1,8 @@
-//! What the storefront asks of other contexts. The trait's own functions call them; tests override them, so that they
-//! need no host.
+//! The storefront's calls to other contexts. The functions of the trait make them; tests override these functions and
+//! so need no host.
 //!
-//! The types are those of the WIT interfaces. A function that only shows goods fails with [`Trouble`], as the pages
-//! make no other difference; one that changes something, or that belongs to a person, fails with the interface's own
-//! error.
+//! The types are those of the WIT interfaces. A function that reads goods fails with [`CallError`], because the pages
+//! need no more detail. A function that changes something or reads a person's data fails with the interface's error.
 
 pub use crate::bindings::exports::seam::host::http_handler::{Request, Response};
 pub use crate::bindings::musiccorp::catalog::albums::{Album, AlbumPage, Error as CatalogError, Facet, Facets, Money};
@@ -20,14 +19,14 @@ use crate::bindings::musiccorp::warehouse::{fulfilment, stock};
 
 /// Why a call to another context has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
-    /// The other side refused the arguments: they make no sense to it.
-    Refused,
-    /// The other side is not there, or not in time. The page goes on without it where it can.
-    Absent,
+pub enum CallError {
+    /// The callee rejected the arguments.
+    Invalid,
+    /// The callee is absent or did not answer in time. Pages that can do without its answer leave it out.
+    Unavailable,
 }
 
-/// What to browse by; the fields given must all match.
+/// Albums must match all given fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Filter<'a> {
     pub genre: Option<&'a str>,
@@ -35,35 +34,35 @@ pub struct Filter<'a> {
     pub decade: Option<u16>,
 }
 
-/// The other contexts, and what the host gives. Pages count from 1. The interfaces say what a `key` means.
+/// Calls to the other contexts and to the host. Pages count from 1. The interfaces define the meaning of a `key`.
 pub trait Seams {
-    // `catalog/albums`, `warehouse/stock` and `recommendation/engine`, as far as they show goods
-    /// In the order asked, unknown ones left out.
-    fn albums(&self, skus: &[&str]) -> Result<Vec<Album>, Trouble> {
+    // `catalog/albums`, `warehouse/stock` and `recommendation/engine`, to read goods
+    /// In the order of `skus`, without unknown ones.
+    fn albums(&self, skus: &[&str]) -> Result<Vec<Album>, CallError> {
         Ok(albums::get_albums(skus)?)
     }
 
-    fn search(&self, words: &str, page: u32, size: u32) -> Result<AlbumPage, Trouble> {
+    fn search(&self, words: &str, page: u32, size: u32) -> Result<AlbumPage, CallError> {
         Ok(albums::search(words, albums::Paging { page, size })?)
     }
 
-    fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<AlbumPage, Trouble> {
+    fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<AlbumPage, CallError> {
         let Filter { genre, artist, decade } = filter;
         let filter = albums::Filter { genre: genre.map(Into::into), artist: artist.map(Into::into), decade };
         Ok(albums::browse(&filter, albums::Paging { page, size })?)
     }
 
-    fn facets(&self) -> Result<Facets, Trouble> {
+    fn facets(&self) -> Result<Facets, CallError> {
         Ok(albums::get_facets()?)
     }
 
-    /// In the order asked, one for each.
-    fn levels(&self, skus: &[&str]) -> Result<Vec<Level>, Trouble> {
+    /// One for each of `skus`, in their order.
+    fn levels(&self, skus: &[&str]) -> Result<Vec<Level>, CallError> {
         Ok(stock::levels(skus)?)
     }
 
-    /// Best first; the popular ones when `skus` is empty.
-    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<Suggestion>, Trouble> {
+    /// Best first. Without `skus`, the most popular albums.
+    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<Suggestion>, CallError> {
         Ok(engine::suggest(skus, count)?)
     }
 
@@ -94,7 +93,7 @@ pub trait Seams {
         stock::history(sku, count)
     }
 
-    /// Of everything when `skus` is empty.
+    /// Without `skus`, the sums for all albums.
     fn tally(&self, skus: &[&str]) -> Result<Tally, StockError> {
         stock::get_tally(skus)
     }
@@ -140,12 +139,12 @@ pub trait Seams {
         accounts::delete_account(token, password)
     }
 
-    /// In the order asked.
+    /// In the order of `ids`.
     fn names(&self, ids: &[&str]) -> Result<Vec<Option<String>>, accounts::Error> {
         accounts::names(ids)
     }
 
-    /// The id of who has this e-mail address.
+    /// The id of the customer with this e-mail address.
     fn find_customer(&self, email: &str) -> Result<Option<String>, accounts::Error> {
         accounts::find(email)
     }
@@ -227,7 +226,7 @@ pub trait Seams {
         payments::refund(key, order, amount, reason)
     }
 
-    /// A setting that the manifest gives, such as `reference.currencies`.
+    /// A setting from the manifest, such as `reference.currencies`.
     fn setting(&self, key: &str) -> Option<String> {
         seam_sdk::config::get(key).ok().flatten()
     }
@@ -242,32 +241,32 @@ pub trait Seams {
         seam_sdk::clock::now()
     }
 
-    /// Something that an operator should look at some day. Nothing personal goes in here.
+    /// Logs a message that the operator should read, without personal data.
     fn warn(&self, message: &str) {
         seam_sdk::log::warn(message);
     }
 }
 
-/// The contexts that the host has linked.
+/// Calls the contexts that the host has linked.
 pub struct Linked;
 
 impl Seams for Linked {}
 
-/// The host has logged why a context is absent. A refusal means that the storefront asked what the interface forbids.
-macro_rules! trouble {
+/// Logs only `invalid`, which is a mistake of the storefront: the host has logged why a context is unavailable.
+macro_rules! call_error {
     ($($interface:ident),*) => {
-        $(impl From<$interface::Error> for Trouble {
-            fn from(error: $interface::Error) -> Trouble {
+        $(impl From<$interface::Error> for CallError {
+            fn from(error: $interface::Error) -> CallError {
                 match error {
                     $interface::Error::Invalid(why) => {
                         seam_sdk::log::warn(format_args!("{} refused: {why}", stringify!($interface)));
-                        Trouble::Refused
+                        CallError::Invalid
                     }
-                    $interface::Error::Unavailable(_) => Trouble::Absent,
+                    $interface::Error::Unavailable(_) => CallError::Unavailable,
                 }
             }
         })*
     };
 }
 
-trouble!(albums, stock, engine);
+call_error!(albums, stock, engine);

@@ -1,4 +1,4 @@
-//! Copies on their way, on a real SQLite file: whatever happens, none is lost and none is made.
+//! Reserved, shipped and returned copies on a real SQLite file: no event loses or adds a copy.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeMap;
@@ -31,12 +31,12 @@ fn all() -> (u64, u64, u64, u64) {
     let Tally { on_hand, reserved, shipped, received } = tally(&[]).unwrap();
     assert_eq!(on_hand + reserved + shipped, received);
     let moved: i64 = one("SELECT coalesce(sum(change), 0) FROM movements", params![]).unwrap();
-    assert_eq!(moved, on_hand as i64, "the movements tell how the shelf came to be");
+    assert_eq!(moved, on_hand as i64, "the movements sum to the copies on the shelves");
     (on_hand, reserved, shipped, received)
 }
 
 #[test]
-fn an_order_goes_its_way_and_comes_back() {
+fn an_order_is_reserved_cleared_shipped_and_returned() {
     let _store = shop(&[("A", 5), ("B", 1)]);
     let lines = [line("A", 2), line("B", 1)];
     for _ in 0..2 {
@@ -67,14 +67,14 @@ fn an_order_goes_its_way_and_comes_back() {
 }
 
 #[test]
-fn all_or_nothing_is_reserved() {
+fn an_order_is_reserved_as_a_whole_or_not_at_all() {
     let _store = shop(&[("A", 5), ("B", 1)]);
     let short = |sku: &str, wanted, on_hand| Shortage { sku: sku.into(), wanted, on_hand };
     let outcome = reserve("O", &[line("B", 2), line("A", 5), line("NEVER", 1)]);
     assert_eq!(outcome, Err(Error::Short(vec![short("B", 2, 1), short("NEVER", 1, 0)])));
     assert_eq!(all(), (6, 0, 0, 6));
     assert_eq!(clear("O"), Err(Error::UnknownOrder("O".into())));
-    assert_eq!(reserve("O", &[line("A", 5)]), Ok(()), "nothing of the first try is left");
+    assert_eq!(reserve("O", &[line("A", 5)]), Ok(()), "the first try reserved nothing");
     assert!(matches!(reserve("O", &[line("A", 4)]), Err(Error::Refused(_))));
 }
 
@@ -124,7 +124,7 @@ fn restocks_count_once_and_the_history_shows_everything() {
 }
 
 #[test]
-fn past_orders_are_received_and_go_the_way_they_went() {
+fn past_orders_are_received_and_take_their_old_steps() {
     let _store = shop(&[("A", 5)]);
     let order = |number: &str, shipped, released, returned: &[Line]| PastOrder {
         order: number.into(),
@@ -151,7 +151,7 @@ fn past_orders_are_received_and_go_the_way_they_went() {
     all();
 }
 
-/// Numbers that look random and are the same each time.
+/// Pseudorandom numbers, the same in each run.
 struct Dice(u64);
 
 impl Dice {
@@ -161,13 +161,13 @@ impl Dice {
     }
 }
 
-/// Done or refused, but not failed.
+/// Checks that a step was done or refused, and did not fail.
 fn answered(outcome: Result<(), Error>) {
     assert!(!matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
 }
 
 #[test]
-fn whatever_happens_in_whatever_order_no_copy_is_lost_or_made() {
+fn random_steps_in_any_order_neither_lose_nor_add_copies() {
     for seed in 1..=5 {
         let _store = shop(&[("A", 20), ("B", 10), ("C", 3)]);
         let mut dice = Dice(seed);
@@ -192,7 +192,7 @@ fn whatever_happens_in_whatever_order_no_copy_is_lost_or_made() {
             one("SELECT (SELECT sum(shipped) FROM levels), (SELECT sum(copies - returned) FROM lines JOIN orders USING (number) WHERE stage = 2)", params![])
                 .unwrap();
         assert_eq!(shipped.0, shipped.1);
-        assert!(shipped.0 > 0, "the dice have shipped something");
+        assert!(shipped.0 > 0, "the random steps include a shipment");
     }
 }
 

@@ -16,7 +16,7 @@ fn asked(skus: &[&str]) -> Vec<u32> {
 }
 
 #[test]
-fn levels_come_in_the_order_asked_and_0_for_what_was_never_held() {
+fn levels_come_in_the_order_of_the_skus_and_0_for_unknown_ones() {
     let _store = Store::fresh(MIGRATIONS).unwrap();
     put(&[level("A", 3), level("B", 0), level("C", 7)]).unwrap();
     assert_eq!(asked(&["C", "NEVER", "A", "B", "C"]), [7, 0, 3, 0, 7]);
@@ -24,7 +24,7 @@ fn levels_come_in_the_order_asked_and_0_for_what_was_never_held() {
 }
 
 #[test]
-fn a_stocktake_replaces_and_repeats_without_effect() {
+fn a_stocktake_replaces_levels_and_its_repetition_has_no_effect() {
     let _store = Store::fresh(MIGRATIONS).unwrap();
     for _ in 0..2 {
         put(&[level("A", 3), level("B", 4)]).unwrap();
@@ -34,7 +34,7 @@ fn a_stocktake_replaces_and_repeats_without_effect() {
 }
 
 #[test]
-fn a_negative_level_never_reaches_the_file_and_takes_its_batch_with_it() {
+fn a_negative_level_refuses_its_whole_batch() {
     let _store = Store::fresh(MIGRATIONS).unwrap();
     let sql = "INSERT INTO levels (sku, on_hand, reserved, shipped, received) VALUES (?1, ?2, 0, 0, ?2)";
     let outcome = store::execute_many(sql, [("A", 1), ("B", -1)]);
@@ -43,7 +43,7 @@ fn a_negative_level_never_reaches_the_file_and_takes_its_batch_with_it() {
 }
 
 #[test]
-fn a_transaction_that_ends_in_an_error_leaves_nothing() {
+fn a_transaction_that_ends_in_an_error_changes_nothing() {
     let _store = Store::fresh(MIGRATIONS).unwrap();
     let outcome: Result<(), Error> = store::transaction(|tx| {
         tx.execute("INSERT INTO levels VALUES (?1, ?2, 0, 0, ?2)", params!["A", 1])?;

@@ -1,8 +1,8 @@
-//! Calls as the recorder keeps them, from real instances: their values, what they asked of others, and whether they
+//! Calls as the recorder keeps them, from real instances: their values, the calls that they made, and whether they
 //! wrote.
 
 use anyhow::Result;
-use seam_runtime::run::recorder::{Recorded, What};
+use seam_runtime::run::recorder::{CallData, RecordedCall};
 use seam_tests::caller_callee::{asking, numbers};
 use seam_tests::{System, call};
 use wasmtime::component::Val;
@@ -16,22 +16,22 @@ fn system(recording: &str) -> System {
         .lines(recording)
 }
 
-/// `function(params) -> results, asked: ..`
-fn told(call: &Recorded) -> String {
-    let asked: Vec<String> = call
-        .asked
+/// `function(params) -> results asked ..`
+fn text_of(call: &RecordedCall) -> String {
+    let outgoing: Vec<String> = call
+        .outgoing
         .iter()
-        .map(|asked| match &asked.outcome {
-            Ok(results) => format!("{}.{}({:?}) -> {results:?}", asked.interface, asked.function, asked.params),
-            Err(failure) => format!("{}({:?}) -> {failure}", asked.function, asked.params),
+        .map(|made| match &made.outcome {
+            Ok(results) => format!("{}.{}({:?}) -> {results:?}", made.interface, made.function, made.params),
+            Err(failure) => format!("{}({:?}) -> {failure}", made.function, made.params),
         })
         .collect();
-    let What::Function { function, params, outcome, .. } = &call.what else { panic!("{call:?}") };
+    let CallData::Function { function, params, outcome, .. } = &call.data else { panic!("{call:?}") };
     let outcome = match outcome {
         Ok(results) => format!("{results:?}"),
         Err(failure) => failure.to_string(),
     };
-    format!("{function}({params:?}) -> {outcome} wrote {} asked {}", call.wrote, asked.join("; "))
+    format!("{function}({params:?}) -> {outcome} wrote {} asked {}", call.wrote, outgoing.join("; "))
 }
 
 #[test]
@@ -43,15 +43,15 @@ fn a_recording_has_each_call_with_its_own_calls_and_its_result() -> Result<()> {
     for n in [2, 3, 13] {
         call(&registry, "asking", "asking.ask", &[Val::U32(n)], 5_000)?;
     }
-    let tape = recorder("asking").stop_log().unwrap();
-    let told: Vec<String> = tape.calls.iter().map(told).collect();
+    let log = recorder("asking").stop_log().unwrap();
+    let texts: Vec<String> = log.calls.iter().map(text_of).collect();
     let first = "t:numbers/numbers.twice([U32(4)]) -> [Result(Ok(Some(U32(8))))]";
     let odd = "Result(Err(Some(Variant(\"odd\", Some(U32(3))))))";
     let away = "Result(Err(Some(Variant(\"unavailable\", Some(String(\"`numbers` failed\"))))))";
-    let trapped = told[2].split("twice([U32(13)]) -> ").nth(1).unwrap().to_owned();
-    assert!(trapped.starts_with("`numbers` trapped:"), "{told:#?}");
+    let trapped = texts[2].split("twice([U32(13)]) -> ").nth(1).unwrap().to_owned();
+    assert!(trapped.starts_with("`numbers` trapped:"), "{texts:#?}");
     assert_eq!(
-        told,
+        texts,
         [
             format!(
                 "ask([U32(2)]) -> [Result(Ok(Some(U32(4))))] wrote false asked {first}; \

@@ -208,7 +208,7 @@ fn what_happens_to_an_album_meanwhile_is_shown_before_anything_is_charged() -> R
     let form = person.till(card::APPROVED)?;
     shop.count(&sku, 1)?;
     let page = person.submit(&form)?.must_be(409)?;
-    page.must_say("Somebody was faster")?;
+    page.must_say("Another customer was faster")?;
     page.must_say("1 left of the 2")?;
     person.get("/cart")?.must_say("Only 1 left")?;
     balance(&shop)?;

@@ -72,7 +72,7 @@ fn of_a_hundred_buyers_of_ten_copies_ten_get_one_and_only_they_pay() -> Result<(
                 assert!(person.get("/cart")?.says("Nothing in it yet"));
             }
             409 => {
-                page.must_say("Somebody was faster")?;
+                page.must_say("Another customer was faster")?;
                 page.must_say("sold out")?;
                 page.must_say("Nothing was charged")?;
                 sold_out += 1;

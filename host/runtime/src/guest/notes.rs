@@ -12,14 +12,14 @@ use crate::call::{ContextIndex, Failure};
 #[derive(Debug, Default)]
 pub struct Notes {
     /// In the order of the answers.
-    pub asked: Vec<Asked>,
-    /// The number of calls beyond `limits::RECORD_ASKED_MAX`, which are not kept.
-    pub asked_more: usize,
+    pub calls: Vec<OutgoingCall>,
+    /// The number of calls beyond `limits::RECORD_OUTGOING_CALLS_MAX`, which are not kept.
+    pub calls_dropped: usize,
 }
 
 /// One call that a context made through an import.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct OutgoingCall {
     pub callee: ContextIndex,
     /// `namespace:package/interface`
     pub interface: String,

@@ -10,7 +10,7 @@ use wasmtime::{Store, StoreContextMut};
 use crate::abi_copy;
 use crate::call::{Failure, RefusalReason};
 use crate::guest::dispatch::{Exchange, Function, Values};
-use crate::guest::notes::{Asked, Notes};
+use crate::guest::notes::{Notes, OutgoingCall};
 use crate::guest::{Guest, store};
 use crate::limits;
 use seam_store::ids::Trace;
@@ -129,8 +129,8 @@ fn record_call(
     outcome: &Result<(), Failure>,
     took: Duration,
 ) {
-    if notes.asked.len() >= limits::RECORD_ASKED_MAX {
-        notes.asked_more += 1;
+    if notes.calls.len() >= limits::RECORD_OUTGOING_CALLS_MAX {
+        notes.calls_dropped += 1;
         return;
     }
     let unreadable = |error: wasmtime::Error| Failure::Absent {
@@ -141,7 +141,7 @@ fn record_call(
         Ok(()) => exchange.results(function).map_err(unreadable),
         Err(failure) => Err(failure.clone()),
     };
-    notes.asked.push(Asked {
+    notes.calls.push(OutgoingCall {
         callee: function.callee,
         interface: function.interface.clone(),
         function: function.name.clone(),

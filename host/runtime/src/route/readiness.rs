@@ -19,7 +19,7 @@ pub struct Progress {
     /// Records that the variant has received since the host started.
     pub records: u64,
     /// Why it could not receive the next ones.
-    pub trouble: Option<String>,
+    pub error: Option<String>,
 }
 
 impl Readiness {
@@ -36,16 +36,16 @@ impl Readiness {
     }
 
     /// Notes that the variant has received `records` more records, and that its cursor is `cursor` now.
-    pub fn told(&self, records: usize, cursor: Cursor) {
+    pub fn record_progress(&self, records: usize, cursor: Cursor) {
         let mut progress = self.progress.lock();
         progress.records += records as u64;
-        progress.trouble = None;
+        progress.error = None;
         self.ready.store(cursor.caught_up, Ordering::Relaxed);
     }
 
     /// Notes why the variant could not receive records. It answers as before, with what it knows.
     pub fn behind(&self, why: String) {
-        self.progress.lock().trouble = Some(why);
+        self.progress.lock().error = Some(why);
     }
 }
 

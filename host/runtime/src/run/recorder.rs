@@ -22,7 +22,7 @@ use wasmtime::component::Val;
 use crate::buffered_http;
 use crate::call::Failure;
 use crate::guest::dispatch::{Exchange, Function};
-use crate::guest::notes::{Asked, Notes};
+use crate::guest::notes::{Notes, OutgoingCall};
 use crate::settings::Recording;
 pub use kept::CallLog;
 use kept::Kept;
@@ -34,26 +34,27 @@ const NEVER: u64 = u64::MAX;
 
 /// One call, from the callee's side.
 #[derive(Debug, Clone)]
-pub struct Recorded {
+pub struct RecordedCall {
     /// Rises with every call that this recorder kept.
     pub sequence: u64,
-    pub what: What,
+    pub data: CallData,
     /// Calls that it made to other contexts, in the order in which they were answered.
-    pub asked: Vec<Asked>,
-    /// Whether `asked` has all of them.
-    pub asked_all: bool,
+    pub outgoing: Vec<OutgoingCall>,
+    /// Whether `outgoing` has all of them.
+    pub outgoing_complete: bool,
     /// Whether it committed anything in its own store, or may have. Commits of its callees are not counted here.
     pub wrote: bool,
     /// Whether a secret was blanked in its parameters or in the calls that it made: then a replay cannot repeat the
     /// call exactly. Compare its results only with results that went through `Recorder::blank`.
     pub blanked: bool,
     /// When it started, in seconds since 1970, UTC.
-    pub begun_s: u64,
+    pub began_s: u64,
     pub took: Duration,
 }
 
+/// What was called, with which values, and the outcome.
 #[derive(Debug, Clone)]
-pub enum What {
+pub enum CallData {
     Function {
         /// `namespace:package/interface`
         interface: String,
@@ -66,12 +67,12 @@ pub enum What {
     Request { request: buffered_http::Request, outcome: Result<buffered_http::Response, Failure> },
 }
 
-impl Recorded {
+impl RecordedCall {
     /// Whether the context gave an answer.
     pub fn answered(&self) -> bool {
-        match &self.what {
-            What::Function { outcome, .. } => outcome.is_ok(),
-            What::Request { outcome, .. } => outcome.is_ok(),
+        match &self.data {
+            CallData::Function { outcome, .. } => outcome.is_ok(),
+            CallData::Request { outcome, .. } => outcome.is_ok(),
         }
     }
 }
@@ -100,7 +101,7 @@ impl Recorder {
 
     /// The last calls of each function that were answered and wrote nothing, at most `limits::RECORD_KEPT_PER_FUNCTION`
     /// of each, oldest first.
-    pub fn recent(&self) -> Vec<Arc<Recorded>> {
+    pub fn recent(&self) -> Vec<Arc<RecordedCall>> {
         self.kept.lock().recent()
     }
 
@@ -168,7 +169,7 @@ impl Recorder {
         };
         let (interface, name) = (function.interface.clone(), function.name.clone());
         let names = function.signature.params().map(|(name, _)| name.to_owned()).collect();
-        self.keep(What::Function { interface, function: name, params, outcome }, names, noted, took);
+        self.keep(CallData::Function { interface, function: name, params, outcome }, names, noted, took);
     }
 
     /// Keeps a request that has ended.
@@ -180,14 +181,15 @@ impl Recorder {
         noted: Noted,
         took: Duration,
     ) {
-        self.keep(What::Request { request, outcome: outcome.clone() }, Vec::new(), noted, took);
+        self.keep(CallData::Request { request, outcome: outcome.clone() }, Vec::new(), noted, took);
     }
 
-    fn keep(&self, what: What, names: Vec<String>, Noted { notes, wrote }: Noted, took: Duration) {
-        let Notes { asked, asked_more } = notes.map(|notes| *notes).unwrap_or_default();
+    fn keep(&self, data: CallData, names: Vec<String>, Noted { notes, wrote }: Noted, took: Duration) {
+        let Notes { calls: outgoing, calls_dropped } = notes.map(|notes| *notes).unwrap_or_default();
         let start = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().saturating_sub(took);
-        let (begun_s, asked_all) = (start.as_secs(), asked_more == 0);
-        let whole = Recorded { sequence: 0, what, asked, asked_all, wrote, blanked: false, begun_s, took };
+        let (began_s, outgoing_complete) = (start.as_secs(), calls_dropped == 0);
+        let whole =
+            RecordedCall { sequence: 0, data, outgoing, outgoing_complete, wrote, blanked: false, began_s, took };
         let bytes = kept::bytes_of(&whole);
         let mut blanked = whole.clone();
         self.secrets.blank(&mut blanked, &names);

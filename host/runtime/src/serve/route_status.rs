@@ -63,7 +63,7 @@ impl std::fmt::Display for VariantState {
 impl VariantState {
     fn of(readiness: &Readiness) -> Self {
         let progress = readiness.progress();
-        match (readiness.is_ready(), progress.trouble) {
+        match (readiness.is_ready(), progress.error) {
             (true, None) => Self::Ready,
             (true, Some(why)) => Self::Behind(why),
             (false, None) => Self::CatchingUp(progress.records),

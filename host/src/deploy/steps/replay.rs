@@ -23,8 +23,8 @@ use seam_runtime::alone::Trial;
 use seam_runtime::call::{Call, Failure};
 use seam_runtime::component::same_signature;
 use seam_runtime::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
-use seam_runtime::guest::notes::Asked;
-use seam_runtime::run::recorder::{Recorded, Recorder, What};
+use seam_runtime::guest::notes::OutgoingCall;
+use seam_runtime::run::recorder::{CallData, RecordedCall, Recorder};
 use seam_runtime::serve::Live;
 use seam_store::chain;
 use seam_store::ids::Trace;
@@ -108,14 +108,15 @@ pub(crate) fn check(
 fn run(versions: &Versions<'_>, strict: bool) -> Result<Replay, GateRefusal> {
     let until = Instant::now() + Duration::from_millis(limits::DEPLOY_REPLAY_MS);
     let all = versions.recorder.recent();
-    let recent: Vec<_> = all.iter().rev().filter(|call| !call.blanked && call.asked_all && !call.wrote).collect();
+    let recent: Vec<_> =
+        all.iter().rev().filter(|call| !call.blanked && call.outgoing_complete && !call.wrote).collect();
     let (mut calls, mut same, mut differing, mut not_recorded) = (0, 0, Vec::new(), 0);
     let mut replay = Replay::default();
     for call in recent.into_iter().take(limits::DEPLOY_REPLAY_CALLS_MAX) {
         if Instant::now() > until {
             break;
         }
-        if let What::Function { interface, function, .. } = &call.what
+        if let CallData::Function { interface, function, .. } = &call.data
             && !comparable(versions.old, versions.new, interface, function)
         {
             continue;
@@ -169,12 +170,12 @@ fn run(versions: &Versions<'_>, strict: bool) -> Result<Replay, GateRefusal> {
 }
 
 /// Repeats one call. `None` when this version has no such function.
-fn repeat(trial: &Trial, recorded: &Recorded) -> Option<CallResult> {
-    let recording = Arc::new(Recording::of(&recorded.asked));
+fn repeat(trial: &Trial, recorded: &RecordedCall) -> Option<CallResult> {
+    let recording = Arc::new(Recording::of(&recorded.outgoing));
     let live: Live = trial.beside_one(recording.clone());
     let call = Call::start(Instant::now() + Duration::from_millis(limits::DEPLOY_REPLAY_CALL_MS), Trace::start());
-    let result = match &recorded.what {
-        What::Function { interface, function, params, .. } => {
+    let result = match &recorded.data {
+        CallData::Function { interface, function, params, .. } => {
             let export = live
                 .generation()
                 .exports()
@@ -185,7 +186,7 @@ fn repeat(trial: &Trial, recorded: &Recorded) -> Option<CallResult> {
                 None => CallResult::Values(results),
             })
         }
-        What::Request { request, .. } => live.handle(call, request.clone()).map(|response| CallResult::Page {
+        CallData::Request { request, .. } => live.handle(call, request.clone()).map(|response| CallResult::Page {
             status: response.status,
             headers: response.headers,
             body: response.body,
@@ -234,18 +235,18 @@ fn blanked(result: CallResult, recorder: &Recorder) -> CallResult {
     }
 }
 
-fn name_of(recorded: &Recorded, secret: bool) -> String {
-    match &recorded.what {
-        What::Function { interface, function, .. } if secret => {
+fn name_of(recorded: &RecordedCall, secret: bool) -> String {
+    match &recorded.data {
+        CallData::Function { interface, function, .. } if secret => {
             format!("`{}.{function}(..)`", interface.rsplit('/').next().unwrap_or_default())
         }
-        What::Request { request, .. } if secret => format!("`{}` of a page", request.method),
-        What::Function { interface, function, params, .. } => {
+        CallData::Request { request, .. } if secret => format!("`{}` of a page", request.method),
+        CallData::Function { interface, function, params, .. } => {
             let short = interface.rsplit('/').next().unwrap_or_default();
             let params: Vec<_> = params.iter().map(wave).collect();
             format!("`{short}.{function}({})`", truncated(&params.join(", "), 60))
         }
-        What::Request { request, .. } => format!("`{} {}`", request.method, truncated(&request.path, 60)),
+        CallData::Request { request, .. } => format!("`{} {}`", request.method, truncated(&request.path, 60)),
     }
 }
 
@@ -287,14 +288,14 @@ fn truncated(text: &str, max: usize) -> String {
 
 /// Answers calls to other contexts from the recording.
 struct Recording {
-    calls: Vec<Asked>,
+    calls: Vec<OutgoingCall>,
     used: Mutex<Vec<bool>>,
     /// A call came that is not in the recording.
     missed: AtomicBool,
 }
 
 impl Recording {
-    fn of(calls: &[Asked]) -> Self {
+    fn of(calls: &[OutgoingCall]) -> Self {
         Self { calls: calls.to_vec(), used: Mutex::new(vec![false; calls.len()]), missed: AtomicBool::new(false) }
     }
 }
@@ -309,7 +310,7 @@ impl Dispatch for Recording {
     ) -> Result<(), Failure> {
         let absent = |reason: &str| Failure::Absent { context: function.interface.clone(), reason: reason.to_owned() };
         let params = exchange.params(function).map_err(|_| absent("its parameters cannot be read"))?;
-        let matches = |call: &Asked| {
+        let matches = |call: &OutgoingCall| {
             call.interface == function.interface && call.function == function.name && call.params == params
         };
         let mut used = self.used.lock();

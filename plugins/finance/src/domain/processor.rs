@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_that_is_told_is_known_and_every_other_is_not() {
+    fn only_the_numbers_in_the_hint_are_known() {
         for (number, _) in CARDS {
             let groups: Vec<_> = number.as_bytes().chunks(4).map(|group| String::from_utf8_lossy(group)).collect();
             assert!(NUMBERS.contains(&groups.join(" ")), "{number}");

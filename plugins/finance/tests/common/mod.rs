@@ -1,4 +1,4 @@
-//! What the tests of this context share: sales, cards, and short ways to ask.
+//! Shared by the tests of this context: sales, cards, and short functions for calls.
 #![allow(dead_code, clippy::unwrap_used, reason = "tests; each uses some of it")]
 
 pub use finance::exports::musiccorp::finance::payments::{Card, Error, Guest, Line, Payment, Sale, Stage};
@@ -11,13 +11,13 @@ pub const APPROVED: &str = "4242 4242 4242 4242";
 pub const REFUSED: &str = "4000 0000 0000 0002";
 pub const SILENT: &str = "4000 0000 0000 0119";
 
-/// At `NOW`, with an empty file.
+/// An empty store; the time is `NOW`.
 pub fn fresh() -> Store {
     set_clock(Some(NOW));
     Store::fresh(MIGRATIONS).unwrap()
 }
 
-/// Two records of 10.00 and shipping: 23.95.
+/// A sale of two records at 10.00 and shipping: 23.95.
 pub fn sale(order: &str) -> Sale {
     Sale {
         order: order.into(),
@@ -48,7 +48,7 @@ pub fn refund(key: &str, order: &str, amount: u64) -> Result<Payment, Error> {
     Finance::refund(key.into(), order.into(), amount, "Scratched".into())
 }
 
-/// Authorised and captured, with keys of its own.
+/// Authorises and captures an order, with keys of its own.
 pub fn sold(order: &str) {
     authorise(&format!("a{order}"), order, APPROVED).unwrap();
     capture(&format!("c{order}"), order).unwrap();
@@ -62,7 +62,7 @@ pub fn count(table: &str) -> u32 {
     one(&format!("SELECT count(*) FROM {table}"), params![]).unwrap()
 }
 
-/// An answer in a word: the stage, or the error's case.
+/// An answer as a word: the stage, or the error's case.
 pub fn word<T: Into<Option<Payment>>>(answer: Result<T, Error>) -> &'static str {
     match answer.map(T::into) {
         Ok(None) => "ok",
@@ -83,7 +83,8 @@ pub fn word<T: Into<Option<Payment>>>(answer: Result<T, Error>) -> &'static str 
     }
 }
 
-/// The books add up: every entry to zero, the kept totals and balances to their lines, and no customer owes anything.
+/// Checks that the books add up: every entry sums to zero, totals and balances equal the sums of their lines, and no
+/// customer owes anything.
 pub fn check_books() {
     let unbalanced = "SELECT count(*) FROM (SELECT 1 FROM lines GROUP BY entry, currency HAVING sum(amount) <> 0)";
     assert_eq!(one::<u32>(unbalanced, params![]).unwrap(), 0, "entries that do not sum to zero");

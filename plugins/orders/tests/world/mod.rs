@@ -1,5 +1,5 @@
-//! A small world around the orders: a catalog, a warehouse, finance and recommendation that do what their interfaces
-//! say, in memory, and that can be away, lose their answer or see the caller die at any call.
+//! The other contexts, for tests of orders: a catalog, a warehouse, finance and recommendation, all in memory. At any
+//! call they can be absent or lose their answer, or the caller can die.
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 use std::cell::{Cell, RefCell};
@@ -16,18 +16,18 @@ pub const APPROVED: &str = "4242 4242 4242 4242";
 pub const DECLINED: &str = "4000 0000 0000 0002";
 pub const UNANSWERED: &str = "4000 0000 0000 0119";
 pub const MISTYPED: &str = "1";
-/// Copies of each album at first.
+/// Copies of each album at the start.
 pub const COPIES: u32 = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The other side is not there.
+    /// The callee is absent.
     Away,
-    /// It has done what was asked, and its answer does not arrive.
+    /// The callee has done its work, but its answer does not arrive.
     Lost,
-    /// The caller dies before it is asked.
+    /// The caller dies before the call.
     DeathBefore,
-    /// The caller dies while it is asked, which it does not notice.
+    /// The caller dies during the call, which the callee does not notice.
     DeathAfter,
 }
 
@@ -60,12 +60,12 @@ pub struct World {
     _store: Store,
 }
 
-/// What a dead caller leaves: no answer.
+/// The caller died, so there is no answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Died;
 
 impl World {
-    /// Albums `A` to `C` at 10.00, 20.00 and 50.00.
+    /// A world with albums `A` to `C` at 10.00, 20.00 and 50.00.
     pub fn new() -> Self {
         let store = Store::fresh(orders::MIGRATIONS).expect("a fresh store");
         settings(&[("reference.countries", "AT Austria\nGB United Kingdom\n")]);
@@ -85,13 +85,13 @@ impl World {
         }
     }
 
-    /// From here on, the `n`th call (the first is 1) meets its fault.
+    /// From here on, the `n`th call (the first is 1) has its fault.
     pub fn plan(&self, faults: &[(usize, Fault)]) {
         self.asked.borrow_mut().clear();
         self.faults.replace(faults.iter().copied().collect());
     }
 
-    /// The next purchase is the one that makes orders send them to recommendation.
+    /// Makes the next purchase the one after which orders sends the purchases to recommendation.
     pub fn order_all_but_one_to_be_told(&self) {
         for i in 1..8 {
             self.place(&format!("k-{i}"), &[("A", 1)], APPROVED).unwrap();
@@ -134,7 +134,7 @@ impl World {
         }
     }
 
-    /// Copies and money are where the orders say, and nowhere else. Nothing may be in process.
+    /// Checks that copies and money match the orders exactly. No order may be in process.
     pub fn check(&self, case: &str) {
         let others = self.others.borrow();
         let mut there: BTreeMap<&str, u32> = others.on_hand.iter().map(|(sku, n)| (sku.as_str(), *n)).collect();

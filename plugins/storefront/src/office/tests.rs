@@ -25,7 +25,7 @@ fn office() -> Shop {
 fn office_with(state: ordering::State) -> Shop {
     let captured = payments::Payment { stage: payments::Stage::Captured, refunded: 500, ..payment() };
     let sent = matches!(state, ordering::State::Shipped | ordering::State::ReturnRequested | ordering::State::Returned);
-    Shop { book: vec![ordering::Order { state, ..order() }], payment: sent.then_some(captured), ..office() }
+    Shop { known_orders: vec![ordering::Order { state, ..order() }], payment: sent.then_some(captured), ..office() }
 }
 
 /// Every page.
@@ -81,7 +81,7 @@ const FORMS: [Sent; 10] = [
         "/office/records",
         &[
             ("sku", "new-1"),
-            ("artist", "Somebody"),
+            ("artist", "Someone"),
             ("title", "Something"),
             ("year", "1971"),
             ("genre", "Jazz"),
@@ -108,11 +108,11 @@ fn changes(shop: &Shop) -> Vec<String> {
         "discontinue ",
         "add-album ",
     ];
-    let asked = shop.asked.borrow();
-    asked.iter().filter(|question| CHANGING.iter().any(|change| question.starts_with(change))).cloned().collect()
+    let calls = shop.calls.borrow();
+    calls.iter().filter(|call| CHANGING.iter().any(|change| call.starts_with(change))).cloned().collect()
 }
 
 fn send(shop: &Shop, request: &Request) -> Response {
-    shop.asked.borrow_mut().clear();
+    shop.calls.borrow_mut().clear();
     handle(request, shop)
 }

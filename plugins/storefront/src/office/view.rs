@@ -7,7 +7,7 @@ use askama::filters::HtmlSafe;
 use askama::{FastWritable, Values};
 
 use crate::seams::ordering::State;
-use crate::seams::{Album, Seams, Trouble};
+use crate::seams::{Album, CallError, Seams};
 use crate::time::{Machine, Moment};
 
 /// A moment as a `<time>` element.
@@ -69,7 +69,7 @@ impl Titles {
         }
         match seams.albums(&skus) {
             Ok(albums) => Titles(Some(albums)),
-            Err(Trouble::Absent | Trouble::Refused) => Titles(None),
+            Err(CallError::Unavailable | CallError::Invalid) => Titles(None),
         }
     }
 

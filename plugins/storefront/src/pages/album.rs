@@ -11,7 +11,7 @@ use crate::cover;
 use crate::href::Encoded;
 use crate::reference::Currencies;
 use crate::reply::{CachePolicy, Kind, Reply};
-use crate::seams::{Seams, Trouble};
+use crate::seams::{CallError, Seams};
 use crate::view::{Card, cards};
 use crate::visit::Visit;
 
@@ -37,8 +37,8 @@ pub fn album(sku: &str, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, 
     let mut albums = match seams.albums(&skus) {
         Ok(albums) => albums,
         // The catalog refuses a SKU that no album can have.
-        Err(Trouble::Refused) => return Err(Problem::NotFound),
-        Err(Trouble::Absent) => return Err(Problem::Unavailable(Service::Catalog)),
+        Err(CallError::Invalid) => return Err(Problem::NotFound),
+        Err(CallError::Unavailable) => return Err(Problem::Unavailable(Service::Catalog)),
     };
     // The catalog leaves out unknown albums. If the album itself is unknown, it is not the first.
     albums.retain(|album| !album.discontinued || album.sku == sku);
@@ -67,8 +67,8 @@ pub fn cover(sku: &str, version: Option<&str>, seams: &impl Seams) -> Reply {
             let named = version == Some(cover::version(album).to_string().as_str());
             (200, if named { CachePolicy::Immutable } else { CachePolicy::OneDay }, cover::draw(album))
         }
-        (None, Ok(_) | Err(Trouble::Refused)) => (404, CachePolicy::NoStore, cover::plain_sleeve()),
-        (None, Err(Trouble::Absent)) => (503, CachePolicy::NoStore, cover::plain_sleeve()),
+        (None, Ok(_) | Err(CallError::Invalid)) => (404, CachePolicy::NoStore, cover::plain_sleeve()),
+        (None, Err(CallError::Unavailable)) => (503, CachePolicy::NoStore, cover::plain_sleeve()),
     };
     Reply { status, kind: Kind::Svg, cache, headers: Vec::new(), body }
 }

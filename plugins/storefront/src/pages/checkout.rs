@@ -217,7 +217,7 @@ fn refused(
 /// Not enough copies.
 fn short(shortages: &[ordering::Shortage]) -> Alarm {
     let mut alarm = Alarm::new(
-        "Somebody was faster",
+        "Another customer was faster",
         "There are not enough copies left of some records. Nothing was charged. Please change your cart.",
     );
     for shortage in shortages {

@@ -28,7 +28,7 @@ pub use home::home;
 pub use listing::{browse, search};
 pub use problem::{Problem, Service, problem};
 
-use crate::seams::{Album, Level, Seams, Trouble, accounts};
+use crate::seams::{Album, CallError, Level, Seams, accounts};
 use crate::visit::Visit;
 
 /// What the layout around every page needs.
@@ -83,12 +83,12 @@ fn levels(albums: &[Album], seams: &impl Seams) -> Option<Vec<Level>> {
     if skus.is_empty() { Some(Vec::new()) } else { seams.levels(&skus).ok() }
 }
 
-impl From<Trouble> for Problem {
+impl From<CallError> for Problem {
     /// For calls to the catalog, without which there is no page.
-    fn from(trouble: Trouble) -> Problem {
-        match trouble {
-            Trouble::Refused => Problem::Refused,
-            Trouble::Absent => Problem::Unavailable(Service::Catalog),
+    fn from(error: CallError) -> Problem {
+        match error {
+            CallError::Invalid => Problem::Refused,
+            CallError::Unavailable => Problem::Unavailable(Service::Catalog),
         }
     }
 }

@@ -82,7 +82,7 @@ pub fn delete_account(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) ->
     let Some(token) = visit.session else { return Err(Problem::sign_in(DELETE)) };
     let password = form.raw("password");
     if password.is_empty() {
-        let problems = Problems::one("password", "Type your password, so that nobody else can do this.");
+        let problems = Problems::one("password", "Type your password, so that only you can do this.");
         return Ok(delete_page(&problems, None, 422, visit, seams));
     }
     match seams.delete_account(token, password) {

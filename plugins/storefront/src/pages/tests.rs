@@ -1,25 +1,25 @@
 //! Pages, rendered from fake contexts.
 
 use crate::handle;
-use crate::seams::{Album, Response, Trouble};
+use crate::seams::{Album, CallError, Response};
 use crate::testing::{Shop, album, get, header, text};
 
 fn fetch(shop: &Shop, address: &str) -> Response {
     handle(&get(address), shop)
 }
 
-fn asked(shop: &Shop) -> Vec<String> {
-    shop.asked.borrow().clone()
+fn calls(shop: &Shop) -> Vec<String> {
+    shop.calls.borrow().clone()
 }
 
-const ABSENT: Option<Trouble> = Some(Trouble::Absent);
+const UNAVAILABLE: Option<CallError> = Some(CallError::Unavailable);
 
 #[test]
 fn the_album_page_calls_three_contexts_once_each() {
     let shop = Shop::open();
     let response = fetch(&shop, "/albums/A");
     assert_eq!(response.status, 200);
-    assert_eq!(asked(&shop), ["suggest A", "albums A B C D E F", "levels A B C D E F"]);
+    assert_eq!(calls(&shop), ["suggest A", "albums A B C D E F", "levels A B C D E F"]);
     let page = text(&response);
     for part in [
         "<title>Title A – Artist A – MusicCorp</title>",
@@ -39,18 +39,18 @@ fn the_album_page_calls_three_contexts_once_each() {
 #[test]
 fn the_album_page_lacks_only_what_an_absent_context_provides() {
     let shop = Shop::open();
-    shop.recommendation.set(ABSENT);
+    shop.recommendation.set(UNAVAILABLE);
     let response = fetch(&shop, "/albums/A");
     assert_eq!(response.status, 200);
     assert!(!text(&response).contains("Bought together") && text(&response).contains("In stock"));
     assert_eq!(header(&response, "cache-control"), Some("no-store"));
 
-    shop.warehouse.set(ABSENT);
+    shop.warehouse.set(UNAVAILABLE);
     let response = fetch(&shop, "/albums/A");
     assert_eq!(response.status, 200);
     assert!(text(&response).contains("Availability unknown"));
 
-    shop.catalog.set(ABSENT);
+    shop.catalog.set(UNAVAILABLE);
     let response = fetch(&shop, "/albums/A");
     assert_eq!(response.status, 503);
     assert!(header(&response, "retry-after").is_some() && text(&response).contains("Back in a moment"));
@@ -64,7 +64,7 @@ fn an_unknown_album_is_not_found_even_with_suggestions() {
     assert_eq!(fetch(&shop, "/albums/%0A").status, 400);
     shop.albums.clear();
     assert_eq!(fetch(&shop, "/albums/A").status, 404);
-    shop.catalog.set(Some(Trouble::Refused));
+    shop.catalog.set(Some(CallError::Invalid));
     assert_eq!(fetch(&shop, "/albums/A").status, 404);
 }
 
@@ -85,20 +85,20 @@ fn an_album_no_longer_sold_keeps_its_page_without_price_or_stock() {
 fn the_home_page_shows_popular_albums_or_else_new_ones() {
     let shop = Shop::open();
     let response = fetch(&shop, "/");
-    assert_eq!(asked(&shop), ["suggest ", "albums B C D E F", "facets", "levels B C D E F"]);
+    assert_eq!(calls(&shop), ["suggest ", "albums B C D E F", "facets", "levels B C D E F"]);
     assert!(text(&response).contains("Most taken home") && text(&response).contains("/browse?genre=Jazz"));
     assert!(text(&response).contains("1950s") && text(&response).contains("6 albums in 1 crate,"));
 
     let shop = Shop::open();
-    for trouble in [&shop.recommendation, &shop.facets_trouble, &shop.warehouse] {
-        trouble.set(ABSENT);
+    for error in [&shop.recommendation, &shop.facets_error, &shop.warehouse] {
+        error.set(UNAVAILABLE);
     }
     let response = fetch(&shop, "/");
     assert_eq!(response.status, 200);
     assert!(text(&response).contains("New on the shelf") && text(&response).contains("Title A"));
     assert_eq!(header(&response, "cache-control"), Some("no-store"));
 
-    shop.catalog.set(ABSENT);
+    shop.catalog.set(UNAVAILABLE);
     assert_eq!(fetch(&shop, "/").status, 503);
 }
 
@@ -107,7 +107,7 @@ fn search_repeats_the_words_and_counts_the_records() {
     let mut shop = Shop::open();
     shop.total = Some(60);
     let response = fetch(&shop, "/search?q=kind+of++blue&page=2");
-    assert_eq!(asked(&shop)[0], "search kind of blue 2");
+    assert_eq!(calls(&shop)[0], "search kind of blue 2");
     let page = text(&response);
     for part in ["“kind of blue”", "value=\"kind of blue\"", "60 records", "page 2 of 3"] {
         assert!(page.contains(part), "{part}");
@@ -118,11 +118,11 @@ fn search_repeats_the_words_and_counts_the_records() {
     assert_eq!(fetch(&shop, "/search").status, 200);
     assert_eq!(fetch(&shop, "/search?q=+").status, 200);
     assert!(text(&fetch(&shop, "/search?q=%21%21%21")).contains("Nothing under “!!!”"));
-    assert!(asked(&shop).is_empty(), "an empty search calls no context");
+    assert!(calls(&shop).is_empty(), "an empty search calls no context");
 
     let shop = Shop::default();
     assert!(text(&fetch(&shop, "/search?q=zzz")).contains("Nothing under “zzz”"));
-    assert_eq!(asked(&shop), ["search zzz 1"], "no levels are asked for no albums");
+    assert_eq!(calls(&shop), ["search zzz 1"], "without albums, the warehouse is not called");
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn browse_links_to_narrower_and_wider_lists() {
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
-    shop.facets_trouble.set(ABSENT);
+    shop.facets_error.set(UNAVAILABLE);
     let response = fetch(&shop, "/browse");
     assert_eq!(response.status, 200);
     assert!(!text(&response).contains("class=\"facets\"") && text(&response).contains("Title A"));
@@ -169,7 +169,7 @@ fn pages_that_do_not_exist_say_so_without_needless_calls() {
         assert!(text(&response).contains("<h1>") && text(&response).contains("To the front of the shop"), "{address}");
         assert_eq!(header(&response, "cache-control"), Some("no-store"), "{address}");
     }
-    assert_eq!(asked(&shop).len(), 1, "only page 2 needs a call");
+    assert_eq!(calls(&shop).len(), 1, "only page 2 needs a call");
     assert_eq!(fetch(&shop, &format!("/search?q={}", "x".repeat(201))).status, 400);
 }
 
@@ -183,7 +183,7 @@ fn a_catalog_page_accepts_only_get_and_head() {
         assert_eq!(response.status, 405, "{method}");
         assert_eq!(header(&response, "allow"), Some("GET, HEAD"));
     }
-    assert!(asked(&shop).is_empty());
+    assert!(calls(&shop).is_empty());
 }
 
 #[test]
@@ -222,9 +222,9 @@ fn only_a_cover_with_its_current_version_is_cached_for_ever() {
     let page = fetch(&shop, "/albums/A");
     let from = text(&page).find("/covers/A.svg?v=").expect("the page shows the cover");
     let address = &text(&page)[from..from + 24];
-    shop.asked.borrow_mut().clear();
+    shop.calls.borrow_mut().clear();
     let response = fetch(&shop, address);
-    assert_eq!(asked(&shop), ["albums A"]);
+    assert_eq!(calls(&shop), ["albums A"]);
     assert_eq!(header(&response, "content-type"), Some("image/svg+xml"));
     assert_eq!(header(&response, "cache-control"), Some("public, max-age=31536000, immutable"));
     assert!(header(&response, "etag").is_some() && text(&response).to_lowercase().contains("title a"));
@@ -238,7 +238,7 @@ fn a_missing_cover_is_a_plain_sleeve() {
     let shop = Shop::open();
     let response = fetch(&shop, "/covers/Z.svg");
     assert_eq!((response.status, header(&response, "content-type")), (404, Some("image/svg+xml")));
-    shop.catalog.set(ABSENT);
+    shop.catalog.set(UNAVAILABLE);
     let response = fetch(&shop, "/covers/A.svg");
     assert_eq!((response.status, header(&response, "cache-control")), (503, Some("no-store")));
 }

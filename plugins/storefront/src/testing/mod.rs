@@ -1,60 +1,60 @@
-//! A shop of a few albums, one customer and her order for tests: each context can be switched off, and `asked` lists
-//! the questions.
+//! For tests: a shop of a few albums, one customer and her order. Each context can be made to fail, and `calls` lists
+//! the calls to contexts.
 
-mod made;
 mod requests;
+mod samples;
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 
-pub use made::*;
 pub use requests::*;
+pub use samples::*;
 
 use crate::seams::{
-    Album, AlbumPage, CatalogError, Facet, Facets, Filter, FulfilmentError, Level, Money, Movement, Pick, Seams,
-    StockError, Suggestion, Tally, Trouble, accounts, books, ordering, payments,
+    Album, AlbumPage, CallError, CatalogError, Facet, Facets, Filter, FulfilmentError, Level, Money, Movement, Pick,
+    Seams, StockError, Suggestion, Tally, accounts, books, ordering, payments,
 };
 
-/// The error with which a context answers from now on.
-pub type Answer<E> = RefCell<Option<E>>;
+/// The error that a context returns instead of its answer, if there is one.
+pub type FixedError<E> = RefCell<Option<E>>;
 
-/// Contexts answer from these fields; one that is `Some` trouble answers with it.
+/// Contexts answer from these fields. One whose error is set returns that error.
 #[derive(Default)]
 pub struct Shop {
     pub albums: Vec<Album>,
     pub levels: Vec<Level>,
     pub suggestions: Vec<Suggestion>,
     pub facets: Vec<(&'static str, u32)>,
-    /// What the catalog says matches; by default as many as there are.
+    /// The number of matches that the catalog reports; the number of albums by default.
     pub total: Option<u32>,
-    pub catalog: Cell<Option<Trouble>>,
-    pub facets_trouble: Cell<Option<Trouble>>,
-    pub warehouse: Cell<Option<Trouble>>,
-    pub recommendation: Cell<Option<Trouble>>,
-    /// The answer to everything that these contexts are asked, if there is one.
-    pub customer: Answer<accounts::Error>,
-    pub orders: Answer<ordering::Error>,
-    pub finance: Answer<payments::Error>,
-    pub editing: Answer<CatalogError>,
-    pub stock: Answer<StockError>,
-    /// The answer to what changes an order or an address, while reading works.
-    pub changing: Answer<ordering::Error>,
-    pub moving: Answer<accounts::Error>,
+    pub catalog: Cell<Option<CallError>>,
+    pub facets_error: Cell<Option<CallError>>,
+    pub warehouse: Cell<Option<CallError>>,
+    pub recommendation: Cell<Option<CallError>>,
+    /// For every call to these contexts.
+    pub customer: FixedError<accounts::Error>,
+    pub orders: FixedError<ordering::Error>,
+    pub finance: FixedError<payments::Error>,
+    pub editing: FixedError<CatalogError>,
+    pub stock: FixedError<StockError>,
+    /// For calls that change an order or an address; calls that read still work.
+    pub changing: FixedError<ordering::Error>,
+    pub change_address: FixedError<accounts::Error>,
     /// The account whose session has [`TOKEN`].
     pub account: Option<accounts::Account>,
-    /// What `orders` knows, newest first.
-    pub book: Vec<ordering::Order>,
+    /// The orders that `orders` knows, newest first.
+    pub known_orders: Vec<ordering::Order>,
     pub more_orders: bool,
     pub invoice: Option<books::Invoice>,
     pub statement: Vec<books::StatementLine>,
-    /// Instead of the payment that is held.
+    /// Replaces the payment that is held.
     pub payment: Option<payments::Payment>,
     pub picks: Vec<Pick>,
     pub settings: Vec<(&'static str, &'static str)>,
     pub random: Cell<u8>,
     pub now: u64,
-    /// Every question, in order.
-    pub asked: RefCell<Vec<String>>,
+    /// Every call, in order.
+    pub calls: RefCell<Vec<String>>,
 }
 
 impl Shop {
@@ -68,7 +68,7 @@ impl Shop {
             suggestions: skus.iter().skip(1).map(|sku| Suggestion { sku: (*sku).into(), score: 1.0 }).collect(),
             facets: vec![("Jazz", 6)],
             account: Some(account()),
-            book: vec![order()],
+            known_orders: vec![order()],
             invoice: Some(invoice()),
             statement: statement(),
             settings: REFERENCE.to_vec(),
@@ -77,40 +77,41 @@ impl Shop {
         }
     }
 
-    fn ask<T>(
+    /// A call that fails with a `CallError`.
+    fn read<T>(
         &self,
-        trouble: &Cell<Option<Trouble>>,
-        question: String,
+        error: &Cell<Option<CallError>>,
+        call: String,
         answer: impl FnOnce() -> T,
-    ) -> Result<T, Trouble> {
-        self.asked.borrow_mut().push(question);
-        match trouble.get() {
-            Some(trouble) => Err(trouble),
+    ) -> Result<T, CallError> {
+        self.calls.borrow_mut().push(call);
+        match error.get() {
+            Some(error) => Err(error),
             None => Ok(answer()),
         }
     }
 
-    /// A question to a context whose own errors reach the pages.
-    fn put<T, E: Clone>(
+    /// A call that fails with the interface's own error.
+    fn call<T, E: Clone>(
         &self,
-        trouble: &Answer<E>,
-        question: impl Display,
+        error: &FixedError<E>,
+        call: impl Display,
         answer: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        self.asked.borrow_mut().push(question.to_string());
-        match &*trouble.borrow() {
+        self.calls.borrow_mut().push(call.to_string());
+        match &*error.borrow() {
             Some(error) => Err(error.clone()),
             None => answer(),
         }
     }
 
     fn known_order(&self, number: &str) -> Result<ordering::Order, ordering::Error> {
-        let known = self.book.iter().find(|order| order.number == number);
+        let known = self.known_orders.iter().find(|order| order.number == number);
         known.cloned().ok_or(ordering::Error::UnknownOrder)
     }
 
-    fn change(&self, question: impl Display, number: &str) -> Result<ordering::Order, ordering::Error> {
-        self.put(&self.changing, question, || match &*self.orders.borrow() {
+    fn change(&self, call: impl Display, number: &str) -> Result<ordering::Order, ordering::Error> {
+        self.call(&self.changing, call, || match &*self.orders.borrow() {
             Some(error) => Err(error.clone()),
             None => self.known_order(number),
         })
@@ -132,74 +133,75 @@ fn level(sku: &str, on_hand: u32) -> Level {
 }
 
 impl Seams for Shop {
-    fn albums(&self, skus: &[&str]) -> Result<Vec<Album>, Trouble> {
-        self.ask(&self.catalog, format!("albums {}", skus.join(" ")), || {
+    fn albums(&self, skus: &[&str]) -> Result<Vec<Album>, CallError> {
+        self.read(&self.catalog, format!("albums {}", skus.join(" ")), || {
             skus.iter().filter_map(|sku| self.albums.iter().find(|album| album.sku == **sku).cloned()).collect()
         })
     }
 
-    fn search(&self, words: &str, page: u32, size: u32) -> Result<AlbumPage, Trouble> {
-        self.ask(&self.catalog, format!("search {words} {page}"), || self.page(page, size))
+    fn search(&self, words: &str, page: u32, size: u32) -> Result<AlbumPage, CallError> {
+        self.read(&self.catalog, format!("search {words} {page}"), || self.page(page, size))
     }
 
-    fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<AlbumPage, Trouble> {
-        self.ask(&self.catalog, format!("browse {filter:?} {page}"), || self.page(page, size))
+    fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<AlbumPage, CallError> {
+        self.read(&self.catalog, format!("browse {filter:?} {page}"), || self.page(page, size))
     }
 
-    fn facets(&self) -> Result<Facets, Trouble> {
-        self.ask(&self.facets_trouble, "facets".into(), || Facets {
+    fn facets(&self) -> Result<Facets, CallError> {
+        self.read(&self.facets_error, "facets".into(), || Facets {
             genres: self.facets.iter().map(|(name, count)| Facet { name: (*name).into(), count: *count }).collect(),
             decades: vec![Facet { name: "1950".into(), count: 6 }],
             artists: vec![Facet { name: "Artist A".into(), count: 1 }],
         })
     }
 
-    fn levels(&self, skus: &[&str]) -> Result<Vec<Level>, Trouble> {
-        self.ask(&self.warehouse, format!("levels {}", skus.join(" ")), || {
+    fn levels(&self, skus: &[&str]) -> Result<Vec<Level>, CallError> {
+        self.read(&self.warehouse, format!("levels {}", skus.join(" ")), || {
             let known = |sku: &str| self.levels.iter().find(|level| level.sku == sku).map_or(0, |level| level.on_hand);
             skus.iter().map(|sku| level(sku, known(sku))).collect()
         })
     }
 
-    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<Suggestion>, Trouble> {
-        self.ask(&self.recommendation, format!("suggest {}", skus.join(" ")), || {
+    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<Suggestion>, CallError> {
+        self.read(&self.recommendation, format!("suggest {}", skus.join(" ")), || {
             self.suggestions.iter().take(count as usize).cloned().collect()
         })
     }
+
     fn add_album(&self, album: &Album) -> Result<(), CatalogError> {
-        self.put(&self.editing, format!("add-album {}", album.sku), || Ok(()))
+        self.call(&self.editing, format!("add-album {}", album.sku), || Ok(()))
     }
 
     fn change_price(&self, sku: &str, price: &Money) -> Result<(), CatalogError> {
-        let question = format!("change-price {sku} {} {}", price.minor_units, price.currency);
-        self.put(&self.editing, question, || Ok(()))
+        let call = format!("change-price {sku} {} {}", price.minor_units, price.currency);
+        self.call(&self.editing, call, || Ok(()))
     }
 
     fn discontinue(&self, sku: &str) -> Result<(), CatalogError> {
-        self.put(&self.editing, format!("discontinue {sku}"), || Ok(()))
+        self.call(&self.editing, format!("discontinue {sku}"), || Ok(()))
     }
 
     fn restock(&self, key: &str, sku: &str, copies: u32, note: &str) -> Result<Level, StockError> {
-        self.put(&self.stock, format!("restock {key} {sku} {copies} {note}"), || Ok(level(sku, copies)))
+        self.call(&self.stock, format!("restock {key} {sku} {copies} {note}"), || Ok(level(sku, copies)))
     }
 
     fn stock_history(&self, sku: &str, count: u32) -> Result<Vec<Movement>, StockError> {
-        self.put(&self.stock, format!("stock-history {sku} {count}"), || Ok(movements()))
+        self.call(&self.stock, format!("stock-history {sku} {count}"), || Ok(movements()))
     }
 
     fn tally(&self, skus: &[&str]) -> Result<Tally, StockError> {
         let answer = || Ok(Tally { on_hand: 42, reserved: 3, shipped: 5, received: 50 });
-        self.put(&self.stock, format!("tally {}", skus.join(" ")), answer)
+        self.call(&self.stock, format!("tally {}", skus.join(" ")), answer)
     }
 
     fn stocktake(&self, levels: &[Level]) -> Result<u32, StockError> {
         let shown: Vec<String> = levels.iter().map(|level| format!("{} {}", level.sku, level.on_hand)).collect();
-        self.put(&self.stock, format!("stocktake {}", shown.join(" ")), || Ok(1))
+        self.call(&self.stock, format!("stocktake {}", shown.join(" ")), || Ok(1))
     }
 
     fn pick_list(&self, count: u32) -> Result<Vec<Pick>, FulfilmentError> {
         let answer = || self.picks.iter().take(count as usize).cloned().collect();
-        let answer = self.ask(&self.warehouse, format!("pick-list {count}"), answer);
+        let answer = self.read(&self.warehouse, format!("pick-list {count}"), answer);
         answer.map_err(|_| FulfilmentError::Unavailable("away".into()))
     }
 
@@ -210,54 +212,54 @@ impl Seams for Shop {
         name: &str,
         from: &str,
     ) -> Result<accounts::Session, accounts::Error> {
-        self.put(&self.customer, format!("sign-up {email} {password} {name} {from}"), || self.open_session())
+        self.call(&self.customer, format!("sign-up {email} {password} {name} {from}"), || self.open_session())
     }
 
     fn sign_in(&self, email: &str, password: &str, from: &str) -> Result<accounts::Session, accounts::Error> {
-        self.put(&self.customer, format!("sign-in {email} {password} {from}"), || self.open_session())
+        self.call(&self.customer, format!("sign-in {email} {password} {from}"), || self.open_session())
     }
 
     fn sign_out(&self, token: &str) -> Result<(), accounts::Error> {
-        self.put(&self.customer, format!("sign-out {token}"), || Ok(()))
+        self.call(&self.customer, format!("sign-out {token}"), || Ok(()))
     }
 
     fn who(&self, token: &str) -> Result<Option<accounts::Account>, accounts::Error> {
-        self.put(&self.customer, "who", || Ok(self.account.clone().filter(|_| token == TOKEN)))
+        self.call(&self.customer, "who", || Ok(self.account.clone().filter(|_| token == TOKEN)))
     }
 
     fn change_address(&self, _token: &str, address: &accounts::Address) -> Result<accounts::Account, accounts::Error> {
-        let question = format!("change-address {}, {}", address.name, address.street);
-        self.put(&self.moving, question, || match &*self.customer.borrow() {
+        let call = format!("change-address {}, {}", address.name, address.street);
+        self.call(&self.change_address, call, || match &*self.customer.borrow() {
             Some(error) => Err(error.clone()),
             None => Ok(account()),
         })
     }
 
     fn change_password(&self, _token: &str, old: &str, new: &str) -> Result<(), accounts::Error> {
-        self.put(&self.customer, format!("change-password {old} {new}"), || Ok(()))
+        self.call(&self.customer, format!("change-password {old} {new}"), || Ok(()))
     }
 
     fn delete_account(&self, _token: &str, password: &str) -> Result<(), accounts::Error> {
-        self.put(&self.customer, format!("delete-account {password}"), || Ok(()))
+        self.call(&self.customer, format!("delete-account {password}"), || Ok(()))
     }
 
     fn names(&self, ids: &[&str]) -> Result<Vec<Option<String>>, accounts::Error> {
         let name = |id: &&str| (*id == "C-1").then(|| account().name);
-        self.put(&self.customer, format!("names {}", ids.join(" ")), || Ok(ids.iter().map(name).collect()))
+        self.call(&self.customer, format!("names {}", ids.join(" ")), || Ok(ids.iter().map(name).collect()))
     }
 
     fn find_customer(&self, email: &str) -> Result<Option<String>, accounts::Error> {
         let known = (email == account().email).then(|| account().id);
-        self.put(&self.customer, format!("find {email}"), || Ok(known))
+        self.call(&self.customer, format!("find {email}"), || Ok(known))
     }
 
     fn quote(&self, lines: &[ordering::Line]) -> Result<ordering::Quote, ordering::Error> {
-        self.put(&self.orders, format!("quote {}", shown(lines)), || Ok(quote(&self.albums, lines)))
+        self.call(&self.orders, format!("quote {}", shown(lines)), || Ok(quote(&self.albums, lines)))
     }
 
     fn place(&self, key: &str, request: &ordering::Request) -> Result<ordering::Order, ordering::Error> {
         let ordering::Request { customer, lines, address, card, total } = request;
-        let question = format!(
+        let call = format!(
             "place {key} {customer} {} {total} to {} {} card {} {} {} {}",
             shown(lines),
             address.name,
@@ -267,11 +269,11 @@ impl Seams for Shop {
             card.expiry,
             card.code
         );
-        self.put(&self.changing, question, || Ok(order()))
+        self.call(&self.changing, call, || Ok(order()))
     }
 
     fn order(&self, customer: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
-        self.put(&self.orders, format!("order {customer} {number}"), || {
+        self.call(&self.orders, format!("order {customer} {number}"), || {
             self.known_order(number)
                 .ok()
                 .filter(|order| order.customer == customer)
@@ -280,8 +282,8 @@ impl Seams for Shop {
     }
 
     fn orders_of(&self, customer: &str, page: u32) -> Result<ordering::Page, ordering::Error> {
-        let orders = || self.book.iter().map(summary).collect();
-        self.put(&self.orders, format!("orders-of {customer} {page}"), || {
+        let orders = || self.known_orders.iter().map(summary).collect();
+        self.call(&self.orders, format!("orders-of {customer} {page}"), || {
             Ok(ordering::Page { orders: if page == 1 { orders() } else { Vec::new() }, more: self.more_orders })
         })
     }
@@ -301,14 +303,14 @@ impl Seams for Shop {
     }
 
     fn orders_in_state(&self, state: ordering::State, page: u32) -> Result<ordering::Page, ordering::Error> {
-        self.put(&self.orders, format!("in-state {state:?} {page}"), || {
-            let orders = self.book.iter().filter(|order| order.state == state).map(summary).collect();
+        self.call(&self.orders, format!("in-state {state:?} {page}"), || {
+            let orders = self.known_orders.iter().filter(|order| order.state == state).map(summary).collect();
             Ok(ordering::Page { orders, more: self.more_orders })
         })
     }
 
     fn desk_order(&self, number: &str) -> Result<ordering::Order, ordering::Error> {
-        self.put(&self.orders, format!("desk-order {number}"), || self.known_order(number))
+        self.call(&self.orders, format!("desk-order {number}"), || self.known_order(number))
     }
 
     fn ship(&self, key: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
@@ -324,31 +326,31 @@ impl Seams for Shop {
     }
 
     fn settle(&self) -> Result<u32, ordering::Error> {
-        self.put(&self.changing, "settle", || Ok(2))
+        self.call(&self.changing, "settle", || Ok(2))
     }
 
     fn statement(&self, customer: &str) -> Result<books::Statement, payments::Error> {
         let answer = || Ok(books::Statement { lines: self.statement.clone(), more: false });
-        self.put(&self.finance, format!("statement {customer}"), answer)
+        self.call(&self.finance, format!("statement {customer}"), answer)
     }
 
     fn invoice(&self, order: &str) -> Result<Option<books::Invoice>, payments::Error> {
         let answer = || Ok(self.invoice.clone().filter(|invoice| invoice.order == order));
-        self.put(&self.finance, format!("invoice {order}"), answer)
+        self.call(&self.finance, format!("invoice {order}"), answer)
     }
 
     fn trial_balance(&self) -> Result<books::TrialBalance, payments::Error> {
-        self.put(&self.finance, "trial-balance", || Ok(trial_balance()))
+        self.call(&self.finance, "trial-balance", || Ok(trial_balance()))
     }
 
     fn payments(&self, orders: &[&str]) -> Result<Vec<payments::Payment>, payments::Error> {
         let paid = || self.payment.clone().unwrap_or_else(payment);
         let answer = || Ok(orders.iter().filter(|order| **order == "1000123").map(|_| paid()).collect());
-        self.put(&self.finance, format!("payments {}", orders.join(" ")), answer)
+        self.call(&self.finance, format!("payments {}", orders.join(" ")), answer)
     }
 
     fn refund(&self, key: &str, order: &str, amount: u64, reason: &str) -> Result<payments::Payment, payments::Error> {
-        self.put(&self.finance, format!("refund {key} {order} {amount} {reason}"), || Ok(payment()))
+        self.call(&self.finance, format!("refund {key} {order} {amount} {reason}"), || Ok(payment()))
     }
 
     fn setting(&self, key: &str) -> Option<String> {
@@ -365,6 +367,6 @@ impl Seams for Shop {
     }
 
     fn warn(&self, message: &str) {
-        self.asked.borrow_mut().push(format!("warn {message}"));
+        self.calls.borrow_mut().push(format!("warn {message}"));
     }
 }

@@ -1,6 +1,6 @@
-//! Requests as browsers send them, and what is looked at in answers.
+//! Requests as browsers send them, and the parts of responses that tests check.
 
-use super::made::TOKEN;
+use super::samples::TOKEN;
 use crate::csrf;
 use crate::href::Encoded;
 use crate::seams::{Request, Response};
@@ -32,12 +32,12 @@ pub fn with_cookies(mut request: Request, cookies: &str) -> Request {
     request
 }
 
-/// By Ann, who is signed in.
+/// A request by Ann, who is signed in.
 pub fn get_as_ann(address: &str) -> Request {
     with_cookies(get(address), &format!("session={TOKEN}"))
 }
 
-/// A form sent from one of our pages, without any cookie.
+/// A form sent from a page of the shop, without any cookie.
 pub fn post(address: &str, fields: &[(&str, &str)]) -> Request {
     let pair = |(name, value): &(&str, &str)| format!("{}={}", Encoded(name), Encoded(value));
     let body = fields.iter().map(pair).collect::<Vec<_>>().join("&");
@@ -50,7 +50,7 @@ pub fn post(address: &str, fields: &[(&str, &str)]) -> Request {
     request
 }
 
-/// A form of ours, by Ann.
+/// A form of the shop, sent by Ann.
 pub fn post_as_ann(address: &str, fields: &[(&str, &str)]) -> Request {
     post_with(address, fields, &format!("session={TOKEN}"), TOKEN)
 }
@@ -58,7 +58,7 @@ pub fn post_as_ann(address: &str, fields: &[(&str, &str)]) -> Request {
 /// The cookie of a visitor who is not signed in.
 pub const VISITOR: &str = "00112233445566778899aabbccddeeff";
 
-/// A form of ours, by a visitor who is not signed in.
+/// A form of the shop, sent by a visitor who is not signed in.
 pub fn post_as_visitor(address: &str, fields: &[(&str, &str)]) -> Request {
     post_with(address, fields, &format!("visitor={VISITOR}"), VISITOR)
 }

@@ -65,27 +65,27 @@ struct Inside<'a> {
 }
 
 impl seams::Seams for Inside<'_> {
-    fn albums(&self, skus: &[&str]) -> Result<Vec<seams::Album>, seams::Trouble> {
+    fn albums(&self, skus: &[&str]) -> Result<Vec<seams::Album>, seams::CallError> {
         self.open.albums(skus).map(types::albums).map_err(server::absent)
     }
 
-    fn search(&self, words: &str, page: u32, size: u32) -> Result<seams::AlbumPage, seams::Trouble> {
+    fn search(&self, words: &str, page: u32, size: u32) -> Result<seams::AlbumPage, seams::CallError> {
         self.open.search(words, page, size).map(types::album_page).map_err(server::absent)
     }
 
-    fn browse(&self, filter: seams::Filter<'_>, page: u32, size: u32) -> Result<seams::AlbumPage, seams::Trouble> {
+    fn browse(&self, filter: seams::Filter<'_>, page: u32, size: u32) -> Result<seams::AlbumPage, seams::CallError> {
         self.open.browse(filter, page, size).map(types::album_page).map_err(server::absent)
     }
 
-    fn facets(&self) -> Result<seams::Facets, seams::Trouble> {
+    fn facets(&self) -> Result<seams::Facets, seams::CallError> {
         self.open.facets().map_err(server::absent)
     }
 
-    fn levels(&self, skus: &[&str]) -> Result<Vec<seams::Level>, seams::Trouble> {
+    fn levels(&self, skus: &[&str]) -> Result<Vec<seams::Level>, seams::CallError> {
         self.open.levels(skus).map_err(server::absent)
     }
 
-    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<seams::Suggestion>, seams::Trouble> {
+    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<seams::Suggestion>, seams::CallError> {
         self.open.suggest(skus, count).map_err(server::absent)
     }
 

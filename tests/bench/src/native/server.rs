@@ -122,9 +122,9 @@ pub fn rendered(page: seams::Response) -> Answer {
 }
 
 /// A question that has no answer.
-pub fn absent(error: anyhow::Error) -> seams::Trouble {
+pub fn absent(error: anyhow::Error) -> seams::CallError {
     eprintln!("a question has no answer: {error:#}");
-    seams::Trouble::Absent
+    seams::CallError::Unavailable
 }
 
 /// An answer of a known media type.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use wasmtime::component::Val;
 
-use super::{Recorded, What};
+use super::{CallData, RecordedCall};
 use crate::buffered_http;
 use crate::limits;
 
 /// Every call into a context while the log ran, in the order in which the calls ended.
 #[derive(Debug, Default)]
 pub struct CallLog {
-    pub calls: Vec<Recorded>,
+    pub calls: Vec<RecordedCall>,
     /// Calls that are missing because the log was full.
     pub dropped: usize,
     bytes: usize,
@@ -20,7 +20,7 @@ pub struct CallLog {
 }
 
 /// Oldest first, each with its size in bytes.
-type Calls = VecDeque<(Arc<Recorded>, usize)>;
+type Calls = VecDeque<(Arc<RecordedCall>, usize)>;
 
 #[derive(Default)]
 pub(super) struct Kept {
@@ -32,7 +32,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub fn recent(&self) -> Vec<Arc<Recorded>> {
+    pub fn recent(&self) -> Vec<Arc<RecordedCall>> {
         let mut all: Vec<_> = self.recent.values().flatten().map(|(call, _)| call.clone()).collect();
         all.sort_by_key(|call| call.sequence);
         all
@@ -56,7 +56,7 @@ impl Kept {
     }
 
     /// Adds a call; `bytes` is the size of `whole`.
-    pub fn add(&mut self, mut whole: Recorded, mut blanked: Recorded, bytes: usize) {
+    pub fn add(&mut self, mut whole: RecordedCall, mut blanked: RecordedCall, bytes: usize) {
         self.sequence += 1;
         (whole.sequence, blanked.sequence) = (self.sequence, self.sequence);
         if let Some(log) = &mut self.log {
@@ -73,9 +73,9 @@ impl Kept {
         if !blanked.answered() || blanked.wrote || bytes > limits::RECORD_CALL_BYTES_MAX {
             return;
         }
-        let name = match &blanked.what {
-            What::Function { interface, function, .. } => (interface.clone(), function.clone()),
-            What::Request { .. } => (String::new(), String::new()),
+        let name = match &blanked.data {
+            CallData::Function { interface, function, .. } => (interface.clone(), function.clone()),
+            CallData::Request { .. } => (String::new(), String::new()),
         };
         let calls = self.recent.entry(name).or_default();
         calls.push_back((Arc::new(blanked), bytes));
@@ -101,22 +101,22 @@ impl Kept {
 }
 
 /// The approximate size of a call in memory.
-pub(super) fn bytes_of(call: &Recorded) -> usize {
+pub(super) fn bytes_of(call: &RecordedCall) -> usize {
     let values = |values: &[Val]| values.iter().map(bytes_of_value).sum::<usize>();
-    let own = match &call.what {
-        What::Function { params, outcome, .. } => values(params) + outcome.as_ref().map_or(0, |v| values(v)),
-        What::Request { request, outcome } => {
+    let own = match &call.data {
+        CallData::Function { params, outcome, .. } => values(params) + outcome.as_ref().map_or(0, |v| values(v)),
+        CallData::Request { request, outcome } => {
             let headers =
                 |all: &[(String, String)]| all.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
             let response = |r: &buffered_http::Response| -> usize { r.body.len() + headers(&r.headers) };
-            let asked: usize = headers(&request.headers);
-            request.body.len() + request.path.len() + asked + outcome.as_ref().map_or(0, response)
+            let request_headers: usize = headers(&request.headers);
+            request.body.len() + request.path.len() + request_headers + outcome.as_ref().map_or(0, response)
         }
     };
-    let asked = call.asked.iter().map(|asked| {
-        size_of_val(asked) + values(&asked.params) + asked.outcome.as_ref().map_or(0, |results| values(results))
+    let outgoing = call.outgoing.iter().map(|made| {
+        size_of_val(made) + values(&made.params) + made.outcome.as_ref().map_or(0, |results| values(results))
     });
-    size_of::<Recorded>() + own + asked.sum::<usize>()
+    size_of::<RecordedCall>() + own + outgoing.sum::<usize>()
 }
 
 fn bytes_of_value(value: &Val) -> usize {

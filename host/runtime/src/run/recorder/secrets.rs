@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use wasmtime::component::Val;
 
-use super::{Recorded, What};
+use super::{CallData, RecordedCall};
 
 /// Replaces a secret text.
 pub const BLANK: &str = "***";
@@ -18,14 +18,14 @@ impl Secrets {
     }
 
     /// Blanks the secrets of a call. `names` are those of its parameters; none for a request.
-    pub fn blank(&self, call: &mut Recorded, names: &[String]) {
+    pub fn blank(&self, call: &mut RecordedCall, names: &[String]) {
         let mut found = false;
-        match &mut call.what {
-            What::Function { params, outcome, .. } => {
+        match &mut call.data {
+            CallData::Function { params, outcome, .. } => {
                 found |= self.named(params, names);
                 self.results(outcome.as_deref_mut().unwrap_or_default());
             }
-            What::Request { request, outcome } => {
+            CallData::Request { request, outcome } => {
                 found |= self.headers(&mut request.headers);
                 if !request.body.is_empty() {
                     // The body is what a visitor typed: the names in a form do not show whether it is secret.
@@ -37,11 +37,11 @@ impl Secrets {
                 }
             }
         }
-        for asked in &mut call.asked {
-            let names = std::mem::take(&mut asked.names);
-            found |= self.named(&mut asked.params, &names);
-            asked.names = names;
-            found |= self.results(asked.outcome.as_deref_mut().unwrap_or_default());
+        for made in &mut call.outgoing {
+            let names = std::mem::take(&mut made.names);
+            found |= self.named(&mut made.params, &names);
+            made.names = names;
+            found |= self.results(made.outcome.as_deref_mut().unwrap_or_default());
         }
         call.blanked |= found;
     }

@@ -22,14 +22,15 @@ fn record(fields: &[(&str, Val)]) -> Val {
 fn keep(recorder: &Recorder, function: &str, (name, param): (&str, Val), answered: bool, wrote: bool) {
     let failure = || Failure::TimedOut { context: "c".into() };
     let outcome = if answered { Ok(vec![param.clone()]) } else { Err(failure()) };
-    let what = What::Function { interface: "a:b/c".into(), function: function.into(), params: vec![param], outcome };
-    recorder.keep(what, vec![name.to_owned()], Noted { notes: None, wrote }, Duration::ZERO);
+    let data =
+        CallData::Function { interface: "a:b/c".into(), function: function.into(), params: vec![param], outcome };
+    recorder.keep(data, vec![name.to_owned()], Noted { notes: None, wrote }, Duration::ZERO);
 }
 
 fn functions(recorder: &Recorder) -> Vec<(String, Val)> {
-    let of = |call: &Arc<Recorded>| match &call.what {
-        What::Function { function, params, .. } => (function.clone(), params[0].clone()),
-        What::Request { request, .. } => (request.path.clone(), Val::Bool(true)),
+    let of = |call: &Arc<RecordedCall>| match &call.data {
+        CallData::Function { function, params, .. } => (function.clone(), params[0].clone()),
+        CallData::Request { request, .. } => (request.path.clone(), Val::Bool(true)),
     };
     recorder.recent().iter().map(of).collect()
 }

@@ -15,7 +15,7 @@ fn for_customers_the_office_does_not_exist_and_only_customer_is_called() {
     for request in everything() {
         let response = send(&shop, &request);
         assert_eq!(response.status, 404, "{}", request.path);
-        assert_eq!(*shop.asked.borrow(), ["who"], "{}", request.path);
+        assert_eq!(*shop.calls.borrow(), ["who"], "{}", request.path);
         assert!(!text(&response).contains("office"), "{}", request.path);
     }
 }
@@ -36,7 +36,7 @@ fn visitors_sign_in_first_and_then_return() {
         let page = address.rsplit_once('/').map_or("", |(page, _)| page);
         let expected = crate::href::sign_in(page);
         assert_eq!((response.status, header(&response, "location")), (303, Some(&*expected)), "{address}");
-        assert!(shop.asked.borrow().is_empty(), "{address}");
+        assert!(shop.calls.borrow().is_empty(), "{address}");
     }
 }
 
@@ -47,7 +47,7 @@ fn a_session_that_is_over_opens_no_page() {
         let response = send(&shop, &request);
         assert_eq!(response.status, 303, "{}", request.path);
         assert!(header(&response, "location").is_some_and(|to| to.starts_with("/sign-in")));
-        assert_eq!(*shop.asked.borrow(), ["who"], "{}", request.path);
+        assert_eq!(*shop.calls.borrow(), ["who"], "{}", request.path);
     }
 }
 
@@ -57,7 +57,7 @@ fn while_customer_is_away_no_page_opens() {
     *shop.customer.borrow_mut() = Some(accounts::Error::Unavailable("away".into()));
     for request in everything() {
         assert_eq!(send(&shop, &request).status, 503, "{}", request.path);
-        assert_eq!(*shop.asked.borrow(), ["who"], "{}", request.path);
+        assert_eq!(*shop.calls.borrow(), ["who"], "{}", request.path);
     }
 }
 
@@ -73,7 +73,7 @@ fn a_form_from_another_visitor_or_site_does_nothing() {
             [with_cookies(post(address, fields), &cookie), post_with(address, fields, &cookie, VISITOR), foreign]
         {
             assert_eq!(send(&shop, &request).status, 403, "{address}");
-            assert!(shop.asked.borrow().is_empty(), "{address}");
+            assert!(shop.calls.borrow().is_empty(), "{address}");
         }
     }
 }

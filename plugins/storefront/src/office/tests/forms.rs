@@ -11,11 +11,11 @@ fn field<'a>(shown: &'a str, name: &str) -> Option<&'a str> {
 
 #[test]
 fn a_form_takes_effect_once_and_another_page_says_so() {
-    for (address, fields, asked) in FORMS {
+    for (address, fields, call) in FORMS {
         let shop = office();
         let response = send(&shop, &post_as_ann(address, fields));
         assert_eq!(response.status, 303, "{address}: {}", text(&response));
-        assert_eq!(changes(&shop), [asked], "{address}");
+        assert_eq!(changes(&shop), [call], "{address}");
         let to = header(&response, "location").expect("a page that says so").to_owned();
         assert!(to.starts_with("/office") && to.contains("?done="), "{to}");
         // The fake catalogue does not have the new record.
@@ -81,7 +81,7 @@ fn a_refund_is_read_in_the_currency_of_its_order() {
         assert!(changes(&shop).is_empty(), "{amount}");
     }
     let yen = ordering::Order { currency: "JPY".into(), state: ordering::State::Shipped, ..order() };
-    let shop = Shop { book: vec![yen], ..office() };
+    let shop = Shop { known_orders: vec![yen], ..office() };
     send(&shop, &post_as_ann(address, &[("key", KEY), ("amount", "500"), ("reason", "x")]));
     assert_eq!(changes(&shop), [format!("refund {KEY}-refund 1000123 500 x")]);
 }
@@ -133,7 +133,7 @@ fn a_new_record_comes_back_with_every_field_that_is_wrong() {
     let mut shop = office();
     *shop.editing.borrow_mut() = Some(taken("B"));
     shop.albums.push(Album {
-        artist: "Somebody".into(),
+        artist: "Someone".into(),
         title: "Something".into(),
         year: 1971,
         label: "Own".into(),

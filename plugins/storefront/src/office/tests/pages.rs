@@ -1,7 +1,7 @@
 //! What the pages show and call, what they lack while a context is away, and their accessibility.
 
 use super::*;
-use crate::seams::{Album, StockError, Trouble};
+use crate::seams::{Album, CallError, StockError};
 
 fn page(shop: &Shop, address: &str) -> String {
     let response = send(shop, &get_as_ann(address));
@@ -15,13 +15,13 @@ fn every_page_makes_no_call_twice_and_changes_nothing() {
     let shop = office();
     for address in PAGES {
         page(&shop, address);
-        let mut asked = shop.asked.borrow().clone();
-        let count = asked.len();
-        asked.sort();
-        asked.dedup();
-        assert_eq!(asked.len(), count, "{address}: {asked:?}");
+        let mut calls = shop.calls.borrow().clone();
+        let count = calls.len();
+        calls.sort();
+        calls.dedup();
+        assert_eq!(calls.len(), count, "{address}: {calls:?}");
         assert!(changes(&shop).is_empty(), "{address}");
-        assert!(!asked.iter().any(|question| question.starts_with("warn")), "{asked:?}");
+        assert!(!calls.iter().any(|call| call.starts_with("warn")), "{calls:?}");
     }
 }
 
@@ -84,7 +84,7 @@ fn the_pick_list_sums_the_shelves_and_fills_the_parcels() {
     assert!(shown.contains("4 copies for 2 parcels"), "{shown}");
     assert!(shown.contains("<tr><td class=\"amount\"><b>3</b></td><td>Artist B</td>"), "{shown}");
     assert!(shown.contains("<b>2 ×</b> Title B"), "{shown}");
-    assert_eq!(*shop.asked.borrow(), ["who", "pick-list 51", "albums A B"]);
+    assert_eq!(*shop.calls.borrow(), ["who", "pick-list 51", "albums A B"]);
     let many = (0..51).map(|_| shop.picks[1].clone()).collect();
     let shown = page(&Shop { picks: many, ..office() }, "/office/pick");
     assert!(shown.contains("50 copies for 50 parcels; more wait after these"));
@@ -94,7 +94,7 @@ fn the_pick_list_sums_the_shelves_and_fills_the_parcels() {
 fn orders_are_found_by_their_state_and_page() {
     let shop = Shop { more_orders: true, ..office() };
     let shown = page(&shop, "/office/orders?state=placed&page=2");
-    assert!(shop.asked.borrow().contains(&"in-state State::Placed 2".to_owned()));
+    assert!(shop.calls.borrow().contains(&"in-state State::Placed 2".to_owned()));
     assert!(shown.contains("<a rel=\"next\" href=\"/office/orders?state=placed&#38;page=3\">"), "{shown}");
     assert!(shown.contains("<a href=\"/office/customers/C-1\">Ann</a>"), "{shown}");
     for (address, status) in [
@@ -121,7 +121,7 @@ fn orders_are_found_by_their_state_and_page() {
     assert_eq!((response.status, header(&response, "location")), (303, Some("/office/customers/C-1")));
     let by_address = |address: &str| send(&shop, &get_as_ann(&format!("/office/customers?id={address}")));
     assert_eq!(header(&by_address("ann%40example.test"), "location"), Some("/office/customers/C-1"));
-    assert_eq!(by_address("nobody%40example.test").status, 404);
+    assert_eq!(by_address("unknown%40example.test").status, 404);
 }
 
 #[test]
@@ -179,9 +179,9 @@ fn a_page_lacks_only_what_an_absent_context_provides() {
         for (at, status) in without.into_iter().enumerate() {
             let shop = office();
             match at {
-                0 => shop.catalog.set(Some(Trouble::Absent)),
+                0 => shop.catalog.set(Some(CallError::Unavailable)),
                 1 => {
-                    shop.warehouse.set(Some(Trouble::Absent));
+                    shop.warehouse.set(Some(CallError::Unavailable));
                     *shop.stock.borrow_mut() = Some(StockError::Unavailable("away".into()));
                 }
                 2 => *shop.orders.borrow_mut() = Some(away()),
@@ -204,7 +204,7 @@ fn no_text_of_another_context_becomes_markup() {
         album.genre = EVIL.into();
         album.price.currency = EVIL.into();
     }
-    for order in &mut shop.book {
+    for order in &mut shop.known_orders {
         order.customer = EVIL.into();
         order.address.street = EVIL.into();
         order.address.country = EVIL.into();

@@ -2,7 +2,7 @@
 
 use crate::cart::{Cart, LINES_MAX};
 use crate::handle;
-use crate::seams::{Album, Response, Trouble, ordering};
+use crate::seams::{Album, CallError, Response, ordering};
 use crate::testing::{
     Shop, VISITOR, album, get, header, headers, post, post_as_ann, post_as_visitor, post_with, text, with_cookies,
 };
@@ -28,11 +28,11 @@ fn an_album_goes_into_the_cart_without_any_cookie_or_token() {
     assert!(text(&page).contains("action=\"/cart/add\"") && text(&page).contains("Add to cart"));
     assert_eq!(headers(&page, "set-cookie"), [""; 0], "the page is the same for all visitors");
 
-    shop.asked.borrow_mut().clear();
+    shop.calls.borrow_mut().clear();
     let response = handle(&post("/cart/add", &[("sku", "A")]), &shop);
     assert_eq!((response.status, header(&response, "location")), (303, Some("/cart?note=added")));
     assert_eq!(headers(&response, "set-cookie"), ["cart=A.1; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax"]);
-    assert!(shop.asked.borrow().is_empty(), "adding calls no context");
+    assert!(shop.calls.borrow().is_empty(), "adding calls no context");
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn what_is_not_for_sale_has_no_button() {
     assert!(!text(&handle(&get("/albums/C"), &shop)).contains("Add to cart"), "sold out");
     shop.albums[0].discontinued = true;
     assert!(!text(&handle(&get("/albums/A"), &shop)).contains("Add to cart"), "no longer sold");
-    shop.warehouse.set(Some(Trouble::Absent));
+    shop.warehouse.set(Some(CallError::Unavailable));
     assert!(text(&handle(&get("/albums/B"), &shop)).contains("Add to cart"), "stock unknown: one may try");
 }
 
@@ -75,7 +75,7 @@ fn the_cart_shows_what_it_costs_now() {
     let response = open(&shop, "A.1~B.3~C.1");
     let page = text(&response);
     assert_eq!(response.status, 200);
-    assert_eq!(*shop.asked.borrow(), ["quote A.1 B.3 C.1", "levels A B C"]);
+    assert_eq!(*shop.calls.borrow(), ["quote A.1 B.3 C.1", "levels A B C"]);
     for part in [
         "Title A",
         "Artist B",
@@ -105,7 +105,7 @@ fn an_empty_cart_calls_no_context() {
         assert_eq!(response.status, 200);
         assert!(text(&response).contains("Nothing in it yet") && !text(&response).contains("<form method"));
     }
-    assert!(shop.asked.borrow().is_empty());
+    assert!(shop.calls.borrow().is_empty());
 }
 
 #[test]
@@ -131,8 +131,8 @@ fn the_cart_works_while_other_contexts_are_away() {
     assert!(page.contains("The total cannot be worked out just now") && page.contains("Title A"));
     assert!(page.contains("£24.99 each") && page.contains("href=\"/checkout\""));
 
-    shop.catalog.set(Some(Trouble::Absent));
-    shop.warehouse.set(Some(Trouble::Absent));
+    shop.catalog.set(Some(CallError::Unavailable));
+    shop.warehouse.set(Some(CallError::Unavailable));
     let response = open(&shop, "A.2");
     assert!(response.status == 200 && text(&response).contains("<b>A</b>"), "the SKU at least");
     assert_eq!(send(&shop, "A.2~B.1", "/cart/remove", &[("sku", "A")]).status, 303);
@@ -169,7 +169,7 @@ fn lines_are_changed_and_removed() {
     for sku in ["", "Z", "<b>", "A.1"] {
         assert_eq!(kept(&send(&shop, "A.1", "/cart/remove", &[("sku", sku)])), Some("A.1"), "{sku}");
     }
-    assert!(shop.asked.borrow().is_empty(), "changing calls no context");
+    assert!(shop.calls.borrow().is_empty(), "changing calls no context");
 }
 
 #[test]

@@ -47,12 +47,12 @@ fn but(changes: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static 
 }
 
 fn send(shop: &Shop, fields: &[(&str, &str)]) -> Response {
-    shop.asked.borrow_mut().clear();
+    shop.calls.borrow_mut().clear();
     handle(&post_with("/checkout", fields, &cookies(), TOKEN), shop)
 }
 
 fn placed(shop: &Shop) -> Vec<String> {
-    shop.asked.borrow().iter().filter(|question| question.starts_with("place ")).cloned().collect()
+    shop.calls.borrow().iter().filter(|call| call.starts_with("place ")).cloned().collect()
 }
 
 /// The key in a page's form.
@@ -86,7 +86,7 @@ fn the_form_shows_the_order_and_the_saved_address() {
     let shop = Shop::open();
     let response = open(&shop);
     let page = text(&response);
-    assert_eq!(*shop.asked.borrow(), ["who", "quote A.1 B.2"]);
+    assert_eq!(*shop.calls.borrow(), ["who", "quote A.1 B.2"]);
     for part in [
         "name=\"lines\" value=\"A.1~B.2\"",
         "name=\"total\" value=\"7847\"",
@@ -116,7 +116,7 @@ fn the_order_is_exactly_what_the_form_showed() {
     let response = send(&shop, &but(&[("save", "yes")]));
     assert_eq!((response.status, header(&response, "location")), (303, Some("/orders/1000123?note=placed")));
     assert_eq!(
-        *shop.asked.borrow(),
+        *shop.calls.borrow(),
         [
             "who".to_owned(),
             format!("place {KEY} C-1 A.1 B.2 {TOTAL} to Bea Ray GB card 4242 4242 4242 4242 BEA RAY 12/30 123"),
@@ -128,7 +128,7 @@ fn the_order_is_exactly_what_the_form_showed() {
     let response = send(&shop, &but(&[("lines", "A.1")]));
     assert!(headers(&response, "set-cookie")[0].starts_with("cart=B.2; "), "the rest stays");
     assert!(placed(&shop)[0].contains(" A.1 7847 "), "the form's lines count, not the cart's");
-    assert!(!shop.asked.borrow().iter().any(|question| question.starts_with("change-address")));
+    assert!(!shop.calls.borrow().iter().any(|call| call.starts_with("change-address")));
 }
 
 #[test]
@@ -138,11 +138,11 @@ fn the_order_stands_even_if_the_address_cannot_be_saved() {
         accounts::Error::Unavailable("x".into()),
         accounts::Error::Fields(vec![accounts::FieldProblem { field: "street".into(), problem: "2 Low Lane".into() }]),
     ] {
-        *shop.moving.borrow_mut() = Some(error);
+        *shop.change_address.borrow_mut() = Some(error);
         let response = send(&shop, &but(&[("save", "yes")]));
         assert_eq!(header(&response, "location"), Some("/orders/1000123?note=placed"));
-        let asked = shop.asked.borrow();
-        let warned = asked.iter().find(|line| line.starts_with("warn")).expect("an operator may want to know");
+        let calls = shop.calls.borrow();
+        let warned = calls.iter().find(|line| line.starts_with("warn")).expect("an operator may want to know");
         assert!(!warned.contains("Low Lane"), "{warned}");
     }
 }
@@ -216,7 +216,7 @@ fn after_every_error_the_form_keeps_the_typed_values_except_the_card() {
         assert_eq!(key(&response) == KEY, unknown, "{error:?}: the form has a new key, unless the result is unknown");
         assert_eq!(header(&response, "retry-after").is_some(), unknown);
         let logged =
-            shop.asked.borrow().iter().filter(|line| line.starts_with("warn")).any(|line| line.contains("4242"));
+            shop.calls.borrow().iter().filter(|line| line.starts_with("warn")).any(|line| line.contains("4242"));
         assert!(!logged, "{error:?}: no card in the log");
     }
     *shop.changing.borrow_mut() = Some(ordering::Error::Changed(quote(&shop.albums, &[])));
@@ -295,7 +295,7 @@ fn a_form_from_another_visitor_or_site_orders_nothing() {
     elsewhere.headers.push(("host".into(), "shop.test".into()));
     elsewhere.headers.push(("origin".into(), "https://evil.test".into()));
     assert_eq!(handle(&elsewhere, &shop).status, 403);
-    assert!(shop.asked.borrow().is_empty());
+    assert!(shop.calls.borrow().is_empty());
 }
 
 #[test]
@@ -339,6 +339,6 @@ fn no_text_of_a_title_or_an_address_becomes_markup() {
     }
     let mut odd = order();
     odd.number = evil.into();
-    let shop = Shop { book: vec![odd], ..Shop::open() };
+    let shop = Shop { known_orders: vec![odd], ..Shop::open() };
     assert_eq!(send(&shop, &filled()).status, 303);
 }

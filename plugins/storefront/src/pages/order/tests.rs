@@ -2,7 +2,7 @@
 
 use crate::handle;
 use crate::seams::ordering::State;
-use crate::seams::{Album, Response, Trouble, accounts, ordering};
+use crate::seams::{Album, CallError, Response, accounts, ordering};
 use crate::testing::{Shop, TOKEN, album, get, get_as_ann, header, order, post, post_as_ann, text, with_cookies};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -11,11 +11,11 @@ const ORDER: &str = "/orders/1000123";
 fn shop_with(state: State) -> Shop {
     let mut placed = order();
     placed.state = state;
-    Shop { book: vec![placed], ..Shop::open() }
+    Shop { known_orders: vec![placed], ..Shop::open() }
 }
 
 fn send(shop: &Shop, action: &str, fields: &[(&str, &str)]) -> Response {
-    shop.asked.borrow_mut().clear();
+    shop.calls.borrow_mut().clear();
     let mut all = vec![("key", KEY)];
     all.extend(fields);
     handle(&post_as_ann(&format!("{ORDER}/{action}"), &all), shop)
@@ -27,7 +27,7 @@ fn the_page_shows_the_order_and_its_history() {
     let response = handle(&get_as_ann("/orders/1000123?note=placed"), &shop);
     let page = text(&response);
     assert_eq!((response.status, header(&response, "cache-control")), (200, Some("no-store")));
-    assert_eq!(*shop.asked.borrow(), ["who", "order C-1 1000123", "albums A B"]);
+    assert_eq!(*shop.calls.borrow(), ["who", "order C-1 1000123", "albums A B"]);
     for part in [
         "Thank you. Your order is placed.",
         "Order 1000123",
@@ -66,7 +66,7 @@ fn what_can_be_done_depends_on_the_state() {
         assert_eq!(page.contains("/invoice\""), invoice, "{state:?}");
     }
     let mut shop = shop_with(State::Shipped);
-    for line in &mut shop.book[0].lines {
+    for line in &mut shop.known_orders[0].lines {
         line.returned = line.copies;
     }
     assert!(!text(&handle(&get_as_ann(ORDER), &shop)).contains("/return\""), "all of it came back");
@@ -77,16 +77,16 @@ fn an_order_is_shown_only_to_its_customer() {
     let mut shop = Shop::open();
     let response = handle(&get(ORDER), &shop);
     assert_eq!(header(&response, "location"), Some("/sign-in?next=%2Forders%2F1000123"));
-    shop.book[0].customer = "C-2".into();
+    shop.known_orders[0].customer = "C-2".into();
     for address in [ORDER, "/orders/7", "/orders/-"] {
         let response = handle(&get_as_ann(address), &shop);
         assert_eq!(response.status, 404, "{address}");
         assert!(!text(&response).contains("High Street"));
     }
     for address in ["/orders/%00", "/orders/<b>", &format!("/orders/{}", "1".repeat(33))] {
-        shop.asked.borrow_mut().clear();
+        shop.calls.borrow_mut().clear();
         assert_eq!(handle(&get_as_ann(address), &shop).status, 404, "{address}");
-        assert!(shop.asked.borrow().is_empty(), "no context is called");
+        assert!(shop.calls.borrow().is_empty(), "no context is called");
     }
 }
 
@@ -95,7 +95,7 @@ fn an_order_is_cancelled_once() {
     let shop = Shop::open();
     let response = send(&shop, "cancel", &[]);
     assert_eq!((response.status, header(&response, "location")), (303, Some("/orders/1000123?note=cancelled")));
-    assert_eq!(*shop.asked.borrow(), ["who".to_owned(), format!("cancel {KEY} C-1 1000123")]);
+    assert_eq!(*shop.calls.borrow(), ["who".to_owned(), format!("cancel {KEY} C-1 1000123")]);
     let page = text(&handle(&get_as_ann(ORDER), &shop)).to_owned();
     let (_, rest) = page.split_once("name=\"key\" value=\"").expect("a key");
     assert!(rest.split('"').next().is_some_and(|key| key.len() == 32 && key != KEY));
@@ -106,7 +106,7 @@ fn a_return_has_the_chosen_copies() {
     let shop = shop_with(State::Shipped);
     let response = send(&shop, "return", &[("copies-A", "0"), ("copies-B", "2")]);
     assert_eq!(header(&response, "location"), Some("/orders/1000123?note=return-requested"));
-    assert_eq!(shop.asked.borrow()[1], format!("return {KEY} C-1 1000123 B.2"));
+    assert_eq!(shop.calls.borrow()[1], format!("return {KEY} C-1 1000123 B.2"));
     for (fields, status) in [
         (&[][..], 422),
         (&[("copies-A", "")], 422),
@@ -122,7 +122,7 @@ fn a_return_has_the_chosen_copies() {
     ] {
         let response = send(&shop, "return", fields);
         assert_eq!(response.status, status, "{fields:?}");
-        assert!(!shop.asked.borrow().iter().any(|question| question.starts_with("return")), "{fields:?}");
+        assert!(!shop.calls.borrow().iter().any(|call| call.starts_with("return")), "{fields:?}");
     }
     assert!(text(&send(&shop, "return", &[])).contains("Nothing was chosen"));
 }
@@ -162,13 +162,13 @@ fn a_form_from_another_visitor_or_without_a_key_does_nothing() {
         }
         assert_eq!(handle(&get_as_ann(&address), &shop).status, 405);
     }
-    assert!(shop.asked.borrow().iter().all(|question| question == "who"));
+    assert!(shop.calls.borrow().iter().all(|call| call == "who"));
 }
 
 #[test]
 fn the_page_needs_the_order_but_not_its_titles() {
     let shop = Shop::open();
-    shop.catalog.set(Some(Trouble::Absent));
+    shop.catalog.set(Some(CallError::Unavailable));
     let response = handle(&get_as_ann(ORDER), &shop);
     assert!(response.status == 200 && text(&response).contains("<b>A</b>"));
     *shop.orders.borrow_mut() = Some(ordering::Error::Unavailable("x".into()));
@@ -186,7 +186,7 @@ fn no_text_of_an_order_becomes_markup() {
     let evil = "\"><script>alert(1)</script>&'";
     let mut shop =
         Shop { albums: vec![Album { title: evil.into(), artist: evil.into(), ..album("A") }], ..Shop::open() };
-    let order = &mut shop.book[0];
+    let order = &mut shop.known_orders[0];
     order.history[1].note = evil.into();
     order.address.name = evil.into();
     order.address.extra = evil.into();

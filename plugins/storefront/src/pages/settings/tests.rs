@@ -14,7 +14,7 @@ const ADDRESS: [(&str, &str); 6] = [
 ];
 
 fn send(shop: &Shop, address: &str, fields: &[(&str, &str)]) -> Response {
-    shop.asked.borrow_mut().clear();
+    shop.calls.borrow_mut().clear();
     handle(&post_as_ann(address, fields), shop)
 }
 
@@ -25,7 +25,7 @@ fn the_account_lists_orders_and_links_to_every_page_of_the_customer() {
     let response = handle(&get_as_ann("/account?note=welcome"), &shop);
     let page = text(&response);
     assert_eq!((response.status, header(&response, "cache-control")), (200, Some("no-store")));
-    assert_eq!(*shop.asked.borrow(), ["who", "orders-of C-1 1"]);
+    assert_eq!(*shop.calls.borrow(), ["who", "orders-of C-1 1"]);
     for part in [
         "Hello, Ann",
         "Welcome.",
@@ -49,7 +49,7 @@ fn the_account_lists_orders_and_links_to_every_page_of_the_customer() {
     for page in ["0", "x", "-1"] {
         assert_eq!(handle(&get_as_ann(&format!("/account?page={page}")), &shop).status, 400, "{page}");
     }
-    shop.book.clear();
+    shop.known_orders.clear();
     assert!(text(&handle(&get_as_ann("/account"), &shop)).contains("None yet."));
 }
 
@@ -100,11 +100,11 @@ fn a_customer_changes_the_address() {
     assert!(page.contains("value=\"1 High Street\"") && page.contains("<option value=\"GB\" selected>"));
     let response = send(&shop, "/account/address", &ADDRESS);
     assert_eq!((response.status, header(&response, "location")), (303, Some("/account?note=address")));
-    assert_eq!(*shop.asked.borrow(), ["change-address Bea, 2 Low Lane"]);
+    assert_eq!(*shop.calls.borrow(), ["change-address Bea, 2 Low Lane"]);
     let response = send(&shop, "/account/address", &ADDRESS[..2]);
     let page = text(&response);
     assert!(response.status == 422 && page.contains("<a href=\"#city\">") && page.contains("value=\"2 Low Lane\""));
-    assert!(shop.asked.borrow().is_empty());
+    assert!(shop.calls.borrow().is_empty());
 
     let bare = Shop { settings: Vec::new(), ..Shop::open() };
     let page = text(&handle(&get_as_ann("/account/address"), &bare)).to_owned();
@@ -117,7 +117,7 @@ fn a_customer_changes_the_password() {
     assert_eq!(handle(&get_as_ann("/account/password"), &shop).status, 200);
     let response = send(&shop, "/account/password", &[("old", " old "), ("new", "new one")]);
     assert_eq!((response.status, header(&response, "location")), (303, Some("/account?note=password")));
-    assert_eq!(*shop.asked.borrow(), ["change-password  old  new one"]);
+    assert_eq!(*shop.calls.borrow(), ["change-password  old  new one"]);
     let response = send(&shop, "/account/password", &[("old", "")]);
     assert!(response.status == 422 && text(&response).matches("class=\"complaint\"").count() == 2);
 }
@@ -128,11 +128,11 @@ fn deleting_an_account_needs_its_password() {
     let page = text(&handle(&get_as_ann("/account/delete"), &shop)).to_owned();
     assert!(page.contains("This cannot be undone.") && page.contains("type=\"password\""));
     assert_eq!(send(&shop, "/account/delete", &[]).status, 422);
-    assert!(shop.asked.borrow().is_empty());
+    assert!(shop.calls.borrow().is_empty());
     let response = send(&shop, "/account/delete", &[("password", "s3cret")]);
     assert_eq!((response.status, header(&response, "location")), (303, Some("/sign-in?note=deleted")));
     assert!(headers(&response, "set-cookie")[0].starts_with("session=; "));
-    assert_eq!(*shop.asked.borrow(), ["delete-account s3cret"]);
+    assert_eq!(*shop.calls.borrow(), ["delete-account s3cret"]);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_form_from_another_visitor_changes_nothing() {
         let response = send(&shop, address, &[("password", "x")]);
         assert_eq!((response.status, header(&response, "allow")), (405, Some("GET, HEAD")), "{address}");
     }
-    assert!(shop.asked.borrow().is_empty());
+    assert!(shop.calls.borrow().is_empty());
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn the_statement_shows_the_bookings() {
     let mut shop = Shop::open();
     let response = handle(&get_as_ann("/account/statement"), &shop);
     let page = text(&response);
-    assert_eq!(*shop.asked.borrow(), ["who", "statement C-1"]);
+    assert_eq!(*shop.calls.borrow(), ["who", "statement C-1"]);
     for part in ["Paid by card ending 4242", "\u{2212}£78.47", "Invoice I-77", "href=\"/orders/1000123\"", "£0.00"] {
         assert!(page.contains(part), "{part}\n{page}");
     }
@@ -233,7 +233,7 @@ fn no_text_of_an_account_becomes_markup() {
     let mut odd = order();
     odd.number = evil.into();
     odd.currency = evil.into();
-    shop.book.push(odd);
+    shop.known_orders.push(odd);
     for address in ["/account", "/account/address", "/orders/1000123/invoice"] {
         let response = handle(&get_as_ann(address), &shop);
         assert!(response.status == 200 && !text(&response).contains("<script>"), "{address}");

@@ -33,7 +33,7 @@ fn the_forms_come_with_a_cookie_for_their_token() {
     }
     let again = handle(&with_cookies(get("/sign-in"), &format!("visitor={VISITOR}")), &shop);
     assert!(headers(&again, "set-cookie").is_empty());
-    assert!(shop.asked.borrow().is_empty());
+    assert!(shop.calls.borrow().is_empty());
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn signing_in_sets_a_cookie_that_lasts_as_long_as_the_session() {
     let expected = format!("session={TOKEN}; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax");
     assert_eq!(session_cookie(&response), Some(expected.as_str()));
     assert_eq!(
-        *shop.asked.borrow(),
+        *shop.calls.borrow(),
         ["sign-in ann@example.test  s3cret pass\u{e9}  192.0.2.7"],
         "passwords are not trimmed"
     );
@@ -145,7 +145,7 @@ fn hostile_forms_do_not_sign_in() {
             assert!(!text(&response).contains("<script>alert") && !text(&response).contains("\"><b>"));
         }
     }
-    assert!(shop.asked.borrow().is_empty(), "no context was called");
+    assert!(shop.calls.borrow().is_empty(), "no context was called");
     for body in [&b"email=%00&password=x"[..], b"email=%ff", b"%", b"\xff\xfe"] {
         let mut request = post_as_visitor("/sign-in", &[]);
         request.body = body.to_vec();
@@ -173,20 +173,20 @@ fn a_form_from_another_visitor_or_site_does_not_sign_in() {
         elsewhere.headers.retain(|(name, _)| name != "sec-fetch-site");
         assert_eq!(handle(&elsewhere, &shop).status, 403, "{address}: from nowhere");
     }
-    assert!(shop.asked.borrow().is_empty());
+    assert!(shop.calls.borrow().is_empty());
 }
 
 #[test]
 fn signing_out_deletes_the_cookie_even_while_customer_is_away() {
     let shop = Shop::open();
-    for trouble in [None, Some(accounts::Error::Unavailable("x".into()))] {
-        *shop.customer.borrow_mut() = trouble;
+    for error in [None, Some(accounts::Error::Unavailable("x".into()))] {
+        *shop.customer.borrow_mut() = error;
         let response = handle(&post_as_ann("/sign-out", &[]), &shop);
         assert_eq!((response.status, header(&response, "location")), (303, Some("/sign-in?note=signed-out")));
         let cookie = session_cookie(&response).expect("a cookie");
         assert!(cookie.starts_with("session=; ") && cookie.contains("Max-Age=0"));
     }
-    assert_eq!(shop.asked.borrow()[0], format!("sign-out {TOKEN}"));
+    assert_eq!(shop.calls.borrow()[0], format!("sign-out {TOKEN}"));
     let page = handle(&get("/sign-in?note=signed-out"), &shop);
     assert!(text(&page).contains("You are signed out on this device."));
 }

@@ -57,34 +57,34 @@ fn unavailable(error: anyhow::Error) -> ordering::Error {
 }
 
 impl seams::Seams for Services {
-    fn albums(&self, skus: &[&str]) -> Result<Vec<seams::Album>, seams::Trouble> {
+    fn albums(&self, skus: &[&str]) -> Result<Vec<seams::Album>, seams::CallError> {
         ask(&self.catalog, "albums", &skus).map(types::albums).map_err(absent)
     }
 
-    fn search(&self, words: &str, page: u32, size: u32) -> Result<seams::AlbumPage, seams::Trouble> {
+    fn search(&self, words: &str, page: u32, size: u32) -> Result<seams::AlbumPage, seams::CallError> {
         let found = ask::<wire::AlbumPage>(&self.catalog, "search", &(words, page, size));
         found.map(|found| types::album_page(found.into())).map_err(absent)
     }
 
-    fn browse(&self, filter: seams::Filter<'_>, page: u32, size: u32) -> Result<seams::AlbumPage, seams::Trouble> {
+    fn browse(&self, filter: seams::Filter<'_>, page: u32, size: u32) -> Result<seams::AlbumPage, seams::CallError> {
         let (genre, artist) = (filter.genre.map(str::to_owned), filter.artist.map(str::to_owned));
         let filter = wire::Filter { genre, artist, decade: filter.decade };
         let found = ask::<wire::AlbumPage>(&self.catalog, "browse", &(filter, page, size));
         found.map(|found| types::album_page(found.into())).map_err(absent)
     }
 
-    fn facets(&self) -> Result<seams::Facets, seams::Trouble> {
+    fn facets(&self) -> Result<seams::Facets, seams::CallError> {
         let facets: wire::Facets = ask(&self.catalog, "facets", &()).map_err(absent)?;
         let (genres, decades, artists) =
             (wire::all(facets.genres), wire::all(facets.decades), wire::all(facets.artists));
         Ok(seams::Facets { genres, decades, artists })
     }
 
-    fn levels(&self, skus: &[&str]) -> Result<Vec<seams::Level>, seams::Trouble> {
+    fn levels(&self, skus: &[&str]) -> Result<Vec<seams::Level>, seams::CallError> {
         ask::<Vec<wire::Level>>(&self.warehouse, "levels", &skus).map(wire::all).map_err(absent)
     }
 
-    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<seams::Suggestion>, seams::Trouble> {
+    fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<seams::Suggestion>, seams::CallError> {
         ask::<Vec<wire::Suggestion>>(&self.recommendation, "suggest", &(skus, count)).map(wire::all).map_err(absent)
     }
 

@@ -1,4 +1,4 @@
-//! What the made-up contexts know: albums, an account, an order and what was booked for it.
+//! Sample data of the contexts in tests: albums, an account, an order, its payment and its bookings.
 
 use crate::seams::{Album, Cause, Money, Movement, accounts, books, ordering, payments};
 
@@ -89,7 +89,7 @@ pub fn summary(order: &ordering::Order) -> ordering::Summary {
     }
 }
 
-/// Prices of these albums now, and £3.50 for the post.
+/// A quote with the albums' current prices and £3.50 for shipping.
 pub fn quote(albums: &[Album], lines: &[ordering::Line]) -> ordering::Quote {
     let mut quote =
         ordering::Quote { lines: Vec::new(), gone: Vec::new(), shipping: 350, total: 350, currency: "GBP".into() };
