@@ -49,7 +49,8 @@ fn prose_and_comments_fit_a_window() {
 fn sentences_say_who_does_what() {
     let mut wrong = Vec::new();
     for (name, text) in texts(&[".md", ".rs", ".wit", ".sql", ".toml", ".html", ".txt", ".js", ".py", ".cljs"]) {
-        if !PLAIN.iter().any(|folder| name.starts_with(folder)) {
+        // A migration that has run keeps its text: the host checks it.
+        if !PLAIN.iter().any(|folder| name.starts_with(folder)) || name.contains("/migrations/") {
             continue;
         }
         for (number, line) in text.lines().enumerate() {
