@@ -124,8 +124,8 @@ Exit 1 when the function returns an `err(..)`, which is printed like any other r
     Call(call::Options),
     /// Replace the serving version of a context by a new one, if it passes every step
     #[command(after_help = "\
-The steps, each printed once it is passed: read, compile, wit, capabilities, start, migrations, health, replay, publish,
-watch.
+The steps are read, compile, wit, capabilities, start, migrations, health, replay, publish and \
+watch; each is printed once it is passed.
 If a step refuses the new version, the running one continues to serve. docs/deploy.md describes the steps.
 
 Examples:
@@ -137,8 +137,9 @@ Exit 0: the new version serves; 1: it does not, with the reason.")]
     Deploy(deploy::Options),
     /// Replace the serving version of a context by the one before
     #[command(after_help = "\
-The rows stay if the older version has worked with the newer schema before. Otherwise the store can return to its restore
-point: automatically if nothing was written since, else with --restore, which prints what is lost.")]
+The rows stay if the older version has worked with the newer schema before. Otherwise the store \
+can return to its restore point: automatically if nothing was written since, else with --restore, \
+which prints what is lost.")]
     Rollback(deploy::RollbackOptions),
     /// Show deployed and refused versions, the newest first
     History {

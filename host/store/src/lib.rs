@@ -4,7 +4,7 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, compare, schema, cursor -> copy -> database -> transaction ->
+//! Floors, each importing only those after it: `migrate -> compare, copy, cursor, schema -> database -> transaction ->
 //! writer, readers -> open, host -> connection -> confine, functions, sql, statistics, rows, config -> key, blocking,
 //! oneshot -> error, clock, ids -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`).
