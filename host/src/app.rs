@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seam_runtime::component::Compiler;
+use seam_runtime::run::Metrics;
+use seam_runtime::serve::{self, LinkedSystem, Registry, Source};
+use seam_store::ids::ContextName;
+use seam_store::{HostFile, HostFileError};
+
 use crate::deploy::{self, Deployer, History};
 use crate::follow::Following;
 use crate::http;
 use crate::limits;
 use crate::manifest::{Context, ContextSettings, Manifest};
 use crate::watch::{self, Root, Watcher};
-use seam_runtime::component::Compiler;
-use seam_runtime::run::Metrics;
-use seam_runtime::serve::{self, LinkedSystem, Registry, Source};
-use seam_store::ids::ContextName;
-use seam_store::{HostFile, HostFileError};
 
 /// A loaded system: every context has started, but the host does not listen yet.
 pub struct App {

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use wasmtime::component::Val;
-
-use crate::limits;
 use seam_runtime::call::Call;
 use seam_runtime::route::{Follower, Notify};
 use seam_runtime::serve::Registry;
 use seam_store::Cursor;
 use seam_store::ids::Trace;
+use wasmtime::component::Val;
+
+use crate::limits;
 
 /// The thread on which all variants follow. When this is dropped, the thread ends after its current page. The drop does
 /// not wait for that: a page that is cut off comes again.

@@ -4,17 +4,17 @@
 
 use std::time::{Duration, Instant};
 
+use seam_runtime::call::{Call, Failure};
+use seam_runtime::component::wit_of;
+use seam_runtime::did_you_mean::{self, nearest};
+use seam_runtime::serve::{Live, Registry};
+use seam_store::ids::Trace;
 use wasmtime::component::Val;
 use wasmtime::component::types::{ComponentFunc, Type};
 use wasmtime::component::wasm_wave::{self, parser::ParserError, untyped::UntypedFuncCall};
 
 use crate::json::to_json;
 use crate::limits;
-use seam_runtime::call::{Call, Failure};
-use seam_runtime::component::wit_of;
-use seam_runtime::did_you_mean::{self, nearest};
-use seam_runtime::serve::{Live, Registry};
-use seam_store::ids::Trace;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

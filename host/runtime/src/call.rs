@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use crate::limits;
 use seam_store::ids::Trace;
+
+use crate::limits;
 
 /// A context, by its position in the manifest.
 pub type ContextIndex = u16;

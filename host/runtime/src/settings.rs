@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::limits;
 use seam_store::ids::ContextName;
+
+use crate::limits;
 pub use seam_store::{Encryption, KeySource, Settings as StoreGrant};
 
 /// The contexts of one system.

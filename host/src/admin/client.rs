@@ -5,6 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use seam_runtime::route::Comparison;
+use seam_runtime::serve::RouteStatus;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,8 +17,6 @@ use super::protocol::{
 use super::status::ContextStatus;
 use crate::seed::Progress;
 use crate::{deploy, folder, limits};
-use seam_runtime::route::Comparison;
-use seam_runtime::serve::RouteStatus;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

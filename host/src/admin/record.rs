@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use seam_runtime::serve::Registry;
+
 use super::protocol::{ErrorMessage, RecordRequest, RecordedScenario, RecordingStarted};
 use crate::harness::recorded::{self, Header};
 use crate::limits;
-use seam_runtime::serve::Registry;
 
 /// Starts or stops a recording and returns the response, as JSON.
 ///

@@ -10,6 +10,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
+use seam_runtime::serve::Registry;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, mpsc};
@@ -23,7 +24,6 @@ use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
 use crate::manifest::Seed;
 use crate::{invoke, limits, seed};
-use seam_runtime::serve::Registry;
 
 /// What responses are made from.
 #[derive(Clone)]

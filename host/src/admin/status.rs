@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use seam_runtime::run::Serves;
 use seam_runtime::serve::Registry;
+use serde::{Deserialize, Serialize};
 
 /// One context at one moment. Counters start at 0 when the host starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use seam_store::ids::ContextName;
+
 use super::error::Error;
 use super::folders::{base, cache};
 use super::job::{BuildStatus, Job, Options, WrittenComponent, definition, run_command, stale_because, status};
@@ -11,7 +13,6 @@ use super::record::Record;
 use super::tools::Progress;
 use super::{cargo, toolchain, tools, write};
 use crate::manifest::{Build, Context, Manifest};
-use seam_store::ids::ContextName;
 
 /// What happened to each context, in the manifest's order.
 #[derive(Debug)]

@@ -4,8 +4,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::rust::{OLDEST, TARGET};
 use seam_store::ids::ContextName;
+
+use super::rust::{OLDEST, TARGET};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
+use seam_store::ids::ContextName;
+
 use super::error::Error;
 use super::folders::cache;
 use super::job::{self, BuildStatus, Job, Options};
@@ -23,7 +25,6 @@ use super::toolchain::{self, Toolchain};
 use super::tools::{self, Progress};
 use super::{cargo, write};
 use crate::manifest::{Build, Context};
-use seam_store::ids::ContextName;
 
 /// The settings of the quick profile, as cargo reads them from the environment.
 const PROFILE: [(&str, &str); 8] = [

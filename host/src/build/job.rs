@@ -4,11 +4,12 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use seam_store::ids::ContextName;
+
 use super::error::Error;
 use super::messages::Tail;
 use super::record::{self, Folder, Freshness, Record, Sources};
 use crate::manifest::Build;
-use seam_store::ids::ContextName;
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {

@@ -1,12 +1,13 @@
 //! `seam build` and `seam doctor`: prints what `crate::build` did.
 
+use seam_store::chain;
+
 use super::error::{CommandError, unknown_context};
 use super::global::{Format, Global};
 use super::out;
 use crate::build::doctor::{self, Purpose};
 use crate::build::{self, BuildStatus, Options};
 use crate::manifest::Manifest;
-use seam_store::chain;
 
 /// Builds what is stale; all messages go to standard error.
 pub fn run(manifest: &Manifest, only: &[String], force: bool) -> Result<(), CommandError> {

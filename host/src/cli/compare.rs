@@ -1,12 +1,13 @@
 //! `seam compare`: the variants of a context side by side.
 
+use seam_runtime::route::{Compared, Comparison};
+
 use super::error::CommandError;
 use super::global::Format;
 use super::out;
 use crate::admin::CompareRequest;
 use crate::admin::client::Client;
 use crate::manifest::Manifest;
-use seam_runtime::route::{Compared, Comparison};
 
 pub fn run(manifest: &Manifest, context: &str, format: Format) -> Result<(), CommandError> {
     let comparison = Client::connect(&manifest.host.data)?.compare(&CompareRequest { context: context.to_owned() })?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use seam_store::HostFile;
 
 use super::error::CommandError;
 use super::global::{Format, Global};
@@ -14,7 +15,6 @@ use crate::deploy::{
 };
 use crate::limits;
 use crate::manifest::Manifest;
-use seam_store::HostFile;
 
 #[derive(Debug, Args)]
 pub struct Options {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
+use seam_runtime::component::Compiler;
 
 use super::error::{CommandError, app_error};
 use super::global::Global;
@@ -15,7 +16,6 @@ use crate::dev::{DevLoop, Project};
 use crate::folder::Folder;
 use crate::http::StatusBoard;
 use crate::manifest::Manifest;
-use seam_runtime::component::Compiler;
 
 #[derive(Debug, Args)]
 pub struct Options {

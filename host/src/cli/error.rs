@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use crate::admin::{self, ErrorMessage};
-use crate::manifest::{self, Manifest, Place, Problem, Problems};
-use crate::{folder, invoke, logging, seed};
 use seam_runtime::did_you_mean;
 use seam_runtime::route;
 use seam_store::chain;
+
+use crate::admin::{self, ErrorMessage};
+use crate::manifest::{self, Manifest, Place, Problem, Problems};
+use crate::{folder, invoke, logging, seed};
 
 /// Why a command ends with exit code 1.
 #[derive(Debug)]

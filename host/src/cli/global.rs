@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use seam_runtime::component::Compiler;
 
 use super::error::CommandError;
 use super::out;
 use crate::logging;
 use crate::manifest::{self, Manifest};
-use seam_runtime::component::Compiler;
 
 #[derive(Debug, Args)]
 pub struct Global {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use clap::Args;
+use seam_runtime::serve::{RouteStatus, VariantStatus, at_rest};
+use seam_store::HostFile;
 
 use super::error::CommandError;
 use super::global::{Format, Global};
@@ -10,8 +12,6 @@ use super::out;
 use crate::admin::RouteRequest;
 use crate::admin::client::{Client, Error};
 use crate::folder::Folder;
-use seam_runtime::serve::{RouteStatus, VariantStatus, at_rest};
-use seam_store::HostFile;
 
 #[derive(Debug, Args)]
 pub struct Options {

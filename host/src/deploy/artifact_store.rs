@@ -10,9 +10,10 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use seam_runtime::component::Artifact;
+
 use super::error::Error;
 use crate::limits;
-use seam_runtime::component::Artifact;
 
 pub(super) struct ArtifactStore {
     folder: PathBuf,

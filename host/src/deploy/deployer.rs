@@ -5,6 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
+use seam_runtime::component::{Component, ContextSpec};
+use seam_runtime::serve::Registry;
+use seam_store::ids::ContextName;
+use seam_store::{HostFileError, chain};
 
 use super::artifact_store::ArtifactStore;
 use super::error::Error;
@@ -15,10 +19,6 @@ use super::request::{DeployRequest, DesiredSystem, RollbackRequest};
 use super::system::System;
 use super::{full, quick, rollback, startup, steps};
 use crate::manifest::Manifest;
-use seam_runtime::component::{Component, ContextSpec};
-use seam_runtime::serve::Registry;
-use seam_store::ids::ContextName;
-use seam_store::{HostFileError, chain};
 
 /// Changes versions while the system runs. Cheap to clone.
 #[derive(Clone)]

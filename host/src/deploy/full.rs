@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use seam_runtime::alone::Trial;
+use seam_runtime::component::ContextSpec;
+use seam_store::Database;
+
 use super::history::ChangeKind;
 use super::pipeline::Pipeline;
 use super::report::{GateRefusal, Step, Version};
@@ -11,9 +15,6 @@ use super::steps::migrations::{self, SchemaTrial};
 use super::steps::publish::{self, Release};
 use super::steps::{self, capabilities, health, replay, wit};
 use super::system::System;
-use seam_runtime::alone::Trial;
-use seam_runtime::component::ContextSpec;
-use seam_store::Database;
 
 /// Takes `request.file` through all steps. Returns the version that serves afterwards; `None` when it already served.
 ///

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use seam_store::{HostFile, HostFileError};
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
-use seam_store::{HostFile, HostFileError};
 
 /// What caused a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

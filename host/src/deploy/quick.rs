@@ -9,6 +9,14 @@
 
 use std::sync::Arc;
 
+use seam_runtime::alone::Trial;
+use seam_runtime::component::{ContextProblem, ContextSpec, HEALTH};
+use seam_runtime::link;
+use seam_runtime::run::Generation;
+use seam_runtime::serve::{self, Candidate, Prepared};
+use seam_store::ids::ContextName;
+use seam_store::{Database, chain};
+
 use super::history::{Change, ChangeKind};
 use super::pipeline::Pipeline;
 use super::report::{GateRefusal, Step, SystemRefusal};
@@ -17,13 +25,6 @@ use super::steps::migrations::{self, SchemaTrial};
 use super::steps::{capabilities, health, wit};
 use super::system::{System, restore_name};
 use crate::limits;
-use seam_runtime::alone::Trial;
-use seam_runtime::component::{ContextProblem, ContextSpec, HEALTH};
-use seam_runtime::link;
-use seam_runtime::run::Generation;
-use seam_runtime::serve::{self, Candidate, Prepared};
-use seam_store::ids::ContextName;
-use seam_store::{Database, chain};
 
 /// A version that does not serve yet.
 struct Upcoming<'a> {

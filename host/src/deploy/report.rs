@@ -1,10 +1,9 @@
 //! The report of a change: the steps that it passed, the refusal if any, and the version that serves.
 
-use serde::{Deserialize, Serialize};
-
 use seam_runtime::component::ContextProblem;
 use seam_runtime::serve;
 use seam_store::{HostFileError, chain};
+use serde::{Deserialize, Serialize};
 
 /// The steps in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use seam_runtime::component::ContextSpec;
+use seam_store::ids::ContextName;
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
-use seam_runtime::component::ContextSpec;
-use seam_store::ids::ContextName;
 
 /// A request to deploy a component file.
 #[derive(Debug, Clone, Serialize, Deserialize)]

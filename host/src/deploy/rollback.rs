@@ -8,6 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seam_runtime::alone::Trial;
+use seam_runtime::component::{Artifact, ContextSpec};
+use seam_store::{Database, Difference, Migration, chain};
+
 use super::history::ChangeKind;
 use super::pipeline::Pipeline;
 use super::report::{GateRefusal, Step, Version, short};
@@ -16,9 +20,6 @@ use super::steps::migrations::{self, SchemaTrial};
 use super::steps::publish::{self, Release, Restore};
 use super::steps::{self, health, wit};
 use super::system::{System, restore_name};
-use seam_runtime::alone::Trial;
-use seam_runtime::component::{Artifact, ContextSpec};
-use seam_store::{Database, Difference, Migration, chain};
 
 /// How the file is made to fit the older version.
 struct FilePlan {

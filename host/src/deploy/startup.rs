@@ -7,14 +7,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use seam_runtime::serve::Source;
+use seam_store::ids::ContextName;
+
 use super::artifact_store;
 use super::error::Error;
 use super::history::{Change, ChangeKind, ChangeState, History, HistoryEntry, Serving};
 use super::report::short;
 use super::system::{System, hash_of};
 use crate::manifest::{ContextSettings, Manifest};
-use seam_runtime::serve::Source;
-use seam_store::ids::ContextName;
 
 /// The sources of all components that do not come from the manifest's files. Call this before loading anything.
 ///

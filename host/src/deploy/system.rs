@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::artifact_store::ArtifactStore;
-use super::history::{ChangeState, History};
-use super::report::{GateRefusal, Version};
 use seam_runtime::component::{Artifact, Component, ContextSpec};
 use seam_runtime::did_you_mean;
 use seam_runtime::run::Generation;
 use seam_runtime::serve::Registry;
 use seam_store::ids::ContextName;
 use seam_store::{Database, HostFileError, chain};
+
+use super::artifact_store::ArtifactStore;
+use super::history::{ChangeState, History};
+use super::report::{GateRefusal, Version};
 
 pub(super) struct System {
     pub registry: Registry,

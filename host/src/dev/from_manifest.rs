@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use seam_runtime::component::{Component, ContextSpec};
+use seam_store::ids::ContextName;
+
 use super::notices::Notice;
 use crate::build::{IncrementalBuilder, Source, incremental};
 use crate::manifest::{Build, Context, Manifest};
 use crate::watch::{Changes, Root};
-use seam_runtime::component::{Component, ContextSpec};
-use seam_store::ids::ContextName;
 
 /// The newest component of a context.
 #[derive(Clone)]

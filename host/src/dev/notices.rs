@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use seam_runtime::component::ContextProblem;
+use seam_store::ids::ContextName;
 use serde::Serialize;
 
 use crate::build::{Diagnostic, FailedContext, IncrementalBuild};
 use crate::deploy::{GateRefusal, Step};
 use crate::limits;
 use crate::manifest::{Manifest, Place, Problem};
-use seam_runtime::component::ContextProblem;
-use seam_store::ids::ContextName;
 
 /// A problem or a note for the developer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

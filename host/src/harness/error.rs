@@ -1,7 +1,8 @@
 //! Why the harness cannot run, and what to do about it.
 
-use crate::manifest::Problems;
 use seam_runtime::did_you_mean;
+
+use crate::manifest::Problems;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -1,9 +1,8 @@
 //! The functions that a context exports and imports, as its component declares them.
 
-use wasmtime::component::types::{ComponentFunc, Type};
-
 use seam_runtime::component::{Component, HTTP_HANDLER, Interface, is_seam};
 use seam_runtime::did_you_mean;
+use wasmtime::component::types::{ComponentFunc, Type};
 
 #[derive(Clone)]
 pub struct Function {

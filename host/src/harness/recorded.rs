@@ -3,13 +3,13 @@
 
 use std::fmt::Write as _;
 
+use seam_runtime::call::Failure;
+use seam_runtime::guest::notes::OutgoingCall;
+use seam_runtime::run::recorder::{CallData, CallLog, RecordedCall};
 use wasmtime::component::Val;
 
 use super::functions::short;
 use super::pattern::pretty;
-use seam_runtime::call::Failure;
-use seam_runtime::guest::notes::OutgoingCall;
-use seam_runtime::run::recorder::{CallData, CallLog, RecordedCall};
 
 /// What the scenario starts with, besides the recorded calls.
 pub struct Header<'a> {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use seam_store::ids::ContextName;
 use serde::Serialize;
 
 use super::run::{Finding, InstanceState};
 use super::scenario::Scenario;
 use crate::manifest::{Problem, Problems};
-use seam_store::ids::ContextName;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct TestReport {

@@ -1,5 +1,6 @@
 //! The rules of a contract: what every answer of a function must satisfy, whether the context or a stub gives it.
 
+use seam_runtime::component::InterfaceName;
 use wasmtime::component::Val;
 use wasmtime::component::types::Type;
 
@@ -8,7 +9,6 @@ use super::functions::{self, Function, Functions};
 use super::pattern::{Bindings, Pattern};
 use super::scenario::{At, Contract, ListRule, Rule};
 use crate::manifest::{Place, Problem, Problems};
-use seam_runtime::component::InterfaceName;
 
 /// The rules for the imports or for the exports of a component.
 #[derive(Clone, Default)]

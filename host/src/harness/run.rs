@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use seam_runtime::alone::fixture::Fixture;
+use seam_runtime::buffered_http;
+use seam_runtime::call::Failure;
 use wasmtime::component::Val;
 
 use super::check::{ExpectedCall, TypedAction, TypedExpect, TypedScenario};
@@ -14,10 +18,6 @@ use super::scenario_run::{self, RunSetup, ScenarioRun};
 use super::stubs::MadeCall;
 use crate::limits;
 use crate::manifest::Place;
-use seam_runtime::alone::fixture::Fixture;
-use seam_runtime::buffered_http;
-use seam_runtime::call::Failure;
-use std::time::Duration;
 
 /// The kind of instance on which a scenario ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

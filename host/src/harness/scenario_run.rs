@@ -4,6 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use seam_runtime::alone::fixture::{Fixture, RunningFixture, Setup};
+use seam_runtime::buffered_http;
+use seam_runtime::call::Failure;
+use seam_runtime::component::ContextProblem;
+use seam_runtime::guest::wasi::Fixed;
+use seam_store::ids::Trace;
+use seam_store::{Rows, Value};
 use tempfile::TempDir;
 use wasmtime::component::Val;
 
@@ -14,13 +21,6 @@ use super::rules::Rules;
 use super::scenario::{Cell, FailureKind};
 use super::stubs::{MadeCall, Stubs};
 use crate::limits;
-use seam_runtime::alone::fixture::{Fixture, RunningFixture, Setup};
-use seam_runtime::buffered_http;
-use seam_runtime::call::Failure;
-use seam_runtime::component::ContextProblem;
-use seam_runtime::guest::wasi::Fixed;
-use seam_store::ids::Trace;
-use seam_store::{Rows, Value};
 
 /// What a run starts with.
 pub struct RunSetup<'a> {

@@ -3,6 +3,9 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use seam_runtime::call::{Call, Failure};
+use seam_runtime::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
+use seam_store::blocking;
 use wasmtime::component::Val;
 
 use super::check::{TypedReply, TypedStub};
@@ -11,9 +14,6 @@ use super::pattern::Bindings;
 use super::rules::Rules;
 use super::scenario::FailureKind;
 use crate::limits;
-use seam_runtime::call::{Call, Failure};
-use seam_runtime::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
-use seam_store::blocking;
 
 /// One call that the context made.
 #[derive(Debug, Clone)]

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use seam_runtime::alone::fixture::Fixture;
+use seam_runtime::call::Failure;
 use wasmtime::component::Val;
 
 use super::check::{Call, Checker, TypedStub};
@@ -14,8 +16,6 @@ use super::scenario::{At, Cell, FailureKind, Given, Reply, Scenario, Stub, Then}
 use super::scenario_run::{RunSetup, ScenarioRun};
 use crate::limits;
 use crate::manifest::{Place, Problem};
-use seam_runtime::alone::fixture::Fixture;
-use seam_runtime::call::Failure;
 
 /// Collects what a context is given before its first call.
 pub struct FixtureBuilder {

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use seam_store::ids::ContextName;
+
 use super::guest::affinity::AffinityConfig;
 use super::limits::Limits;
 use super::own::dev::StatusBoard;
 use crate::manifest::{self, Manifest, Tls};
-use seam_store::ids::ContextName;
 
 #[derive(Debug, Clone)]
 pub struct Config {

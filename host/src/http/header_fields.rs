@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
-
 use seam_store::ids::Trace;
 
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

@@ -5,7 +5,6 @@
 
 use http::StatusCode;
 use http::request::Parts;
-
 use seam_runtime::call::{Failure, RefusalReason};
 use seam_store::ids::Trace;
 

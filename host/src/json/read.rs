@@ -2,11 +2,10 @@
 
 use std::fmt;
 
+use seam_runtime::did_you_mean::nearest;
 use serde_json::{Map, Value};
 use wasmtime::component::Val;
 use wasmtime::component::types::{self, Type};
-
-use seam_runtime::did_you_mean::nearest;
 
 /// A value that is not of its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
+use seam_runtime::did_you_mean::nearest;
+use seam_store::ids::ContextName;
+
 use super::parse::Parsed;
 use super::problem::Place;
 use super::table::Document;
 use crate::limits;
-use seam_runtime::did_you_mean::nearest;
-use seam_store::ids::ContextName;
 
 /// Paths that the host itself answers when `ops` is on.
 const OPS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use seam_runtime::settings::ContextSettings;
+use seam_store::ids::ContextName;
+
 use super::keys::{capabilities, component, context_limits, outgoing, places, store};
 use super::model::Context;
 use super::shared::shared;
 use super::table::{At, Table};
 use super::variant;
-use seam_runtime::settings::ContextSettings;
-use seam_store::ids::ContextName;
 
 /// The entry and its variants. `None` when the name or the component is missing: nothing can refer to such an entry.
 pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option<(Context, Vec<Context>)> {

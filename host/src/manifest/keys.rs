@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use seam_runtime::did_you_mean::nearest;
+use seam_runtime::settings::ContextLimits;
+
 use super::model::{Build, Places};
 use super::problem::Place;
 use super::table::{At, Table};
 use super::{Encryption, KeySource, StoreGrant};
 use crate::limits;
-use seam_runtime::did_you_mean::nearest;
-use seam_runtime::settings::ContextLimits;
 
 /// The place of an entry and of those of `keys` that it has.
 pub fn places(table: &Table<'_, '_>, entry: Place, keys: &[&str]) -> Places {

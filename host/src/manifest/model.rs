@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::problem::Place;
 use seam_runtime::settings::{ContextSettings, Recording, SystemSettings};
 use seam_store::ids::ContextName;
+
+use super::problem::Place;
 
 /// A whole manifest, checked as far as possible without its components.
 #[derive(Debug, Clone)]

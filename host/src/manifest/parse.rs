@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use seam_runtime::settings::Recording;
+use seam_store::ids::ContextName;
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -15,8 +17,6 @@ use super::model::{Context, Host, Http, LogFormat, Manifest, Mount, RoutingKey, 
 use super::problem::Place;
 use super::table::{At, Document, Table};
 use crate::limits;
-use seam_runtime::settings::Recording;
-use seam_store::ids::ContextName;
 
 const ADDRESS: &str = "127.0.0.1:8080";
 

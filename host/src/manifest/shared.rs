@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use seam_runtime::settings::Shared;
+
 use super::model::{Context, Manifest};
 use super::table::{At, Table};
 use crate::limits;
-use seam_runtime::settings::Shared;
 
 /// Reads the files that a context's entry names; their values join its `config` as `NAME.KEY`.
 pub(super) fn shared(context: &Table<'_, '_>, folder: &Path, config: &mut BTreeMap<String, String>) -> Vec<Shared> {

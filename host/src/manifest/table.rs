@@ -7,12 +7,12 @@ use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 
+use seam_runtime::did_you_mean::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Encryption;
 use super::problem::{Place, Problem};
-use seam_runtime::did_you_mean::nearest;
 
 /// The text of a TOML file and the problems found in it so far.
 pub struct Document<'t> {

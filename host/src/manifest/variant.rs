@@ -5,12 +5,13 @@
 
 use std::path::Path;
 
+use seam_runtime::settings::{CatchUp, ContextSettings};
+use seam_store::ids::ContextName;
+
 use super::keys::{capabilities, component, context_limits, outgoing, places, store};
 use super::model::Context;
 use super::table::{At, Table};
 use crate::limits;
-use seam_runtime::settings::{CatchUp, ContextSettings};
-use seam_store::ids::ContextName;
 
 /// The default name of the entry itself among the variants.
 const MAIN: &str = "main";

@@ -3,8 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::manifest::Problems;
 use seam_store::ids::ContextName;
+
+use crate::manifest::Problems;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use seam_store::ids::ContextName;
+
 use super::error::Error;
 use super::language::Language;
-use seam_store::ids::ContextName;
 
 /// Keywords of WIT and Rust, crates that every context is compiled with, and folders of a project.
 #[rustfmt::skip]

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use seam_store::ids::ContextName;
+
 use super::error::Error;
 use super::language::Language;
 use super::{cargo, entry, name, sdk, templates};
 use crate::manifest::Manifest;
-use seam_store::ids::ContextName;
 
 /// Everything that making a context changes in a project. Paths are relative to its folder.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::invoke;
 use seam_runtime::call::Failure;
+
+use crate::invoke;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

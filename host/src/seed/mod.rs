@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use seam_runtime::serve::Registry;
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Val;
 use wasmtime::component::types::Type;
@@ -14,7 +15,6 @@ use crate::folder::{self, Folder};
 use crate::invoke::Target;
 use crate::limits;
 use crate::manifest::Seed;
-use seam_runtime::serve::Registry;
 
 mod error;
 mod loaded;

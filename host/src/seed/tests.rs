@@ -5,13 +5,13 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use seam_store::ids::ContextName;
 use serde_json::json;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use super::*;
 use crate::json::to_json;
-use seam_store::ids::ContextName;
 
 fn row_type() -> Type {
     let engine = wasmtime::Engine::new(wasmtime::Config::new().gc_support(false)).unwrap();

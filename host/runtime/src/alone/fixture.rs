@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use seam_store::Database;
 use wasmtime::Engine;
 
 use crate::call::ContextIndex;
@@ -22,7 +23,6 @@ use crate::run::recorder::Recorder;
 use crate::run::{Generation, start};
 use crate::serve::{Candidate, Error, LinkedSystem, Live, open_file};
 use crate::settings::{Encryption, Recording, StoreGrant};
-use seam_store::Database;
 
 /// A context of a linked system, ready to be started alone.
 pub struct Fixture {

@@ -5,6 +5,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use seam_store::blocking;
+use seam_store::ids::Trace;
+use seam_store::{Database, Migration};
+
 use crate::call::{Call, ContextIndex, Failure};
 use crate::component::ContextSpec;
 use crate::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
@@ -15,9 +19,6 @@ use crate::run::recorder::Recorder;
 use crate::run::{Generation, start};
 use crate::serve::{Error, Live, Registry};
 use crate::settings::Recording;
-use seam_store::blocking;
-use seam_store::ids::Trace;
-use seam_store::{Database, Migration};
 
 /// A version that started.
 pub struct Trial {

@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use seam_store::ids::ContextName;
 use wasmtime::component::{HasSelf, Linker};
 
 use super::Guest;
 use crate::limits;
-use seam_store::ids::ContextName;
 
 wasmtime::component::bindgen!({
     inline: "

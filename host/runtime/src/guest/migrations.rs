@@ -2,9 +2,8 @@
 //!
 //! Not here: which migrations run, and how (`store`).
 
-use wasmtime::component::{ComponentType, Lift};
-
 use seam_store::Migration;
+use wasmtime::component::{ComponentType, Lift};
 
 /// The WIT record `migration`.
 #[derive(ComponentType, Lift)]

@@ -17,13 +17,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use seam_store::ids::ContextName;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::call::Call;
-use seam_store::ids::ContextName;
 
 /// The data of one instance's `Store`: everything that the host keeps for a guest.
 pub struct Guest {

@@ -7,13 +7,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use seam_store::{Database, Error, Transaction, Value};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower, WasmList, WasmStr};
 
 use super::Guest;
 use super::dispatch::DispatchTable;
 use crate::limits;
-use seam_store::{Database, Error, Transaction, Value};
 
 /// One instance's access to its context's file, with the open transaction of its call, if any.
 pub struct Session {

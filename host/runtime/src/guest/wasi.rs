@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use seam_store::ids::ContextName;
 use tokio::io::AsyncWrite;
 use wasmtime::component::Linker;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
@@ -16,7 +17,6 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
 use super::Guest;
 use super::logging::Budget;
 use crate::limits;
-use seam_store::ids::ContextName;
 
 /// For guests that the host calls synchronously: every context behind a seam.
 pub fn add_to_linker_sync(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {

@@ -3,12 +3,13 @@
 //! Invariant: a component that `plan` accepts can be linked. `plan` reports all problems of all contexts together, each
 //! with the context whose manifest entry or code has to change.
 
+use seam_store::ids::ContextName;
+
 use super::wiring::{Provider, Wiring};
 use super::{cycle, variant_check};
 use crate::call::ContextIndex;
 use crate::component::{Component, ContextProblem, Interface, InterfaceName, is_seam, same_signature, seam_rules};
 use crate::settings::ContextSettings;
-use seam_store::ids::ContextName;
 
 /// Finds the provider of each import.
 ///

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use seam_store::ids::Trace;
 use wasmtime::component::types::Type;
 use wasmtime::component::{Func, LinkerInstance, Val};
 use wasmtime::{Store, StoreContextMut};
@@ -13,7 +14,6 @@ use crate::guest::dispatch::{Exchange, Function, Values};
 use crate::guest::notes::{Notes, OutgoingCall};
 use crate::guest::{Guest, store};
 use crate::limits;
-use seam_store::ids::Trace;
 
 /// How the values of a call cross a seam.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

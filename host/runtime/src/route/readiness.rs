@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex};
-
 use seam_store::Cursor;
 use seam_store::clock::Clock;
 

@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use seam_store::ids::Trace;
 use wasmtime::component::Val;
 
 use super::{Readiness, overlap};
@@ -20,7 +21,6 @@ use crate::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function, Values
 use crate::limits;
 use crate::run::Generation;
 use crate::run::metrics::ShadowMetrics;
-use seam_store::ids::Trace;
 
 /// The queue of all shadows of a host. Its thread starts with the first call and ends with the queue.
 #[derive(Default)]

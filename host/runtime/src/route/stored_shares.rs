@@ -6,9 +6,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rusqlite::types::Type;
 use rusqlite::{Connection, params};
+use seam_store::{HostFile, HostFileError};
 
 use super::Shares;
-use seam_store::{HostFile, HostFileError};
 
 /// The shares of all contexts, by the contexts' names.
 pub struct StoredShares {

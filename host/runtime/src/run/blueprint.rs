@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use seam_store::Database;
+use seam_store::ids::ContextName;
 use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use crate::guest::{Guest, logging, memory, wasi, wasi_http};
-use seam_store::Database;
-use seam_store::ids::ContextName;
 
 /// What all instances of a generation are made from, and their grants.
 pub(crate) struct Blueprint {

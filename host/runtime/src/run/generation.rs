@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use seam_store::blocking;
+use seam_store::ids::ContextName;
+use seam_store::{Database, Migration};
 use wasmtime::Trap;
 
 use super::blueprint::{Blueprint, Export, Serves};
@@ -20,9 +23,6 @@ use crate::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
 use crate::guest::migrations::MigrationRecord;
 use crate::limits;
 use crate::link::Wiring;
-use seam_store::blocking;
-use seam_store::ids::ContextName;
-use seam_store::{Database, Migration};
 
 /// One loaded version of a context. Dropped when its last call has ended.
 pub struct Generation {

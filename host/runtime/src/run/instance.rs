@@ -5,6 +5,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use seam_store::blocking;
 use wasmtime::component::{Func, ResourceTable, TypedFunc};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi_http::WasiHttpCtx;
@@ -15,7 +16,6 @@ use crate::buffered_http;
 use crate::call::{Call, OutOfTime};
 use crate::guest::{Guest, dispatch, memory, store, wasi};
 use crate::limits;
-use seam_store::blocking;
 
 /// Kept in a box: a `Store` is large and moves between the pool and the stack with every call.
 pub struct Instance {

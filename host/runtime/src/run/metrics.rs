@@ -6,9 +6,9 @@ use std::time::Duration;
 use prometheus::{
     Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
 };
+use seam_store::ids::ContextName;
 
 use crate::call::Failure;
-use seam_store::ids::ContextName;
 
 /// The metric families of all contexts.
 #[derive(Clone)]

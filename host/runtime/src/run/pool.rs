@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
-
 use seam_store::blocking;
 use seam_store::clock::Clock;
 

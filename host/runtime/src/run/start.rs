@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use seam_store::Database;
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::blueprint::{Blueprint, Export, Grants};
@@ -13,7 +14,6 @@ use crate::component::{ContextProblem, HEALTH, HTTP_HANDLER, MIGRATIONS, is_seam
 use crate::guest::{logging, memory, wasi, wasi_http};
 use crate::link::{Wired, is_asynchronous, waits};
 use crate::settings::ContextSettings;
-use seam_store::Database;
 
 /// The `number`-th version of the context at `index`. None of its code has run yet.
 ///

@@ -7,10 +7,10 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-
-use crate::run::Generation;
 use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
+
+use crate::run::Generation;
 
 pub(crate) struct Drain {
     generations: Mutex<Vec<Draining>>,

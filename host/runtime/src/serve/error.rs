@@ -1,7 +1,8 @@
 //! Why a system of contexts does not start, or does not change.
 
-use crate::component::{self, ContextProblem};
 use seam_store::HostFileError;
+
+use crate::component::{self, ContextProblem};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

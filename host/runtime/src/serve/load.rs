@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use seam_store::ids::ContextName;
 
 use super::error::Error;
 use crate::component::{self, ContextProblem, ContextSpec, Loader};
 use crate::settings::ContextSettings;
-use seam_store::ids::ContextName;
 
 /// Where the component of an entry in the manifest comes from.
 #[derive(Debug, Clone)]

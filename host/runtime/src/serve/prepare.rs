@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use seam_store::{MigrateOptions, Migrated, Migration};
+
 use super::error::Error;
 use super::serving_set::ServingSet;
 use crate::component::ContextProblem;
 use crate::run::Generation;
-use seam_store::{MigrateOptions, Migrated, Migration};
 
 /// A prepared set. Nothing changes when it is dropped.
 pub struct Prepared {

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
+use seam_store::clock::Clock;
 
 use super::drain::Drain;
 use super::routing::Routing;
 use super::serving_set::{OnProbation, ServingSet};
 use crate::limits;
 use crate::run::Generation;
-use seam_store::clock::Clock;
 
 pub(crate) struct Publisher {
     serving: ArcSwap<ServingSet>,

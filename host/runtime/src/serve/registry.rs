@@ -6,6 +6,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use seam_store::HostFile;
+use seam_store::clock::Clock;
+use seam_store::ids::ContextName;
+
 use super::error::Error;
 use super::live::Live;
 use super::load::{self, Absent, Source};
@@ -23,9 +27,6 @@ use crate::route::{Comparison, Follower, Notify, RouteRejected};
 use crate::run::recorder::Recorder;
 use crate::run::{Generation, Metrics, start};
 use crate::settings::{ContextSettings, Recording};
-use seam_store::HostFile;
-use seam_store::clock::Clock;
-use seam_store::ids::ContextName;
 
 /// All contexts of the running system. Cheap to clone.
 #[derive(Clone)]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use seam_store::HostFile;
+use seam_store::ids::ContextName;
 use serde::{Deserialize, Serialize};
 
 use super::load::Absent;
@@ -10,8 +12,6 @@ use crate::did_you_mean::nearest;
 use crate::route::{Member, Readiness, RouteRejected, Shares, StoredShares};
 use crate::run::Generation;
 use crate::settings::ContextSettings;
-use seam_store::HostFile;
-use seam_store::ids::ContextName;
 
 /// A context that has variants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

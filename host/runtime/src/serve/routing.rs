@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use seam_store::clock::Clock;
+use seam_store::ids::ContextName;
+use seam_store::{Cursor, HostFile, HostFileError};
 
 use super::load::Absent;
 use crate::route::{self, Notify, Readiness, Shadows, StoredShares};
 use crate::run::{Generation, Metrics};
 use crate::settings::CatchUp;
-use seam_store::clock::Clock;
-use seam_store::ids::ContextName;
-use seam_store::{Cursor, HostFile, HostFileError};
 
 pub(crate) struct Routing {
     pub shares: StoredShares,

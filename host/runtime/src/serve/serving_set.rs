@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use seam_store::ids::ContextName;
+
 use super::routing::Routing;
 use crate::call::{Affinity, ContextIndex, Failure};
 use crate::guest::dispatch::{Dispatch, DispatchTable};
@@ -10,7 +12,6 @@ use crate::link::HistoryFeed;
 use crate::route::{Learning, Member, Route};
 use crate::run::Generation;
 use crate::run::metrics::CallMetrics;
-use seam_store::ids::ContextName;
 
 #[derive(Default)]
 pub(crate) struct ServingSet {

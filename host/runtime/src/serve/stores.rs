@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
+use seam_store::Database;
+use seam_store::ids::ContextName;
 
 use crate::component::ContextProblem;
 use crate::run::Generation;
 use crate::settings::{ContextSettings, StoreGrant};
-use seam_store::Database;
-use seam_store::ids::ContextName;
 
 pub(crate) struct Stores {
     folder: PathBuf,

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use seam_store::HostFile;
+use seam_store::clock::Clock;
+use seam_store::ids::ContextName;
 use wasmtime::Engine;
 
 use super::error::Error;
@@ -12,9 +15,6 @@ use crate::component::{Compiler, Component, ContextSpec, Loader, engine};
 use crate::link;
 use crate::run::Metrics;
 use crate::settings::{ContextSettings, Recording, SystemSettings};
-use seam_store::HostFile;
-use seam_store::clock::Clock;
-use seam_store::ids::ContextName;
 
 /// The components of a manifest, compiled and wired. No file of a context has been touched.
 pub struct LinkedSystem {

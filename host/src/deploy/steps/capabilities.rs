@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::deploy::report::{GateRefusal, Step};
-use crate::deploy::request::Form;
 use seam_runtime::component::Component;
 use seam_runtime::component::InterfaceName;
+
+use crate::deploy::report::{GateRefusal, Step};
+use crate::deploy::request::Form;
 
 /// Compares the imports of both versions. Returns notes on the new ones.
 ///

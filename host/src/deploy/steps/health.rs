@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use seam_runtime::alone::Trial;
+
 use crate::deploy::report::{GateRefusal, Step};
 use crate::limits;
-use seam_runtime::alone::Trial;
 
 /// # Errors
 /// When the health check returns an error, fails, or does not answer in time.

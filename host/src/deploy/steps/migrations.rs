@@ -6,10 +6,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use seam_store::{Database, MigrateOptions, Migration, chain};
+
 use crate::deploy::report::{GateRefusal, Step};
 use crate::deploy::request::Form;
 use crate::limits;
-use seam_store::{Database, MigrateOptions, Migration, chain};
 
 /// A copy of the file at the new version's schema.
 pub(crate) struct SchemaTrial {

@@ -11,11 +11,12 @@ pub(super) mod wit;
 
 use std::path::Path;
 
+use seam_runtime::component::{self, Artifact, Component};
+use seam_store::chain;
+
 use super::pipeline::Pipeline;
 use super::report::{GateRefusal, Step, short};
 use super::system::System;
-use seam_runtime::component::{self, Artifact, Component};
-use seam_store::chain;
 
 /// Step `read`: reads the file once. Later changes of the file have no effect.
 ///

@@ -14,9 +14,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::limits;
 use seam_runtime::run::CallCounts;
 use seam_store::clock::Clock;
+
+use crate::limits;
 
 /// How many calls of the previous and of the new version the comparison of times needs.
 const CALLS_MIN: (u64, u64) = (30, 12);

@@ -7,15 +7,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use seam_runtime::component::{Artifact, Component, ContextSpec};
+use seam_runtime::serve::{self, Probation};
+use seam_store::chain;
+
 use super::migrations::SchemaTrial;
 use super::{fault, probation};
 use crate::deploy::history::{Change, ChangeKind};
 use crate::deploy::report::{GateRefusal, Step, Version};
 use crate::deploy::system::{System, hash_of, restore_name};
 use crate::limits;
-use seam_runtime::component::{Artifact, Component, ContextSpec};
-use seam_runtime::serve::{self, Probation};
-use seam_store::chain;
 
 /// A version that has passed all earlier steps.
 pub(crate) struct Release<'a> {

@@ -12,13 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use wasmtime::component::{Val, wasm_wave};
-
-use super::migrations::{self, SchemaTrial};
-use crate::deploy::report::{GateRefusal, Step};
-use crate::deploy::request::{DeployRequest, Form};
-use crate::deploy::system::System;
-use crate::limits;
 use seam_runtime::alone::Trial;
 use seam_runtime::call::{Call, Failure};
 use seam_runtime::component::same_signature;
@@ -28,6 +21,13 @@ use seam_runtime::run::recorder::{CallData, RecordedCall, Recorder};
 use seam_runtime::serve::Live;
 use seam_store::chain;
 use seam_store::ids::Trace;
+use wasmtime::component::{Val, wasm_wave};
+
+use super::migrations::{self, SchemaTrial};
+use crate::deploy::report::{GateRefusal, Step};
+use crate::deploy::request::{DeployRequest, Form};
+use crate::deploy::system::System;
+use crate::limits;
 
 /// The versions to compare.
 struct Versions<'a> {

@@ -5,12 +5,13 @@
 //! with a note. But a type never changes under a published version of its package, because a component built against
 //! that version later would find another type.
 
-use crate::deploy::report::{GateRefusal, Step};
 use seam_runtime::component::{
     Component, ContextSpec, HTTP_HANDLER, Interface, WASI_HTTP, is_seam, same_signature, wit_of,
 };
 use seam_runtime::link;
 use seam_store::ids::ContextName;
+
+use crate::deploy::report::{GateRefusal, Step};
 
 /// Compares the exports of `next` with those of `before`, and checks that all `specs`, which include `next`, link as
 /// one system. Returns notes on what changes for callers.

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
+use seam_runtime::component::wit_type;
+use seam_runtime::did_you_mean;
 use wasmtime::component::Val;
 use wasmtime::component::types::Type;
 use wasmtime::component::wasm_wave::{self, lex};
 
 use super::{Error, Pattern};
 use crate::limits;
-use seam_runtime::component::wit_type;
-use seam_runtime::did_you_mean;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token {

@@ -3,10 +3,10 @@
 
 use http::HeaderMap;
 use http::header::{self, HeaderName};
-
-use crate::manifest::RoutingKey;
 use seam_runtime::call::Affinity;
 use seam_store::ids::Trace;
+
+use crate::manifest::RoutingKey;
 
 /// `context=variant, ...` for one request.
 const VARIANT_HEADER: HeaderName = HeaderName::from_static("x-seam-variant");

@@ -9,13 +9,13 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::body::Incoming;
+use seam_runtime::buffered_http;
+use seam_runtime::call::{Call, Failure};
 
 use super::routed::RoutedRequest;
 use crate::http::body::{self, Body};
 use crate::http::header_fields;
 use crate::http::request_error::RequestError;
-use seam_runtime::buffered_http;
-use seam_runtime::call::{Call, Failure};
 
 /// Reads the body and runs `handle`. The timeout starts after the body: a slow client does not use it up.
 pub async fn respond(

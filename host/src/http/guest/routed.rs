@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use http::request::Parts;
+use seam_store::ids::{ContextName, Trace};
 
 use crate::http::connection_activity::ConnectionActivity;
 use crate::http::limits::Limits;
-use seam_store::ids::{ContextName, Trace};
 
 /// A request to one context, without its body.
 pub struct RoutedRequest<'a> {

@@ -17,6 +17,8 @@ use http::{Request, Response, Uri, Version, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Frame, Incoming};
+use seam_runtime::call::{Call, Failure, OutOfTime};
+use seam_runtime::serve::{Checkout, Live};
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 use wasmtime_wasi_http::p2::bindings::Proxy;
@@ -28,8 +30,6 @@ use super::routed::RoutedRequest;
 use crate::http::body::{Body, BoxError};
 use crate::http::header_fields;
 use crate::http::request_error::RequestError;
-use seam_runtime::call::{Call, Failure, OutOfTime};
-use seam_runtime::serve::{Checkout, Live};
 
 type GuestRequest = Request<UnsyncBoxBody<Bytes, Error>>;
 type GuestResponse = Result<Response<HyperOutgoingBody>, ErrorCode>;

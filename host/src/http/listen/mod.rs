@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seam_runtime::serve::Registry;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -22,7 +23,6 @@ use super::error::Error;
 use super::guest::Contexts;
 use super::service::Service;
 use crate::limits;
-use seam_runtime::serve::Registry;
 
 /// A server whose addresses are bound: clients can connect from now on, and get responses while `run` runs.
 pub struct Server {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use http::header;
 use http::request::Parts;
 use http::{Method, StatusCode};
+use seam_store::ids::{ContextName, Trace};
 
 use crate::limits;
-use seam_store::ids::{ContextName, Trace};
 
 /// What the line needs of the request.
 pub struct Entry {

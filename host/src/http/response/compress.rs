@@ -10,10 +10,10 @@ use flate2::{Compress, Compression, FlushCompress, Status};
 use http::HeaderMap;
 use http::header;
 use hyper::body::{Body, Frame};
+use seam_store::blocking;
 
 use crate::http::body::{BoxError, Stream};
 use crate::limits;
-use seam_store::blocking;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Coding {

@@ -3,11 +3,11 @@
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
+use seam_store::ids::Trace;
 
 use super::uncached::uncached;
 use crate::http::body::Body;
 use crate::http::request_error::RequestError;
-use seam_store::ids::Trace;
 
 /// Logs the reason and renders the page, as HTML or, for clients that ask for it, as `application/problem+json` (RFC
 /// 9457).

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use seam_store::ids::Trace;
 
 use self::mounts::{MountTable, OpenMount};
 use super::body::Body;
@@ -29,7 +30,6 @@ use super::own::ops;
 use super::request_error::RequestError;
 use super::response::error_page::error_page;
 use super::response::negotiate;
-use seam_store::ids::Trace;
 
 /// What answers the requests of all connections.
 pub struct Service {

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seam_store::ids::ContextName;
+
 use crate::http::config::Mount;
 use crate::http::error::Error;
 use crate::http::observe::metrics::{ContextMetrics, Metrics};
 use crate::http::own::assets::Assets;
-use seam_store::ids::ContextName;
 
 /// A mount that is being served.
 pub(super) struct OpenMount {

@@ -12,6 +12,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seam_runtime::buffered_http;
+use seam_runtime::call::{Call, Failure, RefusalReason};
+use seam_store::blocking;
+use seam_store::ids::ContextName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
@@ -20,10 +24,6 @@ use tokio::time::timeout;
 
 use super::guest::Contexts;
 use super::{Config, Limits, Mount, Server};
-use seam_runtime::buffered_http;
-use seam_runtime::call::{Call, Failure, RefusalReason};
-use seam_store::blocking;
-use seam_store::ids::ContextName;
 
 /// Longer than any step here takes, shorter than a test may hang.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -19,6 +19,8 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
+use seam_store::blocking;
+use seam_store::ids::ContextName;
 
 use self::cache::Cache;
 use self::file::{Encoding, File};
@@ -27,8 +29,6 @@ use crate::http::error::Error;
 use crate::http::request_error::RequestError;
 use crate::http::response::compress::{self, Coding};
 use crate::http::response::negotiate;
-use seam_store::blocking;
-use seam_store::ids::ContextName;
 
 /// For an address that carries the file's own hash (`?v=`): its bytes never change.
 const FOREVER: &str = "public, max-age=31536000, immutable";
