@@ -49,8 +49,10 @@ fn code(folder: &Path) -> Result<String, String> {
                 "`migrations/{file}`: its number should be {expected:04}; migrations count from 0001, without gaps"
             ));
         }
-        let path = folder.join(file);
-        code += &format!("seam_sdk::Migration {{ number: {number}, name: {name:?}, sql: include_str!({path:?}) }},\n");
+        // Not the folder's own path: a checkout that is moved together with its `target` would embed the old files.
+        let path = format!("/migrations/{file}");
+        let sql = format!(r#"include_str!(concat!(env!("CARGO_MANIFEST_DIR"), {path:?}))"#);
+        code += &format!("seam_sdk::Migration {{ number: {number}, name: {name:?}, sql: {sql} }},\n");
     }
     Ok(code + "]\n")
 }
@@ -81,6 +83,7 @@ mod tests {
     fn every_file_is_embedded_in_the_order_of_its_number() {
         let code = check("order", &["0002-more-covers.sql", "0001-albums.sql", ".0003-x.sql.swp", "0001-albums.sql~"]);
         let code = code.unwrap_or_default();
+        assert!(!code.contains(&*env::temp_dir().to_string_lossy()), "it holds the folder's path: {code}");
         let lines: Vec<_> = code.lines().map(|line| line.split(", sql:").next().unwrap_or_default()).collect();
         let migrations = [r#"number: 1, name: "albums""#, r#"number: 2, name: "more-covers""#];
         let [first, second] = migrations.map(|fields| format!("seam_sdk::Migration {{ {fields}"));
