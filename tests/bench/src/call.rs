@@ -29,8 +29,8 @@ const ASKER: &str = "seambench:shop/asker@0.1.0";
 const COMPONENTS: [&str; 2] = ["target/components/bench-teller.wasm", "target/components/bench-asker.wasm"];
 /// Calls across the seam in one round: so many that the recorder's share of them is that of a second.
 const CALLS: u32 = 20_000;
-/// Calls in one round while a tape runs, which takes no more.
-const TAPED_CALLS: u32 = 2_000;
+/// Calls in one round while a call log runs, which holds no more.
+const LOGGED_CALLS: u32 = 2_000;
 /// Those in one call from outside.
 const IN_ONE: u32 = 100;
 /// Loopback calls in one round; each takes as long as some twenty of the others.
@@ -45,7 +45,7 @@ pub fn run(folder: &Path) -> Result<Calls> {
     let routed = Seam::new(&folder.join("routed"), &variant)?;
     let routed = routed.routed("teller", &["main=1", "other=1"])?;
     let unrecorded = Seam::new(&folder.join("unrecorded"), "[recording]\ncalls_per_s = 0\n")?;
-    let taped = Seam::new(&folder.join("taped"), "")?;
+    let logged = Seam::new(&folder.join("logged"), "")?;
     let teller = native::start_teller()?;
     let http = Http::new(teller.address)?;
     // The first round of each fills caches and is not counted.
@@ -56,15 +56,15 @@ pub fn run(folder: &Path) -> Result<Calls> {
             per_call(CALLS, |n| seam.ask(n))?,
             per_call(CALLS, |n| routed.ask(n))?,
             per_call(CALLS, |n| unrecorded.ask(n))?,
-            taped.on_tape(|| per_call(TAPED_CALLS, |n| taped.ask(n)))?,
+            logged.with_call_log(|| per_call(LOGGED_CALLS, |n| logged.ask(n)))?,
             per_call(HTTP_CALLS, |n| http.ask(n))?,
         ];
         if round > 0 {
             by.iter_mut().zip(times).for_each(|(all, time)| all.push(time));
         }
     }
-    let [bare_val_ns, seam_ns, routed_ns, unrecorded_ns, taped_ns, loopback_http_ns] = by.map(median);
-    Ok(Calls { seam_ns, routed_ns, unrecorded_ns, taped_ns, bare_val_ns, loopback_http_ns })
+    let [bare_val_ns, seam_ns, routed_ns, unrecorded_ns, logged_ns, loopback_http_ns] = by.map(median);
+    Ok(Calls { seam_ns, routed_ns, unrecorded_ns, logged_ns, bare_val_ns, loopback_http_ns })
 }
 
 /// Nanoseconds for each of `calls`; `ask` returns the sum of the prices that it was told.
@@ -178,13 +178,13 @@ impl Seam {
         Ok(Self { asker: self.registry.live("asker")?, ..self })
     }
 
-    /// Runs `calls` while the teller's calls go on a tape, which takes as many as there are.
-    fn on_tape<T>(&self, calls: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Runs `calls` while the teller's calls go into a call log, which has room for all of them.
+    fn with_call_log<T>(&self, calls: impl FnOnce() -> Result<T>) -> Result<T> {
         let recorder = self.registry.live("teller")?.generation().recorder.clone();
-        ensure!(recorder.start_log(false), "there is a tape already");
+        ensure!(recorder.start_log(false), "a call log runs already");
         let done = calls()?;
-        let tape = recorder.stop_log().context("the tape")?;
-        ensure!(tape.calls.len() == TAPED_CALLS as usize, "{} calls are on the tape", tape.calls.len());
+        let log = recorder.stop_log().context("the call log")?;
+        ensure!(log.calls.len() == LOGGED_CALLS as usize, "{} calls are in the log", log.calls.len());
         Ok(done)
     }
 

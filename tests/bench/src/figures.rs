@@ -41,9 +41,9 @@ pub struct Calls {
     pub seam_ns: f64,
     /// The same to a context that has a variant.
     pub routed_ns: f64,
-    /// The same with no call ever recorded, and with each of them on a tape.
+    /// The same with no call ever recorded, and with each of them in a call log.
     pub unrecorded_ns: f64,
-    pub taped_ns: f64,
+    pub logged_ns: f64,
     pub bare_val_ns: f64,
     pub loopback_http_ns: f64,
 }
@@ -179,9 +179,9 @@ impl Calls {
                 format!("{:.2} of through the seam", self.unrecorded_ns / self.seam_ns),
             ),
             (
-                "with each call on a tape",
-                self.taped_ns,
-                format!("{:.2} of through the seam", self.taped_ns / self.seam_ns),
+                "with each call recorded",
+                self.logged_ns,
+                format!("{:.2} of through the seam", self.logged_ns / self.seam_ns),
             ),
             (
                 "loopback HTTP and JSON",
@@ -227,7 +227,7 @@ mod tests {
             seam_ns: 2000.0,
             routed_ns: 2100.0,
             unrecorded_ns: 1990.0,
-            taped_ns: 4000.0,
+            logged_ns: 4000.0,
             bare_val_ns: 1900.0,
             loopback_http_ns: 20_000.0,
         });
