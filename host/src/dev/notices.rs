@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use seam_runtime::component::ContextProblem;
+use seam_store::chain;
 use seam_store::ids::ContextName;
 use serde::Serialize;
 
@@ -47,12 +48,7 @@ pub struct Notices {
 
 impl Notice {
     pub fn error(error: &dyn std::error::Error, remedy: Option<String>) -> Self {
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
+        let message = chain(error);
         // Further lines are the output of another program.
         let (message, text) = message.split_once('\n').map_or((&*message, ""), |(first, rest)| (first, rest));
         Self { message: message.into(), text: text.into(), remedy: remedy.unwrap_or_default(), ..Self::default() }

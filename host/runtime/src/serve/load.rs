@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use seam_store::chain;
 use seam_store::ids::ContextName;
 
 use super::error::Error;
@@ -112,8 +113,6 @@ pub(super) fn load(
 }
 
 fn unreadable(context: &ContextSettings, error: &component::Error) -> ContextProblem {
-    use std::error::Error as _;
-    let because = error.source().map(|s| format!(": {s}")).unwrap_or_default();
     let remedy = match (error, context.built) {
         (component::Error::Read { .. }, true) => format!("run `seam build {}`", context.name),
         (component::Error::Read { .. }, false) => "put the file there, or add a `build` entry".to_owned(),
@@ -129,10 +128,5 @@ fn unreadable(context: &ContextSettings, error: &component::Error) -> ContextPro
         }
         _ => "rebuild it, smaller or from a source that compiles".to_owned(),
     };
-    ContextProblem {
-        context: context.name.clone(),
-        part: "component".into(),
-        message: format!("{error}{because}"),
-        remedy,
-    }
+    ContextProblem { context: context.name.clone(), part: "component".into(), message: chain(error), remedy }
 }
