@@ -30,10 +30,11 @@ test *args:
     cargo build --workspace --all-targets
     @{{ debug }} doctor --fix --for test >&2
     @{{ debug }} build >&2
-    @# The engines in other languages are for those who want them; only their tests need what builds them.
+    @# Only the tests of the engines in other languages need what builds those.
     @{{ debug }} build recommendation@js recommendation@cljs recommendation@python >&2
     @{{ debug }} test >&2
-    @set -- {{ args }}; if [ "${1:-}" = --timings ]; then shift; tests/timings.sh "$@"; else cargo test --workspace "$@"; fi
+    @set -- {{ args }}; \
+    if [ "${1:-}" = --timings ]; then shift; tests/timings.sh "$@"; else cargo test --workspace "$@"; fi
     @echo "all tests passed"
 
 # Run the scenarios of the contexts, each alone; `just scenarios --watch` again and again
@@ -47,7 +48,7 @@ check:
     cargo clippy --workspace --all-targets -- -D warnings
     @"{{ just_executable() }}" --justfile "{{ justfile() }}" test
 
-# Measure the host beside native programs that do the same; `--only scale` adds a shop of a million albums, `--only dev` saves sources under `seam dev`
+# Measure the host beside native programs; `--only scale` or `--only dev` measures what takes long
 bench *args:
     @# All three in one call: the same features of the dependencies, so nothing is built twice.
     cargo build --release -p seam -p shop-data -p seam-bench
@@ -55,7 +56,7 @@ bench *args:
     @{{ release }} build >&2
     target/release/seam-bench {{ args }}
 
-# Swap contexts 600 times under load, good versions and bad ones, and say what the clients saw; `just torture-swap 100` does it less often
+# Swap contexts 600 times under load, good and bad versions; `just torture-swap 100` does it less often
 torture-swap swaps="600":
     cargo build --workspace --all-targets
     @{{ debug }} build >&2
@@ -83,7 +84,8 @@ doctor *args: _host
 
 # Begin with new demo data, and empty databases for it; `just demo-data --orders 20000` makes a larger shop
 demo-data *args: _host
-    @# Two histories must not mix: the databases that hold the old one go. A running shop would not notice, and lose them at its end.
+    @# Two histories must not mix: the databases with the old one go. A running shop would not notice, and lose
+    @# them when it ends.
     @if {{ release }} contexts >/dev/null 2>&1; then echo "error: the shop is running" >&2; echo "hint: stop it first" >&2; exit 1; fi
     rm -rf run/demo run/stores
     target/release/shop-data demo --out run/demo {{ args }}

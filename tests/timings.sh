@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Runs the tests, all or those whose name contains $1, and prints at the end how long each binary took, and the slowest tests.
+# Runs the tests, all or those whose name contains $1. Prints at the end how long each binary took, and the slowest
+# tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The test harness reports times only to those who allow what is unstable. Only the test binaries get the variable: cargo would compile
-# everything again for it.
+# The test harness reports times only where unstable options are allowed. Only the test binaries get the variable: with
+# it cargo would compile everything again.
 runner='target."cfg(all())".runner = ["env", "RUSTC_BOOTSTRAP=1"]'
 cargo test --workspace --all-targets --config "$runner" "$@" -- -Z unstable-options --report-time 2>&1 | awk '
   { print; fflush() }
