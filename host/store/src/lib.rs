@@ -6,7 +6,7 @@
 //!
 //! Floors, each importing only those after it: `migrate -> compare, copy, cursor, schema -> database -> transaction ->
 //! writer, readers -> open, host -> connection -> confine, functions, sql, statistics, rows, config -> key, blocking,
-//! oneshot -> error, clock, ids -> limits`.
+//! oneshot -> error, clock, ids, text -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
 
@@ -15,6 +15,7 @@ pub mod clock;
 pub mod error;
 pub mod ids;
 pub mod limits;
+pub mod text;
 
 mod compare;
 mod config;

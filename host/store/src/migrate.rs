@@ -16,7 +16,7 @@ use crate::connection::Connection;
 use crate::copy::{self, CopyError};
 use crate::database::Database;
 use crate::error::Error;
-use crate::{blocking, limits, schema, sql};
+use crate::{blocking, limits, schema, sql, text};
 
 /// One change of a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +135,7 @@ fn run(
 ) -> Result<Migrated, MigrateError> {
     let applied = schema::applied(connection.sqlite()).map_err(host)?;
     for (m, then) in migrations.iter().zip(&applied) {
-        if then.checksum != schema::checksum(&m.sql) {
+        if !schema::is_checksum_of(&then.checksum, &m.sql) {
             return Err(MigrateError::Changed { number: m.number, name: m.name.clone(), then: then.name.clone() });
         }
     }
@@ -170,7 +170,7 @@ fn apply(connection: &Connection, pending: &[Migration], clock: &Clock) -> Resul
     let before = host_names(sqlite).map_err(host)?;
     let deadline = clock.now() + Duration::from_millis(limits::STORE_MIGRATION_MS_MAX);
     for m in pending {
-        for statement in sql::statements(&m.sql) {
+        for statement in sql::statements(&text::normalised(&m.sql)) {
             connection.guard().arm_migration(deadline);
             let done = step_through(sqlite, statement.sql);
             connection.guard().disarm();

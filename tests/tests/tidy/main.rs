@@ -63,7 +63,7 @@ const FLOORS: &[Floors] = &[
             &["connection"],
             &["confine", "functions", "sql", "statistics", "rows", "config"],
             &["key", "blocking", "oneshot"],
-            &["error", "clock", "ids"],
+            &["error", "clock", "ids", "text"],
             &["limits"],
         ],
     },

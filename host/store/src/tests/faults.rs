@@ -97,7 +97,8 @@ fn a_full_quota_refuses_writes_serves_reads_and_heals() {
             Ok(_) => kept += 1,
             Err(error) => break error,
         }
-        assert!(kept < 100, "the quota of 1 MB holds");
+        assert!(shop.statistics().file_bytes <= 1 << 20, "{kept} rows of 100 kB: {:?}", shop.statistics());
+        assert!(kept <= 10, "{kept} rows of 100 kB are in a file of 1 MB");
     };
     assert!(matches!(error, Error::Full(_)), "{error:?}");
     assert_eq!(shop.items(), kept);
