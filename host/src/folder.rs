@@ -85,6 +85,11 @@ pub fn stores(data: &Path) -> PathBuf {
     data.join("stores")
 }
 
+/// Copies of contexts' files that something is tried on. Each start empties it.
+pub fn trials(data: &Path) -> PathBuf {
+    data.join("deploy").join("trial")
+}
+
 /// Log files, JSON lines, one a day.
 pub fn logs(data: &Path) -> PathBuf {
     data.join("logs")

@@ -12,10 +12,10 @@ use serde::de::DeserializeOwned;
 
 use super::protocol::{
     CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RecordedScenario,
-    RecordingStarted, RouteRequest, SeedEvent, SeedRequest,
+    RecordingStarted, RouteRequest, SeedEvent,
 };
 use super::status::ContextStatus;
-use crate::seed::Progress;
+use crate::seed::{Progress, SeedRequest};
 use crate::{deploy, folder, limits};
 
 #[derive(Debug, thiserror::Error)]
@@ -91,8 +91,8 @@ impl Client {
     }
 
     /// Loads the host's seeds and calls `progress` for each batch.
-    pub fn seed(self, request: SeedRequest, progress: &mut dyn FnMut(&Progress)) -> Result<(), Error> {
-        self.follow("/seed", &request, limits::SEED_CALL_MS, |event| match event {
+    pub fn seed(self, request: &SeedRequest, progress: &mut dyn FnMut(&Progress)) -> Result<(), Error> {
+        self.follow("/seed", request, limits::SEED_CALL_MS, |event| match event {
             SeedEvent::Progress(at) => {
                 progress(&at);
                 None

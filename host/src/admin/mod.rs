@@ -17,7 +17,7 @@ mod status;
 
 pub use protocol::{
     CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RecordedScenario,
-    RecordingStarted, RouteRequest, ScenarioHead, SeedEvent, SeedRequest,
+    RecordingStarted, RouteRequest, ScenarioHead, SeedEvent,
 };
 pub use requests::State;
 pub use server::{Error, Server};

@@ -89,15 +89,7 @@ pub struct CompareRequest {
     pub context: String,
 }
 
-/// `POST /seed`; the response is a stream of lines, each a `SeedEvent`.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SeedRequest {
-    /// Load seeds again that have been loaded.
-    pub force: bool,
-}
-
-/// One line of the response to `POST /seed`. The last is `Done` or `Failed`.
+/// One line of the response to `POST /seed`, whose request is a `seed::SeedRequest`. The last is `Done` or `Failed`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SeedEvent {

@@ -17,12 +17,11 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
     CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RouteRequest, SeedEvent,
-    SeedRequest,
 };
 use super::{record, status};
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
-use crate::manifest::Seed;
+use crate::seed::{SeedRequest, Seeds};
 use crate::{invoke, limits, seed};
 
 /// What responses are made from.
@@ -30,15 +29,15 @@ use crate::{invoke, limits, seed};
 pub struct State {
     pub registry: Registry,
     pub deployer: Deployer,
-    pub seeds: Arc<[Seed]>,
+    pub seeds: Arc<Seeds>,
     pub folder: Arc<Folder>,
     /// One seeding at a time: two would overwrite each other's list of loaded seeds.
     seeding: Arc<Semaphore>,
 }
 
 impl State {
-    pub fn new(registry: Registry, deployer: Deployer, seeds: Vec<Seed>, folder: Arc<Folder>) -> Self {
-        Self { registry, deployer, seeds: seeds.into(), folder, seeding: Arc::new(Semaphore::new(1)) }
+    pub fn new(registry: Registry, deployer: Deployer, seeds: Seeds, folder: Arc<Folder>) -> Self {
+        Self { registry, deployer, seeds: Arc::new(seeds), folder, seeding: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -139,7 +138,7 @@ fn seed(request: SeedRequest, state: State) -> Response<Body> {
     };
     lines(move |send| {
         let mut progress = |at: &seed::Progress| send(SeedEvent::Progress(at.clone()));
-        let done = seed::run(&state.registry, &state.seeds, &state.folder, request.force, &mut progress);
+        let done = seed::run(&state.registry, &state.seeds, &state.folder, &request, &mut progress);
         drop(permit);
         match done {
             Ok(()) => send(SeedEvent::Done),

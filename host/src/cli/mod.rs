@@ -192,11 +192,14 @@ Examples:
   seam record orders --seconds 10 -o one.toml")]
     Record(record::Options),
     /// Load the manifest's seeds into the running host or, without one, in this process
-    Seed {
-        /// Load also seeds that were loaded before
-        #[arg(long)]
-        force: bool,
-    },
+    #[command(after_help = "\
+A seed is loaded once, into a context without rows. A file that has changed since is not loaded by itself.
+
+Examples:
+  seam seed                                load what was never loaded
+  seam seed catalog --again                say which rows the files of a context would overwrite
+  seam seed catalog --again --overwrite    load them")]
+    Seed(seed::Options),
     /// Print the completions for a shell
     #[command(after_help = "Example: seam completions bash > ~/.local/share/bash-completion/completions/seam")]
     Completions { shell: clap_complete::Shell },
@@ -240,7 +243,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Compare { context, format } => compare::run(&global.load()?, &context, format),
         Command::Test(options) => test::run(global, options),
         Command::Record(options) => record::run(global, &options),
-        Command::Seed { force } => seed::run(global, force),
+        Command::Seed(options) => seed::run(global, options),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut <Cli as clap::CommandFactory>::command(), "seam", &mut script);

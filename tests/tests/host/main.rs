@@ -6,6 +6,7 @@ mod deploying;
 mod following;
 mod hostile;
 mod rollback;
+mod seeding;
 mod turning_bad;
 mod variant_deploys;
 mod variants;
