@@ -11,12 +11,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::protocol::{
-    CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RecordedScenario,
+    BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RecordedScenario,
     RecordingStarted, RouteRequest, SeedEvent,
 };
 use super::status::ContextStatus;
 use crate::seed::{Progress, SeedRequest};
-use crate::{deploy, folder, limits};
+use crate::{backup, deploy, folder, limits};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -88,6 +88,11 @@ impl Client {
 
     pub fn compare(self, request: &CompareRequest) -> Result<Comparison, Error> {
         self.ask("POST", "/compare", Some(request), limits::ADMIN_REQUEST_MS)
+    }
+
+    /// Takes a backup; its folder and its list.
+    pub fn backup(self, request: &BackupRequest) -> Result<(PathBuf, backup::Backup), Error> {
+        self.ask("POST", "/backup", Some(request), limits::BACKUP_MS_MAX)
     }
 
     /// Loads the host's seeds and calls `progress` for each batch.

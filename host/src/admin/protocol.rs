@@ -89,6 +89,14 @@ pub struct CompareRequest {
     pub context: String,
 }
 
+/// `POST /backup`; the response is the folder of the backup and its list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupRequest {
+    /// The folder in which the backup gets a folder of its own.
+    pub into: PathBuf,
+}
+
 /// One line of the response to `POST /seed`, whose request is a `seed::SeedRequest`. The last is `Done` or `Failed`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -142,6 +150,12 @@ impl From<&crate::seed::Error> for ErrorMessage {
             message.push_str(&format!(": {source}"));
         }
         Self { message, excerpt: None, remedy: error.remedy() }
+    }
+}
+
+impl From<&crate::backup::Error> for ErrorMessage {
+    fn from(error: &crate::backup::Error) -> Self {
+        Self { message: seam_store::chain(error), excerpt: None, remedy: error.remedy() }
     }
 }
 

@@ -16,13 +16,14 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
-    CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RouteRequest, SeedEvent,
+    BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RouteRequest,
+    SeedEvent,
 };
 use super::{record, status};
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
 use crate::seed::{SeedRequest, Seeds};
-use crate::{invoke, limits, seed};
+use crate::{backup, invoke, limits, seed};
 
 /// What responses are made from.
 #[derive(Clone)]
@@ -57,6 +58,7 @@ async fn dispatch(request: Request<Incoming>, state: State) -> Result<Response<B
         (&Method::POST, "/route") => route(body(request).await?, state).await,
         (&Method::POST, "/record") => record(body(request).await?, state).await,
         (&Method::POST, "/compare") => compare(&body(request).await?, &state),
+        (&Method::POST, "/backup") => take_backup(body(request).await?, state).await,
         (&Method::POST, "/seed") => seed(body(request).await?, state),
         (&Method::POST, "/deploy") => {
             let request: deploy::DeployRequest = body(request).await?;
@@ -117,6 +119,14 @@ async fn record(request: RecordRequest, state: State) -> Response<Body> {
     let work = move || match record::record(&state.registry, &request) {
         Ok(response) => json(StatusCode::OK, &response),
         Err(error) => json(StatusCode::CONFLICT, &error),
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| internal(&error))
+}
+
+async fn take_backup(request: BackupRequest, state: State) -> Response<Body> {
+    let work = move || match backup::take(&state.registry, state.folder.path(), &request.into) {
+        Ok(taken) => json(StatusCode::OK, &taken),
+        Err(error) => json(StatusCode::CONFLICT, &ErrorMessage::from(&error)),
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| internal(&error))
 }

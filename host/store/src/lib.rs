@@ -4,7 +4,7 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate -> compare, copy, cursor, schema -> database -> transaction ->
+//! Floors, each importing only those after it: `migrate -> moment -> compare, copy, cursor, schema -> database -> transaction ->
 //! writer, readers -> open, host -> connection -> confine, functions, sql, statistics, rows, config -> key, blocking,
 //! oneshot -> error, clock, ids, text -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`).
@@ -28,6 +28,7 @@ mod functions;
 mod host;
 mod key;
 mod migrate;
+mod moment;
 mod oneshot;
 mod open;
 mod readers;
@@ -50,6 +51,7 @@ pub use error::{Error, chain};
 pub use host::{HostFile, HostFileError};
 pub use key::{KeyError, KeySource};
 pub use migrate::{MigrateError, MigrateOptions, Migrated, Migration, migrate, migrate_with};
+pub use moment::{Snapshot, moment};
 pub use open::OpenError;
 pub use rows::{Rows, Value};
 pub use schema::schema_at;

@@ -60,7 +60,7 @@ fn digest(text: &str) -> Vec<u8> {
     Sha256::digest(text.as_bytes()).to_vec()
 }
 
-fn number(sqlite: &Connection) -> rusqlite::Result<u32> {
+pub(super) fn number(sqlite: &Connection) -> rusqlite::Result<u32> {
     applied(sqlite).map(|all| u32::try_from(all.len()).unwrap_or(u32::MAX))
 }
 

@@ -30,7 +30,7 @@ const FLOORS: &[Floors] = &[
             &["admin"],
             &["seed", "follow", "harness"],
             &["invoke"],
-            &["http", "build", "deploy", "watch", "logging", "scaffold"],
+            &["http", "backup", "build", "deploy", "watch", "logging", "scaffold"],
             &["json"],
             &["manifest"],
             &["folder"],
@@ -55,6 +55,7 @@ const FLOORS: &[Floors] = &[
         root: "host/store/src/",
         floors: &[
             &["migrate"],
+            &["moment"],
             &["compare", "copy", "cursor", "schema"],
             &["database"],
             &["transaction"],
