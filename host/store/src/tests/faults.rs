@@ -262,6 +262,9 @@ fn no_other_process_opens_a_file_that_the_host_has_and_the_host_reports_one_that
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     assert!(look().contains("refused: database is locked"), "{}", look());
+    // The control: a close of the file anywhere in this process ends its locks. So nothing in the host may open one.
+    drop(std::fs::File::open(shop.path()).unwrap());
+    assert!(look().contains("0 read"), "{}", look());
     let Fixture { database, folder } = shop;
     drop(database);
     let read = child("child_that_opens_what_is_not_its_own", &folder, None).wait_with_output().unwrap();
