@@ -80,6 +80,11 @@ impl Folder {
     }
 }
 
+/// Whether `path` is the data folder of a host, running or not. Nothing but the store may open a file below it.
+pub fn is_data(path: &Path) -> bool {
+    path.join("host.db").is_file()
+}
+
 /// The contexts' files.
 pub fn stores(data: &Path) -> PathBuf {
     data.join("stores")

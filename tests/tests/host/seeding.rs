@@ -38,13 +38,11 @@ fn price(system: &System, sku: &str) -> Result<Option<u64>> {
 }
 
 fn set_price(system: &System, sku: &str, price: u32) -> Result<()> {
-    let album = album(sku, price).replace('"', "\"");
-    let wave = album.trim().replace("\"sku\"", "sku").replace("\"artist\"", "artist").replace("\"title\"", "title");
-    let wave = wave.replace("\"year\"", "year").replace("\"genre\"", "genre").replace("\"label\"", "label");
-    let wave = wave.replace("\"price\"", "price").replace("\"minor-units\"", "minor-units");
-    let wave = wave.replace("\"currency\"", "currency").replace("\"notes\"", "notes");
-    let wave = wave.replace("\"discontinued\"", "discontinued");
-    let (ok, text) = run(system, &["call", "catalog", &format!("editing.put-albums([{wave}])")])?;
+    let album = format!(
+        "{{sku: {sku:?}, artist: \"A\", title: \"T\", year: 1970, genre: \"Jazz\", label: \"L\", \
+         price: {{minor-units: {price}, currency: \"GBP\"}}, notes: \"\", discontinued: false}}"
+    );
+    let (ok, text) = run(system, &["call", "catalog", &format!("editing.put-albums([{album}])")])?;
     assert!(ok, "{text}");
     Ok(())
 }

@@ -119,7 +119,7 @@ fn a_backup_under_load_restores_a_shop_whose_books_agree_and_lets_no_other_proce
     // Each file that is not what it was is refused by name.
     let file = |name: &str| Path::new(&backup).join(name);
     let orders = std::fs::read(file("orders.db"))?;
-    let mut refused = |why: &str| -> Result<()> {
+    let refused = |why: &str| -> Result<()> {
         let (ok, said) = run(&["restore", "orders", "--from", &backup, "--replace"])?;
         assert!(!ok && said.contains(why), "{why}: {said}");
         Ok(())
