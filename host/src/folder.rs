@@ -90,6 +90,11 @@ pub fn stores(data: &Path) -> PathBuf {
     data.join("stores")
 }
 
+/// Copies of contexts' files from before their schemas changed, `CONTEXT-NUMBER.db`.
+pub fn restore_points(data: &Path) -> PathBuf {
+    data.join("deploy").join("restore")
+}
+
 /// Copies of contexts' files that something is tried on. Each start empties it.
 pub fn trials(data: &Path) -> PathBuf {
     data.join("deploy").join("trial")

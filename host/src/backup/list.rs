@@ -1,10 +1,12 @@
 //! What a backup's `backup.json` says, and which backups and restore points there are.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
+use crate::folder;
 
 /// The list in a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,16 +32,16 @@ pub struct File {
     pub schema: u32,
 }
 
-/// A copy that a deploy made before it changed a schema.
+/// A copy that a deploy or a start made before it changed a schema.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RestorePoint {
     pub name: String,
     pub context: String,
     pub bytes: u64,
-    /// The number of the change in the history.
-    pub change: i64,
     #[serde(skip)]
     pub path: PathBuf,
+    #[serde(skip)]
+    written: SystemTime,
 }
 
 /// The folder of backups in the data folder.
@@ -78,12 +80,14 @@ pub fn backups(folder: &Path) -> Vec<(String, Backup)> {
 pub fn restore_points(data: &Path) -> Vec<RestorePoint> {
     let point = |path: PathBuf| {
         let name = path.file_name()?.to_str()?.strip_suffix(".db")?.to_owned();
-        let (context, change) = name.rsplit_once('-')?;
-        let (context, change) = (context.to_owned(), change.parse().ok()?);
-        Some(RestorePoint { bytes: path.metadata().ok()?.len(), name, context, change, path })
+        let (context, number) = name.rsplit_once('-')?;
+        number.parse::<u64>().ok()?;
+        let file = path.metadata().ok()?;
+        let (context, bytes, written) = (context.to_owned(), file.len(), file.modified().ok()?);
+        Some(RestorePoint { name, context, bytes, path, written })
     };
-    let mut found: Vec<_> = entries(&data.join("deploy").join("restore")).filter_map(point).collect();
-    found.sort_by_key(|point| std::cmp::Reverse(point.change));
+    let mut found: Vec<_> = entries(&folder::restore_points(data)).filter_map(point).collect();
+    found.sort_by_key(|point| std::cmp::Reverse(point.written));
     found
 }
 

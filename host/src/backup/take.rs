@@ -52,14 +52,12 @@ fn backup(databases: Vec<(String, Arc<Database>)>, data: &Path, into: &Path) -> 
     let now = OffsetDateTime::now_utc();
     let taken = now.format(&Rfc3339).unwrap_or_default();
     // Colons are no part of a name on every file system that a backup may be copied to.
-    let name = taken.get(..19).unwrap_or("backup").replace(':', "-");
+    let second = taken.get(..19).unwrap_or("backup").replace(':', "-");
+    let mut names = (1..100).map(|n| if n == 1 { second.clone() } else { format!("{second}-{n}") });
+    let name = names.find(|name| !into.join(name).exists()).unwrap_or_else(|| second.clone());
     let (partial, path) = (into.join(format!("{name}.partial")), into.join(&name));
     let unwritten = |path: &Path, source| Error::Write { path: path.to_owned(), source };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(into).map_err(|error| unwritten(into, error))?;
-    if path.exists() {
-        // Within the same second.
-        return Err(unwritten(&path, std::io::ErrorKind::AlreadyExists.into()));
-    }
     fs::remove_dir_all(&partial).ok();
     fs::DirBuilder::new().mode(0o700).create(&partial).map_err(|error| unwritten(&partial, error))?;
     let written = write(&databases, data, &partial, taken).and_then(|list| {

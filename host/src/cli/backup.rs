@@ -43,7 +43,11 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
         return out::json(&backup);
     }
     let bytes = out::size(backup.files.iter().map(|file| file.bytes).sum());
-    out::note(&format!("{} contexts, {bytes}, as they were at {}", backup.files.len(), backup.taken));
+    let count = match backup.files.len() {
+        1 => "1 context".to_owned(),
+        count => format!("{count} contexts"),
+    };
+    out::note(&format!("{count}, {bytes}, as they were at {}", backup.taken));
     out::line(&path.display().to_string())
 }
 

@@ -49,9 +49,36 @@ fn a_file_ahead_of_its_component_is_refused_with_the_command_that_leads_out() ->
     assert!(!ok && said.contains("nothing was restored") && said.contains("--replace"), "{said}");
     let (ok, said) = run(&["restore", "numbers", "--schema", "1", "--replace"])?;
     assert!(ok && said.contains("numbers: restored"), "{said}");
+    let taken: Vec<String> = (0..2)
+        .map(|_| run(&["backup"]).map(|(ok, said)| if ok { said } else { String::new() }))
+        .collect::<Result<_>>()?;
+    assert!(taken.iter().all(|said| said.contains("1 context,")) && taken[0] != taken[1], "stopped, twice: {taken:?}");
     let host = Host::up(&manifest, &data)?;
     let (ok, said) = run(&["restore", "numbers", "--schema", "1", "--replace"])?;
     assert!(!ok && said.contains("another host"), "not under a running host: {said}");
     assert!(host.stop(Duration::from_secs(10))?.success());
+    Ok(())
+}
+
+#[test]
+fn a_start_that_changes_a_schema_leaves_a_way_back() -> Result<()> {
+    let version = |migrations: &[&'static str]| Version { migrations: migrations.to_vec(), ..Version::times(2) }.wasm();
+    let system = System::new().context("numbers", &version(&[FIRST])?, "store = true")?;
+    let (manifest, data) = (system.write()?, system.folder.path().join("data"));
+    let component = system.folder.path().join("numbers.wasm");
+    let points = || std::fs::read_dir(data.join("deploy/restore")).into_iter().flatten().count();
+    for (migrations, expected) in [(&[FIRST][..], 0), (&[FIRST][..], 0), (&[FIRST, SECOND][..], 1)] {
+        std::fs::write(&component, version(migrations)?)?;
+        let host = Host::up(&manifest, &data)?;
+        assert_eq!(points(), expected, "{migrations:?}");
+        assert!(host.stop(Duration::from_secs(10))?.success());
+    }
+    std::fs::write(&component, version(&[FIRST])?)?;
+    let refused = seam(&manifest, &["up"])?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("`seam restore numbers --schema 1`"), "{said}");
+    let restored = seam(&manifest, &["restore", "numbers", "--schema", "1", "--replace"])?;
+    assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    assert!(Host::up(&manifest, &data)?.stop(Duration::from_secs(10))?.success());
     Ok(())
 }
