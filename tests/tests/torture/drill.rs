@@ -89,6 +89,8 @@ fn a_backup_under_load_restores_a_shop_whose_books_agree_and_lets_no_other_proce
     assert!(host.stop(Duration::from_secs(10))?.success());
     assert!(look_into(&files[0])?.is_some(), "of a stopped host, the same look reads");
 
+    let list: serde_json::Value = serde_json::from_slice(&std::fs::read(Path::new(&backup).join("backup.json"))?)?;
+    println!("{} orders, commits waited {} ms", count(), list["held_ms"]);
     let elsewhere = Shop::new()?;
     elsewhere.seam(&["restore", "--from", &backup])?;
     // What the moment cut off is brought to its end, as after a power cut.
