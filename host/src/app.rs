@@ -12,6 +12,7 @@ use seam_store::ids::ContextName;
 use seam_store::{HostFile, HostFileError};
 
 use crate::deploy::{self, Deployer, History};
+use crate::folder;
 use crate::follow::Following;
 use crate::http;
 use crate::limits;
@@ -66,6 +67,7 @@ impl App {
         let linked = LinkedSystem::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| {
             source_of(&deployed, entry)
         })?;
+        let linked = linked.with_restore_points(folder::restore_points(data));
         let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest)?;
         Ok(Self { manifest, registry, deployer, dev: None, metrics })

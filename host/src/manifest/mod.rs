@@ -49,7 +49,7 @@ impl Manifest {
                 return Err(unreadable(format!("cannot read the file: {error}"), remedy));
             }
         }
-        match std::fs::read_to_string(path) {
+        match seam_store::text::read(path) {
             Ok(text) => Self::parse(&text, path),
             Err(error) => Err(unreadable(format!("cannot read the file: {error}"), "save it as UTF-8 text")),
         }
