@@ -17,6 +17,7 @@ use crate::follow::Following;
 use crate::http;
 use crate::limits;
 use crate::manifest::{Context, ContextSettings, Manifest};
+use crate::schedule::Scheduler;
 use crate::watch::{self, Root, Watcher};
 
 /// A loaded system: every context has started, but the host does not listen yet.
@@ -116,9 +117,10 @@ impl App {
         let tending = tokio::spawn(tend(self.registry.clone()));
         let follows = self.manifest.contexts.iter().any(|context| context.settings.catch_up.is_some());
         let following = follows.then(|| Following::start(self.registry.clone()));
+        let scheduler = Scheduler::start(self.registry.clone(), self.manifest.schedules.clone());
         server.run(shutdown).await;
         tending.abort();
-        drop(following);
+        drop((following, scheduler));
         Ok(())
     }
 }

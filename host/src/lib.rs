@@ -21,5 +21,6 @@ pub mod limits;
 pub mod logging;
 pub mod manifest;
 pub mod scaffold;
+mod schedule;
 pub mod seed;
 pub mod watch;

@@ -140,6 +140,10 @@ pub const ADMIN_REQUEST_MS: u64 = 5_000;
 pub const BACKUP_MS_MAX: u64 = 1_800_000;
 /// Rows in one call of a seed: a few hundred make the commit's fsync cheap, and contexts take at most 500 to 1,000.
 pub const SEED_BATCH_ROWS: usize = 500;
+/// One call by time of a `[[schedule]]`: it may ask other contexts for each of fifty orders.
+pub const SCHEDULE_CALL_MS: u64 = 60_000;
+/// The longest interval of a `[[schedule]]`: a day.
+pub const SCHEDULE_EVERY_S_MAX: u64 = 24 * 60 * 60;
 /// One row of a seed.
 pub const SEED_ROW_BYTES_MAX: usize = 1 << 20;
 /// The rows of one call together: a guest can hold that much several times in its memory.
