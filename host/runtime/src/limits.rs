@@ -22,6 +22,11 @@ pub const CONTEXT_CONCURRENCY: u32 = 32;
 /// Calls that may wait for one of those permits. Further calls fail at once.
 pub const CONTEXT_QUEUE: u32 = 128;
 
+/// Header lines of a context's answer. A page has a dozen; HTTP libraries fail at some ten thousand.
+pub const RESPONSE_HEADERS_MAX: usize = 1_000;
+/// Names and values of all header lines of an answer together. Browsers and proxies refuse more than 16 to 256 KiB.
+pub const RESPONSE_HEAD_BYTES_MAX: usize = 64 << 10;
+
 // Generations
 
 /// Time for the calls of a replaced generation to finish: longer than a call may take, unless the manifest allows more.

@@ -17,6 +17,7 @@ use http::{Request, Response, Uri, Version, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Frame, Incoming};
+use seam_runtime::buffered_http::check_head;
 use seam_runtime::call::{Call, Failure, OutOfTime};
 use seam_runtime::serve::{Checkout, Live};
 use tokio::sync::oneshot;
@@ -32,7 +33,8 @@ use crate::http::header_fields;
 use crate::http::request_error::RequestError;
 
 type GuestRequest = Request<UnsyncBoxBody<Bytes, Error>>;
-type GuestResponse = Result<Response<HyperOutgoingBody>, ErrorCode>;
+/// A response that can be sent, or why there is none, as a sentence about the guest.
+type GuestResponse = Result<Response<HyperOutgoingBody>, String>;
 
 /// Passes the request to an instance and returns the response that it sets; the body follows while the guest writes it.
 pub async fn respond(
@@ -53,9 +55,7 @@ pub async fn respond(
     let task = tokio::spawn(run(live, call, scheme, request, sender, failed.clone()).instrument(span));
     match response.await {
         Ok(Ok(response)) => Ok(received(response, failed)),
-        Ok(Err(code)) => {
-            Err(RequestError::InvalidResponse { context, reason: format!("it returned the error {code:?}") })
-        }
+        Ok(Err(reason)) => Err(RequestError::InvalidResponse { context, reason }),
         Err(_) => match task.await {
             Ok(Err(failure)) => Err(failure.into()),
             Ok(Ok(())) => {
@@ -80,12 +80,14 @@ async fn run(
     let served = Arc::new(AtomicBool::new(false));
     let respond = {
         let served = served.clone();
-        move |response: GuestResponse| {
+        move |response: Result<Response<HyperOutgoingBody>, ErrorCode>| {
+            let response = sendable(response);
             served.store(response.as_ref().is_ok_and(|response| !response.status().is_server_error()), Release);
             // Fails when the client has hung up.
             let _ = sender.send(response);
         }
     };
+    let _unwinding = FailedOnPanic(failed.clone());
     let handled = match tokio::time::timeout_at(deadline.into(), handle(&mut guest, scheme, request, respond)).await {
         Ok(handled) => handled,
         Err(_) => Err(OutOfTime.into()),
@@ -100,11 +102,31 @@ async fn run(
     })
 }
 
+/// The response, if a server can send its head.
+fn sendable(response: Result<Response<HyperOutgoingBody>, ErrorCode>) -> GuestResponse {
+    let response = response.map_err(|code| format!("it returned the error {code:?}"))?;
+    let bytes = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    check_head(response.status().as_u16(), response.headers().len(), bytes)?;
+    Ok(response)
+}
+
+/// Marks the answer as incomplete when the host panics: the end of the stream alone does not show it. Declared after
+/// the instance, so that it drops first.
+struct FailedOnPanic(Arc<AtomicBool>);
+
+impl Drop for FailedOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Release);
+        }
+    }
+}
+
 async fn handle(
     guest: &mut Checkout,
     scheme: Scheme,
     request: GuestRequest,
-    respond: impl FnOnce(GuestResponse) + Send + Sync + 'static,
+    respond: impl FnOnce(Result<Response<HyperOutgoingBody>, ErrorCode>) + Send + Sync + 'static,
 ) -> wasmtime::Result<()> {
     let Some((store, instance)) = guest.parts() else { wasmtime::bail!("the instance is gone") };
     let proxy = Proxy::new(&mut *store, instance)?;
