@@ -156,6 +156,9 @@ pub const LOG_KB_PER_S: u64 = 64;
 /// One line of a guest's log; the rest is cut off.
 pub const LOG_LINE_BYTES_MAX: usize = 4 << 10;
 
+/// One write to a `wasi:http` body. The host holds two of them for each body: 42 MiB if all `HANDLES_MAX` are bodies.
+pub const BODY_PIECE_BYTES: usize = 64 << 10;
+
 // Guests: requests to other machines
 
 /// Time to connect to a granted host for `wasi:http`, unless the guest asks for less.
