@@ -21,6 +21,8 @@ pub const HTTP_BODY_BYTES: usize = 8 << 20;
 pub const HTTP_BODY_MS: u64 = 20_000;
 /// A buffered answer. Below `HOST_CALL_BYTES_MAX`, so that the log names the page that is too large.
 pub const HTTP_RESPONSE_BYTES: usize = 12 << 20;
+/// What a guest may still write after its client has left, or asked for the head only: as much as a buffered answer.
+pub const HTTP_FORGOTTEN_BYTES: usize = HTTP_RESPONSE_BYTES;
 /// A connection without a request. Longer than the 60 s that load balancers keep theirs, so that they close first.
 pub const HTTP_IDLE_MS: u64 = 75_000;
 /// How long accepted requests may take to finish after SIGTERM. Supervisors kill after 10 s or later.

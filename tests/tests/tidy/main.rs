@@ -48,7 +48,8 @@ const FLOORS: &[Floors] = &[
             &["abi_copy", "component"],
             &["guest"],
             &["call", "settings"],
-            &["buffered_http", "did_you_mean", "limits"],
+            &["buffered_http", "did_you_mean"],
+            &["limits"],
         ],
     },
     Floors {
