@@ -1,0 +1,42 @@
+// Half a surrogate pair at every way out: `node --test`.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { decode, encode } from "../src/packed.js";
+import { speaking, wellFormed } from "../src/text.js";
+
+const HALF = "ab😀cd".slice(0, 3);
+const WHOLE = "ab\ufffd";
+
+test("half a pair becomes U+FFFD in texts, lists, records and variants, and a whole one stays", () => {
+  assert.equal(wellFormed(HALF), WHOLE);
+  assert.equal(wellFormed("😀".slice(1) + "x😀"), "\ufffdx😀");
+  assert.deepEqual(wellFormed([HALF, { tag: "text", val: HALF }, null, 7]), [WHOLE, { tag: "text", val: WHOLE }, null, 7]);
+  const bytes = new Uint8Array([1, 2]);
+  assert.equal(wellFormed(bytes), bytes);
+});
+
+test("arguments, results and errors of an interface are well-formed", () => {
+  const seen = [];
+  const { shout, refuse, fail } = speaking({
+    shout(text) {
+      seen.push(text);
+      return [HALF];
+    },
+    refuse() {
+      throw Object.assign(new Error(`invalid: ${HALF}`), { payload: { tag: "invalid", val: HALF } });
+    },
+    fail() {
+      throw new Error(`bad: ${HALF}`);
+    },
+  });
+  assert.deepEqual(shout(HALF), [WHOLE]);
+  assert.deepEqual(seen, [WHOLE]);
+  assert.throws(refuse, { payload: { tag: "invalid", val: WHOLE } });
+  assert.throws(fail, { message: `bad: ${WHOLE}` });
+});
+
+test("a packed text is well-formed", () => {
+  assert.deepEqual(decode(encode([[HALF]])), [[WHOLE]]);
+});
