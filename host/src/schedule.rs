@@ -1,8 +1,8 @@
-//! Calls that the host makes by time: each `[[schedule]]` of the manifest calls a function without parameters, again and
-//! again. A context finishes in it what a crash or an outage cut off, with no request to wait for.
+//! Calls that the host makes by time: each `[[schedule]]` of the manifest calls a function without parameters, again
+//! and again. A context finishes in it what a crash or an outage cut off, with no request to wait for.
 //!
-//! Invariants: one call of a schedule runs at a time, and the next one comes its whole interval after the last one ended;
-//! calls that were due while the host was down or busy are not made up for. So the function must look for its work itself.
+//! Invariants: one call at a time; the next one of a schedule comes its whole interval after the last one ended. Calls
+//! that were due while the host was down or busy are not made up for, so the function must look for its work itself.
 //! Not here: what the functions do.
 
 use std::sync::Arc;

@@ -20,24 +20,17 @@ export function wellFormed(value) {
 }
 
 /**
- * An imported or exported interface: the same functions, whose arguments and results are well-formed texts.
+ * An imported interface: the same functions, which get well-formed texts. What they answer comes from the host, which
+ * knows no other text.
  * @template T
  * @param {T} functions
  * @returns {T}
  */
 export function speaking(functions) {
   if (functions === null || typeof functions !== "object") return functions;
-  const speak = (work) => (...args) => {
-    try {
-      return wellFormed(work(...args.map(wellFormed)));
-    } catch (error) {
-      // The toolchain takes the value of `err(..)` from here.
-      if (error?.payload !== undefined) error.payload = wellFormed(error.payload);
-      // The line in the log.
-      if (error instanceof Error) error.message = wellFormed(error.message);
-      throw error;
-    }
+  const speak = (name, part) => {
+    if (typeof part !== "function") return [name, part];
+    return [name, (...args) => part.call(functions, ...args.map(wellFormed))];
   };
-  const entries = Object.entries(functions);
-  return Object.fromEntries(entries.map(([name, part]) => [name, typeof part === "function" ? speak(part.bind(functions)) : part]));
+  return Object.fromEntries(Object.entries(functions).map(([name, part]) => speak(name, part)));
 }

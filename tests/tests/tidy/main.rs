@@ -28,7 +28,7 @@ const FLOORS: &[Floors] = &[
             &["dev"],
             &["app"],
             &["admin"],
-            &["seed", "follow", "harness"],
+            &["seed", "follow", "schedule", "harness"],
             &["invoke"],
             &["http", "backup", "build", "deploy", "watch", "logging", "scaffold"],
             &["json"],

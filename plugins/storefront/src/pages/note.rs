@@ -11,7 +11,8 @@ pub fn note(word: Option<&str>) -> Option<&'static str> {
         "full" => "Your cart is full: fifty different records are the most that we send at once.",
         "placed" => "Thank you. Your order is placed.",
         "ordered-before" => {
-            "This cart had been ordered already, perhaps in another window. Here is that order; nothing more was charged."
+            "Your order is placed. This cart was ordered before, perhaps in another window: this is that order, and \
+             nothing more was charged."
         }
         "moved-on" => {
             "The page that you sent was made from a cart that is empty now. Nothing was ordered. If it was you who \
