@@ -165,3 +165,6 @@ pub const BODY_PIECE_BYTES: usize = 64 << 10;
 pub const OUTGOING_CONNECT_MS: u64 = 5_000;
 /// Time until a granted host starts to respond, and between two chunks of its response, unless the guest asks for less.
 pub const OUTGOING_SILENCE_MS: u64 = 30_000;
+
+/// Functions in the log line of a trap: enough to see the context's own above those of its libraries.
+pub const TRAP_FRAMES_MAX: usize = 10;
