@@ -137,7 +137,7 @@ fn spell_asian(letter: char, word: &mut String) {
         // The syllables stand in the order of their letters (The Unicode Standard, 3.12).
         '\u{ac00}'..='\u{d7a3}' => {
             let syllable = code - 0xac00;
-            let last = (syllable % 28 > 0).then_some(0x11a7 + syllable % 28);
+            let last = (!syllable.is_multiple_of(28)).then_some(0x11a7 + syllable % 28);
             let letters = [Some(0x1100 + syllable / 588), Some(0x1161 + syllable % 588 / 28), last];
             word.extend(letters.into_iter().flatten().filter_map(char::from_u32));
         }
