@@ -111,24 +111,18 @@ pub fn search(words: &Words, page: Page) -> Result<AlbumPage, Error> {
              others AS MATERIALIZED (
                SELECT rowid AS id, 2 AS tier FROM album_words WHERE album_words MATCH ?1 ORDER BY rowid
                LIMIT iif((SELECT count(*) FROM names) < ?3, ?3, 0)),
-             typed AS MATERIALIZED (
-               SELECT id, min(tier) AS tier FROM (SELECT * FROM names UNION ALL SELECT * FROM others) GROUP BY id),
-             room (most) AS MATERIALIZED (SELECT iif(count(*) < ?3, ?3, 0) FROM typed),
              spelled_names AS MATERIALIZED (
-               SELECT rowid AS id, 3 AS tier FROM name_forms WHERE name_forms MATCH ?7 ORDER BY rowid
-               LIMIT (SELECT most FROM room)),
+               SELECT rowid AS id, 3 AS tier FROM name_forms WHERE name_forms MATCH ?7 ORDER BY rowid LIMIT ?3),
              spelled_others AS MATERIALIZED (
-               SELECT rowid AS id, 4 AS tier FROM word_forms WHERE word_forms MATCH ?6 ORDER BY rowid
-               LIMIT (SELECT most FROM room)),
+               SELECT rowid AS id, 4 AS tier FROM word_forms WHERE word_forms MATCH ?6 ORDER BY rowid LIMIT ?3),
              plain_names AS MATERIALIZED (
-               SELECT rowid AS id, 3 AS tier FROM album_names WHERE album_names MATCH ?9 ORDER BY rowid
-               LIMIT (SELECT most FROM room)),
+               SELECT rowid AS id, 3 AS tier FROM album_names WHERE album_names MATCH ?9 ORDER BY rowid LIMIT ?3),
              plain_others AS MATERIALIZED (
-               SELECT rowid AS id, 4 AS tier FROM album_words WHERE album_words MATCH ?8 ORDER BY rowid
-               LIMIT (SELECT most FROM room)),
+               SELECT rowid AS id, 4 AS tier FROM album_words WHERE album_words MATCH ?8 ORDER BY rowid LIMIT ?3),
              matching AS (
                SELECT id, min(tier) AS tier
-               FROM (SELECT * FROM typed UNION ALL SELECT * FROM spelled_names UNION ALL SELECT * FROM spelled_others
+               FROM (SELECT * FROM names UNION ALL SELECT * FROM others
+                     UNION ALL SELECT * FROM spelled_names UNION ALL SELECT * FROM spelled_others
                      UNION ALL SELECT * FROM plain_names UNION ALL SELECT * FROM plain_others)
                GROUP BY id), ",
             ranking!()

@@ -17,8 +17,8 @@ pub enum Chunk {
     Signs(String),
 }
 
-/// The chunks of a text, in their order. A word of Chinese or Japanese is divided into its characters by blanks, because
-/// no blank says where a name begins there.
+/// The chunks of a text, in their order. A word of Chinese or Japanese is divided into its characters by blanks,
+/// because no blank says where a name begins there.
 pub fn chunks(text: &str) -> impl Iterator<Item = Chunk> {
     text.split(char::is_whitespace).filter_map(chunk)
 }

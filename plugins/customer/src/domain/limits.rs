@@ -1,7 +1,7 @@
 //! How often one may try a password within 15 minutes.
 //!
-//! A stranger has 5 tries at an account and 20 at all of them from one network address; all strangers together have 50 at
-//! one account. A browser in which the account was signed in has 5 of its own, and so has a session.
+//! A stranger has 5 tries at an account and 20 at all of them from one network address; all strangers together have 50
+//! at one account. A browser in which the account was signed in has 5 of its own, and so has a session.
 //! Invariant: what strangers do shuts no known browser and no session out. Without it the owner pays for the guesses of
 //! others, who need only know an e-mail address.
 
@@ -14,8 +14,8 @@ pub const WINDOW_SECONDS: u64 = 15 * 60;
 /// Wrong passwords for one account from one network address, one known browser or one signed-in customer within the
 /// window.
 pub const PER_ACCOUNT: u32 = 5;
-/// Wrong passwords for one account from all network addresses together within the window: under 5,000 a day, which finds
-/// no password of ten characters that is not well known.
+/// Wrong passwords for one account from all network addresses together within the window: under 5,000 a day, which
+/// finds no password of ten characters that is not well known.
 pub const FROM_ANYWHERE: u32 = 50;
 /// Wrong passwords from one network address within the window.
 pub const PER_ADDRESS: u32 = 20;

@@ -17,8 +17,8 @@ pub const SESSION_SECONDS: u64 = 30 * 24 * 60 * 60;
 pub const SESSIONS_MAX: u32 = 200;
 /// How long a browser stays known after the account was last signed in there.
 pub const BROWSER_SECONDS: u64 = 180 * 24 * 60 * 60;
-/// Known browsers of one account; a further one replaces the longest unused. A customer has fewer, and each adds its own
-/// limit of guesses.
+/// Known browsers of one account; a further one replaces the longest unused. A customer has fewer, and each adds its
+/// own limit of guesses.
 pub const BROWSERS_MAX: u32 = 20;
 /// The name of a customer who deleted the account.
 pub const DELETED_NAME: &str = "deleted account";
