@@ -31,8 +31,8 @@ pub(super) struct Encoding {
     pub(super) etag: ETag,
 }
 
-/// Differs when a file has changed. Size and modification time alone do not show it: tools that copy or deploy files set
-/// the time. A file put in the place of another has an inode of its own, and no program can set the time of change.
+/// Differs when a file has changed. Size and modification time alone do not show it: tools that copy or deploy files
+/// set the time. A file put in the place of another has an inode of its own, and no program can set the time of change.
 #[derive(PartialEq, Eq, Clone, Copy)]
 struct Stamp {
     length: u64,
