@@ -75,7 +75,7 @@ fn a_panic_is_logged_with_its_message_its_place_and_the_functions_that_were_runn
     events.live()?;
     page(&host)?;
     host.log_line(&["a fourth letter", "greeter/src/lib.rs:10:"])?;
-    host.log_line(&["ERROR", "unreachable", "greeter", "fourth"])?;
+    host.log_line(&["ERROR", "unreachable", "frames", "Guest>::greet"])?;
     Ok(())
 }
 
