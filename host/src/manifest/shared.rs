@@ -10,6 +10,7 @@ use seam_runtime::settings::Shared;
 use seam_store::text;
 
 use super::model::{Context, Manifest};
+use super::network::Network;
 use super::table::{At, Table};
 
 use crate::limits;
@@ -80,7 +81,15 @@ impl Manifest {
                 |shared: &Shared| (context.settings.name.to_string(), shared.name.clone(), shared.version.clone());
             context.settings.shared.iter().map(one).collect()
         };
-        differing(self.contexts.iter().flat_map(got))
+        let mut warnings = differing(self.contexts.iter().flat_map(got));
+        if self.http.trusted_proxies.iter().any(Network::is_everything) {
+            warnings.push(
+                "`trusted_proxies` in `[http]` contains every address, so each client may choose its own: \
+                 name the addresses of your proxies alone"
+                    .into(),
+            );
+        }
+        warnings
     }
 }
 
