@@ -89,6 +89,14 @@ impl Manifest {
                     .into(),
             );
         }
+        let has_variants = self.contexts.iter().any(|context| context.settings.name.variant().is_some());
+        if has_variants && self.http.routing_key.is_empty() {
+            warnings.push(
+                "contexts have variants, and `[http]` has no `routing_key`: where several have a share, each request \
+                 of a visitor may get another one; write, for example, `routing_key = [\"cookie:visitor\"]`"
+                    .into(),
+            );
+        }
         warnings
     }
 }

@@ -62,6 +62,9 @@ fn settings_that_let_clients_in_too_far_are_warned_about() {
         manifest.unwrap_or_else(|p| panic!("{p}")).warnings().join("\n")
     };
     assert_eq!(warnings("http.trusted_proxies = [\"10.0.0.0/8\", \"::1\"]"), "");
+    let variant = "[context.b]\ncomponent = \"component.wasm\"\n[context.b.variant.c]\ncomponent = \"component.wasm\"";
+    assert!(warnings(variant).contains("no `routing_key`"));
+    assert_eq!(warnings(&format!("http.routing_key = [\"cookie:visitor\"]\n{variant}")), "");
     assert!(warnings("http.trusted_proxies = [\"0.0.0.0/0\"]").contains("contains every address"));
 }
 
