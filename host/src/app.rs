@@ -1,21 +1,19 @@
 //! The application: the only place that wires the parts together.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use seam_runtime::component::Compiler;
 use seam_runtime::run::Metrics;
-use seam_runtime::serve::{self, LinkedSystem, Registry, Source};
-use seam_store::ids::ContextName;
+use seam_runtime::serve::{self, LinkedSystem, Registry};
 use seam_store::{HostFile, HostFileError};
 
 use crate::deploy::{self, Deployer, History};
 use crate::follow::Following;
 use crate::http;
 use crate::limits;
-use crate::manifest::{Context, ContextSettings, Manifest};
+use crate::manifest::{Context, Manifest};
 use crate::watch::{self, Root, Watcher};
 
 /// A loaded system: every context has started, but the host does not listen yet.
@@ -62,11 +60,10 @@ impl App {
         let host = Arc::new(HostFile::open(data)?);
         let history = History::new(host.clone())?;
         let deployed = deploy::sources(&manifest, &history)?;
-        let linked = LinkedSystem::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| {
-            source_of(&deployed, entry)
-        })?;
+        let linked =
+            LinkedSystem::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| deployed.of(entry))?;
         let registry = linked.start(&data.join("stores"), host, &families)?;
-        let deployer = Deployer::new(registry.clone(), history, &manifest)?;
+        let deployer = Deployer::new(registry.clone(), history, &manifest, &deployed)?;
         Ok(Self { manifest, registry, deployer, dev: None, metrics })
     }
 
@@ -149,11 +146,6 @@ async fn deploy_file(deployer: Deployer, context: String, file: PathBuf) {
             tracing::info!(target: "deploy", context, hash = deploy::short(&hash), "the changed component file serves");
         }
     }
-}
-
-/// The deployed component of `entry`, or else the one that the manifest names.
-fn source_of(deployed: &HashMap<ContextName, Source>, entry: &ContextSettings) -> Source {
-    deployed.get(&entry.name).cloned().unwrap_or_else(|| Source::of(entry))
 }
 
 /// Trims idle instances and checks draining generations, again and again.

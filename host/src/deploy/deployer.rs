@@ -1,5 +1,6 @@
 //! Makes changes to the running system, one at a time.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,9 +14,11 @@ use seam_store::{HostFileError, chain};
 use super::artifact_store::ArtifactStore;
 use super::error::Error;
 use super::history::{Change, ChangeKind, History, HistoryEntry};
+use super::notices::Notices;
 use super::pipeline::Pipeline;
 use super::report::{DeployOutcome, DeployReport, GateRefusal, Passed, Step, SystemRefusal, Version};
 use super::request::{DeployRequest, DesiredSystem, RollbackRequest};
+use super::startup::Sources;
 use super::system::System;
 use super::{full, quick, rollback, startup, steps};
 use crate::manifest::Manifest;
@@ -46,11 +49,11 @@ impl Deployer {
     ///
     /// # Errors
     /// When the data folder cannot be written.
-    pub fn new(registry: Registry, history: History, manifest: &Manifest) -> Result<Self, Error> {
+    pub fn new(registry: Registry, history: History, manifest: &Manifest, sources: &Sources) -> Result<Self, Error> {
         let artifacts = ArtifactStore::open(&manifest.host.data)?;
         let mounted = manifest.mounts.iter().map(|mount| mount.context.clone()).collect();
-        let system = System { registry, history, artifacts, mounted };
-        startup::record(&system)?;
+        let system = System { registry, history, artifacts, mounted, notices: Notices::default() };
+        startup::record(&system, sources)?;
         Ok(Self(Arc::new(Inner { system, running: Mutex::new(None), ended: Condvar::new() })))
     }
 
@@ -97,6 +100,11 @@ impl Deployer {
         let pipeline = &mut Pipeline::new(passed);
         let artifact = steps::read(file, pipeline)?;
         steps::compile(&self.0.system, &artifact, pipeline)
+    }
+
+    /// What the operator should know about the versions that serve now, by context.
+    pub fn notices(&self) -> HashMap<ContextName, String> {
+        self.0.system.notices.all()
     }
 
     /// The history of one context or of all, the newest entry first.

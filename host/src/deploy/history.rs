@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use seam_store::{HostFile, HostFileError};
 use serde::{Deserialize, Serialize};
 
+use super::lineage::Lineage;
 use crate::limits;
 
 /// What caused a change.
@@ -214,15 +215,10 @@ impl History {
         })
     }
 
-    /// The last change after which `hash` served.
-    pub(super) fn last_change_to(&self, context: &str, hash: &str) -> Result<Option<HistoryEntry>, HostFileError> {
-        self.0.read(|file| {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM deploy WHERE context = ?1 AND hash = ?2 AND state = 'live'
-                 ORDER BY id DESC LIMIT 1"
-            );
-            file.query_row(&sql, [context, hash], entry).optional()
-        })
+    /// Which versions of `context` served one after the other.
+    pub(super) fn lineage(&self, context: &str) -> Result<Lineage, HostFileError> {
+        let entries = self.entries(Some(context))?;
+        Ok(Lineage::of(entries.iter().rev()))
     }
 
     /// Whether `hash` turned bad when it last served.
@@ -266,15 +262,6 @@ impl History {
             let sql = "SELECT max(id) FROM deploy WHERE context = ?1 AND state IN ('live', 'rolled-back')
                        AND schema_before <= ?2 AND schema_after > ?2";
             file.query_row(sql, params![context, schema], |row| row.get(0))
-        })
-    }
-
-    /// The hashes that a rollback may need: of each context the deployed version and the one before it.
-    pub(super) fn recent_hashes(&self) -> Result<Vec<String>, HostFileError> {
-        self.0.read(|file| {
-            let sql = "SELECT hash FROM serving UNION SELECT before FROM deploy WHERE state = 'live' AND id IN
-                       (SELECT max(id) FROM deploy WHERE state = 'live' GROUP BY context)";
-            file.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
         })
     }
 }

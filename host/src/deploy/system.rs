@@ -12,6 +12,7 @@ use seam_store::{Database, HostFileError, chain};
 
 use super::artifact_store::ArtifactStore;
 use super::history::{ChangeState, History};
+use super::notices::Notices;
 use super::report::{GateRefusal, Version};
 
 pub(super) struct System {
@@ -20,6 +21,7 @@ pub(super) struct System {
     pub artifacts: ArtifactStore,
     /// Contexts that serve HTTP.
     pub mounted: Vec<ContextName>,
+    pub notices: Notices,
 }
 
 impl System {
@@ -95,7 +97,7 @@ impl System {
     /// # Errors
     /// When the folder of artifacts cannot be written.
     pub fn keep(&self, spec: &ContextSpec) -> std::io::Result<()> {
-        if self.artifacts.component(&spec.component.hash).is_file() {
+        if self.artifacts.holds(&spec.component.hash) {
             return Ok(());
         }
         // A build may have overwritten the file since it was loaded. Then there is nothing to store.
@@ -107,13 +109,22 @@ impl System {
 
     /// Removes old artifacts and restore points that no rollback needs.
     pub fn prune(&self) {
-        let mut needed: HashSet<String> = self.registry.specs().into_iter().map(|spec| spec.component.hash).collect();
-        match self.history.recent_hashes() {
-            Ok(recent) => needed.extend(recent),
+        match self.needed() {
+            Ok(needed) => self.artifacts.prune(&needed),
             // Without the list, nothing is removed this time.
-            Err(error) => return tracing::warn!("{}", chain(&error)),
+            Err(error) => tracing::warn!("{}", chain(&error)),
         }
-        self.artifacts.prune(&needed);
+    }
+
+    /// The hashes of the versions that serve, of those that serve after a restart, and of the one before each.
+    fn needed(&self) -> Result<HashSet<String>, HostFileError> {
+        let mut needed: HashSet<String> = self.history.serving()?.into_iter().map(|serving| serving.hash).collect();
+        for spec in self.registry.specs() {
+            let (name, hash) = (spec.settings.name.as_str(), spec.component.hash);
+            needed.extend(self.history.lineage(name)?.before(&hash).next().map(str::to_owned));
+            needed.insert(hash);
+        }
+        Ok(needed)
     }
 }
 

@@ -2,6 +2,7 @@
 //! attack it.
 
 mod cli;
+mod damage;
 mod deploying;
 mod following;
 mod hostile;

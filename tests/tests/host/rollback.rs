@@ -140,9 +140,10 @@ fn an_older_version_serves_on_the_newer_schema_that_it_was_seen_to_work_with() -
     assert_eq!(fixture.times(7)?, answer(14));
     let fixture = fixture.again()?;
     assert_eq!(fixture.times(7)?, answer(14), "and after a restart");
-    let report = fixture.back(false);
+    let newer = fixture.last().before;
+    let report = fixture.back_to(Some(&newer), false);
     assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
-    assert_eq!(fixture.times(7)?, answer(21), "back from being back is forward");
+    assert_eq!(fixture.times(7)?, answer(21), "the rows stayed, so the newer one can serve again");
     fixture.deploy(&Version { factor: 4, migrations: vec![TABLE, GROWS, "CREATE TABLE more (x)"], ..first() }, &[])?;
     assert_eq!(fixture.times(7)?, answer(28));
     Ok(())
@@ -289,6 +290,30 @@ fn a_schema_is_not_taken_for_another_of_the_same_number() -> Result<()> {
             refused.message
         );
     }
+    Ok(())
+}
+
+#[test]
+fn each_rollback_leads_further_back_and_none_to_a_version_that_was_left() -> Result<()> {
+    let fixture = Fixture::new(&Version::times(1))?;
+    for factor in [2, 3] {
+        fixture.deploy(&Version::times(factor), &[])?;
+    }
+    let left = fixture.hash()?;
+    for factor in [2, 1] {
+        let report = fixture.back(false);
+        assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
+        assert_eq!(fixture.times(7)?, answer(7 * factor));
+    }
+    let refused = fixture.back(false).refused.unwrap();
+    assert!(refused.message.contains("left by a rollback or turned bad: ") && refused.message.contains(&left[..12]));
+    assert!(refused.remedy.contains("`seam rollback numbers --to HASH`"), "{refused:?}");
+    assert_eq!(fixture.times(7)?, answer(7));
+    assert_eq!(fixture.back_to(Some(&left), false).outcome, DeployOutcome::Live);
+    let fixture = fixture.again()?;
+    fixture.deploy(&Version::times(4), &[])?;
+    assert_eq!(fixture.back(false).outcome, DeployOutcome::Live);
+    assert_eq!(fixture.times(7)?, answer(21), "what came back by its hash is a version before, as any other");
     Ok(())
 }
 

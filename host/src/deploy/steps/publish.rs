@@ -191,6 +191,7 @@ fn swap(
         };
         match published {
             Ok(probation) => {
+                system.notices.clear(name);
                 system.forget_statements(name.as_str());
                 return Ok((version, probation, notes));
             }
