@@ -109,10 +109,12 @@ impl App {
         let server = self.bind()?;
         serving(&server);
         let tending = tokio::spawn(tend(self.registry.clone()));
+        let vigils = tokio::spawn(look_after_vigils(self.deployer.clone()));
         let follows = self.manifest.contexts.iter().any(|context| context.settings.catch_up.is_some());
         let following = follows.then(|| Following::start(self.registry.clone()));
         server.run(shutdown).await;
         tending.abort();
+        vigils.abort();
         drop(following);
         Ok(())
     }
@@ -156,6 +158,19 @@ async fn tend(registry: Registry) {
         tokio::select! {
             _ = trim.tick() => registry.trim(),
             _ = drain.tick() => registry.check_draining(),
+        }
+    }
+}
+
+/// Watches over versions that were seldom called while they were watched, again and again.
+async fn look_after_vigils(deployer: Deployer) {
+    let mut interval = tokio::time::interval(Duration::from_millis(limits::DRAIN_CHECK_MS));
+    loop {
+        interval.tick().await;
+        if deployer.has_vigils() {
+            let deployer = deployer.clone();
+            // A rollback waits for other changes and for the disk.
+            tokio::task::spawn_blocking(move || deployer.look_after_vigils()).await.ok();
         }
     }
 }

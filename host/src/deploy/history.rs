@@ -57,7 +57,7 @@ pub struct HistoryEntry {
     pub schema_after: Option<u32>,
     /// Whether the previous version does not work with `schema_after`.
     pub irreversible: bool,
-    /// Why it was refused, rolled back or undone.
+    /// Why it was refused, rolled back or undone; of a version that serves, what is remarkable about it.
     pub why: Option<String>,
     /// RFC 3339, UTC.
     pub began: String,
@@ -194,6 +194,11 @@ impl History {
             )
             .map(drop)
         })
+    }
+
+    /// Adds to the entry of change `id` what became known of its version later.
+    pub(super) fn explain(&self, id: i64, why: &str) -> Result<(), HostFileError> {
+        self.0.change(|file| file.execute("UPDATE deploy SET why = ?2 WHERE id = ?1", params![id, why]).map(drop))
     }
 
     /// Records that the version of change `id` does not serve.

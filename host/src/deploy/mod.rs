@@ -2,7 +2,7 @@
 //!
 //! Read from the top down: `deployer` (one change at a time) -> `full`, `quick`, `rollback` (which steps, in which
 //! order) -> `steps/` (one file each) -> `pipeline` -> `system` (what all of them use) -> `history` (with `lineage`),
-//! `artifact_store` -> `report`, `request`.
+//! `artifact_store`, `judge` (with `vigil`) -> `report`, `request`.
 //! Invariants: until the step `publish`, nothing that the new version does affects the running one; one change at a
 //! time; `history` records what serves and why before the caller gets a response.
 //! Not here: publishing and draining (`seam-runtime`), migrating a file (`seam-store`), where requests come from
@@ -13,6 +13,9 @@ mod deployer;
 mod error;
 mod full;
 mod history;
+mod judge;
+#[cfg(test)]
+mod judge_simulation;
 mod lineage;
 mod notices;
 mod pipeline;
@@ -20,9 +23,11 @@ mod quick;
 mod report;
 mod request;
 mod rollback;
+mod running_watch;
 mod startup;
 mod steps;
 mod system;
+mod vigil;
 
 pub use deployer::Deployer;
 pub use error::Error;

@@ -14,6 +14,8 @@ use super::artifact_store::ArtifactStore;
 use super::history::{ChangeState, History};
 use super::notices::Notices;
 use super::report::{GateRefusal, Version};
+use super::running_watch::RunningWatch;
+use super::vigil::{Vigils, called};
 
 pub(super) struct System {
     pub registry: Registry,
@@ -22,6 +24,8 @@ pub(super) struct System {
     /// Contexts that serve HTTP.
     pub mounted: Vec<ContextName>,
     pub notices: Notices,
+    pub watch: RunningWatch,
+    pub vigils: Vigils,
 }
 
 impl System {
@@ -104,6 +108,21 @@ impl System {
         match Artifact::read(&spec.settings.component) {
             Ok(artifact) if artifact.hash == spec.component.hash => self.artifacts.keep(&artifact),
             _ => Ok(()),
+        }
+    }
+
+    /// Records what became of a version after its watch. A failure leaves a gap in the history and changes nothing else.
+    pub fn explain(&self, change: i64, why: &str) {
+        if let Err(error) = self.history.explain(change, why) {
+            tracing::warn!("cannot record in the history that {why}: {}", chain(&error));
+        }
+    }
+
+    /// Ends all vigils: what is published next has no part in them.
+    pub fn end_vigils(&self) {
+        for vigil in self.vigils.take() {
+            let calls = vigil.watched.probation.counts().1.calls();
+            self.explain(vigil.watched.change, &format!("{}, when another change ended the probation", called(calls)));
         }
     }
 
