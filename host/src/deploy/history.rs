@@ -10,7 +10,6 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use seam_store::{HostFile, HostFileError};
 use serde::{Deserialize, Serialize};
 
-use super::lineage::Lineage;
 use crate::limits;
 
 /// What caused a change.
@@ -218,12 +217,6 @@ impl History {
             }
             Ok(())
         })
-    }
-
-    /// Which versions of `context` served one after the other.
-    pub(super) fn lineage(&self, context: &str) -> Result<Lineage, HostFileError> {
-        let entries = self.entries(Some(context))?;
-        Ok(Lineage::of(entries.iter().rev()))
     }
 
     /// Whether `hash` turned bad when it last served.

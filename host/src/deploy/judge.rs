@@ -24,8 +24,8 @@ use seam_runtime::run::CallCounts;
 use crate::limits;
 
 /// The probability of chance below which a version has turned bad. It is asked some hundred times in a watch, and the
-/// machine adds to chance, so it is far below the one in a thousand that the whole watch may err.
-const CHANCE: f64 = 1e-5;
+/// machine adds to chance, so it is below the one in a thousand that the whole watch may err.
+const CHANCE: f64 = 1e-4;
 /// Good calls that the version before has on trust: one that was never called is not known to be perfect.
 const TRUST: f64 = 50.0;
 /// Broken calls within this time have one cause.
@@ -35,7 +35,8 @@ const RECENT: usize = (limits::DEPLOY_WINDOW_MS as usize) / 100;
 /// Before a call runs out of time, others must have been answered in each of so many slots: a pause of the machine
 /// that is shorter makes no call run out of time.
 const FLOW: usize = 3;
-/// Slots without any answer after which it is the version that hangs, not the machine: 1 s, and half of it at the start.
+/// Slots without any answer after which it is the version that hangs, not the machine: 1 s, and half of it at the
+/// start.
 const SILENCE: (usize, usize) = (10, 5);
 /// A look that comes later than this shows that the machine stood still.
 const LATE: Duration = Duration::from_millis(100);
@@ -70,8 +71,16 @@ struct Slot {
     /// Calls that ran out of time, and that nearly did.
     timed_out: u64,
     nearly: u64,
+    /// Calls that ran out of time, of which it is not known yet whether the version is to blame.
+    held: u64,
     /// Broken calls that count.
     broken: u64,
+}
+
+impl Slot {
+    fn answered(&self) -> bool {
+        self.calls > self.timed_out
+    }
 }
 
 /// Sums over slots.
@@ -153,7 +162,8 @@ impl Judge {
         slot.calls += new.calls();
         slot.timed_out += new.timed_out;
         slot.nearly += nearly;
-        let hung = if new.timed_out > 0 && !late { self.hung(new.timed_out) } else { 0 };
+        let answered = new.calls() > new.timed_out;
+        let hung = if late { 0 } else { self.hung(new.timed_out, answered) };
         let broken = firm + hung;
         let excused = broken.min(self.excused);
         self.excused -= excused;
@@ -162,23 +172,28 @@ impl Judge {
         }
     }
 
-    /// Of `timed_out` calls, those for which the version is to blame and not the machine.
-    fn hung(&self, timed_out: u64) -> u64 {
-        let answered = |slot: &Slot| slot.calls > slot.timed_out;
-        let earlier = self.slots.iter().rev().skip(1);
-        let flows = self.slots.len() > FLOW && earlier.take(FLOW).all(answered);
-        let (always, at_start) = SILENCE;
-        let from_start = self.slots.len() <= RECENT && self.older.calls == 0.0;
-        let silent = !self.slots.iter().any(answered) && self.slots.len() >= if from_start { at_start } else { always }
-            || self.slots.iter().rev().take(always).filter(|slot| slot.calls > 0).count() > 1
-                && self.slots.len() > always
-                && !self.slots.iter().rev().take(always).any(answered);
-        match (flows, silent) {
-            (true, _) => timed_out.saturating_sub(2 * self.slots.iter().map(|slot| slot.nearly).sum::<u64>()),
-            // What ran out of time earlier in the silence counts now, too.
-            (_, true) => self.slots.iter().map(|slot| slot.timed_out - slot.broken.min(slot.timed_out)).sum(),
-            _ => 0,
+    /// Of `timed_out` new calls, those for which the version is to blame and not the machine. `answered`: there were
+    /// other calls.
+    fn hung(&mut self, timed_out: u64, answered: bool) -> u64 {
+        if answered {
+            // The machine stood still for a while, and goes on.
+            self.slots.iter_mut().for_each(|slot| slot.held = 0);
         }
+        let earlier = self.slots.iter().rev().skip(1);
+        if self.slots.len() > FLOW && earlier.take(FLOW).all(Slot::answered) {
+            return timed_out.saturating_sub(2 * self.slots.iter().map(|slot| slot.nearly).sum::<u64>());
+        }
+        if let Some(slot) = self.slots.back_mut() {
+            slot.held += timed_out;
+        }
+        let (always, at_start) = SILENCE;
+        let silence = self.slots.iter().rev().take_while(|slot| !slot.answered()).count();
+        if silence >= always || silence >= at_start && silence == self.slots.len() {
+            for slot in &mut self.slots {
+                slot.broken += std::mem::take(&mut slot.held);
+            }
+        }
+        0
     }
 
     fn broken_reason(&self) -> Option<String> {
@@ -290,8 +305,8 @@ mod tests {
         };
         assert_eq!(breaks(1_000, 10), Some(2));
         assert_eq!(breaks(100, 10), Some(3));
-        // Not one call before: the new version has to break all of five.
-        assert_eq!(breaks(0, 10), Some(5));
+        // Not one call before: the new version has to break all of four.
+        assert_eq!(breaks(0, 10), Some(4));
     }
 
     #[test]

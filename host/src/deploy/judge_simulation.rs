@@ -64,6 +64,15 @@ struct World {
     away_until: f64,
 }
 
+struct Watched {
+    /// When the version was found bad, and why.
+    bad: Option<(f64, String)>,
+    /// When its tenth call broke.
+    tenth: Option<f64>,
+    /// Whether a much larger share of its calls broke than before, for whatever reason.
+    more_broke: bool,
+}
+
 /// What became of a call.
 struct Outcome {
     took: f64,
@@ -157,8 +166,8 @@ impl World {
         count
     }
 
-    /// Watches for so many seconds. Returns when the version was found bad, and when its tenth call broke.
-    fn watch(&mut self, seconds: f64, calls_before: usize) -> (Option<(f64, String)>, Option<f64>) {
+    /// Watches for so many seconds.
+    fn watch(&mut self, seconds: f64, calls_before: usize) -> Watched {
         let (before, after) = (self.before(calls_before), CallStats::default());
         let mut judge = Judge::new(before.counts());
         let (mut now, mut broken, mut tenth) = (0.0, 0, None);
@@ -186,14 +195,15 @@ impl World {
                 let after = if looks == 1 { passed } else { LOOK };
                 now += after.as_secs_f64();
                 if let Some(why) = judge.look((before.counts(), counts), after, LOOK) {
-                    return (Some((now, why)), tenth);
+                    return Watched { bad: Some((now, why)), tenth, more_broke: true };
                 }
             }
             if broken >= 10 && tenth.is_none() {
                 tenth = Some(now);
             }
         }
-        (None, tenth)
+        let (was, is) = (before.counts().broken_share(), after.counts());
+        Watched { bad: None, tenth, more_broke: is.broken >= 2 && is.broken_share() > 3.0 * was + 0.01 }
     }
 }
 
@@ -213,32 +223,38 @@ fn runs(otherwise: u64) -> u64 {
 #[test]
 fn of_a_thousand_versions_that_are_the_same_at_most_one_is_found_bad() {
     let runs = runs(2_000);
-    let mut found = Vec::new();
+    let (mut found, mut more_broke) = (Vec::new(), 0);
     for seed in 0..runs {
         let mut world = World::new(seed);
         let calls_before = world.random.magnitude(1.0, 4_000.0) as usize - 1;
-        if let (Some((at, why)), _) = world.watch(5.0, calls_before) {
-            found.push(format!("seed {seed} at {at:.2} s: {why}"));
-        }
+        let watched = world.watch(5.0, calls_before);
+        more_broke += u64::from(watched.more_broke);
+        found.extend(watched.bad.map(|(at, why)| format!("seed {seed} at {at:.2} s: {why}")));
     }
-    println!("{} of {runs} identical versions were found bad: {found:#?}", found.len());
+    println!(
+        "{} of {runs} identical versions were found bad: {found:#?}; {more_broke} broke more than before",
+        found.len()
+    );
+    // Comparing the shares, as one might, would be wrong so often.
+    assert!(more_broke > runs / 50, "the noise is none: {more_broke} of {runs}");
     assert!(found.len() as u64 <= runs / 1_000, "{} of {runs}: {found:#?}", found.len());
 }
 
 #[test]
 fn a_version_that_breaks_one_call_in_a_hundred_is_found_within_half_a_second_of_its_tenth() {
     let runs = runs(200);
+    let mut late = Vec::new();
     for seed in 0..runs {
         let mut world = World::new(seed);
         (world.breaks, world.worse, world.restless) = (0.0, 0.01, seed % 2 == 0);
         world.calls_per_s = world.calls_per_s.max(20.0);
-        let (found, tenth) = world.watch(60.0, 5_000);
-        let late = match (&found, tenth) {
-            (Some((at, _)), Some(tenth)) => at - tenth,
-            // The tenth has not broken yet.
-            (_, None) => 0.0,
-            (None, Some(_)) => f64::INFINITY,
-        };
-        assert!(late <= 0.5, "seed {seed}: {found:?}, its tenth call broke at {tenth:?}");
+        let Watched { bad, tenth, .. } = world.watch(60.0, 5_000);
+        // In some watches the tenth does not come.
+        let Some(tenth) = tenth else { continue };
+        if bad.as_ref().is_none_or(|(at, _)| at - tenth > 0.5) {
+            late.push(format!("seed {seed}: {bad:?}, its tenth call broke at {tenth:.2} s"));
+        }
     }
+    println!("{} of {runs} versions that break one call in a hundred were found too late: {late:#?}", late.len());
+    assert!(late.len() as u64 <= runs / 1_000, "{} of {runs}: {late:#?}", late.len());
 }

@@ -5,7 +5,9 @@
 
 use std::collections::HashSet;
 
-use super::history::{ChangeKind, ChangeState, HistoryEntry};
+use seam_store::HostFileError;
+
+use super::history::{ChangeKind, ChangeState, History, HistoryEntry};
 
 /// The versions of one context.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,8 +19,17 @@ pub(super) struct Lineage {
 }
 
 impl Lineage {
+    /// Of the versions of `context`.
+    ///
+    /// # Errors
+    /// When the host's file cannot be read.
+    pub fn read(history: &History, context: &str) -> Result<Self, HostFileError> {
+        let entries = history.entries(Some(context))?;
+        Ok(Self::of(entries.iter().rev()))
+    }
+
     /// From the history of one context, oldest entry first.
-    pub fn of<'a>(entries: impl IntoIterator<Item = &'a HistoryEntry>) -> Self {
+    fn of<'a>(entries: impl IntoIterator<Item = &'a HistoryEntry>) -> Self {
         let mut lineage = Self::default();
         for entry in entries {
             lineage.add(entry);

@@ -13,6 +13,7 @@ use seam_runtime::component::{self, Artifact, ContextSpec};
 use seam_store::{Database, Difference, Migration, chain};
 
 use super::history::ChangeKind;
+use super::lineage::Lineage;
 use super::pipeline::Pipeline;
 use super::report::{GateRefusal, Step, Version, short};
 use super::request::RollbackRequest;
@@ -102,7 +103,7 @@ pub(super) fn run(
 fn target_hash(system: &System, name: &str, current: &str, to: Option<&str>) -> Result<String, GateRefusal> {
     let refused = |message: String, remedy: String| GateRefusal { step: None, message, remedy };
     let Some(to) = to.map(str::to_ascii_lowercase) else {
-        let lineage = system.history.lineage(name).map_err(|e| GateRefusal::history(&e))?;
+        let lineage = Lineage::read(&system.history, name).map_err(|e| GateRefusal::history(&e))?;
         if let Some(before) = lineage.before(current).next() {
             return Ok(before.to_owned());
         }

@@ -1,8 +1,8 @@
 //! Decides at a start which versions serve: the deployed version, unless the manifest's file has changed since. Also
 //! resolves changes that a killed host left unfinished.
 //!
-//! A deployed component whose copy is missing or damaged does not serve: the version before it stands in, if it works at
-//! the schema of the file, and otherwise the context cannot be loaded.
+//! A deployed component whose copy is missing or damaged does not serve: the version before it stands in, if it works
+//! at the schema of the file, and otherwise the context cannot be loaded.
 //!
 //! If an unfinished change has changed the file's schema, the new version serves. Otherwise the previous version
 //! serves, since the operator never got a response.
@@ -15,6 +15,7 @@ use seam_store::ids::ContextName;
 use super::artifact_store;
 use super::error::Error;
 use super::history::{Change, ChangeKind, ChangeState, History, HistoryEntry, Serving};
+use super::lineage::Lineage;
 use super::report::short;
 use super::system::{System, hash_of};
 use crate::manifest::{ContextSettings, Manifest};
@@ -88,7 +89,7 @@ fn add(
         return Ok(());
     }
     let schema = schema_of(manifest, entry);
-    for hash in history.lineage(&serving.context)?.before(&serving.hash) {
+    for hash in Lineage::read(history, &serving.context)?.before(&serving.hash) {
         let works = match schema {
             Some(schema) => history.works_at(&serving.context, hash, schema)?,
             None => true,

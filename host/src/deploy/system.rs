@@ -12,6 +12,7 @@ use seam_store::{Database, HostFileError, chain};
 
 use super::artifact_store::ArtifactStore;
 use super::history::{ChangeState, History};
+use super::lineage::Lineage;
 use super::notices::Notices;
 use super::report::{GateRefusal, Version};
 use super::running_watch::RunningWatch;
@@ -111,7 +112,8 @@ impl System {
         }
     }
 
-    /// Records what became of a version after its watch. A failure leaves a gap in the history and changes nothing else.
+    /// Records what became of a version after its watch. A failure leaves a gap in the history and changes nothing
+    /// else.
     pub fn explain(&self, change: i64, why: &str) {
         if let Err(error) = self.history.explain(change, why) {
             tracing::warn!("cannot record in the history that {why}: {}", chain(&error));
@@ -140,7 +142,7 @@ impl System {
         let mut needed: HashSet<String> = self.history.serving()?.into_iter().map(|serving| serving.hash).collect();
         for spec in self.registry.specs() {
             let (name, hash) = (spec.settings.name.as_str(), spec.component.hash);
-            needed.extend(self.history.lineage(name)?.before(&hash).next().map(str::to_owned));
+            needed.extend(Lineage::read(&self.history, name)?.before(&hash).next().map(str::to_owned));
             needed.insert(hash);
         }
         Ok(needed)

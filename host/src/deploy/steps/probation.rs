@@ -19,7 +19,7 @@ const SLOWEST: (f64, u32, Duration) = (0.95, 4, Duration::from_millis(50));
 /// How a watch ended.
 pub(crate) enum Watch {
     /// The period is over.
-    Good { calls: u64, notes: Vec<String>, judge: Judge },
+    Good { calls: u64, notes: Vec<String>, judge: Box<Judge> },
     /// Why the version turned bad.
     Bad(String),
     /// An operator ended it.
@@ -67,7 +67,7 @@ impl<'c> Looks<'c> {
         }
         if now >= self.end {
             let (calls, notes) = (seen.1.calls(), notes(&seen));
-            return ControlFlow::Break(Watch::Good { calls, notes, judge: self.judge });
+            return ControlFlow::Break(Watch::Good { calls, notes, judge: Box::new(self.judge) });
         }
         self.looked = now;
         ControlFlow::Continue(self)
@@ -96,6 +96,7 @@ fn notes((before, after): &(CallCounts, CallCounts)) -> Vec<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::panic, reason = "tests")]
 mod tests {
     use parking_lot::Mutex;
 

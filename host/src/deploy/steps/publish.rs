@@ -135,7 +135,7 @@ pub(crate) fn watch(
                 limits::DEPLOY_COVERED_CALLS,
                 limits::DEPLOY_COVER_MS / 60_000
             ));
-            system.vigils.add(Vigil::new(watched, judge, clock.now()));
+            system.vigils.add(Vigil::new(watched, *judge, clock.now()));
             Ok(notes)
         }
         Watch::Asked(EndWatch::Keep) => {
