@@ -10,10 +10,12 @@ use seam_runtime::serve::{self, LinkedSystem, Registry};
 use seam_store::{HostFile, HostFileError};
 
 use crate::deploy::{self, Deployer, History};
+use crate::folder;
 use crate::follow::Following;
 use crate::http;
 use crate::limits;
 use crate::manifest::{Context, Manifest};
+use crate::schedule::Scheduler;
 use crate::watch::{self, Root, Watcher};
 
 /// A loaded system: every context has started, but the host does not listen yet.
@@ -62,6 +64,7 @@ impl App {
         let deployed = deploy::sources(&manifest, &history)?;
         let linked =
             LinkedSystem::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| deployed.of(entry))?;
+        let linked = linked.with_restore_points(folder::restore_points(data));
         let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest, &deployed)?;
         Ok(Self { manifest, registry, deployer, dev: None, metrics })
@@ -112,10 +115,11 @@ impl App {
         let vigils = tokio::spawn(look_after_vigils(self.deployer.clone()));
         let follows = self.manifest.contexts.iter().any(|context| context.settings.catch_up.is_some());
         let following = follows.then(|| Following::start(self.registry.clone()));
+        let scheduler = Scheduler::start(self.registry.clone(), self.manifest.schedules.clone());
         server.run(shutdown).await;
         tending.abort();
         vigils.abort();
-        drop(following);
+        drop((following, scheduler));
         Ok(())
     }
 }

@@ -2,7 +2,8 @@
 //! resolves changes that a killed host left unfinished.
 //!
 //! A deployed component whose copy is missing or damaged does not serve: the version before it stands in, if it works
-//! at the schema of the file, and otherwise the context cannot be loaded.
+//! at the schema of the file. Otherwise the manifest's component serves in the place of a missing one, and a context
+//! with a damaged one cannot be loaded.
 //!
 //! If an unfinished change has changed the file's schema, the new version serves. Otherwise the previous version
 //! serves, since the operator never got a response.
@@ -107,7 +108,14 @@ fn add(
             return Ok(());
         }
     }
-    // Nothing can stand in for it: loading it reports what is wrong with it.
+    if !artifact_store::component_in(data, &serving.hash).exists() {
+        tracing::error!(
+            context = %entry.name, hash = short(&serving.hash),
+            "the deployed component is missing from the data folder; the manifest's component serves"
+        );
+        return Ok(());
+    }
+    // Nothing can stand in for a damaged one: loading it reports what is wrong with it.
     found.deployed.insert(entry.name.clone(), kept(&serving.hash, serving.tolerated_schema));
     Ok(())
 }
