@@ -13,10 +13,10 @@ use crate::deploy::{self, Deployer, History};
 use crate::folder;
 use crate::follow::Following;
 use crate::http;
-use crate::limits;
 use crate::manifest::{Context, Manifest};
 use crate::schedule::Scheduler;
 use crate::watch::{self, Root, Watcher};
+use crate::{limits, memory};
 
 /// A loaded system: every context has started, but the host does not listen yet.
 pub struct App {
@@ -154,13 +154,15 @@ async fn deploy_file(deployer: Deployer, context: String, file: PathBuf) {
     }
 }
 
-/// Trims idle instances and checks draining generations, again and again.
+/// Trims idle instances, checks draining generations and gives free memory back, again and again.
 async fn tend(registry: Registry) {
     let mut trim = tokio::time::interval(Duration::from_secs(limits::TRIM_INTERVAL_S));
+    let mut give_back = tokio::time::interval(Duration::from_secs(limits::MEMORY_GIVE_BACK_S));
     let mut drain = tokio::time::interval(Duration::from_millis(limits::DRAIN_CHECK_MS));
     loop {
         tokio::select! {
             _ = trim.tick() => registry.trim(),
+            _ = give_back.tick() => drop(tokio::task::spawn_blocking(memory::give_back)),
             _ = drain.tick() => registry.check_draining(),
         }
     }
