@@ -33,7 +33,7 @@ const FLOORS: &[Floors] = &[
             &["http", "backup", "build", "deploy", "watch", "logging", "scaffold"],
             &["json"],
             &["manifest"],
-            &["folder"],
+            &["folder", "memory"],
             &["limits"],
         ],
     },
