@@ -33,8 +33,8 @@ pub fn forwarded(client: IpAddr, secure: bool) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
 }
 
-/// Whether a header of this name says who the client is, or how it reached a proxy. Guests get `Forwarded` from the host
-/// and no other: what they read there cannot come from the client.
+/// Whether a header of this name says who the client is, or how it reached a proxy. Guests get `Forwarded` from the
+/// host and no other: what they read there cannot come from the client.
 pub fn names_client(name: &HeaderName) -> bool {
     *name == header::FORWARDED || name.as_str().starts_with("x-forwarded-") || name.as_str() == "x-real-ip"
 }

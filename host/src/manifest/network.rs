@@ -11,8 +11,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// An address, or an address and the number of leading bits that count. IPv4 addresses in the form of IPv6 addresses
-    /// are not accepted: a peer's address is compared in its shortest form.
+    /// An address, or an address and the number of leading bits that count. IPv4 addresses in the form of IPv6
+    /// addresses are not accepted: a peer's address is compared in its shortest form.
     pub fn parse(text: &str) -> Option<Self> {
         let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let address: IpAddr = address.parse().ok()?;
