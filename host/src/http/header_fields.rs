@@ -39,6 +39,11 @@ pub fn names_client(name: &HeaderName) -> bool {
     *name == header::FORWARDED || name.as_str().starts_with("x-forwarded-") || name.as_str() == "x-real-ip"
 }
 
+/// Whether a proxy has written into these headers, as far as can be seen.
+pub fn passed_a_proxy(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::VIA) || headers.keys().any(names_client)
+}
+
 /// Removes every header for which `names_client` holds.
 pub fn strip_client_names(headers: &mut HeaderMap) {
     let found: Vec<HeaderName> = headers.keys().filter(|name| names_client(name)).cloned().collect();
