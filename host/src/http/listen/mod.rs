@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use self::connection::{Phase, Shared};
+use self::tls::Renewal;
 use super::config::{Config, Mount};
 use super::error::Error;
 use super::guest::Contexts;
@@ -31,7 +32,7 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     /// Where operators ask, if that is an address of its own.
     ops: Option<TcpListener>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<(TlsAcceptor, Renewal)>,
     service: Arc<Service>,
 }
 
@@ -100,8 +101,12 @@ impl Server {
         let drain_time = self.service.limits.drain_time;
         let limit = self.service.limits.connections.min(Semaphore::MAX_PERMITS);
         let permits = Arc::new(Semaphore::new(limit));
-        let shared = Arc::new(Shared::new(self.service.clone(), self.tls, phases.clone()));
+        let (tls, renewal) = self.tls.unzip();
+        let shared = Arc::new(Shared::new(self.service.clone(), tls, phases.clone()));
         let mut acceptors = JoinSet::new();
+        if let Some(renewal) = renewal {
+            acceptors.spawn(renewal.run());
+        }
         if let Some(listener) = self.ops {
             // Permits of their own: operators look when customers have taken all the others.
             let permits = Arc::new(Semaphore::new(limits::OPS_CONNECTIONS));

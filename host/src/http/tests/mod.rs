@@ -8,6 +8,7 @@ mod lifecycle;
 mod ops;
 mod pages;
 mod protocol;
+mod renewal;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
