@@ -48,7 +48,7 @@ const FLOORS: &[Floors] = &[
             &["abi_copy", "component"],
             &["guest"],
             &["call", "settings"],
-            &["buffered_http", "did_you_mean"],
+            &["buffered_http", "did_you_mean", "interface_name"],
             &["limits"],
         ],
     },
