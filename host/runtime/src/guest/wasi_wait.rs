@@ -1,4 +1,5 @@
-//! `wasi:io/poll` for guests that the host calls synchronously: a wait ends at the call's deadline, or when it is cut off.
+//! `wasi:io/poll` for guests that the host calls synchronously: a wait ends at the call's deadline, or when the call is
+//! cut off.
 //!
 //! No epoch tick reaches a guest that sleeps in the host. WASI's synchronous functions block the calling thread, so
 //! `run::Generation` hands over the tokio worker before it calls such a guest.
