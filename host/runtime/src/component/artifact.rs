@@ -1,8 +1,8 @@
 //! The bytes of a component's file: limited in size, whole, and checked to be a component.
 //!
 //! A file that a program writes meanwhile would be read half old and half new. Its size and time of modification do
-//! not show that: tools set the time, and two writes of one tick of the kernel have the same. So the file is read twice, and
-//! the time of change counts, too. Bytes whose hash is known are compared with that instead.
+//! not show that: tools set the time, and two writes of one tick of the kernel have the same. So the file is read
+//! twice, and the time of change counts, too. Bytes whose hash is known are compared with that instead.
 
 use std::fs;
 use std::io::{Read, Seek};
