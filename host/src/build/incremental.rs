@@ -197,8 +197,7 @@ impl IncrementalBuilder {
                 // A component, and its record, may lie among the sources of its build.
                 let product =
                     job.build.is_some() && (*path == job.component || *path == record::path_beside(&job.component));
-                !product
-                    && !(by_cargo && known && !is_cargo_file(path))
+                !(product || by_cargo && known && !is_cargo_file(path))
                     && (files.contains(path) || folders.iter().any(|folder| is_source(path, folder)))
             };
             affected.extend(self.jobs.iter().filter(holds).map(|job| job.name.clone()));

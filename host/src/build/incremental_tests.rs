@@ -1,5 +1,5 @@
 //! Builds that change sources, as `seam dev` runs them. Builds of crates: `tests/tests/dev`.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use super::*;
 use crate::manifest::Manifest;
