@@ -98,6 +98,9 @@ pub const TOOL_PROBE_MS: u64 = 10_000;
 pub const BUILD_FILES_MAX: usize = 20_000;
 /// Depth of folders inside a folder of sources.
 pub const BUILD_FOLDER_DEPTH_MAX: usize = 32;
+/// Builds in a row that change their sources, each because of the one before alone, until that is a loop. A person
+/// seldom saves a file during three builds running.
+pub const BUILD_REPEATS_MAX: u32 = 3;
 /// Output of a build that is kept to be shown: the end of it.
 pub const BUILD_WORDS_BYTES_MAX: usize = 64 << 10;
 /// Free disk space to advise: what a clean build of the host and all contexts takes, in both profiles.
