@@ -135,6 +135,19 @@ mod tests {
     }
 
     #[test]
+    fn headers_that_name_the_client_are_removed() {
+        let mut headers = HeaderMap::new();
+        for name in ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "x-forwards", "accept"] {
+            headers.append(name, HeaderValue::from_static("1"));
+        }
+        headers.append("x-forwarded-for", HeaderValue::from_static("2"));
+        strip_client_names(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["accept", "x-forwards"]);
+    }
+
+    #[test]
     fn vary_names_a_header_once() {
         let mut headers = HeaderMap::new();
         vary(&mut headers, "accept-encoding");

@@ -13,8 +13,9 @@
 //! - `response` turns an answer into what this client may get: conditions, compression, error pages.
 //! - `body` streams response bodies and reads request bodies.
 //! - `observe` records requests: metrics and the access log.
-//! - `proxies` finds the client of a request behind proxies. `certificate`, `connection_activity`, `client`, `request_error`,
-//!   `header_fields`, `limits` and `error` import none of the above.
+//! - `proxies` finds the client of a request behind proxies.
+//! - `certificate`, `connection_activity`, `client`, `request_error`, `header_fields`, `limits` and `error` import none
+//!   of the above.
 
 mod body;
 mod certificate;
