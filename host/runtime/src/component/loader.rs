@@ -15,6 +15,7 @@ use super::compiled::Component;
 use super::compiler::{Compiler, compile_in_child};
 use super::engine;
 use super::error::Error;
+use super::foreign::Foreign;
 use crate::limits;
 
 /// Loads components for one engine.
@@ -104,7 +105,10 @@ impl Loader {
 
     fn compile(&self, path: &Path, bytes: &[u8], cached: &Path) -> Result<wasmtime::component::Component, Error> {
         let started = Instant::now();
-        let fail = |reason: String| Error::Compile { path: path.to_owned(), reason };
+        let fail = |reason: String| match Foreign::read(bytes) {
+            Some(Foreign { what, remedy }) => Error::Foreign { path: path.to_owned(), what, remedy },
+            None => Error::Compile { path: path.to_owned(), reason },
+        };
         let unusable = |e: std::io::Error| Error::Cache { path: cached.to_owned(), reason: e.to_string() };
         let compiled = match &self.compiler {
             Compiler::Child(seam) => compile_in_child(seam, bytes).map_err(fail)?,
