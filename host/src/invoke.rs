@@ -46,7 +46,7 @@ impl Error {
             }
             Self::Ambiguous { candidates, .. } => format!("name one of: {}", candidates.join(", ")),
             Self::Syntax { remedy, .. } => remedy.clone(),
-            Self::Failed(Failure::Trapped { .. }) => "see `seam logs CONTEXT`".into(),
+            Self::Failed(Failure::Trapped { context, .. }) => format!("see `seam logs {context} --level warn`"),
             Self::Failed(Failure::TimedOut { .. }) => {
                 "request less, or raise `timeout_ms` in the `limits` of the context".into()
             }
@@ -111,6 +111,14 @@ impl Target {
             let known = registry.generations().iter().map(|g| g.context().to_string()).collect();
             return Err(Error::NoContext { name: context.into(), known });
         };
+        Self::of(live, context, name)
+    }
+
+    /// As `find`, in a context that is at hand.
+    ///
+    /// # Errors
+    /// When there is no such function, or more than one.
+    pub fn of(live: Live, context: &str, name: &str) -> Result<Self, Error> {
         let exports = live.generation().exports();
         let (interface, function) = match name.rsplit_once('.') {
             Some((interface, function)) => (Some(interface), function),

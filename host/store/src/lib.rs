@@ -4,10 +4,11 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate -> compare, copy, cursor, schema -> database -> transaction ->
-//! writer, readers -> open, host -> connection -> confine, functions, sql, statistics, rows, config -> key, blocking,
-//! oneshot -> error, clock, ids -> limits`.
-//! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`).
+//! Floors, each importing only those after it: `migrate -> moment -> compare, copy, cursor, schema -> database ->
+//! transaction -> writer, readers -> open, host -> connection -> confine, functions, sql, statistics, rows, config
+//! -> key, blocking, oneshot -> error, clock, ids, text -> limits`.
+//! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
+//! that comes in by files (`text`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
 
 pub mod blocking;
@@ -15,6 +16,7 @@ pub mod clock;
 pub mod error;
 pub mod ids;
 pub mod limits;
+pub mod text;
 
 mod compare;
 mod config;
@@ -27,6 +29,7 @@ mod functions;
 mod host;
 mod key;
 mod migrate;
+mod moment;
 mod oneshot;
 mod open;
 mod readers;
@@ -49,6 +52,7 @@ pub use error::{Error, chain};
 pub use host::{HostFile, HostFileError};
 pub use key::{KeyError, KeySource};
 pub use migrate::{MigrateError, MigrateOptions, Migrated, Migration, migrate, migrate_with};
+pub use moment::{Snapshot, moment};
 pub use open::OpenError;
 pub use rows::{Rows, Value};
 pub use schema::schema_at;

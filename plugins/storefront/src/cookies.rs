@@ -8,14 +8,21 @@
 pub enum Cookie {
     /// The token of the customer's session.
     Session,
+    /// The key by which `customer` knows a browser in which one has signed in.
+    Browser,
     /// Random: ties forms to a visitor who has not signed in.
     Visitor,
     /// The content of the cart.
     Cart,
+    /// The version of the cart that was ordered last, and the order's number.
+    Ordered,
 }
 
 /// Thirty days: how long a forgotten cart and an open form stay valid.
 pub const LONG_SECONDS: u64 = 30 * 24 * 60 * 60;
+
+/// 180 days: how long `customer` knows a browser.
+pub const KNOWN_SECONDS: u64 = 180 * 24 * 60 * 60;
 
 const SAFE_PREFIX: &str = "__Host-";
 
@@ -23,8 +30,10 @@ impl Cookie {
     fn name(self) -> &'static str {
         match self {
             Cookie::Session => "session",
+            Cookie::Browser => "browser",
             Cookie::Visitor => "visitor",
             Cookie::Cart => "cart",
+            Cookie::Ordered => "ordered",
         }
     }
 

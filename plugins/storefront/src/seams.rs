@@ -119,6 +119,21 @@ pub trait Seams {
         accounts::sign_in(email, password, from)
     }
 
+    /// As `sign_in`, from a browser that holds a key of `remember_browser`.
+    fn sign_in_known(
+        &self,
+        email: &str,
+        password: &str,
+        from: &str,
+        browser: &str,
+    ) -> Result<accounts::Session, accounts::Error> {
+        accounts::sign_in_known(email, password, from, browser)
+    }
+
+    fn remember_browser(&self, token: &str, browser: Option<&str>) -> Result<String, accounts::Error> {
+        accounts::remember_browser(token, browser)
+    }
+
     fn sign_out(&self, token: &str) -> Result<(), accounts::Error> {
         accounts::sign_out(token)
     }
@@ -183,6 +198,10 @@ pub trait Seams {
     // `orders/desk`
     fn orders_in_state(&self, state: ordering::State, page: u32) -> Result<ordering::Page, ordering::Error> {
         desk::in_state(state, page)
+    }
+
+    fn orders_in_between(&self, page: u32) -> Result<ordering::Page, ordering::Error> {
+        desk::in_between(page)
     }
 
     fn desk_order(&self, number: &str) -> Result<ordering::Order, ordering::Error> {

@@ -1,6 +1,6 @@
 //! A system whose contexts fit together: compiled and wired, but not started.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use seam_store::HostFile;
@@ -23,6 +23,7 @@ pub struct LinkedSystem {
     absent: Vec<Absent>,
     recording: Recording,
     clock: Clock,
+    restore_points: Option<PathBuf>,
 }
 
 impl LinkedSystem {
@@ -57,13 +58,20 @@ impl LinkedSystem {
             link::wire(loader.engine(), specs.clone()).map_err(Error::Problems)?;
             Ok(specs)
         })?;
-        Ok(Self { loader, specs, absent, recording: settings.recording.clone(), clock: Clock::system() })
+        let recording = settings.recording.clone();
+        Ok(Self { loader, specs, absent, recording, clock: Clock::system(), restore_points: None })
     }
 
     /// The same system, run by `clock`: for tests that step it.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The same system, which copies each file into this folder before it changes the schema of the file.
+    #[must_use]
+    pub fn with_restore_points(self, folder: PathBuf) -> Self {
+        Self { restore_points: Some(folder), ..self }
     }
 
     /// The contexts, in the manifest's order.
@@ -94,14 +102,14 @@ impl LinkedSystem {
     /// # Errors
     /// Every problem of every context. A file whose migration failed is as it was.
     pub fn start(self, databases: &Path, host: Arc<HostFile>, metrics: &Metrics) -> Result<Registry, Error> {
-        let Self { loader, specs, mut absent, recording, clock } = self;
+        let Self { loader, specs, mut absent, recording, clock, restore_points } = self;
         let registry = Registry::new(Parts { loader, databases, host, metrics: metrics.clone(), recording, clock })?;
         registry.check_shares(&absent)?;
         without_broken_variants(&mut absent, |absent| {
             let left_out = |spec: &ContextSpec| absent.iter().any(|absent| absent.context == spec.settings.name);
             let specs = specs.iter().filter(|spec| !left_out(spec)).cloned().collect();
             let prepared = registry.prepare(specs)?;
-            prepared.migrate()?;
+            prepared.migrate(restore_points.as_deref())?;
             registry.publish(prepared)
         })?;
         for Absent { context, why, problems } in &absent {

@@ -33,6 +33,7 @@ pub struct Shop {
     pub recommendation: Cell<Option<CallError>>,
     /// For every call to these contexts.
     pub customer: FixedError<accounts::Error>,
+    pub remembering: FixedError<accounts::Error>,
     pub orders: FixedError<ordering::Error>,
     pub finance: FixedError<payments::Error>,
     pub editing: FixedError<CatalogError>,
@@ -219,6 +220,22 @@ impl Seams for Shop {
         self.call(&self.customer, format!("sign-in {email} {password} {from}"), || self.open_session())
     }
 
+    fn sign_in_known(
+        &self,
+        email: &str,
+        password: &str,
+        from: &str,
+        browser: &str,
+    ) -> Result<accounts::Session, accounts::Error> {
+        let call = format!("sign-in-known {email} {password} {from} {browser}");
+        self.call(&self.customer, call, || self.open_session())
+    }
+
+    fn remember_browser(&self, token: &str, browser: Option<&str>) -> Result<String, accounts::Error> {
+        let call = format!("remember-browser {token} {browser:?}");
+        self.call(&self.remembering, call, || Ok(browser.map_or_else(|| "b".repeat(64), String::from)))
+    }
+
     fn sign_out(&self, token: &str) -> Result<(), accounts::Error> {
         self.call(&self.customer, format!("sign-out {token}"), || Ok(()))
     }
@@ -305,6 +322,14 @@ impl Seams for Shop {
     fn orders_in_state(&self, state: ordering::State, page: u32) -> Result<ordering::Page, ordering::Error> {
         self.call(&self.orders, format!("in-state {state:?} {page}"), || {
             let orders = self.known_orders.iter().filter(|order| order.state == state).map(summary).collect();
+            Ok(ordering::Page { orders, more: self.more_orders })
+        })
+    }
+
+    fn orders_in_between(&self, page: u32) -> Result<ordering::Page, ordering::Error> {
+        self.call(&self.orders, format!("in-between {page}"), || {
+            let placing = |order: &&ordering::Order| order.state == ordering::State::Placing;
+            let orders = self.known_orders.iter().filter(placing).map(summary).collect();
             Ok(ordering::Page { orders, more: self.more_orders })
         })
     }
