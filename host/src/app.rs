@@ -79,10 +79,13 @@ impl App {
         let linked = LinkedSystem::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| {
             source_of(&deployed, entry)
         })?;
-        // Before any file is migrated.
-        let misfits = fit::problems(&manifest, linked.specs());
+        // Before any file is migrated. A seed that is loaded already, and a schedule, keep nothing from serving.
+        let misfits = fit::unserved(manifest.mounts.iter().map(|mount| &mount.context), linked.specs());
         if !misfits.is_empty() {
             return Err(serve::Error::Problems(misfits).into());
+        }
+        for problem in manifest.schedules.iter().filter_map(|each| fit::schedule_problem(each, linked.specs())) {
+            tracing::warn!(target: "up", "{}; {}", problem.message, problem.remedy);
         }
         let linked = linked.with_restore_points(folder::restore_points(data));
         let registry = linked.start(&data.join("stores"), host, &families)?;

@@ -1,5 +1,5 @@
 //! Whether components do what the manifest asks of them: a mounted context answers requests, a seed's function takes
-//! rows.
+//! rows, a schedule's function takes nothing.
 //!
 //! One list for `seam check`, a start, a deploy and `seam dev`. Not here: whether contexts fit each other
 //! (`seam_runtime::link`).
@@ -7,18 +7,20 @@
 use std::path::Path;
 
 use seam_runtime::component::{
-    Component, ContextProblem, ContextSpec, HTTP_HANDLER, WASI_HTTP, is_seam, wit_of, wit_type,
+    Component, ContextProblem, ContextSpec, HTTP_HANDLER, Interface, InterfaceName, WASI_HTTP, is_seam, wit_of,
 };
 use seam_runtime::did_you_mean;
 use seam_store::ids::ContextName;
+use wasmtime::component::types::{ComponentFunc, Type};
 
-use crate::manifest::{Manifest, Seed};
+use crate::manifest::{Manifest, Schedule, Seed};
 
 /// Everything that the components do not do although the manifest asks it of them.
 pub fn problems(manifest: &Manifest, specs: &[ContextSpec]) -> Vec<ContextProblem> {
     let mounted = manifest.mounts.iter().map(|mount| &mount.context);
     let mut problems = unserved(mounted, specs);
-    problems.extend(manifest.seeds.iter().filter_map(|seed| misfit(seed, specs)));
+    problems.extend(manifest.seeds.iter().filter_map(|seed| seed_problem(seed, specs)));
+    problems.extend(manifest.schedules.iter().filter_map(|schedule| schedule_problem(schedule, specs)));
     problems
 }
 
@@ -58,31 +60,56 @@ pub fn unserved<'m>(mounted: impl Iterator<Item = &'m ContextName>, specs: &[Con
 }
 
 /// Why the function of a seed cannot take its rows.
-fn misfit(seed: &Seed, specs: &[ContextSpec]) -> Option<ContextProblem> {
-    let name = &seed.context;
-    let component = &specs.iter().find(|spec| spec.settings.name == *name)?.component;
-    let (interface, function) = seed.call.rsplit_once('.')?;
-    let path = interface.split('@').next().unwrap_or_default();
-    let seams = || component.exports.iter().filter(|export| is_seam(&export.name));
-    let found = seams()
-        .filter(|export| export.name.path == path || export.name.short() == path)
-        .find_map(|export| export.functions.iter().find(|(known, _)| known == function));
-    let (what, remedy) = match found {
-        None => {
-            let known: Vec<String> = seams()
-                .flat_map(|export| export.functions.iter().map(|(f, _)| format!("{}.{f}", export.name.short())))
-                .collect();
-            let remedy = did_you_mean::hint(&seed.call, known.iter().map(String::as_str));
-            (format!("`{name}` has no function `{}` to load the seed with", seed.call), remedy)
-        }
-        Some((function, ty)) => {
-            let params: Vec<String> = ty.params().map(|(_, ty)| wit_type(&ty)).collect();
-            if matches!(params.as_slice(), [one] if one.starts_with("list<")) {
-                return None;
-            }
-            let remedy = format!("name a function that takes one list of rows; this one is {}", wit_of(function, ty));
-            (format!("`{}` of `{name}` does not take one list", seed.call), remedy)
-        }
+pub fn seed_problem(seed: &Seed, specs: &[ContextSpec]) -> Option<ContextProblem> {
+    let component = component(&seed.context, specs)?;
+    let (message, remedy) = match function(component, &seed.call) {
+        Err(hint) => (format!("`{}` has no function `{}` to load the seed with", seed.context, seed.call), hint),
+        Ok((_, ty)) if matches!(ty.params().map(|(_, ty)| ty).collect::<Vec<_>>()[..], [Type::List(_)]) => return None,
+        Ok((name, ty)) => (
+            format!("`{}` of `{}` does not take one list", seed.call, seed.context),
+            format!("name a function that takes one list of rows; this one is {}", wit_of(name, ty)),
+        ),
     };
-    Some(ContextProblem { context: name.clone(), part: Manifest::seed_part(&seed.file), message: what, remedy })
+    Some(ContextProblem { context: seed.context.clone(), part: Manifest::seed_part(&seed.file), message, remedy })
+}
+
+/// Why the host cannot call the function of a schedule.
+pub fn schedule_problem(schedule: &Schedule, specs: &[ContextSpec]) -> Option<ContextProblem> {
+    let Schedule { context, call, .. } = schedule;
+    let (message, remedy) = match function(component(context, specs)?, call) {
+        Err(hint) => (format!("`{context}` has no function `{call}` to call by time"), hint),
+        Ok((_, ty)) if ty.params().len() == 0 => return None,
+        Ok((name, ty)) => (
+            format!("`{call}` of `{context}` has parameters, and a schedule gives none"),
+            format!("name a function without parameters; this one is {}", wit_of(name, ty)),
+        ),
+    };
+    Some(ContextProblem { context: context.clone(), part: Manifest::schedule_part(call), message, remedy })
+}
+
+fn component<'s>(name: &ContextName, specs: &'s [ContextSpec]) -> Option<&'s Component> {
+    specs.iter().find(|spec| spec.settings.name == *name).map(|spec| &spec.component)
+}
+
+/// The exported function that the manifest names as `interface.function`, or a hint at those that there are.
+fn function<'c>(component: &'c Component, call: &str) -> Result<(&'c str, &'c ComponentFunc), String> {
+    // The version of an interface has dots of its own.
+    let (interface, wanted) = call.rsplit_once('.').unwrap_or(("", call));
+    let seams = || component.exports.iter().filter(|export| is_seam(&export.name));
+    let full = InterfaceName::parse(interface);
+    let named = |export: &&Interface| match &full {
+        Some(full) => full.path == export.name.path && (full.version.is_none() || full.accepts(&export.name)),
+        None => export.name.short() == interface,
+    };
+    let found = seams().filter(named).flat_map(|export| &export.functions).find(|(known, _)| known == wanted);
+    found.map(|(name, ty)| (name.as_str(), ty)).ok_or_else(|| {
+        let names = seams().flat_map(|export| {
+            export.functions.iter().map(|(function, _)| format!("{}.{function}", export.name.short()))
+        });
+        let known: Vec<String> = names.collect();
+        if known.is_empty() {
+            return "the context exports no interface for others".to_owned();
+        }
+        did_you_mean::hint(call, known.iter().map(String::as_str))
+    })
 }

@@ -161,6 +161,11 @@ impl Manifest {
         format!("[[seed]] {}", file.display())
     }
 
+    /// The part of a context's places that is the `[[schedule]]` of this function.
+    pub fn schedule_part(call: &str) -> String {
+        format!("[[schedule]] {call}")
+    }
+
     /// What the runtime is to run.
     pub fn system(&self) -> SystemSettings {
         let contexts = self.contexts.iter().map(|context| context.settings.clone()).collect();

@@ -187,7 +187,15 @@ fn what_the_manifest_asks_of_a_component_is_checked() -> Result<()> {
         &seeded(&SEED.replace("times", "timse"))?,
         "seam.toml:9:1: error: `numbers` has no function `numbers.timse` to load the seed with\n  hint: did you mean \
          `numbers.times`?",
-    )
+    )?;
+    let schedule = "[[schedule]]\ncontext = \"numbers\"\ncall = \"numbers.times\"\nevery_s = 30";
+    let found = said(&System::new().context("numbers", &numbers, "")?.lines(schedule).write()?, "check")?;
+    assert_eq!(
+        found,
+        "seam.toml:9:1: error: `numbers.times` of `numbers` has parameters, and a schedule gives none\n  hint: name a \
+         function without parameters; this one is times(n: u32) -> result<u32, odd(u32) | unavailable(string)>"
+    );
+    Ok(())
 }
 
 #[test]

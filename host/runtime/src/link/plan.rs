@@ -20,8 +20,8 @@ use crate::settings::ContextSettings;
 pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, Vec<ContextProblem>> {
     let mut problems = Vec::new();
     let mut wirings = Vec::new();
+    let mut host = contexts.first().map(|(_, component)| HostImports::new(component.code.engine()));
     for (context, component) in contexts {
-        let mut host = HostImports::new(component.code.engine());
         let mut said_later = false;
         let mut report = |part: &str, message: String, remedy: String| {
             problems.push(ContextProblem { context: context.name.clone(), part: part.to_owned(), message, remedy });
@@ -48,7 +48,7 @@ pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, 
                     // A component for a later WASI imports many interfaces of it: one sentence is enough.
                     let later = later_wasi(&import.name).is_some();
                     if !(later && std::mem::replace(&mut said_later, true)) {
-                        let found = host.problems(context, import);
+                        let found = host.iter_mut().flat_map(|host| host.problems(context, import));
                         found.into_iter().for_each(|(message, remedy)| report("", message, remedy));
                     }
                 }
