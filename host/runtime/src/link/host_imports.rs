@@ -191,10 +191,11 @@ pub fn bare_import_problem(context: &ContextSettings, component: &Component, imp
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::component::engine::running;
 
     #[test]
     fn every_interface_of_the_table_is_linked_at_its_version() {
-        let engine = Engine::default();
+        let engine = running().unwrap();
         let mut host = HostImports::new(&engine);
         // One function of each interface; `wasi:sockets/network` and the terminals' resources have a destructor only.
         for (interface, function) in [
