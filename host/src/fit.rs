@@ -7,7 +7,8 @@
 use std::path::Path;
 
 use seam_runtime::component::{
-    Component, ContextProblem, ContextSpec, HTTP_HANDLER, Interface, InterfaceName, WASI_HTTP, is_seam, wit_of,
+    Component, ContextProblem, ContextSpec, FunctionName, HTTP_HANDLER, InterfaceName, WASI_HTTP, distinct_name,
+    is_seam, wit_of,
 };
 use seam_runtime::did_you_mean;
 use seam_store::ids::ContextName;
@@ -93,23 +94,18 @@ fn component<'s>(name: &ContextName, specs: &'s [ContextSpec]) -> Option<&'s Com
 
 /// The exported function that the manifest names as `interface.function`, or a hint at those that there are.
 fn function<'c>(component: &'c Component, call: &str) -> Result<(&'c str, &'c ComponentFunc), String> {
-    // The version of an interface has dots of its own.
-    let (interface, wanted) = call.rsplit_once('.').unwrap_or(("", call));
-    let seams = || component.exports.iter().filter(|export| is_seam(&export.name));
-    let full = InterfaceName::parse(interface);
-    let named = |export: &&Interface| match &full {
-        Some(full) => full.path == export.name.path && (full.version.is_none() || full.accepts(&export.name)),
-        None => export.name.short() == interface,
-    };
-    let found = seams().filter(named).flat_map(|export| &export.functions).find(|(known, _)| known == wanted);
-    found.map(|(name, ty)| (name.as_str(), ty)).ok_or_else(|| {
-        let names = seams().flat_map(|export| {
-            export.functions.iter().map(|(function, _)| format!("{}.{function}", export.name.short()))
-        });
-        let known: Vec<String> = names.collect();
-        if known.is_empty() {
-            return "the context exports no interface for others".to_owned();
+    let seams = component.exports.iter().filter(|export| is_seam(&export.name));
+    let all: Vec<(&InterfaceName, &(String, ComponentFunc))> =
+        seams.flat_map(|export| export.functions.iter().map(|function| (&export.name, function))).collect();
+    let named = |at: usize| distinct_name(&all, at, |(interface, (function, _))| (interface, function));
+    let found = FunctionName::parse(call).find(&all, |(interface, (function, _))| (interface, function));
+    match found[..] {
+        [at] => all.get(at).map(|(_, (function, ty))| (function.as_str(), ty)).ok_or_else(String::new),
+        [] if all.is_empty() => Err("the context exports no interface for others".to_owned()),
+        [] => {
+            let known: Vec<String> = (0..all.len()).map(named).collect();
+            Err(did_you_mean::hint(call, known.iter().map(String::as_str)))
         }
-        did_you_mean::hint(call, known.iter().map(String::as_str))
-    })
+        _ => Err(format!("name one of: {}", found.into_iter().map(named).collect::<Vec<_>>().join(", "))),
+    }
 }

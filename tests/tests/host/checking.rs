@@ -36,7 +36,7 @@ fn one(wat: &str, lines: &str) -> Result<System> {
 }
 
 #[test]
-fn imports_that_nobody_offers_are_named_in_one_line() -> Result<()> {
+fn imports_without_a_provider_are_named_in_one_line() -> Result<()> {
     let function = "(instance $x (export \"f\" (func (result u32))))";
     let served = "which this host does not offer: it serves WASI 0.2 (0.2.0 to 0.2.12)";
     for (import, line, expect, hint) in [

@@ -4,6 +4,7 @@
 mod ahead;
 mod checking;
 mod cli;
+mod damage;
 mod deploying;
 mod following;
 mod hostile;

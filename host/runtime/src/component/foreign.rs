@@ -4,8 +4,8 @@
 
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
-use super::interface::InterfaceName;
 use super::wasi_version::{for_later_wasi, later_wasi};
+use crate::interface_name::InterfaceName;
 
 /// What a component is for, and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]

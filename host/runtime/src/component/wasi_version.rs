@@ -1,6 +1,6 @@
 //! Which WASI a component is for, and which the host serves.
 
-use super::interface::InterfaceName;
+use crate::interface_name::InterfaceName;
 
 /// The release of WASI that the host implements. Components for earlier releases of 0.2 are served, too.
 pub const WASI_RELEASE: &str = "0.2.12";

@@ -85,9 +85,10 @@ pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, 
 /// Why the manifest does not let `caller` import `name`: another version is listed, a similar name is, or none.
 fn not_listed(caller: &ContextSettings, name: &InterfaceName) -> (String, String) {
     let listed: Vec<InterfaceName> = caller.imports.iter().filter_map(|grant| InterfaceName::parse(grant)).collect();
-    if let Some(other) = listed.iter().find(|grant| grant.path == name.path) {
-        let version = |name: &InterfaceName| name.version.as_ref().map_or("no version".into(), |v| format!("@{v}"));
-        let (lists, needed) = (version(other), version(name));
+    let version = |name: &InterfaceName| name.version.as_ref().map_or("no version".into(), |v| format!("@{v}"));
+    let others: Vec<String> = listed.iter().filter(|grant| grant.path == name.path).map(version).collect();
+    if !others.is_empty() {
+        let (lists, needed) = (others.join(" and "), version(name));
         return (
             format!("`{}` imports `{name}`, but its manifest entry lists {lists}, needed is {needed}", caller.name),
             format!("write \"{name}\" in `imports` of [context.{}]", caller.name),
@@ -118,7 +119,13 @@ fn provider(
             .filter(|(_, _, e)| fits(&e.name))
             .collect()
     };
-    let providers = exporting(&|offered| name.accepts(offered));
+    // A context may export compatible versions side by side; its generation chooses in the same way.
+    let mut providers = exporting(&|offered| name.accepts(offered));
+    let all = providers.clone();
+    providers.retain(|(at, _, e)| {
+        let own = all.iter().filter(|(other, ..)| other == at);
+        name.choose(own, |(_, _, own)| &own.name).is_some_and(|(_, _, chosen)| chosen.name == e.name)
+    });
     match providers.as_slice() {
         [] => {
             let others = exporting(&|offered| offered.path == name.path);
@@ -151,7 +158,7 @@ fn provider(
                 }
             }
             if let (true, Ok(callee)) = (problems.is_empty(), ContextIndex::try_from(*at)) {
-                return Ok(Provider { callee, path: export.name.path.clone() });
+                return Ok(Provider { callee });
             }
         }
         several => {
