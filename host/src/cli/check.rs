@@ -7,7 +7,7 @@ use serde_json::json;
 use super::error::{CommandError, app_error};
 use super::global::{Format, Global, compiler};
 use super::out;
-use crate::app::App;
+use crate::app::{self, App};
 use crate::http;
 use crate::manifest::{Manifest, Place, Problem, Problems};
 
@@ -48,22 +48,36 @@ fn warnings(manifest: &Manifest) -> Vec<String> {
     manifest.warnings().into_iter().chain(ending).collect()
 }
 
+/// Why a start would refuse the certificate.
+fn unusable_certificate(manifest: &Manifest) -> Option<Problem> {
+    let error = http::Certificate::load(manifest.host.tls.as_ref()?).err()?;
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let remedy = "name a certificate and the key that belongs to it, both as PEM, in `tls` of `[host]`";
+    Some(Problem::new(Place::default(), format!("{error}{cause}"), remedy))
+}
+
 fn check(global: &Global) -> Result<Manifest, CommandError> {
     let manifest = global.load()?;
-    if let Some(Err(error)) = manifest.host.tls.as_ref().map(http::Certificate::load) {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        let remedy = "name a certificate and the key that belongs to it, both as PEM, in `tls` of `[host]`";
-        let problem = Problem::new(Place::default(), format!("{error}{cause}"), remedy);
-        return Err(CommandError::Problems(Problems::new(&manifest.path, vec![problem])));
-    }
-    // A broken variant is a problem, too, although a host serves without it. One that was not built yet is none.
-    let whole = App::check(&manifest, compiler()).and_then(|linked| {
-        let broken: Vec<_> = linked.absent().iter().flat_map(|absent| absent.problems.clone()).collect();
-        if broken.is_empty() { Ok(()) } else { Err(seam_runtime::serve::Error::Problems(broken).into()) }
-    });
-    match whole {
-        Ok(()) => Ok(manifest),
-        Err(error) => Err(app_error(&manifest.path, &manifest.contexts, error)),
+    let unusable = unusable_certificate(&manifest);
+    // On a thread of the host's runtime, which has the stack and the timers that a guest needs.
+    let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
+    let checked = manifest.clone();
+    let whole = runtime.block_on(runtime.spawn_blocking(move || {
+        App::check(&checked, compiler()).and_then(|(_, problems)| match problems.is_empty() {
+            true => Ok(()),
+            false => Err(seam_runtime::serve::Error::Problems(problems).into()),
+        })
+    }));
+    match whole.map_err(|error| CommandError::caused_by(&error, ""))? {
+        Ok(()) if unusable.is_none() => Ok(manifest),
+        Ok(()) => Err(CommandError::Problems(Problems::new(&manifest.path, unusable.into_iter().collect()))),
+        Err(error) => match app_error(&manifest.path, &manifest.contexts, error) {
+            CommandError::Problems(problems) => {
+                let all = problems.all().iter().cloned().chain(unusable).collect();
+                Err(CommandError::Problems(Problems::new(&manifest.path, all)))
+            }
+            other => Err(other),
+        },
     }
 }
 
