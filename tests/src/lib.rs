@@ -13,6 +13,7 @@ pub mod host;
 pub mod hostile_input;
 pub mod page;
 pub mod person;
+pub mod proxy;
 pub mod shop;
 pub mod shopping;
 pub mod torture;

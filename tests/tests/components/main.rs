@@ -9,6 +9,7 @@ mod quick;
 mod recording;
 mod scenarios;
 mod shadows;
+mod slow_clients;
 mod swapping;
 mod wasi_http;
 mod watching;

@@ -3,8 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -14,19 +12,9 @@ use seam::deploy::{DeployOutcome, DeployReport};
 use seam::manifest::Manifest;
 use seam_runtime::component::Compiler;
 use seam_tests::host::{Host, seam};
+use seam_tests::proxy::wasi_wit;
 use seam_tests::{MEMORY, System, repo};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-
-/// WASI's own interfaces lie in the crate that implements them.
-fn wasi_wit() -> Result<PathBuf> {
-    let listed =
-        Command::new(env!("CARGO")).args(["metadata", "--format-version", "1"]).current_dir(repo()).output()?;
-    let metadata: serde_json::Value = serde_json::from_slice(&listed.stdout)?;
-    let packages = metadata["packages"].as_array().context("cargo metadata")?;
-    let found =
-        packages.iter().find(|package| package["name"] == "wasmtime-wasi-http").context("wasmtime-wasi-http")?;
-    Ok(PathBuf::from(found["manifest_path"].as_str().context("its path")?).with_file_name("wit"))
-}
 
 /// The first letter below the mount decides: `h` greets with the path it got, `s` sends in two pieces with a quarter of
 /// a second between them, `t` traps, `l` loops, `n` ends without an answer, `e` answers with an error, `f` with the

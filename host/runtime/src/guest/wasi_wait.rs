@@ -17,7 +17,10 @@ use crate::call::OutOfTime;
 /// Replaces WASI's own functions by these.
 pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    poll::add_to_linker::<Guest, Bounded>(linker, |guest| Wait { deadline: guest.deadline, table: &mut guest.table })?;
+    poll::add_to_linker::<Guest, Bounded>(linker, |guest| Wait {
+        deadline: guest.deadline(),
+        table: &mut guest.table,
+    })?;
     linker.allow_shadowing(false);
     Ok(())
 }
