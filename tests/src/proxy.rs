@@ -107,7 +107,8 @@ pub const SEND_IMPORTS: &str = r#"
         (func $set-authority (param i32 i32 i32 i32) (result i32)))
     (import "wasi:http/types@{v}" "[method]outgoing-request.set-scheme"
         (func $set-scheme (param i32 i32 i32 i32 i32) (result i32)))
-    (import "wasi:http/types@{v}" "[method]future-incoming-response.subscribe" (func $subscribe (param i32) (result i32)))
+    (import "wasi:http/types@{v}" "[method]future-incoming-response.subscribe"
+        (func $subscribe (param i32) (result i32)))
     (import "wasi:http/types@{v}" "[method]future-incoming-response.get" (func $response-of (param i32 i32)))
     (import "wasi:http/outgoing-handler@{v}" "handle" (func $handle (param i32 i32 i32 i32)))
     (import "wasi:io/poll@{v}" "[method]pollable.block" (func $answered (param i32)))
