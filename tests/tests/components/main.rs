@@ -3,8 +3,10 @@
 
 mod contexts;
 mod engines;
+mod fuzzing;
 mod guests;
 mod linking;
+mod outgoing;
 mod quick;
 mod recording;
 mod scenarios;

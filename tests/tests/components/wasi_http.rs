@@ -12,7 +12,7 @@ use seam::deploy::{DeployOutcome, DeployReport};
 use seam::manifest::Manifest;
 use seam_runtime::component::Compiler;
 use seam_tests::host::{Host, seam};
-use seam_tests::proxy::wasi_wit;
+use seam_tests::proxy::{proxy, wasi_wit};
 use seam_tests::{MEMORY, System, repo};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
@@ -278,6 +278,41 @@ fn what_a_client_does_not_read_is_no_fault_of_the_guest() -> Result<()> {
     assert_eq!(calls(count), Some(8));
     assert_eq!(calls("seam_call_failures_total{context=\"third-party\",kind=\"trapped\"}"), Some(0));
     assert_eq!(calls("seam_call_failures_total{context=\"third-party\",kind=\"timed-out\"}"), Some(0));
+    Ok(())
+}
+
+/// A client may write the header itself, in several lines, or name it in `Connection` to have it removed.
+#[test]
+fn a_guest_gets_the_forwarded_header_of_the_host_alone() -> Result<()> {
+    let guest = proxy(
+        "forwarded",
+        "(call $get (call $headers (local.get $request)) (i32.const 512) (i32.const 9) (i32.const 1100))
+         (local.set $n (i32.load (i32.const 1100)))
+         (local.set $stream (call $start (local.get $out)))
+         (call $number (local.get $stream) (i32.load (i32.const 1104)))
+         (call $put (local.get $stream) (i32.load (local.get $n)) (i32.load offset=4 (local.get $n)))
+         (call $end (local.get $stream))",
+    )?;
+    let host = Served::start_with(&guest)?;
+    for fields in [
+        "",
+        "forwarded: for=203.0.113.9;proto=https\r\n",
+        "Forwarded: for=203.0.113.9\r\nFORWARDED: for=203.0.113.8\r\n",
+        "connection: forwarded\r\nforwarded: for=203.0.113.9\r\n",
+    ] {
+        let mut stream = TcpStream::connect(host.address)?;
+        stream.write_all(format!("GET /other/x HTTP/1.1\r\nhost: a\r\n{fields}\r\n").as_bytes())?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let mut text = String::new();
+        while !text.ends_with("\r\n0\r\n\r\n") {
+            let mut piece = [0; 1024];
+            let read = stream.read(&mut piece)?;
+            anyhow::ensure!(read > 0, "{fields}: {text}");
+            text.push_str(&String::from_utf8_lossy(&piece[..read]));
+        }
+        assert!(text.contains("00000001") && text.contains("for=127.0.0.1;proto=http"), "{fields}: {text}");
+        assert!(!text.contains("203.0.113"), "{fields}: {text}");
+    }
     Ok(())
 }
 
