@@ -35,6 +35,8 @@ pub const HTTP_PROGRESS_BYTES: u64 = 1 << 10;
 pub const HTTP_IDLE_MS: u64 = 75_000;
 /// How long accepted requests may take to finish after SIGTERM. Supervisors kill after 10 s or later.
 pub const HTTP_DRAIN_MS: u64 = 8_000;
+/// How long a visitor keeps the key that the host gave it: a year, longer than a variant is tried out.
+pub const HTTP_VISITOR_S: u64 = 365 * 86_400;
 /// Connections that the kernel holds while all `HTTP_CONNECTIONS` are taken.
 pub const HTTP_BACKLOG: u32 = 1_024;
 /// Requests at once on one HTTP/2 connection; the number that RFC 9113 recommends as a minimum.
@@ -96,6 +98,9 @@ pub const TOOL_PROBE_MS: u64 = 10_000;
 pub const BUILD_FILES_MAX: usize = 20_000;
 /// Depth of folders inside a folder of sources.
 pub const BUILD_FOLDER_DEPTH_MAX: usize = 32;
+/// Builds in a row that change their sources, each because of the one before alone, until that is a loop. A person
+/// seldom saves a file during three builds running.
+pub const BUILD_REPEATS_MAX: u32 = 3;
 /// Output of a build that is kept to be shown: the end of it.
 pub const BUILD_WORDS_BYTES_MAX: usize = 64 << 10;
 /// Free disk space to advise: what a clean build of the host and all contexts takes, in both profiles.
@@ -179,6 +184,13 @@ pub const LOG_LINES_SHOWN_MAX: usize = 100_000;
 /// How often `seam logs --follow` looks for new lines.
 pub const LOG_FOLLOW_MS: u64 = 200;
 
+// Memory of the host itself
+
+/// Arenas of the C library's allocator; see `memory`.
+pub const MEMORY_ARENAS_MAX: i32 = 2;
+/// How often free memory goes back to the system.
+pub const MEMORY_GIVE_BACK_S: u64 = 60;
+
 // Deploys
 
 /// How long a new version stays on probation by default: thousands of calls of a busy context.
@@ -189,6 +201,11 @@ pub const DEPLOY_WATCH_MS_MAX: u64 = 600_000;
 pub const DEPLOY_LOOK_MS: u64 = 20;
 /// The last calls that are judged together, besides all calls: a version may turn bad late.
 pub const DEPLOY_WINDOW_MS: u64 = 1_000;
+/// Calls that a watch must have seen. With fewer, the version stays on probation for its first ones, which break at
+/// most a few times before the version before serves again.
+pub const DEPLOY_COVERED_CALLS: u64 = 100;
+/// The longest that it stays on probation for them: the version before takes memory meanwhile.
+pub const DEPLOY_COVER_MS: u64 = 3_600_000;
 /// Recorded calls that are replayed on a new version, and how long one of them and all of them may take.
 pub const DEPLOY_REPLAY_CALLS_MAX: usize = 200;
 pub const DEPLOY_REPLAY_CALL_MS: u64 = 1_000;

@@ -52,7 +52,7 @@ pub fn buffered_guest(random: &mut Random) -> Result<Vec<u8>> {
     let (name, value) = (random.of(&lengths), random.of(&lengths));
     // A valid letter, and others that are not.
     let fill = random.of(&[97, 97, 97, 32, 0, 10, 58, 127, 200]);
-    let body = random.of(&[0_u32, 1, 1_000, 100_000, 4_000_000, 13_000_000, 4_000_000_000]);
+    let body = random.of(&[0_u32, 1, 1_000, 100_000, 400_000, 13_000_000, 4_000_000_000]);
     let end = random.of(&["", "", "", "", "unreachable", "(loop $for-ever (br $for-ever))"]);
     let grow = random.of(&[0, 0, 10, 3_000]);
     let pages = random.of(&[8, 64, 250]);

@@ -8,18 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
 use parking_lot::Mutex;
 
-use super::header_fields;
+use super::client::Client;
 use super::limits::Limits;
 use crate::limits;
 
 pub struct ConnectionActivity {
-    pub client: SocketAddr,
-    pub secure: bool,
-    /// The `Forwarded` header that guests get: the client and the protocol.
-    pub forwarded: HeaderValue,
+    pub peer: Client,
+    /// Whether the peer is a proxy that names the clients of its requests.
+    pub peer_is_trusted: bool,
     opened: Instant,
     /// Requests that were received and whose responses have not been handed to hyper in full.
     active: AtomicU32,
@@ -64,11 +62,10 @@ pub enum Timeout {
 }
 
 impl ConnectionActivity {
-    pub fn new(client: SocketAddr, secure: bool) -> Self {
+    pub fn new(peer: SocketAddr, secure: bool, peer_is_trusted: bool) -> Self {
         Self {
-            client,
-            secure,
-            forwarded: header_fields::forwarded(client.ip(), secure),
+            peer: Client::peer(peer, secure),
+            peer_is_trusted,
             opened: Instant::now(),
             active: AtomicU32::new(0),
             idle_since_ms: AtomicU64::new(0),
@@ -203,7 +200,7 @@ mod tests {
 
     /// A connection whose client has had a piece of a stream for longer than it may.
     fn unread() -> (Arc<ConnectionActivity>, ActiveRequest, Limits) {
-        let connection = Arc::new(ConnectionActivity::new("192.0.2.1:1".parse().unwrap(), false));
+        let connection = Arc::new(ConnectionActivity::new("192.0.2.1:1".parse().unwrap(), false, false));
         let request = connection.begin_request();
         let limits = Limits { idle_time: Duration::ZERO, ..Limits::default() };
         (connection, request, limits)

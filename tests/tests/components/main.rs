@@ -13,5 +13,6 @@ mod scenarios;
 mod shadows;
 mod slow_clients;
 mod swapping;
+mod two_versions;
 mod wasi_http;
 mod watching;

@@ -2,7 +2,9 @@
 //! attack it.
 
 mod ahead;
+mod checking;
 mod cli;
+mod damage;
 mod deploying;
 mod following;
 mod hostile;

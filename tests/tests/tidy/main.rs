@@ -31,9 +31,9 @@ const FLOORS: &[Floors] = &[
             &["seed", "follow", "schedule", "harness"],
             &["invoke"],
             &["http", "backup", "build", "deploy", "watch", "logging", "scaffold"],
-            &["json"],
+            &["json", "fit"],
             &["manifest"],
-            &["folder"],
+            &["folder", "memory"],
             &["limits"],
         ],
     },
@@ -48,7 +48,7 @@ const FLOORS: &[Floors] = &[
             &["abi_copy", "component"],
             &["guest"],
             &["call", "settings"],
-            &["buffered_http", "did_you_mean"],
+            &["buffered_http", "did_you_mean", "interface_name"],
             &["limits"],
         ],
     },
@@ -84,6 +84,7 @@ const CRATES: &[&str] = &[
     "plugins/warehouse/src/",
     "tests/src/",
     "tests/bench/src/",
+    "tests/mutants/src/",
 ];
 
 /// Folders that hold what was built, fetched or written by a run.

@@ -119,6 +119,11 @@ impl Route {
         &self.main
     }
 
+    /// Whether several variants have a share, so that it matters which visitor a request comes from.
+    pub fn is_split(&self) -> bool {
+        self.members().filter(|member| member.weight > 0).count() > 1
+    }
+
     pub fn counts_clicks(&self) -> bool {
         self.click.is_some()
     }
@@ -164,7 +169,8 @@ impl Dispatch for Route {
     ) -> Result<(), Failure> {
         if let Some(learning) = &self.learning
             && learning.feed.into.1 == function.name
-            && learning.feed.into.0 == function.interface
+            && let Some(export) = self.main.generation.export(&function.interface, &function.name)
+            && learning.feed.into.0 == export.interface
         {
             let learned = self.main.generation.call(call, callees, function, exchange);
             learning.learned.notify();

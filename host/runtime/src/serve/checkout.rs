@@ -1,7 +1,6 @@
 //! An instance that serves a `wasi:http` request: its call may go on in another task than the one that started it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use wasmtime::Store;
@@ -9,6 +8,7 @@ use wasmtime::Store;
 use super::live::Live;
 use crate::call::{Call, Failure, MovingDeadline};
 use crate::guest::Guest;
+use crate::guest::cut_off::CutOff;
 use crate::run::instance::Instance;
 
 /// An instance that serves one request. Dropping this drops the instance; `give_back` returns it to the pool.
@@ -72,14 +72,14 @@ impl Checkout {
         self.live.generation().blueprint.grants.timeout
     }
 
-    /// Set when the version was replaced and its drain time is over.
-    pub fn cut_off(&self) -> Arc<AtomicBool> {
-        self.live.generation().blueprint.grants.cut_off.clone()
-    }
-
     /// Keeps `waited` out of the time that counts as this call's: the guest waited for its client.
     pub fn waited_for_client(&mut self, waited: Duration) {
         self.waited = waited;
+    }
+
+    /// Ends this request when its version was replaced and its drain time is over.
+    pub fn cut_off(&self) -> Arc<CutOff> {
+        self.live.generation().blueprint.grants.cut_off.clone()
     }
 
     /// The name of the context, for a failure.

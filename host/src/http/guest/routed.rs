@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::request::Parts;
 use seam_store::ids::{ContextName, Trace};
 
-use crate::http::connection_activity::ConnectionActivity;
+use crate::http::client::Client;
 use crate::http::limits::Limits;
 use crate::http::observe::metrics::ContextMetrics;
 
@@ -19,7 +19,7 @@ pub struct RoutedRequest<'a> {
     pub path: &'a str,
     pub parts: &'a Parts,
     pub trace: Trace,
-    pub connection: &'a ConnectionActivity,
+    pub client: &'a Client,
     pub metrics: &'a Arc<ContextMetrics>,
     pub limits: &'a Limits,
 }

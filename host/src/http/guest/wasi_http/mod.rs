@@ -21,7 +21,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body as _, Incoming};
 use seam_runtime::buffered_http::check_head;
-use seam_runtime::call::{Call, Failure};
+use seam_runtime::call::{Call, Failure, OutOfTime};
 use seam_runtime::serve::{Checkout, Live};
 use seam_store::ids::Trace;
 use tokio::sync::oneshot;
@@ -60,7 +60,7 @@ pub async fn respond(
     let request = request(&routed, upload)?;
     let context = routed.context.to_string();
     let call = Call::start(until, routed.trace);
-    let scheme = if routed.connection.secure { Scheme::Https } else { Scheme::Http };
+    let scheme = if routed.client.secure { Scheme::Https } else { Scheme::Http };
     let (sender, response) = oneshot::channel();
     let failed = Arc::new(AtomicBool::new(false));
     let unwinding = Unwinding { failed: failed.clone(), metrics: routed.metrics.clone(), trace: routed.trace };
@@ -122,7 +122,8 @@ async fn run(
     let handled = tokio::select! {
         biased;
         handled = handle(&mut guest, scheme, request, respond) => handled,
-        late = turns.over(&cut_off) => Err(late.into()),
+        late = turns.over() => Err(late.into()),
+        () = cut_off.wait() => Err(OutOfTime.into()),
     };
     guest.waited_for_client(turns.waited());
     if handled.is_ok() && !served.load(Acquire) && !turns.lacks_upload() {
@@ -131,7 +132,7 @@ async fn run(
     handled.map_err(|error| {
         // Set before the instance is dropped: that ends the stream of the response body.
         unwinding.failed.store(true, Release);
-        if turns.excuse(&error) || (cut_off.load(Acquire) && served.load(Acquire)) {
+        if turns.excuse(&error) || (cut_off.is_given() && served.load(Acquire)) {
             tracing::debug!(target: "http", %error, "the guest did not finish, which is no fault of its own");
             return Failure::TimedOut { context: guest.context() };
         }
@@ -195,7 +196,8 @@ fn request(routed: &RoutedRequest<'_>, body: Upload) -> Result<GuestRequest, Req
     *request.uri_mut() = Uri::from_parts(uri).map_err(|_| RequestError::BadRequest("the address cannot be parsed"))?;
     *request.headers_mut() = parts.headers.clone();
     header_fields::strip_hop_by_hop(request.headers_mut());
-    request.headers_mut().insert(header::FORWARDED, routed.connection.forwarded.clone());
+    header_fields::strip_client_names(request.headers_mut());
+    request.headers_mut().insert(header::FORWARDED, routed.client.forwarded.clone());
     if parts.version < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
         return Err(RequestError::Malformed("the Host header is missing"));
     }

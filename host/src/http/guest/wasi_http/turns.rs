@@ -5,14 +5,12 @@
 //! bounded as well: its connection ends when it stalls, and `Upload` ends a body that is too slow.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use seam_runtime::call::{MovingDeadline, OutOfTime};
 use tokio::sync::watch;
 
 use crate::http::request_error::RequestError;
-use crate::limits;
 
 /// The turns of one request.
 pub struct Turns(watch::Sender<State>);
@@ -212,17 +210,16 @@ impl Turns {
         self.0.borrow().upload_fault.is_some()
     }
 
-    /// Ready when a turn has lasted too long, or when `cut_off` is set.
-    pub async fn over(&self, cut_off: &AtomicBool) -> OutOfTime {
+    /// Ready when a turn has lasted too long.
+    pub async fn over(&self) -> OutOfTime {
         let mut changes = self.0.subscribe();
         loop {
-            let (now, until) = (Instant::now(), changes.borrow_and_update().until());
-            if now >= until || cut_off.load(Relaxed) {
+            let until = changes.borrow_and_update().until();
+            if Instant::now() >= until {
                 return OutOfTime;
             }
-            let look = until.min(now + Duration::from_millis(limits::DRAIN_CHECK_MS));
             tokio::select! {
-                () = tokio::time::sleep_until(look.into()) => {}
+                () = tokio::time::sleep_until(until.into()) => {}
                 _ = changes.changed() => {}
             }
         }
