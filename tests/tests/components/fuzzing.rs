@@ -1,8 +1,9 @@
 //! Random guests and random clients against the real host: it lives, answers others, keeps its memory, and none of its
 //! own code panics.
 //!
-//! The seed is printed, and in every failure. `SEAM_FUZZ_SEED=7 SEAM_FUZZ_S=600 cargo test --workspace --test components
-//! fuzzing -- --nocapture` runs one seed for ten minutes; the order of what the clients do depends on the machine.
+//! The seed is printed, and stands in every failure. Ten minutes with one seed:
+//! `SEAM_FUZZ_SEED=7 SEAM_FUZZ_S=600 cargo test --workspace --test components fuzzing -- --nocapture`.
+//! The guests and what each client does depend on the seed alone; their order depends on the machine.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -167,14 +167,14 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_leaves_before_the_end_is_counted() {
         let mut left = 2;
-        let mut next = move || {
+        let next = move || {
             left -= 1;
             (left >= 0).then(|| Ok(Frame::data(Bytes::from_static(b"x"))))
         };
-        let (body, metrics) = observed(next.clone());
+        let (body, metrics) = observed(next);
         assert_eq!(body.collect().await.unwrap().to_bytes(), "xx");
         assert_eq!(metrics.cuts(Cut::HangUp), 0);
-        let (mut body, metrics) = observed(move || next());
+        let (mut body, metrics) = observed(next);
         body.frame().await.unwrap().unwrap();
         drop(body);
         assert_eq!((metrics.panics(), metrics.cuts(Cut::HangUp)), (0, 1));

@@ -39,21 +39,21 @@ pub enum Cut {
     /// It did not go on reading the answer.
     Stalled,
     /// It left before the end of its body.
-    UploadCut,
+    UploadLeft,
     UploadSlow,
     UploadLarge,
 }
 
 impl Cut {
     const ALL: [Self; 6] =
-        [Self::Head, Self::HangUp, Self::Stalled, Self::UploadCut, Self::UploadSlow, Self::UploadLarge];
+        [Self::Head, Self::HangUp, Self::Stalled, Self::UploadLeft, Self::UploadSlow, Self::UploadLarge];
 
     fn name(self) -> &'static str {
         match self {
             Self::Head => "head",
             Self::HangUp => "hang-up",
             Self::Stalled => "stalled",
-            Self::UploadCut => "upload-cut",
+            Self::UploadLeft => "upload-cut",
             Self::UploadSlow => "upload-slow",
             Self::UploadLarge => "upload-large",
         }

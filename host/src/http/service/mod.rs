@@ -108,7 +108,7 @@ impl Service {
         let metrics = mount.as_ref().map_or(&self.own_metrics, |mount| &mount.metrics);
         match &answer {
             Ok(response) if parts.method == Method::HEAD && response.body().is_streamed() => metrics.cut(Cut::Head),
-            Err(RequestError::BodyCut) => metrics.cut(Cut::UploadCut),
+            Err(RequestError::BodyCut) => metrics.cut(Cut::UploadLeft),
             Err(RequestError::BodyTooSlow) => metrics.cut(Cut::UploadSlow),
             Err(RequestError::BodyTooLarge) => metrics.cut(Cut::UploadLarge),
             Err(RequestError::Panicked(_)) => metrics.count_panic(),
