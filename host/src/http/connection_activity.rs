@@ -15,6 +15,8 @@ pub struct ConnectionActivity {
     pub peer: Client,
     /// Whether the peer is a proxy that names the clients of its requests.
     pub peer_is_trusted: bool,
+    /// Whether it came in at the address of the operators' pages.
+    pub is_for_ops: bool,
     opened: Instant,
     /// Requests that were received and whose responses have not been handed to hyper in full.
     active: AtomicU32,
@@ -42,10 +44,11 @@ pub enum Timeout {
 }
 
 impl ConnectionActivity {
-    pub fn new(peer: SocketAddr, secure: bool, peer_is_trusted: bool) -> Self {
+    pub fn new(peer: SocketAddr, secure: bool, peer_is_trusted: bool, is_for_ops: bool) -> Self {
         Self {
             peer: Client::peer(peer, secure),
             peer_is_trusted,
+            is_for_ops,
             opened: Instant::now(),
             active: AtomicU32::new(0),
             idle_since_ms: AtomicU64::new(0),

@@ -35,6 +35,7 @@ use super::proxies::Proxies;
 use super::request_error::RequestError;
 use super::response::error_page::error_page;
 use super::response::negotiate;
+use crate::manifest::Ops;
 
 /// What answers the requests of all connections.
 pub struct Service {
@@ -45,7 +46,7 @@ pub struct Service {
     contexts: Contexts,
     affinity: AffinityConfig,
     pub proxies: Proxies,
-    ops: bool,
+    ops: Ops,
     dev: Option<StatusBoard>,
     /// Of the responses of the host itself.
     own_metrics: Arc<ContextMetrics>,
@@ -140,10 +141,13 @@ impl Service {
             return (None, Err(error));
         }
         let path = parts.uri.path();
-        if self.ops
+        if ops::may_ask(self.ops, connection, client, parts)
             && let Some(answer) = ops::respond(&parts.method, path, &self.registry, || self.is_ready())
         {
             return (None, answer);
+        }
+        if connection.is_for_ops {
+            return (None, Err(RequestError::NotFound));
         }
         if let Some(board) = &self.dev
             && let Some(answer) = board.respond(&parts.method, path)
