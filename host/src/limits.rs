@@ -27,6 +27,16 @@ pub const HTTP_FORGOTTEN_BYTES: usize = HTTP_RESPONSE_BYTES;
 pub const HTTP_IDLE_MS: u64 = 75_000;
 /// How long accepted requests may take to finish after SIGTERM. Supervisors kill after 10 s or later.
 pub const HTTP_DRAIN_MS: u64 = 8_000;
+/// Open connections to the address of the operators' pages: a few scrapers and supervisors.
+pub const OPS_CONNECTIONS: usize = 32;
+/// How often the files of the TLS certificate are read again: soon after a renewal, at the price of two small reads.
+pub const CERTIFICATE_POLL_S: u64 = 2;
+/// A file with a chain of certificates or a key; real ones have 10 KiB.
+pub const CERTIFICATE_BYTES_MAX: u64 = 1 << 20;
+/// From how long before its end the log warns of a certificate: time for a renewal by hand, over holidays too.
+pub const CERTIFICATE_WARNING_DAYS: u32 = 14;
+/// How long a visitor keeps the key that the host gave it: a year, longer than a variant is tried out.
+pub const HTTP_VISITOR_S: u64 = 365 * 86_400;
 /// Connections that the kernel holds while all `HTTP_CONNECTIONS` are taken.
 pub const HTTP_BACKLOG: u32 = 1_024;
 /// Requests at once on one HTTP/2 connection; the number that RFC 9113 recommends as a minimum.

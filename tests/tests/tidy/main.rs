@@ -31,7 +31,7 @@ const FLOORS: &[Floors] = &[
             &["seed", "follow", "schedule", "harness"],
             &["invoke"],
             &["http", "backup", "build", "deploy", "watch", "logging", "scaffold"],
-            &["json"],
+            &["json", "fit"],
             &["manifest"],
             &["folder", "memory"],
             &["limits"],
@@ -84,6 +84,7 @@ const CRATES: &[&str] = &[
     "plugins/warehouse/src/",
     "tests/src/",
     "tests/bench/src/",
+    "tests/mutants/src/",
 ];
 
 /// Folders that hold what was built, fetched or written by a run.

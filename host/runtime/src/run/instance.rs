@@ -165,7 +165,7 @@ fn tick(mut cx: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> 
 
 fn in_time(cx: &StoreContextMut<'_, Guest>) -> wasmtime::Result<()> {
     let guest = cx.data();
-    match Instant::now() < guest.deadline && !guest.cut_off.load(Ordering::Relaxed) {
+    match Instant::now() < guest.deadline && !guest.cut_off.is_given() {
         true => Ok(()),
         false => Err(OutOfTime.into()),
     }
