@@ -203,7 +203,7 @@ mod tests {
 
     /// A connection whose client has had a piece of a stream for longer than it may.
     fn unread() -> (Arc<ConnectionActivity>, ActiveRequest, Limits) {
-        let connection = Arc::new(ConnectionActivity::new("192.0.2.1:1".parse().unwrap(), false, false));
+        let connection = Arc::new(ConnectionActivity::new("192.0.2.1:1".parse().unwrap(), false, false, false));
         let request = connection.begin_request();
         let limits = Limits { idle_time: Duration::ZERO, ..Limits::default() };
         (connection, request, limits)

@@ -16,6 +16,7 @@ pub mod wasi_http;
 mod wasi_wait;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use seam_store::ids::ContextName;

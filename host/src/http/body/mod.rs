@@ -140,7 +140,7 @@ mod tests {
         next: impl FnMut() -> Option<Result<Frame<Bytes>, BoxError>> + Send + Unpin + 'static,
     ) -> (Body, Arc<ContextMetrics>) {
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap().context("shop").unwrap();
-        let connection = Arc::new(ConnectionActivity::new("192.0.2.1:1".parse().unwrap(), false, false));
+        let connection = Arc::new(ConnectionActivity::new("192.0.2.1:1".parse().unwrap(), false, false, false));
         let completion = Completion {
             bytes: 0,
             status: StatusCode::OK,
