@@ -170,3 +170,5 @@ pub const OUTGOING_SILENCE_MS: u64 = 30_000;
 
 /// Functions in the log line of a trap: enough to see the context's own above those of its libraries.
 pub const TRAP_FRAMES_MAX: usize = 10;
+/// What a guest said before it trapped: a stack of a hundred functions, the end of it.
+pub const LAST_WORDS_BYTES_MAX: usize = 8 << 10;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use seam_store::blocking;
 use seam_store::ids::ContextName;
 use seam_store::{Database, Migration};
@@ -16,6 +17,7 @@ use super::instance::Instance;
 use super::metrics::CallMetrics;
 use super::pool::{NotAdmitted, Pool};
 use super::recorder::{Noted, Recorder};
+use super::trap::{TrapReport, backtrace, explained};
 use crate::buffered_http;
 use crate::call::{Call, ContextIndex, Failure, OutOfTime};
 use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName, same_signature};
@@ -46,6 +48,7 @@ pub struct Generation {
     pub(crate) probation_timeout_us: AtomicU64,
     /// Belongs to the context: each version hands it on to the next.
     pub recorder: Arc<Recorder>,
+    last_trap: Mutex<Option<TrapReport>>,
 }
 
 impl Generation {
@@ -81,6 +84,7 @@ impl Generation {
             tolerated_schema,
             probation_timeout_us,
             recorder,
+            last_trap: Mutex::default(),
         }
     }
 
@@ -346,16 +350,29 @@ impl Generation {
     }
 
     fn failure_of(&self, call: &Call, error: &wasmtime::Error, instance: &Instance) -> Failure {
-        match &instance.store.data().memory.refused {
+        let guest = instance.store.data();
+        let last_words = guest.last_words.text();
+        match &guest.memory.refused {
             Some(limit) if !error.is::<OutOfTime>() => {
-                self.failure(call, &wasmtime::format_err!("{} after it ran into {limit}", self.reason(error)), "call")
+                let error = wasmtime::format_err!("{} after it ran into {limit}", self.reason(error));
+                self.failure_after(&last_words, call, &error, "call")
             }
-            _ => self.failure(call, error, "call"),
+            _ => self.failure_after(&last_words, call, error, "call"),
         }
+    }
+
+    /// How the last call that trapped did so.
+    pub fn last_trap(&self) -> Option<TrapReport> {
+        self.last_trap.lock().clone()
     }
 
     /// The failure of a call that ended with `error`. The log gets the reason, once; callers and clients get less.
     pub(crate) fn failure(&self, call: &Call, error: &wasmtime::Error, during: &'static str) -> Failure {
+        self.failure_after("", call, error, during)
+    }
+
+    /// As `failure`; `last_words` is what the guest said about it.
+    fn failure_after(&self, last_words: &str, call: &Call, error: &wasmtime::Error, during: &'static str) -> Failure {
         let context = self.blueprint.context.to_string();
         let timed_out = error.is::<OutOfTime>();
         let no_room = error.is::<wasmtime::PoolConcurrencyLimitError>();
@@ -365,7 +382,11 @@ impl Generation {
         match (timed_out, no_room) {
             (true, _) => Failure::TimedOut { context },
             (_, true) => Failure::Overloaded { context },
-            _ => Failure::Trapped { context, reason },
+            _ => {
+                let reason = explained(&reason, last_words, frames);
+                *self.last_trap.lock() = Some(TrapReport { reason: reason.clone(), trace: call.trace });
+                Failure::Trapped { context, reason }
+            }
         }
     }
 
@@ -402,19 +423,6 @@ impl Generation {
         cached.store(self.id << 16 | slot as u64 & 0xffff, Ordering::Relaxed);
         Some(slot)
     }
-}
-
-/// The functions of the guest that were running, innermost first: `store::pay < lib::handle`. Without those of Rust's
-/// panics, which are the same in every backtrace, and without functions that the component does not name. None if that
-/// leaves no function.
-fn backtrace(error: &wasmtime::Error) -> Option<String> {
-    let trace = error.downcast_ref::<wasmtime::WasmBacktrace>()?;
-    let names = trace.frames().iter().filter_map(wasmtime::FrameInfo::func_name);
-    let names = names.map(|name| format!("{:#}", rustc_demangle::demangle(name)));
-    let useful =
-        names.filter(|name| !["core::", "std::", "__rust", "rust_", "__wasm"].iter().any(|p| name.starts_with(p)));
-    let useful: Vec<String> = useful.take(limits::TRAP_FRAMES_MAX).collect();
-    (!useful.is_empty()).then(|| useful.join(" < "))
 }
 
 impl Dispatch for Generation {
