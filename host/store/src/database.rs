@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::connection::Queried;
 use crate::error::Error;
+use crate::mark::Mark;
 use crate::open::OpenError;
 use crate::readers::{Reader, Readers};
 use crate::rows::Value;
@@ -99,6 +100,14 @@ impl Database {
     /// Waits for the writer until `deadline`.
     pub fn begin(&self, deadline: Instant) -> Result<Transaction, Error> {
         Transaction::begin(self.writer.clone(), deadline)
+    }
+
+    /// What the file says of itself now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn mark(&self) -> Result<Option<Mark>, Error> {
+        Mark::read(self.reader()?.connection()?.sqlite()).map_err(|e| Error::of(&e))
     }
 
     pub fn statistics(&self) -> Statistics {

@@ -58,5 +58,8 @@ pub const STORE_WAL_BYTES_KEPT: u64 = 8 * 1024 * 1024;
 pub const STORE_MIGRATION_MS_MAX: u64 = 120_000;
 /// Text of one migration.
 pub const STORE_MIGRATION_BYTES_MAX: usize = 1024 * 1024;
+/// `quick_check` of a file at a start, then the file is taken as it is: some 10,000 pages, and a shop of ten contexts still
+/// starts within a second.
+pub const STORE_CHECK_MS_MAX: u64 = 50;
 /// Statements slower than this are logged.
 pub const STORE_SLOW_MS: u64 = 100;

@@ -6,10 +6,10 @@ use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
-use crate::connection::Role;
 use crate::database::Database;
 use crate::error::Error;
-use crate::open::{OpenError, open};
+use crate::look::{Log, look};
+use crate::open::OpenError;
 
 pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_migrations (
     number   INTEGER PRIMARY KEY,
@@ -45,7 +45,7 @@ pub(super) fn checksum(sql: &str) -> Vec<u8> {
     Sha256::digest(sql.as_bytes()).to_vec()
 }
 
-fn number(sqlite: &Connection) -> rusqlite::Result<u32> {
+pub(super) fn number(sqlite: &Connection) -> rusqlite::Result<u32> {
     applied(sqlite).map(|all| u32::try_from(all.len()).unwrap_or(u32::MAX))
 }
 
@@ -67,6 +67,6 @@ pub fn schema_at(config: &Config) -> Result<u32, OpenError> {
     if !config.path.exists() {
         return Ok(0);
     }
-    let connection = open(config, Role::Reader)?;
-    number(connection.sqlite()).map_err(|source| OpenError::Sqlite { path: config.path.clone(), source })
+    let sqlite = look(config, Log::Read)?;
+    number(&sqlite).map_err(|source| OpenError::Sqlite { path: config.path.clone(), source })
 }

@@ -20,8 +20,9 @@ use parking_lot::Mutex;
 use crate::config::Config;
 use crate::connection::{Connection, Role};
 use crate::error::{self, Error};
+use crate::mark::Mark;
 use crate::oneshot::Oneshot;
-use crate::open::{OpenError, open};
+use crate::open::{OpenError, open, open_or_create};
 use crate::statistics::Counters;
 use crate::{blocking, limits};
 
@@ -61,7 +62,9 @@ const SAVEPOINT: &str = "SAVEPOINT seam";
 
 impl Writer {
     pub fn open(config: Config) -> Result<Self, OpenError> {
-        let connection = open(&config, Role::Writer)?;
+        let connection = open_or_create(&config)?;
+        let failed = |source| OpenError::Sqlite { path: config.path.clone(), source };
+        Mark::ensure(connection.sqlite(), &config.path).map_err(failed)?;
         match truncate_log(&connection) {
             Ok(()) => {}
             // No commit of this process is in doubt yet. With a full disk, reads still work.
@@ -263,7 +266,9 @@ impl Writer {
             lease.lose_group();
             return;
         };
-        let outcome = match blocking::block_in_place(|| connection.run_as_host("COMMIT")) {
+        let outcome = match blocking::block_in_place(|| {
+            connection.count_commit().and_then(|()| connection.run_as_host("COMMIT"))
+        }) {
             Ok(()) => CommitOutcome::Durable,
             Err(error) => {
                 let meaning = connection.explain(&error);
