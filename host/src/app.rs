@@ -116,6 +116,7 @@ impl App {
         let following = follows.then(|| Following::start(self.registry.clone()));
         server.run(shutdown).await;
         tending.abort();
+        self.registry.note_stores();
         drop(following);
         Ok(())
     }
@@ -159,9 +160,11 @@ fn source_of(deployed: &HashMap<ContextName, Source>, entry: &ContextSettings) -
 /// Trims idle instances and checks draining generations, again and again.
 async fn tend(registry: Registry) {
     let mut trim = tokio::time::interval(Duration::from_secs(limits::TRIM_INTERVAL_S));
+    let mut note = tokio::time::interval(Duration::from_millis(seam_runtime::limits::STORE_NOTE_MS));
     let mut drain = tokio::time::interval(Duration::from_millis(limits::DRAIN_CHECK_MS));
     loop {
         tokio::select! {
+            _ = note.tick() => registry.note_stores(),
             _ = trim.tick() => registry.trim(),
             _ = drain.tick() => registry.check_draining(),
         }

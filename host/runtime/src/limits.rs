@@ -157,3 +157,6 @@ pub const LOG_LINE_BYTES_MAX: usize = 4 << 10;
 pub const OUTGOING_CONNECT_MS: u64 = 5_000;
 /// Time until a granted host starts to respond, and between two chunks of its response, unless the guest asks for less.
 pub const OUTGOING_SILENCE_MS: u64 = 30_000;
+/// How often the host notes how far each store is. What is lost from a file since the last note goes unnoticed; a note costs
+/// one small write without a sync.
+pub const STORE_NOTE_MS: u64 = 1_000;

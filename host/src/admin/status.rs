@@ -15,6 +15,9 @@ pub struct ContextStatus {
     /// Whether that version is still on probation, and may be rolled back.
     #[serde(default)]
     pub on_probation: bool,
+    /// Why no call reaches the context, and the ways out; `None` while it serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_of_service: Option<String>,
     /// Replaced versions that still have running calls.
     #[serde(default)]
     pub draining: Vec<u64>,
@@ -57,6 +60,9 @@ pub fn statuses(registry: &Registry) -> Vec<ContextStatus> {
             context: generation.context().to_string(),
             generation: generation.number,
             on_probation: probation.as_ref() == Some(&(generation.context().clone(), generation.number)),
+            out_of_service: generation
+                .out_of_service()
+                .map(|problem| format!("{}\nhint: {}", problem.message, problem.remedy)),
             draining: draining.iter().filter(|(name, _)| name == generation.context()).map(|(_, n)| *n).collect(),
             hash: generation.component().hash.chars().take(12).collect(),
             http: match generation.serves() {

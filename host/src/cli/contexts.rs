@@ -20,6 +20,9 @@ pub fn run(manifest: &Manifest, format: Format) -> Result<(), CommandError> {
             for warning in differing(got) {
                 out::warning(&warning);
             }
+            for why in contexts.iter().filter_map(|context| context.out_of_service.as_deref()) {
+                out::warning(why);
+            }
             out::bytes(shown(&contexts).as_bytes())
         }
     }
@@ -74,6 +77,7 @@ mod tests {
             context: "front".into(),
             generation: 2,
             on_probation: false,
+            out_of_service: None,
             draining: Vec::new(),
             hash: "0123456789ab".into(),
             http: Some("http-handler".into()),

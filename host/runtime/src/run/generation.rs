@@ -1,8 +1,8 @@
 //! One loaded version of a context, and every call into it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use seam_store::blocking;
@@ -43,6 +43,8 @@ pub struct Generation {
     tolerated_schema: AtomicU32,
     /// While this version is on probation: the timeout of a request that could be run again; 0: the usual timeout.
     pub(crate) probation_timeout_us: AtomicU64,
+    /// Why no call reaches it: its store or its start failed. Another version may take its place.
+    out_of_service: OnceLock<ContextProblem>,
     /// Belongs to the context: each version hands it on to the next.
     pub recorder: Arc<Recorder>,
 }
@@ -81,6 +83,7 @@ impl Generation {
             call_stats,
             tolerated_schema,
             probation_timeout_us,
+            out_of_service: OnceLock::new(),
             recorder,
         }
     }
@@ -108,6 +111,16 @@ impl Generation {
             .and_then(|all| all.call(&mut instance.store, ()))
             .map(|(migrations,)| migrations.into_iter().map(Migration::from).collect())
             .map_err(|e| problem("does not list its migrations", &e))
+    }
+
+    /// From now on no call reaches this version; callers get `unavailable`.
+    pub(crate) fn take_out_of_service(&self, problem: ContextProblem) {
+        self.out_of_service.set(problem).ok();
+    }
+
+    /// Why no call reaches this version, and the ways out.
+    pub fn out_of_service(&self) -> Option<&ContextProblem> {
+        self.out_of_service.get()
     }
 
     /// Unique in this process.
@@ -310,6 +323,10 @@ impl Generation {
     /// The call as this context gets it: one step deeper in the chain, and with no more time than the context's
     /// timeout.
     pub(crate) fn admit(&self, call: Call, now: Instant) -> Result<Call, Failure> {
+        if self.out_of_service.get().is_some() {
+            let reason = "it is out of service; `seam contexts` shows why".to_owned();
+            return Err(Failure::Absent { context: self.blueprint.context.to_string(), reason });
+        }
         let mut call = call
             .enter(self.index)
             .map_err(|reason| Failure::Refused { context: self.blueprint.context.to_string(), reason })?;

@@ -6,9 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use seam_store::HostFile;
 use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
+use seam_store::{HostFile, Register};
 
 use super::error::Error;
 use super::live::Live;
@@ -21,7 +21,7 @@ use super::routes;
 use super::routing::Routing;
 use super::stores::Stores;
 use crate::call::{Affinity, ContextIndex, Failure};
-use crate::component::{Artifact, Component, ContextSpec, Loader};
+use crate::component::{Artifact, Component, ContextProblem, ContextSpec, Loader};
 use crate::link;
 use crate::route::{Comparison, Follower, Notify, RouteRejected};
 use crate::run::recorder::Recorder;
@@ -59,9 +59,10 @@ impl Registry {
     /// When the shares that the host's file keeps cannot be read.
     pub(super) fn new(parts: Parts<'_>) -> Result<Self, Error> {
         let Parts { loader, databases, host, metrics, recording, clock } = parts;
+        let register = Register::open(host.clone())?;
         let routing = Routing::open(host, metrics.clone(), clock.clone())?;
         let publisher = Arc::new(Publisher::new(routing, clock.clone()));
-        let stores = Stores::new(databases);
+        let stores = Stores::new(databases, register);
         Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording, clock })))
     }
 
@@ -143,6 +144,15 @@ impl Registry {
     /// # Errors
     /// Everything that keeps `specs` from being one system, or one of them from starting.
     pub fn prepare(&self, specs: Vec<ContextSpec>) -> Result<Prepared, Error> {
+        self.prepare_without(specs, &[])
+    }
+
+    /// As `prepare`, with the contexts that have one of the `problems` out of service: nothing of them is started.
+    pub(super) fn prepare_without(
+        &self,
+        specs: Vec<ContextSpec>,
+        out_of_service: &[ContextProblem],
+    ) -> Result<Prepared, Error> {
         let Inner { publisher, loader, stores, metrics, recording, .. } = &*self.0;
         let wired = link::wire(loader.engine(), specs).map_err(Error::Problems)?;
         let base = publisher.serving().clone();
@@ -159,6 +169,16 @@ impl Registry {
             let number = before.map_or(1, |generation| generation.number + 1);
             let metrics = Arc::new(metrics.of(name));
             let recorder = before.map_or_else(|| Recorder::new(recording), |g| g.recorder.clone());
+            if let Some(problem) = out_of_service.iter().find(|problem| problem.context == *name) {
+                match start::generation(index, number, wired, None, metrics, recorder) {
+                    Ok(generation) => {
+                        generation.take_out_of_service(problem.clone());
+                        next.push(Arc::new(generation));
+                    }
+                    Err(problem) => problems.push(problem),
+                }
+                continue;
+            }
             let started = stores
                 .open(&wired.spec.settings, before)
                 .and_then(|database| start::generation(index, number, wired, database, metrics, recorder))
@@ -296,6 +316,11 @@ impl Registry {
     #[cfg(test)]
     pub(super) fn known_to_drain(&self) -> usize {
         self.0.publisher.drain.known()
+    }
+
+    /// Notes how far each store is. Call it every `limits::STORE_NOTE_MS`, and at a clean stop.
+    pub fn note_stores(&self) {
+        self.0.stores.note();
     }
 
     /// Drops idle instances that were not needed lately. Call it every `limits::TRIM_INTERVAL_S`.

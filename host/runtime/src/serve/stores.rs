@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use seam_store::Database;
 use seam_store::ids::ContextName;
+use seam_store::{Database, Register, chain};
 
 use crate::component::ContextProblem;
 use crate::run::Generation;
@@ -14,12 +14,13 @@ use crate::settings::{ContextSettings, StoreGrant};
 
 pub(crate) struct Stores {
     folder: PathBuf,
+    register: Register,
     open: Mutex<HashMap<ContextName, Weak<Database>>>,
 }
 
 impl Stores {
-    pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), open: Mutex::default() }
+    pub fn new(folder: &Path, register: Register) -> Self {
+        Self { folder: folder.to_owned(), register, open: Mutex::default() }
     }
 
     /// The file of a context, opened when no generation has it open. `before` is the generation that serves now.
@@ -46,9 +47,26 @@ impl Stores {
             }
             return Ok(Some(database));
         }
+        let failed = |error: seam_store::RegisterError| {
+            let remedy = error.remedy(entry.name.as_str());
+            ContextProblem::of(&entry.name, format!("has no usable store: {}", chain(&error)), remedy)
+        };
+        let config = seam_store::Config::of(&entry.name, grant, &self.folder);
+        self.register.compare(&entry.name, &config).map_err(failed)?;
         let database = open_file(entry, grant, &self.folder)?;
+        self.register.note(&entry.name, &database).map_err(failed)?;
         open.insert(entry.name.clone(), Arc::downgrade(&database));
         Ok(Some(database))
+    }
+
+    /// Notes how far each open file is. Call it every `limits::STORE_NOTE_MS`, and at a clean stop.
+    pub fn note(&self) {
+        let open: Vec<_> = self.open.lock().iter().map(|(name, file)| (name.clone(), file.upgrade())).collect();
+        for (context, database) in open.into_iter().filter_map(|(name, file)| Some((name, file?))) {
+            if let Err(error) = self.register.note(&context, &database) {
+                tracing::error!(%context, "cannot note how far the store is: {}", chain(&error));
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use wasmtime::Engine;
 use super::error::Error;
 use super::load::{self, Absent, Source, present, without_broken_variants};
 use super::registry::{Parts, Registry};
-use crate::component::{Compiler, Component, ContextSpec, Loader, engine};
+use crate::component::{Compiler, Component, ContextProblem, ContextSpec, Loader, engine};
 use crate::link;
 use crate::run::Metrics;
 use crate::settings::{ContextSettings, Recording, SystemSettings};
@@ -91,8 +91,11 @@ impl LinkedSystem {
     /// Opens the contexts' files in the folder `databases`, starts an instance of each context, migrates each file to
     /// its component's schema, and publishes all contexts.
     ///
+    /// A context whose store or whose start fails is out of service, and the others serve. A file whose migration failed
+    /// is as it was.
+    ///
     /// # Errors
-    /// Every problem of every context. A file whose migration failed is as it was.
+    /// When no context can serve, or another problem remains.
     pub fn start(self, databases: &Path, host: Arc<HostFile>, metrics: &Metrics) -> Result<Registry, Error> {
         let Self { loader, specs, mut absent, recording, clock } = self;
         let registry = Registry::new(Parts { loader, databases, host, metrics: metrics.clone(), recording, clock })?;
@@ -100,9 +103,7 @@ impl LinkedSystem {
         without_broken_variants(&mut absent, |absent| {
             let left_out = |spec: &ContextSpec| absent.iter().any(|absent| absent.context == spec.settings.name);
             let specs = specs.iter().filter(|spec| !left_out(spec)).cloned().collect();
-            let prepared = registry.prepare(specs)?;
-            prepared.migrate()?;
-            registry.publish(prepared)
+            start_what_can(&registry, specs)
         })?;
         for Absent { context, why, problems } in &absent {
             match problems.is_empty() {
@@ -112,5 +113,35 @@ impl LinkedSystem {
         }
         registry.set_absent(absent);
         Ok(registry)
+    }
+}
+
+/// Starts and publishes `specs`. The contexts that cannot start are out of service; variants that cannot are reported,
+/// so that they are left out.
+///
+/// # Errors
+/// The problems of variants, and those of all contexts when none can start.
+fn start_what_can(registry: &Registry, specs: Vec<ContextSpec>) -> Result<(), Error> {
+    let mut out: Vec<ContextProblem> = Vec::new();
+    loop {
+        let prepared = registry.prepare_without(specs.clone(), &out);
+        let problems = match prepared.and_then(|prepared| prepared.migrate().map(|()| prepared)) {
+            Ok(prepared) => {
+                for ContextProblem { context, message, remedy, .. } in &out {
+                    tracing::error!(target: "up", %context, hint = remedy, "out of service; the others serve: {message}");
+                }
+                return registry.publish(prepared);
+            }
+            Err(Error::Problems(problems)) => problems,
+            Err(error) => return Err(error),
+        };
+        let known = |problem: &ContextProblem| out.iter().any(|out| out.context == problem.context);
+        if problems.iter().any(|problem| problem.context.variant().is_some() || known(problem)) {
+            return Err(Error::Problems(problems));
+        }
+        out.extend(problems);
+        if specs.iter().all(|spec| out.iter().any(|out| out.context == spec.settings.name)) {
+            return Err(Error::Problems(out));
+        }
     }
 }

@@ -39,7 +39,11 @@ impl Contexts {
     /// Whether all of these contexts serve.
     pub fn are_ready<'a>(&self, mut contexts: impl Iterator<Item = &'a ContextName>) -> bool {
         match self {
-            Self::Registry(registry) => contexts.all(|context| registry.live(context.as_str()).is_ok()),
+            Self::Registry(registry) => {
+                // A page may need any context, so one that is out of service makes the host not ready.
+                let serve = registry.generations().iter().all(|generation| generation.out_of_service().is_none());
+                serve && contexts.all(|context| registry.live(context.as_str()).is_ok())
+            }
             #[cfg(test)]
             Self::Native(_) => true,
         }
