@@ -12,10 +12,12 @@ use seam_store::ids::ContextName;
 use seam_store::{HostFile, HostFileError};
 
 use crate::deploy::{self, Deployer, History};
+use crate::folder;
 use crate::follow::Following;
 use crate::http;
 use crate::limits;
 use crate::manifest::{Context, ContextSettings, Manifest};
+use crate::schedule::Scheduler;
 use crate::watch::{self, Root, Watcher};
 
 /// A loaded system: every context has started, but the host does not listen yet.
@@ -65,6 +67,7 @@ impl App {
         let linked = LinkedSystem::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| {
             source_of(&deployed, entry)
         })?;
+        let linked = linked.with_restore_points(folder::restore_points(data));
         let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest)?;
         Ok(Self { manifest, registry, deployer, dev: None, metrics })
@@ -114,10 +117,11 @@ impl App {
         let tending = tokio::spawn(tend(self.registry.clone()));
         let follows = self.manifest.contexts.iter().any(|context| context.settings.catch_up.is_some());
         let following = follows.then(|| Following::start(self.registry.clone()));
+        let scheduler = Scheduler::start(self.registry.clone(), self.manifest.schedules.clone());
         server.run(shutdown).await;
         tending.abort();
         self.registry.note_stores();
-        drop(following);
+        drop((following, scheduler));
         Ok(())
     }
 }

@@ -80,9 +80,24 @@ impl Folder {
     }
 }
 
+/// Whether `path` is the data folder of a host, running or not. Nothing but the store may open a file below it.
+pub fn is_data(path: &Path) -> bool {
+    path.join("host.db").is_file()
+}
+
 /// The contexts' files.
 pub fn stores(data: &Path) -> PathBuf {
     data.join("stores")
+}
+
+/// Copies of contexts' files from before their schemas changed, `CONTEXT-NUMBER.db`.
+pub fn restore_points(data: &Path) -> PathBuf {
+    data.join("deploy").join("restore")
+}
+
+/// Copies of contexts' files that something is tried on. Each start empties it.
+pub fn trials(data: &Path) -> PathBuf {
+    data.join("deploy").join("trial")
 }
 
 /// Log files, JSON lines, one a day.

@@ -111,6 +111,14 @@ impl Target {
             let known = registry.generations().iter().map(|g| g.context().to_string()).collect();
             return Err(Error::NoContext { name: context.into(), known });
         };
+        Self::of(live, context, name)
+    }
+
+    /// As `find`, in a context that is at hand.
+    ///
+    /// # Errors
+    /// When there is no such function, or more than one.
+    pub fn of(live: Live, context: &str, name: &str) -> Result<Self, Error> {
         let exports = live.generation().exports();
         let (interface, function) = match name.rsplit_once('.') {
             Some((interface, function)) => (Some(interface), function),

@@ -1,11 +1,12 @@
 //! Seam: a host for modular monoliths.
 //!
 //! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin -> seed, follow, harness -> invoke
-//! -> http, build, deploy, watch, logging, scaffold -> json -> manifest -> folder -> limits`. Below are the crates
-//! `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
+//! -> http, backup, build, deploy, watch, logging, scaffold -> json -> manifest -> folder -> limits`. Below are the
+//! crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
 
 pub mod admin;
 pub mod app;
+pub mod backup;
 pub mod build;
 pub mod cli;
 pub mod deploy;
@@ -20,5 +21,6 @@ pub mod limits;
 pub mod logging;
 pub mod manifest;
 pub mod scaffold;
+mod schedule;
 pub mod seed;
 pub mod watch;

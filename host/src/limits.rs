@@ -21,6 +21,8 @@ pub const HTTP_BODY_BYTES: usize = 8 << 20;
 pub const HTTP_BODY_MS: u64 = 20_000;
 /// A buffered answer. Below `HOST_CALL_BYTES_MAX`, so that the log names the page that is too large.
 pub const HTTP_RESPONSE_BYTES: usize = 12 << 20;
+/// What a guest may still write after its client has left, or asked for the head only: as much as a buffered answer.
+pub const HTTP_FORGOTTEN_BYTES: usize = HTTP_RESPONSE_BYTES;
 /// A connection without a request. Longer than the 60 s that load balancers keep theirs, so that they close first.
 pub const HTTP_IDLE_MS: u64 = 75_000;
 /// How long accepted requests may take to finish after SIGTERM. Supervisors kill after 10 s or later.
@@ -136,8 +138,14 @@ pub const ADMIN_ANSWER_BYTES_MAX: usize = 256 << 20;
 pub const ADMIN_CONNECTIONS_MAX: usize = 16;
 /// How long a client of the admin socket may take to send its request.
 pub const ADMIN_REQUEST_MS: u64 = 5_000;
+/// How long `seam backup` waits for the host to copy all files: some gigabytes on a slow disk.
+pub const BACKUP_MS_MAX: u64 = 1_800_000;
 /// Rows in one call of a seed: a few hundred make the commit's fsync cheap, and contexts take at most 500 to 1,000.
 pub const SEED_BATCH_ROWS: usize = 500;
+/// One call by time of a `[[schedule]]`: it may ask other contexts for each of fifty orders.
+pub const SCHEDULE_CALL_MS: u64 = 60_000;
+/// The longest interval of a `[[schedule]]`: a day.
+pub const SCHEDULE_EVERY_S_MAX: u64 = 24 * 60 * 60;
 /// One row of a seed.
 pub const SEED_ROW_BYTES_MAX: usize = 1 << 20;
 /// The rows of one call together: a guest can hold that much several times in its memory.

@@ -67,11 +67,22 @@ async function bundled(folder, tools, tool) {
   return result.outputFiles[0].text;
 }
 
-/** `namespace:package/interface`: the component's imports, which the host provides. */
+/**
+ * `namespace:package/interface`: the component's imports, which the host provides. The context gets each through the
+ * SDK's `speaking`: text that leaves the context is well-formed.
+ */
 const seams = {
   name: "seams",
   setup(build) {
-    build.onResolve({ filter: /^[a-z][a-z0-9-]*:[a-z]/ }, ({ path }) => ({ path, external: true }));
+    build.onResolve({ filter: /^[a-z][a-z0-9-]*:[a-z]/ }, ({ path, namespace }) =>
+      namespace === "seam" ? { path, external: true } : { path, namespace: "seam" },
+    );
+    build.onLoad({ filter: /.*/, namespace: "seam" }, ({ path }) => {
+      const text = JSON.stringify(join(sdk, "src", "text.js"));
+      const name = JSON.stringify(path);
+      const contents = `import real from ${name};\nimport { speaking } from ${text};\nexport * from ${name};\nexport default speaking(real);`;
+      return { contents, loader: "js", resolveDir: sdk };
+    });
   },
 };
 

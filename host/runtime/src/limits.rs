@@ -22,6 +22,11 @@ pub const CONTEXT_CONCURRENCY: u32 = 32;
 /// Calls that may wait for one of those permits. Further calls fail at once.
 pub const CONTEXT_QUEUE: u32 = 128;
 
+/// Header lines of a context's answer. A page has a dozen; HTTP libraries fail at some ten thousand.
+pub const RESPONSE_HEADERS_MAX: usize = 1_000;
+/// Names and values of all header lines of an answer together. Browsers and proxies refuse more than 16 to 256 KiB.
+pub const RESPONSE_HEAD_BYTES_MAX: usize = 64 << 10;
+
 // Generations
 
 /// Time for the calls of a replaced generation to finish: longer than a call may take, unless the manifest allows more.
@@ -150,6 +155,9 @@ pub const TRIM_INTERVAL_S: u64 = 10;
 pub const LOG_KB_PER_S: u64 = 64;
 /// One line of a guest's log; the rest is cut off.
 pub const LOG_LINE_BYTES_MAX: usize = 4 << 10;
+
+/// One write to a `wasi:http` body. The host holds two of them for each body: 42 MiB if all `HANDLES_MAX` are bodies.
+pub const BODY_PIECE_BYTES: usize = 64 << 10;
 
 // Guests: requests to other machines
 

@@ -11,12 +11,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::protocol::{
-    CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RecordedScenario,
-    RecordingStarted, RouteRequest, SeedEvent, SeedRequest,
+    BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RecordedScenario,
+    RecordingStarted, RouteRequest, SeedEvent,
 };
 use super::status::ContextStatus;
-use crate::seed::Progress;
-use crate::{deploy, folder, limits};
+use crate::seed::{Progress, SeedRequest};
+use crate::{backup, deploy, folder, limits};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -90,9 +90,14 @@ impl Client {
         self.ask("POST", "/compare", Some(request), limits::ADMIN_REQUEST_MS)
     }
 
+    /// Takes a backup; its folder and its list.
+    pub fn backup(self, request: &BackupRequest) -> Result<(PathBuf, backup::Backup), Error> {
+        self.ask("POST", "/backup", Some(request), limits::BACKUP_MS_MAX)
+    }
+
     /// Loads the host's seeds and calls `progress` for each batch.
-    pub fn seed(self, request: SeedRequest, progress: &mut dyn FnMut(&Progress)) -> Result<(), Error> {
-        self.follow("/seed", &request, limits::SEED_CALL_MS, |event| match event {
+    pub fn seed(self, request: &SeedRequest, progress: &mut dyn FnMut(&Progress)) -> Result<(), Error> {
+        self.follow("/seed", request, limits::SEED_CALL_MS, |event| match event {
             SeedEvent::Progress(at) => {
                 progress(&at);
                 None

@@ -89,15 +89,15 @@ pub struct CompareRequest {
     pub context: String,
 }
 
-/// `POST /seed`; the response is a stream of lines, each a `SeedEvent`.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+/// `POST /backup`; the response is the folder of the backup and its list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SeedRequest {
-    /// Load seeds again that have been loaded.
-    pub force: bool,
+pub struct BackupRequest {
+    /// The folder in which the backup gets a folder of its own.
+    pub into: PathBuf,
 }
 
-/// One line of the response to `POST /seed`. The last is `Done` or `Failed`.
+/// One line of the response to `POST /seed`, whose request is a `seed::SeedRequest`. The last is `Done` or `Failed`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SeedEvent {
@@ -150,6 +150,12 @@ impl From<&crate::seed::Error> for ErrorMessage {
             message.push_str(&format!(": {source}"));
         }
         Self { message, excerpt: None, remedy: error.remedy() }
+    }
+}
+
+impl From<&crate::backup::Error> for ErrorMessage {
+    fn from(error: &crate::backup::Error) -> Self {
+        Self { message: seam_store::chain(error), excerpt: None, remedy: error.remedy() }
     }
 }
 

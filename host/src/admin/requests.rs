@@ -16,29 +16,29 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
-    CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RouteRequest, SeedEvent,
-    SeedRequest,
+    BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RouteRequest,
+    SeedEvent,
 };
 use super::{record, status};
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
-use crate::manifest::Seed;
-use crate::{invoke, limits, seed};
+use crate::seed::{SeedRequest, Seeds};
+use crate::{backup, invoke, limits, seed};
 
 /// What responses are made from.
 #[derive(Clone)]
 pub struct State {
     pub registry: Registry,
     pub deployer: Deployer,
-    pub seeds: Arc<[Seed]>,
+    pub seeds: Arc<Seeds>,
     pub folder: Arc<Folder>,
     /// One seeding at a time: two would overwrite each other's list of loaded seeds.
     seeding: Arc<Semaphore>,
 }
 
 impl State {
-    pub fn new(registry: Registry, deployer: Deployer, seeds: Vec<Seed>, folder: Arc<Folder>) -> Self {
-        Self { registry, deployer, seeds: seeds.into(), folder, seeding: Arc::new(Semaphore::new(1)) }
+    pub fn new(registry: Registry, deployer: Deployer, seeds: Seeds, folder: Arc<Folder>) -> Self {
+        Self { registry, deployer, seeds: Arc::new(seeds), folder, seeding: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -58,6 +58,7 @@ async fn dispatch(request: Request<Incoming>, state: State) -> Result<Response<B
         (&Method::POST, "/route") => route(body(request).await?, state).await,
         (&Method::POST, "/record") => record(body(request).await?, state).await,
         (&Method::POST, "/compare") => compare(&body(request).await?, &state),
+        (&Method::POST, "/backup") => take_backup(body(request).await?, state).await,
         (&Method::POST, "/seed") => seed(body(request).await?, state),
         (&Method::POST, "/deploy") => {
             let request: deploy::DeployRequest = body(request).await?;
@@ -122,6 +123,14 @@ async fn record(request: RecordRequest, state: State) -> Response<Body> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| internal(&error))
 }
 
+async fn take_backup(request: BackupRequest, state: State) -> Response<Body> {
+    let work = move || match backup::take(&state.registry, state.folder.path(), &request.into) {
+        Ok(taken) => json(StatusCode::OK, &taken),
+        Err(error) => json(StatusCode::CONFLICT, &ErrorMessage::from(&error)),
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| internal(&error))
+}
+
 fn compare(request: &CompareRequest, state: &State) -> Response<Body> {
     match state.registry.compare(&request.context) {
         Ok(comparison) => json(StatusCode::OK, &comparison),
@@ -139,7 +148,7 @@ fn seed(request: SeedRequest, state: State) -> Response<Body> {
     };
     lines(move |send| {
         let mut progress = |at: &seed::Progress| send(SeedEvent::Progress(at.clone()));
-        let done = seed::run(&state.registry, &state.seeds, &state.folder, request.force, &mut progress);
+        let done = seed::run(&state.registry, &state.seeds, &state.folder, &request, &mut progress);
         drop(permit);
         match done {
             Ok(()) => send(SeedEvent::Done),

@@ -209,6 +209,10 @@ fn walk(folder: &Path, package: bool, depth: usize, found: &mut Vec<PathBuf>) ->
         found.push(folder.into());
         return Ok(());
     }
+    // Closing a file of a data folder would end the locks of a host in this process.
+    if crate::folder::is_data(folder) {
+        return Ok(());
+    }
     let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
     for entry in entries.flatten() {
         let (name, path) = (entry.file_name(), entry.path());

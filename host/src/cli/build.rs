@@ -11,6 +11,16 @@ use crate::manifest::Manifest;
 
 /// Builds what is stale; all messages go to standard error.
 pub fn run(manifest: &Manifest, only: &[String], force: bool) -> Result<(), CommandError> {
+    let summary = build(manifest, only, force)?;
+    if summary.contexts.iter().all(|(_, status)| matches!(status, BuildStatus::UpToDate | BuildStatus::Prebuilt)) {
+        let count = summary.contexts.len();
+        out::note(&format!("{count} component{} up to date", if count == 1 { " is" } else { "s are" }));
+    }
+    Ok(())
+}
+
+/// Builds what is stale among `only`, or among all contexts but variants when it is empty. Fails when one is not built.
+pub fn build(manifest: &Manifest, only: &[String], force: bool) -> Result<build::BuildSummary, CommandError> {
     let named = |name: &String| {
         let context = manifest.context(name).ok_or_else(|| unknown_context(manifest, name))?;
         Ok(context.settings.name.clone())
@@ -31,14 +41,7 @@ pub fn run(manifest: &Manifest, only: &[String], force: bool) -> Result<(), Comm
         out::report(&CommandError::message(format!("`{name}` is not built: {}", chain(error)), hint(error)));
         failed += 1;
     }
-    if failed > 0 {
-        return Err(CommandError::Reported);
-    }
-    if summary.contexts.iter().all(|(_, status)| matches!(status, BuildStatus::UpToDate | BuildStatus::Prebuilt)) {
-        let count = summary.contexts.len();
-        out::note(&format!("{count} component{} up to date", if count == 1 { " is" } else { "s are" }));
-    }
-    Ok(())
+    if failed > 0 { Err(CommandError::Reported) } else { Ok(summary) }
 }
 
 /// Checks the machine, also without a valid manifest.

@@ -8,7 +8,7 @@ use seam_store::chain;
 
 use crate::admin::{self, ErrorMessage};
 use crate::manifest::{self, Manifest, Place, Problem, Problems};
-use crate::{folder, invoke, logging, seed};
+use crate::{backup, folder, invoke, logging, seed};
 
 /// Why a command ends with exit code 1.
 #[derive(Debug)]
@@ -53,6 +53,12 @@ impl From<invoke::Error> for CommandError {
 
 impl From<seed::Error> for CommandError {
     fn from(error: seed::Error) -> Self {
+        Self::Message(ErrorMessage::from(&error))
+    }
+}
+
+impl From<backup::Error> for CommandError {
+    fn from(error: backup::Error) -> Self {
         Self::Message(ErrorMessage::from(&error))
     }
 }

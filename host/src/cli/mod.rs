@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod accept;
+mod backup;
 mod build;
 mod call;
 mod check;
@@ -22,6 +23,7 @@ mod logs;
 mod new;
 mod out;
 mod record;
+mod restore;
 mod route;
 mod seed;
 mod test;
@@ -197,12 +199,33 @@ Examples:
   seam record orders                      until Ctrl-C, into its scenarios
   seam record orders --seconds 10 -o one.toml")]
     Record(record::Options),
+    /// Copy the files of all contexts as they are at one moment, while the host serves or stopped
+    #[command(after_help = "\
+Commits wait some milliseconds for the moment, not for the copies.
+
+Examples:
+  seam backup                     into the folder `backups` of the data folder
+  seam backup /mnt/backups        into a folder of its own there
+  seam backup --list              the backups, and the restore points of deploys")]
+    Backup(backup::Options),
+    /// Put the files of a backup, or a restore point, back; the host must be stopped
+    #[command(after_help = "\
+It verifies every file first, and says which rows would be lost. Files that it replaces are kept.
+
+Examples:
+  seam restore --from 2026-11-29T05-00-00                   all contexts of a backup
+  seam restore orders --from /mnt/backups/NAME --replace    one of them
+  seam restore orders --schema 3 --replace                  the file from before migration 4")]
+    Restore(restore::Options),
     /// Load the manifest's seeds into the running host or, without one, in this process
-    Seed {
-        /// Load also seeds that were loaded before
-        #[arg(long)]
-        force: bool,
-    },
+    #[command(after_help = "\
+A seed is loaded once, into a context without rows. A file that has changed since is not loaded by itself.
+
+Examples:
+  seam seed                                load what was never loaded
+  seam seed catalog --again                say which rows the files of a context would overwrite
+  seam seed catalog --again --overwrite    load them")]
+    Seed(seed::Options),
     /// Print the completions for a shell
     #[command(after_help = "Example: seam completions bash > ~/.local/share/bash-completion/completions/seam")]
     Completions { shell: clap_complete::Shell },
@@ -247,7 +270,9 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Compare { context, format } => compare::run(&global.load()?, &context, format),
         Command::Test(options) => test::run(global, options),
         Command::Record(options) => record::run(global, &options),
-        Command::Seed { force } => seed::run(global, force),
+        Command::Backup(options) => backup::run(global, &options),
+        Command::Restore(options) => restore::run(global, options),
+        Command::Seed(options) => seed::run(global, options),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut <Cli as clap::CommandFactory>::command(), "seam", &mut script);

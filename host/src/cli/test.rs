@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::build;
 use super::error::{CommandError, app_error};
 use super::global::{Format, Global, compiler};
 use super::out;
@@ -55,6 +56,9 @@ pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
 fn once(path: &std::path::Path, options: &Options) -> Result<(), CommandError> {
     let manifest = Manifest::load(path)?;
     let contexts = manifest.contexts.clone();
+    // A component older than its sources would pass or fail for code that is gone. An error without any build, such as
+    // a name that does not exist, is the same as `seam build`'s.
+    build::build(&manifest, &options.contexts, false)?;
     let harness = Harness::open(manifest, compiler()).map_err(|error| harness_error(path, &contexts, error))?;
     let report = play(&harness, options)?;
     if report.passed() { Ok(()) } else { Err(CommandError::Reported) }
@@ -78,6 +82,14 @@ fn play(harness: &Harness, options: &Options) -> Result<TestReport, CommandError
     let report = report.map_err(|error| harness_error(&manifest.path, &manifest.contexts, error))?;
     if let Some(error) = write_error {
         return Err(error);
+    }
+    if let (Some(part), (0, 0, 0)) = (&options.scenario, report.counts())
+        && report.passed()
+    {
+        return Err(CommandError::message(
+            format!("no scenario's name contains `{part}`"),
+            "`seam test --all` lists the names of all scenarios",
+        ));
     }
     if let Some(file) = &options.junit {
         let xml = junit::xml(&report).map_err(|error| CommandError::caused_by(&error, ""))?;

@@ -132,7 +132,7 @@ pub(super) async fn attend(
     if seeds && !manifest.seeds.is_empty() {
         load_seeds(&app, &folder).await?;
     }
-    let state = admin::State::new(app.registry.clone(), app.deployer.clone(), manifest.seeds.clone(), folder);
+    let state = admin::State::new(app.registry.clone(), app.deployer.clone(), seed::Seeds::of(manifest), folder);
     let admin = admin::Server::bind(state).map_err(|error| {
         CommandError::caused_by(
             &error,
@@ -161,12 +161,12 @@ pub(super) async fn attend(
 }
 
 async fn load_seeds(app: &App, folder: &Arc<Folder>) -> Result<(), CommandError> {
-    let (registry, seeds, folder) = (app.registry.clone(), app.manifest.seeds.clone(), folder.clone());
+    let (registry, seeds, folder) = (app.registry.clone(), seed::Seeds::of(&app.manifest), folder.clone());
     let load = move || {
         let mut display = super::seed::ProgressDisplay::default();
-        seed::run(&registry, &seeds, &folder, false, &mut |at| {
+        seed::run(&registry, &seeds, &folder, &seed::SeedRequest::default(), &mut |at| {
             // At a start, seeds that were loaded before are not shown.
-            if !at.known {
+            if at.step != seed::Step::Skipped(seed::Skipped::Loaded) {
                 display.update(at);
             }
         })

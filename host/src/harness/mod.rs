@@ -200,7 +200,7 @@ impl Harness {
                 concerned = true;
             }
             if concerned {
-                contract_texts.push_str(&std::fs::read_to_string(&contract.file).unwrap_or_default());
+                contract_texts.push_str(&seam_store::text::read(&contract.file).unwrap_or_default());
             }
         }
         let entry = &fixture.spec().settings;
@@ -251,7 +251,7 @@ impl Harness {
         let key = format!("{} {}", subject.name, report.file);
         let given: Vec<String> =
             scenarios.iter().filter_map(|s| s.given.file.as_deref()).map(passed::of_file).collect();
-        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let text = seam_store::text::read(file).unwrap_or_default();
         let now = passed::hash(&[&subject.fingerprint, &text, &given.join("\n")]);
         if !options.all && options.filter.is_none() && passed.as_deref().is_some_and(|passed| passed.is(&key, &now)) {
             report.unchanged = true;

@@ -20,6 +20,9 @@ pub fn check(document: &Document<'_>, parsed: &Parsed) {
     for (seed, place) in parsed.manifest.seeds.iter().zip(&parsed.seeds) {
         known_context(document, parsed, &seed.context, *place);
     }
+    for (schedule, place) in parsed.manifest.schedules.iter().zip(&parsed.schedules) {
+        known_context(document, parsed, &schedule.context, *place);
+    }
     for context in &parsed.manifest.contexts {
         if let Some(catch_up) = &context.settings.catch_up {
             known_context(document, parsed, &catch_up.from, context.places.of("catch_up"));

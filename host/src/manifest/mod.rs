@@ -17,7 +17,7 @@ pub(crate) mod table;
 mod tests;
 mod variant;
 
-pub use model::{Build, Context, Host, Http, LogFormat, Manifest, Mount, Places, RoutingKey, Seed, Tls};
+pub use model::{Build, Context, Host, Http, LogFormat, Manifest, Mount, Places, RoutingKey, Schedule, Seed, Tls};
 pub use problem::{Place, Problem, Problems};
 pub use seam_runtime::settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
 pub use seam_store::{Encryption, KeySource, Settings as StoreGrant};
@@ -49,7 +49,7 @@ impl Manifest {
                 return Err(unreadable(format!("cannot read the file: {error}"), remedy));
             }
         }
-        match std::fs::read_to_string(path) {
+        match seam_store::text::read(path) {
             Ok(text) => Self::parse(&text, path),
             Err(error) => Err(unreadable(format!("cannot read the file: {error}"), "save it as UTF-8 text")),
         }

@@ -22,6 +22,7 @@ pub struct Manifest {
     pub contexts: Vec<Context>,
     pub mounts: Vec<Mount>,
     pub seeds: Vec<Seed>,
+    pub schedules: Vec<Schedule>,
 }
 
 /// `[host]`
@@ -137,6 +138,17 @@ pub struct Seed {
     pub call: String,
     /// JSON lines (`.jsonl`) or CSV with a header (`.csv`).
     pub file: PathBuf,
+    pub place: Place,
+}
+
+/// `[[schedule]]`: a function that the host calls by time.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    pub context: ContextName,
+    /// `interface.function` without parameters.
+    pub call: String,
+    /// From the end of one call to the next.
+    pub every: Duration,
     pub place: Place,
 }
 

@@ -13,7 +13,7 @@ use toml::de::DeTable;
 
 use super::context::context;
 use super::keys::{existing_file, timeout};
-use super::model::{Context, Host, Http, LogFormat, Manifest, Mount, RoutingKey, Seed, Tls};
+use super::model::{Context, Host, Http, LogFormat, Manifest, Mount, RoutingKey, Schedule, Seed, Tls};
 use super::problem::Place;
 use super::table::{At, Document, Table};
 use crate::limits;
@@ -27,6 +27,8 @@ pub struct Parsed {
     pub mounts: Vec<(Place, Place)>,
     /// For each seed, the place of its context.
     pub seeds: Vec<Place>,
+    /// For each schedule, the place of its context.
+    pub schedules: Vec<Place>,
     pub data: Place,
     /// Names of contexts whose entries have problems. A mount of one of them is not reported.
     pub broken: Vec<String>,
@@ -59,9 +61,10 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     contexts.append(&mut variants);
     let (mounts, mount_places) = root.tables("mount").into_iter().filter_map(|t| mount(t, &contexts)).unzip();
     let (seeds, seed_places) = root.tables("seed").into_iter().filter_map(|t| seed(t, folder)).unzip();
+    let (schedules, schedule_places) = root.tables("schedule").into_iter().filter_map(schedule).unzip();
     root.finish();
-    let manifest = Manifest { path: path.to_owned(), host, http, recording, contexts, mounts, seeds };
-    Parsed { manifest, mounts: mount_places, seeds: seed_places, data, broken }
+    let manifest = Manifest { path: path.to_owned(), host, http, recording, contexts, mounts, seeds, schedules };
+    Parsed { manifest, mounts: mount_places, seeds: seed_places, schedules: schedule_places, data, broken }
 }
 
 fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
@@ -220,6 +223,36 @@ fn mount(table: Table<'_, '_>, contexts: &[Context]) -> Option<(Mount, (Place, P
     Some((Mount { path: path.value, context: context.value, timeout }, (path.place, context.place)))
 }
 
+/// Reports a text that is not `interface.function`.
+fn names_function(table: &Table<'_, '_>, call: &At<String>, example: &str) {
+    let named = call.value.rsplit_once('.').is_some_and(|(interface, function)| {
+        !interface.is_empty() && !function.is_empty() && !call.value.contains(['(', ' '])
+    });
+    if !named {
+        let message = format!("`{}` does not name a function of an interface", call.value);
+        table.document.report(call.place, message, format!("write `interface.function`, as in `{example}`"));
+    }
+}
+
+fn schedule(table: Table<'_, '_>) -> Option<(Schedule, Place)> {
+    let context = context_name(&table);
+    let call = table.string("call", "desk.settle");
+    for (key, example) in [("call", "\"interface.function\""), ("every_s", "30")] {
+        if !table.has(key) {
+            let message = format!("`{}` is missing", table.path(key));
+            table.document.report(table.place, message, format!("add `{key} = {example}`"));
+        }
+    }
+    if let Some(call) = &call {
+        names_function(&table, call, "desk.settle");
+    }
+    let every = Duration::from_secs(table.integer("every_s", 1..=limits::SCHEDULE_EVERY_S_MAX, 30));
+    let place = table.place;
+    table.finish();
+    let (context, call) = (context?, call?);
+    Some((Schedule { context: context.value, call: call.value, every, place }, context.place))
+}
+
 fn seed(table: Table<'_, '_>, folder: &Path) -> Option<(Seed, Place)> {
     let context = context_name(&table);
     let call = table.string("call", "editing.put-orders");
@@ -231,13 +264,7 @@ fn seed(table: Table<'_, '_>, folder: &Path) -> Option<(Seed, Place)> {
         }
     }
     if let Some(call) = &call {
-        let named = call.value.rsplit_once('.').is_some_and(|(interface, function)| {
-            !interface.is_empty() && !function.is_empty() && !call.value.contains(['(', ' '])
-        });
-        if !named {
-            let message = format!("`{}` does not name a function of an interface", call.value);
-            table.document.report(call.place, message, "write `interface.function`, as in `editing.put-orders`");
-        }
+        names_function(&table, call, "editing.put-orders");
     }
     if let Some(file) = &file {
         let kind = file.value.extension().and_then(|e| e.to_str());

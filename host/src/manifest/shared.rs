@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use seam_runtime::settings::Shared;
+use seam_store::text;
 
 use super::model::{Context, Manifest};
 use super::table::{At, Table};
+
 use crate::limits;
 
 /// Reads the files that a context's entry names; their values join its `config` as `NAME.KEY`.
@@ -46,8 +48,10 @@ type Wrong = (String, &'static str);
 
 fn read(path: &Path) -> Result<BTreeMap<String, String>, Wrong> {
     let wrong = |what: String, remedy| (format!("the shared file `{}` {what}", path.display()), remedy);
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| wrong(format!("cannot be read: {e}"), "correct the path (relative to the manifest's folder)"))?;
+    let text = text::read(path).map_err(|error| match text::not_utf8(&error) {
+        Some(other) => wrong(format!("is in another encoding: {other}"), "save it as UTF-8 text"),
+        None => wrong(format!("cannot be read: {error}"), "correct the path (relative to the manifest's folder)"),
+    })?;
     if text.len() > limits::SHARED_FILE_BYTES_MAX {
         let what = format!("has {} bytes; {} are allowed", text.len(), limits::SHARED_FILE_BYTES_MAX);
         return Err(wrong(what, "put data of this size into a context of its own"));

@@ -340,6 +340,11 @@ fn a_whole_manifest_is_read() {
         context = "catalog"
         call = "editing.put-orders"
         file = "demo/orders.jsonl"
+
+        [[schedule]]
+        context = "catalog"
+        call = "editing.tidy"
+        every_s = 90
     "#;
     let manifest = Manifest::parse(text, &path).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(manifest.folder(), folder.path());
@@ -361,6 +366,8 @@ fn a_whole_manifest_is_read() {
     assert_eq!(catalog.capabilities, ["clocks"]);
     assert_eq!(manifest.mounts[0].timeout, Duration::from_secs(2));
     assert_eq!(manifest.seeds[0].file, folder.path().join("demo/orders.jsonl"));
+    let schedule = &manifest.schedules[0];
+    assert_eq!((schedule.context.as_str(), &*schedule.call, schedule.every.as_secs()), ("catalog", "editing.tidy", 90));
 }
 
 #[test]

@@ -39,7 +39,8 @@ pub const PACKED_FILES: Files = files!("host/packed": "Cargo.toml", "src/lib.rs"
 
 pub const JAVASCRIPT_FILES: Files = files!("plugins/sdk-js":
     ".npmrc", "README.md", "build.mjs", "package-lock.json", "package.json", "src/answers.js", "src/index.js",
-    "src/migrations.js", "src/numbers.js", "src/packed.js", "src/store.js", "test/packed.test.mjs", "tools.mjs",
+    "src/migrations.js", "src/numbers.js", "src/packed.js", "src/store.js", "src/text.js", "test/packed.test.mjs",
+    "test/text.test.mjs", "tools.mjs",
 );
 
 pub const PYTHON_FILES: Files = files!("plugins/sdk-python":

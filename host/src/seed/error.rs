@@ -1,10 +1,12 @@
 //! Why a seed is not loaded, and what to do about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use seam_runtime::call::Failure;
+use seam_runtime::did_you_mean;
 
 use crate::invoke;
+use crate::manifest::Seed;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -20,11 +22,29 @@ pub enum Error {
     NotAList { context: String, call: String, signature: String },
     #[error(transparent)]
     Call(#[from] invoke::Error),
+    #[error("{}:{line}: {error}", manifest.display())]
+    InManifest { manifest: PathBuf, line: usize, error: Box<Error> },
+    #[error("no `[[seed]]` is for the context `{context}`")]
+    NoSeed { context: String, known: Vec<String> },
+    #[error("nothing was loaded: {overwritten} rows would be overwritten")]
+    OnlyTried { context: Option<String>, overwritten: u64 },
+    #[error("cannot try a seed on a copy of the file of `{context}`: {why}")]
+    Copy { context: String, why: String },
     #[error("cannot write the list of loaded seeds `{}`", path.display())]
     Remember { path: PathBuf, source: std::io::Error },
 }
 
 impl Error {
+    /// With the line of the seed in the manifest, if the fault is there and not in the file of rows.
+    pub(super) fn in_manifest(self, manifest: &Path, seed: &Seed) -> Self {
+        match self {
+            Self::Call(_) | Self::NotAList { .. } => {
+                Self::InManifest { manifest: manifest.to_owned(), line: seed.place.line, error: Box::new(self) }
+            }
+            other => other,
+        }
+    }
+
     /// What to do about it, for the `hint:` line.
     pub fn remedy(&self) -> String {
         match self {
@@ -42,6 +62,13 @@ impl Error {
                 format!("name a function that takes one list of rows; this one is {signature}")
             }
             Self::Call(error) => error.remedy(),
+            Self::InManifest { error, .. } => error.remedy(),
+            Self::NoSeed { context, known } => did_you_mean::hint(context, known.iter().map(String::as_str)),
+            Self::OnlyTried { context, .. } => {
+                let context = context.as_ref().map(|context| format!(" {context}")).unwrap_or_default();
+                format!("`seam seed{context} --again --overwrite` loads it; `seam backup` keeps what is there now")
+            }
+            Self::Copy { .. } => "make room on the disk of the data folder, and see the log".into(),
             Self::Remember { .. } => "check the permissions of the data folder and the space on its disk".into(),
         }
     }

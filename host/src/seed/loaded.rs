@@ -15,10 +15,13 @@ use crate::manifest::Seed;
 pub(super) struct Record {
     pub context: String,
     pub call: String,
-    /// For people. Seeds are compared by hash.
+    /// Without its folder.
     pub file: String,
     pub sha256: String,
     pub rows: u64,
+    /// False from before the first row until the context has taken the last.
+    #[serde(default = "yes")]
+    pub complete: bool,
 }
 
 impl Record {
@@ -29,12 +32,19 @@ impl Record {
             file: name(&seed.file),
             sha256: sha256.to_owned(),
             rows: 0,
+            complete: false,
         }
     }
 
+    /// Whether both are of one seed, whose text may have changed.
     fn same_seed(&self, other: &Self) -> bool {
-        self.context == other.context && self.call == other.call && self.sha256 == other.sha256
+        let same_file = self.sha256 == other.sha256 || self.file == other.file;
+        self.context == other.context && self.call == other.call && same_file
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Debug)]
@@ -44,7 +54,8 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// Reads the list at `path`. An unreadable list counts as empty: the seeds are loaded again, which changes nothing.
+    /// Reads the list at `path`. An unreadable list counts as empty: contexts that hold rows get none
+    /// then, since a seed is loaded into an empty context only.
     pub fn open(path: &Path) -> Self {
         let read = || {
             let mut text = String::new();
@@ -58,14 +69,22 @@ impl Loaded {
         Self { path: path.to_owned(), records: read().unwrap_or_default() }
     }
 
+    /// What is known of the seed of `record`: of the same text, if that was loaded, else of the last.
     pub fn find(&self, record: &Record) -> Option<&Record> {
-        self.records.iter().find(|known| known.same_seed(record))
+        let known = || self.records.iter().filter(|known| known.same_seed(record));
+        known().find(|known| known.sha256 == record.sha256).or_else(|| known().next_back())
     }
 
-    /// Adds `record`. It is on the disk when this returns.
-    pub fn remember(&mut self, record: Record) -> Result<(), Error> {
-        self.records.retain(|known| !known.same_seed(&record));
-        self.records.push(record);
+    /// Adds `records`. They are on the disk when this returns.
+    pub fn remember(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), Error> {
+        let records: Vec<Record> = records.into_iter().collect();
+        if records.is_empty() {
+            return Ok(());
+        }
+        for record in records {
+            self.records.retain(|known| !known.same_seed(&record));
+            self.records.push(record);
+        }
         let partial = self.path.with_extension("json.tmp");
         let write = || {
             if let Some(parent) = self.path.parent() {

@@ -1,9 +1,13 @@
 //! Seeds: rows of a file, passed in batches to a function of a context that takes one list.
 //!
-//! Invariant: a seed whose rows the context has all taken is remembered by its file's hash and not loaded again. A seed
-//! that failed starts from its first row the next time; that is why the functions must be idempotent.
+//! Invariants: a seed is loaded once, into a context that holds no rows but those of its migrations. A file that has
+//! changed since, or a context with rows, needs a request that says `again`; and without `overwrite` that request only
+//! tries the seed on a copy and says which rows it would overwrite. A seed that failed starts from its first row the
+//! next time; that is why the functions must be idempotent.
 //! Not here: what the rows mean.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use seam_runtime::serve::Registry;
@@ -14,83 +18,192 @@ use wasmtime::component::types::Type;
 use crate::folder::{self, Folder};
 use crate::invoke::Target;
 use crate::limits;
-use crate::manifest::Seed;
+use crate::manifest::{Manifest, Seed};
 
+mod copies;
 mod error;
 mod loaded;
 mod rows;
 #[cfg(test)]
 mod tests;
 
+pub use copies::{Effect, TableEffect};
 pub use error::Error;
 use loaded::{Loaded, Record};
 use rows::Rows;
 
-/// The progress of a seed. The last report of a seed has `done`.
+/// The seeds of a manifest.
+#[derive(Debug, Clone)]
+pub struct Seeds {
+    /// For errors.
+    manifest: PathBuf,
+    all: Vec<Seed>,
+}
+
+/// Which seeds are loaded; by default those that were never loaded.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedRequest {
+    /// Only the seeds of this context.
+    pub context: Option<String>,
+    /// Also seeds that were loaded before, and into contexts that hold rows.
+    pub again: bool,
+    /// With `again`: overwrite rows. Without, every seed is only tried on a copy of its context's file.
+    pub overwrite: bool,
+}
+
+/// The progress of a seed. Its last report has another step than `Loading`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     pub context: String,
     pub call: String,
     pub file: String,
-    /// Rows that the context has taken.
+    /// Rows that the context has taken, now or when the seed was loaded before.
     pub rows: u64,
     pub bytes: u64,
     pub bytes_total: u64,
-    pub done: bool,
-    /// It was loaded before, so nothing was passed on.
-    pub known: bool,
+    pub step: Step,
 }
 
-/// Loads every seed that is not loaded yet, or all with `force`, in the manifest's order. Stops at the first that
-/// fails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    Loading,
+    Loaded,
+    Skipped(Skipped),
+    /// On a copy only.
+    Tried(Effect),
+}
+
+/// Why a seed is not loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Skipped {
+    /// It was loaded before.
+    Loaded,
+    /// Another text of the file was loaded before.
+    Changed,
+    /// The context holds rows that came from elsewhere.
+    NotEmpty,
+}
+
+impl Seeds {
+    pub fn of(manifest: &Manifest) -> Self {
+        Self { manifest: manifest.path.clone(), all: manifest.seeds.clone() }
+    }
+
+    /// The seeds of `context`, or all.
+    fn of_context(&self, context: Option<&str>) -> Result<Vec<&Seed>, Error> {
+        let ours = |seed: &&Seed| context.is_none_or(|context| seed.context.as_str() == context);
+        let found: Vec<_> = self.all.iter().filter(ours).collect();
+        match context {
+            Some(context) if found.is_empty() => {
+                let known = self.all.iter().map(|seed| seed.context.to_string()).collect();
+                Err(Error::NoSeed { context: context.to_owned(), known })
+            }
+            _ => Ok(found),
+        }
+    }
+}
+
+/// Loads the seeds that `request` asks for, in the manifest's order. Stops at the first that fails.
 ///
 /// # Errors
-/// When a file cannot be read, a row does not fit, or the context rejects rows or does not answer.
+/// When a file cannot be read, a row does not fit, or the context rejects rows or does not answer. Also after a request
+/// with `again` and without `overwrite`, which has loaded nothing.
 pub fn run(
     registry: &Registry,
-    seeds: &[Seed],
+    seeds: &Seeds,
     folder: &Folder,
-    force: bool,
+    request: &SeedRequest,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<(), Error> {
     let mut loaded = Loaded::open(&folder::stores(folder.path()).join("seeds.json"));
-    for seed in seeds {
+    let mut opened = Vec::new();
+    for seed in seeds.of_context(request.context.as_deref())? {
         let rows = Rows::open(&seed.file)?;
-        let mut at = Progress {
+        let record = Record::new(seed, &rows.sha256);
+        opened.push((seed, rows, record));
+    }
+    let load = |seed: &Seed, rows: Rows, target: Target, at: &mut Progress, progress: &mut dyn FnMut(&Progress)| {
+        load(seed, rows, &target, at, progress).map_err(|error| error.in_manifest(&seeds.manifest, seed))
+    };
+    if request.again && !request.overwrite {
+        let mut overwritten = 0;
+        for (seed, rows, _) in opened {
+            let mut at = Progress::new(seed, &rows);
+            let effect =
+                copies::try_on_copy(registry, folder, seed, |target| load(seed, rows, target, &mut at, &mut |_| {}))
+                    .map_err(|error| error.in_manifest(&seeds.manifest, seed))?;
+            overwritten += effect.overwritten();
+            at.step = Step::Tried(effect);
+            progress(&at);
+        }
+        return Err(Error::OnlyTried { context: request.context.clone(), overwritten });
+    }
+    let mut empty = HashMap::new();
+    let mut plans = Vec::new();
+    for (seed, rows, record) in opened {
+        let skipped = match loaded.find(&record) {
+            _ if request.again => None,
+            Some(before) if !before.complete => None,
+            Some(before) if before.sha256 == record.sha256 => Some((Skipped::Loaded, before.rows)),
+            Some(before) => Some((Skipped::Changed, before.rows)),
+            None => {
+                let is_empty = match empty.get(&seed.context) {
+                    Some(is_empty) => *is_empty,
+                    None => copies::holds_no_rows(registry, folder, &seed.context)?,
+                };
+                empty.insert(seed.context.clone(), is_empty);
+                (!is_empty).then_some((Skipped::NotEmpty, 0))
+            }
+        };
+        plans.push((seed, rows, record, skipped));
+    }
+    // Recorded before the first row: what is cut off here continues although its context holds rows then.
+    let begins = plans.iter().filter(|(.., skipped)| skipped.is_none()).map(|(_, _, record, _)| record.clone());
+    loaded.remember(begins)?;
+    for (seed, rows, mut record, skipped) in plans {
+        let mut at = Progress::new(seed, &rows);
+        if let Some((why, rows)) = skipped {
+            (at.rows, at.bytes, at.step) = (rows, at.bytes_total, Step::Skipped(why));
+            progress(&at);
+            continue;
+        }
+        let target = Target::find(registry, seed.context.as_str(), &seed.call);
+        let target = target.map_err(|error| Error::from(error).in_manifest(&seeds.manifest, seed))?;
+        load(seed, rows, target, &mut at, progress)?;
+        (record.rows, record.complete) = (at.rows, true);
+        loaded.remember([record])?;
+        at.step = Step::Loaded;
+        progress(&at);
+    }
+    Ok(())
+}
+
+impl Progress {
+    fn new(seed: &Seed, rows: &Rows) -> Self {
+        Self {
             context: seed.context.to_string(),
             call: seed.call.clone(),
             file: seed.file.display().to_string(),
             rows: 0,
             bytes: 0,
             bytes_total: rows.bytes_total,
-            done: false,
-            known: false,
-        };
-        let mut record = Record::new(seed, &rows.sha256);
-        if let (Some(before), false) = (loaded.find(&record), force) {
-            (at.rows, at.bytes, at.done, at.known) = (before.rows, rows.bytes_total, true, true);
-            progress(&at);
-            continue;
+            step: Step::Loading,
         }
-        load(registry, seed, rows, &mut at, progress)?;
-        record.rows = at.rows;
-        loaded.remember(record)?;
-        at.done = true;
-        progress(&at);
     }
-    Ok(())
 }
 
 fn load(
-    registry: &Registry,
     seed: &Seed,
     mut rows: Rows,
+    target: &Target,
     at: &mut Progress,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<(), Error> {
     let context = seed.context.as_str();
-    let target = Target::find(registry, context, &seed.call)?;
-    let row_type = one_list(&target).map_err(|signature| Error::NotAList {
+    let row_type = one_list(target).map_err(|signature| Error::NotAList {
         context: context.into(),
         call: seed.call.clone(),
         signature,

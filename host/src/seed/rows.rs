@@ -1,9 +1,12 @@
 //! The rows of a JSON-lines or CSV file as values of a WIT type. Only one batch is in memory at a time.
+//!
+//! Cells are separated by commas; a file with another separator is refused by its name.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use seam_store::text;
 use sha2::{Digest, Sha256};
 use wasmtime::component::Val;
 use wasmtime::component::types::Type;
@@ -21,14 +24,17 @@ pub(super) struct Batch {
 
 pub(super) struct Rows {
     path: PathBuf,
+    /// Of the text without its mark and its carriage returns.
     pub sha256: String,
     pub bytes_total: u64,
     source: Source,
 }
 
+type Text = text::Reader<File>;
+
 enum Source {
-    JsonLines { reader: BufReader<File>, line: u64, bytes: u64 },
-    Csv { reader: csv::Reader<File>, header: csv::StringRecord },
+    JsonLines { reader: BufReader<Text>, line: u64, bytes: u64 },
+    Csv { reader: csv::Reader<Text>, header: csv::StringRecord },
 }
 
 /// One row and its size in the file.
@@ -40,15 +46,16 @@ struct Row {
 
 impl Rows {
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let unreadable = |source| Error::Read { path: path.to_owned(), source };
-        let mut file = File::open(path).map_err(unreadable)?;
+        let open = || File::open(path).map(Text::new).map_err(|error| unreadable(path, error));
         let mut hash = Sha256::new();
-        let bytes_total = std::io::copy(&mut file, &mut hash).map_err(unreadable)?;
-        file.rewind().map_err(unreadable)?;
+        // Reads it to its end: a file in another encoding is refused before the context gets a row.
+        let bytes_total = std::io::copy(&mut open()?, &mut hash).map_err(|error| unreadable(path, error))?;
+        let file = open()?;
         let sha256 = format!("{:x}", hash.finalize());
         let source = if path.extension().is_some_and(|e| e == "csv") {
             let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(file);
             let header = reader.headers().map_err(|error| csv_error(path, 1, &error))?.clone();
+            check_separator(path, &header)?;
             Source::Csv { reader, header }
         } else {
             Source::JsonLines { reader: BufReader::new(file), line: 0, bytes: 0 }
@@ -89,6 +96,26 @@ impl Rows {
     }
 }
 
+/// Spreadsheets write semicolons where the comma is the decimal mark, and tabs as "text".
+fn check_separator(path: &Path, header: &csv::StringRecord) -> Result<(), Error> {
+    let first = header.get(0).unwrap_or_default();
+    if first.starts_with("sep=") {
+        return Err(wrong(path, 1, "`sep=` is a line for spreadsheets: remove it, and separate cells with commas"));
+    }
+    let others = [(';', "semicolons"), ('\t', "tabs"), ('|', "bars")];
+    match others.iter().find(|(separator, _)| header.len() == 1 && first.contains(*separator)) {
+        Some((_, name)) => Err(wrong(path, 1, format!("cells are separated by {name}: separate them with commas"))),
+        None => Ok(()),
+    }
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> Error {
+    match text::not_utf8(&source) {
+        Some(other) => wrong(path, other.line, format!("not UTF-8 but {}: save it as UTF-8", other.encoding)),
+        None => Error::Read { path: path.to_owned(), source },
+    }
+}
+
 fn wrong(path: &Path, line: u64, message: impl Into<String>) -> Error {
     Error::Row { path: path.to_owned(), line, message: message.into() }
 }
@@ -99,7 +126,7 @@ fn too_long(path: &Path, line: u64) -> Error {
 
 fn json_row(
     path: &Path,
-    reader: &mut BufReader<File>,
+    reader: &mut BufReader<Text>,
     line: &mut u64,
     bytes: &mut u64,
     ty: &Type,
@@ -136,7 +163,7 @@ fn json_row(
 
 fn csv_row(
     path: &Path,
-    reader: &mut csv::Reader<File>,
+    reader: &mut csv::Reader<Text>,
     header: &csv::StringRecord,
     ty: &Type,
 ) -> Result<Option<Row>, Error> {

@@ -59,6 +59,19 @@ fn json_lines_and_csv_give_the_same_rows() {
 }
 
 #[test]
+fn a_mark_and_windows_line_ends_are_not_there() {
+    let hash = |name: &str, text: &[u8]| {
+        let (_folder, path) = file(name, text);
+        Rows::open(&path).unwrap().sha256
+    };
+    for (name, text) in [("rows.csv", "id,name\n1,\"a\nb\"\n"), ("rows.jsonl", "{\"id\": 1,\"name\": \"c\"}\n\n")] {
+        let office = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+        assert_eq!(read(name, office.as_bytes()).unwrap(), read(name, text.as_bytes()).unwrap());
+        assert_eq!(hash(name, office.as_bytes()), hash(name, text.as_bytes()), "no changed seed");
+    }
+}
+
+#[test]
 fn rows_come_in_batches() {
     let text: String = (0..1_100).map(|n| format!("{{\"id\": {}, \"name\": \"\"}}\n", n % 256)).collect();
     let batches = read("rows.jsonl", text.as_bytes()).unwrap();
@@ -81,11 +94,31 @@ fn a_wrong_row_is_reported_with_its_line() {
             b"{\"id\": 1, \"nmae\": \"\", \"name\": \"\"}",
             "r.jsonl:1: expected the field `name`, found `nmae`",
         ),
-        ("r.jsonl", b"{\"id\": 1, \"name\": \"\xff\"}", "r.jsonl:1: not JSON: invalid unicode code point at column 20"),
+        (
+            "r.jsonl",
+            b"\n{\"id\": 1, \"name\": \"\xe9\"}",
+            "r.jsonl:2: not UTF-8 but probably Windows-1252, where the byte E9 is `\u{e9}`: save it as UTF-8",
+        ),
         ("r.jsonl", &long, "r.jsonl:1: the row is longer than 1024 KiB"),
         ("r.csv", b"id,name\n1,a\nx,b\n", "r.csv:3: `id`: expected a whole number that fits `u8`, found \"x\""),
         ("r.csv", b"id,name\n1,a,b\n", "r.csv:2: the row has 3 cells, the header has 2"),
-        ("r.csv", b"id,name\n1,\xff\n", "r.csv:2: not UTF-8"),
+        (
+            "r.csv",
+            b"id,name\n1,\xff\n",
+            "r.csv:2: not UTF-8 but probably Windows-1252, where the byte FF is `\u{ff}`: save it as UTF-8",
+        ),
+        ("r.csv", b"id;name\n1;a\n", "r.csv:1: cells are separated by semicolons: separate them with commas"),
+        (
+            "r.csv",
+            b"\xef\xbb\xbfid\tname\r\n1\ta\r\n",
+            "r.csv:1: cells are separated by tabs: separate them with commas",
+        ),
+        (
+            "r.csv",
+            b"sep=;\nid;name\n",
+            "r.csv:1: `sep=` is a line for spreadsheets: remove it, and separate cells with commas",
+        ),
+        ("r.csv", b"\xff\xfei\0d\0", "r.csv:1: not UTF-8 but UTF-16, little-endian: save it as UTF-8"),
         ("r.csv", b"id,title\n1,a\n", "r.csv:2: expected a field `name`, found none"),
     ];
     for (name, text, expect) in cases {
@@ -99,13 +132,19 @@ fn loaded_seeds_are_remembered_across_restarts_and_an_unreadable_list_is_empty()
     let path = folder.path().join("stores/seeds.json");
     let context = ContextName::new("a").unwrap();
     let seed = Seed { context, call: "b.c".into(), file: "d/e.jsonl".into(), place: Default::default() };
-    let record = Record::new(&seed, "00");
+    let other = Seed { file: "d/f.jsonl".into(), ..seed.clone() };
+    let record = Record { complete: true, ..Record::new(&seed, "00") };
     let mut loaded = Loaded::open(&path);
     assert_eq!(loaded.find(&record), None);
-    loaded.remember(record.clone()).unwrap();
-    loaded.remember(record.clone()).unwrap();
+    loaded.remember([record.clone()]).unwrap();
+    loaded.remember([record.clone()]).unwrap();
     assert_eq!(Loaded::open(&path).find(&record), Some(&record));
-    assert_eq!(Loaded::open(&path).find(&Record::new(&seed, "01")), None, "the contents differ");
+    assert_eq!(Loaded::open(&path).find(&Record::new(&seed, "01")), Some(&record), "another text of the same seed");
+    assert_eq!(Loaded::open(&path).find(&Record::new(&other, "00")), Some(&record), "a file that was renamed");
+    assert_eq!(Loaded::open(&path).find(&Record::new(&other, "01")), None);
+    let text = std::fs::read_to_string(&path).unwrap().replace("\"complete\": true", "\"x\": 0");
+    std::fs::write(&path, text).unwrap();
+    assert_eq!(Loaded::open(&path).find(&record), Some(&record), "the list of an earlier host");
     std::fs::write(&path, "{").unwrap();
     assert_eq!(Loaded::open(&path).find(&record), None);
 }

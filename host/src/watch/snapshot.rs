@@ -218,6 +218,10 @@ fn files(roots: &[Root]) -> BTreeSet<PathBuf> {
 }
 
 fn walk(folder: &Path, depth: usize, file: &mut dyn FnMut(PathBuf), inside: &mut dyn FnMut(&Path)) {
+    // A data folder among the sources: closing one of its files would end the host's own locks on it.
+    if crate::folder::is_data(folder) {
+        return;
+    }
     let Ok(entries) = fs::read_dir(folder) else { return };
     inside(folder);
     for entry in entries.flatten() {

@@ -62,6 +62,16 @@ impl Project {
 }
 
 #[test]
+fn the_data_folder_of_a_host_is_left_alone_among_the_sources() {
+    let mut project = Project::new();
+    fs::create_dir_all(project.path("src/run/stores")).unwrap();
+    for name in ["src/run/host.db", "src/run/stores/a.db", "src/b"] {
+        project.write(name, "x");
+    }
+    assert_eq!(project.later(), ["src/b"]);
+}
+
+#[test]
 fn a_changed_file_is_reported_once() {
     let mut project = Project::new();
     assert_eq!(project.later(), [""; 0]);

@@ -4,10 +4,11 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, register -> compare, copy, cursor, inspect -> schema ->
-//! database -> transaction -> writer, readers -> look -> open, host, log_file -> connection -> mark -> confine, functions, sql, statistics, rows, config -> key, blocking,
-//! oneshot -> error, clock, ids -> limits`.
-//! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`).
+//! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inspect -> schema
+//! -> database -> transaction -> writer, readers -> look -> open, host, log_file -> connection -> mark -> confine,
+//! functions, sql, statistics, rows, config -> key, blocking, oneshot -> error, clock, ids, text -> limits`.
+//! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
+//! that comes in by files (`text`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
 
 pub mod blocking;
@@ -15,6 +16,7 @@ pub mod clock;
 pub mod error;
 pub mod ids;
 pub mod limits;
+pub mod text;
 
 mod compare;
 mod config;
@@ -31,6 +33,7 @@ mod log_file;
 mod look;
 mod mark;
 mod migrate;
+mod moment;
 mod oneshot;
 mod open;
 mod readers;
@@ -56,6 +59,7 @@ pub use inspect::Misfit;
 pub use key::{KeyError, KeySource};
 pub use mark::Mark;
 pub use migrate::{MigrateError, MigrateOptions, Migrated, Migration, migrate, migrate_with};
+pub use moment::{Snapshot, moment};
 pub use open::OpenError;
 pub use register::{Accepted, Register, RegisterError};
 pub use rows::{Rows, Value};

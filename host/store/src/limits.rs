@@ -44,6 +44,9 @@ pub const STORE_GROUP_MS: u64 = 5;
 pub const STORE_TRANSACTION_MS_MAX: u64 = 10_000;
 /// How long a statement waits for a lock of the file, which only a checkpoint takes.
 pub const STORE_LOCK_WAIT_MS: u64 = 1_000;
+/// How long a backup waits for one file's writer while the commits of the others wait for it; a commit takes some
+/// milliseconds, and only a transaction that is slow in itself holds the writer for longer.
+pub const STORE_MOMENT_MS: u64 = 1_000;
 /// The pause before a copy that finds the file locked tries again: locks last for a checkpoint, some milliseconds.
 pub const STORE_COPY_RETRY_MS: u64 = 5;
 /// A page of a file, and of its log: SQLite's default.

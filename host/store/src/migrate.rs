@@ -16,7 +16,7 @@ use crate::connection::Connection;
 use crate::copy::{self, CopyError};
 use crate::database::Database;
 use crate::error::Error;
-use crate::{blocking, limits, schema, sql};
+use crate::{blocking, limits, schema, sql, text};
 
 /// One change of a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub enum MigrateError {
     #[error("migration {number} (`{name}`) is longer than {} bytes", limits::STORE_MIGRATION_BYTES_MAX)]
     TooLong { number: u32, name: String },
     #[error("the file is at migration {file}, the component knows {component}: a file never goes backwards")]
-    Newer { file: u32, component: u32 },
+    Newer { context: String, file: u32, component: u32 },
     #[error("migration {number} (`{name}`) has changed since this file ran it (then `{then}`): history is append-only")]
     Changed { number: u32, name: String, then: String },
     #[error("migration {number} (`{name}`), line {line}: {error}")]
@@ -71,7 +71,10 @@ impl MigrateError {
         match self {
             Self::Gap { .. } => "number the migrations without a gap, oldest first".to_owned(),
             Self::TooLong { .. } => "split it; data belongs in a seed".to_owned(),
-            Self::Newer { .. } => "deploy a component that knows the file's migrations".to_owned(),
+            Self::Newer { context, component, .. } => format!(
+                "with the host stopped, `seam restore {context} --schema {component}` says what going back to the file's \
+                 restore point loses; or deploy a version that knows the file's migrations"
+            ),
             Self::Changed { .. } => "put the old text back, and add a new migration for the change".to_owned(),
             Self::Failed { .. } => "correct it and deploy again; the file is as it was".to_owned(),
             Self::ForeignKeys { .. } => "correct the rows in the same migration; the file is as it was".to_owned(),
@@ -105,7 +108,9 @@ pub fn migrate_with(
     let lease = database.writer.exclusive(deadline)?;
     let result = blocking::block_in_place(|| {
         let connection = lease.connection().map_err(MigrateError::from)?;
-        run(connection, migrations, options.tolerated_schema, &config.clock, || match options.restore_point {
+        // A context's file, and each copy of it that is migrated, has its name.
+        let context = config.path.file_stem().unwrap_or_default().to_string_lossy();
+        run(connection, &context, migrations, options.tolerated_schema, &config.clock, || match options.restore_point {
             Some(path) => copy::to_file(connection.sqlite(), config, path),
             None => Ok(()),
         })
@@ -128,6 +133,7 @@ fn check_numbers(migrations: &[Migration]) -> Result<(), MigrateError> {
 
 fn run(
     connection: &Connection,
+    context: &str,
     migrations: &[Migration],
     tolerated_schema: Option<u32>,
     clock: &Clock,
@@ -135,7 +141,7 @@ fn run(
 ) -> Result<Migrated, MigrateError> {
     let applied = schema::applied(connection.sqlite()).map_err(host)?;
     for (m, then) in migrations.iter().zip(&applied) {
-        if then.checksum != schema::checksum(&m.sql) {
+        if !schema::is_checksum_of(&then.checksum, &m.sql) {
             return Err(MigrateError::Changed { number: m.number, name: m.name.clone(), then: then.name.clone() });
         }
     }
@@ -145,7 +151,7 @@ fn run(
         return Ok(Migrated { from, to: from });
     }
     if from > to {
-        return Err(MigrateError::Newer { file: from, component: to });
+        return Err(MigrateError::Newer { context: context.to_owned(), file: from, component: to });
     }
     let pending = migrations.get(applied.len()..).unwrap_or(&[]);
     if pending.is_empty() {
@@ -171,7 +177,7 @@ fn apply(connection: &Connection, pending: &[Migration], clock: &Clock) -> Resul
     let before = host_names(sqlite).map_err(host)?;
     let deadline = clock.now() + Duration::from_millis(limits::STORE_MIGRATION_MS_MAX);
     for m in pending {
-        for statement in sql::statements(&m.sql) {
+        for statement in sql::statements(&text::normalised(&m.sql)) {
             connection.guard().arm_migration(deadline);
             let done = step_through(sqlite, statement.sql);
             connection.guard().disarm();

@@ -10,6 +10,7 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::look::{Log, look};
 use crate::open::OpenError;
+use crate::text;
 
 pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_migrations (
     number   INTEGER PRIMARY KEY,
@@ -40,9 +41,23 @@ pub(super) fn record(sqlite: &Connection, number: u32, name: &str, sql: &str) ->
     sqlite.execute(insert, params![number, name, checksum(sql)]).map(drop)
 }
 
-/// Of a migration's SQL alone: its name may change.
+/// Of a migration's SQL alone, since its name may change, and without a mark and the carriage returns of its line ends,
+/// since a checkout may add them.
 pub(super) fn checksum(sql: &str) -> Vec<u8> {
-    Sha256::digest(sql.as_bytes()).to_vec()
+    digest(&text::normalised(sql))
+}
+
+/// Whether `then` is the checksum of this SQL. Earlier hosts took it of the text as it came: with CRLF, or with a
+/// mark before it.
+pub(super) fn is_checksum_of(then: &[u8], sql: &str) -> bool {
+    let lines = text::normalised(sql);
+    let windows = lines.replace('\n', "\r\n");
+    let marked = |text: &str| digest(&format!("\u{feff}{text}"));
+    [digest(&lines), digest(sql), digest(&windows), marked(&lines), marked(&windows)].iter().any(|sum| sum == then)
+}
+
+fn digest(text: &str) -> Vec<u8> {
+    Sha256::digest(text.as_bytes()).to_vec()
 }
 
 pub(super) fn number(sqlite: &Connection) -> rusqlite::Result<u32> {

@@ -75,6 +75,11 @@ impl desk::Guest for Orders {
         Ok(store::in_state(state, page)?)
     }
 
+    fn in_between(page: u32) -> Result<wit::Page, wit::Error> {
+        check::page(page)?;
+        Ok(store::in_between(page)?)
+    }
+
     fn get_order(number: String) -> Result<wit::Order, wit::Error> {
         store::order(&number)?.ok_or(wit::Error::UnknownOrder)
     }

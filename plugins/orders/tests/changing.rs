@@ -120,6 +120,8 @@ fn an_interrupted_step_continues_when_it_is_repeated_or_settled() {
                         let outcome = world.try_to(|| take(blocked, "b", &world));
                         assert!(matches!(outcome, Ok(Err(Error::Refused(_)))), "{case}: {blocked:?} {outcome:?}");
                     }
+                    let between = store::in_between(1).unwrap().orders;
+                    assert_eq!(between.len(), being_done(u64::MAX, 10).unwrap().len(), "{case}: the office counts it");
                     // The second fault of a pair occurs in the second try.
                     let again = world.try_to(|| take(step, "k", &world));
                     assert!(!matches!(again, Ok(Err(Error::Refused(_)))), "{case}: {again:?}");

@@ -2,14 +2,15 @@
 // `Rejected`. Any other exception is a bug of the context: it traps, and the host discards the instance.
 
 import { StoreError } from "./store.js";
+import { wellFormed } from "./text.js";
 
 /** An error that the interface declares: `throw new Rejected("invalid", "row 3: no name")`. */
 export class Rejected extends Error {
   /** @param {string} tag the case of the interface's `error` @param {unknown} [val] what the case carries */
   constructor(tag, val) {
-    super(`${tag}: ${val}`);
+    super(wellFormed(`${tag}: ${val}`));
     // The toolchain takes the value of `err(..)` from here.
-    this.payload = { tag, val };
+    this.payload = { tag, val: wellFormed(val) };
   }
 }
 
@@ -22,9 +23,11 @@ export class Rejected extends Error {
 export function answering(work) {
   return (...args) => {
     try {
-      return work(...args);
+      return wellFormed(work(...args));
     } catch (error) {
       if (error instanceof StoreError && error.isTemporary()) throw new Rejected("unavailable", error.message);
+      // The line in the log.
+      if (error instanceof Error) error.message = wellFormed(error.message);
       throw error;
     }
   };

@@ -6,6 +6,8 @@
 // In JavaScript: null, number, string, Uint8Array. An integer that a number cannot hold exactly is decoded to a BigInt.
 // A number without a fraction is encoded as an integer; SQLite converts it to a real in a REAL column.
 
+import { wellFormed } from "./text.js";
+
 const NULL = 0;
 const INTEGER = 1;
 const REAL = 2;
@@ -95,8 +97,7 @@ function encodeValue(out, value) {
   if (value === null || value === undefined) {
     out.byte(NULL);
   } else if (typeof value === "string") {
-    // Half of a surrogate pair has no UTF-8: it is replaced, so that the rest of the text is kept.
-    const latin = unescape(encodeURIComponent(value.toWellFormed?.() ?? value));
+    const latin = unescape(encodeURIComponent(wellFormed(value)));
     out.byte(TEXT);
     out.u32(latin.length);
     out.latin(latin);

@@ -5,6 +5,7 @@
 import host from "seam:host/store@0.1.0";
 
 import { decode, encode } from "./packed.js";
+import { wellFormed } from "./text.js";
 
 /** Temporary errors: the caller may try again. The others are bugs of the context. */
 const TEMPORARY = new Set(["busy", "full", "interrupted", "unavailable"]);
@@ -36,7 +37,7 @@ function parameter(value) {
   if (value === null || value === undefined) return { tag: "null" };
   switch (typeof value) {
     case "string":
-      return { tag: "text", val: value };
+      return { tag: "text", val: wellFormed(value) };
     case "number":
       if (Number.isNaN(value)) throw new TypeError("a parameter cannot be NaN");
       return Number.isSafeInteger(value) ? { tag: "integer", val: value } : { tag: "real", val: value };

@@ -30,6 +30,8 @@ macro_rules! context {
         // A native library cannot have the names of a component's exports.
         #[cfg(target_family = "wasm")]
         export!($context);
+
+        $crate::panic_hook!();
     };
     ($context:ident, migrations) => {
         $crate::context!($context);

@@ -20,3 +20,6 @@ pub mod random;
 pub mod store;
 
 pub use context::{Invalid, Migration};
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub use panics::install_panic_hook;

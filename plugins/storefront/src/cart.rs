@@ -1,10 +1,15 @@
 //! The cart: which albums and how many of each, kept in a cookie until the visitor checks out.
 //!
-//! As text it is `SKU.copies~SKU.copies`: letters, digits and `-.~`, which need no encoding in HTTP. Invariant: at most
-//! [`LINES_MAX`] lines of 1 to [`COPIES_MAX`] copies, each SKU once. `parse` drops everything else silently.
+//! As text it is `VERSION~SKU.copies~SKU.copies`: letters, digits and `-.~`, which need no encoding in HTTP. Invariant:
+//! at most [`LINES_MAX`] lines of 1 to [`COPIES_MAX`] copies, each SKU once. `parse` drops everything else silently.
+//!
+//! The version is a random key that is new after each change of the cart and after each attempt to order it. It ties a
+//! checkout form to the cart that the form was made from, and it is the key of the order. So two forms of one cart, in
+//! two tabs, place one order.
 
 use std::fmt::{self, Write};
 
+use crate::key::is_key;
 use crate::seams::ordering::Line;
 
 /// The bounds of an order.
@@ -23,6 +28,7 @@ pub fn is_sku(text: &str) -> bool {
 #[derive(Debug, Clone, Default)]
 pub struct Cart {
     lines: Vec<Line>,
+    version: Option<String>,
 }
 
 /// Which bound of the cart was reached.
@@ -37,8 +43,10 @@ pub enum CartLimit {
 impl Cart {
     pub fn parse(text: &str) -> Cart {
         let mut cart = Cart::default();
+        let first = text.split('~').next().filter(|first| is_key(first));
+        cart.version = first.map(Into::into);
         // The host bounds the size of headers; lines beyond `LINES_MAX` are ignored.
-        for part in text.split('~').take(LINES_MAX) {
+        for part in text.split('~').skip(usize::from(first.is_some())).take(LINES_MAX) {
             let Some((sku, copies)) = part.split_once('.') else { continue };
             if let Ok(copies @ 1..=COPIES_MAX) = copies.parse()
                 && cart.copies_of(sku) == 0
@@ -52,6 +60,11 @@ impl Cart {
 
     pub fn lines(&self) -> &[Line] {
         &self.lines
+    }
+
+    /// None of a cart that was kept before carts had versions.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -132,6 +145,19 @@ mod tests {
             assert_eq!(Cart::parse(text).to_string(), expected, "{text}");
         }
         assert_eq!(Cart::parse(&many.join("~")).lines().len(), LINES_MAX);
+    }
+
+    #[test]
+    fn a_cart_has_the_version_that_stands_before_its_lines() {
+        let version = "0123456789abcdef".repeat(2);
+        let cart = Cart::parse(&format!("{version}~A.1~B.2"));
+        assert_eq!((cart.version(), cart.to_string()), (Some(&*version), "A.1~B.2".into()));
+        let full: Vec<String> = (0..LINES_MAX).map(|number| format!("S-{number}.1")).collect();
+        assert_eq!(Cart::parse(&format!("{version}~{}", full.join("~"))).lines().len(), LINES_MAX);
+        for text in ["A.1", "~A.1", "0123~A.1", &format!("A.1~{version}")] {
+            let cart = Cart::parse(text);
+            assert_eq!((cart.version(), cart.to_string()), (None, "A.1".into()), "{text}");
+        }
     }
 
     #[test]

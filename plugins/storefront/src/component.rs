@@ -13,3 +13,5 @@ impl Guest for Storefront {
 
 #[cfg(target_arch = "wasm32")]
 crate::bindings::export!(Storefront with_types_in crate::bindings);
+
+seam_sdk::panic_hook!();

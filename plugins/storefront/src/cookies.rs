@@ -12,6 +12,8 @@ pub enum Cookie {
     Visitor,
     /// The content of the cart.
     Cart,
+    /// The version of the cart that was ordered last, and the order's number.
+    Ordered,
 }
 
 /// Thirty days: how long a forgotten cart and an open form stay valid.
@@ -25,6 +27,7 @@ impl Cookie {
             Cookie::Session => "session",
             Cookie::Visitor => "visitor",
             Cookie::Cart => "cart",
+            Cookie::Ordered => "ordered",
         }
     }
 

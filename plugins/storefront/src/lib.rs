@@ -20,6 +20,7 @@ pub mod cover;
 mod csrf;
 mod form;
 mod href;
+mod key;
 mod money;
 mod office;
 mod pages;

@@ -145,9 +145,9 @@ fn read(route: Route<'_>, query: Option<&str>, visit: &Visit<'_>, seams: &impl S
 /// Does what a form asks for.
 fn write(route: Route<'_>, form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     match route {
-        Route::AddToCart => pages::cart::add(form, visit),
-        Route::ChangeCart => pages::cart::change(form, visit),
-        Route::RemoveFromCart => pages::cart::remove(form, visit),
+        Route::AddToCart => pages::cart::add(form, visit, seams),
+        Route::ChangeCart => pages::cart::change(form, visit, seams),
+        Route::RemoveFromCart => pages::cart::remove(form, visit, seams),
         Route::SignIn => sign::sign_in(form, visit, seams),
         Route::SignUp => sign::sign_up(form, visit, seams),
         Route::SignOut => sign::sign_out(visit, seams),

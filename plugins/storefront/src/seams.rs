@@ -185,6 +185,10 @@ pub trait Seams {
         desk::in_state(state, page)
     }
 
+    fn orders_in_between(&self, page: u32) -> Result<ordering::Page, ordering::Error> {
+        desk::in_between(page)
+    }
+
     fn desk_order(&self, number: &str) -> Result<ordering::Order, ordering::Error> {
         desk::get_order(number)
     }

@@ -9,6 +9,7 @@ use crate::cart::Cart;
 use crate::cookies::{Cookie, LONG_SECONDS};
 use crate::csrf;
 use crate::form::Form;
+use crate::key::is_hex;
 use crate::seams::{Request, Seams, accounts};
 
 /// The address of a client that the host does not name (RFC 7239, 6.2).
@@ -28,6 +29,7 @@ pub struct Visit<'a> {
     pub session: Option<&'a str>,
     visitor: Option<&'a str>,
     cart: Option<&'a str>,
+    ordered: Option<&'a str>,
     /// The visitor's cookie, if this answer sets one.
     new_visitor: OnceCell<String>,
 }
@@ -51,6 +53,7 @@ impl<'a> Visit<'a> {
             session: cookie(Cookie::Session).filter(|token| is_hex(token, 64)),
             visitor: cookie(Cookie::Visitor).filter(|token| is_hex(token, 32)),
             cart: cookie(Cookie::Cart).filter(|text| !text.is_empty()),
+            ordered: cookie(Cookie::Ordered),
             new_visitor: OnceCell::new(),
         }
     }
@@ -81,12 +84,23 @@ impl<'a> Visit<'a> {
         self.new_visitor.get().map(|token| Cookie::Visitor.keep(token, LONG_SECONDS, self.secure))
     }
 
-    /// Makes the browser keep this cart.
-    pub fn keep_cart(&self, cart: &Cart) -> Header {
+    /// Makes the browser keep this cart under a new version: see [`Cart`].
+    pub fn keep_cart(&self, cart: &Cart, version: &str) -> Header {
         match cart.is_empty() {
             true => Cookie::Cart.forget(self.secure),
-            false => Cookie::Cart.keep(&cart.to_string(), LONG_SECONDS, self.secure),
+            false => Cookie::Cart.keep(&format!("{version}~{cart}"), LONG_SECONDS, self.secure),
         }
+    }
+
+    /// The number of the order that was made from this version of the cart, if it is the last one that was ordered.
+    pub fn ordered(&self, version: &str) -> Option<&'a str> {
+        let (ordered, number) = self.ordered?.split_once('.')?;
+        (ordered == version).then_some(number)
+    }
+
+    /// Makes the browser keep that this version of the cart became this order.
+    pub fn keep_ordered(&self, version: &str, number: &str) -> Header {
+        Cookie::Ordered.keep(&format!("{version}.{number}"), LONG_SECONDS, self.secure)
     }
 
     /// Makes the browser keep this session until it expires.
@@ -101,20 +115,6 @@ impl<'a> Visit<'a> {
     pub fn forget_session(&self) -> Header {
         Cookie::Session.forget(self.secure)
     }
-}
-
-/// A key that no other form has. A form that is sent twice carries the same key, so it takes effect once.
-pub fn new_key(seams: &impl Seams) -> String {
-    hex::encode(seams.random())
-}
-
-/// Whether a form's key has the shape of ours.
-pub fn is_key(text: &str) -> bool {
-    is_hex(text, 32)
-}
-
-fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Protocol and address in `for=192.0.2.1;proto=https`, which the host itself writes, without the port.

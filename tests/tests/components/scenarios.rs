@@ -276,6 +276,9 @@ fn results_are_json_junit_and_an_exit_code() -> Result<()> {
             && failure.text().is_some_and(|t| t.contains("- ok(8)"))
     );
 
+    let output = seam(&manifest, &["test", "--scenario", "no such"])?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && stderr.contains("no scenario's name contains `no such`"), "{stderr}");
     assert_eq!(seam(&manifest, &["test", "--nonsense"])?.status.code(), Some(2));
     let output = seam(&manifest, &["test", "askin"])?;
     assert!(

@@ -72,7 +72,7 @@ fn change(system: &System, registry: &Registry, wasm: &[u8]) -> Result<Result<()
     let mut parts = registry.specs();
     parts.iter_mut().find(|part| part.settings.name.as_str() == "numbers").unwrap().component = component;
     Ok(registry.prepare(parts).and_then(|prepared| {
-        prepared.migrate()?;
+        prepared.migrate(None)?;
         registry.publish(prepared)
     }))
 }

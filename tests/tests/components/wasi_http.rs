@@ -102,7 +102,9 @@ fn guest_that(first: &str) -> Result<Vec<u8>> {
                 (if (i32.eq (local.get $letter) (i32.const 111)) (then unreachable))
                 (if (i32.eq (local.get $letter) (i32.const 115)) (then
                     (call $wait (call $timer (i64.const 250000000)))
-                    (call $send (local.get $stream) (i32.load (i32.const 1028)) (i32.load (i32.const 1032)) (i32.const 1040))))
+                    (call $send (local.get $stream) (i32.load (i32.const 1028)) (i32.load (i32.const 1032)) (i32.const 1040))
+                    ;; As the libraries of other languages do, it traps when the stream is closed.
+                    (if (i32.load8_u (i32.const 1040)) (then unreachable))))
                 (call $drop-stream (local.get $stream))
                 (call $finish (local.get $body) (i32.const 0) (i32.const 0) (i32.const 1040))))"#
     );
@@ -255,6 +257,38 @@ fn a_client_that_hangs_up_does_not_stop_the_guest_nor_its_neighbours() -> Result
         drop(host.ask("/other/slow")?);
     }
     assert!(host.greets()?);
+    Ok(())
+}
+
+/// Its guest writes two pieces; the second failed when the host had dropped the stream.
+#[test]
+fn what_a_client_does_not_read_is_no_fault_of_the_guest() -> Result<()> {
+    let system = System::new()
+        .context("third-party", &guest()?, "capabilities = [\"clocks\"]\nlimits = { timeout_ms = 1000 }")?
+        .lines("[[mount]]\npath = \"/\"\ncontext = \"third-party\"");
+    let host = Host::up(&system.write()?, &system.folder.path().join("data"))?;
+    let address = host.url.trim_start_matches("http://").to_owned();
+    for method in ["HEAD", "GET"] {
+        for _ in 0..4 {
+            let mut stream = TcpStream::connect(&address)?;
+            stream.write_all(format!("{method} /slow HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes())?;
+            let mut start = [0; 12];
+            stream.read_exact(&mut start)?;
+            assert_eq!(&start, b"HTTP/1.1 200", "{method}");
+        }
+    }
+    let calls = |line: &str| {
+        let text = host.get("/metrics").map(|page| page.text()).unwrap_or_default();
+        text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse::<u64>().ok())
+    };
+    let count = "seam_call_duration_seconds_count{context=\"third-party\"}";
+    let until = Instant::now() + Duration::from_secs(10);
+    while calls(count) < Some(8) && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(calls(count), Some(8));
+    assert_eq!(calls("seam_call_failures_total{context=\"third-party\",kind=\"trapped\"}"), Some(0));
+    assert_eq!(calls("seam_call_failures_total{context=\"third-party\",kind=\"timed-out\"}"), Some(0));
     Ok(())
 }
 

@@ -129,15 +129,17 @@ fn commands_say_what_they_did_and_what_to_do() -> Result<()> {
             &["build", "nubmers"],
             &["seed"],
             &["seed"],
-            &["seed", "--force"],
+            &["seed", "--again"],
+            &["seed", "--again", "--overwrite"],
+            &["seed", "--overwrite"],
             &["--manifest", "elsewhere/seam.toml", "check"],
             &["chek"],
         ],
     )?;
     std::fs::write(folder.join("rows.jsonl"), format!("{ROWS}{{\"id\": 3, \"nmae\": \"c\"}}\n"))?;
-    said.push_str(&format!("\n{}", ask(folder, &["seed"])?));
+    said.push_str(&format!("\n{}", transcript(folder, &[&["seed"], &["seed", "--again"]])?));
     std::fs::write(folder.join("rows.jsonl"), "{\"id\": 1, \"name\": \"a\",}\n")?;
-    said.push_str(&format!("\n{}", ask(folder, &["seed"])?));
+    said.push_str(&format!("\n{}", ask(folder, &["seed", "--again"])?));
     std::fs::remove_file(folder.join("rows.jsonl"))?;
     said.push_str(&format!("\n{}", ask(folder, &["up"])?));
     std::fs::write(folder.join("numbers.wasm"), b"\0asm\x01\0\0\0")?;

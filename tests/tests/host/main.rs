@@ -1,11 +1,13 @@
 //! The real binary on systems of small components: its command line, deploys, rollbacks, variants, and guests that
 //! attack it.
 
+mod ahead;
 mod cli;
 mod deploying;
 mod following;
 mod hostile;
 mod rollback;
+mod seeding;
 mod turning_bad;
 mod variant_deploys;
 mod variants;

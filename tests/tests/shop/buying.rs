@@ -171,8 +171,15 @@ fn the_operator_gives_money_back_and_no_more_than_there_is() -> Result<()> {
     let page = format!("/office/orders/{order}");
     let form = desk.get(&page)?.form(&format!("{page}/refund"))?;
     let form = form.typed(&[("amount", "1.50"), ("reason", reason)])?;
+    let other_tab =
+        desk.get(&page)?.form(&format!("{page}/refund"))?.typed(&[("amount", "1.50"), ("reason", reason)])?;
     desk.submit(&form)?.must_be(200)?.must_say("Given back: £1.50")?;
-    desk.submit(&form)?.must_be(200)?.must_say("Given back: £1.50")?;
+    // The same form again, and one of another tab: what they were made from is no longer so.
+    for stale in [&form, &other_tab] {
+        let answer = desk.submit(stale)?.must_be(409)?;
+        answer.must_say("The payment has changed")?;
+        answer.must_say("Given back: £1.50")?;
+    }
     balance_with(&shop, 150)?;
     person.get("/account/statement")?.must_say(reason)?;
     let too_much = [("amount", "999.00"), ("reason", "All of it")];

@@ -2,5 +2,6 @@
 //! apart from the others.
 
 mod crash;
+mod drill;
 mod stampede;
 mod swaps;

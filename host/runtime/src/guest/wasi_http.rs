@@ -48,6 +48,11 @@ impl Outgoing {
 type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<()>> + Send>)>;
 
 impl WasiHttpHooks for Outgoing {
+    /// The host holds two pieces of each body that a guest has open, outside of the guest's accounted memory.
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        limits::BODY_PIECE_BYTES
+    }
+
     fn send_request(
         &mut self,
         request: http::Request<WasiBody>,

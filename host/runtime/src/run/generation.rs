@@ -226,11 +226,14 @@ impl Generation {
         let outcome = self.run(call, callees, started, |instance| {
             let handler =
                 instance.http_handler.as_ref().ok_or_else(|| wasmtime::format_err!("it exports no http-handler"))?;
+            let (handler, sendable) = (*handler, |(response,): (buffered_http::Response,)| {
+                response.check_head().map_err(wasmtime::Error::msg)?;
+                Ok(response)
+            });
             if copy.is_none() {
-                return handler.call(&mut instance.store, (request,)).map(|(response,)| response);
+                return handler.call(&mut instance.store, (request,)).and_then(sendable);
             }
-            let handler = *handler;
-            instance.noting(&mut noted, |store, _| handler.call(store, (request,)).map(|(response,)| response))
+            instance.noting(&mut noted, |store, _| handler.call(store, (request,)).and_then(sendable))
         });
         if outcome.as_ref().is_ok_and(|response| response.status >= 500) {
             self.count_broken();

@@ -52,6 +52,11 @@ impl Checkout {
         &self.call
     }
 
+    /// The name of the context, for a failure.
+    pub fn context(&self) -> String {
+        self.live.generation().context().to_string()
+    }
+
     /// The instance, to call its handler on. `None` only after `give_back`.
     pub fn parts(&mut self) -> Option<(&mut Store<Guest>, &wasmtime::component::Instance)> {
         self.instance.as_mut().map(|i| (&mut i.store, &i.instance))

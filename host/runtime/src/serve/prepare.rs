@@ -1,7 +1,10 @@
 //! A set of generations that could serve: wired and started, but not published yet.
 
-use std::path::Path;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use seam_store::{MigrateOptions, Migrated, Migration};
 
@@ -27,17 +30,34 @@ pub struct Candidate {
 }
 
 impl Prepared {
-    /// Migrates the candidates' files to their schemas.
+    /// Migrates the candidates' files to their schemas. Before that, copies each file that has a schema which will
+    /// change into the folder `restore_points`, as `CONTEXT-SECONDS.db`, with the seconds since 1970.
     ///
     /// # Errors
     /// One problem for each file whose migration failed; that file is as it was, the others are migrated.
-    pub fn migrate(&self) -> Result<(), Error> {
-        let problems: Vec<ContextProblem> = self.candidates.iter().filter_map(|one| one.migrate(None).err()).collect();
+    pub fn migrate(&self, restore_points: Option<&Path>) -> Result<(), Error> {
+        let migrate = |candidate: &Candidate| {
+            let point = restore_points.and_then(|folder| candidate.restore_point(folder));
+            candidate.migrate(point.as_deref()).err()
+        };
+        let problems: Vec<ContextProblem> = self.candidates.iter().filter_map(migrate).collect();
         if problems.is_empty() { Ok(()) } else { Err(Error::Problems(problems)) }
     }
 }
 
 impl Candidate {
+    /// The path of a restore point in `folder`, if its file holds a schema that changes.
+    fn restore_point(&self, folder: &Path) -> Option<PathBuf> {
+        let schema = self.generation.database()?.schema().ok()?;
+        if schema == 0 || schema as usize >= self.migrations.len() {
+            return None;
+        }
+        // If there is no folder, the copy fails and says so.
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).ok();
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Some(folder.join(format!("{}-{seconds}.db", self.generation.context())))
+    }
+
     /// Migrates its file to its schema. With a `restore_point`, the file is copied there before anything changes.
     ///
     /// # Errors

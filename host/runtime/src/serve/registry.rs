@@ -234,7 +234,7 @@ impl Registry {
             *spec = before.spec_now();
         }
         let prepared = self.prepare(specs)?;
-        prepared.migrate()?;
+        prepared.migrate(None)?;
         self.publish(prepared)
     }
 

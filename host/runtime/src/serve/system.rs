@@ -1,6 +1,6 @@
 //! A system whose contexts fit together: compiled and wired, but not started.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use seam_store::HostFile;
@@ -23,6 +23,7 @@ pub struct LinkedSystem {
     absent: Vec<Absent>,
     recording: Recording,
     clock: Clock,
+    restore_points: Option<PathBuf>,
 }
 
 impl LinkedSystem {
@@ -57,13 +58,20 @@ impl LinkedSystem {
             link::wire(loader.engine(), specs.clone()).map_err(Error::Problems)?;
             Ok(specs)
         })?;
-        Ok(Self { loader, specs, absent, recording: settings.recording.clone(), clock: Clock::system() })
+        let recording = settings.recording.clone();
+        Ok(Self { loader, specs, absent, recording, clock: Clock::system(), restore_points: None })
     }
 
     /// The same system, run by `clock`: for tests that step it.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The same system, which copies each file into this folder before it changes the schema of the file.
+    #[must_use]
+    pub fn with_restore_points(self, folder: PathBuf) -> Self {
+        Self { restore_points: Some(folder), ..self }
     }
 
     /// The contexts, in the manifest's order.
@@ -97,13 +105,13 @@ impl LinkedSystem {
     /// # Errors
     /// When no context can serve, or another problem remains.
     pub fn start(self, databases: &Path, host: Arc<HostFile>, metrics: &Metrics) -> Result<Registry, Error> {
-        let Self { loader, specs, mut absent, recording, clock } = self;
+        let Self { loader, specs, mut absent, recording, clock, restore_points } = self;
         let registry = Registry::new(Parts { loader, databases, host, metrics: metrics.clone(), recording, clock })?;
         registry.check_shares(&absent)?;
         without_broken_variants(&mut absent, |absent| {
             let left_out = |spec: &ContextSpec| absent.iter().any(|absent| absent.context == spec.settings.name);
             let specs = specs.iter().filter(|spec| !left_out(spec)).cloned().collect();
-            start_what_can(&registry, specs)
+            start_what_can(&registry, specs, restore_points.as_deref())
         })?;
         for Absent { context, why, problems } in &absent {
             match problems.is_empty() {
@@ -121,11 +129,11 @@ impl LinkedSystem {
 ///
 /// # Errors
 /// The problems of variants, and those of all contexts when none can start.
-fn start_what_can(registry: &Registry, specs: Vec<ContextSpec>) -> Result<(), Error> {
+fn start_what_can(registry: &Registry, specs: Vec<ContextSpec>, restore_points: Option<&Path>) -> Result<(), Error> {
     let mut out: Vec<ContextProblem> = Vec::new();
     loop {
         let prepared = registry.prepare_without(specs.clone(), &out);
-        let problems = match prepared.and_then(|prepared| prepared.migrate().map(|()| prepared)) {
+        let problems = match prepared.and_then(|prepared| prepared.migrate(restore_points).map(|()| prepared)) {
             Ok(prepared) => {
                 for ContextProblem { context, message, remedy, .. } in &out {
                     tracing::error!(target: "up", %context, hint = remedy, "out of service; the others serve: {message}");

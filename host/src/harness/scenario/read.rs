@@ -76,7 +76,7 @@ fn text(file: &Path) -> Result<String, Problems> {
         }
         _ => {}
     }
-    std::fs::read_to_string(file).map_err(|error| unreadable(format!("cannot read the file: {error}")))
+    seam_store::text::read(file).map_err(|error| unreadable(format!("cannot read the file: {error}")))
 }
 
 fn done<T>(file: &Path, document: Document<'_>, read: T) -> Result<T, Problems> {

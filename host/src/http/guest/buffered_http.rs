@@ -80,9 +80,8 @@ fn response(answer: buffered_http::Response, bytes_max: usize) -> Result<Respons
     if answer.body.len() > bytes_max {
         return Err(format!("its body is larger than {bytes_max} bytes"));
     }
-    let status =
-        StatusCode::from_u16(answer.status).ok().filter(|status| status.as_u16() >= 200 && status.as_u16() < 600);
-    let status = status.ok_or_else(|| format!("{} is not an HTTP status", answer.status))?;
+    answer.check_head()?;
+    let status = StatusCode::from_u16(answer.status).map_err(|error| error.to_string())?;
     let mut fields = HeaderMap::with_capacity(answer.headers.len() + 4);
     for (name, value) in answer.headers {
         let name = HeaderName::from_bytes(name.as_bytes())
@@ -93,7 +92,7 @@ fn response(answer: buffered_http::Response, bytes_max: usize) -> Result<Respons
         }
         let value = HeaderValue::from_maybe_shared(Bytes::from(value))
             .map_err(|_| format!("the value of the header `{name}` is not valid"))?;
-        fields.append(name, value);
+        fields.try_append(name, value).map_err(|error| error.to_string())?;
     }
     let mut response = Response::new(Body::Whole(answer.body.into()));
     *response.status_mut() = status;

@@ -90,7 +90,7 @@ async fn run(
     let limits = &shared.service.limits;
     let mut phases = shared.phases.clone();
     let activity = Arc::new(ConnectionActivity::new(client, secure));
-    let io = TokioIo::new(ObservedIo { stream, activity: activity.clone(), scan: Some(Scan::default()) });
+    let io = TokioIo::new(ObservedIo { stream, activity: activity.clone(), scan: Some(Scan::default()), preface: 0 });
     let service = service_fn(|request| {
         let (service, activity) = (shared.service.clone(), activity.clone());
         async move { Ok::<_, Infallible>(service.respond(activity, request).await) }
@@ -135,16 +135,29 @@ struct ObservedIo<S> {
     activity: Arc<ConnectionActivity>,
     /// `None` for HTTP/2, where lengths are part of the framing.
     scan: Option<Scan>,
+    /// How many bytes of `PREFACE` the connection has started with so far; TCP may deliver them one by one.
+    preface: usize,
 }
+
+/// What an HTTP/2 connection begins with (RFC 9113 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// In `ObservedIo::preface`: the connection has started with something else.
+const NO_PREFACE: usize = usize::MAX;
 
 impl<S> ObservedIo<S> {
     fn received(&mut self, bytes: &[u8]) {
         self.activity.received_bytes();
         let Some(scan) = &mut self.scan else { return };
-        if bytes.starts_with(b"PRI * HTTP/2.0") {
-            self.activity.set_http2();
-            self.scan = None;
-        } else if scan.feed(bytes) {
+        if let Some(left) = PREFACE.get(self.preface..) {
+            let shared = left.len().min(bytes.len());
+            self.preface = if left.get(..shared) == bytes.get(..shared) { self.preface + shared } else { NO_PREFACE };
+            if self.preface == PREFACE.len() {
+                self.activity.set_http2();
+                self.scan = None;
+                return;
+            }
+        }
+        if scan.feed(bytes) {
             self.activity.set_smuggled();
         }
     }

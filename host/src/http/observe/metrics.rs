@@ -12,6 +12,8 @@ pub struct Metrics {
     seconds: HistogramVec,
     bytes: IntCounterVec,
     connections: IntGauge,
+    /// Requests that a panic in the host's own code ended.
+    pub panics: IntCounter,
 }
 
 /// The metrics of one context, or of the responses of the host itself.
@@ -38,11 +40,16 @@ impl Metrics {
             seconds: HistogramVec::new(seconds, &["context"])?,
             bytes: IntCounterVec::new(bytes, &["context"])?,
             connections: IntGauge::new("seam_http_connections", "Open HTTP connections")?,
+            panics: IntCounter::new(
+                "seam_host_panics_total",
+                "Requests that failed by a panic in the host's own code",
+            )?,
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.seconds.clone()))?;
         registry.register(Box::new(metrics.bytes.clone()))?;
         registry.register(Box::new(metrics.connections.clone()))?;
+        registry.register(Box::new(metrics.panics.clone()))?;
         Ok(metrics)
     }
 

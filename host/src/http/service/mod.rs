@@ -3,11 +3,14 @@
 mod mounts;
 mod screen;
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use futures::FutureExt;
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -93,7 +96,9 @@ impl Service {
             dev::always_send_pages(&mut parts);
         }
         let trace = header_fields::trace(&parts.headers);
-        let (mount, answer) = self.dispatch(&connection, &parts, body, trace).await;
+        // A panic in the host's own code costs this request only, not the other streams of its connection.
+        let dispatched = AssertUnwindSafe(self.dispatch(&connection, &parts, body, trace)).catch_unwind().await;
+        let (mount, answer) = dispatched.unwrap_or_else(|panic| (None, Err(self.panicked(&*panic))));
         let response = answer.unwrap_or_else(|error| self.with_script(&parts, error_page(error, &parts, &trace)));
         let mut response = negotiate::without_body(&parts.method, response);
         if let Some(value) = header_fields::traceparent(&trace) {
@@ -108,6 +113,13 @@ impl Service {
             _active: active,
         };
         response.map(|body| body.observe(completion))
+    }
+
+    /// The host's own fault: its context is not to blame.
+    fn panicked(&self, panic: &(dyn Any + Send)) -> RequestError {
+        self.metrics.panics.inc();
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref().map(String::as_str));
+        RequestError::Internal(format!("the host panicked: {}", text.unwrap_or("without a message")))
     }
 
     async fn dispatch(

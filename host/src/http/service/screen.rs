@@ -32,6 +32,14 @@ pub(super) fn check(parts: &Parts, connection: &ConnectionActivity) -> Result<()
     {
         return Err(RequestError::Malformed("Content-Length and Transfer-Encoding are in one request"));
     }
+    let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next()
+        && (parts.version != Version::HTTP_11
+            || codings.next().is_some()
+            || !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+    {
+        return Err(RequestError::Malformed("the Transfer-Encoding is not `chunked` alone"));
+    }
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err(RequestError::MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     }

@@ -212,6 +212,8 @@ fn native(hold: &Hold, call: Call, request: buffered_http::Request) -> Result<bu
         "/busy" => Err(Failure::Overloaded { context: context() }),
         "/gone" => Err(Failure::Absent { context: context(), reason: "SECRET".into() }),
         "/circle" => Err(Failure::Refused { context: context(), reason: RefusalReason::Reentry }),
+        "/panic" => panic!("SECRET"),
+        "/many" => answer(200, &vec![("x-i", "1"); 30_000], Vec::new()),
         "/bad-status" => answer(42, &[], Vec::new()),
         "/bad-header" => answer(200, &[("x", "a\r\nset-cookie: b")], Vec::new()),
         path => text(format!("below {path}")),

@@ -39,6 +39,19 @@ async fn ambiguous_requests_are_refused() {
             "a coding that is not chunked",
             "POST /shop/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n".into(),
         ),
+        (
+            "chunked twice",
+            "POST /shop/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n".into(),
+        ),
+        ("chunked in two lines", format!("POST /shop/echo HTTP/1.1\r\nhost: a\r\n{chunked}{chunked}\r\n0\r\n\r\n")),
+        (
+            "gzip below chunked",
+            "POST /shop/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n".into(),
+        ),
+        (
+            "chunked and nothing",
+            "POST /shop/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: , chunked\r\n\r\n0\r\n\r\n".into(),
+        ),
         ("a folded header", "GET /shop/page HTTP/1.1\r\nhost: a\r\nx: b\r\n c\r\n\r\n".into()),
         ("rubbish", "rubbish\r\n\r\n".into()),
     ] {
@@ -270,4 +283,49 @@ async fn the_error_names_the_tls_file_that_cannot_be_read() {
     let contexts = super::contexts(&Default::default());
     let error = super::Server::bind_contexts(config, contexts, &prometheus::Registry::new()).err().unwrap();
     assert!(error.to_string().contains("certificate") && error.to_string().contains("none.pem"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preface_in_pieces_makes_http_2() {
+    let site = Site::with(|config| {
+        config.limits.header_time = Duration::from_millis(300);
+        config.limits.idle_time = Duration::from_secs(9);
+    });
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for cut in [1, 3, 6, 14, 23, 24] {
+        let mut stream = site.connect().await;
+        stream.set_nodelay(true).unwrap();
+        stream.write_all(&preface[..cut]).await.unwrap();
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        stream.write_all(&preface[cut..]).await.unwrap();
+        stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+        // Only HTTP/1.1 bounds the silence by the time for a head.
+        let mut all = [0; 1024];
+        let closed = async { while stream.read(&mut all).await.is_ok_and(|read| read > 0) {} };
+        assert!(tokio::time::timeout(Duration::from_millis(1000), closed).await.is_err(), "cut after {cut}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_one_request_leaves_the_other_streams_of_its_connection() {
+    let site = Site::start();
+    let stream = TokioIo::new(site.connect().await);
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.expect("a handshake");
+    tokio::spawn(connection);
+    let ask = |path: &str| Request::get(format!("http://a{path}")).body(Empty::<bytes::Bytes>::new()).unwrap();
+    let held = client.send_request(ask("/shop/held"));
+    let held = tokio::spawn(held);
+    site.hold.arrived().await;
+    for path in ["/shop/panic", "/shop/many"] {
+        let reply = client.send_request(ask(path)).await.expect("the connection lives");
+        assert_eq!(reply.status(), 500, "{path}");
+        let page = reply.into_body().collect().await.unwrap().to_bytes();
+        assert!(!String::from_utf8_lossy(&page).contains("SECRET"));
+    }
+    site.hold.release();
+    assert_eq!(held.await.unwrap().unwrap().status(), 200);
+    let metrics = site.get("/metrics").await.text();
+    assert!(metrics.contains("seam_host_panics_total 1\n"), "{metrics}");
 }

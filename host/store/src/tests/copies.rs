@@ -97,7 +97,7 @@ fn an_older_component_may_use_a_newer_file_that_it_was_seen_to_work_with() {
     let older = &list[..1];
     let under =
         |tolerated_schema| migrate_with(&shop, older, &MigrateOptions { tolerated_schema, restore_point: None });
-    assert!(matches!(under(None), Err(MigrateError::Newer { file: 2, component: 1 })));
+    assert!(matches!(under(None), Err(MigrateError::Newer { file: 2, component: 1, .. })));
     assert!(matches!(under(Some(1)), Err(MigrateError::Newer { .. })));
     assert_eq!(under(Some(2)).unwrap(), Migrated { from: 2, to: 2 });
 }

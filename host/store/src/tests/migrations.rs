@@ -1,5 +1,7 @@
 //! Schemas: forward as a whole, or not at all.
 
+use sha2::Digest as _;
+
 use super::*;
 
 fn empty() -> Fixture {
@@ -80,6 +82,33 @@ fn backwards_changed_and_gapped_histories_are_refused() {
     let mut renamed = list.clone();
     renamed[0].name = "a-better-name".to_owned();
     assert_eq!(migrate(&shop, &renamed).unwrap().to, 2);
+}
+
+#[test]
+fn a_migration_with_other_line_ends_or_a_mark_is_the_one_that_the_file_ran() {
+    let sql = "CREATE TABLE a (x TEXT);\nINSERT INTO a VALUES ('two\nlines');\n";
+    let windows = sql.replace('\n', "\r\n");
+    let texts = [sql.to_owned(), windows.clone(), format!("\u{feff}{sql}"), format!("\u{feff}{windows}")];
+    for first in &texts {
+        let shop = empty();
+        for text in [first].into_iter().chain(&texts) {
+            assert_eq!(migrate(&shop, &[migration(1, text)]).unwrap().to, 1, "{text:?} after {first:?}");
+        }
+        assert_eq!(texts_in(&shop.query("SELECT x FROM a", &[], soon()).unwrap()), ["two\nlines"]);
+        // An earlier host took the checksum of the text as it came.
+        for then in &texts {
+            let checksum = sha2::Sha256::digest(then.as_bytes()).to_vec();
+            let lease = shop.writer.exclusive(soon()).unwrap();
+            let update = "UPDATE seam_migrations SET checksum = ?1";
+            lease.connection().unwrap().sqlite().execute(update, [checksum]).unwrap();
+            shop.writer.give_back(lease);
+            for text in &texts {
+                assert!(migrate(&shop, &[migration(1, text)]).is_ok(), "{text:?} after {then:?}");
+            }
+            let changed = migrate(&shop, &[migration(1, &sql.replace("two", "2"))]);
+            assert!(matches!(changed, Err(MigrateError::Changed { .. })), "{changed:?}");
+        }
+    }
 }
 
 #[test]

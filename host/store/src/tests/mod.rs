@@ -5,6 +5,7 @@ mod confinement;
 mod copies;
 mod faults;
 mod migrations;
+mod moments;
 mod register;
 mod statements;
 mod transactions;

@@ -50,6 +50,58 @@ fn a_deferred_foreign_key_is_the_error_of_its_own_transaction() {
     assert_eq!(shop.number("SELECT count(*) FROM part"), 1);
 }
 
+/// The count of violations is the connection's: it holds those of the whole group. So each member has to be checked
+/// before the next one joins.
+#[test]
+fn a_deferred_foreign_key_of_one_member_leaves_the_others_of_its_group() {
+    // Time stands still: a group that gets old ends before its members are in it.
+    let time = Clock::manual();
+    let folder = TempDir::new().unwrap();
+    let database = Database::open(Config { clock: time.clock(), ..config(&folder, 64) }).unwrap();
+    migrate(&database, &[migration(1, SCHEMA)]).unwrap();
+    let shop = Fixture { database, folder };
+    std::thread::scope(|scope| {
+        let mut first = shop.begin(soon()).unwrap();
+        first.execute("INSERT INTO item (id, name) VALUES (1, 'kept')", &[], soon()).unwrap();
+        let orphan = scope.spawn(|| {
+            let mut tx = shop.begin(soon()).unwrap();
+            tx.execute("INSERT INTO part VALUES (5)", &[], soon()).unwrap();
+            tx.commit()
+        });
+        wait_for_waiting(&shop, 1);
+        let last = scope.spawn(|| {
+            let mut tx = shop.begin(soon()).unwrap();
+            tx.execute("INSERT INTO part VALUES (1)", &[], soon()).unwrap();
+            tx.commit()
+        });
+        wait_for_waiting(&shop, 2);
+        first.commit().unwrap();
+        assert_eq!(case(&orphan.join().unwrap()), "constraint");
+        last.join().unwrap().unwrap();
+    });
+    let statistics = shop.statistics();
+    assert_eq!((shop.items(), shop.number("SELECT sum(item) FROM part")), (1, 1));
+    assert_eq!((statistics.commits, statistics.groups), (2, 1), "the three were one group");
+}
+
+fn wait_for_waiting(shop: &Fixture, count: u64) {
+    let started = Instant::now();
+    while shop.statistics().waiting < count {
+        assert!(started.elapsed() < Duration::from_secs(20), "no {count} transactions wait");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn every_connection_syncs_each_commit() {
+    let shop = shop();
+    let level = "PRAGMA synchronous";
+    let lease = shop.writer.exclusive(soon()).unwrap();
+    assert_eq!(lease.connection().unwrap().host_text(level).unwrap(), "2", "FULL: the log is synced at each commit");
+    shop.writer.give_back(lease);
+    assert_eq!(shop.reader().unwrap().connection().unwrap().host_text(level).unwrap(), "2");
+}
+
 #[test]
 fn a_transaction_that_waits_past_its_deadline_gets_an_error_and_leaves_the_queue() {
     let shop = shop();

@@ -139,7 +139,7 @@ pub fn of_customer(customer: &str, page: u32) -> Result<Page, Error> {
         "SELECT number, customer, state, at, copies, total, currency FROM orders
          WHERE customer = ?1 AND coalesce(outcome, '') NOT LIKE 'fields%'
          ORDER BY at DESC, id DESC LIMIT ?2 OFFSET ?3",
-        customer,
+        Some(customer),
         page,
     )
 }
@@ -149,12 +149,22 @@ pub fn in_state(state: State, page: u32) -> Result<Page, Error> {
     paged(
         "SELECT number, customer, state, at, copies, total, currency FROM orders WHERE state = ?1
          ORDER BY at, id LIMIT ?2 OFFSET ?3",
-        states::name(state),
+        Some(states::name(state)),
         page,
     )
 }
 
-fn paged(sql: &str, key: &str, page: u32) -> Result<Page, Error> {
+/// The orders of which something is being done, the longest first.
+pub fn in_between(page: u32) -> Result<Page, Error> {
+    paged(
+        "SELECT number, customer, state, at, copies, total, currency FROM orders WHERE ?1 IS NULL AND doing IS NOT NULL
+         ORDER BY doing_since, id LIMIT ?2 OFFSET ?3",
+        None,
+        page,
+    )
+}
+
+fn paged(sql: &str, key: Option<&str>, page: u32) -> Result<Page, Error> {
     type Row = (String, String, String, u64, u32, u64, String);
     let offset = page.saturating_sub(1) * PAGE_SIZE;
     // One row more than the page shows says whether there is a next page.

@@ -4,10 +4,11 @@
 
 use crate::csrf;
 use crate::href;
+use crate::key::new_key;
 use crate::pages::{Problem, signed_in};
 use crate::reply::Reply;
 use crate::seams::{Seams, accounts::Account};
-use crate::visit::{Visit, new_key};
+use crate::visit::Visit;
 
 use super::notice::{Done, Notice};
 

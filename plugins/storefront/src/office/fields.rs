@@ -2,6 +2,10 @@
 
 use crate::form::Form;
 
+/// The hidden field of a form that replaces a value: the value that the form was made from, in digits. The form counts
+/// only while that is still the value.
+pub const WAS: &str = "was";
+
 /// A field as the page shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Field {

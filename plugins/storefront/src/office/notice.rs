@@ -92,6 +92,11 @@ impl From<Failed> for Notice {
     }
 }
 
+/// What the form was made from is no longer so: another operator, or the same one in another window, was faster.
+pub fn moved_on(what: &str) -> Failed {
+    refused(&format!("{what} has changed since the page of this form was opened. Below it is as it is now."))
+}
+
 /// The present state does not allow it.
 fn refused(why: &str) -> Failed {
     Failed { status: 409, text: format!("Nothing was done: {why}"), keep_key: false }

@@ -4,6 +4,7 @@ use askama::Template;
 
 use crate::assets;
 use crate::form::Form;
+use crate::key::is_key;
 use crate::money::Price;
 use crate::pages::Problem;
 use crate::reference::{Countries, Currencies};
@@ -11,10 +12,9 @@ use crate::reply::Reply;
 use crate::seams::Seams;
 use crate::seams::ordering::{Order, State};
 use crate::seams::payments::{self, Payment};
-use crate::visit::is_key;
 
 use super::desk::{Desk, Section, Shell};
-use super::fields::{Field, plain};
+use super::fields::{Field, WAS, plain};
 use super::list::problem;
 use super::notice::{self, Done, Failed, Notice};
 use super::query::Query;
@@ -85,6 +85,8 @@ struct OrderPage<'a> {
     key: String,
     cancel_reason: Field,
     amount: Field,
+    /// What can still be refunded, in minor units.
+    left: u64,
     refund_reason: Field,
 }
 
@@ -171,6 +173,7 @@ fn refund<S: Seams>(
     typed: &mut Input,
 ) -> Result<Result<Done, Failed>, Problem> {
     let seams = desk.seams();
+    let was = form.number(WAS).ok_or(Problem::Stale)?;
     // The order's currency decides how many digits the amount may have after the point.
     let order = seams.desk_order(number).map_err(|error| problem(&error, seams))?;
     let currencies = Currencies::of(seams);
@@ -181,6 +184,10 @@ fn refund<S: Seams>(
     typed.amount = Some(amount);
     if wrong {
         return Ok(Err(notice::fields()));
+    }
+    let payments = seams.payments(&[number]).unwrap_or_default();
+    if payments.iter().find(|payment| payment.order == number).map_or(0, left) != was {
+        return Ok(Err(notice::moved_on("The payment")));
     }
     let refunded = seams.refund(key, number, units, &typed.refund_reason.value);
     Ok(refunded.map(|_| Done::Refunded).map_err(Failed::from))
@@ -222,6 +229,7 @@ fn show<S: Seams>(
         key: typed.key.unwrap_or_else(|| desk.key()),
         cancel_reason: typed.cancel_reason,
         amount: typed.amount.unwrap_or_else(|| Field::of(if left > 0 { plain(left, digits) } else { String::new() })),
+        left,
         refund_reason: typed.refund_reason,
         order: &order,
     };

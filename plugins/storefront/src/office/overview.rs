@@ -8,7 +8,7 @@ use crate::assets;
 use crate::money::Count;
 use crate::pages::Problem;
 use crate::reply::Reply;
-use crate::seams::ordering::{State, Summary};
+use crate::seams::ordering::{self, State, Summary};
 use crate::seams::{Pick, Seams, Tally, books::TrialBalance};
 
 use super::desk::{Desk, Section, Shell};
@@ -28,7 +28,7 @@ struct OverviewPage<'a> {
     shell: Shell<'a>,
     picks: Option<Waiting>,
     returns: Option<OrderCount>,
-    stuck: Option<OrderCount>,
+    in_between: Option<OrderCount>,
     tally: Option<Tally>,
     balance: Option<TrialBalance>,
 }
@@ -47,7 +47,7 @@ struct Waiting {
     since: Option<When>,
 }
 
-/// How many orders are in one state, counted on the first page of the list.
+/// How many orders wait for one thing, counted on the first page of the list.
 struct OrderCount {
     count: usize,
     more: bool,
@@ -74,18 +74,16 @@ pub fn settle<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
 
 fn show<S: Seams>(desk: &Desk<'_, S>, notice: Option<Notice>, status: u16) -> Result<Reply, Problem> {
     let seams = desk.seams();
-    let stack = |state| {
-        seams.orders_in_state(state, 1).ok().map(|page| OrderCount {
-            count: page.orders.len(),
-            more: page.more,
-            first: page.orders.into_iter().take(NAMED).collect(),
-        })
+    let stack = |page: ordering::Page| OrderCount {
+        count: page.orders.len(),
+        more: page.more,
+        first: page.orders.into_iter().take(NAMED).collect(),
     };
     let page = OverviewPage {
         shell: desk.shell(Section::Overview, notice),
         picks: seams.pick_list(PICKS_MAX).ok().map(|picks| waiting(&picks)),
-        returns: stack(State::ReturnRequested),
-        stuck: stack(State::Placing),
+        returns: seams.orders_in_state(State::ReturnRequested, 1).ok().map(stack),
+        in_between: seams.orders_in_between(1).ok().map(stack),
         tally: seams.tally(&[]).ok(),
         balance: seams.trial_balance().ok(),
     };

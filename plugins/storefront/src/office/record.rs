@@ -4,15 +4,15 @@ use askama::Template;
 
 use crate::assets;
 use crate::form::Form;
+use crate::key::is_key;
 use crate::money::Price;
 use crate::pages::Problem;
 use crate::reference::Currencies;
 use crate::reply::Reply;
 use crate::seams::{Album, Cause, Level, Money, Movement, Seams, Tally};
-use crate::visit::is_key;
 
 use super::desk::{Desk, Section, Shell};
-use super::fields::{Field, plain};
+use super::fields::{Field, WAS, plain};
 use super::notice::{self, Done, Failed, Notice};
 use super::overview::complete;
 use super::query::Query;
@@ -103,7 +103,7 @@ pub fn change<S: Seams>(desk: &Desk<'_, S>, sku: &str, change: Change, form: &Fo
     let mut typed = Input::default();
     let done = match change {
         Change::Restock => restock(desk, sku, form, &mut typed)?,
-        Change::Count => count(desk, sku, form, &mut typed),
+        Change::Count => count(desk, sku, form, &mut typed)?,
         Change::Price => reprice(desk, sku, form, &mut typed)?,
         Change::Discontinue => discontinue(desk, sku, form, &mut typed),
     };
@@ -139,14 +139,24 @@ fn restock<S: Seams>(
     Ok(desk.seams().restock(key, sku, number, &typed.note.value).map(|_| Done::Restocked).map_err(Failed::from))
 }
 
-fn count<S: Seams>(desk: &Desk<'_, S>, sku: &str, form: &Form<'_>, typed: &mut Input) -> Result<Done, Failed> {
+/// A count replaces the level, so it counts only for the level that the form was made from.
+fn count<S: Seams>(
+    desk: &Desk<'_, S>,
+    sku: &str,
+    form: &Form<'_>,
+    typed: &mut Input,
+) -> Result<Result<Done, Failed>, Problem> {
+    let was = form.number(WAS).ok_or(Problem::Stale)?;
     let (counted, number) = Field::number(form, "counted", 0, COUNT_MAX);
     typed.counted = counted;
     if typed.counted.wrong() {
-        return Err(notice::fields());
+        return Ok(Err(notice::fields()));
+    }
+    if desk.seams().levels(&[sku])?.first().is_none_or(|level| u64::from(level.on_hand) != was) {
+        return Ok(Err(notice::moved_on("The level")));
     }
     let level = Level { sku: sku.into(), on_hand: number };
-    Ok(desk.seams().stocktake(&[level]).map(|_| Done::Counted)?)
+    Ok(desk.seams().stocktake(&[level]).map(|_| Done::Counted).map_err(Failed::from))
 }
 
 fn reprice<S: Seams>(
@@ -155,6 +165,7 @@ fn reprice<S: Seams>(
     form: &Form<'_>,
     typed: &mut Input,
 ) -> Result<Result<Done, Failed>, Problem> {
+    let was = form.number(WAS).ok_or(Problem::Stale)?;
     let album = album(desk, sku)?;
     let currencies = Currencies::of(desk.seams());
     let (_, digits) = currencies.sign(&album.price.currency);
@@ -162,6 +173,7 @@ fn reprice<S: Seams>(
     let wrong = price.wrong();
     typed.price = Some(price);
     match u32::try_from(units) {
+        Ok(_) if !wrong && u64::from(album.price.minor_units) != was => Ok(Err(notice::moved_on("The price"))),
         Ok(minor_units) if !wrong => {
             let price = Money { minor_units, currency: album.price.currency };
             Ok(desk.seams().change_price(sku, &price).map(|()| Done::Repriced).map_err(Failed::from))

@@ -66,7 +66,7 @@ const FORMS: [Sent; 10] = [
     ),
     (
         "/office/orders/1000123/refund",
-        &[("key", KEY), ("amount", "12.5"), ("reason", "Scratched")],
+        &[("key", KEY), ("was", "0"), ("amount", "12.5"), ("reason", "Scratched")],
         "refund 00112233445566778899aabbccddeeff-refund 1000123 1250 Scratched",
     ),
     (
@@ -74,8 +74,8 @@ const FORMS: [Sent; 10] = [
         &[("key", KEY), ("copies", "12"), ("note", "")],
         "restock 00112233445566778899aabbccddeeff A 12 ",
     ),
-    ("/office/records/A/count", &[("counted", "0")], "stocktake A 0"),
-    ("/office/records/A/price", &[("price", "19.99")], "change-price A 1999 GBP"),
+    ("/office/records/A/count", &[("was", "10"), ("counted", "0")], "stocktake A 0"),
+    ("/office/records/A/price", &[("was", "2499"), ("price", "19.99")], "change-price A 1999 GBP"),
     ("/office/records/A/discontinue", &[("sure", "yes")], "discontinue A"),
     (
         "/office/records",

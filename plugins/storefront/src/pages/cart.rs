@@ -12,6 +12,7 @@ use crate::assets;
 use crate::cart::{COPIES_MAX, Cart, CartLimit, is_sku};
 use crate::csrf;
 use crate::form::Form;
+use crate::key::new_key;
 use crate::money::Price;
 use crate::params::Params;
 use crate::reference::Currencies;
@@ -152,7 +153,7 @@ fn unpriced(error: &ordering::Error, seams: &impl Seams) -> Alarm {
 }
 
 /// `/cart/add`: the only form without a token, because the album page is the same for all visitors.
-pub fn add(form: &Form<'_>, visit: &Visit<'_>) -> Result<Reply, Problem> {
+pub fn add(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let sku = form.raw("sku");
     if !is_sku(sku) {
         return Err(Problem::NotFound);
@@ -163,12 +164,12 @@ pub fn add(form: &Form<'_>, visit: &Visit<'_>) -> Result<Reply, Problem> {
     };
     let mut cart = visit.cart();
     let word = word(cart.add(sku, copies), "added");
-    Ok(changed(&cart, word, visit))
+    Ok(changed(&cart, word, visit, seams))
 }
 
 /// `/cart/change`: the number of copies, in fields `copies-SKU`. Albums without a field stay; invalid values change
 /// nothing.
-pub fn change(form: &Form<'_>, visit: &Visit<'_>) -> Result<Reply, Problem> {
+pub fn change(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let mut cart = visit.cart();
     let mut result = Ok(());
     for (sku, text) in form.each("copies-").take(crate::cart::LINES_MAX) {
@@ -187,14 +188,14 @@ pub fn change(form: &Form<'_>, visit: &Visit<'_>) -> Result<Reply, Problem> {
         }
         let _ = cart.set(sku, wanted);
     }
-    Ok(changed(&cart, word(result, "changed"), visit))
+    Ok(changed(&cart, word(result, "changed"), visit, seams))
 }
 
 /// `/cart/remove`
-pub fn remove(form: &Form<'_>, visit: &Visit<'_>) -> Result<Reply, Problem> {
+pub fn remove(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let mut cart = visit.cart();
     let _ = cart.set(form.raw("sku"), 0);
-    Ok(changed(&cart, "removed", visit))
+    Ok(changed(&cart, "removed", visit, seams))
 }
 
 fn copies(number: Option<u64>) -> Option<u32> {
@@ -209,9 +210,9 @@ fn word(result: Result<(), CartLimit>, fine: &'static str) -> &'static str {
     }
 }
 
-fn changed(cart: &Cart, word: &str, visit: &Visit<'_>) -> Reply {
+fn changed(cart: &Cart, word: &str, visit: &Visit<'_>, seams: &impl Seams) -> Reply {
     let mut reply = Reply::see_other(format!("/cart?note={word}"));
-    let cookie: Header = visit.keep_cart(cart);
+    let cookie: Header = visit.keep_cart(cart, &new_key(seams));
     reply.headers.push(cookie);
     reply
 }

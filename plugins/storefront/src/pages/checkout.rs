@@ -1,9 +1,10 @@
 //! Checkout: a page with address, card and price, and the order that its form places.
 //!
-//! The form carries the lines and the total that it showed, and a key of its own. So the customer orders exactly what
-//! the page showed, even if cart or prices have changed, and a form that is sent twice places one order. The card's
-//! number and code go to `orders` and are never shown again. After an error the form has a new key. It keeps its key
-//! only if the result is unknown: then sending it again must mean the same order.
+//! The form carries the lines and the total that it showed, and as its key the version of the cart that it was made
+//! from. It counts only while the cart has that version. So the customer orders exactly what the page showed, and forms
+//! of one cart place one order, whether one is sent twice or two in two tabs. The card's number and code go to `orders`
+//! and are never shown again. After an error the cart has a new version and the form carries it. Both keep theirs only
+//! if the result is unknown: then sending the form again must mean the same order.
 
 use askama::Template;
 
@@ -16,10 +17,11 @@ use crate::assets;
 use crate::cart::Cart;
 use crate::csrf;
 use crate::form::Form;
+use crate::key::{is_key, new_key};
 use crate::reference::{Countries, Currencies};
 use crate::reply::{CachePolicy, Reply};
 use crate::seams::{Seams, accounts, ordering};
-use crate::visit::{Visit, is_key, new_key};
+use crate::visit::Visit;
 
 #[derive(Template)]
 #[template(path = "checkout.html")]
@@ -78,29 +80,34 @@ pub fn checkout(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem>
         Some(address) => address.into(),
         None => AddressInput { name: customer.account.name, ..AddressInput::default() },
     };
-    let filled = CheckoutForm { address: typed, save: !saved, key: new_key(seams), ..CheckoutForm::default() };
-    Ok(page(&quote, cart.lines(), &filled, 200, visit, seams))
+    let key = cart.version().map_or_else(|| new_key(seams), Into::into);
+    let filled = CheckoutForm { address: typed, save: !saved, key, ..CheckoutForm::default() };
+    Ok(page(&quote, &cart, &filled, 200, visit, seams))
 }
 
 /// The form of `/checkout`
 pub fn place(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let customer = signed_in(visit, "/checkout", seams)?;
-    let cart = Cart::parse(form.raw("lines"));
+    let lines = Cart::parse(form.raw("lines"));
     let key = form.raw("key");
-    if cart.is_empty() {
+    if lines.is_empty() {
         return Ok(Reply::see_other("/cart"));
     }
     if !is_key(key) {
         return Err(Problem::Stale);
     }
+    let cart = visit.cart();
     let mut filled = CheckoutForm {
         address: AddressInput::of(form),
         save: form.has("save"),
         holder: form.line("holder"),
         expiry: form.line("expiry"),
-        key: new_key(seams),
+        key: key.into(),
         ..CheckoutForm::default()
     };
+    if cart.version() != Some(key) {
+        return moved_on(&cart, filled, visit, seams);
+    }
     let card = ordering::Card {
         number: form.line("number"),
         holder: filled.holder.clone(),
@@ -114,7 +121,7 @@ pub fn place(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<R
     }
     let request = ordering::Request {
         customer: customer.account.id.clone(),
-        lines: cart.lines().to_vec(),
+        lines: lines.lines().to_vec(),
         address: filled.address.clone().into(),
         card,
         // An invalid total is handled like one that has changed.
@@ -123,8 +130,25 @@ pub fn place(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<R
     match seams.place(key, &request) {
         Ok(order) => Ok(placed(&order, &request, &filled, &customer, visit, seams)),
         Err(ordering::Error::InProcess(number)) => Ok(Reply::see_other(order_address(&number, "in-process"))),
-        Err(error) => refused(error, &cart, filled, key, visit, seams),
+        Err(error) => refused(error, &cart, filled, visit, seams),
     }
+}
+
+/// The form was made from another version of the cart, and nothing is ordered: shows the order that was made from it
+/// since, or the checkout of the cart as it is now.
+fn moved_on(cart: &Cart, mut filled: CheckoutForm, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+    if let Some(number) = visit.ordered(&filled.key) {
+        return Ok(Reply::see_other(order_address(number, "ordered-before")));
+    }
+    if cart.is_empty() {
+        return Ok(Reply::see_other("/cart?note=moved-on"));
+    }
+    let text = "You have changed your cart or tried to order it since you opened the page that you sent. Sending it \
+                ordered nothing. This is your cart now; if it is what you would like, type your card once more and \
+                place the order.";
+    filled.alarm = Some(Alarm::new("Your cart has changed", text).with("/account", "See your orders"));
+    filled.key = cart.version().map_or_else(|| new_key(seams), Into::into);
+    again(cart, filled, None, 409, visit, seams)
 }
 
 /// Redirects to the order and removes what was ordered from the cart.
@@ -146,7 +170,11 @@ fn placed(
     let mut cart = visit.cart();
     cart.take(&request.lines);
     let mut reply = Reply::see_other(order_address(&order.number, "placed"));
-    reply.headers.push(visit.keep_cart(&cart));
+    reply.headers.push(visit.keep_cart(&cart, &new_key(seams)));
+    // The number comes from another context: only one that needs no encoding may become a header.
+    if super::order::is_number(&order.number) {
+        reply.headers.push(visit.keep_ordered(&filled.key, &order.number));
+    }
     reply
 }
 
@@ -170,10 +198,12 @@ fn refused(
     error: ordering::Error,
     cart: &Cart,
     mut filled: CheckoutForm,
-    key: &str,
     visit: &Visit<'_>,
     seams: &impl Seams,
 ) -> Result<Reply, Problem> {
+    if !matches!(error, ordering::Error::Unavailable(_)) {
+        filled.key = new_key(seams);
+    }
     let mut quote = None;
     let (alarm, status) = match error {
         ordering::Error::Fields(problems) => {
@@ -197,7 +227,6 @@ fn refused(
         }
         ordering::Error::Refused(why) => (Some(Alarm::new("The order could not be placed", why)), 409),
         ordering::Error::Unavailable(_) => {
-            filled.key = key.into();
             let text = "Our order desk did not answer in time, so we cannot say what became of your order. It is safe \
                         to type your card once more and send this page again: it will not be ordered twice.";
             (Some(Alarm::new("No answer", text).with("/account", "See whether it is among your orders")), 503)
@@ -247,23 +276,23 @@ fn again(
             Err(_) => return Ok(Reply::see_other("/cart")),
         },
     };
-    Ok(page(&quote, cart.lines(), &filled, status, visit, seams))
+    Ok(page(&quote, cart, &filled, status, visit, seams))
 }
 
 fn page(
     quote: &ordering::Quote,
-    lines: &[ordering::Line],
+    cart: &Cart,
     filled: &CheckoutForm,
     status: u16,
     visit: &Visit<'_>,
     seams: &impl Seams,
 ) -> Reply {
     // Albums that are no longer sold are neither ordered nor shown.
-    let mut cart = Cart::default();
-    for line in lines.iter().filter(|line| quote.lines.iter().any(|priced| priced.sku == line.sku)) {
-        let _ = cart.set(&line.sku, line.copies);
+    let mut sold = Cart::default();
+    for line in cart.lines().iter().filter(|line| quote.lines.iter().any(|priced| priced.sku == line.sku)) {
+        let _ = sold.set(&line.sku, line.copies);
     }
-    if cart.is_empty() {
+    if sold.is_empty() {
         return Reply::see_other("/cart");
     }
     let currencies = Currencies::of(seams);
@@ -283,7 +312,7 @@ fn page(
         alarm,
         token: visit.form_token(seams),
         key: &filled.key,
-        lines: cart.to_string(),
+        lines: sold.to_string(),
         total: quote.total,
         gone: quote.gone.len(),
         rows: quote
@@ -302,6 +331,9 @@ fn page(
         card,
     };
     let mut reply = Reply::html(CachePolicy::NoStore, render(&page, 12 * 1024)).with_status(status);
+    if cart.version() != Some(&filled.key) {
+        reply.headers.push(visit.keep_cart(cart, &filled.key));
+    }
     if status == 503 {
         reply.headers.push(("retry-after", RETRY_SECONDS.into()));
     }

@@ -10,6 +10,14 @@ pub fn note(word: Option<&str>) -> Option<&'static str> {
         "most" => "Twenty copies of one record are the most that we send at once.",
         "full" => "Your cart is full: fifty different records are the most that we send at once.",
         "placed" => "Thank you. Your order is placed.",
+        "ordered-before" => {
+            "Your order is placed. This cart was ordered before, perhaps in another window: this is that order, and \
+             nothing more was charged."
+        }
+        "moved-on" => {
+            "The page that you sent was made from a cart that is empty now. Nothing was ordered. If it was you who \
+             ordered it, the order is in your account."
+        }
         "in-process" => "Your order is being placed at this moment. Look again in a few seconds.",
         "cancelled" => "Your order is cancelled. The money that was held on your card is let go.",
         "return-requested" => {

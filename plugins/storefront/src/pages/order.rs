@@ -13,6 +13,7 @@ use crate::assets;
 use crate::cart::{COPIES_MAX, LINES_MAX, is_sku};
 use crate::csrf;
 use crate::form::Form;
+use crate::key::{is_key, new_key};
 use crate::money::Price;
 use crate::params::Params;
 use crate::reference::{Countries, Currencies};
@@ -20,7 +21,7 @@ use crate::reply::{CachePolicy, Reply};
 use crate::seams::ordering::State;
 use crate::seams::{Seams, ordering};
 use crate::time::{Machine, Moment};
-use crate::visit::{Visit, is_key, new_key};
+use crate::visit::Visit;
 
 /// The bound on an order's number in the contexts' interfaces.
 const NUMBER_BYTES_MAX: usize = 32;

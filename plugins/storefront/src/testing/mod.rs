@@ -309,6 +309,14 @@ impl Seams for Shop {
         })
     }
 
+    fn orders_in_between(&self, page: u32) -> Result<ordering::Page, ordering::Error> {
+        self.call(&self.orders, format!("in-between {page}"), || {
+            let placing = |order: &&ordering::Order| order.state == ordering::State::Placing;
+            let orders = self.known_orders.iter().filter(placing).map(summary).collect();
+            Ok(ordering::Page { orders, more: self.more_orders })
+        })
+    }
+
     fn desk_order(&self, number: &str) -> Result<ordering::Order, ordering::Error> {
         self.call(&self.orders, format!("desk-order {number}"), || self.known_order(number))
     }

@@ -73,7 +73,10 @@ fn a_refund_is_read_in_the_currency_of_its_order() {
         ("5.00", "   ", "Something has to stand here."),
         ("5.00", &"x".repeat(201), "At most 200 characters."),
     ] {
-        let response = send(&shop, &post_as_ann(address, &[("key", KEY), ("amount", amount), ("reason", reason)]));
+        let response = send(
+            &shop,
+            &post_as_ann(address, &[("key", KEY), ("was", "7347"), ("amount", amount), ("reason", reason)]),
+        );
         let shown = text(&response);
         assert_eq!(response.status, 422, "{amount} {reason}");
         assert!(shown.contains("<p class=\"complaint\" id=") && shown.contains(problem), "{amount}: {shown}");
@@ -82,7 +85,7 @@ fn a_refund_is_read_in_the_currency_of_its_order() {
     }
     let yen = ordering::Order { currency: "JPY".into(), state: ordering::State::Shipped, ..order() };
     let shop = Shop { known_orders: vec![yen], ..office() };
-    send(&shop, &post_as_ann(address, &[("key", KEY), ("amount", "500"), ("reason", "x")]));
+    send(&shop, &post_as_ann(address, &[("key", KEY), ("was", "0"), ("amount", "500"), ("reason", "x")]));
     assert_eq!(changes(&shop), [format!("refund {KEY}-refund 1000123 500 x")]);
 }
 
@@ -93,16 +96,44 @@ fn a_records_fields_are_checked_before_any_call() {
         ("restock", &[("key", KEY), ("copies", "0")][..], "A whole number from 1 to 100000."),
         ("restock", &[("key", KEY), ("copies", "1.5")], "A whole number from 1 to 100000."),
         ("restock", &[("key", KEY), ("copies", "99999999999999999999")], "A whole number from 1 to 100000."),
-        ("count", &[], "A whole number from 0 to 10000000."),
-        ("count", &[("counted", "-1")], "A whole number from 0 to 10000000."),
-        ("price", &[("price", "free")], "An amount such as 12.99."),
-        ("price", &[("price", "100000.01")], "At most 100000.00."),
+        ("count", &[("was", "10")], "A whole number from 0 to 10000000."),
+        ("count", &[("was", "10"), ("counted", "-1")], "A whole number from 0 to 10000000."),
+        ("price", &[("was", "2499"), ("price", "free")], "An amount such as 12.99."),
+        ("price", &[("was", "2499"), ("price", "100000.01")], "At most 100000.00."),
         ("discontinue", &[], "Tick the box"),
     ] {
         let response = send(&shop, &post_as_ann(&format!("/office/records/A/{change}"), fields));
         assert_eq!(response.status, 422, "{change} {fields:?}");
         assert!(text(&response).contains(problem), "{change} {fields:?}: {}", text(&response));
         assert!(changes(&shop).is_empty(), "{change} {fields:?}");
+    }
+}
+
+#[test]
+fn a_form_whose_value_has_changed_meanwhile_changes_nothing() {
+    for (address, fields) in [
+        ("/office/orders/1000123/refund", &[("key", KEY), ("amount", "5.00"), ("reason", "Scratched")][..]),
+        ("/office/records/A/count", &[("counted", "7")]),
+        ("/office/records/A/price", &[("price", "19.99")]),
+    ] {
+        let shop = office_with(ordering::State::Shipped);
+        let page = address.rsplit_once('/').expect("a page").0;
+        let form =
+            text(&send(&shop, &get_as_ann(page))).split(&format!("action=\"{address}\"")).nth(1).map(str::to_owned);
+        let was =
+            form.as_deref().and_then(|form| field(form, "was")).expect("the value that the page shows").to_owned();
+        let with = |was: &str| {
+            let mut all = vec![("was", was)];
+            all.extend(fields);
+            post_as_ann(address, &all)
+        };
+        let response = send(&shop, &with("1"));
+        assert_eq!(response.status, 409, "{address}");
+        assert!(text(&response).contains("has changed since"), "{address}: {}", text(&response));
+        assert!(changes(&shop).is_empty(), "{address}");
+        assert_eq!(send(&shop, &post_as_ann(address, fields)).status, 403, "{address} without the value");
+        assert_eq!(send(&shop, &with(&was)).status, 303, "{address}");
+        assert_eq!(changes(&shop).len(), 1, "{address}");
     }
 }
 

@@ -33,7 +33,7 @@ fn the_overview_says_what_waits_and_whether_it_adds_up() {
         "<p class=\"figure\">2</p>",
         "The oldest waits since <time datetime=\"2026-03-02T13:05:09Z\">2 March 2026, 13:05</time>",
         "<a href=\"/office/orders/1000123\">1000123</a>",
-        "No order is in between.",
+        "Nothing is half done.",
         "All there",
         "The books sum to zero",
     ] {
@@ -42,6 +42,7 @@ fn the_overview_says_what_waits_and_whether_it_adds_up() {
     assert!(!shown.contains("action=\"/office/settle\""));
     let stuck = page(&office_with(ordering::State::Placing), "/office");
     assert!(stuck.contains("action=\"/office/settle\""));
+    assert!(stuck.contains("<a href=\"/office/orders/1000123\">1000123</a>"), "{stuck}");
 }
 
 #[test]

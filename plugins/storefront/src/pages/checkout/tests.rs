@@ -11,7 +11,7 @@ const KEY: &str = "0123456789abcdef0123456789abcdef";
 const TOTAL: &str = "7847";
 
 fn cookies() -> String {
-    format!("session={TOKEN}; cart=A.1~B.2")
+    format!("session={TOKEN}; cart={KEY}~A.1~B.2")
 }
 
 fn open(shop: &Shop) -> Response {
@@ -102,7 +102,11 @@ fn the_form_shows_the_order_and_the_saved_address() {
     assert!(!page.contains("name=\"save\" value=\"yes\" checked"), "it is saved already");
     assert_eq!(header(&response, "cache-control"), Some("no-store"));
     assert_eq!(key(&response).len(), 32);
-    assert_ne!(key(&response), key(&open(&shop)), "every form has a key of its own");
+    assert_eq!((key(&response), key(&open(&shop))), (KEY, KEY), "the key is the version of the cart");
+    assert!(headers(&response, "set-cookie").is_empty());
+    let old = handle(&with_cookies(get("/checkout"), &format!("session={TOKEN}; cart=A.1")), &shop);
+    let kept = format!("cart={}~A.1; ", key(&old));
+    assert!(headers(&old, "set-cookie")[0].starts_with(&kept), "a cart that had no version gets one");
 
     let mut shop = Shop::open();
     shop.account.as_mut().expect("Ann").address = None;
@@ -125,8 +129,15 @@ fn the_order_is_exactly_what_the_form_showed() {
     );
     assert!(headers(&response, "set-cookie")[0].starts_with("cart=; "), "what was ordered is out of the cart");
 
+    assert_eq!(
+        headers(&response, "set-cookie")[1].split(';').next(),
+        Some(&*format!("ordered={KEY}.1000123")),
+        "a second form of this cart finds its order"
+    );
+
     let response = send(&shop, &but(&[("lines", "A.1")]));
-    assert!(headers(&response, "set-cookie")[0].starts_with("cart=B.2; "), "the rest stays");
+    let cart = headers(&response, "set-cookie")[0];
+    assert!(cart.contains("~B.2; ") && !cart.contains(KEY), "the rest stays, under a new version: {cart}");
     assert!(placed(&shop)[0].contains(" A.1 7847 "), "the form's lines count, not the cart's");
     assert!(!shop.calls.borrow().iter().any(|call| call.starts_with("change-address")));
 }
@@ -148,13 +159,40 @@ fn the_order_stands_even_if_the_address_cannot_be_saved() {
 }
 
 #[test]
-fn a_form_that_is_sent_twice_places_one_order() {
+fn two_forms_of_one_cart_place_one_order() {
     let shop = Shop::open();
     send(&shop, &filled());
     let first = placed(&shop);
-    let again = handle(&post_with("/checkout", &filled(), &format!("session={TOKEN}"), TOKEN), &shop);
-    assert_eq!(again.status, 303, "even though the cart is empty by now");
-    assert_eq!(placed(&shop)[1], first[0], "same key, same lines");
+    send(&shop, &filled());
+    assert_eq!(placed(&shop), first, "in the same instant, before the browser has the new cart: the same key");
+    let after = |cart: &str, ordered: &str| {
+        shop.calls.borrow_mut().clear();
+        let cookies = format!("session={TOKEN}; cart={cart}; ordered={ordered}");
+        handle(&post_with("/checkout", &filled(), &cookies, TOKEN), &shop)
+    };
+    let order = format!("{KEY}.1000123");
+    let other = "f".repeat(32);
+    for (cart, ordered, status, to) in [
+        ("", &*order, 303, Some("/orders/1000123?note=ordered-before")),
+        (&*format!("{other}~C.1"), &*order, 303, Some("/orders/1000123?note=ordered-before")),
+        ("", "", 303, Some("/cart?note=moved-on")),
+        ("", &*format!("{other}.1000123"), 303, Some("/cart?note=moved-on")),
+        ("", &*format!("{KEY}.//evil.test"), 303, Some("/account")),
+        (&*format!("{other}~A.3"), "", 409, None),
+        ("A.1~B.2", "", 409, None),
+    ] {
+        let response = after(cart, ordered);
+        assert_eq!((response.status, header(&response, "location")), (status, to), "{cart} {ordered}");
+        assert!(placed(&shop).is_empty(), "{cart} {ordered}");
+    }
+    let page = after(&format!("{other}~A.3"), "");
+    assert!(text(&page).contains("Your cart has changed") && text(&page).contains("name=\"lines\" value=\"A.3\""));
+    assert_eq!(key(&page), other, "the form is for the cart as it is now");
+}
+
+#[test]
+fn an_order_in_process_is_shown() {
+    let shop = Shop::open();
     *shop.changing.borrow_mut() = Some(ordering::Error::InProcess("1000200".into()));
     let response = send(&shop, &filled());
     assert_eq!(header(&response, "location"), Some("/orders/1000200?note=in-process"));
@@ -211,8 +249,11 @@ fn after_every_error_the_form_keeps_the_typed_values_except_the_card() {
             !page.contains("value=\"4242") && !page.contains("value=\"123\""),
             "{error:?}: the card is not shown again"
         );
-        assert!(page.contains("role=\"alert\"") && headers(&response, "set-cookie").is_empty(), "{error:?}");
+        assert!(page.contains("role=\"alert\""), "{error:?}");
         let unknown = matches!(error, ordering::Error::Unavailable(_));
+        let kept = headers(&response, "set-cookie");
+        let expected = format!("cart={}~A.1~B.2; ", key(&response));
+        assert_eq!(kept.first().is_some_and(|cart| cart.starts_with(&expected)), !unknown, "{error:?}: {kept:?}");
         assert_eq!(key(&response) == KEY, unknown, "{error:?}: the form has a new key, unless the result is unknown");
         assert_eq!(header(&response, "retry-after").is_some(), unknown);
         let logged =

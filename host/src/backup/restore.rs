@@ -1,0 +1,236 @@
+//! Puts files of a backup, or a restore point, in the place of contexts' files, while no host runs.
+//!
+//! Everything is verified and copied beside first. Then each file that is replaced moves, with its log, to the folder
+//! `replaced` of the data folder, and the new one takes its name.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use seam_store::ids::ContextName;
+use seam_store::{Config, Database, HostFile, Register, chain};
+use time::OffsetDateTime;
+
+use super::error::{Error, lost};
+use super::list::{self, Backup, RestorePoint};
+use super::take::hash;
+use crate::folder::{self, Folder};
+use crate::manifest::Manifest;
+
+/// What to put back.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The name of a backup or a restore point, or the folder of a backup.
+    Named(String),
+    /// The newest restore point at this schema or an older one.
+    Schema(u32),
+}
+
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub source: Source,
+    /// By default all that the source holds.
+    pub contexts: Vec<String>,
+    /// Replace files that are there.
+    pub replace: bool,
+}
+
+/// A context whose file was restored, or would be.
+#[derive(Debug, Clone)]
+pub struct Replaced {
+    pub context: String,
+    /// What the file that was there holds and the new one does not, in words.
+    pub lost: String,
+    /// Where the file that was there is now; `None` if there was none.
+    pub kept: Option<PathBuf>,
+}
+
+/// A verified file, and where it goes.
+struct Plan {
+    context: ContextName,
+    from: PathBuf,
+    /// The copy beside its place.
+    staged: PathBuf,
+    target: Config,
+    replaced: Replaced,
+}
+
+/// Restores what `request` says, and calls `found` for each context before anything moves.
+///
+/// # Errors
+/// When a file does not verify, or would replace one without `replace`. Nothing has changed then.
+pub fn restore(
+    manifest: &Manifest,
+    folder: &Folder,
+    request: &Request,
+    found: &mut dyn FnMut(&Replaced),
+) -> Result<Vec<Replaced>, Error> {
+    let data = folder.path();
+    let sources = sources(manifest, data, request)?;
+    let mut plans = Vec::new();
+    let staged = sources.into_iter().try_for_each(|(context, from)| {
+        plans.push(stage(manifest, data, context, from)?);
+        Ok(())
+    });
+    let ready = staged.and_then(|()| {
+        plans.iter().for_each(|plan| found(&plan.replaced));
+        let there = plans.iter().filter(|plan| plan.target.path.exists());
+        let contexts: Vec<_> = there.map(|plan| plan.context.to_string()).collect();
+        if contexts.is_empty() || request.replace { Ok(()) } else { Err(Error::WouldReplace { contexts }) }
+    });
+    if let Err(error) = ready {
+        plans.iter().for_each(|plan| drop(fs::remove_file(&plan.staged)));
+        return Err(error);
+    }
+    let kept = data.join("replaced").join(stamp());
+    let host = HostFile::open(data).map_err(|error| Error::Unaccepted { why: chain(&error) })?;
+    let register = Register::open(Arc::new(host)).map_err(|error| Error::Unaccepted { why: chain(&error) })?;
+    plans.into_iter().map(|plan| replace(plan, &kept, &register)).collect()
+}
+
+/// The verified source of each context.
+fn sources(manifest: &Manifest, data: &Path, request: &Request) -> Result<Vec<(ContextName, PathBuf)>, Error> {
+    let named = |context: &str| context_of(manifest, context).map(|(name, _)| name);
+    let points = list::restore_points(data);
+    let name = match &request.source {
+        Source::Schema(schema) => {
+            let point = |context: &String| {
+                let name = named(context)?;
+                let point = points.iter().filter(|point| point.context == *context).find(|point| {
+                    let at = config(manifest, context).map(|config| Config { path: point.path.clone(), ..config });
+                    at.is_ok_and(|at| seam_store::schema_at(&at).is_ok_and(|found| found <= *schema))
+                });
+                let none = || Error::NoPoint { context: context.clone(), schema: *schema };
+                Ok((name, point.ok_or_else(none)?.path.clone()))
+            };
+            return request.contexts.iter().map(point).collect();
+        }
+        Source::Named(name) => name,
+    };
+    if let Some(RestorePoint { context, path, .. }) = points.iter().find(|point| point.name == *name) {
+        if let Some(other) = request.contexts.iter().find(|other| *other != context) {
+            return Err(Error::Foreign { path: path.clone(), context: other.clone(), is: context.clone() });
+        }
+        return Ok(vec![(named(context)?, path.clone())]);
+    }
+    let own = list::folder(data).join(name);
+    let folder = if own.is_dir() { own } else { PathBuf::from(name) };
+    if !folder.is_dir() {
+        let backups = list::backups(&list::folder(data)).into_iter().map(|(name, _)| name);
+        let known = backups.chain(points.into_iter().map(|point| point.name)).collect();
+        return Err(Error::Unknown { name: name.clone(), known });
+    }
+    let backup = Backup::read(&folder)?;
+    let known = || backup.files.iter().map(|file| file.context.clone()).collect::<Vec<_>>();
+    let contexts = if request.contexts.is_empty() { known() } else { request.contexts.clone() };
+    let of = |context: &String| {
+        if !backup.files.iter().any(|file| file.context == *context) {
+            return Err(Error::NotInBackup { context: context.clone(), known: known() });
+        }
+        Ok((named(context)?, verify(&backup, &folder, context)?))
+    };
+    contexts.iter().map(of).collect()
+}
+
+/// The path of the file of `context`, which is the one that the backup wrote.
+fn verify(backup: &Backup, folder: &Path, context: &str) -> Result<PathBuf, Error> {
+    let Some(file) = backup.files.iter().find(|file| file.context == context) else {
+        return Err(Error::NotInBackup { context: context.to_owned(), known: Vec::new() });
+    };
+    let path = folder.join(&file.name);
+    if let Some(path) = logs(&path).into_iter().find(|log| log.exists()) {
+        return Err(Error::Beside { path });
+    }
+    let (found, sha256) = hash(&path)?;
+    if sha256 == file.sha256 {
+        return Ok(path);
+    }
+    if let Some(other) = backup.files.iter().find(|other| other.sha256 == sha256) {
+        return Err(Error::Foreign { path, context: context.to_owned(), is: other.context.clone() });
+    }
+    if found != file.bytes {
+        return Err(Error::Truncated { path, found, bytes: file.bytes });
+    }
+    Err(Error::Changed { path })
+}
+
+/// Copies the source beside its place, checks the copy, and finds out what it would replace.
+fn stage(manifest: &Manifest, data: &Path, context: ContextName, from: PathBuf) -> Result<Plan, Error> {
+    let target = config(manifest, context.as_str())?;
+    let staged = folder::stores(data).join(format!(".restore-{context}.db"));
+    fs::copy(&from, &staged).map_err(|source| Error::Write { path: staged.clone(), source })?;
+    let damaged = |error: &dyn std::error::Error| Error::Damaged { path: from.clone(), why: chain(error) };
+    let looked = (|| {
+        let copy = Database::open(Config { path: staged.clone(), ..target.clone() }).map_err(|e| damaged(&e))?;
+        copy.quick_check().map_err(|error| damaged(&error))?;
+        if !target.path.is_file() {
+            return Ok(String::new());
+        }
+        // A file that cannot be read is replaced, and kept, like any other.
+        let there = Database::open(target.clone()).map_err(|error| chain(&error));
+        let differences = there.and_then(|there| there.differences(&copy).map_err(|error| chain(&error)));
+        Ok(differences.map_or_else(|why| format!("the file there cannot be read: {why}"), |found| lost(&found)))
+    })();
+    let synced = looked.and_then(|lost| {
+        let sync = fs::File::open(&staged).and_then(|file| file.sync_all());
+        sync.map(|()| lost).map_err(|source| Error::Write { path: staged.clone(), source })
+    });
+    if synced.is_err() {
+        fs::remove_file(&staged).ok();
+    }
+    let replaced = Replaced { context: context.to_string(), lost: synced?, kept: None };
+    Ok(Plan { context, from, staged, target, replaced })
+}
+
+/// Moves the file that is there, and its log, away, and the new one into its place. The register of stores accepts it.
+fn replace(plan: Plan, kept: &Path, register: &Register) -> Result<Replaced, Error> {
+    let Plan { context, staged, target, mut replaced, from } = plan;
+    let unwritten = |source| Error::Write { path: target.path.clone(), source };
+    let old = logs(&target.path).into_iter().chain([target.path.clone()]).filter(|path| path.exists());
+    for path in old {
+        fs::create_dir_all(kept).map_err(unwritten)?;
+        let to = kept.join(path.file_name().unwrap_or_default());
+        fs::rename(&path, &to).map_err(unwritten)?;
+        if path == target.path {
+            replaced.kept = Some(to);
+        }
+    }
+    fs::rename(&staged, &target.path).map_err(unwritten)?;
+    let stores = target.path.parent().unwrap_or(&target.path);
+    fs::File::open(stores).and_then(|folder| folder.sync_all()).map_err(unwritten)?;
+    register.accept(&context, &target).map_err(|error| Error::Unaccepted { why: chain(&error) })?;
+    // Without the list, the host would take the rows for rows of another origin and load no seed; so it is no loss.
+    let seeds = from.with_file_name("seeds.json");
+    if seeds.is_file() && !stores.join("seeds.json").exists() {
+        fs::copy(seeds, stores.join("seeds.json")).map_err(unwritten)?;
+    }
+    Ok(replaced)
+}
+
+fn logs(file: &Path) -> [PathBuf; 3] {
+    ["-wal", "-shm", "-journal"].map(|end| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    })
+}
+
+fn context_of<'m>(manifest: &'m Manifest, context: &str) -> Result<(ContextName, &'m seam_store::Settings), Error> {
+    let stores = manifest.contexts.iter().filter_map(|c| Some((&c.settings.name, c.settings.store.as_ref()?)));
+    let found = stores.clone().find(|(name, _)| name.as_str() == context);
+    let none =
+        || Error::NoContext { context: context.to_owned(), known: stores.map(|(name, _)| name.to_string()).collect() };
+    found.map(|(name, store)| (name.clone(), store)).ok_or_else(none)
+}
+
+fn config(manifest: &Manifest, context: &str) -> Result<Config, Error> {
+    let (name, store) = context_of(manifest, context)?;
+    Ok(Config::of(&name, store, &folder::stores(&manifest.host.data)))
+}
+
+/// The name of a folder for what is replaced now.
+fn stamp() -> String {
+    let now = OffsetDateTime::now_utc();
+    let now = now.format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
+    now.replace(':', "-")
+}
