@@ -46,7 +46,7 @@ impl Error {
             }
             Self::Ambiguous { candidates, .. } => format!("name one of: {}", candidates.join(", ")),
             Self::Syntax { remedy, .. } => remedy.clone(),
-            Self::Failed(Failure::Trapped { .. }) => "see `seam logs CONTEXT`".into(),
+            Self::Failed(Failure::Trapped { context, .. }) => format!("see `seam logs {context} --level warn`"),
             Self::Failed(Failure::TimedOut { .. }) => {
                 "request less, or raise `timeout_ms` in the `limits` of the context".into()
             }

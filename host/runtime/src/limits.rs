@@ -168,3 +168,6 @@ pub const OUTGOING_SILENCE_MS: u64 = 30_000;
 /// How often the host notes how far each store is. What is lost from a file since the last note goes unnoticed; a note costs
 /// one small write without a sync.
 pub const STORE_NOTE_MS: u64 = 1_000;
+
+/// Functions in the log line of a trap: enough to see the context's own above those of its libraries.
+pub const TRAP_FRAMES_MAX: usize = 10;

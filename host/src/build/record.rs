@@ -1,15 +1,16 @@
 //! What a component was built from, recorded beside it: whether it is stale is known from file metadata, without a
 //! compiler.
 //!
-//! A source is unchanged when its size and time are as recorded, or else when its hash is: a fresh checkout changes all
-//! times and no contents. The record is taken *before* the build reads the sources, so the next build sees an edit made
+//! A source is unchanged when its size, times and inode are as recorded, or else when its hash is: a fresh checkout
+//! changes all times and no contents. The time of change (ctime) and the inode belong to it, because tools set the time
+//! of modification. The record is taken *before* the build reads the sources, so the next build sees an edit made
 //! during this one. Invariant: a record is written only after the component it describes.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -39,9 +40,20 @@ pub struct Sources {
 /// A file at the time of the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
-    bytes: u64,
-    modified_ns: u64,
+    /// What the file system says; a record without it is of an earlier version, and its files are hashed once.
+    #[serde(default)]
+    file: Option<FileState>,
     sha256: String,
+}
+
+/// Differs when a file was written or replaced. Times are in nanoseconds after 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct FileState {
+    bytes: u64,
+    device: u64,
+    inode: u64,
+    modified_ns: i64,
+    changed_ns: i64,
 }
 
 /// The file beside the component.
@@ -160,16 +172,16 @@ impl Record {
 impl Stamp {
     fn of(path: &Path) -> io::Result<Self> {
         let mut file = fs::File::open(path)?;
-        let (bytes, modified_ns) = size_and_time(&file.metadata()?);
+        let state = FileState::of(&file.metadata()?);
         let mut hash = Sha256::new();
         io::copy(&mut file, &mut hash)?;
-        Ok(Self { bytes, modified_ns, sha256: format!("{:x}", hash.finalize()) })
+        Ok(Self { file: Some(state), sha256: format!("{:x}", hash.finalize()) })
     }
 
     /// Whether only the time changed; `Err` when the content changed or the file is gone.
     fn refresh(&mut self, path: &Path) -> Result<bool, ()> {
         let metadata = fs::metadata(path).map_err(|_| ())?;
-        if (self.bytes, self.modified_ns) == size_and_time(&metadata) {
+        if self.file == Some(FileState::of(&metadata)) {
             return Ok(false);
         }
         let now = Self::of(path).map_err(|_| ())?;
@@ -179,9 +191,17 @@ impl Stamp {
     }
 }
 
-fn size_and_time(metadata: &fs::Metadata) -> (u64, u64) {
-    let since = metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-    (metadata.len(), u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+impl FileState {
+    fn of(metadata: &fs::Metadata) -> Self {
+        let ns = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+        Self {
+            bytes: metadata.len(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            modified_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
 }
 
 impl Sources {

@@ -74,9 +74,21 @@ fn a_touched_file_is_hashed_once() {
     let (dir, component) = built();
     let before = fs::read(path_beside(&component)).unwrap();
     let file = fs::File::options().append(true).open(dir.path().join("shop/src/lib.rs")).unwrap();
-    file.set_modified(UNIX_EPOCH).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
     assert_eq!(check(&component, dir.path(), DEFINITION), Freshness::Fresh);
     assert_ne!(fs::read(path_beside(&component)).unwrap(), before);
+}
+
+#[test]
+fn a_source_with_the_old_size_and_time_is_stale_when_its_content_changed() {
+    let rewrite = |path: &Path, text: &str| {
+        let time = fs::metadata(path).unwrap().modified().unwrap();
+        fs::write(path, text).unwrap();
+        fs::File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
+    };
+    after(|base| rewrite(&base.join("shop/src/lib.rs"), "two"), "shop/src/lib.rs changed");
+    after(|base| rewrite(&base.join("out/shop.wasm"), "pomponent"), "another program changed the component");
+    after(|base| rewrite(&base.join("shop/src/lib.rs"), "one"), "");
 }
 
 #[test]

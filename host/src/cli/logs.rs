@@ -26,6 +26,15 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = limits::LOG_LINES_SHOWN as u64,
           value_parser = clap::value_parser!(u64).range(0..=limits::LOG_LINES_SHOWN_MAX as u64))]
     lines: u64,
+    /// Only lines of this level and worse: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<tracing::Level>,
+    /// Leave out the access log's lines, one a request
+    #[arg(long)]
+    no_access: bool,
+    /// Only lines of the request with this trace id, which stands in its error page and in its `traceparent`
+    #[arg(long, value_name = "ID")]
+    trace: Option<String>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -36,7 +45,13 @@ pub fn run(manifest: &Manifest, options: &Options) -> Result<(), CommandError> {
     {
         return Err(unknown_context(manifest, name));
     }
-    let logs = Logs { folder: folder::logs(&manifest.host.data), context: options.context.as_deref() };
+    let wanted = Wanted {
+        context: options.context.as_deref(),
+        level: options.level,
+        no_access: options.no_access,
+        trace: options.trace.as_deref().map(trace_id).transpose()?,
+    };
+    let logs = Logs { folder: folder::logs(&manifest.host.data), wanted };
     let files = logs.files();
     if files.is_empty() && !options.follow {
         return Err(CommandError::message(
@@ -59,9 +74,60 @@ pub fn run(manifest: &Manifest, options: &Options) -> Result<(), CommandError> {
     }
 }
 
+/// A trace id from what a user has at hand: the id itself, or a whole `traceparent`.
+fn trace_id(text: &str) -> Result<String, CommandError> {
+    let text = text.trim().to_ascii_lowercase();
+    let id = text.split('-').find(|part| part.len() == 32).unwrap_or(&text);
+    if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(id.to_owned());
+    }
+    Err(CommandError::message(
+        format!("`{}` is not a trace id", text.escape_debug()),
+        "give the 32 hexadecimal digits of the error page, or the response's `traceparent`",
+    ))
+}
+
 struct Logs<'a> {
     folder: PathBuf,
+    wanted: Wanted<'a>,
+}
+
+/// Which lines to show; all conditions apply.
+#[derive(Default)]
+struct Wanted<'a> {
     context: Option<&'a str>,
+    /// This level or a worse one.
+    level: Option<tracing::Level>,
+    no_access: bool,
+    /// 32 lower-case hexadecimal digits.
+    trace: Option<String>,
+}
+
+impl Wanted<'_> {
+    fn matches(&self, line: &str) -> bool {
+        // Searching the text is faster than parsing the JSON, and most lines belong to other contexts or requests.
+        if [self.context, self.trace.as_deref()].into_iter().flatten().any(|text| !line.contains(text)) {
+            return false;
+        }
+        if self.context.is_none() && self.trace.is_none() && self.level.is_none() && !self.no_access {
+            return true;
+        }
+        let Ok(line) = serde_json::from_str::<Value>(line) else { return false };
+        let is = |value: &Value, key: &str, text: &str| value.get(key).and_then(Value::as_str) == Some(text);
+        let says = |key, text: &str| is(&line, key, text) || line.get("span").is_some_and(|span| is(span, key, text));
+        let level = || line.get("level").and_then(Value::as_str).and_then(|level| level.parse::<tracing::Level>().ok());
+        self.context.is_none_or(|context| says("context", context))
+            && self.trace.as_deref().is_none_or(|trace| says("trace", trace) || in_traceparent(&line, trace))
+            // In tracing's order, the worst level is the least.
+            && self.level.is_none_or(|least| level().is_some_and(|level| level <= least))
+            && !(self.no_access && is(&line, "target", "access"))
+    }
+}
+
+/// Whether the line's trace is a whole `traceparent` with this id, as in lines of calls that no request made.
+fn in_traceparent(line: &Value, id: &str) -> bool {
+    let trace = line.get("trace").and_then(Value::as_str).unwrap_or_default();
+    trace.split('-').nth(1) == Some(id)
 }
 
 /// How far the log has been read.
@@ -81,16 +147,6 @@ impl Logs<'_> {
         let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(named).collect();
         files.sort();
         files
-    }
-
-    fn matches(&self, line: &str) -> bool {
-        let Some(context) = self.context else { return true };
-        // Searching the text is faster than parsing the JSON, and most lines belong to other contexts.
-        line.contains(context)
-            && serde_json::from_str::<Value>(line).is_ok_and(|line| {
-                let named = |value: &Value| value.get("context").and_then(Value::as_str) == Some(context);
-                named(&line) || line.get("span").is_some_and(named)
-            })
     }
 
     /// The last `count` lines of all files, and where they end.
@@ -166,7 +222,7 @@ impl Logs<'_> {
             at += read as u64;
             let text = String::from_utf8_lossy(&line);
             let text = text.trim_end();
-            if self.matches(text) {
+            if self.wanted.matches(text) {
                 show(text)?;
             }
         }
@@ -218,6 +274,36 @@ mod tests {
     }
 
     #[test]
+    fn errors_are_found_among_access_lines_by_level_by_trace_and_without_the_access_log() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let json = |value: Value| value.to_string();
+        let lines = [
+            json(serde_json::json!({"level": "INFO", "target": "access", "context": "shop", "trace": id})),
+            json(serde_json::json!({"level": "ERROR", "target": "call", "context": "shop",
+                                    "span": {"name": "request", "trace": id}})),
+            json(serde_json::json!({"level": "WARN", "target": "http", "context": "shop", "message": id})),
+            json(serde_json::json!({"level": "ERROR", "target": "call", "context": "stock",
+                                    "trace": format!("00-{id}-00f067aa0ba902b7-01")})),
+        ];
+        let check = |wanted: Wanted<'_>, expect: &[usize]| {
+            let found: Vec<usize> = (0..lines.len()).filter(|at| wanted.matches(&lines[*at])).collect();
+            assert_eq!(found, expect);
+        };
+        let context = Some("shop");
+        check(Wanted::default(), &[0, 1, 2, 3]);
+        check(Wanted { level: Some(tracing::Level::WARN), ..Wanted::default() }, &[1, 2, 3]);
+        check(Wanted { level: Some(tracing::Level::ERROR), context, ..Wanted::default() }, &[1]);
+        check(Wanted { no_access: true, context, ..Wanted::default() }, &[1, 2]);
+        check(Wanted { trace: Some(id.into()), ..Wanted::default() }, &[0, 1, 3]);
+        check(Wanted { trace: Some(id.into()), no_access: true, ..Wanted::default() }, &[1, 3]);
+        check(Wanted { trace: Some("00f067aa0ba902b7".repeat(2)), ..Wanted::default() }, &[]);
+        for text in [id, "4BF92F3577B34DA6A3CE929D0E0E4736", &format!("00-{id}-00f067aa0ba902b7-01")] {
+            assert_eq!(trace_id(text).unwrap(), id);
+        }
+        assert!(trace_id("4bf9").is_err() && trace_id("").is_err());
+    }
+
+    #[test]
     fn the_last_lines_come_from_several_files_and_following_continues_in_new_ones() {
         let folder = tempfile::tempdir().unwrap();
         let write = |day: &str, lines: &[String]| {
@@ -230,7 +316,8 @@ mod tests {
         };
         write("2026-01-01", &[line("a", "1"), line("b", "2"), line("a", "3")]);
         write("2026-01-02", &[line("a", "4")]);
-        let logs = Logs { folder: folder.path().to_owned(), context: Some("a") };
+        let logs =
+            Logs { folder: folder.path().to_owned(), wanted: Wanted { context: Some("a"), ..Wanted::default() } };
         let (lines, mut at) = logs.last(&logs.files(), 2).unwrap();
         assert_eq!(messages(&lines), ["\"3\"", "\"4\""]);
         write("2026-01-02", &[line("a", "4"), line("b", "5"), line("a", "6")]);
@@ -243,7 +330,7 @@ mod tests {
         logs.next(&mut at, &mut show).unwrap();
         logs.next(&mut at, &mut show).unwrap();
         assert_eq!(messages(&seen), ["\"6\"", "\"7\""]);
-        let all = Logs { folder: folder.path().to_owned(), context: None };
+        let all = Logs { folder: folder.path().to_owned(), wanted: Wanted::default() };
         assert_eq!(all.last(&all.files(), 0).unwrap().0.len(), 0);
     }
 }

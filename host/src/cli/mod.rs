@@ -156,6 +156,8 @@ which prints what is lost.")]
 Examples:
   seam logs                    the last lines of all contexts
   seam logs orders --follow    the lines of one context as they are written
+  seam logs orders --level warn --no-access    what went wrong in one context
+  seam logs --trace 4bf92f3577b34da6a3ce929d0e0e4736    one request, by the number on its error page
   seam logs --format json      the lines as they are in the files")]
     Logs(logs::Options),
     /// Show or set the share of a context's calls that each of its variants gets

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use seam_runtime::component::{Component, ContextSpec};
 use seam_store::ids::ContextName;
 
 use super::notices::Notice;
 use crate::build::{IncrementalBuilder, Source, incremental};
-use crate::manifest::{Build, Context, Manifest};
+use crate::manifest::{Build, Context, Manifest, Schedule};
 use crate::watch::{Changes, Root};
 
 /// The newest component of a context.
@@ -86,6 +87,11 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.into())
 }
 
+/// Without their places, which move with every edit above them.
+fn schedules(manifest: &Manifest) -> Vec<(&str, &str, Duration)> {
+    manifest.schedules.iter().map(|Schedule { context, call, every, .. }| (context.as_str(), &**call, *every)).collect()
+}
+
 /// A notice for each setting of `next` that takes effect only after a restart.
 pub fn needs_restart(started: &Manifest, next: &Manifest) -> Vec<Notice> {
     let (a, b) = (&started.host, &next.host);
@@ -96,6 +102,7 @@ pub fn needs_restart(started: &Manifest, next: &Manifest) -> Vec<Notice> {
         ("`ops` of [host]", a.ops != b.ops),
         ("the log's settings in [host]", (a.log, &a.log_level, a.log_days) != (b.log, &b.log_level, b.log_days)),
         ("[http]", started.http != next.http),
+        ("[[schedule]]", schedules(started) != schedules(next)),
     ];
     let notice = |(what, _): (&str, bool)| Notice {
         message: format!("{what} takes effect after a restart"),
@@ -103,4 +110,26 @@ pub fn needs_restart(started: &Manifest, next: &Manifest) -> Vec<Notice> {
         ..Notice::default()
     };
     differs.into_iter().filter(|(_, differs)| *differs).map(notice).collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_schedule_needs_a_restart_and_a_moved_one_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = |before: &str, every: u64| {
+            let text = format!(
+                "{before}[context.stock]\nbuild = {{ cargo = \"stock\" }}\n[[schedule]]\ncontext = \"stock\"\n\
+                 call = \"levels.tidy\"\nevery_s = {every}\n"
+            );
+            Manifest::parse(&text, &folder.path().join("seam.toml")).unwrap()
+        };
+        assert!(needs_restart(&manifest("", 30), &manifest("\n# a comment\n", 30)).is_empty());
+        let notices = needs_restart(&manifest("", 30), &manifest("", 60));
+        assert_eq!(notices.len(), 1);
+        assert_eq!(notices[0].message, "[[schedule]] takes effect after a restart");
+    }
 }

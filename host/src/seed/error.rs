@@ -55,7 +55,7 @@ impl Error {
                 "correct the file and run `seam seed`: it starts from the first row, and rows already taken change nothing".into()
             }
             Self::Failed { failure: Failure::Trapped { context, .. }, .. } => {
-                format!("see `seam logs {context}`, then run `seam seed` again")
+                format!("see `seam logs {context} --level warn`, then run `seam seed` again")
             }
             Self::Failed { .. } => "run `seam seed` again".into(),
             Self::NotAList { signature, .. } => {

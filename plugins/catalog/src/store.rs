@@ -1,10 +1,10 @@
 //! The catalog's SQL. Every query here has its index, named in the migrations.
 
-use seam_sdk::Invalid;
-use seam_sdk::store::{Error, execute, execute_many, list, one, optional, params, query};
+use seam_sdk::store::{Error, Transaction, execute, list, one, optional, params, query, transaction};
+use seam_sdk::{Invalid, log};
 
 use crate::albums::{Album, AlbumPage, Facets, Filter, Money};
-use crate::domain::{Page, TOTAL_MAX, Words};
+use crate::domain::{NOTHING, Page, TOTAL_MAX, Words, forms};
 
 /// In the order of the fields of `Album`.
 macro_rules! columns {
@@ -32,6 +32,8 @@ macro_rules! ranking {
 
 /// Matches that a search ranks.
 const RANKED_MAX: u32 = 200;
+/// Albums whose spellings one call writes: as many as the editor puts in one call, which takes a fraction of a second.
+const SPELLED_MAX: u32 = 1_000;
 const GENRES_MAX: u32 = 200;
 const ARTISTS_MAX: u32 = 50;
 
@@ -85,8 +87,17 @@ fn on_sale(kind: &str, name: &str) -> Result<u32, Error> {
 /// Matches are taken from the index in the order of their ids and only until there are enough: bm25 would look at every
 /// match of every word. Two words cost a walk along the matches of the rarer one.
 pub fn search(words: &Words, page: Page) -> Result<AlbumPage, Error> {
-    let (whole, beginning) = (words.whole(), words.beginning());
-    let last = beginning.as_deref().unwrap_or(&whole);
+    // An album that waits for its spellings is found as it is written; so a busy store does not fail the search.
+    if let Err(error) = spell_waiting() {
+        log::warn(format_args!("spellings wait for the next search: {error}"));
+    }
+    let queries = Queries {
+        whole: words.whole(),
+        last: words.beginning().unwrap_or_else(|| words.whole()),
+        whole_spelled: words.whole_spelled(),
+        last_spelled: words.beginning_spelled(),
+        respelled: words.respelled(),
+    };
     let found = ranked(
         concat!(
             "WITH
@@ -100,31 +111,67 @@ pub fn search(words: &Words, page: Page) -> Result<AlbumPage, Error> {
              others AS MATERIALIZED (
                SELECT rowid AS id, 2 AS tier FROM album_words WHERE album_words MATCH ?1 ORDER BY rowid
                LIMIT iif((SELECT count(*) FROM names) < ?3, ?3, 0)),
-             matching AS (SELECT id, min(tier) AS tier FROM (SELECT * FROM names UNION ALL SELECT * FROM others) GROUP BY id), ",
+             spelled_names AS MATERIALIZED (
+               SELECT rowid AS id, 3 AS tier FROM name_forms WHERE name_forms MATCH ?7 ORDER BY rowid LIMIT ?3),
+             spelled_others AS MATERIALIZED (
+               SELECT rowid AS id, 4 AS tier FROM word_forms WHERE word_forms MATCH ?6 ORDER BY rowid LIMIT ?3),
+             plain_names AS MATERIALIZED (
+               SELECT rowid AS id, 3 AS tier FROM album_names WHERE album_names MATCH ?9 ORDER BY rowid LIMIT ?3),
+             plain_others AS MATERIALIZED (
+               SELECT rowid AS id, 4 AS tier FROM album_words WHERE album_words MATCH ?8 ORDER BY rowid LIMIT ?3),
+             matching AS (
+               SELECT id, min(tier) AS tier
+               FROM (SELECT * FROM names UNION ALL SELECT * FROM others
+                     UNION ALL SELECT * FROM spelled_names UNION ALL SELECT * FROM spelled_others
+                     UNION ALL SELECT * FROM plain_names UNION ALL SELECT * FROM plain_others)
+               GROUP BY id), ",
             ranking!()
         ),
-        [&whole, last],
+        &queries,
         page,
     )?;
-    match beginning {
-        // The index of all words has none of beginnings, which would double it: a beginning is looked up the long way,
-        // and only where nothing else was found.
-        Some(beginning) if found.total == 0 => ranked(
-            concat!(
-                "WITH matching AS (
-                   SELECT rowid AS id, 0 AS tier FROM album_words WHERE album_words MATCH ?2 ORDER BY rowid LIMIT ?3), ",
-                ranking!()
-            ),
-            [&whole, &beginning],
-            page,
-        ),
-        _ => Ok(found),
+    if found.total > 0 || queries.whole_spelled == queries.last_spelled {
+        return Ok(found);
     }
+    // The indexes of all words have none of beginnings, which would double them: a beginning is looked up the long way,
+    // and only where nothing else was found.
+    ranked(
+        concat!(
+            "WITH
+             typed AS MATERIALIZED (
+               SELECT rowid AS id, 0 AS tier FROM album_words WHERE album_words MATCH ?2 ORDER BY rowid LIMIT ?3),
+             spelled AS MATERIALIZED (
+               SELECT rowid AS id, 1 AS tier FROM word_forms WHERE word_forms MATCH ?7 ORDER BY rowid LIMIT ?3),
+             plain AS MATERIALIZED (
+               SELECT rowid AS id, 1 AS tier FROM album_words WHERE album_words MATCH ?9 ORDER BY rowid LIMIT ?3),
+             matching AS (
+               SELECT id, min(tier) AS tier
+               FROM (SELECT * FROM typed UNION ALL SELECT * FROM spelled UNION ALL SELECT * FROM plain) GROUP BY id), ",
+            ranking!()
+        ),
+        &queries,
+        page,
+    )
 }
 
-fn ranked(sql: &str, [whole, last]: [&str; 2], page: Page) -> Result<AlbumPage, Error> {
+/// What the indexes are asked, with whole words or with a beginning.
+struct Queries {
+    whole: String,
+    last: String,
+    whole_spelled: String,
+    last_spelled: String,
+    /// Whether the words as typed and the other spelling can find different albums in the same index.
+    respelled: bool,
+}
+
+fn ranked(sql: &str, queries: &Queries, page: Page) -> Result<AlbumPage, Error> {
+    let Queries { whole, last, whole_spelled, last_spelled, respelled } = queries;
+    // An album that has one spelling only is not in the indexes of spellings.
+    let [whole_plain, last_plain] = if *respelled { [whole_spelled.as_str(), last_spelled] } else { [NOTHING; 2] };
     let read = |limit: u32, offset: u32| -> Result<Vec<(u32, Album)>, Error> {
-        query(sql, params![whole, last, RANKED_MAX, limit, offset])
+        let page =
+            params![whole, last, RANKED_MAX, limit, offset, whole_spelled, last_spelled, whole_plain, last_plain];
+        query(sql, page)
     };
     let rows = read(page.limit(), page.offset())?;
     let total = match rows.first() {
@@ -134,6 +181,33 @@ fn ranked(sql: &str, [whole, last]: [&str; 2], page: Page) -> Result<AlbumPage, 
         None => 0,
     };
     page.found(rows.into_iter().map(|(_, album)| album).collect(), || Ok(total))
+}
+
+/// Writes the spellings of albums that wait for it, at most [`SPELLED_MAX`].
+fn spell_waiting() -> Result<(), Error> {
+    match one("SELECT EXISTS (SELECT 1 FROM unspelled)", params![])? {
+        true => transaction(spell),
+        false => Ok(()),
+    }
+}
+
+/// Writes the spellings of the next albums that wait for it: each belongs to the album as it is now.
+fn spell(tx: &Transaction) -> Result<(), Error> {
+    type Waiting = (i64, String, String, String, String, String);
+    let waiting: Vec<Waiting> = tx.query(
+        "SELECT a.id, a.artist, a.title, a.genre, a.label, a.notes
+         FROM (SELECT id FROM unspelled ORDER BY id LIMIT ?1) AS u CROSS JOIN albums AS a ON a.id = u.id",
+        params![SPELLED_MAX],
+    )?;
+    let (mut names, mut words) = (Vec::new(), Vec::new());
+    for (id, artist, title, genre, label, notes) in &waiting {
+        names.extend(forms(&[artist, title]).map(|forms| (id, forms)));
+        words.extend(forms(&[artist, title, genre, label, notes]).map(|forms| (id, forms)));
+    }
+    tx.execute_many("INSERT INTO name_forms (rowid, forms) VALUES (?1, ?2)", names)?;
+    tx.execute_many("INSERT INTO word_forms (rowid, forms) VALUES (?1, ?2)", words)?;
+    tx.execute_many("DELETE FROM unspelled WHERE id = ?1", waiting.iter().map(|(id, ..)| (id,)))?;
+    Ok(())
 }
 
 /// Genres, decades and artists with the number of their albums on sale.
@@ -160,8 +234,7 @@ pub fn check() -> Result<(), String> {
 
 /// Adds these albums, or replaces those whose SKU is known; all or none. What is unchanged is not written.
 pub fn put(albums: &[Album]) -> Result<(), Error> {
-    execute_many(
-        "INSERT INTO albums (sku, artist, title, year, genre, label, price_minor, currency, notes, discontinued)
+    let sql = "INSERT INTO albums (sku, artist, title, year, genre, label, price_minor, currency, notes, discontinued)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT (sku) DO UPDATE SET
            artist = excluded.artist, title = excluded.title, year = excluded.year, genre = excluded.genre,
@@ -169,21 +242,23 @@ pub fn put(albums: &[Album]) -> Result<(), Error> {
            notes = excluded.notes, discontinued = excluded.discontinued
          WHERE (artist, title, year, genre, label, price_minor, currency, notes, discontinued)
            IS NOT (excluded.artist, excluded.title, excluded.year, excluded.genre, excluded.label, excluded.price_minor,
-                   excluded.currency, excluded.notes, excluded.discontinued)",
-        albums,
-    )?;
-    Ok(())
+                   excluded.currency, excluded.notes, excluded.discontinued)";
+    transaction(|tx| {
+        tx.execute_many(sql, albums)?;
+        spell(tx)
+    })
 }
 
 /// Adds an album; false when its SKU is known.
 pub fn add(album: &Album) -> Result<bool, Error> {
-    let added = execute_many(
-        "INSERT INTO albums (sku, artist, title, year, genre, label, price_minor, currency, notes, discontinued)
+    let sql = "INSERT INTO albums (sku, artist, title, year, genre, label, price_minor, currency, notes, discontinued)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (sku) DO NOTHING",
-        [album],
-    )?;
-    Ok(added > 0)
+         ON CONFLICT (sku) DO NOTHING";
+    transaction(|tx| {
+        let added = tx.execute_many(sql, [album])?;
+        spell(tx)?;
+        Ok(added > 0)
+    })
 }
 
 /// Sets what an album costs; false when there is none of this SKU.

@@ -1,7 +1,8 @@
 //! What customers and the operator do with accounts: the order in which rules, hashes and the store are asked.
 //!
 //! Invariants: a password is hashed or looked at outside of transactions. The answer to one is decided in the
-//! transaction that counts it: of a hundred guesses at once, five are answered. Nothing personal and no secret is
+//! transaction that counts it: of a hundred guesses at once, as many are answered as the
+//! limit allows. Nothing personal and no secret is
 //! logged.
 
 use seam_sdk::store::Transaction;
@@ -46,15 +47,40 @@ pub fn sign_up(email: &str, password: &str, name: &str, from: &str) -> Result<Se
     })
 }
 
-pub fn sign_in(email: &str, password: &str, from: &str) -> Result<Session, Error> {
+/// Signs in from a browser that may hold the key of [`remember_browser`]. A key that the account does not know is as
+/// good as none.
+pub fn sign_in(email: &str, password: &str, from: &str, browser: Option<&str>) -> Result<Session, Error> {
     let from = limits::address(from)?;
     let email = form::sign_in(email, password)?;
     let now = clock::now();
-    let whom = [limits::account(&email.key), from];
+    let known = match browser.filter(|key| is_token(key)) {
+        Some(key) => store::browsers::is_known(&email.key, key, now)?.then_some(key),
+        None => None,
+    };
+    let whom = match known {
+        Some(key) => limits::browser(&email.key, key).to_vec(),
+        None => limits::stranger(&email.key, from).to_vec(),
+    };
     may_try(&whom, now)?;
     let known = store::by_email(&email.key)?;
     let right = secrets::is_password(password, known.as_ref().map(|known| known.password_hash.as_str()));
     answer(&whom, now, known.filter(|_| right), |tx, account| start_session(tx, account, now))
+}
+
+/// Remembers that the session's account is signed in here. Returns the key to keep: `browser`, or a new one.
+pub fn remember_browser(token: &str, browser: Option<&str>) -> Result<String, Error> {
+    let now = clock::now();
+    let account = owner(token, now)?;
+    let key = browser.filter(|key| is_token(key)).map_or_else(random::token::<32>, String::from);
+    seam_sdk::store::transaction(|tx| store::browsers::remember(tx, &account, &key, now))?;
+    Ok(key)
+}
+
+/// Forgets all attempts, so that all customers may try again at once.
+pub fn forget_attempts() -> Result<u32, Error> {
+    let forgotten = store::forget_attempts()?;
+    log::info(format_args!("{forgotten} counted attempts were forgotten"));
+    Ok(forgotten)
 }
 
 pub fn sign_out(token: &str) -> Result<(), Error> {
@@ -82,7 +108,7 @@ pub fn change_password(token: &str, old: &str, new: &str) -> Result<(), Error> {
     let now = clock::now();
     let account = owner(token, now)?;
     form::new_password(new, &account.email_key)?;
-    let whom = [limits::account(&account.email_key)];
+    let whom = limits::signed_in(&account.email_key);
     may_try(&whom, now)?;
     let hash = secrets::is_password(old, Some(&account.password_hash)).then(|| secrets::hash(new));
     answer(&whom, now, hash, |tx, hash| Ok(store::change_password(tx, &account, hash, token)?.then_some(())))
@@ -91,7 +117,7 @@ pub fn change_password(token: &str, old: &str, new: &str) -> Result<(), Error> {
 pub fn delete_account(token: &str, password: &str) -> Result<(), Error> {
     let now = clock::now();
     let account = owner(token, now)?;
-    let whom = [limits::account(&account.email_key)];
+    let whom = limits::signed_in(&account.email_key);
     may_try(&whom, now)?;
     let right = secrets::is_password(password, Some(&account.password_hash));
     answer(&whom, now, right.then_some(()), |tx, ()| Ok(store::erase(tx, &account)?.then_some(())))?;

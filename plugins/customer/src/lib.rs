@@ -26,7 +26,20 @@ impl wit::Guest for Customer {
     }
 
     fn sign_in(email: String, password: String, from: String) -> Result<wit::Session, wit::Error> {
-        accounts::sign_in(&email, &password, &from)
+        accounts::sign_in(&email, &password, &from, None)
+    }
+
+    fn sign_in_known(
+        email: String,
+        password: String,
+        from: String,
+        browser: String,
+    ) -> Result<wit::Session, wit::Error> {
+        accounts::sign_in(&email, &password, &from, Some(&browser))
+    }
+
+    fn remember_browser(token: String, browser: Option<String>) -> Result<String, wit::Error> {
+        accounts::remember_browser(&token, browser.as_deref())
     }
 
     fn sign_out(token: String) -> Result<(), wit::Error> {
@@ -65,5 +78,9 @@ impl administration::Guest for Customer {
 
     fn set_operator(email: String, operator: bool) -> Result<(), wit::Error> {
         accounts::set_operator(&email, operator)
+    }
+
+    fn forget_attempts() -> Result<u32, wit::Error> {
+        accounts::forget_attempts()
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! What takes a `Transaction` writes, and belongs to what its caller decides in that transaction.
 
+pub mod browsers;
+
 use seam_sdk::store::{Error, Transaction, Value, execute, list, optional, params, query};
 use serde::Deserialize;
 
@@ -110,8 +112,10 @@ pub fn erase(tx: &Transaction, account: &Credentials) -> Result<bool, Error> {
         return Ok(false);
     }
     tx.execute("DELETE FROM sessions WHERE account = ?1", params![&account.id])?;
-    let whom = limits::account(&account.email_key);
-    tx.execute("DELETE FROM attempts WHERE whom = ?1", params![&digest(&whom.text)])?;
+    tx.execute("DELETE FROM browsers WHERE account = ?1", params![&account.id])?;
+    for whom in limits::signed_in(&account.email_key) {
+        tx.execute("DELETE FROM attempts WHERE whom = ?1", params![&digest(&whom.text)])?;
+    }
     Ok(true)
 }
 
@@ -268,6 +272,11 @@ pub fn count(tx: &Transaction, whom: &[Whom], now: u64) -> Result<(), Error> {
     tx.execute_many("INSERT INTO attempts (whom, at) VALUES (?1, ?2)", rows)?;
     tx.execute("DELETE FROM attempts WHERE id <= (SELECT max(id) FROM attempts) - ?1", params![limits::KEPT_MAX])?;
     Ok(())
+}
+
+/// Deletes all attempts; returns how many rows there were.
+pub fn forget_attempts() -> Result<u32, Error> {
+    Ok(u32::try_from(execute("DELETE FROM attempts", params![])?).unwrap_or(u32::MAX))
 }
 
 /// Deletes sessions and attempts that have expired.

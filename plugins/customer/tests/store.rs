@@ -1,6 +1,7 @@
 //! The context's interface on a real SQLite file: accounts, sessions, attempts. The test sets the time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+use customer::administration::Guest as _;
 use customer::exports::musiccorp::customer::accounts::{Account, Address, Error, Guest, Session};
 use customer::{Customer, MIGRATIONS, domain};
 use seam_sdk::native::{Store, set_clock, settings};
@@ -23,6 +24,10 @@ fn sign_up(email: &str) -> Session {
 
 fn sign_in(email: &str, password: &str, from: &str) -> Result<Session, Error> {
     Customer::sign_in(email.into(), password.into(), from.into())
+}
+
+fn sign_in_known(email: &str, password: &str, from: &str, browser: &str) -> Result<Session, Error> {
+    Customer::sign_in_known(email.into(), password.into(), from.into(), browser.into())
 }
 
 fn who(token: &str) -> Option<Account> {
@@ -50,7 +55,8 @@ fn everything() -> String {
                       extra, city, postcode, country), '#'), '') FROM accounts";
     let sessions = "SELECT coalesce(group_concat(concat_ws('|', digest, account, expires), '#'), '') FROM sessions";
     let attempts = "SELECT coalesce(group_concat(concat_ws('|', id, whom, at), '#'), '') FROM attempts";
-    [accounts, sessions, attempts].map(|sql| one::<String>(sql, params![]).unwrap()).join("\n")
+    let browsers = "SELECT coalesce(group_concat(concat_ws('|', account, digest, at), '#'), '') FROM browsers";
+    [accounts, sessions, attempts, browsers].map(|sql| one::<String>(sql, params![]).unwrap()).join("\n")
 }
 
 #[test]
@@ -77,8 +83,9 @@ fn neither_password_nor_token_is_in_the_file() {
     let _store = shop();
     let session = sign_up("anna@example.org");
     let _ = sign_in("stranger@example.net", PASSWORD, "192.0.2.99");
+    let key = Customer::remember_browser(session.token.clone(), None).unwrap();
     let kept = everything();
-    for secret in [PASSWORD, &session.token, "stranger", "192.0.2.99"] {
+    for secret in [PASSWORD, &session.token, &key, "stranger", "192.0.2.99"] {
         assert!(!kept.contains(secret), "{secret} in {kept}");
     }
     assert!(kept.contains("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
@@ -153,17 +160,16 @@ fn a_text_that_is_no_token_opens_no_session() {
 }
 
 #[test]
-fn after_five_wrong_passwords_even_the_right_one_is_refused() {
+fn after_five_wrong_passwords_even_the_right_one_is_refused_from_there() {
     let _store = shop();
     sign_up("anna@example.org");
     for i in 0..5 {
         set_clock(Some(NOW + 100 * i));
-        let outcome = sign_in("Anna@example.org", "wrong horse battery", &format!("192.0.2.{i}"));
+        let outcome = sign_in("Anna@example.org", "wrong horse battery", HOME);
         assert!(matches!(outcome, Err(Error::WrongPassword)), "{outcome:?}");
     }
-    let outcome = sign_in("anna@example.org", PASSWORD, "198.51.100.1");
+    let outcome = sign_in("anna@example.org", PASSWORD, HOME);
     assert!(matches!(outcome, Err(Error::Wait(500))), "{outcome:?}");
-    assert!(sign_in("anna@example.org", PASSWORD, "198.51.100.1").is_err());
     set_clock(Some(NOW + 899));
     assert!(matches!(sign_in("anna@example.org", PASSWORD, HOME), Err(Error::Wait(1))));
     // The first of them has become too old; the other four still count.
@@ -172,6 +178,90 @@ fn after_five_wrong_passwords_even_the_right_one_is_refused() {
     assert!(matches!(sign_in("anna@example.org", PASSWORD, HOME), Err(Error::Wait(100))));
     set_clock(Some(NOW + 1000));
     sign_in("anna@example.org", PASSWORD, HOME).unwrap();
+}
+
+#[test]
+fn guessing_shuts_the_owner_out_neither_elsewhere_nor_in_a_known_browser() {
+    let _store = shop();
+    let session = sign_up("anna@example.org");
+    let key = Customer::remember_browser(session.token.clone(), None).unwrap();
+    Customer::sign_out(session.token).unwrap();
+    for _ in 0..5 {
+        assert!(matches!(sign_in("anna@example.org", "wrong", HOME), Err(Error::WrongPassword)));
+    }
+    assert!(matches!(sign_in("anna@example.org", PASSWORD, HOME), Err(Error::Wait(900))));
+    sign_in("anna@example.org", PASSWORD, "198.51.100.1").unwrap();
+    let known = sign_in_known("anna@example.org", PASSWORD, HOME, &key).unwrap();
+    // The key stays that of the browser, also for a second account.
+    assert_eq!(Customer::remember_browser(known.token, Some(key.clone())), Ok(key.clone()));
+    let ben = Customer::sign_up("ben@example.org".into(), PASSWORD.into(), "Ben".into(), "203.0.113.7".into()).unwrap();
+    assert!(sign_in_known("ben@example.org", PASSWORD, "198.51.100.2", &key).is_ok());
+    assert_eq!(Customer::remember_browser(ben.token, Some(key.clone())), Ok(key.clone()));
+    assert_eq!(rows("browsers"), 2);
+    // Neither does a network from which many accounts are guessed at, nor guessing from many networks.
+    for i in 0..50 {
+        let outcome = sign_in("anna@example.org", "wrong", &format!("192.0.2.{}", 10 + i));
+        assert!(matches!(outcome, Err(Error::WrongPassword) | Err(Error::Wait(_))), "{i}: {outcome:?}");
+        let _ = sign_in(&format!("guess{i}@example.org"), "wrong", HOME);
+    }
+    assert!(matches!(sign_in("anna@example.org", PASSWORD, "198.51.100.3"), Err(Error::Wait(900))));
+    assert!(matches!(sign_in("new@example.org", PASSWORD, HOME), Err(Error::Wait(900))));
+    sign_in_known("anna@example.org", PASSWORD, HOME, &key).unwrap();
+}
+
+#[test]
+fn guessing_is_bounded_from_many_networks_and_in_a_known_browser() {
+    let _store = shop();
+    let session = sign_up("anna@example.org");
+    let key = Customer::remember_browser(session.token, None).unwrap();
+    let answered = |guess: &dyn Fn(u32) -> Result<Session, Error>| {
+        (0..200).filter(|i| matches!(guess(*i), Err(Error::WrongPassword))).count()
+    };
+    let wrong = "wrong horse battery";
+    assert_eq!(answered(&|_| sign_in_known("anna@example.org", wrong, HOME, &key)), 5);
+    assert!(matches!(sign_in_known("anna@example.org", PASSWORD, HOME, &key), Err(Error::Wait(900))));
+    assert_eq!(answered(&|i| sign_in("anna@example.org", wrong, &format!("198.51.100.{i}"))), 50);
+    // A made-up key, that of another account and a text that is no key are none.
+    set_clock(Some(NOW + 900));
+    let other = sign_up("ben@example.org");
+    let foreign = Customer::remember_browser(other.token, None).unwrap();
+    let keys = [foreign.as_str(), &"0".repeat(64), "", "' OR 1=1 --", &key.to_uppercase()];
+    let outcome = answered(&|i| sign_in_known("anna@example.org", wrong, HOME, keys[i as usize % keys.len()]));
+    assert_eq!(outcome, 5);
+    // The operator lets all customers in.
+    assert!(matches!(sign_in("anna@example.org", PASSWORD, HOME), Err(Error::Wait(900))));
+    assert!(Customer::forget_attempts().unwrap() >= 15);
+    sign_in("anna@example.org", PASSWORD, HOME).unwrap();
+}
+
+#[test]
+fn a_browser_is_known_for_180_days_and_an_account_knows_twenty() {
+    let _store = shop();
+    let session = sign_up("anna@example.org");
+    let remember = |at: u64| {
+        set_clock(Some(NOW + at));
+        Customer::remember_browser(session.token.clone(), None).unwrap()
+    };
+    let first = remember(0);
+    let keys: Vec<_> = (1..=domain::BROWSERS_MAX).map(|i| remember(i.into())).collect();
+    assert_eq!(rows("browsers"), domain::BROWSERS_MAX);
+    for _ in 0..5 {
+        assert!(matches!(sign_in("anna@example.org", "wrong", HOME), Err(Error::WrongPassword)));
+    }
+    assert!(matches!(sign_in_known("anna@example.org", PASSWORD, HOME, &first), Err(Error::Wait(_))));
+    sign_in_known("anna@example.org", PASSWORD, HOME, &keys[0]).unwrap();
+    let end = NOW + 180 * DAY;
+    set_clock(Some(end));
+    for _ in 0..5 {
+        assert!(matches!(sign_in("anna@example.org", "wrong", HOME), Err(Error::WrongPassword)));
+    }
+    let known = sign_in_known("anna@example.org", PASSWORD, HOME, &keys[0]).unwrap();
+    set_clock(Some(end + 1));
+    assert!(matches!(sign_in_known("anna@example.org", PASSWORD, HOME, &keys[0]), Err(Error::Wait(_))));
+    Customer::remember_browser(known.token, None).unwrap();
+    assert_eq!(rows("browsers"), domain::BROWSERS_MAX, "the first is over, and a new one came");
+    let over = Customer::remember_browser(session.token, None);
+    assert!(matches!(over, Err(Error::SignedOut)), "{over:?}");
 }
 
 #[test]
@@ -246,8 +336,16 @@ fn wrong_old_passwords_count_as_attempts() {
     let changed = Customer::change_password(session.token.clone(), PASSWORD.into(), "another horse".into());
     assert!(matches!(changed, Err(Error::Wait(900))), "{changed:?}");
     assert!(matches!(Customer::delete_account(session.token.clone(), PASSWORD.into()), Err(Error::Wait(900))));
-    assert!(matches!(sign_in("anna@example.org", PASSWORD, "203.0.113.1"), Err(Error::Wait(900))));
     assert!(who(&session.token).is_some(), "a customer who is signed in stays signed in");
+    // They are counted apart from those of strangers, in both directions.
+    for i in 0..60 {
+        let _ = sign_in("anna@example.org", "wrong", &format!("192.0.2.{i}"));
+    }
+    set_clock(Some(NOW + 900));
+    for i in 0..60 {
+        let _ = sign_in("anna@example.org", "wrong", &format!("192.0.2.{i}"));
+    }
+    Customer::change_password(session.token.clone(), PASSWORD.into(), "another horse".into()).unwrap();
 }
 
 #[test]
@@ -278,9 +376,10 @@ fn a_deleted_account_keeps_its_id_and_nothing_else() {
     let id = session.account.id.clone();
     Customer::change_address(session.token.clone(), address()).unwrap();
     assert!(matches!(Customer::delete_account(session.token.clone(), "wrong".into()), Err(Error::WrongPassword)));
+    Customer::remember_browser(session.token.clone(), None).unwrap();
     Customer::delete_account(session.token.clone(), PASSWORD.into()).unwrap();
     assert!(who(&session.token).is_none() && who(&other.token).is_none());
-    assert_eq!(everything(), format!("{id}|0\n\n"));
+    assert_eq!(everything(), format!("{id}|0\n\n\n"));
     assert_eq!(Customer::names(vec![id.clone()]).unwrap(), [Some("deleted account".to_string())]);
     assert!(matches!(sign_in("anna@example.org", PASSWORD, HOME), Err(Error::WrongPassword)));
     // The address is free again, for an account of another id.
@@ -323,7 +422,7 @@ fn hostile_forms_are_answered_and_change_nothing() {
         assert!(matches!(sign_in("anna@example.org", PASSWORD, from), Err(Error::Invalid(_))));
     }
     assert!(matches!(sign_in("anna@example.org", &huge, HOME), Err(Error::WrongPassword)));
-    assert_eq!((rows("accounts"), rows("sessions"), rows("attempts")), (0, 0, 2));
+    assert_eq!((rows("accounts"), rows("sessions"), rows("attempts")), (0, 0, 3));
 }
 
 /// Every query of a request uses an index.

@@ -8,6 +8,8 @@
 pub enum Cookie {
     /// The token of the customer's session.
     Session,
+    /// The key by which `customer` knows a browser in which one has signed in.
+    Browser,
     /// Random: ties forms to a visitor who has not signed in.
     Visitor,
     /// The content of the cart.
@@ -19,12 +21,16 @@ pub enum Cookie {
 /// Thirty days: how long a forgotten cart and an open form stay valid.
 pub const LONG_SECONDS: u64 = 30 * 24 * 60 * 60;
 
+/// 180 days: how long `customer` knows a browser.
+pub const KNOWN_SECONDS: u64 = 180 * 24 * 60 * 60;
+
 const SAFE_PREFIX: &str = "__Host-";
 
 impl Cookie {
     fn name(self) -> &'static str {
         match self {
             Cookie::Session => "session",
+            Cookie::Browser => "browser",
             Cookie::Visitor => "visitor",
             Cookie::Cart => "cart",
             Cookie::Ordered => "ordered",

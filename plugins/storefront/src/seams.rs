@@ -119,6 +119,21 @@ pub trait Seams {
         accounts::sign_in(email, password, from)
     }
 
+    /// As `sign_in`, from a browser that holds a key of `remember_browser`.
+    fn sign_in_known(
+        &self,
+        email: &str,
+        password: &str,
+        from: &str,
+        browser: &str,
+    ) -> Result<accounts::Session, accounts::Error> {
+        accounts::sign_in_known(email, password, from, browser)
+    }
+
+    fn remember_browser(&self, token: &str, browser: Option<&str>) -> Result<String, accounts::Error> {
+        accounts::remember_browser(token, browser)
+    }
+
     fn sign_out(&self, token: &str) -> Result<(), accounts::Error> {
         accounts::sign_out(token)
     }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use crate::cart::Cart;
-use crate::cookies::{Cookie, LONG_SECONDS};
+use crate::cookies::{Cookie, KNOWN_SECONDS, LONG_SECONDS};
 use crate::csrf;
 use crate::form::Form;
 use crate::key::is_hex;
@@ -27,6 +27,8 @@ pub struct Visit<'a> {
     pub from: Cow<'a, str>,
     /// The token of a session, which may be over.
     pub session: Option<&'a str>,
+    /// The key by which `customer` may know this browser.
+    pub browser: Option<&'a str>,
     visitor: Option<&'a str>,
     cart: Option<&'a str>,
     ordered: Option<&'a str>,
@@ -51,6 +53,7 @@ impl<'a> Visit<'a> {
             secure,
             from,
             session: cookie(Cookie::Session).filter(|token| is_hex(token, 64)),
+            browser: cookie(Cookie::Browser).filter(|key| is_hex(key, 64)),
             visitor: cookie(Cookie::Visitor).filter(|token| is_hex(token, 32)),
             cart: cookie(Cookie::Cart).filter(|text| !text.is_empty()),
             ordered: cookie(Cookie::Ordered),
@@ -110,6 +113,11 @@ impl<'a> Visit<'a> {
             true => Cookie::Session.keep(&session.token, session.expires.saturating_sub(now), self.secure),
             false => self.forget_session(),
         }
+    }
+
+    /// Makes the browser keep the key by which `customer` knows it; none if it is no key.
+    pub fn keep_browser(&self, key: &str) -> Option<Header> {
+        is_hex(key, 64).then(|| Cookie::Browser.keep(key, KNOWN_SECONDS, self.secure))
     }
 
     pub fn forget_session(&self) -> Header {

@@ -215,7 +215,8 @@ fn a_third_party_component_answers_and_its_failures_are_contained() -> Result<()
         let started = Instant::now();
         let answer = host.get(path)?;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
-        assert!(answer.contains("<!doctype html>") && !answer.contains("third-party"), "{path}: {answer}");
+        assert!(answer.contains("\r\ncontent-type: text/plain; charset=utf-8\r\n"), "{path}: {answer}");
+        assert!(answer.contains("\r\ntraceparent: 00-") && !answer.contains("third-party"), "{path}: {answer}");
         assert!(started.elapsed() < Duration::from_secs(4), "{path}");
         assert!(host.greets()?, "after {path}");
     }

@@ -61,6 +61,25 @@ fn a_saved_line_goes_live_a_wrong_one_is_reported_and_a_mended_one_goes_live() -
 }
 
 #[test]
+fn a_panic_is_logged_with_its_message_its_place_and_the_functions_that_were_running() -> Result<()> {
+    let workspace = Workspace::new("panics")?;
+    let host = workspace.dev()?;
+    let mut events = Events::of(&host.url)?;
+    // A context that uses nothing of the SDK but `context!`.
+    workspace.edit(
+        "greeter/src/lib.rs",
+        "impl Guest",
+        "fn fourth(name: &str) -> char {\n    name.chars().nth(3).expect(\"a fourth letter\")\n}\n\nimpl Guest",
+    )?;
+    workspace.edit("greeter/src/lib.rs", "Ok(format!(\"Good day, {name}\"))", "Ok(fourth(&name).to_string())")?;
+    events.live()?;
+    page(&host)?;
+    host.log_line(&["a fourth letter", "greeter/src/lib.rs:10:"])?;
+    host.log_line(&["ERROR", "unreachable", "frames", "Guest>::greet"])?;
+    Ok(())
+}
+
+#[test]
 fn a_changed_interface_names_the_caller_that_it_breaks_and_goes_live_with_it() -> Result<()> {
     let workspace = Workspace::new("interface")?;
     let host = workspace.dev()?;

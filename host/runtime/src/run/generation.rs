@@ -378,7 +378,8 @@ impl Generation {
         let timed_out = error.is::<OutOfTime>();
         let no_room = error.is::<wasmtime::PoolConcurrencyLimitError>();
         let reason = self.reason(error);
-        tracing::error!(context, trace = %call.trace, during, "{}", if timed_out { "timed out" } else { &reason });
+        let frames = backtrace(error);
+        tracing::error!(context, trace = %call.trace, during, frames, "{}", if timed_out { "timed out" } else { &reason });
         match (timed_out, no_room) {
             (true, _) => Failure::TimedOut { context },
             (_, true) => Failure::Overloaded { context },
@@ -409,6 +410,19 @@ impl Generation {
         cached.store(self.id << 16 | slot as u64 & 0xffff, Ordering::Relaxed);
         Some(slot)
     }
+}
+
+/// The functions of the guest that were running, innermost first: `store::pay < lib::handle`. Without those of Rust's
+/// panics, which are the same in every backtrace, and without functions that the component does not name. None if that
+/// leaves no function.
+fn backtrace(error: &wasmtime::Error) -> Option<String> {
+    let trace = error.downcast_ref::<wasmtime::WasmBacktrace>()?;
+    let names = trace.frames().iter().filter_map(wasmtime::FrameInfo::func_name);
+    let names = names.map(|name| format!("{:#}", rustc_demangle::demangle(name)));
+    let useful =
+        names.filter(|name| !["core::", "std::", "__rust", "rust_", "__wasm"].iter().any(|p| name.starts_with(p)));
+    let useful: Vec<String> = useful.take(limits::TRAP_FRAMES_MAX).collect();
+    (!useful.is_empty()).then(|| useful.join(" < "))
 }
 
 impl Dispatch for Generation {

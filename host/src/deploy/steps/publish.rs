@@ -131,7 +131,7 @@ pub(crate) fn watch(
             Err(GateRefusal::at(
                 Step::Watch,
                 format!("it served and turned bad, so the previous version serves again: {why}"),
-                format!("see `seam logs {name}`"),
+                format!("see `seam logs {name} --level warn`"),
             ))
         }
     }

@@ -9,18 +9,19 @@ use super::uncached::uncached;
 use crate::http::body::Body;
 use crate::http::request_error::RequestError;
 
-/// Logs the reason and renders the page, as HTML or, for clients that ask for it, as `application/problem+json` (RFC
-/// 9457).
+/// Logs the reason and renders the page: as HTML for clients that prefer it (browsers name `text/html`), as
+/// `application/problem+json` (RFC 9457) for those that prefer JSON, and as plain text for all others (`*/*`, curl).
 pub fn error_page(error: RequestError, parts: &Parts, trace: &Trace) -> Response<Body> {
     error.log(parts, trace);
     let status = error.status();
-    let (kind, text) = if wants_json(&parts.headers) {
-        ("application/problem+json", json(status, error.sentence(), trace))
-    } else {
-        ("text/html; charset=utf-8", html(status, error.sentence(), trace))
+    let (kind, text) = match preferred(&parts.headers) {
+        Form::Json => ("application/problem+json", json(status, error.sentence(), trace)),
+        Form::Html => ("text/html; charset=utf-8", html(status, error.sentence(), trace)),
+        Form::Plain => ("text/plain; charset=utf-8", plain(status, error.sentence(), trace)),
     };
     let mut response = uncached(status, kind, text);
     let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
     match error {
         RequestError::MethodNotAllowed(allowed) => {
             headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
@@ -44,9 +45,39 @@ pub fn error_page(error: RequestError, parts: &Parts, trace: &Trace) -> Response
     response
 }
 
-fn wants_json(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accept.contains("json") && !accept.contains("text/html")
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Html,
+    Json,
+    Plain,
+}
+
+/// The form that `Accept` names with the greatest weight; of equal ones, HTML first. Ranges with a `*` name none.
+fn preferred(headers: &HeaderMap) -> Form {
+    let fields = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (mut best, mut form) = (0.0, Form::Plain);
+    for range in fields.flat_map(|field| field.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let named = match kind.as_str() {
+            "text/html" | "application/xhtml+xml" => Form::Html,
+            "application/json" => Form::Json,
+            "text/plain" => Form::Plain,
+            kind if kind.ends_with("+json") => Form::Json,
+            _ => continue,
+        };
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        let weight = weight.map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(0.0));
+        if weight > best || (weight == best && weight > 0.0 && named == Form::Html) {
+            (best, form) = (weight, named);
+        }
+    }
+    form
+}
+
+fn plain(status: StatusCode, sentence: &str, trace: &Trace) -> String {
+    let title = status.canonical_reason().unwrap_or("Error");
+    format!("{} {title}\n{sentence}\ntrace: {:032x}\n", status.as_u16(), trace.trace_id)
 }
 
 fn json(status: StatusCode, sentence: &str, trace: &Trace) -> String {
@@ -91,4 +122,28 @@ code {{ user-select: all; }}
 </html>
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn html_goes_only_to_clients_that_prefer_it() {
+        let check = |accept: &'static str, expect| {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(preferred(&headers), expect, "{accept}");
+        };
+        assert_eq!(preferred(&HeaderMap::new()), Form::Plain);
+        check("*/*", Form::Plain);
+        check("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Form::Html);
+        check("application/json", Form::Json);
+        check("application/problem+json, */*", Form::Json);
+        check("application/json, text/plain, */*", Form::Json);
+        check("application/json;q=0.5, text/html", Form::Html);
+        check("application/json, text/html;q=0.5", Form::Json);
+        check("application/json, text/html", Form::Html);
+        check("text/html;q=0, */*", Form::Plain);
+        check("image/png", Form::Plain);
+    }
 }

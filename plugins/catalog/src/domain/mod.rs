@@ -2,13 +2,15 @@
 
 mod album;
 mod paging;
+mod spelling;
 mod words;
 
 pub use seam_sdk::Invalid;
 
 pub use album::{check_albums, check_price, check_skus};
 pub use paging::{Page, TOTAL_MAX};
-pub use words::Words;
+pub use spelling::forms;
+pub use words::{NOTHING, Words};
 
 use crate::albums::Filter;
 

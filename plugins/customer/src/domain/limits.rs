@@ -1,4 +1,9 @@
-//! How often one may try: 5 wrong passwords for an account and 20 from a network address within 15 minutes.
+//! How often one may try a password within 15 minutes.
+//!
+//! A stranger has 5 tries at an account and 20 at all of them from one network address; all strangers together have 50
+//! at one account. A browser in which the account was signed in has 5 of its own, and so has a session.
+//! Invariant: what strangers do shuts no known browser and no session out. Without it the owner pays for the guesses of
+//! others, who need only know an e-mail address.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,12 +11,16 @@ use seam_sdk::Invalid;
 
 /// How long a wrong password counts.
 pub const WINDOW_SECONDS: u64 = 15 * 60;
-/// Wrong passwords for one account within the window.
+/// Wrong passwords for one account from one network address, one known browser or one signed-in customer within the
+/// window.
 pub const PER_ACCOUNT: u32 = 5;
+/// Wrong passwords for one account from all network addresses together within the window: under 5,000 a day, which
+/// finds no password of ten characters that is not well known.
+pub const FROM_ANYWHERE: u32 = 50;
 /// Wrong passwords from one network address within the window.
 pub const PER_ADDRESS: u32 = 20;
-/// Attempts that the store keeps; beyond, it drops the oldest. That is enough to shut out a thousand addresses at once,
-/// and each attempt costs its author the time of a password's hash.
+/// Attempts that the store keeps; beyond, it drops the oldest. Three rows stand for one of a stranger. That is enough
+/// to shut out 800 addresses at once, and each attempt costs its author the time of a password's hash.
 pub const KEPT_MAX: u32 = 50_000;
 const FROM_CHARS_MAX: usize = 100;
 
@@ -23,9 +32,21 @@ pub struct Whom {
     pub limit: u32,
 }
 
-/// Attempts at the account of this e-mail address (as its key), whether or not there is one.
-pub fn account(email_key: &str) -> Whom {
-    Whom { text: format!("account {email_key}"), limit: PER_ACCOUNT }
+/// A stranger's attempts at the account of this e-mail address (as its key), whether or not there is one.
+pub fn stranger(email_key: &str, address: Whom) -> [Whom; 3] {
+    let here = Whom { text: format!("account {email_key} from {}", address.text), limit: PER_ACCOUNT };
+    let anywhere = Whom { text: format!("account {email_key}"), limit: FROM_ANYWHERE };
+    [here, anywhere, address]
+}
+
+/// Attempts at this account from a browser that it knows by this key.
+pub fn browser(email_key: &str, key: &str) -> [Whom; 1] {
+    [Whom { text: format!("account {email_key} in {key}"), limit: PER_ACCOUNT }]
+}
+
+/// Attempts of a customer who is signed in, at the own account.
+pub fn signed_in(email_key: &str) -> [Whom; 1] {
+    [Whom { text: format!("account {email_key} signed in"), limit: PER_ACCOUNT }]
 }
 
 /// Attempts from this network address. A port does not count, and of IPv6 only the network, since its owner has 2^64

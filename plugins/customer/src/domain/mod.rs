@@ -15,6 +15,11 @@ pub const SESSION_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// Sessions of one account; a further one ends the oldest. A customer has fewer devices, and signing in must not fill
 /// the store.
 pub const SESSIONS_MAX: u32 = 200;
+/// How long a browser stays known after the account was last signed in there.
+pub const BROWSER_SECONDS: u64 = 180 * 24 * 60 * 60;
+/// Known browsers of one account; a further one replaces the longest unused. A customer has fewer, and each adds its
+/// own limit of guesses.
+pub const BROWSERS_MAX: u32 = 20;
 /// The name of a customer who deleted the account.
 pub const DELETED_NAME: &str = "deleted account";
 const ID_CHARS_MAX: usize = 32;
@@ -25,7 +30,7 @@ pub fn is_id(id: &str) -> bool {
     !rest.is_empty() && id.len() <= ID_CHARS_MAX && rest.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-/// Whether `token` could be a session's.
+/// Whether `token` could be a session's, or the key of a browser.
 pub fn is_token(token: &str) -> bool {
     token.len() == 64 && token.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }

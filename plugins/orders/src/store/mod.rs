@@ -135,42 +135,47 @@ pub fn lines(id: i64) -> Result<Vec<PlacedLine>, Error> {
 
 /// A customer's orders, newest first; without those rejected because the card was mistyped (`outcome`).
 pub fn of_customer(customer: &str, page: u32) -> Result<Page, Error> {
-    paged(
-        "SELECT number, customer, state, at, copies, total, currency FROM orders
-         WHERE customer = ?1 AND coalesce(outcome, '') NOT LIKE 'fields%'
-         ORDER BY at DESC, id DESC LIMIT ?2 OFFSET ?3",
-        Some(customer),
-        page,
-    )
+    paged(page, |limit, offset| {
+        query(
+            "SELECT number, customer, state, at, copies, total, currency FROM orders
+             WHERE customer = ?1 AND coalesce(outcome, '') NOT LIKE 'fields%'
+             ORDER BY at DESC, id DESC LIMIT ?2 OFFSET ?3",
+            params![customer, limit, offset],
+        )
+    })
 }
 
 /// The orders in a state, oldest first.
 pub fn in_state(state: State, page: u32) -> Result<Page, Error> {
-    paged(
-        "SELECT number, customer, state, at, copies, total, currency FROM orders WHERE state = ?1
-         ORDER BY at, id LIMIT ?2 OFFSET ?3",
-        Some(states::name(state)),
-        page,
-    )
+    paged(page, |limit, offset| {
+        query(
+            "SELECT number, customer, state, at, copies, total, currency FROM orders WHERE state = ?1
+             ORDER BY at, id LIMIT ?2 OFFSET ?3",
+            params![states::name(state), limit, offset],
+        )
+    })
 }
 
 /// The orders of which something is being done, the longest first.
 pub fn in_between(page: u32) -> Result<Page, Error> {
-    paged(
-        "SELECT number, customer, state, at, copies, total, currency FROM orders WHERE ?1 IS NULL AND doing IS NOT NULL
-         ORDER BY doing_since, id LIMIT ?2 OFFSET ?3",
-        None,
-        page,
-    )
+    paged(page, |limit, offset| {
+        query(
+            "SELECT number, customer, state, at, copies, total, currency FROM orders WHERE doing IS NOT NULL
+             ORDER BY doing_since, id LIMIT ?1 OFFSET ?2",
+            params![limit, offset],
+        )
+    })
 }
 
-fn paged(sql: &str, key: Option<&str>, page: u32) -> Result<Page, Error> {
-    type Row = (String, String, String, u64, u32, u64, String);
-    let offset = page.saturating_sub(1) * PAGE_SIZE;
+/// In the order of the fields of `Summary`.
+type SummaryRow = (String, String, String, u64, u32, u64, String);
+
+/// `read` gets how many rows to read, and how many to leave out before them.
+fn paged(page: u32, read: impl FnOnce(u32, u32) -> Result<Vec<SummaryRow>, Error>) -> Result<Page, Error> {
     // One row more than the page shows says whether there is a next page.
-    let rows: Vec<Row> = query(sql, params![key, PAGE_SIZE + 1, offset])?;
+    let rows = read(PAGE_SIZE + 1, page.saturating_sub(1) * PAGE_SIZE)?;
     let more = rows.len() > PAGE_SIZE as usize;
-    let summary = |(number, customer, named, at, copies, total, currency): Row| {
+    let summary = |(number, customer, named, at, copies, total, currency): SummaryRow| {
         Ok(Summary { number, customer, state: state(&named)?, at, copies, total, currency })
     };
     let orders = rows.into_iter().take(PAGE_SIZE as usize).map(summary).collect::<Result<_, Error>>()?;

@@ -51,7 +51,10 @@ pub fn sign_in(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result
     if !problems.is_empty() {
         return Ok(page(Mode::SignIn, &typed, &problems, None, None, 422, visit, seams));
     }
-    let result = seams.sign_in(&typed.email, password, &visit.from);
+    let result = match visit.browser {
+        Some(browser) => seams.sign_in_known(&typed.email, password, &visit.from, browser),
+        None => seams.sign_in(&typed.email, password, &visit.from),
+    };
     entered(Mode::SignIn, result, &typed, visit, seams)
 }
 
@@ -110,6 +113,11 @@ fn entered(
             let welcome = if mode == Mode::SignUp { "/account?note=welcome" } else { HOME };
             let mut reply = Reply::see_other(if typed.next.is_empty() { welcome } else { typed.next.as_str() });
             reply.headers.push(visit.keep_session(&session, seams.now()));
+            // Without the key the next sign-in here is one of a stranger, no more.
+            match seams.remember_browser(&session.token, visit.browser) {
+                Ok(key) => reply.headers.extend(visit.keep_browser(&key)),
+                Err(error) => seams.warn(&format!("a browser could not be remembered: {error}")),
+            }
             Ok(reply)
         }
         Err(accounts::Error::Fields(problems)) => again(problems.into(), None, 422),

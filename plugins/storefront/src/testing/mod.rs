@@ -33,6 +33,7 @@ pub struct Shop {
     pub recommendation: Cell<Option<CallError>>,
     /// For every call to these contexts.
     pub customer: FixedError<accounts::Error>,
+    pub remembering: FixedError<accounts::Error>,
     pub orders: FixedError<ordering::Error>,
     pub finance: FixedError<payments::Error>,
     pub editing: FixedError<CatalogError>,
@@ -217,6 +218,22 @@ impl Seams for Shop {
 
     fn sign_in(&self, email: &str, password: &str, from: &str) -> Result<accounts::Session, accounts::Error> {
         self.call(&self.customer, format!("sign-in {email} {password} {from}"), || self.open_session())
+    }
+
+    fn sign_in_known(
+        &self,
+        email: &str,
+        password: &str,
+        from: &str,
+        browser: &str,
+    ) -> Result<accounts::Session, accounts::Error> {
+        let call = format!("sign-in-known {email} {password} {from} {browser}");
+        self.call(&self.customer, call, || self.open_session())
+    }
+
+    fn remember_browser(&self, token: &str, browser: Option<&str>) -> Result<String, accounts::Error> {
+        let call = format!("remember-browser {token} {browser:?}");
+        self.call(&self.remembering, call, || Ok(browser.map_or_else(|| "b".repeat(64), String::from)))
     }
 
     fn sign_out(&self, token: &str) -> Result<(), accounts::Error> {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use catalog::albums::{Album, AlbumPage, Money};
-use catalog::domain::{self, Page, Words};
+use catalog::domain::{self, NOTHING, Page, Words};
 use customer::wit::{Account, Address};
 use orders::domain::states;
 use orders::wit;
@@ -88,19 +88,29 @@ impl Reader {
 
     pub fn search(&self, words: &str, page: u32, size: u32) -> Result<AlbumPage> {
         let (words, page) = (Words::new(words).map_err(wrong)?, Page::new(page, size).map_err(wrong)?);
-        let (whole, beginning) = (words.whole(), words.beginning());
-        let last = beginning.as_deref().unwrap_or(&whole);
-        let found = self.ranked(sql::SEARCH, [&whole, last], page)?;
-        match &beginning {
-            Some(beginning) if found.total == 0 => self.ranked(sql::SEARCH_BEGINNING, [&whole, beginning], page),
-            _ => Ok(found),
-        }
+        let found = self.ranked(sql::SEARCH, &words, page)?;
+        let beginning = words.whole_spelled() != words.beginning_spelled();
+        if found.total == 0 && beginning { self.ranked(sql::SEARCH_BEGINNING, &words, page) } else { Ok(found) }
     }
 
-    fn ranked(&self, statement: &str, [whole, last]: [&str; 2], page: Page) -> Result<AlbumPage> {
+    fn ranked(&self, statement: &str, words: &Words, page: Page) -> Result<AlbumPage> {
+        let whole = words.whole();
+        let last = words.beginning().unwrap_or_else(|| whole.clone());
+        let spelled = [words.whole_spelled(), words.beginning_spelled()];
+        let plain = if words.respelled() { spelled.clone() } else { [NOTHING, NOTHING].map(Into::into) };
         let read = |limit: u32, offset: u32| -> Result<(Option<u32>, Vec<Album>)> {
             let mut statement = self.0.prepare_cached(statement)?;
-            let mut rows = statement.query(params![whole, last, sql::RANKED_MAX, limit, offset])?;
+            let mut rows = statement.query(params![
+                whole,
+                last,
+                sql::RANKED_MAX,
+                limit,
+                offset,
+                spelled[0],
+                spelled[1],
+                plain[0],
+                plain[1]
+            ])?;
             let (mut total, mut albums) = (None, Vec::new());
             while let Some(row) = rows.next()? {
                 total = Some(row.get(0)?);

@@ -49,12 +49,33 @@ pub const SEARCH: &str = concat!(
              others AS MATERIALIZED (
                SELECT rowid AS id, 2 AS tier FROM album_words WHERE album_words MATCH ?1 ORDER BY rowid
                LIMIT iif((SELECT count(*) FROM names) < ?3, ?3, 0)),
-             matching AS (SELECT id, min(tier) AS tier FROM (SELECT * FROM names UNION ALL SELECT * FROM others) GROUP BY id), ",
+             spelled_names AS MATERIALIZED (
+               SELECT rowid AS id, 3 AS tier FROM name_forms WHERE name_forms MATCH ?7 ORDER BY rowid LIMIT ?3),
+             spelled_others AS MATERIALIZED (
+               SELECT rowid AS id, 4 AS tier FROM word_forms WHERE word_forms MATCH ?6 ORDER BY rowid LIMIT ?3),
+             plain_names AS MATERIALIZED (
+               SELECT rowid AS id, 3 AS tier FROM album_names WHERE album_names MATCH ?9 ORDER BY rowid LIMIT ?3),
+             plain_others AS MATERIALIZED (
+               SELECT rowid AS id, 4 AS tier FROM album_words WHERE album_words MATCH ?8 ORDER BY rowid LIMIT ?3),
+             matching AS (
+               SELECT id, min(tier) AS tier
+               FROM (SELECT * FROM names UNION ALL SELECT * FROM others
+                     UNION ALL SELECT * FROM spelled_names UNION ALL SELECT * FROM spelled_others
+                     UNION ALL SELECT * FROM plain_names UNION ALL SELECT * FROM plain_others)
+               GROUP BY id), ",
     ranking!()
 );
 pub const SEARCH_BEGINNING: &str = concat!(
-    "WITH matching AS (
-                   SELECT rowid AS id, 0 AS tier FROM album_words WHERE album_words MATCH ?2 ORDER BY rowid LIMIT ?3), ",
+    "WITH
+             typed AS MATERIALIZED (
+               SELECT rowid AS id, 0 AS tier FROM album_words WHERE album_words MATCH ?2 ORDER BY rowid LIMIT ?3),
+             spelled AS MATERIALIZED (
+               SELECT rowid AS id, 1 AS tier FROM word_forms WHERE word_forms MATCH ?7 ORDER BY rowid LIMIT ?3),
+             plain AS MATERIALIZED (
+               SELECT rowid AS id, 1 AS tier FROM album_words WHERE album_words MATCH ?9 ORDER BY rowid LIMIT ?3),
+             matching AS (
+               SELECT id, min(tier) AS tier
+               FROM (SELECT * FROM typed UNION ALL SELECT * FROM spelled UNION ALL SELECT * FROM plain) GROUP BY id), ",
     ranking!()
 );
 

@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use headers::ETag;
@@ -31,16 +31,27 @@ pub(super) struct Encoding {
     pub(super) etag: ETag,
 }
 
-/// Differs when a file has changed.
+/// Differs when a file has changed. Size and modification time alone do not show it: tools that copy or deploy files
+/// set the time. A file put in the place of another has an inode of its own, and no program can set the time of change.
 #[derive(PartialEq, Eq, Clone, Copy)]
 struct Stamp {
-    modified: Option<SystemTime>,
     length: u64,
+    device: u64,
+    inode: u64,
+    /// In seconds and nanoseconds.
+    modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 impl Stamp {
     fn of(metadata: &fs::Metadata) -> Self {
-        Self { modified: metadata.modified().ok(), length: metadata.len() }
+        Self {
+            length: metadata.len(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Static files of a context, kept in memory together with their compressed forms.
 //!
 //! Invariants: a file is served only if its real path, with symbolic links resolved, lies in the folder. Names with
-//! `..`, dot files and backslashes are never looked up. A cached file is served only while the file on disk has the
-//! same modification time and length.
+//! `..`, dot files and backslashes are never looked up. A cached file is served only while the file on disk is
+//! the same one (device, inode), unchanged (times of modification and of change, length).
 
 mod cache;
 mod file;

@@ -64,6 +64,33 @@ fn a_changed_file_is_read_again() {
     assert_ne!(tag(&assets), first);
 }
 
+/// Deploy tools that fix all times, and `cp -p`, make such files.
+#[test]
+fn a_changed_file_with_the_old_size_and_time_is_read_again() {
+    let (temp, assets) = folder();
+    let path = temp.path().join("assets/x.css");
+    let put = |path: &Path, text: &str| {
+        fs::write(path, text).unwrap();
+        fs::File::options().append(true).open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    };
+    let check = |expect: &str, known: Option<&HeaderValue>| {
+        let known = known.map(|tag| ("if-none-match", tag.to_str().unwrap()));
+        let response = get(&assets, "x.css", known.as_slice()).unwrap();
+        assert_eq!(response.status(), 200, "{expect}");
+        let Body::Whole(bytes) = response.body() else { unreachable!("a static file is sent whole") };
+        assert_eq!(bytes, expect);
+        response.headers()[header::ETAG].clone()
+    };
+    put(&path, "a{color:red}");
+    let red = check("a{color:red}", None);
+    let other = temp.path().join("other");
+    put(&other, "a{color:tan}");
+    fs::rename(&other, &path).unwrap();
+    let tan = check("a{color:tan}", Some(&red));
+    put(&path, "a{color:sky}");
+    check("a{color:sky}", Some(&tan));
+}
+
 #[test]
 fn each_encoding_has_its_own_etag_and_any_of_them_yields_304() {
     let (_temp, assets) = folder();

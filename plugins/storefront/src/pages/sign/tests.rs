@@ -47,7 +47,7 @@ fn signing_in_sets_a_cookie_that_lasts_as_long_as_the_session() {
     assert_eq!(session_cookie(&response), Some(expected.as_str()));
     assert_eq!(
         *shop.calls.borrow(),
-        ["sign-in ann@example.test  s3cret pass\u{e9}  192.0.2.7"],
+        ["sign-in ann@example.test  s3cret pass\u{e9}  192.0.2.7".to_owned(), format!("remember-browser {TOKEN} None")],
         "passwords are not trimmed"
     );
 
@@ -59,6 +59,33 @@ fn signing_in_sets_a_cookie_that_lasts_as_long_as_the_session() {
 
     let late = Shop { now: NOW + 9_999_999, ..Shop::open() };
     assert!(session_cookie(&sent(&late, "/sign-in", &IN)).is_some_and(|cookie| cookie.contains("Max-Age=0")));
+}
+
+#[test]
+fn a_browser_keeps_the_key_by_which_the_account_knows_it() {
+    let shop = Shop::open();
+    let browser_cookie = |response: &Response| {
+        let cookie = headers(response, "set-cookie").into_iter().find(|cookie| cookie.contains("browser="));
+        cookie.map(String::from)
+    };
+    let first = sent(&shop, "/sign-in", &IN);
+    let key = "b".repeat(64);
+    let expected = format!("browser={key}; Path=/; Max-Age=15552000; HttpOnly; SameSite=Lax");
+    assert_eq!(browser_cookie(&first), Some(expected));
+    shop.calls.borrow_mut().clear();
+
+    let known = "c".repeat(64);
+    let again = handle(&post_with("/sign-in", &IN, &format!("visitor={VISITOR}; browser={known}"), VISITOR), &shop);
+    assert!(browser_cookie(&again).is_some_and(|cookie| cookie.starts_with(&format!("browser={known};"))));
+    let asked = format!("sign-in-known ann@example.test  s3cret pass\u{e9}  unknown {known}");
+    assert_eq!(*shop.calls.borrow(), [asked, format!("remember-browser {TOKEN} {:?}", Some(&known))]);
+    shop.calls.borrow_mut().clear();
+
+    // What is no key is not asked about, and a browser that cannot be remembered is signed in all the same.
+    *shop.remembering.borrow_mut() = Some(accounts::Error::Unavailable("away".into()));
+    let odd = handle(&post_with("/sign-in", &IN, &format!("visitor={VISITOR}; browser=<b>"), VISITOR), &shop);
+    assert_eq!((odd.status, browser_cookie(&odd)), (303, None));
+    assert!(session_cookie(&odd).is_some() && shop.calls.borrow()[0].starts_with("sign-in ann"));
 }
 
 #[test]
