@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use seam_runtime::serve::Registry;
-use seam_store::{Config, Database, moment};
+use seam_store::{Config, Database, HostFile, Register, chain, moment};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -33,13 +33,18 @@ pub fn take(registry: &Registry, data: &Path, into: &Path) -> Result<(PathBuf, B
 /// As `take`, of the manifest's contexts while no host runs.
 ///
 /// # Errors
-/// As `take`, and when a file cannot be opened.
+/// As `take`, and when a file cannot be opened or does not fit what the host remembers of it.
 pub fn take_of(manifest: &Manifest, into: &Path) -> Result<(PathBuf, Backup), Error> {
     let data = &manifest.host.data;
+    let unopened = |error: &dyn std::error::Error| Error::NoRegister { why: chain(error) };
+    let host = HostFile::open(data).map_err(|error| unopened(&error))?;
+    let register = Register::open(Arc::new(host)).map_err(|error| unopened(&error))?;
     let mut databases = Vec::new();
     for context in &manifest.contexts {
         let (name, Some(store)) = (&context.settings.name, &context.settings.store) else { continue };
         let config = Config::of(name, store, &folder::stores(data));
+        let misfit = |source| Error::Misfit { context: name.to_string(), source };
+        register.compare(name, &config).map_err(misfit)?;
         if config.path.is_file() {
             let open = Database::open(config).map_err(|source| Error::Open { context: name.to_string(), source })?;
             databases.push((name.to_string(), open));

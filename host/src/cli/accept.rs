@@ -6,6 +6,7 @@ use seam_store::{Config, HostFile, Register};
 
 use super::error::{CommandError, unknown_context};
 use super::out;
+use crate::deploy::{ChangeKind, History};
 use crate::folder::{self, Folder};
 use crate::manifest::Manifest;
 
@@ -21,12 +22,15 @@ pub fn run(manifest: &Manifest, context: &str) -> Result<(), CommandError> {
     let host = HostFile::open(data).map_err(|error| CommandError::caused_by(&error, error.remedy()))?;
     let register = Register::open(Arc::new(host)).map_err(|error| CommandError::caused_by(&error, error.remedy()))?;
     let config = Config::of(&entry.name, grant, &folder::stores(data));
+    let file = config.path.display().to_string();
     let accepted = register
-        .accept(&entry.name, &config)
+        .accept(&entry.name, &config, |transaction, why| {
+            History::replaced_store(transaction, context, ChangeKind::Accept, &file, Some(why))
+        })
         .map_err(|error| CommandError::caused_by(&error, error.remedy(context)))?;
     match accepted.why {
         Some(why) => out::note(&format!("accepted although {why}")),
-        None => out::note(&format!("the store of `{context}` fits")),
+        None => out::note(&format!("the store of `{context}` fits; nothing has changed")),
     }
     if let Some(log) = accepted.log {
         out::note(&format!("its write-ahead log is kept as `{}`", log.display()));

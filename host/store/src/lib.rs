@@ -61,7 +61,7 @@ pub use mark::Mark;
 pub use migrate::{MigrateError, MigrateOptions, Migrated, Migration, migrate, migrate_with};
 pub use moment::{Snapshot, moment};
 pub use open::OpenError;
-pub use register::{Accepted, Register, RegisterError};
+pub use register::{Accepted, Adopted, Register, RegisterError};
 pub use rows::{Rows, Value};
 pub use schema::schema_at;
 pub use statistics::Statistics;

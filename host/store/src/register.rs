@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::blocking;
 use crate::config::Config;
@@ -71,10 +71,17 @@ impl RegisterError {
     }
 }
 
+/// A file that the host is to take for the store of a context: see `Register::adopt`.
+#[derive(Debug)]
+pub struct Adopted {
+    context: ContextName,
+    entry: Entry,
+}
+
 /// What `accept` did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// Why the file did not fit; `None` if it did.
+    /// Why the file did not fit; `None` if it did, and nothing has changed.
     pub why: Option<String>,
     /// Where the log is now that was beside the file and does not belong to it, or is damaged.
     pub log: Option<PathBuf>,
@@ -130,41 +137,54 @@ impl Register {
         Ok(())
     }
 
-    /// Takes the file that `config` names as the store of `context`, whatever the host remembers: it gets another
-    /// identity. A log that does not belong to it, or is damaged, is set aside and kept. Without a file, the next
-    /// start creates one. The file must not be open in this process.
+    /// Takes the file that `config` names as the store of `context`, if it does not fit what the host remembers: it gets
+    /// another identity. A log that does not belong to it, or is damaged, is set aside and kept. Without a file, the next
+    /// start creates one. The file must not be open in this process. `also` runs in the transaction of the host's file.
     ///
     /// # Errors
     /// When the file is damaged: only a backup helps then.
-    pub fn accept(&self, context: &ContextName, config: &Config) -> Result<Accepted, RegisterError> {
+    pub fn accept(
+        &self,
+        context: &ContextName,
+        config: &Config,
+        also: impl FnOnce(&Transaction<'_>, &str) -> rusqlite::Result<()>,
+    ) -> Result<Accepted, RegisterError> {
         let misfit = match self.compare(context, config) {
-            Ok(()) => None,
-            Err(RegisterError::Misfit(misfit)) => Some(misfit),
+            Ok(()) => return Ok(Accepted { why: None, log: None }),
+            Err(RegisterError::Misfit(misfit)) => misfit,
             Err(error) => return Err(error),
         };
-        let why = misfit.as_ref().map(ToString::to_string);
+        let why = misfit.to_string();
         let log = match misfit {
-            Some(Misfit::Log { path }) => Some(set_aside(&path, false)?),
+            Misfit::Log { path } => Some(set_aside(&path, false)?),
             // Its valid part belongs to the file.
-            Some(Misfit::DamagedLog { path, .. }) => Some(set_aside(&path, true)?),
-            Some(
-                misfit @ (Misfit::Truncated { .. }
-                | Misfit::Damaged { .. }
-                | Misfit::Unreadable { .. }
-                | Misfit::Open(_)),
-            ) => {
+            Misfit::DamagedLog { path, .. } => Some(set_aside(&path, true)?),
+            Misfit::Truncated { .. } | Misfit::Damaged { .. } | Misfit::Unreadable { .. } | Misfit::Open(_) => {
                 return Err(misfit.into());
             }
-            _ => None,
+            Misfit::Missing { .. } | Misfit::Foreign { .. } | Misfit::Other { .. } | Misfit::Older { .. } => None,
         };
-        self.0.noted.lock().remove(context.as_str());
-        if !config.path.exists() {
-            let forget = "DELETE FROM store WHERE context = ?1";
-            self.0.host.change(|transaction| transaction.execute(forget, [context.as_str()]))?;
-            return Ok(Accepted { why, log });
+        if config.path.exists() {
+            let adopted = Self::adopt(context, config)?;
+            self.expect([&adopted].into_iter(), |transaction| also(transaction, &why))?;
+        } else {
+            self.0.noted.lock().remove(context.as_str());
+            self.0.host.change(|transaction| {
+                transaction.execute("DELETE FROM store WHERE context = ?1", [context.as_str()])?;
+                also(transaction, &why)
+            })?;
         }
+        Ok(Accepted { why: Some(why), log })
+    }
+
+    /// Makes the file that `config` names, wherever it is, a store of `context`: it gets an identity of its own. The
+    /// host takes it after `expect`. The file must not be open in this process, and has no log afterwards.
+    ///
+    /// # Errors
+    /// When it cannot be opened or written.
+    pub fn adopt(context: &ContextName, config: &Config) -> Result<Adopted, RegisterError> {
         let failed = |source| Misfit::Open(OpenError::Sqlite { path: config.path.clone(), source });
-        let (mark, schema) = blocking::block_in_place(|| {
+        let entry = blocking::block_in_place(|| {
             let connection = open(config, Role::Writer).map_err(Misfit::Open)?;
             let sqlite = connection.sqlite();
             let commits = Mark::read(sqlite).map_err(failed)?.map_or(0, |mark| mark.commits);
@@ -173,11 +193,28 @@ impl Register {
             let mark = Mark::new(context.as_str(), commits + 1);
             mark.write(sqlite).map_err(failed)?;
             connection.run_as_host("PRAGMA wal_checkpoint(TRUNCATE)").map_err(failed)?;
-            Ok::<_, Misfit>((mark, crate::schema::number(sqlite).map_err(failed)?))
+            let schema = crate::schema::number(sqlite).map_err(failed)?;
+            Ok::<_, Misfit>(Entry { identity: mark.identity, schema, commits: mark.commits })
         })?;
-        let entry = Entry { identity: mark.identity, schema, commits: mark.commits };
-        self.0.host.change(|transaction| entry.write(transaction, context))?;
-        Ok(Accepted { why, log })
+        Ok(Adopted { context: context.clone(), entry })
+    }
+
+    /// From now on only these files fit their contexts. `also` runs in the same transaction of the host's file.
+    ///
+    /// # Errors
+    /// When the host's file cannot be written. Nothing has changed then.
+    pub fn expect<'a>(
+        &self,
+        adopted: impl Iterator<Item = &'a Adopted> + Clone,
+        also: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), RegisterError> {
+        self.0.host.change(|transaction| {
+            adopted.clone().try_for_each(|Adopted { context, entry }| entry.write(transaction, context))?;
+            also(transaction)
+        })?;
+        let mut noted = self.0.noted.lock();
+        adopted.for_each(|adopted| drop(noted.remove(adopted.context.as_str())));
+        Ok(())
     }
 
     fn known(&self, context: &ContextName) -> Result<Option<Entry>, HostFileError> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use seam_store::ids::ContextName;
-use seam_store::{Database, Register, chain};
+use seam_store::{Database, Misfit, Register, RegisterError, chain};
 
 use crate::component::ContextProblem;
 use crate::run::Generation;
@@ -47,12 +47,19 @@ impl Stores {
             }
             return Ok(Some(database));
         }
-        let failed = |error: seam_store::RegisterError| {
+        let failed = |error: RegisterError| {
             let remedy = error.remedy(entry.name.as_str());
             ContextProblem::of(&entry.name, format!("has no usable store: {}", chain(&error)), remedy)
         };
         let config = seam_store::Config::of(&entry.name, grant, &self.folder);
-        self.register.compare(&entry.name, &config).map_err(failed)?;
+        match self.register.compare(&entry.name, &config) {
+            // What follows a history can be made again from it.
+            Err(RegisterError::Misfit(Misfit::Missing { .. })) if entry.catch_up.is_some() => {
+                tracing::warn!(context = %entry.name, "its file is gone; it learns the history from the beginning");
+                self.register.accept(&entry.name, &config, |_, _| Ok(())).map_err(failed)?;
+            }
+            compared => compared.map_err(failed)?,
+        }
         let database = open_file(entry, grant, &self.folder)?;
         self.register.note(&entry.name, &database).map_err(failed)?;
         open.insert(entry.name.clone(), Arc::downgrade(&database));

@@ -125,10 +125,10 @@ impl LinkedSystem {
 }
 
 /// Starts and publishes `specs`. The contexts that cannot start are out of service; variants that cannot are reported,
-/// so that they are left out.
+/// so that they are left out. A file is migrated, and copied before, at most once: in the next round it has its schema.
 ///
 /// # Errors
-/// The problems of variants, and those of all contexts when none can start.
+/// The problems of variants alone if there are any, and those of all contexts when none can start.
 fn start_what_can(registry: &Registry, specs: Vec<ContextSpec>, restore_points: Option<&Path>) -> Result<(), Error> {
     let mut out: Vec<ContextProblem> = Vec::new();
     loop {
@@ -143,11 +143,15 @@ fn start_what_can(registry: &Registry, specs: Vec<ContextSpec>, restore_points: 
             Err(Error::Problems(problems)) => problems,
             Err(error) => return Err(error),
         };
-        let known = |problem: &ContextProblem| out.iter().any(|out| out.context == problem.context);
-        if problems.iter().any(|problem| problem.context.variant().is_some() || known(problem)) {
-            return Err(Error::Problems(problems));
+        let (variants, contexts): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| p.context.variant().is_some());
+        if !variants.is_empty() {
+            return Err(Error::Problems(variants));
         }
-        out.extend(problems);
+        let known = |problem: &ContextProblem| out.iter().any(|out| out.context == problem.context);
+        if contexts.iter().any(known) {
+            return Err(Error::Problems(contexts));
+        }
+        out.extend(contexts);
         if specs.iter().all(|spec| out.iter().any(|out| out.context == spec.settings.name)) {
             return Err(Error::Problems(out));
         }

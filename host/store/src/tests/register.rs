@@ -61,6 +61,10 @@ impl Known {
         found.err().map(|error| format!("{error}; {}", error.remedy("shop"))).unwrap_or_default()
     }
 
+    fn accept(&self) -> Result<Accepted, RegisterError> {
+        self.register.accept(&self.name, &self.config(), |_, _| Ok(()))
+    }
+
     fn items(&self) -> i64 {
         number_in(&self.open().query("SELECT count(*) FROM item", &[], soon()).unwrap())
     }
@@ -97,12 +101,12 @@ fn a_missing_an_older_another_and_a_foreign_file_are_named_and_accepted_only_by_
     known.run(&["c", "d"]);
     std::fs::write(known.file(), &old).unwrap();
     assert!(known.why().contains("is older than the host has seen it"), "{}", known.why());
-    assert!(known.register.accept(&known.name, &known.config()).unwrap().why.is_some());
+    assert!(known.accept().unwrap().why.is_some());
     assert_eq!((known.why(), known.items()), (String::new(), 2));
 
     std::fs::write(known.file(), &old).unwrap();
     assert!(known.why().contains("is another file"), "an accepted file has another identity: {}", known.why());
-    known.register.accept(&known.name, &known.config()).unwrap();
+    known.accept().unwrap();
 
     let foreign = Known::new();
     let other = known.file().with_file_name("other.db");
@@ -115,7 +119,7 @@ fn a_missing_an_older_another_and_a_foreign_file_are_named_and_accepted_only_by_
 
     std::fs::remove_file(known.file()).unwrap();
     assert!(known.why().contains("is gone") && known.why().contains("seam accept shop"), "{}", known.why());
-    known.register.accept(&known.name, &known.config()).unwrap();
+    known.accept().unwrap();
     assert_eq!((known.why(), known.items()), (String::new(), 0));
 }
 
@@ -129,7 +133,7 @@ fn an_older_file_beside_a_newer_log_is_refused_and_the_log_is_kept() {
     let log = std::fs::read(path_of(&known.file())).unwrap();
     assert!(known.why().contains("do not belong together"), "{}", known.why());
     assert!(log == std::fs::read(path_of(&known.file())).unwrap());
-    let accepted = known.register.accept(&known.name, &known.config()).unwrap();
+    let accepted = known.accept().unwrap();
     assert!(log == std::fs::read(accepted.log.unwrap()).unwrap());
     assert_eq!((known.why(), known.items()), (String::new(), 2));
 }
@@ -186,4 +190,33 @@ fn a_transaction_that_only_reads_is_no_commit() {
     assert_eq!(commits(), before);
     shop.add("a").unwrap();
     assert_eq!(commits(), before + 1);
+}
+
+#[test]
+fn only_a_file_that_the_host_expects_fits_and_it_brings_its_context_and_identity_with_it() {
+    let known = Known::new();
+    let staged = known.file().with_file_name(".restore-shop.db");
+    std::fs::copy(known.file(), &staged).unwrap();
+    let config = Config::plain(staged.clone(), 64);
+    let adopted = Register::adopt(&known.name, &config).unwrap();
+    assert!(!path_of(&staged).exists());
+    assert_eq!(known.why(), "", "the control: it is not expected yet");
+    let failed = known.register.expect([&adopted].into_iter(), |_| Err(rusqlite::Error::InvalidQuery));
+    assert!(failed.is_err());
+    assert_eq!(known.why(), "", "nothing is expected when the transaction fails");
+    known.register.expect([&adopted].into_iter(), |_| Ok(())).unwrap();
+    assert!(known.why().contains("is another file"), "{}", known.why());
+    std::fs::remove_file(known.file()).unwrap();
+    assert!(known.why().contains("is gone"), "a start between the two takes it for a new context: {}", known.why());
+    std::fs::rename(staged, known.file()).unwrap();
+    assert_eq!((known.why(), known.items()), (String::new(), 2));
+}
+
+#[test]
+fn a_file_that_fits_is_not_accepted_again() {
+    let known = Known::new();
+    let identity = |known: &Known| known.open().mark().unwrap().unwrap().identity;
+    let before = identity(&known);
+    assert_eq!(known.accept().unwrap(), Accepted { why: None, log: None });
+    assert_eq!(identity(&known), before);
 }
