@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use seam_runtime::call::Call;
+use seam_runtime::component::InterfaceName;
 use seam_runtime::route::{Follower, Notify};
 use seam_runtime::serve::Registry;
 use seam_store::Cursor;
@@ -127,10 +128,9 @@ fn catch_up(registry: &Registry, follower: &Follower, stop: &AtomicBool) -> Resu
     }
 }
 
-fn ask(registry: &Registry, context: &str, function: &(String, String), params: &[Val]) -> Result<Val, String> {
+fn ask(registry: &Registry, context: &str, function: &(InterfaceName, String), params: &[Val]) -> Result<Val, String> {
     let live = registry.live(context).map_err(|failure| failure.to_string())?;
-    let exports = live.generation().exports().iter();
-    let export = exports.into_iter().find(|export| (&export.interface, &export.function) == (&function.0, &function.1));
+    let export = live.generation().export(&function.0, &function.1);
     let export = export.ok_or_else(|| format!("it does not export `{}.{}`", function.0, function.1))?;
     let call = Call::start(Instant::now() + Duration::from_millis(limits::FOLLOW_CALL_MS), Trace::start());
     let answer = live.call(call, export, params).map_err(|failure| failure.to_string())?;

@@ -5,8 +5,9 @@
 use std::time::{Duration, Instant};
 
 use seam_runtime::call::{Call, Failure};
-use seam_runtime::component::wit_of;
+use seam_runtime::component::{FunctionName, distinct_name, wit_of};
 use seam_runtime::did_you_mean::{self, nearest};
+use seam_runtime::run::Export;
 use seam_runtime::serve::{Live, Registry};
 use seam_store::ids::Trace;
 use wasmtime::component::Val;
@@ -102,7 +103,7 @@ pub struct Target {
 
 impl Target {
     /// `name` is `interface.function`. The interface may be short (`desk`), in full (`acme:orders/desk@0.1.0`), or
-    /// missing if only one interface has such a function.
+    /// missing if only one interface has such a function. See `FunctionName`.
     ///
     /// # Errors
     /// When there is no such context or function, or more than one.
@@ -120,31 +121,15 @@ impl Target {
     /// When there is no such function, or more than one.
     pub fn of(live: Live, context: &str, name: &str) -> Result<Self, Error> {
         let exports = live.generation().exports();
-        let (interface, function) = match name.rsplit_once('.') {
-            Some((interface, function)) => (Some(interface), function),
-            None => (None, name),
-        };
-        let means = |export: &str| match interface {
-            None => true,
-            Some(asked) => {
-                let path = asked.split('@').next().unwrap_or_default();
-                export == path || export.rsplit('/').next() == Some(path)
-            }
-        };
-        let found: Vec<usize> = exports
-            .iter()
-            .enumerate()
-            .filter(|(_, export)| export.function == function && means(&export.interface))
-            .map(|(at, _)| at)
-            .collect();
+        let found = FunctionName::parse(name).find(exports, Export::name);
         let context = context.to_owned();
         match *found {
             [at] => Ok(Self { live, at }),
             [] => {
-                let known = exports.iter().map(|e| {
-                    let short = e.interface.rsplit('/').next().unwrap_or_default();
-                    format!("{short}.{}", wit_of(&e.function, &e.signature))
-                });
+                let known = exports
+                    .iter()
+                    .enumerate()
+                    .map(|(at, e)| wit_of(&distinct_name(exports, at, Export::name), &e.signature));
                 Err(Error::NoFunction { context, name: name.into(), known: known.collect() })
             }
             _ => {

@@ -16,6 +16,7 @@ pub mod person;
 pub mod shop;
 pub mod shopping;
 pub mod torture;
+pub mod two_versions;
 pub mod variants;
 pub mod version;
 pub mod wait;
@@ -30,8 +31,8 @@ use anyhow::{Context, Result};
 use seam::manifest::Manifest;
 use seam_runtime::call::Call;
 use seam_runtime::component::Compiler;
-use seam_runtime::component::ContextProblem;
-use seam_runtime::run::Metrics;
+use seam_runtime::component::{ContextProblem, FunctionName};
+use seam_runtime::run::{Export, Metrics};
 use seam_runtime::serve::{Error, LinkedSystem, Registry};
 use seam_store::HostFile;
 use seam_store::ids::Trace;
@@ -160,15 +161,13 @@ impl System {
     }
 }
 
-/// Calls `interface.function` (short name) of `context` as a request from the edge with `ms` to live.
+/// Calls `interface.function` (see `FunctionName`) of `context` as a request from the edge with `ms` to live.
 pub fn call(registry: &Registry, context: &str, function: &str, params: &[Val], ms: u64) -> Result<Val> {
     let live = registry.live(context)?;
-    let export = live
-        .generation()
-        .exports()
-        .iter()
-        .find(|e| format!("{}.{}", e.interface.rsplit('/').next().unwrap_or_default(), e.function) == function)
-        .with_context(|| format!("`{context}` has no `{function}`"))?;
+    let exports = live.generation().exports();
+    let found = FunctionName::parse(function).find(exports, Export::name);
+    anyhow::ensure!(found.len() == 1, "`{context}` has {} functions `{function}`", found.len());
+    let export = found.first().and_then(|at| exports.get(*at)).context("its functions changed")?;
     let call = Call::start(Instant::now() + Duration::from_millis(ms), Trace::start());
     let results = live.call(call, export, params)?;
     results.into_iter().next().context("no result")

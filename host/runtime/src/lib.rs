@@ -12,6 +12,7 @@ pub mod call;
 pub mod component;
 pub mod did_you_mean;
 pub mod guest;
+pub mod interface_name;
 pub mod limits;
 pub mod link;
 pub mod route;

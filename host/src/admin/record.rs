@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use seam_runtime::serve::Registry;
 
 use super::protocol::{ErrorMessage, RecordRequest, RecordedScenario, RecordingStarted};
+use crate::harness::functions::Functions;
 use crate::harness::recorded::{self, Header};
 use crate::limits;
 
@@ -44,9 +45,12 @@ pub(super) fn record(registry: &Registry, asked: &RecordRequest) -> Result<serde
             let Some(recording) = recorder.stop_log() else {
                 return Err(error(format!("the calls of `{context}` are not being recorded"), ""));
             };
+            let functions = &Functions::of(generation.component());
             let file = head.started.file.then_some(head.file.as_str());
-            let text =
-                recorded::scenario(&Header { name: &head.name, clock_s: head.started.clock_s, file }, &recording);
+            let text = recorded::scenario(
+                &Header { name: &head.name, clock_s: head.started.clock_s, file, functions },
+                &recording,
+            );
             serde_json::to_value(RecordedScenario {
                 scenario: text,
                 calls: recording.calls.len(),

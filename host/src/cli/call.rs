@@ -15,7 +15,7 @@ use crate::{invoke, limits};
 pub struct Options {
     /// The context
     context: String,
-    /// `interface.function(args)`
+    /// `interface.function(args)`; `interface@VERSION.function(args)` where a context has several versions
     #[arg(value_name = "CALL")]
     text: String,
     /// The longest time that the call may take

@@ -23,6 +23,11 @@ pub fn run(manifest: &Manifest, format: Format) -> Result<(), CommandError> {
             for why in contexts.iter().filter_map(|context| context.out_of_service.as_deref()) {
                 out::warning(why);
             }
+            for context in &contexts {
+                if let Some(notice) = &context.notice {
+                    out::warning(&format!("`{}`: {notice}", context.context));
+                }
+            }
             out::bytes(shown(&contexts).as_bytes())
         }
     }
@@ -93,6 +98,7 @@ mod tests {
             errors: 3,
             p50_us: 310.4,
             p99_us: 2_400.0,
+            notice: None,
         };
         let orders = ContextStatus {
             context: "orders".into(),

@@ -169,7 +169,7 @@ impl<'k> Checker<'k> {
     /// The answer of a function, from its text.
     pub fn answer(&mut self, function: &Function, text: &At<String>) -> Option<Pattern> {
         let Some(ty) = &function.result else {
-            self.report(text.place, format!("`{}` returns nothing", function.short()), Self::signature(function));
+            self.report(text.place, format!("`{}` returns nothing", function.shown), Self::signature(function));
             return None;
         };
         Pattern::of(&text.value, ty).map_err(|error| self.mistake(text, 0, &error, Self::signature(function))).ok()

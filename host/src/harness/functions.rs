@@ -1,14 +1,17 @@
 //! The functions that a context exports and imports, as its component declares them.
 
-use seam_runtime::component::{Component, HTTP_HANDLER, Interface, is_seam};
+use seam_runtime::component::{
+    Component, FunctionName, HTTP_HANDLER, Interface, InterfaceName, distinct_name, is_seam,
+};
 use seam_runtime::did_you_mean;
 use wasmtime::component::types::{ComponentFunc, Type};
 
 #[derive(Clone)]
 pub struct Function {
-    /// `namespace:package/interface`
-    pub interface: String,
+    pub interface: InterfaceName,
     pub name: String,
+    /// How a scenario names it: `interface.function`, or in full where several have that short name.
+    pub shown: String,
     pub params: Vec<(String, Type)>,
     pub result: Option<Type>,
     pub signature: ComponentFunc,
@@ -17,23 +20,24 @@ pub struct Function {
 impl Function {
     fn new(interface: &Interface, name: &str, signature: &ComponentFunc) -> Self {
         Self {
-            interface: interface.name.path.clone(),
+            interface: interface.name.clone(),
             name: name.to_owned(),
+            shown: String::new(),
             params: signature.params().map(|(name, ty)| (name.to_owned(), ty)).collect(),
             result: signature.results().next(),
             signature: signature.clone(),
         }
     }
 
-    /// `interface.function`, short.
-    pub fn short(&self) -> String {
-        short(&self.interface, &self.name)
+    fn full_name(&self) -> (&InterfaceName, &str) {
+        (&self.interface, &self.name)
     }
 }
 
-/// `desk.find` of `acme:orders/desk` and `find`.
-pub fn short(interface: &str, function: &str) -> String {
-    format!("{}.{function}", interface.rsplit('/').next().unwrap_or_default())
+/// How a scenario names `interface.function`, which may have left `functions` since.
+pub fn shown(functions: &[Function], interface: &InterfaceName, function: &str) -> String {
+    let known = functions.iter().find(|f| f.interface == *interface && f.name == function);
+    known.map_or_else(|| format!("{interface}.{function}"), |known| known.shown.clone())
 }
 
 /// What a component exports to other contexts and imports from them. The host's interfaces are left out.
@@ -47,10 +51,22 @@ pub struct Functions {
 }
 
 impl Functions {
+    /// The functions as a contract about `interface` means them: other versions of it are left out of the exports.
+    pub fn of_contract(&self, interface: &InterfaceName) -> Self {
+        let own = interface.choose(&self.exports, |f| &f.interface).map(|f| f.interface.clone());
+        let mut functions = self.clone();
+        functions.exports.retain(|f| f.interface.path != interface.path || Some(&f.interface) == own.as_ref());
+        functions
+    }
+
     pub fn of(component: &Component) -> Self {
         let functions = |interfaces: &[Interface]| {
             let seams = interfaces.iter().filter(|i| is_seam(&i.name) && i.name.namespace() != "seam");
-            seams.flat_map(|i| i.functions.iter().map(|(name, ty)| Function::new(i, name, ty))).collect()
+            let mut all: Vec<Function> =
+                seams.flat_map(|i| i.functions.iter().map(|(name, ty)| Function::new(i, name, ty))).collect();
+            let shown: Vec<String> = (0..all.len()).map(|at| distinct_name(&all, at, Function::full_name)).collect();
+            all.iter_mut().zip(shown).for_each(|(function, shown)| function.shown = shown);
+            all
         };
         Self {
             exports: functions(&component.exports),
@@ -66,20 +82,12 @@ impl Functions {
 /// # Errors
 /// The problem, and what to do about it.
 pub fn find<'f>(functions: &'f [Function], name: &str) -> Result<(usize, &'f Function), (String, String)> {
-    // The version of an interface has dots of its own.
-    let (interface, function) = match name.rsplit_once('.') {
-        Some((interface, function)) => (interface.split('@').next(), function),
-        None => (None, name),
-    };
-    let means = |f: &Function| {
-        f.name == function
-            && interface.is_none_or(|asked| f.interface == asked || f.interface.rsplit('/').next() == Some(asked))
-    };
-    let found: Vec<(usize, &Function)> = functions.iter().enumerate().filter(|(_, f)| means(f)).collect();
+    let found = FunctionName::parse(name).find(functions, Function::full_name);
+    let found: Vec<(usize, &Function)> = found.into_iter().filter_map(|at| Some((at, functions.get(at)?))).collect();
     match found[..] {
         [one] => Ok(one),
         [] => {
-            let names: Vec<String> = functions.iter().map(Function::short).collect();
+            let names: Vec<String> = functions.iter().map(|f| f.shown.clone()).collect();
             let remedy = did_you_mean::hint(name, names.iter().map(String::as_str));
             Err((format!("there is no function `{name}`"), remedy))
         }

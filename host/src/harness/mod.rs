@@ -157,7 +157,9 @@ impl Harness {
         }
         let component = self.linked.component(file)?;
         let providers = self.linked.specs().iter().filter(|part| part.settings.name.variant().is_none());
-        let provider = providers.into_iter().find(|p| p.component.exports.iter().any(|e| e.name.path == path));
+        let provider = providers.into_iter().find(|p| {
+            p.component.exports.iter().any(|e| chosen.iter().any(|contract| rules::is_about(contract, &e.name)))
+        });
         let provider = provider.ok_or_else(|| Error::Fixture {
             message: format!("no context of this system exports `{interface}`, so its grants are not known"),
         })?;
@@ -205,7 +207,7 @@ impl Harness {
         }
         let entry = &fixture.spec().settings;
         let signatures: Vec<String> =
-            functions.imports.iter().map(|f| component::wit_of(&f.short(), &f.signature)).collect();
+            functions.imports.iter().map(|f| component::wit_of(&f.shown, &f.signature)).collect();
         let fingerprint = passed::hash(&[
             &fixture.spec().component.hash,
             &format!("{:?} {:?} {:?} {:?}", entry.config, entry.capabilities, entry.limits, entry.store),
@@ -222,7 +224,8 @@ impl Harness {
             Ok(suite) => suite.scenarios,
             Err(problems) => return report.with_problems(&problems),
         };
-        self.run_file(subject, file, &scenarios, options, Some(passed), &mut report);
+        let file = ScenarioFile { path: file, scenarios: &scenarios, functions: &subject.functions };
+        self.run_file(subject, &file, options, Some(passed), &mut report);
         report
     }
 
@@ -235,41 +238,41 @@ impl Harness {
     ) -> SuiteReport {
         let interface = Some(contract.interface.value.clone());
         let mut report = SuiteReport::new(&subject.name, &self.shown(&contract.file), interface);
-        self.run_file(subject, &contract.file, &contract.scenarios, options, passed, &mut report);
+        let about = component::InterfaceName::parse(&contract.interface.value);
+        let functions = about.map(|interface| subject.functions.of_contract(&interface));
+        let functions = functions.as_ref().unwrap_or(&subject.functions);
+        let file = ScenarioFile { path: &contract.file, scenarios: &contract.scenarios, functions };
+        self.run_file(subject, &file, options, passed, &mut report);
         report
     }
 
     fn run_file(
         &self,
         subject: &Subject,
-        file: &Path,
-        scenarios: &[Scenario],
+        file: &ScenarioFile<'_>,
         options: &Options,
         passed: Option<&mut PassedFiles>,
         report: &mut SuiteReport,
     ) {
+        let ScenarioFile { path, scenarios, functions } = *file;
         let key = format!("{} {}", subject.name, report.file);
         let given: Vec<String> =
             scenarios.iter().filter_map(|s| s.given.file.as_deref()).map(passed::of_file).collect();
-        let text = seam_store::text::read(file).unwrap_or_default();
+        let text = seam_store::text::read(path).unwrap_or_default();
         let now = passed::hash(&[&subject.fingerprint, &text, &given.join("\n")]);
         if !options.all && options.filter.is_none() && passed.as_deref().is_some_and(|passed| passed.is(&key, &now)) {
             report.unchanged = true;
             report.scenarios = scenarios.iter().map(ScenarioReport::passed).collect();
             return;
         }
-        let mut checker = Checker::new(&subject.functions);
+        let mut checker = Checker::new(functions);
         let typed: Vec<_> = scenarios.iter().filter_map(|scenario| checker.scenario(scenario)).collect();
         if !checker.problems.is_empty() {
             report.problems.extend(checker.problems);
             return;
         }
-        let runner = Runner {
-            fixture: &subject.fixture,
-            functions: &subject.functions,
-            imported: &subject.imported,
-            exported: &subject.exported,
-        };
+        let runner =
+            Runner { fixture: &subject.fixture, functions, imported: &subject.imported, exported: &subject.exported };
         let mut others = None;
         for typed in &typed {
             let scenario = &typed.scenario;
@@ -297,6 +300,14 @@ impl Harness {
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         file.strip_prefix(&folder).unwrap_or(&file).display().to_string()
     }
+}
+
+/// Scenarios that were read from one file.
+struct ScenarioFile<'a> {
+    path: &'a Path,
+    scenarios: &'a [Scenario],
+    /// The functions that their calls may mean.
+    functions: &'a Functions,
 }
 
 /// Runs a scenario on a fresh instance, on the same one again, and on the one in `others`, which has run others. Stops

@@ -4,11 +4,12 @@
 use std::fmt::Write as _;
 
 use seam_runtime::call::Failure;
+use seam_runtime::component::InterfaceName;
 use seam_runtime::guest::notes::OutgoingCall;
 use seam_runtime::run::recorder::{CallData, CallLog, RecordedCall};
 use wasmtime::component::Val;
 
-use super::functions::short;
+use super::functions::{Function, Functions, shown};
 use super::pattern::pretty;
 
 /// What the scenario starts with, besides the recorded calls.
@@ -18,6 +19,8 @@ pub struct Header<'a> {
     pub clock_s: u64,
     /// A copy of the context's file from then, relative to the scenario's folder.
     pub file: Option<&'a str>,
+    /// The functions of the context.
+    pub functions: &'a Functions,
 }
 
 /// The file's text.
@@ -37,7 +40,7 @@ pub fn scenario(header: &Header<'_>, recording: &CallLog) -> String {
     let mut now = header.clock_s;
     for call in &recording.calls {
         for made in &call.outgoing {
-            stub(made, &mut text);
+            stub(made, header.functions, &mut text);
         }
     }
     for call in &recording.calls {
@@ -45,7 +48,7 @@ pub fn scenario(header: &Header<'_>, recording: &CallLog) -> String {
             let _ = writeln!(text, "\n[[scenario.when]]\nwait_s = {}", call.began_s - now);
             now = call.began_s;
         }
-        step(call, &mut text);
+        step(call, header.functions, &mut text);
     }
     text
 }
@@ -55,8 +58,8 @@ fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-fn applied(interface: &str, function: &str, params: &[Val]) -> String {
-    format!("{}({})", short(interface, function), params.iter().map(pretty).collect::<Vec<_>>().join(", "))
+fn applied(functions: &[Function], interface: &InterfaceName, function: &str, params: &[Val]) -> String {
+    format!("{}({})", shown(functions, interface, function), params.iter().map(pretty).collect::<Vec<_>>().join(", "))
 }
 
 fn failing(failure: &Failure) -> &'static str {
@@ -68,10 +71,10 @@ fn failing(failure: &Failure) -> &'static str {
     }
 }
 
-fn stub(made: &OutgoingCall, text: &mut String) {
+fn stub(made: &OutgoingCall, functions: &Functions, text: &mut String) {
     let params: Vec<String> = made.params.iter().map(pretty).collect();
     let _ = writeln!(text, "\n[[scenario.given.stub]]");
-    let _ = writeln!(text, "function = {}", quoted(&short(&made.interface, &made.function)));
+    let _ = writeln!(text, "function = {}", quoted(&shown(&functions.imports, &made.interface, &made.function)));
     let _ = writeln!(text, "with = {}\ntimes = 1", quoted(&format!("({})", params.join(", "))));
     let _ = match made.outcome.as_deref() {
         Ok([value, ..]) => writeln!(text, "answer = {}", quoted(&pretty(value))),
@@ -80,11 +83,11 @@ fn stub(made: &OutgoingCall, text: &mut String) {
     };
 }
 
-fn step(call: &RecordedCall, text: &mut String) {
+fn step(call: &RecordedCall, functions: &Functions, text: &mut String) {
     text.push_str("\n[[scenario.when]]\n");
     let _ = match &call.data {
         CallData::Function { interface, function, params, outcome } => {
-            let _ = writeln!(text, "call = {}", quoted(&applied(interface, function, params)));
+            let _ = writeln!(text, "call = {}", quoted(&applied(&functions.exports, interface, function, params)));
             match outcome.as_deref() {
                 Ok([value, ..]) => writeln!(text, "then = {}", quoted(&pretty(value))),
                 Ok([]) => Ok(()),
@@ -107,8 +110,11 @@ fn step(call: &RecordedCall, text: &mut String) {
         }
     };
     if call.outgoing_complete {
-        let asked: Vec<String> =
-            call.outgoing.iter().map(|made| quoted(&applied(&made.interface, &made.function, &made.params))).collect();
+        let asked: Vec<String> = call
+            .outgoing
+            .iter()
+            .map(|made| quoted(&applied(&functions.imports, &made.interface, &made.function, &made.params)))
+            .collect();
         let _ = writeln!(text, "asked = [{}]", asked.join(", "));
     }
 }

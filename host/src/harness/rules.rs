@@ -18,7 +18,7 @@ pub struct Rules(Vec<TypedRule>);
 struct TypedRule {
     /// `FILE:LINE`
     at: String,
-    interface: String,
+    interface: InterfaceName,
     function: String,
     with: Option<Vec<Pattern>>,
     answers: Vec<Pattern>,
@@ -50,8 +50,9 @@ impl Rules {
     /// # Errors
     /// The problems of the rules.
     pub fn add(&mut self, contract: &Contract, functions: &[Function], all: bool) -> Result<(), Problems> {
-        let path = contract.interface.value.split('@').next().unwrap_or_default();
-        let own: Vec<Function> = functions.iter().filter(|f| f.interface == path).cloned().collect();
+        let about = InterfaceName::parse(&contract.interface.value);
+        let about = about.and_then(|name| name.choose(functions, |f| &f.interface)).map(|f| &f.interface);
+        let own: Vec<Function> = functions.iter().filter(|f| Some(&f.interface) == about).cloned().collect();
         let functions = Functions { exports: own, ..Functions::default() };
         let mut checker = Checker::new(&functions);
         let concerned = |rule: &&Rule| all || functions::find(&functions.exports, &rule.function.value).is_ok();
@@ -71,8 +72,8 @@ impl Rules {
     }
 
     /// How this answer breaks a rule, and which.
-    pub fn broken_by(&self, interface: &str, function: &str, params: &[Val], answer: &Val) -> Option<String> {
-        let rules = self.0.iter().filter(|rule| rule.interface == interface && rule.function == function);
+    pub fn broken_by(&self, interface: &InterfaceName, function: &str, params: &[Val], answer: &Val) -> Option<String> {
+        let rules = self.0.iter().filter(|rule| rule.interface == *interface && rule.function == function);
         rules.filter_map(|rule| rule.broken_by(params, answer).map(|what| format!("{what} ({})", rule.at))).next()
     }
 }
@@ -110,7 +111,7 @@ fn typed_list_rule(checker: &mut Checker<'_>, function: &Function, list: &ListRu
         let found = function.params.iter().position(|(known, _)| *known == name.value);
         let fitting = found.filter(|at| function.params.get(*at).is_some_and(|(_, ty)| fits(ty)));
         if fitting.is_none() {
-            let message = format!("`{}` has no parameter `{}` that is {what}", function.short(), name.value);
+            let message = format!("`{}` has no parameter `{}` that is {what}", function.shown, name.value);
             let remedy =
                 format!("the function is {}", seam_runtime::component::wit_of(&function.name, &function.signature));
             wrong.push(Problem::new(name.place, message, remedy));
@@ -132,14 +133,14 @@ fn typed_list_rule(checker: &mut Checker<'_>, function: &Function, list: &ListRu
     };
     match (item(function), &list.key) {
         (None, _) => {
-            let message = format!("`{}` returns no list in its `ok`", function.short());
+            let message = format!("`{}` returns no list in its `ok`", function.shown);
             wrong.push(Problem::new(place, message, "remove `list`"));
         }
         (Some(Type::Record(record)), Some(key)) if record.fields().any(|field| field.name == key.value) => {
             typed.key = Some(key.value.clone());
         }
         (Some(_), Some(key)) => {
-            let message = format!("the items that `{}` returns have no field `{}`", function.short(), key.value);
+            let message = format!("the items that `{}` returns have no field `{}`", function.shown, key.value);
             wrong.push(Problem::new(key.place, message, "name one of their fields, or remove `key`"));
         }
         (Some(_), None) => {}

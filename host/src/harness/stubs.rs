@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use seam_runtime::call::{Call, Failure};
+use seam_runtime::component::InterfaceName;
 use seam_runtime::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
 use seam_store::blocking;
 use wasmtime::component::Val;
 
 use super::check::{TypedReply, TypedStub};
-use super::functions::{Functions, short};
+use super::functions::{Functions, shown};
 use super::pattern::Bindings;
 use super::rules::Rules;
 use super::scenario::FailureKind;
@@ -18,9 +19,10 @@ use crate::limits;
 /// One call that the context made.
 #[derive(Debug, Clone)]
 pub struct MadeCall {
-    /// `namespace:package/interface`
-    pub interface: String,
+    pub interface: InterfaceName,
     pub function: String,
+    /// How a scenario names the function.
+    pub shown: String,
     pub params: Vec<Val>,
 }
 
@@ -28,7 +30,7 @@ impl MadeCall {
     /// `interface.function(args)`, as in a scenario.
     pub fn text(&self) -> String {
         let params: Vec<String> = self.params.iter().map(super::pattern::pretty).collect();
-        format!("{}({})", short(&self.interface, &self.function), params.join(", "))
+        format!("{}({})", self.shown, params.join(", "))
     }
 }
 
@@ -84,7 +86,12 @@ impl Stubs {
     fn reply(&self, function: &Function, params: Vec<Val>) -> (Duration, Result<Option<Val>, FailureKind>) {
         let mut state = self.state.lock();
         let state = &mut *state;
-        let made = MadeCall { interface: function.interface.clone(), function: function.name.clone(), params };
+        let made = MadeCall {
+            interface: function.interface.clone(),
+            function: function.name.clone(),
+            shown: shown(&self.functions.imports, &function.interface, &function.name),
+            params,
+        };
         let means = |stub: &TypedStub| {
             let import = self.functions.imports.get(stub.import);
             import.is_some_and(|f| f.interface == made.interface && f.name == made.function)
@@ -144,10 +151,9 @@ impl Dispatch for Stubs {
         function: &Function,
         exchange: &mut dyn Exchange,
     ) -> Result<(), Failure> {
-        let context = function.interface.split('/').next().unwrap_or_default();
-        let context = context.rsplit(':').next().unwrap_or_default().to_owned();
+        let context = function.interface.package().rsplit(':').next().unwrap_or_default().to_owned();
         let broken =
-            |e: wasmtime::Error| Failure::Trapped { context: function.interface.clone(), reason: format!("{e:#}") };
+            |e: wasmtime::Error| Failure::Trapped { context: function.interface.to_string(), reason: format!("{e:#}") };
         let params = exchange.params(function).map_err(broken)?;
         // As with a real callee, the caller keeps a reserve of its time.
         let left = call.deadline.saturating_duration_since(Instant::now()) * (100 - limits::CALL_RESERVE_PERCENT) / 100;

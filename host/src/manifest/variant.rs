@@ -44,7 +44,8 @@ pub fn catch_up(context: &Table<'_, '_>) -> Option<CatchUp> {
     };
     let function = |key, example: &str| {
         let call = text(key, example)?;
-        let named = call.value.split_once('.').is_some_and(|(i, f)| !i.is_empty() && !f.is_empty() && !f.contains('('));
+        let named =
+            call.value.rsplit_once('.').is_some_and(|(i, f)| !i.is_empty() && !f.is_empty() && !f.contains('('));
         if !named {
             let message = format!("`{}` does not name a function of an interface", call.value);
             table.document.report(call.place, message, format!("write `interface.function`, as in `{example}`"));

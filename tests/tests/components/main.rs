@@ -10,5 +10,6 @@ mod recording;
 mod scenarios;
 mod shadows;
 mod swapping;
+mod two_versions;
 mod wasi_http;
 mod watching;

@@ -45,7 +45,7 @@ fn a_recording_has_each_call_with_its_own_calls_and_its_result() -> Result<()> {
     }
     let log = recorder("asking").stop_log().unwrap();
     let texts: Vec<String> = log.calls.iter().map(text_of).collect();
-    let first = "t:numbers/numbers.twice([U32(4)]) -> [Result(Ok(Some(U32(8))))]";
+    let first = "t:numbers/numbers@0.1.0.twice([U32(4)]) -> [Result(Ok(Some(U32(8))))]";
     let odd = "Result(Err(Some(Variant(\"odd\", Some(U32(3))))))";
     let away = "Result(Err(Some(Variant(\"unavailable\", Some(String(\"`numbers` failed\"))))))";
     let trapped = texts[2].split("twice([U32(13)]) -> ").nth(1).unwrap().to_owned();
@@ -55,9 +55,11 @@ fn a_recording_has_each_call_with_its_own_calls_and_its_result() -> Result<()> {
         [
             format!(
                 "ask([U32(2)]) -> [Result(Ok(Some(U32(4))))] wrote false asked {first}; \
-                 t:numbers/numbers.twice([U32(2)]) -> [Result(Ok(Some(U32(4))))]"
+                 t:numbers/numbers@0.1.0.twice([U32(2)]) -> [Result(Ok(Some(U32(4))))]"
             ),
-            format!("ask([U32(3)]) -> [{odd}] wrote false asked {first}; t:numbers/numbers.twice([U32(3)]) -> [{odd}]"),
+            format!(
+                "ask([U32(3)]) -> [{odd}] wrote false asked {first}; t:numbers/numbers@0.1.0.twice([U32(3)]) -> [{odd}]"
+            ),
             format!("ask([U32(13)]) -> [{away}] wrote false asked {first}; twice([U32(13)]) -> {trapped}"),
         ]
     );

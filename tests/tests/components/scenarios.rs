@@ -103,7 +103,7 @@ fn each_kind_of_mistake_is_reported_with_its_line() -> Result<()> {
         ),
         (
             "given.stub = [{ function = 'numbers.twice', answer = 'ok(9)' }]\nwhen = [{ call = 'asking.ask(7)' }]",
-            "breaks the contract of `t:numbers/numbers` when it answers numbers.twice(4)",
+            "breaks the contract of `t:numbers/numbers@0.1.0` when it answers numbers.twice(4)",
             "",
             "on a fresh instance",
         ),
@@ -331,7 +331,7 @@ fn a_test_in_rust_has_the_same_fixture() -> Result<()> {
     away.expect("asking.ask(7)", "err(unavailable(_))")?;
     let mut lying = harness.fixture("asking")?.stub("numbers.twice", "ok(1)").start()?;
     let told = lying.call("asking.ask(7)").unwrap_err().to_string();
-    assert!(told.contains("breaks the contract of `t:numbers/numbers`"), "{told}");
+    assert!(told.contains("breaks the contract of `t:numbers/numbers@0.1.0`"), "{told}");
     let told = harness.fixture("asking")?.stub("numbers.twice", "ok(no)").start().err().unwrap().to_string();
     assert!(told.contains("`no` is not a valid u32"), "{told}");
     Ok(())

@@ -13,8 +13,9 @@ use seam::app::{App, runtime};
 use seam::deploy::{DeployOutcome, DeployReport};
 use seam::manifest::Manifest;
 use seam_runtime::component::Compiler;
+use seam_runtime::serve::Registry;
 use seam_tests::host::{Host, seam};
-use seam_tests::{MEMORY, System, repo};
+use seam_tests::{MEMORY, System, repo, wait};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 /// WASI's own interfaces lie in the crate that implements them.
@@ -157,6 +158,7 @@ fn waiter() -> Result<Vec<u8>> {
 /// The system served from this process.
 struct Served {
     address: SocketAddr,
+    registry: Registry,
     _runtime: tokio::runtime::Runtime,
     _system: System,
 }
@@ -179,7 +181,7 @@ impl Served {
         };
         let address = *server.addresses().first().context("an address")?;
         runtime.spawn(server.run(std::future::pending()));
-        Ok(Self { address, _runtime: runtime, _system: system })
+        Ok(Self { address, registry: app.registry.clone(), _runtime: runtime, _system: system })
     }
 
     fn ask(&self, path: &str) -> Result<TcpStream> {
@@ -219,6 +221,11 @@ fn a_third_party_component_answers_and_its_failures_are_contained() -> Result<()
         assert!(answer.contains("\r\ntraceparent: 00-") && !answer.contains("third-party"), "{path}: {answer}");
         assert!(started.elapsed() < Duration::from_secs(4), "{path}");
         assert!(host.greets()?, "after {path}");
+        let live = host.registry.live("third-party")?;
+        wait::until(wait::TIMEOUT, || {
+            let running = live.generation().occupancy().0;
+            Ok((running == 0).then_some(()).ok_or_else(|| format!("{running} places are taken after {path}")))
+        })?;
     }
     Ok(())
 }

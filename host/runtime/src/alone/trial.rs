@@ -112,6 +112,6 @@ struct NoNeighbours;
 impl Dispatch for NoNeighbours {
     fn call(&self, _: Call, _: &DispatchTable, function: &Function, _: &mut dyn Exchange) -> Result<(), Failure> {
         let reason = "a version on trial reaches no other context".to_owned();
-        Err(Failure::Absent { context: function.interface.clone(), reason })
+        Err(Failure::Absent { context: function.interface.to_string(), reason })
     }
 }

@@ -24,7 +24,23 @@ impl Artifact {
     /// # Errors
     /// When the file is missing, too large, not a component, or changes during the read.
     pub fn read(path: &Path) -> Result<Self, Error> {
+        Self::of(path, read_bounded(path)?)
+    }
+
+    /// Reads the file at `path`, whose bytes must have the SHA-256 `hash`.
+    ///
+    /// # Errors
+    /// As `read`; and `Error::Changed` when the bytes have another hash.
+    pub fn read_as(path: &Path, hash: &str) -> Result<Self, Error> {
         let bytes = read_bounded(path)?;
+        // The hash first: a damaged header is damage, too.
+        match hex::encode(Sha256::digest(&bytes)) {
+            found if found == hash => Self::of(path, bytes),
+            found => Err(Error::Changed { path: path.to_owned(), found }),
+        }
+    }
+
+    pub(super) fn of(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
         check_is_component(path, &bytes)?;
         Ok(Self { path: path.to_owned(), hash: hex::encode(Sha256::digest(&bytes)), bytes })
     }

@@ -3,7 +3,7 @@
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 
-use super::interface::InterfaceName;
+use crate::interface_name::InterfaceName;
 
 /// A compiled component and the interfaces in its type.
 #[derive(Clone)]

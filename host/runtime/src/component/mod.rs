@@ -3,23 +3,25 @@
 //! Not here: which context answers which import (`link`), instances (`run`).
 
 mod artifact;
+mod code_cache;
 mod compiled;
 mod compiler;
 pub(crate) mod engine;
 mod error;
 mod function_cache;
-mod interface;
+mod function_name;
 mod loader;
 mod problem;
 pub(crate) mod seam_rules;
 mod signature;
 mod spec;
 
+pub use crate::interface_name::{HEALTH, HTTP_HANDLER, InterfaceName, MIGRATIONS, WASI_HTTP, is_seam};
 pub use artifact::Artifact;
 pub use compiled::{Component, Interface};
 pub use compiler::{Compiler, compile_child};
 pub use error::Error;
-pub use interface::{HEALTH, HTTP_HANDLER, InterfaceName, MIGRATIONS, WASI_HTTP, is_seam};
+pub use function_name::{FunctionName, distinct_name};
 pub use loader::Loader;
 pub use problem::ContextProblem;
 pub use signature::{same_signature, wit_of, wit_type};

@@ -12,6 +12,7 @@ use wasmtime::component::{Func, Val};
 
 use super::Guest;
 use crate::call::{Call, ContextIndex, Failure};
+use crate::interface_name::InterfaceName;
 
 /// The callee for each context, by `ContextIndex`. A request takes one table at its start and keeps it to its end.
 /// Cheap to clone.
@@ -98,8 +99,8 @@ pub trait Dispatch: Send + Sync {
 /// One function of a seam as its caller imports it.
 pub struct Function {
     pub callee: ContextIndex,
-    /// `namespace:package/interface`, as the callee exports it.
-    pub interface: String,
+    /// As its caller imports it. The callee chooses among its exports by `InterfaceName::choose`.
+    pub interface: InterfaceName,
     pub name: String,
     /// The caller's type of the function; structurally equal to the callee's.
     pub signature: ComponentFunc,

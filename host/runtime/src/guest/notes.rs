@@ -7,6 +7,7 @@ use std::time::Duration;
 use wasmtime::component::Val;
 
 use crate::call::{ContextIndex, Failure};
+use crate::interface_name::InterfaceName;
 
 /// Kept in the guest's data from the start of a call to its end.
 #[derive(Debug, Default)]
@@ -21,8 +22,8 @@ pub struct Notes {
 #[derive(Debug, Clone)]
 pub struct OutgoingCall {
     pub callee: ContextIndex,
-    /// `namespace:package/interface`
-    pub interface: String,
+    /// As the context imports it.
+    pub interface: InterfaceName,
     pub function: String,
     /// The names of the parameters.
     pub names: Vec<String>,

@@ -3,15 +3,15 @@
 use wasmtime::component::Val;
 use wasmtime::component::types::{ComponentFunc, Type};
 
-use crate::component::Interface;
+use crate::component::{FunctionName, Interface, InterfaceName};
 use crate::settings::CatchUp;
 
 /// How one context learns from the history of another.
 pub struct HistoryFeed {
-    /// The function that returns a page: `namespace:package/interface` and the function's name.
-    pub call: (String, String),
+    /// The function that returns a page: its interface and its name.
+    pub call: (InterfaceName, String),
     /// The function that takes a page, in the same form.
-    pub into: (String, String),
+    pub into: (InterfaceName, String),
     /// The fields of the records that `into` takes, in its order: the name in `into`, and the name in the history.
     fields: Vec<(String, String)>,
     cursor: String,
@@ -23,9 +23,8 @@ impl HistoryFeed {
     /// # Errors
     /// The first mismatch, as a sentence.
     pub fn new(catch_up: &CatchUp, history: &[Interface], learner: &[Interface]) -> Result<Self, String> {
-        let (call, source) =
-            find(history, &catch_up.call).ok_or_else(|| missing(catch_up.from.as_str(), &catch_up.call))?;
-        let (into, target) = find(learner, &catch_up.into).ok_or_else(|| missing("the context", &catch_up.into))?;
+        let (call, source) = find(history, catch_up.from.as_str(), &catch_up.call)?;
+        let (into, target) = find(learner, "the context", &catch_up.into)?;
         let (from, to) = (&catch_up.call, &catch_up.into);
         let source = history_fields(&source)
             .ok_or_else(|| format!("`{from}` is not a `func(after: u64, count: u32) -> result<list<record>, _>`"))?;
@@ -74,16 +73,23 @@ impl HistoryFeed {
     }
 }
 
-fn missing(owner: &str, call: &str) -> String {
-    format!("{owner} has no `{call}`")
-}
-
-/// The exported function `interface.function`, and its names as in `HistoryFeed::call`.
-fn find(exports: &[Interface], call: &str) -> Option<((String, String), ComponentFunc)> {
-    let (interface, function) = call.split_once('.')?;
-    let export = exports.iter().find(|export| export.name.short() == interface)?;
-    let (name, signature) = export.functions.iter().find(|(name, _)| name == function)?;
-    Some(((export.name.path.clone(), name.clone()), signature.clone()))
+/// The exported function `interface.function` of `owner`, and its names as in `HistoryFeed::call`.
+fn find(exports: &[Interface], owner: &str, call: &str) -> Result<((InterfaceName, String), ComponentFunc), String> {
+    let functions: Vec<(&InterfaceName, &String, &ComponentFunc)> =
+        exports.iter().flat_map(|e| e.functions.iter().map(move |(name, ty)| (&e.name, name, ty))).collect();
+    let found: Vec<_> = FunctionName::parse(call)
+        .find(&functions, |(interface, function, _)| (interface, function))
+        .into_iter()
+        .filter_map(|at| functions.get(at))
+        .collect();
+    match found[..] {
+        [(interface, function, ty)] => Ok((((*interface).clone(), (*function).clone()), (*ty).clone())),
+        [] => Err(format!("{owner} has no `{call}`")),
+        _ => {
+            let all: Vec<String> = found.iter().map(|(i, f, _)| format!("`{i}.{f}`")).collect();
+            Err(format!("`{call}` is a function of several interfaces of {owner}: name one of {}", all.join(", ")))
+        }
+    }
 }
 
 type Fields = Vec<(String, Type)>;

@@ -51,7 +51,7 @@ pub(super) fn linker(
         for (function, signature) in &import.functions {
             let function = Function {
                 callee: provider.callee,
-                interface: provider.path.clone(),
+                interface: import.name.clone(),
                 name: function.clone(),
                 signature: signature.clone(),
                 resolved: Default::default(),

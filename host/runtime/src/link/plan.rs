@@ -111,7 +111,13 @@ fn provider(
             .filter(|(_, _, e)| fits(&e.name))
             .collect()
     };
-    let providers = exporting(&|offered| name.accepts(offered));
+    // A context may export compatible versions side by side; its generation chooses in the same way.
+    let mut providers = exporting(&|offered| name.accepts(offered));
+    let all = providers.clone();
+    providers.retain(|(at, _, e)| {
+        let own = all.iter().filter(|(other, ..)| other == at);
+        name.choose(own, |(_, _, own)| &own.name).is_some_and(|(_, _, chosen)| chosen.name == e.name)
+    });
     match providers.as_slice() {
         [] => {
             let others = exporting(&|offered| offered.path == name.path);
@@ -138,7 +144,7 @@ fn provider(
                 }
             }
             if let (true, Ok(callee)) = (problems.is_empty(), ContextIndex::try_from(*at)) {
-                return Ok(Provider { callee, path: export.name.path.clone() });
+                return Ok(Provider { callee });
             }
         }
         several => {

@@ -101,7 +101,7 @@ fn dispatch(
     let started = guest.notes.is_some().then(Instant::now);
     let outcome = match callees.get(usize::from(function.callee)) {
         Some(callee) => callee.call(call, callees, function, exchange),
-        None => Err(Failure::Absent { context: function.interface.clone(), reason: "it is not loaded".into() }),
+        None => Err(Failure::Absent { context: function.interface.to_string(), reason: "it is not loaded".into() }),
     };
     if let (Some(started), Some(notes)) = (started, cx.data_mut().notes.as_mut()) {
         record_call(notes, function, exchange, &outcome, started.elapsed());
@@ -118,7 +118,7 @@ fn transaction_open(guest: &Guest, trace: Trace, function: &Function) -> Failure
         function = %format_args!("{}.{}", function.interface, function.name),
         "a call to another context was refused: a transaction is open; commit or roll back first"
     );
-    Failure::Refused { context: function.interface.clone(), reason: RefusalReason::TransactionOpen }
+    Failure::Refused { context: function.interface.to_string(), reason: RefusalReason::TransactionOpen }
 }
 
 #[cold]
@@ -134,7 +134,7 @@ fn record_call(
         return;
     }
     let unreadable = |error: wasmtime::Error| Failure::Absent {
-        context: function.interface.clone(),
+        context: function.interface.to_string(),
         reason: format!("the answer cannot be read: {error:#}"),
     };
     let outcome = match outcome {

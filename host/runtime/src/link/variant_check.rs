@@ -27,7 +27,7 @@ pub fn problems(
     let required = |e: &&Interface| is_seam(&e.name) || [HTTP_HANDLER, WASI_HTTP].contains(&e.name.path.as_str());
     for export in main.exports.iter().filter(required) {
         let name = &export.name;
-        let Some(own) = component.exports.iter().find(|own| name.accepts(&own.name)) else {
+        let Some(own) = name.choose(&component.exports, |own| &own.name) else {
             problems.push(problem(format!("`{}` does not export `{name}`, but `{context}` does", variant.name)));
             continue;
         };

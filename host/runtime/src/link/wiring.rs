@@ -10,6 +10,4 @@ pub type Wiring = BTreeMap<String, Provider>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
     pub callee: ContextIndex,
-    /// The interface's path, without the version: the callee's generation finds it by this.
-    pub path: String,
 }

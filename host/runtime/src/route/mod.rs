@@ -164,7 +164,8 @@ impl Dispatch for Route {
     ) -> Result<(), Failure> {
         if let Some(learning) = &self.learning
             && learning.feed.into.1 == function.name
-            && learning.feed.into.0 == function.interface
+            && let Some(export) = self.main.generation.export(&function.interface, &function.name)
+            && learning.feed.into.0 == export.interface
         {
             let learned = self.main.generation.call(call, callees, function, exchange);
             learning.learned.notify();

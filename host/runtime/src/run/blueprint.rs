@@ -11,6 +11,7 @@ use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 use wasmtime_wasi_config::WasiConfigVariables;
 
+use crate::component::InterfaceName;
 use crate::guest::{Guest, logging, memory, wasi, wasi_http};
 
 /// What all instances of a generation are made from, and their grants.
@@ -47,11 +48,17 @@ pub(crate) struct Grants {
 }
 
 pub struct Export {
-    /// `namespace:package/interface`
-    pub interface: String,
+    pub interface: InterfaceName,
     pub function: String,
     pub signature: ComponentFunc,
     pub(crate) index: ComponentExportIndex,
+}
+
+impl Export {
+    /// The names of its interface and of itself, for `FunctionName::find`.
+    pub fn name(&self) -> (&InterfaceName, &str) {
+        (&self.interface, &self.function)
+    }
 }
 
 /// How a context answers HTTP, read from its exports.

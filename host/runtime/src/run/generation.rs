@@ -18,7 +18,7 @@ use super::pool::{NotAdmitted, Pool};
 use super::recorder::{Noted, Recorder};
 use crate::buffered_http;
 use crate::call::{Call, ContextIndex, Failure, OutOfTime};
-use crate::component::{Component, ContextProblem, ContextSpec, same_signature};
+use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName, same_signature};
 use crate::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
 use crate::guest::migrations::MigrationRecord;
 use crate::limits;
@@ -34,7 +34,8 @@ pub struct Generation {
     wiring: Wiring,
     /// Unique in this process; `Function::resolved` caches by it.
     id: u64,
-    by_name: HashMap<(String, String), usize>,
+    /// Every function in `exports`, by its name.
+    by_name: HashMap<String, Vec<usize>>,
     pool: Pool<Box<Instance>>,
     pub metrics: Arc<CallMetrics>,
     /// Counts of this version alone; `metrics` belong to the context.
@@ -60,12 +61,10 @@ impl Generation {
         recorder: Arc<Recorder>,
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let by_name = blueprint
-            .exports
-            .iter()
-            .enumerate()
-            .map(|(at, export)| ((export.interface.clone(), export.function.clone()), at))
-            .collect();
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, export) in blueprint.exports.iter().enumerate() {
+            by_name.entry(export.function.clone()).or_default().push(at);
+        }
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let pool = Pool::new(spec.settings.limits.concurrency, spec.settings.limits.queue);
         let (call_stats, tolerated_schema, probation_timeout_us) =
@@ -397,6 +396,16 @@ impl Generation {
         }
     }
 
+    /// The exported function that answers a call of `interface.function`, by `InterfaceName::choose`.
+    pub fn export(&self, interface: &InterfaceName, function: &str) -> Option<&Export> {
+        self.find(interface, function).map(|(_, export)| export)
+    }
+
+    fn find(&self, interface: &InterfaceName, function: &str) -> Option<(usize, &Export)> {
+        let named = self.by_name.get(function)?.iter();
+        interface.choose(named.filter_map(|at| Some((*at, self.blueprint.exports.get(*at)?))), |(_, e)| &e.interface)
+    }
+
     /// The index of `function` in `exports`, looked up once for each version of this context.
     fn resolve(&self, function: &Function) -> Option<usize> {
         let cached = function.resolved.get(self.id as usize % function.resolved.len())?;
@@ -404,8 +413,8 @@ impl Generation {
         if known >> 16 == self.id {
             return Some((known & 0xffff) as usize);
         }
-        let at = *self.by_name.get(&(function.interface.clone(), function.name.clone()))?;
-        let fits = same_signature(&function.signature, &self.blueprint.exports.get(at)?.signature);
+        let (at, export) = self.find(&function.interface, &function.name)?;
+        let fits = same_signature(&function.signature, &export.signature);
         let slot = fits.then_some(at)?;
         cached.store(self.id << 16 | slot as u64 & 0xffff, Ordering::Relaxed);
         Some(slot)
@@ -451,8 +460,8 @@ impl Dispatch for Generation {
             instance
                 .noting(&mut noted, |store, functions| exchange.invoke(functions.get(at).ok_or_else(missing)?, store))
         });
-        if taken {
-            self.recorder.keep_call(function, exchange, &outcome, noted, now.elapsed());
+        if let (true, Some(export)) = (taken, self.blueprint.exports.get(at)) {
+            self.recorder.keep_call(function, &export.interface, exchange, &outcome, noted, now.elapsed());
         }
         outcome
     }

@@ -21,6 +21,7 @@ use wasmtime::component::Val;
 
 use crate::buffered_http;
 use crate::call::Failure;
+use crate::component::InterfaceName;
 use crate::guest::dispatch::{Exchange, Function};
 use crate::guest::notes::{Notes, OutgoingCall};
 use crate::settings::Recording;
@@ -56,8 +57,8 @@ pub struct RecordedCall {
 #[derive(Debug, Clone)]
 pub enum CallData {
     Function {
-        /// `namespace:package/interface`
-        interface: String,
+        /// As the context exports it.
+        interface: InterfaceName,
         function: String,
         params: Vec<Val>,
         /// Typed errors are answers.
@@ -143,11 +144,12 @@ impl Recorder {
         next == ALWAYS || self.next_us.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Keeps a call of a function that has ended.
+    /// Keeps a call of a function that has ended; `interface` is its name among the exports of the context.
     #[cold]
     pub(crate) fn keep_call(
         &self,
         function: &Function,
+        interface: &InterfaceName,
         exchange: &dyn Exchange,
         outcome: &Result<(), Failure>,
         noted: Noted,
@@ -160,14 +162,14 @@ impl Recorder {
             ))
         };
         let Some((params, results)) = read() else {
-            tracing::warn!(interface = function.interface, function = function.name, "a call cannot be recorded");
+            tracing::warn!(%interface, function = function.name, "a call cannot be recorded");
             return;
         };
         let outcome = match (outcome, results) {
             (Err(failure), _) => Err(failure.clone()),
             (Ok(()), results) => Ok(results.unwrap_or_default()),
         };
-        let (interface, name) = (function.interface.clone(), function.name.clone());
+        let (interface, name) = (interface.clone(), function.name.clone());
         let names = function.signature.params().map(|(name, _)| name.to_owned()).collect();
         self.keep(CallData::Function { interface, function: name, params, outcome }, names, noted, took);
     }

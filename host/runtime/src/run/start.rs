@@ -10,7 +10,7 @@ use super::generation::Generation;
 use super::metrics::CallMetrics;
 use super::recorder::Recorder;
 use crate::call::ContextIndex;
-use crate::component::{ContextProblem, HEALTH, HTTP_HANDLER, MIGRATIONS, is_seam};
+use crate::component::{ContextProblem, HEALTH, HTTP_HANDLER, InterfaceName, MIGRATIONS, is_seam};
 use crate::guest::{logging, memory, wasi, wasi_http};
 use crate::link::{Wired, is_asynchronous, waits};
 use crate::settings::ContextSettings;
@@ -33,18 +33,19 @@ pub(crate) fn generation(
         ContextProblem::of(&entry.name, format!("{what}: {e:#}"), "rebuild the component")
     };
     let pre = linker.instantiate_pre(&component.code).map_err(|e| broken("cannot be linked", &e))?;
-    let index_of = |path: &str, function: &str| {
-        let interface = component.exports.iter().find(|e| e.name.path == path)?;
-        let instance = component.code.get_export_index(None, interface.name.to_string())?;
+    let index_in = |interface: &InterfaceName, function: &str| {
+        let instance = component.code.get_export_index(None, interface.to_string())?;
         component.code.get_export_index(Some(&instance), function)
     };
+    let index_of =
+        |path: &str, function: &str| index_in(&component.exports.iter().find(|e| e.name.path == path)?.name, function);
     let mut exports = Vec::new();
     for interface in component.exports.iter().filter(|e| is_seam(&e.name)) {
         for (function, signature) in &interface.functions {
-            let index = index_of(&interface.name.path, function)
+            let index = index_in(&interface.name, function)
                 .ok_or_else(|| broken("is inconsistent", &format!("`{function}` is declared but missing")))?;
             let (function, signature) = (function.clone(), signature.clone());
-            exports.push(Export { interface: interface.name.path.clone(), function, signature, index });
+            exports.push(Export { interface: interface.name.clone(), function, signature, index });
         }
     }
     let blueprint = Blueprint {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use seam_runtime::alone::Trial;
 use seam_runtime::call::{Call, Failure};
-use seam_runtime::component::same_signature;
+use seam_runtime::component::{InterfaceName, same_signature};
 use seam_runtime::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
 use seam_runtime::guest::notes::OutgoingCall;
 use seam_runtime::run::recorder::{CallData, RecordedCall, Recorder};
@@ -176,11 +176,7 @@ fn repeat(trial: &Trial, recorded: &RecordedCall) -> Option<CallResult> {
     let call = Call::start(Instant::now() + Duration::from_millis(limits::DEPLOY_REPLAY_CALL_MS), Trace::start());
     let result = match &recorded.data {
         CallData::Function { interface, function, params, .. } => {
-            let export = live
-                .generation()
-                .exports()
-                .iter()
-                .find(|export| export.interface == *interface && export.function == *function)?;
+            let export = live.generation().export(interface, function)?;
             live.call(call, export, params).map(|results| match unavailable(&results) {
                 Some(why) => CallResult::Broken(format!("unavailable: {why}")),
                 None => CallResult::Values(results),
@@ -204,11 +200,10 @@ fn repeat(trial: &Trial, recorded: &RecordedCall) -> Option<CallResult> {
 }
 
 /// Whether both versions export the function with the same type.
-fn comparable(old: &Trial, new: &Trial, interface: &str, function: &str) -> bool {
+fn comparable(old: &Trial, new: &Trial, interface: &InterfaceName, function: &str) -> bool {
     let signature = |trial: &Trial| {
         let live = trial.alone();
-        let found = live.generation().exports().iter().find(|e| e.interface == interface && e.function == function);
-        found.map(|export| export.signature.clone())
+        live.generation().export(interface, function).map(|export| export.signature.clone())
     };
     matches!((signature(old), signature(new)), (Some(old), Some(new)) if same_signature(&old, &new))
 }
@@ -238,11 +233,11 @@ fn blanked(result: CallResult, recorder: &Recorder) -> CallResult {
 fn name_of(recorded: &RecordedCall, secret: bool) -> String {
     match &recorded.data {
         CallData::Function { interface, function, .. } if secret => {
-            format!("`{}.{function}(..)`", interface.rsplit('/').next().unwrap_or_default())
+            format!("`{}.{function}(..)`", interface.short())
         }
         CallData::Request { request, .. } if secret => format!("`{}` of a page", request.method),
         CallData::Function { interface, function, params, .. } => {
-            let short = interface.rsplit('/').next().unwrap_or_default();
+            let short = interface.short();
             let params: Vec<_> = params.iter().map(wave).collect();
             format!("`{short}.{function}({})`", truncated(&params.join(", "), 60))
         }
@@ -308,10 +303,11 @@ impl Dispatch for Recording {
         function: &Function,
         exchange: &mut dyn Exchange,
     ) -> Result<(), Failure> {
-        let absent = |reason: &str| Failure::Absent { context: function.interface.clone(), reason: reason.to_owned() };
+        let absent =
+            |reason: &str| Failure::Absent { context: function.interface.to_string(), reason: reason.to_owned() };
         let params = exchange.params(function).map_err(|_| absent("its parameters cannot be read"))?;
         let matches = |call: &OutgoingCall| {
-            call.interface == function.interface && call.function == function.name && call.params == params
+            function.interface.accepts(&call.interface) && call.function == function.name && call.params == params
         };
         let mut used = self.used.lock();
         // A repeated call gets the next recorded answer, and after the last one that answer again.

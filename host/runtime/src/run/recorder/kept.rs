@@ -7,6 +7,7 @@ use wasmtime::component::Val;
 
 use super::{CallData, RecordedCall};
 use crate::buffered_http;
+use crate::component::InterfaceName;
 use crate::limits;
 
 /// Every call into a context while the log ran, in the order in which the calls ended.
@@ -25,8 +26,8 @@ type Calls = VecDeque<(Arc<RecordedCall>, usize)>;
 #[derive(Default)]
 pub(super) struct Kept {
     sequence: u64,
-    /// By interface and function; HTTP requests are under two empty names.
-    recent: BTreeMap<(String, String), Calls>,
+    /// By interface and function; HTTP requests are under `None`.
+    recent: BTreeMap<Option<(InterfaceName, String)>, Calls>,
     bytes: usize,
     log: Option<CallLog>,
 }
@@ -74,8 +75,8 @@ impl Kept {
             return;
         }
         let name = match &blanked.data {
-            CallData::Function { interface, function, .. } => (interface.clone(), function.clone()),
-            CallData::Request { .. } => (String::new(), String::new()),
+            CallData::Function { interface, function, .. } => Some((interface.clone(), function.clone())),
+            CallData::Request { .. } => None,
         };
         let calls = self.recent.entry(name).or_default();
         calls.push_back((Arc::new(blanked), bytes));

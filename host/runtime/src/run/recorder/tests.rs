@@ -22,8 +22,12 @@ fn record(fields: &[(&str, Val)]) -> Val {
 fn keep(recorder: &Recorder, function: &str, (name, param): (&str, Val), answered: bool, wrote: bool) {
     let failure = || Failure::TimedOut { context: "c".into() };
     let outcome = if answered { Ok(vec![param.clone()]) } else { Err(failure()) };
-    let data =
-        CallData::Function { interface: "a:b/c".into(), function: function.into(), params: vec![param], outcome };
+    let data = CallData::Function {
+        interface: InterfaceName::parse("a:b/c").unwrap(),
+        function: function.into(),
+        params: vec![param],
+        outcome,
+    };
     recorder.keep(data, vec![name.to_owned()], Noted { notes: None, wrote }, Duration::ZERO);
 }
 

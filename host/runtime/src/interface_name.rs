@@ -57,6 +57,16 @@ impl InterfaceName {
             }
     }
 
+    /// The interface among `offered` that answers an import of `self`: the one of exactly this version, else the
+    /// highest that `self` accepts. So versions side by side never answer for each other, whatever their order.
+    pub fn choose<T>(&self, offered: impl IntoIterator<Item = T>, name: impl Fn(&T) -> &Self) -> Option<T> {
+        let accepted = offered.into_iter().filter(|item| self.accepts(name(item)));
+        accepted.max_by(|a, b| {
+            let (a, b) = (name(a), name(b));
+            (a == self).cmp(&(b == self)).then_with(|| a.version.cmp(&b.version))
+        })
+    }
+
     /// Whether `grant`, an entry of the manifest with or without a version, covers this interface.
     pub fn granted_by(&self, grant: &str) -> bool {
         Self::parse(grant).is_some_and(|g| g.path == self.path && (g.version.is_none() || self.accepts(&g)))
@@ -109,6 +119,25 @@ mod tests {
         }
         assert!(name("@0.1.0").granted_by("a:b/c") && name("@0.1.0").granted_by("a:b/c@0.1.2"));
         assert!(!name("@0.1.0").granted_by("a:b/d") && !name("@0.1.0").granted_by("a:b/c@0.2.0"));
+    }
+
+    #[test]
+    fn an_import_gets_its_own_version_or_else_the_highest_compatible_one() {
+        let name = |v: &str| InterfaceName::parse(&format!("a:b/c{v}")).unwrap();
+        let offered = ["@0.1.7", "@0.2.0", "@0.1.10", "@0.1.0", "@0.3.0-rc.1", ""].map(name);
+        for (imported, chosen) in [
+            ("@0.1.0", Some("@0.1.0")),
+            ("@0.1.7", Some("@0.1.7")),
+            ("@0.1.3", Some("@0.1.10")),
+            ("@0.2.4", Some("@0.2.0")),
+            ("@0.3.0", None),
+            ("@0.3.0-rc.1", Some("@0.3.0-rc.1")),
+            ("", Some("")),
+        ] {
+            let found = |offered: &[InterfaceName]| name(imported).choose(offered.to_vec(), |offered| offered);
+            let backwards: Vec<_> = offered.iter().rev().cloned().collect();
+            assert_eq!((found(&offered), found(&backwards)), (chosen.map(name), chosen.map(name)), "{imported}");
+        }
     }
 
     #[test]
