@@ -51,10 +51,10 @@ impl App {
         Ok(LinkedSystem::load(&manifest.system(), compiler, &manifest.host.data.join("cache"))?)
     }
 
-    /// Loads the whole system: afterwards every context can answer.
+    /// Loads the whole system: afterwards every context can answer that is not out of service.
     ///
     /// # Errors
-    /// Every problem of every context. Files whose migration failed are as they were.
+    /// Every problem of every context, when none can serve. Files whose migration failed are as they were.
     pub fn load(manifest: Manifest, compiler: Compiler) -> Result<Self, Error> {
         let metrics = prometheus::Registry::new();
         let families = Metrics::new(&metrics)?;
@@ -62,8 +62,9 @@ impl App {
         let host = Arc::new(HostFile::open(data)?);
         let history = History::new(host.clone())?;
         let deployed = deploy::sources(&manifest, &history)?;
-        let linked =
-            LinkedSystem::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| deployed.of(entry))?;
+        let linked = LinkedSystem::load_what_can(&manifest.system(), compiler, &data.join("cache"), &|entry| {
+            deployed.of(entry)
+        })?;
         let linked = linked.with_restore_points(folder::restore_points(data));
         let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest, &deployed)?;
@@ -119,8 +120,9 @@ impl App {
         server.run(shutdown).await;
         tending.abort();
         vigils.abort();
-        self.registry.note_stores();
         drop((following, scheduler));
+        let registry = self.registry.clone();
+        tokio::task::spawn_blocking(move || registry.close_stores()).await.ok();
         Ok(())
     }
 }
@@ -163,7 +165,10 @@ async fn tend(registry: Registry) {
     let mut drain = tokio::time::interval(Duration::from_millis(limits::DRAIN_CHECK_MS));
     loop {
         tokio::select! {
-            _ = note.tick() => registry.note_stores(),
+            _ = note.tick() => {
+                let registry = registry.clone();
+                drop(tokio::task::spawn_blocking(move || registry.tend_stores()));
+            }
             _ = trim.tick() => registry.trim(),
             _ = give_back.tick() => drop(tokio::task::spawn_blocking(memory::give_back)),
             _ = drain.tick() => registry.check_draining(),

@@ -20,7 +20,7 @@ pub fn run(manifest: &Manifest, format: Format) -> Result<(), CommandError> {
             for warning in differing(got) {
                 out::warning(&warning);
             }
-            for why in contexts.iter().filter_map(|context| context.out_of_service.as_deref()) {
+            for why in contexts.iter().flat_map(|context| context.out_of_service.iter().chain(&context.store_trouble)) {
                 out::warning(why);
             }
             for context in &contexts {
@@ -83,6 +83,7 @@ mod tests {
             generation: 2,
             on_probation: false,
             out_of_service: None,
+            store_trouble: None,
             draining: Vec::new(),
             hash: "0123456789ab".into(),
             http: Some("http-handler".into()),

@@ -170,7 +170,7 @@ Examples:
   seam route engine shadow=python             call it as well; compare its results and never show them
   seam route engine rust=1 shadow=none        one variant for all calls")]
     Route(route::Options),
-    /// Take the file that lies in place of a context's store, whatever the host remembers of it; the host must be stopped
+    /// Take the file that lies in place of a context's store, whatever the host remembers of it, while no host runs
     Accept {
         /// The context
         context: String,

@@ -174,7 +174,7 @@ impl History {
         self.0.change(|file| insert(file, change, ChangeState::Refused, Some(why)).map(drop))
     }
 
-    /// Records, in a transaction of the host's file, that the store of `context` was replaced by `file` while no host ran.
+    /// Records, in a transaction of the host's file, that `file` has become the store of `context` while no host ran.
     ///
     /// # Errors
     /// When the host's file cannot be written.

@@ -195,6 +195,11 @@ impl Connection {
         if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
             return true;
         }
+        self.lacked_room()
+    }
+
+    /// Whether the system's last error on this connection was that there is no room.
+    pub fn lacked_room(&self) -> bool {
         // SAFETY: the handle is that of the open connection we hold.
         let errno = unsafe { ffi::sqlite3_system_errno(self.sqlite.handle()) };
         use rustix::io::Errno;

@@ -46,6 +46,7 @@ impl Database {
     /// When there is no room for the copy, or this file cannot be read.
     pub fn copy(&self, path: &Path) -> Result<Arc<Self>, CopyError> {
         blocking::block_in_place(|| {
+            self.writer.health.look(false)?;
             let source = open(self.config(), Role::Reader)?;
             to_file(source.sqlite(), self.config(), path)
         })?;
@@ -90,7 +91,7 @@ impl Database {
             return Err(CopyError::Written);
         }
         let restored = blocking::block_in_place(|| {
-            // The file stays itself, and its count goes on: in a copy of the copy, since the pages go back in one commit.
+            // The file stays itself and its count goes on: in a copy of the copy, as the pages go back in one commit.
             let aside = self.config_at(&self.path().with_extension("restoring"));
             let failed = |source| CopyError::Sqlite { path: aside.path.clone(), source };
             let mark = Mark::read(lease.connection()?.sqlite()).map_err(failed)?;

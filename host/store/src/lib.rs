@@ -5,8 +5,8 @@
 //! back when it is dropped, and the connection is clean for the next one.
 //!
 //! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inspect -> schema
-//! -> database -> transaction -> writer, readers -> look -> open, host, log_file -> connection -> mark -> confine,
-//! functions, sql, statistics, rows, config -> key, blocking, oneshot -> error, clock, ids, text -> limits`.
+//! -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection -> mark ->
+//! confine, functions, sql, statistics, rows, config -> key, blocking, oneshot -> error, clock, ids, text -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
@@ -26,6 +26,7 @@ mod copy;
 mod cursor;
 mod database;
 mod functions;
+mod health;
 mod host;
 mod inspect;
 mod key;
@@ -54,6 +55,7 @@ pub use copy::CopyError;
 pub use cursor::Cursor;
 pub use database::Database;
 pub use error::{Error, chain};
+pub use health::Trouble;
 pub use host::{HostFile, HostFileError};
 pub use inspect::Misfit;
 pub use key::{KeyError, KeySource};

@@ -137,9 +137,10 @@ impl Register {
         Ok(())
     }
 
-    /// Takes the file that `config` names as the store of `context`, if it does not fit what the host remembers: it gets
-    /// another identity. A log that does not belong to it, or is damaged, is set aside and kept. Without a file, the next
-    /// start creates one. The file must not be open in this process. `also` runs in the transaction of the host's file.
+    /// Takes the file that `config` names as the store of `context`, if it does not fit what the host remembers: it
+    /// gets another identity. A log that does not belong to it, or is damaged, is set aside and kept. Without a file,
+    /// the next start creates one. The file must not be open in this process. `also` runs in the transaction of the
+    /// host's file.
     ///
     /// # Errors
     /// When the file is damaged: only a backup helps then.

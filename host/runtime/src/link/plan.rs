@@ -11,7 +11,8 @@ use crate::call::ContextIndex;
 use crate::component::{Component, ContextProblem, Interface, InterfaceName, is_seam, same_signature, seam_rules};
 use crate::settings::ContextSettings;
 
-/// Finds the provider of each import.
+/// Finds the provider of each import. An import that no context exports is taken for one of a placeholder, if there is
+/// one.
 ///
 /// # Errors
 /// All problems of all contexts, in the manifest's order.
@@ -121,6 +122,16 @@ fn provider(
     match providers.as_slice() {
         [] => {
             let others = exporting(&|offered| offered.path == name.path);
+            // A component that could not be loaded may have exported it. The one of the package's name, if there is one.
+            let absent = contexts.iter().enumerate().filter(|(_, (_, component))| component.is_placeholder());
+            let named = |(_, (context, _)): &(usize, &(&ContextSettings, &Component))| {
+                name.package().ends_with(&format!(":{}", context.name))
+            };
+            if let (true, Some((at, _))) = (problems.is_empty(), absent.clone().find(named).or(absent.clone().next()))
+                && let Ok(callee) = ContextIndex::try_from(at)
+            {
+                return Ok(Provider { callee });
+            }
             let (why, remedy) = if others.is_empty() {
                 ("no context exports it".to_owned(), format!("add a context that exports `{}`", name.path))
             } else {

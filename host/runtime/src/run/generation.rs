@@ -118,8 +118,28 @@ impl Generation {
     }
 
     /// Why no call reaches this version, and the ways out.
-    pub fn out_of_service(&self) -> Option<&ContextProblem> {
-        self.out_of_service.get()
+    pub fn out_of_service(&self) -> Option<ContextProblem> {
+        let gone = || self.store_trouble().filter(|_| self.is_fenced());
+        self.out_of_service.get().cloned().or_else(gone)
+    }
+
+    /// Why its store does not work, through no fault of its own, and what helps. Calls still reach it, unless it is out
+    /// of service.
+    pub fn store_trouble(&self) -> Option<ContextProblem> {
+        let trouble = self.database()?.trouble()?;
+        let name = self.context();
+        Some(ContextProblem::of(name, format!("has no working store: {trouble}"), trouble.remedy()))
+    }
+
+    /// What a caller gets while it is out of service.
+    #[cold]
+    pub fn absence(&self) -> Failure {
+        let reason = "it is out of service; `seam contexts` shows why".to_owned();
+        Failure::Absent { context: self.blueprint.context.to_string(), reason }
+    }
+
+    fn is_fenced(&self) -> bool {
+        self.database().is_some_and(|database| database.is_fenced())
     }
 
     /// Unique in this process.
@@ -234,7 +254,7 @@ impl Generation {
             }
             instance.noting(&mut noted, |store, _| handler.call(store, (request,)).and_then(sendable))
         });
-        if outcome.as_ref().is_ok_and(|response| response.status >= 500) {
+        if outcome.as_ref().is_ok_and(|response| response.status >= 500) && !callees.store_fails() {
             self.count_broken();
             callees.attempt().into_iter().for_each(|attempt| attempt.failed_in(self.id));
         }
@@ -258,7 +278,12 @@ impl Generation {
         let outcome = self.run_uncounted(call, callees, &mut from, work);
         let (ended, failure) = (Instant::now(), outcome.as_ref().err());
         self.metrics.record(ended - started, failure);
+        // What broke while a store did not work says nothing of the version.
+        let failure = failure.filter(|_| !callees.store_fails());
         self.call_stats.record(ended - from, failure);
+        if failure.is_none() {
+            return outcome;
+        }
         if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(attempt)) = (&outcome, callees.attempt())
         {
             attempt.failed_in(self.id);
@@ -266,9 +291,9 @@ impl Generation {
         outcome
     }
 
-    pub(crate) fn count(&self, took: Duration, failure: Option<&Failure>) {
+    pub(crate) fn count(&self, callees: &DispatchTable, took: Duration, failure: Option<&Failure>) {
         self.metrics.record(took, failure);
-        self.call_stats.record(took, failure);
+        self.call_stats.record(took, failure.filter(|_| !callees.store_fails()));
     }
 
     /// Counts an answer as broken: it was an error page. A version is judged by this count; in the metrics the page is
@@ -325,9 +350,8 @@ impl Generation {
     /// The call as this context gets it: one step deeper in the chain, and with no more time than the context's
     /// timeout.
     pub(crate) fn admit(&self, call: Call, now: Instant) -> Result<Call, Failure> {
-        if self.out_of_service.get().is_some() {
-            let reason = "it is out of service; `seam contexts` shows why".to_owned();
-            return Err(Failure::Absent { context: self.blueprint.context.to_string(), reason });
+        if self.out_of_service.get().is_some() || self.is_fenced() {
+            return Err(self.absence());
         }
         let mut call = call
             .enter(self.index)
@@ -435,6 +459,10 @@ fn backtrace(error: &wasmtime::Error) -> Option<String> {
 }
 
 impl Dispatch for Generation {
+    fn store_fails(&self) -> bool {
+        self.database().is_some_and(|database| database.is_troubled())
+    }
+
     fn call(
         &self,
         mut call: Call,
@@ -443,6 +471,9 @@ impl Dispatch for Generation {
         exchange: &mut dyn Exchange,
     ) -> Result<(), Failure> {
         let Some(at) = self.resolve(function) else {
+            if self.spec.component.is_placeholder() {
+                return Err(self.absence());
+            }
             let reason = format!("its running version has no `{}.{}` of that type", function.interface, function.name);
             return Err(Failure::Absent { context: self.blueprint.context.to_string(), reason });
         };

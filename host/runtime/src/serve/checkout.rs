@@ -88,8 +88,9 @@ impl Drop for Checkout {
         drop(self.instance.take());
         let generation = self.live.generation();
         generation.pool().release();
-        generation.count(self.started.elapsed(), self.failure.as_ref());
-        if self.broke {
+        let callees = self.live.callees();
+        generation.count(callees, self.started.elapsed(), self.failure.as_ref());
+        if self.broke && !callees.store_fails() {
             generation.count_broken();
         }
         if let Some(routed) = &self.live.routed {

@@ -62,7 +62,7 @@ impl Registry {
         let register = Register::open(host.clone())?;
         let routing = Routing::open(host, metrics.clone(), clock.clone())?;
         let publisher = Arc::new(Publisher::new(routing, clock.clone()));
-        let stores = Stores::new(databases, register);
+        let stores = Stores::new(databases, register, metrics.clone());
         Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording, clock })))
     }
 
@@ -102,6 +102,12 @@ impl Registry {
     /// All generations that serve now, in the manifest's order.
     pub fn generations(&self) -> Vec<Arc<Generation>> {
         self.0.publisher.serving().generations.clone()
+    }
+
+    /// The contexts that no call reaches.
+    pub fn out_of_service(&self) -> Vec<ContextName> {
+        let out = self.generations().into_iter().filter(|generation| generation.out_of_service().is_some());
+        out.map(|generation| generation.context().clone()).collect()
     }
 
     /// The specs of the generations that serve now, to be changed and passed to `prepare`.
@@ -154,6 +160,8 @@ impl Registry {
         out_of_service: &[ContextProblem],
     ) -> Result<Prepared, Error> {
         let Inner { publisher, loader, stores, metrics, recording, .. } = &*self.0;
+        let teaches = |spec: &&ContextSpec| spec.settings.catch_up.is_some();
+        let taught: Vec<ContextName> = specs.iter().filter(teaches).map(|spec| spec.settings.name.clone()).collect();
         let wired = link::wire(loader.engine(), specs).map_err(Error::Problems)?;
         let base = publisher.serving().clone();
         let (mut next, mut candidates, mut problems) = (Vec::new(), Vec::new(), Vec::new());
@@ -179,8 +187,10 @@ impl Registry {
                 }
                 continue;
             }
+            let follows =
+                name.variant().is_some_and(|(context, _)| taught.iter().any(|taught| taught.as_str() == context));
             let started = stores
-                .open(&wired.spec.settings, before)
+                .open(&wired.spec.settings, before, follows)
                 .and_then(|database| start::generation(index, number, wired, database, metrics, recorder))
                 .and_then(|generation| Ok((generation.probe()?, Arc::new(generation))));
             match started {
@@ -318,9 +328,15 @@ impl Registry {
         self.0.publisher.drain.known()
     }
 
-    /// Notes how far each store is. Call it every `limits::STORE_NOTE_MS`, and at a clean stop.
-    pub fn note_stores(&self) {
-        self.0.stores.note();
+    /// Looks whether each store is there and works, and notes how far it is. Call it every `limits::STORE_NOTE_MS`. May
+    /// wait for a disk.
+    pub fn tend_stores(&self) {
+        self.0.stores.tend();
+    }
+
+    /// Closes the stores: from now on they answer `unavailable`. For the end of the host.
+    pub fn close_stores(&self) {
+        self.0.stores.close();
     }
 
     /// Drops idle instances that were not needed lately. Call it every `limits::TRIM_INTERVAL_S`.

@@ -40,9 +40,12 @@ impl Contexts {
     pub fn are_ready<'a>(&self, mut contexts: impl Iterator<Item = &'a ContextName>) -> bool {
         match self {
             Self::Registry(registry) => {
-                // A page may need any context, so one that is out of service makes the host not ready.
-                let serve = registry.generations().iter().all(|generation| generation.out_of_service().is_none());
-                serve && contexts.all(|context| registry.live(context.as_str()).is_ok())
+                // A page may need any context, so one that is out of service or cannot write makes the host not ready.
+                let works = registry
+                    .generations()
+                    .iter()
+                    .all(|generation| generation.out_of_service().is_none() && generation.store_trouble().is_none());
+                works && contexts.all(|context| registry.live(context.as_str()).is_ok())
             }
             #[cfg(test)]
             Self::Native(_) => true,
@@ -90,6 +93,8 @@ impl Contexts {
                 }
             }
             Serves::WasiHttp => wasi_http::respond(request, live, body, span).await,
+            // Its component may be one that cannot be loaded.
+            Serves::Nothing if live.generation().out_of_service().is_some() => Err(live.generation().absence().into()),
             Serves::Nothing => Err(RequestError::NotFound),
         }
     }

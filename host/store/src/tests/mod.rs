@@ -4,6 +4,7 @@
 mod confinement;
 mod copies;
 mod faults;
+mod health;
 mod migrations;
 mod moments;
 mod register;
