@@ -88,8 +88,11 @@ fn a_disk_that_takes_no_more_is_said_once_is_not_the_versions_fault_and_heals() 
     let why = status["store_trouble"].as_str().unwrap_or_default();
     assert!(why.contains("no room") && why.contains("hint: make room"), "{status}");
     assert!(status["out_of_service"].is_null(), "{status}");
-    let metrics = fixture.host.get("/metrics")?.text();
-    assert!(metrics.contains("seam_store_trouble{context=\"numbers\",kind=\"no-room\"} 1"), "{metrics}");
+    let metrics = wait::until(wait::TIMEOUT, || {
+        let metrics = fixture.host.get("/metrics")?.text();
+        let tells = metrics.contains("seam_store_trouble{context=\"numbers\",kind=\"no-room\"} 1");
+        Ok(if tells { Ok(metrics) } else { Err(metrics) })
+    })?;
     assert!(metrics.contains("seam_store_trouble{context=\"others\",kind=\"no-room\"} 0"), "{metrics}");
     assert_eq!(fixture.errors()?, 1, "{}", fixture.host.log()?);
     fixture.limit("unlimited")?;

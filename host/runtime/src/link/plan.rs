@@ -122,7 +122,7 @@ fn provider(
     match providers.as_slice() {
         [] => {
             let others = exporting(&|offered| offered.path == name.path);
-            // A component that could not be loaded may have exported it. The one of the package's name, if there is one.
+            // A component that could not be loaded may have exported it: that of the package's name, or any.
             let absent = contexts.iter().enumerate().filter(|(_, (_, component))| component.is_placeholder());
             let named = |(_, (context, _)): &(usize, &(&ContextSettings, &Component))| {
                 name.package().ends_with(&format!(":{}", context.name))

@@ -161,7 +161,11 @@ fn add_to(out: &mut Vec<ContextProblem>, found: Vec<ContextProblem>, specs: &[Co
     }
     let is_out = |out: &[ContextProblem], name: &ContextName| out.iter().any(|out| out.context == *name);
     let again = contexts.iter().any(|problem| is_out(out, &problem.context));
-    out.extend(contexts);
+    for problem in contexts {
+        if !out.contains(&problem) {
+            out.push(problem);
+        }
+    }
     let mut left = specs.iter().map(|spec| &spec.settings.name).filter(|name| name.variant().is_none());
     if again || left.all(|name| is_out(out, name)) {
         return Err(Error::Problems(std::mem::take(out)));
@@ -169,8 +173,8 @@ fn add_to(out: &mut Vec<ContextProblem>, found: Vec<ContextProblem>, specs: &[Co
     Ok(())
 }
 
-/// Starts and publishes `specs`. The contexts that cannot start are out of service, as those in `out` are already; variants that cannot are reported,
-/// so that they are left out. A file is migrated, and copied before, at most once: in the next round it has its schema.
+/// Starts and publishes `specs`. The contexts that cannot start are out of service, as those in `out` are already;
+/// variants that cannot are reported, so that they are left out. A file is migrated, and copied before, at most once: in the next round it has its schema.
 ///
 /// # Errors
 /// The problems of variants alone if there are any, and those of all contexts when none can start.
