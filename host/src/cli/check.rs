@@ -5,7 +5,7 @@ use serde_json::json;
 use super::error::{CommandError, app_error};
 use super::global::{Format, Global, compiler};
 use super::out;
-use crate::app::App;
+use crate::app::{self, App};
 use crate::manifest::{Manifest, Problems};
 
 pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
@@ -40,12 +40,16 @@ pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
 
 fn check(global: &Global) -> Result<Manifest, CommandError> {
     let manifest = global.load()?;
-    // A broken variant is a problem, too, although a host serves without it. One that was not built yet is none.
-    let whole = App::check(&manifest, compiler()).and_then(|linked| {
-        let broken: Vec<_> = linked.absent().iter().flat_map(|absent| absent.problems.clone()).collect();
-        if broken.is_empty() { Ok(()) } else { Err(seam_runtime::serve::Error::Problems(broken).into()) }
-    });
-    match whole {
+    // On a thread of the host's runtime, which has the stack and the timers that a guest needs.
+    let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
+    let checked = manifest.clone();
+    let whole = runtime.block_on(runtime.spawn_blocking(move || {
+        App::check(&checked, compiler()).and_then(|(_, problems)| match problems.is_empty() {
+            true => Ok(()),
+            false => Err(seam_runtime::serve::Error::Problems(problems).into()),
+        })
+    }));
+    match whole.map_err(|error| CommandError::caused_by(&error, ""))? {
         Ok(()) => Ok(manifest),
         Err(error) => Err(app_error(&manifest.path, &manifest.contexts, error)),
     }

@@ -270,7 +270,7 @@ impl DevLoop {
             if !made.changed && self.components.contains_key(&entry.name) {
                 continue;
             }
-            match self.deployer.component(&entry.component, &mut |passed| steps.push(passed.clone())) {
+            match self.deployer.component(&entry.name, &entry.component, &mut |passed| steps.push(passed.clone())) {
                 Ok(component) => {
                     let hash = component.hash.clone();
                     let loaded = LoadedComponent { component, tolerated_schema: None };

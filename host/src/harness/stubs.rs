@@ -37,6 +37,36 @@ impl MadeCall {
     }
 }
 
+/// Why a stub gives no answer.
+enum NoReply {
+    /// The scenario says that the call fails.
+    Given(FailureKind),
+    /// No stub is for this call.
+    MissingStub(String),
+    /// The stub in this line uses a name that nothing has bound yet.
+    UnboundName(usize),
+}
+
+impl NoReply {
+    /// What the caller sees. A mistake of the scenario says so, and does not look like a neighbour that is away.
+    fn failure(self, context: String) -> Failure {
+        let says = || "the scenario says so".to_owned();
+        match self {
+            Self::Given(FailureKind::Absent) => Failure::Absent { context, reason: says() },
+            Self::Given(FailureKind::Trapped) => Failure::Trapped { context, reason: says() },
+            Self::Given(FailureKind::TimedOut) => Failure::TimedOut { context },
+            Self::Given(FailureKind::Overloaded) => Failure::Overloaded { context },
+            Self::MissingStub(call) => {
+                Failure::Absent { context, reason: format!("the scenario has no stub for {call}") }
+            }
+            Self::UnboundName(line) => {
+                let reason = format!("the stub in line {line} of the scenario uses a `$name` that is not bound yet");
+                Failure::Absent { context, reason }
+            }
+        }
+    }
+}
+
 pub struct Stubs {
     functions: Functions,
     rules: Rules,
@@ -103,7 +133,7 @@ impl Stubs {
     }
 
     /// The answer to a call, and the time after which it comes.
-    fn reply(&self, function: &Function, params: Vec<Val>) -> (Duration, Result<Option<Val>, FailureKind>) {
+    fn reply(&self, function: &Function, params: Vec<Val>) -> (Duration, Result<Option<Val>, NoReply>) {
         let mut state = self.state.lock();
         let state = &mut *state;
         let made = MadeCall {
@@ -127,14 +157,14 @@ impl Stubs {
         let reply = match found {
             None => {
                 state.problems.push(format!("no stub answers the call {}", made.text()));
-                (Duration::ZERO, Err(FailureKind::Absent))
+                (Duration::ZERO, Err(NoReply::MissingStub(made.text())))
             }
             Some((stub, left)) => {
                 if let Some(left) = left {
                     *left -= 1;
                 }
                 let answer = match &stub.reply {
-                    TypedReply::Fails(failing) => Err(*failing),
+                    TypedReply::Fails(failing) => Err(NoReply::Given(*failing)),
                     TypedReply::Answer(pattern) => match pattern.value(&bound) {
                         Some(value) => Ok(Some(value)),
                         None => {
@@ -142,7 +172,7 @@ impl Stubs {
                             state
                                 .problems
                                 .push(format!("the stub in line {line} uses a `$name` that is not bound yet"));
-                            Err(FailureKind::Absent)
+                            Err(NoReply::UnboundName(line))
                         }
                     },
                 };
@@ -179,10 +209,7 @@ impl Dispatch for Stubs {
         match answer {
             _ if !self.pass(after) => Err(Failure::TimedOut { context }),
             Ok(answer) => exchange.answer(answer.into_iter().collect()).map_err(broken),
-            Err(FailureKind::Absent) => Err(Failure::Absent { context, reason: "the scenario says so".into() }),
-            Err(FailureKind::Trapped) => Err(Failure::Trapped { context, reason: "the scenario says so".into() }),
-            Err(FailureKind::TimedOut) => Err(Failure::TimedOut { context }),
-            Err(FailureKind::Overloaded) => Err(Failure::Overloaded { context }),
+            Err(no_reply) => Err(no_reply.failure(context)),
         }
     }
 }

@@ -49,7 +49,8 @@ impl Manifest {
             }
             Ok(_) => {}
             Err(error) => {
-                let remedy = "change to the folder of a `seam.toml`, or name one with `--manifest FILE`";
+                let remedy = "change to the folder of a `seam.toml`, name one with `--manifest FILE`, or make a \
+                              project with `seam new NAME`";
                 return Err(unreadable(format!("cannot read the file: {error}"), remedy));
             }
         }

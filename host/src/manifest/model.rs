@@ -167,6 +167,19 @@ pub struct Schedule {
 }
 
 impl Manifest {
+    /// The part of a context's places that is its first `[[mount]]`.
+    pub const MOUNT_PART: &str = "[[mount]]";
+
+    /// The part of a context's places that is the `[[seed]]` with this file.
+    pub fn seed_part(file: &Path) -> String {
+        format!("[[seed]] {}", file.display())
+    }
+
+    /// The part of a context's places that is the `[[schedule]]` of this function.
+    pub fn schedule_part(call: &str) -> String {
+        format!("[[schedule]] {call}")
+    }
+
     /// What the runtime is to run.
     pub fn system(&self) -> SystemSettings {
         let contexts = self.contexts.iter().map(|context| context.settings.clone()).collect();

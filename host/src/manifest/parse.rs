@@ -60,10 +60,24 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
         }
     }
     contexts.append(&mut variants);
-    let (mounts, mount_places) = root.tables("mount").into_iter().filter_map(|t| mount(t, &contexts)).unzip();
-    let (seeds, seed_places) = root.tables("seed").into_iter().filter_map(|t| seed(t, folder)).unzip();
-    let (schedules, schedule_places) = root.tables("schedule").into_iter().filter_map(schedule).unzip();
+    let (mounts, mount_places): (Vec<Mount>, Vec<(Place, Place)>) =
+        root.tables("mount").into_iter().filter_map(|t| mount(t, &contexts)).unzip();
+    let (seeds, seed_places): (Vec<Seed>, Vec<Place>) =
+        root.tables("seed").into_iter().filter_map(|t| seed(t, folder)).unzip();
+    let (schedules, schedule_places): (Vec<Schedule>, Vec<Place>) =
+        root.tables("schedule").into_iter().filter_map(schedule).unzip();
     root.finish();
+    let mut place = |name: &ContextName, part: String, place: Place| {
+        let context = contexts.iter_mut().find(|context| context.settings.name == *name);
+        if let Some(context) = context {
+            context.places.parts.entry(part).or_insert(place);
+        }
+    };
+    for (mount, (_, at)) in mounts.iter().zip(&mount_places) {
+        place(&mount.context, Manifest::MOUNT_PART.to_owned(), *at);
+    }
+    seeds.iter().for_each(|seed| place(&seed.context, Manifest::seed_part(&seed.file), seed.place));
+    schedules.iter().for_each(|each| place(&each.context, Manifest::schedule_part(&each.call), each.place));
     let manifest = Manifest { path: path.to_owned(), host, http, recording, contexts, mounts, seeds, schedules };
     Parsed { manifest, mounts: mount_places, seeds: seed_places, schedules: schedule_places, data, broken }
 }
