@@ -63,6 +63,10 @@ impl Misfit {
                 path.display()
             ),
             Self::Unreadable { path, .. } => format!("check that the host may read `{}`", path.display()),
+            Self::Open(OpenError::NotADatabase { path }) => format!(
+                "check the key, or restore a backup; to start with an empty store, move `{}` away and run {accept}",
+                path.display()
+            ),
             Self::Open(error) => error.remedy(),
         }
     }

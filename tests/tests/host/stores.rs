@@ -11,9 +11,9 @@ use seam_tests::version::Version;
 use seam_tests::{System, wait};
 use serde_json::Value;
 
-/// Each call writes 20 kB, and breaks if it cannot.
+/// Each call writes 200 kB, and breaks if it cannot.
 const TABLE: &str = "CREATE TABLE a (x BLOB) STRICT; CREATE TABLE many (n INTEGER) STRICT;";
-const WRITE: &str = "INSERT INTO a VALUES (zeroblob(20000)) RETURNING 1";
+const WRITE: &str = "INSERT INTO a VALUES (zeroblob(200000)) RETURNING 1";
 
 struct Fixture {
     system: System,
@@ -79,7 +79,7 @@ fn a_disk_that_takes_no_more_is_said_once_is_not_the_versions_fault_and_heals() 
     fixture.ready(200)?;
     let before = fixture.status("numbers")?;
     assert!(before["store_trouble"].is_null(), "{before}");
-    fixture.limit("300000")?;
+    fixture.limit("2000000")?;
     let answered = (0..100).filter(|_| fixture.works("numbers").unwrap()).count();
     assert!((1..60).contains(&answered), "some calls were answered before the disk was full: {answered}");
     fixture.ready(503)?;
@@ -137,5 +137,32 @@ fn a_call_into_a_removed_file_is_not_acknowledged() -> Result<()> {
     assert!(!fixture.works("numbers")?);
     fixture.host.log_line(&["ERROR", "numbers.db", "removed or replaced"])?;
     fixture.ready(503)?;
+    Ok(())
+}
+
+#[test]
+fn a_version_on_probation_is_not_rolled_back_for_a_full_disk() -> Result<()> {
+    let fixture = Fixture::set()?;
+    assert!((0..5).all(|_| fixture.works("numbers").unwrap()));
+    let next = fixture.system.folder.path().join("next.wasm");
+    std::fs::write(&next, Version { migrations: vec![TABLE], query: Some(WRITE), ..Version::times(5) }.wasm()?)?;
+    let manifest = fixture.system.write()?;
+    let deployed = std::thread::scope(|scope| -> Result<std::process::Output> {
+        let next = next.to_str().context("a path")?;
+        let deploy = scope.spawn(|| seam(&manifest, &["deploy", "numbers", next, "--watch", "3000"]));
+        wait::until(wait::TIMEOUT, || {
+            let status = fixture.status("numbers")?;
+            Ok((status["on_probation"] == true).then_some(()).ok_or_else(|| status.to_string()))
+        })?;
+        fixture.limit("2000000")?;
+        let broken = (0..60).filter(|_| !fixture.works("numbers").unwrap()).count();
+        assert!(broken > 30, "calls break: {broken}");
+        deploy.join().map_err(|_| anyhow::anyhow!("the deploy panicked"))?
+    })?;
+    assert!(deployed.status.success(), "{}", String::from_utf8_lossy(&deployed.stderr));
+    assert_eq!(fixture.status("numbers")?["generation"], 2);
+    fixture.limit("unlimited")?;
+    fixture.ready(200)?;
+    assert!(fixture.works("numbers")?);
     Ok(())
 }

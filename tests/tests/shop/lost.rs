@@ -81,7 +81,8 @@ fn an_older_file_beside_a_newer_log_is_not_mixed_with_it() -> Result<()> {
         let [(context, why)] = &found[..] else { panic!("{words}: {found:?}") };
         assert!(context == "orders" && why.contains(words), "{why}");
         assert!(why.contains("seam accept orders") && why.contains("restore a backup"), "{why}");
-        assert_eq!(host.get("/readyz")?.status, 503);
+        let ready = host.get("/readyz")?;
+        assert_eq!((ready.status, ready.text().as_str()), (503, "not ready: `orders` is out of service\n"));
         person.get(&format!("/albums/{sku}"))?.must_be(200)?;
         person.get("/account/statement")?.must_be(200)?;
         person.get(&format!("/orders/{last}"))?.must_be(503)?;
@@ -134,9 +135,14 @@ fn stores_that_are_gone_garbage_or_foreign_stop_their_contexts_alone_and_a_resto
     };
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(says("finance", &["finance.db` is gone", "seam accept finance"]), "{found:?}");
-    assert!(says("recommendation", &["recommendation.db", "restore"]), "{found:?}");
+    assert!(
+        says("recommendation", &["recommendation.db", "restore a backup", "seam accept recommendation"]),
+        "{found:?}"
+    );
     assert!(says("customer", &["belongs to the context `catalog`"]), "{found:?}");
     assert!(!finance.exists(), "no empty file took its place");
+    let partial: Value = serde_json::from_str(&shop.seam(&["backup", "--format", "json"])?)?;
+    assert_eq!(partial["left_out"].as_array().map(Vec::len), Some(3), "a backup names what it lacks: {partial}");
     assert_eq!(host.get("/readyz")?.status, 503);
     for page in ["/", "/search?q=kind%20of%20blue"] {
         assert_eq!(host.get(page)?.status, 200, "{page}");

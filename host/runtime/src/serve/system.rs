@@ -174,7 +174,8 @@ fn add_to(out: &mut Vec<ContextProblem>, found: Vec<ContextProblem>, specs: &[Co
 }
 
 /// Starts and publishes `specs`. The contexts that cannot start are out of service, as those in `out` are already;
-/// variants that cannot are reported, so that they are left out. A file is migrated, and copied before, at most once: in the next round it has its schema.
+/// variants that cannot are reported, so that they are left out. A file is migrated, and copied before, at most once:
+/// in the next round it has its schema.
 ///
 /// # Errors
 /// The problems of variants alone if there are any, and those of all contexts when none can start.
