@@ -150,6 +150,21 @@ impl Health {
         self.look(true)
     }
 
+    /// Bytes that the disk has left for this user; `None` when the system does not say.
+    pub fn disk_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.path).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    /// Whether the disk, and the limit on the size of files, leave `STORE_ROOM_BYTES_MIN` for the file and its log.
+    pub fn has_room(&self) -> bool {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        let largest = bytes(&self.path).max(bytes(&self.log_path));
+        let left = limit.map(|limit| limit.saturating_sub(largest));
+        left.into_iter().chain(self.disk_bytes()).all(|bytes| bytes >= limits::STORE_ROOM_BYTES_MIN)
+    }
+
     /// From now on no statement begins.
     pub fn close(&self) {
         self.closed.store(true, Relaxed);

@@ -333,9 +333,7 @@ impl Writer {
                 // SQLite says the same of the context's quota: the nearer bound is meant.
                 let bytes = std::fs::metadata(&self.config.path).map_or(0, |file| file.len());
                 let quota = (self.config.max_mb << 20).saturating_sub(bytes);
-                let there =
-                    rustix::fs::statvfs(&self.config.path).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-                if there.is_ok_and(|there| there >= quota.max(limits::STORE_ROOM_BYTES_MIN)) {
+                if self.health.disk_bytes().is_none_or(|there| there >= quota.max(limits::STORE_ROOM_BYTES_MIN)) {
                     return;
                 }
                 true
@@ -356,16 +354,18 @@ impl Writer {
         if self.health.look(open).is_err() || !self.health.is_troubled() {
             return;
         }
-        let room = rustix::fs::statvfs(&self.config.path).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        if room.is_ok_and(|room| room < limits::STORE_ROOM_BYTES_MIN) {
-            return;
-        }
         let deadline = self.config.clock.now() + Duration::from_millis(limits::STORE_LOCK_WAIT_MS);
         let Ok(mut lease) = self.exclusive(deadline) else { return };
         let commit = format!("BEGIN IMMEDIATE; {}; COMMIT", mark::ADVANCE);
-        match lease.connection().map(|connection| connection.run_as_host(&commit)) {
-            Ok(Ok(())) => self.health.goes_on(),
-            // Opened again, it copies the log back: that makes room in the log.
+        let tried = lease.connection().map(|connection| {
+            // That makes room in the log.
+            truncate_log(connection).ok();
+            // A small commit may find room where the next one does not.
+            self.health.has_room().then(|| connection.run_as_host(&commit))
+        });
+        match tried {
+            Ok(Some(Ok(()))) => self.health.goes_on(),
+            Ok(None) => {}
             _ => lease.connection = None,
         }
         self.give_back(lease);

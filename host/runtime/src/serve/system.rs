@@ -161,11 +161,9 @@ fn add_to(out: &mut Vec<ContextProblem>, found: Vec<ContextProblem>, specs: &[Co
     }
     let is_out = |out: &[ContextProblem], name: &ContextName| out.iter().any(|out| out.context == *name);
     let again = contexts.iter().any(|problem| is_out(out, &problem.context));
-    for problem in contexts {
-        if !out.contains(&problem) {
-            out.push(problem);
-        }
-    }
+    // What a placeholder lacks is no further problem.
+    let others: Vec<_> = contexts.into_iter().filter(|problem| !is_out(out, &problem.context)).collect();
+    out.extend(others);
     let mut left = specs.iter().map(|spec| &spec.settings.name).filter(|name| name.variant().is_none());
     if again || left.all(|name| is_out(out, name)) {
         return Err(Error::Problems(std::mem::take(out)));
