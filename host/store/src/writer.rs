@@ -358,8 +358,10 @@ impl Writer {
         let Ok(mut lease) = self.exclusive(deadline) else { return };
         let commit = format!("BEGIN IMMEDIATE; {}; COMMIT", mark::ADVANCE);
         let tried = lease.connection().map(|connection| {
-            // That makes room in the log.
-            truncate_log(connection).ok();
+            if !self.health.has_room() {
+                // That may make room in the log.
+                truncate_log(connection).ok();
+            }
             // A small commit may find room where the next one does not.
             self.health.has_room().then(|| connection.run_as_host(&commit))
         });
