@@ -151,11 +151,16 @@ fn a_version_on_probation_is_not_rolled_back_for_a_full_disk() -> Result<()> {
     let manifest = fixture.system.write()?;
     let deployed = std::thread::scope(|scope| -> Result<std::process::Output> {
         let next = next.to_str().context("a path")?;
-        let deploy = scope.spawn(|| seam(&manifest, &["deploy", "numbers", next, "--watch", "3000"]));
-        wait::until(wait::TIMEOUT, || {
+        let deploy = scope.spawn(|| seam(&manifest, &["deploy", "numbers", next, "--watch", "5000"]));
+        let watched = wait::until(wait::TIMEOUT, || {
             let status = fixture.status("numbers")?;
+            ensure!(!deploy.is_finished(), "the deploy has ended: {status}");
             Ok((status["on_probation"] == true).then_some(()).ok_or_else(|| status.to_string()))
-        })?;
+        });
+        if let Err(error) = watched {
+            let said = deploy.join().map_err(|_| anyhow::anyhow!("the deploy panicked"))??;
+            return Err(error.context(String::from_utf8_lossy(&said.stderr).into_owned()));
+        }
         fixture.limit("2000000")?;
         let broken = (0..60).filter(|_| !fixture.works("numbers").unwrap()).count();
         assert!(broken > 30, "calls break: {broken}");

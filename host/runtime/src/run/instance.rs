@@ -72,6 +72,7 @@ impl Instance {
     pub(crate) fn begin(&mut self, call: Call, callees: dispatch::DispatchTable) {
         let guest = self.store.data_mut();
         guest.deadline = call.deadline;
+        guest.moving = None;
         guest.outgoing.close(call.affinity.shadow);
         guest.call = Some(call);
         guest.callees = Some(callees);
@@ -112,6 +113,7 @@ fn new_guest(blueprint: &Blueprint) -> Guest {
         call: None,
         callees: None,
         deadline: Instant::now() + Duration::from_millis(limits::START_MS_MAX),
+        moving: None,
         ticks: 0,
         cut_off: grants.cut_off.clone(),
         store: grants.database.clone().map(store::Session::new),
@@ -155,7 +157,7 @@ fn tick(mut cx: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> 
 
 fn in_time(cx: &StoreContextMut<'_, Guest>) -> wasmtime::Result<()> {
     let guest = cx.data();
-    match Instant::now() < guest.deadline && !guest.cut_off.is_given() {
+    match Instant::now() < guest.deadline() && !guest.cut_off.is_given() {
         true => Ok(()),
         false => Err(OutOfTime.into()),
     }
