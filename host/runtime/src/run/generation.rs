@@ -1,8 +1,8 @@
 //! One loaded version of a context, and every call into it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -46,6 +46,8 @@ pub struct Generation {
     tolerated_schema: AtomicU32,
     /// While this version is on probation: the timeout of a request that could be run again; 0: the usual timeout.
     pub(crate) probation_timeout_us: AtomicU64,
+    /// Why no call reaches it: its store or its start failed. Another version may take its place.
+    out_of_service: OnceLock<ContextProblem>,
     /// Belongs to the context: each version hands it on to the next.
     pub recorder: Arc<Recorder>,
     last_trap: Mutex<Option<TrapReport>>,
@@ -83,6 +85,7 @@ impl Generation {
             call_stats,
             tolerated_schema,
             probation_timeout_us,
+            out_of_service: OnceLock::new(),
             recorder,
             last_trap: Mutex::default(),
         }
@@ -111,6 +114,36 @@ impl Generation {
             .and_then(|all| all.call(&mut instance.store, ()))
             .map(|(migrations,)| migrations.into_iter().map(Migration::from).collect())
             .map_err(|e| problem("does not list its migrations", &e))
+    }
+
+    /// From now on no call reaches this version; callers get `unavailable`.
+    pub(crate) fn take_out_of_service(&self, problem: ContextProblem) {
+        self.out_of_service.set(problem).ok();
+    }
+
+    /// Why no call reaches this version, and the ways out.
+    pub fn out_of_service(&self) -> Option<ContextProblem> {
+        let gone = || self.store_trouble().filter(|_| self.is_fenced());
+        self.out_of_service.get().cloned().or_else(gone)
+    }
+
+    /// Why its store does not work, through no fault of its own, and what helps. Calls still reach it, unless it is out
+    /// of service.
+    pub fn store_trouble(&self) -> Option<ContextProblem> {
+        let trouble = self.database()?.trouble()?;
+        let name = self.context();
+        Some(ContextProblem::of(name, format!("has no working store: {trouble}"), trouble.remedy()))
+    }
+
+    /// What a caller gets while it is out of service.
+    #[cold]
+    pub fn absence(&self) -> Failure {
+        let reason = "it is out of service; `seam contexts` shows why".to_owned();
+        Failure::Absent { context: self.blueprint.context.to_string(), reason }
+    }
+
+    fn is_fenced(&self) -> bool {
+        self.database().is_some_and(|database| database.is_fenced())
     }
 
     /// Unique in this process.
@@ -225,7 +258,7 @@ impl Generation {
             }
             instance.noting(&mut noted, |store, _| handler.call(store, (request,)).and_then(sendable))
         });
-        if outcome.as_ref().is_ok_and(|response| response.status >= 500) {
+        if outcome.as_ref().is_ok_and(|response| response.status >= 500) && !callees.store_fails() {
             self.count_broken();
             callees.attempt().into_iter().for_each(|attempt| attempt.failed_in(self.id));
         }
@@ -249,7 +282,12 @@ impl Generation {
         let outcome = self.run_uncounted(call, callees, &mut from, work);
         let (ended, failure) = (Instant::now(), outcome.as_ref().err());
         self.metrics.record(ended - started, failure);
+        // What broke while a store did not work says nothing of the version.
+        let failure = failure.filter(|_| !callees.store_fails());
         self.call_stats.record(ended - from, failure);
+        if failure.is_none() {
+            return outcome;
+        }
         if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(attempt)) = (&outcome, callees.attempt())
         {
             attempt.failed_in(self.id);
@@ -257,9 +295,9 @@ impl Generation {
         outcome
     }
 
-    pub(crate) fn count(&self, took: Duration, failure: Option<&Failure>) {
+    pub(crate) fn count(&self, callees: &DispatchTable, took: Duration, failure: Option<&Failure>) {
         self.metrics.record(took, failure);
-        self.call_stats.record(took, failure);
+        self.call_stats.record(took, failure.filter(|_| !callees.store_fails()));
     }
 
     /// Counts an answer as broken: it was an error page. A version is judged by this count; in the metrics the page is
@@ -316,6 +354,9 @@ impl Generation {
     /// The call as this context gets it: one step deeper in the chain, and with no more time than the context's
     /// timeout.
     pub(crate) fn admit(&self, call: Call, now: Instant) -> Result<Call, Failure> {
+        if self.out_of_service.get().is_some() || self.is_fenced() {
+            return Err(self.absence());
+        }
         let mut call = call
             .enter(self.index)
             .map_err(|reason| Failure::Refused { context: self.blueprint.context.to_string(), reason })?;
@@ -426,6 +467,10 @@ impl Generation {
 }
 
 impl Dispatch for Generation {
+    fn store_fails(&self) -> bool {
+        self.database().is_some_and(|database| database.is_troubled())
+    }
+
     fn call(
         &self,
         mut call: Call,
@@ -434,6 +479,9 @@ impl Dispatch for Generation {
         exchange: &mut dyn Exchange,
     ) -> Result<(), Failure> {
         let Some(at) = self.resolve(function) else {
+            if self.spec.component.is_placeholder() {
+                return Err(self.absence());
+            }
             let reason = format!("its running version has no `{}.{}` of that type", function.interface, function.name);
             return Err(Failure::Absent { context: self.blueprint.context.to_string(), reason });
         };
