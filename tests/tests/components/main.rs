@@ -11,5 +11,6 @@ mod scenarios;
 mod shadows;
 mod swapping;
 mod two_versions;
+mod waiting;
 mod wasi_http;
 mod watching;

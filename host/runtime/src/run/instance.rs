@@ -75,6 +75,9 @@ impl Instance {
         guest.deadline = call.deadline;
         guest.outgoing.close(call.affinity.shadow);
         guest.call = Some(call);
+        if let Some(session) = &mut guest.store {
+            session.enter(callees.places());
+        }
         guest.callees = Some(callees);
         guest.ticks = 0;
         self.store.set_epoch_deadline(1);

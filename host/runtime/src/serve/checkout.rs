@@ -40,7 +40,7 @@ impl Live {
                 Err(error) => return Err(checkout.fail(&error)),
             },
         };
-        instance.begin(call, checkout.live.callees().clone());
+        instance.begin(call, checkout.live.callees().entered(generation.pool().clone()));
         checkout.instance = Some(instance);
         Ok(checkout)
     }
