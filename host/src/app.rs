@@ -1,24 +1,22 @@
 //! The application: the only place that wires the parts together.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use seam_runtime::component::Compiler;
 use seam_runtime::run::Metrics;
-use seam_runtime::serve::{self, LinkedSystem, Registry, Source};
-use seam_store::ids::ContextName;
+use seam_runtime::serve::{self, LinkedSystem, Registry};
 use seam_store::{HostFile, HostFileError};
 
 use crate::deploy::{self, Deployer, History};
 use crate::folder;
 use crate::follow::Following;
 use crate::http;
-use crate::limits;
-use crate::manifest::{Context, ContextSettings, Manifest};
+use crate::manifest::{Context, Manifest};
 use crate::schedule::Scheduler;
 use crate::watch::{self, Root, Watcher};
+use crate::{limits, memory};
 
 /// A loaded system: every context has started, but the host does not listen yet.
 pub struct App {
@@ -64,12 +62,11 @@ impl App {
         let host = Arc::new(HostFile::open(data)?);
         let history = History::new(host.clone())?;
         let deployed = deploy::sources(&manifest, &history)?;
-        let linked = LinkedSystem::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| {
-            source_of(&deployed, entry)
-        })?;
+        let linked =
+            LinkedSystem::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| deployed.of(entry))?;
         let linked = linked.with_restore_points(folder::restore_points(data));
         let registry = linked.start(&data.join("stores"), host, &families)?;
-        let deployer = Deployer::new(registry.clone(), history, &manifest)?;
+        let deployer = Deployer::new(registry.clone(), history, &manifest, &deployed)?;
         Ok(Self { manifest, registry, deployer, dev: None, metrics })
     }
 
@@ -115,11 +112,13 @@ impl App {
         let server = self.bind()?;
         serving(&server);
         let tending = tokio::spawn(tend(self.registry.clone()));
+        let vigils = tokio::spawn(look_after_vigils(self.deployer.clone()));
         let follows = self.manifest.contexts.iter().any(|context| context.settings.catch_up.is_some());
         let following = follows.then(|| Following::start(self.registry.clone()));
         let scheduler = Scheduler::start(self.registry.clone(), self.manifest.schedules.clone());
         server.run(shutdown).await;
         tending.abort();
+        vigils.abort();
         drop((following, scheduler));
         Ok(())
     }
@@ -155,19 +154,29 @@ async fn deploy_file(deployer: Deployer, context: String, file: PathBuf) {
     }
 }
 
-/// The deployed component of `entry`, or else the one that the manifest names.
-fn source_of(deployed: &HashMap<ContextName, Source>, entry: &ContextSettings) -> Source {
-    deployed.get(&entry.name).cloned().unwrap_or_else(|| Source::of(entry))
-}
-
-/// Trims idle instances and checks draining generations, again and again.
+/// Trims idle instances, checks draining generations and gives free memory back, again and again.
 async fn tend(registry: Registry) {
     let mut trim = tokio::time::interval(Duration::from_secs(limits::TRIM_INTERVAL_S));
+    let mut give_back = tokio::time::interval(Duration::from_secs(limits::MEMORY_GIVE_BACK_S));
     let mut drain = tokio::time::interval(Duration::from_millis(limits::DRAIN_CHECK_MS));
     loop {
         tokio::select! {
             _ = trim.tick() => registry.trim(),
+            _ = give_back.tick() => drop(tokio::task::spawn_blocking(memory::give_back)),
             _ = drain.tick() => registry.check_draining(),
+        }
+    }
+}
+
+/// Watches over versions that were seldom called while they were watched, again and again.
+async fn look_after_vigils(deployer: Deployer) {
+    let mut interval = tokio::time::interval(Duration::from_millis(limits::DRAIN_CHECK_MS));
+    loop {
+        interval.tick().await;
+        if deployer.has_vigils() {
+            let deployer = deployer.clone();
+            // A rollback waits for other changes and for the disk.
+            tokio::task::spawn_blocking(move || deployer.look_after_vigils()).await.ok();
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod json;
 pub mod limits;
 pub mod logging;
 pub mod manifest;
+pub mod memory;
 pub mod scaffold;
 mod schedule;
 pub mod seed;

@@ -171,6 +171,13 @@ pub const LOG_LINES_SHOWN_MAX: usize = 100_000;
 /// How often `seam logs --follow` looks for new lines.
 pub const LOG_FOLLOW_MS: u64 = 200;
 
+// Memory of the host itself
+
+/// Arenas of the C library's allocator; see `memory`.
+pub const MEMORY_ARENAS_MAX: i32 = 2;
+/// How often free memory goes back to the system.
+pub const MEMORY_GIVE_BACK_S: u64 = 60;
+
 // Deploys
 
 /// How long a new version stays on probation by default: thousands of calls of a busy context.
@@ -181,6 +188,11 @@ pub const DEPLOY_WATCH_MS_MAX: u64 = 600_000;
 pub const DEPLOY_LOOK_MS: u64 = 20;
 /// The last calls that are judged together, besides all calls: a version may turn bad late.
 pub const DEPLOY_WINDOW_MS: u64 = 1_000;
+/// Calls that a watch must have seen. With fewer, the version stays on probation for its first ones, which break at
+/// most a few times before the version before serves again.
+pub const DEPLOY_COVERED_CALLS: u64 = 100;
+/// The longest that it stays on probation for them: the version before takes memory meanwhile.
+pub const DEPLOY_COVER_MS: u64 = 3_600_000;
 /// Recorded calls that are replayed on a new version, and how long one of them and all of them may take.
 pub const DEPLOY_REPLAY_CALLS_MAX: usize = 200;
 pub const DEPLOY_REPLAY_CALL_MS: u64 = 1_000;

@@ -55,7 +55,7 @@ impl Then {
             Self::Traps => "unreachable",
             Self::Hangs => "(loop $on (br $on))",
             Self::Spins => {
-                "(global.set $spin (i32.const 10000000))
+                "(global.set $spin (i32.const 40000000))
                  (loop $on (global.set $spin (i32.sub (global.get $spin) (i32.const 1))) (br_if $on (global.get $spin)))"
             }
         }

@@ -144,6 +144,8 @@ pub const COMPILE_CPU_S_MAX: u64 = 120;
 pub const COMPILED_FUNCTIONS_MB_MAX: usize = 128;
 /// Compiled components kept on disk; a day of development makes a few hundred.
 pub const COMPILED_FILES_MAX: usize = 500;
+/// Their bytes together: the shop with all its variants takes 100 MB.
+pub const COMPILED_MB_MAX: u64 = 512;
 pub const COMPILE_WALL_S_MAX: u64 = 180;
 /// Time to start an instance, which runs its start functions and nothing else. Python needs 0.1 s.
 pub const START_MS_MAX: u64 = 2_000;

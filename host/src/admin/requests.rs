@@ -52,7 +52,7 @@ pub(super) async fn respond(request: Request<Incoming>, state: State) -> Respons
 /// When the body of the request cannot be read or parsed.
 async fn dispatch(request: Request<Incoming>, state: State) -> Result<Response<Body>, ErrorMessage> {
     Ok(match (request.method(), request.uri().path()) {
-        (&Method::GET, "/contexts") => json(StatusCode::OK, &status::statuses(&state.registry)),
+        (&Method::GET, "/contexts") => json(StatusCode::OK, &status::statuses(&state.registry, &state.deployer)),
         (&Method::POST, "/call") => call(body(request).await?, state).await,
         (&Method::GET, "/routes") => json(StatusCode::OK, &state.registry.routes()),
         (&Method::POST, "/route") => route(body(request).await?, state).await,

@@ -6,6 +6,8 @@ use seam_runtime::run::Serves;
 use seam_runtime::serve::Registry;
 use serde::{Deserialize, Serialize};
 
+use crate::deploy::Deployer;
+
 /// One context at one moment. Counters start at 0 when the host starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContextStatus {
@@ -41,10 +43,14 @@ pub struct ContextStatus {
     /// Half of the calls took less, and 99 of 100; 0 without calls.
     pub p50_us: f64,
     pub p99_us: f64,
+    /// What the operator should know about the version that serves; `None` if all is well.
+    #[serde(default)]
+    pub notice: Option<String>,
 }
 
 /// All contexts, in the order of the manifest.
-pub fn statuses(registry: &Registry) -> Vec<ContextStatus> {
+pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> {
+    let mut notices = deployer.notices();
     let names = |interfaces: &[seam_runtime::component::Interface]| {
         let mut names: Vec<String> = interfaces.iter().map(|interface| interface.name.to_string()).collect();
         names.sort();
@@ -79,6 +85,7 @@ pub fn statuses(registry: &Registry) -> Vec<ContextStatus> {
             errors: generation.metrics.errors(),
             p50_us: generation.metrics.quantile_us(0.5),
             p99_us: generation.metrics.quantile_us(0.99),
+            notice: notices.remove(generation.context()),
         }
     };
     registry.generations().into_iter().map(of).collect()

@@ -20,6 +20,11 @@ pub fn run(manifest: &Manifest, format: Format) -> Result<(), CommandError> {
             for warning in differing(got) {
                 out::warning(&warning);
             }
+            for context in &contexts {
+                if let Some(notice) = &context.notice {
+                    out::warning(&format!("`{}`: {notice}", context.context));
+                }
+            }
             out::bytes(shown(&contexts).as_bytes())
         }
     }
@@ -89,6 +94,7 @@ mod tests {
             errors: 3,
             p50_us: 310.4,
             p99_us: 2_400.0,
+            notice: None,
         };
         let orders = ContextStatus {
             context: "orders".into(),

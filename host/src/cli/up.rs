@@ -14,7 +14,7 @@ use crate::admin;
 use crate::app::{self, App};
 use crate::folder::{self, Folder};
 use crate::manifest::{Encryption, Manifest};
-use crate::{http, limits, logging, seed};
+use crate::{http, limits, logging, memory, seed};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -51,6 +51,7 @@ pub(super) fn on_runtime(
     log: &logging::Config,
     serve: impl Future<Output = Result<(), CommandError>>,
 ) -> Result<(), CommandError> {
+    memory::bound_arenas();
     let log = logging::init(log)?;
     let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
     let dropped = log.dropped();

@@ -1,8 +1,8 @@
 //! The folder `deploy` of the data folder: components by their hash, restore points, and trial copies of contexts'
 //! files.
 //!
-//! Invariant: a component under its final name is complete and synced to the disk. Trial copies are deleted after each
-//! change and at each start.
+//! Invariants: a component under its final name is complete and synced to the disk; its name is its hash, which is
+//! compared each time that the file is read. Trial copies are deleted after each change and at each start.
 
 use std::collections::HashSet;
 use std::fs;
@@ -36,10 +36,15 @@ impl ArtifactStore {
         component(&self.folder, hash)
     }
 
-    /// Writes the component under its hash, unless it is there already.
+    /// Whether the component of this hash is there, undamaged.
+    pub fn holds(&self, hash: &str) -> bool {
+        holds(&self.folder, hash)
+    }
+
+    /// Writes the component under its hash, unless it is there already and undamaged.
     pub fn keep(&self, artifact: &Artifact) -> std::io::Result<()> {
         let path = self.component(&artifact.hash);
-        if path.is_file() {
+        if self.holds(&artifact.hash) {
             // `prune` goes by the time of the last use.
             fs::File::open(&path).and_then(|file| file.set_modified(std::time::SystemTime::now())).ok();
             return Ok(());
@@ -90,6 +95,15 @@ impl ArtifactStore {
 /// The path for the component of this hash in the data folder `data`.
 pub(super) fn component_in(data: &Path, hash: &str) -> PathBuf {
     component(&data.join("deploy"), hash)
+}
+
+/// Whether the data folder `data` has the component of this hash, undamaged.
+pub(super) fn held_in(data: &Path, hash: &str) -> bool {
+    holds(&data.join("deploy"), hash)
+}
+
+fn holds(folder: &Path, hash: &str) -> bool {
+    Artifact::read_as(&component(folder, hash), hash).is_ok()
 }
 
 fn component(folder: &Path, hash: &str) -> PathBuf {

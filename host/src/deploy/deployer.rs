@@ -1,5 +1,6 @@
 //! Makes changes to the running system, one at a time.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,10 +14,15 @@ use seam_store::{HostFileError, chain};
 use super::artifact_store::ArtifactStore;
 use super::error::Error;
 use super::history::{Change, ChangeKind, History, HistoryEntry};
+use super::notices::Notices;
 use super::pipeline::Pipeline;
-use super::report::{DeployOutcome, DeployReport, GateRefusal, Passed, Step, SystemRefusal, Version};
+use super::report::{DeployOutcome, DeployReport, GateRefusal, Passed, Step, SystemRefusal, Version, short};
 use super::request::{DeployRequest, DesiredSystem, RollbackRequest};
+use super::running_watch::{EndWatch, RunningWatch};
+use super::startup::Sources;
+use super::steps::publish;
 use super::system::System;
+use super::vigil::{Look, Vigils};
 use super::{full, quick, rollback, startup, steps};
 use crate::manifest::Manifest;
 
@@ -46,11 +52,19 @@ impl Deployer {
     ///
     /// # Errors
     /// When the data folder cannot be written.
-    pub fn new(registry: Registry, history: History, manifest: &Manifest) -> Result<Self, Error> {
+    pub fn new(registry: Registry, history: History, manifest: &Manifest, sources: &Sources) -> Result<Self, Error> {
         let artifacts = ArtifactStore::open(&manifest.host.data)?;
         let mounted = manifest.mounts.iter().map(|mount| mount.context.clone()).collect();
-        let system = System { registry, history, artifacts, mounted };
-        startup::record(&system)?;
+        let system = System {
+            registry,
+            history,
+            artifacts,
+            mounted,
+            notices: Notices::default(),
+            watch: RunningWatch::default(),
+            vigils: Vigils::default(),
+        };
+        startup::record(&system, sources)?;
         Ok(Self(Arc::new(Inner { system, running: Mutex::new(None), ended: Condvar::new() })))
     }
 
@@ -69,9 +83,50 @@ impl Deployer {
         let system = &self.0.system;
         let request = &RollbackRequest { context: system.registry.name_of(&request.context), ..request.clone() };
         let change = (ChangeKind::Rollback, "a rollback");
-        self.0.change(change, &request.context, request.wait, passed, |current, pipeline| {
-            rollback::run(system, current, request, pipeline)
+        // A version that is still watched goes at once; only to restore its file, it has to be deployed first.
+        let how = if request.restore { EndWatch::Keep } else { EndWatch::Undo };
+        let watched = system.watch.end(&request.context, how);
+        let wait = request.wait || watched.is_some();
+        self.0.change(change, &request.context, wait, passed, |current, pipeline| match &watched {
+            Some(watched) if request.to.is_none() && current.component.hash != *watched => {
+                let note = format!("ended the watch of {}, so the version before serves again", short(watched));
+                pipeline.step(Step::Watch, || Ok::<_, GateRefusal>(((), vec![note])))?;
+                Ok(system.version(&request.context))
+            }
+            _ => rollback::run(system, current, request, pipeline),
         })
+    }
+
+    /// Whether a version that was seldom called while it was watched is still on probation.
+    pub fn has_vigils(&self) -> bool {
+        !self.0.system.vigils.is_empty()
+    }
+
+    /// Looks after those versions: one that turns bad is rolled back. Call this every `limits::DRAIN_CHECK_MS`, on a
+    /// thread that may wait.
+    pub fn look_after_vigils(&self) {
+        let system = &self.0.system;
+        for mut vigil in system.vigils.take() {
+            match vigil.look(&system.registry) {
+                Look::GoesOn => system.vigils.add(vigil),
+                Look::Ends(why) => {
+                    system.explain(vigil.watched.change, &why);
+                    vigil.watched.probation.keep();
+                }
+                Look::Bad(why) => {
+                    let (context, generation) = (vigil.watched.context.clone(), vigil.watched.generation);
+                    // With `wait`, this never fails.
+                    let _lock = self.0.lock(format!("an automatic rollback of `{context}`"), true).ok();
+                    // Another version may serve by now.
+                    let serves = system.version(context.as_str()).and_then(|version| version.generation);
+                    if serves == Some(generation)
+                        && let Err(refusal) = publish::take_back(system, vigil.watched, &why)
+                    {
+                        tracing::error!(target: "deploy", %context, "{}", refusal.message);
+                    }
+                }
+            }
+        }
     }
 
     /// Publishes a whole system for the development loop, if it passes the steps in their quick form. Waits for a
@@ -97,6 +152,11 @@ impl Deployer {
         let pipeline = &mut Pipeline::new(passed);
         let artifact = steps::read(file, pipeline)?;
         steps::compile(&self.0.system, &artifact, pipeline)
+    }
+
+    /// What the operator should know about the versions that serve now, by context.
+    pub fn notices(&self) -> HashMap<ContextName, String> {
+        self.0.system.notices.all()
     }
 
     /// The history of one context or of all, the newest entry first.
@@ -166,7 +226,10 @@ impl Inner {
                 return Err(GateRefusal {
                     step: None,
                     message: format!("{} is running, for {s} s so far", other.name),
-                    remedy: "try again when it has ended, or wait for it with `--wait`".to_owned(),
+                    remedy:
+                        "try again when it has ended, or wait for it with `--wait`; `seam rollback` of the context \
+                             that is watched ends its watch"
+                            .to_owned(),
                 });
             }
             self.ended.wait(&mut running);

@@ -56,7 +56,7 @@ pub struct HistoryEntry {
     pub schema_after: Option<u32>,
     /// Whether the previous version does not work with `schema_after`.
     pub irreversible: bool,
-    /// Why it was refused, rolled back or undone.
+    /// Why it was refused, rolled back or undone; of a version that serves, what is remarkable about it.
     pub why: Option<String>,
     /// RFC 3339, UTC.
     pub began: String,
@@ -195,6 +195,11 @@ impl History {
         })
     }
 
+    /// Adds to the entry of change `id` what became known of its version later.
+    pub(super) fn explain(&self, id: i64, why: &str) -> Result<(), HostFileError> {
+        self.0.change(|file| file.execute("UPDATE deploy SET why = ?2 WHERE id = ?1", params![id, why]).map(drop))
+    }
+
     /// Records that the version of change `id` does not serve.
     pub(super) fn end(&self, id: i64, state: ChangeState, why: &str) -> Result<(), HostFileError> {
         self.0.change(|file| set_state(file, id, state, Some(why)))
@@ -211,17 +216,6 @@ impl History {
                 file.execute("DELETE FROM serving WHERE context = ?1", [change.context])?;
             }
             Ok(())
-        })
-    }
-
-    /// The last change after which `hash` served.
-    pub(super) fn last_change_to(&self, context: &str, hash: &str) -> Result<Option<HistoryEntry>, HostFileError> {
-        self.0.read(|file| {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM deploy WHERE context = ?1 AND hash = ?2 AND state = 'live'
-                 ORDER BY id DESC LIMIT 1"
-            );
-            file.query_row(&sql, [context, hash], entry).optional()
         })
     }
 
@@ -266,15 +260,6 @@ impl History {
             let sql = "SELECT max(id) FROM deploy WHERE context = ?1 AND state IN ('live', 'rolled-back')
                        AND schema_before <= ?2 AND schema_after > ?2";
             file.query_row(sql, params![context, schema], |row| row.get(0))
-        })
-    }
-
-    /// The hashes that a rollback may need: of each context the deployed version and the one before it.
-    pub(super) fn recent_hashes(&self) -> Result<Vec<String>, HostFileError> {
-        self.0.read(|file| {
-            let sql = "SELECT hash FROM serving UNION SELECT before FROM deploy WHERE state = 'live' AND id IN
-                       (SELECT max(id) FROM deploy WHERE state = 'live' GROUP BY context)";
-            file.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
         })
     }
 }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seam_runtime::alone::Trial;
-use seam_runtime::component::{Artifact, ContextSpec};
+use seam_runtime::component::{self, Artifact, ContextSpec};
 use seam_store::{Database, Difference, Migration, chain};
 
 use super::history::ChangeKind;
+use super::lineage::Lineage;
 use super::pipeline::Pipeline;
 use super::report::{GateRefusal, Step, Version, short};
 use super::request::RollbackRequest;
@@ -48,12 +49,15 @@ pub(super) fn run(
     pipeline.hash.clone_from(&target);
     pipeline.file = file.to_string_lossy().into_owned();
     let artifact = pipeline.step(Step::Read, || {
-        let artifact = Artifact::read(&file).ok().filter(|artifact| artifact.hash == target);
-        let gone = || {
-            let message = format!("the data folder no longer holds the component {}", short(&target));
+        let artifact = Artifact::read_as(&file, &target);
+        let gone = |error: component::Error| {
+            let message = match error {
+                component::Error::Changed { .. } => chain(&error),
+                _ => format!("the data folder no longer holds the component {}", short(&target)),
+            };
             GateRefusal::at(Step::Read, message, "build it again and deploy it")
         };
-        Ok((artifact.ok_or_else(gone)?, vec![format!("SHA-256 {}", short(&target))]))
+        Ok((artifact.map_err(gone)?, vec![format!("SHA-256 {}", short(&target))]))
     })?;
     let component = steps::compile(system, &artifact, pipeline)?;
     let specs = |tolerated_schema| system.specs_with(name, &component, tolerated_schema);
@@ -99,10 +103,24 @@ pub(super) fn run(
 fn target_hash(system: &System, name: &str, current: &str, to: Option<&str>) -> Result<String, GateRefusal> {
     let refused = |message: String, remedy: String| GateRefusal { step: None, message, remedy };
     let Some(to) = to.map(str::to_ascii_lowercase) else {
-        let last = system.history.last_change_to(name, current).map_err(|e| GateRefusal::history(&e))?;
-        return last.map(|last| last.before).ok_or_else(|| {
-            let message = format!("`{name}` still serves its first version: there is no version before it");
-            refused(message, format!("`seam history {name}` shows what was deployed"))
+        let lineage = Lineage::read(&system.history, name).map_err(|e| GateRefusal::history(&e))?;
+        if let Some(before) = lineage.before(current).next() {
+            return Ok(before.to_owned());
+        }
+        let left: Vec<_> = lineage.left().into_iter().filter(|hash| *hash != current).map(short).collect();
+        return Err(match left.as_slice() {
+            [] => refused(
+                format!("`{name}` still serves its first version: there is no version before it"),
+                format!("`seam history {name}` shows what was deployed"),
+            ),
+            left => refused(
+                format!(
+                    "there is no version before `{}`, but those that were left by a rollback or turned bad: {}",
+                    short(current),
+                    left.join(", ")
+                ),
+                format!("`seam rollback {name} --to HASH` returns to one of them"),
+            ),
         });
     };
     let mut served = system.history.served(name, &to).map_err(|e| GateRefusal::history(&e))?;

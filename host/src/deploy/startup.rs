@@ -1,11 +1,14 @@
 //! Decides at a start which versions serve: the deployed version, unless the manifest's file has changed since. Also
 //! resolves changes that a killed host left unfinished.
 //!
+//! A deployed component whose copy is missing or damaged does not serve: the version before it stands in, if it works
+//! at the schema of the file. Otherwise the manifest's component serves in the place of a missing one, and a context
+//! with a damaged one cannot be loaded.
+//!
 //! If an unfinished change has changed the file's schema, the new version serves. Otherwise the previous version
 //! serves, since the operator never got a response.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use seam_runtime::serve::Source;
 use seam_store::ids::ContextName;
@@ -13,60 +16,121 @@ use seam_store::ids::ContextName;
 use super::artifact_store;
 use super::error::Error;
 use super::history::{Change, ChangeKind, ChangeState, History, HistoryEntry, Serving};
+use super::lineage::Lineage;
 use super::report::short;
 use super::system::{System, hash_of};
 use crate::manifest::{ContextSettings, Manifest};
+
+/// Where the components of a start come from, if not from the manifest's files.
+#[derive(Debug, Default)]
+pub struct Sources {
+    deployed: HashMap<ContextName, Source>,
+    /// Contexts whose deployed version cannot serve, and what serves in its place.
+    stand_ins: HashMap<ContextName, String>,
+}
+
+impl Sources {
+    /// The deployed component of `entry`, or else the one that the manifest names.
+    pub fn of(&self, entry: &ContextSettings) -> Source {
+        self.deployed.get(&entry.name).cloned().unwrap_or_else(|| Source::of(entry))
+    }
+}
 
 /// The sources of all components that do not come from the manifest's files. Call this before loading anything.
 ///
 /// # Errors
 /// When the host's file cannot be used.
-pub fn sources(manifest: &Manifest, history: &History) -> Result<HashMap<ContextName, Source>, Error> {
+pub fn sources(manifest: &Manifest, history: &History) -> Result<Sources, Error> {
     for change in history.applying()? {
         resolve(manifest, history, &change)?;
     }
-    let mut found = HashMap::new();
+    let mut found = Sources::default();
     for serving in history.serving()? {
-        if let Some(entry) = settings(manifest).find(|entry| entry.name.as_str() == serving.context)
-            && let Some(source) = source(&manifest.host.data, entry, &serving, history)?
-        {
-            found.insert(entry.name.clone(), source);
+        if let Some(entry) = settings(manifest).find(|entry| entry.name.as_str() == serving.context) {
+            add(&mut found, manifest, entry, &serving, history)?;
         }
     }
     Ok(found)
 }
 
-fn source(data: &Path, entry: &ContextSettings, serving: &Serving, history: &History) -> Result<Option<Source>, Error> {
-    if let Some(now) = hash_of(&entry.component)
-        && serving.manifest_hash.as_ref() != Some(&now)
-    {
-        if !history.turned_bad(&serving.context, &now)? {
-            return Ok(None);
+fn add(
+    found: &mut Sources,
+    manifest: &Manifest,
+    entry: &ContextSettings,
+    serving: &Serving,
+    history: &History,
+) -> Result<(), Error> {
+    let now = hash_of(&entry.component);
+    if let Some(now) = now.as_ref().filter(|now| serving.manifest_hash.as_ref() != Some(*now)) {
+        if !history.turned_bad(&serving.context, now)? {
+            return Ok(());
         }
         tracing::warn!(
-            context = %entry.name, hash = short(&now),
+            context = %entry.name, hash = short(now),
             "the manifest's component turned bad when it was deployed; the previous version serves"
         );
     }
-    let file = artifact_store::component_in(data, &serving.hash);
-    if !file.is_file() {
+    let data = &manifest.host.data;
+    let kept = |hash: &str, tolerated_schema| {
+        let file = artifact_store::component_in(data, hash);
+        Source { file, hash: Some(hash.to_owned()), tolerated_schema }
+    };
+    if artifact_store::held_in(data, &serving.hash) {
+        found.deployed.insert(entry.name.clone(), kept(&serving.hash, serving.tolerated_schema));
+        return Ok(());
+    }
+    if now.as_ref() == Some(&serving.hash) {
+        // The very same bytes; `record` keeps them again.
+        let source = Source { tolerated_schema: serving.tolerated_schema, ..Source::of(entry) };
         tracing::warn!(
+            context = %entry.name, hash = short(&serving.hash),
+            "the kept copy of the deployed component is missing or damaged; the manifest's file is the same component"
+        );
+        found.deployed.insert(entry.name.clone(), source);
+        return Ok(());
+    }
+    let schema = schema_of(manifest, entry);
+    for hash in Lineage::read(history, &serving.context)?.before(&serving.hash) {
+        let works = match schema {
+            Some(schema) => history.works_at(&serving.context, hash, schema)?,
+            None => true,
+        };
+        if works && artifact_store::held_in(data, hash) {
+            let notice = format!(
+                "the deployed component {} is missing from the data folder or damaged, so the version before, {}, \
+                 serves; deploy the component again",
+                short(&serving.hash),
+                short(hash)
+            );
+            tracing::error!(context = %entry.name, "{notice}");
+            found.deployed.insert(entry.name.clone(), kept(hash, schema));
+            found.stand_ins.insert(entry.name.clone(), notice);
+            return Ok(());
+        }
+    }
+    if !artifact_store::component_in(data, &serving.hash).exists() {
+        tracing::error!(
             context = %entry.name, hash = short(&serving.hash),
             "the deployed component is missing from the data folder; the manifest's component serves"
         );
-        return Ok(None);
+        return Ok(());
     }
-    Ok(Some(Source { file, tolerated_schema: serving.tolerated_schema }))
+    // Nothing can stand in for a damaged one: loading it reports what is wrong with it.
+    found.deployed.insert(entry.name.clone(), kept(&serving.hash, serving.tolerated_schema));
+    Ok(())
+}
+
+/// The schema of a context's file; `None` without a store. An unreadable file keeps the context from starting later,
+/// with a better message.
+fn schema_of(manifest: &Manifest, entry: &ContextSettings) -> Option<u32> {
+    let config = seam_store::Config::of(&entry.name, entry.store.as_ref()?, &manifest.host.data.join("stores"));
+    seam_store::schema_at(&config).ok()
 }
 
 /// Completes or undoes an unfinished change.
 fn resolve(manifest: &Manifest, history: &History, change: &HistoryEntry) -> Result<(), Error> {
     let entry = settings(manifest).find(|entry| entry.name.as_str() == change.context);
-    let schema = entry.and_then(|entry| {
-        let config = seam_store::Config::of(&entry.name, entry.store.as_ref()?, &manifest.host.data.join("stores"));
-        // An unreadable file keeps the context from starting later, with a better message.
-        seam_store::schema_at(&config).ok()
-    });
+    let schema = entry.and_then(|entry| schema_of(manifest, entry));
     let done = change.schema_before != change.schema_after && schema.is_some() && schema == change.schema_after;
     let hash = short(&change.hash);
     match done {
@@ -94,11 +158,15 @@ fn settings(manifest: &Manifest) -> impl Iterator<Item = &ContextSettings> {
 ///
 /// # Errors
 /// When the data folder cannot be written.
-pub(super) fn record(system: &System) -> Result<(), Error> {
+pub(super) fn record(system: &System, sources: &Sources) -> Result<(), Error> {
     let serving = system.history.serving()?;
+    for (context, notice) in &sources.stand_ins {
+        system.notices.set(context, notice.clone());
+    }
     for spec in system.registry.specs() {
         let (name, hash) = (spec.settings.name.as_str(), &spec.component.hash);
-        if let Some(deployed) = serving.iter().find(|s| s.context == name && s.hash != *hash) {
+        let stands_in = sources.stand_ins.contains_key(&spec.settings.name);
+        if let Some(deployed) = serving.iter().find(|s| s.context == name && s.hash != *hash && !stands_in) {
             let change = Change {
                 context: name,
                 kind: ChangeKind::Manifest,

@@ -12,7 +12,11 @@ use seam_store::{Database, HostFileError, chain};
 
 use super::artifact_store::ArtifactStore;
 use super::history::{ChangeState, History};
+use super::lineage::Lineage;
+use super::notices::Notices;
 use super::report::{GateRefusal, Version};
+use super::running_watch::RunningWatch;
+use super::vigil::{Vigils, called};
 
 pub(super) struct System {
     pub registry: Registry,
@@ -20,6 +24,9 @@ pub(super) struct System {
     pub artifacts: ArtifactStore,
     /// Contexts that serve HTTP.
     pub mounted: Vec<ContextName>,
+    pub notices: Notices,
+    pub watch: RunningWatch,
+    pub vigils: Vigils,
 }
 
 impl System {
@@ -95,7 +102,7 @@ impl System {
     /// # Errors
     /// When the folder of artifacts cannot be written.
     pub fn keep(&self, spec: &ContextSpec) -> std::io::Result<()> {
-        if self.artifacts.component(&spec.component.hash).is_file() {
+        if self.artifacts.holds(&spec.component.hash) {
             return Ok(());
         }
         // A build may have overwritten the file since it was loaded. Then there is nothing to store.
@@ -105,15 +112,40 @@ impl System {
         }
     }
 
+    /// Records what became of a version after its watch. A failure leaves a gap in the history and changes nothing
+    /// else.
+    pub fn explain(&self, change: i64, why: &str) {
+        if let Err(error) = self.history.explain(change, why) {
+            tracing::warn!("cannot record in the history that {why}: {}", chain(&error));
+        }
+    }
+
+    /// Ends all vigils: what is published next has no part in them.
+    pub fn end_vigils(&self) {
+        for vigil in self.vigils.take() {
+            let calls = vigil.watched.probation.counts().1.calls();
+            self.explain(vigil.watched.change, &format!("{}, when another change ended the probation", called(calls)));
+        }
+    }
+
     /// Removes old artifacts and restore points that no rollback needs.
     pub fn prune(&self) {
-        let mut needed: HashSet<String> = self.registry.specs().into_iter().map(|spec| spec.component.hash).collect();
-        match self.history.recent_hashes() {
-            Ok(recent) => needed.extend(recent),
+        match self.needed() {
+            Ok(needed) => self.artifacts.prune(&needed),
             // Without the list, nothing is removed this time.
-            Err(error) => return tracing::warn!("{}", chain(&error)),
+            Err(error) => tracing::warn!("{}", chain(&error)),
         }
-        self.artifacts.prune(&needed);
+    }
+
+    /// The hashes of the versions that serve, of those that serve after a restart, and of the one before each.
+    fn needed(&self) -> Result<HashSet<String>, HostFileError> {
+        let mut needed: HashSet<String> = self.history.serving()?.into_iter().map(|serving| serving.hash).collect();
+        for spec in self.registry.specs() {
+            let (name, hash) = (spec.settings.name.as_str(), spec.component.hash);
+            needed.extend(Lineage::read(&self.history, name)?.before(&hash).next().map(str::to_owned));
+            needed.insert(hash);
+        }
+        Ok(needed)
     }
 }
 

@@ -34,6 +34,9 @@ pub const STORE_READER_CACHE_KB: u32 = 4 * 1024;
 pub const STORE_WRITER_CACHE_KB: u32 = 16 * 1024;
 /// Memory of SQLite in the whole process: caches, sorts, intermediate tables.
 pub const STORE_HEAP_MB_MAX: u64 = 1024;
+/// Beyond it SQLite uses its caches' pages again instead of taking more: eight files with their readers have caches of
+/// 400 MB together, which a host reaches in days.
+pub const STORE_HEAP_MB: u64 = 128;
 /// Transactions that wait for one file's writer. Beyond it the caller gets an error at once.
 pub const STORE_WRITE_QUEUE_MAX: usize = 256;
 /// Transactions that share one commit. Past some dozens the fsync is no longer what they cost.

@@ -119,6 +119,8 @@ fn bound_heap(sqlite: &rusqlite::Connection) -> rusqlite::Result<()> {
     if BOUND.get().is_none() {
         let bytes = limits::STORE_HEAP_MB_MAX * 1024 * 1024;
         sqlite.query_row(&format!("PRAGMA hard_heap_limit = {bytes}"), [], |_| Ok(()))?;
+        let bytes = limits::STORE_HEAP_MB * 1024 * 1024;
+        sqlite.query_row(&format!("PRAGMA soft_heap_limit = {bytes}"), [], |_| Ok(()))?;
         let _ = BOUND.set(());
     }
     Ok(())

@@ -8,6 +8,7 @@ use anyhow::Result;
 use seam_runtime::call::Call;
 use seam_runtime::serve::{Error, Live, Registry};
 use seam_store::ids::Trace;
+use seam_tests::version::{Then, Version};
 use seam_tests::{MEMORY, System, call, component};
 use wasmtime::component::Val;
 
@@ -146,5 +147,52 @@ fn the_same_parts_again_are_no_new_generations() -> Result<()> {
     assert!(prepared.candidates.is_empty());
     registry.publish(prepared)?;
     assert_eq!(registry.generations().iter().map(|g| g.number).collect::<Vec<_>>(), [1, 1]);
+    Ok(())
+}
+
+#[test]
+fn a_slow_call_that_began_before_a_swap_ends_well_with_its_own_version() -> Result<()> {
+    let slow = |factor| Version { call: Then::Spins, ..Version::times(factor) }.wasm();
+    let system = System::new().context("numbers", &slow(2)?, "")?;
+    let registry = system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    // On a busy machine the call may have ended before the swap: then another one is tried.
+    for factor in 3..53 {
+        let file = system.folder.path().join("next.wasm");
+        std::fs::write(&file, slow(factor)?)?;
+        let mut parts = registry.specs();
+        parts[0].component = registry.load(&file)?;
+        let prepared = registry.prepare(parts)?;
+        let before = registry.generations().remove(0);
+        let (answered, ran_on) = std::thread::scope(|scope| -> Result<(Val, bool)> {
+            let asked = scope.spawn(|| call(&registry, "numbers", "numbers.times", &[Val::U32(7)], 60_000));
+            while before.occupancy().0 == 0 && !asked.is_finished() {
+                std::thread::yield_now();
+            }
+            registry.publish(prepared)?;
+            registry.check_draining();
+            let ran_on = before.occupancy().0 > 0;
+            Ok((asked.join().unwrap()?, ran_on))
+        })?;
+        assert_eq!(answered, answer(7 * (factor - 1)), "the version that it began with");
+        if ran_on {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("no call was still running after a swap")
+}
+
+#[test]
+fn a_place_is_free_again_after_a_trap_and_after_a_timeout() -> Result<()> {
+    let limits = "limits = { concurrency = 1, queue = 0, timeout_ms = 100 }";
+    for (then, kind) in [(Then::Traps, "trapped"), (Then::Hangs, "time")] {
+        let bad = Version { call: then, ..Version::times(2) };
+        let system = System::new().context("numbers", &bad.wasm()?, limits)?;
+        let registry = system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+        for n in 0..3 {
+            let failed = call(&registry, "numbers", "numbers.times", &[Val::U32(7)], 5_000).unwrap_err();
+            assert!(failed.to_string().contains(kind), "call {n}: {failed}");
+            assert_eq!(registry.generations()[0].occupancy(), (0, 0, 0), "after call {n}: {failed}");
+        }
+    }
     Ok(())
 }

@@ -13,8 +13,9 @@ use seam::app::{App, runtime};
 use seam::deploy::{DeployOutcome, DeployReport};
 use seam::manifest::Manifest;
 use seam_runtime::component::Compiler;
+use seam_runtime::serve::Registry;
 use seam_tests::host::{Host, seam};
-use seam_tests::{MEMORY, System, repo};
+use seam_tests::{MEMORY, System, repo, wait};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 /// WASI's own interfaces lie in the crate that implements them.
@@ -157,19 +158,20 @@ fn waiter() -> Result<Vec<u8>> {
 /// The system served from this process.
 struct Served {
     address: SocketAddr,
+    registry: Registry,
     _runtime: tokio::runtime::Runtime,
     _system: System,
 }
 
 impl Served {
     fn start() -> Result<Self> {
-        Self::start_with(&guest()?)
+        Self::start_with(&guest()?, 1_000)
     }
 
-    fn start_with(guest: &[u8]) -> Result<Self> {
-        let lines = "capabilities = [\"clocks\"]\nlimits = { timeout_ms = 1000 }";
+    fn start_with(guest: &[u8], timeout_ms: u32) -> Result<Self> {
+        let lines = format!("capabilities = [\"clocks\"]\nlimits = {{ timeout_ms = {timeout_ms} }}");
         let system = System::new()
-            .context("third-party", guest, lines)?
+            .context("third-party", guest, &lines)?
             .lines("[[mount]]\npath = \"/other\"\ncontext = \"third-party\"");
         let app = App::load(Manifest::load(&system.write()?)?, Compiler::InProcess)?;
         let runtime = runtime()?;
@@ -179,7 +181,7 @@ impl Served {
         };
         let address = *server.addresses().first().context("an address")?;
         runtime.spawn(server.run(std::future::pending()));
-        Ok(Self { address, _runtime: runtime, _system: system })
+        Ok(Self { address, registry: app.registry.clone(), _runtime: runtime, _system: system })
     }
 
     fn ask(&self, path: &str) -> Result<TcpStream> {
@@ -219,6 +221,11 @@ fn a_third_party_component_answers_and_its_failures_are_contained() -> Result<()
         assert!(answer.contains("\r\ntraceparent: 00-") && !answer.contains("third-party"), "{path}: {answer}");
         assert!(started.elapsed() < Duration::from_secs(4), "{path}");
         assert!(host.greets()?, "after {path}");
+        let live = host.registry.live("third-party")?;
+        wait::until(wait::TIMEOUT, || {
+            let running = live.generation().occupancy().0;
+            Ok((running == 0).then_some(()).ok_or_else(|| format!("{running} places are taken after {path}")))
+        })?;
     }
     Ok(())
 }
@@ -295,7 +302,7 @@ fn what_a_client_does_not_read_is_no_fault_of_the_guest() -> Result<()> {
 
 #[test]
 fn a_guest_that_waits_through_wasi_waits_no_longer_than_it_may() -> Result<()> {
-    let host = Served::start_with(&waiter()?)?;
+    let host = Served::start_with(&waiter()?, 1_000)?;
     let short = host.get("/other/short")?;
     assert!(short.starts_with("HTTP/1.1 204 "), "{short}");
     let started = Instant::now();
@@ -303,6 +310,31 @@ fn a_guest_that_waits_through_wasi_waits_no_longer_than_it_may() -> Result<()> {
     assert!(long.starts_with("HTTP/1.1 504 "), "{long}");
     assert!(started.elapsed() < Duration::from_secs(10), "it slept on");
     assert!(host.get("/other/short")?.starts_with("HTTP/1.1 204 "));
+    Ok(())
+}
+
+/// Both kinds of guests wait in the host, where no epoch tick reaches them.
+#[test]
+fn a_guest_that_waits_is_cut_off_when_the_drain_time_of_its_version_is_over() -> Result<()> {
+    let minute = Duration::from_secs(60);
+    let waits =
+        "(if (i32.eq (local.get $letter) (i32.const 108)) (then (call $wait (call $timer (i64.const 60000000000)))))";
+    for guest in [waiter()?, guest_that(waits)?] {
+        let host = Served::start_with(&guest, 120_000)?;
+        let began = Instant::now();
+        let mut waiting = host.ask("/other/long")?;
+        let live = host.registry.live("third-party")?;
+        wait::until(wait::TIMEOUT, || {
+            let running = live.generation().occupancy().0;
+            Ok((running == 1).then_some(()).ok_or_else(|| format!("{running} calls run")))
+        })?;
+        live.generation().cut_off();
+        let mut answer = String::new();
+        waiting.read_to_string(&mut answer)?;
+        assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+        assert!(began.elapsed() < minute, "it waited on");
+        assert_eq!(live.generation().occupancy().0, 0);
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod cli;
+mod damage;
 mod deploying;
 mod following;
 mod hostile;

@@ -10,7 +10,7 @@ use seam::deploy::{ChangeState, DeployOutcome, DeployReport, DeployRequest, Roll
 use seam::manifest::Manifest;
 use seam_runtime::component::Compiler;
 use seam_tests::version::{Then, Version, asking, page};
-use seam_tests::{System, call};
+use seam_tests::{System, call, wait};
 use wasmtime::component::Val;
 
 const TABLE: &str = "CREATE TABLE seen (n INTEGER NOT NULL, old TEXT) STRICT; INSERT INTO seen VALUES (1, 'x')";
@@ -97,6 +97,36 @@ impl Fixture {
         Ok(())
     }
 
+    /// Deploys while calls come, whatever they answer.
+    fn deploy_under_load(&self, request: &DeployRequest) -> DeployReport {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let deploy = scope.spawn(|| {
+                let report = self.app.deployer.deploy(request, &mut |_| {});
+                stop.store(true, Ordering::Relaxed);
+                report
+            });
+            while !stop.load(Ordering::Relaxed) {
+                self.times(7).ok();
+            }
+            deploy.join().unwrap()
+        })
+    }
+
+    /// Deploys with a long watch, and does `then` as soon as the version is watched.
+    fn deploy_watched<T>(&self, version: &Version, then: impl FnOnce() -> Result<T>) -> Result<(DeployReport, T)> {
+        let request = self.request(version, &[], 60_000)?;
+        std::thread::scope(|scope| {
+            let deploy = scope.spawn(|| self.app.deployer.deploy(&request, &mut |_| {}));
+            wait::until(wait::TIMEOUT, || {
+                let watched = self.app.registry.on_probation().is_some();
+                Ok(watched.then_some(()).ok_or_else(|| "no version is watched".to_owned()))
+            })?;
+            let done = then()?;
+            Ok((deploy.join().unwrap(), done))
+        })
+    }
+
     /// Writes a row as the context would.
     fn write(&self) {
         let live = self.app.registry.live("numbers").unwrap();
@@ -140,9 +170,10 @@ fn an_older_version_serves_on_the_newer_schema_that_it_was_seen_to_work_with() -
     assert_eq!(fixture.times(7)?, answer(14));
     let fixture = fixture.again()?;
     assert_eq!(fixture.times(7)?, answer(14), "and after a restart");
-    let report = fixture.back(false);
+    let newer = fixture.last().before;
+    let report = fixture.back_to(Some(&newer), false);
     assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
-    assert_eq!(fixture.times(7)?, answer(21), "back from being back is forward");
+    assert_eq!(fixture.times(7)?, answer(21), "the rows stayed, so the newer one can serve again");
     fixture.deploy(&Version { factor: 4, migrations: vec![TABLE, GROWS, "CREATE TABLE more (x)"], ..first() }, &[])?;
     assert_eq!(fixture.times(7)?, answer(28));
     Ok(())
@@ -293,6 +324,30 @@ fn a_schema_is_not_taken_for_another_of_the_same_number() -> Result<()> {
 }
 
 #[test]
+fn each_rollback_leads_further_back_and_none_to_a_version_that_was_left() -> Result<()> {
+    let fixture = Fixture::new(&Version::times(1))?;
+    for factor in [2, 3] {
+        fixture.deploy(&Version::times(factor), &[])?;
+    }
+    let left = fixture.hash()?;
+    for factor in [2, 1] {
+        let report = fixture.back(false);
+        assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
+        assert_eq!(fixture.times(7)?, answer(7 * factor));
+    }
+    let refused = fixture.back(false).refused.unwrap();
+    assert!(refused.message.contains("left by a rollback or turned bad: ") && refused.message.contains(&left[..12]));
+    assert!(refused.remedy.contains("`seam rollback numbers --to HASH`"), "{refused:?}");
+    assert_eq!(fixture.times(7)?, answer(7));
+    assert_eq!(fixture.back_to(Some(&left), false).outcome, DeployOutcome::Live);
+    let fixture = fixture.again()?;
+    fixture.deploy(&Version::times(4), &[])?;
+    assert_eq!(fixture.back(false).outcome, DeployOutcome::Live);
+    assert_eq!(fixture.times(7)?, answer(21), "what came back by its hash is a version before, as any other");
+    Ok(())
+}
+
+#[test]
 fn the_first_version_cannot_be_rolled_back() -> Result<()> {
     let fixture = Fixture::new(&first())?;
     let refused = fixture.back(false).refused.unwrap();
@@ -337,22 +392,78 @@ fn a_version_that_was_rolled_back_automatically_stays_out_after_a_restart() -> R
     let request = fixture.request(&bad, &[], 10_000)?;
     // The build has written over the manifest's file before, as builds do.
     std::fs::write(fixture.system.folder.path().join("numbers.wasm"), bad.wasm()?)?;
-    let stop = AtomicBool::new(false);
-    let report = std::thread::scope(|scope| {
-        let deploy = scope.spawn(|| {
-            let report = fixture.app.deployer.deploy(&request, &mut |_| {});
-            stop.store(true, Ordering::Relaxed);
-            report
-        });
-        while !stop.load(Ordering::Relaxed) {
-            fixture.times(7).ok();
-        }
-        deploy.join().unwrap()
-    });
+    let report = fixture.deploy_under_load(&request);
     assert_eq!(report.outcome, DeployOutcome::RolledBack, "{report:?}");
     assert_eq!(fixture.last().state, ChangeState::RolledBack);
     assert_eq!(fixture.times(7)?, answer(14));
     let fixture = fixture.again()?;
     assert_eq!(fixture.times(7)?, answer(14));
+    Ok(())
+}
+
+#[test]
+fn a_rollback_ends_a_watch_at_once_and_of_two_operators_none_undoes_the_other() -> Result<()> {
+    let fixture = Fixture::new(&Version::times(1))?;
+    fixture.deploy(&Version::times(2), &[])?;
+    let (deploy, reports) = fixture.deploy_watched(&Version::times(3), || {
+        let both = || {
+            std::thread::scope(|scope| {
+                let operators: Vec<_> = (0..2).map(|_| scope.spawn(|| fixture.back(false))).collect();
+                operators.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+            })
+        };
+        Ok(both())
+    })?;
+    assert_eq!(deploy.outcome, DeployOutcome::RolledBack, "{deploy:?}");
+    for report in &reports {
+        assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
+    }
+    // Both asked while it was watched, or the second a moment later.
+    let serves = fixture.times(7)?;
+    assert!(serves == answer(14) || serves == answer(7), "{serves:?}");
+    let history = fixture.app.deployer.history(Some("numbers"))?;
+    let watched = history.iter().find(|entry| entry.state == ChangeState::RolledBack).unwrap();
+    assert_eq!(watched.why.as_deref(), Some("an operator rolled it back while it was watched"));
+    assert_eq!(fixture.back_to(Some(&watched.before), false).refused, None);
+    assert_eq!(fixture.times(7)?, answer(14));
+    assert_eq!(fixture.back(false).outcome, DeployOutcome::Live, "further back");
+    assert_eq!(fixture.times(7)?, answer(7));
+    Ok(())
+}
+
+#[test]
+fn a_rollback_to_a_version_or_with_restore_ends_a_watch_too() -> Result<()> {
+    let fixture = Fixture::new(&first())?;
+    let oldest = fixture.hash()?;
+    fixture.deploy(&Version { factor: 5, ..first() }, &[])?;
+    let (_, report) =
+        fixture.deploy_watched(&Version { factor: 6, ..first() }, || Ok(fixture.back_to(Some(&oldest), false)))?;
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
+    assert_eq!(fixture.times(7)?, answer(14));
+    let (_, report) = fixture.deploy_watched(&grown(), || {
+        fixture.write();
+        Ok(fixture.back(true))
+    })?;
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
+    assert!(notes(&report, Step::Migrations).contains("goes back from schema 2 to 1"), "{report:?}");
+    assert_eq!(fixture.times(7)?, answer(14));
+    Ok(())
+}
+
+/// The file keeps the newer schema, which the version before does not know.
+#[test]
+fn a_migrated_version_that_turns_bad_leaves_a_system_that_restarts() -> Result<()> {
+    let fixture = Fixture::recording(&first(), 0)?;
+    assert_eq!(fixture.times(7)?, answer(14));
+    let bad = Version { call: Then::Traps, ..grown() };
+    let report = fixture.deploy_under_load(&fixture.request(&bad, &[], 10_000)?);
+    assert_eq!(report.outcome, DeployOutcome::RolledBack, "{report:?}");
+    let entry = fixture.last();
+    assert_eq!((entry.schema_before, entry.schema_after), (Some(1), Some(2)), "{entry:?}");
+    assert_eq!(fixture.times(7)?, answer(14));
+    let fixture = fixture.again()?.again()?;
+    assert_eq!(fixture.times(7)?, answer(14), "after a restart, and after another");
+    fixture.deploy(&grown(), &[])?;
+    assert_eq!(fixture.times(7)?, answer(21));
     Ok(())
 }

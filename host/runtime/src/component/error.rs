@@ -12,6 +12,8 @@ pub enum Error {
     NotAComponent { path: PathBuf, what: &'static str },
     #[error("component `{path}` changed while the host read it")]
     Changing { path: PathBuf },
+    #[error("the kept component `{path}` is damaged: its bytes have the SHA-256 {found}, not that of its name")]
+    Changed { path: PathBuf, found: String },
     #[error("component `{path}` does not compile: {reason}")]
     Compile { path: PathBuf, reason: String },
     #[error("cannot use the cache of compiled components `{path}`: {reason}")]

@@ -1,21 +1,19 @@
 //! Loads a `.wasm` file as a component that can be linked, through a private cache of machine code.
 //!
-//! Invariant: the host deserialises only files that it wrote itself, in a folder that only its user can write to. A
-//! precompiled file from elsewhere could run any code in the host.
+//! Invariant: the host deserialises only code that it compiled itself and that is as it was then (`code_cache`).
+//! Precompiled code from elsewhere, or damaged code, could do anything in the host.
 
-use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
+use std::path::Path;
+use std::time::Instant;
 
 use wasmtime::Engine;
 
 use super::artifact::Artifact;
+use super::code_cache::CodeCache;
 use super::compiled::Component;
 use super::compiler::{Compiler, compile_in_child};
 use super::engine;
 use super::error::Error;
-use crate::limits;
 
 /// Loads components for one engine.
 pub struct Loader {
@@ -23,7 +21,7 @@ pub struct Loader {
     compiler: Compiler,
     /// The engine of `Compiler::Quick`; kept for its cache of functions.
     quick: Option<Engine>,
-    cache: PathBuf,
+    cache: CodeCache,
 }
 
 impl Loader {
@@ -33,20 +31,11 @@ impl Loader {
     /// `Error::Cache` when the folder cannot be created or other users could write to it.
     pub fn new(engine: &Engine, compiler: Compiler, cache: &Path) -> Result<Self, Error> {
         let fail = |reason: String| Error::Cache { path: cache.to_owned(), reason };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(cache).map_err(|e| fail(e.to_string()))?;
-        let meta = fs::metadata(cache).map_err(|e| fail(e.to_string()))?;
-        if meta.uid() != rustix::process::geteuid().as_raw() {
-            return Err(fail("it belongs to another user".into()));
-        }
-        if meta.permissions().mode() & 0o022 != 0 {
-            return Err(fail("other users may write to it; run `chmod go-w` on it".into()));
-        }
-        prune(cache);
         let quick = match compiler {
             Compiler::Quick => Some(engine::compiling_quickly().map_err(|e| fail(format!("{e:#}")))?),
             _ => None,
         };
-        Ok(Self { engine: engine.clone(), compiler, quick, cache: cache.to_owned() })
+        Ok(Self { engine: engine.clone(), compiler, quick, cache: CodeCache::open(cache)? })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -61,7 +50,7 @@ impl Loader {
     /// Compiles the artifact, unless the cache has its code.
     pub fn load_artifact(&self, artifact: &Artifact) -> Result<Component, Error> {
         let hash = artifact.hash.clone();
-        let cached = self.cache_file(&hash);
+        let cached = self.cache_name(&hash);
         let code = match self.load_cached(&cached) {
             Some(code) => code,
             None => self.compile(&artifact.path, &artifact.bytes, &cached)?,
@@ -69,43 +58,33 @@ impl Loader {
         Ok(Component::new(&self.engine, hash, code))
     }
 
-    /// The cache file for the machine code of the bytes with this hash; it may not exist yet.
-    fn cache_file(&self, hash: &str) -> PathBuf {
+    /// The name in the cache for the machine code of the bytes with this hash; it may not be there yet.
+    fn cache_name(&self, hash: &str) -> String {
         let key = engine_key(&self.engine);
-        let usual = self.cache.join(format!("{hash}-{key}.cwasm"));
+        let usual = format!("{hash}-{key}.cwasm");
         match self.compiler {
             // A file of its own, as other compilers must not load the slower code. Optimised code is used where it
             // exists.
-            Compiler::Quick if !usual.is_file() => self.cache.join(format!("{hash}-{key}-quick.cwasm")),
+            Compiler::Quick if !self.cache.has(&usual) => format!("{hash}-{key}-quick.cwasm"),
             _ => usual,
         }
     }
 
-    fn load_cached(&self, cached: &Path) -> Option<wasmtime::component::Component> {
-        if !cached.is_file() {
-            return None;
-        }
-        // SAFETY: only this user can write to the folder (checked in `new`), and only `compile` below writes there, by
-        // rename.
-        let loaded = unsafe { wasmtime::component::Component::deserialize_file(&self.engine, cached) };
-        match loaded {
-            Ok(code) => {
-                // `prune` reads this time. A failure costs at most one more compilation later.
-                fs::File::open(cached).and_then(|file| file.set_modified(SystemTime::now())).ok();
-                Some(code)
-            }
+    fn load_cached(&self, cached: &str) -> Option<wasmtime::component::Component> {
+        let code = self.cache.read(cached)?;
+        match self.deserialize(&code) {
+            Ok(code) => Some(code),
             Err(error) => {
-                tracing::warn!(file = %cached.display(), "cannot load a cached component, compiling it again: {error}");
-                fs::remove_file(cached).ok();
+                tracing::warn!(file = cached, "cannot load a compiled component, compiling it again: {error}");
+                self.cache.remove(cached);
                 None
             }
         }
     }
 
-    fn compile(&self, path: &Path, bytes: &[u8], cached: &Path) -> Result<wasmtime::component::Component, Error> {
+    fn compile(&self, path: &Path, bytes: &[u8], cached: &str) -> Result<wasmtime::component::Component, Error> {
         let started = Instant::now();
         let fail = |reason: String| Error::Compile { path: path.to_owned(), reason };
-        let unusable = |e: std::io::Error| Error::Cache { path: cached.to_owned(), reason: e.to_string() };
         let compiled = match &self.compiler {
             Compiler::Child(seam) => compile_in_child(seam, bytes).map_err(fail)?,
             Compiler::InProcess | Compiler::Quick => {
@@ -113,37 +92,22 @@ impl Loader {
                 engine.precompile_component(bytes).map_err(|e| fail(format!("{e:#}")))?
             }
         };
-        // A new name for each attempt, as two processes may share a cache.
-        let partial = cached.with_extension(format!("{:016x}.tmp", rand::random::<u64>()));
-        let written = fs::write(&partial, &compiled).and_then(|()| fs::rename(&partial, cached));
-        if let Err(error) = written {
-            fs::remove_file(&partial).ok();
-            return Err(unusable(error));
+        let ms = started.elapsed().as_millis();
+        match self.cache.write(cached, &compiled) {
+            Ok(()) => tracing::info!(component = %path.display(), ms, "compiled and cached"),
+            // The code is here, so a full disk stops no deploy.
+            Err(error) => tracing::warn!(
+                component = %path.display(), ms, file = %self.cache.path(cached).display(),
+                "compiled, but it cannot be cached: the next start compiles it again: {error}"
+            ),
         }
-        tracing::info!(
-            component = %path.display(),
-            ms = started.elapsed().as_millis(),
-            "compiled and cached"
-        );
-        // SAFETY: this process or its own child has just written these bytes.
-        unsafe { wasmtime::component::Component::deserialize_file(&self.engine, cached) }
-            .map_err(|e| fail(format!("{e:#}")))
+        self.deserialize(&compiled).map_err(|e| fail(format!("{e:#}")))
     }
-}
 
-/// Deletes the least recently used files beyond `COMPILED_FILES_MAX`; partial files of killed processes are among them.
-fn prune(cache: &Path) {
-    let Ok(entries) = fs::read_dir(cache) else { return };
-    let mut files: Vec<(SystemTime, PathBuf)> = entries
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
-        })
-        .collect();
-    files.sort();
-    let excess = files.len().saturating_sub(limits::COMPILED_FILES_MAX);
-    for (_, path) in files.iter().take(excess) {
-        fs::remove_file(path).ok();
+    fn deserialize(&self, code: &[u8]) -> wasmtime::Result<wasmtime::component::Component> {
+        // SAFETY: this process or its own child has just compiled these bytes, or `CodeCache::read` has checked that
+        // this user's host wrote them.
+        unsafe { wasmtime::component::Component::deserialize(&self.engine, code) }
     }
 }
 
@@ -153,4 +117,54 @@ fn engine_key(engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{:016x}", hasher.finish())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn loader(cache: &Path) -> Loader {
+        Loader::new(&engine::compiling().unwrap(), Compiler::InProcess, cache).unwrap()
+    }
+
+    fn artifact() -> Artifact {
+        let bytes = wat::parse_str("(component (core module (func (export \"f\") (result i32) i32.const 7)))").unwrap();
+        Artifact::of(Path::new("x.wasm"), bytes).unwrap()
+    }
+
+    /// Without the checksum, wasmtime executes such code.
+    #[test]
+    fn damaged_code_is_compiled_again_and_good_code_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let loader = loader(folder.path());
+        loader.load_artifact(&artifact()).unwrap();
+        let path = loader.cache.path(&loader.cache_name(&artifact().hash));
+        let good = fs::read(&path).unwrap();
+        let untouched = fs::metadata(&path).unwrap().modified().unwrap();
+        loader.load_artifact(&artifact()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), good);
+        assert!(fs::metadata(&path).unwrap().modified().unwrap() >= untouched, "a use counts");
+        // The text section is near the end; what is flipped there passes wasmtime's own checks of the header.
+        for at in (0..good.len()).step_by(good.len() / 40) {
+            let mut bad = good.clone();
+            bad[at] ^= 0x10;
+            fs::write(&path, &bad).unwrap();
+            assert!(loader.load_cached(&loader.cache_name(&artifact().hash)).is_none(), "byte {at}");
+            fs::write(&path, &bad).unwrap();
+            loader.load_artifact(&artifact()).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), good, "byte {at}: written as it was");
+        }
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_written_to_stops_no_load() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = folder.path().join("cache");
+        let loader = loader(&cache);
+        fs::remove_dir_all(&cache).unwrap();
+        loader.load_artifact(&artifact()).unwrap();
+    }
 }

@@ -3,6 +3,7 @@
 //! Not here: which context answers which import (`link`), instances (`run`).
 
 mod artifact;
+mod code_cache;
 mod compiled;
 mod compiler;
 pub(crate) mod engine;

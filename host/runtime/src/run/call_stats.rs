@@ -13,9 +13,10 @@ use crate::call::Failure;
 const BUCKETS: usize = 28;
 
 #[derive(Default)]
-pub(crate) struct CallStats {
+pub struct CallStats {
     by_time: [AtomicU64; BUCKETS],
     broken: AtomicU64,
+    timed_out: AtomicU64,
 }
 
 /// The counts at one moment, or between two moments.
@@ -24,18 +25,26 @@ pub struct CallCounts {
     by_time: [u64; BUCKETS],
     /// Calls that trapped or ran out of time, and pages with a status of 500 or more.
     pub broken: u64,
+    /// Those of them that ran out of time: the machine may be to blame.
+    pub timed_out: u64,
 }
 
 impl CallStats {
     pub fn record(&self, took: Duration, failure: Option<&Failure>) {
-        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = (u64::BITS - us.leading_zeros()) as usize;
-        if let Some(bucket) = self.by_time.get(bucket.min(BUCKETS - 1)) {
+        if let Some(bucket) = self.by_time.get(bucket(took)) {
             bucket.fetch_add(1, Relaxed);
         }
-        if matches!(failure, Some(Failure::Trapped { .. } | Failure::TimedOut { .. })) {
-            self.count_broken();
+        match failure {
+            Some(Failure::Trapped { .. }) => self.count_broken(),
+            Some(Failure::TimedOut { .. }) => self.count_timed_out(),
+            _ => {}
         }
+    }
+
+    /// Counts a recorded call as broken because it ran out of time.
+    pub fn count_timed_out(&self) {
+        self.timed_out.fetch_add(1, Relaxed);
+        self.count_broken();
     }
 
     /// Counts a recorded call as broken, for example because its answer was an error page.
@@ -48,8 +57,15 @@ impl CallStats {
         for (count, bucket) in by_time.iter_mut().zip(&self.by_time) {
             *count = bucket.load(Relaxed);
         }
-        CallCounts { by_time, broken: self.broken.load(Relaxed) }
+        // In this order, so that no look sees more calls out of time than broken ones.
+        let timed_out = self.timed_out.load(Relaxed);
+        CallCounts { by_time, broken: self.broken.load(Relaxed), timed_out }
     }
+}
+
+fn bucket(took: Duration) -> usize {
+    let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    ((u64::BITS - us.leading_zeros()) as usize).min(BUCKETS - 1)
 }
 
 impl CallCounts {
@@ -72,7 +88,9 @@ impl CallCounts {
         for (now, then) in by_time.iter_mut().zip(&earlier.by_time) {
             *now = now.saturating_sub(*then);
         }
-        Self { by_time, broken: self.broken.saturating_sub(earlier.broken) }
+        let (broken, timed_out) =
+            (self.broken.saturating_sub(earlier.broken), self.timed_out.saturating_sub(earlier.timed_out));
+        Self { by_time, broken, timed_out }
     }
 
     /// The duration below which the share `q` (0 to 1) of the calls stayed, rounded up to a power of two of
@@ -85,6 +103,11 @@ impl CallCounts {
             sum > 0 && sum >= wanted
         });
         bucket.map_or(Duration::ZERO, |bucket| Duration::from_micros(1 << bucket))
+    }
+
+    /// The calls that took longer than `time`, rounded up to a power of two of microseconds.
+    pub fn longer_than(&self, time: Duration) -> u64 {
+        self.by_time.iter().skip(bucket(time) + 1).sum()
     }
 
     /// The share of the calls that broke.
@@ -116,5 +139,6 @@ mod tests {
         let between = stats.counts().since(&first);
         assert_eq!((between.calls(), between.broken, between.below(0.9)), (2, 1, Duration::from_micros(1024)));
         assert!((between.broken_share() - 0.5).abs() < f64::EPSILON);
+        assert_eq!((between.timed_out, first.longer_than(Duration::from_micros(100))), (1, 2));
     }
 }

@@ -192,12 +192,12 @@ impl Generation {
 
     #[cfg(test)]
     pub(crate) fn is_cut_off(&self) -> bool {
-        self.blueprint.grants.cut_off.load(Ordering::Relaxed)
+        self.blueprint.grants.cut_off.is_given()
     }
 
     /// Ends the calls that its instances still run.
-    pub(crate) fn cut_off(&self) {
-        self.blueprint.grants.cut_off.store(true, Ordering::Relaxed);
+    pub fn cut_off(&self) {
+        self.blueprint.grants.cut_off.give();
     }
 
     pub(crate) fn handle(

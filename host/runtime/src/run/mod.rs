@@ -11,6 +11,6 @@ pub mod recorder;
 pub(crate) mod start;
 
 pub use blueprint::{Export, Serves};
-pub use call_stats::CallCounts;
+pub use call_stats::{CallCounts, CallStats};
 pub use generation::Generation;
 pub use metrics::Metrics;

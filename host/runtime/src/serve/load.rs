@@ -9,13 +9,15 @@ use seam_store::chain;
 use seam_store::ids::ContextName;
 
 use super::error::Error;
-use crate::component::{self, ContextProblem, ContextSpec, Loader};
+use crate::component::{self, Artifact, ContextProblem, ContextSpec, Loader};
 use crate::settings::ContextSettings;
 
 /// Where the component of an entry in the manifest comes from.
 #[derive(Debug, Clone)]
 pub struct Source {
     pub file: PathBuf,
+    /// The SHA-256 that its bytes must have; `None`: any.
+    pub hash: Option<String>,
     /// See `ContextSpec`.
     pub tolerated_schema: Option<u32>,
 }
@@ -23,7 +25,7 @@ pub struct Source {
 impl Source {
     /// The file that the entry names.
     pub fn of(entry: &ContextSettings) -> Self {
-        Self { file: entry.component.clone(), tolerated_schema: None }
+        Self { file: entry.component.clone(), hash: None, tolerated_schema: None }
     }
 }
 
@@ -94,8 +96,13 @@ pub(super) fn load(
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(context) = contexts.get(at) else { return };
-                    let Source { file, tolerated_schema } = source(context);
-                    loaded.lock().push((at, context, tolerated_schema, loader.load(&file)));
+                    let Source { file, hash, tolerated_schema } = source(context);
+                    let artifact = match hash {
+                        Some(hash) => Artifact::read_as(&file, &hash),
+                        None => Artifact::read(&file),
+                    };
+                    let component = artifact.and_then(|artifact| loader.load_artifact(&artifact));
+                    loaded.lock().push((at, context, tolerated_schema, component));
                 }
             });
         }
@@ -123,6 +130,9 @@ fn unreadable(context: &ContextSettings, error: &component::Error) -> ContextPro
             )
         }
         (component::Error::NotAComponent { .. }, _) => "make a component of it (`wasm-tools component new`)".to_owned(),
+        (component::Error::Changed { .. }, _) => {
+            format!("put the undamaged file there, or deploy it: `seam deploy {} FILE`", context.name)
+        }
         (component::Error::Cache { .. }, _) => {
             "repair the data folder, or name another one in `[host] data`".to_owned()
         }

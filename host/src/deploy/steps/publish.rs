@@ -11,11 +11,14 @@ use seam_runtime::component::{Artifact, Component, ContextSpec};
 use seam_runtime::serve::{self, Probation};
 use seam_store::chain;
 
+use super::fault;
 use super::migrations::SchemaTrial;
-use super::{fault, probation};
+use super::probation::{self, Watch};
 use crate::deploy::history::{Change, ChangeKind};
 use crate::deploy::report::{GateRefusal, Step, Version};
+use crate::deploy::running_watch::EndWatch;
 use crate::deploy::system::{System, hash_of, restore_name};
+use crate::deploy::vigil::{OnWatch, Vigil, called};
 use crate::limits;
 
 /// A version that has passed all earlier steps.
@@ -79,7 +82,7 @@ pub(crate) fn run(system: &System, release: &Release<'_>) -> Result<(Published, 
             fault::point("published");
             let published = Published { version, change, probation };
             if published.probation.is_none() {
-                record_live(system, release, &published, None)?;
+                record_live(system, change, release.tolerated_schema, None)?;
             }
             Ok((published, notes))
         }
@@ -93,10 +96,11 @@ pub(crate) fn run(system: &System, release: &Release<'_>) -> Result<(Published, 
     }
 }
 
-/// Watches a version on probation. Then records that it serves, or makes the previous version serve again.
+/// Watches a version on probation. Then records that it serves, or makes the version before serve again. A version with
+/// too few calls stays on probation for its first ones (`vigil`).
 ///
 /// # Errors
-/// When the version turned bad.
+/// When the version turned bad, or an operator rolled it back.
 pub(crate) fn watch(
     system: &System,
     release: &Release<'_>,
@@ -104,30 +108,49 @@ pub(crate) fn watch(
 ) -> Result<Vec<String>, GateRefusal> {
     let Some(probation) = published.probation.take() else { return Ok(Vec::new()) };
     let (name, clock) = (&release.before.settings.name, system.registry.clock());
-    let began = clock.now();
-    tracing::info!(context = %name, generation = published.version.generation, "serves on probation");
-    match probation::watch(clock, release.watch, || probation.counts()) {
-        Ok(summary) => {
-            probation.keep();
+    let schema = release.schema.as_ref().filter(|schema| schema.from != schema.to);
+    let watched = OnWatch {
+        context: name.clone(),
+        generation: published.version.generation.unwrap_or_default(),
+        change: published.change,
+        newer_schema: schema.map(|schema| schema.to),
+        tolerated_schema: release.tolerated_schema,
+        probation,
+        began: clock.now(),
+    };
+    tracing::info!(context = %name, generation = watched.generation, "serves on probation");
+    let watching = system.watch.begin(name.as_str(), &published.version.hash);
+    match probation::watch(clock, release.watch, || watched.probation.counts(), || watching.asked()) {
+        Watch::Good { calls, mut notes, judge } => {
             system.forget_statements(name.as_str());
-            record_live(system, release, &published, None)?;
-            Ok(vec![summary])
-        }
-        Err(why) => {
-            let schema = release.schema.as_ref().filter(|schema| schema.from != schema.to);
-            let tolerated_schema = schema.map(|schema| schema.to);
-            // The history first: if the host is killed now, it starts with the previous version.
-            let recorded = system.history.rolled_back(published.change, tolerated_schema, &why);
-            fault::point("rolled-back");
-            if let Err(error) = system.registry.undo(probation, tolerated_schema) {
-                let why = format!("it turned bad ({why}), and the previous version cannot serve: {}", chain(&error));
-                record_live(system, release, &published, Some(&why))?;
-                return Err(GateRefusal::at(Step::Watch, why, "deploy a version that works"));
+            if calls >= limits::DEPLOY_COVERED_CALLS {
+                watched.probation.keep();
+                record_live(system, published.change, release.tolerated_schema, None)?;
+                return Ok(notes);
             }
-            let ms_watched = clock.elapsed_since(began).as_millis() as u64;
-            tracing::warn!(context = %name, ms_watched, "a new version turned bad and was rolled back: {why}");
-            recorded.map_err(|error| GateRefusal::history(&error))?;
+            let why = format!("{} while it was watched", called(calls));
+            record_live(system, published.change, release.tolerated_schema, Some(&why))?;
+            notes.push(format!(
+                "the host goes on watching for its first {} calls, and {} minutes at most",
+                limits::DEPLOY_COVERED_CALLS,
+                limits::DEPLOY_COVER_MS / 60_000
+            ));
+            system.vigils.add(Vigil::new(watched, *judge, clock.now()));
+            Ok(notes)
+        }
+        Watch::Asked(EndWatch::Keep) => {
+            watched.probation.keep();
             system.forget_statements(name.as_str());
+            record_live(system, published.change, release.tolerated_schema, Some("a rollback ended its watch"))?;
+            Ok(vec!["a rollback ended it".to_owned()])
+        }
+        Watch::Asked(EndWatch::Undo) => {
+            let why = "an operator rolled it back while it was watched";
+            take_back(system, watched, why)?;
+            Err(GateRefusal::at(Step::Watch, format!("{why}, so the version before serves again"), ""))
+        }
+        Watch::Bad(why) => {
+            take_back(system, watched, &why)?;
             Err(GateRefusal::at(
                 Step::Watch,
                 format!("it served and turned bad, so the previous version serves again: {why}"),
@@ -137,14 +160,35 @@ pub(crate) fn watch(
     }
 }
 
-/// Records that a version serves.
+/// Makes the version before serve again, and records why.
+///
+/// # Errors
+/// When that version cannot serve, and the new one stays; or when the history cannot be written.
+pub(crate) fn take_back(system: &System, watched: OnWatch, why: &str) -> Result<(), GateRefusal> {
+    let OnWatch { context, change, newer_schema, tolerated_schema, probation, began, .. } = watched;
+    // The history first: if the host is killed now, it starts with the previous version.
+    let recorded = system.history.rolled_back(change, newer_schema, why);
+    fault::point("rolled-back");
+    if let Err(error) = system.registry.undo(probation, newer_schema) {
+        let why = format!("it turned bad ({why}), and the previous version cannot serve: {}", chain(&error));
+        record_live(system, change, tolerated_schema, Some(&why))?;
+        return Err(GateRefusal::at(Step::Watch, why, "deploy a version that works"));
+    }
+    let ms_watched = system.registry.clock().elapsed_since(began).as_millis() as u64;
+    tracing::warn!(%context, ms_watched, "a new version turned bad and was rolled back: {why}");
+    recorded.map_err(|error| GateRefusal::history(&error))?;
+    system.forget_statements(context.as_str());
+    Ok(())
+}
+
+/// Records that the version of `change` serves.
 fn record_live(
     system: &System,
-    release: &Release<'_>,
-    published: &Published,
+    change: i64,
+    tolerated_schema: Option<u32>,
     why: Option<&str>,
 ) -> Result<(), GateRefusal> {
-    let recorded = system.history.live(published.change, release.tolerated_schema, why);
+    let recorded = system.history.live(change, tolerated_schema, why);
     recorded.map_err(|error| GateRefusal::history(&error))?;
     fault::point("recorded");
     system.prune();
@@ -160,6 +204,7 @@ fn swap(
     let name = &release.before.settings.name;
     let restore_point = system.artifacts.restore_point(&restore_name(name.as_str(), change));
     let mut notes = Vec::new();
+    system.end_vigils();
     for _ in 0..limits::DEPLOY_ATTEMPTS {
         let specs = system.specs_with(name.as_str(), &release.component, release.tolerated_schema);
         let prepared = system.registry.prepare(specs).map_err(|e| GateRefusal::context(Step::Publish, e))?;
@@ -191,6 +236,7 @@ fn swap(
         };
         match published {
             Ok(probation) => {
+                system.notices.clear(name);
                 system.forget_statements(name.as_str());
                 return Ok((version, probation, notes));
             }

@@ -79,7 +79,7 @@ async fn run(
     client: Arc<Client>,
 ) -> Result<(), Failure> {
     let mut guest = live.check_out(call).await?;
-    let deadline = guest.call().deadline;
+    let (deadline, cut_off) = (guest.call().deadline, guest.cut_off());
     let served = Arc::new(AtomicBool::new(false));
     let respond = {
         let (served, client) = (served.clone(), client.clone());
@@ -93,9 +93,11 @@ async fn run(
         }
     };
     let _unwinding = FailedOnPanic(failed.clone());
-    let handled = match tokio::time::timeout_at(deadline.into(), handle(&mut guest, scheme, request, respond)).await {
-        Ok(handled) => handled,
-        Err(_) => Err(OutOfTime.into()),
+    let handled = tokio::select! {
+        biased;
+        handled = handle(&mut guest, scheme, request, respond) => handled,
+        () = tokio::time::sleep_until(deadline.into()) => Err(OutOfTime.into()),
+        () = cut_off.wait() => Err(OutOfTime.into()),
     };
     if handled.is_ok() && !served.load(Acquire) {
         guest.broke();
