@@ -5,6 +5,7 @@ mod contexts;
 mod engines;
 mod guests;
 mod linking;
+mod places;
 mod quick;
 mod recording;
 mod scenarios;
