@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use seam_runtime::component::Compiler;
+use seam_runtime::alone::probe;
+use seam_runtime::component::{Compiler, ContextProblem};
 use seam_runtime::run::Metrics;
 use seam_runtime::serve::{self, LinkedSystem, Registry};
 use seam_store::{HostFile, HostFileError};
 
 use crate::deploy::{self, Deployer, History};
+use crate::fit;
 use crate::folder;
 use crate::follow::Following;
 use crate::http;
@@ -38,17 +40,28 @@ pub enum Error {
     Deploy(#[from] deploy::Error),
     #[error(transparent)]
     Http(#[from] http::Error),
+    #[error("cannot make a temporary folder")]
+    Temporary(#[source] std::io::Error),
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
 }
 
 impl App {
-    /// Compiles and wires the manifest's components and touches nothing else: the second half of `seam check`.
+    /// Compiles and wires the manifest's components, and starts each on an empty file in a temporary folder: the second
+    /// half of `seam check`. Touches no file of a context.
     ///
     /// # Errors
-    /// Every problem of every context.
-    pub fn check(manifest: &Manifest, compiler: Compiler) -> Result<LinkedSystem, Error> {
-        Ok(LinkedSystem::load(&manifest.system(), compiler, &manifest.host.data.join("cache"))?)
+    /// When the components do not load or fit together. Problems of what is loaded are in the second part of the
+    /// result.
+    pub fn check(manifest: &Manifest, compiler: Compiler) -> Result<(LinkedSystem, Vec<ContextProblem>), Error> {
+        let linked = LinkedSystem::load(&manifest.system(), compiler, &manifest.host.data.join("cache"))?;
+        let mut problems = fit::problems(manifest, linked.specs());
+        problems.extend(fit::missing_files(manifest));
+        let databases = tempfile::tempdir().map_err(Error::Temporary)?;
+        problems.extend(probe::start_each(&linked, databases.path()));
+        // A broken variant is a problem, too, although a host serves without it. One that is not built yet is none.
+        problems.extend(linked.absent().iter().flat_map(|absent| absent.problems.clone()));
+        Ok((linked, problems))
     }
 
     /// Loads the whole system: afterwards every context can answer.
@@ -64,6 +77,14 @@ impl App {
         let deployed = deploy::sources(&manifest, &history)?;
         let linked =
             LinkedSystem::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| deployed.of(entry))?;
+        // Before any file is migrated. A seed that is loaded already, and a schedule, keep nothing from serving.
+        let misfits = fit::unserved(manifest.mounts.iter().map(|mount| &mount.context), linked.specs());
+        if !misfits.is_empty() {
+            return Err(serve::Error::Problems(misfits).into());
+        }
+        for problem in manifest.schedules.iter().filter_map(|each| fit::schedule_problem(each, linked.specs())) {
+            tracing::warn!(target: "up", "{}; {}", problem.message, problem.remedy);
+        }
         let linked = linked.with_restore_points(folder::restore_points(data));
         let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest, &deployed)?;

@@ -1,8 +1,8 @@
 //! Seam: a host for modular monoliths.
 //!
 //! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin -> seed, follow, harness -> invoke
-//! -> http, backup, build, deploy, watch, logging, scaffold -> json -> manifest -> folder -> limits`. Below are the
-//! crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
+//! -> http, backup, build, deploy, watch, logging, scaffold -> json -> fit -> manifest -> folder -> limits`. Below are
+//! the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
 
 pub mod admin;
 pub mod app;
@@ -11,6 +11,7 @@ pub mod build;
 pub mod cli;
 pub mod deploy;
 pub mod dev;
+pub mod fit;
 pub mod folder;
 pub mod follow;
 pub mod harness;

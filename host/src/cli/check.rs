@@ -1,17 +1,20 @@
 //! `seam check`: every problem that can be found without serving.
 
+use std::time::SystemTime;
+
 use serde_json::json;
 
 use super::error::{CommandError, app_error};
 use super::global::{Format, Global, compiler};
 use super::out;
-use crate::app::App;
-use crate::manifest::{Manifest, Problems};
+use crate::app::{self, App};
+use crate::http;
+use crate::manifest::{Manifest, Place, Problem, Problems};
 
 pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
     match (check(global), format) {
         (Ok(manifest), Format::Human) => {
-            for warning in manifest.warnings() {
+            for warning in warnings(&manifest) {
                 out::warning(&warning);
             }
             let (contexts, mounts) = (manifest.entries().count(), manifest.mounts.len());
@@ -27,7 +30,7 @@ pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
             let contexts: Vec<&str> = manifest.contexts.iter().map(|context| context.settings.name.as_str()).collect();
             let file = manifest.path.display().to_string();
             out::json(
-                &json!({ "ok": true, "file": file, "contexts": contexts, "problems": [], "warnings": manifest.warnings() }),
+                &json!({ "ok": true, "file": file, "contexts": contexts, "problems": [], "warnings": warnings(&manifest) }),
             )
         }
         (Err(CommandError::Problems(problems)), Format::Json) => {
@@ -38,16 +41,43 @@ pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
     }
 }
 
+/// Those of the manifest, and that its certificate ends soon.
+fn warnings(manifest: &Manifest) -> Vec<String> {
+    let certificate = manifest.host.tls.as_ref().and_then(|files| http::Certificate::load(files).ok());
+    let ending = certificate.and_then(|certificate| certificate.validity?.warning(SystemTime::now()));
+    manifest.warnings().into_iter().chain(ending).collect()
+}
+
+/// Why a start would refuse the certificate.
+fn unusable_certificate(manifest: &Manifest) -> Option<Problem> {
+    let error = http::Certificate::load(manifest.host.tls.as_ref()?).err()?;
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let remedy = "name a certificate and the key that belongs to it, both as PEM, in `tls` of `[host]`";
+    Some(Problem::new(Place::default(), format!("{error}{cause}"), remedy))
+}
+
 fn check(global: &Global) -> Result<Manifest, CommandError> {
     let manifest = global.load()?;
-    // A broken variant is a problem, too, although a host serves without it. One that was not built yet is none.
-    let whole = App::check(&manifest, compiler()).and_then(|linked| {
-        let broken: Vec<_> = linked.absent().iter().flat_map(|absent| absent.problems.clone()).collect();
-        if broken.is_empty() { Ok(()) } else { Err(seam_runtime::serve::Error::Problems(broken).into()) }
-    });
-    match whole {
-        Ok(()) => Ok(manifest),
-        Err(error) => Err(app_error(&manifest.path, &manifest.contexts, error)),
+    let unusable = unusable_certificate(&manifest);
+    // On a thread of the host's runtime, which has the stack and the timers that a guest needs.
+    let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
+    let checked = manifest.clone();
+    let whole = runtime.block_on(runtime.spawn_blocking(move || {
+        App::check(&checked, compiler()).and_then(|(_, problems)| match problems.is_empty() {
+            true => Ok(()),
+            false => Err(seam_runtime::serve::Error::Problems(problems).into()),
+        })
+    }));
+    match whole.map_err(|error| CommandError::caused_by(&error, ""))? {
+        Ok(()) if unusable.is_none() => Ok(manifest),
+        Ok(()) => Err(CommandError::Problems(Problems::new(&manifest.path, unusable.into_iter().collect()))),
+        Err(error) => match app_error(&manifest.path, &manifest.contexts, error) {
+            CommandError::Problems(problems) => {
+                let all = problems.all().iter().cloned().chain(unusable).collect();
+                Err(CommandError::Problems(Problems::new(&manifest.path, all)))
+            }
+            other => Err(other),
+        },
     }
 }
 

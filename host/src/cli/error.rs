@@ -53,7 +53,12 @@ impl From<invoke::Error> for CommandError {
 
 impl From<seed::Error> for CommandError {
     fn from(error: seed::Error) -> Self {
-        Self::Message(ErrorMessage::from(&error))
+        match error {
+            seed::Error::Misfit { manifest, place, message, remedy } => {
+                Self::Problems(Problems::new(&manifest, vec![Problem::new(place, message, remedy)]))
+            }
+            other => Self::Message(ErrorMessage::from(&other)),
+        }
     }
 }
 

@@ -151,6 +151,9 @@ pub(super) async fn attend(
         };
         also(&app, server);
         tracing::info!(target: "up", "{count} on {} after {ms} ms", urls.join(" and "));
+        if let Some(address) = server.ops_address() {
+            tracing::info!(target: "up", "operators ask on http://{address}/metrics, /readyz and /healthz");
+        }
     };
     let served = app.serve(signals.stop(), serving).await;
     admin.abort();

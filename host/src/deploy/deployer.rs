@@ -144,14 +144,19 @@ impl Deployer {
         quick::run(&self.0.system, desired, &mut Pipeline::new(passed))
     }
 
-    /// Runs the first steps of a new version: reads its file once and compiles it.
+    /// Runs the first steps of a new version of `context`: reads its file once and compiles it.
     ///
     /// # Errors
     /// When the file is not a component or does not compile.
-    pub fn component(&self, file: &Path, passed: &mut dyn FnMut(&Passed)) -> Result<Component, GateRefusal> {
+    pub fn component(
+        &self,
+        context: &ContextName,
+        file: &Path,
+        passed: &mut dyn FnMut(&Passed),
+    ) -> Result<Component, GateRefusal> {
         let pipeline = &mut Pipeline::new(passed);
         let artifact = steps::read(file, pipeline)?;
-        steps::compile(&self.0.system, &artifact, pipeline)
+        steps::compile(&self.0.system, context, &artifact, pipeline)
     }
 
     /// What the operator should know about the versions that serve now, by context.

@@ -31,7 +31,7 @@ pub(super) fn run(
     if artifact.hash == before.component.hash {
         return Ok(None);
     }
-    let component = steps::compile(system, &artifact, pipeline)?;
+    let component = steps::compile(system, &before.settings.name, &artifact, pipeline)?;
     let specs = system.specs_with(name, &component, None);
     pipeline.step(Step::Wit, || Ok(((), wit::check(before, &component, &specs, &system.mounted)?)))?;
     pipeline.step(Step::Capabilities, || {

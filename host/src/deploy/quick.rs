@@ -24,6 +24,7 @@ use super::request::{DesiredSystem, Form};
 use super::steps::migrations::{self, SchemaTrial};
 use super::steps::{capabilities, health, wit};
 use super::system::{System, restore_name};
+use crate::fit;
 use crate::limits;
 
 /// A version that does not serve yet.
@@ -248,6 +249,10 @@ fn check_system(
 ) -> Result<Vec<String>, SystemRefusal> {
     let specs: Vec<_> = desired.specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
     link::plan(&specs).map_err(|problems| SystemRefusal { step: Step::Wit, problems })?;
+    let problems = fit::unserved(desired.mounted.iter(), &desired.specs);
+    if !problems.is_empty() {
+        return Err(SystemRefusal { step: Step::Wit, problems });
+    }
     let compared = changed.iter().flat_map(|(was, is)| {
         let notes = wit::compare(was, &is.component, &desired.specs, &desired.mounted);
         prefixed(&is.settings.name, notes.unwrap_or_else(|refusal| vec![refusal.message]))

@@ -59,7 +59,7 @@ pub(super) fn run(
         };
         Ok((artifact.map_err(gone)?, vec![format!("SHA-256 {}", short(&target))]))
     })?;
-    let component = steps::compile(system, &artifact, pipeline)?;
+    let component = steps::compile(system, &current.settings.name, &artifact, pipeline)?;
     let specs = |tolerated_schema| system.specs_with(name, &component, tolerated_schema);
     pipeline.step(Step::Wit, || Ok(((), wit::check(current, &component, &specs(None), &system.mounted)?)))?;
     let start_on = |tolerated_schema, copy| {

@@ -145,6 +145,10 @@ impl Project {
         for line in self.notices.update_builds(&built) {
             (self.print)(&line);
         }
+        if let Some((context, changes)) = &built.rebuild_loop {
+            let (message, hint) = changes.text(context.as_str());
+            (self.print)(&format!("warning: {message}\n  hint: {hint}"));
+        }
         built
     }
 }
@@ -266,7 +270,7 @@ impl DevLoop {
             if !made.changed && self.components.contains_key(&entry.name) {
                 continue;
             }
-            match self.deployer.component(&entry.component, &mut |passed| steps.push(passed.clone())) {
+            match self.deployer.component(&entry.name, &entry.component, &mut |passed| steps.push(passed.clone())) {
                 Ok(component) => {
                     let hash = component.hash.clone();
                     let loaded = LoadedComponent { component, tolerated_schema: None };

@@ -1,12 +1,15 @@
 //! Stubs for all other contexts: they answer as the scenario says and record each call.
+//!
+//! Invariant: no stub waits. A slow one takes the scenario's time, so a busy machine changes no result.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use seam_runtime::call::{Call, Failure};
 use seam_runtime::component::InterfaceName;
 use seam_runtime::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
-use seam_store::blocking;
+use seam_runtime::guest::wasi::Fixed;
 use wasmtime::component::Val;
 
 use super::check::{TypedReply, TypedStub};
@@ -34,9 +37,41 @@ impl MadeCall {
     }
 }
 
+/// Why a stub gives no answer.
+enum NoReply {
+    /// The scenario says that the call fails.
+    Given(FailureKind),
+    /// No stub is for this call.
+    MissingStub(String),
+    /// The stub in this line uses a name that nothing has bound yet.
+    UnboundName(usize),
+}
+
+impl NoReply {
+    /// What the caller sees. A mistake of the scenario says so, and does not look like a neighbour that is away.
+    fn failure(self, context: String) -> Failure {
+        let says = || "the scenario says so".to_owned();
+        match self {
+            Self::Given(FailureKind::Absent) => Failure::Absent { context, reason: says() },
+            Self::Given(FailureKind::Trapped) => Failure::Trapped { context, reason: says() },
+            Self::Given(FailureKind::TimedOut) => Failure::TimedOut { context },
+            Self::Given(FailureKind::Overloaded) => Failure::Overloaded { context },
+            Self::MissingStub(call) => {
+                Failure::Absent { context, reason: format!("the scenario has no stub for {call}") }
+            }
+            Self::UnboundName(line) => {
+                let reason = format!("the stub in line {line} of the scenario uses a `$name` that is not bound yet");
+                Failure::Absent { context, reason }
+            }
+        }
+    }
+}
+
 pub struct Stubs {
     functions: Functions,
     rules: Rules,
+    /// The clocks of the context.
+    world: Arc<Fixed>,
     state: Mutex<State>,
 }
 
@@ -46,14 +81,16 @@ struct State {
     stubs: Vec<(TypedStub, Option<u64>)>,
     /// The values of the scenario's `$name`s.
     bound: Bindings,
+    /// The time that the call into the context has left.
+    left: Duration,
     made: Vec<MadeCall>,
     /// Problems with calls and answers.
     problems: Vec<String>,
 }
 
 impl Stubs {
-    pub fn new(functions: Functions, rules: Rules) -> Self {
-        Self { functions, rules, state: Mutex::default() }
+    pub fn new(functions: Functions, rules: Rules, world: Arc<Fixed>) -> Self {
+        Self { functions, rules, world, state: Mutex::default() }
     }
 
     /// Replaces all stubs and forgets all calls.
@@ -68,8 +105,21 @@ impl Stubs {
         self.state.lock().stubs.insert(0, (stub, times));
     }
 
-    pub fn bind(&self, bound: &Bindings) {
-        self.state.lock().bound.clone_from(bound);
+    /// Before each call into the context, which may take `timeout`.
+    pub fn begin(&self, bound: &Bindings, timeout: Duration) {
+        let mut state = self.state.lock();
+        state.bound.clone_from(bound);
+        state.left = timeout;
+    }
+
+    /// Lets `time` pass, or as much of it as a callee may take. Returns whether that was enough.
+    fn pass(&self, time: Duration) -> bool {
+        let mut state = self.state.lock();
+        // As with a real callee, the caller keeps a reserve of its time.
+        let most = state.left * (100 - limits::CALL_RESERVE_PERCENT) / 100;
+        state.left -= time.min(most);
+        self.world.wait(time.min(most));
+        time < most
     }
 
     /// All calls so far.
@@ -83,7 +133,7 @@ impl Stubs {
     }
 
     /// The answer to a call, and the time after which it comes.
-    fn reply(&self, function: &Function, params: Vec<Val>) -> (Duration, Result<Option<Val>, FailureKind>) {
+    fn reply(&self, function: &Function, params: Vec<Val>) -> (Duration, Result<Option<Val>, NoReply>) {
         let mut state = self.state.lock();
         let state = &mut *state;
         let made = MadeCall {
@@ -107,14 +157,14 @@ impl Stubs {
         let reply = match found {
             None => {
                 state.problems.push(format!("no stub answers the call {}", made.text()));
-                (Duration::ZERO, Err(FailureKind::Absent))
+                (Duration::ZERO, Err(NoReply::MissingStub(made.text())))
             }
             Some((stub, left)) => {
                 if let Some(left) = left {
                     *left -= 1;
                 }
                 let answer = match &stub.reply {
-                    TypedReply::Fails(failing) => Err(*failing),
+                    TypedReply::Fails(failing) => Err(NoReply::Given(*failing)),
                     TypedReply::Answer(pattern) => match pattern.value(&bound) {
                         Some(value) => Ok(Some(value)),
                         None => {
@@ -122,7 +172,7 @@ impl Stubs {
                             state
                                 .problems
                                 .push(format!("the stub in line {line} uses a `$name` that is not bound yet"));
-                            Err(FailureKind::Absent)
+                            Err(NoReply::UnboundName(line))
                         }
                     },
                 };
@@ -146,7 +196,7 @@ impl Stubs {
 impl Dispatch for Stubs {
     fn call(
         &self,
-        call: Call,
+        _: Call,
         _: &DispatchTable,
         function: &Function,
         exchange: &mut dyn Exchange,
@@ -155,19 +205,11 @@ impl Dispatch for Stubs {
         let broken =
             |e: wasmtime::Error| Failure::Trapped { context: function.interface.to_string(), reason: format!("{e:#}") };
         let params = exchange.params(function).map_err(broken)?;
-        // As with a real callee, the caller keeps a reserve of its time.
-        let left = call.deadline.saturating_duration_since(Instant::now()) * (100 - limits::CALL_RESERVE_PERCENT) / 100;
         let (after, answer) = self.reply(function, params);
-        if !after.is_zero() {
-            blocking::block_in_place(|| std::thread::sleep(after.min(left)));
-        }
         match answer {
-            _ if after >= left => Err(Failure::TimedOut { context }),
+            _ if !self.pass(after) => Err(Failure::TimedOut { context }),
             Ok(answer) => exchange.answer(answer.into_iter().collect()).map_err(broken),
-            Err(FailureKind::Absent) => Err(Failure::Absent { context, reason: "the scenario says so".into() }),
-            Err(FailureKind::Trapped) => Err(Failure::Trapped { context, reason: "the scenario says so".into() }),
-            Err(FailureKind::TimedOut) => Err(Failure::TimedOut { context }),
-            Err(FailureKind::Overloaded) => Err(Failure::Overloaded { context }),
+            Err(no_reply) => Err(no_reply.failure(context)),
         }
     }
 }

@@ -9,7 +9,8 @@ use seam_store::ids::ContextName;
 use super::guest::affinity::AffinityConfig;
 use super::limits::Limits;
 use super::own::dev::StatusBoard;
-use crate::manifest::{self, Manifest, Tls};
+use super::proxies::ProxyConfig;
+use crate::manifest::{self, Manifest, Ops, Tls};
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -18,9 +19,10 @@ pub struct Config {
     /// If set, all addresses speak TLS (HTTP/2 or HTTP/1.1 by ALPN).
     pub tls: Option<Tls>,
     pub mounts: Vec<Mount>,
-    /// Answer `/healthz`, `/readyz` and `/metrics` before looking at the mounts.
-    pub ops: bool,
+    /// Who may ask for `/healthz`, `/readyz` and `/metrics`.
+    pub ops: Ops,
     pub affinity: AffinityConfig,
+    pub proxies: ProxyConfig,
     /// The state that `seam dev` shows in open pages; `None` outside development, and pages stay unchanged.
     pub dev: Option<StatusBoard>,
     pub limits: Limits,
@@ -46,6 +48,7 @@ impl Config {
             mounts: mounts(manifest),
             ops: manifest.host.ops,
             affinity: AffinityConfig { keys: manifest.http.routing_key.clone(), force: manifest.http.force_variants },
+            proxies: ProxyConfig { trusted: manifest.http.trusted_proxies.clone(), header: manifest.http.proxy_header },
             dev: None,
             limits: Limits::from_manifest(&manifest.http),
         }

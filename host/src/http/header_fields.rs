@@ -33,6 +33,25 @@ pub fn forwarded(client: IpAddr, secure: bool) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
 }
 
+/// Whether a header of this name says who the client is, or how it reached a proxy. Guests get `Forwarded` from the
+/// host and no other: what they read there cannot come from the client.
+pub fn names_client(name: &HeaderName) -> bool {
+    *name == header::FORWARDED || name.as_str().starts_with("x-forwarded-") || name.as_str() == "x-real-ip"
+}
+
+/// Whether a proxy has written into these headers, as far as can be seen.
+pub fn passed_a_proxy(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::VIA) || headers.keys().any(names_client)
+}
+
+/// Removes every header for which `names_client` holds.
+pub fn strip_client_names(headers: &mut HeaderMap) {
+    let found: Vec<HeaderName> = headers.keys().filter(|name| names_client(name)).cloned().collect();
+    for name in found {
+        headers.remove(name);
+    }
+}
+
 /// Whether the `Connection` header lists this header as one of its connection.
 pub fn named_by_connection(connection: Option<&HeaderValue>, name: &HeaderName) -> bool {
     let Some(connection) = connection.and_then(|value| value.to_str().ok()) else { return false };
@@ -113,6 +132,19 @@ mod tests {
         headers.insert("accept", HeaderValue::from_static("*/*"));
         strip_hop_by_hop(&mut headers);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
+    }
+
+    #[test]
+    fn headers_that_name_the_client_are_removed() {
+        let mut headers = HeaderMap::new();
+        for name in ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "x-forwards", "accept"] {
+            headers.append(name, HeaderValue::from_static("1"));
+        }
+        headers.append("x-forwarded-for", HeaderValue::from_static("2"));
+        strip_client_names(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["accept", "x-forwards"]);
     }
 
     #[test]

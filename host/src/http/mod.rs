@@ -13,9 +13,13 @@
 //! - `response` turns an answer into what this client may get: conditions, compression, error pages.
 //! - `body` streams response bodies and reads request bodies.
 //! - `observe` records requests: metrics and the access log.
-//! - `request_error`, `connection_activity`, `header_fields`, `limits` and `error` import none of the above.
+//! - `proxies` finds the client of a request behind proxies.
+//! - `certificate`, `connection_activity`, `client`, `request_error`, `header_fields`, `limits` and `error` import none
+//!   of the above.
 
 mod body;
+mod certificate;
+mod client;
 mod config;
 mod connection_activity;
 mod error;
@@ -25,6 +29,7 @@ mod limits;
 mod listen;
 mod observe;
 mod own;
+mod proxies;
 mod request_error;
 mod response;
 mod service;
@@ -32,9 +37,11 @@ mod service;
 #[cfg(test)]
 mod tests;
 
+pub use certificate::Certificate;
 pub use config::{Config, Mount, mounts};
 pub use error::Error;
 pub use guest::affinity::AffinityConfig;
 pub use limits::Limits;
 pub use listen::{Mounts, Server};
 pub use own::dev::StatusBoard;
+pub use proxies::ProxyConfig;

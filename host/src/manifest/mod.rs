@@ -9,6 +9,7 @@ mod check;
 mod context;
 mod keys;
 mod model;
+mod network;
 mod parse;
 mod problem;
 mod shared;
@@ -17,7 +18,10 @@ pub(crate) mod table;
 mod tests;
 mod variant;
 
-pub use model::{Build, Context, Host, Http, LogFormat, Manifest, Mount, Places, RoutingKey, Schedule, Seed, Tls};
+pub use model::{
+    Build, Context, Host, Http, LogFormat, Manifest, Mount, Ops, Places, ProxyHeader, RoutingKey, Schedule, Seed, Tls,
+};
+pub use network::Network;
 pub use problem::{Place, Problem, Problems};
 pub use seam_runtime::settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
 pub use seam_store::{Encryption, KeySource, Settings as StoreGrant};
@@ -45,7 +49,8 @@ impl Manifest {
             }
             Ok(_) => {}
             Err(error) => {
-                let remedy = "change to the folder of a `seam.toml`, or name one with `--manifest FILE`";
+                let remedy = "change to the folder of a `seam.toml`, name one with `--manifest FILE`, or make a \
+                              project with `seam new NAME`";
                 return Err(unreadable(format!("cannot read the file: {error}"), remedy));
             }
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use seam_runtime::settings::{ContextSettings, Recording, SystemSettings};
 use seam_store::ids::ContextName;
 
+use super::network::Network;
 use super::problem::Place;
 
 /// A whole manifest, checked as far as possible without its components.
@@ -32,14 +33,27 @@ pub struct Host {
     /// The folder of databases, compiled components and logs. Two running hosts never share it.
     pub data: PathBuf,
     pub tls: Option<Tls>,
-    /// Whether the host answers `/healthz`, `/readyz` and `/metrics` beside the mounts.
-    pub ops: bool,
+    /// Who may ask for `/healthz`, `/readyz` and `/metrics`.
+    pub ops: Ops,
     /// The format on standard error. The files in the data folder are always JSON lines.
     pub log: LogFormat,
     /// What is logged: `info`, `debug`, ... or a filter as in `RUST_LOG`.
     pub log_level: String,
     /// Days for which log files are kept; there is one file a day.
     pub log_days: usize,
+}
+
+/// Who may ask for the pages of operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ops {
+    /// The host does not answer them.
+    Off,
+    /// This machine, on every address.
+    Loopback,
+    /// Every client, on every address.
+    Public,
+    /// Every client of this address, which answers nothing else and speaks no TLS.
+    Address(SocketAddr),
 }
 
 /// `[http]`: bounds of the edge; the reasons for their defaults stand in `limits`.
@@ -53,10 +67,23 @@ pub struct Http {
     pub body_time: Duration,
     pub idle_time: Duration,
     pub drain_time: Duration,
+    /// The proxies that may say who the client of a request is.
+    pub trusted_proxies: Vec<Network>,
+    /// The header by which they say it; `None`: whichever they send.
+    pub proxy_header: Option<ProxyHeader>,
     /// What tells one visitor from another, for routing between variants: the first of these that a request has.
     pub routing_key: Vec<RoutingKey>,
     /// Whether a request may choose its variants by header or cookie.
     pub force_variants: bool,
+}
+
+/// A header in which a proxy names the client of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// With `X-Forwarded-Proto`.
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +180,19 @@ pub struct Schedule {
 }
 
 impl Manifest {
+    /// The part of a context's places that is its first `[[mount]]`.
+    pub const MOUNT_PART: &str = "[[mount]]";
+
+    /// The part of a context's places that is the `[[seed]]` with this file.
+    pub fn seed_part(file: &Path) -> String {
+        format!("[[seed]] {}", file.display())
+    }
+
+    /// The part of a context's places that is the `[[schedule]]` of this function.
+    pub fn schedule_part(call: &str) -> String {
+        format!("[[schedule]] {call}")
+    }
+
     /// What the runtime is to run.
     pub fn system(&self) -> SystemSettings {
         let contexts = self.contexts.iter().map(|context| context.settings.clone()).collect();

@@ -9,11 +9,14 @@ use std::time::Duration;
 use seam_runtime::settings::Recording;
 use seam_store::ids::ContextName;
 use toml::Spanned;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::context::context;
 use super::keys::{existing_file, timeout};
-use super::model::{Context, Host, Http, LogFormat, Manifest, Mount, RoutingKey, Schedule, Seed, Tls};
+use super::model::{
+    Context, Host, Http, LogFormat, Manifest, Mount, Ops, ProxyHeader, RoutingKey, Schedule, Seed, Tls,
+};
+use super::network::Network;
 use super::problem::Place;
 use super::table::{At, Document, Table};
 use crate::limits;
@@ -59,10 +62,24 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
         }
     }
     contexts.append(&mut variants);
-    let (mounts, mount_places) = root.tables("mount").into_iter().filter_map(|t| mount(t, &contexts)).unzip();
-    let (seeds, seed_places) = root.tables("seed").into_iter().filter_map(|t| seed(t, folder)).unzip();
-    let (schedules, schedule_places) = root.tables("schedule").into_iter().filter_map(schedule).unzip();
+    let (mounts, mount_places): (Vec<Mount>, Vec<(Place, Place)>) =
+        root.tables("mount").into_iter().filter_map(|t| mount(t, &contexts)).unzip();
+    let (seeds, seed_places): (Vec<Seed>, Vec<Place>) =
+        root.tables("seed").into_iter().filter_map(|t| seed(t, folder)).unzip();
+    let (schedules, schedule_places): (Vec<Schedule>, Vec<Place>) =
+        root.tables("schedule").into_iter().filter_map(schedule).unzip();
     root.finish();
+    let mut place = |name: &ContextName, part: String, place: Place| {
+        let context = contexts.iter_mut().find(|context| context.settings.name == *name);
+        if let Some(context) = context {
+            context.places.parts.entry(part).or_insert(place);
+        }
+    };
+    for (mount, (_, at)) in mounts.iter().zip(&mount_places) {
+        place(&mount.context, Manifest::MOUNT_PART.to_owned(), *at);
+    }
+    seeds.iter().for_each(|seed| place(&seed.context, Manifest::seed_part(&seed.file), seed.place));
+    schedules.iter().for_each(|each| place(&each.context, Manifest::schedule_part(&each.call), each.place));
     let manifest = Manifest { path: path.to_owned(), host, http, recording, contexts, mounts, seeds, schedules };
     Parsed { manifest, mounts: mount_places, seeds: seed_places, schedules: schedule_places, data, broken }
 }
@@ -72,7 +89,7 @@ fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
         listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
         data: folder.join("run"),
         tls: None,
-        ops: true,
+        ops: Ops::Loopback,
         log: LogFormat::Human,
         log_level: "info".into(),
         log_days: 0,
@@ -116,7 +133,7 @@ fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
         host.tls = certificate.zip(key).map(|(certificate, key)| Tls { certificate, key });
         tls.finish();
     }
-    host.ops = table.boolean("ops", true);
+    host.ops = ops(&table, &host.listen);
     host.log = table.choice("log", &[("human", LogFormat::Human), ("json", LogFormat::Json)], LogFormat::Human);
     if let Some(level) = table.string("log_level", "info") {
         if level.value.parse::<tracing_subscriber::filter::Targets>().is_err() {
@@ -129,6 +146,30 @@ fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
     host.log_days = usize::try_from(table.integer("log_days", 1..=limits::LOG_DAYS_MAX, days)).unwrap_or(usize::MAX);
     table.finish();
     host
+}
+
+fn ops(table: &Table<'_, '_>, listen: &[SocketAddr]) -> Ops {
+    if !matches!(table.value("ops"), Some((DeValue::String(_), _))) {
+        return if table.boolean("ops", true) { Ops::Loopback } else { Ops::Off };
+    }
+    let Some(ops) = table.string("ops", "loopback") else { return Ops::Loopback };
+    match (ops.value.as_str(), ops.value.parse::<SocketAddr>()) {
+        ("loopback", _) => Ops::Loopback,
+        ("public", _) => Ops::Public,
+        (_, Ok(address)) if address.port() != 0 && listen.contains(&address) => {
+            let message = format!("`{address}` is an address of `listen` as well");
+            table.document.report(ops.place, message, "name an address of its own, or write `ops = \"loopback\"`");
+            Ops::Loopback
+        }
+        (_, Ok(address)) => Ops::Address(address),
+        (other, Err(_)) => {
+            let message = format!("`{}` cannot be `{other}`", table.path("ops"));
+            let remedy =
+                "choose `\"loopback\"`, `\"public\"`, `false` or an address of its own, such as `\"127.0.0.1:9464\"`";
+            table.document.report(ops.place, message, remedy);
+            Ops::Loopback
+        }
+    }
 }
 
 fn http(table: Option<Table<'_, '_>>) -> Http {
@@ -149,6 +190,8 @@ fn http(table: Option<Table<'_, '_>>) -> Http {
         body_time: time("body_ms", limits::HTTP_BODY_MS),
         idle_time: time("idle_ms", limits::HTTP_IDLE_MS),
         drain_time: time("drain_ms", limits::HTTP_DRAIN_MS),
+        trusted_proxies: table.as_ref().map(trusted_proxies).unwrap_or_default(),
+        proxy_header: table.as_ref().and_then(proxy_header),
         routing_key: table.as_ref().map(routing_key).unwrap_or_default(),
         force_variants: table.as_ref().is_some_and(|table| table.boolean("force_variants", false)),
     };
@@ -156,6 +199,25 @@ fn http(table: Option<Table<'_, '_>>) -> Http {
         table.finish();
     }
     http
+}
+
+fn trusted_proxies(table: &Table<'_, '_>) -> Vec<Network> {
+    let mut networks = Vec::new();
+    for network in table.strings("trusted_proxies", "10.0.0.0/8") {
+        match Network::parse(&network.value) {
+            Some(parsed) => networks.push(parsed),
+            None => {
+                let message = format!("`{}` is neither an IP address nor a network of them", network.value);
+                table.document.report(network.place, message, "write `127.0.0.1`, `10.0.0.0/8` or `2001:db8::/32`");
+            }
+        }
+    }
+    networks
+}
+
+fn proxy_header(table: &Table<'_, '_>) -> Option<ProxyHeader> {
+    let names = [("x-forwarded-for", Some(ProxyHeader::XForwardedFor)), ("forwarded", Some(ProxyHeader::Forwarded))];
+    table.choice("proxy_header", &names, None)
 }
 
 /// What tells one visitor from another: the first of these that a request has.

@@ -9,7 +9,8 @@ use std::path::Path;
 use seam_runtime::settings::Shared;
 use seam_store::text;
 
-use super::model::{Context, Manifest};
+use super::model::{Context, Manifest, Ops};
+use super::network::Network;
 use super::table::{At, Table};
 
 use crate::limits;
@@ -80,7 +81,35 @@ impl Manifest {
                 |shared: &Shared| (context.settings.name.to_string(), shared.name.clone(), shared.version.clone());
             context.settings.shared.iter().map(one).collect()
         };
-        differing(self.contexts.iter().flat_map(got))
+        let mut warnings = differing(self.contexts.iter().flat_map(got));
+        if self.http.trusted_proxies.iter().any(Network::is_everything) {
+            warnings.push(
+                "`trusted_proxies` in `[http]` contains every address, so each client may choose its own: \
+                 name the addresses of your proxies alone"
+                    .into(),
+            );
+        }
+        let (ops, beyond) = (self.host.ops, self.host.listen.iter().find(|address| !address.ip().is_loopback()));
+        let public = match (ops, beyond) {
+            (Ops::Public, Some(address)) => Some(*address),
+            (Ops::Address(address), _) if address.ip().is_unspecified() => Some(address),
+            _ => None,
+        };
+        if let Some(address) = public {
+            warnings.push(format!(
+                "every client that reaches {address} can read `/metrics`, by `ops` in `[host]`: write \
+                 `ops = \"loopback\"`, or give it an address that only operators reach, such as `ops = \"127.0.0.1:9464\"`"
+            ));
+        }
+        let has_variants = self.contexts.iter().any(|context| context.settings.name.variant().is_some());
+        if has_variants && self.http.routing_key.is_empty() {
+            warnings.push(
+                "contexts have variants, and `[http]` has no `routing_key`: where several have a share, each request \
+                 of a visitor may get another one; write, for example, `routing_key = [\"cookie:visitor\"]`"
+                    .into(),
+            );
+        }
+        warnings
     }
 }
 

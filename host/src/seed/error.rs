@@ -1,12 +1,12 @@
 //! Why a seed is not loaded, and what to do about it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use seam_runtime::call::Failure;
 use seam_runtime::did_you_mean;
 
 use crate::invoke;
-use crate::manifest::Seed;
+use crate::manifest::Place;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -18,12 +18,14 @@ pub enum Error {
     Rejected { path: PathBuf, first: u64, last: u64, context: String, answer: String },
     #[error("{}:{first}-{last}: {failure}", path.display())]
     Failed { path: PathBuf, first: u64, last: u64, failure: Failure },
-    #[error("`{call}` of `{context}` does not take one list")]
-    NotAList { context: String, call: String, signature: String },
+    /// Between the check and the load, another version was deployed.
+    #[error("`{call}` of `{context}` no longer takes one list")]
+    Changed { context: String, call: String },
     #[error(transparent)]
     Call(#[from] invoke::Error),
-    #[error("{}:{line}: {error}", manifest.display())]
-    InManifest { manifest: PathBuf, line: usize, error: Box<Error> },
+    /// The manifest asks for something that the context cannot do.
+    #[error("{}:{}:{}: {message}", manifest.display(), place.line, place.column)]
+    Misfit { manifest: PathBuf, place: Place, message: String, remedy: String },
     #[error("no `[[seed]]` is for the context `{context}`")]
     NoSeed { context: String, known: Vec<String> },
     #[error("nothing was loaded: {overwritten} rows would be overwritten")]
@@ -35,16 +37,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// With the line of the seed in the manifest, if the fault is there and not in the file of rows.
-    pub(super) fn in_manifest(self, manifest: &Path, seed: &Seed) -> Self {
-        match self {
-            Self::Call(_) | Self::NotAList { .. } => {
-                Self::InManifest { manifest: manifest.to_owned(), line: seed.place.line, error: Box::new(self) }
-            }
-            other => other,
-        }
-    }
-
     /// What to do about it, for the `hint:` line.
     pub fn remedy(&self) -> String {
         match self {
@@ -57,12 +49,9 @@ impl Error {
             Self::Failed { failure: Failure::Trapped { context, .. }, .. } => {
                 format!("see `seam logs {context} --level warn`, then run `seam seed` again")
             }
-            Self::Failed { .. } => "run `seam seed` again".into(),
-            Self::NotAList { signature, .. } => {
-                format!("name a function that takes one list of rows; this one is {signature}")
-            }
+            Self::Failed { .. } | Self::Changed { .. } => "run `seam seed` again".into(),
             Self::Call(error) => error.remedy(),
-            Self::InManifest { error, .. } => error.remedy(),
+            Self::Misfit { remedy, .. } => remedy.clone(),
             Self::NoSeed { context, known } => did_you_mean::hint(context, known.iter().map(String::as_str)),
             Self::OnlyTried { context, .. } => {
                 let context = context.as_ref().map(|context| format!(" {context}")).unwrap_or_default();

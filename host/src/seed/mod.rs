@@ -10,11 +10,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use seam_runtime::component::ContextProblem;
 use seam_runtime::serve::Registry;
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Val;
 use wasmtime::component::types::Type;
 
+use crate::fit;
 use crate::folder::{self, Folder};
 use crate::invoke::Target;
 use crate::limits;
@@ -125,16 +127,20 @@ pub fn run(
         let record = Record::new(seed, &rows.sha256);
         opened.push((seed, rows, record));
     }
-    let load = |seed: &Seed, rows: Rows, target: Target, at: &mut Progress, progress: &mut dyn FnMut(&Progress)| {
-        load(seed, rows, &target, at, progress).map_err(|error| error.in_manifest(&seeds.manifest, seed))
+    let specs = registry.specs();
+    let fits = |seed: &Seed| match fit::seed_problem(seed, &specs) {
+        Some(ContextProblem { message, remedy, .. }) => {
+            Err(Error::Misfit { manifest: seeds.manifest.clone(), place: seed.place, message, remedy })
+        }
+        None => Ok(()),
     };
     if request.again && !request.overwrite {
         let mut overwritten = 0;
         for (seed, rows, _) in opened {
+            fits(seed)?;
             let mut at = Progress::new(seed, &rows);
-            let effect =
-                copies::try_on_copy(registry, folder, seed, |target| load(seed, rows, target, &mut at, &mut |_| {}))
-                    .map_err(|error| error.in_manifest(&seeds.manifest, seed))?;
+            let load = |target: Target| load(seed, rows, &target, &mut at, &mut |_| {});
+            let effect = copies::try_on_copy(registry, folder, seed, load)?;
             overwritten += effect.overwritten();
             at.step = Step::Tried(effect);
             progress(&at);
@@ -158,6 +164,9 @@ pub fn run(
                 (!is_empty).then_some((Skipped::NotEmpty, 0))
             }
         };
+        if skipped.is_none() {
+            fits(seed)?;
+        }
         plans.push((seed, rows, record, skipped));
     }
     // Recorded before the first row: what is cut off here continues although its context holds rows then.
@@ -170,9 +179,8 @@ pub fn run(
             progress(&at);
             continue;
         }
-        let target = Target::find(registry, seed.context.as_str(), &seed.call);
-        let target = target.map_err(|error| Error::from(error).in_manifest(&seeds.manifest, seed))?;
-        load(seed, rows, target, &mut at, progress)?;
+        let target = Target::find(registry, seed.context.as_str(), &seed.call)?;
+        load(seed, rows, &target, &mut at, progress)?;
         (record.rows, record.complete) = (at.rows, true);
         loaded.remember([record])?;
         at.step = Step::Loaded;
@@ -203,11 +211,8 @@ fn load(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<(), Error> {
     let context = seed.context.as_str();
-    let row_type = one_list(target).map_err(|signature| Error::NotAList {
-        context: context.into(),
-        call: seed.call.clone(),
-        signature,
-    })?;
+    let no_list = || Error::Changed { context: context.into(), call: seed.call.clone() };
+    let row_type = row_type(target).ok_or_else(no_list)?;
     while let Some(batch) = rows.batch(&row_type)? {
         let (first, last, count) = (batch.first, batch.last, batch.values.len() as u64);
         let path = || seed.file.clone();
@@ -225,12 +230,11 @@ fn load(
     Ok(())
 }
 
-/// The type of a row, or the signature of a function that does not take one list.
-fn one_list(target: &Target) -> Result<Type, String> {
-    let Some(signature) = target.signature() else { return Err("missing".into()) };
-    let params: Vec<Type> = signature.params().map(|(_, ty)| ty).collect();
+/// The type of a row; `None` when the function does not take one list.
+fn row_type(target: &Target) -> Option<Type> {
+    let params: Vec<Type> = target.signature()?.params().map(|(_, ty)| ty).collect();
     match params.as_slice() {
-        [Type::List(list)] => Ok(list.ty()),
-        _ => Err(seam_runtime::component::wit_of("it", signature)),
+        [Type::List(list)] => Some(list.ty()),
+        _ => None,
     }
 }

@@ -42,7 +42,7 @@ impl Fixture {
         for (name, wasm) in saved {
             let part = parts.iter_mut().find(|part| part.settings.name.as_str() == *name).unwrap();
             std::fs::write(&part.settings.component, wasm)?;
-            part.component = self.app.deployer.component(&part.settings.component, &mut |_| {})?;
+            part.component = self.app.deployer.component(&part.settings.name, &part.settings.component, &mut |_| {})?;
         }
         let mut steps = Vec::new();
         let wish = DesiredSystem { specs: parts, mounted: Vec::new() };

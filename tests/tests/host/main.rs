@@ -2,6 +2,7 @@
 //! attack it.
 
 mod ahead;
+mod checking;
 mod cli;
 mod damage;
 mod deploying;

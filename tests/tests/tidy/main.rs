@@ -31,7 +31,7 @@ const FLOORS: &[Floors] = &[
             &["seed", "follow", "schedule", "harness"],
             &["invoke"],
             &["http", "backup", "build", "deploy", "watch", "logging", "scaffold"],
-            &["json"],
+            &["json", "fit"],
             &["manifest"],
             &["folder", "memory"],
             &["limits"],

@@ -12,7 +12,17 @@ pub struct Component {
     pub hash: String,
     pub imports: Vec<Interface>,
     pub exports: Vec<Interface>,
+    /// The imports that are no interfaces. The host links none of them.
+    pub bare_imports: Vec<BareImport>,
     pub(crate) code: wasmtime::component::Component,
+}
+
+/// An import that is not an interface of a package: a function of the world, a core module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BareImport {
+    pub name: String,
+    /// What it is, in words: `function`.
+    pub kind: &'static str,
 }
 
 /// One interface that a component imports or exports.
@@ -27,7 +37,20 @@ pub struct Interface {
 impl Component {
     pub(crate) fn new(engine: &Engine, hash: String, code: wasmtime::component::Component) -> Self {
         let (imports, exports) = inspect(engine, &code);
-        Self { hash, imports, exports, code }
+        let ty = code.component_type();
+        let bare = ty.imports(engine).filter_map(|(name, item)| {
+            let kind = match item.ty {
+                ComponentItem::ComponentFunc(_) | ComponentItem::CoreFunc(_) => "function",
+                ComponentItem::Module(_) => "core module",
+                ComponentItem::Component(_) => "component",
+                ComponentItem::Resource(_) => "resource",
+                ComponentItem::ComponentInstance(_) if InterfaceName::parse(name).is_none() => "instance",
+                ComponentItem::ComponentInstance(_) | ComponentItem::Type(_) => return None,
+            };
+            Some(BareImport { name: name.to_owned(), kind })
+        });
+        let bare_imports = bare.collect();
+        Self { hash, imports, exports, bare_imports, code }
     }
 }
 

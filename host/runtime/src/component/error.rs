@@ -10,6 +10,9 @@ pub enum Error {
     TooLarge { path: PathBuf, bytes: u64, max: u64 },
     #[error("`{path}` is {what}, not a WebAssembly component")]
     NotAComponent { path: PathBuf, what: &'static str },
+    /// A component for another host. `what` is the end of a sentence that starts with its name.
+    #[error("component `{path}` {what}")]
+    Foreign { path: PathBuf, what: String, remedy: String },
     #[error("component `{path}` changed while the host read it")]
     Changing { path: PathBuf },
     #[error("the kept component `{path}` is damaged: its bytes have the SHA-256 {found}, not that of its name")]

@@ -14,6 +14,7 @@ use super::compiled::Component;
 use super::compiler::{Compiler, compile_in_child};
 use super::engine;
 use super::error::Error;
+use super::foreign::Foreign;
 
 /// Loads components for one engine.
 pub struct Loader {
@@ -84,7 +85,10 @@ impl Loader {
 
     fn compile(&self, path: &Path, bytes: &[u8], cached: &str) -> Result<wasmtime::component::Component, Error> {
         let started = Instant::now();
-        let fail = |reason: String| Error::Compile { path: path.to_owned(), reason };
+        let fail = |reason: String| match Foreign::read(bytes) {
+            Some(Foreign { what, remedy }) => Error::Foreign { path: path.to_owned(), what, remedy },
+            None => Error::Compile { path: path.to_owned(), reason },
+        };
         let compiled = match &self.compiler {
             Compiler::Child(seam) => compile_in_child(seam, bytes).map_err(fail)?,
             Compiler::InProcess | Compiler::Quick => {

@@ -5,7 +5,7 @@ use wasmtime::component::Linker;
 
 use super::seam_call::{Carry, link_function};
 use super::wiring::Wiring;
-use crate::component::Component;
+use crate::component::{Component, WASI_PACKAGES};
 use crate::guest::dispatch::Function;
 use crate::guest::{self, Guest};
 
@@ -21,29 +21,7 @@ pub(super) fn linker(
     carry: Carry,
 ) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
-    let imports = |package: &str| component.imports.iter().any(|i| i.name.package() == package);
-    if imports("seam:host") {
-        guest::store::add_to_linker(&mut linker)?;
-    }
-    if imports("wasi:logging") {
-        guest::logging::add_to_linker(&mut linker)?;
-    }
-    if imports("wasi:config") {
-        guest::config::add_to_linker(&mut linker)?;
-    }
-    let wasi = ["wasi:io", "wasi:clocks", "wasi:random", "wasi:cli", "wasi:filesystem", "wasi:sockets", "wasi:http"];
-    if wasi.into_iter().any(imports) {
-        match asynchronous {
-            true => guest::wasi::add_to_linker_async(&mut linker)?,
-            false => guest::wasi::add_to_linker_sync(&mut linker)?,
-        }
-    }
-    if imports("wasi:http") {
-        match asynchronous {
-            true => guest::wasi_http::add_to_linker_async(&mut linker)?,
-            false => guest::wasi_http::add_to_linker_sync(&mut linker)?,
-        }
-    }
+    add_host(&mut linker, asynchronous, |package| component.imports.iter().any(|i| i.name.package() == package))?;
     for import in &component.imports {
         let name = import.name.to_string();
         let Some(provider) = wiring.get(&name) else { continue };
@@ -60,4 +38,34 @@ pub(super) fn linker(
         }
     }
     Ok(linker)
+}
+
+/// Adds the host's interfaces: of each package for which `imports` is true.
+pub(super) fn add_host(
+    linker: &mut Linker<Guest>,
+    asynchronous: bool,
+    imports: impl Fn(&str) -> bool,
+) -> wasmtime::Result<()> {
+    if imports("seam:host") {
+        guest::store::add_to_linker(linker)?;
+    }
+    if imports("wasi:logging") {
+        guest::logging::add_to_linker(linker)?;
+    }
+    if imports("wasi:config") {
+        guest::config::add_to_linker(linker)?;
+    }
+    if WASI_PACKAGES.into_iter().any(&imports) {
+        match asynchronous {
+            true => guest::wasi::add_to_linker_async(linker)?,
+            false => guest::wasi::add_to_linker_sync(linker)?,
+        }
+    }
+    if imports("wasi:http") {
+        match asynchronous {
+            true => guest::wasi_http::add_to_linker_async(linker)?,
+            false => guest::wasi_http::add_to_linker_sync(linker)?,
+        }
+    }
+    Ok(())
 }

@@ -3,6 +3,8 @@
 
 mod cycle;
 mod history_feed;
+mod host_exports;
+mod host_imports;
 mod linker;
 mod plan;
 mod seam_call;

@@ -5,10 +5,12 @@
 
 use seam_store::ids::ContextName;
 
+use super::host_imports::{HostImports, bare_import_problem};
 use super::wiring::{Provider, Wiring};
-use super::{cycle, variant_check};
+use super::{cycle, host_exports, variant_check};
 use crate::call::ContextIndex;
-use crate::component::{Component, ContextProblem, Interface, InterfaceName, is_seam, same_signature, seam_rules};
+use crate::component::{Component, ContextProblem, Interface, InterfaceName, later_wasi, same_signature, seam_rules};
+use crate::did_you_mean::nearest;
 use crate::settings::ContextSettings;
 
 /// Finds the provider of each import.
@@ -18,21 +20,36 @@ use crate::settings::ContextSettings;
 pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, Vec<ContextProblem>> {
     let mut problems = Vec::new();
     let mut wirings = Vec::new();
+    let mut host = contexts.first().map(|(_, component)| HostImports::new(component.code.engine()));
     for (context, component) in contexts {
+        let mut said_later = false;
         let mut report = |part: &str, message: String, remedy: String| {
             problems.push(ContextProblem { context: context.name.clone(), part: part.to_owned(), message, remedy });
         };
-        for export in component.exports.iter().filter(|e| is_seam(&e.name)) {
+        for export in &component.exports {
+            if host_exports::is_for_host(&export.name) {
+                if let Some((what, remedy)) = host_exports::problem(component, export) {
+                    report("component", format!("`{}` {what}", context.name), remedy);
+                }
+                continue;
+            }
             for (message, remedy) in seam_rules::violations(export) {
                 report("component", message, remedy);
             }
+        }
+        for import in &component.bare_imports {
+            let (message, remedy) = bare_import_problem(context, component, import);
+            report("component", message, remedy);
         }
         let mut wiring = Wiring::new();
         for import in &component.imports {
             match import.name.namespace() {
                 "wasi" | "seam" => {
-                    if let Some((message, remedy)) = host_import_problem(context, &import.name) {
-                        report("", message, remedy);
+                    // A component for a later WASI imports many interfaces of it: one sentence is enough.
+                    let later = later_wasi(&import.name).is_some();
+                    if !(later && std::mem::replace(&mut said_later, true)) {
+                        let found = host.iter_mut().flat_map(|host| host.problems(context, import));
+                        found.into_iter().for_each(|(message, remedy)| report("", message, remedy));
                     }
                 }
                 _ => match provider(contexts, context, import) {
@@ -65,30 +82,24 @@ pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, 
     if problems.is_empty() { Ok(wirings) } else { Err(problems) }
 }
 
-fn host_import_problem(context: &ContextSettings, name: &InterfaceName) -> Option<(String, String)> {
-    let granted = |capability: &str| context.capabilities.iter().any(|c| c.as_str() == capability);
-    let not_granted = |what: &str, line: &str| {
-        let message = format!("`{}` imports `{name}`, but the manifest does not grant it {what}", context.name);
-        (message, format!("add `{line}` to [context.{}], or leave the import out", context.name))
-    };
-    match name.package() {
-        "seam:host" if name.short() == "store" => {
-            context.store.is_none().then(|| not_granted("a store", "store = true"))
-        }
-        "wasi:logging" | "wasi:config" | "wasi:io" | "wasi:http" => None,
-        "wasi:clocks" => {
-            (!granted("clocks") && !granted("wasi")).then(|| not_granted("clocks", "capabilities = [\"clocks\"]"))
-        }
-        "wasi:random" => (!granted("random") && !granted("wasi"))
-            .then(|| not_granted("random numbers", "capabilities = [\"random\"]")),
-        "wasi:cli" | "wasi:filesystem" | "wasi:sockets" => {
-            (!granted("wasi")).then(|| not_granted("the empty WASI world", "capabilities = [\"wasi\"]"))
-        }
-        _ => Some((
-            format!("`{}` imports `{name}`, which this host does not offer", context.name),
-            "build the component without it".into(),
-        )),
+/// Why the manifest does not let `caller` import `name`: another version is listed, a similar name is, or none.
+fn not_listed(caller: &ContextSettings, name: &InterfaceName) -> (String, String) {
+    let listed: Vec<InterfaceName> = caller.imports.iter().filter_map(|grant| InterfaceName::parse(grant)).collect();
+    let version = |name: &InterfaceName| name.version.as_ref().map_or("no version".into(), |v| format!("@{v}"));
+    let others: Vec<String> = listed.iter().filter(|grant| grant.path == name.path).map(version).collect();
+    if !others.is_empty() {
+        let (lists, needed) = (others.join(" and "), version(name));
+        return (
+            format!("`{}` imports `{name}`, but its manifest entry lists {lists}, needed is {needed}", caller.name),
+            format!("write \"{name}\" in `imports` of [context.{}]", caller.name),
+        );
     }
+    let message = format!("`{}` imports `{name}`, but the manifest does not allow it", caller.name);
+    let remedy = match nearest(&name.path, listed.iter().map(|grant| grant.path.as_str())) {
+        Some(near) => format!("write \"{name}\" instead of \"{near}\" in `imports` of [context.{}]", caller.name),
+        None => format!("add \"{}\" to `imports` of [context.{}]", name.path, caller.name),
+    };
+    (message, remedy)
 }
 
 /// The context that provides `import` to `caller`, or all reasons why no context does.
@@ -100,10 +111,7 @@ fn provider(
     let mut problems = Vec::new();
     let name = &import.name;
     if !caller.imports.iter().any(|grant| name.granted_by(grant)) {
-        problems.push((
-            format!("`{}` imports `{name}`, but the manifest does not allow it", caller.name),
-            format!("add \"{}\" to `imports` of [context.{}]", name.path, caller.name),
-        ));
+        problems.push(not_listed(caller, name));
     }
     let exporting = |fits: &dyn Fn(&InterfaceName) -> bool| -> Vec<(usize, &ContextName, &Interface)> {
         let all = contexts.iter().enumerate().filter(|(_, (c, _))| c.name.variant().is_none());
@@ -121,8 +129,14 @@ fn provider(
     match providers.as_slice() {
         [] => {
             let others = exporting(&|offered| offered.path == name.path);
+            let exported = exporting(&|_| true);
+            let near = nearest(&name.path, exported.iter().map(|(_, _, e)| e.name.path.as_str()));
             let (why, remedy) = if others.is_empty() {
-                ("no context exports it".to_owned(), format!("add a context that exports `{}`", name.path))
+                let remedy = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("add a context that exports `{}`", name.path),
+                };
+                ("no context exports it".to_owned(), remedy)
             } else {
                 let list: Vec<_> = others.iter().map(|(_, c, e)| format!("`{c}` has `{}`", e.name)).collect();
                 (format!("only other versions exist: {}", list.join(", ")), "build both against one version".to_owned())

@@ -1,7 +1,7 @@
-//! All that is needed to start a context: its spec, its wiring and its linker.
+//! All that is needed to start a context: its spec, its wiring and its linked code.
 
 use wasmtime::Engine;
-use wasmtime::component::Linker;
+use wasmtime::component::InstancePre;
 
 use super::linker::linker;
 use super::plan::plan;
@@ -14,7 +14,8 @@ use crate::guest::Guest;
 pub(crate) struct Wired {
     pub spec: ContextSpec,
     pub wiring: Wiring,
-    pub linker: Linker<Guest>,
+    /// All its imports, linked and checked by type.
+    pub pre: InstancePre<Guest>,
 }
 
 impl Wired {
@@ -23,8 +24,11 @@ impl Wired {
     /// # Errors
     /// When wasmtime refuses an import that `plan` accepted.
     pub fn new(engine: &Engine, spec: ContextSpec, wiring: Wiring, carry: Carry) -> Result<Self, ContextProblem> {
-        match linker(engine, &spec.component, &wiring, is_asynchronous(&spec.component), carry) {
-            Ok(linker) => Ok(Self { spec, wiring, linker }),
+        let component = &spec.component;
+        let linked = linker(engine, component, &wiring, is_asynchronous(component), carry)
+            .and_then(|linker| linker.instantiate_pre(&component.code));
+        match linked {
+            Ok(pre) => Ok(Self { spec, wiring, pre }),
             Err(error) => Err(ContextProblem {
                 context: spec.settings.name.clone(),
                 part: "component".into(),
@@ -49,7 +53,7 @@ pub(crate) fn waits(component: &Component) -> bool {
         .any(|i| ["wasi:io", "wasi:http", "wasi:filesystem", "wasi:sockets"].contains(&i.name.package()))
 }
 
-/// Decides which context answers each import, and makes a linker for each context.
+/// Decides which context answers each import, and links each context.
 ///
 /// # Errors
 /// All problems of all contexts.

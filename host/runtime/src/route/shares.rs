@@ -35,7 +35,11 @@ pub enum RouteRejected {
     #[error("no variant would answer: all weights are 0")]
     NoWeight,
     #[error("`{name}` cannot answer calls and be their shadow")]
-    LiveShadow { name: String },
+    LiveShadow {
+        name: String,
+        /// The shadow is one of before, which this change does not name.
+        standing: bool,
+    },
     #[error("`{context}@{name}` is not loaded: {why}")]
     NotLoaded { context: String, name: String, why: String },
     #[error("`{context}@{name}` has not caught up: {state}")]
@@ -64,7 +68,8 @@ impl RouteRejected {
             }
             Self::Twice { .. } => "name each variant once".into(),
             Self::NoWeight => "give one of them a weight above 0".into(),
-            Self::LiveShadow { name } => format!("leave out `{name}=` or `shadow={name}`"),
+            Self::LiveShadow { standing: true, .. } => "add `shadow=none`".into(),
+            Self::LiveShadow { name, standing: false } => format!("leave out `{name}=` or `shadow={name}`"),
             Self::NotLoaded { context, name, .. } => {
                 format!("mend it (`seam build {context}@{name}`), and start the host again")
             }
@@ -125,19 +130,21 @@ impl Shares {
             return Err(RouteRejected::NoWeight);
         }
         let weights = if named.is_empty() { self.weights.clone() } else { named };
+        let standing = shadow.is_none();
         let shares = Self {
             weights: weights.into_iter().filter(|(_, weight)| *weight > 0).collect(),
             shadow: shadow.unwrap_or_else(|| self.shadow.clone()),
         };
         let main = variants.first().copied().unwrap_or_default();
         match shares.shadow.as_deref().filter(|shadow| shares.weight(shadow, main) > 0) {
-            Some(shadow) => Err(RouteRejected::LiveShadow { name: shadow.to_owned() }),
+            Some(shadow) => Err(RouteRejected::LiveShadow { name: shadow.to_owned(), standing }),
             None => Ok(shares),
         }
     }
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -163,6 +170,15 @@ mod tests {
         assert_eq!(weights(&change(&first, "js=1")), Some(([0, 1, 0], Some("python"))));
         assert_eq!(weights(&change(&first, "shadow=none")), Some(([90, 10, 0], None)));
         assert_eq!(weights(&change(&first, "rust=1 js=0 shadow=js")), Some(([1, 0, 0], Some("js"))));
+    }
+
+    #[test]
+    fn a_shadow_from_before_is_taken_back_by_name() {
+        let shadowed = change(&Shares::default(), "rust=1 shadow=js").unwrap_or_default();
+        let refused = change(&shadowed, "js=1").unwrap_err();
+        assert_eq!(refused.to_string(), "`js` cannot answer calls and be their shadow");
+        assert_eq!(refused.remedy(), "add `shadow=none`");
+        assert_eq!(weights(&change(&shadowed, "js=1 shadow=none")), Some(([0, 1, 0], None)));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::settings::ContextSettings;
 /// The `number`-th version of the context at `index`. None of its code has run yet.
 ///
 /// # Errors
-/// When wasmtime refuses to instantiate it, or it lacks an export that it declares.
+/// When it lacks an export that it declares.
 pub(crate) fn generation(
     index: ContextIndex,
     number: u64,
@@ -27,12 +27,11 @@ pub(crate) fn generation(
     metrics: Arc<CallMetrics>,
     recorder: Arc<Recorder>,
 ) -> Result<Generation, ContextProblem> {
-    let Wired { spec, wiring, linker } = wired;
+    let Wired { spec, wiring, pre } = wired;
     let (entry, component) = (&spec.settings, &spec.component);
     let broken = |what: &str, e: &dyn std::fmt::Display| {
         ContextProblem::of(&entry.name, format!("{what}: {e:#}"), "rebuild the component")
     };
-    let pre = linker.instantiate_pre(&component.code).map_err(|e| broken("cannot be linked", &e))?;
     let index_in = |interface: &InterfaceName, function: &str| {
         let instance = component.code.get_export_index(None, interface.to_string())?;
         component.code.get_export_index(Some(&instance), function)

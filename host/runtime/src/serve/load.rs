@@ -120,6 +120,10 @@ pub(super) fn load(
 }
 
 fn unreadable(context: &ContextSettings, error: &component::Error) -> ContextProblem {
+    if let component::Error::Foreign { what, remedy, .. } = error {
+        let problem = ContextProblem::of(&context.name, what, remedy.clone());
+        return ContextProblem { part: "component".into(), ..problem };
+    }
     let remedy = match (error, context.built) {
         (component::Error::Read { .. }, true) => format!("run `seam build {}`", context.name),
         (component::Error::Read { .. }, false) => "put the file there, or add a `build` entry".to_owned(),

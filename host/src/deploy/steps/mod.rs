@@ -11,8 +11,10 @@ pub(super) mod wit;
 
 use std::path::Path;
 
-use seam_runtime::component::{self, Artifact, Component};
+use seam_runtime::component::{self, Artifact, Component, ContextProblem};
+use seam_runtime::serve;
 use seam_store::chain;
+use seam_store::ids::ContextName;
 
 use super::pipeline::Pipeline;
 use super::report::{GateRefusal, Step, short};
@@ -33,19 +35,23 @@ pub(super) fn read(file: &Path, pipeline: &mut Pipeline<'_>) -> Result<Artifact,
     Ok(artifact)
 }
 
-/// Step `compile`.
+/// Step `compile`. A component for another host is refused at the step `wit`, like any other whose imports this host
+/// does not offer.
 ///
 /// # Errors
-/// When the component does not compile within its limits of memory and time.
+/// When the component is for another host, or does not compile within its limits of memory and time.
 pub(super) fn compile(
     system: &System,
+    context: &ContextName,
     artifact: &Artifact,
     pipeline: &mut Pipeline<'_>,
 ) -> Result<Component, GateRefusal> {
-    pipeline.step(Step::Compile, || {
-        let refused =
-            |error| GateRefusal::context(Step::Compile, error).or_remedy("build it from a source that compiles");
-        Ok((system.registry.compile(artifact).map_err(refused)?, vec![]))
+    pipeline.step(Step::Compile, || match system.registry.compile(artifact) {
+        Ok(component) => Ok((component, vec![])),
+        Err(serve::Error::Component(component::Error::Foreign { what, remedy, .. })) => {
+            Err(GateRefusal::problems(Step::Wit, &[ContextProblem::of(context, what, remedy)]))
+        }
+        Err(error) => Err(GateRefusal::context(Step::Compile, error).or_remedy("build it from a source that compiles")),
     })
 }
 

@@ -5,13 +5,12 @@
 //! with a note. But a type never changes under a published version of its package, because a component built against
 //! that version later would find another type.
 
-use seam_runtime::component::{
-    Component, ContextSpec, HTTP_HANDLER, Interface, WASI_HTTP, is_seam, same_signature, wit_of,
-};
+use seam_runtime::component::{Component, ContextSpec, Interface, is_seam, same_signature, wit_of};
 use seam_runtime::link;
 use seam_store::ids::ContextName;
 
 use crate::deploy::report::{GateRefusal, Step};
+use crate::fit::serves_http;
 
 /// Compares the exports of `next` with those of `before`, and checks that all `specs`, which include `next`, link as
 /// one system. Returns notes on what changes for callers.
@@ -61,10 +60,7 @@ pub(crate) fn compare(
     for is in new.iter().filter(|is| !old.iter().any(|was| was.name.accepts(&is.name))) {
         notes.push(format!("added: `{}`", is.name));
     }
-    let serves = |component: &Component| {
-        component.exports.iter().any(|e| e.name.path == HTTP_HANDLER || e.name.path == WASI_HTTP)
-    };
-    if serves(&before.component) && !serves(next) && mounted.contains(name) {
+    if serves_http(&before.component) && !serves_http(next) && mounted.contains(name) {
         let message = format!("it no longer serves HTTP, but `{name}` is mounted");
         return Err(GateRefusal::at(
             Step::Wit,

@@ -50,7 +50,7 @@ pub async fn respond(
     let request = request(&routed, body)?;
     let context = routed.context.to_string();
     let call = Call::start(Instant::now() + routed.timeout, routed.trace);
-    let scheme = if routed.connection.secure { Scheme::Https } else { Scheme::Http };
+    let scheme = if routed.client.secure { Scheme::Https } else { Scheme::Http };
     let (sender, response) = oneshot::channel();
     let failed = Arc::new(AtomicBool::new(false));
     let client = Arc::new(Client::default());
@@ -165,7 +165,8 @@ fn request(routed: &RoutedRequest<'_>, body: Incoming) -> Result<GuestRequest, R
     *request.uri_mut() = Uri::from_parts(uri).map_err(|_| RequestError::BadRequest("the address cannot be parsed"))?;
     *request.headers_mut() = parts.headers.clone();
     header_fields::strip_hop_by_hop(request.headers_mut());
-    request.headers_mut().insert(header::FORWARDED, routed.connection.forwarded.clone());
+    header_fields::strip_client_names(request.headers_mut());
+    request.headers_mut().insert(header::FORWARDED, routed.client.forwarded.clone());
     if parts.version < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
         return Err(RequestError::Malformed("the Host header is missing"));
     }

@@ -35,17 +35,24 @@ pub(super) enum Phase {
     Closing,
 }
 
-/// What all connections of a server share.
+/// What the connections of a server share.
 pub(super) struct Shared {
     pub(super) service: Arc<Service>,
     protocol: Protocol,
     tls: Option<TlsAcceptor>,
+    /// Whether these connections came in at the address of the operators' pages.
+    is_for_ops: bool,
     phases: watch::Receiver<Phase>,
 }
 
 impl Shared {
     pub(super) fn new(service: Arc<Service>, tls: Option<TlsAcceptor>, phases: watch::Receiver<Phase>) -> Self {
-        Self { protocol: protocol(&service.limits), service, tls, phases }
+        Self { protocol: protocol(&service.limits), service, tls, is_for_ops: false, phases }
+    }
+
+    /// For the connections to the address of the operators' pages.
+    pub(super) fn for_ops(service: Arc<Service>, phases: watch::Receiver<Phase>) -> Self {
+        Self { is_for_ops: true, ..Self::new(service, None, phases) }
     }
 }
 
@@ -89,7 +96,8 @@ async fn run(
 ) {
     let limits = &shared.service.limits;
     let mut phases = shared.phases.clone();
-    let activity = Arc::new(ConnectionActivity::new(client, secure));
+    let trusted = shared.service.proxies.is_trusted(client.ip());
+    let activity = Arc::new(ConnectionActivity::new(client, secure, trusted, shared.is_for_ops));
     let io = TokioIo::new(ObservedIo { stream, activity: activity.clone(), scan: Some(Scan::default()), preface: 0 });
     let service = service_fn(|request| {
         let (service, activity) = (shared.service.clone(), activity.clone());

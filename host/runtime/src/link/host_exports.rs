@@ -1,0 +1,87 @@
+//! The interfaces of a component that the host itself calls: whether they are those that it can call.
+//!
+//! Without this check, a handler of another version would be linked and never be called.
+
+use wasmtime::component::types::{ComponentFunc, Type};
+
+use super::host_imports::Wrong;
+use crate::component::{
+    Component, HEALTH, HTTP_HANDLER, Interface, InterfaceName, MIGRATIONS, WASI_HTTP, WASI_RELEASE, for_later_wasi,
+    later_wasi, served_wasi, wit_type,
+};
+use crate::did_you_mean::nearest;
+
+/// An interface that the host calls: its version, and its one function with its type.
+struct Called {
+    path: &'static str,
+    version: &'static str,
+    function: &'static str,
+    /// Parameters and results as `shape` writes them; `None` when the bindings compare them.
+    shape: Option<&'static str>,
+}
+
+const FIELDS: &str = "(\
+    {method: string, path: string, query: option<string>, headers: list<tuple<string, string>>, body: list<u8>}\
+    ) -> {status: u16, headers: list<tuple<string, string>>, body: list<u8>}";
+
+const CALLED: [Called; 4] = [
+    Called { path: HTTP_HANDLER, version: "0.1.0", function: "handle", shape: Some(FIELDS) },
+    Called {
+        path: MIGRATIONS,
+        version: "0.1.0",
+        function: "all",
+        shape: Some("() -> list<{number: u32, name: string, sql: string}>"),
+    },
+    Called { path: HEALTH, version: "0.1.0", function: "check", shape: Some("() -> result<_, string>") },
+    Called { path: WASI_HTTP, version: WASI_RELEASE, function: "handle", shape: None },
+];
+
+/// The name of an interface that is for the host, by its namespace; other exports are seams.
+pub fn is_for_host(name: &InterfaceName) -> bool {
+    name.namespace() == "wasi" || name.package() == "seam:host"
+}
+
+/// Why the host cannot call an interface that is for it: the end of a sentence that starts with the component's name.
+pub fn problem(component: &Component, export: &Interface) -> Option<Wrong> {
+    let name = &export.name;
+    if let Some(version) = later_wasi(name) {
+        // An import of the same version has said so already.
+        let said = component.imports.iter().any(|import| later_wasi(&import.name).is_some());
+        return (!said).then(|| for_later_wasi(&version, name));
+    }
+    let Some(called) = CALLED.iter().find(|called| called.path == name.path) else {
+        let others = CALLED.iter().map(|called| called.path);
+        // What else a command of WASI exports (`wasi:cli/run`) is not called, and does no harm.
+        return (name.package() == "seam:host").then(|| {
+            let near = nearest(&name.path, others).map(|near| format!("did you mean `{near}`?"));
+            let remedy = near.unwrap_or_else(|| "export an interface of your own package".to_owned());
+            (format!("exports `{name}`, which this host does not know"), remedy)
+        });
+    };
+    let full = format!("{}@{}", called.path, called.version);
+    if !InterfaceName::parse(&full).is_some_and(|called| name.accepts(&called)) {
+        let has = match called.version {
+            WASI_RELEASE => format!("it serves {}", served_wasi()),
+            version => format!("it calls version {version}"),
+        };
+        return Some((
+            format!("exports `{name}`, which this host does not call: {has}"),
+            format!("build it against `{full}`"),
+        ));
+    }
+    let function = export.functions.iter().find(|(function, _)| function == called.function);
+    let wrong = match (function, called.shape) {
+        (None, _) => format!("exports `{name}` without its function `{}`", called.function),
+        (Some((_, ty)), Some(expected)) if shape(ty) != expected => {
+            format!("exports `{name}.{}` with another type than this host calls", called.function)
+        }
+        _ => return None,
+    };
+    Some((wrong, format!("build it against `{full}`, without changes of its own")))
+}
+
+/// A function's type without the names of its parameters.
+fn shape(ty: &ComponentFunc) -> String {
+    let list = |types: Vec<Type>| types.iter().map(wit_type).collect::<Vec<_>>().join(", ");
+    format!("({}) -> {}", list(ty.params().map(|(_, ty)| ty).collect()), list(ty.results().collect()))
+}
