@@ -1,13 +1,14 @@
 //! The places that a request holds in the contexts which it runs through, and how it gives them away while it waits for
 //! a disk.
 //!
-//! A context runs a bounded number of calls at the same time; each has a place. A call that waits for its store's writer
-//! or for a commit computes nothing. So the host gives the places of its whole chain to other calls meanwhile: however
-//! slow the disk is, calls that only read get an answer.
+//! A context runs a bounded number of calls at the same time; each has a place. A call that waits for its store's
+//! writer or for a commit computes nothing. So the host gives the places of its whole chain to other calls meanwhile:
+//! however slow the disk is, calls that only read get an answer.
 //!
 //! Invariants: a call takes its places back without waiting, so nothing can deadlock; a context then runs more calls
-//! than it has places, and admits none until it has a free place again. How many calls may be away is bounded; beyond it
-//! the host refuses the first write of a request, and never a later one, which may belong to what is already committed.
+//! than it has places, and admits none until it has a free place again. How many calls may be away is bounded. Beyond
+//! it the host refuses the first write of a request, and never a later one, which may belong to what is already
+//! committed.
 
 use std::iter;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ impl Places {
         Some(away)
     }
 
-    /// Before the call waits for the end of a transaction that it has begun.
+    /// Before the call waits for the end of its transaction.
     pub fn away_for_commit(&self) -> Option<Away<'_>> {
         self.give_away(true)
     }

@@ -19,8 +19,8 @@ pub enum Role {
     Answer,
 }
 
-/// Sets `$at` to the next free address that is aligned as asked, and to no more: a caller that asks for too little gets an
-/// address that the ABI refuses. Counts the calls by their alignment.
+/// Sets `$at` to the next free address that is aligned as asked, and to no more: a caller that asks for too little gets
+/// an address that the ABI refuses. Counts the calls by their alignment.
 const EXACTLY_ALIGNED: &str = r#"
   (if (i32.ne (i32.popcnt (local.get $align)) (i32.const 1)) (then unreachable))
   (global.set $aligns (i64.add (global.get $aligns)
@@ -28,6 +28,7 @@ const EXACTLY_ALIGNED: &str = r#"
   (local.set $at (i32.or (local.get $align) (i32.and
     (i32.add (global.get $heap) (i32.sub (i32.shl (local.get $align) (i32.const 1)) (i32.const 1)))
     (i32.sub (i32.const 0) (i32.shl (local.get $align) (i32.const 1))))))"#;
+
 /// Sets `$at` to the next free address that is aligned for every type.
 const ALIGNED: &str = "(local.set $at (i32.and (i32.add (global.get $heap) (i32.const 15)) (i32.const -16)))";
 
