@@ -23,6 +23,14 @@ pub const HTTP_BODY_MS: u64 = 20_000;
 pub const HTTP_RESPONSE_BYTES: usize = 12 << 20;
 /// What a guest may still write after its client has left, or asked for the head only: as much as a buffered answer.
 pub const HTTP_FORGOTTEN_BYTES: usize = HTTP_RESPONSE_BYTES;
+/// One HTTP/2 stream that its client does not read while it reads others: no client waits longer than ten minutes.
+pub const HTTP2_STREAM_STALL_MS: u64 = 600_000;
+/// The time in which an HTTP/1.1 client reads one piece of a streamed answer: a day. A client that stalls is cut off
+/// long before, by its connection.
+pub const HTTP_TURN_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+/// A client that takes fewer bytes than this within `HTTP_IDLE_MS` stalls. More than the frames by which HTTP/2 asks
+/// whether it is still there.
+pub const HTTP_PROGRESS_BYTES: u64 = 1 << 10;
 /// A connection without a request. Longer than the 60 s that load balancers keep theirs, so that they close first.
 pub const HTTP_IDLE_MS: u64 = 75_000;
 /// How long accepted requests may take to finish after SIGTERM. Supervisors kill after 10 s or later.

@@ -3,13 +3,16 @@
 
 mod contexts;
 mod engines;
+mod fuzzing;
 mod guests;
 mod linking;
+mod outgoing;
 mod places;
 mod quick;
 mod recording;
 mod scenarios;
 mod shadows;
+mod slow_clients;
 mod swapping;
 mod two_versions;
 mod waiting;

@@ -72,6 +72,7 @@ impl Instance {
     pub(crate) fn begin(&mut self, call: Call, callees: dispatch::DispatchTable) {
         let guest = self.store.data_mut();
         guest.deadline = call.deadline;
+        guest.moving = None;
         guest.outgoing.close(call.affinity.shadow);
         guest.call = Some(call);
         if let Some(session) = &mut guest.store {
@@ -115,6 +116,7 @@ fn new_guest(blueprint: &Blueprint) -> Guest {
         call: None,
         callees: None,
         deadline: Instant::now() + Duration::from_millis(limits::START_MS_MAX),
+        moving: None,
         ticks: 0,
         cut_off: grants.cut_off.clone(),
         store: grants.database.clone().map(store::Session::new),
@@ -158,7 +160,7 @@ fn tick(mut cx: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> 
 
 fn in_time(cx: &StoreContextMut<'_, Guest>) -> wasmtime::Result<()> {
     let guest = cx.data();
-    match Instant::now() < guest.deadline && !guest.cut_off.is_given() {
+    match Instant::now() < guest.deadline() && !guest.cut_off.is_given() {
         true => Ok(()),
         false => Err(OutOfTime.into()),
     }

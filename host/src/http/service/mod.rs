@@ -12,7 +12,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use futures::FutureExt;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use seam_store::ids::Trace;
 
@@ -28,7 +28,7 @@ use super::header_fields;
 use super::limits::Limits;
 use super::observe::access_log::Entry;
 use super::observe::completion::Completion;
-use super::observe::metrics::{ContextMetrics, Metrics};
+use super::observe::metrics::{ContextMetrics, Cut, Metrics};
 use super::own::dev::{self, StatusBoard};
 use super::own::ops;
 use super::proxies::Proxies;
@@ -105,7 +105,16 @@ impl Service {
         // A panic in the host's own code costs this request only, not the other streams of its connection.
         let dispatched =
             AssertUnwindSafe(self.dispatch(&connection, &client, &parts, body, trace)).catch_unwind().await;
-        let (mount, answer) = dispatched.unwrap_or_else(|panic| (None, Err(self.panicked(&*panic))));
+        let (mount, answer) = dispatched.unwrap_or_else(|panic| (None, Err(panicked(&*panic))));
+        let metrics = mount.as_ref().map_or(&self.own_metrics, |mount| &mount.metrics);
+        match &answer {
+            Ok(response) if parts.method == Method::HEAD && response.body().is_streamed() => metrics.cut(Cut::Head),
+            Err(RequestError::BodyCut) => metrics.cut(Cut::UploadLeft),
+            Err(RequestError::BodyTooSlow) => metrics.cut(Cut::UploadSlow),
+            Err(RequestError::BodyTooLarge) => metrics.cut(Cut::UploadLarge),
+            Err(RequestError::Panicked(_)) => metrics.count_panic(),
+            _ => {}
+        }
         let response = answer.unwrap_or_else(|error| self.with_script(&parts, error_page(error, &parts, &trace)));
         let mut response = negotiate::without_body(&parts.method, response);
         if let Some(value) = header_fields::traceparent(&trace) {
@@ -115,18 +124,12 @@ impl Service {
             bytes: 0,
             status: response.status(),
             started,
-            metrics: mount.as_ref().map_or(&self.own_metrics, |mount| &mount.metrics).clone(),
+            metrics: metrics.clone(),
             access: Entry::new(&parts, mount.as_ref().map(|mount| &mount.context), &client, trace),
-            _active: active,
+            trace,
+            active,
         };
         response.map(|body| body.observe(completion))
-    }
-
-    /// The host's own fault: its context is not to blame.
-    fn panicked(&self, panic: &(dyn Any + Send)) -> RequestError {
-        self.metrics.panics.inc();
-        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref().map(String::as_str));
-        RequestError::Internal(format!("the host panicked: {}", text.unwrap_or("without a message")))
     }
 
     async fn dispatch(
@@ -170,9 +173,13 @@ impl Service {
             parts,
             trace,
             client,
+            metrics: &mount.metrics,
             limits: &self.limits,
         };
+        // Dropped unanswered when the client hangs up.
+        let waiting = Waiting(&mount.metrics);
         let answer = self.contexts.respond(routed, &self.affinity, body).await;
+        std::mem::forget(waiting);
         let answer = answer.map(|response| negotiate::negotiate(parts, self.with_script(parts, response)));
         (Some(mount), answer)
     }
@@ -184,4 +191,21 @@ impl Service {
             None => response,
         }
     }
+}
+
+/// Counts a client that hung up before its answer, when it drops; forgotten when there is an answer.
+struct Waiting<'m>(&'m ContextMetrics);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.cut(Cut::HangUp);
+        }
+    }
+}
+
+/// The host's own fault: its context is not to blame.
+fn panicked(panic: &(dyn Any + Send)) -> RequestError {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref().map(String::as_str));
+    RequestError::Panicked(format!("the host panicked: {}", text.unwrap_or("without a message")))
 }
