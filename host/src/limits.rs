@@ -133,6 +133,8 @@ pub const WATCH_FILES_MAX: usize = 50_000;
 
 /// How long a stream of events may be silent: the next message shows whether the browser is gone.
 pub const DEV_EVENT_PAUSE_MS: u64 = 15_000;
+/// How often `seam dev` looks for traps, to show them in the open pages: before one has looked up from the page.
+pub const DEV_TRAPS_MS: u64 = 500;
 /// Text of one problem that a browser gets. A compiler's longest error fills a screen or two.
 pub const DEV_PROBLEM_BYTES_MAX: usize = 8 << 10;
 /// Problems that a browser gets; the terminal shows all of them.
@@ -142,6 +144,10 @@ pub const DEV_PROBLEMS_MAX: usize = 20;
 
 /// A file of scenarios. A hundred of them take 100 KiB; a recording may be longer.
 pub const SCENARIO_FILE_BYTES_MAX: u64 = 8 << 20;
+/// The stubs and steps of a recording. It leaves room for a head within `SCENARIO_FILE_BYTES_MAX`.
+pub const RECORDED_BYTES_MAX: usize = 7 << 20;
+/// The JSON that one response in a recording is expected to be. Of a larger one the status and the headers are.
+pub const RECORDED_ANSWER_BYTES_MAX: usize = 64 << 10;
 /// What a scenario's clock shows unless it says otherwise: noon, UTC, on 1 January 2026.
 pub const SCENARIO_CLOCK_S: u64 = 1_767_268_800;
 /// The end of the year 9999, which is as far as dates in TOML go.

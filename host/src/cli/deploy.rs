@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use seam_store::HostFile;
 
-use super::error::CommandError;
+use super::error::{CommandError, unknown_context};
 use super::global::{Format, Global};
 use super::{local, out};
 use crate::admin::client::{Client, Error};
@@ -152,6 +152,15 @@ pub fn history(manifest: &Manifest, context: Option<&str>, format: Format) -> Re
         Err(error) => return Err(error.into()),
     };
     let entries: Vec<HistoryEntry> = all.into_iter().filter(|e| context.is_none_or(|c| e.context == c)).collect();
+    if let (Some(name), true) = (context, entries.is_empty()) {
+        return Err(match manifest.context(name) {
+            None => unknown_context(manifest, name),
+            Some(_) => CommandError::message(
+                format!("nothing has been deployed of `{name}` yet"),
+                "`seam history` lists what has been deployed",
+            ),
+        });
+    }
     match format {
         Format::Json => out::json(&entries),
         Format::Human if entries.is_empty() => {

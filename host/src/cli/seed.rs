@@ -23,7 +23,7 @@ pub struct Options {
 
 pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
     let manifest = global.load()?;
-    if manifest.seeds.is_empty() {
+    if manifest.seeds.is_empty() && options.context.is_none() {
         out::note("the manifest has no [[seed]]");
         return Ok(());
     }

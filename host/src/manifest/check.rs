@@ -46,10 +46,6 @@ fn contexts(document: &Document<'_>, parsed: &Parsed) {
     let mut by_component = HashMap::new();
     for context in contexts {
         let (place, component) = (context.places.of("component"), &context.settings.component);
-        if context.build.is_none() && !component.is_file() {
-            let message = format!("`{}` does not exist, and the context has no `build`", component.display());
-            document.report(place, message, "correct the path, or add `build = { .. }`");
-        }
         let first = *by_component.entry(plain(component)).or_insert(context);
         if first.settings.name != context.settings.name && first.build != context.build {
             let message = format!(

@@ -176,15 +176,13 @@ fn every_mistake_is_reported_at_its_place_with_a_hint() {
         ),
         (
             "[context.a]\nbuild = { command = \"make\", cargo = \"a\" }\n[context.b]\nbuild = { command = \"make\" }\n\
-             [context.c]\ncomponent = \"gone.wasm\"\n[context.d]\nbuild = \"make\"\n",
+             [context.d]\nbuild = \"make\"\n",
             "seam.toml:2:1: error: `context.a.build` has both `cargo` and `command`\n  hint: keep one of the two\n\
              seam.toml:3:10: error: `context.b` has a build command but no `component`\n  \
              hint: name the file that the command writes: `component = \"FILE.wasm\"`\n\
              seam.toml:4:1: error: `context.b.build` has a command but no `sources`\n  \
              hint: list the files and folders that the component depends on: `sources = [\"src\"]`\n\
-             seam.toml:6:1: error: `gone.wasm` does not exist, and the context has no `build`\n  \
-             hint: correct the path, or add `build = { .. }`\n\
-             seam.toml:8:9: error: `context.d.build` is a string, expected a table\n  hint: write `build = { .. }`",
+             seam.toml:6:9: error: `context.d.build` is a string, expected a table\n  hint: write `build = { .. }`",
         ),
         (
             &format!(

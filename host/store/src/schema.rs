@@ -6,10 +6,10 @@ use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
-use crate::connection::Role;
 use crate::database::Database;
 use crate::error::Error;
-use crate::open::{OpenError, open};
+use crate::look::{Log, look};
+use crate::open::OpenError;
 use crate::text;
 
 pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_migrations (
@@ -82,6 +82,6 @@ pub fn schema_at(config: &Config) -> Result<u32, OpenError> {
     if !config.path.exists() {
         return Ok(0);
     }
-    let connection = open(config, Role::Reader)?;
-    number(connection.sqlite()).map_err(|source| OpenError::Sqlite { path: config.path.clone(), source })
+    let sqlite = look(config, Log::Read)?;
+    number(&sqlite).map_err(|source| OpenError::Sqlite { path: config.path.clone(), source })
 }

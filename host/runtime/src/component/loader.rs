@@ -59,6 +59,15 @@ impl Loader {
         Ok(Component::new(&self.engine, hash, code))
     }
 
+    /// A component that stands in the place of one that cannot be loaded.
+    ///
+    /// # Errors
+    /// When not even it can be compiled.
+    pub fn placeholder(&self) -> Result<Component, Error> {
+        let artifact = Artifact::of(Path::new("placeholder"), EMPTY.to_vec())?;
+        Ok(Component { hash: String::new(), ..self.load_artifact(&artifact)? })
+    }
+
     /// The name in the cache for the machine code of the bytes with this hash; it may not be there yet.
     fn cache_name(&self, hash: &str) -> String {
         let key = engine_key(&self.engine);
@@ -114,6 +123,9 @@ impl Loader {
         unsafe { wasmtime::component::Component::deserialize(&self.engine, code) }
     }
 }
+
+/// A component without anything in it: the magic number and the version of the format.
+const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
 
 /// Identifies the wasmtime version, the compile settings and the processor that machine code is for.
 fn engine_key(engine: &Engine) -> String {

@@ -5,6 +5,7 @@
 pub mod config;
 pub mod cut_off;
 pub mod dispatch;
+pub mod last_words;
 pub mod logging;
 pub mod memory;
 pub mod migrations;
@@ -16,6 +17,7 @@ pub mod wasi_http;
 mod wasi_wait;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use seam_store::ids::ContextName;
@@ -48,6 +50,10 @@ pub struct Guest {
     pub outgoing: wasi_http::Outgoing,
     /// Set while the host records this call.
     pub notes: Option<Box<notes::Notes>>,
+    /// What it said in this call that a failure should tell.
+    pub last_words: last_words::LastWords,
+    /// Set when it draws random numbers.
+    pub drew: Arc<AtomicBool>,
     pub memory: memory::Limiter,
     pub log_budget: Arc<logging::Budget>,
     pub wasi: WasiCtx,

@@ -2,6 +2,8 @@
 //!
 //! Invariant: an instance serves one call at a time, and no call after a trap, a timeout or a cancelled call.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use seam_store::blocking;
@@ -13,6 +15,7 @@ use super::blueprint::Blueprint;
 use super::recorder::Noted;
 use crate::buffered_http;
 use crate::call::{Call, OutOfTime};
+use crate::guest::last_words::LastWords;
 use crate::guest::{Guest, dispatch, memory, store, wasi};
 use crate::limits;
 
@@ -80,6 +83,7 @@ impl Instance {
         }
         guest.callees = Some(callees);
         guest.ticks = 0;
+        guest.last_words.clear();
         self.store.set_epoch_deadline(1);
         self.store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
     }
@@ -90,10 +94,13 @@ impl Instance {
         noted: &mut Noted,
         work: impl FnOnce(&mut Store<Guest>, &[Func]) -> wasmtime::Result<T>,
     ) -> wasmtime::Result<T> {
-        self.store.data_mut().notes = Some(Box::default());
+        let guest = self.store.data_mut();
+        guest.notes = Some(Box::default());
+        guest.drew.store(false, Ordering::Relaxed);
         let done = work(&mut self.store, &self.functions);
         let guest = self.store.data_mut();
         noted.notes = guest.notes.take();
+        noted.random = guest.drew.load(Ordering::Relaxed);
         noted.wrote = guest.store.as_ref().is_some_and(store::Session::wrote);
         done
     }
@@ -109,6 +116,7 @@ impl Instance {
 
 fn new_guest(blueprint: &Blueprint) -> Guest {
     let grants = &blueprint.grants;
+    let (drew, last_words) = (Arc::default(), LastWords::default());
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits::HANDLES_MAX);
     Guest {
@@ -125,7 +133,9 @@ fn new_guest(blueprint: &Blueprint) -> Guest {
         notes: None,
         memory: memory::Limiter::new(grants.memory.clone(), grants.instance_memory_mb),
         log_budget: grants.log_budget.clone(),
-        wasi: wasi::empty_world(&blueprint.context, &grants.log_budget, &grants.world),
+        wasi: wasi::empty_world(&blueprint.context, &grants.log_budget, &grants.world, &drew, &last_words),
+        drew,
+        last_words,
         http: WasiHttpCtx::new(),
         table,
     }

@@ -118,9 +118,10 @@ impl Drop for Checkout {
         drop(self.instance.take());
         let generation = self.live.generation();
         generation.pool().release();
+        let callees = self.live.callees();
         let took = self.started.elapsed().saturating_sub(self.waited);
-        generation.count(took, self.failure.as_ref());
-        if self.broke {
+        generation.count(callees, took, self.failure.as_ref());
+        if self.broke && !callees.store_fails() {
             generation.count_broken();
         }
         if let Some(routed) = &self.live.routed {

@@ -1,5 +1,5 @@
-//! What supervisors and Prometheus ask: `/healthz` (the process responds), `/readyz` (every mounted context serves and
-//! the server is not stopping), `/metrics`.
+//! What supervisors and Prometheus ask: `/healthz` (the process responds), `/readyz` (every context serves, every store
+//! can be written, and the server is not stopping), `/metrics`.
 //!
 //! Invariant: unless the manifest says otherwise, a client on another machine does not learn that these pages exist.
 
@@ -53,7 +53,7 @@ pub fn respond(
     method: &Method,
     path: &str,
     registry: &Registry,
-    ready: impl FnOnce() -> bool,
+    not_ready: impl FnOnce() -> Option<String>,
 ) -> Option<Result<Response<Body>, RequestError>> {
     if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
         return None;
@@ -63,8 +63,10 @@ pub fn respond(
     }
     Some(match path {
         "/healthz" => Ok(uncached(StatusCode::OK, TEXT, "ok\n")),
-        "/readyz" if ready() => Ok(uncached(StatusCode::OK, TEXT, "ready\n")),
-        "/readyz" => Ok(uncached(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready\n")),
+        "/readyz" => Ok(match not_ready() {
+            None => uncached(StatusCode::OK, TEXT, "ready\n"),
+            Some(why) => uncached(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("not ready: {why}\n")),
+        }),
         _ => metrics(registry),
     })
 }

@@ -84,8 +84,12 @@ impl Service {
         Ok(())
     }
 
-    fn is_ready(&self) -> bool {
-        !self.draining.load(Relaxed) && self.contexts.are_ready(self.mounts.load().contexts())
+    /// Why the server is not ready; `None` when it is.
+    fn not_ready(&self) -> Option<String> {
+        if self.draining.load(Relaxed) {
+            return Some("the host stops".to_owned());
+        }
+        self.contexts.not_ready(self.mounts.load().contexts())
     }
 
     /// HTTP/1.1 runs this on the connection's task, HTTP/2 on one task per request.
@@ -145,7 +149,7 @@ impl Service {
         }
         let path = parts.uri.path();
         if ops::may_ask(self.ops, connection, client, parts)
-            && let Some(answer) = ops::respond(&parts.method, path, &self.registry, || self.is_ready())
+            && let Some(answer) = ops::respond(&parts.method, path, &self.registry, || self.not_ready())
         {
             return (None, answer);
         }
