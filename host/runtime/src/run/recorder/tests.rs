@@ -135,7 +135,7 @@ fn secrets_in_a_callees_answer_are_blanked_in_the_callers_recording() {
         outcome: Ok(Vec::new()),
     };
     let notes = Some(Box::new(Notes { calls, calls_dropped: 0 }));
-    recorder.keep(data, Vec::new(), Noted { notes, wrote: false }, Duration::ZERO);
+    recorder.keep(data, Vec::new(), Noted { notes, wrote: false, random: false }, Duration::ZERO);
     let log = recorder.stop_log().unwrap();
     for calls in [format!("{:?}", log.calls), format!("{:?}", recorder.recent())] {
         assert!(!calls.contains("4242"), "{calls}");
