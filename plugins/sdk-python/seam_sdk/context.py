@@ -36,8 +36,7 @@ def answering(unavailable: Callable[[str], Any]) -> Callable[[Callable[..., Any]
             try:
                 return well_formed(work(*args))
             except Err as error:
-                error.value = well_formed(error.value)
-                raise
+                raise Err(well_formed(error.value)) from None
             except StoreError as error:
                 if error.is_temporary():
                     raise Err(unavailable(str(error))) from None
