@@ -9,7 +9,7 @@ use seam_store::ids::ContextName;
 use super::error::Error;
 use super::folders::{base, cache};
 use super::job::{BuildStatus, Job, Options, WrittenComponent, definition, run_command, stale_because, status};
-use super::record::Record;
+use super::record::{self, Freshness, Record};
 use super::tools::Progress;
 use super::{cargo, toolchain, tools, write};
 use crate::manifest::{Build, Context, Manifest};
@@ -53,6 +53,26 @@ pub fn run(
         build: c.build.clone(),
     };
     Ok(run_jobs(&chosen.map(job).collect::<Vec<_>>(), &base, options, progress))
+}
+
+/// The contexts whose components are older than their sources, each with the reason. No compiler runs.
+pub fn stale(manifest: &Manifest) -> Vec<(ContextName, String)> {
+    let base = base(manifest);
+    let stale = |context: &Context| {
+        let build = context.build.as_ref()?;
+        match record::check(&base.join(&context.settings.component), &base, &definition(build)) {
+            Freshness::Stale(why) => Some((context.settings.name.clone(), why)),
+            Freshness::Fresh | Freshness::Unknown(_) => None,
+        }
+    };
+    manifest.contexts.iter().filter_map(stale).collect()
+}
+
+/// The folders that hold the sources of a context, as its last build found them.
+pub fn source_folders(manifest: &Manifest, context: &Context) -> Vec<PathBuf> {
+    let base = base(manifest);
+    let component = base.join(&context.settings.component);
+    record::folders(&component).into_iter().map(|folder| base.join(folder)).collect()
 }
 
 fn run_jobs(jobs: &[Job], base: &Path, options: &Options, progress: Progress<'_>) -> BuildSummary {

@@ -71,8 +71,10 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Freshness {
     Fresh,
-    /// With the reason, for messages.
+    /// A source changed since; with the reason, for messages.
     Stale(String),
+    /// Whether a source changed since is not known, so a build makes it; with the reason.
+    Unknown(String),
 }
 
 /// `target/components/catalog.wasm` -> `target/components/catalog.wasm.built`
@@ -84,19 +86,25 @@ pub fn path_beside(component: &Path) -> PathBuf {
 
 /// Compares a component and its sources with its record. `base` is where relative paths start.
 pub fn check(component: &Path, base: &Path, definition: &str) -> Freshness {
-    let stale = |why: &str| Freshness::Stale(why.to_owned());
+    let unknown = |why: &str| Freshness::Unknown(why.to_owned());
     if !component.is_file() {
-        return stale("it is not built yet");
+        return unknown("it is not built yet");
     }
     let path = path_beside(component);
     let Some(mut record) = fs::read(&path).ok().and_then(|b| serde_json::from_slice::<Record>(&b).ok()) else {
-        return stale("there is no record of its sources");
+        return unknown("there is no record of its sources");
     };
     if record.recipe != RECIPE {
-        return stale("this version of seam builds differently");
+        return unknown("this version of seam builds differently");
     }
     if record.definition != definition {
-        return stale("its `build` in the manifest changed");
+        return unknown("its `build` in the manifest changed");
+    }
+    if !record.stamps.keys().any(|path| path.is_relative() && base.join(path).is_file()) {
+        return unknown("none of its sources is here");
+    }
+    if record.component.as_mut().is_none_or(|stamp| stamp.refresh(component).is_err()) {
+        return unknown("another program changed the component");
     }
     match record.refresh(component, base) {
         Err(why) => Freshness::Stale(why),
@@ -108,6 +116,12 @@ pub fn check(component: &Path, base: &Path, definition: &str) -> Freshness {
             Freshness::Fresh
         }
     }
+}
+
+/// The folders with sources in the record of a component; none without a record.
+pub fn folders(component: &Path) -> Vec<PathBuf> {
+    let record = fs::read(path_beside(component)).ok().and_then(|b| serde_json::from_slice::<Record>(&b).ok());
+    record.into_iter().flat_map(|record| record.sources.folders).map(|folder| folder.path).collect()
 }
 
 impl Record {

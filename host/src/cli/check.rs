@@ -5,8 +5,8 @@ use serde_json::json;
 use super::error::{CommandError, app_error};
 use super::global::{Format, Global, compiler};
 use super::out;
-use crate::app::{self, App};
 use crate::manifest::{Manifest, Problems};
+use crate::{app, check};
 
 pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
     match (check(global), format) {
@@ -43,15 +43,14 @@ fn check(global: &Global) -> Result<Manifest, CommandError> {
     // On a thread of the host's runtime, which has the stack and the timers that a guest needs.
     let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
     let checked = manifest.clone();
-    let whole = runtime.block_on(runtime.spawn_blocking(move || {
-        App::check(&checked, compiler()).and_then(|(_, problems)| match problems.is_empty() {
-            true => Ok(()),
-            false => Err(seam_runtime::serve::Error::Problems(problems).into()),
-        })
-    }));
-    match whole.map_err(|error| CommandError::caused_by(&error, ""))? {
-        Ok(()) => Ok(manifest),
-        Err(error) => Err(app_error(&manifest.path, &manifest.contexts, error)),
+    let found = runtime.block_on(runtime.spawn_blocking(move || check::problems(&checked, compiler())));
+    match found.map_err(|error| CommandError::caused_by(&error, ""))? {
+        Ok(problems) if problems.is_empty() => Ok(manifest),
+        Ok(problems) => Err(Problems::new(&manifest.path, problems).into()),
+        Err(check::Error::Contexts(error)) => {
+            Err(app_error(&manifest.path, &manifest.contexts, app::Error::Contexts(error)))
+        }
+        Err(error) => Err(CommandError::caused_by(&error, "make room on the disk for temporary files")),
     }
 }
 

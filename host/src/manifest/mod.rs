@@ -17,7 +17,9 @@ pub(crate) mod table;
 mod tests;
 mod variant;
 
-pub use model::{Build, Context, Host, Http, LogFormat, Manifest, Mount, Places, RoutingKey, Schedule, Seed, Tls};
+pub use model::{
+    Build, Context, Host, Http, LogFormat, Manifest, Mount, Places, RoutingKey, Schedule, Seed, Tls, located,
+};
 pub use problem::{Place, Problem, Problems};
 pub use seam_runtime::settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
 pub use seam_store::{Encryption, KeySource, Settings as StoreGrant};

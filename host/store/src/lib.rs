@@ -51,7 +51,7 @@ pub use database::Database;
 pub use error::{Error, chain};
 pub use host::{HostFile, HostFileError};
 pub use key::{KeyError, KeySource};
-pub use migrate::{MigrateError, MigrateOptions, Migrated, Migration, migrate, migrate_with};
+pub use migrate::{MigrateError, MigrateOptions, Migrated, Migration, migrate, migrate_with, would_migrate};
 pub use moment::{Snapshot, moment};
 pub use open::OpenError;
 pub use rows::{Rows, Value};

@@ -71,7 +71,7 @@ fn transcript(folder: &Path, commands: &[&[&str]]) -> Result<String> {
     Ok(answers?.join("\n"))
 }
 
-fn compare(name: &str, said: &str) {
+pub fn compare(name: &str, said: &str) {
     let path = repo().join("tests/golden").join(name);
     if std::env::var_os("SEAM_BLESS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use seam_store::Database;
 use seam_store::ids::ContextName;
+use seam_store::{Database, OpenError};
 
 use crate::component::ContextProblem;
 use crate::run::Generation;
@@ -61,8 +61,10 @@ pub(crate) fn open_file(
     grant: &StoreGrant,
     folder: &Path,
 ) -> Result<Arc<Database>, ContextProblem> {
-    Database::open(seam_store::Config::of(&entry.name, grant, folder)).map_err(|error| {
-        let remedy = error.remedy();
-        ContextProblem::of(&entry.name, format!("has no usable store: {}", seam_store::chain(&error)), remedy)
-    })
+    Database::open(seam_store::Config::of(&entry.name, grant, folder)).map_err(|error| unusable(&entry.name, &error))
+}
+
+/// The problem of a file that cannot be opened.
+pub(crate) fn unusable(context: &ContextName, error: &OpenError) -> ContextProblem {
+    ContextProblem::of(context, format!("has no usable store: {}", seam_store::chain(error)), error.remedy())
 }
