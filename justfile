@@ -62,6 +62,10 @@ torture-swap swaps="600":
     @{{ debug }} build >&2
     SEAM_TORTURE_SWAPS={{ swaps }} cargo test --workspace --test torture -- swaps:: --nocapture --test-threads 1
 
+# Plant faults in the sources, one at a time, and say which the tests notice; `just mutants NAME` plants some of them
+mutants *args:
+    cargo run -p seam-mutants -- {{ args }}
+
 # Test encrypted stores: another build of the host, with SQLCipher and OpenSSL from source
 test-encrypted:
     cargo build --workspace --all-targets --features seam-tests/sqlcipher

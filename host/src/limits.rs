@@ -27,6 +27,8 @@ pub const HTTP_FORGOTTEN_BYTES: usize = HTTP_RESPONSE_BYTES;
 pub const HTTP_IDLE_MS: u64 = 75_000;
 /// How long accepted requests may take to finish after SIGTERM. Supervisors kill after 10 s or later.
 pub const HTTP_DRAIN_MS: u64 = 8_000;
+/// How long a visitor keeps the key that the host gave it: a year, longer than a variant is tried out.
+pub const HTTP_VISITOR_S: u64 = 365 * 86_400;
 /// Connections that the kernel holds while all `HTTP_CONNECTIONS` are taken.
 pub const HTTP_BACKLOG: u32 = 1_024;
 /// Requests at once on one HTTP/2 connection; the number that RFC 9113 recommends as a minimum.
@@ -88,6 +90,9 @@ pub const TOOL_PROBE_MS: u64 = 10_000;
 pub const BUILD_FILES_MAX: usize = 20_000;
 /// Depth of folders inside a folder of sources.
 pub const BUILD_FOLDER_DEPTH_MAX: usize = 32;
+/// Builds in a row that change their sources, each because of the one before alone, until that is a loop. A person
+/// seldom saves a file during three builds running.
+pub const BUILD_REPEATS_MAX: u32 = 3;
 /// Output of a build that is kept to be shown: the end of it.
 pub const BUILD_WORDS_BYTES_MAX: usize = 64 << 10;
 /// Free disk space to advise: what a clean build of the host and all contexts takes, in both profiles.

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use seam_store::ids::ContextName;
 
 use super::error::Error;
 use super::folders::{base, cache};
+use super::incremental::Source;
 use super::job::{BuildStatus, Job, Options, WrittenComponent, definition, run_command, stale_because, status};
+use super::rebuild_loop::OwnChanges;
 use super::record::{self, Freshness, Record};
 use super::tools::Progress;
 use super::{cargo, toolchain, tools, write};
@@ -47,11 +49,7 @@ pub fn run(
         if only.is_empty() { c.settings.name.variant().is_none() } else { only.contains(&c.settings.name) }
     };
     let chosen = manifest.contexts.iter().filter(asked);
-    let job = |c: &'_ Context| Job {
-        name: c.settings.name.clone(),
-        component: base.join(&c.settings.component),
-        build: c.build.clone(),
-    };
+    let job = |c: &'_ Context| Job::of(c, &c.settings.component, &base);
     Ok(run_jobs(&chosen.map(job).collect::<Vec<_>>(), &base, options, progress))
 }
 
@@ -68,11 +66,27 @@ pub fn stale(manifest: &Manifest) -> Vec<(ContextName, String)> {
     manifest.contexts.iter().filter_map(stale).collect()
 }
 
+/// Everything that the manifest's components were built from, as far as that is known without a compiler.
+pub fn sources(manifest: &Manifest) -> BTreeSet<Source> {
+    let base = base(manifest);
+    let mut all = BTreeSet::new();
+    for context in &manifest.contexts {
+        let (folders, files) = record::sources(&base.join(&context.settings.component), &base);
+        all.extend(folders.into_iter().map(|folder| Source::Folder(folder.path)));
+        all.extend(files.into_iter().map(Source::File));
+        if let Some(Build::Command { sources, .. }) = &context.build {
+            let kind = |path: PathBuf| if path.is_file() { Source::File(path) } else { Source::Folder(path) };
+            all.extend(sources.iter().map(|path| kind(base.join(path))));
+        }
+    }
+    all
+}
+
 /// The folders that hold the sources of a context, as its last build found them.
 pub fn source_folders(manifest: &Manifest, context: &Context) -> Vec<PathBuf> {
     let base = base(manifest);
-    let component = base.join(&context.settings.component);
-    record::folders(&component).into_iter().map(|folder| base.join(folder)).collect()
+    let (folders, _) = record::sources(&base.join(&context.settings.component), &base);
+    folders.into_iter().map(|folder| folder.path).collect()
 }
 
 fn run_jobs(jobs: &[Job], base: &Path, options: &Options, progress: Progress<'_>) -> BuildSummary {
@@ -117,16 +131,13 @@ fn build_crates(crates: &[Crate<'_>], base: &Path, progress: Progress<'_>) -> Ve
     if crates.is_empty() {
         return Vec::new();
     }
-    let start = Instant::now();
+    let (start, clock) = (Instant::now(), SystemTime::now());
     match compile(crates, base, progress) {
         Ok(modules) => modules
             .into_iter()
             .zip(crates)
             .map(|(module, c)| {
-                let written = module.and_then(|(module, record)| {
-                    let bytes = cargo::component(&module, true)?;
-                    finish(c.job, base, record, &module, &bytes, start)
-                });
+                let written = module.and_then(|compiled| finish(c, base, compiled, start, clock));
                 (c.at, status(written, c.why.clone()))
             })
             .collect(),
@@ -143,7 +154,15 @@ fn build_crates(crates: &[Crate<'_>], base: &Path, progress: Progress<'_>) -> Ve
     }
 }
 
-type Module = Result<(PathBuf, Record), Error>;
+/// A core module, and what its package was before the build.
+struct Compiled {
+    module: PathBuf,
+    record: Record,
+    /// Where cargo and the compiler write.
+    target: PathBuf,
+}
+
+type Module = Result<Compiled, Error>;
 
 /// Compiles all crates with one cargo call; returns a result for each.
 fn compile(crates: &[Crate<'_>], base: &Path, progress: Progress<'_>) -> Result<Vec<Module>, Error> {
@@ -165,23 +184,27 @@ fn compile(crates: &[Crate<'_>], base: &Path, progress: Progress<'_>) -> Result<
         let (manifest, record) = prepared?;
         let command = failed.clone().unwrap_or_else(|| "cargo build".into());
         let module = modules.get(&manifest).ok_or(Error::Compile { package: c.package.into(), command })?;
-        Ok((module.clone(), record))
+        Ok(Compiled { module: module.clone(), record, target: workspace.target.clone() })
     };
     Ok(prepared.into_iter().zip(crates).map(module).collect())
 }
 
+/// Writes the component of a compiled crate. The build began at `start`, by the clock of the file system at `clock`.
 fn finish(
-    job: &Job,
+    c: &Crate<'_>,
     base: &Path,
-    mut record: Record,
-    module: &Path,
-    bytes: &[u8],
+    compiled: Compiled,
     start: Instant,
+    clock: SystemTime,
 ) -> Result<WrittenComponent, Error> {
-    let changed = write::atomically(&job.component, bytes)?;
-    record.add(cargo::read_by_compiler(module), base);
-    record.finish(&job.component)?;
-    Ok(WrittenComponent { bytes: bytes.len() as u64, changed, took: start.elapsed() })
+    let Compiled { module, mut record, target } = compiled;
+    let bytes = cargo::component(&module, true)?;
+    let changed = write::atomically(&c.job.component, &bytes)?;
+    // Files that builds write are not edited.
+    record.add(cargo::read_by_compiler(&module).into_iter().filter(|file| !file.starts_with(&target)), base, clock);
+    let own_changes = record.finish(&c.job.component, base)?;
+    let own_changes = OwnChanges { command: format!("cargo build -p {}", c.package), ..own_changes };
+    Ok(WrittenComponent { bytes: bytes.len() as u64, changed, took: start.elapsed(), own_changes })
 }
 
 #[cfg(test)]

@@ -50,6 +50,71 @@ fn a_command_builds_when_its_sources_changed_and_only_then() {
 }
 
 #[test]
+fn a_command_that_writes_its_sources_is_named_once_and_rests_until_something_else_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path();
+    fs::create_dir(base.join("src")).unwrap();
+    fs::write(base.join("src/a.js"), "1").unwrap();
+    // The component and its record lie among the sources, too.
+    let command = format!("echo x >> log; cp log src/log.js; {WRITE_EMPTY}; cp out.wasm src/out.wasm");
+    let job = Job { component: base.join("src/out.wasm"), ..job(base, by_command(&command)) };
+    let build = || match run_jobs(std::slice::from_ref(&job), base, &Options::default(), &mut |_| ())
+        .contexts
+        .remove(0)
+        .1
+    {
+        BuildStatus::Built { why, own_changes: own, .. } => {
+            assert!(own.text("shop").0.contains(&command) && own.text("shop").0.contains("`src/log.js`"), "{own:?}");
+            (why, own.rests, own.noticed)
+        }
+        BuildStatus::UpToDate => ("up to date".to_owned(), true, false),
+        other => panic!("{other:?}"),
+    };
+    let own = "src/log.js changed during the last build".to_owned();
+    let up_to_date = ("up to date".to_owned(), true, false);
+    assert_eq!(build(), ("it is not built yet".to_owned(), false, false));
+    assert_eq!([build(), build()], [(own.clone(), false, false), (own, true, true)]);
+    assert_eq!([build(), build()], [up_to_date.clone(), up_to_date.clone()]);
+    for (file, why) in [("src/a.js", "src/a.js changed"), ("src/log.js", "src/log.js changed")] {
+        fs::write(base.join(file), "an edit").unwrap();
+        assert_eq!([build(), build()], [(why.to_owned(), true, false), up_to_date.clone()]);
+    }
+}
+
+#[test]
+fn a_context_is_up_to_date_by_whatever_path_its_manifest_is_named_and_a_copy_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = |name: &str| dir.path().join(name);
+    let put = |path: &str, text: &str| {
+        fs::create_dir_all(folder(path).parent().unwrap()).unwrap();
+        fs::write(folder(path), text).unwrap();
+    };
+    let manifest = format!(
+        "[context.a]\ncomponent = \"out.wasm\"\nbuild = {{ command = '''{WRITE_EMPTY}''', sources = [\"src\"] }}\n"
+    );
+    put("first/seam.toml", &manifest);
+    put("first/src/a.js", "1");
+    std::os::unix::fs::symlink(folder("first"), folder("link")).unwrap();
+    let build = |path: &str| {
+        let manifest = Manifest::load(&folder(path)).unwrap();
+        match run(&manifest, &[], &Options::default(), &mut |_| ()).unwrap().contexts.remove(0).1 {
+            BuildStatus::Built { why, .. } => why,
+            BuildStatus::UpToDate => "up to date".into(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(build("first/seam.toml"), "it is not built yet");
+    assert_eq!(["first/seam.toml", "link/seam.toml", "first/src/../seam.toml"].map(build), ["up to date"; 3]);
+    for path in ["seam.toml", "src/a.js", "out.wasm", "out.wasm.built"] {
+        fs::create_dir_all(folder("copy/src")).unwrap();
+        fs::copy(folder("first").join(path), folder("copy").join(path)).unwrap();
+    }
+    assert_eq!(build("copy/seam.toml"), "up to date");
+    put("copy/src/a.js", "2");
+    assert_eq!(["copy/seam.toml", "first/seam.toml"].map(build), ["src/a.js changed", "up to date"]);
+}
+
+#[test]
 fn a_command_without_sources_runs_every_time() {
     let dir = tempfile::tempdir().unwrap();
     let build = || build_one(dir.path(), Some(Build::Command { command: WRITE_EMPTY.into(), sources: Vec::new() }));

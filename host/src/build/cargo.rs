@@ -13,7 +13,7 @@ use serde::Deserialize;
 use wit_component::ComponentEncoder;
 
 use super::error::Error;
-use super::record::{Folder, Sources};
+use super::record::{Folder, Sources, relative};
 use super::rust::TARGET;
 use super::toolchain::Toolchain;
 use super::{messages, tools};
@@ -104,14 +104,14 @@ impl Workspace {
     }
 
     /// The sources of the package: its folder, those of its local dependencies, the interfaces, and cargo's own files.
-    /// Paths inside `base` are relative to it.
+    /// Paths are relative to `base`, but for the compiler's.
     pub fn sources(&self, name: &str, toolchain: &Toolchain, base: &Path) -> Result<Sources, Error> {
         self.package(name)?;
         let folders = self.dependencies(name);
-        let inside = |path: PathBuf| path.strip_prefix(base).map(Path::to_path_buf).unwrap_or(path);
-        let mut folders: Vec<_> = folders.into_iter().map(|f| Folder { path: inside(f), package: true }).collect();
-        folders.push(Folder { path: inside(self.root.join("wit")), package: false });
-        let mut files: Vec<_> = ["Cargo.toml", "Cargo.lock"].iter().map(|f| inside(self.root.join(f))).collect();
+        let seen = |path: PathBuf| relative(&path, base);
+        let mut folders: Vec<_> = folders.into_iter().map(|f| Folder { path: seen(f), package: true }).collect();
+        folders.push(Folder { path: seen(self.root.join("wit")), package: false });
+        let mut files: Vec<_> = ["Cargo.toml", "Cargo.lock"].iter().map(|f| seen(self.root.join(f))).collect();
         files.push(toolchain.rust.rustc.clone());
         Ok(Sources { folders, files })
     }

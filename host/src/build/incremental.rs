@@ -16,10 +16,12 @@ use std::time::{Duration, Instant, SystemTime};
 use seam_store::ids::ContextName;
 
 use super::error::Error;
+use super::file_state::FileState;
 use super::folders::cache;
 use super::job::{self, BuildStatus, Job, Options};
 use super::messages::{self, CargoOutput, Diagnostic, Tail};
-use super::record::Folder;
+use super::rebuild_loop::{OwnChanges, RebuildLoop};
+use super::record::{self, Folder, Sources};
 use super::rust::TARGET;
 use super::toolchain::{self, Toolchain};
 use super::tools::{self, Progress};
@@ -46,6 +48,10 @@ pub struct IncrementalBuilder {
     cargo: Option<Cargo>,
     /// A `Cargo.toml` changed: the workspace has to be read again.
     workspace_outdated: bool,
+    /// What builds changed among the sources of all contexts, by absolute paths.
+    own: RebuildLoop<FileState>,
+    /// Nothing has changed since the last build but what that build changed itself.
+    repeat: bool,
 }
 
 /// What building packages needs.
@@ -66,6 +72,8 @@ pub struct IncrementalBuild {
     /// The compiler's warnings about what it compiled.
     pub warnings: Vec<Diagnostic>,
     pub took: Duration,
+    /// The builds change their own sources each time: set when that is noticed, with the context that it begins with.
+    pub rebuild_loop: Option<(ContextName, OwnChanges)>,
 }
 
 /// A context whose component is up to date.
@@ -110,7 +118,14 @@ impl IncrementalBuilder {
     /// # Errors
     /// When a context is built by cargo and there is no compiler for it, or cargo cannot read the workspace.
     pub fn open(contexts: &[Context], base: &Path, progress: Progress<'_>) -> Result<Self, Error> {
-        let mut builder = Self { base: base.into(), jobs: Vec::new(), cargo: None, workspace_outdated: false };
+        let mut builder = Self {
+            base: base.into(),
+            jobs: Vec::new(),
+            cargo: None,
+            workspace_outdated: false,
+            own: RebuildLoop::default(),
+            repeat: false,
+        };
         builder.set_contexts(contexts, progress)?;
         Ok(builder)
     }
@@ -120,12 +135,7 @@ impl IncrementalBuilder {
     /// # Errors
     /// As for `open`; it keeps the contexts before.
     pub fn set_contexts(&mut self, contexts: &[Context], progress: Progress<'_>) -> Result<(), Error> {
-        let job = |c: &Context| Job {
-            name: c.settings.name.clone(),
-            component: self.base.join(component(c)),
-            build: c.build.clone(),
-        };
-        let jobs: Vec<Job> = contexts.iter().map(job).collect();
+        let jobs: Vec<Job> = contexts.iter().map(|c| Job::of(c, &component(c), &self.base)).collect();
         if self.cargo.is_none() && jobs.iter().any(|job| package(job).is_some()) {
             let search = tools::Search::from_env();
             let toolchain = toolchain::obtain(&search, &self.base, &cache(&self.base), progress)?;
@@ -149,14 +159,22 @@ impl IncrementalBuilder {
         let folders: Vec<PathBuf> =
             all.iter().filter_map(|s| if let Source::Folder(f) = s { Some(f.clone()) } else { None }).collect();
         let inside = |path: &Path| folders.iter().any(|f| path.starts_with(f) && path != f);
-        all.retain(|source| match source {
-            Source::Folder(path) | Source::File(path) => !inside(path),
+        // A folder's hidden files and those that editors leave are watched only if the compiler read them.
+        all.retain(|source| {
+            matches!(source, Source::File(_)) || matches!(source, Source::Folder(path) if !inside(path))
         });
         all
     }
 
-    /// The contexts whose components may change with these files.
+    /// The contexts whose components may change with these files. None with files that only builds change.
     pub fn affected_by(&mut self, changed: &BTreeSet<PathBuf>) -> Vec<ContextName> {
+        let left = |path: &PathBuf| {
+            let now = fs::metadata(path).ok().map(|metadata| FileState::of(&metadata));
+            self.own.left(path, now.as_ref())
+        };
+        let (by_builds, edited): (BTreeSet<PathBuf>, BTreeSet<PathBuf>) = changed.iter().cloned().partition(left);
+        self.repeat = edited.is_empty() && !by_builds.is_empty();
+        let changed = if self.own.rests() { &edited } else { changed };
         let is_cargo_file = |path: &Path| path.file_name().is_some_and(|n| n == "Cargo.toml" || n == "Cargo.lock");
         self.workspace_outdated |= changed.iter().any(|path| is_cargo_file(path));
         let mut affected = BTreeSet::new();
@@ -176,7 +194,10 @@ impl IncrementalBuilder {
             let holds = |job: &&Job| {
                 let (folders, files) = self.inputs(job);
                 let by_cargo = package(job).is_some();
-                !(by_cargo && known && !is_cargo_file(path))
+                // A component, and its record, may lie among the sources of its build.
+                let product =
+                    job.build.is_some() && (*path == job.component || *path == record::path_beside(&job.component));
+                !(product || by_cargo && known && !is_cargo_file(path))
                     && (files.contains(path) || folders.iter().any(|folder| is_source(path, folder)))
             };
             affected.extend(self.jobs.iter().filter(holds).map(|job| job.name.clone()));
@@ -188,6 +209,7 @@ impl IncrementalBuilder {
     /// Builds these contexts, and every other package of the workspace that changed.
     pub fn build(&mut self, names: &[ContextName], progress: Progress<'_>) -> IncrementalBuild {
         let start = Instant::now();
+        let before = self.states();
         let mut results = IncrementalBuild::default();
         let chosen = |job: &&Job| names.contains(&job.name);
         if self.jobs.iter().filter(chosen).any(|job| package(job).is_some()) {
@@ -197,7 +219,56 @@ impl IncrementalBuilder {
             self.build_by_command(job, &mut results);
         }
         results.took = start.elapsed();
+        results.rebuild_loop = self.own_changes(&before, names);
         results
+    }
+
+    /// The sources of all contexts as they are now, without their components.
+    fn states(&self) -> BTreeMap<PathBuf, FileState> {
+        let mut states = BTreeMap::new();
+        for job in &self.jobs {
+            let (folders, files) = self.inputs(job);
+            // Too many files are an error of the build.
+            for path in (Sources { folders, files }).list(&self.base).unwrap_or_default() {
+                let path = self.base.join(path);
+                if let Ok(metadata) = fs::metadata(&path) {
+                    states.insert(path, FileState::of(&metadata));
+                }
+            }
+        }
+        for job in &self.jobs {
+            states.remove(&job.component);
+            states.remove(&record::path_beside(&job.component));
+        }
+        states
+    }
+
+    /// Compares the sources after a build of these contexts with those before. Returns a loop that is noticed now.
+    fn own_changes(
+        &mut self,
+        before: &BTreeMap<PathBuf, FileState>,
+        names: &[ContextName],
+    ) -> Option<(ContextName, OwnChanges)> {
+        let (after, repeat) = (self.states(), std::mem::take(&mut self.repeat));
+        let reads = |job: &Job, path: &Path| {
+            let (folders, files) = self.inputs(job);
+            files.iter().any(|file| file == path) || folders.iter().any(|folder| is_source(path, folder))
+        };
+        let chosen: Vec<&Job> = self.jobs.iter().filter(|job| names.contains(&job.name)).collect();
+        let mut own = self.own.clone();
+        let changes = own.ended(before, &after, repeat, |path| chosen.iter().any(|job| reads(job, path)));
+        let noticed = changes.files.first().filter(|_| changes.noticed).and_then(|file| {
+            let job = chosen.iter().find(|job| reads(job, file)).or(chosen.first())?;
+            let command = match &job.build {
+                Some(Build::Command { command, .. }) => command.clone(),
+                _ => format!("cargo build -p {}", package(job).unwrap_or_default()),
+            };
+            let seen = |file: &PathBuf| record::relative(file, &self.base);
+            let files = changes.files.iter().map(seen).collect();
+            Some((job.name.clone(), OwnChanges { files, command, ..changes.clone() }))
+        });
+        self.own = own;
+        noticed
     }
 
     fn build_packages(&mut self, results: &mut IncrementalBuild, progress: Progress<'_>) {
@@ -391,3 +462,7 @@ fn is_source(path: &Path, folder: &Folder) -> bool {
     let first = inside.components().next().map(|c| c.as_os_str().to_string_lossy());
     !(folder.package && first.is_some_and(|first| matches!(&*first, "tests" | "benches" | "examples")))
 }
+
+#[cfg(test)]
+#[path = "incremental_tests.rs"]
+mod tests;

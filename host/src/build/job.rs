@@ -8,8 +8,9 @@ use seam_store::ids::ContextName;
 
 use super::error::Error;
 use super::messages::Tail;
+use super::rebuild_loop::OwnChanges;
 use super::record::{self, Folder, Freshness, Record, Sources};
-use crate::manifest::Build;
+use crate::manifest::{Build, Context};
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -31,6 +32,8 @@ pub enum BuildStatus {
         /// Whether the component differs from the one before.
         changed: bool,
         took: Duration,
+        /// Its sources that changed meanwhile.
+        own_changes: OwnChanges,
     },
     Failed(Error),
 }
@@ -41,6 +44,24 @@ pub struct Job {
     pub name: ContextName,
     pub component: PathBuf,
     pub build: Option<Build>,
+}
+
+impl Job {
+    /// The job of a context of a manifest in `base`. It names files by their paths in `base`, wherever the manifest was
+    /// named from.
+    pub fn of(context: &Context, component: &Path, base: &Path) -> Self {
+        let seen_from_base = |path: &PathBuf| {
+            let whole = base.join(path);
+            record::relative(&std::fs::canonicalize(&whole).unwrap_or(whole), base)
+        };
+        let build = match &context.build {
+            Some(Build::Command { command, sources }) => {
+                Some(Build::Command { command: command.clone(), sources: sources.iter().map(seen_from_base).collect() })
+            }
+            other => other.clone(),
+        };
+        Self { name: context.settings.name.clone(), component: base.join(component), build }
+    }
 }
 
 /// How a context is built: the text for its record.
@@ -74,11 +95,14 @@ pub struct WrittenComponent {
     pub bytes: u64,
     pub changed: bool,
     pub took: Duration,
+    pub own_changes: OwnChanges,
 }
 
 pub fn status(written: Result<WrittenComponent, Error>, why: String) -> BuildStatus {
     match written {
-        Ok(WrittenComponent { bytes, changed, took }) => BuildStatus::Built { why, bytes, changed, took },
+        Ok(WrittenComponent { bytes, changed, took, own_changes }) => {
+            BuildStatus::Built { why, bytes, changed, took, own_changes }
+        }
         Err(error) => BuildStatus::Failed(error),
     }
 }
@@ -134,10 +158,11 @@ pub fn run_command(
         validator.validate_all(bytes).map(|_| ()).map_err(|e| e.to_string())
     };
     valid(&bytes).map_err(|detail| Error::NotComponent { component: component.clone(), detail })?;
-    record.finish(&component)?;
+    let own_changes = OwnChanges { command: command.into(), ..record.finish(&component, base)? };
     Ok(WrittenComponent {
         bytes: bytes.len() as u64,
         changed: before.is_none_or(|b| b != bytes),
         took: start.elapsed(),
+        own_changes,
     })
 }

@@ -4,18 +4,22 @@
 //! A source is unchanged when its size, times and inode are as recorded, or else when its hash is: a fresh checkout
 //! changes all times and no contents. The time of change (ctime) and the inode belong to it, because tools set the time
 //! of modification. The record is taken *before* the build reads the sources, so the next build sees an edit made
-//! during this one. Invariant: a record is written only after the component it describes.
+//! during this one; `rebuild_loop` says when such a change is the build's own product.
+//! Invariants: a record is written only after the component that it describes. It holds no absolute path but those of
+//! tools, so it is right in a copy of the folder too.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
+use super::file_state::FileState;
+use super::rebuild_loop::{OwnChanges, RebuildLoop};
 use super::write;
 use crate::limits;
 
@@ -46,16 +50,6 @@ struct Stamp {
     sha256: String,
 }
 
-/// Differs when a file was written or replaced. Times are in nanoseconds after 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct FileState {
-    bytes: u64,
-    device: u64,
-    inode: u64,
-    modified_ns: i64,
-    changed_ns: i64,
-}
-
 /// The file beside the component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -64,7 +58,11 @@ pub struct Record {
     definition: String,
     component: Option<Stamp>,
     sources: Sources,
+    /// At the start of the build; at its end those that are its products.
     stamps: BTreeMap<PathBuf, Stamp>,
+    /// What builds changed themselves, by hash.
+    #[serde(default)]
+    own: RebuildLoop<String>,
 }
 
 /// Whether a component must be built again.
@@ -90,20 +88,24 @@ pub fn check(component: &Path, base: &Path, definition: &str) -> Freshness {
     if !component.is_file() {
         return unknown("it is not built yet");
     }
-    let path = path_beside(component);
-    let Some(mut record) = fs::read(&path).ok().and_then(|b| serde_json::from_slice::<Record>(&b).ok()) else {
+    let Some(mut record) = Record::read(component) else {
         return unknown("there is no record of its sources");
     };
-    if record.recipe != RECIPE {
+    // Folders of a record by an earlier version may be those of another checkout.
+    if record.recipe != RECIPE || record.sources.folders.iter().any(|folder| folder.path.is_absolute()) {
         return unknown("this version of seam builds differently");
     }
     if record.definition != definition {
         return unknown("its `build` in the manifest changed");
     }
-    if !record.stamps.keys().any(|path| path.is_relative() && base.join(path).is_file()) {
+    if !record
+        .stamps
+        .keys()
+        .any(|path| path.components().next() != Some(Component::ParentDir) && base.join(path).is_file())
+    {
         return unknown("none of its sources is here");
     }
-    if record.component.as_mut().is_none_or(|stamp| stamp.refresh(component).is_err()) {
+    if record.component.clone().is_none_or(|mut stamp| stamp.refresh(component).is_err()) {
         return unknown("another program changed the component");
     }
     match record.refresh(component, base) {
@@ -118,46 +120,80 @@ pub fn check(component: &Path, base: &Path, definition: &str) -> Freshness {
     }
 }
 
-/// The folders with sources in the record of a component; none without a record.
-pub fn folders(component: &Path) -> Vec<PathBuf> {
-    let record = fs::read(path_beside(component)).ok().and_then(|b| serde_json::from_slice::<Record>(&b).ok());
-    record.into_iter().flat_map(|record| record.sources.folders).map(|folder| folder.path).collect()
+/// The folders and files that a component was built from, absolute, as far as its record tells.
+pub fn sources(component: &Path, base: &Path) -> (Vec<Folder>, Vec<PathBuf>) {
+    let Sources { folders, files } = Record::read(component).map(|record| record.sources).unwrap_or_default();
+    let absolute = |folder: Folder| Folder { path: base.join(folder.path), package: folder.package };
+    (folders.into_iter().map(absolute).collect(), files.into_iter().map(|file| base.join(file)).collect())
 }
 
 impl Record {
-    /// Records the sources as they are now; `finish` adds the component.
+    /// Records the sources as they are now; `finish` adds the component. Paths of `sources` are relative to `base`,
+    /// but for those of tools.
     pub fn take(definition: &str, sources: Sources, base: &Path) -> Result<Self, Error> {
+        let (component, own) = (None, RebuildLoop::default());
         let mut record =
-            Self { recipe: RECIPE, definition: definition.into(), component: None, sources, stamps: BTreeMap::new() };
-        for path in record.sources.list(base)? {
-            let stamp =
-                Stamp::of(&base.join(&path)).map_err(|source| Error::Read { path: base.join(&path), source })?;
-            record.stamps.insert(path, stamp);
-        }
+            Self { recipe: RECIPE, definition: definition.into(), component, sources, stamps: BTreeMap::new(), own };
+        record.stamps = record.stamps_now(base)?;
         Ok(record)
     }
 
-    /// Adds sources that only the compiler knows (a file that is included from another folder).
-    pub fn add(&mut self, files: impl IntoIterator<Item = PathBuf>, base: &Path) {
+    fn read(component: &Path) -> Option<Self> {
+        fs::read(path_beside(component)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
+    }
+
+    fn stamps_now(&self, base: &Path) -> Result<BTreeMap<PathBuf, Stamp>, Error> {
+        let stamp = |path: PathBuf| {
+            let whole = base.join(&path);
+            let stamp = Stamp::of(&whole).map_err(|source| Error::Read { path: whole, source })?;
+            Ok((path, stamp))
+        };
+        self.sources.list(base)?.into_iter().map(stamp).collect()
+    }
+
+    /// Adds sources that only the compiler knows (a file that is included from another folder). One that was written
+    /// after `start`, when the build began, counts as changed during the build.
+    pub fn add(&mut self, files: impl IntoIterator<Item = PathBuf>, base: &Path, start: SystemTime) {
         for file in files {
             // `src/../../shared.txt` and `shared.txt` are the same file.
-            let file = fs::canonicalize(&file).unwrap_or(file);
-            let path = file.strip_prefix(base).map(Path::to_path_buf).unwrap_or(file);
-            if self.stamps.contains_key(&path) {
+            let path = relative(&fs::canonicalize(&file).unwrap_or(file), base);
+            if self.stamps.contains_key(&path) || self.sources.files.contains(&path) {
                 continue;
             }
             if let Ok(stamp) = Stamp::of(&base.join(&path)) {
-                self.stamps.insert(path.clone(), stamp);
+                if stamp.file.is_none_or(|state| state.is_older_than(start)) {
+                    self.stamps.insert(path.clone(), stamp);
+                }
                 self.sources.files.push(path);
             }
         }
     }
 
-    /// Writes the record beside the finished component.
-    pub fn finish(mut self, component: &Path) -> Result<(), Error> {
+    /// Writes the record beside the finished component. Returns which sources changed during the build.
+    pub fn finish(mut self, component: &Path, base: &Path) -> Result<OwnChanges, Error> {
+        let hashes = |stamps: &BTreeMap<PathBuf, Stamp>| -> BTreeMap<PathBuf, String> {
+            stamps.iter().map(|(path, stamp)| (path.clone(), stamp.sha256.clone())).collect()
+        };
+        let product = relative(&fs::canonicalize(component).unwrap_or_else(|_| component.into()), base);
+        let products = [path_beside(&product), product];
+        self.stamps.retain(|path, _| !products.contains(path));
+        let mut after = self.stamps_now(base)?;
+        after.retain(|path, _| !products.contains(path));
+        let (at_start, at_end) = (hashes(&self.stamps), hashes(&after));
+        let previous = Self::read(component).filter(|previous| previous.definition == self.definition);
+        let repeat = previous.as_ref().is_some_and(|previous| {
+            let stamps = hashes(&previous.stamps);
+            previous.own.after(stamps.iter()) == at_start.iter().collect()
+        });
+        self.own = previous.map(|previous| previous.own).unwrap_or_default();
+        let own = self.own.ended(&at_start, &at_end, repeat, |_| true);
+        if own.rests {
+            self.stamps = after;
+        }
         let stamp = Stamp::of(component).map_err(|source| Error::Read { path: component.into(), source })?;
         self.component = Some(stamp);
-        self.save(component)
+        self.save(component)?;
+        Ok(own)
     }
 
     fn save(&self, component: &Path) -> Result<(), Error> {
@@ -171,13 +207,24 @@ impl Record {
         let mut touched = false;
         let Some(stamp) = self.component.as_mut() else { return Err("there is no record of the component".into()) };
         touched |= stamp.refresh(component).map_err(|()| "another program changed the component".to_owned())?;
-        let files = self.sources.list(base).map_err(|e| e.to_string())?;
+        let product = relative(&fs::canonicalize(component).unwrap_or_else(|_| component.into()), base);
+        let products = [path_beside(&product), product];
+        let mut files = self.sources.list(base).map_err(|e| e.to_string())?;
+        files.retain(|path| !products.contains(path));
+        let during = |own: &RebuildLoop<String>, path: &Path, now: Option<&String>, else_: &str| {
+            let how = if own.left(path, now) { "changed during the last build" } else { else_ };
+            format!("{} {how}", path.display())
+        };
         for path in &files {
-            let Some(stamp) = self.stamps.get_mut(path) else { return Err(format!("{} is new", path.display())) };
-            touched |= stamp.refresh(&base.join(path)).map_err(|()| format!("{} changed", path.display()))?;
+            let whole = base.join(path);
+            let Some(stamp) = self.stamps.get_mut(path) else {
+                let now = Stamp::of(&whole).ok().map(|stamp| stamp.sha256);
+                return Err(during(&self.own, path, now.as_ref(), "is new"));
+            };
+            touched |= stamp.refresh(&whole).map_err(|()| during(&self.own, path, Some(&stamp.sha256), "changed"))?;
         }
         match self.stamps.keys().find(|p| files.binary_search(p).is_err()) {
-            Some(path) => Err(format!("{} was removed", path.display())),
+            Some(path) => Err(during(&self.own, path, None, "was removed")),
             None => Ok(touched),
         }
     }
@@ -205,22 +252,19 @@ impl Stamp {
     }
 }
 
-impl FileState {
-    fn of(metadata: &fs::Metadata) -> Self {
-        let ns = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
-        Self {
-            bytes: metadata.len(),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            modified_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
-            changed_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
-        }
+/// `path` as seen from `base`, through `..` where it lies elsewhere. Both are absolute and without links.
+pub fn relative(path: &Path, base: &Path) -> PathBuf {
+    if !path.is_absolute() {
+        return path.into();
     }
+    let shared = path.components().zip(base.components()).take_while(|(a, b)| a == b).count();
+    let up = base.components().skip(shared).map(|_| Component::ParentDir);
+    up.chain(path.components().skip(shared)).collect()
 }
 
 impl Sources {
     /// Every file that exists, sorted; relative to `base` if inside.
-    fn list(&self, base: &Path) -> Result<Vec<PathBuf>, Error> {
+    pub fn list(&self, base: &Path) -> Result<Vec<PathBuf>, Error> {
         let mut found: Vec<PathBuf> = self.files.iter().filter(|f| base.join(f).is_file()).cloned().collect();
         for folder in &self.folders {
             walk(&base.join(&folder.path), folder.package, limits::BUILD_FOLDER_DEPTH_MAX, &mut found)?;

@@ -19,7 +19,7 @@ fn built() -> (tempfile::TempDir, PathBuf) {
     }
     let component = dir.path().join("out/shop.wasm");
     put(dir.path(), "out/shop.wasm", "component");
-    Record::take(DEFINITION, sources(), dir.path()).unwrap().finish(&component).unwrap();
+    Record::take(DEFINITION, sources(), dir.path()).unwrap().finish(&component, dir.path()).unwrap();
     (dir, component)
 }
 
@@ -103,12 +103,55 @@ fn a_component_stays_fresh_when_its_folder_moves() {
 }
 
 #[test]
+fn a_copy_of_the_folder_has_sources_of_its_own() {
+    let (dir, _) = built();
+    // The sources lie beside the manifest's folder, as in a workspace with several systems.
+    let base = fs::canonicalize(dir.path()).unwrap();
+    let (first, second) = (base.join("first"), base.join("second"));
+    put(&first, "shared/a.txt", "one");
+    put(&first, "system/out.wasm", "component");
+    let sources = Sources {
+        folders: vec![Folder { path: relative(&first.join("shared"), &first.join("system")), package: false }],
+        files: Vec::new(),
+    };
+    assert_eq!(sources.folders[0].path, Path::new("../shared"));
+    let record = Record::take(DEFINITION, sources, &first.join("system")).unwrap();
+    record.finish(&first.join("system/out.wasm"), &first.join("system")).unwrap();
+    for path in ["shared/a.txt", "system/out.wasm", "system/out.wasm.built"] {
+        put(&second, path, &fs::read_to_string(first.join(path)).unwrap());
+    }
+    let check = || check(&second.join("system/out.wasm"), &second.join("system"), DEFINITION);
+    assert_eq!(check(), Freshness::Fresh);
+    put(&second, "shared/a.txt", "two");
+    assert_eq!(check(), Freshness::Stale("../shared/a.txt changed".into()));
+}
+
+#[test]
+fn a_record_with_absolute_folders_is_of_no_use() {
+    let (dir, component) = built();
+    let folders = vec![Folder { path: dir.path().join("shop"), package: true }];
+    let record = Record::take(DEFINITION, Sources { folders, files: Vec::new() }, dir.path()).unwrap();
+    record.finish(&component, dir.path()).unwrap();
+    let why = "this version of seam builds differently".to_owned();
+    assert_eq!(check(&component, dir.path(), DEFINITION), Freshness::Stale(why));
+}
+
+#[test]
 fn files_that_the_compiler_reads_count_after_the_first_build() {
     let (dir, component) = built();
-    put(dir.path(), "shared/genres.txt", "jazz");
-    let mut record = Record::take(DEFINITION, sources(), dir.path()).unwrap();
-    record.add([dir.path().join("shared/genres.txt"), dir.path().join("shop/src/lib.rs")], dir.path());
-    record.finish(&component).unwrap();
+    let base = &fs::canonicalize(dir.path()).unwrap();
+    put(base, "shared/genres.txt", "jazz");
+    let build = |start: SystemTime| {
+        let mut record = Record::take(DEFINITION, sources(), base).unwrap();
+        record.add([base.join("shared/genres.txt"), base.join("shop/src/lib.rs")], base, start);
+        record.finish(&component, base).unwrap()
+    };
+    // It was written after the build began: the compiler may have read what was there before.
+    let own = build(SystemTime::UNIX_EPOCH);
+    assert_eq!((own.files, own.rests), (vec!["shared/genres.txt".into()], false));
+    let why = "shared/genres.txt changed during the last build".to_owned();
+    assert_eq!(check(&component, base, DEFINITION), Freshness::Stale(why));
+    build(SystemTime::now() + std::time::Duration::from_secs(60));
     assert_eq!(check(&component, dir.path(), DEFINITION), Freshness::Fresh);
     put(dir.path(), "shared/genres.txt", "rock");
     assert_eq!(check(&component, dir.path(), DEFINITION), Freshness::Stale("shared/genres.txt changed".into()));

@@ -30,10 +30,14 @@ pub fn build(manifest: &Manifest, only: &[String], force: bool) -> Result<build:
     let summary = build::run(manifest, &names, &Options { force }, &mut |line| out::note(line))
         .map_err(|error| CommandError::caused_by(&error, hint(&error)))?;
     for (name, status) in &summary.contexts {
-        if let BuildStatus::Built { bytes, changed, took, .. } = status {
+        if let BuildStatus::Built { bytes, changed, took, own_changes, .. } = status {
             let same = if *changed { "" } else { ", unchanged" };
             let seconds = took.as_secs_f64();
             out::note(&format!("built {name} in {seconds:.1} s: {}{same}", out::size(*bytes)));
+            if own_changes.noticed || !own_changes.files.is_empty() && !own_changes.rests {
+                let (message, hint) = own_changes.text(name.as_str());
+                out::warning(&format!("{message}\n  hint: {hint}"));
+            }
         }
     }
     let mut failed = 0;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use seam_store::HostFile;
 
-use super::error::CommandError;
+use super::error::{CommandError, unknown_context};
 use super::global::{Format, Global};
 use super::{local, out};
 use crate::admin::client::{Client, Error};
@@ -141,6 +141,9 @@ fn finish(report: &DeployReport, format: Format) -> Result<(), CommandError> {
 }
 
 pub fn history(manifest: &Manifest, context: Option<&str>, format: Format) -> Result<(), CommandError> {
+    if let Some(name) = context.filter(|name| manifest.context(name).is_none()) {
+        return Err(unknown_context(manifest, name));
+    }
     let host = |error: &seam_store::HostFileError| CommandError::caused_by(error, error.remedy());
     let data = &manifest.host.data;
     let all = match Client::connect(data) {
@@ -152,6 +155,10 @@ pub fn history(manifest: &Manifest, context: Option<&str>, format: Format) -> Re
         Err(error) => return Err(error.into()),
     };
     let entries: Vec<HistoryEntry> = all.into_iter().filter(|e| context.is_none_or(|c| e.context == c)).collect();
+    if let (Some(name), true) = (context, entries.is_empty()) {
+        let remedy = "`seam history` shows the deploys of all contexts";
+        return Err(CommandError::message(format!("no version of `{name}` has been deployed yet"), remedy));
+    }
     match format {
         Format::Json => out::json(&entries),
         Format::Human if entries.is_empty() => {

@@ -66,7 +66,14 @@ pub fn run(manifest: &Manifest, options: &Options) -> Result<(), CommandError> {
     let (lines, mut at) = logs.last(&files, usize::try_from(options.lines).unwrap_or(usize::MAX))?;
     lines.iter().try_for_each(|line| show(line))?;
     if !options.follow {
-        return Ok(());
+        let filtered = options.context.is_some() || options.level.is_some() || options.trace.is_some();
+        return match filtered && lines.is_empty() && options.lines > 0 {
+            true => Err(CommandError::message(
+                "no line of the log is like that",
+                "leave out a filter; the log keeps the days that `log_days` of `[host]` says",
+            )),
+            false => Ok(()),
+        };
     }
     loop {
         std::thread::sleep(Duration::from_millis(limits::LOG_FOLLOW_MS));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::error::CommandError;
+use super::error::{CommandError, unknown_context};
 use super::global::Global;
 use super::out;
 use crate::admin::client::Client;
@@ -34,6 +34,9 @@ pub struct Options {
 
 pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
     let manifest = global.load()?;
+    if manifest.context(&options.context).is_none() {
+        return Err(unknown_context(&manifest, &options.context));
+    }
     let data = &manifest.host.data;
     let folder = manifest.context(&options.context).map(|context| context.scenarios.clone()).unwrap_or_default();
     let output = options.output.clone().unwrap_or_else(|| folder.join("recorded.toml"));

@@ -40,6 +40,13 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
         }
         (Err(error), _) => return Err(error.into()),
     };
+    let split = |status: &RouteStatus| status.variants.iter().filter(|variant| variant.weight > 0).count() > 1;
+    if !options.changes.is_empty() && manifest.http.routing_key.is_empty() && all.iter().any(split) {
+        out::warning(
+            "`[http]` has no `routing_key`, so each request of a visitor may get another variant; write, for example, \
+             `routing_key = [\"cookie:visitor\"]`",
+        );
+    }
     match options.format {
         Format::Json => out::json(&all),
         Format::Human if all.is_empty() => {

@@ -10,6 +10,7 @@ use super::error::{CommandError, app_error};
 use super::global::{Format, Global, compiler};
 use super::out;
 use crate::app;
+use crate::build::Source;
 use crate::harness::report::{SuiteReport, TestReport};
 use crate::harness::{self, Harness, junit};
 use crate::logging;
@@ -125,6 +126,10 @@ fn watch(path: &std::path::Path, options: &Options) -> Result<(), CommandError> 
 /// Files and folders whose change may change a result.
 fn watched(manifest: &Manifest) -> Vec<Root> {
     let mut roots = vec![Root::File(manifest.path.clone()), Root::Folder(manifest.folder().join("wit"))];
+    roots.extend(crate::build::sources(manifest).into_iter().map(|source| match source {
+        Source::Folder(path) => Root::Folder(path),
+        Source::File(path) => Root::File(path),
+    }));
     for context in &manifest.contexts {
         roots.extend([Root::Folder(context.scenarios.clone()), Root::File(context.settings.component.clone())]);
     }

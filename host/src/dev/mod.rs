@@ -145,6 +145,10 @@ impl Project {
         for line in self.notices.update_builds(&built) {
             (self.print)(&line);
         }
+        if let Some((context, changes)) = &built.rebuild_loop {
+            let (message, hint) = changes.text(context.as_str());
+            (self.print)(&format!("warning: {message}\n  hint: {hint}"));
+        }
         built
     }
 }

@@ -73,7 +73,7 @@ impl ScenarioRun {
         if let Some(file) = setup.file {
             std::fs::copy(file, folder.path().join(fixture.file_name()))?;
         }
-        let stubs = Arc::new(Stubs::new(functions.clone(), rules.clone()));
+        let stubs = Arc::new(Stubs::new(functions.clone(), rules.clone(), world.clone()));
         stubs.set(setup.stubs);
         let start =
             Setup { config: setup.config, databases: folder.path(), world: world.clone(), neighbours: stubs.clone() };
@@ -159,7 +159,6 @@ impl ScenarioRun {
     pub fn call(&mut self, call: &Call, timeout: Duration) -> Result<Result<Option<Val>, Failure>, String> {
         let params = self.params(call)?;
         let function = self.functions.exports.get(call.export).ok_or("the component lacks the function")?;
-        self.stubs.bind(&self.bound);
         let live = self.running.live();
         let exports = live.generation().exports();
         let export = exports.iter().find(|e| e.interface == function.interface && e.function == function.name);
@@ -167,6 +166,7 @@ impl ScenarioRun {
         // A caller keeps a reserve of its time. It is added here, so that the callee gets the time that the scenario
         // says.
         let timeout = timeout * 100 / (100 - limits::CALL_RESERVE_PERCENT);
+        self.stubs.begin(&self.bound, timeout);
         let entered = seam_runtime::call::Call::start(Instant::now() + timeout, Trace::start());
         let answer = live.call(entered, export, &params).map(|results| results.into_iter().next());
         self.transcript.push(match &answer {
@@ -185,7 +185,7 @@ impl ScenarioRun {
         mut request: buffered_http::Request,
         timeout: Duration,
     ) -> Result<buffered_http::Response, Failure> {
-        self.stubs.bind(&self.bound);
+        self.stubs.begin(&self.bound, timeout);
         if !request.headers.iter().any(|(name, _)| name == "cookie") && !self.jar.is_empty() {
             let cookies: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request.headers.push(("cookie".into(), cookies.join("; ")));

@@ -1,12 +1,15 @@
 //! Stubs for all other contexts: they answer as the scenario says and record each call.
+//!
+//! Invariant: no stub waits. A slow one takes the scenario's time, so a busy machine changes no result.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use seam_runtime::call::{Call, Failure};
 use seam_runtime::component::InterfaceName;
 use seam_runtime::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
-use seam_store::blocking;
+use seam_runtime::guest::wasi::Fixed;
 use wasmtime::component::Val;
 
 use super::check::{TypedReply, TypedStub};
@@ -67,6 +70,8 @@ impl NoReply {
 pub struct Stubs {
     functions: Functions,
     rules: Rules,
+    /// The clocks of the context.
+    world: Arc<Fixed>,
     state: Mutex<State>,
 }
 
@@ -76,14 +81,16 @@ struct State {
     stubs: Vec<(TypedStub, Option<u64>)>,
     /// The values of the scenario's `$name`s.
     bound: Bindings,
+    /// The time that the call into the context has left.
+    left: Duration,
     made: Vec<MadeCall>,
     /// Problems with calls and answers.
     problems: Vec<String>,
 }
 
 impl Stubs {
-    pub fn new(functions: Functions, rules: Rules) -> Self {
-        Self { functions, rules, state: Mutex::default() }
+    pub fn new(functions: Functions, rules: Rules, world: Arc<Fixed>) -> Self {
+        Self { functions, rules, world, state: Mutex::default() }
     }
 
     /// Replaces all stubs and forgets all calls.
@@ -98,8 +105,21 @@ impl Stubs {
         self.state.lock().stubs.insert(0, (stub, times));
     }
 
-    pub fn bind(&self, bound: &Bindings) {
-        self.state.lock().bound.clone_from(bound);
+    /// Before each call into the context, which may take `timeout`.
+    pub fn begin(&self, bound: &Bindings, timeout: Duration) {
+        let mut state = self.state.lock();
+        state.bound.clone_from(bound);
+        state.left = timeout;
+    }
+
+    /// Lets `time` pass, or as much of it as a callee may take. Returns whether that was enough.
+    fn pass(&self, time: Duration) -> bool {
+        let mut state = self.state.lock();
+        // As with a real callee, the caller keeps a reserve of its time.
+        let most = state.left * (100 - limits::CALL_RESERVE_PERCENT) / 100;
+        state.left -= time.min(most);
+        self.world.wait(time.min(most));
+        time < most
     }
 
     /// All calls so far.
@@ -176,7 +196,7 @@ impl Stubs {
 impl Dispatch for Stubs {
     fn call(
         &self,
-        call: Call,
+        _: Call,
         _: &DispatchTable,
         function: &Function,
         exchange: &mut dyn Exchange,
@@ -185,14 +205,9 @@ impl Dispatch for Stubs {
         let broken =
             |e: wasmtime::Error| Failure::Trapped { context: function.interface.to_string(), reason: format!("{e:#}") };
         let params = exchange.params(function).map_err(broken)?;
-        // As with a real callee, the caller keeps a reserve of its time.
-        let left = call.deadline.saturating_duration_since(Instant::now()) * (100 - limits::CALL_RESERVE_PERCENT) / 100;
         let (after, answer) = self.reply(function, params);
-        if !after.is_zero() {
-            blocking::block_in_place(|| std::thread::sleep(after.min(left)));
-        }
         match answer {
-            _ if after >= left => Err(Failure::TimedOut { context }),
+            _ if !self.pass(after) => Err(Failure::TimedOut { context }),
             Ok(answer) => exchange.answer(answer.into_iter().collect()).map_err(broken),
             Err(no_reply) => Err(no_reply.failure(context)),
         }

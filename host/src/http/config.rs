@@ -9,6 +9,7 @@ use seam_store::ids::ContextName;
 use super::guest::affinity::AffinityConfig;
 use super::limits::Limits;
 use super::own::dev::StatusBoard;
+use super::proxies::ProxyConfig;
 use crate::manifest::{self, Manifest, Tls};
 
 #[derive(Debug, Clone)]
@@ -21,6 +22,7 @@ pub struct Config {
     /// Answer `/healthz`, `/readyz` and `/metrics` before looking at the mounts.
     pub ops: bool,
     pub affinity: AffinityConfig,
+    pub proxies: ProxyConfig,
     /// The state that `seam dev` shows in open pages; `None` outside development, and pages stay unchanged.
     pub dev: Option<StatusBoard>,
     pub limits: Limits,
@@ -46,6 +48,7 @@ impl Config {
             mounts: mounts(manifest),
             ops: manifest.host.ops,
             affinity: AffinityConfig { keys: manifest.http.routing_key.clone(), force: manifest.http.force_variants },
+            proxies: ProxyConfig { trusted: manifest.http.trusted_proxies.clone(), header: manifest.http.proxy_header },
             dev: None,
             limits: Limits::from_manifest(&manifest.http),
         }

@@ -8,16 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
-
-use super::header_fields;
+use super::client::Client;
 use super::limits::Limits;
 
 pub struct ConnectionActivity {
-    pub client: SocketAddr,
-    pub secure: bool,
-    /// The `Forwarded` header that guests get: the client and the protocol.
-    pub forwarded: HeaderValue,
+    pub peer: Client,
+    /// Whether the peer is a proxy that names the clients of its requests.
+    pub peer_is_trusted: bool,
     opened: Instant,
     /// Requests that were received and whose responses have not been handed to hyper in full.
     active: AtomicU32,
@@ -45,11 +42,10 @@ pub enum Timeout {
 }
 
 impl ConnectionActivity {
-    pub fn new(client: SocketAddr, secure: bool) -> Self {
+    pub fn new(peer: SocketAddr, secure: bool, peer_is_trusted: bool) -> Self {
         Self {
-            client,
-            secure,
-            forwarded: header_fields::forwarded(client.ip(), secure),
+            peer: Client::peer(peer, secure),
+            peer_is_trusted,
             opened: Instant::now(),
             active: AtomicU32::new(0),
             idle_since_ms: AtomicU64::new(0),

@@ -33,6 +33,20 @@ pub fn forwarded(client: IpAddr, secure: bool) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
 }
 
+/// Whether a header of this name says who the client is, or how it reached a proxy. Guests get `Forwarded` from the
+/// host and no other: what they read there cannot come from the client.
+pub fn names_client(name: &HeaderName) -> bool {
+    *name == header::FORWARDED || name.as_str().starts_with("x-forwarded-") || name.as_str() == "x-real-ip"
+}
+
+/// Removes every header for which `names_client` holds.
+pub fn strip_client_names(headers: &mut HeaderMap) {
+    let found: Vec<HeaderName> = headers.keys().filter(|name| names_client(name)).cloned().collect();
+    for name in found {
+        headers.remove(name);
+    }
+}
+
 /// Whether the `Connection` header lists this header as one of its connection.
 pub fn named_by_connection(connection: Option<&HeaderValue>, name: &HeaderName) -> bool {
     let Some(connection) = connection.and_then(|value| value.to_str().ok()) else { return false };

@@ -13,9 +13,11 @@
 //! - `response` turns an answer into what this client may get: conditions, compression, error pages.
 //! - `body` streams response bodies and reads request bodies.
 //! - `observe` records requests: metrics and the access log.
-//! - `request_error`, `connection_activity`, `header_fields`, `limits` and `error` import none of the above.
+//! - `proxies` finds the client of a request behind proxies. `connection_activity`, `client`, `request_error`,
+//!   `header_fields`, `limits` and `error` import none of the above.
 
 mod body;
+mod client;
 mod config;
 mod connection_activity;
 mod error;
@@ -25,6 +27,7 @@ mod limits;
 mod listen;
 mod observe;
 mod own;
+mod proxies;
 mod request_error;
 mod response;
 mod service;
@@ -38,3 +41,4 @@ pub use guest::affinity::AffinityConfig;
 pub use limits::Limits;
 pub use listen::{Mounts, Server};
 pub use own::dev::StatusBoard;
+pub use proxies::ProxyConfig;

@@ -9,6 +9,7 @@ mod check;
 mod context;
 mod keys;
 mod model;
+mod network;
 mod parse;
 mod problem;
 mod shared;
@@ -18,8 +19,10 @@ mod tests;
 mod variant;
 
 pub use model::{
-    Build, Context, Host, Http, LogFormat, Manifest, Mount, Places, RoutingKey, Schedule, Seed, Tls, located,
+    Build, Context, Host, Http, LogFormat, Manifest, Mount, Places, ProxyHeader, RoutingKey, Schedule, Seed, Tls,
+    located,
 };
+pub use network::Network;
 pub use problem::{Place, Problem, Problems};
 pub use seam_runtime::settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
 pub use seam_store::{Encryption, KeySource, Settings as StoreGrant};

@@ -9,6 +9,7 @@ use seam_runtime::component::ContextProblem;
 use seam_runtime::settings::{ContextSettings, Recording, SystemSettings};
 use seam_store::ids::ContextName;
 
+use super::network::Network;
 use super::problem::{Place, Problem};
 
 /// A whole manifest, checked as far as possible without its components.
@@ -54,10 +55,23 @@ pub struct Http {
     pub body_time: Duration,
     pub idle_time: Duration,
     pub drain_time: Duration,
+    /// The proxies that may say who the client of a request is.
+    pub trusted_proxies: Vec<Network>,
+    /// The header by which they say it; `None`: whichever they send.
+    pub proxy_header: Option<ProxyHeader>,
     /// What tells one visitor from another, for routing between variants: the first of these that a request has.
     pub routing_key: Vec<RoutingKey>,
     /// Whether a request may choose its variants by header or cookie.
     pub force_variants: bool,
+}
+
+/// A header in which a proxy names the client of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// With `X-Forwarded-Proto`.
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

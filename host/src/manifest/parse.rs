@@ -13,7 +13,8 @@ use toml::de::DeTable;
 
 use super::context::context;
 use super::keys::{existing_file, timeout};
-use super::model::{Context, Host, Http, LogFormat, Manifest, Mount, RoutingKey, Schedule, Seed, Tls};
+use super::model::{Context, Host, Http, LogFormat, Manifest, Mount, ProxyHeader, RoutingKey, Schedule, Seed, Tls};
+use super::network::Network;
 use super::problem::Place;
 use super::table::{At, Document, Table};
 use crate::limits;
@@ -163,6 +164,8 @@ fn http(table: Option<Table<'_, '_>>) -> Http {
         body_time: time("body_ms", limits::HTTP_BODY_MS),
         idle_time: time("idle_ms", limits::HTTP_IDLE_MS),
         drain_time: time("drain_ms", limits::HTTP_DRAIN_MS),
+        trusted_proxies: table.as_ref().map(trusted_proxies).unwrap_or_default(),
+        proxy_header: table.as_ref().and_then(proxy_header),
         routing_key: table.as_ref().map(routing_key).unwrap_or_default(),
         force_variants: table.as_ref().is_some_and(|table| table.boolean("force_variants", false)),
     };
@@ -170,6 +173,25 @@ fn http(table: Option<Table<'_, '_>>) -> Http {
         table.finish();
     }
     http
+}
+
+fn trusted_proxies(table: &Table<'_, '_>) -> Vec<Network> {
+    let mut networks = Vec::new();
+    for network in table.strings("trusted_proxies", "10.0.0.0/8") {
+        match Network::parse(&network.value) {
+            Some(parsed) => networks.push(parsed),
+            None => {
+                let message = format!("`{}` is neither an IP address nor a network of them", network.value);
+                table.document.report(network.place, message, "write `127.0.0.1`, `10.0.0.0/8` or `2001:db8::/32`");
+            }
+        }
+    }
+    networks
+}
+
+fn proxy_header(table: &Table<'_, '_>) -> Option<ProxyHeader> {
+    let names = [("x-forwarded-for", Some(ProxyHeader::XForwardedFor)), ("forwarded", Some(ProxyHeader::Forwarded))];
+    table.choice("proxy_header", &names, None)
 }
 
 /// What tells one visitor from another: the first of these that a request has.

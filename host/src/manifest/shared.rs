@@ -10,6 +10,7 @@ use seam_runtime::settings::Shared;
 use seam_store::text;
 
 use super::model::{Context, Manifest};
+use super::network::Network;
 use super::table::{At, Table};
 
 use crate::limits;
@@ -80,7 +81,23 @@ impl Manifest {
                 |shared: &Shared| (context.settings.name.to_string(), shared.name.clone(), shared.version.clone());
             context.settings.shared.iter().map(one).collect()
         };
-        differing(self.contexts.iter().flat_map(got))
+        let mut warnings = differing(self.contexts.iter().flat_map(got));
+        if self.http.trusted_proxies.iter().any(Network::is_everything) {
+            warnings.push(
+                "`trusted_proxies` in `[http]` contains every address, so each client may choose its own: \
+                 name the addresses of your proxies alone"
+                    .into(),
+            );
+        }
+        let has_variants = self.contexts.iter().any(|context| context.settings.name.variant().is_some());
+        if has_variants && self.http.routing_key.is_empty() {
+            warnings.push(
+                "contexts have variants, and `[http]` has no `routing_key`: where several have a share, each request \
+                 of a visitor may get another one; write, for example, `routing_key = [\"cookie:visitor\"]`"
+                    .into(),
+            );
+        }
+        warnings
     }
 }
 

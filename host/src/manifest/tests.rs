@@ -53,6 +53,21 @@ fn shared_files_become_configuration_and_differing_versions_are_reported() {
     }
 }
 
+#[test]
+fn settings_that_let_clients_in_too_far_are_warned_about() {
+    let folder = folder();
+    let context = "[context.a]\ncomponent = \"component.wasm\"\n";
+    let warnings = |text: &str| {
+        let manifest = Manifest::parse(&format!("{text}\n{context}"), &folder.path().join("seam.toml"));
+        manifest.unwrap_or_else(|p| panic!("{p}")).warnings().join("\n")
+    };
+    assert_eq!(warnings("http.trusted_proxies = [\"10.0.0.0/8\", \"::1\"]"), "");
+    let variant = "[context.b]\ncomponent = \"component.wasm\"\n[context.b.variant.c]\ncomponent = \"component.wasm\"";
+    assert!(warnings(variant).contains("no `routing_key`"));
+    assert_eq!(warnings(&format!("http.routing_key = [\"cookie:visitor\"]\n{variant}")), "");
+    assert!(warnings("http.trusted_proxies = [\"0.0.0.0/0\"]").contains("contains every address"));
+}
+
 /// Each case: a manifest and the expected output.
 #[test]
 fn every_mistake_is_reported_at_its_place_with_a_hint() {
@@ -88,6 +103,12 @@ fn every_mistake_is_reported_at_its_place_with_a_hint() {
              seam.toml:3:13: error: `loud=?` is not a log level\n  \
              hint: choose `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,guest=debug`\n\
              seam.toml:4:12: error: `host.log_days` is 0, which is out of range\n  hint: give it a value from 1 to 366",
+        ),
+        (
+            &format!("[http]\ntrusted_proxies = [\"10.0.0.0/8\", \"nginx\"]\nproxy_header = \"via\"\n{context}"),
+            "seam.toml:2:34: error: `nginx` is neither an IP address nor a network of them\n  \
+             hint: write `127.0.0.1`, `10.0.0.0/8` or `2001:db8::/32`\n\
+             seam.toml:3:16: error: `http.proxy_header` cannot be `via`\n  hint: choose `x-forwarded-for` or `forwarded`",
         ),
         (
             &format!("{context}[context.Shop]\ncomponent = \"component.wasm\"\n"),

@@ -217,7 +217,7 @@ fn load(
         let (first, last, count) = (batch.first, batch.last, batch.values.len() as u64);
         let path = || seed.file.clone();
         let answer = target
-            .call(&[Val::List(batch.values)], Duration::from_millis(limits::SEED_CALL_MS))
+            .call_in_bulk(&[Val::List(batch.values)], Duration::from_millis(limits::SEED_CALL_MS))
             .map_err(|failure| Error::Failed { path: path(), first, last, failure })?;
         if !answer.ok() {
             let (context, answer) = (context.to_owned(), answer.wave());

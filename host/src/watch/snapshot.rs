@@ -228,7 +228,7 @@ fn walk(folder: &Path, depth: usize, file: &mut dyn FnMut(PathBuf), inside: &mut
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let Ok(kind) = entry.file_type() else { continue };
-        if name.starts_with('.') || name == "target" || name == "node_modules" {
+        if name.starts_with('.') || ["target", "node_modules", "__pycache__"].contains(&&*name) {
             continue;
         }
         let path = entry.path();

@@ -165,13 +165,13 @@ struct Served {
 
 impl Served {
     fn start() -> Result<Self> {
-        Self::start_with(&guest()?)
+        Self::start_with(&guest()?, 1_000)
     }
 
-    fn start_with(guest: &[u8]) -> Result<Self> {
-        let lines = "capabilities = [\"clocks\"]\nlimits = { timeout_ms = 1000 }";
+    fn start_with(guest: &[u8], timeout_ms: u32) -> Result<Self> {
+        let lines = format!("capabilities = [\"clocks\"]\nlimits = {{ timeout_ms = {timeout_ms} }}");
         let system = System::new()
-            .context("third-party", guest, lines)?
+            .context("third-party", guest, &lines)?
             .lines("[[mount]]\npath = \"/other\"\ncontext = \"third-party\"");
         let app = App::load(Manifest::load(&system.write()?)?, Compiler::InProcess)?;
         let runtime = runtime()?;
@@ -302,7 +302,7 @@ fn what_a_client_does_not_read_is_no_fault_of_the_guest() -> Result<()> {
 
 #[test]
 fn a_guest_that_waits_through_wasi_waits_no_longer_than_it_may() -> Result<()> {
-    let host = Served::start_with(&waiter()?)?;
+    let host = Served::start_with(&waiter()?, 1_000)?;
     let short = host.get("/other/short")?;
     assert!(short.starts_with("HTTP/1.1 204 "), "{short}");
     let started = Instant::now();
@@ -310,6 +310,31 @@ fn a_guest_that_waits_through_wasi_waits_no_longer_than_it_may() -> Result<()> {
     assert!(long.starts_with("HTTP/1.1 504 "), "{long}");
     assert!(started.elapsed() < Duration::from_secs(10), "it slept on");
     assert!(host.get("/other/short")?.starts_with("HTTP/1.1 204 "));
+    Ok(())
+}
+
+/// Both kinds of guests wait in the host, where no epoch tick reaches them.
+#[test]
+fn a_guest_that_waits_is_cut_off_when_the_drain_time_of_its_version_is_over() -> Result<()> {
+    let minute = Duration::from_secs(60);
+    let waits =
+        "(if (i32.eq (local.get $letter) (i32.const 108)) (then (call $wait (call $timer (i64.const 60000000000)))))";
+    for guest in [waiter()?, guest_that(waits)?] {
+        let host = Served::start_with(&guest, 120_000)?;
+        let began = Instant::now();
+        let mut waiting = host.ask("/other/long")?;
+        let live = host.registry.live("third-party")?;
+        wait::until(wait::TIMEOUT, || {
+            let running = live.generation().occupancy().0;
+            Ok((running == 1).then_some(()).ok_or_else(|| format!("{running} calls run")))
+        })?;
+        live.generation().cut_off();
+        let mut answer = String::new();
+        waiting.read_to_string(&mut answer)?;
+        assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+        assert!(began.elapsed() < minute, "it waited on");
+        assert_eq!(live.generation().occupancy().0, 0);
+    }
     Ok(())
 }
 

@@ -246,6 +246,38 @@ fn a_route_is_set_live_and_lasts_and_testers_choose_for_themselves() -> Result<(
 }
 
 #[test]
+fn one_browser_gets_one_variant_from_its_first_page_on() -> Result<()> {
+    let system = System::new()
+        .lines("[http]\nrouting_key = [\"cookie:visitor\"]")
+        .lines("[[mount]]\npath = \"/\"\ncontext = \"front\"")
+        .context("numbers", &numbers(1)?, r#"main_variant = "one""#)?
+        .variant("numbers", "two", Some(&numbers(2)?), "")?
+        .context("front", &front('a')?, IMPORTS)?;
+    let manifest = system.write()?;
+    let host = Host::up(&manifest, &system.folder.path().join("data"))?;
+    assert_eq!(host.get("/")?.header("set-cookie"), None, "all visitors get the same variant");
+    assert!(seam(&manifest, &["route", "numbers", "one=1", "two=1"])?.status.success());
+    let mut seen = [0_u32; 2];
+    for _ in 0..60 {
+        let first = host.get("/")?;
+        assert_eq!(first.header("cache-control"), Some("private"));
+        let (key, attributes) = first.header("set-cookie").and_then(|cookie| cookie.split_once("; ")).unwrap();
+        assert!(key.starts_with("seam-visitor=") && attributes.contains("HttpOnly; SameSite=Lax"), "{attributes}");
+        // As the browser goes on, and after it has signed in.
+        for cookies in [key.to_owned(), format!("visitor=ada; {key}")] {
+            let next = host.get_with("/", &[("cookie", &cookies)])?;
+            assert_eq!((next.text(), next.header("set-cookie")), (first.text(), None), "{cookies}");
+        }
+        seen[usize::from(first.text() == "a22")] += 1;
+    }
+    // Fails once in 10^9 runs: five standard deviations of as many throws of a coin.
+    assert!(seen[0].abs_diff(30) < 20, "{seen:?}");
+    assert_eq!(host.get_with("/", &[("cookie", "visitor=ada")])?.header("set-cookie"), None);
+    assert!(host.stop(Duration::from_secs(10))?.success());
+    Ok(())
+}
+
+#[test]
 fn clients_choose_a_variant_only_where_the_manifest_lets_them() -> Result<()> {
     let system = System::new()
         .lines("[[mount]]\npath = \"/\"\ncontext = \"front\"")

@@ -84,6 +84,7 @@ const CRATES: &[&str] = &[
     "plugins/warehouse/src/",
     "tests/src/",
     "tests/bench/src/",
+    "tests/mutants/src/",
 ];
 
 /// Folders that hold what was built, fetched or written by a run.

@@ -1,8 +1,12 @@
-//! The bytes of a component's file: read once, limited in size, and checked to be a component.
+//! The bytes of a component's file: limited in size, whole, and checked to be a component.
+//!
+//! A file that a program writes meanwhile would be read half old and half new. Its size and time of modification do
+//! not show that: tools set the time, and two writes of one tick of the kernel have the same. So the file is read
+//! twice, and the time of change counts, too. Bytes whose hash is known are compared with that instead.
 
 use std::fs;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Read, Seek};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -10,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::error::Error;
 use crate::limits;
 
-/// The bytes of a `.wasm` file, read once. The host compiles and keeps these bytes, even if the file changes later.
+/// The bytes of a `.wasm` file. The host compiles and keeps these bytes, even if the file changes later.
 pub struct Artifact {
     pub path: PathBuf,
     pub bytes: Vec<u8>,
@@ -24,7 +28,7 @@ impl Artifact {
     /// # Errors
     /// When the file is missing, too large, not a component, or changes during the read.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        Self::of(path, read_bounded(path)?)
+        Self::read_with(path, || ())
     }
 
     /// Reads the file at `path`, whose bytes must have the SHA-256 `hash`.
@@ -32,11 +36,27 @@ impl Artifact {
     /// # Errors
     /// As `read`; and `Error::Changed` when the bytes have another hash.
     pub fn read_as(path: &Path, hash: &str) -> Result<Self, Error> {
-        let bytes = read_bounded(path)?;
+        let (bytes, ..) = read_bounded(path)?;
         // The hash first: a damaged header is damage, too.
         match hex::encode(Sha256::digest(&bytes)) {
             found if found == hash => Self::of(path, bytes),
             found => Err(Error::Changed { path: path.to_owned(), found }),
+        }
+    }
+
+    /// Runs `between` after the bytes were read and before they are compared.
+    fn read_with(path: &Path, between: impl FnOnce()) -> Result<Self, Error> {
+        let (bytes, mut file, before) = read_bounded(path)?;
+        let read = |source| Error::Read { path: path.to_owned(), source };
+        let artifact = Self::of(path, bytes)?;
+        between();
+        let mut again = Sha256::new();
+        file.rewind().map_err(read)?;
+        std::io::copy(&mut (&file).take((limits::COMPONENT_MB_MAX << 20) + 1), &mut again).map_err(read)?;
+        let unchanged = state(&file.metadata().map_err(read)?) == before;
+        match unchanged && hex::encode(again.finalize()) == artifact.hash {
+            true => Ok(artifact),
+            false => Err(Error::Changing { path: path.to_owned() }),
         }
     }
 
@@ -46,7 +66,16 @@ impl Artifact {
     }
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, Error> {
+/// Differs when the file was written to: its length, and the times of its last modification and change in seconds and
+/// nanoseconds.
+type State = (u64, [i64; 4]);
+
+fn state(file: &fs::Metadata) -> State {
+    (file.len(), [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()])
+}
+
+/// The bytes, the open file, and its state before they were read.
+fn read_bounded(path: &Path) -> Result<(Vec<u8>, fs::File, State), Error> {
     let read = |source| Error::Read { path: path.to_owned(), source };
     // Without this flag, opening a pipe would wait for a writer.
     let mut options = fs::OpenOptions::new();
@@ -61,10 +90,8 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, Error> {
     }
     let mut bytes = Vec::new();
     (&file).take(max + 1).read_to_end(&mut bytes).map_err(read)?;
-    let after = file.metadata().map_err(read)?;
-    let unchanged = (after.len(), after.modified().ok()) == (before.len(), before.modified().ok());
-    match bytes.len() as u64 == before.len() && unchanged {
-        true => Ok(bytes),
+    match bytes.len() as u64 == before.len() {
+        true => Ok((bytes, file, state(&before))),
         false => Err(Error::Changing { path: path.to_owned() }),
     }
 }
@@ -82,4 +109,29 @@ fn check_is_component(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         _ => "of an unknown format",
     };
     Err(Error::NotAComponent { path: path.to_owned(), what })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn component(text: &str) -> Vec<u8> {
+        wat::parse_str(format!("(component (core module (data \"{text}\")))")).unwrap()
+    }
+
+    /// A build that writes the file in place, with the size and the time that it had.
+    #[test]
+    fn a_file_that_is_written_to_while_it_is_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.wasm");
+        let put = |text: &str| {
+            fs::write(&path, component(text)).unwrap();
+            fs::File::options().append(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        };
+        put("old");
+        let refused = Artifact::read_with(&path, || put("new")).err().unwrap();
+        assert!(matches!(refused, Error::Changing { .. }), "{refused}");
+        assert_eq!(Artifact::read(&path).unwrap().bytes, component("new"), "and read once it stays as it is");
+    }
 }

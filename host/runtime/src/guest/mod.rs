@@ -3,6 +3,7 @@
 //! Invariant: a guest reaches the outside only through this folder.
 
 pub mod config;
+pub mod cut_off;
 pub mod dispatch;
 pub mod logging;
 pub mod memory;
@@ -14,7 +15,6 @@ pub mod wasi_http;
 mod wasi_wait;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use seam_store::ids::ContextName;
@@ -37,7 +37,7 @@ pub struct Guest {
     /// Epoch ticks during which this call was computing.
     pub ticks: u32,
     /// Set when the instance's generation was replaced and its drain time is over.
-    pub cut_off: Arc<AtomicBool>,
+    pub cut_off: Arc<cut_off::CutOff>,
     /// The context's own file, if the manifest grants it one.
     pub store: Option<store::Session>,
     pub config: Arc<WasiConfigVariables>,

@@ -1,8 +1,10 @@
-//! `wasi:io/poll` for guests that the host calls synchronously: a wait ends at the call's deadline.
+//! `wasi:io/poll` for guests that the host calls synchronously: a wait ends at the call's deadline, or when the call is
+//! cut off.
 //!
 //! No epoch tick reaches a guest that sleeps in the host. WASI's synchronous functions block the calling thread, so
 //! `run::Generation` hands over the tokio worker before it calls such a guest.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
@@ -12,12 +14,17 @@ use wasmtime_wasi::p2::bindings::sync::io::poll;
 use wasmtime_wasi::runtime::in_tokio;
 
 use super::Guest;
+use super::cut_off::CutOff;
 use crate::call::OutOfTime;
 
 /// Replaces WASI's own functions by these.
 pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    poll::add_to_linker::<Guest, Bounded>(linker, |guest| Wait { deadline: guest.deadline, table: &mut guest.table })?;
+    poll::add_to_linker::<Guest, Bounded>(linker, |guest| Wait {
+        deadline: guest.deadline,
+        cut_off: guest.cut_off.clone(),
+        table: &mut guest.table,
+    })?;
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -31,15 +38,27 @@ impl HasData for Bounded {
 struct Wait<'a> {
     table: &'a mut ResourceTable,
     deadline: Instant,
+    cut_off: Arc<CutOff>,
 }
 
-fn with_deadline<T>(deadline: Instant, future: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
-    in_tokio(async { tokio::time::timeout_at(deadline.into(), future).await }).unwrap_or_else(|_| Err(OutOfTime.into()))
+fn bounded<T>(
+    deadline: Instant,
+    cut_off: &CutOff,
+    future: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
+    in_tokio(async {
+        tokio::select! {
+            biased;
+            done = future => done,
+            () = tokio::time::sleep_until(deadline.into()) => Err(OutOfTime.into()),
+            () = cut_off.wait() => Err(OutOfTime.into()),
+        }
+    })
 }
 
 impl poll::Host for Wait<'_> {
     fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
-        with_deadline(self.deadline, async_poll::Host::poll(self.table, pollables))
+        bounded(self.deadline, &self.cut_off, async_poll::Host::poll(self.table, pollables))
     }
 }
 
@@ -49,7 +68,7 @@ impl poll::HostPollable for Wait<'_> {
     }
 
     fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
-        with_deadline(self.deadline, async_poll::HostPollable::block(self.table, pollable))
+        bounded(self.deadline, &self.cut_off, async_poll::HostPollable::block(self.table, pollable))
     }
 
     fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {

@@ -119,6 +119,11 @@ impl Route {
         &self.main
     }
 
+    /// Whether several variants have a share, so that it matters which visitor a request comes from.
+    pub fn is_split(&self) -> bool {
+        self.members().filter(|member| member.weight > 0).count() > 1
+    }
+
     pub fn counts_clicks(&self) -> bool {
         self.click.is_some()
     }

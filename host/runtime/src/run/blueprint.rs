@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use seam_store::Database;
@@ -12,6 +11,7 @@ use wasmtime::component::{ComponentExportIndex, InstancePre};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use crate::component::InterfaceName;
+use crate::guest::cut_off::CutOff;
 use crate::guest::{Guest, logging, memory, wasi, wasi_http};
 
 /// What all instances of a generation are made from, and their grants.
@@ -44,7 +44,7 @@ pub(crate) struct Grants {
     /// The clock and the random numbers.
     pub world: wasi::World,
     /// Set when the calls that its instances still run must end at once.
-    pub cut_off: Arc<AtomicBool>,
+    pub cut_off: Arc<CutOff>,
 }
 
 pub struct Export {

@@ -192,12 +192,12 @@ impl Generation {
 
     #[cfg(test)]
     pub(crate) fn is_cut_off(&self) -> bool {
-        self.blueprint.grants.cut_off.load(Ordering::Relaxed)
+        self.blueprint.grants.cut_off.is_given()
     }
 
     /// Ends the calls that its instances still run.
-    pub(crate) fn cut_off(&self) {
-        self.blueprint.grants.cut_off.store(true, Ordering::Relaxed);
+    pub fn cut_off(&self) {
+        self.blueprint.grants.cut_off.give();
     }
 
     pub(crate) fn handle(
@@ -241,11 +241,14 @@ impl Generation {
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
         let call = if callees.attempt().is_some() { self.within_probation_timeout(call, started) } else { call };
+        let counted = !call.bulk;
         let mut from = started;
         let outcome = self.run_uncounted(call, callees, &mut from, work);
         let (ended, failure) = (Instant::now(), outcome.as_ref().err());
-        self.metrics.record(ended - started, failure);
-        self.call_stats.record(ended - from, failure);
+        if counted {
+            self.metrics.record(ended - started, failure);
+            self.call_stats.record(ended - from, failure);
+        }
         if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(attempt)) = (&outcome, callees.attempt())
         {
             attempt.failed_in(self.id);

@@ -2,7 +2,6 @@
 //!
 //! Invariant: an instance serves one call at a time, and no call after a trap, a timeout or a cancelled call.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use seam_store::blocking;
@@ -156,7 +155,7 @@ fn tick(mut cx: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> 
 
 fn in_time(cx: &StoreContextMut<'_, Guest>) -> wasmtime::Result<()> {
     let guest = cx.data();
-    match Instant::now() < guest.deadline && !guest.cut_off.load(Ordering::Relaxed) {
+    match Instant::now() < guest.deadline && !guest.cut_off.is_given() {
         true => Ok(()),
         false => Err(OutOfTime.into()),
     }

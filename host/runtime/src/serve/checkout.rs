@@ -1,5 +1,6 @@
 //! An instance that serves a `wasi:http` request: its call may go on in another task than the one that started it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::Store;
@@ -7,6 +8,7 @@ use wasmtime::Store;
 use super::live::Live;
 use crate::call::{Call, Failure};
 use crate::guest::Guest;
+use crate::guest::cut_off::CutOff;
 use crate::run::instance::Instance;
 
 /// An instance that serves one request. Dropping this drops the instance; `give_back` returns it to the pool.
@@ -50,6 +52,11 @@ impl Checkout {
     /// The call with the deadline that this context gives it.
     pub fn call(&self) -> &Call {
         &self.call
+    }
+
+    /// Ends this request when its version was replaced and its drain time is over.
+    pub fn cut_off(&self) -> Arc<CutOff> {
+        self.live.generation().blueprint.grants.cut_off.clone()
     }
 
     /// The name of the context, for a failure.

@@ -98,6 +98,11 @@ impl Registry {
         Live::routed(&set, context, affinity)
     }
 
+    /// Whether any context has several variants with a share, so that it matters which visitor a request comes from.
+    pub fn is_split(&self) -> bool {
+        self.0.publisher.serving().is_split
+    }
+
     /// All generations that serve now, in the manifest's order.
     pub fn generations(&self) -> Vec<Arc<Generation>> {
         self.0.publisher.serving().generations.clone()

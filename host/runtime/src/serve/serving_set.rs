@@ -22,6 +22,8 @@ pub(crate) struct ServingSet {
     pub routes: HashMap<ContextIndex, Arc<Route>>,
     /// The routes whose answers lead to requests that can be counted.
     pub clickable: Vec<Arc<Route>>,
+    /// Whether any context has several variants with a share.
+    pub is_split: bool,
     /// Set while one of the generations is on probation.
     pub on_probation: Option<OnProbation>,
     /// The same generations, as callers see them: behind their routes.
@@ -57,7 +59,8 @@ impl ServingSet {
         };
         let callees = generations.iter().map(dispatch).collect();
         let clickable = routes.values().filter(|route| route.counts_clicks()).cloned().collect();
-        Self { generations, by_name, routes, clickable, on_probation, callees }
+        let is_split = routes.values().any(|route| route.is_split());
+        Self { generations, by_name, routes, clickable, is_split, on_probation, callees }
     }
 
     /// Whether a request that starts now can reach `generation`, in this set or as its fallback.

@@ -226,6 +226,7 @@ fn a_running_call_of_a_replaced_generation_is_cut_off_after_exactly_its_limit() 
     let mut scene = Scene::with_clock(time.clock(), spinning);
     let live = scene.registry.live("a").unwrap();
     let replaced = Arc::downgrade(live.generation());
+    let began = Instant::now();
     std::thread::scope(|scope| {
         let spins = move || {
             let call = Call::start(Instant::now() + CALL_TIME, Trace::start());
@@ -249,6 +250,7 @@ fn a_running_call_of_a_replaced_generation_is_cut_off_after_exactly_its_limit() 
         scene.registry.check_draining();
         assert!(cut_off());
         assert!(matches!(call.join().unwrap(), Err(Failure::TimedOut { .. })));
+        assert!(began.elapsed() < CALL_TIME, "it was cut off, and did not run out of its own time");
     });
     assert!(replaced.upgrade().is_none(), "its last call has ended");
     assert_eq!((scene.registry.draining(), scene.registry.known_to_drain()), (Vec::new(), 1));

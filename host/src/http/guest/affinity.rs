@@ -1,17 +1,23 @@
 //! Which variants answer a request: the visitor's key, so that a visitor stays with one variant, and the variants that
 //! a tester requests.
+//!
+//! A visitor whose request has no routing key yet gets a cookie of the host's own, and keeps its variant by it even
+//! after a context has set the cookie that is the routing key.
 
-use http::HeaderMap;
-use http::header::{self, HeaderName};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Response};
 use seam_runtime::call::Affinity;
 use seam_store::ids::Trace;
 
+use crate::limits;
 use crate::manifest::RoutingKey;
 
 /// `context=variant, ...` for one request.
 const VARIANT_HEADER: HeaderName = HeaderName::from_static("x-seam-variant");
 /// The same for a browser. The value of a cookie cannot contain commas, so `&` and `+` separate pairs, too.
 const VARIANT_COOKIE: &str = "seam-variant";
+/// The key of a visitor who had none.
+const VISITOR_COOKIE: &str = "seam-visitor";
 /// The prefix of a cookie's name that binds it to this host over TLS.
 const HOST_PREFIX: &str = "__Host-";
 
@@ -25,14 +31,27 @@ pub struct AffinityConfig {
 }
 
 impl AffinityConfig {
-    /// The visitor's key; without one, a key made of the trace.
-    pub(in crate::http) fn key(&self, headers: &HeaderMap, trace: Trace) -> Affinity {
+    /// The visitor of a request. One without a key gets a new one if `splits` says that variants share the visitors;
+    /// without any routing key in the manifest, each request stands for itself.
+    pub(in crate::http) fn visitor(&self, headers: &HeaderMap, trace: Trace, splits: impl FnOnce() -> bool) -> Visitor {
+        if self.keys.is_empty() {
+            return Visitor { affinity: Affinity::by_trace(trace), new_key: None };
+        }
         let value = |key: &RoutingKey| match key {
             RoutingKey::Cookie(name) => cookie(headers, name).map(str::as_bytes),
             RoutingKey::Header(name) => headers.get(name).map(|value| value.as_bytes()),
         };
-        let key = self.keys.iter().filter_map(value).find(|value| !value.is_empty());
-        key.map_or_else(|| Affinity::by_trace(trace), Affinity::by)
+        // The host's own first: a visitor who has it got its variant by it.
+        let own = cookie(headers, VISITOR_COOKIE).map(str::as_bytes);
+        let known = own.into_iter().chain(self.keys.iter().filter_map(value)).find(|value| !value.is_empty());
+        match known {
+            Some(key) => Visitor { affinity: Affinity::by(key), new_key: None },
+            None if splits() => {
+                let key = format!("{:032x}", rand::random::<u128>());
+                Visitor { affinity: Affinity::by(key.as_bytes()), new_key: Some(key) }
+            }
+            None => Visitor { affinity: Affinity::by_trace(trace), new_key: None },
+        }
     }
 
     /// The variants that the request asks for, as pairs of context and variant; none if it must not choose.
@@ -47,6 +66,48 @@ impl AffinityConfig {
         let pairs = asked(self.force).into_iter().flat_map(|asked| asked.split([',', '&', '+']));
         pairs.filter_map(|pair| pair.trim().split_once('='))
     }
+}
+
+/// Who sent a request, as far as variants are concerned.
+pub(in crate::http) struct Visitor {
+    pub affinity: Affinity,
+    /// The key that the visitor has from now on: the response has to carry it.
+    pub new_key: Option<String>,
+}
+
+/// Gives the visitor its key. The response is then meant for one visitor: no cache may give it to others.
+pub(in crate::http) fn give_key<B>(response: &mut Response<B>, key: &str, secure: bool) {
+    let (prefix, end) = if secure { (HOST_PREFIX, "; Secure") } else { ("", "") };
+    let seconds = limits::HTTP_VISITOR_S;
+    let cookie = format!("{prefix}{VISITOR_COOKIE}={key}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{end}");
+    let Ok(cookie) = HeaderValue::try_from(cookie) else { return };
+    let headers = response.headers_mut();
+    headers.append(header::SET_COOKIE, cookie);
+    make_private(headers);
+}
+
+/// Forbids caches that several visitors share to keep the response; what its context says to browsers stays.
+fn make_private(headers: &mut HeaderMap) {
+    // Some shared caches prefer these (RFC 9213).
+    let for_shared = |name: &&HeaderName| {
+        let name = name.as_str();
+        name.ends_with("cdn-cache-control") || name == "surrogate-control"
+    };
+    let found: Vec<HeaderName> = headers.keys().filter(for_shared).cloned().collect();
+    for name in found {
+        headers.remove(name);
+    }
+    let fields = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let directives: Vec<&str> = fields.flat_map(|field| field.split(',')).map(str::trim).collect();
+    let is = |directive: &str, name: &str| directive.eq_ignore_ascii_case(name);
+    if directives.iter().any(|directive| is(directive, "no-store") || is(directive, "private")) {
+        return;
+    }
+    let shared = |directive: &str| directive.to_ascii_lowercase().starts_with("s-maxage") || is(directive, "public");
+    let kept = directives.into_iter().filter(|directive| !directive.is_empty() && !shared(directive));
+    let text: Vec<&str> = std::iter::once("private").chain(kept).collect();
+    let value = HeaderValue::try_from(text.join(", ")).unwrap_or_else(|_| HeaderValue::from_static("private"));
+    headers.insert(header::CACHE_CONTROL, value);
 }
 
 fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -76,12 +137,65 @@ mod tests {
         let keys = vec![RoutingKey::Cookie("visitor".into()), RoutingKey::Header("x-user".into())];
         let affinity = AffinityConfig { keys, force: false };
         let trace = Trace::start();
-        let key = |fields: &[(&'static str, &'static str)]| affinity.key(&headers(fields), trace).key;
+        let key =
+            |fields: &[(&'static str, &'static str)]| affinity.visitor(&headers(fields), trace, || false).affinity.key;
         let ada = Affinity::by(b"ada").key;
         assert_eq!(key(&[("cookie", "a=b; visitor=ada"), ("x-user", "bob")]), ada);
         assert_eq!(key(&[("cookie", "__Host-visitor=ada")]), ada);
         assert_eq!(key(&[("cookie", "visitor="), ("x-user", "ada")]), ada);
         assert_eq!(key(&[("cookie", "visitors=ada")]), Affinity::by_trace(trace).key);
+    }
+
+    #[test]
+    fn a_visitor_without_a_key_gets_one_and_keeps_it() {
+        let affinity = AffinityConfig { keys: vec![RoutingKey::Cookie("visitor".into())], force: false };
+        let trace = Trace::start();
+        let visitor = |fields: &[(&'static str, &'static str)]| affinity.visitor(&headers(fields), trace, || true);
+        let (first, second) = (visitor(&[]), visitor(&[("cookie", "visitor=")]));
+        let (one, other) = (first.new_key.unwrap(), second.new_key.unwrap());
+        assert!(one != other && one.len() == 32);
+        assert_eq!(first.affinity, Affinity::by(one.as_bytes()));
+        // The variant stays when the context sets its own cookie later.
+        let own = Affinity::by(b"k");
+        for cookies in ["seam-visitor=k", "__Host-seam-visitor=k", "visitor=ada; seam-visitor=k"] {
+            let known = visitor(&[("cookie", cookies)]);
+            assert!(known.affinity == own && known.new_key.is_none(), "{cookies}");
+        }
+        let known = visitor(&[("cookie", "visitor=ada")]);
+        assert!(known.affinity == Affinity::by(b"ada") && known.new_key.is_none());
+        let without = AffinityConfig::default().visitor(&headers(&[("cookie", "seam-visitor=k")]), trace, || true);
+        assert!(without.affinity == Affinity::by_trace(trace) && without.new_key.is_none());
+    }
+
+    #[test]
+    fn a_response_with_a_visitors_key_is_kept_by_no_shared_cache() {
+        for (sent, expect) in [
+            (&[][..], "private"),
+            (
+                &[("cache-control", "public, max-age=60, s-maxage=600, no-transform")],
+                "private, max-age=60, no-transform",
+            ),
+            (&[("cache-control", "Public"), ("cache-control", "max-age=60")], "private, max-age=60"),
+            (&[("cache-control", "max-age=5"), ("cdn-cache-control", "max-age=9")], "private, max-age=5"),
+            (
+                &[("cache-control", "max-age=5"), ("x-cdn-cache-control", "a"), ("surrogate-control", "b")],
+                "private, max-age=5",
+            ),
+            (&[("cache-control", "no-cache")], "private, no-cache"),
+            (&[("cache-control", "no-store")], "no-store"),
+            (&[("cache-control", "max-age=9, private")], "max-age=9, private"),
+        ] {
+            let mut response = Response::new(());
+            *response.headers_mut() = headers(sent);
+            response.headers_mut().append("set-cookie", HeaderValue::from_static("a=b"));
+            give_key(&mut response, "k", true);
+            let fields: Vec<_> = response.headers().iter().map(|(name, value)| (name.as_str(), value)).collect();
+            assert!(fields.iter().all(|(name, _)| *name == "set-cookie" || *name == "cache-control"), "{fields:?}");
+            assert_eq!(response.headers()["cache-control"], expect);
+            let cookies: Vec<_> = response.headers().get_all("set-cookie").iter().collect();
+            let own = "__Host-seam-visitor=k; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax; Secure";
+            assert_eq!(cookies, ["a=b", own]);
+        }
     }
 
     #[test]

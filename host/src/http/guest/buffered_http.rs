@@ -24,7 +24,7 @@ pub async fn respond(
     handle: impl FnOnce(Call, buffered_http::Request) -> Result<buffered_http::Response, Failure>,
 ) -> Result<Response<Body>, RequestError> {
     let body = body::read(body, routed.limits.body_bytes, routed.limits.body_time).await?;
-    let request = request(routed.parts, routed.path, &routed.connection.forwarded, body)?;
+    let request = request(routed.parts, routed.path, &routed.client.forwarded, body)?;
     let call = Call::start(Instant::now() + routed.timeout, routed.trace);
     let answer = handle(call, request)?;
     let invalid = |reason| RequestError::InvalidResponse { context: routed.context.to_string(), reason };
@@ -48,7 +48,7 @@ fn request(
         fields.push(("host".into(), authority.as_str().into()));
     }
     for (name, value) in &parts.headers {
-        if name == header::FORWARDED
+        if header_fields::names_client(name)
             || header_fields::hop_by_hop(name)
             || (connection.is_some() && header_fields::named_by_connection(connection, name))
         {
@@ -146,6 +146,8 @@ mod tests {
             .header("connection", "x-own")
             .header("x-own", "1")
             .header("forwarded", "for=evil")
+            .header("x-forwarded-for", "evil")
+            .header("x-real-ip", "evil")
             .body(())
             .unwrap()
             .into_parts();

@@ -8,7 +8,7 @@ mod wasi_http;
 use http::{Method, Response};
 use hyper::body::Incoming;
 
-use self::affinity::AffinityConfig;
+use self::affinity::{AffinityConfig, give_key};
 pub use self::routed::RoutedRequest;
 use super::body::Body;
 use super::request_error::RequestError;
@@ -69,11 +69,12 @@ impl Contexts {
                 return buffered_http::respond(request, body, handle).await;
             }
         };
-        let key = affinity.key(&parts.headers, request.trace);
+        let visitor = affinity.visitor(&parts.headers, request.trace, || registry.is_split());
         let requested = affinity.requested(&parts.headers);
         let query = parts.uri.query().filter(|_| parts.method == Method::GET);
-        let live = registry.live_for(request.context.as_str(), key, requested, query)?;
-        match live.serves() {
+        let live = registry.live_for(request.context.as_str(), visitor.affinity, requested, query)?;
+        let secure = request.client.secure;
+        let answer = match live.serves() {
             Serves::BufferedHttp => {
                 let handle = |call, request| span.in_scope(|| live.handle(call, request));
                 if parts.method.is_safe() {
@@ -87,6 +88,12 @@ impl Contexts {
             }
             Serves::WasiHttp => wasi_http::respond(request, live, body, span).await,
             Serves::Nothing => Err(RequestError::NotFound),
-        }
+        };
+        answer.map(|mut response| {
+            if let Some(key) = &visitor.new_key {
+                give_key(&mut response, key, secure);
+            }
+            response
+        })
     }
 }

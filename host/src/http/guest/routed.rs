@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::request::Parts;
 use seam_store::ids::{ContextName, Trace};
 
-use crate::http::connection_activity::ConnectionActivity;
+use crate::http::client::Client;
 use crate::http::limits::Limits;
 
 /// A request to one context, without its body.
@@ -17,6 +17,6 @@ pub struct RoutedRequest<'a> {
     pub path: &'a str,
     pub parts: &'a Parts,
     pub trace: Trace,
-    pub connection: &'a ConnectionActivity,
+    pub client: &'a Client,
     pub limits: &'a Limits,
 }

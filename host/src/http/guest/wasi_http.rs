@@ -50,7 +50,7 @@ pub async fn respond(
     let request = request(&routed, body)?;
     let context = routed.context.to_string();
     let call = Call::start(Instant::now() + routed.timeout, routed.trace);
-    let scheme = if routed.connection.secure { Scheme::Https } else { Scheme::Http };
+    let scheme = if routed.client.secure { Scheme::Https } else { Scheme::Http };
     let (sender, response) = oneshot::channel();
     let failed = Arc::new(AtomicBool::new(false));
     let client = Arc::new(Client::default());
@@ -79,7 +79,7 @@ async fn run(
     client: Arc<Client>,
 ) -> Result<(), Failure> {
     let mut guest = live.check_out(call).await?;
-    let deadline = guest.call().deadline;
+    let (deadline, cut_off) = (guest.call().deadline, guest.cut_off());
     let served = Arc::new(AtomicBool::new(false));
     let respond = {
         let (served, client) = (served.clone(), client.clone());
@@ -93,9 +93,11 @@ async fn run(
         }
     };
     let _unwinding = FailedOnPanic(failed.clone());
-    let handled = match tokio::time::timeout_at(deadline.into(), handle(&mut guest, scheme, request, respond)).await {
-        Ok(handled) => handled,
-        Err(_) => Err(OutOfTime.into()),
+    let handled = tokio::select! {
+        biased;
+        handled = handle(&mut guest, scheme, request, respond) => handled,
+        () = tokio::time::sleep_until(deadline.into()) => Err(OutOfTime.into()),
+        () = cut_off.wait() => Err(OutOfTime.into()),
     };
     if handled.is_ok() && !served.load(Acquire) {
         guest.broke();
@@ -163,7 +165,8 @@ fn request(routed: &RoutedRequest<'_>, body: Incoming) -> Result<GuestRequest, R
     *request.uri_mut() = Uri::from_parts(uri).map_err(|_| RequestError::BadRequest("the address cannot be parsed"))?;
     *request.headers_mut() = parts.headers.clone();
     header_fields::strip_hop_by_hop(request.headers_mut());
-    request.headers_mut().insert(header::FORWARDED, routed.connection.forwarded.clone());
+    header_fields::strip_client_names(request.headers_mut());
+    request.headers_mut().insert(header::FORWARDED, routed.client.forwarded.clone());
     if parts.version < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
         return Err(RequestError::Malformed("the Host header is missing"));
     }

@@ -89,7 +89,8 @@ async fn run(
 ) {
     let limits = &shared.service.limits;
     let mut phases = shared.phases.clone();
-    let activity = Arc::new(ConnectionActivity::new(client, secure));
+    let trusted = shared.service.proxies.is_trusted(client.ip());
+    let activity = Arc::new(ConnectionActivity::new(client, secure, trusted));
     let io = TokioIo::new(ObservedIo { stream, activity: activity.clone(), scan: Some(Scan::default()), preface: 0 });
     let service = service_fn(|request| {
         let (service, activity) = (shared.service.clone(), activity.clone());

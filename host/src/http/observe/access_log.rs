@@ -1,7 +1,6 @@
 //! The access log: one `access` event a request, after its last byte. While no subscriber wants such events, a request
 //! pays one comparison.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::header;
@@ -9,6 +8,7 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use seam_store::ids::{ContextName, Trace};
 
+use crate::http::client::Client;
 use crate::limits;
 
 /// What the line needs of the request.
@@ -16,14 +16,14 @@ pub struct Entry {
     method: Method,
     path: String,
     context: String,
-    client: SocketAddr,
+    client: Client,
     agent: String,
     trace: Trace,
 }
 
 impl Entry {
     /// `None` when access events are switched off.
-    pub fn new(parts: &Parts, context: Option<&ContextName>, client: SocketAddr, trace: Trace) -> Option<Box<Self>> {
+    pub fn new(parts: &Parts, context: Option<&ContextName>, client: &Client, trace: Trace) -> Option<Box<Self>> {
         if !tracing::enabled!(target: "access", tracing::Level::INFO) {
             return None;
         }
@@ -33,7 +33,7 @@ impl Entry {
             method: parts.method.clone(),
             path: trimmed(parts.uri.path()),
             context: context.map_or_else(|| "-".into(), ToString::to_string),
-            client,
+            client: client.clone(),
             agent: agent.unwrap_or_default(),
             trace,
         }))

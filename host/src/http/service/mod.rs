@@ -18,6 +18,7 @@ use seam_store::ids::Trace;
 
 use self::mounts::{MountTable, OpenMount};
 use super::body::Body;
+use super::client::Client;
 use super::config::{Config, Mount};
 use super::connection_activity::ConnectionActivity;
 use super::error::Error;
@@ -30,6 +31,7 @@ use super::observe::completion::Completion;
 use super::observe::metrics::{ContextMetrics, Metrics};
 use super::own::dev::{self, StatusBoard};
 use super::own::ops;
+use super::proxies::Proxies;
 use super::request_error::RequestError;
 use super::response::error_page::error_page;
 use super::response::negotiate;
@@ -42,6 +44,7 @@ pub struct Service {
     mounts: ArcSwap<MountTable>,
     contexts: Contexts,
     affinity: AffinityConfig,
+    pub proxies: Proxies,
     ops: bool,
     dev: Option<StatusBoard>,
     /// Of the responses of the host itself.
@@ -59,6 +62,7 @@ impl Service {
             registry: registry.clone(),
             contexts,
             affinity: config.affinity,
+            proxies: Proxies::new(config.proxies),
             ops: config.ops,
             dev: config.dev,
             draining: AtomicBool::new(false),
@@ -96,8 +100,10 @@ impl Service {
             dev::always_send_pages(&mut parts);
         }
         let trace = header_fields::trace(&parts.headers);
+        let client = self.proxies.client(&connection.peer, connection.peer_is_trusted, &parts.headers);
         // A panic in the host's own code costs this request only, not the other streams of its connection.
-        let dispatched = AssertUnwindSafe(self.dispatch(&connection, &parts, body, trace)).catch_unwind().await;
+        let dispatched =
+            AssertUnwindSafe(self.dispatch(&connection, &client, &parts, body, trace)).catch_unwind().await;
         let (mount, answer) = dispatched.unwrap_or_else(|panic| (None, Err(self.panicked(&*panic))));
         let response = answer.unwrap_or_else(|error| self.with_script(&parts, error_page(error, &parts, &trace)));
         let mut response = negotiate::without_body(&parts.method, response);
@@ -109,7 +115,7 @@ impl Service {
             status: response.status(),
             started,
             metrics: mount.as_ref().map_or(&self.own_metrics, |mount| &mount.metrics).clone(),
-            access: Entry::new(&parts, mount.as_ref().map(|mount| &mount.context), connection.client, trace),
+            access: Entry::new(&parts, mount.as_ref().map(|mount| &mount.context), &client, trace),
             _active: active,
         };
         response.map(|body| body.observe(completion))
@@ -125,6 +131,7 @@ impl Service {
     async fn dispatch(
         &self,
         connection: &ConnectionActivity,
+        client: &Client,
         parts: &Parts,
         body: Incoming,
         trace: Trace,
@@ -158,7 +165,7 @@ impl Service {
             path,
             parts,
             trace,
-            connection,
+            client,
             limits: &self.limits,
         };
         let answer = self.contexts.respond(routed, &self.affinity, body).await;

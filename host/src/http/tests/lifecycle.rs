@@ -103,6 +103,7 @@ async fn several_addresses_are_served_and_the_error_names_an_occupied_one() {
         mounts: vec![],
         ops: true,
         affinity: Default::default(),
+        proxies: Default::default(),
         dev: None,
         limits: super::Limits::default(),
     };

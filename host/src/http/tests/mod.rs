@@ -56,6 +56,7 @@ impl Site {
             mounts: vec![mount("/shop", "shop"), mount("/shop/desk", "desk")],
             ops: true,
             affinity: Default::default(),
+            proxies: Default::default(),
             dev: None,
             limits: Limits::default(),
         };

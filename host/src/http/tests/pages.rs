@@ -12,6 +12,25 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use super::{Site, TIMEOUT, page};
 
 #[tokio::test(flavor = "multi_thread")]
+async fn guests_get_the_client_that_a_trusted_proxy_names_and_no_other() {
+    let said = [
+        ("x-forwarded-for", "198.51.100.9, 203.0.113.1"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "evil"),
+        ("x-real-ip", "198.51.100.9"),
+        ("forwarded", "for=198.51.100.9;proto=https, for=203.0.113.1;proto=https"),
+    ];
+    let network = |text: &str| crate::manifest::Network::parse(text).unwrap();
+    for (trusted, expect) in
+        [(network("127.0.0.0/8"), "for=203.0.113.1;proto=https"), (network("127.0.0.2"), "for=127.0.0.1;proto=http")]
+    {
+        let site = Site::with(|config| config.proxies.trusted = vec![trusted]);
+        let reply = site.ask("GET", "/shop/request", &said).await;
+        assert_eq!(reply.text(), format!(r#"GET /request None [("forwarded", "{expect}"), ("host", "a")]"#));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_longest_mount_that_ends_at_a_segment_gets_the_rest_of_the_path() {
     let site = Site::start();
     for (path, status, body) in [

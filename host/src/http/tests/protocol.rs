@@ -277,6 +277,7 @@ async fn the_error_names_the_tls_file_that_cannot_be_read() {
         mounts: vec![],
         ops: true,
         affinity: Default::default(),
+        proxies: Default::default(),
         dev: None,
         limits: super::Limits::default(),
     };

@@ -78,6 +78,14 @@ impl Fixture {
         number_in(&self.query(sql, &[], soon()).unwrap())
     }
 
+    /// Runs a statement that only a bound ends. If none does, the test fails, and does not hang with it.
+    fn query_without_end(&self, sql: &str, deadline: Instant) -> Result<Vec<u8>, Error> {
+        let (database, sql) = (self.database.clone(), sql.to_owned());
+        let (ended, result) = std::sync::mpsc::channel();
+        std::thread::spawn(move || ended.send(database.query(&sql, &[], deadline)));
+        result.recv_timeout(Duration::from_secs(60)).expect("no bound ended the statement")
+    }
+
     fn items(&self) -> i64 {
         self.number("SELECT count(*) FROM item")
     }

@@ -84,10 +84,10 @@ fn a_statement_ends_at_its_deadline_and_at_its_bound_on_work() {
     let shop = shop();
     let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
     let started = Instant::now();
-    let result = shop.query(endless, &[], in_ms(50));
+    let result = shop.query_without_end(endless, in_ms(50));
     assert_eq!(case(&result), "interrupted", "{result:?}");
     assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
-    let result = shop.query(endless, &[], Instant::now() + Duration::from_secs(600));
+    let result = shop.query_without_end(endless, Instant::now() + Duration::from_secs(600));
     assert!(matches!(&result, Err(Error::Interrupted(why)) if why.contains("steps")), "{result:?}");
     let past = shop.query("SELECT count(*) FROM item", &[], Instant::now() - Duration::from_secs(1));
     assert!(matches!(case(&past), "ok" | "interrupted"), "a short statement may finish: {past:?}");
@@ -106,6 +106,9 @@ fn many_rows_are_one_transaction() {
     let fresh = pack(3, &[&[7.into(), "x".into(), 5.into()], &[8.into(), "y".into(), 5.into()]]);
     assert_eq!(case(&shop.execute_many(sql, &fresh[..fresh.len() - 1], soon())), "invalid");
     assert_eq!(shop.items(), 2);
+    // No row is long enough to be interrupted, so the deadline is looked at between them.
+    let late = shop.execute_many(sql, &fresh, Instant::now() - Duration::from_secs(1));
+    assert_eq!((case(&late), shop.items()), ("interrupted", 2));
 }
 
 #[test]

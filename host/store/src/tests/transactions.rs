@@ -93,13 +93,19 @@ fn wait_for_waiting(shop: &Fixture, count: u64) {
 }
 
 #[test]
-fn every_connection_syncs_each_commit() {
-    let shop = shop();
-    let level = "PRAGMA synchronous";
-    let lease = shop.writer.exclusive(soon()).unwrap();
-    assert_eq!(lease.connection().unwrap().host_text(level).unwrap(), "2", "FULL: the log is synced at each commit");
-    shop.writer.give_back(lease);
-    assert_eq!(shop.reader().unwrap().connection().unwrap().host_text(level).unwrap(), "2");
+fn every_connection_syncs_each_commit_and_checks_keys_and_readers_do_not_write() {
+    let folder = TempDir::new().unwrap();
+    // As it is opened: a migration would switch foreign keys on, whatever they were.
+    let database = Database::open(config(&folder, 64)).unwrap();
+    // 2 is FULL: the log is synced at each commit.
+    let settings = |connection: &crate::connection::Connection| {
+        ["synchronous", "foreign_keys", "query_only"]
+            .map(|name| connection.host_text(&format!("PRAGMA {name}")).unwrap())
+    };
+    let lease = database.writer.exclusive(soon()).unwrap();
+    assert_eq!(settings(lease.connection().unwrap()), ["2", "1", "0"]);
+    database.writer.give_back(lease);
+    assert_eq!(settings(database.reader().unwrap().connection().unwrap()), ["2", "1", "1"]);
 }
 
 #[test]
@@ -227,6 +233,21 @@ fn transactions_that_wait_together_share_one_commit() {
     assert_eq!(after.commits - before.commits, 4);
     assert!(after.groups - before.groups < 4, "{after:?}");
     assert_eq!(shop.items(), 4);
+}
+
+#[test]
+fn a_group_has_at_most_so_many_members() {
+    let time = Clock::manual();
+    let folder = TempDir::new().unwrap();
+    // Time stands still, so no group ends because it is old.
+    let database = Database::open(Config { clock: time.clock(), ..config(&folder, 64) }).unwrap();
+    migrate(&database, &[migration(1, SCHEMA)]).unwrap();
+    let shop = Fixture { database, folder };
+    let before = shop.statistics().groups;
+    let one_more = crate::limits::STORE_GROUP_MAX + 1;
+    let done = as_a_group(&shop, (0..one_more).map(|i| insert(&*format!("n{i}").leak())).collect());
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    assert_eq!((shop.statistics().groups - before, shop.items()), (2, one_more as i64));
 }
 
 #[test]
