@@ -57,8 +57,8 @@ pub fn run(
 pub fn stale(manifest: &Manifest) -> Vec<(ContextName, String)> {
     let base = base(manifest);
     let stale = |context: &Context| {
-        let build = context.build.as_ref()?;
-        match record::check(&base.join(&context.settings.component), &base, &definition(build)) {
+        let job = Job::of(context, &context.settings.component, &base);
+        match record::check(&job.component, &base, &definition(job.build.as_ref()?)) {
             Freshness::Stale(why) => Some((context.settings.name.clone(), why)),
             Freshness::Fresh | Freshness::Unknown(_) => None,
         }
