@@ -45,10 +45,10 @@ pub enum Error {
 }
 
 impl App {
-    /// Loads the whole system: afterwards every context can answer.
+    /// Loads the whole system: afterwards every context can answer that is not out of service.
     ///
     /// # Errors
-    /// Every problem of every context. Files whose migration failed are as they were.
+    /// Every problem of every context, when none can serve. Files whose migration failed are as they were.
     pub fn load(manifest: Manifest, compiler: Compiler) -> Result<Self, Error> {
         let metrics = prometheus::Registry::new();
         let families = Metrics::new(&metrics)?;
@@ -56,8 +56,9 @@ impl App {
         let host = Arc::new(HostFile::open(data)?);
         let history = History::new(host.clone())?;
         let deployed = deploy::sources(&manifest, &history)?;
-        let linked =
-            LinkedSystem::load_from(&manifest.system(), compiler, &data.join("cache"), &|entry| deployed.of(entry))?;
+        let linked = LinkedSystem::load_what_can(&manifest.system(), compiler, &data.join("cache"), &|entry| {
+            deployed.of(entry)
+        })?;
         // Before any file is migrated. A seed that is loaded already, and a schedule, keep nothing from serving.
         let misfits = fit::unserved(manifest.mounts.iter().map(|mount| &mount.context), linked.specs());
         if !misfits.is_empty() {
@@ -122,6 +123,8 @@ impl App {
         tending.abort();
         vigils.abort();
         drop((following, scheduler));
+        let registry = self.registry.clone();
+        tokio::task::spawn_blocking(move || registry.close_stores()).await.ok();
         Ok(())
     }
 }
@@ -159,10 +162,15 @@ async fn deploy_file(deployer: Deployer, context: String, file: PathBuf) {
 /// Trims idle instances, checks draining generations and gives free memory back, again and again.
 async fn tend(registry: Registry) {
     let mut trim = tokio::time::interval(Duration::from_secs(limits::TRIM_INTERVAL_S));
+    let mut note = tokio::time::interval(Duration::from_millis(seam_runtime::limits::STORE_NOTE_MS));
     let mut give_back = tokio::time::interval(Duration::from_secs(limits::MEMORY_GIVE_BACK_S));
     let mut drain = tokio::time::interval(Duration::from_millis(limits::DRAIN_CHECK_MS));
     loop {
         tokio::select! {
+            _ = note.tick() => {
+                let registry = registry.clone();
+                drop(tokio::task::spawn_blocking(move || registry.tend_stores()));
+            }
             _ = trim.tick() => registry.trim(),
             _ = give_back.tick() => drop(tokio::task::spawn_blocking(memory::give_back)),
             _ = drain.tick() => registry.check_draining(),

@@ -43,7 +43,9 @@ pub fn serves_http(component: &Component) -> bool {
 /// The contexts that are mounted and cannot answer requests. Every request to them would get 404.
 pub fn unserved<'m>(mounted: impl Iterator<Item = &'m ContextName>, specs: &[ContextSpec]) -> Vec<ContextProblem> {
     let spec = |name: &ContextName| specs.iter().find(|spec| spec.settings.name == *name);
-    let silent = mounted.filter(|name| spec(name).is_some_and(|spec| !serves_http(&spec.component)));
+    // A placeholder has a reason of its own.
+    let silent = |component: &Component| !component.is_placeholder() && !serves_http(component);
+    let silent = mounted.filter(|name| spec(name).is_some_and(|spec| silent(&spec.component)));
     let problem = |name: &ContextName| ContextProblem {
         context: name.clone(),
         part: Manifest::MOUNT_PART.to_owned(),
@@ -83,8 +85,10 @@ pub fn schedule_problem(schedule: &Schedule, specs: &[ContextSpec]) -> Option<Co
     Some(ContextProblem { context: context.clone(), part: Manifest::schedule_part(call), message, remedy })
 }
 
+/// `None` for a placeholder, too.
 fn component<'s>(name: &ContextName, specs: &'s [ContextSpec]) -> Option<&'s Component> {
-    specs.iter().find(|spec| spec.settings.name == *name).map(|spec| &spec.component)
+    let found = specs.iter().find(|spec| spec.settings.name == *name).map(|spec| &spec.component);
+    found.filter(|component| !component.is_placeholder())
 }
 
 /// The exported function that the manifest names as `interface.function`, or a hint at those that there are.

@@ -23,10 +23,26 @@ pub const HTTP_BODY_MS: u64 = 20_000;
 pub const HTTP_RESPONSE_BYTES: usize = 12 << 20;
 /// What a guest may still write after its client has left, or asked for the head only: as much as a buffered answer.
 pub const HTTP_FORGOTTEN_BYTES: usize = HTTP_RESPONSE_BYTES;
+/// One HTTP/2 stream that its client does not read while it reads others: no client waits longer than ten minutes.
+pub const HTTP2_STREAM_STALL_MS: u64 = 600_000;
+/// The time in which an HTTP/1.1 client reads one piece of a streamed answer: a day. A client that stalls is cut off
+/// long before, by its connection.
+pub const HTTP_TURN_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+/// A client that takes fewer bytes than this within `HTTP_IDLE_MS` stalls. More than the frames by which HTTP/2 asks
+/// whether it is still there.
+pub const HTTP_PROGRESS_BYTES: u64 = 1 << 10;
 /// A connection without a request. Longer than the 60 s that load balancers keep theirs, so that they close first.
 pub const HTTP_IDLE_MS: u64 = 75_000;
 /// How long accepted requests may take to finish after SIGTERM. Supervisors kill after 10 s or later.
 pub const HTTP_DRAIN_MS: u64 = 8_000;
+/// Open connections to the address of the operators' pages: a few scrapers and supervisors.
+pub const OPS_CONNECTIONS: usize = 32;
+/// How often the files of the TLS certificate are read again: soon after a renewal, at the price of two small reads.
+pub const CERTIFICATE_POLL_S: u64 = 2;
+/// A file with a chain of certificates or a key; real ones have 10 KiB.
+pub const CERTIFICATE_BYTES_MAX: u64 = 1 << 20;
+/// From how long before its end the log warns of a certificate: time for a renewal by hand, over holidays too.
+pub const CERTIFICATE_WARNING_DAYS: u32 = 14;
 /// How long a visitor keeps the key that the host gave it: a year, longer than a variant is tried out.
 pub const HTTP_VISITOR_S: u64 = 365 * 86_400;
 /// Connections that the kernel holds while all `HTTP_CONNECTIONS` are taken.
@@ -117,6 +133,8 @@ pub const WATCH_FILES_MAX: usize = 50_000;
 
 /// How long a stream of events may be silent: the next message shows whether the browser is gone.
 pub const DEV_EVENT_PAUSE_MS: u64 = 15_000;
+/// How often `seam dev` looks for traps, to show them in the open pages: before one has looked up from the page.
+pub const DEV_TRAPS_MS: u64 = 500;
 /// Text of one problem that a browser gets. A compiler's longest error fills a screen or two.
 pub const DEV_PROBLEM_BYTES_MAX: usize = 8 << 10;
 /// Problems that a browser gets; the terminal shows all of them.
@@ -126,6 +144,10 @@ pub const DEV_PROBLEMS_MAX: usize = 20;
 
 /// A file of scenarios. A hundred of them take 100 KiB; a recording may be longer.
 pub const SCENARIO_FILE_BYTES_MAX: u64 = 8 << 20;
+/// The stubs and steps of a recording. It leaves room for a head within `SCENARIO_FILE_BYTES_MAX`.
+pub const RECORDED_BYTES_MAX: usize = 7 << 20;
+/// The JSON that one response in a recording is expected to be. Of a larger one the status and the headers are.
+pub const RECORDED_ANSWER_BYTES_MAX: usize = 64 << 10;
 /// What a scenario's clock shows unless it says otherwise: noon, UTC, on 1 January 2026.
 pub const SCENARIO_CLOCK_S: u64 = 1_767_268_800;
 /// The end of the year 9999, which is as far as dates in TOML go.

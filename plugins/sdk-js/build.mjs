@@ -1,9 +1,9 @@
 // Builds the component of a context in JavaScript or ClojureScript. In the project's folder, run
 // `node plugins/sdk-js/build.mjs CONTEXT-FOLDER COMPONENT.wasm`.
 //
-// CONTEXT-FOLDER holds `context.wit` with the component's world, and `src/context.js` or `src/context.cljs`. The world
-// may name the packages in the project's `wit`. Esbuild bundles the sources into one file, and the toolchain embeds it
-// in QuickJS.
+// CONTEXT-FOLDER holds `context.wit` with the component's world, and `src/context.js`, `.ts` or `.cljs`. The world may
+// name the packages in the project's `wit`. Esbuild bundles the sources into one file, with what it needs to name their
+// lines in the stack of an exception, and the toolchain embeds it in QuickJS.
 
 import {
   copyFileSync,
@@ -45,14 +45,14 @@ async function main([folder, component]) {
 
 /** Bundles all sources into one module, which imports only interfaces. */
 async function bundled(folder, tools, tool) {
-  const from = ["src/context.js", "src/context.cljs"].map((name) => join(folder, name)).find(existsSync);
+  const names = ["src/context.js", "src/context.ts", "src/context.cljs"];
+  const from = names.map((name) => join(folder, name)).find(existsSync);
   if (!from) {
-    throw new BuildError(`${folder} has neither src/context.js nor src/context.cljs`, "add one that exports the interfaces");
+    throw new BuildError(`${folder} has none of ${names.join(", ")}`, "add one that exports the interfaces");
   }
   const { build } = await tool("esbuild");
   const { compileString } = await tool("squint-cljs");
-  const result = await build({
-    entryPoints: [from],
+  const options = {
     bundle: true,
     format: "esm",
     target: "es2023",
@@ -63,8 +63,23 @@ async function bundled(folder, tools, tool) {
     loader: { ".sql": "text" },
     nodePaths: [join(tools, "node_modules")],
     plugins: [seams, clojure(compileString)],
-  });
-  return result.outputFiles[0].text;
+    // Sources are named as seen from here, the project's folder.
+    outfile: resolve("user.js"),
+  };
+  const { metafile } = await build({ ...options, entryPoints: [from], metafile: true });
+  const exported = Object.values(metafile.outputs).flatMap((output) => output.exports);
+  const guard = JSON.stringify(join(sdk, "src", "guard.js"));
+  const entry = [
+    `import * as context from ${JSON.stringify(resolve(from))};`,
+    `import { guarded } from ${guard};`,
+    ...exported.map((name) => (name === "default" ? "export default " : `export const ${name} = `) + `guarded(context.${name});`),
+  ];
+  const stdin = { contents: entry.join("\n"), resolveDir: process.cwd(), sourcefile: "exports.js" };
+  const { outputFiles } = await build({ ...options, stdin, sourcemap: "external", sourcesContent: false });
+  const text = (end) => outputFiles.find((file) => file.path.endsWith(end)).text;
+  const { sources, mappings } = JSON.parse(text(".map"));
+  // After all other lines, so that it moves none.
+  return `${text(".js")}\nglobalThis.seamPlaces = ${JSON.stringify({ sources, mappings })};\n`;
 }
 
 /**

@@ -1,6 +1,7 @@
 //! The data that a call carries from the edge to the last context, and the ways in which a call can fail.
 
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use seam_store::ids::Trace;
 
@@ -98,6 +99,31 @@ impl Call {
         *slot = callee;
         self.depth += 1;
         Ok(self)
+    }
+}
+
+/// The deadline of a call that runs on while its client reads or sends: a guest gets back the time in which it waits
+/// for the client.
+#[derive(Debug)]
+pub struct MovingDeadline {
+    first: Instant,
+    /// How much later than `first` the call ends, in microseconds.
+    later_us: AtomicU64,
+}
+
+impl MovingDeadline {
+    pub fn new(first: Instant) -> Self {
+        Self { first, later_us: AtomicU64::new(0) }
+    }
+
+    pub fn get(&self) -> Instant {
+        self.first + Duration::from_micros(self.later_us.load(Relaxed))
+    }
+
+    /// Moves the deadline to `until`, but not to before the first one.
+    pub fn move_to(&self, until: Instant) {
+        let later = until.saturating_duration_since(self.first);
+        self.later_us.store(u64::try_from(later.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 }
 

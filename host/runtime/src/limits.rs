@@ -167,6 +167,11 @@ pub const BODY_PIECE_BYTES: usize = 64 << 10;
 pub const OUTGOING_CONNECT_MS: u64 = 5_000;
 /// Time until a granted host starts to respond, and between two chunks of its response, unless the guest asks for less.
 pub const OUTGOING_SILENCE_MS: u64 = 30_000;
+/// How often the host looks whether each store is there and works, and notes how far it is. What is lost from a file
+/// since the last note goes unnoticed; a note costs one small write without a sync.
+pub const STORE_NOTE_MS: u64 = 1_000;
 
 /// Functions in the log line of a trap: enough to see the context's own above those of its libraries.
 pub const TRAP_FRAMES_MAX: usize = 10;
+/// What a guest said before it trapped: a stack of a hundred functions, the end of it.
+pub const LAST_WORDS_BYTES_MAX: usize = 8 << 10;

@@ -76,7 +76,9 @@ pub struct RecordedScenario {
     /// The text of a scenario file.
     pub scenario: String,
     pub calls: usize,
-    /// Calls that are missing because the recording was full.
+    /// Calls that cannot be repeated.
+    pub left_out: usize,
+    /// Calls that are missing because the recording or the file was full.
     pub dropped: usize,
     /// Calls with secret values removed.
     pub blanked: usize,

@@ -47,14 +47,15 @@ pub(super) fn record(registry: &Registry, asked: &RecordRequest) -> Result<serde
             };
             let functions = &Functions::of(generation.component());
             let file = head.started.file.then_some(head.file.as_str());
-            let text = recorded::scenario(
+            let recorded = recorded::scenario(
                 &Header { name: &head.name, clock_s: head.started.clock_s, file, functions },
                 &recording,
             );
             serde_json::to_value(RecordedScenario {
-                scenario: text,
-                calls: recording.calls.len(),
-                dropped: recording.dropped,
+                scenario: recorded.text,
+                calls: recorded.calls,
+                left_out: recorded.left_out,
+                dropped: recorded.dropped,
                 blanked: recording.calls.iter().filter(|call| call.blanked).count(),
             })
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use seam_runtime::component::ContextProblem;
 use seam_runtime::run::Serves;
 use seam_runtime::serve::Registry;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,12 @@ pub struct ContextStatus {
     /// Whether that version is still on probation, and may be rolled back.
     #[serde(default)]
     pub on_probation: bool,
+    /// Why no call reaches the context, and the ways out; `None` while it serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_of_service: Option<String>,
+    /// Why its store does not work while it serves, and what helps; `None` while it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_trouble: Option<String>,
     /// Replaced versions that still have running calls.
     #[serde(default)]
     pub draining: Vec<u64>,
@@ -59,10 +66,14 @@ pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> 
     let (probation, draining) = (registry.on_probation(), registry.draining());
     let of = |generation: std::sync::Arc<seam_runtime::run::Generation>| {
         let (running, waiting, idle) = generation.occupancy();
+        let out_of_service = generation.out_of_service();
+        let shown = |problem: &ContextProblem| format!("{}\nhint: {}", problem.message, problem.remedy);
         ContextStatus {
             context: generation.context().to_string(),
             generation: generation.number,
             on_probation: probation.as_ref() == Some(&(generation.context().clone(), generation.number)),
+            out_of_service: out_of_service.as_ref().map(shown),
+            store_trouble: generation.store_trouble().filter(|_| out_of_service.is_none()).as_ref().map(shown),
             draining: draining.iter().filter(|(name, _)| name == generation.context()).map(|(_, n)| *n).collect(),
             hash: generation.component().hash.chars().take(12).collect(),
             http: match generation.serves() {

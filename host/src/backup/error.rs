@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use seam_runtime::did_you_mean;
-use seam_store::{CopyError, Difference, OpenError};
+use seam_store::{CopyError, Difference, OpenError, RegisterError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -13,6 +13,8 @@ pub enum Error {
     Copy { context: String, source: CopyError },
     #[error("cannot open the file of `{context}`")]
     Open { context: String, source: OpenError },
+    #[error("there is no backup: the file of `{context}` is not one that the host would serve")]
+    Misfit { context: String, source: RegisterError },
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },
     #[error("`{}` is no backup: it has no readable `backup.json`", path.display())]
@@ -37,6 +39,8 @@ pub enum Error {
     Damaged { path: PathBuf, why: String },
     #[error("nothing was restored: it would replace the file of {}", contexts.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", "))]
     WouldReplace { contexts: Vec<String> },
+    #[error("cannot use the register of stores: {why}; nothing has changed")]
+    NoRegister { why: String },
 }
 
 impl Error {
@@ -46,6 +50,7 @@ impl Error {
             Self::Write { .. } => "check the folder's permissions and the space on its disk".to_owned(),
             Self::Copy { .. } => "try again; make room on the disk if it is full".to_owned(),
             Self::Open { source, .. } => source.remedy(),
+            Self::Misfit { context, source } => source.remedy(context),
             Self::Read { .. } => "check that the file is there and that this user may read it".to_owned(),
             Self::NoBackup { why, .. } => format!("name the folder that `seam backup` made ({why})"),
             Self::Unknown { name, known } => {
@@ -67,6 +72,9 @@ impl Error {
             }
             Self::WouldReplace { .. } => {
                 "add `--replace`; what is replaced is kept in the folder `replaced` of the data folder".to_owned()
+            }
+            Self::NoRegister { .. } => {
+                "check that the data folder can be written and its disk has room; then try again".to_owned()
             }
         }
     }

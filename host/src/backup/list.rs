@@ -18,6 +18,9 @@ pub struct Backup {
     /// How long commits waited for it.
     pub held_ms: u64,
     pub files: Vec<File>,
+    /// Contexts that were out of service: their files are not in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// The file of one context.

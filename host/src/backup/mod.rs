@@ -14,5 +14,5 @@ mod take;
 
 pub use error::Error;
 pub use list::{Backup, File, RestorePoint, backups, folder, restore_points};
-pub use restore::{Replaced, Request, Source, restore};
+pub use restore::{Progress, Replaced, Request, Source, restore};
 pub use take::{take, take_of};

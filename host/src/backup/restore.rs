@@ -2,12 +2,16 @@
 //!
 //! Everything is verified and copied beside first. Then each file that is replaced moves, with its log, to the folder
 //! `replaced` of the data folder, and the new one takes its name.
+//! Invariant: before any file moves, the host's file expects the new ones. So a start after a restore that was cut off
+//! takes neither an old file nor a missing one for the context's store.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rusqlite::Connection;
 use seam_store::ids::ContextName;
-use seam_store::{Config, Database, chain};
+use seam_store::{Adopted, Config, Database, HostFile, Register, chain};
 use time::OffsetDateTime;
 
 use super::error::{Error, lost};
@@ -46,36 +50,56 @@ pub struct Replaced {
 
 /// A verified file, and where it goes.
 struct Plan {
-    context: ContextName,
     from: PathBuf,
+    adopted: Adopted,
     /// The copy beside its place.
     staged: PathBuf,
     target: Config,
     replaced: Replaced,
 }
 
-/// Restores what `request` says, and calls `found` for each context before anything moves.
+/// What a restore tells its caller before anything moves.
+pub struct Progress<'a> {
+    /// Called for each context.
+    pub found: &'a mut dyn FnMut(&Replaced),
+    /// Records, in the transaction by which the host's file expects the new files, that the context is restored from
+    /// this file.
+    pub record: &'a dyn Fn(&Connection, &str, &Path) -> rusqlite::Result<()>,
+}
+
+/// Restores what `request` says.
 ///
 /// # Errors
-/// When a file does not verify, or would replace one without `replace`. Nothing has changed then.
+/// When a file does not verify, or would replace one without `replace`; nothing has changed then. When a file cannot be
+/// moved: then the contexts whose files were not moved yet are out of service until the restore is repeated.
 pub fn restore(
     manifest: &Manifest,
     folder: &Folder,
     request: &Request,
-    found: &mut dyn FnMut(&Replaced),
+    progress: Progress<'_>,
 ) -> Result<Vec<Replaced>, Error> {
     let data = folder.path();
     let sources = sources(manifest, data, request)?;
+    let host = HostFile::open(data).map_err(|error| Error::NoRegister { why: chain(&error) })?;
+    let register = Register::open(Arc::new(host)).map_err(|error| Error::NoRegister { why: chain(&error) })?;
     let mut plans = Vec::new();
     let staged = sources.into_iter().try_for_each(|(context, from)| {
-        plans.push(stage(manifest, data, context, from)?);
+        plans.push(stage(manifest, data, &context, from, &register)?);
         Ok(())
     });
     let ready = staged.and_then(|()| {
-        plans.iter().for_each(|plan| found(&plan.replaced));
+        plans.iter().for_each(|plan| (progress.found)(&plan.replaced));
         let there = plans.iter().filter(|plan| plan.target.path.exists());
-        let contexts: Vec<_> = there.map(|plan| plan.context.to_string()).collect();
+        let contexts: Vec<_> = there.map(|plan| plan.replaced.context.clone()).collect();
         if contexts.is_empty() || request.replace { Ok(()) } else { Err(Error::WouldReplace { contexts }) }
+    });
+    let ready = ready.and_then(|()| {
+        let record =
+            |transaction: &Connection, plan: &Plan| (progress.record)(transaction, &plan.replaced.context, &plan.from);
+        let expected = register.expect(plans.iter().map(|plan| &plan.adopted), |transaction| {
+            plans.iter().try_for_each(|plan| record(transaction, plan))
+        });
+        expected.map_err(|error| Error::NoRegister { why: chain(&error) })
     });
     if let Err(error) = ready {
         plans.iter().for_each(|plan| drop(fs::remove_file(&plan.staged)));
@@ -152,31 +176,47 @@ fn verify(backup: &Backup, folder: &Path, context: &str) -> Result<PathBuf, Erro
 }
 
 /// Copies the source beside its place, checks the copy, and finds out what it would replace.
-fn stage(manifest: &Manifest, data: &Path, context: ContextName, from: PathBuf) -> Result<Plan, Error> {
+fn stage(
+    manifest: &Manifest,
+    data: &Path,
+    context: &ContextName,
+    from: PathBuf,
+    register: &Register,
+) -> Result<Plan, Error> {
     let target = config(manifest, context.as_str())?;
     let staged = folder::stores(data).join(format!(".restore-{context}.db"));
     fs::copy(&from, &staged).map_err(|source| Error::Write { path: staged.clone(), source })?;
     let damaged = |error: &dyn std::error::Error| Error::Damaged { path: from.clone(), why: chain(error) };
+    let copy = Config { path: staged.clone(), ..target.clone() };
     let looked = (|| {
-        let copy = Database::open(Config { path: staged.clone(), ..target.clone() }).map_err(|e| damaged(&e))?;
+        let copy = Database::open(copy.clone()).map_err(|e| damaged(&e))?;
         copy.quick_check().map_err(|error| damaged(&error))?;
+        let mark = copy.mark().map_err(|error| damaged(&error))?;
+        let owner = mark.map(|mark| mark.context).filter(|owner| owner != context.as_str());
+        // A file from before files were marked has taken the name of the copy.
+        if let Some(is) = owner.filter(|owner| !owner.starts_with('.')) {
+            return Err(Error::Foreign { path: from.clone(), context: context.to_string(), is });
+        }
         if !target.path.is_file() {
             return Ok(String::new());
         }
-        // A file that cannot be read is replaced, and kept, like any other.
-        let there = Database::open(target.clone()).map_err(|error| chain(&error));
+        // A file that does not fit is replaced, and kept, like any other. To open it could mix it with its log.
+        let there = register.compare(context, &target).map_err(|error| chain(&error));
+        let there = there.and_then(|()| Database::open(target.clone()).map_err(|error| chain(&error)));
         let differences = there.and_then(|there| there.differences(&copy).map_err(|error| chain(&error)));
-        Ok(differences.map_or_else(|why| format!("the file there cannot be read: {why}"), |found| lost(&found)))
+        Ok(differences.map_or_else(|why| format!("the file there is not compared: {why}"), |found| lost(&found)))
     })();
-    let synced = looked.and_then(|lost| {
+    let adopted = looked.and_then(|lost| {
+        let adopted = Register::adopt(context, &copy).map_err(|error| damaged(&error))?;
         let sync = fs::File::open(&staged).and_then(|file| file.sync_all());
-        sync.map(|()| lost).map_err(|source| Error::Write { path: staged.clone(), source })
+        sync.map(|()| (lost, adopted)).map_err(|source| Error::Write { path: staged.clone(), source })
     });
-    if synced.is_err() {
+    if adopted.is_err() {
         fs::remove_file(&staged).ok();
     }
-    let replaced = Replaced { context: context.to_string(), lost: synced?, kept: None };
-    Ok(Plan { context, from, staged, target, replaced })
+    let (lost, adopted) = adopted?;
+    let replaced = Replaced { context: context.to_string(), lost, kept: None };
+    Ok(Plan { from, adopted, staged, target, replaced })
 }
 
 /// Moves the file that is there, and its log, away, and the new one into its place.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use seam_runtime::serve::Registry;
-use seam_store::{Config, Database, moment};
+use seam_store::{Config, Database, HostFile, Register, chain, moment};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -27,28 +27,42 @@ pub fn take(registry: &Registry, data: &Path, into: &Path) -> Result<(PathBuf, B
     let of = |generation: &Arc<seam_runtime::run::Generation>| {
         Some((generation.context().to_string(), generation.database()?.clone()))
     };
-    backup(registry.generations().iter().filter_map(of).collect(), data, into)
+    let has_file = |generation: &&Arc<seam_runtime::run::Generation>| generation.spec().settings.store.is_some();
+    let generations = registry.generations();
+    let closed = generations.iter().filter(|generation| generation.database().is_none()).filter(has_file);
+    let left_out = closed.map(|generation| generation.context().to_string()).collect();
+    backup(generations.iter().filter_map(of).collect(), left_out, data, into)
 }
 
 /// As `take`, of the manifest's contexts while no host runs.
 ///
 /// # Errors
-/// As `take`, and when a file cannot be opened.
+/// As `take`, and when a file cannot be opened or does not fit what the host remembers of it.
 pub fn take_of(manifest: &Manifest, into: &Path) -> Result<(PathBuf, Backup), Error> {
     let data = &manifest.host.data;
+    let unopened = |error: &dyn std::error::Error| Error::NoRegister { why: chain(error) };
+    let host = HostFile::open(data).map_err(|error| unopened(&error))?;
+    let register = Register::open(Arc::new(host)).map_err(|error| unopened(&error))?;
     let mut databases = Vec::new();
     for context in &manifest.contexts {
         let (name, Some(store)) = (&context.settings.name, &context.settings.store) else { continue };
         let config = Config::of(name, store, &folder::stores(data));
+        let misfit = |source| Error::Misfit { context: name.to_string(), source };
+        register.compare(name, &config).map_err(misfit)?;
         if config.path.is_file() {
             let open = Database::open(config).map_err(|source| Error::Open { context: name.to_string(), source })?;
             databases.push((name.to_string(), open));
         }
     }
-    backup(databases, data, into)
+    backup(databases, Vec::new(), data, into)
 }
 
-fn backup(databases: Vec<(String, Arc<Database>)>, data: &Path, into: &Path) -> Result<(PathBuf, Backup), Error> {
+fn backup(
+    databases: Vec<(String, Arc<Database>)>,
+    left_out: Vec<String>,
+    data: &Path,
+    into: &Path,
+) -> Result<(PathBuf, Backup), Error> {
     let now = OffsetDateTime::now_utc();
     let taken = now.format(&Rfc3339).unwrap_or_default();
     // Colons are no part of a name on every file system that a backup may be copied to.
@@ -60,7 +74,7 @@ fn backup(databases: Vec<(String, Arc<Database>)>, data: &Path, into: &Path) -> 
     fs::DirBuilder::new().recursive(true).mode(0o700).create(into).map_err(|error| unwritten(into, error))?;
     fs::remove_dir_all(&partial).ok();
     fs::DirBuilder::new().mode(0o700).create(&partial).map_err(|error| unwritten(&partial, error))?;
-    let written = write(&databases, data, &partial, taken).and_then(|list| {
+    let written = write(&databases, left_out, data, &partial, taken).and_then(|list| {
         fs::rename(&partial, &path).and_then(|()| fs::File::open(into)?.sync_all()).map_err(|e| unwritten(&path, e))?;
         Ok(list)
     });
@@ -70,7 +84,13 @@ fn backup(databases: Vec<(String, Arc<Database>)>, data: &Path, into: &Path) -> 
     Ok((path, written?))
 }
 
-fn write(databases: &[(String, Arc<Database>)], data: &Path, to: &Path, taken: String) -> Result<Backup, Error> {
+fn write(
+    databases: &[(String, Arc<Database>)],
+    left_out: Vec<String>,
+    data: &Path,
+    to: &Path,
+    taken: String,
+) -> Result<Backup, Error> {
     let all: Vec<_> = databases.iter().map(|(_, database)| database.clone()).collect();
     let started = Instant::now();
     let copying = |context: &str, source| Error::Copy { context: context.to_owned(), source };
@@ -92,7 +112,7 @@ fn write(databases: &[(String, Arc<Database>)], data: &Path, to: &Path, taken: S
         let copy = to.join("seeds.json");
         fs::copy(&seeds, &copy).map_err(|source| unwritten(&copy, source))?;
     }
-    let list = Backup { format: 1, taken, held_ms, files };
+    let list = Backup { format: 1, taken, held_ms, files, left_out };
     let path = to.join(Backup::FILE);
     let text = serde_json::to_string_pretty(&list).unwrap_or_default();
     let written = fs::File::create(&path).and_then(|mut file| {

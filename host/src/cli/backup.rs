@@ -39,6 +39,9 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
         }
         Err(error) => return Err(error.into()),
     };
+    for context in &backup.left_out {
+        out::warning(&format!("without the file of `{context}`, which is out of service: `seam contexts` shows why"));
+    }
     if options.format == Format::Json {
         return out::json(&backup);
     }

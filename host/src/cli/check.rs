@@ -1,17 +1,19 @@
 //! `seam check`: every problem that can be found without serving.
 
+use std::time::SystemTime;
+
 use serde_json::json;
 
 use super::error::{CommandError, app_error};
 use super::global::{Format, Global, compiler};
 use super::out;
-use crate::manifest::{Manifest, Problems};
-use crate::{app, check};
+use crate::manifest::{Manifest, Place, Problem, Problems};
+use crate::{app, check, http};
 
 pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
     match (check(global), format) {
         (Ok(manifest), Format::Human) => {
-            for warning in manifest.warnings() {
+            for warning in warnings(&manifest) {
                 out::warning(&warning);
             }
             let (contexts, mounts) = (manifest.entries().count(), manifest.mounts.len());
@@ -27,7 +29,7 @@ pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
             let contexts: Vec<&str> = manifest.contexts.iter().map(|context| context.settings.name.as_str()).collect();
             let file = manifest.path.display().to_string();
             out::json(
-                &json!({ "ok": true, "file": file, "contexts": contexts, "problems": [], "warnings": manifest.warnings() }),
+                &json!({ "ok": true, "file": file, "contexts": contexts, "problems": [], "warnings": warnings(&manifest) }),
             )
         }
         (Err(CommandError::Problems(problems)), Format::Json) => {
@@ -38,15 +40,31 @@ pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
     }
 }
 
+/// Those of the manifest, and that its certificate ends soon.
+fn warnings(manifest: &Manifest) -> Vec<String> {
+    let certificate = manifest.host.tls.as_ref().and_then(|files| http::Certificate::load(files).ok());
+    let ending = certificate.and_then(|certificate| certificate.validity?.warning(SystemTime::now()));
+    manifest.warnings().into_iter().chain(ending).collect()
+}
+
+/// Why a start would refuse the certificate.
+fn unusable_certificate(manifest: &Manifest) -> Option<Problem> {
+    let error = http::Certificate::load(manifest.host.tls.as_ref()?).err()?;
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let remedy = "name a certificate and the key that belongs to it, both as PEM, in `tls` of `[host]`";
+    Some(Problem::new(Place::default(), format!("{error}{cause}"), remedy))
+}
+
 fn check(global: &Global) -> Result<Manifest, CommandError> {
     let manifest = global.load()?;
+    let unusable = unusable_certificate(&manifest);
     // On a thread of the host's runtime, which has the stack and the timers that a guest needs.
     let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
     let checked = manifest.clone();
     let found = runtime.block_on(runtime.spawn_blocking(move || check::problems(&checked, compiler())));
     match found.map_err(|error| CommandError::caused_by(&error, ""))? {
-        Ok(problems) if problems.is_empty() => Ok(manifest),
-        Ok(problems) => Err(Problems::new(&manifest.path, problems).into()),
+        Ok(problems) if problems.is_empty() && unusable.is_none() => Ok(manifest),
+        Ok(problems) => Err(Problems::new(&manifest.path, problems.into_iter().chain(unusable).collect()).into()),
         Err(check::Error::Contexts(error)) => {
             Err(app_error(&manifest.path, &manifest.contexts, app::Error::Contexts(error)))
         }

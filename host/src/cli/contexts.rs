@@ -20,6 +20,9 @@ pub fn run(manifest: &Manifest, format: Format) -> Result<(), CommandError> {
             for warning in differing(got) {
                 out::warning(&warning);
             }
+            for why in contexts.iter().flat_map(|context| context.out_of_service.iter().chain(&context.store_trouble)) {
+                out::warning(why);
+            }
             for context in &contexts {
                 if let Some(notice) = &context.notice {
                     out::warning(&format!("`{}`: {notice}", context.context));
@@ -79,6 +82,8 @@ mod tests {
             context: "front".into(),
             generation: 2,
             on_probation: false,
+            out_of_service: None,
+            store_trouble: None,
             draining: Vec::new(),
             hash: "0123456789ab".into(),
             http: Some("http-handler".into()),

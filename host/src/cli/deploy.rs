@@ -141,9 +141,6 @@ fn finish(report: &DeployReport, format: Format) -> Result<(), CommandError> {
 }
 
 pub fn history(manifest: &Manifest, context: Option<&str>, format: Format) -> Result<(), CommandError> {
-    if let Some(name) = context.filter(|name| manifest.context(name).is_none()) {
-        return Err(unknown_context(manifest, name));
-    }
     let host = |error: &seam_store::HostFileError| CommandError::caused_by(error, error.remedy());
     let data = &manifest.host.data;
     let all = match Client::connect(data) {
@@ -156,8 +153,13 @@ pub fn history(manifest: &Manifest, context: Option<&str>, format: Format) -> Re
     };
     let entries: Vec<HistoryEntry> = all.into_iter().filter(|e| context.is_none_or(|c| e.context == c)).collect();
     if let (Some(name), true) = (context, entries.is_empty()) {
-        let remedy = "`seam history` shows the deploys of all contexts";
-        return Err(CommandError::message(format!("no version of `{name}` has been deployed yet"), remedy));
+        return Err(match manifest.context(name) {
+            None => unknown_context(manifest, name),
+            Some(_) => CommandError::message(
+                format!("nothing has been deployed of `{name}` yet"),
+                "`seam history` lists what has been deployed",
+            ),
+        });
     }
     match format {
         Format::Json => out::json(&entries),

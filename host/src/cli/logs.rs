@@ -66,11 +66,10 @@ pub fn run(manifest: &Manifest, options: &Options) -> Result<(), CommandError> {
     let (lines, mut at) = logs.last(&files, usize::try_from(options.lines).unwrap_or(usize::MAX))?;
     lines.iter().try_for_each(|line| show(line))?;
     if !options.follow {
-        let filtered = options.context.is_some() || options.level.is_some() || options.trace.is_some();
-        return match filtered && lines.is_empty() && options.lines > 0 {
+        return match lines.is_empty() && options.lines > 0 && logs.wanted.is_filter() {
             true => Err(CommandError::message(
-                "no line of the log is like that",
-                "leave out a filter; the log keeps the days that `log_days` of `[host]` says",
+                format!("no line of the log in `{}` is like that", logs.folder.display()),
+                "ask for less, or look at all lines with `seam logs`",
             )),
             false => Ok(()),
         };
@@ -111,12 +110,16 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
+    fn is_filter(&self) -> bool {
+        self.context.is_some() || self.trace.is_some() || self.level.is_some() || self.no_access
+    }
+
     fn matches(&self, line: &str) -> bool {
         // Searching the text is faster than parsing the JSON, and most lines belong to other contexts or requests.
         if [self.context, self.trace.as_deref()].into_iter().flatten().any(|text| !line.contains(text)) {
             return false;
         }
-        if self.context.is_none() && self.trace.is_none() && self.level.is_none() && !self.no_access {
+        if !self.is_filter() {
             return true;
         }
         let Ok(line) = serde_json::from_str::<Value>(line) else { return false };

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod accept;
 mod backup;
 mod build;
 mod call;
@@ -169,6 +170,11 @@ Examples:
   seam route engine shadow=python             call it as well; compare its results and never show them
   seam route engine rust=1 shadow=none        one variant for all calls")]
     Route(route::Options),
+    /// Take the file that lies in place of a context's store, whatever the host remembers of it, while no host runs
+    Accept {
+        /// The context
+        context: String,
+    },
     /// Compare the variants of a context: calls, errors, times, clicks, and how often a shadow agrees with the live
     /// variant
     Compare {
@@ -262,6 +268,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::History { context, format } => deploy::history(&global.load()?, context.as_deref(), format),
         Command::Logs(options) => logs::run(&global.load()?, &options),
         Command::Route(options) => route::run(global, &options),
+        Command::Accept { context } => accept::run(&global.load()?, &context),
         Command::Compare { context, format } => compare::run(&global.load()?, &context, format),
         Command::Test(options) => test::run(global, options),
         Command::Record(options) => record::run(global, &options),

@@ -1,16 +1,18 @@
 //! `seam record`: writes the calls that a context of the running host receives as a scenario.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::error::{CommandError, unknown_context};
-use super::global::Global;
+use super::error::CommandError;
+use super::global::{Global, compiler};
 use super::out;
 use crate::admin::client::Client;
 use crate::admin::{RecordRequest, ScenarioHead};
+use crate::harness::Harness;
+use crate::manifest::Manifest;
 use crate::{app, limits};
 
 #[derive(Debug, Args)]
@@ -34,9 +36,6 @@ pub struct Options {
 
 pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
     let manifest = global.load()?;
-    if manifest.context(&options.context).is_none() {
-        return Err(unknown_context(&manifest, &options.context));
-    }
     let data = &manifest.host.data;
     let folder = manifest.context(&options.context).map(|context| context.scenarios.clone()).unwrap_or_default();
     let output = options.output.clone().unwrap_or_else(|| folder.join("recorded.toml"));
@@ -58,7 +57,8 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
     let interrupt = runtime.block_on(async { signal(SignalKind::interrupt()) }).map_err(failed)?;
     let started = Client::connect(data)?.start_record(&start)?;
     let until = options.seconds.map_or("Ctrl-C ends it".to_owned(), |seconds| format!("for {seconds} s"));
-    out::note(&format!("recording the calls of {}: {until}", options.context));
+    let (calls, mib) = (limits::RECORD_LOG_CALLS_MAX, limits::RECORD_LOG_BYTES_MAX >> 20);
+    out::note(&format!("recording the calls of {}: {until}; at most {calls} calls and {mib} MiB", options.context));
     runtime.block_on(wait(options.seconds, interrupt));
     let head = ScenarioHead {
         name: options.name.clone(),
@@ -67,7 +67,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
     };
     let recording =
         Client::connect(data)?.stop_record(&RecordRequest::Stop { context: options.context.clone(), head })?;
-    if recording.calls == 0 {
+    if recording.calls + recording.left_out + recording.dropped == 0 {
         std::fs::remove_file(&file).ok();
         return Err(CommandError::message(
             format!("`{}` received no call", options.context),
@@ -79,10 +79,38 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
     if recording.dropped > 0 {
         out::warning(&format!("{} more calls are missing: the recording was full", recording.dropped));
     }
+    if recording.left_out > 0 {
+        let why = "they failed in a way that does not repeat; the file names them";
+        out::warning(&format!("{} calls are left out: {why}", recording.left_out));
+    }
     if recording.blanked > 0 {
         out::warning(&format!("secrets were removed from {} calls; `--secrets` keeps them", recording.blanked));
     }
-    Ok(())
+    let (context, blanked) = (options.context.clone(), recording.blanked > 0);
+    // On a thread of the runtime's: it has the stack that a guest needs.
+    let again = runtime.block_on(runtime.spawn_blocking(move || run_again(manifest, &context, &output, blanked)));
+    again.map_err(|error| CommandError::caused_by(&error, ""))
+}
+
+/// Runs the scenario, and says what of it does not repeat. The file stays either way.
+fn run_again(manifest: Manifest, context: &str, file: &Path, blanked: bool) {
+    let report = Harness::open(manifest, compiler()).and_then(|harness| harness.run_scenarios(context, file));
+    let report = match report {
+        Ok(report) => report,
+        Err(error) => return out::warning(&format!("the scenario was not run again: {error}")),
+    };
+    if report.passed() {
+        return out::note("it passes when it is run again");
+    }
+    let problem = report.problems.first().map(|problem| (problem.place.line, problem.message.clone()));
+    let failure = report.scenarios.iter().flat_map(|scenario| &scenario.failures).next();
+    let first = problem.or(failure.map(|failure| (failure.line, failure.what.clone())));
+    let (line, what) = first.unwrap_or_default();
+    let hint = match blanked {
+        true => "a result may depend on a secret: fill in `***`, or record with `--secrets`",
+        false => "a result may depend on the time or on random numbers: write `_` in their place",
+    };
+    out::warning(&format!("it does not pass when it is run again: line {line}: {what}\n  hint: {hint}"));
 }
 
 /// Waits for the end of the time, or for Ctrl-C.

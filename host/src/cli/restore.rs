@@ -5,7 +5,8 @@ use clap::Args;
 use super::error::CommandError;
 use super::global::Global;
 use super::out;
-use crate::backup::{self, Replaced, Request, Source};
+use crate::backup::{self, Progress, Replaced, Request, Source};
+use crate::deploy::{ChangeKind, History};
 use crate::folder::Folder;
 
 #[derive(Debug, Args)]
@@ -38,7 +39,12 @@ pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
             out::note(&format!("{context}: {lost}"));
         }
     };
-    for Replaced { context, kept, .. } in backup::restore(&manifest, &folder, &request, &mut found)? {
+    let record = |transaction: &rusqlite::Connection, context: &str, from: &std::path::Path| {
+        let from = from.display().to_string();
+        History::replaced_store(transaction, context, ChangeKind::Restore, &from, Some(&format!("from `{from}`")))
+    };
+    let progress = Progress { found: &mut found, record: &record };
+    for Replaced { context, kept, .. } in backup::restore(&manifest, &folder, &request, progress)? {
         match kept {
             Some(kept) => out::note(&format!("{context}: restored; the file that was there is `{}`", kept.display())),
             None => out::note(&format!("{context}: restored")),

@@ -3,7 +3,7 @@
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::error::{CommandError, unknown_context};
+use super::error::CommandError;
 use super::global::Global;
 use super::{local, out};
 use crate::admin::client::{Client, Error};
@@ -23,9 +23,6 @@ pub struct Options {
 
 pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
     let manifest = global.load()?;
-    if let Some(name) = options.context.as_deref().filter(|name| manifest.context(name).is_none()) {
-        return Err(unknown_context(&manifest, name));
-    }
     if manifest.seeds.is_empty() && options.context.is_none() {
         out::note("the manifest has no [[seed]]");
         return Ok(());

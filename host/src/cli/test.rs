@@ -84,13 +84,23 @@ fn play(harness: &Harness, options: &Options) -> Result<TestReport, CommandError
     if let Some(error) = write_error {
         return Err(error);
     }
-    if let (Some(part), (0, 0, 0)) = (&options.scenario, report.counts())
-        && report.passed()
-    {
-        return Err(CommandError::message(
-            format!("no scenario's name contains `{part}`"),
-            "`seam test --all` lists the names of all scenarios",
-        ));
+    if report.counts() == (0, 0, 0) && report.passed() {
+        let contexts: Vec<String> = options.contexts.iter().map(|name| format!("`{name}`")).collect();
+        match &options.scenario {
+            Some(part) => {
+                return Err(CommandError::message(
+                    format!("no scenario's name contains `{part}`"),
+                    "`seam test --all` lists the names of all scenarios",
+                ));
+            }
+            None if !contexts.is_empty() => {
+                return Err(CommandError::message(
+                    format!("{} has no scenario, and no contract is about it", contexts.join(", ")),
+                    "docs/scenarios.md explains how to write one",
+                ));
+            }
+            None => {}
+        }
     }
     if let Some(file) = &options.junit {
         let xml = junit::xml(&report).map_err(|error| CommandError::caused_by(&error, ""))?;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use seam_store::chain;
+
 use super::error::{CommandError, app_error};
 use super::global::{Global, compiler};
 use super::{build, out};
@@ -145,12 +147,20 @@ pub(super) async fn attend(
         let scheme = if secure { "https" } else { "http" };
         let urls: Vec<String> = server.addresses().iter().map(|address| format!("{scheme}://{address}")).collect();
         let ms = started.elapsed().as_millis();
-        let count = match contexts.iter().filter(|context| context.settings.name.variant().is_none()).count() {
+        let out = app.registry.out_of_service().len();
+        let count = contexts.iter().filter(|context| context.settings.name.variant().is_none()).count();
+        let mut count = match count.saturating_sub(out) {
             1 => "1 context serves".to_owned(),
             count => format!("{count} contexts serve"),
         };
+        if out > 0 {
+            count = format!("{count}, {out} out of service,");
+        }
         also(&app, server);
         tracing::info!(target: "up", "{count} on {} after {ms} ms", urls.join(" and "));
+        if let Some(address) = server.ops_address() {
+            tracing::info!(target: "up", "operators ask on http://{address}/metrics, /readyz and /healthz");
+        }
     };
     let served = app.serve(signals.stop(), serving).await;
     admin.abort();
@@ -162,7 +172,9 @@ pub(super) async fn attend(
 }
 
 async fn load_seeds(app: &App, folder: &Arc<Folder>) -> Result<(), CommandError> {
-    let (registry, seeds, folder) = (app.registry.clone(), seed::Seeds::of(&app.manifest), folder.clone());
+    let out = app.registry.out_of_service();
+    let seeds = seed::Seeds::of(&app.manifest).without(&out);
+    let (registry, folder) = (app.registry.clone(), folder.clone());
     let load = move || {
         let mut display = super::seed::ProgressDisplay::default();
         seed::run(&registry, &seeds, &folder, &seed::SeedRequest::default(), &mut |at| {
@@ -173,7 +185,12 @@ async fn load_seeds(app: &App, folder: &Arc<Folder>) -> Result<(), CommandError>
         })
     };
     let loaded = tokio::task::spawn_blocking(load).await.map_err(|error| CommandError::caused_by(&error, ""))?;
-    Ok(loaded?)
+    match loaded {
+        // It may need a context that is out of service. The next start loads it.
+        Err(error) if !out.is_empty() => tracing::error!(target: "up", "a seed is not loaded: {}", chain(&error)),
+        loaded => loaded?,
+    }
+    Ok(())
 }
 
 /// SIGTERM and Ctrl-C.
@@ -184,6 +201,9 @@ pub(super) struct Signals {
 
 impl Signals {
     pub fn new() -> std::io::Result<Self> {
+        // A file that reaches the limit on file sizes is then an error of one write, and does not end the process. Once
+        // installed, the handler stays.
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 

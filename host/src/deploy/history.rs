@@ -23,9 +23,13 @@ pub enum ChangeKind {
     Rollback,
     /// The manifest's component had changed when the host started.
     Manifest,
+    /// The store was restored (`seam restore`). The component is the same.
+    Restore,
+    /// The file in place of the store was accepted (`seam accept`). The component is the same.
+    Accept,
 }
 
-/// `Applying -> Live | Refused | Undone | RolledBack`. `Applying` includes the step `watch`.
+/// `Applying -> Live | Refused | Undone | RolledBack`, or `Done` at once. `Applying` includes the step `watch`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChangeState {
@@ -36,6 +40,8 @@ pub enum ChangeState {
     RolledBack,
     /// The host stopped while the change was applying; the previous version serves.
     Undone,
+    /// A change of the store alone.
+    Done,
 }
 
 /// One change in the history.
@@ -166,6 +172,23 @@ impl History {
     /// Records a change that was refused before it began.
     pub(super) fn refuse(&self, change: &Change<'_>, why: &str) -> Result<(), HostFileError> {
         self.0.change(|file| insert(file, change, ChangeState::Refused, Some(why)).map(drop))
+    }
+
+    /// Records, in a transaction of the host's file, that `file` has become the store of `context` while no host ran.
+    ///
+    /// # Errors
+    /// When the host's file cannot be written.
+    pub fn replaced_store(
+        transaction: &Connection,
+        context: &str,
+        kind: ChangeKind,
+        file: &str,
+        why: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        transaction.execute_batch(TABLES)?;
+        let (hash, before, schema) = ("", "", None);
+        let change = Change { context, kind, hash, before, file, schema, irreversible: false, manifest_hash: None };
+        insert(transaction, &change, ChangeState::Done, why).map(drop)
     }
 
     /// Records that the version of change `id` serves, also after a restart.

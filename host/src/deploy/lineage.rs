@@ -55,7 +55,7 @@ impl Lineage {
                 self.came_from(before);
                 self.left.insert(hash.clone());
             }
-            (ChangeState::Applying | ChangeState::Refused | ChangeState::Undone, _) => {}
+            (ChangeState::Applying | ChangeState::Refused | ChangeState::Undone | ChangeState::Done, _) => {}
         }
     }
 

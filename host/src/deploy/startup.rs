@@ -163,7 +163,7 @@ pub(super) fn record(system: &System, sources: &Sources) -> Result<(), Error> {
     for (context, notice) in &sources.stand_ins {
         system.notices.set(context, notice.clone());
     }
-    for spec in system.registry.specs() {
+    for spec in system.registry.specs().into_iter().filter(|spec| !spec.component.is_placeholder()) {
         let (name, hash) = (spec.settings.name.as_str(), &spec.component.hash);
         let stands_in = sources.stand_ins.contains_key(&spec.settings.name);
         if let Some(deployed) = serving.iter().find(|s| s.context == name && s.hash != *hash && !stands_in) {

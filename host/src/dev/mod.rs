@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::build::{self, IncrementalBuild, IncrementalBuilder};
 use crate::deploy::{Deployer, DesiredSystem, Passed, Step, SystemRefusal};
 use crate::http::{self, Mounts, StatusBoard};
+use crate::limits;
 use crate::manifest::Manifest;
 use crate::watch::{self, Changes, Watcher};
 use from_manifest::LoadedComponent;
@@ -63,6 +64,8 @@ pub struct DevLoop {
     version: u64,
     /// A summary of the last change that went live.
     last: serde_json::Value,
+    /// How the running versions trapped last, as the open pages show it.
+    traps: Vec<Notice>,
 }
 
 /// The result of one round.
@@ -165,8 +168,21 @@ impl DevLoop {
         let (started, desired) = (project.manifest.clone(), project.manifest());
         let (serving, registry, deployer) = (desired.clone(), app.registry.clone(), app.deployer.clone());
         let last = serde_json::Value::Null;
-        let this =
-            Self { project, started, desired, serving, components, registry, deployer, mounts, status, version, last };
+        let traps = Vec::new();
+        let mut this = Self {
+            project,
+            started,
+            desired,
+            serving,
+            components,
+            registry,
+            deployer,
+            mounts,
+            status,
+            version,
+            last,
+            traps,
+        };
         this.post_status(&[]);
         this
     }
@@ -174,7 +190,15 @@ impl DevLoop {
     /// Runs until its task is dropped.
     pub async fn run(mut self) {
         loop {
-            let changes = self.project.watcher.changes().await;
+            let changes = tokio::select! {
+                changes = self.project.watcher.changes() => changes,
+                () = tokio::time::sleep(Duration::from_millis(limits::DEV_TRAPS_MS)) => {
+                    if self.traps != notices::of_traps(&self.registry) {
+                        self.post_status(&[]);
+                    }
+                    continue;
+                }
+            };
             // On another thread: this one lacks the stack that a guest needs.
             let round = tokio::task::spawn_blocking(move || {
                 self.round(&changes);
@@ -366,12 +390,14 @@ impl DevLoop {
     }
 
     /// Sends the state to the open pages.
-    fn post_status(&self, building: &[ContextName]) {
+    fn post_status(&mut self, building: &[ContextName]) {
+        self.traps = notices::of_traps(&self.registry);
         let problems = self.project.notices.for_pages();
         let state = serde_json::json!({
             "version": self.version,
             "building": names(building),
             "problems": problems,
+            "traps": self.traps,
             "notes": self.project.notices.restart,
             "last": self.last,
         });

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use seam_runtime::component::ContextProblem;
+use seam_runtime::run::Generation;
+use seam_runtime::serve::Registry;
 use seam_store::chain;
 use seam_store::ids::ContextName;
 use serde::Serialize;
@@ -182,6 +185,22 @@ fn of_build(failed: &FailedContext) -> Vec<Notice> {
         notice.text = failed.output.trim_end().to_owned();
     }
     vec![notice]
+}
+
+/// How the running versions trapped last, a notice for each; none of a version before.
+pub fn of_traps(registry: &Registry) -> Vec<Notice> {
+    let of = |generation: &Arc<Generation>| {
+        let trap = generation.last_trap()?;
+        let (why, text) = trap.reason.split_once('\n').unwrap_or((&trap.reason, ""));
+        let notice = Notice {
+            message: format!("it trapped: {why}"),
+            text: text.to_owned(),
+            remedy: format!("`seam logs --trace {:032x}` shows the lines of the request", trap.trace.trace_id),
+            ..Notice::default()
+        };
+        Some(notice.about(generation.context()).shortened())
+    };
+    registry.generations().iter().filter_map(of).take(limits::DEV_PROBLEMS_MAX).collect()
 }
 
 /// Problems of a whole system, with the lines of the manifest that they concern.

@@ -7,6 +7,7 @@
 //! tests written in Rust.
 //! Not here: how results look on a terminal (`cli`).
 
+mod answer;
 pub mod check;
 mod error;
 pub mod functions;
@@ -173,6 +174,15 @@ impl Harness {
             suites.push(suite);
         }
         Ok(TestReport::new(suites, started.elapsed()))
+    }
+
+    /// Runs the scenarios of one file against one context.
+    ///
+    /// # Errors
+    /// When there is no such context. Problems of the file are in the report.
+    pub fn run_scenarios(&self, context: &str, file: &Path) -> Result<SuiteReport, Error> {
+        let mut unused = PassedFiles::load(&self.manifest.host.data);
+        Ok(self.own(&self.subject(context, None)?, file, &Options { all: true, ..Options::default() }, &mut unused))
     }
 
     fn chosen(&self, asked: &[String]) -> Result<Vec<String>, Error> {

@@ -9,6 +9,7 @@ use seam_runtime::buffered_http;
 use seam_runtime::call::Failure;
 use wasmtime::component::Val;
 
+use super::answer;
 use super::check::{ExpectedCall, TypedAction, TypedExpect, TypedScenario};
 use super::functions::Functions;
 use super::pattern::{self, Bindings};
@@ -148,9 +149,7 @@ impl Runner<'_> {
                         let what = format!("{} should have failed as {}, but it answered", call.text, failing.name());
                         found.push(finding(place, what, &answer.as_ref().map(pattern::pretty).unwrap_or_default()));
                     }
-                    (_, Err(failure)) => {
-                        found.push(finding(place, format!("{} failed: {failure}", call.text), ""));
-                    }
+                    (_, Err(failure)) => found.push(unanswered(place, &call.text, failure)),
                     (TypedExpect::Answer, Ok(_)) | (TypedExpect::Value(_), Ok(None)) => {}
                     (TypedExpect::Value(expected), Ok(Some(answer))) => {
                         let mut bound = run.bound.clone();
@@ -231,6 +230,13 @@ fn finding(place: Place, what: impl Into<String>, detail: &str) -> Finding {
     Finding { place, what: what.into(), detail: detail.trim_end_matches('\n').to_owned() }
 }
 
+/// A call or a request without an answer; of a trap, what the guest said and where it was.
+fn unanswered(place: Place, text: &str, failure: &Failure) -> Finding {
+    let failure = failure.to_string();
+    let (why, detail) = failure.split_once('\n').unwrap_or((&failure, ""));
+    finding(place, format!("{text} failed: {why}"), detail)
+}
+
 fn check_rows(rows: &Rows, run: &ScenarioRun, found: &mut Vec<Finding>) {
     let actual = match run.rows(&rows.sql.value) {
         Ok(actual) => actual,
@@ -292,7 +298,7 @@ fn check_request(request: &Request, place: Place, run: &mut ScenarioRun, found: 
             return found.push(finding(place, what, ""));
         }
         (Err(failure), Some(failing)) if scenario_run::is(&failure, failing) => return,
-        (Err(failure), _) => return found.push(finding(place, format!("{text} failed: {failure}"), "")),
+        (Err(failure), _) => return found.push(unanswered(place, text, &failure)),
     };
     let body = String::from_utf8_lossy(&response.body).into_owned();
     if let Some(status) = request.status
@@ -305,6 +311,12 @@ fn check_request(request: &Request, place: Place, run: &mut ScenarioRun, found: 
         if !body.contains(&run.filled(&expected.value)) {
             let what = format!("the response to {text} does not contain `{}`", expected.value);
             found.push(finding(expected.place, what, &beginning(&body)));
+        }
+    }
+    if let Some(expected) = &request.answer {
+        let diff = answer::diff(&run.filled(&expected.value), &body);
+        if !diff.is_empty() {
+            found.push(finding(expected.place, format!("the response to {text} is not the expected one"), &diff));
         }
     }
     for unwanted in &request.lacks {

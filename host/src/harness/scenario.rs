@@ -141,6 +141,8 @@ pub struct Request {
     /// Texts that the body must contain, and texts that it must not contain.
     pub contains: Vec<At<String>>,
     pub lacks: Vec<At<String>>,
+    /// The whole body, apart from texts `***` in JSON, which stand for any value.
+    pub answer: Option<At<String>>,
     /// Expected headers of the response: names and values.
     pub response_headers: Vec<(String, At<String>)>,
     /// `$name` is bound to the text between these two texts of the body.

@@ -10,7 +10,7 @@ use super::guest::affinity::AffinityConfig;
 use super::limits::Limits;
 use super::own::dev::StatusBoard;
 use super::proxies::ProxyConfig;
-use crate::manifest::{self, Manifest, Tls};
+use crate::manifest::{self, Manifest, Ops, Tls};
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -19,8 +19,8 @@ pub struct Config {
     /// If set, all addresses speak TLS (HTTP/2 or HTTP/1.1 by ALPN).
     pub tls: Option<Tls>,
     pub mounts: Vec<Mount>,
-    /// Answer `/healthz`, `/readyz` and `/metrics` before looking at the mounts.
-    pub ops: bool,
+    /// Who may ask for `/healthz`, `/readyz` and `/metrics`.
+    pub ops: Ops,
     pub affinity: AffinityConfig,
     pub proxies: ProxyConfig,
     /// The state that `seam dev` shows in open pages; `None` outside development, and pages stay unchanged.

@@ -39,6 +39,11 @@ pub fn names_client(name: &HeaderName) -> bool {
     *name == header::FORWARDED || name.as_str().starts_with("x-forwarded-") || name.as_str() == "x-real-ip"
 }
 
+/// Whether a proxy has written into these headers, as far as can be seen.
+pub fn passed_a_proxy(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::VIA) || headers.keys().any(names_client)
+}
+
 /// Removes every header for which `names_client` holds.
 pub fn strip_client_names(headers: &mut HeaderMap) {
     let found: Vec<HeaderName> = headers.keys().filter(|name| names_client(name)).cloned().collect();
@@ -127,6 +132,19 @@ mod tests {
         headers.insert("accept", HeaderValue::from_static("*/*"));
         strip_hop_by_hop(&mut headers);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
+    }
+
+    #[test]
+    fn headers_that_name_the_client_are_removed() {
+        let mut headers = HeaderMap::new();
+        for name in ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "x-forwards", "accept"] {
+            headers.append(name, HeaderValue::from_static("1"));
+        }
+        headers.append("x-forwarded-for", HeaderValue::from_static("2"));
+        strip_client_names(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["accept", "x-forwards"]);
     }
 
     #[test]

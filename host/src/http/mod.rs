@@ -13,10 +13,12 @@
 //! - `response` turns an answer into what this client may get: conditions, compression, error pages.
 //! - `body` streams response bodies and reads request bodies.
 //! - `observe` records requests: metrics and the access log.
-//! - `proxies` finds the client of a request behind proxies. `connection_activity`, `client`, `request_error`,
-//!   `header_fields`, `limits` and `error` import none of the above.
+//! - `proxies` finds the client of a request behind proxies.
+//! - `certificate`, `connection_activity`, `client`, `request_error`, `header_fields`, `limits` and `error` import none
+//!   of the above.
 
 mod body;
+mod certificate;
 mod client;
 mod config;
 mod connection_activity;
@@ -35,6 +37,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 
+pub use certificate::Certificate;
 pub use config::{Config, Mount, mounts};
 pub use error::Error;
 pub use guest::affinity::AffinityConfig;

@@ -37,7 +37,8 @@ pub struct Proxies {
 /// What a proxy says about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Said {
-    address: IpAddr,
+    /// `None` if the proxy names no client.
+    address: Option<IpAddr>,
     /// Whether the client speaks TLS; `None` if the proxy does not say.
     secure: Option<bool>,
 }
@@ -58,7 +59,10 @@ impl Proxies {
             return Cow::Borrowed(peer);
         }
         match self.said(peer.address, headers) {
-            Some(said) => Cow::Owned(Client::named(said.address, said.secure.unwrap_or(peer.secure))),
+            Some(said) => {
+                let address = said.address.unwrap_or(peer.address);
+                Cow::Owned(Client::named(address, said.secure.unwrap_or(peer.secure)))
+            }
             None => Cow::Borrowed(peer),
         }
     }
@@ -106,7 +110,7 @@ impl Proxies {
             tracing::warn!(
                 target: "http", %peer,
                 hint = "name the one that your proxy writes in `proxy_header` of `[http]`",
-                "`Forwarded` and `X-Forwarded-For` of a request name different clients, so neither counts; \
+                "`Forwarded` and `X-Forwarded-...` of a request contradict each other, so neither counts; \
                  further such requests are not logged"
             );
         }
@@ -115,8 +119,10 @@ impl Proxies {
 
 /// What both say; `None` if they contradict each other.
 fn agreed(one: Said, other: Said) -> Option<Said> {
-    let contradict = one.secure.zip(other.secure).is_some_and(|(one, other)| one != other);
-    (one.address == other.address && !contradict).then(|| Said { secure: one.secure.or(other.secure), ..one })
+    let contradict = one.secure.zip(other.secure).is_some_and(|(one, other)| one != other)
+        || one.address.zip(other.address).is_some_and(|(one, other)| one != other);
+    let both = Said { address: one.address.or(other.address), secure: one.secure.or(other.secure) };
+    (!contradict).then_some(both)
 }
 
 /// Follows `hops` from the one that `peer` added to the client. A hop without an address ends the way: the client is
@@ -128,8 +134,8 @@ fn follow(
 ) -> Option<Said> {
     let mut said = None;
     for (address, secure) in hops {
-        let before = said.map_or(peer, |said: Said| said.address);
-        said = Some(Said { address: address.unwrap_or(before), secure });
+        let before = said.and_then(|said: Said| said.address).unwrap_or(peer);
+        said = Some(Said { address: Some(address.unwrap_or(before)), secure });
         if !address.is_some_and(&trusted) {
             break;
         }
@@ -145,7 +151,7 @@ fn by_x_forwarded(headers: &HeaderMap, peer: IpAddr, trusted: impl Fn(IpAddr) ->
     let mut addresses = from_right(headers, &X_FORWARDED_FOR).map(node).peekable();
     if addresses.peek().is_none() {
         let secure = protocols.into_iter().next().flatten()?;
-        return Some(Said { address: peer, secure: Some(secure) });
+        return Some(Said { address: None, secure: Some(secure) });
     }
     follow(peer, addresses.zip(protocols), trusted)
 }
@@ -291,6 +297,10 @@ mod tests {
         assert_eq!(client(Some(ProxyHeader::Forwarded), both), "for=198.51.100.9;proto=https");
         let same: &[_] = &[("x-forwarded-for", "203.0.113.1"), ("forwarded", "for=203.0.113.1;proto=https")];
         assert_eq!(client(None, same), "for=203.0.113.1;proto=https");
+        let parts: &[_] = &[("x-forwarded-proto", "https"), ("forwarded", "for=203.0.113.1")];
+        assert_eq!(client(None, parts), "for=203.0.113.1;proto=https");
+        let schemes: &[_] = &[("x-forwarded-proto", "https"), ("forwarded", "for=203.0.113.1;proto=http")];
+        assert_eq!(client(None, schemes), "for=10.0.0.1;proto=http");
         let only_other: &[_] = &[("forwarded", "for=198.51.100.9")];
         assert_eq!(client(Some(ProxyHeader::XForwardedFor), only_other), "for=10.0.0.1;proto=http");
     }

@@ -18,6 +18,8 @@ pub enum RequestError {
     MethodNotAllowed(&'static str),
     BodyTooLarge,
     BodyTooSlow,
+    /// The client left, or reset the stream, before the end of its body.
+    BodyCut,
     /// The requested range lies outside the file, whose length this is.
     RangeNotSatisfiable(u64),
     /// The call into the context failed.
@@ -29,6 +31,8 @@ pub enum RequestError {
     },
     /// The host's own fault.
     Internal(String),
+    /// The same, as a panic in its code.
+    Panicked(String),
 }
 
 impl From<Failure> for RequestError {
@@ -40,13 +44,13 @@ impl From<Failure> for RequestError {
 impl RequestError {
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::BadRequest(_) | Self::BodyCut => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::RangeNotSatisfiable(_) => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::InvalidResponse { .. } | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::InvalidResponse { .. } | Self::Internal(_) | Self::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Call(failure) => match failure {
                 Failure::Trapped { .. } => StatusCode::INTERNAL_SERVER_ERROR,
                 Failure::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
@@ -88,7 +92,7 @@ impl RequestError {
                     target: "http", trace = %id, %method, path, context, reason, "cannot send the context's answer"
                 );
             }
-            Self::Internal(reason) => {
+            Self::Internal(reason) | Self::Panicked(reason) => {
                 tracing::error!(target: "http", trace = %id, %method, path, reason, "request failed");
             }
             Self::Malformed(reason) | Self::BadRequest(reason) => {

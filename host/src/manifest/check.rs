@@ -6,12 +6,13 @@ use std::path::{Component, Path, PathBuf};
 use seam_runtime::did_you_mean::nearest;
 use seam_store::ids::ContextName;
 
+use super::model::Ops;
 use super::parse::Parsed;
 use super::problem::Place;
 use super::table::Document;
 use crate::limits;
 
-/// Paths that the host itself answers when `ops` is on.
+/// Paths that the host itself answers beside the mounts, unless `ops` is off or has an address of its own.
 const OPS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 pub fn check(document: &Document<'_>, parsed: &Parsed) {
@@ -45,10 +46,6 @@ fn contexts(document: &Document<'_>, parsed: &Parsed) {
     let mut by_component = HashMap::new();
     for context in contexts {
         let (place, component) = (context.places.of("component"), &context.settings.component);
-        if context.build.is_none() && !component.is_file() {
-            let message = format!("`{}` does not exist, and the context has no `build`", component.display());
-            document.report(place, message, "correct the path, or add `build = { .. }`");
-        }
         let first = *by_component.entry(plain(component)).or_insert(context);
         if first.settings.name != context.settings.name && first.build != context.build {
             let message = format!(
@@ -64,11 +61,12 @@ fn contexts(document: &Document<'_>, parsed: &Parsed) {
 
 fn mounts(document: &Document<'_>, parsed: &Parsed) {
     let mut seen: HashMap<&str, &ContextName> = HashMap::new();
+    let answers_ops = matches!(parsed.manifest.host.ops, Ops::Loopback | Ops::Public);
     for (mount, (path_place, context_place)) in parsed.manifest.mounts.iter().zip(&parsed.mounts) {
         let path = mount.path.as_str();
         if let Some((message, remedy)) = malformed(path) {
             document.report(*path_place, message, remedy);
-        } else if parsed.manifest.host.ops && OPS.contains(&path) {
+        } else if answers_ops && OPS.contains(&path) {
             let message = format!("the host itself answers `{path}`");
             document.report(*path_place, message, "choose another path, or set `ops = false` in `[host]`");
         }

@@ -19,7 +19,7 @@ mod tests;
 mod variant;
 
 pub use model::{
-    Build, Context, Host, Http, LogFormat, Manifest, Mount, Places, ProxyHeader, RoutingKey, Schedule, Seed, Tls,
+    Build, Context, Host, Http, LogFormat, Manifest, Mount, Ops, Places, ProxyHeader, RoutingKey, Schedule, Seed, Tls,
     located,
 };
 pub use network::Network;

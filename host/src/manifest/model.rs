@@ -34,14 +34,27 @@ pub struct Host {
     /// The folder of databases, compiled components and logs. Two running hosts never share it.
     pub data: PathBuf,
     pub tls: Option<Tls>,
-    /// Whether the host answers `/healthz`, `/readyz` and `/metrics` beside the mounts.
-    pub ops: bool,
+    /// Who may ask for `/healthz`, `/readyz` and `/metrics`.
+    pub ops: Ops,
     /// The format on standard error. The files in the data folder are always JSON lines.
     pub log: LogFormat,
     /// What is logged: `info`, `debug`, ... or a filter as in `RUST_LOG`.
     pub log_level: String,
     /// Days for which log files are kept; there is one file a day.
     pub log_days: usize,
+}
+
+/// Who may ask for the pages of operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ops {
+    /// The host does not answer them.
+    Off,
+    /// This machine, on every address.
+    Loopback,
+    /// Every client, on every address.
+    Public,
+    /// Every client of this address, which answers nothing else and speaks no TLS.
+    Address(SocketAddr),
 }
 
 /// `[http]`: bounds of the edge; the reasons for their defaults stand in `limits`.

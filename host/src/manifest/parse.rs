@@ -9,11 +9,13 @@ use std::time::Duration;
 use seam_runtime::settings::Recording;
 use seam_store::ids::ContextName;
 use toml::Spanned;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::context::context;
 use super::keys::{existing_file, timeout};
-use super::model::{Context, Host, Http, LogFormat, Manifest, Mount, ProxyHeader, RoutingKey, Schedule, Seed, Tls};
+use super::model::{
+    Context, Host, Http, LogFormat, Manifest, Mount, Ops, ProxyHeader, RoutingKey, Schedule, Seed, Tls,
+};
 use super::network::Network;
 use super::problem::Place;
 use super::table::{At, Document, Table};
@@ -87,7 +89,7 @@ fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
         listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
         data: folder.join("run"),
         tls: None,
-        ops: true,
+        ops: Ops::Loopback,
         log: LogFormat::Human,
         log_level: "info".into(),
         log_days: 0,
@@ -131,7 +133,7 @@ fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
         host.tls = certificate.zip(key).map(|(certificate, key)| Tls { certificate, key });
         tls.finish();
     }
-    host.ops = table.boolean("ops", true);
+    host.ops = ops(&table, &host.listen);
     host.log = table.choice("log", &[("human", LogFormat::Human), ("json", LogFormat::Json)], LogFormat::Human);
     if let Some(level) = table.string("log_level", "info") {
         if level.value.parse::<tracing_subscriber::filter::Targets>().is_err() {
@@ -144,6 +146,30 @@ fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
     host.log_days = usize::try_from(table.integer("log_days", 1..=limits::LOG_DAYS_MAX, days)).unwrap_or(usize::MAX);
     table.finish();
     host
+}
+
+fn ops(table: &Table<'_, '_>, listen: &[SocketAddr]) -> Ops {
+    if !matches!(table.value("ops"), Some((DeValue::String(_), _))) {
+        return if table.boolean("ops", true) { Ops::Loopback } else { Ops::Off };
+    }
+    let Some(ops) = table.string("ops", "loopback") else { return Ops::Loopback };
+    match (ops.value.as_str(), ops.value.parse::<SocketAddr>()) {
+        ("loopback", _) => Ops::Loopback,
+        ("public", _) => Ops::Public,
+        (_, Ok(address)) if address.port() != 0 && listen.contains(&address) => {
+            let message = format!("`{address}` is an address of `listen` as well");
+            table.document.report(ops.place, message, "name an address of its own, or write `ops = \"loopback\"`");
+            Ops::Loopback
+        }
+        (_, Ok(address)) => Ops::Address(address),
+        (other, Err(_)) => {
+            let message = format!("`{}` cannot be `{other}`", table.path("ops"));
+            let remedy =
+                "choose `\"loopback\"`, `\"public\"`, `false` or an address of its own, such as `\"127.0.0.1:9464\"`";
+            table.document.report(ops.place, message, remedy);
+            Ops::Loopback
+        }
+    }
 }
 
 fn http(table: Option<Table<'_, '_>>) -> Http {

@@ -9,7 +9,7 @@ use std::path::Path;
 use seam_runtime::settings::Shared;
 use seam_store::text;
 
-use super::model::{Context, Manifest};
+use super::model::{Context, Manifest, Ops};
 use super::network::Network;
 use super::table::{At, Table};
 
@@ -88,6 +88,18 @@ impl Manifest {
                  name the addresses of your proxies alone"
                     .into(),
             );
+        }
+        let (ops, beyond) = (self.host.ops, self.host.listen.iter().find(|address| !address.ip().is_loopback()));
+        let public = match (ops, beyond) {
+            (Ops::Public, Some(address)) => Some(*address),
+            (Ops::Address(address), _) if address.ip().is_unspecified() => Some(address),
+            _ => None,
+        };
+        if let Some(address) = public {
+            warnings.push(format!(
+                "every client that reaches {address} can read `/metrics`, by `ops` in `[host]`: write \
+                 `ops = \"loopback\"`, or give it an address that only operators reach, such as `ops = \"127.0.0.1:9464\"`"
+            ));
         }
         let has_variants = self.contexts.iter().any(|context| context.settings.name.variant().is_some());
         if has_variants && self.http.routing_key.is_empty() {

@@ -62,6 +62,12 @@ fn settings_that_let_clients_in_too_far_are_warned_about() {
         manifest.unwrap_or_else(|p| panic!("{p}")).warnings().join("\n")
     };
     assert_eq!(warnings("http.trusted_proxies = [\"10.0.0.0/8\", \"::1\"]"), "");
+    assert_eq!(warnings("host.listen = [\"0.0.0.0:80\"]"), "");
+    assert_eq!(warnings("host.ops = \"public\""), "", "only this machine reaches the host");
+    assert_eq!(warnings("[host]\nops = \"10.0.0.5:9464\"\nlisten = [\"0.0.0.0:80\"]"), "");
+    for host in ["ops = \"public\"\nlisten = [\"127.0.0.1:80\", \"[::]:80\"]", "ops = \"0.0.0.0:9464\""] {
+        assert!(warnings(&format!("[host]\n{host}")).contains("can read `/metrics`"), "{host}");
+    }
     let variant = "[context.b]\ncomponent = \"component.wasm\"\n[context.b.variant.c]\ncomponent = \"component.wasm\"";
     assert!(warnings(variant).contains("no `routing_key`"));
     assert_eq!(warnings(&format!("http.routing_key = [\"cookie:visitor\"]\n{variant}")), "");
@@ -109,6 +115,16 @@ fn every_mistake_is_reported_at_its_place_with_a_hint() {
             "seam.toml:2:34: error: `nginx` is neither an IP address nor a network of them\n  \
              hint: write `127.0.0.1`, `10.0.0.0/8` or `2001:db8::/32`\n\
              seam.toml:3:16: error: `http.proxy_header` cannot be `via`\n  hint: choose `x-forwarded-for` or `forwarded`",
+        ),
+        (
+            &format!("[host]\nops = \"127.0.0.1:80\"\nlisten = [\"127.0.0.1:80\"]\n{context}"),
+            "seam.toml:2:7: error: `127.0.0.1:80` is an address of `listen` as well\n  \
+             hint: name an address of its own, or write `ops = \"loopback\"`",
+        ),
+        (
+            &format!("[host]\nops = \"private\"\n{context}"),
+            "seam.toml:2:7: error: `host.ops` cannot be `private`\n  hint: choose `\"loopback\"`, `\"public\"`, \
+             `false` or an address of its own, such as `\"127.0.0.1:9464\"`",
         ),
         (
             &format!("{context}[context.Shop]\ncomponent = \"component.wasm\"\n"),
@@ -160,15 +176,13 @@ fn every_mistake_is_reported_at_its_place_with_a_hint() {
         ),
         (
             "[context.a]\nbuild = { command = \"make\", cargo = \"a\" }\n[context.b]\nbuild = { command = \"make\" }\n\
-             [context.c]\ncomponent = \"gone.wasm\"\n[context.d]\nbuild = \"make\"\n",
+             [context.d]\nbuild = \"make\"\n",
             "seam.toml:2:1: error: `context.a.build` has both `cargo` and `command`\n  hint: keep one of the two\n\
              seam.toml:3:10: error: `context.b` has a build command but no `component`\n  \
              hint: name the file that the command writes: `component = \"FILE.wasm\"`\n\
              seam.toml:4:1: error: `context.b.build` has a command but no `sources`\n  \
              hint: list the files and folders that the component depends on: `sources = [\"src\"]`\n\
-             seam.toml:6:1: error: `gone.wasm` does not exist, and the context has no `build`\n  \
-             hint: correct the path, or add `build = { .. }`\n\
-             seam.toml:8:9: error: `context.d.build` is a string, expected a table\n  hint: write `build = { .. }`",
+             seam.toml:6:9: error: `context.d.build` is a string, expected a table\n  hint: write `build = { .. }`",
         ),
         (
             &format!(

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use seam_runtime::component::ContextProblem;
 use seam_runtime::serve::Registry;
+use seam_store::ids::ContextName;
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Val;
 use wasmtime::component::types::Type;
@@ -92,6 +93,13 @@ pub enum Skipped {
 impl Seeds {
     pub fn of(manifest: &Manifest) -> Self {
         Self { manifest: manifest.path.clone(), all: manifest.seeds.clone() }
+    }
+
+    /// Those of other contexts than `left_out`.
+    #[must_use]
+    pub fn without(mut self, left_out: &[ContextName]) -> Self {
+        self.all.retain(|seed| !left_out.contains(&seed.context));
+        self
     }
 
     /// The seeds of `context`, or all.

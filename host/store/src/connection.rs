@@ -4,6 +4,7 @@
 //! the context the connection runs SQL as the host.
 //! Not here: how a connection is opened (`open`), who may use it (`writer`, `readers`), what SQL may do (`confine`).
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use crate::clock::Clock;
 use crate::confine::Guard;
 use crate::error::{Error, message};
 use crate::rows::{Packer, Rows, Value};
-use crate::{limits, sql};
+use crate::{limits, mark, sql};
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub(super) struct Connection {
     log_pages: Arc<AtomicU32>,
     /// `log_pages` when the log was last copied back.
     copied_pages: u32,
+    /// SQLite's count of changed rows at the last commit that was counted.
+    counted_changes: Cell<u64>,
 }
 
 /// What `query` found.
@@ -46,7 +49,7 @@ pub(super) enum Queried {
 
 impl Connection {
     pub fn new(sqlite: rusqlite::Connection, guard: Arc<Guard>, role: Role, clock: Clock) -> Self {
-        Self { sqlite, guard, role, clock, log_pages: Arc::default(), copied_pages: 0 }
+        Self { sqlite, guard, role, clock, log_pages: Arc::default(), copied_pages: 0, counted_changes: Cell::new(0) }
     }
 
     /// Has every commit say how long the write-ahead log is. Takes the place of SQLite's own checkpoints.
@@ -84,6 +87,17 @@ impl Connection {
             self.copied_pages = pages;
             pages
         })
+    }
+
+    /// Counts the commit that is about to end the open transaction, as a part of it, unless no row has changed: such a
+    /// commit writes nothing.
+    pub fn count_commit(&self) -> rusqlite::Result<()> {
+        if self.sqlite.total_changes() == self.counted_changes.get() {
+            return Ok(());
+        }
+        self.run_as_host(mark::ADVANCE)?;
+        self.counted_changes.set(self.sqlite.total_changes());
+        Ok(())
     }
 
     pub fn sqlite(&self) -> &rusqlite::Connection {
@@ -181,6 +195,11 @@ impl Connection {
         if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
             return true;
         }
+        self.lacked_room()
+    }
+
+    /// Whether the system's last error on this connection was that there is no room.
+    pub fn lacked_room(&self) -> bool {
         // SAFETY: the handle is that of the open connection we hold.
         let errno = unsafe { ffi::sqlite3_system_errno(self.sqlite.handle()) };
         use rustix::io::Errno;

@@ -16,6 +16,7 @@ use crate::connection::Role;
 use crate::database::Database;
 use crate::error::Error;
 use crate::key::{KeyError, KeySource};
+use crate::mark::Mark;
 use crate::open::{OpenError, open};
 use crate::{blocking, limits};
 
@@ -45,6 +46,7 @@ impl Database {
     /// When there is no room for the copy, or this file cannot be read.
     pub fn copy(&self, path: &Path) -> Result<Arc<Self>, CopyError> {
         blocking::block_in_place(|| {
+            self.writer.health.look(false)?;
             let source = open(self.config(), Role::Reader)?;
             to_file(source.sqlite(), self.config(), path)
         })?;
@@ -89,8 +91,21 @@ impl Database {
             return Err(CopyError::Written);
         }
         let restored = blocking::block_in_place(|| {
-            let source = open(&self.config_at(path), Role::Reader)?;
-            copy_pages(source.sqlite(), lease.connection_mut()?.sqlite_mut(), path, clock)
+            // The file stays itself and its count goes on: in a copy of the copy, as the pages go back in one commit.
+            let aside = self.config_at(&self.path().with_extension("restoring"));
+            let failed = |source| CopyError::Sqlite { path: aside.path.clone(), source };
+            let mark = Mark::read(lease.connection()?.sqlite()).map_err(failed)?;
+            to_file(open(&self.config_at(path), Role::Reader)?.sqlite(), &aside, &aside.path)?;
+            let restored = (|| {
+                let source = open(&aside, Role::Writer)?;
+                if let Some(mark) = mark {
+                    let commits = mark.commits + 1;
+                    Mark { commits, ..mark }.write(source.sqlite()).map_err(failed)?;
+                }
+                copy_pages(source.sqlite(), lease.connection_mut()?.sqlite_mut(), path, clock)
+            })();
+            remove(&aside.path).ok();
+            restored
         });
         self.writer.give_back(lease);
         restored

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::database::Database;
 use crate::error::Error;
-use crate::{blocking, limits};
+use crate::{blocking, limits, mark};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cursor {
@@ -42,6 +42,8 @@ impl Cursor {
     /// When it cannot be written.
     pub fn write(self, database: &Database, source: &str) -> Result<(), Error> {
         exclusive(database, |conn| {
+            // What `exclusive` gets back with a transaction open, it rolls back.
+            conn.execute_batch("BEGIN IMMEDIATE")?;
             conn.execute_batch(
                 "CREATE TABLE IF NOT EXISTS seam_cursors (
                     source    TEXT    NOT NULL PRIMARY KEY,
@@ -52,7 +54,9 @@ impl Cursor {
             let sql = "INSERT INTO seam_cursors (source, at, caught_up) VALUES (?1, ?2, ?3)
                        ON CONFLICT (source) DO UPDATE SET at = excluded.at, caught_up = excluded.caught_up";
             let at = i64::try_from(self.at).unwrap_or(i64::MAX);
-            conn.execute(sql, params![source, at, self.caught_up]).map(drop)
+            conn.execute(sql, params![source, at, self.caught_up])?;
+            conn.execute_batch(mark::ADVANCE)?;
+            conn.execute_batch("COMMIT")
         })
     }
 }

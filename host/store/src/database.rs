@@ -2,15 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::connection::Queried;
 use crate::error::Error;
+use crate::health::Trouble;
+use crate::mark::Mark;
 use crate::open::OpenError;
 use crate::readers::{Reader, Readers};
 use crate::rows::Value;
-use crate::statistics::{Counters, Statistics};
+use crate::statistics::{Counters, Statistics, wal_bytes};
 use crate::transaction::Transaction;
 use crate::writer::{CommitOutcome, Writer};
 use crate::{blocking, limits, sql};
@@ -37,7 +40,8 @@ impl Database {
         }
         blocking::block_in_place(|| {
             let writer = Arc::new(Writer::open(config.clone())?);
-            Ok(Arc::new(Self { readers: Readers::open(config)?, writer }))
+            let readers = Readers::open(config, writer.health.clone())?;
+            Ok(Arc::new(Self { readers, writer }))
         })
     }
 
@@ -70,6 +74,9 @@ impl Database {
             Err(error) => {
                 Counters::add(&self.writer.counters.failed, 1);
                 if matches!(error, Error::Unavailable(_)) {
+                    if let Ok(connection) = reader.connection() {
+                        self.writer.note_failure(connection, &error);
+                    }
                     reader.discard();
                 }
                 Err(error)
@@ -99,6 +106,54 @@ impl Database {
     /// Waits for the writer until `deadline`.
     pub fn begin(&self, deadline: Instant) -> Result<Transaction, Error> {
         Transaction::begin(self.writer.clone(), deadline)
+    }
+
+    /// What the file says of itself now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn mark(&self) -> Result<Option<Mark>, Error> {
+        Mark::read(self.reader()?.connection()?.sqlite()).map_err(|e| Error::of(&e))
+    }
+
+    /// Why the store does not work as it should, through no fault of its context.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.writer.health.trouble()
+    }
+
+    /// Whether there is a `trouble`. Costs two loads.
+    pub fn is_troubled(&self) -> bool {
+        self.writer.health.is_troubled()
+    }
+
+    /// Whether the file is gone: the store can neither be read nor written.
+    pub fn is_fenced(&self) -> bool {
+        self.writer.health.is_fenced()
+    }
+
+    /// Statements and commits that failed through no fault of the context.
+    pub fn host_failures(&self) -> u64 {
+        self.writer.health.failures.load(Relaxed)
+    }
+
+    /// Looks whether the file is still there and, after a trouble, whether its disk takes commits again.
+    pub fn tend(&self) {
+        blocking::block_in_place(|| self.writer.tend());
+    }
+
+    /// Ends the work with the file: copies its log back and closes it, so that no log is left. From now on every
+    /// statement gets `unavailable`. Waits `STORE_CLOSE_MS_MAX` for a running transaction.
+    ///
+    /// # Errors
+    /// Why a log is left.
+    pub fn close(&self) -> Result<(), String> {
+        self.writer.health.close();
+        let reading = self.readers.close();
+        blocking::block_in_place(|| self.writer.close()).map_err(|error| error.to_string())?;
+        match wal_bytes(self.path()) {
+            0 => Ok(()),
+            bytes => Err(format!("its write-ahead log has {bytes} bytes; {reading} statements still read")),
+        }
     }
 
     pub fn statistics(&self) -> Statistics {

@@ -64,6 +64,28 @@ impl HostFile {
         done.map_err(|source| HostFileError { path: self.path.clone(), source })
     }
 
+    /// As `change`, but a power cut may undo it: for notes that may be old, and must cost no sync of the disk.
+    ///
+    /// # Errors
+    /// As `change`.
+    pub fn change_without_sync<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, HostFileError> {
+        let done = blocking::block_in_place(|| {
+            let mut connection = self.connection.lock();
+            connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+            let changed = (|| {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let value = work(&transaction)?;
+                transaction.commit().map(|()| value)
+            })();
+            connection.execute_batch("PRAGMA synchronous = FULL")?;
+            changed
+        });
+        done.map_err(|source| HostFileError { path: self.path.clone(), source })
+    }
+
     /// Runs `work`, which only reads.
     ///
     /// # Errors

@@ -4,9 +4,9 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate -> moment -> compare, copy, cursor, schema -> database ->
-//! transaction -> writer, readers -> open, host -> connection -> confine, functions, sql, statistics, rows, config
-//! -> key, blocking, oneshot -> error, clock, ids, text -> limits`.
+//! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inspect -> schema
+//! -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection -> mark ->
+//! confine, functions, sql, statistics, rows, config -> key, blocking, oneshot -> error, clock, ids, text -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
@@ -26,13 +26,19 @@ mod copy;
 mod cursor;
 mod database;
 mod functions;
+mod health;
 mod host;
+mod inspect;
 mod key;
+mod log_file;
+mod look;
+mod mark;
 mod migrate;
 mod moment;
 mod oneshot;
 mod open;
 mod readers;
+mod register;
 mod rows;
 mod schema;
 mod sql;
@@ -49,11 +55,15 @@ pub use copy::CopyError;
 pub use cursor::Cursor;
 pub use database::Database;
 pub use error::{Error, chain};
+pub use health::Trouble;
 pub use host::{HostFile, HostFileError};
+pub use inspect::Misfit;
 pub use key::{KeyError, KeySource};
+pub use mark::Mark;
 pub use migrate::{MigrateError, MigrateOptions, Migrated, Migration, migrate, migrate_with, would_migrate};
 pub use moment::{Snapshot, moment};
 pub use open::OpenError;
+pub use register::{Accepted, Adopted, Register, RegisterError};
 pub use rows::{Rows, Value};
 pub use schema::schema_at;
 pub use statistics::Statistics;

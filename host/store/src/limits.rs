@@ -64,5 +64,14 @@ pub const STORE_WAL_BYTES_KEPT: u64 = 8 * 1024 * 1024;
 pub const STORE_MIGRATION_MS_MAX: u64 = 120_000;
 /// Text of one migration.
 pub const STORE_MIGRATION_BYTES_MAX: usize = 1024 * 1024;
+/// `quick_check` of a file at a start, then the file is taken as it is: some 10,000 pages, and a shop of ten contexts
+/// still starts within a second.
+pub const STORE_CHECK_MS_MAX: u64 = 50;
+/// Between two lines of the log about a store that does not work: an operator sees it, and it fills no disk.
+pub const STORE_TROUBLE_LOG_S: u64 = 60;
+/// Room on the disk from which a store that ran out of it works again: some commits, so that it does not fail at once.
+pub const STORE_ROOM_BYTES_MIN: u64 = 128 * 1024;
+/// How long the end of the host waits for one file's running transaction, to copy its log back.
+pub const STORE_CLOSE_MS_MAX: u64 = 2_000;
 /// Statements slower than this are logged.
 pub const STORE_SLOW_MS: u64 = 100;

@@ -187,7 +187,8 @@ fn run(
     // Rebuilding a table drops one that others refer to, so foreign keys are off and all of them are checked at the
     // end. They can only be switched outside a transaction.
     connection.run_as_host("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE").map_err(host)?;
-    let result = apply(connection, pending, clock).and_then(|()| connection.run_as_host("COMMIT").map_err(host));
+    let result = apply(connection, pending, clock)
+        .and_then(|()| connection.count_commit().and_then(|()| connection.run_as_host("COMMIT")).map_err(host));
     if result.is_err() && !connection.is_idle() {
         // If even this fails, `give_back` closes the connection, which undoes the transaction as well.
         let _ = connection.run_as_host("ROLLBACK");

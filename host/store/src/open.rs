@@ -67,8 +67,18 @@ impl OpenError {
 /// The first version without the WAL-reset race. Backports of its fix to older lines are not recognised.
 const VERSION_MIN: i32 = 3_051_003;
 
-/// Opens the file that `config` names, or creates it in a folder that is there.
+/// Opens the file that `config` names. It must be there.
 pub(super) fn open(config: &Config, role: Role) -> Result<Connection, OpenError> {
+    open_with(config, role, OpenFlags::empty())
+}
+
+/// Opens the file as its writer, and creates it when it is absent. Only the first connection does: when a file vanishes
+/// under a running host, no other may take its name.
+pub(super) fn open_or_create(config: &Config) -> Result<Connection, OpenError> {
+    open_with(config, Role::Writer, OpenFlags::SQLITE_OPEN_CREATE)
+}
+
+fn open_with(config: &Config, role: Role, create: OpenFlags) -> Result<Connection, OpenError> {
     if rusqlite::version_number() < VERSION_MIN {
         return Err(OpenError::Version { found: rusqlite::version() });
     }
@@ -78,7 +88,7 @@ pub(super) fn open(config: &Config, role: Role) -> Result<Connection, OpenError>
     let key = config.key.as_ref().map(KeySource::read).transpose()?;
     let failed = |source| failed(&config.path, source);
     // No URI file names, which carry options. No mutex: Rust lets one thread at a time use a connection.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
     // No other process can open a file that the host has open: the process holds the locks, and taking one is no system
     // call (decision 0007).
     let opened = rusqlite::Connection::open_with_flags_and_vfs(&config.path, flags, c"unix-excl");
@@ -105,7 +115,7 @@ pub(super) fn open(config: &Config, role: Role) -> Result<Connection, OpenError>
     Ok(connection)
 }
 
-fn failed(path: &Path, source: rusqlite::Error) -> OpenError {
+pub(super) fn failed(path: &Path, source: rusqlite::Error) -> OpenError {
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::NotADatabase { path: path.to_owned() },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse { path: path.to_owned() },

@@ -2,6 +2,7 @@
 //!
 //! The connection used last is given out first: its caches are warm, and the others stay unused.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
@@ -9,11 +10,13 @@ use parking_lot::{Condvar, Mutex};
 use crate::config::Config;
 use crate::connection::{Connection, Role};
 use crate::error::{self, Error};
+use crate::health::Health;
 use crate::open::{OpenError, open};
 use crate::{blocking, limits};
 
 pub(super) struct Readers {
     config: Config,
+    health: Arc<Health>,
     pool: Mutex<Pool>,
     free: Condvar,
 }
@@ -33,9 +36,19 @@ pub(super) struct Reader<'r> {
 
 impl Readers {
     /// Opens the first connection at once: its errors show at start-up, and the first page does not wait for it.
-    pub fn open(config: Config) -> Result<Self, OpenError> {
+    pub fn open(config: Config, health: Arc<Health>) -> Result<Self, OpenError> {
         let first = open(&config, Role::Reader)?;
-        Ok(Self { config, pool: Mutex::new(Pool { idle: vec![first], open: 1 }), free: Condvar::new() })
+        let pool = Mutex::new(Pool { idle: vec![first], open: 1 });
+        Ok(Self { config, health, pool, free: Condvar::new() })
+    }
+
+    /// Closes the connections that read nothing now; after `Health::close`, the others follow when they have read. How
+    /// many those are.
+    pub fn close(&self) -> usize {
+        let mut pool = self.pool.lock();
+        pool.open -= pool.idle.len();
+        pool.idle.clear();
+        pool.open
     }
 
     pub fn count(&self) -> usize {
@@ -48,6 +61,7 @@ impl Readers {
     }
 
     pub fn get(&self, deadline: Instant) -> Result<Reader<'_>, Error> {
+        self.health.usable()?;
         let mut pool = self.pool.lock();
         if pool.idle.is_empty() && pool.open >= limits::STORE_READERS_MAX {
             drop(pool);
@@ -60,6 +74,8 @@ impl Readers {
         drop(pool);
         // From here on the guard's Drop keeps the count right.
         let mut reader = Reader { readers: self, connection: None };
+        // By its path: that must still name the file.
+        self.health.look(false)?;
         let opened = open(&self.config, Role::Reader);
         reader.connection = Some(opened.map_err(|e| Error::Unavailable(error::chain(&e)))?);
         Ok(reader)
@@ -92,8 +108,8 @@ impl Drop for Reader<'_> {
     fn drop(&mut self) {
         let mut pool = self.readers.pool.lock();
         match self.connection.take() {
-            Some(connection) => pool.idle.push(connection),
-            None => pool.open -= 1,
+            Some(connection) if !self.readers.health.is_closed() => pool.idle.push(connection),
+            _ => pool.open -= 1,
         }
         drop(pool);
         self.readers.free.notify_one();

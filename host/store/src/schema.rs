@@ -6,10 +6,10 @@ use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
-use crate::connection::Role;
 use crate::database::Database;
 use crate::error::Error;
-use crate::open::{OpenError, open};
+use crate::look::{Log, look};
+use crate::open::OpenError;
 use crate::text;
 
 pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_migrations (
@@ -87,6 +87,6 @@ pub(super) fn applied_at(config: &Config) -> Result<Vec<Applied>, OpenError> {
     if !config.path.exists() {
         return Ok(Vec::new());
     }
-    let connection = open(config, Role::Reader)?;
-    applied(connection.sqlite()).map_err(|source| OpenError::Sqlite { path: config.path.clone(), source })
+    let sqlite = look(config, Log::Read)?;
+    applied(&sqlite).map_err(|source| OpenError::Sqlite { path: config.path.clone(), source })
 }

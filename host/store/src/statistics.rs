@@ -68,7 +68,7 @@ impl Statistics {
 }
 
 /// Size of the write-ahead log beside the file at `path`; 0 when there is none.
-fn wal_bytes(path: &Path) -> u64 {
+pub(super) fn wal_bytes(path: &Path) -> u64 {
     let mut name: OsString = path.into();
     name.push("-wal");
     std::fs::metadata(PathBuf::from(name)).map_or(0, |m| m.len())

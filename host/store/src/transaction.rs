@@ -88,6 +88,9 @@ impl Transaction {
         let result = run(lease, deadline.min(self.ends));
         if let Err(error) = &result {
             Counters::add(&self.writer.counters.failed, 1);
+            if let Ok(connection) = lease.connection() {
+                self.writer.note_failure(connection, error);
+            }
             if lease.was_lost() {
                 self.failed = Some(error.clone());
             }

@@ -7,7 +7,8 @@
 //!
 //! Invariants: each writer has one lease. A lease that no thread uses, in the queue or idle, has no savepoint open.
 //! `Durable` is answered only after the fsync of the COMMIT. After a COMMIT that failed in an unknown way, the
-//! connection is closed and opened again.
+//! connection is closed and opened again. Nor is it answered when the file is no longer the one that was opened
+//! (`health`).
 //! Not here: what a statement may do (`confine`), what runs inside a transaction (`transaction`).
 
 use std::collections::VecDeque;
@@ -20,14 +21,17 @@ use parking_lot::Mutex;
 use crate::config::Config;
 use crate::connection::{Connection, Role};
 use crate::error::{self, Error};
+use crate::health::Health;
+use crate::mark::{self, Mark};
 use crate::oneshot::Oneshot;
-use crate::open::{OpenError, open};
+use crate::open::{OpenError, open, open_or_create};
 use crate::statistics::Counters;
 use crate::{blocking, limits};
 
 pub(super) struct Writer {
     config: Config,
     pub counters: Counters,
+    pub health: Arc<Health>,
     state: Mutex<State>,
 }
 
@@ -57,11 +61,15 @@ pub(super) enum CommitOutcome {
     Failed(Error),
 }
 
+/// What SQLite says when a disk or a file may not grow.
+const FULL: &str = "database or disk is full";
 const SAVEPOINT: &str = "SAVEPOINT seam";
 
 impl Writer {
     pub fn open(config: Config) -> Result<Self, OpenError> {
-        let connection = open(&config, Role::Writer)?;
+        let connection = open_or_create(&config)?;
+        let failed = |source| OpenError::Sqlite { path: config.path.clone(), source };
+        Mark::ensure(connection.sqlite(), &config.path).map_err(failed)?;
         match truncate_log(&connection) {
             Ok(()) => {}
             // No commit of this process is in doubt yet. With a full disk, reads still work.
@@ -70,8 +78,9 @@ impl Writer {
             }
             Err(source) => return Err(OpenError::Sqlite { path: config.path.clone(), source }),
         }
+        let health = Arc::new(Health::new(&config.path, config.clock.clone()));
         let state = State { leased: false, idle: Some(Box::new(connection)), queue: VecDeque::new() };
-        Ok(Self { config, counters: Counters::default(), state: Mutex::new(state) })
+        Ok(Self { config, counters: Counters::default(), health, state: Mutex::new(state) })
     }
 
     pub fn config(&self) -> &Config {
@@ -92,12 +101,15 @@ impl Writer {
 
     /// Waits for the lease and opens a savepoint in the group's outer transaction.
     pub fn begin(&self, deadline: Instant) -> Result<Lease, Error> {
+        self.health.usable()?;
         let mut lease = self.lease(deadline)?;
         match self.open_savepoint(&mut lease) {
             Ok(()) => Ok(lease),
             Err(error) => {
                 lease.lose_group();
-                lease.connection = None;
+                if let Some(connection) = lease.connection.take() {
+                    self.note_failure(&connection, &error);
+                }
                 self.give_back(lease);
                 Err(error)
             }
@@ -263,10 +275,13 @@ impl Writer {
             lease.lose_group();
             return;
         };
-        let outcome = match blocking::block_in_place(|| connection.run_as_host("COMMIT")) {
-            Ok(()) => CommitOutcome::Durable,
+        let outcome = match blocking::block_in_place(|| {
+            connection.count_commit().and_then(|()| connection.run_as_host("COMMIT"))
+        }) {
+            Ok(()) => self.health.look(true).map_or_else(CommitOutcome::Failed, |()| CommitOutcome::Durable),
             Err(error) => {
                 let meaning = connection.explain(&error);
+                self.note_failure(connection, &meaning);
                 let known = match meaning {
                     Error::Full(_) => connection.ran_out_of_space(&error),
                     Error::Constraint(_) | Error::Busy(_) => true,
@@ -299,10 +314,93 @@ impl Writer {
         let connection = match lease.connection.take() {
             Some(connection) => connection,
             None => {
-                blocking::block_in_place(|| reopen(&self.config)).map_err(|e| Error::Unavailable(error::chain(&e)))?
+                self.health.usable()?;
+                self.health.look(false)?;
+                let opened = blocking::block_in_place(|| reopen(&self.config));
+                let opened = opened.map_err(|e| Error::Unavailable(error::chain(&e)))?;
+                // Its log may be another: SQLite removes it with the last connection.
+                self.health.opened_again()?;
+                opened
             }
         };
         Ok(lease.connection.insert(connection))
+    }
+
+    /// Takes note of a failure that is not the context's.
+    pub fn note_failure(&self, connection: &Connection, error: &Error) {
+        let no_room = match error {
+            Error::Full(why) if why == FULL => {
+                // SQLite says the same of the context's quota: the nearer bound is meant.
+                let bytes = std::fs::metadata(&self.config.path).map_or(0, |file| file.len());
+                let quota = (self.config.max_mb << 20).saturating_sub(bytes);
+                if self.health.disk_bytes().is_none_or(|there| there >= quota.max(limits::STORE_ROOM_BYTES_MIN)) {
+                    return;
+                }
+                true
+            }
+            Error::Full(_) => connection.lacked_room(),
+            // A context that misuses an index gets the same words for it.
+            Error::Unavailable(why) if why.contains("malformed") => return,
+            Error::Unavailable(_) => false,
+            _ => return,
+        };
+        self.health.failed(no_room, error);
+    }
+
+    /// Looks whether the file is there and, after a failure, whether its disk takes a commit.
+    pub fn tend(&self) {
+        // Without a connection there may be no log. A transaction that runs looks itself.
+        let open = self.state.lock().idle.is_some();
+        if self.health.look(open).is_err() || !self.health.is_troubled() {
+            return;
+        }
+        let deadline = self.config.clock.now() + Duration::from_millis(limits::STORE_LOCK_WAIT_MS);
+        let Ok(mut lease) = self.exclusive(deadline) else { return };
+        let commit = format!("BEGIN IMMEDIATE; {}; COMMIT", mark::ADVANCE);
+        let tried = lease.connection().map(|connection| {
+            if !self.health.has_room() {
+                // That may make room in the log.
+                truncate_log(connection).ok();
+            }
+            // A small commit may find room where the next one does not.
+            self.health.has_room().then(|| connection.run_as_host(&commit))
+        });
+        match tried {
+            Ok(Some(Ok(()))) => self.health.goes_on(),
+            Ok(None) => {}
+            _ => lease.connection = None,
+        }
+        self.give_back(lease);
+    }
+
+    /// Copies the log back and closes the connection, for good.
+    ///
+    /// # Errors
+    /// Why the log was not copied back.
+    pub fn close(&self) -> Result<(), Error> {
+        self.health.close();
+        let deadline = self.config.clock.now() + Duration::from_millis(limits::STORE_CLOSE_MS_MAX);
+        let mut lease = self.lease(deadline)?;
+        self.commit_group(&mut lease);
+        let closed = match lease.connection.take() {
+            Some(connection) => self.end(&connection),
+            None => Err(closed()),
+        };
+        self.give_back(lease);
+        closed
+    }
+
+    /// Prepares the end of a connection. That of a file that is gone must not remove the log that another file may have
+    /// by now.
+    fn end(&self, connection: &Connection) -> Result<(), Error> {
+        match self.health.look(true) {
+            Ok(()) => truncate_log(connection).map_err(|error| connection.explain(&error)),
+            Err(gone) => {
+                let leave = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+                connection.sqlite().set_db_config(leave, true).map_err(|error| connection.explain(&error))?;
+                Err(gone)
+            }
+        }
     }
 
     /// Keeps the write-ahead log short. Each time that it has grown by `STORE_WAL_PAGES_CHECKPOINT`, it is copied back,
@@ -322,6 +420,16 @@ impl Writer {
         let took = self.config.clock.elapsed_since(started);
         if took > Duration::from_millis(limits::STORE_SLOW_MS) {
             tracing::info!(%path, pages, ms = took.as_millis() as u64, "slow checkpoint");
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Some(connection) = self.state.get_mut().idle.take()
+            && self.health.look(true).is_err()
+        {
+            self.end(&connection).ok();
         }
     }
 }

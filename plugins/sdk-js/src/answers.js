@@ -1,6 +1,7 @@
 // The three outcomes of a call in JavaScript: a function returns a result, or throws an error of the interface as
 // `Rejected`. Any other exception is a bug of the context: it traps, and the host discards the instance.
 
+import { SPEAKS } from "./guard.js";
 import { StoreError } from "./store.js";
 import { wellFormed } from "./text.js";
 
@@ -21,7 +22,7 @@ export class Rejected extends Error {
  * @returns {T}
  */
 export function answering(work) {
-  return (...args) => {
+  const answers = (...args) => {
     try {
       return wellFormed(work(...args));
     } catch (error) {
@@ -31,4 +32,6 @@ export function answering(work) {
       throw error;
     }
   };
+  answers[SPEAKS] = true;
+  return answers;
 }

@@ -10,6 +10,7 @@ from componentize_py_types import Err
 from wit_world.exports.migrations import Migration
 
 from seam_sdk.store import StoreError
+from seam_sdk.text import well_formed
 
 
 def steps(folder: Path) -> list[Migration]:
@@ -27,13 +28,16 @@ def steps(folder: Path) -> list[Migration]:
 def answering(unavailable: Callable[[str], Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Wraps a function of a seam: while the store cannot work, the caller gets the case `unavailable` of the
     interface's `error`. Any exception other than `Err` is a bug of the context: it traps, and the host discards the
-    instance."""
+    instance. What it answers is well-formed text."""
 
     def decorate(work: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(work)
         def answer(*args: Any) -> Any:
             try:
-                return work(*args)
+                return well_formed(work(*args))
+            except Err as error:
+                error.value = well_formed(error.value)
+                raise
             except StoreError as error:
                 if error.is_temporary():
                     raise Err(unavailable(str(error))) from None

@@ -9,6 +9,8 @@ In Python: None, int, float, str, bytes. A bool is an int.
 from collections.abc import Iterable, Sequence
 from struct import Struct
 
+from seam_sdk.text import well_formed
+
 NULL, INTEGER, REAL, TEXT, BLOB = range(5)
 
 Value = None | int | float | str | bytes
@@ -78,7 +80,7 @@ def _append(out: bytearray, value: Value) -> None:
                 raise ValueError("a row cannot hold NaN")
             out += _tagged_f64.pack(REAL, value)
         case str():
-            text = value.encode()
+            text = well_formed(value).encode()
             out += _tagged_u32.pack(TEXT, len(text))
             out += text
         case bytes() | bytearray():

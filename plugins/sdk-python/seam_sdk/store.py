@@ -12,6 +12,7 @@ from componentize_py_types import Err
 from wit_world.imports import store as host
 
 from seam_sdk.packed import Value, decode, encode
+from seam_sdk.text import well_formed
 
 _TEMPORARY = (host.Error_Busy, host.Error_Full, host.Error_Interrupted, host.Error_Unavailable)
 
@@ -44,7 +45,7 @@ def _parameter(value: Value) -> host.Value:
         case float():
             return host.Value_Real(value)
         case str():
-            return host.Value_Text(value)
+            return host.Value_Text(well_formed(value))
         case bytes():
             return host.Value_Blob(value)
     raise TypeError(f"a parameter cannot be a {type(value).__name__}")
@@ -91,4 +92,4 @@ def transaction() -> Iterator[None]:
 
 def texts(values: Iterable[Any]) -> str:
     """Values as one parameter, for `json_each(?1)`: one statement for any number of values; `key` is their order."""
-    return json.dumps(list(values))
+    return json.dumps(well_formed(list(values)))

@@ -4,10 +4,11 @@
 //! `tests/guests/clumsy` is such a guest, in JavaScript. Python's is the engine in Python, which the engines' own suite
 //! runs.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use seam::invoke::Error;
 use seam_runtime::call::Failure;
 use seam_tests::engines::Running;
+use seam_tests::repo;
 
 fn start() -> Result<Running> {
     Running::start(&["clumsy"], 64)
@@ -45,6 +46,16 @@ fn what_is_thrown_and_not_caught_traps_and_costs_the_instance() -> Result<()> {
         assert_eq!(act(&guest, "notes")?, "ok(0)", "nothing of an open transaction is left after {what}");
     }
     assert_eq!(act(&guest, "nothing")?, "ok(1)", "a fresh instance");
+    Ok(())
+}
+
+#[test]
+fn an_exception_names_the_line_of_the_source_that_threw_it() -> Result<()> {
+    let Failure::Trapped { reason, .. } = failure(&start()?, "throw", 5_000) else { panic!("it traps") };
+    let source = std::fs::read_to_string(repo().join("tests/guests/clumsy/src/context.js"))?;
+    let line = 1 + source.lines().position(|line| line.contains("this is a bug")).context("the line that throws")?;
+    let place = format!("tests/guests/clumsy/src/context.js:{line}:");
+    ensure!(reason.contains("this is a bug") && reason.contains(&place), "no `{place}` in\n{reason}");
     Ok(())
 }
 

@@ -3,12 +3,15 @@
 
 mod contexts;
 mod engines;
+mod fuzzing;
 mod guests;
 mod linking;
+mod outgoing;
 mod quick;
 mod recording;
 mod scenarios;
 mod shadows;
+mod slow_clients;
 mod swapping;
 mod two_versions;
 mod wasi_http;

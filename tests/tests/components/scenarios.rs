@@ -149,6 +149,45 @@ fn each_kind_of_mistake_is_reported_with_its_line() -> Result<()> {
 }
 
 #[test]
+fn a_trap_tells_what_the_guest_said_and_where_it_was() -> Result<()> {
+    let wit = "package t:loud@0.1.0;
+         interface loud {
+             variant error { unavailable(string) }
+             pay: func() -> result<u32, error>;
+         }
+         world this { import wasi:logging/logging@0.1.0-draft; export loud; }
+         package wasi:logging@0.1.0-draft {
+             interface logging {
+                 enum level { trace, debug, info, warn, error, critical }
+                 log: func(level: level, context: string, message: string);
+             }
+         }";
+    let message = "panicked at src/lib.rs:7:5: no card";
+    let wat = format!(
+        r#"(module
+            (import "wasi:logging/logging@0.1.0-draft" "log" (func $log (param i32 i32 i32 i32 i32)))
+            {MEMORY}
+            (data (i32.const 64) "{message}")
+            (func $take_the_money
+                (call $log (i32.const 5) (i32.const 64) (i32.const 8) (i32.const 64) (i32.const {length}))
+                unreachable)
+            (func (export "t:loud/loud@0.1.0#pay") (result i32) (call $take_the_money) (i32.const 0)))"#,
+        length = message.len()
+    );
+    let loud = component(wit, "this", &wat)?;
+    let system = System::new().context("loud", &loud, "scenarios = \"scenarios\"")?;
+    let folder = system.folder.path().join("scenarios");
+    std::fs::create_dir(&folder)?;
+    std::fs::write(folder.join("a.toml"), scenario("it pays", "when = [{ call = 'loud.pay()', then = 'ok(1)' }]"))?;
+    system.write()?;
+    let report = run(&system, &Options::default())?;
+    let failure = &of(&report, "a.toml").scenarios[0].failures[0];
+    assert!(failure.what.starts_with("loud.pay() failed: `loud` trapped:"), "{failure:?}");
+    assert_eq!(failure.detail, format!("{message}\nin take_the_money"), "{failure:?}");
+    Ok(())
+}
+
+#[test]
 fn a_callee_that_traps_is_expected_or_a_failure() -> Result<()> {
     let system = system(&[]);
     let folder = system.folder.path().join("plugins/numbers/tests/scenarios");

@@ -244,8 +244,8 @@ fn recorded_calls_of_two_versions_pass_when_they_run_again() -> Result<()> {
         let generation = generation(context)?;
         let log = generation.recorder.stop_log().unwrap();
         let functions = &Functions::of(generation.component());
-        let text = recorded::scenario(&Header { name: context, clock_s: 0, file: None, functions }, &log);
-        files.push((format!("of-{context}/recorded.toml"), text));
+        let recorded = recorded::scenario(&Header { name: context, clock_s: 0, file: None, functions }, &log);
+        files.push((format!("of-{context}/recorded.toml"), recorded.text));
     }
     let recent = generation("numbers")?.recorder.recent();
     let versions: Vec<String> = recent

@@ -3,8 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -15,19 +13,9 @@ use seam::manifest::Manifest;
 use seam_runtime::component::Compiler;
 use seam_runtime::serve::Registry;
 use seam_tests::host::{Host, seam};
+use seam_tests::proxy::{proxy, wasi_wit};
 use seam_tests::{MEMORY, System, repo, wait};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-
-/// WASI's own interfaces lie in the crate that implements them.
-fn wasi_wit() -> Result<PathBuf> {
-    let listed =
-        Command::new(env!("CARGO")).args(["metadata", "--format-version", "1"]).current_dir(repo()).output()?;
-    let metadata: serde_json::Value = serde_json::from_slice(&listed.stdout)?;
-    let packages = metadata["packages"].as_array().context("cargo metadata")?;
-    let found =
-        packages.iter().find(|package| package["name"] == "wasmtime-wasi-http").context("wasmtime-wasi-http")?;
-    Ok(PathBuf::from(found["manifest_path"].as_str().context("its path")?).with_file_name("wit"))
-}
 
 /// The first letter below the mount decides: `h` greets with the path it got, `s` sends in two pieces with a quarter of
 /// a second between them, `t` traps, `l` loops, `n` ends without an answer, `e` answers with an error, `f` with the
@@ -297,6 +285,42 @@ fn what_a_client_does_not_read_is_no_fault_of_the_guest() -> Result<()> {
     assert_eq!(calls(count), Some(8));
     assert_eq!(calls("seam_call_failures_total{context=\"third-party\",kind=\"trapped\"}"), Some(0));
     assert_eq!(calls("seam_call_failures_total{context=\"third-party\",kind=\"timed-out\"}"), Some(0));
+    Ok(())
+}
+
+/// A client may write the header itself, in several lines, or name it in `Connection` to have it removed.
+#[test]
+fn a_guest_gets_the_forwarded_header_of_the_host_alone() -> Result<()> {
+    let guest = proxy(
+        "forwarded",
+        "(call $get (call $headers (local.get $request)) (i32.const 512) (i32.const 9) (i32.const 1100))
+         (local.set $n (i32.load (i32.const 1100)))
+         (local.set $stream (call $start (local.get $out)))
+         (call $number (local.get $stream) (i32.load (i32.const 1104)))
+         (call $put (local.get $stream) (i32.load (local.get $n)) (i32.load offset=4 (local.get $n)))
+         (call $end (local.get $stream))",
+    )?;
+    let host = Served::start_with(&guest, 1_000)?;
+    for fields in [
+        "",
+        "forwarded: for=203.0.113.9;proto=https\r\n",
+        "Forwarded: for=203.0.113.9\r\nFORWARDED: for=203.0.113.8\r\n",
+        "x-forwarded-for: 203.0.113.9\r\n",
+        "connection: forwarded\r\nforwarded: for=203.0.113.9\r\n",
+    ] {
+        let mut stream = TcpStream::connect(host.address)?;
+        stream.write_all(format!("GET /other/x HTTP/1.1\r\nhost: a\r\n{fields}\r\n").as_bytes())?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let mut text = String::new();
+        while !text.ends_with("\r\n0\r\n\r\n") {
+            let mut piece = [0; 1024];
+            let read = stream.read(&mut piece)?;
+            anyhow::ensure!(read > 0, "{fields}: {text}");
+            text.push_str(&String::from_utf8_lossy(&piece[..read]));
+        }
+        assert!(text.contains("00000001") && text.contains("for=127.0.0.1;proto=http"), "{fields}: {text}");
+        assert!(!text.contains("203.0.113"), "{fields}: {text}");
+    }
     Ok(())
 }
 

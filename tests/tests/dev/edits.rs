@@ -76,6 +76,17 @@ fn a_panic_is_logged_with_its_message_its_place_and_the_functions_that_were_runn
     page(&host)?;
     host.log_line(&["a fourth letter", "greeter/src/lib.rs:10:"])?;
     host.log_line(&["ERROR", "unreachable", "frames", "Guest>::greet"])?;
+    // The open pages show it until a new version is live.
+    let state = events.until(|state| state["traps"] != json!([]))?;
+    let trap = state["traps"][0].to_string();
+    for said in
+        ["greeter", "it trapped", "greeter/src/lib.rs:10:", "a fourth letter", "Guest>::greet", "seam logs --trace"]
+    {
+        ensure!(trap.contains(said), "{said}: {trap}");
+    }
+    workspace.edit("greeter/src/lib.rs", "nth(3)", "nth(0)")?;
+    let state = events.live()?;
+    ensure!(state["traps"] == json!([]), "{state:#}");
     Ok(())
 }
 

@@ -226,6 +226,22 @@ fn a_component_that_does_not_start_is_found() -> Result<()> {
 }
 
 #[test]
+fn a_certificate_that_cannot_serve_is_found() -> Result<()> {
+    let system = System::new()
+        .context("numbers", &Version::default().wasm()?, "")?
+        .lines("[host.tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"");
+    let manifest = system.write()?;
+    for file in ["cert.pem", "key.pem"] {
+        std::fs::write(system.folder.path().join(file), "neither a certificate nor a key\n")?;
+    }
+    for command in ["check", "up"] {
+        let found = said(&manifest, command)?;
+        assert!(found.contains("cannot read the TLS key `key.pem`"), "{command}: {found}");
+    }
+    Ok(())
+}
+
+#[test]
 fn sound_systems_have_no_problems() -> Result<()> {
     let numbers = Version { migrations: vec!["CREATE TABLE t (n INTEGER) STRICT"], ..Version::default() };
     let wit = "package t:numbers@0.1.0; interface numbers {

@@ -190,6 +190,35 @@ fn a_running_host_tells_what_runs_and_keeps_a_second_one_out() -> Result<()> {
 }
 
 #[test]
+fn a_filter_that_matches_nothing_fails() -> Result<()> {
+    let system = system("")?;
+    let (folder, manifest) = (system.folder.path(), system.write()?);
+    let host = Host::up(&manifest, &folder.join("data"))?;
+    assert!(host.stop(Duration::from_secs(10))?.success());
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    for (args, why) in [
+        (&["logs", "--trace", trace][..], "no line of the log in"),
+        (&["logs", "--level", "error"], "no line of the log in"),
+        (&["logs", "nubmers"], "there is no context `nubmers`"),
+        (&["history", "nubmers"], "did you mean `numbers`?"),
+        (&["history", "numbers"], "nothing has been deployed of `numbers` yet"),
+        (&["seed", "numbers"], "numbers"),
+        (&["build", "nubmers"], "there is no context `nubmers`"),
+        (&["test", "nubmers"], "there is no context `nubmers`"),
+        (&["test", "numbers"], "`numbers` has no scenario"),
+    ] {
+        let said = ask(folder, args)?;
+        assert!(said.contains(why) && said.ends_with("exit 1\n"), "{said}");
+    }
+    // Without a filter, nothing is an answer.
+    for args in [&["logs", "--lines", "0"][..], &["history"], &["test"]] {
+        let said = ask(folder, args)?;
+        assert!(!said.contains("exit "), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_killed_host_leaves_nothing_in_the_way_of_the_next() -> Result<()> {
     let system = system(ROWS)?;
     let (folder, manifest) = (system.folder.path(), system.write()?);

@@ -100,6 +100,38 @@ fn a_damaged_copy_is_mended_from_the_file_of_the_manifest_if_that_is_the_same_co
     Ok(())
 }
 
+/// The deployed version has dropped a column that the one before reads.
+#[test]
+fn a_version_that_cannot_work_at_the_schema_of_the_file_does_not_stand_in() -> Result<()> {
+    const TABLE: &str = "CREATE TABLE seen (n INTEGER NOT NULL, old TEXT) STRICT";
+    let reading = |query, factor| Version { migrations: vec![TABLE], query: Some(query), ..Version::times(factor) };
+    let (first, before) = (reading("SELECT n FROM seen", 1), reading("SELECT old FROM seen", 2));
+    let dropping =
+        Version { migrations: vec![TABLE, "ALTER TABLE seen DROP COLUMN old"], ..reading("SELECT n FROM seen", 3) };
+    let system = System::new().context("numbers", &first.wasm()?, "store = true")?;
+    let app = start(&system)??;
+    let put = |version: &Version| -> Result<String> {
+        let file = system.folder.path().join("next.wasm");
+        fs::write(&file, version.wasm()?)?;
+        let request = DeployRequest {
+            watch_ms: 0,
+            allow: vec!["irreversible".to_owned()],
+            ..DeployRequest::new("numbers", file)
+        };
+        let report = app.deployer.deploy(&request, &mut |_| {});
+        assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
+        assert_eq!(factor(&app)?, version.factor, "and its statements are known");
+        Ok(report.serves.unwrap().hash)
+    };
+    put(&before)?;
+    let deployed = put(&dropping)?;
+    drop(app);
+    fs::write(kept(&system, &deployed), "damaged")?;
+    let Err(error) = start(&system)? else { panic!("a version serves that traps with each call") };
+    assert!(format!("{error:?}").contains(&deployed), "{error:?}");
+    Ok(())
+}
+
 #[test]
 fn a_context_of_which_every_copy_is_damaged_does_not_serve_another_ones_code() -> Result<()> {
     let (system, hashes) = deployed()?;

@@ -22,6 +22,7 @@ use super::mistakes_made::{self, Mistake};
 
 /// What a start does with a system.
 enum Start {
+    /// It ends, or it takes a context out of service.
     Refused(Vec<Problem>),
     Serves,
 }
@@ -39,6 +40,15 @@ fn start(path: &Path) -> Result<Start> {
         }
         Err(other) => return Err(other.into()),
     };
+    let out: Vec<Problem> = app
+        .registry
+        .generations()
+        .iter()
+        .filter_map(|generation| generation.out_of_service().map(|problem| located(&manifest.contexts, &problem)))
+        .collect();
+    if !out.is_empty() {
+        return Ok(Start::Refused(out));
+    }
     match seed::run(&app.registry, &Seeds::of(&manifest), &folder, &Default::default(), &mut |_| {}) {
         Ok(()) => Ok(Start::Serves),
         Err(seed::Error::Misfit { place, message, remedy, .. }) => {

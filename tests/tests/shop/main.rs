@@ -6,5 +6,6 @@ mod browser;
 mod browsing;
 mod buying;
 mod forms;
+mod lost;
 mod pages;
 mod scenarios;

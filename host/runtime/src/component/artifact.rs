@@ -134,4 +134,16 @@ mod tests {
         assert!(matches!(refused, Error::Changing { .. }), "{refused}");
         assert_eq!(Artifact::read(&path).unwrap().bytes, component("new"), "and read once it stays as it is");
     }
+
+    #[test]
+    fn bytes_of_another_hash_are_not_those_that_were_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.wasm");
+        fs::write(&path, component("asked")).unwrap();
+        let hash = Artifact::read(&path).unwrap().hash;
+        assert_eq!(Artifact::read_as(&path, &hash).unwrap().bytes, component("asked"));
+        fs::write(&path, component("other")).unwrap();
+        let refused = Artifact::read_as(&path, &hash).err().unwrap();
+        assert!(matches!(refused, Error::Changed { .. }), "{refused}");
+    }
 }

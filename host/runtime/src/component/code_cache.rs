@@ -11,7 +11,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 
 use super::error::Error;
 use crate::limits;
@@ -23,7 +24,8 @@ const KEY: &str = "key";
 
 pub(super) struct CodeCache {
     folder: PathBuf,
-    key: [u8; SEAL],
+    /// Has taken in the key, and nothing else.
+    keyed: Hmac<Sha256>,
 }
 
 /// Why a file is not used.
@@ -51,7 +53,8 @@ impl CodeCache {
             return Err(fail("other users may write to it; run `chmod go-w` on it".into()));
         }
         let key = key(folder).map_err(|e| fail(format!("cannot use the key in it: {e}")))?;
-        let cache = Self { folder: folder.to_owned(), key };
+        let keyed = Hmac::new_from_slice(&key).map_err(|e| fail(format!("cannot use the key in it: {e}")))?;
+        let cache = Self { folder: folder.to_owned(), keyed };
         cache.prune(None);
         Ok(cache)
     }
@@ -97,7 +100,7 @@ impl CodeCache {
         let partial = self.path(&format!("{name}.{:016x}.tmp", rand::random::<u64>()));
         let write = || {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
-            file.write_all(&self.seal(name, code))?;
+            file.write_all(&self.seal(name, code).finalize().into_bytes())?;
             file.write_all(code)?;
             file.sync_all()?;
             fs::rename(&partial, self.path(name))?;
@@ -113,24 +116,13 @@ impl CodeCache {
 
     fn check(&self, name: &str, sealed: &[u8]) -> Result<(), Unusable> {
         let (seal, code) = sealed.split_at_checked(SEAL).ok_or(Unusable::Short)?;
-        match self.seal(name, code) == *seal {
-            true => Ok(()),
-            false => Err(Unusable::Damaged),
-        }
+        self.seal(name, code).verify_slice(seal).map_err(|_| Unusable::Damaged)
     }
 
-    /// HMAC-SHA-256 (RFC 2104) of the name, a zero and the code. The name is in it because a whole file under another
-    /// component's name would be the wrong code.
-    fn seal(&self, name: &str, code: &[u8]) -> [u8; SEAL] {
-        let padded = |pad: u8| {
-            let mut block = [pad; 64];
-            for (byte, key) in block.iter_mut().zip(&self.key) {
-                *byte ^= key;
-            }
-            Sha256::new_with_prefix(block)
-        };
-        let inner = padded(0x36).chain_update(name).chain_update([0]).chain_update(code).finalize();
-        padded(0x5c).chain_update(inner).finalize().into()
+    /// Of the name, a zero and the code. The name is in it because a whole file under another component's name would
+    /// be the wrong code.
+    fn seal(&self, name: &str, code: &[u8]) -> Hmac<Sha256> {
+        self.keyed.clone().chain_update(name).chain_update([0]).chain_update(code)
     }
 
     /// Removes the least recently used files beyond the bounds, but not `keep`. Partial files of killed processes are
@@ -235,33 +227,29 @@ mod tests {
     }
 
     #[test]
-    fn the_seal_is_the_standards_and_the_key_is_secret_and_kept() {
-        let (folder, mut cache) = cache();
+    fn the_key_is_secret_and_kept() {
+        let (folder, cache) = cache();
         let path = folder.path().join("cache");
         assert_eq!(fs::metadata(path.join(KEY)).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(CodeCache::open(&path).unwrap().key, cache.key);
-        // Python: hmac.new(b"k" * 32, b"name\0code", "sha256").hexdigest()
-        cache.key = [b'k'; SEAL];
-        assert_eq!(hex::encode(cache.seal("name", b"code")), HMAC);
+        cache.write("a", b"code").unwrap();
+        assert_eq!(CodeCache::open(&path).unwrap().read("a").as_deref(), Some(&b"code"[..]));
     }
-
-    const HMAC: &str = "5bfdf49e417e1d4a5fc3f5d2a2947c58e26806ee5f6a1534275696a04d74c23d";
 
     #[test]
     fn a_key_that_is_damaged_or_public_is_replaced_and_what_it_sealed_is_compiled_again() {
         let (folder, cache) = cache();
         let path = folder.path().join("cache");
-        let mut key = cache.key;
+        let key = || fs::read(cache.path(KEY)).unwrap();
         for damage in [&|| fs::write(path.join(KEY), "short").unwrap(), &|| {
             fs::set_permissions(path.join(KEY), fs::Permissions::from_mode(0o644)).unwrap();
         }] as [&dyn Fn(); 2]
         {
             CodeCache::open(&path).unwrap().write("a", b"code").unwrap();
+            let before = key();
             damage();
             let next = CodeCache::open(&path).unwrap();
-            assert_ne!(next.key, key);
+            assert_ne!(key(), before);
             assert_eq!(next.read("a"), None);
-            key = next.key;
         }
     }
 

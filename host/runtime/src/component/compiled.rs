@@ -8,7 +8,7 @@ use crate::interface_name::InterfaceName;
 /// A compiled component and the interfaces in its type.
 #[derive(Clone)]
 pub struct Component {
-    /// SHA-256 of the `.wasm` bytes, in hex.
+    /// SHA-256 of the `.wasm` bytes, in hex; empty: a placeholder.
     pub hash: String,
     pub imports: Vec<Interface>,
     pub exports: Vec<Interface>,
@@ -51,6 +51,11 @@ impl Component {
         });
         let bare_imports = bare.collect();
         Self { hash, imports, exports, bare_imports, code }
+    }
+
+    /// Whether this stands in the place of a component that cannot be loaded or linked. It imports and exports nothing.
+    pub fn is_placeholder(&self) -> bool {
+        self.hash.is_empty()
     }
 }
 

@@ -59,6 +59,15 @@ impl Loader {
         Ok(Component::new(&self.engine, hash, code))
     }
 
+    /// A component that stands in the place of one that cannot be loaded.
+    ///
+    /// # Errors
+    /// When not even it can be compiled.
+    pub fn placeholder(&self) -> Result<Component, Error> {
+        let artifact = Artifact::of(Path::new("placeholder"), EMPTY.to_vec())?;
+        Ok(Component { hash: String::new(), ..self.load_artifact(&artifact)? })
+    }
+
     /// The name in the cache for the machine code of the bytes with this hash; it may not be there yet.
     fn cache_name(&self, hash: &str) -> String {
         let key = engine_key(&self.engine);
@@ -115,6 +124,9 @@ impl Loader {
     }
 }
 
+/// A component without anything in it: the magic number and the version of the format.
+const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+
 /// Identifies the wasmtime version, the compile settings and the processor that machine code is for.
 fn engine_key(engine: &Engine) -> String {
     use std::hash::{DefaultHasher, Hash, Hasher};
@@ -147,10 +159,11 @@ mod tests {
         loader.load_artifact(&artifact()).unwrap();
         let path = loader.cache.path(&loader.cache_name(&artifact().hash));
         let good = fs::read(&path).unwrap();
-        let untouched = fs::metadata(&path).unwrap().modified().unwrap();
+        let long_ago = std::time::SystemTime::UNIX_EPOCH;
+        fs::File::open(&path).unwrap().set_modified(long_ago).unwrap();
         loader.load_artifact(&artifact()).unwrap();
         assert_eq!(fs::read(&path).unwrap(), good);
-        assert!(fs::metadata(&path).unwrap().modified().unwrap() >= untouched, "a use counts");
+        assert!(fs::metadata(&path).unwrap().modified().unwrap() > long_ago, "a use counts");
         // The text section is near the end; what is flipped there passes wasmtime's own checks of the header.
         for at in (0..good.len()).step_by(good.len() / 40) {
             let mut bad = good.clone();

@@ -38,6 +38,12 @@ impl DispatchTable {
         Self { members: self.members.clone(), attempt: None }
     }
 
+    /// Whether the store of a context does not work now, through no fault of the context: what breaks meanwhile is not
+    /// held against any version.
+    pub fn store_fails(&self) -> bool {
+        self.members.iter().any(|member| member.store_fails())
+    }
+
     pub fn attempt(&self) -> Option<&AttemptOutcome> {
         self.attempt.as_deref()
     }
@@ -82,6 +88,11 @@ impl AttemptOutcome {
 
 /// Answers calls for one context.
 pub trait Dispatch: Send + Sync {
+    /// Whether its store does not work now, through no fault of the context.
+    fn store_fails(&self) -> bool {
+        false
+    }
+
     /// Performs one call. `call` is the caller's; the implementation applies every rule for entering the callee. On
     /// `Ok`, `exchange` holds the results.
     ///

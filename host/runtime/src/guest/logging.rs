@@ -29,6 +29,9 @@ pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 impl Host for Guest {
     fn log(&mut self, level: Level, topic: String, message: String) {
         let trace = self.call.map(|call| format!("{:032x}", call.trace.trace_id)).unwrap_or_default();
+        if matches!(level, Level::Critical) {
+            self.last_words.say(&message);
+        }
         let level = match level {
             Level::Trace => tracing::Level::TRACE,
             Level::Debug => tracing::Level::DEBUG,

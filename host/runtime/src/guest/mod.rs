@@ -5,6 +5,7 @@
 pub mod config;
 pub mod cut_off;
 pub mod dispatch;
+pub mod last_words;
 pub mod logging;
 pub mod memory;
 pub mod migrations;
@@ -15,6 +16,7 @@ pub mod wasi_http;
 mod wasi_wait;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use seam_store::ids::ContextName;
@@ -23,7 +25,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiHttpCtx;
 
-use crate::call::Call;
+use crate::call::{Call, MovingDeadline};
 
 /// The data of one instance's `Store`: everything that the host keeps for a guest.
 pub struct Guest {
@@ -32,8 +34,10 @@ pub struct Guest {
     pub call: Option<Call>,
     /// The callees of the calls that this call makes; set whenever `call` is.
     pub callees: Option<dispatch::DispatchTable>,
-    /// When the host stops the current call or start.
+    /// When the host stops the current call or start, unless `moving` says otherwise.
     pub deadline: Instant,
+    /// The deadline of a `wasi:http` request, which moves while its client reads or sends.
+    pub moving: Option<Arc<MovingDeadline>>,
     /// Epoch ticks during which this call was computing.
     pub ticks: u32,
     /// Set when the instance's generation was replaced and its drain time is over.
@@ -45,11 +49,30 @@ pub struct Guest {
     pub outgoing: wasi_http::Outgoing,
     /// Set while the host records this call.
     pub notes: Option<Box<notes::Notes>>,
+    /// What it said in this call that a failure should tell.
+    pub last_words: last_words::LastWords,
+    /// Set when it draws random numbers.
+    pub drew: Arc<AtomicBool>,
     pub memory: memory::Limiter,
     pub log_budget: Arc<logging::Budget>,
     pub wasi: WasiCtx,
     pub http: WasiHttpCtx,
     pub table: ResourceTable,
+}
+
+impl Guest {
+    /// When the host stops the current call or start.
+    pub fn deadline(&self) -> Instant {
+        self.moving.as_ref().map_or(self.deadline, |moving| moving.get())
+    }
+
+    /// The call that the instance serves now, with the time that it has left.
+    pub fn call(&self) -> Option<Call> {
+        self.call.map(|mut call| {
+            call.deadline = self.deadline();
+            call
+        })
+    }
 }
 
 impl WasiView for Guest {

@@ -226,7 +226,7 @@ fn with_session<'a, T>(
         Instant,
     ) -> wasmtime::Result<(Result<T, Error>, Option<Cow<'g, str>>)>,
 ) -> wasmtime::Result<Returned<T>> {
-    let Some(deadline) = cx.data().call.map(|call| call.deadline) else {
+    let Some(deadline) = cx.data().call().map(|call| call.deadline) else {
         return Ok((Err(Failure::Denied(
             "the store is available during calls only, not while an instance starts".to_owned(),
         )),));

@@ -4,10 +4,11 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rand::Rng as _;
 use seam_store::ids::ContextName;
 use tokio::io::AsyncWrite;
 use wasmtime::component::Linker;
@@ -15,6 +16,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
 
 use super::Guest;
+use super::last_words::LastWords;
 use super::logging::Budget;
 use crate::limits;
 
@@ -114,8 +116,46 @@ impl rand::TryRng for FixedHandle {
     }
 }
 
-pub fn empty_world(context: &ContextName, budget: &Arc<Budget>, origin: &World) -> WasiCtx {
-    let stream = |level| LogStream { context: context.clone(), budget: budget.clone(), level };
+/// Real random numbers, which can be noticed.
+struct Noticed {
+    numbers: Box<dyn rand::Rng + Send>,
+    drew: Arc<AtomicBool>,
+}
+
+impl rand::TryRng for Noticed {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        self.drew.store(true, Ordering::Relaxed);
+        Ok(self.numbers.next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        self.drew.store(true, Ordering::Relaxed);
+        Ok(self.numbers.next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        self.drew.store(true, Ordering::Relaxed);
+        self.numbers.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+/// The world of a guest. `drew` is set when the guest draws random numbers that no tool fixes.
+pub fn empty_world(
+    context: &ContextName,
+    budget: &Arc<Budget>,
+    origin: &World,
+    drew: &Arc<AtomicBool>,
+    last_words: &LastWords,
+) -> WasiCtx {
+    let stream = |level| LogStream {
+        context: context.clone(),
+        budget: budget.clone(),
+        level,
+        last_words: (level == tracing::Level::WARN).then(|| last_words.clone()),
+    };
     let mut world = WasiCtxBuilder::new();
     world
         .allow_tcp(false)
@@ -128,6 +168,9 @@ pub fn empty_world(context: &ContextName, budget: &Arc<Budget>, origin: &World) 
         let handle = || FixedHandle(fixed.clone());
         world.wall_clock(handle()).monotonic_clock(handle()).secure_random(handle()).insecure_random(handle());
         world.insecure_random_seed(u128::from(fixed.seed));
+    } else {
+        let noticed = || Noticed { numbers: wasmtime_wasi::thread_rng(), drew: drew.clone() };
+        world.secure_random(noticed()).insecure_random(noticed());
     }
     world.build()
 }
@@ -138,6 +181,8 @@ struct LogStream {
     context: ContextName,
     budget: Arc<Budget>,
     level: tracing::Level,
+    /// Of standard error.
+    last_words: Option<LastWords>,
 }
 
 impl IsTerminal for LogStream {
@@ -165,6 +210,7 @@ impl Lines {
         }
         let line = String::from_utf8_lossy(&self.partial).into_owned();
         self.partial.clear();
+        self.to.last_words.iter().for_each(|words| words.say(&line));
         self.to.budget.write_line(&self.to.context, "", "stdio", &line, self.to.level);
     }
 }
@@ -182,12 +228,19 @@ impl AsyncWrite for Lines {
         Poll::Ready(Ok(bytes.len()))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.flush_line();
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Libraries flush after every write, also within a line.
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(context)
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.flush_line();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.flush_line();
     }
 }

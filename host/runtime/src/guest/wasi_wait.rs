@@ -21,7 +21,7 @@ use crate::call::OutOfTime;
 pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     poll::add_to_linker::<Guest, Bounded>(linker, |guest| Wait {
-        deadline: guest.deadline,
+        deadline: guest.deadline(),
         cut_off: guest.cut_off.clone(),
         table: &mut guest.table,
     })?;

@@ -13,7 +13,8 @@ use crate::component::{Component, ContextProblem, Interface, InterfaceName, late
 use crate::did_you_mean::nearest;
 use crate::settings::ContextSettings;
 
-/// Finds the provider of each import.
+/// Finds the provider of each import. An import that no context exports is taken for one of a placeholder, if there is
+/// one.
 ///
 /// # Errors
 /// All problems of all contexts, in the manifest's order.
@@ -129,6 +130,16 @@ fn provider(
     match providers.as_slice() {
         [] => {
             let others = exporting(&|offered| offered.path == name.path);
+            // A component that could not be loaded may have exported it: that of the package's name, or any.
+            let absent = contexts.iter().enumerate().filter(|(_, (_, component))| component.is_placeholder());
+            let named = |(_, (context, _)): &(usize, &(&ContextSettings, &Component))| {
+                name.package().ends_with(&format!(":{}", context.name))
+            };
+            if let (true, Some((at, _))) = (problems.is_empty(), absent.clone().find(named).or(absent.clone().next()))
+                && let Ok(callee) = ContextIndex::try_from(at)
+            {
+                return Ok(Provider { callee });
+            }
             let exported = exporting(&|_| true);
             let near = nearest(&name.path, exported.iter().map(|(_, _, e)| e.name.path.as_str()));
             let (why, remedy) = if others.is_empty() {

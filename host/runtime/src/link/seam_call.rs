@@ -88,7 +88,7 @@ fn dispatch(
     exchange: &mut dyn Exchange,
 ) -> wasmtime::Result<Result<(), Failure>> {
     let guest = cx.data();
-    let (Some(call), Some(callees)) = (guest.call, &guest.callees) else {
+    let (Some(call), Some(callees)) = (guest.call(), &guest.callees) else {
         wasmtime::bail!("`{}.{}` was called during the start of the component", function.interface, function.name);
     };
     if call.affinity.shadow {

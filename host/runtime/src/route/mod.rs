@@ -160,6 +160,10 @@ pub(crate) fn cursor_name(catch_up: &CatchUp) -> String {
 }
 
 impl Dispatch for Route {
+    fn store_fails(&self) -> bool {
+        std::iter::once(&self.main).chain(&self.others).any(|member| member.generation.store_fails())
+    }
+
     fn call(
         &self,
         call: Call,

@@ -1,10 +1,11 @@
 //! One loaded version of a context, and every call into it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use seam_store::blocking;
 use seam_store::ids::ContextName;
 use seam_store::{Database, Migration};
@@ -16,6 +17,7 @@ use super::instance::Instance;
 use super::metrics::CallMetrics;
 use super::pool::{NotAdmitted, Pool};
 use super::recorder::{Noted, Recorder};
+use super::trap::{TrapReport, backtrace, explained};
 use crate::buffered_http;
 use crate::call::{Call, ContextIndex, Failure, OutOfTime};
 use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName, same_signature};
@@ -44,8 +46,11 @@ pub struct Generation {
     tolerated_schema: AtomicU32,
     /// While this version is on probation: the timeout of a request that could be run again; 0: the usual timeout.
     pub(crate) probation_timeout_us: AtomicU64,
+    /// Why no call reaches it: its store or its start failed. Another version may take its place.
+    out_of_service: OnceLock<ContextProblem>,
     /// Belongs to the context: each version hands it on to the next.
     pub recorder: Arc<Recorder>,
+    last_trap: Mutex<Option<TrapReport>>,
 }
 
 impl Generation {
@@ -80,7 +85,9 @@ impl Generation {
             call_stats,
             tolerated_schema,
             probation_timeout_us,
+            out_of_service: OnceLock::new(),
             recorder,
+            last_trap: Mutex::default(),
         }
     }
 
@@ -107,6 +114,36 @@ impl Generation {
             .and_then(|all| all.call(&mut instance.store, ()))
             .map(|(migrations,)| migrations.into_iter().map(Migration::from).collect())
             .map_err(|e| problem("does not list its migrations", &e))
+    }
+
+    /// From now on no call reaches this version; callers get `unavailable`.
+    pub(crate) fn take_out_of_service(&self, problem: ContextProblem) {
+        self.out_of_service.set(problem).ok();
+    }
+
+    /// Why no call reaches this version, and the ways out.
+    pub fn out_of_service(&self) -> Option<ContextProblem> {
+        let gone = || self.store_trouble().filter(|_| self.is_fenced());
+        self.out_of_service.get().cloned().or_else(gone)
+    }
+
+    /// Why its store does not work, through no fault of its own, and what helps. Calls still reach it, unless it is out
+    /// of service.
+    pub fn store_trouble(&self) -> Option<ContextProblem> {
+        let trouble = self.database()?.trouble()?;
+        let name = self.context();
+        Some(ContextProblem::of(name, format!("has no working store: {trouble}"), trouble.remedy()))
+    }
+
+    /// What a caller gets while it is out of service.
+    #[cold]
+    pub fn absence(&self) -> Failure {
+        let reason = "it is out of service; `seam contexts` shows why".to_owned();
+        Failure::Absent { context: self.blueprint.context.to_string(), reason }
+    }
+
+    fn is_fenced(&self) -> bool {
+        self.database().is_some_and(|database| database.is_fenced())
     }
 
     /// Unique in this process.
@@ -221,7 +258,7 @@ impl Generation {
             }
             instance.noting(&mut noted, |store, _| handler.call(store, (request,)).and_then(sendable))
         });
-        if outcome.as_ref().is_ok_and(|response| response.status >= 500) {
+        if outcome.as_ref().is_ok_and(|response| response.status >= 500) && !callees.store_fails() {
             self.count_broken();
             callees.attempt().into_iter().for_each(|attempt| attempt.failed_in(self.id));
         }
@@ -245,9 +282,14 @@ impl Generation {
         let mut from = started;
         let outcome = self.run_uncounted(call, callees, &mut from, work);
         let (ended, failure) = (Instant::now(), outcome.as_ref().err());
+        // What broke while a store did not work says nothing of the version.
+        let blamed = failure.filter(|_| !callees.store_fails());
         if counted {
             self.metrics.record(ended - started, failure);
-            self.call_stats.record(ended - from, failure);
+            self.call_stats.record(ended - from, blamed);
+        }
+        if blamed.is_none() {
+            return outcome;
         }
         if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(attempt)) = (&outcome, callees.attempt())
         {
@@ -256,9 +298,9 @@ impl Generation {
         outcome
     }
 
-    pub(crate) fn count(&self, took: Duration, failure: Option<&Failure>) {
+    pub(crate) fn count(&self, callees: &DispatchTable, took: Duration, failure: Option<&Failure>) {
         self.metrics.record(took, failure);
-        self.call_stats.record(took, failure);
+        self.call_stats.record(took, failure.filter(|_| !callees.store_fails()));
     }
 
     /// Counts an answer as broken: it was an error page. A version is judged by this count; in the metrics the page is
@@ -315,6 +357,9 @@ impl Generation {
     /// The call as this context gets it: one step deeper in the chain, and with no more time than the context's
     /// timeout.
     pub(crate) fn admit(&self, call: Call, now: Instant) -> Result<Call, Failure> {
+        if self.out_of_service.get().is_some() || self.is_fenced() {
+            return Err(self.absence());
+        }
         let mut call = call
             .enter(self.index)
             .map_err(|reason| Failure::Refused { context: self.blueprint.context.to_string(), reason })?;
@@ -349,16 +394,29 @@ impl Generation {
     }
 
     fn failure_of(&self, call: &Call, error: &wasmtime::Error, instance: &Instance) -> Failure {
-        match &instance.store.data().memory.refused {
+        let guest = instance.store.data();
+        let last_words = guest.last_words.text();
+        match &guest.memory.refused {
             Some(limit) if !error.is::<OutOfTime>() => {
-                self.failure(call, &wasmtime::format_err!("{} after it ran into {limit}", self.reason(error)), "call")
+                let error = wasmtime::format_err!("{} after it ran into {limit}", self.reason(error));
+                self.failure_after(&last_words, call, &error, "call")
             }
-            _ => self.failure(call, error, "call"),
+            _ => self.failure_after(&last_words, call, error, "call"),
         }
+    }
+
+    /// How the last call that trapped did so.
+    pub fn last_trap(&self) -> Option<TrapReport> {
+        self.last_trap.lock().clone()
     }
 
     /// The failure of a call that ended with `error`. The log gets the reason, once; callers and clients get less.
     pub(crate) fn failure(&self, call: &Call, error: &wasmtime::Error, during: &'static str) -> Failure {
+        self.failure_after("", call, error, during)
+    }
+
+    /// As `failure`; `last_words` is what the guest said about it.
+    fn failure_after(&self, last_words: &str, call: &Call, error: &wasmtime::Error, during: &'static str) -> Failure {
         let context = self.blueprint.context.to_string();
         let timed_out = error.is::<OutOfTime>();
         let no_room = error.is::<wasmtime::PoolConcurrencyLimitError>();
@@ -368,7 +426,11 @@ impl Generation {
         match (timed_out, no_room) {
             (true, _) => Failure::TimedOut { context },
             (_, true) => Failure::Overloaded { context },
-            _ => Failure::Trapped { context, reason },
+            _ => {
+                let reason = explained(&reason, last_words, frames);
+                *self.last_trap.lock() = Some(TrapReport { reason: reason.clone(), trace: call.trace });
+                Failure::Trapped { context, reason }
+            }
         }
     }
 
@@ -407,20 +469,11 @@ impl Generation {
     }
 }
 
-/// The functions of the guest that were running, innermost first: `store::pay < lib::handle`. Without those of Rust's
-/// panics, which are the same in every backtrace, and without functions that the component does not name. None if that
-/// leaves no function.
-fn backtrace(error: &wasmtime::Error) -> Option<String> {
-    let trace = error.downcast_ref::<wasmtime::WasmBacktrace>()?;
-    let names = trace.frames().iter().filter_map(wasmtime::FrameInfo::func_name);
-    let names = names.map(|name| format!("{:#}", rustc_demangle::demangle(name)));
-    let useful =
-        names.filter(|name| !["core::", "std::", "__rust", "rust_", "__wasm"].iter().any(|p| name.starts_with(p)));
-    let useful: Vec<String> = useful.take(limits::TRAP_FRAMES_MAX).collect();
-    (!useful.is_empty()).then(|| useful.join(" < "))
-}
-
 impl Dispatch for Generation {
+    fn store_fails(&self) -> bool {
+        self.database().is_some_and(|database| database.is_troubled())
+    }
+
     fn call(
         &self,
         mut call: Call,
@@ -429,6 +482,9 @@ impl Dispatch for Generation {
         exchange: &mut dyn Exchange,
     ) -> Result<(), Failure> {
         let Some(at) = self.resolve(function) else {
+            if self.spec.component.is_placeholder() {
+                return Err(self.absence());
+            }
             let reason = format!("its running version has no `{}.{}` of that type", function.interface, function.name);
             return Err(Failure::Absent { context: self.blueprint.context.to_string(), reason });
         };

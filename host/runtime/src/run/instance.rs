@@ -2,6 +2,8 @@
 //!
 //! Invariant: an instance serves one call at a time, and no call after a trap, a timeout or a cancelled call.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use seam_store::blocking;
@@ -13,6 +15,7 @@ use super::blueprint::Blueprint;
 use super::recorder::Noted;
 use crate::buffered_http;
 use crate::call::{Call, OutOfTime};
+use crate::guest::last_words::LastWords;
 use crate::guest::{Guest, dispatch, memory, store, wasi};
 use crate::limits;
 
@@ -72,10 +75,12 @@ impl Instance {
     pub(crate) fn begin(&mut self, call: Call, callees: dispatch::DispatchTable) {
         let guest = self.store.data_mut();
         guest.deadline = call.deadline;
+        guest.moving = None;
         guest.outgoing.close(call.affinity.shadow);
         guest.call = Some(call);
         guest.callees = Some(callees);
         guest.ticks = 0;
+        guest.last_words.clear();
         self.store.set_epoch_deadline(1);
         self.store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
     }
@@ -86,10 +91,13 @@ impl Instance {
         noted: &mut Noted,
         work: impl FnOnce(&mut Store<Guest>, &[Func]) -> wasmtime::Result<T>,
     ) -> wasmtime::Result<T> {
-        self.store.data_mut().notes = Some(Box::default());
+        let guest = self.store.data_mut();
+        guest.notes = Some(Box::default());
+        guest.drew.store(false, Ordering::Relaxed);
         let done = work(&mut self.store, &self.functions);
         let guest = self.store.data_mut();
         noted.notes = guest.notes.take();
+        noted.random = guest.drew.load(Ordering::Relaxed);
         noted.wrote = guest.store.as_ref().is_some_and(store::Session::wrote);
         done
     }
@@ -105,6 +113,7 @@ impl Instance {
 
 fn new_guest(blueprint: &Blueprint) -> Guest {
     let grants = &blueprint.grants;
+    let (drew, last_words) = (Arc::default(), LastWords::default());
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits::HANDLES_MAX);
     Guest {
@@ -112,6 +121,7 @@ fn new_guest(blueprint: &Blueprint) -> Guest {
         call: None,
         callees: None,
         deadline: Instant::now() + Duration::from_millis(limits::START_MS_MAX),
+        moving: None,
         ticks: 0,
         cut_off: grants.cut_off.clone(),
         store: grants.database.clone().map(store::Session::new),
@@ -120,7 +130,9 @@ fn new_guest(blueprint: &Blueprint) -> Guest {
         notes: None,
         memory: memory::Limiter::new(grants.memory.clone(), grants.instance_memory_mb),
         log_budget: grants.log_budget.clone(),
-        wasi: wasi::empty_world(&blueprint.context, &grants.log_budget, &grants.world),
+        wasi: wasi::empty_world(&blueprint.context, &grants.log_budget, &grants.world, &drew, &last_words),
+        drew,
+        last_words,
         http: WasiHttpCtx::new(),
         table,
     }
@@ -155,7 +167,7 @@ fn tick(mut cx: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> 
 
 fn in_time(cx: &StoreContextMut<'_, Guest>) -> wasmtime::Result<()> {
     let guest = cx.data();
-    match Instant::now() < guest.deadline && !guest.cut_off.is_given() {
+    match Instant::now() < guest.deadline() && !guest.cut_off.is_given() {
         true => Ok(()),
         false => Err(OutOfTime.into()),
     }

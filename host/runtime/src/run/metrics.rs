@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{
-    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
 };
+use seam_store::Trouble;
 use seam_store::ids::ContextName;
 
 use crate::call::Failure;
@@ -21,6 +22,9 @@ pub struct Metrics {
     shadowed: IntCounterVec,
     overlap: CounterVec,
     clicks: IntCounterVec,
+    /// 1 while a store does not work, by context and kind of trouble.
+    store_trouble: IntGaugeVec,
+    store_failures: IntCounterVec,
 }
 
 impl Metrics {
@@ -44,10 +48,17 @@ impl Metrics {
         let what = "Sum of the shares of elements that a shadow's answers have in common with the live answers";
         let overlap = CounterVec::new(Opts::new("seam_shadow_overlap_sum", what), &["context", "variant"])?;
         registry.register(Box::new(overlap.clone()))?;
+        let what = "1 while a store does not work through no fault of its context";
+        let store_trouble = IntGaugeVec::new(Opts::new("seam_store_trouble", what), &["context", "kind"])?;
+        registry.register(Box::new(store_trouble.clone()))?;
+        let what = "Statements and commits that failed through no fault of the context";
+        let store_failures = counts("seam_store_failures_total", what, &["context"])?;
         let of_variant = ["context", "variant"];
         Ok(Self {
             duration: times("seam_call_duration_seconds", "Time that a call into a context took", &["context"])?,
             failures,
+            store_trouble,
+            store_failures,
             routed: times("seam_variant_duration_seconds", "Time that a routed call of a variant took", &of_variant)?,
             routed_failures,
             shadowed: counts("seam_shadow_calls_total", "Calls of a shadow", &["context", "variant", "outcome"])?,
@@ -77,6 +88,16 @@ impl Metrics {
             },
             calls,
         }
+    }
+
+    /// Sets what the metrics say of a store. `failures` is their count since the store was opened.
+    pub(crate) fn of_store(&self, context: &ContextName, trouble: Option<&Trouble>, failures: u64) {
+        for kind in Trouble::KINDS {
+            let now = trouble.is_some_and(|trouble| trouble.kind() == kind);
+            self.store_trouble.with_label_values(&[context.as_str(), kind]).set(i64::from(now));
+        }
+        let counter = self.store_failures.with_label_values(&[context.as_str()]);
+        counter.inc_by(failures.saturating_sub(counter.get()));
     }
 
     pub(crate) fn of(&self, context: &ContextName) -> CallMetrics {

@@ -9,8 +9,10 @@ pub(crate) mod metrics;
 mod pool;
 pub mod recorder;
 pub(crate) mod start;
+mod trap;
 
 pub use blueprint::{Export, Serves};
 pub use call_stats::{CallCounts, CallStats};
 pub use generation::Generation;
 pub use metrics::Metrics;
+pub use trap::TrapReport;

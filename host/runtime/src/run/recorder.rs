@@ -7,6 +7,7 @@
 //! under a secret name are blanked before they are kept, except on a log that was started to keep them.
 //! Not here: `wasi:http` contexts, whose requests are streams.
 
+mod bodies;
 mod kept;
 mod secrets;
 #[cfg(test)]
@@ -48,6 +49,8 @@ pub struct RecordedCall {
     /// Whether a secret was blanked in its parameters or in the calls that it made: then a replay cannot repeat the
     /// call exactly. Compare its results only with results that went through `Recorder::blank`.
     pub blanked: bool,
+    /// Whether it drew random numbers: then its results may differ when it runs again.
+    pub random: bool,
     /// When it started, in seconds since 1970, UTC.
     pub began_s: u64,
     pub took: Duration,
@@ -186,12 +189,12 @@ impl Recorder {
         self.keep(CallData::Request { request, outcome: outcome.clone() }, Vec::new(), noted, took);
     }
 
-    fn keep(&self, data: CallData, names: Vec<String>, Noted { notes, wrote }: Noted, took: Duration) {
+    fn keep(&self, data: CallData, names: Vec<String>, Noted { notes, wrote, random }: Noted, took: Duration) {
         let Notes { calls: outgoing, calls_dropped } = notes.map(|notes| *notes).unwrap_or_default();
         let start = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().saturating_sub(took);
         let (began_s, outgoing_complete) = (start.as_secs(), calls_dropped == 0);
-        let whole =
-            RecordedCall { sequence: 0, data, outgoing, outgoing_complete, wrote, blanked: false, began_s, took };
+        let (sequence, blanked) = (0, false);
+        let whole = RecordedCall { sequence, data, outgoing, outgoing_complete, wrote, blanked, random, began_s, took };
         let bytes = kept::bytes_of(&whole);
         let mut blanked = whole.clone();
         self.secrets.blank(&mut blanked, &names);
@@ -204,6 +207,7 @@ impl Recorder {
 pub(crate) struct Noted {
     pub notes: Option<Box<Notes>>,
     pub wrote: bool,
+    pub random: bool,
 }
 
 impl std::fmt::Debug for Recorder {

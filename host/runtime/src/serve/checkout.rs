@@ -1,12 +1,12 @@
 //! An instance that serves a `wasi:http` request: its call may go on in another task than the one that started it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::Store;
 
 use super::live::Live;
-use crate::call::{Call, Failure};
+use crate::call::{Call, Failure, MovingDeadline};
 use crate::guest::Guest;
 use crate::guest::cut_off::CutOff;
 use crate::run::instance::Instance;
@@ -16,6 +16,9 @@ pub struct Checkout {
     live: Live,
     call: Call,
     started: Instant,
+    deadline: Arc<MovingDeadline>,
+    /// Of the time since `started`: the guest waited for its client.
+    waited: Duration,
     instance: Option<Box<Instance>>,
     failure: Option<Failure>,
     /// The guest answered with an error, or not at all.
@@ -32,8 +35,16 @@ impl Live {
         let call = generation.admit(self.with_affinity(call), Instant::now())?;
         let (permit, idle) = generation.pool().acquire(call.deadline).map_err(|r| generation.not_admitted(r))?;
         permit.forget();
-        let mut checkout =
-            Checkout { live: self, call, started: Instant::now(), instance: None, failure: None, broke: false };
+        let mut checkout = Checkout {
+            live: self,
+            call,
+            started: Instant::now(),
+            deadline: Arc::new(MovingDeadline::new(call.deadline)),
+            waited: Duration::ZERO,
+            instance: None,
+            failure: None,
+            broke: false,
+        };
         let generation = checkout.live.generation();
         let mut instance = match idle {
             Some(instance) => instance,
@@ -43,15 +54,27 @@ impl Live {
             },
         };
         instance.begin(call, checkout.live.callees().clone());
+        instance.store.data_mut().moving = Some(checkout.deadline.clone());
         checkout.instance = Some(instance);
         Ok(checkout)
     }
 }
 
 impl Checkout {
-    /// The call with the deadline that this context gives it.
-    pub fn call(&self) -> &Call {
-        &self.call
+    /// When the host stops the guest. Moving it moves the time that the guest has for computing, for statements and
+    /// for its own calls.
+    pub fn deadline(&self) -> Arc<MovingDeadline> {
+        self.deadline.clone()
+    }
+
+    /// How long one call into this context may take.
+    pub fn timeout(&self) -> Duration {
+        self.live.generation().blueprint.grants.timeout
+    }
+
+    /// Keeps `waited` out of the time that counts as this call's: the guest waited for its client.
+    pub fn waited_for_client(&mut self, waited: Duration) {
+        self.waited = waited;
     }
 
     /// Ends this request when its version was replaced and its drain time is over.
@@ -95,12 +118,14 @@ impl Drop for Checkout {
         drop(self.instance.take());
         let generation = self.live.generation();
         generation.pool().release();
-        generation.count(self.started.elapsed(), self.failure.as_ref());
-        if self.broke {
+        let callees = self.live.callees();
+        let took = self.started.elapsed().saturating_sub(self.waited);
+        generation.count(callees, took, self.failure.as_ref());
+        if self.broke && !callees.store_fails() {
             generation.count_broken();
         }
         if let Some(routed) = &self.live.routed {
-            routed.record(self.started.elapsed(), self.failure.as_ref());
+            routed.record(took, self.failure.as_ref());
         }
     }
 }

@@ -87,6 +87,19 @@ pub(super) fn load(
     contexts: &[ContextSettings],
     source: &(dyn Fn(&ContextSettings) -> Source + Sync),
 ) -> Result<Vec<ContextSpec>, Error> {
+    let (specs, problems) = load_what_can(loader, contexts, source)?;
+    if problems.is_empty() { Ok(specs) } else { Err(Error::Problems(problems)) }
+}
+
+/// Like `load`, with a placeholder for each component that cannot be read or compiled, and why it cannot.
+///
+/// # Errors
+/// When there is no placeholder.
+pub(super) fn load_what_can(
+    loader: &Loader,
+    contexts: &[ContextSettings],
+    source: &(dyn Fn(&ContextSettings) -> Source + Sync),
+) -> Result<(Vec<ContextSpec>, Vec<ContextProblem>), Error> {
     let next = AtomicUsize::new(0);
     let loaded = Mutex::new(Vec::new());
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get);
@@ -111,12 +124,16 @@ pub(super) fn load(
     loaded.sort_by_key(|(at, ..)| *at);
     let (mut specs, mut problems) = (Vec::new(), Vec::new());
     for (_, entry, tolerated_schema, component) in loaded {
-        match component {
-            Ok(component) => specs.push(ContextSpec { settings: entry.clone(), component, tolerated_schema }),
-            Err(error) => problems.push(unreadable(entry, &error)),
-        }
+        let component = match component {
+            Ok(component) => component,
+            Err(error) => {
+                problems.push(unreadable(entry, &error));
+                loader.placeholder()?
+            }
+        };
+        specs.push(ContextSpec { settings: entry.clone(), component, tolerated_schema });
     }
-    if problems.is_empty() { Ok(specs) } else { Err(Error::Problems(problems)) }
+    Ok((specs, problems))
 }
 
 fn unreadable(context: &ContextSettings, error: &component::Error) -> ContextProblem {

@@ -6,9 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use seam_store::HostFile;
 use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
+use seam_store::{HostFile, Register};
 
 use super::error::Error;
 use super::live::Live;
@@ -21,7 +21,7 @@ use super::routes;
 use super::routing::Routing;
 use super::stores::Stores;
 use crate::call::{Affinity, ContextIndex, Failure};
-use crate::component::{Artifact, Component, ContextSpec, Loader};
+use crate::component::{Artifact, Component, ContextProblem, ContextSpec, Loader};
 use crate::link;
 use crate::route::{Comparison, Follower, Notify, RouteRejected};
 use crate::run::recorder::Recorder;
@@ -59,9 +59,10 @@ impl Registry {
     /// When the shares that the host's file keeps cannot be read.
     pub(super) fn new(parts: Parts<'_>) -> Result<Self, Error> {
         let Parts { loader, databases, host, metrics, recording, clock } = parts;
+        let register = Register::open(host.clone())?;
         let routing = Routing::open(host, metrics.clone(), clock.clone())?;
         let publisher = Arc::new(Publisher::new(routing, clock.clone()));
-        let stores = Stores::new(databases);
+        let stores = Stores::new(databases, register, metrics.clone());
         Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording, clock })))
     }
 
@@ -108,6 +109,12 @@ impl Registry {
         self.0.publisher.serving().generations.clone()
     }
 
+    /// The contexts that no call reaches.
+    pub fn out_of_service(&self) -> Vec<ContextName> {
+        let out = self.generations().into_iter().filter(|generation| generation.out_of_service().is_some());
+        out.map(|generation| generation.context().clone()).collect()
+    }
+
     /// The specs of the generations that serve now, to be changed and passed to `prepare`.
     pub fn specs(&self) -> Vec<ContextSpec> {
         self.0.publisher.serving().generations.iter().map(|generation| generation.spec_now()).collect()
@@ -148,7 +155,18 @@ impl Registry {
     /// # Errors
     /// Everything that keeps `specs` from being one system, or one of them from starting.
     pub fn prepare(&self, specs: Vec<ContextSpec>) -> Result<Prepared, Error> {
+        self.prepare_without(specs, &[])
+    }
+
+    /// As `prepare`, with the contexts that have one of the `problems` out of service: nothing of them is started.
+    pub(super) fn prepare_without(
+        &self,
+        specs: Vec<ContextSpec>,
+        out_of_service: &[ContextProblem],
+    ) -> Result<Prepared, Error> {
         let Inner { publisher, loader, stores, metrics, recording, .. } = &*self.0;
+        let teaches = |spec: &&ContextSpec| spec.settings.catch_up.is_some();
+        let taught: Vec<ContextName> = specs.iter().filter(teaches).map(|spec| spec.settings.name.clone()).collect();
         let wired = link::wire(loader.engine(), specs).map_err(Error::Problems)?;
         let base = publisher.serving().clone();
         let (mut next, mut candidates, mut problems) = (Vec::new(), Vec::new(), Vec::new());
@@ -164,8 +182,20 @@ impl Registry {
             let number = before.map_or(1, |generation| generation.number + 1);
             let metrics = Arc::new(metrics.of(name));
             let recorder = before.map_or_else(|| Recorder::new(recording), |g| g.recorder.clone());
+            if let Some(problem) = out_of_service.iter().find(|problem| problem.context == *name) {
+                match start::generation(index, number, wired, None, metrics, recorder) {
+                    Ok(generation) => {
+                        generation.take_out_of_service(problem.clone());
+                        next.push(Arc::new(generation));
+                    }
+                    Err(problem) => problems.push(problem),
+                }
+                continue;
+            }
+            let follows =
+                name.variant().is_some_and(|(context, _)| taught.iter().any(|taught| taught.as_str() == context));
             let started = stores
-                .open(&wired.spec.settings, before)
+                .open(&wired.spec.settings, before, follows)
                 .and_then(|database| start::generation(index, number, wired, database, metrics, recorder))
                 .and_then(|generation| Ok((generation.probe()?, Arc::new(generation))));
             match started {
@@ -301,6 +331,17 @@ impl Registry {
     #[cfg(test)]
     pub(super) fn known_to_drain(&self) -> usize {
         self.0.publisher.drain.known()
+    }
+
+    /// Looks whether each store is there and works, and notes how far it is. Call it every `limits::STORE_NOTE_MS`. May
+    /// wait for a disk.
+    pub fn tend_stores(&self) {
+        self.0.stores.tend();
+    }
+
+    /// Closes the stores: from now on they answer `unavailable`. For the end of the host.
+    pub fn close_stores(&self) {
+        self.0.stores.close();
     }
 
     /// Drops idle instances that were not needed lately. Call it every `limits::TRIM_INTERVAL_S`.

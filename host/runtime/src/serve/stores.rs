@@ -6,23 +6,27 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use seam_store::ids::ContextName;
-use seam_store::{Database, OpenError};
+use seam_store::{Database, Misfit, OpenError, Register, RegisterError, chain};
 
 use crate::component::ContextProblem;
-use crate::run::Generation;
+use crate::run::{Generation, Metrics};
 use crate::settings::{ContextSettings, StoreGrant};
 
 pub(crate) struct Stores {
     folder: PathBuf,
+    register: Register,
+    metrics: Metrics,
     open: Mutex<HashMap<ContextName, Weak<Database>>>,
+    tending: Mutex<()>,
 }
 
 impl Stores {
-    pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), open: Mutex::default() }
+    pub fn new(folder: &Path, register: Register, metrics: Metrics) -> Self {
+        Self { folder: folder.to_owned(), register, metrics, open: Mutex::default(), tending: Mutex::default() }
     }
 
-    /// The file of a context, opened when no generation has it open. `before` is the generation that serves now.
+    /// The file of a context, opened when no generation has it open. `before` is the generation that serves now;
+    /// `follows` says whether the context is a variant that learns from a history.
     /// Returns `None` when the manifest does not grant a store.
     ///
     /// # Errors
@@ -31,6 +35,7 @@ impl Stores {
         &self,
         entry: &ContextSettings,
         before: Option<&Arc<Generation>>,
+        follows: bool,
     ) -> Result<Option<Arc<Database>>, ContextProblem> {
         let Some(grant) = &entry.store else { return Ok(None) };
         let mut open = self.open.lock();
@@ -46,9 +51,62 @@ impl Stores {
             }
             return Ok(Some(database));
         }
+        let failed = |error: RegisterError| {
+            let remedy = error.remedy(entry.name.as_str());
+            ContextProblem::of(&entry.name, format!("has no usable store: {}", chain(&error)), remedy)
+        };
+        let config = seam_store::Config::of(&entry.name, grant, &self.folder);
+        match self.register.compare(&entry.name, &config) {
+            // What follows a history can be made again from it.
+            Err(RegisterError::Misfit(Misfit::Missing { .. })) if follows => {
+                tracing::warn!(context = %entry.name, "its file is gone; it learns the history from the beginning");
+                self.register.accept(&entry.name, &config, |_, _| Ok(())).map_err(failed)?;
+            }
+            compared => compared.map_err(failed)?,
+        }
         let database = open_file(entry, grant, &self.folder)?;
+        self.register.note(&entry.name, &database).map_err(failed)?;
         open.insert(entry.name.clone(), Arc::downgrade(&database));
         Ok(Some(database))
+    }
+
+    /// Looks whether each open file is there and works, and notes how far it is. Call it every `limits::STORE_NOTE_MS`.
+    /// Does nothing while another call of it waits for a disk.
+    pub fn tend(&self) {
+        let Some(_alone) = self.tending.try_lock() else { return };
+        for (context, database) in self.opened() {
+            database.tend();
+            self.metrics.of_store(&context, database.trouble().as_ref(), database.host_failures());
+            self.note(&context, &database);
+        }
+    }
+
+    /// Notes how far each file is, copies its log back and closes it; says in the log why a log is left. For the end of
+    /// the host.
+    pub fn close(&self) {
+        for (context, database) in self.opened() {
+            self.note(&context, &database);
+            if let Err(why) = database.close() {
+                tracing::warn!(
+                    target: "store", %context,
+                    "a write-ahead log is left beside the store, and belongs to it; the next start reads it: {why}"
+                );
+            }
+        }
+    }
+
+    fn opened(&self) -> Vec<(ContextName, Arc<Database>)> {
+        let open = self.open.lock();
+        open.iter().filter_map(|(name, file)| Some((name.clone(), file.upgrade()?))).collect()
+    }
+
+    fn note(&self, context: &ContextName, database: &Database) {
+        // A store that does not work has said so.
+        if !database.is_troubled()
+            && let Err(error) = self.register.note(context, database)
+        {
+            tracing::error!(%context, "cannot note how far the store is: {}", chain(&error));
+        }
     }
 }
 

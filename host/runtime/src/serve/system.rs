@@ -11,7 +11,7 @@ use wasmtime::Engine;
 use super::error::Error;
 use super::load::{self, Absent, Source, present, without_broken_variants};
 use super::registry::{Parts, Registry};
-use crate::component::{Compiler, Component, ContextSpec, Loader, engine};
+use crate::component::{Compiler, Component, ContextProblem, ContextSpec, Loader, engine};
 use crate::link;
 use crate::run::Metrics;
 use crate::settings::{ContextSettings, Recording, SystemSettings};
@@ -21,6 +21,8 @@ pub struct LinkedSystem {
     loader: Loader,
     specs: Vec<ContextSpec>,
     absent: Vec<Absent>,
+    /// Contexts whose component cannot be loaded or linked; a placeholder is in its place.
+    out: Vec<ContextProblem>,
     recording: Recording,
     clock: Clock,
     restore_points: Option<PathBuf>,
@@ -32,14 +34,16 @@ impl LinkedSystem {
     /// # Errors
     /// Every problem of every context.
     pub fn load(settings: &SystemSettings, compiler: Compiler, cache: &Path) -> Result<Self, Error> {
-        Self::load_from(settings, compiler, cache, &Source::of)
+        let linked = Self::load_what_can(settings, compiler, cache, &Source::of)?;
+        if linked.out.is_empty() { Ok(linked) } else { Err(Error::Problems(linked.out)) }
     }
 
-    /// Like `load`, with each component from where `source` says.
+    /// Like `load`, with each component from where `source` says. A context whose component cannot be loaded or linked
+    /// is out of service when the system starts.
     ///
     /// # Errors
-    /// As `load`.
-    pub fn load_from(
+    /// Every problem of every context when none can be loaded and linked.
+    pub fn load_what_can(
         settings: &SystemSettings,
         compiler: Compiler,
         cache: &Path,
@@ -48,18 +52,16 @@ impl LinkedSystem {
         let engine = engine::running().map_err(Error::Engine)?;
         let loader = Loader::new(&engine, compiler, cache)?;
         let mut absent = Vec::new();
-        let specs = without_broken_variants(&mut absent, |absent| {
+        let (specs, out) = without_broken_variants(&mut absent, |absent| {
             let (there, missing) = present(&settings.contexts, source);
             let left_out = |name: &ContextName| absent.iter().any(|absent: &Absent| absent.context == *name);
             let there: Vec<_> = there.into_iter().filter(|entry| !left_out(&entry.name)).cloned().collect();
             let missing: Vec<_> = missing.into_iter().filter(|missing| !left_out(&missing.context)).collect();
             absent.extend(missing);
-            let specs = load::load(&loader, &there, source)?;
-            link::wire(loader.engine(), specs.clone()).map_err(Error::Problems)?;
-            Ok(specs)
+            link_what_can(&loader, load::load_what_can(&loader, &there, source)?)
         })?;
         let recording = settings.recording.clone();
-        Ok(Self { loader, specs, absent, recording, clock: Clock::system(), restore_points: None })
+        Ok(Self { loader, specs, absent, out, recording, clock: Clock::system(), restore_points: None })
     }
 
     /// The same system, run by `clock`: for tests that step it.
@@ -99,18 +101,19 @@ impl LinkedSystem {
     /// Opens the contexts' files in the folder `databases`, starts an instance of each context, migrates each file to
     /// its component's schema, and publishes all contexts.
     ///
+    /// A context whose component, store or start fails is out of service, and the others serve. A file whose migration
+    /// failed is as it was.
+    ///
     /// # Errors
-    /// Every problem of every context. A file whose migration failed is as it was.
+    /// When no context can serve, or another problem remains.
     pub fn start(self, databases: &Path, host: Arc<HostFile>, metrics: &Metrics) -> Result<Registry, Error> {
-        let Self { loader, specs, mut absent, recording, clock, restore_points } = self;
+        let Self { loader, specs, mut absent, out, recording, clock, restore_points } = self;
         let registry = Registry::new(Parts { loader, databases, host, metrics: metrics.clone(), recording, clock })?;
         registry.check_shares(&absent)?;
         without_broken_variants(&mut absent, |absent| {
             let left_out = |spec: &ContextSpec| absent.iter().any(|absent| absent.context == spec.settings.name);
             let specs = specs.iter().filter(|spec| !left_out(spec)).cloned().collect();
-            let prepared = registry.prepare(specs)?;
-            prepared.migrate(restore_points.as_deref())?;
-            registry.publish(prepared)
+            start_what_can(&registry, specs, out.clone(), restore_points.as_deref())
         })?;
         for Absent { context, why, problems } in &absent {
             match problems.is_empty() {
@@ -120,5 +123,78 @@ impl LinkedSystem {
         }
         registry.set_absent(absent);
         Ok(registry)
+    }
+}
+
+/// Wires `specs`, of which some are placeholders with their `problems`. A context that cannot be wired becomes one too.
+///
+/// # Errors
+/// The problems of variants alone if there are any, and those of all contexts when none is left.
+fn link_what_can(
+    loader: &Loader,
+    (mut specs, problems): (Vec<ContextSpec>, Vec<ContextProblem>),
+) -> Result<(Vec<ContextSpec>, Vec<ContextProblem>), Error> {
+    let mut out = Vec::new();
+    let mut found = problems;
+    loop {
+        add_to(&mut out, found, &specs)?;
+        for spec in &mut specs {
+            if out.iter().any(|out| out.context == spec.settings.name) && !spec.component.is_placeholder() {
+                spec.component = loader.placeholder()?;
+            }
+        }
+        found = match link::wire(loader.engine(), specs.clone()) {
+            Ok(_) => return Ok((specs, out)),
+            Err(problems) => problems,
+        };
+    }
+}
+
+/// Adds the problems that were `found` to those of the contexts that are out of service.
+///
+/// # Errors
+/// Those of variants alone if there are any; all, when no context is left or one of those had a problem before.
+fn add_to(out: &mut Vec<ContextProblem>, found: Vec<ContextProblem>, specs: &[ContextSpec]) -> Result<(), Error> {
+    let (variants, contexts): (Vec<_>, Vec<_>) = found.into_iter().partition(|p| p.context.variant().is_some());
+    if !variants.is_empty() {
+        return Err(Error::Problems(variants));
+    }
+    let is_out = |out: &[ContextProblem], name: &ContextName| out.iter().any(|out| out.context == *name);
+    let again = contexts.iter().any(|problem| is_out(out, &problem.context));
+    // What a placeholder lacks is no further problem.
+    let others: Vec<_> = contexts.into_iter().filter(|problem| !is_out(out, &problem.context)).collect();
+    out.extend(others);
+    let mut left = specs.iter().map(|spec| &spec.settings.name).filter(|name| name.variant().is_none());
+    if again || left.all(|name| is_out(out, name)) {
+        return Err(Error::Problems(std::mem::take(out)));
+    }
+    Ok(())
+}
+
+/// Starts and publishes `specs`. The contexts that cannot start are out of service, as those in `out` are already;
+/// variants that cannot are reported, so that they are left out. A file is migrated, and copied before, at most once:
+/// in the next round it has its schema.
+///
+/// # Errors
+/// The problems of variants alone if there are any, and those of all contexts when none can start.
+fn start_what_can(
+    registry: &Registry,
+    specs: Vec<ContextSpec>,
+    mut out: Vec<ContextProblem>,
+    restore_points: Option<&Path>,
+) -> Result<(), Error> {
+    loop {
+        let prepared = registry.prepare_without(specs.clone(), &out);
+        let problems = match prepared.and_then(|prepared| prepared.migrate(restore_points).map(|()| prepared)) {
+            Ok(prepared) => {
+                for ContextProblem { context, message, remedy, .. } in &out {
+                    tracing::error!(target: "up", %context, hint = remedy, "out of service; the others serve: {message}");
+                }
+                return registry.publish(prepared);
+            }
+            Err(Error::Problems(problems)) => problems,
+            Err(error) => return Err(error),
+        };
+        add_to(&mut out, problems, &specs)?;
     }
 }

@@ -284,6 +284,7 @@ fn request(table: &Table<'_, '_>) -> Option<Action> {
     let body = table.string("body", "a=1").map(|body| body.value).unwrap_or_default();
     let status = table.has("status").then(|| table.integer("status", 200..=599, 200));
     let (contains, lacks) = (table.strings("contains", "Welcome"), table.strings("lacks", "Error"));
+    let answer = table.string("answer", "{\"ok\": true}");
     let response_headers =
         table.table("response_headers").map(|headers| headers.all_strings("text/html")).unwrap_or_default();
     let mut take = Vec::new();
@@ -315,6 +316,7 @@ fn request(table: &Table<'_, '_>) -> Option<Action> {
         status,
         contains,
         lacks,
+        answer,
         response_headers,
         take,
         fails,

@@ -22,7 +22,7 @@ pub async fn read(mut body: Incoming, bytes_max: usize, time: Duration) -> Resul
     let all = async {
         let mut whole = Vec::with_capacity(announced.min(FIRST_BYTES_MAX));
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| RequestError::BadRequest(reason(&error)))?;
+            let frame = frame.map_err(|error| cut_or_bad(&error))?;
             let data = frame.into_data().unwrap_or_default();
             if data.len() > bytes_max - whole.len() {
                 return Err(RequestError::BodyTooLarge);
@@ -34,6 +34,9 @@ pub async fn read(mut body: Incoming, bytes_max: usize, time: Duration) -> Resul
     tokio::time::timeout(time, all).await.unwrap_or(Err(RequestError::BodyTooSlow))
 }
 
-fn reason(error: &hyper::Error) -> &'static str {
-    if error.is_incomplete_message() { "the body ended early" } else { "the body could not be read" }
+fn cut_or_bad(error: &hyper::Error) -> RequestError {
+    match error.is_parse() {
+        true => RequestError::BadRequest("the body could not be read"),
+        false => RequestError::BodyCut,
+    }
 }

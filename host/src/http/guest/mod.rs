@@ -36,12 +36,24 @@ pub enum Contexts {
 }
 
 impl Contexts {
-    /// Whether all of these contexts serve.
-    pub fn are_ready<'a>(&self, mut contexts: impl Iterator<Item = &'a ContextName>) -> bool {
+    /// Why the host cannot do all that is asked of it; `None` when these contexts serve and every store works.
+    pub fn not_ready<'a>(&self, mut contexts: impl Iterator<Item = &'a ContextName>) -> Option<String> {
         match self {
-            Self::Registry(registry) => contexts.all(|context| registry.live(context.as_str()).is_ok()),
+            Self::Registry(registry) => {
+                // A page may need any context, also one that is not mounted.
+                let why = registry.generations().into_iter().find_map(|generation| {
+                    let context = generation.context();
+                    match (generation.out_of_service(), generation.store_trouble()) {
+                        (Some(_), _) => Some(format!("`{context}` is out of service")),
+                        (None, Some(_)) => Some(format!("the store of `{context}` does not work")),
+                        (None, None) => None,
+                    }
+                });
+                let mut missing = || contexts.find(|context| registry.live(context.as_str()).is_err());
+                why.or_else(|| missing().map(|context| format!("`{context}` does not serve")))
+            }
             #[cfg(test)]
-            Self::Native(_) => true,
+            Self::Native(_) => None,
         }
     }
 
@@ -87,6 +99,8 @@ impl Contexts {
                 }
             }
             Serves::WasiHttp => wasi_http::respond(request, live, body, span).await,
+            // Its component may be one that cannot be loaded.
+            Serves::Nothing if live.generation().out_of_service().is_some() => Err(live.generation().absence().into()),
             Serves::Nothing => Err(RequestError::NotFound),
         };
         answer.map(|mut response| {

@@ -1,5 +1,6 @@
 //! A request whose mount is known.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
@@ -7,6 +8,7 @@ use seam_store::ids::{ContextName, Trace};
 
 use crate::http::client::Client;
 use crate::http::limits::Limits;
+use crate::http::observe::metrics::ContextMetrics;
 
 /// A request to one context, without its body.
 pub struct RoutedRequest<'a> {
@@ -18,5 +20,6 @@ pub struct RoutedRequest<'a> {
     pub parts: &'a Parts,
     pub trace: Trace,
     pub client: &'a Client,
+    pub metrics: &'a Arc<ContextMetrics>,
     pub limits: &'a Limits,
 }

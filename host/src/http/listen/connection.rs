@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -35,17 +36,24 @@ pub(super) enum Phase {
     Closing,
 }
 
-/// What all connections of a server share.
+/// What the connections of a server share.
 pub(super) struct Shared {
     pub(super) service: Arc<Service>,
     protocol: Protocol,
     tls: Option<TlsAcceptor>,
+    /// Whether these connections came in at the address of the operators' pages.
+    is_for_ops: bool,
     phases: watch::Receiver<Phase>,
 }
 
 impl Shared {
     pub(super) fn new(service: Arc<Service>, tls: Option<TlsAcceptor>, phases: watch::Receiver<Phase>) -> Self {
-        Self { protocol: protocol(&service.limits), service, tls, phases }
+        Self { protocol: protocol(&service.limits), service, tls, is_for_ops: false, phases }
+    }
+
+    /// For the connections to the address of the operators' pages.
+    pub(super) fn for_ops(service: Arc<Service>, phases: watch::Receiver<Phase>) -> Self {
+        Self { is_for_ops: true, ..Self::new(service, None, phases) }
     }
 }
 
@@ -73,9 +81,10 @@ fn protocol(bounds: &Limits) -> Protocol {
 /// Serves one connection to its end.
 pub(super) async fn serve(stream: TcpStream, client: SocketAddr, shared: Arc<Shared>) {
     let _open = shared.service.metrics.connection();
-    let Some(tls) = &shared.tls else { return run(stream, client, false, &shared).await };
+    let socket = stream.as_raw_fd();
+    let Some(tls) = &shared.tls else { return run(stream, socket, client, false, &shared).await };
     match tokio::time::timeout(shared.service.limits.header_time, tls.accept(stream)).await {
-        Ok(Ok(stream)) => run(stream, client, true, &shared).await,
+        Ok(Ok(stream)) => run(stream, socket, client, true, &shared).await,
         Ok(Err(error)) => tracing::debug!(target: "http", %client, %error, "TLS handshake failed"),
         Err(_) => tracing::debug!(target: "http", %client, "TLS handshake timed out"),
     }
@@ -83,6 +92,7 @@ pub(super) async fn serve(stream: TcpStream, client: SocketAddr, shared: Arc<Sha
 
 async fn run(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    socket: RawFd,
     client: SocketAddr,
     secure: bool,
     shared: &Shared,
@@ -90,14 +100,14 @@ async fn run(
     let limits = &shared.service.limits;
     let mut phases = shared.phases.clone();
     let trusted = shared.service.proxies.is_trusted(client.ip());
-    let activity = Arc::new(ConnectionActivity::new(client, secure, trusted));
+    let activity = Arc::new(ConnectionActivity::new(client, secure, trusted, shared.is_for_ops));
     let io = TokioIo::new(ObservedIo { stream, activity: activity.clone(), scan: Some(Scan::default()), preface: 0 });
     let service = service_fn(|request| {
         let (service, activity) = (shared.service.clone(), activity.clone());
         async move { Ok::<_, Infallible>(service.respond(activity, request).await) }
     });
     let mut connection = pin!(shared.protocol.serve_connection(io, service));
-    let mut alarm = pin!(tokio::time::sleep(limits.header_time));
+    let mut alarm = pin!(tokio::time::sleep(limits.header_time.min(limits.idle_time)));
     let mut closing = false;
     loop {
         if *phases.borrow_and_update() >= Phase::Draining {
@@ -111,14 +121,14 @@ async fn run(
                 }
                 return;
             }
-            () = alarm.as_mut() => match activity.check(limits) {
+            () = alarm.as_mut() => match activity.check(limits, queued(socket)) {
                 Timeout::NotBefore(after) => alarm.as_mut().reset(tokio::time::Instant::now() + after),
                 Timeout::Idle if !closing => {
                     closing = true;
                     connection.as_mut().graceful_shutdown();
                     alarm.as_mut().reset(tokio::time::Instant::now() + limits.header_time);
                 }
-                Timeout::Idle | Timeout::SlowHead => {
+                Timeout::Idle | Timeout::Stalled | Timeout::SlowHead => {
                     tracing::debug!(target: "http", %client, "closed the connection: its client was too slow");
                     return;
                 }
@@ -128,6 +138,25 @@ async fn run(
             },
         }
     }
+}
+
+/// How many bytes the kernel holds that the client has not confirmed. `socket` is open: its connection is not dropped
+/// before `run` returns.
+#[cfg(target_os = "linux")]
+fn queued(socket: RawFd) -> u64 {
+    /// `SIOCOUTQ` of linux/sockios.h.
+    const OUT_QUEUE: rustix::ioctl::Opcode = 0x5411;
+    // SAFETY: the descriptor is open, see above; this request writes one `int`.
+    let queued = unsafe {
+        let socket = BorrowedFd::borrow_raw(socket);
+        rustix::ioctl::ioctl(socket, rustix::ioctl::Getter::<OUT_QUEUE, i32>::new())
+    };
+    queued.ok().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn queued(_: RawFd) -> u64 {
+    0
 }
 
 /// The bytes of a connection, observed as they pass.
@@ -164,8 +193,8 @@ impl<S> ObservedIo<S> {
     }
 
     fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if matches!(polled, Poll::Ready(Ok(1..))) {
-            self.activity.wrote_bytes();
+        if let Poll::Ready(Ok(bytes)) = &polled {
+            self.activity.wrote_bytes(*bytes);
         }
         polled
     }

@@ -18,17 +18,21 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use self::connection::{Phase, Shared};
+use self::tls::Renewal;
 use super::config::{Config, Mount};
 use super::error::Error;
 use super::guest::Contexts;
 use super::service::Service;
 use crate::limits;
+use crate::manifest::Ops;
 
 /// A server whose addresses are bound: clients can connect from now on, and get responses while `run` runs.
 pub struct Server {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
-    tls: Option<TlsAcceptor>,
+    /// Where operators ask, if that is an address of its own.
+    ops: Option<TcpListener>,
+    tls: Option<(TlsAcceptor, Renewal)>,
     service: Arc<Service>,
 }
 
@@ -68,13 +72,22 @@ impl Server {
             listener.local_addr().map_err(|source| Error::Listen { address: *wanted, source })
         };
         let addresses = listeners.iter().zip(&config.listen).map(local).collect::<Result<Vec<_>, _>>()?;
+        let ops = match &config.ops {
+            Ops::Address(address) => Some(listen(address)?),
+            Ops::Off | Ops::Loopback | Ops::Public => None,
+        };
         let service = Arc::new(Service::new(config, contexts, metrics)?);
-        Ok(Self { listeners, addresses, tls, service })
+        Ok(Self { listeners, addresses, ops, tls, service })
     }
 
     /// The bound addresses in the order of `Config::listen`, with real ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The bound address of the operators' pages, if they have one of their own.
+    pub fn ops_address(&self) -> Option<SocketAddr> {
+        self.ops.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     pub fn mounts(&self) -> Mounts {
@@ -88,8 +101,17 @@ impl Server {
         let drain_time = self.service.limits.drain_time;
         let limit = self.service.limits.connections.min(Semaphore::MAX_PERMITS);
         let permits = Arc::new(Semaphore::new(limit));
-        let shared = Arc::new(Shared::new(self.service, self.tls, phases));
+        let (tls, renewal) = self.tls.unzip();
+        let shared = Arc::new(Shared::new(self.service.clone(), tls, phases.clone()));
         let mut acceptors = JoinSet::new();
+        if let Some(renewal) = renewal {
+            acceptors.spawn(renewal.run());
+        }
+        if let Some(listener) = self.ops {
+            // Permits of their own: operators look when customers have taken all the others.
+            let permits = Arc::new(Semaphore::new(limits::OPS_CONNECTIONS));
+            acceptors.spawn(accept::accept(listener, Arc::new(Shared::for_ops(self.service, phases)), permits));
+        }
         for listener in self.listeners {
             acceptors.spawn(accept::accept(listener, shared.clone(), permits.clone()));
         }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::StatusCode;
+use seam_store::ids::Trace;
 
 use super::access_log::Entry;
-use super::metrics::ContextMetrics;
+use super::metrics::{ContextMetrics, Cut};
 use crate::http::connection_activity::ActiveRequest;
 
 /// Records the request when it drops. Travels with the body: until then its connection has an active request.
@@ -18,7 +19,15 @@ pub struct Completion {
     pub metrics: Arc<ContextMetrics>,
     /// `None` when the access log is off.
     pub access: Option<Box<Entry>>,
-    pub _active: ActiveRequest,
+    pub trace: Trace,
+    pub active: ActiveRequest,
+}
+
+impl Completion {
+    /// The client left before the last byte.
+    pub fn cut(&self) {
+        self.metrics.cut(if self.active.stalled() { Cut::Stalled } else { Cut::HangUp });
+    }
 }
 
 impl Drop for Completion {

@@ -12,7 +12,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use futures::FutureExt;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use seam_store::ids::Trace;
 
@@ -28,13 +28,14 @@ use super::header_fields;
 use super::limits::Limits;
 use super::observe::access_log::Entry;
 use super::observe::completion::Completion;
-use super::observe::metrics::{ContextMetrics, Metrics};
+use super::observe::metrics::{ContextMetrics, Cut, Metrics};
 use super::own::dev::{self, StatusBoard};
 use super::own::ops;
 use super::proxies::Proxies;
 use super::request_error::RequestError;
 use super::response::error_page::error_page;
 use super::response::negotiate;
+use crate::manifest::Ops;
 
 /// What answers the requests of all connections.
 pub struct Service {
@@ -45,7 +46,7 @@ pub struct Service {
     contexts: Contexts,
     affinity: AffinityConfig,
     pub proxies: Proxies,
-    ops: bool,
+    ops: Ops,
     dev: Option<StatusBoard>,
     /// Of the responses of the host itself.
     own_metrics: Arc<ContextMetrics>,
@@ -83,8 +84,12 @@ impl Service {
         Ok(())
     }
 
-    fn is_ready(&self) -> bool {
-        !self.draining.load(Relaxed) && self.contexts.are_ready(self.mounts.load().contexts())
+    /// Why the server is not ready; `None` when it is.
+    fn not_ready(&self) -> Option<String> {
+        if self.draining.load(Relaxed) {
+            return Some("the host stops".to_owned());
+        }
+        self.contexts.not_ready(self.mounts.load().contexts())
     }
 
     /// HTTP/1.1 runs this on the connection's task, HTTP/2 on one task per request.
@@ -104,7 +109,16 @@ impl Service {
         // A panic in the host's own code costs this request only, not the other streams of its connection.
         let dispatched =
             AssertUnwindSafe(self.dispatch(&connection, &client, &parts, body, trace)).catch_unwind().await;
-        let (mount, answer) = dispatched.unwrap_or_else(|panic| (None, Err(self.panicked(&*panic))));
+        let (mount, answer) = dispatched.unwrap_or_else(|panic| (None, Err(panicked(&*panic))));
+        let metrics = mount.as_ref().map_or(&self.own_metrics, |mount| &mount.metrics);
+        match &answer {
+            Ok(response) if parts.method == Method::HEAD && response.body().is_streamed() => metrics.cut(Cut::Head),
+            Err(RequestError::BodyCut) => metrics.cut(Cut::UploadLeft),
+            Err(RequestError::BodyTooSlow) => metrics.cut(Cut::UploadSlow),
+            Err(RequestError::BodyTooLarge) => metrics.cut(Cut::UploadLarge),
+            Err(RequestError::Panicked(_)) => metrics.count_panic(),
+            _ => {}
+        }
         let response = answer.unwrap_or_else(|error| self.with_script(&parts, error_page(error, &parts, &trace)));
         let mut response = negotiate::without_body(&parts.method, response);
         if let Some(value) = header_fields::traceparent(&trace) {
@@ -114,18 +128,12 @@ impl Service {
             bytes: 0,
             status: response.status(),
             started,
-            metrics: mount.as_ref().map_or(&self.own_metrics, |mount| &mount.metrics).clone(),
+            metrics: metrics.clone(),
             access: Entry::new(&parts, mount.as_ref().map(|mount| &mount.context), &client, trace),
-            _active: active,
+            trace,
+            active,
         };
         response.map(|body| body.observe(completion))
-    }
-
-    /// The host's own fault: its context is not to blame.
-    fn panicked(&self, panic: &(dyn Any + Send)) -> RequestError {
-        self.metrics.panics.inc();
-        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref().map(String::as_str));
-        RequestError::Internal(format!("the host panicked: {}", text.unwrap_or("without a message")))
     }
 
     async fn dispatch(
@@ -140,10 +148,13 @@ impl Service {
             return (None, Err(error));
         }
         let path = parts.uri.path();
-        if self.ops
-            && let Some(answer) = ops::respond(&parts.method, path, &self.registry, || self.is_ready())
+        if ops::may_ask(self.ops, connection, client, parts)
+            && let Some(answer) = ops::respond(&parts.method, path, &self.registry, || self.not_ready())
         {
             return (None, answer);
+        }
+        if connection.is_for_ops {
+            return (None, Err(RequestError::NotFound));
         }
         if let Some(board) = &self.dev
             && let Some(answer) = board.respond(&parts.method, path)
@@ -166,9 +177,13 @@ impl Service {
             parts,
             trace,
             client,
+            metrics: &mount.metrics,
             limits: &self.limits,
         };
+        // Dropped unanswered when the client hangs up.
+        let waiting = Waiting(&mount.metrics);
         let answer = self.contexts.respond(routed, &self.affinity, body).await;
+        std::mem::forget(waiting);
         let answer = answer.map(|response| negotiate::negotiate(parts, self.with_script(parts, response)));
         (Some(mount), answer)
     }
@@ -180,4 +195,21 @@ impl Service {
             None => response,
         }
     }
+}
+
+/// Counts a client that hung up before its answer, when it drops; forgotten when there is an answer.
+struct Waiting<'m>(&'m ContextMetrics);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.cut(Cut::HangUp);
+        }
+    }
+}
+
+/// The host's own fault: its context is not to blame.
+fn panicked(panic: &(dyn Any + Send)) -> RequestError {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref().map(String::as_str));
+    RequestError::Panicked(format!("the host panicked: {}", text.unwrap_or("without a message")))
 }

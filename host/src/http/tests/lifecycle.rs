@@ -101,7 +101,7 @@ async fn several_addresses_are_served_and_the_error_names_an_occupied_one() {
         listen: vec![site.address],
         tls: None,
         mounts: vec![],
-        ops: true,
+        ops: crate::manifest::Ops::Public,
         affinity: Default::default(),
         proxies: Default::default(),
         dev: None,

@@ -5,8 +5,10 @@
 
 mod development;
 mod lifecycle;
+mod ops;
 mod pages;
 mod protocol;
+mod renewal;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,12 +26,14 @@ use tokio::time::timeout;
 
 use super::guest::Contexts;
 use super::{Config, Limits, Mount, Server};
+use crate::manifest::Ops;
 
 /// Longer than any step here takes, shorter than a test may hang.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 struct Site {
     address: SocketAddr,
+    ops_address: Option<SocketAddr>,
     mounts: super::Mounts,
     hold: Arc<Hold>,
     stop: Option<oneshot::Sender<()>>,
@@ -54,7 +58,7 @@ impl Site {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             tls: None,
             mounts: vec![mount("/shop", "shop"), mount("/shop/desk", "desk")],
-            ops: true,
+            ops: Ops::Public,
             affinity: Default::default(),
             proxies: Default::default(),
             dev: None,
@@ -63,10 +67,10 @@ impl Site {
         change(&mut config);
         let hold = Arc::new(Hold::default());
         let server = Server::bind_contexts(config, contexts(&hold), &prometheus::Registry::new()).unwrap();
-        let (address, mounts) = (server.addresses()[0], server.mounts());
+        let (address, ops_address, mounts) = (server.addresses()[0], server.ops_address(), server.mounts());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(server.run(async { drop(stopped.await) }));
-        Self { address, mounts, hold, stop: Some(stop), running }
+        Self { address, ops_address, mounts, hold, stop: Some(stop), running }
     }
 
     fn start() -> Self {

@@ -186,7 +186,7 @@ async fn operators_paths_take_precedence_over_mounts() {
     ] {
         assert!(metrics.contains(line), "{line} is missing in\n{metrics}");
     }
-    let private = Site::with(|config| config.ops = false);
+    let private = Site::with(|config| config.ops = crate::manifest::Ops::Off);
     assert_eq!(private.get("/metrics").await.status, 404);
 }
 

@@ -275,7 +275,7 @@ async fn the_error_names_the_tls_file_that_cannot_be_read() {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         tls: Some(Tls { certificate: path.clone(), key: path }),
         mounts: vec![],
-        ops: true,
+        ops: crate::manifest::Ops::Public,
         affinity: Default::default(),
         proxies: Default::default(),
         dev: None,

@@ -101,7 +101,7 @@ fn a_full_quota_refuses_writes_serves_reads_and_heals() {
         assert!(kept <= 10, "{kept} rows of 100 kB are in a file of 1 MB");
     };
     assert!(matches!(error, Error::Full(_)), "{error:?}");
-    assert_eq!(shop.items(), kept);
+    assert_eq!((shop.items(), shop.trouble()), (kept, None), "the quota is the context's own");
     let mut tx = shop.begin(soon()).unwrap();
     assert_eq!(case(&tx.execute(insert, &["big".into(), Value::Blob(&cover)], soon())), "full");
     drop(tx);
@@ -128,6 +128,7 @@ fn child_with_small_files() {
         let rows = database.query("SELECT count(*) FROM item", &[], soon()).unwrap();
         assert_eq!(number_in(&rows), kept, "reads go on and are right");
     }
+    assert!(matches!(database.trouble(), Some(Trouble::NoRoom { .. })), "{:?}", database.trouble());
     println!("kept {kept} full {full}");
 }
 
@@ -168,7 +169,12 @@ fn child_on_a_small_disk() {
         assert_eq!(number_in(&database.query("SELECT count(*) FROM item", &[], soon()).unwrap()), kept);
     }
     assert!(kept > 0 && full > 0, "{kept} kept, {full} times full");
+    assert!(matches!(database.trouble(), Some(Trouble::NoRoom { .. })), "{:?}", database.trouble());
+    database.tend();
+    assert!(database.is_troubled(), "it has no room yet");
     std::fs::remove_file(ballast).unwrap();
+    database.tend();
+    assert_eq!(database.trouble(), None);
     database.execute(insert, &["healed".into(), Value::Blob(&cover)], soon()).unwrap();
     drop(database);
     let again = inherited().unwrap();

@@ -4,8 +4,10 @@
 mod confinement;
 mod copies;
 mod faults;
+mod health;
 mod migrations;
 mod moments;
+mod register;
 mod statements;
 mod transactions;
 

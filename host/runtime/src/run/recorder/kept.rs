@@ -61,8 +61,10 @@ impl Kept {
         self.sequence += 1;
         (whole.sequence, blanked.sequence) = (self.sequence, self.sequence);
         if let Some(log) = &mut self.log {
-            let room =
-                log.calls.len() < limits::RECORD_LOG_CALLS_MAX && log.bytes + bytes <= limits::RECORD_LOG_BYTES_MAX;
+            // Once a call is missing, later ones are, too: they may depend on what it wrote.
+            let room = log.dropped == 0
+                && log.calls.len() < limits::RECORD_LOG_CALLS_MAX
+                && log.bytes + bytes <= limits::RECORD_LOG_BYTES_MAX;
             match room {
                 true => {
                     log.bytes += bytes;

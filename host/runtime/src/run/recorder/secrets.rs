@@ -1,10 +1,10 @@
-//! Which values of a call are not kept: those under the names that the manifest lists, and the bodies of requests.
+//! Which values of a call are not kept: those under the names that the manifest lists, and bodies that have no names.
 
 use std::collections::BTreeSet;
 
 use wasmtime::component::Val;
 
-use super::{CallData, RecordedCall};
+use super::{CallData, RecordedCall, bodies};
 
 /// Replaces a secret text.
 pub const BLANK: &str = "***";
@@ -26,14 +26,18 @@ impl Secrets {
                 self.results(outcome.as_deref_mut().unwrap_or_default());
             }
             CallData::Request { request, outcome } => {
-                found |= self.headers(&mut request.headers);
-                if !request.body.is_empty() {
-                    // The body is what a visitor typed: the names in a form do not show whether it is secret.
-                    request.body = BLANK.into();
-                    found = true;
+                found |= bodies::body(&content_type(&request.headers), &mut request.body, &|name| self.in_text(name));
+                if let Some(query) = &mut request.query {
+                    let blanked = bodies::pairs(query, '&', &|name| self.in_text(name));
+                    found |= blanked != *query;
+                    *query = blanked;
                 }
+                found |= self.headers(&mut request.headers);
                 if let Ok(response) = outcome {
                     self.headers(&mut response.headers);
+                    if let Some(blanked) = self.answer(&response.body) {
+                        response.body = blanked.into_bytes();
+                    }
                 }
             }
         }
@@ -53,7 +57,37 @@ impl Secrets {
 
     pub fn headers(&self, headers: &mut [(String, String)]) -> bool {
         let secret = headers.iter_mut().filter(|(name, _)| self.0.contains(&name.to_ascii_lowercase()));
-        secret.map(|(_, value)| BLANK.clone_into(value)).count() > 0
+        let blank = |(name, value): &mut (String, String)| match name.eq_ignore_ascii_case("cookie") {
+            // The names show the context which of its cookies the client had.
+            true => *value = bodies::pairs(value, ';', &|_| true),
+            false => BLANK.clone_into(value),
+        };
+        secret.map(blank).count() > 0
+    }
+
+    /// The body of a response without its secrets, if it is JSON. Nothing reads it but tools, so a blanked number may be
+    /// a text, which shows that it was blanked.
+    fn answer(&self, body: &[u8]) -> Option<String> {
+        bodies::json(std::str::from_utf8(body).ok()?, &|name| self.in_text(name), "\"***\"")
+    }
+
+    /// Whether a name in JSON, in a form or in a query is secret: it or one of its words is on the list, however the
+    /// words are joined (`cardNumber`, `new_password`, `card[number]`).
+    fn in_text(&self, name: &str) -> bool {
+        let mut words = String::new();
+        for c in name.chars() {
+            match c {
+                c if c.is_ascii_uppercase() => {
+                    words.extend(['-', c.to_ascii_lowercase()]);
+                }
+                c if c.is_alphanumeric() => words.push(c),
+                _ => words.push('-'),
+            }
+        }
+        let joined = words.trim_matches('-');
+        self.0.contains(joined)
+            || self.0.contains(&name.to_lowercase())
+            || joined.split('-').any(|w| self.0.contains(w))
     }
 
     fn named(&self, params: &mut [Val], names: &[String]) -> bool {
@@ -90,11 +124,16 @@ fn texts(value: &mut Val) -> bool {
             true
         }
         Val::List(items) if items.iter().all(|item| matches!(item, Val::U8(_))) => {
-            items.clear();
+            *items = BLANK.bytes().map(Val::U8).collect();
             true
         }
         other => parts(other).into_iter().fold(false, |found, part| found | texts(part)),
     }
+}
+
+fn content_type(headers: &[(String, String)]) -> String {
+    let known = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    known.map(|(_, value)| value.to_ascii_lowercase()).unwrap_or_default()
 }
 
 /// The values directly inside a value.

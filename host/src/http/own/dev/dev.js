@@ -53,22 +53,25 @@
   };
 
   const show = (state) => {
-    const content = JSON.stringify([state.problems, state.notes]);
-    const list = state.problems.length ? state.problems : state.notes;
+    const traps = state.traps ?? [];
+    const content = JSON.stringify([state.problems, traps, state.notes]);
+    const list = [state.problems, traps, state.notes].find((some) => some.length) ?? [];
     root.replaceChildren();
     if (list.length && content !== closed) {
       const failed = state.problems.length > 0;
       const box = element("section", "");
-      box.className = failed ? "problems" : "notes";
-      box.setAttribute("role", failed ? "alert" : "status");
+      const trapped = list === traps;
+      box.className = failed || trapped ? "problems" : "notes";
+      box.setAttribute("role", failed || trapped ? "alert" : "status");
       const close = element("button", "Close");
       close.addEventListener("click", () => {
         closed = content;
         show(state);
       });
-      const title = failed ? "The last change is not live" : "Live, with notices";
+      const title = failed ? "The last change is not live" : trapped ? "A call failed" : "Live, with notices";
       box.append(element("h2", title), close);
       if (failed) box.append(element("p", "This page comes from the previous version."));
+      if (trapped) box.append(element("p", "It stays here until a new version of the context is live."));
       for (const problem of list) box.append(...details(problem));
       root.append(box);
     }

@@ -1,25 +1,29 @@
 //! A request and its answer through `wasi:http/incoming-handler`: any component of the `proxy` world, unchanged.
 //!
-//! The guest runs in its own task, so a client that hangs up does not stop it half-way; the mount's timeout bounds it.
+//! The guest runs in its own task, so a client that hangs up does not stop it half-way. The mount's timeout bounds its
+//! own time, not the time in which it waits for its client (`turns`).
 //! Each request gets an instance that is dropped after it: components made for other hosts may keep state in globals.
 
-use std::pin::Pin;
+mod answer;
+mod turns;
+mod upload;
+
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicBool, AtomicU8,
+    AtomicBool,
     Ordering::{Acquire, Release},
 };
-use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response, Uri, Version, header};
+use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body as _, Frame, Incoming};
+use hyper::body::{Body as _, Incoming};
 use seam_runtime::buffered_http::check_head;
 use seam_runtime::call::{Call, Failure, OutOfTime};
 use seam_runtime::serve::{Checkout, Live};
+use seam_store::ids::Trace;
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 use wasmtime_wasi_http::p2::bindings::Proxy;
@@ -27,9 +31,12 @@ use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::{Error, WasiHttpView};
 
+use self::turns::Turns;
+use self::upload::Upload;
 use super::routed::RoutedRequest;
-use crate::http::body::{Body, BoxError};
+use crate::http::body::Body;
 use crate::http::header_fields;
+use crate::http::observe::metrics::ContextMetrics;
 use crate::http::request_error::RequestError;
 use crate::limits;
 
@@ -47,18 +54,28 @@ pub async fn respond(
     if body.size_hint().lower() > routed.limits.body_bytes as u64 {
         return Err(RequestError::BodyTooLarge);
     }
-    let request = request(&routed, body)?;
+    let until = Instant::now() + routed.timeout;
+    let turns = Arc::new(Turns::new(until, client_time(routed.parts.version)));
+    let upload = Upload::new(body, routed.limits.body_bytes, routed.limits.body_time, turns.clone());
+    let request = request(&routed, upload)?;
     let context = routed.context.to_string();
-    let call = Call::start(Instant::now() + routed.timeout, routed.trace);
+    let call = Call::start(until, routed.trace);
     let scheme = if routed.client.secure { Scheme::Https } else { Scheme::Http };
     let (sender, response) = oneshot::channel();
     let failed = Arc::new(AtomicBool::new(false));
-    let client = Arc::new(Client::default());
-    let task = tokio::spawn(run(live, call, scheme, request, sender, failed.clone(), client.clone()).instrument(span));
-    match response.await {
-        Ok(Ok(response)) => Ok(received(response, failed, client)),
+    let unwinding = Unwinding { failed: failed.clone(), metrics: routed.metrics.clone(), trace: routed.trace };
+    let task = tokio::spawn(run(live, call, scheme, request, sender, turns.clone(), unwinding).instrument(span));
+    let response = tokio::select! {
+        biased;
+        fault = turns.upload_fault() => return Err(fault.into()),
+        response = response => response,
+    };
+    match response {
+        Ok(Ok(response)) => Ok(answer::received(response, failed, turns)),
         Ok(Err(reason)) => Err(RequestError::InvalidResponse { context, reason }),
         Err(_) => match task.await {
+            // A guest may end before the client's fault is seen here.
+            _ if turns.lacks_upload() => Err(turns.upload_fault().await.into()),
             Ok(Err(failure)) => Err(failure.into()),
             Ok(Ok(())) => {
                 Err(RequestError::InvalidResponse { context, reason: "it returned without a response".into() })
@@ -68,6 +85,13 @@ pub async fn respond(
     }
 }
 
+/// How long a client may keep a piece of the answer without asking for the next one. In HTTP/1.1 the connection notices
+/// a client that stalls; in HTTP/2 its other streams may move.
+fn client_time(version: Version) -> Duration {
+    let ms = if version == Version::HTTP_2 { limits::HTTP2_STREAM_STALL_MS } else { limits::HTTP_TURN_MS_MAX };
+    Duration::from_millis(ms)
+}
+
 /// Runs the guest to its end, which may come long after the first byte of its response.
 async fn run(
     live: Live,
@@ -75,38 +99,41 @@ async fn run(
     scheme: Scheme,
     request: GuestRequest,
     sender: oneshot::Sender<GuestResponse>,
-    failed: Arc<AtomicBool>,
-    client: Arc<Client>,
+    turns: Arc<Turns>,
+    unwinding: Unwinding,
 ) -> Result<(), Failure> {
     let mut guest = live.check_out(call).await?;
-    let (deadline, cut_off) = (guest.call().deadline, guest.cut_off());
+    // Declared after the instance, so that it drops first.
+    let unwinding = unwinding;
+    turns.start(guest.deadline(), guest.timeout());
+    let cut_off = guest.cut_off();
     let served = Arc::new(AtomicBool::new(false));
     let respond = {
-        let (served, client) = (served.clone(), client.clone());
+        let (served, turns) = (served.clone(), turns.clone());
         move |response: Result<Response<HyperOutgoingBody>, ErrorCode>| {
             let response = sendable(response);
             served.store(response.as_ref().is_ok_and(|response| !response.status().is_server_error()), Release);
             // Fails when the client has hung up.
             if let Err(Ok(response)) = sender.send(response) {
-                client.forget(response.into_body());
+                answer::forget(response.into_body(), &turns);
             }
         }
     };
-    let _unwinding = FailedOnPanic(failed.clone());
     let handled = tokio::select! {
         biased;
         handled = handle(&mut guest, scheme, request, respond) => handled,
-        () = tokio::time::sleep_until(deadline.into()) => Err(OutOfTime.into()),
+        late = turns.over() => Err(late.into()),
         () = cut_off.wait() => Err(OutOfTime.into()),
     };
-    if handled.is_ok() && !served.load(Acquire) {
+    guest.waited_for_client(turns.waited());
+    if handled.is_ok() && !served.load(Acquire) && !turns.lacks_upload() {
         guest.broke();
     }
     handled.map_err(|error| {
         // Set before the instance is dropped: that ends the stream of the response body.
-        failed.store(true, Release);
-        if client.excuses(&error) {
-            tracing::debug!(target: "http", "the guest did not finish a body that its client does not read");
+        unwinding.failed.store(true, Release);
+        if turns.excuse(&error) || (cut_off.is_given() && served.load(Acquire)) {
+            tracing::debug!(target: "http", %error, "the guest did not finish, which is no fault of its own");
             return Failure::TimedOut { context: guest.context() };
         }
         guest.fail(&error)
@@ -121,14 +148,19 @@ fn sendable(response: Result<Response<HyperOutgoingBody>, ErrorCode>) -> GuestRe
     Ok(response)
 }
 
-/// Marks the answer as incomplete when the host panics: the end of the stream alone does not show it. Declared after
-/// the instance, so that it drops first.
-struct FailedOnPanic(Arc<AtomicBool>);
+/// A panic of the host in the guest's task: marks the answer as incomplete, which the end of the stream alone does not
+/// show, and counts the panic as the host's.
+struct Unwinding {
+    failed: Arc<AtomicBool>,
+    metrics: Arc<ContextMetrics>,
+    trace: Trace,
+}
 
-impl Drop for FailedOnPanic {
+impl Drop for Unwinding {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.store(true, Release);
+            self.failed.store(true, Release);
+            self.metrics.panicked(&self.trace, "in the task of a guest");
         }
     }
 }
@@ -147,8 +179,8 @@ async fn handle(
     proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await
 }
 
-/// The request as the guest sees it: with the path below the mount, and a body that fails beyond the limit.
-fn request(routed: &RoutedRequest<'_>, body: Incoming) -> Result<GuestRequest, RequestError> {
+/// The request as the guest sees it: with the path below the mount.
+fn request(routed: &RoutedRequest<'_>, body: Upload) -> Result<GuestRequest, RequestError> {
     let parts = routed.parts;
     let mut uri = parts.uri.clone().into_parts();
     let target = match parts.uri.query() {
@@ -159,8 +191,7 @@ fn request(routed: &RoutedRequest<'_>, body: Incoming) -> Result<GuestRequest, R
     if uri.authority.is_none() {
         uri.scheme = None;
     }
-    let limited = Limited::new(body, routed.limits.body_bytes).map_err(body_error).boxed_unsync();
-    let mut request = Request::new(limited);
+    let mut request = Request::new(body.boxed_unsync());
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = Uri::from_parts(uri).map_err(|_| RequestError::BadRequest("the address cannot be parsed"))?;
     *request.headers_mut() = parts.headers.clone();
@@ -174,89 +205,4 @@ fn request(routed: &RoutedRequest<'_>, body: Incoming) -> Result<GuestRequest, R
         request.headers_mut().insert(header_fields::TRACEPARENT, value);
     }
     Ok(request)
-}
-
-fn body_error(error: BoxError) -> Error {
-    if error.is::<LengthLimitError>() {
-        return Error::HttpRequestBodySize(None);
-    }
-    match error.downcast::<hyper::Error>() {
-        Ok(error) => Error::Hyper(*error),
-        Err(error) => Error::InternalError(Some(error.to_string())),
-    }
-}
-
-fn received(response: Response<HyperOutgoingBody>, failed: Arc<AtomicBool>, client: Arc<Client>) -> Response<Body> {
-    let (mut parts, body) = response.into_parts();
-    header_fields::strip_hop_by_hop(&mut parts.headers);
-    Response::from_parts(parts, Body::Streamed(Box::pin(Written { body: Some(body), failed, client })))
-}
-
-/// What the guest writes. The end of the stream alone does not show whether the guest finished the body or failed.
-struct Written {
-    /// `None` after its end.
-    body: Option<HyperOutgoingBody>,
-    failed: Arc<AtomicBool>,
-    client: Arc<Client>,
-}
-
-impl Drop for Written {
-    fn drop(&mut self) {
-        if let Some(body) = self.body.take() {
-            self.client.forget(body);
-        }
-    }
-}
-
-/// Whether the client still reads the answer. What it leaves, after HEAD or because it hung up, is read here and
-/// forgotten, so that the guest ends as if the client had read it: what a client does is no fault of the guest.
-#[derive(Default)]
-struct Client(AtomicU8);
-
-const LEFT: u8 = 1;
-const CLOSED: u8 = 2;
-
-impl Client {
-    /// Reads the rest of `body`, up to `HTTP_FORGOTTEN_BYTES`; a guest that writes more finds its stream closed.
-    fn forget(self: &Arc<Self>, mut body: HyperOutgoingBody) {
-        self.0.store(LEFT, Release);
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return self.0.store(CLOSED, Release) };
-        let client = self.clone();
-        runtime.spawn(async move {
-            let mut left = limits::HTTP_FORGOTTEN_BYTES;
-            while let Some(Ok(frame)) = body.frame().await {
-                left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-                if left == 0 {
-                    return client.0.store(CLOSED, Release);
-                }
-            }
-        });
-    }
-
-    /// Whether `error` came from the client's leaving: its stream was closed, or it wrote on until its time was over.
-    fn excuses(&self, error: &wasmtime::Error) -> bool {
-        match self.0.load(Acquire) {
-            CLOSED => true,
-            LEFT => error.is::<OutOfTime>(),
-            _ => false,
-        }
-    }
-}
-
-impl hyper::body::Body for Written {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(body).poll_frame(cx));
-        if frame.is_none() {
-            self.body = None;
-        }
-        match frame {
-            // The error closes the connection, so that the client does not take a part for the whole.
-            None if self.failed.load(Acquire) => Poll::Ready(Some(Err("the guest failed in the body".into()))),
-            frame => Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from))),
-        }
-    }
 }

@@ -1,0 +1,231 @@
+//! Whether a context's file can be used now: it is still the file that was opened, and its disk takes commits.
+//!
+//! Invariants: a commit is acknowledged only while the file and its log are those that were opened. A file that is gone
+//! is *fenced*: it is neither read nor written until the very file is back. A disk that takes no commits leaves reads
+//! alone; `Writer::tend` ends that trouble, not the next small commit that happens to find room.
+//! Not here: what callers and the operator get to see of it, but for the log lines.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::limits;
+use crate::log_file::path_of;
+
+/// Why a store does not work as it should, through no fault of its context.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    #[error("`{}` was removed or replaced while the host has it open; nothing is read from it or acknowledged", path.display())]
+    Gone { path: PathBuf },
+    #[error("the disk of `{}` has no room: {why}", path.display())]
+    NoRoom { path: PathBuf, why: String },
+    #[error("the disk of `{}` fails: {why}", path.display())]
+    Failing { path: PathBuf, why: String },
+}
+
+impl Trouble {
+    /// What `kind` returns.
+    pub const KINDS: [&str; 3] = ["gone", "no-room", "failing"];
+
+    /// What to do about it, for the `hint:` line.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Gone { .. } => {
+                "move the very file back, with its log; or stop the host, restore a backup, and start the host"
+            }
+            Self::NoRoom { .. } => "make room on the disk; the context then goes on by itself",
+            Self::Failing { .. } => {
+                "look at the disk and at the system's log; if the file is damaged, restore a backup; when the disk works \
+                 again, the context goes on by itself"
+            }
+        }
+    }
+
+    /// One word, for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Gone { .. } => "gone",
+            Self::NoRoom { .. } => "no-room",
+            Self::Failing { .. } => "failing",
+        }
+    }
+}
+
+/// Device and inode: which file a path names.
+type FileId = (u64, u64);
+
+fn id_of(path: &Path) -> Option<FileId> {
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+pub(super) struct Health {
+    path: PathBuf,
+    clock: Clock,
+    /// The file that was opened.
+    file: Option<FileId>,
+    log_path: PathBuf,
+    /// Its log; it has one while a connection is open.
+    log: Mutex<Option<FileId>>,
+    closed: AtomicBool,
+    /// Copies of what `state` says, for the path of every call.
+    fenced: AtomicBool,
+    failing: AtomicBool,
+    /// Statements and commits that failed through no fault of the context.
+    pub failures: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    trouble: Option<Trouble>,
+    /// When the log last got a line of it, and the failures since then.
+    logged: Option<Instant>,
+    unlogged: u64,
+}
+
+impl Health {
+    /// Of the file at `path`, which this process has just opened, with its log.
+    pub fn new(path: &Path, clock: Clock) -> Self {
+        let log_path = path_of(path);
+        Self {
+            path: path.to_owned(),
+            clock,
+            file: id_of(path),
+            log: Mutex::new(id_of(&log_path)),
+            log_path,
+            closed: AtomicBool::new(false),
+            fenced: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
+            failures: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
+    }
+
+    pub fn trouble(&self) -> Option<Trouble> {
+        if !self.is_troubled() {
+            return None;
+        }
+        self.state.lock().trouble.clone()
+    }
+
+    pub fn is_troubled(&self) -> bool {
+        self.fenced.load(Relaxed) || self.failing.load(Relaxed)
+    }
+
+    pub fn is_fenced(&self) -> bool {
+        self.fenced.load(Relaxed)
+    }
+
+    /// Looks whether the file, and its log if a connection is `open`, are still those that were opened; two system
+    /// calls. If not, it is fenced; if they are back, it is free again.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub fn look(&self, open: bool) -> Result<(), Error> {
+        let same_log = || self.log.lock().is_none_or(|log| id_of(&self.log_path) == Some(log));
+        let there = id_of(&self.path) == self.file && (!open || same_log());
+        let trouble = Trouble::Gone { path: self.path.clone() };
+        match there {
+            true if self.is_fenced() => self.goes_on(),
+            true => {}
+            false => {
+                self.note(trouble.clone());
+                return Err(Error::Unavailable(trouble.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The file was opened again, after its last connection may have been closed.
+    ///
+    /// # Errors
+    /// When another file was opened.
+    pub fn opened_again(&self) -> Result<(), Error> {
+        *self.log.lock() = id_of(&self.log_path);
+        self.look(true)
+    }
+
+    /// Bytes that the disk has left for this user; `None` when the system does not say.
+    pub fn disk_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.path).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    /// Whether the disk, and the limit on the size of files, leave `STORE_ROOM_BYTES_MIN` for the file and its log.
+    pub fn has_room(&self) -> bool {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        let largest = bytes(&self.path).max(bytes(&self.log_path));
+        let left = limit.map(|limit| limit.saturating_sub(largest));
+        left.into_iter().chain(self.disk_bytes()).all(|bytes| bytes >= limits::STORE_ROOM_BYTES_MIN)
+    }
+
+    /// From now on no statement begins.
+    pub fn close(&self) {
+        self.closed.store(true, Relaxed);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed)
+    }
+
+    /// # Errors
+    /// While the file is fenced, and after it was closed.
+    pub fn usable(&self) -> Result<(), Error> {
+        if self.is_closed() {
+            return Err(Error::Unavailable("the host stops".to_owned()));
+        }
+        if self.is_fenced()
+            && let Some(trouble @ Trouble::Gone { .. }) = self.trouble()
+        {
+            return Err(Error::Unavailable(trouble.to_string()));
+        }
+        Ok(())
+    }
+
+    /// A statement or a commit failed for want of room on the disk, or because the disk fails.
+    pub fn failed(&self, no_room: bool, error: &Error) {
+        self.failures.fetch_add(1, Relaxed);
+        let (path, why) = (self.path.clone(), error.to_string());
+        self.note(if no_room { Trouble::NoRoom { path, why } } else { Trouble::Failing { path, why } });
+    }
+
+    /// The trouble has ended.
+    pub fn goes_on(&self) {
+        let mut state = self.state.lock();
+        self.fenced.store(false, Relaxed);
+        self.failing.store(false, Relaxed);
+        if let Some(trouble) = state.trouble.take() {
+            let path = self.path.display();
+            tracing::warn!(target: "store", %path, after = trouble.kind(), "the store works again");
+        }
+    }
+
+    /// One ERROR line when a trouble of another kind begins, then one a minute while it lasts.
+    fn note(&self, trouble: Trouble) {
+        let mut state = self.state.lock();
+        // A file that is gone may also fail in other ways; that it is gone explains them.
+        if matches!(state.trouble, Some(Trouble::Gone { .. })) && !matches!(trouble, Trouble::Gone { .. }) {
+            return;
+        }
+        let now = self.clock.now();
+        let every = Duration::from_secs(limits::STORE_TROUBLE_LOG_S);
+        let another = state.trouble.as_ref().is_none_or(|before| before.kind() != trouble.kind());
+        let recent = state.logged.is_some_and(|logged| now.saturating_duration_since(logged) < every);
+        if recent && !(another && matches!(trouble, Trouble::Gone { .. })) {
+            state.unlogged += 1;
+        } else {
+            let more = std::mem::take(&mut state.unlogged);
+            state.logged = Some(now);
+            tracing::error!(target: "store", hint = trouble.remedy(), more, "{trouble}");
+        }
+        let flag = if matches!(trouble, Trouble::Gone { .. }) { &self.fenced } else { &self.failing };
+        flag.store(true, Relaxed);
+        state.trouble = Some(trouble);
+    }
+}

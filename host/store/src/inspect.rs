@@ -1,0 +1,160 @@
+//! Whether a file and its write-ahead log belong together, seen before the host opens them for use. Nothing is changed.
+//!
+//! Each commit advances the file's count by one (`mark`). With `n` commits in the log and the count `c` of both
+//! together, a file that belongs to the log has a count from `c - n` to `c`: what was copied back out of the log is
+//! there once more in it.
+//! Not here: what the host remembers of the file (`register`).
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::log_file::LogFile;
+use crate::look::{Log, look};
+use crate::mark::Mark;
+use crate::open::{self, OpenError};
+use crate::{limits, schema};
+
+/// Why a file is not opened as the store of its context.
+#[derive(Debug, thiserror::Error)]
+pub enum Misfit {
+    #[error("`{}` is gone; the host has seen {commits} commits in it", path.display())]
+    Missing { path: PathBuf, commits: u64 },
+    #[error("`{}` belongs to the context `{owner}`", path.display())]
+    Foreign { path: PathBuf, owner: String },
+    #[error("`{}` is another file than the one that the host has seen", path.display())]
+    Other { path: PathBuf },
+    #[error("`{}` is older than the host has seen it: it holds {commits} commits of {seen}", path.display())]
+    Older { path: PathBuf, commits: u64, seen: u64 },
+    #[error("`{}` and the write-ahead log beside it do not belong together", path.display())]
+    Log { path: PathBuf },
+    #[error("the write-ahead log of `{}` is damaged: {lost} commits can no longer be read", path.display())]
+    DamagedLog { path: PathBuf, lost: u64 },
+    #[error("`{}` is cut short: it has {pages} pages of {expected}", path.display())]
+    Truncated { path: PathBuf, pages: u64, expected: u64 },
+    #[error("`{}` is damaged: {found}", path.display())]
+    Damaged { path: PathBuf, found: String },
+    #[error("cannot read `{}`", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+impl Misfit {
+    /// What to do about it, for the `hint:` line.
+    pub fn remedy(&self, context: &str) -> String {
+        let accept = format!("`seam accept {context}`");
+        match self {
+            Self::Missing { .. } => {
+                format!("put the file back or restore a backup; to start with an empty store, run {accept}")
+            }
+            Self::Foreign { .. } | Self::Other { .. } | Self::Older { .. } => {
+                format!("put the right file back or restore a backup; to go on with this file, run {accept}")
+            }
+            Self::Log { .. } => format!(
+                "put the file back that belongs to the log or restore a backup; to go on with this file without the \
+                 log, which is kept, run {accept}"
+            ),
+            Self::DamagedLog { .. } => {
+                format!("restore a backup; to go on without those commits, run {accept}, which keeps the log")
+            }
+            Self::Truncated { path, .. } | Self::Damaged { path, .. } => format!(
+                "restore a backup; to start with an empty store, move `{}` away and run {accept}",
+                path.display()
+            ),
+            Self::Unreadable { path, .. } => format!("check that the host may read `{}`", path.display()),
+            Self::Open(OpenError::NotADatabase { path }) => format!(
+                "check the key, or restore a backup; to start with an empty store, move `{}` away and run {accept}",
+                path.display()
+            ),
+            Self::Open(error) => error.remedy(),
+        }
+    }
+}
+
+/// What is in a file and its log.
+pub(super) struct Found {
+    /// `None`: no host that marks files has written to it.
+    pub mark: Option<Mark>,
+    pub schema: u32,
+}
+
+/// Looks at the file that `config` names; `None` when there is none. The file must not be open in this process.
+///
+/// # Errors
+/// When it cannot be read, is damaged, or does not belong to its log.
+pub(super) fn inspect(config: &Config) -> Result<Option<Found>, Misfit> {
+    let path = || config.path.clone();
+    let log = LogFile::of(&config.path).map_err(|source| Misfit::Unreadable { path: path(), source })?;
+    let bytes = match std::fs::metadata(&config.path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+        Err(source) => return Err(Misfit::Unreadable { path: path(), source }),
+    };
+    if bytes == 0 {
+        // SQLite would delete the log of a file that is empty.
+        return if log.commits > 0 { Err(Misfit::Log { path: path() }) } else { Ok(None) };
+    }
+    if log.left_out > 1 {
+        return Err(Misfit::DamagedLog { path: path(), lost: log.left_out });
+    }
+    let alone = (log.commits > 0).then(|| View::of(config, Log::Left)).and_then(Result::ok);
+    let both = match View::of(config, Log::Read) {
+        Err(OpenError::NotADatabase { .. }) if alone.is_some() => return Err(Misfit::Log { path: path() }),
+        view => view?,
+    };
+    if let Some(alone) = alone
+        && !belongs(alone.mark.as_ref(), both.mark.as_ref(), log.commits)
+    {
+        return Err(Misfit::Log { path: path() });
+    }
+    let pages = bytes / limits::STORE_PAGE_BYTES;
+    let missing = (pages + 1..=both.pages).any(|page| !u32::try_from(page).is_ok_and(|page| log.pages.contains(&page)));
+    if missing {
+        return Err(Misfit::Truncated { path: path(), pages, expected: both.pages });
+    }
+    if let Some(found) = both.damage {
+        return Err(Misfit::Damaged { path: path(), found });
+    }
+    Ok(Some(Found { mark: both.mark, schema: both.schema }))
+}
+
+/// Whether a log of `n` commits belongs to a file with the mark `alone`, when both together have the mark `both`.
+fn belongs(alone: Option<&Mark>, both: Option<&Mark>, n: u64) -> bool {
+    let Some(both) = both else { return alone.is_none() };
+    let count = alone.map_or(0, |mark| mark.commits);
+    let same = alone.is_none_or(|mark| mark.identity == both.identity);
+    same && count <= both.commits && count.saturating_add(n) >= both.commits
+}
+
+/// A file as SQLite reads it, with or without its log.
+struct View {
+    mark: Option<Mark>,
+    schema: u32,
+    pages: u64,
+    /// What `quick_check` found within its time.
+    damage: Option<String>,
+}
+
+impl View {
+    fn of(config: &Config, log: Log) -> Result<Self, OpenError> {
+        let failed = |source| open::failed(&config.path, source);
+        let mut sqlite = look(config, log)?;
+        let mark = Mark::read(&sqlite).map_err(failed)?;
+        let schema = schema::number(&sqlite).map_err(failed)?;
+        let pages = sqlite.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map_err(failed)?;
+        let damage = if log == Log::Read { quick_check(&mut sqlite) } else { None };
+        Ok(Self { mark, schema, pages: u64::try_from(pages).unwrap_or_default(), damage })
+    }
+}
+
+/// The first fault that SQLite finds within `STORE_CHECK_MS_MAX`.
+fn quick_check(sqlite: &mut rusqlite::Connection) -> Option<String> {
+    let ends = Instant::now() + Duration::from_millis(limits::STORE_CHECK_MS_MAX);
+    sqlite.progress_handler(1_000, Some(move || Instant::now() >= ends)).ok()?;
+    match sqlite.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
+        Ok(found) => Some(found.lines().last().unwrap_or_default().to_owned()).filter(|found| found != "ok"),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => None,
+        Err(error) => Some(error.to_string()),
+    }
+}
