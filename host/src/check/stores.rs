@@ -1,6 +1,5 @@
-//! Whether the stores can be brought to the schemas of the components, seen while no host uses them.
-//!
-//! Not here: whether a file is the one that the host has seen before.
+//! Whether the stores are those that the host has seen, and can be brought to the schemas of the components. Seen while
+//! no host uses them.
 
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use seam_runtime::alone::probe;
 use seam_runtime::component::ContextProblem;
 use seam_runtime::serve::LinkedSystem;
 use seam_store::ids::ContextName;
-use seam_store::{HostFile, Migration};
+use seam_store::{HostFile, Migration, Register};
 
 use crate::deploy::History;
 use crate::folder::{self, Folder};
@@ -26,9 +25,9 @@ pub fn problems(
     }
     let Ok(_locked) = Folder::lock(data) else { return Vec::new() };
     // Without it, a start says why.
-    let Ok(serving) = HostFile::open(data).map(Arc::new).and_then(History::new).and_then(|all| all.serving()) else {
-        return Vec::new();
-    };
+    let Ok(host) = HostFile::open(data).map(Arc::new) else { return Vec::new() };
+    let serving = History::new(host.clone()).and_then(|history| history.serving());
+    let (Ok(serving), Ok(register)) = (serving, Register::open(host)) else { return Vec::new() };
     let mut problems = Vec::new();
     for spec in linked.specs() {
         let name = &spec.settings.name;
@@ -39,7 +38,7 @@ pub fn problems(
         }
         let Some((_, migrations)) = migrations.iter().find(|(of, _)| of == name) else { continue };
         let tolerated = deployed.and_then(|deployed| deployed.tolerated_schema);
-        problems.extend(probe::store_problem(&spec.settings, &folder::stores(data), migrations, tolerated));
+        problems.extend(probe::store_problem(&spec.settings, &folder::stores(data), &register, migrations, tolerated));
     }
     problems
 }

@@ -40,7 +40,8 @@ impl Problem {
     }
 }
 
-/// All problems of a file, in its order, and after them those of the files that belong to it. Never empty when it is an error.
+/// All problems of a file, in its order, and after them those of the files that belong to it. Never empty when it is an
+/// error.
 #[derive(Debug, Clone)]
 pub struct Problems {
     file: PathBuf,

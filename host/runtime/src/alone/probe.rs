@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use seam_store::Migration;
 use seam_store::ids::ContextName;
+use seam_store::{Migration, Misfit, Register, RegisterError};
 
 use crate::call::ContextIndex;
 use crate::component::{ContextProblem, ContextSpec};
@@ -13,7 +13,7 @@ use crate::link;
 use crate::run::metrics::CallMetrics;
 use crate::run::recorder::Recorder;
 use crate::run::start;
-use crate::serve::{Candidate, LinkedSystem, cannot_migrate, open_file, unusable_store};
+use crate::serve::{Candidate, LinkedSystem, cannot_migrate, misfit, open_file, unusable_store};
 use crate::settings::{ContextSettings, Encryption, Recording, StoreGrant};
 
 /// What the starts have shown.
@@ -50,11 +50,17 @@ pub fn start_each(system: &LinkedSystem, databases: &Path) -> Probed {
 pub fn store_problem(
     settings: &ContextSettings,
     folder: &Path,
+    register: &Register,
     migrations: &[Migration],
     tolerated_schema: Option<u32>,
 ) -> Option<ContextProblem> {
     let grant = settings.store.as_ref()?;
     let config = seam_store::Config::of(&settings.name, grant, folder);
+    match register.compare(&settings.name, &config) {
+        Err(RegisterError::Misfit(Misfit::Missing { .. })) if settings.catch_up.is_some() => return None,
+        Err(error) => return Some(misfit(&settings.name, &error)),
+        Ok(()) => {}
+    }
     match seam_store::would_migrate(&config, migrations, tolerated_schema) {
         Err(error) => Some(unusable_store(&settings.name, &error)),
         Ok(Err(error)) => Some(cannot_migrate(&settings.name, &error)),

@@ -29,5 +29,5 @@ pub use prepare::{Candidate, Prepared};
 pub use probation::Probation;
 pub use registry::Registry;
 pub use route_status::{RouteStatus, VariantState, VariantStatus, at_rest};
-pub(crate) use stores::{open_file, unusable as unusable_store};
+pub(crate) use stores::{misfit, open_file, unusable as unusable_store};
 pub use system::LinkedSystem;

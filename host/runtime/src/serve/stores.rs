@@ -51,10 +51,7 @@ impl Stores {
             }
             return Ok(Some(database));
         }
-        let failed = |error: RegisterError| {
-            let remedy = error.remedy(entry.name.as_str());
-            ContextProblem::of(&entry.name, format!("has no usable store: {}", chain(&error)), remedy)
-        };
+        let failed = |error: RegisterError| misfit(&entry.name, &error);
         let config = seam_store::Config::of(&entry.name, grant, &self.folder);
         match self.register.compare(&entry.name, &config) {
             // What follows a history can be made again from it.
@@ -120,6 +117,12 @@ pub(crate) fn open_file(
     folder: &Path,
 ) -> Result<Arc<Database>, ContextProblem> {
     Database::open(seam_store::Config::of(&entry.name, grant, folder)).map_err(|error| unusable(&entry.name, &error))
+}
+
+/// The problem of a file that is not the one that the host has seen.
+pub(crate) fn misfit(context: &ContextName, error: &RegisterError) -> ContextProblem {
+    let what = format!("has no usable store: {}", chain(error));
+    ContextProblem::of(context, what, error.remedy(context.as_str()))
 }
 
 /// The problem of a file that cannot be opened.
