@@ -173,3 +173,25 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// Linking refuses a circle of imports, too, so no guest can show that a call by itself does.
+    #[test]
+    fn a_call_enters_no_context_twice_and_no_deeper_than_its_limit() {
+        let start = Call::start(Instant::now(), Trace::start());
+        let mut call = start;
+        for context in 0..limits::CALL_DEPTH_MAX as ContextIndex {
+            call = call.enter(context).unwrap();
+            for entered in 0..=context {
+                assert_eq!(call.enter(entered).err(), Some(RefusalReason::Reentry), "{entered} in {:?}", call.chain());
+            }
+        }
+        assert_eq!(call.chain(), (0..limits::CALL_DEPTH_MAX as ContextIndex).collect::<Vec<_>>());
+        assert_eq!(call.enter(ContextIndex::MAX).err(), Some(RefusalReason::TooDeep));
+        assert!(start.enter(0).is_ok(), "a call that its caller made before is another call");
+    }
+}

@@ -111,7 +111,7 @@ pub fn app_error(manifest: &Path, contexts: &[manifest::Context], error: crate::
         app::Error::Host(error) => CommandError::caused_by(&error, error.remedy()),
         app::Error::Deploy(error) => CommandError::caused_by(&error, error.remedy()),
         app::Error::Http(error @ http::Error::Listen { .. }) => {
-            let remedy = "stop the program that listens there, or give another address in `listen` of `[host]` or with `--listen`";
+            let remedy = "stop the program that listens there, or give another address in `[host]`: `listen` or `ops`, or with `--listen`";
             CommandError::caused_by(&error, remedy)
         }
         error @ app::Error::Contexts(seam_runtime::serve::Error::Component(seam_runtime::component::Error::Cache {

@@ -202,7 +202,6 @@ fn a_filter_that_matches_nothing_fails() -> Result<()> {
         (&["logs", "nubmers"], "there is no context `nubmers`"),
         (&["history", "nubmers"], "did you mean `numbers`?"),
         (&["history", "numbers"], "nothing has been deployed of `numbers` yet"),
-        (&["seed", "nubmers"], "did you mean `numbers`?"),
         (&["build", "nubmers"], "there is no context `nubmers`"),
         (&["test", "nubmers"], "there is no context `nubmers`"),
         (&["test", "numbers"], "`numbers` has no scenario"),

@@ -38,7 +38,7 @@ pub struct Generation {
     id: u64,
     /// Every function in `exports`, by its name.
     by_name: HashMap<String, Vec<usize>>,
-    pool: Pool<Box<Instance>>,
+    pool: Arc<Pool<Box<Instance>>>,
     pub metrics: Arc<CallMetrics>,
     /// Counts of this version alone; `metrics` belong to the context.
     pub(crate) call_stats: CallStats,
@@ -69,7 +69,7 @@ impl Generation {
             by_name.entry(export.function.clone()).or_default().push(at);
         }
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let pool = Pool::new(spec.settings.limits.concurrency, spec.settings.limits.queue);
+        let pool = Arc::new(Pool::new(spec.settings.limits.concurrency, spec.settings.limits.queue));
         let (call_stats, tolerated_schema, probation_timeout_us) =
             (CallStats::default(), AtomicU32::new(0), AtomicU64::new(0));
         Self {
@@ -337,7 +337,7 @@ impl Generation {
                 started.map_err(|error| self.failure(&call, &error, "start"))?
             }
         };
-        instance.begin(call, callees.clone());
+        instance.begin(call, callees.entered(self.pool.clone()));
         match self.run_guest_code(|| work(&mut instance)) {
             Ok(value) => {
                 self.end(&call, instance);
@@ -370,7 +370,7 @@ impl Generation {
         }
     }
 
-    pub(crate) fn pool(&self) -> &Pool<Box<Instance>> {
+    pub(crate) fn pool(&self) -> &Arc<Pool<Box<Instance>>> {
         &self.pool
     }
 

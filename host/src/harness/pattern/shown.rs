@@ -36,10 +36,12 @@ impl Shown {
         match self {
             Self::Group { open, parts, close } if indent + before.chars().count() + line.chars().count() > WIDTH => {
                 let _ = writeln!(text, "{before}{open}");
+                // WAVE has no comma after what a case holds.
+                let after = if open.len() > 1 && open.ends_with('(') { "\n" } else { ",\n" };
                 for (name, part) in parts {
                     text.push_str(&" ".repeat(indent + 2));
                     part.write(indent + 2, name, text);
-                    text.push_str(",\n");
+                    text.push_str(after);
                 }
                 let _ = write!(text, "{}{close}", " ".repeat(indent));
             }
