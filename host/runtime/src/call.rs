@@ -18,6 +18,8 @@ pub struct Call {
     pub trace: Trace,
     /// Decides which variant answers where a context has several.
     pub affinity: Affinity,
+    /// Whether it loads many rows, as a seed does: it stands in no statistics, where it would hide the users' calls.
+    pub bulk: bool,
     chain: [ContextIndex; limits::CALL_DEPTH_MAX],
     depth: u8,
 }
@@ -80,7 +82,7 @@ impl Call {
     /// A call that enters the host from outside.
     pub fn start(deadline: Instant, trace: Trace) -> Self {
         let affinity = Affinity::by_trace(trace);
-        Self { deadline, trace, affinity, chain: [0; limits::CALL_DEPTH_MAX], depth: 0 }
+        Self { deadline, trace, affinity, bulk: false, chain: [0; limits::CALL_DEPTH_MAX], depth: 0 }
     }
 
     /// The contexts that this call is running through, outermost first.

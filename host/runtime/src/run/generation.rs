@@ -278,14 +278,17 @@ impl Generation {
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
         let call = if callees.attempt().is_some() { self.within_probation_timeout(call, started) } else { call };
+        let counted = !call.bulk;
         let mut from = started;
         let outcome = self.run_uncounted(call, callees, &mut from, work);
         let (ended, failure) = (Instant::now(), outcome.as_ref().err());
-        self.metrics.record(ended - started, failure);
         // What broke while a store did not work says nothing of the version.
-        let failure = failure.filter(|_| !callees.store_fails());
-        self.call_stats.record(ended - from, failure);
-        if failure.is_none() {
+        let blamed = failure.filter(|_| !callees.store_fails());
+        if counted {
+            self.metrics.record(ended - started, failure);
+            self.call_stats.record(ended - from, blamed);
+        }
+        if blamed.is_none() {
             return outcome;
         }
         if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(attempt)) = (&outcome, callees.attempt())
