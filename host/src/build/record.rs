@@ -98,11 +98,12 @@ pub fn check(component: &Path, base: &Path, definition: &str) -> Freshness {
     if record.definition != definition {
         return unknown("its `build` in the manifest changed");
     }
-    if !record
-        .stamps
-        .keys()
-        .any(|path| path.components().next() != Some(Component::ParentDir) && base.join(path).is_file())
-    {
+    // Files of tools, which other folders hold, are no sources of its own.
+    let own = |path: &&PathBuf| {
+        let beside = path.components().next() == Some(Component::ParentDir);
+        !beside || record.sources.folders.iter().any(|folder| path.starts_with(&folder.path))
+    };
+    if !record.stamps.keys().filter(own).any(|path| base.join(path).is_file()) {
         return unknown("none of its sources is here");
     }
     if record.component.clone().is_none_or(|mut stamp| stamp.refresh(component).is_err()) {

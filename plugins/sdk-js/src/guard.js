@@ -47,7 +47,7 @@ function explained(thrown) {
 /**
  * The stack with places in the sources. A line without such a place stays.
  * @param {string} stack
- * @param {{ sources: string[], mappings: string } | undefined} map of the bundle, a source map's own fields
+ * @param {?{sources: string[], mappings: string}} map of the bundle, a source map's own fields
  */
 export function located(stack, map) {
   if (!map) return stack;
