@@ -56,6 +56,11 @@ bench *args:
     @{{ release }} build >&2
     target/release/seam-bench {{ args }}
 
+# Random guests and clients against the host for some minutes; `just fuzz 600 7` repeats one seed
+fuzz seconds="120" seed="":
+    cargo build --workspace --bins
+    SEAM_FUZZ_S={{ seconds }} SEAM_FUZZ_SEED={{ seed }} cargo test --workspace --test components fuzzing -- --nocapture
+
 # Swap contexts 600 times under load, good and bad versions; `just torture-swap 100` does it less often
 torture-swap swaps="600":
     cargo build --workspace --all-targets

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use seam_runtime::alone::probe;
-use seam_runtime::component::{Compiler, ContextProblem};
+use seam_runtime::component::Compiler;
 use seam_runtime::run::Metrics;
 use seam_runtime::serve::{self, LinkedSystem, Registry};
 use seam_store::{HostFile, HostFileError};
 
+use crate::check;
 use crate::deploy::{self, Deployer, History};
 use crate::fit;
 use crate::folder;
@@ -40,30 +40,11 @@ pub enum Error {
     Deploy(#[from] deploy::Error),
     #[error(transparent)]
     Http(#[from] http::Error),
-    #[error("cannot make a temporary folder")]
-    Temporary(#[source] std::io::Error),
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
 }
 
 impl App {
-    /// Compiles and wires the manifest's components, and starts each on an empty file in a temporary folder: the second
-    /// half of `seam check`. Touches no file of a context.
-    ///
-    /// # Errors
-    /// When the components do not load or fit together. Problems of what is loaded are in the second part of the
-    /// result.
-    pub fn check(manifest: &Manifest, compiler: Compiler) -> Result<(LinkedSystem, Vec<ContextProblem>), Error> {
-        let linked = LinkedSystem::load(&manifest.system(), compiler, &manifest.host.data.join("cache"))?;
-        let mut problems = fit::problems(manifest, linked.specs());
-        problems.extend(fit::missing_files(manifest));
-        let databases = tempfile::tempdir().map_err(Error::Temporary)?;
-        problems.extend(probe::start_each(&linked, databases.path()));
-        // A broken variant is a problem, too, although a host serves without it. One that is not built yet is none.
-        problems.extend(linked.absent().iter().flat_map(|absent| absent.problems.clone()));
-        Ok((linked, problems))
-    }
-
     /// Loads the whole system: afterwards every context can answer that is not out of service.
     ///
     /// # Errors
@@ -83,8 +64,8 @@ impl App {
         if !misfits.is_empty() {
             return Err(serve::Error::Problems(misfits).into());
         }
-        for problem in manifest.schedules.iter().filter_map(|each| fit::schedule_problem(each, linked.specs())) {
-            tracing::warn!(target: "up", "{}; {}", problem.message, problem.remedy);
+        for (message, remedy) in check::warnings(&manifest, &linked) {
+            tracing::warn!(target: "up", hint = remedy, "{message}");
         }
         let linked = linked.with_restore_points(folder::restore_points(data));
         let registry = linked.start(&data.join("stores"), host, &families)?;

@@ -4,8 +4,6 @@
 //! One list for `seam check`, a start, a deploy and `seam dev`. Not here: whether contexts fit each other
 //! (`seam_runtime::link`).
 
-use std::path::Path;
-
 use seam_runtime::component::{
     Component, ContextProblem, ContextSpec, FunctionName, HTTP_HANDLER, InterfaceName, WASI_HTTP, distinct_name,
     is_seam, wit_of,
@@ -25,19 +23,16 @@ pub fn problems(manifest: &Manifest, specs: &[ContextSpec]) -> Vec<ContextProble
     problems
 }
 
-/// The seeds whose files cannot be read. A start that loads no seeds does not need them.
-pub fn missing_files(manifest: &Manifest) -> Vec<ContextProblem> {
-    let missing = |seed: &&Seed| std::fs::File::open(&seed.file).is_err();
-    manifest.seeds.iter().filter(missing).map(|seed| missing_file(&seed.context, &seed.file)).collect()
-}
-
-fn missing_file(context: &ContextName, file: &Path) -> ContextProblem {
-    ContextProblem {
+/// Why the file of a seed cannot be read. A start that loads no seeds does not need it.
+pub fn seed_file_problem(seed: &Seed) -> Option<ContextProblem> {
+    let Seed { context, file, .. } = seed;
+    let error = std::fs::File::open(file).err()?;
+    Some(ContextProblem {
         context: context.clone(),
         part: Manifest::seed_part(file),
-        message: format!("cannot read the seed `{}` of `{context}`", file.display()),
+        message: format!("cannot read the seed `{}` of `{context}`: {error}", file.display()),
         remedy: "create the file, or remove its `[[seed]]`; `seam up --no-seeds` starts without seeds".to_owned(),
-    }
+    })
 }
 
 /// Whether the component answers requests.

@@ -152,7 +152,20 @@ impl Target {
     /// # Errors
     /// When the callee does not answer.
     pub fn call(&self, params: &[Val], timeout: Duration) -> Result<ReturnValue, Failure> {
-        let call = Call::start(Instant::now() + timeout, Trace::start());
+        self.make(Call::start(Instant::now() + timeout, Trace::start()), params)
+    }
+
+    /// The same with many rows, which the statistics leave out.
+    ///
+    /// # Errors
+    /// As `call`.
+    pub fn call_in_bulk(&self, params: &[Val], timeout: Duration) -> Result<ReturnValue, Failure> {
+        let mut call = Call::start(Instant::now() + timeout, Trace::start());
+        call.bulk = true;
+        self.make(call, params)
+    }
+
+    fn make(&self, call: Call, params: &[Val]) -> Result<ReturnValue, Failure> {
         let absent = || Failure::Absent {
             context: self.live.generation().context().to_string(),
             reason: "it no longer has the function".into(),

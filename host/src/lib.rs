@@ -1,13 +1,14 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin -> seed, follow, harness -> invoke
-//! -> http, backup, build, deploy, watch, logging, scaffold -> json -> fit -> manifest -> folder -> limits`. Below are
-//! the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
+//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, follow, harness ->
+//! invoke -> http, backup, build, deploy, watch, logging, scaffold -> json, fit -> manifest -> folder -> limits`. Below
+//! are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
 
 pub mod admin;
 pub mod app;
 pub mod backup;
 pub mod build;
+pub mod check;
 pub mod cli;
 pub mod deploy;
 pub mod dev;

@@ -105,6 +105,8 @@ pub const SEND_IMPORTS: &str = r#"
     (import "wasi:http/types@{v}" "[constructor]outgoing-request" (func $request (param i32) (result i32)))
     (import "wasi:http/types@{v}" "[method]outgoing-request.set-authority"
         (func $set-authority (param i32 i32 i32 i32) (result i32)))
+    (import "wasi:http/types@{v}" "[method]outgoing-request.set-path-with-query"
+        (func $set-path (param i32 i32 i32 i32) (result i32)))
     (import "wasi:http/types@{v}" "[method]outgoing-request.set-scheme"
         (func $set-scheme (param i32 i32 i32 i32 i32) (result i32)))
     (import "wasi:http/types@{v}" "[method]future-incoming-response.subscribe"
@@ -119,6 +121,8 @@ pub const SEND: &str = r#"
     (func $send (param $at i32) (param $length i32) (result i32) (local $r i32)
         (local.set $r (call $request (call $no-fields)))
         (drop (call $set-scheme (local.get $r) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)))
+        (i32.store8 (i32.const 508) (i32.const 47))
+        (drop (call $set-path (local.get $r) (i32.const 1) (i32.const 508) (i32.const 1)))
         (drop (call $set-authority (local.get $r) (i32.const 1) (local.get $at) (local.get $length)))
         (call $handle (local.get $r) (i32.const 0) (i32.const 0) (i32.const 1104))
         (if (i32.load8_u (i32.const 1104)) (then (return (i32.add (i32.const 1) (i32.load8_u (i32.const 1112))))))

@@ -18,6 +18,8 @@ pub struct Call {
     pub trace: Trace,
     /// Decides which variant answers where a context has several.
     pub affinity: Affinity,
+    /// Whether it loads many rows, as a seed does: it stands in no statistics, where it would hide the users' calls.
+    pub bulk: bool,
     chain: [ContextIndex; limits::CALL_DEPTH_MAX],
     depth: u8,
 }
@@ -80,7 +82,7 @@ impl Call {
     /// A call that enters the host from outside.
     pub fn start(deadline: Instant, trace: Trace) -> Self {
         let affinity = Affinity::by_trace(trace);
-        Self { deadline, trace, affinity, chain: [0; limits::CALL_DEPTH_MAX], depth: 0 }
+        Self { deadline, trace, affinity, bulk: false, chain: [0; limits::CALL_DEPTH_MAX], depth: 0 }
     }
 
     /// The contexts that this call is running through, outermost first.
@@ -169,5 +171,27 @@ impl Failure {
             Self::Trapped { context, .. } => format!("`{context}` failed"),
             other => other.to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// Linking refuses a circle of imports, too, so no guest can show that a call by itself does.
+    #[test]
+    fn a_call_enters_no_context_twice_and_no_deeper_than_its_limit() {
+        let start = Call::start(Instant::now(), Trace::start());
+        let mut call = start;
+        for context in 0..limits::CALL_DEPTH_MAX as ContextIndex {
+            call = call.enter(context).unwrap();
+            for entered in 0..=context {
+                assert_eq!(call.enter(entered).err(), Some(RefusalReason::Reentry), "{entered} in {:?}", call.chain());
+            }
+        }
+        assert_eq!(call.chain(), (0..limits::CALL_DEPTH_MAX as ContextIndex).collect::<Vec<_>>());
+        assert_eq!(call.enter(ContextIndex::MAX).err(), Some(RefusalReason::TooDeep));
+        assert!(start.enter(0).is_ok(), "a call that its caller made before is another call");
     }
 }

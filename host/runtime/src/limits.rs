@@ -19,7 +19,7 @@ pub const CALL_TIMEOUT_MS: u64 = 5_000;
 pub const CALL_RESERVE_PERCENT: u32 = 10;
 /// Concurrent calls in one context. Two cores run two of them; the rest wait for the writer or an fsync.
 pub const CONTEXT_CONCURRENCY: u32 = 32;
-/// Calls that may wait for one of those permits. Further calls fail at once.
+/// Calls that may wait for one of those permits, and as many that may wait for the disk. Further calls fail at once.
 pub const CONTEXT_QUEUE: u32 = 128;
 
 /// Header lines of a context's answer. A page has a dozen; HTTP libraries fail at some ten thousand.
@@ -128,8 +128,9 @@ pub const HOST_CALL_BYTES_MAX: usize = 16 << 20;
 pub const HANDLES_MAX: usize = 1_000;
 /// Random bytes that a guest may ask for in one call.
 pub const RANDOM_BYTES_MAX: u64 = 64 << 10;
-/// Threads that may block for a guest (on the writer, an fsync, a permit). Further waiters wait for a thread.
-pub const BLOCKING_THREADS_MAX: usize = 512;
+/// Threads that may block for a guest (on the writer, an fsync, a permit): those of three contexts whose calls wait as
+/// much as they may. Further waiters wait for a thread.
+pub const BLOCKING_THREADS_MAX: usize = 1_024;
 
 // Components
 

@@ -11,7 +11,7 @@ use super::folders::{base, cache};
 use super::incremental::Source;
 use super::job::{BuildStatus, Job, Options, WrittenComponent, definition, run_command, stale_because, status};
 use super::rebuild_loop::OwnChanges;
-use super::record::{self, Record};
+use super::record::{self, Freshness, Record};
 use super::tools::Progress;
 use super::{cargo, toolchain, tools, write};
 use crate::manifest::{Build, Context, Manifest};
@@ -53,6 +53,19 @@ pub fn run(
     Ok(run_jobs(&chosen.map(job).collect::<Vec<_>>(), &base, options, progress))
 }
 
+/// The contexts whose components are older than their sources, each with the reason. No compiler runs.
+pub fn stale(manifest: &Manifest) -> Vec<(ContextName, String)> {
+    let base = base(manifest);
+    let stale = |context: &Context| {
+        let job = Job::of(context, &context.settings.component, &base);
+        match record::check(&job.component, &base, &definition(job.build.as_ref()?)) {
+            Freshness::Stale(why) => Some((context.settings.name.clone(), why)),
+            Freshness::Fresh | Freshness::Unknown(_) => None,
+        }
+    };
+    manifest.contexts.iter().filter_map(stale).collect()
+}
+
 /// Everything that the manifest's components were built from, as far as that is known without a compiler.
 pub fn sources(manifest: &Manifest) -> BTreeSet<Source> {
     let base = base(manifest);
@@ -67,6 +80,13 @@ pub fn sources(manifest: &Manifest) -> BTreeSet<Source> {
         }
     }
     all
+}
+
+/// The folders that hold the sources of a context, as its last build found them.
+pub fn source_folders(manifest: &Manifest, context: &Context) -> Vec<PathBuf> {
+    let base = base(manifest);
+    let (folders, _) = record::sources(&base.join(&context.settings.component), &base);
+    folders.into_iter().map(|folder| folder.path).collect()
 }
 
 fn run_jobs(jobs: &[Job], base: &Path, options: &Options, progress: Progress<'_>) -> BuildSummary {

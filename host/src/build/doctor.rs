@@ -16,7 +16,7 @@ use super::rust::{Rust, TARGET};
 use super::toolchain::{Installed, Plan};
 use super::tools::{self, Progress, Search};
 use crate::limits;
-use crate::manifest::{Build, Manifest};
+use crate::manifest::{Build, Context, Manifest};
 
 /// What the machine should be able to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -105,7 +105,7 @@ pub fn run(
     let folder =
         manifest.map_or_else(|| std::fs::canonicalize(folder).unwrap_or_else(|_| folder.into()), folders::base);
     let machine = Machine { search: Search::from_env(), folder, root: rustix::process::geteuid().is_root() };
-    let items = items(manifest, purpose);
+    let items = items(manifest, &machine.folder, purpose);
     let diagnosis = machine.examine_all(&items);
     if !fix || diagnosis.ready() {
         return diagnosis;
@@ -149,8 +149,22 @@ enum Item {
     OpenFiles,
 }
 
-fn items(manifest: Option<&Manifest>, purpose: Purpose) -> Vec<Item> {
-    let mut items = vec![Item::Rust, Item::WasmTarget, Item::WasmLinker, Item::CCompiler, Item::Just];
+/// What this project needs. Without a manifest that is everything.
+fn items(manifest: Option<&Manifest>, folder: &Path, purpose: Purpose) -> Vec<Item> {
+    let has = |file: &str| manifest.is_none() || folder.join(file).is_file();
+    // The host's own sources need a C compiler for SQLite.
+    let host = has("host/Cargo.toml");
+    let cargo = |context: &Context| matches!(context.build, Some(Build::Cargo { .. }));
+    let mut items = Vec::new();
+    if host || manifest.is_some_and(|manifest| manifest.contexts.iter().any(cargo)) {
+        items.extend([Item::Rust, Item::WasmTarget, Item::WasmLinker]);
+    }
+    if host {
+        items.push(Item::CCompiler);
+    }
+    if has("justfile") {
+        items.push(Item::Just);
+    }
     if purpose == Purpose::Test {
         items.extend([Item::Browser, Item::Driver, Item::AccessibilityLibrary]);
     }

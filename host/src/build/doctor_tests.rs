@@ -13,7 +13,7 @@ fn machine(dir: &Path) -> Machine {
 fn on_a_bare_machine_everything_is_missing_and_has_a_fix() {
     let dir = tempfile::tempdir().unwrap();
     script(&dir.path().join("bin"), "dnf", "exit 1");
-    let diagnosis = machine(dir.path()).examine_all(&items(None, Purpose::Test));
+    let diagnosis = machine(dir.path()).examine_all(&items(None, dir.path(), Purpose::Test));
     assert!(!diagnosis.ready());
     for name in ["Rust", "wasm target", "wasm linker", "C compiler", "browser", "browser driver", "axe-core"] {
         let check = diagnosis.checks.iter().find(|c| c.name == name).unwrap();
@@ -143,4 +143,20 @@ fn the_program_of_a_build_command_is_its_first_plain_word() {
     ] {
         assert_eq!(program(command), expected, "{command}");
     }
+}
+
+#[test]
+fn a_project_is_asked_for_the_tools_that_it_uses_and_for_no_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = |entry: &str| -> Vec<String> {
+        let text = format!("[context.a]\ncomponent = \"a.wasm\"\n{entry}\n");
+        let manifest = Manifest::parse(&text, &dir.path().join("seam.toml")).unwrap();
+        let checks = machine(dir.path()).examine_all(&items(Some(&manifest), dir.path(), Purpose::Run)).checks;
+        checks.into_iter().map(|check| check.name).collect()
+    };
+    assert_eq!(names("build = { command = \"node b.mjs\", sources = [\"a\"] }"), ["node", "disk space", "open files"]);
+    let rust = ["Rust", "wasm target", "wasm linker", "disk space", "open files"];
+    assert_eq!(names("build = { cargo = \"a\" }"), rust);
+    std::fs::write(dir.path().join("justfile"), "").unwrap();
+    assert!(names("build = { cargo = \"a\" }").contains(&"just".to_owned()));
 }

@@ -86,7 +86,7 @@ pub fn stale_because(job: &Job, base: &Path, options: &Options) -> Result<String
     }
     match record::check(&job.component, base, &definition(build)) {
         Freshness::Fresh => Err(BuildStatus::UpToDate),
-        Freshness::Stale(why) => Ok(why),
+        Freshness::Stale(why) | Freshness::Unknown(why) => Ok(why),
     }
 }
 

@@ -22,7 +22,7 @@ mod toolchain;
 mod tools;
 mod write;
 
-pub use batch::{BuildSummary, run, sources};
+pub use batch::{BuildSummary, run, source_folders, sources, stale};
 pub use error::Error;
 pub use folders::{TOOLS_FOLDER, base};
 pub use incremental::{BuiltContext, FailedContext, IncrementalBuild, IncrementalBuilder, Source};

@@ -69,8 +69,10 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Freshness {
     Fresh,
-    /// With the reason, for messages.
+    /// A source changed since; with the reason, for messages.
     Stale(String),
+    /// Whether a source changed since is not known, so a build makes it; with the reason.
+    Unknown(String),
 }
 
 /// `target/components/catalog.wasm` -> `target/components/catalog.wasm.built`
@@ -82,19 +84,29 @@ pub fn path_beside(component: &Path) -> PathBuf {
 
 /// Compares a component and its sources with its record. `base` is where relative paths start.
 pub fn check(component: &Path, base: &Path, definition: &str) -> Freshness {
-    let stale = |why: &str| Freshness::Stale(why.to_owned());
+    let unknown = |why: &str| Freshness::Unknown(why.to_owned());
     if !component.is_file() {
-        return stale("it is not built yet");
+        return unknown("it is not built yet");
     }
     let Some(mut record) = Record::read(component) else {
-        return stale("there is no record of its sources");
+        return unknown("there is no record of its sources");
     };
     // Folders of a record by an earlier version may be those of another checkout.
     if record.recipe != RECIPE || record.sources.folders.iter().any(|folder| folder.path.is_absolute()) {
-        return stale("this version of seam builds differently");
+        return unknown("this version of seam builds differently");
     }
     if record.definition != definition {
-        return stale("its `build` in the manifest changed");
+        return unknown("its `build` in the manifest changed");
+    }
+    if !record
+        .stamps
+        .keys()
+        .any(|path| path.components().next() != Some(Component::ParentDir) && base.join(path).is_file())
+    {
+        return unknown("none of its sources is here");
+    }
+    if record.component.clone().is_none_or(|mut stamp| stamp.refresh(component).is_err()) {
+        return unknown("another program changed the component");
     }
     match record.refresh(component, base) {
         Err(why) => Freshness::Stale(why),

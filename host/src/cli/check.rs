@@ -7,9 +7,8 @@ use serde_json::json;
 use super::error::{CommandError, app_error};
 use super::global::{Format, Global, compiler};
 use super::out;
-use crate::app::{self, App};
-use crate::http;
 use crate::manifest::{Manifest, Place, Problem, Problems};
+use crate::{app, check, http};
 
 pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
     match (check(global), format) {
@@ -62,22 +61,14 @@ fn check(global: &Global) -> Result<Manifest, CommandError> {
     // On a thread of the host's runtime, which has the stack and the timers that a guest needs.
     let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
     let checked = manifest.clone();
-    let whole = runtime.block_on(runtime.spawn_blocking(move || {
-        App::check(&checked, compiler()).and_then(|(_, problems)| match problems.is_empty() {
-            true => Ok(()),
-            false => Err(seam_runtime::serve::Error::Problems(problems).into()),
-        })
-    }));
-    match whole.map_err(|error| CommandError::caused_by(&error, ""))? {
-        Ok(()) if unusable.is_none() => Ok(manifest),
-        Ok(()) => Err(CommandError::Problems(Problems::new(&manifest.path, unusable.into_iter().collect()))),
-        Err(error) => match app_error(&manifest.path, &manifest.contexts, error) {
-            CommandError::Problems(problems) => {
-                let all = problems.all().iter().cloned().chain(unusable).collect();
-                Err(CommandError::Problems(Problems::new(&manifest.path, all)))
-            }
-            other => Err(other),
-        },
+    let found = runtime.block_on(runtime.spawn_blocking(move || check::problems(&checked, compiler())));
+    match found.map_err(|error| CommandError::caused_by(&error, ""))? {
+        Ok(problems) if problems.is_empty() && unusable.is_none() => Ok(manifest),
+        Ok(problems) => Err(Problems::new(&manifest.path, problems.into_iter().chain(unusable).collect()).into()),
+        Err(check::Error::Contexts(error)) => {
+            Err(app_error(&manifest.path, &manifest.contexts, app::Error::Contexts(error)))
+        }
+        Err(error) => Err(CommandError::caused_by(&error, "make room on the disk for temporary files")),
     }
 }
 

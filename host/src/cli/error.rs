@@ -7,7 +7,7 @@ use seam_runtime::route;
 use seam_store::chain;
 
 use crate::admin::{self, ErrorMessage};
-use crate::manifest::{self, Manifest, Place, Problem, Problems};
+use crate::manifest::{self, Manifest, Problem, Problems};
 use crate::{backup, folder, invoke, logging, seed};
 
 /// Why a command ends with exit code 1.
@@ -105,17 +105,13 @@ pub fn app_error(manifest: &Path, contexts: &[manifest::Context], error: crate::
     use crate::{app, http};
     match error {
         app::Error::Contexts(seam_runtime::serve::Error::Problems(all)) => {
-            let place = |problem: &seam_runtime::component::ContextProblem| {
-                let entry = contexts.iter().find(|context| context.settings.name == problem.context);
-                entry.map_or(Place::default(), |context| context.places.of(&problem.part))
-            };
-            let all = all.into_iter().map(|p| Problem::new(place(&p), p.message.clone(), p.remedy.clone())).collect();
+            let all = all.iter().map(|problem| manifest::located(contexts, problem)).collect();
             CommandError::Problems(Problems::new(manifest, all))
         }
         app::Error::Host(error) => CommandError::caused_by(&error, error.remedy()),
         app::Error::Deploy(error) => CommandError::caused_by(&error, error.remedy()),
         app::Error::Http(error @ http::Error::Listen { .. }) => {
-            let remedy = "stop the program that listens there, or give another address in `listen` of `[host]` or with `--listen`";
+            let remedy = "stop the program that listens there, or give another address in `[host]`: `listen` or `ops`, or with `--listen`";
             CommandError::caused_by(&error, remedy)
         }
         error @ app::Error::Contexts(seam_runtime::serve::Error::Component(seam_runtime::component::Error::Cache {

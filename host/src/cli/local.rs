@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::{CommandError, app_error};
 use super::global::{Global, compiler};
 use crate::app::{self, App};
-use crate::folder::Folder;
+use crate::folder::{self, Folder};
 use crate::logging;
 use crate::manifest::Manifest;
 
@@ -18,7 +18,7 @@ pub fn with_app<T: Send + 'static>(
     manifest: Manifest,
     work: impl FnOnce(&App, &Folder) -> Result<T, CommandError> + Send + 'static,
 ) -> Result<T, CommandError> {
-    let folder = Arc::new(Folder::lock(&manifest.host.data)?);
+    let folder = Arc::new(Folder::lock(&manifest.host.data).map_err(busy)?);
     // The command's output matters; of the log, warnings do.
     let _log = logging::init(&global.stderr_log("warn"))?;
     let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
@@ -29,4 +29,18 @@ pub fn with_app<T: Send + 'static>(
         work(&app, &folder)
     }));
     done.map_err(|error| CommandError::caused_by(&error, ""))?
+}
+
+/// A process has the folder, but no host answers there.
+fn busy(error: folder::Error) -> CommandError {
+    match error {
+        folder::Error::Taken { path, pid } => {
+            let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+            CommandError::message(
+                format!("the host{pid} on `{}` is starting or stopping, and answers no commands now", path.display()),
+                "try again in a moment; `seam logs` shows how far it is",
+            )
+        }
+        other => other.into(),
+    }
 }

@@ -84,7 +84,7 @@ pub(super) struct Change<'a> {
 
 /// A version that serves because of a deploy and not because the manifest names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Serving {
+pub(crate) struct Serving {
     pub context: String,
     pub hash: String,
     /// SHA-256 of the manifest's file at the deploy. If the file has changed since, it is newer and replaces this
@@ -149,7 +149,7 @@ impl History {
     }
 
     /// The deployed version of each context that has one.
-    pub(super) fn serving(&self) -> Result<Vec<Serving>, HostFileError> {
+    pub(crate) fn serving(&self) -> Result<Vec<Serving>, HostFileError> {
         self.0.read(|file| {
             let mut statement = file.prepare("SELECT context, hash, manifest_hash, ahead FROM serving")?;
             let serving = |row: &Row<'_>| {

@@ -26,7 +26,12 @@ impl Error {
             Self::NoContract { known, .. } if known.is_empty() => {
                 "put one into `wit/PACKAGE/contract/`, see `docs/scenarios.md`".to_owned()
             }
-            Self::NoContract { known, .. } => format!("there are contracts for: {}", known.join(", ")),
+            Self::NoContract { interface, known } => {
+                match did_you_mean::nearest(interface, known.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("there are contracts for: {}", known.join(", ")),
+                }
+            }
             _ => String::new(),
         }
     }

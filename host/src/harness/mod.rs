@@ -14,6 +14,7 @@ pub mod functions;
 pub mod junit;
 pub mod passed;
 pub mod pattern;
+mod problems;
 pub mod recorded;
 pub mod report;
 pub mod rules;
@@ -366,7 +367,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// All contracts beside the interfaces of the manifest's folder.
-fn contracts(manifest: &Manifest) -> Result<Vec<Contract>, Error> {
+fn contracts(manifest: &Manifest) -> Result<Vec<Contract>, Problems> {
     let Ok(packages) = std::fs::read_dir(manifest.folder().join("wit")) else { return Ok(Vec::new()) };
     let mut folders: Vec<PathBuf> = packages.filter_map(|entry| Some(entry.ok()?.path().join("contract"))).collect();
     folders.sort();
@@ -377,7 +378,7 @@ fn contracts(manifest: &Manifest) -> Result<Vec<Contract>, Error> {
         if component::InterfaceName::parse(&contract.interface.value).is_none() {
             let message = format!("`{}` is not a valid interface name", contract.interface.value);
             let remedy = "write `namespace:package/interface@version`";
-            return Err(Problems::new(&file, vec![Problem::new(place, message, remedy)]).into());
+            return Err(Problems::new(&file, vec![Problem::new(place, message, remedy)]));
         }
         all.push(contract);
     }

@@ -20,6 +20,7 @@ mod variant;
 
 pub use model::{
     Build, Context, Host, Http, LogFormat, Manifest, Mount, Ops, Places, ProxyHeader, RoutingKey, Schedule, Seed, Tls,
+    located,
 };
 pub use network::Network;
 pub use problem::{Place, Problem, Problems};

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use seam_runtime::component::ContextProblem;
 use seam_runtime::settings::{ContextSettings, Recording, SystemSettings};
 use seam_store::ids::ContextName;
 
 use super::network::Network;
-use super::problem::Place;
+use super::problem::{Place, Problem};
 
 /// A whole manifest, checked as far as possible without its components.
 #[derive(Debug, Clone)]
@@ -193,6 +194,11 @@ impl Manifest {
         format!("[[schedule]] {call}")
     }
 
+    /// A problem of one of its contexts, with the place that it concerns.
+    pub fn located(&self, problem: &ContextProblem) -> Problem {
+        located(&self.contexts, problem)
+    }
+
     /// What the runtime is to run.
     pub fn system(&self) -> SystemSettings {
         let contexts = self.contexts.iter().map(|context| context.settings.clone()).collect();
@@ -216,4 +222,11 @@ impl Manifest {
             _ => Path::new("."),
         }
     }
+}
+
+/// A problem of one of `contexts`, with the place that it concerns.
+pub fn located(contexts: &[Context], problem: &ContextProblem) -> Problem {
+    let entry = contexts.iter().find(|context| context.settings.name == problem.context);
+    let place = entry.map_or(Place::default(), |context| context.places.of(&problem.part));
+    Problem::new(place, problem.message.clone(), problem.remedy.clone())
 }

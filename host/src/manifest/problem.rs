@@ -18,6 +18,9 @@ pub struct Place {
 /// One problem, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
+    /// The file, if it is another than that of the list which holds the problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
     #[serde(flatten)]
     pub place: Place,
     /// One sentence without a full stop, names in backticks.
@@ -27,11 +30,18 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(place: Place, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { place, message: message.into(), remedy: remedy.into() }
+        Self { file: None, place, message: message.into(), remedy: remedy.into() }
+    }
+
+    /// The same in another file.
+    #[must_use]
+    pub fn in_file(self, file: PathBuf) -> Self {
+        Self { file: Some(file), ..self }
     }
 }
 
-/// All problems of a file, in its order. Never empty when it is an error.
+/// All problems of a file, in its order, and after them those of the files that belong to it. Never empty when it is an
+/// error.
 #[derive(Debug, Clone)]
 pub struct Problems {
     file: PathBuf,
@@ -41,7 +51,7 @@ pub struct Problems {
 impl Problems {
     /// Sorts `all` by place and removes duplicates.
     pub fn new(file: &Path, mut all: Vec<Problem>) -> Self {
-        all.sort_by_key(|p| p.place);
+        all.sort_by(|a, b| (&a.file, a.place).cmp(&(&b.file, b.place)));
         all.dedup();
         Self { file: file.to_owned(), all }
     }
@@ -50,11 +60,21 @@ impl Problems {
         &self.all
     }
 
+    /// The problems, each with its file.
+    pub fn with_file(self) -> impl Iterator<Item = Problem> {
+        let Self { file, all } = self;
+        all.into_iter().map(move |problem| match problem.file {
+            Some(_) => problem,
+            None => problem.in_file(file.clone()),
+        })
+    }
+
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// `{"file": "seam.toml", "problems": [{"line": 1, "column": 1, "message": "...", "remedy": "..."}]}`
+    /// `{"file": "seam.toml", "problems": [{"line": 1, "column": 1, "message": "...", "remedy": "..."}]}`. A problem in
+    /// another file has its `file`.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({ "file": self.file.display().to_string(), "problems": self.all })
     }
@@ -65,7 +85,7 @@ impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, problem) in self.all.iter().enumerate() {
             let newline = if at == 0 { "" } else { "\n" };
-            let file = self.file.display();
+            let file = problem.file.as_ref().unwrap_or(&self.file).display();
             match problem.place {
                 Place { line: 0, .. } => write!(f, "{newline}{file}: error: {}", problem.message)?,
                 Place { line, column } => write!(f, "{newline}{file}:{line}:{column}: error: {}", problem.message)?,

@@ -1,5 +1,5 @@
-//! What a new project needs from this repository: the host's interfaces and the SDK of the context's language, as they
-//! were when this program was built.
+//! What a new project needs from this repository: the host's interfaces, the SDK of the context's language, and the
+//! pages that its files refer to, as they were when this program was built.
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,9 @@ macro_rules! files {
         &[$((concat!($folder, "/", $path), include_str!(concat!("../../../", $folder, "/", $path)))),+]
     };
 }
+
+/// What the files of a project refer to.
+pub const DOCS: Files = files!("docs": "manifest.md", "new-context.md", "scenarios.md", "variants.md");
 
 pub const INTERFACES: Files = files!("wit/host": "health.wit", "http.wit", "store.wit");
 
@@ -58,7 +61,7 @@ pub fn missing(project: &Path, language: Language) -> Result<Vec<(PathBuf, Strin
     };
     let mut missing = Vec::new();
     let packed = (language == Language::Rust).then_some((PACKED, PACKED_FILES));
-    for (folder, files) in [("wit/host", INTERFACES), (folder, sdk)].into_iter().chain(packed) {
+    for (folder, files) in [("docs", DOCS), ("wit/host", INTERFACES), (folder, sdk)].into_iter().chain(packed) {
         if project.join(folder).exists() {
             continue;
         }

@@ -130,18 +130,18 @@ pub fn run(
 ) -> Result<(), Error> {
     let mut loaded = Loaded::open(&folder::stores(folder.path()).join("seeds.json"));
     let mut opened = Vec::new();
+    let misfit = |seed: &Seed, problem: ContextProblem| {
+        let ContextProblem { message, remedy, .. } = problem;
+        Error::Misfit { manifest: seeds.manifest.clone(), place: seed.place, message, remedy }
+    };
     for seed in seeds.of_context(request.context.as_deref())? {
+        fit::seed_file_problem(seed).map_or(Ok(()), |problem| Err(misfit(seed, problem)))?;
         let rows = Rows::open(&seed.file)?;
         let record = Record::new(seed, &rows.sha256);
         opened.push((seed, rows, record));
     }
     let specs = registry.specs();
-    let fits = |seed: &Seed| match fit::seed_problem(seed, &specs) {
-        Some(ContextProblem { message, remedy, .. }) => {
-            Err(Error::Misfit { manifest: seeds.manifest.clone(), place: seed.place, message, remedy })
-        }
-        None => Ok(()),
-    };
+    let fits = |seed: &Seed| fit::seed_problem(seed, &specs).map_or(Ok(()), |problem| Err(misfit(seed, problem)));
     if request.again && !request.overwrite {
         let mut overwritten = 0;
         for (seed, rows, _) in opened {
@@ -225,7 +225,7 @@ fn load(
         let (first, last, count) = (batch.first, batch.last, batch.values.len() as u64);
         let path = || seed.file.clone();
         let answer = target
-            .call(&[Val::List(batch.values)], Duration::from_millis(limits::SEED_CALL_MS))
+            .call_in_bulk(&[Val::List(batch.values)], Duration::from_millis(limits::SEED_CALL_MS))
             .map_err(|failure| Error::Failed { path: path(), first, last, failure })?;
         if !answer.ok() {
             let (context, answer) = (context.to_owned(), answer.wave());

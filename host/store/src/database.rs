@@ -56,21 +56,25 @@ impl Database {
     /// Rows of one statement, packed as `rows` says, from a snapshot of the last commit. A statement that writes (`...
     /// RETURNING`) is a transaction of its own.
     pub fn query(&self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Vec<u8>, Error> {
-        self.query_or_write(sql, params, deadline).map(|(rows, _)| rows)
+        match self.read(sql, params, deadline)? {
+            Some(rows) => Ok(rows),
+            None => self.write_and_read(sql, params, deadline),
+        }
     }
 
-    /// As `query`, with whether the statement wrote.
-    pub fn query_or_write(&self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<(Vec<u8>, bool), Error> {
+    /// The rows of one writing statement (`... RETURNING`), as a transaction of its own.
+    pub fn write_and_read(&self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Vec<u8>, Error> {
+        self.in_own_transaction(deadline, |tx| tx.query(sql, params, deadline))
+    }
+
+    /// As `query` for a statement that only reads; `None`, and nothing done, if it writes.
+    pub fn read(&self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Option<Vec<u8>>, Error> {
         Counters::add(&self.writer.counters.reads, 1);
         let reader = self.readers.get(deadline)?;
         let result = reader.connection().and_then(|connection| connection.query(sql, params, deadline));
         match result {
-            Ok(Queried::Rows(rows)) => Ok((rows, false)),
-            Ok(Queried::Writes) => {
-                drop(reader);
-                let rows = self.in_own_transaction(deadline, |tx| tx.query(sql, params, deadline))?;
-                Ok((rows, true))
-            }
+            Ok(Queried::Rows(rows)) => Ok(Some(rows)),
+            Ok(Queried::Writes) => Ok(None),
             Err(error) => {
                 Counters::add(&self.writer.counters.failed, 1);
                 if matches!(error, Error::Unavailable(_)) {

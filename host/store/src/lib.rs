@@ -60,7 +60,7 @@ pub use host::{HostFile, HostFileError};
 pub use inspect::Misfit;
 pub use key::{KeyError, KeySource};
 pub use mark::Mark;
-pub use migrate::{MigrateError, MigrateOptions, Migrated, Migration, migrate, migrate_with};
+pub use migrate::{MigrateError, MigrateOptions, Migrated, Migration, migrate, migrate_with, would_migrate};
 pub use moment::{Snapshot, moment};
 pub use open::OpenError;
 pub use register::{Accepted, Adopted, Register, RegisterError};

@@ -11,11 +11,13 @@ use std::time::Duration;
 use rusqlite::Connection as Sqlite;
 
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::confine::HOST_PREFIX;
 use crate::connection::Connection;
 use crate::copy::{self, CopyError};
 use crate::database::Database;
 use crate::error::Error;
+use crate::open::OpenError;
 use crate::{blocking, limits, schema, sql, text};
 
 /// One change of a schema.
@@ -119,6 +121,42 @@ pub fn migrate_with(
     result
 }
 
+/// Whether `migrations` continue those that the file of `config` has run. Changes nothing. No process may use the file.
+///
+/// # Errors
+/// The outer one when there is a file that cannot be read, the inner one when `migrate` would refuse it.
+pub fn would_migrate(
+    config: &Config,
+    migrations: &[Migration],
+    tolerated_schema: Option<u32>,
+) -> Result<Result<Migrated, MigrateError>, OpenError> {
+    let context = config.path.file_stem().unwrap_or_default().to_string_lossy();
+    let applied = schema::applied_at(config)?;
+    Ok(check_numbers(migrations).and_then(|()| continues(&applied, &context, migrations, tolerated_schema)))
+}
+
+fn continues(
+    applied: &[schema::Applied],
+    context: &str,
+    migrations: &[Migration],
+    tolerated_schema: Option<u32>,
+) -> Result<Migrated, MigrateError> {
+    for (m, then) in migrations.iter().zip(applied) {
+        if !schema::is_checksum_of(&then.checksum, &m.sql) {
+            return Err(MigrateError::Changed { number: m.number, name: m.name.clone(), then: then.name.clone() });
+        }
+    }
+    let from = u32::try_from(applied.len()).unwrap_or(u32::MAX);
+    let to = u32::try_from(migrations.len()).unwrap_or(u32::MAX);
+    if from > to && tolerated_schema.is_some_and(|tolerated| from <= tolerated) {
+        return Ok(Migrated { from, to: from });
+    }
+    if from > to {
+        return Err(MigrateError::Newer { context: context.to_owned(), file: from, component: to });
+    }
+    Ok(Migrated { from, to })
+}
+
 fn check_numbers(migrations: &[Migration]) -> Result<(), MigrateError> {
     for (expected, m) in (1..).zip(migrations) {
         if m.number != expected {
@@ -140,19 +178,7 @@ fn run(
     before_change: impl FnOnce() -> Result<(), CopyError>,
 ) -> Result<Migrated, MigrateError> {
     let applied = schema::applied(connection.sqlite()).map_err(host)?;
-    for (m, then) in migrations.iter().zip(&applied) {
-        if !schema::is_checksum_of(&then.checksum, &m.sql) {
-            return Err(MigrateError::Changed { number: m.number, name: m.name.clone(), then: then.name.clone() });
-        }
-    }
-    let from = u32::try_from(applied.len()).unwrap_or(u32::MAX);
-    let to = u32::try_from(migrations.len()).unwrap_or(u32::MAX);
-    if from > to && tolerated_schema.is_some_and(|tolerated| from <= tolerated) {
-        return Ok(Migrated { from, to: from });
-    }
-    if from > to {
-        return Err(MigrateError::Newer { context: context.to_owned(), file: from, component: to });
-    }
+    let Migrated { from, to } = continues(&applied, context, migrations, tolerated_schema)?;
     let pending = migrations.get(applied.len()..).unwrap_or(&[]);
     if pending.is_empty() {
         return Ok(Migrated { from, to });

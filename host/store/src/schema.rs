@@ -79,9 +79,14 @@ impl Database {
 /// # Errors
 /// When there is a file that cannot be read.
 pub fn schema_at(config: &Config) -> Result<u32, OpenError> {
+    applied_at(config).map(|all| u32::try_from(all.len()).unwrap_or(u32::MAX))
+}
+
+/// The migrations of the file that `config` names; none if there is no file.
+pub(super) fn applied_at(config: &Config) -> Result<Vec<Applied>, OpenError> {
     if !config.path.exists() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let sqlite = look(config, Log::Read)?;
-    number(&sqlite).map_err(|source| OpenError::Sqlite { path: config.path.clone(), source })
+    applied(&sqlite).map_err(|source| OpenError::Sqlite { path: config.path.clone(), source })
 }

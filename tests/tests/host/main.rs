@@ -8,6 +8,8 @@ mod damage;
 mod deploying;
 mod following;
 mod hostile;
+mod mistakes;
+mod mistakes_made;
 mod partial;
 mod rollback;
 mod seeding;

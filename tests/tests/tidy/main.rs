@@ -27,7 +27,7 @@ const FLOORS: &[Floors] = &[
             &["cli"],
             &["dev"],
             &["app"],
-            &["admin"],
+            &["admin", "check"],
             &["seed", "follow", "schedule", "harness"],
             &["invoke"],
             &["http", "backup", "build", "deploy", "watch", "logging", "scaffold"],

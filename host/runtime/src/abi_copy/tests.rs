@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod alignment;
 mod arbitrary;
 mod guests;
 
@@ -97,6 +98,8 @@ fn start_callee(callee: &Component, script: &Script) -> (Store<Script>, Instance
 struct Chain {
     store: Store<Script>,
     caller: Instance,
+    callee_store: Arc<Mutex<Store<Script>>>,
+    callee: Instance,
 }
 
 /// Links every function that `caller` imports to the callee's. If `contained`, `AbiCopy` turns a failure of the callee
@@ -107,17 +110,17 @@ fn chain(caller: &Component, callee: &Component, transport: Transport, script: &
         .into_iter()
         .map(|(name, ty)| (export(&mut callee_store, &callee, &name), name, ty))
         .collect();
-    let callee = Arc::new(Mutex::new(callee_store));
+    let callee_store = Arc::new(Mutex::new(callee_store));
     let mut linker = Linker::<Script>::new(&ENGINE);
     let mut seam = linker.instance(SEAM).unwrap();
     for (func, name, ty) in functions {
-        let callee = callee.clone();
+        let store = callee_store.clone();
         match transport {
             Transport::AbiCopy => {
                 let params: Vec<_> = ty.params().map(|(_, ty)| ty).collect();
                 let results: Vec<_> = ty.results().collect();
                 let read = script.read.clone();
-                link(&mut seam, &name, &ty, move |_, args| match args.invoke(&func, &mut *callee.lock().unwrap()) {
+                link(&mut seam, &name, &ty, move |_, args| match args.invoke(&func, &mut *store.lock().unwrap()) {
                     Err(e) if contained => Ok(Reply::unavailable(format!("{e:#}"))),
                     Ok(reply) => {
                         *read.lock().unwrap() = (args.values(&params).unwrap(), reply.values(&results).unwrap());
@@ -128,13 +131,13 @@ fn chain(caller: &Component, callee: &Component, transport: Transport, script: &
                 .unwrap()
             }
             Transport::Val => seam
-                .func_new(&name, move |_, _, params, results| func.call(&mut *callee.lock().unwrap(), params, results))
+                .func_new(&name, move |_, _, params, results| func.call(&mut *store.lock().unwrap(), params, results))
                 .unwrap(),
         }
     }
     let mut store = Store::new(&ENGINE, script.clone());
     let caller = linker.instantiate(&mut store, caller).unwrap();
-    Chain { store, caller }
+    Chain { store, caller, callee_store, callee }
 }
 
 impl Chain {

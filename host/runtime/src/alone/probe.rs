@@ -4,32 +4,71 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use seam_store::ids::ContextName;
+use seam_store::{Migration, Misfit, Register, RegisterError};
+
 use crate::call::ContextIndex;
 use crate::component::{ContextProblem, ContextSpec};
 use crate::link;
 use crate::run::metrics::CallMetrics;
 use crate::run::recorder::Recorder;
 use crate::run::start;
-use crate::serve::{Candidate, LinkedSystem, open_file};
-use crate::settings::{Encryption, Recording, StoreGrant};
+use crate::serve::{Candidate, LinkedSystem, cannot_migrate, misfit, open_file, unusable_store};
+use crate::settings::{ContextSettings, Encryption, Recording, StoreGrant};
 
-/// Every reason why a context of `system` would not start on an empty file. The files are made in `databases`.
-pub fn start_each(system: &LinkedSystem, databases: &Path) -> Vec<ContextProblem> {
+/// What the starts have shown.
+#[derive(Debug, Default)]
+pub struct Probed {
+    /// Every reason why a context would not start on an empty file.
+    pub problems: Vec<ContextProblem>,
+    /// The migrations of each context that starts.
+    pub migrations: Vec<(ContextName, Vec<Migration>)>,
+}
+
+/// Starts each context of `system` on an empty file in `databases`.
+pub fn start_each(system: &LinkedSystem, databases: &Path) -> Probed {
+    let mut probed = Probed::default();
     let mut specs = system.specs().to_vec();
     // A trial must not reach other machines.
     specs.iter_mut().for_each(|spec| spec.settings.outgoing.clear());
     let wired = match link::wire(system.engine(), specs) {
         Ok(wired) => wired,
-        Err(problems) => return problems,
+        Err(problems) => return Probed { problems, ..probed },
     };
-    let start = |(at, wired): (usize, link::Wired)| {
+    for (at, wired) in wired.into_iter().enumerate() {
         let index = ContextIndex::try_from(at).unwrap_or(ContextIndex::MAX);
-        start_one(index, wired, databases).err()
-    };
-    wired.into_iter().enumerate().filter_map(start).collect()
+        let name = wired.spec.settings.name.clone();
+        match start_one(index, wired, databases) {
+            Ok(migrations) => probed.migrations.push((name, migrations)),
+            Err(problem) => probed.problems.push(problem),
+        }
+    }
+    probed
 }
 
-fn start_one(index: ContextIndex, wired: link::Wired, databases: &Path) -> Result<(), ContextProblem> {
+/// Why a start would refuse the file of a context in `folder`, which no process may use. Changes nothing.
+pub fn store_problem(
+    settings: &ContextSettings,
+    folder: &Path,
+    register: &Register,
+    migrations: &[Migration],
+    tolerated_schema: Option<u32>,
+) -> Option<ContextProblem> {
+    let grant = settings.store.as_ref()?;
+    let config = seam_store::Config::of(&settings.name, grant, folder);
+    match register.compare(&settings.name, &config) {
+        Err(RegisterError::Misfit(Misfit::Missing { .. })) if settings.catch_up.is_some() => return None,
+        Err(error) => return Some(misfit(&settings.name, &error)),
+        Ok(()) => {}
+    }
+    match seam_store::would_migrate(&config, migrations, tolerated_schema) {
+        Err(error) => Some(unusable_store(&settings.name, &error)),
+        Ok(Err(error)) => Some(cannot_migrate(&settings.name, &error)),
+        Ok(Ok(_)) => None,
+    }
+}
+
+fn start_one(index: ContextIndex, wired: link::Wired, databases: &Path) -> Result<Vec<Migration>, ContextProblem> {
     let ContextSpec { settings, .. } = &wired.spec;
     let database = match &settings.store {
         Some(grant) => {
@@ -42,5 +81,7 @@ fn start_one(index: ContextIndex, wired: link::Wired, databases: &Path) -> Resul
     let recorder = Recorder::new(&Recording { per_s: 0, secrets: Vec::new() });
     let generation = start::generation(index, 0, wired, database, Arc::new(CallMetrics::unregistered()), recorder)?;
     let migrations = generation.probe()?;
-    Candidate { generation: Arc::new(generation), migrations }.migrate(None).map(drop)
+    let candidate = Candidate { generation: Arc::new(generation), migrations };
+    candidate.migrate(None)?;
+    Ok(candidate.migrations)
 }

@@ -11,6 +11,7 @@ use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{Func, Val};
 
 use super::Guest;
+use super::places::{Place, Places};
 use crate::call::{Call, ContextIndex, Failure};
 use crate::interface_name::InterfaceName;
 
@@ -21,6 +22,8 @@ pub struct DispatchTable {
     members: Arc<[Arc<dyn Dispatch>]>,
     /// Set while a version is on probation; shared by all calls of a request.
     attempt: Option<Arc<AttemptOutcome>>,
+    /// What the request holds in the contexts that it has entered.
+    places: Option<Arc<Places>>,
 }
 
 impl DispatchTable {
@@ -30,12 +33,12 @@ impl DispatchTable {
 
     /// A copy that records the outcome of one request in `attempt`.
     pub fn tracked_by(&self, attempt: Arc<AttemptOutcome>) -> Self {
-        Self { members: self.members.clone(), attempt: Some(attempt) }
+        Self { attempt: Some(attempt), ..self.clone() }
     }
 
-    /// A copy that records no outcome, for a call that no request waits for.
+    /// A copy that records no outcome and holds no places, for a call that no request waits for.
     pub fn untracked(&self) -> Self {
-        Self { members: self.members.clone(), attempt: None }
+        Self { members: self.members.clone(), attempt: None, places: None }
     }
 
     /// Whether the store of a context does not work now, through no fault of the context: what breaks meanwhile is not
@@ -47,11 +50,21 @@ impl DispatchTable {
     pub fn attempt(&self) -> Option<&AttemptOutcome> {
         self.attempt.as_deref()
     }
+
+    /// A copy for a call that holds a place in one more context.
+    pub fn entered(&self, place: Arc<dyn Place>) -> Self {
+        let places = Places::new(place, self.places.clone());
+        Self { members: self.members.clone(), attempt: self.attempt.clone(), places: Some(Arc::new(places)) }
+    }
+
+    pub fn places(&self) -> Option<&Arc<Places>> {
+        self.places.as_ref()
+    }
 }
 
 impl FromIterator<Arc<dyn Dispatch>> for DispatchTable {
     fn from_iter<I: IntoIterator<Item = Arc<dyn Dispatch>>>(members: I) -> Self {
-        Self { members: members.into_iter().collect(), attempt: None }
+        Self { members: members.into_iter().collect(), attempt: None, places: None }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod logging;
 pub mod memory;
 pub mod migrations;
 pub mod notes;
+pub mod places;
 pub mod store;
 pub mod wasi;
 pub mod wasi_http;

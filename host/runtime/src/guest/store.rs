@@ -13,6 +13,7 @@ use wasmtime::component::{ComponentType, Lift, Linker, Lower, WasmList, WasmStr}
 
 use super::Guest;
 use super::dispatch::DispatchTable;
+use super::places::{Away, Places};
 use crate::limits;
 
 /// One instance's access to its context's file, with the open transaction of its call, if any.
@@ -21,11 +22,18 @@ pub struct Session {
     transaction: Option<Transaction>,
     /// Whether this call committed something, or may have.
     wrote: bool,
+    /// Of the call; given away while it waits for the writer or the disk.
+    places: Option<Arc<Places>>,
 }
 
 impl Session {
     pub fn new(database: Arc<Database>) -> Self {
-        Self { database, transaction: None, wrote: false }
+        Self { database, transaction: None, wrote: false, places: None }
+    }
+
+    /// Prepares the session for a call that holds these places.
+    pub fn enter(&mut self, places: Option<&Arc<Places>>) {
+        self.places = places.cloned();
     }
 
     /// Whether the call holds the context's writer now. Other calls wait for it, so the host refuses calls to other
@@ -43,6 +51,7 @@ impl Session {
     /// session rolls back too.
     pub fn finish(&mut self) -> bool {
         self.wrote = false;
+        self.places = None;
         self.transaction.take().map(Transaction::rollback).is_some()
     }
 
@@ -50,9 +59,12 @@ impl Session {
         match &mut self.transaction {
             Some(transaction) => transaction.query(sql, params, deadline),
             None => {
-                let read = self.database.query_or_write(sql, params, deadline);
-                self.wrote |= read.as_ref().map_or(true, |(_, wrote)| *wrote);
-                read.map(|(rows, _)| rows)
+                if let Some(rows) = self.database.read(sql, params, deadline)? {
+                    return Ok(rows);
+                }
+                let _away = away_for_writer(self.places.as_deref())?;
+                self.wrote = true;
+                self.database.write_and_read(sql, params, deadline)
             }
         }
     }
@@ -61,6 +73,7 @@ impl Session {
         match &mut self.transaction {
             Some(transaction) => transaction.execute(sql, params, deadline),
             None => {
+                let _away = away_for_writer(self.places.as_deref())?;
                 self.wrote = true;
                 self.database.execute(sql, params, deadline)
             }
@@ -71,6 +84,7 @@ impl Session {
         match &mut self.transaction {
             Some(transaction) => transaction.execute_many(sql, rows, deadline),
             None => {
+                let _away = away_for_writer(self.places.as_deref())?;
                 self.wrote = true;
                 self.database.execute_many(sql, rows, deadline)
             }
@@ -81,6 +95,7 @@ impl Session {
         if self.transaction.is_some() {
             return Err(Error::Invalid("a transaction is already open, and transactions do not nest".to_owned()));
         }
+        let _away = away_for_writer(self.places.as_deref())?;
         self.transaction = Some(self.database.begin(deadline)?);
         Ok(())
     }
@@ -88,12 +103,23 @@ impl Session {
     fn commit(&mut self) -> Result<(), Error> {
         let transaction = self.transaction.take().ok_or_else(no_transaction)?;
         self.wrote = true;
+        let _away = self.places.as_deref().and_then(Places::away_for_commit);
         transaction.commit()
     }
 
     fn rollback(&mut self) -> Result<(), Error> {
-        self.transaction.take().ok_or_else(no_transaction).map(Transaction::rollback)
+        let transaction = self.transaction.take().ok_or_else(no_transaction)?;
+        // The last of a group commits for the others, even if it rolls its own transaction back.
+        let _away = self.places.as_deref().and_then(Places::away_for_commit);
+        transaction.rollback();
+        Ok(())
     }
+}
+
+fn away_for_writer(places: Option<&Places>) -> Result<Option<Away<'_>>, Error> {
+    let Some(places) = places else { return Ok(None) };
+    let busy = || Error::Busy("as many calls as may wait for a commit wait already".to_owned());
+    places.away_for_writer().ok_or_else(busy).map(Some)
 }
 
 fn no_transaction() -> Error {

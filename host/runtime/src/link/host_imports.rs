@@ -130,8 +130,12 @@ fn everything(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
 /// The offered package of an interface, or the end of a sentence on why there is none.
 fn offered(name: &InterfaceName) -> Result<&'static Package, Wrong> {
     let Some(package) = PACKAGES.iter().find(|package| package.name == name.package()) else {
-        let remedy = match nearest(name.package(), PACKAGES.iter().map(|package| package.name)) {
-            Some(near) => format!("did you mean `{near}`?"),
+        // Without the namespace, which most of them share.
+        let short = |package: &'static str| package.rsplit(':').next().unwrap_or_default();
+        let asked = name.package().rsplit(':').next().unwrap_or_default();
+        let near = nearest(asked, PACKAGES.iter().map(|package| short(package.name)));
+        let remedy = match PACKAGES.iter().find(|package| Some(short(package.name)) == near) {
+            Some(near) => format!("did you mean `{}`?", near.name),
             None => "build the component without it".to_owned(),
         };
         return Err(("which this host does not offer".to_owned(), remedy));

@@ -38,7 +38,7 @@ pub struct Generation {
     id: u64,
     /// Every function in `exports`, by its name.
     by_name: HashMap<String, Vec<usize>>,
-    pool: Pool<Box<Instance>>,
+    pool: Arc<Pool<Box<Instance>>>,
     pub metrics: Arc<CallMetrics>,
     /// Counts of this version alone; `metrics` belong to the context.
     pub(crate) call_stats: CallStats,
@@ -69,7 +69,7 @@ impl Generation {
             by_name.entry(export.function.clone()).or_default().push(at);
         }
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let pool = Pool::new(spec.settings.limits.concurrency, spec.settings.limits.queue);
+        let pool = Arc::new(Pool::new(spec.settings.limits.concurrency, spec.settings.limits.queue));
         let (call_stats, tolerated_schema, probation_timeout_us) =
             (CallStats::default(), AtomicU32::new(0), AtomicU64::new(0));
         Self {
@@ -278,14 +278,17 @@ impl Generation {
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
         let call = if callees.attempt().is_some() { self.within_probation_timeout(call, started) } else { call };
+        let counted = !call.bulk;
         let mut from = started;
         let outcome = self.run_uncounted(call, callees, &mut from, work);
         let (ended, failure) = (Instant::now(), outcome.as_ref().err());
-        self.metrics.record(ended - started, failure);
         // What broke while a store did not work says nothing of the version.
-        let failure = failure.filter(|_| !callees.store_fails());
-        self.call_stats.record(ended - from, failure);
-        if failure.is_none() {
+        let blamed = failure.filter(|_| !callees.store_fails());
+        if counted {
+            self.metrics.record(ended - started, failure);
+            self.call_stats.record(ended - from, blamed);
+        }
+        if blamed.is_none() {
             return outcome;
         }
         if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(attempt)) = (&outcome, callees.attempt())
@@ -334,7 +337,7 @@ impl Generation {
                 started.map_err(|error| self.failure(&call, &error, "start"))?
             }
         };
-        instance.begin(call, callees.clone());
+        instance.begin(call, callees.entered(self.pool.clone()));
         match self.run_guest_code(|| work(&mut instance)) {
             Ok(value) => {
                 self.end(&call, instance);
@@ -367,7 +370,7 @@ impl Generation {
         }
     }
 
-    pub(crate) fn pool(&self) -> &Pool<Box<Instance>> {
+    pub(crate) fn pool(&self) -> &Arc<Pool<Box<Instance>>> {
         &self.pool
     }
 

@@ -78,6 +78,9 @@ impl Instance {
         guest.moving = None;
         guest.outgoing.close(call.affinity.shadow);
         guest.call = Some(call);
+        if let Some(session) = &mut guest.store {
+            session.enter(callees.places());
+        }
         guest.callees = Some(callees);
         guest.ticks = 0;
         guest.last_words.clear();

@@ -1,8 +1,10 @@
 //! Permits and idle instances of one generation: which calls may run now, which wait, and which instances can be used
 //! again.
 //!
-//! Invariants: at most `concurrency` calls run; at most `queue` calls wait, in the order of their arrival; an instance
-//! serves one call at a time and comes back only after a call that succeeded.
+//! Invariants: a call is admitted only while fewer than `concurrency` calls run; at most `queue` calls wait, in the order
+//! of their arrival; an instance serves one call at a time and comes back only after a call that succeeded.
+//! A call that waits for the disk is away (`guest::places`). It comes back without waiting, so more than `concurrency`
+//! calls may run for a while: by as many as were away at the same time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 use seam_store::blocking;
 use seam_store::clock::Clock;
+
+use crate::guest::places::Place;
 
 /// `I` is the kind of instance.
 pub struct Pool<I> {
@@ -22,7 +26,10 @@ pub struct Pool<I> {
 }
 
 struct State<I> {
+    /// Permits in use, without those of calls that are away.
     running: u32,
+    /// Calls that have given their permits away and will take them back.
+    away: u32,
     /// Calls that wait for a permit, first come, first served. A released permit goes to the first of them, never to a
     /// race.
     waiting: VecDeque<Arc<Ticket>>,
@@ -61,7 +68,8 @@ impl<I> Pool<I> {
     }
 
     pub fn with_clock(concurrency: u32, queue: u32, clock: Clock) -> Self {
-        let state = State { running: 0, waiting: VecDeque::new(), idle: Vec::new(), idle_low: 0, retired: false };
+        let state =
+            State { running: 0, away: 0, waiting: VecDeque::new(), idle: Vec::new(), idle_low: 0, retired: false };
         Self { state: Mutex::new(state), concurrency, queue, clock }
     }
 
@@ -134,14 +142,25 @@ impl<I> Pool<I> {
         drop(dropped);
     }
 
-    /// Calls running now, calls waiting, idle instances.
+    /// Calls running now or away, calls waiting, idle instances.
     pub fn occupancy(&self) -> (u32, usize, usize) {
         let state = self.state.lock();
-        (state.running, state.waiting.len(), state.idle.len())
+        (state.running + state.away, state.waiting.len(), state.idle.len())
     }
 }
 
 impl<I> State<I> {
+    /// Passes a free permit on to the first call that waits.
+    fn admit_next(&mut self, concurrency: u32) {
+        if self.running < concurrency
+            && let Some(next) = self.waiting.pop_front()
+        {
+            self.running += 1;
+            *next.granted.lock() = true;
+            next.notify.notify_one();
+        }
+    }
+
     fn pop_idle(&mut self) -> Option<I> {
         let instance = self.idle.pop();
         self.idle_low = self.idle_low.min(self.idle.len());
@@ -166,123 +185,31 @@ impl<I> Pool<I> {
     /// Releases a permit: to the first call that waits, if there is one.
     pub fn release(&self) {
         let mut state = self.state.lock();
-        match state.waiting.pop_front() {
-            Some(next) => {
-                *next.granted.lock() = true;
-                next.notify.notify_one();
-            }
-            None => state.running -= 1,
+        state.running -= 1;
+        state.admit_next(self.concurrency);
+    }
+}
+
+impl<I: Send> Place for Pool<I> {
+    /// As many calls as may wait for a permit may be away, but at least as many as may run.
+    fn give_away(&self, always: bool) -> bool {
+        let mut state = self.state.lock();
+        let allowed = always || state.away < self.queue.max(self.concurrency);
+        if allowed {
+            state.away += 1;
+            state.running -= 1;
+            state.admit_next(self.concurrency);
         }
+        allowed
+    }
+
+    fn take_back(&self) {
+        let mut state = self.state.lock();
+        state.away -= 1;
+        state.running += 1;
     }
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    use std::time::Duration;
-
-    use super::*;
-
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(10)
-    }
-
-    #[test]
-    fn no_more_calls_run_than_allowed_and_the_others_wait() {
-        let pool = Pool::<u32>::new(2, 8);
-        let (running, most) = (AtomicU32::new(0), AtomicU32::new(0));
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    for _ in 0..200 {
-                        let _permit = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
-                        most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                        std::thread::yield_now();
-                        running.fetch_sub(1, Ordering::SeqCst);
-                    }
-                });
-            }
-        });
-        assert_eq!(most.load(Ordering::SeqCst), 2);
-        assert_eq!(pool.occupancy(), (0, 0, 0));
-    }
-
-    #[test]
-    fn a_full_queue_refuses_at_once_and_a_call_that_times_out_leaves_the_queue() {
-        let pool = Pool::<u32>::new(1, 0);
-        let held = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
-        assert_eq!(pool.acquire(soon()).err(), Some(NotAdmitted::Full));
-        drop(held);
-        let pool = Pool::<u32>::new(1, 1);
-        let held = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
-        assert_eq!(pool.acquire(Instant::now()).err(), Some(NotAdmitted::TimedOut));
-        drop(held);
-        assert!(pool.acquire(soon()).is_ok(), "the call that timed out holds no permit");
-    }
-
-    #[test]
-    fn a_call_waits_exactly_until_its_deadline_and_only_when_all_permits_are_taken() {
-        let time = Clock::manual();
-        let (pool, hour, moment) =
-            (Pool::<u32>::with_clock(1, 1, time.clock()), Duration::from_secs(3600), Duration::from_nanos(1));
-        let long_ago = time.now();
-        time.advance(hour);
-        let held = pool.acquire(long_ago).map_err(|e| format!("{e:?}")).unwrap();
-        assert_eq!(pool.acquire(time.now()).err(), Some(NotAdmitted::TimedOut));
-        let waits = |deadline: Instant, then: &dyn Fn()| {
-            std::thread::scope(|scope| {
-                let waits = scope.spawn(|| {
-                    pool.acquire(deadline).map(|_permit| time.now()).map_err(|refused| (refused, time.now()))
-                });
-                while time.waiting() == 0 {
-                    std::thread::yield_now();
-                }
-                then();
-                waits.join().unwrap()
-            })
-        };
-        let deadline = time.now() + hour;
-        let refused = waits(deadline, &|| {
-            time.advance(hour - moment);
-            assert_eq!((time.waiting(), pool.occupancy().1), (1, 1), "a moment before the deadline it still waits");
-            time.advance(moment);
-        });
-        assert_eq!(refused, Err((NotAdmitted::TimedOut, deadline)));
-        assert_eq!(pool.occupancy(), (1, 0, 0));
-        let held = std::cell::Cell::new(Some(held));
-        let admitted = waits(time.now() + hour, &|| {
-            time.advance(hour - moment);
-            drop(held.take());
-        });
-        assert_eq!((admitted, pool.occupancy()), (Ok(time.now()), (0, 0, 0)));
-    }
-
-    #[test]
-    fn a_retired_pool_keeps_no_instance_and_lets_calls_end() {
-        let pool = Pool::new(2, 2);
-        let (permit, _) = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
-        pool.put_back(1);
-        pool.retire();
-        assert_eq!(pool.occupancy(), (1, 0, 0));
-        pool.put_back(2);
-        drop(permit);
-        assert_eq!(pool.occupancy(), (0, 0, 0));
-        assert!(pool.acquire(soon()).is_ok(), "a request that started before may still call");
-    }
-
-    #[test]
-    fn trimming_drops_what_was_not_needed_and_keeps_the_warmest() {
-        let pool = Pool::new(4, 4);
-        for i in 0..4 {
-            pool.put_back(i);
-        }
-        pool.trim();
-        assert_eq!(pool.occupancy().2, 4, "the first trim does not know yet what was needed");
-        let (_permit, warmest) = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
-        assert_eq!(warmest, Some(3));
-        pool.put_back(3);
-        pool.trim();
-        assert_eq!(pool.occupancy().2, 2);
-    }
-}
+mod tests;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use seam_store::{MigrateOptions, Migrated, Migration};
+use seam_store::ids::ContextName;
+use seam_store::{MigrateError, MigrateOptions, Migrated, Migration};
 
 use super::error::Error;
 use super::serving_set::ServingSet;
@@ -67,10 +68,9 @@ impl Candidate {
         match self.generation.database() {
             Some(database) => {
                 let options = MigrateOptions { tolerated_schema: spec.tolerated_schema, restore_point };
-                seam_store::migrate_with(database, &self.migrations, &options).map(Some).map_err(|error| {
-                    let what = format!("cannot migrate its store: {}", seam_store::chain(&error));
-                    ContextProblem::of(&spec.settings.name, what, error.remedy())
-                })
+                seam_store::migrate_with(database, &self.migrations, &options)
+                    .map(Some)
+                    .map_err(|error| cannot_migrate(&spec.settings.name, &error))
             }
             None if self.migrations.is_empty() => Ok(None),
             None => {
@@ -80,4 +80,9 @@ impl Candidate {
             }
         }
     }
+}
+
+/// The problem of a file that cannot be brought to its component's schema.
+pub(crate) fn cannot_migrate(context: &ContextName, error: &MigrateError) -> ContextProblem {
+    ContextProblem::of(context, format!("cannot migrate its store: {}", seam_store::chain(error)), error.remedy())
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use seam_store::ids::ContextName;
-use seam_store::{Database, Misfit, Register, RegisterError, chain};
+use seam_store::{Database, Misfit, OpenError, Register, RegisterError, chain};
 
 use crate::component::ContextProblem;
 use crate::run::{Generation, Metrics};
@@ -51,10 +51,7 @@ impl Stores {
             }
             return Ok(Some(database));
         }
-        let failed = |error: RegisterError| {
-            let remedy = error.remedy(entry.name.as_str());
-            ContextProblem::of(&entry.name, format!("has no usable store: {}", chain(&error)), remedy)
-        };
+        let failed = |error: RegisterError| misfit(&entry.name, &error);
         let config = seam_store::Config::of(&entry.name, grant, &self.folder);
         match self.register.compare(&entry.name, &config) {
             // What follows a history can be made again from it.
@@ -119,8 +116,16 @@ pub(crate) fn open_file(
     grant: &StoreGrant,
     folder: &Path,
 ) -> Result<Arc<Database>, ContextProblem> {
-    Database::open(seam_store::Config::of(&entry.name, grant, folder)).map_err(|error| {
-        let remedy = error.remedy();
-        ContextProblem::of(&entry.name, format!("has no usable store: {}", seam_store::chain(&error)), remedy)
-    })
+    Database::open(seam_store::Config::of(&entry.name, grant, folder)).map_err(|error| unusable(&entry.name, &error))
+}
+
+/// The problem of a file that is not the one that the host has seen.
+pub(crate) fn misfit(context: &ContextName, error: &RegisterError) -> ContextProblem {
+    let what = format!("has no usable store: {}", chain(error));
+    ContextProblem::of(context, what, error.remedy(context.as_str()))
+}
+
+/// The problem of a file that cannot be opened.
+pub(crate) fn unusable(context: &ContextName, error: &OpenError) -> ContextProblem {
+    ContextProblem::of(context, format!("has no usable store: {}", seam_store::chain(error)), error.remedy())
 }

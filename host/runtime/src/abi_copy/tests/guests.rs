@@ -19,11 +19,26 @@ pub enum Role {
     Answer,
 }
 
+/// Sets `$at` to the next free address that is aligned as asked, and to no more: a caller that asks for too little gets
+/// an address that the ABI refuses. Counts the calls by their alignment.
+const EXACTLY_ALIGNED: &str = r#"
+  (if (i32.ne (i32.popcnt (local.get $align)) (i32.const 1)) (then unreachable))
+  (global.set $aligns (i64.add (global.get $aligns)
+    (i64.shl (i64.const 1) (i64.mul (i64.const 16) (i64.extend_i32_u (i32.ctz (local.get $align)))))))
+  (local.set $at (i32.or (local.get $align) (i32.and
+    (i32.add (global.get $heap) (i32.sub (i32.shl (local.get $align) (i32.const 1)) (i32.const 1)))
+    (i32.sub (i32.const 0) (i32.shl (local.get $align) (i32.const 1))))))"#;
+
+/// Sets `$at` to the next free address that is aligned for every type.
+const ALIGNED: &str = "(local.set $at (i32.and (i32.add (global.get $heap) (i32.const 15)) (i32.const -16)))";
+
 /// `interface` is the body of `interface seam`.
 pub fn component(interface: &str, role: Role, junk: u8, encoding: StringEncoding) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let items = match role {
-        Role::Relay => "import seam; export seam; export junk: func(byte: u8) -> u32;".to_owned(),
+        Role::Relay => {
+            "import seam; export seam; export junk: func(byte: u8) -> u32; export aligns: func() -> u64;".to_owned()
+        }
         Role::Poke => "import seam; export poke: func(bytes: list<u8>);".to_owned(),
         Role::Answer => "export seam;".to_owned(),
     };
@@ -55,10 +70,11 @@ pub fn component(interface: &str, role: Role, junk: u8, encoding: StringEncoding
 {imports}
 (memory (export "memory") 4 64)
 (global $heap (mut i32) (i32.const 1024))
+(global $aligns (mut i64) (i64.const 0))
 (func $alloc (export "cabi_realloc") (param $old i32) (param $was i32) (param $align i32) (param $size i32) (result i32)
   (local $at i32)
   (if (i32.lt_u (local.get $size) (local.get $was)) (then (return (local.get $old))))
-  (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 15)) (i32.const -16)))
+  {place}
   (global.set $heap (i32.add (local.get $at) (local.get $size)))
   (block $fits
     (br_if $fits (i32.le_u (global.get $heap) (i32.mul (memory.size) (i32.const 65536))))
@@ -77,7 +93,12 @@ pub fn component(interface: &str, role: Role, junk: u8, encoding: StringEncoding
 (start $begin)
 {junk_export}
 {bodies})"#,
-        junk_export = if role == Role::Relay { r#"(export "junk" (func $count))"# } else { "" },
+        place = if role == Role::Relay { EXACTLY_ALIGNED } else { ALIGNED },
+        junk_export = if role == Role::Relay {
+            r#"(export "junk" (func $count)) (func (export "aligns") (result i64) (global.get $aligns))"#
+        } else {
+            ""
+        },
     );
     let mut module = wat::parse_str(&module).unwrap_or_else(|e| panic!("{e}\n{module}"));
     wit_component::embed_component_metadata(&mut module, &resolve, world, encoding).unwrap();

@@ -105,6 +105,45 @@ fn secrets_are_blanked_at_any_depth_and_kept_only_on_a_log_that_asks_for_them() 
     assert!(!recent.contains("4242") && recent.contains(BLANK) && recent.contains("C-1"), "{recent}");
 }
 
+/// The caller's manifest names the field; its recording must not hold what a callee answered in it.
+#[test]
+fn secrets_in_a_callees_answer_are_blanked_in_the_callers_recording() {
+    let recorder = Recorder::new(&config(1));
+    let card = || record(&[("card", record(&[("number", text("4242"))])), ("name", text("Ann"))]);
+    let nested = Val::Option(Some(Box::new(Val::List(vec![Val::Tuple(vec![Val::U8(1), card()])]))));
+    let answers = [
+        Val::Result(Ok(Some(Box::new(nested)))),
+        Val::Result(Err(Some(Box::new(Val::Variant("refused".into(), Some(Box::new(card()))))))),
+    ];
+    let calls: Vec<OutgoingCall> = answers
+        .into_iter()
+        .map(|answer| OutgoingCall {
+            callee: 1,
+            interface: InterfaceName::parse("t:customer/accounts@0.1.0").unwrap(),
+            function: "find".into(),
+            names: vec!["id".into()],
+            params: vec![text("C-1")],
+            outcome: Ok(vec![answer]),
+            took: Duration::ZERO,
+        })
+        .collect();
+    recorder.start_log(false);
+    let data = CallData::Function {
+        interface: InterfaceName::parse("a:b/c").unwrap(),
+        function: "show".into(),
+        params: Vec::new(),
+        outcome: Ok(Vec::new()),
+    };
+    let notes = Some(Box::new(Notes { calls, calls_dropped: 0 }));
+    recorder.keep(data, Vec::new(), Noted { notes, wrote: false, random: false }, Duration::ZERO);
+    let log = recorder.stop_log().unwrap();
+    for calls in [format!("{:?}", log.calls), format!("{:?}", recorder.recent())] {
+        assert!(!calls.contains("4242"), "{calls}");
+        assert_eq!((calls.matches(BLANK).count(), calls.matches("Ann").count()), (2, 2), "{calls}");
+    }
+    assert!(log.calls[0].blanked);
+}
+
 #[test]
 fn requests_lose_secrets_in_bodies_queries_and_headers() {
     let recorder = Recorder::new(&config(1));

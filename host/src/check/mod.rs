@@ -1,0 +1,75 @@
+//! Everything that is wrong with a system: the list of `seam check`, in the words of a start, a deploy and `seam dev`.
+//!
+//! The manifest is read before. From here on, problems come from the files that belong to the system (`sources`,
+//! `wit`), from its components, alone and together (`seam_runtime::serve`, `fit`), from a start of each on an empty file
+//! (`seam_runtime::alone::probe`), from the stores (`stores`), and from scenarios and contracts (`harness`).
+//! Invariant: no file of a context is changed.
+
+mod sources;
+mod stores;
+mod wit;
+
+use seam_runtime::alone::probe;
+use seam_runtime::component::{Compiler, ContextProblem};
+use seam_runtime::serve::{self, LinkedSystem};
+
+use crate::fit;
+use crate::harness::Harness;
+use crate::manifest::{Manifest, Problem};
+
+pub use sources::stale;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Contexts(#[from] serve::Error),
+    #[error("cannot make a temporary folder")]
+    Temporary(#[source] std::io::Error),
+}
+
+/// All problems of the system that `manifest` describes. Call this on a thread of the host's runtime, which has the
+/// stack and the timers that a guest needs.
+///
+/// # Errors
+/// When the check itself fails: the cache of compiled code cannot be used, for example.
+pub fn problems(manifest: &Manifest, compiler: Compiler) -> Result<Vec<Problem>, Error> {
+    let stale = sources::stale(manifest);
+    let is_stale = |context: &str| stale.iter().any(|(name, _)| name.as_str() == context);
+    let mut problems: Vec<Problem> = stale.iter().map(|(_, problem)| problem.clone()).collect();
+    let packages = wit::read(manifest, &mut problems);
+    let files = manifest.seeds.iter().filter_map(fit::seed_file_problem);
+    problems.extend(files.map(|problem| manifest.located(&problem)));
+    let linked = match LinkedSystem::load(&manifest.system(), compiler, &manifest.host.data.join("cache")) {
+        Ok(linked) => linked,
+        Err(serve::Error::Problems(found)) => {
+            problems.extend(found.iter().map(|problem| manifest.located(problem)));
+            return Ok(problems);
+        }
+        Err(other) => return Err(other.into()),
+    };
+    let mut found = fit::problems(manifest, linked.specs());
+    let databases = tempfile::tempdir().map_err(Error::Temporary)?;
+    let probed = probe::start_each(&linked, databases.path());
+    found.extend(probed.problems);
+    // A broken variant is a problem, too, although a host serves without it. One that is not built yet is none.
+    found.extend(linked.absent().iter().flat_map(|absent| absent.problems.clone()));
+    found.extend(stores::problems(manifest, &linked, &probed.migrations));
+    problems.extend(found.iter().map(|problem| manifest.located(problem)));
+    for (context, migrations) in &probed.migrations {
+        problems.extend(sources::migrations(manifest, context, migrations, is_stale(context.as_str())));
+    }
+    let fresh = linked.specs().iter().filter(|spec| !is_stale(spec.settings.name.as_str()));
+    problems.extend(fresh.flat_map(|spec| wit::differences(manifest, &packages, spec)));
+    problems.extend(Harness::problems(manifest, linked).into_iter().flat_map(|problems| problems.with_file()));
+    problems.dedup();
+    Ok(problems)
+}
+
+/// What a start should say although it serves: components that are older than their sources, and schedules that call
+/// nothing.
+pub fn warnings(manifest: &Manifest, linked: &LinkedSystem) -> Vec<(String, String)> {
+    let schedules = manifest.schedules.iter().filter_map(|each| fit::schedule_problem(each, linked.specs()));
+    let schedules = schedules.map(|ContextProblem { message, remedy, .. }| (message, remedy));
+    let stale = sources::stale(manifest).into_iter().map(|(_, Problem { message, remedy, .. })| (message, remedy));
+    stale.chain(schedules).collect()
+}

@@ -1,0 +1,88 @@
+//! Whether the components are what their sources say: older than them, or without migrations that lie beside them.
+
+use std::path::{Path, PathBuf};
+
+use seam_store::Migration;
+use seam_store::ids::ContextName;
+
+use crate::build;
+use crate::manifest::{Manifest, Place, Problem};
+
+/// The contexts whose components are older than their sources. A component without a record of its build, or without
+/// any of its sources on this machine, is none of them.
+pub fn stale(manifest: &Manifest) -> Vec<(ContextName, Problem)> {
+    let problem = |(name, why): (ContextName, String)| {
+        let place = manifest.context(name.as_str()).map_or(Place::default(), |context| context.places.of("build"));
+        let message = format!("the component of `{name}` is older than its sources: {why}");
+        let problem = Problem::new(place, message, format!("run `seam build {name}`"));
+        (name, problem)
+    };
+    build::stale(manifest).into_iter().map(problem).collect()
+}
+
+/// Files in the context's folder `migrations` that its component does not embed, or embeds with another text. With
+/// `stale`, only those that the next build would not take.
+pub fn migrations(manifest: &Manifest, context: &ContextName, embedded: &[Migration], stale: bool) -> Vec<Problem> {
+    let Some(folder) = folder(manifest, context) else { return Vec::new() };
+    let mut files: Vec<String> = std::fs::read_dir(&folder)
+        .map(|entries| entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+        .unwrap_or_default();
+    // What editors leave beside a file.
+    files.retain(|name| !name.starts_with('.') && !name.ends_with('~'));
+    files.sort();
+    let mut problems = Vec::new();
+    let mut report = |file: &str, message: String, remedy: String| {
+        problems.push(Problem::new(Place::default(), message, remedy).in_file(folder.join(file)));
+    };
+    let mut expected = 1;
+    for file in &files {
+        let Some((number, _)) = parts(file) else {
+            let message =
+                format!("`{context}` does not embed it: a migration is called `NNNN-name.sql`, with four digits");
+            report(file, message, "rename or remove it".to_owned());
+            continue;
+        };
+        if number != expected {
+            let message = format!("its number should be {expected:04}: migrations count from 0001, without gaps");
+            report(file, message, "rename it".to_owned());
+        }
+        expected = number + 1;
+        let build = || format!("run `seam build {context}`");
+        match embedded.iter().find(|migration| migration.number == number) {
+            _ if stale => {}
+            None => report(file, format!("the component of `{context}` does not embed it"), build()),
+            Some(migration) if !same(&folder.join(file), &migration.sql) => {
+                report(file, format!("the component of `{context}` embeds another text of it"), build());
+            }
+            Some(_) => {}
+        }
+    }
+    problems
+}
+
+/// The one folder `migrations` among a context's sources.
+fn folder(manifest: &Manifest, context: &ContextName) -> Option<PathBuf> {
+    let context = manifest.context(context.as_str())?;
+    let mut found = Vec::new();
+    for source in build::source_folders(manifest, context) {
+        let is_it = source.file_name().is_some_and(|name| name == "migrations");
+        found.push(if is_it { source } else { source.join("migrations") });
+    }
+    found.retain(|folder| folder.is_dir());
+    found.dedup();
+    match found.len() {
+        1 => found.pop(),
+        _ => None,
+    }
+}
+
+/// `0001-albums.sql` is number 1, name `albums`.
+fn parts(file: &str) -> Option<(u32, &str)> {
+    let (number, name) = file.strip_suffix(".sql")?.split_once('-')?;
+    let digits = number.len() == 4 && number.bytes().all(|b| b.is_ascii_digit());
+    Some((number.parse().ok().filter(|_| digits && !name.is_empty())?, name))
+}
+
+fn same(file: &Path, sql: &str) -> bool {
+    seam_store::text::read(file).is_ok_and(|text| text == seam_store::text::normalised(sql))
+}

@@ -1,0 +1,44 @@
+//! Whether the stores are those that the host has seen, and can be brought to the schemas of the components. Seen while
+//! no host uses them.
+
+use std::sync::Arc;
+
+use seam_runtime::alone::probe;
+use seam_runtime::component::ContextProblem;
+use seam_runtime::serve::LinkedSystem;
+use seam_store::ids::ContextName;
+use seam_store::{HostFile, Migration, Register};
+
+use crate::deploy::History;
+use crate::folder::{self, Folder};
+use crate::manifest::Manifest;
+
+/// The reasons why a start would refuse the stores. Empty while a host uses them: it serves with them.
+pub fn problems(
+    manifest: &Manifest,
+    linked: &LinkedSystem,
+    migrations: &[(ContextName, Vec<Migration>)],
+) -> Vec<ContextProblem> {
+    let data = &manifest.host.data;
+    if !folder::is_data(data) {
+        return Vec::new();
+    }
+    let Ok(_locked) = Folder::lock(data) else { return Vec::new() };
+    // Without it, a start says why.
+    let Ok(host) = HostFile::open(data).map(Arc::new) else { return Vec::new() };
+    let serving = History::new(host.clone()).and_then(|history| history.serving());
+    let (Ok(serving), Ok(register)) = (serving, Register::open(host)) else { return Vec::new() };
+    let mut problems = Vec::new();
+    for spec in linked.specs() {
+        let name = &spec.settings.name;
+        let deployed = serving.iter().find(|serving| serving.context == name.as_str());
+        // A deployed version serves instead of the manifest's component, with the file that it has.
+        if deployed.is_some_and(|deployed| deployed.hash != spec.component.hash) {
+            continue;
+        }
+        let Some((_, migrations)) = migrations.iter().find(|(of, _)| of == name) else { continue };
+        let tolerated = deployed.and_then(|deployed| deployed.tolerated_schema);
+        problems.extend(probe::store_problem(&spec.settings, &folder::stores(data), &register, migrations, tolerated));
+    }
+    problems
+}
