@@ -1,9 +1,9 @@
 //! Writes a recording of calls as a scenario file: recorded answers of other contexts become stubs, those of the
 //! context expectations.
 //!
-//! The scenario passes when it is run again, so it expects nothing that may differ then: blanked secrets and texts about
-//! contexts that were away are `_`, and of a call that drew random numbers it expects only whether it failed. A call
-//! that cannot be repeated is a comment.
+//! The scenario passes when it is run again, so it expects nothing that may differ then: blanked secrets, and texts
+//! about contexts that were away, are `_`, and of a call that drew random numbers it expects only whether it failed. A
+//! call that cannot be repeated is a comment.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What a recording becomes, as text. `tests/tests/shop/scenarios.rs` records real contexts and runs them again.
+//! What a recording becomes, as text. `tests/tests/components/scenarios.rs` records a real context and runs it again.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::time::Duration;
