@@ -1,5 +1,7 @@
 //! One loaded version of a context, and every call into it.
 
+mod dispatch;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -20,10 +22,9 @@ use super::recorder::{Noted, Recorder};
 use super::trap::{TrapReport, backtrace, explained};
 use crate::buffered_http;
 use crate::call::{Call, ContextIndex, Failure, OutOfTime};
-use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName, same_signature};
-use crate::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
+use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName};
+use crate::guest::dispatch::DispatchTable;
 use crate::guest::migrations::MigrationRecord;
-use crate::limits;
 use crate::link::Wiring;
 
 /// One loaded version of a context. Dropped when its last call has ended.
@@ -452,59 +453,5 @@ impl Generation {
     fn find(&self, interface: &InterfaceName, function: &str) -> Option<(usize, &Export)> {
         let named = self.by_name.get(function)?.iter();
         interface.choose(named.filter_map(|at| Some((*at, self.blueprint.exports.get(*at)?))), |(_, e)| &e.interface)
-    }
-
-    /// The index of `function` in `exports`, looked up once for each version of this context.
-    fn resolve(&self, function: &Function) -> Option<usize> {
-        let cached = function.resolved.get(self.id as usize % function.resolved.len())?;
-        let known = cached.load(Ordering::Relaxed);
-        if known >> 16 == self.id {
-            return Some((known & 0xffff) as usize);
-        }
-        let (at, export) = self.find(&function.interface, &function.name)?;
-        let fits = same_signature(&function.signature, &export.signature);
-        let slot = fits.then_some(at)?;
-        cached.store(self.id << 16 | slot as u64 & 0xffff, Ordering::Relaxed);
-        Some(slot)
-    }
-}
-
-impl Dispatch for Generation {
-    fn store_fails(&self) -> bool {
-        self.database().is_some_and(|database| database.is_troubled())
-    }
-
-    fn call(
-        &self,
-        mut call: Call,
-        callees: &DispatchTable,
-        function: &Function,
-        exchange: &mut dyn Exchange,
-    ) -> Result<(), Failure> {
-        let Some(at) = self.resolve(function) else {
-            if self.spec.component.is_placeholder() {
-                return Err(self.absence());
-            }
-            let reason = format!("its running version has no `{}.{}` of that type", function.interface, function.name);
-            return Err(Failure::Absent { context: self.blueprint.context.to_string(), reason });
-        };
-        // The caller keeps some time, to answer even when this callee does not.
-        let now = Instant::now();
-        let left = call.deadline.saturating_duration_since(now);
-        call.deadline = now + left * (100 - limits::CALL_RESERVE_PERCENT) / 100;
-        let taken = self.recorder.takes(now);
-        let mut noted = Noted::default();
-        let outcome = self.run(call, callees, now, |instance| {
-            let missing = || wasmtime::format_err!("no such function");
-            if !taken {
-                return exchange.invoke(instance.functions.get(at).ok_or_else(missing)?, &mut instance.store);
-            }
-            instance
-                .noting(&mut noted, |store, functions| exchange.invoke(functions.get(at).ok_or_else(missing)?, store))
-        });
-        if let (true, Some(export)) = (taken, self.blueprint.exports.get(at)) {
-            self.recorder.keep_call(function, &export.interface, exchange, &outcome, noted, now.elapsed());
-        }
-        outcome
     }
 }

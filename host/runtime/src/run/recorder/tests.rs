@@ -1,5 +1,5 @@
 //! Which calls and values a recorder keeps, without a guest; `tests/tests/components/recording.rs` records real calls.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::time::Duration;
 
