@@ -3,6 +3,5 @@
 
 mod crash;
 mod drill;
-mod memory;
 mod stampede;
 mod swaps;
