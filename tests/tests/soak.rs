@@ -1,7 +1,7 @@
 //! A shop that sells and is deployed to for long takes no more memory and no more disk than at first.
 //!
-//! It takes the whole machine and would slow down other tests, so it is a binary of its own, which cargo runs apart from
-//! the others. `SEAM_SOAK_DEPLOYS` makes it longer.
+//! It takes the whole machine and would slow down other tests, so it is a binary of its own, which cargo runs apart
+//! from the others. `SEAM_SOAK_DEPLOYS` makes it longer.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,8 +18,8 @@ use seam_tests::torture::versions::relabelled;
 /// Deploys between two looks at the memory.
 const WINDOW: u32 = 15;
 /// How much more the last look may show than the one half way. What is kept still warms up then: instances, recorded
-/// calls, and above all pages of the contexts' files, of which SQLite may hold 128 MB. A version that stayed, or an arena
-/// for each thread, shows as more.
+/// calls, and above all pages of the contexts' files, of which SQLite may hold 128 MB. A version that stayed, or an
+/// arena for each thread, shows as more.
 const GROWTH_PERCENT: u64 = 33;
 const BUYERS: usize = 3;
 const WATCH_MS: u64 = 100;
