@@ -164,7 +164,9 @@ fn a_page_that_breaks_hangs_or_fails_is_answered_by_the_one_before() -> Result<(
     for _ in 0..20 {
         assert_eq!(host.get("/")?.text(), "14");
     }
-    for page in [page_that(Then::Traps)?, page_that(Then::Hangs)?, page_of(500)?] {
+    for (what, page) in
+        [("traps", page_that(Then::Traps)?), ("hangs", page_that(Then::Hangs)?), ("answers 500", page_of(500)?)]
+    {
         let file = put(&system, &page)?;
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| -> Result<()> {
@@ -178,8 +180,10 @@ fn a_page_that_breaks_hangs_or_fails_is_answered_by_the_one_before() -> Result<(
                 let answer = host.get("/")?;
                 assert_eq!((answer.status, answer.text().as_str()), (200, "14"));
             }
-            let said = String::from_utf8_lossy(&deploy.join().unwrap()?.stderr).into_owned();
-            assert!(said.starts_with("error: `page` is rolled back at watch: "), "{said}");
+            let output = deploy.join().unwrap()?;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let rolled_back = said.starts_with("error: `page` is rolled back at watch: ");
+            assert!(rolled_back, "a page that {what}: {output:?}\n{}", host.log()?);
             Ok(())
         })?;
         host.log_line(&["it is run again with the version before"])?;

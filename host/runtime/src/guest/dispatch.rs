@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use wasmtime::Store;
 use wasmtime::component::types::ComponentFunc;
@@ -68,22 +69,38 @@ impl FromIterator<Arc<dyn Dispatch>> for DispatchTable {
     }
 }
 
+/// A version on probation, as a request knows it that can be run again.
+#[derive(Clone, Copy)]
+pub struct WatchedVersion {
+    /// The id of its generation.
+    pub id: u64,
+    /// Of its calls, if it is shorter than the usual one.
+    pub timeout: Option<Duration>,
+}
+
 /// The outcome of one request while a version was on probation.
 pub struct AttemptOutcome {
-    /// The id of the version on probation.
-    on_probation: u64,
+    on_probation: WatchedVersion,
     failed: AtomicBool,
     had_effect: AtomicBool,
 }
 
 impl AttemptOutcome {
-    pub fn new(on_probation: u64) -> Self {
+    pub fn new(on_probation: WatchedVersion) -> Self {
         Self { on_probation, failed: AtomicBool::new(false), had_effect: AtomicBool::new(false) }
+    }
+
+    /// A call that starts `now` in the version with this `id`, with the deadline that it has there.
+    pub fn within_timeout(&self, id: u64, mut call: Call, now: Instant) -> Call {
+        if let Some(timeout) = self.on_probation.timeout.filter(|_| id == self.on_probation.id) {
+            call.deadline = call.deadline.min(now + timeout);
+        }
+        call
     }
 
     /// The version with this `id` trapped or ran out of time.
     pub fn failed_in(&self, id: u64) {
-        if id == self.on_probation {
+        if id == self.on_probation.id {
             self.failed.store(true, Ordering::Relaxed);
         }
     }

@@ -45,8 +45,6 @@ pub struct Generation {
     pub(crate) call_stats: CallStats,
     /// The schema to which another version has migrated the file since this one started; 0: none.
     tolerated_schema: AtomicU32,
-    /// While this version is on probation: the timeout of a request that could be run again; 0: the usual timeout.
-    pub(crate) probation_timeout_us: AtomicU64,
     /// Why no call reaches it: its store or its start failed. Another version may take its place.
     out_of_service: OnceLock<ContextProblem>,
     /// Belongs to the context: each version hands it on to the next.
@@ -71,8 +69,7 @@ impl Generation {
         }
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let pool = Arc::new(Pool::new(spec.settings.limits.concurrency, spec.settings.limits.queue));
-        let (call_stats, tolerated_schema, probation_timeout_us) =
-            (CallStats::default(), AtomicU32::new(0), AtomicU64::new(0));
+        let (call_stats, tolerated_schema) = (CallStats::default(), AtomicU32::new(0));
         Self {
             index,
             number,
@@ -85,7 +82,6 @@ impl Generation {
             metrics,
             call_stats,
             tolerated_schema,
-            probation_timeout_us,
             out_of_service: OnceLock::new(),
             recorder,
             last_trap: Mutex::default(),
@@ -278,7 +274,7 @@ impl Generation {
         started: Instant,
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
-        let call = if callees.attempt().is_some() { self.within_probation_timeout(call, started) } else { call };
+        let call = callees.attempt().map_or(call, |attempt| attempt.within_timeout(self.id, call, started));
         let counted = !call.bulk;
         let mut from = started;
         let outcome = self.run_uncounted(call, callees, &mut from, work);
@@ -308,15 +304,6 @@ impl Generation {
     /// an answer.
     pub(crate) fn count_broken(&self) {
         self.call_stats.count_broken();
-    }
-
-    /// The call with a shorter deadline while this version is on probation.
-    fn within_probation_timeout(&self, mut call: Call, now: Instant) -> Call {
-        let us = self.probation_timeout_us.load(Ordering::Relaxed);
-        if us > 0 {
-            call.deadline = call.deadline.min(now + Duration::from_micros(us));
-        }
-        call
     }
 
     /// Moves `from` to the time when the guest starts to work: the start of an instance does not count against the

@@ -6,12 +6,12 @@
 //! Not here: when a version has turned bad (`deploy`).
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::error::Error;
 use super::publisher::{Next, Publisher};
 use super::serving_set::{OnProbation, ServingSet};
+use crate::guest::dispatch::WatchedVersion;
 use crate::limits;
 use crate::run::{CallCounts, Generation};
 
@@ -38,19 +38,17 @@ impl Probation {
             found.cloned().ok_or_else(|| Error::NoContext { name: context.to_owned() })
         };
         let (before, watched) = (find(&base.generations)?, find(&next)?);
+        // The slowest call in a thousand does not count: it may have met a busy machine.
+        let slow = Some(before.call_stats.counts().below(0.999)).filter(|slow| *slow > Duration::ZERO);
+        let timeout = slow.map(|slow| (slow * 4).max(Duration::from_millis(limits::PROBATION_TIMEOUT_MS)));
         publisher.replace(|now| match now.is_made_of(&base.generations) {
             true => {
-                let on_probation = OnProbation { generation: watched.id(), previous: now.clone() };
+                let version = WatchedVersion { id: watched.id(), timeout };
+                let on_probation = OnProbation { version, previous: now.clone() };
                 Ok(Some(Next::new(next, Some(on_probation))))
             }
             false => Err(Error::Overtaken),
         })?;
-        // The slowest call in a thousand does not count: it may have met a busy machine.
-        let slow = before.call_stats.counts().below(0.999);
-        if slow > Duration::ZERO {
-            let timeout = (slow * 4).max(Duration::from_millis(limits::PROBATION_TIMEOUT_MS));
-            watched.probation_timeout_us.store(u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX), Relaxed);
-        }
         Ok(Self { publisher, before, watched })
     }
 
@@ -82,7 +80,6 @@ impl Probation {
 
 impl Drop for Probation {
     fn drop(&mut self) {
-        self.watched.probation_timeout_us.store(0, Relaxed);
         let kept = self.publisher.replace(|now| {
             let ended = now.is_on_probation(&self.watched);
             Ok::<_, std::convert::Infallible>(ended.then(|| Next::new(now.generations.clone(), None)))

@@ -7,7 +7,7 @@ use seam_store::ids::ContextName;
 
 use super::routing::Routing;
 use crate::call::{Affinity, ContextIndex, Failure};
-use crate::guest::dispatch::{Dispatch, DispatchTable};
+use crate::guest::dispatch::{Dispatch, DispatchTable, WatchedVersion};
 use crate::link::HistoryFeed;
 use crate::route::{Learning, Member, Route};
 use crate::run::Generation;
@@ -33,7 +33,7 @@ pub(crate) struct ServingSet {
 /// A generation on probation, and the set that served before it.
 #[derive(Clone)]
 pub(crate) struct OnProbation {
-    pub generation: u64,
+    pub version: WatchedVersion,
     pub previous: Arc<ServingSet>,
 }
 
@@ -41,8 +41,7 @@ pub(crate) struct OnProbation {
 pub(crate) struct Fallback {
     pub generation: Arc<Generation>,
     pub callees: DispatchTable,
-    /// The id of the generation on probation.
-    pub on_probation: u64,
+    pub on_probation: WatchedVersion,
 }
 
 impl ServingSet {
@@ -77,7 +76,7 @@ impl ServingSet {
     }
 
     pub fn is_on_probation(&self, generation: &Generation) -> bool {
-        self.on_probation.as_ref().is_some_and(|on| on.generation == generation.id())
+        self.on_probation.as_ref().is_some_and(|on| on.version.id == generation.id())
     }
 
     /// The generation of `context` that answers a request with this `affinity`, and the route's metrics of it.
@@ -96,12 +95,12 @@ impl ServingSet {
 
     /// The fallback of a request for `context` while a version is on probation.
     pub fn fallback(&self, context: &str, affinity: Option<&Affinity>) -> Option<Box<Fallback>> {
-        let OnProbation { generation, previous } = self.on_probation.as_ref()?;
+        let OnProbation { version, previous } = self.on_probation.as_ref()?;
         let picked = match affinity {
             Some(affinity) => previous.pick(context, affinity).map(|(generation, _)| generation),
             None => previous.generation(context),
         };
-        let (on_probation, callees) = (*generation, previous.callees.clone());
+        let (on_probation, callees) = (*version, previous.callees.clone());
         Some(Box::new(Fallback { generation: picked.ok()?.clone(), callees, on_probation }))
     }
 
