@@ -6,7 +6,8 @@
 //! have one cause, so `k` and the calls are divided by the size of a cluster: the broken calls that share a `SLOT`
 //! beyond chance. The version has turned bad when the probability is below `CHANCE`, and its share of broken calls is
 //! above three times the share before plus one in a thousand. Both are asked of all calls and of those of the last
-//! second.
+//! second. If the version before had less than 5,000 calls, those of the versions before it count in the place of
+//! the missing ones.
 //!
 //! **What does not count.** A request that broke with the version before as well, when it was run again. Calls that ran
 //! out of time when no other call was answered either, since then the machine stood still; but if nothing at all is
@@ -28,6 +29,10 @@ use crate::limits;
 const CHANCE: f64 = 1e-4;
 /// Good calls that the version before has on trust: one that was never called is not known to be perfect.
 const TRUST: f64 = 50.0;
+/// Calls by which a version is known. If the version before had fewer, those of the versions before it fill them up,
+/// for evidence of at least so many causes: beside so many good calls, two pauses of the machine would be no chance.
+const KNOWN: f64 = 5_000.0;
+const CAUSES: f64 = 4.0;
 /// Broken calls within this time have one cause.
 const SLOT: Duration = Duration::from_millis(100);
 /// Slots of the last second.
@@ -54,6 +59,8 @@ const BLOCK_SLOTS: u32 = 5;
 /// Compares the calls of a new version with those of the one before, look by look.
 pub(crate) struct Judge {
     before: CallCounts,
+    /// The calls before, and with those of earlier versions.
+    known: (Reference, Reference),
     seen: (CallCounts, CallCounts),
     slots: VecDeque<Slot>,
     /// The slots that have left the window.
@@ -83,6 +90,15 @@ impl Slot {
     }
 }
 
+/// How the calls before broke.
+#[derive(Debug, Clone, Copy)]
+struct Reference {
+    calls: f64,
+    broken: f64,
+    /// The share of broken calls beside which a version is worse.
+    share: f64,
+}
+
 /// Sums over slots.
 #[derive(Debug, Clone, Copy, Default)]
 struct Evidence {
@@ -104,10 +120,12 @@ struct Block {
 }
 
 impl Judge {
-    /// `before` are the calls of the version before at the moment when the new one began to serve.
-    pub fn new(before: CallCounts) -> Self {
+    /// `before` are the calls of the version before at the moment when the new one began to serve; `earlier`, those of
+    /// the versions before it.
+    pub fn new(before: CallCounts, earlier: &CallCounts) -> Self {
         Self {
             before,
+            known: (Reference::of(&before), Reference::of(&before).filled_up(earlier)),
             seen: (before, CallCounts::default()),
             slots: VecDeque::from([Slot::default()]),
             older: Evidence::default(),
@@ -201,7 +219,7 @@ impl Judge {
         self.slots.iter().rev().take(RECENT).for_each(|slot| recent.add(slot));
         let mut all = self.older;
         self.slots.iter().for_each(|slot| all.add(slot));
-        let bad = [recent, all].into_iter().find(|evidence| evidence.tells_against(&self.before))?;
+        let bad = [recent, all].into_iter().find(|evidence| evidence.tells_against(&self.known))?;
         Some(format!(
             "{} of {} calls broke, {} of {} before",
             bad.broken,
@@ -235,6 +253,19 @@ impl Judge {
     }
 }
 
+impl Reference {
+    fn of(before: &CallCounts) -> Self {
+        Self { calls: before.calls() as f64, broken: before.broken as f64, share: before.broken_share() }
+    }
+
+    fn filled_up(self, earlier: &CallCounts) -> Self {
+        let filling = (KNOWN - self.calls).clamp(0.0, earlier.calls() as f64);
+        let (calls, broken) = (self.calls + filling, self.broken + filling * earlier.broken_share());
+        // The larger of both shares: a version that broke more than those before it was kept all the same.
+        Self { calls, broken, share: self.share.max(broken / calls.max(1.0)) }
+    }
+}
+
 impl Evidence {
     fn add(&mut self, slot: &Slot) {
         let broken = slot.broken as f64;
@@ -244,19 +275,22 @@ impl Evidence {
         self.squares += broken * broken;
     }
 
-    /// Whether these calls of the new version are worse than those `before` beyond chance.
-    fn tells_against(&self, before: &CallCounts) -> bool {
+    /// Whether these calls of the new version are worse than those before beyond chance.
+    fn tells_against(&self, (before, with_earlier): &(Reference, Reference)) -> bool {
         if self.broken == 0.0 || self.calls == 0.0 {
             return false;
         }
-        let worse = self.broken / self.calls > 3.0 * before.broken_share() + 0.001;
         // A broken call shares its slot with `squares / broken` on average, itself included; by chance, with so many as
         // a slot has on average. What is more than that, clusters.
         let by_chance = self.broken / self.slots.max(RECENT as f64);
         let cluster = (self.squares / self.broken - by_chance).max(1.0);
         let (broken, calls) = (self.broken / cluster, self.calls / cluster);
-        let share = calls / (calls + before.calls() as f64 + TRUST);
-        worse && chance(broken, before.broken as f64, share) < CHANCE
+        let is_bad_beside = |known: &Reference| {
+            let share = calls / (calls + known.calls + TRUST);
+            let worse = self.broken / self.calls > 3.0 * known.share + 0.001;
+            worse && chance(broken, known.broken, share) < CHANCE
+        };
+        is_bad_beside(before) || broken >= CAUSES && is_bad_beside(with_earlier)
     }
 }
 
@@ -287,7 +321,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn judge(before: u32, broken: u64) -> Judge {
-        Judge::new(CallCounts::of(&[(MS, before)], broken))
+        Judge::new(CallCounts::of(&[(MS, before)], broken), &CallCounts::default())
     }
 
     /// Looks each 20 ms at what `counts` says of the n-th look; the number of the look that condemned the version.
@@ -307,6 +341,23 @@ mod tests {
         assert_eq!(breaks(100, 10), Some(3));
         // Not one call before: the new version has to break all of four.
         assert_eq!(breaks(0, 10), Some(4));
+    }
+
+    #[test]
+    fn a_version_before_with_few_calls_is_known_by_those_of_earlier_versions_too() {
+        // Of one call at each look, each fiftieth breaks.
+        let breaks = |before: (u32, u64), earlier: (u32, u64)| {
+            let of = |(calls, broken): (u32, u64)| CallCounts::of(&[(MS, calls)], broken);
+            let mut judge = Judge::new(of(before), &of(earlier));
+            condemned(&mut judge, 20_000, |n| (of(before), of((n, (n / 50).into())))).map(|look| look / 50)
+        };
+        assert_eq!(breaks((200, 0), (0, 0)), None);
+        assert!(breaks((200, 0), (5_000, 0)).is_some_and(|broken| broken < 10));
+        assert!(breaks((0, 0), (5_000, 0)).is_some_and(|broken| broken < 10));
+        // Earlier versions broke as many; so did the version before; or it is known by itself.
+        assert_eq!(breaks((200, 0), (5_000, 100)), None);
+        assert_eq!(breaks((200, 3), (5_000, 0)), None);
+        assert!(breaks((6_000, 0), (5_000, 5_000)).is_some_and(|broken| broken < 10));
     }
 
     #[test]

@@ -18,11 +18,9 @@ use crate::guest::dispatch::{Dispatch, DispatchTable};
 use crate::guest::wasi::{Fixed, World};
 use crate::limits;
 use crate::link::{self, Carry, Wired, Wiring};
-use crate::run::metrics::CallMetrics;
-use crate::run::recorder::Recorder;
-use crate::run::{Generation, start};
+use crate::run::{Generation, Inherited, start};
 use crate::serve::{Candidate, Error, LinkedSystem, Live, open_file};
-use crate::settings::{Encryption, Recording, StoreGrant};
+use crate::settings::{Encryption, StoreGrant};
 
 /// A context of a linked system, ready to be started alone.
 pub struct Fixture {
@@ -102,9 +100,7 @@ impl Fixture {
             None => None,
         };
         let wired = Wired::new(&self.engine, spec, self.wiring.clone(), Carry::Values)?;
-        let metrics = Arc::new(CallMetrics::unregistered());
-        let recorder = Recorder::new(&Recording { per_s: 0, secrets: Vec::new() });
-        let mut generation = start::generation(self.index, 1, wired, database, metrics, recorder)?;
+        let mut generation = start::generation(self.index, 1, wired, database, Inherited::unobserved())?;
         generation.blueprint.grants.world = World::Fixed(setup.world.clone());
         let migrations = generation.probe()?;
         let candidate = Candidate { generation: Arc::new(generation), migrations };

@@ -10,11 +10,9 @@ use seam_store::{Migration, Misfit, Register, RegisterError};
 use crate::call::ContextIndex;
 use crate::component::{ContextProblem, ContextSpec};
 use crate::link;
-use crate::run::metrics::CallMetrics;
-use crate::run::recorder::Recorder;
-use crate::run::start;
+use crate::run::{Inherited, start};
 use crate::serve::{Candidate, LinkedSystem, cannot_migrate, misfit, open_file, unusable_store};
-use crate::settings::{ContextSettings, Encryption, Recording, StoreGrant};
+use crate::settings::{ContextSettings, Encryption, StoreGrant};
 
 /// What the starts have shown.
 #[derive(Debug, Default)]
@@ -78,8 +76,7 @@ fn start_one(index: ContextIndex, wired: link::Wired, databases: &Path) -> Resul
         }
         None => None,
     };
-    let recorder = Recorder::new(&Recording { per_s: 0, secrets: Vec::new() });
-    let generation = start::generation(index, 0, wired, database, Arc::new(CallMetrics::unregistered()), recorder)?;
+    let generation = start::generation(index, 0, wired, database, Inherited::unobserved())?;
     let migrations = generation.probe()?;
     let candidate = Candidate { generation: Arc::new(generation), migrations };
     candidate.migrate(None)?;

@@ -14,11 +14,8 @@ use crate::component::ContextSpec;
 use crate::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
 use crate::link;
 use crate::run::instance::Instance;
-use crate::run::metrics::CallMetrics;
-use crate::run::recorder::Recorder;
-use crate::run::{Generation, start};
+use crate::run::{Generation, Inherited, start};
 use crate::serve::{Error, Live, Registry};
-use crate::settings::Recording;
 
 /// A version that started.
 pub struct Trial {
@@ -46,9 +43,7 @@ impl Trial {
         wired.spec.settings.outgoing.clear();
         let index = ContextIndex::try_from(at).unwrap_or(ContextIndex::MAX);
         let failed = |problem| Error::Problems(vec![problem]);
-        let recorder = Recorder::new(&Recording { per_s: 0, secrets: Vec::new() });
-        let metrics = Arc::new(CallMetrics::unregistered());
-        let generation = start::generation(index, 0, wired, database, metrics, recorder).map_err(failed)?;
+        let generation = start::generation(index, 0, wired, database, Inherited::unobserved()).map_err(failed)?;
         let migrations = generation.probe().map_err(failed)?;
         Ok(Self { generation: Arc::new(generation), migrations, neighbours })
     }

@@ -93,6 +93,15 @@ impl CallCounts {
         Self { by_time, broken, timed_out }
     }
 
+    /// These calls and `others`.
+    pub fn and(&self, others: &Self) -> Self {
+        let mut by_time = self.by_time;
+        for (sum, other) in by_time.iter_mut().zip(&others.by_time) {
+            *sum += other;
+        }
+        Self { by_time, broken: self.broken + others.broken, timed_out: self.timed_out + others.timed_out }
+    }
+
     /// The duration below which the share `q` (0 to 1) of the calls stayed, rounded up to a power of two of
     /// microseconds; 0 without calls.
     pub fn below(&self, q: f64) -> Duration {
@@ -140,5 +149,6 @@ mod tests {
         assert_eq!((between.calls(), between.broken, between.below(0.9)), (2, 1, Duration::from_micros(1024)));
         assert!((between.broken_share() - 0.5).abs() < f64::EPSILON);
         assert_eq!((between.timed_out, first.longer_than(Duration::from_micros(100))), (1, 2));
+        assert_eq!(first.and(&between), stats.counts());
     }
 }

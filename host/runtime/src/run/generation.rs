@@ -14,7 +14,7 @@ use seam_store::{Database, Migration};
 use wasmtime::Trap;
 
 use super::blueprint::{Blueprint, Export, Serves};
-use super::call_stats::CallStats;
+use super::call_stats::{CallCounts, CallStats};
 use super::instance::Instance;
 use super::metrics::CallMetrics;
 use super::pool::{NotAdmitted, Pool};
@@ -26,6 +26,7 @@ use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName};
 use crate::guest::dispatch::DispatchTable;
 use crate::guest::migrations::MigrationRecord;
 use crate::link::Wiring;
+use crate::settings::Recording;
 
 /// One loaded version of a context. Dropped when its last call has ended.
 pub struct Generation {
@@ -43,6 +44,8 @@ pub struct Generation {
     pub metrics: Arc<CallMetrics>,
     /// Counts of this version alone; `metrics` belong to the context.
     pub(crate) call_stats: CallStats,
+    /// As in `Inherited`.
+    calls_before: CallCounts,
     /// The schema to which another version has migrated the file since this one started; 0: none.
     tolerated_schema: AtomicU32,
     /// Why no call reaches it: its store or its start failed. Another version may take its place.
@@ -52,6 +55,22 @@ pub struct Generation {
     last_trap: Mutex<Option<TrapReport>>,
 }
 
+/// What a version takes over from the one before it.
+pub(crate) struct Inherited {
+    pub metrics: Arc<CallMetrics>,
+    pub recorder: Arc<Recorder>,
+    /// The calls of all versions before it since the host started.
+    pub calls_before: CallCounts,
+}
+
+impl Inherited {
+    /// For a version that runs alone: its calls are on no page of metrics, and none is recorded.
+    pub fn unobserved() -> Self {
+        let recorder = Recorder::new(&Recording { per_s: 0, secrets: Vec::new() });
+        Self { metrics: Arc::new(CallMetrics::unregistered()), recorder, calls_before: CallCounts::default() }
+    }
+}
+
 impl Generation {
     pub(crate) fn new(
         index: ContextIndex,
@@ -59,9 +78,9 @@ impl Generation {
         spec: ContextSpec,
         wiring: Wiring,
         blueprint: Blueprint,
-        metrics: Arc<CallMetrics>,
-        recorder: Arc<Recorder>,
+        inherited: Inherited,
     ) -> Self {
+        let Inherited { metrics, recorder, calls_before } = inherited;
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, export) in blueprint.exports.iter().enumerate() {
@@ -81,6 +100,7 @@ impl Generation {
             pool,
             metrics,
             call_stats,
+            calls_before,
             tolerated_schema,
             out_of_service: OnceLock::new(),
             recorder,
@@ -293,6 +313,11 @@ impl Generation {
             attempt.failed_in(self.id);
         }
         outcome
+    }
+
+    /// The calls of all versions before this one, since the host started.
+    pub(crate) fn calls_before(&self) -> CallCounts {
+        self.calls_before
     }
 
     pub(crate) fn count(&self, callees: &DispatchTable, took: Duration, failure: Option<&Failure>) {

@@ -14,5 +14,6 @@ mod trap;
 pub use blueprint::{Export, Serves};
 pub use call_stats::{CallCounts, CallStats};
 pub use generation::Generation;
+pub(crate) use generation::Inherited;
 pub use metrics::Metrics;
 pub use trap::TrapReport;

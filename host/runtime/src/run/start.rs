@@ -6,9 +6,7 @@ use seam_store::Database;
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::blueprint::{Blueprint, Export, Grants};
-use super::generation::Generation;
-use super::metrics::CallMetrics;
-use super::recorder::Recorder;
+use super::generation::{Generation, Inherited};
 use crate::call::ContextIndex;
 use crate::component::{ContextProblem, HEALTH, HTTP_HANDLER, InterfaceName, MIGRATIONS, is_seam};
 use crate::guest::{logging, memory, wasi, wasi_http};
@@ -24,8 +22,7 @@ pub(crate) fn generation(
     number: u64,
     wired: Wired,
     database: Option<Arc<Database>>,
-    metrics: Arc<CallMetrics>,
-    recorder: Arc<Recorder>,
+    inherited: Inherited,
 ) -> Result<Generation, ContextProblem> {
     let Wired { spec, wiring, pre } = wired;
     let (entry, component) = (&spec.settings, &spec.component);
@@ -58,7 +55,7 @@ pub(crate) fn generation(
         waits: waits(component),
         grants: grants(entry, database),
     };
-    Ok(Generation::new(index, number, spec, wiring, blueprint, metrics, recorder))
+    Ok(Generation::new(index, number, spec, wiring, blueprint, inherited))
 }
 
 fn grants(entry: &ContextSettings, database: Option<Arc<Database>>) -> Grants {

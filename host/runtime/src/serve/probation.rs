@@ -57,6 +57,11 @@ impl Probation {
         (self.before.call_stats.counts(), self.watched.call_stats.counts())
     }
 
+    /// The calls of all versions before the two of them, since the host started.
+    pub fn calls_earlier(&self) -> CallCounts {
+        self.before.calls_before()
+    }
+
     pub(super) fn before(&self) -> &Arc<Generation> {
         &self.before
     }

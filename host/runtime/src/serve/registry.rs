@@ -25,7 +25,7 @@ use crate::component::{Artifact, Component, ContextProblem, ContextSpec, Loader}
 use crate::link;
 use crate::route::{Comparison, Follower, Notify, RouteRejected};
 use crate::run::recorder::Recorder;
-use crate::run::{Generation, Metrics, start};
+use crate::run::{Generation, Inherited, Metrics, start};
 use crate::settings::{ContextSettings, Recording};
 
 /// All contexts of the running system. Cheap to clone.
@@ -180,10 +180,13 @@ impl Registry {
             let name = &wired.spec.settings.name;
             let before = base.generation(name.as_str()).ok();
             let number = before.map_or(1, |generation| generation.number + 1);
-            let metrics = Arc::new(metrics.of(name));
-            let recorder = before.map_or_else(|| Recorder::new(recording), |g| g.recorder.clone());
+            let inherited = Inherited {
+                metrics: Arc::new(metrics.of(name)),
+                recorder: before.map_or_else(|| Recorder::new(recording), |g| g.recorder.clone()),
+                calls_before: before.map(|g| g.call_stats.counts().and(&g.calls_before())).unwrap_or_default(),
+            };
             if let Some(problem) = out_of_service.iter().find(|problem| problem.context == *name) {
-                match start::generation(index, number, wired, None, metrics, recorder) {
+                match start::generation(index, number, wired, None, inherited) {
                     Ok(generation) => {
                         generation.take_out_of_service(problem.clone());
                         next.push(Arc::new(generation));
@@ -196,7 +199,7 @@ impl Registry {
                 name.variant().is_some_and(|(context, _)| taught.iter().any(|taught| taught.as_str() == context));
             let started = stores
                 .open(&wired.spec.settings, before, follows)
-                .and_then(|database| start::generation(index, number, wired, database, metrics, recorder))
+                .and_then(|database| start::generation(index, number, wired, database, inherited))
                 .and_then(|generation| Ok((generation.probe()?, Arc::new(generation))));
             match started {
                 Ok((migrations, generation)) => {

@@ -26,15 +26,16 @@ pub(crate) enum Watch {
     Asked(EndWatch),
 }
 
-/// Watches for `period`. `counts` returns those of the version before and of the new one; `asked`, whether an operator
-/// ends the watch.
+/// Watches for `period`. `earlier` are the counts of the versions before both; `counts` returns those of the version
+/// before and of the new one; `asked`, whether an operator ends the watch.
 pub(crate) fn watch(
     clock: &Clock,
     period: Duration,
+    earlier: &CallCounts,
     counts: impl Fn() -> (CallCounts, CallCounts),
     asked: impl Fn() -> Option<EndWatch>,
 ) -> Watch {
-    let mut looks = Looks::start(clock, period, counts().0);
+    let mut looks = Looks::start(clock, period, Judge::new(counts().0, earlier));
     loop {
         match looks.look(counts(), asked()) {
             ControlFlow::Break(ended) => return ended,
@@ -52,9 +53,9 @@ struct Looks<'c> {
 }
 
 impl<'c> Looks<'c> {
-    fn start(clock: &'c Clock, period: Duration, before: CallCounts) -> Self {
+    fn start(clock: &'c Clock, period: Duration, judge: Judge) -> Self {
         let looked = clock.now();
-        Self { clock, looked, end: looked + period, judge: Judge::new(before) }
+        Self { clock, looked, end: looked + period, judge }
     }
 
     fn look(mut self, seen: (CallCounts, CallCounts), asked: Option<EndWatch>) -> ControlFlow<Watch, Self> {
@@ -110,7 +111,7 @@ mod tests {
     fn watched(seen: impl Fn(u32) -> (CallCounts, Option<EndWatch>)) -> (Watch, Duration) {
         let (time, before) = (Clock::manual(), CallCounts::of(&[(MS, 1_000)], 0));
         let began = time.now();
-        let mut looks = Looks::start(&time, PERIOD, before);
+        let mut looks = Looks::start(&time, PERIOD, Judge::new(before, &CallCounts::default()));
         for n in 0.. {
             let (after, asked) = seen(n);
             match looks.look((before, after), asked) {
@@ -154,7 +155,8 @@ mod tests {
         let time = Clock::manual();
         let ended = Mutex::new(None);
         std::thread::scope(|scope| {
-            let watching = scope.spawn(|| watch(&time, PERIOD, Default::default, || *ended.lock()));
+            let watching =
+                scope.spawn(|| watch(&time, PERIOD, &CallCounts::default(), Default::default, || *ended.lock()));
             while time.waiting() == 0 {
                 std::thread::yield_now();
             }

@@ -120,7 +120,8 @@ pub(crate) fn watch(
     };
     tracing::info!(context = %name, generation = watched.generation, "serves on probation");
     let watching = system.watch.begin(name.as_str(), &published.version.hash);
-    match probation::watch(clock, release.watch, || watched.probation.counts(), || watching.asked()) {
+    let earlier = watched.probation.calls_earlier();
+    match probation::watch(clock, release.watch, &earlier, || watched.probation.counts(), || watching.asked()) {
         Watch::Good { calls, mut notes, judge } => {
             system.forget_statements(name.as_str());
             if calls >= limits::DEPLOY_COVERED_CALLS {
