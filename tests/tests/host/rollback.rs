@@ -205,6 +205,24 @@ fn an_irreversible_change_is_undone_by_restoring_the_file_and_only_on_request_lo
 }
 
 #[test]
+fn a_row_that_is_written_while_a_rollback_is_prepared_is_not_lost() -> Result<()> {
+    let fixture = Fixture::new(&first())?;
+    assert_eq!(fixture.times(7)?, answer(14));
+    fixture.deploy(&shrunk(), &["irreversible"])?;
+    let request = RollbackRequest { context: "numbers".into(), to: None, restore: false, wait: false };
+    let report = fixture.app.deployer.roll_back(&request, &mut |done| {
+        if done.step == Step::Health {
+            fixture.write();
+        }
+    });
+    let refused = report.refused.unwrap();
+    assert_eq!(refused.step, Some(Step::Publish), "{refused:?}");
+    assert!(refused.message.starts_with("cannot restore its file: "), "{}", refused.message);
+    assert_eq!(fixture.times(7)?, answer(21), "the newer one serves on");
+    Ok(())
+}
+
+#[test]
 fn any_version_that_served_can_serve_again_by_the_beginning_of_its_hash() -> Result<()> {
     let fixture = Fixture::new(&Version::times(2))?;
     let mut hashes = vec![fixture.hash()?];
@@ -387,17 +405,23 @@ fn recorded_calls_that_the_new_version_breaks_keep_it_out_and_other_answers_are_
 
 #[test]
 fn a_version_that_was_rolled_back_automatically_stays_out_after_a_restart() -> Result<()> {
-    let fixture = Fixture::recording(&Version::times(2), 0)?;
     let bad = Version { call: Then::Traps, ..Version::times(9) };
-    let request = fixture.request(&bad, &[], 10_000)?;
-    // The build has written over the manifest's file before, as builds do.
-    std::fs::write(fixture.system.folder.path().join("numbers.wasm"), bad.wasm()?)?;
-    let report = fixture.deploy_under_load(&request);
-    assert_eq!(report.outcome, DeployOutcome::RolledBack, "{report:?}");
-    assert_eq!(fixture.last().state, ChangeState::RolledBack);
-    assert_eq!(fixture.times(7)?, answer(14));
-    let fixture = fixture.again()?;
-    assert_eq!(fixture.times(7)?, answer(14));
+    // The build writes over the manifest's file before the deploy, as builds do, or after it.
+    for built_before in [true, false] {
+        let fixture = Fixture::recording(&Version::times(2), 0)?;
+        let request = fixture.request(&bad, &[], 10_000)?;
+        let build = || std::fs::write(fixture.system.folder.path().join("numbers.wasm"), bad.wasm().unwrap());
+        if built_before {
+            build()?;
+        }
+        let report = fixture.deploy_under_load(&request);
+        assert_eq!(report.outcome, DeployOutcome::RolledBack, "{report:?}");
+        assert_eq!(fixture.last().state, ChangeState::RolledBack);
+        assert_eq!(fixture.times(7)?, answer(14));
+        build()?;
+        let fixture = fixture.again()?;
+        assert_eq!(fixture.times(7)?, answer(14), "built before: {built_before}");
+    }
     Ok(())
 }
 
