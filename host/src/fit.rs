@@ -14,6 +14,21 @@ use wasmtime::component::types::{ComponentFunc, Type};
 
 use crate::manifest::{Manifest, Schedule, Seed};
 
+/// What the host itself calls, as a manifest says it.
+#[derive(Debug, Clone, Default)]
+pub struct HostCalls {
+    /// Contexts that answer requests.
+    pub mounted: Vec<ContextName>,
+    pub schedules: Vec<Schedule>,
+}
+
+impl HostCalls {
+    pub fn of(manifest: &Manifest) -> Self {
+        let mounted = manifest.mounts.iter().map(|mount| mount.context.clone()).collect();
+        Self { mounted, schedules: manifest.schedules.clone() }
+    }
+}
+
 /// Everything that the components do not do although the manifest asks it of them.
 pub fn problems(manifest: &Manifest, specs: &[ContextSpec]) -> Vec<ContextProblem> {
     let mounted = manifest.mounts.iter().map(|mount| &mount.context);
@@ -73,8 +88,13 @@ pub fn seed_problem(seed: &Seed, specs: &[ContextSpec]) -> Option<ContextProblem
 
 /// Why the host cannot call the function of a schedule.
 pub fn schedule_problem(schedule: &Schedule, specs: &[ContextSpec]) -> Option<ContextProblem> {
+    schedule_problem_in(schedule, component(&schedule.context, specs)?)
+}
+
+/// `schedule_problem` with this component in the place of its context.
+pub fn schedule_problem_in(schedule: &Schedule, component: &Component) -> Option<ContextProblem> {
     let Schedule { context, call, .. } = schedule;
-    let (message, remedy) = match function(component(context, specs)?, call) {
+    let (message, remedy) = match function(component, call) {
         Err(hint) => (format!("`{context}` has no function `{call}` to call by time"), hint),
         Ok((_, ty)) if ty.params().len() == 0 => return None,
         Ok((name, ty)) => (

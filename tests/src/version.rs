@@ -19,6 +19,8 @@ pub struct Version {
     pub call: Then,
     /// The interface has a second function, `numbers.minus`.
     pub more: bool,
+    /// The interface has a function without parameters, `numbers.tick`.
+    pub ticks: bool,
     /// `times` takes another type.
     pub wide: bool,
     /// The version of its package.
@@ -72,6 +74,7 @@ impl Default for Version {
             start: Then::Works,
             call: Then::Works,
             more: false,
+            ticks: false,
             wide: false,
             version: "0.1.0",
             imports: "",
@@ -117,6 +120,7 @@ impl Version {
         let name = if self.other { "digits" } else { "numbers" };
         let stores = !self.migrations.is_empty() || self.query.is_some();
         let more = if self.more { "minus: func(n: u32) -> result<u32, error>;" } else { "" };
+        let tick = if self.ticks { "tick: func() -> result<u32, error>;" } else { "" };
         let exports = [
             (stores, "import seam:host/store@0.1.0; export seam:host/migrations@0.1.0;"),
             (self.health.is_some(), "export seam:host/health@0.1.0;"),
@@ -126,7 +130,7 @@ impl Version {
             "package t:numbers@{version};
              interface {name} {{
                  variant error {{ odd(u32), unavailable(string) }}
-                 times: func(n: {ty}) -> result<u32, error>; {more}
+                 times: func(n: {ty}) -> result<u32, error>; {more} {tick}
              }}
              world this {{ {imports} {exports} export {name}; }}"
         );
@@ -154,6 +158,13 @@ impl Version {
                 (i32.store (i32.const 20) (i32.mul {n} (i32.const {factor}))) (i32.const 16))
                (func $start {start}) (start $start)"#
         );
+        if self.ticks {
+            let _ = write!(
+                functions,
+                r#"(func (export "{interface}#tick") (result i32)
+                    (i32.store (i32.const 16) (i32.const 0)) (i32.store (i32.const 20) (i32.const 1)) (i32.const 16))"#
+            );
+        }
         if self.more {
             let _ = write!(
                 functions,

@@ -24,6 +24,7 @@ use super::steps::publish;
 use super::system::System;
 use super::vigil::{Look, Vigils};
 use super::{full, quick, rollback, startup, steps};
+use crate::fit::HostCalls;
 use crate::manifest::Manifest;
 
 /// Changes versions while the system runs. Cheap to clone.
@@ -54,12 +55,11 @@ impl Deployer {
     /// When the data folder cannot be written.
     pub fn new(registry: Registry, history: History, manifest: &Manifest, sources: &Sources) -> Result<Self, Error> {
         let artifacts = ArtifactStore::open(&manifest.host.data)?;
-        let mounted = manifest.mounts.iter().map(|mount| mount.context.clone()).collect();
         let system = System {
             registry,
             history,
             artifacts,
-            mounted,
+            calls: HostCalls::of(manifest),
             notices: Notices::default(),
             watch: RunningWatch::default(),
             vigils: Vigils::default(),

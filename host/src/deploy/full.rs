@@ -33,7 +33,7 @@ pub(super) fn run(
     }
     let component = steps::compile(system, &before.settings.name, &artifact, pipeline)?;
     let specs = system.specs_with(name, &component, None);
-    pipeline.step(Step::Wit, || Ok(((), wit::check(before, &component, &specs, &system.mounted)?)))?;
+    pipeline.step(Step::Wit, || Ok(((), wit::check(before, &component, &specs, &system.calls)?)))?;
     pipeline.step(Step::Capabilities, || {
         Ok(((), capabilities::check(&before.component, &component, &request.allow, Form::Full)?))
     })?;

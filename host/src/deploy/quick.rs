@@ -249,12 +249,12 @@ fn check_system(
 ) -> Result<Vec<String>, SystemRefusal> {
     let specs: Vec<_> = desired.specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
     link::plan(&specs).map_err(|problems| SystemRefusal { step: Step::Wit, problems })?;
-    let problems = fit::unserved(desired.mounted.iter(), &desired.specs);
+    let problems = fit::unserved(desired.calls.mounted.iter(), &desired.specs);
     if !problems.is_empty() {
         return Err(SystemRefusal { step: Step::Wit, problems });
     }
     let compared = changed.iter().flat_map(|(was, is)| {
-        let notes = wit::compare(was, &is.component, &desired.specs, &desired.mounted);
+        let notes = wit::compare(was, &is.component, &desired.specs, &desired.calls);
         prefixed(&is.settings.name, notes.unwrap_or_else(|refusal| vec![refusal.message]))
     });
     Ok(compared.collect())

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use seam_runtime::component::ContextSpec;
-use seam_store::ids::ContextName;
 use serde::{Deserialize, Serialize};
 
+use crate::fit::HostCalls;
 use crate::limits;
 
 /// A request to deploy a component file.
@@ -62,8 +62,7 @@ pub struct RollbackRequest {
 pub struct DesiredSystem {
     /// All of its contexts, including unchanged ones.
     pub specs: Vec<ContextSpec>,
-    /// Contexts that must serve HTTP.
-    pub mounted: Vec<ContextName>,
+    pub calls: HostCalls,
 }
 
 /// How thoroughly the steps check a new version.

@@ -61,7 +61,7 @@ pub(super) fn run(
     })?;
     let component = steps::compile(system, &current.settings.name, &artifact, pipeline)?;
     let specs = |tolerated_schema| system.specs_with(name, &component, tolerated_schema);
-    pipeline.step(Step::Wit, || Ok(((), wit::check(current, &component, &specs(None), &system.mounted)?)))?;
+    pipeline.step(Step::Wit, || Ok(((), wit::check(current, &component, &specs(None), &system.calls)?)))?;
     let start_on = |tolerated_schema, copy| {
         let trial = Trial::start(&system.registry, specs(tolerated_schema), name, copy);
         trial.map_err(|error| GateRefusal::context(Step::Start, error))

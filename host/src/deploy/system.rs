@@ -7,7 +7,6 @@ use seam_runtime::component::{Artifact, Component, ContextSpec};
 use seam_runtime::did_you_mean;
 use seam_runtime::run::Generation;
 use seam_runtime::serve::Registry;
-use seam_store::ids::ContextName;
 use seam_store::{Database, HostFileError, chain};
 
 use super::artifact_store::ArtifactStore;
@@ -17,13 +16,13 @@ use super::notices::Notices;
 use super::report::{GateRefusal, Version};
 use super::running_watch::RunningWatch;
 use super::vigil::{Vigils, called};
+use crate::fit::HostCalls;
 
 pub(super) struct System {
     pub registry: Registry,
     pub history: History,
     pub artifacts: ArtifactStore,
-    /// Contexts that serve HTTP.
-    pub mounted: Vec<ContextName>,
+    pub calls: HostCalls,
     pub notices: Notices,
     pub watch: RunningWatch,
     pub vigils: Vigils,

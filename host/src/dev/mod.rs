@@ -21,6 +21,7 @@ pub use notices::Notice;
 use crate::app::App;
 use crate::build::{self, IncrementalBuild, IncrementalBuilder};
 use crate::deploy::{Deployer, DesiredSystem, Passed, Step, SystemRefusal};
+use crate::fit::HostCalls;
 use crate::http::{self, Mounts, StatusBoard};
 use crate::limits;
 use crate::manifest::Manifest;
@@ -348,8 +349,7 @@ impl DevLoop {
             }
         }
         steps.truncate(loaded);
-        let mounted = http::mounts(&self.serving).into_iter().map(|mount| mount.context).collect();
-        let system = DesiredSystem { specs, mounted };
+        let system = DesiredSystem { specs, calls: HostCalls::of(&self.serving) };
         let published = self.deployer.quick(&system, &mut |passed| steps.push(passed.clone()));
         // The refusal of the first attempt has been reported; a second one adds nothing.
         result.live = published.unwrap_or_default();
@@ -364,11 +364,10 @@ impl DevLoop {
         steps: &mut Vec<Passed>,
     ) -> Result<(Vec<ContextName>, Vec<ContextProblem>), SystemRefusal> {
         let mut broken: Vec<ContextProblem> = Vec::new();
-        let (loaded, mounts) = (steps.len(), http::mounts(&self.desired));
+        let (loaded, calls) = (steps.len(), HostCalls::of(&self.desired));
         loop {
             steps.truncate(loaded);
-            let mounted = mounts.iter().map(|mount| mount.context.clone()).collect();
-            let system = DesiredSystem { specs: specs.clone(), mounted };
+            let system = DesiredSystem { specs: specs.clone(), calls: calls.clone() };
             match self.deployer.quick(&system, &mut |passed| steps.push(passed.clone())) {
                 Err(SystemRefusal { problems, .. })
                     if !problems.is_empty() && problems.iter().all(|p| p.context.variant().is_some()) =>

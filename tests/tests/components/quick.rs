@@ -4,6 +4,7 @@
 use anyhow::Result;
 use seam::app::App;
 use seam::deploy::{ChangeKind, ChangeState, DesiredSystem, Passed, Step, SystemRefusal};
+use seam::fit::HostCalls;
 use seam::manifest::Manifest;
 use seam_runtime::component::Compiler;
 use seam_store::ids::ContextName;
@@ -45,7 +46,7 @@ impl Fixture {
             part.component = self.app.deployer.component(&part.settings.name, &part.settings.component, &mut |_| {})?;
         }
         let mut steps = Vec::new();
-        let wish = DesiredSystem { specs: parts, mounted: Vec::new() };
+        let wish = DesiredSystem { specs: parts, calls: HostCalls::default() };
         let live = self.app.deployer.quick(&wish, &mut |passed| steps.push(passed.clone()));
         Ok(Saved { live, steps })
     }

@@ -148,6 +148,24 @@ fn what_breaks_a_caller_or_a_promise_is_refused_and_what_no_caller_needs_may_go(
 }
 
 #[test]
+fn a_version_without_the_function_of_a_schedule_is_refused() -> Result<()> {
+    let schedule = |call: &str| format!("[[schedule]]\ncontext = \"numbers\"\ncall = \"{call}\"\nevery_s = 3600");
+    let ticks = Version { ticks: true, ..first() };
+    let system = system(&ticks)?.lines(&schedule("numbers.tick"));
+    let fixture = Fixture { app: load(&system)?, system };
+    let refusal = fixture.deploy(&Version { factor: 3, ..first() }, &[])?;
+    refused(&refusal, Step::Wit, &["`numbers` has no function `numbers.tick` to call by time"]);
+    assert!(refusal.refused.unwrap().remedy.contains("[[schedule]]"));
+    assert_eq!(fixture.deploy(&Version { factor: 3, ..ticks }, &[])?.outcome, DeployOutcome::Live);
+    assert_eq!(fixture.times(7)?, answer(21));
+    // One that calls nothing anyway is no reason.
+    let idle = self::system(&first())?.lines(&schedule("numbers.tock"));
+    let fixture = Fixture { app: load(&idle)?, system: idle };
+    assert_eq!(fixture.deploy(&Version { factor: 3, ..first() }, &[])?.outcome, DeployOutcome::Live);
+    Ok(())
+}
+
+#[test]
 fn a_new_import_must_be_allowed_by_name() -> Result<()> {
     let fixture = Fixture::new(&Version::times(2))?;
     let clocked = |allow: &[&str]| -> Result<DeployReport> {

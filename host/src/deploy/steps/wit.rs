@@ -10,7 +10,7 @@ use seam_runtime::link;
 use seam_store::ids::ContextName;
 
 use crate::deploy::report::{GateRefusal, Step};
-use crate::fit::serves_http;
+use crate::fit::{self, HostCalls, serves_http};
 
 /// Compares the exports of `next` with those of `before`, and checks that all `specs`, which include `next`, link as
 /// one system. Returns notes on what changes for callers.
@@ -21,9 +21,9 @@ pub(crate) fn check(
     before: &ContextSpec,
     next: &Component,
     specs: &[ContextSpec],
-    mounted: &[ContextName],
+    calls: &HostCalls,
 ) -> Result<Vec<String>, GateRefusal> {
-    let notes = compare(before, next, specs, mounted)?;
+    let notes = compare(before, next, specs, calls)?;
     let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
     link::plan(&borrowed).map_err(|problems| {
         let refusal = GateRefusal::problems(Step::Wit, &problems);
@@ -46,7 +46,7 @@ pub(crate) fn compare(
     before: &ContextSpec,
     next: &Component,
     specs: &[ContextSpec],
-    mounted: &[ContextName],
+    calls: &HostCalls,
 ) -> Result<Vec<String>, GateRefusal> {
     let name = &before.settings.name;
     let mut notes = Vec::new();
@@ -60,13 +60,24 @@ pub(crate) fn compare(
     for is in new.iter().filter(|is| !old.iter().any(|was| was.name.accepts(&is.name))) {
         notes.push(format!("added: `{}`", is.name));
     }
-    if serves_http(&before.component) && !serves_http(next) && mounted.contains(name) {
+    if serves_http(&before.component) && !serves_http(next) && calls.mounted.contains(name) {
         let message = format!("it no longer serves HTTP, but `{name}` is mounted");
         return Err(GateRefusal::at(
             Step::Wit,
             message,
             "export `seam:host/http-handler`, or remove the [[mount]] first",
         ));
+    }
+    for schedule in calls.schedules.iter().filter(|schedule| schedule.context == *name) {
+        // A schedule that called nothing before is no reason to keep a version out.
+        let worked = fit::schedule_problem_in(schedule, &before.component).is_none();
+        if let Some(problem) = fit::schedule_problem_in(schedule, next).filter(|_| worked) {
+            return Err(GateRefusal::at(
+                Step::Wit,
+                problem.message,
+                format!("keep the function for its [[schedule]], or remove that first; {}", problem.remedy),
+            ));
+        }
     }
     Ok(notes)
 }
