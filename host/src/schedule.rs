@@ -115,13 +115,26 @@ mod tests {
 
     use super::*;
 
+    /// Ends the scheduler when the test does, however it does.
+    struct End<'a>(&'a AtomicBool, &'a Notify);
+
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+            self.1.notify();
+        }
+    }
+
     #[test]
     fn each_call_comes_its_interval_after_the_last_one_ended() {
         let time = Clock::manual();
         let (stop, woken, calls) = (AtomicBool::new(false), Notify::new(time.clock()), Mutex::new(Vec::new()));
         let seconds = Duration::from_secs;
         let waits_after = |expected: &[usize]| {
+            let began = Instant::now();
             while *calls.lock().unwrap() != expected || time.waiting() != 1 {
+                let made = calls.lock().unwrap().len();
+                assert!(began.elapsed() < seconds(20), "{made} calls, expected {expected:?}");
                 std::thread::yield_now();
             }
         };
@@ -135,6 +148,7 @@ mod tests {
                     time.advance(seconds(10));
                 });
             });
+            let end = End(stop, woken);
             waits_after(&[]);
             time.advance(seconds(30) - Duration::from_nanos(1));
             waits_after(&[]);
@@ -145,8 +159,7 @@ mod tests {
             waits_after(&[0]);
             time.advance(seconds(1));
             waits_after(&[0, 0, 1]);
-            stop.store(true, Ordering::Relaxed);
-            woken.notify();
+            drop(end);
             scheduler.join().unwrap();
         });
     }

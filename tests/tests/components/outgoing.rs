@@ -4,8 +4,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use seam::limits;
 use seam_tests::host::Host;
 use seam_tests::proxy::{SEND, SEND_IMPORTS, proxy, with_wasi};
 use seam_tests::variants::{asking, numbers};
@@ -36,6 +38,21 @@ impl Machine {
     fn visits(&self) -> usize {
         self.visits.load(SeqCst)
     }
+}
+
+/// A server whose answers never end.
+fn endless() -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let head = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n";
+            stream.read(&mut [0; 4096]).and_then(|_| stream.write_all(head)).ok();
+            open.push(stream);
+        }
+    });
+    Ok(address)
 }
 
 /// `HTTP-request-denied` of WASI's `error-code`, as `$send` returns it.
@@ -79,6 +96,11 @@ fn a_request_to_a_host_that_is_not_granted_is_refused() -> Result<()> {
 
 /// `numbers.times` as `numbers(1)`, after a request to the machine.
 fn sending(authority: &str) -> Result<Vec<u8>> {
+    sending_and(authority, "", "")
+}
+
+/// The same with more imports, and code that follows the request.
+fn sending_and(authority: &str, imports: &str, then: &str) -> Result<Vec<u8>> {
     let world = "package t:numbers@0.1.0;
          interface numbers {
              variant error { odd(u32), unavailable(string) }
@@ -88,14 +110,16 @@ fn sending(authority: &str) -> Result<Vec<u8>> {
              import wasi:http/types@{v};
              import wasi:http/outgoing-handler@{v};
              import wasi:io/poll@{v};
+             import wasi:io/streams@{v};
              export numbers;
          }";
     let length = authority.len();
     let core = format!(
-        r#"(module {SEND_IMPORTS} {MEMORY} (data (i32.const 512) "{authority}") {SEND}
+        r#"(module {SEND_IMPORTS} {imports} {MEMORY} (data (i32.const 512) "{authority}") {SEND}
             (func (export "t:numbers/numbers@0.1.0#times") (param $n i32) (result i32)
                 (global.set $top (i32.const 4096))
                 (drop (call $send (i32.const 512) (i32.const {length})))
+                {then}
                 (i32.store (i32.const 16) (i32.const 0))
                 (i32.store (i32.const 20) (local.get $n))
                 (i32.const 16)))"#
@@ -133,5 +157,29 @@ fn a_shadow_reaches_no_other_machine() -> Result<()> {
         Ok(equal.ok_or_else(|| format!("{beside:?}")))
     })?;
     assert_eq!((equal, machine.visits()), (3, 1), "the shadow ran, and its requests were refused");
+    Ok(())
+}
+
+/// The guest waits on a thread of the host, where it cannot be interrupted.
+#[test]
+fn a_guest_that_waits_for_the_body_of_an_answer_is_cut_off_at_its_deadline() -> Result<()> {
+    let authority = endless()?.to_string();
+    let imports = r#"
+        (import "wasi:http/types@{v}" "[method]incoming-response.consume" (func $consume (param i32 i32)))
+        (import "wasi:http/types@{v}" "[method]incoming-body.stream" (func $stream-of (param i32 i32)))
+        (import "wasi:io/streams@{v}" "[method]input-stream.blocking-read" (func $read (param i32 i64 i32)))"#;
+    let read = "(call $consume (i32.load (i32.const 1224)) (i32.const 1300))
+        (call $stream-of (i32.load (i32.const 1304)) (i32.const 1312))
+        (call $read (i32.load (i32.const 1316)) (i64.const 9) (i32.const 1328))";
+    let system = System::new()
+        .context("numbers", &sending_and(&authority, imports, read)?, &format!("outgoing = [\"{authority}\"]"))?
+        .context("asking", &asking()?, "imports = [\"t:numbers/numbers\"]")?;
+    let registry = system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    let began = Instant::now();
+    let answer = call(&registry, "asking", "asking.ask", &[Val::U32(7)], 300);
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(200), "it waits: {answer:?} after {took:?}");
+    // Far less than the host waits for another machine.
+    assert!(took < Duration::from_millis(limits::OUTGOING_SILENCE_MS) / 4, "{answer:?} after {took:?}");
     Ok(())
 }

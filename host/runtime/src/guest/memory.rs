@@ -103,6 +103,14 @@ mod tests {
     const MB: usize = 1 << 20;
 
     #[test]
+    fn a_table_has_its_bound_and_the_refusal_says_so() {
+        let mut limiter = Limiter::new(Shared::new(1), 1);
+        assert!(limiter.table_growing(0, limits::TABLE_ELEMENTS_MAX, None).unwrap());
+        assert!(!limiter.table_growing(0, limits::TABLE_ELEMENTS_MAX + 1, None).unwrap());
+        assert!(limiter.refused.as_ref().unwrap().ends_with(" table entries"));
+    }
+
+    #[test]
     fn instances_within_their_own_bound_meet_the_bound_of_their_context() {
         let shared = Shared::new(3);
         let [mut a, mut b] = [(); 2].map(|()| Limiter::new(shared.clone(), 2));

@@ -5,9 +5,10 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, StreamBody};
+use tokio::time::timeout_at;
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::{
     Error, RequestOptions, Result, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView, default_send_request,
@@ -24,11 +25,13 @@ pub struct Outgoing {
     granted: Arc<[String]>,
     /// Set while the guest runs a shadow call: it may send nothing.
     closed: bool,
+    /// When waiting for another machine ends: a guest that waits on a thread of the host is not interrupted there.
+    until: Option<Instant>,
 }
 
 impl Outgoing {
     pub fn new(granted: &[String]) -> Self {
-        Self { granted: granted.iter().map(|pair| pair.to_ascii_lowercase()).collect(), closed: false }
+        Self { granted: granted.iter().map(|pair| pair.to_ascii_lowercase()).collect(), closed: false, until: None }
     }
 
     /// `true`: refuses all requests from now on; `false`: allows the granted ones again.
@@ -72,12 +75,33 @@ impl WasiHttpHooks for Outgoing {
         bound(&mut options.connect_timeout, limits::OUTGOING_CONNECT_MS);
         bound(&mut options.first_byte_timeout, limits::OUTGOING_SILENCE_MS);
         bound(&mut options.between_bytes_timeout, limits::OUTGOING_SILENCE_MS);
+        let until = self.until.map(Into::into);
         Box::new(async move {
-            let (response, connection) = default_send_request(request, Some(options)).await?;
+            let sending = default_send_request(request, Some(options));
+            let (response, connection) = match until {
+                Some(until) => timeout_at(until, sending).await.map_err(|_| Error::HttpResponseTimeout)??,
+                None => sending.await?,
+            };
             let connection: Box<dyn Future<Output = _> + Send> = Box::new(connection);
-            Ok((response.map(BodyExt::boxed_unsync), connection))
+            let response = response.map(|body| match until {
+                Some(until) => ending(body.boxed_unsync(), until),
+                None => body.boxed_unsync(),
+            });
+            Ok((response, connection))
         })
     }
+}
+
+/// The body, of which reading ends with an error at `until`.
+fn ending(body: WasiBody, until: tokio::time::Instant) -> WasiBody {
+    let frames = futures::stream::unfold(Some(body), move |body| async move {
+        let mut body = body?;
+        match timeout_at(until, body.frame()).await {
+            Ok(frame) => frame.map(|frame| (frame, Some(body))),
+            Err(_) => Some((Err(Error::ConnectionReadTimeout), None)),
+        }
+    });
+    StreamBody::new(frames).boxed_unsync()
 }
 
 impl WasiHttpView for Guest {
@@ -86,6 +110,8 @@ impl WasiHttpView for Guest {
         if let Some(attempt) = self.callees.as_ref().and_then(DispatchTable::attempt) {
             attempt.had_effect();
         }
+        // The driver of a `wasi:http` request, whose deadline moves, ends its waiting by itself.
+        self.outgoing.until = self.moving.is_none().then_some(self.deadline);
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
     }
 }
