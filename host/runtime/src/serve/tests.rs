@@ -257,3 +257,20 @@ fn a_running_call_of_a_replaced_generation_is_cut_off_after_exactly_its_limit() 
     scene.registry.check_draining();
     assert_eq!(scene.registry.known_to_drain(), 0);
 }
+
+#[test]
+fn a_version_knows_the_calls_of_all_versions_before_it() {
+    let mut scene = Scene::new();
+    let mut expected = 0;
+    for calls in [3, 4, 5] {
+        let generation = scene.registry.live("a").unwrap().generation().clone();
+        assert_eq!(generation.calls_before().calls(), expected);
+        (0..calls).for_each(|_| generation.call_stats.record(Duration::from_millis(1), None));
+        expected += calls;
+        let (specs, _) = scene.with_new_version();
+        let prepared = scene.registry.prepare(specs).unwrap();
+        let probation = scene.registry.publish_on_probation(prepared, "a").unwrap();
+        assert_eq!((probation.counts().0.calls(), probation.calls_earlier().calls()), (calls, expected - calls));
+        probation.keep();
+    }
+}

@@ -168,6 +168,26 @@ fn the_number_of_calls_that_are_away_is_bounded_and_so_is_what_runs_when_they_co
 }
 
 #[test]
+fn a_call_that_waits_is_not_admitted_beside_one_that_came_back() {
+    let pool = Pool::<u32>::new(1, 2);
+    let permit = || pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap().0;
+    let writer = permit();
+    assert!(pool.give_away(false));
+    let reader = permit();
+    pool.take_back();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| pool.acquire(soon()).is_ok());
+        while pool.occupancy().1 == 0 {
+            std::thread::yield_now();
+        }
+        drop(reader);
+        assert_eq!(pool.occupancy(), (1, 1, 0), "the writer runs, and that is the bound");
+        drop(writer);
+        assert!(waits.join().unwrap());
+    });
+}
+
+#[test]
 fn a_permit_comes_back_from_a_call_that_panics_away_from_it() {
     use crate::guest::places::Places;
     let pool = std::sync::Arc::new(Pool::<u32>::new(1, 0));
