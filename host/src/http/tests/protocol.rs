@@ -122,9 +122,14 @@ async fn bodies_that_are_too_large_are_refused_with_and_without_a_length() {
             .status,
         413
     );
-    let chunked =
-        format!("POST /shop/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3e9\r\n{body}\r\n0\r\n\r\n");
-    assert_eq!(site.raw(chunked.as_bytes()).await.status, 413);
+    let announced = b"POST /shop/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 1001\r\n\r\n";
+    assert_eq!(site.raw(announced).await.status, 413, "before any of it is sent");
+    let chunked = |chunks: &[&str]| {
+        let chunks: String = chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
+        format!("POST /shop/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
+    };
+    assert_eq!(site.raw(chunked(&[&body]).as_bytes()).await.status, 413);
+    assert_eq!(site.raw(chunked(&[&body[..500], &body[500..]]).as_bytes()).await.status, 413, "each piece fits");
     let fits = format!(
         "POST /shop/echo HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 1000\r\n\r\n{}",
         &body[1..]

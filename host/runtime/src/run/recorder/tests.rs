@@ -105,9 +105,10 @@ fn secrets_are_blanked_at_any_depth_and_kept_only_on_a_log_that_asks_for_them() 
     assert!(!recent.contains("4242") && recent.contains(BLANK) && recent.contains("C-1"), "{recent}");
 }
 
-/// The caller's manifest names the field; its recording must not hold what a callee answered in it.
+/// The caller's manifest names the field; its recording must not hold what it gave a callee in it, or what that
+/// answered.
 #[test]
-fn secrets_in_a_callees_answer_are_blanked_in_the_callers_recording() {
+fn secrets_in_a_call_of_a_callee_are_blanked_in_the_callers_recording() {
     let recorder = Recorder::new(&config(1));
     let card = || record(&[("card", record(&[("number", text("4242"))])), ("name", text("Ann"))]);
     let nested = Val::Option(Some(Box::new(Val::List(vec![Val::Tuple(vec![Val::U8(1), card()])]))));
@@ -121,8 +122,8 @@ fn secrets_in_a_callees_answer_are_blanked_in_the_callers_recording() {
             callee: 1,
             interface: InterfaceName::parse("t:customer/accounts@0.1.0").unwrap(),
             function: "find".into(),
-            names: vec!["id".into()],
-            params: vec![text("C-1")],
+            names: vec!["id".into(), "token".into()],
+            params: vec![text("C-1"), text("open sesame")],
             outcome: Ok(vec![answer]),
             took: Duration::ZERO,
         })
@@ -138,8 +139,9 @@ fn secrets_in_a_callees_answer_are_blanked_in_the_callers_recording() {
     recorder.keep(data, Vec::new(), Noted { notes, wrote: false, random: false }, Duration::ZERO);
     let log = recorder.stop_log().unwrap();
     for calls in [format!("{:?}", log.calls), format!("{:?}", recorder.recent())] {
-        assert!(!calls.contains("4242"), "{calls}");
-        assert_eq!((calls.matches(BLANK).count(), calls.matches("Ann").count()), (2, 2), "{calls}");
+        assert!(!calls.contains("4242") && !calls.contains("sesame"), "{calls}");
+        let count = |word| calls.matches(word).count();
+        assert_eq!((count(BLANK), count("Ann"), count("C-1")), (4, 2, 2), "{calls}");
     }
     assert!(log.calls[0].blanked);
 }
