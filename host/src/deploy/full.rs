@@ -33,25 +33,35 @@ pub(super) fn run(
     }
     let component = steps::compile(system, &before.settings.name, &artifact, pipeline)?;
     let specs = system.specs_with(name, &component, None);
+    let serves = system.generation(name).is_some_and(|generation| generation.out_of_service().is_none());
     pipeline.step(Step::Wit, || Ok(((), wit::check(before, &component, &specs, &system.calls)?)))?;
     pipeline.step(Step::Capabilities, || {
-        Ok(((), capabilities::check(&before.component, &component, &request.allow, Form::Full)?))
+        // Beside a version that could not be loaded, nothing is new: what the manifest grants holds, as at a start.
+        let form = if before.component.is_placeholder() { Form::Quick } else { Form::Full };
+        Ok(((), capabilities::check(&before.component, &component, &request.allow, form)?))
     })?;
     let start_on = |database: Option<Arc<Database>>| {
         let trial = Trial::start(&system.registry, specs.clone(), name, database);
         trial.map_err(|error| GateRefusal::context(Step::Start, error))
     };
     let mut trial = pipeline.step(Step::Start, || Ok((start_on(None)?, vec![])))?;
-    let mut schema = pipeline.step(Step::Migrations, || try_schema(system, name, &trial, &request.allow))?;
+    let mut schema = pipeline.step(Step::Migrations, || match serves {
+        true => try_schema(system, name, &trial, &request.allow),
+        false => Ok((None, vec!["the context is out of service: they run when it is published".to_owned()])),
+    })?;
     if let Some(schema) = &schema {
         trial = start_on(Some(schema.copy.clone()))?;
     }
     pipeline.step(Step::Health, || Ok(((), health::check(&trial)?)))?;
-    pipeline.step(Step::Replay, || Ok(((), replay::check(system, request, &trial, schema.as_mut())?)))?;
+    pipeline.step(Step::Replay, || match serves {
+        true => Ok(((), replay::check(system, request, &trial, schema.as_mut())?)),
+        false => Ok(((), vec!["no version serves that it could be compared with".to_owned()])),
+    })?;
     drop(trial);
     // A version that the host cannot roll back by itself is not on probation.
     let irreversible = schema.as_ref().is_some_and(|schema| schema.irreversible.is_some());
-    let watch = Duration::from_millis(if irreversible { 0 } else { request.watch_ms });
+    let can_go_back = serves && !irreversible;
+    let watch = Duration::from_millis(if can_go_back { request.watch_ms } else { 0 });
     let release = Release {
         before,
         artifact: &artifact,

@@ -165,6 +165,24 @@ fn a_version_without_the_function_of_a_schedule_is_refused() -> Result<()> {
     Ok(())
 }
 
+/// Its component is garbage, or its migrations, or its start.
+#[test]
+fn a_context_out_of_service_serves_again_by_a_deploy() -> Result<()> {
+    let traps = Version { start: Then::Traps, ..first() };
+    let cannot = Version { migrations: vec!["CREATE TABLE"], ..first() };
+    for (what, wasm) in [("garbage", b"garbage".to_vec()), ("traps", traps.wasm()?), ("migration", cannot.wasm()?)] {
+        let system = system(&first())?;
+        std::fs::write(system.folder.path().join("numbers.wasm"), wasm)?;
+        let fixture = Fixture { app: load(&system)?, system };
+        assert_eq!(fixture.app.registry.out_of_service().len(), 1, "{what}");
+        let report = fixture.deploy(&Version { factor: 3, ..first() }, &[])?;
+        assert_eq!(report.outcome, DeployOutcome::Live, "{what}: {report:?}");
+        assert_eq!(fixture.times(7)?, answer(21), "{what}");
+        assert!(fixture.app.registry.out_of_service().is_empty(), "{what}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_new_import_must_be_allowed_by_name() -> Result<()> {
     let fixture = Fixture::new(&Version::times(2))?;
