@@ -2,9 +2,10 @@
 
 import unittest
 from dataclasses import dataclass
+from types import ModuleType
 
 from seam_sdk.packed import decode, encode
-from seam_sdk.text import well_formed
+from seam_sdk.text import speaking, well_formed
 
 
 @dataclass
@@ -34,6 +35,14 @@ class Text(unittest.TestCase):
 
     def test_a_packed_text_is_well_formed(self) -> None:
         self.assertEqual(decode(encode([("a\ud83d",)])), [("a\ufffd",)])
+
+    def test_an_imported_interface_is_given_well_formed_texts(self) -> None:
+        notes = ModuleType("notes")
+        exec("def put(note, count): return [note] * count\nclass Note: pass", vars(notes))
+        note = notes.Note
+        speaking(notes)
+        self.assertEqual(notes.put("a\ud83d", 2), ["a\ufffd", "a\ufffd"])
+        self.assertIs(notes.Note, note)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,25 @@
-"""A context's migrations, and the error `unavailable` of its functions."""
+"""A context's migrations, and the error `unavailable` of its functions.
+
+With the first import of this module, all texts that the context gives to others are well-formed.
+"""
 
 import functools
+import importlib
+import pkgutil
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import wit_world.imports
 from componentize_py_types import Err
 from wit_world.exports.migrations import Migration
 
 from seam_sdk.store import StoreError
-from seam_sdk.text import well_formed
+from seam_sdk.text import speaking, well_formed
+
+for _interface in pkgutil.iter_modules(wit_world.imports.__path__):
+    speaking(importlib.import_module(f"wit_world.imports.{_interface.name}"))
 
 
 def steps(folder: Path) -> list[Migration]:
