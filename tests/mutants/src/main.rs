@@ -26,8 +26,8 @@ const LONGER: Duration = Duration::from_secs(60);
 #[derive(Parser)]
 #[command(name = "just mutants")]
 struct Args {
-    /// Only mutants whose name or file contains this
-    filter: Option<String>,
+    /// Only mutants whose name or file contains one of these
+    filters: Vec<String>,
     /// List them, with the tests that should notice each
     #[arg(long)]
     list: bool,
@@ -47,10 +47,12 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<bool> {
     let repo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
     let mut mutants = list::read(&repo)?;
-    if let Some(filter) = &args.filter {
-        mutants.retain(|mutant| mutant.name.contains(filter) || mutant.file.contains(filter));
-        ensure!(!mutants.is_empty(), "no mutant has `{filter}` in its name or file; `--list` shows them");
+    let has = |mutant: &Mutant, filter: &String| mutant.name.contains(filter) || mutant.file.contains(filter);
+    for filter in &args.filters {
+        let some = mutants.iter().any(|mutant| has(mutant, filter));
+        ensure!(some, "no mutant has `{filter}` in its name or file; `--list` shows them");
     }
+    mutants.retain(|mutant| args.filters.is_empty() || args.filters.iter().any(|filter| has(mutant, filter)));
     if args.list {
         for mutant in &mutants {
             println!("{:<48} {}  (cargo test {})", mutant.name, mutant.file, mutant.test);

@@ -106,9 +106,26 @@ fn many_rows_are_one_transaction() {
     let fresh = pack(3, &[&[7.into(), "x".into(), 5.into()], &[8.into(), "y".into(), 5.into()]]);
     assert_eq!(case(&shop.execute_many(sql, &fresh[..fresh.len() - 1], soon())), "invalid");
     assert_eq!(shop.items(), 2);
-    // No row is long enough to be interrupted, so the deadline is looked at between them.
     let late = shop.execute_many(sql, &fresh, Instant::now() - Duration::from_secs(1));
     assert_eq!((case(&late), shop.items()), ("interrupted", 2));
+}
+
+/// No row is long enough to be interrupted, so the deadline is looked at between them.
+#[test]
+fn many_rows_end_soon_after_their_deadline() {
+    let shop = shop();
+    let rows: Vec<[Value<'_>; 2]> = (0..30_000).map(|i| [i.into(), Value::Text(format!("n{i}").into())]).collect();
+    let rows: Vec<&[Value<'_>]> = rows.iter().map(|row| &row[..]).collect();
+    let (sql, packed) = ("INSERT INTO item (id, name) VALUES (?1, ?2)", pack(2, &rows));
+    let timed = |deadline: Instant| {
+        let began = Instant::now();
+        let result = shop.execute_many(sql, &packed, deadline);
+        (case(&result), began.elapsed())
+    };
+    let (cut, soon_over) = timed(in_ms(2));
+    let (whole, long) = timed(Instant::now() + Duration::from_secs(600));
+    assert_eq!((cut, whole), ("interrupted", "ok"));
+    assert!(soon_over < long / 2, "{soon_over:?}, and {long:?} for all rows");
 }
 
 #[test]
@@ -194,4 +211,14 @@ fn more_readers_than_connections_wait_for_their_turn() {
     let statistics = shop.statistics();
     assert!(statistics.readers <= crate::limits::STORE_READERS_MAX as u64);
     assert!(statistics.reads >= 1200 && statistics.file_bytes > 0, "{statistics:?}");
+}
+
+#[test]
+fn when_all_readers_are_taken_the_next_waits_until_its_deadline() {
+    let shop = shop();
+    let mut taken: Vec<_> = (0..crate::limits::STORE_READERS_MAX).map(|_| shop.reader().unwrap()).collect();
+    let refused = shop.query("SELECT 1", &[], in_ms(20));
+    assert!(matches!(&refused, Err(Error::Busy(why)) if why.contains("readers are busy")), "{refused:?}");
+    taken.pop();
+    assert_eq!(number_in(&shop.query("SELECT 1", &[], soon()).unwrap()), 1);
 }

@@ -9,6 +9,15 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(10)
 }
 
+/// Waits until it holds, and fails instead of hanging.
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(20), "not in time: {what}");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn no_more_calls_run_than_allowed_and_the_others_wait() {
     let pool = Pool::<u32>::new(2, 8);
@@ -55,10 +64,16 @@ fn a_call_waits_exactly_until_its_deadline_and_only_when_all_permits_are_taken()
         std::thread::scope(|scope| {
             let waits = scope
                 .spawn(|| pool.acquire(deadline).map(|_permit| time.now()).map_err(|refused| (refused, time.now())));
-            while time.waiting() == 0 {
-                std::thread::yield_now();
-            }
+            until("it waits", || time.waiting() > 0 || waits.is_finished());
             then();
+            // One that is never admitted runs out of time.
+            let began = Instant::now();
+            while !waits.is_finished() {
+                std::thread::yield_now();
+                if began.elapsed() > Duration::from_secs(20) {
+                    time.advance(hour);
+                }
+            }
             waits.join().unwrap()
         })
     };
@@ -134,9 +149,7 @@ fn a_permit_that_is_given_away_goes_to_the_call_that_waits_longest() {
                 let _permit = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
                 order.lock().push(name);
             });
-            while pool.occupancy().1 <= at {
-                std::thread::yield_now();
-            }
+            until("it waits", || pool.occupancy().1 > at);
         }
         assert!(pool.give_away(false));
     });
@@ -177,9 +190,7 @@ fn a_call_that_waits_is_not_admitted_beside_one_that_came_back() {
     pool.take_back();
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| pool.acquire(soon()).is_ok());
-        while pool.occupancy().1 == 0 {
-            std::thread::yield_now();
-        }
+        until("it waits", || pool.occupancy().1 > 0);
         drop(reader);
         assert_eq!(pool.occupancy(), (1, 1, 0), "the writer runs, and that is the bound");
         drop(writer);
