@@ -49,6 +49,8 @@ pub const VARIANTS_MAX: usize = 8;
 pub const VARIANT_WEIGHT_MAX: u32 = 1_000;
 /// Calls that wait for the shadow thread. The host drops and counts further ones: a sample is enough to compare.
 pub const SHADOW_QUEUE_MAX: usize = 64;
+/// At most what the values of these calls take: eight of the largest.
+pub const SHADOW_QUEUE_BYTES_MAX: usize = 8 * COPIED_VALUES_BYTES_MAX;
 /// The share of one core for all shadows of the host; their thread sleeps the rest of the time.
 pub const SHADOW_CORE_PERCENT: u32 = 20;
 /// The longest sleep of that thread after one call.
@@ -73,6 +75,10 @@ pub const SEAM_TYPE_DEPTH_MAX: usize = 32;
 pub const SEAM_POOL_BYTES: usize = 2 * 1024 * 1024;
 
 // Recording calls
+
+/// The values of one call that the host copies, to record it or to send it to a shadow. A list of bytes takes forty
+/// times its length so. The host does not record a larger call, and sends it to no shadow.
+pub const COPIED_VALUES_BYTES_MAX: usize = 8 << 20;
 
 /// Sampled calls of one context in a second, unless the manifest says otherwise: enough to read, and a negligible load.
 pub const RECORD_CALLS_PER_S: u32 = 20;

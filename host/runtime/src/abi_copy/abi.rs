@@ -58,6 +58,10 @@ impl<T: 'static, const N: usize, const R: usize> Invoke<T> for Pending<'_, N, R>
     fn values(&self, types: &[Type]) -> Result<Vec<Val>, Fault> {
         values::params(types, &self.0.slots, &self.0.image)
     }
+
+    fn bytes(&self) -> usize {
+        size_of_val(&self.0.slots) + self.0.image.size()
+    }
 }
 
 macro_rules! component_type {

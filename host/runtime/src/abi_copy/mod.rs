@@ -88,12 +88,18 @@ impl<T: 'static> Args<'_, T> {
     pub fn values(&self, types: &[Type]) -> std::result::Result<Vec<Val>, Fault> {
         self.0.values(types)
     }
+
+    /// The bytes that the parameters take in the host.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
 }
 
 /// `Args` of one arity; hides the arity from `Args`.
 trait Invoke<T: 'static> {
     fn invoke(&self, func: &Func, store: StoreContextMut<'_, T>) -> Result<Reply>;
     fn values(&self, types: &[Type]) -> std::result::Result<Vec<Val>, Fault>;
+    fn bytes(&self) -> usize;
 }
 
 /// The reply to the caller: from the callee, or from the host when the callee did not answer.
@@ -114,6 +120,15 @@ impl Reply {
     /// fails with `Fault::NoUnavailable`.
     pub fn unavailable(text: impl Into<String>) -> Self {
         Self(ReplyBody::Unavailable(text.into()))
+    }
+
+    /// The bytes that the reply takes in the host.
+    pub fn bytes(&self) -> usize {
+        match &self.0 {
+            ReplyBody::Flat { .. } => size_of::<ValRaw>(),
+            ReplyBody::Memory { image, .. } => image.size(),
+            ReplyBody::Unavailable(text) => text.len(),
+        }
     }
 
     /// Whether the function returns a `result`, and this reply is its error case.

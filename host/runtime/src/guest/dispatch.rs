@@ -164,6 +164,9 @@ pub trait Exchange {
     /// When they do not have the function's types, which linking rules out.
     fn params(&self, function: &Function) -> wasmtime::Result<Vec<Val>>;
 
+    /// At most about what `params` and `results` take in the host's memory.
+    fn bytes_as_values(&self) -> usize;
+
     /// Sets the results without an instance in this process. `results` must have as many values as the function has
     /// results.
     ///
@@ -193,6 +196,10 @@ impl Exchange for Values<'_> {
         Ok(self.params.to_vec())
     }
 
+    fn bytes_as_values(&self) -> usize {
+        self.params.iter().chain(&*self.results).map(bytes_of).sum()
+    }
+
     fn answer(&mut self, results: Vec<Val>) -> wasmtime::Result<()> {
         if results.len() != self.results.len() {
             wasmtime::bail!("{} results for a function that has {}", results.len(), self.results.len());
@@ -204,4 +211,23 @@ impl Exchange for Values<'_> {
     fn results(&self, _: &Function) -> wasmtime::Result<Vec<Val>> {
         Ok(self.results.to_vec())
     }
+}
+
+/// The approximate size of a value in memory.
+pub fn bytes_of(value: &Val) -> usize {
+    let boxed = |inner: &Option<Box<Val>>| inner.as_deref().map_or(0, bytes_of);
+    let inside = match value {
+        Val::String(text) => text.len(),
+        Val::List(items) | Val::Tuple(items) => items.iter().map(bytes_of).sum(),
+        Val::Record(fields) => {
+            fields.iter().map(|(name, value)| size_of::<String>() + name.len() + bytes_of(value)).sum()
+        }
+        Val::Variant(case, inner) => case.len() + boxed(inner),
+        Val::Enum(case) => case.len(),
+        Val::Option(inner) => boxed(inner),
+        Val::Result(Ok(inner) | Err(inner)) => boxed(inner),
+        Val::Flags(names) => names.iter().map(|name| size_of::<String>() + name.len()).sum(),
+        _ => 0,
+    };
+    size_of::<Val>() + inside
 }

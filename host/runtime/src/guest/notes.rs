@@ -14,8 +14,11 @@ use crate::interface_name::InterfaceName;
 pub struct Notes {
     /// In the order of the answers.
     pub calls: Vec<OutgoingCall>,
-    /// The number of calls beyond `limits::RECORD_OUTGOING_CALLS_MAX`, which are not kept.
+    /// The number of calls beyond `limits::RECORD_OUTGOING_CALLS_MAX` or `limits::COPIED_VALUES_BYTES_MAX`, which are
+    /// not kept.
     pub calls_dropped: usize,
+    /// At most what the values of these calls take, kept or not.
+    pub bytes: usize,
 }
 
 /// One call that a context made through an import.

@@ -69,6 +69,11 @@ impl Exchange for Bytes<'_> {
         Ok(self.args.values(&types)?)
     }
 
+    /// A list of bytes takes the most: one `Val` for each.
+    fn bytes_as_values(&self) -> usize {
+        (self.args.bytes() + self.reply.as_ref().map_or(0, abi_copy::Reply::bytes)) * size_of::<Val>()
+    }
+
     fn answer(&mut self, _: Vec<Val>) -> wasmtime::Result<()> {
         wasmtime::bail!("this call is carried as bytes and takes no values")
     }
@@ -129,7 +134,8 @@ fn record_call(
     outcome: &Result<(), Failure>,
     took: Duration,
 ) {
-    if notes.calls.len() >= limits::RECORD_OUTGOING_CALLS_MAX {
+    notes.bytes = notes.bytes.saturating_add(exchange.bytes_as_values());
+    if notes.calls.len() >= limits::RECORD_OUTGOING_CALLS_MAX || notes.bytes > limits::COPIED_VALUES_BYTES_MAX {
         notes.calls_dropped += 1;
         return;
     }

@@ -26,7 +26,32 @@ use crate::run::metrics::ShadowMetrics;
 #[derive(Default)]
 pub struct Shadows {
     queue: Mutex<Option<Sender<Job>>>,
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
+}
+
+/// The calls in the queue, and at most what their values take.
+#[derive(Default)]
+struct Waiting {
+    calls: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Waiting {
+    /// Whether there is room for a call whose values take at most so many bytes; then it has entered.
+    fn enter(&self, bytes: usize) -> bool {
+        let calls = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let all = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let fits = calls <= limits::SHADOW_QUEUE_MAX && all <= limits::SHADOW_QUEUE_BYTES_MAX;
+        if !fits {
+            self.leave(bytes);
+        }
+        fits
+    }
+
+    fn leave(&self, bytes: usize) {
+        self.calls.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 /// One variant that is called beside the others.
@@ -46,6 +71,7 @@ struct Job {
     params: Vec<Val>,
     /// The live answer.
     live: Vec<Val>,
+    bytes: usize,
     counts: ShadowMetrics,
 }
 
@@ -53,13 +79,12 @@ impl Shadow {
     /// Queues the call that was just answered for the shadow, if there is room.
     pub fn follow(&self, call: &Call, callees: &DispatchTable, function: &Function, exchange: &dyn Exchange) {
         // Checked before anything is copied, so that a dropped call costs little.
-        let waiting = &self.queue.waiting;
-        if waiting.fetch_add(1, Ordering::Relaxed) >= limits::SHADOW_QUEUE_MAX {
-            waiting.fetch_sub(1, Ordering::Relaxed);
+        let (waiting, bytes) = (&self.queue.waiting, exchange.bytes_as_values());
+        if bytes > limits::COPIED_VALUES_BYTES_MAX || !waiting.enter(bytes) {
             return self.counts.dropped.inc();
         }
         let (Ok(params), Ok(live)) = (exchange.params(function), exchange.results(function)) else {
-            waiting.fetch_sub(1, Ordering::Relaxed);
+            waiting.leave(bytes);
             return self.counts.failed.inc();
         };
         let function = Function {
@@ -79,6 +104,7 @@ impl Shadow {
             function,
             params,
             live,
+            bytes,
             counts: self.counts.clone(),
         });
     }
@@ -106,23 +132,23 @@ impl Shadows {
         // Without the thread the channel has no receiver, and the job counts as dropped.
         if let Err(unsent) = sender.send(job) {
             unsent.0.counts.dropped.inc();
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.waiting.leave(unsent.0.bytes);
         }
     }
 }
 
-fn work(jobs: &Receiver<Job>, waiting: &AtomicUsize) {
+fn work(jobs: &Receiver<Job>, waiting: &Waiting) {
     while let Ok(job) = jobs.recv() {
-        let started = Instant::now();
+        let (started, bytes) = (Instant::now(), job.bytes);
         run(job);
-        waiting.fetch_sub(1, Ordering::Relaxed);
+        waiting.leave(bytes);
         let rest = started.elapsed() * (100 - limits::SHADOW_CORE_PERCENT) / limits::SHADOW_CORE_PERCENT;
         std::thread::sleep(rest.min(Duration::from_millis(limits::SHADOW_REST_MS_MAX)));
     }
 }
 
 fn run(job: Job) {
-    let Job { generation, callees, trace, affinity, function, params, live, counts } = job;
+    let Job { generation, callees, trace, affinity, function, params, live, counts, .. } = job;
     let started = Instant::now();
     let mut call = Call::start(started + generation.spec().settings.limits.timeout, trace);
     call.affinity = affinity;
@@ -141,5 +167,19 @@ fn run(job: Job) {
     if let Some(overlap) = overlap::of(&live, &results) {
         counts.lists.inc();
         counts.overlap.inc_by(overlap);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_wait_are_bounded_by_number_and_by_bytes() {
+        let waiting = Waiting::default();
+        assert!((0..limits::SHADOW_QUEUE_MAX).all(|_| waiting.enter(1)) && !waiting.enter(1));
+        (0..limits::SHADOW_QUEUE_MAX).for_each(|_| waiting.leave(1));
+        assert!(waiting.enter(limits::SHADOW_QUEUE_BYTES_MAX - 1));
+        assert!(!waiting.enter(2) && waiting.enter(1), "what was refused takes no room");
     }
 }

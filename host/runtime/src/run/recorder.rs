@@ -25,6 +25,7 @@ use crate::call::Failure;
 use crate::component::InterfaceName;
 use crate::guest::dispatch::{Exchange, Function};
 use crate::guest::notes::{Notes, OutgoingCall};
+use crate::limits;
 use crate::settings::Recording;
 pub use kept::CallLog;
 use kept::Kept;
@@ -158,6 +159,9 @@ impl Recorder {
         noted: Noted,
         took: Duration,
     ) {
+        if exchange.bytes_as_values() > limits::COPIED_VALUES_BYTES_MAX {
+            return self.kept.lock().drop_call();
+        }
         let read = || {
             Some((
                 exchange.params(function).ok()?,
@@ -190,7 +194,7 @@ impl Recorder {
     }
 
     fn keep(&self, data: CallData, names: Vec<String>, Noted { notes, wrote, random }: Noted, took: Duration) {
-        let Notes { calls: outgoing, calls_dropped } = notes.map(|notes| *notes).unwrap_or_default();
+        let Notes { calls: outgoing, calls_dropped, .. } = notes.map(|notes| *notes).unwrap_or_default();
         let start = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().saturating_sub(took);
         let (began_s, outgoing_complete) = (start.as_secs(), calls_dropped == 0);
         let (sequence, blanked) = (0, false);

@@ -8,13 +8,14 @@ use wasmtime::component::Val;
 use super::{CallData, RecordedCall};
 use crate::buffered_http;
 use crate::component::InterfaceName;
+use crate::guest::dispatch;
 use crate::limits;
 
 /// Every call into a context while the log ran, in the order in which the calls ended.
 #[derive(Debug, Default)]
 pub struct CallLog {
     pub calls: Vec<RecordedCall>,
-    /// Calls that are missing because the log was full.
+    /// Calls that are missing because the log was full, or because they were too large.
     pub dropped: usize,
     bytes: usize,
     keep_secrets: bool,
@@ -50,6 +51,11 @@ impl Kept {
         }
         self.log = Some(CallLog { keep_secrets, ..CallLog::default() });
         true
+    }
+
+    /// Counts a call that is too large to be kept.
+    pub fn drop_call(&mut self) {
+        self.log.iter_mut().for_each(|log| log.dropped += 1);
     }
 
     pub fn stop_log(&mut self) -> Option<CallLog> {
@@ -105,7 +111,7 @@ impl Kept {
 
 /// The approximate size of a call in memory.
 pub(super) fn bytes_of(call: &RecordedCall) -> usize {
-    let values = |values: &[Val]| values.iter().map(bytes_of_value).sum::<usize>();
+    let values = |values: &[Val]| values.iter().map(dispatch::bytes_of).sum::<usize>();
     let own = match &call.data {
         CallData::Function { params, outcome, .. } => values(params) + outcome.as_ref().map_or(0, |v| values(v)),
         CallData::Request { request, outcome } => {
@@ -120,22 +126,4 @@ pub(super) fn bytes_of(call: &RecordedCall) -> usize {
         size_of_val(made) + values(&made.params) + made.outcome.as_ref().map_or(0, |results| values(results))
     });
     size_of::<RecordedCall>() + own + outgoing.sum::<usize>()
-}
-
-fn bytes_of_value(value: &Val) -> usize {
-    let boxed = |inner: &Option<Box<Val>>| inner.as_deref().map_or(0, bytes_of_value);
-    let inside = match value {
-        Val::String(text) => text.len(),
-        Val::List(items) | Val::Tuple(items) => items.iter().map(bytes_of_value).sum(),
-        Val::Record(fields) => {
-            fields.iter().map(|(name, value)| size_of::<String>() + name.len() + bytes_of_value(value)).sum()
-        }
-        Val::Variant(case, inner) => case.len() + boxed(inner),
-        Val::Enum(case) => case.len(),
-        Val::Option(inner) => boxed(inner),
-        Val::Result(Ok(inner) | Err(inner)) => boxed(inner),
-        Val::Flags(names) => names.iter().map(|name| size_of::<String>() + name.len()).sum(),
-        _ => 0,
-    };
-    size_of::<Val>() + inside
 }

@@ -135,7 +135,7 @@ fn secrets_in_a_call_of_a_callee_are_blanked_in_the_callers_recording() {
         params: Vec::new(),
         outcome: Ok(Vec::new()),
     };
-    let notes = Some(Box::new(Notes { calls, calls_dropped: 0 }));
+    let notes = Some(Box::new(Notes { calls, ..Notes::default() }));
     recorder.keep(data, Vec::new(), Noted { notes, wrote: false, random: false }, Duration::ZERO);
     let log = recorder.stop_log().unwrap();
     for calls in [format!("{:?}", log.calls), format!("{:?}", recorder.recent())] {
