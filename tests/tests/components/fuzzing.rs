@@ -14,7 +14,8 @@ use seam_tests::{MEMORY, System, component, wait};
 
 /// Guests of each kind.
 const GUESTS: usize = 6;
-const CLIENTS: u64 = 4;
+/// Most of their time they wait.
+const CLIENTS: u64 = 16;
 /// What the host may use more than at its start: its guests' memory (`limits` below) and the answers that are on their
 /// way to `CLIENTS` clients, several times over.
 const MEMORY_MB: u64 = 700;
@@ -92,7 +93,11 @@ fn run(seed: u64, time: Duration) -> Result<()> {
         Ok(clients.into_iter().map(|client| client.join().unwrap_or(0)).sum())
     })?;
     println!("{visits} visits, {start_mb} MB at the start, {} MB at the end", memory_mb(pid)?);
-    ensure!(visits > 0, "no client has done anything");
+    for status in [200, 500] {
+        let (kind, status) = ("\"context\":\"buffered-", format!("\"status\":{status},"));
+        let met = host.log()?.lines().any(|line| line.contains(kind) && line.contains(&status));
+        ensure!(met, "no buffered guest answered {status} in {visits} visits");
+    }
     // Every connection and every call ends by its bounds.
     wait::until(wait::TIMEOUT, || {
         let text = host.get("/metrics")?.text();
