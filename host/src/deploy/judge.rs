@@ -361,6 +361,17 @@ mod tests {
     }
 
     #[test]
+    fn the_calls_of_earlier_versions_do_not_make_two_broken_calls_evidence() {
+        // Each fifth of a second a call breaks, which one pause of the machine may do.
+        let breaks = |earlier: u32| {
+            let before = CallCounts::of(&[(MS, 20)], 0);
+            let mut judge = Judge::new(before, &CallCounts::of(&[(MS, earlier)], 0));
+            condemned(&mut judge, 1_000, |n| (before, CallCounts::of(&[(MS, n / 10)], (n / 10).into()))).map(|n| n / 10)
+        };
+        assert_eq!([0, 10_000].map(breaks), [Some(3); 2]);
+    }
+
+    #[test]
     fn what_the_version_before_breaks_as_well_does_not_count() {
         let outage = |excused: bool| {
             let mut judge = judge(10_000, 0);

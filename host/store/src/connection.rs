@@ -169,9 +169,6 @@ impl Connection {
             let mut statement = connection.prepare_writing(sql)?;
             while rows.next_into(&mut row)? {
                 connection.guard.arm(deadline);
-                if connection.clock.now() >= deadline {
-                    return Err(Error::Interrupted("the call's deadline passed between two rows".to_owned()));
-                }
                 changed += connection.step(&mut statement, &row)?;
             }
             Ok(changed)

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use seam_tests::fuzz::{Random, buffered_guest, streaming_guest, visit};
 use seam_tests::host::Host;
 use seam_tests::{MEMORY, System, component, wait};
@@ -90,7 +90,8 @@ fn run(seed: u64, time: Duration) -> Result<()> {
             ensure!(mb < start_mb + MEMORY_MB, "the host uses {mb} MB, {start_mb} MB at its start");
             std::thread::sleep(Duration::from_millis(50));
         }
-        Ok(clients.into_iter().map(|client| client.join().unwrap_or(0)).sum())
+        let visits = clients.into_iter().map(|client| client.join().map_err(|_| anyhow!("a client panicked")));
+        visits.sum()
     })?;
     println!("{visits} visits, {start_mb} MB at the start, {} MB at the end", memory_mb(pid)?);
     for status in [200, 500] {

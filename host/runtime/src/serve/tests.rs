@@ -274,3 +274,17 @@ fn a_version_knows_the_calls_of_all_versions_before_it() {
         probation.keep();
     }
 }
+
+#[test]
+fn of_two_changes_that_were_prepared_at_once_the_second_is_refused() {
+    let mut scene = Scene::new();
+    let prepared = [(); 2].map(|()| {
+        let (specs, hash) = scene.with_new_version();
+        (scene.registry.prepare(specs).unwrap(), hash)
+    });
+    let [(first, served), (second, _)] = prepared;
+    let probation = scene.registry.publish_on_probation(first, "a").unwrap();
+    assert!(matches!(scene.registry.publish_on_probation(second, "a"), Err(Error::Overtaken)));
+    assert_eq!(scene.served_by_a(), served);
+    probation.keep();
+}

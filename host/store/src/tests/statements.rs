@@ -110,7 +110,7 @@ fn many_rows_are_one_transaction() {
     assert_eq!((case(&late), shop.items()), ("interrupted", 2));
 }
 
-/// No row is long enough to be interrupted, so the deadline is looked at between them.
+/// No row is long, but SQLite counts the steps of all of them.
 #[test]
 fn many_rows_end_soon_after_their_deadline() {
     let shop = shop();
