@@ -73,11 +73,10 @@ mutants *args:
 
 # Test encrypted stores: another build of the host, with SQLCipher and OpenSSL from source
 test-encrypted:
-    cargo build --workspace --all-targets --features seam-tests/sqlcipher
+    @# With a test: the features of the dependencies are then the same as for the tests, so nothing is built twice.
+    cargo build --workspace --bins --test encrypted --features seam-tests/sqlcipher
     @{{ debug }} build >&2
-    @# Two packages: the features of the dependencies are then those of the workspace, so SQLCipher is not built twice.
-    cargo test -p seam-store -p seam-tests --features seam-tests/sqlcipher --lib
-    cargo test --workspace --features seam-tests/sqlcipher --test encrypted
+    cargo test --workspace --features seam-tests/sqlcipher --lib --test encrypted
 
 # Format the sources
 fmt:

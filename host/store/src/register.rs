@@ -115,7 +115,8 @@ impl Register {
             }
             (None, Some(_)) => Err(Misfit::Other { path: path() }.into()),
             (Some(mark), Some(known)) if mark.identity != known.identity => Err(Misfit::Other { path: path() }.into()),
-            (Some(mark), Some(known)) if mark.commits < known.commits || found.schema < known.schema => {
+            // A schema goes back when the host restores the file, which is a commit more.
+            (Some(mark), Some(known)) if (mark.commits, found.schema) < (known.commits, known.schema) => {
                 Err(Misfit::Older { path: path(), commits: mark.commits, seen: known.commits }.into())
             }
             _ => Ok(()),

@@ -180,6 +180,23 @@ fn a_restored_file_stays_itself_and_its_count_goes_on() {
 }
 
 #[test]
+fn a_file_that_went_back_to_an_older_schema_fits_before_that_is_noted() {
+    let known = Known::new();
+    let database = known.open();
+    let point = known.folder.path().join("point.db");
+    drop(database.copy(&point).unwrap());
+    let next = migration(2, "CREATE TABLE later (n INTEGER) STRICT");
+    migrate(&database, &[migration(1, SCHEMA), next]).unwrap();
+    known.register.note(&known.name, &database).unwrap();
+    database.restore(&point, None).unwrap();
+    drop(database);
+    assert_eq!((known.why(), schema_at(&known.config()).unwrap()), (String::new(), 1));
+    // The control: a copy from before is older.
+    std::fs::copy(&point, known.file()).unwrap();
+    assert!(known.why().contains("is older than the host has seen it"), "{}", known.why());
+}
+
+#[test]
 fn a_transaction_that_only_reads_is_no_commit() {
     let shop = shop();
     let commits = || shop.mark().unwrap().unwrap().commits;
