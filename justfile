@@ -74,7 +74,7 @@ mutants *args:
 # Test encrypted stores: another build of the host, with SQLCipher and OpenSSL from source
 test-encrypted:
     @# With a test: the features of the dependencies are then the same as for the tests, so nothing is built twice.
-    cargo build --workspace --bins --test encrypted --features seam-tests/sqlcipher
+    cargo build --workspace --bin seam --bin shop-data --test encrypted --features seam-tests/sqlcipher
     @{{ debug }} build >&2
     cargo test --workspace --features seam-tests/sqlcipher --lib --test encrypted
 

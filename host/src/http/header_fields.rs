@@ -98,6 +98,14 @@ pub fn vary(headers: &mut HeaderMap, name: &'static str) {
     }
 }
 
+/// These fields, for tests.
+#[cfg(test)]
+pub fn of(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    let field =
+        |(name, value): &(&'static str, &'static str)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+    fields.iter().map(field).collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

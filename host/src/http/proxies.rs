@@ -213,13 +213,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-
-    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-        let field = |(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        };
-        fields.iter().map(field).collect()
-    }
+    use crate::http::header_fields::of as headers;
 
     /// The client of a request with `fields` through the proxy 10.0.0.1, as a guest reads it.
     fn client(header: Option<ProxyHeader>, fields: &[(&'static str, &'static str)]) -> String {

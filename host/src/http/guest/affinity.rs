@@ -124,13 +124,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-
-    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-        let field = |(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        };
-        fields.iter().map(field).collect()
-    }
+    use crate::http::header_fields::of as headers;
 
     #[test]
     fn the_first_key_that_a_request_carries_identifies_the_visitor() {
