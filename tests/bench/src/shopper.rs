@@ -80,8 +80,10 @@ impl Market {
     pub async fn order(&self, client: &mut Client, turn: usize) -> Result<()> {
         let shopper = self.shopper(turn)?;
         let basket = self.baskets.get(turn % self.baskets.len().max(1)).context("there are no baskets")?;
-        let mut cookies = Cookies { session: &shopper.session, cart: basket.lines.clone() };
-        let form = Form { csrf: &shopper.csrf, key: &self.key(), lines: &basket.lines, total: &basket.total };
+        // The key is the version of the cart that the form was made from.
+        let key = self.key();
+        let mut cookies = Cookies { session: &shopper.session, cart: format!("{key}~{}", basket.lines) };
+        let form = Form { csrf: &shopper.csrf, key: &key, lines: &basket.lines, total: &basket.total };
         place(client, &mut cookies, &form).await?;
         Ok(())
     }
