@@ -24,7 +24,7 @@ dev *args: _host
     @"{{ just_executable() }}" --justfile "{{ justfile() }}" _demo-data
     @exec {{ release }} dev {{ args }}
 
-# Run every test; `just test NAME` runs those whose name contains NAME, `just test --timings` says which took longest
+# Run the tests; `just test NAME` runs those whose name contains NAME, `just test --timings` says which took longest
 test *args:
     @# With all targets: the features of the dependencies are then the same as for the tests, so nothing is built twice.
     cargo build --workspace --all-targets
@@ -42,7 +42,7 @@ scenarios *args: _host
     @{{ release }} build >&2
     @{{ release }} test {{ args }}
 
-# Check everything that continuous integration and a reviewer would: format, lints, tests
+# Check what a reviewer would: format, lints, tests. Continuous integration runs `test-encrypted`, too
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings

@@ -33,7 +33,7 @@ pub(super) fn run(
     }
     let component = steps::compile(system, &before.settings.name, &artifact, pipeline)?;
     let specs = system.specs_with(name, &component, None);
-    let serves = system.generation(name).is_some_and(|generation| generation.out_of_service().is_none());
+    let serves = system.serves(name);
     pipeline.step(Step::Wit, || Ok(((), wit::check(before, &component, &specs, &system.calls)?)))?;
     pipeline.step(Step::Capabilities, || {
         // Beside a version that could not be loaded, nothing is new: what the manifest grants holds, as at a start.
@@ -47,7 +47,7 @@ pub(super) fn run(
     let mut trial = pipeline.step(Step::Start, || Ok((start_on(None)?, vec![])))?;
     let mut schema = pipeline.step(Step::Migrations, || match serves {
         true => try_schema(system, name, &trial, &request.allow),
-        false => Ok((None, vec!["the context is out of service: they run when it is published".to_owned()])),
+        false => Ok((None, vec![migrations::UNTRIED.to_owned()])),
     })?;
     if let Some(schema) = &schema {
         trial = start_on(Some(schema.copy.clone()))?;

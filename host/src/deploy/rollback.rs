@@ -69,6 +69,7 @@ pub(super) fn run(
     let mut trial = pipeline.step(Step::Start, || Ok((start_on(None, None)?, vec![])))?;
     let database = system.database(name);
     let plan = pipeline.step(Step::Migrations, || match &database {
+        None if !system.serves(name) => Ok((None, vec![migrations::UNTRIED.to_owned()])),
         None => Ok((None, vec!["it has no store".to_owned()])),
         Some(live) => {
             let newer = Trial::start(&system.registry, system.registry.specs(), name, None);

@@ -38,6 +38,12 @@ impl System {
         self.generation(context).and_then(|generation| generation.database().cloned())
     }
 
+    /// Whether calls reach the running version. If they do not, nothing can be compared with it, and its store is not
+    /// open.
+    pub fn serves(&self, context: &str) -> bool {
+        self.generation(context).is_some_and(|generation| generation.out_of_service().is_none())
+    }
+
     pub fn version(&self, context: &str) -> Option<Version> {
         let generation = self.generation(context)?;
         Some(Version { hash: generation.component().hash.clone(), generation: Some(generation.number) })

@@ -180,6 +180,14 @@ fn a_context_out_of_service_serves_again_by_a_deploy() -> Result<()> {
         assert_eq!(fixture.times(7)?, answer(21), "{what}");
         assert!(fixture.app.registry.out_of_service().is_empty(), "{what}");
     }
+    // No version helps a store that is damaged.
+    let system = system(&first())?;
+    std::fs::create_dir_all(system.folder.path().join("data/stores"))?;
+    std::fs::write(system.folder.path().join("data/stores/numbers.db"), "no database")?;
+    let fixture = Fixture { app: load(&system)?, system };
+    let report = fixture.deploy(&Version { factor: 3, ..first() }, &[])?;
+    refused(&report, Step::Publish, &["`numbers` has no usable store: ", "numbers.db"]);
+    assert_eq!(fixture.app.registry.out_of_service().len(), 1);
     Ok(())
 }
 

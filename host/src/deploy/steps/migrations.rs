@@ -12,6 +12,9 @@ use crate::deploy::report::{GateRefusal, Step};
 use crate::deploy::request::Form;
 use crate::limits;
 
+/// The note of a deploy or a rollback of a context that is out of service: its store is not open.
+pub(crate) const UNTRIED: &str = "the context is out of service: its migrations first run when it is published";
+
 /// A copy of the file at the new version's schema.
 pub(crate) struct SchemaTrial {
     pub copy: Arc<Database>,
