@@ -167,7 +167,7 @@ pub fn history(manifest: &Manifest, context: Option<&str>, format: Format) -> Re
             out::note("nothing has been deployed yet");
             Ok(())
         }
-        Format::Human => out::bytes(table(&entries).as_bytes()),
+        Format::Human => out::text(&table(&entries)),
     }
 }
 

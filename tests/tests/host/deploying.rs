@@ -182,7 +182,7 @@ fn a_context_out_of_service_serves_again_by_a_deploy() -> Result<()> {
     }
     // No version helps a store that is damaged.
     let system = system(&first())?;
-    std::fs::create_dir_all(system.folder.path().join("data/stores"))?;
+    seam_store::private::folder(&system.folder.path().join("data/stores"))?;
     std::fs::write(system.folder.path().join("data/stores/numbers.db"), "no database")?;
     let fixture = Fixture { app: load(&system)?, system };
     let report = fixture.deploy(&Version { factor: 3, ..first() }, &[])?;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use seam_store::ids::ContextName;
+use seam_store::visible::{cut, written_bytes};
 use wasmtime::component::{HasSelf, Linker};
 
 use super::Guest;
@@ -43,11 +44,6 @@ impl Host for Guest {
     }
 }
 
-/// The start of `text`: at most `max` bytes, cut between two characters.
-fn cut(text: &str, max: usize) -> &str {
-    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
-}
-
 /// The log text that one context may still write in this second. All its instances share it.
 pub struct Budget {
     bytes_per_s: u64,
@@ -74,7 +70,8 @@ impl Budget {
     ) {
         let line = cut(message, limits::LOG_LINE_BYTES_MAX);
         let topic = cut(topic, 64);
-        if !self.spend(context, (line.len() + topic.len()) as u64) {
+        // As they are written: an escaped character has up to six times the bytes.
+        if !self.spend(context, (written_bytes(line) + written_bytes(topic)) as u64) {
             return;
         }
         match level {
@@ -105,5 +102,24 @@ impl Budget {
             tracing::warn!(%context, limit_kb_per_s, "the context logs too much; dropping lines until the next second");
         }
         fits
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_counts_with_the_bytes_that_it_takes_when_it_is_escaped() {
+        let context = ContextName::new("orders").unwrap();
+        let dropped = |message: &str| {
+            let budget = Budget::new(1);
+            (0..2).for_each(|_| budget.write_line(&context, "", "", message, tracing::Level::INFO));
+            budget.dropped.load(Ordering::Relaxed)
+        };
+        // The last line that begins within the budget is written. `\u001b` has six bytes.
+        assert_eq!(dropped(&"\u{1b}".repeat(200)), 1);
+        assert_eq!(dropped(&"x".repeat(200)), 0);
     }
 }
