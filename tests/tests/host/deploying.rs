@@ -69,7 +69,7 @@ fn put(system: &System, wasm: &[u8]) -> Result<PathBuf> {
 
 fn request(file: PathBuf, allow: &[&str]) -> DeployRequest {
     let allow = allow.iter().map(|name| (*name).to_owned()).collect();
-    DeployRequest { context: "numbers".into(), file, allow, strict: false, watch_ms: 0, wait: false }
+    DeployRequest { context: "numbers".into(), file, allow, strict: false, values: false, watch_ms: 0, wait: false }
 }
 
 fn answer(value: u32) -> Val {
