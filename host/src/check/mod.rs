@@ -1,8 +1,9 @@
 //! Everything that is wrong with a system: the list of `seam check`, in the words of a start, a deploy and `seam dev`.
 //!
 //! The manifest is read before. From here on, problems come from the files that belong to the system (`sources`,
-//! `wit`), from the data folder, from its components, alone and together (`seam_runtime::serve`, `fit`), from a start of each on an empty
-//! file (`seam_runtime::alone::probe`), from the stores (`stores`), and from scenarios and contracts (`harness`).
+//! `wit`), from the data folder, from its components, alone and together (`seam_runtime::serve`, `fit`), from a start
+//! of each on an empty file (`seam_runtime::alone::probe`), from the stores (`stores`), and from scenarios and
+//! contracts (`harness`).
 //! Invariant: no file of a context is changed.
 
 mod sources;

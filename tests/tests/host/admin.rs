@@ -1,4 +1,4 @@
-//! The admin socket under clients that mean no good: whose it is, and that it goes on whatever they send or do not send.
+//! The admin socket under clients that mean no good: whose it is, and that it goes on whatever they send or not.
 
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;

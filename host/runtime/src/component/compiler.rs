@@ -63,9 +63,9 @@ fn close_inherited() {
         .filter(|fd| *fd > 2)
         .collect();
     for fd in open {
-        // SAFETY: this process has only begun, so no value owns one of its files; that of the listing above is closed
+        // SAFETY: nothing else runs yet, so no value owns one of its files; that of the listing above is closed
         // already, and closing its number again fails.
-        unsafe { rustix::io::close(fd) };
+        unsafe { libc::close(fd) };
     }
 }
 

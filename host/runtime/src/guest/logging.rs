@@ -68,12 +68,15 @@ impl Budget {
         message: &str,
         level: tracing::Level,
     ) {
-        let line = cut(message, limits::LOG_LINE_BYTES_MAX);
-        let topic = cut(topic, 64);
-        // As they are written: an escaped character has up to six times the bytes.
-        if !self.spend(context, (written_bytes(line) + written_bytes(topic)) as u64) {
+        if !self.has_room(context) {
             return;
         }
+        let line = cut(message, limits::LOG_LINE_BYTES_MAX);
+        let topic = cut(topic, 64);
+        // As they are written: an escaped character has up to six times the bytes. Each line also costs a hundred bytes
+        // of envelope, so that empty lines are limited too.
+        let bytes = written_bytes(line) + written_bytes(topic) + 100;
+        self.spent.fetch_add(bytes as u64, Ordering::Relaxed);
         match level {
             tracing::Level::TRACE => tracing::trace!(target: "guest", %context, trace, topic, "{line}"),
             tracing::Level::DEBUG => tracing::debug!(target: "guest", %context, trace, topic, "{line}"),
@@ -83,9 +86,9 @@ impl Budget {
         }
     }
 
-    /// Whether a line of `bytes` may be written. Counts the lines that may not; the first line of a later second logs
-    /// the count.
-    fn spend(&self, context: &ContextName, bytes: u64) -> bool {
+    /// Whether a line may be written: the last one may begin within the budget and end beyond it. Counts the lines that
+    /// may not; the first line of a later second logs the count.
+    fn has_room(&self, context: &ContextName) -> bool {
         let now = self.started.elapsed().as_secs();
         if self.second.swap(now, Ordering::Relaxed) != now {
             self.spent.store(0, Ordering::Relaxed);
@@ -95,8 +98,7 @@ impl Budget {
                 tracing::warn!(%context, dropped, limit_kb_per_s, "the context logs too much; lines were dropped");
             }
         }
-        // Each line also costs a hundred bytes of envelope, so that empty lines are limited too.
-        let fits = self.spent.fetch_add(bytes + 100, Ordering::Relaxed) <= self.bytes_per_s;
+        let fits = self.spent.load(Ordering::Relaxed) <= self.bytes_per_s;
         if !fits && self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
             let limit_kb_per_s = self.bytes_per_s >> 10;
             tracing::warn!(%context, limit_kb_per_s, "the context logs too much; dropping lines until the next second");
