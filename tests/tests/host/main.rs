@@ -1,6 +1,7 @@
 //! The real binary on systems of small components: its command line, deploys, rollbacks, variants, and guests that
 //! attack it.
 
+mod admin;
 mod ahead;
 mod checking;
 mod cli;
@@ -11,6 +12,7 @@ mod hostile;
 mod mistakes;
 mod mistakes_made;
 mod partial;
+mod private;
 mod rollback;
 mod seeding;
 mod stores;
