@@ -47,7 +47,10 @@ impl Config {
             tls: manifest.host.tls.clone(),
             mounts: mounts(manifest),
             ops: manifest.host.ops,
-            affinity: AffinityConfig { keys: manifest.http.routing_key.clone(), force: manifest.http.force_variants },
+            affinity: AffinityConfig {
+                keys: manifest.http.routing_key.clone(),
+                testers: manifest.http.force_variants.clone(),
+            },
             proxies: ProxyConfig { trusted: manifest.http.trusted_proxies.clone(), header: manifest.http.proxy_header },
             dev: None,
             limits: Limits::from_manifest(&manifest.http),

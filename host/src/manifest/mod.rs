@@ -19,8 +19,8 @@ mod tests;
 mod variant;
 
 pub use model::{
-    Build, Context, Host, Http, LogFormat, Manifest, Mount, Ops, Places, ProxyHeader, RoutingKey, Schedule, Seed, Tls,
-    located,
+    Build, Context, Host, Http, LogFormat, Manifest, Mount, Ops, Places, ProxyHeader, RoutingKey, Schedule, Seed,
+    Testers, Tls, located,
 };
 pub use network::Network;
 pub use problem::{Place, Problem, Problems};

@@ -74,8 +74,18 @@ pub struct Http {
     pub proxy_header: Option<ProxyHeader>,
     /// What tells one visitor from another, for routing between variants: the first of these that a request has.
     pub routing_key: Vec<RoutingKey>,
-    /// Whether a request may choose its variants by header or cookie.
-    pub force_variants: bool,
+    /// Whose requests may choose their variants, by header or cookie.
+    pub force_variants: Testers,
+}
+
+/// The clients that may choose their variants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Testers {
+    #[default]
+    None,
+    Everyone,
+    /// Those with an address in one of these networks.
+    Of(Vec<Network>),
 }
 
 /// A header in which a proxy names the client of a request.

@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 use super::context::context;
 use super::keys::{existing_file, timeout};
 use super::model::{
-    Context, Host, Http, LogFormat, Manifest, Mount, Ops, ProxyHeader, RoutingKey, Schedule, Seed, Tls,
+    Context, Host, Http, LogFormat, Manifest, Mount, Ops, ProxyHeader, RoutingKey, Schedule, Seed, Testers, Tls,
 };
 use super::network::Network;
 use super::problem::Place;
@@ -193,7 +193,7 @@ fn http(table: Option<Table<'_, '_>>) -> Http {
         trusted_proxies: table.as_ref().map(trusted_proxies).unwrap_or_default(),
         proxy_header: table.as_ref().and_then(proxy_header),
         routing_key: table.as_ref().map(routing_key).unwrap_or_default(),
-        force_variants: table.as_ref().is_some_and(|table| table.boolean("force_variants", false)),
+        force_variants: table.as_ref().map(testers).unwrap_or_default(),
     };
     if let Some(table) = table {
         table.finish();
@@ -202,8 +202,21 @@ fn http(table: Option<Table<'_, '_>>) -> Http {
 }
 
 fn trusted_proxies(table: &Table<'_, '_>) -> Vec<Network> {
+    networks(table, "trusted_proxies")
+}
+
+/// `true`, `false` or a list of networks.
+fn testers(table: &Table<'_, '_>) -> Testers {
+    match table.value("force_variants") {
+        Some((DeValue::Array(_) | DeValue::String(_), _)) => Testers::Of(networks(table, "force_variants")),
+        _ if table.boolean("force_variants", false) => Testers::Everyone,
+        _ => Testers::None,
+    }
+}
+
+fn networks(table: &Table<'_, '_>, key: &'static str) -> Vec<Network> {
     let mut networks = Vec::new();
-    for network in table.strings("trusted_proxies", "10.0.0.0/8") {
+    for network in table.strings(key, "10.0.0.0/8") {
         match Network::parse(&network.value) {
             Some(parsed) => networks.push(parsed),
             None => {

@@ -406,6 +406,24 @@ fn a_whole_manifest_is_read() {
 }
 
 #[test]
+fn no_client_is_a_tester_unless_the_manifest_names_it() {
+    let testers = |line: &str| {
+        let text = format!("[http]\n{line}\n[context.a]\ncomponent = \"component.wasm\"\n");
+        Manifest::parse(&text, &folder().path().join("seam.toml")).map(|manifest| manifest.http.force_variants)
+    };
+    let network = |text: &str| Network::parse(text).unwrap();
+    assert_eq!(testers("").unwrap(), Testers::None);
+    assert_eq!(testers("force_variants = false").unwrap(), Testers::None);
+    assert_eq!(testers("force_variants = true").unwrap(), Testers::Everyone);
+    let office = testers("force_variants = [\"10.8.0.0/16\", \"::1\"]").unwrap();
+    assert_eq!(office, Testers::Of(vec![network("10.8.0.0/16"), network("::1")]));
+    assert_eq!(testers("force_variants = []").unwrap(), Testers::Of(Vec::new()));
+    assert!(testers("force_variants = \"office\"").unwrap_err().to_string().contains("neither an IP address"));
+    let shipped = Manifest::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../seam.toml"))).unwrap();
+    assert_eq!(shipped.http.force_variants, Testers::None, "the shop that is shipped");
+}
+
+#[test]
 fn a_missing_file_is_reported_as_a_problem() {
     let shown = Manifest::load(Path::new("/nonexistent/seam.toml")).unwrap_err().to_string();
     assert!(shown.starts_with("/nonexistent/seam.toml: error: cannot read the file"), "{shown}");

@@ -81,8 +81,8 @@ impl Contexts {
                 return buffered_http::respond(request, body, handle).await;
             }
         };
-        let visitor = affinity.visitor(&parts.headers, request.trace, || registry.is_split());
-        let requested = affinity.requested(&parts.headers);
+        let visitor = affinity.visitor(&parts.headers, || registry.is_split());
+        let requested = affinity.requested(request.client.address, &parts.headers);
         let query = parts.uri.query().filter(|_| parts.method == Method::GET);
         let live = registry.live_for(request.context.as_str(), visitor.affinity, requested, query)?;
         let secure = request.client.secure;

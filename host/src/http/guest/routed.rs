@@ -17,6 +17,8 @@ pub struct RoutedRequest<'a> {
     pub timeout: Duration,
     /// The path below the mount, with a leading slash.
     pub path: &'a str,
+    /// The host and port that the request is for; `None` for HTTP/1.0 without it.
+    pub host: Option<&'a str>,
     pub parts: &'a Parts,
     pub trace: Trace,
     pub client: &'a Client,

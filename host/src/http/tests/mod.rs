@@ -90,7 +90,8 @@ impl Site {
 
     async fn ask(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Reply {
         let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        self.raw(format!("{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{fields}\r\n").as_bytes()).await
+        self.raw(format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{fields}\r\n").as_bytes())
+            .await
     }
 
     async fn get(&self, path: &str) -> Reply {

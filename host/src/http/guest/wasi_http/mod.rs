@@ -16,7 +16,7 @@ use std::sync::atomic::{
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response, Uri, Version, header};
+use http::{Request, Response, Uri, Version, header, uri};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body as _, Incoming};
@@ -188,9 +188,9 @@ fn request(routed: &RoutedRequest<'_>, body: Upload) -> Result<GuestRequest, Req
         None => routed.path.to_owned(),
     };
     uri.path_and_query = Some(target.parse().map_err(|_| RequestError::BadRequest("the path cannot be parsed"))?);
-    if uri.authority.is_none() {
-        uri.scheme = None;
-    }
+    let host = routed.host.ok_or(RequestError::Malformed("the Host header is missing"))?;
+    uri.authority = Some(host.parse().map_err(|_| RequestError::BadRequest("the host cannot be parsed"))?);
+    uri.scheme = Some(if routed.client.secure { uri::Scheme::HTTPS } else { uri::Scheme::HTTP });
     let mut request = Request::new(body.boxed_unsync());
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = Uri::from_parts(uri).map_err(|_| RequestError::BadRequest("the address cannot be parsed"))?;
@@ -198,9 +198,6 @@ fn request(routed: &RoutedRequest<'_>, body: Upload) -> Result<GuestRequest, Req
     header_fields::strip_hop_by_hop(request.headers_mut());
     header_fields::strip_client_names(request.headers_mut());
     request.headers_mut().insert(header::FORWARDED, routed.client.forwarded.clone());
-    if parts.version < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
-        return Err(RequestError::Malformed("the Host header is missing"));
-    }
     if let Some(value) = header_fields::traceparent(&routed.trace) {
         request.headers_mut().insert(header_fields::TRACEPARENT, value);
     }
