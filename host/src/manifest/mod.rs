@@ -10,6 +10,7 @@ mod context;
 mod keys;
 mod model;
 mod network;
+mod origins;
 mod parse;
 mod problem;
 mod shared;
@@ -23,6 +24,7 @@ pub use model::{
     Testers, Tls, located,
 };
 pub use network::Network;
+pub use origins::{Company, ORIGIN_HEADERS};
 pub use problem::{Place, Problem, Problems};
 pub use seam_runtime::settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
 pub use seam_store::{Encryption, KeySource, Settings as StoreGrant};

@@ -9,7 +9,7 @@ use super::*;
 
 /// The problems of `text` as the command line shows them, from a folder that has `component.wasm`, `assets/` and
 /// `key.pem`.
-fn problems(text: &str) -> String {
+pub(super) fn problems(text: &str) -> String {
     let folder = folder();
     match Manifest::parse(text, &folder.path().join("seam.toml")) {
         Ok(_) => String::new(),
@@ -17,7 +17,7 @@ fn problems(text: &str) -> String {
     }
 }
 
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("component.wasm"), b"").unwrap();
     std::fs::write(folder.path().join("key.pem"), b"").unwrap();

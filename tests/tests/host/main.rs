@@ -10,6 +10,7 @@ mod following;
 mod hostile;
 mod mistakes;
 mod mistakes_made;
+mod origins;
 mod partial;
 mod rollback;
 mod seeding;

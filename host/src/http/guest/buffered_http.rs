@@ -2,6 +2,7 @@
 //!
 //! The hot path of pages. A body is copied once, into the guest.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -48,8 +49,14 @@ fn request(routed: &RoutedRequest<'_>, body: Vec<u8>) -> Result<buffered_http::R
         {
             continue;
         }
-        let value =
-            std::str::from_utf8(value.as_bytes()).map_err(|_| RequestError::BadRequest("a header is not UTF-8"))?;
+        let seen = match *name {
+            header::COOKIE => routed.separation.visible(value.as_bytes()),
+            _ => Cow::Borrowed(value.as_bytes()),
+        };
+        if seen.is_empty() && name == header::COOKIE {
+            continue;
+        }
+        let value = std::str::from_utf8(&seen).map_err(|_| RequestError::BadRequest("a header is not UTF-8"))?;
         // HTTP/2 clients may split a cookie into several headers (RFC 9113 8.2.3).
         if name == header::COOKIE
             && let Some((_, whole)) = fields.iter_mut().find(|(name, _)| name == "cookie")
@@ -98,14 +105,12 @@ fn response(answer: buffered_http::Response, bytes_max: usize) -> Result<Respons
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::time::Duration;
-
-    use seam_store::ids::{ContextName, Trace};
+    use seam_store::ids::ContextName;
 
     use super::*;
-    use crate::http::client::Client;
-    use crate::http::limits::Limits;
-    use crate::http::observe::metrics::Metrics;
+    use crate::http::guest::routed::with;
+    use crate::http::separation::Separation;
+    use crate::manifest::Company;
 
     fn answer(status: u16, headers: &[(&str, &str)]) -> buffered_http::Response {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
@@ -152,19 +157,18 @@ mod tests {
             .body(())
             .unwrap()
             .into_parts();
-        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap().context("shop").unwrap();
-        let routed = RoutedRequest {
-            context: &ContextName::new("shop").unwrap(),
-            timeout: Duration::from_secs(1),
-            path: "/a",
-            host: Some("shop.example"),
-            parts: &parts,
-            trace: Trace::start(),
-            client: &Client::peer("192.0.2.1:4711".parse().unwrap(), false),
-            metrics: &metrics,
-            limits: &Limits::default(),
+        let own = |cookies: Option<&str>| {
+            let cookies = cookies.map(|name| vec![name.to_owned()]);
+            Separation::new(ContextName::new("shop").unwrap(), "/", Company::SameOrigin, cookies, Vec::new())
         };
-        let request = request(&routed, Vec::new()).unwrap();
+        let cookies = |separation: &Separation| {
+            let request = with(&parts, separation, |routed| request(routed, Vec::new())).unwrap();
+            request.headers.into_iter().find(|(name, _)| name == "cookie").map(|(_, value)| value)
+        };
+        assert_eq!(cookies(&own(Some("b"))).as_deref(), Some("b=2"), "the mount's own");
+        assert_eq!(cookies(&own(None)), None);
+        let all = Separation::new(ContextName::new("shop").unwrap(), "/", Company::Alone, None, Vec::new());
+        let request = with(&parts, &all, |routed| request(routed, Vec::new())).unwrap();
         assert_eq!(
             (request.method.as_str(), request.path.as_str(), request.query.as_deref()),
             ("GET", "/a", Some("b=c"))

@@ -64,7 +64,7 @@ impl Contexts {
         affinity: &AffinityConfig,
         body: Incoming,
     ) -> Result<Response<Body>, RequestError> {
-        let parts = request.parts;
+        let (parts, separation) = (request.parts, request.separation);
         let span = tracing::info_span!(
             target: "http",
             "request",
@@ -78,7 +78,9 @@ impl Contexts {
             #[cfg(test)]
             Self::Native(native) => {
                 let handle = |call, request| span.in_scope(|| native(call, request));
-                return buffered_http::respond(request, body, handle).await;
+                let mut answer = buffered_http::respond(request, body, handle).await;
+                answer.iter_mut().for_each(|response| separation.keep_allowed(response.headers_mut()));
+                return answer;
             }
         };
         let visitor = affinity.visitor(&parts.headers, || registry.is_split());
@@ -104,6 +106,7 @@ impl Contexts {
             Serves::Nothing => Err(RequestError::NotFound),
         };
         answer.map(|mut response| {
+            separation.keep_allowed(response.headers_mut());
             if let Some(key) = &visitor.new_key {
                 give_key(&mut response, key, secure);
             }

@@ -35,6 +35,7 @@ use super::own::{ops, this_machine};
 use super::proxies::Proxies;
 use super::request_error::RequestError;
 use super::response::error_page::error_page;
+use super::response::hsts::Hsts;
 use super::response::negotiate;
 use crate::manifest::Ops;
 
@@ -47,6 +48,7 @@ pub struct Service {
     contexts: Contexts,
     affinity: AffinityConfig,
     pub proxies: Proxies,
+    hsts: Hsts,
     ops: Ops,
     dev: Option<StatusBoard>,
     /// Of the responses of the host itself.
@@ -65,6 +67,7 @@ impl Service {
             contexts,
             affinity: config.affinity,
             proxies: Proxies::new(config.proxies),
+            hsts: Hsts::new(config.hsts_days),
             ops: config.ops,
             dev: config.dev,
             draining: AtomicBool::new(false),
@@ -126,6 +129,10 @@ impl Service {
         if let Some(value) = header_fields::traceparent(&trace) {
             response.headers_mut().insert(header_fields::TRACEPARENT, value);
         }
+        if client.secure {
+            let status = response.status();
+            self.hsts.add(authority::of(&parts).ok().flatten(), status, response.headers_mut());
+        }
         let completion = Completion {
             bytes: 0,
             status: response.status(),
@@ -166,8 +173,14 @@ impl Service {
         {
             return (None, answer);
         }
-        let found = self.mounts.load().find(path).map(|(mount, below)| (mount.clone(), below));
-        let Some((mount, path)) = found else { return (None, Err(RequestError::NotFound)) };
+        let found = self.mounts.load().find(host, path).map(|(mount, below)| (mount.clone(), below));
+        let (mount, path) = match found {
+            Ok(found) => found,
+            Err(error) => return (None, Err(error)),
+        };
+        if mount.separation.refuses(&parts.method, &parts.headers) {
+            return (Some(mount), Err(RequestError::NotFound));
+        }
         if let Some(assets) = &mount.assets
             && let Some(file) = path.strip_prefix("/assets/")
         {
@@ -183,6 +196,7 @@ impl Service {
             parts,
             trace,
             client,
+            separation: &mount.separation,
             metrics: &mount.metrics,
             limits: &self.limits,
         };

@@ -104,12 +104,7 @@ async fn events_carry_the_state_and_its_changes_and_end_with_the_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn mounts_are_replaced_while_requests_run() {
     let site = Site::start();
-    let mount = |path: &str| crate::http::Mount {
-        path: path.into(),
-        context: seam_store::ids::ContextName::new("shop").unwrap(),
-        assets: None,
-        timeout: TIMEOUT,
-    };
+    let mount = |path: &str| super::mount(path, "shop");
     let running = site.ask("GET", "/shop/held", &[]);
     let change = async {
         site.hold.arrived().await;

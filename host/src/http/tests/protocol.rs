@@ -317,6 +317,7 @@ async fn the_error_names_the_tls_file_that_cannot_be_read() {
         ops: crate::manifest::Ops::Public,
         affinity: Default::default(),
         proxies: Default::default(),
+        hsts_days: 0,
         dev: None,
         limits: super::Limits::default(),
     };
