@@ -128,7 +128,9 @@ impl Wanted<'_> {
         let says = |key, text: &str| is(&line, key, text) || line.get("span").is_some_and(|span| is(span, key, text));
         let level = || line.get("level").and_then(Value::as_str).and_then(|level| level.parse::<tracing::Level>().ok());
         self.context.is_none_or(|context| says("context", context))
-            && self.trace.as_deref().is_none_or(|trace| says("trace", trace) || in_traceparent(&line, trace))
+            && self.trace.as_deref().is_none_or(|trace| {
+                says("trace", trace) || in_traceparent(&line, trace) || is(&line, "client_trace", trace)
+            })
             // In tracing's order, the worst level is the least.
             && self.level.is_none_or(|least| level().is_some_and(|level| level <= least))
             && !(self.no_access && is(&line, "target", "access"))
@@ -288,17 +290,19 @@ mod tests {
             json(serde_json::json!({"level": "WARN", "target": "http", "context": "shop", "message": id})),
             json(serde_json::json!({"level": "ERROR", "target": "call", "context": "stock",
                                     "trace": format!("00-{id}-00f067aa0ba902b7-01")})),
+            json(serde_json::json!({"level": "INFO", "target": "access", "context": "shop", "trace": "00ab",
+                                    "client_trace": id})),
         ];
         let check = |wanted: Wanted<'_>, expect: &[usize]| {
             let found: Vec<usize> = (0..lines.len()).filter(|at| wanted.matches(&lines[*at])).collect();
             assert_eq!(found, expect);
         };
         let context = Some("shop");
-        check(Wanted::default(), &[0, 1, 2, 3]);
+        check(Wanted::default(), &[0, 1, 2, 3, 4]);
         check(Wanted { level: Some(tracing::Level::WARN), ..Wanted::default() }, &[1, 2, 3]);
         check(Wanted { level: Some(tracing::Level::ERROR), context, ..Wanted::default() }, &[1]);
         check(Wanted { no_access: true, context, ..Wanted::default() }, &[1, 2]);
-        check(Wanted { trace: Some(id.into()), ..Wanted::default() }, &[0, 1, 3]);
+        check(Wanted { trace: Some(id.into()), ..Wanted::default() }, &[0, 1, 3, 4]);
         check(Wanted { trace: Some(id.into()), no_access: true, ..Wanted::default() }, &[1, 3]);
         check(Wanted { trace: Some("00f067aa0ba902b7".repeat(2)), ..Wanted::default() }, &[]);
         for text in [id, "4BF92F3577B34DA6A3CE929D0E0E4736", &format!("00-{id}-00f067aa0ba902b7-01")] {

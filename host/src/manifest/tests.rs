@@ -9,7 +9,7 @@ use super::*;
 
 /// The problems of `text` as the command line shows them, from a folder that has `component.wasm`, `assets/` and
 /// `key.pem`.
-fn problems(text: &str) -> String {
+pub(super) fn problems(text: &str) -> String {
     let folder = folder();
     match Manifest::parse(text, &folder.path().join("seam.toml")) {
         Ok(_) => String::new(),
@@ -17,7 +17,7 @@ fn problems(text: &str) -> String {
     }
 }
 
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("component.wasm"), b"").unwrap();
     std::fs::write(folder.path().join("key.pem"), b"").unwrap();
@@ -406,6 +406,24 @@ fn a_whole_manifest_is_read() {
     assert_eq!(manifest.seeds[0].file, folder.path().join("demo/orders.jsonl"));
     let schedule = &manifest.schedules[0];
     assert_eq!((schedule.context.as_str(), &*schedule.call, schedule.every.as_secs()), ("catalog", "editing.tidy", 90));
+}
+
+#[test]
+fn no_client_is_a_tester_unless_the_manifest_names_it() {
+    let testers = |line: &str| {
+        let text = format!("[http]\n{line}\n[context.a]\ncomponent = \"component.wasm\"\n");
+        Manifest::parse(&text, &folder().path().join("seam.toml")).map(|manifest| manifest.http.force_variants)
+    };
+    let network = |text: &str| Network::parse(text).unwrap();
+    assert_eq!(testers("").unwrap(), Testers::None);
+    assert_eq!(testers("force_variants = false").unwrap(), Testers::None);
+    assert_eq!(testers("force_variants = true").unwrap(), Testers::Everyone);
+    let office = testers("force_variants = [\"10.8.0.0/16\", \"::1\"]").unwrap();
+    assert_eq!(office, Testers::Of(vec![network("10.8.0.0/16"), network("::1")]));
+    assert_eq!(testers("force_variants = []").unwrap(), Testers::Of(Vec::new()));
+    assert!(testers("force_variants = \"office\"").unwrap_err().to_string().contains("neither an IP address"));
+    let shipped = Manifest::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../seam.toml"))).unwrap();
+    assert_eq!(shipped.http.force_variants, Testers::None, "the shop that is shipped");
 }
 
 #[test]

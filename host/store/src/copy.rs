@@ -105,6 +105,7 @@ impl Database {
                 copy_pages(source.sqlite(), lease.connection_mut()?.sqlite_mut(), path, clock)
             })();
             remove(&aside.path).ok();
+            lease.connection()?.distrust_statements();
             restored
         });
         self.writer.give_back(lease);

@@ -11,6 +11,7 @@ mod following;
 mod hostile;
 mod mistakes;
 mod mistakes_made;
+mod origins;
 mod partial;
 mod private;
 mod rollback;

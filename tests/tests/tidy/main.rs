@@ -66,7 +66,7 @@ const FLOORS: &[Floors] = &[
             &["open", "host", "health"],
             &["log_file", "connection"],
             &["mark"],
-            &["confine", "functions", "sql", "statistics", "rows", "config"],
+            &["confine", "functions", "program", "sql", "statistics", "rows", "config"],
             &["key", "blocking", "oneshot"],
             &["error", "clock", "ids", "private", "text", "visible"],
             &["limits"],
