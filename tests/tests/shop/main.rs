@@ -7,5 +7,6 @@ mod browsing;
 mod buying;
 mod forms;
 mod lost;
+mod office;
 mod pages;
 mod scenarios;
