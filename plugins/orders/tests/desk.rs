@@ -74,7 +74,7 @@ fn an_order_is_found_by_each_field_and_by_all_of_them() {
         (named("jon"), "D-000004"),
         (Search { since: Some(300), ..named("ann") }, "D-000003"),
         (Search { state: Some(State::Shipped), ..named("ann") }, "D-000001"),
-        (named("nobody"), ""),
+        (named("stranger"), ""),
     ] {
         let shown = format!("{wanted:?}");
         assert_eq!(found(wanted, ALL).0.join(" "), expect, "{shown}");
@@ -99,7 +99,7 @@ fn a_range_goes_on_where_the_one_before_ended() {
     let part = |skip, count| found(NOTHING, Range { skip, count });
     assert_eq!(part(0, 3), (vec!["D-000004".into(), "D-000003".into(), "D-000002".into()], true));
     assert_eq!(part(3, 3), (vec!["D-000001".into()], false));
-    assert_eq!(part(0, 4).1, false);
+    assert!(!part(0, 4).1);
 }
 
 #[test]

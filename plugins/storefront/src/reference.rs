@@ -1,4 +1,5 @@
-//! Countries, currencies and the address for returns: shared static data that no context owns (`data/reference.toml`), as configuration values.
+//! Countries, currencies and the address for returns: shared static data that no context owns (`data/reference.toml`),
+//! as configuration values.
 //!
 //! A page reads them only if it shows prices or addresses. An unknown code is shown as it is.
 

@@ -6,7 +6,7 @@ use crate::seams::Seams;
 
 use super::fields::Field;
 
-/// The name of the box that confirms a new genre. Its value is the genre, so that another one has to be confirmed again.
+/// The name of the box that confirms a new genre. Its value is the genre: another one has to be confirmed again.
 pub const CONFIRM: &str = "new-genre";
 
 /// The genres that records have, the most frequent first. Empty while the catalog does not answer.
@@ -52,6 +52,7 @@ fn one_mistake(one: &str, other: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::testing::post;

@@ -37,7 +37,7 @@ fn an_order_is_found_by_what_a_clerk_has_at_hand() {
     };
     assert_eq!(to("q=1000123"), (303, Some("/office/orders/1000123".into())), "a number names one order");
     for (query, words) in [
-        ("q=nobody%40example.test", "No customer has this e-mail address."),
+        ("q=stranger%40example.test", "No customer has this e-mail address."),
         ("q=999", "No order is like this."),
         ("q=--", "That is neither a number nor a name nor an e-mail address."),
     ] {
