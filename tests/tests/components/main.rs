@@ -2,6 +2,7 @@
 //! in four languages.
 
 mod bounds;
+mod bulkheads;
 mod contexts;
 mod engines;
 mod fuzzing;

@@ -99,7 +99,7 @@ impl Fixture {
             }
             None => None,
         };
-        let wired = Wired::new(&self.engine, spec, self.wiring.clone(), Carry::Values)?;
+        let wired = Wired::new(&self.engine, spec, self.wiring.clone(), self.contexts, Carry::Values)?;
         let mut generation = start::generation(self.index, 1, wired, database, Inherited::unobserved())?;
         generation.blueprint.grants.world = World::Fixed(setup.world.clone());
         let migrations = generation.probe()?;

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a guest reaches the outside only through this folder.
 
+pub mod bulkhead;
 pub mod config;
 pub mod cut_off;
 pub mod dispatch;
@@ -12,6 +13,7 @@ pub mod migrations;
 pub mod notes;
 pub mod places;
 pub mod store;
+pub mod ticket;
 pub mod wasi;
 pub mod wasi_http;
 mod wasi_wait;

@@ -23,9 +23,11 @@ use super::trap::{TrapReport, backtrace, explained};
 use crate::buffered_http;
 use crate::call::{Call, ContextIndex, Failure, OutOfTime};
 use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName};
+use crate::guest::bulkhead::{Bulkheads, CalleeLoad};
 use crate::guest::dispatch::DispatchTable;
 use crate::guest::migrations::MigrationRecord;
-use crate::link::Wiring;
+use crate::guest::places::Place as _;
+use crate::link::{Wired, Wiring};
 use crate::settings::Recording;
 
 /// One loaded version of a context. Dropped when its last call has ended.
@@ -75,8 +77,7 @@ impl Generation {
     pub(crate) fn new(
         index: ContextIndex,
         number: u64,
-        spec: ContextSpec,
-        wiring: Wiring,
+        Wired { spec, wiring, contexts, .. }: Wired,
         blueprint: Blueprint,
         inherited: Inherited,
     ) -> Self {
@@ -87,7 +88,9 @@ impl Generation {
             by_name.entry(export.function.clone()).or_default().push(at);
         }
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let pool = Arc::new(Pool::new(spec.settings.limits.concurrency, spec.settings.limits.queue));
+        let limits = &spec.settings.limits;
+        let bulkheads = Bulkheads::new(limits.per_callee(), limits.queue, contexts);
+        let pool = Arc::new(Pool::new(limits.concurrency, limits.queue, bulkheads));
         let (call_stats, tolerated_schema) = (CallStats::default(), AtomicU32::new(0));
         Self {
             index,
@@ -230,6 +233,16 @@ impl Generation {
         self.pool.occupancy()
     }
 
+    /// As `Bulkheads::newly_refused`.
+    pub(crate) fn newly_refused(&self) -> Vec<(ContextIndex, u64)> {
+        self.pool.bulkheads().newly_refused()
+    }
+
+    /// The callees that have calls of this version, or did not get some.
+    pub fn callee_loads(&self) -> Vec<CalleeLoad> {
+        self.pool.bulkheads().loads()
+    }
+
     pub(crate) fn trim(&self) {
         self.pool.trim();
     }
@@ -263,7 +276,7 @@ impl Generation {
         let started = Instant::now();
         let copy = self.recorder.takes(started).then(|| request.clone());
         let mut noted = Noted::default();
-        let outcome = self.run(call, callees, started, |instance| {
+        let outcome = self.run(call, self.index, callees, started, |instance| {
             let handler =
                 instance.http_handler.as_ref().ok_or_else(|| wasmtime::format_err!("it exports no http-handler"))?;
             let (handler, sendable) = (*handler, |(response,): (buffered_http::Response,)| {
@@ -285,11 +298,12 @@ impl Generation {
         outcome
     }
 
-    /// Runs one call on an instance of its own: checks the call chain before it and counts its outcome after it.
-    /// `started` is now.
+    /// Runs one call on an instance of its own: checks the call chain before it and counts its outcome after it. The
+    /// caller knows this context as `called`; `started` is now.
     fn run<T>(
         &self,
         call: Call,
+        called: ContextIndex,
         callees: &DispatchTable,
         started: Instant,
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
@@ -297,7 +311,7 @@ impl Generation {
         let call = callees.attempt().map_or(call, |attempt| attempt.within_timeout(self.id, call, started));
         let counted = !call.bulk;
         let mut from = started;
-        let outcome = self.run_uncounted(call, callees, &mut from, work);
+        let outcome = self.run_uncounted(call, called, callees, &mut from, work);
         let (ended, failure) = (Instant::now(), outcome.as_ref().err());
         // What broke while a store did not work says nothing of the version.
         let blamed = failure.filter(|_| !callees.store_fails());
@@ -336,6 +350,7 @@ impl Generation {
     fn run_uncounted<T>(
         &self,
         call: Call,
+        called: ContextIndex,
         callees: &DispatchTable,
         from: &mut Instant,
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
@@ -350,7 +365,7 @@ impl Generation {
                 started.map_err(|error| self.failure(&call, &error, "start"))?
             }
         };
-        instance.begin(call, callees.entered(self.pool.clone()));
+        instance.begin(call, callees.entered(self.pool.clone(), called));
         match self.run_guest_code(|| work(&mut instance)) {
             Ok(value) => {
                 self.end(&call, instance);

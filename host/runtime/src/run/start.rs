@@ -24,8 +24,7 @@ pub(crate) fn generation(
     database: Option<Arc<Database>>,
     inherited: Inherited,
 ) -> Result<Generation, ContextProblem> {
-    let Wired { spec, wiring, pre } = wired;
-    let (entry, component) = (&spec.settings, &spec.component);
+    let (entry, component) = (&wired.spec.settings, &wired.spec.component);
     let broken = |what: &str, e: &dyn std::fmt::Display| {
         ContextProblem::of(&entry.name, format!("{what}: {e:#}"), "rebuild the component")
     };
@@ -46,7 +45,7 @@ pub(crate) fn generation(
     }
     let blueprint = Blueprint {
         context: entry.name.clone(),
-        pre,
+        pre: wired.pre.clone(),
         exports,
         http_handler: index_of(HTTP_HANDLER, "handle"),
         migrations: index_of(MIGRATIONS, "all"),
@@ -55,7 +54,7 @@ pub(crate) fn generation(
         waits: waits(component),
         grants: grants(entry, database),
     };
-    Ok(Generation::new(index, number, spec, wiring, blueprint, inherited))
+    Ok(Generation::new(index, number, wired, blueprint, inherited))
 }
 
 fn grants(entry: &ContextSettings, database: Option<Arc<Database>>) -> Grants {

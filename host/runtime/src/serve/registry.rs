@@ -336,10 +336,23 @@ impl Registry {
         self.0.publisher.drain.known()
     }
 
-    /// Looks whether each store is there and works, and notes how far it is. Call it every `limits::STORE_NOTE_MS`. May
-    /// wait for a disk.
+    /// Looks whether each store is there and works, and notes how far it is, and counts the calls that bulkheads have
+    /// refused. Call it every `limits::STORE_NOTE_MS`. May wait for a disk.
     pub fn tend_stores(&self) {
+        self.count_refusals();
         self.0.stores.tend();
+    }
+
+    /// Adds to the metrics what the bulkheads have refused.
+    fn count_refusals(&self) {
+        let generations = self.generations();
+        for caller in &generations {
+            for (callee, calls) in caller.newly_refused() {
+                if let Some(callee) = generations.get(usize::from(callee)) {
+                    self.0.metrics.callee_refused(caller.context(), callee.context(), calls);
+                }
+            }
+        }
     }
 
     /// Closes the stores: from now on they answer `unavailable`. For the end of the host.
