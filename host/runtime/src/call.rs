@@ -90,8 +90,8 @@ impl Call {
         self.chain.get(..usize::from(self.depth)).unwrap_or(&[])
     }
 
-    /// When a callee that is called `now` has to answer. The caller keeps some time, to answer even when the callee does
-    /// not.
+    /// When a callee that is called `now` has to answer. The caller keeps some time, to answer even when the callee
+    /// does not.
     pub fn callee_deadline(&self, now: Instant) -> Instant {
         let left = self.deadline.saturating_duration_since(now);
         now + left * (100 - limits::CALL_RESERVE_PERCENT) / 100

@@ -11,8 +11,8 @@ use seam_tests::shop::Shop;
 const CONNECTIONS: u32 = 160;
 /// Pages that are looked at during the flood, and before it.
 const PAGES: u32 = 40;
-/// How much longer a page may take in the flood, when eight passwords are hashed at any time: 14 times on two processors
-/// with nothing else to do, where it was a thousand.
+/// How much longer a page may take in the flood, when eight passwords are hashed at any time. It was 14 times on two
+/// processors, and a thousand when the flood took all places.
 const LONGER_MAX: u32 = 100;
 
 /// A shop whose clients a proxy names: each connection comes from an address of its own.

@@ -168,7 +168,7 @@ impl Drop for InCallee<'_> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use parking_lot::Mutex;
 
