@@ -37,7 +37,7 @@ pub struct ContextSettings {
     /// The seams that it may import: `namespace:package/interface`, with or without `@version`.
     pub imports: Vec<String>,
     pub store: Option<StoreGrant>,
-    /// The parts of WASI that it may import: "clocks", "random", "wasi".
+    /// What it may import of the host: "attempts", and the parts of WASI "clocks", "random", "wasi".
     pub capabilities: Vec<String>,
     /// The values that `wasi:config` returns.
     pub config: BTreeMap<String, String>,

@@ -130,7 +130,7 @@ pub fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
 }
 
 pub fn capabilities(context: &Table<'_, '_>) -> Vec<String> {
-    const OFFERED: [&str; 3] = ["clocks", "random", "wasi"];
+    const OFFERED: [&str; 4] = ["attempts", "clocks", "random", "wasi"];
     let mut granted: Vec<String> = Vec::new();
     for capability in context.strings("capabilities", "clocks") {
         let name = capability.value;

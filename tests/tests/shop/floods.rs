@@ -7,6 +7,7 @@ use anyhow::Result;
 use seam_tests::host::Host;
 use seam_tests::person::Person;
 use seam_tests::shop::Shop;
+use seam_tests::shopping::{DEMO_PASSWORD, card, demo_email};
 
 const CONNECTIONS: u32 = 160;
 /// Pages that are looked at during the flood, and before it.
@@ -111,5 +112,44 @@ fn pages_are_answered_while_160_connections_search() -> Result<()> {
         Ok(found)
     })?;
     assert_eq!((answered, failed.into_inner()), (PAGES, 0), "of {searches} searches");
+    Ok(())
+}
+
+#[test]
+fn the_page_says_when_an_address_may_make_more_accounts_and_try_more_cards() -> Result<()> {
+    let shop = shop()?;
+    let host = shop.up()?;
+    let sku = shop.album("kind of blue", 50)?;
+    let mut person = Person::new(&host);
+    let form = person.get("/sign-up")?.form("/sign-up")?;
+    let answers: Vec<u16> = (0..24)
+        .map(|number| sign_up(&host, &form, &person, "192.0.2.7", &format!("many-{number}")))
+        .collect::<Result<_>>()?;
+    assert_eq!((&answers[..20], &answers[20..]), (&[303; 20][..], &[429; 4][..]));
+    assert_eq!(sign_up(&host, &form, &person, "192.0.2.8", "another")?, 303, "another address");
+
+    // A taken address and another password: the answer of a wrong password, without a word on whose it is.
+    let again =
+        form.clone().typed(&[("name", "Eve"), ("email", "another@shop.example"), ("password", "some other secret")])?;
+    let page = person.submit(&again)?.must_be(422)?;
+    page.must_say("We could not make an account with this e-mail address and this password")?;
+    let again = again.with("password", "a long enough secret")?;
+    assert_eq!(person.submit(&again)?.must_be(200)?.path, "/account?note=welcome", "made less than a minute ago");
+
+    person.put_into_cart(&sku, 1)?;
+    let mut cards = Vec::new();
+    for _ in 0..12 {
+        cards.push(person.check_out(card::REFUSED)?);
+    }
+    let statuses: Vec<u16> = cards.iter().map(|page| page.status).collect();
+    assert_eq!((&statuses[..10], &statuses[10..]), (&[422; 10][..], &[429; 2][..]));
+    let last = cards.pop().unwrap();
+    last.must_say("we look at the next card in 6 minutes. Nothing was charged")?;
+    let seconds: u32 = last.header("retry-after").unwrap().parse()?;
+    assert!((300..=360).contains(&seconds), "{seconds}");
+    // Its other pages are as they were, and another customer buys.
+    person.get("/cart")?.must_be(200)?;
+    let mut other = Person::signed_in(&host, &demo_email(1), DEMO_PASSWORD)?;
+    other.buy(&sku, 1)?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a guest reaches the outside only through this folder.
 
+pub mod attempts;
 pub mod bulkhead;
 pub mod config;
 pub mod cut_off;
@@ -57,6 +58,8 @@ pub struct Guest {
     /// Set when it draws random numbers.
     pub drew: Arc<AtomicBool>,
     pub memory: memory::Limiter,
+    /// The counts of the context, shared by all its instances and versions.
+    pub attempts: Arc<attempts::Attempts>,
     pub log_budget: Arc<logging::Budget>,
     pub wasi: WasiCtx,
     pub http: WasiHttpCtx,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use seam_store::blocking;
+use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
 use seam_store::{Database, Migration};
 use wasmtime::Trap;
@@ -23,6 +24,7 @@ use super::trap::{TrapReport, backtrace, explained};
 use crate::buffered_http;
 use crate::call::{Call, ContextIndex, Failure, OutOfTime};
 use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName};
+use crate::guest::attempts::Attempts;
 use crate::guest::bulkhead::{Bulkheads, CalleeLoad};
 use crate::guest::dispatch::DispatchTable;
 use crate::guest::migrations::MigrationRecord;
@@ -61,6 +63,7 @@ pub struct Generation {
 pub(crate) struct Inherited {
     pub metrics: Arc<CallMetrics>,
     pub recorder: Arc<Recorder>,
+    pub attempts: Arc<Attempts>,
     /// The calls of all versions before it since the host started.
     pub calls_before: CallCounts,
 }
@@ -69,7 +72,8 @@ impl Inherited {
     /// For a version that runs alone: its calls are on no page of metrics, and none is recorded.
     pub fn unobserved() -> Self {
         let recorder = Recorder::new(&Recording { per_s: 0, secrets: Vec::new() });
-        Self { metrics: Arc::new(CallMetrics::unregistered()), recorder, calls_before: CallCounts::default() }
+        let attempts = Arc::new(Attempts::new(Clock::system()));
+        Self { metrics: Arc::new(CallMetrics::unregistered()), recorder, attempts, calls_before: CallCounts::default() }
     }
 }
 
@@ -81,7 +85,7 @@ impl Generation {
         blueprint: Blueprint,
         inherited: Inherited,
     ) -> Self {
-        let Inherited { metrics, recorder, calls_before } = inherited;
+        let Inherited { metrics, recorder, calls_before, attempts: _ } = inherited;
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, export) in blueprint.exports.iter().enumerate() {

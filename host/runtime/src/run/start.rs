@@ -9,6 +9,7 @@ use super::blueprint::{Blueprint, Export, Grants};
 use super::generation::{Generation, Inherited};
 use crate::call::ContextIndex;
 use crate::component::{ContextProblem, HEALTH, HTTP_HANDLER, InterfaceName, MIGRATIONS, is_seam};
+use crate::guest::attempts::Attempts;
 use crate::guest::{logging, memory, wasi, wasi_http};
 use crate::link::{Wired, is_asynchronous, waits};
 use crate::settings::ContextSettings;
@@ -52,12 +53,12 @@ pub(crate) fn generation(
         health: index_of(HEALTH, "check"),
         asynchronous: is_asynchronous(component),
         waits: waits(component),
-        grants: grants(entry, database),
+        grants: grants(entry, database, inherited.attempts.clone()),
     };
     Ok(Generation::new(index, number, wired, blueprint, inherited))
 }
 
-fn grants(entry: &ContextSettings, database: Option<Arc<Database>>) -> Grants {
+fn grants(entry: &ContextSettings, database: Option<Arc<Database>>, attempts: Arc<Attempts>) -> Grants {
     let mut config = WasiConfigVariables::new();
     for (key, value) in &entry.config {
         config.insert(key, value);
@@ -69,6 +70,7 @@ fn grants(entry: &ContextSettings, database: Option<Arc<Database>>) -> Grants {
         outgoing: wasi_http::Outgoing::new(&entry.outgoing),
         memory: memory::Shared::new(entry.limits.context_memory_mb),
         instance_memory_mb: entry.limits.instance_memory_mb,
+        attempts,
         log_budget: Arc::new(logging::Budget::new(entry.limits.log_kb_per_s)),
         timeout: entry.limits.timeout,
         world: wasi::World::Real,
