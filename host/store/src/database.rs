@@ -17,7 +17,7 @@ use crate::sql::Script;
 use crate::statistics::{Counters, Statistics, wal_bytes};
 use crate::transaction::Transaction;
 use crate::writer::{CommitOutcome, Writer};
-use crate::{blocking, limits};
+use crate::{blocking, limits, private};
 
 /// How often a statement without a transaction of its context runs when failures of other transactions undo it. To be
 /// undone twice is rare, and three times does not happen.
@@ -36,8 +36,7 @@ impl Database {
     /// When the file cannot be opened as the context's own database, or its first connections cannot be set up.
     pub fn open(config: Config) -> Result<Arc<Self>, OpenError> {
         if let Some(folder) = config.path.parent().filter(|f| !f.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
+            private::folder(folder).map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
         }
         blocking::block_in_place(|| {
             let writer = Arc::new(Writer::open(config.clone())?);

@@ -68,7 +68,7 @@ const FLOORS: &[Floors] = &[
             &["mark"],
             &["confine", "functions", "program", "sql", "statistics", "rows", "config"],
             &["key", "blocking", "oneshot"],
-            &["error", "clock", "ids", "text"],
+            &["error", "clock", "ids", "private", "text", "visible"],
             &["limits"],
         ],
     },
