@@ -4,8 +4,8 @@
 //! cookies that its mount lists, its cookies stay below its path, and it sends no header that concerns the whole
 //! origin. Where they have hosts of their own, no cookie reaches from one host to another.
 //! Invariant: what speaks for the host, or commands a proxy in front of it, no context sends.
-//! Not here: scripts of one origin reach each other's pages and storage, and cookies that are not `HttpOnly`, whatever a
-//! host does (docs/manifest.md, `[[mount]]`).
+//! Not here: scripts of one origin reach each other's pages and storage, and cookies that are not `HttpOnly`, whatever
+//! a host does (docs/manifest.md, `[[mount]]`).
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
