@@ -101,6 +101,11 @@ pub const HTTP_MS_MAX: u64 = 600_000;
 /// Days for which log files are kept, unless the manifest says otherwise: a week, to look back to the last release.
 pub const LOG_DAYS: u64 = 7;
 pub const LOG_DAYS_MAX: u64 = 366;
+/// MiB of all log files together, unless the manifest says otherwise: a week of some requests a second.
+pub const LOG_MB: u32 = 1_024;
+/// The least `LOG_MB` that a manifest may set: a piece of the log, an eighth, holds many batches of lines.
+pub const LOG_MB_MIN: u32 = 8;
+pub const LOG_MB_MAX: u32 = 1 << 20;
 
 // Building
 

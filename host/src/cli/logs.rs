@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use seam_store::visible::one_line;
 use serde_json::Value;
 
 use super::error::{CommandError, unknown_context};
@@ -60,7 +61,7 @@ pub fn run(manifest: &Manifest, options: &Options) -> Result<(), CommandError> {
         ));
     }
     let show = |line: &str| match options.format {
-        Format::Json => out::line(line),
+        Format::Json => out::json_line(line),
         Format::Human => out::line(&human(line)),
     };
     let (lines, mut at) = logs.last(&files, usize::try_from(options.lines).unwrap_or(usize::MAX))?;
@@ -150,15 +151,8 @@ struct Position {
 }
 
 impl Logs<'_> {
-    /// Oldest first: their names end in the date.
     fn files(&self) -> Vec<PathBuf> {
-        let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
-        let named = |path: &PathBuf| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(logging::FILE_PREFIX))
-        };
-        let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(named).collect();
-        files.sort();
-        files
+        logging::files(&self.folder)
     }
 
     /// The last `count` lines of all files, and where they end.
@@ -263,8 +257,8 @@ fn human(line: &str) -> String {
             other => text.push_str(&format!(" {key}={other}")),
         }
     }
-    // A guest's line must not control the terminal.
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    // A guest's line ends where the host ends it.
+    one_line(&text).into_owned()
 }
 
 #[cfg(test)]
@@ -280,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_line_is_shortened_for_the_terminal() {
-        let expect = "2026-01-02T03:04:05.678Z INFO  orders: took \u{fffd}[2J it trace=00ab";
+        let expect = "2026-01-02T03:04:05.678Z INFO  orders: took \\u{1b}[2J it trace=00ab";
         assert_eq!(human(&line("orders", "took \u{1b}[2J it")), expect);
         assert_eq!(human("not json"), "not json");
     }

@@ -40,8 +40,10 @@ pub struct Host {
     pub log: LogFormat,
     /// What is logged: `info`, `debug`, ... or a filter as in `RUST_LOG`.
     pub log_level: String,
-    /// Days for which log files are kept; there is one file a day.
+    /// Days for which log files are kept.
     pub log_days: usize,
+    /// MiB that all log files may have together; the oldest go first.
+    pub log_mb: u32,
 }
 
 /// Who may ask for the pages of operators.

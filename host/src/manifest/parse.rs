@@ -94,6 +94,7 @@ fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
         log: LogFormat::Human,
         log_level: "info".into(),
         log_days: 0,
+        log_mb: limits::LOG_MB,
     };
     let days = limits::LOG_DAYS;
     let Some(table) = table else {
@@ -145,6 +146,9 @@ fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
         host.log_level = level.value;
     }
     host.log_days = usize::try_from(table.integer("log_days", 1..=limits::LOG_DAYS_MAX, days)).unwrap_or(usize::MAX);
+    let mb =
+        table.integer("log_mb", u64::from(limits::LOG_MB_MIN)..=u64::from(limits::LOG_MB_MAX), limits::LOG_MB.into());
+    host.log_mb = u32::try_from(mb).unwrap_or(limits::LOG_MB);
     table.finish();
     host
 }

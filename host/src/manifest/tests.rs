@@ -102,13 +102,16 @@ fn every_mistake_is_reported_at_its_place_with_a_hint() {
              seam.toml:3:7: error: `host.log` cannot be `xml`\n  hint: choose `human` or `json`",
         ),
         (
-            &format!("[host]\ntls = {{ certificate = \"no.pem\" }}\nlog_level = \"loud=?\"\nlog_days = 0\n{context}"),
+            &format!(
+                "[host]\ntls = {{ certificate = \"no.pem\" }}\nlog_level = \"loud=?\"\nlog_days = 0\nlog_mb = 7\n{context}"
+            ),
             "seam.toml:2:1: error: `host.tls.key` is missing\n  hint: add `key = \"tls/key.pem\"`\n\
              seam.toml:2:23: error: `host.tls.certificate` names `no.pem`, which is not a file\n  \
              hint: create it, or correct the path (relative to the manifest's folder)\n\
              seam.toml:3:13: error: `loud=?` is not a log level\n  \
              hint: choose `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,guest=debug`\n\
-             seam.toml:4:12: error: `host.log_days` is 0, which is out of range\n  hint: give it a value from 1 to 366",
+             seam.toml:4:12: error: `host.log_days` is 0, which is out of range\n  hint: give it a value from 1 to 366\n\
+             seam.toml:5:10: error: `host.log_mb` is 7, which is out of range\n  hint: give it a value from 8 to 1048576",
         ),
         (
             &format!("[http]\ntrusted_proxies = [\"10.0.0.0/8\", \"nginx\"]\nproxy_header = \"via\"\n{context}"),

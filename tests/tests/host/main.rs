@@ -1,6 +1,7 @@
 //! The real binary on systems of small components: its command line, deploys, rollbacks, variants, and guests that
 //! attack it.
 
+mod admin;
 mod ahead;
 mod checking;
 mod cli;
@@ -12,6 +13,7 @@ mod mistakes;
 mod mistakes_made;
 mod origins;
 mod partial;
+mod private;
 mod rollback;
 mod seeding;
 mod stores;

@@ -276,7 +276,7 @@ async fn tls_offers_http2_and_http1() {
     let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
     std::fs::write(&certificate, own.cert.pem()).unwrap();
-    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    seam_store::private::write(&key, own.signing_key.serialize_pem().as_bytes()).unwrap();
     let site = Site::with(|config| config.tls = Some(Tls { certificate: certificate.clone(), key }));
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&certificate).unwrap()).unwrap();
