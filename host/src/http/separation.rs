@@ -185,6 +185,18 @@ impl Separation {
     }
 }
 
+/// Leaves only what may stand after a body. A client ignores there what its head may have, and a proxy that does not is
+/// not led past the checks of the head.
+pub fn keep_trailers(trailers: &mut HeaderMap) {
+    let of_a_head = |name: &&HeaderName| {
+        **name == header::SET_COOKIE || is_of_the_host(name.as_str()) || ORIGIN_HEADERS.contains(&name.as_str())
+    };
+    let refused: Vec<HeaderName> = trailers.keys().filter(of_a_head).cloned().collect();
+    for name in refused {
+        trailers.remove(name);
+    }
+}
+
 /// Whether the header speaks for the host, or commands a proxy in front of it: where connections go, files and pages
 /// that the proxy sends instead of the answer.
 fn is_of_the_host(header: &str) -> bool {
