@@ -2,7 +2,6 @@
 //!
 //! The hot path of pages. A body is copied once, into the guest.
 
-use std::borrow::Cow;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -49,13 +48,7 @@ fn request(routed: &RoutedRequest<'_>, body: Vec<u8>) -> Result<buffered_http::R
         {
             continue;
         }
-        let seen = match *name {
-            header::COOKIE => routed.separation.visible(value.as_bytes()),
-            _ => Cow::Borrowed(value.as_bytes()),
-        };
-        if seen.is_empty() && name == header::COOKIE {
-            continue;
-        }
+        let Some(seen) = routed.separation.visible(name, value.as_bytes()) else { continue };
         let value = std::str::from_utf8(&seen).map_err(|_| RequestError::BadRequest("a header is not UTF-8"))?;
         // HTTP/2 clients may split a cookie into several headers (RFC 9113 8.2.3).
         if name == header::COOKIE
