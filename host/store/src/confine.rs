@@ -16,6 +16,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 
+use crate::callable::callable;
 use crate::clock::Clock;
 use crate::{blocking, limits};
 
@@ -207,9 +208,6 @@ const MODULES: &[&str] = &["fts5", "fts5vocab", "rtree"];
 const TABLES_REFUSED: &[&str] =
     &["dbstat", "sqlite_dbpage", "sqlite_memstat", "sqlite_stmt", "bytecode", "tables_used"];
 
-/// Functions that load code, read files or take pointers. Most are not even built in.
-const FUNCTIONS_REFUSED: &[&str] = &["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "fsdir"];
-
 type Verdict = Result<(), String>;
 
 fn for_context(action: &AuthAction<'_>) -> Verdict {
@@ -279,13 +277,6 @@ fn readable(table: &str) -> Verdict {
     }
     if starts_with(table, "pragma_") || TABLES_REFUSED.iter().any(|t| t.eq_ignore_ascii_case(table)) {
         return Err(format!("`{table}` is not for contexts"));
-    }
-    Ok(())
-}
-
-fn callable(function: &str) -> Verdict {
-    if FUNCTIONS_REFUSED.iter().any(|f| f.eq_ignore_ascii_case(function)) {
-        return Err(format!("the function `{function}` is not for contexts"));
     }
     Ok(())
 }

@@ -6,7 +6,8 @@
 //!
 //! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inspect -> schema
 //! -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection -> mark ->
-//! confine, functions, sql, statistics, rows, config -> key, blocking, oneshot -> error, clock, ids, text -> limits`.
+//! confine, functions, sql, statistics, bounded -> callable, rows, config -> key, blocking, oneshot -> error, clock, ids,
+//! text -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
@@ -18,6 +19,8 @@ pub mod ids;
 pub mod limits;
 pub mod text;
 
+mod bounded;
+mod callable;
 mod compare;
 mod config;
 mod confine;

@@ -12,6 +12,13 @@ pub const WORKER_HANDOVER_US: u64 = 500;
 
 /// One string, blob or row in a store. Covers and notes are far below it, and SQLite's quadratic functions stay short.
 pub const STORE_VALUE_BYTES_MAX: i32 = 1024 * 1024;
+/// Values with which a statement may run on a worker: a call on one of them takes 1 ms. Longer ones are for statements
+/// whose worker has given its other tasks away.
+pub const STORE_INLINE_VALUE_BYTES: usize = 64 * 1024;
+/// A statement's program, as SQLite holds it, that may run on a worker, and with which values may be as long as they
+/// can; with one of twice the length, they may be half as long. What lies between two looks at the deadline then takes
+/// about a second at worst. A statement of the shop has 2 to 60 KB.
+pub const STORE_INLINE_PROGRAM_BYTES: usize = 64 * 1024;
 /// One statement's text. Longer ones are data in the wrong place.
 pub const STORE_SQL_BYTES_MAX: i32 = 128 * 1024;
 /// Parameters of one statement; a longer list goes through `json_each` or `execute-many`.

@@ -5,6 +5,7 @@ mod confinement;
 mod copies;
 mod faults;
 mod health;
+mod longest_call;
 mod migrations;
 mod moments;
 mod register;
