@@ -230,6 +230,7 @@ impl Connection {
         match (Error::of(error), refusal) {
             (Error::Denied(_), Some(why)) => Error::Denied(why),
             (Error::Interrupted(_), Some(why)) => Error::Interrupted(why),
+            (Error::TooLarge(_), Some(why)) => Error::TooLarge(why),
             (_, Some(why)) if is_auth(error) => Error::Denied(why),
             (Error::Invalid(text), _) if text.contains("may not be modified") => Error::Denied(text),
             (meaning, _) => meaning,

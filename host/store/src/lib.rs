@@ -5,7 +5,7 @@
 //! back when it is dropped, and the connection is clean for the next one.
 //!
 //! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inspect -> schema
-//! -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection -> mark ->
+//! -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection, full_text -> mark ->
 //! confine, functions, sql, statistics, bounded -> callable, rows, config -> key, blocking, oneshot -> error, clock, ids,
 //! text -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
@@ -28,6 +28,7 @@ mod connection;
 mod copy;
 mod cursor;
 mod database;
+mod full_text;
 mod functions;
 mod health;
 mod host;

@@ -18,7 +18,7 @@ use crate::copy::{self, CopyError};
 use crate::database::Database;
 use crate::error::Error;
 use crate::open::OpenError;
-use crate::{blocking, limits, schema, sql, text};
+use crate::{blocking, full_text, limits, schema, sql, text};
 
 /// One change of a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub enum MigrateError {
     ForeignKeys { table: String },
     #[error("a migration created `{name}`: names that begin with `{HOST_PREFIX}` belong to the host")]
     HostName { name: String },
+    #[error("searches of the full-text table `{table}` would have no bound: {why}")]
+    FullText { table: String, why: &'static str },
     #[error("cannot copy the file before it is migrated")]
     Copy(#[from] CopyError),
     #[error("cannot migrate the file now: {0}")]
@@ -80,6 +82,7 @@ impl MigrateError {
             Self::Changed { .. } => "put the old text back, and add a new migration for the change".to_owned(),
             Self::Failed { .. } => "correct it and deploy again; the file is as it was".to_owned(),
             Self::ForeignKeys { .. } => "correct the rows in the same migration; the file is as it was".to_owned(),
+            Self::FullText { .. } => "correct the migration and deploy again; the file is as it was".to_owned(),
             Self::HostName { .. } => "choose another name; the file is as it was".to_owned(),
             Self::Copy(_) => "make room for the copy, and deploy again; the file is as it was".to_owned(),
             Self::Store(_) => "check that the host may write the file, and try again; the file is as it was".to_owned(),
@@ -230,8 +233,12 @@ fn apply(connection: &Connection, pending: &[Migration], clock: &Clock) -> Resul
     }
     // SQLite tells the authorizer only the old name of a table that is renamed, so the new names are checked here.
     match host_names(sqlite).map_err(host)?.into_iter().find(|name| !before.contains(name)) {
-        Some(name) => Err(MigrateError::HostName { name }),
-        None => check_foreign_keys(sqlite),
+        Some(name) => return Err(MigrateError::HostName { name }),
+        None => check_foreign_keys(sqlite)?,
+    }
+    match full_text::unbounded_table(sqlite, connection.guard()).map_err(host)? {
+        Some((table, why)) => Err(MigrateError::FullText { table, why }),
+        None => Ok(()),
     }
 }
 

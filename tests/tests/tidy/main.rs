@@ -64,7 +64,7 @@ const FLOORS: &[Floors] = &[
             &["writer", "readers"],
             &["look"],
             &["open", "host", "health"],
-            &["log_file", "connection"],
+            &["log_file", "connection", "full_text"],
             &["mark"],
             &["confine", "functions", "sql", "statistics", "bounded"],
             &["callable", "rows", "config"],
