@@ -5,6 +5,7 @@ mod away;
 mod browser;
 mod browsing;
 mod buying;
+mod floods;
 mod forms;
 mod lost;
 mod pages;

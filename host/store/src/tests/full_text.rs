@@ -162,7 +162,7 @@ fn a_rank_looks_at_the_deadline() {
     let fill = "INSERT INTO page WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000)
                 SELECT 'word', 'a few words' FROM n";
     library.execute(fill, &[], soon()).unwrap();
-    let ranked = "SELECT count(*) FROM (SELECT rank FROM page WHERE page MATCH ?1 LIMIT 1)";
+    let ranked = "SELECT rank FROM page WHERE page MATCH ?1 LIMIT 1";
     let query = vec!["few"; 100].join(" OR ");
     let timed = |deadline: Instant| {
         let began = Instant::now();

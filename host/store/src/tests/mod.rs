@@ -3,12 +3,14 @@
 
 mod confinement;
 mod copies;
+mod escapes;
 mod faults;
 mod full_text;
 mod health;
 mod longest_call;
 mod migrations;
 mod moments;
+mod reading;
 mod register;
 mod statements;
 mod transactions;

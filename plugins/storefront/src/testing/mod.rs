@@ -275,7 +275,7 @@ impl Seams for Shop {
     }
 
     fn place(&self, key: &str, request: &ordering::Request) -> Result<ordering::Order, ordering::Error> {
-        let ordering::Request { customer, lines, address, card, total } = request;
+        let ordering::Request { customer, lines, address, card, total, from: _ } = request;
         let call = format!(
             "place {key} {customer} {} {total} to {} {} card {} {} {} {}",
             shown(lines),

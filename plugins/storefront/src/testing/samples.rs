@@ -38,7 +38,7 @@ pub fn account() -> accounts::Account {
             country: "GB".into(),
         }),
         operator: false,
-        since: NOW - 1000,
+        since: NOW - 30,
     }
 }
 
