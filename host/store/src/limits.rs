@@ -27,7 +27,8 @@ pub const STORE_PARAMETERS_MAX: i32 = 4_096;
 pub const STORE_RESULT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Steps of SQLite's virtual machine for one statement: about a second. A scan of a million rows takes a fifth of it.
 pub const STORE_STATEMENT_STEPS_MAX: u64 = 100_000_000;
-/// After how many steps a statement looks at its deadline: some 3 us. One step may be a function that takes 1 ms.
+/// After how many steps a statement looks at its deadline: some 3 us. One step may be a call of a function
+/// that takes as long as `callable` says.
 pub const STORE_PROGRESS_STEPS: u16 = 100;
 /// Pattern of LIKE and GLOB, whose time is its length times that of the text.
 pub const STORE_PATTERN_BYTES_MAX: i32 = 128;
