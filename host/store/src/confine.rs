@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
+use rusqlite::{Connection, ffi};
 
 use crate::callable::callable;
 use crate::clock::Clock;
@@ -156,6 +156,11 @@ impl Guard {
             return true;
         }
         if now >= self.yield_at.load(Relaxed) {
+            if memory_is_scarce() {
+                let most = limits::STORE_HEAP_MB_SCARCE;
+                self.refuse(format!("SQLite's memory in this host is above {most} MB; read, sort or group fewer rows"));
+                return true;
+            }
             blocking::yield_worker();
             self.yield_at.store(nanos(self.clock.now()) + TICK_NS, Relaxed);
         }
@@ -182,6 +187,13 @@ impl Guard {
             }
         }
     }
+}
+
+/// Whether statements that have run for a while should end, so that the short ones of others still get memory.
+fn memory_is_scarce() -> bool {
+    // SAFETY: the call reads a counter of the process.
+    let used = unsafe { ffi::sqlite3_memory_used() };
+    u64::try_from(used).unwrap_or(0) > limits::STORE_HEAP_MB_SCARCE << 20
 }
 
 /// The switches, limits and hooks that every connection has, whatever it is used for.

@@ -52,6 +52,8 @@ pub const STORE_READER_CACHE_KB: u32 = 4 * 1024;
 pub const STORE_WRITER_CACHE_KB: u32 = 16 * 1024;
 /// Memory of SQLite in the whole process: caches, sorts, intermediate tables.
 pub const STORE_HEAP_MB_MAX: u64 = 1024;
+/// Beyond it a statement that has run for a tick ends: what is left is for the short statements of all contexts.
+pub const STORE_HEAP_MB_SCARCE: u64 = 512;
 /// Beyond it SQLite uses its caches' pages again instead of taking more: eight files with their readers have caches of
 /// 400 MB together, which a host reaches in days.
 pub const STORE_HEAP_MB: u64 = 128;

@@ -44,6 +44,8 @@ fn attacks() -> Vec<Attack> {
         ("near", format!("{endless} SELECT count(*) {near}")),
         ("rank", format!("{endless} SELECT sum(rank) {any}")),
         ("sort", format!("{endless} SELECT count(*) FROM ({random})")),
+        // SQLite's memory is that of all contexts.
+        ("memory", format!("{endless} SELECT count(*) FROM (SELECT zeroblob(60000) || i AS x FROM n GROUP BY x)")),
         ("patch", format!("{endless} SELECT sum(length(json_patch('{{}}', v))) FROM n, value")),
         ("excerpt", "SELECT snippet(page, 0, '', '', '', 9) FROM page WHERE page MATCH 'word'".to_owned()),
         ("words", "SELECT count(*) FROM page WHERE page MATCH replace(hex(zeroblob(400000)), '00', 'w ')".to_owned()),
@@ -52,7 +54,7 @@ fn attacks() -> Vec<Attack> {
     .into()
 }
 
-/// A page that runs `sql` with the context's file made by `SCHEMA`, and says nothing.
+/// A page that runs `sql` on a file that `SCHEMA` has made: status 200, or 422 for a statement that fails.
 fn page(sql: &str) -> Result<Vec<u8>> {
     let wit = "package t:page;
         world page {
@@ -75,7 +77,8 @@ fn page(sql: &str) -> Result<Vec<u8>> {
                 (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
                 (call $query (i32.const 16384) (i32.const {bytes}) (i32.const 0) (i32.const 0) (i32.const 1024))
                 (global.set $top (i32.const 49152))
-                (i32.store16 (i32.const 800) (i32.const 200))
+                (i32.store16 (i32.const 800)
+                    (select (i32.const 422) (i32.const 200) (i32.load8_u (i32.const 1024))))
                 (i32.store (i32.const 812) (i32.const 700)) (i32.store (i32.const 816) (i32.const 1)) (i32.const 800)))"#,
         schema = escaped(SCHEMA),
         schema_bytes = SCHEMA.len(),
