@@ -8,5 +8,6 @@ mod buying;
 mod floods;
 mod forms;
 mod lost;
+mod office;
 mod pages;
 mod scenarios;

@@ -411,6 +411,12 @@ impl Neighbours for World {
         })
     }
 
+    fn payment(&self, order: &str) -> Result<Option<Payment>, payments::Error> {
+        self.ask("payment", payments::Error::Unavailable, |others| {
+            Ok(others.paid.contains_key(order).then(|| others.payment(order)))
+        })
+    }
+
     fn learn(&self, purchases: &[engine::Purchase]) -> Result<u32, engine::Error> {
         self.ask("learn", engine::Error::Unavailable, |others| {
             Ok(purchases.iter().filter(|purchase| others.learned.insert(purchase.id.clone())).count() as u32)
