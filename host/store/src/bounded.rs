@@ -1,10 +1,10 @@
 //! How much a statement may do between two looks at its deadline, and on which thread.
 //!
 //! SQLite looks between the steps of its virtual machine, and only where a program jumps back: all calls of
-//! `SELECT f(?1), f(?1)` are one stretch, however long the value makes each. The stretch is about as long as the program
-//! times its values, so a connection takes values that are the shorter, the longer the program is. SQLite refuses a
-//! longer one when it meets it. A statement that reads first runs on its worker with values that cost next to nothing;
-//! if it meets a longer one, it runs once more, after the worker's other tasks have moved to another thread.
+//! `SELECT f(?1), f(?1)` are one stretch, however long the value makes each. The stretch is about as long as the
+//! program times its values, so a connection takes values that are the shorter, the longer the program is. SQLite
+//! refuses a longer one when it meets it. A statement that reads first runs on its worker with values that cost next to
+//! nothing; if it meets a longer one, it runs once more, after the worker's other tasks have moved to another thread.
 //! Not here: which functions a statement may call (`callable`).
 
 use std::cell::RefCell;

@@ -35,7 +35,7 @@ fn attacks() -> Vec<Attack> {
     let near = search(&format!("NEAR({})", ["word"; 128].join(" ")));
     let any = search(&["word"; 100].join(" OR "));
     let list = |i: usize| format!("'[1' || replace(hex(zeroblob(200000 + {i})), '0', ',1') || ']'");
-    let calls = (1..=200).map(|i| format!("length(json({}))", list(i))).collect::<Vec<_>>().join(" + ");
+    let calls = (1..=60).map(|i| format!("length(json({}))", list(i))).collect::<Vec<_>>().join(" + ");
     let class = "'*[' || format('%.*c', 120, 'b') || 'a]b'";
     let random = "SELECT random() AS r FROM n WHERE i < 3000000 GROUP BY r";
     [
