@@ -111,9 +111,9 @@ fn excerpts_are_refused_wherever_they_are_asked_for() {
     for call in ["snippet(page, 0, '', '', '', 9)", "highlight(page, 0, '', '')", "fts5_get_locale(page, 0)"] {
         let sql = format!("SELECT {call} FROM page WHERE page MATCH 'few'");
         denied_or_invalid(&library.query(&sql, &[], soon()), "not for contexts");
-        let rank = format!("SELECT rank FROM page WHERE page MATCH 'few' AND rank MATCH ?1");
+        let rank = "SELECT rank FROM page WHERE page MATCH 'few' AND rank MATCH ?1";
         let as_rank = call.replace("page, ", "");
-        denied_or_invalid(&library.query(&rank, &[as_rank.as_str().into()], soon()), "not for contexts");
+        denied_or_invalid(&library.query(rank, &[as_rank.as_str().into()], soon()), "not for contexts");
     }
 }
 
