@@ -1,7 +1,7 @@
 //! Pages, rendered from fake contexts.
 
 use crate::handle;
-use crate::seams::{Album, CallError, Response};
+use crate::seams::{Album, CallError, Level, Response, Suggestion};
 use crate::testing::{Shop, album, get, header, text};
 
 fn fetch(shop: &Shop, address: &str) -> Response {
@@ -16,10 +16,37 @@ const UNAVAILABLE: Option<CallError> = Some(CallError::Unavailable);
 
 #[test]
 fn the_album_page_calls_three_contexts_once_each() {
-    let shop = Shop::open();
+    let mut shop = Shop::open();
+    for sku in ["G", "H", "I", "J"] {
+        shop.albums.push(album(sku));
+        shop.levels.push(Level { sku: sku.into(), on_hand: 10 });
+        shop.suggestions.push(Suggestion { sku: sku.into(), score: 0.5 });
+    }
     let response = fetch(&shop, "/albums/A");
     assert_eq!(response.status, 200);
-    assert_eq!(calls(&shop), ["suggest A", "albums A B C D E F", "levels A B C D E F"]);
+    // C is sold out; H is fetched in case that one of the others is discontinued.
+    assert_eq!(calls(&shop), ["suggest A", "levels A B C D E F G H I J", "albums A B D E F G H I"]);
+    let page = text(&response);
+    assert!(
+        page.contains("Title H")
+            && !page.contains("Title C")
+            && !page.contains("Title I")
+            && !page.contains("More Jazz")
+    );
+    shop.albums[1].discontinued = true;
+    let response = fetch(&shop, "/albums/A");
+    assert!(text(&response).contains("Title I") && !text(&response).contains("Title B"), "the places stay filled");
+}
+
+#[test]
+fn what_can_be_sent_stands_beside_an_album_and_its_genre_fills_the_places() {
+    let mut shop = Shop::open();
+    let response = fetch(&shop, "/albums/A");
+    assert_eq!(response.status, 200);
+    let first = ["suggest A", "levels A B C D E F", "albums A B D E F"];
+    assert_eq!(calls(&shop)[..3], first);
+    assert!(calls(&shop)[3].starts_with("browse") && calls(&shop)[3].contains("Jazz"));
+    assert_eq!(calls(&shop)[4..], ["levels C"], "all others are on the page already");
     let page = text(&response);
     for part in [
         "<title>Title A – Artist A – MusicCorp</title>",
@@ -32,8 +59,17 @@ fn the_album_page_calls_three_contexts_once_each() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    assert!(page.contains("Only 2 left") && page.contains("Sold out"));
+    assert!(page.contains("Only 2 left") && !page.contains("Sold out"));
     assert_eq!(header(&response, "cache-control"), Some("public, no-cache"));
+
+    shop.suggestions.truncate(1);
+    let response = fetch(&shop, "/albums/A");
+    let (beside, genre) = text(&response).split_once("More Jazz").expect("the genre");
+    assert!(beside.contains("Title B") && !beside.contains("Title D"));
+    assert!(genre.contains("Title D") && !genre.contains("Title B") && !genre.contains("Title C"));
+    assert!(genre.contains("/browse?genre=Jazz"));
+    shop.suggestions.clear();
+    assert!(!text(&fetch(&shop, "/albums/A")).contains("Bought together"), "nothing was");
 }
 
 #[test]

@@ -124,7 +124,8 @@ impl Shop {
 
     fn page(&self, page: u32, size: u32) -> AlbumPage {
         let total = self.total.unwrap_or(self.albums.len() as u32);
-        let albums = if (page - 1) * size < total { self.albums.clone() } else { Vec::new() };
+        let on_sale = || self.albums.iter().filter(|album| !album.discontinued).cloned().collect();
+        let albums = if (page - 1) * size < total { on_sale() } else { Vec::new() };
         AlbumPage { albums, total, more: page * size < total }
     }
 }
