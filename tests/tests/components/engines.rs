@@ -18,6 +18,9 @@ fn each(case: impl Fn(&Running, &str) -> Result<()>) -> Result<()> {
     ENGINES.iter().try_for_each(|engine| case(&running, engine).with_context(|| format!("the engine in {engine}")))
 }
 
+/// (id, customer, skus)
+type Bought = (String, String, Vec<String>);
+
 /// A call of `learn` in WAVE: (id, customer, skus), all at one moment.
 fn learn<S: AsRef<str>>(purchases: &[(S, S, Vec<S>)]) -> String {
     let mut text = "engine.learn([".to_owned();
@@ -192,7 +195,7 @@ impl Shop {
         self.0 % bound
     }
 
-    fn purchases(&mut self, count: usize) -> Vec<(String, String, Vec<String>)> {
+    fn purchases(&mut self, count: usize) -> Vec<Bought> {
         (0..count)
             .map(|i| {
                 let taste = self.below(8);
@@ -244,7 +247,7 @@ fn a_thousand_purchases_at_once_make_answers_that_keep_to_the_interface() -> Res
 }
 
 /// The demo shop's two years of purchases, in batches for `learn`, and its albums.
-fn demo() -> Result<(Vec<(String, String, Vec<String>)>, Vec<String>)> {
+fn demo() -> Result<(Vec<Bought>, Vec<String>)> {
     let folder = tempfile::tempdir()?;
     let mut make = Command::new(seam_tests::host::binary()?.with_file_name("shop-data"));
     let made = make.current_dir(repo()).arg("demo").arg("--out").arg(folder.path()).output()?;
