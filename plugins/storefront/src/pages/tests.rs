@@ -153,12 +153,97 @@ fn search_repeats_the_words_and_counts_the_records() {
     let shop = Shop::open();
     assert_eq!(fetch(&shop, "/search").status, 200);
     assert_eq!(fetch(&shop, "/search?q=+").status, 200);
-    assert!(text(&fetch(&shop, "/search?q=%21%21%21")).contains("Nothing under “!!!”"));
     assert!(calls(&shop).is_empty(), "an empty search calls no context");
+    assert!(text(&fetch(&shop, "/search?q=%21%21%21")).contains("“!!!”"));
+    assert_eq!(calls(&shop)[0], "search !!! 1", "a band may have this name");
+    shop.catalog.set(Some(CallError::Invalid));
+    assert!(text(&fetch(&shop, "/search?q=%21")).contains("Nothing under “!”"), "the catalog refuses it");
 
-    let shop = Shop::default();
-    assert!(text(&fetch(&shop, "/search?q=zzz")).contains("Nothing under “zzz”"));
-    assert_eq!(calls(&shop), ["search zzz 1"], "without albums, the warehouse is not called");
+    let shop = Shop { facets: vec![("Jazz", 6)], ..Shop::default() };
+    let response = fetch(&shop, "/search?q=zzz");
+    let page = text(&response);
+    assert!(page.contains("Nothing under “zzz”") && page.contains("<a href=\"/browse?genre=Jazz\">Jazz</a>"), "{page}");
+    assert_eq!(
+        calls(&shop),
+        ["search zzz 1", "did-you-mean zzz", "facets"],
+        "without albums, the warehouse is not called"
+    );
+}
+
+#[test]
+fn a_mistyped_search_shows_what_was_meant() {
+    let shop = Shop { unknown_words: "knid", meant: Some("kind"), ..Shop::open() };
+    let response = fetch(&shop, "/search?q=knid&sort=artist");
+    let page = text(&response);
+    for part in ["Nothing under “knid”", "Did you mean “kind”?", "Title A", "value=\"knid\"", "?q=kind&#38;sort=newest"]
+    {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    // Next to nothing is found: the other words are only mentioned.
+    let shop = Shop { meant: Some("kind"), total: Some(2), ..Shop::open() };
+    let page = text(&fetch(&shop, "/search?q=kin")).to_owned();
+    assert!(
+        page.contains("<h1>“kin”</h1>") && page.contains("Did you mean <a href=\"/search?q=kind\">kind</a>?"),
+        "{page}"
+    );
+    // Enough is found: nothing is asked.
+    let shop = Shop { meant: Some("kind"), ..Shop::open() };
+    assert!(!text(&fetch(&shop, "/search?q=kin")).contains("Did you mean"));
+    assert_eq!(calls(&shop), ["search kin 1", "levels A B C D E F"]);
+}
+
+#[test]
+fn a_list_is_sorted_and_sifted_and_its_links_keep_that() {
+    let shop = Shop::open();
+    let response = fetch(&shop, "/browse?genre=Jazz&sort=cheapest&stock=in");
+    let page = text(&response);
+    assert_eq!(
+        calls(&shop)[..3],
+        ["list-skus  Some(\"Jazz\") Sorting::Cheapest", "levels A B C D E F", "albums A B D E F"]
+    );
+    for part in [
+        "5 records",
+        "href=\"/browse?genre=Jazz&#38;sort=cheapest&#38;stock=in\" aria-current=\"true\">Price, low to high",
+        "href=\"/browse?genre=Jazz&#38;sort=artist&#38;stock=in\">Artist",
+        "href=\"/browse?genre=Jazz&#38;sort=cheapest\">Show sold out ones too",
+        "href=\"/browse?genre=Jazz&#38;decade=1950&#38;sort=cheapest&#38;stock=in\"",
+        "<link rel=\"canonical\" href=\"/browse?genre=Jazz\">",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert!(!page.contains("Title C") && page.contains("Title D"), "C is sold out");
+    assert_eq!(header(&response, "cache-control"), Some("public, max-age=30"));
+
+    let shop = Shop::open();
+    let page = text(&fetch(&shop, "/search?q=blue&sort=dearest")).to_owned();
+    assert_eq!(calls(&shop)[..2], ["list-skus blue None Sorting::Dearest", "albums A B C D E F"]);
+    assert!(
+        page.contains("Title C")
+            && page.contains("/search?q=blue&#38;sort=dearest&#38;stock=in\">Only what is in stock")
+    );
+    assert_eq!(fetch(&shop, "/search?q=blue&sort=dearest&page=2").status, 404);
+    assert_eq!(fetch(&shop, "/browse?sort=bogus").status, 400);
+}
+
+#[test]
+fn without_the_warehouse_nothing_is_sifted_and_the_page_says_so() {
+    let shop = Shop::open();
+    shop.warehouse.set(UNAVAILABLE);
+    let response = fetch(&shop, "/browse?stock=in");
+    assert!(text(&response).contains("Title C") && text(&response).contains("may be sold out"));
+    assert_eq!(header(&response, "cache-control"), Some("no-store"));
+}
+
+#[test]
+fn a_list_with_nothing_in_stock_offers_a_way_on() {
+    let shop = Shop { levels: Vec::new(), ..Shop::open() };
+    let page = text(&fetch(&shop, "/browse?genre=Jazz&stock=in")).to_owned();
+    assert!(
+        page.contains("Nothing in this corner is in stock")
+            && page.contains("href=\"/browse?genre=Jazz\">Show sold out")
+    );
+    let page = text(&fetch(&shop, "/search?q=blue&stock=in")).to_owned();
+    assert!(page.contains("Nothing in stock under “blue”") && page.contains("href=\"/search?q=blue\">Show sold out"));
 }
 
 #[test]
