@@ -103,7 +103,7 @@ fn a_question_as_long_as_may_be_costs_little() {
     let long = (0..8).map(|i| format!("{letters}{i}")).collect::<Vec<_>>().join(" ");
     assert_eq!(meant(&long), None);
     assert_eq!(meant(&"x".repeat(400)), None);
-    assert_eq!(meant(&vec!["homgenic"; 8].join(" ")).as_deref(), Some(&*vec!["Homogenic"; 8].join(" ")));
+    assert_eq!(meant(&["homgenic"; 8].join(" ")).as_deref(), Some(&*["Homogenic"; 8].join(" ")));
     let plan = |sql: &str| -> Vec<String> {
         store.connection(|c| {
             let mut statement = c.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

@@ -2,8 +2,9 @@
 //! (Damerau: "A Technique for Computer Detection and Correction of Spelling Errors", 1964).
 //!
 //! A *term* is a word in small letters without marks. Near terms share a *form*, a term itself or without one of its
-//! letters (Garbe: "Symmetric Delete Spelling Correction", 2012). So the terms near a word are found by looking up as many
-//! forms as it has letters, however large the catalog is. Forms also meet where two letters differ: [`is_near`] decides.
+//! letters (Garbe: "Symmetric Delete Spelling Correction", 2012). So the terms near a word are found by looking up as
+//! many forms as it has letters, however large the catalog is. Forms also meet where two letters differ: [`is_near`]
+//! decides.
 
 use super::spelling::{self, Chunk};
 

@@ -23,8 +23,8 @@ pub struct Listed {
 
 /// Sorts albums that stand in the order `best`, which equal ones keep.
 ///
-/// Prices are compared within a currency; the currency with most albums comes first. Artists go by their letters without
-/// marks and a leading `The`, each artist's albums by year.
+/// Prices are compared within a currency; the currency with most albums comes first. Artists go by their letters
+/// without marks and a leading `The`, each artist's albums by year.
 pub fn sort(list: &mut [Listed], sorting: Sorting) {
     match sorting {
         Sorting::Best => {}

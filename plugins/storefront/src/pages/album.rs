@@ -1,8 +1,8 @@
 //! The album page and the covers.
 //!
 //! The page calls three contexts once each: recommendation for suggested albums, the warehouse for the stock of all of
-//! them, then the catalog for the album and those suggested ones that can be sent. The benchmark measures this page. Only
-//! if fewer than a row of them are left does the page ask again, for albums of the same genre.
+//! them, then the catalog for the album and those suggested ones that can be sent. The benchmark measures this page.
+//! Only if fewer than a row of them are left does the page ask again, for albums of the same genre.
 
 use askama::Template;
 

@@ -1,8 +1,8 @@
 //! Lists of albums: search and browse.
 //!
 //! Both call the catalog and the warehouse. Browse also calls the catalog for its facets; without them it has no
-//! sidebar. If a search finds next to nothing, the page asks the catalog whether other words were meant: it shows what is
-//! under these if there is nothing else, and mentions them otherwise.
+//! sidebar. If a search finds next to nothing, the page asks the catalog whether other words were meant: it shows what
+//! is under these if there is nothing else, and mentions them otherwise.
 
 mod found;
 

@@ -1,7 +1,7 @@
 //! The albums of one page of a list: searched for or filtered, sorted, and if wanted without what is sold out.
 //!
-//! The catalog hands out pages of a list in its own order. Any other list comes as SKUs, from which this picks the page:
-//! the catalog sorts and knows no stock, the warehouse knows the stock and nothing else.
+//! The catalog hands out pages of a list in its own order. Any other list comes as SKUs, from which this picks the
+//! page: the catalog sorts and knows no stock, the warehouse knows the stock and nothing else.
 
 use std::collections::BTreeSet;
 
