@@ -48,6 +48,11 @@ impl Affinity {
         Self { key: spread(hash), forced: [NO_VARIANT; limits::FORCED_VARIANTS_MAX], shadow: false }
     }
 
+    /// The affinity of a request that belongs to no visitor. Nothing in the request chooses it.
+    pub fn random() -> Self {
+        Self { key: rand::random(), forced: [NO_VARIANT; limits::FORCED_VARIANTS_MAX], shadow: false }
+    }
+
     /// An affinity whose key depends on the trace alone.
     pub fn by_trace(trace: Trace) -> Self {
         let key = spread(trace.trace_id as u64 ^ (trace.trace_id >> 64) as u64);

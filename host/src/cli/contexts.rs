@@ -28,7 +28,7 @@ pub fn run(manifest: &Manifest, format: Format) -> Result<(), CommandError> {
                     out::warning(&format!("`{}`: {notice}", context.context));
                 }
             }
-            out::bytes(shown(&contexts).as_bytes())
+            out::text(&shown(&contexts))
         }
     }
 }
