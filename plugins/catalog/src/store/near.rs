@@ -37,6 +37,8 @@ pub fn learn<'a>(tx: &Transaction, texts: impl Iterator<Item = &'a str>) -> Resu
 /// that is one slip apart, or two of them, or a half of one. If it knows all words, a question that finds nothing has
 /// one of them exchanged.
 pub fn did_you_mean(words: &Words) -> Result<Option<String>, Error> {
+    // First: a search writes the terms of albums that wait for theirs.
+    let found = super::search(words, Page::FIRST)?.total;
     let typed = near::typed(words.typed());
     let known = known(&typed)?;
     let is_known = |word: &Typed| match &word.term {
@@ -47,7 +49,6 @@ pub fn did_you_mean(words: &Words) -> Result<Option<String>, Error> {
     };
     let unknown: Vec<bool> = typed.iter().map(|word| !is_known(word)).collect();
     let nothing_unknown = !unknown.contains(&true);
-    let found = super::search(words, Page::FIRST)?.total;
     if nothing_unknown && found > 0 {
         return Ok(None);
     }
