@@ -95,6 +95,13 @@ impl Call {
         self.chain.get(..usize::from(self.depth)).unwrap_or(&[])
     }
 
+    /// When a callee that is called `now` has to answer. The caller keeps some time, to answer even when the callee
+    /// does not.
+    pub fn callee_deadline(&self, now: Instant) -> Instant {
+        let left = self.deadline.saturating_duration_since(now);
+        now + left * (100 - limits::CALL_RESERVE_PERCENT) / 100
+    }
+
     /// The call as `callee` gets it, or the reason why the caller must not make it.
     pub fn enter(mut self, callee: ContextIndex) -> Result<Self, RefusalReason> {
         if self.chain().contains(&callee) {

@@ -146,7 +146,7 @@ fn every_mistake_is_reported_at_its_place_with_a_hint() {
              hint: write `namespace:package/interface`, with or without `@1.2.3`\n\
              seam.toml:3:43: error: `a:b/c` is imported twice\n  hint: list it once\n\
              seam.toml:4:17: error: `clock` is not a capability\n  \
-             hint: did you mean `clocks`? known: clocks, random, wasi\n\
+             hint: did you mean `clocks`? known: attempts, clocks, random, wasi\n\
              seam.toml:4:26: error: `files` cannot be granted to a context\n  \
              hint: keep data in the store and settings in `config`; `wasi` gives an empty world to link against",
         ),

@@ -10,7 +10,7 @@ mod words;
 
 pub use seam_sdk::Invalid;
 
-pub use album::{check_albums, check_price, check_skus};
+pub use album::{check_albums, check_description, check_list, check_price, check_skus};
 pub use number::Number;
 pub use paging::{Page, TOTAL_MAX};
 pub use sorting::{LISTED_MAX, Listed, sort};

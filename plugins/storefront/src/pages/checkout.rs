@@ -12,6 +12,7 @@ use super::card;
 use super::cart::Sums;
 use super::field::{AddressInput, Alarm, Field, Problems};
 use super::problem::RETRY_SECONDS;
+use super::sign::minutes;
 use super::{Customer, Problem, Service, Shell, render, signed_in};
 use crate::assets;
 use crate::cart::Cart;
@@ -126,6 +127,7 @@ pub fn place(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<R
         card,
         // An invalid total is handled like one that has changed.
         total: form.number("total").unwrap_or_default(),
+        from: visit.from.to_string(),
     };
     match seams.place(key, &request) {
         Ok(order) => Ok(placed(&order, &request, &filled, &customer, visit, seams)),
@@ -201,10 +203,10 @@ fn refused(
     visit: &Visit<'_>,
     seams: &impl Seams,
 ) -> Result<Reply, Problem> {
-    if !matches!(error, ordering::Error::Unavailable(_)) {
+    if !matches!(error, ordering::Error::Unavailable(_) | ordering::Error::Wait(_)) {
         filled.key = new_key(seams);
     }
-    let mut quote = None;
+    let (mut quote, mut retry_after) = (None, None);
     let (alarm, status) = match error {
         ordering::Error::Fields(problems) => {
             filled.problems = problems.into();
@@ -225,6 +227,15 @@ fn refused(
             let text = format!("{why} Your records are still here.");
             (Some(Alarm::new("Your card was declined", text)), 422)
         }
+        ordering::Error::Wait(seconds) => {
+            retry_after = Some(seconds);
+            let text = format!(
+                "To keep stolen cards out, we look at the next card in {}. Nothing was charged, and your records are \
+                 still here.",
+                minutes(seconds)
+            );
+            (Some(Alarm::new("Too many cards that could not be used", text)), 429)
+        }
         ordering::Error::Refused(why) => (Some(Alarm::new("The order could not be placed", why)), 409),
         ordering::Error::Unavailable(_) => {
             let text = "Our order desk did not answer in time, so we cannot say what became of your order. It is safe \
@@ -240,7 +251,9 @@ fn refused(
         }
     };
     filled.alarm = alarm;
-    again(cart, filled, quote, status, visit, seams)
+    let mut reply = again(cart, filled, quote, status, visit, seams)?;
+    reply.headers.extend(retry_after.map(|seconds| ("retry-after", seconds.to_string())));
+    Ok(reply)
 }
 
 /// Not enough copies.

@@ -226,6 +226,7 @@ fn after_every_error_the_form_keeps_the_typed_values_except_the_card() {
             "<a href=\"/cart\">Title B by Artist B: 1 left of the 2 that you would like</a>",
         ),
         (ordering::Error::Declined("The bank refuses.".into()), 422, "The bank refuses. Your records are still here"),
+        (ordering::Error::Wait(361), 429, "we look at the next card in 7 minutes. Nothing was charged"),
         (ordering::Error::Refused("Too late.".into()), 409, "Too late."),
         (ordering::Error::Invalid("row 3".into()), 422, "Nothing was charged. Please check"),
         (ordering::Error::UnknownOrder, 422, "Nothing was charged. Please check"),
@@ -250,11 +251,11 @@ fn after_every_error_the_form_keeps_the_typed_values_except_the_card() {
             "{error:?}: the card is not shown again"
         );
         assert!(page.contains("role=\"alert\""), "{error:?}");
-        let unknown = matches!(error, ordering::Error::Unavailable(_));
+        let unknown = matches!(error, ordering::Error::Unavailable(_) | ordering::Error::Wait(_));
         let kept = headers(&response, "set-cookie");
         let expected = format!("cart={}~A.1~B.2; ", key(&response));
         assert_eq!(kept.first().is_some_and(|cart| cart.starts_with(&expected)), !unknown, "{error:?}: {kept:?}");
-        assert_eq!(key(&response) == KEY, unknown, "{error:?}: the form has a new key, unless the result is unknown");
+        assert_eq!(key(&response) == KEY, unknown, "{error:?}: the form has a new key, unless it may be sent again");
         assert_eq!(header(&response, "retry-after").is_some(), unknown);
         let logged =
             shop.calls.borrow().iter().filter(|line| line.starts_with("warn")).any(|line| line.contains("4242"));
