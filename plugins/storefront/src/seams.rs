@@ -169,6 +169,15 @@ pub trait Seams {
         accounts::who(token)
     }
 
+    fn prove(&self, token: &str, password: &str) -> Result<(), accounts::Error> {
+        accounts::prove(token, password)
+    }
+
+    /// Whether the session's owner has typed the password a short while ago.
+    fn is_proved(&self, token: &str) -> Result<bool, accounts::Error> {
+        accounts::is_proved(token)
+    }
+
     fn change_address(&self, token: &str, address: &accounts::Address) -> Result<accounts::Account, accounts::Error> {
         accounts::change_address(token, address)
     }

@@ -38,6 +38,9 @@ pub struct Shop {
     /// For every call to these contexts.
     pub customer: FixedError<accounts::Error>,
     pub remembering: FixedError<accounts::Error>,
+    pub proving: FixedError<accounts::Error>,
+    /// The password was typed long ago.
+    pub unproved: Cell<bool>,
     pub orders: FixedError<ordering::Error>,
     pub finance: FixedError<payments::Error>,
     pub editing: FixedError<CatalogError>,
@@ -280,6 +283,14 @@ impl Seams for Shop {
 
     fn who(&self, token: &str) -> Result<Option<accounts::Account>, accounts::Error> {
         self.call(&self.customer, "who", || Ok(self.account.clone().filter(|_| token == TOKEN)))
+    }
+
+    fn prove(&self, _token: &str, password: &str) -> Result<(), accounts::Error> {
+        self.call(&self.proving, format!("prove {password}"), || Ok(()))
+    }
+
+    fn is_proved(&self, _token: &str) -> Result<bool, accounts::Error> {
+        Ok(!self.unproved.get())
     }
 
     fn change_address(&self, _token: &str, address: &accounts::Address) -> Result<accounts::Account, accounts::Error> {
