@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::{Problem, Service, Shell, render, signed_in};
 use crate::assets;
-use crate::money::Price;
+use crate::money::{Charge, Price};
 use crate::pages::order::is_number;
 use crate::reference::{Countries, Currencies};
 use crate::reply::{CachePolicy, Reply};
@@ -39,7 +39,7 @@ struct InvoicePage<'a> {
     /// The recipient, line by line.
     to: Vec<&'a str>,
     items: Vec<Item<'a>>,
-    shipping: Price<'a>,
+    shipping: Charge<'a>,
     total: Price<'a>,
     refunded: Option<Price<'a>>,
 }
@@ -107,7 +107,7 @@ pub fn invoice(number: &str, visit: &Visit<'_>, seams: &impl Seams) -> Result<Re
         day: Day(invoice.at),
         to,
         items: items.collect(),
-        shipping: currencies.price(invoice.shipping, currency),
+        shipping: Charge(currencies.price(invoice.shipping, currency)),
         total: currencies.price(invoice.total.minor_units, currency),
         refunded: (invoice.refunded > 0).then(|| currencies.price(invoice.refunded, currency)),
         invoice: &invoice,
