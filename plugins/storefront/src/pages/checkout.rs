@@ -6,7 +6,8 @@
 //! `finance` and `orders` and are never shown again. After an error the cart has a new version and the form carries it.
 //! Both keep theirs only if the result is unknown: then sending the form again must mean the same order.
 //!
-//! Which address and which card are good, their contexts say (`customer`, `finance`); all wrong fields are shown at once.
+//! Which address and which card are good, their contexts say (`customer`, `finance`). All wrong fields are shown at
+//! once.
 
 mod outcome;
 

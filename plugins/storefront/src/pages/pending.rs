@@ -10,7 +10,7 @@ use crate::seams::Seams;
 use crate::seams::ordering::{Order, State};
 use crate::visit::{Header, Visit};
 
-/// The visitor's cart without what has been ordered from it meanwhile, and the header that makes the browser keep it so.
+/// The visitor's cart without what has been ordered from it meanwhile, and the header that makes the browser keep it.
 /// Calls other contexts only if an order of this cart was in process.
 pub fn cart(visit: &Visit<'_>, seams: &impl Seams) -> (Cart, Option<Header>) {
     let cart = visit.cart();

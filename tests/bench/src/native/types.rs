@@ -61,8 +61,8 @@ pub fn request(request: &ordering::Request) -> wit::Request {
     }
 }
 
-/// By the rules of `customer` and `finance`. The split links them instead of asking two services more: if anything, that
-/// favours it.
+/// By the rules of `customer` and `finance`. The split links them instead of asking two services more: if anything,
+/// that favours it.
 pub fn check_address(address: &accounts::Address, reference: &Reference) -> Result<(), accounts::Error> {
     let accounts::Address { name, street, extra, city, postcode, country } = address.clone();
     let countries = Countries::new(reference.countries().map(Into::into));
