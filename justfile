@@ -78,6 +78,12 @@ test-encrypted:
     @{{ debug }} build >&2
     cargo test --workspace --features seam-tests/sqlcipher --lib --test encrypted
 
+# Look for known faults, licences and foreign sources among the dependencies: SECURITY.md says when
+advisories: _cargo-deny
+    PATH="$PWD/.tools/bin:$PATH" cargo deny check
+    @# What makes components of JavaScript; it does not become part of them but for its runtime.
+    npm audit --prefix plugins/sdk-js --package-lock-only
+
 # Format the sources
 fmt:
     cargo fmt --all
@@ -103,6 +109,14 @@ demo-data *args: _host
 clean:
     cargo clean
     rm -rf run
+
+# The one on the PATH, or one of our own in the ignored folder .tools.
+_cargo-deny:
+    @if ! PATH="$PWD/.tools/bin:$PATH" cargo deny --version >/dev/null 2>&1; then \
+        echo "installing cargo-deny into .tools (once, some minutes)" >&2; \
+        (cd / && CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
+            cargo install cargo-deny --version 0.20.2 --locked --root "{{ justfile_directory() }}/.tools") >&2; \
+    fi
 
 # The host, and the program that makes demo data, as they are served.
 _host:
