@@ -298,7 +298,9 @@ fn every_form_that_is_done_leads_to_another_page() {
     let order = [("key", key.as_str()), ("lines", "A.1"), ("total", "2849")];
     let account = [("name", "Bea"), ("email", "bea@example.test"), ("password", "a long enough secret")];
     let till = [&order[..], &address[..], &card[..]].concat();
-    let forms: [(&str, &[(&str, &str)], &str); 11] = [
+    /// Where it is sent, its fields, and where it leads.
+    type Form<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+    let forms: [Form<'_>; 11] = [
         ("/cart/add", &[("sku", "D")], "/cart?note=added"),
         ("/cart/change", &[("copies-A", "2"), ("next", "/checkout")], "/checkout"),
         ("/sign-in", &account, "/account"),
