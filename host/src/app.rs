@@ -15,7 +15,7 @@ use crate::fit;
 use crate::folder;
 use crate::follow::Following;
 use crate::http;
-use crate::manifest::{Context, Manifest};
+use crate::manifest::{Context, Manifest, Testers};
 use crate::schedule::Scheduler;
 use crate::watch::{self, Root, Watcher};
 use crate::{limits, memory};
@@ -78,7 +78,11 @@ impl App {
     /// # Errors
     /// When an address, a certificate or an assets' folder cannot be used.
     pub fn bind(&self) -> Result<http::Server, Error> {
-        let config = http::Config { dev: self.dev.clone(), ..http::Config::from_manifest(&self.manifest) };
+        let mut config = http::Config { dev: self.dev.clone(), ..http::Config::from_manifest(&self.manifest) };
+        if config.dev.is_some() {
+            // Developers are testers.
+            config.affinity.testers = Testers::Everyone;
+        }
         Ok(http::Server::bind(config, self.registry.clone(), &self.metrics)?)
     }
 

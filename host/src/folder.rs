@@ -1,13 +1,18 @@
-//! The data folder: where its parts are, and the lock that keeps a second host out of it.
+//! The data folder: where its parts are, the lock that keeps a second host out of it, and that other users are kept out
+//! of it, too.
 //!
-//! Invariant: only the process that has the `Folder` writes below it. The lock ends with that process, however it ends.
+//! Invariants: only the process that has the `Folder` writes below it. The lock ends with that process, however it
+//! ends. No other user can read what is below it, or could have changed it.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+mod inspect;
+
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use seam_store::private::{self, Exposure};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -15,6 +20,26 @@ pub enum Error {
     Unusable { path: PathBuf, source: std::io::Error },
     #[error("another host{} uses the data folder `{}`", in_brackets(pid), path.display())]
     Taken { path: PathBuf, pid: Option<String> },
+    /// Something in it, or the folder itself.
+    #[error("{}: {exposure}", place(data, path))]
+    Exposed { data: PathBuf, path: PathBuf, exposure: Exposure },
+    #[error("`{}` is a link; in the data folder only a folder may be one", path.display())]
+    Link { path: PathBuf },
+    #[error(
+        "other users may move the data folder `{}` and may put another in its place: they may write to `{}` (mode {mode:04o})",
+        path.display(), parent.display()
+    )]
+    Replaceable { path: PathBuf, parent: PathBuf, mode: u32 },
+}
+
+const HOW_TO_KEEP: &str = "put the file itself there, or make the folder that it is in a link to a folder elsewhere";
+
+/// `path` is `data` or in it.
+fn place(data: &Path, path: &Path) -> String {
+    match data == path {
+        true => format!("the data folder `{}`", data.display()),
+        false => format!("`{}` in the data folder", path.display()),
+    }
 }
 
 fn in_brackets(pid: &Option<String>) -> String {
@@ -23,10 +48,23 @@ fn in_brackets(pid: &Option<String>) -> String {
 
 impl Error {
     /// What to do about it, for the `hint:` line.
-    pub fn remedy(&self) -> &'static str {
+    pub fn remedy(&self) -> String {
         match self {
-            Self::Unusable { .. } => "correct its permissions, or name another `data` folder in `[host]`",
-            Self::Taken { .. } => "stop that host, or name another `data` folder in `[host]`",
+            Self::Unusable { .. } => "correct its permissions, or name another `data` folder in `[host]`".to_owned(),
+            Self::Taken { .. } => "stop that host, or name another `data` folder in `[host]`".to_owned(),
+            Self::Exposed { data, exposure: Exposure::Foreign { .. }, .. } => {
+                let user = rustix::process::geteuid().as_raw();
+                let data = data.display();
+                format!("run this as the user who owns it; or, if you trust it, `chown -R {user} {data}`")
+            }
+            Self::Exposed { data, .. } => {
+                format!("if you trust what is there, run `chmod -R go-rwx {}`", data.display())
+            }
+            Self::Link { .. } => HOW_TO_KEEP.to_owned(),
+            Self::Replaceable { parent, .. } => {
+                let parent = parent.display();
+                format!("run `chmod go-w {parent}`, or name a `data` folder elsewhere in `[host]`")
+            }
         }
     }
 }
@@ -37,18 +75,21 @@ pub struct Folder {
     path: PathBuf,
     /// The lock belongs to the open file: the kernel releases it when this process ends.
     _lock: File,
+    withdrawn: usize,
 }
 
 impl Folder {
-    /// Creates the folder and those in it where they are missing, private to this user, and takes the lock.
+    /// Creates the folder and those in it where they are missing, private to this user, and takes the lock. Takes from
+    /// other users what they may read, and no more.
     ///
     /// # Errors
-    /// When another process has the lock, or the folder cannot be written to.
+    /// When another process has the lock, when other users may have changed what is there, or when the folder cannot
+    /// be written to.
     pub fn lock(path: &Path) -> Result<Self, Error> {
         let unusable = |source| Error::Unusable { path: path.to_owned(), source };
-        // The folder itself may be there already, readable for other users; the folders in it are not for them.
+        let readable = inspect::inspect(path)?;
         for folder in [path.to_owned(), stores(path), logs(path)] {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+            private::folder(&folder).map_err(unusable)?;
         }
         let file = path.join("lock");
         let mut options = OpenOptions::new();
@@ -72,7 +113,29 @@ impl Folder {
             writeln!(lock, "{}", std::process::id())
         };
         write(&mut lock).map_err(unusable)?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        for (readable, meta) in &readable {
+            let withdrawn = private::withdraw(readable, meta);
+            // Below a folder that is closed to them, a file is, too.
+            if readable == path {
+                withdrawn.map_err(unusable)?;
+            }
+        }
+        // Below a closed folder no other user could read a file, whatever its mode.
+        let withdrawn = if readable.iter().any(|(readable, _)| readable == path) { readable.len() } else { 0 };
+        Ok(Self { path: path.to_owned(), _lock: lock, withdrawn })
+    }
+
+    /// Why `lock` would refuse the folder at `path`, whether a host runs in it or not.
+    ///
+    /// # Errors
+    /// As `lock`, but for the lock.
+    pub fn check(path: &Path) -> Result<(), Error> {
+        inspect::inspect(path).map(drop)
+    }
+
+    /// How many files and folders other users could read until now.
+    pub fn withdrawn(&self) -> usize {
+        self.withdrawn
     }
 
     pub fn path(&self) -> &Path {

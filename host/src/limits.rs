@@ -45,6 +45,10 @@ pub const CERTIFICATE_BYTES_MAX: u64 = 1 << 20;
 pub const CERTIFICATE_WARNING_DAYS: u32 = 14;
 /// How long a visitor keeps the key that the host gave it: a year, longer than a variant is tried out.
 pub const HTTP_VISITOR_S: u64 = 365 * 86_400;
+/// For how many days browsers remember that a host is reached over TLS alone. A host that gives up TLS waits so long.
+pub const HSTS_DAYS: u64 = 30;
+/// The most that a manifest may set; browsers' own lists ask for one year.
+pub const HSTS_DAYS_MAX: u64 = 730;
 /// Connections that the kernel holds while all `HTTP_CONNECTIONS` are taken.
 pub const HTTP_BACKLOG: u32 = 1_024;
 /// Requests at once on one HTTP/2 connection; the number that RFC 9113 recommends as a minimum.
@@ -97,6 +101,11 @@ pub const HTTP_MS_MAX: u64 = 600_000;
 /// Days for which log files are kept, unless the manifest says otherwise: a week, to look back to the last release.
 pub const LOG_DAYS: u64 = 7;
 pub const LOG_DAYS_MAX: u64 = 366;
+/// MiB of all log files together, unless the manifest says otherwise: a week of some requests a second.
+pub const LOG_MB: u32 = 1_024;
+/// The least `LOG_MB` that a manifest may set: a piece of the log, an eighth, holds many batches of lines.
+pub const LOG_MB_MIN: u32 = 8;
+pub const LOG_MB_MAX: u32 = 1 << 20;
 
 // Building
 

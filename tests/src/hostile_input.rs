@@ -131,11 +131,9 @@ impl Fixture {
         cases.push(case(person.get("/account")?.form("/sign-out")?, &[], &["csrf"])?);
 
         let office = |path: &str| format!("/office{path}");
-        let waiting = desk.get(&office(&format!("/orders/{placed}")))?;
-        let gone = desk.get(&office(&format!("/orders/{shipped}")))?;
-        let ship = waiting.form(&office(&format!("/orders/{placed}/ship")))?;
-        let cancel = waiting.form(&office(&format!("/orders/{placed}/cancel")))?;
-        let refund = gone.form(&office(&format!("/orders/{shipped}/refund")))?;
+        let ship = desk.deed(placed, "ship", &[])?;
+        let cancel = desk.deed(placed, "cancel", &[])?;
+        let refund = desk.deed(shipped, "refund", &[("amount", "1.00")])?;
         let receive = to(ship.clone(), office(&format!("/orders/{placed}/receive")));
         cases.push(case(to(ship, office(&format!("/orders/{cancelled}/ship"))), &[], &["csrf", "key"])?);
         cases.push(case(receive, &[], &["csrf", "key"])?);

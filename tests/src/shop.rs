@@ -1,7 +1,7 @@
 //! The whole shop: its real components, its real manifest, demo data, in a folder of its own.
 
 use std::fmt::Write as _;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use seam::admin::CallRequest;
 use seam::admin::client::Client;
+use seam_store::private;
 use serde_json::Value;
 
 use crate::host::{Host, binary, seam};
@@ -77,10 +78,10 @@ impl Shop {
         let manifest = with_variants(&manifest, variants);
         std::fs::write(folder.path().join("seam.toml"), manifest)?;
         let demo = folder.path().join("run/demo");
-        std::fs::create_dir_all(&demo)?;
+        private::folder(&demo)?;
         // Compiling seven components takes longer than most tests: the first test does it for all.
         let cache = root.join("target/tests/compiled");
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&cache)?;
+        private::folder(&cache)?;
         symlink(cache, folder.path().join("run/cache"))?;
         let made = Command::new(binary()?.with_file_name("shop-data"))
             .current_dir(&root)

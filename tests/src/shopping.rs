@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 
 use crate::host::Host;
-use crate::page::Page;
+use crate::page::{Form, Page};
 use crate::person::Person;
 
 /// Who keeps the office in the demo, and with what they sign in.
@@ -60,7 +60,7 @@ impl Person {
     }
 
     /// The form of the checkout with this card, everything else filled in.
-    pub fn till(&mut self, card: &str) -> Result<crate::page::Form> {
+    pub fn till(&mut self, card: &str) -> Result<Form> {
         let form = self.get("/checkout")?.form("/checkout")?;
         form.typed(&[
             ("name", "Ada Listener"),
@@ -106,10 +106,18 @@ impl Person {
         Ok(page)
     }
 
-    /// As the operator: a form of the order's page in the office.
+    /// As the operator: the page of an action on the order, and its form. The amount of a refund is chosen before.
     pub fn desk(&mut self, order: &str, action: &str, typed: &[(&str, &str)]) -> Result<Page> {
-        let page = format!("/office/orders/{order}");
-        self.press(&page, &format!("{page}/{action}"), typed)
+        let form = self.deed(order, action, typed)?;
+        self.submit(&form)
+    }
+
+    /// The filled form of `desk`, not sent yet.
+    pub fn deed(&mut self, order: &str, action: &str, typed: &[(&str, &str)]) -> Result<Form> {
+        let path = format!("/office/orders/{order}/{action}");
+        let (amounts, typed): (Vec<_>, Vec<_>) = typed.iter().copied().partition(|(name, _)| *name == "amount");
+        let query = amounts.first().map(|(_, amount)| format!("?amount={amount}")).unwrap_or_default();
+        self.get(&format!("{path}{query}"))?.form(&path)?.typed(&typed)
     }
 }
 

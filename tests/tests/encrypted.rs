@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use seam::deploy::{DeployOutcome, DeployReport, Step};
+use seam_store::private;
 use seam_tests::System;
 use seam_tests::host::{Host, seam};
 use seam_tests::repo;
@@ -54,7 +55,7 @@ impl Fixture {
         let manifest = system.write()?;
         let keys = system.folder.path().join("data/keys");
         std::fs::create_dir_all(&keys)?;
-        std::fs::write(keys.join("numbers.key"), "a long enough key\n")?;
+        private::write(&keys.join("numbers.key"), b"a long enough key\n")?;
         Ok(Self { system, manifest })
     }
 
@@ -196,10 +197,10 @@ fn the_values_of_recorded_calls_are_never_shown() -> Result<()> {
     let output = fixture.deploy(&reads(Version { call: Then::Traps, ..first() }), &[])?;
     let refused = serde_json::from_slice::<DeployReport>(&output.stdout)?.refused.context("it is refused")?;
     assert_eq!(refused.step, Some(Step::Replay));
-    assert_eq!(refused.message, "`numbers.times(..)` was answered and now fails");
+    assert_eq!(refused.message, "`numbers.times(..)` was answered with `ok` and now fails: it trapped");
     let output = fixture.deploy(&reads(Version { factor: 9, ..first() }), &["--strict"])?;
     let refused = serde_json::from_slice::<DeployReport>(&output.stdout)?.refused.context("it is refused")?;
-    assert!(refused.message.contains("`numbers.times(..)`: not shown, since its file is encrypted"), "{refused:?}");
+    assert!(refused.message.contains("`numbers.times(..)`: ok: another value"), "{refused:?}");
     Ok(())
 }
 
@@ -213,7 +214,7 @@ fn the_shops_books_are_deployed_rolled_back_and_tested_alone() -> Result<()> {
     ensure!(keyless.get("/")?.status == 200);
     drop(keyless);
     std::fs::create_dir_all(shop.data().join("keys"))?;
-    std::fs::write(shop.data().join("keys/finance.key"), "a long enough key")?;
+    private::write(&shop.data().join("keys/finance.key"), b"a long enough key")?;
     let host = shop.up()?;
     let sales = std::fs::read_to_string(shop.data().join("demo/sales.jsonl"))?;
     let sale: serde_json::Value = serde_json::from_str(sales.lines().next().context("a sale")?)?;

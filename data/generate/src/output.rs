@@ -1,7 +1,8 @@
 //! JSON-lines files that are complete or absent: written under a temporary name in the same folder, then renamed.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -25,15 +26,17 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Makes the file's folder if it is missing.
+    /// Makes the file's folder if it is missing. Both are for this user alone: they go into the data folder of a host.
     pub fn create(path: &Path) -> Result<Self, Error> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|source| Error::Folder { path: folder.to_owned(), source })?;
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.map_err(|source| Error::Folder { path: folder.to_owned(), source })?;
         }
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.part", std::process::id()));
         let temporary = path.with_file_name(name);
-        let file = File::create(&temporary).map_err(|source| Error::Write { path: path.to_owned(), source })?;
+        let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary);
+        let file = opened.map_err(|source| Error::Write { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), temporary, file: Some(BufWriter::with_capacity(BUFFER_BYTES, file)) })
     }
 
@@ -84,6 +87,16 @@ pub fn write_all<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), Error> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn the_file_and_its_folder_are_for_this_user_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let above = tempfile::tempdir().unwrap();
+        let path = above.path().join("run/demo/rows.jsonl");
+        Lines::create(&path).unwrap().finish().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&above.path().join("run")), mode(&path)), (0o700, 0o600));
+    }
 
     #[test]
     fn a_file_is_complete_or_absent() {

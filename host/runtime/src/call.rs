@@ -48,6 +48,11 @@ impl Affinity {
         Self { key: spread(hash), forced: [NO_VARIANT; limits::FORCED_VARIANTS_MAX], shadow: false }
     }
 
+    /// The affinity of a request that belongs to no visitor. Nothing in the request chooses it.
+    pub fn random() -> Self {
+        Self { key: rand::random(), forced: [NO_VARIANT; limits::FORCED_VARIANTS_MAX], shadow: false }
+    }
+
     /// An affinity whose key depends on the trace alone.
     pub fn by_trace(trace: Trace) -> Self {
         let key = spread(trace.trace_id as u64 ^ (trace.trace_id >> 64) as u64);
@@ -88,6 +93,13 @@ impl Call {
     /// The contexts that this call is running through, outermost first.
     pub fn chain(&self) -> &[ContextIndex] {
         self.chain.get(..usize::from(self.depth)).unwrap_or(&[])
+    }
+
+    /// When a callee that is called `now` has to answer. The caller keeps some time, to answer even when the callee
+    /// does not.
+    pub fn callee_deadline(&self, now: Instant) -> Instant {
+        let left = self.deadline.saturating_duration_since(now);
+        now + left * (100 - limits::CALL_RESERVE_PERCENT) / 100
     }
 
     /// The call as `callee` gets it, or the reason why the caller must not make it.

@@ -158,6 +158,18 @@ pub const START_MS_MAX: u64 = 2_000;
 /// How often the host drops idle instances that the last interval did not need.
 pub const TRIM_INTERVAL_S: u64 = 10;
 
+// Guests: attempts
+
+/// Counts of one context: the clients of a busy quarter of an hour. They take 400 KB.
+pub const ATTEMPT_KEYS: usize = 16 << 10;
+/// The counts among which a new one chooses its place: so many that a set full of keys at their limits is not to be had
+/// without filling the whole table with them.
+pub const ATTEMPT_KEYS_PER_SET: usize = 16;
+/// Limits of one attempt: its address, its account, both together, all of them, and as many again.
+pub const ATTEMPT_LIMITS_MAX: usize = 8;
+/// The longest window. A restart forgets the counts, so a longer one would promise too much.
+pub const ATTEMPT_WINDOW_S_MAX: u32 = 24 * 60 * 60;
+
 // Guests: logs
 
 /// Log text of one context; the host counts further lines and drops them.

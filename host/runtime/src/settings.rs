@@ -37,7 +37,7 @@ pub struct ContextSettings {
     /// The seams that it may import: `namespace:package/interface`, with or without `@version`.
     pub imports: Vec<String>,
     pub store: Option<StoreGrant>,
-    /// The parts of WASI that it may import: "clocks", "random", "wasi".
+    /// What it may import of the host: "attempts", and the parts of WASI "clocks", "random", "wasi".
     pub capabilities: Vec<String>,
     /// The values that `wasi:config` returns.
     pub config: BTreeMap<String, String>,
@@ -78,9 +78,18 @@ pub struct ContextLimits {
     pub context_memory_mb: u64,
     pub concurrency: u32,
     pub queue: u32,
+    /// How many of the calls may be in one and the same callee; `None`: half of `concurrency`.
+    pub per_callee: Option<u32>,
     /// The most time for one call into this context, even when the caller has more time left.
     pub timeout: Duration,
     pub log_kb_per_s: u64,
+}
+
+impl ContextLimits {
+    /// How many of the calls may be in one and the same callee. With half of them, no callee alone stops the caller.
+    pub fn per_callee(&self) -> u32 {
+        self.per_callee.unwrap_or(self.concurrency.div_ceil(2))
+    }
 }
 
 /// Which calls the host keeps in memory, to replay them against another version of their context.

@@ -21,4 +21,4 @@ pub use protocol::{
 };
 pub use requests::State;
 pub use server::{Error, Server};
-pub use status::{ContextStatus, statuses};
+pub use status::{CalleeStatus, ContextStatus, statuses};

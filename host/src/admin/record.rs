@@ -48,7 +48,7 @@ pub(super) fn record(registry: &Registry, asked: &RecordRequest) -> Result<serde
             let functions = &Functions::of(generation.component());
             let file = head.started.file.then_some(head.file.as_str());
             let recorded = recorded::scenario(
-                &Header { name: &head.name, clock_s: head.started.clock_s, file, functions },
+                &Header { context, name: &head.name, clock_s: head.started.clock_s, file, functions },
                 &recording,
             );
             serde_json::to_value(RecordedScenario {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use seam_runtime::component::ContextProblem;
+use seam_runtime::guest::bulkhead::CalleeLoad;
 use seam_runtime::run::Serves;
 use seam_runtime::serve::Registry;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,9 @@ pub struct ContextStatus {
     pub running: u64,
     pub waiting: u64,
     pub idle: u64,
+    /// Those that have calls of this context now, or did not get some.
+    #[serde(default)]
+    pub callees: Vec<CalleeStatus>,
     pub calls: u64,
     /// Calls that failed. A typed error of the context is not a failure.
     pub errors: u64,
@@ -55,6 +59,18 @@ pub struct ContextStatus {
     pub notice: Option<String>,
 }
 
+/// The calls of a context to one of its callees, or to a context that these call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalleeStatus {
+    pub callee: String,
+    /// Places of the caller whose calls are in the callee now.
+    pub inside: u32,
+    /// Calls that wait because the callee has its share of the places.
+    pub waiting: u32,
+    /// Calls that waited in vain or could not wait, since this version of the caller started.
+    pub refused: u64,
+}
+
 /// All contexts, in the order of the manifest.
 pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> {
     let mut notices = deployer.notices();
@@ -64,7 +80,13 @@ pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> 
         names
     };
     let (probation, draining) = (registry.on_probation(), registry.draining());
-    let of = |generation: std::sync::Arc<seam_runtime::run::Generation>| {
+    let generations = registry.generations();
+    let callee = |load: CalleeLoad| {
+        let CalleeLoad { callee, inside, waiting, refused } = load;
+        let callee = generations.get(usize::from(callee))?.context().to_string();
+        Some(CalleeStatus { callee, inside, waiting, refused })
+    };
+    let of = |generation: &std::sync::Arc<seam_runtime::run::Generation>| {
         let (running, waiting, idle) = generation.occupancy();
         let out_of_service = generation.out_of_service();
         let shown = |problem: &ContextProblem| format!("{}\nhint: {}", problem.message, problem.remedy);
@@ -92,6 +114,7 @@ pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> 
             running: u64::from(running),
             waiting: waiting as u64,
             idle: idle as u64,
+            callees: generation.callee_loads().into_iter().filter_map(callee).collect(),
             calls: generation.metrics.calls(),
             errors: generation.metrics.errors(),
             p50_us: generation.metrics.quantile_us(0.5),
@@ -99,5 +122,5 @@ pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> 
             notice: notices.remove(generation.context()),
         }
     };
-    registry.generations().into_iter().map(of).collect()
+    generations.iter().map(of).collect()
 }

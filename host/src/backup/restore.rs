@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use seam_store::ids::ContextName;
-use seam_store::{Adopted, Config, Database, HostFile, Register, chain};
+use seam_store::{Adopted, Config, Database, HostFile, Register, chain, private};
 use time::OffsetDateTime;
 
 use super::error::{Error, lost};
@@ -185,7 +185,7 @@ fn stage(
 ) -> Result<Plan, Error> {
     let target = config(manifest, context.as_str())?;
     let staged = folder::stores(data).join(format!(".restore-{context}.db"));
-    fs::copy(&from, &staged).map_err(|source| Error::Write { path: staged.clone(), source })?;
+    private::copy(&from, &staged).map_err(|source| Error::Write { path: staged.clone(), source })?;
     let damaged = |error: &dyn std::error::Error| Error::Damaged { path: from.clone(), why: chain(error) };
     let copy = Config { path: staged.clone(), ..target.clone() };
     let looked = (|| {
@@ -225,7 +225,7 @@ fn replace(plan: Plan, kept: &Path) -> Result<Replaced, Error> {
     let unwritten = |source| Error::Write { path: target.path.clone(), source };
     let old = logs(&target.path).into_iter().chain([target.path.clone()]).filter(|path| path.exists());
     for path in old {
-        fs::create_dir_all(kept).map_err(unwritten)?;
+        private::folder(kept).map_err(unwritten)?;
         let to = kept.join(path.file_name().unwrap_or_default());
         fs::rename(&path, &to).map_err(unwritten)?;
         if path == target.path {
@@ -238,7 +238,7 @@ fn replace(plan: Plan, kept: &Path) -> Result<Replaced, Error> {
     // Without the list, the host would take the rows for rows of another origin and load no seed; so it is no loss.
     let seeds = from.with_file_name("seeds.json");
     if seeds.is_file() && !stores.join("seeds.json").exists() {
-        fs::copy(seeds, stores.join("seeds.json")).map_err(unwritten)?;
+        private::copy(&seeds, &stores.join("seeds.json")).map_err(unwritten)?;
     }
     Ok(replaced)
 }

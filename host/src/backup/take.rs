@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use seam_runtime::serve::Registry;
-use seam_store::{Config, Database, HostFile, Register, chain, moment};
+use seam_store::{Config, Database, HostFile, Register, chain, moment, private};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -71,9 +70,9 @@ fn backup(
     let name = names.find(|name| !into.join(name).exists()).unwrap_or_else(|| second.clone());
     let (partial, path) = (into.join(format!("{name}.partial")), into.join(&name));
     let unwritten = |path: &Path, source| Error::Write { path: path.to_owned(), source };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(into).map_err(|error| unwritten(into, error))?;
+    private::folder(into).map_err(|error| unwritten(into, error))?;
     fs::remove_dir_all(&partial).ok();
-    fs::DirBuilder::new().mode(0o700).create(&partial).map_err(|error| unwritten(&partial, error))?;
+    private::folder(&partial).map_err(|error| unwritten(&partial, error))?;
     let written = write(&databases, left_out, data, &partial, taken).and_then(|list| {
         fs::rename(&partial, &path).and_then(|()| fs::File::open(into)?.sync_all()).map_err(|e| unwritten(&path, e))?;
         Ok(list)
@@ -110,12 +109,12 @@ fn write(
     let seeds = folder::stores(data).join("seeds.json");
     if seeds.is_file() {
         let copy = to.join("seeds.json");
-        fs::copy(&seeds, &copy).map_err(|source| unwritten(&copy, source))?;
+        private::copy(&seeds, &copy).map_err(|source| unwritten(&copy, source))?;
     }
     let list = Backup { format: 1, taken, held_ms, files, left_out };
     let path = to.join(Backup::FILE);
     let text = serde_json::to_string_pretty(&list).unwrap_or_default();
-    let written = fs::File::create(&path).and_then(|mut file| {
+    let written = private::file(&path).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     });

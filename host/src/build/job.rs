@@ -10,6 +10,7 @@ use super::error::Error;
 use super::messages::Tail;
 use super::rebuild_loop::OwnChanges;
 use super::record::{self, Folder, Freshness, Record, Sources};
+use super::tools;
 use crate::manifest::{Build, Context};
 
 #[derive(Debug, Clone, Default)]
@@ -128,6 +129,7 @@ pub fn run_command(
     let started = |source| Error::Start { command: command.into(), source };
     let mut child = std::process::Command::new("sh");
     child.args(["-c", command]).current_dir(base).stdin(std::process::Stdio::null());
+    tools::withhold_keys(&mut child);
     let exit = match output {
         None => {
             // Standard output is for data.

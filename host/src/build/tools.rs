@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use seam_store::KEY_VARIABLE_PREFIX;
+
 use crate::limits;
 
 /// Takes the messages about a running build, one line each. The programs that it runs write to standard error
@@ -91,7 +93,16 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     ] {
         command.env_remove(name);
     }
+    withhold_keys(&mut command);
     command
+}
+
+/// What builds a context needs no key of a store: the variables that hold them by default are not passed on.
+pub fn withhold_keys(command: &mut Command) {
+    let is_key = |name: &std::ffi::OsString| name.as_encoded_bytes().starts_with(KEY_VARIABLE_PREFIX.as_bytes());
+    for name in std::env::vars_os().map(|(name, _)| name).filter(is_key) {
+        command.env_remove(name);
+    }
 }
 
 /// What a short command prints, trimmed; `None` when it fails or does not end in time.

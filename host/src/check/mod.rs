@@ -1,8 +1,9 @@
 //! Everything that is wrong with a system: the list of `seam check`, in the words of a start, a deploy and `seam dev`.
 //!
 //! The manifest is read before. From here on, problems come from the files that belong to the system (`sources`,
-//! `wit`), from its components, alone and together (`seam_runtime::serve`, `fit`), from a start of each on an empty
-//! file (`seam_runtime::alone::probe`), from the stores (`stores`), and from scenarios and contracts (`harness`).
+//! `wit`), from the data folder, from its components, alone and together (`seam_runtime::serve`, `fit`), from a start
+//! of each on an empty file (`seam_runtime::alone::probe`), from the stores (`stores`), and from scenarios and
+//! contracts (`harness`).
 //! Invariant: no file of a context is changed.
 
 mod sources;
@@ -12,10 +13,12 @@ mod wit;
 use seam_runtime::alone::probe;
 use seam_runtime::component::{Compiler, ContextProblem};
 use seam_runtime::serve::{self, LinkedSystem};
+use seam_store::chain;
 
 use crate::fit;
+use crate::folder::Folder;
 use crate::harness::Harness;
-use crate::manifest::{Manifest, Problem};
+use crate::manifest::{Manifest, Place, Problem};
 
 pub use sources::stale;
 
@@ -33,6 +36,10 @@ pub enum Error {
 /// # Errors
 /// When the check itself fails: the cache of compiled code cannot be used, for example.
 pub fn problems(manifest: &Manifest, compiler: Compiler) -> Result<Vec<Problem>, Error> {
+    // First: code is loaded from there.
+    if let Err(exposed) = Folder::check(&manifest.host.data) {
+        return Ok(vec![Problem::new(Place::default(), chain(&exposed), exposed.remedy())]);
+    }
     let stale = sources::stale(manifest);
     let is_stale = |context: &str| stale.iter().any(|(name, _)| name.as_str() == context);
     let mut problems: Vec<Problem> = stale.iter().map(|(_, problem)| problem.clone()).collect();

@@ -72,5 +72,5 @@ fn list(data: &Path, folder: &Path, format: Format) -> Result<(), CommandError> 
         vec![point.name.clone(), "restore point".to_owned(), out::size(point.bytes), point.context.clone()]
     };
     let rows: Vec<_> = backups.iter().map(of_backup).chain(points.iter().map(of_point)).collect();
-    out::bytes(out::table(&["NAME", "KIND", "SIZE", "CONTEXTS"], &rows, &["SIZE"]).as_bytes())
+    out::text(&out::table(&["NAME", "KIND", "SIZE", "CONTEXTS"], &rows, &["SIZE"]))
 }

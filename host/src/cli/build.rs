@@ -56,7 +56,7 @@ pub fn doctor(global: &Global, purpose: Purpose, fix: bool, format: Format) -> R
     let diagnosis = doctor::run(manifest.as_ref(), folder, purpose, fix, &mut |line| out::note(line));
     match format {
         Format::Json => out::json(&diagnosis.to_json())?,
-        Format::Human => out::bytes(diagnosis.to_string().as_bytes())?,
+        Format::Human => out::text(&diagnosis.to_string())?,
     }
     if diagnosis.ready() { Ok(()) } else { Err(CommandError::Reported) }
 }

@@ -17,7 +17,7 @@ pub fn run(manifest: &Manifest, context: &str, format: Format) -> Result<(), Com
             if comparison.variants.iter().all(|variant| variant.clicks.is_none()) {
                 out::note(&format!("clicks are not recorded: set `clicks` of [context.{context}]"));
             }
-            out::bytes(shown(&comparison).as_bytes())
+            out::text(&shown(&comparison))
         }
     }
 }

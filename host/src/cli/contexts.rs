@@ -3,8 +3,8 @@
 use super::error::CommandError;
 use super::global::Format;
 use super::out;
-use crate::admin::ContextStatus;
 use crate::admin::client::Client;
+use crate::admin::{CalleeStatus, ContextStatus};
 use crate::manifest::{Manifest, differing};
 
 pub fn run(manifest: &Manifest, format: Format) -> Result<(), CommandError> {
@@ -23,12 +23,13 @@ pub fn run(manifest: &Manifest, format: Format) -> Result<(), CommandError> {
             for why in contexts.iter().flat_map(|context| context.out_of_service.iter().chain(&context.store_trouble)) {
                 out::warning(why);
             }
+            contexts.iter().flat_map(crowded).for_each(|crowded| out::warning(&crowded));
             for context in &contexts {
                 if let Some(notice) = &context.notice {
                     out::warning(&format!("`{}`: {notice}", context.context));
                 }
             }
-            out::bytes(shown(&contexts).as_bytes())
+            out::text(&shown(&contexts))
         }
     }
 }
@@ -56,6 +57,18 @@ fn shown(contexts: &[ContextStatus]) -> String {
     out::table(&HEADER, &rows, &["GEN", "STORE", "MEMORY", "CALLS", "ERRORS", "P50", "P99"])
 }
 
+/// The callees of which the context wants more than their share of its places.
+fn crowded(context: &ContextStatus) -> impl Iterator<Item = String> {
+    let crowded = |callee: &&CalleeStatus| callee.waiting > 0 || callee.refused > 0;
+    context.callees.iter().filter(crowded).map(|CalleeStatus { callee, inside, waiting, refused }| {
+        format!(
+            "`{}` calls `{callee}` more than `limits.per_callee` allows: {inside} calls are in it, {waiting} wait, \
+             {refused} were refused",
+            context.context
+        )
+    })
+}
+
 /// The serving generation, whether it is on probation, and the draining ones.
 fn generation(context: &ContextStatus) -> String {
     let watched = if context.on_probation { " watched" } else { "" };
@@ -75,10 +88,12 @@ fn seams(interfaces: &[String], http: Option<&str>) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_table_shortens_seams_and_times() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let base = ContextStatus {
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn front() -> ContextStatus {
+        ContextStatus {
             context: "front".into(),
             generation: 2,
             on_probation: false,
@@ -95,12 +110,18 @@ mod tests {
             running: 0,
             waiting: 0,
             idle: 1,
+            callees: Vec::new(),
             calls: 1_200,
             errors: 3,
             p50_us: 310.4,
             p99_us: 2_400.0,
             notice: None,
-        };
+        }
+    }
+
+    #[test]
+    fn the_table_shortens_seams_and_times() {
+        let base = front();
         let orders = ContextStatus {
             context: "orders".into(),
             generation: 1,
@@ -118,5 +139,16 @@ front      2  0123456789ab      -  2.2 MB   1200       3  310 us  2.4 ms  http-h
 orders     1  0123456789ab  41 KB  2.2 MB      0       0       -       -  orders/desk@0.1.0  -
 ";
         assert_eq!(shown(&[base, orders]), expect);
+    }
+
+    #[test]
+    fn a_callee_is_named_only_while_calls_wait_for_it_or_when_some_were_refused() {
+        let load = |callee: &str, waiting, refused| CalleeStatus { callee: callee.into(), inside: 2, waiting, refused };
+        let callees = vec![load("stock", 0, 0), load("bank", 1, 3)];
+        let front = ContextStatus { callees, ..front() };
+        assert_eq!(
+            crowded(&front).collect::<Vec<_>>(),
+            ["`front` calls `bank` more than `limits.per_callee` allows: 2 calls are in it, 1 wait, 3 were refused"]
+        );
     }
 }

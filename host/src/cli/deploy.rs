@@ -29,6 +29,9 @@ pub struct Options {
     /// Refuse the version also when it answers a recorded call differently from the running one
     #[arg(long)]
     strict: bool,
+    /// Show values of recorded calls, which may be customers', where answers differ; the history never keeps them
+    #[arg(long)]
+    values: bool,
     /// How long the new version is on probation: the host rolls it back when its calls fail or slow down
     #[arg(long = "watch", value_name = "MS", default_value_t = limits::DEPLOY_WATCH_MS,
           value_parser = clap::value_parser!(u64).range(..=limits::DEPLOY_WATCH_MS_MAX))]
@@ -45,8 +48,8 @@ pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
     let format = options.format;
     // The host runs in another folder. Its first step reports a wrong file.
     let file = std::path::absolute(&options.file).unwrap_or(options.file);
-    let Options { context, allow, strict, watch_ms, wait, .. } = options;
-    let request = DeployRequest { context, file, allow, strict, watch_ms, wait };
+    let Options { context, allow, strict, values, watch_ms, wait, .. } = options;
+    let request = DeployRequest { context, file, allow, strict, values, watch_ms, wait };
     let report = match Client::connect(&manifest.host.data) {
         Ok(client) => client.deploy(&request, &mut |passed| shown(passed, format))?,
         Err(Error::NotRunning { .. }) => {
@@ -167,7 +170,7 @@ pub fn history(manifest: &Manifest, context: Option<&str>, format: Format) -> Re
             out::note("nothing has been deployed yet");
             Ok(())
         }
-        Format::Human => out::bytes(table(&entries).as_bytes()),
+        Format::Human => out::text(&table(&entries)),
     }
 }
 

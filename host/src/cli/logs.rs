@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use seam_store::visible::one_line;
 use serde_json::Value;
 
 use super::error::{CommandError, unknown_context};
@@ -60,7 +61,7 @@ pub fn run(manifest: &Manifest, options: &Options) -> Result<(), CommandError> {
         ));
     }
     let show = |line: &str| match options.format {
-        Format::Json => out::line(line),
+        Format::Json => out::json_line(line),
         Format::Human => out::line(&human(line)),
     };
     let (lines, mut at) = logs.last(&files, usize::try_from(options.lines).unwrap_or(usize::MAX))?;
@@ -127,7 +128,9 @@ impl Wanted<'_> {
         let says = |key, text: &str| is(&line, key, text) || line.get("span").is_some_and(|span| is(span, key, text));
         let level = || line.get("level").and_then(Value::as_str).and_then(|level| level.parse::<tracing::Level>().ok());
         self.context.is_none_or(|context| says("context", context))
-            && self.trace.as_deref().is_none_or(|trace| says("trace", trace) || in_traceparent(&line, trace))
+            && self.trace.as_deref().is_none_or(|trace| {
+                says("trace", trace) || in_traceparent(&line, trace) || is(&line, "client_trace", trace)
+            })
             // In tracing's order, the worst level is the least.
             && self.level.is_none_or(|least| level().is_some_and(|level| level <= least))
             && !(self.no_access && is(&line, "target", "access"))
@@ -148,15 +151,8 @@ struct Position {
 }
 
 impl Logs<'_> {
-    /// Oldest first: their names end in the date.
     fn files(&self) -> Vec<PathBuf> {
-        let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
-        let named = |path: &PathBuf| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(logging::FILE_PREFIX))
-        };
-        let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(named).collect();
-        files.sort();
-        files
+        logging::files(&self.folder)
     }
 
     /// The last `count` lines of all files, and where they end.
@@ -261,8 +257,8 @@ fn human(line: &str) -> String {
             other => text.push_str(&format!(" {key}={other}")),
         }
     }
-    // A guest's line must not control the terminal.
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    // A guest's line ends where the host ends it.
+    one_line(&text).into_owned()
 }
 
 #[cfg(test)]
@@ -278,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_line_is_shortened_for_the_terminal() {
-        let expect = "2026-01-02T03:04:05.678Z INFO  orders: took \u{fffd}[2J it trace=00ab";
+        let expect = "2026-01-02T03:04:05.678Z INFO  orders: took \\u{1b}[2J it trace=00ab";
         assert_eq!(human(&line("orders", "took \u{1b}[2J it")), expect);
         assert_eq!(human("not json"), "not json");
     }
@@ -294,17 +290,19 @@ mod tests {
             json(serde_json::json!({"level": "WARN", "target": "http", "context": "shop", "message": id})),
             json(serde_json::json!({"level": "ERROR", "target": "call", "context": "stock",
                                     "trace": format!("00-{id}-00f067aa0ba902b7-01")})),
+            json(serde_json::json!({"level": "INFO", "target": "access", "context": "shop", "trace": "00ab",
+                                    "client_trace": id})),
         ];
         let check = |wanted: Wanted<'_>, expect: &[usize]| {
             let found: Vec<usize> = (0..lines.len()).filter(|at| wanted.matches(&lines[*at])).collect();
             assert_eq!(found, expect);
         };
         let context = Some("shop");
-        check(Wanted::default(), &[0, 1, 2, 3]);
+        check(Wanted::default(), &[0, 1, 2, 3, 4]);
         check(Wanted { level: Some(tracing::Level::WARN), ..Wanted::default() }, &[1, 2, 3]);
         check(Wanted { level: Some(tracing::Level::ERROR), context, ..Wanted::default() }, &[1]);
         check(Wanted { no_access: true, context, ..Wanted::default() }, &[1, 2]);
-        check(Wanted { trace: Some(id.into()), ..Wanted::default() }, &[0, 1, 3]);
+        check(Wanted { trace: Some(id.into()), ..Wanted::default() }, &[0, 1, 3, 4]);
         check(Wanted { trace: Some(id.into()), no_access: true, ..Wanted::default() }, &[1, 3]);
         check(Wanted { trace: Some("00f067aa0ba902b7".repeat(2)), ..Wanted::default() }, &[]);
         for text in [id, "4BF92F3577B34DA6A3CE929D0E0E4736", &format!("00-{id}-00f067aa0ba902b7-01")] {

@@ -1,7 +1,11 @@
 //! Writing results, errors and tables. Colours only on a terminal, and not with `NO_COLOR`.
+//!
+//! Invariant: what comes from a guest, a client or a file does not control the terminal. All but `bytes` is escaped.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+
+use seam_store::visible::{self, visible};
 
 use super::error::CommandError;
 
@@ -22,7 +26,8 @@ pub fn report(error: &CommandError) -> ExitCode {
             text
         }
     };
-    note_raw(&if colours { coloured(&text) } else { text });
+    let text = visible(&text);
+    note_raw(&if colours { coloured(&text) } else { text.into_owned() });
     ExitCode::from(1)
 }
 
@@ -55,7 +60,7 @@ pub fn warning(text: &str) {
 
 /// Writes a line to standard error.
 pub fn note(text: &str) {
-    note_raw(&format!("{text}\n"));
+    note_raw(&format!("{}\n", visible(text)));
 }
 
 fn note_raw(text: &str) {
@@ -65,9 +70,20 @@ fn note_raw(text: &str) {
 
 /// Writes a line of data to standard output. When its reader closes the pipe, the command ends without a message.
 pub fn line(text: &str) -> Result<(), CommandError> {
-    bytes(format!("{text}\n").as_bytes())
+    self::text(&format!("{text}\n"))
 }
 
+/// Writes lines of data for people to standard output, as `line`.
+pub fn text(text: &str) -> Result<(), CommandError> {
+    bytes(visible(text).as_bytes())
+}
+
+/// Writes a line that is JSON to standard output, as `line`.
+pub fn json_line(json: &str) -> Result<(), CommandError> {
+    bytes(format!("{}\n", visible::json(json)).as_bytes())
+}
+
+/// Writes data to standard output as it is: only for what the host makes itself.
 pub fn bytes(data: &[u8]) -> Result<(), CommandError> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(data).and_then(|()| stdout.flush()) {
@@ -79,7 +95,7 @@ pub fn bytes(data: &[u8]) -> Result<(), CommandError> {
 
 pub fn json(value: &impl serde::Serialize) -> Result<(), CommandError> {
     match serde_json::to_string_pretty(value) {
-        Ok(text) => line(&text),
+        Ok(text) => json_line(&text),
         Err(error) => Err(CommandError::caused_by(&error, "")),
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use seam_store::private;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::error::CommandError;
@@ -58,7 +59,12 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
     let started = Client::connect(data)?.start_record(&start)?;
     let until = options.seconds.map_or("Ctrl-C ends it".to_owned(), |seconds| format!("for {seconds} s"));
     let (calls, mib) = (limits::RECORD_LOG_CALLS_MAX, limits::RECORD_LOG_BYTES_MAX >> 20);
-    out::note(&format!("recording the calls of {}: {until}; at most {calls} calls and {mib} MiB", options.context));
+    let context = &options.context;
+    out::note(&format!("recording the calls of {context}: {until}; at most {calls} calls and {mib} MiB"));
+    if started.file {
+        out::warning(&format!("`{}` is a copy of the whole store of `{context}`, every row", file.display()));
+        ignore(&file).map_err(unwritable)?;
+    }
     runtime.block_on(wait(options.seconds, interrupt));
     let head = ScenarioHead {
         name: options.name.clone(),
@@ -74,8 +80,12 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
             "use the system while it is recorded",
         ));
     }
-    std::fs::write(&output, &recording.scenario).map_err(unwritable)?;
+    private::write(&output, recording.scenario.as_bytes()).map_err(unwritable)?;
+    ignore(&output).map_err(unwritable)?;
     out::line(&format!("{}: {} calls", output.display(), recording.calls))?;
+    out::warning(
+        "it holds values of real calls, and its first lines say which; you alone can read it, and git ignores it",
+    );
     if recording.dropped > 0 {
         out::warning(&format!("{} more calls are missing: the recording was full", recording.dropped));
     }
@@ -90,6 +100,23 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
     // On a thread of the runtime's: it has the stack that a guest needs.
     let again = runtime.block_on(runtime.spawn_blocking(move || run_again(manifest, &context, &output, blanked)));
     again.map_err(|error| CommandError::caused_by(&error, ""))
+}
+
+/// Has git ignore a file with values of real calls: names it in the `.gitignore` of its folder.
+fn ignore(file: &Path) -> std::io::Result<()> {
+    let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { return Ok(()) };
+    let list = folder.join(".gitignore");
+    let known = match std::fs::read_to_string(&list) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        known => known?,
+    };
+    // With the slash, in this folder alone.
+    let line = format!("/{}", name.to_string_lossy());
+    if known.lines().any(|known| known == line) {
+        return Ok(());
+    }
+    let end = if known.is_empty() || known.ends_with('\n') { "" } else { "\n" };
+    std::fs::write(&list, format!("{known}{end}{line}\n"))
 }
 
 /// Runs the scenario, and says what of it does not repeat. The file stays either way.
@@ -124,5 +151,26 @@ async fn wait(seconds: Option<u64>, mut interrupt: Signal) {
     tokio::select! {
         () = over => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_is_added_once_to_what_git_ignores() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join(".gitignore");
+        let recorded = |name: &str| {
+            ignore(&folder.path().join(name)).unwrap();
+            std::fs::read_to_string(&list).unwrap()
+        };
+        assert_eq!(recorded("recorded.toml"), "/recorded.toml\n");
+        std::fs::write(&list, "*.tmp").unwrap();
+        assert_eq!(recorded("recorded.toml"), "*.tmp\n/recorded.toml\n");
+        assert_eq!(recorded("recorded.toml"), "*.tmp\n/recorded.toml\n");
+        assert_eq!(recorded("recorded.sqlite"), "*.tmp\n/recorded.toml\n/recorded.sqlite\n");
     }
 }

@@ -53,7 +53,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
             out::note("no context has variants");
             Ok(())
         }
-        Format::Human => out::bytes(shown(&all).as_bytes()),
+        Format::Human => out::text(&shown(&all)),
     }
 }
 

@@ -71,7 +71,7 @@ fn play(harness: &Harness, options: &Options) -> Result<TestReport, CommandError
     let human = options.format == Format::Human;
     let mut write_error = None;
     let mut show = |suite: &SuiteReport| {
-        if human && let Err(error) = out::bytes(shown(suite).as_bytes()) {
+        if human && let Err(error) = out::text(&shown(suite)) {
             write_error = Some(error);
         }
     };

@@ -15,6 +15,7 @@ use super::{build, out};
 use crate::admin;
 use crate::app::{self, App};
 use crate::folder::{self, Folder};
+use crate::logging::LogFiles;
 use crate::manifest::{Encryption, Manifest};
 use crate::{http, limits, logging, memory, seed};
 
@@ -87,8 +88,9 @@ pub(super) fn log_config(global: &Global, manifest: &Manifest) -> logging::Confi
     let format = global.log_format(host.log);
     // The lines that the host serves and that it stops appear at every level.
     let filter = format!("{},up=info", global.log_filter(&host.log_level));
-    let files = Some((folder::logs(&host.data), host.log_days));
-    logging::Config { format, colours: out::colours_on_stderr(), filter, files }
+    let files =
+        LogFiles { folder: folder::logs(&host.data), days: host.log_days, bytes_max: u64::from(host.log_mb) << 20 };
+    logging::Config { format, colours: out::colours_on_stderr(), filter, files: Some(files) }
 }
 
 async fn serve(
@@ -125,6 +127,10 @@ pub(super) async fn attend(
     let secure = manifest.host.tls.is_some();
     for warning in manifest.warnings() {
         tracing::warn!(target: "up", "{warning}");
+    }
+    if folder.withdrawn() > 0 {
+        let files = folder.withdrawn();
+        tracing::warn!(target: "up", files, "other users could read these in the data folder; from now on they cannot");
     }
     for context in contexts {
         let wanted = context.settings.store.as_ref().map_or(Encryption::Off, |store| store.encryption);

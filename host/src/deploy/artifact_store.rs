@@ -7,10 +7,10 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use seam_runtime::component::Artifact;
+use seam_store::private;
 
 use super::error::Error;
 use crate::limits;
@@ -24,8 +24,7 @@ impl ArtifactStore {
     pub fn open(data: &Path) -> Result<Self, Error> {
         let artifacts = Self { folder: data.join("deploy") };
         for folder in [artifacts.folder.clone(), artifacts.folder.join("restore"), artifacts.trials()] {
-            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-            made.map_err(|source| Error::ArtifactStore { path: folder, source })?;
+            private::folder(&folder).map_err(|source| Error::ArtifactStore { path: folder, source })?;
         }
         artifacts.clear_trials();
         Ok(artifacts)
@@ -51,7 +50,7 @@ impl ArtifactStore {
         }
         let partial = path.with_extension("partial");
         let write = || {
-            let mut file = fs::File::create(&partial)?;
+            let mut file = private::file(&partial)?;
             file.write_all(&artifact.bytes)?;
             file.sync_all()?;
             fs::rename(&partial, &path)?;

@@ -228,14 +228,11 @@ impl Inner {
         while let Some(other) = running.as_ref() {
             if !wait {
                 let s = other.since.elapsed().as_secs();
-                return Err(GateRefusal {
-                    step: None,
-                    message: format!("{} is running, for {s} s so far", other.name),
-                    remedy:
-                        "try again when it has ended, or wait for it with `--wait`; `seam rollback` of the context \
-                             that is watched ends its watch"
-                            .to_owned(),
-                });
+                return Err(GateRefusal::early(
+                    format!("{} is running, for {s} s so far", other.name),
+                    "try again when it has ended, or wait for it with `--wait`; `seam rollback` of the context that is \
+                     watched ends its watch",
+                ));
             }
             self.ended.wait(&mut running);
         }
@@ -258,7 +255,7 @@ impl Inner {
             irreversible: false,
             manifest_hash: None,
         };
-        if let Err(error) = self.system.history.refuse(&change, &refusal.message) {
+        if let Err(error) = self.system.history.refuse(&change, refusal.for_history()) {
             tracing::warn!("cannot record a refused change in the history: {}", chain(&error));
         }
     }

@@ -124,11 +124,21 @@ CREATE TABLE IF NOT EXISTS serving (
 ) STRICT;
 ";
 
+/// Older versions of the host kept values of calls, and words of guests, in the reasons of refusals.
+const WITHOUT_VALUES: &str = "
+UPDATE deploy SET why = 'a recorded call was answered and now fails'
+WHERE instr(why, ' was answered with ') > 0 AND instr(why, ' (trace ') = 0;
+UPDATE deploy SET why = 'answers differ'
+WHERE why LIKE 'answers differ: %' AND instr(why, '(..)`: ') = 0 AND instr(why, '` of a page: ') = 0;
+UPDATE deploy SET why = substr(why, 1, instr(why, ': ') - 1) WHERE why LIKE 'its health check %: %';
+UPDATE deploy SET why = substr(why, 1, instr(why, char(10)) - 1) WHERE instr(why, char(10)) > 0;
+";
+
 impl History {
     /// # Errors
     /// When the host's file cannot be written.
     pub fn new(file: Arc<HostFile>) -> Result<Self, HostFileError> {
-        file.change(|file| file.execute_batch(TABLES))?;
+        file.change(|file| file.execute_batch(TABLES).and_then(|()| file.execute_batch(WITHOUT_VALUES)))?;
         Ok(Self(file))
     }
 
@@ -357,4 +367,45 @@ fn set_state(file: &Connection, id: i64, state: ChangeState, why: Option<&str>) 
         params![id, word_of(&state), why],
     )
     .map(drop)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_that_an_older_version_kept_lose_their_values_and_others_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Arc::new(HostFile::open(folder.path()).unwrap());
+        let history = History::new(file.clone()).unwrap();
+        let reasons = [
+            (
+                "`desk.find(\"Anna\")` was answered with ok(\"Anna\") and now fails: `orders` trapped: unreachable",
+                "a recorded call was answered and now fails",
+            ),
+            ("`desk.find(..)` was answered with `ok` and now fails: it trapped (trace 00ab)", ""),
+            ("answers differ: `desk.find(7)`: ok(\"Anna\") became ok(\"Bert\") (and 2 more)", "answers differ"),
+            ("answers differ: `desk.find(..)`: ok: another value (and 2 more)", ""),
+            ("its health check says that it cannot work: no row for Anna", "its health check says that it cannot work"),
+            ("`orders` trapped: unreachable\nno row for Anna", "`orders` trapped: unreachable"),
+            ("7 of 9 calls broke, 0 of 1000 before", ""),
+        ];
+        for (why, _) in reasons {
+            let change = Change {
+                context: "orders",
+                kind: ChangeKind::Deploy,
+                hash: "",
+                before: "",
+                file: "",
+                schema: None,
+                irreversible: false,
+                manifest_hash: None,
+            };
+            history.refuse(&change, why).unwrap();
+        }
+        let kept = History::new(file).unwrap().entries(None).unwrap().into_iter().rev().map(|entry| entry.why.unwrap());
+        let expect = reasons.map(|(why, kept)| if kept.is_empty() { why } else { kept });
+        assert_eq!(kept.collect::<Vec<_>>(), expect);
+    }
 }

@@ -19,7 +19,7 @@ use seam_store::{Database, chain};
 
 use super::history::{Change, ChangeKind};
 use super::pipeline::Pipeline;
-use super::report::{GateRefusal, Step, SystemRefusal};
+use super::report::{GateRefusal, Step, SystemRefusal, first_line};
 use super::request::{DesiredSystem, Form};
 use super::steps::migrations::{self, SchemaTrial};
 use super::steps::{capabilities, health, wit};
@@ -147,7 +147,8 @@ fn publish(system: &System, prepared: Prepared, all: &mut [Upcoming<'_>]) -> Res
         Err(problem) => {
             for (upcoming, change) in all.iter().filter_map(|upcoming| Some((upcoming, upcoming.change?))) {
                 let (name, schema) = (upcoming.name(), upcoming.schema.as_ref().map(|schema| schema.from));
-                if let Err(error) = system.record_unchanged(name.as_str(), schema, change, &problem.message) {
+                if let Err(error) = system.record_unchanged(name.as_str(), schema, change, first_line(&problem.message))
+                {
                     tracing::warn!("{}", chain(&error));
                 }
             }

@@ -55,6 +55,9 @@ pub struct GateRefusal {
     pub message: String,
     /// What to do about it; may be empty.
     pub remedy: String,
+    /// What the history keeps instead of `message`, which has values of calls or the words of a guest.
+    #[serde(skip)]
+    pub recorded: Option<String>,
 }
 
 /// Why a whole system does not serve: all problems that one step found.
@@ -100,7 +103,23 @@ pub struct DeployReport {
 
 impl GateRefusal {
     pub(super) fn at(step: Step, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { step: Some(step), message: message.into(), remedy: remedy.into() }
+        Self { step: Some(step), ..Self::early(message, remedy) }
+    }
+
+    /// Before the first step.
+    pub(super) fn early(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { step: None, message: message.into(), remedy: remedy.into(), recorded: None }
+    }
+
+    /// Sets what the history keeps instead of the message.
+    pub(super) fn recorded(self, text: impl Into<String>) -> Self {
+        Self { recorded: Some(text.into()), ..self }
+    }
+
+    /// What the history keeps of it: no values of calls, and no words of a guest, which may have values in them. After
+    /// the first line of a message, a guest speaks.
+    pub(super) fn for_history(&self) -> &str {
+        self.recorded.as_deref().unwrap_or_else(|| first_line(&self.message))
     }
 
     /// The first of several problems; the message counts the others.
@@ -121,7 +140,7 @@ impl GateRefusal {
     }
 
     pub(super) fn history(error: &HostFileError) -> Self {
-        Self { step: Some(Step::Publish), message: chain(error), remedy: error.remedy() }
+        Self::at(Step::Publish, chain(error), error.remedy())
     }
 
     /// Sets `remedy` if there is none yet.
@@ -131,6 +150,11 @@ impl GateRefusal {
         }
         self
     }
+}
+
+/// The part of a message that is the host's own.
+pub(super) fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
 }
 
 /// The first 12 digits of a hash, for people.

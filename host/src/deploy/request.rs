@@ -21,6 +21,9 @@ pub struct DeployRequest {
     /// Also refuse a version that answers a recorded call differently.
     #[serde(default)]
     pub strict: bool,
+    /// Show values of recorded calls in the report.
+    #[serde(default)]
+    pub values: bool,
     /// How long the new version is on probation, in milliseconds; 0: no probation.
     pub watch_ms: u64,
     /// Wait for a running change to end, instead of being refused.
@@ -36,6 +39,7 @@ impl DeployRequest {
             file: file.into(),
             allow: Vec::new(),
             strict: false,
+            values: false,
             watch_ms: limits::DEPLOY_WATCH_MS,
             wait: false,
         }

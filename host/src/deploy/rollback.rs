@@ -102,7 +102,7 @@ pub(super) fn run(
 
 /// The hash of the version to roll back to.
 fn target_hash(system: &System, name: &str, current: &str, to: Option<&str>) -> Result<String, GateRefusal> {
-    let refused = |message: String, remedy: String| GateRefusal { step: None, message, remedy };
+    let refused = |message: String, remedy: String| GateRefusal::early(message, remedy);
     let Some(to) = to.map(str::to_ascii_lowercase) else {
         let lineage = Lineage::read(&system.history, name).map_err(|e| GateRefusal::history(&e))?;
         if let Some(before) = lineage.before(current).next() {

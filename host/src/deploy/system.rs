@@ -62,11 +62,11 @@ impl System {
     /// The refusal for a context that is not loaded or does not exist.
     pub fn unknown(&self, context: &str) -> GateRefusal {
         if let Some(absent) = self.registry.not_loaded(context) {
-            return GateRefusal { step: None, message: absent.to_string(), remedy: absent.remedy() };
+            return GateRefusal::early(absent.to_string(), absent.remedy());
         }
         let known: Vec<String> = self.registry.specs().iter().map(|spec| spec.settings.name.to_string()).collect();
         let remedy = did_you_mean::hint(context, known.iter().map(String::as_str));
-        GateRefusal { step: None, message: format!("there is no context `{context}`"), remedy }
+        GateRefusal::early(format!("there is no context `{context}`"), remedy)
     }
 
     /// Forgets the statements that the context ran, so that the step `migrations` does not test statements of older

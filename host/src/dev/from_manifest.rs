@@ -10,7 +10,7 @@ use seam_store::ids::ContextName;
 
 use super::notices::Notice;
 use crate::build::{IncrementalBuilder, Source, incremental};
-use crate::manifest::{Build, Context, Manifest, Schedule};
+use crate::manifest::{Build, Context, Host, Manifest, Schedule};
 use crate::watch::{Changes, Root};
 
 /// The newest component of a context.
@@ -95,12 +95,13 @@ fn schedules(manifest: &Manifest) -> Vec<(&str, &str, Duration)> {
 /// A notice for each setting of `next` that takes effect only after a restart.
 pub fn needs_restart(started: &Manifest, next: &Manifest) -> Vec<Notice> {
     let (a, b) = (&started.host, &next.host);
+    let logged = |host: &Host| (host.log, host.log_level.clone(), host.log_days, host.log_mb);
     let differs = [
         ("`listen` of [host]", a.listen != b.listen),
         ("`data` of [host]", a.data != b.data),
         ("`tls` of [host]", a.tls != b.tls),
         ("`ops` of [host]", a.ops != b.ops),
-        ("the log's settings in [host]", (a.log, &a.log_level, a.log_days) != (b.log, &b.log_level, b.log_days)),
+        ("the log's settings in [host]", logged(a) != logged(b)),
         ("[http]", started.http != next.http),
         ("[[schedule]]", schedules(started) != schedules(next)),
     ];

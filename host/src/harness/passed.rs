@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use seam_store::private;
 use sha2::{Digest, Sha256};
 
 /// By context and file, the hash of all inputs of the run.
@@ -36,8 +37,8 @@ impl PassedFiles {
     pub fn save(&self) {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let partial = self.path.with_extension(format!("{}.tmp", std::process::id()));
-        let written = std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::write(&partial, serde_json::to_vec_pretty(&self.passed).unwrap_or_default()))
+        let written = private::folder(folder)
+            .and_then(|()| private::write(&partial, &serde_json::to_vec_pretty(&self.passed).unwrap_or_default()))
             .and_then(|()| std::fs::rename(&partial, &self.path));
         if let Err(error) = written {
             tracing::warn!(path = %self.path.display(), %error, "cannot remember which scenarios passed");

@@ -5,6 +5,7 @@
 //! about contexts that were away, are `_`, and of a call that drew random numbers it expects only whether it failed. A
 //! call that cannot be repeated is a comment.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use seam_runtime::buffered_http;
@@ -20,6 +21,7 @@ use crate::limits;
 
 /// What the scenario starts with, besides the recorded calls.
 pub struct Header<'a> {
+    pub context: &'a str,
     pub name: &'a str,
     /// When the recording began, in seconds since 1970, UTC.
     pub clock_s: u64,
@@ -76,6 +78,7 @@ pub fn scenario(header: &Header<'_>, recording: &CallLog) -> Recorded {
     }
     let text = &mut recorded.text;
     text.push_str("# Recorded. Calls that ran side by side stand one after the other.\n");
+    contents(header, recording, text);
     if recorded.dropped > 0 {
         let _ = writeln!(text, "# {} more calls did not fit into the recording.", recorded.dropped);
     }
@@ -90,6 +93,23 @@ pub fn scenario(header: &Header<'_>, recording: &CallLog) -> Recorded {
     text.push_str(&stubs);
     text.push_str(&steps);
     recorded
+}
+
+/// Says whose values the files hold.
+fn contents(header: &Header<'_>, recording: &CallLog, text: &mut String) {
+    let of = header.context;
+    let called: BTreeSet<String> =
+        recording.calls.iter().flat_map(|call| &call.outgoing).map(|made| made.interface.to_string()).collect();
+    let called = match called.is_empty() {
+        true => String::new(),
+        false => format!(" and of the calls that it made to {}", Vec::from_iter(called).join(", ")),
+    };
+    let _ = writeln!(text, "# It holds values of real calls: those of the calls to `{of}`{called}.");
+    if let Some(file) = header.file {
+        let _ =
+            writeln!(text, "# `{file}` is the whole store of `{of}`, every row, as it was when the recording began.");
+    }
+    text.push_str("# Keep them out of version control, and off machines that may not have those values.\n");
 }
 
 /// Why a call cannot be repeated, if it cannot.

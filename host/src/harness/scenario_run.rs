@@ -10,7 +10,7 @@ use seam_runtime::call::Failure;
 use seam_runtime::component::ContextProblem;
 use seam_runtime::guest::wasi::Fixed;
 use seam_store::ids::Trace;
-use seam_store::{Rows, Value};
+use seam_store::{Rows, Value, private};
 use tempfile::TempDir;
 use wasmtime::component::Val;
 
@@ -71,7 +71,7 @@ impl ScenarioRun {
         let folder = tempfile::Builder::new().prefix("seam-scenario-").tempdir()?;
         let world = Fixed::new(setup.clock_s, setup.random);
         if let Some(file) = setup.file {
-            std::fs::copy(file, folder.path().join(fixture.file_name()))?;
+            private::copy(file, &folder.path().join(fixture.file_name()))?;
         }
         let stubs = Arc::new(Stubs::new(functions.clone(), rules.clone(), world.clone()));
         stubs.set(setup.stubs);

@@ -9,6 +9,7 @@ use rustls::crypto::ring;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use seam_store::private;
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
@@ -38,19 +39,15 @@ pub struct Validity {
 
 impl<'f> PemFiles<'f> {
     /// # Errors
-    /// When a file cannot be read, or is too large for what it should be.
+    /// When a file cannot be read, or is too large for what it should be; when other users could read the key.
     pub fn read(files: &'f Tls) -> Result<Self, Error> {
-        let read = |what, path: &Path| {
-            let failed = |source| Error::TlsFile { what, path: path.to_owned(), source: pem::Error::Io(source) };
-            let mut bytes = Vec::new();
-            let file = std::fs::File::open(path).map_err(failed)?;
-            file.take(limits::CERTIFICATE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-            if bytes.len() as u64 > limits::CERTIFICATE_BYTES_MAX {
-                return Err(failed(io::ErrorKind::FileTooLarge.into()));
-            }
-            Ok(bytes)
-        };
-        Ok(Self { files, chain: read("certificate", &files.certificate)?, key: read("key", &files.key)? })
+        let failed =
+            |what, path: &Path, source| Error::TlsFile { what, path: path.to_owned(), source: pem::Error::Io(source) };
+        let chain = certificates(&files.certificate);
+        let chain = chain.map_err(|source| failed("certificate", &files.certificate, source))?;
+        let key = private::read_secret(&files.key, limits::CERTIFICATE_BYTES_MAX);
+        let key = key.map_err(|error| failed("key", &files.key, error.into()))?;
+        Ok(Self { files, chain, key })
     }
 
     /// The same for the same contents, and for no others.
@@ -120,6 +117,16 @@ impl Validity {
     }
 }
 
+/// The file of the certificates, which may be public.
+fn certificates(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(limits::CERTIFICATE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > limits::CERTIFICATE_BYTES_MAX {
+        true => Err(io::ErrorKind::FileTooLarge.into()),
+        false => Ok(bytes),
+    }
+}
+
 const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
@@ -174,6 +181,23 @@ mod tests {
     fn at(year: i32, month: u8, day: u8) -> time::OffsetDateTime {
         let month = time::Month::try_from(month).unwrap();
         time::Date::from_calendar_date(year, month, day).unwrap().midnight().assume_utc()
+    }
+
+    #[test]
+    fn a_key_that_every_user_may_read_is_refused_with_the_command_that_mends_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let files = Tls { certificate: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+        let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        std::fs::write(&files.certificate, own.cert.pem()).unwrap();
+        std::fs::write(&files.key, own.signing_key.serialize_pem()).unwrap();
+        for (mode, fine) in [(0o600, true), (0o640, true), (0o644, false), (0o666, false)] {
+            std::fs::set_permissions(&files.key, std::fs::Permissions::from_mode(mode)).unwrap();
+            let refused = Certificate::load(&files).err().map(|error| seam_store::chain(&error));
+            assert_eq!(refused.is_none(), fine, "{mode:o}: {refused:?}");
+            let command = format!("`chmod o= {}`", files.key.display());
+            assert!(refused.is_none_or(|refused| refused.contains(&command)));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue};
 use seam_store::ids::Trace;
 
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Whether `name` concerns one connection only and must not pass through the host (RFC 9110 7.6.1).
 pub fn hop_by_hop(name: &HeaderName) -> bool {
@@ -36,12 +37,39 @@ pub fn forwarded(client: IpAddr, secure: bool) -> HeaderValue {
 /// Whether a header of this name says who the client is, or how it reached a proxy. Guests get `Forwarded` from the
 /// host and no other: what they read there cannot come from the client.
 pub fn names_client(name: &HeaderName) -> bool {
-    *name == header::FORWARDED || name.as_str().starts_with("x-forwarded-") || name.as_str() == "x-real-ip"
+    let name = name.as_str();
+    // Most headers of a request begin with another letter.
+    match name.as_bytes().first() {
+        Some(b'f') => matches!(name, "forwarded" | "fastly-client-ip"),
+        Some(b'x') => {
+            name.starts_with("x-forwarded")
+                || name.starts_with("x-original-forwarded")
+                || matches!(
+                    name,
+                    "x-real-ip"
+                        | "x-client-ip"
+                        | "x-cluster-client-ip"
+                        | "x-appengine-user-ip"
+                        | "x-azure-clientip"
+                        | "x-envoy-external-address"
+                )
+        }
+        Some(b'c') => {
+            matches!(name, "cf-connecting-ip" | "cf-connecting-ipv6" | "cf-pseudo-ipv4" | "client-ip")
+        }
+        Some(b't') => name == "true-client-ip",
+        _ => false,
+    }
 }
 
-/// Whether a proxy has written into these headers, as far as can be seen.
+/// Whether a proxy has written into these headers, as far as can be seen: it names itself, its client, or the way.
 pub fn passed_a_proxy(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::VIA) || headers.keys().any(names_client)
+    let of_proxies = |name: &HeaderName| {
+        let name = name.as_str();
+        matches!(name, "via" | "cdn-loop" | "x-request-id" | "x-varnish" | "x-arr-ssl")
+            || ["cf-", "x-amzn-", "x-amz-cf-", "x-envoy-", "x-original-"].iter().any(|start| name.starts_with(start))
+    };
+    headers.keys().any(|name| names_client(name) || of_proxies(name))
 }
 
 /// Removes every header for which `names_client` holds.
@@ -69,10 +97,18 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// A child of the trace that the request carries; a new trace if it carries none that can be parsed.
-pub fn trace(headers: &HeaderMap) -> Trace {
+/// The trace of a request: a child of the one that a trusted proxy sends, else a new one. The second value is the one
+/// that another client sends, for the log alone: a client that chose the id could hide among the lines of others, and
+/// guests get no trace from it.
+pub fn take_trace(headers: &mut HeaderMap, from_trusted_proxy: bool) -> (Trace, Option<Trace>) {
     let sent = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(Trace::parse);
-    sent.map_or_else(Trace::start, Trace::child)
+    if from_trusted_proxy {
+        return (sent.map_or_else(Trace::start, Trace::child), None);
+    }
+    if headers.remove(TRACEPARENT).is_some() {
+        headers.remove(TRACESTATE);
+    }
+    (Trace::start(), sent)
 }
 
 /// The `traceparent` of `trace`: what its `Display` writes, without the cost of formatting.
@@ -145,7 +181,9 @@ mod tests {
     #[test]
     fn headers_that_name_the_client_are_removed() {
         let mut headers = HeaderMap::new();
-        for name in ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "x-forwards", "accept"] {
+        let naming = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded", "x-real-ip", "x-client-ip"];
+        let of_networks = ["cf-connecting-ip", "true-client-ip", "fastly-client-ip", "client-ip"];
+        for name in naming.into_iter().chain(of_networks).chain(["x-forwards", "accept"]) {
             headers.append(name, HeaderValue::from_static("1"));
         }
         headers.append("x-forwarded-for", HeaderValue::from_static("2"));
@@ -153,6 +191,24 @@ mod tests {
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["accept", "x-forwards"]);
+    }
+
+    #[test]
+    fn the_trace_is_the_hosts_own_unless_a_trusted_proxy_sends_it() {
+        let sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let id = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
+        let fields = || of(&[("traceparent", sent), ("tracestate", "a=b"), ("accept", "*/*")]);
+        let mut headers = fields();
+        let (trace, linked) = take_trace(&mut headers, false);
+        assert!(trace.trace_id != id && !trace.sampled && linked.is_some_and(|sent| sent.trace_id == id));
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"], "guests get nothing of it");
+        let mut headers = fields();
+        let (trace, linked) = take_trace(&mut headers, true);
+        assert!(trace.trace_id == id && trace.sampled && linked.is_none() && headers.len() == 3);
+        for (rubbish, trusted) in [("rubbish", true), ("rubbish", false)] {
+            let (trace, linked) = take_trace(&mut of(&[("traceparent", rubbish)]), trusted);
+            assert!(trace.trace_id != 0 && linked.is_none());
+        }
     }
 
     #[test]

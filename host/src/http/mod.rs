@@ -14,9 +14,12 @@
 //! - `body` streams response bodies and reads request bodies.
 //! - `observe` records requests: metrics and the access log.
 //! - `proxies` finds the client of a request behind proxies.
+//! - `separation` keeps contexts apart that share a browser's origin.
+//! - `authority` reads the host that a request is for.
 //! - `certificate`, `connection_activity`, `client`, `request_error`, `header_fields`, `limits` and `error` import none
 //!   of the above.
 
+mod authority;
 mod body;
 mod certificate;
 mod client;
@@ -32,6 +35,7 @@ mod own;
 mod proxies;
 mod request_error;
 mod response;
+mod separation;
 mod service;
 
 #[cfg(test)]

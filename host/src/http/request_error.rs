@@ -14,6 +14,8 @@ pub enum RequestError {
     Malformed(&'static str),
     BadRequest(&'static str),
     NotFound,
+    /// No mount serves the host that the request is for.
+    Misdirected,
     /// With the methods that are allowed.
     MethodNotAllowed(&'static str),
     BodyTooLarge,
@@ -46,6 +48,7 @@ impl RequestError {
         match self {
             Self::Malformed(_) | Self::BadRequest(_) | Self::BodyCut => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -73,6 +76,7 @@ impl RequestError {
             408 => "The request took too long to arrive.",
             413 => "The request is too large.",
             416 => "The file is shorter than the requested part.",
+            421 => "The site of this name is not here.",
             503 => "This is unavailable at the moment. Please try again shortly.",
             504 => "This took too long. Please try again shortly.",
             _ => "Something went wrong on our side.",

@@ -7,6 +7,7 @@
 use std::fmt::{Debug, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use seam_store::visible::{one_line, push_json};
 use time::OffsetDateTime;
 use tracing::Level;
 use tracing::field::{Field, Visit};
@@ -52,7 +53,7 @@ impl Line {
         self.json.push_str("\",\"level\":\"");
         self.json.push_str(level.as_str());
         self.json.push_str("\",\"target\":");
-        quoted(&mut self.json, target);
+        push_json(&mut self.json, target);
     }
 
     /// After the event's fields; `span` is the innermost one, its name and its fields.
@@ -60,7 +61,7 @@ impl Line {
         if let Some((name, fields)) = span {
             key(&mut self.json, "span");
             self.json.push_str("{\"name\":");
-            quoted(&mut self.json, name);
+            push_json(&mut self.json, name);
             self.json.push_str(&fields.json);
             self.json.push('}');
         }
@@ -73,11 +74,11 @@ impl Line {
             true => write!(self.human, "\x1b[2m{time}Z\x1b[0m {}{level:5}\x1b[0m ", colour(level)),
             false => write!(self.human, "{time}Z {level:5} "),
         };
-        visible(&mut self.human, who);
+        self.human.push_str(&one_line(who));
         self.human.push(':');
         if !self.message.is_empty() {
             self.human.push(' ');
-            visible(&mut self.human, &self.message);
+            self.human.push_str(&one_line(&self.message));
         }
         self.human.push_str(&self.rest);
         self.human.push('\n');
@@ -87,14 +88,14 @@ impl Line {
     fn text(&mut self, field: &Field) {
         let name = name(field);
         key(&mut self.json, name);
-        quoted(&mut self.json, &self.scratch);
+        push_json(&mut self.json, &self.scratch);
         match name {
             "message" => self.message.push_str(&self.scratch),
             "context" => self.context.push_str(&self.scratch),
             _ if self.scratch.is_empty() => {}
             _ => {
                 pair(&mut self.rest, name);
-                visible(&mut self.rest, &self.scratch);
+                self.rest.push_str(&one_line(&self.scratch));
             }
         }
     }
@@ -112,7 +113,7 @@ impl Line {
 impl SpanFields {
     fn text(&mut self, field: &Field) {
         key(&mut self.json, name(field));
-        quoted(&mut self.json, &self.scratch);
+        push_json(&mut self.json, &self.scratch);
     }
 
     fn plain(&mut self, field: &Field) {
@@ -187,7 +188,7 @@ fn name(field: &Field) -> &'static str {
 
 fn key(json: &mut String, name: &str) {
     json.push(',');
-    quoted(json, name);
+    push_json(json, name);
     json.push(':');
 }
 
@@ -195,34 +196,6 @@ fn pair(human: &mut String, name: &str) {
     human.push(' ');
     human.push_str(name);
     human.push('=');
-}
-
-/// As a JSON string (RFC 8259, 7).
-fn quoted(json: &mut String, text: &str) {
-    json.push('"');
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        json.push_str(text.get(plain..at).unwrap_or_default());
-        plain = at + 1;
-        let _ = match byte {
-            b'"' | b'\\' => write!(json, "\\{}", char::from(byte)),
-            b'\n' => json.write_str("\\n"),
-            _ => write!(json, "\\u{byte:04x}"),
-        };
-    }
-    json.push_str(text.get(plain..).unwrap_or_default());
-    json.push('"');
-}
-
-/// Writes `text` without control characters, which could move the terminal's cursor.
-fn visible(human: &mut String, text: &str) {
-    match text.chars().any(|c| c.is_control() && c != '\t') {
-        false => human.push_str(text),
-        true => human.extend(text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })),
-    }
 }
 
 fn colour(level: Level) -> &'static str {

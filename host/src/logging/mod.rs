@@ -1,29 +1,35 @@
-//! The host's own log: on standard error for people, and as JSON lines in the data folder for programs, one file a day.
+//! The host's own log: on standard error for people, and as JSON lines in the data folder for programs (`files`).
 //!
 //! Invariant: logging never waits. Each of the two has a bounded queue. A line that does not fit is dropped and
 //! counted, and the host reports the number.
 
+mod files;
 mod line;
 mod lines;
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use self::files::Files;
 use self::lines::{Lines, Output};
 use crate::limits;
 use crate::manifest::LogFormat;
 
-/// The beginning of every log file's name; the day follows.
-pub const FILE_PREFIX: &str = "seam.log";
+/// The beginning of every log file's name; the day follows, and the number of a further piece of that day.
+const FILE_PREFIX: &str = "seam.log";
+
+/// The log files in `folder`, the oldest first.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    files::pieces(folder)
+}
 
 /// What is logged, and where.
 #[derive(Debug, Clone)]
@@ -33,8 +39,18 @@ pub struct Config {
     pub colours: bool,
     /// As in `RUST_LOG`.
     pub filter: String,
-    /// The folder of the log files, which exists, and how many days are kept; `None`: standard error only.
-    pub files: Option<(PathBuf, usize)>,
+    /// `None`: standard error only.
+    pub files: Option<LogFiles>,
+}
+
+/// The log files, and how much of them is kept.
+#[derive(Debug, Clone)]
+pub struct LogFiles {
+    /// It exists.
+    pub folder: PathBuf,
+    pub days: usize,
+    /// All files together.
+    pub bytes_max: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +58,7 @@ pub enum Error {
     #[error("`{filter}` is not a log filter")]
     Filter { filter: String, source: tracing_subscriber::filter::ParseError },
     #[error("cannot write log files in `{}`", path.display())]
-    Files { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    Files { path: PathBuf, source: io::Error },
     #[error("logging is set up already")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
@@ -92,15 +108,10 @@ pub fn init(config: &Config) -> Result<Guard, Error> {
     let filter = EnvFilter::try_new(&config.filter);
     let filter = filter.map_err(|source| Error::Filter { filter: config.filter.clone(), source })?;
     let mut outputs = vec![Output { to: guard.queue(std::io::stderr()), format: config.format }];
-    if let Some((path, days)) = &config.files {
-        let files = |source: Box<dyn std::error::Error + Send + Sync>| Error::Files { path: path.clone(), source };
-        let appender = RollingFileAppender::builder()
-            .rotation(Rotation::DAILY)
-            .filename_prefix(FILE_PREFIX)
-            .max_log_files((*days).max(1))
-            .build(path)
-            .map_err(|error| files(error.into()))?;
-        outputs.push(Output { to: guard.queue(appender), format: LogFormat::Json });
+    if let Some(LogFiles { folder, days, bytes_max }) = &config.files {
+        let files = Files::open(folder, *days, *bytes_max);
+        let files = files.map_err(|source| Error::Files { path: folder.clone(), source })?;
+        outputs.push(Output { to: guard.queue(files), format: LogFormat::Json });
     }
     tracing_subscriber::registry().with(filter).with(Lines { outputs, colours: config.colours }).try_init()?;
     Ok(guard)

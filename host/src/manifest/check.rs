@@ -60,7 +60,7 @@ fn contexts(document: &Document<'_>, parsed: &Parsed) {
 }
 
 fn mounts(document: &Document<'_>, parsed: &Parsed) {
-    let mut seen: HashMap<&str, &ContextName> = HashMap::new();
+    let mut seen: HashMap<(Option<&str>, &str), &ContextName> = HashMap::new();
     let answers_ops = matches!(parsed.manifest.host.ops, Ops::Loopback | Ops::Public);
     for (mount, (path_place, context_place)) in parsed.manifest.mounts.iter().zip(&parsed.mounts) {
         let path = mount.path.as_str();
@@ -70,8 +70,9 @@ fn mounts(document: &Document<'_>, parsed: &Parsed) {
             let message = format!("the host itself answers `{path}`");
             document.report(*path_place, message, "choose another path, or set `ops = false` in `[host]`");
         }
-        if let Some(first) = seen.insert(path, &mount.context) {
-            let message = format!("`{path}` is mounted twice, for `{first}` and for `{}`", mount.context);
+        if let Some(first) = seen.insert((mount.host.as_deref(), path), &mount.context) {
+            let (address, context) = (mount.address(), &mount.context);
+            let message = format!("`{address}` is mounted twice, for `{first}` and for `{context}`");
             document.report(*path_place, message, "give each mount a path of its own");
         }
         known_context(document, parsed, &mount.context, *context_place);

@@ -130,7 +130,7 @@ pub fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
 }
 
 pub fn capabilities(context: &Table<'_, '_>) -> Vec<String> {
-    const OFFERED: [&str; 3] = ["clocks", "random", "wasi"];
+    const OFFERED: [&str; 4] = ["attempts", "clocks", "random", "wasi"];
     let mut granted: Vec<String> = Vec::new();
     for capability in context.strings("capabilities", "clocks") {
         let name = capability.value;
@@ -196,6 +196,7 @@ pub fn context_limits(table: Option<Table<'_, '_>>, inherited: Option<&ContextLi
         context_memory_mb: limits::CONTEXT_MEMORY_MB,
         concurrency: limits::CONTEXT_CONCURRENCY,
         queue: limits::CONTEXT_QUEUE,
+        per_callee: None,
         timeout: Duration::from_millis(limits::CALL_TIMEOUT_MS),
         log_kb_per_s: limits::LOG_KB_PER_S,
     });
@@ -209,6 +210,9 @@ pub fn context_limits(table: Option<Table<'_, '_>>, inherited: Option<&ContextLi
         table.integer("context_memory_mb", 1..=limits::CONTEXT_MEMORY_MB_MAX, found.context_memory_mb);
     found.concurrency = small("concurrency", 1, limits::CONTEXT_CONCURRENCY_MAX, found.concurrency);
     found.queue = small("queue", 0, limits::CONTEXT_QUEUE_MAX, found.queue);
+    if table.has("per_callee") {
+        found.per_callee = Some(small("per_callee", 1, limits::CONTEXT_CONCURRENCY_MAX, found.per_callee()));
+    }
     found.timeout = timeout(&table, u64::try_from(found.timeout.as_millis()).unwrap_or(limits::CALL_TIMEOUT_MS));
     found.log_kb_per_s = table.integer("log_kb_per_s", 1..=limits::LOG_KB_PER_S_MAX, found.log_kb_per_s);
     if found.context_memory_mb < found.instance_memory_mb {

@@ -10,6 +10,7 @@ mod context;
 mod keys;
 mod model;
 mod network;
+mod origins;
 mod parse;
 mod problem;
 mod shared;
@@ -19,10 +20,11 @@ mod tests;
 mod variant;
 
 pub use model::{
-    Build, Context, Host, Http, LogFormat, Manifest, Mount, Ops, Places, ProxyHeader, RoutingKey, Schedule, Seed, Tls,
-    located,
+    Build, Context, Host, Http, LogFormat, Manifest, Mount, Ops, Places, ProxyHeader, RoutingKey, Schedule, Seed,
+    Testers, Tls, located,
 };
 pub use network::Network;
+pub use origins::{Company, ORIGIN_HEADERS};
 pub use problem::{Place, Problem, Problems};
 pub use seam_runtime::settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
 pub use seam_store::{Encryption, KeySource, Settings as StoreGrant};

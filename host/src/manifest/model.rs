@@ -40,8 +40,10 @@ pub struct Host {
     pub log: LogFormat,
     /// What is logged: `info`, `debug`, ... or a filter as in `RUST_LOG`.
     pub log_level: String,
-    /// Days for which log files are kept; there is one file a day.
+    /// Days for which log files are kept.
     pub log_days: usize,
+    /// MiB that all log files may have together; the oldest go first.
+    pub log_mb: u32,
 }
 
 /// Who may ask for the pages of operators.
@@ -74,8 +76,20 @@ pub struct Http {
     pub proxy_header: Option<ProxyHeader>,
     /// What tells one visitor from another, for routing between variants: the first of these that a request has.
     pub routing_key: Vec<RoutingKey>,
-    /// Whether a request may choose its variants by header or cookie.
-    pub force_variants: bool,
+    /// For how many days browsers remember that a host is reached over TLS alone; 0: they are not asked to.
+    pub hsts_days: u32,
+    /// Whose requests may choose their variants, by header or cookie.
+    pub force_variants: Testers,
+}
+
+/// The clients that may choose their variants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Testers {
+    #[default]
+    None,
+    Everyone,
+    /// Those with an address in one of these networks.
+    Of(Vec<Network>),
 }
 
 /// A header in which a proxy names the client of a request.
@@ -151,11 +165,24 @@ pub enum Build {
 /// `[[mount]]`
 #[derive(Debug, Clone)]
 pub struct Mount {
+    /// The name that requests must be for, in lower case; `None`: any that no other mount has.
+    pub host: Option<String>,
     /// `/` or `/shop`: no slash at the end but for the root.
     pub path: String,
     pub context: ContextName,
     /// How long a request through this mount may take.
     pub timeout: Duration,
+    /// The names of the cookies that it may see and set; `None`: all of an origin of its own, none of a shared one.
+    pub cookies: Option<Vec<String>>,
+    /// Those of `ORIGIN_HEADERS` that it may send although it shares its origin.
+    pub headers: Vec<String>,
+}
+
+impl Mount {
+    /// `/shop` or `shop.example/`, for messages.
+    pub fn address(&self) -> String {
+        format!("{}{}", self.host.as_deref().unwrap_or_default(), self.path)
+    }
 }
 
 /// `[[seed]]`: rows that `seam seed` feeds through a context's own interface.

@@ -14,9 +14,10 @@ use toml::de::{DeTable, DeValue};
 use super::context::context;
 use super::keys::{existing_file, timeout};
 use super::model::{
-    Context, Host, Http, LogFormat, Manifest, Mount, Ops, ProxyHeader, RoutingKey, Schedule, Seed, Tls,
+    Context, Host, Http, LogFormat, Manifest, Mount, Ops, ProxyHeader, RoutingKey, Schedule, Seed, Testers, Tls,
 };
 use super::network::Network;
+use super::origins;
 use super::problem::Place;
 use super::table::{At, Document, Table};
 use crate::limits;
@@ -93,6 +94,7 @@ fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
         log: LogFormat::Human,
         log_level: "info".into(),
         log_days: 0,
+        log_mb: limits::LOG_MB,
     };
     let days = limits::LOG_DAYS;
     let Some(table) = table else {
@@ -144,6 +146,9 @@ fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
         host.log_level = level.value;
     }
     host.log_days = usize::try_from(table.integer("log_days", 1..=limits::LOG_DAYS_MAX, days)).unwrap_or(usize::MAX);
+    let mb =
+        table.integer("log_mb", u64::from(limits::LOG_MB_MIN)..=u64::from(limits::LOG_MB_MAX), limits::LOG_MB.into());
+    host.log_mb = u32::try_from(mb).unwrap_or(limits::LOG_MB);
     table.finish();
     host
 }
@@ -193,7 +198,12 @@ fn http(table: Option<Table<'_, '_>>) -> Http {
         trusted_proxies: table.as_ref().map(trusted_proxies).unwrap_or_default(),
         proxy_header: table.as_ref().and_then(proxy_header),
         routing_key: table.as_ref().map(routing_key).unwrap_or_default(),
-        force_variants: table.as_ref().is_some_and(|table| table.boolean("force_variants", false)),
+        hsts_days: u32::try_from(match &table {
+            Some(table) => table.integer("hsts_days", 0..=limits::HSTS_DAYS_MAX, limits::HSTS_DAYS),
+            None => limits::HSTS_DAYS,
+        })
+        .unwrap_or(0),
+        force_variants: table.as_ref().map(testers).unwrap_or_default(),
     };
     if let Some(table) = table {
         table.finish();
@@ -202,8 +212,21 @@ fn http(table: Option<Table<'_, '_>>) -> Http {
 }
 
 fn trusted_proxies(table: &Table<'_, '_>) -> Vec<Network> {
+    networks(table, "trusted_proxies")
+}
+
+/// `true`, `false` or a list of networks.
+fn testers(table: &Table<'_, '_>) -> Testers {
+    match table.value("force_variants") {
+        Some((DeValue::Array(_) | DeValue::String(_), _)) => Testers::Of(networks(table, "force_variants")),
+        _ if table.boolean("force_variants", false) => Testers::Everyone,
+        _ => Testers::None,
+    }
+}
+
+fn networks(table: &Table<'_, '_>, key: &'static str) -> Vec<Network> {
     let mut networks = Vec::new();
-    for network in table.strings("trusted_proxies", "10.0.0.0/8") {
+    for network in table.strings(key, "10.0.0.0/8") {
         match Network::parse(&network.value) {
             Some(parsed) => networks.push(parsed),
             None => {
@@ -280,9 +303,14 @@ fn mount(table: Table<'_, '_>, contexts: &[Context]) -> Option<(Mount, (Place, P
     let of_context = context.as_ref().and_then(|name| contexts.iter().find(|c| c.settings.name == name.value));
     let default = of_context.map_or(limits::CALL_TIMEOUT_MS, |c| c.settings.limits.timeout.as_millis() as u64);
     let timeout = timeout(&table, default);
+    let host = origins::host(&table);
+    let broken_host = table.has("host") && host.is_none();
+    let (cookies, headers) = (origins::cookies(&table), origins::headers(&table));
     table.finish();
     let (path, context) = path.zip(context)?;
-    Some((Mount { path: path.value, context: context.value, timeout }, (path.place, context.place)))
+    let mount = Mount { host, path: path.value, context: context.value, timeout, cookies, headers };
+    // One whose host has been reported would seem to be there under every name.
+    (!broken_host).then_some((mount, (path.place, context.place)))
 }
 
 /// Reports a text that is not `interface.function`.

@@ -101,6 +101,7 @@ impl Manifest {
                  `ops = \"loopback\"`, or give it an address that only operators reach, such as `ops = \"127.0.0.1:9464\"`"
             ));
         }
+        warnings.extend(self.shared_origins());
         let has_variants = self.contexts.iter().any(|context| context.settings.name.variant().is_some());
         if has_variants && self.http.routing_key.is_empty() {
             warnings.push(

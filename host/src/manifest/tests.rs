@@ -9,7 +9,7 @@ use super::*;
 
 /// The problems of `text` as the command line shows them, from a folder that has `component.wasm`, `assets/` and
 /// `key.pem`.
-fn problems(text: &str) -> String {
+pub(super) fn problems(text: &str) -> String {
     let folder = folder();
     match Manifest::parse(text, &folder.path().join("seam.toml")) {
         Ok(_) => String::new(),
@@ -17,7 +17,7 @@ fn problems(text: &str) -> String {
     }
 }
 
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("component.wasm"), b"").unwrap();
     std::fs::write(folder.path().join("key.pem"), b"").unwrap();
@@ -102,13 +102,16 @@ fn every_mistake_is_reported_at_its_place_with_a_hint() {
              seam.toml:3:7: error: `host.log` cannot be `xml`\n  hint: choose `human` or `json`",
         ),
         (
-            &format!("[host]\ntls = {{ certificate = \"no.pem\" }}\nlog_level = \"loud=?\"\nlog_days = 0\n{context}"),
+            &format!(
+                "[host]\ntls = {{ certificate = \"no.pem\" }}\nlog_level = \"loud=?\"\nlog_days = 0\nlog_mb = 7\n{context}"
+            ),
             "seam.toml:2:1: error: `host.tls.key` is missing\n  hint: add `key = \"tls/key.pem\"`\n\
              seam.toml:2:23: error: `host.tls.certificate` names `no.pem`, which is not a file\n  \
              hint: create it, or correct the path (relative to the manifest's folder)\n\
              seam.toml:3:13: error: `loud=?` is not a log level\n  \
              hint: choose `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,guest=debug`\n\
-             seam.toml:4:12: error: `host.log_days` is 0, which is out of range\n  hint: give it a value from 1 to 366",
+             seam.toml:4:12: error: `host.log_days` is 0, which is out of range\n  hint: give it a value from 1 to 366\n\
+             seam.toml:5:10: error: `host.log_mb` is 7, which is out of range\n  hint: give it a value from 8 to 1048576",
         ),
         (
             &format!("[http]\ntrusted_proxies = [\"10.0.0.0/8\", \"nginx\"]\nproxy_header = \"via\"\n{context}"),
@@ -143,7 +146,7 @@ fn every_mistake_is_reported_at_its_place_with_a_hint() {
              hint: write `namespace:package/interface`, with or without `@1.2.3`\n\
              seam.toml:3:43: error: `a:b/c` is imported twice\n  hint: list it once\n\
              seam.toml:4:17: error: `clock` is not a capability\n  \
-             hint: did you mean `clocks`? known: clocks, random, wasi\n\
+             hint: did you mean `clocks`? known: attempts, clocks, random, wasi\n\
              seam.toml:4:26: error: `files` cannot be granted to a context\n  \
              hint: keep data in the store and settings in `config`; `wasi` gives an empty world to link against",
         ),
@@ -403,6 +406,24 @@ fn a_whole_manifest_is_read() {
     assert_eq!(manifest.seeds[0].file, folder.path().join("demo/orders.jsonl"));
     let schedule = &manifest.schedules[0];
     assert_eq!((schedule.context.as_str(), &*schedule.call, schedule.every.as_secs()), ("catalog", "editing.tidy", 90));
+}
+
+#[test]
+fn no_client_is_a_tester_unless_the_manifest_names_it() {
+    let testers = |line: &str| {
+        let text = format!("[http]\n{line}\n[context.a]\ncomponent = \"component.wasm\"\n");
+        Manifest::parse(&text, &folder().path().join("seam.toml")).map(|manifest| manifest.http.force_variants)
+    };
+    let network = |text: &str| Network::parse(text).unwrap();
+    assert_eq!(testers("").unwrap(), Testers::None);
+    assert_eq!(testers("force_variants = false").unwrap(), Testers::None);
+    assert_eq!(testers("force_variants = true").unwrap(), Testers::Everyone);
+    let office = testers("force_variants = [\"10.8.0.0/16\", \"::1\"]").unwrap();
+    assert_eq!(office, Testers::Of(vec![network("10.8.0.0/16"), network("::1")]));
+    assert_eq!(testers("force_variants = []").unwrap(), Testers::Of(Vec::new()));
+    assert!(testers("force_variants = \"office\"").unwrap_err().to_string().contains("neither an IP address"));
+    let shipped = Manifest::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../seam.toml"))).unwrap();
+    assert_eq!(shipped.http.force_variants, Testers::None, "the shop that is shipped");
 }
 
 #[test]

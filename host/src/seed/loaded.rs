@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use seam_store::private;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
@@ -88,9 +89,9 @@ impl Loaded {
         let partial = self.path.with_extension("json.tmp");
         let write = || {
             if let Some(parent) = self.path.parent() {
-                fs::create_dir_all(parent)?;
+                private::folder(parent)?;
             }
-            let mut file = fs::File::create(&partial)?;
+            let mut file = private::file(&partial)?;
             file.write_all(serde_json::to_string_pretty(&self.records)?.as_bytes())?;
             file.sync_all()?;
             fs::rename(&partial, &self.path)

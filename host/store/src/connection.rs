@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use rusqlite::hooks::Wal;
-use rusqlite::{CachedStatement, ErrorCode, ffi};
+use rusqlite::{CachedStatement, ErrorCode, StatementStatus, ffi};
 
 use crate::clock::Clock;
 use crate::confine::Guard;
 use crate::error::{Error, message};
 use crate::rows::{Packer, Rows, Value};
-use crate::{limits, mark, sql};
+use crate::sql::{self, Script, Statement};
+use crate::{limits, mark, program};
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -126,7 +127,7 @@ impl Connection {
                 if connection.role == Role::Reader {
                     return Ok(Queried::Writes);
                 }
-                deny_words(sql)?;
+                connection.keeps_transaction(&statement, sql)?;
             }
             bind(&mut statement, params)?;
             let mut rows = statement.raw_query();
@@ -224,15 +225,32 @@ impl Connection {
 
     /// Adds the text of every statement that is kept.
     pub fn statements(&self, all: &mut std::collections::BTreeSet<String>) {
-        // SAFETY: the handle is that of the open connection we hold. No other thread uses the connection while this one
-        // walks its statements and copies their text.
-        unsafe {
-            let mut statement = ffi::sqlite3_next_stmt(self.sqlite.handle(), std::ptr::null_mut());
-            while !statement.is_null() {
+        self.each_statement(|statement| {
+            // SAFETY: the statement is there, and so is its text until it is ended.
+            unsafe {
                 let text = ffi::sqlite3_sql(statement);
                 if !text.is_null() {
                     all.insert(std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned());
                 }
+            }
+        });
+    }
+
+    /// Has every kept statement looked at once more before it runs: the schema has changed.
+    pub fn distrust_statements(&self) {
+        // SAFETY: the statement is there; its count of runs becomes 0.
+        self.each_statement(|statement| unsafe {
+            ffi::sqlite3_stmt_status(statement, ffi::SQLITE_STMTSTATUS_RUN, 1);
+        });
+    }
+
+    fn each_statement(&self, mut each: impl FnMut(*mut ffi::sqlite3_stmt)) {
+        // SAFETY: the handle is that of the open connection we hold. No other thread uses the connection while this one
+        // walks its statements, and none is ended meanwhile.
+        unsafe {
+            let mut statement = ffi::sqlite3_next_stmt(self.sqlite.handle(), std::ptr::null_mut());
+            while !statement.is_null() {
+                each(statement);
                 statement = ffi::sqlite3_next_stmt(self.sqlite.handle(), statement);
             }
         }
@@ -241,10 +259,27 @@ impl Connection {
     /// Whether a context's statement can be prepared on the file as it is. Nothing is run.
     pub fn accepts(&self, sql: &str) -> Result<(), Error> {
         let deadline = self.clock.now() + Duration::from_millis(limits::STORE_LOCK_WAIT_MS);
-        self.armed(deadline, |connection| connection.sqlite.prepare(sql).map(drop).map_err(|e| connection.explain(&e)))
+        self.armed(deadline, |connection| {
+            connection.readable(sql)?;
+            // Not from the cache: a statement that is kept there may not fit any more.
+            connection.sqlite.prepare(sql).map(drop).map_err(|e| connection.explain(&e))
+        })
+    }
+
+    /// The next statement of a context's script. Nothing is run.
+    pub fn next_of(&self, script: &mut Script, deadline: Instant) -> Result<Option<Statement>, Error> {
+        self.armed(deadline, |connection| Ok(script.next(&connection.sqlite)))
+    }
+
+    /// Refuses a text that SQLite and `rusqlite` do not read alike and to its end.
+    fn readable(&self, sql: &str) -> Result<(), Error> {
+        sql::without_zero(sql)?;
+        sql::without_odd_blanks(sql)?;
+        sql::countable(&self.sqlite, sql)
     }
 
     fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, Error> {
+        self.readable(sql)?;
         self.sqlite.prepare_cached(sql).map_err(|e| self.explain(&e))
     }
 
@@ -253,8 +288,23 @@ impl Connection {
         if statement.readonly() && statement.column_count() > 0 {
             return Err(Error::Invalid("`execute` is for statements that write; `query` returns rows".to_owned()));
         }
-        deny_words(sql)?;
+        self.keeps_transaction(&statement, sql)?;
         Ok(statement)
+    }
+
+    /// Denies a statement that can end the transaction, which is the group's. One that has run since the
+    /// schema changed is looked at no more.
+    fn keeps_transaction(&self, statement: &CachedStatement<'_>, sql: &str) -> Result<(), Error> {
+        // A text with no statement in it is readonly, and has no status.
+        if !statement.readonly()
+            && statement.get_status(StatementStatus::Run) == 0
+            && program::ends_transaction(&self.sqlite, sql).map_err(|e| self.explain(&e))?
+        {
+            let why =
+                "it ends the transaction, which `store` does (ROLLBACK to resolve a conflict, VACUUM); use OR ABORT";
+            return Err(Error::Denied(why.to_owned()));
+        }
+        Ok(())
     }
 
     fn step(&self, statement: &mut CachedStatement<'_>, params: &[Value<'_>]) -> Result<u64, Error> {
@@ -265,17 +315,6 @@ impl Connection {
         drop(rows);
         Ok(self.sqlite.changes())
     }
-}
-
-/// Denies what SQLite does not ask the authorizer about. `INSERT OR ROLLBACK` would undo the whole group.
-fn deny_words(sql: &str) -> Result<(), Error> {
-    if sql::begins_with(sql, "VACUUM") {
-        return Err(Error::Denied("VACUUM is not for contexts".to_owned()));
-    }
-    if sql::has_word(sql, "ROLLBACK") {
-        return Err(Error::Denied("ROLLBACK is a function of `store`, not a word for SQL; use OR ABORT".to_owned()));
-    }
-    Ok(())
 }
 
 fn bind(statement: &mut CachedStatement<'_>, params: &[Value<'_>]) -> Result<(), Error> {

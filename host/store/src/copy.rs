@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::key::{KeyError, KeySource};
 use crate::mark::Mark;
 use crate::open::{OpenError, open};
-use crate::{blocking, limits};
+use crate::{blocking, limits, private};
 
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
@@ -105,6 +105,7 @@ impl Database {
                 copy_pages(source.sqlite(), lease.connection_mut()?.sqlite_mut(), path, clock)
             })();
             remove(&aside.path).ok();
+            lease.connection()?.distrust_statements();
             restored
         });
         self.writer.give_back(lease);
@@ -124,7 +125,9 @@ pub(super) fn to_file(source: &Connection, config: &Config, path: &Path) -> Resu
     let unwritten = |source| CopyError::File { path: path.to_owned(), source };
     remove(&partial).map_err(unwritten)?;
     let copied = (|| {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        // SQLite would create it readable for all.
+        private::new_file(&partial).map_err(unwritten)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut target = Connection::open_with_flags(&partial, flags).map_err(failed)?;
         if let Some(key) = config.key.as_ref().map(KeySource::read).transpose()? {
             target.pragma_update(None, "key", key.as_str()).map_err(failed)?;

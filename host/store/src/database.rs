@@ -13,10 +13,11 @@ use crate::mark::Mark;
 use crate::open::OpenError;
 use crate::readers::{Reader, Readers};
 use crate::rows::Value;
+use crate::sql::Script;
 use crate::statistics::{Counters, Statistics, wal_bytes};
 use crate::transaction::Transaction;
 use crate::writer::{CommitOutcome, Writer};
-use crate::{blocking, limits, sql};
+use crate::{blocking, limits, private};
 
 /// How often a statement without a transaction of its context runs when failures of other transactions undo it. To be
 /// undone twice is rare, and three times does not happen.
@@ -35,8 +36,7 @@ impl Database {
     /// When the file cannot be opened as the context's own database, or its first connections cannot be set up.
     pub fn open(config: Config) -> Result<Arc<Self>, OpenError> {
         if let Some(folder) = config.path.parent().filter(|f| !f.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
+            private::folder(folder).map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
         }
         blocking::block_in_place(|| {
             let writer = Arc::new(Writer::open(config.clone())?);
@@ -100,9 +100,11 @@ impl Database {
 
     /// All statements of a script in one transaction, for tools. The error comes with the line of its statement.
     pub fn script(&self, script: &str, deadline: Instant) -> Result<(), (usize, Error)> {
-        let mut tx = self.begin(deadline).map_err(|error| (1, error))?;
-        for statement in sql::statements(script) {
-            tx.execute(statement.sql, &[], deadline).map_err(|error| (statement.line, error))?;
+        let first = |error| (1, error);
+        let mut script = Script::new(script).map_err(first)?;
+        let mut tx = self.begin(deadline).map_err(first)?;
+        while let Some(statement) = tx.next_of(&mut script, deadline).map_err(first)? {
+            tx.execute(&statement.sql, &[], deadline).map_err(|error| (statement.line(None), error))?;
         }
         tx.commit().map_err(|error| (1, error))
     }

@@ -3,13 +3,12 @@
 //! Invariant: when `change` returns, its work is on the disk; on an error, nothing of it is. Not here: the tables; each
 //! part of the host that keeps something creates tables of its own.
 
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use crate::{blocking, limits};
+use crate::{blocking, limits, private};
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the host's own file `{}`", path.display())]
@@ -39,11 +38,13 @@ impl HostFile {
         let path = data.join("host.db");
         let failed = |source| HostFileError { path: path.clone(), source };
         // An error that prevents the folder prevents the file too, and is reported then.
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).ok();
+        private::folder(data).ok();
+        // SQLite would create it readable for all, and who can read a file can lock it. Its log takes its mode.
+        drop(private::new_file(&path));
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
         let set = format!(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = {};",
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA busy_timeout = {};",
             limits::STORE_LOCK_WAIT_MS
         );
         connection.execute_batch(&set).map_err(failed)?;

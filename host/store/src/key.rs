@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::ids::ContextName;
+use crate::{limits, private};
 
 /// The key itself is read when a connection is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl KeySource {
     /// `SEAM_KEY_ORDER_DESK` if it is set, else the file `keys/order-desk.key` beside the folder of the databases. A
     /// copy of that folder holds no keys.
     pub fn of_context(name: &ContextName, databases: &Path) -> Self {
-        let variable = format!("SEAM_KEY_{}", name.as_str().to_ascii_uppercase().replace(['-', '@'], "_"));
+        let variable = variable_of(name);
         if std::env::var_os(&variable).is_some() {
             return Self::Environment(variable);
         }
@@ -51,7 +52,10 @@ impl KeySource {
     pub(super) fn read(&self) -> Result<Key, KeyError> {
         let text = match self {
             Self::File(path) => {
-                std::fs::read_to_string(path).map_err(|source| KeyError::File { path: path.clone(), source })?
+                let failed = |source| KeyError::File { path: path.clone(), source };
+                let bytes = private::read_secret(path, limits::STORE_KEY_BYTES_MAX);
+                let bytes = bytes.map_err(|error| failed(error.into()))?;
+                String::from_utf8(bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?
             }
             Self::Environment(name) => std::env::var(name).map_err(|_| KeyError::Environment { name: name.clone() })?,
         };
@@ -63,11 +67,56 @@ impl KeySource {
     }
 }
 
+/// The beginning of the name of each variable that holds a key by default.
+pub const VARIABLE_PREFIX: &str = "SEAM_KEY_";
+
+/// The variable with the key of a context. No two contexts share one: in a name, hyphens stand alone, so two
+/// underscores are always the `@` of a variant.
+fn variable_of(name: &ContextName) -> String {
+    let name = name.as_str().to_ascii_uppercase().replace('-', "_").replace('@', "__");
+    format!("{VARIABLE_PREFIX}{name}")
+}
+
 impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "the file `{}`", path.display()),
             Self::Environment(name) => write!(f, "the environment variable `{name}`"),
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn no_two_contexts_share_a_variable() {
+        let context = |name: &str| ContextName::new(name).unwrap();
+        let of = |name: ContextName| variable_of(&name);
+        assert_eq!(of(context("order-desk")), "SEAM_KEY_ORDER_DESK");
+        assert_eq!(of(context("order").with_variant("desk").unwrap()), "SEAM_KEY_ORDER__DESK");
+        let names =
+            [context("a-b-c"), context("a").with_variant("b-c").unwrap(), context("a-b").with_variant("c").unwrap()];
+        let variables: std::collections::HashSet<String> = names.into_iter().map(of).collect();
+        assert_eq!(variables.len(), 3);
+    }
+
+    #[test]
+    fn a_key_that_every_user_may_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("orders.key");
+        std::fs::write(&path, "a long secret\n").unwrap();
+        let source = KeySource::File(path.clone());
+        let read = |mode| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            source.read()
+        };
+        assert_eq!(read(0o640).unwrap().as_str(), "a long secret");
+        let error = crate::chain(&read(0o644).err().unwrap());
+        assert!(error.contains(&format!("`chmod o= {}`", path.display())) && !error.contains("secret"), "{error}");
     }
 }

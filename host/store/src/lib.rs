@@ -6,9 +6,10 @@
 //!
 //! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inspect -> schema
 //! -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection -> mark ->
-//! confine, functions, sql, statistics, rows, config -> key, blocking, oneshot -> error, clock, ids, text -> limits`.
+//! confine, functions, program, sql, statistics, rows, config -> key, blocking, oneshot -> error, clock, ids, private,
+//! text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
-//! that comes in by files (`text`).
+//! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
 
 pub mod blocking;
@@ -16,7 +17,9 @@ pub mod clock;
 pub mod error;
 pub mod ids;
 pub mod limits;
+pub mod private;
 pub mod text;
+pub mod visible;
 
 mod compare;
 mod config;
@@ -37,6 +40,7 @@ mod migrate;
 mod moment;
 mod oneshot;
 mod open;
+mod program;
 mod readers;
 mod register;
 mod rows;
@@ -58,7 +62,7 @@ pub use error::{Error, chain};
 pub use health::Trouble;
 pub use host::{HostFile, HostFileError};
 pub use inspect::Misfit;
-pub use key::{KeyError, KeySource};
+pub use key::{KeyError, KeySource, VARIABLE_PREFIX as KEY_VARIABLE_PREFIX};
 pub use mark::Mark;
 pub use migrate::{MigrateError, MigrateOptions, Migrated, Migration, migrate, migrate_with, would_migrate};
 pub use moment::{Snapshot, moment};

@@ -45,6 +45,8 @@ pub const STORE_GROUP_MAX: usize = 64;
 pub const STORE_GROUP_MS: u64 = 5;
 /// How long one transaction may hold the writer, however much time its call has left: other transactions wait for it.
 pub const STORE_TRANSACTION_MS_MAX: u64 = 10_000;
+/// The file with the key of a store: a passphrase, or 32 bytes in hex.
+pub const STORE_KEY_BYTES_MAX: u64 = 64 * 1024;
 /// How long a statement waits for a lock of the file, which only a checkpoint takes.
 pub const STORE_LOCK_WAIT_MS: u64 = 1_000;
 /// How long a backup waits for one file's writer while the commits of the others wait for it; a commit takes some

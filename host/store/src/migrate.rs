@@ -18,7 +18,8 @@ use crate::copy::{self, CopyError};
 use crate::database::Database;
 use crate::error::Error;
 use crate::open::OpenError;
-use crate::{blocking, limits, schema, sql, text};
+use crate::sql::Script;
+use crate::{blocking, limits, program, schema, sql, text};
 
 /// One change of a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +62,11 @@ pub enum MigrateError {
     ForeignKeys { table: String },
     #[error("a migration created `{name}`: names that begin with `{HOST_PREFIX}` belong to the host")]
     HostName { name: String },
+    #[error(
+        "after the migrations, a failed constraint or a trigger of `{name}` would undo the transactions of others who \
+         share a commit (ROLLBACK in ON CONFLICT, OR, RAISE)"
+    )]
+    EndsTransactions { name: String },
     #[error("cannot copy the file before it is migrated")]
     Copy(#[from] CopyError),
     #[error("cannot migrate the file now: {0}")]
@@ -81,6 +87,7 @@ impl MigrateError {
             Self::Failed { .. } => "correct it and deploy again; the file is as it was".to_owned(),
             Self::ForeignKeys { .. } => "correct the rows in the same migration; the file is as it was".to_owned(),
             Self::HostName { .. } => "choose another name; the file is as it was".to_owned(),
+            Self::EndsTransactions { .. } => "use ABORT instead of ROLLBACK; the file is as it was".to_owned(),
             Self::Copy(_) => "make room for the copy, and deploy again; the file is as it was".to_owned(),
             Self::Store(_) => "check that the host may write the file, and try again; the file is as it was".to_owned(),
         }
@@ -193,6 +200,7 @@ fn run(
         // If even this fails, `give_back` closes the connection, which undoes the transaction as well.
         let _ = connection.run_as_host("ROLLBACK");
     }
+    connection.distrust_statements();
     connection.run_as_host("PRAGMA foreign_keys = ON").map_err(host)?;
     result.map(|()| Migrated { from, to })
 }
@@ -203,35 +211,37 @@ fn apply(connection: &Connection, pending: &[Migration], clock: &Clock) -> Resul
     let before = host_names(sqlite).map_err(host)?;
     let deadline = clock.now() + Duration::from_millis(limits::STORE_MIGRATION_MS_MAX);
     for m in pending {
-        for statement in sql::statements(&text::normalised(&m.sql)) {
+        let failed = |line, error| MigrateError::Failed { number: m.number, name: m.name.clone(), line, error };
+        let mut script = Script::new(&text::normalised(&m.sql)).map_err(|error| failed(1, error))?;
+        loop {
             connection.guard().arm_migration(deadline);
-            let done = step_through(sqlite, statement.sql);
+            let statement = script.next(sqlite);
+            let done = statement.as_ref().map(|statement| step_through(sqlite, &statement.sql));
             connection.guard().disarm();
-            done.map_err(|e| MigrateError::Failed {
-                number: m.number,
-                name: m.name.clone(),
-                line: statement.line + line_in(&e),
-                error: match e {
+            let (Some(statement), Some(done)) = (statement, done) else { break };
+            done.map_err(|e| {
+                let line = statement.line(offset_of(&e));
+                let error = match e {
                     StepError::Host(error) => error,
                     StepError::Sqlite(error) => connection.explain(&error),
-                },
+                };
+                failed(line, error)
             })?;
             if connection.is_idle() {
                 let error = Error::Unavailable("SQLite rolled the transaction back".to_owned());
-                return Err(MigrateError::Failed {
-                    number: m.number,
-                    name: m.name.clone(),
-                    line: statement.line,
-                    error,
-                });
+                return Err(failed(statement.line(None), error));
             }
         }
         schema::record(sqlite, m.number, &m.name, &m.sql).map_err(host)?;
     }
     // SQLite tells the authorizer only the old name of a table that is renamed, so the new names are checked here.
     match host_names(sqlite).map_err(host)?.into_iter().find(|name| !before.contains(name)) {
-        Some(name) => Err(MigrateError::HostName { name }),
-        None => check_foreign_keys(sqlite),
+        Some(name) => return Err(MigrateError::HostName { name }),
+        None => check_foreign_keys(sqlite)?,
+    }
+    match program::ending_table(sqlite).map_err(host)? {
+        Some(name) => Err(MigrateError::EndsTransactions { name }),
+        None => Ok(()),
     }
 }
 
@@ -260,26 +270,24 @@ enum StepError {
 }
 
 fn step_through(sqlite: &Sqlite, statement: &str) -> Result<(), StepError> {
-    if sql::has_word(statement, "ROLLBACK") {
-        let why =
-            "ROLLBACK (ON CONFLICT, OR, RAISE) would undo the transactions of others who share a commit; use ABORT";
-        return Err(StepError::Host(Error::Denied(why.to_owned())));
-    }
+    sql::countable(sqlite, statement).map_err(StepError::Host)?;
     let mut prepared = sqlite.prepare(statement).map_err(StepError::Sqlite)?;
     if prepared.parameter_count() > 0 {
         return Err(StepError::Host(Error::Invalid("a migration has no parameters".to_owned())));
+    }
+    if !prepared.readonly() && program::ends_transaction(sqlite, statement).map_err(StepError::Sqlite)? {
+        let why = "it ends the transaction, which the host does (ROLLBACK to resolve a conflict, VACUUM); use OR ABORT";
+        return Err(StepError::Host(Error::Denied(why.to_owned())));
     }
     let mut rows = prepared.raw_query();
     while rows.next().map_err(StepError::Sqlite)?.is_some() {}
     Ok(())
 }
 
-/// Lines between the start of the statement and the place that SQLite names.
-fn line_in(error: &StepError) -> usize {
+/// The byte of the statement that SQLite names.
+fn offset_of(error: &StepError) -> Option<usize> {
     match error {
-        StepError::Sqlite(rusqlite::Error::SqlInputError { sql, offset, .. }) => {
-            sql::line_of(sql, usize::try_from(*offset).unwrap_or(0)) - 1
-        }
-        _ => 0,
+        StepError::Sqlite(rusqlite::Error::SqlInputError { offset, .. }) => usize::try_from(*offset).ok(),
+        _ => None,
     }
 }

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::confine::{self, Guard};
 use crate::connection::{Connection, Role};
 use crate::key::{KeyError, KeySource};
-use crate::{functions, limits};
+use crate::{functions, limits, private};
 
 /// Why a file could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +89,10 @@ fn open_with(config: &Config, role: Role, create: OpenFlags) -> Result<Connectio
     let failed = |source| failed(&config.path, source);
     // No URI file names, which carry options. No mutex: Rust lets one thread at a time use a connection.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
+    if create.contains(OpenFlags::SQLITE_OPEN_CREATE) {
+        // SQLite would create it readable for all. A log takes the mode of its file. When this fails, opening says why.
+        drop(private::new_file(&config.path));
+    }
     // No other process can open a file that the host has open: the process holds the locks, and taking one is no system
     // call (decision 0007).
     let opened = rusqlite::Connection::open_with_flags_and_vfs(&config.path, flags, c"unix-excl");

@@ -248,7 +248,7 @@ fn set_aside(path: &Path, copy: bool) -> Result<PathBuf, RegisterError> {
     };
     let aside = (1..).map(name).find(|name| !name.exists()).unwrap_or_else(|| name(0));
     match copy {
-        true => std::fs::copy(&log, &aside).map(drop).map_err(failed)?,
+        true => crate::private::copy(&log, &aside).map(drop).map_err(failed)?,
         false => std::fs::rename(&log, &aside).map_err(failed)?,
     }
     Ok(aside)

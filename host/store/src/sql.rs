@@ -1,156 +1,152 @@
-//! What the host must know about SQL before SQLite sees it: its words, its statements and their lines.
+//! Where the statements of a text begin and end, and on which lines: as SQLite itself reads it.
 //!
-//! Not a parser: SQLite decides whether SQL is correct, and the authorizer what it may touch.
+//! Invariant: nothing is refused or let through because of a word that the host has found in a text. A reader of its
+//! own would disagree with SQLite's somewhere: U+FEFF is a blank for SQLite, and a parameter such as `$a(')` hides
+//! what follows from one who takes the quote for the start of a string.
+//! Not here: what a statement may do (`confine`, `program`).
 
-/// A word or a semicolon outside strings, quoted names and comments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token<'a> {
-    Word(&'a str),
-    Semicolon,
-    /// Anything else that is not a space; it belongs to the statement.
-    Other,
+use std::ffi::c_int;
+
+use rusqlite::{Connection, ffi};
+
+use crate::error::Error;
+use crate::limits;
+
+/// One statement of a script, with the blanks and comments that stand before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Statement {
+    pub sql: String,
+    /// The line on which the text starts; the first is 1.
+    from: usize,
 }
 
-/// One statement of a script, with the line it starts on (the first is 1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Statement<'a> {
-    pub line: usize,
-    pub sql: &'a str,
-}
-
-/// Whether `sql` contains `word` (upper case) outside strings, quoted names and comments.
-pub(super) fn has_word(sql: &str, word: &str) -> bool {
-    // Hardly any statement contains these letters at all. Only those that do are split into tokens.
-    let holds = sql.as_bytes().windows(word.len()).any(|w| w.eq_ignore_ascii_case(word.as_bytes()));
-    holds && Tokens::new(sql).any(|(_, _, token)| matches!(token, Token::Word(w) if w.eq_ignore_ascii_case(word)))
-}
-
-/// Whether the first word of `sql` is `word`.
-pub(super) fn begins_with(sql: &str, word: &str) -> bool {
-    matches!(Tokens::new(sql).next(), Some((_, _, Token::Word(first))) if first.eq_ignore_ascii_case(word))
-}
-
-/// Splits a script after each statement's semicolon. A trigger ends with `; END ;`, as in SQLite's own shell.
-pub(super) fn statements(script: &str) -> Vec<Statement<'_>> {
-    let mut found = Vec::new();
-    // Where the statement starts, once its first token is seen, and whether it is a trigger.
-    let mut start: Option<usize> = None;
-    let mut trigger = Trigger::Unknown;
-    let mut tail = Tail::Inside;
-    for (from, to, token) in Tokens::new(script) {
-        if token == Token::Semicolon && (trigger != Trigger::Yes || tail == Tail::End) {
-            if let Some(begin) = start.take() {
-                found.push(Statement { line: line_of(script, begin), sql: script.get(begin..to).unwrap_or("") });
-            }
-            (trigger, tail) = (Trigger::Unknown, Tail::Inside);
-            continue;
-        }
-        start.get_or_insert(from);
-        trigger = trigger.after(token);
-        tail = match token {
-            Token::Semicolon => Tail::Semicolon,
-            Token::Word(w) if tail == Tail::Semicolon && w.eq_ignore_ascii_case("END") => Tail::End,
-            _ => Tail::Inside,
-        };
-    }
-    if let Some(begin) = start {
-        found.push(Statement { line: line_of(script, begin), sql: script.get(begin..).unwrap_or("") });
-    }
-    found
-}
-
-/// The line of the byte at `offset`; the first is 1.
-pub(super) fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Trigger {
-    Unknown,
-    Created,
-    Yes,
-    No,
-}
-
-impl Trigger {
-    fn after(self, token: Token<'_>) -> Self {
-        let is = |word: &str| matches!(token, Token::Word(w) if w.eq_ignore_ascii_case(word));
-        match self {
-            Self::Unknown if is("CREATE") => Self::Created,
-            Self::Created if is("TEMP") || is("TEMPORARY") => Self::Created,
-            Self::Created if is("TRIGGER") => Self::Yes,
-            Self::Yes => Self::Yes,
-            _ => Self::No,
-        }
+impl Statement {
+    /// The line of an error: that of the byte at `offset` or, if SQLite names none, of the first word.
+    pub fn line(&self, offset: Option<usize>) -> usize {
+        self.from + lines_in(&self.sql, offset.unwrap_or_else(|| blanks(&self.sql)))
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Tail {
-    Inside,
-    Semicolon,
-    End,
-}
-
-/// Yields (from, to, token).
-struct Tokens<'a> {
-    sql: &'a str,
+/// A script that is cut into its statements while it runs: SQLite can read a statement only once the tables are there
+/// that those before it create.
+pub(super) struct Script {
+    /// Ends with a zero byte, and has no other.
+    text: String,
+    /// Where the next statement starts, and on which line.
     at: usize,
+    line: usize,
 }
 
-impl<'a> Tokens<'a> {
-    fn new(sql: &'a str) -> Self {
-        Self { sql, at: 0 }
+impl Script {
+    /// # Errors
+    /// When the text has a zero byte: SQLite would read up to it.
+    pub fn new(text: &str) -> Result<Self, Error> {
+        without_zero(text)?;
+        Ok(Self { text: format!("{text}\0"), at: 0, line: 1 })
     }
 
-    fn byte(&self, at: usize) -> Option<u8> {
-        self.sql.as_bytes().get(at).copied()
-    }
-
-    /// The position after the next `end` at or after `from`, or the end of the text.
-    fn after(&self, from: usize, end: &str) -> usize {
-        let rest = self.sql.get(from..).unwrap_or("");
-        rest.find(end).map_or(self.sql.len(), |i| from + i + end.len())
+    /// The next statement; `None` after the last. Nothing is run. Where SQLite cannot read the script, the statement is
+    /// the text from there on, so that the caller who runs it gets SQLite's error.
+    pub fn next(&mut self, sqlite: &Connection) -> Option<Statement> {
+        let rest = self.text.get(self.at..self.text.len() - 1).filter(|rest| !rest.is_empty())?;
+        let length = match first_length(sqlite, self.text.get(self.at..)?) {
+            First::Ends(length) => length,
+            First::Unreadable => rest.len(),
+            First::Absent => return None,
+        };
+        let sql = rest.get(..length).unwrap_or(rest);
+        // A statement that is too long is so with its first bytes as well.
+        let readable = sql.floor_char_boundary(2 * STATEMENT_BYTES_MAX);
+        let statement = Statement { sql: sql.get(..readable).unwrap_or(sql).to_owned(), from: self.line };
+        self.line += lines_in(sql, sql.len());
+        self.at += sql.len();
+        Some(statement)
     }
 }
 
-impl<'a> Iterator for Tokens<'a> {
-    type Item = (usize, usize, Token<'a>);
+const STATEMENT_BYTES_MAX: usize = limits::STORE_SQL_BYTES_MAX as usize;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let from = self.at;
-            let next = self.byte(from + 1);
-            let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'$' || b >= 0x80;
-            let (to, token) = match self.byte(from)? {
-                b if b.is_ascii_whitespace() => {
-                    self.at = from + 1;
-                    continue;
-                }
-                b'-' if next == Some(b'-') => {
-                    self.at = self.after(from, "\n");
-                    continue;
-                }
-                b'/' if next == Some(b'*') => {
-                    self.at = self.after(from + 2, "*/");
-                    continue;
-                }
-                b';' => (from + 1, Token::Semicolon),
-                // A doubled quote inside a string makes two strings side by side, which is the same here.
-                b'\'' => (self.after(from + 1, "'"), Token::Other),
-                b'"' => (self.after(from + 1, "\""), Token::Other),
-                b'`' => (self.after(from + 1, "`"), Token::Other),
-                b'[' => (self.after(from + 1, "]"), Token::Other),
-                b if word(b) => {
-                    let rest = self.sql.as_bytes().get(from..).unwrap_or(&[]);
-                    let to = from + rest.iter().take_while(|b| word(**b)).count();
-                    (to, Token::Word(self.sql.get(from..to).unwrap_or("")))
-                }
-                _ => (from + 1, Token::Other),
-            };
-            self.at = to;
-            return Some((from, to, token));
-        }
+/// Refuses a text at whose ends stand blanks that are letters for SQLite: `rusqlite` takes them away.
+pub(super) fn without_odd_blanks(text: &str) -> Result<(), Error> {
+    let inner = trimmed(text);
+    if inner.trim() == inner {
+        return Ok(());
+    }
+    Err(Error::Invalid("a blank at the start or the end of the SQL that SQLite does not know as one".to_owned()))
+}
+
+/// `text` without the blanks around it, as the store has SQLite read it.
+pub(super) fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\n', '\r', '\x0c'])
+}
+
+/// Refuses a text with a zero byte, which is the end of a text for SQLite and not for the host.
+pub(super) fn without_zero(text: &str) -> Result<(), Error> {
+    match text.bytes().position(|byte| byte == 0) {
+        None => Ok(()),
+        Some(at) => Err(Error::Invalid(format!("a zero byte in the SQL, at byte {at}"))),
+    }
+}
+
+/// Semicolons up to which `rusqlite` itself may look for a second statement: it calls itself for each statement of the
+/// text, on the stack.
+const SEMICOLONS: usize = 32;
+
+/// Refuses a text whose statements `rusqlite` cannot count within the stack.
+pub(super) fn countable(sqlite: &Connection, text: &str) -> Result<(), Error> {
+    if text.bytes().filter(|byte| *byte == b';').nth(SEMICOLONS).is_none() {
+        return Ok(());
+    }
+    let mut script = Script::new(text)?;
+    if script.next(sqlite).is_some() && script.next(sqlite).is_some() {
+        return Err(Error::of(&rusqlite::Error::MultipleStatement));
+    }
+    Ok(())
+}
+
+/// How many lines end before the byte at `offset`.
+fn lines_in(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|b| *b == b'\n').count()
+}
+
+enum First {
+    /// How many bytes the first statement takes, with what stands before it and its semicolon.
+    Ends(usize),
+    Absent,
+    Unreadable,
+}
+
+/// Has SQLite read the first statement of `text`, which ends with a zero byte. Nothing is run.
+fn first_length(sqlite: &Connection, text: &str) -> First {
+    debug_assert!(text.ends_with('\0'));
+    let start = text.as_ptr().cast();
+    let (mut statement, mut tail) = (std::ptr::null_mut(), std::ptr::null());
+    // SAFETY: the handle is that of an open connection that this thread uses alone. The text ends with a zero byte, up
+    // to which SQLite reads, and outlives the call. The statement is ended once, and null may be ended too.
+    let (code, there): (c_int, bool) = unsafe {
+        let code = ffi::sqlite3_prepare_v3(sqlite.handle(), start, -1, 0, &raw mut statement, &raw mut tail);
+        let there = !statement.is_null();
+        ffi::sqlite3_finalize(statement);
+        (code, there)
+    };
+    if code != ffi::SQLITE_OK {
+        return First::Unreadable;
+    }
+    if there { First::Ends((tail as usize).saturating_sub(start as usize)) } else { First::Absent }
+}
+
+/// How many bytes of blanks, comments and semicolons stand before the first word. Only for the line of an error.
+fn blanks(text: &str) -> usize {
+    let mut rest = text;
+    loop {
+        let behind = |end: &str| rest.split_once(end).map_or("", |(_, behind)| behind);
+        rest = match rest.as_bytes() {
+            [b'-', b'-', ..] => behind("\n"),
+            [b'/', b'*', ..] => behind("*/"),
+            [b';' | b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, ..] => rest.get(1..).unwrap_or(""),
+            [0xef, 0xbb, 0xbf, ..] => rest.get(3..).unwrap_or(""),
+            _ => return text.len() - rest.len(),
+        };
     }
 }
 
@@ -159,40 +155,44 @@ impl<'a> Iterator for Tokens<'a> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn words_count_only_outside_strings_names_and_comments() {
-        for with in [
-            "INSERT OR ROLLBACK INTO t VALUES (1)",
-            "x;rollback",
-            "/* a */ROLLBACK",
-            "-- a\nrollback",
-            "'a''b' Rollback",
-        ] {
-            assert!(has_word(with, "ROLLBACK"), "{with}");
+    fn cut(script: &str) -> Vec<(usize, String)> {
+        let sqlite = Connection::open_in_memory().unwrap();
+        let mut script = Script::new(script).unwrap();
+        let mut found = Vec::new();
+        while let Some(statement) = script.next(&sqlite) {
+            let run = sqlite.execute_batch(&statement.sql);
+            found.push((statement.line(None), statement.sql));
+            if run.is_err() {
+                break;
+            }
         }
-        for without in [
-            "SELECT 'ROLLBACK'",
-            "SELECT \"rollback\", [rollback], `rollback`",
-            "SELECT 1 -- rollback",
-            "SELECT /* rollback */ 1",
-            "SELECT rollbacks FROM rollback_log",
-            "SELECT 'it''s a rollback'",
-        ] {
-            assert!(!has_word(without, "ROLLBACK"), "{without}");
-        }
+        found
     }
 
     #[test]
-    fn scripts_are_split_into_statements_with_their_lines() {
+    fn scripts_are_cut_into_statements_with_their_lines() {
         let script = "-- schema\nCREATE TABLE a (x TEXT DEFAULT ';');\n\n\
                       /* ; */ CREATE TRIGGER t AFTER INSERT ON a BEGIN\n \
                       UPDATE a SET x = CASE WHEN 1 THEN 2 END; DELETE FROM a;\nEND;\n;;\n\
-                      INSERT INTO a VALUES ('é;')";
-        let found = statements(script);
-        let lines: Vec<_> = found.iter().map(|s| s.line).collect();
-        assert_eq!(lines, [2, 4, 8], "{found:?}");
-        assert!(found[1].sql.ends_with("END;"));
-        assert_eq!(found[2].sql, "INSERT INTO a VALUES ('é;')");
-        assert!(statements(" -- nothing\n;").is_empty());
+                      \u{feff}INSERT INTO a VALUES ('é;');-- ;\nSELECT $a(';) -- ')\n, 2;\nSELECT nothing\n; SELECT 1";
+        let found = cut(script);
+        let lines: Vec<_> = found.iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [2, 4, 8, 9, 11], "{found:?}");
+        assert!(found[1].1.ends_with("END;"));
+        assert_eq!(found[2].1, "\n;;\n\u{feff}INSERT INTO a VALUES ('é;');");
+        assert_eq!(found[4].1, "\nSELECT nothing\n; SELECT 1", "the rest, since SQLite cannot read on");
+        assert!(cut(" -- nothing\n;").is_empty());
+        assert!(Script::new("SELECT 1\0; SELECT 2").is_err());
+    }
+
+    #[test]
+    fn a_long_script_of_short_statements_is_cut_in_linear_time() {
+        let sqlite = Connection::open_in_memory().unwrap();
+        let mut script = Script::new(&"SELECT 1;\n".repeat(limits::STORE_MIGRATION_BYTES_MAX / 10)).unwrap();
+        let mut last = 0;
+        while let Some(statement) = script.next(&sqlite) {
+            last = statement.line(None);
+        }
+        assert_eq!(last, limits::STORE_MIGRATION_BYTES_MAX / 10);
     }
 }

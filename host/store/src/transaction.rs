@@ -10,6 +10,7 @@ use crate::connection::Queried;
 use crate::error::Error;
 use crate::limits;
 use crate::rows::Value;
+use crate::sql::{Script, Statement};
 use crate::statistics::Counters;
 use crate::writer::{CommitOutcome, Lease, Writer};
 
@@ -50,6 +51,11 @@ impl Transaction {
         self.run(deadline, |lease, deadline| lease.connection()?.execute_many(sql, rows, deadline))
     }
 
+    /// The next statement of `script`. Nothing is run.
+    pub(super) fn next_of(&mut self, script: &mut Script, deadline: Instant) -> Result<Option<Statement>, Error> {
+        self.run(deadline, |lease, deadline| lease.connection()?.next_of(script, deadline))
+    }
+
     /// Returns when the commit is durable.
     pub fn commit(self) -> Result<(), Error> {
         match self.finish() {
@@ -85,7 +91,11 @@ impl Transaction {
             let limit = limits::STORE_TRANSACTION_MS_MAX;
             return Err(Error::Interrupted(format!("the transaction held the writer for more than {limit} ms")));
         }
-        let result = run(lease, deadline.min(self.ends));
+        let mut result = run(lease, deadline.min(self.ends));
+        if result.is_ok() && lease.was_lost() {
+            // The wall behind `program`, which refuses every statement that can do this.
+            result = Err(Error::Unavailable("a statement has ended the transaction".to_owned()));
+        }
         if let Err(error) = &result {
             Counters::add(&self.writer.counters.failed, 1);
             if let Ok(connection) = lease.connection() {

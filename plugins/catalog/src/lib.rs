@@ -15,7 +15,7 @@ wit_bindgen::generate!({
 
 use domain::{Page, Words};
 pub use exports::musiccorp::catalog::albums;
-use exports::musiccorp::catalog::editing;
+pub use exports::musiccorp::catalog::editing;
 
 seam_sdk::context!(Catalog, migrations);
 seam_sdk::errors!(albums::Error);
@@ -64,5 +64,20 @@ impl editing::Guest for Catalog {
     fn discontinue(sku: String) -> Result<(), albums::Error> {
         domain::check_skus(std::slice::from_ref(&sku))?;
         if store::discontinue(&sku)? { Ok(()) } else { Err(domain::unknown(&sku).into()) }
+    }
+
+    fn relist(sku: String) -> Result<(), albums::Error> {
+        domain::check_skus(std::slice::from_ref(&sku))?;
+        if store::shelf::relist(&sku)? { Ok(()) } else { Err(domain::unknown(&sku).into()) }
+    }
+
+    fn describe(sku: String, description: editing::Description) -> Result<(), albums::Error> {
+        domain::check_description(&sku, &description)?;
+        if store::shelf::describe(&sku, &description)? { Ok(()) } else { Err(domain::unknown(&sku).into()) }
+    }
+
+    fn list_discontinued(after: String, count: u32) -> Result<Vec<albums::Album>, albums::Error> {
+        domain::check_list(&after, count)?;
+        Ok(store::shelf::discontinued(&after, count)?)
     }
 }

@@ -1,5 +1,7 @@
 //! The catalog's SQL. Every query here has its index, named in the migrations.
 
+pub mod shelf;
+
 use seam_sdk::store::{Error, Transaction, execute, list, one, optional, params, query, transaction};
 use seam_sdk::{Invalid, log};
 
@@ -12,6 +14,7 @@ macro_rules! columns {
         "a.sku, a.artist, a.title, a.year, a.genre, a.label, a.price_minor, a.currency, a.notes, a.discontinued"
     };
 }
+use columns;
 
 /// From `matching (id, tier)` to one page of albums in their order, with the number of matches. The rows are fetched
 /// last, so that the sorting carries only ids.

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use catalog::MIGRATIONS;
 use catalog::albums::{Album, AlbumPage, Facet, Filter, Money};
 use catalog::domain::{Page, TOTAL_MAX, Words};
-use catalog::store::{add, browse, by_skus, change_price, check, discontinue, facets, put, search};
+use catalog::editing::Description;
+use catalog::store::{add, browse, by_skus, change_price, check, discontinue, facets, put, search, shelf};
 use seam_sdk::native::Store;
 use seam_sdk::store::{Error, execute, one, params};
 
@@ -61,6 +62,46 @@ fn searched(typed: &str) -> Vec<String> {
 
 fn browsed(genre: Option<&str>, artist: Option<&str>, decade: Option<u16>, at: Page) -> AlbumPage {
     browse(&Filter { genre: genre.map(String::from), artist: artist.map(String::from), decade }, at).unwrap()
+}
+
+#[test]
+fn an_album_is_described_relisted_and_found_again() {
+    let store = shop();
+    let description = Description {
+        artist: "Joni Mitchell".into(),
+        title: "Court and Spark".into(),
+        year: 1974,
+        genre: "Folk Rock".into(),
+        label: "Asylum".into(),
+        notes: "A second pressing.".into(),
+    };
+    change_price("A-5", &Money { minor_units: 2_000, currency: "EUR".into() }).unwrap();
+    assert_eq!((shelf::describe("A-5", &description), shelf::describe("NEVER", &description)), (Ok(true), Ok(false)));
+    let album = by_skus(&["A-5".into()]).unwrap().remove(0);
+    assert_eq!((album.title.as_str(), album.year, album.price.minor_units), ("Court and Spark", 1974, 2_000));
+    assert_eq!(searched("spark asylum"), ["A-5"]);
+    assert!(facets().unwrap().genres.contains(&facet("Folk Rock", 1)));
+
+    assert_eq!((discontinue("A-5"), discontinue("A-1")), (Ok(true), Ok(true)));
+    let gone = |after: &str, count| -> Vec<String> {
+        shelf::discontinued(after, count).unwrap().into_iter().map(|album| album.sku).collect()
+    };
+    assert_eq!(
+        (gone("", 500), gone("A-1", 500), gone("", 1)),
+        (vec!["A-1".into(), "A-5".into()], vec!["A-5".into()], vec!["A-1".into()])
+    );
+    assert_eq!(searched("spark"), Vec::<String>::new());
+    // What is said of an album that is not sold may change, too.
+    let again = Description { title: "Hejira".into(), ..description };
+    assert_eq!(shelf::describe("A-5", &again), Ok(true));
+    assert!(by_skus(&["A-5".into()]).unwrap()[0].discontinued);
+    assert_eq!((shelf::relist("A-5"), shelf::relist("A-5"), shelf::relist("NEVER")), (Ok(true), Ok(true), Ok(false)));
+    assert_eq!((searched("hejira"), gone("", 500)), (vec!["A-5".into()], vec!["A-1".into()]));
+    let plan: String = store.connection(|c| {
+        let sql = "EXPLAIN QUERY PLAN SELECT a.sku, a.title FROM albums AS a WHERE a.discontinued = 1 AND a.sku > 'A' ORDER BY a.sku";
+        c.query_row(sql, [], |row| row.get(3)).unwrap()
+    });
+    assert!(plan.contains("albums_discontinued (sku>?)"), "{plan}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! limit allows. Nothing personal and no secret is
 //! logged.
 
+use seam_sdk::attempts::{self, Wait};
 use seam_sdk::store::Transaction;
 use seam_sdk::{clock, config, log, random};
 
@@ -17,15 +18,17 @@ use crate::secrets;
 use crate::store::{self, Credentials};
 use crate::wit::{Account, Address, Error, Session};
 
+/// Makes an account, or signs in to the one that there is: with its password, as a stranger. Both ways take one hash
+/// and one commit, and are counted before them.
 pub fn sign_up(email: &str, password: &str, name: &str, from: &str) -> Result<Session, Error> {
-    let from = [limits::address(from)?];
+    let from = limits::address(from)?;
     let (email, name) = form::sign_up(email, password, name)?;
+    attempts::take(&limits::sign_up(&from)).map_err(|Wait(seconds)| Error::Wait(seconds))?;
     let now = clock::now();
-    may_try(&from, now)?;
-    if store::by_email(&email.key)?.is_some() {
-        // A client that asks for many addresses wants to know who our customers are.
-        seam_sdk::store::transaction(|tx| store::count(tx, &from, now))?;
-        return Err(Error::Taken);
+    let whom = limits::stranger(&email.key, from);
+    may_try(&whom, now)?;
+    if let Some(known) = store::by_email(&email.key)? {
+        return enter(&whom, now, Some(known), password);
     }
     let account = KnownAccount {
         id: format!("C-{}", random::token::<8>()),
@@ -39,7 +42,7 @@ pub fn sign_up(email: &str, password: &str, name: &str, from: &str) -> Result<Se
     let account = Checked { account, email_key: email.key };
     seam_sdk::store::transaction(|tx| {
         if store::by_email(&account.email_key)?.is_some() {
-            return Err(Error::Taken);
+            return Err(Error::WrongPassword);
         }
         store::add(tx, &account)?;
         let Checked { account: KnownAccount { id, password_hash, .. }, email_key } = account;
@@ -62,9 +65,13 @@ pub fn sign_in(email: &str, password: &str, from: &str, browser: Option<&str>) -
         None => limits::stranger(&email.key, from).to_vec(),
     };
     may_try(&whom, now)?;
-    let known = store::by_email(&email.key)?;
-    let right = secrets::is_password(password, known.as_ref().map(|known| known.password_hash.as_str()));
-    answer(&whom, now, known.filter(|_| right), |tx, account| start_session(tx, account, now))
+    enter(&whom, now, store::by_email(&email.key)?, password)
+}
+
+/// Starts a session of `account` if this is its password.
+fn enter(whom: &[Whom], now: u64, account: Option<Credentials>, password: &str) -> Result<Session, Error> {
+    let right = secrets::is_password(password, account.as_ref().map(|account| account.password_hash.as_str()));
+    answer(whom, now, account.filter(|_| right), |tx, account| start_session(tx, account, now))
 }
 
 /// Remembers that the session's account is signed in here. Returns the key to keep: `browser`, or a new one.

@@ -91,25 +91,48 @@ fn neither_password_nor_token_is_in_the_file() {
     assert!(kept.contains("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
 }
 
-#[test]
-fn an_email_address_has_one_account() {
-    let _store = shop();
-    sign_up("anna@example.org");
-    let again = Customer::sign_up("ANNA@example.org".into(), PASSWORD.into(), "Anna".into(), HOME.into());
-    assert!(matches!(again, Err(Error::Taken)), "{again:?}");
-    assert_eq!((rows("accounts"), rows("sessions")), (1, 1));
+fn sign_up_as(email: &str, password: &str, from: &str) -> Result<Session, Error> {
+    Customer::sign_up(email.into(), password.into(), "Eve".into(), from.into())
 }
 
 #[test]
-fn a_client_that_probes_for_taken_addresses_has_to_wait() {
+fn an_email_address_has_one_account_and_signing_up_again_is_signing_in() {
+    let _store = shop();
+    let first = sign_up("anna@example.org");
+    let again = sign_up_as("ANNA@example.org", PASSWORD, HOME).unwrap();
+    assert_eq!((&again.account, rows("accounts"), rows("sessions")), (&first.account, 1, 2));
+    assert_eq!(again.account.name, "Anna Lind", "the account stays as it was");
+}
+
+#[test]
+fn signing_up_answers_for_a_taken_address_as_signing_in_does_and_counts_the_same() {
     let _store = shop();
     sign_up("anna@example.org");
-    let ask = |from: &str| Customer::sign_up("anna@example.org".into(), PASSWORD.into(), "Eve".into(), from.into());
-    for _ in 0..20 {
-        assert!(matches!(ask("203.0.113.9:1234"), Err(Error::Taken)));
+    let wrong = "another long secret";
+    for _ in 0..5 {
+        assert!(matches!(sign_up_as("anna@example.org", wrong, "203.0.113.9:1234"), Err(Error::WrongPassword)));
     }
-    assert!(matches!(ask("203.0.113.9:4321"), Err(Error::Wait(900))));
-    assert!(matches!(ask(HOME), Err(Error::Taken)));
+    assert!(matches!(sign_up_as("anna@example.org", PASSWORD, "203.0.113.9:4321"), Err(Error::Wait(900))));
+    assert!(matches!(sign_in("anna@example.org", PASSWORD, "203.0.113.9"), Err(Error::Wait(900))));
+    sign_in("anna@example.org", PASSWORD, HOME).unwrap();
+}
+
+#[test]
+fn an_address_makes_twenty_accounts_at_once_and_then_one_each_three_minutes() {
+    let _store = shop();
+    let make = |number: u32, from: &str| sign_up_as(&format!("eve{number}@example.org"), PASSWORD, from).map(drop);
+    for number in 0..20 {
+        assert_eq!(make(number, "2001:db8:1:2::1"), Ok(()));
+    }
+    let before = rows("accounts");
+    assert_eq!(make(20, "2001:db8:1:2:ffff::9"), Err(Error::Wait(180)), "the same network");
+    assert_eq!(rows("accounts"), before);
+    assert_eq!(make(20, "2001:db8:1:3::1"), Ok(()), "another network");
+    set_clock(Some(NOW + 180));
+    assert_eq!((make(21, "2001:db8:1:2::1"), make(22, "2001:db8:1:2::1")), (Ok(()), Err(Error::Wait(180))));
+    // A form with a mistake costs no hash and does not count.
+    let mistake = sign_up_as("no address", PASSWORD, "2001:db8:1:2::1");
+    assert!(matches!(mistake, Err(Error::Fields(_))), "{mistake:?}");
 }
 
 #[test]

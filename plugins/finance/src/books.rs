@@ -8,7 +8,9 @@ use crate::domain::check;
 use crate::neighbours::{Neighbours, albums};
 use crate::store::{self, Found, Invoiced};
 use crate::wit::{Error, Line, Payment, Sale};
-use crate::wit_books::{Invoice, InvoiceLine, Statement, StatementLine, Title, TrialBalance, TrialBalanceLine};
+use crate::wit_books::{
+    GivenBack, Invoice, InvoiceLine, Statement, StatementLine, Title, TrialBalance, TrialBalanceLine,
+};
 
 /// Lines of a statement.
 pub const STATEMENT_LINES_MAX: usize = 200;
@@ -64,6 +66,12 @@ fn titles(skus: &[String], neighbours: &impl Neighbours) -> Option<BTreeMap<Stri
         // The host has logged why.
         Err(albums::Error::Unavailable(_)) => None,
     }
+}
+
+/// What was given back for the order, oldest first.
+pub fn refunds(order: &str) -> Result<Vec<GivenBack>, Error> {
+    check::order(order)?;
+    Ok(store::refunds(order)?)
 }
 
 pub fn trial_balance() -> Result<TrialBalance, Error> {

@@ -48,7 +48,17 @@ impl wit::Guest for Finance {
     }
 
     fn refund(key: String, order: String, amount: u64, reason: String) -> Result<wit::Payment, wit::Error> {
-        payments::refund(&key, &order, amount, &reason)
+        payments::refund(&key, &order, amount, &reason, None)
+    }
+
+    fn refund_by(
+        key: String,
+        order: String,
+        amount: u64,
+        reason: String,
+        by: String,
+    ) -> Result<wit::Payment, wit::Error> {
+        payments::refund(&key, &order, amount, &reason, Some(&by))
     }
 
     fn payments(orders: Vec<String>) -> Result<Vec<wit::Payment>, wit::Error> {
@@ -63,6 +73,10 @@ impl wit_books::Guest for Finance {
 
     fn get_invoice(order: String) -> Result<Option<wit_books::Invoice>, wit::Error> {
         books::invoice(&order, &Linked)
+    }
+
+    fn get_refunds(order: String) -> Result<Vec<wit_books::GivenBack>, wit::Error> {
+        books::refunds(&order)
     }
 
     fn get_trial_balance() -> Result<wit_books::TrialBalance, wit::Error> {

@@ -75,23 +75,27 @@ pub fn capture(key: &str, order: &str) -> Result<Payment, Error> {
     payment(order, answer)
 }
 
-pub fn refund(key: &str, order: &str, amount: u64, reason: &str) -> Result<Payment, Error> {
+/// `by` is the account that gives the money back, if it is known.
+pub fn refund(key: &str, order: &str, amount: u64, reason: &str, by: Option<&str>) -> Result<Payment, Error> {
     check::key(key)?;
     check::order(order)?;
     check::refund(amount, reason)?;
+    by.map_or(Ok(()), check::giver)?;
     let now = clock::now();
-    let answer = once(key, &keys::refund(order, amount, reason), now, |tx| {
+    let answer = once(key, &keys::refund(order, amount, reason, by), now, |tx| {
         let found = store::find(tx, order)?;
         next_stage(order, found.as_ref(), Action::Refund)?;
         let Some(Found { payment, sale, .. }) = found else { return Ok(None) };
         let left = payment.authorised.minor_units - payment.refunded;
         if amount > left {
-            let why = format!("order {order}: {left} minor units are left to give back, not {amount}");
-            return Err(Error::Refused(why));
+            return Err(Error::Refused(format!("order {order}: that is more than is left to give back")));
         }
         store::refund(tx, order, amount)?;
         let Sale { customer, currency, .. } = &sale;
         store::book(tx, &Refund { order, customer, currency, card: &payment.card, amount, reason, at: now }.entries())?;
+        if let Some(by) = by {
+            store::given_by(tx, order, by)?;
+        }
         after(tx, order)
     });
     payment(order, answer)

@@ -6,10 +6,10 @@
 use seam_sdk::store::{Error, Transaction, list, one, optional, params, query};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ledger::Entry;
+use crate::domain::ledger::{Entry, REFUND};
 use crate::domain::{Answer, INVOICE_FIRST, Stage, signed};
 use crate::wit::{self, Line, Money, Payment, Sale};
-use crate::wit_books::{StatementLine, TrialBalanceLine};
+use crate::wit_books::{GivenBack, StatementLine, TrialBalanceLine};
 
 /// A row of `payments`, in the order of its columns.
 #[derive(Serialize)]
@@ -225,6 +225,31 @@ pub fn book<'a>(tx: &Transaction, entries: impl IntoIterator<Item = &'a Entry>) 
     let rows = entries.into_iter().map(row).collect::<Result<Vec<_>, Error>>()?;
     tx.execute_many("INSERT INTO entries (at, number, text, currency, lines) VALUES (?1, ?2, ?3, ?4, ?5)", rows)?;
     Ok(())
+}
+
+/// Keeps who gave back what was booked for the order last.
+pub fn given_by(tx: &Transaction, order: &str, by: &str) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO givers (entry, by)
+         SELECT max(id), ?2 FROM entries WHERE number = ?1 AND lines ->> '$[0][0]' = 'refunds'",
+        params![order, by],
+    )?;
+    Ok(())
+}
+
+/// What was given back for the order, oldest first. The first line of a refund's entry is the one on `refunds`.
+pub fn refunds(order: &str) -> Result<Vec<GivenBack>, Error> {
+    let found: Vec<(u64, u64, String, String)> = query(
+        "SELECT e.at, e.lines ->> '$[0][2]', e.text, coalesce(g.by, '')
+         FROM entries AS e LEFT JOIN givers AS g ON g.entry = e.id
+         WHERE e.number = ?1 AND e.lines ->> '$[0][0]' = 'refunds' ORDER BY e.id",
+        params![order],
+    )?;
+    let given = |(at, amount, text, by): (u64, u64, String, String)| {
+        let reason = text.strip_prefix(REFUND).unwrap_or(&text).to_owned();
+        GivenBack { at, amount, reason, by }
+    };
+    Ok(found.into_iter().map(given).collect())
 }
 
 /// The lines of `customer`, newest first; the balance of each is what the customer owes today, in its currency.

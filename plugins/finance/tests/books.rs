@@ -163,6 +163,27 @@ fn a_trial_balance_sums_to_zero() {
 }
 
 #[test]
+fn each_refund_is_kept_with_its_reason_and_who_gave_it() {
+    let _store = fresh();
+    sold("7");
+    sold("8");
+    refund("k1", "7", 500).unwrap();
+    let by = |key: &str, by: &str| Finance::refund_by(key.into(), "7".into(), 300, "Came late".into(), by.into());
+    set_clock(Some(NOW + 60));
+    assert_eq!(by("k2", "C-9").unwrap().refunded, 800);
+    assert_eq!(by("k2", "C-9").unwrap().refunded, 800, "once");
+    assert!(matches!(by("k2", "C-8"), Err(Error::Invalid(_))), "a key of another request");
+    assert!(matches!(by("k3", ""), Err(Error::Invalid(_))));
+    let refunds = Finance::get_refunds("7".into()).unwrap();
+    let shown: Vec<_> = refunds.iter().map(|r| (r.at - NOW, r.amount, r.reason.as_str(), r.by.as_str())).collect();
+    assert_eq!(shown, [(0, 500, "Scratched", ""), (60, 300, "Came late", "C-9")]);
+    assert!(Finance::get_refunds("8".into()).unwrap().is_empty());
+    let store_refuses = |sql: &str| assert!(seam_sdk::store::execute(sql, params![]).is_err(), "{sql}");
+    store_refuses("UPDATE givers SET by = 'C-1'");
+    store_refuses("DELETE FROM givers");
+}
+
+#[test]
 fn every_query_uses_an_index() {
     let store = fresh();
     let plan = |sql: &str| {
@@ -179,6 +200,11 @@ fn every_query_uses_an_index() {
     );
     assert!(statement.contains("USING INDEX lines_by_customer (customer=?)"), "{statement}");
     assert!(!statement.contains("TEMP B-TREE") && !statement.contains("SCAN"), "{statement}");
+    let refunds = plan(
+        "SELECT e.at FROM entries AS e LEFT JOIN givers AS g ON g.entry = e.id
+         WHERE e.number = '7' AND e.lines ->> '$[0][0]' = 'refunds' ORDER BY e.id",
+    );
+    assert!(refunds.contains("entries_by_order (number=?)") && !refunds.contains("TEMP B-TREE"), "{refunds}");
     let invoice = plan("SELECT coalesce(max(invoice) + 1, 1000001) FROM payments");
     assert!(invoice.contains("COVERING INDEX"), "{invoice}");
     let trial = plan("SELECT account, (SELECT max(id) FROM entries) FROM totals ORDER BY account, currency");

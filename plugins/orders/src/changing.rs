@@ -18,6 +18,10 @@ use crate::wit::{Error, Line, Order};
 /// Orders that one call of `settle` looks at: several calls to others for each, within a call's time.
 const SETTLED_MAX: u32 = 50;
 
+/// What the customer reads of a return whose price is not given back by itself.
+const ALL_GIVEN_BACK: &str = "All of the money had been given back before.";
+const SOME_GIVEN_BACK: &str = "Some of the money had been given back before; the shop looks after the rest.";
+
 pub fn cancel(change: Change<'_>, reason: &str, neighbours: &impl Neighbours) -> Result<Order, Error> {
     check_change(change)?;
     check::note("reason", reason)?;
@@ -159,10 +163,12 @@ fn taking_back(head: &Head, neighbours: &impl Neighbours) -> Result<Option<Strin
         Err(payments::Error::Unavailable(why)) => Err(Error::Unavailable(why)),
         Err(payments::Error::Unanswered) => Err(Error::Unavailable("the card processor did not answer".into())),
         // Less is left to give back: an operator has given back some or all of it before. The copies are here, so the
-        // return is over; a person decides how much of the rest is due.
+        // return is over; a person decides how much of the rest is due. Nothing is promised when nothing is left.
         Err(other) => {
             log::error(format_args!("refund of order {number}: {other}"));
-            Ok(Some("Some of the money had been given back before; the shop looks after the rest.".into()))
+            let payment = neighbours.payment(number).ok().flatten();
+            let all_given = payment.is_some_and(|payment| payment.refunded >= payment.authorised.minor_units);
+            Ok(Some(if all_given { ALL_GIVEN_BACK } else { SOME_GIVEN_BACK }.into()))
         }
     }
 }

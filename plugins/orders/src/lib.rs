@@ -25,9 +25,8 @@ wit_bindgen::generate!({
 });
 
 use domain::states::Step;
-use domain::{check, invalid, past};
-use exports::musiccorp::orders::desk;
-pub use exports::musiccorp::orders::{archive, history, ordering as wit};
+use domain::{check, invalid, past, search};
+pub use exports::musiccorp::orders::{archive, desk, history, ordering as wit};
 use neighbours::Linked;
 use store::changing::Change;
 
@@ -74,6 +73,19 @@ impl wit::Guest for Orders {
 }
 
 impl desk::Guest for Orders {
+    fn find(wanted: desk::Search, range: desk::Range) -> Result<wit::Page, wit::Error> {
+        Ok(store::desk::find(&search::search(wanted)?, search::range(range)?)?)
+    }
+
+    fn waiting(range: desk::Range) -> Result<wit::Page, wit::Error> {
+        Ok(store::desk::waiting(search::range(range)?, seam_sdk::clock::now())?)
+    }
+
+    fn recipients(orders: Vec<String>) -> Result<Vec<desk::Recipient>, wit::Error> {
+        search::numbers(&orders)?;
+        Ok(store::desk::recipients(&orders)?)
+    }
+
     fn in_state(state: wit::State, page: u32) -> Result<wit::Page, wit::Error> {
         check::page(page)?;
         Ok(store::in_state(state, page)?)

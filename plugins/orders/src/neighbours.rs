@@ -49,6 +49,11 @@ pub trait Neighbours {
         payments::refund(key, order, amount, reason)
     }
 
+    /// The payment of an order; none if it has none.
+    fn payment(&self, order: &str) -> Result<Option<Payment>, payments::Error> {
+        Ok(payments::payments(&[order.to_owned()])?.pop())
+    }
+
     fn learn(&self, purchases: &[engine::Purchase]) -> Result<u32, engine::Error> {
         engine::learn(purchases)
     }

@@ -5,15 +5,16 @@
 //! while no undo has started. The undo takes back, in reverse, what was asked for or may have been; until that has
 //! worked, the order stays in `placing` and `settle` goes on with it. The card is passed on and kept nowhere.
 
+use seam_sdk::attempts::{self, Wait};
 use seam_sdk::{clock, config, log};
 
 use crate::domain::quote;
 use crate::domain::states::Step;
-use crate::domain::{STALE_SECONDS, check, invalid};
+use crate::domain::{STALE_SECONDS, check, invalid, limits};
 use crate::neighbours::{Neighbours, Payment, Sale, albums, engine, fulfilment, payments};
 use crate::store::placing::Opened;
 use crate::store::{self, Head};
-use crate::wit::{Error, Line, Order, Quote, Request, Shipping, Shortage, State};
+use crate::wit::{Address, Error, Line, Order, Quote, Request, Shipping, Shortage, State};
 
 const NOTHING_CHARGED: &str = "Something went wrong on our side. Nothing was charged.";
 /// Unlike a refusal of the bank: the card may be good, and a second try may work.
@@ -61,16 +62,35 @@ pub fn place(key: &str, request: &Request, neighbours: &impl Neighbours) -> Resu
     if let Some(answer) = earlier(key, &request.customer, neighbours)? {
         return answer;
     }
+    check::from(&request.from)?;
     check::lines(&request.lines)?;
     let address = check::address(&request.address, config::get("reference.countries")?.as_deref())?;
     let quote = quote::agreed(get_quote(&request.lines, neighbours)?, request.total)?;
-    let opened = store::placing::open(key, &request.customer, &address, &quote, clock::now())?;
+    // Counted before the card is passed on: of many cards at once, as many are looked at as the limits allow.
+    let limits = limits::cards(&request.customer, &request.from);
+    attempts::take(&limits).map_err(|Wait(seconds)| Error::Wait(seconds))?;
+    let placed = place_once(key, request, &address, &quote, neighbours);
+    if !matches!(placed, Err(Error::Declined(_) | Error::Fields(_))) {
+        attempts::give_back(&limits);
+    }
+    placed
+}
+
+/// Places the order, unless another request with the same key is faster.
+fn place_once(
+    key: &str,
+    request: &Request,
+    address: &Address,
+    quote: &Quote,
+    neighbours: &impl Neighbours,
+) -> Result<Order, Error> {
+    let opened = store::placing::open(key, &request.customer, address, quote, clock::now())?;
     let Some(opened) = opened else {
         // Another request was faster with the same key.
         let answer = earlier(key, &request.customer, neighbours)?;
         return answer.unwrap_or_else(|| Err(Error::Unavailable("the key is being used at this moment".into())));
     };
-    match hold(&opened.number, request, &quote, neighbours) {
+    match hold(&opened.number, request, quote, neighbours) {
         Ok(payment) => confirm(&opened, &payment, neighbours),
         Err(failure) => fail(&opened, failure, neighbours),
     }

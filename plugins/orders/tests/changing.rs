@@ -171,16 +171,18 @@ fn a_parcel_is_not_shipped_when_its_payment_cannot_be_captured() {
 }
 
 #[test]
-fn a_return_that_was_refunded_by_hand_before_is_completed() {
-    let world = before(Step::ReceiveReturn);
-    world.others.borrow_mut().paid.get_mut(NUMBER).unwrap().refunded = 4395;
-    let order = take(Step::ReceiveReturn, "k", &world).unwrap();
-    assert_eq!(order.state, State::Returned);
-    assert_eq!(
-        order.history.last().unwrap().note,
-        "Some of the money had been given back before; the shop looks after the rest."
-    );
-    assert_eq!(world.others.borrow().paid[NUMBER].refunded, 4395, "no more than was paid");
+fn a_return_that_was_refunded_by_hand_before_is_completed_and_promises_no_more_than_is_left() {
+    for (refunded, note) in [
+        (4395, "All of the money had been given back before."),
+        (4394, "Some of the money had been given back before; the shop looks after the rest."),
+    ] {
+        let world = before(Step::ReceiveReturn);
+        world.others.borrow_mut().paid.get_mut(NUMBER).unwrap().refunded = refunded;
+        let order = take(Step::ReceiveReturn, "k", &world).unwrap();
+        assert_eq!(order.state, State::Returned);
+        assert_eq!(order.history.last().unwrap().note, note);
+        assert_eq!(world.others.borrow().paid[NUMBER].refunded, refunded, "no more than was paid");
+    }
 }
 
 #[test]

@@ -6,8 +6,8 @@ mod world;
 use orders::changing::settle;
 use orders::placing::{get_quote, place, shipping};
 use orders::store;
-use orders::wit::{Error, FieldProblem, Shipping, Shortage, State};
-use seam_sdk::native::settings;
+use orders::wit::{Error, FieldProblem, Request, Shipping, Shortage, State};
+use seam_sdk::native::{set_clock, settings};
 use seam_sdk::store::{one, params, query};
 use world::{APPROVED, COPIES, DECLINED, FAULTS, Fault, MISTYPED, NOW, UNANSWERED, World, lines, request};
 
@@ -274,5 +274,53 @@ fn the_card_is_kept_nowhere() {
                 assert_eq!(one::<u32>(&sql, params![secret]), Ok(0), "{table}.{column}");
             }
         }
+    }
+}
+
+#[test]
+fn cards_that_fail_are_counted_by_customer_and_by_network_and_good_ones_are_not() {
+    let world = World::new();
+    let place = |key: &str, customer: &str, from: &str, card: &str| {
+        let request = Request { customer: customer.into(), from: from.into(), ..request(&[("A", 1)], card) };
+        place(key, &request, &world).map(drop)
+    };
+    let declined = |number: u32, customer: &str, from: &str| {
+        matches!(place(&format!("{customer}-{number}"), customer, from, DECLINED), Err(Error::Declined(_)))
+    };
+    place("good", "C-1", "192.0.2.1", APPROVED).unwrap();
+    for number in 0..10 {
+        assert!(declined(number, "C-1", &format!("198.51.100.{number}")), "{number}");
+    }
+    // One each six minutes now, from any network; nothing is asked of the other contexts, and the key is not used up.
+    world.plan(&[]);
+    assert_eq!(place("later", "C-1", "203.0.113.1", APPROVED), Err(Error::Wait(360)));
+    assert_eq!(*world.asked.borrow(), ["albums"]);
+    set_clock(Some(NOW + 360));
+    assert_eq!(place("later", "C-1", "203.0.113.1", APPROVED), Ok(()));
+    // A key that was answered is answered again.
+    assert!(declined(0, "C-1", "203.0.113.1"));
+    // From one network of an IPv6 provider, with many accounts.
+    for number in 0..20 {
+        assert!(declined(0, &format!("C-2{number}"), &format!("2001:db8:1:2::{number}")), "{number}");
+    }
+    assert_eq!(place("k", "C-3", "2001:db8:1:2::99", APPROVED), Err(Error::Wait(180)));
+    assert_eq!(place("k", "C-3", "2001:db8:1:3::99", APPROVED), Ok(()));
+    // A number that cannot be used counts, too.
+    for number in 0..10 {
+        let mistyped = place(&format!("m-{number}"), "C-4", &format!("203.0.113.{number}"), MISTYPED);
+        assert!(matches!(mistyped, Err(Error::Fields(_))), "{mistyped:?}");
+    }
+    assert_eq!(place("m", "C-4", "203.0.113.99", MISTYPED), Err(Error::Wait(360)));
+}
+
+#[test]
+fn an_absent_or_endless_address_is_refused() {
+    let world = World::new();
+    for from in ["", &"1".repeat(101), "a\nb"] {
+        let request = orders::wit::Request { from: from.into(), ..request(&[("A", 1)], APPROVED) };
+        assert!(
+            matches!(place("k", &request, &world), Err(Error::Invalid(why)) if why.starts_with("from: ")),
+            "{from}"
+        );
     }
 }

@@ -6,6 +6,7 @@ wit_bindgen::generate!({
         package seam:sdk@0.1.0;
 
         world imports {
+            import seam:host/attempts@0.1.0;
             import seam:host/store@0.1.0;
             import wasi:logging/logging@0.1.0-draft;
             import wasi:config/store@0.2.0-rc.1;

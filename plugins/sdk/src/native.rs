@@ -20,6 +20,7 @@ use crate::bindings::seam::host::store::Value;
 thread_local! {
     static OPEN: RefCell<Option<Connection>> = const { RefCell::new(None) };
     static SETTINGS: RefCell<BTreeMap<String, String>> = const { RefCell::new(BTreeMap::new()) };
+    static ATTEMPTS: RefCell<BTreeMap<(String, u32, u32), u64>> = const { RefCell::new(BTreeMap::new()) };
     static CLOCK: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
@@ -41,6 +42,53 @@ pub(crate) fn now() -> u64 {
     CLOCK.get().unwrap_or_else(|| {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
     })
+}
+
+/// Forgets all attempts that were counted on this thread.
+pub fn forget_attempts() {
+    ATTEMPTS.take();
+}
+
+/// A limit: its key, how many attempts, in how many seconds.
+pub(crate) type Limit<'a> = (&'a str, u32, u32);
+
+/// As the host counts: the end of a key's attempts, in microseconds since 1970, lies at most a window from now. The
+/// error is the seconds to wait.
+pub(crate) fn take(under: &[Limit<'_>]) -> Result<(), u32> {
+    ATTEMPTS.with_borrow_mut(|ends| {
+        let now = now() * MICROS;
+        let next = |limit: &Limit<'_>| ends.get(&owned(limit)).map_or(now, |end| now.max(*end)) + interval(limit);
+        let next: Vec<u64> = under.iter().map(next).collect();
+        let late = |((.., window), next): (&Limit<'_>, &u64)| next.saturating_sub(now + u64::from(*window) * MICROS);
+        match under.iter().zip(&next).map(late).max() {
+            Some(late @ 1..) => Err(u32::try_from(late.div_ceil(MICROS)).unwrap_or(u32::MAX)),
+            _ => {
+                ends.extend(under.iter().map(owned).zip(next));
+                Ok(())
+            }
+        }
+    })
+}
+
+pub(crate) fn give_back(under: &[Limit<'_>]) {
+    ATTEMPTS.with_borrow_mut(|ends| {
+        for limit in under {
+            if let Some(end) = ends.get_mut(&owned(limit)) {
+                *end = end.saturating_sub(interval(limit));
+            }
+        }
+    });
+}
+
+const MICROS: u64 = 1_000_000;
+
+fn owned((key, most, window): &Limit<'_>) -> (String, u32, u32) {
+    ((*key).to_owned(), *most, *window)
+}
+
+/// What one attempt adds.
+fn interval((_, most, window): &Limit<'_>) -> u64 {
+    (u64::from(*window) * MICROS / u64::from(*most).max(1)).max(1)
 }
 
 pub(crate) fn random<const N: usize>() -> [u8; N] {

@@ -27,6 +27,7 @@ pub enum BadInput {
     Control,
     Page,
     Decade,
+    Date,
 }
 
 impl BadInput {
@@ -40,6 +41,7 @@ impl BadInput {
             BadInput::Words => "That is more than we can look for at once. The eight words that tell most will do.",
             BadInput::Control => "There are control characters in the address.",
             BadInput::Page => "Pages are counted 1, 2, 3 and so on.",
+            BadInput::Date => "A date is written year, month, day: 2026-03-31.",
             BadInput::Decade => "A decade is given by its first year, such as 1970.",
         }
     }

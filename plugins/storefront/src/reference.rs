@@ -1,4 +1,5 @@
-//! Countries and currencies: shared static data that no context owns (`data/reference.toml`), as configuration values.
+//! Countries, currencies and the address for returns: shared static data that no context owns (`data/reference.toml`),
+//! as configuration values.
 //!
 //! A page reads them only if it shows prices or addresses. An unknown code is shown as it is.
 
@@ -56,6 +57,21 @@ impl Countries {
     }
 }
 
+/// Where records are sent back to, a line each.
+#[derive(Debug, Clone, Default)]
+pub struct Returns(String);
+
+impl Returns {
+    pub fn of(seams: &impl Seams) -> Returns {
+        Returns(seams.setting("reference.returns").unwrap_or_default())
+    }
+
+    /// Empty if the shop has not said where.
+    pub fn lines(&self) -> Vec<&str> {
+        self.0.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +106,7 @@ mod tests {
         let shop = Shop { settings: Vec::new(), ..Shop::open() };
         assert_eq!(Currencies::of(&shop).sign("GBP"), ("", 2));
         assert!(Countries::of(&shop).list().is_empty());
+        assert!(Returns::of(&shop).lines().is_empty());
+        assert_eq!(Returns("MusicCorp\n\n 1 Yard\n".into()).lines(), ["MusicCorp", "1 Yard"]);
     }
 }

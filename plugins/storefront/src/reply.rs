@@ -11,6 +11,7 @@ pub enum Kind {
     Html,
     Svg,
     Text,
+    Csv,
 }
 
 /// How long caches may keep the response.
@@ -124,6 +125,7 @@ impl Reply {
                 Kind::Html => ("text/html; charset=utf-8", PAGE_POLICY),
                 Kind::Svg => ("image/svg+xml", IMAGE_POLICY),
                 Kind::Text => ("text/plain; charset=utf-8", IMAGE_POLICY),
+                Kind::Csv => ("text/csv; charset=utf-8; header=present", IMAGE_POLICY),
             };
             add("content-type", media_type.into());
             add("content-security-policy", policy.into());

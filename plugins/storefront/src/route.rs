@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 
 use crate::cart::is_sku;
-use crate::csrf;
 use crate::form::Form;
 use crate::href::Encoded;
 use crate::office;
@@ -84,28 +83,19 @@ pub fn handle(request: &Request, seams: &impl Seams) -> Response {
 
 fn answer(request: &Request, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let route = route(&request.path)?;
+    if let Route::Office(path) = route {
+        return office::answer(path, request, visit, seams);
+    }
     let methods = route.methods();
     match request.method.as_str() {
         "GET" | "HEAD" if methods != WRITE => read(route, request.query.as_deref(), visit, seams),
         "POST" if methods != READ => {
-            let form = form(request, &route, visit)?;
+            // The album page is the same for all visitors, so it carries no token. A forged form can only fill a cart.
+            let form = pages::sent_form(request, visit, route != Route::AddToCart)?;
             write(route, &form, visit, seams)
         }
         _ => Err(Problem::Method(methods)),
     }
-}
-
-/// The form of a request, if one of our pages sent it.
-fn form<'a>(request: &'a Request, route: &Route<'_>, visit: &Visit<'_>) -> Result<Form<'a>, Problem> {
-    if !csrf::same_origin(request) {
-        return Err(Problem::CrossSite);
-    }
-    let form = Form::of(request).map_err(Problem::Unreadable)?;
-    // The album page is the same for all visitors, so it carries no token. A forged form can only fill a cart.
-    if *route != Route::AddToCart && !visit.issued(&form) {
-        return Err(Problem::Stale);
-    }
-    Ok(form)
 }
 
 fn read(route: Route<'_>, query: Option<&str>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
@@ -134,8 +124,9 @@ fn read(route: Route<'_>, query: Option<&str>, visit: &Visit<'_>, seams: &impl S
         Route::Address => settings::address(visit, seams),
         Route::Password => settings::password(visit, seams),
         Route::DeleteAccount => settings::delete(visit, seams),
-        Route::Office(path) => office::read(path, query, visit, seams),
         Route::Moved(to) => Ok(Reply::moved(to)),
+        // The office reads its requests itself.
+        Route::Office(_) => Err(Problem::NotFound),
         Route::AddToCart | Route::ChangeCart | Route::SignOut => Err(Problem::Method(WRITE)),
         Route::CancelOrder(_) | Route::ReturnOrder(_) => Err(Problem::Method(WRITE)),
     }
@@ -155,7 +146,6 @@ fn write(route: Route<'_>, form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seam
         Route::Address => settings::change_address(form, visit, seams),
         Route::Password => settings::change_password(form, visit, seams),
         Route::DeleteAccount => settings::delete_account(form, visit, seams),
-        Route::Office(path) => office::write(path, form, visit, seams),
         _ => Err(Problem::Method(READ)),
     }
 }

@@ -5,12 +5,12 @@
 //! need no more detail. A function that changes something or reads a person's data fails with the interface's error.
 
 pub use crate::bindings::exports::seam::host::http_handler::{Request, Response};
+use crate::bindings::musiccorp::catalog::albums;
 pub use crate::bindings::musiccorp::catalog::albums::{Album, AlbumPage, Error as CatalogError, Facet, Facets, Money};
-use crate::bindings::musiccorp::catalog::{albums, editing};
+pub use crate::bindings::musiccorp::catalog::editing;
 pub use crate::bindings::musiccorp::customer::accounts;
 pub use crate::bindings::musiccorp::finance::{books, payments};
-use crate::bindings::musiccorp::orders::desk;
-pub use crate::bindings::musiccorp::orders::ordering;
+pub use crate::bindings::musiccorp::orders::{desk, ordering};
 use crate::bindings::musiccorp::recommendation::engine;
 pub use crate::bindings::musiccorp::recommendation::engine::Suggestion;
 pub use crate::bindings::musiccorp::warehouse::fulfilment::{Error as FulfilmentError, Line as PickLine, Pick, Stage};
@@ -77,6 +77,19 @@ pub trait Seams {
 
     fn discontinue(&self, sku: &str) -> Result<(), CatalogError> {
         editing::discontinue(sku)
+    }
+
+    fn relist(&self, sku: &str) -> Result<(), CatalogError> {
+        editing::relist(sku)
+    }
+
+    fn describe(&self, sku: &str, description: &editing::Description) -> Result<(), CatalogError> {
+        editing::describe(sku, description)
+    }
+
+    /// In the order of their SKUs, after this one.
+    fn discontinued(&self, after: &str, count: u32) -> Result<Vec<Album>, CallError> {
+        Ok(editing::list_discontinued(after, count)?)
     }
 
     // `warehouse/stock`
@@ -209,6 +222,21 @@ pub trait Seams {
         desk::in_state(state, page)
     }
 
+    /// Newest first.
+    fn find_orders(&self, search: &desk::Search, skip: u32, count: u32) -> Result<ordering::Page, ordering::Error> {
+        desk::find(search, desk::Range { skip, count })
+    }
+
+    /// Cut-off ones first, then returns, then parcels.
+    fn waiting_orders(&self, skip: u32, count: u32) -> Result<ordering::Page, ordering::Error> {
+        desk::waiting(desk::Range { skip, count })
+    }
+
+    /// In the order of `orders`, without unknown ones.
+    fn recipients(&self, orders: &[&str]) -> Result<Vec<desk::Recipient>, ordering::Error> {
+        desk::recipients(orders)
+    }
+
     fn orders_in_between(&self, page: u32) -> Result<ordering::Page, ordering::Error> {
         desk::in_between(page)
     }
@@ -255,8 +283,20 @@ pub trait Seams {
         payments::check_card(card)
     }
 
-    fn refund(&self, key: &str, order: &str, amount: u64, reason: &str) -> Result<payments::Payment, payments::Error> {
-        payments::refund(key, order, amount, reason)
+    fn refund(
+        &self,
+        key: &str,
+        order: &str,
+        amount: u64,
+        reason: &str,
+        by: &str,
+    ) -> Result<payments::Payment, payments::Error> {
+        payments::refund_by(key, order, amount, reason, by)
+    }
+
+    /// Oldest first.
+    fn refunds(&self, order: &str) -> Result<Vec<books::GivenBack>, payments::Error> {
+        books::get_refunds(order)
     }
 
     /// A setting from the manifest, such as `reference.currencies`.

@@ -33,6 +33,39 @@ pub struct Moment(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Machine(pub u64);
 
+/// A day as a field for dates holds it: `2026-03-02`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Date(pub u64);
+
+impl Date {
+    /// The first second of a day that is written `2026-03-02`; none if there is no such day from 1970 to 9999.
+    pub fn parse(text: &str) -> Option<Date> {
+        let mut parts = text.split('-').map(|part| {
+            let digits = part.bytes().all(|byte| byte.is_ascii_digit());
+            part.parse::<u64>().ok().filter(|_| digits)
+        });
+        let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+        let plausible = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+        if parts.next().is_some() || !plausible {
+            return None;
+        }
+        // `days_from_civil` of the same source as `date` below, for years after 1969.
+        let shifted_year = year - u64::from(month <= 2);
+        let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+        let leaps = shifted_year / 4 - shifted_year / 100 + shifted_year / 400;
+        let days = (shifted_year * 365 + leaps + of_year).checked_sub(719_468)?;
+        let seconds = days * 86_400;
+        (date(seconds) == (year, month, day)).then_some(Date(seconds))
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = date(self.0);
+        write!(formatter, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
 impl fmt::Display for Day {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = date(self.0);
@@ -68,7 +101,7 @@ macro_rules! in_templates {
     };
 }
 
-in_templates!(Day, Moment, Machine);
+in_templates!(Day, Moment, Machine, Date);
 
 fn clock(seconds: u64) -> (u64, u64, u64) {
     (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
@@ -106,5 +139,31 @@ mod tests {
             assert_eq!((Moment(seconds).to_string(), Machine(seconds).to_string()), (shown.into(), machine.into()));
         }
         assert!(Day(u64::MAX).to_string().ends_with("December 9999"));
+    }
+
+    #[test]
+    fn a_date_is_read_as_it_is_written() {
+        for (text, seconds) in [
+            ("1970-01-01", Some(0)),
+            ("2000-02-29", Some(951_782_400)),
+            ("2026-03-02", Some(1_772_409_600)),
+            ("9999-12-31", Some(253_402_214_400)),
+            ("2026-02-29", None),
+            ("2026-13-01", None),
+            ("2026-00-01", None),
+            ("2026-01-00", None),
+            ("1969-12-31", None),
+            ("10000-01-01", None),
+            ("2026-03", None),
+            ("2026-03-02-1", None),
+            ("+2026-03-02", None),
+            ("2026-03-99999999999999999", None),
+            ("", None),
+        ] {
+            assert_eq!(Date::parse(text).map(|date| date.0), seconds, "{text}");
+            if let Some(seconds) = seconds {
+                assert_eq!(Date(seconds).to_string(), text);
+            }
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Components in this process, without HTTP or with a server of its own: linking, calls, versions, recording, engines
 //! in four languages.
 
+mod attempts;
 mod bounds;
+mod bulkheads;
 mod contexts;
 mod engines;
 mod fuzzing;

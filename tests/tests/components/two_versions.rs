@@ -244,7 +244,7 @@ fn recorded_calls_of_two_versions_pass_when_they_run_again() -> Result<()> {
         let generation = generation(context)?;
         let log = generation.recorder.stop_log().unwrap();
         let functions = &Functions::of(generation.component());
-        let recorded = recorded::scenario(&Header { name: context, clock_s: 0, file: None, functions }, &log);
+        let recorded = recorded::scenario(&Header { context, name: context, clock_s: 0, file: None, functions }, &log);
         files.push((format!("of-{context}/recorded.toml"), recorded.text));
     }
     let recent = generation("numbers")?.recorder.recent();

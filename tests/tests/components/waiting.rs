@@ -100,7 +100,7 @@ fn front() -> Result<Vec<u8>> {
 
 /// Both contexts run two calls at the same time, and none waits for a place.
 fn started() -> Result<(System, Registry)> {
-    let limits = "limits = { concurrency = 2, queue = 0 }";
+    let limits = "limits = { concurrency = 2, queue = 0, per_callee = 2 }";
     let system = System::new().context("desk", &desk()?, &format!("store = true\n{limits}"))?.context(
         "front",
         &front()?,

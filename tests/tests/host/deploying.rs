@@ -69,7 +69,7 @@ fn put(system: &System, wasm: &[u8]) -> Result<PathBuf> {
 
 fn request(file: PathBuf, allow: &[&str]) -> DeployRequest {
     let allow = allow.iter().map(|name| (*name).to_owned()).collect();
-    DeployRequest { context: "numbers".into(), file, allow, strict: false, watch_ms: 0, wait: false }
+    DeployRequest { context: "numbers".into(), file, allow, strict: false, values: false, watch_ms: 0, wait: false }
 }
 
 fn answer(value: u32) -> Val {
@@ -182,7 +182,7 @@ fn a_context_out_of_service_serves_again_by_a_deploy() -> Result<()> {
     }
     // No version helps a store that is damaged.
     let system = system(&first())?;
-    std::fs::create_dir_all(system.folder.path().join("data/stores"))?;
+    seam_store::private::folder(&system.folder.path().join("data/stores"))?;
     std::fs::write(system.folder.path().join("data/stores/numbers.db"), "no database")?;
     let fixture = Fixture { app: load(&system)?, system };
     let report = fixture.deploy(&Version { factor: 3, ..first() }, &[])?;

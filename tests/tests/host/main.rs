@@ -1,6 +1,7 @@
 //! The real binary on systems of small components: its command line, deploys, rollbacks, variants, and guests that
 //! attack it.
 
+mod admin;
 mod ahead;
 mod checking;
 mod cli;
@@ -10,7 +11,9 @@ mod following;
 mod hostile;
 mod mistakes;
 mod mistakes_made;
+mod origins;
 mod partial;
+mod private;
 mod rollback;
 mod seeding;
 mod stores;

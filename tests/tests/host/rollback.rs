@@ -59,7 +59,7 @@ impl Fixture {
     fn request(&self, version: &Version, allow: &[&str], watch_ms: u64) -> Result<DeployRequest> {
         let file = put(&self.system, &version.wasm()?)?;
         let allow = allow.iter().map(|name| (*name).to_owned()).collect();
-        Ok(DeployRequest { context: "numbers".into(), file, allow, strict: false, watch_ms, wait: false })
+        Ok(DeployRequest { context: "numbers".into(), file, allow, strict: false, values: true, watch_ms, wait: false })
     }
 
     fn deploy(&self, version: &Version, allow: &[&str]) -> Result<DeployReport> {
@@ -387,12 +387,16 @@ fn recorded_calls_that_the_new_version_breaks_keep_it_out_and_other_answers_are_
     let refused = try_it(&lies, false)?.refused.unwrap();
     assert_eq!(refused.step, Some(Step::Replay));
     assert!(refused.message.contains("`numbers.times(7)` was answered with ok(14)"), "{}", refused.message);
+    let kept = || -> Result<String> { Ok(fixture.app.deployer.history(None)?[0].why.clone().unwrap_or_default()) };
+    let without = "`numbers.times(..)` was answered with `ok` and now fails: it trapped (trace ";
+    assert!(kept()?.starts_with(without), "the history keeps no value: {}", kept()?);
     let hangs = Version { call: Then::Hangs, ..first() };
     let refused = try_it(&hangs, false)?.refused.unwrap();
     assert!(refused.message.contains("did not answer in time"), "{}", refused.message);
     let other = Version { factor: 9, ..first() };
     let refused = try_it(&other, true)?.refused.unwrap();
     assert!(refused.message.contains("`numbers.times(7)`: ok(14) became ok(63)"), "{}", refused.message);
+    assert!(kept()?.starts_with("answers differ: `numbers.times(..)`: ok: another value (and "), "{}", kept()?);
     assert_eq!(fixture.times(7)?, answer(14));
     let report = try_it(&other, false)?;
     let said = notes(&report, Step::Replay);

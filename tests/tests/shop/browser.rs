@@ -224,6 +224,10 @@ async fn see_the_office(desk: &mut Browser, url: &str, sku: &str, order: &str) -
         ("records/new".to_owned(), "new-record"),
         ("books".to_owned(), "books"),
         ("customers/C-00001".to_owned(), "customer"),
+        ("orders".to_owned(), "orders-to-do"),
+        (format!("records/{sku}/edit"), "edit-record"),
+        ("orders/nothing".to_owned(), "missing"),
+        (format!("orders/{order}/ship"), "ship"),
         (format!("orders/{order}"), "order-placed"),
     ] {
         desk.open(&format!("{url}/office/{path}")).await?;
@@ -234,6 +238,7 @@ async fn see_the_office(desk: &mut Browser, url: &str, sku: &str, order: &str) -
 
 async fn ship(desk: &mut Browser, order: &str) -> Result<()> {
     let form = format!("form[action='/office/orders/{order}/ship'] button");
+    desk.go(&format!("a[href='/office/orders/{order}/ship']"), &format!("/office/orders/{order}/ship"), &form).await?;
     desk.go(&form, &format!("/office/orders/{order}"), ".note").await?;
     desk.says("Taken from the card").await?;
     desk.look("order-shipped").await
@@ -254,7 +259,9 @@ async fn take_in(desk: &mut Browser, url: &str, order: &str) -> Result<()> {
     let page = format!("/office/orders/{order}");
     desk.open(&format!("{url}{page}")).await?;
     desk.look("order-return").await?;
-    desk.go(&format!("form[action='{page}/receive'] button"), &page, ".note").await?;
+    let form = format!("form[action='{page}/receive'] button");
+    desk.go(&format!("a[href='{page}/receive']"), &format!("{page}/receive"), &form).await?;
+    desk.go(&form, &page, ".note").await?;
     desk.says("Given back").await?;
     desk.look("order-returned").await
 }

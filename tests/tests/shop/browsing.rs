@@ -25,6 +25,7 @@ struct Fixture {
 impl Fixture {
     fn new() -> Result<Self> {
         let shop = Shop::with_engines(&["js"])?;
+        shop.edit("[http]\n", "[http]\nforce_variants = [\"127.0.0.1\"]\n")?;
         let host = shop.up()?;
         wait::until(wait::TIMEOUT, || {
             let routes = routes(&shop)?;

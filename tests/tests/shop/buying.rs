@@ -221,7 +221,7 @@ fn an_order_is_cancelled_by_either_side_until_it_is_shipped() -> Result<()> {
     let third = person.buy(&sku, 1)?;
     let page = format!("/orders/{third}");
     let late = person.get(&page)?.form(&format!("{page}/cancel"))?;
-    let late_desk = desk.get(&format!("/office{page}"))?.form(&format!("/office{page}/cancel"))?;
+    let late_desk = desk.deed(&third, "cancel", &[])?;
     desk.desk(&third, "ship", &[])?.must_be(200)?;
     person.submit(&late)?.must_be(409)?.must_say("has been shipped")?;
     desk.submit(&late_desk.with("reason", "Too late")?)?.must_be(409)?;
@@ -242,11 +242,8 @@ fn the_operator_gives_money_back_and_no_more_than_there_is() -> Result<()> {
     let order = person.buy(&sku, 1)?;
     desk.desk(&order, "ship", &[])?.must_be(200)?;
     let reason = "The sleeve came bent; sorry <for> that & thanks.";
-    let page = format!("/office/orders/{order}");
-    let form = desk.get(&page)?.form(&format!("{page}/refund"))?;
-    let form = form.typed(&[("amount", "1.50"), ("reason", reason)])?;
-    let other_tab =
-        desk.get(&page)?.form(&format!("{page}/refund"))?.typed(&[("amount", "1.50"), ("reason", reason)])?;
+    let form = desk.deed(&order, "refund", &[("amount", "1.50"), ("reason", reason)])?;
+    let other_tab = desk.deed(&order, "refund", &[("amount", "1.50"), ("reason", reason)])?;
     desk.submit(&form)?.must_be(200)?.must_say("Given back: £1.50")?;
     // The same form again, and one of another tab: what they were made from is no longer so.
     for stale in [&form, &other_tab] {
@@ -256,10 +253,18 @@ fn the_operator_gives_money_back_and_no_more_than_there_is() -> Result<()> {
     }
     balance_with(&shop, 150)?;
     person.get("/account/statement")?.must_say(reason)?;
-    let too_much = [("amount", "999.00"), ("reason", "All of it")];
-    desk.desk(&order, "refund", &too_much)?.must_be(409)?.must_say("Nothing was done")?;
+    let path = format!("/office/orders/{order}/refund?amount=999.00");
+    desk.get(&path)?.must_be(422)?.must_say("no more is left")?;
+    let too_much = form.clone().forced("was", &left(&shop, &order)?.to_string()).forced("amount", "999.00");
+    desk.submit(&too_much)?.must_be(422)?.must_say("no more is left")?;
     balance_with(&shop, 150)?;
     Ok(())
+}
+
+/// What can still be given back for a shipped order, in minor units.
+fn left(shop: &Shop, order: &str) -> Result<u64> {
+    let payment = &balance_with(shop, 150)?.payments[order];
+    Ok(payment.amount - payment.refunded)
 }
 
 #[test]

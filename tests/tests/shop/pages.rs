@@ -117,9 +117,9 @@ fn one_id_follows_a_request_and_the_operators_see_it() -> Result<()> {
     let (host, _) = &*shop;
     let sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let answer = host.get_with("/", &[("traceparent", sent)])?;
-    let back = answer.header("traceparent").unwrap();
-    assert_eq!(back.split('-').nth(1), sent.split('-').nth(1));
-    host.log_line(&["4bf92f3577b34da6a3ce929d0e0e4736"])?;
+    let id = answer.header("traceparent").unwrap().split('-').nth(1).unwrap().to_owned();
+    assert!(!sent.contains(&id), "a client does not choose the id");
+    host.log_line(&[&id, "4bf92f3577b34da6a3ce929d0e0e4736"])?;
     assert_eq!(host.get("/healthz")?.status, 200);
     assert_eq!(host.get("/readyz")?.status, 200);
     let metrics = host.get("/metrics")?.text();

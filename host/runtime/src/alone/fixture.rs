@@ -14,6 +14,7 @@ use wasmtime::Engine;
 
 use crate::call::ContextIndex;
 use crate::component::{Component, ContextProblem, ContextSpec};
+use crate::guest::attempts::Attempts;
 use crate::guest::dispatch::{Dispatch, DispatchTable};
 use crate::guest::wasi::{Fixed, World};
 use crate::limits;
@@ -62,7 +63,7 @@ impl Fixture {
         if let (Some(spec), Some(component)) = (specs.get_mut(at), component) {
             spec.component = component.clone();
             // A foreign component is tested for what it does, not for what the manifest grants it.
-            spec.settings.capabilities = ["clocks", "random", "wasi"].map(str::to_owned).into();
+            spec.settings.capabilities = ["attempts", "clocks", "random", "wasi"].map(str::to_owned).into();
             let plain = StoreGrant { encryption: Encryption::Off, key: None, max_mb: limits::STORE_MB };
             spec.settings.store.get_or_insert(plain);
         }
@@ -99,9 +100,10 @@ impl Fixture {
             }
             None => None,
         };
-        let wired = Wired::new(&self.engine, spec, self.wiring.clone(), Carry::Values)?;
+        let wired = Wired::new(&self.engine, spec, self.wiring.clone(), self.contexts, Carry::Values)?;
         let mut generation = start::generation(self.index, 1, wired, database, Inherited::unobserved())?;
         generation.blueprint.grants.world = World::Fixed(setup.world.clone());
+        generation.blueprint.grants.attempts = Arc::new(Attempts::in_world(setup.world.clone()));
         let migrations = generation.probe()?;
         let candidate = Candidate { generation: Arc::new(generation), migrations };
         candidate.migrate(None)?;

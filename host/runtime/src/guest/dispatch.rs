@@ -52,9 +52,9 @@ impl DispatchTable {
         self.attempt.as_deref()
     }
 
-    /// A copy for a call that holds a place in one more context.
-    pub fn entered(&self, place: Arc<dyn Place>) -> Self {
-        let places = Places::new(place, self.places.clone());
+    /// A copy for a call that holds a place in one more context, which its caller knows as `context`.
+    pub fn entered(&self, place: Arc<dyn Place>, context: ContextIndex) -> Self {
+        let places = Places::new(place, context, self.places.clone());
         Self { members: self.members.clone(), attempt: self.attempt.clone(), places: Some(Arc::new(places)) }
     }
 

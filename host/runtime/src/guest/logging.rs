@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use seam_store::ids::ContextName;
+use seam_store::visible::{cut, written_bytes};
 use wasmtime::component::{HasSelf, Linker};
 
 use super::Guest;
@@ -43,11 +44,6 @@ impl Host for Guest {
     }
 }
 
-/// The start of `text`: at most `max` bytes, cut between two characters.
-fn cut(text: &str, max: usize) -> &str {
-    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
-}
-
 /// The log text that one context may still write in this second. All its instances share it.
 pub struct Budget {
     bytes_per_s: u64,
@@ -72,11 +68,15 @@ impl Budget {
         message: &str,
         level: tracing::Level,
     ) {
-        let line = cut(message, limits::LOG_LINE_BYTES_MAX);
-        let topic = cut(topic, 64);
-        if !self.spend(context, (line.len() + topic.len()) as u64) {
+        if !self.has_room(context) {
             return;
         }
+        let line = cut(message, limits::LOG_LINE_BYTES_MAX);
+        let topic = cut(topic, 64);
+        // As they are written: an escaped character has up to six times the bytes. Each line also costs a hundred bytes
+        // of envelope, so that empty lines are limited too.
+        let bytes = written_bytes(line) + written_bytes(topic) + 100;
+        self.spent.fetch_add(bytes as u64, Ordering::Relaxed);
         match level {
             tracing::Level::TRACE => tracing::trace!(target: "guest", %context, trace, topic, "{line}"),
             tracing::Level::DEBUG => tracing::debug!(target: "guest", %context, trace, topic, "{line}"),
@@ -86,9 +86,9 @@ impl Budget {
         }
     }
 
-    /// Whether a line of `bytes` may be written. Counts the lines that may not; the first line of a later second logs
-    /// the count.
-    fn spend(&self, context: &ContextName, bytes: u64) -> bool {
+    /// Whether a line may be written: the last one may begin within the budget and end beyond it. Counts the lines that
+    /// may not; the first line of a later second logs the count.
+    fn has_room(&self, context: &ContextName) -> bool {
         let now = self.started.elapsed().as_secs();
         if self.second.swap(now, Ordering::Relaxed) != now {
             self.spent.store(0, Ordering::Relaxed);
@@ -98,12 +98,30 @@ impl Budget {
                 tracing::warn!(%context, dropped, limit_kb_per_s, "the context logs too much; lines were dropped");
             }
         }
-        // Each line also costs a hundred bytes of envelope, so that empty lines are limited too.
-        let fits = self.spent.fetch_add(bytes + 100, Ordering::Relaxed) <= self.bytes_per_s;
+        let fits = self.spent.load(Ordering::Relaxed) <= self.bytes_per_s;
         if !fits && self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
             let limit_kb_per_s = self.bytes_per_s >> 10;
             tracing::warn!(%context, limit_kb_per_s, "the context logs too much; dropping lines until the next second");
         }
         fits
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_counts_with_the_bytes_that_it_takes_when_it_is_escaped() {
+        let context = ContextName::new("orders").unwrap();
+        let dropped = |message: &str| {
+            let budget = Budget::new(1);
+            (0..2).for_each(|_| budget.write_line(&context, "", "", message, tracing::Level::INFO));
+            budget.dropped.load(Ordering::Relaxed)
+        };
+        // The last line that begins within the budget is written. `\u001b` has six bytes.
+        assert_eq!(dropped(&"\u{1b}".repeat(200)), 1);
+        assert_eq!(dropped(&"x".repeat(200)), 0);
     }
 }

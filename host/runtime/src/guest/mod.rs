@@ -2,6 +2,8 @@
 //!
 //! Invariant: a guest reaches the outside only through this folder.
 
+pub mod attempts;
+pub mod bulkhead;
 pub mod config;
 pub mod cut_off;
 pub mod dispatch;
@@ -12,6 +14,7 @@ pub mod migrations;
 pub mod notes;
 pub mod places;
 pub mod store;
+pub mod ticket;
 pub mod wasi;
 pub mod wasi_http;
 mod wasi_wait;
@@ -55,6 +58,8 @@ pub struct Guest {
     /// Set when it draws random numbers.
     pub drew: Arc<AtomicBool>,
     pub memory: memory::Limiter,
+    /// The counts of the context, shared by all its instances and versions.
+    pub attempts: Arc<attempts::Attempts>,
     pub log_budget: Arc<logging::Budget>,
     pub wasi: WasiCtx,
     pub http: WasiHttpCtx,

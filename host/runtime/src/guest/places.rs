@@ -1,32 +1,53 @@
-//! The places that a request holds in the contexts which it runs through, and how it gives them away while it waits for
-//! a disk.
+//! The places that a request holds in the contexts which it runs through: how it gives them away while it waits, and
+//! how many of them may be in one callee.
 //!
 //! A context runs a bounded number of calls at the same time; each has a place. A call that waits for its store's
-//! writer or for a commit computes nothing. So the host gives the places of its whole chain to other calls meanwhile:
-//! however slow the disk is, calls that only read get an answer.
+//! writer, for a commit, or for a callee that has its share already (`bulkhead`), computes nothing. So the host gives
+//! the places of its whole chain to other calls meanwhile: however slow the disk or a callee is, calls that do not need
+//! it get an answer.
 //!
 //! Invariants: a call takes its places back without waiting, so nothing can deadlock; a context then runs more calls
 //! than it has places, and admits none until it has a free place again. How many calls may be away is bounded. Beyond
-//! it the host refuses the first write of a request, and never a later one, which may belong to what is already
-//! committed.
+//! it the host refuses the first write of a request, or its call, and never a later one, which may belong to what is
+//! already committed. Every place of a request counts for the context in which the request is now, and for no other.
 
 use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::bulkhead::{Bulkheads, NotEntered};
+use crate::call::ContextIndex;
+
+/// What a call waits for while it is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// The writer, for the first write of its request: refused when too many calls wait for a disk.
+    FirstWrite,
+    /// The writer or a commit, of a request that may have written before.
+    Disk,
+    /// A callee. Its bulkhead bounds how many calls do.
+    Callee,
+}
 
 /// The places of one context.
 pub trait Place: Send + Sync {
     /// Gives the place of a running call to another call. `false`: too many calls are away already, and the call keeps
-    /// its place. With `always`, that number does not matter.
-    fn give_away(&self, always: bool) -> bool;
+    /// its place.
+    fn give_away(&self, wait: Wait) -> bool;
 
     /// Takes a place back that was given away.
-    fn take_back(&self);
+    fn take_back(&self, wait: Wait);
+
+    /// How many of the places may be in one callee.
+    fn bulkheads(&self) -> &Bulkheads;
 }
 
 /// The places of one request, innermost first.
 pub struct Places {
     place: Arc<dyn Place>,
+    /// The context of `place`, as its caller names it: a variant counts for its context.
+    context: ContextIndex,
     outer: Option<Arc<Places>>,
     /// The request has waited for a writer, and may have committed since. Kept in the outermost level.
     has_written: AtomicBool,
@@ -35,86 +56,219 @@ pub struct Places {
 /// While it lives, the request is away from its places.
 pub struct Away<'p> {
     places: &'p Places,
+    wait: Wait,
     /// How many levels are given away.
     levels: usize,
 }
 
+/// While it lives, the request is in a callee of its innermost context.
+pub struct InCallee<'p> {
+    places: &'p Places,
+    callee: ContextIndex,
+}
+
 impl Places {
-    pub fn new(place: Arc<dyn Place>, outer: Option<Arc<Self>>) -> Self {
-        Self { place, outer, has_written: AtomicBool::new(false) }
+    pub fn new(place: Arc<dyn Place>, context: ContextIndex, outer: Option<Arc<Self>>) -> Self {
+        Self { place, context, outer, has_written: AtomicBool::new(false) }
     }
 
     fn levels(&self) -> impl Iterator<Item = &Self> {
         iter::successors(Some(self), |level| level.outer.as_deref())
     }
 
+    /// The bulkheads that this context's calls are behind: those of all contexts above it.
+    fn above(&self) -> impl Iterator<Item = &Bulkheads> {
+        self.levels().skip(1).map(|level| level.place.bulkheads())
+    }
+
+    fn has_written(&self) -> bool {
+        self.levels().last().is_some_and(|outermost| outermost.has_written.load(Ordering::Relaxed))
+    }
+
     /// Before the call waits for a writer. `None`: too many calls wait already, and the call must not write.
     pub fn away_for_writer(&self) -> Option<Away<'_>> {
-        let has_written = &self.levels().last()?.has_written;
-        let away = self.give_away(has_written.load(Ordering::Relaxed))?;
-        has_written.store(true, Ordering::Relaxed);
+        let away = self.give_away(if self.has_written() { Wait::Disk } else { Wait::FirstWrite })?;
+        self.levels().last()?.has_written.store(true, Ordering::Relaxed);
         Some(away)
     }
 
     /// Before the call waits for the end of its transaction.
     pub fn away_for_commit(&self) -> Option<Away<'_>> {
-        self.give_away(true)
+        self.give_away(Wait::Disk)
     }
 
-    fn give_away(&self, always: bool) -> Option<Away<'_>> {
-        let mut away = Away { places: self, levels: 0 };
+    fn give_away(&self, wait: Wait) -> Option<Away<'_>> {
+        let mut away = Away { places: self, wait, levels: 0 };
         for level in self.levels() {
-            if !level.place.give_away(always) {
+            if !level.place.give_away(wait) {
                 return None;
+            }
+            if away.levels > 0 {
+                level.place.bulkheads().leave(self.context);
             }
             away.levels += 1;
         }
         Some(away)
     }
+
+    /// Before the call calls `callee`. Where `callee` has its share of the places of one of the contexts that the
+    /// request runs through, the request waits until `deadline` says, away from its places.
+    ///
+    /// # Errors
+    /// When too many calls wait for the callee already, or none leaves it in time.
+    pub fn enter(&self, callee: ContextIndex, deadline: impl FnOnce() -> Instant) -> Result<InCallee<'_>, NotEntered> {
+        let free = self.levels().take_while(|level| level.place.bulkheads().enter(callee)).count();
+        if self.levels().nth(free).is_some() {
+            self.levels().take(free).for_each(|level| level.place.bulkheads().leave(callee));
+            self.wait_to_enter(callee, deadline())?;
+        }
+        // They count for the callee now.
+        self.above().for_each(|bulkheads| bulkheads.leave(self.context));
+        Ok(InCallee { places: self, callee })
+    }
+
+    #[cold]
+    fn wait_to_enter(&self, callee: ContextIndex, deadline: Instant) -> Result<(), NotEntered> {
+        let always = self.has_written();
+        let _away = self.give_away(Wait::Callee);
+        self.enter_all(callee, deadline, always)
+    }
+
+    /// The outermost bulkhead first. All requests enter in this order, which is that of the imports, so they do not
+    /// wait for each other in a circle.
+    fn enter_all(&self, callee: ContextIndex, deadline: Instant, always: bool) -> Result<(), NotEntered> {
+        if let Some(outer) = &self.outer {
+            outer.enter_all(callee, deadline, always)?;
+        }
+        let entered = self.place.bulkheads().wait_to_enter(callee, deadline, always);
+        if entered.is_err() {
+            self.above().for_each(|bulkheads| bulkheads.leave(callee));
+        }
+        entered
+    }
 }
 
 impl Drop for Away<'_> {
     fn drop(&mut self) {
-        self.places.levels().take(self.levels).for_each(|level| level.place.take_back());
+        for (at, level) in self.places.levels().take(self.levels).enumerate() {
+            level.place.take_back(self.wait);
+            if at > 0 {
+                level.place.bulkheads().come_back(self.places.context);
+            }
+        }
+    }
+}
+
+impl Drop for InCallee<'_> {
+    fn drop(&mut self) {
+        let Self { places, callee } = self;
+        places.above().for_each(|bulkheads| bulkheads.come_back(places.context));
+        places.levels().for_each(|level| level.place.bulkheads().leave(*callee));
     }
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use parking_lot::Mutex;
 
     use super::*;
 
     /// Places of which `away` are given away and at most `most` may be.
-    #[derive(Default)]
     struct Counted {
         away: Mutex<u32>,
         most: u32,
+        bulkheads: Bulkheads,
     }
 
     impl Place for Counted {
-        fn give_away(&self, always: bool) -> bool {
+        fn give_away(&self, wait: Wait) -> bool {
             let mut away = self.away.lock();
-            let allowed = always || *away < self.most;
+            let allowed = wait != Wait::FirstWrite || *away < self.most;
             *away += u32::from(allowed);
             allowed
         }
 
-        fn take_back(&self) {
+        fn take_back(&self, _: Wait) {
             *self.away.lock() -= 1;
+        }
+
+        fn bulkheads(&self) -> &Bulkheads {
+            &self.bulkheads
         }
     }
 
+    /// A context of which one place may be in each callee, and one call may wait for it.
     fn context(most: u32) -> Arc<Counted> {
-        Arc::new(Counted { most, ..Counted::default() })
+        Arc::new(Counted { away: Mutex::default(), most, bulkheads: Bulkheads::new(1, 1, 4) })
+    }
+
+    const FRONT: ContextIndex = 0;
+    const DESK: ContextIndex = 1;
+    const BANK: ContextIndex = 2;
+
+    /// How many places of the context are in each of these.
+    fn inside(context: &Counted) -> [u32; 3] {
+        let loads = context.bulkheads.loads();
+        [FRONT, DESK, BANK].map(|at| loads.iter().find(|load| load.callee == at).map_or(0, |load| load.inside))
+    }
+
+    /// The places of a request that the front has passed on to the desk.
+    fn at_desk(front: &Arc<Counted>, desk: &Arc<Counted>) -> (Places, Arc<Places>) {
+        front.bulkheads.come_back(DESK);
+        let outer = Arc::new(Places::new(front.clone(), FRONT, None));
+        (Places::new(desk.clone(), DESK, Some(outer.clone())), outer)
+    }
+
+    fn never() -> Instant {
+        panic!("nothing waits here")
+    }
+
+    #[test]
+    fn a_place_counts_for_the_context_in_which_its_request_is_now() {
+        let (front, desk, bank) = (context(8), context(8), context(8));
+        let outermost = Arc::new(Places::new(front.clone(), FRONT, None));
+        let at_desk = outermost.enter(DESK, never).unwrap();
+        let middle = Arc::new(Places::new(desk.clone(), DESK, Some(outermost.clone())));
+        assert_eq!((inside(&front), inside(&desk)), ([0, 1, 0], [0, 0, 0]));
+        let at_bank = middle.enter(BANK, never).unwrap();
+        let innermost = Places::new(bank.clone(), BANK, Some(middle.clone()));
+        assert_eq!((inside(&front), inside(&desk)), ([0, 0, 1], [0, 0, 1]), "the desk is free for other calls");
+        let away = innermost.away_for_writer().unwrap();
+        assert_eq!((inside(&front), inside(&desk)), ([0, 0, 0], [0, 0, 0]), "who waits for a disk is in no one's way");
+        drop(away);
+        assert_eq!((inside(&front), inside(&desk)), ([0, 0, 1], [0, 0, 1]));
+        drop(at_bank);
+        assert_eq!((inside(&front), inside(&desk)), ([0, 1, 0], [0, 0, 0]));
+        drop(at_desk);
+        assert_eq!((inside(&front), inside(&desk)), ([0; 3], [0; 3]));
+    }
+
+    #[test]
+    fn a_request_waits_for_its_callee_away_from_its_places_and_beyond_the_queue_it_is_refused() {
+        let (front, desk) = (context(0), context(0));
+        let request = || at_desk(&front, &desk).0;
+        let soon = || Instant::now() + std::time::Duration::from_secs(20);
+        let first = request();
+        let in_bank = first.enter(BANK, never).unwrap();
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| request().enter(BANK, soon).map(drop));
+            while front.bulkheads.loads().iter().all(|load| load.waiting == 0) {
+                std::thread::yield_now();
+            }
+            assert_eq!((*front.away.lock(), *desk.away.lock()), (1, 1));
+            assert_eq!(request().enter(BANK, soon).err(), Some(NotEntered::Full));
+            assert_eq!((*front.away.lock(), *desk.away.lock()), (1, 1), "a refusal leaves every place taken");
+            drop(in_bank);
+            assert_eq!(waits.join().unwrap(), Ok(()));
+        });
+        assert_eq!((*front.away.lock(), *desk.away.lock(), inside(&front)[2], inside(&desk)[2]), (0, 0, 0, 0));
     }
 
     #[test]
     fn a_request_gives_the_places_of_its_whole_chain_away_and_takes_all_of_them_back() {
         let (front, desk) = (context(8), context(8));
-        let outer = Arc::new(Places::new(front.clone(), None));
-        let inner = Places::new(desk.clone(), Some(outer));
+        let (inner, _) = at_desk(&front, &desk);
         for away in [Places::away_for_writer, Places::away_for_commit] {
             let away = away(&inner).unwrap();
             assert_eq!((*front.away.lock(), *desk.away.lock()), (1, 1));
@@ -126,10 +280,7 @@ mod tests {
     #[test]
     fn only_the_first_write_of_a_request_is_refused_and_a_refusal_leaves_every_place_taken() {
         let (front, desk) = (context(1), context(8));
-        let request = || {
-            let outer = Arc::new(Places::new(front.clone(), None));
-            (Places::new(desk.clone(), Some(outer.clone())), outer)
-        };
+        let request = || at_desk(&front, &desk);
         let ((first, _), (second, front_of_second)) = (request(), request());
         assert!(second.away_for_writer().is_some());
         let _away = first.away_for_writer().unwrap();
@@ -137,7 +288,7 @@ mod tests {
         assert!(third.away_for_writer().is_none(), "the front has one call away already");
         assert_eq!((*front.away.lock(), *desk.away.lock()), (1, 1), "the desk's place was taken back");
         assert!(second.away_for_writer().is_some(), "what has written may write on");
-        let another_context = Places::new(context(0), Some(front_of_second));
+        let another_context = Places::new(context(0), BANK, Some(front_of_second));
         assert!(another_context.away_for_writer().is_some(), "in every context");
         assert!(third.away_for_commit().is_some(), "a commit is never refused");
     }

@@ -24,7 +24,7 @@ struct Package {
 }
 
 const PACKAGES: [Package; 10] = [
-    Package { name: "seam:host", version: "0.1.0", interfaces: &["store"] },
+    Package { name: "seam:host", version: "0.1.0", interfaces: &["attempts", "store"] },
     Package { name: "wasi:logging", version: "0.1.0-draft", interfaces: &["logging"] },
     Package { name: "wasi:config", version: "0.2.0-rc.1", interfaces: &["store"] },
     Package { name: "wasi:io", version: WASI_RELEASE, interfaces: &["error", "poll", "streams"] },
@@ -169,6 +169,10 @@ fn not_granted(context: &ContextSettings, name: &InterfaceName) -> Option<Wrong>
     let clock = || granted("clocks") || granted("wasi");
     let random = || granted("random") || granted("wasi");
     match name.package() {
+        "seam:host" if name.short() == "attempts" => match granted("attempts") {
+            true => None,
+            false => wrong("counts of attempts", "capabilities = [\"attempts\"]"),
+        },
         "seam:host" if context.store.is_none() => wrong("a store", "store = true"),
         "wasi:clocks" if !clock() => wrong("clocks", "capabilities = [\"clocks\"]"),
         "wasi:random" if !random() => wrong("random numbers", "capabilities = [\"random\"]"),
@@ -203,6 +207,7 @@ mod tests {
         let mut host = HostImports::new(&engine);
         // One function of each interface; `wasi:sockets/network` and the terminals' resources have a destructor only.
         for (interface, function) in [
+            ("seam:host/attempts", "take"),
             ("seam:host/store", "query"),
             ("wasi:logging/logging", "log"),
             ("wasi:config/store", "get"),

@@ -47,6 +47,7 @@ pub(super) fn add_host(
     imports: impl Fn(&str) -> bool,
 ) -> wasmtime::Result<()> {
     if imports("seam:host") {
+        guest::attempts::add_to_linker(linker)?;
         guest::store::add_to_linker(linker)?;
     }
     if imports("wasi:logging") {

@@ -9,9 +9,11 @@ use wasmtime::component::{Func, LinkerInstance, Val};
 use wasmtime::{Store, StoreContextMut};
 
 use crate::abi_copy;
-use crate::call::{Failure, RefusalReason};
-use crate::guest::dispatch::{Exchange, Function, Values};
+use crate::call::{Call, Failure, RefusalReason};
+use crate::guest::bulkhead::NotEntered;
+use crate::guest::dispatch::{DispatchTable, Exchange, Function, Values};
 use crate::guest::notes::{Notes, OutgoingCall};
+use crate::guest::places::InCallee;
 use crate::guest::{Guest, store};
 use crate::limits;
 
@@ -104,14 +106,37 @@ fn dispatch(
         return Ok(Err(transaction_open(guest, call.trace, function)));
     }
     let started = guest.notes.is_some().then(Instant::now);
-    let outcome = match callees.get(usize::from(function.callee)) {
-        Some(callee) => callee.call(call, callees, function, exchange),
-        None => Err(Failure::Absent { context: function.interface.to_string(), reason: "it is not loaded".into() }),
+    let outcome = match (callees.get(usize::from(function.callee)), enter(call, callees, function)) {
+        (Some(callee), Ok(_in_callee)) => callee.call(call, callees, function, exchange),
+        (None, _) => {
+            Err(Failure::Absent { context: function.interface.to_string(), reason: "it is not loaded".into() })
+        }
+        (_, Err(not_entered)) => Err(refused(guest, call.trace, function, not_entered)),
     };
     if let (Some(started), Some(notes)) = (started, cx.data_mut().notes.as_mut()) {
         record_call(notes, function, exchange, &outcome, started.elapsed());
     }
     Ok(outcome)
+}
+
+/// Enters the callee, as `Places::enter`. A call that holds no place needs none to wait in.
+fn enter<'c>(call: Call, callees: &'c DispatchTable, function: &Function) -> Result<Option<InCallee<'c>>, NotEntered> {
+    let deadline = || call.callee_deadline(Instant::now());
+    callees.places().map(|places| places.enter(function.callee, deadline)).transpose()
+}
+
+/// The callee has its share of the caller's places, and the caller keeps the others for calls to other contexts.
+#[cold]
+fn refused(guest: &Guest, trace: Trace, function: &Function, why: NotEntered) -> Failure {
+    tracing::debug!(
+        context = %guest.context, %trace, function = %format_args!("{}.{}", function.interface, function.name),
+        "the callee has its share of this context's calls: {why:?}"
+    );
+    let context = function.interface.to_string();
+    match why {
+        NotEntered::Full => Failure::Overloaded { context },
+        NotEntered::TimedOut => Failure::TimedOut { context },
+    }
 }
 
 /// A context must not hold its one writer during a call to another context: its other writers would wait for that call.

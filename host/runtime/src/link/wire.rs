@@ -16,19 +16,27 @@ pub(crate) struct Wired {
     pub wiring: Wiring,
     /// All its imports, linked and checked by type.
     pub pre: InstancePre<Guest>,
+    /// How many contexts the system has, variants included.
+    pub contexts: usize,
 }
 
 impl Wired {
-    /// Links the imports of `spec` to the providers in `wiring`.
+    /// Links the imports of `spec` to the providers in `wiring`, of a system that has so many `contexts`.
     ///
     /// # Errors
     /// When wasmtime refuses an import that `plan` accepted.
-    pub fn new(engine: &Engine, spec: ContextSpec, wiring: Wiring, carry: Carry) -> Result<Self, ContextProblem> {
+    pub fn new(
+        engine: &Engine,
+        spec: ContextSpec,
+        wiring: Wiring,
+        contexts: usize,
+        carry: Carry,
+    ) -> Result<Self, ContextProblem> {
         let component = &spec.component;
         let linked = linker(engine, component, &wiring, is_asynchronous(component), carry)
             .and_then(|linker| linker.instantiate_pre(&component.code));
         match linked {
-            Ok(pre) => Ok(Self { spec, wiring, pre }),
+            Ok(pre) => Ok(Self { spec, wiring, pre, contexts }),
             Err(error) => Err(ContextProblem {
                 context: spec.settings.name.clone(),
                 part: "component".into(),
@@ -59,10 +67,10 @@ pub(crate) fn waits(component: &Component) -> bool {
 /// All problems of all contexts.
 pub(crate) fn wire(engine: &Engine, specs: Vec<ContextSpec>) -> Result<Vec<Wired>, Vec<ContextProblem>> {
     let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
-    let wirings = plan(&borrowed)?;
+    let (wirings, contexts) = (plan(&borrowed)?, borrowed.len());
     let (mut wired, mut problems) = (Vec::new(), Vec::new());
     for (spec, wiring) in specs.into_iter().zip(wirings) {
-        match Wired::new(engine, spec, wiring, Carry::Bytes) {
+        match Wired::new(engine, spec, wiring, contexts, Carry::Bytes) {
             Ok(one) => wired.push(one),
             Err(problem) => problems.push(problem),
         }
@@ -80,10 +88,10 @@ pub(crate) fn wire_one(
     context: &str,
 ) -> Result<Option<(usize, Wired)>, Vec<ContextProblem>> {
     let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
-    let wirings = plan(&borrowed)?;
+    let (wirings, contexts) = (plan(&borrowed)?, borrowed.len());
     let found =
         specs.into_iter().zip(wirings).enumerate().find(|(_, (spec, _))| spec.settings.name.as_str() == context);
     let Some((at, (spec, wiring))) = found else { return Ok(None) };
-    let wired = Wired::new(engine, spec, wiring, Carry::Values).map_err(|problem| vec![problem])?;
+    let wired = Wired::new(engine, spec, wiring, contexts, Carry::Values).map_err(|problem| vec![problem])?;
     Ok(Some((at, wired)))
 }

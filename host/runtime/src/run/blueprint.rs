@@ -11,6 +11,7 @@ use wasmtime::component::{ComponentExportIndex, InstancePre};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use crate::component::InterfaceName;
+use crate::guest::attempts::Attempts;
 use crate::guest::cut_off::CutOff;
 use crate::guest::{Guest, logging, memory, wasi, wasi_http};
 
@@ -39,6 +40,8 @@ pub(crate) struct Grants {
     pub outgoing: wasi_http::Outgoing,
     pub memory: memory::Shared,
     pub instance_memory_mb: u64,
+    /// Belongs to the context: each version hands it on to the next.
+    pub attempts: Arc<Attempts>,
     pub log_budget: Arc<logging::Budget>,
     pub timeout: Duration,
     /// The clock and the random numbers.

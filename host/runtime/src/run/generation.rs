@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use seam_store::blocking;
+use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
 use seam_store::{Database, Migration};
 use wasmtime::Trap;
@@ -23,9 +24,12 @@ use super::trap::{TrapReport, backtrace, explained};
 use crate::buffered_http;
 use crate::call::{Call, ContextIndex, Failure, OutOfTime};
 use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName};
+use crate::guest::attempts::Attempts;
+use crate::guest::bulkhead::{Bulkheads, CalleeLoad};
 use crate::guest::dispatch::DispatchTable;
 use crate::guest::migrations::MigrationRecord;
-use crate::link::Wiring;
+use crate::guest::places::Place as _;
+use crate::link::{Wired, Wiring};
 use crate::settings::Recording;
 
 /// One loaded version of a context. Dropped when its last call has ended.
@@ -59,6 +63,7 @@ pub struct Generation {
 pub(crate) struct Inherited {
     pub metrics: Arc<CallMetrics>,
     pub recorder: Arc<Recorder>,
+    pub attempts: Arc<Attempts>,
     /// The calls of all versions before it since the host started.
     pub calls_before: CallCounts,
 }
@@ -67,7 +72,8 @@ impl Inherited {
     /// For a version that runs alone: its calls are on no page of metrics, and none is recorded.
     pub fn unobserved() -> Self {
         let recorder = Recorder::new(&Recording { per_s: 0, secrets: Vec::new() });
-        Self { metrics: Arc::new(CallMetrics::unregistered()), recorder, calls_before: CallCounts::default() }
+        let attempts = Arc::new(Attempts::new(Clock::system()));
+        Self { metrics: Arc::new(CallMetrics::unregistered()), recorder, attempts, calls_before: CallCounts::default() }
     }
 }
 
@@ -75,19 +81,20 @@ impl Generation {
     pub(crate) fn new(
         index: ContextIndex,
         number: u64,
-        spec: ContextSpec,
-        wiring: Wiring,
+        Wired { spec, wiring, contexts, .. }: Wired,
         blueprint: Blueprint,
         inherited: Inherited,
     ) -> Self {
-        let Inherited { metrics, recorder, calls_before } = inherited;
+        let Inherited { metrics, recorder, calls_before, attempts: _ } = inherited;
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, export) in blueprint.exports.iter().enumerate() {
             by_name.entry(export.function.clone()).or_default().push(at);
         }
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let pool = Arc::new(Pool::new(spec.settings.limits.concurrency, spec.settings.limits.queue));
+        let limits = &spec.settings.limits;
+        let bulkheads = Bulkheads::new(limits.per_callee(), limits.queue, contexts);
+        let pool = Arc::new(Pool::new(limits.concurrency, limits.queue, bulkheads));
         let (call_stats, tolerated_schema) = (CallStats::default(), AtomicU32::new(0));
         Self {
             index,
@@ -230,6 +237,16 @@ impl Generation {
         self.pool.occupancy()
     }
 
+    /// As `Bulkheads::newly_refused`.
+    pub(crate) fn newly_refused(&self) -> Vec<(ContextIndex, u64)> {
+        self.pool.bulkheads().newly_refused()
+    }
+
+    /// The callees that have calls of this version, or did not get some.
+    pub fn callee_loads(&self) -> Vec<CalleeLoad> {
+        self.pool.bulkheads().loads()
+    }
+
     pub(crate) fn trim(&self) {
         self.pool.trim();
     }
@@ -263,7 +280,7 @@ impl Generation {
         let started = Instant::now();
         let copy = self.recorder.takes(started).then(|| request.clone());
         let mut noted = Noted::default();
-        let outcome = self.run(call, callees, started, |instance| {
+        let outcome = self.run(call, self.index, callees, started, |instance| {
             let handler =
                 instance.http_handler.as_ref().ok_or_else(|| wasmtime::format_err!("it exports no http-handler"))?;
             let (handler, sendable) = (*handler, |(response,): (buffered_http::Response,)| {
@@ -285,11 +302,12 @@ impl Generation {
         outcome
     }
 
-    /// Runs one call on an instance of its own: checks the call chain before it and counts its outcome after it.
-    /// `started` is now.
+    /// Runs one call on an instance of its own: checks the call chain before it and counts its outcome after it. The
+    /// caller knows this context as `called`; `started` is now.
     fn run<T>(
         &self,
         call: Call,
+        called: ContextIndex,
         callees: &DispatchTable,
         started: Instant,
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
@@ -297,7 +315,7 @@ impl Generation {
         let call = callees.attempt().map_or(call, |attempt| attempt.within_timeout(self.id, call, started));
         let counted = !call.bulk;
         let mut from = started;
-        let outcome = self.run_uncounted(call, callees, &mut from, work);
+        let outcome = self.run_uncounted(call, called, callees, &mut from, work);
         let (ended, failure) = (Instant::now(), outcome.as_ref().err());
         // What broke while a store did not work says nothing of the version.
         let blamed = failure.filter(|_| !callees.store_fails());
@@ -336,6 +354,7 @@ impl Generation {
     fn run_uncounted<T>(
         &self,
         call: Call,
+        called: ContextIndex,
         callees: &DispatchTable,
         from: &mut Instant,
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
@@ -350,7 +369,7 @@ impl Generation {
                 started.map_err(|error| self.failure(&call, &error, "start"))?
             }
         };
-        instance.begin(call, callees.entered(self.pool.clone()));
+        instance.begin(call, callees.entered(self.pool.clone(), called));
         match self.run_guest_code(|| work(&mut instance)) {
             Ok(value) => {
                 self.end(&call, instance);

@@ -132,6 +132,7 @@ fn new_guest(blueprint: &Blueprint) -> Guest {
         outgoing: grants.outgoing.clone(),
         notes: None,
         memory: memory::Limiter::new(grants.memory.clone(), grants.instance_memory_mb),
+        attempts: grants.attempts.clone(),
         log_budget: grants.log_budget.clone(),
         wasi: wasi::empty_world(&blueprint.context, &grants.log_budget, &grants.world, &drew, &last_words),
         drew,

@@ -25,6 +25,8 @@ pub struct Metrics {
     /// 1 while a store does not work, by context and kind of trouble.
     store_trouble: IntGaugeVec,
     store_failures: IntCounterVec,
+    /// By the context and its callee.
+    callee_refusals: IntCounterVec,
 }
 
 impl Metrics {
@@ -53,12 +55,15 @@ impl Metrics {
         registry.register(Box::new(store_trouble.clone()))?;
         let what = "Statements and commits that failed through no fault of the context";
         let store_failures = counts("seam_store_failures_total", what, &["context"])?;
+        let what = "Calls that a context did not make because the callee had its share of the places";
+        let callee_refusals = counts("seam_callee_refusals_total", what, &["context", "callee"])?;
         let of_variant = ["context", "variant"];
         Ok(Self {
             duration: times("seam_call_duration_seconds", "Time that a call into a context took", &["context"])?,
             failures,
             store_trouble,
             store_failures,
+            callee_refusals,
             routed: times("seam_variant_duration_seconds", "Time that a routed call of a variant took", &of_variant)?,
             routed_failures,
             shadowed: counts("seam_shadow_calls_total", "Calls of a shadow", &["context", "variant", "outcome"])?,
@@ -98,6 +103,11 @@ impl Metrics {
         }
         let counter = self.store_failures.with_label_values(&[context.as_str()]);
         counter.inc_by(failures.saturating_sub(counter.get()));
+    }
+
+    /// Counts calls of `context` that its bulkhead before `callee` refused.
+    pub(crate) fn callee_refused(&self, context: &ContextName, callee: &ContextName, calls: u64) {
+        self.callee_refusals.with_label_values(&[context.as_str(), callee.as_str()]).inc_by(calls);
     }
 
     pub(crate) fn of(&self, context: &ContextName) -> CallMetrics {

@@ -3,24 +3,26 @@
 //!
 //! Invariants: a call is admitted only while fewer than `concurrency` calls run; at most `queue` calls wait, in the order
 //! of their arrival; an instance serves one call at a time and comes back only after a call that succeeded.
-//! A call that waits for the disk is away (`guest::places`). It comes back without waiting, so more than `concurrency`
-//! calls may run for a while: by as many as were away at the same time.
+//! A call that waits for the disk or for a callee is away (`guest::places`). It comes back without waiting, so more than
+//! `concurrency` calls may run for a while: by as many as were away at the same time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
-use seam_store::blocking;
+use parking_lot::Mutex;
 use seam_store::clock::Clock;
 
-use crate::guest::places::Place;
+use crate::guest::bulkhead::Bulkheads;
+use crate::guest::places::{Place, Wait};
+use crate::guest::ticket::Ticket;
 
 /// `I` is the kind of instance.
 pub struct Pool<I> {
     state: Mutex<State<I>>,
     concurrency: u32,
     queue: u32,
+    bulkheads: Bulkheads,
     /// Read only by a call that waits.
     clock: Clock,
 }
@@ -28,8 +30,11 @@ pub struct Pool<I> {
 struct State<I> {
     /// Permits in use, without those of calls that are away.
     running: u32,
-    /// Calls that have given their permits away and will take them back.
+    /// Calls that have given their permits away while they wait for the disk, and will take them back.
     away: u32,
+    /// The same for calls that wait for a callee. `bulkheads` bounds their number, so that they do not count against
+    /// those that wait for the disk.
+    away_for_callee: u32,
     /// Calls that wait for a permit, first come, first served. A released permit goes to the first of them, never to a
     /// race.
     waiting: VecDeque<Arc<Ticket>>,
@@ -39,13 +44,6 @@ struct State<I> {
     idle_low: usize,
     /// The generation was replaced: instances are not kept any more.
     retired: bool,
-}
-
-#[derive(Default)]
-struct Ticket {
-    /// Set, under the pool's lock, by the call that passes its permit on to this one.
-    granted: Mutex<bool>,
-    notify: Condvar,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +61,21 @@ pub struct Permit<'a, I> {
 
 impl<I> Pool<I> {
     /// A pool whose deadlines are the system's clock's, as those of calls are.
-    pub fn new(concurrency: u32, queue: u32) -> Self {
-        Self::with_clock(concurrency, queue, Clock::system())
+    pub fn new(concurrency: u32, queue: u32, bulkheads: Bulkheads) -> Self {
+        Self::with_clock(concurrency, queue, bulkheads, Clock::system())
     }
 
-    pub fn with_clock(concurrency: u32, queue: u32, clock: Clock) -> Self {
-        let state =
-            State { running: 0, away: 0, waiting: VecDeque::new(), idle: Vec::new(), idle_low: 0, retired: false };
-        Self { state: Mutex::new(state), concurrency, queue, clock }
+    pub fn with_clock(concurrency: u32, queue: u32, bulkheads: Bulkheads, clock: Clock) -> Self {
+        let state = State {
+            running: 0,
+            away: 0,
+            away_for_callee: 0,
+            waiting: VecDeque::new(),
+            idle: Vec::new(),
+            idle_low: 0,
+            retired: false,
+        };
+        Self { state: Mutex::new(state), concurrency, queue, bulkheads, clock }
     }
 
     /// A permit, and an idle instance if there is one. Waits when all permits are taken.
@@ -89,15 +94,7 @@ impl<I> Pool<I> {
         let ticket = Arc::new(Ticket::default());
         state.waiting.push_back(ticket.clone());
         drop(state);
-        let in_time = blocking::block_in_place(|| {
-            let mut granted = ticket.granted.lock();
-            while !*granted {
-                if self.clock.wait_until(&ticket.notify, &mut granted, deadline) {
-                    break;
-                }
-            }
-            *granted
-        });
+        let in_time = ticket.wait(&self.clock, deadline);
         let mut state = self.state.lock();
         if !in_time {
             // The permit may have been granted between the timeout and this lock; then this call has it after all.
@@ -145,19 +142,25 @@ impl<I> Pool<I> {
     /// Calls running now or away, calls waiting, idle instances.
     pub fn occupancy(&self) -> (u32, usize, usize) {
         let state = self.state.lock();
-        (state.running + state.away, state.waiting.len(), state.idle.len())
+        (state.running + state.away + state.away_for_callee, state.waiting.len(), state.idle.len())
     }
 }
 
 impl<I> State<I> {
+    fn away(&mut self, wait: Wait) -> &mut u32 {
+        match wait {
+            Wait::FirstWrite | Wait::Disk => &mut self.away,
+            Wait::Callee => &mut self.away_for_callee,
+        }
+    }
+
     /// Passes a free permit on to the first call that waits.
     fn admit_next(&mut self, concurrency: u32) {
         if self.running < concurrency
             && let Some(next) = self.waiting.pop_front()
         {
             self.running += 1;
-            *next.granted.lock() = true;
-            next.notify.notify_one();
+            next.grant();
         }
     }
 
@@ -191,22 +194,26 @@ impl<I> Pool<I> {
 }
 
 impl<I: Send> Place for Pool<I> {
-    /// As many calls as may wait for a permit may be away, but at least as many as may run.
-    fn give_away(&self, always: bool) -> bool {
+    /// As many calls as may wait for a permit may be away for the disk, but at least as many as may run.
+    fn give_away(&self, wait: Wait) -> bool {
         let mut state = self.state.lock();
-        let allowed = always || state.away < self.queue.max(self.concurrency);
+        let allowed = wait != Wait::FirstWrite || state.away < self.queue.max(self.concurrency);
         if allowed {
-            state.away += 1;
+            *state.away(wait) += 1;
             state.running -= 1;
             state.admit_next(self.concurrency);
         }
         allowed
     }
 
-    fn take_back(&self) {
+    fn take_back(&self, wait: Wait) {
         let mut state = self.state.lock();
-        state.away -= 1;
+        *state.away(wait) -= 1;
         state.running += 1;
+    }
+
+    fn bulkheads(&self) -> &Bulkheads {
+        &self.bulkheads
     }
 }
 

@@ -9,6 +9,7 @@ use super::blueprint::{Blueprint, Export, Grants};
 use super::generation::{Generation, Inherited};
 use crate::call::ContextIndex;
 use crate::component::{ContextProblem, HEALTH, HTTP_HANDLER, InterfaceName, MIGRATIONS, is_seam};
+use crate::guest::attempts::Attempts;
 use crate::guest::{logging, memory, wasi, wasi_http};
 use crate::link::{Wired, is_asynchronous, waits};
 use crate::settings::ContextSettings;
@@ -24,8 +25,7 @@ pub(crate) fn generation(
     database: Option<Arc<Database>>,
     inherited: Inherited,
 ) -> Result<Generation, ContextProblem> {
-    let Wired { spec, wiring, pre } = wired;
-    let (entry, component) = (&spec.settings, &spec.component);
+    let (entry, component) = (&wired.spec.settings, &wired.spec.component);
     let broken = |what: &str, e: &dyn std::fmt::Display| {
         ContextProblem::of(&entry.name, format!("{what}: {e:#}"), "rebuild the component")
     };
@@ -46,19 +46,19 @@ pub(crate) fn generation(
     }
     let blueprint = Blueprint {
         context: entry.name.clone(),
-        pre,
+        pre: wired.pre.clone(),
         exports,
         http_handler: index_of(HTTP_HANDLER, "handle"),
         migrations: index_of(MIGRATIONS, "all"),
         health: index_of(HEALTH, "check"),
         asynchronous: is_asynchronous(component),
         waits: waits(component),
-        grants: grants(entry, database),
+        grants: grants(entry, database, inherited.attempts.clone()),
     };
-    Ok(Generation::new(index, number, spec, wiring, blueprint, inherited))
+    Ok(Generation::new(index, number, wired, blueprint, inherited))
 }
 
-fn grants(entry: &ContextSettings, database: Option<Arc<Database>>) -> Grants {
+fn grants(entry: &ContextSettings, database: Option<Arc<Database>>, attempts: Arc<Attempts>) -> Grants {
     let mut config = WasiConfigVariables::new();
     for (key, value) in &entry.config {
         config.insert(key, value);
@@ -70,6 +70,7 @@ fn grants(entry: &ContextSettings, database: Option<Arc<Database>>) -> Grants {
         outgoing: wasi_http::Outgoing::new(&entry.outgoing),
         memory: memory::Shared::new(entry.limits.context_memory_mb),
         instance_memory_mb: entry.limits.instance_memory_mb,
+        attempts,
         log_budget: Arc::new(logging::Budget::new(entry.limits.log_kb_per_s)),
         timeout: entry.limits.timeout,
         world: wasi::World::Real,

@@ -53,7 +53,7 @@ impl Live {
                 Err(error) => return Err(checkout.fail(&error)),
             },
         };
-        instance.begin(call, checkout.live.callees().entered(generation.pool().clone()));
+        instance.begin(call, checkout.live.callees().entered(generation.pool().clone(), generation.index));
         instance.store.data_mut().moving = Some(checkout.deadline.clone());
         checkout.instance = Some(instance);
         Ok(checkout)

@@ -22,6 +22,7 @@ use super::routing::Routing;
 use super::stores::Stores;
 use crate::call::{Affinity, ContextIndex, Failure};
 use crate::component::{Artifact, Component, ContextProblem, ContextSpec, Loader};
+use crate::guest::attempts::Attempts;
 use crate::link;
 use crate::route::{Comparison, Follower, Notify, RouteRejected};
 use crate::run::recorder::Recorder;
@@ -164,7 +165,7 @@ impl Registry {
         specs: Vec<ContextSpec>,
         out_of_service: &[ContextProblem],
     ) -> Result<Prepared, Error> {
-        let Inner { publisher, loader, stores, metrics, recording, .. } = &*self.0;
+        let Inner { publisher, loader, stores, metrics, recording, clock } = &*self.0;
         let teaches = |spec: &&ContextSpec| spec.settings.catch_up.is_some();
         let taught: Vec<ContextName> = specs.iter().filter(teaches).map(|spec| spec.settings.name.clone()).collect();
         let wired = link::wire(loader.engine(), specs).map_err(Error::Problems)?;
@@ -183,6 +184,8 @@ impl Registry {
             let inherited = Inherited {
                 metrics: Arc::new(metrics.of(name)),
                 recorder: before.map_or_else(|| Recorder::new(recording), |g| g.recorder.clone()),
+                attempts: before
+                    .map_or_else(|| Arc::new(Attempts::new(clock.clone())), |g| g.blueprint.grants.attempts.clone()),
                 calls_before: before.map(|g| g.call_stats.counts().and(&g.calls_before())).unwrap_or_default(),
             };
             if let Some(problem) = out_of_service.iter().find(|problem| problem.context == *name) {
@@ -336,10 +339,23 @@ impl Registry {
         self.0.publisher.drain.known()
     }
 
-    /// Looks whether each store is there and works, and notes how far it is. Call it every `limits::STORE_NOTE_MS`. May
-    /// wait for a disk.
+    /// Looks whether each store is there and works, and notes how far it is, and counts the calls that bulkheads have
+    /// refused. Call it every `limits::STORE_NOTE_MS`. May wait for a disk.
     pub fn tend_stores(&self) {
+        self.count_refusals();
         self.0.stores.tend();
+    }
+
+    /// Adds to the metrics what the bulkheads have refused.
+    fn count_refusals(&self) {
+        let generations = self.generations();
+        for caller in &generations {
+            for (callee, calls) in caller.newly_refused() {
+                if let Some(callee) = generations.get(usize::from(callee)) {
+                    self.0.metrics.callee_refused(caller.context(), callee.context(), calls);
+                }
+            }
+        }
     }
 
     /// Closes the stores: from now on they answer `unavailable`. For the end of the host.

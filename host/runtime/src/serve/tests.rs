@@ -41,6 +41,7 @@ fn settings(name: &str, variant: &str, component: &Path) -> ContextSettings {
             context_memory_mb: 2,
             concurrency: 2,
             queue: 2,
+            per_callee: None,
             timeout: CALL_TIME,
             log_kb_per_s: 1,
         },

@@ -53,6 +53,7 @@ fn need(name: &InterfaceName) -> Option<(String, String)> {
         ("wasi:http", _) => None,
         ("wasi:cli" | "wasi:filesystem" | "wasi:sockets", _) => named("wasi", "the empty WASI world"),
         ("seam:host", "store") => named("store", "a store"),
+        ("seam:host", "attempts") => named("attempts", "counts of attempts"),
         _ => named(&name.path, "another context"),
     }
 }
@@ -74,6 +75,7 @@ mod tests {
             ("wasi:filesystem/types@0.2.0", Some("wasi")),
             ("wasi:logging/logging@0.1.0-draft", None),
             ("seam:host/store@0.1.0", Some("store")),
+            ("seam:host/attempts@0.1.0", Some("attempts")),
             ("acme:orders/desk@0.1.0", Some("acme:orders/desk")),
         ] {
             assert_eq!(name(import).as_deref(), allow, "{import}");

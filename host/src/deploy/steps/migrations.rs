@@ -76,17 +76,17 @@ pub(crate) fn irreversible(
 ) -> Result<Option<String>, GateRefusal> {
     if let Some(why) = &trial.irreversible {
         if form == Form::Full && !allow.iter().any(|name| name == IRREVERSIBLE) {
-            return Err(GateRefusal::at(
+            let kind = "the running version would not work at the new schema, so the deploy could not be rolled back";
+            // A statement may have values in its text.
+            let refusal = GateRefusal::at(
                 step,
-                format!(
-                    "the running version would not work at the new schema, so the deploy could not be rolled \
-                     back: {why}"
-                ),
+                format!("{kind}: {why}"),
                 format!(
                     "keep what the running version uses and remove it in the next deploy, or deploy with \
                      `--allow {IRREVERSIBLE}`"
                 ),
-            ));
+            );
+            return Err(refusal.recorded(kind));
         }
         return Ok(Some(format!("irreversible: the running version does not work at the new schema: {why}")));
     }

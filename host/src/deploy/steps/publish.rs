@@ -89,7 +89,7 @@ pub(crate) fn run(system: &System, release: &Release<'_>) -> Result<(Published, 
         Err(refusal) => {
             let schema_before = schema.map(|schema| schema.from);
             system
-                .record_unchanged(entry.name.as_str(), schema_before, change, &refusal.message)
+                .record_unchanged(entry.name.as_str(), schema_before, change, refusal.for_history())
                 .map_err(|error| GateRefusal::history(&error))?;
             Err(refusal)
         }

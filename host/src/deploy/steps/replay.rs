@@ -3,9 +3,12 @@
 //!
 //! It repeats only calls that wrote nothing. Calls to other contexts are answered from the recording, so no other
 //! context is called. The step refuses a version that breaks a call, or answers it with `unavailable`, if the running
-//! version answers that call. Other differences are notes. For a context whose file is encrypted, the notes contain no
-//! values: they end up in the history and the log, which are not encrypted.
+//! version answers that call. Other differences are notes. Neither says a value of a call, which may be a customer's:
+//! they say which function, in what way, and the trace of the call in the log. An operator who asks for the values gets
+//! them in the report, unless the context's file is encrypted. The history never does.
 //! Not here: recording calls (`seam_runtime::run::recorder`).
+
+mod compared;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,8 +24,8 @@ use seam_runtime::run::recorder::{CallData, RecordedCall, Recorder};
 use seam_runtime::serve::Live;
 use seam_store::chain;
 use seam_store::ids::Trace;
-use wasmtime::component::{Val, wasm_wave};
 
+use self::compared::{Broken, CallResult, difference, place, wave};
 use super::migrations::{self, SchemaTrial};
 use crate::deploy::report::{GateRefusal, Step};
 use crate::deploy::request::{DeployRequest, Form};
@@ -37,8 +40,8 @@ struct Versions<'a> {
     /// The running version at the new schema, if the schema changes.
     pub old_migrated: Option<&'a Trial>,
     pub recorder: &'a Recorder,
-    /// Do not show values of calls.
-    pub secret: bool,
+    /// Show values of calls in the report.
+    pub values: bool,
 }
 
 #[derive(Debug, Default)]
@@ -46,20 +49,6 @@ struct Replay {
     pub notes: Vec<String>,
     /// The first call that breaks the running version at the new schema.
     pub irreversible: Option<String>,
-}
-
-/// The result of one replayed call, for comparison.
-#[derive(Debug, PartialEq)]
-enum CallResult {
-    Values(Vec<Val>),
-    Page {
-        status: u16,
-        headers: Vec<(String, String)>,
-        body: Vec<u8>,
-    },
-    Broken(String),
-    /// It made a call that the recording does not contain.
-    NotRecorded,
 }
 
 /// Replays recent calls against the running version and the new one. Returns notes on the differences.
@@ -90,9 +79,10 @@ pub(crate) fn check(
     };
     let old = start_on(before)?;
     let old_migrated = if changed { Some(start_on(migrated)?) } else { None };
-    let secret = running.spec().settings.store.as_ref().is_some_and(|store| store.encryption.applies());
+    let encrypted = running.spec().settings.store.as_ref().is_some_and(|store| store.encryption.applies());
+    let values = request.values && !encrypted;
     let versions =
-        Versions { old: &old, new, old_migrated: old_migrated.as_ref(), recorder: &running.recorder, secret };
+        Versions { old: &old, new, old_migrated: old_migrated.as_ref(), recorder: &running.recorder, values };
     let Replay { mut notes, irreversible } = run(&versions, request.strict)?;
     if let (Some(schema), Some(why)) = (schema.as_mut(), irreversible)
         && schema.irreversible.is_none()
@@ -121,36 +111,50 @@ fn run(versions: &Versions<'_>, strict: bool) -> Result<Replay, GateRefusal> {
         {
             continue;
         }
-        let (Some(old), Some(new)) = (repeat(versions.old, call), repeat(versions.new, call)) else { continue };
+        let trace = Trace::start();
+        let (Some(old), Some(new)) = (repeat(versions.old, call, Trace::start()), repeat(versions.new, call, trace))
+        else {
+            continue;
+        };
         if matches!(old, CallResult::Broken(_)) {
             continue;
         }
         calls += 1;
-        let name = name_of(call, versions.secret);
+        let (name, values) = (name_of(call), versions.values);
         if let Some(migrated) = versions.old_migrated
             && replay.irreversible.is_none()
-            && let Some(CallResult::Broken(why)) = repeat(migrated, call)
+            && let Some(CallResult::Broken(Broken { kind, .. })) = repeat(migrated, call, Trace::start())
         {
-            replay.irreversible = Some(format!("{name}: {}", if versions.secret { "it breaks" } else { &why }));
+            replay.irreversible = Some(format!("{name}: {kind}"));
         }
         match (blanked(old, versions.recorder), blanked(new, versions.recorder)) {
             (CallResult::NotRecorded, _) | (_, CallResult::NotRecorded) => not_recorded += 1,
-            (old, CallResult::Broken(why)) => {
-                let message = match versions.secret {
-                    true => format!("{name} was answered and now fails"),
-                    false => format!("{name} was answered with {} and now fails: {why}", shown(&old)),
+            (old, CallResult::Broken(Broken { kind, why })) => {
+                let without = format!("{name} was answered with {} and now fails: {kind}", old.kind());
+                let message = match values {
+                    true => format!("{} was answered with {} and now fails: {why}", shown(call), old.shown()),
+                    false => without.clone(),
                 };
-                return Err(GateRefusal::at(Step::Replay, message, "see the log, fix it and deploy again"));
+                let trace = format!("{:032x}", trace.trace_id);
+                let remedy = format!("see `seam logs --trace {trace}`, fix it and deploy again");
+                let recorded = format!("{without} (trace {trace})");
+                return Err(GateRefusal::at(Step::Replay, message, remedy).recorded(recorded));
             }
             (old, new) if old == new => same += 1,
-            (_, _) if versions.secret => differing.push(format!("{name}: not shown, since its file is encrypted")),
-            (old, new) => differing.push(format!("{name}: {}", difference(&shown(&old), &shown(&new)))),
+            (old, new) => {
+                let without = format!("{name}: {}", place(&old, &new));
+                let note = match values {
+                    true => format!("{}: {}", shown(call), difference(&old.shown(), &new.shown())),
+                    false => without.clone(),
+                };
+                differing.push((note, without));
+            }
         }
     }
-    if strict && let Some(first) = differing.first() {
-        let more = differing.len() - 1;
-        let message = format!("answers differ: {first} (and {more} more)");
-        return Err(GateRefusal::at(Step::Replay, message, "if that is intended, deploy without `--strict`"));
+    if strict && let Some((first, without)) = differing.first() {
+        let said = |first: &str| format!("answers differ: {first} (and {} more)", differing.len() - 1);
+        let refusal = GateRefusal::at(Step::Replay, said(first), "if that is intended, deploy without `--strict`");
+        return Err(refusal.recorded(said(without)));
     }
     replay.notes = match calls {
         0 => vec!["no recorded call can be replayed".to_owned()],
@@ -162,7 +166,7 @@ fn run(versions: &Versions<'_>, strict: bool) -> Result<Replay, GateRefusal> {
         ));
     }
     let more = differing.len().saturating_sub(limits::DEPLOY_DIFFERENCES_SHOWN);
-    replay.notes.extend(differing.into_iter().take(limits::DEPLOY_DIFFERENCES_SHOWN));
+    replay.notes.extend(differing.into_iter().map(|(note, _)| note).take(limits::DEPLOY_DIFFERENCES_SHOWN));
     if more > 0 {
         replay.notes.push(format!("and {more} more that differ"));
     }
@@ -170,31 +174,21 @@ fn run(versions: &Versions<'_>, strict: bool) -> Result<Replay, GateRefusal> {
 }
 
 /// Repeats one call. `None` when this version has no such function.
-fn repeat(trial: &Trial, recorded: &RecordedCall) -> Option<CallResult> {
+fn repeat(trial: &Trial, recorded: &RecordedCall, trace: Trace) -> Option<CallResult> {
     let recording = Arc::new(Recording::of(&recorded.outgoing));
     let live: Live = trial.beside_one(recording.clone());
-    let call = Call::start(Instant::now() + Duration::from_millis(limits::DEPLOY_REPLAY_CALL_MS), Trace::start());
+    let call = Call::start(Instant::now() + Duration::from_millis(limits::DEPLOY_REPLAY_CALL_MS), trace);
     let result = match &recorded.data {
         CallData::Function { interface, function, params, .. } => {
             let export = live.generation().export(interface, function)?;
-            live.call(call, export, params).map(|results| match unavailable(&results) {
-                Some(why) => CallResult::Broken(format!("unavailable: {why}")),
-                None => CallResult::Values(results),
-            })
+            live.call(call, export, params).map(CallResult::of_values)
         }
-        CallData::Request { request, .. } => live.handle(call, request.clone()).map(|response| CallResult::Page {
-            status: response.status,
-            headers: response.headers,
-            body: response.body,
-        }),
+        CallData::Request { request, .. } => live
+            .handle(call, request.clone())
+            .map(|response| CallResult::of_page(response.status, response.headers, response.body)),
     };
-    let broken = |failure: Failure| CallResult::Broken(failure.to_string());
-    Some(match result.unwrap_or_else(broken) {
+    Some(match result.unwrap_or_else(|failure| CallResult::of_failure(&failure)) {
         _ if recording.missed.load(Ordering::Relaxed) => CallResult::NotRecorded,
-        CallResult::Page { status, body, .. } if status >= 500 => CallResult::Broken(format!(
-            "status {status}: {}",
-            String::from_utf8_lossy(&body).chars().take(80).collect::<String>()
-        )),
         result => result,
     })
 }
@@ -208,17 +202,6 @@ fn comparable(old: &Trial, new: &Trial, interface: &InterfaceName, function: &st
     matches!((signature(old), signature(new)), (Some(old), Some(new)) if same_signature(&old, &new))
 }
 
-fn unavailable(results: &[Val]) -> Option<String> {
-    let [Val::Result(Err(Some(error)))] = results else { return None };
-    match &**error {
-        Val::Variant(case, Some(text)) if case == "unavailable" => Some(match &**text {
-            Val::String(text) => text.clone(),
-            _ => String::new(),
-        }),
-        _ => None,
-    }
-}
-
 /// The result without values that the manifest hides.
 fn blanked(result: CallResult, recorder: &Recorder) -> CallResult {
     match result {
@@ -230,12 +213,17 @@ fn blanked(result: CallResult, recorder: &Recorder) -> CallResult {
     }
 }
 
-fn name_of(recorded: &RecordedCall, secret: bool) -> String {
+/// What was called, without values.
+fn name_of(recorded: &RecordedCall) -> String {
     match &recorded.data {
-        CallData::Function { interface, function, .. } if secret => {
-            format!("`{}.{function}(..)`", interface.short())
-        }
-        CallData::Request { request, .. } if secret => format!("`{}` of a page", request.method),
+        CallData::Function { interface, function, .. } => format!("`{}.{function}(..)`", interface.short()),
+        CallData::Request { request, .. } => format!("`{}` of a page", request.method),
+    }
+}
+
+/// What was called, with values.
+fn shown(recorded: &RecordedCall) -> String {
+    match &recorded.data {
         CallData::Function { interface, function, params, .. } => {
             let short = interface.short();
             let params: Vec<_> = params.iter().map(wave).collect();
@@ -243,35 +231,6 @@ fn name_of(recorded: &RecordedCall, secret: bool) -> String {
         }
         CallData::Request { request, .. } => format!("`{} {}`", request.method, truncated(&request.path, 60)),
     }
-}
-
-fn wave(value: &Val) -> String {
-    wasm_wave::to_string(value).unwrap_or_else(|error| format!("({error})"))
-}
-
-fn shown(result: &CallResult) -> String {
-    match result {
-        CallResult::Values(values) => values.iter().map(wave).collect::<Vec<_>>().join(", "),
-        CallResult::Page { status, headers, body } => {
-            let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-            format!("{status} {} {}", headers.join(" "), String::from_utf8_lossy(body))
-        }
-        CallResult::Broken(why) => why.clone(),
-        CallResult::NotRecorded => String::new(),
-    }
-}
-
-/// An excerpt of both texts, around the point where they begin to differ.
-fn difference(old: &str, new: &str) -> String {
-    let same = old.chars().zip(new.chars()).take_while(|(a, b)| a == b).count();
-    let from = same.saturating_sub(20);
-    let part = |text: &str| {
-        let shown: String = text.chars().skip(from).take(60).collect();
-        let (before, after) =
-            (if from > 0 { "..." } else { "" }, if text.chars().count() > from + 60 { "..." } else { "" });
-        format!("{before}{}{after}", shown.replace('\n', " "))
-    };
-    format!("{} became {}", part(old), part(new))
 }
 
 fn truncated(text: &str, max: usize) -> String {
@@ -329,18 +288,5 @@ impl Dispatch for Recording {
             Ok(results) => exchange.answer(results.clone()).map_err(|error| absent(&error.to_string())),
             Err(failure) => Err(failure.clone()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_difference_is_shown_where_it_begins() {
-        assert_eq!(difference("ok(14)", "ok(21)"), "ok(14) became ok(21)");
-        let long = |end: &str| format!("{}{end}", "x".repeat(100));
-        let shown = difference(&long("a"), &long("b"));
-        assert_eq!(shown, format!("...{0}a became ...{0}b", "x".repeat(20)));
     }
 }

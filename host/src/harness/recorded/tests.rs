@@ -38,11 +38,15 @@ fn response(content_type: &str, body: &str) -> Result<buffered_http::Response, F
     Ok(buffered_http::Response { status: 200, headers, body: body.as_bytes().to_vec() })
 }
 
+fn header(functions: &Functions) -> Header<'_> {
+    Header { context: "orders", name: "it", clock_s: 100, file: None, functions }
+}
+
 fn recorded(calls: Vec<RecordedCall>) -> Recorded {
     let mut log = CallLog::default();
     log.calls = calls;
     let functions = Functions::default();
-    let recorded = scenario(&Header { name: "it", clock_s: 100, file: None, functions: &functions }, &log);
+    let recorded = scenario(&header(&functions), &log);
     assert!(toml::from_str::<toml::Table>(&recorded.text).is_ok(), "{}", recorded.text);
     recorded
 }
@@ -118,4 +122,33 @@ fn a_file_holds_as_many_calls_as_can_be_read_again() {
     assert!(u64::try_from(made.text.len()).unwrap() <= limits::SCENARIO_FILE_BYTES_MAX);
     assert_eq!(made.calls + made.dropped, 10);
     assert!(made.calls >= 5 && made.text.contains(&format!("# {} more calls did not fit", made.dropped)));
+}
+
+#[test]
+fn the_head_says_whose_values_the_files_hold() {
+    let mut asked = function(Ok(vec![Val::Bool(true)]));
+    let interface = InterfaceName::parse("shop:stock/levels@0.1.0").unwrap();
+    asked.outgoing.push(OutgoingCall {
+        callee: 0,
+        interface,
+        function: "of".into(),
+        names: vec![],
+        params: vec![],
+        outcome: Ok(vec![]),
+        took: Duration::ZERO,
+    });
+    let mut log = CallLog::default();
+    log.calls.push(asked);
+    let functions = Functions::default();
+    let text = scenario(&Header { file: Some("recorded.sqlite"), ..header(&functions) }, &log).text;
+    for said in [
+        "# It holds values of real calls: those of the calls to `orders` and of the calls that it made to \
+         shop:stock/levels@0.1.0.",
+        "# `recorded.sqlite` is the whole store of `orders`",
+        "# Keep them out of version control",
+    ] {
+        assert!(text.contains(said), "{text}");
+    }
+    let without = recorded(vec![function(Ok(vec![]))]).text;
+    assert!(!without.contains("whole store") && without.contains("those of the calls to `orders`."), "{without}");
 }

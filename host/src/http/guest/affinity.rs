@@ -4,13 +4,14 @@
 //! A visitor whose request has no routing key yet gets a cookie of the host's own, and keeps its variant by it even
 //! after a context has set the cookie that is the routing key.
 
+use std::net::IpAddr;
+
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response};
 use seam_runtime::call::Affinity;
-use seam_store::ids::Trace;
 
 use crate::limits;
-use crate::manifest::RoutingKey;
+use crate::manifest::{RoutingKey, Testers};
 
 /// `context=variant, ...` for one request.
 const VARIANT_HEADER: HeaderName = HeaderName::from_static("x-seam-variant");
@@ -26,16 +27,17 @@ const HOST_PREFIX: &str = "__Host-";
 pub struct AffinityConfig {
     /// What identifies a visitor; the first key that a request carries counts.
     pub keys: Vec<RoutingKey>,
-    /// Whether a request may choose its variants.
-    pub force: bool,
+    /// Whose requests may choose their variants.
+    pub testers: Testers,
 }
 
 impl AffinityConfig {
     /// The visitor of a request. One without a key gets a new one if `splits` says that variants share the visitors;
-    /// without any routing key in the manifest, each request stands for itself.
-    pub(in crate::http) fn visitor(&self, headers: &HeaderMap, trace: Trace, splits: impl FnOnce() -> bool) -> Visitor {
+    /// without any routing key in the manifest, each request stands for itself, by a number of the host's own: one that
+    /// the client sends, such as its trace id, would let it choose.
+    pub(in crate::http) fn visitor(&self, headers: &HeaderMap, splits: impl FnOnce() -> bool) -> Visitor {
         if self.keys.is_empty() {
-            return Visitor { affinity: Affinity::by_trace(trace), new_key: None };
+            return Visitor { affinity: Affinity::random(), new_key: None };
         }
         let value = |key: &RoutingKey| match key {
             RoutingKey::Cookie(name) => cookie(headers, name).map(str::as_bytes),
@@ -50,20 +52,24 @@ impl AffinityConfig {
                 let key = format!("{:032x}", rand::random::<u128>());
                 Visitor { affinity: Affinity::by(key.as_bytes()), new_key: Some(key) }
             }
-            None => Visitor { affinity: Affinity::by_trace(trace), new_key: None },
+            None => Visitor { affinity: Affinity::random(), new_key: None },
         }
     }
 
-    /// The variants that the request asks for, as pairs of context and variant; none if it must not choose.
+    /// The variants that the request of `client` asks for, as pairs of context and variant; none if it must not choose.
     pub(in crate::http) fn requested<'h>(
         &self,
+        client: IpAddr,
         headers: &'h HeaderMap,
     ) -> impl Iterator<Item = (&'h str, &'h str)> + use<'h> {
-        let asked = |force: bool| {
-            let header = headers.get(VARIANT_HEADER).and_then(|value| value.to_str().ok());
-            force.then(|| header.or_else(|| cookie(headers, VARIANT_COOKIE))).flatten()
+        let may_choose = match &self.testers {
+            Testers::None => false,
+            Testers::Everyone => true,
+            Testers::Of(networks) => networks.iter().any(|network| network.contains(client)),
         };
-        let pairs = asked(self.force).into_iter().flat_map(|asked| asked.split([',', '&', '+']));
+        let header = || headers.get(VARIANT_HEADER).and_then(|value| value.to_str().ok());
+        let asked = may_choose.then(|| header().or_else(|| cookie(headers, VARIANT_COOKIE))).flatten();
+        let pairs = asked.into_iter().flat_map(|asked| asked.split([',', '&', '+']));
         pairs.filter_map(|pair| pair.trim().split_once('='))
     }
 }
@@ -125,26 +131,24 @@ mod tests {
 
     use super::*;
     use crate::http::header_fields::of as headers;
+    use crate::manifest::Network;
 
     #[test]
     fn the_first_key_that_a_request_carries_identifies_the_visitor() {
         let keys = vec![RoutingKey::Cookie("visitor".into()), RoutingKey::Header("x-user".into())];
-        let affinity = AffinityConfig { keys, force: false };
-        let trace = Trace::start();
-        let key =
-            |fields: &[(&'static str, &'static str)]| affinity.visitor(&headers(fields), trace, || false).affinity.key;
+        let affinity = AffinityConfig { keys, testers: Testers::None };
+        let key = |fields: &[(&'static str, &'static str)]| affinity.visitor(&headers(fields), || false).affinity.key;
         let ada = Affinity::by(b"ada").key;
         assert_eq!(key(&[("cookie", "a=b; visitor=ada"), ("x-user", "bob")]), ada);
         assert_eq!(key(&[("cookie", "__Host-visitor=ada")]), ada);
         assert_eq!(key(&[("cookie", "visitor="), ("x-user", "ada")]), ada);
-        assert_eq!(key(&[("cookie", "visitors=ada")]), Affinity::by_trace(trace).key);
+        assert_ne!(key(&[("cookie", "visitors=ada")]), ada);
     }
 
     #[test]
     fn a_visitor_without_a_key_gets_one_and_keeps_it() {
-        let affinity = AffinityConfig { keys: vec![RoutingKey::Cookie("visitor".into())], force: false };
-        let trace = Trace::start();
-        let visitor = |fields: &[(&'static str, &'static str)]| affinity.visitor(&headers(fields), trace, || true);
+        let affinity = AffinityConfig { keys: vec![RoutingKey::Cookie("visitor".into())], testers: Testers::None };
+        let visitor = |fields: &[(&'static str, &'static str)]| affinity.visitor(&headers(fields), || true);
         let (first, second) = (visitor(&[]), visitor(&[("cookie", "visitor=")]));
         let (one, other) = (first.new_key.unwrap(), second.new_key.unwrap());
         assert!(one != other && one.len() == 32);
@@ -157,8 +161,18 @@ mod tests {
         }
         let known = visitor(&[("cookie", "visitor=ada")]);
         assert!(known.affinity == Affinity::by(b"ada") && known.new_key.is_none());
-        let without = AffinityConfig::default().visitor(&headers(&[("cookie", "seam-visitor=k")]), trace, || true);
-        assert!(without.affinity == Affinity::by_trace(trace) && without.new_key.is_none());
+        let without = AffinityConfig::default().visitor(&headers(&[("cookie", "seam-visitor=k")]), || true);
+        assert!(without.affinity != own && without.new_key.is_none());
+    }
+
+    #[test]
+    fn a_request_without_a_key_does_not_choose_its_variant() {
+        let sent = headers(&[("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]);
+        let keyed = AffinityConfig { keys: vec![RoutingKey::Cookie("visitor".into())], testers: Testers::None };
+        for config in [AffinityConfig::default(), keyed] {
+            let key = || config.visitor(&sent, || false).affinity.key;
+            assert_ne!(key(), key(), "the same trace id, another number");
+        }
     }
 
     #[test]
@@ -194,18 +208,24 @@ mod tests {
 
     #[test]
     fn variants_are_requested_by_header_or_else_by_cookie() {
-        let requested = |force, fields: &[(&'static str, &'static str)]| {
+        let requested_by = |client: &str, testers, fields: &[(&'static str, &'static str)]| {
             let headers = headers(fields);
-            let pairs: Vec<String> = AffinityConfig { keys: Vec::new(), force }
-                .requested(&headers)
+            let pairs: Vec<String> = AffinityConfig { keys: Vec::new(), testers }
+                .requested(client.parse().unwrap(), &headers)
                 .map(|(a, b)| format!("{a} {b}"))
                 .collect();
             pairs.join(", ")
+        };
+        let requested = |force, fields: &[(&'static str, &'static str)]| {
+            requested_by("203.0.113.1", if force { Testers::Everyone } else { Testers::None }, fields)
         };
         let header = ("x-seam-variant", "engine=js, shop=new");
         assert_eq!(requested(true, &[header, ("cookie", "seam-variant=engine=c")]), "engine js, shop new");
         assert_eq!(requested(true, &[("cookie", "a=b; seam-variant=engine=c&shop=new")]), "engine c, shop new");
         assert_eq!(requested(false, &[header]), "");
         assert_eq!(requested(true, &[("x-seam-variant", "nonsense")]), "");
+        let office = || Testers::Of(vec![Network::parse("10.8.0.0/16").unwrap()]);
+        assert_eq!(requested_by("10.8.1.2", office(), &[header]), "engine js, shop new");
+        assert_eq!(requested_by("10.9.1.2", office(), &[header]), "");
     }
 }

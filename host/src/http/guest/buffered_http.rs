@@ -2,11 +2,11 @@
 //!
 //! The hot path of pages. A body is copied once, into the guest.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
-use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::body::Incoming;
 use seam_runtime::buffered_http;
@@ -24,38 +24,39 @@ pub async fn respond(
     handle: impl FnOnce(Call, buffered_http::Request) -> Result<buffered_http::Response, Failure>,
 ) -> Result<Response<Body>, RequestError> {
     let body = body::read(body, routed.limits.body_bytes, routed.limits.body_time).await?;
-    let request = request(routed.parts, routed.path, &routed.client.forwarded, body)?;
+    let request = request(&routed, body)?;
     let call = Call::start(Instant::now() + routed.timeout, routed.trace);
     let answer = handle(call, request)?;
     let invalid = |reason| RequestError::InvalidResponse { context: routed.context.to_string(), reason };
     response(answer, routed.limits.response_bytes).map_err(invalid)
 }
 
-fn request(
-    parts: &Parts,
-    path: &str,
-    forwarded: &HeaderValue,
-    body: Vec<u8>,
-) -> Result<buffered_http::Request, RequestError> {
+fn request(routed: &RoutedRequest<'_>, body: Vec<u8>) -> Result<buffered_http::Request, RequestError> {
+    let parts = routed.parts;
     // A guest gets HEAD as GET; the body of its answer is dropped later.
     let method = if parts.method == Method::HEAD { Method::GET.as_str() } else { parts.method.as_str() };
     let connection = parts.headers.get(header::CONNECTION);
     let mut fields: Vec<(String, String)> = Vec::with_capacity(parts.headers.len() + 2);
-    fields.push(("forwarded".into(), forwarded.to_str().unwrap_or_default().into()));
-    if !parts.headers.contains_key(header::HOST)
-        && let Some(authority) = parts.uri.authority()
-    {
-        fields.push(("host".into(), authority.as_str().into()));
+    fields.push(("forwarded".into(), routed.client.forwarded.to_str().unwrap_or_default().into()));
+    if let Some(host) = routed.host {
+        fields.push(("host".into(), host.into()));
     }
     for (name, value) in &parts.headers {
-        if header_fields::names_client(name)
+        if name == header::HOST
+            || header_fields::names_client(name)
             || header_fields::hop_by_hop(name)
             || (connection.is_some() && header_fields::named_by_connection(connection, name))
         {
             continue;
         }
-        let value =
-            std::str::from_utf8(value.as_bytes()).map_err(|_| RequestError::BadRequest("a header is not UTF-8"))?;
+        let seen = match *name {
+            header::COOKIE => routed.separation.visible(value.as_bytes()),
+            _ => Cow::Borrowed(value.as_bytes()),
+        };
+        if seen.is_empty() && name == header::COOKIE {
+            continue;
+        }
+        let value = std::str::from_utf8(&seen).map_err(|_| RequestError::BadRequest("a header is not UTF-8"))?;
         // HTTP/2 clients may split a cookie into several headers (RFC 9113 8.2.3).
         if name == header::COOKIE
             && let Some((_, whole)) = fields.iter_mut().find(|(name, _)| name == "cookie")
@@ -68,7 +69,7 @@ fn request(
     }
     Ok(buffered_http::Request {
         method: method.into(),
-        path: path.into(),
+        path: routed.path.into(),
         query: parts.uri.query().map(Into::into),
         headers: fields,
         body,
@@ -104,7 +105,12 @@ fn response(answer: buffered_http::Response, bytes_max: usize) -> Result<Respons
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use seam_store::ids::ContextName;
+
     use super::*;
+    use crate::http::guest::routed::with;
+    use crate::http::separation::Separation;
+    use crate::manifest::Company;
 
     fn answer(status: u16, headers: &[(&str, &str)]) -> buffered_http::Response {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
@@ -151,7 +157,18 @@ mod tests {
             .body(())
             .unwrap()
             .into_parts();
-        let request = request(&parts, "/a", &HeaderValue::from_static("for=192.0.2.1;proto=http"), Vec::new()).unwrap();
+        let own = |cookies: Option<&str>| {
+            let cookies = cookies.map(|name| vec![name.to_owned()]);
+            Separation::new(ContextName::new("shop").unwrap(), "/", Company::SameOrigin, cookies, Vec::new())
+        };
+        let cookies = |separation: &Separation| {
+            let request = with(&parts, separation, |routed| request(routed, Vec::new())).unwrap();
+            request.headers.into_iter().find(|(name, _)| name == "cookie").map(|(_, value)| value)
+        };
+        assert_eq!(cookies(&own(Some("b"))).as_deref(), Some("b=2"), "the mount's own");
+        assert_eq!(cookies(&own(None)), None);
+        let all = Separation::new(ContextName::new("shop").unwrap(), "/", Company::Alone, None, Vec::new());
+        let request = with(&parts, &all, |routed| request(routed, Vec::new())).unwrap();
         assert_eq!(
             (request.method.as_str(), request.path.as_str(), request.query.as_deref()),
             ("GET", "/a", Some("b=c"))

@@ -64,7 +64,7 @@ impl Contexts {
         affinity: &AffinityConfig,
         body: Incoming,
     ) -> Result<Response<Body>, RequestError> {
-        let parts = request.parts;
+        let (parts, separation) = (request.parts, request.separation);
         let span = tracing::info_span!(
             target: "http",
             "request",
@@ -78,11 +78,13 @@ impl Contexts {
             #[cfg(test)]
             Self::Native(native) => {
                 let handle = |call, request| span.in_scope(|| native(call, request));
-                return buffered_http::respond(request, body, handle).await;
+                let mut answer = buffered_http::respond(request, body, handle).await;
+                answer.iter_mut().for_each(|response| separation.keep_allowed(response.headers_mut()));
+                return answer;
             }
         };
-        let visitor = affinity.visitor(&parts.headers, request.trace, || registry.is_split());
-        let requested = affinity.requested(&parts.headers);
+        let visitor = affinity.visitor(&parts.headers, || registry.is_split());
+        let requested = affinity.requested(request.client.address, &parts.headers);
         let query = parts.uri.query().filter(|_| parts.method == Method::GET);
         let live = registry.live_for(request.context.as_str(), visitor.affinity, requested, query)?;
         let secure = request.client.secure;
@@ -104,6 +106,7 @@ impl Contexts {
             Serves::Nothing => Err(RequestError::NotFound),
         };
         answer.map(|mut response| {
+            separation.keep_allowed(response.headers_mut());
             if let Some(key) = &visitor.new_key {
                 give_key(&mut response, key, secure);
             }

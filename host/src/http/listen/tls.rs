@@ -153,7 +153,7 @@ mod tests {
 
         fn write(&self, certificate: &rcgen::Certificate, key: &rcgen::KeyPair) {
             std::fs::write(self.tls().certificate, certificate.pem()).unwrap();
-            std::fs::write(self.tls().key, key.serialize_pem()).unwrap();
+            seam_store::private::write(&self.tls().key, key.serialize_pem().as_bytes()).unwrap();
         }
     }
 

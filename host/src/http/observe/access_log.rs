@@ -19,11 +19,19 @@ pub struct Entry {
     client: Client,
     agent: String,
     trace: Trace,
+    /// That of the client, which is not the request's.
+    linked: Option<Trace>,
 }
 
 impl Entry {
     /// `None` when access events are switched off.
-    pub fn new(parts: &Parts, context: Option<&ContextName>, client: &Client, trace: Trace) -> Option<Box<Self>> {
+    pub fn new(
+        parts: &Parts,
+        context: Option<&ContextName>,
+        client: &Client,
+        trace: Trace,
+        linked: Option<Trace>,
+    ) -> Option<Box<Self>> {
         if !tracing::enabled!(target: "access", tracing::Level::INFO) {
             return None;
         }
@@ -36,6 +44,7 @@ impl Entry {
             client: client.clone(),
             agent: agent.unwrap_or_default(),
             trace,
+            linked,
         }))
     }
 
@@ -49,6 +58,7 @@ impl Entry {
             ms = (took.as_secs_f64() * 1e6).round() / 1e3,
             context = %self.context,
             trace = %format_args!("{:032x}", self.trace.trace_id),
+            client_trace = self.linked.map(|linked| tracing::field::display(format!("{:032x}", linked.trace_id))),
             client = %self.client,
             agent = %self.agent,
         );

@@ -3,3 +3,4 @@
 pub mod assets;
 pub mod dev;
 pub mod ops;
+pub mod this_machine;

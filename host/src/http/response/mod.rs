@@ -2,6 +2,7 @@
 
 pub mod compress;
 pub mod error_page;
+pub mod hsts;
 pub mod negotiate;
 mod uncached;
 

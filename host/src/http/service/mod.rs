@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use seam_store::ids::Trace;
 
 use self::mounts::{MountTable, OpenMount};
+use super::authority;
 use super::body::Body;
 use super::client::Client;
 use super::config::{Config, Mount};
@@ -30,10 +31,11 @@ use super::observe::access_log::Entry;
 use super::observe::completion::Completion;
 use super::observe::metrics::{ContextMetrics, Cut, Metrics};
 use super::own::dev::{self, StatusBoard};
-use super::own::ops;
+use super::own::{ops, this_machine};
 use super::proxies::Proxies;
 use super::request_error::RequestError;
 use super::response::error_page::error_page;
+use super::response::hsts::Hsts;
 use super::response::negotiate;
 use crate::manifest::Ops;
 
@@ -46,6 +48,7 @@ pub struct Service {
     contexts: Contexts,
     affinity: AffinityConfig,
     pub proxies: Proxies,
+    hsts: Hsts,
     ops: Ops,
     dev: Option<StatusBoard>,
     /// Of the responses of the host itself.
@@ -64,6 +67,7 @@ impl Service {
             contexts,
             affinity: config.affinity,
             proxies: Proxies::new(config.proxies),
+            hsts: Hsts::new(config.hsts_days),
             ops: config.ops,
             dev: config.dev,
             draining: AtomicBool::new(false),
@@ -104,11 +108,12 @@ impl Service {
         if self.dev.is_some() {
             dev::always_send_pages(&mut parts);
         }
-        let trace = header_fields::trace(&parts.headers);
+        let (trace, linked) = header_fields::take_trace(&mut parts.headers, connection.peer_is_trusted);
         let client = self.proxies.client(&connection.peer, connection.peer_is_trusted, &parts.headers);
+        let dev = self.dev.as_ref().filter(|_| is_from_this_machine(&connection, &client, &parts));
         // A panic in the host's own code costs this request only, not the other streams of its connection.
         let dispatched =
-            AssertUnwindSafe(self.dispatch(&connection, &client, &parts, body, trace)).catch_unwind().await;
+            AssertUnwindSafe(self.dispatch(&connection, &client, &parts, body, trace, dev)).catch_unwind().await;
         let (mount, answer) = dispatched.unwrap_or_else(|panic| (None, Err(panicked(&*panic))));
         let metrics = mount.as_ref().map_or(&self.own_metrics, |mount| &mount.metrics);
         match &answer {
@@ -119,17 +124,21 @@ impl Service {
             Err(RequestError::Panicked(_)) => metrics.count_panic(),
             _ => {}
         }
-        let response = answer.unwrap_or_else(|error| self.with_script(&parts, error_page(error, &parts, &trace)));
+        let response = answer.unwrap_or_else(|error| with_script(dev, &parts, error_page(error, &parts, &trace)));
         let mut response = negotiate::without_body(&parts.method, response);
         if let Some(value) = header_fields::traceparent(&trace) {
             response.headers_mut().insert(header_fields::TRACEPARENT, value);
+        }
+        if client.secure {
+            let status = response.status();
+            self.hsts.add(authority::of(&parts).ok().flatten(), status, response.headers_mut());
         }
         let completion = Completion {
             bytes: 0,
             status: response.status(),
             started,
             metrics: metrics.clone(),
-            access: Entry::new(&parts, mount.as_ref().map(|mount| &mount.context), &client, trace),
+            access: Entry::new(&parts, mount.as_ref().map(|mount| &mount.context), &client, trace, linked),
             trace,
             active,
         };
@@ -143,12 +152,15 @@ impl Service {
         parts: &Parts,
         body: Incoming,
         trace: Trace,
+        dev: Option<&StatusBoard>,
     ) -> (Option<Arc<OpenMount>>, Result<Response<Body>, RequestError>) {
-        if let Err(error) = screen::check(parts, connection) {
-            return (None, Err(error));
-        }
+        let host = match screen::check(parts, connection) {
+            Ok(host) => host,
+            Err(error) => return (None, Err(error)),
+        };
         let path = parts.uri.path();
-        if ops::may_ask(self.ops, connection, client, parts)
+        let from_this_machine = || this_machine::asks(connection, client, parts, host);
+        if ops::may_ask(self.ops, connection, from_this_machine)
             && let Some(answer) = ops::respond(&parts.method, path, &self.registry, || self.not_ready())
         {
             return (None, answer);
@@ -156,13 +168,19 @@ impl Service {
         if connection.is_for_ops {
             return (None, Err(RequestError::NotFound));
         }
-        if let Some(board) = &self.dev
+        if let Some(board) = dev
             && let Some(answer) = board.respond(&parts.method, path)
         {
             return (None, answer);
         }
-        let found = self.mounts.load().find(path).map(|(mount, below)| (mount.clone(), below));
-        let Some((mount, path)) = found else { return (None, Err(RequestError::NotFound)) };
+        let found = self.mounts.load().find(host, path).map(|(mount, below)| (mount.clone(), below));
+        let (mount, path) = match found {
+            Ok(found) => found,
+            Err(error) => return (None, Err(error)),
+        };
+        if mount.separation.refuses(&parts.method, &parts.headers) {
+            return (Some(mount), Err(RequestError::NotFound));
+        }
         if let Some(assets) = &mount.assets
             && let Some(file) = path.strip_prefix("/assets/")
         {
@@ -174,9 +192,11 @@ impl Service {
             context: &mount.context,
             timeout: mount.timeout,
             path,
+            host,
             parts,
             trace,
             client,
+            separation: &mount.separation,
             metrics: &mount.metrics,
             limits: &self.limits,
         };
@@ -184,16 +204,21 @@ impl Service {
         let waiting = Waiting(&mount.metrics);
         let answer = self.contexts.respond(routed, &self.affinity, body).await;
         std::mem::forget(waiting);
-        let answer = answer.map(|response| negotiate::negotiate(parts, self.with_script(parts, response)));
+        let answer = answer.map(|response| negotiate::negotiate(parts, with_script(dev, parts, response)));
         (Some(mount), answer)
     }
+}
 
-    /// The response, with the script of the development loop in its page.
-    fn with_script(&self, parts: &Parts, response: Response<Body>) -> Response<Body> {
-        match &self.dev {
-            Some(board) => board.add_script(parts, response),
-            None => response,
-        }
+/// Whether the request comes from this machine; not if it does not say which host it is for.
+fn is_from_this_machine(connection: &ConnectionActivity, client: &Client, parts: &Parts) -> bool {
+    authority::of(parts).is_ok_and(|host| this_machine::asks(connection, client, parts, host))
+}
+
+/// The response, with the script of the development loop in its page if the client may have it.
+fn with_script(dev: Option<&StatusBoard>, parts: &Parts, response: Response<Body>) -> Response<Body> {
+    match dev {
+        Some(board) => board.add_script(parts, response),
+        None => response,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which mount a path belongs to.
+//! Which mount a host and a path belong to.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use seam_store::ids::ContextName;
 
+use crate::http::authority;
 use crate::http::config::Mount;
 use crate::http::error::Error;
 use crate::http::observe::metrics::{ContextMetrics, Metrics};
 use crate::http::own::assets::Assets;
+use crate::http::request_error::RequestError;
+use crate::http::separation::Separation;
 
 /// A mount that is being served.
 pub(super) struct OpenMount {
@@ -18,12 +21,13 @@ pub(super) struct OpenMount {
     pub(super) context: ContextName,
     pub(super) assets: Option<Arc<Assets>>,
     pub(super) timeout: Duration,
+    pub(super) separation: Separation,
     pub(super) metrics: Arc<ContextMetrics>,
 }
 
-/// All mounts, the longest prefix first.
+/// All mounts: for each host, and for requests that are for none of these (`None`), the longest prefix first.
 #[derive(Default)]
-pub(super) struct MountTable(Vec<Arc<OpenMount>>);
+pub(super) struct MountTable(Vec<(Option<String>, Vec<Arc<OpenMount>>)>);
 
 impl MountTable {
     /// Replaces the table `before`: a folder of assets that is in both keeps its files in memory.
@@ -33,32 +37,64 @@ impl MountTable {
             let assets = |folder: &PathBuf| {
                 let assets = Assets::open(folder, &context)?;
                 let same =
-                    before.0.iter().filter_map(|mount| mount.assets.clone()).find(|old| old.root() == assets.root());
+                    before.all().filter_map(|mount| mount.assets.clone()).find(|old| old.root() == assets.root());
                 Ok::<_, Error>(same.unwrap_or_else(|| Arc::new(assets)))
             };
-            Ok(Arc::new(OpenMount {
+            let (cookies, headers) = (mount.cookies.clone(), mount.headers.clone());
+            Ok::<_, Error>(Arc::new(OpenMount {
                 prefix: mount.path.trim_end_matches('/').to_owned(),
                 assets: mount.assets.as_ref().map(assets).transpose()?,
                 metrics: metrics.context(context.as_str())?,
                 timeout: mount.timeout,
+                separation: Separation::new(context.clone(), &mount.path, mount.company, cookies, headers),
                 context,
             }))
         };
-        let mut mounts = mounts.iter().map(open).collect::<Result<Vec<_>, Error>>()?;
-        mounts.sort_by_key(|mount| std::cmp::Reverse(mount.prefix.len()));
-        Ok(Self(mounts))
+        let mut table = Self::default();
+        for mount in mounts {
+            let opened = open(mount)?;
+            let of_host = table.0.iter_mut().find(|(host, _)| *host == mount.host);
+            if let Some((_, of_host)) = of_host {
+                of_host.push(opened);
+            } else {
+                table.0.push((mount.host.clone(), vec![opened]));
+            }
+        }
+        for (_, of_host) in &mut table.0 {
+            of_host.sort_by_key(|mount| std::cmp::Reverse(mount.prefix.len()));
+        }
+        Ok(table)
     }
 
-    /// The mount of `path` and the path below it, with a leading slash. A prefix matches whole segments only.
-    pub(super) fn find<'a, 'p>(&'a self, path: &'p str) -> Option<(&'a Arc<OpenMount>, &'p str)> {
-        self.0.iter().find_map(|mount| match path.strip_prefix(mount.prefix.as_str())? {
+    /// The mount of `path` at the host that the request is for, and the path below it, with a leading slash. A host that
+    /// no mount names has the mounts without one. A prefix matches whole segments only.
+    pub(super) fn find<'a, 'p>(
+        &'a self,
+        authority: Option<&str>,
+        path: &'p str,
+    ) -> Result<(&'a Arc<OpenMount>, &'p str), RequestError> {
+        let wanted = authority.map(authority::host);
+        let is_wanted = |host: &Option<String>| match (host, wanted) {
+            (Some(host), Some(wanted)) => host.eq_ignore_ascii_case(wanted),
+            _ => false,
+        };
+        let of_host = self.0.iter().find(|(host, _)| is_wanted(host));
+        let Some((_, mounts)) = of_host.or_else(|| self.0.iter().find(|(host, _)| host.is_none())) else {
+            return Err(if self.0.is_empty() { RequestError::NotFound } else { RequestError::Misdirected });
+        };
+        let found = mounts.iter().find_map(|mount| match path.strip_prefix(mount.prefix.as_str())? {
             "" => Some((mount, "/")),
             below if below.starts_with('/') => Some((mount, below)),
             _ => None,
-        })
+        });
+        found.ok_or(RequestError::NotFound)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<OpenMount>> {
+        self.0.iter().flat_map(|(_, mounts)| mounts)
     }
 
     pub(super) fn contexts(&self) -> impl Iterator<Item = &ContextName> {
-        self.0.iter().map(|mount| &mount.context)
+        self.all().map(|mount| &mount.context)
     }
 }

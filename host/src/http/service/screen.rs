@@ -3,30 +3,17 @@
 
 use http::header;
 use http::request::Parts;
-use http::{HeaderValue, Method, Version};
+use http::{Method, Version};
 
+use crate::http::authority;
 use crate::http::connection_activity::ConnectionActivity;
 use crate::http::request_error::RequestError;
 
-pub(super) fn check(parts: &Parts, connection: &ConnectionActivity) -> Result<(), RequestError> {
-    let mut hosts = parts.headers.get_all(header::HOST).iter();
-    let (host, second) = (hosts.next(), hosts.next());
-    let authority = parts.uri.authority();
-    if second.is_some() {
-        return Err(RequestError::Malformed("there is more than one Host header"));
-    }
-    if host.is_none()
-        && (parts.version == Version::HTTP_11 || (parts.version == Version::HTTP_2 && authority.is_none()))
-    {
+/// The host that the request is for, as [`authority::of`] reads it.
+pub(super) fn check<'p>(parts: &'p Parts, connection: &ConnectionActivity) -> Result<Option<&'p str>, RequestError> {
+    let authority = authority::of(parts).map_err(RequestError::Malformed)?;
+    if authority.is_none() && parts.version > Version::HTTP_10 {
         return Err(RequestError::Malformed("the Host header is missing"));
-    }
-    if host.is_some_and(|host| !is_host(host)) {
-        return Err(RequestError::Malformed("the Host header is not a host"));
-    }
-    if let (Some(host), Some(authority)) = (host, authority)
-        && !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
-    {
-        return Err(RequestError::Malformed("the Host header differs from the requested address"));
     }
     if parts.version < Version::HTTP_2 && connection.smuggled() && parts.headers.contains_key(header::TRANSFER_ENCODING)
     {
@@ -46,10 +33,5 @@ pub(super) fn check(parts: &Parts, connection: &ConnectionActivity) -> Result<()
     if !parts.uri.path().starts_with('/') {
         return Err(RequestError::BadRequest("the path does not start with a slash"));
     }
-    Ok(())
-}
-
-/// A name or an address, with or without a port: nothing that changes its meaning in front of a path.
-fn is_host(host: &HeaderValue) -> bool {
-    host.as_bytes().iter().all(|byte| byte.is_ascii_graphic() && !b"/\\?#@,".contains(byte))
+    Ok(authority)
 }

@@ -47,12 +47,44 @@ async fn only_the_script_and_the_events_are_served_and_only_during_development()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_this_machine_gets_the_script_and_the_events() {
+    let board = StatusBoard::default();
+    board.post(&json!({ "secret": 1 }), 1);
+    let site = developing(&board);
+    let ask = async |path: &str, version: &str, fields: &str| {
+        let head = format!("GET {path} HTTP/{version}\r\nconnection: close\r\n{fields}\r\n");
+        site.raw(head.as_bytes()).await
+    };
+    for host in ["localhost", "127.0.0.1:8080", "[::1]:8080"] {
+        let here = format!("host: {host}\r\nsec-fetch-site: same-origin\r\n");
+        assert_eq!(ask("/_seam/dev.js", "1.1", &here).await.status, 200, "{host}");
+        assert!(ask("/shop/page", "1.1", &here).await.text().contains("/_seam/dev.js"), "{host}");
+    }
+    for (what, version, fields) in [
+        ("by another name", "1.1", "host: shop.example\r\n"),
+        ("by a rebound name", "1.1", "host: rebound.example\r\nsec-fetch-site: same-origin\r\n"),
+        ("by another site's page", "1.1", "host: localhost\r\nsec-fetch-site: cross-site\r\n"),
+        ("by a page of another port", "1.1", "host: localhost\r\norigin: http://localhost:3000\r\n"),
+        ("through a proxy", "1.1", "host: localhost\r\nx-forwarded-for: 127.0.0.1\r\n"),
+        ("through a silent proxy", "1.0", "host: localhost\r\n"),
+        ("without a host", "1.0", ""),
+    ] {
+        for path in ["/_seam/dev.js", "/_seam/events"] {
+            let reply = ask(path, version, fields).await;
+            assert!(reply.status == 404 && !reply.text().contains("secret"), "{path} {what}");
+        }
+        let page = ask("/shop/page", version, fields).await;
+        assert!(page.status == 200 && !page.text().contains("_seam"), "{what}: no script that would not load");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_carry_the_state_and_its_changes_and_end_with_the_server() {
     let board = StatusBoard::default();
     board.post(&json!({ "version": 1 }), 1);
     let mut site = developing(&board);
     let mut stream = site.connect().await;
-    stream.write_all(b"GET /_seam/events HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /_seam/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut lines = BufReader::new(stream).lines();
     let mut data = async || loop {
         match timeout(TIMEOUT, lines.next_line()).await.unwrap().unwrap() {
@@ -72,12 +104,7 @@ async fn events_carry_the_state_and_its_changes_and_end_with_the_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn mounts_are_replaced_while_requests_run() {
     let site = Site::start();
-    let mount = |path: &str| crate::http::Mount {
-        path: path.into(),
-        context: seam_store::ids::ContextName::new("shop").unwrap(),
-        assets: None,
-        timeout: TIMEOUT,
-    };
+    let mount = |path: &str| super::mount(path, "shop");
     let running = site.ask("GET", "/shop/held", &[]);
     let change = async {
         site.hold.arrived().await;

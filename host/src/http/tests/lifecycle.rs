@@ -104,6 +104,7 @@ async fn several_addresses_are_served_and_the_error_names_an_occupied_one() {
         ops: crate::manifest::Ops::Public,
         affinity: Default::default(),
         proxies: Default::default(),
+        hsts_days: 0,
         dev: None,
         limits: super::Limits::default(),
     };

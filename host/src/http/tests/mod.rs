@@ -6,6 +6,7 @@
 mod development;
 mod lifecycle;
 mod ops;
+mod origins;
 mod pages;
 mod protocol;
 mod renewal;
@@ -26,7 +27,7 @@ use tokio::time::timeout;
 
 use super::guest::Contexts;
 use super::{Config, Limits, Mount, Server};
-use crate::manifest::Ops;
+use crate::manifest::{Company, Ops};
 
 /// Longer than any step here takes, shorter than a test may hang.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,14 +47,22 @@ struct Hold {
     released: Semaphore,
 }
 
+/// A mount without a host, of a context that is alone.
+fn mount(path: &str, context: &str) -> Mount {
+    Mount {
+        host: None,
+        path: path.into(),
+        context: ContextName::new(context).unwrap(),
+        assets: None,
+        timeout: Duration::from_secs(5),
+        company: Company::Alone,
+        cookies: None,
+        headers: Vec::new(),
+    }
+}
+
 impl Site {
     fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let mount = |path: &str, context: &str| Mount {
-            path: path.into(),
-            context: ContextName::new(context).unwrap(),
-            assets: None,
-            timeout: Duration::from_secs(5),
-        };
         let mut config = Config {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             tls: None,
@@ -61,6 +70,7 @@ impl Site {
             ops: Ops::Public,
             affinity: Default::default(),
             proxies: Default::default(),
+            hsts_days: 0,
             dev: None,
             limits: Limits::default(),
         };
@@ -90,7 +100,8 @@ impl Site {
 
     async fn ask(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Reply {
         let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        self.raw(format!("{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{fields}\r\n").as_bytes()).await
+        self.raw(format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{fields}\r\n").as_bytes())
+            .await
     }
 
     async fn get(&self, path: &str) -> Reply {
@@ -210,6 +221,12 @@ fn native(hold: &Hold, call: Call, request: buffered_http::Request) -> Result<bu
         "/held" => {
             hold.wait();
             text("held".into())
+        }
+        // Answers with the headers that the lines of the body name.
+        "/headers" => {
+            let lines = String::from_utf8(request.body).unwrap();
+            let headers: Vec<_> = lines.lines().filter_map(|line| line.split_once(": ")).collect();
+            answer(200, &headers, Vec::new())
         }
         "/nothing" => answer(204, &[], b"a body that must not be sent".to_vec()),
         "/trap" => Err(Failure::Trapped { context: context(), reason: "SECRET".into() }),

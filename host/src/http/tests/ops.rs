@@ -32,6 +32,11 @@ async fn by_default_only_this_machine_gets_them() {
             ("real", "GET PATH HTTP/1.1\r\nhost: localhost\r\nx-real-ip: 203.0.113.1\r\n"),
             ("forwarded", "GET PATH HTTP/1.1\r\nhost: localhost\r\nforwarded: for=127.0.0.1\r\n"),
             ("via", "GET PATH HTTP/1.1\r\nhost: localhost\r\nvia: 1.1 edge\r\n"),
+            ("through a network", "GET PATH HTTP/1.1\r\nhost: localhost\r\ncf-ray: 1\r\n"),
+            ("through a balancer", "GET PATH HTTP/1.1\r\nhost: localhost\r\nx-amzn-trace-id: Root=1\r\n"),
+            ("by the client's header", "GET PATH HTTP/1.1\r\nhost: localhost\r\ntrue-client-ip: 127.0.0.1\r\n"),
+            ("by another site's page", "GET PATH HTTP/1.1\r\nhost: localhost\r\nsec-fetch-site: cross-site\r\n"),
+            ("by a rebound name", "GET PATH HTTP/1.1\r\nhost: rebound.example\r\nsec-fetch-site: same-origin\r\n"),
             ("as nginx asks", "GET PATH HTTP/1.0\r\nhost: 127.0.0.1:8080\r\n"),
         ] {
             assert_eq!(status(&site, path, head).await, 404, "{path} {what}");

@@ -26,7 +26,7 @@ async fn guests_get_the_client_that_a_trusted_proxy_names_and_no_other() {
     {
         let site = Site::with(|config| config.proxies.trusted = vec![trusted]);
         let reply = site.ask("GET", "/shop/request", &said).await;
-        assert_eq!(reply.text(), format!(r#"GET /request None [("forwarded", "{expect}"), ("host", "a")]"#));
+        assert_eq!(reply.text(), format!(r#"GET /request None [("forwarded", "{expect}"), ("host", "localhost")]"#));
     }
 }
 
@@ -57,7 +57,7 @@ async fn a_guest_sees_the_request_without_hop_by_hop_headers() {
         site.ask("DELETE", "/shop/request?a=%20b", &[("te", "trailers"), ("keep-alive", "1"), ("x-a", "ä")]).await;
     assert_eq!(
         reply.text(),
-        r#"DELETE /request Some("a=%20b") [("forwarded", "for=127.0.0.1;proto=http"), ("host", "a"), ("x-a", "ä")]"#
+        r#"DELETE /request Some("a=%20b") [("forwarded", "for=127.0.0.1;proto=http"), ("host", "localhost"), ("x-a", "ä")]"#
     );
     let mut bytes = b"GET /shop/request HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: \xff\r\n\r\n".to_vec();
     assert_eq!(site.raw(&bytes).await.status, 400);
@@ -125,6 +125,36 @@ async fn a_page_that_the_client_has_yields_304() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pages_of_the_host_repeat_nothing_of_the_request_and_lead_nowhere() {
+    let site = Site::start();
+    let evil = "%3Cscript%3Ealert(1)%3C/script%3E";
+    for path in [
+        format!("/{evil}"),
+        format!("/shop/trap?{evil}"),
+        "/<script>alert(1)</script>".into(),
+        "//evil.example/%2f..".into(),
+        "/\\evil.example".into(),
+        "/shop/assets/<script>".into(),
+    ] {
+        for accept in ["text/html", "application/json", "*/*"] {
+            let fields =
+                [("accept", accept), ("referer", "<script>"), ("user-agent", "<script>"), ("origin", "<script>")];
+            let reply = site.ask("GET", &path, &fields).await;
+            assert!(matches!(reply.status, 400 | 404 | 500) || reply.text() == "below /assets/<script>", "{path}");
+            assert!(reply.field("location").is_none() && reply.field("refresh").is_none(), "{path}");
+            let text = reply.text();
+            let of_guest = reply.field("content-type") == Some("text/plain");
+            assert!(
+                of_guest || !text.contains("script") && !text.contains("evil") && !text.contains("alert"),
+                "{text}"
+            );
+        }
+    }
+    let reply = site.raw(b"GET / HTTP/1.1\r\nhost: <script>\r\naccept: text/html\r\n\r\n").await;
+    assert!(reply.status == 400 && !reply.text().contains("script"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn failures_have_their_status_and_hide_their_reasons() {
     let site = Site::start();
     for (path, status, retry) in [
@@ -137,12 +167,12 @@ async fn failures_have_their_status_and_hide_their_reasons() {
         ("/shop/bad-header", 500, None),
     ] {
         for accept in ["text/html", "application/json"] {
-            let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-            let reply = site.ask("GET", path, &[("accept", accept), ("traceparent", parent)]).await;
+            let reply = site.ask("GET", path, &[("accept", accept)]).await;
             assert_eq!((reply.status, reply.field("retry-after")), (status, retry), "{path}");
             let text = reply.text();
             assert!(!text.contains("SECRET") && !text.contains("shop"), "{path}: {text}");
-            assert!(text.contains("4bf92f3577b34da6a3ce929d0e0e4736"), "{path}: {text}");
+            let trace = reply.field("traceparent").unwrap().split('-').nth(1).unwrap();
+            assert!(text.contains(trace), "{path}: {text}");
             let kind = if accept == "text/html" { "text/html; charset=utf-8" } else { "application/problem+json" };
             assert_eq!(reply.field("content-type"), Some(kind));
             if accept != "text/html" {
@@ -156,13 +186,20 @@ async fn failures_have_their_status_and_hide_their_reasons() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_spans_the_whole_request() {
-    let site = Site::start();
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let reply = site.ask("GET", "/shop/trace", &[("traceparent", parent)]).await;
-    let (trace, span) = reply.text().split_once(' ').map(|(t, s)| (t.to_owned(), s.to_owned())).unwrap();
-    assert_eq!(trace, "4bf92f3577b34da6a3ce929d0e0e4736");
-    assert_ne!(span, "00f067aa0ba902b7");
-    assert_eq!(reply.field("traceparent"), Some(format!("00-{trace}-{span}-01").as_str()));
+    for (proxy, theirs) in [("127.0.0.1", true), ("192.0.2.1", false)] {
+        let proxy = crate::manifest::Network::parse(proxy).unwrap();
+        let site = Site::with(|config| config.proxies.trusted = vec![proxy]);
+        let reply = site.ask("GET", "/shop/trace", &[("traceparent", parent)]).await;
+        let (trace, span) = reply.text().split_once(' ').map(|(t, s)| (t.to_owned(), s.to_owned())).unwrap();
+        assert_eq!(trace == "4bf92f3577b34da6a3ce929d0e0e4736", theirs, "only a trusted proxy's trace goes on");
+        assert_ne!(span, "00f067aa0ba902b7");
+        let flags = if theirs { "01" } else { "00" };
+        assert_eq!(reply.field("traceparent"), Some(format!("00-{trace}-{span}-{flags}").as_str()));
+        let seen = site.ask("GET", "/shop/request", &[("traceparent", parent), ("tracestate", "a=b")]).await.text();
+        assert_eq!(seen.contains("4bf92f3577b34da6") && seen.contains("tracestate"), theirs, "{seen}");
+    }
+    let site = Site::start();
     let (one, two) = (site.get("/shop/trace").await.text(), site.get("/shop/trace").await.text());
     assert_ne!(one, two);
     assert_eq!(site.ask("GET", "/shop/trace", &[("traceparent", "rubbish")]).await.status, 200);
@@ -241,7 +278,7 @@ async fn the_access_log_has_a_line_for_each_request() {
         ("path", "/shop/page"),
         ("status", "200"),
         ("context", "shop"),
-        ("trace", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        ("client_trace", "4bf92f3577b34da6a3ce929d0e0e4736"),
         ("bytes", &bytes),
         ("agent", &"u".repeat(256)),
     ] {

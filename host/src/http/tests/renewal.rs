@@ -17,7 +17,7 @@ const ASK: &[u8] = b"GET /shop/x HTTP/1.1\r\nhost: localhost\r\n\r\n";
 /// Writes a new certificate and its key; the certificate.
 fn renew(files: &Tls) -> CertificateDer<'static> {
     let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    std::fs::write(&files.key, own.signing_key.serialize_pem()).unwrap();
+    seam_store::private::write(&files.key, own.signing_key.serialize_pem().as_bytes()).unwrap();
     std::fs::write(&files.certificate, own.cert.pem()).unwrap();
     CertificateDer::from_pem_file(&files.certificate).unwrap()
 }

@@ -316,7 +316,7 @@ fn an_encrypted_store_is_refused_by_a_host_without_encryption() {
 fn an_encrypted_store_opens_with_its_key_alone() {
     let folder = TempDir::new().unwrap();
     let key = folder.path().join("shop.key");
-    std::fs::write(&key, "a long secret\n").unwrap();
+    crate::private::write(&key, b"a long secret\n").unwrap();
     let config = Config { key: Some(KeySource::File(key.clone())), ..config(&folder, 64) };
     let database = Database::open(config.clone()).unwrap();
     migrate(&database, &[migration(1, "CREATE TABLE a (x); INSERT INTO a VALUES ('plain words')")]).unwrap();

@@ -129,8 +129,10 @@ fn a_failure_half_way_names_its_line_and_leaves_the_file_as_it_was() {
         ("ATTACH 'x' AS y", 1, "ATTACH"),
         ("VACUUM", 1, "VACUUM"),
         ("COMMIT", 1, "transactions"),
-        ("ROLLBACK", 1, "ROLLBACK"),
-        ("CREATE TABLE d (x UNIQUE ON CONFLICT ROLLBACK)", 1, "ROLLBACK"),
+        ("ROLLBACK", 1, "transactions"),
+        ("INSERT OR \u{feff}ROLLBACK INTO a VALUES (1, 'x')", 1, "ends the transaction"),
+        ("SELECT 1;\nUPDATE OR ROLLBACK a SET x = 1", 2, "ends the transaction"),
+        ("SELECT '\0", 1, "zero byte"),
         ("CREATE TEMP TABLE d (x)", 1, "temporary"),
         ("CREATE TABLE seam_d (x)", 1, "the host"),
         ("DROP TABLE seam_migrations", 1, "the host"),
@@ -153,6 +155,122 @@ fn a_failure_half_way_names_its_line_and_leaves_the_file_as_it_was() {
     assert_eq!(schema(&shop), before.0);
     shop.execute("INSERT INTO a VALUES (2, 'writes go on')", &[], soon()).unwrap();
     assert_eq!(migrate(&shop, &[first, fine]).unwrap(), Migrated { from: 1, to: 2 });
+}
+
+#[test]
+fn no_constraint_and_no_trigger_of_the_schema_may_end_a_transaction() {
+    for (sql, table) in [
+        ("CREATE TABLE d (x UNIQUE ON CONFLICT ROLLBACK)", "d"),
+        ("CREATE TABLE d (x NOT NULL ON CONFLICT \u{feff}ROLLBACK)", "d"),
+        ("CREATE TABLE d (x INTEGER PRIMARY KEY ON CONFLICT ROLLBACK)", "d"),
+        ("CREATE TABLE d (x, y, PRIMARY KEY (x, y) ON CONFLICT ROLLBACK) WITHOUT ROWID", "d"),
+        ("CREATE TABLE d (x, y AS (x + 1) UNIQUE ON CONFLICT ROLLBACK)", "d"),
+        ("CREATE TRIGGER t AFTER UPDATE OF y ON a BEGIN SELECT RAISE (ROLLBACK, 'x'); END", "a"),
+        ("CREATE TRIGGER t BEFORE DELETE ON a WHEN 0 BEGIN SELECT RAISE/**/(\u{feff}ROLLBACK, 'x'); END", "a"),
+        ("CREATE TRIGGER t AFTER INSERT ON a BEGIN INSERT OR ROLLBACK INTO b VALUES (1); END", "a"),
+        ("CREATE TRIGGER \"$a(')\" AFTER INSERT ON a BEGIN UPDATE OR \u{feff}ROLLBACK b SET z = 1; END -- '", "a"),
+        (
+            "CREATE VIEW v AS SELECT x FROM a; CREATE TRIGGER t INSTEAD OF UPDATE ON v BEGIN
+          INSERT OR ROLLBACK INTO b VALUES (1); END",
+            "v",
+        ),
+        (
+            "CREATE TRIGGER t AFTER DELETE ON b BEGIN SELECT RAISE (ROLLBACK, 'x'); END;
+          CREATE TRIGGER u AFTER INSERT ON a BEGIN DELETE FROM b; END",
+            "b",
+        ),
+    ] {
+        let shop = empty();
+        let first = migration(1, "CREATE TABLE a (x PRIMARY KEY, y); CREATE TABLE b (z UNIQUE);");
+        migrate(&shop, std::slice::from_ref(&first)).unwrap();
+        let before = schema(&shop);
+        let error = migrate(&shop, &[first, migration(2, sql)]).unwrap_err();
+        let named = matches!(&error, MigrateError::EndsTransactions { name } if name == table || name == "a");
+        assert!(named, "{sql}: {error}");
+        assert_eq!(schema(&shop), before, "{sql}");
+    }
+    let fine =
+        "CREATE TABLE a (x UNIQUE ON CONFLICT ABORT, y NOT NULL ON CONFLICT FAIL, \"rollback\" DEFAULT 'ROLLBACK');
+                CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT RAISE (ABORT, 'no ROLLBACK'); END;
+                CREATE VIEW v AS SELECT x FROM a; CREATE VIEW broken AS SELECT x FROM nowhere;";
+    assert_eq!(migrate(&empty(), &[migration(1, fine)]).unwrap().to, 1);
+}
+
+#[test]
+fn a_statement_that_is_kept_is_looked_at_again_after_a_migration() {
+    let shop = empty();
+    let first = migration(1, "CREATE TABLE a (x); CREATE TABLE b (x UNIQUE)");
+    migrate(&shop, std::slice::from_ref(&first)).unwrap();
+    let insert = || shop.execute("INSERT INTO a VALUES (1)", &[], soon());
+    assert_eq!(case(&insert()), "ok");
+    // As a file that an earlier host has migrated may be.
+    let lease = shop.writer.exclusive(soon()).unwrap();
+    let trigger = "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT RAISE (ROLLBACK, 'all'); END";
+    lease.connection().unwrap().run_as_host(trigger).unwrap();
+    lease.connection().unwrap().distrust_statements();
+    shop.writer.give_back(lease);
+    assert_eq!(case(&insert()), "denied");
+    assert!(matches!(
+        migrate(&shop, &[first.clone(), migration(2, "SELECT 1")]),
+        Err(MigrateError::EndsTransactions { .. })
+    ));
+    migrate(&shop, &[first, migration(2, "DROP TRIGGER t")]).unwrap();
+    assert_eq!(case(&insert()), "ok");
+}
+
+#[test]
+fn every_kind_of_change_runs_beside_all_tables_of_the_host() {
+    let shop = empty();
+    let mut list = vec![migration(
+        1,
+        "CREATE TABLE a (x INTEGER PRIMARY KEY AUTOINCREMENT, y TEXT, z); CREATE TABLE b (a REFERENCES a (x));
+         INSERT INTO a (y) VALUES ('y'); INSERT INTO b VALUES (1);",
+    )];
+    migrate(&shop, &list).unwrap();
+    Cursor { at: 7, caught_up: true }.write(&shop, "orders").unwrap();
+    for sql in [
+        "ANALYZE",
+        "ANALYZE main",
+        "ANALYZE a",
+        "REINDEX",
+        "REINDEX nocase",
+        "ALTER TABLE a ADD COLUMN w TEXT NOT NULL DEFAULT 'w' CHECK (w <> '')",
+        "ALTER TABLE a RENAME COLUMN y TO name",
+        "ALTER TABLE a DROP COLUMN z",
+        "ALTER TABLE a RENAME TO c",
+        "CREATE TABLE c2 (x INTEGER PRIMARY KEY, name TEXT, w TEXT) STRICT; INSERT INTO c2 SELECT x, name, w FROM c;
+         DROP TABLE c; ALTER TABLE c2 RENAME TO c",
+        "CREATE INDEX c_name ON c (name); CREATE UNIQUE INDEX c_w ON c (w) WHERE name IS NULL; DROP INDEX c_w",
+        "CREATE VIEW v AS SELECT * FROM c JOIN b ON b.a = c.x; DROP VIEW v",
+        "CREATE TABLE seams (x); CREATE TABLE \"seam\" (x); DROP TABLE seams",
+        "CREATE VIRTUAL TABLE word USING fts5 (name, content='c', content_rowid='x');
+         INSERT INTO word (word) VALUES ('rebuild'); CREATE VIRTUAL TABLE words USING fts5vocab (word, row)",
+        "CREATE TRIGGER c_in AFTER INSERT ON c BEGIN INSERT INTO word (rowid, name) VALUES (new.x, new.name); END",
+        "ALTER TABLE word RENAME TO term; DROP TABLE words; DROP TABLE term; DROP TRIGGER c_in",
+    ] {
+        let number = list.len() as u32 + 1;
+        list.push(migration(number, sql));
+        let migrated = migrate(&shop, &list);
+        assert!(migrated.is_ok(), "{sql}: {}", migrated.unwrap_err());
+    }
+    assert_eq!(Cursor::read(&shop, "orders").unwrap(), Cursor { at: 7, caught_up: true });
+}
+
+#[test]
+fn only_the_virtual_tables_that_are_offered_can_be_made() {
+    for module in
+        ["rtree (id, a, b)", "rtree_i32 (id, a, b)", "geopoly (a)", "fts3 (x)", "fts4 (x)", "dbstat", "unknown"]
+    {
+        let sql = format!("CREATE VIRTUAL TABLE v USING {module}");
+        let text = migrate(&empty(), &[migration(1, &sql)]).unwrap_err().to_string();
+        let name = module.split(' ').next().unwrap();
+        assert!(text.contains(&format!("`{name}`")) && text.contains("fts5, fts5vocab"), "{sql}: {text}");
+    }
+    for name in ["seam_v", "SEAM_v", "[seam_v]"] {
+        let sql = format!("CREATE VIRTUAL TABLE {name} USING fts5 (x)");
+        let text = migrate(&empty(), &[migration(1, &sql)]).unwrap_err().to_string();
+        assert!(text.contains("the host"), "{sql}: {text}");
+    }
 }
 
 #[test]

@@ -3,10 +3,12 @@
 
 mod confinement;
 mod copies;
+mod escapes;
 mod faults;
 mod health;
 mod migrations;
 mod moments;
+mod reading;
 mod register;
 mod statements;
 mod transactions;

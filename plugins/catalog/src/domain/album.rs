@@ -6,6 +6,7 @@ use std::fmt::Arguments;
 use seam_sdk::Invalid;
 
 use crate::albums::{Album, Money};
+use crate::editing::Description;
 
 /// SKUs in one call. A page shows 50; an order desk asks for a basket.
 pub const ASKED_MAX: usize = 500;
@@ -65,6 +66,21 @@ pub fn check_albums(albums: &[Album]) -> Result<(), Invalid> {
         }
     }
     Ok(())
+}
+
+/// Checks what is to be said of an album, as `check_albums` does.
+pub fn check_description(sku: &str, description: &Description) -> Result<(), Invalid> {
+    let Description { artist, title, year, genre, label, notes } = description.clone();
+    let price = Money { minor_units: 0, currency: "GBP".into() };
+    check_albums(&[Album { sku: sku.into(), artist, title, year, genre, label, price, notes, discontinued: false }])
+}
+
+/// Checks where a list of albums starts, and how many it has.
+pub fn check_list(after: &str, count: u32) -> Result<(), Invalid> {
+    if count == 0 || count as usize > ASKED_MAX {
+        return Err(Invalid(format!("count: {count} does not lie between 1 and {ASKED_MAX}")));
+    }
+    if after.is_empty() { Ok(()) } else { Row(0).sku(after) }
 }
 
 fn at_most(max: usize, count: usize, what: &str) -> Result<(), Invalid> {

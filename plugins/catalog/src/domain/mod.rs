@@ -7,7 +7,7 @@ mod words;
 
 pub use seam_sdk::Invalid;
 
-pub use album::{check_albums, check_price, check_skus};
+pub use album::{check_albums, check_description, check_list, check_price, check_skus};
 pub use paging::{Page, TOTAL_MAX};
 pub use spelling::forms;
 pub use words::{NOTHING, Words};

@@ -1,13 +1,12 @@
-//! How often one may try a password within 15 minutes.
+//! How often one may try a password within 15 minutes, and make accounts within an hour.
 //!
 //! A stranger has 5 tries at an account and 20 at all of them from one network address; all strangers together have 50
 //! at one account. A browser in which the account was signed in has 5 of its own, and so has a session.
 //! Invariant: what strangers do shuts no known browser and no session out. Without it the owner pays for the guesses of
 //! others, who need only know an e-mail address.
 
-use std::net::{IpAddr, SocketAddr};
-
 use seam_sdk::Invalid;
+use seam_sdk::attempts::{Limit, network};
 
 /// How long a wrong password counts.
 pub const WINDOW_SECONDS: u64 = 15 * 60;
@@ -22,6 +21,10 @@ pub const PER_ADDRESS: u32 = 20;
 /// Attempts that the store keeps; beyond, it drops the oldest. Three rows stand for one of a stranger. That is enough
 /// to shut out 800 addresses at once, and each attempt costs its author the time of a password's hash.
 pub const KEPT_MAX: u32 = 50_000;
+/// Accounts made from one network address at once, and again within an hour. Each costs a hash, and an address from
+/// which many are made may look for those that are taken.
+pub const SIGN_UPS: u32 = 20;
+pub const SIGN_UPS_SECONDS: u32 = 60 * 60;
 const FROM_CHARS_MAX: usize = 100;
 
 /// The account or the network address under which attempts are counted.
@@ -49,22 +52,17 @@ pub fn signed_in(email_key: &str) -> [Whom; 1] {
     [Whom { text: format!("account {email_key} signed in"), limit: PER_ACCOUNT }]
 }
 
-/// Attempts from this network address. A port does not count, and of IPv6 only the network, since its owner has 2^64
-/// addresses.
+/// Accounts made from this network address.
+pub fn sign_up(Whom { text, .. }: &Whom) -> [Limit; 1] {
+    [Limit { key: format!("sign-up from {text}"), most: SIGN_UPS, window: SIGN_UPS_SECONDS }]
+}
+
+/// Attempts from this network address, as [`network`] has it.
 pub fn address(from: &str) -> Result<Whom, Invalid> {
     if from.is_empty() || from.chars().count() > FROM_CHARS_MAX {
         return Err(Invalid(format!("from: 1 to {FROM_CHARS_MAX} characters are allowed")));
     }
-    let parsed = from.parse().or_else(|_| from.parse().map(|with_port: SocketAddr| with_port.ip()));
-    let network = match parsed.map(|ip: IpAddr| ip.to_canonical()) {
-        Ok(IpAddr::V6(ip)) => {
-            let [a, b, c, d, ..] = ip.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}")
-        }
-        Ok(ip) => ip.to_string(),
-        Err(_) => from.to_string(),
-    };
-    Ok(Whom { text: format!("address {network}"), limit: PER_ADDRESS })
+    Ok(Whom { text: format!("address {}", network(from)), limit: PER_ADDRESS })
 }
 
 /// When an attempt made at `at` no longer counts, in seconds from `now`; never less than 1.

@@ -34,6 +34,11 @@ pub fn customer(customer: &str) -> Result<(), Error> {
     text("customer", customer, CUSTOMER_CHARS_MAX)
 }
 
+/// The account that gives money back.
+pub fn giver(by: &str) -> Result<(), Error> {
+    text("by", by, CUSTOMER_CHARS_MAX)
+}
+
 pub fn refund(amount: u64, reason: &str) -> Result<(), Error> {
     money("amount", amount)?;
     text("reason", reason, REASON_CHARS_MAX)

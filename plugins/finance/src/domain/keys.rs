@@ -23,8 +23,10 @@ pub fn capture(order: &str) -> String {
     Print::of("capture").text(order).done()
 }
 
-pub fn refund(order: &str, amount: u64, reason: &str) -> String {
-    Print::of("refund").text(order).number(amount).text(reason).done()
+/// Without `by`, the fingerprint is that of the versions which did not know it.
+pub fn refund(order: &str, amount: u64, reason: &str, by: Option<&str>) -> String {
+    let print = Print::of("refund").text(order).number(amount).text(reason);
+    by.into_iter().fold(print, Print::text).done()
 }
 
 /// SHA-256 of a function and its arguments, each text with its length, so that no two lists of arguments are the same
@@ -105,9 +107,10 @@ mod tests {
             void("1"),
             void("2"),
             capture("1"),
-            refund("1", 5, "x"),
-            refund("1", 6, "x"),
-            refund("1", 5, "y"),
+            refund("1", 5, "x", None),
+            refund("1", 6, "x", None),
+            refund("1", 5, "y", None),
+            refund("1", 5, "y", Some("C-1")),
         ]);
         assert_eq!(prints.iter().collect::<BTreeSet<_>>().len(), prints.len());
         assert!(prints.iter().all(|print| print.len() == 64));

@@ -53,6 +53,9 @@ pub fn payment(sale: &Sale, card: &str, at: u64) -> Entry {
     entry(at, &sale.order, &sale.currency, format!("Paid by card ending {card}"), lines)
 }
 
+/// The text of a refund's entry starts with this; the reason follows.
+pub const REFUND: &str = "Refund: ";
+
 /// Whose money goes back, and on which card.
 #[derive(Debug, Clone, Copy)]
 pub struct Refund<'a> {
@@ -71,7 +74,7 @@ impl Refund<'_> {
         let amount = signed(self.amount);
         let owed = vec![Booking(Account::Refunds, None, amount), receivable(self.customer, -amount)];
         let given = vec![receivable(self.customer, amount), Booking(Account::CardClearing, None, -amount)];
-        [(format!("Refund: {}", self.reason), owed), (format!("Paid back to card ending {}", self.card), given)]
+        [(format!("{REFUND}{}", self.reason), owed), (format!("Paid back to card ending {}", self.card), given)]
             .map(|(text, lines)| entry(self.at, self.order, self.currency, text, lines))
     }
 }

@@ -13,6 +13,7 @@ const SKU_CHARS_MAX: usize = 32;
 const KEY_CHARS_MAX: usize = 64;
 const NUMBER_CHARS_MAX: usize = 32;
 const CUSTOMER_CHARS_MAX: usize = 64;
+const FROM_CHARS_MAX: usize = 100;
 /// Of a reason that the operator types.
 pub const NOTE_CHARS_MAX: usize = 200;
 /// Of a name and of each line of an address.
@@ -25,6 +26,10 @@ pub fn key(key: &str) -> Result<(), Error> {
 
 pub fn customer(customer: &str) -> Result<(), Error> {
     text("customer", customer, 1, CUSTOMER_CHARS_MAX)
+}
+
+pub fn from(from: &str) -> Result<(), Error> {
+    text("from", from, 1, FROM_CHARS_MAX)
 }
 
 pub fn number(number: &str) -> Result<(), Error> {

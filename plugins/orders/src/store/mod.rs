@@ -1,10 +1,11 @@
 //! The orders' SQL. Every query here has its index, named in the migrations.
 //!
-//! This file reads; `placing` and `changing` write the changes of one order, each function one transaction, `archive`
-//! writes the orders of a seed. Nothing here calls another context: that happens between two transactions.
+//! This file and `desk` read; `placing` and `changing` write the changes of one order, each function one transaction,
+//! `archive` writes the orders of a seed. Nothing here calls another context: that happens between two transactions.
 
 pub mod archive;
 pub mod changing;
+pub mod desk;
 pub mod placing;
 
 use seam_sdk::store::{Error, Transaction, list, optional, params, query};
@@ -173,12 +174,17 @@ type SummaryRow = (String, String, String, u64, u32, u64, String);
 /// `read` gets how many rows to read, and how many to leave out before them.
 fn paged(page: u32, read: impl FnOnce(u32, u32) -> Result<Vec<SummaryRow>, Error>) -> Result<Page, Error> {
     // One row more than the page shows says whether there is a next page.
-    let rows = read(PAGE_SIZE + 1, page.saturating_sub(1) * PAGE_SIZE)?;
-    let more = rows.len() > PAGE_SIZE as usize;
+    page_of(read(PAGE_SIZE + 1, page.saturating_sub(1) * PAGE_SIZE)?, PAGE_SIZE)
+}
+
+/// A page of at most `count` orders; one row more says that there are more.
+fn page_of(rows: Vec<SummaryRow>, count: u32) -> Result<Page, Error> {
+    let count = count as usize;
+    let more = rows.len() > count;
     let summary = |(number, customer, named, at, copies, total, currency): SummaryRow| {
         Ok(Summary { number, customer, state: state(&named)?, at, copies, total, currency })
     };
-    let orders = rows.into_iter().take(PAGE_SIZE as usize).map(summary).collect::<Result<_, Error>>()?;
+    let orders = rows.into_iter().take(count).map(summary).collect::<Result<_, Error>>()?;
     Ok(Page { orders, more })
 }
 

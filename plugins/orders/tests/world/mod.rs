@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use orders::neighbours::{Album, Neighbours, Payment, Sale, albums, engine, fulfilment, payments};
 use orders::store;
 use orders::wit::{self, Address, Card, Line, Order, Request, State};
-use seam_sdk::native::{Store, set_clock, settings};
+use seam_sdk::native::{Store, forget_attempts, set_clock, settings};
 
 pub const NOW: u64 = 1_800_000_000;
 pub const APPROVED: &str = "4242 4242 4242 4242";
@@ -70,6 +70,7 @@ impl World {
         let store = Store::fresh(orders::MIGRATIONS).expect("a fresh store");
         settings(&[("reference.countries", "AT Austria\nGB United Kingdom\n")]);
         set_clock(Some(NOW));
+        forget_attempts();
         let albums = [("A", 1000), ("B", 2000), ("C", 5000)];
         let others = Others {
             on_hand: albums.iter().map(|(sku, _)| ((*sku).into(), COPIES)).collect(),
@@ -222,6 +223,7 @@ pub fn request(wanted: &[(&str, u32)], card: &str) -> Request {
         address: address(),
         card: Card { number: card.into(), holder: "Ann Lee".into(), expiry: "12/99".into(), code: "123".into() },
         total: if sum < 7500 { sum + 395 } else { sum },
+        from: "192.0.2.1".into(),
     }
 }
 
@@ -406,6 +408,12 @@ impl Neighbours for World {
                 others.keys.insert(key.into());
             }
             Ok(others.payment(order))
+        })
+    }
+
+    fn payment(&self, order: &str) -> Result<Option<Payment>, payments::Error> {
+        self.ask("payment", payments::Error::Unavailable, |others| {
+            Ok(others.paid.contains_key(order).then(|| others.payment(order)))
         })
     }
 

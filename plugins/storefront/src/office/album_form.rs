@@ -1,6 +1,7 @@
-//! The form that adds a record to the catalogue.
+//! The form that adds a record to the catalogue, and the one that changes what is said of a record.
 
 use askama::Template;
+use xxhash_rust::xxh64::xxh64;
 
 use crate::assets;
 use crate::cart::is_sku;
@@ -8,12 +9,14 @@ use crate::form::Form;
 use crate::pages::Problem;
 use crate::reference::Currencies;
 use crate::reply::Reply;
+use crate::seams::editing::Description;
 use crate::seams::{Album, CatalogError, Money, Seams};
 
 use super::desk::{Desk, Section, Shell};
-use super::fields::Field;
+use super::fields::{Field, WAS};
+use super::genre;
 use super::notice::{self, Done, Failed, Notice};
-use super::record::PRICE_MAX;
+use super::record::{PRICE_MAX, album};
 use super::reply;
 
 /// The catalog's bounds, in characters.
@@ -25,7 +28,12 @@ const YEARS: (u32, u32) = (1880, 2100);
 #[template(path = "office/album.html")]
 struct AlbumPage<'a> {
     shell: Shell<'a>,
+    /// The record that is changed, and the mark of what was said of it when the form was made.
+    changed: Option<(&'a str, u64)>,
     codes: Vec<&'a str>,
+    genres: &'a [String],
+    /// The genre that the operator may confirm as a new one.
+    new_genre: Option<&'a str>,
     typed: &'a Input,
 }
 
@@ -43,6 +51,18 @@ struct Input {
 }
 
 impl Input {
+    fn of(album: &Album) -> Input {
+        Input {
+            artist: Field::of(&album.artist),
+            title: Field::of(&album.title),
+            year: Field::of(album.year.to_string()),
+            genre: Field::of(&album.genre),
+            label: Field::of(&album.label),
+            notes: Field::of(&album.notes),
+            ..Input::default()
+        }
+    }
+
     fn wrong(&self) -> bool {
         let Input { sku, artist, title, year, genre, label, price, currency, notes } = self;
         [sku, artist, title, year, genre, label, price, currency, notes].into_iter().any(Field::wrong)
@@ -51,13 +71,24 @@ impl Input {
 
 /// `GET /office/records/new`
 pub fn page<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
-    show(desk, None, &Input::default(), 200)
+    show(desk, None, None, &Input::default(), &genre::known(desk.seams()), 200)
+}
+
+/// `GET /office/records/SKU/edit`
+pub fn edit<S: Seams>(desk: &Desk<'_, S>, sku: &str) -> Result<Reply, Problem> {
+    let album = album(desk, sku)?;
+    let changed = Some((sku, mark(&said(&album))));
+    show(desk, None, changed, &Input::of(&album), &genre::known(desk.seams()), 200)
 }
 
 /// `POST /office/records`
 pub fn add<S: Seams>(desk: &Desk<'_, S>, form: &Form<'_>) -> Result<Reply, Problem> {
     let currencies = Currencies::of(desk.seams());
-    let (mut typed, album) = read(form, &currencies);
+    let genres = genre::known(desk.seams());
+    let (mut typed, description) = read(form, &genres, None);
+    let (sku, price) = read_new(form, &currencies, &mut typed);
+    let Description { artist, title, year, genre, label, notes } = description;
+    let album = Album { sku, artist, title, year, genre, label, price, notes, discontinued: false };
     let failed = match typed.wrong() {
         true => notice::fields(),
         false => match desk.seams().add_album(&album).or_else(|error| known(desk, error, &album)) {
@@ -70,7 +101,46 @@ pub fn add<S: Seams>(desk: &Desk<'_, S>, form: &Form<'_>) -> Result<Reply, Probl
         },
     };
     let status = failed.status;
-    show(desk, Some(failed.into()), &typed, status)
+    show(desk, Some(failed.into()), None, &typed, &genres, status)
+}
+
+/// `POST /office/records/SKU/edit`: counts only for what was said of the record when the form was made.
+pub fn describe<S: Seams>(desk: &Desk<'_, S>, sku: &str, form: &Form<'_>) -> Result<Reply, Problem> {
+    let was = form.number(WAS).ok_or(Problem::Stale)?;
+    let album = album(desk, sku)?;
+    let now = said(&album);
+    let genres = genre::known(desk.seams());
+    let (typed, description) = read(form, &genres, Some(&album.genre));
+    let failed = if typed.wrong() {
+        notice::fields()
+    } else if mark(&description) == mark(&now) {
+        // Nothing differs, or the form was sent twice.
+        return Ok(desk.done(&format!("/records/{sku}"), Done::Described));
+    } else if mark(&now) != was {
+        let failed = notice::moved_on("The record");
+        let status = failed.status;
+        return show(desk, Some(failed.into()), Some((sku, mark(&now))), &Input::of(&album), &genres, status);
+    } else {
+        match desk.seams().describe(sku, &description) {
+            Ok(()) => return Ok(desk.done(&format!("/records/{sku}"), Done::Described)),
+            Err(error) => error.into(),
+        }
+    };
+    let status = failed.status;
+    show(desk, Some(failed.into()), Some((sku, was)), &typed, &genres, status)
+}
+
+fn said(album: &Album) -> Description {
+    let Album { artist, title, year, genre, label, notes, .. } = album.clone();
+    Description { artist, title, year, genre, label, notes }
+}
+
+/// The same for the same description, another one for any other.
+fn mark(description: &Description) -> u64 {
+    let Description { artist, title, year, genre, label, notes } = description;
+    // No field has control characters but line ends.
+    let all = [artist, title, &year.to_string(), genre, label, notes].map(String::as_str).join("\u{1f}");
+    xxh64(all.as_bytes(), 0)
 }
 
 enum AddError {
@@ -86,19 +156,42 @@ fn known<S: Seams>(desk: &Desk<'_, S>, error: CatalogError, album: &Album) -> Re
         CatalogError::Invalid(_) => desk.seams().albums(&[&album.sku]).unwrap_or_default(),
         CatalogError::Unavailable(_) => Vec::new(),
     };
-    let what = |album: &Album| {
-        let Album { artist, title, year, genre, label, price, notes, .. } = album.clone();
-        (artist, title, year, genre, label, price.minor_units, price.currency, notes)
-    };
+    let price = |album: &Album| (album.price.minor_units, album.price.currency.clone());
     match found.first() {
-        Some(known) if what(known) == what(album) => Ok(()),
+        Some(known) if mark(&said(known)) == mark(&said(album)) && price(known) == price(album) => Ok(()),
         Some(_) => Err(AddError::Taken),
         None => Err(AddError::Other(error.into())),
     }
 }
 
-fn read(form: &Form<'_>, currencies: &Currencies) -> (Input, Album) {
+/// What both forms have. `own` is the genre that the record has now.
+fn read(form: &Form<'_>, genres: &[String], own: Option<&str>) -> (Input, Description) {
     let name = |field| Field::line(form, field, 1, NAME_MAX);
+    let (year, number) = Field::number(form, "year", YEARS.0, YEARS.1);
+    let mut genre = name("genre");
+    genre::check(&mut genre, genres, own, form);
+    let typed = Input {
+        artist: name("artist"),
+        title: name("title"),
+        year,
+        genre,
+        label: name("label"),
+        notes: Field::text(form.text("notes"), 0, NOTES_MAX),
+        ..Input::default()
+    };
+    let description = Description {
+        artist: typed.artist.value.clone(),
+        title: typed.title.value.clone(),
+        year: u16::try_from(number).unwrap_or_default(),
+        genre: typed.genre.value.clone(),
+        label: typed.label.value.clone(),
+        notes: typed.notes.value.clone(),
+    };
+    (typed, description)
+}
+
+/// What only the form of a new record has.
+fn read_new(form: &Form<'_>, currencies: &Currencies, typed: &mut Input) -> (String, Money) {
     let mut sku = Field::of(form.line("sku").to_ascii_uppercase().chars().take(64).collect::<String>());
     if !is_sku(&sku.value) {
         sku.problem = Some("1 to 32 letters, digits and hyphens.".into());
@@ -109,34 +202,28 @@ fn read(form: &Form<'_>, currencies: &Currencies) -> (Input, Album) {
     }
     let (_, digits) = currencies.sign(&currency.value);
     let (price, units) = Field::amount(form, "price", digits, PRICE_MAX);
-    let (year, number) = Field::number(form, "year", YEARS.0, YEARS.1);
-    let typed = Input {
-        sku,
-        artist: name("artist"),
-        title: name("title"),
-        year,
-        genre: name("genre"),
-        label: name("label"),
-        price,
-        currency,
-        notes: Field::text(form.text("notes"), 0, NOTES_MAX),
-    };
-    let album = Album {
-        sku: typed.sku.value.clone(),
-        artist: typed.artist.value.clone(),
-        title: typed.title.value.clone(),
-        year: u16::try_from(number).unwrap_or_default(),
-        genre: typed.genre.value.clone(),
-        label: typed.label.value.clone(),
-        price: Money { minor_units: u32::try_from(units).unwrap_or_default(), currency: typed.currency.value.clone() },
-        notes: typed.notes.value.clone(),
-        discontinued: false,
-    };
-    (typed, album)
+    let money = Money { minor_units: u32::try_from(units).unwrap_or_default(), currency: currency.value.clone() };
+    let value = sku.value.clone();
+    (typed.sku, typed.price, typed.currency) = (sku, price, currency);
+    (value, money)
 }
 
-fn show<S: Seams>(desk: &Desk<'_, S>, notice: Option<Notice>, typed: &Input, status: u16) -> Result<Reply, Problem> {
+fn show<S: Seams>(
+    desk: &Desk<'_, S>,
+    notice: Option<Notice>,
+    changed: Option<(&str, u64)>,
+    typed: &Input,
+    genres: &[String],
+    status: u16,
+) -> Result<Reply, Problem> {
     let currencies = Currencies::of(desk.seams());
-    let page = AlbumPage { shell: desk.shell(Section::Records, notice), codes: currencies.codes().collect(), typed };
+    let page = AlbumPage {
+        shell: desk.shell(Section::Records, notice),
+        changed,
+        codes: currencies.codes().collect(),
+        genres,
+        new_genre: (typed.genre.wrong() && !typed.genre.value.is_empty()).then_some(typed.genre.value.as_str()),
+        typed,
+    };
     Ok(reply(&page, status))
 }

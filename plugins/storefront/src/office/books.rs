@@ -11,7 +11,9 @@ use crate::reference::Currencies;
 use crate::reply::Reply;
 use crate::seams::books::TrialBalance;
 use crate::seams::{Seams, payments};
+use crate::time::Date;
 
+use super::csv::{Cell, Csv};
 use super::desk::{Desk, Section, Shell};
 use super::reply;
 
@@ -23,7 +25,8 @@ struct BooksPage<'a> {
     totals: Vec<Row<'a>>,
     /// The sum is zero in every currency, by finance's figures and by ours.
     balanced: bool,
-    sum: i64,
+    /// By how much the books are out, in each currency in which they are.
+    out: Vec<Price<'a>>,
     entries: u64,
 }
 
@@ -53,10 +56,38 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
         rows: balance.lines.iter().map(|line| row(&line.account, &line.currency, line.debit, line.credit)).collect(),
         totals: sums.iter().map(|(currency, (debit, credit))| row("All accounts", currency, *debit, *credit)).collect(),
         balanced: balance.sum == 0 && sums.values().all(|(debit, credit)| debit == credit),
-        sum: balance.sum,
+        out: out(&balance, &currencies),
         entries: balance.entries,
     };
     Ok(reply(&page, 200))
+}
+
+/// `GET /office/books.csv`
+pub fn csv<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
+    let seams = desk.seams();
+    let balance = seams.trial_balance().map_err(|error| problem(&error, seams))?;
+    let currencies = Currencies::of(seams);
+    let mut csv = Csv::new(&["Account", "Currency", "Debit", "Credit", "Balance"]);
+    for line in &balance.lines {
+        let (_, digits) = currencies.sign(&line.currency);
+        let amount = |units: i128| Cell::Amount(i64::try_from(units).unwrap_or(i64::MAX), digits);
+        let (debit, credit) = (i128::from(line.debit), i128::from(line.credit));
+        csv.row(&[
+            (&line.account).into(),
+            (&line.currency).into(),
+            amount(debit),
+            amount(credit),
+            amount(debit - credit),
+        ]);
+    }
+    Ok(csv.reply(&format!("trial-balance-{}", Date(seams.now()))))
+}
+
+/// By how much the books are out, in each currency in which they are.
+pub fn out<'a>(balance: &'a TrialBalance, currencies: &'a Currencies) -> Vec<Price<'a>> {
+    let sums = sums(balance).into_iter();
+    let out = sums.map(|(currency, (debit, credit))| (currency, i128::from(debit) - i128::from(credit)));
+    out.filter(|(_, out)| *out != 0).map(|(currency, out)| currencies.price(out, currency)).collect()
 }
 
 /// Debits and credits of each currency: a deficit in one must not hide a surplus in another.

@@ -1,5 +1,7 @@
 //! One customer: statement of account and orders. The page shows neither address nor password.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 
 use crate::assets;
@@ -10,6 +12,7 @@ use crate::reply::Reply;
 use crate::seams::Seams;
 
 use super::books::problem;
+use super::csv::{Cell, Csv};
 use super::desk::{Desk, Section, Shell};
 use super::list::{Row, rows};
 use super::query::Query;
@@ -63,6 +66,7 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>, id: &str) -> Result<Reply, Problem> {
     let statement = seams.statement(id).map_err(|error| problem(&error, seams))?;
     let orders = seams.orders_of(id, 1).ok().map(|page| page.orders);
     let currencies = Currencies::of(seams);
+    let named = BTreeMap::from([(id.to_owned(), name.to_owned())]);
     let page = CustomerPage {
         shell: desk.shell(Section::Books, None),
         id,
@@ -79,7 +83,27 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>, id: &str) -> Result<Reply, Problem> {
             })
             .collect(),
         more: statement.more,
-        orders: orders.as_ref().map(|orders| rows(orders, &[], &currencies)),
+        orders: orders.as_ref().map(|orders| rows(orders, &named, &currencies)),
     };
     Ok(reply(&page, 200))
+}
+
+/// `GET /office/customers/ID/statement.csv`: as many lines as `finance` lists, the newest first.
+pub fn csv<S: Seams>(desk: &Desk<'_, S>, id: &str) -> Result<Reply, Problem> {
+    let seams = desk.seams();
+    let statement = seams.statement(id).map_err(|error| problem(&error, seams))?;
+    let currencies = Currencies::of(seams);
+    let mut csv = Csv::new(&["When", "Order", "What", "Amount", "Balance", "Currency"]);
+    for line in &statement.lines {
+        let (_, digits) = currencies.sign(&line.currency);
+        csv.row(&[
+            Cell::Time(line.at),
+            (&line.order).into(),
+            (&line.text).into(),
+            Cell::Amount(line.amount, digits),
+            Cell::Amount(line.balance, digits),
+            (&line.currency).into(),
+        ]);
+    }
+    Ok(csv.reply(&format!("statement-{id}")))
 }

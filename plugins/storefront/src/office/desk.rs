@@ -66,6 +66,11 @@ impl<'a, S: Seams> Desk<'a, S> {
         self.seams
     }
 
+    /// The id of the operator's account.
+    pub fn account(&self) -> &str {
+        &self.operator.id
+    }
+
     pub fn shell(&self, here: Section, notice: Option<Notice>) -> Shell<'_> {
         Shell { operator: &self.operator.name, here, notice, token: &self.token }
     }

@@ -65,7 +65,7 @@ impl Field {
 }
 
 /// `12.99` and `12` are 1299 and 1200 in a currency with two digits after the point.
-fn minor_units(text: &str, digits: u32) -> Option<u64> {
+pub fn minor_units(text: &str, digits: u32) -> Option<u64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let digit = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let fits = (1..=12).contains(&whole.len()) && part.len() <= digits as usize;

@@ -1,22 +1,28 @@
 //! The operator's pages, below `/office`. Only accounts that `customer` marks as operators may open them; for all
 //! others they do not exist.
 //!
-//! Invariants: `read` and `write` call `desk::enter` before anything else; only POST changes anything; a form with a
-//! key takes effect once, however often it is sent; a form with mistakes comes back with a sentence beside each
-//! mistake.
+//! Invariants: `answer` calls `desk::enter` before anything else; only POST changes anything; what cannot be undone has
+//! a page of its own that says what will happen; a form with a key takes effect once, however often it is sent; a form
+//! with mistakes comes back with a sentence beside each mistake; what goes wrong is said in the office.
 //! Not here: what an operator may do with an order, copies or money. The contexts decide, and the office shows their
 //! reasons.
 
 mod album_form;
 mod books;
+mod csv;
 mod customer;
+mod deed;
 mod desk;
 mod fields;
+mod genre;
+mod invoice;
 mod list;
 mod notice;
 mod order;
 mod overview;
+mod payment;
 mod picking;
+mod problem;
 mod query;
 mod record;
 mod records;
@@ -30,50 +36,73 @@ use askama::Template;
 
 use crate::cart::is_sku;
 use crate::form::Form;
-use crate::pages::{Problem, render};
+use crate::pages::{Problem, render, sent_form};
 use crate::reply::{CachePolicy, Reply};
-use crate::seams::Seams;
+use crate::seams::{Request, Seams};
 use crate::visit::Visit;
 
-use self::desk::enter;
-use self::order::Action;
+use self::deed::Action;
+use self::desk::{Desk, Section, enter};
 use self::query::Query;
 use self::record::Change;
 use self::view::is_number;
 
-/// A page of the office; `path` is what comes after `/office`.
-pub fn read(path: &str, query: Option<&str>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
-    let desk = enter(path, visit, seams)?;
+/// Answers a request; `path` is what comes after `/office`. A visitor who may not enter gets the shop's own answers.
+pub fn answer(path: &str, request: &Request, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+    let posted = request.method == "POST";
+    // After signing in, the operator returns to the page of the form: the form's own address may answer only POST.
+    let next = if posted { path.rsplit_once('/').map_or("", |(page, _)| page) } else { path };
+    let desk = enter(next, visit, seams)?;
+    let reply = match request.method.as_str() {
+        "GET" | "HEAD" => read(&desk, path, request.query.as_deref()),
+        "POST" => sent_form(request, visit, true).and_then(|form| write(&desk, path, &form)),
+        _ => Err(Problem::Method("GET, HEAD, POST")),
+    };
+    Ok(reply.unwrap_or_else(|problem| problem::page(&desk, section(path), &problem)))
+}
+
+fn read<S: Seams>(desk: &Desk<'_, S>, path: &str, query: Option<&str>) -> Result<Reply, Problem> {
     let query = Query::parse(query).map_err(Problem::Input)?;
     match segments(path)?.as_slice() {
-        [] => overview::page(&desk, &query),
-        ["orders"] => list::page(&desk, &query),
-        ["orders", number] if is_number(number) => order::page(&desk, number, &query),
-        ["pick"] => picking::page(&desk),
-        ["records"] => records::page(&desk, &query),
-        ["records", "new"] => album_form::page(&desk),
-        ["records", sku] if is_sku(sku) => record::page(&desk, sku, &query),
-        ["books"] => books::page(&desk),
-        ["customers"] => customer::find(&desk, &query),
-        ["customers", id] if is_number(id) => customer::page(&desk, id),
+        [] => overview::page(desk, &query),
+        ["orders"] => list::page(desk, &query),
+        ["orders.csv"] => list::csv(desk, &query),
+        ["orders", number] if is_number(number) => order::page(desk, number, &query),
+        ["orders", number, "invoice"] if is_number(number) => invoice::page(desk, number),
+        ["orders", number, action] if is_number(number) => {
+            let action = Action::named(action).ok_or(Problem::NotFound)?;
+            deed::page(desk, number, action, &query)
+        }
+        ["pick"] => picking::page(desk),
+        ["pick.csv"] => picking::csv(desk),
+        ["records"] => records::page(desk, &query),
+        ["records.csv"] => records::csv(desk, &query),
+        ["records", "new"] => album_form::page(desk),
+        ["records", sku] if is_sku(sku) => record::page(desk, sku, &query),
+        ["records", sku, "edit"] if is_sku(sku) => album_form::edit(desk, sku),
+        ["records", sku, "movements.csv"] if is_sku(sku) => record::csv(desk, sku),
+        ["books"] => books::page(desk),
+        ["books.csv"] => books::csv(desk),
+        ["customers"] => customer::find(desk, &query),
+        ["customers", id] if is_number(id) => customer::page(desk, id),
+        ["customers", id, "statement.csv"] if is_number(id) => customer::csv(desk, id),
         _ => Err(Problem::NotFound),
     }
 }
 
 /// Does what a form of the office asks for. The form's token has been checked.
-pub fn write(path: &str, form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
-    // After signing in, the operator returns to the page of the form: the form's own address answers only POST.
-    let desk = enter(path.rsplit_once('/').map_or("", |(page, _)| page), visit, seams)?;
+fn write<S: Seams>(desk: &Desk<'_, S>, path: &str, form: &Form<'_>) -> Result<Reply, Problem> {
     match segments(path)?.as_slice() {
-        ["settle"] => overview::settle(&desk),
+        ["settle"] => overview::settle(desk),
         ["orders", number, action] if is_number(number) => {
             let action = Action::named(action).ok_or(Problem::NotFound)?;
-            order::act(&desk, number, action, form)
+            deed::act(desk, number, action, form)
         }
-        ["records"] => album_form::add(&desk, form),
+        ["records"] => album_form::add(desk, form),
+        ["records", sku, "edit"] if is_sku(sku) => album_form::describe(desk, sku, form),
         ["records", sku, change] if is_sku(sku) => {
             let change = Change::named(change).ok_or(Problem::NotFound)?;
-            record::change(&desk, sku, change, form)
+            record::change(desk, sku, change, form)
         }
         _ => Err(Problem::NotFound),
     }
@@ -87,6 +116,17 @@ fn segments(path: &str) -> Result<Vec<&str>, Problem> {
     }
     let parts: Vec<&str> = path.split('/').take(4).collect();
     if parts.len() > 3 || parts.contains(&"") { Err(Problem::NotFound) } else { Ok(parts) }
+}
+
+/// The part of the office that an address belongs to, whether it has a page or not.
+fn section(path: &str) -> Section {
+    match path.trim_start_matches('/').split(['/', '.']).next() {
+        Some("orders") => Section::Orders,
+        Some("pick") => Section::Picking,
+        Some("records") => Section::Records,
+        Some("books" | "customers") => Section::Books,
+        _ => Section::Overview,
+    }
 }
 
 /// A page of the office. No cache keeps it.

@@ -8,29 +8,35 @@ pub enum Done {
     Shipped,
     Cancelled,
     Received,
+    ReceivedUnpaid,
     Refunded,
     Settled,
     NothingToSettle,
     Restocked,
     Counted,
     Added,
+    Described,
     Repriced,
     Discontinued,
+    Relisted,
 }
 
 impl Done {
-    const ALL: [Done; 11] = [
+    const ALL: [Done; 14] = [
         Done::Shipped,
         Done::Cancelled,
         Done::Received,
+        Done::ReceivedUnpaid,
         Done::Refunded,
         Done::Settled,
         Done::NothingToSettle,
         Done::Restocked,
         Done::Counted,
         Done::Added,
+        Done::Described,
         Done::Repriced,
         Done::Discontinued,
+        Done::Relisted,
     ];
 
     /// Its name in an address.
@@ -47,14 +53,21 @@ impl Done {
             Done::Shipped => ("shipped", "The parcel is on its way, and the money is taken."),
             Done::Cancelled => ("cancelled", "The order is cancelled: copies back on the shelf, money let go."),
             Done::Received => ("received", "The copies are on the shelf again, and their price goes back to the card."),
+            Done::ReceivedUnpaid => (
+                "received-unpaid",
+                "The copies are on the shelf again. No money went back by itself: it had been given back before, or too \
+                 little of it was left.",
+            ),
             Done::Refunded => ("refunded", "The money goes back to the card."),
             Done::Settled => ("settled", "The orders that were cut off have been brought to an end."),
             Done::NothingToSettle => ("settled-none", "No order has been stuck for more than a minute."),
             Done::Restocked => ("restocked", "The new copies are on the shelf."),
             Done::Counted => ("counted", "The shelf now holds what was counted."),
             Done::Added => ("added", "The record is in the catalogue. It can be bought once there are copies of it."),
+            Done::Described => ("described", "The record is described as you typed it."),
             Done::Repriced => ("repriced", "The record has its new price."),
-            Done::Discontinued => ("discontinued", "The record is no longer sold."),
+            Done::Discontinued => ("discontinued", "The record is no longer sold. It can be sold again at any time."),
+            Done::Relisted => ("relisted", "The record is sold again."),
         }
     }
 }
@@ -83,7 +96,11 @@ pub struct Failed {
 
 /// Fields of the form are wrong; each shows what is wrong.
 pub fn fields() -> Failed {
-    Failed { status: 422, text: "Nothing was done yet: something in the form is not right.".into(), keep_key: true }
+    Failed {
+        status: 422,
+        text: "Nothing was done yet. What has to be corrected is marked below.".into(),
+        keep_key: true,
+    }
 }
 
 impl From<Failed> for Notice {
@@ -119,6 +136,7 @@ impl From<ordering::Error> for Failed {
         use ordering::Error;
         match error {
             Error::Refused(why) | Error::Declined(why) => refused(&why),
+            Error::Wait(_) => refused("too many cards were declined."),
             Error::UnknownOrder => refused("there is no such order any more."),
             Error::InProcess(_) => refused("the order is being worked on at this moment. Load the page again."),
             Error::Short(_) => refused("there are not enough copies."),

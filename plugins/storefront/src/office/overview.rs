@@ -5,12 +5,14 @@
 use askama::Template;
 
 use crate::assets;
-use crate::money::Count;
+use crate::money::{Count, Price};
 use crate::pages::Problem;
+use crate::reference::Currencies;
 use crate::reply::Reply;
 use crate::seams::ordering::{self, State, Summary};
-use crate::seams::{Pick, Seams, Tally, books::TrialBalance};
+use crate::seams::{Pick, Seams, Tally};
 
+use super::books::out;
 use super::desk::{Desk, Section, Shell};
 use super::notice::{Done, Failed, Notice};
 use super::query::Query;
@@ -30,7 +32,8 @@ struct OverviewPage<'a> {
     returns: Option<OrderCount>,
     in_between: Option<OrderCount>,
     tally: Option<Tally>,
-    balance: Option<TrialBalance>,
+    /// By how much the books are out, and how many entries they have.
+    books: Option<(Vec<Price<'a>>, u64)>,
 }
 
 impl OverviewPage<'_> {
@@ -79,13 +82,15 @@ fn show<S: Seams>(desk: &Desk<'_, S>, notice: Option<Notice>, status: u16) -> Re
         more: page.more,
         first: page.orders.into_iter().take(NAMED).collect(),
     };
+    let currencies = Currencies::of(seams);
+    let balance = seams.trial_balance().ok();
     let page = OverviewPage {
         shell: desk.shell(Section::Overview, notice),
         picks: seams.pick_list(PICKS_MAX).ok().map(|picks| waiting(&picks)),
         returns: seams.orders_in_state(State::ReturnRequested, 1).ok().map(stack),
         in_between: seams.orders_in_between(1).ok().map(stack),
         tally: seams.tally(&[]).ok(),
-        balance: seams.trial_balance().ok(),
+        books: balance.as_ref().map(|balance| (out(balance, &currencies), balance.entries)),
     };
     Ok(reply(&page, status))
 }

@@ -1,20 +1,27 @@
-//! The pick list: what to take off the shelves, and which copies go into which parcel. Made for printing.
+//! The pick list: what to take off the shelves, and which copies go to whom in which parcel. Made for printing.
 
 use std::collections::BTreeMap;
 
 use askama::Template;
 
 use crate::assets;
+use crate::pages::sheet::address_lines;
 use crate::pages::{Problem, Service};
+use crate::reference::Countries;
 use crate::reply::Reply;
+use crate::seams::desk::Recipient;
 use crate::seams::{FulfilmentError, Pick, Seams};
+use crate::time::Date;
 
+use super::csv::{Cell, Csv};
 use super::desk::{Desk, Section, Shell};
 use super::reply;
 use super::view::{Titles, When};
 
 /// Parcels on one sheet: about a morning's work.
 const PARCELS: u32 = 50;
+/// Parcels in a file: the bound of the warehouse, and of `orders` on recipients.
+const FILE_PARCELS: u32 = 200;
 
 #[derive(Template)]
 #[template(path = "office/pick.html")]
@@ -25,6 +32,8 @@ struct PickPage<'a> {
     copies: u64,
     /// There are more parcels than these.
     more: bool,
+    /// `orders` does not answer, so the parcels have no addresses.
+    unaddressed: bool,
 }
 
 struct Copies<'a> {
@@ -37,28 +46,28 @@ struct Copies<'a> {
 struct Parcel<'a> {
     order: &'a str,
     at: When,
+    /// The recipient, line by line.
+    to: Vec<&'a str>,
     lines: Vec<Copies<'a>>,
 }
 
 /// `GET /office/pick`
 pub fn page<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
     let seams = desk.seams();
-    let picks = seams.pick_list(PARCELS + 1).map_err(|error| match error {
-        FulfilmentError::Unavailable(_) => Problem::Unavailable(Service::Warehouse),
-        other => {
-            seams.warn(&format!("warehouse refused: {other}"));
-            Problem::Refused
-        }
-    })?;
+    let picks = picks(desk, PARCELS + 1)?;
     let more = picks.len() > PARCELS as usize;
     let picks = picks.get(..PARCELS as usize).unwrap_or(&picks);
     let titles = Titles::of(picks.iter().flat_map(|pick| &pick.lines).map(|line| line.sku.as_str()), seams);
+    let recipients = recipients(picks, seams);
+    let countries = Countries::of(seams);
     let shelves = shelves(picks, &titles);
     let parcels = picks
         .iter()
         .map(|pick| Parcel {
             order: &pick.order,
             at: When(pick.at),
+            to: recipient(pick, recipients.as_deref())
+                .map_or(Vec::new(), |one| address_lines(&one.address, &countries)),
             lines: pick.lines.iter().map(|line| named(&line.sku, line.copies.into(), &titles)).collect(),
         })
         .collect();
@@ -68,8 +77,64 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
         shelves,
         parcels,
         more,
+        unaddressed: recipients.is_none(),
     };
     Ok(reply(&page, 200))
+}
+
+/// `GET /office/pick.csv`: a row for each record of each parcel. Without addresses there is no file.
+pub fn csv<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
+    let seams = desk.seams();
+    let picks = picks(desk, FILE_PARCELS)?;
+    let titles = Titles::of(picks.iter().flat_map(|pick| &pick.lines).map(|line| line.sku.as_str()), seams);
+    let recipients = recipients(&picks, seams).ok_or(Problem::Unavailable(Service::Orders))?;
+    let mut csv = Csv::new(&[
+        "Order", "Reserved", "Name", "Street", "Extra", "City", "Postcode", "Country", "SKU", "Artist", "Title",
+        "Copies",
+    ]);
+    for pick in &picks {
+        let address = recipient(pick, Some(&recipients)).map(|one| &one.address);
+        let part = |part: fn(&crate::seams::ordering::Address) -> &String| address.map_or("", |one| part(one).as_str());
+        for line in &pick.lines {
+            let (artist, title) = titles.artist_and_title(&line.sku);
+            csv.row(&[
+                (&pick.order).into(),
+                Cell::Time(pick.at),
+                part(|one| &one.name).into(),
+                part(|one| &one.street).into(),
+                part(|one| &one.extra).into(),
+                part(|one| &one.city).into(),
+                part(|one| &one.postcode).into(),
+                part(|one| &one.country).into(),
+                (&line.sku).into(),
+                artist.into(),
+                title.into(),
+                line.copies.into(),
+            ]);
+        }
+    }
+    Ok(csv.reply(&format!("parcels-{}", Date(seams.now()))))
+}
+
+fn picks<S: Seams>(desk: &Desk<'_, S>, count: u32) -> Result<Vec<Pick>, Problem> {
+    let seams = desk.seams();
+    seams.pick_list(count).map_err(|error| match error {
+        FulfilmentError::Unavailable(_) => Problem::Unavailable(Service::Warehouse),
+        other => {
+            seams.warn(&format!("warehouse refused: {other}"));
+            Problem::Refused
+        }
+    })
+}
+
+/// Who gets the parcels; none while `orders` does not answer.
+fn recipients(picks: &[Pick], seams: &impl Seams) -> Option<Vec<Recipient>> {
+    let orders: Vec<&str> = picks.iter().map(|pick| pick.order.as_str()).collect();
+    if orders.is_empty() { Some(Vec::new()) } else { seams.recipients(&orders).ok() }
+}
+
+fn recipient<'a>(pick: &Pick, recipients: Option<&'a [Recipient]>) -> Option<&'a Recipient> {
+    recipients?.iter().find(|one| one.order == pick.order)
 }
 
 fn named<'a>(sku: &'a str, copies: u64, titles: &'a Titles) -> Copies<'a> {

@@ -2,6 +2,7 @@
 
 use crate::params::{BadInput, VALUE_CHARS_MAX, decode, search_words};
 use crate::seams::ordering::State;
+use crate::time::Date;
 
 use super::notice::Done;
 use super::view::state_named;
@@ -13,15 +14,23 @@ const QUERY_BYTES_MAX: usize = 4096;
 const WORDS_MAX: usize = 8;
 
 /// Unknown parameters, states and results are ignored.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
     /// Trimmed, with single spaces.
     pub q: String,
     /// From 1 to `PAGE_MAX` + 1, which stands for every later page.
     pub page: u32,
     pub state: Option<State>,
+    /// The first and the last day.
+    pub from: Option<Date>,
+    pub to: Option<Date>,
     pub id: String,
     pub done: Option<Done>,
+    /// The amount to give back, as it was typed.
+    pub amount: Option<String>,
+    /// Records that are no longer sold, after this SKU.
+    pub gone: bool,
+    pub after: String,
 }
 
 impl Query {
@@ -44,12 +53,24 @@ impl Query {
                 "q" => parsed.q = value()?,
                 "page" => parsed.page = page(&value()?)?,
                 "state" => parsed.state = state_named(&value()?),
+                "from" => parsed.from = date(&value()?)?,
+                "to" => parsed.to = date(&value()?)?,
+                "amount" => parsed.amount = Some(value()?),
+                "gone" => parsed.gone = !value()?.is_empty(),
+                "after" => parsed.after = value()?,
                 "id" => parsed.id = value()?,
                 "done" => parsed.done = Done::named(&value()?),
                 _ => {}
             }
         }
         if search_words(&parsed.q) > WORDS_MAX { Err(BadInput::Words) } else { Ok(parsed) }
+    }
+}
+
+fn date(text: &str) -> Result<Option<Date>, BadInput> {
+    match text.is_empty() {
+        true => Ok(None),
+        false => Date::parse(text).map(Some).ok_or(BadInput::Date),
     }
 }
 
@@ -69,13 +90,14 @@ mod tests {
 
     #[test]
     fn a_query_is_read_and_its_unknown_parts_are_ignored() {
-        let query = Query::parse(Some("q=+kind+of%20blue&page=3&state=placed&done=shipped&x=%zz"));
+        let query = Query::parse(Some("q=+kind+of%20blue&page=3&state=placed&done=shipped&from=2026-03-02&to=&x=%zz"));
         let expected = Query {
             q: "kind of blue".into(),
             page: 3,
             state: Some(State::Placed),
-            id: "".into(),
+            from: Date::parse("2026-03-02"),
             done: Some(Done::Shipped),
+            ..Query::default()
         };
         assert_eq!(query, Ok(expected));
         assert_eq!(Query::parse(None).map(|query| query.page), Ok(1));
@@ -85,6 +107,8 @@ mod tests {
             ("q=1+2+3+4+5+6+7+8+9", BadInput::Words),
             ("page=0", BadInput::Page),
             ("page=-1", BadInput::Page),
+            ("from=2026-02-30", BadInput::Date),
+            ("to=yesterday", BadInput::Date),
         ] {
             assert_eq!(Query::parse(Some(query)), Err(bad), "{query}");
         }

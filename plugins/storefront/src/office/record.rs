@@ -1,4 +1,5 @@
-//! One record: the movements of its copies, and forms to restock, count, reprice and discontinue it.
+//! One record: the movements of its copies, and forms to restock, count and reprice it, to end its sale and to sell it
+//! again.
 
 use askama::Template;
 
@@ -6,11 +7,12 @@ use crate::assets;
 use crate::form::Form;
 use crate::key::is_key;
 use crate::money::Price;
-use crate::pages::Problem;
+use crate::pages::{Problem, Service};
 use crate::reference::Currencies;
 use crate::reply::Reply;
 use crate::seams::{Album, Cause, Level, Money, Movement, Seams, Tally};
 
+use super::csv::{Cell, Csv};
 use super::desk::{Desk, Section, Shell};
 use super::fields::{Field, WAS, plain};
 use super::notice::{self, Done, Failed, Notice};
@@ -19,8 +21,9 @@ use super::query::Query;
 use super::reply;
 use super::view::{When, is_number};
 
-/// Movements on the page.
+/// Movements on the page, and in a file: the warehouse lists no more.
 const HISTORY: u32 = 50;
+const FILE_HISTORY: u32 = 200;
 /// The bounds of the interfaces.
 const RESTOCK_MAX: u32 = 100_000;
 const COUNT_MAX: u32 = 10_000_000;
@@ -34,6 +37,7 @@ pub enum Change {
     Count,
     Price,
     Discontinue,
+    Relist,
 }
 
 impl Change {
@@ -43,6 +47,7 @@ impl Change {
             "count" => Change::Count,
             "price" => Change::Price,
             "discontinue" => Change::Discontinue,
+            "relist" => Change::Relist,
             _ => return None,
         })
     }
@@ -56,7 +61,6 @@ struct Input {
     note: Field,
     counted: Field,
     price: Option<Field>,
-    sure: Field,
 }
 
 #[derive(Template)]
@@ -74,7 +78,6 @@ struct RecordPage<'a> {
     note: Field,
     counted: Field,
     price: Field,
-    sure: Field,
 }
 
 impl RecordPage<'_> {
@@ -105,7 +108,8 @@ pub fn change<S: Seams>(desk: &Desk<'_, S>, sku: &str, change: Change, form: &Fo
         Change::Restock => restock(desk, sku, form, &mut typed)?,
         Change::Count => count(desk, sku, form, &mut typed)?,
         Change::Price => reprice(desk, sku, form, &mut typed)?,
-        Change::Discontinue => discontinue(desk, sku, form, &mut typed),
+        Change::Discontinue => desk.seams().discontinue(sku).map(|()| Done::Discontinued).map_err(Failed::from),
+        Change::Relist => desk.seams().relist(sku).map(|()| Done::Relisted).map_err(Failed::from),
     };
     match done {
         Ok(done) => Ok(desk.done(&format!("/records/{sku}"), done)),
@@ -182,16 +186,8 @@ fn reprice<S: Seams>(
     }
 }
 
-/// The office cannot undo this, so the operator has to tick a box.
-fn discontinue<S: Seams>(desk: &Desk<'_, S>, sku: &str, form: &Form<'_>, typed: &mut Input) -> Result<Done, Failed> {
-    if !form.has("sure") {
-        typed.sure.problem = Some("Tick the box if this is what you want.".into());
-        return Err(notice::fields());
-    }
-    Ok(desk.seams().discontinue(sku).map(|()| Done::Discontinued)?)
-}
-
-fn album<S: Seams>(desk: &Desk<'_, S>, sku: &str) -> Result<Album, Problem> {
+/// The record, whether it is sold or not.
+pub fn album<S: Seams>(desk: &Desk<'_, S>, sku: &str) -> Result<Album, Problem> {
     desk.seams().albums(&[sku])?.into_iter().find(|album| album.sku == sku).ok_or(Problem::NotFound)
 }
 
@@ -220,20 +216,42 @@ fn show<S: Seams>(
         note: typed.note,
         counted: typed.counted,
         price: typed.price.unwrap_or_else(now),
-        sure: typed.sure,
         album: &album,
     };
     Ok(reply(&page, status))
 }
 
-fn row(movement: &Movement) -> Row<'_> {
-    let (cause, order) = match movement.cause {
+/// `GET /office/records/SKU/movements.csv`: the latest movements of its copies, as many as the warehouse lists.
+pub fn csv<S: Seams>(desk: &Desk<'_, S>, sku: &str) -> Result<Reply, Problem> {
+    let seams = desk.seams();
+    let movements = seams.stock_history(sku, FILE_HISTORY).map_err(|_| Problem::Unavailable(Service::Warehouse))?;
+    let mut csv = Csv::new(&["When", "Why", "Change", "On the shelf", "For"]);
+    for movement in &movements {
+        let (cause, _) = cause(movement.cause);
+        csv.row(&[
+            Cell::Time(movement.at),
+            cause.into(),
+            Cell::Change(movement.change.into()),
+            movement.on_hand.into(),
+            (&movement.reference).into(),
+        ]);
+    }
+    Ok(csv.reply(&format!("movements-{sku}")))
+}
+
+/// Why the stock changed, and whether an order did it.
+fn cause(cause: Cause) -> (&'static str, bool) {
+    match cause {
         Cause::Counted => ("Counted", false),
         Cause::Restocked => ("Restocked", false),
         Cause::Reserved => ("Reserved", true),
         Cause::Released => ("Released", true),
         Cause::Returned => ("Returned", true),
-    };
+    }
+}
+
+fn row(movement: &Movement) -> Row<'_> {
+    let (cause, order) = cause(movement.cause);
     Row {
         at: When(movement.at),
         cause,

@@ -1,4 +1,4 @@
-//! Records found by words or SKU, with price and stock; each links to its page.
+//! Records found by words or SKU, or those that are no longer sold, with price and stock; each links to its page.
 
 use askama::Template;
 
@@ -11,8 +11,10 @@ use crate::paging::{PAGE_MAX, PAGE_SIZE};
 use crate::params::search_words;
 use crate::reference::Currencies;
 use crate::reply::Reply;
-use crate::seams::{Album, Filter, Level, Seams};
+use crate::seams::{Album, AlbumPage, Filter, Level, Seams};
+use crate::time::Date;
 
+use super::csv::{Cell, Csv, ROWS_MAX};
 use super::desk::{Desk, Section, Shell};
 use super::query::Query;
 use super::reply;
@@ -20,12 +22,19 @@ use super::reply;
 /// Where the catalog stops counting search results and lists.
 const SEARCH_MOST: u32 = 200;
 const BROWSE_MOST: u32 = 1000;
+/// Records that one call brings into a file: the bounds of the interfaces. The catalog lists no more than 10,000.
+const FOUND_PART: u32 = 100;
+const GONE_PART: u32 = 500;
+const LEVELS_MAX: usize = 500;
 
 #[derive(Template)]
 #[template(path = "office/records.html")]
 struct RecordsPage<'a> {
     shell: Shell<'a>,
     words: &'a str,
+    /// The list of records that are no longer sold.
+    gone: bool,
+    csv: String,
     total: Total,
     rows: Vec<Row<'a>>,
     page: u32,
@@ -41,43 +50,141 @@ struct Row<'a> {
     on_hand: Option<u32>,
 }
 
-/// `GET /office/records?q=&page=`
+/// `GET /office/records?q=&page=`, or `?gone=1&after=SKU`
 pub fn page<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Problem> {
-    let seams = desk.seams();
     if query.page > PAGE_MAX {
         return Err(Problem::PastTheEnd);
     }
+    if query.gone {
+        return gone(desk, &query.after);
+    }
     let words = query.q.as_str();
-    let searched = search_words(words) > 0;
-    let mut found = match searched {
-        true => seams.search(words, query.page, PAGE_SIZE)?,
-        false => seams.browse(Filter::default(), query.page, PAGE_SIZE)?,
+    let found = found(desk, words, query.page, PAGE_SIZE)?;
+    if found.albums.is_empty() && query.page > 1 {
+        return Err(Problem::PastTheEnd);
+    }
+    let href = |page: u32| format!("/office/records?q={}&page={page}", Encoded(words));
+    let most = if search_words(words) > 0 { SEARCH_MOST } else { BROWSE_MOST };
+    let list = List {
+        words,
+        gone: false,
+        csv: format!("/office/records.csv?q={}", Encoded(words)),
+        total: Total { count: found.total, most },
+        page: query.page,
+        previous: (query.page > 1).then(|| href(query.page - 1)),
+        next: (found.more && query.page < PAGE_MAX).then(|| href(query.page + 1)),
     };
-    // The catalog's search finds neither SKUs nor discontinued records.
+    show(desk, list, &found.albums)
+}
+
+/// The records that are no longer sold, in the order of their SKUs.
+fn gone<S: Seams>(desk: &Desk<'_, S>, after: &str) -> Result<Reply, Problem> {
+    let after = if is_sku(after) { after } else { "" };
+    let mut albums = desk.seams().discontinued(after, PAGE_SIZE + 1)?;
+    let more = albums.len() > PAGE_SIZE as usize;
+    albums.truncate(PAGE_SIZE as usize);
+    let last = albums.last().filter(|_| more).map(|album| album.sku.as_str());
+    let list = List {
+        words: "",
+        gone: true,
+        csv: "/office/records.csv?gone=1".into(),
+        total: Total { count: u32::try_from(albums.len()).unwrap_or(u32::MAX), most: u32::MAX },
+        page: 1,
+        previous: (!after.is_empty()).then(|| "/office/records?gone=1".into()),
+        next: last.map(|sku| format!("/office/records?gone=1&after={sku}")),
+    };
+    show(desk, list, &albums)
+}
+
+/// What the page says of its list.
+struct List<'a> {
+    words: &'a str,
+    gone: bool,
+    csv: String,
+    total: Total,
+    page: u32,
+    previous: Option<String>,
+    next: Option<String>,
+}
+
+fn show<S: Seams>(desk: &Desk<'_, S>, list: List<'_>, albums: &[Album]) -> Result<Reply, Problem> {
+    let levels = levels(albums, desk.seams());
+    let currencies = Currencies::of(desk.seams());
+    let List { words, gone, csv, total, page, previous, next } = list;
+    let rows = rows(albums, levels.as_deref(), &currencies);
+    let shell = desk.shell(Section::Records, None);
+    let page = RecordsPage { shell, words, gone, csv, total, rows, page, previous, next, uncounted: levels.is_none() };
+    Ok(reply(&page, 200))
+}
+
+/// `GET /office/records.csv`, with the parameters of the page: the whole list.
+pub fn csv<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Problem> {
+    let seams = desk.seams();
+    let mut albums: Vec<Album> = Vec::new();
+    if query.gone {
+        loop {
+            let after = albums.last().map_or(String::new(), |album| album.sku.clone());
+            let found = seams.discontinued(&after, GONE_PART)?;
+            let more = found.len() >= GONE_PART as usize;
+            albums.extend(found);
+            if !more || albums.len() >= ROWS_MAX {
+                break;
+            }
+        }
+    } else {
+        for page in 1..=ROWS_MAX as u32 / FOUND_PART {
+            let found = found(desk, &query.q, page, FOUND_PART)?;
+            albums.extend(found.albums);
+            if !found.more {
+                break;
+            }
+        }
+    }
+    let currencies = Currencies::of(seams);
+    let mut csv =
+        Csv::new(&["SKU", "Artist", "Title", "Year", "Genre", "Label", "Price", "Currency", "Sold", "On the shelf"]);
+    for albums in albums.chunks(LEVELS_MAX) {
+        let levels = levels(albums, seams);
+        for Row { album, on_hand, .. } in rows(albums, levels.as_deref(), &currencies) {
+            let (_, digits) = currencies.sign(&album.price.currency);
+            csv.row(&[
+                (&album.sku).into(),
+                (&album.artist).into(),
+                (&album.title).into(),
+                u32::from(album.year).into(),
+                (&album.genre).into(),
+                (&album.label).into(),
+                Cell::Amount(album.price.minor_units.into(), digits),
+                (&album.price.currency).into(),
+                if album.discontinued { "no" } else { "yes" }.into(),
+                on_hand.map_or(Cell::Empty, Cell::from),
+            ]);
+        }
+    }
+    Ok(csv.reply(&format!("records-{}", Date(seams.now()))))
+}
+
+/// Records on sale that match the words, all without words, and the one with this SKU, sold or not.
+fn found<S: Seams>(desk: &Desk<'_, S>, words: &str, page: u32, size: u32) -> Result<AlbumPage, Problem> {
+    let seams = desk.seams();
+    let mut found = match search_words(words) > 0 {
+        true => seams.search(words, page, size)?,
+        false => seams.browse(Filter::default(), page, size)?,
+    };
+    // The catalog's search does not find discontinued records.
     let sku = words.to_ascii_uppercase();
-    if query.page == 1 && is_sku(&sku) && !found.albums.iter().any(|album| album.sku == sku) {
+    if page == 1 && is_sku(&sku) && !found.albums.iter().any(|album| album.sku == sku) {
         let exact = seams.albums(&[&sku])?;
         found.total = found.total.saturating_add(u32::from(!exact.is_empty()));
         found.albums.splice(0..0, exact);
     }
-    if found.albums.is_empty() && query.page > 1 {
-        return Err(Problem::PastTheEnd);
-    }
-    let skus: Vec<&str> = found.albums.iter().map(|album| album.sku.as_str()).collect();
-    let levels = if skus.is_empty() { Some(Vec::new()) } else { seams.levels(&skus).ok() };
-    let currencies = Currencies::of(seams);
-    let href = |page: u32| format!("/office/records?q={}&page={page}", Encoded(words));
-    let page = RecordsPage {
-        shell: desk.shell(Section::Records, None),
-        words,
-        total: Total { count: found.total, most: if searched { SEARCH_MOST } else { BROWSE_MOST } },
-        rows: rows(&found.albums, levels.as_deref(), &currencies),
-        page: query.page,
-        previous: (query.page > 1).then(|| href(query.page - 1)),
-        next: (found.more && query.page < PAGE_MAX).then(|| href(query.page + 1)),
-        uncounted: levels.is_none(),
-    };
-    Ok(reply(&page, 200))
+    Ok(found)
+}
+
+/// The copies of these records, in one call; none while the warehouse does not answer.
+fn levels(albums: &[Album], seams: &impl Seams) -> Option<Vec<Level>> {
+    let skus: Vec<&str> = albums.iter().map(|album| album.sku.as_str()).collect();
+    if skus.is_empty() { Some(Vec::new()) } else { seams.levels(&skus).ok() }
 }
 
 fn rows<'a>(albums: &'a [Album], levels: Option<&[Level]>, currencies: &'a Currencies) -> Vec<Row<'a>> {

@@ -1,6 +1,9 @@
 //! The office over requests: who may open it, what each page shows and calls, what each form does.
 
+mod deeds;
 mod doors;
+mod files;
+mod finding;
 mod forms;
 mod pages;
 
@@ -28,8 +31,17 @@ fn office_with(state: ordering::State) -> Shop {
     Shop { known_orders: vec![ordering::Order { state, ..order() }], payment: sent.then_some(captured), ..office() }
 }
 
-/// Every page.
-const PAGES: [&str; 13] = [
+/// An office in which this form is offered.
+fn ready(address: &str) -> Shop {
+    match address.rsplit_once('/') {
+        Some((_, "refund")) => office_with(ordering::State::Shipped),
+        Some((_, "receive")) => office_with(ordering::State::ReturnRequested),
+        _ => office(),
+    }
+}
+
+/// Every page, but those of what cannot be undone.
+const PAGES: [&str; 19] = [
     "/office",
     "/office/",
     "/office?done=settled",
@@ -41,6 +53,12 @@ const PAGES: [&str; 13] = [
     "/office/records?q=blue",
     "/office/records/A",
     "/office/records/new",
+    "/office/records/A/edit",
+    "/office/records?gone=1",
+    "/office/orders?q=Ann+Lee&from=2026-01-01&to=2026-12-31",
+    "/office/orders?q=C-1",
+    "/office/orders/1000123/invoice",
+    "/office/records?q=A",
     "/office/books",
     "/office/customers/C-1",
 ];
@@ -51,7 +69,7 @@ const KEY: &str = "00112233445566778899aabbccddeeff";
 type Sent = (&'static str, &'static [(&'static str, &'static str)], &'static str);
 
 /// Every form with valid values.
-const FORMS: [Sent; 10] = [
+const FORMS: [Sent; 12] = [
     ("/office/settle", &[], "settle"),
     ("/office/orders/1000123/ship", &[("key", KEY)], "ship 00112233445566778899aabbccddeeff-ship 1000123"),
     (
@@ -66,8 +84,8 @@ const FORMS: [Sent; 10] = [
     ),
     (
         "/office/orders/1000123/refund",
-        &[("key", KEY), ("was", "0"), ("amount", "12.5"), ("reason", "Scratched")],
-        "refund 00112233445566778899aabbccddeeff-refund 1000123 1250 Scratched",
+        &[("key", KEY), ("was", "7347"), ("amount", "12.5"), ("reason", "Scratched")],
+        "refund 00112233445566778899aabbccddeeff-refund 1000123 1250 Scratched by C-1",
     ),
     (
         "/office/records/A/restock",
@@ -76,7 +94,21 @@ const FORMS: [Sent; 10] = [
     ),
     ("/office/records/A/count", &[("was", "10"), ("counted", "0")], "stocktake A 0"),
     ("/office/records/A/price", &[("was", "2499"), ("price", "19.99")], "change-price A 1999 GBP"),
-    ("/office/records/A/discontinue", &[("sure", "yes")], "discontinue A"),
+    ("/office/records/A/discontinue", &[], "discontinue A"),
+    ("/office/records/A/relist", &[], "relist A"),
+    (
+        "/office/records/A/edit",
+        &[
+            ("was", "8244280585600172720"),
+            ("artist", "Someone"),
+            ("title", "Something"),
+            ("year", "1971"),
+            ("genre", "jazz"),
+            ("label", "Own"),
+            ("notes", ""),
+        ],
+        "describe A Someone/Something/1971/Jazz/Own",
+    ),
     (
         "/office/records",
         &[
@@ -96,7 +128,7 @@ const FORMS: [Sent; 10] = [
 
 /// The calls that change something.
 fn changes(shop: &Shop) -> Vec<String> {
-    const CHANGING: [&str; 10] = [
+    const CHANGING: [&str; 12] = [
         "settle",
         "ship ",
         "receive-return ",
@@ -106,6 +138,8 @@ fn changes(shop: &Shop) -> Vec<String> {
         "stocktake ",
         "change-price ",
         "discontinue ",
+        "relist ",
+        "describe ",
         "add-album ",
     ];
     let calls = shop.calls.borrow();

@@ -4,13 +4,14 @@
 
 use askama::Template;
 
+use super::sheet::{Sheet, address_lines};
 use super::{Problem, Service, Shell, render, signed_in};
 use crate::assets;
-use crate::money::{Charge, Price};
+use crate::money::Price;
 use crate::pages::order::is_number;
 use crate::reference::{Countries, Currencies};
 use crate::reply::{CachePolicy, Reply};
-use crate::seams::{Seams, books, ordering, payments};
+use crate::seams::{Seams, ordering, payments};
 use crate::time::Day;
 use crate::visit::Visit;
 
@@ -34,22 +35,7 @@ struct Row<'a> {
 #[template(path = "invoice.html")]
 struct InvoicePage<'a> {
     shell: Shell<'a>,
-    invoice: &'a books::Invoice,
-    day: Day,
-    /// The recipient, line by line.
-    to: Vec<&'a str>,
-    items: Vec<Item<'a>>,
-    shipping: Charge<'a>,
-    total: Price<'a>,
-    refunded: Option<Price<'a>>,
-}
-
-struct Item<'a> {
-    sku: &'a str,
-    title: &'a str,
-    quantity: u32,
-    price: Price<'a>,
-    sum: Price<'a>,
+    sheet: Sheet<'a>,
 }
 
 /// `/account/statement`
@@ -79,39 +65,11 @@ pub fn invoice(number: &str, visit: &Visit<'_>, seams: &impl Seams) -> Result<Re
     let order: Option<ordering::Order> = seams.order(&customer.account.id, number).ok();
     let countries = Countries::of(seams);
     let to = match &order {
-        Some(order) => {
-            let address = &order.address;
-            let lines = [&address.name, &address.street, &address.extra, &address.postcode, &address.city];
-            let mut to: Vec<&str> = lines.into_iter().map(String::as_str).collect();
-            to.push(countries.name(&address.country));
-            to.retain(|line| !line.is_empty());
-            to
-        }
+        Some(order) => address_lines(&order.address, &countries),
         None => vec![customer.account.name.as_str()],
     };
     let currencies = Currencies::of(seams);
-    let currency = invoice.total.currency.as_str();
-    let items = invoice.lines.iter().map(|line| Item {
-        sku: &line.sku,
-        title: match &line.title {
-            books::Title::Known(title) => title,
-            books::Title::Gone => "A record that is no longer in our catalogue",
-            books::Title::Unavailable => "(the title cannot be looked up just now)",
-        },
-        quantity: line.quantity,
-        price: currencies.price(line.price, currency),
-        sum: currencies.price(u64::from(line.price) * u64::from(line.quantity), currency),
-    });
-    let page = InvoicePage {
-        shell: Shell::of(visit),
-        day: Day(invoice.at),
-        to,
-        items: items.collect(),
-        shipping: Charge(currencies.price(invoice.shipping, currency)),
-        total: currencies.price(invoice.total.minor_units, currency),
-        refunded: (invoice.refunded > 0).then(|| currencies.price(invoice.refunded, currency)),
-        invoice: &invoice,
-    };
+    let page = InvoicePage { shell: Shell::of(visit), sheet: Sheet::new(&invoice, to, &currencies) };
     Ok(Reply::html(CachePolicy::NoStore, render(&page, 6 * 1024)))
 }
 

@@ -17,6 +17,7 @@ use self::outcome::{Outcome, Typed};
 use super::cart::{self, Sums};
 use super::field::{AddressInput, Alarm, Field, Problems, unavailable};
 use super::problem::RETRY_SECONDS;
+use super::sign::minutes;
 use super::{Customer, Problem, Service, Shell, pending, render, signed_in};
 use crate::assets;
 use crate::cart::Cart;
@@ -129,6 +130,7 @@ pub fn place(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<R
         card,
         // An invalid total is handled like one that has changed.
         total: form.number("total").unwrap_or_default(),
+        from: visit.from.to_string(),
     };
     match seams.place(key, &request) {
         Ok(order) => Ok(placed(&order, &request, &filled, &customer, visit, seams)),
@@ -232,6 +234,17 @@ fn refused(
                     not charged twice: it is safe to type your card once more and send this page again.";
         let alarm = Alarm::new("No answer", text).with("/account", "See whether it is among your orders");
         return show(cart, &filled, &Above::Away(alarm), 503, visit, seams);
+    }
+    if let ordering::Error::Wait(seconds) = error {
+        let text = format!(
+            "To keep stolen cards out, we look at the next card in {}. Nothing was charged, and your records are still \
+             here.",
+            minutes(seconds)
+        );
+        let alarm = Alarm::new("Too many cards that could not be used", text);
+        let mut reply = show(cart, &filled, &Above::Away(alarm), 429, visit, seams)?;
+        reply.headers.push(("retry-after", seconds.to_string()));
+        return Ok(reply);
     }
     filled.key = new_key(seams);
     let outcome = match error {

@@ -17,6 +17,7 @@ pub mod order;
 mod pending;
 mod problem;
 pub mod settings;
+pub mod sheet;
 pub mod sign;
 
 use askama::Template;
@@ -26,9 +27,11 @@ pub use album::{album, cover};
 pub use books::{invoice, statement};
 pub use home::home;
 pub use listing::{browse, search};
-pub use problem::{Problem, Service, problem};
+pub use problem::{Problem, Service, problem, words};
 
-use crate::seams::{Album, CallError, Level, Seams, accounts};
+use crate::csrf;
+use crate::form::Form;
+use crate::seams::{Album, CallError, Level, Request, Seams, accounts};
 use crate::visit::Visit;
 
 /// What the layout around every page needs.
@@ -67,6 +70,15 @@ pub fn signed_in<'a>(visit: &Visit<'a>, next: &str, seams: &impl Seams) -> Resul
             Err(Problem::session_over(next))
         }
     }
+}
+
+/// The form of a request, if one of our pages sent it; `tied` if that page has to be this visitor's own.
+pub fn sent_form<'a>(request: &'a Request, visit: &Visit<'_>, tied: bool) -> Result<Form<'a>, Problem> {
+    if !csrf::same_origin(request) {
+        return Err(Problem::CrossSite);
+    }
+    let form = Form::of(request).map_err(Problem::Unreadable)?;
+    if tied && !visit.issued(&form) { Err(Problem::Stale) } else { Ok(form) }
 }
 
 /// Renders into one buffer; `capacity` is the usual size of such a page.

@@ -16,7 +16,7 @@ use crate::form::Form;
 use crate::key::{is_key, new_key};
 use crate::money::{Charge, Price};
 use crate::params::Params;
-use crate::reference::{Countries, Currencies};
+use crate::reference::{Countries, Currencies, Returns};
 use crate::reply::{CachePolicy, Reply};
 use crate::seams::ordering::State;
 use crate::seams::{Seams, ordering};
@@ -76,6 +76,9 @@ struct OrderPage<'a> {
     cancellable: bool,
     /// Whether something of it can be sent back.
     returnable: bool,
+    /// Copies are on their way back: the page says where to.
+    returning: bool,
+    returns: &'a Returns,
     invoiced: bool,
 }
 
@@ -213,6 +216,7 @@ fn page(
     let albums = if skus.is_empty() { Vec::new() } else { seams.albums(&skus).unwrap_or_default() };
     let currencies = Currencies::of(seams);
     let countries = Countries::of(seams);
+    let returns = Returns::of(seams);
     let row = |line: &'_ ordering::PlacedLine| u64::from(line.price) * u64::from(line.copies);
     let rows: Vec<Row<'_>> = order
         .lines
@@ -245,6 +249,8 @@ fn page(
         history: order.history.iter().map(history_entry).collect(),
         placing: order.state == State::Placing,
         cancellable: order.state == State::Placed,
+        returning: order.state == State::ReturnRequested,
+        returns: &returns,
         invoiced: matches!(order.state, State::Shipped | State::ReturnRequested | State::Returned),
         returnable: order.state == State::Shipped && rows.iter().any(|row| row.left() > 0),
         rows,

@@ -59,9 +59,13 @@ impl Problem {
         Problem::SignIn { next: next.into(), over: true }
     }
 
-    /// Whether trying again in a few seconds helps.
-    fn is_temporary(&self) -> bool {
-        matches!(self, Problem::Unavailable(_))
+    /// The header that says when to try again, or with which method.
+    pub fn headers(&self) -> Option<(&'static str, String)> {
+        match self {
+            Problem::Unavailable(_) => Some(("retry-after", RETRY_SECONDS.into())),
+            Problem::Method(allowed) => Some(("allow", (*allowed).into())),
+            _ => None,
+        }
     }
 }
 
@@ -77,14 +81,31 @@ struct ProblemPage {
     text: &'static str,
 }
 
+/// What a problem's page says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Words {
+    pub status: u16,
+    pub title: &'static str,
+    pub text: &'static str,
+}
+
 /// The page of a problem, with its status.
 pub fn problem(problem: Problem, visit: &Visit<'_>) -> Reply {
-    let (status, title, text) = match &problem {
-        Problem::SignIn { next, over } => {
-            let mut reply = Reply::see_other(href::sign_in(next));
-            reply.headers.extend(over.then(|| visit.forget_session()));
-            return reply;
-        }
+    if let Problem::SignIn { next, over } = &problem {
+        let mut reply = Reply::see_other(href::sign_in(next));
+        reply.headers.extend(over.then(|| visit.forget_session()));
+        return reply;
+    }
+    let Words { status, title, text } = words(&problem);
+    let page = ProblemPage { shell: Shell::of(visit), status, title, text };
+    let mut reply = Reply::html(CachePolicy::NoStore, render(&page, 3 * 1024)).with_status(status);
+    reply.headers.extend(problem.headers());
+    reply
+}
+
+pub fn words(problem: &Problem) -> Words {
+    let (status, title, text) = match problem {
+        Problem::SignIn { .. } => (401, "Please sign in", "This page belongs to a person who is signed in."),
         Problem::NotFound => {
             (404, "Not in our crates", "There is no such page. Perhaps there is a mistake in the address.")
         }
@@ -152,13 +173,5 @@ pub fn problem(problem: Problem, visit: &Visit<'_>) -> Reply {
             (400, "That does not read right", "There are control characters in the form.")
         }
     };
-    let page = ProblemPage { shell: Shell::of(visit), status, title, text };
-    let mut reply = Reply::html(CachePolicy::NoStore, render(&page, 3 * 1024)).with_status(status);
-    if problem.is_temporary() {
-        reply.headers.push(("retry-after", RETRY_SECONDS.into()));
-    }
-    if let Problem::Method(allowed) = problem {
-        reply.headers.push(("allow", allowed.into()));
-    }
-    reply
+    Words { status, title, text }
 }

@@ -107,7 +107,7 @@ fn explained(
         accounts::Error::Wait(seconds) => (nothing(), Some(wait(seconds)), 429),
         accounts::Error::SignedOut => return Err(Problem::session_over(next)),
         accounts::Error::Unavailable(_) => (nothing(), Some(unavailable("Your account")), 503),
-        error @ (accounts::Error::Taken | accounts::Error::Invalid(_)) => {
+        error @ accounts::Error::Invalid(_) => {
             seams.warn(&format!("accounts refused a change: {error}"));
             (nothing(), Some(Alarm::new("That could not be done", "Please check what you typed, and try again.")), 422)
         }

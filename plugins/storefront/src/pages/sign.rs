@@ -16,6 +16,9 @@ use crate::visit::Visit;
 /// The page after signing in, without `next`.
 const HOME: &str = "/account";
 
+/// An account that is younger was made by the form that was just sent.
+const NEW_SECONDS: u64 = 60;
+
 /// Which of the two forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -111,7 +114,9 @@ fn entered(
     };
     match result {
         Ok(session) => {
-            let welcome = if mode == Mode::SignUp { "/account?note=welcome" } else { HOME };
+            // Who signs up a second time is signed in.
+            let new = mode == Mode::SignUp && session.account.since.saturating_add(NEW_SECONDS) > seams.now();
+            let welcome = if new { "/account?note=welcome" } else { HOME };
             let mut reply = Reply::see_other(if typed.next.is_empty() { welcome } else { typed.next.as_str() });
             reply.headers.push(visit.keep_session(&session, seams.now()));
             // Without the key the next sign-in here is one of a stranger, no more.
@@ -122,14 +127,19 @@ fn entered(
             Ok(reply)
         }
         Err(accounts::Error::Fields(problems)) => again(problems.into(), None, 422),
-        Err(accounts::Error::Taken) => {
-            again(Problems::one("email", "There is an account with this e-mail address. Sign in instead?"), None, 422)
-        }
         Err(accounts::Error::WrongPassword) => {
-            let alarm = Alarm::new(
-                "That is not right",
-                "There is no account with this e-mail address and this password. Mind capital letters.",
-            );
+            // Whether the address has an account is between its owner and the shop.
+            let alarm = match mode {
+                Mode::SignIn => Alarm::new(
+                    "That is not right",
+                    "There is no account with this e-mail address and this password. Mind capital letters.",
+                ),
+                Mode::SignUp => Alarm::new(
+                    "That did not work",
+                    "We could not make an account with this e-mail address and this password, nor sign you in with \
+                     them. If you have been here before, use the password that you chose then.",
+                ),
+            };
             again(Problems::default(), Some(alarm), 422)
         }
         Err(accounts::Error::Wait(seconds)) => {
@@ -148,12 +158,19 @@ fn entered(
 
 /// Too many attempts.
 pub fn wait(seconds: u32) -> Alarm {
-    let minutes = seconds.div_ceil(60).max(1);
-    let unit = if minutes == 1 { "minute" } else { "minutes" };
+    let minutes = minutes(seconds);
     Alarm::new(
         "Too many attempts",
-        format!("To keep accounts safe, the next one is looked at in {minutes} {unit}. This one was not."),
+        format!("To keep accounts safe, the next one is looked at in {minutes}. This one was not."),
     )
+}
+
+/// Seconds as whole minutes, rounded up.
+pub fn minutes(seconds: u32) -> String {
+    match seconds.div_ceil(60) {
+        0 | 1 => "1 minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "one function makes both forms")]

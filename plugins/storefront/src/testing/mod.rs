@@ -12,7 +12,7 @@ pub use samples::*;
 
 use crate::seams::{
     Album, AlbumPage, CallError, CatalogError, Facet, Facets, Filter, FulfilmentError, Level, Money, Movement, Pick,
-    Seams, StockError, Suggestion, Tally, accounts, books, ordering, payments,
+    Seams, StockError, Suggestion, Tally, accounts, books, desk, editing, ordering, payments,
 };
 
 /// The error that a context returns instead of its answer, if there is one.
@@ -51,6 +51,7 @@ pub struct Shop {
     pub more_orders: bool,
     pub invoice: Option<books::Invoice>,
     pub statement: Vec<books::StatementLine>,
+    pub refunds: Vec<books::GivenBack>,
     /// Replaces the payment that is held.
     pub payment: Option<payments::Payment>,
     pub picks: Vec<Pick>,
@@ -185,6 +186,22 @@ impl Seams for Shop {
         self.call(&self.editing, format!("discontinue {sku}"), || Ok(()))
     }
 
+    fn relist(&self, sku: &str) -> Result<(), CatalogError> {
+        self.call(&self.editing, format!("relist {sku}"), || Ok(()))
+    }
+
+    fn describe(&self, sku: &str, said: &editing::Description) -> Result<(), CatalogError> {
+        let editing::Description { artist, title, year, genre, label, .. } = said;
+        self.call(&self.editing, format!("describe {sku} {artist}/{title}/{year}/{genre}/{label}"), || Ok(()))
+    }
+
+    fn discontinued(&self, after: &str, count: u32) -> Result<Vec<Album>, CallError> {
+        self.read(&self.catalog, format!("discontinued {after} {count}"), || {
+            let gone = self.albums.iter().filter(|album| album.discontinued && album.sku.as_str() > after);
+            gone.take(count as usize).cloned().collect()
+        })
+    }
+
     fn restock(&self, key: &str, sku: &str, copies: u32, note: &str) -> Result<Level, StockError> {
         self.call(&self.stock, format!("restock {key} {sku} {copies} {note}"), || Ok(level(sku, copies)))
     }
@@ -286,7 +303,7 @@ impl Seams for Shop {
     }
 
     fn place(&self, key: &str, request: &ordering::Request) -> Result<ordering::Order, ordering::Error> {
-        let ordering::Request { customer, lines, address, card, total } = request;
+        let ordering::Request { customer, lines, address, card, total, from: _ } = request;
         let call = format!(
             "place {key} {customer} {} {total} to {} {} card {} {} {} {}",
             shown(lines),
@@ -334,6 +351,38 @@ impl Seams for Shop {
         self.call(&self.orders, format!("in-state {state:?} {page}"), || {
             let orders = self.known_orders.iter().filter(|order| order.state == state).map(summary).collect();
             Ok(ordering::Page { orders, more: self.more_orders })
+        })
+    }
+
+    fn find_orders(&self, search: &desk::Search, skip: u32, count: u32) -> Result<ordering::Page, ordering::Error> {
+        let desk::Search { number, state, customer, recipient, since, before } = search;
+        let call = format!(
+            "find-orders {number:?} {state:?} {customer:?} {recipient:?} {since:?} {before:?} from {skip} count {count}"
+        );
+        self.call(&self.orders, call, || {
+            let matching = self.known_orders.iter().filter(|order| {
+                number.as_ref().is_none_or(|number| order.number == *number)
+                    && state.is_none_or(|state| order.state == state)
+                    && customer.as_ref().is_none_or(|customer| order.customer == *customer)
+            });
+            let orders = matching.skip(skip as usize).take(count as usize).map(summary).collect();
+            Ok(ordering::Page { orders, more: self.more_orders })
+        })
+    }
+
+    fn waiting_orders(&self, skip: u32, count: u32) -> Result<ordering::Page, ordering::Error> {
+        self.call(&self.orders, format!("waiting {skip} {count}"), || {
+            let orders = self.known_orders.iter().skip(skip as usize).take(count as usize).map(summary).collect();
+            Ok(ordering::Page { orders, more: self.more_orders })
+        })
+    }
+
+    fn recipients(&self, orders: &[&str]) -> Result<Vec<desk::Recipient>, ordering::Error> {
+        self.call(&self.orders, format!("recipients {}", orders.join(" ")), || {
+            let known = |number: &&str| self.known_order(number).ok();
+            let recipient =
+                |order: ordering::Order| desk::Recipient { order: order.number.clone(), address: order.address };
+            Ok(orders.iter().filter_map(known).map(recipient).collect())
         })
     }
 
@@ -389,8 +438,19 @@ impl Seams for Shop {
         self.call(&self.card_check, format!("check-card {}", card.expiry), || Ok(()))
     }
 
-    fn refund(&self, key: &str, order: &str, amount: u64, reason: &str) -> Result<payments::Payment, payments::Error> {
-        self.call(&self.finance, format!("refund {key} {order} {amount} {reason}"), || Ok(payment()))
+    fn refund(
+        &self,
+        key: &str,
+        order: &str,
+        amount: u64,
+        reason: &str,
+        by: &str,
+    ) -> Result<payments::Payment, payments::Error> {
+        self.call(&self.finance, format!("refund {key} {order} {amount} {reason} by {by}"), || Ok(payment()))
+    }
+
+    fn refunds(&self, order: &str) -> Result<Vec<books::GivenBack>, payments::Error> {
+        self.call(&self.finance, format!("refunds {order}"), || Ok(self.refunds.clone()))
     }
 
     fn setting(&self, key: &str) -> Option<String> {

@@ -5,9 +5,10 @@ use crate::seams::{Album, Cause, Money, Movement, accounts, books, ordering, pay
 /// 2 March 2026, 14:05 UTC.
 pub const NOW: u64 = 1_772_460_309;
 pub const TOKEN: &str = "abababababababababababababababababababababababababababababababab";
-pub const REFERENCE: [(&str, &str); 2] = [
+pub const REFERENCE: [(&str, &str); 3] = [
     ("reference.currencies", "GBP £ 2\nEUR € 2\nUSD $ 2\nJPY ¥ 0\n"),
     ("reference.countries", "AT Austria\nGB United Kingdom\n"),
+    ("reference.returns", "MusicCorp Returns\n1 Yard\n"),
 ];
 
 pub fn album(sku: &str) -> Album {
@@ -38,7 +39,7 @@ pub fn account() -> accounts::Account {
             country: "GB".into(),
         }),
         operator: false,
-        since: NOW - 1000,
+        since: NOW - 30,
     }
 }
 

@@ -49,7 +49,7 @@ pub fn lines(lines: &[ordering::Line]) -> Vec<wit::Line> {
 }
 
 pub fn request(request: &ordering::Request) -> wit::Request {
-    let ordering::Request { customer, lines, address, card, total } = request.clone();
+    let ordering::Request { customer, lines, address, card, total, from } = request.clone();
     let ordering::Address { name, street, extra, city, postcode, country } = address;
     let ordering::Card { number, holder, expiry, code } = card;
     wit::Request {
@@ -58,6 +58,7 @@ pub fn request(request: &ordering::Request) -> wit::Request {
         address: wit::Address { name, street, extra, city, postcode, country },
         card: wit::Card { number, holder, expiry, code },
         total,
+        from,
     }
 }
 
@@ -136,6 +137,7 @@ pub fn error(error: wit::Error) -> ordering::Error {
             ordering::Error::Short(short.into_iter().map(shortage).collect())
         }
         wit::Error::Declined(why) => ordering::Error::Declined(why),
+        wit::Error::Wait(seconds) => ordering::Error::Wait(seconds),
         wit::Error::InProcess(number) => ordering::Error::InProcess(number),
         wit::Error::UnknownOrder => ordering::Error::UnknownOrder,
         wit::Error::Refused(why) => ordering::Error::Refused(why),

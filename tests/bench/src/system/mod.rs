@@ -55,7 +55,7 @@ impl System {
         ensure!(seam.is_file(), "`{}` is missing; run `cargo build --release -p seam -p seam-bench`", seam.display());
         let folder = PathBuf::from(format!("run/bench/{albums}"));
         let system = Self { albums, manifest: folder.with_extension("toml"), folder, seam };
-        std::fs::create_dir_all("run/bench")?;
+        seam_store::private::folder(Path::new("run/bench"))?;
         system.write_manifest(&system.manifest, "data")?;
         system.seam(&["build"])?;
 

@@ -7,7 +7,6 @@ use super::{Generation, Noted};
 use crate::call::{Call, Failure};
 use crate::component::same_signature;
 use crate::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
-use crate::limits;
 
 impl Generation {
     /// The index of `function` in `exports`, looked up once for each version of this context.
@@ -44,13 +43,11 @@ impl Dispatch for Generation {
             let reason = format!("its running version has no `{}.{}` of that type", function.interface, function.name);
             return Err(Failure::Absent { context: self.blueprint.context.to_string(), reason });
         };
-        // The caller keeps some time, to answer even when this callee does not.
         let now = Instant::now();
-        let left = call.deadline.saturating_duration_since(now);
-        call.deadline = now + left * (100 - limits::CALL_RESERVE_PERCENT) / 100;
+        call.deadline = call.callee_deadline(now);
         let taken = self.recorder.takes(now);
         let mut noted = Noted::default();
-        let outcome = self.run(call, callees, now, |instance| {
+        let outcome = self.run(call, function.callee, callees, now, |instance| {
             let missing = || wasmtime::format_err!("no such function");
             if !taken {
                 return exchange.invoke(instance.functions.get(at).ok_or_else(missing)?, &mut instance.store);

@@ -9,6 +9,14 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(10)
 }
 
+fn no_callees() -> Bulkheads {
+    Bulkheads::new(1, 0, 0)
+}
+
+fn pool(concurrency: u32, queue: u32) -> Pool<u32> {
+    Pool::new(concurrency, queue, no_callees())
+}
+
 /// Waits until it holds, and fails instead of hanging.
 fn until(what: &str, holds: impl Fn() -> bool) {
     let began = Instant::now();
@@ -20,7 +28,7 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 
 #[test]
 fn no_more_calls_run_than_allowed_and_the_others_wait() {
-    let pool = Pool::<u32>::new(2, 8);
+    let pool = self::pool(2, 8);
     let (running, most) = (AtomicU32::new(0), AtomicU32::new(0));
     std::thread::scope(|scope| {
         for _ in 0..8 {
@@ -40,11 +48,11 @@ fn no_more_calls_run_than_allowed_and_the_others_wait() {
 
 #[test]
 fn a_full_queue_refuses_at_once_and_a_call_that_times_out_leaves_the_queue() {
-    let pool = Pool::<u32>::new(1, 0);
+    let pool = self::pool(1, 0);
     let held = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
     assert_eq!(pool.acquire(soon()).err(), Some(NotAdmitted::Full));
     drop(held);
-    let pool = Pool::<u32>::new(1, 1);
+    let pool = self::pool(1, 1);
     let held = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
     assert_eq!(pool.acquire(Instant::now()).err(), Some(NotAdmitted::TimedOut));
     drop(held);
@@ -55,7 +63,7 @@ fn a_full_queue_refuses_at_once_and_a_call_that_times_out_leaves_the_queue() {
 fn a_call_waits_exactly_until_its_deadline_and_only_when_all_permits_are_taken() {
     let time = Clock::manual();
     let (pool, hour, moment) =
-        (Pool::<u32>::with_clock(1, 1, time.clock()), Duration::from_secs(3600), Duration::from_nanos(1));
+        (Pool::<u32>::with_clock(1, 1, no_callees(), time.clock()), Duration::from_secs(3600), Duration::from_nanos(1));
     let long_ago = time.now();
     time.advance(hour);
     let held = pool.acquire(long_ago).map_err(|e| format!("{e:?}")).unwrap();
@@ -95,7 +103,7 @@ fn a_call_waits_exactly_until_its_deadline_and_only_when_all_permits_are_taken()
 
 #[test]
 fn a_retired_pool_keeps_no_instance_and_lets_calls_end() {
-    let pool = Pool::new(2, 2);
+    let pool = self::pool(2, 2);
     let (permit, _) = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
     pool.put_back(1);
     pool.retire();
@@ -108,7 +116,7 @@ fn a_retired_pool_keeps_no_instance_and_lets_calls_end() {
 
 #[test]
 fn trimming_drops_what_was_not_needed_and_keeps_the_warmest() {
-    let pool = Pool::new(4, 4);
+    let pool = self::pool(4, 4);
     for i in 0..4 {
         pool.put_back(i);
     }
@@ -123,12 +131,12 @@ fn trimming_drops_what_was_not_needed_and_keeps_the_warmest() {
 
 #[test]
 fn a_call_that_is_away_leaves_its_permit_to_another_and_comes_back_without_waiting() {
-    let pool = Pool::<u32>::new(1, 2);
+    let pool = self::pool(1, 2);
     let permit = |refused: &str| pool.acquire(soon()).map_err(|e| format!("{e:?}: {refused}")).unwrap().0;
     let writer = permit("the first");
-    assert!(pool.give_away(false));
+    assert!(pool.give_away(Wait::FirstWrite));
     let reader = permit("a call that only reads");
-    pool.take_back();
+    pool.take_back(Wait::Disk);
     assert_eq!(pool.occupancy(), (2, 0, 0), "the writer runs again, beside the reader");
     drop(reader);
     assert_eq!(pool.acquire(Instant::now()).err(), Some(NotAdmitted::TimedOut), "the writer still runs");
@@ -139,7 +147,7 @@ fn a_call_that_is_away_leaves_its_permit_to_another_and_comes_back_without_waiti
 
 #[test]
 fn a_permit_that_is_given_away_goes_to_the_call_that_waits_longest() {
-    let pool = Pool::<u32>::new(1, 2);
+    let pool = self::pool(1, 2);
     let writer = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
     let order = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -151,26 +159,26 @@ fn a_permit_that_is_given_away_goes_to_the_call_that_waits_longest() {
             });
             until("it waits", || pool.occupancy().1 > at);
         }
-        assert!(pool.give_away(false));
+        assert!(pool.give_away(Wait::FirstWrite));
     });
     assert_eq!(order.into_inner(), ["first", "second"]);
-    pool.take_back();
+    pool.take_back(Wait::Disk);
     drop(writer);
     assert_eq!(pool.occupancy(), (0, 0, 0));
 }
 
 #[test]
 fn the_number_of_calls_that_are_away_is_bounded_and_so_is_what_runs_when_they_come_back() {
-    let pool = Pool::<u32>::new(2, 3);
+    let pool = self::pool(2, 3);
     let mut permits = Vec::new();
     for _ in 0..3 {
         permits.push(pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap());
-        assert!(pool.give_away(false));
+        assert!(pool.give_away(Wait::FirstWrite));
     }
     permits.push(pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap());
-    assert!(!pool.give_away(false), "three are away");
-    assert!(pool.give_away(true), "unless it must");
-    (0..4).for_each(|_| pool.take_back());
+    assert!(!pool.give_away(Wait::FirstWrite), "three are away");
+    assert!(pool.give_away(Wait::Disk), "unless it must");
+    (0..4).for_each(|_| pool.take_back(Wait::Disk));
     assert_eq!(pool.acquire(Instant::now()).err(), Some(NotAdmitted::TimedOut));
     permits.truncate(2);
     assert_eq!(pool.acquire(Instant::now()).err(), Some(NotAdmitted::TimedOut), "two run, and that is the bound");
@@ -182,12 +190,12 @@ fn the_number_of_calls_that_are_away_is_bounded_and_so_is_what_runs_when_they_co
 
 #[test]
 fn a_call_that_waits_is_not_admitted_beside_one_that_came_back() {
-    let pool = Pool::<u32>::new(1, 2);
+    let pool = self::pool(1, 2);
     let permit = || pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap().0;
     let writer = permit();
-    assert!(pool.give_away(false));
+    assert!(pool.give_away(Wait::FirstWrite));
     let reader = permit();
-    pool.take_back();
+    pool.take_back(Wait::Disk);
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| pool.acquire(soon()).is_ok());
         until("it waits", || pool.occupancy().1 > 0);
@@ -201,16 +209,33 @@ fn a_call_that_waits_is_not_admitted_beside_one_that_came_back() {
 #[test]
 fn a_permit_comes_back_from_a_call_that_panics_away_from_it() {
     use crate::guest::places::Places;
-    let pool = std::sync::Arc::new(Pool::<u32>::new(1, 0));
+    let pool = std::sync::Arc::new(pool(1, 0));
     let panics = std::thread::scope(|scope| {
         let call = scope.spawn(|| {
             let _permit = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap();
-            let places = Places::new(pool.clone(), None);
+            let places = Places::new(pool.clone(), 0, None);
             let _away = places.away_for_writer().unwrap();
             std::panic::resume_unwind(Box::new(()));
         });
         call.join().is_err()
     });
     assert!(panics);
+    assert_eq!(pool.occupancy(), (0, 0, 0));
+}
+
+#[test]
+fn calls_that_wait_for_a_callee_do_not_count_against_those_that_wait_for_the_disk() {
+    let pool = self::pool(1, 0);
+    for _ in 0..3 {
+        pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap().0.forget();
+        assert!(pool.give_away(Wait::Callee));
+    }
+    let writer = pool.acquire(soon()).map_err(|e| format!("{e:?}")).unwrap().0;
+    assert!(pool.give_away(Wait::FirstWrite), "one may wait for the disk");
+    assert_eq!(pool.occupancy(), (4, 0, 0));
+    pool.take_back(Wait::Disk);
+    drop(writer);
+    (0..3).for_each(|_| pool.take_back(Wait::Callee));
+    (0..3).for_each(|_| pool.release());
     assert_eq!(pool.occupancy(), (0, 0, 0));
 }

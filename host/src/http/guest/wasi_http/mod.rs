@@ -16,7 +16,7 @@ use std::sync::atomic::{
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response, Uri, Version, header};
+use http::{HeaderMap, Request, Response, Uri, Version, header, uri};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body as _, Incoming};
@@ -188,21 +188,56 @@ fn request(routed: &RoutedRequest<'_>, body: Upload) -> Result<GuestRequest, Req
         None => routed.path.to_owned(),
     };
     uri.path_and_query = Some(target.parse().map_err(|_| RequestError::BadRequest("the path cannot be parsed"))?);
-    if uri.authority.is_none() {
-        uri.scheme = None;
-    }
+    let host = routed.host.ok_or(RequestError::Malformed("the Host header is missing"))?;
+    uri.authority = Some(host.parse().map_err(|_| RequestError::BadRequest("the host cannot be parsed"))?);
+    uri.scheme = Some(if routed.client.secure { uri::Scheme::HTTPS } else { uri::Scheme::HTTP });
     let mut request = Request::new(body.boxed_unsync());
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = Uri::from_parts(uri).map_err(|_| RequestError::BadRequest("the address cannot be parsed"))?;
-    *request.headers_mut() = parts.headers.clone();
-    header_fields::strip_hop_by_hop(request.headers_mut());
-    header_fields::strip_client_names(request.headers_mut());
-    request.headers_mut().insert(header::FORWARDED, routed.client.forwarded.clone());
-    if parts.version < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
-        return Err(RequestError::Malformed("the Host header is missing"));
-    }
-    if let Some(value) = header_fields::traceparent(&routed.trace) {
-        request.headers_mut().insert(header_fields::TRACEPARENT, value);
-    }
+    *request.headers_mut() = fields(routed);
     Ok(request)
+}
+
+/// The headers that the guest sees.
+fn fields(routed: &RoutedRequest<'_>) -> HeaderMap {
+    let mut fields = routed.parts.headers.clone();
+    header_fields::strip_hop_by_hop(&mut fields);
+    header_fields::strip_client_names(&mut fields);
+    routed.separation.keep_visible(&mut fields);
+    fields.insert(header::FORWARDED, routed.client.forwarded.clone());
+    if let Some(value) = header_fields::traceparent(&routed.trace) {
+        fields.insert(header_fields::TRACEPARENT, value);
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use seam_store::ids::ContextName;
+
+    use super::*;
+    use crate::http::guest::routed::with;
+    use crate::http::separation::Separation;
+    use crate::manifest::Company;
+
+    #[test]
+    fn a_guest_sees_its_own_cookies_and_the_client_that_the_host_names() {
+        let request = Request::get("/a").header("cookie", "session=1; own=2").header("x-forwarded-for", "evil");
+        let (parts, ()) = request.header("te", "trailers").body(()).unwrap().into_parts();
+        let seen = |company, cookies: Option<&str>| {
+            let cookies = cookies.map(|name| vec![name.to_owned()]);
+            let raw = Separation::new(ContextName::new("raw").unwrap(), "/raw", company, cookies, Vec::new());
+            let mut fields = with(&parts, &raw, fields);
+            assert!(fields.remove("traceparent").is_some());
+            assert_eq!(fields.remove("forwarded").unwrap(), "for=192.0.2.1;proto=http");
+            let cookie = fields.remove("cookie").map(|cookie| cookie.to_str().unwrap().to_owned());
+            assert!(fields.is_empty(), "{fields:?}");
+            cookie
+        };
+        assert_eq!(seen(Company::SameOrigin, Some("own")).as_deref(), Some("own=2"));
+        assert_eq!(seen(Company::SameOrigin, None), None);
+        assert_eq!(seen(Company::OtherOrigins, None).as_deref(), Some("session=1; own=2"));
+    }
 }

@@ -3,7 +3,7 @@
 //!
 //! The script obeys the page's Content-Security-Policy: it is a file of the same origin and adds no style to the page.
 //! The policy is extended by that origin where it does not allow it.
-//! Not here: what the state contains (`crate::dev`).
+//! Not here: what the state contains (`crate::dev`), and who may have it: this machine alone (`this_machine`).
 
 mod policy;
 

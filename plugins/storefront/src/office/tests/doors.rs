@@ -72,17 +72,55 @@ fn a_form_from_another_visitor_or_site_does_nothing() {
         for request in
             [with_cookies(post(address, fields), &cookie), post_with(address, fields, &cookie, VISITOR), foreign]
         {
-            assert_eq!(send(&shop, &request).status, 403, "{address}");
-            assert!(shop.calls.borrow().is_empty(), "{address}");
+            let response = send(&shop, &request);
+            assert_eq!(response.status, 403, "{address}");
+            assert!(shop.calls.borrow().iter().all(|call| call == "who"), "{address}");
+            assert!(text(&response).contains("class=\"rooms\""), "{address}: an operator stays in the office");
         }
     }
 }
 
 #[test]
-fn the_address_of_a_form_answers_only_post() {
+fn to_read_the_address_of_a_form_changes_nothing() {
     let shop = office();
-    for (address, ..) in FORMS.iter().filter(|(address, ..)| *address != "/office/records") {
-        assert_eq!(send(&shop, &get_as_ann(address)).status, 404, "{address}");
+    for (address, ..) in FORMS {
+        let response = send(&shop, &get_as_ann(address));
         assert!(changes(&shop).is_empty(), "{address}");
+        let pages = ["/office/records", "/office/records/A/edit"];
+        let deeds = ["/ship", "/cancel", "/receive", "/refund"];
+        let shown = pages.contains(&address) || deeds.iter().any(|deed| address.ends_with(deed));
+        assert_eq!(response.status == 404, !shown, "{address}: {}", response.status);
     }
+}
+
+#[test]
+fn what_goes_wrong_in_the_office_is_said_in_the_office() {
+    let shop = office();
+    for (address, status, words) in [
+        ("/office/nothing", 404, "The office has no page at this address."),
+        ("/office/a/b/c/d", 404, "The office has no page at this address."),
+        ("/office/orders/9", 404, "No order has this number."),
+        ("/office/orders/9/invoice", 404, "The invoice is written when the parcel leaves."),
+        ("/office/orders/1000123/burn", 404, "No order has this number."),
+        ("/office/records/MISSING", 404, "The catalogue has no record with this SKU."),
+        ("/office/records/MISSING/edit", 404, "The catalogue has no record with this SKU."),
+        ("/office/customers/C-9", 404, "No customer has this number"),
+        ("/office/orders?page=501", 404, "This list does not have that many pages."),
+        ("/office/orders?from=2026-13-01", 400, "A date is written year, month, day"),
+        ("/office/records?q=%ff", 400, "not properly encoded"),
+    ] {
+        let response = send(&shop, &get_as_ann(address));
+        assert_eq!(response.status, status, "{address}");
+        let shown = text(&response);
+        assert!(shown.contains("class=\"rooms\"") && shown.contains(words), "{address}: {shown}");
+        assert!(!shown.contains("To the front of the shop"), "{address}");
+    }
+    let mut put = get_as_ann("/office/orders");
+    put.method = "PUT".into();
+    let response = send(&shop, &put);
+    assert_eq!((response.status, header(&response, "allow")), (405, Some("GET, HEAD, POST")));
+    *shop.orders.borrow_mut() = Some(ordering::Error::Unavailable("away".into()));
+    let response = send(&shop, &get_as_ann("/office/orders"));
+    assert_eq!((response.status, header(&response, "retry-after")), (503, Some("5")));
+    assert!(text(&response).contains("class=\"rooms\""));
 }

@@ -251,14 +251,20 @@ fn after_every_error_the_form_keeps_the_typed_values_except_the_card() {
         (ordering::Error::Refused("Too late.".into()), "<h2>The order could not be placed</h2>\n<p>Too late.</p>"),
         (ordering::Error::Invalid("row 3".into()), "Nothing was charged. Please check"),
         (ordering::Error::UnknownOrder, "Nothing was charged. Please check"),
+        (ordering::Error::Wait(361), "we look at the next card in 7 minutes. Nothing was charged"),
         (ordering::Error::Unavailable("x".into()), "You are not charged twice"),
     ] {
         *shop.changing.borrow_mut() = Some(error.clone());
-        let unknown = matches!(error, ordering::Error::Unavailable(_));
+        let status = match error {
+            ordering::Error::Unavailable(_) => 503,
+            ordering::Error::Wait(_) => 429,
+            _ => 200,
+        };
+        let unknown = status != 200;
         // Nothing can be said yet, so the answer is the page itself: sent again, it means the same order.
         let page = if unknown { send(&shop, &filled()) } else { sent_back(&shop, &filled()) };
-        assert_eq!((page.status == 503, header(&page, "retry-after").is_some()), (unknown, unknown));
-        assert_eq!(key(&page) == KEY, unknown, "{error:?}: the form has a new key, unless the result is unknown");
+        assert_eq!((page.status, header(&page, "retry-after").is_some()), (status, unknown));
+        assert_eq!(key(&page) == KEY, unknown, "{error:?}: the form has a new key, unless it may be sent again");
         let page = text(&page);
         assert!(page.contains(said), "{error:?}: {page}");
         for kept in [

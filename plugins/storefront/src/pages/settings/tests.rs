@@ -153,7 +153,6 @@ fn the_form_shows_each_error_of_customer() {
             (accounts::Error::Wait(300), 429, "in 5 minutes"),
             (accounts::Error::Unavailable("x".into()), 503, "Nothing was changed"),
             (accounts::Error::Invalid("x".into()), 422, "Please check what you typed"),
-            (accounts::Error::Taken, 422, "Please check what you typed"),
             (accounts::Error::SignedOut, 303, ""),
         ] {
             *shop.customer.borrow_mut() = Some(error.clone());

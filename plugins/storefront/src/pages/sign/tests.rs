@@ -122,8 +122,7 @@ fn problems_are_shown_beside_their_fields_and_passwords_are_not_repeated() {
     let fields = accounts::Error::Fields(vec![field("password", "Too short."), field("email", "Not an address.")]);
     for (error, status, said) in [
         (fields, 422, "Too short."),
-        (accounts::Error::Taken, 422, "There is an account with this e-mail address"),
-        (accounts::Error::WrongPassword, 422, "no account with this e-mail address and this password"),
+        (accounts::Error::WrongPassword, 422, "could not make an account with this e-mail address and this password"),
         (accounts::Error::Wait(61), 429, "in 2 minutes"),
         (accounts::Error::Wait(0), 429, "in 1 minute."),
         (accounts::Error::Invalid("from".into()), 422, "Please check what you typed"),

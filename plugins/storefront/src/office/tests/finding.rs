@@ -1,0 +1,106 @@
+//! How orders and records are found.
+
+use super::*;
+use crate::seams::Album;
+
+#[test]
+fn an_order_is_found_by_what_a_clerk_has_at_hand() {
+    let shop = office();
+    let none = "None";
+    for (query, call) in [
+        ("q=lee", format!("find-orders {none} {none} {none} Some(\"lee\") {none} {none} from 0 count 20")),
+        ("q=Ann+Lee", format!("find-orders {none} {none} {none} Some(\"Ann Lee\") {none} {none} from 0 count 20")),
+        (
+            "q=ann%40example.test",
+            format!("find-orders {none} {none} Some(\"C-1\") {none} {none} {none} from 0 count 20"),
+        ),
+        ("q=C-1", format!("find-orders {none} {none} Some(\"C-1\") {none} {none} {none} from 0 count 20")),
+        ("q=100", format!("find-orders Some(\"100\") {none} {none} {none} {none} {none} from 0 count 20")),
+        (
+            "from=2026-03-01&to=2026-03-02",
+            format!("find-orders {none} {none} {none} {none} Some(1772323200) Some(1772496000) from 0 count 20"),
+        ),
+        (
+            "q=lee&state=shipped&to=2026-03-02&page=3",
+            format!(
+                "find-orders {none} Some(State::Shipped) {none} Some(\"lee\") {none} Some(1772496000) from 40 count 20"
+            ),
+        ),
+        ("", "waiting 0 20".into()),
+    ] {
+        send(&shop, &get_as_ann(&format!("/office/orders?{query}")));
+        assert!(shop.calls.borrow().contains(&call), "{query}: {:?}", shop.calls.borrow());
+    }
+    let to = |query: &str| {
+        let response = send(&shop, &get_as_ann(&format!("/office/orders?{query}")));
+        (response.status, header(&response, "location").map(String::from))
+    };
+    assert_eq!(to("q=1000123"), (303, Some("/office/orders/1000123".into())), "a number names one order");
+    for (query, words) in [
+        ("q=stranger%40example.test", "No customer has this e-mail address."),
+        ("q=999", "No order is like this."),
+        ("q=--", "That is neither a number nor a name nor an e-mail address."),
+    ] {
+        let response = send(&shop, &get_as_ann(&format!("/office/orders?{query}")));
+        assert!(response.status == 200 && text(&response).contains(words), "{query}: {}", text(&response));
+    }
+}
+
+#[test]
+fn the_list_starts_with_what_needs_doing_and_keeps_what_was_asked() {
+    let shop = office();
+    let first = send(&shop, &get_as_ann("/office/orders"));
+    let shown = text(&first);
+    assert!(shown.contains("<h2>What needs doing</h2>"), "{shown}");
+    assert!(shown.contains("<a href=\"/office/orders\" aria-current=\"page\">What needs doing</a>"), "{shown}");
+    let found = send(&shop, &get_as_ann("/office/orders?q=lee&from=2026-03-01&state=placed"));
+    let shown = text(&found);
+    for part in [
+        "value=\"lee\"",
+        "value=\"2026-03-01\"",
+        "<input type=\"hidden\" name=\"state\" value=\"placed\">",
+        "/office/orders.csv?q=lee&#38;state=placed&#38;from=2026-03-01",
+        "/office/orders?q=lee&#38;state=shipped&#38;from=2026-03-01",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+}
+
+#[test]
+fn records_that_are_no_longer_sold_have_a_list() {
+    let gone = |sku: &str| Album { discontinued: true, ..album(sku) };
+    let albums: Vec<Album> = (10..60).map(|number| gone(&format!("G-{number}"))).collect();
+    let shop = Shop { albums, ..office() };
+    let page = |address: &str| text(&send(&shop, &get_as_ann(address))).to_owned();
+    let first = page("/office/records?gone=1");
+    assert!(first.contains("Title G-10") && first.contains("Title G-33") && !first.contains("Title G-34"), "{first}");
+    assert!(first.contains("href=\"/office/records?gone=1&#38;after=G-33\""), "{first}");
+    let last = page("/office/records?gone=1&after=G-57");
+    assert!(last.contains("Title G-58") && !last.contains("rel=\"next\""), "{last}");
+    let none = page("/office/records?gone=1&after=Z");
+    assert!(none.contains("Every record is on sale."), "{none}");
+}
+
+#[test]
+fn genres_are_suggested_and_a_new_one_is_confirmed() {
+    let shop = office();
+    let edit = text(&send(&shop, &get_as_ann("/office/records/A/edit"))).to_owned();
+    assert!(edit.contains("list=\"genres\"") && edit.contains("<option value=\"Jazz\">"), "{edit}");
+    assert!(edit.contains("value=\"Title A\"") && edit.contains("value=\"1959\""), "{edit}");
+    let (address, fields, _) = FORMS[11];
+    let with = |genre: &'static str, confirmed: Option<&'static str>| {
+        let mut all: Vec<(&str, &str)> = fields.to_vec();
+        all.retain(|(name, _)| *name != "genre");
+        all.push(("genre", genre));
+        all.extend(confirmed.map(|genre| ("new-genre", genre)));
+        post_as_ann(address, &all)
+    };
+    let response = send(&shop, &with("Jaz", None));
+    assert_eq!(response.status, 422);
+    let shown = text(&response);
+    assert!(shown.contains("Did you mean Jazz?") && shown.contains("name=\"new-genre\""), "{shown}");
+    assert!(changes(&shop).is_empty());
+    assert_eq!(send(&shop, &with("Skiffle", Some("Skifle"))).status, 422, "another genre than the confirmed one");
+    assert_eq!(send(&shop, &with("Skiffle", Some("Skiffle"))).status, 303);
+    assert_eq!(changes(&shop), ["add-album NEW-1"]);
+}
