@@ -4,7 +4,7 @@ import unittest
 from math import isclose, log2
 
 from recommendation.purchases import Basket, question
-from recommendation.rules import HALF_LIFE_S, LANDMARK_S, filled, ranked, weigh, weight
+from recommendation.rules import HALF_LIFE_S, LANDMARK_S, ranked, weigh, weight
 
 
 class Rules(unittest.TestCase):
@@ -24,10 +24,14 @@ class Rules(unittest.TestCase):
         self.assertEqual(sku, "A")
         self.assertTrue(isclose(score, 0.75 * log2(0.75 / 0.5)))
 
-    def test_a_lift_of_one_or_a_single_common_purchase_is_no_rule(self) -> None:
-        asked = question(["S"], 5)
-        self.assertEqual(ranked(asked, [("HIT", 2.0, 2, 5.0, 4.0)], 10.0), [])
-        self.assertEqual(ranked(asked, [("A", 1.0, 1, 1.0, 4.0)], 10.0), [])
+    def test_a_lift_of_one_is_no_rule(self) -> None:
+        self.assertEqual(ranked(question(["S"], 5), [("HIT", 2.0, 2, 5.0, 4.0)], 10.0), [])
+
+    def test_rules_from_a_single_purchase_come_last(self) -> None:
+        near = [("ONCE", 1.0, 1, 1.0, 4.0), ("A", 2.0, 2, 4.0, 4.0)]
+        (first, most), (last, least) = ranked(question(["S"], 5), near, 10.0)
+        self.assertEqual((first, last), ("A", "ONCE"))
+        self.assertTrue(most > least > 0)
 
     def test_the_latest_purchases_decide(self) -> None:
         half_a_year = HALF_LIFE_S
@@ -45,12 +49,6 @@ class Rules(unittest.TestCase):
         self.assertEqual(weights.albums, {"A": 2.0, "B": 1.0})
         self.assertEqual(weights.pairs, {("A", "B"): (1.0, 1), ("B", "A"): (1.0, 1)})
         self.assertEqual(weights.total, 2.0)
-
-    def test_popular_albums_fill_the_list_below_the_ranked_ones(self) -> None:
-        asked = question(["S"], 3)
-        filling = filled(asked, [("A", 0.5)], [("S", 9.0), ("A", 8.0), ("B", 7.0), ("C", 6.0), ("D", 5.0)])
-        self.assertEqual([sku for sku, _ in filling], ["A", "B", "C"])
-        self.assertEqual(filling, sorted(filling, key=lambda scored: -scored[1]))
 
 
 if __name__ == "__main__":

@@ -51,8 +51,7 @@ fn warnings(manifest: &Manifest) -> Vec<String> {
 fn unusable_certificate(manifest: &Manifest) -> Option<Problem> {
     let error = http::Certificate::load(manifest.host.tls.as_ref()?).err()?;
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    let remedy = "name a certificate and the key that belongs to it, both as PEM, in `tls` of `[host]`";
-    Some(Problem::new(Place::default(), format!("{error}{cause}"), remedy))
+    Some(Problem::new(Place::default(), format!("{error}{cause}"), error.remedy()))
 }
 
 fn check(global: &Global) -> Result<Manifest, CommandError> {

@@ -102,7 +102,7 @@ pub fn unknown_context(manifest: &Manifest, name: &str) -> CommandError {
 
 /// The application's error, with the manifest's line where it concerns a context.
 pub fn app_error(manifest: &Path, contexts: &[manifest::Context], error: crate::app::Error) -> CommandError {
-    use crate::{app, http};
+    use crate::app;
     match error {
         app::Error::Contexts(seam_runtime::serve::Error::Problems(all)) => {
             let all = all.iter().map(|problem| manifest::located(contexts, problem)).collect();
@@ -110,10 +110,7 @@ pub fn app_error(manifest: &Path, contexts: &[manifest::Context], error: crate::
         }
         app::Error::Host(error) => CommandError::caused_by(&error, error.remedy()),
         app::Error::Deploy(error) => CommandError::caused_by(&error, error.remedy()),
-        app::Error::Http(error @ http::Error::Listen { .. }) => {
-            let remedy = "stop the program that listens there, or give another address in `[host]`: `listen` or `ops`, or with `--listen`";
-            CommandError::caused_by(&error, remedy)
-        }
+        app::Error::Http(error) => CommandError::caused_by(&error, error.remedy()),
         error @ app::Error::Contexts(seam_runtime::serve::Error::Component(seam_runtime::component::Error::Cache {
             ..
         })) => CommandError::caused_by(

@@ -1,8 +1,10 @@
 //! Why a server cannot start. Once it runs, nothing that a client does ends it.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use rustls_pki_types::pem;
 use seam_store::ids::ContextName;
 
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +22,7 @@ pub enum Error {
         what: &'static str,
         path: PathBuf,
         #[source]
-        source: rustls_pki_types::pem::Error,
+        source: pem::Error,
     },
     #[error("cannot use the TLS certificate `{}`", path.display())]
     TlsCertificate {
@@ -37,4 +39,23 @@ pub enum Error {
     },
     #[error("cannot register the metrics of the HTTP server")]
     Metrics(#[from] prometheus::Error),
+}
+
+impl Error {
+    /// What to do about it, for the `hint:` line; may be empty.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Listen { .. } => {
+                "stop the program that listens there, or give another address in `[host]`: `listen` or `ops`, or with \
+                 `--listen`"
+            }
+            Self::TlsFile { source: pem::Error::Io(error), .. } if error.kind() == ErrorKind::PermissionDenied => {
+                "let the host read it, by its user or its group, and no other user"
+            }
+            Self::TlsFile { .. } | Self::TlsCertificate { .. } => {
+                "name a certificate and the key that belongs to it, both as PEM, in `tls` of `[host]`"
+            }
+            _ => "",
+        }
+    }
 }

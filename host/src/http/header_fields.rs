@@ -80,18 +80,18 @@ pub fn strip_client_names(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether the `Connection` header lists this header as one of its connection.
-pub fn named_by_connection(connection: Option<&HeaderValue>, name: &HeaderName) -> bool {
-    let Some(connection) = connection.and_then(|value| value.to_str().ok()) else { return false };
-    connection.split(',').any(|token| token.trim().eq_ignore_ascii_case(name.as_str()))
+/// Whether a `Connection` header lists the header `name` as one of its connection. There may be several, and one with
+/// bytes that are no text lists its other names all the same.
+pub fn named_by_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let lists = headers.get_all(header::CONNECTION).iter();
+    let mut tokens = lists.flat_map(|list| list.as_bytes().split(|byte| *byte == b','));
+    tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
 }
 
 /// Removes every hop-by-hop header.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let found: Vec<HeaderName> = {
-        let connection = headers.get(header::CONNECTION);
-        headers.keys().filter(|name| hop_by_hop(name) || named_by_connection(connection, name)).cloned().collect()
-    };
+    let of_connection = |name: &&HeaderName| hop_by_hop(name) || named_by_connection(headers, name);
+    let found: Vec<HeaderName> = headers.keys().filter(of_connection).cloned().collect();
     for name in found {
         headers.remove(name);
     }
@@ -171,7 +171,11 @@ mod tests {
     fn hop_by_hop_headers_are_removed() {
         let mut headers = HeaderMap::new();
         headers.insert("connection", HeaderValue::from_static("close, X-Own"));
-        headers.insert("x-own", HeaderValue::from_static("1"));
+        headers.append("connection", HeaderValue::from_static("x-second"));
+        headers.append("connection", HeaderValue::from_bytes(b"\xe9, x-third").unwrap());
+        for name in ["x-own", "x-second", "x-third"] {
+            headers.insert(name, HeaderValue::from_static("1"));
+        }
         headers.insert("keep-alive", HeaderValue::from_static("1"));
         headers.insert("accept", HeaderValue::from_static("*/*"));
         strip_hop_by_hop(&mut headers);

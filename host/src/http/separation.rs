@@ -4,8 +4,8 @@
 //! cookies that its mount lists, its cookies stay below its path, and it sends no header that concerns the whole
 //! origin. Where they have hosts of their own, no cookie reaches from one host to another.
 //! Invariant: what speaks for the host, or commands a proxy in front of it, no context sends.
-//! Not here: scripts of one origin reach each other's pages and storage, and cookies that are not `HttpOnly`, whatever a
-//! host does (docs/manifest.md, `[[mount]]`).
+//! Not here: scripts of one origin reach each other's pages and storage, and cookies that are not `HttpOnly`, whatever
+//! a host does (docs/manifest.md, `[[mount]]`).
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,6 +20,8 @@ use crate::manifest::{Company, ORIGIN_HEADERS};
 const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
 /// What lets a service worker answer for more than the folder of its script.
 const SERVICE_WORKER_ALLOWED: &str = "service-worker-allowed";
+/// What has a browser ask a person for a password, and send it to the whole origin from then on.
+const ASKS_FOR_PASSWORD: &str = "www-authenticate";
 /// Prefixes of names that a browser accepts only over TLS, the first one only for the whole host.
 const PREFIXES: [&str; 2] = ["__Host-", "__Secure-"];
 
@@ -59,28 +61,33 @@ impl Separation {
             && !self.may_send(SERVICE_WORKER_ALLOWED)
     }
 
-    /// What the context sees of a `Cookie` header; empty if there is none of its cookies in it.
-    pub fn visible<'c>(&self, sent: &'c [u8]) -> Cow<'c, [u8]> {
-        if self.cookies.is_none() {
-            return Cow::Borrowed(sent);
+    /// What the context sees of a header of a request; `None` if nothing.
+    pub fn visible<'v>(&self, name: &HeaderName, value: &'v [u8]) -> Option<Cow<'v, [u8]>> {
+        match *name {
+            header::COOKIE if self.cookies.is_some() => {
+                let pairs = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+                let own: Vec<&[u8]> = pairs.filter(|pair| self.is_own(self::name(pair))).collect();
+                (!own.is_empty()).then(|| Cow::Owned(own.join(&b"; "[..])))
+            }
+            // The password that a person gave to another context.
+            header::AUTHORIZATION if !self.may_send(ASKS_FOR_PASSWORD) && is_sent_by_browsers(value) => None,
+            _ => Some(Cow::Borrowed(value)),
         }
-        let pairs = sent.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-        let own: Vec<&[u8]> = pairs.filter(|pair| self.is_own(name(pair))).collect();
-        Cow::Owned(own.join(&b"; "[..]))
     }
 
-    /// Leaves only the context's cookies in the headers of a request.
+    /// Leaves only what the context may see in the headers of a request.
     pub fn keep_visible(&self, request: &mut HeaderMap) {
-        if self.cookies.is_none() {
+        if self.cookies.is_none() && self.company != Company::SameOrigin {
             return;
         }
-        let sent: Vec<HeaderValue> = request.get_all(header::COOKIE).iter().cloned().collect();
-        request.remove(header::COOKIE);
-        for cookie in sent {
-            if let Ok(visible) = HeaderValue::from_bytes(&self.visible(cookie.as_bytes()))
-                && !visible.is_empty()
-            {
-                request.append(header::COOKIE, visible);
+        for name in [header::COOKIE, header::AUTHORIZATION] {
+            let sent: Vec<HeaderValue> = request.get_all(&name).iter().cloned().collect();
+            request.remove(&name);
+            for value in sent {
+                let visible = self.visible(&name, value.as_bytes());
+                if let Some(Ok(visible)) = visible.map(|visible| HeaderValue::from_bytes(&visible)) {
+                    request.append(&name, visible);
+                }
             }
         }
     }
@@ -178,6 +185,18 @@ impl Separation {
     }
 }
 
+/// Leaves only what may stand after a body. A client ignores there what its head may have, and a proxy that does not is
+/// not led past the checks of the head.
+pub fn keep_trailers(trailers: &mut HeaderMap) {
+    let of_a_head = |name: &&HeaderName| {
+        **name == header::SET_COOKIE || is_of_the_host(name.as_str()) || ORIGIN_HEADERS.contains(&name.as_str())
+    };
+    let refused: Vec<HeaderName> = trailers.keys().filter(of_a_head).cloned().collect();
+    for name in refused {
+        trailers.remove(name);
+    }
+}
+
 /// Whether the header speaks for the host, or commands a proxy in front of it: where connections go, files and pages
 /// that the proxy sends instead of the answer.
 fn is_of_the_host(header: &str) -> bool {
@@ -192,6 +211,13 @@ fn is_of_the_host(header: &str) -> bool {
         Some(b's') => matches!(header, "strict-transport-security" | "surrogate-control"),
         _ => false,
     }
+}
+
+/// Whether a browser sends this `Authorization` by itself, once a context of the origin has asked for it; other schemes
+/// are sent by programs that know whom they ask.
+fn is_sent_by_browsers(authorization: &[u8]) -> bool {
+    let scheme = authorization.split(|byte| *byte == b' ').next().unwrap_or_default();
+    ["basic", "digest", "negotiate", "ntlm"].iter().any(|sent| scheme.eq_ignore_ascii_case(sent.as_bytes()))
 }
 
 fn first(cookie: &[u8]) -> &[u8] {
@@ -225,8 +251,6 @@ mod tests {
     fn a_context_on_a_shared_origin_sees_its_own_cookies_alone() {
         let sent = b"session=1; __Host-session=2;visitor = 3; __Secure-visitor=4; sessions=5; session; =session=6; a=\"x; session=7\"";
         let check = |mount: &Separation, expect: &str| {
-            let seen = mount.visible(sent);
-            assert_eq!(std::str::from_utf8(&seen).unwrap(), expect);
             let mut request = HeaderMap::new();
             request.append("cookie", HeaderValue::from_bytes(sent).unwrap());
             mount.keep_visible(&mut request);
@@ -243,6 +267,22 @@ mod tests {
         check(&mount("/", Company::Alone, None), all);
         check(&mount("/", Company::OtherOrigins, None), all);
         check(&mount("/", Company::Alone, Some(&["visitor"])), "visitor = 3; __Secure-visitor=4");
+    }
+
+    #[test]
+    fn a_password_goes_only_to_a_context_that_may_ask_for_one() {
+        let seen = |mount: &Separation, sent: &'static str| {
+            let mut request = headers(&[("authorization", sent)]);
+            mount.keep_visible(&mut request);
+            !request.is_empty()
+        };
+        let shared = mount("/raw", Company::SameOrigin, None);
+        for sent in ["Basic YTpi", "basic YTpi", "Digest a", "Negotiate a", "NTLM a"] {
+            assert!(!seen(&shared, sent) && seen(&mount("/", Company::OtherOrigins, None), sent), "{sent}");
+        }
+        assert!(seen(&shared, "Bearer a"));
+        let asking = Separation { headers: vec![ASKS_FOR_PASSWORD.into()], ..shared };
+        assert!(seen(&asking, "Basic YTpi"));
     }
 
     #[test]

@@ -47,7 +47,10 @@ pub fn from_cells<'c>(cells: impl IntoIterator<Item = (&'c str, &'c str)>, ty: &
         let mut parts = column.split('.').peekable();
         while let Some(part) = parts.next() {
             if parts.peek().is_none() {
-                at.insert(part.to_owned(), Value::from(cell));
+                if at.insert(part.to_owned(), Value::from(cell)).is_some() {
+                    let expected = format!("one column `{column}`");
+                    return Err(Mismatch { path: column.into(), expected, found: "another of this name".into() });
+                }
                 break;
             }
             let inner = at.entry(part.to_owned()).or_insert_with(|| Value::Object(Map::new()));

@@ -149,5 +149,9 @@ fn cells_are_read_by_their_type() {
     }
     let both = cells.into_iter().chain([("sku.part", "1")]);
     assert!(from_cells(both, &ty).unwrap_err().to_string().contains("both"));
+    for twice in [("sku", "008"), ("price.minor-units", "1")] {
+        let error = from_cells(cells.into_iter().chain([twice]), &ty).unwrap_err().to_string();
+        assert_eq!(error, format!("`{0}`: expected one column `{0}`, found another of this name", twice.0));
+    }
     assert!(matches!(from_cells(with("note", "7"), &ty).unwrap(), Val::Record(_)));
 }

@@ -7,15 +7,16 @@
 //! Not here: the encoding of rows, who gets the connection.
 
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
+use rusqlite::{Connection, ffi};
 
+use crate::callable::callable;
 use crate::clock::Clock;
 use crate::{blocking, limits};
 
@@ -44,6 +45,8 @@ pub(super) struct Guard {
     yield_at: AtomicU64,
     /// The virtual machine's steps that the statement may still take.
     steps_left: AtomicU64,
+    /// Words of full-text queries since the statement looked at its deadline.
+    words: AtomicU32,
     /// Why the authorizer or the progress handler refused, for the error's text.
     refusal: Mutex<Option<String>>,
 }
@@ -65,6 +68,7 @@ impl Guard {
             deadline: AtomicU64::new(NO_BOUND),
             yield_at: AtomicU64::new(NO_BOUND),
             steps_left: AtomicU64::new(NO_BOUND),
+            words: AtomicU32::new(0),
             refusal: Mutex::new(None),
         }
     }
@@ -83,6 +87,7 @@ impl Guard {
         self.deadline.store(nanos(deadline), Relaxed);
         self.yield_at.store(nanos(self.clock.now()) + TICK_NS, Relaxed);
         self.steps_left.store(steps, Relaxed);
+        self.count_words_from_zero();
         self.origin.store(origin as u8, Relaxed);
     }
 
@@ -99,12 +104,40 @@ impl Guard {
         self.refusal.lock().take()
     }
 
+    pub fn count_words_from_zero(&self) {
+        self.words.store(0, Relaxed);
+    }
+
+    /// Whether a full-text query may have another word.
+    pub fn may_search_for_one_more(&self) -> bool {
+        let words = self.words.fetch_add(1, Relaxed) + 1;
+        if words == limits::STORE_INLINE_WORDS {
+            blocking::yield_worker();
+        }
+        if words > limits::STORE_SEARCH_WORDS_MAX {
+            let most = limits::STORE_SEARCH_WORDS_MAX;
+            self.refuse(format!("the statement searches for more than {most} words at once; search for fewer"));
+        }
+        words <= limits::STORE_SEARCH_WORDS_MAX
+    }
+
+    /// Whether a text of so many words may enter an index. The host's own work on a file has no such bound.
+    pub fn may_index_text_of(&self, words: u32) -> bool {
+        let allowed = words <= limits::STORE_TEXT_WORDS_MAX || self.origin.load(Relaxed) == Origin::Host as u8;
+        if !allowed {
+            let most = limits::STORE_TEXT_WORDS_MAX;
+            self.refuse(format!("a full-text index takes texts of at most {most} words; index it in parts"));
+        }
+        allowed
+    }
+
     fn refuse(&self, why: impl Into<String>) {
         *self.refusal.lock() = Some(why.into());
     }
 
     /// Runs every `STORE_PROGRESS_STEPS` steps of SQLite's virtual machine; `true` interrupts the statement.
-    fn progress(&self) -> bool {
+    pub fn progress(&self) -> bool {
+        self.count_words_from_zero();
         let left = self.steps_left.load(Relaxed);
         if left != NO_BOUND {
             self.steps_left.store(left.saturating_sub(u64::from(limits::STORE_PROGRESS_STEPS)), Relaxed);
@@ -123,6 +156,11 @@ impl Guard {
             return true;
         }
         if now >= self.yield_at.load(Relaxed) {
+            if memory_is_scarce() {
+                let most = limits::STORE_HEAP_MB_SCARCE;
+                self.refuse(format!("SQLite's memory in this host is above {most} MB; read, sort or group fewer rows"));
+                return true;
+            }
             blocking::yield_worker();
             self.yield_at.store(nanos(self.clock.now()) + TICK_NS, Relaxed);
         }
@@ -149,6 +187,13 @@ impl Guard {
             }
         }
     }
+}
+
+/// Whether statements that have run for a while should end, so that the short ones of others still get memory.
+fn memory_is_scarce() -> bool {
+    // SAFETY: the call reads a counter of the process.
+    let used = unsafe { ffi::sqlite3_memory_used() };
+    u64::try_from(used).unwrap_or(0) > limits::STORE_HEAP_MB_SCARCE << 20
 }
 
 /// The switches, limits and hooks that every connection has, whatever it is used for.
@@ -207,9 +252,6 @@ const MODULES: &[&str] = &["fts5", "fts5vocab"];
 /// Tables of SQLite that show more than the context's rows: pages, memory, statements, the storage of other tables.
 const TABLES_REFUSED: &[&str] =
     &["dbstat", "fts3tokenize", "sqlite_dbpage", "sqlite_memstat", "sqlite_stmt", "bytecode", "tables_used"];
-
-/// Functions that load code, read files or take pointers. Most are not even built in.
-const FUNCTIONS_REFUSED: &[&str] = &["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "fsdir"];
 
 type Verdict = Result<(), String>;
 
@@ -283,13 +325,6 @@ fn readable(table: &str) -> Verdict {
     }
     if starts_with(table, "pragma_") || TABLES_REFUSED.iter().any(|t| t.eq_ignore_ascii_case(table)) {
         return Err(format!("`{table}` is not for contexts"));
-    }
-    Ok(())
-}
-
-fn callable(function: &str) -> Verdict {
-    if FUNCTIONS_REFUSED.iter().any(|f| f.eq_ignore_ascii_case(function)) {
-        return Err(format!("the function `{function}` is not for contexts"));
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rusqlite::hooks::Wal;
 use rusqlite::{CachedStatement, ErrorCode, StatementStatus, ffi};
 
+use crate::bounded::{self, LongPrograms};
 use crate::clock::Clock;
 use crate::confine::Guard;
 use crate::error::{Error, message};
@@ -39,6 +40,7 @@ pub(super) struct Connection {
     copied_pages: u32,
     /// SQLite's count of changed rows at the last commit that was counted.
     counted_changes: Cell<u64>,
+    long_programs: LongPrograms,
 }
 
 /// What `query` found.
@@ -50,7 +52,16 @@ pub(super) enum Queried {
 
 impl Connection {
     pub fn new(sqlite: rusqlite::Connection, guard: Arc<Guard>, role: Role, clock: Clock) -> Self {
-        Self { sqlite, guard, role, clock, log_pages: Arc::default(), copied_pages: 0, counted_changes: Cell::new(0) }
+        Self {
+            sqlite,
+            guard,
+            role,
+            clock,
+            log_pages: Arc::default(),
+            copied_pages: 0,
+            counted_changes: Cell::new(0),
+            long_programs: LongPrograms::default(),
+        }
     }
 
     /// Has every commit say how long the write-ahead log is. Takes the place of SQLite's own checkpoints.
@@ -123,41 +134,48 @@ impl Connection {
     pub fn query(&self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Queried, Error> {
         self.armed(deadline, |connection| {
             let mut statement = connection.prepare(sql)?;
-            if !statement.readonly() {
-                if connection.role == Role::Reader {
-                    return Ok(Queried::Writes);
-                }
-                connection.keeps_transaction(&statement, sql)?;
+            let program = connection.long_programs.bytes(&connection.sqlite, sql, &statement);
+            if statement.readonly() {
+                let read = || connection.rows(&mut statement, params);
+                return bounded::read(&connection.sqlite, program, params, read).map(Queried::Rows);
             }
-            bind(&mut statement, params)?;
-            let mut rows = statement.raw_query();
-            let first = rows.next().map_err(|e| connection.explain(&e))?;
-            // Only the first step notices that the schema changed since the statement was prepared: before it, `SELECT
-            // *` may still have its old columns.
-            let columns = first.map(|row| row.as_ref().column_count());
-            let Some(columns) = columns else {
-                drop(rows);
-                return Ok(Queried::Rows(
-                    Packer::new(statement.column_count(), limits::STORE_RESULT_BYTES_MAX).finish(),
-                ));
-            };
-            let mut packer = Packer::new(columns, limits::STORE_RESULT_BYTES_MAX);
-            let mut row = first;
-            while let Some(cells) = row {
-                for column in 0..columns {
-                    packer.push(cells.get_ref(column).map_err(|e| connection.explain(&e))?)?;
-                }
-                row = rows.next().map_err(|e| connection.explain(&e))?;
+            if connection.role == Role::Reader {
+                return Ok(Queried::Writes);
             }
-            Ok(Queried::Rows(packer.finish()))
+            connection.keeps_transaction(&statement, sql)?;
+            let write = || connection.rows(&mut statement, params);
+            bounded::away(&connection.sqlite, program, write).map(Queried::Rows)
         })
+    }
+
+    fn rows(&self, statement: &mut CachedStatement<'_>, params: &[Value<'_>]) -> Result<Vec<u8>, Error> {
+        bind(statement, params)?;
+        let mut rows = statement.raw_query();
+        let first = rows.next().map_err(|e| self.explain(&e))?;
+        // Only the first step notices that the schema changed since the statement was prepared: before it, `SELECT *`
+        // may still have its old columns.
+        let columns = first.map(|row| row.as_ref().column_count());
+        let Some(columns) = columns else {
+            drop(rows);
+            return Ok(Packer::new(statement.column_count(), limits::STORE_RESULT_BYTES_MAX).finish());
+        };
+        let mut packer = Packer::new(columns, limits::STORE_RESULT_BYTES_MAX);
+        let mut row = first;
+        while let Some(cells) = row {
+            for column in 0..columns {
+                packer.push(cells.get_ref(column).map_err(|e| self.explain(&e))?)?;
+            }
+            row = rows.next().map_err(|e| self.explain(&e))?;
+        }
+        Ok(packer.finish())
     }
 
     /// Runs one writing statement of a context; how many rows it changed.
     pub fn execute(&self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<u64, Error> {
         self.armed(deadline, |connection| {
             let mut statement = connection.prepare_writing(sql)?;
-            connection.step(&mut statement, params)
+            let program = connection.long_programs.bytes(&connection.sqlite, sql, &statement);
+            bounded::away(&connection.sqlite, program, || connection.step(&mut statement, params))
         })
     }
 
@@ -165,14 +183,17 @@ impl Connection {
     pub fn execute_many(&self, sql: &str, packed: &[u8], deadline: Instant) -> Result<u64, Error> {
         let mut rows = Rows::new(packed)?;
         let mut row = Vec::with_capacity(rows.columns());
-        let mut changed = 0;
         self.armed(deadline, |connection| {
             let mut statement = connection.prepare_writing(sql)?;
-            while rows.next_into(&mut row)? {
-                connection.guard.arm(deadline);
-                changed += connection.step(&mut statement, &row)?;
-            }
-            Ok(changed)
+            let program = connection.long_programs.bytes(&connection.sqlite, sql, &statement);
+            bounded::away(&connection.sqlite, program, || {
+                let mut changed = 0;
+                while rows.next_into(&mut row)? {
+                    connection.guard.arm(deadline);
+                    changed += connection.step(&mut statement, &row)?;
+                }
+                Ok(changed)
+            })
         })
     }
 
@@ -210,6 +231,7 @@ impl Connection {
         match (Error::of(error), refusal) {
             (Error::Denied(_), Some(why)) => Error::Denied(why),
             (Error::Interrupted(_), Some(why)) => Error::Interrupted(why),
+            (Error::TooLarge(_), Some(why)) => Error::TooLarge(why),
             (_, Some(why)) if is_auth(error) => Error::Denied(why),
             (Error::Invalid(text), _) if text.contains("may not be modified") => Error::Denied(text),
             (meaning, _) => meaning,

@@ -5,9 +5,9 @@
 //! back when it is dropped, and the connection is clean for the next one.
 //!
 //! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inspect -> schema
-//! -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection -> mark ->
-//! confine, functions, program, sql, statistics, rows, config -> key, blocking, oneshot -> error, clock, ids, private,
-//! text, visible -> limits`.
+//! -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection, full_text ->
+//! mark -> confine, functions, program, sql, statistics, bounded -> callable, rows, config -> key, blocking, oneshot ->
+//! error, clock, ids, private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
@@ -21,6 +21,8 @@ pub mod private;
 pub mod text;
 pub mod visible;
 
+mod bounded;
+mod callable;
 mod compare;
 mod config;
 mod confine;
@@ -28,6 +30,7 @@ mod connection;
 mod copy;
 mod cursor;
 mod database;
+mod full_text;
 mod functions;
 mod health;
 mod host;

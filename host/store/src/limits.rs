@@ -12,6 +12,13 @@ pub const WORKER_HANDOVER_US: u64 = 500;
 
 /// One string, blob or row in a store. Covers and notes are far below it, and SQLite's quadratic functions stay short.
 pub const STORE_VALUE_BYTES_MAX: i32 = 1024 * 1024;
+/// Values with which a statement may run on a worker: a call on one of them takes 1 ms. Longer ones are for statements
+/// whose worker has given its other tasks away.
+pub const STORE_INLINE_VALUE_BYTES: usize = 64 * 1024;
+/// A statement's program, as SQLite holds it, that may run on a worker, and with which values may be as long as they
+/// can; with one of twice the length, they may be half as long. What lies between two looks at the deadline then takes
+/// about a second at worst. A statement of the shop has 2 to 60 KB.
+pub const STORE_INLINE_PROGRAM_BYTES: usize = 64 * 1024;
 /// One statement's text. Longer ones are data in the wrong place.
 pub const STORE_SQL_BYTES_MAX: i32 = 128 * 1024;
 /// Parameters of one statement; a longer list goes through `json_each` or `execute-many`.
@@ -20,10 +27,21 @@ pub const STORE_PARAMETERS_MAX: i32 = 4_096;
 pub const STORE_RESULT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Steps of SQLite's virtual machine for one statement: about a second. A scan of a million rows takes a fifth of it.
 pub const STORE_STATEMENT_STEPS_MAX: u64 = 100_000_000;
-/// After how many steps a statement looks at its deadline: some 3 us. One step may be a function that takes 1 ms.
+/// After how many steps a statement looks at its deadline: some 3 us. One step may be a call of a function
+/// that takes as long as `callable` says.
 pub const STORE_PROGRESS_STEPS: u16 = 100;
 /// Pattern of LIKE and GLOB, whose time is its length times that of the text.
 pub const STORE_PATTERN_BYTES_MAX: i32 = 128;
+/// Words that a statement searches for before it looks at its deadline again, which is more than one search; a person
+/// types eight. A search's time grows with their square.
+pub const STORE_SEARCH_WORDS_MAX: u32 = 128;
+/// Words of searches from which a statement gives its worker's other tasks away.
+pub const STORE_INLINE_WORDS: u32 = 32;
+/// Words of one text in a full-text index: thirty pages. The longest search in a text that says one word so many times
+/// takes half a second.
+pub const STORE_TEXT_WORDS_MAX: u32 = 8_192;
+/// Texts of one row in a full-text index: a search goes through all of them in one call.
+pub const STORE_TEXT_COLUMNS_MAX: usize = 8;
 /// Prepared statements kept by a connection. A context of ten functions has some thirty.
 pub const STORE_STATEMENTS_CACHED: usize = 64;
 /// Connections that read one file at the same time. Reads run on workers, of which there are as many as cores.
@@ -34,6 +52,8 @@ pub const STORE_READER_CACHE_KB: u32 = 4 * 1024;
 pub const STORE_WRITER_CACHE_KB: u32 = 16 * 1024;
 /// Memory of SQLite in the whole process: caches, sorts, intermediate tables.
 pub const STORE_HEAP_MB_MAX: u64 = 1024;
+/// Beyond it a statement that has run for a tick ends: what is left is for the short statements of all contexts.
+pub const STORE_HEAP_MB_SCARCE: u64 = 512;
 /// Beyond it SQLite uses its caches' pages again instead of taking more: eight files with their readers have caches of
 /// 400 MB together, which a host reaches in days.
 pub const STORE_HEAP_MB: u64 = 128;

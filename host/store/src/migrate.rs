@@ -19,7 +19,7 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::open::OpenError;
 use crate::sql::Script;
-use crate::{blocking, limits, program, schema, sql, text};
+use crate::{blocking, full_text, limits, program, schema, sql, text};
 
 /// One change of a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub enum MigrateError {
     ForeignKeys { table: String },
     #[error("a migration created `{name}`: names that begin with `{HOST_PREFIX}` belong to the host")]
     HostName { name: String },
+    #[error("searches of the full-text table `{table}` would have no bound: {why}")]
+    FullText { table: String, why: &'static str },
     #[error(
         "after the migrations, a failed constraint or a trigger of `{name}` would undo the transactions of others who \
          share a commit (ROLLBACK in ON CONFLICT, OR, RAISE)"
@@ -86,6 +88,7 @@ impl MigrateError {
             Self::Changed { .. } => "put the old text back, and add a new migration for the change".to_owned(),
             Self::Failed { .. } => "correct it and deploy again; the file is as it was".to_owned(),
             Self::ForeignKeys { .. } => "correct the rows in the same migration; the file is as it was".to_owned(),
+            Self::FullText { .. } => "correct the migration and deploy again; the file is as it was".to_owned(),
             Self::HostName { .. } => "choose another name; the file is as it was".to_owned(),
             Self::EndsTransactions { .. } => "use ABORT instead of ROLLBACK; the file is as it was".to_owned(),
             Self::Copy(_) => "make room for the copy, and deploy again; the file is as it was".to_owned(),
@@ -239,8 +242,11 @@ fn apply(connection: &Connection, pending: &[Migration], clock: &Clock) -> Resul
         Some(name) => return Err(MigrateError::HostName { name }),
         None => check_foreign_keys(sqlite)?,
     }
-    match program::ending_table(sqlite).map_err(host)? {
-        Some(name) => Err(MigrateError::EndsTransactions { name }),
+    if let Some(name) = program::ending_table(sqlite).map_err(host)? {
+        return Err(MigrateError::EndsTransactions { name });
+    }
+    match full_text::unbounded_table(sqlite, connection.guard()).map_err(host)? {
+        Some((table, why)) => Err(MigrateError::FullText { table, why }),
         None => Ok(()),
     }
 }

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::confine::{self, Guard};
 use crate::connection::{Connection, Role};
 use crate::key::{KeyError, KeySource};
-use crate::{functions, limits, private};
+use crate::{full_text, functions, limits, private};
 
 /// Why a file could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +105,7 @@ fn open_with(config: &Config, role: Role, create: OpenFlags) -> Result<Connectio
     let guard = Arc::new(Guard::new(config.clock.clone()));
     confine::confine(&mut sqlite, &guard).map_err(failed)?;
     functions::replace_slow_functions(&sqlite).map_err(failed)?;
+    full_text::bound(&sqlite, &guard).map_err(failed)?;
     sqlite.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS_CACHED);
     let mut connection = Connection::new(sqlite, guard, role, config.clock.clone());
     let mode = connection.host_text("PRAGMA journal_mode = WAL").map_err(failed)?;

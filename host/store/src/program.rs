@@ -16,7 +16,8 @@ const ROLLBACK: i64 = 1;
 /// # Errors
 /// When SQLite does not compile it.
 pub(super) fn ends_transaction(sqlite: &Connection, sql: &str) -> rusqlite::Result<bool> {
-    // The blank ends the word, so what follows has the same tokens as before. The list has the programs of triggers too.
+    // The blank ends the word, so what follows has the same tokens as before. The list has the programs of triggers
+    // too.
     let mut explained = sqlite.prepare(&format!("EXPLAIN {sql}"))?;
     let mut steps = explained.raw_query();
     while let Some(step) = steps.next()? {

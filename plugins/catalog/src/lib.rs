@@ -38,6 +38,21 @@ impl albums::Guest for Catalog {
         Ok(store::browse(&filter, page)?)
     }
 
+    fn list_skus(
+        words: String,
+        filter: albums::Filter,
+        sorting: albums::Sorting,
+    ) -> Result<Vec<String>, albums::Error> {
+        domain::check_filter(&filter)?;
+        let words = if words.is_empty() { None } else { Some(Words::new(&words)?) };
+        domain::check_one_question(words.is_some(), &filter)?;
+        Ok(store::skus(words.as_ref(), &filter, sorting)?)
+    }
+
+    fn did_you_mean(words: String) -> Result<Option<String>, albums::Error> {
+        Ok(store::did_you_mean(&Words::new(&words)?)?)
+    }
+
     fn get_facets() -> Result<albums::Facets, albums::Error> {
         Ok(store::facets()?)
     }

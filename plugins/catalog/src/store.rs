@@ -1,12 +1,14 @@
 //! The catalog's SQL. Every query here has its index, named in the migrations.
 
+mod near;
 pub mod shelf;
 
 use seam_sdk::store::{Error, Transaction, execute, list, one, optional, params, query, transaction};
 use seam_sdk::{Invalid, log};
 
-use crate::albums::{Album, AlbumPage, Facets, Filter, Money};
-use crate::domain::{NOTHING, Page, TOTAL_MAX, Words, forms};
+use crate::albums::{Album, AlbumPage, Facets, Filter, Money, Sorting};
+use crate::domain::{LISTED_MAX, Listed, NOTHING, Number, Page, TOTAL_MAX, Words, forms, sort};
+pub use near::did_you_mean;
 
 /// In the order of the fields of `Album`.
 macro_rules! columns {
@@ -37,6 +39,8 @@ macro_rules! ranking {
 const RANKED_MAX: u32 = 200;
 /// Albums whose spellings one call writes: as many as the editor puts in one call, which takes a fraction of a second.
 const SPELLED_MAX: u32 = 1_000;
+/// Albums whose SKUs have the same digits that are looked at: as many makes of SKUs as a shop may have.
+const NUMBERED_MAX: u32 = 100;
 const GENRES_MAX: u32 = 200;
 const ARTISTS_MAX: u32 = 50;
 
@@ -58,11 +62,7 @@ pub fn by_skus(skus: &[String]) -> Result<Vec<Album>, Error> {
 /// A page of the albums that match the filter, newest year first, then in the order in which they came into the
 /// catalog.
 pub fn browse(filter: &Filter, page: Page) -> Result<AlbumPage, Error> {
-    let mut matching = String::from(" FROM albums AS a WHERE a.discontinued = 0");
-    let mut conditions = |given: bool, sql: &str| given.then(|| matching.push_str(sql));
-    conditions(filter.genre.is_some(), " AND a.genre = ?1");
-    conditions(filter.artist.is_some(), " AND a.artist = ?2");
-    conditions(filter.decade.is_some(), " AND a.year BETWEEN ?3 AND ?3 + 9");
+    let matching = matching(filter);
     let (genre, artist) = (filter.genre.as_deref(), filter.artist.as_deref());
     let rows = query(
         &format!("SELECT {}{matching} ORDER BY a.year DESC, a.id LIMIT ?4 OFFSET ?5", columns!()),
@@ -94,6 +94,40 @@ pub fn search(words: &Words, page: Page) -> Result<AlbumPage, Error> {
     if let Err(error) = spell_waiting() {
         log::warn(format_args!("spellings wait for the next search: {error}"));
     }
+    let number = words.number();
+    // Letters and digits are a SKU if there is one. Digits alone are first of all words: `1999`.
+    if let Some(number) = number.as_ref().filter(|number| !number.is_alone()) {
+        let found = numbered(number, page)?;
+        if found.total > 0 {
+            return Ok(found);
+        }
+    }
+    let found = worded(words, page)?;
+    match number.filter(|number| found.total == 0 && number.is_alone()) {
+        Some(number) => numbered(&number, page),
+        None => Ok(found),
+    }
+}
+
+/// The albums that have this number.
+fn numbered(number: &Number, page: Page) -> Result<AlbumPage, Error> {
+    let mut albums: Vec<Album> = query(
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM albums AS a
+             WHERE a.discontinued = 0 AND CAST(ltrim(a.sku, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ-') AS INTEGER) = ?1
+             ORDER BY a.id LIMIT ?2"
+        ),
+        params![number.value(), NUMBERED_MAX],
+    )?;
+    albums.retain(|album| number.is_of(&album.sku));
+    let total = albums.len() as u32;
+    page.found(page.of(albums), || Ok(total))
+}
+
+/// The albums that hold the words, as they are typed or in another spelling.
+fn worded(words: &Words, page: Page) -> Result<AlbumPage, Error> {
     let queries = Queries {
         whole: words.whole(),
         last: words.beginning().unwrap_or_else(|| words.whole()),
@@ -203,6 +237,12 @@ fn spell(tx: &Transaction) -> Result<(), Error> {
         params![SPELLED_MAX],
     )?;
     let (mut names, mut words) = (Vec::new(), Vec::new());
+    near::learn(
+        tx,
+        waiting
+            .iter()
+            .flat_map(|(_, artist, title, genre, label, _)| [artist, title, genre, label].map(String::as_str)),
+    )?;
     for (id, artist, title, genre, label, notes) in &waiting {
         names.extend(forms(&[artist, title]).map(|forms| (id, forms)));
         words.extend(forms(&[artist, title, genre, label, notes]).map(|forms| (id, forms)));
@@ -211,6 +251,53 @@ fn spell(tx: &Transaction) -> Result<(), Error> {
     tx.execute_many("INSERT INTO word_forms (rowid, forms) VALUES (?1, ?2)", words)?;
     tx.execute_many("DELETE FROM unspelled WHERE id = ?1", waiting.iter().map(|(id, ..)| (id,)))?;
     Ok(())
+}
+
+/// The SKUs of the albums that match, sorted: those that a search finds, or without words those of a filter.
+pub fn skus(words: Option<&Words>, filter: &Filter, sorting: Sorting) -> Result<Vec<String>, Error> {
+    let mut albums = match words {
+        Some(words) => found_skus(words)?,
+        None => filtered(filter)?,
+    };
+    sort(&mut albums, sorting);
+    Ok(albums.into_iter().map(|album| album.sku).collect())
+}
+
+fn found_skus(words: &Words) -> Result<Vec<Listed>, Error> {
+    let mut listed = Vec::new();
+    let mut page = Some(Page::LONGEST);
+    while let Some(at) = page {
+        let found = search(words, at)?;
+        listed.extend(found.albums.into_iter().map(|album| Listed {
+            sku: album.sku,
+            artist: album.artist,
+            year: album.year,
+            minor_units: album.price.minor_units,
+            currency: album.price.currency,
+        }));
+        page = at.next().filter(|_| found.more);
+    }
+    Ok(listed)
+}
+
+fn filtered(filter: &Filter) -> Result<Vec<Listed>, Error> {
+    query(
+        &format!(
+            "SELECT a.sku, a.artist, a.year, a.price_minor, a.currency{} ORDER BY a.year DESC, a.id LIMIT ?4",
+            matching(filter)
+        ),
+        params![filter.genre.as_deref(), filter.artist.as_deref(), filter.decade, LISTED_MAX],
+    )
+}
+
+/// The tables and conditions of a filter, whose values are the parameters 1 to 3.
+fn matching(filter: &Filter) -> String {
+    let mut matching = String::from(" FROM albums AS a WHERE a.discontinued = 0");
+    let mut conditions = |given: bool, sql: &str| given.then(|| matching.push_str(sql));
+    conditions(filter.genre.is_some(), " AND a.genre = ?1");
+    conditions(filter.artist.is_some(), " AND a.artist = ?2");
+    conditions(filter.decade.is_some(), " AND a.year BETWEEN ?3 AND ?3 + 9");
+    matching
 }
 
 /// Genres, decades and artists with the number of their albums on sale.
@@ -231,6 +318,7 @@ pub fn check() -> Result<(), String> {
     by_skus(&["-".to_owned()]).map_err(text)?;
     facets().map_err(text)?;
     search(&words, page).map_err(text)?;
+    did_you_mean(&words).map_err(text)?;
     browse(&Filter { genre: None, artist: None, decade: None }, page).map_err(text)?;
     Ok(())
 }

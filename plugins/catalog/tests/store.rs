@@ -234,6 +234,7 @@ fn a_store_of_an_older_version_gets_its_spellings() {
     store.connection(|c| {
         c.execute(insert, []).unwrap();
         c.execute_batch(include_str!("../migrations/0002-forms.sql")).unwrap();
+        c.execute_batch(include_str!("../migrations/0004-terms.sql")).unwrap();
     });
     assert_eq!(searched("gudny"), ["O-1"]);
 }

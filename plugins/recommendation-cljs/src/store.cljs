@@ -29,14 +29,12 @@
           [popular-among n]))
 
 (defn answer
-  "The suggestions, from the present purchases."
-  [{:keys [seeds wanted] :as question}]
-  (let [chances     (walk/arrivals seeds wanted lines-of)
-        suggestions (walk/ranked chances (degrees (walk/candidates chances wanted)) wanted)]
-    (if (= (count suggestions) wanted)
-      suggestions
-      ;; Seeds and ranked albums may be among the popular ones, so this reads as many more.
-      (walk/filled question suggestions (popular (+ wanted (count seeds) (count suggestions)))))))
+  "The suggestions, from the present purchases: albums that the walk reaches, or without seeds the popular ones."
+  [{:keys [seeds wanted]}]
+  (if (empty? seeds)
+    (mapv (fn [[sku baskets]] {:sku sku :score baskets}) (popular wanted))
+    (let [chances (walk/arrivals seeds wanted lines-of)]
+      (walk/ranked chances (degrees (walk/candidates chances wanted)) wanted))))
 
 (defn learn
   "Stores purchases that are new; all or none. Returns how many were new."

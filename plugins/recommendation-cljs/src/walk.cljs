@@ -77,15 +77,3 @@
     (.forEach degrees (fn [[sku baskets]]
                         (.set scores sku (/ (.get chances sku) (js/Math.pow baskets popularity-penalty)))))
     (.map (best scores wanted) (fn [[sku score]] {:sku sku :score score}))))
-
-(defn filled
-  "Fills the list with popular albums, pairs of an album and its number of baskets, which score below all ranked ones."
-  [{:keys [seeds wanted]} suggestions popular]
-  (let [taken (js/Set. (concat seeds (map :sku suggestions)))
-        below (if (seq suggestions) (:score (last suggestions)) 1)
-        most  (if (seq popular) (second (first popular)) 0)
-        more  (->> popular
-                   (remove (fn [[sku _]] (.has taken sku)))
-                   (take (- wanted (count suggestions)))
-                   (map (fn [[sku baskets]] {:sku sku :score (/ (* below baskets) (inc most))})))]
-    (vec (concat suggestions more))))

@@ -3,11 +3,16 @@
 import { store } from "seam-sdk";
 
 import { LATEST, additions, owner } from "./domain/learning.js";
-import { filled, neighboursWanted, ranked } from "./domain/similarity.js";
+import { neighboursWanted, ranked } from "./domain/similarity.js";
 
 /** Answers from the counts as they are now. */
 export function answer(question) {
   const { seeds, count } = question;
+  if (seeds.length === 0) {
+    return store
+      .query("SELECT sku, customers FROM albums ORDER BY customers DESC, sku LIMIT ?1", [count])
+      .map(([sku, customers]) => ({ sku, score: customers }));
+  }
   const wanted = neighboursWanted(count);
   const neighbours = seeds.flatMap((seed) =>
     store.query(
@@ -18,13 +23,7 @@ export function answer(question) {
     ),
   );
   const all = neighbours.length > 0 ? store.optional("SELECT customers FROM totals")[0] : 0;
-  const suggestions = ranked(question, neighbours, all);
-  if (suggestions.length === count) return suggestions;
-  // Seeds and ranked albums may be among the popular ones, so this reads as many more.
-  const popular = store.query("SELECT sku, customers FROM albums ORDER BY customers DESC, sku LIMIT ?1", [
-    count + seeds.length + suggestions.length,
-  ]);
-  return filled(question, suggestions, popular);
+  return ranked(question, neighbours, all);
 }
 
 /** Learns from purchases that are new; all or none. Returns how many were new. */

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { LATEST, additions, checkedPurchases } from "../src/domain/learning.js";
 import { question } from "../src/domain/question.js";
-import { filled, likelihood, ranked } from "../src/domain/similarity.js";
+import { likelihood, ranked } from "../src/domain/similarity.js";
 
 const bought = (id, customer, ...skus) => ({ id, customer, skus, at: 0 });
 const added = (purchases, before = [], alreadyOwned = []) =>
@@ -56,18 +56,16 @@ test("purchases without a customer are independent", () => {
   assert.deepEqual([pairs, customers], [[], 2]);
 });
 
-test("a single common customer does not count, and seeds are never suggested", () => {
+test("pairs with a single common customer come last, and seeds are never suggested", () => {
   const asked = question(["T", "S"], 5);
-  const near = [["A", 1, 1, 2], ["B", 2, 2, 2], ["S", 2, 2, 2], ["B", 2, 2, 2]];
-  const [only, ...rest] = ranked(asked, near, 100);
-  assert.equal(only.sku, "B");
-  assert.equal(only.score, 2 * likelihood(2, 2, 2, 100), "seeds add up");
-  assert.deepEqual(rest, []);
+  const near = [["A", 1, 1, 2], ["B", 2, 2, 2], ["S", 2, 2, 2], ["B", 2, 2, 2], ["C", 2, 40, 40]];
+  const [best, second, last, ...rest] = ranked(asked, near, 100);
+  assert.deepEqual([best.sku, second.sku, rest], ["B", "A", []]);
+  assert.equal(best.score, 2 * likelihood(2, 2, 2, 100), "seeds add up");
+  assert.equal(last, undefined, "C is with the seed no more often than by chance");
+  assert.ok(best.score > second.score && second.score > 0);
 });
 
-test("popular albums fill the list, below the ranked ones", () => {
-  const asked = question(["S"], 3);
-  const list = filled(asked, [{ sku: "A", score: 0.5 }], [["S", 9], ["A", 8], ["B", 7], ["C", 6], ["D", 5]]);
-  assert.deepEqual(list.map(({ sku }) => sku), ["A", "B", "C"]);
-  assert.ok(list[0].score > list[1].score && list[1].score > list[2].score);
+test("without common customers there are no suggestions", () => {
+  assert.deepEqual(ranked(question(["S"], 3), [], 0), []);
 });

@@ -3,7 +3,8 @@
 A rule "customers who buy A buy B" has a *confidence*, the share of the purchases with A that also have B, and a *lift*,
 that share divided by B's share of all purchases. Rules with a lift of 1 or less are left out. The others score
 confidence times the binary logarithm of the lift. (Agrawal, Imielinski, Swami: "Mining Association Rules between Sets
-of Items in Large Databases", 1993.) The scores of several seeds are added.
+of Items in Large Databases", 1993.) The scores of several seeds are added. Rules from a single purchase come after all
+others; an album that was never bought with a seed is not suggested.
 
 Taste changes: a purchase weighs twice as much as one half a year earlier. Weights grow from a fixed day instead of
 decaying from today, so stored sums stay valid; only ratios of weights are used. (Cormode, Shkapenyuk, Srivastava, Xu:
@@ -24,7 +25,7 @@ LANDMARK_S = 1_735_689_600
 DOUBLINGS_MAX = 400
 """Two centuries: later and earlier purchases weigh no more and no less. A float reaches more than twice as far."""
 TOGETHER_MIN = 2
-"""A single common purchase may be chance."""
+"""A single common purchase may be chance: fewer come last."""
 NEIGHBOURS_PER_SUGGESTION = 4
 """Neighbours read for each suggestion: those that weigh most do not always have the highest scores."""
 NEIGHBOURS_MIN = 24
@@ -69,21 +70,21 @@ def neighbours_wanted(question: Question) -> int:
 
 def ranked(question: Question, neighbours: Iterable[Neighbour], total: float) -> list[Suggestion]:
     """The best neighbours, best first."""
-    scores: dict[str, float] = defaultdict(float)
+    known: dict[str, float] = defaultdict(float)
+    chance: dict[str, float] = defaultdict(float)
     for sku, both, purchases, own, seed in neighbours:
-        if purchases < TOGETHER_MIN or sku in question.seeds:
+        if sku in question.seeds:
             continue
         confidence = both / seed
         lift = confidence * (total / own)
         if lift > 1:
+            scores = chance if purchases < TOGETHER_MIN else known
             scores[sku] += confidence * log2(lift)
-    return sorted(scores.items(), key=lambda scored: (-scored[1], scored[0]))[: question.count]
+    first, last = _best(known), _best({sku: score for sku, score in chance.items() if sku not in known})
+    below = first[-1][1] if first else 1.0
+    most = last[0][1] if last else 0.0
+    return [*first, *((sku, below * score / (most + 1)) for sku, score in last)][: question.count]
 
 
-def filled(question: Question, suggestions: list[Suggestion], popular: list[tuple[str, float]]) -> list[Suggestion]:
-    """Fills the list with popular albums, the most popular first, which score below all ranked ones."""
-    taken = {*question.seeds, *(sku for sku, _ in suggestions)}
-    below = suggestions[-1][1] if suggestions else 1.0
-    most = popular[0][1] if popular else 1.0
-    more = [(sku, below / 2 * (own / most)) for sku, own in popular if sku not in taken]
-    return suggestions + more[: question.count - len(suggestions)]
+def _best(scores: dict[str, float]) -> list[Suggestion]:
+    return sorted(scores.items(), key=lambda scored: (-scored[1], scored[0]))

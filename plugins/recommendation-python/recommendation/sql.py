@@ -8,6 +8,8 @@ from recommendation.purchases import Basket, Question
 
 def answer(question: Question) -> list[rules.Suggestion]:
     """The suggestions, from the present weights."""
+    if not question.seeds:
+        return store.query("SELECT sku, weight FROM albums ORDER BY weight DESC, sku LIMIT ?1", [question.count])
     wanted = rules.neighbours_wanted(question)
     neighbours = []
     for seed in question.seeds:
@@ -19,15 +21,7 @@ def answer(question: Question) -> list[rules.Suggestion]:
             [seed, wanted],
         )
     total = store.query("SELECT weight FROM totals")[0][0] if neighbours else 0.0
-    suggestions = rules.ranked(question, neighbours, total)
-    if len(suggestions) == question.count:
-        return suggestions
-    # Seeds and ranked albums may be among the popular ones, so this reads as many more.
-    popular = store.query(
-        "SELECT sku, weight FROM albums ORDER BY weight DESC, sku LIMIT ?1",
-        [question.count + len(question.seeds) + len(suggestions)],
-    )
-    return rules.filled(question, suggestions, popular)
+    return rules.ranked(question, neighbours, total)
 
 
 def learn(baskets: list[Basket]) -> int:

@@ -1,7 +1,7 @@
 //! The recommendation context: which albums to show beside others.
 //!
-//! The records of the interface are its types. `domain` is the engine (bought together, popular as a fallback), `store`
-//! the SQL; this file is where they meet.
+//! The records of the interface are its types. `domain` is the engine (what was bought together; without an album, what
+//! is popular), `store` the SQL; this file is where they meet.
 
 pub mod domain;
 pub mod store;

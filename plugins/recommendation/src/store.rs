@@ -9,6 +9,10 @@ use crate::engine::{Purchase, Suggestion};
 
 /// Answers from the counts as they are now.
 pub fn answer(question: &Question) -> Result<Vec<Suggestion>, Error> {
+    if let Some(wanted) = question.popular_wanted() {
+        let popular = query("SELECT sku, purchases FROM items ORDER BY purchases DESC, sku LIMIT ?1", params![wanted])?;
+        return Ok(question.popular(popular));
+    }
     let mut neighbours = Vec::<Neighbour>::new();
     for seed in question.seeds() {
         neighbours.extend(query::<Neighbour>(
@@ -18,14 +22,7 @@ pub fn answer(question: &Question) -> Result<Vec<Suggestion>, Error> {
             params![seed, question.neighbours_wanted()],
         )?);
     }
-    let ranked = question.rank(neighbours);
-    if !question.wants_more(&ranked) {
-        return Ok(ranked);
-    }
-    // Those that are ranked already may be among the popular ones: as many again are read.
-    let wanted = question.popular_wanted() + ranked.len() as u32;
-    let popular = query("SELECT sku, purchases FROM items ORDER BY purchases DESC, sku LIMIT ?1", params![wanted])?;
-    Ok(question.fill(ranked, popular))
+    Ok(question.rank(neighbours))
 }
 
 /// Counts the purchases that have not been seen before; all or none. Returns how many those were.

@@ -6,6 +6,7 @@ use askama::filters::HtmlSafe;
 use askama::{FastWritable, Values};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::list_view::{IN_STOCK, ListView};
 use crate::seams::Filter;
 
 /// Text as one segment of a path or one value of a query.
@@ -40,19 +41,25 @@ impl HtmlSafe for Encoded<'_> {}
 const NEXT_BYTES_MAX: usize = 200;
 
 /// A page of browsing. The same choice always has the same address, so it can be canonical.
-pub fn browse(filter: &Filter<'_>, page: u32) -> String {
+pub fn browse(filter: &Filter<'_>, view: ListView, page: u32) -> String {
     let mut out = String::from("/browse");
     let decade = filter.decade.map(|decade| decade.to_string());
-    let parts = [("genre", filter.genre), ("artist", filter.artist), ("decade", decade.as_deref())];
+    let [sort, stock] = of_view(view);
+    let parts = [("genre", filter.genre), ("artist", filter.artist), ("decade", decade.as_deref()), sort, stock];
     append(&mut out, &parts, page);
     out
 }
 
 /// A page of search results.
-pub fn search(words: &str, page: u32) -> String {
+pub fn search(words: &str, view: ListView, page: u32) -> String {
     let mut out = String::from("/search");
-    append(&mut out, &[("q", Some(words))], page);
+    let [sort, stock] = of_view(view);
+    append(&mut out, &[("q", Some(words)), sort, stock], page);
     out
+}
+
+fn of_view(view: ListView) -> [(&'static str, Option<&'static str>); 2] {
+    [("sort", view.word()), ("stock", view.in_stock.then_some(IN_STOCK))]
 }
 
 /// The sign-in page, which leads back to `next`, an address of ours.
@@ -93,6 +100,7 @@ fn append(out: &mut String, parts: &[(&str, Option<&str>)], page: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seams::Sorting;
 
     #[test]
     fn no_character_of_a_name_ends_its_segment_or_value() {
@@ -111,11 +119,15 @@ mod tests {
     #[test]
     fn the_first_page_has_no_number() {
         let filter = Filter { genre: Some("Hip hop"), artist: None, decade: Some(1990) };
-        assert_eq!(browse(&filter, 1), "/browse?genre=Hip%20hop&decade=1990");
-        assert_eq!(browse(&filter, 2), "/browse?genre=Hip%20hop&decade=1990&page=2");
-        assert_eq!(browse(&Filter::default(), 1), "/browse");
-        assert_eq!(browse(&Filter::default(), 3), "/browse?page=3");
-        assert_eq!(search("a b", 1), "/search?q=a%20b");
+        let plain = ListView::PLAIN;
+        assert_eq!(browse(&filter, plain, 1), "/browse?genre=Hip%20hop&decade=1990");
+        assert_eq!(browse(&filter, plain, 2), "/browse?genre=Hip%20hop&decade=1990&page=2");
+        assert_eq!(browse(&Filter::default(), plain, 1), "/browse");
+        assert_eq!(browse(&Filter::default(), plain, 3), "/browse?page=3");
+        assert_eq!(search("a b", plain, 1), "/search?q=a%20b");
+        let view = ListView { sorting: Sorting::Dearest, in_stock: true };
+        assert_eq!(search("a b", view, 2), "/search?q=a%20b&sort=dearest&stock=in&page=2");
+        assert_eq!(browse(&Filter::default(), view, 1), "/browse?sort=dearest&stock=in");
     }
 
     #[test]

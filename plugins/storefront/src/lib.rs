@@ -3,7 +3,7 @@
 //! `handle` is a plain function of a request and of `Seams` (the other contexts); `component` only connects it to WIT.
 //! Invariants:
 //! - No state between requests: a visitor's cart lies in a cookie, a customer's data in other contexts.
-//! - A page calls each function of another context at most once, never once per row.
+//! - A page calls a function of another context a fixed number of times, most of them once, and never once per row.
 //! - The templates escape everything that comes from outside. Every request is answered with a page, never with a trap.
 //! - Only a form changes anything, and only if its sender got it from us.
 //! - Every cache may keep the pages of a visitor without cookies.
@@ -21,6 +21,7 @@ mod csrf;
 mod form;
 mod href;
 mod key;
+mod list_view;
 mod money;
 mod office;
 mod pages;

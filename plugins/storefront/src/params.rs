@@ -6,14 +6,16 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+use crate::list_view::{self, ListView};
 use crate::paging::PAGE_MAX;
+use crate::seams::Sorting;
 
 /// Characters in one value: longer than any artist's name, short enough for every index.
 pub const VALUE_CHARS_MAX: usize = 200;
 /// Bytes of a query string. Two values of the greatest length, percent-encoded, fit.
 const QUERY_BYTES_MAX: usize = 4096;
 /// Words and bytes in one search, as the catalog takes them.
-const WORDS_MAX: usize = 8;
+pub const WORDS_MAX: usize = 8;
 const WORDS_BYTES_MAX: usize = 400;
 /// The decades in which records were made.
 const DECADES: std::ops::RangeInclusive<u16> = 1880..=2100;
@@ -27,6 +29,7 @@ pub enum BadInput {
     Control,
     Page,
     Decade,
+    Sort,
     Date,
 }
 
@@ -43,12 +46,13 @@ impl BadInput {
             BadInput::Page => "Pages are counted 1, 2, 3 and so on.",
             BadInput::Date => "A date is written year, month, day: 2026-03-31.",
             BadInput::Decade => "A decade is given by its first year, such as 1970.",
+            BadInput::Sort => "Lists are sorted by newest, cheapest, dearest or artist.",
         }
     }
 }
 
 /// The query parameters of a page. Unknown ones are ignored, because trackers add their own.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Params<'a> {
     /// Trimmed, with single spaces.
     pub q: Option<Cow<'a, str>>,
@@ -57,12 +61,21 @@ pub struct Params<'a> {
     pub decade: Option<u16>,
     /// From 1 to `PAGE_MAX` + 1, which stands for every later page.
     pub page: Option<u32>,
+    /// `sort=` and `stock=`.
+    pub view: ListView,
     /// The version of a cover.
     pub v: Option<Cow<'a, str>>,
     /// The word for the sentence at the top of the page, see `pages::note`.
     pub note: Option<Cow<'a, str>>,
     /// Where to go after signing in.
     pub next: Option<Cow<'a, str>>,
+}
+
+impl Default for Params<'_> {
+    fn default() -> Self {
+        let (q, genre, artist, v, note, next) = Default::default();
+        Params { q, genre, artist, decade: None, page: None, view: ListView::PLAIN, v, note, next }
+    }
 }
 
 impl<'a> Params<'a> {
@@ -81,6 +94,8 @@ impl<'a> Params<'a> {
                 "artist" => params.artist = tidied(value)?,
                 "decade" => params.decade = tidied(value)?.map(|value| decade(&value)).transpose()?,
                 "page" => params.page = tidied(value)?.map(|value| page(&value)).transpose()?,
+                "sort" => params.view.sorting = tidied(value)?.map_or(Ok(Sorting::Best), |value| sorting(&value))?,
+                "stock" => params.view.in_stock = tidied(value)?.is_some_and(|value| value == list_view::IN_STOCK),
                 "v" => params.v = tidied(value)?,
                 "note" => params.note = tidied(value)?,
                 "next" => params.next = tidied(value)?,
@@ -136,6 +151,10 @@ fn decade(value: &str) -> Result<u16, BadInput> {
     }
 }
 
+fn sorting(value: &str) -> Result<Sorting, BadInput> {
+    list_view::sorting(value).ok_or(BadInput::Sort)
+}
+
 fn page(value: &str) -> Result<u32, BadInput> {
     if value.is_empty() || !value.bytes().all(|digit| digit.is_ascii_digit()) {
         return Err(BadInput::Page);
@@ -169,6 +188,15 @@ pub fn decode(encoded: &str, plus: bool) -> Result<Cow<'_, str>, BadInput> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_view_is_read_from_the_address() {
+        let view = |query: &'static str| Params::parse(Some(query)).map(|params| params.view);
+        assert_eq!(view("q=a&sort=cheapest&stock=in"), Ok(ListView { sorting: Sorting::Cheapest, in_stock: true }));
+        assert_eq!(view("sort=&stock="), Ok(ListView::PLAIN));
+        assert_eq!(view("sort=best&stock=out"), Ok(ListView::PLAIN));
+        assert_eq!(view("sort=rank;drop"), Err(BadInput::Sort));
+    }
 
     #[test]
     fn queries_are_read_as_browsers_write_them() {

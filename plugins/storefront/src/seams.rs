@@ -6,7 +6,9 @@
 
 pub use crate::bindings::exports::seam::host::http_handler::{Request, Response};
 use crate::bindings::musiccorp::catalog::albums;
-pub use crate::bindings::musiccorp::catalog::albums::{Album, AlbumPage, Error as CatalogError, Facet, Facets, Money};
+pub use crate::bindings::musiccorp::catalog::albums::{
+    Album, AlbumPage, Error as CatalogError, Facet, Facets, Money, Sorting,
+};
 pub use crate::bindings::musiccorp::catalog::editing;
 pub use crate::bindings::musiccorp::customer::accounts;
 pub use crate::bindings::musiccorp::finance::{books, payments};
@@ -50,6 +52,18 @@ pub trait Seams {
         let Filter { genre, artist, decade } = filter;
         let filter = albums::Filter { genre: genre.map(Into::into), artist: artist.map(Into::into), decade };
         Ok(albums::browse(&filter, albums::Paging { page, size })?)
+    }
+
+    /// The SKUs of a whole list, up to 1,000: of a search, or without `words` of a filter.
+    fn list_skus(&self, words: &str, filter: Filter<'_>, sorting: Sorting) -> Result<Vec<String>, CallError> {
+        let Filter { genre, artist, decade } = filter;
+        let filter = albums::Filter { genre: genre.map(Into::into), artist: artist.map(Into::into), decade };
+        Ok(albums::list_skus(words, &filter, sorting)?)
+    }
+
+    /// Words that find more than these.
+    fn did_you_mean(&self, words: &str) -> Result<Option<String>, CallError> {
+        Ok(albums::did_you_mean(words)?)
     }
 
     fn facets(&self) -> Result<Facets, CallError> {

@@ -66,3 +66,87 @@ fn large_messages_are_not_copied_to_be_recorded() -> Result<()> {
     }
     Ok(())
 }
+
+/// A callee says where in its memory the host puts what it is called with. Whatever it says, the host writes nowhere
+/// else: the call fails, the caller does not, and other callees are called as before.
+#[test]
+fn a_callee_that_lies_about_its_memory_harms_only_itself() -> Result<()> {
+    const PARAMS: &str = "words: list<string>, numbers: list<u64>";
+    let interface = |name: &str| {
+        format!(
+            "interface {name} {{
+                 variant error {{ refused, unavailable(string) }}
+                 take: func({PARAMS}) -> result<u32, error>;
+             }}"
+        )
+    };
+    // Where the host may put a block: the body of `cabi_realloc`, whose last parameter is the length.
+    let places = [
+        ("honest", true, "(global.set $top (i32.add (global.get $top) (i32.const 64))) (global.get $top)"),
+        (
+            "grows",
+            true,
+            "(drop (memory.grow (i32.const 1))) (i32.mul (i32.sub (memory.size) (i32.const 1)) (i32.const 65536))",
+        ),
+        ("the-same", true, "(i32.const 1024)"),
+        ("nothing", true, "(i32.const 0)"),
+        ("far", false, "(i32.const -16)"),
+        ("negative", false, "(i32.const 0x80000000)"),
+        ("behind", false, "(i32.mul (memory.size) (i32.const 65536))"),
+        ("across", false, "(i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 4))"),
+        ("unaligned", false, "(i32.const 1025)"),
+        ("trap", false, "unreachable"),
+        ("endless", false, "(loop $l (br $l)) unreachable"),
+    ];
+    let mut system = System::new();
+    let (mut imports, mut packages, mut cores, mut functions) =
+        (String::new(), String::new(), String::new(), String::new());
+    let mut grants = Vec::new();
+    for (name, _, place) in places {
+        let wit = format!("package t:{name}@0.1.0; {} world this {{ export sink; }}", interface("sink"));
+        let wat = format!(
+            r#"(module (memory (export "memory") 2) (global $top (mut i32) (i32.const 4096))
+                (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) {place})
+                (func (export "t:{name}/sink@0.1.0#take") (param i32 i32 i32 i32) (result i32)
+                    (i32.store8 (i32.const 64) (i32.const 0)) (i32.store (i32.const 68) (i32.const 0)) (i32.const 64)))"#
+        );
+        let limits = "limits = { timeout_ms = 500 }";
+        system = system.context(name, &component(&wit, "this", &wat)?, limits)?;
+        imports += &format!("import t:{name}/sink@0.1.0; ");
+        packages += &format!("package t:{name}@0.1.0 {{ {} }}\n", interface("sink"));
+        cores += &format!("(import \"t:{name}/sink@0.1.0\" \"take\" (func ${name} (param i32 i32 i32 i32 i32)))\n");
+        // Two words, two numbers; the discriminants of the result are at 2048.
+        functions += &format!(
+            "(func (export \"t:source/source@0.1.0#to-{name}\") (result i32)
+                 (call ${name} (i32.const 64) (i32.const 2) (i32.const 128) (i32.const 2) (i32.const 2048))
+                 (i32.store8 (i32.const 3000) (i32.const 0))
+                 (i32.store (i32.const 3004) (i32.load8_u (i32.const 2048))) (i32.const 3000))\n"
+        );
+        grants.push(format!("\"t:{name}/sink@0.1.0\""));
+    }
+    let exports: String =
+        places.iter().map(|(name, ..)| format!("to-{name}: func() -> result<u32, error>;\n")).collect();
+    let wit = format!(
+        "package t:source@0.1.0;
+         interface source {{ variant error {{ refused, unavailable(string) }} {exports} }}
+         world this {{ {imports} export source; }}
+         {packages}"
+    );
+    let wat = format!(
+        r#"(module {cores} (memory (export "memory") 2)
+            (data (i32.const 64) "\50\00\00\00\03\00\00\00\53\00\00\00\04\00\00\00onetwo!")
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8192))
+            {functions})"#
+    );
+    let granted = format!("imports = [{}]", grants.join(", "));
+    let system = system.context("source", &component(&wit, "this", &wat)?, &granted)?;
+    let registry = system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    for round in 0..2 {
+        for (name, arrives, _) in places {
+            let failed = call(&registry, "source", &format!("source.to-{name}"), &[], 20_000)?;
+            let expect = Val::Result(Ok(Some(Box::new(Val::U32(u32::from(!arrives))))));
+            assert_eq!(failed, expect, "{name}, round {round}");
+        }
+    }
+    Ok(())
+}

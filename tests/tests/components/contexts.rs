@@ -94,8 +94,7 @@ fn the_warehouse_counts_and_recommendation_learns() -> Result<()> {
     assert_eq!(learn(&purchases), "Result(Ok(Some(U32(3))))");
     assert_eq!(learn(&purchases), "Result(Ok(Some(U32(0))))");
     let suggested = ask(&registry, "recommendation", "engine.suggest", &[list(&["A-1"]), Val::U32(3)]);
-    let places = ["A-2", "A-3"].map(|sku| suggested.find(sku));
-    assert!(places[0].is_some() && places[0] < places[1] && !suggested.contains("A-1"), "{suggested}");
+    assert!(suggested.contains("A-2") && !["A-1", "A-3"].iter().any(|sku| suggested.contains(sku)), "{suggested}");
     let wrong = ask(&registry, "recommendation", "engine.suggest", &[list(&[]), Val::U32(0)]);
     assert!(wrong.contains("invalid"), "{wrong}");
     Ok(())

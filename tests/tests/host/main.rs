@@ -9,6 +9,7 @@ mod damage;
 mod deploying;
 mod following;
 mod hostile;
+mod long_calls;
 mod mistakes;
 mod mistakes_made;
 mod origins;

@@ -122,6 +122,31 @@ fn a_data_folder_that_others_may_write_to_is_neither_used_nor_found_without_prob
 }
 
 #[test]
+fn a_tls_key_that_every_user_may_read_is_a_problem_and_keeps_the_host_from_serving() -> Result<()> {
+    let system = system()?;
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
+    let (certificate, key) = (system.folder.path().join("cert.pem"), system.folder.path().join("key.pem"));
+    fs::write(&certificate, own.cert.pem())?;
+    fs::write(&key, own.signing_key.serialize_pem())?;
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644))?;
+    let manifest = system.write()?;
+    let text = fs::read_to_string(&manifest)?;
+    let tls = "[host]\ntls = { certificate = \"cert.pem\", key = \"key.pem\" }\n";
+    fs::write(&manifest, text.replacen("[host]\n", tls, 1))?;
+    for args in [["check"], ["up"]] {
+        let output = seam(&manifest, &args)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+        assert!(said.contains(&format!("run `chmod o= {}`", key.display())), "{args:?}: {said}");
+        assert!(said.contains("hint: let the host read it, by its user or its group, and no other user"), "{said}");
+    }
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640))?;
+    let output = seam(&manifest, &["check"])?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[test]
 fn the_compiling_child_gains_no_rights_and_has_no_file_of_its_parent() -> Result<()> {
     // The shell leaves it two open files, as something that starts a host might.
     let mut child = Command::new("sh")

@@ -10,8 +10,9 @@ use seam_tests::shop::Shop;
 use seam_tests::{repo, wait};
 use serde_json::Value;
 
-/// How many records the page suggests.
+/// How many records the page suggests, and how many it asks for.
 const BESIDE: usize = 6;
+const ASKED: usize = 10;
 /// So many album pages are looked at, again and again.
 const ALBUMS: usize = 5;
 
@@ -63,16 +64,21 @@ fn routes(shop: &Shop) -> Result<Value> {
     Ok(serde_json::from_str(&shop.seam(&["route", "--format", "json"])?)?)
 }
 
-/// What an engine suggests beside an album, without what is no longer sold: the page leaves that out.
+/// What an engine suggests beside an album, as the page shows it: without what is sold out or no longer sold.
 fn suggested(shop: &Shop, engine: &str, sku: &str) -> Result<Vec<String>> {
     let engine = format!("recommendation@{engine}");
     let skus = |list: &Value, sold: fn(&Value) -> bool| -> Vec<String> {
         let list = list.as_array().into_iter().flatten().filter(|item| sold(item));
         list.filter_map(|item| item["sku"].as_str().map(ToOwned::to_owned)).collect()
     };
-    let all = skus(&shop.call(&engine, &format!("engine.suggest([{sku:?}], {BESIDE})"))?, |_| true);
-    let albums = shop.call("catalog", &format!("albums.get-albums({all:?})"))?;
-    Ok(skus(&albums, |album| album["discontinued"] == false))
+    let all = skus(&shop.call(&engine, &format!("engine.suggest([{sku:?}], {ASKED})"))?, |_| true);
+    let levels = shop.call("warehouse", &format!("stock.levels({all:?})"))?;
+    let mut there = skus(&levels, |level| level["on-hand"] != 0);
+    there.truncate(BESIDE + 1);
+    let albums = shop.call("catalog", &format!("albums.get-albums({there:?})"))?;
+    let mut shown = skus(&albums, |album| album["discontinued"] == false);
+    shown.truncate(BESIDE);
+    Ok(shown)
 }
 
 /// The albums that the page suggests. Fails unless the page is there from its head to its foot.

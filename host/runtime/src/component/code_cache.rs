@@ -8,7 +8,7 @@
 //! Invariant: all files are those of the folder that was opened and checked. Its path is resolved once; a folder that
 //! takes its name later is not looked at. Owner and mode of the folder and of the file are checked again at each read.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -235,8 +235,7 @@ impl Folder {
     /// `None`: it is no key, or no secret.
     fn read_key(&self) -> io::Result<Option<[u8; SEAL]>> {
         let mut file = self.open(KEY)?;
-        let secret = |meta: &Metadata| Exposure::of(meta).is_none();
-        let secret = secret(&file.metadata()?);
+        let secret = Exposure::of(&file.metadata()?).is_none();
         let mut bytes = Vec::new();
         Read::by_ref(&mut file).take(SEAL as u64 + 1).read_to_end(&mut bytes)?;
         Ok(bytes.try_into().ok().filter(|_| secret))

@@ -2,7 +2,6 @@
 //!
 //! The hot path of pages. A body is copied once, into the guest.
 
-use std::borrow::Cow;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -35,7 +34,7 @@ fn request(routed: &RoutedRequest<'_>, body: Vec<u8>) -> Result<buffered_http::R
     let parts = routed.parts;
     // A guest gets HEAD as GET; the body of its answer is dropped later.
     let method = if parts.method == Method::HEAD { Method::GET.as_str() } else { parts.method.as_str() };
-    let connection = parts.headers.get(header::CONNECTION);
+    let connection = parts.headers.contains_key(header::CONNECTION);
     let mut fields: Vec<(String, String)> = Vec::with_capacity(parts.headers.len() + 2);
     fields.push(("forwarded".into(), routed.client.forwarded.to_str().unwrap_or_default().into()));
     if let Some(host) = routed.host {
@@ -45,17 +44,11 @@ fn request(routed: &RoutedRequest<'_>, body: Vec<u8>) -> Result<buffered_http::R
         if name == header::HOST
             || header_fields::names_client(name)
             || header_fields::hop_by_hop(name)
-            || (connection.is_some() && header_fields::named_by_connection(connection, name))
+            || (connection && header_fields::named_by_connection(&parts.headers, name))
         {
             continue;
         }
-        let seen = match *name {
-            header::COOKIE => routed.separation.visible(value.as_bytes()),
-            _ => Cow::Borrowed(value.as_bytes()),
-        };
-        if seen.is_empty() && name == header::COOKIE {
-            continue;
-        }
+        let Some(seen) = routed.separation.visible(name, value.as_bytes()) else { continue };
         let value = std::str::from_utf8(&seen).map_err(|_| RequestError::BadRequest("a header is not UTF-8"))?;
         // HTTP/2 clients may split a cookie into several headers (RFC 9113 8.2.3).
         if name == header::COOKIE

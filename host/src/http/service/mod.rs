@@ -2,6 +2,7 @@
 
 mod mounts;
 mod screen;
+mod target;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;

@@ -66,8 +66,8 @@ impl MountTable {
         Ok(table)
     }
 
-    /// The mount of `path` at the host that the request is for, and the path below it, with a leading slash. A host that
-    /// no mount names has the mounts without one. A prefix matches whole segments only.
+    /// The mount of `path` at the host that the request is for, and the path below it, with a leading slash. A host
+    /// that no mount names has the mounts without one. A prefix matches whole segments only.
     pub(super) fn find<'a, 'p>(
         &'a self,
         authority: Option<&str>,

@@ -5,6 +5,7 @@ use http::header;
 use http::request::Parts;
 use http::{Method, Version};
 
+use super::target;
 use crate::http::authority;
 use crate::http::connection_activity::ConnectionActivity;
 use crate::http::request_error::RequestError;
@@ -32,6 +33,9 @@ pub(super) fn check<'p>(parts: &'p Parts, connection: &ConnectionActivity) -> Re
     }
     if !parts.uri.path().starts_with('/') {
         return Err(RequestError::BadRequest("the path does not start with a slash"));
+    }
+    if target::is_ambiguous(parts.uri.path()) {
+        return Err(RequestError::BadRequest("the path has a segment `.` or `..`, or a backslash"));
     }
     Ok(authority)
 }

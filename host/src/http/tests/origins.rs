@@ -174,7 +174,7 @@ async fn browsers_are_asked_to_come_back_over_tls_where_they_came_over_tls() {
     let own = rcgen::generate_simple_self_signed(vec!["shop.example".to_owned()]).unwrap();
     let files = Tls { certificate: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
     std::fs::write(&files.certificate, own.cert.pem()).unwrap();
-    std::fs::write(&files.key, own.signing_key.serialize_pem()).unwrap();
+    seam_store::private::write(&files.key, own.signing_key.serialize_pem().as_bytes()).unwrap();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&files.certificate).unwrap()).unwrap();
     let tls = Site::with(|config| (config.tls, config.hsts_days) = (Some(files), 30));

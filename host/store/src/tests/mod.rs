@@ -5,7 +5,9 @@ mod confinement;
 mod copies;
 mod escapes;
 mod faults;
+mod full_text;
 mod health;
+mod longest_call;
 mod migrations;
 mod moments;
 mod reading;
@@ -39,7 +41,7 @@ const SCHEMA: &str = "
 CREATE TABLE item
   (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, stock INTEGER CHECK (stock >= 0), cover BLOB) STRICT;
 CREATE TABLE part (item INTEGER NOT NULL REFERENCES item (id) DEFERRABLE INITIALLY DEFERRED) STRICT;
-CREATE VIRTUAL TABLE word USING fts5 (name, content='item', content_rowid='id');
+CREATE VIRTUAL TABLE word USING fts5 (name, content='item', content_rowid='id', tokenize='unicode61');
 CREATE TRIGGER item_in AFTER INSERT ON item BEGIN
   INSERT INTO word (rowid, name) VALUES (new.id, new.name);
 END;

@@ -1,14 +1,19 @@
 //! What the catalog accepts as an album, and what may be asked about albums. Pure: no store, no host.
 
 mod album;
+pub mod near;
+mod number;
 mod paging;
+mod sorting;
 mod spelling;
 mod words;
 
 pub use seam_sdk::Invalid;
 
 pub use album::{check_albums, check_description, check_list, check_price, check_skus};
+pub use number::Number;
 pub use paging::{Page, TOTAL_MAX};
+pub use sorting::{LISTED_MAX, Listed, sort};
 pub use spelling::forms;
 pub use words::{NOTHING, Words};
 
@@ -31,6 +36,15 @@ pub fn check_filter(filter: &Filter) -> Result<(), Invalid> {
             Err(Invalid(format!("the decade {year} does not start with a year that ends in 0")))
         }
         _ => Ok(()),
+    }
+}
+
+/// A list is of a search or of a filter.
+pub fn check_one_question(words: bool, filter: &Filter) -> Result<(), Invalid> {
+    let filtered = filter.genre.is_some() || filter.artist.is_some() || filter.decade.is_some();
+    match words && filtered {
+        true => Err(Invalid("words and a filter: a list has one of them".into())),
+        false => Ok(()),
     }
 }
 

@@ -19,6 +19,9 @@ pub struct Page {
 }
 
 impl Page {
+    /// The first page, with a single album.
+    pub const FIRST: Page = Page { size: 1, offset: 0 };
+
     /// Page `page` (from 1) of `size` albums each.
     pub fn new(page: u32, size: u32) -> Result<Self, Invalid> {
         if page == 0 {
@@ -37,6 +40,20 @@ impl Page {
 
     pub fn offset(self) -> u32 {
         self.offset
+    }
+
+    /// The first of the longest pages.
+    pub const LONGEST: Page = Page { size: SIZE_MAX, offset: 0 };
+
+    /// The page after this one, if it may be asked for.
+    pub fn next(self) -> Option<Page> {
+        let offset = self.offset + self.size;
+        (offset + self.size <= REACH_MAX).then_some(Page { offset, ..self })
+    }
+
+    /// The rows of this page, and one more, of all that were read.
+    pub fn of<T>(self, rows: Vec<T>) -> Vec<T> {
+        rows.into_iter().skip(self.offset as usize).take(self.limit() as usize).collect()
     }
 
     /// How many rows to read: one more than the page shows, which says whether a next page exists.

@@ -26,7 +26,8 @@ pub fn chunks(text: &str) -> impl Iterator<Item = Chunk> {
 /// All spellings of these texts that FTS5 should index; none if FTS5 finds the same words by itself.
 pub fn forms(texts: &[&str]) -> Option<String> {
     let mut forms: Vec<String> = Vec::new();
-    for chunk in texts.iter().flat_map(|text| chunks(text)) {
+    let written = texts.iter().flat_map(|text| text.split_whitespace());
+    for chunk in written.flat_map(|written| chunk(written).into_iter().chain(in_two_letters(written))) {
         match chunk {
             Chunk::Words(words) => {
                 let joined = (words.len() > 1).then(|| words.concat());
@@ -39,6 +40,34 @@ pub fn forms(texts: &[&str]) -> Option<String> {
     let plain = texts.iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric()));
     let same = plain.filter(|word| !word.is_empty()).map(str::to_lowercase).eq(forms.iter().map(String::as_str));
     (!same).then(|| forms.join(" "))
+}
+
+/// A run of characters with `oe` for `ö`, as it is typed where the keyboard has no such letter; `None` if it has none.
+pub fn in_two_letters(text: &str) -> Option<Chunk> {
+    let mut letters = text.chars().peekable();
+    let mut spelled = String::with_capacity(text.len() + 2);
+    let mut changed = false;
+    while let Some(letter) = letters.next() {
+        let small = letter.to_lowercase().next().unwrap_or(letter);
+        let two = match (small, letters.peek()) {
+            ('ä', _) => "ae",
+            ('ö' | 'ø', _) => "oe",
+            ('ü', _) => "ue",
+            ('å', _) => "aa",
+            // Decomposed: the mark is a character of its own.
+            ('a', Some('\u{308}')) => "ae",
+            ('o', Some('\u{308}')) => "oe",
+            ('u', Some('\u{308}')) => "ue",
+            ('a', Some('\u{30a}')) => "aa",
+            _ => {
+                spelled.push(letter);
+                continue;
+            }
+        };
+        changed = true;
+        spelled.push_str(two);
+    }
+    if changed { chunk(&spelled) } else { None }
 }
 
 fn chunk(text: &str) -> Option<Chunk> {
@@ -145,6 +174,37 @@ fn spell_asian(letter: char, word: &mut String) {
     }
 }
 
+/// A small Latin letter without the mark that is part of it: FTS5 ignores these marks, but is not asked here.
+pub fn unmarked(letter: char) -> char {
+    const MARKED: [(&str, char); 21] = [
+        ("àáâãäåāăąǎ", 'a'),
+        ("çćĉċč", 'c'),
+        ("ď", 'd'),
+        ("èéêëēĕėęěẽ", 'e'),
+        ("ĝğġģǧ", 'g'),
+        ("ĥ", 'h'),
+        ("ìíîïĩīĭįǐ", 'i'),
+        ("ĵ", 'j'),
+        ("ķ", 'k'),
+        ("ĺļľ", 'l'),
+        ("ñńņňǹ", 'n'),
+        ("òóôõöōŏőǒơ", 'o'),
+        ("ŕŗř", 'r'),
+        ("śŝşšș", 's'),
+        ("ţťț", 't'),
+        ("ùúûüũūŭůűųǔư", 'u'),
+        ("ŵẁẃẅ", 'w'),
+        ("ýÿŷỳ", 'y'),
+        ("źżž", 'z'),
+        ("ἀἁ", 'α'),
+        ("ї", 'і'),
+    ];
+    if letter.is_ascii() {
+        return letter;
+    }
+    MARKED.iter().find(|(marked, _)| marked.contains(letter)).map_or(letter, |(_, plain)| *plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +235,25 @@ mod tests {
         ] {
             assert_eq!(words(text), expect, "{text}");
         }
+    }
+
+    #[test]
+    fn letters_with_two_dots_or_a_ring_are_also_two_letters() {
+        for (text, expect) in [
+            ("Björk", Some("bjoerk")),
+            ("Hüsker", Some("huesker")),
+            ("MÖTÖRHEAD", Some("moetoerhead")),
+            ("Mo\u{308}tley", Some("moetley")),
+            ("Åse A\u{30a}se Bø", Some("aase aase boe")),
+            ("Sigur Rós", None),
+        ] {
+            let words = in_two_letters(text).map(|chunk| match chunk {
+                Chunk::Words(words) => words.concat(),
+                Chunk::Signs(signs) => signs,
+            });
+            assert_eq!(words.as_deref(), expect.map(|text| text.replace(' ', "")).as_deref(), "{text}");
+        }
+        assert_eq!(forms(&["Björk Post"]).as_deref(), Some("björk bjoerk post"));
     }
 
     #[test]

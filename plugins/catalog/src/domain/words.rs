@@ -2,6 +2,7 @@
 
 use seam_sdk::Invalid;
 
+use super::number::Number;
 use super::spelling::{self, Chunk};
 
 /// The FTS5 query that finds nothing: an empty text is a mistake to FTS5, an empty phrase is not.
@@ -19,8 +20,9 @@ const BEGINNING_CHARS_MIN: usize = 2;
 pub struct Words {
     /// As they were typed, cut at punctuation. Empty for a name of signs alone.
     typed: Vec<String>,
-    /// In their plainest spelling, by what stood between blanks.
-    spelled: Vec<Chunk>,
+    /// In their plainest spelling, by what stood between blanks; and with `oe` for `ö`, if there is one.
+    spelled: Vec<(Chunk, Option<Chunk>)>,
+    text: String,
 }
 
 impl Words {
@@ -28,7 +30,9 @@ impl Words {
         if typed.len() > TYPED_BYTES_MAX {
             return Err(Invalid(format!("a search of {} bytes; {TYPED_BYTES_MAX} are allowed", typed.len())));
         }
-        let mut spelled: Vec<_> = spelling::chunks(typed).collect();
+        let text = typed.to_owned();
+        let chunk = |written| Some((spelling::chunks(written).next()?, spelling::in_two_letters(written)));
+        let mut spelled: Vec<_> = typed.split_whitespace().filter_map(chunk).collect();
         // A combining accent belongs to the letter before it.
         let part_of_word = |c: char| c.is_alphanumeric() || ('\u{300}'..='\u{36f}').contains(&c);
         let typed: Vec<_> = typed
@@ -38,13 +42,23 @@ impl Words {
             .collect();
         if !typed.is_empty() {
             // A dash between two names is no part of either.
-            spelled.retain(|chunk| matches!(chunk, Chunk::Words(_)));
+            spelled.retain(|(chunk, _)| matches!(chunk, Chunk::Words(_)));
         }
         match typed.len().max(spelled.len()) {
             0 => Err(Invalid("a search needs a letter, a digit or a sign".into())),
             count if count > WORDS_MAX => Err(Invalid(format!("a search for {count} words; {WORDS_MAX} are allowed"))),
-            _ => Ok(Self { typed, spelled }),
+            _ => Ok(Self { typed, spelled, text }),
         }
+    }
+
+    /// What was typed.
+    pub fn typed(&self) -> &str {
+        &self.text
+    }
+
+    /// The SKU that this may be.
+    pub fn number(&self) -> Option<Number> {
+        Number::of(&self.text)
     }
 
     /// The FTS5 query for all of these words; it finds nothing for signs alone.
@@ -62,11 +76,12 @@ impl Words {
 
     /// Whether the plainest spelling differs from what was typed by more than case.
     pub fn respelled(&self) -> bool {
-        let words = self.spelled.iter().map(|chunk| match chunk {
+        let words = self.spelled.iter().map(|(chunk, _)| match chunk {
             Chunk::Words(words) => words.concat(),
             Chunk::Signs(word) => word.clone(),
         });
-        !self.typed.iter().map(|word| word.to_lowercase()).eq(words)
+        self.spelled.iter().any(|(_, other)| other.is_some())
+            || !self.typed.iter().map(|word| word.to_lowercase()).eq(words)
     }
 
     /// The FTS5 query for another spelling of these words. What punctuation divides may also be joined.
@@ -82,7 +97,13 @@ impl Words {
     fn spelled(&self, beginning: bool) -> String {
         let last = self.spelled.len().saturating_sub(1);
         let chunks = self.spelled.iter().enumerate();
-        let terms: Vec<_> = chunks.map(|(i, chunk)| term(chunk, beginning && i == last)).collect();
+        let one = |i: usize, (chunk, other): &(Chunk, Option<Chunk>)| match other {
+            Some(other) => {
+                format!("({} OR {})", term(chunk, beginning && i == last), term(other, beginning && i == last))
+            }
+            None => term(chunk, beginning && i == last),
+        };
+        let terms: Vec<_> = chunks.map(|(i, chunk)| one(i, chunk)).collect();
         terms.join(" AND ")
     }
 }
@@ -139,7 +160,8 @@ mod tests {
         for (typed, whole, beginning) in [
             ("Guðna - Joker", r#""gudna" AND "joker""#, r#""gudna" AND "joker"*"#),
             ("AC/DC", r#"("acdc" OR ("ac" AND "dc"))"#, r#"("acdc"* OR ("ac" AND "dc"*))"#),
-            ("ø", r#""o""#, r#""o""#),
+            ("ø", r#"("o" OR "oe")"#, r#"("o" OR "oe"*)"#),
+            ("Björk", r#"("björk" OR "bjoerk")"#, r#"("björk"* OR "bjoerk"*)"#),
             ("+/-", "\"\u{e02b}\u{e02f}\u{e02d}\"", "\"\u{e02b}\u{e02f}\u{e02d}\"*"),
         ] {
             assert_eq!(spelled(typed), (whole.into(), beginning.into()), "{typed}");
@@ -149,7 +171,17 @@ mod tests {
 
     #[test]
     fn nothing_typed_reaches_the_query_language() {
-        for typed in [r#"a" OR "b"#, "artist:x", "NEAR(a b)", "a*", "-a ^b", "{artist}: (x)", "a\0b", "'; --x"] {
+        for typed in [
+            r#"a" OR "b"#,
+            "artist:x",
+            "NEAR(a b)",
+            "a*",
+            "-a ^b",
+            "{artist}: (x)",
+            "a\0b",
+            "'; --x",
+            "Bj\"örk* ö\" OR",
+        ] {
             let words = Words::new(typed).unwrap_or_else(|Invalid(why)| panic!("{typed:?}: {why}"));
             for query in [words.whole(), words.whole_spelled(), words.beginning_spelled()] {
                 let inside: String = query.split('"').skip(1).step_by(2).collect();

@@ -1,8 +1,8 @@
 //! The rules of orders. Pure: no store, no host, no other context.
 //!
 //! `states` says what may follow what, `check` what is accepted, `limits` how many cards one may try, `quote` what it
-//! costs, `outcome` how a refusal is kept, `past` what a seed may bring, `search` what the operator looks for. The types
-//! are those of the interfaces.
+//! costs, `outcome` how a refusal is kept, `past` what a seed may bring, `search` what the operator looks for. The
+//! types are those of the interfaces.
 
 pub mod check;
 pub mod limits;

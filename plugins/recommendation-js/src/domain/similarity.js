@@ -2,9 +2,10 @@
 //
 // The score of two albums is the log-likelihood ratio of their counts: how unlikely it is that so many customers have
 // both by chance. It needs no threshold for rare albums, and albums that everybody has score low. (Dunning: "Accurate
-// Methods for the Statistics of Surprise and Coincidence", 1993.) The scores of several seeds are added.
+// Methods for the Statistics of Surprise and Coincidence", 1993.) The scores of several seeds are added. Pairs with a
+// single common customer come after all others; an album that no customer has beside a seed is not suggested.
 
-/** A single common customer may be chance. */
+/** A single common customer may be chance: fewer come last. */
 const TOGETHER_MIN = 2;
 /** Neighbours read for each suggestion: those with the highest counts do not always have the highest scores. */
 const NEIGHBOURS_PER_SUGGESTION = 4;
@@ -35,31 +36,22 @@ export function likelihood(both, one, other, all) {
  * @param {number} all customers
  */
 export function ranked({ seeds, count }, neighbours, all) {
-  const scores = new Map();
+  const [known, chance] = [new Map(), new Map()];
   for (const [sku, both, other, one] of neighbours) {
-    if (both < TOGETHER_MIN || seeds.includes(sku)) continue;
+    if (seeds.includes(sku)) continue;
     const score = likelihood(both, one, other, all);
+    const scores = both < TOGETHER_MIN ? chance : known;
     if (score > 0) scores.set(sku, (scores.get(sku) ?? 0) + score);
   }
-  return best([...scores].map(([sku, score]) => ({ sku, score })), count);
+  for (const sku of known.keys()) chance.delete(sku);
+  const [first, last] = [best(known), best(chance)];
+  const below = first.at(-1)?.score ?? 1;
+  const most = last[0]?.score ?? 0;
+  return first.concat(last.map(({ sku, score }) => ({ sku, score: (below * score) / (most + 1) }))).slice(0, count);
 }
 
-/** Sorts by score, equal scores by SKU. */
-function best(suggestions, count) {
-  return suggestions.sort((a, b) => b.score - a.score || (a.sku < b.sku ? -1 : 1)).slice(0, count);
-}
-
-/**
- * Fills the list with popular albums, which score below all ranked ones.
- * @param {[sku: string, customers: number][]} popular the most popular first
- */
-export function filled({ seeds, count }, suggestions, popular) {
-  const taken = new Set([...seeds, ...suggestions.map(({ sku }) => sku)]);
-  const below = suggestions.at(-1)?.score ?? 1;
-  const most = popular[0]?.[1] ?? 0;
-  const more = popular
-    .filter(([sku]) => !taken.has(sku))
-    .slice(0, count - suggestions.length)
-    .map(([sku, customers]) => ({ sku, score: (below * customers) / (most + 1) }));
-  return suggestions.concat(more);
+/** Sorted by score, equal scores by SKU. */
+function best(scores) {
+  const suggestions = [...scores].map(([sku, score]) => ({ sku, score }));
+  return suggestions.sort((a, b) => b.score - a.score || (a.sku < b.sku ? -1 : 1));
 }

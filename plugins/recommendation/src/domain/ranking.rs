@@ -3,8 +3,11 @@
 //! Two albums score `together / sqrt(purchases of one * purchases of the other)`, the cosine of the two sets of
 //! purchases: 1 when they are always bought together, near 0 when each sells well for its own reasons. (Linden, Smith,
 //! York: "Amazon.com Recommendations: Item-to-Item Collaborative Filtering", 2003.) Several seeds add up.
+//!
+//! A pair needs two purchases to count; pairs with a single one come after all of these. An album that was never bought
+//! together with a seed is not suggested, however popular it is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use seam_sdk::Invalid;
 use serde::Deserialize;
@@ -16,7 +19,7 @@ use crate::engine::Suggestion;
 const COUNT_MAX: u32 = 50;
 /// Albums that one question may start from: a basket.
 const SEEDS_MAX: usize = 50;
-/// One purchase in common is chance.
+/// One purchase in common may be chance: fewer come last.
 const TOGETHER_MIN: u32 = 2;
 /// Neighbours read for each suggestion wanted: those with the highest counts are not always those with the highest
 /// scores.
@@ -73,46 +76,43 @@ impl Question {
         (self.count as u32 * NEIGHBOURS_PER_SUGGESTION).max(NEIGHBOURS_MIN)
     }
 
-    /// How many popular albums to read so that enough remain when seeds and suggestions are left out.
-    pub fn popular_wanted(&self) -> u32 {
-        (self.count + self.seeds.len()) as u32
+    /// How many popular albums to read: none, unless the question starts from no album.
+    pub fn popular_wanted(&self) -> Option<u32> {
+        self.seeds.is_empty().then_some(self.count as u32)
     }
 
     /// The best of the neighbours, best first. The same question and counts always give the same answer.
     pub fn rank(&self, neighbours: impl IntoIterator<Item = Neighbour>) -> Vec<Suggestion> {
-        let mut scores = BTreeMap::<String, f64>::new();
+        let (mut known, mut chance) = (BTreeMap::<String, f64>::new(), BTreeMap::<String, f64>::new());
         for near in neighbours {
-            if near.together >= TOGETHER_MIN && self.seeds.binary_search(&near.sku).is_err() {
+            if self.seeds.binary_search(&near.sku).is_err() {
                 let score =
                     f64::from(near.together) / (f64::from(near.purchases) * f64::from(near.seed_purchases)).sqrt();
+                let scores = if near.together >= TOGETHER_MIN { &mut known } else { &mut chance };
                 *scores.entry(near.sku).or_default() += score;
             }
         }
-        let mut ranked: Vec<_> = scores.into_iter().map(|(sku, score)| Suggestion { sku, score }).collect();
-        // Stable: equal scores stay in the order of their SKUs.
-        ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
+        chance.retain(|sku, _| !known.contains_key(sku));
+        let mut ranked = best(known);
+        let below = ranked.last().map_or(1.0, |last| last.score);
+        let chance = best(chance);
+        let most = chance.first().map_or(0.0, |first| first.score);
+        ranked.extend(chance.into_iter().map(|s| Suggestion { score: below * s.score / (most + 1.0), ..s }));
         ranked.truncate(self.count);
         ranked
     }
 
-    /// Whether popular albums are needed to fill `ranked`.
-    pub fn wants_more(&self, ranked: &[Suggestion]) -> bool {
-        ranked.len() < self.count
+    /// Popular albums as suggestions, in their order.
+    pub fn popular(&self, popular: Vec<Popular>) -> Vec<Suggestion> {
+        popular.into_iter().map(|p| Suggestion { sku: p.sku, score: f64::from(p.purchases) }).collect()
     }
+}
 
-    /// Fills up with popular albums, which score below all that were ranked.
-    pub fn fill(&self, mut ranked: Vec<Suggestion>, popular: Vec<Popular>) -> Vec<Suggestion> {
-        let taken: BTreeSet<_> = ranked.iter().map(|s| s.sku.clone()).collect();
-        let below = ranked.last().map_or(1.0, |last| last.score);
-        let most = popular.iter().map(|p| p.purchases).max().unwrap_or(0);
-        let free = |p: &Popular| !taken.contains(&p.sku) && self.seeds.binary_search(&p.sku).is_err();
-        let missing = self.count.saturating_sub(ranked.len());
-        ranked.extend(popular.into_iter().filter(free).take(missing).map(|p| {
-            let score = below * f64::from(p.purchases) / (f64::from(most) + 1.0);
-            Suggestion { sku: p.sku, score }
-        }));
-        ranked
-    }
+/// Highest score first. Stable: equal scores stay in the order of their SKUs.
+fn best(scores: BTreeMap<String, f64>) -> Vec<Suggestion> {
+    let mut ranked: Vec<_> = scores.into_iter().map(|(sku, score)| Suggestion { sku, score }).collect();
+    ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
+    ranked
 }
 
 #[cfg(test)]
@@ -144,8 +144,18 @@ mod tests {
     }
 
     #[test]
-    fn one_purchase_in_common_is_chance() {
-        assert_eq!(question(&["S"], 5).rank([near("A", 1, 1, 1)]), []);
+    fn pairs_with_one_purchase_come_after_those_with_more() {
+        let ranked = question(&["S"], 5).rank([near("ONCE", 1, 1, 9), near("B", 2, 9, 9), near("RARE", 1, 4, 9)]);
+        assert_eq!(names(&ranked), ["B", "ONCE", "RARE"]);
+        assert!(ranked.is_sorted_by(|a, b| a.score > b.score), "{ranked:?}");
+        let of_two = question(&["S", "T"], 5).rank([near("A", 1, 1, 1), near("A", 2, 9, 9), near("B", 2, 4, 9)]);
+        assert_eq!(names(&of_two), ["B", "A"], "the single purchase of A with one seed does not count");
+    }
+
+    #[test]
+    fn nothing_is_suggested_that_was_not_bought_together() {
+        let question = question(&["S"], 5);
+        assert_eq!((question.rank([]), question.popular_wanted()), (vec![], None));
     }
 
     #[test]
@@ -167,23 +177,10 @@ mod tests {
     }
 
     #[test]
-    fn popular_albums_fill_what_is_missing_below_the_others() {
-        let question = question(&["S"], 4);
-        let ranked = question.rank([near("A", 2, 10, 10)]);
-        assert!(question.wants_more(&ranked));
-        let filled = question.fill(ranked, popular(&[("S", 50), ("B", 40), ("A", 30), ("C", 20), ("D", 10), ("E", 5)]));
-        assert_eq!(names(&filled), ["A", "B", "C", "D"]);
-        assert!(filled.is_sorted_by(|a, b| a.score > b.score), "{filled:?}");
-        assert!(!question.wants_more(&filled));
-    }
-
-    #[test]
     fn without_seeds_it_is_the_popular_ones() {
         let question = question(&[], 2);
-        let filled = question.fill(question.rank([]), popular(&[("A", 3), ("B", 2)]));
-        assert_eq!(names(&filled), ["A", "B"]);
-        assert!(filled[0].score < 1.0);
-        assert_eq!(question.fill(Vec::new(), Vec::new()), []);
+        assert_eq!(question.popular_wanted(), Some(2));
+        assert_eq!(names(&question.popular(popular(&[("A", 3), ("B", 2)]))), ["A", "B"]);
     }
 
     #[test]

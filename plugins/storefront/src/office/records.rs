@@ -16,6 +16,7 @@ use crate::time::Date;
 
 use super::csv::{Cell, Csv, ROWS_MAX};
 use super::desk::{Desk, Section, Shell};
+use super::notice::Notice;
 use super::query::Query;
 use super::reply;
 
@@ -52,11 +53,15 @@ struct Row<'a> {
 
 /// `GET /office/records?q=&page=`, or `?gone=1&after=SKU`
 pub fn page<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Problem> {
+    listed(desk, query, None, 200)
+}
+
+fn listed<S: Seams>(desk: &Desk<'_, S>, query: &Query, notice: Option<Notice>, status: u16) -> Result<Reply, Problem> {
     if query.page > PAGE_MAX {
         return Err(Problem::PastTheEnd);
     }
     if query.gone {
-        return gone(desk, &query.after);
+        return gone(desk, &query.after, notice, status);
     }
     let words = query.q.as_str();
     let found = found(desk, words, query.page, PAGE_SIZE)?;
@@ -74,11 +79,11 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Proble
         previous: (query.page > 1).then(|| href(query.page - 1)),
         next: (found.more && query.page < PAGE_MAX).then(|| href(query.page + 1)),
     };
-    show(desk, list, &found.albums)
+    show(desk, list, &found.albums, notice, status)
 }
 
 /// The records that are no longer sold, in the order of their SKUs.
-fn gone<S: Seams>(desk: &Desk<'_, S>, after: &str) -> Result<Reply, Problem> {
+fn gone<S: Seams>(desk: &Desk<'_, S>, after: &str, notice: Option<Notice>, status: u16) -> Result<Reply, Problem> {
     let after = if is_sku(after) { after } else { "" };
     let mut albums = desk.seams().discontinued(after, PAGE_SIZE + 1)?;
     let more = albums.len() > PAGE_SIZE as usize;
@@ -93,7 +98,7 @@ fn gone<S: Seams>(desk: &Desk<'_, S>, after: &str) -> Result<Reply, Problem> {
         previous: (!after.is_empty()).then(|| "/office/records?gone=1".into()),
         next: last.map(|sku| format!("/office/records?gone=1&after={sku}")),
     };
-    show(desk, list, &albums)
+    show(desk, list, &albums, notice, status)
 }
 
 /// What the page says of its list.
@@ -107,39 +112,31 @@ struct List<'a> {
     next: Option<String>,
 }
 
-fn show<S: Seams>(desk: &Desk<'_, S>, list: List<'_>, albums: &[Album]) -> Result<Reply, Problem> {
+fn show<S: Seams>(
+    desk: &Desk<'_, S>,
+    list: List<'_>,
+    albums: &[Album],
+    notice: Option<Notice>,
+    status: u16,
+) -> Result<Reply, Problem> {
     let levels = levels(albums, desk.seams());
     let currencies = Currencies::of(desk.seams());
     let List { words, gone, csv, total, page, previous, next } = list;
     let rows = rows(albums, levels.as_deref(), &currencies);
-    let shell = desk.shell(Section::Records, None);
+    let shell = desk.shell(Section::Records, notice);
     let page = RecordsPage { shell, words, gone, csv, total, rows, page, previous, next, uncounted: levels.is_none() };
-    Ok(reply(&page, 200))
+    Ok(reply(&page, status))
 }
 
 /// `GET /office/records.csv`, with the parameters of the page: the whole list.
 pub fn csv<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Problem> {
     let seams = desk.seams();
-    let mut albums: Vec<Album> = Vec::new();
-    if query.gone {
-        loop {
-            let after = albums.last().map_or(String::new(), |album| album.sku.clone());
-            let found = seams.discontinued(&after, GONE_PART)?;
-            let more = found.len() >= GONE_PART as usize;
-            albums.extend(found);
-            if !more || albums.len() >= ROWS_MAX {
-                break;
-            }
-        }
-    } else {
-        for page in 1..=ROWS_MAX as u32 / FOUND_PART {
-            let found = found(desk, &query.q, page, FOUND_PART)?;
-            albums.extend(found.albums);
-            if !found.more {
-                break;
-            }
-        }
-    }
+    let Some(albums) = whole(desk, query)? else {
+        let text =
+            format!("The list has more than {ROWS_MAX} records. Search for an artist or a label, and fetch a part.");
+        let query = Query { page: 1, after: String::new(), ..query.clone() };
+        return listed(desk, &query, Some(Notice { good: false, text }), 422);
+    };
     let currencies = Currencies::of(seams);
     let mut csv =
         Csv::new(&["SKU", "Artist", "Title", "Year", "Genre", "Label", "Price", "Currency", "Sold", "On the shelf"]);
@@ -162,6 +159,31 @@ pub fn csv<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Problem
         }
     }
     Ok(csv.reply(&format!("records-{}", Date(seams.now()))))
+}
+
+/// The whole list; none if it is too long for a file.
+fn whole<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Option<Vec<Album>>, Problem> {
+    let mut albums: Vec<Album> = Vec::new();
+    for page in 1.. {
+        let more = if query.gone {
+            let after = albums.last().map_or(String::new(), |album| album.sku.clone());
+            let found = desk.seams().discontinued(&after, GONE_PART)?;
+            let more = found.len() >= GONE_PART as usize;
+            albums.extend(found);
+            more
+        } else {
+            let found = found(desk, &query.q, page, FOUND_PART)?;
+            albums.extend(found.albums);
+            found.more
+        };
+        if !more {
+            return Ok(Some(albums));
+        }
+        if albums.len() >= ROWS_MAX {
+            return Ok(None);
+        }
+    }
+    Ok(None)
 }
 
 /// Records on sale that match the words, all without words, and the one with this SKU, sold or not.

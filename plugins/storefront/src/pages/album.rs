@@ -1,22 +1,27 @@
 //! The album page and the covers.
 //!
-//! The page calls three contexts once each: recommendation for suggested albums, then the catalog for the album and the
-//! suggested ones, then the warehouse for the stock of all of them. The benchmark measures this page.
+//! The page calls three contexts once each: recommendation for suggested albums, the warehouse for the stock of all of
+//! them, then the catalog for the album and those suggested ones that can be sent. The benchmark measures this page.
+//! Only if fewer than a row of them are left does the page ask again, for albums of the same genre.
 
 use askama::Template;
 
-use super::{Problem, Service, Shell, levels, render};
+use super::{Problem, Service, Shell, levels, levels_of, render};
 use crate::assets;
 use crate::cover;
 use crate::href::Encoded;
 use crate::reference::Currencies;
 use crate::reply::{CachePolicy, Kind, Reply};
-use crate::seams::{CallError, Seams};
+use crate::seams::{Album, CallError, Filter, Level, Seams};
 use crate::view::{Card, cards};
 use crate::visit::Visit;
 
 /// Albums shown beside this one: one row of 6.
-const BESIDE: u32 = 6;
+const BESIDE: usize = 6;
+/// Suggestions beyond those shown, because some may be sold out.
+const SPARE: usize = 4;
+/// Albums of the genre to choose from, for the places that suggestions leave empty.
+const OF_GENRE: u32 = 24;
 
 #[derive(Template)]
 #[template(path = "album.html")]
@@ -24,16 +29,23 @@ struct AlbumPage<'a> {
     shell: Shell<'a>,
     card: Card<'a>,
     beside: &'a [Card<'a>],
+    /// Of the same genre, for the places that are left.
+    same_genre: Vec<Card<'a>>,
 }
 
 /// `/albums/{sku}`
 pub fn album(sku: &str, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
-    let suggestions = seams.suggest(&[sku], BESIDE);
-    let mut skus = Vec::with_capacity(1 + BESIDE as usize);
+    let suggestions = seams.suggest(&[sku], (BESIDE + SPARE) as u32);
+    let mut skus = Vec::with_capacity(1 + BESIDE + SPARE);
     skus.push(sku);
     if let Ok(suggestions) = &suggestions {
         skus.extend(suggestions.iter().map(|suggestion| suggestion.sku.as_str()).filter(|&other| other != sku));
     }
+    let levels = levels_of(&skus, seams);
+    let sold_out = |other: &str| levels.iter().flatten().any(|level| level.sku == other && level.on_hand == 0);
+    skus.retain(|&other| other == sku || !sold_out(other));
+    // One more than is shown: it may be discontinued.
+    skus.truncate(1 + BESIDE + 1);
     let mut albums = match seams.albums(&skus) {
         Ok(albums) => albums,
         // The catalog refuses a SKU that no album can have.
@@ -42,16 +54,31 @@ pub fn album(sku: &str, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, 
     };
     // The catalog leaves out unknown albums. If the album itself is unknown, it is not the first.
     albums.retain(|album| !album.discontinued || album.sku == sku);
-    if albums.first().is_none_or(|album| album.sku != sku) {
-        return Err(Problem::NotFound);
-    }
-    let levels = levels(&albums, seams);
+    albums.truncate(1 + BESIDE);
+    let Some(album) = albums.first().filter(|album| album.sku == sku) else { return Err(Problem::NotFound) };
+    let whole = levels.is_some() && suggestions.is_ok();
+    // A page that lacks a context asks the others for no more.
+    let (others, others_levels) =
+        if whole && albums.len() <= BESIDE { same_genre(&album.genre, &albums, seams) } else { Default::default() };
     let currencies = Currencies::of(seams);
     let cards = cards(&albums, levels.as_deref(), &currencies);
     let Some((&card, beside)) = cards.split_first() else { return Err(Problem::NotFound) };
-    let page = AlbumPage { shell: Shell::of(visit), card, beside };
-    let cache = if levels.is_some() && suggestions.is_ok() { CachePolicy::Revalidate } else { CachePolicy::NoStore };
+    let same_genre = self::cards(&others, Some(&others_levels), &currencies);
+    let page = AlbumPage { shell: Shell::of(visit), card, beside, same_genre };
+    let cache = if whole { CachePolicy::Revalidate } else { CachePolicy::NoStore };
     Ok(Reply::html(cache, render(&page, 8 * 1024)))
+}
+
+/// The newest albums of a genre that can be sent, as many as there are places left beside those `shown`, and their
+/// levels; none if a context does not answer.
+fn same_genre(genre: &str, shown: &[Album], seams: &impl Seams) -> (Vec<Album>, Vec<Level>) {
+    let filter = Filter { genre: Some(genre), ..Filter::default() };
+    let Ok(mut found) = seams.browse(filter, 1, OF_GENRE).map(|found| found.albums) else { return Default::default() };
+    found.retain(|album| shown.iter().all(|other| other.sku != album.sku));
+    let Some(levels) = levels(&found, seams) else { return Default::default() };
+    found.retain(|album| levels.iter().any(|level| level.sku == album.sku && level.on_hand > 0));
+    found.truncate((1 + BESIDE).saturating_sub(shown.len()));
+    (found, levels)
 }
 
 /// `/covers/{sku}.svg?v=`: always a picture, because pages embed it. An unknown album has a plain sleeve.

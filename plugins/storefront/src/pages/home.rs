@@ -10,6 +10,7 @@ use super::{Problem, Shell, levels, render};
 use crate::assets;
 use crate::cover::Family;
 use crate::href;
+use crate::list_view::ListView;
 use crate::money::Count;
 use crate::reference::Currencies;
 use crate::reply::{CachePolicy, Reply};
@@ -81,7 +82,7 @@ pub fn home(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
 
 fn genre_link(facet: &Facet) -> CategoryLink<'_> {
     CategoryLink {
-        href: href::browse(&Filter { genre: Some(&facet.name), ..Filter::default() }, 1),
+        href: href::browse(&Filter { genre: Some(&facet.name), ..Filter::default() }, ListView::PLAIN, 1),
         name: &facet.name,
         count: Count(facet.count),
         family: Family::of(&facet.name).class(),
@@ -91,7 +92,7 @@ fn genre_link(facet: &Facet) -> CategoryLink<'_> {
 fn decade_link(facet: &Facet) -> Option<CategoryLink<'_>> {
     let year = decade(facet)?;
     Some(CategoryLink {
-        href: href::browse(&Filter { decade: Some(year), ..Filter::default() }, 1),
+        href: href::browse(&Filter { decade: Some(year), ..Filter::default() }, ListView::PLAIN, 1),
         name: facet.name.trim_end_matches('s'),
         count: Count(facet.count),
         family: "",

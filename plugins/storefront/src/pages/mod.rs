@@ -91,8 +91,12 @@ pub fn render(page: &impl Template, capacity: usize) -> String {
 
 /// The stock of albums, in one call; `None` if the warehouse does not answer.
 fn levels(albums: &[Album], seams: &impl Seams) -> Option<Vec<Level>> {
-    let skus: Vec<&str> = albums.iter().map(|album| album.sku.as_str()).collect();
-    if skus.is_empty() { Some(Vec::new()) } else { seams.levels(&skus).ok() }
+    levels_of(&albums.iter().map(|album| album.sku.as_str()).collect::<Vec<_>>(), seams)
+}
+
+/// The stock of SKUs, in one call; `None` if the warehouse does not answer.
+fn levels_of(skus: &[&str], seams: &impl Seams) -> Option<Vec<Level>> {
+    if skus.is_empty() { Some(Vec::new()) } else { seams.levels(skus).ok() }
 }
 
 impl From<CallError> for Problem {

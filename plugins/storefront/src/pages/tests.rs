@@ -1,7 +1,7 @@
 //! Pages, rendered from fake contexts.
 
 use crate::handle;
-use crate::seams::{Album, CallError, Response};
+use crate::seams::{Album, CallError, Level, Response, Suggestion};
 use crate::testing::{Shop, TOKEN, album, get, header, post_with, text};
 
 fn fetch(shop: &Shop, address: &str) -> Response {
@@ -16,10 +16,37 @@ const UNAVAILABLE: Option<CallError> = Some(CallError::Unavailable);
 
 #[test]
 fn the_album_page_calls_three_contexts_once_each() {
-    let shop = Shop::open();
+    let mut shop = Shop::open();
+    for sku in ["G", "H", "I", "J"] {
+        shop.albums.push(album(sku));
+        shop.levels.push(Level { sku: sku.into(), on_hand: 10 });
+        shop.suggestions.push(Suggestion { sku: sku.into(), score: 0.5 });
+    }
     let response = fetch(&shop, "/albums/A");
     assert_eq!(response.status, 200);
-    assert_eq!(calls(&shop), ["suggest A", "albums A B C D E F", "levels A B C D E F"]);
+    // C is sold out; H is fetched in case that one of the others is discontinued.
+    assert_eq!(calls(&shop), ["suggest A", "levels A B C D E F G H I J", "albums A B D E F G H I"]);
+    let page = text(&response);
+    assert!(
+        page.contains("Title H")
+            && !page.contains("Title C")
+            && !page.contains("Title I")
+            && !page.contains("More Jazz")
+    );
+    shop.albums[1].discontinued = true;
+    let response = fetch(&shop, "/albums/A");
+    assert!(text(&response).contains("Title I") && !text(&response).contains("Title B"), "the places stay filled");
+}
+
+#[test]
+fn what_can_be_sent_stands_beside_an_album_and_its_genre_fills_the_places() {
+    let mut shop = Shop::open();
+    let response = fetch(&shop, "/albums/A");
+    assert_eq!(response.status, 200);
+    let first = ["suggest A", "levels A B C D E F", "albums A B D E F"];
+    assert_eq!(calls(&shop)[..3], first);
+    assert!(calls(&shop)[3].starts_with("browse") && calls(&shop)[3].contains("Jazz"));
+    assert_eq!(calls(&shop)[4..], ["levels C"], "all others are on the page already");
     let page = text(&response);
     for part in [
         "<title>Title A – Artist A – MusicCorp</title>",
@@ -32,8 +59,17 @@ fn the_album_page_calls_three_contexts_once_each() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    assert!(page.contains("Only 2 left") && page.contains("Sold out"));
+    assert!(page.contains("Only 2 left") && !page.contains("Sold out"));
     assert_eq!(header(&response, "cache-control"), Some("public, no-cache"));
+
+    shop.suggestions.truncate(1);
+    let response = fetch(&shop, "/albums/A");
+    let (beside, genre) = text(&response).split_once("More Jazz").expect("the genre");
+    assert!(beside.contains("Title B") && !beside.contains("Title D"));
+    assert!(genre.contains("Title D") && !genre.contains("Title B") && !genre.contains("Title C"));
+    assert!(genre.contains("/browse?genre=Jazz"));
+    shop.suggestions.clear();
+    assert!(!text(&fetch(&shop, "/albums/A")).contains("Bought together"), "nothing was");
 }
 
 #[test]
@@ -117,12 +153,97 @@ fn search_repeats_the_words_and_counts_the_records() {
     let shop = Shop::open();
     assert_eq!(fetch(&shop, "/search").status, 200);
     assert_eq!(fetch(&shop, "/search?q=+").status, 200);
-    assert!(text(&fetch(&shop, "/search?q=%21%21%21")).contains("Nothing under “!!!”"));
     assert!(calls(&shop).is_empty(), "an empty search calls no context");
+    assert!(text(&fetch(&shop, "/search?q=%21%21%21")).contains("“!!!”"));
+    assert_eq!(calls(&shop)[0], "search !!! 1", "a band may have this name");
+    shop.catalog.set(Some(CallError::Invalid));
+    assert!(text(&fetch(&shop, "/search?q=%21")).contains("Nothing under “!”"), "the catalog refuses it");
 
-    let shop = Shop::default();
-    assert!(text(&fetch(&shop, "/search?q=zzz")).contains("Nothing under “zzz”"));
-    assert_eq!(calls(&shop), ["search zzz 1"], "without albums, the warehouse is not called");
+    let shop = Shop { facets: vec![("Jazz", 6)], ..Shop::default() };
+    let response = fetch(&shop, "/search?q=zzz");
+    let page = text(&response);
+    assert!(page.contains("Nothing under “zzz”") && page.contains("<a href=\"/browse?genre=Jazz\">Jazz</a>"), "{page}");
+    assert_eq!(
+        calls(&shop),
+        ["search zzz 1", "did-you-mean zzz", "facets"],
+        "without albums, the warehouse is not called"
+    );
+}
+
+#[test]
+fn a_mistyped_search_shows_what_was_meant() {
+    let shop = Shop { unknown_words: "knid", meant: Some("kind"), ..Shop::open() };
+    let response = fetch(&shop, "/search?q=knid&sort=artist");
+    let page = text(&response);
+    for part in ["Nothing under “knid”", "Did you mean “kind”?", "Title A", "value=\"knid\"", "?q=kind&#38;sort=newest"]
+    {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    // Next to nothing is found: the other words are only mentioned.
+    let shop = Shop { meant: Some("kind"), total: Some(2), ..Shop::open() };
+    let page = text(&fetch(&shop, "/search?q=kin")).to_owned();
+    assert!(
+        page.contains("<h1>“kin”</h1>") && page.contains("Did you mean <a href=\"/search?q=kind\">kind</a>?"),
+        "{page}"
+    );
+    // Enough is found: nothing is asked.
+    let shop = Shop { meant: Some("kind"), ..Shop::open() };
+    assert!(!text(&fetch(&shop, "/search?q=kin")).contains("Did you mean"));
+    assert_eq!(calls(&shop), ["search kin 1", "levels A B C D E F"]);
+}
+
+#[test]
+fn a_list_is_sorted_and_sifted_and_its_links_keep_that() {
+    let shop = Shop::open();
+    let response = fetch(&shop, "/browse?genre=Jazz&sort=cheapest&stock=in");
+    let page = text(&response);
+    assert_eq!(
+        calls(&shop)[..3],
+        ["list-skus  Some(\"Jazz\") Sorting::Cheapest", "levels A B C D E F", "albums A B D E F"]
+    );
+    for part in [
+        "5 records",
+        "href=\"/browse?genre=Jazz&#38;sort=cheapest&#38;stock=in\" aria-current=\"true\">Price, low to high",
+        "href=\"/browse?genre=Jazz&#38;sort=artist&#38;stock=in\">Artist",
+        "href=\"/browse?genre=Jazz&#38;sort=cheapest\">Show sold out ones too",
+        "href=\"/browse?genre=Jazz&#38;decade=1950&#38;sort=cheapest&#38;stock=in\"",
+        "<link rel=\"canonical\" href=\"/browse?genre=Jazz\">",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert!(!page.contains("Title C") && page.contains("Title D"), "C is sold out");
+    assert_eq!(header(&response, "cache-control"), Some("public, max-age=30"));
+
+    let shop = Shop::open();
+    let page = text(&fetch(&shop, "/search?q=blue&sort=dearest")).to_owned();
+    assert_eq!(calls(&shop)[..2], ["list-skus blue None Sorting::Dearest", "albums A B C D E F"]);
+    assert!(
+        page.contains("Title C")
+            && page.contains("/search?q=blue&#38;sort=dearest&#38;stock=in\">Only what is in stock")
+    );
+    assert_eq!(fetch(&shop, "/search?q=blue&sort=dearest&page=2").status, 404);
+    assert_eq!(fetch(&shop, "/browse?sort=bogus").status, 400);
+}
+
+#[test]
+fn without_the_warehouse_nothing_is_sifted_and_the_page_says_so() {
+    let shop = Shop::open();
+    shop.warehouse.set(UNAVAILABLE);
+    let response = fetch(&shop, "/browse?stock=in");
+    assert!(text(&response).contains("Title C") && text(&response).contains("may be sold out"));
+    assert_eq!(header(&response, "cache-control"), Some("no-store"));
+}
+
+#[test]
+fn a_list_with_nothing_in_stock_offers_a_way_on() {
+    let shop = Shop { levels: Vec::new(), ..Shop::open() };
+    let page = text(&fetch(&shop, "/browse?genre=Jazz&stock=in")).to_owned();
+    assert!(
+        page.contains("Nothing in this corner is in stock")
+            && page.contains("href=\"/browse?genre=Jazz\">Show sold out")
+    );
+    let page = text(&fetch(&shop, "/search?q=blue&stock=in")).to_owned();
+    assert!(page.contains("Nothing in stock under “blue”") && page.contains("href=\"/search?q=blue\">Show sold out"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub use samples::*;
 
 use crate::seams::{
     Album, AlbumPage, CallError, CatalogError, Facet, Facets, Filter, FulfilmentError, Level, Money, Movement, Pick,
-    Seams, StockError, Suggestion, Tally, accounts, books, desk, editing, ordering, payments,
+    Seams, Sorting, StockError, Suggestion, Tally, accounts, books, desk, editing, ordering, payments,
 };
 
 /// The error that a context returns instead of its answer, if there is one.
@@ -27,6 +27,10 @@ pub struct Shop {
     pub facets: Vec<(&'static str, u32)>,
     /// The number of matches that the catalog reports; the number of albums by default.
     pub total: Option<u32>,
+    /// What the catalog says was meant.
+    pub meant: Option<&'static str>,
+    /// The words under which the catalog finds nothing.
+    pub unknown_words: &'static str,
     pub catalog: Cell<Option<CallError>>,
     pub facets_error: Cell<Option<CallError>>,
     pub warehouse: Cell<Option<CallError>>,
@@ -128,7 +132,8 @@ impl Shop {
 
     fn page(&self, page: u32, size: u32) -> AlbumPage {
         let total = self.total.unwrap_or(self.albums.len() as u32);
-        let albums = if (page - 1) * size < total { self.albums.clone() } else { Vec::new() };
+        let on_sale = || self.albums.iter().filter(|album| !album.discontinued).cloned().collect();
+        let albums = if (page - 1) * size < total { on_sale() } else { Vec::new() };
         AlbumPage { albums, total, more: page * size < total }
     }
 }
@@ -145,11 +150,27 @@ impl Seams for Shop {
     }
 
     fn search(&self, words: &str, page: u32, size: u32) -> Result<AlbumPage, CallError> {
-        self.read(&self.catalog, format!("search {words} {page}"), || self.page(page, size))
+        self.read(&self.catalog, format!("search {words} {page}"), || match words == self.unknown_words {
+            true => AlbumPage { albums: Vec::new(), total: 0, more: false },
+            false => self.page(page, size),
+        })
     }
 
     fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<AlbumPage, CallError> {
         self.read(&self.catalog, format!("browse {filter:?} {page}"), || self.page(page, size))
+    }
+
+    fn list_skus(&self, words: &str, filter: Filter<'_>, sorting: Sorting) -> Result<Vec<String>, CallError> {
+        self.read(&self.catalog, format!("list-skus {words} {:?} {sorting:?}", filter.genre), || {
+            if !words.is_empty() && words == self.unknown_words {
+                return Vec::new();
+            }
+            self.albums.iter().filter(|album| !album.discontinued).map(|album| album.sku.clone()).collect()
+        })
+    }
+
+    fn did_you_mean(&self, words: &str) -> Result<Option<String>, CallError> {
+        self.read(&self.catalog, format!("did-you-mean {words}"), || self.meant.map(String::from))
     }
 
     fn facets(&self) -> Result<Facets, CallError> {

@@ -182,6 +182,11 @@ impl Reader {
     pub fn suggest(&self, skus: &[&str], count: u32) -> Result<Vec<Suggestion>> {
         let seeds = skus.iter().map(|sku| (*sku).to_owned()).collect();
         let question = Question::new(seeds, count).map_err(|wrong| anyhow::anyhow!(wrong.0))?;
+        if let Some(wanted) = question.popular_wanted() {
+            let mut popular = self.0.prepare_cached(sql::POPULAR)?;
+            let rows = popular.query_map([wanted], |row| Ok(Popular { sku: row.get(0)?, purchases: row.get(1)? }))?;
+            return Ok(suggestions(question.popular(rows.collect::<rusqlite::Result<_>>()?)));
+        }
         let mut near = self.0.prepare_cached(sql::NEAR)?;
         let mut neighbours = Vec::new();
         for seed in question.seeds() {
@@ -197,14 +202,7 @@ impl Reader {
                 neighbours.push(row?);
             }
         }
-        let mut ranked = question.rank(neighbours);
-        if question.wants_more(&ranked) {
-            let mut popular = self.0.prepare_cached(sql::POPULAR)?;
-            let wanted = question.popular_wanted() + u32::try_from(ranked.len())?;
-            let rows = popular.query_map([wanted], |row| Ok(Popular { sku: row.get(0)?, purchases: row.get(1)? }))?;
-            ranked = question.fill(ranked, rows.collect::<rusqlite::Result<_>>()?);
-        }
-        Ok(ranked.into_iter().map(|s| Suggestion { sku: s.sku, score: s.score }).collect())
+        Ok(suggestions(question.rank(neighbours)))
     }
 
     /// Whose session it is; none when it is over.
@@ -233,6 +231,10 @@ impl Reader {
     pub fn order(&self, number: &str) -> Result<Option<wit::Order>> {
         order(&self.0, number)
     }
+}
+
+fn suggestions(ranked: Vec<recommendation::engine::Suggestion>) -> Vec<Suggestion> {
+    ranked.into_iter().map(|s| Suggestion { sku: s.sku, score: s.score }).collect()
 }
 
 /// See [`Reader::albums`].

@@ -13,7 +13,7 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use super::turns::Turns;
 use crate::http::body::{Body, BoxError};
-use crate::http::header_fields;
+use crate::http::{header_fields, separation};
 use crate::limits;
 
 /// The response for the client. `failed` is set before the stream ends when the guest did not finish it.
@@ -59,6 +59,14 @@ impl hyper::body::Body for Written {
             self.body = None;
             self.turns.asked();
         }
+        let frame = frame.map(|frame| {
+            frame.map(|mut frame| {
+                if let Some(trailers) = frame.trailers_mut() {
+                    separation::keep_trailers(trailers);
+                }
+                frame
+            })
+        });
         match frame {
             // The error closes the connection, so that the client does not take a part for the whole.
             None if self.failed.load(Acquire) => Poll::Ready(Some(Err("the guest failed in the body".into()))),
@@ -82,4 +90,30 @@ pub fn forget(mut body: HyperOutgoingBody, turns: &Arc<Turns>) {
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::{Duration, Instant};
+
+    use http_body_util::StreamBody;
+
+    use super::*;
+    use crate::http::header_fields::of;
+
+    #[tokio::test]
+    async fn what_follows_a_body_sets_nothing_in_browsers() {
+        let trailers =
+            of(&[("x-sum", "1"), ("set-cookie", "session=evil"), ("clear-site-data", "\"*\""), ("alt-svc", "a")]);
+        let frames = [Ok(Frame::data(Bytes::from("text"))), Ok(Frame::trailers(trailers))];
+        let body: HyperOutgoingBody = StreamBody::new(futures::stream::iter(frames)).boxed_unsync();
+        let turns = Arc::new(Turns::new(Instant::now() + Duration::from_secs(5), Duration::from_secs(5)));
+        let answer = received(Response::new(body), Arc::default(), turns);
+        let whole = answer.into_body().collect().await.map_err(|error| error.to_string()).unwrap();
+        let left: Vec<_> = whole.trailers().unwrap().keys().map(|name| name.as_str().to_owned()).collect();
+        assert_eq!(left, ["x-sum"]);
+        assert_eq!(whole.to_bytes(), "text");
+    }
 }

@@ -88,6 +88,11 @@ fn a_list_that_is_too_long_is_no_file() {
     assert_eq!(response.status, 422);
     assert!(text(&response).contains("more than 10000 orders. Choose dates"), "{}", text(&response));
     assert!(header(&response, "content-disposition").is_none());
+    let gone = |number: u32| Album { discontinued: true, ..album(&format!("G-{number:05}")) };
+    let shop = Shop { albums: (0..10_500).map(gone).collect(), ..office() };
+    let response = send(&shop, &get_as_ann("/office/records.csv?gone=1"));
+    assert_eq!(response.status, 422);
+    assert!(text(&response).contains("more than 10000 records"), "{}", text(&response));
 }
 
 #[test]

@@ -66,6 +66,11 @@ impl seams::Seams for Services {
         found.map(|found| types::album_page(found.into())).map_err(absent)
     }
 
+    /// Nothing is mistyped in the bench.
+    fn did_you_mean(&self, _words: &str) -> Result<Option<String>, seams::CallError> {
+        Ok(None)
+    }
+
     fn browse(&self, filter: seams::Filter<'_>, page: u32, size: u32) -> Result<seams::AlbumPage, seams::CallError> {
         let (genre, artist) = (filter.genre.map(str::to_owned), filter.artist.map(str::to_owned));
         let filter = wire::Filter { genre, artist, decade: filter.decade };
