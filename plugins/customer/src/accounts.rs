@@ -127,6 +127,11 @@ pub fn is_proved(token: &str) -> Result<bool, Error> {
     Ok(store::is_proved(token, now)?)
 }
 
+pub fn check_address(address: &Address) -> Result<(), Error> {
+    form::address(address, &countries()?)?;
+    Ok(())
+}
+
 pub fn change_address(token: &str, address: &Address) -> Result<Account, Error> {
     // Before the form is checked: a visitor who is not signed in has to sign in first.
     who(token)?.ok_or(Error::SignedOut)?;

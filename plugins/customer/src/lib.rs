@@ -58,6 +58,10 @@ impl wit::Guest for Customer {
         accounts::is_proved(&token)
     }
 
+    fn check_address(address: wit::Address) -> Result<(), wit::Error> {
+        accounts::check_address(&address)
+    }
+
     fn change_address(token: String, address: wit::Address) -> Result<wit::Account, wit::Error> {
         accounts::change_address(&token, &address)
     }
