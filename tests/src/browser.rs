@@ -152,10 +152,25 @@ impl Browser {
     async fn screenshot(&mut self, page: &str) -> Result<()> {
         self.shots += 1;
         let Window { name, width, height, .. } = self.window;
-        let shot = self.client.issue_cmd(WholePage).await?;
+        let whole = Devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
+        let shot = self.client.issue_cmd(whole).await?;
         let png = base64::prelude::BASE64_STANDARD.decode(shot["data"].as_str().context("a picture")?)?;
         let name = format!("{name}-{width}x{height}-{:02}-{page}.png", self.shots);
         Ok(std::fs::write(crate::shop::artifacts()?.join(name), png)?)
+    }
+
+    /// Keeps a picture of the page as it is printed, and fails when something that `hidden` selects is on it, or when
+    /// nothing that `shown` selects is.
+    pub async fn print(&mut self, page: &str, hidden: &str, shown: &str) -> Result<()> {
+        let media = |media: &str| Devtools("Emulation.setEmulatedMedia", json!({ "media": media }));
+        self.client.issue_cmd(media("print")).await?;
+        self.screenshot(&format!("{page}-printed")).await?;
+        let script = "return [...document.querySelectorAll(arguments[0])].filter(e => e.checkVisibility()).length";
+        let hidden_left = self.client.execute(script, vec![hidden.into()]).await?;
+        let shown_left = self.client.execute(script, vec![shown.into()]).await?;
+        self.client.issue_cmd(media("")).await?;
+        ensure!(hidden_left == 0 && shown_left != 0, "{page}: {hidden_left} of `{hidden}`, {shown_left} of `{shown}`");
+        Ok(())
     }
 
     /// Nothing is wider than the window, and the page has a title, a language, a main part and one heading.
@@ -213,18 +228,19 @@ impl Browser {
     }
 }
 
-/// A picture of all that can be scrolled to; WebDriver itself knows only the window.
+/// A command of the browser's own and its parameters, for what WebDriver does not know: a picture of all that can be
+/// scrolled to, how a page looks on paper.
 #[derive(Debug)]
-struct WholePage;
+struct Devtools(&'static str, Value);
 
-impl WebDriverCompatibleCommand for WholePage {
+impl WebDriverCompatibleCommand for Devtools {
     fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
         base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
     }
 
     fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
-        let command = json!({ "cmd": "Page.captureScreenshot", "params": { "captureBeyondViewport": true } });
-        (http::Method::POST, Some(command.to_string()))
+        let Self(command, parameters) = self;
+        (http::Method::POST, Some(json!({ "cmd": command, "params": parameters }).to_string()))
     }
 }
 
