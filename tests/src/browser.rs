@@ -152,10 +152,25 @@ impl Browser {
     pub async fn screenshot(&mut self, page: &str) -> Result<()> {
         self.shots += 1;
         let Window { name, width, height, .. } = self.window;
-        let shot = self.client.issue_cmd(Devtools("Page.captureScreenshot", WHOLE_PAGE)).await?;
+        let whole = Devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
+        let shot = self.client.issue_cmd(whole).await?;
         let png = base64::prelude::BASE64_STANDARD.decode(shot["data"].as_str().context("a picture")?)?;
         let name = format!("{name}-{width}x{height}-{:02}-{page}.png", self.shots);
         Ok(std::fs::write(crate::shop::artifacts()?.join(name), png)?)
+    }
+
+    /// Keeps a picture of the page as it is printed, and fails when something that `hidden` selects is on it, or when
+    /// nothing that `shown` selects is.
+    pub async fn print(&mut self, page: &str, hidden: &str, shown: &str) -> Result<()> {
+        let media = |media: &str| Devtools("Emulation.setEmulatedMedia", json!({ "media": media }));
+        self.client.issue_cmd(media("print")).await?;
+        self.screenshot(&format!("{page}-printed")).await?;
+        let script = "return [...document.querySelectorAll(arguments[0])].filter(e => e.checkVisibility()).length";
+        let hidden_left = self.client.execute(script, vec![hidden.into()]).await?;
+        let shown_left = self.client.execute(script, vec![shown.into()]).await?;
+        self.client.issue_cmd(media("")).await?;
+        ensure!(hidden_left == 0 && shown_left != 0, "{page}: {hidden_left} of `{hidden}`, {shown_left} of `{shown}`");
+        Ok(())
     }
 
     /// Nothing is wider than the window, and the page has a title, a language, a main part and one heading.
@@ -227,7 +242,8 @@ impl Browser {
 
     /// From here on the pages have the colours of a reader who has chosen their own.
     pub async fn forced_colours(&self) -> Result<()> {
-        self.client.issue_cmd(Devtools("Emulation.setEmulatedMedia", FORCED_COLOURS)).await?;
+        let forced = json!({ "features": [{ "name": "forced-colors", "value": "active" }] });
+        self.client.issue_cmd(Devtools("Emulation.setEmulatedMedia", forced)).await?;
         Ok(())
     }
 
@@ -256,13 +272,10 @@ impl Browser {
     }
 }
 
-/// What WebDriver itself cannot do: a command of the browser's own protocol, with its parameters as JSON.
+/// A command of the browser's own and its parameters, for what WebDriver does not know: a picture of all that can be
+/// scrolled to, how a page looks on paper.
 #[derive(Debug)]
-struct Devtools(&'static str, &'static str);
-
-/// A picture of all that can be scrolled to; WebDriver knows only the window.
-const WHOLE_PAGE: &str = r#"{ "captureBeyondViewport": true }"#;
-const FORCED_COLOURS: &str = r#"{ "features": [{ "name": "forced-colors", "value": "active" }] }"#;
+struct Devtools(&'static str, Value);
 
 impl WebDriverCompatibleCommand for Devtools {
     fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
@@ -270,8 +283,8 @@ impl WebDriverCompatibleCommand for Devtools {
     }
 
     fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
-        let Devtools(command, parameters) = self;
-        (http::Method::POST, Some(format!(r#"{{ "cmd": "{command}", "params": {parameters} }}"#)))
+        let Self(command, parameters) = self;
+        (http::Method::POST, Some(json!({ "cmd": command, "params": parameters }).to_string()))
     }
 }
 

@@ -9,6 +9,9 @@ use seam_tests::shopping::{OPERATOR, card};
 
 const SECRET: &str = "a long enough secret";
 
+/// What is not printed.
+const MENU: &str = "header nav, header form, footer, .trail, .doors";
+
 /// The words to search for the record that is bought.
 const WORDS: &str = "kind of blue";
 
@@ -232,6 +235,9 @@ async fn see_the_office(desk: &mut Browser, url: &str, sku: &str, order: &str) -
     ] {
         desk.open(&format!("{url}/office/{path}")).await?;
         desk.look(name).await?;
+        if name == "pick-list" {
+            desk.print(name, MENU, ".parcels address").await?;
+        }
     }
     Ok(())
 }
@@ -263,7 +269,10 @@ async fn take_in(desk: &mut Browser, url: &str, order: &str) -> Result<()> {
     desk.go(&format!("a[href='{page}/receive']"), &format!("{page}/receive"), &form).await?;
     desk.go(&form, &page, ".note").await?;
     desk.says("Given back").await?;
-    desk.look("order-returned").await
+    desk.look("order-returned").await?;
+    desk.open(&format!("{url}{page}/invoice")).await?;
+    desk.look("invoice").await?;
+    desk.print("invoice", MENU, ".letterhead").await
 }
 
 async fn see_the_money_come_back(person: &mut Browser, url: &str, order: &str) -> Result<()> {
@@ -275,7 +284,8 @@ async fn see_the_money_come_back(person: &mut Browser, url: &str, order: &str) -
     person.look("statement").await?;
     person.open(&format!("{url}/orders/{order}/invoice")).await?;
     person.says("Given back").await?;
-    person.look("invoice").await
+    person.look("invoice").await?;
+    person.print("invoice", MENU, ".letterhead").await
 }
 
 async fn see_the_rest(person: &mut Browser, url: &str) -> Result<()> {
