@@ -129,10 +129,6 @@ impl Shop {
         })
     }
 
-    fn open_session(&self) -> Result<accounts::Session, accounts::Error> {
-        Ok(session())
-    }
-
     fn page(&self, page: u32, size: u32) -> AlbumPage {
         let total = self.total.unwrap_or(self.albums.len() as u32);
         let on_sale = || self.albums.iter().filter(|album| !album.discontinued).cloned().collect();
@@ -257,11 +253,11 @@ impl Seams for Shop {
         name: &str,
         from: &str,
     ) -> Result<accounts::Session, accounts::Error> {
-        self.call(&self.customer, format!("sign-up {email} {password} {name} {from}"), || self.open_session())
+        self.call(&self.customer, format!("sign-up {email} {password} {name} {from}"), || Ok(session()))
     }
 
     fn sign_in(&self, email: &str, password: &str, from: &str) -> Result<accounts::Session, accounts::Error> {
-        self.call(&self.customer, format!("sign-in {email} {password} {from}"), || self.open_session())
+        self.call(&self.customer, format!("sign-in {email} {password} {from}"), || Ok(session()))
     }
 
     fn sign_in_known(
@@ -272,7 +268,7 @@ impl Seams for Shop {
         browser: &str,
     ) -> Result<accounts::Session, accounts::Error> {
         let call = format!("sign-in-known {email} {password} {from} {browser}");
-        self.call(&self.customer, call, || self.open_session())
+        self.call(&self.customer, call, || Ok(session()))
     }
 
     fn remember_browser(&self, token: &str, browser: Option<&str>) -> Result<String, accounts::Error> {

@@ -139,7 +139,7 @@ mod tests {
         ] {
             // The sources put some of them together from pieces: each piece has to be there.
             let source = flat(source);
-            let pieces = [columns!(), ACCOUNT, "sized AS"]
+            let pieces = [columns!(), ACCOUNT, "sized AS", "ON a.id = s.account WHERE"]
                 .iter()
                 .fold(flat(statement), |text, cut| text.replace(&flat(cut), "|"));
             for piece in pieces.split('|').map(str::trim).filter(|piece| !["SELECT", ""].contains(piece)) {
