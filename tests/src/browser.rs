@@ -149,7 +149,7 @@ impl Browser {
     }
 
     /// Keeps a picture of the whole page, from top to bottom.
-    async fn screenshot(&mut self, page: &str) -> Result<()> {
+    pub async fn screenshot(&mut self, page: &str) -> Result<()> {
         self.shots += 1;
         let Window { name, width, height, .. } = self.window;
         let whole = Devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
@@ -191,6 +191,10 @@ impl Browser {
     async fn without_barriers(&self, page: &str) -> Result<()> {
         let library = std::fs::read_to_string(crate::repo().join(AXE))
             .with_context(|| format!("`{AXE}` is missing; `seam doctor --fix --for test` fetches it"))?;
+        ensure!(
+            seam::build::doctor::is_accessibility_library(library.as_bytes()),
+            "`{AXE}` is another script than the one that the tests know; `seam doctor --fix --for test` fetches that"
+        );
         // WebDriver's scripts are the tester's: the page's policy against scripts in its text does not bind them.
         self.client.execute(&library, Vec::new()).await?;
         let script = "const done = arguments[arguments.length - 1];
@@ -211,6 +215,46 @@ impl Browser {
     pub async fn is_led_to_problems(&self) -> Result<bool> {
         let script = "return document.activeElement?.id === 'problems';";
         Ok(self.client.execute(script, Vec::new()).await? == true)
+    }
+
+    /// Waits until what `css` selects shows these words, as a person sees it.
+    pub async fn shows(&self, css: &str, words: &str) -> Result<()> {
+        let script = "return document.querySelector(arguments[0])?.innerText.trim();";
+        self.becomes(script, css, words).await.with_context(|| format!("what `{css}` shows"))
+    }
+
+    /// Waits until the focus is on the element with this id.
+    pub async fn focuses(&self, id: &str) -> Result<()> {
+        self.becomes("return document.activeElement?.id;", "", id).await.context("the focus")
+    }
+
+    async fn becomes(&self, script: &str, argument: &str, wanted: &str) -> Result<()> {
+        let mut found = Value::Null;
+        for _ in 0..PAGE_MS / 50 {
+            found = self.client.execute(script, vec![argument.into()]).await.unwrap_or_default();
+            if found == wanted {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("not {wanted:?} but {found} on {}", self.described().await)
+    }
+
+    /// From here on the pages have the colours of a reader who has chosen their own.
+    pub async fn forced_colours(&self) -> Result<()> {
+        let forced = json!({ "features": [{ "name": "forced-colors", "value": "active" }] });
+        self.client.issue_cmd(Devtools("Emulation.setEmulatedMedia", forced)).await?;
+        Ok(())
+    }
+
+    /// Whether all that `css` selects has an outline that no choice of colours takes away.
+    pub async fn outlined(&self, css: &str) -> Result<()> {
+        let script = "return [...document.querySelectorAll(arguments[0])]
+            .filter(e => e.checkVisibility() && !e.matches('.unseen, .plain, [type=hidden]') && parseFloat(getComputedStyle(e).borderTopWidth) < 1)
+            .map(e => e.outerHTML.slice(0, 80));";
+        let bare = self.client.execute(script, vec![css.into()]).await?;
+        ensure!(bare == json!([]), "without an outline: {bare}");
+        Ok(())
     }
 
     pub fn has_scripts(&self) -> bool {

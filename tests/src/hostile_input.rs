@@ -119,11 +119,9 @@ impl Fixture {
             )?,
         ];
         let album = person.get(&format!("/albums/{sku}"))?;
-        for (page, action, fields) in [
-            (&album, "/cart/add", &["sku"][..]),
-            (&cart, "/cart/change", &["csrf", copies]),
-            (&cart, "/cart/remove", &["csrf"]),
-        ] {
+        for (page, action, fields) in
+            [(&album, "/cart/add", &["sku"][..]), (&cart, "/cart/change", &["csrf", copies, "remove", "next"])]
+        {
             cases.push(Case { harmless: true, ..case(page.form(action)?, &[], fields)? });
         }
         let address = person.get("/account/address")?.form("/account/address")?;
@@ -191,9 +189,11 @@ pub fn decent(page: &Page, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// The shop did it: a page, or a redirect to one that says so. An empty cart and a missing session lead elsewhere.
+/// The shop did it: a page, or a redirect to one that says so. An empty cart, a missing session and a checkout that
+/// could not be done lead elsewhere.
 pub fn is_done(page: &Page) -> bool {
-    page.status < 300 || page.header("location").is_some_and(|to| to != "/cart" && !to.starts_with("/sign-in"))
+    let elsewhere = |to: &str| matches!(to, "/cart" | "/checkout") || to.starts_with("/sign-in");
+    page.status < 300 || page.header("location").is_some_and(|to| !elsewhere(to))
 }
 
 pub fn refused(page: &Page, what: &str) -> Result<()> {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::error::MissingTool;
 use super::folders::{self, TOOLS_FOLDER};
@@ -202,9 +203,16 @@ fn program(command: &str) -> Option<&str> {
 /// Words that are no programs.
 const SHELL_WORDS: [&str; 9] = ["cd", "echo", "exec", "export", "if", "for", "set", "test", "while"];
 
-/// The library of accessibility checks, and the versions that the tests are written for.
+/// The library of accessibility checks: the version that the tests are written for, and the SHA-256 of its script. The
+/// tests run the script in a browser, so what is installed counts and not what a registry says of it.
 const AXE: &str = "axe-core";
-const AXE_LINE: &str = "4.14.";
+const AXE_VERSION: &str = "4.14.1";
+const AXE_SHA256: &str = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c";
+
+/// Whether this is the script of the library of accessibility checks, byte by byte.
+pub fn is_accessibility_library(script: &[u8]) -> bool {
+    format!("{:x}", Sha256::digest(script)) == AXE_SHA256
+}
 
 const BROWSERS: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
@@ -343,12 +351,15 @@ impl Machine {
         let version = described
             .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok())
             .and_then(|described| described["version"].as_str().map(str::to_owned));
+        let good = std::fs::read(&file).is_ok_and(|script| is_accessibility_library(&script));
         let state = match version {
-            Some(version) if version.starts_with(AXE_LINE) && file.is_file() => State::Found { version, path: file },
-            Some(version) => State::Missing { reason: format!("{AXE} {version} is not {AXE_LINE}x, or not complete") },
+            Some(version) if good => State::Found { version, path: file },
+            Some(version) => State::Missing {
+                reason: format!("{AXE} {version} is not the {AXE_VERSION} that the tests know by its hash"),
+            },
             None => State::Missing { reason: format!("no `{AXE}` in `{TOOLS_FOLDER}`") },
         };
-        let fetch = format!("npm install --prefix {TOOLS_FOLDER} --no-save --ignore-scripts '{AXE}@~{AXE_LINE}0'");
+        let fetch = format!("npm install --prefix {TOOLS_FOLDER} --no-save --ignore-scripts {AXE}@{AXE_VERSION}");
         let fix = match self.search.find("npm") {
             Some(_) => Some(fetch),
             None => self.install(Need::Program("npm")).map(|npm| format!("{npm} && {fetch}")),

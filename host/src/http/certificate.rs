@@ -120,7 +120,7 @@ impl Validity {
 /// The file of the certificates, which may be public.
 fn certificates(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(limits::CERTIFICATE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    private::open(path)?.take(limits::CERTIFICATE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > limits::CERTIFICATE_BYTES_MAX {
         true => Err(io::ErrorKind::FileTooLarge.into()),
         false => Ok(bytes),

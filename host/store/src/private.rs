@@ -93,7 +93,7 @@ pub fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As `write`, and when `from` cannot be read.
 pub fn copy(from: &Path, to: &Path) -> io::Result<u64> {
-    let mut from = File::open(from)?;
+    let mut from = open(from)?;
     io::copy(&mut from, &mut file(to)?)
 }
 
@@ -110,8 +110,6 @@ pub fn withdraw(path: &Path, meta: &Metadata) -> io::Result<()> {
 pub enum SecretError {
     #[error(transparent)]
     Read(#[from] io::Error),
-    #[error("it is not a file")]
-    NotAFile,
     #[error("it has more than {max} bytes")]
     TooLarge { max: u64 },
     #[error("every user may read or change it (mode {mode:04o}); run `chmod o= {path}`")]
@@ -129,6 +127,19 @@ impl From<SecretError> for io::Error {
     }
 }
 
+/// Opens a file to read it. Unlike `File::open`, it does not wait for the writer of a pipe.
+///
+/// # Errors
+/// When it cannot be opened, or is no file.
+pub fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")),
+    }
+}
+
 /// Reads a file that others must not read, such as a key: at most `max` bytes.
 ///
 /// It may be a link, also to a link: certificate managers and Kubernetes change a secret by changing a link. The mode
@@ -138,14 +149,9 @@ impl From<SecretError> for io::Error {
 /// # Errors
 /// When all users may read or write it, its group may write it, or it cannot be read.
 pub fn read_secret(path: &Path, max: u64) -> Result<Vec<u8>, SecretError> {
-    // To open a pipe would wait for a writer.
-    let mut options = OpenOptions::new();
-    let file = options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    let file = open(path)?;
     let meta = file.metadata()?;
     let (mode, shown) = (meta.mode() & 0o7777, || path.display().to_string());
-    if !meta.is_file() {
-        return Err(SecretError::NotAFile);
-    }
     if mode & 0o007 != 0 {
         return Err(SecretError::Public { path: shown(), mode });
     }
@@ -250,10 +256,11 @@ mod tests {
         }
         set(&target, 0o600);
         assert!(matches!(read_secret(&path("key"), 5), Err(SecretError::TooLarge { max: 5 })));
-        assert!(matches!(read_secret(folder.path(), 5), Err(SecretError::NotAFile)));
+        let no_file = |path: &Path| read_secret(path, 5).unwrap_err().to_string() == "it is not a file";
+        assert!(no_file(folder.path()));
         assert!(matches!(read_secret(&path("none"), 5), Err(SecretError::Read(_))));
         let pipe = path("pipe");
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        assert!(matches!(read_secret(&pipe, 5), Err(SecretError::NotAFile)), "and does not wait for a writer");
+        assert!(no_file(&pipe), "and it does not wait for a writer");
     }
 }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, ffi};
 use crate::error::Error;
 use crate::limits;
 
-/// One statement of a script, with the blanks and comments that stand before it.
+/// One statement of a script, with the comments that stand before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
     pub sql: String,
@@ -55,14 +55,20 @@ impl Script {
             First::Absent => return None,
         };
         let sql = rest.get(..length).unwrap_or(rest);
+        // Offsets in errors count from the text itself, not from the blank lines before it.
+        let text = sql.trim_start_matches(BLANKS);
+        let from = self.line + lines_in(sql, sql.len() - text.len());
         // A statement that is too long is so with its first bytes as well.
-        let readable = sql.floor_char_boundary(2 * STATEMENT_BYTES_MAX);
-        let statement = Statement { sql: sql.get(..readable).unwrap_or(sql).to_owned(), from: self.line };
+        let readable = text.floor_char_boundary(2 * STATEMENT_BYTES_MAX);
+        let statement = Statement { sql: text.get(..readable).unwrap_or(text).to_owned(), from };
         self.line += lines_in(sql, sql.len());
         self.at += sql.len();
         Some(statement)
     }
 }
+
+/// SQLite's blanks, but for U+FEFF and for those that are one behind another blank only.
+const BLANKS: [char; 5] = [' ', '\t', '\n', '\r', '\x0c'];
 
 const STATEMENT_BYTES_MAX: usize = limits::STORE_SQL_BYTES_MAX as usize;
 
@@ -77,7 +83,7 @@ pub(super) fn without_odd_blanks(text: &str) -> Result<(), Error> {
 
 /// `text` without the blanks around it, as the store has SQLite read it.
 pub(super) fn trimmed(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\n', '\r', '\x0c'])
+    text.trim_matches(BLANKS)
 }
 
 /// Refuses a text with a zero byte, which is the end of a text for SQLite and not for the host.
@@ -179,8 +185,8 @@ mod tests {
         let lines: Vec<_> = found.iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [2, 4, 8, 9, 11], "{found:?}");
         assert!(found[1].1.ends_with("END;"));
-        assert_eq!(found[2].1, "\n;;\n\u{feff}INSERT INTO a VALUES ('é;');");
-        assert_eq!(found[4].1, "\nSELECT nothing\n; SELECT 1", "the rest, since SQLite cannot read on");
+        assert_eq!(found[2].1, ";;\n\u{feff}INSERT INTO a VALUES ('é;');");
+        assert_eq!(found[4].1, "SELECT nothing\n; SELECT 1", "the rest, since SQLite cannot read on");
         assert!(cut(" -- nothing\n;").is_empty());
         assert!(Script::new("SELECT 1\0; SELECT 2").is_err());
     }

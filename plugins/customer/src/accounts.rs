@@ -101,7 +101,35 @@ pub fn who(token: &str) -> Result<Option<Account>, Error> {
     if !is_token(token) {
         return Ok(None);
     }
-    Ok(store::by_session(token, clock::now())?)
+    let now = clock::now();
+    let account = store::by_session(token, now)?;
+    if account.as_ref().is_some_and(|account| account.operator)
+        && let Err(error) = store::use_session(token, now)
+    {
+        // The session then ends early. An office that only reads works on while nothing can be written.
+        log::warn(format_args!("the use of an operator's session was not noted: {}", error.unavailable()));
+    }
+    Ok(account)
+}
+
+pub fn prove(token: &str, password: &str) -> Result<(), Error> {
+    let now = clock::now();
+    let account = owner(token, now)?;
+    let whom = limits::signed_in(&account.email_key);
+    may_try(&whom, now)?;
+    let right = secrets::is_password(password, Some(&account.password_hash));
+    answer(&whom, now, right.then_some(()), |tx, ()| Ok(store::prove(tx, token, &account, now)?.then_some(())))
+}
+
+pub fn is_proved(token: &str) -> Result<bool, Error> {
+    let now = clock::now();
+    owner(token, now)?;
+    Ok(store::is_proved(token, now)?)
+}
+
+pub fn check_address(address: &Address) -> Result<(), Error> {
+    form::address(address, &countries()?)?;
+    Ok(())
 }
 
 pub fn change_address(token: &str, address: &Address) -> Result<Account, Error> {

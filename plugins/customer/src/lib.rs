@@ -50,6 +50,18 @@ impl wit::Guest for Customer {
         accounts::who(&token)
     }
 
+    fn prove(token: String, password: String) -> Result<(), wit::Error> {
+        accounts::prove(&token, &password)
+    }
+
+    fn is_proved(token: String) -> Result<bool, wit::Error> {
+        accounts::is_proved(&token)
+    }
+
+    fn check_address(address: wit::Address) -> Result<(), wit::Error> {
+        accounts::check_address(&address)
+    }
+
     fn change_address(token: String, address: wit::Address) -> Result<wit::Account, wit::Error> {
         accounts::change_address(&token, &address)
     }

@@ -4,12 +4,12 @@
 
 pub mod browsers;
 
-use seam_sdk::store::{Error, Transaction, Value, execute, list, optional, params, query};
+use seam_sdk::store::{Error, Transaction, Value, execute, list, one, optional, params, query};
 use serde::Deserialize;
 
 use crate::domain::known::Checked;
 use crate::domain::limits::{self, Whom};
-use crate::domain::{DELETED_NAME, SESSION_SECONDS, SESSIONS_MAX};
+use crate::domain::{DELETED_NAME, OPERATOR_SECONDS, PROOF_SECONDS, SESSION_SECONDS, SESSIONS_MAX, USED_SECONDS};
 use crate::secrets::digest;
 use crate::wit::{Account, Address};
 
@@ -28,6 +28,14 @@ const SWEPT_MAX: u32 = 100;
 macro_rules! columns {
     () => {
         "id, email, name, operator, since, recipient, street, extra, city, postcode, country"
+    };
+}
+
+/// The session of the digest `?1` is not over at `?2`. An operator's rests for at most `REST_SECONDS`, and lasts for
+/// `OPERATOR_SECONDS` of the `SESSION_SECONDS` after which it expires.
+macro_rules! is_open {
+    () => {
+        "s.digest = ?1 AND s.expires > ?2 AND (a.operator = 0 OR s.used > ?2 - 28800 AND s.expires > ?2 + 2505600)"
     };
 }
 
@@ -207,7 +215,8 @@ pub fn by_session(token: &str, now: u64) -> Result<Option<Account>, Error> {
         concat!(
             "SELECT ",
             columns!(),
-            " FROM sessions AS s CROSS JOIN accounts AS a ON a.id = s.account WHERE s.digest = ?1 AND s.expires > ?2"
+            " FROM sessions AS s CROSS JOIN accounts AS a ON a.id = s.account WHERE ",
+            is_open!()
         ),
         params![&digest(token), signed(now)],
     )?;
@@ -217,10 +226,40 @@ pub fn by_session(token: &str, now: u64) -> Result<Option<Account>, Error> {
 /// As `by_session`: what to compare the owner's password with.
 pub fn owner(token: &str, now: u64) -> Result<Option<Credentials>, Error> {
     optional(
-        "SELECT a.id, a.email_key, a.password_hash FROM sessions AS s CROSS JOIN accounts AS a ON a.id = s.account
-         WHERE s.digest = ?1 AND s.expires > ?2",
+        concat!(
+            "SELECT a.id, a.email_key, a.password_hash FROM sessions AS s CROSS JOIN accounts AS a ON a.id = s.account
+             WHERE ",
+            is_open!()
+        ),
         params![&digest(token), signed(now)],
     )
+}
+
+/// Notes that an operator uses the session, unless that was noted a short while ago.
+pub fn use_session(token: &str, now: u64) -> Result<(), Error> {
+    let digest = digest(token);
+    let noted: Option<u64> = optional("SELECT used FROM sessions WHERE digest = ?1", params![&digest])?;
+    if noted.is_some_and(|used| used.saturating_add(USED_SECONDS) <= now) {
+        execute("UPDATE sessions SET used = ?2 WHERE digest = ?1", params![&digest, signed(now)])?;
+    }
+    Ok(())
+}
+
+/// Notes that the owner of the session has typed the password, unless the account has got another one meanwhile.
+pub fn prove(tx: &Transaction, token: &str, account: &Credentials, now: u64) -> Result<bool, Error> {
+    let noted = tx.execute(
+        "UPDATE sessions SET proved = ?2 WHERE digest = ?1
+           AND account = (SELECT id FROM accounts WHERE id = ?3 AND password_hash = ?4)",
+        params![&digest(token), signed(now), &account.id, &account.password_hash],
+    )?;
+    Ok(noted > 0)
+}
+
+/// Whether the owner of the session has typed the password a short while ago.
+pub fn is_proved(token: &str, now: u64) -> Result<bool, Error> {
+    let since = signed(now.saturating_sub(PROOF_SECONDS));
+    let proved = "SELECT EXISTS (SELECT 1 FROM sessions WHERE digest = ?1 AND proved > ?2)";
+    one(proved, params![&digest(token), since])
 }
 
 /// Keeps the session of `token`, and returns when it ends and whose it is; none when the account has got another
@@ -239,10 +278,10 @@ pub fn start_session(
            SELECT digest FROM sessions WHERE account = ?1 ORDER BY expires DESC LIMIT ?2 OFFSET ?3)",
         params![&account.id, SWEPT_MAX, SESSIONS_MAX - 1],
     )?;
-    let expires = now + SESSION_SECONDS;
-    let sql = "INSERT INTO sessions (digest, account, expires) VALUES (?1, ?2, ?3)";
-    tx.execute(sql, params![&digest(token), &account.id, signed(expires)])?;
-    Ok(Some((expires, found.account())))
+    let sql = "INSERT INTO sessions (digest, account, expires, proved, used) VALUES (?1, ?2, ?3, ?4, ?4)";
+    tx.execute(sql, params![&digest(token), &account.id, signed(now + SESSION_SECONDS), signed(now)])?;
+    let lasts = if found.operator { OPERATOR_SECONDS } else { SESSION_SECONDS };
+    Ok(Some((now + lasts, found.account())))
 }
 
 pub fn end_session(token: &str) -> Result<(), Error> {

@@ -12,7 +12,7 @@ const PASSWORD: &str = "correct horse battery";
 
 fn shop() -> Store {
     settings(&[("reference.countries", "SE Sweden")]);
-    set_clock(Some(1_700_000_000));
+    set_clock(Some(NOW));
     Store::fresh(MIGRATIONS).unwrap()
 }
 
@@ -150,4 +150,71 @@ fn the_email_address_grants_and_revokes_the_operator_role() {
         let outcome = Customer::set_operator(unknown.into(), true);
         assert!(matches!(&outcome, Err(Error::Invalid(why)) if why.starts_with("email: ")), "{outcome:?}");
     }
+}
+
+const NOW: u64 = 1_700_000_000;
+
+/// Anna, who is an operator and has just signed in, and the token of her session.
+fn operator() -> (Store, String) {
+    let store = shop();
+    let session = Customer::sign_up("anna@example.org".into(), PASSWORD.into(), "Anna".into(), HOME.into()).unwrap();
+    Customer::set_operator("anna@example.org".into(), true).unwrap();
+    (store, session.token)
+}
+
+fn is_open(token: &str) -> bool {
+    Customer::who(token.into()).unwrap().is_some()
+}
+
+#[test]
+fn an_operators_session_ends_after_eight_hours_of_rest_and_after_a_day() {
+    const HOUR: u64 = 60 * 60;
+    let (store, token) = operator();
+    let at = |seconds: u64| set_clock(Some(NOW + seconds));
+    at(8 * HOUR - 1);
+    assert!(is_open(&token), "used a moment before");
+    at(16 * HOUR - 2);
+    assert!(is_open(&token), "each use counts");
+    at(24 * HOUR - 1);
+    assert!(!is_open(&token), "eight hours after the last use");
+    assert!(matches!(Customer::is_proved(token.clone()), Err(Error::SignedOut)), "for every function");
+    Customer::set_operator("anna@example.org".into(), false).unwrap();
+    assert!(is_open(&token), "a customer's session goes on");
+
+    drop(store);
+    let (_store, token) = operator();
+    for hour in 0..24 {
+        at(hour * HOUR);
+        assert!(is_open(&token), "{hour}");
+    }
+    at(24 * HOUR - 1);
+    assert!(is_open(&token));
+    at(24 * HOUR);
+    assert!(!is_open(&token), "a day after its start, used or not");
+    let again = Customer::sign_in("anna@example.org".into(), PASSWORD.into(), HOME.into()).unwrap();
+    assert_eq!(again.expires, NOW + 48 * HOUR, "the browser forgets it then");
+}
+
+#[test]
+fn a_proof_lasts_fifteen_minutes_and_wrong_passwords_for_it_count() {
+    let (_store, token) = operator();
+    let proved = || Customer::is_proved(token.clone()).unwrap();
+    let prove = |password: &str| Customer::prove(token.clone(), password.into());
+    set_clock(Some(NOW + 15 * 60 - 1));
+    assert!(proved(), "signing in is a proof");
+    set_clock(Some(NOW + 15 * 60));
+    assert!(!proved());
+    assert!(matches!(prove("wrong horse battery"), Err(Error::WrongPassword)) && !proved());
+    assert_eq!(prove(PASSWORD), Ok(()));
+    assert!(proved());
+    for _ in 0..4 {
+        assert!(matches!(prove("wrong horse battery"), Err(Error::WrongPassword)));
+    }
+    assert!(matches!(prove(PASSWORD), Err(Error::Wait(900))), "five wrong ones");
+}
+
+#[test]
+fn the_bounds_in_the_sql_are_those_of_the_domain() {
+    use customer::domain::{OPERATOR_SECONDS, REST_SECONDS, SESSION_SECONDS};
+    assert_eq!((REST_SECONDS, SESSION_SECONDS - OPERATOR_SECONDS), (28_800, 2_505_600));
 }

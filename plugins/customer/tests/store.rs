@@ -158,7 +158,7 @@ fn an_account_has_a_limit_of_sessions_and_then_its_oldest_ends() {
     let _store = shop();
     let first = sign_up("anna@example.org");
     let others = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 199)
-                  INSERT INTO sessions SELECT 'd' || i, ?1, ?2 + i FROM n";
+                  INSERT INTO sessions (digest, account, expires) SELECT 'd' || i, ?1, ?2 + i FROM n";
     seam_sdk::store::execute(others, params![&first.account.id, first.expires as i64]).unwrap();
     assert_eq!(rows("sessions"), domain::SESSIONS_MAX);
     set_clock(Some(NOW + 500));

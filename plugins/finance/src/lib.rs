@@ -31,6 +31,10 @@ seam_sdk::errors!(wit::Error);
 seam_sdk::health!(Finance, books::check);
 
 impl wit::Guest for Finance {
+    fn check_card(card: wit::Card) -> Result<(), wit::Error> {
+        payments::check_card(&Typed(card))
+    }
+
     fn authorise(key: String, sale: wit::Sale, card: wit::Card) -> Result<wit::Payment, wit::Error> {
         payments::authorise(&key, &sale, &Typed(card))
     }

@@ -15,6 +15,11 @@ use crate::domain::{Answer, Stage, check, keys};
 use crate::store::{self, Found, NewPayment};
 use crate::wit::{Error, Payment, Sale};
 
+pub fn check_card(card: &Typed) -> Result<(), Error> {
+    card.check(clock::now()).map_err(Error::Card)?;
+    Ok(())
+}
+
 pub fn authorise(key: &str, sale: &Sale, card: &Typed) -> Result<Payment, Error> {
     check::key(key)?;
     check::sale(sale)?;

@@ -38,6 +38,10 @@ impl wit::Guest for Orders {
         placing::get_quote(&lines, &Linked)
     }
 
+    fn get_shipping() -> Result<wit::Shipping, wit::Error> {
+        placing::shipping()
+    }
+
     fn place(key: String, request: wit::Request) -> Result<wit::Order, wit::Error> {
         placing::place(&key, &request, &Linked)
     }

@@ -8,15 +8,18 @@
 use seam_sdk::attempts::{self, Wait};
 use seam_sdk::{clock, config, log};
 
-use crate::domain::quote::{self, Post};
+use crate::domain::quote;
 use crate::domain::states::Step;
 use crate::domain::{STALE_SECONDS, check, invalid, limits};
 use crate::neighbours::{Neighbours, Payment, Sale, albums, engine, fulfilment, payments};
 use crate::store::placing::Opened;
 use crate::store::{self, Head};
-use crate::wit::{Address, Error, Line, Order, Quote, Request, Shortage, State};
+use crate::wit::{Address, Error, Line, Order, Quote, Request, Shipping, Shortage, State};
 
 const NOTHING_CHARGED: &str = "Something went wrong on our side. Nothing was charged.";
+/// Unlike a refusal of the bank: the card may be good, and a second try may work.
+const SILENT: &str = "Your card's bank did not answer in time, so we do not know what it would have said. What it may \
+                      hold is let go, and nothing was charged. Please try again, or pay with another card.";
 const NO_ANSWER: &str = "Part of the shop did not answer in time. Nothing was charged.";
 /// Purchases go to recommendation when this many wait, then as many again, or when the first has waited for this long.
 /// Each time costs the customer who is ordering two more commits, and a suggestion need not know what was bought a
@@ -50,7 +53,7 @@ pub fn get_quote(lines: &[Line], neighbours: &impl Neighbours) -> Result<Quote, 
         albums::Error::Invalid(why) => Error::Invalid(why),
         albums::Error::Unavailable(why) => Error::Unavailable(why),
     })?;
-    quote::quote(lines, albums, post()?)
+    quote::quote(lines, albums, shipping()?)
 }
 
 pub fn place(key: &str, request: &Request, neighbours: &impl Neighbours) -> Result<Order, Error> {
@@ -153,8 +156,7 @@ fn hold(number: &str, request: &Request, quote: &Quote, neighbours: &impl Neighb
             Failure { left: Left::Copies, note: why.clone(), error: Error::Declined(why) }
         }
         payments::Error::Unanswered => {
-            let why = "The card processor did not answer; nothing was charged.";
-            Failure { left: Left::CopiesAndMoney, error: Error::Declined(why.into()), note: why.into() }
+            Failure { left: Left::CopiesAndMoney, error: Error::Refused(SILENT.into()), note: SILENT.into() }
         }
         payments::Error::Unavailable(why) => away(Left::CopiesAndMoney, why),
         other => wrong(Left::CopiesAndMoney, number, "authorise", &other),
@@ -287,9 +289,9 @@ fn send_purchases(neighbours: &impl Neighbours) -> Result<(), Error> {
 }
 
 /// What the post costs, as the manifest says.
-fn post() -> Result<Post, Error> {
-    let default = Post::default();
-    Ok(Post {
+pub fn shipping() -> Result<Shipping, Error> {
+    let default = quote::SHIPPING;
+    Ok(Shipping {
         fee: setting("shipping_minor_units", default.fee)?,
         free_from: setting("free_shipping_from", default.free_from)?,
     })

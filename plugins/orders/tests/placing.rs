@@ -4,9 +4,9 @@
 mod world;
 
 use orders::changing::settle;
-use orders::placing::{get_quote, place};
+use orders::placing::{get_quote, place, shipping};
 use orders::store;
-use orders::wit::{Error, FieldProblem, Request, Shortage, State};
+use orders::wit::{Error, FieldProblem, Request, Shipping, Shortage, State};
 use seam_sdk::native::{set_clock, settings};
 use seam_sdk::store::{one, params, query};
 use world::{APPROVED, COPIES, DECLINED, FAULTS, Fault, MISTYPED, NOW, UNANSWERED, World, lines, request};
@@ -62,7 +62,11 @@ fn a_refusal_undoes_every_step_and_stays_the_answer_of_its_key() {
         (
             vec![("A", 1)],
             UNANSWERED,
-            Error::Declined("The card processor did not answer; nothing was charged.".into()),
+            Error::Refused(
+                "Your card's bank did not answer in time, so we do not know what it would have said. What it may hold \
+                 is let go, and nothing was charged. Please try again, or pay with another card."
+                    .into(),
+            ),
             vec!["reserve", "authorise", "void", "release"],
         ),
         (vec![("A", 1), ("B", 11)], APPROVED, Error::Short(vec![short]), vec!["reserve"]),
@@ -129,6 +133,7 @@ fn shipping_costs_come_from_the_manifest() {
     let sums = |wanted: &[(&str, u32)]| get_quote(&lines(wanted), &world).map(|quote| (quote.shipping, quote.total));
     assert_eq!(sums(&[("A", 1)]), Ok((500, 1500)));
     assert_eq!(sums(&[("A", 2)]), Ok((0, 2000)));
+    assert_eq!(shipping(), Ok(Shipping { fee: 500, free_from: 2000 }));
     settings(&[("shipping_minor_units", "much")]);
     assert!(matches!(sums(&[("A", 1)]), Err(Error::Unavailable(_))));
 }
@@ -200,7 +205,7 @@ fn copies_and_money_balance_after_every_fault() {
                     let again = world.place("k", &[("A", 2), ("B", 1)], card);
                     match (card, &again) {
                         (APPROVED, Ok(order)) => assert_eq!(order.state, State::Placed, "{case}"),
-                        (DECLINED | UNANSWERED, Err(Error::Declined(_))) => {}
+                        (DECLINED, Err(Error::Declined(_))) | (UNANSWERED, Err(Error::Refused(_))) => {}
                         _ => panic!("{case}: {again:?} after {answer:?}"),
                     }
                     world.check(&case);

@@ -16,6 +16,10 @@ pub enum Cookie {
     Cart,
     /// The version of the cart that was ordered last, and the order's number.
     Ordered,
+    /// What was typed into a checkout that could not be done.
+    Draft,
+    /// The album that made the cart what it is.
+    Added,
 }
 
 /// Thirty days: how long a forgotten cart and an open form stay valid.
@@ -23,6 +27,12 @@ pub const LONG_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// 180 days: how long `customer` knows a browser.
 pub const KNOWN_SECONDS: u64 = 180 * 24 * 60 * 60;
+
+/// Ten minutes: from a form to the page that shows it again, with a look at the cart between them.
+pub const DRAFT_SECONDS: u64 = 10 * 60;
+
+/// How long a second click counts as one of a double click.
+pub const DOUBLE_CLICK_SECONDS: u64 = 2;
 
 const SAFE_PREFIX: &str = "__Host-";
 
@@ -34,6 +44,8 @@ impl Cookie {
             Cookie::Visitor => "visitor",
             Cookie::Cart => "cart",
             Cookie::Ordered => "ordered",
+            Cookie::Draft => "draft",
+            Cookie::Added => "added",
         }
     }
 

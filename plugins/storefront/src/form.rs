@@ -34,7 +34,8 @@ impl<'a> Form<'a> {
         Form::parse(&request.body)
     }
 
-    fn parse(body: &'a [u8]) -> Result<Form<'a>, Unreadable> {
+    /// Also of a draft: what a form carried, kept by the browser.
+    pub fn parse(body: &'a [u8]) -> Result<Form<'a>, Unreadable> {
         if body.len() > BODY_BYTES_MAX {
             return Err(Unreadable::TooLarge);
         }

@@ -30,6 +30,25 @@ impl Currencies {
     }
 }
 
+/// What is charged for a service; shows as a price, or as `Free`.
+#[derive(Debug, Clone, Copy)]
+pub struct Charge<'a>(pub Price<'a>);
+
+impl fmt::Display for Charge<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.minor_units == 0 { formatter.write_str("Free") } else { self.0.write(formatter) }
+    }
+}
+
+impl FastWritable for Charge<'_> {
+    fn write_into(&self, out: &mut dyn Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(write!(out, "{self}")?)
+    }
+}
+
+/// As a price.
+impl HtmlSafe for Charge<'_> {}
+
 impl Price<'_> {
     fn write(&self, out: &mut dyn Write) -> fmt::Result {
         if self.minor_units < 0 {
@@ -166,6 +185,14 @@ mod tests {
             assert_eq!(currencies.price(minor_units, currency).to_string(), shown);
         }
         assert_eq!(currencies.price(u64::MAX, "JPY").to_string(), "¥9,223,372,036,854,775,807");
+    }
+
+    #[test]
+    fn what_costs_nothing_is_free() {
+        let currencies = Currencies::of(&Shop::open());
+        for (minor_units, shown) in [(0, "Free"), (1, "£0.01"), (350, "£3.50")] {
+            assert_eq!(Charge(currencies.price(minor_units, "GBP")).to_string(), shown);
+        }
     }
 
     #[test]

@@ -41,7 +41,6 @@ enum Route<'a> {
     Cart,
     AddToCart,
     ChangeCart,
-    RemoveFromCart,
     SignIn,
     SignUp,
     SignOut,
@@ -67,7 +66,7 @@ impl Route<'_> {
             Route::Home | Route::Search | Route::Browse | Route::Album(_) | Route::Cover(_) | Route::Robots => READ,
             Route::Cart | Route::Order(_) | Route::Invoice(_) | Route::Account | Route::Statement => READ,
             Route::Moved(_) => READ,
-            Route::AddToCart | Route::ChangeCart | Route::RemoveFromCart | Route::SignOut => WRITE,
+            Route::AddToCart | Route::ChangeCart | Route::SignOut => WRITE,
             Route::CancelOrder(_) | Route::ReturnOrder(_) => WRITE,
             Route::SignIn | Route::SignUp | Route::Checkout | Route::Office(_) => READ_AND_WRITE,
             Route::Address | Route::Password | Route::DeleteAccount => READ_AND_WRITE,
@@ -128,7 +127,7 @@ fn read(route: Route<'_>, query: Option<&str>, visit: &Visit<'_>, seams: &impl S
         Route::Moved(to) => Ok(Reply::moved(to)),
         // The office reads its requests itself.
         Route::Office(_) => Err(Problem::NotFound),
-        Route::AddToCart | Route::ChangeCart | Route::RemoveFromCart | Route::SignOut => Err(Problem::Method(WRITE)),
+        Route::AddToCart | Route::ChangeCart | Route::SignOut => Err(Problem::Method(WRITE)),
         Route::CancelOrder(_) | Route::ReturnOrder(_) => Err(Problem::Method(WRITE)),
     }
 }
@@ -138,7 +137,6 @@ fn write(route: Route<'_>, form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seam
     match route {
         Route::AddToCart => pages::cart::add(form, visit, seams),
         Route::ChangeCart => pages::cart::change(form, visit, seams),
-        Route::RemoveFromCart => pages::cart::remove(form, visit, seams),
         Route::SignIn => sign::sign_in(form, visit, seams),
         Route::SignUp => sign::sign_up(form, visit, seams),
         Route::SignOut => sign::sign_out(visit, seams),
@@ -205,7 +203,6 @@ fn personal(relative: &str) -> Result<Route<'_>, Problem> {
     Ok(match relative {
         "cart/add" => Route::AddToCart,
         "cart/change" => Route::ChangeCart,
-        "cart/remove" => Route::RemoveFromCart,
         "sign-out" => Route::SignOut,
         "account/statement" => Route::Statement,
         "account/address" => Route::Address,
@@ -265,6 +262,7 @@ mod tests {
             ("/cart/", Some(Route::Moved("/cart".into()))),
             ("/cart/add", Some(Route::AddToCart)),
             ("/cart/add/", None),
+            ("/cart/change", Some(Route::ChangeCart)),
             ("/cart/x", None),
             ("/sign-out", Some(Route::SignOut)),
             ("/orders", Some(Route::Moved("/account".into()))),

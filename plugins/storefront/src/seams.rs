@@ -169,6 +169,20 @@ pub trait Seams {
         accounts::who(token)
     }
 
+    fn prove(&self, token: &str, password: &str) -> Result<(), accounts::Error> {
+        accounts::prove(token, password)
+    }
+
+    /// Whether the session's owner has typed the password a short while ago.
+    fn is_proved(&self, token: &str) -> Result<bool, accounts::Error> {
+        accounts::is_proved(token)
+    }
+
+    /// `Fields` if no parcel can be sent there. The rule is `customer`'s, also for addresses that it does not keep.
+    fn check_address(&self, address: &accounts::Address) -> Result<(), accounts::Error> {
+        accounts::check_address(address)
+    }
+
     fn change_address(&self, token: &str, address: &accounts::Address) -> Result<accounts::Account, accounts::Error> {
         accounts::change_address(token, address)
     }
@@ -194,6 +208,10 @@ pub trait Seams {
     // `orders/ordering`
     fn quote(&self, lines: &[ordering::Line]) -> Result<ordering::Quote, ordering::Error> {
         ordering::get_quote(&lines.iter().collect::<Vec<_>>())
+    }
+
+    fn shipping(&self) -> Result<ordering::Shipping, ordering::Error> {
+        ordering::get_shipping()
     }
 
     fn place(&self, key: &str, request: &ordering::Request) -> Result<ordering::Order, ordering::Error> {
@@ -281,6 +299,11 @@ pub trait Seams {
 
     fn payments(&self, orders: &[&str]) -> Result<Vec<payments::Payment>, payments::Error> {
         payments::payments(orders)
+    }
+
+    /// `Card` if it was not typed well. Nothing is held.
+    fn check_card(&self, card: &payments::Card) -> Result<(), payments::Error> {
+        payments::check_card(card)
     }
 
     fn refund(

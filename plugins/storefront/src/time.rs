@@ -88,12 +88,6 @@ impl fmt::Display for Machine {
     }
 }
 
-/// Year and month of a moment.
-pub fn month(seconds: u64) -> (u64, u64) {
-    let (year, month, _) = date(seconds);
-    (year, month)
-}
-
 macro_rules! in_templates {
     ($($name:ident),*) => {
         $(impl FastWritable for $name {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use crate::cart::Cart;
-use crate::cookies::{Cookie, KNOWN_SECONDS, LONG_SECONDS};
+use crate::cookies::{Cookie, DOUBLE_CLICK_SECONDS, DRAFT_SECONDS, KNOWN_SECONDS, LONG_SECONDS};
 use crate::csrf;
 use crate::form::Form;
 use crate::key::is_hex;
@@ -32,6 +32,8 @@ pub struct Visit<'a> {
     visitor: Option<&'a str>,
     cart: Option<&'a str>,
     ordered: Option<&'a str>,
+    draft: Option<&'a str>,
+    added: Option<&'a str>,
     /// The visitor's cookie, if this answer sets one.
     new_visitor: OnceCell<String>,
 }
@@ -57,6 +59,8 @@ impl<'a> Visit<'a> {
             visitor: cookie(Cookie::Visitor).filter(|token| is_hex(token, 32)),
             cart: cookie(Cookie::Cart).filter(|text| !text.is_empty()),
             ordered: cookie(Cookie::Ordered),
+            draft: cookie(Cookie::Draft),
+            added: cookie(Cookie::Added),
             new_visitor: OnceCell::new(),
         }
     }
@@ -104,6 +108,32 @@ impl<'a> Visit<'a> {
     /// Makes the browser keep that this version of the cart became this order.
     pub fn keep_ordered(&self, version: &str, number: &str) -> Header {
         Cookie::Ordered.keep(&format!("{version}.{number}"), LONG_SECONDS, self.secure)
+    }
+
+    /// Whether this cart became what it is by adding this album, a moment ago.
+    pub fn added(&self, sku: &str, cart: &Cart) -> bool {
+        let version = self.added.and_then(|added| added.split_once('.')).filter(|(added, _)| *added == sku);
+        version.is_some_and(|(_, version)| cart.version() == Some(version))
+    }
+
+    /// Makes the browser keep for a moment that this version of the cart was made by adding this album.
+    pub fn keep_added(&self, sku: &str, version: &str) -> Header {
+        Cookie::Added.keep(&format!("{sku}.{version}"), DOUBLE_CLICK_SECONDS, self.secure)
+    }
+
+    /// What this visitor typed into a form that could not be done. A draft of another session is none.
+    pub fn draft(&self) -> Option<Form<'a>> {
+        Form::parse(self.draft?.as_bytes()).ok().filter(|draft| self.issued(draft))
+    }
+
+    /// Makes the browser keep a draft for the next page.
+    pub fn keep_draft(&self, draft: &str) -> Header {
+        Cookie::Draft.keep(draft, DRAFT_SECONDS, self.secure)
+    }
+
+    /// Makes the browser forget the draft, if it has one.
+    pub fn forget_draft(&self) -> Option<Header> {
+        self.draft.map(|_| Cookie::Draft.forget(self.secure))
     }
 
     /// Makes the browser keep this session until it expires.

@@ -150,9 +150,9 @@ fn without_the_books_orders_can_be_followed_and_none_is_charged() -> Result<()> 
         ("/office/pick", Comes("Pick list")),
         ("/office/books", Waits("Back in a moment")),
     ])?;
-    // The card may have been charged or not: the page says so, and the same form is the same order.
+    // No card can be checked, so no order is opened; the same form is the same order.
     let page = fixture.person.submit(&form)?.must_be(503)?;
-    page.must_say("it will not be ordered twice")?;
+    page.must_say("Our bookkeeping cannot be reached. Nothing was changed")?;
     assert_eq!(page.form("/checkout")?.value("key")?, form.value("key")?);
     let waiting = fixture.waiting.clone();
     fixture.desk.desk(&waiting, "ship", &[])?.must_be(503)?.must_say("did not answer")?;
@@ -212,7 +212,7 @@ fn without_the_warehouse_records_are_shown_and_none_is_sold() -> Result<()> {
         ("/office/orders/ORDER", Comes("Taken from the card")),
     ])?;
     let form = fixture.person.till(card::APPROVED)?;
-    fixture.person.submit(&form)?.must_be(503)?.must_say("it will not be ordered twice")?;
+    fixture.person.submit(&form)?.must_be(503)?.must_say("You are not charged twice")?;
     let record = format!("/office/records/{}", fixture.sku);
     let restock = [("copies", "3"), ("note", "from the cellar")];
     fixture.desk.press(&record, &format!("{record}/restock"), &restock)?.must_be(503)?;

@@ -12,6 +12,14 @@ pub mod passwords;
 pub const NAMES_MAX: usize = 500;
 /// How long a session lasts.
 pub const SESSION_SECONDS: u64 = 30 * 24 * 60 * 60;
+/// How long an operator's session lasts.
+pub const OPERATOR_SECONDS: u64 = 24 * 60 * 60;
+/// How long an operator's session may rest: a working day ends it.
+pub const REST_SECONDS: u64 = 8 * 60 * 60;
+/// How exactly it is noted when an operator's session was used last: each note is a commit.
+pub const USED_SECONDS: u64 = 5 * 60;
+/// How long a typed password proves that the session is in its owner's hands.
+pub const PROOF_SECONDS: u64 = 15 * 60;
 /// Sessions of one account; a further one ends the oldest. A customer has fewer devices, and signing in must not fill
 /// the store.
 pub const SESSIONS_MAX: u32 = 200;

@@ -49,7 +49,11 @@ impl Typed {
     /// not part of it: even a hash would give four digits away.
     pub fn marks(&self) -> [String; 3] {
         let last_four = self.known().map_or(String::new(), |card| card.last_four);
-        [last_four, self.0.holder.trim().into(), self.0.expiry.trim().into()]
+        let expiry = match self.expiry() {
+            Some((year, month)) => format!("{month:02}/{:02}", year % 100),
+            None => self.0.expiry.trim().into(),
+        };
+        [last_four, self.0.holder.trim().into(), expiry]
     }
 
     fn digits(&self) -> Option<String> {
@@ -80,16 +84,29 @@ impl Typed {
         }
     }
 
-    fn expiry_problem(&self, now: u64) -> Option<&'static str> {
-        let two = |text: &str| {
-            let digits = text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
-            text.parse::<u64>().ok().filter(|_| digits)
+    /// Year and month. Browsers fill in `04/2029`, phones without a stroke on their keyboard `0429`, and some print
+    /// `04 / 29` on the card. A year of two digits is of this century.
+    fn expiry(&self) -> Option<(u64, u64)> {
+        let blanks = [' ', '\u{a0}'];
+        let typed: String = self.0.expiry.trim().chars().filter(|c| !blanks.contains(c)).collect();
+        let (month, year) = match typed.split_once(['/', '-']) {
+            Some(parts) => parts,
+            None => typed.split_at_checked(2)?,
         };
-        let read = self.0.expiry.trim().split_once('/').and_then(|(month, year)| Some((two(month)?, two(year)?)));
-        match read {
-            Some((month @ 1..=12, year)) if (2_000 + year, month) >= month_of(now) => None,
-            Some((1..=12, _)) => Some("This card has expired. Please pay with another one."),
-            _ => Some("Please enter month and year as on the card, like 04/29."),
+        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
+        let month = digits(month).filter(|at| month.len() == 2 && (1..=12).contains(at))?;
+        match year.len() {
+            2 => Some((2_000 + digits(year)?, month)),
+            4 => Some((digits(year).filter(|at| (2_000..2_100).contains(at))?, month)),
+            _ => None,
+        }
+    }
+
+    fn expiry_problem(&self, now: u64) -> Option<&'static str> {
+        match self.expiry() {
+            Some(last) if last >= month_of(now) => None,
+            Some(_) => Some("This card has expired. Please pay with another one."),
+            None => Some("Please enter month and year as on the card, like 04/29."),
         }
     }
 }
@@ -174,10 +191,30 @@ mod tests {
             ("00/24", "expiry"),
             ("13/24", "expiry"),
             ("1/24", "expiry"),
-            ("11/2024", "expiry"),
-            ("1124", "expiry"),
+            ("11/2023", ""),
+            ("1123", ""),
+            ("112023", ""),
+            ("11 / 23", ""),
+            (" 11\u{a0}/ 2023 ", ""),
+            ("11-23", ""),
+            ("11 23", ""),
+            ("10/2023", "expiry"),
+            ("1023", "expiry"),
+            ("12/1999", "expiry"),
+            ("12/2100", "expiry"),
+            ("1/2024", "expiry"),
+            ("13/2024", "expiry"),
+            ("1324", "expiry"),
+            ("11/204", "expiry"),
+            ("11/20245", "expiry"),
+            ("11", "expiry"),
+            ("11/", "expiry"),
+            ("2024-11", "expiry"),
             ("+1/24", "expiry"),
             ("11/24/1", "expiry"),
+            ("١١/٢٤", "expiry"),
+            ("é1/24", "expiry"),
+            ("1é24", "expiry"),
         ] {
             assert_eq!(fields(&Typed(Card { expiry: expiry.into(), ..good() })), expect, "{expiry}");
         }
@@ -201,7 +238,10 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_a_card_cannot_pay() {
-        assert_eq!(Typed(good()).marks(), ["4242", "Anna Lind", "11/23"]);
+        for expiry in ["11/23", "11/2023", "1123", " 11 / 23 "] {
+            let typed = Typed(Card { expiry: expiry.into(), ..good() });
+            assert_eq!(typed.marks(), ["4242", "Anna Lind", "11/23"], "one card, however it is written");
+        }
         assert_eq!(typed("4000-0000 00009995 ", "A", "1", "9").marks(), ["9995", "A", "1"]);
         // Another card with the same end is another card.
         assert_eq!(typed("5555 5555 5555 4242", "A", "1", "9").marks()[0], "");

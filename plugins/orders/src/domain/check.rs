@@ -90,6 +90,9 @@ pub(super) fn every_line<'a>(
     Ok(())
 }
 
+/// What an order can keep and the post can read. Whether a parcel gets there is `customer`'s rule
+/// (`accounts.check-address`), which the storefront asks before it places an order.
+///
 /// The address without blanks around its lines, or all that is wrong with it. `countries` has lines of `GB United
 /// Kingdom`; without it any two capital letters are a country.
 pub fn address(address: &Address, countries: Option<&str>) -> Result<Address, Error> {
@@ -110,7 +113,7 @@ pub fn address(address: &Address, countries: Option<&str>) -> Result<Address, Er
         street: line("street", &address.street, LINE_CHARS_MAX, Some("Please enter the street and the number.")),
         extra: line("extra", &address.extra, LINE_CHARS_MAX, None),
         city: line("city", &address.city, LINE_CHARS_MAX, Some("Please enter the town or city.")),
-        // Some countries have none; the customer context knows which, and asks for it when the address is kept.
+        // Some countries have none. The customer context knows which.
         postcode: line("postcode", &address.postcode, POSTCODE_CHARS_MAX, None),
         country: address.country.trim().into(),
     };

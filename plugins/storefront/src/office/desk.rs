@@ -17,6 +17,8 @@ pub struct Desk<'a, S> {
     seams: &'a S,
     operator: Account,
     token: String,
+    /// The token of the operator's session.
+    session: String,
 }
 
 /// What the layout around every page of the office needs.
@@ -56,7 +58,10 @@ pub fn enter<'a, S: Seams>(next: &str, visit: &Visit<'_>, seams: &'a S) -> Resul
     let next = if next.is_empty() || href::is_local(next) { next } else { "" };
     let customer = signed_in(visit, &format!("/office{next}"), seams)?;
     match customer.account.operator {
-        true => Ok(Desk { seams, operator: customer.account, token: visit.form_token(seams) }),
+        true => {
+            let session = customer.token.to_owned();
+            Ok(Desk { seams, operator: customer.account, token: visit.form_token(seams), session })
+        }
         false => Err(Problem::NotFound),
     }
 }
@@ -69,6 +74,10 @@ impl<'a, S: Seams> Desk<'a, S> {
     /// The id of the operator's account.
     pub fn account(&self) -> &str {
         &self.operator.id
+    }
+
+    pub fn session(&self) -> &str {
+        &self.session
     }
 
     pub fn shell(&self, here: Section, notice: Option<Notice>) -> Shell<'_> {

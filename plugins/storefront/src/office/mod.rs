@@ -2,13 +2,15 @@
 //! others they do not exist.
 //!
 //! Invariants: `answer` calls `desk::enter` before anything else; only POST changes anything; what cannot be undone has
-//! a page of its own that says what will happen; a form with a key takes effect once, however often it is sent; a form
-//! with mistakes comes back with a sentence beside each mistake; what goes wrong is said in the office.
+//! a page of its own that says what will happen; what gives money back or changes a price needs a password that was
+//! typed a short while ago (`confirm`); a form with a key takes effect once, however often it is sent; a form with
+//! mistakes comes back with a sentence beside each mistake; what goes wrong is said in the office.
 //! Not here: what an operator may do with an order, copies or money. The contexts decide, and the office shows their
 //! reasons.
 
 mod album_form;
 mod books;
+mod confirm;
 mod csv;
 mod customer;
 mod deed;
@@ -92,7 +94,13 @@ fn read<S: Seams>(desk: &Desk<'_, S>, path: &str, query: Option<&str>) -> Result
 
 /// Does what a form of the office asks for. The form's token has been checked.
 fn write<S: Seams>(desk: &Desk<'_, S>, path: &str, form: &Form<'_>) -> Result<Reply, Problem> {
-    match segments(path)?.as_slice() {
+    let segments = segments(path)?;
+    if confirm::is_needed(&segments)
+        && let Some(question) = confirm::ask(desk, path, form)?
+    {
+        return Ok(question);
+    }
+    match segments.as_slice() {
         ["settle"] => overview::settle(desk),
         ["orders", number, action] if is_number(number) => {
             let action = Action::named(action).ok_or(Problem::NotFound)?;

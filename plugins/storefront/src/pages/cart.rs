@@ -1,4 +1,4 @@
-//! The cart: its albums, what they cost now, and the three forms that change it.
+//! The cart: its albums, what they cost now, whether they can be ordered, and the two forms that change it.
 //!
 //! The page calls `orders` for a quote and `warehouse` for stock. It calls `catalog` for the names of albums that are
 //! no longer sold, or of all albums while `orders` is away. The cart works without them: it is in the visitor's cookie.
@@ -7,18 +7,19 @@ use askama::Template;
 
 use super::field::Alarm;
 use super::note::note;
-use super::{Problem, Shell, render};
+use super::{Problem, Shell, pending, render};
 use crate::assets;
 use crate::cart::{COPIES_MAX, Cart, CartLimit, is_sku};
 use crate::csrf;
 use crate::form::Form;
+use crate::href::is_local;
 use crate::key::new_key;
-use crate::money::Price;
+use crate::money::{Charge, Price};
 use crate::params::Params;
 use crate::reference::Currencies;
 use crate::reply::{CachePolicy, Reply};
 use crate::seams::{Album, Level, Seams, ordering};
-use crate::visit::{Header, Visit};
+use crate::visit::Visit;
 
 #[derive(Template)]
 #[template(path = "cart.html")]
@@ -29,8 +30,19 @@ struct CartPage<'a> {
     token: String,
     rows: Vec<Row<'a>>,
     sums: Option<Sums<'a>>,
-    /// Whether something in it can be ordered.
-    open: bool,
+    /// What is missing from free shipping.
+    until_free: Option<Price<'a>>,
+    till: Till,
+}
+
+/// Whether the cart can be ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Till {
+    Open,
+    /// Something in it has to be changed first; the page says what.
+    Blocked,
+    /// Nothing in it is sold any more.
+    Nothing,
 }
 
 /// One album in the cart.
@@ -44,12 +56,16 @@ struct Row<'a> {
     /// No longer sold.
     gone: bool,
     warning: Option<String>,
+    /// The warning has to be dealt with before anything can be ordered.
+    blocks: bool,
+    /// How many of the wanted copies there are, if there are some and not all.
+    few: Option<u32>,
 }
 
 /// The sums below the lines of an order.
 pub struct Sums<'a> {
     pub goods: Price<'a>,
-    pub shipping: Price<'a>,
+    pub shipping: Charge<'a>,
     pub total: Price<'a>,
 }
 
@@ -57,34 +73,41 @@ impl<'a> Sums<'a> {
     pub fn of(quote: &'a ordering::Quote, currencies: &'a Currencies) -> Sums<'a> {
         Sums {
             goods: currencies.price(quote.total.saturating_sub(quote.shipping.into()), &quote.currency),
-            shipping: currencies.price(quote.shipping, &quote.currency),
+            shipping: Charge(currencies.price(quote.shipping, &quote.currency)),
             total: currencies.price(quote.total, &quote.currency),
         }
     }
 }
 
+/// Whether there are fewer copies of something than the cart has. While the warehouse is away, nothing is short.
+pub fn is_short(cart: &Cart, seams: &impl Seams) -> bool {
+    let skus: Vec<&str> = cart.lines().iter().map(|line| line.sku.as_str()).collect();
+    let levels = seams.levels(&skus).unwrap_or_default();
+    levels.iter().any(|level| level.on_hand < cart.copies_of(&level.sku))
+}
+
 /// `/cart`
 pub fn cart(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
-    let cart = visit.cart();
+    let (cart, settled) = pending::cart(visit, seams);
     let mut page = CartPage {
-        shell: Shell::of(visit),
+        shell: Shell { copies: cart.copies(), ..Shell::of(visit) },
         note: note(params.note.as_deref()),
         alarm: None,
         token: String::new(),
         rows: Vec::new(),
         sums: None,
-        open: false,
+        until_free: None,
+        till: Till::Nothing,
     };
     if cart.is_empty() {
-        return Ok(Reply::html(CachePolicy::NoStore, render(&page, 4 * 1024)));
+        let mut reply = Reply::html(CachePolicy::NoStore, render(&page, 4 * 1024));
+        reply.headers.extend(settled);
+        return Ok(reply);
     }
-    let quote = seams.quote(cart.lines());
-    if let Err(error) = &quote {
-        page.alarm = Some(unpriced(error, seams));
-    }
-    let quote = quote.ok();
+    let answer = seams.quote(cart.lines());
+    let quote = answer.as_ref().ok();
     let skus: Vec<&str> = cart.lines().iter().map(|line| line.sku.as_str()).collect();
-    let unnamed: Vec<&str> = match &quote {
+    let unnamed: Vec<&str> = match quote {
         Some(quote) => quote.gone.iter().map(String::as_str).filter(|sku| is_sku(sku)).collect(),
         None => skus.clone(),
     };
@@ -92,10 +115,34 @@ pub fn cart(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Resul
     let levels = seams.levels(&skus).unwrap_or_default();
     let currencies = Currencies::of(seams);
     page.token = visit.form_token(seams);
-    page.sums = quote.as_ref().filter(|quote| !quote.lines.is_empty()).map(|quote| Sums::of(quote, &currencies));
-    page.rows = cart.lines().iter().map(|line| row(line, quote.as_ref(), &named, &levels, &currencies)).collect();
-    page.open = page.rows.iter().any(|row| !row.gone);
-    Ok(Reply::html(CachePolicy::NoStore, render(&page, 8 * 1024)))
+    page.sums = quote.filter(|quote| !quote.lines.is_empty()).map(|quote| Sums::of(quote, &currencies));
+    page.until_free = quote.and_then(|quote| until_free(quote, &currencies, seams));
+    page.rows = cart.lines().iter().map(|line| row(line, quote, &named, &levels, &currencies)).collect();
+    page.till = match page.rows.iter().find(|row| !row.gone) {
+        None => Till::Nothing,
+        Some(_) if page.rows.iter().any(|row| row.blocks) => Till::Blocked,
+        Some(_) => Till::Open,
+    };
+    if let Err(error) = &answer {
+        // While the order desk is away one may go on: it may be back in a moment.
+        if !matches!(error, ordering::Error::Unavailable(_)) {
+            page.till = Till::Blocked;
+        }
+        page.alarm = Some(unpriced(error, &mut page.rows, &named, seams));
+    }
+    let mut reply = Reply::html(CachePolicy::NoStore, render(&page, 8 * 1024));
+    reply.headers.extend(settled);
+    Ok(reply)
+}
+
+/// What is missing from the sum from which shipping costs nothing.
+fn until_free<'a>(quote: &'a ordering::Quote, currencies: &'a Currencies, seams: &impl Seams) -> Option<Price<'a>> {
+    if quote.shipping == 0 {
+        return None;
+    }
+    let goods = quote.total.saturating_sub(quote.shipping.into());
+    let missing = seams.shipping().ok()?.free_from.checked_sub(goods).filter(|missing| *missing > 0)?;
+    Some(currencies.price(missing, &quote.currency))
 }
 
 fn row<'a>(
@@ -114,38 +161,79 @@ fn row<'a>(
         sum: None,
         gone: false,
         warning: None,
+        blocks: false,
+        few: None,
     };
+    let mut sum = None;
     if let Some(album) = named.iter().find(|album| album.sku == line.sku) {
         (row.title, row.artist, row.gone) = (&album.title, &album.artist, album.discontinued);
-        row.price = (!row.gone).then(|| currencies.of_album(&album.price));
+        if !row.gone {
+            row.price = Some(currencies.of_album(&album.price));
+            sum = Some(
+                currencies.price(u64::from(album.price.minor_units) * u64::from(line.copies), &album.price.currency),
+            );
+        }
     }
     if let Some(quote) = quote {
         match quote.lines.iter().find(|priced| priced.sku == line.sku) {
             Some(priced) => {
                 (row.title, row.artist) = (&priced.title, &priced.artist);
                 row.price = Some(currencies.price(priced.price, &quote.currency));
-                let sum = u64::from(priced.price) * u64::from(line.copies);
-                row.sum = Some(currencies.price(sum, &quote.currency));
+                sum = Some(currencies.price(u64::from(priced.price) * u64::from(line.copies), &quote.currency));
             }
             None => row.gone = true,
         }
     }
+    row.sum = sum.filter(|_| !row.gone);
     let level = levels.iter().find(|level| level.sku == line.sku);
-    row.warning = match level.map(|level| level.on_hand) {
-        _ if row.gone => Some("No longer sold; it will not be part of the order.".into()),
-        Some(0) => Some("Sold out.".into()),
-        Some(few) if few < line.copies => Some(format!("Only {few} left.")),
-        _ => None,
-    };
+    match level.map(|level| level.on_hand) {
+        _ if row.gone => row.warning = Some("No longer sold; it will not be part of the order.".into()),
+        Some(0) => row.block("Sold out. Remove it to check out.".into()),
+        Some(few) if few < line.copies => {
+            row.block(format!("Only {few} left. Take {few} or fewer to check out."));
+            row.few = Some(few);
+        }
+        _ => {}
+    }
     row
 }
 
-/// Says why there are no sums.
-fn unpriced(error: &ordering::Error, seams: &impl Seams) -> Alarm {
-    if let ordering::Error::Unavailable(_) = error {
+impl Row<'_> {
+    fn block(&mut self, warning: String) {
+        self.warning.get_or_insert(warning);
+        self.blocks = true;
+    }
+}
+
+/// Says why there are no sums, and what to do.
+fn unpriced(error: &ordering::Error, rows: &mut [Row<'_>], named: &[Album], seams: &impl Seams) -> Alarm {
+    match error {
+        ordering::Error::Unavailable(_) => {
+            return Alarm::new(
+                "The total cannot be worked out just now",
+                "Our order desk cannot be reached. Your cart is kept; please come back in a few seconds.",
+            );
+        }
+        ordering::Error::Refused(why) => return Alarm::new("This cart cannot be ordered at once", why.as_str()),
+        _ => {}
+    }
+    let sold = |sku: &str| named.iter().find(|album| album.sku == sku && !album.discontinued);
+    let currency = |row: &Row<'_>| sold(row.sku).map(|album| album.price.currency.as_str());
+    let first = rows.iter().find_map(currency);
+    let mut mixed = false;
+    for row in rows {
+        if let (Some(first), Some(own)) = (first, currency(row))
+            && own != first
+        {
+            row.block(format!("Priced in {own}. Order it on its own, without the records in {first}."));
+            mixed = true;
+        }
+    }
+    if mixed {
         return Alarm::new(
-            "The total cannot be worked out just now",
-            "Our order desk cannot be reached. Your cart is kept; please come back in a few seconds.",
+            "Two currencies in one cart",
+            "An order is paid in one currency, so there is no total. Please remove the records of one currency, and \
+             order them after the others.",
         );
     }
     seams.warn(&format!("ordering.get-quote refused a cart: {error}"));
@@ -163,17 +251,29 @@ pub fn add(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Rep
         false => 1,
     };
     let mut cart = visit.cart();
+    // Without a script a double click sends the form twice, and the album's page, which is the same for all visitors,
+    // has no key that would tell one from the other.
+    if visit.added(sku, &cart) {
+        return Ok(Reply::see_other("/cart?note=added"));
+    }
     let word = word(cart.add(sku, copies), "added");
-    Ok(changed(&cart, word, visit, seams))
+    let version = new_key(seams);
+    let mut reply = Reply::see_other(format!("/cart?note={word}"));
+    reply.headers.push(visit.keep_cart(&cart, &version));
+    reply.headers.push(visit.keep_added(sku, &version));
+    Ok(reply)
 }
 
-/// `/cart/change`: the number of copies, in fields `copies-SKU`. Albums without a field stay; invalid values change
-/// nothing.
+/// `/cart/change`: the number of copies, in fields `copies-SKU`, and an album to `remove`. Albums without a field stay;
+/// invalid values change nothing. Then leads to `next`, an address of ours, or to the cart: every button of the cart
+/// takes along what was typed before it was pressed.
 pub fn change(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
-    let mut cart = visit.cart();
+    let before = visit.cart();
+    let mut cart = before.clone();
     let mut result = Ok(());
-    for (sku, text) in form.each("copies-").take(crate::cart::LINES_MAX) {
-        if cart.copies_of(sku) == 0 {
+    // A button may stand for a number as well: two fields of one album, of which the last one counts.
+    for (sku, text) in form.each("copies-").take(2 * crate::cart::LINES_MAX) {
+        if before.copies_of(sku) == 0 {
             continue;
         }
         let digits = text.trim().bytes().all(|digit| digit.is_ascii_digit());
@@ -188,14 +288,20 @@ pub fn change(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<
         }
         let _ = cart.set(sku, wanted);
     }
-    Ok(changed(&cart, word(result, "changed"), visit, seams))
-}
-
-/// `/cart/remove`
-pub fn remove(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
-    let mut cart = visit.cart();
-    let _ = cart.set(form.raw("sku"), 0);
-    Ok(changed(&cart, "removed", visit, seams))
+    let fine = match form.raw("remove") {
+        "" => "changed",
+        sku => {
+            let _ = cart.set(sku, 0);
+            "removed"
+        }
+    };
+    let next = Some(form.raw("next")).filter(|next| is_local(next) && result.is_ok());
+    let mut reply = Reply::see_other(next.map_or_else(|| format!("/cart?note={}", word(result, fine)), Into::into));
+    // A cart that stays as it is keeps its version: a checkout that is open in another tab still counts.
+    if cart.to_string() != before.to_string() {
+        reply.headers.push(visit.keep_cart(&cart, &new_key(seams)));
+    }
+    Ok(reply)
 }
 
 fn copies(number: Option<u64>) -> Option<u32> {
@@ -208,13 +314,6 @@ fn word(result: Result<(), CartLimit>, fine: &'static str) -> &'static str {
         Err(CartLimit::Copies) => "most",
         Err(CartLimit::Lines) => "full",
     }
-}
-
-fn changed(cart: &Cart, word: &str, visit: &Visit<'_>, seams: &impl Seams) -> Reply {
-    let mut reply = Reply::see_other(format!("/cart?note={word}"));
-    let cookie: Header = visit.keep_cart(cart, &new_key(seams));
-    reply.headers.push(cookie);
-    reply
 }
 
 #[cfg(test)]

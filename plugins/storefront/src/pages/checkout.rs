@@ -2,18 +2,23 @@
 //!
 //! The form carries the lines and the total that it showed, and as its key the version of the cart that it was made
 //! from. It counts only while the cart has that version. So the customer orders exactly what the page showed, and forms
-//! of one cart place one order, whether one is sent twice or two in two tabs. The card's number and code go to `orders`
-//! and are never shown again. After an error the cart has a new version and the form carries it. Both keep theirs only
-//! if the result is unknown: then sending the form again must mean the same order.
+//! of one cart place one order, whether one is sent twice or two in two tabs. The card's number and code go to
+//! `finance` and `orders` and are never shown again. After an error the cart has a new version and the form carries it.
+//! Both keep theirs only if the result is unknown: then sending the form again must mean the same order.
+//!
+//! Which address and which card are good, their contexts say (`customer`, `finance`). All wrong fields are shown at
+//! once.
+
+mod outcome;
 
 use askama::Template;
 
-use super::card;
-use super::cart::Sums;
-use super::field::{AddressInput, Alarm, Field, Problems};
+use self::outcome::{Outcome, Typed};
+use super::cart::{self, Sums};
+use super::field::{AddressInput, Alarm, Field, Problems, unavailable};
 use super::problem::RETRY_SECONDS;
 use super::sign::minutes;
-use super::{Customer, Problem, Service, Shell, render, signed_in};
+use super::{Customer, Problem, Service, Shell, pending, render, signed_in};
 use crate::assets;
 use crate::cart::Cart;
 use crate::csrf;
@@ -21,8 +26,8 @@ use crate::form::Form;
 use crate::key::{is_key, new_key};
 use crate::reference::{Countries, Currencies};
 use crate::reply::{CachePolicy, Reply};
-use crate::seams::{Seams, accounts, ordering};
-use crate::visit::Visit;
+use crate::seams::{Seams, accounts, ordering, payments};
+use crate::visit::{Header, Visit};
 
 #[derive(Template)]
 #[template(path = "checkout.html")]
@@ -54,36 +59,41 @@ struct Row<'a> {
 /// The state of the form.
 #[derive(Debug, Default)]
 struct CheckoutForm {
-    address: AddressInput,
-    save: bool,
-    holder: String,
-    expiry: String,
+    typed: Typed,
     key: String,
-    problems: Problems,
-    alarm: Option<Alarm>,
+}
+
+/// What stands above the form.
+#[derive(Debug)]
+enum Above {
+    Nothing,
+    Outcome(Outcome),
+    /// A context is away, so the page is the answer itself.
+    Away(Alarm),
 }
 
 /// `/checkout`
 pub fn checkout(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
-    let cart = visit.cart();
+    let (cart, settled) = pending::cart(visit, seams);
     if cart.is_empty() {
-        return Ok(Reply::see_other("/cart"));
+        let mut reply = Reply::see_other("/cart");
+        reply.headers.extend(settled);
+        return Ok(reply);
     }
     let customer = signed_in(visit, "/checkout", seams)?;
-    let quote = match seams.quote(cart.lines()) {
-        Ok(quote) => quote,
-        Err(ordering::Error::Unavailable(_)) => return Err(Problem::Unavailable(Service::Orders)),
-        // The cart's page says what is wrong.
-        Err(_) => return Ok(Reply::see_other("/cart")),
+    let draft = visit.draft();
+    let typed = match (&draft, customer.account.address.clone()) {
+        (Some(draft), _) => Typed::of(draft),
+        (None, Some(address)) => Typed { address: address.into(), ..Typed::default() },
+        (None, None) => {
+            let address = AddressInput { name: customer.account.name, ..AddressInput::default() };
+            Typed { address, save: true, ..Typed::default() }
+        }
     };
-    let saved = customer.account.address.is_some();
-    let typed = match customer.account.address {
-        Some(address) => address.into(),
-        None => AddressInput { name: customer.account.name, ..AddressInput::default() },
-    };
-    let key = cart.version().map_or_else(|| new_key(seams), Into::into);
-    let filled = CheckoutForm { address: typed, save: !saved, key, ..CheckoutForm::default() };
-    Ok(page(&quote, &cart, &filled, 200, visit, seams))
+    let above = draft.as_ref().and_then(Outcome::of).map_or(Above::Nothing, Above::Outcome);
+    let version = cart.version().filter(|_| settled.is_none());
+    let key = version.map_or_else(|| new_key(seams), Into::into);
+    show(&cart, &CheckoutForm { typed, key }, &above, 200, visit, seams)
 }
 
 /// The form of `/checkout`
@@ -98,32 +108,25 @@ pub fn place(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<R
         return Err(Problem::Stale);
     }
     let cart = visit.cart();
-    let mut filled = CheckoutForm {
-        address: AddressInput::of(form),
-        save: form.has("save"),
-        holder: form.line("holder"),
-        expiry: form.line("expiry"),
-        key: key.into(),
-        ..CheckoutForm::default()
-    };
+    let filled = CheckoutForm { typed: Typed::of(form), key: key.into() };
     if cart.version() != Some(key) {
         return moved_on(&cart, filled, visit, seams);
     }
     let card = ordering::Card {
         number: form.line("number"),
-        holder: filled.holder.clone(),
-        expiry: filled.expiry.clone(),
+        holder: filled.typed.holder.clone(),
+        expiry: filled.typed.expiry.clone(),
         code: form.line("code"),
     };
-    filled.address.check(&mut filled.problems);
-    card::check(&card, seams.now(), &mut filled.problems);
-    if !filled.problems.is_empty() {
-        return again(&cart, filled, None, 422, visit, seams);
+    match check(&filled.typed.address, &card, seams) {
+        Ok(problems) if problems.is_empty() => {}
+        Ok(problems) => return again(&cart, &filled, Outcome::Fields(problems), visit, seams),
+        Err(away) => return show(&cart, &filled, &Above::Away(unavailable(away)), 503, visit, seams),
     }
     let request = ordering::Request {
         customer: customer.account.id.clone(),
         lines: lines.lines().to_vec(),
-        address: filled.address.clone().into(),
+        address: filled.typed.address.clone().into(),
         card,
         // An invalid total is handled like one that has changed.
         total: form.number("total").unwrap_or_default(),
@@ -131,9 +134,34 @@ pub fn place(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<R
     };
     match seams.place(key, &request) {
         Ok(order) => Ok(placed(&order, &request, &filled, &customer, visit, seams)),
-        Err(ordering::Error::InProcess(number)) => Ok(Reply::see_other(order_address(&number, "in-process"))),
+        Err(ordering::Error::InProcess(number)) => {
+            let mut reply = Reply::see_other(order_address(&number, "in-process"));
+            // The answer that empties the cart may never arrive: the next page looks (`pending`).
+            reply.headers.extend(keep_ordered(key, &number, visit));
+            Ok(reply)
+        }
         Err(error) => refused(error, &cart, filled, visit, seams),
     }
+}
+
+/// All that is wrong with address and card, in the order of the form; the error names the context that is away.
+fn check(address: &AddressInput, card: &ordering::Card, seams: &impl Seams) -> Result<Problems, &'static str> {
+    let mut problems = match seams.check_address(&address.clone().into()) {
+        Ok(()) => Problems::default(),
+        Err(accounts::Error::Fields(problems)) => problems.into(),
+        Err(error) => {
+            seams.warn(&format!("accounts.check-address: {}", case(&error)));
+            return Err("Our accounts");
+        }
+    };
+    let ordering::Card { number, holder, expiry, code } = card.clone();
+    match seams.check_card(&payments::Card { number, holder, expiry, code }) {
+        Ok(()) => {}
+        Err(payments::Error::Card(wrong)) => problems.extend(wrong.into()),
+        // Its text might repeat what was typed.
+        Err(_) => return Err("Our bookkeeping"),
+    }
+    Ok(problems)
 }
 
 /// The form was made from another version of the cart, and nothing is ordered: shows the order that was made from it
@@ -145,12 +173,8 @@ fn moved_on(cart: &Cart, mut filled: CheckoutForm, visit: &Visit<'_>, seams: &im
     if cart.is_empty() {
         return Ok(Reply::see_other("/cart?note=moved-on"));
     }
-    let text = "You have changed your cart or tried to order it since you opened the page that you sent. Sending it \
-                ordered nothing. This is your cart now; if it is what you would like, type your card once more and \
-                place the order.";
-    filled.alarm = Some(Alarm::new("Your cart has changed", text).with("/account", "See your orders"));
     filled.key = cart.version().map_or_else(|| new_key(seams), Into::into);
-    again(cart, filled, None, 409, visit, seams)
+    again(cart, &filled, Outcome::MovedOn, visit, seams)
 }
 
 /// Redirects to the order and removes what was ordered from the cart.
@@ -162,8 +186,8 @@ fn placed(
     visit: &Visit<'_>,
     seams: &impl Seams,
 ) -> Reply {
-    if filled.save {
-        let address: accounts::Address = filled.address.clone().into();
+    if filled.typed.save {
+        let address: accounts::Address = filled.typed.address.clone().into();
         // The order stands. If the address could not be saved, the customer types it again next time.
         if let Err(error) = seams.change_address(customer.token, &address) {
             seams.warn(&format!("the address of an order could not be saved: {}", case(&error)));
@@ -173,11 +197,13 @@ fn placed(
     cart.take(&request.lines);
     let mut reply = Reply::see_other(order_address(&order.number, "placed"));
     reply.headers.push(visit.keep_cart(&cart, &new_key(seams)));
-    // The number comes from another context: only one that needs no encoding may become a header.
-    if super::order::is_number(&order.number) {
-        reply.headers.push(visit.keep_ordered(&filled.key, &order.number));
-    }
+    reply.headers.extend(keep_ordered(&filled.key, &order.number, visit));
     reply
+}
+
+/// The number comes from another context: only one that needs no encoding may become a header.
+fn keep_ordered(key: &str, number: &str, visit: &Visit<'_>) -> Option<Header> {
+    super::order::is_number(number).then(|| visit.keep_ordered(key, number))
 }
 
 /// The kind of error, without personal data, for the log.
@@ -195,7 +221,7 @@ fn order_address(number: &str, note: &str) -> String {
     if super::order::is_number(number) { format!("/orders/{number}?note={note}") } else { "/account".into() }
 }
 
-/// Shows the form again, with what went wrong.
+/// Nothing was ordered, or the result is unknown.
 fn refused(
     error: ordering::Error,
     cart: &Cart,
@@ -203,124 +229,108 @@ fn refused(
     visit: &Visit<'_>,
     seams: &impl Seams,
 ) -> Result<Reply, Problem> {
-    if !matches!(error, ordering::Error::Unavailable(_) | ordering::Error::Wait(_)) {
-        filled.key = new_key(seams);
+    if let ordering::Error::Unavailable(_) = error {
+        let text = "Our order desk did not answer in time, so we do not know yet whether your order is placed. You are \
+                    not charged twice: it is safe to type your card once more and send this page again.";
+        let alarm = Alarm::new("No answer", text).with("/account", "See whether it is among your orders");
+        return show(cart, &filled, &Above::Away(alarm), 503, visit, seams);
     }
-    let (mut quote, mut retry_after) = (None, None);
-    let (alarm, status) = match error {
-        ordering::Error::Fields(problems) => {
-            filled.problems = problems.into();
-            (None, 422)
+    if let ordering::Error::Wait(seconds) = error {
+        let text = format!(
+            "To keep stolen cards out, we look at the next card in {}. Nothing was charged, and your records are still \
+             here.",
+            minutes(seconds)
+        );
+        let alarm = Alarm::new("Too many cards that could not be used", text);
+        let mut reply = show(cart, &filled, &Above::Away(alarm), 429, visit, seams)?;
+        reply.headers.push(("retry-after", seconds.to_string()));
+        return Ok(reply);
+    }
+    filled.key = new_key(seams);
+    let outcome = match error {
+        ordering::Error::Fields(problems) => Outcome::Fields(problems.into()),
+        ordering::Error::Changed(_) => Outcome::Changed,
+        ordering::Error::Declined(why) => Outcome::Declined(why),
+        ordering::Error::Refused(why) => Outcome::Refused(why),
+        // The cart says it beside each record. What was typed waits for the way back.
+        ordering::Error::Short(_) => {
+            let mut reply = Reply::see_other("/cart?note=short");
+            reply.headers.push(visit.keep_cart(cart, &filled.key));
+            reply
+                .headers
+                .extend(filled.typed.draft(&visit.form_token(seams), None).map(|draft| visit.keep_draft(&draft)));
+            return Ok(reply);
         }
-        ordering::Error::Changed(now) => {
-            let total = Currencies::of(seams).price(now.total, &now.currency).to_string();
-            quote = Some(now);
-            let text = format!(
-                "Prices or records are not what they were when you opened this page. Nothing was charged. The total is \
-                 {total} now; if that is all right, type your card once more and place the order."
-            );
-            (Some(Alarm::new("Something has changed", text)), 409)
-        }
-        ordering::Error::Short(shortages) => (Some(short(&shortages)), 409),
-        ordering::Error::Declined(why) => {
-            // The bank's answer says that nothing was charged, and what to do.
-            let text = format!("{why} Your records are still here.");
-            (Some(Alarm::new("Your card was declined", text)), 422)
-        }
-        ordering::Error::Wait(seconds) => {
-            retry_after = Some(seconds);
-            let text = format!(
-                "To keep stolen cards out, we look at the next card in {}. Nothing was charged, and your records are \
-                 still here.",
-                minutes(seconds)
-            );
-            (Some(Alarm::new("Too many cards that could not be used", text)), 429)
-        }
-        ordering::Error::Refused(why) => (Some(Alarm::new("The order could not be placed", why)), 409),
-        ordering::Error::Unavailable(_) => {
-            let text = "Our order desk did not answer in time, so we cannot say what became of your order. It is safe \
-                        to type your card once more and send this page again: it will not be ordered twice.";
-            (Some(Alarm::new("No answer", text).with("/account", "See whether it is among your orders")), 503)
-        }
-        error @ (ordering::Error::Invalid(_) | ordering::Error::UnknownOrder | ordering::Error::InProcess(_)) => {
+        error => {
             if let ordering::Error::Invalid(why) = &error {
                 seams.warn(&format!("ordering.place refused a form: {why}"));
             }
-            let text = "Nothing was charged. Please check what you typed, and try again.";
-            (Some(Alarm::new("The order could not be placed", text)), 422)
+            Outcome::Failed
         }
     };
-    filled.alarm = alarm;
-    let mut reply = again(cart, filled, quote, status, visit, seams)?;
-    reply.headers.extend(retry_after.map(|seconds| ("retry-after", seconds.to_string())));
+    again(cart, &filled, outcome, visit, seams)
+}
+
+/// Leads to the checkout, which then shows the form again with what went wrong.
+fn again(
+    cart: &Cart,
+    filled: &CheckoutForm,
+    outcome: Outcome,
+    visit: &Visit<'_>,
+    seams: &impl Seams,
+) -> Result<Reply, Problem> {
+    let Some(draft) = filled.typed.draft(&visit.form_token(seams), Some(&outcome)) else {
+        let status = outcome.status();
+        return show(cart, filled, &Above::Outcome(outcome), status, visit, seams);
+    };
+    let mut reply = Reply::see_other("/checkout");
+    reply.headers.push(visit.keep_draft(&draft));
+    reply.headers.extend(new_version(cart, &filled.key, visit));
     Ok(reply)
 }
 
-/// Not enough copies.
-fn short(shortages: &[ordering::Shortage]) -> Alarm {
-    let mut alarm = Alarm::new(
-        "Another customer was faster",
-        "There are not enough copies left of some records. Nothing was charged. Please change your cart.",
-    );
-    for shortage in shortages {
-        let ordering::Shortage { sku, wanted, on_hand } = shortage;
-        let text = match on_hand {
-            0 => format!("{sku}: sold out"),
-            few => format!("{sku}: {few} left of the {wanted} that you would like"),
-        };
-        alarm = alarm.with("/cart", text);
-    }
-    alarm
+/// The header that gives the cart the form's version, if it has another one.
+fn new_version(cart: &Cart, key: &str, visit: &Visit<'_>) -> Option<Header> {
+    (cart.version() != Some(key)).then(|| visit.keep_cart(cart, key))
 }
 
-fn again(
+/// The page, unless the cart cannot be ordered as it is: then the cart's page says why.
+fn show(
     cart: &Cart,
-    filled: CheckoutForm,
-    quote: Option<ordering::Quote>,
+    filled: &CheckoutForm,
+    above: &Above,
     status: u16,
     visit: &Visit<'_>,
     seams: &impl Seams,
 ) -> Result<Reply, Problem> {
-    let quote = match quote {
-        Some(quote) => quote,
-        None => match seams.quote(cart.lines()) {
-            Ok(quote) => quote,
-            Err(ordering::Error::Unavailable(_)) => return Err(Problem::Unavailable(Service::Orders)),
-            Err(_) => return Ok(Reply::see_other("/cart")),
-        },
+    let quote = match seams.quote(cart.lines()) {
+        Ok(quote) => quote,
+        Err(ordering::Error::Unavailable(_)) => return Err(Problem::Unavailable(Service::Orders)),
+        Err(_) => return Ok(Reply::see_other("/cart")),
     };
-    Ok(page(&quote, cart, &filled, status, visit, seams))
-}
-
-fn page(
-    quote: &ordering::Quote,
-    cart: &Cart,
-    filled: &CheckoutForm,
-    status: u16,
-    visit: &Visit<'_>,
-    seams: &impl Seams,
-) -> Reply {
     // Albums that are no longer sold are neither ordered nor shown.
     let mut sold = Cart::default();
     for line in cart.lines().iter().filter(|line| quote.lines.iter().any(|priced| priced.sku == line.sku)) {
         let _ = sold.set(&line.sku, line.copies);
     }
-    if sold.is_empty() {
-        return Reply::see_other("/cart");
+    if sold.is_empty() || cart::is_short(&sold, seams) {
+        return Ok(Reply::see_other("/cart"));
     }
     let currencies = Currencies::of(seams);
     let countries = Countries::of(seams);
-    let address = filled.address.fields(&countries, &filled.problems);
-    let card = card_fields(filled);
-    let alarm = match &filled.alarm {
-        Some(Alarm { title, text, items }) => {
-            Some(Alarm { title: title.clone(), text: text.clone(), items: named(items, quote) })
-        }
-        None => (!filled.problems.is_empty()).then(|| filled.problems.alarm(address.iter().chain(&card))),
+    let none = Problems::default();
+    let problems = if let Above::Outcome(Outcome::Fields(problems)) = above { problems } else { &none };
+    let address = filled.typed.address.fields(&countries, problems);
+    let card = card_fields(&filled.typed, problems);
+    let sums = Sums::of(&quote, &currencies);
+    let alarm = match above {
+        Above::Nothing => None,
+        Above::Outcome(outcome) => Some(outcome.alarm(&sums.total.to_string(), address.iter().chain(&card))),
+        Above::Away(alarm) => Some(alarm.clone()),
     };
     let row = |line: &'_ ordering::PricedLine| u64::from(line.price) * u64::from(line.copies);
     let page = CheckoutPage {
-        shell: Shell::of(visit),
+        shell: Shell { copies: cart.copies(), ..Shell::of(visit) },
         note: None,
         alarm,
         token: visit.form_token(seams),
@@ -338,39 +348,31 @@ fn page(
                 sum: currencies.price(row(line), &quote.currency),
             })
             .collect(),
-        sums: Sums::of(quote, &currencies),
+        sums,
         address,
-        save: filled.save,
+        save: filled.typed.save,
         card,
     };
     let mut reply = Reply::html(CachePolicy::NoStore, render(&page, 12 * 1024)).with_status(status);
-    if cart.version() != Some(&filled.key) {
-        reply.headers.push(visit.keep_cart(cart, &filled.key));
-    }
+    reply.headers.extend(new_version(cart, &filled.key, visit));
+    reply.headers.extend(visit.forget_draft());
     if status == 503 {
         reply.headers.push(("retry-after", RETRY_SECONDS.into()));
     }
-    reply
+    Ok(reply)
 }
 
-/// Replaces the SKU at the start of an item by the album's title.
-fn named(items: &[(Option<String>, String)], quote: &ordering::Quote) -> Vec<(Option<String>, String)> {
-    let name = |text: &str| {
-        let (sku, rest) = text.split_once(": ")?;
-        let line = quote.lines.iter().find(|line| line.sku == sku)?;
-        Some(format!("{} by {}: {rest}", line.title, line.artist))
-    };
-    items.iter().map(|(href, text)| (href.clone(), name(text).unwrap_or_else(|| text.clone()))).collect()
-}
-
-fn card_fields(filled: &CheckoutForm) -> Vec<Field<'_>> {
+fn card_fields<'a>(typed: &'a Typed, problems: &'a Problems) -> Vec<Field<'a>> {
     let field = |name, label, autocomplete, value, most, class| {
-        Field::line(name, label, autocomplete, value, most, class, &filled.problems)
+        Field::line(name, label, autocomplete, value, most, class, problems)
     };
     vec![
         Field { digits: true, ..field("number", "Card number", "cc-number", "", 30, "") },
-        field("holder", "Name on the card", "cc-name", filled.holder.as_str(), 100, ""),
-        Field { hint: "MM/YY", ..field("expiry", "Valid until", "cc-exp", &filled.expiry, 7, "half") },
+        field("holder", "Name on the card", "cc-name", typed.holder.as_str(), 100, ""),
+        Field {
+            hint: "Month and year, like 04/29",
+            ..field("expiry", "Valid until", "cc-exp", &typed.expiry, 9, "half")
+        },
         Field { digits: true, hint: "Three or four digits", ..field("code", "Code", "cc-csc", "", 4, "half") },
     ]
 }

@@ -7,7 +7,6 @@
 mod account;
 mod album;
 mod books;
-mod card;
 pub mod cart;
 pub mod checkout;
 pub mod field;
@@ -15,6 +14,7 @@ mod home;
 mod listing;
 mod note;
 pub mod order;
+mod pending;
 mod problem;
 pub mod settings;
 pub mod sheet;

@@ -8,6 +8,9 @@ pub fn note(word: Option<&str>) -> Option<&'static str> {
         "changed" => "Your cart is changed.",
         "removed" => "It is out of your cart.",
         "most" => "Twenty copies of one record are the most that we send at once.",
+        "short" => {
+            "Nothing was ordered and nothing was charged: of some records there are fewer copies now than you would like."
+        }
         "full" => "Your cart is full: fifty different records are the most that we send at once.",
         "placed" => "Thank you. Your order is placed.",
         "ordered-before" => {

@@ -8,13 +8,13 @@ use askama::Template;
 use super::field::Alarm;
 use super::note::note;
 use super::problem::RETRY_SECONDS;
-use super::{Problem, Service, Shell, render, signed_in};
+use super::{Problem, Service, Shell, pending, render, signed_in};
 use crate::assets;
 use crate::cart::{COPIES_MAX, LINES_MAX, is_sku};
 use crate::csrf;
 use crate::form::Form;
 use crate::key::{is_key, new_key};
-use crate::money::Price;
+use crate::money::{Charge, Price};
 use crate::params::Params;
 use crate::reference::{Countries, Currencies, Returns};
 use crate::reply::{CachePolicy, Reply};
@@ -68,7 +68,7 @@ struct OrderPage<'a> {
     since: Moment,
     country: &'a str,
     rows: Vec<Row<'a>>,
-    shipping: Price<'a>,
+    shipping: Charge<'a>,
     total: Price<'a>,
     history: Vec<HistoryEntry<'a>>,
     /// Still being placed: the page asks the customer to look again.
@@ -234,8 +234,9 @@ fn page(
             }
         })
         .collect();
+    let (cart, settled) = pending::without(visit.cart(), order, visit, seams);
     let page = OrderPage {
-        shell: Shell::of(visit),
+        shell: Shell { copies: cart.copies(), ..Shell::of(visit) },
         note,
         alarm,
         token: visit.form_token(seams),
@@ -253,10 +254,11 @@ fn page(
         invoiced: matches!(order.state, State::Shipped | State::ReturnRequested | State::Returned),
         returnable: order.state == State::Shipped && rows.iter().any(|row| row.left() > 0),
         rows,
-        shipping: currencies.price(order.shipping, &order.currency),
+        shipping: Charge(currencies.price(order.shipping, &order.currency)),
         total: currencies.price(order.total, &order.currency),
     };
     let mut reply = Reply::html(CachePolicy::NoStore, render(&page, 8 * 1024)).with_status(status);
+    reply.headers.extend(settled);
     if status == 503 {
         reply.headers.push(("retry-after", RETRY_SECONDS.into()));
     }

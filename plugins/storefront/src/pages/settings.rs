@@ -28,11 +28,6 @@ pub fn address(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> 
 pub fn change_address(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let Some(token) = visit.session else { return Err(Problem::sign_in(ADDRESS)) };
     let typed = AddressInput::of(form);
-    let mut problems = Problems::default();
-    typed.check(&mut problems);
-    if !problems.is_empty() {
-        return Ok(address_page(&typed, &problems, None, 422, visit, seams));
-    }
     match seams.change_address(token, &typed.clone().into()) {
         Ok(_) => Ok(Reply::see_other("/account?note=address")),
         Err(error) => {

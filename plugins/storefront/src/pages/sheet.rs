@@ -1,6 +1,6 @@
 //! An invoice as it is shown and printed, for its customer and in the office.
 
-use crate::money::Price;
+use crate::money::{Charge, Price};
 use crate::reference::{Countries, Currencies};
 use crate::seams::{books, ordering};
 use crate::time::Day;
@@ -12,7 +12,7 @@ pub struct Sheet<'a> {
     /// The recipient, line by line.
     pub to: Vec<&'a str>,
     pub items: Vec<Item<'a>>,
-    pub shipping: Price<'a>,
+    pub shipping: Charge<'a>,
     pub total: Price<'a>,
     pub refunded: Option<Price<'a>>,
 }
@@ -44,7 +44,7 @@ impl<'a> Sheet<'a> {
             day: Day(invoice.at),
             to,
             items: invoice.lines.iter().map(item).collect(),
-            shipping: currencies.price(invoice.shipping, currency),
+            shipping: Charge(currencies.price(invoice.shipping, currency)),
             total: currencies.price(invoice.total.minor_units, currency),
             refunded: (invoice.refunded > 0).then(|| currencies.price(invoice.refunded, currency)),
         }

@@ -88,6 +88,7 @@ pub fn sign_out(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem>
     }
     let mut reply = Reply::see_other("/sign-in?note=signed-out");
     reply.headers.push(visit.forget_session());
+    reply.headers.extend(visit.forget_draft());
     Ok(reply)
 }
 

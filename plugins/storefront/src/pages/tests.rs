@@ -2,7 +2,7 @@
 
 use crate::handle;
 use crate::seams::{Album, CallError, Level, Response, Suggestion};
-use crate::testing::{Shop, album, get, header, text};
+use crate::testing::{Shop, TOKEN, album, get, header, post_with, text};
 
 fn fetch(shop: &Shop, address: &str) -> Response {
     handle(&get(address), shop)
@@ -403,5 +403,42 @@ fn every_page_works_with_a_screen_reader() {
         let images = page.matches("<img ").count();
         assert_eq!(images, page.matches(" alt=\"").count(), "{address}");
         assert!(!page.contains(" style=") && !page.contains("<script>") && !page.contains("http://"), "{address}");
+    }
+}
+
+/// Every form of a customer, filled in well, with the page that it leads to. A form that could not be done is answered
+/// with an error, or leads back too; no page that says that something was done is the answer to a form itself.
+#[test]
+fn every_form_that_is_done_leads_to_another_page() {
+    let shop = Shop::open();
+    let key = "0123456789abcdef".repeat(2);
+    let cookies = format!("session={TOKEN}; cart={key}~A.1");
+    let address =
+        [("name", "Bea"), ("street", "2 Low Lane"), ("city", "York"), ("postcode", "YO1 1AA"), ("country", "GB")];
+    let card = [("number", "4242424242424242"), ("holder", "B"), ("expiry", "12/30"), ("code", "123")];
+    let order = [("key", key.as_str()), ("lines", "A.1"), ("total", "2849")];
+    let account = [("name", "Bea"), ("email", "bea@example.test"), ("password", "a long enough secret")];
+    let till = [&order[..], &address[..], &card[..]].concat();
+    /// Where it is sent, its fields, and where it leads.
+    type Form<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+    let forms: [Form<'_>; 11] = [
+        ("/cart/add", &[("sku", "D")], "/cart?note=added"),
+        ("/cart/change", &[("copies-A", "2"), ("next", "/checkout")], "/checkout"),
+        ("/sign-in", &account, "/account"),
+        ("/sign-up", &account, "/account?note=welcome"),
+        ("/checkout", &till, "/orders/1000123?note=placed"),
+        ("/orders/1000123/cancel", &order, "/orders/1000123?note=cancelled"),
+        ("/orders/1000123/return", &[("key", &key), ("copies-A", "1")], "/orders/1000123?note=return-requested"),
+        ("/account/address", &address, "/account?note=address"),
+        ("/account/password", &[("old", "x"), ("new", "y")], "/account?note=password"),
+        ("/account/delete", &[("password", "x")], "/sign-in?note=deleted"),
+        ("/sign-out", &[], "/sign-in?note=signed-out"),
+    ];
+    for (action, fields, to) in forms {
+        let response = handle(&post_with(action, fields, &cookies, TOKEN), &shop);
+        assert_eq!((response.status, header(&response, "location")), (303, Some(to)), "{action}");
+        assert_eq!(header(&response, "cache-control"), Some("no-store"), "{action}");
+        let empty = handle(&post_with(action, &[], &cookies, TOKEN), &shop);
+        assert!(empty.status == 303 || empty.status >= 400, "{action}: {} for an empty form", empty.status);
     }
 }

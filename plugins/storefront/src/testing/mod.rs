@@ -38,6 +38,9 @@ pub struct Shop {
     /// For every call to these contexts.
     pub customer: FixedError<accounts::Error>,
     pub remembering: FixedError<accounts::Error>,
+    pub proving: FixedError<accounts::Error>,
+    /// The password was typed long ago.
+    pub unproved: Cell<bool>,
     pub orders: FixedError<ordering::Error>,
     pub finance: FixedError<payments::Error>,
     pub editing: FixedError<CatalogError>,
@@ -45,6 +48,9 @@ pub struct Shop {
     /// For calls that change an order or an address; calls that read still work.
     pub changing: FixedError<ordering::Error>,
     pub change_address: FixedError<accounts::Error>,
+    /// What is wrong with every address or card that is checked.
+    pub address_check: FixedError<accounts::Error>,
+    pub card_check: FixedError<payments::Error>,
     /// The account whose session has [`TOKEN`].
     pub account: Option<accounts::Account>,
     /// The orders that `orders` knows, newest first.
@@ -282,6 +288,18 @@ impl Seams for Shop {
         self.call(&self.customer, "who", || Ok(self.account.clone().filter(|_| token == TOKEN)))
     }
 
+    fn prove(&self, _token: &str, password: &str) -> Result<(), accounts::Error> {
+        self.call(&self.proving, format!("prove {password}"), || Ok(()))
+    }
+
+    fn is_proved(&self, _token: &str) -> Result<bool, accounts::Error> {
+        Ok(!self.unproved.get())
+    }
+
+    fn check_address(&self, address: &accounts::Address) -> Result<(), accounts::Error> {
+        self.call(&self.address_check, format!("check-address {}", address.name), || Ok(()))
+    }
+
     fn change_address(&self, _token: &str, address: &accounts::Address) -> Result<accounts::Account, accounts::Error> {
         let call = format!("change-address {}, {}", address.name, address.street);
         self.call(&self.change_address, call, || match &*self.customer.borrow() {
@@ -309,7 +327,11 @@ impl Seams for Shop {
     }
 
     fn quote(&self, lines: &[ordering::Line]) -> Result<ordering::Quote, ordering::Error> {
-        self.call(&self.orders, format!("quote {}", shown(lines)), || Ok(quote(&self.albums, lines)))
+        self.call(&self.orders, format!("quote {}", shown(lines)), || quote(&self.albums, lines))
+    }
+
+    fn shipping(&self) -> Result<ordering::Shipping, ordering::Error> {
+        self.call(&self.orders, "shipping", || Ok(ordering::Shipping { fee: 350, free_from: 10_000 }))
     }
 
     fn place(&self, key: &str, request: &ordering::Request) -> Result<ordering::Order, ordering::Error> {
@@ -442,6 +464,10 @@ impl Seams for Shop {
         let paid = || self.payment.clone().unwrap_or_else(payment);
         let answer = || Ok(orders.iter().filter(|order| **order == "1000123").map(|_| paid()).collect());
         self.call(&self.finance, format!("payments {}", orders.join(" ")), answer)
+    }
+
+    fn check_card(&self, card: &payments::Card) -> Result<(), payments::Error> {
+        self.call(&self.card_check, format!("check-card {}", card.expiry), || Ok(()))
     }
 
     fn refund(

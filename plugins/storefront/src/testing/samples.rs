@@ -90,12 +90,15 @@ pub fn summary(order: &ordering::Order) -> ordering::Summary {
     }
 }
 
-/// A quote with the albums' current prices and £3.50 for shipping.
-pub fn quote(albums: &[Album], lines: &[ordering::Line]) -> ordering::Quote {
+/// A quote with the albums' current prices and £3.50 for shipping, which is free from £100.00 on.
+pub fn quote(albums: &[Album], lines: &[ordering::Line]) -> Result<ordering::Quote, ordering::Error> {
     let mut quote =
-        ordering::Quote { lines: Vec::new(), gone: Vec::new(), shipping: 350, total: 350, currency: "GBP".into() };
+        ordering::Quote { lines: Vec::new(), gone: Vec::new(), shipping: 350, total: 0, currency: "GBP".into() };
     for line in lines {
         match albums.iter().find(|album| album.sku == line.sku && !album.discontinued) {
+            Some(album) if album.price.currency != quote.currency => {
+                return Err(ordering::Error::Invalid("two currencies".into()));
+            }
             Some(album) => {
                 quote.total += u64::from(line.copies) * u64::from(album.price.minor_units);
                 quote.lines.push(ordering::PricedLine {
@@ -109,7 +112,11 @@ pub fn quote(albums: &[Album], lines: &[ordering::Line]) -> ordering::Quote {
             None => quote.gone.push(line.sku.clone()),
         }
     }
-    quote
+    if quote.total >= 10_000 {
+        quote.shipping = 0;
+    }
+    quote.total += u64::from(quote.shipping);
+    Ok(quote)
 }
 
 /// `A.1 B.2`

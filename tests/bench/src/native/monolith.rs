@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hyper::Request;
 use hyper::body::Incoming;
-use storefront::seams::{self, accounts, ordering};
+use storefront::seams::{self, accounts, ordering, payments};
 
 use super::reader::{self, Reader};
 use super::reference::{self, Reference};
@@ -98,6 +98,18 @@ impl seams::Seams for Inside<'_> {
         let who = self.open.who(token, reference::now());
         who.map(|account| account.map(types::account))
             .map_err(|error| accounts::Error::Unavailable(format!("{error:#}")))
+    }
+
+    fn check_address(&self, address: &accounts::Address) -> Result<(), accounts::Error> {
+        types::check_address(address, &self.shop.reference)
+    }
+
+    fn check_card(&self, card: &payments::Card) -> Result<(), payments::Error> {
+        types::check_card(card)
+    }
+
+    fn shipping(&self) -> Result<ordering::Shipping, ordering::Error> {
+        Ok(types::shipping(&self.shop.reference))
     }
 
     fn quote(&self, lines: &[ordering::Line]) -> Result<ordering::Quote, ordering::Error> {

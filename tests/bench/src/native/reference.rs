@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use orders::domain::quote::Post;
+use orders::wit::Shipping;
 
 /// The shop's shared data, as the manifest hands it out.
 const REFERENCE: &str = include_str!("../../../../data/reference.toml");
@@ -27,8 +27,8 @@ impl Reference {
     }
 
     /// What the post costs, as the bench's manifest says.
-    pub fn post(&self) -> Post {
-        Post { fee: 395, free_from: 7_500 }
+    pub fn post(&self) -> Shipping {
+        Shipping { fee: 395, free_from: 7_500 }
     }
 }
 

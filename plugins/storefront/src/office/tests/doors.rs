@@ -124,3 +124,38 @@ fn what_goes_wrong_in_the_office_is_said_in_the_office() {
     assert_eq!((response.status, header(&response, "retry-after")), (503, Some("5")));
     assert!(text(&response).contains("class=\"rooms\""));
 }
+
+#[test]
+fn money_and_prices_ask_for_the_password_again_and_keep_what_was_typed() {
+    for (address, fields, call) in FORMS {
+        let shop = office();
+        shop.unproved.set(true);
+        let asked = send(&shop, &post_as_ann(address, fields));
+        if !["/refund", "/receive", "/price"].iter().any(|action| address.ends_with(action)) {
+            assert_eq!(changes(&shop).len(), 1, "{address}");
+            continue;
+        }
+        assert_eq!((asked.status, changes(&shop)), (403, vec![]), "{address}");
+        let page = text(&asked);
+        assert!(page.contains(&format!("action=\"{address}\"")), "{page}");
+        for (name, value) in fields {
+            assert!(page.contains(&format!("name=\"{name}\" value=\"{value}\"")), "{name}: {page}");
+        }
+
+        let with = |password: &'static str| [fields, &[("confirm-password", password)]].concat();
+        for (error, status, said) in [
+            (accounts::Error::WrongPassword, 403, "That is not your password."),
+            (accounts::Error::Wait(61), 429, "looked at in 2 minutes."),
+        ] {
+            *shop.proving.borrow_mut() = Some(error);
+            let refused = send(&shop, &post_as_ann(address, &with("guess")));
+            assert_eq!((refused.status, changes(&shop)), (status, vec![]), "{address}");
+            assert!(text(&refused).contains(said) && !text(&refused).contains("guess"), "{address}");
+            assert_eq!(header(&refused, "retry-after").is_some(), status == 429);
+        }
+        *shop.proving.borrow_mut() = None;
+        send(&shop, &post_as_ann(address, &with("right")));
+        assert_eq!(changes(&shop), [call], "{address}");
+        assert!(shop.calls.borrow().contains(&"prove right".to_owned()));
+    }
+}

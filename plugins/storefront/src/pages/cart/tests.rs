@@ -5,7 +5,8 @@ use crate::handle;
 use crate::key::is_key;
 use crate::seams::{Album, CallError, Response, ordering};
 use crate::testing::{
-    Shop, VISITOR, album, get, header, headers, post, post_as_ann, post_as_visitor, post_with, text, with_cookies,
+    Shop, TOKEN, VISITOR, album, get, header, headers, post, post_as_ann, post_as_visitor, post_with, text,
+    with_cookies,
 };
 
 fn open(shop: &Shop, cart: &str) -> Response {
@@ -80,24 +81,43 @@ fn copies_add_up_to_twenty() {
 }
 
 #[test]
+fn a_double_click_without_scripts_adds_one_copy() {
+    let shop = Shop::open();
+    let add = |cookies: &str, sku: &str| handle(&with_cookies(post("/cart/add", &[("sku", sku)]), cookies), &shop);
+    let pair = |response: &Response, at: usize| {
+        headers(response, "set-cookie")[at].split(';').next().unwrap_or_default().to_owned()
+    };
+    let first = add("cart=B.1", "A");
+    assert_eq!(kept(&first), Some("B.1~A.1"));
+    assert!(headers(&first, "set-cookie")[1].contains("; Max-Age=2; "), "a moment later it is another copy");
+    let cookies = format!("{}; {}", pair(&first, 0), pair(&first, 1));
+    let second = add(&cookies, "A");
+    assert_eq!((second.status, header(&second, "location")), (303, Some("/cart?note=added")));
+    assert_eq!(headers(&second, "set-cookie"), [""; 0], "the cart stays as it is");
+    assert_eq!(kept(&add(&cookies, "D")), Some("B.1~A.1~D.1"), "another album is another click");
+    assert_eq!(kept(&add(&pair(&first, 0), "A")), Some("B.1~A.2"), "and so is one after the moment");
+    let stale = format!("cart={}~A.1; {}", "f".repeat(32), pair(&first, 1));
+    assert_eq!(kept(&add(&stale, "A")), Some("A.2"), "the cart has changed between the clicks");
+}
+
+#[test]
 fn the_cart_shows_what_it_costs_now() {
     let shop = Shop::open();
-    let response = open(&shop, "A.1~B.3~C.1");
+    let response = open(&shop, "A.1~B.2");
     let page = text(&response);
     assert_eq!(response.status, 200);
-    assert_eq!(*shop.calls.borrow(), ["quote A.1 B.3 C.1", "levels A B C"]);
+    assert_eq!(*shop.calls.borrow(), ["quote A.1 B.2", "levels A B", "shipping"]);
     for part in [
         "Title A",
         "Artist B",
         "£24.99 each",
-        "£74.97",
-        "<dd>£124.95</dd>",
+        "£49.98",
+        "<dd>£74.97</dd>",
         "<dd>£3.50</dd>",
-        "<dd>£128.45</dd>",
-        "Only 2 left.",
-        "Sold out.",
-        "href=\"/checkout\"",
-        "<b class=\"copies\">5</b>",
+        "<dd>£78.47</dd>",
+        "£25.03 more, and shipping is free.",
+        "form=\"cart\" name=\"next\" value=\"/checkout\">Check out",
+        "<b class=\"copies\">3</b>",
         "for=\"copies-A\"",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
@@ -105,6 +125,111 @@ fn the_cart_shows_what_it_costs_now() {
     assert_eq!(header(&response, "cache-control"), Some("no-store"));
     let cookies = headers(&response, "set-cookie");
     assert!(cookies.len() == 1 && cookies[0].starts_with("visitor="), "its forms need a token: {cookies:?}");
+
+    let page = text(&open(&shop, "A.5")).to_owned();
+    assert!(page.contains("<dt>Shipping</dt><dd>Free</dd>") && !page.contains("shipping is free"), "{page}");
+}
+
+#[test]
+fn more_copies_than_there_are_are_marked_and_cannot_be_ordered() {
+    let shop = Shop::open();
+    let page = text(&open(&shop, "A.1~B.3~C.1")).to_owned();
+    for part in [
+        "id=\"warning-B\">Only 2 left. Take 2 or fewer to check out.",
+        "aria-invalid=\"true\" aria-describedby=\"warning-B\"",
+        "name=\"copies-B\" value=\"2\" formnovalidate>Take 2",
+        "id=\"warning-C\">Sold out. Remove it to check out.",
+        "Not ready to check out.",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert!(!page.contains("/checkout"), "no button");
+    assert!(!page.contains("name=\"copies-C\" value=\"0\""), "of what is sold out there is nothing to take");
+
+    let sent = send(&shop, "A.1~B.3", "/cart/change", &[("copies-A", "1"), ("copies-B", "3"), ("copies-B", "2")]);
+    assert_eq!(kept(&sent), Some("A.1~B.2"), "the button that takes what is left");
+    shop.warehouse.set(Some(CallError::Unavailable));
+    assert!(text(&open(&shop, "B.3")).contains("/checkout"), "stock unknown: one may try");
+}
+
+#[test]
+fn two_currencies_have_no_total_and_cannot_be_ordered() {
+    let mut shop = Shop::open();
+    shop.albums[3].price.currency = "EUR".into();
+    let page = text(&open(&shop, "A.1~D.2")).to_owned();
+    for part in [
+        "Two currencies in one cart",
+        "id=\"warning-D\">Priced in EUR. Order it on its own, without the records in GBP.",
+        "€24.99 each",
+        "€49.98",
+        "Not ready to check out.",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert!(!page.contains("<dt>Total</dt>") && !page.contains("/checkout") && !page.contains("warning-A"), "{page}");
+
+    *shop.orders.borrow_mut() = Some(ordering::Error::Refused("Too much for one card.".into()));
+    let page = text(&open(&shop, "A.20")).to_owned();
+    assert!(page.contains("Too much for one card.") && !page.contains("/checkout"), "{page}");
+}
+
+#[test]
+fn every_button_takes_along_what_was_typed() {
+    let shop = Shop::open();
+    let change = |fields: &[(&str, &str)]| {
+        let response = send(&shop, "A.1~B.2", "/cart/change", fields);
+        assert_eq!(response.status, 303);
+        (
+            kept(&response).unwrap_or("as it was").to_owned(),
+            header(&response, "location").unwrap_or_default().to_owned(),
+        )
+    };
+    let to = |cart: &str, address: &str| (cart.to_owned(), address.to_owned());
+    let typed = ("copies-A", "3");
+    assert_eq!(change(&[typed, ("next", "/checkout")]), to("A.3~B.2", "/checkout"));
+    assert_eq!(change(&[typed, ("next", "/browse?genre=Jazz")]), to("A.3~B.2", "/browse?genre=Jazz"));
+    assert_eq!(change(&[typed, ("remove", "B")]), to("A.3", "/cart?note=removed"));
+    assert_eq!(change(&[("copies-A", "21"), ("next", "/checkout")]), to("A.20~B.2", "/cart?note=most"), "that is said");
+    assert_eq!(change(&[("copies-A", "1"), ("next", "/checkout")]), to("as it was", "/checkout"), "the same version");
+    for next in ["//evil.test", "http://evil.test", "/\\evil.test", "checkout"] {
+        assert_eq!(change(&[typed, ("next", next)]), to("A.3~B.2", "/cart?note=changed"), "{next}");
+    }
+    let page = text(&open(&shop, "A.1~B.2")).to_owned();
+    let form = page.split_once("id=\"cart\"").and_then(|(_, rest)| rest.split_once("</form>")).expect("the form").0;
+    let first = form.split_once("<button").and_then(|(_, rest)| rest.split_once("</button>")).expect("a button").0;
+    assert!(first.ends_with("Update the cart") && !first.contains("name="), "the return key removes nothing: {first}");
+    assert_eq!(page.matches("<form").count(), 2, "the search, and one form for all that changes the cart");
+}
+
+#[test]
+fn an_order_whose_answer_was_lost_leaves_the_cart() {
+    let key = "0123456789abcdef".repeat(2);
+    let ask = |shop: &Shop, address: &str| {
+        let cookies = format!("session={TOKEN}; cart={key}~A.1~B.3; ordered={key}.1000123");
+        handle(&with_cookies(get(address), &cookies), shop)
+    };
+    let mut shop = Shop::open();
+    for address in ["/cart", "/orders/1000123"] {
+        let response = ask(&shop, address);
+        assert_eq!(kept(&response), Some("B.1"), "{address}: one A and two B are ordered");
+        assert!(text(&response).contains("<b class=\"copies\">1</b>"), "{address}");
+    }
+    let response = ask(&shop, "/checkout");
+    assert_eq!((response.status, kept(&response)), (200, Some("B.1")));
+    assert!(text(&response).contains("name=\"lines\" value=\"B.1\""));
+    assert_eq!(headers(&response, "set-cookie").iter().filter(|cookie| cookie.starts_with("cart=")).count(), 1);
+
+    shop.known_orders[0].state = ordering::State::Placing;
+    for address in ["/cart", "/orders/1000123"] {
+        assert_eq!(kept(&ask(&shop, address)), None, "{address}: it may still be refused");
+    }
+    shop.known_orders[0].state = ordering::State::Rejected;
+    let response = ask(&shop, "/cart");
+    assert_eq!(kept(&response), Some("A.1~B.3"), "nothing was ordered, and the next try is another one");
+    assert!(!headers(&response, "set-cookie")[0].contains(&key));
+    *shop.orders.borrow_mut() = Some(ordering::Error::Unavailable("x".into()));
+    let response = ask(&shop, "/cart");
+    assert_eq!((response.status, kept(&response)), (200, None));
 }
 
 #[test]
@@ -126,9 +251,9 @@ fn an_album_that_is_no_longer_sold_is_named_and_left_out() {
     let page = text(&response);
     assert!(page.contains("Title A") && page.contains("<b>NO-SUCH</b>"), "{page}");
     assert_eq!(page.matches("No longer sold; it will not be part of the order.").count(), 2);
-    assert!(page.contains("<dd>£28.49</dd>") && page.contains("href=\"/checkout\""));
+    assert!(page.contains("<dd>£28.49</dd>") && page.contains("value=\"/checkout\""));
     let page = text(&open(&shop, "A.2~NO-SUCH.1")).to_owned();
-    assert!(!page.contains("href=\"/checkout\"") && page.contains("can be ordered any more"));
+    assert!(!page.contains("/checkout") && page.contains("can be ordered any more"));
 }
 
 #[test]
@@ -139,15 +264,15 @@ fn the_cart_works_while_other_contexts_are_away() {
     let page = text(&response);
     assert_eq!(response.status, 200);
     assert!(page.contains("The total cannot be worked out just now") && page.contains("Title A"));
-    assert!(page.contains("£24.99 each") && page.contains("href=\"/checkout\""));
+    assert!(page.contains("£24.99 each") && page.contains("value=\"/checkout\""));
 
     shop.catalog.set(Some(CallError::Unavailable));
     shop.warehouse.set(Some(CallError::Unavailable));
     let response = open(&shop, "A.2");
     assert!(response.status == 200 && text(&response).contains("<b>A</b>"), "the SKU at least");
-    assert_eq!(send(&shop, "A.2~B.1", "/cart/remove", &[("sku", "A")]).status, 303);
+    assert_eq!(send(&shop, "A.2~B.1", "/cart/change", &[("remove", "A")]).status, 303);
 
-    *shop.orders.borrow_mut() = Some(ordering::Error::Invalid("two currencies".into()));
+    *shop.orders.borrow_mut() = Some(ordering::Error::Invalid("something".into()));
     assert!(text(&open(&shop, "A.2")).contains("cannot be ordered together"));
 }
 
@@ -158,7 +283,7 @@ fn lines_are_changed_and_removed() {
         let response = send(&shop, "A.1~B.2", "/cart/change", fields);
         assert_eq!(response.status, 303);
         let note = header(&response, "location").unwrap_or_default().rsplit('=').next().unwrap_or_default().to_owned();
-        (kept(&response).unwrap_or_default().to_owned(), note)
+        (kept(&response).unwrap_or("as it was").to_owned(), note)
     };
     for (fields, cart, note) in [
         (&[("copies-A", "3"), ("copies-B", "1")][..], "A.3~B.1", "changed"),
@@ -167,17 +292,17 @@ fn lines_are_changed_and_removed() {
         (&[("copies-A", "0"), ("copies-B", "0")], "", "changed"),
         (&[("copies-A", "21")], "A.20~B.2", "most"),
         (&[("copies-A", "99999999999999999999999")], "A.20~B.2", "most"),
-        (&[("copies-A", "-1"), ("copies-B", "x")], "A.1~B.2", "changed"),
-        (&[("copies-A", "\u{0663}")], "A.1~B.2", "changed"),
-        (&[("copies-Z", "5"), ("copies-", "5"), ("copies-<b>", "5")], "A.1~B.2", "changed"),
-        (&[], "A.1~B.2", "changed"),
+        (&[("copies-A", "-1"), ("copies-B", "x")], "as it was", "changed"),
+        (&[("copies-A", "\u{0663}")], "as it was", "changed"),
+        (&[("copies-Z", "5"), ("copies-", "5"), ("copies-<b>", "5")], "as it was", "changed"),
+        (&[], "as it was", "changed"),
     ] {
         assert_eq!(change(fields), (cart.to_owned(), note.to_owned()), "{fields:?}");
     }
-    let emptied = send(&shop, "A.1", "/cart/remove", &[("sku", "A")]);
+    let emptied = send(&shop, "A.1", "/cart/change", &[("remove", "A")]);
     assert!(headers(&emptied, "set-cookie")[0].starts_with("cart=; Path=/; Max-Age=0"));
     for sku in ["", "Z", "<b>", "A.1"] {
-        assert_eq!(kept(&send(&shop, "A.1", "/cart/remove", &[("sku", sku)])), Some("A.1"), "{sku}");
+        assert_eq!(kept(&send(&shop, "A.1", "/cart/change", &[("remove", sku)])), None, "{sku}");
     }
     assert!(shop.calls.borrow().is_empty(), "changing calls no context");
 }
@@ -185,22 +310,21 @@ fn lines_are_changed_and_removed() {
 #[test]
 fn only_a_form_of_ours_changes_a_cart() {
     let shop = Shop::open();
-    for address in ["/cart/change", "/cart/remove"] {
-        let strangers = with_cookies(post(address, &[("sku", "A")]), &format!("visitor={VISITOR}; cart=A.1"));
-        let response = handle(&strangers, &shop);
-        assert_eq!(response.status, 403, "{address}");
-        assert!(headers(&response, "set-cookie").is_empty() && text(&response).contains("grown old"));
-        let foreign = post_with(address, &[("csrf", "x"), ("sku", "A")], &format!("visitor={VISITOR}; cart=A.1"), "x");
-        assert_eq!(handle(&foreign, &shop).status, 403);
-        assert_eq!(handle(&get(address), &shop).status, 405);
-    }
+    let address = "/cart/change";
+    let strangers = with_cookies(post(address, &[("remove", "A")]), &format!("visitor={VISITOR}; cart=A.1"));
+    let response = handle(&strangers, &shop);
+    assert_eq!(response.status, 403);
+    assert!(headers(&response, "set-cookie").is_empty() && text(&response).contains("grown old"));
+    let foreign = post_with(address, &[("csrf", "x"), ("remove", "A")], &format!("visitor={VISITOR}; cart=A.1"), "x");
+    assert_eq!(handle(&foreign, &shop).status, 403);
+    assert_eq!(handle(&get(address), &shop).status, 405);
     let mut elsewhere = post("/cart/add", &[("sku", "A")]);
     elsewhere.headers.retain(|(name, _)| name != "sec-fetch-site");
     elsewhere.headers.push(("sec-fetch-site".into(), "cross-site".into()));
     let response = handle(&elsewhere, &shop);
     assert_eq!((response.status, kept(&response)), (403, None), "not even adding");
-    assert_eq!(handle(&post_as_visitor("/cart/remove", &[("sku", "A")]), &shop).status, 303);
-    assert_eq!(handle(&post_as_ann("/cart/remove", &[("sku", "A")]), &shop).status, 303);
+    assert_eq!(handle(&post_as_visitor("/cart/change", &[("remove", "A")]), &shop).status, 303);
+    assert_eq!(handle(&post_as_ann("/cart/change", &[("remove", "A")]), &shop).status, 303);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Checking out: the form, what it orders, and everything that can go wrong.
 
 use crate::handle;
-use crate::seams::{Album, Response, accounts, ordering};
+use crate::seams::{Album, Response, accounts, ordering, payments};
 use crate::testing::{
     Shop, TOKEN, VISITOR, album, get, header, headers, order, post, post_with, quote, text, with_cookies,
 };
@@ -51,6 +51,29 @@ fn send(shop: &Shop, fields: &[(&str, &str)]) -> Response {
     handle(&post_with("/checkout", fields, &cookies(), TOKEN), shop)
 }
 
+/// The page that the answer leads to, with the cookies that it sets.
+fn follow(shop: &Shop, response: &Response) -> Response {
+    let address = header(response, "location").expect("a redirect");
+    let pair = |cookie: &&str| cookie.split(';').next().unwrap_or_default().to_owned();
+    let mut set: Vec<String> = headers(response, "set-cookie").iter().map(pair).collect();
+    if !set.iter().any(|cookie| cookie.starts_with("cart=")) {
+        set.push(format!("cart={KEY}~A.1~B.2"));
+    }
+    handle(&with_cookies(get(address), &format!("session={TOKEN}; {}", set.join("; "))), shop)
+}
+
+/// Sends a form that cannot be done, and opens the checkout that the answer leads to.
+fn sent_back(shop: &Shop, fields: &[(&str, &str)]) -> Response {
+    let response = send(shop, fields);
+    assert_eq!((response.status, header(&response, "location")), (303, Some("/checkout")), "{}", text(&response));
+    let draft = headers(&response, "set-cookie")[0];
+    assert!(draft.starts_with("draft=") && draft.contains("; Max-Age=600; HttpOnly"), "{draft}");
+    let page = follow(shop, &response);
+    assert_eq!(page.status, 200);
+    assert!(headers(&page, "set-cookie").iter().any(|cookie| cookie.starts_with("draft=; ")), "it is shown once");
+    page
+}
+
 fn placed(shop: &Shop) -> Vec<String> {
     shop.calls.borrow().iter().filter(|call| call.starts_with("place ")).cloned().collect()
 }
@@ -86,7 +109,7 @@ fn the_form_shows_the_order_and_the_saved_address() {
     let shop = Shop::open();
     let response = open(&shop);
     let page = text(&response);
-    assert_eq!(*shop.calls.borrow(), ["who", "quote A.1 B.2"]);
+    assert_eq!(*shop.calls.borrow(), ["who", "quote A.1 B.2", "levels A B"]);
     for part in [
         "name=\"lines\" value=\"A.1~B.2\"",
         "name=\"total\" value=\"7847\"",
@@ -123,6 +146,8 @@ fn the_order_is_exactly_what_the_form_showed() {
         *shop.calls.borrow(),
         [
             "who".to_owned(),
+            "check-address Bea Ray".to_owned(),
+            "check-card 12/30".to_owned(),
             format!("place {KEY} C-1 A.1 B.2 {TOTAL} to Bea Ray GB card 4242 4242 4242 4242 BEA RAY 12/30 123"),
             "change-address Bea Ray, 2 Low Lane".to_owned(),
         ]
@@ -172,20 +197,23 @@ fn two_forms_of_one_cart_place_one_order() {
     };
     let order = format!("{KEY}.1000123");
     let other = "f".repeat(32);
-    for (cart, ordered, status, to) in [
-        ("", &*order, 303, Some("/orders/1000123?note=ordered-before")),
-        (&*format!("{other}~C.1"), &*order, 303, Some("/orders/1000123?note=ordered-before")),
-        ("", "", 303, Some("/cart?note=moved-on")),
-        ("", &*format!("{other}.1000123"), 303, Some("/cart?note=moved-on")),
-        ("", &*format!("{KEY}.//evil.test"), 303, Some("/account")),
-        (&*format!("{other}~A.3"), "", 409, None),
-        ("A.1~B.2", "", 409, None),
+    for (cart, ordered, to) in [
+        ("", &*order, "/orders/1000123?note=ordered-before"),
+        (&*format!("{other}~D.1"), &*order, "/orders/1000123?note=ordered-before"),
+        ("", "", "/cart?note=moved-on"),
+        ("", &*format!("{other}.1000123"), "/cart?note=moved-on"),
+        ("", &*format!("{KEY}.//evil.test"), "/account"),
+        (&*format!("{other}~A.3"), "", "/checkout"),
+        ("A.1~B.2", "", "/checkout"),
     ] {
         let response = after(cart, ordered);
-        assert_eq!((response.status, header(&response, "location")), (status, to), "{cart} {ordered}");
+        assert_eq!((response.status, header(&response, "location")), (303, Some(to)), "{cart} {ordered}");
         assert!(placed(&shop).is_empty(), "{cart} {ordered}");
     }
-    let page = after(&format!("{other}~A.3"), "");
+    let sent = after(&format!("{other}~A.3"), "");
+    let draft = headers(&sent, "set-cookie")[0].split(';').next().unwrap_or_default();
+    let cookies = format!("session={TOKEN}; cart={other}~A.3; {draft}");
+    let page = handle(&with_cookies(get("/checkout"), &cookies), &shop);
     assert!(text(&page).contains("Your cart has changed") && text(&page).contains("name=\"lines\" value=\"A.3\""));
     assert_eq!(key(&page), other, "the form is for the cart as it is now");
 }
@@ -196,6 +224,12 @@ fn an_order_in_process_is_shown() {
     *shop.changing.borrow_mut() = Some(ordering::Error::InProcess("1000200".into()));
     let response = send(&shop, &filled());
     assert_eq!(header(&response, "location"), Some("/orders/1000200?note=in-process"));
+    let kept = format!("ordered={KEY}.1000200");
+    assert_eq!(
+        headers(&response, "set-cookie")[0].split(';').next(),
+        Some(&*kept),
+        "the next page looks what came of it"
+    );
     *shop.changing.borrow_mut() = Some(ordering::Error::InProcess("//evil.test".into()));
     assert_eq!(header(&send(&shop, &filled()), "location"), Some("/account"));
 }
@@ -203,39 +237,35 @@ fn an_order_in_process_is_shown() {
 #[test]
 fn after_every_error_the_form_keeps_the_typed_values_except_the_card() {
     let field = |field: &str, problem: &str| ordering::FieldProblem { field: field.into(), problem: problem.into() };
-    let short = |sku: &str, wanted, on_hand| ordering::Shortage { sku: sku.into(), wanted, on_hand };
     let shop = Shop::open();
-    let mut dearer = quote(&shop.albums, crate::cart::Cart::parse("A.1~B.2").lines());
-    dearer.total += 1000;
-    for (error, status, said) in [
+    let as_now = quote(&shop.albums, &[]).expect("one currency");
+    for (error, said) in [
         (
             ordering::Error::Fields(vec![field("postcode", "No such postcode.")]),
-            422,
             "<a href=\"#postcode\">No such postcode.</a>",
         ),
-        (
-            ordering::Error::Fields(vec![field("number", "Not a test card.")]),
-            422,
-            "id=\"number-problem\">Not a test card.",
-        ),
-        (ordering::Error::Fields(vec![field("else", "Odd.")]), 422, "<li>Odd.</li>"),
-        (ordering::Error::Changed(dearer), 409, "The total is £88.47 now"),
-        (
-            ordering::Error::Short(vec![short("A", 1, 0), short("B", 2, 1)]),
-            409,
-            "<a href=\"/cart\">Title B by Artist B: 1 left of the 2 that you would like</a>",
-        ),
-        (ordering::Error::Declined("The bank refuses.".into()), 422, "The bank refuses. Your records are still here"),
-        (ordering::Error::Wait(361), 429, "we look at the next card in 7 minutes. Nothing was charged"),
-        (ordering::Error::Refused("Too late.".into()), 409, "Too late."),
-        (ordering::Error::Invalid("row 3".into()), 422, "Nothing was charged. Please check"),
-        (ordering::Error::UnknownOrder, 422, "Nothing was charged. Please check"),
-        (ordering::Error::Unavailable("x".into()), 503, "it will not be ordered twice"),
+        (ordering::Error::Fields(vec![field("number", "Not a test card.")]), "id=\"number-problem\">Not a test card."),
+        (ordering::Error::Fields(vec![field("else", "Odd.")]), "<li>Odd.</li>"),
+        (ordering::Error::Changed(as_now), "The total is £78.47 now"),
+        (ordering::Error::Declined("The bank refuses.".into()), "The bank refuses. Your records are still here"),
+        (ordering::Error::Refused("Too late.".into()), "<h2>The order could not be placed</h2>\n<p>Too late.</p>"),
+        (ordering::Error::Invalid("row 3".into()), "Nothing was charged. Please check"),
+        (ordering::Error::UnknownOrder, "Nothing was charged. Please check"),
+        (ordering::Error::Wait(361), "we look at the next card in 7 minutes. Nothing was charged"),
+        (ordering::Error::Unavailable("x".into()), "You are not charged twice"),
     ] {
         *shop.changing.borrow_mut() = Some(error.clone());
-        let response = send(&shop, &filled());
-        let page = text(&response);
-        assert_eq!(response.status, status, "{error:?}");
+        let status = match error {
+            ordering::Error::Unavailable(_) => 503,
+            ordering::Error::Wait(_) => 429,
+            _ => 200,
+        };
+        let unknown = status != 200;
+        // Nothing can be said yet, so the answer is the page itself: sent again, it means the same order.
+        let page = if unknown { send(&shop, &filled()) } else { sent_back(&shop, &filled()) };
+        assert_eq!((page.status, header(&page, "retry-after").is_some()), (status, unknown));
+        assert_eq!(key(&page) == KEY, unknown, "{error:?}: the form has a new key, unless it may be sent again");
+        let page = text(&page);
         assert!(page.contains(said), "{error:?}: {page}");
         for kept in [
             "value=\"Bea Ray\"",
@@ -246,62 +276,130 @@ fn after_every_error_the_form_keeps_the_typed_values_except_the_card() {
         ] {
             assert!(page.contains(kept), "{error:?}: {kept}");
         }
+        assert!(page.contains("role=\"alert\"") && page.contains("<title>Error: "), "{error:?}");
         assert!(
             !page.contains("value=\"4242") && !page.contains("value=\"123\""),
-            "{error:?}: the card is not shown again"
+            "{error:?}: the card is shown again"
         );
-        assert!(page.contains("role=\"alert\""), "{error:?}");
-        let unknown = matches!(error, ordering::Error::Unavailable(_) | ordering::Error::Wait(_));
-        let kept = headers(&response, "set-cookie");
-        let expected = format!("cart={}~A.1~B.2; ", key(&response));
-        assert_eq!(kept.first().is_some_and(|cart| cart.starts_with(&expected)), !unknown, "{error:?}: {kept:?}");
-        assert_eq!(key(&response) == KEY, unknown, "{error:?}: the form has a new key, unless it may be sent again");
-        assert_eq!(header(&response, "retry-after").is_some(), unknown);
         let logged =
             shop.calls.borrow().iter().filter(|line| line.starts_with("warn")).any(|line| line.contains("4242"));
         assert!(!logged, "{error:?}: no card in the log");
     }
-    *shop.changing.borrow_mut() = Some(ordering::Error::Changed(quote(&shop.albums, &[])));
-    assert_eq!(header(&send(&shop, &filled()), "location"), Some("/cart"), "nothing of it is sold any more");
+    *shop.changing.borrow_mut() = Some(ordering::Error::Declined("The bank refuses.".into()));
+    let sent = send(&shop, &filled());
+    let draft = headers(&sent, "set-cookie")[0];
+    assert!(!draft.contains("4242") && !draft.contains("123"), "no card in a cookie: {draft}");
+}
+
+#[test]
+fn what_is_wrong_with_address_and_card_is_said_by_their_contexts_and_all_at_once() {
+    let shop = Shop::open();
+    let problem = |field: &str, problem: &str| (field.to_owned(), problem.to_owned());
+    let (field, why) = problem("postcode", "Please enter the postcode.");
+    *shop.address_check.borrow_mut() =
+        Some(accounts::Error::Fields(vec![accounts::FieldProblem { field, problem: why }]));
+    let (field, why) = problem("expiry", "This card has expired.");
+    *shop.card_check.borrow_mut() = Some(payments::Error::Card(vec![payments::FieldProblem { field, problem: why }]));
+    let response = sent_back(&shop, &but(&[("postcode", "")]));
+    assert_eq!(key(&response), KEY, "nothing was tried, so it is the same order");
+    let page = text(&response);
+    for part in [
+        "<a href=\"#postcode\">Please enter the postcode.</a>",
+        "<a href=\"#expiry\">This card has expired.</a>",
+        "aria-describedby=\"postcode-hint postcode-problem\"",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert!(placed(&shop).is_empty());
+
+    *shop.address_check.borrow_mut() = Some(accounts::Error::Unavailable("away".into()));
+    let response = send(&shop, &filled());
+    assert!(response.status == 503 && text(&response).contains("Our accounts cannot be reached."));
+    *shop.address_check.borrow_mut() = None;
+    *shop.card_check.borrow_mut() = Some(payments::Error::Unavailable("away".into()));
+    let response = send(&shop, &filled());
+    assert!(
+        response.status == 503 && text(&response).contains("value=\"2 Low Lane\""),
+        "what was typed is still there"
+    );
+    assert!(placed(&shop).is_empty());
+}
+
+#[test]
+fn a_draft_counts_for_its_visitor_alone() {
+    let shop = Shop::open();
+    *shop.changing.borrow_mut() = Some(ordering::Error::Declined("No.".into()));
+    let sent = send(&shop, &filled());
+    let draft = headers(&sent, "set-cookie")[0].split(';').next().unwrap_or_default().to_owned();
+    let mine = handle(&with_cookies(get("/checkout"), &format!("{}; {draft}", cookies())), &shop);
+    assert!(text(&mine).contains("2 Low Lane"));
+    let other = draft.replace(&crate::csrf::token(TOKEN), &crate::csrf::token("another session"));
+    assert_ne!(other, draft);
+    for draft in [&*other, "draft=", "draft=%", "draft=outcome=declined&why=Pay+me", "draft=<script>"] {
+        let page = handle(&with_cookies(get("/checkout"), &format!("{}; {draft}", cookies())), &shop);
+        assert_eq!(page.status, 200, "{draft}");
+        assert!(!text(&page).contains("2 Low Lane") && !text(&page).contains("role=\"alert\""), "{draft}");
+    }
+    let out = handle(&post_with("/sign-out", &[], &format!("{}; {draft}", cookies()), TOKEN), &shop);
+    assert!(
+        headers(&out, "set-cookie").iter().any(|cookie| cookie.starts_with("draft=; ")),
+        "signing out takes it along"
+    );
+}
+
+#[test]
+fn an_address_that_no_cookie_holds_is_shown_at_once() {
+    let shop = Shop::open();
+    *shop.changing.borrow_mut() = Some(ordering::Error::Declined("No.".into()));
+    let long = Box::leak("\u{65e5}".repeat(450).into_boxed_str());
+    let page = send(&shop, &but(&[("street", &*long)]));
+    assert!(page.status == 422 && text(&page).contains(&*long) && text(&page).contains("Your card was declined"));
+}
+
+#[test]
+fn too_few_copies_are_said_in_the_cart() {
+    let mut shop = Shop::open();
+    shop.levels[1].on_hand = 1;
+    assert_eq!(header(&open(&shop), "location"), Some("/cart"), "before anything is typed");
+    shop.levels[1].on_hand = 2;
+    assert_eq!(open(&shop).status, 200);
+
+    let short = ordering::Shortage { sku: "B".into(), wanted: 2, on_hand: 1 };
+    *shop.changing.borrow_mut() = Some(ordering::Error::Short(vec![short]));
+    let sent = send(&shop, &filled());
+    assert_eq!(header(&sent, "location"), Some("/cart?note=short"));
+    assert!(headers(&sent, "set-cookie")[0].starts_with("cart=") && !headers(&sent, "set-cookie")[0].contains(KEY));
+    shop.levels[1].on_hand = 1;
+    let cart = follow(&shop, &sent);
+    assert!(text(&cart).contains("Nothing was ordered and nothing was charged"));
+    assert!(text(&cart).contains("Only 1 left.") && !text(&cart).contains("faster"));
+    shop.levels[1].on_hand = 2;
+    let cookies: Vec<&str> =
+        headers(&sent, "set-cookie").into_iter().filter_map(|cookie| cookie.split(';').next()).collect();
+    let page = handle(&with_cookies(get("/checkout"), &format!("session={TOKEN}; {}", cookies.join("; "))), &shop);
+    assert!(text(&page).contains("value=\"2 Low Lane\"") && !text(&page).contains("role=\"alert\""), "typed once");
 }
 
 #[test]
 fn after_a_change_the_form_carries_the_new_total() {
-    let shop = Shop::open();
-    let mut now = quote(&shop.albums, &[ordering::Line { sku: "A".into(), copies: 1 }]);
-    now.gone = vec!["B".into()];
+    let mut shop = Shop::open();
+    let now = quote(&shop.albums, &[]).expect("one currency");
     *shop.changing.borrow_mut() = Some(ordering::Error::Changed(now));
-    let page = text(&send(&shop, &filled())).to_owned();
+    let sent = send(&shop, &filled());
+    shop.albums[1].discontinued = true;
+    let page = text(&follow(&shop, &sent)).to_owned();
     assert!(page.contains("name=\"total\" value=\"2849\"") && page.contains("name=\"lines\" value=\"A.1\""), "{page}");
-    assert!(page.contains("One record in your cart is"));
+    assert!(page.contains("One record in your cart is") && page.contains("The total is £28.49 now"));
+    shop.albums[0].discontinued = true;
+    assert_eq!(header(&follow(&shop, &sent), "location"), Some("/cart"), "nothing of it is sold any more");
 }
 
 #[test]
 fn hostile_forms_order_nothing() {
     let shop = Shop::open();
-    let long = Box::leak("x".repeat(101).into_boxed_str());
     let huge = Box::leak("9".repeat(9000).into_boxed_str());
     for (changes, status) in [
-        (&[("name", "-")][..], 422),
-        (&[("name", "   ")], 422),
-        (&[("name", &*long)], 422),
-        (&[("street", "")], 422),
-        (&[("extra", &*long)], 422),
-        (&[("city", "")], 422),
-        (&[("postcode", &*long)], 422),
-        (&[("country", "")], 422),
-        (&[("country", "GBR")], 422),
-        (&[("number", "")], 422),
-        (&[("number", &*huge)], 422),
-        (&[("holder", "")], 422),
-        (&[("expiry", "")], 422),
-        (&[("expiry", &*huge)], 422),
-        (&[("number", "4242 4242 4242 4243")], 422),
-        (&[("expiry", "01/20")], 422),
-        (&[("code", "-")], 422),
-        (&[("code", "123456789")], 422),
-        (&[("name", "<script>alert(1)</script>"), ("city", "\"><b>"), ("code", "")], 422),
-        (&[("key", "")], 403),
+        (&[("key", "")][..], 403),
         (&[("key", "x")], 403),
         (&[("key", &*huge)], 403),
         (&[("lines", "")], 303),
@@ -311,7 +409,6 @@ fn hostile_forms_order_nothing() {
         let response = send(&shop, &but(changes));
         assert_eq!(response.status, status, "{changes:?}");
         assert!(placed(&shop).is_empty(), "{changes:?}");
-        assert!(!text(&response).contains("<script>alert") && !text(&response).contains("\"><b>"), "{changes:?}");
         if status == 303 {
             assert_eq!(header(&response, "location"), Some("/cart"), "{changes:?}");
         }
@@ -358,7 +455,8 @@ fn while_a_context_is_away_cart_and_session_are_kept() {
     let response = open(&shop);
     assert!(response.status == 503 && header(&response, "retry-after").is_some());
     *shop.changing.borrow_mut() = Some(ordering::Error::Declined("No.".into()));
-    assert_eq!(send(&shop, &filled()).status, 503, "without a quote there is no form");
+    let sent = send(&shop, &filled());
+    assert_eq!(follow(&shop, &sent).status, 503, "without a quote there is no form");
     *shop.orders.borrow_mut() = Some(ordering::Error::Invalid("x".into()));
     assert_eq!(header(&open(&shop), "location"), Some("/cart"));
 }
@@ -376,8 +474,8 @@ fn no_text_of_a_title_or_an_address_becomes_markup() {
     assert!(!text(&open(&shop)).contains("<script>"));
     for error in [ordering::Error::Declined(evil.into()), ordering::Error::Refused(evil.into())] {
         *shop.changing.borrow_mut() = Some(error);
-        let page = text(&send(&shop, &but(&[("name", evil), ("holder", evil)]))).to_owned();
-        assert!(!page.contains("<script>") && !page.contains("<b> "));
+        let page = text(&sent_back(&shop, &but(&[("name", evil), ("holder", evil)]))).to_owned();
+        assert!(!page.contains("<script>") && !page.contains("<b> ") && page.contains("&#60;script"), "{page}");
     }
     let mut odd = order();
     odd.number = evil.into();

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use orders::wit;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use storefront::seams::{self, accounts, ordering};
+use storefront::seams::{self, accounts, ordering, payments};
 
 use super::client::Client;
 use super::wire;
@@ -97,6 +97,18 @@ impl seams::Seams for Services {
         let who: Result<Option<wire::Account>> = ask(&self.customer, "who", &token);
         who.map(|account| account.map(|account| types::account(account.into())))
             .map_err(|error| accounts::Error::Unavailable(format!("{error:#}")))
+    }
+
+    fn check_address(&self, address: &accounts::Address) -> Result<(), accounts::Error> {
+        types::check_address(address, &self.reference)
+    }
+
+    fn check_card(&self, card: &payments::Card) -> Result<(), payments::Error> {
+        types::check_card(card)
+    }
+
+    fn shipping(&self) -> Result<ordering::Shipping, ordering::Error> {
+        Ok(types::shipping(&self.reference))
     }
 
     fn quote(&self, lines: &[ordering::Line]) -> Result<ordering::Quote, ordering::Error> {
