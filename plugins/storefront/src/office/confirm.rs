@@ -1,7 +1,7 @@
 //! The password, once more: before money is given back or a price changes, unless it was typed a short while ago.
 //!
-//! The page repeats the form that was sent, so that nothing has to be typed again but the password. `customer` says what
-//! a short while is, and counts wrong passwords.
+//! The page repeats the form that was sent, so that nothing has to be typed again but the password. `customer` says
+//! what a short while is, and counts wrong passwords.
 
 use askama::Template;
 
