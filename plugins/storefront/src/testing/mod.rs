@@ -137,10 +137,6 @@ impl Shop {
     }
 }
 
-fn level(sku: &str, on_hand: u32) -> Level {
-    Level { sku: sku.into(), on_hand }
-}
-
 impl Seams for Shop {
     fn albums(&self, skus: &[&str]) -> Result<Vec<Album>, CallError> {
         self.read(&self.catalog, format!("albums {}", skus.join(" ")), || {

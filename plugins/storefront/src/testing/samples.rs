@@ -1,6 +1,6 @@
 //! Sample data of the contexts in tests: albums, an account, an order, its payment and its bookings.
 
-use crate::seams::{Album, Cause, Money, Movement, accounts, books, ordering, payments};
+use crate::seams::{Album, Cause, Level, Money, Movement, accounts, books, ordering, payments};
 
 /// 2 March 2026, 14:05 UTC.
 pub const NOW: u64 = 1_772_460_309;
@@ -23,6 +23,10 @@ pub fn album(sku: &str) -> Album {
         notes: "Notes.".into(),
         discontinued: false,
     }
+}
+
+pub fn level(sku: &str, on_hand: u32) -> Level {
+    Level { sku: sku.into(), on_hand }
 }
 
 pub fn account() -> accounts::Account {
