@@ -20,6 +20,8 @@ pub struct Person {
     agent: ureq::Agent,
     origin: String,
     cookies: BTreeMap<String, String>,
+    /// The address that a proxy names for this browser.
+    address: Option<String>,
 }
 
 impl Person {
@@ -30,7 +32,13 @@ impl Person {
             agent: config.timeout_global(Some(TIMEOUT)).build().into(),
             origin: host.url.clone(),
             cookies: BTreeMap::new(),
+            address: None,
         }
+    }
+
+    /// The same browser at this address, for a host whose manifest trusts this machine as a proxy.
+    pub fn with_address(self, address: String) -> Self {
+        Self { address: Some(address), ..self }
     }
 
     /// The same browser after the shop has moved to another address: cookies are kept by name and not by port.
@@ -79,6 +87,9 @@ impl Person {
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.origin));
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(address) = &self.address {
+            request = request.header("x-forwarded-for", address);
         }
         if !self.cookies.is_empty() {
             let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();

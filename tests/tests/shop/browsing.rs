@@ -185,15 +185,14 @@ async fn the_engine_is_exchanged_for_one_in_another_language_while_a_person_brow
     from_one_to_the_other(&seen, &js, &rust)
 }
 
-/// The engine in Rust with a change: where too few records were bought together, it suggests those that are bought
-/// least.
-fn for_rarities(fixture: &Fixture) -> Result<PathBuf> {
+/// The engine in Rust with a change: it confuses how often two records were bought together with how often one was
+/// bought at all, so that it suggests the bestsellers among them.
+fn for_bestsellers(fixture: &Fixture) -> Result<PathBuf> {
     let mut wasm = std::fs::read(repo().join("target/components/recommendation.wasm"))?;
-    let (from, to) = (b"ORDER BY purchases DESC, sku", b"ORDER BY purchases ASC , sku");
-    let at =
-        wasm.windows(from.len()).position(|words| words == from).context("the engine's query for popular records")?;
+    let (from, to) = (b"near.together, item.purchases", b"item.purchases, near.together");
+    let at = wasm.windows(from.len()).position(|words| words == from).context("the engine's query for neighbours")?;
     wasm[at..at + to.len()].copy_from_slice(to);
-    let file = fixture.shop.folder.path().join("rarities.wasm");
+    let file = fixture.shop.folder.path().join("bestsellers.wasm");
     std::fs::write(&file, wasm)?;
     Ok(file)
 }
@@ -201,7 +200,7 @@ fn for_rarities(fixture: &Fixture) -> Result<PathBuf> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_version_of_the_engine_is_deployed_while_a_person_browses() -> Result<()> {
     let fixture = Fixture::new()?;
-    let file = for_rarities(&fixture)?;
+    let file = for_bestsellers(&fixture)?;
     let mut person = Browser::start(Window { name: "redeployed", ..DESKTOP }).await?;
     let before = fixture.all_suggested("rust")?;
     person.open(&fixture.page(&fixture.albums[0])).await?;

@@ -313,7 +313,9 @@ fn show(
     for line in cart.lines().iter().filter(|line| quote.lines.iter().any(|priced| priced.sku == line.sku)) {
         let _ = sold.set(&line.sku, line.copies);
     }
-    if sold.is_empty() || cart::is_short(&sold, seams) {
+    // While it is not known whether the order is placed, its own copies may be those that are missing.
+    let unknown = matches!(above, Above::Away(_));
+    if sold.is_empty() || !unknown && cart::is_short(&sold, seams) {
         return Ok(Reply::see_other("/cart"));
     }
     let currencies = Currencies::of(seams);

@@ -128,7 +128,7 @@ fn what_goes_wrong_in_the_office_is_said_in_the_office() {
 #[test]
 fn money_and_prices_ask_for_the_password_again_and_keep_what_was_typed() {
     for (address, fields, call) in FORMS {
-        let shop = office();
+        let shop = ready(address);
         shop.unproved.set(true);
         let asked = send(&shop, &post_as_ann(address, fields));
         if !["/refund", "/receive", "/price"].iter().any(|action| address.ends_with(action)) {
@@ -154,7 +154,8 @@ fn money_and_prices_ask_for_the_password_again_and_keep_what_was_typed() {
             assert_eq!(header(&refused, "retry-after").is_some(), status == 429);
         }
         *shop.proving.borrow_mut() = None;
-        send(&shop, &post_as_ann(address, &with("right")));
+        let done = send(&shop, &post_as_ann(address, &with("right")));
+        assert_eq!(done.status, 303, "{}", text(&done));
         assert_eq!(changes(&shop), [call], "{address}");
         assert!(shop.calls.borrow().contains(&"prove right".to_owned()));
     }
