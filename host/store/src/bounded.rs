@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use rusqlite::limits::Limit;
 use rusqlite::{CachedStatement, StatementStatus};
 
+use crate::confine::Guard;
 use crate::error::Error;
 use crate::rows::Value;
 use crate::{blocking, limits};
@@ -52,6 +53,7 @@ impl LongPrograms {
 /// Runs a statement that reads: `run` may be called twice.
 pub(super) fn read<T>(
     sqlite: &rusqlite::Connection,
+    guard: &Guard,
     program: Option<usize>,
     params: &[Value<'_>],
     mut run: impl FnMut() -> Result<T, Error>,
@@ -62,7 +64,10 @@ pub(super) fn read<T>(
             done => return done,
         }
     }
-    away(sqlite, program, run)
+    away(sqlite, program, || match guard.take_turns() {
+        true => run(),
+        false => Err(Error::Interrupted(guard.refusal().unwrap_or_default())),
+    })
 }
 
 /// Runs a statement after its worker's other tasks have moved to another thread.

@@ -6,9 +6,9 @@
 //! contexts' statements come: SQLite asks the authorizer only when it prepares a statement.
 //! Not here: the encoding of rows, who gets the connection.
 
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
@@ -18,6 +18,7 @@ use rusqlite::{Connection, ffi};
 
 use crate::callable::callable;
 use crate::clock::Clock;
+use crate::lane::{Lane, Place};
 use crate::{blocking, limits};
 
 /// The names of the host's own tables begin with it. A context can neither read, write nor create such a table.
@@ -47,6 +48,10 @@ pub(super) struct Guard {
     steps_left: AtomicU64,
     /// Words of full-text queries since the statement looked at its deadline.
     words: AtomicU32,
+    /// Where long statements take turns; the writer has none, since one statement at a time writes.
+    lane: OnceLock<Arc<Lane>>,
+    /// That of the statement, once it is a long one.
+    place: Mutex<Option<Place>>,
     /// Why the authorizer or the progress handler refused, for the error's text.
     refusal: Mutex<Option<String>>,
 }
@@ -69,8 +74,15 @@ impl Guard {
             yield_at: AtomicU64::new(NO_BOUND),
             steps_left: AtomicU64::new(NO_BOUND),
             words: AtomicU32::new(0),
+            lane: OnceLock::new(),
+            place: Mutex::new(None),
             refusal: Mutex::new(None),
         }
+    }
+
+    /// Long statements on this connection take turns with those of others in `lane`.
+    pub fn share(&self, lane: Arc<Lane>) {
+        let _ = self.lane.set(lane);
     }
 
     /// Before a context's statement.
@@ -97,6 +109,24 @@ impl Guard {
         self.yield_at.store(NO_BOUND, Relaxed);
         self.steps_left.store(NO_BOUND, Relaxed);
         self.origin.store(Origin::Host as u8, Relaxed);
+        drop(self.place.lock().take());
+    }
+
+    /// Before a stretch that may be long, and after each tick: waits until it is this statement's turn among the long
+    /// ones. `false` if its deadline passed meanwhile.
+    pub fn take_turns(&self) -> bool {
+        let Some(lane) = self.lane.get() else { return true };
+        let mut place = self.place.lock();
+        if place.is_some() && !lane.is_waited_for() {
+            return true;
+        }
+        drop(place.take());
+        let deadline = *EPOCH + Duration::from_nanos(self.deadline.load(Relaxed));
+        *place = blocking::block_in_place(|| lane.enter(deadline));
+        if place.is_none() {
+            self.refuse("the call's deadline passed while the statement waited for longer ones of its context");
+        }
+        place.is_some()
     }
 
     /// Why a hook refused the last statement, if one did.
@@ -113,6 +143,8 @@ impl Guard {
         let words = self.words.fetch_add(1, Relaxed) + 1;
         if words == limits::STORE_INLINE_WORDS {
             blocking::yield_worker();
+            // If its turn does not come in time, the next look at the deadline ends it.
+            let _ = self.take_turns();
         }
         if words > limits::STORE_SEARCH_WORDS_MAX {
             let most = limits::STORE_SEARCH_WORDS_MAX;
@@ -162,6 +194,9 @@ impl Guard {
                 return true;
             }
             blocking::yield_worker();
+            if !self.take_turns() {
+                return true;
+            }
             self.yield_at.store(nanos(self.clock.now()) + TICK_NS, Relaxed);
         }
         false
@@ -197,7 +232,7 @@ fn memory_is_scarce() -> bool {
 }
 
 /// The switches, limits and hooks that every connection has, whatever it is used for.
-pub(super) fn confine(conn: &mut Connection, guard: &std::sync::Arc<Guard>) -> rusqlite::Result<()> {
+pub(super) fn confine(conn: &mut Connection, guard: &Arc<Guard>) -> rusqlite::Result<()> {
     for (switch, on) in SWITCHES {
         conn.set_db_config(*switch, *on)?;
     }

@@ -137,7 +137,7 @@ impl Connection {
             let program = connection.long_programs.bytes(&connection.sqlite, sql, &statement);
             if statement.readonly() {
                 let read = || connection.rows(&mut statement, params);
-                return bounded::read(&connection.sqlite, program, params, read).map(Queried::Rows);
+                return bounded::read(&connection.sqlite, &connection.guard, program, params, read).map(Queried::Rows);
             }
             if connection.role == Role::Reader {
                 return Ok(Queried::Writes);

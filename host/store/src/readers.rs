@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::connection::{Connection, Role};
 use crate::error::{self, Error};
 use crate::health::Health;
+use crate::lane::Lane;
 use crate::open::{OpenError, open};
 use crate::{blocking, limits};
 
@@ -19,6 +20,7 @@ pub(super) struct Readers {
     health: Arc<Health>,
     pool: Mutex<Pool>,
     free: Condvar,
+    lane: Arc<Lane>,
 }
 
 struct Pool {
@@ -37,9 +39,10 @@ pub(super) struct Reader<'r> {
 impl Readers {
     /// Opens the first connection at once: its errors show at start-up, and the first page does not wait for it.
     pub fn open(config: Config, health: Arc<Health>) -> Result<Self, OpenError> {
-        let first = open(&config, Role::Reader)?;
+        let lane = Lane::new(config.clock.clone());
+        let first = open_in(&lane, &config)?;
         let pool = Mutex::new(Pool { idle: vec![first], open: 1 });
-        Ok(Self { config, health, pool, free: Condvar::new() })
+        Ok(Self { config, health, pool, free: Condvar::new(), lane })
     }
 
     /// Closes the connections that read nothing now; after `Health::close`, the others follow when they have read. How
@@ -76,7 +79,7 @@ impl Readers {
         let mut reader = Reader { readers: self, connection: None };
         // By its path: that must still name the file.
         self.health.look(false)?;
-        let opened = open(&self.config, Role::Reader);
+        let opened = open_in(&self.lane, &self.config);
         reader.connection = Some(opened.map_err(|e| Error::Unavailable(error::chain(&e)))?);
         Ok(reader)
     }
@@ -91,6 +94,12 @@ impl Readers {
         }
         Ok(pool)
     }
+}
+
+fn open_in(lane: &Arc<Lane>, config: &Config) -> Result<Connection, OpenError> {
+    let connection = open(config, Role::Reader)?;
+    connection.guard().share(lane.clone());
+    Ok(connection)
 }
 
 impl Reader<'_> {
