@@ -142,7 +142,10 @@ const REFUSED: &[(&[&str], &str)] = &[
         "its time grows with the square of a text's matches; read the text and mark the words in the component",
     ),
     (&["fts5_get_locale", "fts5_locale"], "tokenizers of contexts know no locales"),
-    (&["load_extension", "edit", "fsdir", "readfile", "writefile"], "it reaches outside of the context's file"),
+    (
+        &["load_extension", "edit", "fsdir", "readfile", "sqlcipher_export", "writefile"],
+        "it reaches outside of the context's file",
+    ),
     (&["fts3_tokenizer", "fts5"], "it takes addresses of functions"),
     (&["matchinfo", "offsets", "optimize"], "it belongs to FTS3; use FTS5"),
     (&["rtreecheck", "rtreedepth", "rtreenode"], "it shows how SQLite stores an index"),
