@@ -112,9 +112,10 @@ impl Guard {
         drop(self.place.lock().take());
     }
 
-    /// Before a stretch that may be long, and after each tick: waits until it is this statement's turn among the long
-    /// ones. `false` if its deadline passed meanwhile.
+    /// Before a stretch that may be long, and after each tick: gives the worker away, and waits until it is this
+    /// statement's turn among the long ones. `false` if its deadline passed meanwhile.
     pub fn take_turns(&self) -> bool {
+        blocking::yield_worker();
         let Some(lane) = self.lane.get() else { return true };
         let mut place = self.place.lock();
         if place.is_some() && !lane.is_waited_for() {
@@ -142,7 +143,6 @@ impl Guard {
     pub fn may_search_for_one_more(&self) -> bool {
         let words = self.words.fetch_add(1, Relaxed) + 1;
         if words == limits::STORE_INLINE_WORDS {
-            blocking::yield_worker();
             // If its turn does not come in time, the next look at the deadline ends it.
             let _ = self.take_turns();
         }
@@ -193,7 +193,6 @@ impl Guard {
                 self.refuse(format!("SQLite's memory in this host is above {most} MB; read, sort or group fewer rows"));
                 return true;
             }
-            blocking::yield_worker();
             if !self.take_turns() {
                 return true;
             }

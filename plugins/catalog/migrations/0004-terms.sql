@@ -1,8 +1,8 @@
 -- search: an album by its number, the digits that the letters of its SKU lead to
 CREATE INDEX albums_by_number ON albums (CAST(ltrim(sku, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ-') AS INTEGER)) WHERE discontinued = 0;
 
--- The words of artists, titles, genres and labels in small letters without marks, and as one of the albums writes them. A word stays
--- when its albums go: what is offered has been searched for first.
+-- The words of artists, titles, genres and labels in small letters without marks, and as one of the albums writes them.
+-- A word stays when its albums go: what is offered has been searched for first.
 CREATE TABLE terms (
   term  TEXT NOT NULL PRIMARY KEY,  -- did-you-mean: whether a word is one of the catalog's
   shown TEXT NOT NULL

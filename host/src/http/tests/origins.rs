@@ -1,14 +1,11 @@
 //! Contexts beside each other: by host, and on one origin.
 
-use std::sync::Arc;
-
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::AsyncWriteExt;
 
+use super::renewal::{connect, renew};
 use super::{Reply, Site, mount, one};
 use crate::http::Mount;
 use crate::manifest::{Company, Network, Tls};
@@ -171,21 +168,10 @@ async fn browsers_are_asked_to_come_back_over_tls_where_they_came_over_tls() {
     assert_eq!(untrusted.ask("GET", "/shop/x", &[("x-forwarded-proto", "https")]).await.field(header), None);
 
     let folder = tempfile::tempdir().unwrap();
-    let own = rcgen::generate_simple_self_signed(vec!["shop.example".to_owned()]).unwrap();
     let files = Tls { certificate: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
-    std::fs::write(&files.certificate, own.cert.pem()).unwrap();
-    seam_store::private::write(&files.key, own.signing_key.serialize_pem().as_bytes()).unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(&files.certificate).unwrap()).unwrap();
+    let root = renew(&files, "shop.example");
     let tls = Site::with(|config| (config.tls, config.hsts_days) = (Some(files), 30));
-    let config = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let name = ServerName::try_from("shop.example").unwrap();
-    let mut stream = connector.connect(name, tls.connect().await).await.unwrap();
+    let mut stream = connect(&tls, "shop.example", &[&root]).await;
     for (host, expect) in [("shop.example", Some("max-age=2592000")), ("localhost", None), ("127.0.0.1", None)] {
         stream.write_all(format!("GET /shop/x HTTP/1.1\r\nhost: {host}\r\n\r\n").as_bytes()).await.unwrap();
         assert_eq!(one(&mut stream).await.field(header), expect, "{host}");
