@@ -18,7 +18,7 @@ use rusqlite::{Connection, ffi};
 
 use crate::callable::callable;
 use crate::clock::Clock;
-use crate::lane::{Lane, Place};
+use crate::lane::{Lane, Turn};
 use crate::{blocking, limits};
 
 /// The names of the host's own tables begin with it. A context can neither read, write nor create such a table.
@@ -51,7 +51,7 @@ pub(super) struct Guard {
     /// Where long statements take turns; the writer has none, since one statement at a time writes.
     lane: OnceLock<Arc<Lane>>,
     /// That of the statement, once it is a long one.
-    place: Mutex<Option<Place>>,
+    turn: Mutex<Option<Turn>>,
     /// Why the authorizer or the progress handler refused, for the error's text.
     refusal: Mutex<Option<String>>,
 }
@@ -75,7 +75,7 @@ impl Guard {
             steps_left: AtomicU64::new(NO_BOUND),
             words: AtomicU32::new(0),
             lane: OnceLock::new(),
-            place: Mutex::new(None),
+            turn: Mutex::new(None),
             refusal: Mutex::new(None),
         }
     }
@@ -109,7 +109,7 @@ impl Guard {
         self.yield_at.store(NO_BOUND, Relaxed);
         self.steps_left.store(NO_BOUND, Relaxed);
         self.origin.store(Origin::Host as u8, Relaxed);
-        drop(self.place.lock().take());
+        drop(self.turn.lock().take());
     }
 
     /// Before a stretch that may be long, and after each tick: gives the worker away, and waits until it is this
@@ -117,17 +117,17 @@ impl Guard {
     pub fn take_turns(&self) -> bool {
         blocking::yield_worker();
         let Some(lane) = self.lane.get() else { return true };
-        let mut place = self.place.lock();
-        if place.is_some() && !lane.is_waited_for() {
+        let mut turn = self.turn.lock();
+        if turn.is_some() && !lane.is_waited_for() {
             return true;
         }
-        drop(place.take());
+        drop(turn.take());
         let deadline = *EPOCH + Duration::from_nanos(self.deadline.load(Relaxed));
-        *place = blocking::block_in_place(|| lane.enter(deadline));
-        if place.is_none() {
+        *turn = blocking::block_in_place(|| lane.enter(deadline));
+        if turn.is_none() {
             self.refuse("the call's deadline passed while the statement waited for longer ones of its context");
         }
-        place.is_some()
+        turn.is_some()
     }
 
     /// Why a hook refused the last statement, if one did.
