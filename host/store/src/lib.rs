@@ -4,10 +4,10 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inspect -> schema
-//! -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection, full_text ->
-//! mark, bounded -> confine, functions, program, sql, statistics -> callable, lane, rows, config -> key, blocking,
-//! oneshot -> error, clock, ids, private, text, visible -> limits`.
+//! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, cursor, inspect,
+//! invariant -> schema -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file,
+//! connection, full_text -> mark, bounded -> confine, functions, program, sql, statistics -> callable, lane, rows,
+//! config -> key, blocking, oneshot -> error, clock, ids, private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
@@ -30,11 +30,13 @@ mod connection;
 mod copy;
 mod cursor;
 mod database;
+mod examine;
 mod full_text;
 mod functions;
 mod health;
 mod host;
 mod inspect;
+mod invariant;
 mod key;
 mod lane;
 mod log_file;
@@ -63,9 +65,11 @@ pub use copy::CopyError;
 pub use cursor::Cursor;
 pub use database::Database;
 pub use error::{Error, chain};
+pub use examine::{Author, Disagreement, Found, Side, Terms, disagreements};
 pub use health::Trouble;
 pub use host::{HostFile, HostFileError};
 pub use inspect::Misfit;
+pub use invariant::{Invariant, InvariantError, InvariantKind};
 pub use key::{KeyError, KeySource, VARIABLE_PREFIX as KEY_VARIABLE_PREFIX};
 pub use mark::Mark;
 pub use migrate::{MigrateError, MigrateOptions, Migrated, Migration, migrate, migrate_with, would_migrate};

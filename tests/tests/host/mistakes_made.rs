@@ -1,6 +1,7 @@
 //! The systems with mistakes, each with one, and those without.
 
 use anyhow::Result;
+use seam_store::InvariantKind;
 use seam_tests::version::{Then, Version, page, with_clock};
 use seam_tests::{MEMORY, System, component};
 
@@ -21,7 +22,7 @@ const BUILD: &str = "build = { command = \"true\", sources = [\"src\"] }";
 pub fn all() -> Result<Vec<Mistake>> {
     let refused = [manifest()?, files_of_components()?, imports()?, exports()?, asked()?, starts()?, stores()?];
     let refused = refused.into_iter().flatten().map(|(name, system)| Mistake { name, system, starts: false });
-    let served = [scenarios()?, wit()?, sources()?, by_time()?].into_iter().flatten();
+    let served = [scenarios()?, wit()?, sources()?, by_time()?, invariants()?].into_iter().flatten();
     Ok(refused.chain(served.map(|(name, system)| Mistake { name, system, starts: true })).collect())
 }
 
@@ -278,6 +279,25 @@ fn by_time() -> Result<Systems> {
     ])
 }
 
+/// Invariants that `seam verify` could not check: the host serves all the same.
+fn invariants() -> Result<Systems> {
+    let declares = |kind, name: &'static str, sql: &'static str| -> Result<System> {
+        let version = Version { migrations: vec![TABLE], invariants: vec![(kind, name, sql)], ..Version::default() };
+        System::new().context("numbers", &version.wasm()?, "store = true")
+    };
+    let rows = |name, sql| declares(InvariantKind::Violations, name, sql);
+    let version = Version { invariants: vec![(InvariantKind::Violations, "n", "SELECT 1")], ..Version::default() };
+    Ok(vec![
+        ("an invariant of an unknown column", rows("n-is-positive", "SELECT n FROM t WHERE m < 0")?),
+        ("an invariant that reads the host's tables", rows("n-is-marked", "SELECT identity FROM seam_store")?),
+        ("an invariant that writes", rows("n-is-gone", "DELETE FROM t RETURNING n")?),
+        ("an invariant with a name in capitals", rows("N", "SELECT n FROM t WHERE n < 0")?),
+        ("a total without an amount", declares(InvariantKind::Total, "sum", "SELECT n FROM t")?),
+        ("a total that no other context declares", declares(InvariantKind::Total, "sum", "SELECT 'n', n FROM t")?),
+        ("an invariant without a store", System::new().context("numbers", &version.wasm()?, "")?),
+    ])
+}
+
 fn scenarios() -> Result<Systems> {
     let scenario = |text: &str| with_file(numbers("scenarios = \"scenarios\"")?, "scenarios/a.toml", text);
     let one = |call: &str| format!("[[scenario]]\nname = \"a\"\nwhen = [{{ call = '{call}', then = 'ok(4)' }}]\n");
@@ -327,7 +347,7 @@ fn wit() -> Result<Systems> {
 
 /// `numbers` with a record of its build from these files in `src`.
 fn built(migrations: &[(&str, &str)]) -> Result<System> {
-    let system = System::new().context("numbers", &stored(&[TABLE])?, &format!("store = true\n{BUILD}"))?;
+    let system = System::new().context("numbers", &stored(&[TABLE])?, "store = true")?;
     let mut system = with_file(system, "src/lib.rs", "// numbers")?;
     for (file, text) in migrations {
         system = with_file(system, &format!("src/migrations/{file}"), text)?;

@@ -28,7 +28,7 @@ const FLOORS: &[Floors] = &[
             &["dev"],
             &["app"],
             &["admin", "check"],
-            &["seed", "follow", "schedule", "harness"],
+            &["seed", "follow", "schedule", "harness", "verify"],
             &["invoke"],
             &["http", "backup", "build", "deploy", "watch", "logging", "scaffold"],
             &["json", "fit"],
@@ -55,9 +55,9 @@ const FLOORS: &[Floors] = &[
     Floors {
         root: "host/store/src/",
         floors: &[
-            &["migrate", "register"],
+            &["migrate", "register", "examine"],
             &["moment"],
-            &["compare", "copy", "cursor", "inspect"],
+            &["compare", "copy", "cursor", "inspect", "invariant"],
             &["schema"],
             &["database"],
             &["transaction"],

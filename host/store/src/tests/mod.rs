@@ -4,6 +4,7 @@
 mod confinement;
 mod copies;
 mod escapes;
+mod examining;
 mod faults;
 mod full_text;
 mod health;
