@@ -1,6 +1,6 @@
-//! Money and copies: that they add up, which every test that changes something checks, and what there is of them.
+//! Money and copies: whether they add up, which every test that changes something checks, and how many there are.
 //!
-//! What must hold is declared by the contexts (`plugins/*/invariants`) and verified by the host. Not here: a list of it.
+//! The contexts declare what must hold (`plugins/*/invariants`), and the host verifies it. Not here: a list of it.
 
 use std::collections::BTreeMap;
 

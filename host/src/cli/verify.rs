@@ -143,8 +143,8 @@ fn shown(report: &Report) -> Result<(), CommandError> {
     let violated = count(|outcome| matches!(outcome, Outcome::Violated { .. }));
     let unchecked = count(|outcome| matches!(outcome, Outcome::Unchecked { .. }));
     out::note(&format!(
-        "{holds} hold, {violated} are violated, {unchecked} were not checked, {empty} had nothing to look at; the files \
-         are as they were at {}",
+        "{holds} hold, {violated} violated, {unchecked} not checked, {empty} with nothing to look at; the files are as \
+         they were at {}",
         report.at
     ));
     Ok(())
@@ -155,6 +155,7 @@ fn row(check: &Check) -> Vec<String> {
         Outcome::Holds { keys: None } => "holds".to_owned(),
         Outcome::Holds { keys: Some(keys) } => format!("agree on {keys}"),
         Outcome::Empty { .. } => "nothing to look at".to_owned(),
+        Outcome::Violated { count: 1, .. } => "VIOLATED once".to_owned(),
         Outcome::Violated { count, .. } => format!("VIOLATED {count} times"),
         Outcome::Unchecked { .. } => "NOT CHECKED".to_owned(),
     };

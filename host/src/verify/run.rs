@@ -1,6 +1,6 @@
 //! Asks every check of every subject.
 //!
-//! Totals come first, while all files are held at the moment; then each file by itself, which is let go when it is done.
+//! Totals come first, while all files are held at the moment; then each file by itself, which is let go after that.
 
 use std::collections::{BTreeMap, BTreeSet};
 

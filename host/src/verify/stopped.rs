@@ -42,7 +42,11 @@ pub fn verify_stopped(
             Ok(()) if !config.path.is_file() => Err(Fault::Absent),
             Ok(()) => Snapshot::of_stopped(&config)
                 .map_err(|error| Fault::Unreadable { why: chain(&error), remedy: error.remedy() }),
-            Err(error) => Err(misfit(name.as_str(), &error)),
+            Err(error) => match (&error, Snapshot::of_stopped(&config)) {
+                // It is the right file: the checks say what is wrong with it, and what is not.
+                (RegisterError::Misfit(Misfit::Damaged { .. }), Ok(file)) => Ok(file),
+                _ => Err(misfit(name.as_str(), &error)),
+            },
         };
         files.push(config.path);
         let declared = offline::of(&mut declared, name.as_str());

@@ -347,7 +347,7 @@ fn wit() -> Result<Systems> {
 
 /// `numbers` with a record of its build from these files in `src`.
 fn built(migrations: &[(&str, &str)]) -> Result<System> {
-    let system = System::new().context("numbers", &stored(&[TABLE])?, "store = true")?;
+    let system = System::new().context("numbers", &stored(&[TABLE])?, &format!("store = true\n{BUILD}"))?;
     let mut system = with_file(system, "src/lib.rs", "// numbers")?;
     for (file, text) in migrations {
         system = with_file(system, &format!("src/migrations/{file}"), text)?;

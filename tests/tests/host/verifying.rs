@@ -65,7 +65,7 @@ fn a_verification_that_looked_at_nothing_says_so() -> Result<()> {
 }
 
 #[test]
-fn violations_disagreements_and_statements_that_fail_are_told_apart() -> Result<()> {
+fn a_violation_a_disagreement_and_a_statement_that_fails_are_three_things() -> Result<()> {
     let filled = [TABLE, "INSERT INTO seen (n, old) VALUES (1, 'a'), (-2, 'b'), (-3, 'c')"];
     let rows = (Violations, "seen-is-positive", "SELECT old, n FROM seen WHERE n < 0 ORDER BY n DESC");
     let total = (Total, "sum", "SELECT 'all', sum(n) FROM seen");
@@ -78,7 +78,7 @@ fn violations_disagreements_and_statements_that_fail_are_told_apart() -> Result<
     for words in ["seen-is-positive of one: violated", "b: n -2", "c: n -3", "agree on 1"] {
         assert!(printed.contains(words), "`{words}` in {printed}");
     }
-    assert!(said.contains("1 are violated"), "{said}");
+    assert!(said.contains("1 violated"), "{said}");
     // Only what a context takes part in.
     let (code, printed, _) = run(&path, &["verify", "--context", "two"])?;
     assert!(code == 0 && printed.contains("one, two") && !printed.contains("seen-is-positive"), "{printed}");
@@ -130,5 +130,24 @@ fn what_cannot_be_checked_is_not_reported_as_sound() -> Result<()> {
     let (code, found) = report(&path)?;
     assert_eq!((code, found.verdict), (1, Verdict::Violated), "{found:?}");
     assert!(matches!(outcome(&found, "file-is-there")?, Outcome::Violated { .. }));
+    Ok(())
+}
+
+#[test]
+fn seam_test_refuses_a_component_whose_invariants_do_not_fit_its_schema() -> Result<()> {
+    let scenario = "[[scenario]]\nname = \"a\"\nwhen = [{ call = 'numbers.times(2)', then = 'ok(4)' }]\n";
+    let with = |sql: &'static str| -> Result<(i32, String, String)> {
+        let version = declaring(&[TABLE], &[(Violations, "seen-is-positive", sql)]);
+        let system = System::new();
+        let system = system.context("numbers", &version.wasm()?, "store = true\nscenarios = \"scenarios\"")?;
+        std::fs::create_dir(system.folder.path().join("scenarios"))?;
+        std::fs::write(system.folder.path().join("scenarios/a.toml"), scenario)?;
+        run(&system.write()?, &["test"])
+    };
+    let (code, printed, said) = with("SELECT n FROM seen WHERE n < 0")?;
+    assert_eq!(code, 0, "{printed}{said}");
+    let (code, printed, said) = with("SELECT m FROM seen")?;
+    let all = printed + &said;
+    assert!(code == 1 && all.contains("`seen-is-positive` does not fit the schema"), "{all}");
     Ok(())
 }

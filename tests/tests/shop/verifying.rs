@@ -36,7 +36,11 @@ fn files(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        files.insert(name, std::fs::read(&path)?);
+        let bytes = std::fs::read(&path)?;
+        // SQLite makes an empty log for a file that it only reads.
+        if !bytes.is_empty() {
+            files.insert(name, bytes);
+        }
     }
     Ok(files)
 }
