@@ -102,7 +102,7 @@ fn genres_are_suggested_and_a_new_one_is_confirmed() {
     assert!(changes(&shop).is_empty());
     assert_eq!(send(&shop, &with("Skiffle", Some("Skifle"))).status, 422, "another genre than the confirmed one");
     assert_eq!(send(&shop, &with("Skiffle", Some("Skiffle"))).status, 303);
-    assert_eq!(changes(&shop), ["add-album NEW-1"]);
+    assert_eq!(changes(&shop), ["add-album NEW-1 by C-1"]);
 }
 
 #[test]
