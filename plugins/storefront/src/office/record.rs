@@ -1,5 +1,5 @@
-//! One record: the movements of its copies, what was changed of it, and forms to restock, count and reprice it, to end its sale and to sell it
-//! again.
+//! One record: the movements of its copies, what was changed of it, and forms to restock, count and reprice it, to end
+//! its sale and to sell it again.
 
 use askama::Template;
 
