@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn each_aspect_that_differs_is_told_before_and_after() {
+    fn each_aspect_that_differs_is_listed_before_and_after() {
         let told = |change: fn(&mut Album)| {
             let mut after = album();
             change(&mut after);

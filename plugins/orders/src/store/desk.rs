@@ -16,8 +16,8 @@ macro_rules! columns {
     };
 }
 
-/// When the change that is under way started. Orders of an older version of this component, and those being placed, have
-/// no such time of their own.
+/// When the change that is under way started. Orders of an older version of this component, and those being placed,
+/// have no such time of their own.
 macro_rules! since {
     () => {
         "coalesce(o.doing_from, iif(o.state = 'placing', o.at, o.doing_since))"

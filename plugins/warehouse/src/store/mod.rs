@@ -24,7 +24,7 @@ pub fn on_hand(skus: &[String]) -> Result<Vec<u32>, Error> {
     )
 }
 
-/// Sets these levels; all or none. A level that is right already leaves no trace. `by` is who counted, if that is known.
+/// Sets these levels; all or none. A level that is right already leaves no trace. `by` is who counted, if it is known.
 pub fn put(levels: &[Level], by: Option<&str>) -> Result<(), Error> {
     let now = clock::now();
     transaction(|tx| {
