@@ -1,8 +1,8 @@
 //! Paths that this host and another reader, a proxy before it or a framework in a guest, could take for different ones.
 //!
-//! The host compares a path as it came: it resolves no `.` and `..`, merges no slashes and decodes nothing. A proxy that
-//! does may let `/office/a/../../cart` through by its rule for `/cart`, and a guest that does may take `/x%2Foffice` for
-//! a page below `/x`. No browser sends such a path but for a link that is written so.
+//! The host compares a path as it came: it resolves no `.` and `..`, merges no slashes and decodes nothing. A proxy
+//! that does may let `/office/a/../../cart` through by its rule for `/cart`, and a guest that does may take
+//! `/office%2Forders` for a page below `/office`. No browser sends such a path but for a link that is written so.
 
 /// What another reader could take for something else in `path`, as a sentence about the request; `None` if nothing.
 ///
