@@ -7,7 +7,7 @@ use seam_sdk::store::{Error, Transaction, list, one, optional, params, query, tr
 use seam_sdk::{Invalid, log};
 
 use crate::albums::{Album, AlbumPage, Facets, Filter, Sorting};
-use crate::domain::{LISTED_MAX, Listed, NOTHING, Number, Page, TOTAL_MAX, Words, forms, sort};
+use crate::domain::{LISTED_MAX, Listed, NOTHING, Number, Page, TOTAL_MAX, Words, forms, sorted};
 pub use near::did_you_mean;
 
 /// In the order of the fields of `Album`.
@@ -255,12 +255,11 @@ fn spell(tx: &Transaction) -> Result<(), Error> {
 
 /// The SKUs of the albums that match, sorted: those that a search finds, or without words those of a filter.
 pub fn skus(words: Option<&Words>, filter: &Filter, sorting: Sorting) -> Result<Vec<String>, Error> {
-    let mut albums = match words {
+    let albums = match words {
         Some(words) => found_skus(words)?,
         None => filtered(filter)?,
     };
-    sort(&mut albums, sorting);
-    Ok(albums.into_iter().map(|album| album.sku).collect())
+    Ok(sorted(albums, sorting).into_iter().map(|album| album.sku).collect())
 }
 
 fn found_skus(words: &Words) -> Result<Vec<Listed>, Error> {

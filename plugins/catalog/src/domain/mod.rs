@@ -14,7 +14,7 @@ pub use seam_sdk::Invalid;
 pub use album::{check_albums, check_by, check_changes, check_description, check_list, check_price, check_skus};
 pub use number::Number;
 pub use paging::{Page, TOTAL_MAX};
-pub use sorting::{LISTED_MAX, Listed, sort};
+pub use sorting::{LISTED_MAX, Listed, sorted};
 pub use spelling::forms;
 pub use words::{NOTHING, Words};
 
