@@ -294,7 +294,7 @@ impl Generation {
         });
         if outcome.as_ref().is_ok_and(|response| response.status >= 500) && !callees.store_fails() {
             self.count_broken();
-            callees.attempt().into_iter().for_each(|attempt| attempt.failed_in(self.id));
+            callees.retry_state().into_iter().for_each(|state| state.failed_in(self.id));
         }
         if let Some(request) = copy {
             self.recorder.keep_request(request, &outcome, noted, started.elapsed());
@@ -312,7 +312,7 @@ impl Generation {
         started: Instant,
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
-        let call = callees.attempt().map_or(call, |attempt| attempt.within_timeout(self.id, call, started));
+        let call = callees.retry_state().map_or(call, |state| state.within_timeout(self.id, call, started));
         let counted = !call.bulk;
         let mut from = started;
         let outcome = self.run_uncounted(call, called, callees, &mut from, work);
@@ -326,9 +326,10 @@ impl Generation {
         if blamed.is_none() {
             return outcome;
         }
-        if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(attempt)) = (&outcome, callees.attempt())
+        if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(state)) =
+            (&outcome, callees.retry_state())
         {
-            attempt.failed_in(self.id);
+            state.failed_in(self.id);
         }
         outcome
     }
