@@ -12,8 +12,9 @@ use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{Func, Val};
 
 use super::Guest;
+use super::bulkhead::Callee;
 use super::places::{Place, Places};
-use crate::call::{Call, ContextIndex, Failure};
+use crate::call::{Call, Failure};
 use crate::interface_name::InterfaceName;
 
 /// The callee for each context, by `ContextIndex`. A request takes one table at its start and keeps it to its end.
@@ -52,9 +53,9 @@ impl DispatchTable {
         self.retry_state.as_deref()
     }
 
-    /// A copy for a call that holds a place in one more context, which its caller knows as `context`.
-    pub fn entered(&self, place: Arc<dyn Place>, context: ContextIndex) -> Self {
-        let places = Places::new(place, context, self.places.clone());
+    /// A copy for a call that holds a place in one more context, which its caller knows as `callee`.
+    pub fn entered(&self, place: Arc<dyn Place>, callee: Callee) -> Self {
+        let places = Places::new(place, callee, self.places.clone());
         Self { members: self.members.clone(), retry_state: self.retry_state.clone(), places: Some(Arc::new(places)) }
     }
 
@@ -139,7 +140,7 @@ pub trait Dispatch: Send + Sync {
 
 /// One function of a seam as its caller imports it.
 pub struct Function {
-    pub callee: ContextIndex,
+    pub callee: Callee,
     /// As its caller imports it. The callee chooses among its exports by `InterfaceName::choose`.
     pub interface: InterfaceName,
     pub name: String,

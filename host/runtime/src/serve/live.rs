@@ -8,6 +8,7 @@ use wasmtime::component::Val;
 use super::serving_set::{Fallback, ServingSet};
 use crate::buffered_http;
 use crate::call::{Affinity, Call, Failure};
+use crate::guest::bulkhead::Callee;
 use crate::guest::dispatch::{Dispatch, DispatchTable, Function, RetryState, Values};
 use crate::run::metrics::CallMetrics;
 use crate::run::{Export, Generation, Serves};
@@ -119,7 +120,7 @@ impl Live {
     /// When the guest gave no answer; `params` that do not fit the signature are a trap.
     pub fn call(&self, call: Call, export: &Export, params: &[Val]) -> Result<Vec<Val>, Failure> {
         let function = Function {
-            callee: self.generation.index,
+            callee: Callee::without_function(self.generation.index),
             interface: export.interface.clone(),
             name: export.function.clone(),
             signature: export.signature.clone(),
