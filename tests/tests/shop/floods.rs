@@ -126,7 +126,7 @@ fn who_is_signed_in_is_known_while_160_connections_sign_up_and_in() -> Result<()
     let ann = Person::signed_in(&host, &demo_email(1), DEMO_PASSWORD)?;
     let flood = |connection: u32, time: u32| {
         let (from, name) = (client(connection), format!("eve-{connection}-{time}"));
-        if connection % 2 == 0 {
+        if connection.is_multiple_of(2) {
             return sign_up(&host, &up, &eve, &from, &name);
         }
         let form =
