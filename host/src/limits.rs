@@ -255,4 +255,4 @@ pub const DEPLOY_DISK_MB_SPARE: u64 = 64;
 /// `seam dev` copies a file up to this size at each save, to ask the new version for its health: some 50 ms.
 pub const DEPLOY_QUICK_COPY_MB_MAX: u64 = 32;
 /// Times that a version is linked again because another change was published meanwhile.
-pub const DEPLOY_ATTEMPTS: usize = 5;
+pub const DEPLOY_TRIES_MAX: usize = 5;

@@ -270,9 +270,9 @@ fn with_session<'a, T>(
         result
     });
     if session.wrote()
-        && let Some(attempt) = cx.data().callees.as_ref().and_then(DispatchTable::attempt)
+        && let Some(state) = cx.data().callees.as_ref().and_then(DispatchTable::retry_state)
     {
-        attempt.had_effect();
+        state.had_effect();
     }
     cx.data_mut().store = Some(session);
     Ok((done?.map_err(Failure::from),))
