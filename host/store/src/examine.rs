@@ -121,7 +121,7 @@ fn armed<T>(connections: &[(&Connection, Author)], terms: &Terms, work: impl FnO
 fn violations(connection: &Connection, sql: &str, terms: &Terms) -> Result<Found, Error> {
     let mut statement = connection.prepare_apart(sql)?;
     bind(&mut statement, terms)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let (mut count, mut examples) = (0, Vec::new());
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(|error| connection.explain(&error))? {

@@ -34,14 +34,14 @@ pub enum InvariantKind {
 /// Why an invariant cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvariantError {
-    #[error("it declares {found} invariants; {} are allowed", limits::STORE_INVARIANTS_MAX)]
+    #[error("{found} invariants, of which {} are allowed", limits::STORE_INVARIANTS_MAX)]
     TooMany { found: usize },
     #[error(
         "the name `{name}` of an invariant is not lower-case words with hyphens of at most {} bytes in all",
         limits::STORE_INVARIANT_NAME_BYTES_MAX
     )]
     Name { name: String },
-    #[error("it declares two invariants `{name}`")]
+    #[error("two invariants have the name `{name}`")]
     Twice { name: String },
     #[error(
         "the invariant `{name}` needs a sentence of at most {} bytes that says what holds",
@@ -50,7 +50,7 @@ pub enum InvariantError {
     Sentence { name: String },
     #[error("the statement of the invariant `{name}` does not fit the schema: {error}")]
     Statement { name: String, error: Error },
-    #[error("the statement of the invariant `{name}` {why}")]
+    #[error("the statement of the invariant `{name}`: {why}")]
     Shape { name: String, why: String },
     #[error("the file cannot be read: {0}")]
     Store(Error),
@@ -117,14 +117,16 @@ impl Invariant {
         let prepared = connection.prepare_apart(self.statement());
         let statement = prepared.map_err(|error| InvariantError::Statement { name: name(), error })?;
         if !statement.readonly() || statement.column_count() == 0 {
-            return shape("is no SELECT");
+            return shape("it is no SELECT");
         }
         if (1..=statement.parameter_count()).any(|at| statement.parameter_name(at) != Some(NOW)) {
-            return shape("has other parameters than `:now`");
+            return shape("it has other parameters than `:now`");
         }
         match (self.kind, statement.column_count()) {
             (InvariantKind::Total, 2 | 3) | (InvariantKind::Violations, _) => Ok(()),
-            (InvariantKind::Total, columns) => shape(&format!("of a total has {columns} columns instead of 2 or 3")),
+            (InvariantKind::Total, columns) => {
+                shape(&format!("that of a total has 2 or 3 columns, and this one {columns}"))
+            }
         }
     }
 }

@@ -160,7 +160,7 @@ fn what_does_not_fit_the_schema_is_refused_before_it_runs() {
         (violations("DELETE FROM item"), "is no SELECT"),
         (violations("SELECT 1; SELECT 2"), "more than one statement"),
         (violations("SELECT :then"), "other parameters than `:now`"),
-        (total("SELECT name FROM item"), "has 1 columns instead of 2 or 3"),
+        (total("SELECT name FROM item"), "has 2 or 3 columns, and this one 1"),
         (named("Stock is fine", "It is."), "is not lower-case words with hyphens"),
         (named("a--b", "It is."), "is not lower-case words with hyphens"),
         (named(&"a".repeat(65), "It is."), "is not lower-case words with hyphens"),

@@ -47,7 +47,8 @@ impl Generation {
             Some(database) => database.accepts_invariants(&declared).map_err(|error| {
                 // The name of its file, for `seam check`.
                 let part = error.name().map(|name| format!("{INVARIANT_PART}{name}")).unwrap_or_default();
-                let (message, remedy) = (error.to_string(), error.remedy());
+                let message = format!("declares what cannot be verified: {error}");
+                let remedy = error.remedy();
                 ContextProblem { part, ..ContextProblem::of(self.context(), message, remedy) }
             })?,
             None => {
