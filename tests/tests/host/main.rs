@@ -3,6 +3,7 @@
 
 mod admin;
 mod ahead;
+mod behind_nginx;
 mod checking;
 mod cli;
 mod damage;
