@@ -27,6 +27,10 @@ impl Guest for Sender {
         .map_err(away)
     }
 
+    fn notes() -> Result<u64, Error> {
+        store::one::<(u64,)>("SELECT count(*) FROM notes", store::params![]).map(|(count,)| count).map_err(away)
+    }
+
     fn change_mind(id: u64) -> Result<(), Error> {
         let undone = store::transaction(|_| publish(id, 1).and(Err::<(), _>(store::Error::Invalid("no".into()))));
         if undone.is_err() { Ok(()) } else { Err(Error::Unavailable("it was kept".into())) }
