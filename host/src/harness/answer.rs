@@ -4,7 +4,7 @@ use seam_runtime::run::recorder::BLANK;
 use serde_json::Value;
 
 use super::pattern;
-use crate::json;
+use seam_runtime::json;
 
 /// The lines that differ; empty when the body is the expected one. JSON is compared by its values, where the text `***`
 /// stands for any value; all else is compared to the byte.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 mod check;
 mod context;
+mod events;
 mod host_name;
 mod keys;
 mod model;

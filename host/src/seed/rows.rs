@@ -12,8 +12,8 @@ use wasmtime::component::Val;
 use wasmtime::component::types::Type;
 
 use super::error::Error;
-use crate::json::{self, from_cells, from_json};
 use crate::limits;
+use seam_runtime::json::{self, from_cells, from_json};
 
 /// Rows for one call, and their lines in the file.
 pub(super) struct Batch {

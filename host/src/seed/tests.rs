@@ -11,7 +11,7 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use super::*;
-use crate::json::to_json;
+use seam_runtime::json::to_json;
 
 fn row_type() -> Type {
     let engine = wasmtime::Engine::new(wasmtime::Config::new().gc_support(false)).unwrap();

@@ -4,10 +4,10 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, cursor, inspect,
-//! invariant -> schema -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file,
-//! connection, full_text -> mark, bounded -> confine, functions, program, sql, statistics -> callable, lane, rows,
-//! config -> key, blocking, oneshot -> error, clock, ids, private, text, visible -> limits`.
+//! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, cursor, inbox,
+//! inspect, invariant -> outbox, schema -> database -> transaction -> writer, readers -> look -> open, host, health ->
+//! log_file, connection, full_text -> mark, bounded -> confine, functions, program, sql, statistics -> bell, callable,
+//! host_table, lane, rows, config -> key, blocking, oneshot -> error, clock, ids, private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
@@ -21,6 +21,7 @@ pub mod private;
 pub mod text;
 pub mod visible;
 
+mod bell;
 mod bounded;
 mod callable;
 mod compare;
@@ -35,6 +36,8 @@ mod full_text;
 mod functions;
 mod health;
 mod host;
+mod host_table;
+mod inbox;
 mod inspect;
 mod invariant;
 mod key;
@@ -46,6 +49,7 @@ mod migrate;
 mod moment;
 mod oneshot;
 mod open;
+mod outbox;
 mod program;
 mod readers;
 mod register;
@@ -59,6 +63,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use bell::Listener;
 pub use compare::Difference;
 pub use config::{Config, Encryption, Settings, file_name};
 pub use copy::CopyError;
@@ -68,6 +73,7 @@ pub use error::{Error, chain};
 pub use examine::{Author, Disagreement, Found, Side, Terms, disagreements};
 pub use health::Trouble;
 pub use host::{HostFile, HostFileError};
+pub use inbox::{Source, WaitState, Waiting, WaitingCount};
 pub use inspect::Misfit;
 pub use invariant::{Invariant, InvariantError, InvariantKind};
 pub use key::{KeyError, KeySource, VARIABLE_PREFIX as KEY_VARIABLE_PREFIX};
@@ -77,6 +83,7 @@ pub use migrate::{
 };
 pub use moment::{Snapshot, moment};
 pub use open::OpenError;
+pub use outbox::{Event, Kept, NewEvent};
 pub use register::{Accepted, Adopted, Register, RegisterError};
 pub use rows::{Rows, Value};
 pub use schema::schema_at;

@@ -109,3 +109,17 @@ pub const STORE_INVARIANT_SENTENCE_BYTES_MAX: usize = 1_000;
 pub const STORE_VIOLATIONS_SHOWN: usize = 10;
 /// Characters that are shown of one value of a violation.
 pub const STORE_VIOLATION_CHARS_SHOWN: usize = 200;
+
+// Events
+
+/// One event as JSON. A message says what happened; a document is for the one who asks for it.
+pub const EVENT_BYTES_MAX: usize = 256 * 1024;
+/// Events that are read from an outbox at once, together: a page of them stays in the host's memory.
+pub const EVENT_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Up to how many a backlog is counted; a longer one is shown as `more`.
+pub const EVENT_COUNT_MAX: u32 = 1_000_000;
+/// Rows that are forgotten in one commit, so that it stays short.
+pub const EVENT_FORGET_ROWS: u32 = 5_000;
+/// Events of one subscription that wait for another try, or behind one that does. Beyond it the subscription takes no
+/// further events; they stay in the publisher's outbox.
+pub const EVENT_WAITING_MAX: u32 = 10_000;

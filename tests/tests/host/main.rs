@@ -7,6 +7,7 @@ mod behind_nginx;
 mod checking;
 mod cli;
 mod damage;
+mod deliveries;
 mod deploying;
 mod following;
 mod hostile;

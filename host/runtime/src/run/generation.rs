@@ -309,7 +309,7 @@ impl Generation {
 
     /// Runs one call on an instance of its own: checks the call chain before it and counts its outcome after it. The
     /// caller knows this context and the function as `called`; `started` is now.
-    fn run<T>(
+    pub(super) fn run<T>(
         &self,
         call: Call,
         called: Callee,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use seam_store::Transaction;
 use wasmtime::component::Val;
 
 use super::serving_set::{Fallback, ServingSet};
@@ -11,7 +12,7 @@ use crate::call::{Affinity, Call, Failure};
 use crate::guest::bulkhead::Callee;
 use crate::guest::dispatch::{Dispatch, DispatchTable, Function, RetryState, Values};
 use crate::run::metrics::CallMetrics;
-use crate::run::{Export, Generation, Serves};
+use crate::run::{Arrival, Export, Generation, Handled, Serves, Undelivered};
 
 pub struct Live {
     generation: Arc<Generation>,
@@ -112,6 +113,19 @@ impl Live {
             call.affinity = affinity;
         }
         call
+    }
+
+    /// Delivers events to this generation itself, whatever its route. See `Generation::deliver`.
+    ///
+    /// # Errors
+    /// When nothing is written.
+    pub fn deliver(
+        &self,
+        call: Call,
+        arrivals: &[Arrival],
+        mark: impl FnOnce(&mut Transaction, &[Handled]) -> Result<(), seam_store::Error>,
+    ) -> Result<usize, Undelivered> {
+        self.generation.deliver(call, &self.callees, arrivals, mark)
     }
 
     /// Calls one exported function with dynamically typed values, as a seam would.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use seam_runtime::did_you_mean::nearest;
+use crate::did_you_mean::nearest;
 use serde_json::{Map, Value};
 use wasmtime::component::Val;
 use wasmtime::component::types::{self, Type};
