@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
-use crate::connection::Queried;
+use crate::connection::{Connection, Queried};
 use crate::error::Error;
 use crate::health::Trouble;
 use crate::mark::Mark;
@@ -119,7 +119,9 @@ impl Database {
     /// # Errors
     /// When it cannot be read.
     pub fn mark(&self) -> Result<Option<Mark>, Error> {
-        Mark::read(self.reader()?.connection()?.sqlite()).map_err(|e| Error::of(&e))
+        let reader = self.reader()?;
+        let connection = reader.connection()?;
+        Mark::read(connection.sqlite()).map_err(|error| self.failed(connection, &error))
     }
 
     /// Why the store does not work as it should, through no fault of its context.
@@ -132,7 +134,7 @@ impl Database {
         self.writer.health.is_troubled()
     }
 
-    /// Whether the file is gone: the store can neither be read nor written.
+    /// Whether the file is gone or damaged: the store can neither be read nor written.
     pub fn is_fenced(&self) -> bool {
         self.writer.health.is_fenced()
     }
@@ -190,6 +192,13 @@ impl Database {
         // Preparing alone does not notice that another connection changed the schema; running something does.
         connection.run_as_host("SELECT 1 FROM sqlite_schema LIMIT 1").map_err(|e| Error::of(&e))?;
         connection.accepts(sql)
+    }
+
+    /// What a failure of one of the host's own questions means; a file that it shows to be damaged is fenced.
+    pub(super) fn failed(&self, connection: &Connection, error: &rusqlite::Error) -> Error {
+        let meaning = connection.explain(error);
+        self.writer.note_failure(connection, &meaning);
+        meaning
     }
 
     /// A reader for the host's own questions.

@@ -29,6 +29,7 @@ mod confine;
 mod connection;
 mod copy;
 mod cursor;
+mod damage;
 mod database;
 mod full_text;
 mod functions;
