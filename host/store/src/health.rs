@@ -1,9 +1,9 @@
 //! Whether a context's file can be used now: it is still the file that was opened, and its disk takes commits.
 //!
 //! Invariants: a commit is acknowledged only while the file and its log are those that were opened. A file that is gone
-//! is *fenced*: it is neither read nor written until the very file is back. A file that is damaged is fenced for good:
-//! what it says may be wrong. A disk that takes no commits leaves reads alone; `Writer::tend` ends that trouble, not the
-//! next small commit that happens to find room.
+//! is *fenced*: it is neither read nor written until the very file is back. A file that is damaged is fenced for good,
+//! since what it says may be wrong. A disk that takes no commits leaves reads alone; `Writer::tend` ends that trouble,
+//! not the next small commit that happens to find room.
 //! Not here: what callers and the operator get to see of it, but for the log lines.
 
 use std::os::unix::fs::MetadataExt;
