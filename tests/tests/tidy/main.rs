@@ -68,7 +68,7 @@ const FLOORS: &[Floors] = &[
             &["mark", "bounded"],
             &["confine", "functions", "program", "sql", "statistics"],
             &["bell", "callable", "host_table", "lane", "rows", "config"],
-            &["key", "blocking", "oneshot"],
+            &["key", "blocking", "oneshot", "damage"],
             &["error", "clock", "ids", "private", "text", "visible"],
             &["limits"],
         ],
