@@ -12,12 +12,13 @@ use crate::health::Trouble;
 use crate::mark::Mark;
 use crate::open::OpenError;
 use crate::readers::{Reader, Readers};
+use crate::row_seals::Verified;
 use crate::rows::Value;
 use crate::sql::Script;
 use crate::statistics::{Counters, Statistics, wal_bytes};
 use crate::transaction::Transaction;
 use crate::writer::{CommitOutcome, Writer};
-use crate::{blocking, limits, private};
+use crate::{blocking, limits, private, row_seals, sealing};
 
 /// How often a statement without a transaction of its context runs when failures of other transactions undo it. To be
 /// undone twice is rare, and three times does not happen.
@@ -39,6 +40,7 @@ impl Database {
             private::folder(folder).map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
         }
         blocking::block_in_place(|| {
+            sealing::ready(&config)?;
             let writer = Arc::new(Writer::open(config.clone())?);
             let readers = Readers::open(config, writer.health.clone())?;
             Ok(Arc::new(Self { readers, writer }))
@@ -122,6 +124,21 @@ impl Database {
         let reader = self.reader()?;
         let connection = reader.connection()?;
         Mark::read(connection.sqlite()).map_err(|error| self.failed(connection, &error))
+    }
+
+    /// Compares all sealed rows with their seals. Without any, nothing is compared.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn verify_seals(&self) -> Result<Verified, Error> {
+        let reader = self.reader()?;
+        let connection = reader.connection()?;
+        let key = self.config().seal.as_ref().map(crate::seal::Seal::key).transpose();
+        let Some(key) = key.map_err(|error| Error::Unavailable(crate::error::chain(&error)))?.flatten() else {
+            return Ok(Verified { whole: true, ..Verified::default() });
+        };
+        let verified = blocking::block_in_place(|| row_seals::verify(connection.sqlite(), &key, None));
+        verified.map_err(|error| self.failed(connection, &error))
     }
 
     /// Why the store does not work as it should, through no fault of its context.

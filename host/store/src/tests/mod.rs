@@ -13,6 +13,7 @@ mod migrations;
 mod moments;
 mod reading;
 mod register;
+mod seals;
 mod statements;
 mod transactions;
 
