@@ -117,6 +117,8 @@ pub(super) fn inspect(config: &Config, within: Option<Duration>) -> Result<Optio
     if log.left_out > 1 {
         return Err(Misfit::DamagedLog { path: path(), lost: log.left_out });
     }
+    // Kept to the end: they know which page was broken.
+    let _seals = vfs::seals_for(config).map_err(OpenError::from)?;
     sealing::check(config).map_err(|why| match why {
         Unsealed::File => Misfit::Unsealed { path: path() },
         Unsealed::Open(error) => Misfit::Open(error),
@@ -199,7 +201,10 @@ fn quick_check(sqlite: &mut rusqlite::Connection, within: Option<Duration>) -> O
         let ends = Instant::now() + within;
         sqlite.progress_handler(1_000, Some(move || Instant::now() >= ends)).ok()?;
     }
-    match damage::found_in(sqlite) {
+    let found = damage::found_in(sqlite);
+    // What is asked next has a time of its own.
+    sqlite.progress_handler(0, None::<fn() -> bool>).ok()?;
+    match found {
         Ok(found) => found,
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => None,
         Err(error) => Some(error.to_string()),

@@ -31,13 +31,19 @@ const FRAME: u64 = FRAME_HEADER + PAGE as u64;
 
 pub(super) type Seal = [u8; BYTES];
 
+/// The first page that did not fit.
+struct Fault {
+    page: Option<u64>,
+    words: String,
+}
+
 /// The seals of one open file and its log.
 pub(super) struct PageSeals {
     mac: Hmac<Sha256>,
     /// The seals of the pages in the log, by the place of the page.
     log: Mutex<HashMap<u64, Seal>>,
     broken: AtomicBool,
-    fault: Mutex<Option<String>>,
+    fault: Mutex<Option<Fault>>,
 }
 
 impl PageSeals {
@@ -52,7 +58,15 @@ impl PageSeals {
 
     /// The first page that did not fit its seal, in words.
     pub fn fault(&self) -> Option<String> {
-        if self.broken.load(Relaxed) { self.fault.lock().clone() } else { None }
+        if !self.broken.load(Relaxed) {
+            return None;
+        }
+        self.fault.lock().as_ref().map(|fault| fault.words.clone())
+    }
+
+    /// Its number, if it was in the file and not in the log.
+    pub fn broken_page(&self) -> Option<u64> {
+        self.fault.lock().as_ref()?.page
     }
 
     /// Puts the seal into a page that is written to the file at `offset`. Bytes that are no page are left as they are.
@@ -68,14 +82,14 @@ impl PageSeals {
     pub fn fits(&self, offset: u64, bytes: &[u8], short: bool) -> bool {
         let Some(number) = number(offset, bytes.len()) else {
             let of_header = usize::try_from(offset).is_ok_and(|at| at + bytes.len() <= HEADER);
-            return of_header || self.breaks(format!("{} bytes at {offset} are no page", bytes.len()));
+            return of_header || self.breaks(None, format!("{} bytes at {offset} are no page", bytes.len()));
         };
         if short {
-            return self.breaks(format!("page {number} is cut off"));
+            return self.breaks(Some(number), format!("page {number} is cut off"));
         }
         let (contents, seal) = bytes.split_at(PAGE - BYTES);
-        self.of(number, contents) == *seal
-            || self.breaks(format!("page {number} does not fit its seal: it was changed, or made with another key"))
+        let words = || format!("page {number} does not fit its seal: it was changed, or made with another key");
+        self.of(number, contents) == *seal || self.breaks(Some(number), words())
     }
 
     /// Notes what was written to the log at `offset`; `ok`: all of it.
@@ -105,7 +119,7 @@ impl PageSeals {
         if *self.log.lock().entry(at).or_insert(seal) == seal {
             return true;
         }
-        self.breaks(format!("the page at byte {at} of the write-ahead log is not the one that was written there"))
+        self.breaks(None, format!("the page at byte {at} of the write-ahead log is not the one that was written there"))
     }
 
     /// The log was cut to `size` bytes.
@@ -120,8 +134,8 @@ impl PageSeals {
         cut(mac)
     }
 
-    fn breaks(&self, fault: String) -> bool {
-        self.fault.lock().get_or_insert(fault);
+    fn breaks(&self, page: Option<u64>, words: String) -> bool {
+        self.fault.lock().get_or_insert(Fault { page, words });
         self.broken.store(true, Relaxed);
         false
     }

@@ -130,14 +130,26 @@ pub(super) fn check(config: &Config) -> Result<(), Unsealed> {
     }
 }
 
-/// `found`, what is wrong with a sealed file, with the rows that are not as they were sealed.
+/// `found`, what is wrong with a sealed file, with the table of the page that does not fit and the rows that are not as
+/// they were sealed, as far as they can be found.
 pub(super) fn with_rows(config: &Config, found: String) -> String {
-    let rows = config.seal.as_ref().and_then(|seal| {
-        let (key, sqlite) = (seal.key().ok()??, look_past_seals(config).ok()?);
+    let named = || {
+        let key = config.seal.as_ref()?.key().ok()??;
+        let mut sqlite = look_past_seals(config).ok()?;
         let within = Duration::from_millis(limits::STORE_SEALS_MS_MAX);
-        blocking::block_in_place(|| row_seals::verify(&sqlite, &key, Some(within))).ok()?.words()
-    });
-    rows.map_or(found.clone(), |rows| format!("{found}; {rows}"))
+        let ends = std::time::Instant::now() + within;
+        sqlite.progress_handler(1_000, Some(move || std::time::Instant::now() >= ends)).ok()?;
+        let page = vfs::seals_of(&config.path).and_then(|seals| seals.broken_page());
+        let table = page.and_then(|page| {
+            let owner = "SELECT name FROM dbstat WHERE pageno = ?1";
+            sqlite.query_row(owner, [i64::try_from(page).ok()?], |row| row.get::<_, String>(0)).ok()
+        });
+        let rows = row_seals::verify(&sqlite, &key, Some(within)).ok().and_then(|verified| verified.words());
+        let table = table.map(|table| format!("; it is of `{table}`")).unwrap_or_default();
+        Some(table + &rows.map(|rows| format!("; {rows}")).unwrap_or_default())
+    };
+    let named = blocking::block_in_place(named).unwrap_or_default();
+    found + &named
 }
 
 /// Why a file is not as it was sealed.
