@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// The name of the variable with the file that says which sync is to fail: the end of a path, a blank, how many syncs of
-/// that file succeed before.
+/// The name of the variable with the file that says which sync is to fail: the end of a path, a blank, how many syncs
+/// of that file succeed before.
 const CONTROL: &str = "SEAM_TEST_FAILING_SYNC";
 
 const SOURCE: &str = r#"
@@ -54,7 +54,7 @@ int fsync(int file) {
 }
 "#;
 
-/// The library, and the file by which it is told what to do.
+/// The library, and the file that says what it is to do.
 pub struct FailingSync {
     library: PathBuf,
     control: PathBuf,

@@ -204,9 +204,9 @@ impl Guard {
         false
     }
 
-    /// Whether a trigger of the host seals a row. Only a trigger writes under a name, and none but the host's has such a
-    /// name; a part of a query may have it (`WITH seam_x AS ...`), so reading and calling are not let through by it. The
-    /// function that seals is called in the values of that very INSERT.
+    /// Whether a trigger of the host seals a row. Only a trigger writes under a name, and none but the host's has such
+    /// a name; a part of a query may have it (`WITH seam_x AS ...`), so reading and calling are not let through by it.
+    /// The function that seals is called in the values of that very INSERT.
     fn seals(&self, context: &AuthContext<'_>) -> bool {
         match context.action {
             AuthAction::Insert { table_name: "seam_seals" } => {

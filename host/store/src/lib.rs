@@ -7,7 +7,8 @@
 //! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inspect -> schema
 //! -> database -> transaction -> writer, readers -> sealing -> look -> open, host, health -> log_file, connection,
 //! full_text -> mark, bounded -> confine, functions, program, row_seals, sql, statistics, vfs -> callable, lane, rows,
-//! config, page_seals -> seal -> key, blocking, oneshot, damage -> error, clock, ids, private, text, visible -> limits`.
+//! config, page_seals -> seal -> key, blocking, oneshot, damage -> error, clock, ids, private, text, visible ->
+//! limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.

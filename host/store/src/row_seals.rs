@@ -1,8 +1,8 @@
-//! The seals of a table's rows. Each row of a sealed table has one in the host's table `seam_seals`: a keyed checksum of
-//! its table and all its values. Their numbers have no gap, and the file's mark keeps the last one.
+//! The seals of a table's rows. Each row of a sealed table has one in the host's table `seam_seals`: a keyed checksum
+//! of its table and all its values. Their numbers have no gap, and the file's mark keeps the last one.
 //!
-//! Triggers of the host make a seal with each row, and let no row be changed or removed: neither by its context nor by a
-//! migration. Without the key, no seal can be made; without a gap, no sealed row can go.
+//! Triggers of the host make a seal with each row, and let no row be changed or removed: neither by its context nor by
+//! a migration. Without the key, no seal can be made; without a gap, no sealed row can go.
 //! Not here: what finds that a page was changed as it is read (`page_seals`).
 
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
-//! How a file gets the seals of its pages: at its first start as a sealed store, and when the operator takes a file that
-//! has none, or has those of another key.
+//! How a file gets the seals of its pages: at its first start as a sealed store, and when the operator takes a file
+//! that has none, or has those of another key.
 //!
 //! Its contents are written to a file beside it with the seals, which then takes its name. Until the key has its own
 //! name as well, the next start goes on where this one was cut off.
@@ -77,8 +77,8 @@ pub(super) fn ready(config: &Config) -> Result<(), OpenError> {
     Ok(seal.take_next_key()?)
 }
 
-/// Seals the pages of a file that was not sealed when it was written: of a backup from before. The file must not be open
-/// in this process.
+/// Seals the pages of a file that was not sealed when it was written: of a backup from before. The file must not be
+/// open in this process.
 ///
 /// # Errors
 /// As `Database::open`.
@@ -111,7 +111,8 @@ pub(super) fn seal_again(config: &Config) -> Result<(), OpenError> {
     if next { Ok(seal.take_next_key()?) } else { Ok(()) }
 }
 
-/// Whether a file that must be sealed is, and one that is sealed has its key. The file must not be open in this process.
+/// Whether a file that must be sealed is, and one that is sealed has its key. The file must not be open in this
+/// process.
 ///
 /// # Errors
 /// When it is not so.

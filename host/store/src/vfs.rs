@@ -159,8 +159,8 @@ unsafe extern "C" fn open(
     out: *mut c_int,
 ) -> c_int {
     let base = base();
-    // SAFETY: SQLite calls this with a name that ends with a zero byte, or none, and with `szOsFile` bytes for the file.
-    // The base gets its own structure. What it has opened has its functions, which are never freed.
+    // SAFETY: SQLite calls this with a name that ends with a zero byte, or none, and with `szOsFile` bytes for the
+    // file. The base gets its own structure. What it has opened has its functions, which are never freed.
     unsafe {
         let Some(open) = (*base).xOpen else { return ffi::SQLITE_CANTOPEN };
         let is_log = flags & ffi::SQLITE_OPEN_WAL != 0;

@@ -170,7 +170,7 @@ fn every_flipped_byte_of_the_log_of_a_running_host_is_found_when_it_is_read() {
         let mut bad = whole.clone();
         bad[at] ^= 1 << random.random_range(0..8);
         std::fs::write(&log, &bad).unwrap();
-        // Its own pages are in the memory of a connection; a copy reads all of them anew from the log.
+        // Its own pages are in the memory of a connection; a copy reads all of them from the log.
         let copy = database.copy(&books.folder.path().join("copy.db"));
         match copy {
             Ok(copy) => assert!(all(&copy).unwrap() == expect, "byte {at}"),
