@@ -10,6 +10,7 @@ use seam_runtime::serve::{self, LinkedSystem, Registry};
 use seam_store::{HostFile, HostFileError};
 
 use crate::check;
+use crate::delivery::Deliveries;
 use crate::deploy::{self, Deployer, History};
 use crate::fit;
 use crate::folder;
@@ -122,11 +123,12 @@ impl App {
         let vigils = tokio::spawn(look_after_vigils(self.deployer.clone()));
         let follows = self.manifest.contexts.iter().any(|context| context.settings.catch_up.is_some());
         let following = follows.then(|| Following::start(self.registry.clone()));
+        let deliveries = Deliveries::start(self.registry.clone());
         let scheduler = Scheduler::start(self.registry.clone(), self.manifest.schedules.clone());
         server.run(shutdown).await;
         tending.abort();
         vigils.abort();
-        drop((following, scheduler));
+        drop((following, deliveries, scheduler));
         let registry = self.registry.clone();
         tokio::task::spawn_blocking(move || registry.close_stores()).await.ok();
         Ok(())

@@ -14,8 +14,8 @@ use wasmtime::component::Val;
 use wasmtime::component::types::{ComponentFunc, Type};
 use wasmtime::component::wasm_wave::{self, parser::ParserError, untyped::UntypedFuncCall};
 
-use crate::json::to_json;
 use crate::limits;
+use seam_runtime::json::to_json;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

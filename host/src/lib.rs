@@ -1,7 +1,7 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, follow, harness ->
-//! invoke -> http, backup, build, deploy, watch, logging, scaffold -> json, fit -> manifest -> folder -> limits`. Below
+//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, delivery, follow, harness ->
+//! invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit -> manifest -> folder -> limits`. Below
 //! are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
 
 pub mod admin;
@@ -10,6 +10,7 @@ pub mod backup;
 pub mod build;
 pub mod check;
 pub mod cli;
+pub mod delivery;
 pub mod deploy;
 pub mod dev;
 pub mod fit;
@@ -18,7 +19,6 @@ pub mod follow;
 pub mod harness;
 pub mod http;
 pub mod invoke;
-pub mod json;
 pub mod limits;
 pub mod logging;
 pub mod manifest;

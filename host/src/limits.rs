@@ -251,4 +251,30 @@ pub const DEPLOY_DISK_MB_SPARE: u64 = 64;
 /// `seam dev` copies a file up to this size at each save, to ask the new version for its health: some 50 ms.
 pub const DEPLOY_QUICK_COPY_MB_MAX: u64 = 32;
 /// Times that a version is linked again because another change was published meanwhile.
-pub const DEPLOY_ATTEMPTS: usize = 5;
+pub const DEPLOY_TRIES_MAX: usize = 5;
+
+// Events
+
+/// How long an event is kept unless the manifest says otherwise: a reader may be away for a weekend.
+pub const EVENT_KEEP_S: u64 = 7 * 24 * 60 * 60;
+/// Events that may share a commit. Past some hundreds the commit is no longer what they cost.
+pub const EVENT_BATCH_MAX: u32 = 1_000;
+/// How often an event is tried, unless the manifest says otherwise: with the pauses between, for some two and a half hours,
+/// so that an outage of an hour makes no dead letters.
+pub const EVENT_TRIES: u32 = 25;
+pub const EVENT_TRIES_MAX: u32 = 1_000;
+/// The first pause before another try; each further one is twice as long.
+pub const EVENT_PAUSE_FIRST_MS: u64 = 500;
+/// The longest pause, unless the manifest says otherwise.
+pub const EVENT_PAUSE_S: u64 = 10 * 60;
+pub const EVENT_PAUSE_S_MAX: u64 = 24 * 60 * 60;
+/// How often a subscriber looks for events without having been told of one.
+pub const EVENT_LOOK_MS: u64 = 1_000;
+/// The most time for one delivery, even if its context allows more.
+pub const EVENT_CALL_MS: u64 = 10_000;
+/// Events that are tried again in one step, before new ones are taken.
+pub const EVENT_RETRIES_PER_STEP: u32 = 100;
+/// Steps of one subscription before another one of the same subscriber has its turn.
+pub const EVENT_STEPS_MAX: u32 = 100;
+/// How often old events are forgotten.
+pub const EVENT_FORGET_S: u64 = 60;

@@ -194,3 +194,10 @@ pub const STORE_NOTE_MS: u64 = 1_000;
 pub const TRAP_FRAMES_MAX: usize = 10;
 /// What a guest said before it trapped: a stack of a hundred functions, the end of it.
 pub const LAST_WORDS_BYTES_MAX: usize = 8 << 10;
+
+// Events
+
+/// How long one delivery goes on with further events before it commits: the context's other writers wait for it.
+pub const DELIVERY_BATCH_MS: u64 = 20;
+/// What an operator is shown of a handler's error.
+pub const DELIVERY_REASON_CHARS: usize = 2_000;

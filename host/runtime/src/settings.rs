@@ -36,6 +36,10 @@ pub struct ContextSettings {
     pub built: bool,
     /// The seams that it may import: `namespace:package/interface`, with or without `@version`.
     pub imports: Vec<String>,
+    /// The events interfaces that it may import: its calls of their functions are delivered later.
+    pub publishes: Vec<Publication>,
+    /// The events interfaces that it exports and that the host calls.
+    pub subscribes: Vec<Subscription>,
     pub store: Option<StoreGrant>,
     /// What it may import of the host: "attempts", and the parts of WASI "clocks", "random", "wasi".
     pub capabilities: Vec<String>,
@@ -46,6 +50,31 @@ pub struct ContextSettings {
     /// The `host:port` pairs to which it may send requests through `wasi:http`.
     pub outgoing: Vec<String>,
     pub limits: ContextLimits,
+}
+
+/// An interface whose calls are delivered later: who imports it publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// `namespace:package/interface`, with or without `@version`.
+    pub interface: String,
+    /// The argument, or the field of one, by which order is kept: `order`, `event.order`. `None`: no order is kept when
+    /// an event has to be tried again.
+    pub key: Option<String>,
+    /// How long an event is kept after it was published; `None`: for ever. It is kept until every subscriber has it.
+    pub keep: Option<Duration>,
+}
+
+/// An events interface from which the host delivers to this context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// `namespace:package/interface`, with or without `@version`.
+    pub interface: String,
+    /// How many events may share a commit.
+    pub batch: u32,
+    /// How often an event is tried before it is a dead letter.
+    pub tries: u32,
+    /// The longest pause between two tries.
+    pub pause_max: Duration,
 }
 
 /// A history that another context keeps, and the function of this context that learns from it, page by page.

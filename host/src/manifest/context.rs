@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use seam_runtime::settings::ContextSettings;
 use seam_store::ids::ContextName;
 
-use super::keys::{capabilities, component, context_limits, outgoing, places, store};
+use super::events;
+use super::keys::{capabilities, component, context_limits, names_interface, outgoing, places, store};
 use super::model::Context;
 use super::shared::shared;
 use super::table::{At, Table};
@@ -29,6 +30,8 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
             "component",
             "build",
             "imports",
+            "publishes",
+            "subscribes",
             "store",
             "capabilities",
             "config",
@@ -52,6 +55,7 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
             imports.push(import.value);
         }
     }
+    let (publishes, subscribes) = (events::publishes(&table, &mut places), events::subscribes(&table, &mut places));
     let store = store(&table, folder);
     let capabilities = capabilities(&table);
     let mut config = match table.table("config") {
@@ -84,6 +88,8 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
         component,
         built: build.is_some(),
         imports,
+        publishes,
+        subscribes,
         store,
         capabilities,
         config,
@@ -94,13 +100,4 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
     let context = Context { settings, build, assets, scenarios, places };
     let variants = variant::all(&context, variants, folder);
     Some((context, variants))
-}
-
-/// `namespace:package/interface`, with or without `@version`.
-fn names_interface(text: &str) -> bool {
-    let (path, version) = text.split_once('@').map_or((text, None), |(path, version)| (path, Some(version)));
-    let words = path.split_once(':').and_then(|(namespace, rest)| Some((namespace, rest.split_once('/')?)));
-    let kebab = |word: &str| ContextName::new(&word.to_ascii_lowercase()).is_some();
-    words.is_some_and(|(namespace, (package, interface))| [namespace, package, interface].into_iter().all(kebab))
-        && version.is_none_or(|version| semver::Version::parse(version).is_ok())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use seam_runtime::did_you_mean::nearest;
 use seam_runtime::settings::ContextLimits;
+use seam_store::ids::ContextName;
 
 use super::model::{Build, Places};
 use super::problem::Place;
@@ -266,4 +267,13 @@ pub fn existing_file(table: &Table<'_, '_>, key: &str, file: At<PathBuf>, folder
 
 pub fn timeout(table: &Table<'_, '_>, default_ms: u64) -> Duration {
     Duration::from_millis(table.integer("timeout_ms", 1..=limits::CALL_TIMEOUT_MS_MAX, default_ms))
+}
+
+/// `namespace:package/interface`, with or without `@version`.
+pub fn names_interface(text: &str) -> bool {
+    let (path, version) = text.split_once('@').map_or((text, None), |(path, version)| (path, Some(version)));
+    let words = path.split_once(':').and_then(|(namespace, rest)| Some((namespace, rest.split_once('/')?)));
+    let kebab = |word: &str| ContextName::new(&word.to_ascii_lowercase()).is_some();
+    words.is_some_and(|(namespace, (package, interface))| [namespace, package, interface].into_iter().all(kebab))
+        && version.is_none_or(|version| semver::Version::parse(version).is_ok())
 }

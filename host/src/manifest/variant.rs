@@ -127,6 +127,8 @@ fn variant(context: &Context, name: &At<String>, table: Table<'_, '_>, folder: &
         component: component?,
         built: build.is_some(),
         imports: main.imports.clone(),
+        publishes: main.publishes.clone(),
+        subscribes: main.subscribes.clone(),
         store,
         capabilities,
         config,

@@ -11,7 +11,7 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use super::*;
-use crate::json::to_json;
+use seam_runtime::json::to_json;
 
 fn row_type() -> Type {
     let engine = wasmtime::Engine::new(wasmtime::Config::new().gc_support(false)).unwrap();
@@ -89,6 +89,11 @@ fn a_wrong_row_is_reported_with_its_line() {
             "r.jsonl:2: `id`: expected a whole number that fits `u8`, found 300",
         ),
         ("r.jsonl", b"\n{\"id\": 1,}", "r.jsonl:2: not JSON: trailing comma at column 10"),
+        (
+            "r.jsonl",
+            b"{\"id\": 1, \"name\": \"a\"}\n{\"id\": 1, \"name\": \"a\", \"id\": 2}",
+            "r.jsonl:2: column 27: an object has the key `id` twice; leave one out",
+        ),
         (
             "r.jsonl",
             b"{\"id\": 1, \"nmae\": \"\", \"name\": \"\"}",

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use crate::bell::Listener;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::{Connection, Queried};
 use crate::error::Error;
 use crate::health::Trouble;
+use crate::host_table;
 use crate::mark::Mark;
 use crate::open::OpenError;
 use crate::readers::{Reader, Readers};
@@ -22,7 +25,7 @@ use crate::{blocking, limits, private, row_seals, sealing};
 
 /// How often a statement without a transaction of its context runs when failures of other transactions undo it. To be
 /// undone twice is rare, and three times does not happen.
-const ATTEMPTS: u32 = 3;
+const TRIES_MAX: u32 = 3;
 
 /// The readers are closed before the writer: it is the last to close and leaves no write-ahead log behind.
 pub struct Database {
@@ -98,6 +101,11 @@ impl Database {
     /// The same statement for all packed rows, as one transaction.
     pub fn execute_many(&self, sql: &str, rows: &[u8], deadline: Instant) -> Result<u64, Error> {
         self.in_own_transaction(deadline, |tx| tx.execute_many(sql, rows, deadline))
+    }
+
+    /// The clock that this store runs by.
+    pub fn clock(&self) -> &Clock {
+        &self.config().clock
     }
 
     /// All statements of a script in one transaction, for tools. The error comes with the line of its statement.
@@ -218,18 +226,47 @@ impl Database {
         meaning
     }
 
+    /// Has `listener` called after each commit that added events, until its last owner drops it.
+    pub fn listen(&self, listener: &Arc<Listener>) {
+        self.writer.published.listen(listener);
+    }
+
+    /// What `read` finds in the host's table `table`; nothing if the file has no such table.
+    pub(super) fn read_as_host<T: Default>(
+        &self,
+        table: &str,
+        read: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        let reader = self.reader()?;
+        let connection = reader.connection()?;
+        let sqlite = connection.sqlite();
+        let found =
+            host_table::exists(sqlite, table).and_then(|there| if there { read(sqlite) } else { Ok(T::default()) });
+        found.map_err(|error| self.failed(connection, &error))
+    }
+
+    /// Changes rows of the host in a transaction of its own, which shares its commit with others.
+    pub(super) fn write_as_host<T>(
+        &self,
+        mut write: impl FnMut(&rusqlite::Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        let deadline = self.config().clock.now() + Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
+        self.in_own_transaction(deadline, |tx| tx.as_host(&mut write))
+    }
+
     /// A reader for the host's own questions.
     pub(super) fn reader(&self) -> Result<Reader<'_>, Error> {
         let wait = Duration::from_millis(limits::STORE_LOCK_WAIT_MS);
         self.readers.get(self.config().clock.now() + wait)
     }
 
-    fn in_own_transaction<T>(
+    /// Runs statements as a transaction of their own, again if failures of others undo it.
+    pub(super) fn in_own_transaction<T>(
         &self,
         deadline: Instant,
         mut run: impl FnMut(&mut Transaction) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..TRIES_MAX {
             let mut tx = self.begin(deadline)?;
             let value = run(&mut tx)?;
             match tx.finish() {

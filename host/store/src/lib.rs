@@ -4,11 +4,11 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inspect -> schema
-//! -> database -> transaction -> writer, readers -> sealing -> look -> open, host, health -> log_file, connection,
-//! full_text -> mark, bounded -> confine, functions, program, row_seals, sql, statistics, vfs -> callable, lane, rows,
-//! config, page_seals -> seal -> key, blocking, oneshot, damage -> error, clock, ids, private, text, visible ->
-//! limits`.
+//! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inbox, inspect ->
+//! outbox, schema -> database -> transaction -> writer, readers -> sealing -> look -> open, host, health -> log_file,
+//! connection, full_text -> mark, bounded -> confine, functions, program, row_seals, sql, statistics, vfs -> bell,
+//! callable, host_table, lane, rows, config, page_seals -> seal -> key, blocking, oneshot, damage -> error, clock, ids,
+//! private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
@@ -22,6 +22,7 @@ pub mod private;
 pub mod text;
 pub mod visible;
 
+mod bell;
 mod bounded;
 mod callable;
 mod compare;
@@ -36,6 +37,8 @@ mod full_text;
 mod functions;
 mod health;
 mod host;
+mod host_table;
+mod inbox;
 mod inspect;
 mod key;
 mod lane;
@@ -46,6 +49,7 @@ mod migrate;
 mod moment;
 mod oneshot;
 mod open;
+mod outbox;
 mod page_seals;
 mod program;
 mod readers;
@@ -64,6 +68,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use bell::Listener;
 pub use compare::Difference;
 pub use config::{Config, Encryption, Settings, file_name};
 pub use copy::CopyError;
@@ -72,12 +77,16 @@ pub use database::Database;
 pub use error::{Error, chain};
 pub use health::Trouble;
 pub use host::{HostFile, HostFileError};
+pub use inbox::{Source, WaitState, Waiting, WaitingCount};
 pub use inspect::Misfit;
 pub use key::{KeyError, KeySource, VARIABLE_PREFIX as KEY_VARIABLE_PREFIX};
 pub use mark::Mark;
-pub use migrate::{MigrateError, MigrateOptions, Migrated, Migration, migrate, migrate_with, would_migrate};
+pub use migrate::{
+    MigrateError, MigrateOptions, Migrated, Migration, check_full_text, migrate, migrate_with, would_migrate,
+};
 pub use moment::{Snapshot, moment};
 pub use open::OpenError;
+pub use outbox::{Event, Kept, NewEvent};
 pub use register::{Accepted, Adopted, Register, RegisterError};
 pub use row_seals::{SealError, Verified};
 pub use rows::{Rows, Value};

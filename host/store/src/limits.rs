@@ -33,12 +33,15 @@ pub const STORE_PROGRESS_STEPS: u16 = 100;
 /// Pattern of LIKE and GLOB, whose time is its length times that of the text.
 pub const STORE_PATTERN_BYTES_MAX: i32 = 128;
 /// Words that a statement searches for before it looks at its deadline again, which is more than one search; a person
-/// types eight. A search's time grows with their square.
+/// types eight.
 pub const STORE_SEARCH_WORDS_MAX: u32 = 128;
+/// Those of them in one table, so of one search. The time of a `NEAR` grows with their square: with so many, a look at
+/// the texts of one row takes 0.8 s at worst.
+pub const STORE_TABLE_WORDS_MAX: u32 = 64;
 /// Words of searches from which a statement gives its worker's other tasks away.
 pub const STORE_INLINE_WORDS: u32 = 32;
 /// Words of one text in a full-text index: thirty pages. The longest search in a text that says one word so many times
-/// takes half a second.
+/// takes a tenth of a second.
 pub const STORE_TEXT_WORDS_MAX: u32 = 8_192;
 /// Texts of one row in a full-text index: a search goes through all of them in one call.
 pub const STORE_TEXT_COLUMNS_MAX: usize = 8;
@@ -104,3 +107,17 @@ pub const STORE_ROOM_BYTES_MIN: u64 = 128 * 1024;
 pub const STORE_CLOSE_MS_MAX: u64 = 2_000;
 /// Statements slower than this are logged.
 pub const STORE_SLOW_MS: u64 = 100;
+
+// Events
+
+/// One event as JSON. A message says what happened; a document is for the one who asks for it.
+pub const EVENT_BYTES_MAX: usize = 256 * 1024;
+/// Events that are read from an outbox at once, together: a page of them stays in the host's memory.
+pub const EVENT_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Up to how many a backlog is counted; a longer one is shown as `more`.
+pub const EVENT_COUNT_MAX: u32 = 1_000_000;
+/// Rows that are forgotten in one commit, so that it stays short.
+pub const EVENT_FORGET_ROWS: u32 = 5_000;
+/// Events of one subscription that wait for another try, or behind one that does. Beyond it the subscription takes no
+/// further events; they stay in the publisher's outbox.
+pub const EVENT_WAITING_MAX: u32 = 10_000;

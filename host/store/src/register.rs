@@ -17,11 +17,13 @@ use crate::connection::Role;
 use crate::database::Database;
 use crate::error::Error;
 use crate::host::{HostFile, HostFileError};
+use crate::host_table;
 use crate::ids::ContextName;
 use crate::inspect::{Misfit, inspect};
 use crate::log_file::path_of;
 use crate::mark::Mark;
 use crate::open::{OpenError, open};
+use crate::outbox;
 use crate::{blocking, limits, row_seals, sealing};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS store (
@@ -221,6 +223,9 @@ impl Register {
             let connection = open(config, Role::Writer).map_err(Misfit::Open)?;
             let sqlite = connection.sqlite();
             let commits = Mark::read(sqlite).map_err(failed)?.map_or(0, |mark| mark.commits);
+            if host_table::exists(sqlite, "seam_outbox").map_err(failed)? {
+                sqlite.execute_batch(outbox::START).map_err(failed)?;
+            }
             // The log is copied back on both sides of the new identity: file and log always have the same one.
             connection.run_as_host("PRAGMA wal_checkpoint(TRUNCATE)").map_err(failed)?;
             let mark = Mark::new(context.as_str(), commits + 1);

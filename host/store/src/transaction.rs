@@ -22,13 +22,15 @@ pub struct Transaction {
     ends: Instant,
     /// The error with which SQLite rolled all of it back. Every further statement gets the same error.
     failed: Option<Error>,
+    /// Whether it has added to the outbox.
+    pub(super) publishes: bool,
 }
 
 impl Transaction {
     pub(super) fn begin(writer: Arc<Writer>, deadline: Instant) -> Result<Self, Error> {
         let lease = writer.begin(deadline)?;
         let ends = writer.config().clock.now() + Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
-        Ok(Self { writer, lease: Some(lease), ends, failed: None })
+        Ok(Self { writer, lease: Some(lease), ends, failed: None, publishes: false })
     }
 
     /// Rows, packed. Sees what this transaction wrote.
@@ -76,10 +78,56 @@ impl Transaction {
         if let Some(error) = self.failed.take() {
             return CommitOutcome::Failed(error);
         }
-        match self.lease.take() {
-            Some(lease) => self.writer.commit(lease),
-            None => CommitOutcome::Failed(Error::Invalid("the transaction has ended".to_owned())),
+        let Some(lease) = self.lease.take() else {
+            return CommitOutcome::Failed(Error::Invalid("the transaction has ended".to_owned()));
+        };
+        let outcome = self.writer.commit(lease);
+        if self.publishes && matches!(outcome, CommitOutcome::Durable) {
+            self.writer.published.ring();
         }
+        outcome
+    }
+
+    /// Runs statements of the host as a part of the transaction.
+    pub(super) fn as_host<T>(
+        &mut self,
+        run: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        // The host's statements are bounded by what they are, not by a deadline.
+        self.run(self.ends, |lease, _| {
+            let connection = lease.connection()?;
+            run(connection.sqlite()).map_err(|error| connection.explain(&error))
+        })
+    }
+
+    /// Opens a savepoint inside the transaction. Savepoints nest.
+    ///
+    /// # Errors
+    /// As for a statement.
+    pub fn savepoint(&mut self, name: &'static str) -> Result<(), Error> {
+        self.as_host(|sqlite| sqlite.execute_batch(&format!("SAVEPOINT seam_{name}")))
+    }
+
+    /// Undoes what was done since the last savepoint of this name, and ends it.
+    ///
+    /// # Errors
+    /// As for a statement.
+    pub fn roll_back_to(&mut self, name: &'static str) -> Result<(), Error> {
+        self.as_host(|sqlite| sqlite.execute_batch(&format!("ROLLBACK TO seam_{name}; RELEASE seam_{name}")))
+    }
+
+    /// Ends the last savepoint of this name and keeps what was done since.
+    ///
+    /// # Errors
+    /// As for a statement, and when rows violate deferred foreign keys.
+    pub fn release(&mut self, name: &'static str) -> Result<(), Error> {
+        self.run(self.ends, |lease, _| {
+            let connection = lease.connection()?;
+            if connection.violates_deferred_keys() {
+                return Err(Error::Constraint("FOREIGN KEY constraint failed at commit".to_owned()));
+            }
+            connection.run_as_host(&format!("RELEASE seam_{name}")).map_err(|error| connection.explain(&error))
+        })
     }
 
     fn run<T>(&mut self, deadline: Instant, run: impl FnOnce(&Lease, Instant) -> Result<T, Error>) -> Result<T, Error> {

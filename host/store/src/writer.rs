@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::bell::Bell;
 use crate::config::Config;
 use crate::connection::{Connection, Role};
 use crate::error::{self, Error};
@@ -35,6 +36,8 @@ pub(super) struct Writer {
     config: Config,
     pub counters: Counters,
     pub health: Arc<Health>,
+    /// Rung after each commit that added to the outbox.
+    pub published: Bell,
     state: Mutex<State>,
 }
 
@@ -81,7 +84,7 @@ impl Writer {
         }
         let health = Arc::new(Health::new(&config.path, config.clock.clone()));
         let state = State { leased: false, idle: Some(Box::new(connection)), queue: VecDeque::new() };
-        Ok(Self { config, counters: Counters::default(), health, state: Mutex::new(state) })
+        Ok(Self { config, counters: Counters::default(), health, published: Bell::default(), state: Mutex::new(state) })
     }
 
     pub fn config(&self) -> &Config {

@@ -8,6 +8,7 @@
 use seam_sdk::attempts::{self, Wait};
 use seam_sdk::{clock, config, log};
 
+use crate::domain::limits::Cards;
 use crate::domain::quote;
 use crate::domain::states::Step;
 use crate::domain::{STALE_SECONDS, check, invalid, limits};
@@ -67,13 +68,26 @@ pub fn place(key: &str, request: &Request, neighbours: &impl Neighbours) -> Resu
     let address = check::address(&request.address, config::get("reference.countries")?.as_deref())?;
     let quote = quote::agreed(get_quote(&request.lines, neighbours)?, request.total)?;
     // Counted before the card is passed on: of many cards at once, as many are looked at as the limits allow.
-    let limits = limits::cards(&request.customer, &request.from);
-    attempts::take(&limits).map_err(|Wait(seconds)| Error::Wait(seconds))?;
+    let cards = limits::cards(&request.customer, &request.from);
+    attempts::take(&cards.tried).map_err(|_| too_many(&cards))?;
     let placed = place_once(key, request, &address, &quote, neighbours);
-    if !matches!(placed, Err(Error::Declined(_) | Error::Fields(_))) {
-        attempts::give_back(&limits);
+    match placed {
+        // Never more than were tried, so there is room for it.
+        Err(Error::Declined(_) | Error::Fields(_)) => drop(attempts::take(&cards.failed)),
+        _ => attempts::give_back(&cards.tried),
     }
     placed
+}
+
+/// Why one more card is not looked at: so many have failed, or so many are being looked at.
+fn too_many(cards: &Cards) -> Error {
+    match attempts::take(&cards.failed) {
+        Err(Wait(seconds)) => Error::Wait(seconds),
+        Ok(()) => {
+            attempts::give_back(&cards.failed);
+            Error::Busy(limits::BUSY_SECONDS)
+        }
+    }
 }
 
 /// Places the order, unless another request with the same key is faster.
@@ -104,7 +118,7 @@ fn earlier(key: &str, customer: &str, neighbours: &impl Neighbours) -> Result<Op
     }
     let now = clock::now();
     if head.state == State::Placing && head.doing_since.saturating_add(STALE_SECONDS) < now {
-        settle(&head, neighbours)?;
+        settle(&head, None, neighbours)?;
         head = known(store::head(&head.number)?)?;
     }
     Ok(match (head.state, head.outcome) {
@@ -194,7 +208,7 @@ fn fail(opened: &Opened, failure: Failure, neighbours: &impl Neighbours) -> Resu
     let why = Some((&error, note.as_str()));
     match undone {
         Ok(()) => {
-            store::placing::reject(opened.id, why, clock::now())?;
+            store::placing::reject(opened.id, why, None, clock::now())?;
             Err(error)
         }
         Err(away) => {
@@ -244,13 +258,14 @@ pub(crate) fn release(number: &str, neighbours: &impl Neighbours) -> Result<(), 
     }
 }
 
-/// Undoes an order whose placing was interrupted. False: it has ended without that.
-pub(crate) fn settle(head: &Head, neighbours: &impl Neighbours) -> Result<bool, Error> {
+/// Undoes an order whose placing was interrupted; `by` is the account of the operator who asked for it. False: it has
+/// ended without that.
+pub(crate) fn settle(head: &Head, by: Option<&str>, neighbours: &impl Neighbours) -> Result<bool, Error> {
     if !store::placing::undoing(head.id, None, clock::now())? {
         return Ok(false);
     }
     undo(&head.number, Left::CopiesAndMoney, neighbours).map_err(Error::Unavailable)?;
-    Ok(store::placing::reject(head.id, None, clock::now())?)
+    Ok(store::placing::reject(head.id, None, by, clock::now())?)
 }
 
 /// Sends recommendation the purchases that it does not have, when it is time. After a failure they wait.

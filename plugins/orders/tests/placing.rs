@@ -4,9 +4,11 @@
 mod world;
 
 use orders::changing::settle;
+use orders::domain::limits;
 use orders::placing::{get_quote, place, shipping};
 use orders::store;
 use orders::wit::{Error, FieldProblem, Request, Shipping, Shortage, State};
+use seam_sdk::attempts;
 use seam_sdk::native::{set_clock, settings};
 use seam_sdk::store::{one, params, query};
 use world::{APPROVED, COPIES, DECLINED, FAULTS, Fault, MISTYPED, NOW, UNANSWERED, World, lines, request};
@@ -98,7 +100,9 @@ fn a_refusal_whose_undo_was_delayed_is_the_answer_after_the_undo() {
     assert_eq!(world.on_hand("A"), COPIES - 1);
     world.plan(&[]);
     world.later(61);
-    assert_eq!(settle(&world), Ok(1));
+    assert_eq!(settle(Some("C-9"), &world), Ok(1));
+    let last = orders::store::desk::authors("MC-100001").unwrap().pop().unwrap();
+    assert_eq!((last.by.as_str(), last.ended_by.as_str()), ("", "C-9"));
     world.check("settled");
     assert_eq!(
         world.place("k", &[("A", 1)], APPROVED),
@@ -145,7 +149,7 @@ fn an_order_in_process_is_reported_as_such_and_undone_after_a_minute() {
     world.try_to(|| world.place("k", &[("A", 1)], APPROVED)).unwrap_err();
     world.plan(&[]);
     assert_eq!(world.place("k", &[("A", 1)], APPROVED), Err(Error::InProcess("MC-100001".into())));
-    assert_eq!(settle(&world), Ok(0), "it may still be running");
+    assert_eq!(settle(None, &world), Ok(0), "it may still be running");
     world.later(61);
     let order = world.place("k", &[("A", 1)], APPROVED).unwrap();
     assert_eq!(order.number, "MC-100002", "the first one was interrupted, so the same request is a new order");
@@ -171,7 +175,7 @@ fn an_order_that_was_undone_meanwhile_is_not_confirmed() {
     let (_, head) = store::by_key("l").unwrap().unwrap();
     world.plan(&[]);
     world.later(61);
-    assert_eq!(settle(&world), Ok(1));
+    assert_eq!(settle(None, &world), Ok(1));
     assert_eq!(store::placing::confirm(head.id, "", NOW), Ok(false), "too late");
     world.check("settled");
 }
@@ -198,8 +202,8 @@ fn copies_and_money_balance_after_every_fault() {
                         world.check(&case);
                     }
                     world.later(61);
-                    let _ = settle(&world).unwrap();
-                    assert_eq!(settle(&world), Ok(0), "{case}: all is settled at once");
+                    let _ = settle(None, &world).unwrap();
+                    assert_eq!(settle(None, &world), Ok(0), "{case}: all is settled at once");
                     world.check(&case);
 
                     let again = world.place("k", &[("A", 2), ("B", 1)], card);
@@ -236,10 +240,10 @@ fn purchases_are_learned_when_eight_wait_or_one_is_a_minute_old() {
     assert_eq!(world.others.borrow().learned.len(), 8);
     assert_eq!(store::unlearned(10).unwrap(), []);
     world.place("k-9", &[("A", 1)], APPROVED).unwrap();
-    assert_eq!(settle(&world), Ok(0));
+    assert_eq!(settle(None, &world), Ok(0));
     assert_eq!(world.others.borrow().learned.len(), 8, "it has only just been bought");
     world.later(61);
-    assert_eq!(settle(&world), Ok(0));
+    assert_eq!(settle(None, &world), Ok(0));
     assert_eq!(world.others.borrow().learned.len(), 9);
 }
 
@@ -311,6 +315,30 @@ fn cards_that_fail_are_counted_by_customer_and_by_network_and_good_ones_are_not(
         assert!(matches!(mistyped, Err(Error::Fields(_))), "{mistyped:?}");
     }
     assert_eq!(place("m", "C-4", "203.0.113.99", MISTYPED), Err(Error::Wait(360)));
+}
+
+#[test]
+fn cards_that_are_looked_at_leave_no_room_for_more_and_are_not_called_failures() {
+    let world = World::new();
+    let place = |key: &str, customer: &str, card: &str| {
+        let request = Request { customer: customer.into(), ..request(&[("A", 1)], card) };
+        place(key, &request, &world).map(drop)
+    };
+    // The customers of one network: 20 of their cards are looked at together.
+    let cards: Vec<_> = (0..20).map(|number| limits::cards(&format!("C-{number}"), "192.0.2.1")).collect();
+    assert!(cards.iter().all(|cards| attempts::take(&cards.tried).is_ok()));
+    world.plan(&[]);
+    assert_eq!(place("k", "C-50", APPROVED), Err(Error::Busy(2)));
+    assert_eq!(*world.asked.borrow(), ["albums"], "of many bad cards at once, no more are looked at");
+    attempts::give_back(&cards[0].tried);
+    assert_eq!(place("k", "C-50", APPROVED), Ok(()), "the key was not used up");
+    // The room that is left is used by cards that fail. Still, most of the others may be good.
+    assert!(matches!(place("l", "C-50", DECLINED), Err(Error::Declined(_))));
+    assert_eq!(place("m", "C-50", APPROVED), Err(Error::Busy(2)));
+    for cards in &cards[1..] {
+        attempts::take(&cards.failed).unwrap();
+    }
+    assert_eq!(place("m", "C-50", APPROVED), Err(Error::Wait(180)), "all of them failed");
 }
 
 #[test]

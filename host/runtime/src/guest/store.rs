@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use seam_store::{Database, Error, Transaction, Value};
+use seam_store::{Database, Error, NewEvent, Transaction, Value};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower, WasmList, WasmStr};
 
@@ -20,6 +20,8 @@ use crate::limits;
 pub struct Session {
     pub database: Arc<Database>,
     transaction: Option<Transaction>,
+    /// Set while the host delivers events: its transaction goes over several calls.
+    delivery: Option<Delivery>,
     /// Whether this call committed something, or may have.
     wrote: bool,
     /// Of the call; given away while it waits for the writer or the disk.
@@ -28,7 +30,7 @@ pub struct Session {
 
 impl Session {
     pub fn new(database: Arc<Database>) -> Self {
-        Self { database, transaction: None, wrote: false, places: None }
+        Self { database, transaction: None, delivery: None, wrote: false, places: None }
     }
 
     /// Prepares the session for a call that holds these places.
@@ -52,48 +54,76 @@ impl Session {
     pub fn finish(&mut self) -> bool {
         self.wrote = false;
         self.places = None;
+        self.delivery = None;
         self.transaction.take().map(Transaction::rollback).is_some()
     }
 
     fn query(&mut self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Vec<u8>, Error> {
-        match &mut self.transaction {
-            Some(transaction) => transaction.query(sql, params, deadline),
-            None => {
-                if let Some(rows) = self.database.read(sql, params, deadline)? {
-                    return Ok(rows);
-                }
+        if self.transaction.is_none() {
+            if let Some(rows) = self.database.read(sql, params, deadline)? {
+                return Ok(rows);
+            }
+            if self.delivery.is_none() {
                 let _away = away_for_writer(self.places.as_deref())?;
                 self.wrote = true;
-                self.database.write_and_read(sql, params, deadline)
+                return self.database.write_and_read(sql, params, deadline);
             }
         }
+        self.transaction_of_delivery(deadline)?.query(sql, params, deadline)
     }
 
     fn execute(&mut self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<u64, Error> {
-        match &mut self.transaction {
-            Some(transaction) => transaction.execute(sql, params, deadline),
-            None => {
-                let _away = away_for_writer(self.places.as_deref())?;
-                self.wrote = true;
-                self.database.execute(sql, params, deadline)
-            }
+        if self.commits_each() {
+            let _away = away_for_writer(self.places.as_deref())?;
+            self.wrote = true;
+            return self.database.execute(sql, params, deadline);
         }
+        self.transaction_of_delivery(deadline)?.execute(sql, params, deadline)
     }
 
     fn execute_many(&mut self, sql: &str, rows: &[u8], deadline: Instant) -> Result<u64, Error> {
-        match &mut self.transaction {
-            Some(transaction) => transaction.execute_many(sql, rows, deadline),
-            None => {
-                let _away = away_for_writer(self.places.as_deref())?;
-                self.wrote = true;
-                self.database.execute_many(sql, rows, deadline)
-            }
+        if self.commits_each() {
+            let _away = away_for_writer(self.places.as_deref())?;
+            self.wrote = true;
+            return self.database.execute_many(sql, rows, deadline);
         }
+        self.transaction_of_delivery(deadline)?.execute_many(sql, rows, deadline)
+    }
+
+    fn publish(&mut self, event: &NewEvent<'_>, deadline: Instant) -> Result<(), Error> {
+        if self.commits_each() {
+            let _away = away_for_writer(self.places.as_deref())?;
+            self.wrote = true;
+            return self.database.publish(event, deadline);
+        }
+        self.transaction_of_delivery(deadline)?.publish(event)
+    }
+
+    /// Whether a statement now is a transaction of its own.
+    fn commits_each(&self) -> bool {
+        self.transaction.is_none() && self.delivery.is_none()
+    }
+
+    /// The open transaction. While events are delivered, the first statement that writes opens it.
+    fn transaction_of_delivery(&mut self, deadline: Instant) -> Result<&mut Transaction, Error> {
+        if self.transaction.is_none() {
+            let _away = away_for_writer(self.places.as_deref())?;
+            let mut transaction = self.database.begin(deadline)?;
+            transaction.savepoint(EVENT)?;
+            self.transaction = Some(transaction);
+        }
+        self.transaction.as_mut().ok_or_else(no_transaction)
     }
 
     fn begin(&mut self, deadline: Instant) -> Result<(), Error> {
-        if self.transaction.is_some() {
+        let open = self.delivery.as_ref().map_or(self.transaction.is_some(), |delivery| delivery.guest_began);
+        if open {
             return Err(Error::Invalid("a transaction is already open, and transactions do not nest".to_owned()));
+        }
+        if self.delivery.is_some() {
+            self.transaction_of_delivery(deadline)?.savepoint(GUEST)?;
+            self.delivery = Some(Delivery { guest_began: true });
+            return Ok(());
         }
         let _away = away_for_writer(self.places.as_deref())?;
         self.transaction = Some(self.database.begin(deadline)?);
@@ -101,6 +131,10 @@ impl Session {
     }
 
     fn commit(&mut self) -> Result<(), Error> {
+        if self.delivery.is_some() {
+            // It commits with the mark that the event is done.
+            return self.end_in_delivery(|transaction| transaction.release(GUEST));
+        }
         let transaction = self.transaction.take().ok_or_else(no_transaction)?;
         self.wrote = true;
         let _away = self.places.as_deref().and_then(Places::away_for_commit);
@@ -108,13 +142,94 @@ impl Session {
     }
 
     fn rollback(&mut self) -> Result<(), Error> {
+        if self.delivery.is_some() {
+            return self.end_in_delivery(|transaction| transaction.roll_back_to(GUEST));
+        }
         let transaction = self.transaction.take().ok_or_else(no_transaction)?;
         // The last of a group commits for the others, even if it rolls its own transaction back.
         let _away = self.places.as_deref().and_then(Places::away_for_commit);
         transaction.rollback();
         Ok(())
     }
+
+    fn end_in_delivery(&mut self, end: impl FnOnce(&mut Transaction) -> Result<(), Error>) -> Result<(), Error> {
+        match (&mut self.delivery, &mut self.transaction) {
+            (Some(delivery), Some(transaction)) if delivery.guest_began => {
+                delivery.guest_began = false;
+                end(transaction)
+            }
+            _ => Err(no_transaction()),
+        }
+    }
+
+    /// From now on all calls until `end_delivery` share one transaction.
+    pub fn start_delivery(&mut self) {
+        self.delivery = Some(Delivery { guest_began: false });
+    }
+
+    /// Prepares the transaction for the next event.
+    ///
+    /// # Errors
+    /// As for a statement; the transaction is not to be committed then.
+    pub fn start_event(&mut self) -> Result<(), Error> {
+        self.transaction.as_mut().map_or(Ok(()), |transaction| transaction.savepoint(EVENT))
+    }
+
+    /// Keeps what the last event wrote, or undoes it alone.
+    ///
+    /// # Errors
+    /// As for a statement; the transaction is not to be committed then. `Error::Constraint` when the event's rows
+    /// violate foreign keys: they are undone.
+    pub fn end_event(&mut self, keep: bool) -> Result<(), Error> {
+        let left_open = self.delivery.replace(Delivery { guest_began: false }).is_some_and(|was| was.guest_began);
+        let Some(transaction) = self.transaction.as_mut() else { return Ok(()) };
+        if left_open {
+            // As at the end of any call.
+            transaction.roll_back_to(GUEST)?;
+        }
+        if !keep {
+            return transaction.roll_back_to(EVENT);
+        }
+        match transaction.release(EVENT) {
+            Err(error @ Error::Constraint(_)) => transaction.roll_back_to(EVENT).and(Err(error)),
+            released => released,
+        }
+    }
+
+    /// Has `mark` add what the host keeps of the delivery, and commits all of it.
+    ///
+    /// # Errors
+    /// As for a commit. Nothing is written then, except after `Error::Unavailable`, when that is not known.
+    pub fn end_delivery(
+        &mut self,
+        deadline: Instant,
+        mark: impl FnOnce(&mut Transaction) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.delivery = None;
+        let mut transaction = match self.transaction.take() {
+            Some(transaction) => transaction,
+            None => {
+                let _away = away_for_writer(self.places.as_deref())?;
+                self.database.begin(deadline)?
+            }
+        };
+        mark(&mut transaction)?;
+        self.wrote = true;
+        let _away = self.places.as_deref().and_then(Places::away_for_commit);
+        transaction.commit()
+    }
 }
+
+/// The state of a delivery.
+#[derive(Clone, Copy)]
+struct Delivery {
+    /// Whether the guest has begun a transaction and not ended it.
+    guest_began: bool,
+}
+
+/// Names of savepoints: around one event, and where the guest began its transaction.
+const EVENT: &str = "event";
+const GUEST: &str = "guest";
 
 fn away_for_writer(places: Option<&Places>) -> Result<Option<Away<'_>>, Error> {
     let Some(places) = places else { return Ok(None) };
@@ -124,6 +239,36 @@ fn away_for_writer(places: Option<&Places>) -> Result<Option<Away<'_>>, Error> {
 
 fn no_transaction() -> Error {
     Error::Invalid("no transaction is open".to_owned())
+}
+
+/// Adds an event to the outbox of the guest's context: as a part of the open transaction, or as one of its own. The time
+/// and the trace of `event` are set here.
+///
+/// # Errors
+/// The outer one traps: the guest is only starting. The inner one says why nothing is published.
+pub fn publish(cx: &mut StoreContextMut<'_, Guest>, event: NewEvent<'_>) -> wasmtime::Result<Result<(), Error>> {
+    let guest = cx.data_mut();
+    let Some(call) = guest.call() else {
+        wasmtime::bail!("`{}.{}` was called during the start of the component", event.interface, event.function);
+    };
+    if call.affinity.shadow {
+        // What a shadow does stays with it.
+        return Ok(Ok(()));
+    }
+    let Some(session) = guest.store.as_mut() else {
+        return Ok(Err(Error::Denied("the manifest grants this context no store".to_owned())));
+    };
+    let trace = call.trace.to_string();
+    let since_1970 = session.database.clock().wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let time_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+    let event = NewEvent { trace: &trace, time_ms, ..event };
+    let published = session.publish(&event, call.deadline);
+    if session.wrote()
+        && let Some(retry) = guest.callees.as_ref().and_then(DispatchTable::retry_state)
+    {
+        retry.had_effect();
+    }
+    Ok(published)
 }
 
 /// The WIT variant `value`, still in the guest's memory.
@@ -270,9 +415,9 @@ fn with_session<'a, T>(
         result
     });
     if session.wrote()
-        && let Some(attempt) = cx.data().callees.as_ref().and_then(DispatchTable::attempt)
+        && let Some(state) = cx.data().callees.as_ref().and_then(DispatchTable::retry_state)
     {
-        attempt.had_effect();
+        state.had_effect();
     }
     cx.data_mut().store = Some(session);
     Ok((done?.map_err(Failure::from),))

@@ -3,11 +3,15 @@
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
+use super::publication;
 use super::seam_call::{Carry, link_function};
 use super::wiring::Wiring;
 use crate::component::{Component, WASI_PACKAGES};
+use crate::guest::admission::FunctionId;
+use crate::guest::bulkhead::Callee;
 use crate::guest::dispatch::Function;
 use crate::guest::{self, Guest};
+use crate::settings::Publication;
 
 /// A linker with everything that `component` imports and nothing else.
 ///
@@ -16,6 +20,7 @@ use crate::guest::{self, Guest};
 pub(super) fn linker(
     engine: &Engine,
     component: &Component,
+    publishes: &[Publication],
     wiring: &Wiring,
     asynchronous: bool,
     carry: Carry,
@@ -24,11 +29,19 @@ pub(super) fn linker(
     add_host(&mut linker, asynchronous, |package| component.imports.iter().any(|i| i.name.package() == package))?;
     for import in &component.imports {
         let name = import.name.to_string();
+        if let Some(publication) = publishes.iter().find(|publication| import.name.granted_by(&publication.interface)) {
+            let mut instance = linker.instance(&name)?;
+            for (function, signature) in &import.functions {
+                publication::link_function(&mut instance, &import.name, function, signature, publication)?;
+            }
+            continue;
+        }
         let Some(provider) = wiring.get(&name) else { continue };
         let mut instance = linker.instance(&name)?;
         for (function, signature) in &import.functions {
+            let id = FunctionId::new(&import.name.path, function);
             let function = Function {
-                callee: provider.callee,
+                callee: Callee { context: provider.callee, function: Some(id) },
                 interface: import.name.clone(),
                 name: function.clone(),
                 signature: signature.clone(),

@@ -7,13 +7,16 @@ mod host_exports;
 mod host_imports;
 mod linker;
 mod plan;
+mod publication;
 mod seam_call;
+mod subscription;
 mod variant_check;
 mod wire;
 mod wiring;
 
 pub use history_feed::HistoryFeed;
 pub use plan::plan;
+pub use publication::arguments_from_json;
 pub(crate) use seam_call::Carry;
 pub(crate) use wire::{Wired, is_asynchronous, waits, wire, wire_one};
 pub use wiring::Wiring;

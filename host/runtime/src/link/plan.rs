@@ -7,7 +7,7 @@ use seam_store::ids::ContextName;
 
 use super::host_imports::{HostImports, bare_import_problem};
 use super::wiring::{Provider, Wiring};
-use super::{cycle, host_exports, variant_check};
+use super::{cycle, host_exports, publication, subscription, variant_check};
 use crate::call::ContextIndex;
 use crate::component::{Component, ContextProblem, Interface, InterfaceName, later_wasi, same_signature, seam_rules};
 use crate::did_you_mean::nearest;
@@ -53,11 +53,17 @@ pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, 
                         found.into_iter().for_each(|(message, remedy)| report("", message, remedy));
                     }
                 }
-                _ => match provider(contexts, context, import) {
-                    Ok(provider) => drop(wiring.insert(import.name.to_string(), provider)),
-                    Err(found) => {
-                        found.into_iter().for_each(|(message, remedy)| report(&import.name.path, message, remedy));
+                _ => match subscription::published(context, import) {
+                    Some(publication) => {
+                        let found = publication::problems(import, publication);
+                        found.into_iter().for_each(|(what, remedy)| report("publishes", what, remedy));
                     }
+                    None => match provider(contexts, context, import) {
+                        Ok(provider) => drop(wiring.insert(import.name.to_string(), provider)),
+                        Err(found) => {
+                            found.into_iter().for_each(|(message, remedy)| report(&import.name.path, message, remedy));
+                        }
+                    },
                 },
             }
         }
@@ -66,6 +72,7 @@ pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, 
     for (context, component) in contexts {
         problems.extend(variant_check::problems(contexts, context, component));
         problems.extend(variant_check::catch_up_problem(contexts, context, component));
+        problems.extend(subscription::problems(contexts, context, component));
     }
     if let Some(cycle) = cycle::find_cycle(&variant_check::callees(contexts, &wirings)) {
         let names: Vec<_> =

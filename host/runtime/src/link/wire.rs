@@ -33,7 +33,7 @@ impl Wired {
         carry: Carry,
     ) -> Result<Self, ContextProblem> {
         let component = &spec.component;
-        let linked = linker(engine, component, &wiring, is_asynchronous(component), carry)
+        let linked = linker(engine, component, &spec.settings.publishes, &wiring, is_asynchronous(component), carry)
             .and_then(|linker| linker.instantiate_pre(&component.code));
         match linked {
             Ok(pre) => Ok(Self { spec, wiring, pre, contexts }),

@@ -3,6 +3,7 @@
 
 pub(crate) mod blueprint;
 mod call_stats;
+mod delivery;
 pub(crate) mod generation;
 pub(crate) mod instance;
 pub(crate) mod metrics;
@@ -13,6 +14,7 @@ mod trap;
 
 pub use blueprint::{Export, Serves};
 pub use call_stats::{CallCounts, CallStats};
+pub use delivery::{Arrival, Handled, Undelivered};
 pub use generation::Generation;
 pub(crate) use generation::Inherited;
 pub use metrics::Metrics;

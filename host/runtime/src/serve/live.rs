@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use seam_store::Transaction;
 use wasmtime::component::Val;
 
 use super::serving_set::{Fallback, ServingSet};
 use crate::buffered_http;
 use crate::call::{Affinity, Call, Failure};
-use crate::guest::dispatch::{AttemptOutcome, Dispatch, DispatchTable, Function, Values};
+use crate::guest::bulkhead::Callee;
+use crate::guest::dispatch::{Dispatch, DispatchTable, Function, RetryState, Values};
 use crate::run::metrics::CallMetrics;
-use crate::run::{Export, Generation, Serves};
+use crate::run::{Arrival, Export, Generation, Handled, Serves, Undelivered};
 
 pub struct Live {
     generation: Arc<Generation>,
@@ -90,10 +92,10 @@ impl Live {
         request: buffered_http::Request,
     ) -> Result<buffered_http::Response, Failure> {
         let started = Instant::now();
-        let attempt = Arc::new(AttemptOutcome::new(fallback.on_probation));
-        let callees = self.callees.tracked_by(attempt.clone());
+        let retry_state = Arc::new(RetryState::new(fallback.on_probation));
+        let callees = self.callees.tracked_by(retry_state.clone());
         let first = self.generation.handle(self.with_affinity(call), &callees, request.clone());
-        if !attempt.can_run_again() {
+        if !retry_state.can_run_again() {
             return first;
         }
         tracing::warn!(
@@ -113,13 +115,26 @@ impl Live {
         call
     }
 
+    /// Delivers events to this generation itself, whatever its route. See `Generation::deliver`.
+    ///
+    /// # Errors
+    /// When nothing is written.
+    pub fn deliver(
+        &self,
+        call: Call,
+        arrivals: &[Arrival],
+        mark: impl FnOnce(&mut Transaction, &[Handled]) -> Result<(), seam_store::Error>,
+    ) -> Result<usize, Undelivered> {
+        self.generation.deliver(call, &self.callees, arrivals, mark)
+    }
+
     /// Calls one exported function with dynamically typed values, as a seam would.
     ///
     /// # Errors
     /// When the guest gave no answer; `params` that do not fit the signature are a trap.
     pub fn call(&self, call: Call, export: &Export, params: &[Val]) -> Result<Vec<Val>, Failure> {
         let function = Function {
-            callee: self.generation.index,
+            callee: Callee::without_function(self.generation.index),
             interface: export.interface.clone(),
             name: export.function.clone(),
             signature: export.signature.clone(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
-use seam_store::{HostFile, Register};
+use seam_store::{Database, HostFile, Register};
 
 use super::error::Error;
 use super::live::Live;
@@ -312,6 +312,27 @@ impl Registry {
     /// Notified when there may be something new for the followers to learn.
     pub fn learned(&self) -> &Notify {
         &self.0.publisher.routing.learned
+    }
+
+    /// The contexts to which events are delivered, variants included.
+    pub fn subscribers(&self) -> Vec<ContextName> {
+        let all = self.generations().into_iter().filter(|generation| !generation.spec().settings.subscribes.is_empty());
+        all.map(|generation| generation.context().clone()).collect()
+    }
+
+    /// The contexts that publish this interface, variants included, with their files.
+    pub fn publishers(&self, interface: &str) -> Vec<(ContextName, Arc<Database>)> {
+        let path = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
+        let publishes = |generation: &Arc<Generation>| {
+            generation
+                .spec()
+                .settings
+                .publishes
+                .iter()
+                .any(|publication| path(&publication.interface) == path(interface))
+        };
+        let all = self.generations().into_iter().filter(publishes);
+        all.filter_map(|generation| Some((generation.context().clone(), generation.database()?.clone()))).collect()
     }
 
     /// The clock that this system runs by. Deadlines of calls are the system's clock's.

@@ -27,6 +27,8 @@ fn settings(name: &str, variant: &str, component: &Path) -> ContextSettings {
         name: if name.contains('@') { context.with_variant(variant).unwrap() } else { context },
         variant: variant.to_owned(),
         catch_up: None,
+        publishes: Vec::new(),
+        subscribes: Vec::new(),
         clicks: None,
         component: component.to_owned(),
         built: false,

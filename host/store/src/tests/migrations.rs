@@ -234,6 +234,7 @@ fn every_kind_of_change_runs_beside_all_tables_of_the_host() {
         "ANALYZE a",
         "REINDEX",
         "REINDEX nocase",
+        "REINDEX binary",
         "ALTER TABLE a ADD COLUMN w TEXT NOT NULL DEFAULT 'w' CHECK (w <> '')",
         "ALTER TABLE a RENAME COLUMN y TO name",
         "ALTER TABLE a DROP COLUMN z",
@@ -276,11 +277,18 @@ fn only_the_virtual_tables_that_are_offered_can_be_made() {
 #[test]
 fn a_file_that_follows_a_history_can_be_migrated() {
     let shop = empty();
+    // A context may have a store before it has migrations.
+    Cursor { at: 6, caught_up: false }.write(&shop, "orders").unwrap();
     let mut list = vec![migration(1, "CREATE TABLE a (x)")];
     migrate(&shop, &list).unwrap();
     Cursor { at: 7, caught_up: true }.write(&shop, "orders").unwrap();
     list.push(migration(2, "CREATE TABLE b (x)"));
     assert_eq!(migrate(&shop, &list).unwrap(), Migrated { from: 1, to: 2 });
+    // As a deploy tries it, and as a restore point comes back.
+    let copy = shop.copy(&shop.folder.path().join("copy.db")).unwrap();
+    let later = [list.clone(), vec![migration(3, "ALTER TABLE a RENAME TO c; REINDEX; ANALYZE")]].concat();
+    assert_eq!(migrate(&copy, &later).unwrap(), Migrated { from: 2, to: 3 });
+    assert_eq!(Cursor::read(&copy, "orders").unwrap(), Cursor { at: 7, caught_up: true });
     list.push(migration(3, "ALTER TABLE b RENAME TO seam_b"));
     assert!(matches!(migrate(&shop, &list), Err(MigrateError::HostName { name }) if name == "seam_b"));
 }

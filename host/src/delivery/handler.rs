@@ -1,0 +1,80 @@
+//! Who handles events: a context in the sandbox. Tests and simulations put something else in its place.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use seam_runtime::call::{Call, Failure};
+use seam_runtime::component::InterfaceName;
+use seam_runtime::link::arguments_from_json;
+use seam_runtime::run::{Arrival, Handled, Undelivered};
+use seam_runtime::serve::Registry;
+use seam_store::ids::Trace;
+use seam_store::{Database, Error, Event, Transaction};
+
+use crate::limits;
+
+/// What the host notes of a delivery: gets what became of the first events, in order.
+pub type Note<'n> = &'n mut dyn FnMut(&mut Transaction, &[Handled]) -> Result<(), Error>;
+
+pub trait Handler {
+    /// The file in which the handlers write and the host notes what is done.
+    ///
+    /// # Errors
+    /// When there is none now.
+    fn database(&self) -> Result<Arc<Database>, Failure>;
+
+    /// Handles events in one transaction, in which `note` notes what became of the first ones. Returns how many those
+    /// are, at least one.
+    ///
+    /// # Errors
+    /// When nothing is written.
+    fn handle(&self, events: &[&Event], note: Note<'_>) -> Result<usize, Undelivered>;
+}
+
+/// A context of the running system, or one of its variants.
+pub struct ContextHandler {
+    pub registry: Registry,
+    pub context: String,
+}
+
+impl Handler for ContextHandler {
+    fn database(&self) -> Result<Arc<Database>, Failure> {
+        let live = self.registry.live(&self.context)?;
+        let generation = live.generation();
+        if generation.out_of_service().is_some() {
+            return Err(generation.absence());
+        }
+        generation.database().cloned().ok_or_else(|| generation.absence())
+    }
+
+    fn handle(&self, events: &[&Event], note: Note<'_>) -> Result<usize, Undelivered> {
+        let live = self.registry.live(&self.context).map_err(Undelivered::Context)?;
+        let generation = live.generation();
+        let mut arrivals = Vec::with_capacity(events.len());
+        for event in events {
+            let arrival = InterfaceName::parse(&event.interface)
+                .and_then(|interface| {
+                    let named = |export: &(usize, &seam_runtime::run::Export)| export.1.function == event.function;
+                    let all = generation.exports().iter().enumerate().filter(named);
+                    interface.choose(all, |(_, export)| &export.interface)
+                })
+                .ok_or_else(|| format!("it does not take `{}.{}`", event.interface, event.function))
+                .and_then(|(export, found)| {
+                    let params = arguments_from_json(&found.signature, &event.data)?;
+                    Ok(Arrival { export, params, subject: event.subject.clone() })
+                });
+            match arrival {
+                Ok(arrival) => arrivals.push(arrival),
+                // Those before it can be handled.
+                Err(_) if !arrivals.is_empty() => break,
+                Err(reason) => {
+                    let failure = Failure::Absent { context: self.context.clone(), reason };
+                    return Err(Undelivered::Event(0, failure));
+                }
+            }
+        }
+        let trace = events.first().and_then(|event| Trace::parse(&event.trace)).map_or_else(Trace::start, Trace::child);
+        let call = Call::start(Instant::now() + Duration::from_millis(limits::EVENT_CALL_MS), trace);
+        live.deliver(call, &arrivals, note)
+    }
+}

@@ -1,0 +1,205 @@
+//! Brings events from the outboxes of those who publish to those who subscribe.
+//!
+//! Each subscriber has a thread of its own, so one that is slow, broken or out of service stops no other. The tables in
+//! the contexts' files are the truth; what wakes a thread is only a hint to look.
+//! Not here: the tables (`seam_store`), the transaction around a handler (`seam_runtime::run`).
+
+mod handler;
+mod pause;
+mod subscriber;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use seam_runtime::route::Notify;
+use seam_runtime::serve::Registry;
+use seam_store::{Database, Listener, Source};
+
+pub use handler::{ContextHandler, Handler, Note};
+pub use subscriber::{Next, Subscriber};
+
+use crate::limits;
+
+/// The deliveries of a running host. When this is dropped, each thread ends after its current delivery; the drop does
+/// not wait for that, and what is cut off is delivered again.
+pub struct Deliveries(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    stop: AtomicBool,
+    /// The threads that run, each with what wakes it.
+    threads: Mutex<BTreeMap<String, Arc<Notify>>>,
+    /// Wakes the thread that starts the others.
+    woken: Notify,
+    /// Why a subscription does not go on now.
+    away: Mutex<BTreeMap<(String, Source), String>>,
+}
+
+impl Deliveries {
+    /// Starts delivering to every context that subscribes, now or after a later change of the system.
+    pub fn start(registry: Registry) -> Self {
+        let woken = Notify::new(registry.clock().clone());
+        let inner = Arc::new(Inner {
+            registry,
+            stop: AtomicBool::new(false),
+            threads: Mutex::default(),
+            woken,
+            away: Mutex::default(),
+        });
+        let work = inner.clone();
+        spawn("seam-events", move || work.supervise());
+        Self(inner)
+    }
+
+    /// Why a subscription does not go on now, if it does not.
+    pub fn away(&self, subscriber: &str, source: &Source) -> Option<String> {
+        self.0.away.lock().get(&(subscriber.to_owned(), source.clone())).cloned()
+    }
+}
+
+impl Drop for Deliveries {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+        self.0.woken.notify();
+        self.0.threads.lock().values().for_each(|thread| thread.notify());
+    }
+}
+
+/// Guests run on these threads.
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().name(name.into()).stack_size(limits::THREAD_STACK_KB << 10);
+    if let Err(error) = thread.spawn(work) {
+        tracing::error!(target: "delivery", %error, "cannot start a thread that delivers events");
+    }
+}
+
+impl Inner {
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Starts a thread for each subscriber that has none, and forgets events that everyone has.
+    fn supervise(self: Arc<Self>) {
+        let clock = self.registry.clock().clone();
+        let mut forgot = clock.now();
+        while !self.stopped() {
+            for subscriber in self.registry.subscribers() {
+                let subscriber = subscriber.to_string();
+                let mut threads = self.threads.lock();
+                if !threads.contains_key(&subscriber) {
+                    let woken = Arc::new(Notify::new(clock.clone()));
+                    threads.insert(subscriber.clone(), woken.clone());
+                    let inner = self.clone();
+                    spawn("seam-deliver", move || inner.deliver(&subscriber, &woken));
+                }
+            }
+            if clock.elapsed_since(forgot) >= Duration::from_secs(limits::EVENT_FORGET_S) {
+                forgot = clock.now();
+                self.forget();
+            }
+            self.woken.wait(Duration::from_millis(limits::EVENT_LOOK_MS));
+        }
+    }
+
+    /// Delivers to one context until it subscribes to nothing, or the host stops.
+    fn deliver(&self, subscriber: &str, woken: &Arc<Notify>) {
+        let wakes = woken.clone();
+        let listener: Arc<Listener> = Arc::new(move || wakes.notify());
+        let mut listening: Vec<Arc<Database>> = Vec::new();
+        let handler = ContextHandler { registry: self.registry.clone(), context: subscriber.to_owned() };
+        while !self.stopped() {
+            let Ok(live) = self.registry.live(subscriber) else { break };
+            let subscriptions = live.generation().spec().settings.subscribes.clone();
+            drop(live);
+            if subscriptions.is_empty() {
+                break;
+            }
+            let mut wait_ms = limits::EVENT_LOOK_MS;
+            for subscription in &subscriptions {
+                let interface = subscription.interface.split('@').next().unwrap_or_default().to_owned();
+                for (publisher, outbox) in self.registry.publishers(&interface) {
+                    if !listening.iter().any(|other| Arc::ptr_eq(other, &outbox)) {
+                        outbox.listen(&listener);
+                        listening.push(outbox.clone());
+                    }
+                    let source = Source { publisher: publisher.to_string(), interface: interface.clone() };
+                    let step = Subscriber { handler: &handler, subscription, source, outbox };
+                    wait_ms = wait_ms.min(self.run(subscriber, &step));
+                }
+            }
+            // Files of generations that are gone.
+            listening.retain(|file| Arc::strong_count(file) > 1);
+            woken.wait(Duration::from_millis(wait_ms));
+        }
+        self.threads.lock().remove(subscriber);
+    }
+
+    /// Steps for as long as there is something to do, but not without end: others of the same subscriber wait. For how
+    /// many milliseconds there is nothing to do.
+    fn run(&self, name: &str, subscriber: &Subscriber<'_, ContextHandler>) -> u64 {
+        let key = (name.to_owned(), subscriber.source.clone());
+        for _ in 0..limits::EVENT_STEPS_MAX {
+            match subscriber.step() {
+                Next::Now if !self.stopped() => {}
+                Next::Now => return 0,
+                Next::Later(due) => {
+                    if self.away.lock().remove(&key).is_some() {
+                        tracing::info!(target: "delivery", subscriber = name, publisher = key.1.publisher, "events are delivered again");
+                    }
+                    return due.map_or(limits::EVENT_LOOK_MS, |due| due.saturating_sub(subscriber.now_ms()).max(1));
+                }
+                Next::Away(why) => {
+                    let said = self.away.lock().insert(key.clone(), why.clone());
+                    if said.as_ref() != Some(&why) {
+                        tracing::warn!(
+                            target: "delivery", subscriber = name, publisher = key.1.publisher,
+                            "events wait, and are delivered once it works: {why}"
+                        );
+                    }
+                    return limits::EVENT_LOOK_MS;
+                }
+            }
+        }
+        0
+    }
+
+    /// Forgets the events that are old enough and that every subscriber has.
+    fn forget(&self) {
+        for generation in self.registry.generations() {
+            let (Some(database), publishes) = (generation.database(), &generation.spec().settings.publishes) else {
+                continue;
+            };
+            // One outbox for all interfaces: the longest of their times.
+            let keeps: Option<Vec<Duration>> = publishes.iter().map(|publication| publication.keep).collect();
+            let Some(keep) = keeps.and_then(|keeps| keeps.into_iter().max()) else { continue };
+            let now = self.registry.clock().wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let before = u64::try_from(now.saturating_sub(keep).as_millis()).unwrap_or(u64::MAX);
+            let publisher = generation.context().to_string();
+            let forgotten = self.taken_by_all(&publisher).map(|up_to| database.forget_published(up_to, before));
+            if let Some(Err(error)) = forgotten {
+                tracing::warn!(target: "delivery", publisher, %error, "cannot forget old events");
+            }
+        }
+    }
+
+    /// The position up to which every subscriber has the events of `publisher`; `None` if that cannot be known now.
+    fn taken_by_all(&self, publisher: &str) -> Option<u64> {
+        let mut up_to = u64::MAX;
+        for generation in self.registry.generations() {
+            let interfaces: BTreeSet<_> = generation.spec().settings.subscribes.iter().map(|s| &s.interface).collect();
+            for interface in interfaces {
+                if self.registry.publishers(interface).iter().any(|(other, _)| other.as_str() == publisher) {
+                    let interface = interface.split('@').next().unwrap_or_default().to_owned();
+                    let source = Source { publisher: publisher.to_owned(), interface };
+                    up_to = up_to.min(generation.database()?.seen(&source).ok()?.unwrap_or(0));
+                }
+            }
+        }
+        Some(up_to)
+    }
+}

@@ -1,0 +1,245 @@
+//! One subscription: takes events from a publisher's outbox, in order, and has them handled.
+//!
+//! Invariants: a subscription's cursor and what the handlers wrote commit together, so an event has its effect once,
+//! however often it is delivered. An event that fails waits in the subscriber's file, and all later ones of its subject
+//! behind it; others pass. Nothing is left out: what cannot be handled becomes a dead letter, which an operator sees.
+//! Not here: threads and wake-ups (`mod`).
+
+use std::sync::Arc;
+
+use seam_runtime::call::Failure;
+use seam_runtime::run::{Handled, Undelivered};
+use seam_runtime::settings::Subscription;
+use seam_store::{Database, Error, Event, Source, Transaction, WaitState, Waiting};
+
+use super::handler::Handler;
+use super::pause::pause_ms;
+use crate::limits;
+
+/// What a step has left to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// There may be more.
+    Now,
+    /// An event is tried again at this time, in milliseconds since 1970; `None`: nothing waits.
+    Later(Option<u64>),
+    /// The subscriber cannot be reached now: why. Not held against any event.
+    Away(String),
+}
+
+/// A subscription and its publisher.
+pub struct Subscriber<'s, H> {
+    pub handler: &'s H,
+    pub subscription: &'s Subscription,
+    pub source: Source,
+    /// The publisher's file.
+    pub outbox: Arc<Database>,
+}
+
+/// Why a step ended before its end.
+enum Stop {
+    Away(String),
+    /// The publisher's or the subscriber's file does not work now.
+    Store(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl<H: Handler> Subscriber<'_, H> {
+    /// Tries again what is due, then takes the next events.
+    pub fn step(&self) -> Next {
+        match self.try_step() {
+            Ok(next) => next,
+            Err(Stop::Away(why)) => Next::Away(why),
+            Err(Stop::Store(error)) => Next::Away(error.to_string()),
+        }
+    }
+
+    fn try_step(&self) -> Result<Next, Stop> {
+        let inbox = self.handler.database().map_err(|failure| Stop::Away(failure.to_string()))?;
+        let again = self.retry(&inbox)?;
+        let more = self.take(&inbox)?;
+        if again || more { Ok(Next::Now) } else { Ok(Next::Later(inbox.next_due()?)) }
+    }
+
+    /// Milliseconds since 1970.
+    pub fn now_ms(&self) -> u64 {
+        let since_1970 = self.outbox.clock().wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Tries the events that are due, each in a transaction of its own. Whether there may be more of them.
+    fn retry(&self, inbox: &Database) -> Result<bool, Stop> {
+        let due = inbox.due(&self.source, self.now_ms(), limits::EVENT_RETRIES_PER_STEP)?;
+        for waiting in &due {
+            let note = &mut |tx: &mut Transaction, handled: &[Handled]| match handled {
+                [Handled::Rejected(why)] => tx.set_aside(&self.failed(waiting, why)),
+                _ => tx.take_off(&self.source, &waiting.event).map(drop),
+            };
+            match self.handler.handle(&[&waiting.event], note) {
+                Ok(_) => {}
+                Err(Undelivered::Event(_, failure)) => {
+                    let failed = self.failed(waiting, &reason(&failure));
+                    write(inbox, |tx| tx.set_aside(&failed))?;
+                }
+                Err(undelivered) => return Err(stop(undelivered)),
+            }
+        }
+        Ok(!due.is_empty())
+    }
+
+    /// The event after another try that failed.
+    fn failed(&self, waiting: &Waiting, reason: &str) -> Waiting {
+        let tries = waiting.tries.saturating_add(1);
+        let state = if tries >= self.subscription.tries { WaitState::Dead } else { WaitState::Retry };
+        if state == WaitState::Dead {
+            tracing::error!(
+                target: "delivery", publisher = self.source.publisher, interface = self.source.interface,
+                position = waiting.event.position, tries, "an event is a dead letter: {reason}"
+            );
+        }
+        let due_ms = self.now_ms().saturating_add(pause_ms(tries, self.subscription.pause_max));
+        Waiting { state, tries, due_ms, reason: reason.to_owned(), ..waiting.clone() }
+    }
+
+    fn aside(&self, event: &Event, state: WaitState) -> Waiting {
+        let (source, event) = (self.source.clone(), event.clone());
+        Waiting { source, event, state, tries: 0, due_ms: 0, reason: String::new() }
+    }
+
+    /// Takes the next page. Whether there may be more.
+    fn take(&self, inbox: &Database) -> Result<bool, Stop> {
+        if inbox.waiting_count(&self.source)?.waiting() >= u64::from(seam_store::limits::EVENT_WAITING_MAX) {
+            return Err(Stop::Away(format!(
+                "{} of its events wait for another try; it takes further ones when some of them are done",
+                seam_store::limits::EVENT_WAITING_MAX
+            )));
+        }
+        let at = self.position(inbox)?;
+        let page = self.outbox.published(Some(&self.source.interface), at, self.subscription.batch)?;
+        if page.is_empty() {
+            return Ok(false);
+        }
+        let subjects = inbox.waiting_subjects(&self.source)?;
+        let is_behind = |event: &Event| event.subject.as_ref().is_some_and(|subject| subjects.contains(subject));
+        let events: Vec<&Event> = page.iter().filter(|event| !is_behind(event)).collect();
+        let Some(last) = page.last() else { return Ok(false) };
+        if events.is_empty() {
+            write(inbox, |tx| self.note(tx, &page, &is_behind, &[], last.position))?;
+            return Ok(true);
+        }
+        let deliver = |events: &[&Event], up_to_end: bool| {
+            self.handler.handle(events, &mut |tx, handled| {
+                // Up to the event before the first one that was not handled.
+                let to = match (events.get(handled.len()), up_to_end) {
+                    (Some(next), _) => next.position - 1,
+                    (None, true) => last.position,
+                    (None, false) => events.last().map_or(at, |event| event.position),
+                };
+                self.note(tx, &page, &is_behind, handled, to)
+            })
+        };
+        match deliver(&events, true) {
+            Ok(_) => Ok(true),
+            Err(Undelivered::Event(bad, failure)) => {
+                // Those before it are handled without it.
+                let mut before = events.get(..bad).unwrap_or_default();
+                while !before.is_empty() {
+                    match deliver(before, false) {
+                        Ok(handled) => before = before.get(handled..).unwrap_or_default(),
+                        Err(Undelivered::Event(..)) => return Ok(true),
+                        Err(undelivered) => return Err(stop(undelivered)),
+                    }
+                }
+                if let Some(bad) = events.get(bad) {
+                    let failed = self.failed(&self.aside(bad, WaitState::Retry), &reason(&failure));
+                    write(inbox, |tx| {
+                        self.note(tx, &page, &is_behind, &[], bad.position - 1)?;
+                        tx.set_aside(&failed)?;
+                        tx.seen(&self.source, bad.position)
+                    })?;
+                }
+                Ok(true)
+            }
+            Err(undelivered) => Err(stop(undelivered)),
+        }
+    }
+
+    /// Notes what became of the events of `page` up to the position `to`: `handled` says it of those that do not wait
+    /// behind another.
+    fn note(
+        &self,
+        tx: &mut Transaction,
+        page: &[Event],
+        is_behind: &dyn Fn(&Event) -> bool,
+        handled: &[Handled],
+        to: u64,
+    ) -> Result<(), Error> {
+        let from = tx.seen_of(&self.source)?.unwrap_or(0);
+        let mut handled = handled.iter();
+        for event in page.iter().filter(|event| event.position > from && event.position <= to) {
+            if is_behind(event) {
+                tx.set_aside(&self.aside(event, WaitState::Behind))?;
+                continue;
+            }
+            match handled.next() {
+                Some(Handled::Rejected(why)) => {
+                    tx.set_aside(&self.failed(&self.aside(event, WaitState::Retry), why))?;
+                }
+                Some(Handled::Behind) => tx.set_aside(&self.aside(event, WaitState::Behind))?,
+                Some(Handled::Done) | None => {}
+            }
+        }
+        tx.seen(&self.source, to)
+    }
+
+    /// The position up to which everything is done, in step with the outbox.
+    fn position(&self, inbox: &Database) -> Result<u64, Stop> {
+        let kept = self.outbox.kept()?;
+        let at = match inbox.seen(&self.source)? {
+            Some(at) => at,
+            None => {
+                // A new subscriber starts at the first event that is kept; what was forgotten before is not skipped in
+                // silence.
+                if kept.is_cut {
+                    tracing::warn!(
+                        target: "delivery", publisher = self.source.publisher, interface = self.source.interface,
+                        first = kept.first, "a new subscriber starts at the first event that is still kept"
+                    );
+                }
+                0
+            }
+        };
+        if kept.last > 0 && at > kept.last {
+            return Err(Stop::Away(format!(
+                "it has taken events up to {at}, and the publisher has given positions up to {} only: is its file the \
+                 right one?",
+                kept.last
+            )));
+        }
+        Ok(at)
+    }
+}
+
+fn write(inbox: &Database, write: impl Fn(&mut Transaction) -> Result<(), Error>) -> Result<(), Stop> {
+    let clock = inbox.clock();
+    let deadline = clock.now() + std::time::Duration::from_millis(limits::EVENT_CALL_MS);
+    let mut tx = inbox.begin(deadline)?;
+    write(&mut tx)?;
+    Ok(tx.commit()?)
+}
+
+fn stop(undelivered: Undelivered) -> Stop {
+    match undelivered {
+        Undelivered::Event(_, failure) | Undelivered::Context(failure) => Stop::Away(failure.to_string()),
+        Undelivered::Store(error) => Stop::Store(error),
+    }
+}
+
+fn reason(failure: &Failure) -> String {
+    failure.to_string()
+}
