@@ -350,7 +350,7 @@ fn verify_tables(
         return Ok(Verified { whole: true, ..found });
     }
     let ends = within.map(|within| Instant::now() + within);
-    let in_time = |rows: u64| rows % 256 != 0 || ends.is_none_or(|ends| Instant::now() < ends);
+    let in_time = |rows: u64| !rows.is_multiple_of(256) || ends.is_none_or(|ends| Instant::now() < ends);
     let (mut seals, mut last) = (HashMap::<String, HashMap<String, (i64, Vec<u8>)>>::new(), 0);
     let mut statement = sqlite.prepare("SELECT number, name, row, seal FROM seam_seals ORDER BY number")?;
     let mut rows = statement.query([])?;

@@ -12,3 +12,4 @@ mod lost;
 mod office;
 mod pages;
 mod scenarios;
+mod tampered;
