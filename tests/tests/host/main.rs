@@ -17,6 +17,7 @@ mod mistakes_made;
 mod origins;
 mod partial;
 mod private;
+mod quarantine;
 mod rollback;
 mod seeding;
 mod stores;

@@ -3,6 +3,7 @@
 
 mod confinement;
 mod copies;
+mod damage;
 mod escapes;
 mod examining;
 mod faults;
@@ -13,6 +14,7 @@ mod migrations;
 mod moments;
 mod reading;
 mod register;
+mod seals;
 mod statements;
 mod transactions;
 
