@@ -92,8 +92,11 @@ fn a_statement_reads_its_own_tables_within_its_time() {
     assert_eq!(snapshot.violations(&sound, Author::Host, &terms()).unwrap().count, 0);
 }
 
+/// The keys that were compared, and those that differ with both amounts; or the side whose total is wrong, and why.
+type Compared = Result<(u64, Vec<Vec<String>>), (usize, String)>;
+
 /// Compares two totals over JSON texts of `[key, least, most]`.
-fn compare(left: &str, right: &str) -> Result<(u64, Vec<Vec<String>>), (usize, String)> {
+fn compare(left: &str, right: &str) -> Compared {
     let (here, there) = (shop_with(&[left]), shop_with(&[right]));
     let snapshots = moment(&[here.database.clone(), there.database.clone()]).unwrap();
     let sql = "SELECT e.value ->> 0 AS key, e.value ->> 1 AS least, coalesce(e.value ->> 2, e.value ->> 1)
