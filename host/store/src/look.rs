@@ -49,7 +49,9 @@ fn look_by(config: &Config, log: Log, way: &CStr) -> Result<rusqlite::Connection
         sqlite.pragma_update(None, "key", key.as_str()).map_err(unopened)?;
     }
     sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(unopened)?;
-    sqlite.execute_batch("PRAGMA query_only = ON; PRAGMA mmap_size = 0").map_err(unopened)?;
+    sqlite
+        .execute_batch("PRAGMA query_only = ON; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY")
+        .map_err(unopened)?;
     Ok(sqlite)
 }
 

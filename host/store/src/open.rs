@@ -116,7 +116,7 @@ fn open_with(config: &Config, role: Role, create: OpenFlags) -> Result<Connectio
     let seals = vfs::seals_for(config)?;
     let way = if seals.is_some() { vfs::name().map_err(failed)? } else { vfs::BASE };
     let opened = rusqlite::Connection::open_with_flags_and_vfs(&config.path, flags, way);
-    let mut sqlite = opened.map_err(failed)?;
+    let sqlite = opened.map_err(failed)?;
     if let Some(key) = key {
         // Before anything else touches the file. No error of this statement contains the key.
         sqlite.pragma_update(None, "key", key.as_str()).map_err(failed)?;
@@ -125,18 +125,12 @@ fn open_with(config: &Config, role: Role, create: OpenFlags) -> Result<Connectio
         // A new file leaves room for the seals in each page. One that is there says by itself how much it leaves.
         vfs::reserve(&sqlite, page_seals::BYTES).map_err(failed)?;
     }
-    bound_heap(&sqlite).map_err(failed)?;
-    let guard = Arc::new(Guard::new(config.clock.clone()));
-    confine::confine(&mut sqlite, &guard).map_err(failed)?;
-    functions::replace_slow_functions(&sqlite).map_err(failed)?;
-    full_text::bound(&sqlite, &guard).map_err(failed)?;
+    let mut connection = confined(sqlite, config, role).map_err(failed)?;
     if role == Role::Writer
         && let Some(key) = config.seal.as_ref().map(Seal::key).transpose()?.flatten()
     {
-        row_seals::offer(&sqlite, &key).map_err(failed)?;
+        row_seals::offer(connection.sqlite(), &key).map_err(failed)?;
     }
-    sqlite.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS_CACHED);
-    let mut connection = Connection::new(sqlite, guard, role, config.clock.clone());
     let mode = connection.host_text("PRAGMA journal_mode = WAL").map_err(failed)?;
     if mode != "wal" {
         return Err(OpenError::NoWal { path: config.path.clone(), mode });
@@ -150,6 +144,17 @@ fn open_with(config: &Config, role: Role, create: OpenFlags) -> Result<Connectio
     // After the pragmas: that of the checkpoints would replace the hook.
     connection.count_log_pages().map_err(failed)?;
     Ok(connection)
+}
+
+/// The connection with everything that keeps a context's statements within their bounds.
+pub(super) fn confined(mut sqlite: rusqlite::Connection, config: &Config, role: Role) -> rusqlite::Result<Connection> {
+    bound_heap(&sqlite)?;
+    let guard = Arc::new(Guard::new(config.clock.clone()));
+    confine::confine(&mut sqlite, &guard)?;
+    functions::replace_slow_functions(&sqlite)?;
+    full_text::bound(&sqlite, &guard)?;
+    sqlite.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS_CACHED);
+    Ok(Connection::new(sqlite, guard, role, config.clock.clone()))
 }
 
 pub(super) fn failed(path: &Path, source: rusqlite::Error) -> OpenError {

@@ -24,3 +24,4 @@ mod stores;
 mod turning_bad;
 mod variant_deploys;
 mod variants;
+mod verifying;

@@ -13,3 +13,4 @@ mod office;
 mod pages;
 mod scenarios;
 mod tampered;
+mod verifying;

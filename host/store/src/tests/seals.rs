@@ -75,9 +75,9 @@ impl Books {
     /// Books entries, notes the store and closes it.
     fn book(&self, ids: std::ops::Range<i64>) {
         let database = self.up();
-        for id in ids {
+        ids.for_each(|id| {
             enter(&database, id).unwrap();
-        }
+        });
         self.register.note(&Self::name(), &database).unwrap();
         database.close().unwrap();
     }
