@@ -20,11 +20,18 @@ pub enum Error {
     #[error("there is no backup `{name}`")]
     NoBackup { name: String },
     #[error(transparent)]
-    Backup(#[from] backup::Error),
+    Backup(Box<backup::Error>),
     #[error(transparent)]
     Deploy(#[from] deploy::Error),
     #[error(transparent)]
     Host(#[from] HostFileError),
+}
+
+/// Boxed, since it is larger than all the others.
+impl From<backup::Error> for Error {
+    fn from(error: backup::Error) -> Self {
+        Self::Backup(Box::new(error))
+    }
 }
 
 impl Error {
