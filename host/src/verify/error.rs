@@ -27,6 +27,13 @@ pub enum Error {
     Host(#[from] HostFileError),
 }
 
+/// Boxed, since it is larger than all the others.
+impl From<backup::Error> for Error {
+    fn from(error: backup::Error) -> Self {
+        Self::Backup(Box::new(error))
+    }
+}
+
 impl Error {
     /// What to do about it, for the `hint:` line.
     pub fn remedy(&self) -> String {
