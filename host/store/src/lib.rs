@@ -4,7 +4,7 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inbox, inspect ->
+//! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, inbox, inspect ->
 //! outbox, schema -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection,
 //! full_text -> mark, bounded -> confine, functions, program, sql, statistics -> bell, callable, host_table, lane, rows,
 //! config -> key, blocking, oneshot -> error, clock, ids, private, text, visible -> limits`.
@@ -29,7 +29,6 @@ mod config;
 mod confine;
 mod connection;
 mod copy;
-mod cursor;
 mod database;
 mod full_text;
 mod functions;
@@ -65,7 +64,6 @@ pub use bell::Listener;
 pub use compare::Difference;
 pub use config::{Config, Encryption, Settings, file_name};
 pub use copy::CopyError;
-pub use cursor::Cursor;
 pub use database::Database;
 pub use error::{Error, chain};
 pub use health::Trouble;

@@ -7,6 +7,7 @@ mod checking;
 mod cli;
 mod damage;
 mod deploying;
+mod events;
 mod following;
 mod hostile;
 mod long_calls;

@@ -5,6 +5,7 @@ mod away;
 mod browser;
 mod browsing;
 mod buying;
+mod events;
 mod floods;
 mod forms;
 mod lost;

@@ -227,7 +227,7 @@ fn every_kind_of_change_runs_beside_all_tables_of_the_host() {
          INSERT INTO a (y) VALUES ('y'); INSERT INTO b VALUES (1);",
     )];
     migrate(&shop, &list).unwrap();
-    Cursor { at: 7, caught_up: true }.write(&shop, "orders").unwrap();
+    shop.set_seen(&orders(), 7).unwrap();
     for sql in [
         "ANALYZE",
         "ANALYZE main",
@@ -253,7 +253,7 @@ fn every_kind_of_change_runs_beside_all_tables_of_the_host() {
         let migrated = migrate(&shop, &list);
         assert!(migrated.is_ok(), "{sql}: {}", migrated.unwrap_err());
     }
-    assert_eq!(Cursor::read(&shop, "orders").unwrap(), Cursor { at: 7, caught_up: true });
+    assert_eq!(shop.seen(&orders()).unwrap(), Some(7));
 }
 
 #[test]
@@ -274,11 +274,11 @@ fn only_the_virtual_tables_that_are_offered_can_be_made() {
 }
 
 #[test]
-fn a_file_that_follows_a_history_can_be_migrated() {
+fn a_file_that_has_taken_events_can_be_migrated() {
     let shop = empty();
     let mut list = vec![migration(1, "CREATE TABLE a (x)")];
     migrate(&shop, &list).unwrap();
-    Cursor { at: 7, caught_up: true }.write(&shop, "orders").unwrap();
+    shop.set_seen(&orders(), 7).unwrap();
     list.push(migration(2, "CREATE TABLE b (x)"));
     assert_eq!(migrate(&shop, &list).unwrap(), Migrated { from: 1, to: 2 });
     list.push(migration(3, "ALTER TABLE b RENAME TO seam_b"));
