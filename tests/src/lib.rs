@@ -12,6 +12,7 @@ pub mod events;
 pub mod fuzz;
 pub mod host;
 pub mod hostile_input;
+pub mod news;
 pub mod page;
 pub mod person;
 pub mod proxy;

@@ -1,6 +1,6 @@
 //! Deliveries between two real files, with a handler in this process in the place of a context.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -8,6 +8,7 @@ use std::path::Path;
 mod check;
 mod context;
 mod events;
+mod host_name;
 mod keys;
 mod model;
 mod network;
@@ -20,6 +21,7 @@ pub(crate) mod table;
 mod tests;
 mod variant;
 
+pub use host_name::is_named;
 pub use model::{
     Build, Context, Host, Http, LogFormat, Manifest, Mount, Ops, Places, ProxyHeader, RoutingKey, Schedule, Seed,
     Testers, Tls, located,

@@ -3,8 +3,9 @@
 //! A browser separates origins, which are hosts, and no paths below one: without more, what the context under `/raw`
 //! sets holds for the shop at `/` as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::host_name::is_named;
 use super::model::{Manifest, Mount};
 use super::table::Table;
 
@@ -53,6 +54,28 @@ impl Manifest {
         }
         origins.into_values().filter_map(|mounts| unseparated(&mounts)).collect()
     }
+
+    /// A sentence for each mount with `*` that the requests to another mount's host do not reach: a whole name has its
+    /// mounts alone.
+    pub(super) fn hidden_mounts(&self) -> Vec<String> {
+        let hosts: BTreeSet<&str> = self.mounts.iter().filter_map(|mount| mount.host.as_deref()).collect();
+        let mut hidden = Vec::new();
+        for mount in &self.mounts {
+            let Some(name) = mount.host.as_deref().filter(|name| name.starts_with('*')) else { continue };
+            let there = |host: &str| {
+                self.mounts.iter().any(|other| other.host.as_deref() == Some(host) && other.path == mount.path)
+            };
+            for host in hosts.iter().filter(|host| **host != name && is_named(host, name) && !there(host)) {
+                hidden.push(format!(
+                    "the mounts of `{host}` and `{}` ({}) overlap: the former has its mounts alone, so requests to it do \
+                     not reach the latter. Mount it there, too, with `host = \"{host}\"`, or choose another name",
+                    mount.address(),
+                    mount.context
+                ));
+            }
+        }
+        hidden
+    }
 }
 
 fn unseparated(mounts: &[&Mount]) -> Option<String> {
@@ -75,26 +98,6 @@ fn unseparated(mounts: &[&Mount]) -> Option<String> {
          Give each context a `host` of its own, or list in each `[[mount]]` the `cookies` that are its own (`[]`: none)",
         all.join(" and ")
     ))
-}
-
-/// The name of a host, in lower case. Reports what is none.
-pub(super) fn host(table: &Table<'_, '_>) -> Option<String> {
-    let host = table.string("host", "shop.example")?;
-    let remedy = match &*host.value {
-        text if text.contains("://") || text.contains('/') => "write the host alone, and the path in `path`",
-        text if text.contains(':') => "write the name alone: a mount is there on every port",
-        text if text.contains('*') => "write one name; a mount without `host` gets every name that no other has",
-        text if !text.is_ascii() => "write the name as browsers send it, which begins with `xn--`",
-        text if text.len() > 253 || !text.split('.').all(is_label) => "write a name such as `shop.example`",
-        text => return Some(text.to_ascii_lowercase()),
-    };
-    table.document.report(host.place, format!("`{}` is not the name of a host", host.value), remedy);
-    None
-}
-
-fn is_label(label: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    (1..=63).contains(&label.len()) && label.bytes().all(fits) && !label.starts_with('-') && !label.ends_with('-')
 }
 
 /// The cookies that a mount lists; `None` without the key.
@@ -187,6 +190,39 @@ mod tests {
     }
 
     #[test]
+    fn mounts_with_a_star_that_a_whole_name_hides_are_named() {
+        let folder = folder();
+        let warnings = |mounts: &[(&str, &str, &str)]| {
+            let mount = |(context, host, path): &(&str, &str, &str)| {
+                format!("[[mount]]\ncontext = \"{context}\"\nhost = \"{host}\"\npath = \"{path}\"\n")
+            };
+            let mounts: String = mounts.iter().map(mount).collect();
+            let manifest = Manifest::parse(&mounted(&mounts), &folder.path().join("seam.toml"));
+            manifest.unwrap_or_else(|problems| panic!("{problems}")).warnings()
+        };
+        let all = ("shop", "*.Shop.example", "/");
+        let hidden = warnings(&[all, ("raw", "raw.shop.example", "/raw"), ("raw", "a.raw.shop.example", "/raw")]);
+        assert_eq!(
+            hidden,
+            [
+                "the mounts of `raw.shop.example` and `*.shop.example/` (shop) overlap: the former has its mounts alone, \
+                 so requests to it do not reach the latter. Mount it there, too, with `host = \"raw.shop.example\"`, or \
+                 choose another name"
+            ]
+        );
+        for separated in [
+            &[all, ("raw", "raw.shop.example", "/")][..],
+            &[all, ("shop", "raw.shop.example", "/"), ("shop", "raw.shop.example", "/raw")],
+            &[all, ("raw", "shop.example", "/raw")],
+            &[all, ("raw", "*.raw.shop.example", "/raw")],
+        ] {
+            assert!(warnings(separated).is_empty(), "{separated:?}");
+        }
+        let shared = warnings(&[all, ("raw", "*.shop.example", "/raw")]).join("\n");
+        assert!(shared.contains("`*.shop.example/` (shop) and `*.shop.example/raw` (raw) share an origin"), "{shared}");
+    }
+
+    #[test]
     fn mistakes_in_hosts_cookies_and_headers_of_mounts_are_reported() {
         let check = |line: &str, message: &str, remedy: &str| {
             let shown = problems(&mounted(&format!("[[mount]]\npath = \"/\"\ncontext = \"raw\"\n{line}\n")));
@@ -197,7 +233,13 @@ mod tests {
             ("http://shop.example", "the host alone"),
             ("shop.example/raw", "the path in `path`"),
             ("shop.example:80", "on every port"),
-            ("*.shop.example", "write one name"),
+            ("*", "the whole first part of a name"),
+            ("a.*.example", "the whole first part of a name"),
+            ("a*.example", "the whole first part of a name"),
+            ("*.*.example", "the whole first part of a name"),
+            ("*.0.0.1", "the whole first part of a name"),
+            ("*.", "write a name such as"),
+            ("*.-a", "write a name such as"),
             ("b\u{fc}cher.example", "begins with `xn--`"),
             ("-a.example", "write a name such as"),
             ("a..b", "write a name such as"),

@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::context::context;
+use super::host_name;
 use super::keys::{existing_file, timeout};
 use super::model::{
     Context, Host, Http, LogFormat, Manifest, Mount, Ops, ProxyHeader, RoutingKey, Schedule, Seed, Testers, Tls,
@@ -303,7 +304,7 @@ fn mount(table: Table<'_, '_>, contexts: &[Context]) -> Option<(Mount, (Place, P
     let of_context = context.as_ref().and_then(|name| contexts.iter().find(|c| c.settings.name == name.value));
     let default = of_context.map_or(limits::CALL_TIMEOUT_MS, |c| c.settings.limits.timeout.as_millis() as u64);
     let timeout = timeout(&table, default);
-    let host = origins::host(&table);
+    let host = host_name::host(&table);
     let broken_host = table.has("host") && host.is_none();
     let (cookies, headers) = (origins::cookies(&table), origins::headers(&table));
     table.finish();

@@ -13,7 +13,7 @@ use wasmtime::component::types::Type;
 
 use super::error::Error;
 use crate::limits;
-use seam_runtime::json::{from_cells, from_json};
+use seam_runtime::json::{self, from_cells, from_json};
 
 /// Rows for one call, and their lines in the file.
 pub(super) struct Batch {
@@ -150,12 +150,8 @@ fn json_row(
         if text.trim_ascii().is_empty() {
             continue;
         }
-        let json: serde_json::Value = serde_json::from_slice(&text).map_err(|error| {
-            // The line within the row is always 1. The file's line is used instead.
-            let message = error.to_string();
-            let message = message.split(" at line ").next().unwrap_or_default();
-            wrong(path, *line, format!("not JSON: {message} at column {}", error.column()))
-        })?;
+        // The line within the row is always 1. The file's line is used instead.
+        let json = json::parse(&text).map_err(|error| wrong(path, *line, json::message(&error)))?;
         let value = from_json(&json, ty).map_err(|mismatch| wrong(path, *line, mismatch.to_string()))?;
         return Ok(Some(Row { line: *line, bytes: read, value }));
     }

@@ -91,6 +91,11 @@ fn a_wrong_row_is_reported_with_its_line() {
         ("r.jsonl", b"\n{\"id\": 1,}", "r.jsonl:2: not JSON: trailing comma at column 10"),
         (
             "r.jsonl",
+            b"{\"id\": 1, \"name\": \"a\"}\n{\"id\": 1, \"name\": \"a\", \"id\": 2}",
+            "r.jsonl:2: column 27: an object has the key `id` twice; leave one out",
+        ),
+        (
+            "r.jsonl",
             b"{\"id\": 1, \"nmae\": \"\", \"name\": \"\"}",
             "r.jsonl:1: expected the field `name`, found `nmae`",
         ),

@@ -66,33 +66,87 @@ impl editing::Guest for Catalog {
     }
 
     fn add_album(album: albums::Album) -> Result<(), albums::Error> {
-        domain::check_albums(std::slice::from_ref(&album))?;
-        if store::add(&album)? { Ok(()) } else { Err(domain::known(&album.sku).into()) }
+        add(&album, None)
     }
 
     fn change_price(sku: String, price: albums::Money) -> Result<(), albums::Error> {
-        domain::check_skus(std::slice::from_ref(&sku))?;
-        domain::check_price(&price)?;
-        if store::change_price(&sku, &price)? { Ok(()) } else { Err(domain::unknown(&sku).into()) }
+        change_price(&sku, &price, None)
     }
 
     fn discontinue(sku: String) -> Result<(), albums::Error> {
-        domain::check_skus(std::slice::from_ref(&sku))?;
-        if store::discontinue(&sku)? { Ok(()) } else { Err(domain::unknown(&sku).into()) }
+        discontinue(&sku, None)
     }
 
     fn relist(sku: String) -> Result<(), albums::Error> {
-        domain::check_skus(std::slice::from_ref(&sku))?;
-        if store::shelf::relist(&sku)? { Ok(()) } else { Err(domain::unknown(&sku).into()) }
+        relist(&sku, None)
     }
 
     fn describe(sku: String, description: editing::Description) -> Result<(), albums::Error> {
-        domain::check_description(&sku, &description)?;
-        if store::shelf::describe(&sku, &description)? { Ok(()) } else { Err(domain::unknown(&sku).into()) }
+        describe(&sku, &description, None)
+    }
+
+    fn add_album_by(album: albums::Album, by: String) -> Result<(), albums::Error> {
+        add(&album, Some(&by))
+    }
+
+    fn change_price_by(sku: String, price: albums::Money, by: String) -> Result<(), albums::Error> {
+        change_price(&sku, &price, Some(&by))
+    }
+
+    fn discontinue_by(sku: String, by: String) -> Result<(), albums::Error> {
+        discontinue(&sku, Some(&by))
+    }
+
+    fn relist_by(sku: String, by: String) -> Result<(), albums::Error> {
+        relist(&sku, Some(&by))
+    }
+
+    fn describe_by(sku: String, description: editing::Description, by: String) -> Result<(), albums::Error> {
+        describe(&sku, &description, Some(&by))
+    }
+
+    fn list_changes(sku: String, count: u32) -> Result<Vec<editing::Change>, albums::Error> {
+        domain::check_changes(&sku, count)?;
+        Ok(store::changes::changes(&sku, count)?)
     }
 
     fn list_discontinued(after: String, count: u32) -> Result<Vec<albums::Album>, albums::Error> {
         domain::check_list(&after, count)?;
-        Ok(store::shelf::discontinued(&after, count)?)
+        Ok(store::changes::discontinued(&after, count)?)
     }
+}
+
+fn add(album: &albums::Album, by: Option<&str>) -> Result<(), albums::Error> {
+    domain::check_albums(std::slice::from_ref(album))?;
+    by.map_or(Ok(()), domain::check_by)?;
+    if store::changes::add(album, by)? { Ok(()) } else { Err(domain::known(&album.sku).into()) }
+}
+
+fn change_price(sku: &str, price: &albums::Money, by: Option<&str>) -> Result<(), albums::Error> {
+    domain::check_price(price)?;
+    change(sku, by, || store::changes::change_price(sku, price, by))
+}
+
+fn discontinue(sku: &str, by: Option<&str>) -> Result<(), albums::Error> {
+    change(sku, by, || store::changes::discontinue(sku, by))
+}
+
+fn relist(sku: &str, by: Option<&str>) -> Result<(), albums::Error> {
+    change(sku, by, || store::changes::relist(sku, by))
+}
+
+fn describe(sku: &str, description: &editing::Description, by: Option<&str>) -> Result<(), albums::Error> {
+    domain::check_description(sku, description)?;
+    change(sku, by, || store::changes::describe(sku, description, by))
+}
+
+/// Checks for whom which album is changed; `work` is false if there is no such album.
+fn change(
+    sku: &str,
+    by: Option<&str>,
+    work: impl FnOnce() -> Result<bool, seam_sdk::store::Error>,
+) -> Result<(), albums::Error> {
+    domain::check_skus(&[sku.to_owned()])?;
+    by.map_or(Ok(()), domain::check_by)?;
+    if work()? { Ok(()) } else { Err(domain::unknown(sku).into()) }
 }

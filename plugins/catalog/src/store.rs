@@ -1,13 +1,13 @@
 //! The catalog's SQL. Every query here has its index, named in the migrations.
 
+pub mod changes;
 mod near;
-pub mod shelf;
 
-use seam_sdk::store::{Error, Transaction, execute, list, one, optional, params, query, transaction};
+use seam_sdk::store::{Error, Transaction, list, one, optional, params, query, transaction};
 use seam_sdk::{Invalid, log};
 
-use crate::albums::{Album, AlbumPage, Facets, Filter, Money, Sorting};
-use crate::domain::{LISTED_MAX, Listed, NOTHING, Number, Page, TOTAL_MAX, Words, forms, sort};
+use crate::albums::{Album, AlbumPage, Facets, Filter, Sorting};
+use crate::domain::{LISTED_MAX, Listed, NOTHING, Number, Page, TOTAL_MAX, Words, forms, sorted};
 pub use near::did_you_mean;
 
 /// In the order of the fields of `Album`.
@@ -255,12 +255,11 @@ fn spell(tx: &Transaction) -> Result<(), Error> {
 
 /// The SKUs of the albums that match, sorted: those that a search finds, or without words those of a filter.
 pub fn skus(words: Option<&Words>, filter: &Filter, sorting: Sorting) -> Result<Vec<String>, Error> {
-    let mut albums = match words {
+    let albums = match words {
         Some(words) => found_skus(words)?,
         None => filtered(filter)?,
     };
-    sort(&mut albums, sorting);
-    Ok(albums.into_iter().map(|album| album.sku).collect())
+    Ok(sorted(albums, sorting).into_iter().map(|album| album.sku).collect())
 }
 
 fn found_skus(words: &Words) -> Result<Vec<Listed>, Error> {
@@ -338,30 +337,4 @@ pub fn put(albums: &[Album]) -> Result<(), Error> {
         tx.execute_many(sql, albums)?;
         spell(tx)
     })
-}
-
-/// Adds an album; false when its SKU is known.
-pub fn add(album: &Album) -> Result<bool, Error> {
-    let sql = "INSERT INTO albums (sku, artist, title, year, genre, label, price_minor, currency, notes, discontinued)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (sku) DO NOTHING";
-    transaction(|tx| {
-        let added = tx.execute_many(sql, [album])?;
-        spell(tx)?;
-        Ok(added > 0)
-    })
-}
-
-/// Sets what an album costs; false when there is none of this SKU.
-pub fn change_price(sku: &str, price: &Money) -> Result<bool, Error> {
-    let changed = execute(
-        "UPDATE albums SET price_minor = ?2, currency = ?3 WHERE sku = ?1",
-        params![sku, price.minor_units, &price.currency],
-    )?;
-    Ok(changed > 0)
-}
-
-/// Marks the album as gone; false when there is none of this SKU.
-pub fn discontinue(sku: &str) -> Result<bool, Error> {
-    Ok(execute("UPDATE albums SET discontinued = 1 WHERE sku = ?1", params![sku])? > 0)
 }

@@ -4,7 +4,8 @@
 use catalog::MIGRATIONS;
 use catalog::albums::{Album, Filter, Money, Sorting};
 use catalog::domain::{Page, Words};
-use catalog::store::{did_you_mean, discontinue, put, search, skus};
+use catalog::store::changes::discontinue;
+use catalog::store::{did_you_mean, put, search, skus};
 use seam_sdk::native::Store;
 use seam_sdk::store::{execute, one, params};
 
@@ -92,7 +93,7 @@ fn nothing_is_offered_that_finds_nothing_more() {
     }
     // Each word is known, but no album has both; and the one with the nearest word is gone.
     assert_eq!(meant("homogenic davis"), None);
-    discontinue("MC-0001").unwrap();
+    discontinue("MC-0001", None).unwrap();
     assert_eq!(meant("homgenic"), None);
 }
 
@@ -136,7 +137,7 @@ fn a_sku_is_found_as_people_type_it() {
     // Words come first: the album of this name, not the one of this number.
     assert_eq!(searched("1999"), ["MC-0007"]);
     assert_eq!(searched("mc1999"), ["MC-1999"]);
-    discontinue("MC-0042").unwrap();
+    discontinue("MC-0042", None).unwrap();
     assert_eq!(searched("mc42"), Vec::<String>::new());
     let pages = |page| {
         let found = search(&Words::new("42").unwrap(), Page::new(page, 1).unwrap()).unwrap();

@@ -7,7 +7,8 @@ use catalog::MIGRATIONS;
 use catalog::albums::{Album, AlbumPage, Facet, Filter, Money};
 use catalog::domain::{Page, TOTAL_MAX, Words};
 use catalog::editing::Description;
-use catalog::store::{add, browse, by_skus, change_price, check, discontinue, facets, put, search, shelf};
+use catalog::store::changes::{self, add, change_price, discontinue};
+use catalog::store::{browse, by_skus, check, facets, put, search};
 use seam_sdk::native::Store;
 use seam_sdk::store::{Error, execute, one, params};
 
@@ -75,16 +76,19 @@ fn an_album_is_described_relisted_and_found_again() {
         label: "Asylum".into(),
         notes: "A second pressing.".into(),
     };
-    change_price("A-5", &Money { minor_units: 2_000, currency: "EUR".into() }).unwrap();
-    assert_eq!((shelf::describe("A-5", &description), shelf::describe("NEVER", &description)), (Ok(true), Ok(false)));
+    change_price("A-5", &Money { minor_units: 2_000, currency: "EUR".into() }, None).unwrap();
+    assert_eq!(
+        (changes::describe("A-5", &description, None), changes::describe("NEVER", &description, None)),
+        (Ok(true), Ok(false))
+    );
     let album = by_skus(&["A-5".into()]).unwrap().remove(0);
     assert_eq!((album.title.as_str(), album.year, album.price.minor_units), ("Court and Spark", 1974, 2_000));
     assert_eq!(searched("spark asylum"), ["A-5"]);
     assert!(facets().unwrap().genres.contains(&facet("Folk Rock", 1)));
 
-    assert_eq!((discontinue("A-5"), discontinue("A-1")), (Ok(true), Ok(true)));
+    assert_eq!((discontinue("A-5", None), discontinue("A-1", None)), (Ok(true), Ok(true)));
     let gone = |after: &str, count| -> Vec<String> {
-        shelf::discontinued(after, count).unwrap().into_iter().map(|album| album.sku).collect()
+        changes::discontinued(after, count).unwrap().into_iter().map(|album| album.sku).collect()
     };
     assert_eq!(
         (gone("", 500), gone("A-1", 500), gone("", 1)),
@@ -93,9 +97,12 @@ fn an_album_is_described_relisted_and_found_again() {
     assert_eq!(searched("spark"), Vec::<String>::new());
     // What is said of an album that is not sold may change, too.
     let again = Description { title: "Hejira".into(), ..description };
-    assert_eq!(shelf::describe("A-5", &again), Ok(true));
+    assert_eq!(changes::describe("A-5", &again, None), Ok(true));
     assert!(by_skus(&["A-5".into()]).unwrap()[0].discontinued);
-    assert_eq!((shelf::relist("A-5"), shelf::relist("A-5"), shelf::relist("NEVER")), (Ok(true), Ok(true), Ok(false)));
+    assert_eq!(
+        (changes::relist("A-5", None), changes::relist("A-5", None), changes::relist("NEVER", None)),
+        (Ok(true), Ok(true), Ok(false))
+    );
     assert_eq!((searched("hejira"), gone("", 500)), (vec!["A-5".into()], vec!["A-1".into()]));
     let plan: String = store.connection(|c| {
         let sql = "EXPLAIN QUERY PLAN SELECT a.sku, a.title FROM albums AS a WHERE a.discontinued = 1 AND a.sku > 'A' ORDER BY a.sku";
@@ -218,7 +225,7 @@ fn spellings_follow_every_change_of_an_album() {
     assert_eq!(waiting(), 0);
     execute("UPDATE albums SET artist = 'Bragi Ðað' WHERE sku = 'O-1'", params![]).unwrap();
     assert_eq!((searched("gudny"), searched("dad acdc")), (vec![], vec!["O-1".to_owned()]));
-    discontinue("O-1").unwrap();
+    discontinue("O-1", None).unwrap();
     assert_eq!((searched("dad"), waiting()), (vec![], 0));
     put(&[album("O-1", "Ýmir Þór", "T", 2000, "g")]).unwrap();
     assert_eq!((waiting(), searched("thor")), (0, vec!["O-1".to_owned()]));
@@ -280,9 +287,9 @@ fn pages_of_a_search_do_not_overlap_and_have_the_total() {
 fn a_discontinued_album_stays_resolvable_and_is_no_longer_found() {
     let _store = shop();
     for _ in 0..2 {
-        assert_eq!(discontinue("A-1"), Ok(true));
+        assert_eq!(discontinue("A-1", None), Ok(true));
     }
-    assert_eq!(discontinue("NEVER"), Ok(false));
+    assert_eq!(discontinue("NEVER", None), Ok(false));
     let gone = by_skus(&["A-1".into()]).unwrap();
     assert!(gone[0].discontinued);
     assert_eq!(gone[0].title, "Homogenic");
@@ -342,7 +349,7 @@ fn counts_and_indexes_agree_with_the_albums_after_random_edits() {
             })
             .collect();
         put(&batch.into_values().collect::<Vec<_>>()).unwrap();
-        discontinue(&format!("R-{}", random.below(40))).unwrap();
+        discontinue(&format!("R-{}", random.below(40)), None).unwrap();
         for (kind, column) in [("genre", "genre"), ("artist", "artist"), ("decade", "CAST(year / 10 * 10 AS TEXT)")] {
             let differing: u32 = one(
                 &format!(
@@ -397,11 +404,11 @@ fn browsing_uses_its_indexes_and_sorts_nothing() {
 fn an_album_is_added_once_and_its_price_changes_alone() {
     let _store = Store::fresh(MIGRATIONS).unwrap();
     let first = album("N-1", "Newcomer", "New", 2026, "Jazz");
-    assert!(add(&first).unwrap());
-    assert!(!add(&album("N-1", "Another", "Else", 1999, "Rock")).unwrap());
+    assert!(add(&first, None).unwrap());
+    assert!(!add(&album("N-1", "Another", "Else", 1999, "Rock"), None).unwrap());
     let price = Money { minor_units: 999, currency: "EUR".into() };
-    assert!(change_price("N-1", &price).unwrap());
-    assert!(!change_price("N-2", &price).unwrap());
+    assert!(change_price("N-1", &price, None).unwrap());
+    assert!(!change_price("N-2", &price, None).unwrap());
     assert_eq!(by_skus(&["N-1".to_owned()]).unwrap(), [Album { price, ..first }]);
 }
 

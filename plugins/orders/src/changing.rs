@@ -45,17 +45,18 @@ pub fn request_return(change: Change<'_>, lines: &[Line]) -> Result<Order, Error
     store::order(change.number)?.ok_or(Error::UnknownOrder)
 }
 
-/// Finishes the changes that have taken too long, and publishes orders from before events. Returns how many it finished;
-/// an error only when that is none.
-pub fn settle(neighbours: &impl Neighbours) -> Result<u32, Error> {
+/// Finishes the changes that have taken too long, and publishes orders from before events. `by` is the account of the
+/// operator who asks for it; none: the host. Returns how many it finished; an error only when that is none.
+pub fn settle(by: Option<&str>, neighbours: &impl Neighbours) -> Result<u32, Error> {
+    by.map_or(Ok(()), check::author)?;
     let mut settled = 0;
     let before = clock::now().saturating_sub(STALE_SECONDS);
     for head in store::being_done(before, SETTLED_MAX)? {
         let outcome = match head.doing {
-            Some(Doing::Place | Doing::Undo) => placing::settle(&head, neighbours),
-            Some(Doing::Cancel) => resume(&head, Step::Cancel, neighbours),
-            Some(Doing::Ship) => resume(&head, Step::Ship, neighbours),
-            Some(Doing::TakeBack) => resume(&head, Step::ReceiveReturn, neighbours),
+            Some(Doing::Place | Doing::Undo) => placing::settle(&head, by, neighbours),
+            Some(Doing::Cancel) => resume(&head, Step::Cancel, by, neighbours),
+            Some(Doing::Ship) => resume(&head, Step::Ship, by, neighbours),
+            Some(Doing::TakeBack) => resume(&head, Step::ReceiveReturn, by, neighbours),
             None => Ok(false),
         };
         match outcome {
@@ -73,30 +74,31 @@ pub fn settle(neighbours: &impl Neighbours) -> Result<u32, Error> {
 fn check_change(change: Change<'_>) -> Result<(), Error> {
     check::key(change.key)?;
     change.customer.map_or(Ok(()), check::customer)?;
+    change.by.map_or(Ok(()), check::author)?;
     // A text that cannot be a number belongs to no order.
     check::number(change.number).map_err(|_| Error::UnknownOrder)
 }
 
 fn begin(change: Change<'_>, note: &str, neighbours: &impl Neighbours) -> Result<Order, Error> {
     if let Some(head) = changing::begin(change, note, clock::now())? {
-        go_on(&head, change.step, neighbours)?;
+        go_on(&head, change.step, change.by, neighbours)?;
     }
     store::order(change.number)?.ok_or(Error::UnknownOrder)
 }
 
-fn resume(head: &Head, step: Step, neighbours: &impl Neighbours) -> Result<bool, Error> {
-    Ok(changing::resume(head, clock::now())? && go_on(head, step, neighbours)?)
+fn resume(head: &Head, step: Step, by: Option<&str>, neighbours: &impl Neighbours) -> Result<bool, Error> {
+    Ok(changing::resume(head, clock::now())? && go_on(head, step, by, neighbours)?)
 }
 
 /// The calls to other contexts that `step` takes, and its end. False: another request has finished it meanwhile.
-fn go_on(head: &Head, step: Step, neighbours: &impl Neighbours) -> Result<bool, Error> {
+fn go_on(head: &Head, step: Step, by: Option<&str>, neighbours: &impl Neighbours) -> Result<bool, Error> {
     let note = match step {
         Step::Cancel => cancelling(head, neighbours)?,
         Step::Ship => shipping(head, neighbours)?,
         Step::ReceiveReturn => taking_back(head, neighbours)?,
         Step::Confirm | Step::Reject | Step::RequestReturn => return Err(invalid("step", "it calls no other context")),
     };
-    Ok(changing::finish(head.id, step, note.as_deref(), clock::now())?)
+    Ok(changing::finish(head.id, step, note.as_deref(), by, clock::now())?)
 }
 
 fn cancelling(head: &Head, neighbours: &impl Neighbours) -> Result<Option<String>, Error> {
@@ -158,7 +160,8 @@ fn taking_back(head: &Head, neighbours: &impl Neighbours) -> Result<Option<Strin
         return Ok(None);
     }
     let why = format!("records sent back, order {number}");
-    match neighbours.refund(&format!("{number}:refund"), number, amount, &why) {
+    // Under one key, the account is the same each time: that of the operator who started it.
+    match neighbours.refund(&format!("{number}:refund"), number, amount, &why, head.doing_by.as_deref()) {
         Ok(_) => Ok(None),
         Err(payments::Error::Unavailable(why)) => Err(Error::Unavailable(why)),
         Err(payments::Error::Unanswered) => Err(Error::Unavailable("the card processor did not answer".into())),

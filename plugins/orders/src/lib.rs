@@ -66,7 +66,8 @@ impl wit::Guest for Orders {
     }
 
     fn cancel(key: String, customer: String, number: String) -> Result<wit::Order, wit::Error> {
-        let change = Change { key: &key, step: Step::Cancel, number: &number, customer: Some(&customer) };
+        let customer = Some(customer.as_str());
+        let change = Change { key: &key, step: Step::Cancel, number: &number, customer, by: None };
         changing::cancel(change, "", &Linked)
     }
 
@@ -76,7 +77,8 @@ impl wit::Guest for Orders {
         number: String,
         lines: Vec<wit::Line>,
     ) -> Result<wit::Order, wit::Error> {
-        let change = Change { key: &key, step: Step::RequestReturn, number: &number, customer: Some(&customer) };
+        let customer = Some(customer.as_str());
+        let change = Change { key: &key, step: Step::RequestReturn, number: &number, customer, by: None };
         changing::request_return(change, &lines)
     }
 }
@@ -109,22 +111,51 @@ impl desk::Guest for Orders {
         store::order(&number)?.ok_or(wit::Error::UnknownOrder)
     }
 
+    fn list_cut_off(count: u32) -> Result<Vec<desk::CutOff>, wit::Error> {
+        search::count(count)?;
+        Ok(store::desk::cut_off(count, seam_sdk::clock::now())?)
+    }
+
+    fn get_authors(number: String) -> Result<Vec<desk::Author>, wit::Error> {
+        Ok(store::desk::authors(&number)?)
+    }
+
     fn ship(key: String, number: String) -> Result<wit::Order, wit::Error> {
-        changing::ship(Change { key: &key, step: Step::Ship, number: &number, customer: None }, &Linked)
+        changing::ship(at_desk(&key, Step::Ship, &number, None), &Linked)
     }
 
     fn receive_return(key: String, number: String) -> Result<wit::Order, wit::Error> {
-        let change = Change { key: &key, step: Step::ReceiveReturn, number: &number, customer: None };
-        changing::receive_return(change, &Linked)
+        changing::receive_return(at_desk(&key, Step::ReceiveReturn, &number, None), &Linked)
     }
 
     fn cancel(key: String, number: String, reason: String) -> Result<wit::Order, wit::Error> {
-        changing::cancel(Change { key: &key, step: Step::Cancel, number: &number, customer: None }, &reason, &Linked)
+        changing::cancel(at_desk(&key, Step::Cancel, &number, None), &reason, &Linked)
     }
 
     fn settle() -> Result<u32, wit::Error> {
-        changing::settle(&Linked)
+        changing::settle(None, &Linked)
     }
+
+    fn ship_by(key: String, number: String, by: String) -> Result<wit::Order, wit::Error> {
+        changing::ship(at_desk(&key, Step::Ship, &number, Some(&by)), &Linked)
+    }
+
+    fn receive_return_by(key: String, number: String, by: String) -> Result<wit::Order, wit::Error> {
+        changing::receive_return(at_desk(&key, Step::ReceiveReturn, &number, Some(&by)), &Linked)
+    }
+
+    fn cancel_by(key: String, number: String, reason: String, by: String) -> Result<wit::Order, wit::Error> {
+        changing::cancel(at_desk(&key, Step::Cancel, &number, Some(&by)), &reason, &Linked)
+    }
+
+    fn settle_by(by: String) -> Result<u32, wit::Error> {
+        changing::settle(Some(&by), &Linked)
+    }
+}
+
+/// What an operator asks for.
+fn at_desk<'a>(key: &'a str, step: Step, number: &'a str, by: Option<&'a str>) -> Change<'a> {
+    Change { key, step, number, customer: None, by }
 }
 
 impl archive::Guest for Orders {

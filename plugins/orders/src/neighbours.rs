@@ -45,8 +45,19 @@ pub trait Neighbours {
         payments::capture(key, order)
     }
 
-    fn refund(&self, key: &str, order: &str, amount: u64, reason: &str) -> Result<Payment, payments::Error> {
-        payments::refund(key, order, amount, reason)
+    /// `by` is the account of the operator who gives the money back, if it is known.
+    fn refund(
+        &self,
+        key: &str,
+        order: &str,
+        amount: u64,
+        reason: &str,
+        by: Option<&str>,
+    ) -> Result<Payment, payments::Error> {
+        match by {
+            Some(by) => payments::refund_by(key, order, amount, reason, by),
+            None => payments::refund(key, order, amount, reason),
+        }
     }
 
     /// The payment of an order; none if it has none.

@@ -95,7 +95,7 @@ fn earlier(key: &str, customer: &str, neighbours: &impl Neighbours) -> Result<Op
     }
     let now = clock::now();
     if head.state == State::Placing && head.doing_since.saturating_add(STALE_SECONDS) < now {
-        settle(&head, neighbours)?;
+        settle(&head, None, neighbours)?;
         head = known(store::head(&head.number)?)?;
     }
     Ok(match (head.state, head.outcome) {
@@ -183,7 +183,7 @@ fn fail(opened: &Opened, failure: Failure, neighbours: &impl Neighbours) -> Resu
     let why = Some((&error, note.as_str()));
     match undone {
         Ok(()) => {
-            store::placing::reject(opened.id, why, clock::now())?;
+            store::placing::reject(opened.id, why, None, clock::now())?;
             Err(error)
         }
         Err(away) => {
@@ -233,13 +233,14 @@ pub(crate) fn release(number: &str, neighbours: &impl Neighbours) -> Result<(), 
     }
 }
 
-/// Undoes an order whose placing was interrupted. False: it has ended without that.
-pub(crate) fn settle(head: &Head, neighbours: &impl Neighbours) -> Result<bool, Error> {
+/// Undoes an order whose placing was interrupted; `by` is the account of the operator who asked for it. False: it has
+/// ended without that.
+pub(crate) fn settle(head: &Head, by: Option<&str>, neighbours: &impl Neighbours) -> Result<bool, Error> {
     if !store::placing::undoing(head.id, None, clock::now())? {
         return Ok(false);
     }
     undo(&head.number, Left::CopiesAndMoney, neighbours).map_err(Error::Unavailable)?;
-    Ok(store::placing::reject(head.id, None, clock::now())?)
+    Ok(store::placing::reject(head.id, None, by, clock::now())?)
 }
 
 /// What the post costs, as the manifest says.

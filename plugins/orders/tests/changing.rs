@@ -4,16 +4,20 @@
 mod world;
 
 use orders::changing::{cancel, receive_return, request_return, settle, ship};
+use orders::desk;
+use orders::domain::search::Range;
 use orders::domain::states::Step;
 use orders::store::changing::Change;
+use orders::store::desk::{authors, cut_off, waiting};
 use orders::store::{self, being_done};
 use orders::wit::{Error, Order, State};
 use world::{APPROVED, COPIES, FAULTS, Fault, World, lines};
 
 const NUMBER: &str = "MC-100001";
+const ALL: Range = Range { skip: 0, count: 10 };
 
 fn change(key: &str, step: Step) -> Change<'_> {
-    Change { key, step, number: NUMBER, customer: None }
+    Change { key, step, number: NUMBER, customer: None, by: None }
 }
 
 fn by_customer<'a>(key: &'a str, customer: &'a str, step: Step) -> Change<'a> {
@@ -129,7 +133,7 @@ fn an_interrupted_step_continues_when_it_is_repeated_or_settled() {
                     if by_settling {
                         world.later(61);
                         let left = u32::from(!matches!(again, Ok(Ok(_))));
-                        assert_eq!(settle(&world), Ok(left), "{case}");
+                        assert_eq!(settle(None, &world), Ok(left), "{case}");
                     } else {
                         take(step, "k", &world).unwrap();
                     }
@@ -147,14 +151,14 @@ fn settling_reports_a_context_that_does_not_answer_and_retries_later() {
     let world = before(Step::Ship);
     world.plan(&[(1, Fault::DeathBefore)]);
     world.try_to(|| take(Step::Ship, "k", &world)).unwrap_err();
-    assert_eq!(settle(&world), Ok(0), "it has just started");
+    assert_eq!(settle(None, &world), Ok(0), "it has just started");
     world.later(61);
     world.plan(&[(1, Fault::Away)]);
-    assert!(matches!(settle(&world), Err(Error::Unavailable(_))));
+    assert!(matches!(settle(None, &world), Err(Error::Unavailable(_))));
     world.plan(&[]);
-    assert_eq!(settle(&world), Ok(0), "it was tried this minute");
+    assert_eq!(settle(None, &world), Ok(0), "it was tried this minute");
     world.later(61);
-    assert_eq!(settle(&world), Ok(1));
+    assert_eq!(settle(None, &world), Ok(1));
     world.check("settled");
 }
 
@@ -200,4 +204,97 @@ fn copies_are_returned_within_sixty_days_and_no_more_than_were_shipped() {
     assert_eq!(order.state, State::ReturnRequested);
     assert_eq!(order.lines.iter().map(|line| line.returned).collect::<Vec<_>>(), [2, 0]);
     assert_eq!(ask(&[("A", 2)]), Ok(order));
+}
+
+/// Who is behind the last event of the order, and who ended it.
+fn last_authors() -> (String, String) {
+    let last = authors(NUMBER).unwrap().pop().unwrap();
+    (last.by, last.ended_by)
+}
+
+fn ended_by(by: &str, ended_by: &str) -> (String, String) {
+    (by.into(), ended_by.into())
+}
+
+#[test]
+fn each_step_keeps_who_took_it() {
+    for step in [Step::Cancel, Step::Ship, Step::ReceiveReturn] {
+        for (by, expect) in [(Some("C-9"), "C-9"), (None, "")] {
+            let world = before(step);
+            let asked = Change { by, ..change("k", step) };
+            let order = match step {
+                Step::Cancel => cancel(asked, "It was damaged.", &world),
+                Step::Ship => ship(asked, &world),
+                _ => receive_return(asked, &world),
+            };
+            assert_eq!(authors(NUMBER).unwrap().len(), order.unwrap().history.len(), "{step:?}");
+            assert_eq!(last_authors(), ended_by(expect, ""), "{step:?}");
+            let earlier = authors(NUMBER).unwrap();
+            assert!(earlier.iter().rev().skip(1).all(|author| author.by.is_empty()), "{step:?}: {earlier:?}");
+            let givers = if step == Step::ReceiveReturn { vec![by.map(String::from)] } else { vec![] };
+            assert_eq!(world.others.borrow().givers, givers, "the refund of a return names the same account");
+        }
+    }
+    let world = before(Step::Ship);
+    for by in ["", "a\u{7}b", &"x".repeat(65)] {
+        let asked = Change { by: Some(by), ..change("k", Step::Ship) };
+        assert!(matches!(ship(asked, &world), Err(Error::Invalid(_))), "{by:?}");
+        assert!(matches!(settle(Some(by), &world), Err(Error::Invalid(_))), "{by:?}");
+    }
+}
+
+#[test]
+fn what_was_cut_off_keeps_who_started_it_and_who_brought_it_to_its_end() {
+    let by = |key, step, by| Change { by: Some(by), ..change(key, step) };
+    for fault in FAULTS {
+        for (starter, ender, expect) in [
+            (Some("C-8"), Some("C-9"), ended_by("C-8", "C-9")),
+            (Some("C-8"), Some("C-8"), ended_by("C-8", "")),
+            (Some("C-8"), None, ended_by("C-8", "")),
+            (None, Some("C-9"), ended_by("", "C-9")),
+        ] {
+            let world = before(Step::ReceiveReturn);
+            world.plan(&[(2, fault)]);
+            let started = Change { by: starter, ..change("k", Step::ReceiveReturn) };
+            assert!(!matches!(world.try_to(|| receive_return(started, &world)), Ok(Ok(_))));
+            world.later(61);
+            assert_eq!(settle(ender, &world), Ok(1), "{fault:?}");
+            assert_eq!(last_authors(), expect, "{fault:?}");
+            assert_eq!(world.others.borrow().givers, [starter.map(String::from)], "{fault:?}");
+        }
+    }
+    // The same button, pressed by another operator.
+    let world = before(Step::Ship);
+    world.plan(&[(1, Fault::Away)]);
+    ship(by("k", Step::Ship, "C-8"), &world).unwrap_err();
+    ship(by("l", Step::Ship, "C-9"), &world).unwrap();
+    assert_eq!(last_authors(), ended_by("C-8", "C-9"));
+    // What cannot be done leaves no name for the next change.
+    let world = before(Step::Ship);
+    let held = world.others.borrow_mut().paid.remove(NUMBER).unwrap();
+    ship(by("k", Step::Ship, "C-8"), &world).unwrap_err();
+    world.others.borrow_mut().paid.insert(NUMBER.into(), held);
+    cancel(by_customer("l", "C-1", Step::Cancel), "", &world).unwrap();
+    assert_eq!(last_authors(), ended_by("", ""));
+}
+
+#[test]
+fn a_change_is_cut_off_since_it_started_however_often_it_is_tried_again() {
+    let world = before(Step::Ship);
+    let started = world.now.get();
+    world.plan(&[(1, Fault::Away), (2, Fault::Away), (3, Fault::Away)]);
+    take(Step::Ship, "k", &world).unwrap_err();
+    assert_eq!(cut_off(10, started + 60).unwrap(), [], "it may still be running");
+    world.later(61);
+    settle(None, &world).unwrap_err();
+    for later in [0, 30, 61] {
+        let listed = cut_off(10, world.now.get() + later).unwrap();
+        let [one] = listed.as_slice() else { panic!("{listed:?}") };
+        assert_eq!((one.order.number.as_str(), one.change, one.since), (NUMBER, desk::Change::Shipment, started));
+        let waiting = waiting(ALL, world.now.get() + later).unwrap().orders;
+        assert_eq!(waiting.len(), 1, "it is listed once");
+    }
+    world.plan(&[]);
+    take(Step::Ship, "l", &world).unwrap();
+    assert_eq!(cut_off(10, u64::MAX).unwrap(), []);
 }

@@ -147,6 +147,23 @@ fn the_names_of_orders_placed_before_the_migration_are_found() {
 }
 
 #[test]
+fn events_from_before_the_migration_have_no_author() {
+    let (before, after) = orders::MIGRATIONS.split_at(2);
+    let store = Store::fresh(before).unwrap();
+    let old = "INSERT INTO orders (id, number, customer, state, copies, shipping, total, currency, name, street, extra,
+                 city, postcode, country, at, doing, doing_since)
+               VALUES (1, 'MC-1', 'C-1', 'placed', 1, 0, 1, 'GBP', '', '', '', '', '', 'GB', 5, 'ship', 100);
+               INSERT INTO events VALUES (1, 1, 5, 'placed', '')";
+    store.connection(|c| c.execute_batch(old).unwrap());
+    store.connection(|c| after.iter().for_each(|migration| c.execute_batch(migration.sql).unwrap()));
+    let authors = desk::authors("MC-1").unwrap();
+    assert_eq!(authors.iter().map(|one| (one.by.as_str(), one.ended_by.as_str())).collect::<Vec<_>>(), [("", "")]);
+    assert_eq!(desk::authors("MC-2").unwrap(), []);
+    let cut_off = desk::cut_off(10, 161).unwrap();
+    assert_eq!(cut_off.iter().map(|one| (one.order.number.as_str(), one.since)).collect::<Vec<_>>(), [("MC-1", 100)]);
+}
+
+#[test]
 fn every_list_has_its_index() {
     let store = store();
     let plan = |sql: &str| -> String {

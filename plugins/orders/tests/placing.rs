@@ -100,7 +100,9 @@ fn a_refusal_whose_undo_was_delayed_is_the_answer_after_the_undo() {
     assert_eq!(world.on_hand("A"), COPIES - 1);
     world.plan(&[]);
     world.later(61);
-    assert_eq!(settle(&world), Ok(1));
+    assert_eq!(settle(Some("C-9"), &world), Ok(1));
+    let last = orders::store::desk::authors("MC-100001").unwrap().pop().unwrap();
+    assert_eq!((last.by.as_str(), last.ended_by.as_str()), ("", "C-9"));
     world.check("settled");
     assert_eq!(
         world.place("k", &[("A", 1)], APPROVED),
@@ -147,7 +149,7 @@ fn an_order_in_process_is_reported_as_such_and_undone_after_a_minute() {
     world.try_to(|| world.place("k", &[("A", 1)], APPROVED)).unwrap_err();
     world.plan(&[]);
     assert_eq!(world.place("k", &[("A", 1)], APPROVED), Err(Error::InProcess("MC-100001".into())));
-    assert_eq!(settle(&world), Ok(0), "it may still be running");
+    assert_eq!(settle(None, &world), Ok(0), "it may still be running");
     world.later(61);
     let order = world.place("k", &[("A", 1)], APPROVED).unwrap();
     assert_eq!(order.number, "MC-100002", "the first one was interrupted, so the same request is a new order");
@@ -164,7 +166,7 @@ fn an_order_that_was_undone_meanwhile_is_not_confirmed() {
     let (_, head) = store::by_key("l").unwrap().unwrap();
     world.plan(&[]);
     world.later(61);
-    assert_eq!(settle(&world), Ok(1));
+    assert_eq!(settle(None, &world), Ok(1));
     assert_eq!(store::placing::confirm(head.id, "", NOW, &world), Ok(false), "too late");
     assert_eq!(world.others.borrow().published, []);
     world.check("settled");
@@ -192,8 +194,8 @@ fn copies_and_money_balance_after_every_fault() {
                         world.check(&case);
                     }
                     world.later(61);
-                    let _ = settle(&world).unwrap();
-                    assert_eq!(settle(&world), Ok(0), "{case}: all is settled at once");
+                    let _ = settle(None, &world).unwrap();
+                    assert_eq!(settle(None, &world), Ok(0), "{case}: all is settled at once");
                     world.check(&case);
 
                     let again = world.place("k", &[("A", 2), ("B", 1)], card);
@@ -230,7 +232,7 @@ fn an_order_whose_event_cannot_be_published_is_not_placed() {
     assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Placing);
     world.others.borrow_mut().outbox_full = false;
     world.later(61);
-    assert_eq!(settle(&world), Ok(1));
+    assert_eq!(settle(None, &world), Ok(1));
     assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Rejected);
     world.check("settled");
 }

@@ -78,7 +78,7 @@ fn past_orders_are_put_once_and_read_as_they_were_put() {
 #[test]
 fn orders_from_before_events_are_published_once() {
     let world = World::new();
-    let (before, after) = orders::MIGRATIONS.split_at(2);
+    let (before, after) = orders::MIGRATIONS.split_at(3);
     let store = Store::fresh(before).unwrap();
     archive::put(&[past_order(1, State::Shipped), past_order(2, State::Placed)], &world).unwrap();
     store.connection(|c| {
@@ -87,9 +87,9 @@ fn orders_from_before_events_are_published_once() {
     });
     let sold = world.others.take().published;
     assert_eq!(sold.len(), 2);
-    assert_eq!(settle(&world), Ok(0));
+    assert_eq!(settle(None, &world), Ok(0));
     assert_eq!(world.others.take().published, sold);
-    assert_eq!(settle(&world), Ok(0));
+    assert_eq!(settle(None, &world), Ok(0));
     assert_eq!(world.others.take().published, []);
 }
 
@@ -144,9 +144,9 @@ fn a_key_is_free_again_only_if_its_order_was_never_decided() {
     let quote = Quote { lines: vec![line], gone: vec![], shipping: 0, total: 1000, currency: "GBP".into() };
     let open = |key: &str, customer: &str| placing::open(key, customer, &address(), &quote, 5).unwrap();
     let (cut_off, declined) = (open("k", "C-1").unwrap(), open("l", "C-1").unwrap());
-    assert!(placing::reject(cut_off.id, None, 6).unwrap());
-    assert!(placing::reject(declined.id, Some((&orders::wit::Error::Declined("No.".into()), "No.")), 6).unwrap());
-    assert!(!placing::reject(declined.id, None, 7).unwrap(), "once");
+    assert!(placing::reject(cut_off.id, None, None, 6).unwrap());
+    assert!(placing::reject(declined.id, Some((&orders::wit::Error::Declined("No.".into()), "No.")), None, 6).unwrap());
+    assert!(!placing::reject(declined.id, None, None, 7).unwrap(), "once");
     assert_eq!(open("l", "C-1"), None);
     assert_eq!(open("k", "C-2"), None, "nor is it another customer's");
     assert!(open("k", "C-1").is_some());

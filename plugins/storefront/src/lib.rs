@@ -22,6 +22,7 @@ mod form;
 mod href;
 mod key;
 mod list_view;
+mod meant;
 mod money;
 mod office;
 mod pages;

@@ -16,7 +16,9 @@ pub use crate::bindings::musiccorp::orders::{desk, ordering};
 use crate::bindings::musiccorp::recommendation::engine;
 pub use crate::bindings::musiccorp::recommendation::engine::Suggestion;
 pub use crate::bindings::musiccorp::warehouse::fulfilment::{Error as FulfilmentError, Line as PickLine, Pick, Stage};
-pub use crate::bindings::musiccorp::warehouse::stock::{Cause, Error as StockError, Level, Movement, Tally};
+pub use crate::bindings::musiccorp::warehouse::stock::{
+    Cause, Error as StockError, Level, Movement, MovementBy, Tally,
+};
 use crate::bindings::musiccorp::warehouse::{fulfilment, stock};
 
 /// Why a call to another context has no result.
@@ -80,25 +82,30 @@ pub trait Seams {
         Ok(engine::suggest(skus, count)?)
     }
 
-    // `catalog/editing`
-    fn add_album(&self, album: &Album) -> Result<(), CatalogError> {
-        editing::add_album(album)
+    // `catalog/editing`; here and below, `by` is the account of the operator who does it
+    fn add_album(&self, album: &Album, by: &str) -> Result<(), CatalogError> {
+        editing::add_album_by(album, by)
     }
 
-    fn change_price(&self, sku: &str, price: &Money) -> Result<(), CatalogError> {
-        editing::change_price(sku, price)
+    fn change_price(&self, sku: &str, price: &Money, by: &str) -> Result<(), CatalogError> {
+        editing::change_price_by(sku, price, by)
     }
 
-    fn discontinue(&self, sku: &str) -> Result<(), CatalogError> {
-        editing::discontinue(sku)
+    fn discontinue(&self, sku: &str, by: &str) -> Result<(), CatalogError> {
+        editing::discontinue_by(sku, by)
     }
 
-    fn relist(&self, sku: &str) -> Result<(), CatalogError> {
-        editing::relist(sku)
+    fn relist(&self, sku: &str, by: &str) -> Result<(), CatalogError> {
+        editing::relist_by(sku, by)
     }
 
-    fn describe(&self, sku: &str, description: &editing::Description) -> Result<(), CatalogError> {
-        editing::describe(sku, description)
+    fn describe(&self, sku: &str, description: &editing::Description, by: &str) -> Result<(), CatalogError> {
+        editing::describe_by(sku, description, by)
+    }
+
+    /// Newest first.
+    fn album_changes(&self, sku: &str, count: u32) -> Result<Vec<editing::Change>, CallError> {
+        Ok(editing::list_changes(sku, count)?)
     }
 
     /// In the order of their SKUs, after this one.
@@ -107,17 +114,17 @@ pub trait Seams {
     }
 
     // `warehouse/stock`
-    fn restock(&self, key: &str, sku: &str, copies: u32, note: &str) -> Result<Level, StockError> {
-        stock::restock(key, sku, copies, note)
+    fn restock(&self, key: &str, sku: &str, copies: u32, note: &str, by: &str) -> Result<Level, StockError> {
+        stock::restock_by(key, sku, copies, note, by)
     }
 
-    fn stocktake(&self, levels: &[Level]) -> Result<u32, StockError> {
-        stock::stocktake(&levels.iter().collect::<Vec<_>>())
+    fn stocktake(&self, levels: &[Level], by: &str) -> Result<u32, StockError> {
+        stock::stocktake_by(&levels.iter().collect::<Vec<_>>(), by)
     }
 
     /// Newest first.
-    fn stock_history(&self, sku: &str, count: u32) -> Result<Vec<Movement>, StockError> {
-        stock::history(sku, count)
+    fn stock_history(&self, sku: &str, count: u32) -> Result<Vec<MovementBy>, StockError> {
+        stock::history_by(sku, count)
     }
 
     /// Without `skus`, the sums for all albums.
@@ -260,28 +267,34 @@ pub trait Seams {
         desk::recipients(orders)
     }
 
-    fn orders_in_between(&self, page: u32) -> Result<ordering::Page, ordering::Error> {
-        desk::in_between(page)
+    /// The longest first.
+    fn cut_off_orders(&self, count: u32) -> Result<Vec<desk::CutOff>, ordering::Error> {
+        desk::list_cut_off(count)
     }
 
     fn desk_order(&self, number: &str) -> Result<ordering::Order, ordering::Error> {
         desk::get_order(number)
     }
 
-    fn ship(&self, key: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
-        desk::ship(key, number)
+    /// One for each event of the order's history, in its order.
+    fn authors(&self, number: &str) -> Result<Vec<desk::Author>, ordering::Error> {
+        desk::get_authors(number)
     }
 
-    fn receive_return(&self, key: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
-        desk::receive_return(key, number)
+    fn ship(&self, key: &str, number: &str, by: &str) -> Result<ordering::Order, ordering::Error> {
+        desk::ship_by(key, number, by)
     }
 
-    fn desk_cancel(&self, key: &str, number: &str, reason: &str) -> Result<ordering::Order, ordering::Error> {
-        desk::cancel(key, number, reason)
+    fn receive_return(&self, key: &str, number: &str, by: &str) -> Result<ordering::Order, ordering::Error> {
+        desk::receive_return_by(key, number, by)
     }
 
-    fn settle(&self) -> Result<u32, ordering::Error> {
-        desk::settle()
+    fn desk_cancel(&self, key: &str, number: &str, reason: &str, by: &str) -> Result<ordering::Order, ordering::Error> {
+        desk::cancel_by(key, number, reason, by)
+    }
+
+    fn settle(&self, by: &str) -> Result<u32, ordering::Error> {
+        desk::settle_by(by)
     }
 
     // `finance/books` and `finance/payments`

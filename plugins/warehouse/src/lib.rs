@@ -27,26 +27,58 @@ impl stock::Guest for Warehouse {
     }
 
     fn stocktake(levels: Vec<stock::Level>) -> Result<u32, stock::Error> {
-        domain::check_stocktake(&levels)?;
-        store::put(&levels)?;
-        Ok(levels.len() as u32)
+        stocktake(&levels, None)
+    }
+
+    fn stocktake_by(levels: Vec<stock::Level>, by: String) -> Result<u32, stock::Error> {
+        stocktake(&levels, Some(&by))
     }
 
     fn restock(key: String, sku: String, copies: u32, note: String) -> Result<stock::Level, stock::Error> {
-        orders::check_restock(&key, &sku, copies, &note)?;
-        store::restock(&key, fulfilment::Line { sku, copies }, &note)
+        restock(&key, fulfilment::Line { sku, copies }, &note, None)
+    }
+
+    fn restock_by(
+        key: String,
+        sku: String,
+        copies: u32,
+        note: String,
+        by: String,
+    ) -> Result<stock::Level, stock::Error> {
+        restock(&key, fulfilment::Line { sku, copies }, &note, Some(&by))
     }
 
     fn history(sku: String, count: u32) -> Result<Vec<stock::Movement>, stock::Error> {
-        domain::check_skus(std::slice::from_ref(&sku))?;
-        orders::check_count(count)?;
-        Ok(store::history(&sku, count)?)
+        Ok(history(&sku, count)?.into_iter().map(|one| one.movement).collect())
+    }
+
+    fn history_by(sku: String, count: u32) -> Result<Vec<stock::MovementBy>, stock::Error> {
+        history(&sku, count)
     }
 
     fn get_tally(skus: Vec<String>) -> Result<stock::Tally, stock::Error> {
         domain::check_skus(&skus)?;
         Ok(store::tally(&skus)?)
     }
+}
+
+fn stocktake(levels: &[stock::Level], by: Option<&str>) -> Result<u32, stock::Error> {
+    domain::check_stocktake(levels)?;
+    by.map_or(Ok(()), domain::check_by)?;
+    store::put(levels, by)?;
+    Ok(levels.len() as u32)
+}
+
+fn restock(key: &str, line: fulfilment::Line, note: &str, by: Option<&str>) -> Result<stock::Level, stock::Error> {
+    orders::check_restock(key, &line.sku, line.copies, note)?;
+    by.map_or(Ok(()), domain::check_by)?;
+    store::restock(key, line, note, by)
+}
+
+fn history(sku: &str, count: u32) -> Result<Vec<stock::MovementBy>, stock::Error> {
+    domain::check_skus(&[sku.to_owned()])?;
+    orders::check_count(count)?;
+    Ok(store::history(sku, count)?)
 }
 
 impl fulfilment::Guest for Warehouse {

@@ -19,7 +19,7 @@ fn line(sku: &str, copies: u32) -> Line {
 fn shop(levels: &[(&str, u32)]) -> Store {
     let store = Store::fresh(MIGRATIONS).unwrap();
     let levels: Vec<_> = levels.iter().map(|(sku, on_hand)| Level { sku: (*sku).into(), on_hand: *on_hand }).collect();
-    put(&levels).unwrap();
+    put(&levels, None).unwrap();
     store
 }
 
@@ -98,16 +98,20 @@ fn restocks_count_once_and_the_history_shows_everything() {
     let _store = shop(&[("A", 5)]);
     set_clock(Some(100));
     for _ in 0..2 {
-        assert_eq!(restock("k", line("A", 10), "from the distributor").unwrap().on_hand, 15);
+        assert_eq!(restock("k", line("A", 10), "from the distributor", None).unwrap().on_hand, 15);
     }
-    assert!(matches!(restock("k", line("A", 11), ""), Err(stock::Error::Invalid(_))));
-    assert_eq!(restock("l", line("NEW", 1), "").unwrap(), Level { sku: "NEW".into(), on_hand: 1 });
+    assert!(matches!(restock("k", line("A", 11), "", None), Err(stock::Error::Invalid(_))));
+    assert_eq!(restock("l", line("NEW", 1), "", None).unwrap(), Level { sku: "NEW".into(), on_hand: 1 });
     reserve("O", &[line("A", 4)]).unwrap();
     release("O").unwrap();
-    put(&[Level { sku: "A".into(), on_hand: 12 }]).unwrap();
-    put(&[Level { sku: "A".into(), on_hand: 12 }]).unwrap();
-    let movements: Vec<_> =
-        history("A", 10).unwrap().into_iter().map(|m| (m.cause, m.change, m.on_hand, m.reference)).collect();
+    put(&[Level { sku: "A".into(), on_hand: 12 }], None).unwrap();
+    put(&[Level { sku: "A".into(), on_hand: 12 }], None).unwrap();
+    let movements: Vec<_> = history("A", 10)
+        .unwrap()
+        .into_iter()
+        .map(|m| m.movement)
+        .map(|m| (m.cause, m.change, m.on_hand, m.reference))
+        .collect();
     let row = |cause, change, on_hand, reference: &str| (cause, change, on_hand, reference.to_owned());
     assert_eq!(
         movements,
@@ -121,6 +125,30 @@ fn restocks_count_once_and_the_history_shows_everything() {
     );
     assert_eq!(history("A", 1).unwrap().len(), 1);
     all();
+}
+
+#[test]
+fn a_count_and_a_restock_keep_who_did_it_and_orders_name_no_operator() {
+    let _store = Store::fresh(MIGRATIONS).unwrap();
+    put(&[Level { sku: "A".into(), on_hand: 3 }], Some("C-8")).unwrap();
+    restock("k", line("A", 2), "", Some("C-9")).unwrap();
+    restock("k", line("A", 2), "", Some("C-8")).unwrap();
+    restock("l", line("A", 2), "", None).unwrap();
+    reserve("O-1", &[line("A", 1)]).unwrap();
+    let by: Vec<_> = history("A", 10).unwrap().into_iter().map(|one| (one.movement.cause, one.by)).collect();
+    let expect = [(Cause::Reserved, ""), (Cause::Restocked, ""), (Cause::Restocked, "C-9"), (Cause::Counted, "C-8")];
+    assert_eq!(by, expect.map(|(cause, by)| (cause, by.to_owned())));
+}
+
+#[test]
+fn movements_from_before_the_migration_name_no_operator() {
+    let (before, after) = MIGRATIONS.split_at(2);
+    let store = Store::fresh(before).unwrap();
+    let old = "INSERT INTO movements (sku, at, cause, change, on_hand, reference) VALUES ('A', 1, 1, 5, 5, 'found')";
+    store.connection(|c| c.execute_batch(old).unwrap());
+    store.connection(|c| after.iter().for_each(|migration| c.execute_batch(migration.sql).unwrap()));
+    let history = history("A", 10).unwrap();
+    assert_eq!((history.len(), history[0].by.as_str(), history[0].movement.reference.as_str()), (1, "", "found"));
 }
 
 #[test]
@@ -184,7 +212,7 @@ fn random_steps_in_any_order_neither_lose_nor_add_copies() {
                 4 => answered(ship(&order)),
                 5 => answered(release(&order)),
                 6 => answered(take_back(&format!("k-{}", dice.below(40)), &order, &lines)),
-                _ => drop(restock(&format!("r-{turn}"), lines[0].clone(), "").unwrap()),
+                _ => drop(restock(&format!("r-{turn}"), lines[0].clone(), "", None).unwrap()),
             }
             all();
         }

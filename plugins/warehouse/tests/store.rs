@@ -18,7 +18,7 @@ fn asked(skus: &[&str]) -> Vec<u32> {
 #[test]
 fn levels_come_in_the_order_of_the_skus_and_0_for_unknown_ones() {
     let _store = Store::fresh(MIGRATIONS).unwrap();
-    put(&[level("A", 3), level("B", 0), level("C", 7)]).unwrap();
+    put(&[level("A", 3), level("B", 0), level("C", 7)], None).unwrap();
     assert_eq!(asked(&["C", "NEVER", "A", "B", "C"]), [7, 0, 3, 0, 7]);
     assert!(asked(&[]).is_empty());
 }
@@ -27,9 +27,9 @@ fn levels_come_in_the_order_of_the_skus_and_0_for_unknown_ones() {
 fn a_stocktake_replaces_levels_and_its_repetition_has_no_effect() {
     let _store = Store::fresh(MIGRATIONS).unwrap();
     for _ in 0..2 {
-        put(&[level("A", 3), level("B", 4)]).unwrap();
+        put(&[level("A", 3), level("B", 4)], None).unwrap();
     }
-    put(&[level("A", 0)]).unwrap();
+    put(&[level("A", 0)], None).unwrap();
     assert_eq!(asked(&["A", "B"]), [0, 4]);
 }
 
@@ -53,7 +53,7 @@ fn a_transaction_that_ends_in_an_error_changes_nothing() {
     });
     assert!(matches!(outcome, Err(Error::Constraint(_))), "{outcome:?}");
     assert_eq!(asked(&["A"]), [0]);
-    put(&[level("A", 5)]).unwrap();
+    put(&[level("A", 5)], None).unwrap();
     assert_eq!(asked(&["A"]), [5], "the store is usable afterwards");
 }
 

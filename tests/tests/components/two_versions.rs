@@ -15,7 +15,7 @@ use seam_runtime::component::ContextSpec;
 use seam_runtime::run::recorder::CallData;
 use seam_runtime::serve::Registry;
 use seam_tests::two_versions::{both, new, numbers, old};
-use seam_tests::{MEMORY, System, call, component};
+use seam_tests::{System, call};
 use wasmtime::component::Val;
 
 const OLD_FIRST: [&str; 2] = ["0.1.0", "0.2.0"];

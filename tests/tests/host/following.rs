@@ -193,7 +193,3 @@ fn an_engine_that_joins_the_shop_learns_its_orders_and_says_what_the_others_say(
 fn until(done: impl Fn() -> Result<bool>) -> Result<()> {
     wait::until(wait::TIMEOUT, || Ok(done()?.then_some(()).ok_or_else(|| "it is not done".to_owned())))
 }
-
-fn until(done: impl Fn() -> Result<bool>) -> Result<()> {
-    wait::until(wait::TIMEOUT, || Ok(done()?.then_some(()).ok_or_else(|| "it is not done".to_owned())))
-}

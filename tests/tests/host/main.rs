@@ -3,9 +3,11 @@
 
 mod admin;
 mod ahead;
+mod behind_nginx;
 mod checking;
 mod cli;
 mod damage;
+mod deliveries;
 mod deploying;
 mod events;
 mod following;

@@ -54,7 +54,13 @@ fn an_order_is_found_sent_listed_and_paid_back() -> Result<()> {
     assert!(parcel.contains(",Ada Listener,1 Groove Lane,,Bristol,BS1 4DJ,GB,"), "{parcel}");
 
     desk.get(&format!("/office/orders/{order}/ship"))?.must_say("The parcel with 2 copies leaves for Ada Listener")?;
-    desk.desk(&order, "ship", &[])?.must_be(200)?.must_say("Taken from the card")?;
+    let shipped = desk.desk(&order, "ship", &[])?.must_be(200)?;
+    shipped.must_say("Taken from the card")?;
+    let by = |page: &Page, what: &str| -> Option<String> {
+        page.all(".past li").into_iter().find(|item| item.starts_with(what))
+    };
+    assert!(by(&shipped, "Shipped").is_some_and(|item| item.contains(", by ")), "{}", shipped.words());
+    assert!(by(&shipped, "To be shipped").is_some_and(|item| !item.contains(", by ")), "the customer ordered it");
     let invoice = desk.get(&format!("/office/orders/{order}/invoice"))?.must_be(200)?;
     invoice.must_say("Ada Listener")?;
     assert!(invoice.all("nav.rooms a").len() > 3, "the invoice has the office's menu");
@@ -72,6 +78,7 @@ fn an_order_is_found_sent_listed_and_paid_back() -> Result<()> {
     page.must_say("No money goes back: all of it has been given back before.")?;
     let page = desk.desk(&order, "receive", &[])?.must_be(200)?;
     page.must_say("No money went back by itself")?;
+    assert!(by(&page, "Returned").is_some_and(|item| item.contains(", by ")), "{}", page.words());
     person.get(&format!("/orders/{order}"))?.must_say("All of the money had been given back before.")?;
     let file = lines(&desk.get(&format!("/office/records/{sku}/movements.csv"))?)?;
     assert!(file[0].contains(",Returned,1,"), "{file:?}");
@@ -102,6 +109,20 @@ fn a_record_is_edited_taken_off_the_shelf_and_sold_again() -> Result<()> {
     let mut person = Person::new(&host);
     assert!(!person.get("/search?q=kind+of+green")?.says("Kind of Green"), "it has left the shop");
     desk.press(&record, &format!("{record}/relist"), &[])?.must_say("sold again")?;
+    desk.press(&record, &format!("{record}/restock"), &[("copies", "1")])?.must_be(200)?;
+    desk.press(&record, &format!("{record}/count"), &[("counted", "5")])?.must_be(200)?;
+    let clerk = {
+        let changed = lines(&desk.get(&format!("{record}/changes.csv"))?)?;
+        let [again, ended, title] = changed.as_slice() else { anyhow::bail!("three changes: {changed:?}") };
+        assert!(again.contains(",Sold again,") && ended.contains(",Sale ended,"), "{changed:?}");
+        assert!(title.contains(",Title,Kind of Blue,Kind of Green,"), "{changed:?}");
+        let clerk = title.rsplit(',').next().unwrap_or_default().to_owned();
+        assert!(!clerk.is_empty() && changed.iter().all(|line| line.ends_with(&clerk)), "{changed:?}");
+        clerk
+    };
+    let moved = lines(&desk.get(&format!("{record}/movements.csv"))?)?;
+    assert!(moved[0].contains(",Counted,-1,5,") && moved[1].contains(",Restocked,1,6,"), "{moved:?}");
+    assert!(moved.iter().take(2).all(|line| line.ends_with(&format!(",{clerk}"))), "{moved:?}");
     person.get("/search?q=kind+of+green")?.must_say("Kind of Green")?;
     person.put_into_cart(&sku, 1)?;
     let all = lines(&desk.get("/office/records.csv")?)?;

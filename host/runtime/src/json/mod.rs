@@ -11,12 +11,15 @@
 //! | `result` | `{"ok": value}` or `{"err": value}` |
 //! | `flags` | an array of names |
 //!
-//! Invariant: what `from_json` accepts is of the type, so a call with it cannot fail for its shape.
+//! Invariants: what `from_json` accepts is of the type, so a call with it cannot fail for its shape. Text that readers
+//! could take for different values, such as an object with a key twice, is refused.
 
 mod read;
 #[cfg(test)]
 mod tests;
+mod text;
 mod write;
 
 pub use read::{Mismatch, from_cells, from_json};
+pub use text::{message, parse};
 pub use write::to_json;

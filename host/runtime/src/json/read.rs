@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 use wasmtime::component::Val;
 use wasmtime::component::types::{self, Type};
 
+use super::text;
+
 /// A value that is not of its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Mismatch {
@@ -181,7 +183,11 @@ impl Reader {
     /// A cell of a table, which has no quotes.
     fn cell(&mut self, cell: &str, ty: &Type) -> Result<Val, Mismatch> {
         let text = Value::from(cell);
-        let as_json = |cell: &str| serde_json::from_str::<Value>(cell.trim()).ok();
+        let as_json = |cell: &str| match text::parse(cell.trim().as_bytes()) {
+            // It is JSON, but says two things.
+            Err(error) if error.is_data() => self.wrong_as("each key once", text::message(&error)).map(Some),
+            read => Ok(read.ok()),
+        };
         match ty {
             Type::Option(_) if cell.is_empty() => Ok(Val::Option(None)),
             Type::Option(option) if !matches!(option.ty(), Type::Option(_)) => {
@@ -191,12 +197,15 @@ impl Reader {
                 self.plain(&Value::from(cell.trim()), ty)
             }
             Type::String | Type::Char | Type::Enum(_) => self.plain(&text, ty),
-            Type::Variant(_) => match as_json(cell) {
+            Type::Variant(_) => match as_json(cell)? {
                 Some(json @ (Value::Object(_) | Value::String(_))) => self.plain(&json, ty),
                 _ => self.plain(&text, ty),
             },
             // If the cell is not JSON, the mismatch says what the type needs.
-            _ => self.plain(&as_json(cell).unwrap_or(text), ty),
+            _ => {
+                let json = as_json(cell)?.unwrap_or(text);
+                self.plain(&json, ty)
+            }
         }
     }
 
@@ -335,7 +344,7 @@ impl Reader {
         for (at, item) in items.iter().enumerate() {
             match item.as_str().filter(|name| flags.names().any(|known| known == *name)) {
                 Some(name) if !set.iter().any(|s| s == name) => set.push(name.to_owned()),
-                Some(_) => {}
+                Some(_) => return self.within(Step::Item(at), |r| r.wrong("each flag once", item)),
                 None => {
                     let known = flags.names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
                     return self.within(Step::Item(at), |r| r.wrong(format!("one of {known}"), item));

@@ -106,6 +106,7 @@ fn a_value_that_does_not_fit_is_reported_with_its_path() {
         ("shape", json!("circle"), "expected `{\"circle\": …}`, because `circle` has a payload, found \"circle\""),
         ("shape", json!({"dot": 1}), "expected \"dot\" alone, because `dot` has no payload, found an object"),
         ("marks", json!(["used"]), "`[0]`: expected one of `new`, `sale`, found \"used\""),
+        ("marks", json!(["new", "sale", "new"]), "`[2]`: expected each flag once, found \"new\""),
         ("pair", json!([1]), "expected an array of 2, found an array of 1"),
         ("pair", json!([1, 128]), "`[1]`: expected a whole number that fits `s8`, found 128"),
         ("deep", json!(7), "expected null or `{\"some\": …}`, found 7"),
@@ -143,6 +144,11 @@ fn cells_are_read_by_their_type() {
         ("year", "old", "`year`: expected a whole number that fits `u16`, found \"old\""),
         ("gone", "yes", "`gone`: expected true or false, found \"yes\""),
         ("tags", "a, b", "`tags`: expected an array, found \"a, b\""),
+        (
+            "tags",
+            "[{\"a\": 1, \"a\": 2}]",
+            "`tags`: expected each key once, found column 13: an object has the key `a` twice; leave one out",
+        ),
         ("price.minor-units", "", "`price.minor-units`: expected a whole number that fits `u32`, found \"\""),
     ] {
         assert_eq!(from_cells(with(column, cell), &ty).unwrap_err().to_string(), expect);

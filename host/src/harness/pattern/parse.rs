@@ -191,6 +191,9 @@ impl<'t> Parser<'t> {
                     if !flags.names().any(|known| known == name) {
                         return Err(unknown("flag", name, flags.names(), at));
                     }
+                    if set.contains(&name) {
+                        return Err(Error { message: format!("the flag `{name}` appears twice"), at });
+                    }
                     set.push(name);
                     self.comma_before(T::BraceClose)?;
                 }

@@ -122,6 +122,7 @@ fn a_pattern_that_no_value_matches_is_an_error_at_its_place() {
         ("ok([({year: 70000, ...}, _, _)])", "`70000` is not a valid u16", "70000"),
         ("ok([({year: \"x\", ...}, _, _)])", "is not a valid u16", "\"x\""),
         ("ok([(_, old, _)])", "there is no case `old`", "old"),
+        ("ok([(_, _, {used, used})])", "the flag `used` appears twice", "used"),
         ("ok([(_, _, {wet})])", "there is no flag `wet`", "wet"),
         ("ok([(_, _)])", "expected", ")"),
         ("ok([..., ...])", "one `...` at most", "..."),

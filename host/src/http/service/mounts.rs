@@ -13,6 +13,7 @@ use crate::http::observe::metrics::{ContextMetrics, Metrics};
 use crate::http::own::assets::Assets;
 use crate::http::request_error::RequestError;
 use crate::http::separation::Separation;
+use crate::manifest::is_named;
 
 /// A mount that is being served.
 pub(super) struct OpenMount {
@@ -25,7 +26,8 @@ pub(super) struct OpenMount {
     pub(super) metrics: Arc<ContextMetrics>,
 }
 
-/// All mounts: for each host, and for requests that are for none of these (`None`), the longest prefix first.
+/// All mounts, in the order in which a request looks for its host: whole names, names with `*`, any host (`None`). For
+/// each host the longest prefix comes first.
 #[derive(Default)]
 pub(super) struct MountTable(Vec<(Option<String>, Vec<Arc<OpenMount>>)>);
 
@@ -60,26 +62,27 @@ impl MountTable {
                 table.0.push((mount.host.clone(), vec![opened]));
             }
         }
+        table.0.sort_by_key(|(host, _)| host.as_deref().map_or(2, |host| u8::from(host.starts_with('*'))));
         for (_, of_host) in &mut table.0 {
             of_host.sort_by_key(|mount| std::cmp::Reverse(mount.prefix.len()));
         }
         Ok(table)
     }
 
-    /// The mount of `path` at the host that the request is for, and the path below it, with a leading slash. A host
-    /// that no mount names has the mounts without one. A prefix matches whole segments only.
+    /// The mount of `path` at the host that the request is for, and the path below it, with a leading slash. The mounts
+    /// of the first host that fits are the only ones. A prefix matches whole segments only.
     pub(super) fn find<'a, 'p>(
         &'a self,
         authority: Option<&str>,
         path: &'p str,
     ) -> Result<(&'a Arc<OpenMount>, &'p str), RequestError> {
         let wanted = authority.map(authority::host);
-        let is_wanted = |host: &Option<String>| match (host, wanted) {
-            (Some(host), Some(wanted)) => host.eq_ignore_ascii_case(wanted),
-            _ => false,
+        let fits = |host: &Option<String>| match (host, wanted) {
+            (Some(host), Some(wanted)) => is_named(wanted, host),
+            (Some(_), None) => false,
+            (None, _) => true,
         };
-        let of_host = self.0.iter().find(|(host, _)| is_wanted(host));
-        let Some((_, mounts)) = of_host.or_else(|| self.0.iter().find(|(host, _)| host.is_none())) else {
+        let Some((_, mounts)) = self.0.iter().find(|(host, _)| fits(host)) else {
             return Err(if self.0.is_empty() { RequestError::NotFound } else { RequestError::Misdirected });
         };
         let found = mounts.iter().find_map(|mount| match path.strip_prefix(mount.prefix.as_str())? {

@@ -34,8 +34,8 @@ pub(super) fn check<'p>(parts: &'p Parts, connection: &ConnectionActivity) -> Re
     if !parts.uri.path().starts_with('/') {
         return Err(RequestError::BadRequest("the path does not start with a slash"));
     }
-    if target::is_ambiguous(parts.uri.path()) {
-        return Err(RequestError::BadRequest("the path has a segment `.` or `..`, or a backslash"));
+    match target::ambiguity(parts.uri.path()) {
+        Some(fault) => Err(RequestError::BadRequest(fault)),
+        None => Ok(authority),
     }
-    Ok(authority)
 }

@@ -60,6 +60,31 @@ async fn a_host_that_a_mount_names_has_its_mounts_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_whole_name_comes_before_a_star_and_a_star_before_no_name() {
+    let site = Site::with(|config| {
+        config.mounts = vec![
+            at(None, "/shop", "shop"),
+            at(Some("*.shop.example"), "/star", "raw"),
+            at(Some("raw.shop.example"), "/whole", "deep"),
+        ];
+    });
+    for (host, path) in [
+        ("raw.shop.example", "/whole"),
+        ("RAW.shop.example:81", "/whole"),
+        ("other.shop.example", "/star"),
+        ("OTHER.SHOP.EXAMPLE.", "/star"),
+        ("shop.example", "/shop"),
+        ("a.b.shop.example", "/shop"),
+    ] {
+        for asked in ["/whole", "/star", "/shop"] {
+            let head = format!("GET {asked}/x HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+            let status = if asked == path { 200 } else { 404 };
+            assert_eq!(site.raw(head.as_bytes()).await.status, status, "{host} {asked}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn assets_are_those_of_the_host() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("raw.css"), "a { color: red }").unwrap();

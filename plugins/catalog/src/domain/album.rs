@@ -75,6 +75,26 @@ pub fn check_description(sku: &str, description: &Description) -> Result<(), Inv
     check_albums(&[Album { sku: sku.into(), artist, title, year, genre, label, price, notes, discontinued: false }])
 }
 
+/// Characters of the id of an account, and changes in one list.
+const BY_CHARS_MAX: usize = 64;
+const CHANGES_MAX: u32 = 200;
+
+/// Checks the account of the operator who changes an album.
+pub fn check_by(by: &str) -> Result<(), Invalid> {
+    if !(1..=BY_CHARS_MAX).contains(&by.chars().count()) || by.chars().any(char::is_control) {
+        return Err(Invalid(format!("by: it needs 1 to {BY_CHARS_MAX} characters, none of them a control character")));
+    }
+    Ok(())
+}
+
+/// Checks which changes of an album are asked for.
+pub fn check_changes(sku: &str, count: u32) -> Result<(), Invalid> {
+    if !(1..=CHANGES_MAX).contains(&count) {
+        return Err(Invalid(format!("count: {count} does not lie between 1 and {CHANGES_MAX}")));
+    }
+    Row(0).sku(sku)
+}
+
 /// Checks where a list of albums starts, and how many it has.
 pub fn check_list(after: &str, count: u32) -> Result<(), Invalid> {
     if count == 0 || count as usize > ASKED_MAX {

@@ -1,6 +1,7 @@
 //! What the catalog accepts as an album, and what may be asked about albums. Pure: no store, no host.
 
 mod album;
+pub mod aspects;
 pub mod near;
 mod number;
 mod paging;
@@ -10,10 +11,10 @@ mod words;
 
 pub use seam_sdk::Invalid;
 
-pub use album::{check_albums, check_description, check_list, check_price, check_skus};
+pub use album::{check_albums, check_by, check_changes, check_description, check_list, check_price, check_skus};
 pub use number::Number;
 pub use paging::{Page, TOTAL_MAX};
-pub use sorting::{LISTED_MAX, Listed, sort};
+pub use sorting::{LISTED_MAX, Listed, sorted};
 pub use spelling::forms;
 pub use words::{NOTHING, Words};
 

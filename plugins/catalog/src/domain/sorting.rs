@@ -25,23 +25,29 @@ pub struct Listed {
 ///
 /// Prices are compared within a currency; the currency with most albums comes first. Artists go by their letters
 /// without marks and a leading `The`, each artist's albums by year.
-pub fn sort(list: &mut [Listed], sorting: Sorting) {
-    match sorting {
-        Sorting::Best => {}
-        Sorting::Newest => list.sort_by_key(|album| Reverse(album.year)),
-        Sorting::Cheapest | Sorting::Dearest => {
-            let mut counts = BTreeMap::<String, u32>::new();
-            for album in list.iter() {
-                *counts.entry(album.currency.clone()).or_default() += 1;
-            }
-            let currency = |album: &Listed| (Reverse(counts.get(&album.currency).copied()), album.currency.clone());
-            match sorting {
-                Sorting::Dearest => list.sort_by_cached_key(|album| (currency(album), Reverse(album.minor_units))),
-                _ => list.sort_by_cached_key(|album| (currency(album), album.minor_units)),
-            }
-        }
-        Sorting::Artist => list.sort_by_cached_key(|album| (name(&album.artist), album.year)),
+pub fn sorted(list: Vec<Listed>, sorting: Sorting) -> Vec<Listed> {
+    let mut counts = BTreeMap::<String, u32>::new();
+    for album in &list {
+        *counts.entry(album.currency.clone()).or_default() += 1;
     }
+    let currency = |album: &Listed| {
+        let albums = counts.get(&album.currency).copied().unwrap_or_default();
+        (Reverse(albums), album.currency.clone())
+    };
+    // One kind of key for all, and a map instead of a sort: each sort of its own would make the component 10 KB larger.
+    let mut filed = BTreeMap::new();
+    for (at, album) in list.into_iter().enumerate() {
+        let (year, price) = (i64::from(album.year), i64::from(album.minor_units));
+        let ((albums, text), number) = match sorting {
+            Sorting::Best => ((Reverse(0), String::new()), 0),
+            Sorting::Newest => ((Reverse(0), String::new()), -year),
+            Sorting::Cheapest => (currency(&album), price),
+            Sorting::Dearest => (currency(&album), -price),
+            Sorting::Artist => ((Reverse(0), name(&album.artist)), year),
+        };
+        filed.insert((albums, text, number, at), album);
+    }
+    filed.into_values().collect()
 }
 
 /// An artist's name as it is filed.
@@ -61,8 +67,8 @@ fn name(artist: &str) -> String {
 mod tests {
     use super::*;
 
-    fn sorted(list: &[(&str, &str, u16, u32, &str)], sorting: Sorting) -> String {
-        let mut list: Vec<_> = list
+    fn skus(list: &[(&str, &str, u16, u32, &str)], sorting: Sorting) -> String {
+        let list: Vec<_> = list
             .iter()
             .map(|(sku, artist, year, minor_units, currency)| Listed {
                 sku: (*sku).into(),
@@ -72,8 +78,7 @@ mod tests {
                 currency: (*currency).into(),
             })
             .collect();
-        sort(&mut list, sorting);
-        list.iter().map(|album| album.sku.as_str()).collect()
+        super::sorted(list, sorting).into_iter().map(|album| album.sku).collect()
     }
 
     #[test]
@@ -93,7 +98,7 @@ mod tests {
             (Sorting::Dearest, "afcebd"),
             (Sorting::Artist, "debacf"),
         ] {
-            assert_eq!(sorted(&list, sorting), expect, "{sorting:?}");
+            assert_eq!(skus(&list, sorting), expect, "{sorting:?}");
         }
     }
 }

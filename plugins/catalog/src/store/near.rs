@@ -86,7 +86,10 @@ fn known(typed: &[Typed]) -> Result<BTreeMap<String, String>, Error> {
         "SELECT t.term, t.shown FROM json_each(?1) AS asked CROSS JOIN terms AS t ON t.term = asked.value",
         params![&list(&asked)],
     )?;
-    Ok(rows.into_iter().collect())
+    // Collected, it would be sorted first: see `near::forms`.
+    let mut known = BTreeMap::new();
+    known.extend(rows);
+    Ok(known)
 }
 
 /// Two words that follow each other as one term, with the place of the first.

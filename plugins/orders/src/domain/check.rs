@@ -28,6 +28,11 @@ pub fn customer(customer: &str) -> Result<(), Error> {
     text("customer", customer, 1, CUSTOMER_CHARS_MAX)
 }
 
+/// The account of an operator.
+pub fn author(by: &str) -> Result<(), Error> {
+    text("by", by, 1, CUSTOMER_CHARS_MAX)
+}
+
 pub fn from(from: &str) -> Result<(), Error> {
     text("from", from, 1, FROM_CHARS_MAX)
 }

@@ -9,6 +9,8 @@ use crate::wit::{Error, State};
 const LIST_MAX: u32 = 10_000;
 /// Orders in one answer.
 const COUNT_MAX: u32 = 1_000;
+/// Orders of the list of those that were cut off.
+const CUT_OFF_MAX: u32 = 200;
 /// Orders whose recipients are asked for in one call.
 const RECIPIENTS_MAX: usize = 200;
 /// Words and characters of a name.
@@ -43,6 +45,13 @@ pub fn range(range: desk::Range) -> Result<Range, Error> {
         return Err(invalid("range.skip", format_args!("{skip} and {count} are more than {LIST_MAX}")));
     }
     Ok(Range { skip, count })
+}
+
+pub fn count(count: u32) -> Result<(), Error> {
+    match count {
+        1..=CUT_OFF_MAX => Ok(()),
+        _ => Err(invalid("count", format_args!("{count} does not lie between 1 and {CUT_OFF_MAX}"))),
+    }
 }
 
 pub fn search(search: desk::Search) -> Result<Search, Error> {

@@ -3,7 +3,7 @@
 
 use seam_sdk::store::{Transaction, execute, params, transaction};
 
-use super::{Head, HeadRow, happened, head_columns, lines, time};
+use super::{Authors, Head, HeadRow, happened, head_columns, lines, time};
 use crate::domain::states::{self, Doing, Step};
 use crate::domain::{RETURN_SECONDS, invalid};
 use crate::wit::{Error, Line, State};
@@ -16,16 +16,25 @@ pub struct Change<'a> {
     pub number: &'a str,
     /// None: the operator.
     pub customer: Option<&'a str>,
+    /// The operator's account, if it was named.
+    pub by: Option<&'a str>,
 }
 
 /// Writes down that this change is under way, which locks out others; also after an interruption. None: it is done.
 pub fn begin(change: Change<'_>, note: &str, now: u64) -> Result<Option<Head>, Error> {
     transaction(|tx| {
-        let Some(head) = allowed(tx, change)? else { return Ok(None) };
+        let Some(mut head) = allowed(tx, change)? else { return Ok(None) };
         let Some(doing) = change.step.doing() else { return Ok(Some(head)) };
+        if head.doing.is_none() {
+            tx.execute(
+                "UPDATE orders SET doing_note = ?2, doing_by = ?3, doing_from = ?4 WHERE id = ?1",
+                params![head.id, note, change.by, time(now)],
+            )?;
+            head.doing_by = change.by.map(String::from);
+        }
         tx.execute(
-            "UPDATE orders SET doing_note = iif(doing IS NULL, ?4, doing_note), doing = ?2, doing_since = ?3 WHERE id = ?1",
-            params![head.id, doing.name(), time(now), note],
+            "UPDATE orders SET doing = ?2, doing_since = ?3 WHERE id = ?1",
+            params![head.id, doing.name(), time(now)],
         )?;
         Ok(Some(head))
     })
@@ -59,23 +68,36 @@ pub fn request_return(change: Change<'_>, wanted: &[Line], now: u64) -> Result<(
         )?;
         let sql = "UPDATE orders SET state = 'return-requested' WHERE id = ?1";
         tx.execute(sql, params![head.id])?;
-        happened(tx, head.id, now, State::ReturnRequested, "")?;
+        happened(tx, head.id, now, State::ReturnRequested, "", Authors::default())?;
         Ok(())
     })
 }
 
-/// The change of `begin` is done. False: another request has finished it.
-pub fn finish(id: i64, step: Step, note: Option<&str>, now: u64) -> Result<bool, seam_sdk::store::Error> {
+/// The change of `begin` is done; `by` is the account of the operator who asked for its end. False: another request has
+/// finished it.
+pub fn finish(
+    id: i64,
+    step: Step,
+    note: Option<&str>,
+    by: Option<&str>,
+    now: u64,
+) -> Result<bool, seam_sdk::store::Error> {
     let (before, after) = step.way();
     transaction(|tx| {
-        let kept: Option<String> = tx.optional(
-            "UPDATE orders SET state = ?3, doing = NULL, doing_since = NULL,
-               shipped_at = iif(?3 = 'shipped', ?4, shipped_at)
-             WHERE id = ?1 AND state = ?2 AND doing = ?5 RETURNING doing_note",
-            params![id, states::name(before), states::name(after), time(now), step.doing().map(Doing::name)],
+        let kept: Option<(String, Option<String>)> = tx.optional(
+            "SELECT doing_note, doing_by FROM orders WHERE id = ?1 AND state = ?2 AND doing = ?3",
+            params![id, states::name(before), step.doing().map(Doing::name)],
         )?;
-        let Some(kept) = kept else { return Ok(false) };
-        happened(tx, id, now, after, note.unwrap_or(&kept))?;
+        let Some((kept_note, started_by)) = kept else { return Ok(false) };
+        tx.execute(
+            "UPDATE orders SET state = ?2, doing = NULL, doing_since = NULL, doing_from = NULL, doing_by = NULL,
+               shipped_at = iif(?2 = 'shipped', ?3, shipped_at)
+             WHERE id = ?1",
+            params![id, states::name(after), time(now)],
+        )?;
+        let started_by = started_by.as_deref();
+        let authors = Authors { by: started_by, ended_by: by.filter(|_| by != started_by) };
+        happened(tx, id, now, after, note.unwrap_or(&kept_note), authors)?;
         Ok(true)
     })
 }
@@ -83,7 +105,8 @@ pub fn finish(id: i64, step: Step, note: Option<&str>, now: u64) -> Result<bool,
 /// The change of `begin` cannot be done, and nothing of it has happened.
 pub fn give_up(id: i64, doing: Doing) -> Result<(), seam_sdk::store::Error> {
     execute(
-        "UPDATE orders SET doing = NULL, doing_since = NULL, doing_note = '' WHERE id = ?1 AND doing = ?2",
+        "UPDATE orders SET doing = NULL, doing_since = NULL, doing_from = NULL, doing_by = NULL, doing_note = ''
+         WHERE id = ?1 AND doing = ?2",
         params![id, doing.name()],
     )?;
     Ok(())
@@ -100,7 +123,7 @@ pub fn resume(head: &Head, now: u64) -> Result<bool, seam_sdk::store::Error> {
 
 /// Whether this may be done now, under this key. None: it has been done under this key.
 fn allowed(tx: &Transaction, change: Change<'_>) -> Result<Option<Head>, Error> {
-    let Change { key, step, number, customer } = change;
+    let Change { key, step, number, customer, by: _ } = change;
     let sql = concat!("SELECT ", head_columns!(), " FROM orders AS o WHERE o.number = ?1");
     let head = tx.optional::<HeadRow>(sql, params![number])?.map(HeadRow::head).transpose()?;
     let head =

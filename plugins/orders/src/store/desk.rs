@@ -2,17 +2,25 @@
 
 use seam_sdk::store::{Error, list, params, query};
 
-use super::{SummaryRow, page_of, time};
-use crate::desk::Recipient;
+use super::{SummaryRow, page_of, summary, time};
+use crate::desk::{Author, Change, CutOff, Recipient};
 use crate::domain::STALE_SECONDS;
 use crate::domain::search::{Range, Search};
-use crate::domain::states;
+use crate::domain::states::{self, Doing};
 use crate::wit::{Address, Page};
 
 /// In the order of the fields of `SummaryRow`.
 macro_rules! columns {
     () => {
         "o.number, o.customer, o.state, o.at, o.copies, o.total, o.currency"
+    };
+}
+
+/// When the change that is under way started. Orders of an older version of this component, and those being placed,
+/// have no such time of their own.
+macro_rules! since {
+    () => {
+        "coalesce(o.doing_from, iif(o.state = 'placing', o.at, o.doing_since))"
     };
 }
 
@@ -58,14 +66,22 @@ pub fn waiting(range: Range, now: u64) -> Result<Page, Error> {
     const PARTS: &str = concat!(
         "SELECT * FROM (SELECT 1 AS part, o.id, ",
         columns!(),
-        " FROM orders AS o WHERE o.doing IS NOT NULL AND o.doing_since < ?1 ORDER BY o.doing_since LIMIT ?2)
+        " FROM orders AS o WHERE o.doing IS NOT NULL AND ",
+        since!(),
+        " < ?1 ORDER BY ",
+        since!(),
+        " LIMIT ?2)
          UNION ALL SELECT * FROM (SELECT 2, o.id, ",
         columns!(),
-        " FROM orders AS o WHERE o.state = 'return-requested' AND (o.doing IS NULL OR o.doing_since >= ?1)
+        " FROM orders AS o WHERE o.state = 'return-requested' AND (o.doing IS NULL OR ",
+        since!(),
+        " >= ?1)
            ORDER BY o.at, o.id LIMIT ?2)
          UNION ALL SELECT * FROM (SELECT 3, o.id, ",
         columns!(),
-        " FROM orders AS o WHERE o.state = 'placed' AND (o.doing IS NULL OR o.doing_since >= ?1)
+        " FROM orders AS o WHERE o.state = 'placed' AND (o.doing IS NULL OR ",
+        since!(),
+        " >= ?1)
            ORDER BY o.at, o.id LIMIT ?2)"
     );
     let rows: Vec<SummaryRow> = query(
@@ -76,6 +92,42 @@ pub fn waiting(range: Range, now: u64) -> Result<Page, Error> {
         params![time(now.saturating_sub(STALE_SECONDS)), range.skip + range.count + 1, range.count + 1, range.skip],
     )?;
     page_of(rows, range.count)
+}
+
+/// The orders of which a change has been under way for longer than it takes, the longest first.
+pub fn cut_off(count: u32, now: u64) -> Result<Vec<CutOff>, Error> {
+    type Row = (String, String, String, u64, u32, u64, String, Doing, u64);
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        ", o.doing, ",
+        since!(),
+        " AS since FROM orders AS o WHERE o.doing IS NOT NULL AND ",
+        since!(),
+        " < ?1 ORDER BY since, o.id LIMIT ?2"
+    );
+    let rows: Vec<Row> = query(sql, params![time(now.saturating_sub(STALE_SECONDS)), count])?;
+    let cut_off = |(number, customer, state, at, copies, total, currency, doing, since): Row| {
+        let order = summary((number, customer, state, at, copies, total, currency))?;
+        let change = match doing {
+            Doing::Place | Doing::Undo => Change::Placing,
+            Doing::Ship => Change::Shipment,
+            Doing::Cancel => Change::Cancellation,
+            Doing::TakeBack => Change::ReturnIntake,
+        };
+        Ok(CutOff { order, change, since })
+    };
+    rows.into_iter().map(cut_off).collect()
+}
+
+/// The operators behind each event of the order's history, oldest first.
+pub fn authors(number: &str) -> Result<Vec<Author>, Error> {
+    let rows: Vec<(String, String)> = query(
+        "SELECT coalesce(e.by, ''), coalesce(e.ended_by, '')
+         FROM orders AS o CROSS JOIN events AS e ON e.order_id = o.id WHERE o.number = ?1 ORDER BY e.position",
+        params![number],
+    )?;
+    Ok(rows.into_iter().map(|(by, ended_by)| Author { by, ended_by }).collect())
 }
 
 /// The recipients of these orders in the order asked, unknown orders left out.

@@ -26,6 +26,8 @@ pub struct Head {
     pub state: State,
     pub doing: Option<Doing>,
     pub doing_since: u64,
+    /// The account of the operator who started it, if one was named.
+    pub doing_by: Option<String>,
     pub shipped_at: Option<u64>,
     /// Why it was rejected.
     pub outcome: Option<wit::Error>,
@@ -34,7 +36,7 @@ pub struct Head {
 /// In the order of the fields of `HeadRow`.
 macro_rules! head_columns {
     () => {
-        "o.id, o.number, o.customer, o.state, o.doing, coalesce(o.doing_since, 0), o.shipped_at, o.outcome"
+        "o.id, o.number, o.customer, o.state, o.doing, coalesce(o.doing_since, 0), o.doing_by, o.shipped_at, o.outcome"
     };
 }
 use head_columns;
@@ -47,6 +49,7 @@ struct HeadRow {
     state: String,
     doing: Option<Doing>,
     doing_since: u64,
+    doing_by: Option<String>,
     shipped_at: Option<u64>,
     outcome: Option<String>,
 }
@@ -60,6 +63,7 @@ impl HeadRow {
             customer: self.customer,
             doing: self.doing,
             doing_since: self.doing_since,
+            doing_by: self.doing_by,
             shipped_at: self.shipped_at,
             outcome: self.outcome.as_deref().and_then(outcome::read),
         })
@@ -178,13 +182,14 @@ fn paged(page: u32, read: impl FnOnce(u32, u32) -> Result<Vec<SummaryRow>, Error
     page_of(read(PAGE_SIZE + 1, page.saturating_sub(1) * PAGE_SIZE)?, PAGE_SIZE)
 }
 
+fn summary((number, customer, named, at, copies, total, currency): SummaryRow) -> Result<Summary, Error> {
+    Ok(Summary { number, customer, state: state(&named)?, at, copies, total, currency })
+}
+
 /// A page of at most `count` orders; one row more says that there are more.
 fn page_of(rows: Vec<SummaryRow>, count: u32) -> Result<Page, Error> {
     let count = count as usize;
     let more = rows.len() > count;
-    let summary = |(number, customer, named, at, copies, total, currency): SummaryRow| {
-        Ok(Summary { number, customer, state: state(&named)?, at, copies, total, currency })
-    };
     let orders = rows.into_iter().take(count).map(summary).collect::<Result<_, Error>>()?;
     Ok(Page { orders, more })
 }
@@ -205,12 +210,21 @@ fn placed((number, customer, at, skus): PlacedRow) -> PlacedOrder {
     PlacedOrder { number, customer, skus: skus.split(' ').map(String::from).collect(), at }
 }
 
+/// The accounts of the operators behind an event.
+#[derive(Debug, Clone, Copy, Default)]
+struct Authors<'a> {
+    /// Who started it.
+    by: Option<&'a str>,
+    /// Who brought it to its end, if that is another one.
+    ended_by: Option<&'a str>,
+}
+
 /// Adds a line to the order's history.
-fn happened(tx: &Transaction, id: i64, at: u64, state: State, note: &str) -> Result<(), Error> {
+fn happened(tx: &Transaction, id: i64, at: u64, state: State, note: &str, authors: Authors<'_>) -> Result<(), Error> {
     tx.execute(
-        "INSERT INTO events (order_id, position, at, state, note)
-         SELECT ?1, coalesce(max(position), 0) + 1, ?2, ?3, ?4 FROM events WHERE order_id = ?1",
-        params![id, time(at), states::name(state), note],
+        "INSERT INTO events (order_id, position, at, state, note, by, ended_by)
+         SELECT ?1, coalesce(max(position), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM events WHERE order_id = ?1",
+        params![id, time(at), states::name(state), note, authors.by, authors.ended_by],
     )?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use seam_sdk::store::{Error, execute, params, transaction};
 
-use super::{PlacedRow, happened, placed, placed_columns, time};
+use super::{Authors, PlacedRow, happened, placed, placed_columns, time};
 use crate::domain::outcome;
 use crate::domain::past::OWN_NUMBERS;
 use crate::domain::states::{Doing, Step};
@@ -71,7 +71,7 @@ pub fn open(key: &str, customer: &str, address: &Address, quote: &Quote, now: u6
             "INSERT INTO lines (order_id, position, sku, copies, price) VALUES (?1, ?2, ?3, ?4, ?5)",
             quote.lines.iter().enumerate().map(|(i, line)| (id, i as u32, &line.sku, line.copies, line.price)),
         )?;
-        happened(tx, id, now, State::Placing, "")?;
+        happened(tx, id, now, State::Placing, "", Authors::default())?;
         Ok(Opened { id, number })
     });
     match opened {
@@ -93,7 +93,7 @@ pub fn confirm(id: i64, note: &str, now: u64, neighbours: &impl Neighbours) -> R
             params![id, Doing::Place.name()],
         )?;
         let Some(confirmed) = confirmed else { return Ok(false) };
-        happened(tx, id, now, State::Placed, note)?;
+        happened(tx, id, now, State::Placed, note, Authors::default())?;
         neighbours.order_placed(&placed(confirmed))?;
         Ok(true)
     })
@@ -115,8 +115,9 @@ pub fn undoing(id: i64, why: Option<(&wit::Error, &str)>, now: u64) -> Result<bo
     Ok(undone > 0)
 }
 
-/// The end of an order that was not placed. Without `why` it is the reason that `undoing` kept.
-pub fn reject(id: i64, why: Option<(&wit::Error, &str)>, now: u64) -> Result<bool, Error> {
+/// The end of an order that was not placed. Without `why` it is the reason that `undoing` kept. `by` is the account of
+/// the operator who asked for the end.
+pub fn reject(id: i64, why: Option<(&wit::Error, &str)>, by: Option<&str>, now: u64) -> Result<bool, Error> {
     transaction(|tx| {
         let note: Option<String> = tx.optional(
             "UPDATE orders SET state = 'rejected', doing = NULL, doing_since = NULL, outcome = coalesce(?2, outcome)
@@ -126,7 +127,7 @@ pub fn reject(id: i64, why: Option<(&wit::Error, &str)>, now: u64) -> Result<boo
         let Some(kept) = note else { return Ok(false) };
         let note = why.map_or(kept.as_str(), |(_, note)| note);
         let note = if note.is_empty() { "The order was cut off in the middle. Nothing was charged." } else { note };
-        happened(tx, id, now, State::Rejected, note)?;
+        happened(tx, id, now, State::Rejected, note, Authors { by: None, ended_by: by })?;
         Ok(true)
     })
 }

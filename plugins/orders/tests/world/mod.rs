@@ -47,6 +47,8 @@ pub struct Others {
     pub reserved: BTreeMap<String, (fulfilment::Stage, Vec<(String, u32)>)>,
     pub returned: BTreeMap<String, Vec<(String, u32)>>,
     pub paid: BTreeMap<String, Paid>,
+    /// Who gave money back, in the order in which it was given.
+    pub givers: Vec<Option<String>>,
     keys: BTreeSet<String>,
     /// The events that were published, also in transactions that were rolled back.
     pub published: Vec<PlacedOrder>,
@@ -393,7 +395,14 @@ impl Neighbours for World {
         })
     }
 
-    fn refund(&self, key: &str, order: &str, amount: u64, _reason: &str) -> Result<Payment, payments::Error> {
+    fn refund(
+        &self,
+        key: &str,
+        order: &str,
+        amount: u64,
+        _reason: &str,
+        by: Option<&str>,
+    ) -> Result<Payment, payments::Error> {
         self.ask("refund", payments::Error::Unavailable, |others| {
             let paid = others.paid.get_mut(order).ok_or(payments::Error::UnknownOrder(order.into()))?;
             if !others.keys.contains(key) {
@@ -402,6 +411,7 @@ impl Neighbours for World {
                 }
                 paid.refunded += amount;
                 others.keys.insert(key.into());
+                others.givers.push(by.map(String::from));
             }
             Ok(others.payment(order))
         })

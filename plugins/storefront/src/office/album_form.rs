@@ -91,7 +91,7 @@ pub fn add<S: Seams>(desk: &Desk<'_, S>, form: &Form<'_>) -> Result<Reply, Probl
     let album = Album { sku, artist, title, year, genre, label, price, notes, discontinued: false };
     let failed = match typed.wrong() {
         true => notice::fields(),
-        false => match desk.seams().add_album(&album).or_else(|error| known(desk, error, &album)) {
+        false => match desk.seams().add_album(&album, desk.account()).or_else(|error| known(desk, error, &album)) {
             Ok(()) => return Ok(desk.done(&format!("/records/{}", album.sku), Done::Added)),
             Err(AddError::Taken) => {
                 typed.sku.problem = Some("There is another record with this SKU.".into());
@@ -121,7 +121,7 @@ pub fn describe<S: Seams>(desk: &Desk<'_, S>, sku: &str, form: &Form<'_>) -> Res
         let status = failed.status;
         return show(desk, Some(failed.into()), Some((sku, mark(&now))), &Input::of(&album), &genres, status);
     } else {
-        match desk.seams().describe(sku, &description) {
+        match desk.seams().describe(sku, &description, desk.account()) {
             Ok(()) => return Ok(desk.done(&format!("/records/{sku}"), Done::Described)),
             Err(error) => error.into(),
         }

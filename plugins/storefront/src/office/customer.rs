@@ -1,7 +1,5 @@
 //! One customer: statement of account and orders. The page shows neither address nor password.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 
 use crate::assets;
@@ -13,11 +11,12 @@ use crate::seams::Seams;
 
 use super::books::problem;
 use super::csv::{Cell, Csv};
+use super::cut_off::NAMED_MAX;
 use super::desk::{Desk, Section, Shell};
 use super::list::{Row, rows};
 use super::query::Query;
 use super::reply;
-use super::view::{When, is_number};
+use super::view::{Names, When, is_number};
 
 #[derive(Template)]
 #[template(path = "office/customer.html")]
@@ -65,8 +64,9 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>, id: &str) -> Result<Reply, Problem> {
     let name = names.as_ref().and_then(|names| names.first()?.as_deref()).unwrap_or(id);
     let statement = seams.statement(id).map_err(|error| problem(&error, seams))?;
     let orders = seams.orders_of(id, 1).ok().map(|page| page.orders);
+    let cut_off = seams.cut_off_orders(NAMED_MAX).unwrap_or_default();
     let currencies = Currencies::of(seams);
-    let named = BTreeMap::from([(id.to_owned(), name.to_owned())]);
+    let named = Names::one(id, name);
     let page = CustomerPage {
         shell: desk.shell(Section::Books, None),
         id,
@@ -83,7 +83,7 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>, id: &str) -> Result<Reply, Problem> {
             })
             .collect(),
         more: statement.more,
-        orders: orders.as_ref().map(|orders| rows(orders, &named, &currencies)),
+        orders: orders.as_ref().map(|orders| rows(orders, &cut_off, &named, &currencies)),
     };
     Ok(reply(&page, 200))
 }

@@ -119,12 +119,12 @@ pub fn act<S: Seams>(desk: &Desk<'_, S>, number: &str, action: Action, form: &Fo
             return show(desk, number, action, Some(notice::fields()), typed, 422);
         }
     }
-    let seams = desk.seams();
+    let (seams, by) = (desk.seams(), desk.account());
     let done = match action {
-        Action::Ship => seams.ship(&key, number).map(|_| Done::Shipped).map_err(Failed::from),
-        Action::Receive => seams.receive_return(&key, number).map(received).map_err(Failed::from),
+        Action::Ship => seams.ship(&key, number, by).map(|_| Done::Shipped).map_err(Failed::from),
+        Action::Receive => seams.receive_return(&key, number, by).map(received).map_err(Failed::from),
         Action::Cancel => {
-            seams.desk_cancel(&key, number, &typed.reason.value).map(|_| Done::Cancelled).map_err(Failed::from)
+            seams.desk_cancel(&key, number, &typed.reason.value, by).map(|_| Done::Cancelled).map_err(Failed::from)
         }
         Action::Refund => {
             let was = form.number(WAS).ok_or(Problem::Stale)?;
@@ -212,7 +212,7 @@ fn show<S: Seams>(
         };
         return order::show(desk, number, Some(notice), None, status);
     }
-    let account = Account::of(&order, seams);
+    let account = Account::of(&order, &[], seams);
     let currencies = Currencies::of(seams);
     let countries = Countries::of(seams);
     let left = account.left().unwrap_or(0);

@@ -1,7 +1,5 @@
 //! Orders: first what needs doing; otherwise those that match a number, a name, an e-mail address, a state, a date.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 
 use crate::assets;
@@ -11,23 +9,22 @@ use crate::pages::{Problem, Service};
 use crate::reference::Currencies;
 use crate::reply::Reply;
 use crate::seams::Seams;
-use crate::seams::desk::Search;
+use crate::seams::desk::{CutOff, Search};
 use crate::seams::ordering::{self, State, Summary};
 use crate::time::Date;
 
 use super::csv::{Cell, Csv, ROWS_MAX};
+use super::cut_off::{NAMED_MAX, Notes, notes};
 use super::desk::{Desk, Section, Shell};
 use super::notice::Notice;
 use super::query::{PAGE_MAX, Query};
 use super::reply;
-use super::view::{STATES, When, is_number, state_label, state_name};
+use super::view::{Names, STATES, When, is_number, state_label, state_name};
 
 /// Orders on a page.
 const PAGE_SIZE: u32 = 20;
 /// Orders that one call brings into a file.
 const PART: u32 = 1_000;
-/// Names that one call brings.
-const NAMES_MAX: usize = 500;
 const DAY_SECONDS: u64 = 86_400;
 
 #[derive(Template)]
@@ -38,6 +35,8 @@ struct OrdersPage<'a> {
     title: &'a str,
     /// Why the list is empty.
     nothing: &'static str,
+    /// Orders that were cut off, above the list of what needs doing.
+    cut_off: Vec<Notes<'a>>,
     rows: Vec<Row<'a>>,
     page: u32,
     previous: Option<String>,
@@ -62,6 +61,8 @@ impl OrdersPage<'_> {
 pub struct Row<'a> {
     pub summary: &'a Summary,
     pub state: &'static str,
+    /// A change of it was cut off.
+    pub cut_off: bool,
     pub at: When,
     pub total: Price<'a>,
     /// The id if the name is unknown.
@@ -90,7 +91,7 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Proble
     if let (Wanted::Search(Search { number: Some(_), .. }), [order]) = (&wanted, found.orders.as_slice()) {
         return Ok(Reply::see_other(format!("/office/orders/{}", order.number)));
     }
-    show(desk, query, &wanted, &found, None, 200)
+    show(desk, query, &wanted, &found, query.done.map(Notice::from), 200)
 }
 
 /// `GET /office/orders.csv`, with the parameters of the page: the whole list.
@@ -112,18 +113,31 @@ pub fn csv<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Problem
     }
     let names = names(&orders, desk.seams());
     let currencies = Currencies::of(desk.seams());
-    let mut csv = Csv::new(&["Order", "Placed", "State", "Customer", "Customer's name", "Copies", "Total", "Currency"]);
+    let cut_off = desk.seams().cut_off_orders(NAMED_MAX).map_err(|error| problem(&error, desk.seams()))?;
+    let mut csv = Csv::new(&[
+        "Order",
+        "Placed",
+        "State",
+        "Customer",
+        "Customer's name",
+        "Copies",
+        "Total",
+        "Currency",
+        "Cut off since",
+    ]);
     for order in &orders {
         let (_, digits) = currencies.sign(&order.currency);
+        let cut_off = cut_off.iter().find(|one| one.order.number == order.number);
         csv.row(&[
             (&order.number).into(),
             Cell::Time(order.at),
             state_label(order.state).into(),
             (&order.customer).into(),
-            names.get(order.customer.as_str()).map_or("", String::as_str).into(),
+            names.known(&order.customer).unwrap_or_default().into(),
             order.copies.into(),
             Cell::Amount(i64::try_from(order.total).unwrap_or(i64::MAX), digits),
             (&order.currency).into(),
+            cut_off.map_or(Cell::Empty, |one| Cell::Time(one.since)),
         ]);
     }
     Ok(csv.reply(&format!("orders-{}", Date(desk.seams().now()))))
@@ -139,6 +153,8 @@ fn show<S: Seams>(
 ) -> Result<Reply, Problem> {
     let names = names(&found.orders, desk.seams());
     let currencies = Currencies::of(desk.seams());
+    let cut_off = desk.seams().cut_off_orders(NAMED_MAX).unwrap_or_default();
+    let above = matches!(wanted, Wanted::Waiting) && query.page == 1;
     let href = |page: u32| address("/office/orders", query, query.state, page);
     let page = OrdersPage {
         shell: desk.shell(Section::Orders, notice),
@@ -152,7 +168,8 @@ fn show<S: Seams>(
             Wanted::Search(_) => "No order is like this.",
             Wanted::Nothing(why) => why,
         },
-        rows: rows(&found.orders, &names, &currencies),
+        cut_off: cut_off.iter().filter(|_| above).map(notes).collect(),
+        rows: rows(&found.orders, &cut_off, &names, &currencies),
         page: query.page,
         previous: (query.page > 1).then(|| href(query.page - 1)),
         next: (found.more && query.page < PAGE_MAX).then(|| href(query.page + 1)),
@@ -227,33 +244,26 @@ fn address(path: &str, query: &Query, state: Option<State>, page: u32) -> String
     out
 }
 
-/// `names` has the names of customers by their ids.
+/// `names` has the names of the orders' customers.
 pub fn rows<'a>(
     orders: &'a [Summary],
-    names: &'a BTreeMap<String, String>,
+    cut_off: &[CutOff],
+    names: &'a Names,
     currencies: &'a Currencies,
 ) -> Vec<Row<'a>> {
     let row = |summary: &'a Summary| Row {
         summary,
         state: state_label(summary.state),
+        cut_off: cut_off.iter().any(|one| one.order.number == summary.number),
         at: When(summary.at),
         total: currencies.price(summary.total, &summary.currency),
-        customer: names.get(&summary.customer).unwrap_or(&summary.customer),
+        customer: names.name(&summary.customer),
     };
     orders.iter().map(row).collect()
 }
 
-/// The names of the orders' customers, without those that are unknown, or that cannot be asked for now.
-fn names(orders: &[Summary], seams: &impl Seams) -> BTreeMap<String, String> {
-    let mut ids: Vec<&str> = orders.iter().map(|order| order.customer.as_str()).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let mut known = BTreeMap::new();
-    for ids in ids.chunks(NAMES_MAX) {
-        let Ok(names) = seams.names(ids) else { break };
-        known.extend(ids.iter().zip(names).filter_map(|(id, name)| Some(((*id).to_owned(), name?))));
-    }
-    known
+fn names(orders: &[Summary], seams: &impl Seams) -> Names {
+    Names::of(orders.iter().map(|order| order.customer.as_str()), seams)
 }
 
 /// The error page for an error of `orders`.

@@ -10,9 +10,11 @@
 
 mod album_form;
 mod books;
+mod changes;
 mod confirm;
 mod csv;
 mod customer;
+mod cut_off;
 mod deed;
 mod desk;
 mod fields;
@@ -83,6 +85,7 @@ fn read<S: Seams>(desk: &Desk<'_, S>, path: &str, query: Option<&str>) -> Result
         ["records", sku] if is_sku(sku) => record::page(desk, sku, &query),
         ["records", sku, "edit"] if is_sku(sku) => album_form::edit(desk, sku),
         ["records", sku, "movements.csv"] if is_sku(sku) => record::csv(desk, sku),
+        ["records", sku, "changes.csv"] if is_sku(sku) => changes::csv(desk, sku),
         ["books"] => books::page(desk),
         ["books.csv"] => books::csv(desk),
         ["customers"] => customer::find(desk, &query),
@@ -101,7 +104,7 @@ fn write<S: Seams>(desk: &Desk<'_, S>, path: &str, form: &Form<'_>) -> Result<Re
         return Ok(question);
     }
     match segments.as_slice() {
-        ["settle"] => overview::settle(desk),
+        ["settle"] => overview::settle(desk, form),
         ["orders", number, action] if is_number(number) => {
             let action = Action::named(action).ok_or(Problem::NotFound)?;
             deed::act(desk, number, action, form)

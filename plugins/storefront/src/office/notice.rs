@@ -60,7 +60,10 @@ impl Done {
             ),
             Done::Refunded => ("refunded", "The money goes back to the card."),
             Done::Settled => ("settled", "The orders that were cut off have been brought to an end."),
-            Done::NothingToSettle => ("settled-none", "No order has been stuck for more than a minute."),
+            Done::NothingToSettle => (
+                "settled-none",
+                "There was nothing to bring to an end: nothing is cut off, or it was tried within the last minute.",
+            ),
             Done::Restocked => ("restocked", "The new copies are on the shelf."),
             Done::Counted => ("counted", "The shelf now holds what was counted."),
             Done::Added => ("added", "The record is in the catalogue. It can be bought once there are copies of it."),

@@ -8,8 +8,10 @@ use crate::pages::Problem;
 use crate::reference::{Countries, Currencies, Returns};
 use crate::reply::Reply;
 use crate::seams::Seams;
-use crate::seams::ordering::{Order, State};
+use crate::seams::desk::Author;
+use crate::seams::ordering::{self, Order, State};
 
+use super::cut_off::{NAMED_MAX, Notes, notes};
 use super::desk::{Desk, Section, Shell};
 use super::fields::{Field, plain};
 use super::list::problem;
@@ -17,7 +19,7 @@ use super::notice::Notice;
 use super::payment::{Account, Money, Refund, return_money};
 use super::query::Query;
 use super::reply;
-use super::view::{Titles, When, state_label, state_name};
+use super::view::{Names, Titles, When, state_label, state_name};
 
 #[derive(Template)]
 #[template(path = "office/order.html")]
@@ -32,7 +34,8 @@ struct OrderPage<'a> {
     lines: Vec<Line<'a>>,
     shipping: Price<'a>,
     total: Price<'a>,
-    history: Vec<(When, &'static str, &'a str)>,
+    history: Vec<Event<'a>>,
+    cut_off: Option<Notes<'a>>,
     money: Money<'a>,
     refunds: Vec<Refund<'a>>,
     /// Why and by whom is not known while `finance` does not answer.
@@ -41,6 +44,15 @@ struct OrderPage<'a> {
     /// What taking the return in does with its money.
     return_money: String,
     returns: &'a Returns,
+}
+
+/// What happened to the order.
+struct Event<'a> {
+    at: When,
+    state: &'static str,
+    note: &'a str,
+    /// Which operators did it; empty if none was named.
+    who: String,
 }
 
 struct Line<'a> {
@@ -55,11 +67,11 @@ struct Line<'a> {
 
 impl OrderPage<'_> {
     fn can_ship(&self) -> bool {
-        self.order.state == State::Placed
+        self.order.state == State::Placed && self.cut_off.is_none()
     }
 
     fn can_receive(&self) -> bool {
-        self.order.state == State::ReturnRequested
+        self.order.state == State::ReturnRequested && self.cut_off.is_none()
     }
 
     fn invoiced(&self) -> bool {
@@ -83,7 +95,12 @@ pub fn show<S: Seams>(
     let seams = desk.seams();
     let order = seams.desk_order(number).map_err(|error| problem(&error, seams))?;
     let titles = Titles::of(order.lines.iter().map(|line| line.sku.as_str()), seams);
-    let account = Account::of(&order, seams);
+    // Without them, the history names no operator.
+    let authors = seams.authors(number).unwrap_or_default();
+    let cut_off = seams.cut_off_orders(NAMED_MAX).unwrap_or_default();
+    let operators: Vec<&str> =
+        authors.iter().flat_map(|author| [author.by.as_str(), author.ended_by.as_str()]).collect();
+    let account = Account::of(&order, &operators, seams);
     let countries = Countries::of(seams);
     let currencies = Currencies::of(seams);
     let returns = Returns::of(seams);
@@ -94,12 +111,13 @@ pub fn show<S: Seams>(
         state: state_label(order.state),
         state_in_address: state_name(order.state),
         at: When(order.at),
-        customer: account.name(&order.customer),
+        customer: account.names.name(&order.customer),
         country: countries.name(&order.address.country),
         lines: lines(&order, &titles, &currencies),
         shipping: currencies.price(order.shipping, &order.currency),
         total: currencies.price(order.total, &order.currency),
-        history: order.history.iter().map(|event| (When(event.at), state_label(event.state), &*event.note)).collect(),
+        history: history(&order, &authors, &account.names),
+        cut_off: cut_off.iter().find(|one| one.order.number == order.number).map(notes),
         money: account.money(&currencies),
         refunds: account.refunds(&order, &currencies),
         refunds_known: account.refunds.is_some(),
@@ -111,8 +129,28 @@ pub fn show<S: Seams>(
     Ok(reply(&page, status))
 }
 
+fn history<'a>(order: &'a Order, authors: &[Author], names: &Names) -> Vec<Event<'a>> {
+    let event = |(at, event): (usize, &'a ordering::Event)| Event {
+        at: When(event.at),
+        state: state_label(event.state),
+        note: &event.note,
+        who: authors.get(at).map(|author| who(author, names)).unwrap_or_default(),
+    };
+    order.history.iter().enumerate().map(event).collect()
+}
+
+fn who(author: &Author, names: &Names) -> String {
+    let Author { by, ended_by } = author;
+    match (by.as_str(), ended_by.as_str()) {
+        ("", "") => String::new(),
+        (by, "") => format!("by {}", names.name(by)),
+        ("", ended_by) => format!("brought to its end by {}", names.name(ended_by)),
+        (by, ended_by) => format!("by {}, brought to its end by {}", names.name(by), names.name(ended_by)),
+    }
+}
+
 fn lines<'a>(order: &'a Order, titles: &'a Titles, currencies: &'a Currencies) -> Vec<Line<'a>> {
-    let line = |line: &'a crate::seams::ordering::PlacedLine| {
+    let line = |line: &'a ordering::PlacedLine| {
         let (artist, title) = titles.artist_and_title(&line.sku);
         Line {
             sku: &line.sku,

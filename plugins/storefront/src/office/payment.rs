@@ -1,7 +1,5 @@
 //! The money of an order: what was held or taken, what was given back, by whom and why, and what is left.
 
-use std::collections::BTreeSet;
-
 use crate::money::Price;
 use crate::reference::Currencies;
 use crate::seams::books::GivenBack;
@@ -9,15 +7,15 @@ use crate::seams::ordering::Order;
 use crate::seams::payments::{Payment, Stage};
 use crate::seams::{Seams, ordering};
 
-use super::view::When;
+use super::view::{Names, When};
 
 /// What `finance` and `customer` say of one order; each `None` while that context does not answer.
 pub struct Account {
     /// The inner `None`: no money was ever held.
     pub payment: Option<Option<Payment>>,
     pub refunds: Option<Vec<GivenBack>>,
-    /// Ids with their names: the customer, and who gave money back.
-    names: Vec<(String, Option<String>)>,
+    /// Of the customer, of who gave money back, and of others who were asked for.
+    pub names: Names,
 }
 
 /// The state of the payment, for the page.
@@ -46,22 +44,15 @@ pub struct Refund<'a> {
 }
 
 impl Account {
-    pub fn of(order: &Order, seams: &impl Seams) -> Account {
+    /// `others` are accounts whose names are wanted too.
+    pub fn of(order: &Order, others: &[&str], seams: &impl Seams) -> Account {
         let payments = seams.payments(&[&order.number]).ok();
         let payment = payments.map(|payments| payments.into_iter().find(|payment| payment.order == order.number));
         let given = payment.as_ref().is_some_and(|payment| payment.as_ref().is_some_and(|one| one.refunded > 0));
         let refunds = if given { seams.refunds(&order.number).ok() } else { Some(Vec::new()) };
-        let givers = refunds.iter().flatten().map(|refund| refund.by.as_str()).filter(|by| !by.is_empty());
-        let ids: BTreeSet<&str> = givers.chain([order.customer.as_str()]).collect();
-        let ids: Vec<&str> = ids.into_iter().collect();
-        let names = seams.names(&ids).unwrap_or_default();
-        let names = ids.into_iter().map(String::from).zip(names).collect();
+        let givers = refunds.iter().flatten().map(|refund| refund.by.as_str());
+        let names = Names::of(givers.chain([order.customer.as_str()]).chain(others.iter().copied()), seams);
         Account { payment, refunds, names }
-    }
-
-    /// The name of an account, or its id.
-    pub fn name<'a>(&'a self, id: &'a str) -> &'a str {
-        self.names.iter().find(|(known, _)| known == id).and_then(|(_, name)| name.as_deref()).unwrap_or(id)
     }
 
     pub fn known(&self) -> Option<&Payment> {
@@ -86,7 +77,7 @@ impl Account {
             at: When(refund.at),
             amount: currencies.price(refund.amount, &order.currency),
             reason: &refund.reason,
-            by: self.name(&refund.by),
+            by: self.names.name(&refund.by),
         };
         self.refunds.iter().flatten().map(refund).collect()
     }

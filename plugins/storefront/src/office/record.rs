@@ -1,5 +1,5 @@
-//! One record: the movements of its copies, and forms to restock, count and reprice it, to end its sale and to sell it
-//! again.
+//! One record: the movements of its copies, what was changed of it, and forms to restock, count and reprice it, to end
+//! its sale and to sell it again.
 
 use askama::Template;
 
@@ -10,8 +10,9 @@ use crate::money::Price;
 use crate::pages::{Problem, Service};
 use crate::reference::Currencies;
 use crate::reply::Reply;
-use crate::seams::{Album, Cause, Level, Money, Movement, Seams, Tally};
+use crate::seams::{Album, Cause, Level, Money, MovementBy, Seams, Tally};
 
+use super::changes;
 use super::csv::{Cell, Csv};
 use super::desk::{Desk, Section, Shell};
 use super::fields::{Field, WAS, plain};
@@ -19,7 +20,7 @@ use super::notice::{self, Done, Failed, Notice};
 use super::overview::complete;
 use super::query::Query;
 use super::reply;
-use super::view::{When, is_number};
+use super::view::{Names, When, is_number};
 
 /// Movements on the page, and in a file: the warehouse lists no more.
 const HISTORY: u32 = 50;
@@ -73,6 +74,8 @@ struct RecordPage<'a> {
     level: Option<u32>,
     tally: Option<Tally>,
     history: Option<Vec<Row<'a>>>,
+    /// `None` if the catalog does not say.
+    changes: Option<Vec<changes::Row<'a>>>,
     key: String,
     copies: Field,
     note: Field,
@@ -94,6 +97,8 @@ struct Row<'a> {
     reference: &'a str,
     /// The reference is an order's number.
     order: bool,
+    /// Empty if no operator was named.
+    by: &'a str,
 }
 
 /// `GET /office/records/SKU`
@@ -104,12 +109,13 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>, sku: &str, query: &Query) -> Result<Re
 /// `POST /office/records/SKU/CHANGE`
 pub fn change<S: Seams>(desk: &Desk<'_, S>, sku: &str, change: Change, form: &Form<'_>) -> Result<Reply, Problem> {
     let mut typed = Input::default();
+    let by = desk.account();
     let done = match change {
         Change::Restock => restock(desk, sku, form, &mut typed)?,
         Change::Count => count(desk, sku, form, &mut typed)?,
         Change::Price => reprice(desk, sku, form, &mut typed)?,
-        Change::Discontinue => desk.seams().discontinue(sku).map(|()| Done::Discontinued).map_err(Failed::from),
-        Change::Relist => desk.seams().relist(sku).map(|()| Done::Relisted).map_err(Failed::from),
+        Change::Discontinue => desk.seams().discontinue(sku, by).map(|()| Done::Discontinued).map_err(Failed::from),
+        Change::Relist => desk.seams().relist(sku, by).map(|()| Done::Relisted).map_err(Failed::from),
     };
     match done {
         Ok(done) => Ok(desk.done(&format!("/records/{sku}"), done)),
@@ -140,7 +146,8 @@ fn restock<S: Seams>(
     if typed.copies.wrong() || typed.note.wrong() {
         return Ok(Err(notice::fields()));
     }
-    Ok(desk.seams().restock(key, sku, number, &typed.note.value).map(|_| Done::Restocked).map_err(Failed::from))
+    let restocked = desk.seams().restock(key, sku, number, &typed.note.value, desk.account());
+    Ok(restocked.map(|_| Done::Restocked).map_err(Failed::from))
 }
 
 /// A count replaces the level, so it counts only for the level that the form was made from.
@@ -160,7 +167,7 @@ fn count<S: Seams>(
         return Ok(Err(notice::moved_on("The level")));
     }
     let level = Level { sku: sku.into(), on_hand: number };
-    Ok(desk.seams().stocktake(&[level]).map(|_| Done::Counted).map_err(Failed::from))
+    Ok(desk.seams().stocktake(&[level], desk.account()).map(|_| Done::Counted).map_err(Failed::from))
 }
 
 fn reprice<S: Seams>(
@@ -180,7 +187,7 @@ fn reprice<S: Seams>(
         Ok(_) if !wrong && u64::from(album.price.minor_units) != was => Ok(Err(notice::moved_on("The price"))),
         Ok(minor_units) if !wrong => {
             let price = Money { minor_units, currency: album.price.currency };
-            Ok(desk.seams().change_price(sku, &price).map(|()| Done::Repriced).map_err(Failed::from))
+            Ok(desk.seams().change_price(sku, &price, desk.account()).map(|()| Done::Repriced).map_err(Failed::from))
         }
         _ => Ok(Err(notice::fields())),
     }
@@ -204,13 +211,18 @@ fn show<S: Seams>(
     let (_, digits) = currencies.sign(&album.price.currency);
     let level = seams.levels(&[sku]).ok().and_then(|levels| levels.first().map(|level| level.on_hand));
     let movements = seams.stock_history(sku, HISTORY).ok();
+    let changed = seams.album_changes(sku, changes::SHOWN).ok();
+    let movers = movements.iter().flatten().map(|one| one.by.as_str());
+    let editors = changed.iter().flatten().map(|one| one.by.as_str());
+    let names = Names::of(movers.chain(editors), seams);
     let now = || Field::of(plain(u64::from(album.price.minor_units), digits));
     let page = RecordPage {
         shell: desk.shell(Section::Records, notice),
         price_now: currencies.of_album(&album.price),
         level,
         tally: seams.tally(&[sku]).ok(),
-        history: movements.as_ref().map(|movements| movements.iter().map(row).collect()),
+        history: movements.as_ref().map(|movements| movements.iter().map(|one| row(one, &names)).collect()),
+        changes: changed.as_ref().map(|changed| changes::rows(changed, &names, &currencies)),
         key: typed.key.unwrap_or_else(|| desk.key()),
         copies: typed.copies,
         note: typed.note,
@@ -225,8 +237,9 @@ fn show<S: Seams>(
 pub fn csv<S: Seams>(desk: &Desk<'_, S>, sku: &str) -> Result<Reply, Problem> {
     let seams = desk.seams();
     let movements = seams.stock_history(sku, FILE_HISTORY).map_err(|_| Problem::Unavailable(Service::Warehouse))?;
-    let mut csv = Csv::new(&["When", "Why", "Change", "On the shelf", "For"]);
-    for movement in &movements {
+    let names = Names::of(movements.iter().map(|one| one.by.as_str()), seams);
+    let mut csv = Csv::new(&["When", "Why", "Change", "On the shelf", "For", "By"]);
+    for MovementBy { movement, by } in &movements {
         let (cause, _) = cause(movement.cause);
         csv.row(&[
             Cell::Time(movement.at),
@@ -234,6 +247,7 @@ pub fn csv<S: Seams>(desk: &Desk<'_, S>, sku: &str) -> Result<Reply, Problem> {
             Cell::Change(movement.change.into()),
             movement.on_hand.into(),
             (&movement.reference).into(),
+            names.name(by).into(),
         ]);
     }
     Ok(csv.reply(&format!("movements-{sku}")))
@@ -250,7 +264,8 @@ fn cause(cause: Cause) -> (&'static str, bool) {
     }
 }
 
-fn row(movement: &Movement) -> Row<'_> {
+fn row<'a>(one: &'a MovementBy, names: &'a Names) -> Row<'a> {
+    let MovementBy { movement, by } = one;
     let (cause, order) = cause(movement.cause);
     Row {
         at: When(movement.at),
@@ -259,5 +274,6 @@ fn row(movement: &Movement) -> Row<'_> {
         on_hand: movement.on_hand,
         reference: &movement.reference,
         order: order && is_number(&movement.reference),
+        by: names.name(by),
     }
 }

@@ -5,6 +5,7 @@ use askama::Template;
 use crate::assets;
 use crate::cart::is_sku;
 use crate::href::Encoded;
+use crate::meant::Meant;
 use crate::money::{Price, Total};
 use crate::pages::Problem;
 use crate::paging::{PAGE_MAX, PAGE_SIZE};
@@ -33,6 +34,10 @@ const LEVELS_MAX: usize = 500;
 struct RecordsPage<'a> {
     shell: Shell<'a>,
     words: &'a str,
+    /// The words whose records are shown, because there are none under `words`.
+    instead: Option<&'a str>,
+    /// Words that find more.
+    better: Option<Link<'a>>,
     /// The list of records that are no longer sold.
     gone: bool,
     csv: String,
@@ -43,6 +48,12 @@ struct RecordsPage<'a> {
     next: Option<String>,
     /// The warehouse does not answer.
     uncounted: bool,
+}
+
+/// The list under these words.
+struct Link<'a> {
+    words: &'a str,
+    href: String,
 }
 
 struct Row<'a> {
@@ -64,16 +75,24 @@ fn listed<S: Seams>(desk: &Desk<'_, S>, query: &Query, notice: Option<Notice>, s
         return gone(desk, &query.after, notice, status);
     }
     let words = query.q.as_str();
-    let found = found(desk, words, query.page, PAGE_SIZE)?;
+    let find = |words: &str| found(desk, words, query.page, PAGE_SIZE);
+    let meant = match query.page {
+        1 => Meant::of(words, find(words)?, desk.seams(), |found| found.total, find)?,
+        _ => Meant::literally(find(words)?),
+    };
+    let Meant { list: found, instead, better } = meant;
+    let shown = instead.as_deref().unwrap_or(words);
     if found.albums.is_empty() && query.page > 1 {
         return Err(Problem::PastTheEnd);
     }
-    let href = |page: u32| format!("/office/records?q={}&page={page}", Encoded(words));
-    let most = if search_words(words) > 0 { SEARCH_MOST } else { BROWSE_MOST };
+    let href = |page: u32| format!("/office/records?q={}&page={page}", Encoded(shown));
+    let most = if search_words(shown) > 0 { SEARCH_MOST } else { BROWSE_MOST };
     let list = List {
         words,
+        instead: instead.as_deref(),
+        better: better.as_deref(),
         gone: false,
-        csv: format!("/office/records.csv?q={}", Encoded(words)),
+        csv: format!("/office/records.csv?q={}", Encoded(shown)),
         total: Total { count: found.total, most },
         page: query.page,
         previous: (query.page > 1).then(|| href(query.page - 1)),
@@ -91,6 +110,8 @@ fn gone<S: Seams>(desk: &Desk<'_, S>, after: &str, notice: Option<Notice>, statu
     let last = albums.last().filter(|_| more).map(|album| album.sku.as_str());
     let list = List {
         words: "",
+        instead: None,
+        better: None,
         gone: true,
         csv: "/office/records.csv?gone=1".into(),
         total: Total { count: u32::try_from(albums.len()).unwrap_or(u32::MAX), most: u32::MAX },
@@ -104,6 +125,8 @@ fn gone<S: Seams>(desk: &Desk<'_, S>, after: &str, notice: Option<Notice>, statu
 /// What the page says of its list.
 struct List<'a> {
     words: &'a str,
+    instead: Option<&'a str>,
+    better: Option<&'a str>,
     gone: bool,
     csv: String,
     total: Total,
@@ -121,10 +144,21 @@ fn show<S: Seams>(
 ) -> Result<Reply, Problem> {
     let levels = levels(albums, desk.seams());
     let currencies = Currencies::of(desk.seams());
-    let List { words, gone, csv, total, page, previous, next } = list;
-    let rows = rows(albums, levels.as_deref(), &currencies);
-    let shell = desk.shell(Section::Records, notice);
-    let page = RecordsPage { shell, words, gone, csv, total, rows, page, previous, next, uncounted: levels.is_none() };
+    let List { words, instead, better, gone, csv, total, page, previous, next } = list;
+    let page = RecordsPage {
+        shell: desk.shell(Section::Records, notice),
+        words,
+        instead,
+        better: better.map(|words| Link { words, href: format!("/office/records?q={}", Encoded(words)) }),
+        gone,
+        csv,
+        total,
+        rows: rows(albums, levels.as_deref(), &currencies),
+        page,
+        previous,
+        next,
+        uncounted: levels.is_none(),
+    };
     Ok(reply(&page, status))
 }
 

@@ -70,17 +70,17 @@ type Sent = (&'static str, &'static [(&'static str, &'static str)], &'static str
 
 /// Every form with valid values.
 const FORMS: [Sent; 12] = [
-    ("/office/settle", &[], "settle"),
-    ("/office/orders/1000123/ship", &[("key", KEY)], "ship 00112233445566778899aabbccddeeff-ship 1000123"),
+    ("/office/settle", &[], "settle by C-1"),
+    ("/office/orders/1000123/ship", &[("key", KEY)], "ship 00112233445566778899aabbccddeeff-ship 1000123 by C-1"),
     (
         "/office/orders/1000123/receive",
         &[("key", KEY)],
-        "receive-return 00112233445566778899aabbccddeeff-receive 1000123",
+        "receive-return 00112233445566778899aabbccddeeff-receive 1000123 by C-1",
     ),
     (
         "/office/orders/1000123/cancel",
         &[("key", KEY), ("reason", "  Damaged   copy ")],
-        "desk-cancel 00112233445566778899aabbccddeeff-cancel 1000123 Damaged copy",
+        "desk-cancel 00112233445566778899aabbccddeeff-cancel 1000123 Damaged copy by C-1",
     ),
     (
         "/office/orders/1000123/refund",
@@ -90,12 +90,12 @@ const FORMS: [Sent; 12] = [
     (
         "/office/records/A/restock",
         &[("key", KEY), ("copies", "12"), ("note", "")],
-        "restock 00112233445566778899aabbccddeeff A 12 ",
+        "restock 00112233445566778899aabbccddeeff A 12  by C-1",
     ),
-    ("/office/records/A/count", &[("was", "10"), ("counted", "0")], "stocktake A 0"),
-    ("/office/records/A/price", &[("was", "2499"), ("price", "19.99")], "change-price A 1999 GBP"),
-    ("/office/records/A/discontinue", &[], "discontinue A"),
-    ("/office/records/A/relist", &[], "relist A"),
+    ("/office/records/A/count", &[("was", "10"), ("counted", "0")], "stocktake A 0 by C-1"),
+    ("/office/records/A/price", &[("was", "2499"), ("price", "19.99")], "change-price A 1999 GBP by C-1"),
+    ("/office/records/A/discontinue", &[], "discontinue A by C-1"),
+    ("/office/records/A/relist", &[], "relist A by C-1"),
     (
         "/office/records/A/edit",
         &[
@@ -107,7 +107,7 @@ const FORMS: [Sent; 12] = [
             ("label", "Own"),
             ("notes", ""),
         ],
-        "describe A Someone/Something/1971/Jazz/Own",
+        "describe A Someone/Something/1971/Jazz/Own by C-1",
     ),
     (
         "/office/records",
@@ -122,14 +122,14 @@ const FORMS: [Sent; 12] = [
             ("currency", "GBP"),
             ("notes", "One.\r\nTwo."),
         ],
-        "add-album NEW-1",
+        "add-album NEW-1 by C-1",
     ),
 ];
 
 /// The calls that change something.
 fn changes(shop: &Shop) -> Vec<String> {
     const CHANGING: [&str; 12] = [
-        "settle",
+        "settle ",
         "ship ",
         "receive-return ",
         "desk-cancel ",

@@ -1,6 +1,6 @@
 //! What several templates of the office show: times, states of orders, titles.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use askama::filters::HtmlSafe;
@@ -82,6 +82,41 @@ impl Titles {
                 None => ("", "Not in the catalogue"),
             },
         }
+    }
+}
+
+/// Names that one call brings.
+const NAMES_MAX: usize = 500;
+
+/// The names of accounts, without those that are unknown, or that cannot be asked for now.
+#[derive(Debug, Default)]
+pub struct Names(BTreeMap<String, String>);
+
+impl Names {
+    /// Calls `customer` once for every 500 ids. Empty ids have no name.
+    pub fn of<'s>(ids: impl Iterator<Item = &'s str>, seams: &impl Seams) -> Names {
+        let ids: BTreeSet<&str> = ids.filter(|id| !id.is_empty()).collect();
+        let ids: Vec<&str> = ids.into_iter().collect();
+        let mut known = BTreeMap::new();
+        for ids in ids.chunks(NAMES_MAX) {
+            let Ok(names) = seams.names(ids) else { break };
+            known.extend(ids.iter().zip(names).filter_map(|(id, name)| Some(((*id).to_owned(), name?))));
+        }
+        Names(known)
+    }
+
+    pub fn one(id: &str, name: &str) -> Names {
+        Names(BTreeMap::from([(id.to_owned(), name.to_owned())]))
+    }
+
+    /// The name of an account, or none.
+    pub fn known(&self, id: &str) -> Option<&str> {
+        self.0.get(id).map(String::as_str)
+    }
+
+    /// The name of an account, or its id.
+    pub fn name<'a>(&'a self, id: &'a str) -> &'a str {
+        self.known(id).unwrap_or(id)
     }
 }
 

@@ -1,8 +1,7 @@
 //! Lists of albums: search and browse.
 //!
 //! Both call the catalog and the warehouse. Browse also calls the catalog for its facets; without them it has no
-//! sidebar. If a search finds next to nothing, the page asks the catalog whether other words were meant: it shows what
-//! is under these if there is nothing else, and mentions them otherwise.
+//! sidebar. A search that finds next to nothing may have a typing mistake (`meant`).
 
 mod found;
 
@@ -13,6 +12,7 @@ use super::{Problem, Shell, levels, levels_of, render};
 use crate::assets;
 use crate::href;
 use crate::list_view::ListView;
+use crate::meant::Meant;
 use crate::money::{Count, Total};
 use crate::paging::{PAGE_MAX, PageLink, Paging};
 use crate::params::{Params, WORDS_MAX, search_words};
@@ -25,8 +25,6 @@ use crate::visit::Visit;
 /// Where the catalog stops counting: this number means this many or more.
 const SEARCH_MOST: u32 = 200;
 const BROWSE_MOST: u32 = 1000;
-/// A search that finds fewer may have a typing mistake.
-const FEW: u32 = 3;
 /// Artists in the sidebar. Visitors find the others by search.
 const ARTISTS: usize = 15;
 /// Genres to go on with after a search that finds nothing.
@@ -115,18 +113,16 @@ pub fn search(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Res
     let view = params.view;
     let shell = Shell { words, ..Shell::of(visit) };
     let number = page_number(params)?;
-    let mut list = if words.is_empty() { nothing() } else { of_words(words, view, number, seams)? };
-    let (mut instead, mut meant) = (None, None);
-    let few = !words.is_empty() && number == 1 && list.page.total < FEW;
-    if let Some(other) = few.then(|| seams.did_you_mean(words).ok().flatten()).flatten() {
-        if list.page.albums.is_empty() {
-            list = of_words(&other, view, number, seams)?;
-            instead = Some(other);
-        } else {
-            let href = href::search(&other, view, 1);
-            meant = Some((other, href));
-        }
-    }
+    let list = if words.is_empty() { nothing() } else { of_words(words, view, number, seams)? };
+    let meant = match number {
+        1 => Meant::of(words, list, seams, |list| list.page.total, |other| of_words(other, view, 1, seams))?,
+        _ => Meant::literally(list),
+    };
+    let Meant { list, instead, better } = meant;
+    let meant = better.map(|other| {
+        let href = href::search(&other, view, 1);
+        (other, href)
+    });
     refuse_past_the_end(&list.page, number)?;
     let shown = instead.as_deref().unwrap_or(words);
     let facets = if list.page.albums.is_empty() && !words.is_empty() { seams.facets().ok() } else { None };

@@ -11,7 +11,7 @@ pub use requests::*;
 pub use samples::*;
 
 use crate::seams::{
-    Album, AlbumPage, CallError, CatalogError, Facet, Facets, Filter, FulfilmentError, Level, Money, Movement, Pick,
+    Album, AlbumPage, CallError, CatalogError, Facet, Facets, Filter, FulfilmentError, Level, Money, MovementBy, Pick,
     Seams, Sorting, StockError, Suggestion, Tally, accounts, books, desk, editing, ordering, payments,
 };
 
@@ -56,6 +56,8 @@ pub struct Shop {
     /// The orders that `orders` knows, newest first.
     pub known_orders: Vec<ordering::Order>,
     pub more_orders: bool,
+    pub cut_off: Vec<desk::CutOff>,
+    pub authors: Vec<desk::Author>,
     pub invoice: Option<books::Invoice>,
     pub statement: Vec<books::StatementLine>,
     pub refunds: Vec<books::GivenBack>,
@@ -130,10 +132,7 @@ impl Shop {
     }
 
     fn page(&self, page: u32, size: u32) -> AlbumPage {
-        let total = self.total.unwrap_or(self.albums.len() as u32);
-        let on_sale = || self.albums.iter().filter(|album| !album.discontinued).cloned().collect();
-        let albums = if (page - 1) * size < total { on_sale() } else { Vec::new() };
-        AlbumPage { albums, total, more: page * size < total }
+        album_page(&self.albums, self.total, page, size)
     }
 }
 
@@ -189,26 +188,30 @@ impl Seams for Shop {
         })
     }
 
-    fn add_album(&self, album: &Album) -> Result<(), CatalogError> {
-        self.call(&self.editing, format!("add-album {}", album.sku), || Ok(()))
+    fn add_album(&self, album: &Album, by: &str) -> Result<(), CatalogError> {
+        self.call(&self.editing, format!("add-album {} by {by}", album.sku), || Ok(()))
     }
 
-    fn change_price(&self, sku: &str, price: &Money) -> Result<(), CatalogError> {
-        let call = format!("change-price {sku} {} {}", price.minor_units, price.currency);
+    fn change_price(&self, sku: &str, price: &Money, by: &str) -> Result<(), CatalogError> {
+        let call = format!("change-price {sku} {} {} by {by}", price.minor_units, price.currency);
         self.call(&self.editing, call, || Ok(()))
     }
 
-    fn discontinue(&self, sku: &str) -> Result<(), CatalogError> {
-        self.call(&self.editing, format!("discontinue {sku}"), || Ok(()))
+    fn discontinue(&self, sku: &str, by: &str) -> Result<(), CatalogError> {
+        self.call(&self.editing, format!("discontinue {sku} by {by}"), || Ok(()))
     }
 
-    fn relist(&self, sku: &str) -> Result<(), CatalogError> {
-        self.call(&self.editing, format!("relist {sku}"), || Ok(()))
+    fn relist(&self, sku: &str, by: &str) -> Result<(), CatalogError> {
+        self.call(&self.editing, format!("relist {sku} by {by}"), || Ok(()))
     }
 
-    fn describe(&self, sku: &str, said: &editing::Description) -> Result<(), CatalogError> {
+    fn describe(&self, sku: &str, said: &editing::Description, by: &str) -> Result<(), CatalogError> {
         let editing::Description { artist, title, year, genre, label, .. } = said;
-        self.call(&self.editing, format!("describe {sku} {artist}/{title}/{year}/{genre}/{label}"), || Ok(()))
+        self.call(&self.editing, format!("describe {sku} {artist}/{title}/{year}/{genre}/{label} by {by}"), || Ok(()))
+    }
+
+    fn album_changes(&self, sku: &str, count: u32) -> Result<Vec<editing::Change>, CallError> {
+        self.read(&self.catalog, format!("album-changes {sku} {count}"), album_changes)
     }
 
     fn discontinued(&self, after: &str, count: u32) -> Result<Vec<Album>, CallError> {
@@ -218,11 +221,11 @@ impl Seams for Shop {
         })
     }
 
-    fn restock(&self, key: &str, sku: &str, copies: u32, note: &str) -> Result<Level, StockError> {
-        self.call(&self.stock, format!("restock {key} {sku} {copies} {note}"), || Ok(level(sku, copies)))
+    fn restock(&self, key: &str, sku: &str, copies: u32, note: &str, by: &str) -> Result<Level, StockError> {
+        self.call(&self.stock, format!("restock {key} {sku} {copies} {note} by {by}"), || Ok(level(sku, copies)))
     }
 
-    fn stock_history(&self, sku: &str, count: u32) -> Result<Vec<Movement>, StockError> {
+    fn stock_history(&self, sku: &str, count: u32) -> Result<Vec<MovementBy>, StockError> {
         self.call(&self.stock, format!("stock-history {sku} {count}"), || Ok(movements()))
     }
 
@@ -231,9 +234,9 @@ impl Seams for Shop {
         self.call(&self.stock, format!("tally {}", skus.join(" ")), answer)
     }
 
-    fn stocktake(&self, levels: &[Level]) -> Result<u32, StockError> {
+    fn stocktake(&self, levels: &[Level], by: &str) -> Result<u32, StockError> {
         let shown: Vec<String> = levels.iter().map(|level| format!("{} {}", level.sku, level.on_hand)).collect();
-        self.call(&self.stock, format!("stocktake {}", shown.join(" ")), || Ok(1))
+        self.call(&self.stock, format!("stocktake {} by {by}", shown.join(" ")), || Ok(1))
     }
 
     fn pick_list(&self, count: u32) -> Result<Vec<Pick>, FulfilmentError> {
@@ -410,32 +413,32 @@ impl Seams for Shop {
         })
     }
 
-    fn orders_in_between(&self, page: u32) -> Result<ordering::Page, ordering::Error> {
-        self.call(&self.orders, format!("in-between {page}"), || {
-            let placing = |order: &&ordering::Order| order.state == ordering::State::Placing;
-            let orders = self.known_orders.iter().filter(placing).map(summary).collect();
-            Ok(ordering::Page { orders, more: self.more_orders })
-        })
+    fn cut_off_orders(&self, count: u32) -> Result<Vec<desk::CutOff>, ordering::Error> {
+        self.call(&self.orders, format!("cut-off {count}"), || Ok(self.cut_off.clone()))
     }
 
     fn desk_order(&self, number: &str) -> Result<ordering::Order, ordering::Error> {
         self.call(&self.orders, format!("desk-order {number}"), || self.known_order(number))
     }
 
-    fn ship(&self, key: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
-        self.change(format!("ship {key} {number}"), number)
+    fn authors(&self, number: &str) -> Result<Vec<desk::Author>, ordering::Error> {
+        self.call(&self.orders, format!("authors {number}"), || Ok(self.authors.clone()))
     }
 
-    fn receive_return(&self, key: &str, number: &str) -> Result<ordering::Order, ordering::Error> {
-        self.change(format!("receive-return {key} {number}"), number)
+    fn ship(&self, key: &str, number: &str, by: &str) -> Result<ordering::Order, ordering::Error> {
+        self.change(format!("ship {key} {number} by {by}"), number)
     }
 
-    fn desk_cancel(&self, key: &str, number: &str, reason: &str) -> Result<ordering::Order, ordering::Error> {
-        self.change(format!("desk-cancel {key} {number} {reason}"), number)
+    fn receive_return(&self, key: &str, number: &str, by: &str) -> Result<ordering::Order, ordering::Error> {
+        self.change(format!("receive-return {key} {number} by {by}"), number)
     }
 
-    fn settle(&self) -> Result<u32, ordering::Error> {
-        self.call(&self.changing, "settle", || Ok(2))
+    fn desk_cancel(&self, key: &str, number: &str, reason: &str, by: &str) -> Result<ordering::Order, ordering::Error> {
+        self.change(format!("desk-cancel {key} {number} {reason} by {by}"), number)
+    }
+
+    fn settle(&self, by: &str) -> Result<u32, ordering::Error> {
+        self.call(&self.changing, format!("settle by {by}"), || Ok(2))
     }
 
     fn statement(&self, customer: &str) -> Result<books::Statement, payments::Error> {

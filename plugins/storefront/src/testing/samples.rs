@@ -1,6 +1,8 @@
 //! Sample data of the contexts in tests: albums, an account, an order, its payment and its bookings.
 
-use crate::seams::{Album, Cause, Level, Money, Movement, accounts, books, ordering, payments};
+use crate::seams::{
+    Album, AlbumPage, Cause, Level, Money, Movement, MovementBy, accounts, books, desk, editing, ordering, payments,
+};
 
 /// 2 March 2026, 14:05 UTC.
 pub const NOW: u64 = 1_772_460_309;
@@ -179,13 +181,39 @@ pub fn payment() -> payments::Payment {
     }
 }
 
-pub fn movements() -> Vec<Movement> {
-    let movement = |cause, change, on_hand, reference: &str| Movement {
-        at: NOW - 60,
-        cause,
-        change,
-        on_hand,
-        reference: reference.into(),
+pub fn movements() -> Vec<MovementBy> {
+    let movement = |cause, change, on_hand, reference: &str, by: &str| MovementBy {
+        movement: Movement { at: NOW - 60, cause, change, on_hand, reference: reference.into() },
+        by: by.into(),
     };
-    vec![movement(Cause::Reserved, -1, 9, "1000123"), movement(Cause::Counted, 10, 10, "")]
+    vec![movement(Cause::Reserved, -1, 9, "1000123", ""), movement(Cause::Counted, 10, 10, "", "C-1")]
+}
+
+/// The price of `A` was changed by Ann after the record had been described by an account that is gone.
+pub fn album_changes() -> Vec<editing::Change> {
+    let change = |aspect, was: &str, now: &str, by: &str| editing::Change {
+        at: NOW - 60,
+        aspect,
+        was: was.into(),
+        now: now.into(),
+        by: by.into(),
+    };
+    vec![
+        change(editing::Aspect::Price, "1999 GBP", "2499 GBP", "C-1"),
+        change(editing::Aspect::Title, "Titel A", "Title A", "C-7"),
+        change(editing::Aspect::Sale, "", "yes", ""),
+    ]
+}
+
+/// An order that was cut off an hour ago.
+pub fn cut_off(order: &ordering::Order, change: desk::Change) -> desk::CutOff {
+    desk::CutOff { order: summary(order), change, since: NOW - 3600 }
+}
+
+/// The catalog's page of the albums on sale, of `total` or all of them.
+pub fn album_page(albums: &[Album], total: Option<u32>, page: u32, size: u32) -> AlbumPage {
+    let total = total.unwrap_or(albums.len() as u32);
+    let on_sale = || albums.iter().filter(|album| !album.discontinued).cloned().collect();
+    let albums = if (page - 1) * size < total { on_sale() } else { Vec::new() };
+    AlbumPage { albums, total, more: page * size < total }
 }

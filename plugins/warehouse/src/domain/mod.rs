@@ -17,6 +17,17 @@ pub const ON_HAND_MAX: u32 = 10_000_000;
 /// Length of a SKU.
 pub const SKU_CHARS_MAX: usize = 32;
 
+/// Length of the id of an account.
+pub const BY_CHARS_MAX: usize = 64;
+
+/// Checks the account of the operator who changes the stock.
+pub fn check_by(by: &str) -> Result<(), Invalid> {
+    if !(1..=BY_CHARS_MAX).contains(&by.chars().count()) || by.chars().any(char::is_control) {
+        return Err(Invalid(format!("by: it needs 1 to {BY_CHARS_MAX} characters, none of them a control character")));
+    }
+    Ok(())
+}
+
 /// Checks SKUs, row by row.
 pub fn check_skus(skus: &[String]) -> Result<(), Invalid> {
     at_most(ASKED_MAX, skus.len(), "SKUs")?;

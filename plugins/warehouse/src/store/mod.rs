@@ -9,7 +9,7 @@ use seam_sdk::store::{Error, Transaction, list, one, params, query, transaction}
 use seam_sdk::{Invalid, clock};
 
 use crate::fulfilment::Line;
-use crate::stock::{self, Cause, Level, Movement, Tally};
+use crate::stock::{self, Cause, Level, Movement, MovementBy, Tally};
 
 /// How many copies there are of each of `skus`, in their order; 0 of those never held.
 pub fn on_hand(skus: &[String]) -> Result<Vec<u32>, Error> {
@@ -24,15 +24,15 @@ pub fn on_hand(skus: &[String]) -> Result<Vec<u32>, Error> {
     )
 }
 
-/// Sets these levels; all or none. A level that is right already leaves no trace.
-pub fn put(levels: &[Level]) -> Result<(), Error> {
+/// Sets these levels; all or none. A level that is right already leaves no trace. `by` is who counted, if it is known.
+pub fn put(levels: &[Level], by: Option<&str>) -> Result<(), Error> {
     let now = clock::now();
     transaction(|tx| {
         tx.execute_many(
-            "INSERT INTO movements (sku, at, cause, change, on_hand, reference)
-             SELECT ?1, ?3, 0, ?2 - believed, ?2, ''
+            "INSERT INTO movements (sku, at, cause, change, on_hand, reference, by)
+             SELECT ?1, ?3, 0, ?2 - believed, ?2, '', ?4
              FROM (SELECT coalesce((SELECT on_hand FROM levels WHERE sku = ?1), 0) AS believed) WHERE ?2 <> believed",
-            levels.iter().map(|level| (&level.sku, level.on_hand, now)),
+            levels.iter().map(|level| (&level.sku, level.on_hand, now, by)),
         )?;
         tx.execute_many(
             "INSERT INTO levels (sku, on_hand, reserved, shipped, received) VALUES (?1, ?2, 0, 0, ?2)
@@ -44,8 +44,8 @@ pub fn put(levels: &[Level]) -> Result<(), Error> {
     })
 }
 
-/// Adds copies, once for each key. The level after it.
-pub fn restock(key: &str, line: Line, note: &str) -> Result<Level, stock::Error> {
+/// Adds copies, once for each key; `by` is who took them in, if that is known. The level after it.
+pub fn restock(key: &str, line: Line, note: &str, by: Option<&str>) -> Result<Level, stock::Error> {
     let now = clock::now();
     transaction(|tx| {
         if is_first::<stock::Error>(tx, key, &format!("restock {} {}", line.sku, line.copies))? {
@@ -54,7 +54,7 @@ pub fn restock(key: &str, line: Line, note: &str) -> Result<Level, stock::Error>
                  ON CONFLICT (sku) DO UPDATE SET on_hand = on_hand + ?2, received = received + ?2",
                 params![&line.sku, line.copies],
             )?;
-            moved(tx, now, Cause::Restocked, note, std::slice::from_ref(&line))?;
+            moved(tx, now, Cause::Restocked, note, by, std::slice::from_ref(&line))?;
         }
         let sql = "SELECT coalesce((SELECT on_hand FROM levels WHERE sku = ?1), 0)";
         let on_hand = tx.one(sql, params![&line.sku])?;
@@ -63,14 +63,16 @@ pub fn restock(key: &str, line: Line, note: &str) -> Result<Level, stock::Error>
 }
 
 /// The newest `count` movements of an album, newest first.
-pub fn history(sku: &str, count: u32) -> Result<Vec<Movement>, Error> {
-    let rows: Vec<(u64, u8, i32, u32, String)> = query(
-        "SELECT at, cause, change, on_hand, reference FROM movements WHERE sku = ?1 ORDER BY id DESC LIMIT ?2",
+pub fn history(sku: &str, count: u32) -> Result<Vec<MovementBy>, Error> {
+    let rows: Vec<(u64, u8, i32, u32, String, String)> = query(
+        "SELECT at, cause, change, on_hand, reference, coalesce(by, '')
+         FROM movements WHERE sku = ?1 ORDER BY id DESC LIMIT ?2",
         params![sku, count],
     )?;
     rows.into_iter()
-        .map(|(at, number, change, on_hand, reference)| {
-            Ok(Movement { at, cause: cause(number)?, change, on_hand, reference })
+        .map(|(at, number, change, on_hand, reference, by)| {
+            let movement = Movement { at, cause: cause(number)?, change, on_hand, reference };
+            Ok(MovementBy { movement, by })
         })
         .collect()
 }
@@ -109,12 +111,19 @@ fn is_first<E: From<Error> + From<Invalid>>(tx: &Transaction, key: &str, request
 }
 
 /// Writes down that `on_hand` has just changed by these copies: fewer when they were reserved, else more.
-fn moved(tx: &Transaction, at: u64, cause: Cause, reference: &str, lines: &[Line]) -> Result<(), Error> {
+fn moved(
+    tx: &Transaction,
+    at: u64,
+    cause: Cause,
+    reference: &str,
+    by: Option<&str>,
+    lines: &[Line],
+) -> Result<(), Error> {
     let sign = if cause == Cause::Reserved { -1 } else { 1 };
     tx.execute_many(
-        "INSERT INTO movements (sku, at, cause, change, on_hand, reference)
-         SELECT sku, ?2, ?3, ?4, on_hand, ?5 FROM levels WHERE sku = ?1",
-        lines.iter().map(|line| (&line.sku, at, cause as u8, sign * i64::from(line.copies), reference)),
+        "INSERT INTO movements (sku, at, cause, change, on_hand, reference, by)
+         SELECT sku, ?2, ?3, ?4, on_hand, ?5, ?6 FROM levels WHERE sku = ?1",
+        lines.iter().map(|line| (&line.sku, at, cause as u8, sign * i64::from(line.copies), reference, by)),
     )?;
     Ok(())
 }

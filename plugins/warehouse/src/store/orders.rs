@@ -35,7 +35,7 @@ pub fn reserve(order: &str, lines: &[Line]) -> Result<(), Error> {
             "UPDATE levels SET on_hand = on_hand - ?2, reserved = reserved + ?2 WHERE sku = ?1",
             lines.iter().map(|line| (&line.sku, line.copies)),
         )?;
-        Ok(moved(tx, now, Cause::Reserved, order, lines)?)
+        Ok(moved(tx, now, Cause::Reserved, order, None, lines)?)
     })
 }
 
@@ -55,7 +55,7 @@ pub fn release(order: &str) -> Result<(), Error> {
             "UPDATE levels SET on_hand = on_hand + ?2, reserved = reserved - ?2 WHERE sku = ?1",
             lines.iter().map(|line| (&line.sku, line.copies)),
         )?;
-        Ok(moved(tx, now, Cause::Released, order, &lines)?)
+        Ok(moved(tx, now, Cause::Released, order, None, &lines)?)
     })
 }
 
@@ -102,7 +102,7 @@ pub fn take_back(key: &str, order: &str, lines: &[Line]) -> Result<(), Error> {
             "UPDATE levels SET on_hand = on_hand + ?2, shipped = shipped - ?2 WHERE sku = ?1",
             lines.iter().map(|line| (&line.sku, line.copies)),
         )?;
-        Ok(moved(tx, now, Cause::Returned, order, lines)?)
+        Ok(moved(tx, now, Cause::Returned, order, None, lines)?)
     })
 }
 

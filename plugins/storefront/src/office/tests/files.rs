@@ -17,14 +17,15 @@ fn file(shop: &Shop, address: &str, name: &str) -> Vec<String> {
 #[test]
 fn every_list_is_a_file() {
     let mut shop = office();
+    shop.cut_off = vec![cut_off(&order(), crate::seams::desk::Change::Shipment)];
     shop.albums[2].title = "=1+1".into();
     shop.albums[2].artist = "Ten, \"Years\"".into();
     for (address, name, head, row) in [
         (
             "/office/orders.csv",
             "orders-2026-03-02",
-            "Order,Placed,State,Customer,Customer's name,Copies,Total,Currency",
-            "1000123,2026-03-02T13:05:09Z,To be shipped,C-1,Ann,3,78.47,GBP",
+            "Order,Placed,State,Customer,Customer's name,Copies,Total,Currency,Cut off since",
+            "1000123,2026-03-02T13:05:09Z,To be shipped,C-1,Ann,3,78.47,GBP,2026-03-02T13:05:09Z",
         ),
         (
             "/office/pick.csv",
@@ -41,8 +42,20 @@ fn every_list_is_a_file() {
         (
             "/office/records/A/movements.csv",
             "movements-A",
-            "When,Why,Change,On the shelf,For",
-            "2026-03-02T14:04:09Z,Reserved,-1,9,1000123",
+            "When,Why,Change,On the shelf,For,By",
+            "2026-03-02T14:04:09Z,Reserved,-1,9,1000123,",
+        ),
+        (
+            "/office/records/A/movements.csv",
+            "movements-A",
+            "When,Why,Change,On the shelf,For,By",
+            "2026-03-02T14:04:09Z,Counted,10,10,,Ann",
+        ),
+        (
+            "/office/records/A/changes.csv",
+            "changes-A",
+            "When,What,Before,After,By",
+            "2026-03-02T14:04:09Z,Price,£19.99,£24.99,Ann",
         ),
         (
             "/office/books.csv",

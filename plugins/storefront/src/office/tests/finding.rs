@@ -102,5 +102,38 @@ fn genres_are_suggested_and_a_new_one_is_confirmed() {
     assert!(changes(&shop).is_empty());
     assert_eq!(send(&shop, &with("Skiffle", Some("Skifle"))).status, 422, "another genre than the confirmed one");
     assert_eq!(send(&shop, &with("Skiffle", Some("Skiffle"))).status, 303);
-    assert_eq!(changes(&shop), ["add-album NEW-1"]);
+    assert_eq!(changes(&shop), ["add-album NEW-1 by C-1"]);
+}
+
+#[test]
+fn a_mistyped_search_for_records_shows_what_was_meant() {
+    let page = |shop: &Shop, query: &str| {
+        let response = send(shop, &get_as_ann(&format!("/office/records{query}")));
+        assert_eq!(response.status, 200, "{query}");
+        text(&response).to_owned()
+    };
+    let shop = Shop { unknown_words: "knid", meant: Some("kind <blue>"), total: Some(30), ..office() };
+    let shown = page(&shop, "?q=knid");
+    for part in [
+        "Nothing is found under “knid”. Did you mean “kind &#60;blue&#62;”?",
+        "Title A",
+        "value=\"knid\"",
+        "/office/records?q=kind%20%3Cblue%3E&#38;page=2",
+        "/office/records.csv?q=kind%20%3Cblue%3E",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    // Next to nothing is found: the other words are only mentioned.
+    let shop = Shop { meant: Some("kind"), total: Some(2), ..office() };
+    let shown = page(&shop, "?q=kin");
+    assert!(shown.contains("Did you mean <a href=\"/office/records?q=kind\">kind</a>?"), "{shown}");
+    // The catalog does not say what was meant: the list is as it was.
+    let shop = Shop { unknown_words: "knid", ..office() };
+    assert!(page(&shop, "?q=knid").contains("Nothing is found."));
+    // Enough is found, or nothing was asked: the catalog is not asked.
+    let shop = Shop { meant: Some("kind"), ..office() };
+    for query in ["?q=kin", "", "?gone=1"] {
+        assert!(!page(&shop, query).contains("Did you mean"), "{query}");
+        assert!(!shop.calls.borrow().iter().any(|call| call.starts_with("did-you-mean")), "{query}");
+    }
 }

@@ -1,7 +1,7 @@
 //! What the pages show and call, what they lack while a context is away, and their accessibility.
 
 use super::*;
-use crate::seams::{Album, CallError, StockError};
+use crate::seams::{Album, CallError, StockError, desk};
 
 fn page(shop: &Shop, address: &str) -> String {
     let response = send(shop, &get_as_ann(address));
@@ -40,9 +40,11 @@ fn the_overview_says_what_waits_and_whether_it_adds_up() {
         assert!(shown.contains(part), "{part}\n{shown}");
     }
     assert!(!shown.contains("action=\"/office/settle\""));
-    let stuck = page(&office_with(ordering::State::Placing), "/office");
+    let shop = Shop { cut_off: vec![cut_off(&order(), desk::Change::Shipment)], ..office() };
+    let stuck = page(&shop, "/office");
     assert!(stuck.contains("action=\"/office/settle\""));
-    assert!(stuck.contains("<a href=\"/office/orders/1000123\">1000123</a>"), "{stuck}");
+    let since = "<a href=\"/office/orders/1000123\">1000123</a> since <time";
+    assert!(stuck.contains(since), "{stuck}");
 }
 
 #[test]
@@ -270,4 +272,90 @@ fn the_pages_are_accessible() {
             assert!(!shown.contains(" style=") && !shown.contains(" onclick="), "{address}");
         }
     }
+}
+
+#[test]
+fn what_was_cut_off_stands_above_the_list_with_what_becomes_of_it() {
+    use desk::Change::{Cancellation, Placing, ReturnIntake, Shipment};
+    use ordering::State;
+    for (state, change, doing, end, again) in [
+        (State::Placing, Placing, "it was being placed", "nothing is charged", None),
+        (State::Placed, Shipment, "it was being shipped", "the money is taken", Some("ship")),
+        (State::Placed, Cancellation, "it was being cancelled", "the money is let go", Some("cancel")),
+        (
+            State::ReturnRequested,
+            ReturnIntake,
+            "its return was being taken in",
+            "goes back to the card",
+            Some("receive"),
+        ),
+    ] {
+        let shop = office_with(state);
+        let shop = Shop { cut_off: vec![cut_off(&shop.known_orders[0], change)], ..shop };
+        let list = page(&shop, "/office/orders");
+        let (above, below) = list.split_once("<table").expect("a list");
+        for part in [
+            &format!("<a href=\"/office/orders/1000123\">1000123</a> has been cut off since <time"),
+            &format!("2 March 2026, 13:05</time>, while {doing}."),
+            end,
+            "<button class=\"door\">Bring it to an end</button>",
+        ] {
+            assert!(above.contains(part), "{part}\n{above}");
+        }
+        assert!(below.contains(", <b class=\"out\">cut off</b></td>"), "{below}");
+        let shown = page(&shop, "/office/orders/1000123");
+        assert!(shown.contains(&format!("while {doing}:")) && shown.contains(end), "{shown}");
+        let mut offered: Vec<&str> =
+            shown.split("href=\"/office/orders/1000123/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        offered.retain(|action| *action != "invoice");
+        assert_eq!(offered, Vec::from_iter(again), "{state:?}: nothing else can be done now");
+    }
+    let shop = office();
+    for address in ["/office/orders", "/office/orders/1000123"] {
+        assert!(!page(&shop, address).contains("ut off"), "{address}");
+    }
+    // The form leads back to its page.
+    let shop = Shop { cut_off: vec![cut_off(&order(), Shipment)], ..office() };
+    for from in ["/orders", "/orders/1000123"] {
+        let response = send(&shop, &post_as_ann("/office/settle", &[("page", from)]));
+        assert_eq!(header(&response, "location"), Some(&*format!("/office{from}?done=settled")));
+        assert!(page(&shop, &format!("/office{from}?done=settled")).contains("role=\"status\""), "{from}");
+    }
+}
+
+#[test]
+fn an_orders_history_says_which_operators_are_behind_it() {
+    let author = |by: &str, ended_by: &str| desk::Author { by: by.into(), ended_by: ended_by.into() };
+    for (authors, who) in [
+        (vec![], ""),
+        (vec![author("", ""), author("", "")], ""),
+        (vec![author("", ""), author("C-1", "")], ", by Ann"),
+        (vec![author("", ""), author("C-7", "C-1")], ", by C-7, brought to its end by Ann"),
+        (vec![author("", ""), author("", "C-1")], ", brought to its end by Ann"),
+    ] {
+        let shop = Shop { authors, ..office() };
+        let shown = page(&shop, "/office/orders/1000123");
+        let event =
+            format!("<b>To be shipped</b> <time datetime=\"2026-03-02T13:05:10Z\">2 March 2026, 13:05</time>{who}<br>");
+        assert!(shown.contains(&event), "{event}\n{shown}");
+        assert_eq!(shop.calls.borrow().iter().filter(|call| call.starts_with("names")).count(), 1);
+        // The customer does not see who works in the shop.
+        let own = text(&send(&shop, &get_as_ann("/orders/1000123"))).to_owned();
+        assert!(own.contains("Paid by card ending 4242.") && !own.contains(", by "), "{own}");
+    }
+}
+
+#[test]
+fn a_record_shows_what_was_changed_and_by_whom() {
+    let shop = office();
+    let shown = page(&shop, "/office/records/A");
+    for part in [
+        "<td>Price</td><td>£19.99</td><td>£24.99</td><td>Ann</td>",
+        "<td>Title</td><td>Titel A</td><td>Title A</td><td>C-7</td>",
+        "<td>Put into the catalogue</td><td></td><td></td><td></td>",
+        "<td>Counted</td><td class=\"amount\">+10</td><td class=\"amount\">10</td><td></td><td>Ann</td>",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    assert_eq!(shop.calls.borrow().iter().filter(|call| call.starts_with("names")).count(), 1);
 }
