@@ -34,8 +34,8 @@ pub struct VariantStatus {
 #[serde(rename_all = "kebab-case")]
 pub enum VariantState {
     Ready,
-    /// It gets the events that the others have had, and answers no calls until then. Holds how many it has handled since
-    /// the host started.
+    /// It gets the events that the others have had, and answers no calls until then. Holds how many it has handled
+    /// since the host started.
     CatchingUp(u64),
     /// It answers with what it knows, but newer events wait: why.
     Behind(String),
