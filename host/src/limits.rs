@@ -251,7 +251,7 @@ pub const DEPLOY_DISK_MB_SPARE: u64 = 64;
 /// `seam dev` copies a file up to this size at each save, to ask the new version for its health: some 50 ms.
 pub const DEPLOY_QUICK_COPY_MB_MAX: u64 = 32;
 /// Times that a version is linked again because another change was published meanwhile.
-pub const DEPLOY_ATTEMPTS: usize = 5;
+pub const DEPLOY_TRIES_MAX: usize = 5;
 
 // Events
 
@@ -259,8 +259,8 @@ pub const DEPLOY_ATTEMPTS: usize = 5;
 pub const EVENT_KEEP_S: u64 = 7 * 24 * 60 * 60;
 /// Events that may share a commit. Past some hundreds the commit is no longer what they cost.
 pub const EVENT_BATCH_MAX: u32 = 1_000;
-/// How often an event is tried, unless the manifest says otherwise: with the pauses between, for about three hours, so
-/// that an outage of an hour makes no dead letters.
+/// How often an event is tried, unless the manifest says otherwise: with the pauses between, for some two and a half hours,
+/// so that an outage of an hour makes no dead letters.
 pub const EVENT_TRIES: u32 = 25;
 pub const EVENT_TRIES_MAX: u32 = 1_000;
 /// The first pause before another try; each further one is twice as long.

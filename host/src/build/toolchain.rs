@@ -115,7 +115,7 @@ pub fn obtain(search: &Search, root: &Path, cache: &Path, progress: Progress<'_>
                 let mut command = tools::command(rustup);
                 command.args(["target", "add", TARGET, "--toolchain", rust.rustup_name().unwrap_or("stable")]);
                 progress(&format!("adding the wasm target to Rust {}: {}", rust.version, tools::shown(&command)));
-                // One attempt; the search below shows whether it worked.
+                // One try; the search below shows whether it worked.
                 offline = true;
                 if !command.status().is_ok_and(|s| s.success()) {
                     progress("rustup could not add it; trying another way");

@@ -62,8 +62,8 @@ fn crowded(context: &ContextStatus) -> impl Iterator<Item = String> {
     let crowded = |callee: &&CalleeStatus| callee.waiting > 0 || callee.refused > 0;
     context.callees.iter().filter(crowded).map(|CalleeStatus { callee, inside, waiting, refused }| {
         format!(
-            "`{}` calls `{callee}` more than `limits.per_callee` allows: {inside} calls are in it, {waiting} wait, \
-             {refused} were refused",
+            "`{}` calls `{callee}` more than `limits.per_callee` allows (half of it for one function): {inside} calls \
+             are in it, {waiting} wait, {refused} were refused",
             context.context
         )
     })
@@ -148,7 +148,10 @@ orders     1  0123456789ab  41 KB  2.2 MB      0       0       -       -  orders
         let front = ContextStatus { callees, ..front() };
         assert_eq!(
             crowded(&front).collect::<Vec<_>>(),
-            ["`front` calls `bank` more than `limits.per_callee` allows: 2 calls are in it, 1 wait, 3 were refused"]
+            [
+                "`front` calls `bank` more than `limits.per_callee` allows (half of it for one function): 2 calls are in it, \
+              1 wait, 3 were refused"
+            ]
         );
     }
 }

@@ -351,7 +351,7 @@ impl DevLoop {
         steps.truncate(loaded);
         let system = DesiredSystem { specs, calls: HostCalls::of(&self.serving) };
         let published = self.deployer.quick(&system, &mut |passed| steps.push(passed.clone()));
-        // The refusal of the first attempt has been reported; a second one adds nothing.
+        // The refusal of the first try has been reported; a second one adds nothing.
         result.live = published.unwrap_or_default();
         result
     }

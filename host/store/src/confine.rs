@@ -6,7 +6,7 @@
 //! contexts' statements come: SQLite asks the authorizer only when it prepares a statement.
 //! Not here: the encoding of rows, who gets the connection.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -48,12 +48,22 @@ pub(super) struct Guard {
     steps_left: AtomicU64,
     /// Words of full-text queries since the statement looked at its deadline.
     words: AtomicU32,
+    /// How often it has looked: what a table counts of them belongs to one look.
+    looks: AtomicU32,
     /// Where long statements take turns; the writer has none, since one statement at a time writes.
     lane: OnceLock<Arc<Lane>>,
-    /// That of the statement, once it is a long one.
+    /// Whether the statement is a long one, which has a `turn`: the others need not lock it.
+    is_long: AtomicBool,
     turn: Mutex<Option<Turn>>,
     /// Why the authorizer or the progress handler refused, for the error's text.
     refusal: Mutex<Option<String>>,
+}
+
+/// Words for which one full-text table is searched between two looks at the deadline.
+#[derive(Clone, Copy, Default)]
+pub(super) struct TableWords {
+    looks: u32,
+    words: u32,
 }
 
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -74,7 +84,9 @@ impl Guard {
             yield_at: AtomicU64::new(NO_BOUND),
             steps_left: AtomicU64::new(NO_BOUND),
             words: AtomicU32::new(0),
+            looks: AtomicU32::new(0),
             lane: OnceLock::new(),
+            is_long: AtomicBool::new(false),
             turn: Mutex::new(None),
             refusal: Mutex::new(None),
         }
@@ -109,20 +121,30 @@ impl Guard {
         self.yield_at.store(NO_BOUND, Relaxed);
         self.steps_left.store(NO_BOUND, Relaxed);
         self.origin.store(Origin::Host as u8, Relaxed);
-        drop(self.turn.lock().take());
+        // One thread at a time uses the connection, so its own order of these is enough.
+        if self.is_long.load(Relaxed) {
+            self.is_long.store(false, Relaxed);
+            drop(self.turn.lock().take());
+        }
     }
 
     /// Before a stretch that may be long, and after each tick: gives the worker away, and waits until it is this
     /// statement's turn among the long ones. `false` if its deadline passed meanwhile.
     pub fn take_turns(&self) -> bool {
+        let deadline = self.deadline.load(Relaxed);
+        if deadline == NO_BOUND {
+            // The host's own, which nothing would end.
+            return true;
+        }
         blocking::yield_worker();
         let Some(lane) = self.lane.get() else { return true };
+        self.is_long.store(true, Relaxed);
         let mut turn = self.turn.lock();
         if turn.is_some() && !lane.is_waited_for() {
             return true;
         }
         drop(turn.take());
-        let deadline = *EPOCH + Duration::from_nanos(self.deadline.load(Relaxed));
+        let deadline = *EPOCH + Duration::from_nanos(deadline);
         *turn = blocking::block_in_place(|| lane.enter(deadline));
         if turn.is_none() {
             self.refuse("the call's deadline passed while the statement waited for longer ones of its context");
@@ -137,10 +159,16 @@ impl Guard {
 
     pub fn count_words_from_zero(&self) {
         self.words.store(0, Relaxed);
+        self.looks.fetch_add(1, Relaxed);
     }
 
-    /// Whether a full-text query may have another word.
-    pub fn may_search_for_one_more(&self) -> bool {
+    /// Whether a full-text query may have another word. `of_table` counts those of the query's table.
+    pub fn may_search_for_one_more(&self, of_table: &mut TableWords) -> bool {
+        let looks = self.looks.load(Relaxed);
+        if of_table.looks != looks {
+            *of_table = TableWords { looks, words: 0 };
+        }
+        of_table.words += 1;
         let words = self.words.fetch_add(1, Relaxed) + 1;
         if words == limits::STORE_INLINE_WORDS {
             // If its turn does not come in time, the next look at the deadline ends it.
@@ -149,8 +177,15 @@ impl Guard {
         if words > limits::STORE_SEARCH_WORDS_MAX {
             let most = limits::STORE_SEARCH_WORDS_MAX;
             self.refuse(format!("the statement searches for more than {most} words at once; search for fewer"));
+            return false;
         }
-        words <= limits::STORE_SEARCH_WORDS_MAX
+        if of_table.words > limits::STORE_TABLE_WORDS_MAX {
+            let most = limits::STORE_TABLE_WORDS_MAX;
+            let why = format!("the statement searches one table for more than {most} words at once; search for fewer");
+            self.refuse(why);
+            return false;
+        }
+        true
     }
 
     /// Whether a text of so many words may enter an index. The host's own work on a file has no such bound.
@@ -365,4 +400,41 @@ fn readable(table: &str) -> Verdict {
 
 fn starts_with(name: &str, prefix: &str) -> bool {
     name.as_bytes().get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_statement_without_a_turn_ends_without_a_lock() {
+        let guard = Arc::new(Guard::new(Clock::system()));
+        let held = guard.turn.lock();
+        let (ended, has_ended) = std::sync::mpsc::channel();
+        let other = guard.clone();
+        std::thread::spawn(move || {
+            other.arm(Instant::now() + SOON);
+            other.disarm();
+            ended.send(()).unwrap();
+        });
+        has_ended.recv_timeout(SOON).unwrap();
+        drop(held);
+    }
+
+    #[test]
+    fn a_turn_ends_with_its_statement() {
+        let lane = Lane::with_turns(1, Clock::system());
+        let guard = Guard::new(Clock::system());
+        guard.share(lane.clone());
+        for _ in 0..2 {
+            guard.arm(Instant::now() + SOON);
+            assert!(guard.take_turns() && lane.enter(Instant::now()).is_none());
+            guard.disarm();
+            assert!(lane.enter(Instant::now()).is_some());
+        }
+    }
 }

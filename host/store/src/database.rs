@@ -24,7 +24,7 @@ use crate::{blocking, limits, private};
 
 /// How often a statement without a transaction of its context runs when failures of other transactions undo it. To be
 /// undone twice is rare, and three times does not happen.
-const ATTEMPTS: u32 = 3;
+const TRIES_MAX: u32 = 3;
 
 /// The readers are closed before the writer: it is the last to close and leaves no write-ahead log behind.
 pub struct Database {
@@ -239,7 +239,7 @@ impl Database {
         deadline: Instant,
         mut run: impl FnMut(&mut Transaction) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..TRIES_MAX {
             let mut tx = self.begin(deadline)?;
             let value = run(&mut tx)?;
             match tx.finish() {

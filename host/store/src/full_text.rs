@@ -1,9 +1,10 @@
 //! Bounds for full-text search: what FTS5 does in one call has no other.
 //!
-//! FTS5 evaluates a query in one step of SQLite's virtual machine. Its time grows with the square of the words that one
-//! `NEAR` holds, times the words of a text. So the tokenizers that FTS5 comes with are wrapped: they count the words of
-//! queries, and of each text that enters an index. `bm25` is linear here; `snippet` and `highlight`, which take the
-//! square of a text's matches, are refused also where no authorizer sees them, in a table's `rank`.
+//! FTS5 evaluates a query on one row in one step of SQLite's virtual machine. Its time grows with the square of the
+//! words that one `NEAR` holds, times the words of the row's texts. So the tokenizers that FTS5 comes with are wrapped:
+//! they count the words of queries, and of each text that enters an index. `bm25` is linear here; `snippet` and
+//! `highlight`, which take the square of a text's matches, are refused also where no authorizer sees them, in a table's
+//! `rank`.
 //! Not here: whether a new table's tokenizer is wrapped (`migrate` asks `unbounded_table`).
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use rusqlite::ffi::{Fts5Context, Fts5ExtensionApi, Fts5PhraseIter, Fts5Tokenizer, fts5_api, fts5_tokenizer};
 use rusqlite::{Connection, Error, Result, ffi};
 
-use crate::confine::Guard;
+use crate::confine::{Guard, TableWords};
 use crate::limits;
 
 /// The tokenizers of FTS5 that read text; `porter` reads what one of them found.
@@ -68,7 +69,7 @@ pub(super) fn unbounded_table(conn: &Connection, guard: &Guard) -> Result<Option
         // Asked as a search would ask: what its definition says could be read in two ways.
         let quoted = table.replace('"', "\"\"");
         let search = format!("SELECT 1 FROM \"{quoted}\" WHERE \"{quoted}\" MATCH ?1 LIMIT 1");
-        let words = "word ".repeat(limits::STORE_SEARCH_WORDS_MAX as usize + 1);
+        let words = "word ".repeat(limits::STORE_TABLE_WORDS_MAX as usize + 1);
         guard.count_words_from_zero();
         let bounded = conn.prepare(&search)?.exists([words]).is_err();
         guard.refusal();
@@ -93,6 +94,7 @@ struct Wrapped {
 struct Opened {
     wrapped: Wrapped,
     real: *mut Fts5Tokenizer,
+    searched: TableWords,
 }
 
 type OnToken = Option<unsafe extern "C" fn(*mut c_void, c_int, *const c_char, c_int, c_int, c_int) -> c_int>;
@@ -100,7 +102,8 @@ type OnToken = Option<unsafe extern "C" fn(*mut c_void, c_int, *const c_char, c_
 /// Where FTS5 wants the words of one text.
 struct Counted<'g> {
     guard: &'g Guard,
-    is_query: bool,
+    /// Of the table, if this is the text of a query.
+    searched: Option<&'g mut TableWords>,
     words: u32,
     context: *mut c_void,
     on_token: OnToken,
@@ -142,7 +145,9 @@ unsafe extern "C" fn open(
         let mut real = ptr::null_mut();
         let code = create(wrapped.data, arguments, count, &raw mut real);
         if code == ffi::SQLITE_OK {
-            *opened = Box::into_raw(Box::new(Opened { wrapped: wrapped.clone(), real })).cast();
+            *opened =
+                Box::into_raw(Box::new(Opened { wrapped: wrapped.clone(), real, searched: TableWords::default() }))
+                    .cast();
         }
         code
     }
@@ -171,10 +176,10 @@ unsafe extern "C" fn tokenize(
 ) -> c_int {
     // SAFETY: FTS5 passes what `open` gave it, and `counted` outlives the call that uses it.
     unsafe {
-        let Some(opened) = opened.cast::<Opened>().as_ref() else { return ffi::SQLITE_MISUSE };
+        let Some(opened) = opened.cast::<Opened>().as_mut() else { return ffi::SQLITE_MISUSE };
         let Some(theirs) = opened.wrapped.theirs.xTokenize else { return ffi::SQLITE_MISUSE };
-        let is_query = flags & ffi::FTS5_TOKENIZE_QUERY != 0;
-        let mut counted = Counted { guard: &opened.wrapped.guard, is_query, words: 0, context, on_token };
+        let searched = (flags & ffi::FTS5_TOKENIZE_QUERY != 0).then_some(&mut opened.searched);
+        let mut counted = Counted { guard: &opened.wrapped.guard, searched, words: 0, context, on_token };
         theirs(opened.real, (&raw mut counted).cast(), flags, text, bytes, Some(count_token))
     }
 }
@@ -191,10 +196,9 @@ unsafe extern "C" fn count_token(
     unsafe {
         let Some(counted) = counted.cast::<Counted<'_>>().as_mut() else { return ffi::SQLITE_MISUSE };
         counted.words += 1;
-        let short = if counted.is_query {
-            counted.guard.may_search_for_one_more()
-        } else {
-            counted.guard.may_index_text_of(counted.words)
+        let short = match counted.searched.as_deref_mut() {
+            Some(of_table) => counted.guard.may_search_for_one_more(of_table),
+            None => counted.guard.may_index_text_of(counted.words),
         };
         match counted.on_token {
             Some(on_token) if short => on_token(counted.context, flags, token, bytes, start, end),

@@ -35,7 +35,7 @@ impl Lane {
         Self::with_turns((processors / 2).max(1), clock)
     }
 
-    fn with_turns(turns: usize, clock: Clock) -> Arc<Self> {
+    pub(crate) fn with_turns(turns: usize, clock: Clock) -> Arc<Self> {
         Arc::new(Self { clock, state: Mutex::new(State { free: turns, waiting: VecDeque::new() }) })
     }
 

@@ -72,7 +72,9 @@ pub use inbox::{Source, WaitState, Waiting, WaitingCount};
 pub use inspect::Misfit;
 pub use key::{KeyError, KeySource, VARIABLE_PREFIX as KEY_VARIABLE_PREFIX};
 pub use mark::Mark;
-pub use migrate::{MigrateError, MigrateOptions, Migrated, Migration, migrate, migrate_with, would_migrate};
+pub use migrate::{
+    MigrateError, MigrateOptions, Migrated, Migration, check_full_text, migrate, migrate_with, would_migrate,
+};
 pub use moment::{Snapshot, moment};
 pub use open::OpenError;
 pub use outbox::{Event, Kept, NewEvent};

@@ -33,12 +33,15 @@ pub const STORE_PROGRESS_STEPS: u16 = 100;
 /// Pattern of LIKE and GLOB, whose time is its length times that of the text.
 pub const STORE_PATTERN_BYTES_MAX: i32 = 128;
 /// Words that a statement searches for before it looks at its deadline again, which is more than one search; a person
-/// types eight. A search's time grows with their square.
+/// types eight.
 pub const STORE_SEARCH_WORDS_MAX: u32 = 128;
+/// Those of them in one table, so of one search. The time of a `NEAR` grows with their square: with so many, a look at
+/// the texts of one row takes 0.8 s at worst.
+pub const STORE_TABLE_WORDS_MAX: u32 = 64;
 /// Words of searches from which a statement gives its worker's other tasks away.
 pub const STORE_INLINE_WORDS: u32 = 32;
 /// Words of one text in a full-text index: thirty pages. The longest search in a text that says one word so many times
-/// takes half a second.
+/// takes a tenth of a second.
 pub const STORE_TEXT_WORDS_MAX: u32 = 8_192;
 /// Texts of one row in a full-text index: a search goes through all of them in one call.
 pub const STORE_TEXT_COLUMNS_MAX: usize = 8;

@@ -62,7 +62,7 @@ pub enum MigrateError {
     ForeignKeys { table: String },
     #[error("a migration created `{name}`: names that begin with `{HOST_PREFIX}` belong to the host")]
     HostName { name: String },
-    #[error("searches of the full-text table `{table}` would have no bound: {why}")]
+    #[error("searches of the full-text table `{table}` have no bound: {why}")]
     FullText { table: String, why: &'static str },
     #[error(
         "after the migrations, a failed constraint or a trigger of `{name}` would undo the transactions of others who \
@@ -88,7 +88,9 @@ impl MigrateError {
             Self::Changed { .. } => "put the old text back, and add a new migration for the change".to_owned(),
             Self::Failed { .. } => "correct it and deploy again; the file is as it was".to_owned(),
             Self::ForeignKeys { .. } => "correct the rows in the same migration; the file is as it was".to_owned(),
-            Self::FullText { .. } => "correct the migration and deploy again; the file is as it was".to_owned(),
+            Self::FullText { table, .. } => {
+                format!("make `{table}` so in a migration; if an earlier one made it, drop it there and make it again")
+            }
             Self::HostName { .. } => "choose another name; the file is as it was".to_owned(),
             Self::EndsTransactions { .. } => "use ABORT instead of ROLLBACK; the file is as it was".to_owned(),
             Self::Copy(_) => "make room for the copy, and deploy again; the file is as it was".to_owned(),
@@ -245,7 +247,19 @@ fn apply(connection: &Connection, pending: &[Migration], clock: &Clock) -> Resul
     if let Some(name) = program::ending_table(sqlite).map_err(host)? {
         return Err(MigrateError::EndsTransactions { name });
     }
-    match full_text::unbounded_table(sqlite, connection.guard()).map_err(host)? {
+    check_searches(connection)
+}
+
+/// As at the end of each migration, for a file to which none is pending: an earlier host let them pass.
+///
+/// # Errors
+/// `FullText` for a table whose searches have no bound, `Store` when the file cannot be asked.
+pub fn check_full_text(database: &Database) -> Result<(), MigrateError> {
+    check_searches(database.reader()?.connection()?)
+}
+
+fn check_searches(connection: &Connection) -> Result<(), MigrateError> {
+    match full_text::unbounded_table(connection.sqlite(), connection.guard()).map_err(host)? {
         Some((table, why)) => Err(MigrateError::FullText { table, why }),
         None => Ok(()),
     }

@@ -7,6 +7,7 @@
 use seam_sdk::attempts::{self, Wait};
 use seam_sdk::{clock, config, log};
 
+use crate::domain::limits::Cards;
 use crate::domain::quote;
 use crate::domain::states::Step;
 use crate::domain::{STALE_SECONDS, check, invalid, limits};
@@ -58,13 +59,26 @@ pub fn place(key: &str, request: &Request, neighbours: &impl Neighbours) -> Resu
     let address = check::address(&request.address, config::get("reference.countries")?.as_deref())?;
     let quote = quote::agreed(get_quote(&request.lines, neighbours)?, request.total)?;
     // Counted before the card is passed on: of many cards at once, as many are looked at as the limits allow.
-    let limits = limits::cards(&request.customer, &request.from);
-    attempts::take(&limits).map_err(|Wait(seconds)| Error::Wait(seconds))?;
+    let cards = limits::cards(&request.customer, &request.from);
+    attempts::take(&cards.tried).map_err(|_| too_many(&cards))?;
     let placed = place_once(key, request, &address, &quote, neighbours);
-    if !matches!(placed, Err(Error::Declined(_) | Error::Fields(_))) {
-        attempts::give_back(&limits);
+    match placed {
+        // Never more than were tried, so there is room for it.
+        Err(Error::Declined(_) | Error::Fields(_)) => drop(attempts::take(&cards.failed)),
+        _ => attempts::give_back(&cards.tried),
     }
     placed
+}
+
+/// Why one more card is not looked at: so many have failed, or so many are being looked at.
+fn too_many(cards: &Cards) -> Error {
+    match attempts::take(&cards.failed) {
+        Err(Wait(seconds)) => Error::Wait(seconds),
+        Ok(()) => {
+            attempts::give_back(&cards.failed);
+            Error::Busy(limits::BUSY_SECONDS)
+        }
+    }
 }
 
 /// Places the order, unless another request with the same key is faster.

@@ -4,10 +4,12 @@
 mod world;
 
 use orders::changing::settle;
+use orders::domain::limits;
 use orders::neighbours::PlacedOrder;
 use orders::placing::{get_quote, place, shipping};
 use orders::store;
 use orders::wit::{Error, FieldProblem, Request, Shipping, Shortage, State};
+use seam_sdk::attempts;
 use seam_sdk::native::{set_clock, settings};
 use seam_sdk::store::{one, params, query};
 use world::{APPROVED, COPIES, DECLINED, FAULTS, Fault, MISTYPED, NOW, UNANSWERED, World, lines, request};
@@ -288,6 +290,30 @@ fn cards_that_fail_are_counted_by_customer_and_by_network_and_good_ones_are_not(
         assert!(matches!(mistyped, Err(Error::Fields(_))), "{mistyped:?}");
     }
     assert_eq!(place("m", "C-4", "203.0.113.99", MISTYPED), Err(Error::Wait(360)));
+}
+
+#[test]
+fn cards_that_are_looked_at_leave_no_room_for_more_and_are_not_called_failures() {
+    let world = World::new();
+    let place = |key: &str, customer: &str, card: &str| {
+        let request = Request { customer: customer.into(), ..request(&[("A", 1)], card) };
+        place(key, &request, &world).map(drop)
+    };
+    // The customers of one network: 20 of their cards are looked at together.
+    let cards: Vec<_> = (0..20).map(|number| limits::cards(&format!("C-{number}"), "192.0.2.1")).collect();
+    assert!(cards.iter().all(|cards| attempts::take(&cards.tried).is_ok()));
+    world.plan(&[]);
+    assert_eq!(place("k", "C-50", APPROVED), Err(Error::Busy(2)));
+    assert_eq!(*world.asked.borrow(), ["albums"], "of many bad cards at once, no more are looked at");
+    attempts::give_back(&cards[0].tried);
+    assert_eq!(place("k", "C-50", APPROVED), Ok(()), "the key was not used up");
+    // The room that is left is used by cards that fail. Still, most of the others may be good.
+    assert!(matches!(place("l", "C-50", DECLINED), Err(Error::Declined(_))));
+    assert_eq!(place("m", "C-50", APPROVED), Err(Error::Busy(2)));
+    for cards in &cards[1..] {
+        attempts::take(&cards.failed).unwrap();
+    }
+    assert_eq!(place("m", "C-50", APPROVED), Err(Error::Wait(180)), "all of them failed");
 }
 
 #[test]

@@ -9,7 +9,8 @@ use wasmtime::component::Val;
 const THINK_MS: u64 = 3_000;
 const MS: u64 = 20_000;
 
-/// A context whose `page` answers at once; its `think` computes for as long as it may, or asks the context `below` to.
+/// A context whose `page` answers at once. Its `think` computes for as long as it may, or asks the context `below` to.
+/// Its `look` answers at once as well, but asks `below` before.
 fn context(name: &str, below: Option<&str>) -> Result<Vec<u8>> {
     let interface = |name: &str| {
         format!(
@@ -17,42 +18,51 @@ fn context(name: &str, below: Option<&str>) -> Result<Vec<u8>> {
                  variant error {{ refused, unavailable(string) }}
                  think: func() -> result<u32, error>;
                  page: func() -> result<u32, error>;
+                 look: func() -> result<u32, error>;
              }}"
         )
     };
     let mut wit = format!("package t:{name}@0.1.0; {} world this {{ export {name}; ", interface(name));
     let mut import = String::new();
     let mut think = "(loop (br 0)) (unreachable)".to_owned();
+    let page = "(i32.store (i32.const 64) (i32.const 0)) (i32.const 64)";
+    let mut look = page.to_owned();
     match below {
         Some(below) => {
             wit += &format!("import t:{below}/{below}@0.1.0; }} package t:{below}@0.1.0 {{ {} }}", interface(below));
-            import = format!(r#"(import "t:{below}/{below}@0.1.0" "think" (func $think (param i32)))"#);
+            let function = |name| format!(r#"(import "t:{below}/{below}@0.1.0" "{name}" (func ${name} (param i32)))"#);
+            import = function("think") + &function("look");
             // Both error types are equal, so the answer is handed on as it is.
-            think = "(global.set $top (i32.const 4096)) (call $think (i32.const 64)) (i32.const 64)".to_owned();
+            let ask = |name| format!("(global.set $top (i32.const 4096)) (call ${name} (i32.const 64)) (i32.const 64)");
+            (think, look) = (ask("think"), ask("look"));
         }
         None => wit += "}",
     }
     let wat = format!(
         r#"(module {import} {MEMORY}
             (func (export "t:{name}/{name}@0.1.0#think") (result i32) {think})
-            (func (export "t:{name}/{name}@0.1.0#page") (result i32) (i32.store (i32.const 64) (i32.const 0)) (i32.const 64)))"#
+            (func (export "t:{name}/{name}@0.1.0#page") (result i32) {page})
+            (func (export "t:{name}/{name}@0.1.0#look") (result i32) {look}))"#
     );
     component(&wit, "this", &wat)
 }
 
-/// `front` -> `desk` -> `bank`. The front runs four calls at the same time, the others two, and none waits.
-fn started(lines: &str) -> Result<(System, Registry)> {
+/// `front` -> `desk` -> `bank`. The front and the desk run eight calls at the same time, the bank as many as `bank`
+/// says, and none waits.
+fn started(bank: u32, lines: &str) -> Result<(System, Registry)> {
     let limits = |calls: u32, lines: &str| format!("limits = {{ concurrency = {calls}, queue = 0 {lines} }}");
-    let two = limits(2, "");
     let system = System::new()
-        .context("bank", &context("bank", None)?, &limits(4, ""))?
-        .context("desk", &context("desk", Some("bank"))?, &format!("imports = [\"t:bank/bank\"]\n{}", limits(4, "")))?
+        .context("bank", &context("bank", None)?, &limits(bank, ""))?
+        .context(
+            "desk",
+            &context("desk", Some("bank"))?,
+            &format!("imports = [\"t:bank/bank\"]\n{}", limits(8, lines)),
+        )?
         .context(
             "front",
             &context("front", Some("desk"))?,
-            &format!("imports = [\"t:desk/desk\"]\n{}", limits(4, lines)),
-        )?
-        .context("quick", &context("quick", None)?, &two)?;
+            &format!("imports = [\"t:desk/desk\"]\n{}", limits(8, lines)),
+        )?;
     let registry = system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     Ok((system, registry))
 }
@@ -87,20 +97,31 @@ fn while_the_bank_is_slow(registry: &Registry, thinkers: u32, meanwhile: impl Fn
     })
 }
 
+/// One more call of `think` is refused at once, and the text says where it found no room.
+fn too_many(registry: &Registry, caller: &str, full: &str) -> Result<()> {
+    let refused = call(registry, caller, "think", &[], MS)?;
+    assert_eq!(unavailable(&refused), Some(format!("`{full}` is overloaded").as_str()), "{caller}");
+    Ok(())
+}
+
+/// Ten calls, one after the other, are answered.
+fn answers(registry: &Registry, context: &str, function: &str) -> Result<()> {
+    for _ in 0..10 {
+        let answer = call(registry, context, function, &[], MS)?;
+        assert!(matches!(answer, Val::Result(Ok(_))), "{context}.{function}: {answer:?}");
+    }
+    Ok(())
+}
+
 #[test]
-fn a_slow_callee_has_half_of_the_places_of_every_context_above_it() -> Result<()> {
-    let (_system, registry) = started("")?;
+fn a_slow_function_has_half_of_its_contexts_share_in_every_context_above_it() -> Result<()> {
+    let (_system, registry) = started(8, "")?;
     while_the_bank_is_slow(&registry, 2, || {
-        // One more that needs the bank is refused at once, and told which context has no room.
-        for caller in ["front", "desk"] {
-            let refused = call(&registry, caller, "think", &[], MS)?;
-            assert_eq!(unavailable(&refused), Some("`t:bank/bank@0.1.0` is overloaded"), "{caller}");
-        }
-        for page in ["front", "desk"] {
-            for _ in 0..10 {
-                let answer = call(&registry, page, "page", &[], MS)?;
-                assert!(matches!(answer, Val::Result(Ok(_))), "{page}: {answer:?}");
-            }
+        for context in ["front", "desk"] {
+            // One more is refused at once, and a call of another function of the bank is answered.
+            too_many(&registry, context, "t:bank/bank@0.1.0")?;
+            answers(&registry, context, "look")?;
+            answers(&registry, context, "page")?;
         }
         // The places of the front are in the bank: the desk, between them, is free for others.
         assert_eq!(loads(&registry, "front")?, [load("bank", 2, 0, 1)]);
@@ -112,11 +133,21 @@ fn a_slow_callee_has_half_of_the_places_of_every_context_above_it() -> Result<()
 }
 
 #[test]
-fn the_manifest_says_how_many_places_one_callee_may_have() -> Result<()> {
-    let (_system, registry) = started(", per_callee = 1")?;
+fn a_slow_function_leaves_permits_of_its_own_context_to_the_others() -> Result<()> {
+    // The front may have four calls in the bank, two of one function, which are all that the bank runs.
+    let (_system, registry) = started(2, "")?;
     while_the_bank_is_slow(&registry, 1, || {
-        let refused = call(&registry, "front", "think", &[], MS)?;
-        assert_eq!(unavailable(&refused), Some("`t:bank/bank@0.1.0` is overloaded"));
-        Ok(())
+        too_many(&registry, "front", "bank")?;
+        answers(&registry, "front", "look")?;
+        answers(&registry, "bank", "page")
     })
+}
+
+#[test]
+fn the_manifest_says_how_many_places_one_callee_may_have() -> Result<()> {
+    for (per_callee, thinkers) in [(1, 1), (6, 3)] {
+        let (_system, registry) = started(8, &format!(", per_callee = {per_callee}"))?;
+        while_the_bank_is_slow(&registry, thinkers, || too_many(&registry, "front", "t:bank/bank@0.1.0"))?;
+    }
+    Ok(())
 }

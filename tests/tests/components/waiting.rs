@@ -98,14 +98,14 @@ fn front() -> Result<Vec<u8>> {
     component(&wit, "this", &format!("(module {imports} {MEMORY} {exports})"))
 }
 
-/// Both contexts run two calls at the same time, and none waits for a place.
+/// The front runs two calls at the same time, which may call the same function of the desk, and none waits for a place.
 fn started() -> Result<(System, Registry)> {
-    let limits = "limits = { concurrency = 2, queue = 0, per_callee = 2 }";
-    let system = System::new().context("desk", &desk()?, &format!("store = true\n{limits}"))?.context(
-        "front",
-        &front()?,
-        &format!("imports = [\"t:desk/desk@0.1.0\"]\n{limits}"),
-    )?;
+    let system =
+        System::new().context("desk", &desk()?, "store = true\nlimits = { concurrency = 4, queue = 0 }")?.context(
+            "front",
+            &front()?,
+            "imports = [\"t:desk/desk@0.1.0\"]\nlimits = { concurrency = 2, queue = 0, per_callee = 4 }",
+        )?;
     let registry = system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     Ok((system, registry))
 }

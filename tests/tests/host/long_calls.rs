@@ -1,4 +1,4 @@
-//! Statements of which one step takes long, four of them at a time: a neighbour answers as fast as without them.
+//! Statements of which one step takes long, four of them at a time: a neighbour answers as fast as beside short ones.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -9,9 +9,15 @@ use seam_tests::{MEMORY, System, component};
 
 /// Longer than a statement of this kind may run before it looks at its deadline.
 const TIMEOUT_MS: u64 = 1_000;
-/// A page that is faster than this twice over is fast on any machine.
-const FLOOR: Duration = Duration::from_millis(100);
-const PAGES: usize = 150;
+/// How much longer a page may take beside attackers than beside clients whose statement is refused at once.
+const RATIO: u32 = 2;
+/// Differences below this are those of a busy machine.
+const FLOOR: Duration = Duration::from_millis(4);
+const ROUNDS: usize = 3;
+/// As many rounds if the first ones exceed the ratio: on a busy machine one of them says little.
+const ROUNDS_MAX: usize = 9;
+const PAGES: usize = 100;
+const CLIENTS: usize = 4;
 
 /// Texts to search in, and values to work on.
 const SCHEMA: &str = "
@@ -21,6 +27,8 @@ CREATE VIRTUAL TABLE page USING fts5 (a, b, tokenize = 'unicode61');
 INSERT INTO page WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20)
   SELECT replace(format('%.*c', 8000, 'w'), 'w', 'word '), replace(format('%.*c', 8000, 'w'), 'w', 'word ') FROM n;
 ";
+
+const REFUSED: &str = "SELECT json_patch('{}', '{}')";
 
 /// A statement that goes on for as long as it may.
 struct Attack {
@@ -32,8 +40,8 @@ fn attacks() -> Vec<Attack> {
     let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)";
     // A search for each `i`.
     let search = |query: &str| format!("FROM n, page WHERE page MATCH CASE WHEN i < 0 THEN '' ELSE '{query}' END");
-    let near = search(&format!("NEAR({})", ["word"; 128].join(" ")));
-    let any = search(&["word"; 100].join(" OR "));
+    let near = search(&format!("NEAR({})", ["word"; 64].join(" ")));
+    let any = search(&["word"; 64].join(" OR "));
     let list = |i: usize| format!("'[1' || replace(hex(zeroblob(200000 + {i})), '0', ',1') || ']'");
     let calls = (1..=60).map(|i| format!("length(json({}))", list(i))).collect::<Vec<_>>().join(" + ");
     let class = "'*[' || format('%.*c', 120, 'b') || 'a]b'";
@@ -48,6 +56,8 @@ fn attacks() -> Vec<Attack> {
         ("memory", format!("{endless} SELECT count(*) FROM (SELECT zeroblob(60000) || i AS x FROM n GROUP BY x)")),
         ("patch", format!("{endless} SELECT sum(length(json_patch('{{}}', v))) FROM n, value")),
         ("excerpt", "SELECT snippet(page, 0, '', '', '', 9) FROM page WHERE page MATCH 'word'".to_owned()),
+        // The writer's turns are those of its file's transactions.
+        ("write", format!("{endless} INSERT INTO value SELECT hex(randomblob(100)) FROM n")),
         ("words", "SELECT count(*) FROM page WHERE page MATCH replace(hex(zeroblob(400000)), '00', 'w ')".to_owned()),
     ]
     .map(|(name, sql)| Attack { name, sql })
@@ -88,59 +98,99 @@ fn page(sql: &str) -> Result<Vec<u8>> {
     component(wit, "page", &wat)
 }
 
-/// The slowest page but one of a hundred.
-fn p99(host: &Host) -> Result<Duration> {
-    let mut times = Vec::with_capacity(PAGES);
-    for _ in 0..PAGES {
-        let began = Instant::now();
-        assert_eq!(host.get("/neighbour/")?.status, 200);
-        times.push(began.elapsed());
-    }
-    times.sort_unstable();
-    Ok(times[PAGES * 99 / 100])
+/// How long `/neighbour/` takes, the slowest of a hundred left out, while `CLIENTS` ask for `beside` again and again;
+/// and their slowest request.
+fn p99(host: &Host, beside: Option<&str>) -> Result<(Duration, Duration)> {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = beside
+            .iter()
+            .flat_map(|path| std::iter::repeat_n(path, CLIENTS))
+            .map(|path| {
+                scope.spawn(|| -> Result<Duration> {
+                    let mut longest = Duration::ZERO;
+                    while !over.load(Relaxed) {
+                        let began = Instant::now();
+                        host.get(path)?;
+                        longest = longest.max(began.elapsed());
+                    }
+                    Ok(longest)
+                })
+            })
+            .collect();
+        let page = || -> Result<Duration> {
+            let began = Instant::now();
+            assert_eq!(host.get("/neighbour/")?.status, 200);
+            Ok(began.elapsed())
+        };
+        let times = (0..PAGES).map(|_| page()).collect::<Result<Vec<_>>>();
+        let health = host.get("/healthz");
+        over.store(true, Relaxed);
+        let longest = clients.into_iter().map(|client| client.join().unwrap()).collect::<Result<Vec<_>>>()?;
+        assert_eq!(health?.status, 200, "beside {beside:?}");
+        let mut times = times?;
+        times.sort_unstable();
+        Ok((times[PAGES * 99 / 100 - 1], longest.into_iter().max().unwrap_or_default()))
+    })
+}
+
+fn median(times: &[Duration]) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    sorted[sorted.len() / 2]
 }
 
 #[test]
-fn a_neighbour_is_as_fast_while_others_run_their_longest_statements() -> Result<()> {
+fn a_neighbour_is_as_fast_beside_the_longest_statements_as_beside_short_ones() -> Result<()> {
     let mount = |name: &str| format!("[[mount]]\npath = \"/{name}\"\ncontext = \"{name}\"");
     let mut system = System::new()
         .context("neighbour", &page("SELECT count(*) FROM page")?, "store = true")?
-        .lines(&mount("neighbour"));
+        .lines(&mount("neighbour"))
+        .context("refused", &page(REFUSED)?, "store = true")?
+        .lines(&mount("refused"));
     for attack in &attacks() {
         let lines = format!("store = true\nlimits = {{ timeout_ms = {TIMEOUT_MS} }}");
         system = system.context(attack.name, &page(&attack.sql)?, &lines)?.lines(&mount(attack.name));
     }
     let host = Host::up(&system.write()?, &system.folder.path().join("data"))?;
-    p99(&host)?;
-    for attack in &attacks() {
-        let alone = p99(&host)?;
-        let over = AtomicBool::new(false);
-        let (beside, health, longest) = std::thread::scope(|scope| -> Result<_> {
-            let attackers: Vec<_> = (0..4)
-                .map(|_| {
-                    scope.spawn(|| -> Result<Duration> {
-                        let mut longest = Duration::ZERO;
-                        while !over.load(Relaxed) {
-                            let began = Instant::now();
-                            host.get(&format!("/{}/", attack.name))?;
-                            longest = longest.max(began.elapsed());
-                        }
-                        Ok(longest)
-                    })
-                })
-                .collect();
-            let beside = p99(&host);
-            let health = host.get("/healthz");
-            over.store(true, Relaxed);
-            let longest = attackers.into_iter().map(|attacker| attacker.join().unwrap()).collect::<Result<Vec<_>>>()?;
-            Ok((beside?, health?, longest.into_iter().max()))
-        })?;
-        let (name, longest) = (attack.name, longest.unwrap_or_default());
-        println!("{name}: alone {alone:?}, beside {beside:?}, the longest statement {longest:?}");
-        assert_eq!(health.status, 200, "{name}");
-        assert!(beside < 2 * alone.max(FLOOR), "{name}: a page takes {beside:?}, and {alone:?} without it");
+    p99(&host, None)?;
+    for name in attacks().iter().map(|attack| attack.name) {
+        let (mut alone, mut short, mut long, mut longest) = (Vec::new(), Vec::new(), Vec::new(), Duration::ZERO);
+        for round in 1..=ROUNDS_MAX {
+            alone.push(p99(&host, None)?.0);
+            short.push(p99(&host, Some("/refused/"))?.0);
+            let (page, statement) = p99(&host, Some(&format!("/{name}/")))?;
+            long.push(page);
+            longest = longest.max(statement);
+            if round >= ROUNDS && median(&long) < RATIO * median(&short).max(FLOOR) {
+                break;
+            }
+        }
+        let (alone, short, long) = (median(&alone), median(&short), median(&long));
+        println!("{name}: alone {alone:.1?}, beside short ones {short:.1?}, beside these {long:.1?}, of {longest:.1?}");
+        assert!(
+            long < RATIO * short.max(FLOOR),
+            "{name}: a page takes {long:?}, and {short:?} beside short statements"
+        );
         let end = Duration::from_millis(TIMEOUT_MS);
         assert!(longest < 5 * end, "{name}: {longest:?} for a statement whose deadline is {end:?}");
     }
+    Ok(())
+}
+
+/// A table that a host has made which knew no bound for searches.
+#[test]
+fn a_start_says_which_full_text_tables_have_no_bound_and_what_to_do() -> Result<()> {
+    let system = System::new()
+        .context("notes", &page("SELECT 1")?, "store = true")?
+        .lines("[[mount]]\npath = \"/\"\ncontext = \"notes\"");
+    let (manifest, data) = (system.write()?, system.folder.path().join("data"));
+    Host::up(&manifest, &data)?.stop(Duration::from_secs(20))?;
+    rusqlite::Connection::open(data.join("stores/notes.db"))?
+        .execute_batch("CREATE VIRTUAL TABLE old USING fts5 (body)")?;
+    let host = Host::up(&manifest, &data)?;
+    let line = host.log_line(&["notes", "`old`", "have no bound"])?;
+    assert!(line.contains("make it again"), "{line}");
+    assert_eq!(host.get("/")?.status, 200);
     Ok(())
 }

@@ -22,7 +22,7 @@ fn buyers(host: &Host, sku: &str, count: usize) -> Vec<(Person, Form)> {
         let some = |first: usize| {
             scope.spawn(move || {
                 let ready = |number| {
-                    // Many good cards at once from one address look like stolen ones that are tried.
+                    // Of one address, 20 cards are looked at together at most.
                     let mut person = Person::new(host).with_address(format!("198.51.100.{number}"));
                     person.sign_in(&demo_email(number), DEMO_PASSWORD)?;
                     person.put_into_cart(sku, 1)?;

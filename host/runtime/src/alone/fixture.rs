@@ -134,7 +134,7 @@ impl RunningFixture {
 impl Generation {
     /// Takes over an idle instance of another generation of the same component.
     fn adopt(&self, other: &Self) {
-        if let Ok((_permit, Some(mut instance))) = other.pool().acquire(Instant::now()) {
+        if let Ok((_permit, Some(mut instance))) = other.pool().acquire(None, Instant::now()) {
             instance.move_to(&self.blueprint);
             self.pool().put_back(instance);
         }

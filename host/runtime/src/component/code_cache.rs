@@ -175,7 +175,7 @@ impl CodeCache {
     }
 }
 
-/// A new name for each attempt to write `name`, as two processes may share a cache.
+/// A new name each time that `name` is written, as two processes may share a cache.
 fn partial_of(name: &str) -> String {
     format!("{name}.{:016x}.tmp", rand::random::<u64>())
 }

@@ -3,37 +3,55 @@
 //!
 //! A place counts for the context in which its request is now, however many contexts lie between. So a callee that
 //! answers slowly takes its share of the places of everything above it, and no more; the rest goes on with what does
-//! not need that callee.
+//! not need that callee. Of a share, one function takes half at most (`admission`): who is signed in does not wait
+//! behind those who sign up.
 //!
-//! Invariants: calls enter a callee in the order of their arrival; at most `most` are in it, unless some came back from
-//! a wait (`places`); calls wait for a callee only while at least `most` are in it; at most `queue` wait for one callee
-//! and twice as many for all. Where no call waits, entering and leaving cost one atomic operation each.
+//! Invariants: as in `admission`, for each callee; at most `queue` calls wait for one callee and twice as many for all.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
 use parking_lot::Mutex;
 use seam_store::clock::Clock;
 
+use super::admission::{Admission, FunctionId};
 use super::ticket::Ticket;
 use crate::call::ContextIndex;
 
+/// What a call enters, as its caller names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Callee {
+    pub context: ContextIndex,
+    /// `None`: a call that no other context makes, such as a request from the edge.
+    pub function: Option<FunctionId>,
+}
+
+impl Callee {
+    pub const fn without_function(context: ContextIndex) -> Self {
+        Self { context, function: None }
+    }
+}
+
 /// The bulkheads of one context.
 pub struct Bulkheads {
-    /// Places that may be in one callee.
-    most: u32,
     /// Calls that may wait for one callee.
     queue: u32,
-    /// For each context of the system: the places in it (lower half), and the calls that wait for it (upper half).
-    callees: Box<[AtomicU64]>,
-    /// For each context: the calls that did not enter it, and those of them that `newly_refused` has returned.
-    refused: Box<[(AtomicU64, AtomicU64)]>,
-    /// All calls that wait, in the order of their arrival. The upper halves change only under this lock.
-    waiting: Mutex<VecDeque<(ContextIndex, Arc<Ticket>)>>,
+    /// For each context of the system.
+    callees: Box<[Mutex<Share>]>,
+    /// All calls that wait.
+    waiting: AtomicU32,
     /// Read only by a call that waits.
     clock: Clock,
+}
+
+/// What one callee has of the context's places.
+struct Share {
+    admission: Admission,
+    /// Calls that did not enter it.
+    refused: u64,
+    /// Those of them that `newly_refused` has returned.
+    returned: u64,
 }
 
 /// Why a call did not enter its callee.
@@ -57,125 +75,101 @@ pub struct CalleeLoad {
     pub refused: u64,
 }
 
-const ONE_WAITING: u64 = 1 << 32;
-
-fn inside(word: u64) -> u32 {
-    word as u32
-}
-
-fn waiting(word: u64) -> u32 {
-    (word >> 32) as u32
-}
-
 impl Bulkheads {
-    /// `contexts` is how many contexts the system has. A callee beyond them has no bulkhead.
+    /// `most` places may be in one callee; `contexts` is how many contexts the system has. A callee beyond them has no
+    /// bulkhead.
     pub fn new(most: u32, queue: u32, contexts: usize) -> Self {
         Self::with_clock(most, queue, contexts, Clock::system())
     }
 
     pub fn with_clock(most: u32, queue: u32, contexts: usize, clock: Clock) -> Self {
-        let (callees, refused) = (0..contexts).map(|_| Default::default()).unzip::<_, _, Vec<_>, Vec<_>>();
-        Self { most, queue, callees: callees.into(), refused: refused.into(), waiting: Mutex::default(), clock }
+        let share = |_| Mutex::new(Share { admission: Admission::new(most, queue), refused: 0, returned: 0 });
+        Self { queue, callees: (0..contexts).map(share).collect(), waiting: AtomicU32::new(0), clock }
     }
 
-    fn is_free(&self, word: u64) -> bool {
-        waiting(word) == 0 && inside(word) < self.most
+    fn share(&self, callee: Callee) -> Option<&Mutex<Share>> {
+        self.callees.get(usize::from(callee.context))
     }
 
-    /// Enters `callee` if it is free. Never waits.
-    pub fn enter(&self, callee: ContextIndex) -> bool {
-        let Some(word) = self.callees.get(usize::from(callee)) else { return true };
-        word.fetch_update(Relaxed, Relaxed, |now| self.is_free(now).then_some(now + 1)).is_ok()
+    /// Enters `callee` if there is room. Never waits.
+    pub fn enter(&self, callee: Callee) -> bool {
+        self.share(callee).is_none_or(|share| share.lock().admission.enter(callee.function))
     }
 
     /// Comes back into `callee` after a wait elsewhere.
-    pub fn come_back(&self, callee: ContextIndex) {
-        if let Some(word) = self.callees.get(usize::from(callee)) {
-            word.fetch_add(1, Relaxed);
+    pub fn come_back(&self, callee: Callee) {
+        if let Some(share) = self.share(callee) {
+            share.lock().admission.come_back(callee.function);
         }
     }
 
-    /// Enters `callee`, and waits until it is free if need be. With `always`, its queue is never too long.
+    /// Enters `callee`, and waits until there is room if need be. With `always`, its queue is never too long.
     ///
     /// # Errors
-    /// When the queue is full, or no call leaves the callee before `deadline`.
-    pub fn wait_to_enter(&self, callee: ContextIndex, deadline: Instant, always: bool) -> Result<(), NotEntered> {
-        let Some(word) = self.callees.get(usize::from(callee)) else { return Ok(()) };
-        let mut queue = self.waiting.lock();
-        let room =
-            always || waiting(word.load(Relaxed)) < self.queue && queue.len() < (self.queue as usize).saturating_mul(2);
-        let next = |now| match (self.is_free(now), room) {
-            (true, _) => Some(now + 1),
-            (false, true) => Some(now + ONE_WAITING),
-            (false, false) => None,
-        };
-        match word.fetch_update(Relaxed, Relaxed, next) {
-            Ok(before) if self.is_free(before) => return Ok(()),
-            Ok(_) => {}
-            Err(_) => return Err(self.refuse(callee, NotEntered::Full)),
+    /// When the queue is full, or no room is made before `deadline`.
+    pub fn wait_to_enter(&self, callee: Callee, deadline: Instant, always: bool) -> Result<(), NotEntered> {
+        let Some(share) = self.share(callee) else { return Ok(()) };
+        let all = self.waiting.fetch_add(1, Relaxed);
+        let entered = self.wait_in(share, callee, deadline, always, all);
+        self.waiting.fetch_sub(1, Relaxed);
+        entered
+    }
+
+    /// As `wait_to_enter`; `all` other calls wait for any callee.
+    fn wait_in(
+        &self,
+        share: &Mutex<Share>,
+        callee: Callee,
+        deadline: Instant,
+        always: bool,
+        all: u32,
+    ) -> Result<(), NotEntered> {
+        let mut now = share.lock();
+        if now.admission.enter(callee.function) {
+            return Ok(());
         }
-        let ticket = Arc::new(Ticket::default());
-        queue.push_back((callee, ticket.clone()));
-        drop(queue);
+        let room = always || all < self.queue.saturating_mul(2);
+        let ticket: Option<Arc<Ticket>> = room.then(|| now.admission.wait(callee.function, always)).flatten();
+        let Some(ticket) = ticket else {
+            now.refused += 1;
+            return Err(NotEntered::Full);
+        };
+        drop(now);
         if ticket.wait(&self.clock, deadline) {
             return Ok(());
         }
-        let mut queue = self.waiting.lock();
-        // The callee may have become free between the timeout and this lock; then this call has entered it after all.
-        match queue.iter().position(|(_, other)| Arc::ptr_eq(other, &ticket)) {
-            Some(at) => {
-                queue.remove(at);
-                word.fetch_sub(ONE_WAITING, Relaxed);
-                Err(self.refuse(callee, NotEntered::TimedOut))
-            }
-            None => Ok(()),
+        let mut now = share.lock();
+        if !now.admission.give_up(&ticket) {
+            return Ok(());
         }
+        now.refused += 1;
+        Err(NotEntered::TimedOut)
     }
 
-    #[cold]
-    fn refuse(&self, callee: ContextIndex, why: NotEntered) -> NotEntered {
-        if let Some((refused, _)) = self.refused.get(usize::from(callee)) {
-            refused.fetch_add(1, Relaxed);
-        }
-        why
-    }
-
-    /// Leaves `callee`: to the first call that waits for it, if there is one.
-    pub fn leave(&self, callee: ContextIndex) {
-        let Some(word) = self.callees.get(usize::from(callee)) else { return };
-        let unwanted = |now| (waiting(now) == 0 || inside(now) > self.most) && inside(now) > 0;
-        let unwanted = |now| unwanted(now).then(|| now - 1);
-        if word.fetch_update(Relaxed, Relaxed, unwanted).is_ok() {
-            return;
-        }
-        let mut queue = self.waiting.lock();
-        if word.fetch_update(Relaxed, Relaxed, unwanted).is_ok() {
-            return;
-        }
-        let first = queue.iter().position(|(other, _)| *other == callee).and_then(|at| queue.remove(at));
-        if let Some((_, ticket)) = first {
-            word.fetch_sub(ONE_WAITING, Relaxed);
-            ticket.grant();
+    /// Leaves `callee`: to the first call that waits for it and leaves room for others.
+    pub fn leave(&self, callee: Callee) {
+        if let Some(share) = self.share(callee) {
+            share.lock().admission.leave(callee.function);
         }
     }
 
     /// The callees that calls did not enter since this was asked last, each with the number of these calls.
     pub fn newly_refused(&self) -> Vec<(ContextIndex, u64)> {
-        let new = |(callee, (refused, returned)): (ContextIndex, &(AtomicU64, AtomicU64))| {
-            let now = refused.load(Relaxed);
-            (callee, now - returned.swap(now, Relaxed))
+        let new = |(callee, share): (ContextIndex, &Mutex<Share>)| {
+            let Share { refused, returned, .. } = &mut *share.lock();
+            (callee, *refused - std::mem::replace(returned, *refused))
         };
-        (0..).zip(&self.refused).map(new).filter(|(_, calls)| *calls > 0).collect()
+        (0..).zip(&self.callees).map(new).filter(|(_, calls)| *calls > 0).collect()
     }
 
     /// The callees that have calls of this context, or did not get some.
     pub fn loads(&self) -> Vec<CalleeLoad> {
-        let all = self.callees.iter().zip(&self.refused).zip(0..);
-        let load = |((word, (refused, _)), callee): ((&AtomicU64, &(AtomicU64, AtomicU64)), ContextIndex)| {
-            let (word, refused) = (word.load(Relaxed), refused.load(Relaxed));
-            CalleeLoad { callee, inside: inside(word), waiting: waiting(word), refused }
+        let load = |(callee, share): (ContextIndex, &Mutex<Share>)| {
+            let Share { admission, refused, .. } = &*share.lock();
+            CalleeLoad { callee, inside: admission.inside(), waiting: admission.waiting(), refused: *refused }
         };
-        all.map(load).filter(|load| load.inside > 0 || load.waiting > 0 || load.refused > 0).collect()
+        let all = (0..).zip(&self.callees).map(load);
+        all.filter(|load| load.inside > 0 || load.waiting > 0 || load.refused > 0).collect()
     }
 }
 
@@ -186,7 +180,11 @@ mod tests {
 
     use super::*;
 
-    const CALLEE: ContextIndex = 1;
+    const CALLEE: Callee = Callee::without_function(1);
+
+    fn function(name: &str) -> Callee {
+        Callee { function: Some(FunctionId::new("t:bank/bank", name)), ..CALLEE }
+    }
 
     fn load(bulkheads: &Bulkheads) -> (u32, u32, u64) {
         bulkheads.loads().first().map_or((0, 0, 0), |load| (load.inside, load.waiting, load.refused))
@@ -210,10 +208,11 @@ mod tests {
         let bulkheads = Bulkheads::new(2, 0, 3);
         assert!(bulkheads.enter(CALLEE) && bulkheads.enter(CALLEE) && !bulkheads.enter(CALLEE));
         assert_eq!(bulkheads.wait_to_enter(CALLEE, soon(), false), Err(NotEntered::Full), "nothing may wait");
-        assert!(bulkheads.enter(2), "another callee");
-        assert!(bulkheads.enter(3), "a callee that the system does not have");
+        for (context, what) in [(2, "another callee"), (3, "a callee that the system does not have")] {
+            assert!(bulkheads.enter(Callee::without_function(context)), "{what}");
+        }
         assert_eq!(load(&bulkheads), (2, 0, 1));
-        assert_eq!((bulkheads.newly_refused(), bulkheads.newly_refused()), (vec![(CALLEE, 1)], vec![]));
+        assert_eq!((bulkheads.newly_refused(), bulkheads.newly_refused()), (vec![(1, 1)], vec![]));
         bulkheads.leave(CALLEE);
         assert!(bulkheads.enter(CALLEE));
     }
@@ -238,6 +237,25 @@ mod tests {
         });
         assert_eq!(order.into_inner(), [0, 1, 2]);
         assert_eq!(load(&bulkheads), (0, 0, 0));
+    }
+
+    #[test]
+    fn one_function_leaves_room_for_another_and_none_waits_behind_it() {
+        let bulkheads = Bulkheads::new(4, 2, 2);
+        let (signs_up, asks) = (function("sign-up"), function("who"));
+        assert!(bulkheads.enter(signs_up) && bulkheads.enter(signs_up));
+        assert!(!bulkheads.enter(signs_up), "it has half of the share");
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| bulkheads.wait_to_enter(signs_up, soon(), false));
+            until_waiting(&bulkheads, 1);
+            assert_eq!(bulkheads.wait_to_enter(signs_up, soon(), false), Err(NotEntered::Full), "and of the queue");
+            assert!(bulkheads.enter(asks), "another function");
+            bulkheads.leave(asks);
+            assert_eq!(load(&bulkheads), (2, 1, 1), "the place stays free for others");
+            bulkheads.leave(signs_up);
+            assert_eq!(waits.join().unwrap(), Ok(()));
+        });
+        assert_eq!(load(&bulkheads), (2, 0, 1));
     }
 
     #[test]
@@ -280,8 +298,7 @@ mod tests {
     #[test]
     fn no_call_is_lost_when_many_come_and_go_at_once() {
         let bulkheads = Bulkheads::new(2, 8, 2);
-        let most = AtomicU64::new(0);
-        let now = AtomicU64::new(0);
+        let (most, now) = (AtomicU32::new(0), AtomicU32::new(0));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {

@@ -12,8 +12,9 @@ use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{Func, Val};
 
 use super::Guest;
+use super::bulkhead::Callee;
 use super::places::{Place, Places};
-use crate::call::{Call, ContextIndex, Failure};
+use crate::call::{Call, Failure};
 use crate::interface_name::InterfaceName;
 
 /// The callee for each context, by `ContextIndex`. A request takes one table at its start and keeps it to its end.
@@ -22,7 +23,7 @@ use crate::interface_name::InterfaceName;
 pub struct DispatchTable {
     members: Arc<[Arc<dyn Dispatch>]>,
     /// Set while a version is on probation; shared by all calls of a request.
-    attempt: Option<Arc<AttemptOutcome>>,
+    retry_state: Option<Arc<RetryState>>,
     /// What the request holds in the contexts that it has entered.
     places: Option<Arc<Places>>,
 }
@@ -32,14 +33,14 @@ impl DispatchTable {
         self.members.get(at)
     }
 
-    /// A copy that records the outcome of one request in `attempt`.
-    pub fn tracked_by(&self, attempt: Arc<AttemptOutcome>) -> Self {
-        Self { attempt: Some(attempt), ..self.clone() }
+    /// A copy that notes in `retry_state` whether its one request can run again.
+    pub fn tracked_by(&self, retry_state: Arc<RetryState>) -> Self {
+        Self { retry_state: Some(retry_state), ..self.clone() }
     }
 
-    /// A copy that records no outcome and holds no places, for a call that no request waits for.
+    /// A copy that notes nothing and holds no places, for a call that no request waits for.
     pub fn untracked(&self) -> Self {
-        Self { members: self.members.clone(), attempt: None, places: None }
+        Self { members: self.members.clone(), retry_state: None, places: None }
     }
 
     /// Whether the store of a context does not work now, through no fault of the context: what breaks meanwhile is not
@@ -48,14 +49,14 @@ impl DispatchTable {
         self.members.iter().any(|member| member.store_fails())
     }
 
-    pub fn attempt(&self) -> Option<&AttemptOutcome> {
-        self.attempt.as_deref()
+    pub fn retry_state(&self) -> Option<&RetryState> {
+        self.retry_state.as_deref()
     }
 
-    /// A copy for a call that holds a place in one more context, which its caller knows as `context`.
-    pub fn entered(&self, place: Arc<dyn Place>, context: ContextIndex) -> Self {
-        let places = Places::new(place, context, self.places.clone());
-        Self { members: self.members.clone(), attempt: self.attempt.clone(), places: Some(Arc::new(places)) }
+    /// A copy for a call that holds a place in one more context, which its caller knows as `callee`.
+    pub fn entered(&self, place: Arc<dyn Place>, callee: Callee) -> Self {
+        let places = Places::new(place, callee, self.places.clone());
+        Self { members: self.members.clone(), retry_state: self.retry_state.clone(), places: Some(Arc::new(places)) }
     }
 
     pub fn places(&self) -> Option<&Arc<Places>> {
@@ -65,7 +66,7 @@ impl DispatchTable {
 
 impl FromIterator<Arc<dyn Dispatch>> for DispatchTable {
     fn from_iter<I: IntoIterator<Item = Arc<dyn Dispatch>>>(members: I) -> Self {
-        Self { members: members.into_iter().collect(), attempt: None, places: None }
+        Self { members: members.into_iter().collect(), retry_state: None, places: None }
     }
 }
 
@@ -78,14 +79,14 @@ pub struct WatchedVersion {
     pub timeout: Option<Duration>,
 }
 
-/// The outcome of one request while a version was on probation.
-pub struct AttemptOutcome {
+/// Whether one request can run again, with the version before the one on probation.
+pub struct RetryState {
     on_probation: WatchedVersion,
     failed: AtomicBool,
     had_effect: AtomicBool,
 }
 
-impl AttemptOutcome {
+impl RetryState {
     pub fn new(on_probation: WatchedVersion) -> Self {
         Self { on_probation, failed: AtomicBool::new(false), had_effect: AtomicBool::new(false) }
     }
@@ -139,7 +140,7 @@ pub trait Dispatch: Send + Sync {
 
 /// One function of a seam as its caller imports it.
 pub struct Function {
-    pub callee: ContextIndex,
+    pub callee: Callee,
     /// As its caller imports it. The callee chooses among its exports by `InterfaceName::choose`.
     pub interface: InterfaceName,
     pub name: String,

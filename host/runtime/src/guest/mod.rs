@@ -2,6 +2,7 @@
 //!
 //! Invariant: a guest reaches the outside only through this folder.
 
+pub mod admission;
 pub mod attempts;
 pub mod bulkhead;
 pub mod config;

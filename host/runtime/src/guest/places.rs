@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::bulkhead::{Bulkheads, NotEntered};
-use crate::call::ContextIndex;
+use super::admission::FunctionId;
+use super::bulkhead::{Bulkheads, Callee, NotEntered};
 
 /// What a call waits for while it is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,12 +32,12 @@ pub enum Wait {
 
 /// The places of one context.
 pub trait Place: Send + Sync {
-    /// Gives the place of a running call to another call. `false`: too many calls are away already, and the call keeps
-    /// its place.
-    fn give_away(&self, wait: Wait) -> bool;
+    /// Gives the place of a running call of `function` to another call. `false`: too many calls are away already, and
+    /// the call keeps its place.
+    fn give_away(&self, wait: Wait, function: Option<FunctionId>) -> bool;
 
     /// Takes a place back that was given away.
-    fn take_back(&self, wait: Wait);
+    fn take_back(&self, wait: Wait, function: Option<FunctionId>);
 
     /// How many of the places may be in one callee.
     fn bulkheads(&self) -> &Bulkheads;
@@ -46,8 +46,9 @@ pub trait Place: Send + Sync {
 /// The places of one request, innermost first.
 pub struct Places {
     place: Arc<dyn Place>,
-    /// The context of `place`, as its caller names it: a variant counts for its context.
-    context: ContextIndex,
+    /// The context of `place` and the function that it runs, as its caller names them: a variant counts for its
+    /// context.
+    callee: Callee,
     outer: Option<Arc<Places>>,
     /// The request has waited for a writer, and may have committed since. Kept in the outermost level.
     has_written: AtomicBool,
@@ -64,12 +65,12 @@ pub struct Away<'p> {
 /// While it lives, the request is in a callee of its innermost context.
 pub struct InCallee<'p> {
     places: &'p Places,
-    callee: ContextIndex,
+    callee: Callee,
 }
 
 impl Places {
-    pub fn new(place: Arc<dyn Place>, context: ContextIndex, outer: Option<Arc<Self>>) -> Self {
-        Self { place, context, outer, has_written: AtomicBool::new(false) }
+    pub fn new(place: Arc<dyn Place>, callee: Callee, outer: Option<Arc<Self>>) -> Self {
+        Self { place, callee, outer, has_written: AtomicBool::new(false) }
     }
 
     fn levels(&self) -> impl Iterator<Item = &Self> {
@@ -100,11 +101,11 @@ impl Places {
     fn give_away(&self, wait: Wait) -> Option<Away<'_>> {
         let mut away = Away { places: self, wait, levels: 0 };
         for level in self.levels() {
-            if !level.place.give_away(wait) {
+            if !level.place.give_away(wait, level.callee.function) {
                 return None;
             }
             if away.levels > 0 {
-                level.place.bulkheads().leave(self.context);
+                level.place.bulkheads().leave(self.callee);
             }
             away.levels += 1;
         }
@@ -116,19 +117,19 @@ impl Places {
     ///
     /// # Errors
     /// When too many calls wait for the callee already, or none leaves it in time.
-    pub fn enter(&self, callee: ContextIndex, deadline: impl FnOnce() -> Instant) -> Result<InCallee<'_>, NotEntered> {
+    pub fn enter(&self, callee: Callee, deadline: impl FnOnce() -> Instant) -> Result<InCallee<'_>, NotEntered> {
         let free = self.levels().take_while(|level| level.place.bulkheads().enter(callee)).count();
         if self.levels().nth(free).is_some() {
             self.levels().take(free).for_each(|level| level.place.bulkheads().leave(callee));
             self.wait_to_enter(callee, deadline())?;
         }
         // They count for the callee now.
-        self.above().for_each(|bulkheads| bulkheads.leave(self.context));
+        self.above().for_each(|bulkheads| bulkheads.leave(self.callee));
         Ok(InCallee { places: self, callee })
     }
 
     #[cold]
-    fn wait_to_enter(&self, callee: ContextIndex, deadline: Instant) -> Result<(), NotEntered> {
+    fn wait_to_enter(&self, callee: Callee, deadline: Instant) -> Result<(), NotEntered> {
         let always = self.has_written();
         let _away = self.give_away(Wait::Callee);
         self.enter_all(callee, deadline, always)
@@ -136,7 +137,7 @@ impl Places {
 
     /// The outermost bulkhead first. All requests enter in this order, which is that of the imports, so they do not
     /// wait for each other in a circle.
-    fn enter_all(&self, callee: ContextIndex, deadline: Instant, always: bool) -> Result<(), NotEntered> {
+    fn enter_all(&self, callee: Callee, deadline: Instant, always: bool) -> Result<(), NotEntered> {
         if let Some(outer) = &self.outer {
             outer.enter_all(callee, deadline, always)?;
         }
@@ -151,9 +152,9 @@ impl Places {
 impl Drop for Away<'_> {
     fn drop(&mut self) {
         for (at, level) in self.places.levels().take(self.levels).enumerate() {
-            level.place.take_back(self.wait);
+            level.place.take_back(self.wait, level.callee.function);
             if at > 0 {
-                level.place.bulkheads().come_back(self.places.context);
+                level.place.bulkheads().come_back(self.places.callee);
             }
         }
     }
@@ -162,7 +163,7 @@ impl Drop for Away<'_> {
 impl Drop for InCallee<'_> {
     fn drop(&mut self) {
         let Self { places, callee } = self;
-        places.above().for_each(|bulkheads| bulkheads.come_back(places.context));
+        places.above().for_each(|bulkheads| bulkheads.come_back(places.callee));
         places.levels().for_each(|level| level.place.bulkheads().leave(*callee));
     }
 }
@@ -182,14 +183,14 @@ mod tests {
     }
 
     impl Place for Counted {
-        fn give_away(&self, wait: Wait) -> bool {
+        fn give_away(&self, wait: Wait, _: Option<FunctionId>) -> bool {
             let mut away = self.away.lock();
             let allowed = wait != Wait::FirstWrite || *away < self.most;
             *away += u32::from(allowed);
             allowed
         }
 
-        fn take_back(&self, _: Wait) {
+        fn take_back(&self, _: Wait, _: Option<FunctionId>) {
             *self.away.lock() -= 1;
         }
 
@@ -203,14 +204,14 @@ mod tests {
         Arc::new(Counted { away: Mutex::default(), most, bulkheads: Bulkheads::new(1, 1, 4) })
     }
 
-    const FRONT: ContextIndex = 0;
-    const DESK: ContextIndex = 1;
-    const BANK: ContextIndex = 2;
+    const FRONT: Callee = Callee::without_function(0);
+    const DESK: Callee = Callee::without_function(1);
+    const BANK: Callee = Callee::without_function(2);
 
     /// How many places of the context are in each of these.
     fn inside(context: &Counted) -> [u32; 3] {
         let loads = context.bulkheads.loads();
-        [FRONT, DESK, BANK].map(|at| loads.iter().find(|load| load.callee == at).map_or(0, |load| load.inside))
+        [FRONT, DESK, BANK].map(|at| loads.iter().find(|load| load.callee == at.context).map_or(0, |load| load.inside))
     }
 
     /// The places of a request that the front has passed on to the desk.

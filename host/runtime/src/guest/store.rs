@@ -264,9 +264,9 @@ pub fn publish(cx: &mut StoreContextMut<'_, Guest>, event: NewEvent<'_>) -> wasm
     let event = NewEvent { trace: &trace, time_ms, ..event };
     let published = session.publish(&event, call.deadline);
     if session.wrote()
-        && let Some(attempt) = guest.callees.as_ref().and_then(DispatchTable::attempt)
+        && let Some(retry) = guest.callees.as_ref().and_then(DispatchTable::retry_state)
     {
-        attempt.had_effect();
+        retry.had_effect();
     }
     Ok(published)
 }
@@ -415,9 +415,9 @@ fn with_session<'a, T>(
         result
     });
     if session.wrote()
-        && let Some(attempt) = cx.data().callees.as_ref().and_then(DispatchTable::attempt)
+        && let Some(state) = cx.data().callees.as_ref().and_then(DispatchTable::retry_state)
     {
-        attempt.had_effect();
+        state.had_effect();
     }
     cx.data_mut().store = Some(session);
     Ok((done?.map_err(Failure::from),))

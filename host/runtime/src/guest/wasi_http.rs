@@ -107,8 +107,8 @@ fn ending(body: WasiBody, until: tokio::time::Instant) -> WasiBody {
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         // Every use of `wasi:http` counts as an effect, as it may send a request.
-        if let Some(attempt) = self.callees.as_ref().and_then(DispatchTable::attempt) {
-            attempt.had_effect();
+        if let Some(state) = self.callees.as_ref().and_then(DispatchTable::retry_state) {
+            state.had_effect();
         }
         // The driver of a `wasi:http` request, whose deadline moves, ends its waiting by itself.
         self.outgoing.until = self.moving.is_none().then_some(self.deadline);

@@ -7,6 +7,8 @@ use super::publication;
 use super::seam_call::{Carry, link_function};
 use super::wiring::Wiring;
 use crate::component::{Component, WASI_PACKAGES};
+use crate::guest::admission::FunctionId;
+use crate::guest::bulkhead::Callee;
 use crate::guest::dispatch::Function;
 use crate::guest::{self, Guest};
 use crate::settings::Publication;
@@ -37,8 +39,9 @@ pub(super) fn linker(
         let Some(provider) = wiring.get(&name) else { continue };
         let mut instance = linker.instance(&name)?;
         for (function, signature) in &import.functions {
+            let id = FunctionId::new(&import.name.path, function);
             let function = Function {
-                callee: provider.callee,
+                callee: Callee { context: provider.callee, function: Some(id) },
                 interface: import.name.clone(),
                 name: function.clone(),
                 signature: signature.clone(),

@@ -106,7 +106,7 @@ fn dispatch(
         return Ok(Err(transaction_open(guest, call.trace, function)));
     }
     let started = guest.notes.is_some().then(Instant::now);
-    let outcome = match (callees.get(usize::from(function.callee)), enter(call, callees, function)) {
+    let outcome = match (callees.get(usize::from(function.callee.context)), enter(call, callees, function)) {
         (Some(callee), Ok(_in_callee)) => callee.call(call, callees, function, exchange),
         (None, _) => {
             Err(Failure::Absent { context: function.interface.to_string(), reason: "it is not loaded".into() })
@@ -173,7 +173,7 @@ fn record_call(
         Err(failure) => Err(failure.clone()),
     };
     notes.calls.push(OutgoingCall {
-        callee: function.callee,
+        callee: function.callee.context,
         interface: function.interface.clone(),
         function: function.name.clone(),
         names: function.signature.params().map(|(name, _)| name.to_owned()).collect(),

@@ -17,6 +17,7 @@ use wasmtime::component::Val;
 
 use super::{Readiness, overlap};
 use crate::call::{Affinity, Call, Failure};
+use crate::guest::bulkhead::Callee;
 use crate::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function, Values};
 use crate::limits;
 use crate::run::Generation;
@@ -88,7 +89,7 @@ impl Shadow {
             return self.counts.failed.inc();
         };
         let function = Function {
-            callee: self.generation.index,
+            callee: Callee::without_function(self.generation.index),
             interface: function.interface.clone(),
             name: function.name.clone(),
             signature: function.signature.clone(),

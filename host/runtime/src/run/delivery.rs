@@ -13,6 +13,7 @@ use wasmtime::component::Val;
 use super::Generation;
 use super::instance::Instance;
 use crate::call::{Call, Failure};
+use crate::guest::bulkhead::Callee;
 use crate::guest::dispatch::DispatchTable;
 use crate::guest::store::Session;
 use crate::limits;
@@ -62,7 +63,7 @@ impl Generation {
     ) -> Result<usize, Undelivered> {
         let started = Instant::now();
         let mut at = None;
-        let outcome = self.run(call, self.index, callees, started, |instance| {
+        let outcome = self.run(call, Callee::without_function(self.index), callees, started, |instance| {
             let handled = match handle(instance, arrivals, started, &mut at)? {
                 Ok(handled) => handled,
                 Err(error) => return Ok(Err(error)),

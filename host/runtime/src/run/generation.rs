@@ -25,7 +25,7 @@ use crate::buffered_http;
 use crate::call::{Call, ContextIndex, Failure, OutOfTime};
 use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName};
 use crate::guest::attempts::Attempts;
-use crate::guest::bulkhead::{Bulkheads, CalleeLoad};
+use crate::guest::bulkhead::{Bulkheads, Callee, CalleeLoad};
 use crate::guest::dispatch::DispatchTable;
 use crate::guest::migrations::MigrationRecord;
 use crate::guest::places::Place as _;
@@ -94,7 +94,9 @@ impl Generation {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let limits = &spec.settings.limits;
         let bulkheads = Bulkheads::new(limits.per_callee(), limits.queue, contexts);
-        let pool = Arc::new(Pool::new(limits.concurrency, limits.queue, bulkheads));
+        let serves_http = blueprint.http_handler.is_some() || blueprint.asynchronous;
+        let one_function = blueprint.exports.len() == 1 && !serves_http;
+        let pool = Pool::new(limits.concurrency, limits.queue, bulkheads).of_one_function(one_function);
         let (call_stats, tolerated_schema) = (CallStats::default(), AtomicU32::new(0));
         Self {
             index,
@@ -104,7 +106,7 @@ impl Generation {
             wiring,
             id,
             by_name,
-            pool,
+            pool: Arc::new(pool),
             metrics,
             call_stats,
             calls_before,
@@ -280,7 +282,7 @@ impl Generation {
         let started = Instant::now();
         let copy = self.recorder.takes(started).then(|| request.clone());
         let mut noted = Noted::default();
-        let outcome = self.run(call, self.index, callees, started, |instance| {
+        let outcome = self.run(call, Callee::without_function(self.index), callees, started, |instance| {
             let handler =
                 instance.http_handler.as_ref().ok_or_else(|| wasmtime::format_err!("it exports no http-handler"))?;
             let (handler, sendable) = (*handler, |(response,): (buffered_http::Response,)| {
@@ -294,7 +296,7 @@ impl Generation {
         });
         if outcome.as_ref().is_ok_and(|response| response.status >= 500) && !callees.store_fails() {
             self.count_broken();
-            callees.attempt().into_iter().for_each(|attempt| attempt.failed_in(self.id));
+            callees.retry_state().into_iter().for_each(|state| state.failed_in(self.id));
         }
         if let Some(request) = copy {
             self.recorder.keep_request(request, &outcome, noted, started.elapsed());
@@ -303,16 +305,16 @@ impl Generation {
     }
 
     /// Runs one call on an instance of its own: checks the call chain before it and counts its outcome after it. The
-    /// caller knows this context as `called`; `started` is now.
+    /// caller knows this context and the function as `called`; `started` is now.
     pub(super) fn run<T>(
         &self,
         call: Call,
-        called: ContextIndex,
+        called: Callee,
         callees: &DispatchTable,
         started: Instant,
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
-        let call = callees.attempt().map_or(call, |attempt| attempt.within_timeout(self.id, call, started));
+        let call = callees.retry_state().map_or(call, |state| state.within_timeout(self.id, call, started));
         let counted = !call.bulk;
         let mut from = started;
         let outcome = self.run_uncounted(call, called, callees, &mut from, work);
@@ -326,9 +328,10 @@ impl Generation {
         if blamed.is_none() {
             return outcome;
         }
-        if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(attempt)) = (&outcome, callees.attempt())
+        if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(state)) =
+            (&outcome, callees.retry_state())
         {
-            attempt.failed_in(self.id);
+            state.failed_in(self.id);
         }
         outcome
     }
@@ -354,13 +357,14 @@ impl Generation {
     fn run_uncounted<T>(
         &self,
         call: Call,
-        called: ContextIndex,
+        called: Callee,
         callees: &DispatchTable,
         from: &mut Instant,
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
         let call = self.admit(call, *from)?;
-        let (_permit, idle) = self.pool.acquire(call.deadline).map_err(|refused| self.not_admitted(refused))?;
+        let permit = self.pool.acquire(called.function, call.deadline);
+        let (_permit, idle) = permit.map_err(|refused| self.not_admitted(refused))?;
         let mut instance = match idle {
             Some(instance) => instance,
             None => {

@@ -163,7 +163,7 @@ fn tick(mut cx: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> 
     guest.ticks += 1;
     if guest.ticks.is_power_of_two() {
         // This call is long, so the runtime's other tasks move to another worker. On a busy machine no worker may have
-        // been free to take them; hence more than one attempt, each after twice the time.
+        // been free to take them; hence more than one try, each after twice the time.
         blocking::yield_worker();
     }
     Ok(UpdateDeadline::Continue(1))

@@ -1,43 +1,41 @@
 //! Permits and idle instances of one generation: which calls may run now, which wait, and which instances can be used
 //! again.
 //!
-//! Invariants: a call is admitted only while fewer than `concurrency` calls run; at most `queue` calls wait, in the order
-//! of their arrival; an instance serves one call at a time and comes back only after a call that succeeded.
+//! Invariants: a call is admitted only while fewer than `concurrency` calls run, and while its function leaves room for
+//! the others (`guest::admission`); at most `queue` calls wait, those of one function in the order of their arrival; an
+//! instance serves one call at a time and comes back only after a call that succeeded.
 //! A call that waits for the disk or for a callee is away (`guest::places`). It comes back without waiting, so more than
 //! `concurrency` calls may run for a while: by as many as were away at the same time.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 use seam_store::clock::Clock;
 
+use crate::guest::admission::{Admission, FunctionId};
 use crate::guest::bulkhead::Bulkheads;
 use crate::guest::places::{Place, Wait};
-use crate::guest::ticket::Ticket;
 
 /// `I` is the kind of instance.
 pub struct Pool<I> {
     state: Mutex<State<I>>,
-    concurrency: u32,
-    queue: u32,
+    /// Calls that may be away for the first write of their request.
+    away_most: u32,
+    /// One function may take all permits: there is no other for which it could leave room.
+    one_function: bool,
     bulkheads: Bulkheads,
     /// Read only by a call that waits.
     clock: Clock,
 }
 
 struct State<I> {
-    /// Permits in use, without those of calls that are away.
-    running: u32,
+    /// Permits in use, without those of calls that are away, and the calls that wait for one.
+    permits: Admission,
     /// Calls that have given their permits away while they wait for the disk, and will take them back.
     away: u32,
     /// The same for calls that wait for a callee. `bulkheads` bounds their number, so that they do not count against
     /// those that wait for the disk.
     away_for_callee: u32,
-    /// Calls that wait for a permit, first come, first served. A released permit goes to the first of them, never to a
-    /// race.
-    waiting: VecDeque<Arc<Ticket>>,
     /// Last used on top: the warmest memory is used again first, and the rest can be dropped.
     idle: Vec<I>,
     /// The lowest number of idle instances since the last trim: calls did not need that many.
@@ -57,6 +55,7 @@ pub enum NotAdmitted {
 /// The right to run one call; released when it is dropped.
 pub struct Permit<'a, I> {
     pool: &'a Pool<I>,
+    function: Option<FunctionId>,
 }
 
 impl<I> Pool<I> {
@@ -67,43 +66,50 @@ impl<I> Pool<I> {
 
     pub fn with_clock(concurrency: u32, queue: u32, bulkheads: Bulkheads, clock: Clock) -> Self {
         let state = State {
-            running: 0,
+            permits: Admission::new(concurrency, queue),
             away: 0,
             away_for_callee: 0,
-            waiting: VecDeque::new(),
             idle: Vec::new(),
             idle_low: 0,
             retired: false,
         };
-        Self { state: Mutex::new(state), concurrency, queue, bulkheads, clock }
+        // As many as may wait for a permit, but at least as many as may run.
+        let away_most = queue.max(concurrency);
+        Self { state: Mutex::new(state), away_most, one_function: false, bulkheads, clock }
     }
 
-    /// A permit, and an idle instance if there is one. Waits when all permits are taken.
+    /// A pool of a context that others can ask for one function alone.
+    pub fn of_one_function(self, one_function: bool) -> Self {
+        Self { one_function, ..self }
+    }
+
+    fn counted(&self, function: Option<FunctionId>) -> Option<FunctionId> {
+        function.filter(|_| !self.one_function)
+    }
+
+    /// A permit for a call of `function`, and an idle instance if there is one. Waits when there is no room.
     ///
     /// # Errors
     /// When the queue is full, or no permit is released before `deadline`.
-    pub fn acquire(&self, deadline: Instant) -> Result<(Permit<'_, I>, Option<I>), NotAdmitted> {
+    pub fn acquire(
+        &self,
+        function: Option<FunctionId>,
+        deadline: Instant,
+    ) -> Result<(Permit<'_, I>, Option<I>), NotAdmitted> {
+        let permit = |state: &mut State<I>| (Permit { pool: self, function }, state.pop_idle());
         let mut state = self.state.lock();
-        if state.running < self.concurrency {
-            state.running += 1;
-            return Ok((Permit { pool: self }, state.pop_idle()));
+        let counted = self.counted(function);
+        if state.permits.enter(counted) {
+            return Ok(permit(&mut state));
         }
-        if state.waiting.len() >= self.queue as usize {
-            return Err(NotAdmitted::Full);
-        }
-        let ticket = Arc::new(Ticket::default());
-        state.waiting.push_back(ticket.clone());
+        let ticket = state.permits.wait(counted, false).ok_or(NotAdmitted::Full)?;
         drop(state);
         let in_time = ticket.wait(&self.clock, deadline);
         let mut state = self.state.lock();
-        if !in_time {
-            // The permit may have been granted between the timeout and this lock; then this call has it after all.
-            if let Some(at) = state.waiting.iter().position(|other| Arc::ptr_eq(other, &ticket)) {
-                state.waiting.remove(at);
-                return Err(NotAdmitted::TimedOut);
-            }
+        if !in_time && state.permits.give_up(&ticket) {
+            return Err(NotAdmitted::TimedOut);
         }
-        Ok((Permit { pool: self }, state.pop_idle()))
+        Ok(permit(&mut state))
     }
 
     /// Takes back an instance whose call succeeded.
@@ -142,7 +148,11 @@ impl<I> Pool<I> {
     /// Calls running now or away, calls waiting, idle instances.
     pub fn occupancy(&self) -> (u32, usize, usize) {
         let state = self.state.lock();
-        (state.running + state.away + state.away_for_callee, state.waiting.len(), state.idle.len())
+        (
+            state.permits.inside() + state.away + state.away_for_callee,
+            state.permits.waiting() as usize,
+            state.idle.len(),
+        )
     }
 }
 
@@ -151,16 +161,6 @@ impl<I> State<I> {
         match wait {
             Wait::FirstWrite | Wait::Disk => &mut self.away,
             Wait::Callee => &mut self.away_for_callee,
-        }
-    }
-
-    /// Passes a free permit on to the first call that waits.
-    fn admit_next(&mut self, concurrency: u32) {
-        if self.running < concurrency
-            && let Some(next) = self.waiting.pop_front()
-        {
-            self.running += 1;
-            next.grant();
         }
     }
 
@@ -180,36 +180,32 @@ impl<I> Permit<'_, I> {
 
 impl<I> Drop for Permit<'_, I> {
     fn drop(&mut self) {
-        self.pool.release();
+        self.pool.release(self.function);
     }
 }
 
 impl<I> Pool<I> {
-    /// Releases a permit: to the first call that waits, if there is one.
-    pub fn release(&self) {
-        let mut state = self.state.lock();
-        state.running -= 1;
-        state.admit_next(self.concurrency);
+    /// Releases a permit that a call of `function` had: to the first call that waits and leaves room for others.
+    pub fn release(&self, function: Option<FunctionId>) {
+        self.state.lock().permits.leave(self.counted(function));
     }
 }
 
 impl<I: Send> Place for Pool<I> {
-    /// As many calls as may wait for a permit may be away for the disk, but at least as many as may run.
-    fn give_away(&self, wait: Wait) -> bool {
+    fn give_away(&self, wait: Wait, function: Option<FunctionId>) -> bool {
         let mut state = self.state.lock();
-        let allowed = wait != Wait::FirstWrite || state.away < self.queue.max(self.concurrency);
+        let allowed = wait != Wait::FirstWrite || state.away < self.away_most;
         if allowed {
             *state.away(wait) += 1;
-            state.running -= 1;
-            state.admit_next(self.concurrency);
+            state.permits.leave(self.counted(function));
         }
         allowed
     }
 
-    fn take_back(&self, wait: Wait) {
+    fn take_back(&self, wait: Wait, function: Option<FunctionId>) {
         let mut state = self.state.lock();
         *state.away(wait) -= 1;
-        state.running += 1;
+        state.permits.come_back(self.counted(function));
     }
 
     fn bulkheads(&self) -> &Bulkheads {

@@ -8,6 +8,7 @@ use wasmtime::Store;
 use super::live::Live;
 use crate::call::{Call, Failure, MovingDeadline};
 use crate::guest::Guest;
+use crate::guest::bulkhead::Callee;
 use crate::guest::cut_off::CutOff;
 use crate::run::instance::Instance;
 
@@ -33,7 +34,7 @@ impl Live {
     pub async fn check_out(self, call: Call) -> Result<Checkout, Failure> {
         let generation = self.generation();
         let call = generation.admit(self.with_affinity(call), Instant::now())?;
-        let (permit, idle) = generation.pool().acquire(call.deadline).map_err(|r| generation.not_admitted(r))?;
+        let (permit, idle) = generation.pool().acquire(None, call.deadline).map_err(|r| generation.not_admitted(r))?;
         permit.forget();
         let mut checkout = Checkout {
             live: self,
@@ -53,7 +54,8 @@ impl Live {
                 Err(error) => return Err(checkout.fail(&error)),
             },
         };
-        instance.begin(call, checkout.live.callees().entered(generation.pool().clone(), generation.index));
+        let callee = Callee::without_function(generation.index);
+        instance.begin(call, checkout.live.callees().entered(generation.pool().clone(), callee));
         instance.store.data_mut().moving = Some(checkout.deadline.clone());
         checkout.instance = Some(instance);
         Ok(checkout)
@@ -117,7 +119,7 @@ impl Drop for Checkout {
         // The instance goes first: the call that gets the permit may need its memory.
         drop(self.instance.take());
         let generation = self.live.generation();
-        generation.pool().release();
+        generation.pool().release(None);
         let callees = self.live.callees();
         let took = self.started.elapsed().saturating_sub(self.waited);
         generation.count(callees, took, self.failure.as_ref());

@@ -9,7 +9,8 @@ use wasmtime::component::Val;
 use super::serving_set::{Fallback, ServingSet};
 use crate::buffered_http;
 use crate::call::{Affinity, Call, Failure};
-use crate::guest::dispatch::{AttemptOutcome, Dispatch, DispatchTable, Function, Values};
+use crate::guest::bulkhead::Callee;
+use crate::guest::dispatch::{Dispatch, DispatchTable, Function, RetryState, Values};
 use crate::run::metrics::CallMetrics;
 use crate::run::{Arrival, Export, Generation, Handled, Serves, Undelivered};
 
@@ -91,10 +92,10 @@ impl Live {
         request: buffered_http::Request,
     ) -> Result<buffered_http::Response, Failure> {
         let started = Instant::now();
-        let attempt = Arc::new(AttemptOutcome::new(fallback.on_probation));
-        let callees = self.callees.tracked_by(attempt.clone());
+        let retry_state = Arc::new(RetryState::new(fallback.on_probation));
+        let callees = self.callees.tracked_by(retry_state.clone());
         let first = self.generation.handle(self.with_affinity(call), &callees, request.clone());
-        if !attempt.can_run_again() {
+        if !retry_state.can_run_again() {
             return first;
         }
         tracing::warn!(
@@ -133,7 +134,7 @@ impl Live {
     /// When the guest gave no answer; `params` that do not fit the signature are a trap.
     pub fn call(&self, call: Call, export: &Export, params: &[Val]) -> Result<Vec<Val>, Failure> {
         let function = Function {
-            callee: self.generation.index,
+            callee: Callee::without_function(self.generation.index),
             interface: export.interface.clone(),
             name: export.function.clone(),
             signature: export.signature.clone(),

@@ -55,7 +55,7 @@ pub(crate) struct Restore {
 /// Publishes a release.
 ///
 /// # Errors
-/// When the live file cannot be migrated after all, or other changes are published in each attempt. The previous
+/// When the live file cannot be migrated after all, or other changes are published at each try. The previous
 /// version keeps serving then.
 pub(crate) fn run(system: &System, release: &Release<'_>) -> Result<(Published, Vec<String>), GateRefusal> {
     let failed =
@@ -206,7 +206,7 @@ fn swap(
     let restore_point = system.artifacts.restore_point(&restore_name(name.as_str(), change));
     let mut notes = Vec::new();
     system.end_vigils();
-    for _ in 0..limits::DEPLOY_ATTEMPTS {
+    for _ in 0..limits::DEPLOY_TRIES_MAX {
         let specs = system.specs_with(name.as_str(), &release.component, release.tolerated_schema);
         let prepared = system.registry.prepare(specs).map_err(|e| GateRefusal::context(Step::Publish, e))?;
         if let Some(copy) = &release.restore {
@@ -245,7 +245,7 @@ fn swap(
             Err(error) => return Err(GateRefusal::at(Step::Publish, chain(&error), "")),
         }
     }
-    Err(GateRefusal::at(Step::Publish, "each attempt was overtaken by another change", "try again"))
+    Err(GateRefusal::at(Step::Publish, "each try was overtaken by another change", "try again"))
 }
 
 /// Restores the file from before its schema changed.

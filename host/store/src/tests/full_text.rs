@@ -1,7 +1,7 @@
 //! Full-text search within its bounds.
 
 use super::*;
-use crate::limits::{STORE_SEARCH_WORDS_MAX, STORE_TEXT_COLUMNS_MAX, STORE_TEXT_WORDS_MAX};
+use crate::limits::{STORE_SEARCH_WORDS_MAX, STORE_TABLE_WORDS_MAX, STORE_TEXT_COLUMNS_MAX, STORE_TEXT_WORDS_MAX};
 
 const TABLES: &str = "
 CREATE TABLE note (id INTEGER PRIMARY KEY, title TEXT NOT NULL, body TEXT NOT NULL) STRICT;
@@ -37,8 +37,8 @@ fn a_search_has_a_bounded_number_of_words_however_it_is_written() {
             library.query(&sql, &[query.into()], soon())
         };
         assert_eq!(number_in(&find("few").unwrap()), 1, "{table}");
-        assert_eq!(case(&find(&times("few", STORE_SEARCH_WORDS_MAX).join(" OR "))), "ok", "{table}");
-        for count in [STORE_SEARCH_WORDS_MAX + 1, 100_000] {
+        assert_eq!(case(&find(&times("few", STORE_TABLE_WORDS_MAX).join(" OR "))), "ok", "{table}");
+        for count in [STORE_TABLE_WORDS_MAX + 1, STORE_SEARCH_WORDS_MAX + 1, 100_000] {
             let words = times("few", count);
             for query in [
                 words.join(" "),
@@ -50,12 +50,25 @@ fn a_search_has_a_bounded_number_of_words_however_it_is_written() {
             ] {
                 let result = find(&query);
                 let Err(Error::TooLarge(why)) = &result else { panic!("{table}, {}: {result:?}", &query[..20]) };
-                assert!(why.contains("words at once") && why.contains("fewer"), "{why}");
+                assert!(why.contains("words at once; search for fewer"), "{why}");
             }
         }
         // A query that the statement itself builds, and one that is no operator of its text.
         let built = format!("SELECT * FROM {table}(replace(hex(zeroblob(1000)), '0', 'few '))");
         assert_eq!(case(&library.query(&built, &[], soon())), "too-large", "{table}");
+    }
+    // Each table has its own bound, and all of them together have one. No look at the
+    // deadline comes between searches of tables without texts.
+    let empty = self::library();
+    let each = times("few", STORE_TABLE_WORDS_MAX).join(" OR ");
+    let all = |tables: &[&str]| {
+        let searches = tables.iter().map(|table| format!("(SELECT count(*) FROM {table} WHERE {table} MATCH ?1)"));
+        let sql = format!("SELECT {}", searches.collect::<Vec<_>>().join(" + "));
+        empty.query(&sql, &[each.as_str().into()], soon())
+    };
+    assert_eq!(number_in(&all(&["page", "stem"]).unwrap()), 0);
+    for tables in [&["page", "stem", "piece"], &["page", "page", "stem"]] {
+        assert_eq!(case(&all(tables)), "too-large", "{tables:?}");
     }
     // Of one statement, many searches are not one long one.
     let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000)
@@ -102,6 +115,37 @@ fn a_table_whose_searches_would_have_no_bound_is_refused_when_it_is_made() {
             }
         }
     }
+}
+
+/// A host that knew no bound for searches has made it.
+#[test]
+fn a_table_of_before_is_named_until_a_migration_makes_it_again() {
+    let folder = TempDir::new().unwrap();
+    let first = migration(1, "CREATE TABLE note (body TEXT) STRICT");
+    let file = config(&folder, 64);
+    migrate(&Database::open(file.clone()).unwrap(), std::slice::from_ref(&first)).unwrap();
+    let old = rusqlite::Connection::open(&file.path).unwrap();
+    old.execute_batch("CREATE VIRTUAL TABLE old USING fts5 (body); INSERT INTO old VALUES ('a few words')").unwrap();
+    drop(old);
+
+    let database = Database::open(file).unwrap();
+    let migrated = |second: &str| migrate(&database, &[first.clone(), migration(2, second)]);
+    migrate(&database, std::slice::from_ref(&first)).unwrap();
+    let few = "SELECT count(*) FROM old WHERE old MATCH 'few'";
+    assert_eq!(number_in(&database.query(few, &[], soon()).unwrap()), 1, "it goes on as it did");
+    for refused in [check_full_text(&database), migrated("CREATE TABLE other (x TEXT) STRICT").map(drop)] {
+        let Err(error @ MigrateError::FullText { .. }) = &refused else { panic!("{refused:?}") };
+        let (said, remedy) = (error.to_string(), error.remedy());
+        assert!(said.contains("`old`") && said.contains("tokenize = 'unicode61'"), "{said}");
+        assert!(remedy.contains("drop it there and make it again"), "{remedy}");
+    }
+    migrated(
+        "CREATE VIRTUAL TABLE new USING fts5 (body, tokenize = 'unicode61');
+         INSERT INTO new SELECT body FROM old; DROP TABLE old; ALTER TABLE new RENAME TO old",
+    )
+    .unwrap();
+    assert!(check_full_text(&database).is_ok());
+    assert_eq!(number_in(&database.query(few, &[], soon()).unwrap()), 1);
 }
 
 #[test]
@@ -163,7 +207,7 @@ fn a_rank_looks_at_the_deadline() {
                 SELECT 'word', 'a few words' FROM n";
     library.execute(fill, &[], soon()).unwrap();
     let ranked = "SELECT rank FROM page WHERE page MATCH ?1 LIMIT 1";
-    let query = vec!["few"; 100].join(" OR ");
+    let query = vec!["few"; STORE_TABLE_WORDS_MAX as usize].join(" OR ");
     let timed = |deadline: Instant| {
         let began = Instant::now();
         (case(&library.query(ranked, &[query.as_str().into()], deadline)), began.elapsed())

@@ -156,6 +156,27 @@ fn a_transaction_holds_the_writer_no_longer_than_its_bound_and_a_group_that_is_o
 }
 
 #[test]
+fn a_long_write_holds_up_the_writes_of_its_file_and_no_read() {
+    let shop = shop();
+    shop.add("one").unwrap();
+    let endless = "INSERT INTO part WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT 1 FROM n";
+    let end = in_ms(1_000);
+    let (start, started) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let long = scope.spawn(|| {
+            let mut tx = shop.begin(end).unwrap();
+            start.send(()).unwrap();
+            case(&tx.execute(endless, &[], end))
+        });
+        started.recv().unwrap();
+        assert_eq!((shop.items(), Instant::now() < end), (1, true));
+        shop.add("two").unwrap();
+        assert!(Instant::now() >= end);
+        assert_eq!(long.join().unwrap(), "interrupted");
+    });
+}
+
+#[test]
 fn the_queue_is_bounded_and_says_so_at_once() {
     let shop = shop();
     let tx = shop.begin(soon()).unwrap();

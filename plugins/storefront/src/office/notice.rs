@@ -140,6 +140,7 @@ impl From<ordering::Error> for Failed {
         match error {
             Error::Refused(why) | Error::Declined(why) => refused(&why),
             Error::Wait(_) => refused("too many cards were declined."),
+            Error::Busy(_) => refused("too many cards are being looked at. Send the form again."),
             Error::UnknownOrder => refused("there is no such order any more."),
             Error::InProcess(_) => refused("the order is being worked on at this moment. Load the page again."),
             Error::Short(_) => refused("there are not enough copies."),

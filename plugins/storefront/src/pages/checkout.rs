@@ -235,6 +235,13 @@ fn refused(
         let alarm = Alarm::new("No answer", text).with("/account", "See whether it is among your orders");
         return show(cart, &filled, &Above::Away(alarm), 503, visit, seams);
     }
+    if let ordering::Error::Busy(seconds) = error {
+        let text = "Many orders are being placed from your account or your network at this moment, and yours has to wait \
+                    for one of them. Nothing was charged, and your records are still here. Please type your card once \
+                    more and send this page again.";
+        let alarm = Alarm::new("One moment, please", text);
+        return answered_later(seconds, 503, alarm, cart, &filled, visit, seams);
+    }
     if let ordering::Error::Wait(seconds) = error {
         let text = format!(
             "To keep stolen cards out, we look at the next card in {}. Nothing was charged, and your records are still \
@@ -242,9 +249,7 @@ fn refused(
             minutes(seconds)
         );
         let alarm = Alarm::new("Too many cards that could not be used", text);
-        let mut reply = show(cart, &filled, &Above::Away(alarm), 429, visit, seams)?;
-        reply.headers.push(("retry-after", seconds.to_string()));
-        return Ok(reply);
+        return answered_later(seconds, 429, alarm, cart, &filled, visit, seams);
     }
     filled.key = new_key(seams);
     let outcome = match error {
@@ -269,6 +274,22 @@ fn refused(
         }
     };
     again(cart, &filled, outcome, visit, seams)
+}
+
+/// The form again, with its key: it may be sent again after so many seconds.
+fn answered_later(
+    seconds: u32,
+    status: u16,
+    alarm: Alarm,
+    cart: &Cart,
+    filled: &CheckoutForm,
+    visit: &Visit<'_>,
+    seams: &impl Seams,
+) -> Result<Reply, Problem> {
+    let mut reply = show(cart, filled, &Above::Away(alarm), status, visit, seams)?;
+    reply.headers.retain(|(name, _)| *name != "retry-after");
+    reply.headers.push(("retry-after", seconds.to_string()));
+    Ok(reply)
 }
 
 /// Leads to the checkout, which then shows the form again with what went wrong.

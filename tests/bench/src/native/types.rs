@@ -138,6 +138,7 @@ pub fn error(error: wit::Error) -> ordering::Error {
         }
         wit::Error::Declined(why) => ordering::Error::Declined(why),
         wit::Error::Wait(seconds) => ordering::Error::Wait(seconds),
+        wit::Error::Busy(seconds) => ordering::Error::Busy(seconds),
         wit::Error::InProcess(number) => ordering::Error::InProcess(number),
         wit::Error::UnknownOrder => ordering::Error::UnknownOrder,
         wit::Error::Refused(why) => ordering::Error::Refused(why),

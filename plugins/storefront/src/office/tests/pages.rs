@@ -295,7 +295,7 @@ fn what_was_cut_off_stands_above_the_list_with_what_becomes_of_it() {
         let list = page(&shop, "/office/orders");
         let (above, below) = list.split_once("<table").expect("a list");
         for part in [
-            &format!("<a href=\"/office/orders/1000123\">1000123</a> has been cut off since <time"),
+            "<a href=\"/office/orders/1000123\">1000123</a> has been cut off since <time",
             &format!("2 March 2026, 13:05</time>, while {doing}."),
             end,
             "<button class=\"door\">Bring it to an end</button>",

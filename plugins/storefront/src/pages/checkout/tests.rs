@@ -252,11 +252,12 @@ fn after_every_error_the_form_keeps_the_typed_values_except_the_card() {
         (ordering::Error::Invalid("row 3".into()), "Nothing was charged. Please check"),
         (ordering::Error::UnknownOrder, "Nothing was charged. Please check"),
         (ordering::Error::Wait(361), "we look at the next card in 7 minutes. Nothing was charged"),
+        (ordering::Error::Busy(2), "yours has to wait for one of them. Nothing was charged"),
         (ordering::Error::Unavailable("x".into()), "You are not charged twice"),
     ] {
         *shop.changing.borrow_mut() = Some(error.clone());
         let status = match error {
-            ordering::Error::Unavailable(_) => 503,
+            ordering::Error::Unavailable(_) | ordering::Error::Busy(_) => 503,
             ordering::Error::Wait(_) => 429,
             _ => 200,
         };
