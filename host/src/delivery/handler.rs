@@ -36,8 +36,18 @@ pub trait Handler {
 pub struct ContextHandler {
     pub registry: Registry,
     pub context: String,
-    /// How many events it has handled.
-    pub handled: AtomicU64,
+    handled: AtomicU64,
+}
+
+impl ContextHandler {
+    pub fn new(registry: Registry, context: &str) -> Self {
+        Self { registry, context: context.to_owned(), handled: AtomicU64::new(0) }
+    }
+
+    /// How many events have been handled.
+    pub fn handled(&self) -> u64 {
+        self.handled.load(Ordering::Relaxed)
+    }
 }
 
 impl Handler for ContextHandler {

@@ -12,7 +12,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -111,8 +111,7 @@ impl Inner {
         let wakes = woken.clone();
         let listener: Arc<Listener> = Arc::new(move || wakes.notify());
         let mut listening: Vec<Arc<Database>> = Vec::new();
-        let (registry, context) = (self.registry.clone(), subscriber.to_owned());
-        let handler = ContextHandler { registry, context, handled: AtomicU64::new(0) };
+        let handler = ContextHandler::new(self.registry.clone(), subscriber);
         while !self.stopped() {
             let Ok(live) = self.registry.live(subscriber) else { break };
             let subscriptions = live.generation().spec().settings.subscribes.clone();
@@ -144,7 +143,7 @@ impl Inner {
 
     /// Notes how far a variant is, which may answer once it has had everything.
     fn note_readiness(&self, handler: &ContextHandler, sources: &[Source]) {
-        let (context, events) = (&handler.context, handler.handled.load(Ordering::Relaxed));
+        let (context, events) = (&handler.context, handler.handled());
         let Some(readiness) = self.registry.readiness(context) else { return };
         let away = |source: &Source| self.away.lock().get(&(context.clone(), source.clone())).cloned();
         let (was_ready, mut error) = (readiness.is_ready(), sources.iter().find_map(away));
