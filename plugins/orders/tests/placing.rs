@@ -230,7 +230,8 @@ fn a_hundred_buyers_of_ten_copies_get_ten() {
 fn an_order_whose_event_cannot_be_published_is_not_placed() {
     let world = World::new();
     world.others.borrow_mut().outbox_full = true;
-    assert_eq!(world.place("k", &[("A", 1)], APPROVED), Err(Error::Unavailable("the outbox is full".into())));
+    let away = Error::Unavailable("the store is not available: the outbox is full".into());
+    assert_eq!(world.place("k", &[("A", 1)], APPROVED), Err(away));
     assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Placing);
     world.others.borrow_mut().outbox_full = false;
     world.later(61);
