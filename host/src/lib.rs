@@ -25,4 +25,5 @@ pub mod memory;
 pub mod scaffold;
 mod schedule;
 pub mod seed;
+pub mod verify;
 pub mod watch;

@@ -4,10 +4,11 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, inbox, inspect ->
-//! outbox, schema -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection,
-//! full_text -> mark, bounded -> confine, functions, program, sql, statistics -> bell, callable, host_table, lane,
-//! rows, config -> key, blocking, oneshot -> error, clock, ids, private, text, visible -> limits`.
+//! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, inbox,
+//! inspect, invariant -> outbox, schema -> database -> transaction -> writer, readers -> sealing -> look -> open, host,
+//! health -> log_file, connection, full_text -> mark, bounded -> confine, functions, program, row_seals, sql,
+//! statistics, vfs -> bell, callable, host_table, lane, rows, config, page_seals -> seal -> key, blocking, oneshot,
+//! damage -> error, clock, ids, private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
@@ -29,7 +30,9 @@ mod config;
 mod confine;
 mod connection;
 mod copy;
+mod damage;
 mod database;
+mod examine;
 mod full_text;
 mod functions;
 mod health;
@@ -37,6 +40,7 @@ mod host;
 mod host_table;
 mod inbox;
 mod inspect;
+mod invariant;
 mod key;
 mod lane;
 mod log_file;
@@ -47,14 +51,19 @@ mod moment;
 mod oneshot;
 mod open;
 mod outbox;
+mod page_seals;
 mod program;
 mod readers;
 mod register;
+mod row_seals;
 mod rows;
 mod schema;
+mod seal;
+mod sealing;
 mod sql;
 mod statistics;
 mod transaction;
+mod vfs;
 mod writer;
 
 #[cfg(test)]
@@ -66,10 +75,12 @@ pub use config::{Config, Encryption, Settings, file_name};
 pub use copy::CopyError;
 pub use database::Database;
 pub use error::{Error, chain};
+pub use examine::{Author, Disagreement, Found, Side, Terms, disagreements};
 pub use health::Trouble;
 pub use host::{HostFile, HostFileError};
 pub use inbox::{Source, WaitState, Waiting, WaitingCount};
 pub use inspect::Misfit;
+pub use invariant::{Invariant, InvariantError, InvariantKind};
 pub use key::{KeyError, KeySource, VARIABLE_PREFIX as KEY_VARIABLE_PREFIX};
 pub use mark::Mark;
 pub use migrate::{
@@ -79,7 +90,10 @@ pub use moment::{Snapshot, moment};
 pub use open::OpenError;
 pub use outbox::{Event, Kept, NewEvent};
 pub use register::{Accepted, Adopted, Register, RegisterError};
+pub use row_seals::{SealError, Verified};
 pub use rows::{Rows, Value};
 pub use schema::schema_at;
+pub use seal::{Seal, Sealed};
+pub use sealing::seal_if_plain;
 pub use statistics::Statistics;
 pub use transaction::Transaction;

@@ -70,6 +70,13 @@ pub const STORE_GROUP_MS: u64 = 5;
 pub const STORE_TRANSACTION_MS_MAX: u64 = 10_000;
 /// The file with the key of a store: a passphrase, or 32 bytes in hex.
 pub const STORE_KEY_BYTES_MAX: u64 = 64 * 1024;
+/// The key of a file's seals: that of the hash behind them.
+pub const STORE_SEAL_KEY_BYTES: usize = 32;
+/// Looking at the seals of rows at a start, then the file is taken as it is: some million rows. Each page is looked at
+/// when it is read all the same.
+pub const STORE_SEALS_MS_MAX: u64 = 2_000;
+/// Rows that a message names which are not as they were sealed: an operator sees where to look.
+pub const STORE_SEALS_NAMED_MAX: usize = 8;
 /// How long a statement waits for a lock of the file, which only a checkpoint takes.
 pub const STORE_LOCK_WAIT_MS: u64 = 1_000;
 /// How long a backup waits for one file's writer while the commits of the others wait for it; a commit takes some
@@ -100,6 +107,15 @@ pub const STORE_ROOM_BYTES_MIN: u64 = 128 * 1024;
 pub const STORE_CLOSE_MS_MAX: u64 = 2_000;
 /// Statements slower than this are logged.
 pub const STORE_SLOW_MS: u64 = 100;
+/// Statements that one context declares as its invariants; the largest context of the shop has eight.
+pub const STORE_INVARIANTS_MAX: usize = 100;
+/// The name of an invariant, and the sentence that says what holds.
+pub const STORE_INVARIANT_NAME_BYTES_MAX: usize = 64;
+pub const STORE_INVARIANT_SENTENCE_BYTES_MAX: usize = 1_000;
+/// Violations that are shown of one invariant: enough to see what they have in common. All are counted.
+pub const STORE_VIOLATIONS_SHOWN: usize = 10;
+/// Characters that are shown of one value of a violation.
+pub const STORE_VIOLATION_CHARS_SHOWN: usize = 200;
 
 // Events
 

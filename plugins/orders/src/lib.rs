@@ -30,7 +30,7 @@ pub use musiccorp::orders::events;
 use neighbours::Linked;
 use store::changing::Change;
 
-seam_sdk::context!(Orders, migrations);
+seam_sdk::context!(Orders, migrations, invariants);
 seam_sdk::errors!(wit::Error);
 
 /// The outbox is a part of the store.

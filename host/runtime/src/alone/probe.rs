@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use seam_store::ids::ContextName;
-use seam_store::{Migration, Misfit, Register, RegisterError};
+use seam_store::{Invariant, Migration, Misfit, Register, RegisterError};
 
 use crate::call::ContextIndex;
 use crate::component::{ContextProblem, ContextSpec};
 use crate::link;
 use crate::run::{Inherited, start};
 use crate::serve::{Candidate, LinkedSystem, cannot_migrate, misfit, open_file, unusable_store};
-use crate::settings::{ContextSettings, Encryption, StoreGrant};
+use crate::settings::ContextSettings;
 
 /// What the starts have shown.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Probed {
     pub problems: Vec<ContextProblem>,
     /// The migrations of each context that starts.
     pub migrations: Vec<(ContextName, Vec<Migration>)>,
+    /// What each context declares of its file, of those whose statements fit it.
+    pub invariants: Vec<(ContextName, Vec<Invariant>)>,
 }
 
 /// Starts each context of `system` on an empty file in `databases`.
@@ -37,7 +39,13 @@ pub fn start_each(system: &LinkedSystem, databases: &Path) -> Probed {
         let index = ContextIndex::try_from(at).unwrap_or(ContextIndex::MAX);
         let name = wired.spec.settings.name.clone();
         match start_one(index, wired, databases) {
-            Ok(migrations) => probed.migrations.push((name, migrations)),
+            Ok((migrations, invariants)) => {
+                probed.migrations.push((name.clone(), migrations));
+                match invariants {
+                    Ok(invariants) => probed.invariants.push((name, invariants)),
+                    Err(problem) => probed.problems.push(problem),
+                }
+            }
             Err(problem) => probed.problems.push(problem),
         }
     }
@@ -66,13 +74,15 @@ pub fn store_problem(
     }
 }
 
-fn start_one(index: ContextIndex, wired: link::Wired, databases: &Path) -> Result<Vec<Migration>, ContextProblem> {
+/// What a context brings: its migrations, and its invariants or why they do not fit.
+type Brought = (Vec<Migration>, Result<Vec<Invariant>, ContextProblem>);
+
+fn start_one(index: ContextIndex, wired: link::Wired, databases: &Path) -> Result<Brought, ContextProblem> {
     let ContextSpec { settings, .. } = &wired.spec;
     let database = match &settings.store {
         Some(grant) => {
             // An empty file holds no secrets, and its folder no keys.
-            let plain = StoreGrant { encryption: Encryption::Off, key: None, ..grant.clone() };
-            Some(open_file(settings, &plain, databases)?)
+            Some(open_file(settings, &grant.passing(), databases)?)
         }
         None => None,
     };
@@ -80,5 +90,7 @@ fn start_one(index: ContextIndex, wired: link::Wired, databases: &Path) -> Resul
     let migrations = generation.probe()?;
     let candidate = Candidate { generation: Arc::new(generation), migrations };
     candidate.migrate(None)?;
-    Ok(candidate.migrations)
+    let Candidate { generation, migrations } = candidate;
+    let invariants = generation.fitting_invariants(generation.database().map(Arc::as_ref));
+    Ok((migrations, invariants))
 }

@@ -3,7 +3,9 @@
 
 mod confinement;
 mod copies;
+mod damage;
 mod escapes;
+mod examining;
 mod faults;
 mod full_text;
 mod health;
@@ -12,6 +14,7 @@ mod migrations;
 mod moments;
 mod reading;
 mod register;
+mod seals;
 mod statements;
 mod transactions;
 
