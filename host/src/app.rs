@@ -14,7 +14,6 @@ use crate::delivery::Deliveries;
 use crate::deploy::{self, Deployer, History};
 use crate::fit;
 use crate::folder;
-use crate::follow::Following;
 use crate::http;
 use crate::manifest::{Context, Manifest, Testers};
 use crate::schedule::Scheduler;
@@ -121,14 +120,12 @@ impl App {
         serving(&server);
         let tending = tokio::spawn(tend(self.registry.clone()));
         let vigils = tokio::spawn(look_after_vigils(self.deployer.clone()));
-        let follows = self.manifest.contexts.iter().any(|context| context.settings.catch_up.is_some());
-        let following = follows.then(|| Following::start(self.registry.clone()));
         let deliveries = Deliveries::start(self.registry.clone());
         let scheduler = Scheduler::start(self.registry.clone(), self.manifest.schedules.clone());
         server.run(shutdown).await;
         tending.abort();
         vigils.abort();
-        drop((following, deliveries, scheduler));
+        drop((deliveries, scheduler));
         let registry = self.registry.clone();
         tokio::task::spawn_blocking(move || registry.close_stores()).await.ok();
         Ok(())

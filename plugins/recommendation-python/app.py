@@ -9,7 +9,7 @@ from pathlib import Path
 from componentize_py_types import Err
 from seam_sdk.context import answering, steps
 from wit_world import exports
-from wit_world.exports import engine
+from wit_world.exports import engine, events
 from wit_world.exports.migrations import Migration
 
 from recommendation import purchases, sql
@@ -33,8 +33,15 @@ class Engine(exports.Engine):
         return sql.learn(_checked(purchases.checked, purchases_))
 
 
-def _checked(check, *args):
+class Events(exports.Events):
+    @answering(events.Error_Unavailable)
+    def order_placed(self, order: events.PlacedOrder) -> None:
+        purchase = engine.Purchase(order.number, order.customer, order.skus, order.at)
+        sql.learn(_checked(purchases.checked, [purchase], invalid=events.Error_Invalid))
+
+
+def _checked(check, *args, invalid=engine.Error_Invalid):
     try:
         return check(*args)
     except purchases.Invalid as why:
-        raise Err(engine.Error_Invalid(str(why))) from None
+        raise Err(invalid(str(why))) from None

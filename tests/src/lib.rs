@@ -17,6 +17,7 @@ pub mod news;
 pub mod page;
 pub mod person;
 pub mod proxy;
+pub mod publishing;
 pub mod shop;
 pub mod shopping;
 pub mod torture;
@@ -63,7 +64,7 @@ pub fn component(wit: &str, world: &str, wat: &str) -> Result<Vec<u8>> {
 /// gets no store.
 pub fn broken(context: &str) -> Result<Vec<u8>> {
     let mut resolve = wit_parser::Resolve::default();
-    for package in ["host", "catalog", "warehouse", "recommendation", "customer", "finance", "orders"] {
+    for package in ["host", "catalog", "warehouse", "customer", "finance", "orders", "recommendation"] {
         resolve.push_dir(repo().join("wit").join(package)).with_context(|| format!("wit/{package}"))?;
     }
     let mut exports = String::new();

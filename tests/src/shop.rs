@@ -111,8 +111,8 @@ impl Shop {
         Ok(std::fs::write(self.manifest(), text.replace(from, to))?)
     }
 
-    /// Replaces `context`, from the next start on, by one whose every function traps. Its file stays, unopened. Returns
-    /// the manifest from before, for [`Shop::write_manifest`].
+    /// Replaces `context`, from the next start on, by one whose every function traps, and which publishes nothing. Its
+    /// file stays, unopened. Returns the manifest from before, for [`Shop::write_manifest`].
     pub fn break_context(&self, context: &str) -> Result<String> {
         let before = std::fs::read_to_string(self.manifest())?;
         let file = format!("broken-{context}.wasm");
@@ -121,6 +121,8 @@ impl Shop {
         let (above, rest) = before.split_once(&head).with_context(|| format!("the manifest has no `{context}`"))?;
         let below = rest.find("\n[").map_or("", |at| &rest[at..]);
         let mut after = format!("{above}{head}component = \"{file}\"\n{below}");
+        // Who would get the events of a context that publishes nothing does not fit.
+        after = after.split_inclusive('\n').filter(|line| !line.starts_with("subscribes.")).collect();
         writeln!(after)?;
         self.write_manifest(&after)?;
         Ok(before)

@@ -55,14 +55,6 @@ pub const SHADOW_QUEUE_BYTES_MAX: usize = 8 * COPIED_VALUES_BYTES_MAX;
 pub const SHADOW_CORE_PERCENT: u32 = 20;
 /// The longest sleep of that thread after one call.
 pub const SHADOW_REST_MS_MAX: u64 = 2_000;
-/// Records of a history that a variant gets in one call. It gets fewer when that takes too long.
-pub const FOLLOW_PAGE_RECORDS: u32 = 500;
-/// Time for one page: a slow engine takes seconds for a few hundred purchases. The variant's `timeout_ms` applies too.
-pub const FOLLOW_CALL_MS: u64 = 60_000;
-/// How often variants look for new records when no notification arrives.
-pub const FOLLOW_LOOK_MS: u64 = 5_000;
-/// How often a variant that is catching up logs its progress.
-pub const FOLLOW_SAY_MS: u64 = 5_000;
 
 // Messages between contexts
 

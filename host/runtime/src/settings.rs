@@ -26,8 +26,6 @@ pub struct ContextSettings {
     pub name: ContextName,
     /// Its name among the variants of its context; `main` unless the manifest says otherwise.
     pub variant: String,
-    /// The history that its variants learn from.
-    pub catch_up: Option<CatchUp>,
     /// `name=value`: a request with this in its query followed a link in a page of this context.
     pub clicks: Option<String>,
     /// The `.wasm` component.
@@ -50,6 +48,14 @@ pub struct ContextSettings {
     /// The `host:port` pairs to which it may send requests through `wasi:http`.
     pub outgoing: Vec<String>,
     pub limits: ContextLimits,
+}
+
+impl ContextSettings {
+    /// Whether its file can be made again from the events that it subscribes to: the file of a variant, which holds
+    /// nothing else.
+    pub fn learns_again(&self) -> bool {
+        self.name.variant().is_some() && !self.subscribes.is_empty()
+    }
 }
 
 /// An interface whose calls are delivered later: who imports it publishes.
@@ -75,22 +81,6 @@ pub struct Subscription {
     pub tries: u32,
     /// The longest pause between two tries.
     pub pause_max: Duration,
-}
-
-/// A history that another context keeps, and the function of this context that learns from it, page by page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CatchUp {
-    /// The context that keeps the history.
-    pub from: ContextName,
-    /// Its `interface.function` that takes a cursor and a count and returns a page.
-    pub call: String,
-    /// The `interface.function` of this context that takes a page. Only variants get pages; the main variant has other
-    /// sources.
-    pub into: String,
-    /// The field of a history record that holds its position.
-    pub cursor: String,
-    /// From a field's name in the history to its name in `into`, where the two differ.
-    pub rename: BTreeMap<String, String>,
 }
 
 /// A shared file, at the version that this context uses.

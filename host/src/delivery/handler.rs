@@ -1,6 +1,7 @@
 //! Who handles events: a context in the sandbox. Tests and simulations put something else in its place.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use seam_runtime::call::{Call, Failure};
@@ -35,6 +36,18 @@ pub trait Handler {
 pub struct ContextHandler {
     pub registry: Registry,
     pub context: String,
+    handled: AtomicU64,
+}
+
+impl ContextHandler {
+    pub fn new(registry: Registry, context: &str) -> Self {
+        Self { registry, context: context.to_owned(), handled: AtomicU64::new(0) }
+    }
+
+    /// How many events have been handled.
+    pub fn handled(&self) -> u64 {
+        self.handled.load(Ordering::Relaxed)
+    }
 }
 
 impl Handler for ContextHandler {
@@ -75,6 +88,8 @@ impl Handler for ContextHandler {
         }
         let trace = events.first().and_then(|event| Trace::parse(&event.trace)).map_or_else(Trace::start, Trace::child);
         let call = Call::start(Instant::now() + Duration::from_millis(limits::EVENT_CALL_MS), trace);
-        live.deliver(call, &arrivals, note)
+        let handled = live.deliver(call, &arrivals, note)?;
+        self.handled.fetch_add(handled as u64, Ordering::Relaxed);
+        Ok(handled)
     }
 }

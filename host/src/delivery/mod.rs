@@ -18,7 +18,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use seam_runtime::route::Notify;
 use seam_runtime::serve::Registry;
-use seam_store::{Database, Listener, Source};
+use seam_store::{Database, Listener, Source, WaitState};
 
 pub use handler::{ContextHandler, Handler, Note};
 pub use subscriber::{Next, Subscriber};
@@ -111,7 +111,7 @@ impl Inner {
         let wakes = woken.clone();
         let listener: Arc<Listener> = Arc::new(move || wakes.notify());
         let mut listening: Vec<Arc<Database>> = Vec::new();
-        let handler = ContextHandler { registry: self.registry.clone(), context: subscriber.to_owned() };
+        let handler = ContextHandler::new(self.registry.clone(), subscriber);
         while !self.stopped() {
             let Ok(live) = self.registry.live(subscriber) else { break };
             let subscriptions = live.generation().spec().settings.subscribes.clone();
@@ -119,7 +119,7 @@ impl Inner {
             if subscriptions.is_empty() {
                 break;
             }
-            let mut wait_ms = limits::EVENT_LOOK_MS;
+            let (mut wait_ms, mut sources) = (limits::EVENT_LOOK_MS, Vec::new());
             for subscription in &subscriptions {
                 let interface = subscription.interface.split('@').next().unwrap_or_default().to_owned();
                 for (publisher, outbox) in self.registry.publishers(&interface) {
@@ -130,13 +130,34 @@ impl Inner {
                     let source = Source { publisher: publisher.to_string(), interface: interface.clone() };
                     let step = Subscriber { handler: &handler, subscription, source, outbox };
                     wait_ms = wait_ms.min(self.run(subscriber, &step));
+                    sources.push(step.source);
                 }
             }
+            self.note_readiness(&handler, &sources);
             // Files of generations that are gone.
             listening.retain(|file| Arc::strong_count(file) > 1);
             woken.wait(Duration::from_millis(wait_ms));
         }
         self.threads.lock().remove(subscriber);
+    }
+
+    /// Notes how far a variant is, which may answer once it has had everything.
+    fn note_readiness(&self, handler: &ContextHandler, sources: &[Source]) {
+        let (context, events) = (&handler.context, handler.handled());
+        let Some(readiness) = self.registry.readiness(context) else { return };
+        let away = |source: &Source| self.away.lock().get(&(context.clone(), source.clone())).cloned();
+        let (was_ready, mut error) = (readiness.is_ready(), sources.iter().find_map(away));
+        let is_ready = match handler.database() {
+            Ok(database) => {
+                error = error.or_else(|| sources.iter().find_map(|source| behind(&database, source)));
+                sources.iter().all(|source| database.caught_up(source).unwrap_or(was_ready))
+            }
+            Err(_) => was_ready,
+        };
+        if is_ready && !was_ready {
+            tracing::info!(target: "delivery", context, events, "a variant has caught up and may answer");
+        }
+        readiness.note(events, is_ready, error);
     }
 
     /// Steps for as long as there is something to do, but not without end: others of the same subscriber wait. For how
@@ -202,4 +223,12 @@ impl Inner {
         }
         Some(up_to)
     }
+}
+
+/// Which events of `source` a subscriber could not handle yet, and why.
+fn behind(inbox: &Database, source: &Source) -> Option<String> {
+    let waiting = inbox.waiting_count(source).ok()?.waiting();
+    let first = inbox.waiting(source, Some(WaitState::Retry), 0, 1).ok()?.pop()?;
+    let waits = if waiting == 1 { "event waits" } else { "events wait" };
+    Some(format!("{waiting} {waits} for another try, the first after: {}", first.reason))
 }

@@ -122,6 +122,10 @@ impl<H: Handler> Subscriber<'_, H> {
         let at = self.position(inbox)?;
         let page = self.outbox.published(Some(&self.source.interface), at, self.subscription.batch)?;
         if page.is_empty() {
+            // What waits for another try is still missing.
+            if !inbox.caught_up(&self.source)? && inbox.waiting_count(&self.source)?.waiting() == 0 {
+                write(inbox, |tx| tx.catch_up(&self.source, at))?;
+            }
             return Ok(false);
         }
         let subjects = inbox.waiting_subjects(&self.source)?;

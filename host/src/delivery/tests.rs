@@ -337,3 +337,25 @@ fn events_are_forgotten_only_from_the_start_and_never_the_last() {
     world.publish(&["a/4"]);
     assert_eq!(world.outbox.kept().unwrap().last, kept.last + 1);
 }
+
+#[test]
+fn a_subscriber_has_caught_up_once_it_had_everything_and_nothing_waits() {
+    let world = World::new(2);
+    let caught_up = || world.shelf.database.caught_up(&world.source()).unwrap();
+    world.publish(&["a/1", "b/1", "c/1"]);
+    world.shelf.rejects.borrow_mut().insert("b/1".into());
+    world.step();
+    assert!(!caught_up(), "c/1 is missing");
+    world.run();
+    assert!(!caught_up(), "b/1 waits for another try");
+    world.shelf.rejects.borrow_mut().clear();
+    world.time.advance(Duration::from_secs(60));
+    world.run();
+    assert!(caught_up());
+    world.publish(&["d/1"]);
+    assert!(caught_up(), "once is enough");
+
+    let nothing_published = World::new(2);
+    nothing_published.run();
+    assert!(nothing_published.shelf.database.caught_up(&nothing_published.source()).unwrap());
+}

@@ -16,6 +16,8 @@ pub struct TypedScenario {
     pub steps: Vec<TypedStep>,
     /// All expected calls to other contexts.
     pub asked: Option<Vec<ExpectedCall>>,
+    /// All expected events.
+    pub published: Option<Vec<ExpectedCall>>,
 }
 
 /// A call of one of the context's own functions.
@@ -50,6 +52,7 @@ pub struct TypedStep {
     pub place: Place,
     pub what: TypedAction,
     pub asked: Option<Vec<ExpectedCall>>,
+    pub published: Option<Vec<ExpectedCall>>,
 }
 
 #[derive(Clone)]
@@ -66,7 +69,7 @@ pub enum TypedExpect {
     Fails(FailureKind),
 }
 
-/// A call to another context that the scenario expects.
+/// A call to another context, or an event, that the scenario expects.
 #[derive(Clone)]
 pub struct ExpectedCall {
     pub text: String,
@@ -99,13 +102,14 @@ impl<'k> Checker<'k> {
         let calls = calls.iter().filter_map(|text| self.call(text)).collect();
         let stubs = stubs.iter().filter_map(|stub| self.stub(stub)).collect();
         let steps = scenario.when.iter().filter_map(|step| self.step(step)).collect();
-        let asked = scenario.then.asked.as_ref().map(|all| all.iter().filter_map(|text| self.asked(text)).collect());
+        let (asked, published) = (self.expected(&scenario.then.asked), self.expected(&scenario.then.published));
         (self.problems.len() == before).then(|| TypedScenario {
             scenario: scenario.clone(),
             calls,
             stubs,
             steps,
             asked,
+            published,
         })
     }
 
@@ -161,9 +165,13 @@ impl<'k> Checker<'k> {
         Some(Call { text: text.value.clone(), export, params })
     }
 
-    fn asked(&mut self, text: &At<String>) -> Option<ExpectedCall> {
-        let (import, params) = self.applied(&self.functions.imports, text)?;
-        Some(ExpectedCall { text: text.value.clone(), import, params })
+    /// Calls of imported functions.
+    fn expected(&mut self, texts: &Option<Vec<At<String>>>) -> Option<Vec<ExpectedCall>> {
+        let mut expected = |text: &At<String>| {
+            let (import, params) = self.applied(&self.functions.imports, text)?;
+            Some(ExpectedCall { text: text.value.clone(), import, params })
+        };
+        texts.as_ref().map(|all| all.iter().filter_map(&mut expected).collect())
     }
 
     /// The answer of a function, from its text.
@@ -226,8 +234,8 @@ impl<'k> Checker<'k> {
             }
             Action::Wait { seconds } => TypedAction::Wait { seconds: *seconds },
         };
-        let asked = step.asked.as_ref().map(|all| all.iter().filter_map(|text| self.asked(text)).collect());
-        Some(TypedStep { place: step.place, what, asked })
+        let (asked, published) = (self.expected(&step.asked), self.expected(&step.published));
+        Some(TypedStep { place: step.place, what, asked, published })
     }
 }
 

@@ -82,25 +82,14 @@ impl Runner<'_> {
         };
         let mut found = Vec::new();
         if self.prepare(typed, &mut run, &mut found) {
-            let made_before = run.made().len();
+            let before = (run.made().len(), run.last_position());
             for step in &typed.steps {
-                let made = run.made().len();
+                let before = (run.made().len(), run.last_position());
                 self.step(&step.what, step.place, &mut run, &mut found);
-                if let Some(asked) = &step.asked {
-                    self.asked(asked, run.made().get(made..).unwrap_or_default(), step.place, &mut run, &mut found);
-                }
+                self.outgoing((&step.asked, &step.published), before, step.place, &mut run, &mut found);
                 found.extend(run.take_problems().into_iter().map(|what| finding(step.place, what, "")));
             }
-            if let Some(asked) = &typed.asked {
-                let made = run.made();
-                self.asked(
-                    asked,
-                    made.get(made_before..).unwrap_or_default(),
-                    typed.scenario.place,
-                    &mut run,
-                    &mut found,
-                );
-            }
+            self.outgoing((&typed.asked, &typed.published), before, typed.scenario.place, &mut run, &mut found);
             for rows in &typed.scenario.then.rows {
                 check_rows(rows, &run, &mut found);
             }
@@ -190,15 +179,42 @@ impl Runner<'_> {
         }
     }
 
-    /// Checks that exactly the expected calls were made, in this order.
-    fn asked(
+    /// Checks the calls to other contexts and the events since `before`: the number of calls then, and the last
+    /// position of the outbox.
+    fn outgoing(
         &self,
-        expected: &[ExpectedCall],
-        made: &[MadeCall],
+        (asked, published): (&Option<Vec<ExpectedCall>>, &Option<Vec<ExpectedCall>>),
+        before: (usize, u64),
         place: Place,
         run: &mut ScenarioRun,
         found: &mut Vec<Finding>,
     ) {
+        if let Some(asked) = asked {
+            let made = run.made();
+            let made = made.get(before.0..).unwrap_or_default();
+            let differs = "the calls to other contexts differ from `asked`";
+            found.extend(self.compare(asked, made, differs, place, run));
+        }
+        if let Some(published) = published {
+            match run.published(before.1) {
+                Ok(made) => {
+                    let differs = "the published events differ from `published`";
+                    found.extend(self.compare(published, &made, differs, place, run));
+                }
+                Err(error) => found.push(finding(place, format!("the outbox cannot be read: {error}"), "")),
+            }
+        }
+    }
+
+    /// Checks that exactly the expected calls were made, in this order; `differs` says what it means if not.
+    fn compare(
+        &self,
+        expected: &[ExpectedCall],
+        made: &[MadeCall],
+        differs: &str,
+        place: Place,
+        run: &mut ScenarioRun,
+    ) -> Option<Finding> {
         let meets = |asked: &ExpectedCall, made: &MadeCall, bound: &mut Bindings| {
             let function = self.functions.imports.get(asked.import);
             function.is_some_and(|f| f.interface == made.interface && f.name == made.function)
@@ -208,7 +224,7 @@ impl Runner<'_> {
         let mut bound = run.bound.clone();
         if expected.len() == made.len() && expected.iter().zip(made).all(|(a, m)| meets(a, m, &mut bound)) {
             run.bound = bound;
-            return;
+            return None;
         }
         let (mut wanted, mut happened) = (String::new(), String::new());
         // Both sides of the diff show an expected call alike.
@@ -222,7 +238,7 @@ impl Runner<'_> {
             let _ = writeln!(happened, "{}", made.text());
         }
         let diff = pattern::lines(wanted.trim_end(), happened.trim_end());
-        found.push(finding(place, "the calls to other contexts differ from `asked`", &diff));
+        Some(finding(place, differs, &diff))
     }
 }
 

@@ -107,6 +107,8 @@ pub struct Step {
     pub what: Action,
     /// All calls that this step makes to other contexts, in order.
     pub asked: Option<Vec<At<String>>>,
+    /// All events that this step publishes, in order.
+    pub published: Option<Vec<At<String>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -156,6 +158,8 @@ pub struct Request {
 pub struct Then {
     /// All calls to other contexts, in order.
     pub asked: Option<Vec<At<String>>>,
+    /// All events, in order.
+    pub published: Option<Vec<At<String>>>,
     pub rows: Vec<Rows>,
 }
 

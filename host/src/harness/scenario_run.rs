@@ -9,13 +9,14 @@ use seam_runtime::buffered_http;
 use seam_runtime::call::Failure;
 use seam_runtime::component::ContextProblem;
 use seam_runtime::guest::wasi::Fixed;
+use seam_runtime::link::arguments_from_json;
 use seam_store::ids::Trace;
 use seam_store::{Rows, Value, private};
 use tempfile::TempDir;
 use wasmtime::component::Val;
 
 use super::check::{Call, TypedStub};
-use super::functions::Functions;
+use super::functions::{Function, Functions};
 use super::pattern::{Bindings, Pattern};
 use super::rules::Rules;
 use super::scenario::{Cell, FailureKind};
@@ -102,6 +103,35 @@ impl ScenarioRun {
     /// All calls to other contexts so far.
     pub fn made(&self) -> Vec<MadeCall> {
         self.stubs.made()
+    }
+
+    /// The last position of its outbox; 0 without one.
+    pub fn last_position(&self) -> u64 {
+        self.running.database().and_then(|database| database.kept().ok()).map_or(0, |kept| kept.last)
+    }
+
+    /// The events after this position of its outbox, as the calls that published them.
+    ///
+    /// # Errors
+    /// What is wrong with the outbox.
+    pub fn published(&self, mut after: u64) -> Result<Vec<MadeCall>, String> {
+        let (Some(database), mut made) = (self.running.database(), Vec::new()) else { return Ok(Vec::new()) };
+        loop {
+            let page = database.published(None, after, limits::EVENT_BATCH_MAX).map_err(|error| error.to_string())?;
+            let Some(last) = page.last() else { return Ok(made) };
+            after = last.position;
+            for event in page {
+                let means = |f: &&Function| f.interface.to_string() == event.interface && f.name == event.function;
+                let function = self.functions.imports.iter().find(means);
+                let function = function.ok_or_else(|| format!("the component lacks `{}`", event.function))?;
+                made.push(MadeCall {
+                    interface: function.interface.clone(),
+                    function: function.name.clone(),
+                    shown: function.shown.clone(),
+                    params: arguments_from_json(&function.signature, &event.data)?,
+                });
+            }
+        }
     }
 
     /// Problems with calls to other contexts and their answers, since the last call of this function.

@@ -31,6 +31,8 @@ pub struct TestContext {
     run: ScenarioRun,
     functions: Functions,
     exported: Rules,
+    /// The position of the last event that `published` has returned.
+    taken: u64,
     /// Calls to other contexts that `asked` has returned.
     returned: usize,
 }
@@ -131,7 +133,7 @@ impl FixtureBuilder {
         for sql in &given.sql {
             run.sql(&sql.value).map_err(failed)?;
         }
-        Ok(TestContext { run, functions, exported, returned: 0 })
+        Ok(TestContext { run, functions, exported, taken: 0, returned: 0 })
     }
 }
 
@@ -185,6 +187,17 @@ impl TestContext {
         let new = made.get(self.returned..).unwrap_or_default().iter().map(super::stubs::MadeCall::text).collect();
         self.returned = made.len();
         new
+    }
+
+    /// The events that it has published since `published` was last called, as text.
+    ///
+    /// # Errors
+    /// What is wrong with its outbox.
+    pub fn published(&mut self) -> Result<Vec<String>, Error> {
+        let failed = |message: String| Error::Fixture { message };
+        let events = self.run.published(self.taken).map_err(failed)?;
+        self.taken = self.run.last_position();
+        Ok(events.iter().map(super::stubs::MadeCall::text).collect())
     }
 
     /// The rows of a SELECT on its file.

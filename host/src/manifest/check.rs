@@ -24,11 +24,6 @@ pub fn check(document: &Document<'_>, parsed: &Parsed) {
     for (schedule, place) in parsed.manifest.schedules.iter().zip(&parsed.schedules) {
         known_context(document, parsed, &schedule.context, *place);
     }
-    for context in &parsed.manifest.contexts {
-        if let Some(catch_up) = &context.settings.catch_up {
-            known_context(document, parsed, &catch_up.from, context.places.of("catch_up"));
-        }
-    }
     data(document, parsed);
 }
 

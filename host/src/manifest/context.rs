@@ -39,7 +39,6 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
             "outgoing",
             "assets",
             "limits",
-            "catch_up",
         ],
     );
     let (component, build) = component(&table, name.place, folder);
@@ -76,14 +75,13 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
     let scenarios = scenarios.unwrap_or_else(|| PathBuf::from(format!("plugins/{}/tests/scenarios", name.value)));
     let scenarios = folder.join(scenarios);
     let limits = context_limits(table.table("limits"), None);
-    let (catch_up, clicks) = (variant::catch_up(&table), variant::clicks(&table));
+    let clicks = variant::clicks(&table);
     let (main, variants) = variant::tables(&table);
     table.finish();
     let (name, component) = (valid?, component?);
     let settings = ContextSettings {
         name,
         variant: main,
-        catch_up,
         clicks,
         component,
         built: build.is_some(),

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use seam_runtime::settings::{CatchUp, ContextSettings};
+use seam_runtime::settings::ContextSettings;
 use seam_store::ids::ContextName;
 
 use super::keys::{capabilities, component, context_limits, outgoing, places, store};
@@ -29,42 +29,6 @@ pub fn tables<'d, 't>(context: &Table<'d, 't>) -> (String, Vec<(At<String>, Tabl
         None => MAIN.to_owned(),
     };
     (main, context.named_tables("variant"))
-}
-
-/// The history that the variants of the context follow.
-pub fn catch_up(context: &Table<'_, '_>) -> Option<CatchUp> {
-    let table = context.table("catch_up")?;
-    let text = |key, example: &str| {
-        let text = table.string(key, example);
-        if !table.has(key) {
-            let message = format!("`{}` is missing", table.path(key));
-            table.document.report(table.place, message, format!("add `{key} = \"{example}\"`"));
-        }
-        text
-    };
-    let function = |key, example: &str| {
-        let call = text(key, example)?;
-        let named =
-            call.value.rsplit_once('.').is_some_and(|(i, f)| !i.is_empty() && !f.is_empty() && !f.contains('('));
-        if !named {
-            let message = format!("`{}` does not name a function of an interface", call.value);
-            table.document.report(call.place, message, format!("write `interface.function`, as in `{example}`"));
-        }
-        named.then_some(call.value)
-    };
-    let from = text("from", "orders").and_then(|from| {
-        let name = ContextName::new(&from.value);
-        if name.is_none() {
-            let message = format!("`{}` is not a valid context name", from.value);
-            table.document.report(from.place, message, "write the NAME of a `[context.NAME]`");
-        }
-        name
-    });
-    let (call, into) = (function("call", "history.purchases"), function("into", "engine.learn"));
-    let cursor = text("cursor", "sequence").map(|cursor| cursor.value);
-    let rename = table.table("rename").map(|rename| rename.texts().into_iter().collect()).unwrap_or_default();
-    table.finish();
-    Some(CatchUp { from: from?, call: call?, into: into?, cursor: cursor?, rename })
 }
 
 /// The query parameter by which a request tells that it followed a link from an answer of the context.
@@ -122,7 +86,6 @@ fn variant(context: &Context, name: &At<String>, table: Table<'_, '_>, folder: &
     let settings = ContextSettings {
         name: full?,
         variant: name.value.clone(),
-        catch_up: None,
         clicks: None,
         component: component?,
         built: build.is_some(),

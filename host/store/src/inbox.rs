@@ -19,6 +19,7 @@ const TABLES: &str = "CREATE TABLE IF NOT EXISTS seam_inbox (
     publisher TEXT    NOT NULL,
     interface TEXT    NOT NULL,
     at        INTEGER NOT NULL,
+    caught_up INTEGER NOT NULL DEFAULT 0 CHECK (caught_up IN (0, 1)),
     PRIMARY KEY (publisher, interface)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seam_waiting (
@@ -123,6 +124,18 @@ impl Transaction {
         })
     }
 
+    /// Notes that the file holds all that `source` has published, up to `at`: once is enough.
+    ///
+    /// # Errors
+    /// As for a statement.
+    pub fn catch_up(&mut self, source: &Source, at: u64) -> Result<(), Error> {
+        self.in_inbox(|sqlite| {
+            let sql = "INSERT INTO seam_inbox (publisher, interface, at, caught_up) VALUES (?1, ?2, ?3, 1)
+                       ON CONFLICT (publisher, interface) DO UPDATE SET caught_up = 1";
+            sqlite.execute(sql, params![source.publisher, source.interface, signed(at)]).map(drop)
+        })
+    }
+
     /// As `Database::seen`, within the transaction.
     ///
     /// # Errors
@@ -200,6 +213,18 @@ impl Database {
     /// When the file cannot be read.
     pub fn seen(&self, source: &Source) -> Result<Option<u64>, Error> {
         self.read_as_host("seam_inbox", |sqlite| seen(sqlite, source))
+    }
+
+    /// Whether the file has held all that `source` has published once.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn caught_up(&self, source: &Source) -> Result<bool, Error> {
+        self.read_as_host("seam_inbox", |sqlite| {
+            let sql = "SELECT caught_up FROM seam_inbox WHERE publisher = ?1 AND interface = ?2";
+            let caught_up = sqlite.query_row(sql, params![source.publisher, source.interface], |row| row.get(0));
+            Ok(caught_up.optional()?.unwrap_or(false))
+        })
     }
 
     /// Sets the cursor of a subscription, so that it takes events again or leaves some out.

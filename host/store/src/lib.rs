@@ -4,7 +4,7 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, cursor, inbox,
+//! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, inbox,
 //! inspect, invariant -> outbox, schema -> database -> transaction -> writer, readers -> sealing -> look -> open, host,
 //! health -> log_file, connection, full_text -> mark, bounded -> confine, functions, program, row_seals, sql,
 //! statistics, vfs -> bell, callable, host_table, lane, rows, config, page_seals -> seal -> key, blocking, oneshot,
@@ -30,7 +30,6 @@ mod config;
 mod confine;
 mod connection;
 mod copy;
-mod cursor;
 mod damage;
 mod database;
 mod examine;
@@ -74,7 +73,6 @@ pub use bell::Listener;
 pub use compare::Difference;
 pub use config::{Config, Encryption, Settings, file_name};
 pub use copy::CopyError;
-pub use cursor::Cursor;
 pub use database::Database;
 pub use error::{Error, chain};
 pub use examine::{Author, Disagreement, Found, Side, Terms, disagreements};

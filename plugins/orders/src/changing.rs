@@ -45,8 +45,8 @@ pub fn request_return(change: Change<'_>, lines: &[Line]) -> Result<Order, Error
     store::order(change.number)?.ok_or(Error::UnknownOrder)
 }
 
-/// Finishes the changes that have taken too long, and sends recommendation the purchases that wait. `by` is the account
-/// of the operator who asks for it; none: the host. Returns how many orders; an error only when it finished none.
+/// Finishes the changes that have taken too long, and publishes orders from before events. `by` is the account of the
+/// operator who asks for it; none: the host. Returns how many it finished; an error only when that is none.
 pub fn settle(by: Option<&str>, neighbours: &impl Neighbours) -> Result<u32, Error> {
     by.map_or(Ok(()), check::author)?;
     let mut settled = 0;
@@ -67,7 +67,7 @@ pub fn settle(by: Option<&str>, neighbours: &impl Neighbours) -> Result<u32, Err
             Err(error) => log::warn(format_args!("order {} could not be settled: {error}", head.number)),
         }
     }
-    placing::learn(neighbours);
+    store::archive::publish_earlier(neighbours)?;
     Ok(settled)
 }
 

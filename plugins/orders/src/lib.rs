@@ -15,7 +15,6 @@ wit_bindgen::generate!({
         "../../wit/host",
         "../../wit/catalog",
         "../../wit/warehouse",
-        "../../wit/recommendation",
         "../../wit/finance",
         "../../wit/orders",
     ],
@@ -25,13 +24,23 @@ wit_bindgen::generate!({
 });
 
 use domain::states::Step;
-use domain::{check, invalid, past, search};
-pub use exports::musiccorp::orders::{archive, desk, history, ordering as wit};
+use domain::{check, past, search};
+pub use exports::musiccorp::orders::{archive, desk, ordering as wit};
+pub use musiccorp::orders::events;
 use neighbours::Linked;
 use store::changing::Change;
 
 seam_sdk::context!(Orders, migrations, invariants);
 seam_sdk::errors!(wit::Error);
+
+/// The outbox is a part of the store.
+impl From<events::Error> for seam_sdk::store::Error {
+    fn from(error: events::Error) -> Self {
+        match error {
+            events::Error::Invalid(why) | events::Error::Unavailable(why) => Self::Unavailable(why),
+        }
+    }
+}
 
 impl wit::Guest for Orders {
     fn get_quote(lines: Vec<wit::Line>) -> Result<wit::Quote, wit::Error> {
@@ -149,18 +158,9 @@ fn at_desk<'a>(key: &'a str, step: Step, number: &'a str, by: Option<&'a str>) -
     Change { key, step, number, customer: None, by }
 }
 
-impl history::Guest for Orders {
-    fn purchases(after: u64, count: u32) -> Result<Vec<history::Purchase>, wit::Error> {
-        if !(1..=domain::PURCHASES_MAX).contains(&count) {
-            return Err(invalid("count", format_args!("{count} does not lie between 1 and {}", domain::PURCHASES_MAX)));
-        }
-        Ok(store::purchases(after, count)?)
-    }
-}
-
 impl archive::Guest for Orders {
     fn put_orders(orders: Vec<archive::PastOrder>) -> Result<u32, wit::Error> {
         past::check(&orders)?;
-        Ok(store::archive::put(&orders)?)
+        Ok(store::archive::put(&orders, &Linked)?)
     }
 }

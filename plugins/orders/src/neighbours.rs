@@ -1,11 +1,11 @@
-//! What orders asks of other contexts. The trait's own functions call them; a test overrides them, so that every fault
-//! of theirs can be played through without a host.
+//! What orders asks of other contexts, and what it publishes. The trait's own functions call them; a test overrides
+//! them, so that every fault of theirs can be played through without a host.
 //!
 //! Types and errors are those of their interfaces, which also say what a call means and what a `key` does.
 
 pub use crate::musiccorp::catalog::albums::{self, Album};
 pub use crate::musiccorp::finance::payments::{self, Payment, Sale};
-pub use crate::musiccorp::recommendation::engine;
+pub use crate::musiccorp::orders::events::{self, PlacedOrder};
 pub use crate::musiccorp::warehouse::fulfilment;
 
 pub trait Neighbours {
@@ -65,8 +65,9 @@ pub trait Neighbours {
         Ok(payments::payments(&[order.to_owned()])?.pop())
     }
 
-    fn learn(&self, purchases: &[engine::Purchase]) -> Result<u32, engine::Error> {
-        engine::learn(purchases)
+    /// Publishes it, as a part of the transaction that is open.
+    fn order_placed(&self, order: &PlacedOrder) -> Result<(), events::Error> {
+        events::order_placed(order)
     }
 }
 

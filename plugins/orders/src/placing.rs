@@ -1,5 +1,4 @@
-//! Placing an order: quote, open, reserve, hold the money, clear, confirm; and undoing all of it. Now and then it sends
-//! purchases to recommendation.
+//! Placing an order: quote, open, reserve, hold the money, clear, confirm and publish; and undoing all of it.
 //!
 //! Invariants: a call to another context stands between two transactions, never inside one. An order is confirmed only
 //! while no undo has started. The undo takes back, in reverse, what was asked for or may have been; until that has
@@ -12,7 +11,7 @@ use crate::domain::limits::Cards;
 use crate::domain::quote;
 use crate::domain::states::Step;
 use crate::domain::{STALE_SECONDS, check, invalid, limits};
-use crate::neighbours::{Neighbours, Payment, Sale, albums, engine, fulfilment, payments};
+use crate::neighbours::{Neighbours, Payment, Sale, albums, fulfilment, payments};
 use crate::store::placing::Opened;
 use crate::store::{self, Head};
 use crate::wit::{Address, Error, Line, Order, Quote, Request, Shipping, Shortage, State};
@@ -22,14 +21,6 @@ const NOTHING_CHARGED: &str = "Something went wrong on our side. Nothing was cha
 const SILENT: &str = "Your card's bank did not answer in time, so we do not know what it would have said. What it may \
                       hold is let go, and nothing was charged. Please try again, or pay with another card.";
 const NO_ANSWER: &str = "Part of the shop did not answer in time. Nothing was charged.";
-/// Purchases go to recommendation when this many wait, then as many again, or when the first has waited for this long.
-/// Each time costs the customer who is ordering two more commits, and a suggestion need not know what was bought a
-/// moment ago.
-const LEARN_FROM: usize = 8;
-const LEARN_AFTER_SECONDS: u64 = 60;
-/// Purchases in one call to recommendation, and pairs of albums in them: within its bounds.
-const LEARN_MAX: u32 = 50;
-const LEARN_PAIRS_MAX: usize = 20_000;
 
 /// What the undo may have to take back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,11 +185,9 @@ fn wrong(left: Left, number: &str, what: &str, error: &dyn std::fmt::Display) ->
 
 fn confirm(opened: &Opened, payment: &Payment, neighbours: &impl Neighbours) -> Result<Order, Error> {
     let note = format!("The sum is held on the card ending {} until the parcel leaves.", payment.card);
-    if !store::placing::confirm(opened.id, &note, clock::now())? {
+    if !store::placing::confirm(opened.id, &note, clock::now(), neighbours)? {
         return Err(Error::Unavailable("the order took too long and was taken back".into()));
     }
-    // The order stands, whatever becomes of the rest.
-    learn(neighbours);
     known(store::order(&opened.number)?)
 }
 
@@ -266,41 +255,6 @@ pub(crate) fn settle(head: &Head, by: Option<&str>, neighbours: &impl Neighbours
     }
     undo(&head.number, Left::CopiesAndMoney, neighbours).map_err(Error::Unavailable)?;
     Ok(store::placing::reject(head.id, None, by, clock::now())?)
-}
-
-/// Sends recommendation the purchases that it does not have, when it is time. After a failure they wait.
-pub(crate) fn learn(neighbours: &impl Neighbours) {
-    if let Err(error) = send_purchases(neighbours) {
-        log::warn(format_args!("purchases wait to be learned: {error}"));
-    }
-}
-
-fn send_purchases(neighbours: &impl Neighbours) -> Result<(), Error> {
-    let mut purchases = store::unlearned(LEARN_MAX)?;
-    let due = |first: &crate::history::Purchase| first.at.saturating_add(LEARN_AFTER_SECONDS) < clock::now();
-    let Some(first) = purchases.first() else { return Ok(()) };
-    // Of the requests that run at the same time, one sends them: the others find one more or one less.
-    if !purchases.len().is_multiple_of(LEARN_FROM) && !due(first) {
-        return Ok(());
-    }
-    let mut pairs = 0;
-    purchases.retain(|purchase| {
-        pairs += purchase.skus.len() * purchase.skus.len() / 2;
-        pairs <= LEARN_PAIRS_MAX
-    });
-    let sent = |purchase: &crate::history::Purchase| engine::Purchase {
-        id: purchase.order.clone(),
-        customer: purchase.customer.clone(),
-        skus: purchase.skus.clone(),
-        at: purchase.at,
-    };
-    match neighbours.learn(&purchases.iter().map(sent).collect::<Vec<_>>()) {
-        Ok(_) => {}
-        Err(engine::Error::Unavailable(why)) => return Err(Error::Unavailable(why)),
-        // It would refuse them each time, and all later ones would wait behind these.
-        Err(engine::Error::Invalid(why)) => log::error(format_args!("purchases that cannot be learned: {why}")),
-    }
-    Ok(store::learned(&purchases)?)
 }
 
 /// What the post costs, as the manifest says.

@@ -4,6 +4,7 @@
 use orders::archive::PastOrder;
 use orders::desk::{Range, Search};
 use orders::domain::search;
+use orders::neighbours::{Neighbours, PlacedOrder, events};
 use orders::store::{archive, desk};
 use orders::wit::{Address, Event, PlacedLine, State};
 use seam_sdk::native::Store;
@@ -32,15 +33,24 @@ fn past_order(number: &str, customer: &str, name: &str, at: u64, state: State) -
     }
 }
 
+/// No context listens.
+struct Alone;
+
+impl Neighbours for Alone {
+    fn order_placed(&self, _: &PlacedOrder) -> Result<(), events::Error> {
+        Ok(())
+    }
+}
+
 fn store() -> Store {
     let store = Store::fresh(orders::MIGRATIONS).unwrap();
-    archive::put(&[
+    let all = [
         past_order("D-000001", "C-1", "Ann Lee", 100, State::Shipped),
         past_order("D-000002", "C-2", "Hildur Gu\u{f0}nad\u{f3}ttir", 200, State::Placed),
         past_order("D-000003", "C-1", "Annika O'Leary", 300, State::ReturnRequested),
         past_order("D-000004", "C-3", "J\u{f3}n \u{de}\u{f3}r Birgisson", 400, State::Placed),
-    ])
-    .unwrap();
+    ];
+    archive::put(&all, &Alone).unwrap();
     store
 }
 
@@ -131,7 +141,7 @@ fn recipients_come_in_the_order_asked_without_unknown_ones() {
 fn the_names_of_orders_placed_before_the_migration_are_found() {
     let (before, after) = orders::MIGRATIONS.split_at(1);
     let store = Store::fresh(before).unwrap();
-    archive::put(&[past_order("D-000001", "C-1", "Ann Lee", 100, State::Shipped)]).unwrap();
+    archive::put(&[past_order("D-000001", "C-1", "Ann Lee", 100, State::Shipped)], &Alone).unwrap();
     store.connection(|c| after.iter().for_each(|migration| c.execute_batch(migration.sql).unwrap()));
     assert_eq!(found(Search { recipient: Some("lee".into()), ..NOTHING }, ALL).0, ["D-000001"]);
 }

@@ -5,6 +5,7 @@ mod world;
 
 use orders::changing::settle;
 use orders::domain::limits;
+use orders::neighbours::PlacedOrder;
 use orders::placing::{get_quote, place, shipping};
 use orders::store;
 use orders::wit::{Error, FieldProblem, Request, Shipping, Shortage, State};
@@ -27,12 +28,13 @@ fn an_order_is_reserved_paid_cleared_and_confirmed() {
     );
     assert_eq!(store::order("MC-100001").unwrap(), Some(order));
     assert_eq!(world.place("k-2", &[("C", 1)], APPROVED).unwrap().number, "MC-100002");
-    let purchases = store::purchases(0, 10).unwrap();
-    assert_eq!(
-        purchases.iter().map(|p| (p.sequence, p.order.as_str(), p.skus.join("+"))).collect::<Vec<_>>(),
-        [(1, "MC-100001", "A+B".into()), (2, "MC-100002", "C".into())]
-    );
-    assert_eq!(store::purchases(1, 10).unwrap(), purchases[1..]);
+    let event = |number: &str, skus: &[&str]| PlacedOrder {
+        number: number.into(),
+        customer: "C-1".into(),
+        skus: skus.iter().map(|sku| (*sku).into()).collect(),
+        at: NOW,
+    };
+    assert_eq!(world.others.borrow().published, [event("MC-100001", &["A", "B"]), event("MC-100002", &["C"])]);
     world.check("two orders");
 }
 
@@ -81,7 +83,7 @@ fn a_refusal_undoes_every_step_and_stays_the_answer_of_its_key() {
         let order = store::order("MC-100001").unwrap().unwrap();
         assert_eq!(order.state, State::Rejected);
         assert!(order.history[1].note.contains("othing was charged"), "{order:?}");
-        assert_eq!(store::purchases(0, 10).unwrap(), []);
+        assert_eq!(world.others.borrow().published, []);
         let listed = store::of_customer(&order.customer, 1).unwrap().orders.len();
         assert_eq!(listed, usize::from(card != MISTYPED), "a mistyped card is no order to the customer");
         world.check(&format!("{expect:?}"));
@@ -161,22 +163,14 @@ fn an_order_in_process_is_reported_as_such_and_undone_after_a_minute() {
 #[test]
 fn an_order_that_was_undone_meanwhile_is_not_confirmed() {
     let world = World::new();
-    world.order_all_but_one_to_be_told();
-    world.plan(&[(5, Fault::DeathBefore)]);
-    let opened = world.try_to(|| world.place("k", &[("A", 1)], APPROVED));
-    assert!(opened.is_err(), "the caller died before recommendation learned of it: {opened:?}");
-    assert_eq!(
-        store::order("MC-100008").unwrap().unwrap().state,
-        State::Placed,
-        "an order does not depend on learning"
-    );
     world.plan(&[(4, Fault::DeathAfter)]);
     world.try_to(|| world.place("l", &[("A", 1)], APPROVED)).unwrap_err();
     let (_, head) = store::by_key("l").unwrap().unwrap();
     world.plan(&[]);
     world.later(61);
     assert_eq!(settle(None, &world), Ok(1));
-    assert_eq!(store::placing::confirm(head.id, "", NOW), Ok(false), "too late");
+    assert_eq!(store::placing::confirm(head.id, "", NOW, &world), Ok(false), "too late");
+    assert_eq!(world.others.borrow().published, []);
     world.check("settled");
 }
 
@@ -231,37 +225,19 @@ fn a_hundred_buyers_of_ten_copies_get_ten() {
     assert_eq!(world.others.borrow().paid.len(), 10, "only buyers with an order were charged");
 }
 
+/// The event is a part of the transaction that confirms the order.
 #[test]
-fn purchases_are_learned_when_eight_wait_or_one_is_a_minute_old() {
+fn an_order_whose_event_cannot_be_published_is_not_placed() {
     let world = World::new();
-    world.order_all_but_one_to_be_told();
-    assert_eq!(world.others.borrow().learned.len(), 0);
-    world.place("k-8", &[("A", 1)], APPROVED).unwrap();
-    assert_eq!(world.others.borrow().learned.len(), 8);
-    assert_eq!(store::unlearned(10).unwrap(), []);
-    world.place("k-9", &[("A", 1)], APPROVED).unwrap();
-    assert_eq!(settle(None, &world), Ok(0));
-    assert_eq!(world.others.borrow().learned.len(), 8, "it has only just been bought");
+    world.others.borrow_mut().outbox_full = true;
+    let away = Error::Unavailable("the store is not available: the outbox is full".into());
+    assert_eq!(world.place("k", &[("A", 1)], APPROVED), Err(away));
+    assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Placing);
+    world.others.borrow_mut().outbox_full = false;
     world.later(61);
-    assert_eq!(settle(None, &world), Ok(0));
-    assert_eq!(world.others.borrow().learned.len(), 9);
-}
-
-#[test]
-fn purchases_that_could_not_be_learned_are_learned_a_minute_later() {
-    for fault in [Fault::Away, Fault::Lost] {
-        let world = World::new();
-        world.order_all_but_one_to_be_told();
-        world.plan(&[(5, fault)]);
-        world.place("k-8", &[("A", 1)], APPROVED).unwrap();
-        world.plan(&[]);
-        world.place("k-9", &[("A", 1)], APPROVED).unwrap();
-        assert_eq!(store::unlearned(10).unwrap().len(), 9, "{fault:?}");
-        world.later(61);
-        world.place("k-10", &[("A", 1)], APPROVED).unwrap();
-        assert_eq!(world.others.borrow().learned.len(), 10, "{fault:?}");
-        assert_eq!(store::unlearned(10).unwrap(), [], "{fault:?}");
-    }
+    assert_eq!(settle(None, &world), Ok(1));
+    assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Rejected);
+    world.check("settled");
 }
 
 #[test]

@@ -12,3 +12,8 @@
 (def engine
   {:suggest (answering (fn [skus limit] (store/answer (purchases/question skus (unsigned limit)))))
    :learn   (answering (fn [bought] (store/learn (purchases/checked bought))))})
+
+(def events
+  {:orderPlaced (answering (fn [{:keys [number customer skus at]}]
+                             (store/learn (purchases/checked [{:id number :customer customer :skus skus :at at}]))
+                             nil))})

@@ -15,3 +15,9 @@ export const engine = {
   suggest: answering((skus, count) => answer(question(skus, unsigned(count)))),
   learn: answering((purchases) => learn(checkedPurchases(purchases))),
 };
+
+export const events = {
+  orderPlaced: answering(({ number, customer, skus, at }) => {
+    learn(checkedPurchases([{ id: number, customer, skus, at }]));
+  }),
+};

@@ -7,16 +7,24 @@ pub mod domain;
 pub mod store;
 
 wit_bindgen::generate!({
-    path: ["../../wit/host", "../../wit/recommendation"],
+    path: [
+        "../../wit/host",
+        "../../wit/catalog",
+        "../../wit/warehouse",
+        "../../wit/finance",
+        "../../wit/orders",
+        "../../wit/recommendation",
+    ],
     world: "musiccorp:recommendation/recommendation",
     generate_all,
     additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
 });
 
+pub use exports::musiccorp::orders::events;
 pub use exports::musiccorp::recommendation::engine;
 
 seam_sdk::context!(Recommendation, migrations);
-seam_sdk::errors!(engine::Error);
+seam_sdk::errors!(engine::Error, events::Error);
 
 impl engine::Guest for Recommendation {
     fn suggest(skus: Vec<String>, count: u32) -> Result<Vec<engine::Suggestion>, engine::Error> {
@@ -25,5 +33,14 @@ impl engine::Guest for Recommendation {
 
     fn learn(purchases: Vec<engine::Purchase>) -> Result<u32, engine::Error> {
         Ok(store::learn(domain::check_purchases(purchases)?)?)
+    }
+}
+
+impl events::Guest for Recommendation {
+    fn order_placed(order: events::PlacedOrder) -> Result<(), events::Error> {
+        let events::PlacedOrder { number, customer, skus, at } = order;
+        let purchase = engine::Purchase { id: number, customer, skus, at };
+        store::learn(domain::check_purchases(vec![purchase])?)?;
+        Ok(())
     }
 }

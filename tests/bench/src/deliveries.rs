@@ -101,7 +101,7 @@ impl Seam {
             let from = first + u64::from(part * IN_ONE);
             self.call("sender", "send", &[Val::U64(from), Val::U32(IN_ONE), Val::U32(KEYS)])?;
         }
-        let handler = ContextHandler { registry: self.registry.clone(), context: "taker".into() };
+        let handler = ContextHandler::new(self.registry.clone(), "taker");
         let taker = self.registry.live("taker")?;
         let subscription = taker.generation().spec().settings.subscribes.first().context("it subscribes")?;
         let (publisher, outbox) = self.registry.publishers(&subscription.interface).pop().context("a publisher")?;

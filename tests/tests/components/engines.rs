@@ -265,6 +265,25 @@ fn demo() -> Result<(Vec<Bought>, Vec<String>)> {
     Ok((purchases, rows("albums.jsonl")?.iter().map(|album| text(&album["sku"])).collect()))
 }
 
+#[test]
+fn an_engine_learns_from_orders_as_from_purchases() -> Result<()> {
+    each(|engines, engine| {
+        let placed = |number: &str, customer: &str, skus: &[&str]| {
+            let order = format!("{{number: {number:?}, customer: {customer:?}, skus: {skus:?}, at: 1750000000}}");
+            engines.ask(engine, &format!("events.order-placed({order})"))
+        };
+        for (number, customer) in [("MC-1", "ann"), ("MC-2", "ben"), ("MC-2", "ben"), ("MC-3", "cid")] {
+            assert_eq!(placed(number, customer, &["A", "B"])?, "ok");
+        }
+        assert_eq!(placed("MC-4", "dan", &["C", "D"])?, "ok");
+        assert_eq!(skus(&engines.suggest(engine, &["A"], 1)?), ["B"]);
+        let refused = placed("MC-5", "eve", &["a"])?;
+        ensure!(refused.starts_with("err(invalid("), "{refused}");
+        assert_eq!(engines.ask(engine, &learn(&[("MC-1", "ann", vec!["A", "B"])]))?, "ok(0)", "it is known");
+        Ok(())
+    })
+}
+
 /// Every 13th album page of the demo shop: the places are filled, and no album stands on more than a quarter of them.
 #[test]
 fn no_bestseller_stands_beside_every_album_of_the_demo_shop() -> Result<()> {

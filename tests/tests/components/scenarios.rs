@@ -10,6 +10,7 @@ use seam::harness::{Harness, Options, junit};
 use seam_tests::background::Background;
 use seam_tests::caller_callee::{asking, numbers};
 use seam_tests::host::{Host, seam};
+use seam_tests::publishing::{PUBLISHES, Reader, publisher};
 use seam_tests::{MEMORY, System, component};
 
 /// The two contexts, with these files of scenarios of `asking`.
@@ -144,6 +145,59 @@ fn each_kind_of_mistake_is_reported_with_its_line() -> Result<()> {
         let told: Vec<String> = problems.chain(failures).collect();
         let fits = |told: &String| told.contains(what) && told.contains(detail) && told.contains(on);
         assert!(told.iter().any(fits), "no `{what}` with `{detail}` {on} for\n{text}\nbut\n{}", told.join("\n"));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_scenario_gives_events_and_expects_those_that_are_published() -> Result<()> {
+    let written = |n: u32| format!("'events.written({n})'");
+    let (one, two) = (written(1), written(2));
+    for (context, step, what, detail) in [
+        ("book", format!("call = 'writing.write(1, 2, 0)', published = [{one}, {two}]"), "", ""),
+        ("book", format!("call = 'writing.write(1, 2, 1)', published = [{one}, 'events.written($n)']"), "", ""),
+        ("book", "call = 'writing.write(1, 2, 2)', published = []".to_owned(), "", ""),
+        (
+            "book",
+            format!("call = 'writing.write(1, 2, 0)', published = [{one}]"),
+            "the published events differ from `published`",
+            "  events.written(1)\n+ events.written(2)",
+        ),
+        (
+            "book",
+            format!("call = 'writing.write(1, 2, 2)', published = [{one}]"),
+            "the published events differ from `published`",
+            "- events.written(1)",
+        ),
+        (
+            "book",
+            "call = 'writing.write(1, 2, 0)', published = ['events.writen(1)']".to_owned(),
+            "events.writen",
+            "events.written",
+        ),
+        ("reader", format!("call = {one}, then = 'ok'"), "", ""),
+        ("reader", format!("call = {two}, then = 'ok'"), "does not return the expected value", "+ err(refused(2))"),
+    ] {
+        let reader = Reader { refuses_from: 2, ..Reader::default() }.component()?;
+        let subscribes = "store = true\nsubscribes.\"t:book/events\" = {}";
+        let system = System::new().context("book", &publisher()?, PUBLISHES)?.context("reader", &reader, subscribes)?;
+        let folder = system.folder.path().join(format!("plugins/{context}/tests/scenarios"));
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("a.toml"), scenario("it", &format!("when = [{{ {step} }}]")))?;
+        system.write()?;
+        let report = run(&system, &Options::default())?;
+        let suite = of(&report, "a.toml");
+        let failures =
+            suite.scenarios.iter().flat_map(|one| &one.failures).map(|f| format!("{}\n{}", f.what, f.detail));
+        let problems = suite.problems.iter().map(|problem| format!("{}\n{}", problem.message, problem.remedy));
+        let told: Vec<String> = problems.chain(failures).collect();
+        match what {
+            "" => assert!(suite.passed(), "{context}, {step}: {told:?}"),
+            _ => assert!(
+                told.iter().any(|told| told.contains(what) && told.contains(detail)),
+                "no `{what}` for {context}, {step}: {told:#?}"
+            ),
+        }
     }
     Ok(())
 }

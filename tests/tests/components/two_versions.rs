@@ -15,7 +15,7 @@ use seam_runtime::component::ContextSpec;
 use seam_runtime::run::recorder::CallData;
 use seam_runtime::serve::Registry;
 use seam_tests::two_versions::{both, new, numbers, old};
-use seam_tests::{MEMORY, System, call, component};
+use seam_tests::{System, call};
 use wasmtime::component::Val;
 
 const OLD_FIRST: [&str; 2] = ["0.1.0", "0.2.0"];
@@ -259,57 +259,5 @@ fn recorded_calls_of_two_versions_pass_when_they_run_again() -> Result<()> {
     let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let report = test(&system, &files)?;
     assert!(report.passed() && report.suites.len() == 2, "{report:#?}\n{files:#?}");
-    Ok(())
-}
-
-/// Keeps a history at two versions; only the newer has records with a position.
-fn history() -> Result<Vec<u8>> {
-    let interface = |version: &str, fields: &str| {
-        format!(
-            "package t:history@{version} {{ interface history {{
-                 record entry {{ {fields} }}
-                 variant error {{ unavailable(string) }}
-                 page: func(after: u64, count: u32) -> result<list<entry>, error>;
-             }} }}"
-        )
-    };
-    let wit = format!(
-        "package t:keeper@0.1.0;
-         world this {{ export t:history/history@0.1.0; export t:history/history@0.2.0; }} {} {}",
-        interface("0.1.0", "name: string"),
-        interface("0.2.0", "name: string, at: u64")
-    );
-    let page = |version: &str| {
-        format!("(func (export \"t:history/history@{version}#page\") (param i64 i32) (result i32) unreachable)")
-    };
-    component(&wit, "this", &format!("(module {MEMORY} {} {})", page("0.1.0"), page("0.2.0")))
-}
-
-#[test]
-fn catch_up_can_name_the_version_of_the_history() -> Result<()> {
-    let wit = "package t:learner@0.1.0;
-        interface lesson {
-            record entry { name: string }
-            variant error { unavailable(string) }
-            learn: func(all: list<entry>) -> result<u32, error>;
-        }
-        world this { export lesson; }";
-    let learn = "(func (export \"t:learner/lesson@0.1.0#learn\") (param i32 i32) (result i32) unreachable)";
-    let learner = component(wit, "this", &format!("(module {MEMORY} {learn})"))?;
-    let problems = |call: &str| -> Result<String> {
-        let catch_up =
-            format!("catch_up = {{ from = \"keeper\", call = \"{call}\", into = \"lesson.learn\", cursor = \"at\" }}");
-        let system = System::new().context("keeper", &history()?, "")?.context(
-            "learner",
-            &learner,
-            &format!("main_variant = \"one\"\n{catch_up}"),
-        )?;
-        Ok(system.start()?.err().map(|problems| format!("{problems:?}")).unwrap_or_default())
-    };
-    assert_eq!(problems("history@0.2.0.page")?, "");
-    let older = problems("t:history/history@0.1.0.page")?;
-    assert!(older.contains("has no field `at` of type u64"), "{older}");
-    let which = problems("history.page")?;
-    assert!(which.contains("name one of `t:history/history@0.1.0.page`, `t:history/history@0.2.0.page`"), "{which}");
     Ok(())
 }

@@ -1,225 +1,153 @@
-//! A variant that is added later first learns what the others know, and serves no call before.
+//! A variant that is added later first gets the events that the others have had, and serves no call before.
 
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
-use seam::follow;
-use seam_runtime::call::{Affinity, Call};
+use seam::delivery::Deliveries;
 use seam_runtime::route::RouteRejected;
 use seam_runtime::serve::Registry;
-use seam_store::ids::Trace;
+use seam_tests::publishing::{How, PUBLISHES, Reader, got, publisher, write};
 use seam_tests::shop::Shop;
-use seam_tests::{MEMORY, System, call, component, repo, wait};
+use seam_tests::{System, call, repo, wait};
 use wasmtime::component::Val;
 
-/// `book.page`: records of `at` (1, 2, ... up to how often `book.write` was called) and the text `A`. The count is kept
-/// in the store, as is everything that has to last.
-fn keeper() -> Result<Vec<u8>> {
-    let wit = "package t:keeper@0.1.0;
-         interface book {
-             variant error { unavailable(string) }
-             record entry { at: u64, id: string, weight: u32 }
-             page: func(after: u64, count: u32) -> result<list<entry>, error>;
-             write: func(count: u32) -> result<u32, error>;
-         }
-         world this { export book; }";
-    // An entry is 24 bytes: at, id (8), weight, padding. The global holds the end of the book.
-    let wat = format!(
-        r#"(module {MEMORY} (data (i32.const 512) "A") (global $end (mut i64) (i64.const 0))
-            (func (export "t:keeper/book@0.1.0#write") (param $n i32) (result i32)
-                (global.set $end (i64.add (global.get $end) (i64.extend_i32_u (local.get $n))))
-                (i32.store (i32.const 16) (i32.const 0)) (i32.store (i32.const 20) (i32.wrap_i64 (global.get $end)))
-                (i32.const 16))
-            (func (export "t:keeper/book@0.1.0#page") (param $after i64) (param $count i32) (result i32) (local $n i32) (local $at i32)
-                (loop $next
-                    (if (i32.and (i64.lt_u (local.get $after) (global.get $end)) (i32.lt_u (local.get $n) (local.get $count)))
-                        (then
-                            (local.set $after (i64.add (local.get $after) (i64.const 1)))
-                            (local.set $at (i32.add (i32.const 8192) (i32.mul (local.get $n) (i32.const 24))))
-                            (i64.store (local.get $at) (local.get $after))
-                            (i32.store offset=8 (local.get $at) (i32.const 512)) (i32.store offset=12 (local.get $at) (i32.const 1))
-                            (i32.store offset=16 (local.get $at) (i32.const 7))
-                            (local.set $n (i32.add (local.get $n) (i32.const 1)))
-                            (br $next))))
-                (i32.store (i32.const 16) (i32.const 0))
-                (i32.store (i32.const 20) (i32.const 8192)) (i32.store (i32.const 24) (local.get $n))
-                (i32.const 16)))"#
-    );
-    component(wit, "this", &wat)
-}
+const ONE: Reader = Reader { sign: 1, traps_on: u32::MAX, refuses_from: u32::MAX };
+const NEW: Reader = Reader { sign: 2, ..ONE };
 
-/// `lesson.learn` counts its records, `lesson.known` returns the count plus `sign`. Takes at most `most` records at a
-/// time, and none after `full`.
-fn learner(sign: u32, most: u32, full: u32) -> Result<Vec<u8>> {
-    let wit = "package t:learner@0.1.0;
-         interface lesson {
-             variant error { refused(u32), unavailable(string) }
-             record item { name: string, weight: u32 }
-             learn: func(items: list<item>) -> result<u32, error>;
-             known: func() -> result<u32, error>;
-         }
-         world this { export lesson; }";
-    let wat = format!(
-        r#"(module {MEMORY} (global $known (mut i32) (i32.const 0))
-            (func $ok (param i32) (result i32)
-                (i32.store (i32.const 16) (i32.const 0)) (i32.store (i32.const 20) (local.get 0)) (i32.const 16))
-            (func (export "t:learner/lesson@0.1.0#learn") (param i32) (param $n i32) (result i32)
-                (global.set $top (i32.const 4096))
-                (if (result i32) (i32.or (i32.gt_u (local.get $n) (i32.const {most}))
-                        (i32.gt_u (i32.add (global.get $known) (local.get $n)) (i32.const {full})))
-                    (then (i32.store (i32.const 16) (i32.const 1)) (i32.store (i32.const 20) (i32.const 0))
-                          (i32.store (i32.const 24) (local.get $n)) (i32.const 16))
-                    (else
-                        (global.set $known (i32.add (global.get $known) (local.get $n)))
-                        (call $ok (local.get $n)))))
-            (func (export "t:learner/lesson@0.1.0#known") (result i32)
-                (call $ok (i32.add (global.get $known) (i32.const {sign})))))"#
-    );
-    component(wit, "this", &wat)
-}
-
-const CATCH_UP: &str = "catch_up = { from = \"keeper\", call = \"book.page\", into = \"lesson.learn\", cursor = \"at\", rename = { id = \"name\" } }";
-const ANY: u32 = 1_000_000;
-
-/// Instances are used again, one at a time: what a guest of these tests keeps in a global lasts as long as its
-/// generation.
-fn system(most: u32, full: u32) -> Result<System> {
-    let lines = format!("main_variant = \"one\"\nstore = true\n{CATCH_UP}");
+/// `reader` with the main variant `one` and the variant `new`.
+fn system(new: Reader) -> Result<System> {
+    let subscribes = "subscribes.\"t:book/events\" = { batch = 50, pause_max_s = 1 }";
     System::new()
-        .context("keeper", &keeper()?, "")?
-        .context("learner", &learner(1_000_000, ANY, ANY)?, &lines)?
-        .variant("learner", "new", Some(&learner(2_000_000, most, full)?), "")
+        .context("book", &publisher()?, PUBLISHES)?
+        .context("reader", &ONE.component()?, &format!("main_variant = \"one\"\nstore = true\n{subscribes}"))?
+        .variant("reader", "new", Some(&new.component()?), "")
 }
 
 fn started(system: &System) -> Result<Registry> {
     system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))
 }
 
-fn number(registry: &Registry, context: &str, function: &str, params: &[Val]) -> Result<u32> {
-    match call(registry, context, function, params, 5_000)? {
-        Val::Result(Ok(Some(n))) => match *n {
-            Val::U32(n) => Ok(n),
-            other => anyhow::bail!("{other:?}"),
-        },
-        other => anyhow::bail!("{other:?}"),
-    }
-}
-
 fn route(registry: &Registry, changes: &str) -> Result<(), RouteRejected> {
     let changes: Vec<String> = changes.split_whitespace().map(ToOwned::to_owned).collect();
-    registry.route("learner", &changes).map(drop)
+    registry.route("reader", &changes).map(drop)
 }
 
 fn state(registry: &Registry) -> String {
     registry.routes().remove(0).variants[1].state.to_string()
 }
 
-fn step(registry: &Registry) {
-    follow::step(registry, &AtomicBool::new(false));
+/// Waits until the state of the variant begins with these words.
+fn until_state(registry: &Registry, words: &str) -> Result<String> {
+    wait::until(wait::TIMEOUT, || {
+        let state = state(registry);
+        Ok(if state.starts_with(words) { Ok(state) } else { Err(format!("it is {state:?}, not {words:?}")) })
+    })
+}
+
+/// Which variant answers for `reader`.
+fn answers(registry: &Registry) -> Result<u32> {
+    match call(registry, "reader", "reading.sign", &[], 5_000)? {
+        Val::Result(Ok(Some(sign))) => match *sign {
+            Val::U32(sign) => Ok(sign),
+            other => anyhow::bail!("{other:?}"),
+        },
+        other => anyhow::bail!("{other:?}"),
+    }
 }
 
 #[test]
-fn a_variant_learns_the_whole_history_before_it_answers_and_goes_on_from_there() -> Result<()> {
-    let system = system(ANY, ANY)?;
+fn a_variant_gets_all_events_before_it_answers_and_goes_on_from_there() -> Result<()> {
+    let system = system(NEW)?;
     let registry = started(&system)?;
-    // More than two pages.
-    number(&registry, "keeper", "book.write", &[Val::U32(1_234)])?;
-    assert_eq!(state(&registry), "catching up: 0 records");
-    let refused = route(&registry, "new=1").unwrap_err();
-    assert_eq!(refused.to_string(), "`learner@new` has not caught up: catching up: 0 records");
+    write(&registry, 0, 234, How::Together)?;
+    assert_eq!(state(&registry), "catching up: 0 events");
+    let refused = route(&registry, "new=1 one=0").unwrap_err();
+    assert_eq!(refused.to_string(), "`reader@new` has not caught up: catching up: 0 events");
     assert!(route(&registry, "shadow=new").is_err());
-    step(&registry);
-    assert_eq!(state(&registry), "ready");
-    assert_eq!(number(&registry, "learner@new", "lesson.known", &[])?, 2_001_234);
-    route(&registry, "new=1")?;
-    assert_eq!(number(&registry, "learner", "lesson.known", &[])?, 2_001_234);
 
-    // What the context learns goes to the main one, and rings; the others hear it from the history.
-    let item = |name: &str| {
-        let fields = [("name", Val::String(name.to_owned())), ("weight", Val::U32(7))];
-        Val::Record(fields.map(|(name, value)| (name.to_owned(), value)).into())
-    };
-    number(&registry, "keeper", "book.write", &[Val::U32(2)])?;
-    number(&registry, "learner", "lesson.learn", &[Val::List(vec![item("a"), item("b")])])?;
-    let rung = Instant::now();
-    registry.learned().wait(Duration::from_secs(20));
-    assert!(rung.elapsed() < Duration::from_secs(10), "it was rung");
-    assert_eq!(number(&registry, "learner@one", "lesson.known", &[])?, 1_000_002);
-    assert_eq!(number(&registry, "learner@new", "lesson.known", &[])?, 2_001_234);
-    step(&registry);
-    assert_eq!(number(&registry, "learner@new", "lesson.known", &[])?, 2_001_236);
-    step(&registry);
-    assert_eq!(
-        number(&registry, "learner@new", "lesson.known", &[])?,
-        2_001_236,
-        "nothing is learned twice without need"
-    );
+    let _deliveries = Deliveries::start(registry.clone());
+    until_state(&registry, "ready")?;
+    assert_eq!(got(&registry, "reader@new")?, (0..234).collect::<Vec<_>>());
+    route(&registry, "new=1 one=0")?;
+    assert_eq!(answers(&registry)?, 2);
+
+    write(&registry, 234, 2, How::Each)?;
+    for variant in ["reader@one", "reader@new"] {
+        wait::until(wait::TIMEOUT, || {
+            let numbers = got(&registry, variant)?;
+            Ok(if numbers == (0..236).collect::<Vec<_>>() { Ok(()) } else { Err(format!("{variant}: {numbers:?}")) })
+        })?;
+    }
     Ok(())
 }
 
 #[test]
-fn the_cursor_survives_a_restart_and_a_variant_that_has_caught_up_serves_at_once() -> Result<()> {
-    let system = system(ANY, ANY)?;
+fn a_variant_that_has_caught_up_serves_at_once_after_a_restart_and_without_its_file_starts_over() -> Result<()> {
+    let system = system(NEW)?;
     let registry = started(&system)?;
-    number(&registry, "keeper", "book.write", &[Val::U32(10)])?;
-    step(&registry);
-    route(&registry, "new=1")?;
+    write(&registry, 0, 10, How::Together)?;
+    let deliveries = Deliveries::start(registry.clone());
+    until_state(&registry, "ready")?;
+    route(&registry, "new=1 one=0")?;
+    drop((deliveries, registry));
+
+    let registry = restarted(&system)?;
+    assert_eq!((state(&registry).as_str(), answers(&registry)?), ("ready", 2));
     drop(registry);
-    let registry = started(&system)?;
-    // The guests of this test have forgotten everything: what they learn now came after the cursor.
-    assert_eq!(number(&registry, "learner", "lesson.known", &[])?, 2_000_000);
-    number(&registry, "keeper", "book.write", &[Val::U32(13)])?;
-    step(&registry);
-    assert_eq!(number(&registry, "learner", "lesson.known", &[])?, 2_000_003);
-    drop(registry);
-    std::fs::remove_file(system.folder.path().join("data/stores/learner@new.db"))?;
-    let registry = started(&system)?;
-    number(&registry, "keeper", "book.write", &[Val::U32(13)])?;
-    assert_eq!(state(&registry), "catching up: 0 records", "a new file begins at the beginning");
-    assert_eq!(number(&registry, "learner", "lesson.known", &[])?, 1_000_000, "and the main one answers for it");
-    step(&registry);
-    assert_eq!(number(&registry, "learner", "lesson.known", &[])?, 2_000_013);
+
+    for suffix in ["", "-wal", "-shm"] {
+        let file = system.folder.path().join(format!("data/stores/reader@new.db{suffix}"));
+        if file.exists() {
+            std::fs::remove_file(file)?;
+        }
+    }
+    let registry = restarted(&system)?;
+    assert_eq!(state(&registry), "catching up: 0 events", "a new file starts at the first event");
+    assert_eq!(answers(&registry)?, 1, "the main variant answers for it");
+    let _deliveries = Deliveries::start(registry.clone());
+    until_state(&registry, "ready")?;
+    assert_eq!((answers(&registry)?, got(&registry, "reader@new")?.len()), (2, 10));
     Ok(())
 }
 
-#[test]
-fn a_learner_that_cannot_take_a_whole_page_gets_less_at_a_time() -> Result<()> {
-    let system = system(9, ANY)?;
-    let registry = started(&system)?;
-    number(&registry, "keeper", "book.write", &[Val::U32(1_000)])?;
-    step(&registry);
-    assert_eq!(state(&registry), "ready");
-    assert_eq!(number(&registry, "learner@new", "lesson.known", &[])?, 2_001_000);
-    Ok(())
+/// Starts again once the threads that delivered have let go of the files.
+fn restarted(system: &System) -> Result<Registry> {
+    wait::until(wait::TIMEOUT, || Ok(started(system).map_err(|error| format!("{error:#}"))))
 }
 
 #[test]
-fn a_variant_that_cannot_learn_is_named_as_behind_and_goes_on_when_it_can() -> Result<()> {
-    let system = system(ANY, 600)?;
+fn a_variant_that_fails_is_behind_and_goes_on_when_it_can() -> Result<()> {
+    let system = system(Reader { refuses_from: 90, ..NEW })?;
     let registry = started(&system)?;
-    number(&registry, "keeper", "book.write", &[Val::U32(590)])?;
-    step(&registry);
-    route(&registry, "new=1")?;
-    number(&registry, "keeper", "book.write", &[Val::U32(20)])?;
-    step(&registry);
-    assert!(state(&registry).starts_with("behind: it rejects the records after 600"), "{}", state(&registry));
-    let live = registry.live_for("learner", Affinity::by(b"ada"), std::iter::empty(), None)?;
-    let export = live.generation().exports().iter().find(|export| export.function == "known").unwrap();
-    let now = Call::start(Instant::now() + Duration::from_secs(5), Trace::start());
-    let known = Val::Result(Ok(Some(Box::new(Val::U32(2_000_600)))));
-    assert_eq!(live.call(now, export, &[])?, [known], "it answers with what it knows");
+    write(&registry, 0, 90, How::Together)?;
+    let _deliveries = Deliveries::start(registry.clone());
+    until_state(&registry, "ready")?;
+    route(&registry, "new=1 one=0")?;
+    write(&registry, 90, 2, How::Together)?;
+    until_state(&registry, "behind: 2 events wait for another try, the first after: refused(90)")?;
+    assert_eq!((answers(&registry)?, got(&registry, "reader@new")?.len()), (2, 90), "it answers with what it knows");
 
-    // Another version of it takes more.
+    // Another version of it takes them.
     let file = system.folder.path().join("next.wasm");
-    std::fs::write(&file, learner(3_000_000, ANY, ANY)?)?;
-    let mut parts = registry.specs();
-    parts.iter_mut().find(|part| part.settings.name.as_str() == "learner@new").unwrap().component =
+    std::fs::write(&file, Reader { sign: 3, ..NEW }.component()?)?;
+    let mut specs = registry.specs();
+    specs.iter_mut().find(|spec| spec.settings.name.as_str() == "reader@new").unwrap().component =
         registry.load(&file)?;
-    registry.publish(registry.prepare(parts)?)?;
-    step(&registry);
-    assert_eq!(state(&registry), "ready");
-    assert_eq!(number(&registry, "learner", "lesson.known", &[])?, 3_000_010);
+    registry.publish(registry.prepare(specs)?)?;
+    until_state(&registry, "ready")?;
+    assert_eq!((answers(&registry)?, got(&registry, "reader@new")?.len()), (3, 92));
+    Ok(())
+}
+
+#[test]
+fn a_variant_that_handles_nothing_never_answers() -> Result<()> {
+    let system = system(Reader { refuses_from: 0, ..NEW })?;
+    let registry = started(&system)?;
+    write(&registry, 0, 5, How::Together)?;
+    let _deliveries = Deliveries::start(registry.clone());
+    let state = until_state(&registry, "not ready: 5 events wait for another try, the first after: refused(0)")?;
+    let refused = route(&registry, "new=1").unwrap_err().to_string();
+    assert_eq!(refused, format!("`reader@new` has not caught up: {state}"));
     Ok(())
 }
 
@@ -264,36 +192,4 @@ fn an_engine_that_joins_the_shop_learns_its_orders_and_says_what_the_others_say(
 
 fn until(done: impl Fn() -> Result<bool>) -> Result<()> {
     wait::until(wait::TIMEOUT, || Ok(done()?.then_some(()).ok_or_else(|| "it is not done".to_owned())))
-}
-
-#[test]
-fn a_history_that_does_not_fit_is_refused_with_its_reason() -> Result<()> {
-    let catch_up =
-        |changes: &[(&str, &str)]| changes.iter().fold(CATCH_UP.to_owned(), |text, (from, to)| text.replace(from, to));
-    for (changes, expect) in [
-        (&[("book.page", "book.pages")][..], "keeper has no `book.pages`"),
-        (&[("lesson.learn", "lesson.forget")], "the context has no `lesson.forget`"),
-        (
-            &[("book.page", "book.write")],
-            "`book.write` is not a `func(after: u64, count: u32) -> result<list<record>, _>`",
-        ),
-        (&[("lesson.learn", "lesson.known")], "`lesson.known` must take one list of records and nothing else"),
-        (&[("\"at\"", "\"weight\"")], "`book.page` has no field `weight` of type u64"),
-        (&[("id = ", "ids = ")], "`book.page` has no field `ids` to rename"),
-        (&[(", rename = { id = \"name\" }", "")], "`book.page` has no field `name`, which `lesson.learn` needs"),
-        (
-            &[("id = \"name\"", "at = \"name\"")],
-            "`name` of `lesson.learn` and `at` of `book.page` are of different types",
-        ),
-    ] {
-        let system = System::new().context("keeper", &keeper()?, "")?.context(
-            "learner",
-            &learner(0, ANY, ANY)?,
-            &format!("store = true\n{}", catch_up(changes)),
-        )?;
-        let problems = system.start()?.err().unwrap_or_default();
-        let text: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
-        assert_eq!(text, [format!("variants of `learner` cannot catch up: {expect}")]);
-    }
-    Ok(())
 }

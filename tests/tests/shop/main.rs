@@ -6,6 +6,7 @@ mod browser;
 mod browsing;
 mod buying;
 mod cut_off;
+mod events;
 mod floods;
 mod forms;
 mod lost;

@@ -28,7 +28,7 @@ const FLOORS: &[Floors] = &[
             &["dev"],
             &["app"],
             &["admin", "check"],
-            &["seed", "delivery", "follow", "schedule", "harness", "verify"],
+            &["seed", "delivery", "schedule", "harness", "verify"],
             &["invoke"],
             &["http", "backup", "build", "deploy", "watch", "logging", "scaffold"],
             &["fit"],
@@ -57,7 +57,7 @@ const FLOORS: &[Floors] = &[
         floors: &[
             &["migrate", "register", "examine"],
             &["moment"],
-            &["compare", "copy", "cursor", "inbox", "inspect", "invariant"],
+            &["compare", "copy", "inbox", "inspect", "invariant"],
             &["outbox", "schema"],
             &["database"],
             &["transaction"],

@@ -66,6 +66,10 @@ impl Fixture {
             spec.settings.capabilities = ["attempts", "clocks", "random", "wasi"].map(str::to_owned).into();
             let plain = StoreGrant::plain(limits::STORE_MB);
             spec.settings.store.get_or_insert(plain);
+            let imports = |interface: &str| component.imports.iter().any(|import| import.name.granted_by(interface));
+            spec.settings.publishes.retain(|publication| imports(&publication.interface));
+            // Nothing is delivered to a context that is alone.
+            specs.iter_mut().for_each(|spec| spec.settings.subscribes.clear());
         }
         let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
         let mut wirings = link::plan(&borrowed).map_err(Error::Problems)?;

@@ -63,7 +63,7 @@ pub fn store_problem(
     let grant = settings.store.as_ref()?;
     let config = seam_store::Config::of(&settings.name, grant, folder);
     match register.compare(&settings.name, &config) {
-        Err(RegisterError::Misfit(Misfit::Missing { .. })) if settings.catch_up.is_some() => return None,
+        Err(RegisterError::Misfit(Misfit::Missing { .. })) if settings.learns_again() => return None,
         Err(error) => return Some(misfit(&settings.name, &error)),
         Ok(()) => {}
     }

@@ -2,7 +2,6 @@
 //! carry calls over seams.
 
 mod cycle;
-mod history_feed;
 mod host_exports;
 mod host_imports;
 mod linker;
@@ -14,7 +13,6 @@ mod variant_check;
 mod wire;
 mod wiring;
 
-pub use history_feed::HistoryFeed;
 pub use plan::plan;
 pub use publication::arguments_from_json;
 pub(crate) use seam_call::Carry;

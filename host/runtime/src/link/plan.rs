@@ -71,7 +71,6 @@ pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, 
     }
     for (context, component) in contexts {
         problems.extend(variant_check::problems(contexts, context, component));
-        problems.extend(variant_check::catch_up_problem(contexts, context, component));
         problems.extend(subscription::problems(contexts, context, component));
     }
     if let Some(cycle) = cycle::find_cycle(&variant_check::callees(contexts, &wirings)) {

@@ -1,7 +1,6 @@
-//! Checks that a variant can replace its context: its exports, the history that it learns from, and the contexts that a
-//! call may reach through variants.
+//! Checks that a variant can replace its context: its exports, and the contexts that a call may reach
+//! through variants.
 
-use super::history_feed::HistoryFeed;
 use super::wiring::Wiring;
 use crate::call::ContextIndex;
 use crate::component::{Component, ContextProblem, HTTP_HANDLER, Interface, WASI_HTTP, is_seam, same_signature};
@@ -44,27 +43,6 @@ pub fn problems(
         }
     }
     problems
-}
-
-/// The reason why the variants of a context cannot learn from the history that `catch_up` names.
-pub fn catch_up_problem(
-    contexts: &[(&ContextSettings, &Component)],
-    context: &ContextSettings,
-    component: &Component,
-) -> Option<ContextProblem> {
-    let catch_up = context.catch_up.as_ref()?;
-    let history = contexts.iter().find(|(other, _)| other.name == catch_up.from);
-    let why = match history {
-        Some((_, history)) => HistoryFeed::new(catch_up, &history.exports, &component.exports).err()?,
-        None => format!("there is no context `{}`", catch_up.from),
-    };
-    Some(ContextProblem {
-        context: context.name.clone(),
-        part: "catch_up".into(),
-        message: format!("variants of `{}` cannot catch up: {why}", context.name),
-        remedy: "correct `catch_up`: `from` keeps the history, `call` reads a page of it, `into` takes that page"
-            .into(),
-    })
 }
 
 /// For each context, the contexts that it may call, including the variants that may answer for them.

@@ -25,12 +25,8 @@ pub use stored_shares::StoredShares;
 use self::shadow::Shadow;
 use crate::call::{Affinity, Call, Failure, spread};
 use crate::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
-use crate::link::HistoryFeed;
 use crate::run::Generation;
 use crate::run::metrics::VariantMetrics;
-use crate::settings::CatchUp;
-use seam_store::Database;
-use seam_store::ids::ContextName;
 
 /// The variants of one context that are loaded, with their weights.
 pub(crate) struct Route {
@@ -40,7 +36,6 @@ pub(crate) struct Route {
     shadow: Option<Shadow>,
     /// The `name=value` in the query of a request that came from an answer of this context.
     click: Option<String>,
-    learning: Option<Learning>,
     /// Different for each context, so that a visitor among the first of one context is not among the first of every
     /// context.
     salt: u64,
@@ -53,33 +48,9 @@ pub(crate) struct Member {
     pub readiness: Arc<Readiness>,
 }
 
-/// The function by which a context learns: its calls go to the main variant, and the others follow the history.
-pub(crate) struct Learning {
-    pub feed: Arc<HistoryFeed>,
-    pub learned: Arc<Notify>,
-}
-
-/// A variant that follows a history.
-pub struct Follower {
-    pub variant: ContextName,
-    pub database: Arc<Database>,
-    pub readiness: Arc<Readiness>,
-    /// The context that keeps the history.
-    pub from: ContextName,
-    /// The name of its cursor.
-    pub cursor: String,
-    pub feed: Arc<HistoryFeed>,
-}
-
 impl Route {
     /// `main` answers when no other variant can. The variant named `shadow` is called beside the variant that answers.
-    pub fn new(
-        main: Member,
-        others: Vec<Member>,
-        shadow: Option<&str>,
-        queue: &Arc<Shadows>,
-        learning: Option<Learning>,
-    ) -> Self {
+    pub fn new(main: Member, others: Vec<Member>, shadow: Option<&str>, queue: &Arc<Shadows>) -> Self {
         let total = others.iter().fold(main.weight, |sum, other| sum.saturating_add(other.weight));
         let salt = Affinity::by(main.generation.context().as_str().as_bytes()).key;
         let is_shadow = |member: &&Member| Some(member.generation.spec().settings.variant.as_str()) == shadow;
@@ -90,7 +61,7 @@ impl Route {
             queue: queue.clone(),
         });
         let click = main.generation.spec().settings.clicks.clone();
-        Self { main, others: others.into(), total, shadow, click, learning, salt }
+        Self { main, others: others.into(), total, shadow, click, salt }
     }
 
     /// The main variant first.
@@ -128,23 +99,6 @@ impl Route {
         self.click.is_some()
     }
 
-    /// The loaded variants that follow a history.
-    pub fn followers(&self) -> impl Iterator<Item = Follower> {
-        let follow = self.main.generation.spec().settings.catch_up.as_ref().zip(self.learning.as_ref());
-        follow.into_iter().flat_map(move |(catch_up, learning)| {
-            self.others.iter().filter_map(move |member| {
-                Some(Follower {
-                    variant: member.generation.context().clone(),
-                    database: member.generation.database()?.clone(),
-                    readiness: member.readiness.clone(),
-                    from: catch_up.from.clone(),
-                    cursor: cursor_name(catch_up),
-                    feed: learning.feed.clone(),
-                })
-            })
-        })
-    }
-
     /// Counts a click when `query` says that the request came from an answer; the click belongs to the variant that a
     /// request with this `affinity` gets.
     pub fn count_click(&self, query: &str, affinity: &Affinity) {
@@ -152,11 +106,6 @@ impl Route {
             self.pick(affinity).metrics.clicks.inc();
         }
     }
-}
-
-/// The name of the cursor in a history.
-pub(crate) fn cursor_name(catch_up: &CatchUp) -> String {
-    format!("{}/{}", catch_up.from, catch_up.call)
 }
 
 impl Dispatch for Route {
@@ -171,15 +120,6 @@ impl Dispatch for Route {
         function: &Function,
         exchange: &mut dyn Exchange,
     ) -> Result<(), Failure> {
-        if let Some(learning) = &self.learning
-            && learning.feed.into.1 == function.name
-            && let Some(export) = self.main.generation.export(&function.interface, &function.name)
-            && learning.feed.into.0 == export.interface
-        {
-            let learned = self.main.generation.call(call, callees, function, exchange);
-            learning.learned.notify();
-            return learned;
-        }
         let chosen = self.pick(&call.affinity);
         let started = Instant::now();
         let outcome = chosen.generation.call(call, callees, function, exchange);

@@ -1,23 +1,22 @@
-//! How far a variant has caught up with what its context has learned.
+//! How far a variant has caught up with the events that its context has had.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex};
-use seam_store::Cursor;
 use seam_store::clock::Clock;
 
-/// Outlives the variant's versions. A variant that has nothing to learn is ready from the start.
+/// Outlives the variant's versions. A variant that subscribes to nothing is ready from the start.
 pub struct Readiness {
-    /// Whether the variant has reached the end of the history, and so may answer.
+    /// Whether the variant has had everything once, and so may answer.
     ready: AtomicBool,
     progress: Mutex<Progress>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Records that the variant has received since the host started.
-    pub records: u64,
-    /// Why it could not receive the next ones.
+    /// Events that the variant has handled since the host started.
+    pub events: u64,
+    /// Why it does not handle the next ones.
     pub error: Option<String>,
 }
 
@@ -34,21 +33,15 @@ impl Readiness {
         self.progress.lock().clone()
     }
 
-    /// Notes that the variant has received `records` more records, and that its cursor is `cursor` now.
-    pub fn record_progress(&self, records: usize, cursor: Cursor) {
-        let mut progress = self.progress.lock();
-        progress.records += records as u64;
-        progress.error = None;
-        self.ready.store(cursor.caught_up, Ordering::Relaxed);
-    }
-
-    /// Notes why the variant could not receive records. It answers as before, with what it knows.
-    pub fn behind(&self, why: String) {
-        self.progress.lock().error = Some(why);
+    /// Notes that the variant has handled `events` since the host started, whether it has had everything once, and why
+    /// it does not go on.
+    pub fn note(&self, events: u64, ready: bool, error: Option<String>) {
+        *self.progress.lock() = Progress { events, error };
+        self.ready.store(ready, Ordering::Relaxed);
     }
 }
 
-/// Signals that there is something new to learn. The signal is a hint that may be lost: the thread that waits also
+/// Signals that there is something to do. The signal is a hint that may be lost: the thread that waits also
 /// looks from time to time.
 pub struct Notify {
     notified: Mutex<bool>,

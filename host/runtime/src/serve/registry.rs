@@ -18,13 +18,13 @@ use super::probation::Probation;
 use super::publisher::{Next, Publisher};
 use super::route_status::RouteStatus;
 use super::routes;
-use super::routing::Routing;
+use super::routing::{self, Routing};
 use super::stores::Stores;
 use crate::call::{Affinity, ContextIndex, Failure};
 use crate::component::{Artifact, Component, ContextProblem, ContextSpec, Loader};
 use crate::guest::attempts::Attempts;
 use crate::link;
-use crate::route::{Comparison, Follower, Notify, RouteRejected};
+use crate::route::{Comparison, Readiness, RouteRejected};
 use crate::run::recorder::Recorder;
 use crate::run::{Generation, Inherited, Metrics, start};
 use crate::settings::{ContextSettings, Recording};
@@ -61,7 +61,7 @@ impl Registry {
     pub(super) fn new(parts: Parts<'_>) -> Result<Self, Error> {
         let Parts { loader, databases, host, metrics, recording, clock } = parts;
         let register = Register::open(host.clone())?;
-        let routing = Routing::open(host, metrics.clone(), clock.clone())?;
+        let routing = Routing::open(host, metrics.clone())?;
         let publisher = Arc::new(Publisher::new(routing, clock.clone()));
         let stores = Stores::new(databases, register, metrics.clone());
         Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording, clock })))
@@ -166,8 +166,6 @@ impl Registry {
         out_of_service: &[ContextProblem],
     ) -> Result<Prepared, Error> {
         let Inner { publisher, loader, stores, metrics, recording, clock } = &*self.0;
-        let teaches = |spec: &&ContextSpec| spec.settings.catch_up.is_some();
-        let taught: Vec<ContextName> = specs.iter().filter(teaches).map(|spec| spec.settings.name.clone()).collect();
         let wired = link::wire(loader.engine(), specs).map_err(Error::Problems)?;
         let base = publisher.serving().clone();
         let (mut next, mut candidates, mut problems) = (Vec::new(), Vec::new(), Vec::new());
@@ -198,10 +196,8 @@ impl Registry {
                 }
                 continue;
             }
-            let follows =
-                name.variant().is_some_and(|(context, _)| taught.iter().any(|taught| taught.as_str() == context));
             let started = stores
-                .open(&wired.spec.settings, before, follows)
+                .open(&wired.spec.settings, before)
                 .and_then(|database| start::generation(index, number, wired, database, inherited))
                 .and_then(|generation| Ok((generation.probe()?, Arc::new(generation))));
             match started {
@@ -303,15 +299,9 @@ impl Registry {
         Some(RouteRejected::NotLoaded { context: context.to_owned(), name: name.to_owned(), why: why.clone() })
     }
 
-    /// The variants that follow a history.
-    pub fn followers(&self) -> Vec<Follower> {
-        let set = self.0.publisher.serving();
-        set.routes.values().flat_map(|route| route.followers().collect::<Vec<_>>()).collect()
-    }
-
-    /// Notified when there may be something new for the followers to learn.
-    pub fn learned(&self) -> &Notify {
-        &self.0.publisher.routing.learned
+    /// How far a variant has caught up; `None` for anything else.
+    pub fn readiness(&self, variant: &str) -> Option<Arc<Readiness>> {
+        self.0.publisher.routing.readiness_of(variant)
     }
 
     /// The contexts to which events are delivered, variants included.
@@ -322,16 +312,8 @@ impl Registry {
 
     /// The contexts that publish this interface, variants included, with their files.
     pub fn publishers(&self, interface: &str) -> Vec<(ContextName, Arc<Database>)> {
-        let path = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
-        let publishes = |generation: &Arc<Generation>| {
-            generation
-                .spec()
-                .settings
-                .publishes
-                .iter()
-                .any(|publication| path(&publication.interface) == path(interface))
-        };
-        let all = self.generations().into_iter().filter(publishes);
+        let generations = self.generations();
+        let all = routing::publishers(&generations, interface);
         all.filter_map(|generation| Some((generation.context().clone(), generation.database()?.clone()))).collect()
     }
 

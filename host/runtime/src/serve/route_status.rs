@@ -34,12 +34,12 @@ pub struct VariantStatus {
 #[serde(rename_all = "kebab-case")]
 pub enum VariantState {
     Ready,
-    /// It is learning what the others know, and answers no calls until then. Holds the records received since the host
-    /// started.
+    /// It gets the events that the others have had, and answers no calls until then. Holds how many it has handled
+    /// since the host started.
     CatchingUp(u64),
-    /// It answers with what it knows, but could not receive newer records.
+    /// It answers with what it knows, but newer events wait: why.
     Behind(String),
-    /// It has never caught up, and cannot receive records.
+    /// It has never caught up, and its events wait: why.
     Stuck(String),
     /// It is in the manifest but is not loaded.
     Absent(String),
@@ -51,7 +51,7 @@ impl std::fmt::Display for VariantState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Ready => f.write_str("ready"),
-            Self::CatchingUp(records) => write!(f, "catching up: {records} records"),
+            Self::CatchingUp(events) => write!(f, "catching up: {events} events"),
             Self::Behind(why) => write!(f, "behind: {why}"),
             Self::Stuck(why) => write!(f, "not ready: {why}"),
             Self::Absent(why) => write!(f, "absent: {why}"),
@@ -66,7 +66,7 @@ impl VariantState {
         match (readiness.is_ready(), progress.error) {
             (true, None) => Self::Ready,
             (true, Some(why)) => Self::Behind(why),
-            (false, None) => Self::CatchingUp(progress.records),
+            (false, None) => Self::CatchingUp(progress.events),
             (false, Some(why)) => Self::Stuck(why),
         }
     }

@@ -5,14 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
-use seam_store::{Cursor, HostFile, HostFileError};
+use seam_store::{HostFile, HostFileError, Source};
 
 use super::load::Absent;
-use crate::route::{self, Notify, Readiness, Shadows, StoredShares};
+use crate::route::{Readiness, Shadows, StoredShares};
 use crate::run::{Generation, Metrics};
-use crate::settings::CatchUp;
 
 pub(crate) struct Routing {
     pub shares: StoredShares,
@@ -20,35 +18,56 @@ pub(crate) struct Routing {
     pub metrics: Metrics,
     /// The variants of the manifest that are not loaded.
     pub absent: Mutex<Vec<Absent>>,
-    /// Notified when a context that has variants has learned something.
-    pub learned: Arc<Notify>,
     readiness: Mutex<HashMap<ContextName, Arc<Readiness>>>,
 }
 
 impl Routing {
     /// # Errors
     /// When the shares that were stored cannot be read.
-    pub fn open(host: Arc<HostFile>, metrics: Metrics, clock: Clock) -> Result<Self, HostFileError> {
+    pub fn open(host: Arc<HostFile>, metrics: Metrics) -> Result<Self, HostFileError> {
         let (shares, shadows) = (StoredShares::open(host)?, Arc::default());
-        Ok(Self {
-            shares,
-            shadows,
-            metrics,
-            absent: Mutex::default(),
-            learned: Arc::new(Notify::new(clock)),
-            readiness: Mutex::default(),
-        })
+        Ok(Self { shares, shadows, metrics, absent: Mutex::default(), readiness: Mutex::default() })
     }
 
-    /// How far `generation` has read the history that its context learns from. A context without one is ready.
-    pub fn readiness(&self, generation: &Generation, catch_up: Option<&CatchUp>) -> Arc<Readiness> {
-        let follows = generation.context().variant().and(catch_up).zip(generation.database());
-        let Some((catch_up, database)) = follows else { return Arc::new(Readiness::new(true)) };
+    /// How far `generation` has caught up with the events of `generations`. What is no variant, and what subscribes to
+    /// nothing, is ready.
+    pub fn readiness(&self, generation: &Generation, generations: &[Arc<Generation>]) -> Arc<Readiness> {
+        let learns = generation.spec().settings.learns_again();
+        let Some(database) = generation.database().filter(|_| learns) else { return Arc::new(Readiness::new(true)) };
         let stored = || {
             // A variant whose file cannot be read now does not count as caught up.
-            let cursor = Cursor::read(database, &route::cursor_name(catch_up)).unwrap_or_default();
-            Arc::new(Readiness::new(cursor.caught_up))
+            let ready = sources(generation, generations).all(|source| database.caught_up(&source).unwrap_or(false));
+            Arc::new(Readiness::new(ready))
         };
         self.readiness.lock().entry(generation.context().clone()).or_insert_with(stored).clone()
     }
+
+    pub fn readiness_of(&self, variant: &str) -> Option<Arc<Readiness>> {
+        self.readiness.lock().get(variant).cloned()
+    }
+}
+
+/// Whose events `subscriber` gets.
+fn sources<'g>(subscriber: &'g Generation, generations: &'g [Arc<Generation>]) -> impl Iterator<Item = Source> + 'g {
+    subscriber.spec().settings.subscribes.iter().flat_map(move |subscription| {
+        let interface = path(&subscription.interface);
+        publishers(generations, interface)
+            .map(move |other| Source { publisher: other.context().to_string(), interface: interface.to_owned() })
+    })
+}
+
+/// The contexts that publish `interface`, variants included.
+pub(crate) fn publishers<'g>(
+    generations: &'g [Arc<Generation>],
+    interface: &'g str,
+) -> impl Iterator<Item = &'g Arc<Generation>> {
+    generations.iter().filter(move |generation| {
+        let publishes = &generation.spec().settings.publishes;
+        publishes.iter().any(|publication| path(&publication.interface) == path(interface))
+    })
+}
+
+/// An interface's name without its version.
+fn path(interface: &str) -> &str {
+    interface.split('@').next().unwrap_or_default()
 }

@@ -8,8 +8,7 @@ use seam_store::ids::ContextName;
 use super::routing::Routing;
 use crate::call::{Affinity, ContextIndex, Failure};
 use crate::guest::dispatch::{Dispatch, DispatchTable, WatchedVersion};
-use crate::link::HistoryFeed;
-use crate::route::{Learning, Member, Route};
+use crate::route::{Member, Route};
 use crate::run::Generation;
 use crate::run::metrics::CallMetrics;
 
@@ -131,21 +130,16 @@ fn route(
         return None;
     }
     let (shares, entry) = (routing.shares.of(context), &main.spec().settings);
-    let learning = entry.catch_up.as_ref().and_then(|catch_up| {
-        let from = generations.iter().find(|generation| generation.context() == &catch_up.from)?;
-        let feed = HistoryFeed::new(catch_up, &from.component().exports, &main.component().exports).ok()?;
-        Some(Learning { feed: Arc::new(feed), learned: routing.learned.clone() })
-    });
     let member = |generation: &Arc<Generation>| {
         let variant = &generation.spec().settings.variant;
         Member {
             generation: generation.clone(),
             weight: shares.weight(variant, &entry.variant),
             metrics: routing.metrics.of_variant(context, variant),
-            readiness: routing.readiness(generation, entry.catch_up.as_ref()),
+            readiness: routing.readiness(generation, generations),
         }
     };
     let others = others.into_iter().map(member).collect();
-    let route = Route::new(member(main), others, shares.shadow(), &routing.shadows, learning);
+    let route = Route::new(member(main), others, shares.shadow(), &routing.shadows);
     Some((main.index, Arc::new(route)))
 }

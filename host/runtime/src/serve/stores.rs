@@ -25,8 +25,7 @@ impl Stores {
         Self { folder: folder.to_owned(), register, metrics, open: Mutex::default(), tending: Mutex::default() }
     }
 
-    /// The file of a context, opened when no generation has it open. `before` is the generation that serves now;
-    /// `follows` says whether the context is a variant that learns from a history.
+    /// The file of a context, opened when no generation has it open. `before` is the generation that serves now.
     /// Returns `None` when the manifest does not grant a store.
     ///
     /// # Errors
@@ -35,7 +34,6 @@ impl Stores {
         &self,
         entry: &ContextSettings,
         before: Option<&Arc<Generation>>,
-        follows: bool,
     ) -> Result<Option<Arc<Database>>, ContextProblem> {
         let Some(grant) = &entry.store else { return Ok(None) };
         let mut open = self.open.lock();
@@ -54,9 +52,8 @@ impl Stores {
         let failed = |error: RegisterError| misfit(&entry.name, &error);
         let config = seam_store::Config::of(&entry.name, grant, &self.folder);
         match self.register.compare(&entry.name, &config) {
-            // What follows a history can be made again from it.
-            Err(RegisterError::Misfit(Misfit::Missing { .. })) if follows => {
-                tracing::warn!(context = %entry.name, "its file is gone; it learns the history from the beginning");
+            Err(RegisterError::Misfit(Misfit::Missing { .. })) if entry.learns_again() => {
+                tracing::warn!(context = %entry.name, "its file is gone; it gets all events from the first one on");
                 self.register.accept(&entry.name, &config, |_, _| Ok(())).map_err(failed)?;
             }
             compared => compared.map_err(failed)?,

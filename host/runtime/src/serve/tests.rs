@@ -26,7 +26,6 @@ fn settings(name: &str, variant: &str, component: &Path) -> ContextSettings {
     ContextSettings {
         name: if name.contains('@') { context.with_variant(variant).unwrap() } else { context },
         variant: variant.to_owned(),
-        catch_up: None,
         publishes: Vec::new(),
         subscribes: Vec::new(),
         clicks: None,

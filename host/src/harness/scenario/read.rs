@@ -239,7 +239,7 @@ fn needed(table: &Table<'_, '_>, key: &'static str, example: &str) -> Option<At<
 fn step(table: Table<'_, '_>) -> Option<Step> {
     let place = table.place;
     let kinds: Vec<&str> = ["call", "request", "wait_s"].into_iter().filter(|key| table.has(key)).collect();
-    let asked = asked(&table);
+    let (asked, published) = (asked(&table), published(&table));
     let what = match kinds[..] {
         ["call"] => call(&table),
         ["request"] => request(&table),
@@ -253,12 +253,16 @@ fn step(table: Table<'_, '_>) -> Option<Step> {
         }
     };
     table.finish();
-    Some(Step { place, what: what?, asked })
+    Some(Step { place, what: what?, asked, published })
 }
 
 fn asked(table: &Table<'_, '_>) -> Option<Vec<At<String>>> {
     // An empty list is an expectation, too: no calls.
     table.has("asked").then(|| table.strings("asked", "levels.count([\"A-1\"])"))
+}
+
+fn published(table: &Table<'_, '_>) -> Option<Vec<At<String>>> {
+    table.has("published").then(|| table.strings("published", "events.order-placed({number: \"A-1\", ...})"))
 }
 
 fn call(table: &Table<'_, '_>) -> Option<Action> {
@@ -325,10 +329,10 @@ fn request(table: &Table<'_, '_>) -> Option<Action> {
 }
 
 fn then(table: Table<'_, '_>) -> Then {
-    let asked = asked(&table);
+    let (asked, published) = (asked(&table), published(&table));
     let rows = table.tables("rows").into_iter().filter_map(rows).collect();
     table.finish();
-    Then { asked, rows }
+    Then { asked, published, rows }
 }
 
 fn rows(table: Table<'_, '_>) -> Option<Rows> {

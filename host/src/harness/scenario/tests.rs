@@ -145,11 +145,12 @@ fn each_scenario_inherits_the_file_s_given_and_its_own_stubs_come_first() {
         given.sql = ["INSERT 2"]
         given.stub = [{ function = "n.f", with = "(1)", fails = "timed-out", slow_ms = 5, times = 2 }]
         when = [
-            { call = "a.b(1)", then = "ok(_)", asked = [] },
+            { call = "a.b(1)", then = "ok(_)", asked = [], published = ["e.f(1)"] },
             { wait_s = 60 },
             { request = "POST /x?y=1", headers = { accept = "a/b" }, body = "c=d", status = 303, contains = ["e"], take = { t = ["<", ">"] } },
         ]
         then.asked = ["n.f(1)"]
+        then.published = []
         then.rows = [{ sql = "SELECT 1", are = [["a", 1, 1.5, [], "_", true]] }]
     "#;
     let (_folder, path) = file(text);
@@ -163,6 +164,8 @@ fn each_scenario_inherits_the_file_s_given_and_its_own_stubs_come_first() {
     assert!(matches!(replies[..], [Reply::Fails(FailureKind::TimedOut), Reply::Answer(_)]), "{replies:?}");
     assert_eq!((one.given.stubs[0].after, one.given.stubs[0].times), (Duration::from_millis(5), Some(2)));
     assert!(one.when[0].asked.as_ref().is_some_and(Vec::is_empty) && one.when[1].asked.is_none());
+    assert_eq!(one.when[0].published.as_ref().map(Vec::len), Some(1));
+    assert!(one.when[1].published.is_none() && one.then.published.as_ref().is_some_and(Vec::is_empty));
     let Action::Request(request) = &one.when[2].what else { panic!("a request") };
     assert_eq!((request.status, request.take.len(), request.headers.len()), (Some(303), 1, 1));
     let cells = [Cell::Text("a".into()), Cell::Integer(1), Cell::Real(1.5), Cell::Null, Cell::Any, Cell::Integer(1)];

@@ -138,7 +138,7 @@ const REFUSED: &[(&str, &[&str])] = &[
             "SELECT 1 FROM main.[seam_store] AS item",
             "SELECT \u{feff}*\u{feff}FROM \u{feff}seam_store",
             "SELECT identity FROM seam_store",
-            "SELECT * FROM seam_cursors",
+            "SELECT * FROM seam_inbox",
             "SELECT (SELECT max(number) FROM main.seam_migrations)",
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM seam_store)",
             "WITH item AS (SELECT * FROM seam_store) SELECT * FROM item",
@@ -159,7 +159,7 @@ const REFUSED: &[(&str, &[&str])] = &[
             "UPDATE seam_migrations SET number = 0",
             "UPDATE seam_store SET commits = 0",
             "UPDATE item SET name = identity FROM seam_store",
-            "UPDATE seam_cursors SET at = 0",
+            "UPDATE seam_inbox SET at = 0",
         ],
     ),
     (
@@ -252,7 +252,7 @@ const REFUSED: &[(&str, &[&str])] = &[
 fn what_is_not_the_contexts_is_refused_and_changes_nothing() {
     let shop = shop();
     shop.add("kept").unwrap();
-    Cursor { at: 7, caught_up: true }.write(&shop, "orders").unwrap();
+    shop.set_seen(&orders(), 7).unwrap();
     let looks = || {
         let schema = "SELECT coalesce(group_concat(type || name || coalesce(sql, '')), '') FROM sqlite_schema";
         (texts_in(&shop.query(schema, &[], soon()).unwrap()), shop.items(), shop.mark().unwrap())

@@ -227,7 +227,7 @@ fn every_kind_of_change_runs_beside_all_tables_of_the_host() {
          INSERT INTO a (y) VALUES ('y'); INSERT INTO b VALUES (1);",
     )];
     migrate(&shop, &list).unwrap();
-    Cursor { at: 7, caught_up: true }.write(&shop, "orders").unwrap();
+    shop.set_seen(&orders(), 7).unwrap();
     for sql in [
         "ANALYZE",
         "ANALYZE main",
@@ -254,7 +254,7 @@ fn every_kind_of_change_runs_beside_all_tables_of_the_host() {
         let migrated = migrate(&shop, &list);
         assert!(migrated.is_ok(), "{sql}: {}", migrated.unwrap_err());
     }
-    assert_eq!(Cursor::read(&shop, "orders").unwrap(), Cursor { at: 7, caught_up: true });
+    assert_eq!(shop.seen(&orders()).unwrap(), Some(7));
 }
 
 #[test]
@@ -275,20 +275,20 @@ fn only_the_virtual_tables_that_are_offered_can_be_made() {
 }
 
 #[test]
-fn a_file_that_follows_a_history_can_be_migrated() {
+fn a_file_that_has_taken_events_can_be_migrated() {
     let shop = empty();
     // A context may have a store before it has migrations.
-    Cursor { at: 6, caught_up: false }.write(&shop, "orders").unwrap();
+    shop.set_seen(&orders(), 6).unwrap();
     let mut list = vec![migration(1, "CREATE TABLE a (x)")];
     migrate(&shop, &list).unwrap();
-    Cursor { at: 7, caught_up: true }.write(&shop, "orders").unwrap();
+    shop.set_seen(&orders(), 7).unwrap();
     list.push(migration(2, "CREATE TABLE b (x)"));
     assert_eq!(migrate(&shop, &list).unwrap(), Migrated { from: 1, to: 2 });
     // As a deploy tries it, and as a restore point comes back.
     let copy = shop.copy(&shop.folder.path().join("copy.db")).unwrap();
     let later = [list.clone(), vec![migration(3, "ALTER TABLE a RENAME TO c; REINDEX; ANALYZE")]].concat();
     assert_eq!(migrate(&copy, &later).unwrap(), Migrated { from: 2, to: 3 });
-    assert_eq!(Cursor::read(&copy, "orders").unwrap(), Cursor { at: 7, caught_up: true });
+    assert_eq!(copy.seen(&orders()).unwrap(), Some(7));
     list.push(migration(3, "ALTER TABLE b RENAME TO seam_b"));
     assert!(matches!(migrate(&shop, &list), Err(MigrateError::HostName { name }) if name == "seam_b"));
 }

@@ -69,6 +69,11 @@ fn shop() -> Fixture {
     shop_of(64)
 }
 
+/// Whose events a file may have taken.
+fn orders() -> Source {
+    Source { publisher: "orders".into(), interface: "acme:orders/events".into() }
+}
+
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }

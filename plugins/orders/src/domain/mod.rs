@@ -18,8 +18,6 @@ use crate::wit::Error;
 pub const PAGE_SIZE: u32 = 20;
 /// The last page that may be asked for.
 pub const PAGE_MAX: u32 = 500;
-/// Purchases in one answer of `history`.
-pub const PURCHASES_MAX: u32 = 1_000;
 /// How long after the shipment a customer may send copies back.
 pub const RETURN_SECONDS: u64 = 60 * 24 * 60 * 60;
 /// A change that takes longer than this was interrupted: no call lives as long.

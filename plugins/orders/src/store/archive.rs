@@ -1,15 +1,19 @@
-//! Orders of a seed: a thousand of them in five statements, each for many rows.
+//! Orders of a seed: a thousand of them in four statements, each for many rows. And orders from before events.
 
 use std::collections::BTreeSet;
 
-use seam_sdk::store::{Error, Value, list, params, transaction};
+use seam_sdk::store::{Error, Value, list, optional, params, transaction};
 
-use super::time;
+use super::{PlacedRow, placed, placed_columns, time};
 use crate::archive::PastOrder;
 use crate::domain::{past, states};
+use crate::neighbours::{Neighbours, PlacedOrder};
 
-/// Adds the orders that are not known yet; all or none. Returns how many those are.
-pub fn put(orders: &[PastOrder]) -> Result<u32, Error> {
+/// Orders from before events that are published at a time.
+const EARLIER: u32 = 200;
+
+/// Adds the orders that are not known yet, and publishes those that were sold; all or none. Returns how many are new.
+pub fn put(orders: &[PastOrder], neighbours: &impl Neighbours) -> Result<u32, Error> {
     let numbers: Vec<_> = orders.iter().map(|order| &order.number).collect();
     transaction(|tx| {
         let known: Vec<String> = tx.query(
@@ -38,12 +42,36 @@ pub fn put(orders: &[PastOrder]) -> Result<u32, Error> {
             "INSERT INTO events (order_id, position, at, state, note) VALUES (?1, ?2, ?3, ?4, ?5)",
             events,
         )?;
-        // Recommendation has a seed of its own.
-        tx.execute_many(
-            "INSERT INTO purchases (order_id, learned) VALUES (?1, 1)",
-            new.iter().filter(|(_, order)| past::sold(order)).map(|(id, _)| (*id,)),
-        )?;
+        for (_, order) in new.iter().filter(|(_, order)| past::sold(order)) {
+            let skus = order.lines.iter().map(|line| line.sku.clone()).collect();
+            let (number, customer) = (order.number.clone(), order.customer.clone());
+            neighbours.order_placed(&PlacedOrder { number, customer, skus, at: order.at })?;
+        }
         Ok(new.len() as u32)
+    })
+}
+
+/// Publishes orders that were placed before their context published anything, some at a time.
+pub fn publish_earlier(neighbours: &impl Neighbours) -> Result<(), Error> {
+    if optional::<i64>("SELECT order_id FROM unpublished LIMIT 1", params![])?.is_none() {
+        return Ok(());
+    }
+    transaction(|tx| {
+        let earlier: Vec<(i64, PlacedRow)> = tx.query(
+            concat!(
+                "SELECT id, ",
+                placed_columns!(),
+                " FROM orders WHERE id IN
+              (SELECT order_id FROM unpublished ORDER BY order_id LIMIT ?1) ORDER BY id"
+            ),
+            params![EARLIER],
+        )?;
+        let last = earlier.last().map_or(0, |(id, _)| *id);
+        for (_, order) in earlier {
+            neighbours.order_placed(&placed(order))?;
+        }
+        tx.execute("DELETE FROM unpublished WHERE order_id <= ?1", params![last])?;
+        Ok(())
     })
 }
 

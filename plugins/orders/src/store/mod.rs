@@ -1,19 +1,20 @@
 //! The orders' SQL. Every query here has its index, named in the migrations.
 //!
 //! This file and `desk` read; `placing` and `changing` write the changes of one order, each function one transaction,
-//! `archive` writes the orders of a seed. Nothing here calls another context: that happens between two transactions.
+//! `archive` writes the orders of a seed. Nothing here calls another context: that
+//! happens between two transactions. An event is published within one.
 
 pub mod archive;
 pub mod changing;
 pub mod desk;
 pub mod placing;
 
-use seam_sdk::store::{Error, Transaction, list, optional, params, query};
+use seam_sdk::store::{Error, Transaction, optional, params, query};
 use serde::Deserialize;
 
 use crate::domain::states::{self, Doing};
 use crate::domain::{PAGE_SIZE, outcome};
-use crate::history::Purchase;
+use crate::neighbours::PlacedOrder;
 use crate::wit::{self, Address, Event, Order, Page, PlacedLine, State, Summary};
 
 /// The part of an order that its next step depends on.
@@ -193,42 +194,20 @@ fn page_of(rows: Vec<SummaryRow>, count: u32) -> Result<Page, Error> {
     Ok(Page { orders, more })
 }
 
-/// In the order of the fields of `PurchaseRow`. A SKU has no blank in it.
-macro_rules! purchases {
-    ($where:literal) => {
-        concat!(
-            "SELECT p.sequence, o.number, o.customer, o.at,
-               (SELECT group_concat(sku, ' ' ORDER BY position) FROM lines WHERE order_id = o.id)
-             FROM purchases AS p CROSS JOIN orders AS o ON o.id = p.order_id
-             WHERE ",
-            $where,
-            " ORDER BY p.sequence LIMIT ?1"
-        )
+/// In the order of the fields of `PlacedRow`. A SKU has no blank in it.
+macro_rules! placed_columns {
+    () => {
+        "number, customer, at,
+           (SELECT group_concat(sku, ' ' ORDER BY position) FROM lines WHERE order_id = orders.id)"
     };
 }
+use placed_columns;
 
-type PurchaseRow = (u64, String, String, u64, String);
+type PlacedRow = (String, String, u64, String);
 
-fn purchase((sequence, order, customer, at, skus): PurchaseRow) -> Purchase {
-    Purchase { sequence, order, customer, skus: skus.split(' ').map(String::from).collect(), at }
-}
-
-pub fn purchases(after: u64, count: u32) -> Result<Vec<Purchase>, Error> {
-    let rows: Vec<PurchaseRow> = query(purchases!("p.sequence > ?2"), params![count, time(after)])?;
-    Ok(rows.into_iter().map(purchase).collect())
-}
-
-/// The purchases that recommendation does not have, oldest first.
-pub fn unlearned(count: u32) -> Result<Vec<Purchase>, Error> {
-    let rows: Vec<PurchaseRow> = query(purchases!("p.learned = 0"), params![count])?;
-    Ok(rows.into_iter().map(purchase).collect())
-}
-
-pub fn learned(purchases: &[Purchase]) -> Result<(), Error> {
-    let sequences: Vec<_> = purchases.iter().map(|purchase| purchase.sequence.to_string()).collect();
-    let sql = "UPDATE purchases SET learned = 1 WHERE sequence IN (SELECT CAST(value AS INTEGER) FROM json_each(?1))";
-    seam_sdk::store::execute(sql, params![&list(&sequences)])?;
-    Ok(())
+/// The event of an order that is placed.
+fn placed((number, customer, at, skus): PlacedRow) -> PlacedOrder {
+    PlacedOrder { number, customer, skus: skus.split(' ').map(String::from).collect(), at }
 }
 
 /// The accounts of the operators behind an event.

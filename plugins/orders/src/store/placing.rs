@@ -2,10 +2,11 @@
 
 use seam_sdk::store::{Error, execute, params, transaction};
 
-use super::{Authors, happened, time};
+use super::{Authors, PlacedRow, happened, placed, placed_columns, time};
 use crate::domain::outcome;
 use crate::domain::past::OWN_NUMBERS;
 use crate::domain::states::{Doing, Step};
+use crate::neighbours::Neighbours;
 use crate::wit::{self, Address, Quote, State};
 
 /// An order that has just been opened.
@@ -80,18 +81,20 @@ pub fn open(key: &str, customer: &str, address: &Address, quote: &Quote, now: u6
     }
 }
 
-/// The order stands, and counts as a purchase. False: another request took it for interrupted and is undoing it.
-pub fn confirm(id: i64, note: &str, now: u64) -> Result<bool, Error> {
+/// The order stands, and is published. False: another request took it for interrupted and is undoing it.
+pub fn confirm(id: i64, note: &str, now: u64, neighbours: &impl Neighbours) -> Result<bool, Error> {
     transaction(|tx| {
-        let confirmed = tx.execute(
-            "UPDATE orders SET state = 'placed', doing = NULL, doing_since = NULL WHERE id = ?1 AND doing = ?2",
+        let confirmed: Option<PlacedRow> = tx.optional(
+            concat!(
+                "UPDATE orders SET state = 'placed', doing = NULL, doing_since = NULL
+                 WHERE id = ?1 AND doing = ?2 RETURNING ",
+                placed_columns!()
+            ),
             params![id, Doing::Place.name()],
         )?;
-        if confirmed == 0 {
-            return Ok(false);
-        }
+        let Some(confirmed) = confirmed else { return Ok(false) };
         happened(tx, id, now, State::Placed, note, Authors::default())?;
-        tx.execute("INSERT INTO purchases (order_id, learned) VALUES (?1, 0)", params![id])?;
+        neighbours.order_placed(&placed(confirmed))?;
         Ok(true)
     })
 }

@@ -1,4 +1,4 @@
-//! The other contexts, for tests of orders: a catalog, a warehouse, finance and recommendation, all in memory. At any
+//! The other contexts, for tests of orders: a catalog, a warehouse and finance, all in memory. At any
 //! call they can be absent or lose their answer, or the caller can die.
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use orders::neighbours::{Album, Neighbours, Payment, Sale, albums, engine, fulfilment, payments};
+use orders::neighbours::{Album, Neighbours, Payment, PlacedOrder, Sale, albums, events, fulfilment, payments};
 use orders::store;
 use orders::wit::{self, Address, Card, Line, Order, Request, State};
 use seam_sdk::native::{Store, forget_attempts, set_clock, settings};
@@ -50,7 +50,10 @@ pub struct Others {
     /// Who gave money back, in the order in which it was given.
     pub givers: Vec<Option<String>>,
     keys: BTreeSet<String>,
-    pub learned: BTreeSet<String>,
+    /// The events that were published, also in transactions that were rolled back.
+    pub published: Vec<PlacedOrder>,
+    /// The outbox does not work.
+    pub outbox_full: bool,
 }
 
 pub struct World {
@@ -92,13 +95,6 @@ impl World {
     pub fn plan(&self, faults: &[(usize, Fault)]) {
         self.asked.borrow_mut().clear();
         self.faults.replace(faults.iter().copied().collect());
-    }
-
-    /// Makes the next purchase the one after which orders sends the purchases to recommendation.
-    pub fn order_all_but_one_to_be_told(&self) {
-        for i in 1..8 {
-            self.place(&format!("k-{i}"), &[("A", 1)], APPROVED).unwrap();
-        }
     }
 
     pub fn later(&self, seconds: u64) {
@@ -427,9 +423,9 @@ impl Neighbours for World {
         })
     }
 
-    fn learn(&self, purchases: &[engine::Purchase]) -> Result<u32, engine::Error> {
-        self.ask("learn", engine::Error::Unavailable, |others| {
-            Ok(purchases.iter().filter(|purchase| others.learned.insert(purchase.id.clone())).count() as u32)
-        })
+    fn order_placed(&self, order: &PlacedOrder) -> Result<(), events::Error> {
+        let mut others = self.others.borrow_mut();
+        others.published.push(order.clone());
+        if others.outbox_full { Err(events::Error::Unavailable("the outbox is full".into())) } else { Ok(()) }
     }
 }

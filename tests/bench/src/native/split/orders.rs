@@ -18,14 +18,20 @@ use orders::domain::{check, quote};
 use orders::musiccorp::finance::payments::{self, Payment, Sale};
 use orders::musiccorp::warehouse::fulfilment;
 use orders::wit::{self, Error, Order, Quote};
+use recommendation::engine::Purchase;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::client::Client;
-use super::recommendation::Told;
 use super::{answered, read, said, unknown};
 use crate::native::reference::{Reference, now};
 use crate::native::writer::Writer;
 use crate::native::{reader, types};
+
+/// What the host's outbox is in the file of the context.
+const OUTBOX: &str = "
+    CREATE TABLE IF NOT EXISTS purchases
+      (sequence INTEGER PRIMARY KEY, order_id INTEGER NOT NULL REFERENCES orders, learned INTEGER NOT NULL) STRICT;
+    CREATE INDEX IF NOT EXISTS purchases_unlearned ON purchases (sequence) WHERE learned = 0;";
 
 type Said<T> = std::result::Result<T, Error>;
 
@@ -47,6 +53,7 @@ struct Neighbours {
 /// `services` are catalog, warehouse, finance, recommendation.
 pub fn orders(file: PathBuf, services: [SocketAddr; 4]) -> Result<()> {
     let desk = Arc::new(Desk { writer: Writer::open(&file)?, file, reference: Reference::read()? });
+    desk.writer.transaction::<_, anyhow::Error>(|open| Ok(open.execute_batch(OUTBOX)?))?;
     super::server::serve_threads(move || {
         let [catalog, warehouse, finance, recommendation] = services.map(Client::new);
         let neighbours = Neighbours { catalog, warehouse, finance, recommendation };
@@ -211,7 +218,7 @@ fn learn(desk: &Desk, neighbours: &mut Neighbours) -> Result<()> {
     if purchases.is_empty() || !purchases.len().is_multiple_of(FROM) {
         return Ok(());
     }
-    let (sequences, told): (Vec<String>, Vec<Told>) = purchases.into_iter().unzip();
+    let (sequences, told): (Vec<String>, Vec<Purchase>) = purchases.into_iter().unzip();
     let _: u32 = neighbours.recommendation.ask("learn", &told)?;
     let sequences = serde_json::to_string(&sequences)?;
     desk.writer.transaction::<_, anyhow::Error>(|open| {
@@ -234,7 +241,7 @@ impl reader::Reader {
     }
 
     /// Purchases with their sequence, the oldest first.
-    fn unlearned(&self, count: u32) -> Result<Vec<(String, Told)>> {
+    fn unlearned(&self, count: u32) -> Result<Vec<(String, Purchase)>> {
         let mut unlearned = self.connection().prepare_cached(
             "SELECT p.sequence, o.number, o.customer, o.at,
                (SELECT group_concat(sku, ' ' ORDER BY position) FROM lines WHERE order_id = o.id)
@@ -244,7 +251,8 @@ impl reader::Reader {
         let rows = unlearned.query_map([count], |row| {
             let (sequence, at, skus): (i64, i64, String) = (row.get(0)?, row.get(3)?, row.get(4)?);
             let skus = skus.split(' ').map(str::to_owned).collect();
-            Ok((sequence.to_string(), Told { id: row.get(1)?, customer: row.get(2)?, skus, at: at.unsigned_abs() }))
+            let purchase = Purchase { id: row.get(1)?, customer: row.get(2)?, skus, at: at.unsigned_abs() };
+            Ok((sequence.to_string(), purchase))
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }

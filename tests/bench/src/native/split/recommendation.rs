@@ -12,9 +12,6 @@ use super::{Service, said, unknown, wire};
 use crate::native::writer::Writer;
 use crate::native::{reader, sql};
 
-/// As orders tells them.
-pub type Told = orders::musiccorp::recommendation::engine::Purchase;
-
 pub fn recommendation(file: PathBuf) -> Result<()> {
     let answer = |service: &Service, function: &str, arguments: &[u8]| match function {
         "suggest" => {
@@ -23,13 +20,7 @@ pub fn recommendation(file: PathBuf) -> Result<()> {
             said(&wire::all::<_, wire::Suggestion>(reader::with(&service.file, |open| open.suggest(&skus, count))?))
         }
         "learn" => {
-            let told: Vec<Told> = serde_json::from_slice(arguments)?;
-            let purchase = |told: Told| {
-                let Told { id, customer, skus, at } = told;
-                Purchase { id, customer, skus, at }
-            };
-            let purchases =
-                check_purchases(told.into_iter().map(purchase).collect()).map_err(|wrong| anyhow!(wrong.0))?;
+            let purchases = check_purchases(serde_json::from_slice(arguments)?).map_err(|wrong| anyhow!(wrong.0))?;
             said(&service.writer()?.transaction::<_, anyhow::Error>(|open| learn(open, &purchases))?)
         }
         _ => unknown(function),
