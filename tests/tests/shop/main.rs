@@ -13,5 +13,7 @@ mod lost;
 mod office;
 mod pages;
 mod scenarios;
+mod strangers;
 mod tampered;
+mod twice;
 mod verifying;
