@@ -1,4 +1,4 @@
-//! The name of a function as people write it, in a call, a seed, a scenario or `catch_up`, and the functions it means.
+//! The name of a function as people write it, in a call, a seed or a scenario, and the functions it means.
 
 use crate::interface_name::InterfaceName;
 
