@@ -4,10 +4,10 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inbox, inspect ->
-//! outbox, schema -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection,
-//! full_text -> mark, bounded -> confine, functions, program, sql, statistics -> bell, callable, host_table, lane, rows,
-//! config -> key, blocking, oneshot -> error, clock, ids, private, text, visible -> limits`.
+//! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inbox, inspect,
+//! schedules, timers -> outbox, schema -> database -> transaction -> writer, readers -> look -> open, host, health ->
+//! log_file, connection, full_text -> mark, bounded -> confine, functions, program, sql, statistics -> bell, callable,
+//! host_table, lane, rows, config -> key, blocking, oneshot -> error, clock, ids, private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
@@ -52,9 +52,11 @@ mod program;
 mod readers;
 mod register;
 mod rows;
+mod schedules;
 mod schema;
 mod sql;
 mod statistics;
+mod timers;
 mod transaction;
 mod writer;
 
@@ -82,6 +84,7 @@ pub use open::OpenError;
 pub use outbox::{Event, Kept, NewEvent};
 pub use register::{Accepted, Adopted, Register, RegisterError};
 pub use rows::{Rows, Value};
+pub use schedules::Progress;
 pub use schema::schema_at;
 pub use statistics::Statistics;
 pub use transaction::Transaction;

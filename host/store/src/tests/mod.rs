@@ -13,6 +13,7 @@ mod moments;
 mod reading;
 mod register;
 mod statements;
+mod timers;
 mod transactions;
 
 use std::sync::Arc;
