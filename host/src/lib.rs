@@ -1,9 +1,9 @@
 //! Seam: a host for modular monoliths.
 //!
 //! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, delivery, follow,
-//! harness, schedule, timers -> invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit -> manifest ->
-//! folder, cron -> limits`. Below are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite
-//! file for each context).
+//! harness, schedule, timers, verify -> invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit ->
+//! manifest -> folder, cron -> limits`. Below are the crates `seam-runtime` (contexts, linking, calls) and `seam-store`
+//! (one SQLite file for each context).
 
 pub mod admin;
 pub mod app;
@@ -29,4 +29,5 @@ pub mod scaffold;
 pub mod schedule;
 pub mod seed;
 pub mod timers;
+pub mod verify;
 pub mod watch;

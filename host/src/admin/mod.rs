@@ -1,8 +1,8 @@
 //! The admin socket of a running host, over which `seam contexts`, `call`, `deploy`, `rollback`, `history`, `route`,
-//! `record`, `compare`, `seed` and `backup` talk to it in HTTP and JSON.
+//! `record`, `compare`, `seed`, `backup` and `verify` talk to it in HTTP and JSON.
 //!
 //! `GET /contexts`, `POST /call`, `POST /deploy`, `POST /rollback`, `GET /history`, `GET /routes`, `POST /route`,
-//! `POST /record`, `POST /compare`, `POST /seed`, `POST /backup`.
+//! `POST /record`, `POST /compare`, `POST /seed`, `POST /backup`, `POST /verify`.
 //! Invariant: only users who may write to the data folder can connect. Every request and every response is bounded.
 //! Not here: HTTP for everybody else (`http`).
 //!
@@ -17,7 +17,7 @@ mod status;
 
 pub use protocol::{
     BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest,
-    RecordedScenario, RecordingStarted, RouteRequest, ScenarioHead, SeedEvent,
+    RecordedScenario, RecordingStarted, RouteRequest, ScenarioHead, SeedEvent, VerifyEvent,
 };
 pub use requests::State;
 pub use server::{Error, Server};

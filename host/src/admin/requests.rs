@@ -17,13 +17,14 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
     BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest,
-    RouteRequest, SeedEvent,
+    RouteRequest, SeedEvent, VerifyEvent,
 };
 use super::{record, status};
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
 use crate::schedule::Board;
 use crate::seed::{SeedRequest, Seeds};
+use crate::verify::{self, VerifyRequest};
 use crate::{backup, invoke, limits, seed, timers};
 
 /// What responses are made from.
@@ -36,6 +37,8 @@ pub struct State {
     pub schedules: Arc<Board>,
     /// One seeding at a time: two would overwrite each other's list of loaded seeds.
     seeding: Arc<Semaphore>,
+    /// One verification at a time: each keeps the write-ahead logs of all files from being cut.
+    verifying: Arc<Semaphore>,
 }
 
 impl State {
@@ -46,7 +49,8 @@ impl State {
         folder: Arc<Folder>,
         schedules: Arc<Board>,
     ) -> Self {
-        Self { registry, deployer, seeds: Arc::new(seeds), folder, schedules, seeding: Arc::new(Semaphore::new(1)) }
+        let one = || Arc::new(Semaphore::new(1));
+        Self { registry, deployer, seeds: Arc::new(seeds), folder, schedules, seeding: one(), verifying: one() }
     }
 }
 
@@ -68,6 +72,7 @@ async fn dispatch(request: Request<Incoming>, state: State) -> Result<Response<B
         (&Method::POST, "/record") => record(body(request).await?, state).await,
         (&Method::POST, "/compare") => compare(&body(request).await?, &state),
         (&Method::POST, "/backup") => take_backup(body(request).await?, state).await,
+        (&Method::POST, "/verify") => verify(body(request).await?, state),
         (&Method::POST, "/seed") => seed(body(request).await?, state),
         (&Method::POST, "/deploy") => {
             let request: deploy::DeployRequest = body(request).await?;
@@ -171,6 +176,25 @@ fn seed(request: SeedRequest, state: State) -> Response<Body> {
         match done {
             Ok(()) => send(SeedEvent::Done),
             Err(error) => send(SeedEvent::Failed(ErrorMessage::from(&error))),
+        }
+    })
+}
+
+fn verify(request: VerifyRequest, state: State) -> Response<Body> {
+    let Ok(permit) = state.verifying.clone().try_acquire_owned() else {
+        let message = "the host is being verified already".to_owned();
+        return json(
+            StatusCode::CONFLICT,
+            &ErrorMessage { message, excerpt: None, remedy: "try again in a moment".into() },
+        );
+    };
+    lines(move |send| {
+        let mut progress = |at: &verify::Progress| send(VerifyEvent::Progress(at.clone()));
+        let verified = verify::verify_live(&state.registry, &request, &mut progress);
+        drop(permit);
+        match verified {
+            Ok(report) => send(VerifyEvent::Done(Box::new(report))),
+            Err(error) => send(VerifyEvent::Failed(ErrorMessage::from(&error))),
         }
     })
 }

@@ -232,7 +232,7 @@ impl Session {
 /// The state of a delivery.
 #[derive(Clone, Copy)]
 struct Delivery {
-    /// Whether the guest has begun a transaction and not ended it.
+    /// Whether a transaction of the guest is open.
     guest_began: bool,
 }
 
