@@ -166,8 +166,8 @@ impl Target {
         self.make(call, params)
     }
 
-    /// Calls the function without arguments in one transaction, within `timeout`. `note` adds to the transaction that it
-    /// has run.
+    /// Calls the function without arguments in one transaction, within `timeout`. `note` adds to the transaction that
+    /// it has run.
     ///
     /// # Errors
     /// Why nothing is written; if the file failed at the commit, it may be.

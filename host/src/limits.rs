@@ -197,8 +197,8 @@ pub const SCHEDULE_LOOK_MS: u64 = 1_000;
 pub const SCHEDULE_STEPS_MAX: u32 = 100;
 /// How late a run may be that leaves missed due times out: a start of the host takes seconds.
 pub const SCHEDULE_LATE_MS: u64 = 60_000;
-/// How far the last due time may be ahead of the clock. Beyond it the clock was wrong then, and the schedule goes on from
-/// now instead of waiting for that time; below it a clock was put right, and no due time comes twice.
+/// How far the last due time may be ahead of the clock. Beyond it the clock was wrong then, and the schedule goes on
+/// from now instead of waiting for that time; below it a clock was put right, and no due time comes twice.
 pub const SCHEDULE_AHEAD_MS: u64 = 24 * 60 * 60 * 1_000;
 /// How long the mark of a run without a transaction waits for the writer: longer than any transaction holds it.
 pub const SCHEDULE_NOTE_MS: u64 = 15_000;

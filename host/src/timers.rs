@@ -115,7 +115,8 @@ fn run(registry: &Registry, metrics: &TimerMetrics, stop: &AtomicBool, woken: &A
     }
 }
 
-/// Publishes some timers of `database` that are due. How many, and when the next one is due, in milliseconds since 1970.
+/// Publishes some timers of `database` that are due. How many, and when the next one is due, in milliseconds since
+/// 1970.
 fn fire(database: &Database) -> Result<(u64, Option<u64>), Error> {
     let now = now_ms(database);
     let fired = match database.next_timer()? {
