@@ -12,5 +12,7 @@ mod lost;
 mod office;
 mod pages;
 mod scenarios;
+mod strangers;
 mod tampered;
+mod twice;
 mod verifying;
