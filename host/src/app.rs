@@ -16,7 +16,8 @@ use crate::fit;
 use crate::folder;
 use crate::http;
 use crate::manifest::{Context, Manifest, Testers};
-use crate::schedule::Scheduler;
+use crate::schedule::{Board, Scheduler};
+use crate::timers::{TimerMetrics, Timers};
 use crate::watch::{self, Root, Watcher};
 use crate::{limits, memory};
 
@@ -27,6 +28,9 @@ pub struct App {
     pub deployer: Deployer,
     /// The status board that open pages follow; set by `seam dev`.
     pub dev: Option<http::StatusBoard>,
+    /// What became of each schedule.
+    pub schedules: Arc<Board>,
+    timers: TimerMetrics,
     metrics: prometheus::Registry,
 }
 
@@ -70,7 +74,9 @@ impl App {
         let linked = linked.with_restore_points(folder::restore_points(data));
         let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest, &deployed)?;
-        Ok(Self { manifest, registry, deployer, dev: None, metrics })
+        let schedules = Arc::new(Board::new(&manifest.schedules, &metrics)?);
+        let timers = TimerMetrics::new(&metrics)?;
+        Ok(Self { manifest, registry, deployer, dev: None, schedules, timers, metrics })
     }
 
     /// Binds the listen addresses. Clients can connect from here on, and are answered once the server runs.
@@ -121,11 +127,13 @@ impl App {
         let tending = tokio::spawn(tend(self.registry.clone()));
         let vigils = tokio::spawn(look_after_vigils(self.deployer.clone()));
         let deliveries = Deliveries::start(self.registry.clone());
-        let scheduler = Scheduler::start(self.registry.clone(), self.manifest.schedules.clone());
+        let timers = Timers::start(self.registry.clone(), self.timers.clone());
+        let schedules = (self.manifest.schedules.clone(), self.schedules.clone());
+        let scheduler = Scheduler::start(self.registry.clone(), schedules.0, schedules.1);
         server.run(shutdown).await;
         tending.abort();
         vigils.abort();
-        drop((deliveries, scheduler));
+        drop((deliveries, timers, scheduler));
         let registry = self.registry.clone();
         tokio::task::spawn_blocking(move || registry.close_stores()).await.ok();
         Ok(())

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use seam_runtime::call::{Call, Failure};
 use seam_runtime::component::{FunctionName, distinct_name, wit_of};
 use seam_runtime::did_you_mean::{self, nearest};
-use seam_runtime::run::Export;
+use seam_runtime::run::{Arrival, Export, Handled, Undelivered};
 use seam_runtime::serve::{Live, Registry};
+use seam_store::Transaction;
 use seam_store::ids::Trace;
 use wasmtime::component::Val;
 use wasmtime::component::types::{ComponentFunc, Type};
@@ -163,6 +164,37 @@ impl Target {
         let mut call = Call::start(Instant::now() + timeout, Trace::start());
         call.bulk = true;
         self.make(call, params)
+    }
+
+    /// Calls the function without arguments in one transaction, within `timeout`. `note` adds to the transaction that
+    /// it has run.
+    ///
+    /// # Errors
+    /// Why nothing is written; if the file failed at the commit, it may be.
+    pub fn call_and_note(
+        &self,
+        timeout: Duration,
+        note: &mut dyn FnMut(&mut Transaction) -> Result<(), seam_store::Error>,
+    ) -> Result<(), String> {
+        let call = Call::start(Instant::now() + timeout, Trace::start());
+        let arrival = Arrival { export: self.at, params: Vec::new(), subject: None };
+        let mut rejected = None;
+        let delivered = self.live.deliver(call, &[arrival], |transaction, handled| match handled {
+            [Handled::Done] => note(transaction),
+            handled => {
+                rejected = handled.iter().find_map(|one| match one {
+                    Handled::Rejected(why) => Some(why.clone()),
+                    _ => None,
+                });
+                Err(seam_store::Error::Invalid("the function returned an error".to_owned()))
+            }
+        });
+        match (delivered, rejected) {
+            (_, Some(why)) => Err(format!("it answered err({why})")),
+            (Ok(_), None) => Ok(()),
+            (Err(Undelivered::Event(_, failure) | Undelivered::Context(failure)), None) => Err(failure.to_string()),
+            (Err(Undelivered::Store(error)), None) => Err(error.to_string()),
+        }
     }
 
     fn make(&self, call: Call, params: &[Val]) -> Result<ReturnValue, Failure> {

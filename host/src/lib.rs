@@ -1,8 +1,9 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, delivery, harness ->
-//! invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit -> manifest -> folder -> limits`. Below
-//! are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
+//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, delivery, harness,
+//! schedule, timers, verify -> invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit -> manifest ->
+//! folder, cron -> limits`. Below are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite
+//! file for each context).
 
 pub mod admin;
 pub mod app;
@@ -10,6 +11,7 @@ pub mod backup;
 pub mod build;
 pub mod check;
 pub mod cli;
+pub mod cron;
 pub mod delivery;
 pub mod deploy;
 pub mod dev;
@@ -23,7 +25,8 @@ pub mod logging;
 pub mod manifest;
 pub mod memory;
 pub mod scaffold;
-mod schedule;
+pub mod schedule;
 pub mod seed;
+pub mod timers;
 pub mod verify;
 pub mod watch;

@@ -186,6 +186,29 @@ pub const SEED_BATCH_ROWS: usize = 500;
 pub const SCHEDULE_CALL_MS: u64 = 60_000;
 /// The longest interval of a `[[schedule]]`: a day.
 pub const SCHEDULE_EVERY_S_MAX: u64 = 24 * 60 * 60;
+/// A cron line: five short lists.
+pub const CRON_LINE_BYTES_MAX: usize = 256;
+/// Times that are passed over in search of the last due time, in an hour that comes twice: one for each of its seconds,
+/// and as many again.
+pub const CRON_LOOKS_BACK: u32 = 8_000;
+/// How often a schedule with times of day looks at the clock, which may jump.
+pub const SCHEDULE_LOOK_MS: u64 = 1_000;
+/// Due times of one schedule that run before another one of the same context has its turn.
+pub const SCHEDULE_STEPS_MAX: u32 = 100;
+/// How late a run may be that leaves missed due times out: a start of the host takes seconds.
+pub const SCHEDULE_LATE_MS: u64 = 60_000;
+/// How far the last due time may be ahead of the clock. Beyond it the clock was wrong then, and the schedule goes on
+/// from now instead of waiting for that time; below it a clock was put right, and no due time comes twice.
+pub const SCHEDULE_AHEAD_MS: u64 = 24 * 60 * 60 * 1_000;
+/// How long the mark of a run without a transaction waits for the writer: longer than any transaction holds it.
+pub const SCHEDULE_NOTE_MS: u64 = 15_000;
+/// The pause before a failed run is made again; each further one is twice as long, up to the longest.
+pub const SCHEDULE_PAUSE_FIRST_MS: u64 = 500;
+pub const SCHEDULE_PAUSE_MS_MAX: u64 = 10 * 60 * 1_000;
+/// How often the host looks for timers without having been told of one: the clock may jump.
+pub const TIMER_LOOK_MS: u64 = 1_000;
+/// How long timers that are due wait for one context's writer while those of the others wait for them.
+pub const TIMER_WRITE_MS: u64 = 1_000;
 /// One row of a seed.
 pub const SEED_ROW_BYTES_MAX: usize = 1 << 20;
 /// The rows of one call together: a guest can hold that much several times in its memory.

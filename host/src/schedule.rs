@@ -1,47 +1,72 @@
-//! Calls that the host makes by time: each `[[schedule]]` of the manifest calls a function without parameters, again
-//! and again. A context finishes in it what a crash or an outage cut off, with no request to wait for.
+//! Calls that the host makes by time: each `[[schedule]]` of the manifest calls a function without parameters, after an
+//! interval (`every_s`) or at times of day (`cron`).
 //!
-//! Invariants: one call at a time; the next one of a schedule comes its whole interval after the last one ended. Calls
-//! that were due while the host was down or busy are not made up for, so the function must look for its work itself.
+//! Invariants: one call of a schedule at a time. After an interval: the next call comes its whole interval after the
+//! last one ended, and calls that were due while the host was down or busy are not made up for. At times of day: each
+//! due time has its effect once (`due`).
 //! Not here: what the functions do.
 
+mod board;
+mod due;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use seam_runtime::route::Notify;
 use seam_runtime::serve::Registry;
+use seam_store::Database;
 use seam_store::clock::Clock;
+
+pub use board::{Board, ScheduleStatus};
+use due::{DueSchedule, Found, Mark, Runner};
 
 use crate::invoke::Target;
 use crate::limits;
-use crate::manifest::Schedule;
+use crate::manifest::{DueTimes, Schedule, When};
 
-/// The thread that makes the calls. When this is dropped, the thread ends after its current call, and the drop does not
-/// wait for that.
+/// The threads that make the calls: one for all intervals, and one for each context with times of day. When this is
+/// dropped, each thread ends after its current call, and the drop does not wait for that.
 pub struct Scheduler {
     stop: Arc<AtomicBool>,
-    woken: Arc<Notify>,
+    woken: Vec<Arc<Notify>>,
 }
 
 impl Scheduler {
-    pub fn start(registry: Registry, schedules: Vec<Schedule>) -> Self {
-        let clock = registry.clock().clone();
+    pub fn start(registry: Registry, schedules: Vec<Schedule>, board: Arc<Board>) -> Self {
+        forget_others(&registry, &schedules);
         let stop = Arc::new(AtomicBool::new(false));
-        let woken = Arc::new(Notify::new(clock.clone()));
-        let (thread_stop, thread_woken) = (stop.clone(), woken.clone());
-        let work = move || {
-            let mut said = vec![None; schedules.len()];
-            run(&clock, &thread_stop, &thread_woken, &intervals(&schedules), |at| {
-                if let (Some(schedule), Some(said)) = (schedules.get(at), said.get_mut(at)) {
-                    report(schedule, call(&registry, schedule), said);
-                }
-            });
+        let mut woken = Vec::new();
+        let mut spawn = |work: Box<dyn FnOnce(&AtomicBool, &Notify) + Send>| {
+            let notify = Arc::new(Notify::new(registry.clock().clone()));
+            woken.push(notify.clone());
+            let stop = stop.clone();
+            // Guests run on this thread.
+            let thread =
+                std::thread::Builder::new().name("seam-schedule".into()).stack_size(limits::THREAD_STACK_KB << 10);
+            if let Err(error) = thread.spawn(move || work(&stop, &notify)) {
+                tracing::error!(target: "schedule", %error, "cannot start a thread that calls contexts by time");
+            }
         };
-        // Guests run on this thread.
-        let thread = std::thread::Builder::new().name("seam-schedule".into()).stack_size(limits::THREAD_STACK_KB << 10);
-        if let Err(error) = thread.spawn(work) {
-            tracing::error!(target: "schedule", %error, "cannot start the thread that calls contexts by time");
+        let (mut intervals, mut by_context) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
+        for (at, schedule) in schedules.into_iter().enumerate() {
+            match schedule.when.clone() {
+                When::Every(every) => intervals.push((at, schedule, every)),
+                When::Due(due) => by_context.entry(schedule.context.clone()).or_default().push((at, schedule, due)),
+            }
+        }
+        for schedules in by_context.into_values() {
+            let (registry, board) = (registry.clone(), board.clone());
+            spawn(Box::new(move |stop, woken| {
+                Times { registry, board, schedules }.run(stop, woken);
+            }));
+        }
+        if !intervals.is_empty() {
+            let (registry, board) = (registry.clone(), board.clone());
+            spawn(Box::new(move |stop, woken| Intervals { registry, board, schedules: intervals }.run(stop, woken)));
         }
         Self { stop, woken }
     }
@@ -50,12 +75,48 @@ impl Scheduler {
 impl Drop for Scheduler {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.woken.notify();
+        self.woken.iter().for_each(|woken| woken.notify());
     }
 }
 
-fn intervals(schedules: &[Schedule]) -> Vec<Duration> {
-    schedules.iter().map(|schedule| schedule.every).collect()
+/// A schedule that left the manifest and comes back later starts at that time.
+fn forget_others(registry: &Registry, schedules: &[Schedule]) {
+    for generation in registry.generations() {
+        let Some(database) = generation.database() else { continue };
+        let of_it = schedules.iter().filter(|schedule| schedule.context == *generation.context());
+        let names: Vec<String> = of_it.map(Schedule::name).collect();
+        if let Err(error) = database.keep_schedules(&names.iter().map(String::as_str).collect::<Vec<_>>()) {
+            tracing::warn!(target: "schedule", context = %generation.context(), %error, "cannot forget old schedules");
+        }
+    }
+}
+
+/// Schedules with an interval, and their places on the board.
+struct Intervals {
+    registry: Registry,
+    board: Arc<Board>,
+    schedules: Vec<(usize, Schedule, Duration)>,
+}
+
+impl Intervals {
+    fn run(&self, stop: &AtomicBool, woken: &Notify) {
+        let clock = self.registry.clock();
+        let intervals: Vec<Duration> = self.schedules.iter().map(|(.., every)| *every).collect();
+        let now_ms = || clock.wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let next = |at: usize, every: Duration| self.board.waits(at, Some(now_ms() + every.as_millis() as u64));
+        self.schedules.iter().for_each(|(at, _, every)| next(*at, *every));
+        run(clock, stop, woken, &intervals, |number| {
+            let Some((at, schedule, every)) = self.schedules.get(number) else { return };
+            match call(&self.registry, schedule) {
+                Ok(()) => {
+                    self.board.done(*at, Some(now_ms()));
+                    well(&self.board, *at, schedule);
+                }
+                Err(why) => failed(&self.board, *at, schedule, &why),
+            }
+            next(*at, *every);
+        });
+    }
 }
 
 /// Makes each call after its interval, counted from the start and then from the end of its last call, until `stop`.
@@ -78,89 +139,147 @@ fn run(clock: &Clock, stop: &AtomicBool, woken: &Notify, intervals: &[Duration],
 /// # Errors
 /// Why it has no effect: no such function, no answer, or the error that it returns.
 fn call(registry: &Registry, schedule: &Schedule) -> Result<(), String> {
-    let context = schedule.context.as_str();
-    let target = Target::find(registry, context, &schedule.call).map_err(|error| {
+    let target = target(registry, schedule)?;
+    let answer =
+        target.call(&[], Duration::from_millis(limits::SCHEDULE_CALL_MS)).map_err(|error| error.to_string())?;
+    if answer.ok() { Ok(()) } else { Err(format!("it answered {}", answer.wave())) }
+}
+
+fn target(registry: &Registry, schedule: &Schedule) -> Result<Target, String> {
+    let target = Target::find(registry, schedule.context.as_str(), &schedule.call).map_err(|error| {
         let remedy = error.remedy();
         if remedy.is_empty() { error.to_string() } else { format!("{error}: {remedy}") }
     })?;
     if target.signature().is_none_or(|signature| signature.params().len() > 0) {
         return Err("the function has parameters; a schedule calls one without".into());
     }
-    let answer =
-        target.call(&[], Duration::from_millis(limits::SCHEDULE_CALL_MS)).map_err(|error| error.to_string())?;
-    if answer.ok() { Ok(()) } else { Err(format!("it answered {}", answer.wave())) }
+    Ok(target)
 }
 
 /// Logs an outcome that differs from the last one, so that a lasting failure is one line and not one an interval.
-fn report(schedule: &Schedule, outcome: Result<(), String>, said: &mut Option<String>) {
-    let (context, call) = (schedule.context.as_str(), schedule.call.as_str());
-    match (outcome, said.as_ref()) {
-        (Ok(()), None) => {}
-        (Ok(()), Some(_)) => {
-            tracing::info!(target: "schedule", context, call, "a call by time works again");
-            *said = None;
-        }
-        (Err(why), said) if said == Some(&why) => {}
-        (Err(why), _) => {
-            tracing::error!(target: "schedule", context, call, "a call by time failed, and is made again: {why}");
-            *said = Some(why);
-        }
+fn failed(board: &Board, at: usize, schedule: &Schedule, why: &str) {
+    if board.failed(at, why) {
+        let (context, call) = (schedule.context.as_str(), schedule.call.as_str());
+        tracing::error!(target: "schedule", context, call, "a call by time failed, and is made again: {why}");
     }
 }
 
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use std::sync::Mutex;
+fn well(board: &Board, at: usize, schedule: &Schedule) {
+    if board.well(at) {
+        let (context, call) = (schedule.context.as_str(), schedule.call.as_str());
+        tracing::info!(target: "schedule", context, call, "a call by time works again");
+    }
+}
 
-    use super::*;
+/// The schedules of one context that are due at times of day, and their places on the board.
+struct Times {
+    registry: Registry,
+    board: Arc<Board>,
+    schedules: Vec<(usize, Schedule, DueTimes)>,
+}
 
-    /// Ends the scheduler when the test does, however it does.
-    struct End<'a>(&'a AtomicBool, &'a Notify);
+/// A function that runs again after a failure.
+#[derive(Default)]
+struct Again {
+    failures: u32,
+    not_before: Option<Instant>,
+}
 
-    impl Drop for End<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-            self.1.notify();
+impl Times {
+    fn run(&self, stop: &AtomicBool, woken: &Notify) {
+        let clock = self.registry.clock();
+        let mut again: Vec<Again> = self.schedules.iter().map(|_| Again::default()).collect();
+        let names: Vec<String> = self.schedules.iter().map(|(_, schedule, _)| schedule.name()).collect();
+        while !stop.load(Ordering::Relaxed) {
+            // Looks again before long in any case: the time of day may jump.
+            let mut wait = Duration::from_millis(limits::SCHEDULE_LOOK_MS);
+            for ((schedule, name), again) in self.schedules.iter().zip(&names).zip(&mut again) {
+                if again.not_before.is_some_and(|not_before| not_before > clock.now()) {
+                    continue;
+                }
+                wait = wait.min(self.steps(schedule, name, again, stop));
+            }
+            woken.wait(wait);
         }
     }
 
-    #[test]
-    fn each_call_comes_its_interval_after_the_last_one_ended() {
-        let time = Clock::manual();
-        let (stop, woken, calls) = (AtomicBool::new(false), Notify::new(time.clock()), Mutex::new(Vec::new()));
-        let seconds = Duration::from_secs;
-        let waits_after = |expected: &[usize]| {
-            let began = Instant::now();
-            while *calls.lock().unwrap() != expected || time.waiting() != 1 {
-                let made = calls.lock().unwrap().len();
-                assert!(began.elapsed() < seconds(20), "{made} calls, expected {expected:?}");
-                std::thread::yield_now();
+    /// Runs a schedule until it has nothing to do now, but not without end. For how long that is so.
+    fn steps(
+        &self,
+        (at, schedule, due): &(usize, Schedule, DueTimes),
+        name: &str,
+        again: &mut Again,
+        stop: &AtomicBool,
+    ) -> Duration {
+        let clock = self.registry.clock();
+        let runner = ContextRunner { registry: &self.registry, schedule };
+        for _ in 0..limits::SCHEDULE_STEPS_MAX {
+            if stop.load(Ordering::Relaxed) {
+                break;
             }
-        };
-        std::thread::scope(|scope| {
-            let clock = time.clock();
-            let (stop, woken, calls, time) = (&stop, &woken, &calls, &time);
-            let scheduler = scope.spawn(move || {
-                run(&clock, stop, woken, &[seconds(30), seconds(70)], |at| {
-                    calls.lock().unwrap().push(at);
-                    // A call that takes 10 seconds.
-                    time.advance(seconds(10));
-                });
-            });
-            let end = End(stop, woken);
-            waits_after(&[]);
-            time.advance(seconds(30) - Duration::from_nanos(1));
-            waits_after(&[]);
-            time.advance(Duration::from_nanos(1));
-            // It ended at 40, so the next one is due at 70, as is the other.
-            waits_after(&[0]);
-            time.advance(seconds(29));
-            waits_after(&[0]);
-            time.advance(seconds(1));
-            waits_after(&[0, 0, 1]);
-            drop(end);
-            scheduler.join().unwrap();
-        });
+            let (found, progress) = DueSchedule { name, due, runner: &runner }.step();
+            if let Some(progress) = progress {
+                self.board.progress(*at, progress);
+            }
+            match found {
+                Found::Waits(next_ms) => {
+                    self.board.waits(*at, next_ms);
+                    well(&self.board, *at, schedule);
+                    let Ok(now) = clock.wall().duration_since(UNIX_EPOCH) else { break };
+                    let next = next_ms.map_or(Duration::MAX, |next_ms| Duration::from_millis(next_ms + 1));
+                    return next.saturating_sub(now);
+                }
+                Found::Done { ran } => {
+                    *again = Again::default();
+                    if ran {
+                        self.board.done(*at, None);
+                    }
+                }
+                Found::Failed(why) => {
+                    failed(&self.board, *at, schedule, &why);
+                    *again = Again { failures: again.failures + 1, not_before: None };
+                    again.not_before = Some(clock.now() + pause(again.failures));
+                    return Duration::MAX;
+                }
+                Found::Away(why) => {
+                    if self.board.away(*at, &why) {
+                        let (context, call) = (schedule.context.as_str(), schedule.call.as_str());
+                        tracing::warn!(target: "schedule", context, call, "a call by time waits: {why}");
+                    }
+                    return Duration::MAX;
+                }
+            }
+        }
+        Duration::ZERO
+    }
+}
+
+/// The pause after so many failures in a row: twice as long each time, up to the longest.
+fn pause(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(20);
+    Duration::from_millis((limits::SCHEDULE_PAUSE_FIRST_MS << doublings).min(limits::SCHEDULE_PAUSE_MS_MAX))
+}
+
+/// A function of a context of the running system.
+struct ContextRunner<'r> {
+    registry: &'r Registry,
+    schedule: &'r Schedule,
+}
+
+impl Runner for ContextRunner<'_> {
+    fn database(&self) -> Result<Arc<Database>, String> {
+        let live = self.registry.live(self.schedule.context.as_str()).map_err(|failure| failure.to_string())?;
+        let generation = live.generation();
+        let database = generation.database().filter(|_| generation.out_of_service().is_none());
+        database.cloned().ok_or_else(|| generation.absence().to_string())
+    }
+
+    fn run(&self, mark: Mark<'_>) -> Result<(), String> {
+        let timeout = Duration::from_millis(limits::SCHEDULE_CALL_MS);
+        target(self.registry, self.schedule)?.call_and_note(timeout, mark)
+    }
+
+    fn run_alone(&self) -> Result<(), String> {
+        call(self.registry, self.schedule)
     }
 }

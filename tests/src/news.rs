@@ -71,7 +71,7 @@ impl News {
     }
 }
 
-/// The component of one of the two, built from its sources.
+/// The component of one of the two, or `waker`, built from its sources.
 ///
 /// # Errors
 /// With what the build said.
@@ -89,8 +89,11 @@ fn build() -> Result<()> {
     let lock = std::fs::File::create(repo().join("target/tests/building"))?;
     lock.lock()?;
     let mut build = host::command()?;
-    let ended =
-        build.arg("-f").arg(repo().join("tests/bench/seam.toml")).args(["build", "sender", "taker"]).output()?;
+    let ended = build
+        .arg("-f")
+        .arg(repo().join("tests/bench/seam.toml"))
+        .args(["build", "sender", "taker", "waker"])
+        .output()?;
     ensure!(ended.status.success(), "not built:\n{}", String::from_utf8_lossy(&ended.stderr));
     Ok(())
 }

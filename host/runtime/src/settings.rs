@@ -66,6 +66,9 @@ pub struct Publication {
     /// The argument, or the field of one, by which order is kept: `order`, `event.order`. `None`: no order is kept when
     /// an event has to be tried again.
     pub key: Option<String>,
+    /// The argument, or the field of one, that says when an event is due, in seconds since 1970: it is a timer until
+    /// then. `None`: events are published at once.
+    pub due: Option<String>,
     /// How long an event is kept after it was published; `None`: for ever. It is kept until every subscriber has it.
     pub keep: Option<Duration>,
 }

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::protocol::{
-    BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RecordedScenario,
-    RecordingStarted, RouteRequest, SeedEvent, VerifyEvent,
+    BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest,
+    RecordedScenario, RecordingStarted, RouteRequest, SeedEvent, VerifyEvent,
 };
 use super::status::ContextStatus;
 use crate::seed::{Progress, SeedRequest};
@@ -64,6 +64,10 @@ impl Client {
 
     pub fn contexts(self) -> Result<Vec<ContextStatus>, Error> {
         self.ask("GET", "/contexts", None::<&()>, limits::ADMIN_REQUEST_MS)
+    }
+
+    pub fn schedules(self) -> Result<ByTime, Error> {
+        self.ask("GET", "/schedules", None::<&()>, limits::ADMIN_REQUEST_MS)
     }
 
     pub fn call(self, request: &CallRequest) -> Result<CallResult, Error> {

@@ -16,8 +16,8 @@ mod server;
 mod status;
 
 pub use protocol::{
-    BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RecordedScenario,
-    RecordingStarted, RouteRequest, ScenarioHead, SeedEvent, VerifyEvent,
+    BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest,
+    RecordedScenario, RecordingStarted, RouteRequest, ScenarioHead, SeedEvent, VerifyEvent,
 };
 pub use requests::State;
 pub use server::{Error, Server};

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::deploy;
+use crate::schedule::ScheduleStatus;
+use crate::timers::TimerStatus;
 
 /// `POST /call`
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,6 +25,15 @@ pub struct CallResult {
     pub ok: bool,
     pub wave: String,
     pub json: serde_json::Value,
+}
+
+/// `GET /schedules`: what happens by time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByTime {
+    /// In the order of the manifest.
+    pub schedules: Vec<ScheduleStatus>,
+    /// Contexts without timers are left out.
+    pub timers: Vec<TimerStatus>,
 }
 
 /// `POST /route`; the response is the context's `route::Status`. `GET /routes` returns those of all contexts.

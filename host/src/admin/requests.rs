@@ -16,15 +16,16 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
-    BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RouteRequest,
-    SeedEvent, VerifyEvent,
+    BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest,
+    RouteRequest, SeedEvent, VerifyEvent,
 };
 use super::{record, status};
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
+use crate::schedule::Board;
 use crate::seed::{SeedRequest, Seeds};
 use crate::verify::{self, VerifyRequest};
-use crate::{backup, invoke, limits, seed};
+use crate::{backup, invoke, limits, seed, timers};
 
 /// What responses are made from.
 #[derive(Clone)]
@@ -33,6 +34,7 @@ pub struct State {
     pub deployer: Deployer,
     pub seeds: Arc<Seeds>,
     pub folder: Arc<Folder>,
+    pub schedules: Arc<Board>,
     /// One seeding at a time: two would overwrite each other's list of loaded seeds.
     seeding: Arc<Semaphore>,
     /// One verification at a time: each keeps the write-ahead logs of all files from being cut.
@@ -40,9 +42,15 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(registry: Registry, deployer: Deployer, seeds: Seeds, folder: Arc<Folder>) -> Self {
+    pub fn new(
+        registry: Registry,
+        deployer: Deployer,
+        seeds: Seeds,
+        folder: Arc<Folder>,
+        schedules: Arc<Board>,
+    ) -> Self {
         let one = || Arc::new(Semaphore::new(1));
-        Self { registry, deployer, seeds: Arc::new(seeds), folder, seeding: one(), verifying: one() }
+        Self { registry, deployer, seeds: Arc::new(seeds), folder, schedules, seeding: one(), verifying: one() }
     }
 }
 
@@ -57,6 +65,7 @@ pub(super) async fn respond(request: Request<Incoming>, state: State) -> Respons
 async fn dispatch(request: Request<Incoming>, state: State) -> Result<Response<Body>, ErrorMessage> {
     Ok(match (request.method(), request.uri().path()) {
         (&Method::GET, "/contexts") => json(StatusCode::OK, &status::statuses(&state.registry, &state.deployer)),
+        (&Method::GET, "/schedules") => schedules(state).await,
         (&Method::POST, "/call") => call(body(request).await?, state).await,
         (&Method::GET, "/routes") => json(StatusCode::OK, &state.registry.routes()),
         (&Method::POST, "/route") => route(body(request).await?, state).await,
@@ -106,6 +115,15 @@ async fn call(request: CallRequest, state: State) -> Response<Body> {
             };
             json(status, &ErrorMessage::from(&error))
         }
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| internal(&error))
+}
+
+async fn schedules(state: State) -> Response<Body> {
+    // Reads files.
+    let work = move || {
+        let timers = timers::statuses(&state.registry);
+        json(StatusCode::OK, &ByTime { schedules: state.schedules.statuses(), timers })
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| internal(&error))
 }

@@ -25,6 +25,7 @@ mod out;
 mod record;
 mod restore;
 mod route;
+mod schedules;
 mod seed;
 mod test;
 mod up;
@@ -111,6 +112,12 @@ Examples:
     },
     /// Show the running contexts: versions, links, store sizes, calls, errors, times
     Contexts {
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Show what the running host does by time: schedules, when each ran and is due, and the timers of each context
+    #[command(after_help = "Exit 0: all is well; 1: the last run of a schedule failed, or no host runs.")]
+    Schedules {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
@@ -274,6 +281,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::New(options) => new::run(global, &options),
         Command::Doctor { fix, purpose, format } => build::doctor(global, purpose, fix, format),
         Command::Contexts { format } => contexts::run(&global.load()?, format),
+        Command::Schedules { format } => schedules::run(&global.load()?, format),
         Command::Call(options) => call::run(global, &options),
         Command::Deploy(options) => deploy::run(global, options),
         Command::Rollback(options) => deploy::roll_back(global, options),

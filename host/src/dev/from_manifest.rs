@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use seam_runtime::component::{Component, ContextSpec};
 use seam_store::ids::ContextName;
 
 use super::notices::Notice;
 use crate::build::{IncrementalBuilder, Source, incremental};
-use crate::manifest::{Build, Context, Host, Manifest, Schedule};
+use crate::manifest::{Build, Context, Host, Manifest, Schedule, When};
 use crate::watch::{Changes, Root};
 
 /// The newest component of a context.
@@ -88,8 +87,8 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Without their places, which move with every edit above them.
-fn schedules(manifest: &Manifest) -> Vec<(&str, &str, Duration)> {
-    manifest.schedules.iter().map(|Schedule { context, call, every, .. }| (context.as_str(), &**call, *every)).collect()
+fn schedules(manifest: &Manifest) -> Vec<(&str, &str, &When)> {
+    manifest.schedules.iter().map(|Schedule { context, call, when, .. }| (context.as_str(), &**call, when)).collect()
 }
 
 /// A notice for each setting of `next` that takes effect only after a restart.

@@ -1,12 +1,12 @@
 //! Problems between the parts of a manifest: unknown names, paths used twice, secrets in served folders.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use seam_runtime::did_you_mean::nearest;
 use seam_store::ids::ContextName;
 
-use super::model::Ops;
+use super::model::{Ops, When};
 use super::parse::Parsed;
 use super::problem::Place;
 use super::table::Document;
@@ -24,6 +24,7 @@ pub fn check(document: &Document<'_>, parsed: &Parsed) {
     for (schedule, place) in parsed.manifest.schedules.iter().zip(&parsed.schedules) {
         known_context(document, parsed, &schedule.context, *place);
     }
+    schedules(document, parsed);
     data(document, parsed);
 }
 
@@ -71,6 +72,24 @@ fn mounts(document: &Document<'_>, parsed: &Parsed) {
             document.report(*path_place, message, "give each mount a path of its own");
         }
         known_context(document, parsed, &mount.context, *context_place);
+    }
+}
+
+/// Times of day are noted in the context's file, each schedule under its name.
+fn schedules(document: &Document<'_>, parsed: &Parsed) {
+    let mut seen = HashSet::new();
+    for schedule in parsed.manifest.schedules.iter().filter(|schedule| matches!(schedule.when, When::Due(_))) {
+        let name = &schedule.context;
+        let context = parsed.manifest.contexts.iter().find(|context| context.settings.name == *name);
+        if context.is_some_and(|context| context.settings.store.is_none()) {
+            let message = format!("`{name}` has no store, and the due times that are done are noted there");
+            let remedy = format!("add `store = true` to [context.{name}], or call it with `every_s` instead of `cron`");
+            document.report(schedule.place, message, remedy);
+        }
+        if !seen.insert((name, schedule.name())) {
+            let message = format!("`{}` of `{name}` has two schedules with the same times", schedule.call);
+            document.report(schedule.place, message, "remove one of the two");
+        }
     }
 }
 

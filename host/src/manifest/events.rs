@@ -13,6 +13,7 @@ use crate::limits;
 pub fn publishes(context: &Table<'_, '_>, places: &mut Places) -> Vec<Publication> {
     let read = |(interface, table): (At<String>, Table<'_, '_>)| {
         let key = table.string("key", "order").map(|key| key.value);
+        let due = table.string("due", "due").map(|due| due.value);
         let keep = match table.string("keep", "7d") {
             None => Some(Duration::from_secs(limits::EVENT_KEEP_S)),
             Some(keep) if keep.value == "forever" => None,
@@ -26,7 +27,7 @@ pub fn publishes(context: &Table<'_, '_>, places: &mut Places) -> Vec<Publicatio
             },
         };
         table.finish();
-        named(context, &interface).then_some((interface, Publication { interface: String::new(), key, keep }))
+        named(context, &interface).then_some((interface, Publication { interface: String::new(), key, due, keep }))
     };
     let found = context.named_tables("publishes").into_iter().filter_map(read);
     let placed = found.map(|(interface, publication)| {

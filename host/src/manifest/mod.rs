@@ -15,6 +15,7 @@ mod network;
 mod origins;
 mod parse;
 mod problem;
+mod schedule;
 mod shared;
 pub(crate) mod table;
 #[cfg(test)]
@@ -23,8 +24,8 @@ mod variant;
 
 pub use host_name::is_named;
 pub use model::{
-    Build, Context, Host, Http, LogFormat, Manifest, Mount, Ops, Places, ProxyHeader, RoutingKey, Schedule, Seed,
-    Testers, Tls, located,
+    Build, Context, DueTimes, Host, Http, LogFormat, Manifest, Missed, Mount, Ops, Places, ProxyHeader, RoutingKey,
+    Schedule, Seed, Testers, Tls, When, located,
 };
 pub use network::Network;
 pub use origins::{Company, ORIGIN_HEADERS};

@@ -11,6 +11,7 @@ use seam_store::ids::ContextName;
 
 use super::network::Network;
 use super::problem::{Place, Problem};
+use crate::cron::Cron;
 
 /// A whole manifest, checked as far as possible without its components.
 #[derive(Debug, Clone)]
@@ -202,9 +203,52 @@ pub struct Schedule {
     pub context: ContextName,
     /// `interface.function` without parameters.
     pub call: String,
-    /// From the end of one call to the next.
-    pub every: Duration,
+    pub when: When,
     pub place: Place,
+}
+
+/// When the function of a schedule is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum When {
+    /// So long after the last call ended.
+    Every(Duration),
+    Due(DueTimes),
+}
+
+/// Times of day at which a schedule is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueTimes {
+    pub cron: Cron,
+    pub missed: Missed,
+    /// Whether the function runs in one transaction with the mark that its due time is done.
+    pub transaction: bool,
+}
+
+/// What becomes of due times at which the host was down or busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// One run for each, in order.
+    Each,
+    /// One run for all of them.
+    Once,
+    /// None.
+    Skip,
+}
+
+impl std::fmt::Display for When {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Every(every) => write!(f, "every {} s", every.as_secs()),
+            Self::Due(due) => due.cron.fmt(f),
+        }
+    }
+}
+
+impl Schedule {
+    /// What tells it from the other schedules of its context. With another line or zone it is another schedule.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.call, self.when)
+    }
 }
 
 impl Manifest {

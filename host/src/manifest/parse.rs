@@ -13,14 +13,15 @@ use toml::de::{DeTable, DeValue};
 
 use super::context::context;
 use super::host_name;
-use super::keys::{existing_file, timeout};
+use super::keys::{context_name, existing_file, names_function, timeout};
 use super::model::{
     Context, Host, Http, LogFormat, Manifest, Mount, Ops, ProxyHeader, RoutingKey, Schedule, Seed, Testers, Tls,
 };
 use super::network::Network;
 use super::origins;
 use super::problem::Place;
-use super::table::{At, Document, Table};
+use super::schedule;
+use super::table::{Document, Table};
 use crate::limits;
 
 const ADDRESS: &str = "127.0.0.1:8080";
@@ -69,7 +70,7 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     let (seeds, seed_places): (Vec<Seed>, Vec<Place>) =
         root.tables("seed").into_iter().filter_map(|t| seed(t, folder)).unzip();
     let (schedules, schedule_places): (Vec<Schedule>, Vec<Place>) =
-        root.tables("schedule").into_iter().filter_map(schedule).unzip();
+        root.tables("schedule").into_iter().filter_map(schedule::schedule).unzip();
     root.finish();
     let mut place = |name: &ContextName, part: String, place: Place| {
         let context = contexts.iter_mut().find(|context| context.settings.name == *name);
@@ -279,22 +280,6 @@ fn recording(table: Option<Table<'_, '_>>) -> Recording {
     recording
 }
 
-/// The value of `context`, if it is a valid name. Whether the context exists is checked later.
-fn context_name(table: &Table<'_, '_>) -> Option<At<ContextName>> {
-    let context = table.string("context", "front-desk");
-    if !table.has("context") {
-        let message = format!("`{}` is missing", table.path("context"));
-        table.document.report(table.place, message, "add `context = \"NAME\"`");
-    }
-    let context = context?;
-    let name = ContextName::new(&context.value);
-    if name.is_none() {
-        let message = format!("`{}` is not a valid context name", context.value);
-        table.document.report(context.place, message, "write the NAME of a `[context.NAME]`");
-    }
-    Some(At { value: name?, place: context.place })
-}
-
 fn mount(table: Table<'_, '_>, contexts: &[Context]) -> Option<(Mount, (Place, Place))> {
     let path = table.string("path", "/shop");
     if !table.has("path") {
@@ -312,36 +297,6 @@ fn mount(table: Table<'_, '_>, contexts: &[Context]) -> Option<(Mount, (Place, P
     let mount = Mount { host, path: path.value, context: context.value, timeout, cookies, headers };
     // One whose host has been reported would seem to be there under every name.
     (!broken_host).then_some((mount, (path.place, context.place)))
-}
-
-/// Reports a text that is not `interface.function`.
-fn names_function(table: &Table<'_, '_>, call: &At<String>, example: &str) {
-    let named = call.value.rsplit_once('.').is_some_and(|(interface, function)| {
-        !interface.is_empty() && !function.is_empty() && !call.value.contains(['(', ' '])
-    });
-    if !named {
-        let message = format!("`{}` does not name a function of an interface", call.value);
-        table.document.report(call.place, message, format!("write `interface.function`, as in `{example}`"));
-    }
-}
-
-fn schedule(table: Table<'_, '_>) -> Option<(Schedule, Place)> {
-    let context = context_name(&table);
-    let call = table.string("call", "desk.settle");
-    for (key, example) in [("call", "\"interface.function\""), ("every_s", "30")] {
-        if !table.has(key) {
-            let message = format!("`{}` is missing", table.path(key));
-            table.document.report(table.place, message, format!("add `{key} = {example}`"));
-        }
-    }
-    if let Some(call) = &call {
-        names_function(&table, call, "desk.settle");
-    }
-    let every = Duration::from_secs(table.integer("every_s", 1..=limits::SCHEDULE_EVERY_S_MAX, 30));
-    let place = table.place;
-    table.finish();
-    let (context, call) = (context?, call?);
-    Some((Schedule { context: context.value, call: call.value, every, place }, context.place))
 }
 
 fn seed(table: Table<'_, '_>, folder: &Path) -> Option<(Seed, Place)> {

@@ -18,7 +18,8 @@ pub struct ManualClock(Clock, Arc<Manual>);
 
 struct Manual {
     started: Instant,
-    started_at: SystemTime,
+    /// The time of day at which it started; a test may set it.
+    started_at: Mutex<SystemTime>,
     advanced: Mutex<Duration>,
     moved: Condvar,
     waiting: AtomicUsize,
@@ -39,7 +40,7 @@ impl Clock {
     pub fn manual() -> ManualClock {
         let manual = Arc::new(Manual {
             started: Instant::now(),
-            started_at: SystemTime::now(),
+            started_at: Mutex::new(SystemTime::now()),
             advanced: Mutex::new(Duration::ZERO),
             moved: Condvar::new(),
             waiting: AtomicUsize::new(0),
@@ -59,7 +60,7 @@ impl Clock {
     pub fn wall(&self) -> SystemTime {
         match &self.0 {
             None => SystemTime::now(),
-            Some(manual) => manual.started_at + *manual.advanced.lock(),
+            Some(manual) => *manual.started_at.lock() + *manual.advanced.lock(),
         }
     }
 
@@ -115,6 +116,11 @@ impl ManualClock {
         self.1.moved.notify_all();
     }
 
+    /// Sets the time of day, forward or back; monotonic time stays.
+    pub fn set_wall(&self, wall: SystemTime) {
+        *self.1.started_at.lock() = wall - *self.1.advanced.lock();
+    }
+
     /// Threads that wait by this clock now: a test advances it once they do.
     pub fn waiting(&self) -> usize {
         self.1.waiting.load(SeqCst)
@@ -155,6 +161,10 @@ mod tests {
         assert_eq!((clock.now(), clock.wall()), (start, wall));
         time.advance(HOUR);
         assert_eq!((clock.elapsed_since(start), clock.wall()), (HOUR, wall + HOUR));
+        time.set_wall(wall - HOUR);
+        assert_eq!((clock.elapsed_since(start), clock.wall()), (HOUR, wall - HOUR));
+        time.advance(HOUR);
+        assert_eq!((clock.elapsed_since(start), clock.wall()), (2 * HOUR, wall));
     }
 
     #[test]

@@ -4,10 +4,10 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, inbox,
-//! inspect, invariant -> outbox, schema -> database -> transaction -> writer, readers -> sealing -> look -> open, host,
-//! health -> log_file, connection, full_text -> mark, bounded -> confine, functions, program, row_seals, sql,
-//! statistics, vfs -> bell, callable, host_table, lane, rows, config, page_seals -> seal -> key, blocking, oneshot,
+//! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, inbox, inspect,
+//! invariant, schedules, timers -> outbox, schema -> database -> transaction -> writer, readers -> sealing -> look ->
+//! open, host, health -> log_file, connection, full_text -> mark, bounded -> confine, functions, program, row_seals,
+//! sql, statistics, vfs -> bell, callable, host_table, lane, rows, config, page_seals -> seal -> key, blocking, oneshot,
 //! damage -> error, clock, ids, private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
@@ -57,11 +57,13 @@ mod readers;
 mod register;
 mod row_seals;
 mod rows;
+mod schedules;
 mod schema;
 mod seal;
 mod sealing;
 mod sql;
 mod statistics;
+mod timers;
 mod transaction;
 mod vfs;
 mod writer;
@@ -92,6 +94,7 @@ pub use outbox::{Event, Kept, NewEvent};
 pub use register::{Accepted, Adopted, Register, RegisterError};
 pub use row_seals::{SealError, Verified};
 pub use rows::{Rows, Value};
+pub use schedules::Progress;
 pub use schema::schema_at;
 pub use seal::{Seal, Sealed};
 pub use sealing::seal_if_plain;

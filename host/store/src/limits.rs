@@ -130,3 +130,8 @@ pub const EVENT_FORGET_ROWS: u32 = 5_000;
 /// Events of one subscription that wait for another try, or behind one that does. Beyond it the subscription takes no
 /// further events; they stay in the publisher's outbox.
 pub const EVENT_WAITING_MAX: u32 = 10_000;
+/// Timers of one context that wait. Beyond it setting one fails, so that the caller undoes what it belongs to: a
+/// context that sets one for each of a year's orders stays below it.
+pub const TIMERS_MAX: u32 = 100_000;
+/// Timers that move to the outbox in one commit, so that it stays short when many are due at once.
+pub const TIMERS_PER_COMMIT: u32 = 200;

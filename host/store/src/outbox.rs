@@ -15,7 +15,7 @@ use crate::host_table::{self, signed, unsigned};
 use crate::limits;
 use crate::transaction::Transaction;
 
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_outbox (
+pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_outbox (
     position  INTEGER PRIMARY KEY,
     interface TEXT    NOT NULL,
     function  TEXT    NOT NULL,
@@ -74,16 +74,24 @@ pub struct Kept {
     pub is_cut: bool,
 }
 
+impl NewEvent<'_> {
+    /// # Errors
+    /// `Error::TooLarge` for data above `EVENT_BYTES_MAX`.
+    pub(super) fn check_size(&self) -> Result<(), Error> {
+        match (self.data.len(), limits::EVENT_BYTES_MAX) {
+            (has, most) if has <= most => Ok(()),
+            (has, most) => Err(Error::TooLarge(format!("the event takes {has} bytes as JSON, and may take {most}"))),
+        }
+    }
+}
+
 impl Transaction {
     /// Adds an event to the outbox. It can be read once the transaction is committed.
     ///
     /// # Errors
     /// As for a statement; `Error::TooLarge` for data above `EVENT_BYTES_MAX`.
     pub fn publish(&mut self, event: &NewEvent<'_>) -> Result<(), Error> {
-        if event.data.len() > limits::EVENT_BYTES_MAX {
-            let (has, most) = (event.data.len(), limits::EVENT_BYTES_MAX);
-            return Err(Error::TooLarge(format!("the event takes {has} bytes as JSON, and may take {most}")));
-        }
+        event.check_size()?;
         let NewEvent { interface, function, subject, time_ms, trace, data } = *event;
         self.publishes = true;
         let sql = "INSERT INTO seam_outbox (interface, function, subject, time_ms, trace, data)

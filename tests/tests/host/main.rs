@@ -4,6 +4,7 @@
 mod admin;
 mod ahead;
 mod behind_nginx;
+mod by_time;
 mod checking;
 mod cli;
 mod damage;

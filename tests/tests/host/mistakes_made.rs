@@ -91,6 +91,8 @@ fn manifest() -> Result<Systems> {
         )?,
         beside("a schedule without interval", "[[schedule]]\ncontext = \"numbers\"\ncall = \"numbers.settle\"")?,
         beside("a schedule of no interval", &schedule("numbers.settle").replace("30", "0"))?,
+        beside("a schedule that never comes", &times("0 0 30 2 *"))?,
+        beside("times of day in a context without a store", &times("30 3 * * *"))?,
         beside("a bound of the edge below one", "[http]\nbody_kb = 0")?,
         beside("a routing key of no kind", "[http]\nrouting_key = [\"session\"]")?,
         beside("a certificate that is not there", "[host.tls]\ncertificate = \"no.pem\"\nkey = \"no.pem\"")?,
@@ -103,6 +105,10 @@ fn seed(call: &str, file: &str) -> String {
 
 fn schedule(call: &str) -> String {
     format!("[[schedule]]\ncontext = \"numbers\"\ncall = \"{call}\"\nevery_s = 30")
+}
+
+fn times(cron: &str) -> String {
+    format!("[[schedule]]\ncontext = \"numbers\"\ncall = \"numbers.settle\"\ncron = \"{cron}\"")
 }
 
 /// Files in the place of components.

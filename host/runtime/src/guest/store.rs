@@ -90,13 +90,22 @@ impl Session {
         self.transaction_of_delivery(deadline)?.execute_many(sql, rows, deadline)
     }
 
-    fn publish(&mut self, event: &NewEvent<'_>, deadline: Instant) -> Result<(), Error> {
+    /// At once, or at `due_ms`, in milliseconds since 1970, if that is later.
+    fn publish(&mut self, event: &NewEvent<'_>, due_ms: Option<u64>, deadline: Instant) -> Result<(), Error> {
+        let due_ms = due_ms.filter(|due_ms| *due_ms > event.time_ms);
         if self.commits_each() {
             let _away = away_for_writer(self.places.as_deref())?;
             self.wrote = true;
-            return self.database.publish(event, deadline);
+            return match due_ms {
+                None => self.database.publish(event, deadline),
+                Some(due_ms) => self.database.publish_at(event, due_ms, deadline),
+            };
         }
-        self.transaction_of_delivery(deadline)?.publish(event)
+        let transaction = self.transaction_of_delivery(deadline)?;
+        match due_ms {
+            None => transaction.publish(event),
+            Some(due_ms) => transaction.publish_at(event, due_ms),
+        }
     }
 
     /// Whether a statement now is a transaction of its own.
@@ -241,12 +250,17 @@ fn no_transaction() -> Error {
     Error::Invalid("no transaction is open".to_owned())
 }
 
-/// Adds an event to the outbox of the guest's context: as a part of the open transaction, or as one of its own. The
-/// time and the trace of `event` are set here.
+/// Adds an event to the outbox of the guest's context, or to its timers if it is due later: as a part of the open
+/// transaction, or as one of its own. The time and the trace of `event` are set here; `due_ms` is in milliseconds since
+/// 1970.
 ///
 /// # Errors
 /// The outer one traps: the guest is only starting. The inner one says why nothing is published.
-pub fn publish(cx: &mut StoreContextMut<'_, Guest>, event: NewEvent<'_>) -> wasmtime::Result<Result<(), Error>> {
+pub fn publish(
+    cx: &mut StoreContextMut<'_, Guest>,
+    event: NewEvent<'_>,
+    due_ms: Option<u64>,
+) -> wasmtime::Result<Result<(), Error>> {
     let guest = cx.data_mut();
     let Some(call) = guest.call() else {
         wasmtime::bail!("`{}.{}` was called during the start of the component", event.interface, event.function);
@@ -262,7 +276,7 @@ pub fn publish(cx: &mut StoreContextMut<'_, Guest>, event: NewEvent<'_>) -> wasm
     let since_1970 = session.database.clock().wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let time_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
     let event = NewEvent { trace: &trace, time_ms, ..event };
-    let published = session.publish(&event, call.deadline);
+    let published = session.publish(&event, due_ms, call.deadline);
     if session.wrote()
         && let Some(retry) = guest.callees.as_ref().and_then(DispatchTable::retry_state)
     {

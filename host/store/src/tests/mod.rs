@@ -16,6 +16,7 @@ mod reading;
 mod register;
 mod seals;
 mod statements;
+mod timers;
 mod transactions;
 
 use std::sync::Arc;
