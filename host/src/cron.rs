@@ -3,6 +3,8 @@
 //! Invariant: `latest` gives only times that `after` gives, so that counting forwards and looking back agree.
 //! Not here: what is due, and what became of it (`schedule`).
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeZone};
 use chrono_tz::Tz;
 use croner::parser::{CronParser, Seconds, Year};
@@ -14,7 +16,7 @@ use crate::limits;
 pub struct Cron {
     line: String,
     zone: Tz,
-    pattern: croner::Cron,
+    pattern: Arc<croner::Cron>,
 }
 
 impl std::fmt::Display for Cron {
@@ -39,7 +41,7 @@ impl Cron {
             fields => return Err(format!("it has {fields} fields")),
         };
         let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-        let cron = Self { line, zone, pattern };
+        let cron = Self { line, zone, pattern: Arc::new(pattern) };
         // Without years, what does not come from 1970 on comes never.
         if cron.after(0).is_none() { Err("its time never comes".to_owned()) } else { Ok(cron) }
     }

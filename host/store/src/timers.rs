@@ -102,7 +102,7 @@ impl Database {
         let outbox = format!("{}; {}", outbox::TABLE, outbox::START);
         self.in_own_transaction(deadline, |tx| {
             tx.publishes = true;
-            tx.as_host(|sqlite| host_table::made(sqlite, &outbox, &fire))
+            tx.as_host(|sqlite| host_table::made(sqlite, &outbox, fire))
         })
     }
 }
