@@ -143,7 +143,7 @@ mod tests {
                 ] {
                     let times = between(&cron, from, to);
                     for now in (at(from)..at(to)).step_by(7 * 60_000) {
-                        let last = times.iter().copied().filter(|time| *time <= now).next_back();
+                        let last = times.iter().copied().rfind(|time| *time <= now);
                         if let Some(last) = last {
                             assert_eq!(cron.latest(now), Some(last), "{cron} at {now}");
                         }

@@ -28,6 +28,9 @@ use crate::invoke::Target;
 use crate::limits;
 use crate::manifest::{DueTimes, Schedule, When};
 
+/// What a thread does until it is to stop.
+type Work = Box<dyn FnOnce(&AtomicBool, &Notify) + Send>;
+
 /// The threads that make the calls: one for all intervals, and one for each context with times of day. When this is
 /// dropped, each thread ends after its current call, and the drop does not wait for that.
 pub struct Scheduler {
@@ -40,7 +43,7 @@ impl Scheduler {
         forget_others(&registry, &schedules);
         let stop = Arc::new(AtomicBool::new(false));
         let mut woken = Vec::new();
-        let mut spawn = |work: Box<dyn FnOnce(&AtomicBool, &Notify) + Send>| {
+        let mut spawn = |work: Work| {
             let notify = Arc::new(Notify::new(registry.clock().clone()));
             woken.push(notify.clone());
             let stop = stop.clone();

@@ -146,7 +146,7 @@ fn a_schedule_that_fails_leaves_nothing_and_is_visible() -> Result<()> {
         let failed = answer.pointer("/schedules/0/failed").and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(if failed.contains("not today") && !succeeds { Ok(()) } else { Err(format!("{answer}")) })
     })?;
-    ensure!(waker.call("waker.ticks()")? == Value::from(0), "what it wrote stays");
+    ensure!(waker.call("waker.ticks()")? == 0, "what it wrote stays");
     let metrics = host.get("/metrics")?.text();
     let failing = metrics.lines().find(|line| line.starts_with("seam_schedule_failing")).unwrap_or_default();
     ensure!(failing.contains("waker.fail") && failing.ends_with(" 1"), "{metrics}");
