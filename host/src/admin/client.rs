@@ -11,10 +11,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::protocol::{
-    BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RecordedScenario,
-    RecordingStarted, RouteRequest, SeedEvent,
+    AuditRequest, BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, EventsRequest,
+    RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, SeedEvent,
 };
 use super::status::ContextStatus;
+use crate::audit::AuditLine;
+use crate::delivery::SubscriptionStatus;
 use crate::seed::{Progress, SeedRequest};
 use crate::{backup, deploy, folder, limits};
 
@@ -88,6 +90,19 @@ impl Client {
 
     pub fn compare(self, request: &CompareRequest) -> Result<Comparison, Error> {
         self.ask("POST", "/compare", Some(request), limits::ADMIN_REQUEST_MS)
+    }
+
+    pub fn subscriptions(self) -> Result<Vec<SubscriptionStatus>, Error> {
+        self.ask("GET", "/events", None::<&()>, limits::ADMIN_REQUEST_MS)
+    }
+
+    /// The type of the response depends on the request: see `EventsRequest`.
+    pub fn events<T: DeserializeOwned>(self, request: &EventsRequest) -> Result<T, Error> {
+        self.ask("POST", "/events", Some(request), 2 * limits::ADMIN_REQUEST_MS)
+    }
+
+    pub fn audit(self, request: &AuditRequest) -> Result<Vec<AuditLine>, Error> {
+        self.ask("POST", "/audit", Some(request), limits::ADMIN_REQUEST_MS)
     }
 
     /// Takes a backup; its folder and its list.

@@ -1,14 +1,15 @@
 //! The admin socket of a running host, over which `seam contexts`, `call`, `deploy`, `rollback`, `history`, `route`,
-//! `record`, `compare`, `seed` and `backup` talk to it in HTTP and JSON.
+//! `record`, `compare`, `seed`, `backup`, `events` and `audit` talk to it in HTTP and JSON.
 //!
 //! `GET /contexts`, `POST /call`, `POST /deploy`, `POST /rollback`, `GET /history`, `GET /routes`, `POST /route`,
-//! `POST /record`, `POST /compare`, `POST /seed`, `POST /backup`.
+//! `POST /record`, `POST /compare`, `POST /seed`, `POST /backup`, `GET /events`, `POST /events`, `POST /audit`.
 //! Invariant: only users who may write to the data folder can connect. Every request and every response is bounded.
 //! Not here: HTTP for everybody else (`http`).
 //!
 //! `client` and `server` share `protocol` and `status`. `server` owns the socket, `requests` responds.
 
 pub mod client;
+mod events;
 mod protocol;
 mod record;
 mod requests;
@@ -16,8 +17,8 @@ mod server;
 mod status;
 
 pub use protocol::{
-    BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RecordedScenario,
-    RecordingStarted, RouteRequest, ScenarioHead, SeedEvent,
+    AuditRequest, BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, EventsRequest,
+    RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, ScenarioHead, SeedEvent,
 };
 pub use requests::State;
 pub use server::{Error, Server};

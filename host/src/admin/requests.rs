@@ -16,10 +16,12 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
-    BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest, RouteRequest,
-    SeedEvent,
+    AuditRequest, BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, EventsRequest,
+    RecordRequest, RouteRequest, SeedEvent,
 };
-use super::{record, status};
+use super::{events, record, status};
+use crate::audit;
+use crate::delivery::Operator;
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
 use crate::seed::{SeedRequest, Seeds};
@@ -30,6 +32,7 @@ use crate::{backup, invoke, limits, seed};
 pub struct State {
     pub registry: Registry,
     pub deployer: Deployer,
+    pub operator: Operator,
     pub seeds: Arc<Seeds>,
     pub folder: Arc<Folder>,
     /// One seeding at a time: two would overwrite each other's list of loaded seeds.
@@ -37,20 +40,22 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(registry: Registry, deployer: Deployer, seeds: Seeds, folder: Arc<Folder>) -> Self {
-        Self { registry, deployer, seeds: Arc::new(seeds), folder, seeding: Arc::new(Semaphore::new(1)) }
+    pub fn new(registry: Registry, deployer: Deployer, operator: Operator, seeds: Seeds, folder: Arc<Folder>) -> Self {
+        let (seeds, seeding) = (Arc::new(seeds), Arc::new(Semaphore::new(1)));
+        Self { registry, deployer, operator, seeds, folder, seeding }
     }
 }
 
 type Body = BoxBody<Bytes, Infallible>;
 
-pub(super) async fn respond(request: Request<Incoming>, state: State) -> Response<Body> {
-    dispatch(request, state).await.unwrap_or_else(|error| json(StatusCode::BAD_REQUEST, &error))
+/// `user` is the number of the user who asks, if the kernel says it.
+pub(super) async fn respond(request: Request<Incoming>, state: State, user: Option<u32>) -> Response<Body> {
+    dispatch(request, state, user).await.unwrap_or_else(|error| json(StatusCode::BAD_REQUEST, &error))
 }
 
 /// # Errors
 /// When the body of the request cannot be read or parsed.
-async fn dispatch(request: Request<Incoming>, state: State) -> Result<Response<Body>, ErrorMessage> {
+async fn dispatch(request: Request<Incoming>, state: State, user: Option<u32>) -> Result<Response<Body>, ErrorMessage> {
     Ok(match (request.method(), request.uri().path()) {
         (&Method::GET, "/contexts") => json(StatusCode::OK, &status::statuses(&state.registry, &state.deployer)),
         (&Method::POST, "/call") => call(body(request).await?, state).await,
@@ -59,6 +64,16 @@ async fn dispatch(request: Request<Incoming>, state: State) -> Result<Response<B
         (&Method::POST, "/record") => record(body(request).await?, state).await,
         (&Method::POST, "/compare") => compare(&body(request).await?, &state),
         (&Method::POST, "/backup") => take_backup(body(request).await?, state).await,
+        (&Method::GET, "/events") => blocking(move || Ok(state.operator.statuses())).await,
+        (&Method::POST, "/events") => {
+            let request: EventsRequest = body(request).await?;
+            let who = user.map_or_else(|| "unknown".to_owned(), audit::user);
+            blocking(move || events::respond(&state.operator, &who, request)).await
+        }
+        (&Method::POST, "/audit") => {
+            let request: AuditRequest = body(request).await?;
+            blocking(move || Ok(state.operator.audit(request.count)?)).await
+        }
         (&Method::POST, "/seed") => seed(body(request).await?, state),
         (&Method::POST, "/deploy") => {
             let request: deploy::DeployRequest = body(request).await?;
@@ -129,6 +144,15 @@ async fn take_backup(request: BackupRequest, state: State) -> Response<Body> {
         Err(error) => json(StatusCode::CONFLICT, &ErrorMessage::from(&error)),
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| internal(&error))
+}
+
+/// Responds with what `work` returns, which may wait for a disk.
+async fn blocking<T: Serialize>(work: impl FnOnce() -> Result<T, ErrorMessage> + Send + 'static) -> Response<Body> {
+    let respond = move || match work() {
+        Ok(response) => json(StatusCode::OK, &response),
+        Err(error) => json(StatusCode::CONFLICT, &error),
+    };
+    tokio::task::spawn_blocking(respond).await.unwrap_or_else(|error| internal(&error))
 }
 
 fn compare(request: &CompareRequest, state: &State) -> Response<Body> {

@@ -141,7 +141,8 @@ pub(super) async fn attend(
     if seeds && !manifest.seeds.is_empty() {
         load_seeds(&app, &folder).await?;
     }
-    let state = admin::State::new(app.registry.clone(), app.deployer.clone(), seed::Seeds::of(manifest), folder);
+    let seeds = seed::Seeds::of(manifest);
+    let state = admin::State::new(app.registry.clone(), app.deployer.clone(), app.operator.clone(), seeds, folder);
     let admin = admin::Server::bind(state).map_err(|error| {
         CommandError::caused_by(
             &error,

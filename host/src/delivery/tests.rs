@@ -13,7 +13,7 @@ use seam_runtime::settings::Subscription;
 use seam_store::clock::{Clock, ManualClock};
 use seam_store::{Config, Database, Event, NewEvent, Source, Value, WaitState};
 
-use super::{Handler, Next, Note, Subscriber};
+use super::{Handler, Next, Note, Subscriber, Tally};
 
 const INTERFACE: &str = "acme:shop/events";
 
@@ -83,6 +83,7 @@ struct World {
     shelf: Shelf,
     subscription: Subscription,
     time: ManualClock,
+    tally: Arc<Tally>,
     folder: tempfile::TempDir,
 }
 
@@ -111,7 +112,7 @@ impl World {
         };
         let subscription =
             Subscription { interface: INTERFACE.into(), batch, tries: 3, pause_max: Duration::from_secs(60) };
-        Self { outbox, shelf, subscription, time, folder }
+        Self { outbox, shelf, subscription, time, tally: Arc::default(), folder }
     }
 
     /// Publishes `subject/number` for each.
@@ -140,6 +141,7 @@ impl World {
             subscription: &self.subscription,
             source: self.source(),
             outbox: self.outbox.clone(),
+            tally: self.tally.clone(),
         };
         subscriber.step()
     }
