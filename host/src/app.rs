@@ -128,13 +128,14 @@ impl App {
         serving: impl FnOnce(&http::Server),
     ) -> Result<(), Error> {
         let server = self.bind()?;
+        // Its first sample is what later ones are compared with: before the first request.
+        let sampling = tokio::spawn(sample(self.registry.clone(), self.board.clone(), self.event_metrics.clone()));
         serving(&server);
         let tending = tokio::spawn(tend(self.registry.clone()));
         let vigils = tokio::spawn(look_after_vigils(self.deployer.clone()));
         let follows = self.manifest.contexts.iter().any(|context| context.settings.catch_up.is_some());
         let following = follows.then(|| Following::start(self.registry.clone()));
         let deliveries = Deliveries::start(self.registry.clone(), self.board.clone());
-        let sampling = tokio::spawn(sample(self.registry.clone(), self.board.clone(), self.event_metrics.clone()));
         let scheduler = Scheduler::start(self.registry.clone(), self.manifest.schedules.clone());
         server.run(shutdown).await;
         tending.abort();
