@@ -1,8 +1,8 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, delivery, follow, harness ->
-//! invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit -> manifest -> folder -> limits`. Below
-//! are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
+//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, delivery, follow,
+//! harness -> invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit -> manifest -> folder -> limits`.
+//! Below are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
 
 pub mod admin;
 pub mod app;

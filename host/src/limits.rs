@@ -259,8 +259,8 @@ pub const DEPLOY_TRIES_MAX: usize = 5;
 pub const EVENT_KEEP_S: u64 = 7 * 24 * 60 * 60;
 /// Events that may share a commit. Past some hundreds the commit is no longer what they cost.
 pub const EVENT_BATCH_MAX: u32 = 1_000;
-/// How often an event is tried, unless the manifest says otherwise: with the pauses between, for some two and a half hours,
-/// so that an outage of an hour makes no dead letters.
+/// How often an event is tried, unless the manifest says otherwise: with the pauses between, for some two and a half
+/// hours, so that an outage of an hour makes no dead letters.
 pub const EVENT_TRIES: u32 = 25;
 pub const EVENT_TRIES_MAX: u32 = 1_000;
 /// The first pause before another try; each further one is twice as long.

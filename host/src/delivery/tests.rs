@@ -17,7 +17,7 @@ use super::{Handler, Next, Note, Subscriber, Tally};
 
 const INTERFACE: &str = "acme:shop/events";
 
-/// Writes each event's data into the table `seen`, unless it is told to fail.
+/// Writes each event's data into the table `seen`, unless it is to fail.
 struct Shelf {
     database: Arc<Database>,
     /// Data that is rejected.

@@ -18,7 +18,7 @@ use crate::confine::Guard;
 use crate::error::{Error, message};
 use crate::rows::{Packer, Rows, Value};
 use crate::sql::{self, Script, Statement};
-use crate::{limits, mark, program};
+use crate::{damage, limits, mark, program};
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,17 @@ pub(super) struct Connection {
     copied_pages: u32,
     /// SQLite's count of changed rows at the last commit that was counted.
     counted_changes: Cell<u64>,
+    /// What the last error that was explained says of the file.
+    fault: Cell<Option<Fault>>,
     long_programs: LongPrograms,
+}
+
+/// What an error says of the file.
+pub(super) enum Fault {
+    /// It is damaged, in SQLite's words.
+    Damaged(String),
+    /// A full-text index is, which its context can do by itself.
+    Index,
 }
 
 /// What `query` found.
@@ -60,6 +70,7 @@ impl Connection {
             log_pages: Arc::default(),
             copied_pages: 0,
             counted_changes: Cell::new(0),
+            fault: Cell::new(None),
             long_programs: LongPrograms::default(),
         }
     }
@@ -225,8 +236,15 @@ impl Connection {
         [Errno::NOSPC, Errno::FBIG, Errno::DQUOT].iter().any(|e| e.raw_os_error() == errno)
     }
 
+    /// What the last error that was explained says of the file; once.
+    pub fn take_fault(&self) -> Option<Fault> {
+        self.fault.take()
+    }
+
     /// What an error of SQLite means. If one of the hooks caused it, in the words of that hook.
     pub fn explain(&self, error: &rusqlite::Error) -> Error {
+        let index = || damage::is_of_an_index(error).then_some(Fault::Index);
+        self.fault.set(damage::of(error).map(Fault::Damaged).or_else(index));
         let refusal = self.guard.refusal();
         match (Error::of(error), refusal) {
             (Error::Denied(_), Some(why)) => Error::Denied(why),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::bell::Listener;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::connection::Queried;
+use crate::connection::{Connection, Queried};
 use crate::error::Error;
 use crate::health::Trouble;
 use crate::host_table;
@@ -127,7 +127,9 @@ impl Database {
     /// # Errors
     /// When it cannot be read.
     pub fn mark(&self) -> Result<Option<Mark>, Error> {
-        Mark::read(self.reader()?.connection()?.sqlite()).map_err(|e| Error::of(&e))
+        let reader = self.reader()?;
+        let connection = reader.connection()?;
+        Mark::read(connection.sqlite()).map_err(|error| self.failed(connection, &error))
     }
 
     /// Why the store does not work as it should, through no fault of its context.
@@ -140,7 +142,7 @@ impl Database {
         self.writer.health.is_troubled()
     }
 
-    /// Whether the file is gone: the store can neither be read nor written.
+    /// Whether the file is gone or damaged: the store can neither be read nor written.
     pub fn is_fenced(&self) -> bool {
         self.writer.health.is_fenced()
     }
@@ -212,10 +214,11 @@ impl Database {
         read: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
         let reader = self.reader()?;
-        let sqlite = reader.connection()?.sqlite();
+        let connection = reader.connection()?;
+        let sqlite = connection.sqlite();
         let found =
             host_table::exists(sqlite, table).and_then(|there| if there { read(sqlite) } else { Ok(T::default()) });
-        found.map_err(|error| Error::of(&error))
+        found.map_err(|error| self.failed(connection, &error))
     }
 
     /// Changes rows of the host in a transaction of its own, which shares its commit with others.
@@ -225,6 +228,13 @@ impl Database {
     ) -> Result<T, Error> {
         let deadline = self.config().clock.now() + Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
         self.in_own_transaction(deadline, |tx| tx.as_host(&mut write))
+    }
+
+    /// What a failure of one of the host's own questions means; a file that it shows to be damaged is fenced.
+    pub(super) fn failed(&self, connection: &Connection, error: &rusqlite::Error) -> Error {
+        let meaning = connection.explain(error);
+        self.writer.note_failure(connection, &meaning);
+        meaning
     }
 
     /// A reader for the host's own questions.

@@ -1,8 +1,9 @@
 //! Whether a context's file can be used now: it is still the file that was opened, and its disk takes commits.
 //!
 //! Invariants: a commit is acknowledged only while the file and its log are those that were opened. A file that is gone
-//! is *fenced*: it is neither read nor written until the very file is back. A disk that takes no commits leaves reads
-//! alone; `Writer::tend` ends that trouble, not the next small commit that happens to find room.
+//! is *fenced*: it is neither read nor written until the very file is back. A file that is damaged is fenced for good,
+//! since what it says may be wrong. A disk that takes no commits leaves reads alone; `Writer::tend` ends that trouble,
+//! not the next small commit that happens to find room.
 //! Not here: what callers and the operator get to see of it, but for the log lines.
 
 use std::os::unix::fs::MetadataExt;
@@ -22,6 +23,8 @@ use crate::log_file::path_of;
 pub enum Trouble {
     #[error("`{}` was removed or replaced while the host has it open; nothing is read from it or acknowledged", path.display())]
     Gone { path: PathBuf },
+    #[error("`{}` is damaged: {found}; nothing is read from it or written to it", path.display())]
+    Damaged { path: PathBuf, found: String },
     #[error("the disk of `{}` has no room: {why}", path.display())]
     NoRoom { path: PathBuf, why: String },
     #[error("the disk of `{}` fails: {why}", path.display())]
@@ -30,26 +33,39 @@ pub enum Trouble {
 
 impl Trouble {
     /// What `kind` returns.
-    pub const KINDS: [&str; 3] = ["gone", "no-room", "failing"];
+    pub const KINDS: [&str; 4] = ["gone", "damaged", "no-room", "failing"];
 
     /// What to do about it, for the `hint:` line.
-    pub fn remedy(&self) -> &'static str {
+    pub fn remedy(&self) -> String {
         match self {
             Self::Gone { .. } => {
                 "move the very file back, with its log; or stop the host, restore a backup, and start the host"
+                    .to_owned()
             }
-            Self::NoRoom { .. } => "make room on the disk; the context then goes on by itself",
+            Self::Damaged { path, .. } => format!(
+                "stop the host, run `seam restore {} --from NAME --replace` (`seam backup --list` shows the names), and \
+                 start the host; the file is kept",
+                path.file_stem().unwrap_or_default().to_string_lossy()
+            ),
+            Self::NoRoom { .. } => "make room on the disk; the context then goes on by itself".to_owned(),
             Self::Failing { .. } => {
-                "look at the disk and at the system's log; if the file is damaged, restore a backup; when the disk works \
-                 again, the context goes on by itself"
+                "look at the disk and at the system's log; if the file is damaged, restore a backup; \
+                                     when the disk works again, the context goes on by itself"
+                    .to_owned()
             }
         }
+    }
+
+    /// Whether nothing is read or written while it lasts.
+    fn fences(&self) -> bool {
+        matches!(self, Self::Gone { .. } | Self::Damaged { .. })
     }
 
     /// One word, for metrics.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Gone { .. } => "gone",
+            Self::Damaged { .. } => "damaged",
             Self::NoRoom { .. } => "no-room",
             Self::Failing { .. } => "failing",
         }
@@ -125,8 +141,13 @@ impl Health {
     /// calls. If not, it is fenced; if they are back, it is free again.
     ///
     /// # Errors
-    /// When they are not.
+    /// When they are not, or when the file is damaged.
     pub fn look(&self, open: bool) -> Result<(), Error> {
+        if self.is_fenced()
+            && let Some(trouble @ Trouble::Damaged { .. }) = self.trouble()
+        {
+            return Err(Error::Unavailable(trouble.to_string()));
+        }
         let same_log = || self.log.lock().is_none_or(|log| id_of(&self.log_path) == Some(log));
         let there = id_of(&self.path) == self.file && (!open || same_log());
         let trouble = Trouble::Gone { path: self.path.clone() };
@@ -181,7 +202,8 @@ impl Health {
             return Err(Error::Unavailable("the host stops".to_owned()));
         }
         if self.is_fenced()
-            && let Some(trouble @ Trouble::Gone { .. }) = self.trouble()
+            && let Some(trouble) = self.trouble()
+            && trouble.fences()
         {
             return Err(Error::Unavailable(trouble.to_string()));
         }
@@ -193,6 +215,12 @@ impl Health {
         self.failures.fetch_add(1, Relaxed);
         let (path, why) = (self.path.clone(), error.to_string());
         self.note(if no_room { Trouble::NoRoom { path, why } } else { Trouble::Failing { path, why } });
+    }
+
+    /// SQLite has found the file damaged, in these words.
+    pub fn damaged(&self, found: String) {
+        self.failures.fetch_add(1, Relaxed);
+        self.note(Trouble::Damaged { path: self.path.clone(), found });
     }
 
     /// The trouble has ended.
@@ -209,22 +237,24 @@ impl Health {
     /// One ERROR line when a trouble of another kind begins, then one a minute while it lasts.
     fn note(&self, trouble: Trouble) {
         let mut state = self.state.lock();
-        // A file that is gone may also fail in other ways; that it is gone explains them.
-        if matches!(state.trouble, Some(Trouble::Gone { .. })) && !matches!(trouble, Trouble::Gone { .. }) {
-            return;
+        // A file that is gone may also fail in other ways; that it is gone explains them. A damaged file stays so.
+        match &state.trouble {
+            Some(Trouble::Damaged { .. }) => return,
+            Some(Trouble::Gone { .. }) if !matches!(trouble, Trouble::Gone { .. }) => return,
+            _ => {}
         }
         let now = self.clock.now();
         let every = Duration::from_secs(limits::STORE_TROUBLE_LOG_S);
         let another = state.trouble.as_ref().is_none_or(|before| before.kind() != trouble.kind());
         let recent = state.logged.is_some_and(|logged| now.saturating_duration_since(logged) < every);
-        if recent && !(another && matches!(trouble, Trouble::Gone { .. })) {
+        if recent && !(another && trouble.fences()) {
             state.unlogged += 1;
         } else {
             let more = std::mem::take(&mut state.unlogged);
             state.logged = Some(now);
             tracing::error!(target: "store", hint = trouble.remedy(), more, "{trouble}");
         }
-        let flag = if matches!(trouble, Trouble::Gone { .. }) { &self.fenced } else { &self.failing };
+        let flag = if trouble.fences() { &self.fenced } else { &self.failing };
         flag.store(true, Relaxed);
         state.trouble = Some(trouble);
     }

@@ -13,7 +13,7 @@ use crate::log_file::LogFile;
 use crate::look::{Log, look};
 use crate::mark::Mark;
 use crate::open::{self, OpenError};
-use crate::{limits, schema};
+use crate::{damage, limits, schema};
 
 /// Why a file is not opened as the store of its context.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,8 @@ pub enum Misfit {
     Truncated { path: PathBuf, pages: u64, expected: u64 },
     #[error("`{}` is damaged: {found}", path.display())]
     Damaged { path: PathBuf, found: String },
+    #[error("`{}` was found damaged while it was in use: {found}", path.display())]
+    Quarantined { path: PathBuf, found: String },
     #[error("cannot read `{}`", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
@@ -62,6 +64,10 @@ impl Misfit {
                 "restore a backup; to start with an empty store, move `{}` away and run {accept}",
                 path.display()
             ),
+            Self::Quarantined { .. } => format!(
+                "restore a backup; if the disk or the memory was at fault and is mended, run {accept}, which looks at the \
+                 whole file and takes it back if nothing is wrong with it"
+            ),
             Self::Unreadable { path, .. } => format!("check that the host may read `{}`", path.display()),
             Self::Open(OpenError::NotADatabase { path }) => format!(
                 "check the key, or restore a backup; to start with an empty store, move `{}` away and run {accept}",
@@ -79,11 +85,12 @@ pub(super) struct Found {
     pub schema: u32,
 }
 
-/// Looks at the file that `config` names; `None` when there is none. The file must not be open in this process.
+/// Looks at the file that `config` names, at all of its pages `within` a time or without a bound; `None` when there is
+/// none. The file must not be open in this process.
 ///
 /// # Errors
 /// When it cannot be read, is damaged, or does not belong to its log.
-pub(super) fn inspect(config: &Config) -> Result<Option<Found>, Misfit> {
+pub(super) fn inspect(config: &Config, within: Option<Duration>) -> Result<Option<Found>, Misfit> {
     let path = || config.path.clone();
     let log = LogFile::of(&config.path).map_err(|source| Misfit::Unreadable { path: path(), source })?;
     let bytes = match std::fs::metadata(&config.path) {
@@ -98,8 +105,8 @@ pub(super) fn inspect(config: &Config) -> Result<Option<Found>, Misfit> {
     if log.left_out > 1 {
         return Err(Misfit::DamagedLog { path: path(), lost: log.left_out });
     }
-    let alone = (log.commits > 0).then(|| View::of(config, Log::Left)).and_then(Result::ok);
-    let both = match View::of(config, Log::Read) {
+    let alone = (log.commits > 0).then(|| View::of(config, Log::Left, within)).and_then(Result::ok);
+    let both = match View::of(config, Log::Read, within) {
         Err(OpenError::NotADatabase { .. }) if alone.is_some() => return Err(Misfit::Log { path: path() }),
         view => view?,
     };
@@ -132,28 +139,30 @@ struct View {
     mark: Option<Mark>,
     schema: u32,
     pages: u64,
-    /// What `quick_check` found within its time.
+    /// What `quick_check` has found within its time.
     damage: Option<String>,
 }
 
 impl View {
-    fn of(config: &Config, log: Log) -> Result<Self, OpenError> {
+    fn of(config: &Config, log: Log, within: Option<Duration>) -> Result<Self, OpenError> {
         let failed = |source| open::failed(&config.path, source);
         let mut sqlite = look(config, log)?;
         let mark = Mark::read(&sqlite).map_err(failed)?;
         let schema = schema::number(&sqlite).map_err(failed)?;
         let pages = sqlite.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map_err(failed)?;
-        let damage = if log == Log::Read { quick_check(&mut sqlite) } else { None };
+        let damage = if log == Log::Read { quick_check(&mut sqlite, within) } else { None };
         Ok(Self { mark, schema, pages: u64::try_from(pages).unwrap_or_default(), damage })
     }
 }
 
-/// The first fault that SQLite finds within `STORE_CHECK_MS_MAX`.
-fn quick_check(sqlite: &mut rusqlite::Connection) -> Option<String> {
-    let ends = Instant::now() + Duration::from_millis(limits::STORE_CHECK_MS_MAX);
-    sqlite.progress_handler(1_000, Some(move || Instant::now() >= ends)).ok()?;
-    match sqlite.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
-        Ok(found) => Some(found.lines().last().unwrap_or_default().to_owned()).filter(|found| found != "ok"),
+/// The first fault that SQLite finds in this time.
+fn quick_check(sqlite: &mut rusqlite::Connection, within: Option<Duration>) -> Option<String> {
+    if let Some(within) = within {
+        let ends = Instant::now() + within;
+        sqlite.progress_handler(1_000, Some(move || Instant::now() >= ends)).ok()?;
+    }
+    match damage::found_in(sqlite) {
+        Ok(found) => found,
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => None,
         Err(error) => Some(error.to_string()),
     }

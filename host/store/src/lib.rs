@@ -6,8 +6,8 @@
 //!
 //! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inbox, inspect ->
 //! outbox, schema -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection,
-//! full_text -> mark, bounded -> confine, functions, program, sql, statistics -> bell, callable, host_table, lane, rows,
-//! config -> key, blocking, oneshot -> error, clock, ids, private, text, visible -> limits`.
+//! full_text -> mark, bounded -> confine, functions, program, sql, statistics -> bell, callable, host_table, lane,
+//! rows, config -> key, blocking, oneshot, damage -> error, clock, ids, private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
@@ -30,6 +30,7 @@ mod confine;
 mod connection;
 mod copy;
 mod cursor;
+mod damage;
 mod database;
 mod full_text;
 mod functions;

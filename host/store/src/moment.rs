@@ -15,7 +15,7 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::open::open;
 use crate::writer::Lease;
-use crate::{blocking, limits, schema};
+use crate::{blocking, damage, limits, schema};
 
 /// A file as it was at the moment. While it lives, the file's write-ahead log is not cut.
 pub struct Snapshot {
@@ -93,9 +93,11 @@ impl Database {
     /// What does not fit, or why the file cannot be read.
     pub fn quick_check(&self) -> Result<(), Error> {
         let reader = self.reader()?;
-        let found = blocking::block_in_place(|| {
-            reader.connection()?.host_text("PRAGMA quick_check").map_err(|e| Error::of(&e))
-        })?;
-        if found == "ok" { Ok(()) } else { Err(Error::Unavailable(format!("the file is damaged: {found}"))) }
+        let connection = reader.connection()?;
+        let found = blocking::block_in_place(|| damage::found_in(connection.sqlite()));
+        match found.map_err(|error| self.failed(connection, &error))? {
+            None => Ok(()),
+            Some(found) => Err(Error::Unavailable(format!("the file is damaged: {found}"))),
+        }
     }
 }

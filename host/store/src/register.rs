@@ -1,16 +1,17 @@
 //! What the host remembers of each store, in `host.db`: its identity, its schema, and how many commits it has seen.
 //!
 //! A file is compared with it before it is opened. So a file that is gone, older, another or of another context does
-//! not serve without a word. The operator takes such a file by `accept`, which gives it another identity.
+//! not serve without a word. The operator takes such a file by `accept`, which gives it another identity. A file that
+//! was found damaged while it was in use stays in quarantine over restarts, until it is restored or found whole.
 //! Invariant: the count here is never above what is durable in the file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::blocking;
 use crate::config::Config;
 use crate::connection::Role;
 use crate::database::Database;
@@ -23,12 +24,17 @@ use crate::log_file::path_of;
 use crate::mark::Mark;
 use crate::open::{OpenError, open};
 use crate::outbox;
+use crate::{blocking, limits};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS store (
     context  TEXT PRIMARY KEY,
     identity TEXT NOT NULL,
     schema   INTEGER NOT NULL,
     commits  INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS quarantine (
+    context TEXT PRIMARY KEY,
+    found   TEXT NOT NULL
 ) STRICT";
 
 /// What the host remembers of the stores. Cheap to clone.
@@ -104,7 +110,8 @@ impl Register {
     /// `RegisterError::Misfit` says what does not fit.
     pub fn compare(&self, context: &ContextName, config: &Config) -> Result<(), RegisterError> {
         let known = self.known(context)?;
-        let found = blocking::block_in_place(|| inspect(config))?;
+        let within = Some(Duration::from_millis(limits::STORE_CHECK_MS_MAX));
+        let found = blocking::block_in_place(|| inspect(config, within))?;
         let path = || config.path.clone();
         let (found, known) = match (found, known) {
             (None, None) => return Ok(()),
@@ -121,7 +128,10 @@ impl Register {
             (Some(mark), Some(known)) if (mark.commits, found.schema) < (known.commits, known.schema) => {
                 Err(Misfit::Older { path: path(), commits: mark.commits, seen: known.commits }.into())
             }
-            _ => Ok(()),
+            _ => match self.quarantined(context)? {
+                Some(found) => Err(Misfit::Quarantined { path: path(), found }.into()),
+                None => Ok(()),
+            },
         }
     }
 
@@ -140,13 +150,25 @@ impl Register {
         Ok(())
     }
 
+    /// Notes that the file of `context` was found damaged while it was in use: no start takes it from now on.
+    ///
+    /// # Errors
+    /// When the host's file cannot be written.
+    pub fn quarantine(&self, context: &ContextName, found: &str) -> Result<(), RegisterError> {
+        if self.quarantined(context)?.is_none() {
+            let sql = "INSERT OR IGNORE INTO quarantine (context, found) VALUES (?1, ?2)";
+            self.0.host.change(|transaction| transaction.execute(sql, [context.as_str(), found]))?;
+        }
+        Ok(())
+    }
+
     /// Takes the file that `config` names as the store of `context`, if it does not fit what the host remembers: it
     /// gets another identity. A log that does not belong to it, or is damaged, is set aside and kept. Without a file,
     /// the next start creates one. The file must not be open in this process. `also` runs in the transaction of the
     /// host's file.
     ///
     /// # Errors
-    /// When the file is damaged: only a backup helps then.
+    /// When the file is damaged: only a backup helps then. One in quarantine is looked at as a whole.
     pub fn accept(
         &self,
         context: &ContextName,
@@ -166,6 +188,10 @@ impl Register {
             Misfit::Truncated { .. } | Misfit::Damaged { .. } | Misfit::Unreadable { .. } | Misfit::Open(_) => {
                 return Err(misfit.into());
             }
+            Misfit::Quarantined { .. } => {
+                blocking::block_in_place(|| inspect(config, None))?;
+                None
+            }
             Misfit::Missing { .. } | Misfit::Foreign { .. } | Misfit::Other { .. } | Misfit::Older { .. } => None,
         };
         if config.path.exists() {
@@ -175,6 +201,7 @@ impl Register {
             self.0.noted.lock().remove(context.as_str());
             self.0.host.change(|transaction| {
                 transaction.execute("DELETE FROM store WHERE context = ?1", [context.as_str()])?;
+                release(transaction, context)?;
                 also(transaction, &why)
             })?;
         }
@@ -216,12 +243,20 @@ impl Register {
         also: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), RegisterError> {
         self.0.host.change(|transaction| {
-            adopted.clone().try_for_each(|Adopted { context, entry }| entry.write(transaction, context))?;
+            adopted.clone().try_for_each(|Adopted { context, entry }| {
+                release(transaction, context)?;
+                entry.write(transaction, context)
+            })?;
             also(transaction)
         })?;
         let mut noted = self.0.noted.lock();
         adopted.for_each(|adopted| drop(noted.remove(adopted.context.as_str())));
         Ok(())
+    }
+
+    fn quarantined(&self, context: &ContextName) -> Result<Option<String>, HostFileError> {
+        let sql = "SELECT found FROM quarantine WHERE context = ?1";
+        self.0.host.read(|sqlite| sqlite.query_row(sql, [context.as_str()], |row| row.get(0)).optional())
     }
 
     fn known(&self, context: &ContextName) -> Result<Option<Entry>, HostFileError> {
@@ -240,6 +275,11 @@ impl Entry {
         let commits = i64::try_from(self.commits).unwrap_or(i64::MAX);
         sqlite.execute(sql, params![context.as_str(), self.identity, self.schema, commits]).map(drop)
     }
+}
+
+/// Ends the quarantine of the file of `context`.
+fn release(sqlite: &rusqlite::Connection, context: &ContextName) -> rusqlite::Result<()> {
+    sqlite.execute("DELETE FROM quarantine WHERE context = ?1", [context.as_str()]).map(drop)
 }
 
 /// Moves the log of the file at `path` to a name that is free, or copies it there.

@@ -70,7 +70,9 @@ impl Database {
     /// # Errors
     /// When the file cannot be read.
     pub fn schema(&self) -> Result<u32, Error> {
-        number(self.reader()?.connection()?.sqlite()).map_err(|e| Error::of(&e))
+        let reader = self.reader()?;
+        let connection = reader.connection()?;
+        number(connection.sqlite()).map_err(|error| self.failed(connection, &error))
     }
 }
 

@@ -20,14 +20,14 @@ use parking_lot::Mutex;
 
 use crate::bell::Bell;
 use crate::config::Config;
-use crate::connection::{Connection, Role};
+use crate::connection::{Connection, Fault, Role};
 use crate::error::{self, Error};
 use crate::health::Health;
 use crate::mark::{self, Mark};
 use crate::oneshot::Oneshot;
 use crate::open::{OpenError, open, open_or_create};
 use crate::statistics::Counters;
-use crate::{blocking, limits};
+use crate::{blocking, damage, limits};
 
 pub(super) struct Writer {
     config: Config,
@@ -332,6 +332,11 @@ impl Writer {
     /// Takes note of a failure that is not the context's.
     pub fn note_failure(&self, connection: &Connection, error: &Error) {
         let no_room = match error {
+            Error::Unavailable(_) => match connection.take_fault() {
+                Some(Fault::Damaged(found)) => return self.health.damaged(found),
+                Some(Fault::Index) => return,
+                None => false,
+            },
             Error::Full(why) if why == FULL => {
                 // SQLite says the same of the context's quota: the nearer bound is meant.
                 let bytes = std::fs::metadata(&self.config.path).map_or(0, |file| file.len());
@@ -342,9 +347,6 @@ impl Writer {
                 true
             }
             Error::Full(_) => connection.lacked_room(),
-            // A context that misuses an index gets the same words for it.
-            Error::Unavailable(why) if why.contains("malformed") => return,
-            Error::Unavailable(_) => false,
             _ => return,
         };
         self.health.failed(no_room, error);
@@ -418,6 +420,9 @@ impl Writer {
         let sql = format!("PRAGMA wal_checkpoint({mode})");
         if let Err(error) = blocking::block_in_place(|| connection.run_as_host(&sql)) {
             tracing::warn!(%path, pages, %error, "the write-ahead log was not copied back");
+            if let Some(found) = damage::of(&error) {
+                self.health.damaged(found);
+            }
         }
         Counters::add(&self.counters.checkpoints, 1);
         let took = self.config.clock.elapsed_since(started);

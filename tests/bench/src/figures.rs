@@ -10,6 +10,7 @@ pub struct Report {
     /// Processor time per request, order or session, and what the clients saw.
     pub pages: Vec<Table>,
     pub calls: Option<Calls>,
+    pub events: Option<Events>,
     pub processes: Vec<Process>,
 }
 
@@ -48,6 +49,17 @@ pub struct Calls {
     pub loopback_http_ns: f64,
 }
 
+/// Events from one context to another, in microseconds.
+#[derive(Serialize)]
+pub struct Events {
+    /// From the outbox to the commit of its handler, for each event.
+    pub seam_us: f64,
+    pub native_us: f64,
+    /// A call that writes a row and commits, without an event and with one.
+    pub plain_call_us: f64,
+    pub publishing_call_us: f64,
+}
+
 #[derive(Serialize)]
 pub struct Process {
     pub name: String,
@@ -68,6 +80,13 @@ impl Process {
 pub const HTTP_TO_SEAM_MIN: f64 = 15.0;
 /// And is to cost at most this much of what bare wasmtime costs.
 pub const SEAM_TO_BARE_MAX: f64 = 1.15;
+
+/// A delivered event is to cost at most so many times what it costs a native program.
+pub const EVENT_TO_NATIVE_MAX: f64 = 2.0;
+/// And so many are to be delivered in a second.
+pub const EVENTS_PER_S_MIN: f64 = 20_000.0;
+/// A call that commits is to take at most so many times as long when it publishes one.
+pub const PUBLISHING_MAX: f64 = 1.15;
 
 /// The middle value; the mean of the two in the middle when there are two.
 pub fn median(mut values: Vec<f64>) -> f64 {
@@ -90,13 +109,65 @@ impl Calls {
     }
 }
 
+impl Events {
+    pub fn per_s(&self) -> f64 {
+        1e6 / self.seam_us
+    }
+
+    pub fn to_native(&self) -> f64 {
+        self.seam_us / self.native_us
+    }
+
+    pub fn publishing(&self) -> f64 {
+        self.publishing_call_us / self.plain_call_us
+    }
+
+    fn keeps_targets(&self) -> bool {
+        self.per_s() >= EVENTS_PER_S_MIN
+            && self.to_native() <= EVENT_TO_NATIVE_MAX
+            && self.publishing() <= PUBLISHING_MAX
+    }
+
+    fn write(&self, out: &mut String) {
+        let _ = writeln!(out, "{:<34}{:>12}", "events", "time");
+        let rows = [
+            ("native, one event delivered", self.native_us, String::new()),
+            (
+                "seam, one event delivered",
+                self.seam_us,
+                format!(
+                    "{:.2} of native (at most {EVENT_TO_NATIVE_MAX}), {:.0} a second (at least {EVENTS_PER_S_MIN})  {}",
+                    self.to_native(),
+                    self.per_s(),
+                    verdict(self.to_native() <= EVENT_TO_NATIVE_MAX && self.per_s() >= EVENTS_PER_S_MIN)
+                ),
+            ),
+            ("a call that commits", self.plain_call_us, String::new()),
+            (
+                "the same, publishing an event",
+                self.publishing_call_us,
+                format!(
+                    "{:.2} of without (at most {PUBLISHING_MAX})  {}",
+                    self.publishing(),
+                    verdict(self.publishing() <= PUBLISHING_MAX)
+                ),
+            ),
+        ];
+        for (name, us, note) in rows {
+            let _ = writeln!(out, "  {name:<32}{us:>9.1} us  {note}");
+        }
+        out.push('\n');
+    }
+}
+
 impl Report {
     /// Whether every figure that has a target keeps it.
     pub fn keeps_targets(&self) -> bool {
         let pages = self.pages.iter().flat_map(|table| &table.variants).all(|v| v.target.is_none_or(|t| v.ratio <= t));
         let calls = self.calls.as_ref();
         let calls = calls.is_none_or(|c| c.http_to_seam() >= HTTP_TO_SEAM_MIN && c.seam_to_bare() <= SEAM_TO_BARE_MAX);
-        pages && calls && self.processes.iter().all(|p| p.start_kept().unwrap_or(true))
+        let events = self.events.as_ref().is_none_or(Events::keeps_targets);
+        pages && calls && events && self.processes.iter().all(|p| p.start_kept().unwrap_or(true))
     }
 
     pub fn text(&self) -> String {
@@ -106,6 +177,9 @@ impl Report {
         }
         if let Some(calls) = &self.calls {
             calls.write(&mut out);
+        }
+        if let Some(events) = &self.events {
+            events.write(&mut out);
         }
         if !self.processes.is_empty() {
             let _ = writeln!(out, "{:<34}{:>12}{:>10}{:>14}", "processes", "first 200", "target", "peak memory");

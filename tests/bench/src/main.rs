@@ -3,6 +3,7 @@
 
 mod call;
 mod client;
+mod deliveries;
 mod dev;
 mod engines;
 mod figures;
@@ -97,6 +98,8 @@ enum Part {
     Contexts,
     /// One call between two contexts.
     Calls,
+    /// Events from one context to another.
+    Events,
     /// From the start of the process to the first page.
     Start,
     /// The album page in a small and in a large shop.
@@ -195,6 +198,11 @@ impl Bench {
             Part::Calls => {
                 eprintln!("one call between contexts");
                 self.report.calls = Some(call::run(&self.system.data_folder().with_file_name("calls"))?);
+                Ok(())
+            }
+            Part::Events => {
+                eprintln!("events from one context to another");
+                self.report.events = Some(deliveries::run(&self.system.data_folder().with_file_name("events"))?);
                 Ok(())
             }
             Part::Scale => self.scale(),

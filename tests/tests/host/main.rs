@@ -18,6 +18,7 @@ mod operating_events;
 mod origins;
 mod partial;
 mod private;
+mod quarantine;
 mod rollback;
 mod seeding;
 mod stores;

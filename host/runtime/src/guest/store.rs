@@ -223,7 +223,7 @@ impl Session {
 /// The state of a delivery.
 #[derive(Clone, Copy)]
 struct Delivery {
-    /// Whether the guest has begun a transaction and not ended it.
+    /// Whether a transaction of the guest is open.
     guest_began: bool,
 }
 
@@ -241,8 +241,8 @@ fn no_transaction() -> Error {
     Error::Invalid("no transaction is open".to_owned())
 }
 
-/// Adds an event to the outbox of the guest's context: as a part of the open transaction, or as one of its own. The time
-/// and the trace of `event` are set here.
+/// Adds an event to the outbox of the guest's context: as a part of the open transaction, or as one of its own. The
+/// time and the trace of `event` are set here.
 ///
 /// # Errors
 /// The outer one traps: the guest is only starting. The inner one says why nothing is published.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use seam_store::ids::ContextName;
-use seam_store::{Database, Misfit, OpenError, Register, RegisterError, chain};
+use seam_store::{Database, Misfit, OpenError, Register, RegisterError, Trouble, chain};
 
 use crate::component::ContextProblem;
 use crate::run::{Generation, Metrics};
@@ -98,6 +98,11 @@ impl Stores {
     }
 
     fn note(&self, context: &ContextName, database: &Database) {
+        if let Some(Trouble::Damaged { found, .. }) = database.trouble()
+            && let Err(error) = self.register.quarantine(context, &found)
+        {
+            tracing::error!(%context, "cannot note that the store is damaged: {}", chain(&error));
+        }
         // A store that does not work has said so.
         if !database.is_troubled()
             && let Err(error) = self.register.note(context, database)

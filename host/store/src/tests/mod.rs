@@ -3,6 +3,7 @@
 
 mod confinement;
 mod copies;
+mod damage;
 mod escapes;
 mod faults;
 mod full_text;

@@ -237,3 +237,30 @@ fn a_file_that_fits_is_not_accepted_again() {
     assert_eq!(known.accept().unwrap(), Accepted { why: None, log: None });
     assert_eq!(identity(&known), before);
 }
+
+#[test]
+fn a_file_in_quarantine_stays_there_over_restarts_until_it_is_found_whole() {
+    let known = Known::new();
+    known.register.quarantine(&known.name, "page 3 is malformed").unwrap();
+    let again = known.why();
+    assert!(
+        again.contains("damaged while it was in use: page 3 is malformed") && again.contains("seam accept"),
+        "{again}"
+    );
+    assert_eq!(known.accept().unwrap().why.map(|why| why.contains("page 3")), Some(true));
+    assert_eq!((known.why(), known.items()), (String::new(), 2), "it was whole");
+
+    known.register.quarantine(&known.name, "page 3 is malformed").unwrap();
+    let whole = std::fs::read(known.file()).unwrap();
+    let mut damaged = whole.clone();
+    for page in damaged.chunks_mut(4096).skip(1) {
+        page[0] = 0x77;
+    }
+    std::fs::write(known.file(), damaged).unwrap();
+    assert!(known.accept().is_err(), "what is damaged is not taken");
+    std::fs::write(known.file(), whole).unwrap();
+    assert!(known.why().contains("page 3"), "and stays in quarantine");
+    let adopted = Register::adopt(&known.name, &known.config()).unwrap();
+    known.register.expect([&adopted].into_iter(), |_| Ok(())).unwrap();
+    assert_eq!(known.why(), "", "a restore ends it");
+}
