@@ -1,7 +1,8 @@
 //! Seam: a host for modular monoliths.
 //!
 //! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, delivery, follow,
-//! harness -> invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit -> manifest -> folder -> limits`.
+//! harness -> invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit -> manifest -> folder, audit ->
+//! limits`.
 //! Below are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
 
 pub mod admin;
