@@ -28,4 +28,5 @@ pub mod memory;
 pub mod scaffold;
 mod schedule;
 pub mod seed;
+pub mod verify;
 pub mod watch;

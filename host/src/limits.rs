@@ -174,6 +174,10 @@ pub const ADMIN_ANSWER_BYTES_MAX: usize = 256 << 20;
 pub const ADMIN_CONNECTIONS_MAX: usize = 16;
 /// How long a client of the admin socket may take to send its request.
 pub const ADMIN_REQUEST_MS: u64 = 5_000;
+/// All statements of `seam verify` on a running host together: meanwhile the write-ahead logs grow.
+pub const VERIFY_LIVE_MS: u64 = 60_000;
+/// The same for files that no host uses: some gigabytes on a slow disk.
+pub const VERIFY_COPIES_MS: u64 = 3_600_000;
 /// How long `seam backup` waits for the host to copy all files: some gigabytes on a slow disk.
 pub const BACKUP_MS_MAX: u64 = 1_800_000;
 /// Rows in one call of a seed: a few hundred make the commit's fsync cheap, and contexts take at most 500 to 1,000.

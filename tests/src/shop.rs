@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use seam::admin::CallRequest;
 use seam::admin::client::Client;
+use seam::verify::{Report, VerifyRequest};
 use seam_store::private;
 use serde_json::Value;
 
@@ -163,6 +164,11 @@ impl Shop {
         let file = rusqlite::Connection::open(self.data().join("stores/orders.db"))?;
         let sql = "UPDATE orders SET doing_since = doing_since - ?1 WHERE doing IS NOT NULL";
         Ok(file.execute(sql, [i64::try_from(by.as_secs())?])?)
+    }
+
+    /// Verifies the running host, as `seam verify` does.
+    pub fn verify(&self) -> Result<Report> {
+        Ok(Client::connect(&self.data())?.verify(&VerifyRequest::default(), &mut |_| {})?)
     }
 
     /// Runs `seam ARGS` on it; its standard output.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
+use seam_store::InvariantKind;
 
 use crate::component;
 
@@ -12,6 +13,8 @@ pub struct Version {
     pub factor: u32,
     /// The text of each migration, oldest first; with any, it imports the store.
     pub migrations: Vec<&'static str>,
+    /// What it declares of its file: kind, name and statement.
+    pub invariants: Vec<(InvariantKind, &'static str, &'static str)>,
     /// A query that each call makes; it traps when it fails.
     pub query: Option<&'static str>,
     pub health: Option<Health>,
@@ -69,6 +72,7 @@ impl Default for Version {
         Self {
             factor: 2,
             migrations: Vec::new(),
+            invariants: Vec::new(),
             query: None,
             health: None,
             start: Then::Works,
@@ -123,6 +127,7 @@ impl Version {
         let tick = if self.ticks { "tick: func() -> result<u32, error>;" } else { "" };
         let exports = [
             (stores, "import seam:host/store@0.1.0; export seam:host/migrations@0.1.0;"),
+            (!self.invariants.is_empty(), "export seam:host/invariants@0.1.0;"),
             (self.health.is_some(), "export seam:host/health@0.1.0;"),
         ];
         let exports: String = exports.iter().filter(|(on, _)| *on).map(|(_, text)| *text).collect();
@@ -176,6 +181,9 @@ impl Version {
         if stores {
             functions.push_str(&self.migrations(&mut texts));
         }
+        if !self.invariants.is_empty() {
+            functions.push_str(&self.invariants(&mut texts));
+        }
         if let Some(health) = self.health {
             let (ill, (at, len), then) = match health {
                 Health::Well => (0, (0, 0), ""),
@@ -223,6 +231,27 @@ impl Version {
         format!(
             r#"(func (export "seam:host/migrations@0.1.0#all") (result i32) {stores}
                 (i32.store (i32.const 48) (i32.const 1024)) (i32.store (i32.const 52) (i32.const {count})) (i32.const 48))"#
+        )
+    }
+}
+
+impl Version {
+    /// `all`: a list of records of a case and three texts. The sentence is the name.
+    fn invariants(&self, texts: &mut Texts) -> String {
+        let mut stores = String::new();
+        for (at, (kind, name, sql)) in self.invariants.iter().enumerate() {
+            let record = 1536 + 28 * at;
+            let ((name_at, name_len), (sql_at, sql_len)) = (texts.put(name), texts.put(sql));
+            let kind = usize::from(*kind == InvariantKind::Total);
+            let fields = [kind, name_at, name_len, name_at, name_len, sql_at, sql_len];
+            for (field, value) in fields.into_iter().enumerate() {
+                let _ = write!(stores, "(i32.store (i32.const {}) (i32.const {value}))", record + 4 * field);
+            }
+        }
+        let count = self.invariants.len();
+        format!(
+            r#"(func (export "seam:host/invariants@0.1.0#all") (result i32) {stores}
+                (i32.store (i32.const 56) (i32.const 1536)) (i32.store (i32.const 60) (i32.const {count})) (i32.const 56))"#
         )
     }
 }

@@ -83,9 +83,10 @@ impl fmt::Display for InterfaceName {
 }
 
 /// Interfaces that the host calls; they are not seams.
-const CALLED_BY_HOST: [&str; 3] = [MIGRATIONS, HTTP_HANDLER, HEALTH];
+const CALLED_BY_HOST: [&str; 4] = [MIGRATIONS, HTTP_HANDLER, HEALTH, INVARIANTS];
 pub const HEALTH: &str = "seam:host/health";
 pub const HTTP_HANDLER: &str = "seam:host/http-handler";
+pub const INVARIANTS: &str = "seam:host/invariants";
 pub const MIGRATIONS: &str = "seam:host/migrations";
 pub const WASI_HTTP: &str = "wasi:http/incoming-handler";
 

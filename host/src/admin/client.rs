@@ -12,12 +12,13 @@ use serde::de::DeserializeOwned;
 
 use super::protocol::{
     AuditRequest, BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, EventsRequest,
-    RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, SeedEvent,
+    RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, SeedEvent, VerifyEvent,
 };
 use super::status::ContextStatus;
 use crate::audit::AuditLine;
 use crate::delivery::SubscriptionStatus;
 use crate::seed::{Progress, SeedRequest};
+use crate::verify::{self, VerifyRequest};
 use crate::{backup, deploy, folder, limits};
 
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +120,22 @@ impl Client {
             }
             SeedEvent::Done => Some(Ok(())),
             SeedEvent::Failed(message) => Some(Err(message)),
+        })
+    }
+
+    /// Verifies the running system, and calls `progress` before each check.
+    pub fn verify(
+        self,
+        request: &VerifyRequest,
+        progress: &mut dyn FnMut(&verify::Progress),
+    ) -> Result<verify::Report, Error> {
+        self.follow("/verify", request, limits::VERIFY_LIVE_MS, |event| match event {
+            VerifyEvent::Progress(at) => {
+                progress(&at);
+                None
+            }
+            VerifyEvent::Done(report) => Some(Ok(*report)),
+            VerifyEvent::Failed(message) => Some(Err(message)),
         })
     }
 

@@ -127,6 +127,16 @@ pub enum SeedEvent {
     Failed(ErrorMessage),
 }
 
+/// One line of the response to `POST /verify`, whose request is a `verify::VerifyRequest`. The last is `Done` or
+/// `Failed`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerifyEvent {
+    Progress(crate::verify::Progress),
+    Done(Box<crate::verify::Report>),
+    Failed(ErrorMessage),
+}
+
 /// One line of the response to `POST /deploy`, whose request is a `deploy::DeployRequest`, and to `POST /rollback`,
 /// whose request is a `deploy::RollbackRequest`. The last is `Done`, also after a failure.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -182,6 +192,12 @@ impl From<Refused> for ErrorMessage {
 
 impl From<&crate::backup::Error> for ErrorMessage {
     fn from(error: &crate::backup::Error) -> Self {
+        Self { message: seam_store::chain(error), excerpt: None, remedy: error.remedy() }
+    }
+}
+
+impl From<&crate::verify::Error> for ErrorMessage {
+    fn from(error: &crate::verify::Error) -> Self {
         Self { message: seam_store::chain(error), excerpt: None, remedy: error.remedy() }
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
     AuditRequest, BackupRequest, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, EventsRequest,
-    RecordRequest, RouteRequest, SeedEvent,
+    RecordRequest, RouteRequest, SeedEvent, VerifyEvent,
 };
 use super::{events, record, status};
 use crate::audit;
@@ -25,6 +25,7 @@ use crate::delivery::Operator;
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
 use crate::seed::{SeedRequest, Seeds};
+use crate::verify::{self, VerifyRequest};
 use crate::{backup, invoke, limits, seed};
 
 /// What responses are made from.
@@ -37,12 +38,14 @@ pub struct State {
     pub folder: Arc<Folder>,
     /// One seeding at a time: two would overwrite each other's list of loaded seeds.
     seeding: Arc<Semaphore>,
+    /// One verification at a time: each keeps the write-ahead logs of all files from being cut.
+    verifying: Arc<Semaphore>,
 }
 
 impl State {
     pub fn new(registry: Registry, deployer: Deployer, operator: Operator, seeds: Seeds, folder: Arc<Folder>) -> Self {
-        let (seeds, seeding) = (Arc::new(seeds), Arc::new(Semaphore::new(1)));
-        Self { registry, deployer, operator, seeds, folder, seeding }
+        let one = || Arc::new(Semaphore::new(1));
+        Self { registry, deployer, operator, seeds: Arc::new(seeds), folder, seeding: one(), verifying: one() }
     }
 }
 
@@ -74,6 +77,7 @@ async fn dispatch(request: Request<Incoming>, state: State, user: Option<u32>) -
             let request: AuditRequest = body(request).await?;
             blocking(move || Ok(state.operator.audit(request.count)?)).await
         }
+        (&Method::POST, "/verify") => verify(body(request).await?, state),
         (&Method::POST, "/seed") => seed(body(request).await?, state),
         (&Method::POST, "/deploy") => {
             let request: deploy::DeployRequest = body(request).await?;
@@ -177,6 +181,25 @@ fn seed(request: SeedRequest, state: State) -> Response<Body> {
         match done {
             Ok(()) => send(SeedEvent::Done),
             Err(error) => send(SeedEvent::Failed(ErrorMessage::from(&error))),
+        }
+    })
+}
+
+fn verify(request: VerifyRequest, state: State) -> Response<Body> {
+    let Ok(permit) = state.verifying.clone().try_acquire_owned() else {
+        let message = "the host is being verified already".to_owned();
+        return json(
+            StatusCode::CONFLICT,
+            &ErrorMessage { message, excerpt: None, remedy: "try again in a moment".into() },
+        );
+    };
+    lines(move |send| {
+        let mut progress = |at: &verify::Progress| send(VerifyEvent::Progress(at.clone()));
+        let verified = verify::verify_live(&state.registry, &request, &mut progress);
+        drop(permit);
+        match verified {
+            Ok(report) => send(VerifyEvent::Done(Box::new(report))),
+            Err(error) => send(VerifyEvent::Failed(ErrorMessage::from(&error))),
         }
     })
 }

@@ -70,6 +70,11 @@ impl Backup {
     }
 }
 
+/// The folder of the backup `name`: one of the data folder's, or any other folder.
+pub fn locate(data: &Path, name: &str) -> Option<PathBuf> {
+    [folder(data).join(name), PathBuf::from(name)].into_iter().find(|folder| folder.is_dir())
+}
+
 /// The backups in `folder` by name, the newest first.
 pub fn backups(folder: &Path) -> Vec<(String, Backup)> {
     let mut found: Vec<(String, Backup)> = entries(folder)

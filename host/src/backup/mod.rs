@@ -13,6 +13,6 @@ mod restore;
 mod take;
 
 pub use error::Error;
-pub use list::{Backup, File, RestorePoint, backups, folder, restore_points};
-pub use restore::{Progress, Replaced, Request, Source, restore};
+pub use list::{Backup, File, RestorePoint, backups, folder, locate, restore_points};
+pub use restore::{Progress, Replaced, Request, Source, restore, verified};
 pub use take::{take, take_of};

@@ -134,13 +134,11 @@ fn sources(manifest: &Manifest, data: &Path, request: &Request) -> Result<Vec<(C
         }
         return Ok(vec![(named(context)?, path.clone())]);
     }
-    let own = list::folder(data).join(name);
-    let folder = if own.is_dir() { own } else { PathBuf::from(name) };
-    if !folder.is_dir() {
+    let Some(folder) = list::locate(data, name) else {
         let backups = list::backups(&list::folder(data)).into_iter().map(|(name, _)| name);
         let known = backups.chain(points.into_iter().map(|point| point.name)).collect();
         return Err(Error::Unknown { name: name.clone(), known });
-    }
+    };
     let backup = Backup::read(&folder)?;
     let known = || backup.files.iter().map(|file| file.context.clone()).collect::<Vec<_>>();
     let contexts = if request.contexts.is_empty() { known() } else { request.contexts.clone() };
@@ -148,13 +146,16 @@ fn sources(manifest: &Manifest, data: &Path, request: &Request) -> Result<Vec<(C
         if !backup.files.iter().any(|file| file.context == *context) {
             return Err(Error::NotInBackup { context: context.clone(), known: known() });
         }
-        Ok((named(context)?, verify(&backup, &folder, context)?))
+        Ok((named(context)?, verified(&backup, &folder, context)?))
     };
     contexts.iter().map(of).collect()
 }
 
 /// The path of the file of `context`, which is the one that the backup wrote.
-fn verify(backup: &Backup, folder: &Path, context: &str) -> Result<PathBuf, Error> {
+///
+/// # Errors
+/// When it is not, or cannot be read.
+pub fn verified(backup: &Backup, folder: &Path, context: &str) -> Result<PathBuf, Error> {
     let Some(file) = backup.files.iter().find(|file| file.context == context) else {
         return Err(Error::NotInBackup { context: context.to_owned(), known: Vec::new() });
     };

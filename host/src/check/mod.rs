@@ -61,7 +61,8 @@ pub fn problems(manifest: &Manifest, compiler: Compiler) -> Result<Vec<Problem>,
     // A broken variant is a problem, too, although a host serves without it. One that is not built yet is none.
     found.extend(linked.absent().iter().flat_map(|absent| absent.problems.clone()));
     found.extend(stores::problems(manifest, &linked, &probed.migrations));
-    problems.extend(found.iter().map(|problem| manifest.located(problem)));
+    found.extend(sources::lonely_totals(&probed.invariants));
+    problems.extend(found.iter().map(|problem| sources::in_its_file(manifest, problem)));
     for (context, migrations) in &probed.migrations {
         problems.extend(sources::migrations(manifest, context, migrations, is_stale(context.as_str())));
     }

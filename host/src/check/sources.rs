@@ -1,9 +1,13 @@
-//! Whether the components are what their sources say: older than them, or without migrations that lie beside them.
+//! Whether the components are what their sources say: older than them, or without migrations that lie beside them; and
+//! which of their invariants compare nothing.
 
 use std::path::{Path, PathBuf};
 
-use seam_store::Migration;
+use seam_runtime::component::ContextProblem;
+use seam_runtime::did_you_mean;
+use seam_runtime::run::INVARIANT_PART;
 use seam_store::ids::ContextName;
+use seam_store::{Invariant, InvariantKind, Migration};
 
 use crate::build;
 use crate::manifest::{Manifest, Place, Problem};
@@ -23,7 +27,7 @@ pub fn stale(manifest: &Manifest) -> Vec<(ContextName, Problem)> {
 /// Files in the context's folder `migrations` that its component does not embed, or embeds with another text. With
 /// `stale`, only those that the next build would not take.
 pub fn migrations(manifest: &Manifest, context: &ContextName, embedded: &[Migration], stale: bool) -> Vec<Problem> {
-    let Some(folder) = folder(manifest, context) else { return Vec::new() };
+    let Some(folder) = folder(manifest, context, "migrations") else { return Vec::new() };
     let mut files: Vec<String> = std::fs::read_dir(&folder)
         .map(|entries| entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
         .unwrap_or_default();
@@ -60,13 +64,48 @@ pub fn migrations(manifest: &Manifest, context: &ContextName, embedded: &[Migrat
     problems
 }
 
-/// The one folder `migrations` among a context's sources.
-fn folder(manifest: &Manifest, context: &ContextName) -> Option<PathBuf> {
+/// Totals that one context declares alone: there is nothing to compare them with.
+pub fn lonely_totals(declared: &[(ContextName, Vec<Invariant>)]) -> Vec<ContextProblem> {
+    let totals = || {
+        let of = |(context, all): &'_ (ContextName, Vec<Invariant>)| {
+            let totals = all.iter().filter(|one| one.kind == InvariantKind::Total);
+            totals.map(|one| (context.clone(), one.name.clone())).collect::<Vec<_>>()
+        };
+        declared.iter().flat_map(of)
+    };
+    let alone = totals().filter(|(context, name)| !totals().any(|(other, same)| other != *context && same == *name));
+    let problem = |(context, name): (ContextName, String)| {
+        let others: Vec<String> = totals().filter(|(other, _)| *other != context).map(|(_, name)| name).collect();
+        let near = did_you_mean::nearest(&name, others.iter().map(String::as_str));
+        let remedy = near.map_or_else(
+            || "declare a total of this name in the context that it must agree with, too".to_owned(),
+            |near| format!("did you mean the total `{near}` of another context?"),
+        );
+        let message = format!("`{context}` alone declares the total `{name}`: no other context is compared with it");
+        ContextProblem { context, part: format!("{INVARIANT_PART}{name}"), message, remedy }
+    };
+    alone.map(problem).collect()
+}
+
+/// The problem at its place in the manifest or, of an invariant that lies beside the sources, in its file.
+pub fn in_its_file(manifest: &Manifest, problem: &ContextProblem) -> Problem {
+    let located = manifest.located(problem);
+    let Some(name) = problem.part.strip_prefix(INVARIANT_PART) else { return located };
+    let Some(folder) = folder(manifest, &problem.context, "invariants") else { return located };
+    let files = ["", "totals/"].map(|kind| folder.join(format!("{kind}{name}.sql")));
+    match files.into_iter().find(|file| file.is_file()) {
+        Some(file) => Problem::new(Place::default(), located.message, located.remedy).in_file(file),
+        None => located,
+    }
+}
+
+/// The one folder of this name among a context's sources.
+fn folder(manifest: &Manifest, context: &ContextName, name: &str) -> Option<PathBuf> {
     let context = manifest.context(context.as_str())?;
     let mut found = Vec::new();
     for source in build::source_folders(manifest, context) {
-        let is_it = source.file_name().is_some_and(|name| name == "migrations");
-        found.push(if is_it { source } else { source.join("migrations") });
+        let is_it = source.file_name().is_some_and(|is| is == name);
+        found.push(if is_it { source } else { source.join(name) });
     }
     found.retain(|folder| folder.is_dir());
     found.dedup();

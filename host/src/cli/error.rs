@@ -8,15 +8,17 @@ use seam_store::chain;
 
 use crate::admin::{self, ErrorMessage};
 use crate::manifest::{self, Manifest, Problem, Problems};
-use crate::{backup, folder, invoke, logging, seed};
+use crate::{backup, folder, invoke, logging, seed, verify};
 
-/// Why a command ends with exit code 1.
+/// Why a command ends with exit code 1, unless a case says otherwise.
 #[derive(Debug)]
 pub enum CommandError {
     /// The command has printed the reason.
     Reported,
     Message(ErrorMessage),
     Problems(Problems),
+    /// The command could not find out what it was asked, for this reason; it ends with exit code 2.
+    Unknown(Box<CommandError>),
 }
 
 impl CommandError {
@@ -64,6 +66,12 @@ impl From<seed::Error> for CommandError {
 
 impl From<backup::Error> for CommandError {
     fn from(error: backup::Error) -> Self {
+        Self::Message(ErrorMessage::from(&error))
+    }
+}
+
+impl From<verify::Error> for CommandError {
+    fn from(error: verify::Error) -> Self {
         Self::Message(ErrorMessage::from(&error))
     }
 }

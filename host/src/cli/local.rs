@@ -32,7 +32,7 @@ pub fn with_app<T: Send + 'static>(
 }
 
 /// A process has the folder, but no host answers there.
-fn busy(error: folder::Error) -> CommandError {
+pub fn busy(error: folder::Error) -> CommandError {
     match error {
         folder::Error::Taken { path, pid } => {
             let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The command line: arguments to calls, results to text.
 //!
 //! Standard output is for data, standard error for the rest. Exit 0: done; 1: it failed, or a guest returned `err(..)`;
-//! 2: wrong usage.
+//! 2: wrong usage, or `seam verify` could not check everything.
 
 use std::process::ExitCode;
 
@@ -30,6 +30,7 @@ mod route;
 mod seed;
 mod test;
 mod up;
+mod verify;
 
 use error::CommandError;
 use global::{Format, Global};
@@ -242,6 +243,17 @@ Examples:
   seam restore orders --from /mnt/backups/NAME --replace    one of them
   seam restore orders --schema 3 --replace                  the file from before migration 4")]
     Restore(restore::Options),
+    /// Check that what the contexts declare holds in their files and between them, while the host serves or stopped
+    #[command(after_help = "\
+It reads all files as they are at one moment, and changes none. docs/verify.md says how a context declares what holds.
+Exit 0: everything holds; 1: something is violated; 2: something could not be checked, or there was nothing to check.
+
+Examples:
+  seam verify                             the running system, or the files of a stopped one
+  seam verify --context orders            one context, and what it must agree on with others
+  seam verify --backup NAME               a backup, while the host serves or not
+  seam verify --format json               every check, for scripts")]
+    Verify(verify::Options),
     /// Load the manifest's seeds into the running host or, without one, in this process
     #[command(after_help = "\
 A seed is loaded once, into a context without rows. A file that has changed since is not loaded by itself.
@@ -299,6 +311,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Record(options) => record::run(global, &options),
         Command::Backup(options) => backup::run(global, &options),
         Command::Restore(options) => restore::run(global, options),
+        Command::Verify(options) => verify::run(global, &options),
         Command::Seed(options) => seed::run(global, options),
         Command::Completions { shell } => {
             let mut script = Vec::new();

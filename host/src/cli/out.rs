@@ -13,6 +13,10 @@ use super::error::CommandError;
 pub fn report(error: &CommandError) -> ExitCode {
     let colours = colours_on_stderr();
     let text = match error {
+        CommandError::Unknown(reason) => {
+            report(reason);
+            return ExitCode::from(2);
+        }
         CommandError::Reported => String::new(),
         CommandError::Problems(problems) => format!("{problems}\n"),
         CommandError::Message(error) => {

@@ -96,6 +96,16 @@ pub(super) fn component_in(data: &Path, hash: &str) -> PathBuf {
     component(&data.join("deploy"), hash)
 }
 
+/// The kept component whose hash starts with these digits, in the data folder `data`.
+pub fn kept_component(data: &Path, hash: &str) -> Option<PathBuf> {
+    let mut files = fs::read_dir(data.join("deploy")).ok()?.flatten().map(|entry| entry.path());
+    let named = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        !hash.is_empty() && name.starts_with(hash) && name.ends_with(".wasm")
+    };
+    files.find(named)
+}
+
 /// Whether the data folder `data` has the component of this hash, undamaged.
 pub(super) fn held_in(data: &Path, hash: &str) -> bool {
     holds(&data.join("deploy"), hash)

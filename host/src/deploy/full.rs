@@ -93,11 +93,15 @@ fn try_schema(
 ) -> Result<(Option<SchemaTrial>, Vec<String>), GateRefusal> {
     match system.database(name) {
         Some(live) => {
-            let trial = migrations::run_on_copy(&live, &system.artifacts.trial(name), &trial.migrations, None)?;
-            let notes = migrations::judge(&trial, allow, Form::Full)?;
-            Ok((Some(trial), notes))
+            let schema = migrations::run_on_copy(&live, &system.artifacts.trial(name), &trial.migrations, None)?;
+            let notes = migrations::judge(&schema, allow, Form::Full)?;
+            migrations::fit_invariants(trial.check_invariants(Some(schema.copy.as_ref())))?;
+            Ok((Some(schema), notes))
         }
-        None if trial.migrations.is_empty() => Ok((None, vec!["it has no store".to_owned()])),
+        None if trial.migrations.is_empty() => {
+            migrations::fit_invariants(trial.check_invariants(None))?;
+            Ok((None, vec!["it has no store".to_owned()]))
+        }
         None => Err(GateRefusal::at(
             Step::Migrations,
             format!("`{name}` has migrations, but the manifest does not grant it a store"),

@@ -29,9 +29,10 @@ mod steps;
 mod system;
 mod vigil;
 
+pub use artifact_store::kept_component;
 pub use deployer::Deployer;
 pub use error::Error;
 pub use history::{ChangeKind, ChangeState, History, HistoryEntry, word_of};
 pub use report::{DeployOutcome, DeployReport, GateRefusal, Passed, Step, SystemRefusal, Version, short};
 pub use request::{DeployRequest, DesiredSystem, RollbackRequest};
-pub use startup::{Sources, sources};
+pub use startup::{Sources, sources, standing};

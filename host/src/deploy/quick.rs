@@ -83,11 +83,14 @@ fn try_schema(
     let live = upcoming.generation.database();
     let schema = |live: &Arc<Database>| live.schema().ok().map(|schema| schema as usize);
     let Some(live) = live.filter(|live| schema(live) != Some(candidate.migrations.len())) else {
-        return candidate.migrate(None).map(|_| Vec::new());
+        candidate.migrate(None)?;
+        upcoming.generation.fitting_invariants(live.map(Arc::as_ref))?;
+        return Ok(Vec::new());
     };
     let (path, spec) = (system.artifacts.trial(upcoming.name().as_str()), upcoming.generation.spec());
     let trial = migrations::run_on_copy(live, &path, &candidate.migrations, spec.tolerated_schema).map_err(problem)?;
     let notes = migrations::judge(&trial, &[], Form::Quick).map_err(problem)?;
+    upcoming.generation.fitting_invariants(Some(trial.copy.as_ref()))?;
     upcoming.schema = Some(trial);
     Ok(notes)
 }

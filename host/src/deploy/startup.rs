@@ -44,6 +44,14 @@ pub fn sources(manifest: &Manifest, history: &History) -> Result<Sources, Error>
     for change in history.applying()? {
         resolve(manifest, history, &change)?;
     }
+    standing(manifest, history)
+}
+
+/// As `sources`, and leaves unfinished changes as they are: for a look at a system that is not started.
+///
+/// # Errors
+/// When the host's file cannot be used.
+pub fn standing(manifest: &Manifest, history: &History) -> Result<Sources, Error> {
     let mut found = Sources::default();
     for serving in history.serving()? {
         if let Some(entry) = settings(manifest).find(|entry| entry.name.as_str() == serving.context) {

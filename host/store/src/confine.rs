@@ -107,6 +107,16 @@ impl Guard {
         self.arm_as(Origin::Migration, deadline, NO_BOUND);
     }
 
+    /// Before a context's statement that reads a whole file: bounded by time alone.
+    pub fn arm_examination(&self, deadline: Instant) {
+        self.arm_as(Origin::Context, deadline, NO_BOUND);
+    }
+
+    /// Before a statement of the host that reads a whole file.
+    pub fn arm_host(&self, deadline: Instant) {
+        self.arm_as(Origin::Host, deadline, NO_BOUND);
+    }
+
     fn arm_as(&self, origin: Origin, deadline: Instant, steps: u64) {
         self.deadline.store(nanos(deadline), Relaxed);
         self.yield_at.store(nanos(self.clock.now()) + TICK_NS, Relaxed);

@@ -256,7 +256,7 @@ impl Connection {
         }
     }
 
-    fn armed<T>(&self, deadline: Instant, run: impl FnOnce(&Self) -> Result<T, Error>) -> Result<T, Error> {
+    pub fn armed<T>(&self, deadline: Instant, run: impl FnOnce(&Self) -> Result<T, Error>) -> Result<T, Error> {
         self.guard.arm(deadline);
         let result = run(self);
         self.guard.disarm();
@@ -300,10 +300,15 @@ impl Connection {
     pub fn accepts(&self, sql: &str) -> Result<(), Error> {
         let deadline = self.clock.now() + Duration::from_millis(limits::STORE_LOCK_WAIT_MS);
         self.armed(deadline, |connection| {
-            connection.readable(sql)?;
             // Not from the cache: a statement that is kept there may not fit any more.
-            connection.sqlite.prepare(sql).map(drop).map_err(|e| connection.explain(&e))
+            connection.prepare_apart(sql).map(drop)
         })
+    }
+
+    /// Prepares a statement, which the cache neither holds nor gets. The caller has armed the guard.
+    pub fn prepare_apart(&self, sql: &str) -> Result<rusqlite::Statement<'_>, Error> {
+        self.readable(sql)?;
+        self.sqlite.prepare(sql).map_err(|e| self.explain(&e))
     }
 
     /// The next statement of a context's script. Nothing is run.

@@ -4,10 +4,11 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inbox, inspect ->
-//! outbox, schema -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection,
-//! full_text -> mark, bounded -> confine, functions, program, sql, statistics -> bell, callable, host_table, lane,
-//! rows, config -> key, blocking, oneshot, damage -> error, clock, ids, private, text, visible -> limits`.
+//! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, cursor, inbox,
+//! inspect, invariant -> outbox, schema -> database -> transaction -> writer, readers -> look -> open, host, health ->
+//! log_file, connection, full_text -> mark, bounded -> confine, functions, program, sql, statistics -> bell, callable,
+//! host_table, lane, rows, config -> key, blocking, oneshot, damage -> error, clock, ids, private, text, visible ->
+//! limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
@@ -32,6 +33,7 @@ mod copy;
 mod cursor;
 mod damage;
 mod database;
+mod examine;
 mod full_text;
 mod functions;
 mod health;
@@ -39,6 +41,7 @@ mod host;
 mod host_table;
 mod inbox;
 mod inspect;
+mod invariant;
 mod key;
 mod lane;
 mod log_file;
@@ -69,10 +72,12 @@ pub use copy::CopyError;
 pub use cursor::Cursor;
 pub use database::Database;
 pub use error::{Error, chain};
+pub use examine::{Author, Disagreement, Found, Side, Terms, disagreements};
 pub use health::Trouble;
 pub use host::{HostFile, HostFileError};
 pub use inbox::{Source, WaitState, Waiting, WaitingCount};
 pub use inspect::Misfit;
+pub use invariant::{Invariant, InvariantError, InvariantKind};
 pub use key::{KeyError, KeySource, VARIABLE_PREFIX as KEY_VARIABLE_PREFIX};
 pub use mark::Mark;
 pub use migrate::{

@@ -100,6 +100,15 @@ pub const STORE_ROOM_BYTES_MIN: u64 = 128 * 1024;
 pub const STORE_CLOSE_MS_MAX: u64 = 2_000;
 /// Statements slower than this are logged.
 pub const STORE_SLOW_MS: u64 = 100;
+/// Statements that one context declares as its invariants; the largest context of the shop has eight.
+pub const STORE_INVARIANTS_MAX: usize = 100;
+/// The name of an invariant, and the sentence that says what holds.
+pub const STORE_INVARIANT_NAME_BYTES_MAX: usize = 64;
+pub const STORE_INVARIANT_SENTENCE_BYTES_MAX: usize = 1_000;
+/// Violations that are shown of one invariant: enough to see what they have in common. All are counted.
+pub const STORE_VIOLATIONS_SHOWN: usize = 10;
+/// Characters that are shown of one value of a violation.
+pub const STORE_VIOLATION_CHARS_SHOWN: usize = 200;
 
 // Events
 

@@ -35,7 +35,9 @@ pub(super) fn look(config: &Config, log: Log) -> Result<rusqlite::Connection, Op
         sqlite.pragma_update(None, "key", key.as_str()).map_err(unopened)?;
     }
     sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(unopened)?;
-    sqlite.execute_batch("PRAGMA query_only = ON; PRAGMA mmap_size = 0").map_err(unopened)?;
+    sqlite
+        .execute_batch("PRAGMA query_only = ON; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY")
+        .map_err(unopened)?;
     Ok(sqlite)
 }
 

@@ -3,24 +3,29 @@
 //! Commits of all files wait while every file's reader takes its snapshot, which touches no page; they go on before the
 //! first page is copied. Invariant: what the snapshots show was committed in all files before anything that they do not
 //! show. So a context's file never holds the effect of a call of which the caller's file does not hold the cause.
-//! Not here: where copies go, and what says that they belong together.
+//! A file that no host uses is a moment of its own.
+//! Not here: where copies go, what says that they belong together, what is asked of a snapshot (`examine`).
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::Config;
 use crate::connection::{Connection, Role};
 use crate::copy::{self, CopyError};
 use crate::database::Database;
 use crate::error::Error;
-use crate::open::open;
+use crate::look::{Log, look};
+use crate::open::{self, OpenError, open};
 use crate::writer::Lease;
 use crate::{blocking, damage, limits, schema};
 
 /// A file as it was at the moment. While it lives, the file's write-ahead log is not cut.
 pub struct Snapshot {
-    database: Arc<Database>,
-    connection: Connection,
+    config: Config,
+    pub(super) connection: Connection,
+    /// Keeps the file open; `None` when no host uses it.
+    _database: Option<Arc<Database>>,
 }
 
 /// The snapshots of all `databases` at one moment, in their order.
@@ -33,8 +38,8 @@ pub fn moment(databases: &[Arc<Database>]) -> Result<Vec<Snapshot>, CopyError> {
         let snapshots: Result<Vec<_>, CopyError> = databases
             .iter()
             .map(|database| {
-                let connection = open(database.config(), Role::Reader)?;
-                Ok(Snapshot { database: database.clone(), connection })
+                let (config, connection) = (database.config().clone(), open(database.config(), Role::Reader)?);
+                Ok(Snapshot { config, connection, _database: Some(database.clone()) })
             })
             .collect();
         let snapshots = snapshots?;
@@ -45,13 +50,14 @@ pub fn moment(databases: &[Arc<Database>]) -> Result<Vec<Snapshot>, CopyError> {
             held.leases.push((database, Some(database.writer.exclusive(deadline)?)));
         }
         for Snapshot { connection, .. } in &snapshots {
-            // The first read takes the snapshot.
-            let read = connection.run_as_host("BEGIN; SELECT count(*) FROM sqlite_schema");
-            read.map_err(|error| CopyError::Store(Error::of(&error)))?;
+            connection.run_as_host(TAKE).map_err(|error| CopyError::Store(Error::of(&error)))?;
         }
         Ok(snapshots)
     })
 }
+
+/// The first read takes the snapshot.
+const TAKE: &str = "BEGIN; SELECT count(*) FROM sqlite_schema";
 
 /// The leases of the files whose commits wait; given back on every way out.
 struct Held<'d> {
@@ -69,6 +75,29 @@ impl Drop for Held<'_> {
 }
 
 impl Snapshot {
+    /// The file of a host that is stopped, with its write-ahead log. Changes neither.
+    ///
+    /// # Errors
+    /// When it cannot be read as a database.
+    pub fn of_stopped(config: &Config) -> Result<Self, OpenError> {
+        Self::looked_at(config, Log::Read)
+    }
+
+    /// A file that no process changes and that has no log: that of a backup.
+    ///
+    /// # Errors
+    /// When it cannot be read as a database.
+    pub fn of_copy(config: &Config) -> Result<Self, OpenError> {
+        Self::looked_at(config, Log::Left)
+    }
+
+    fn looked_at(config: &Config, log: Log) -> Result<Self, OpenError> {
+        let failed = |source| open::failed(&config.path, source);
+        let connection = open::confined(look(config, log)?, config, Role::Reader).map_err(failed)?;
+        connection.run_as_host(TAKE).map_err(failed)?;
+        Ok(Self { config: config.clone(), connection, _database: None })
+    }
+
     /// How many migrations the file had.
     ///
     /// # Errors
@@ -82,7 +111,7 @@ impl Snapshot {
     /// # Errors
     /// When there is no room for it.
     pub fn write(&self, path: &Path) -> Result<(), CopyError> {
-        blocking::block_in_place(|| copy::to_file(self.connection.sqlite(), self.database.config(), path))
+        blocking::block_in_place(|| copy::to_file(self.connection.sqlite(), &self.config, path))
     }
 }
 

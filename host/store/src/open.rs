@@ -96,18 +96,12 @@ fn open_with(config: &Config, role: Role, create: OpenFlags) -> Result<Connectio
     // No other process can open a file that the host has open: the process holds the locks, and taking one is no system
     // call (decision 0007).
     let opened = rusqlite::Connection::open_with_flags_and_vfs(&config.path, flags, c"unix-excl");
-    let mut sqlite = opened.map_err(failed)?;
+    let sqlite = opened.map_err(failed)?;
     if let Some(key) = key {
         // Before anything else touches the file. No error of this statement contains the key.
         sqlite.pragma_update(None, "key", key.as_str()).map_err(failed)?;
     }
-    bound_heap(&sqlite).map_err(failed)?;
-    let guard = Arc::new(Guard::new(config.clock.clone()));
-    confine::confine(&mut sqlite, &guard).map_err(failed)?;
-    functions::replace_slow_functions(&sqlite).map_err(failed)?;
-    full_text::bound(&sqlite, &guard).map_err(failed)?;
-    sqlite.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS_CACHED);
-    let mut connection = Connection::new(sqlite, guard, role, config.clock.clone());
+    let mut connection = confined(sqlite, config, role).map_err(failed)?;
     let mode = connection.host_text("PRAGMA journal_mode = WAL").map_err(failed)?;
     if mode != "wal" {
         return Err(OpenError::NoWal { path: config.path.clone(), mode });
@@ -118,6 +112,17 @@ fn open_with(config: &Config, role: Role, create: OpenFlags) -> Result<Connectio
     // After the pragmas: that of the checkpoints would replace the hook.
     connection.count_log_pages().map_err(failed)?;
     Ok(connection)
+}
+
+/// The connection with everything that keeps a context's statements within their bounds.
+pub(super) fn confined(mut sqlite: rusqlite::Connection, config: &Config, role: Role) -> rusqlite::Result<Connection> {
+    bound_heap(&sqlite)?;
+    let guard = Arc::new(Guard::new(config.clock.clone()));
+    confine::confine(&mut sqlite, &guard)?;
+    functions::replace_slow_functions(&sqlite)?;
+    full_text::bound(&sqlite, &guard)?;
+    sqlite.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS_CACHED);
+    Ok(Connection::new(sqlite, guard, role, config.clock.clone()))
 }
 
 pub(super) fn failed(path: &Path, source: rusqlite::Error) -> OpenError {

@@ -1,11 +1,13 @@
-//! What SQLite has compiled a statement to: whether running it can end the transaction.
+//! What SQLite has compiled a statement to: whether running it can end the transaction, and which tables it reads.
 //!
 //! SQLite asks the authorizer about BEGIN, COMMIT and ROLLBACK, but not about what a statement does when a constraint
 //! fails: `OR ROLLBACK`, `ON CONFLICT ROLLBACK` and `RAISE (ROLLBACK, ...)`, in the statement or in a trigger that it
 //! sets off, would undo the other transactions that share the commit. The program has all of that in it, however the
 //! text was written. Not here: the schema (`confine`), the wall behind this one (`Lease::was_lost`).
 
-use rusqlite::Connection;
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension};
 
 /// SQLite's number for `ROLLBACK` as the way to resolve a failed constraint.
 const ROLLBACK: i64 = 1;
@@ -35,6 +37,27 @@ pub(super) fn ends_transaction(sqlite: &Connection, sql: &str) -> rusqlite::Resu
         }
     }
     Ok(false)
+}
+
+/// The tables of the file that the program of `sql` reads, also by their indexes alone. Virtual tables are left out.
+///
+/// # Errors
+/// When SQLite does not compile it.
+pub(super) fn tables_read(sqlite: &Connection, sql: &str) -> rusqlite::Result<BTreeSet<String>> {
+    /// SQLite's number for the file itself, as opposed to what it keeps in memory.
+    const MAIN: i64 = 0;
+    let mut explained = sqlite.prepare(&format!("EXPLAIN {sql}"))?;
+    let mut steps = explained.raw_query();
+    let mut roots = BTreeSet::new();
+    while let Some(step) = steps.next()? {
+        let (opcode, root, file): (String, i64, i64) = (step.get(1)?, step.get(3)?, step.get(4)?);
+        if matches!(opcode.as_str(), "OpenRead" | "ReopenIdx") && file == MAIN {
+            roots.insert(root);
+        }
+    }
+    let mut named = sqlite.prepare("SELECT tbl_name FROM sqlite_schema WHERE rootpage = ?1")?;
+    let names = roots.into_iter().map(|root| named.query_row([root], |row| row.get(0)).optional());
+    names.filter_map(Result::transpose).collect()
 }
 
 /// The first table or view of the schema for which a plain INSERT, UPDATE or DELETE can end the transaction: because of

@@ -26,7 +26,7 @@ pub use exports::musiccorp::finance::books as wit_books;
 pub use exports::musiccorp::finance::payments as wit;
 use neighbours::Linked;
 
-seam_sdk::context!(Finance, migrations);
+seam_sdk::context!(Finance, migrations, invariants);
 seam_sdk::errors!(wit::Error);
 seam_sdk::health!(Finance, books::check);
 

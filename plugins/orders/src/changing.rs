@@ -183,3 +183,14 @@ fn reason(error: &payments::Error) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_invariant_of_returns_knows_the_notes_of_those_that_gave_nothing_back() {
+        let sql = crate::INVARIANTS.iter().find(|one| one.name == "money-given-back").map_or("", |one| one.sql);
+        assert!([ALL_GIVEN_BACK, SOME_GIVEN_BACK].iter().all(|note| sql.contains(&format!("'{note}'"))), "{sql}");
+    }
+}

@@ -30,7 +30,7 @@ pub use exports::musiccorp::orders::{archive, desk, history, ordering as wit};
 use neighbours::Linked;
 use store::changing::Change;
 
-seam_sdk::context!(Orders, migrations);
+seam_sdk::context!(Orders, migrations, invariants);
 seam_sdk::errors!(wit::Error);
 
 impl wit::Guest for Orders {

@@ -1,4 +1,4 @@
-//! What makes a crate a context: its type, the migrations of its file, its health check, and its errors.
+//! What makes a crate a context: its type, the migrations and invariants of its file, its health check, and its errors.
 
 /// One step of the schema. Its file is called `migrations/NNNN-name.sql`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +9,23 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
+/// What always holds in the context's file. Its file is called `invariants/name.sql`, or `invariants/totals/name.sql`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Invariant {
+    pub kind: InvariantKind,
+    pub name: &'static str,
+    /// What holds.
+    pub sentence: &'static str,
+    pub sql: &'static str,
+}
+
+/// What the rows of an invariant's statement are, as `seam:host/invariants` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvariantKind {
+    Violations,
+    Total,
+}
+
 /// An argument is wrong: where, and why. It becomes the case `invalid` of a seam's error, see
 /// [`errors!`](crate::errors).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +33,12 @@ pub struct Invalid(pub String);
 
 /// Makes the calling crate a context: declares the type that implements its interfaces, and exports it. Stands beside
 /// `wit_bindgen::generate!`. With `migrations`, the folder of that name becomes `MIGRATIONS`; the crate's `build.rs`
-/// calls `seam_sdk_build::embed_migrations()`.
+/// calls `seam_sdk_build::embed_migrations()`. With `invariants`, likewise: `INVARIANTS`, `embed_invariants()`, and the
+/// context's world exports `seam:host/invariants`.
 ///
 /// ```ignore
 /// seam_sdk::context!(Catalog, migrations);
+/// seam_sdk::context!(Finance, migrations, invariants);
 /// ```
 #[macro_export]
 macro_rules! context {
@@ -50,6 +69,31 @@ macro_rules! context {
                     sql: step.sql.into(),
                 };
                 MIGRATIONS.iter().map(owned).collect()
+            }
+        }
+    };
+    ($context:ident, migrations, invariants) => {
+        $crate::context!($context, migrations);
+
+        /// What always holds in the file: the folder `invariants`.
+        pub const INVARIANTS: &[$crate::Invariant] = include!(concat!(
+            env!("OUT_DIR", "the crate needs a `build.rs` that calls `seam_sdk_build::embed_invariants()`"),
+            "/invariants.rs"
+        ));
+
+        impl exports::seam::host::invariants::Guest for $context {
+            fn all() -> Vec<exports::seam::host::invariants::Invariant> {
+                use exports::seam::host::invariants::{Invariant, Kind};
+                let owned = |one: &$crate::Invariant| Invariant {
+                    kind: match one.kind {
+                        $crate::InvariantKind::Violations => Kind::Violations,
+                        $crate::InvariantKind::Total => Kind::Total,
+                    },
+                    name: one.name.into(),
+                    sentence: one.sentence.into(),
+                    sql: one.sql.into(),
+                };
+                INVARIANTS.iter().map(owned).collect()
             }
         }
     };

@@ -21,7 +21,7 @@ mod panics;
 pub mod random;
 pub mod store;
 
-pub use context::{Invalid, Migration};
+pub use context::{Invalid, Invariant, InvariantKind, Migration};
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub use panics::install_panic_hook;

@@ -16,7 +16,7 @@ wit_bindgen::generate!({
 use domain::orders;
 pub use exports::musiccorp::warehouse::{archive, fulfilment, stock};
 
-seam_sdk::context!(Warehouse, migrations);
+seam_sdk::context!(Warehouse, migrations, invariants);
 seam_sdk::errors!(stock::Error, fulfilment::Error);
 
 impl stock::Guest for Warehouse {

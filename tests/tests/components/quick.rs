@@ -7,6 +7,7 @@ use seam::deploy::{ChangeKind, ChangeState, DesiredSystem, Passed, Step, SystemR
 use seam::fit::HostCalls;
 use seam::manifest::Manifest;
 use seam_runtime::component::Compiler;
+use seam_store::InvariantKind;
 use seam_store::ids::ContextName;
 use seam_tests::version::{Health, Version, asking, with_clock};
 use seam_tests::{System, call};
@@ -119,6 +120,26 @@ fn a_schema_is_tried_on_a_copy_and_changes_with_a_restore_point() -> Result<()> 
     let told: Vec<_> =
         history.iter().map(|entry| (entry.kind, entry.state, entry.schema_before, entry.schema_after)).collect();
     assert_eq!(told, [(ChangeKind::Quick, ChangeState::Live, Some(1), Some(2))]);
+    Ok(())
+}
+
+#[test]
+fn invariants_that_do_not_fit_the_schema_are_refused() -> Result<()> {
+    let seen = (InvariantKind::Violations, "seen-is-positive", "SELECT n FROM seen WHERE n < 0");
+    let first = Version { migrations: vec![TABLE], invariants: vec![seen], ..Version::times(2) };
+    let fixture = Fixture::asked(&first)?;
+    let later = (InvariantKind::Violations, "seen-in-time", "SELECT n FROM seen WHERE at > :now");
+    let early = Version { invariants: vec![seen, later], ..first.clone() };
+    let words = ["the invariant `seen-in-time` does not fit the schema", "no such column: at"];
+    fixture.save(&[("numbers", early.wasm()?)])?.refused(Step::Migrations, &words);
+    // With the migration that brings the column, it fits.
+    let grown = Version { migrations: vec![TABLE, GROWS], ..early };
+    fixture.save(&[("numbers", grown.wasm()?)])?.live(&["numbers"]);
+    // The other way round, too: a migration that takes away what a statement reads.
+    let drops = "ALTER TABLE seen DROP COLUMN at";
+    let shrunk = Version { migrations: vec![TABLE, GROWS, drops], ..grown };
+    fixture.save(&[("numbers", shrunk.wasm()?)])?.refused(Step::Migrations, &words);
+    assert_eq!(fixture.schema("numbers"), Some(2));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use seam::app::App;
 use seam::deploy::{DeployOutcome, DeployReport, DeployRequest, Step};
 use seam::manifest::Manifest;
 use seam_runtime::component::Compiler;
+use seam_store::InvariantKind;
 use seam_tests::background::Background;
 use seam_tests::host::{Host, seam};
 use seam_tests::version::{Health, Then, Version, asking, with_clock};
@@ -203,6 +204,19 @@ fn a_new_import_must_be_allowed_by_name() -> Result<()> {
     assert_eq!(fixture.times(7)?, answer(14));
     assert_eq!(clocked(&["clocks"])?.outcome, DeployOutcome::Live);
     assert_eq!(fixture.times(7)?, answer(21));
+    Ok(())
+}
+
+#[test]
+fn invariants_must_fit_the_schema_that_the_migrations_make() -> Result<()> {
+    let fixture = Fixture::new(&first())?;
+    let later = (InvariantKind::Violations, "seen-in-time", "SELECT n FROM seen WHERE at > :now");
+    let early = Version { invariants: vec![later], ..first() };
+    let words = ["the invariant `seen-in-time` does not fit the schema", "no such column: at"];
+    refused(&fixture.deploy(&early, &["irreversible"])?, Step::Migrations, &words);
+    let grown = Version { migrations: vec![TABLE, GROWS], ..early };
+    let report = fixture.deploy(&grown, &[])?;
+    assert_eq!(report.outcome, DeployOutcome::Live, "{report:?}");
     Ok(())
 }
 

@@ -25,3 +25,4 @@ mod stores;
 mod turning_bad;
 mod variant_deploys;
 mod variants;
+mod verifying;

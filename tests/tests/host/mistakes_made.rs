@@ -1,6 +1,7 @@
 //! The systems with mistakes, each with one, and those without.
 
 use anyhow::Result;
+use seam_store::InvariantKind;
 use seam_tests::version::{Then, Version, page, with_clock};
 use seam_tests::{MEMORY, System, component};
 
@@ -21,7 +22,7 @@ const BUILD: &str = "build = { command = \"true\", sources = [\"src\"] }";
 pub fn all() -> Result<Vec<Mistake>> {
     let refused = [manifest()?, files_of_components()?, imports()?, exports()?, asked()?, starts()?, stores()?];
     let refused = refused.into_iter().flatten().map(|(name, system)| Mistake { name, system, starts: false });
-    let served = [scenarios()?, wit()?, sources()?, by_time()?].into_iter().flatten();
+    let served = [scenarios()?, wit()?, sources()?, by_time()?, invariants()?].into_iter().flatten();
     Ok(refused.chain(served.map(|(name, system)| Mistake { name, system, starts: true })).collect())
 }
 
@@ -275,6 +276,25 @@ fn by_time() -> Result<Systems> {
     Ok(vec![
         ("a schedule of an unknown function", numbers("")?.lines(&schedule("numbers.tims"))),
         ("a schedule of a function with parameters", numbers("")?.lines(&schedule("numbers.times"))),
+    ])
+}
+
+/// Invariants that `seam verify` could not check: the host serves all the same.
+fn invariants() -> Result<Systems> {
+    let declares = |kind, name: &'static str, sql: &'static str| -> Result<System> {
+        let version = Version { migrations: vec![TABLE], invariants: vec![(kind, name, sql)], ..Version::default() };
+        System::new().context("numbers", &version.wasm()?, "store = true")
+    };
+    let rows = |name, sql| declares(InvariantKind::Violations, name, sql);
+    let version = Version { invariants: vec![(InvariantKind::Violations, "n", "SELECT 1")], ..Version::default() };
+    Ok(vec![
+        ("an invariant of an unknown column", rows("n-is-positive", "SELECT n FROM t WHERE m < 0")?),
+        ("an invariant that reads the host's tables", rows("n-is-marked", "SELECT identity FROM seam_store")?),
+        ("an invariant that writes", rows("n-is-gone", "DELETE FROM t RETURNING n")?),
+        ("an invariant with a name in capitals", rows("N", "SELECT n FROM t WHERE n < 0")?),
+        ("a total without an amount", declares(InvariantKind::Total, "sum", "SELECT n FROM t")?),
+        ("a total that no other context declares", declares(InvariantKind::Total, "sum", "SELECT 'n', n FROM t")?),
+        ("an invariant without a store", System::new().context("numbers", &version.wasm()?, "")?),
     ])
 }
 

@@ -11,3 +11,4 @@ mod lost;
 mod office;
 mod pages;
 mod scenarios;
+mod verifying;

@@ -28,7 +28,7 @@ const FLOORS: &[Floors] = &[
             &["dev"],
             &["app"],
             &["admin", "check"],
-            &["seed", "delivery", "follow", "schedule", "harness"],
+            &["seed", "delivery", "follow", "schedule", "harness", "verify"],
             &["invoke"],
             &["http", "backup", "build", "deploy", "watch", "logging", "scaffold"],
             &["fit"],
@@ -55,9 +55,9 @@ const FLOORS: &[Floors] = &[
     Floors {
         root: "host/store/src/",
         floors: &[
-            &["migrate", "register"],
+            &["migrate", "register", "examine"],
             &["moment"],
-            &["compare", "copy", "cursor", "inbox", "inspect"],
+            &["compare", "copy", "cursor", "inbox", "inspect", "invariant"],
             &["outbox", "schema"],
             &["database"],
             &["transaction"],

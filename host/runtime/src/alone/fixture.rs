@@ -108,6 +108,7 @@ impl Fixture {
         let candidate = Candidate { generation: Arc::new(generation), migrations };
         candidate.migrate(None)?;
         let generation = candidate.generation;
+        generation.fitting_invariants(generation.database().map(Arc::as_ref))?;
         if let Some(before) = before {
             generation.adopt(&before.generation);
         }

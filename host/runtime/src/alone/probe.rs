@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use seam_store::ids::ContextName;
-use seam_store::{Migration, Misfit, Register, RegisterError};
+use seam_store::{Invariant, Migration, Misfit, Register, RegisterError};
 
 use crate::call::ContextIndex;
 use crate::component::{ContextProblem, ContextSpec};
@@ -21,6 +21,8 @@ pub struct Probed {
     pub problems: Vec<ContextProblem>,
     /// The migrations of each context that starts.
     pub migrations: Vec<(ContextName, Vec<Migration>)>,
+    /// What each context declares of its file, of those whose statements fit it.
+    pub invariants: Vec<(ContextName, Vec<Invariant>)>,
 }
 
 /// Starts each context of `system` on an empty file in `databases`.
@@ -37,7 +39,13 @@ pub fn start_each(system: &LinkedSystem, databases: &Path) -> Probed {
         let index = ContextIndex::try_from(at).unwrap_or(ContextIndex::MAX);
         let name = wired.spec.settings.name.clone();
         match start_one(index, wired, databases) {
-            Ok(migrations) => probed.migrations.push((name, migrations)),
+            Ok((migrations, invariants)) => {
+                probed.migrations.push((name.clone(), migrations));
+                match invariants {
+                    Ok(invariants) => probed.invariants.push((name, invariants)),
+                    Err(problem) => probed.problems.push(problem),
+                }
+            }
             Err(problem) => probed.problems.push(problem),
         }
     }
@@ -66,7 +74,10 @@ pub fn store_problem(
     }
 }
 
-fn start_one(index: ContextIndex, wired: link::Wired, databases: &Path) -> Result<Vec<Migration>, ContextProblem> {
+/// What a context brings: its migrations, and its invariants or why they do not fit.
+type Brought = (Vec<Migration>, Result<Vec<Invariant>, ContextProblem>);
+
+fn start_one(index: ContextIndex, wired: link::Wired, databases: &Path) -> Result<Brought, ContextProblem> {
     let ContextSpec { settings, .. } = &wired.spec;
     let database = match &settings.store {
         Some(grant) => {
@@ -80,5 +91,7 @@ fn start_one(index: ContextIndex, wired: link::Wired, databases: &Path) -> Resul
     let migrations = generation.probe()?;
     let candidate = Candidate { generation: Arc::new(generation), migrations };
     candidate.migrate(None)?;
-    Ok(candidate.migrations)
+    let Candidate { generation, migrations } = candidate;
+    let invariants = generation.fitting_invariants(generation.database().map(Arc::as_ref));
+    Ok((migrations, invariants))
 }

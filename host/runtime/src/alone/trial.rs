@@ -10,7 +10,7 @@ use seam_store::ids::Trace;
 use seam_store::{Database, Migration};
 
 use crate::call::{Call, ContextIndex, Failure};
-use crate::component::ContextSpec;
+use crate::component::{ContextProblem, ContextSpec};
 use crate::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
 use crate::link;
 use crate::run::instance::Instance;
@@ -57,6 +57,14 @@ impl Trial {
     pub fn beside_one(&self, other: Arc<dyn Dispatch>) -> Live {
         let callees = std::iter::repeat_n(other, self.neighbours).collect();
         Live::apart(self.generation.clone(), callees)
+    }
+
+    /// Whether the invariants that the version declares fit the schema of `database`.
+    ///
+    /// # Errors
+    /// The first that does not fit.
+    pub fn check_invariants(&self, database: Option<&Database>) -> Result<(), ContextProblem> {
+        self.generation.fitting_invariants(database).map(drop)
     }
 
     pub fn has_health(&self) -> bool {

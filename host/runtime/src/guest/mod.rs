@@ -8,6 +8,7 @@ pub mod bulkhead;
 pub mod config;
 pub mod cut_off;
 pub mod dispatch;
+pub mod invariants;
 pub mod last_words;
 pub mod logging;
 pub mod memory;

@@ -6,8 +6,8 @@ use wasmtime::component::types::{ComponentFunc, Type};
 
 use super::host_imports::Wrong;
 use crate::component::{
-    Component, HEALTH, HTTP_HANDLER, Interface, InterfaceName, MIGRATIONS, WASI_HTTP, WASI_RELEASE, for_later_wasi,
-    later_wasi, served_wasi, wit_type,
+    Component, HEALTH, HTTP_HANDLER, INVARIANTS, Interface, InterfaceName, MIGRATIONS, WASI_HTTP, WASI_RELEASE,
+    for_later_wasi, later_wasi, served_wasi, wit_type,
 };
 use crate::did_you_mean::nearest;
 
@@ -24,7 +24,7 @@ const FIELDS: &str = "(\
     {method: string, path: string, query: option<string>, headers: list<tuple<string, string>>, body: list<u8>}\
     ) -> {status: u16, headers: list<tuple<string, string>>, body: list<u8>}";
 
-const CALLED: [Called; 4] = [
+const CALLED: [Called; 5] = [
     Called { path: HTTP_HANDLER, version: "0.1.0", function: "handle", shape: Some(FIELDS) },
     Called {
         path: MIGRATIONS,
@@ -33,6 +33,12 @@ const CALLED: [Called; 4] = [
         shape: Some("() -> list<{number: u32, name: string, sql: string}>"),
     },
     Called { path: HEALTH, version: "0.1.0", function: "check", shape: Some("() -> result<_, string>") },
+    Called {
+        path: INVARIANTS,
+        version: "0.1.0",
+        function: "all",
+        shape: Some("() -> list<{kind: violations | total, name: string, sentence: string, sql: string}>"),
+    },
     Called { path: WASI_HTTP, version: WASI_RELEASE, function: "handle", shape: None },
 ];
 

@@ -23,6 +23,7 @@ pub(crate) struct Blueprint {
     pub exports: Vec<Export>,
     pub http_handler: Option<ComponentExportIndex>,
     pub migrations: Option<ComponentExportIndex>,
+    pub invariants: Option<ComponentExportIndex>,
     pub health: Option<ComponentExportIndex>,
     /// Linked against asynchronous host functions: it serves `wasi:http` and nothing else.
     pub asynchronous: bool,

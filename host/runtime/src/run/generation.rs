@@ -1,6 +1,7 @@
 //! One loaded version of a context, and every call into it.
 
 mod dispatch;
+mod invariants;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -31,6 +32,8 @@ use crate::guest::migrations::MigrationRecord;
 use crate::guest::places::Place as _;
 use crate::link::{Wired, Wiring};
 use crate::settings::Recording;
+
+pub use invariants::INVARIANT_PART;
 
 /// One loaded version of a context. Dropped when its last call has ended.
 pub struct Generation {

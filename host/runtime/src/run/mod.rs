@@ -15,7 +15,7 @@ mod trap;
 pub use blueprint::{Export, Serves};
 pub use call_stats::{CallCounts, CallStats};
 pub use delivery::{Arrival, Handled, Undelivered};
-pub use generation::Generation;
 pub(crate) use generation::Inherited;
+pub use generation::{Generation, INVARIANT_PART};
 pub use metrics::Metrics;
 pub use trap::TrapReport;

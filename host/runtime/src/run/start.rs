@@ -8,7 +8,7 @@ use wasmtime_wasi_config::WasiConfigVariables;
 use super::blueprint::{Blueprint, Export, Grants};
 use super::generation::{Generation, Inherited};
 use crate::call::ContextIndex;
-use crate::component::{ContextProblem, HEALTH, HTTP_HANDLER, InterfaceName, MIGRATIONS, is_seam};
+use crate::component::{ContextProblem, HEALTH, HTTP_HANDLER, INVARIANTS, InterfaceName, MIGRATIONS, is_seam};
 use crate::guest::attempts::Attempts;
 use crate::guest::{logging, memory, wasi, wasi_http};
 use crate::link::{Wired, is_asynchronous, waits};
@@ -50,6 +50,7 @@ pub(crate) fn generation(
         exports,
         http_handler: index_of(HTTP_HANDLER, "handle"),
         migrations: index_of(MIGRATIONS, "all"),
+        invariants: index_of(INVARIANTS, "all"),
         health: index_of(HEALTH, "check"),
         asynchronous: is_asynchronous(component),
         waits: waits(component),

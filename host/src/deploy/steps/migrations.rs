@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use seam_runtime::component::ContextProblem;
 use seam_store::{Database, MigrateOptions, Migration, chain};
 
 use crate::deploy::report::{GateRefusal, Step};
@@ -51,6 +52,14 @@ pub(crate) fn run_on_copy(
     let broken = |sql: &String| copy.accepts(sql).err().map(|error| format!("`{}`: {error}", shortened(sql)));
     let irreversible = if migrated.from == migrated.to { None } else { statements.iter().find_map(broken) };
     Ok(SchemaTrial { copy, from: migrated.from, to: migrated.to, irreversible })
+}
+
+/// What a version declares of its file, compared with the schema that its migrations have made.
+///
+/// # Errors
+/// When a statement does not fit the schema: `seam verify` could not check it.
+pub(crate) fn fit_invariants(fit: Result<(), ContextProblem>) -> Result<(), GateRefusal> {
+    fit.map_err(|problem| GateRefusal::at(Step::Migrations, problem.message, problem.remedy))
 }
 
 /// Decides whether the file may be migrated. Returns notes on the schema.

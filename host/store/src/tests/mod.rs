@@ -5,6 +5,7 @@ mod confinement;
 mod copies;
 mod damage;
 mod escapes;
+mod examining;
 mod faults;
 mod full_text;
 mod health;

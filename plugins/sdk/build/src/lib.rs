@@ -1,10 +1,14 @@
-//! What a context's build script does: it embeds the folder `migrations`, which `seam_sdk::context!` takes in.
+//! What a context's build script does: it embeds the folders `migrations` and `invariants`, which `seam_sdk::context!`
+//! takes in.
 //!
 //! ```ignore
 //! fn main() {
 //!     seam_sdk_build::embed_migrations();
+//!     seam_sdk_build::embed_invariants();
 //! }
 //! ```
+
+mod invariants;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -12,11 +16,21 @@ use std::{env, fs};
 /// Embeds the files `migrations/NNNN-name.sql` of the crate that is being built, in the order of their numbers. A file
 /// with another name, a gap and a number that two files have are errors of the build.
 pub fn embed_migrations() {
+    embed("migrations", code);
+}
+
+/// Embeds the files `invariants/NAME.sql`, whose rows are violations, and `invariants/totals/NAME.sql`. A file starts
+/// with comments that say what holds, as a sentence. A file without them or with another name is an error of the build.
+pub fn embed_invariants() {
+    embed("invariants", invariants::code);
+}
+
+fn embed(name: &str, code: fn(&Path) -> Result<String, String>) {
     // A folder that changes, changes when a file comes or goes, too.
-    println!("cargo::rerun-if-changed=migrations");
+    println!("cargo::rerun-if-changed={name}");
     let folder = |variable: &str| env::var_os(variable).map(PathBuf::from).unwrap_or_default();
-    let written = code(&folder("CARGO_MANIFEST_DIR").join("migrations")).and_then(|code| {
-        let path = folder("OUT_DIR").join("migrations.rs");
+    let written = code(&folder("CARGO_MANIFEST_DIR").join(name)).and_then(|code| {
+        let path = folder("OUT_DIR").join(format!("{name}.rs"));
         fs::write(&path, code).map_err(|error| format!("cannot write `{}`: {error}", path.display()))
     });
     if let Err(why) = written {
@@ -24,18 +38,25 @@ pub fn embed_migrations() {
     }
 }
 
-/// The list of migrations as a Rust expression.
-fn code(folder: &Path) -> Result<String, String> {
+/// The names of the files in a folder, sorted, without what editors leave beside a file and without folders.
+fn files(folder: &Path) -> Result<Vec<String>, String> {
     let cannot_read = |error| format!("cannot read the folder `{}`: {error}", folder.display());
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(cannot_read)? {
-        let name = entry.map_err(cannot_read)?.file_name().to_string_lossy().into_owned();
-        // What editors leave beside a file.
-        if !name.starts_with('.') && !name.ends_with('~') {
+        let entry = entry.map_err(cannot_read)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_folder = entry.file_type().map_err(cannot_read)?.is_dir();
+        if !name.starts_with('.') && !name.ends_with('~') && !is_folder {
             files.push(name);
         }
     }
     files.sort();
+    Ok(files)
+}
+
+/// The list of migrations as a Rust expression.
+fn code(folder: &Path) -> Result<String, String> {
+    let files = files(folder)?;
     if files.is_empty() {
         return Err(format!("the folder `{}` has no migration `0001-name.sql`", folder.display()));
     }

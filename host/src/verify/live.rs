@@ -1,0 +1,69 @@
+//! The running system: the files that its contexts have open, at one moment, and what their serving versions declare.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use seam_runtime::run::Generation;
+use seam_runtime::serve::Registry;
+use seam_store::{Snapshot, Terms, moment};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::error::Error;
+use super::report::Report;
+use super::run::run;
+use super::subject::{Fault, Subject};
+use super::{Progress, VerifyRequest};
+use crate::limits;
+
+/// Verifies the contexts that serve. Commits wait for the moment, not for the checks.
+///
+/// # Errors
+/// When the files cannot be seen at one moment, or the request names an unknown context.
+pub fn verify_live(
+    registry: &Registry,
+    request: &VerifyRequest,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Report, Error> {
+    let has_store = |generation: &Arc<Generation>| generation.spec().settings.store.is_some();
+    let generations: Vec<_> = registry.generations().into_iter().filter(has_store).collect();
+    // Reading them takes longer than the moment: before it.
+    let declared: Vec<_> = generations.iter().map(|g| declared_by(g)).collect();
+    let usable = |generation: &Arc<Generation>| generation.database().filter(|d| !d.is_fenced()).cloned();
+    let open: Vec<_> = generations.iter().map(usable).collect();
+    let databases: Vec<_> = open.iter().flatten().cloned().collect();
+    let started = Instant::now();
+    let mut snapshots = moment(&databases).map_err(Error::Moment)?.into_iter();
+    let now = OffsetDateTime::now_utc();
+    let held_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let mut subjects = Vec::new();
+    for ((generation, declared), open) in generations.iter().zip(declared).zip(open) {
+        let snapshot: Option<Snapshot> = open.and_then(|_| snapshots.next());
+        let file = snapshot.ok_or_else(|| closed(generation));
+        subjects.push(Subject { context: generation.context().to_string(), file, declared });
+    }
+    let deadline = Instant::now() + Duration::from_millis(limits::VERIFY_LIVE_MS);
+    let terms = Terms { now_s: now.unix_timestamp(), deadline };
+    let checks = run(subjects, &request.contexts, &terms, progress)?;
+    Ok(Report::new(now.format(&Rfc3339).unwrap_or_default(), held_ms, checks))
+}
+
+/// What the version declares. Of one that could not be loaded, nothing is known.
+fn declared_by(generation: &Generation) -> Result<Vec<seam_store::Invariant>, Fault> {
+    match generation.component().is_placeholder() {
+        true => Err(closed(generation)),
+        false => generation.invariants().map_err(Fault::from),
+    }
+}
+
+/// Why the host has not got the file open.
+fn closed(generation: &Generation) -> Fault {
+    let problem = generation.out_of_service().or_else(|| generation.store_trouble());
+    problem.map_or_else(
+        || Fault::Unreadable {
+            why: format!("`{}` has no open file", generation.context()),
+            remedy: "`seam contexts` shows why".to_owned(),
+        },
+        Fault::from,
+    )
+}

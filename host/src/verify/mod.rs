@@ -1,0 +1,44 @@
+//! `seam verify`: whether what contexts declare of their files holds, in each file and between them, at one moment.
+//!
+//! `live`, `stopped` and `copies` find the files and what their components declare (`subject`); `run` asks all of it,
+//! for a `report`. `own` is the list of what the host itself checks in every file.
+//! Invariants: it changes no file. A check that looked at nothing does not count as one that holds. What could not be
+//! checked is never reported as sound.
+//! Not here: how a statement is run and bounded (`seam_store::Snapshot`), whether it fits its schema before a version
+//! serves (`deploy`, `check`).
+
+mod error;
+mod offline;
+mod own;
+mod report;
+mod run;
+mod subject;
+
+mod copies;
+mod live;
+mod stopped;
+
+use serde::{Deserialize, Serialize};
+
+pub use copies::{Components, verify_backup};
+pub use error::Error;
+pub use live::verify_live;
+pub use report::{Check, CheckKind, Outcome, Report, Verdict};
+pub use stopped::verify_stopped;
+
+/// What is to be verified.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyRequest {
+    /// Only the checks of these contexts, and the totals that they take part in; empty: all.
+    pub contexts: Vec<String>,
+}
+
+/// How far a verification is: before each check.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Progress {
+    pub done: usize,
+    pub of: usize,
+    /// `context: check`
+    pub now: String,
+}

@@ -1,0 +1,87 @@
+//! What components declare, read without a running system: each is started by itself, on an empty file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use seam_runtime::alone::probe;
+use seam_runtime::component::Compiler;
+use seam_runtime::serve::{LinkedSystem, Source};
+use seam_store::{Invariant, Terms};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::error::Error;
+use super::report::Report;
+use super::run::run;
+use super::subject::{Fault, Subject};
+use super::{Progress, VerifyRequest};
+use crate::limits;
+use crate::manifest::{ContextSettings, Manifest};
+
+/// What each context with a component declares, by its name.
+pub(super) type Declared = BTreeMap<String, Result<Vec<Invariant>, Fault>>;
+
+/// What the components of `manifest` declare, each from where `source` says.
+///
+/// # Errors
+/// When no component can be loaded.
+pub(super) fn declared(
+    manifest: &Manifest,
+    compiler: Compiler,
+    source: &(dyn Fn(&ContextSettings) -> Source + Sync),
+) -> Result<Declared, Error> {
+    let cache = manifest.host.data.join("cache");
+    let system =
+        LinkedSystem::load_what_can(&manifest.system(), compiler, &cache, source).map_err(Error::Components)?;
+    let databases = tempfile::tempdir().map_err(Error::Temporary)?;
+    let probed = probe::start_each(&system, databases.path());
+    let mut declared = Declared::new();
+    for (context, invariants) in probed.invariants {
+        declared.insert(context.to_string(), Ok(invariants));
+    }
+    for problem in probed.problems {
+        declared.insert(problem.context.to_string(), Err(problem.into()));
+    }
+    for spec in system.specs().iter().filter(|spec| spec.component.is_placeholder()) {
+        let context = spec.settings.name.to_string();
+        let why = format!("the component of `{context}` cannot be loaded");
+        let remedy = "`seam check` shows why".to_owned();
+        declared.insert(context, Err(Fault::Unreadable { why, remedy }));
+    }
+    Ok(declared)
+}
+
+/// What `context` declares.
+pub(super) fn of(declared: &mut Declared, context: &str) -> Result<Vec<Invariant>, Fault> {
+    declared.remove(context).unwrap_or_else(|| {
+        let why = format!("no component of `{context}` says what holds in its file");
+        let remedy = "add the context to the manifest, or build it: `seam build`".to_owned();
+        Err(Fault::Unreadable { why, remedy })
+    })
+}
+
+/// Verifies files that no host uses, as they were at `at`.
+pub(super) fn report(
+    subjects: Vec<Subject>,
+    at: OffsetDateTime,
+    request: &VerifyRequest,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Report, Error> {
+    let deadline = Instant::now() + Duration::from_millis(limits::VERIFY_COPIES_MS);
+    let terms = Terms { now_s: at.unix_timestamp(), deadline };
+    let checks = run(subjects, &request.contexts, &terms, progress)?;
+    Ok(Report::new(at.format(&Rfc3339).unwrap_or_default(), 0, checks))
+}
+
+/// When one of these files was last written.
+pub(super) fn last_written(files: &[PathBuf]) -> OffsetDateTime {
+    let logs = files.iter().map(|file| {
+        let mut name = file.as_os_str().to_owned();
+        name.push("-wal");
+        PathBuf::from(name)
+    });
+    let written = |file: &Path| file.metadata().and_then(|file| file.modified()).ok();
+    let newest = files.iter().cloned().chain(logs).filter_map(|file| written(&file)).max();
+    newest.unwrap_or_else(SystemTime::now).into()
+}

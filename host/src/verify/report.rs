@@ -1,0 +1,137 @@
+//! What a verification has found.
+
+use serde::{Deserialize, Serialize};
+
+/// All checks of one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// RFC 3339, UTC: all files are as they were at this moment.
+    pub at: String,
+    /// How long commits waited for it, in ms; 0 of files that no host uses.
+    pub held_ms: u64,
+    pub verdict: Verdict,
+    pub checks: Vec<Check>,
+}
+
+/// What follows from all checks together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Everything was checked, and holds.
+    Holds,
+    /// At least one invariant is violated.
+    Violated,
+    /// Nothing is violated as far as it could be checked, and something could not.
+    Unchecked,
+    /// No invariant that a context declares had a row to look at.
+    Nothing,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The context whose file it is; of a total, all that declare it.
+    pub contexts: Vec<String>,
+    pub kind: CheckKind,
+    pub name: String,
+    /// What holds.
+    pub sentence: String,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckKind {
+    /// The host's own check of a file.
+    File,
+    /// What a context declares of its file.
+    Invariant,
+    /// What several contexts must agree on.
+    Total,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    Holds {
+        /// Of a total: keys that were compared.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keys: Option<u64>,
+    },
+    /// Nothing was there to look at, so that nothing is known.
+    Empty {
+        why: String,
+    },
+    Violated {
+        /// All violations.
+        count: u64,
+        /// What the values of an example are.
+        columns: Vec<String>,
+        /// The first few; the first value says what is wrong.
+        examples: Vec<Vec<String>>,
+        /// What to do; empty when only the context's author knows.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        remedy: String,
+    },
+    Unchecked {
+        why: String,
+        remedy: String,
+    },
+}
+
+impl Report {
+    pub(super) fn new(at: String, held_ms: u64, checks: Vec<Check>) -> Self {
+        let verdict = verdict(&checks);
+        Self { at, held_ms, verdict, checks }
+    }
+}
+
+fn verdict(checks: &[Check]) -> Verdict {
+    let any = |is: &dyn Fn(&Check) -> bool| checks.iter().any(is);
+    let looked = |check: &Check| check.kind != CheckKind::File && matches!(check.outcome, Outcome::Holds { .. });
+    if any(&|check| matches!(check.outcome, Outcome::Violated { .. })) {
+        Verdict::Violated
+    } else if any(&|check| matches!(check.outcome, Outcome::Unchecked { .. })) {
+        Verdict::Unchecked
+    } else if any(&looked) {
+        Verdict::Holds
+    } else {
+        Verdict::Nothing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_as_good_as_the_worst_check_and_never_good_without_one() {
+        let holds = || Outcome::Holds { keys: None };
+        let empty = || Outcome::Empty { why: "no rows".into() };
+        let unchecked = || Outcome::Unchecked { why: "too long".into(), remedy: String::new() };
+        let violated =
+            || Outcome::Violated { count: 1, columns: Vec::new(), examples: Vec::new(), remedy: String::new() };
+        let check = |kind, outcome| Check {
+            contexts: vec!["a".into()],
+            kind,
+            name: "n".into(),
+            sentence: "It holds.".into(),
+            outcome,
+        };
+        let (file, own) = (CheckKind::File, CheckKind::Invariant);
+        for (checks, expect) in [
+            (vec![], Verdict::Nothing),
+            (vec![(file, holds())], Verdict::Nothing),
+            (vec![(file, holds()), (own, empty())], Verdict::Nothing),
+            (vec![(file, holds()), (own, empty()), (own, holds())], Verdict::Holds),
+            (vec![(own, holds()), (own, unchecked())], Verdict::Unchecked),
+            (vec![(file, unchecked())], Verdict::Unchecked),
+            (vec![(own, unchecked()), (own, violated()), (own, holds())], Verdict::Violated),
+            (vec![(file, violated()), (own, empty())], Verdict::Violated),
+        ] {
+            let checks: Vec<_> = checks.into_iter().map(|(kind, outcome)| check(kind, outcome)).collect();
+            assert_eq!(verdict(&checks), expect, "{checks:?}");
+        }
+    }
+}

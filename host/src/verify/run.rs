@@ -1,0 +1,204 @@
+//! Asks every check of every subject.
+//!
+//! Totals come first, while all files are held at the moment; then each file by itself, which is let go after that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use seam_store::{Author, Error as StoreError, Invariant, InvariantKind, Side, Snapshot, Terms, disagreements};
+
+use super::Progress;
+use super::error::Error;
+use super::own::own;
+use super::report::{Check, CheckKind, Outcome};
+use super::subject::{Fault, Subject};
+
+/// A total: what the contexts that declare it say of it, each with its number among the subjects.
+type Total<'s> = (&'s str, Vec<(usize, &'s Invariant)>);
+
+/// All checks of `subjects`, or of those that are named in `only`.
+///
+/// # Errors
+/// When a name in `only` is that of no subject.
+pub fn run(
+    subjects: Vec<Subject>,
+    only: &[String],
+    terms: &Terms,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Vec<Check>, Error> {
+    let known: BTreeSet<&str> = subjects.iter().map(|subject| subject.context.as_str()).collect();
+    if let Some(unknown) = only.iter().find(|name| !known.contains(name.as_str())) {
+        let known = known.into_iter().map(str::to_owned).collect();
+        return Err(Error::NoContext { context: unknown.clone(), known });
+    }
+    let named = |context: &str| only.is_empty() || only.iter().any(|name| name == context);
+    let totals: Vec<Total<'_>> = totals(&subjects)
+        .into_iter()
+        .filter(|(_, sides)| sides.iter().any(|(at, _)| subjects.get(*at).is_some_and(|s| named(&s.context))))
+        .collect();
+    let alone = |subject: &Subject| declared(subject, InvariantKind::Violations).count() + own().count();
+    let of = totals.len() + subjects.iter().filter(|subject| named(&subject.context)).map(alone).sum::<usize>();
+    let mut done = 0;
+    let mut step = |now: String| {
+        progress(&Progress { done, of, now });
+        done += 1;
+    };
+    let mut compared = Vec::new();
+    for (name, sides) in &totals {
+        step(format!("total {name}"));
+        compared.push(total(name, sides, &subjects, terms));
+    }
+    let mut checks = Vec::new();
+    for subject in subjects.into_iter().filter(|subject| named(&subject.context)) {
+        each(&subject, terms, &mut checks, &mut step);
+    }
+    checks.extend(compared);
+    Ok(checks)
+}
+
+fn declared(subject: &Subject, kind: InvariantKind) -> impl Iterator<Item = &Invariant> {
+    subject.declared.iter().flatten().filter(move |invariant| invariant.kind == kind)
+}
+
+fn totals(subjects: &[Subject]) -> Vec<Total<'_>> {
+    let mut totals: BTreeMap<&str, Vec<(usize, &Invariant)>> = BTreeMap::new();
+    for (at, subject) in subjects.iter().enumerate() {
+        for total in declared(subject, InvariantKind::Total) {
+            totals.entry(&total.name).or_default().push((at, total));
+        }
+    }
+    totals.into_iter().collect()
+}
+
+/// The checks of one file.
+fn each(subject: &Subject, terms: &Terms, checks: &mut Vec<Check>, step: &mut dyn FnMut(String)) {
+    let Subject { context, file, declared: invariants } = subject;
+    let check = |kind, name: &str, sentence: &str, outcome| Check {
+        contexts: vec![context.clone()],
+        kind,
+        name: name.to_owned(),
+        sentence: sentence.to_owned(),
+        outcome,
+    };
+    match file {
+        Ok(file) => {
+            for own in own() {
+                step(format!("{context}: {}", own.name));
+                let outcome = match violations(file, &own, Author::Host, terms) {
+                    // It looks at the file itself.
+                    Outcome::Empty { .. } => Outcome::Holds { keys: None },
+                    outcome => outcome,
+                };
+                checks.push(check(CheckKind::File, &own.name, &own.sentence, outcome));
+            }
+        }
+        Err(fault) => {
+            let sentence = "The file is there, and is the one that the host has seen last.";
+            checks.push(check(CheckKind::File, "file-is-there", sentence, of_fault(fault)));
+        }
+    }
+    if let Err(fault) = invariants {
+        let sentence = "The component says what holds in its file.";
+        checks.push(check(CheckKind::Invariant, "invariants", sentence, of_fault(fault)));
+    }
+    for invariant in declared(subject, InvariantKind::Violations) {
+        step(format!("{context}: {}", invariant.name));
+        let outcome = match file {
+            Ok(file) => violations(file, invariant, Author::Context, terms),
+            Err(fault) => without_file(context, fault),
+        };
+        checks.push(check(CheckKind::Invariant, &invariant.name, &invariant.sentence, outcome));
+    }
+}
+
+fn violations(file: &Snapshot, invariant: &Invariant, author: Author, terms: &Terms) -> Outcome {
+    match file.violations(invariant, author, terms) {
+        Ok(found) if found.count > 0 => Outcome::Violated {
+            count: found.count,
+            columns: found.columns,
+            examples: found.examples,
+            remedy: String::new(),
+        },
+        Ok(found) if found.looked_at_rows => Outcome::Holds { keys: None },
+        Ok(_) => Outcome::Empty { why: "none of the tables that it reads has a row".to_owned() },
+        // What SQLite calls malformed while it looks for faults is one.
+        Err(StoreError::Unavailable(why)) if author == Author::Host => Outcome::Violated {
+            count: 1,
+            columns: vec!["fault".to_owned()],
+            examples: vec![vec![why]],
+            remedy: "restore a backup: `seam restore`".to_owned(),
+        },
+        Err(error) => unchecked(&error),
+    }
+}
+
+fn total(name: &str, sides: &[(usize, &Invariant)], subjects: &[Subject], terms: &Terms) -> Check {
+    let of = |at: usize| subjects.get(at).map_or("", |subject| subject.context.as_str());
+    let sentence = sides.first().map(|(_, invariant)| invariant.sentence.clone()).unwrap_or_default();
+    let contexts: Vec<String> = sides.iter().map(|(at, _)| of(*at).to_owned()).collect();
+    let outcome = compare(sides, subjects, terms, &contexts);
+    Check { contexts, kind: CheckKind::Total, name: name.to_owned(), sentence, outcome }
+}
+
+fn compare(sides: &[(usize, &Invariant)], subjects: &[Subject], terms: &Terms, contexts: &[String]) -> Outcome {
+    if let [one] = contexts {
+        return Outcome::Empty { why: format!("only `{one}` declares it: there is nothing to compare it with") };
+    }
+    let mut compared = Vec::new();
+    for (at, invariant) in sides {
+        match subjects.get(*at).map(|subject| (&subject.context, &subject.file)) {
+            Some((_, Ok(snapshot))) => compared.push(Side { snapshot, invariant, author: Author::Context }),
+            Some((context, Err(fault))) => return without_file(context, fault),
+            None => {}
+        }
+    }
+    match disagreements(&compared, terms) {
+        Ok(found) if found.count > 0 => Outcome::Violated {
+            count: found.count,
+            columns: std::iter::once("key".to_owned()).chain(contexts.iter().cloned()).collect(),
+            examples: found.examples,
+            remedy: String::new(),
+        },
+        Ok(found) if found.keys > 0 => Outcome::Holds { keys: Some(found.keys) },
+        Ok(_) => Outcome::Empty { why: "no context has a key for it".to_owned() },
+        Err((at, error)) => match unchecked(&error) {
+            Outcome::Unchecked { why, remedy } => {
+                let context = contexts.get(at).map_or("", String::as_str);
+                Outcome::Unchecked { why: format!("the statement of `{context}`: {why}"), remedy }
+            }
+            other => other,
+        },
+    }
+}
+
+fn of_fault(fault: &Fault) -> Outcome {
+    match fault.clone() {
+        Fault::Damaged { why, remedy } => {
+            Outcome::Violated { count: 1, columns: vec!["fault".to_owned()], examples: vec![vec![why]], remedy }
+        }
+        Fault::Unreadable { why, remedy } => Outcome::Unchecked { why, remedy },
+        Fault::Absent => Outcome::Empty { why: "the context has no file yet".to_owned() },
+    }
+}
+
+/// The outcome of a check that needs a file which cannot be read.
+fn without_file(context: &str, fault: &Fault) -> Outcome {
+    match fault {
+        Fault::Absent => Outcome::Empty { why: format!("`{context}` has no file yet") },
+        Fault::Damaged { why, remedy } | Fault::Unreadable { why, remedy } => {
+            let why = format!("the file of `{context}` cannot be read: {why}");
+            Outcome::Unchecked { why, remedy: remedy.clone() }
+        }
+    }
+}
+
+fn unchecked(error: &StoreError) -> Outcome {
+    let remedy = match error {
+        StoreError::Interrupted(_) => "verify a backup, for which there is more time: `seam verify --backup NAME`",
+        StoreError::Invalid(_) | StoreError::Denied(_) => {
+            "the file may be at another schema than the component: `seam check` says whether the statement fits"
+        }
+        StoreError::TooLarge(_) => "have the statement read fewer or shorter values",
+        _ => "see the log of the host, and `seam contexts`",
+    };
+    Outcome::Unchecked { why: error.to_string(), remedy: remedy.to_owned() }
+}
