@@ -189,10 +189,18 @@ pub fn decent(page: &Page, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// The shop did it: a page, or a redirect to one that says so. An empty cart, a missing session and a checkout that
-/// could not be done lead elsewhere.
+/// Where the answer to a form that could not be done leads: to the form again, with a draft of what was typed.
+pub fn led_back(page: &Page) -> Option<&str> {
+    let kept = |(name, value): &(String, String)| {
+        name == "set-cookie" && value.starts_with("draft=") && !value.starts_with("draft=;")
+    };
+    page.headers.iter().any(kept).then(|| page.header("location")).flatten()
+}
+
+/// The shop did it: a page, or a redirect to one that says so. A mistake, an empty cart, a missing session and the
+/// question for the password lead elsewhere.
 pub fn is_done(page: &Page) -> bool {
-    let elsewhere = |to: &str| matches!(to, "/cart" | "/checkout") || to.starts_with("/sign-in");
+    let elsewhere = |to: &str| to == "/cart" || to.starts_with("/sign-in") || led_back(page).is_some();
     page.status < 300 || page.header("location").is_some_and(|to| !elsewhere(to))
 }
 

@@ -9,6 +9,7 @@ pub mod browser;
 pub mod caller_callee;
 pub mod engines;
 pub mod events;
+pub mod failing_sync;
 pub mod fuzz;
 pub mod host;
 pub mod hostile_input;

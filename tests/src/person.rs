@@ -3,6 +3,7 @@
 //! Not here: how to buy something (`shopping`).
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -80,6 +81,25 @@ impl Person {
             ("sec-fetch-site", "same-origin"),
         ];
         self.request("POST", &form.action, &headers, form.encoded().as_bytes())
+    }
+
+    /// Sends a form, or a part of it, as `send` does, and hangs up after a pause without reading an answer.
+    pub fn hang_up(&self, form: &Form, part: f64, pause: Duration) -> Result<()> {
+        let (origin, body) = (&self.origin, form.encoded());
+        let address = origin.strip_prefix("http://").context("an address without TLS")?;
+        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = format!(
+            "POST {} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             origin: {origin}\r\nsec-fetch-site: same-origin\r\ncookie: {}\r\ncontent-length: {}\r\n\r\n{body}",
+            form.action,
+            cookies.join("; "),
+            body.len()
+        );
+        let sent = (request.len() as f64 * part) as usize;
+        let mut stream = std::net::TcpStream::connect(address)?;
+        stream.write_all(request.as_bytes().get(..sent).unwrap_or(request.as_bytes()))?;
+        std::thread::sleep(pause);
+        Ok(stream.shutdown(std::net::Shutdown::Both)?)
     }
 
     /// Sends what no browser would; the answer as it is.

@@ -190,8 +190,12 @@ fn stage(
     let damaged = |error: &dyn std::error::Error| Error::Damaged { path: from.clone(), why: chain(error) };
     let copy = Config { path: staged.clone(), ..target.clone() };
     let looked = (|| {
+        seam_store::seal_if_plain(&copy).map_err(|e| damaged(&e))?;
         let copy = Database::open(copy.clone()).map_err(|e| damaged(&e))?;
         copy.quick_check().map_err(|error| damaged(&error))?;
+        if let Some(why) = copy.verify_seals().map_err(|error| damaged(&error))?.words() {
+            return Err(Error::Damaged { path: from.clone(), why });
+        }
         let mark = copy.mark().map_err(|error| damaged(&error))?;
         let owner = mark.map(|mark| mark.context).filter(|owner| owner != context.as_str());
         // A file from before files were marked has taken the name of the copy.

@@ -10,7 +10,7 @@ use seam_store::ids::ContextName;
 use super::model::{Build, Places};
 use super::problem::Place;
 use super::table::{At, Table};
-use super::{Encryption, KeySource, StoreGrant};
+use super::{Encryption, KeySource, Sealed, StoreGrant};
 use crate::limits;
 
 /// The place of an entry and of those of `keys` that it has.
@@ -85,9 +85,10 @@ fn build(context: &Table<'_, '_>, folder: &Path) -> Option<Build> {
 
 pub fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
     let Some(table) = context.switch_or_table("store")? else {
-        return Some(StoreGrant { encryption: Encryption::Off, key: None, max_mb: limits::STORE_MB });
+        return Some(StoreGrant::plain(limits::STORE_MB));
     };
     let max_mb = table.integer("max_mb", 1..=limits::STORE_MB_MAX, limits::STORE_MB);
+    let sealed = sealed(&table);
     let encryption = table.encryption("encrypted");
     let encrypted = encryption != Encryption::Off;
     let file = table.file("key_file", "secrets/catalog.key");
@@ -127,7 +128,24 @@ pub fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
         );
     }
     table.finish();
-    Some(StoreGrant { encryption, key, max_mb })
+    Some(StoreGrant { encryption, key, max_mb, sealed })
+}
+
+/// The tables whose rows are sealed.
+fn sealed(store: &Table<'_, '_>) -> Option<Sealed> {
+    let mut tables: Vec<String> = Vec::new();
+    for table in store.strings("sealed", "entries") {
+        let report = |message: String, remedy| store.document.report(table.place, message, remedy);
+        let name = table.value.to_ascii_lowercase();
+        if name.is_empty() || name.starts_with("seam_") || name.starts_with("sqlite_") {
+            report(format!("`{}` is no table of a context", table.value), "name tables that its migrations make");
+        } else if tables.contains(&table.value) {
+            report(format!("`{}` stands there twice", table.value), "keep one of them");
+        } else {
+            tables.push(table.value);
+        }
+    }
+    (!tables.is_empty()).then_some(Sealed { tables, passing: false })
 }
 
 pub fn capabilities(context: &Table<'_, '_>) -> Vec<String> {

@@ -30,7 +30,7 @@ pub use network::Network;
 pub use origins::{Company, ORIGIN_HEADERS};
 pub use problem::{Place, Problem, Problems};
 pub use seam_runtime::settings::{CatchUp, ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
-pub use seam_store::{Encryption, KeySource, Settings as StoreGrant};
+pub use seam_store::{Encryption, KeySource, Sealed, Settings as StoreGrant};
 pub use shared::differing;
 
 /// The name of a manifest unless `--manifest` gives another.

@@ -337,6 +337,25 @@ fn columns_count_characters_not_bytes() {
     assert!(shown.contains("seam.toml:3:29: error: `context.a.store.max_mb`"), "{shown}");
 }
 
+#[test]
+fn a_sealed_store_names_tables_of_its_context_each_once() {
+    let with = |sealed: &str| format!("[context.a]\ncomponent = \"component.wasm\"\nstore = {{ sealed = {sealed} }}\n");
+    let shown = problems(&with(r#"["entries", "seam_seals", "entries", "SQLITE_sequence", ""]"#));
+    for words in [
+        "seam.toml:3:33: error: `seam_seals` is no table of a context",
+        "`entries` stands there twice",
+        "`SQLITE_sequence` is no table of a context",
+        "`` is no table of a context",
+    ] {
+        assert!(shown.contains(words), "{shown}");
+    }
+    let folder = folder();
+    let manifest = Manifest::parse(&with(r#"["entries", "lines"]"#), &folder.path().join("seam.toml"));
+    let manifest = manifest.unwrap_or_else(|problems| panic!("{problems}"));
+    let sealed = manifest.contexts[0].settings.store.as_ref().and_then(|store| store.sealed.clone()).unwrap();
+    assert_eq!((sealed.tables, sealed.passing), (vec!["entries".to_owned(), "lines".to_owned()], false));
+}
+
 #[cfg(not(feature = "sqlcipher"))]
 #[test]
 fn an_encrypted_store_needs_a_host_built_with_encryption() {

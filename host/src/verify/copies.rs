@@ -70,7 +70,7 @@ pub fn verify_backup(
 ) -> Result<Report, Error> {
     let data = &manifest.host.data;
     let folder = backup::locate(data, name).ok_or_else(|| Error::NoBackup { name: name.to_owned() })?;
-    let backup = Backup::read(&folder)?;
+    let backup = Backup::read(&folder).map_err(|error| Error::Backup(Box::new(error)))?;
     let source = |entry: &ContextSettings| components.of(entry, data);
     let mut declared = offline::declared(manifest, compiler, &source)?;
     let mut subjects = Vec::new();

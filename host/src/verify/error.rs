@@ -20,7 +20,7 @@ pub enum Error {
     #[error("there is no backup `{name}`")]
     NoBackup { name: String },
     #[error(transparent)]
-    Backup(#[from] backup::Error),
+    Backup(Box<backup::Error>),
     #[error(transparent)]
     Deploy(#[from] deploy::Error),
     #[error(transparent)]

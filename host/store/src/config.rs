@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::clock::Clock;
 use crate::ids::ContextName;
 use crate::key::KeySource;
+use crate::seal::{Seal, Sealed};
 
 /// What a context is granted: a file of its own, within these bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,22 @@ pub struct Settings {
     pub key: Option<KeySource>,
     /// The size that the file may grow to.
     pub max_mb: u64,
+    /// What of it is sealed, if anything.
+    pub sealed: Option<Sealed>,
+}
+
+impl Settings {
+    /// In the clear, within `max_mb`, and not sealed.
+    pub fn plain(max_mb: u64) -> Self {
+        Self { encryption: Encryption::Off, key: None, max_mb, sealed: None }
+    }
+
+    /// The same for a file that ends with this process: it needs no key from the data folder.
+    #[must_use]
+    pub fn passing(&self) -> Self {
+        let sealed = self.sealed.clone().map(|sealed| Sealed { passing: true, ..sealed });
+        Self { sealed, ..Self::plain(self.max_mb) }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +53,8 @@ pub struct Config {
     pub max_mb: u64,
     /// Where the key is, if the file is encrypted. Needs the cargo feature `sqlcipher`.
     pub key: Option<KeySource>,
+    /// What of the file is sealed, if anything.
+    pub seal: Option<Seal>,
     /// What deadlines are compared with.
     pub clock: Clock,
 }
@@ -59,7 +78,7 @@ impl Encryption {
 impl Config {
     /// The file at `path`, in the clear, by the system's clock.
     pub fn plain(path: PathBuf, max_mb: u64) -> Self {
-        Self { path, max_mb, key: None, clock: Clock::system() }
+        Self { path, max_mb, key: None, seal: None, clock: Clock::system() }
     }
 
     /// The file of `context` in the folder `databases`.
@@ -69,7 +88,13 @@ impl Config {
             path: databases.join(file_name(context)),
             max_mb: settings.max_mb,
             key: settings.encryption.applies().then(key),
+            seal: settings.sealed.as_ref().map(|sealed| Seal::of(context, sealed, databases)),
             clock: Clock::system(),
         }
+    }
+
+    /// Whether the pages of the file have seals. Those of an encrypted file are authenticated by its encryption.
+    pub(super) fn seals_pages(&self) -> bool {
+        self.seal.is_some() && self.key.is_none()
     }
 }

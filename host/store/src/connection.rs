@@ -18,7 +18,7 @@ use crate::confine::Guard;
 use crate::error::{Error, message};
 use crate::rows::{Packer, Rows, Value};
 use crate::sql::{self, Script, Statement};
-use crate::{damage, limits, mark, program};
+use crate::{damage, limits, mark, program, row_seals};
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub(super) struct Connection {
     counted_changes: Cell<u64>,
     /// What the last error that was explained says of the file.
     fault: Cell<Option<Fault>>,
+    /// Whether a commit notes how many rows are sealed.
+    seals_rows: Cell<bool>,
     long_programs: LongPrograms,
 }
 
@@ -71,6 +73,7 @@ impl Connection {
             copied_pages: 0,
             counted_changes: Cell::new(0),
             fault: Cell::new(None),
+            seals_rows: Cell::new(false),
             long_programs: LongPrograms::default(),
         }
     }
@@ -118,8 +121,14 @@ impl Connection {
         if self.sqlite.total_changes() == self.counted_changes.get() {
             return Ok(());
         }
-        self.run_as_host(mark::ADVANCE)?;
+        self.run_as_host(if self.seals_rows.get() { mark::ADVANCE_SEALED } else { mark::ADVANCE })?;
         self.counted_changes.set(self.sqlite.total_changes());
+        Ok(())
+    }
+
+    /// From now on each commit notes how many rows are sealed, if any are.
+    pub fn count_seals(&self) -> rusqlite::Result<()> {
+        self.seals_rows.set(row_seals::are_in(&self.sqlite)?);
         Ok(())
     }
 

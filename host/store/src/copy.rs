@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::key::{KeyError, KeySource};
 use crate::mark::Mark;
 use crate::open::{OpenError, open};
-use crate::{blocking, limits, private};
+use crate::{blocking, limits, private, vfs};
 
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
@@ -128,7 +128,12 @@ pub(super) fn to_file(source: &Connection, config: &Config, path: &Path) -> Resu
         // SQLite would create it readable for all.
         private::new_file(&partial).map_err(unwritten)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut target = Connection::open_with_flags(&partial, flags).map_err(failed)?;
+        let seals = vfs::seals_for(&Config { path: partial.clone(), ..config.clone() })?;
+        let mut target = match seals {
+            Some(_) => Connection::open_with_flags_and_vfs(&partial, flags, vfs::name().map_err(failed)?),
+            None => Connection::open_with_flags(&partial, flags),
+        }
+        .map_err(failed)?;
         if let Some(key) = config.key.as_ref().map(KeySource::read).transpose()? {
             target.pragma_update(None, "key", key.as_str()).map_err(failed)?;
         }

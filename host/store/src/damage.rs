@@ -21,9 +21,8 @@ pub(super) fn of(error: &rusqlite::Error) -> Option<String> {
     let damaged = match failure.code {
         ErrorCode::NotADatabase => true,
         ErrorCode::DatabaseCorrupt => failure.extended_code != ffi::SQLITE_CORRUPT_VTAB,
-        ErrorCode::SystemIoFailure => {
-            [ffi::SQLITE_IOERR_DATA, ffi::SQLITE_IOERR_CORRUPTFS].contains(&failure.extended_code)
-        }
+        // Of a page that does not fit its seal.
+        ErrorCode::SystemIoFailure => failure.extended_code == ffi::SQLITE_IOERR_DATA,
         _ => false,
     };
     damaged.then(|| message(error))

@@ -15,12 +15,13 @@ use crate::host_table;
 use crate::mark::Mark;
 use crate::open::OpenError;
 use crate::readers::{Reader, Readers};
+use crate::row_seals::Verified;
 use crate::rows::Value;
 use crate::sql::Script;
 use crate::statistics::{Counters, Statistics, wal_bytes};
 use crate::transaction::Transaction;
 use crate::writer::{CommitOutcome, Writer};
-use crate::{blocking, limits, private};
+use crate::{blocking, limits, private, row_seals, sealing};
 
 /// How often a statement without a transaction of its context runs when failures of other transactions undo it. To be
 /// undone twice is rare, and three times does not happen.
@@ -42,6 +43,7 @@ impl Database {
             private::folder(folder).map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
         }
         blocking::block_in_place(|| {
+            sealing::ready(&config)?;
             let writer = Arc::new(Writer::open(config.clone())?);
             let readers = Readers::open(config, writer.health.clone())?;
             Ok(Arc::new(Self { readers, writer }))
@@ -132,6 +134,21 @@ impl Database {
         Mark::read(connection.sqlite()).map_err(|error| self.failed(connection, &error))
     }
 
+    /// Compares all sealed rows with their seals. Without any, nothing is compared.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn verify_seals(&self) -> Result<Verified, Error> {
+        let reader = self.reader()?;
+        let connection = reader.connection()?;
+        let key = self.config().seal.as_ref().map(crate::seal::Seal::key).transpose();
+        let Some(key) = key.map_err(|error| Error::Unavailable(crate::error::chain(&error)))?.flatten() else {
+            return Ok(Verified { whole: true, ..Verified::default() });
+        };
+        let verified = blocking::block_in_place(|| row_seals::verify(connection.sqlite(), &key, None));
+        verified.map_err(|error| self.failed(connection, &error))
+    }
+
     /// Why the store does not work as it should, through no fault of its context.
     pub fn trouble(&self) -> Option<Trouble> {
         self.writer.health.trouble()
@@ -202,6 +219,13 @@ impl Database {
         connection.accepts(sql)
     }
 
+    /// What a failure of one of the host's own questions means; a file that it shows to be damaged is fenced.
+    pub(super) fn failed(&self, connection: &Connection, error: &rusqlite::Error) -> Error {
+        let meaning = connection.explain(error);
+        self.writer.note_failure(connection, &meaning);
+        meaning
+    }
+
     /// Has `listener` called after each commit that added events, until its last owner drops it.
     pub fn listen(&self, listener: &Arc<Listener>) {
         self.writer.published.listen(listener);
@@ -228,13 +252,6 @@ impl Database {
     ) -> Result<T, Error> {
         let deadline = self.config().clock.now() + Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
         self.in_own_transaction(deadline, |tx| tx.as_host(&mut write))
-    }
-
-    /// What a failure of one of the host's own questions means; a file that it shows to be damaged is fenced.
-    pub(super) fn failed(&self, connection: &Connection, error: &rusqlite::Error) -> Error {
-        let meaning = connection.explain(error);
-        self.writer.note_failure(connection, &meaning);
-        meaning
     }
 
     /// A reader for the host's own questions.

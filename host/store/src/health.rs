@@ -8,6 +8,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::limits;
 use crate::log_file::path_of;
+use crate::page_seals::PageSeals;
+use crate::vfs;
 
 /// Why a store does not work as it should, through no fault of its context.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +90,8 @@ pub(super) struct Health {
     log_path: PathBuf,
     /// Its log; it has one while a connection is open.
     log: Mutex<Option<FileId>>,
+    /// Of its pages, if they have seals.
+    seals: Option<Arc<PageSeals>>,
     closed: AtomicBool,
     /// Copies of what `state` says, for the path of every call.
     fenced: AtomicBool,
@@ -114,6 +119,7 @@ impl Health {
             file: id_of(path),
             log: Mutex::new(id_of(&log_path)),
             log_path,
+            seals: vfs::seals_of(path),
             closed: AtomicBool::new(false),
             fenced: AtomicBool::new(false),
             failing: AtomicBool::new(false),
@@ -147,6 +153,9 @@ impl Health {
             && let Some(trouble @ Trouble::Damaged { .. }) = self.trouble()
         {
             return Err(Error::Unavailable(trouble.to_string()));
+        }
+        if let Some(found) = self.broken_seal() {
+            return Err(Error::Unavailable(found));
         }
         let same_log = || self.log.lock().is_none_or(|log| id_of(&self.log_path) == Some(log));
         let there = id_of(&self.path) == self.file && (!open || same_log());
@@ -217,7 +226,12 @@ impl Health {
         self.note(if no_room { Trouble::NoRoom { path, why } } else { Trouble::Failing { path, why } });
     }
 
-    /// SQLite has found the file damaged, in these words.
+    /// The first page that did not fit its seal, in words.
+    pub fn broken_seal(&self) -> Option<String> {
+        self.seals.as_ref()?.fault()
+    }
+
+    /// The file was found damaged, in these words.
     pub fn damaged(&self, found: String) {
         self.failures.fetch_add(1, Relaxed);
         self.note(Trouble::Damaged { path: self.path.clone(), found });

@@ -13,7 +13,9 @@ use crate::log_file::LogFile;
 use crate::look::{Log, look};
 use crate::mark::Mark;
 use crate::open::{self, OpenError};
-use crate::{damage, limits, schema};
+use crate::seal::Seal;
+use crate::sealing::{self, Unsealed};
+use crate::{damage, limits, row_seals, schema, vfs};
 
 /// Why a file is not opened as the store of its context.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,10 @@ pub enum Misfit {
     Damaged { path: PathBuf, found: String },
     #[error("`{}` was found damaged while it was in use: {found}", path.display())]
     Quarantined { path: PathBuf, found: String },
+    #[error("`{}` is not sealed, and the host has sealed it", path.display())]
+    Unsealed { path: PathBuf },
+    #[error("rows of `{}` are not as they were sealed: {found}", path.display())]
+    Rows { path: PathBuf, found: String },
     #[error("cannot read `{}`", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
@@ -68,6 +74,12 @@ impl Misfit {
                 "restore a backup; if the disk or the memory was at fault and is mended, run {accept}, which looks at the \
                  whole file and takes it back if nothing is wrong with it"
             ),
+            Self::Unsealed { .. } | Self::Rows { .. } => {
+                format!("find out what has changed it, and restore a backup; to seal it as it is now, run {accept}")
+            }
+            Self::Open(error @ (OpenError::NoSealKey { .. } | OpenError::Seals { .. })) => {
+                format!("{}; to seal the file as it is now, run {accept}", error.remedy())
+            }
             Self::Unreadable { path, .. } => format!("check that the host may read `{}`", path.display()),
             Self::Open(OpenError::NotADatabase { path }) => format!(
                 "check the key, or restore a backup; to start with an empty store, move `{}` away and run {accept}",
@@ -105,9 +117,18 @@ pub(super) fn inspect(config: &Config, within: Option<Duration>) -> Result<Optio
     if log.left_out > 1 {
         return Err(Misfit::DamagedLog { path: path(), lost: log.left_out });
     }
+    // Kept to the end: they know which page was broken.
+    let _seals = vfs::seals_for(config).map_err(OpenError::from)?;
+    sealing::check(config).map_err(|why| match why {
+        Unsealed::File => Misfit::Unsealed { path: path() },
+        Unsealed::Open(error) => Misfit::Open(error),
+    })?;
     let alone = (log.commits > 0).then(|| View::of(config, Log::Left, within)).and_then(Result::ok);
     let both = match View::of(config, Log::Read, within) {
         Err(OpenError::NotADatabase { .. }) if alone.is_some() => return Err(Misfit::Log { path: path() }),
+        Err(OpenError::Seals { path, found }) => {
+            return Err(Misfit::Damaged { path, found: sealing::with_rows(config, found) });
+        }
         view => view?,
     };
     if let Some(alone) = alone
@@ -121,7 +142,11 @@ pub(super) fn inspect(config: &Config, within: Option<Duration>) -> Result<Optio
         return Err(Misfit::Truncated { path: path(), pages, expected: both.pages });
     }
     if let Some(found) = both.damage {
+        let found = if config.seal.is_some() { sealing::with_rows(config, found) } else { found };
         return Err(Misfit::Damaged { path: path(), found });
+    }
+    if let Some(found) = both.rows {
+        return Err(Misfit::Rows { path: path(), found });
     }
     Ok(Some(Found { mark: both.mark, schema: both.schema }))
 }
@@ -141,6 +166,8 @@ struct View {
     pages: u64,
     /// What `quick_check` has found within its time.
     damage: Option<String>,
+    /// Rows that are not as they were sealed.
+    rows: Option<String>,
 }
 
 impl View {
@@ -150,8 +177,21 @@ impl View {
         let mark = Mark::read(&sqlite).map_err(failed)?;
         let schema = schema::number(&sqlite).map_err(failed)?;
         let pages = sqlite.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map_err(failed)?;
+        let seals = vfs::seals_of(&config.path);
         let damage = if log == Log::Read { quick_check(&mut sqlite, within) } else { None };
-        Ok(Self { mark, schema, pages: u64::try_from(pages).unwrap_or_default(), damage })
+        let damage = damage.map(|found| seals.and_then(|seals| seals.fault()).unwrap_or(found));
+        let rows = match config.seal.as_ref().map(Seal::key).transpose()?.flatten() {
+            Some(key) if log == Log::Read && damage.is_none() => {
+                let within = within.map(|_| Duration::from_millis(limits::STORE_SEALS_MS_MAX));
+                let verified = row_seals::verify(&sqlite, &key, within).map_err(failed)?;
+                if !verified.whole {
+                    tracing::info!(path = %config.path.display(), rows = verified.rows, "not all seals were looked at");
+                }
+                verified.words()
+            }
+            _ => None,
+        };
+        Ok(Self { mark, schema, pages: u64::try_from(pages).unwrap_or_default(), damage, rows })
     }
 }
 
@@ -161,7 +201,10 @@ fn quick_check(sqlite: &mut rusqlite::Connection, within: Option<Duration>) -> O
         let ends = Instant::now() + within;
         sqlite.progress_handler(1_000, Some(move || Instant::now() >= ends)).ok()?;
     }
-    match damage::found_in(sqlite) {
+    let found = damage::found_in(sqlite);
+    // What is asked next has a time of its own.
+    sqlite.progress_handler(0, None::<fn() -> bool>).ok()?;
+    match found {
         Ok(found) => found,
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => None,
         Err(error) => Some(error.to_string()),

@@ -21,6 +21,8 @@ pub enum KeySource {
 pub enum KeyError {
     #[error("cannot read the key file `{}`", path.display())]
     File { path: PathBuf, source: std::io::Error },
+    #[error("cannot read or write the key of the seals, `{}`", path.display())]
+    Seals { path: PathBuf, source: std::io::Error },
     #[error("the environment variable `{name}`, which holds the key, is not set")]
     Environment { name: String },
     #[error("the key in {source_of_key} is empty")]

@@ -5,10 +5,10 @@
 //! back when it is dropped, and the connection is clean for the next one.
 //!
 //! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, cursor, inbox,
-//! inspect, invariant -> outbox, schema -> database -> transaction -> writer, readers -> look -> open, host, health ->
-//! log_file, connection, full_text -> mark, bounded -> confine, functions, program, sql, statistics -> bell, callable,
-//! host_table, lane, rows, config -> key, blocking, oneshot, damage -> error, clock, ids, private, text, visible ->
-//! limits`.
+//! inspect, invariant -> outbox, schema -> database -> transaction -> writer, readers -> sealing -> look -> open, host,
+//! health -> log_file, connection, full_text -> mark, bounded -> confine, functions, program, row_seals, sql,
+//! statistics, vfs -> bell, callable, host_table, lane, rows, config, page_seals -> seal -> key, blocking, oneshot,
+//! damage -> error, clock, ids, private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
@@ -52,14 +52,19 @@ mod moment;
 mod oneshot;
 mod open;
 mod outbox;
+mod page_seals;
 mod program;
 mod readers;
 mod register;
+mod row_seals;
 mod rows;
 mod schema;
+mod seal;
+mod sealing;
 mod sql;
 mod statistics;
 mod transaction;
+mod vfs;
 mod writer;
 
 #[cfg(test)]
@@ -87,7 +92,10 @@ pub use moment::{Snapshot, moment};
 pub use open::OpenError;
 pub use outbox::{Event, Kept, Kind, NewEvent, Span};
 pub use register::{Accepted, Adopted, Register, RegisterError};
+pub use row_seals::{SealError, Verified};
 pub use rows::{Rows, Value};
 pub use schema::schema_at;
+pub use seal::{Seal, Sealed};
+pub use sealing::seal_if_plain;
 pub use statistics::Statistics;
 pub use transaction::Transaction;

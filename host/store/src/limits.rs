@@ -70,6 +70,13 @@ pub const STORE_GROUP_MS: u64 = 5;
 pub const STORE_TRANSACTION_MS_MAX: u64 = 10_000;
 /// The file with the key of a store: a passphrase, or 32 bytes in hex.
 pub const STORE_KEY_BYTES_MAX: u64 = 64 * 1024;
+/// The key of a file's seals: that of the hash behind them.
+pub const STORE_SEAL_KEY_BYTES: usize = 32;
+/// Looking at the seals of rows at a start, then the file is taken as it is: some million rows. Each page is looked at
+/// when it is read all the same.
+pub const STORE_SEALS_MS_MAX: u64 = 2_000;
+/// Rows that a message names which are not as they were sealed: an operator sees where to look.
+pub const STORE_SEALS_NAMED_MAX: usize = 8;
 /// How long a statement waits for a lock of the file, which only a checkpoint takes.
 pub const STORE_LOCK_WAIT_MS: u64 = 1_000;
 /// How long a backup waits for one file's writer while the commits of the others wait for it; a commit takes some

@@ -1,7 +1,9 @@
 //! Looking at a file without using it: no page of it or of its log changes, and the log is not copied back.
 
+use std::ffi::CStr;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
@@ -9,6 +11,7 @@ use rusqlite::config::DbConfig;
 use crate::config::Config;
 use crate::key::KeySource;
 use crate::open::{OpenError, failed};
+use crate::vfs;
 
 /// Whether the log belongs to what is looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,15 +22,26 @@ pub(super) enum Log {
 
 /// A connection that changes neither the file nor its log, and does not copy the log back when it is closed.
 pub(super) fn look(config: &Config, log: Log) -> Result<rusqlite::Connection, OpenError> {
+    let seals = vfs::seals_for(config)?;
+    let way = if seals.is_some() { vfs::name() } else { Ok(vfs::BASE) };
+    look_by(config, log, way.map_err(|source| failed(&config.path, source))?)
+}
+
+/// As `look`, at pages that do not fit their seals too: to say what was changed. Nothing of it may be served.
+pub(super) fn look_past_seals(config: &Config) -> Result<rusqlite::Connection, OpenError> {
+    look_by(config, Log::Read, vfs::BASE)
+}
+
+fn look_by(config: &Config, log: Log, way: &CStr) -> Result<rusqlite::Connection, OpenError> {
     let unopened = |source| failed(&config.path, source);
     let sqlite = match log {
         Log::Read => {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            rusqlite::Connection::open_with_flags_and_vfs(&config.path, flags, c"unix-excl")
+            rusqlite::Connection::open_with_flags_and_vfs(&config.path, flags, way)
         }
         Log::Left => {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-            rusqlite::Connection::open_with_flags_and_vfs(immutable(config), flags, c"unix-excl")
+            rusqlite::Connection::open_with_flags_and_vfs(uri(&config.path) + "?immutable=1", flags, way)
         }
     }
     .map_err(unopened)?;
@@ -41,14 +55,15 @@ pub(super) fn look(config: &Config, log: Log) -> Result<rusqlite::Connection, Op
     Ok(sqlite)
 }
 
-/// The file's URI for SQLite, which then takes it for one that no process changes, and leaves the log out.
-fn immutable(config: &Config) -> String {
+/// The file's name for SQLite as a URI. With `immutable`, SQLite takes it for one that no process changes, and leaves
+/// the log out.
+pub(super) fn uri(path: &Path) -> String {
     let mut uri = "file:".to_owned();
-    for byte in config.path.as_os_str().as_bytes() {
+    for byte in path.as_os_str().as_bytes() {
         match byte {
             b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
             other => drop(write!(uri, "%{other:02x}")),
         }
     }
-    uri + "?immutable=1"
+    uri
 }

@@ -23,11 +23,15 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_store (
     id       INTEGER PRIMARY KEY CHECK (id = 1),
     identity TEXT NOT NULL,
     context  TEXT NOT NULL,
-    commits  INTEGER NOT NULL
+    commits  INTEGER NOT NULL,
+    sealed   INTEGER NOT NULL DEFAULT 0
 ) STRICT";
 
 /// Run by the host as the last statement of each commit.
 pub(super) const ADVANCE: &str = "UPDATE seam_store SET commits = commits + 1 WHERE id = 1";
+/// The same for a file with sealed rows.
+pub(super) const ADVANCE_SEALED: &str = "UPDATE seam_store
+    SET commits = commits + 1, sealed = (SELECT coalesce(max(number), 0) FROM seam_seals) WHERE id = 1";
 
 impl Mark {
     /// A mark with an identity of its own.
@@ -62,7 +66,8 @@ impl Mark {
         let transaction = sqlite.unchecked_transaction()?;
         transaction.execute_batch(TABLE)?;
         let commits = i64::try_from(self.commits).unwrap_or(i64::MAX);
-        let sql = "INSERT OR REPLACE INTO seam_store (id, identity, context, commits) VALUES (1, ?1, ?2, ?3)";
+        let sql = "INSERT INTO seam_store (id, identity, context, commits) VALUES (1, ?1, ?2, ?3)
+            ON CONFLICT (id) DO UPDATE SET identity = ?1, context = ?2, commits = ?3";
         transaction.execute(sql, params![self.identity, self.context, commits])?;
         transaction.commit()
     }

@@ -16,8 +16,10 @@ use crate::confine::HOST_PREFIX;
 use crate::connection::Connection;
 use crate::copy::{self, CopyError};
 use crate::database::Database;
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::open::OpenError;
+use crate::row_seals::{self, SealError};
+use crate::seal::Seal;
 use crate::sql::Script;
 use crate::{blocking, full_text, limits, program, schema, sql, text};
 
@@ -69,6 +71,8 @@ pub enum MigrateError {
          share a commit (ROLLBACK in ON CONFLICT, OR, RAISE)"
     )]
     EndsTransactions { name: String },
+    #[error(transparent)]
+    Seals(#[from] SealError),
     #[error("cannot copy the file before it is migrated")]
     Copy(#[from] CopyError),
     #[error("cannot migrate the file now: {0}")]
@@ -93,6 +97,7 @@ impl MigrateError {
             }
             Self::HostName { .. } => "choose another name; the file is as it was".to_owned(),
             Self::EndsTransactions { .. } => "use ABORT instead of ROLLBACK; the file is as it was".to_owned(),
+            Self::Seals(why) => format!("{}; the file is as it was", why.remedy()),
             Self::Copy(_) => "make room for the copy, and deploy again; the file is as it was".to_owned(),
             Self::Store(_) => "check that the host may write the file, and try again; the file is as it was".to_owned(),
         }
@@ -124,7 +129,7 @@ pub fn migrate_with(
         let connection = lease.connection().map_err(MigrateError::from)?;
         // A context's file, and each copy of it that is migrated, has its name.
         let context = config.path.file_stem().unwrap_or_default().to_string_lossy();
-        run(connection, &context, migrations, options.tolerated_schema, &config.clock, || match options.restore_point {
+        run(connection, &context, migrations, options.tolerated_schema, config, || match options.restore_point {
             Some(path) => copy::to_file(connection.sqlite(), config, path),
             None => Ok(()),
         })
@@ -186,20 +191,24 @@ fn run(
     context: &str,
     migrations: &[Migration],
     tolerated_schema: Option<u32>,
-    clock: &Clock,
+    config: &Config,
     before_change: impl FnOnce() -> Result<(), CopyError>,
 ) -> Result<Migrated, MigrateError> {
     let applied = schema::applied(connection.sqlite()).map_err(host)?;
     let Migrated { from, to } = continues(&applied, context, migrations, tolerated_schema)?;
     let pending = migrations.get(applied.len()..).unwrap_or(&[]);
-    if pending.is_empty() {
+    let sealed = config.seal.as_ref().map_or(&[][..], |seal| &seal.tables);
+    if pending.is_empty() && row_seals::fit(connection.sqlite(), sealed).map_err(host)? {
         return Ok(Migrated { from, to });
     }
-    before_change()?;
+    if !pending.is_empty() {
+        before_change()?;
+    }
     // Rebuilding a table drops one that others refer to, so foreign keys are off and all of them are checked at the
     // end. They can only be switched outside a transaction.
     connection.run_as_host("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE").map_err(host)?;
-    let result = apply(connection, pending, clock)
+    let result = apply(connection, pending, &config.clock)
+        .and_then(|()| seal(connection, sealed, config.seal.as_ref()))
         .and_then(|()| connection.count_commit().and_then(|()| connection.run_as_host("COMMIT")).map_err(host));
     if result.is_err() && !connection.is_idle() {
         // If even this fails, `give_back` closes the connection, which undoes the transaction as well.
@@ -208,6 +217,13 @@ fn run(
     connection.distrust_statements();
     connection.run_as_host("PRAGMA foreign_keys = ON").map_err(host)?;
     result.map(|()| Migrated { from, to })
+}
+
+/// Seals the tables that the manifest names. Those that are sealed must have come through the migrations as they were.
+fn seal(connection: &Connection, tables: &[String], seal: Option<&Seal>) -> Result<(), MigrateError> {
+    let key = seal.map(Seal::key).transpose().map_err(|error| Error::Unavailable(chain(&error)))?.flatten();
+    row_seals::bring(connection.sqlite(), tables, key.as_ref()).map_err(host)??;
+    connection.count_seals().map_err(host)
 }
 
 fn apply(connection: &Connection, pending: &[Migration], clock: &Clock) -> Result<(), MigrateError> {

@@ -9,7 +9,8 @@ use crate::config::Config;
 use crate::confine::{self, Guard};
 use crate::connection::{Connection, Role};
 use crate::key::{KeyError, KeySource};
-use crate::{full_text, functions, limits, private};
+use crate::seal::Seal;
+use crate::{full_text, functions, limits, page_seals, private, row_seals, vfs};
 
 /// Why a file could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,12 @@ pub enum OpenError {
     NoEncryption,
     #[error("cannot get the key of the file")]
     Key(#[from] KeyError),
+    #[error("`{}` does not fit its seals: {found}", path.display())]
+    Seals { path: PathBuf, found: String },
+    #[error("`{}` is sealed, and the key of its seals, {key}, is gone", path.display())]
+    NoSealKey { path: PathBuf, key: String },
+    #[error("cannot seal `{}`", path.display())]
+    Sealing { path: PathBuf, source: std::io::Error },
 }
 
 impl OpenError {
@@ -60,6 +67,17 @@ impl OpenError {
             }
             Self::Key(KeyError::Environment { name }) => format!("set `{name}`"),
             Self::Key(KeyError::Empty { source_of_key }) => format!("put a key into {source_of_key}"),
+            Self::Key(KeyError::Seals { path, .. }) => {
+                format!(
+                    "check that the host may read and write `{}`, and that it holds a key of its own",
+                    path.display()
+                )
+            }
+            Self::Seals { .. } => "restore a backup that was sealed with the same key".to_owned(),
+            Self::NoSealKey { key, .. } => format!("put the key back as {key}"),
+            Self::Sealing { path, .. } => {
+                format!("check that the disk of `{}` has room for a copy of it", path.display())
+            }
         }
     }
 }
@@ -95,19 +113,33 @@ fn open_with(config: &Config, role: Role, create: OpenFlags) -> Result<Connectio
     }
     // No other process can open a file that the host has open: the process holds the locks, and taking one is no system
     // call (decision 0007).
-    let opened = rusqlite::Connection::open_with_flags_and_vfs(&config.path, flags, c"unix-excl");
+    let seals = vfs::seals_for(config)?;
+    let way = if seals.is_some() { vfs::name().map_err(failed)? } else { vfs::BASE };
+    let opened = rusqlite::Connection::open_with_flags_and_vfs(&config.path, flags, way);
     let sqlite = opened.map_err(failed)?;
     if let Some(key) = key {
         // Before anything else touches the file. No error of this statement contains the key.
         sqlite.pragma_update(None, "key", key.as_str()).map_err(failed)?;
     }
+    if seals.is_some() {
+        // A new file leaves room for the seals in each page. One that is there says by itself how much it leaves.
+        vfs::reserve(&sqlite, page_seals::BYTES).map_err(failed)?;
+    }
     let mut connection = confined(sqlite, config, role).map_err(failed)?;
+    if role == Role::Writer
+        && let Some(key) = config.seal.as_ref().map(Seal::key).transpose()?.flatten()
+    {
+        row_seals::offer(connection.sqlite(), &key).map_err(failed)?;
+    }
     let mode = connection.host_text("PRAGMA journal_mode = WAL").map_err(failed)?;
     if mode != "wal" {
         return Err(OpenError::NoWal { path: config.path.clone(), mode });
     }
     for (name, value) in pragmas(config, role) {
         connection.run_as_host(&format!("PRAGMA {name} = {value}")).map_err(failed)?;
+    }
+    if role == Role::Writer {
+        connection.count_seals().map_err(failed)?;
     }
     // After the pragmas: that of the checkpoints would replace the hook.
     connection.count_log_pages().map_err(failed)?;
@@ -126,6 +158,9 @@ pub(super) fn confined(mut sqlite: rusqlite::Connection, config: &Config, role: 
 }
 
 pub(super) fn failed(path: &Path, source: rusqlite::Error) -> OpenError {
+    if let Some(found) = vfs::seals_of(path).and_then(|seals| seals.fault()) {
+        return OpenError::Seals { path: path.to_owned(), found };
+    }
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::NotADatabase { path: path.to_owned() },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse { path: path.to_owned() },
@@ -180,6 +215,10 @@ fn pragmas(config: &Config, role: Role) -> Vec<(&'static str, String)> {
             ),
         ),
     ];
+    if config.seal.is_some() {
+        // REPLACE removes rows, and without this asks no trigger whether it may.
+        list.push(("recursive_triggers", "ON".to_owned()));
+    }
     if role == Role::Reader {
         list.push(("query_only", "ON".to_owned()));
     }

@@ -24,7 +24,7 @@ use crate::log_file::path_of;
 use crate::mark::Mark;
 use crate::open::{OpenError, open};
 use crate::outbox;
-use crate::{blocking, limits};
+use crate::{blocking, limits, row_seals, sealing};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS store (
     context  TEXT PRIMARY KEY,
@@ -185,6 +185,10 @@ impl Register {
             Misfit::Log { path } => Some(set_aside(&path, false)?),
             // Its valid part belongs to the file.
             Misfit::DamagedLog { path, .. } => Some(set_aside(&path, true)?),
+            Misfit::Unsealed { .. } | Misfit::Rows { .. } | Misfit::Open(OpenError::NoSealKey { .. }) => {
+                blocking::block_in_place(|| seal_again(config))?;
+                None
+            }
             Misfit::Truncated { .. } | Misfit::Damaged { .. } | Misfit::Unreadable { .. } | Misfit::Open(_) => {
                 return Err(misfit.into());
             }
@@ -275,6 +279,14 @@ impl Entry {
         let commits = i64::try_from(self.commits).unwrap_or(i64::MAX);
         sqlite.execute(sql, params![context.as_str(), self.identity, self.schema, commits]).map(drop)
     }
+}
+
+/// Seals the pages of a file as they are. Its rows get their seals when it is migrated.
+fn seal_again(config: &Config) -> Result<(), Misfit> {
+    sealing::seal_again(config).map_err(Misfit::Open)?;
+    let failed = |source| Misfit::Open(OpenError::Sqlite { path: config.path.clone(), source });
+    let connection = open(config, Role::Writer).map_err(Misfit::Open)?;
+    row_seals::forget(connection.sqlite()).map_err(failed)
 }
 
 /// Ends the quarantine of the file of `context`.

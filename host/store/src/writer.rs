@@ -9,7 +9,10 @@
 //! `Durable` is answered only after the fsync of the COMMIT. After a COMMIT that failed in an unknown way, the
 //! connection is closed and opened again. Nor is it answered when the file is no longer the one that was opened
 //! (`health`).
-//! Not here: what a statement may do (`confine`), what runs inside a transaction (`transaction`).
+//! Not here: what a statement may do (`confine`), what runs inside a transaction (`transaction`), what is done about a
+//! file that does not work and a log that grows (`tending`).
+
+mod tending;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,14 +23,14 @@ use parking_lot::Mutex;
 
 use crate::bell::Bell;
 use crate::config::Config;
-use crate::connection::{Connection, Fault, Role};
+use crate::connection::{Connection, Role};
 use crate::error::{self, Error};
 use crate::health::Health;
-use crate::mark::{self, Mark};
+use crate::mark::Mark;
 use crate::oneshot::Oneshot;
 use crate::open::{OpenError, open, open_or_create};
 use crate::statistics::Counters;
-use crate::{blocking, damage, limits};
+use crate::{blocking, limits};
 
 pub(super) struct Writer {
     config: Config,
@@ -64,8 +67,6 @@ pub(super) enum CommitOutcome {
     Failed(Error),
 }
 
-/// What SQLite says when a disk or a file may not grow.
-const FULL: &str = "database or disk is full";
 const SAVEPOINT: &str = "SAVEPOINT seam";
 
 impl Writer {
@@ -329,55 +330,6 @@ impl Writer {
         Ok(lease.connection.insert(connection))
     }
 
-    /// Takes note of a failure that is not the context's.
-    pub fn note_failure(&self, connection: &Connection, error: &Error) {
-        let no_room = match error {
-            Error::Unavailable(_) => match connection.take_fault() {
-                Some(Fault::Damaged(found)) => return self.health.damaged(found),
-                Some(Fault::Index) => return,
-                None => false,
-            },
-            Error::Full(why) if why == FULL => {
-                // SQLite says the same of the context's quota: the nearer bound is meant.
-                let bytes = std::fs::metadata(&self.config.path).map_or(0, |file| file.len());
-                let quota = (self.config.max_mb << 20).saturating_sub(bytes);
-                if self.health.disk_bytes().is_none_or(|there| there >= quota.max(limits::STORE_ROOM_BYTES_MIN)) {
-                    return;
-                }
-                true
-            }
-            Error::Full(_) => connection.lacked_room(),
-            _ => return,
-        };
-        self.health.failed(no_room, error);
-    }
-
-    /// Looks whether the file is there and, after a failure, whether its disk takes a commit.
-    pub fn tend(&self) {
-        // Without a connection there may be no log. A transaction that runs looks itself.
-        let open = self.state.lock().idle.is_some();
-        if self.health.look(open).is_err() || !self.health.is_troubled() {
-            return;
-        }
-        let deadline = self.config.clock.now() + Duration::from_millis(limits::STORE_LOCK_WAIT_MS);
-        let Ok(mut lease) = self.exclusive(deadline) else { return };
-        let commit = format!("BEGIN IMMEDIATE; {}; COMMIT", mark::ADVANCE);
-        let tried = lease.connection().map(|connection| {
-            if !self.health.has_room() {
-                // That may make room in the log.
-                truncate_log(connection).ok();
-            }
-            // A small commit may find room where the next one does not.
-            self.health.has_room().then(|| connection.run_as_host(&commit))
-        });
-        match tried {
-            Ok(Some(Ok(()))) => self.health.goes_on(),
-            Ok(None) => {}
-            _ => lease.connection = None,
-        }
-        self.give_back(lease);
-    }
-
     /// Copies the log back and closes the connection, for good.
     ///
     /// # Errors
@@ -405,29 +357,6 @@ impl Writer {
                 connection.sqlite().set_db_config(leave, true).map_err(|error| connection.explain(&error))?;
                 Err(gone)
             }
-        }
-    }
-
-    /// Keeps the write-ahead log short. Each time that it has grown by `STORE_WAL_PAGES_CHECKPOINT`, it is copied back,
-    /// which waits for no reader. From `STORE_WAL_PAGES_RESET` pages on it is also cut, which waits for the readers of
-    /// old snapshots; the deadlines of their statements bound that. Once a log is copied back as a whole and no reader
-    /// uses it, the next commit overwrites it from its start.
-    /// A failure costs nothing but space.
-    fn checkpoint(&self, connection: &mut Connection) {
-        let Some(pages) = connection.checkpoint_due() else { return };
-        let mode = if pages < limits::STORE_WAL_PAGES_RESET { "PASSIVE" } else { "TRUNCATE" };
-        let (path, started) = (self.config.path.display(), self.config.clock.now());
-        let sql = format!("PRAGMA wal_checkpoint({mode})");
-        if let Err(error) = blocking::block_in_place(|| connection.run_as_host(&sql)) {
-            tracing::warn!(%path, pages, %error, "the write-ahead log was not copied back");
-            if let Some(found) = damage::of(&error) {
-                self.health.damaged(found);
-            }
-        }
-        Counters::add(&self.counters.checkpoints, 1);
-        let took = self.config.clock.elapsed_since(started);
-        if took > Duration::from_millis(limits::STORE_SLOW_MS) {
-            tracing::info!(%path, pages, ms = took.as_millis() as u64, "slow checkpoint");
         }
     }
 }

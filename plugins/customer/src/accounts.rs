@@ -40,14 +40,16 @@ pub fn sign_up(email: &str, password: &str, name: &str, from: &str) -> Result<Se
         password_hash: secrets::hash(password),
     };
     let account = Checked { account, email_key: email.key };
-    seam_sdk::store::transaction(|tx| {
-        if store::by_email(&account.email_key)?.is_some() {
-            return Err(Error::WrongPassword);
+    let made = seam_sdk::store::transaction(|tx| {
+        if let Some(known) = store::by_email(&account.email_key)? {
+            return Ok::<_, Error>(Err(known));
         }
         store::add(tx, &account)?;
         let Checked { account: KnownAccount { id, password_hash, .. }, email_key } = account;
-        start_session(tx, &Credentials { id, email_key, password_hash }, now)?.ok_or(Error::SignedOut)
-    })
+        start_session(tx, &Credentials { id, email_key, password_hash }, now)?.ok_or(Error::SignedOut).map(Ok)
+    })?;
+    // The address was free a moment ago: most likely the form was sent twice.
+    made.or_else(|known| enter(&whom, now, Some(known), password))
 }
 
 /// Signs in from a browser that may hold the key of [`remember_browser`]. A key that the account does not know is as
@@ -145,17 +147,44 @@ pub fn change_password(token: &str, old: &str, new: &str) -> Result<(), Error> {
     form::new_password(new, &account.email_key)?;
     let whom = limits::signed_in(&account.email_key);
     may_try(&whom, now)?;
-    let hash = secrets::is_password(old, Some(&account.password_hash)).then(|| secrets::hash(new));
-    answer(&whom, now, hash, |tx, hash| Ok(store::change_password(tx, &account, hash, token)?.then_some(())))
+    if secrets::is_password(old, Some(&account.password_hash)) {
+        let hash = secrets::hash(new);
+        let changed = seam_sdk::store::transaction(|tx| {
+            may_try(&whom, now)?;
+            let changed = store::change_password(tx, &account, &hash, token, now)?;
+            Ok::<_, Error>(changed)
+        })?;
+        if changed {
+            return Ok(());
+        }
+    }
+    let repeated = is_repeated(token, new, now)?;
+    answer(&whom, now, repeated.then_some(()), |_, ()| Ok(Some(())))
+}
+
+/// Whether the form that changes the password was sent twice: then the first one has made `new` the password.
+fn is_repeated(token: &str, new: &str, now: u64) -> Result<bool, Error> {
+    if !store::may_be_repeated(token, now)? {
+        return Ok(false);
+    }
+    let account = owner(token, now)?;
+    Ok(secrets::is_password(new, Some(&account.password_hash)))
 }
 
 pub fn delete_account(token: &str, password: &str) -> Result<(), Error> {
     let now = clock::now();
-    let account = owner(token, now)?;
+    let account = match owner(token, now) {
+        // The form was sent twice.
+        Err(Error::SignedOut) if is_token(token) && store::was_erased(token, now)? => return Ok(()),
+        owner => owner?,
+    };
     let whom = limits::signed_in(&account.email_key);
     may_try(&whom, now)?;
     let right = secrets::is_password(password, Some(&account.password_hash));
-    answer(&whom, now, right.then_some(()), |tx, ()| Ok(store::erase(tx, &account)?.then_some(())))?;
+    answer(&whom, now, right.then_some(()), |tx, ()| {
+        let erased = store::erase(tx, &account, token, now)? || store::was_erased(token, now)?;
+        Ok(erased.then_some(()))
+    })?;
     log::info(format_args!("account {} was deleted by its owner", account.id));
     Ok(())
 }

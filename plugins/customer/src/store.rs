@@ -9,7 +9,9 @@ use serde::Deserialize;
 
 use crate::domain::known::Checked;
 use crate::domain::limits::{self, Whom};
-use crate::domain::{DELETED_NAME, OPERATOR_SECONDS, PROOF_SECONDS, SESSION_SECONDS, SESSIONS_MAX, USED_SECONDS};
+use crate::domain::{
+    DELETED_NAME, OPERATOR_SECONDS, PROOF_SECONDS, REPEAT_SECONDS, SESSION_SECONDS, SESSIONS_MAX, USED_SECONDS,
+};
 use crate::secrets::digest;
 use crate::wit::{Account, Address};
 
@@ -31,11 +33,12 @@ macro_rules! columns {
     };
 }
 
-/// The session of the digest `?1` is not over at `?2`. An operator's rests for at most `REST_SECONDS`, and lasts for
-/// `OPERATOR_SECONDS` of the `SESSION_SECONDS` after which it expires.
+/// The session of the digest `?1` is not over at `?2`, and its account was not deleted. An operator's rests for at most
+/// `REST_SECONDS`, and lasts for `OPERATOR_SECONDS` of the `SESSION_SECONDS` after which it expires.
 macro_rules! is_open {
     () => {
-        "s.digest = ?1 AND s.expires > ?2 AND (a.operator = 0 OR s.used > ?2 - 28800 AND s.expires > ?2 + 2505600)"
+        "s.digest = ?1 AND s.expires > ?2 AND a.email IS NOT NULL
+         AND (a.operator = 0 OR s.used > ?2 - 28800 AND s.expires > ?2 + 2505600)"
     };
 }
 
@@ -90,7 +93,8 @@ pub fn change_address(token: &str, now: u64, address: &Address) -> Result<Option
     let changed: Option<Row> = optional(
         concat!(
             "UPDATE accounts SET recipient = ?3, street = ?4, extra = ?5, city = ?6, postcode = ?7, country = ?8
-             WHERE id = (SELECT account FROM sessions WHERE digest = ?1 AND expires > ?2) RETURNING ",
+             WHERE id = (SELECT account FROM sessions WHERE digest = ?1 AND expires > ?2) AND email IS NOT NULL
+             RETURNING ",
             columns!()
         ),
         params![&digest(token), signed(now), name, street, extra, city, postcode, country],
@@ -98,18 +102,21 @@ pub fn change_address(token: &str, now: u64, address: &Address) -> Result<Option
     Ok(changed.map(Row::account))
 }
 
-/// Another password, unless the old one has been changed meanwhile. Ends the account's sessions but this one.
-pub fn change_password(tx: &Transaction, old: &Credentials, hash: &str, token: &str) -> Result<bool, Error> {
+/// Another password, unless the old one has been changed meanwhile. Ends the account's sessions but this one, whose
+/// owner has typed the old password.
+pub fn change_password(tx: &Transaction, old: &Credentials, hash: &str, token: &str, now: u64) -> Result<bool, Error> {
     let sql = "UPDATE accounts SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2";
     if tx.execute(sql, params![&old.id, &old.password_hash, hash])? == 0 {
         return Ok(false);
     }
     tx.execute("DELETE FROM sessions WHERE account = ?1 AND digest <> ?2", params![&old.id, &digest(token)])?;
+    tx.execute("UPDATE sessions SET proved = ?2 WHERE digest = ?1", params![&digest(token), signed(now)])?;
     Ok(true)
 }
 
-/// Erases all but the id, unless the password has been changed meanwhile.
-pub fn erase(tx: &Transaction, account: &Credentials) -> Result<bool, Error> {
+/// Erases all but the id, unless the password has been changed meanwhile. Ends all sessions; for a short while it stays
+/// known that the account was deleted in this one.
+pub fn erase(tx: &Transaction, account: &Credentials, token: &str, now: u64) -> Result<bool, Error> {
     let erased = tx.execute(
         "UPDATE accounts SET since = 0, operator = 0, email = NULL, email_key = NULL, name = NULL, password_hash = NULL,
            recipient = NULL, street = NULL, extra = NULL, city = NULL, postcode = NULL, country = NULL
@@ -119,12 +126,23 @@ pub fn erase(tx: &Transaction, account: &Credentials) -> Result<bool, Error> {
     if erased == 0 {
         return Ok(false);
     }
-    tx.execute("DELETE FROM sessions WHERE account = ?1", params![&account.id])?;
+    tx.execute("DELETE FROM sessions WHERE account = ?1 AND digest <> ?2", params![&account.id, &digest(token)])?;
+    let until = signed(now + REPEAT_SECONDS);
+    tx.execute("UPDATE sessions SET expires = ?2 WHERE digest = ?1", params![&digest(token), until])?;
     tx.execute("DELETE FROM browsers WHERE account = ?1", params![&account.id])?;
     for whom in limits::signed_in(&account.email_key) {
         tx.execute("DELETE FROM attempts WHERE whom = ?1", params![&digest(&whom.text)])?;
     }
     Ok(true)
+}
+
+/// Whether an account was deleted in this session a short while ago.
+pub fn was_erased(token: &str, now: u64) -> Result<bool, Error> {
+    one(
+        "SELECT EXISTS (SELECT 1 FROM sessions AS s CROSS JOIN accounts AS a ON a.id = s.account
+                        WHERE s.digest = ?1 AND s.expires > ?2 AND a.email IS NULL)",
+        params![&digest(token), signed(now)],
+    )
 }
 
 /// Whether there is such an account; it is an operator's from now on, or no longer.
@@ -257,7 +275,17 @@ pub fn prove(tx: &Transaction, token: &str, account: &Credentials, now: u64) -> 
 
 /// Whether the owner of the session has typed the password a short while ago.
 pub fn is_proved(token: &str, now: u64) -> Result<bool, Error> {
-    let since = signed(now.saturating_sub(PROOF_SECONDS));
+    has_typed(token, now.saturating_sub(PROOF_SECONDS))
+}
+
+/// Whether the password may have been changed in this session so short a while ago that the form was sent twice.
+pub fn may_be_repeated(token: &str, now: u64) -> Result<bool, Error> {
+    has_typed(token, now.saturating_sub(REPEAT_SECONDS))
+}
+
+/// Whether the owner of the session has typed the password since then.
+fn has_typed(token: &str, since: u64) -> Result<bool, Error> {
+    let since = signed(since);
     let proved = "SELECT EXISTS (SELECT 1 FROM sessions WHERE digest = ?1 AND proved > ?2)";
     one(proved, params![&digest(token), since])
 }

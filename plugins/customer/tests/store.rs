@@ -402,7 +402,12 @@ fn a_deleted_account_keeps_its_id_and_nothing_else() {
     Customer::remember_browser(session.token.clone(), None).unwrap();
     Customer::delete_account(session.token.clone(), PASSWORD.into()).unwrap();
     assert!(who(&session.token).is_none() && who(&other.token).is_none());
-    assert_eq!(everything(), format!("{id}|0\n\n\n"));
+    // The digest of the session stays for a minute, so that the form may be sent twice.
+    let kept = everything();
+    assert!(kept.starts_with(&format!("{id}|0\n")) && kept.ends_with("\n\n") && rows("sessions") == 1, "{kept}");
+    set_clock(Some(NOW + 60));
+    sign_up("ben@example.org");
+    assert_eq!(one(&format!("SELECT count(*) FROM sessions WHERE account = '{id}'"), params![]), Ok(0u32));
     assert_eq!(Customer::names(vec![id.clone()]).unwrap(), [Some("deleted account".to_string())]);
     assert!(matches!(sign_in("anna@example.org", PASSWORD, HOME), Err(Error::WrongPassword)));
     // The address is free again, for an account of another id.

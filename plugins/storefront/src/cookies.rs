@@ -20,6 +20,8 @@ pub enum Cookie {
     Draft,
     /// The album that made the cart what it is.
     Added,
+    /// This browser runs no scripts.
+    Scriptless,
 }
 
 /// Thirty days: how long a forgotten cart and an open form stay valid.
@@ -46,6 +48,7 @@ impl Cookie {
             Cookie::Ordered => "ordered",
             Cookie::Draft => "draft",
             Cookie::Added => "added",
+            Cookie::Scriptless => "scriptless",
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use crate::href::Encoded;
 use crate::params::{BadInput, decode};
 use crate::seams::Request;
 
@@ -49,6 +50,18 @@ impl<'a> Form<'a> {
             Ok((decode(name, true)?, decode(value, true)?))
         };
         Ok(Form(pairs().map(read).collect::<Result<_, BadInput>>().map_err(Unreadable::Input)?))
+    }
+
+    /// With one more field.
+    pub fn with(mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) -> Form<'a> {
+        self.0.push((name.into(), value.into()));
+        self
+    }
+
+    /// As `parse` reads it: only letters, digits and `-._~%&=`.
+    pub fn encode(&self) -> String {
+        let pairs = self.0.iter().map(|(name, value)| format!("{}={}", Encoded(name), Encoded(value)));
+        pairs.collect::<Vec<_>>().join("&")
     }
 
     /// The value as it was typed; empty if the field is missing. Of two fields with one name the last one counts. For

@@ -12,12 +12,14 @@
 
 pub mod assets;
 mod cart;
+mod command;
 // Compiled and checked for every target; only the component exports it.
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 mod component;
 mod cookies;
 pub mod cover;
 mod csrf;
+mod draft;
 mod form;
 mod href;
 mod key;
@@ -35,11 +37,15 @@ pub mod seams;
 #[cfg(test)]
 #[allow(clippy::expect_used)]
 mod testing;
+#[cfg(test)]
+#[allow(clippy::expect_used, clippy::panic)]
+mod tests;
 mod time;
 mod view;
 mod visit;
 
-pub use route::handle;
+pub use command::forms;
+pub use route::{handle, personal_pages};
 
 /// The world in `wit/storefront`, as Rust.
 #[allow(clippy::all, missing_docs)]

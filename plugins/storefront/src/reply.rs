@@ -2,7 +2,8 @@
 
 use xxhash_rust::xxh64::xxh64;
 
-use crate::seams::{Request, Response};
+use crate::draft::Draft;
+use crate::seams::{Request, Response, Seams};
 use crate::visit::Visit;
 
 /// The kind of body.
@@ -60,11 +61,13 @@ pub struct Reply {
     /// In addition to those that every reply has.
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
+    /// For a form that could not be done: what the page that shows it again needs.
+    pub draft: Option<Draft<'static>>,
 }
 
 impl Reply {
     pub fn html(cache: CachePolicy, body: String) -> Reply {
-        Reply { status: 200, kind: Kind::Html, cache, headers: Vec::new(), body }
+        Reply { status: 200, kind: Kind::Html, cache, headers: Vec::new(), body, draft: None }
     }
 
     /// The same page with another status.
@@ -82,26 +85,52 @@ impl Reply {
             cache: CachePolicy::NoStore,
             headers: vec![("location", to.into())],
             body: String::from("Done.\n"),
+            draft: None,
         }
     }
 
+    /// The page of a form that could not be done, which the page at the draft's address shows again.
+    pub fn again(mut self, draft: Draft<'static>) -> Reply {
+        self.draft = Some(draft);
+        self
+    }
+
+    /// The answer to a form that could not be done: a redirect to the page that shows it again. The page itself is the
+    /// answer if no cookie can hold the draft, and when the form is worth sending again as it is: after too many
+    /// attempts, or while a context is away.
+    pub fn elsewhere(mut self, visit: &Visit<'_>, seams: &impl Seams) -> Reply {
+        let Some(draft) = self.draft.take().filter(|_| !matches!(self.status, 429 | 503)) else { return self };
+        let address = draft.address().to_owned();
+        let Some(kept) = visit.keep_draft(draft, seams) else { return self };
+        let mut reply = Reply::see_other(address);
+        reply.headers.push(kept);
+        reply
+    }
+
     /// Adds the visitor's headers. Pages are the same for all visitors without a cart and a session; `vary` says so to
-    /// caches.
+    /// caches. A browser without scripts keeps no page: going back, it would show the old number of records in the
+    /// cart, which the script corrects in others.
     pub fn for_visit(mut self, visit: &Visit<'_>) -> Reply {
         if self.kind == Kind::Html && self.cache != CachePolicy::NoStore {
-            if visit.personal() {
+            if visit.scriptless {
+                self.cache = CachePolicy::NoStore;
+            } else if visit.personal() {
                 self.cache = CachePolicy::Private;
             }
             self.headers.push(("vary", "cookie".into()));
         }
         self.headers.extend(visit.headers());
+        if self.kind == Kind::Html {
+            self.headers.extend(visit.forget_shown_draft());
+        }
         self
     }
 
     /// A permanent redirect to another address of ours.
     pub fn moved(to: String) -> Reply {
         let body = String::from("This page has moved.\n");
-        Reply { status: 308, kind: Kind::Text, cache: CachePolicy::OneDay, headers: vec![("location", to)], body }
+        let headers = vec![("location", to)];
+        Reply { status: 308, kind: Kind::Text, cache: CachePolicy::OneDay, headers, body, draft: None }
     }
 
     /// The response to a request: 304 if the visitor has the same bytes already, no body for HEAD.
@@ -199,6 +228,8 @@ mod tests {
             ("", "public, no-cache"),
             ("visitor=00112233445566778899aabbccddeeff; other=1", "public, no-cache"),
             ("cart=A.1", "private, no-cache"),
+            ("scriptless=1", "no-store"),
+            ("scriptless=1; cart=A.1", "no-store"),
             (&*format!("session={}", "0".repeat(64)), "private, no-cache"),
         ] {
             let mut request = get("/");

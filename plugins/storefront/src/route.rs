@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use crate::cart::is_sku;
+use crate::command::{Command, command, matched};
 use crate::form::Form;
 use crate::href::Encoded;
 use crate::office;
@@ -23,6 +24,7 @@ const ROBOTS: &str = "User-agent: *\n\
                       Disallow: /search\n\
                       Disallow: /browse?*&\n\
                       Disallow: /cart\n\
+                      Disallow: /scriptless\n\
                       Disallow: /account\n\
                       Disallow: /orders\n\
                       Disallow: /checkout\n\
@@ -38,16 +40,13 @@ enum Route<'a> {
     Album(Cow<'a, str>),
     Cover(Cow<'a, str>),
     Robots,
+    /// What only browsers without scripts load.
+    Scriptless,
     Cart,
-    AddToCart,
-    ChangeCart,
     SignIn,
     SignUp,
-    SignOut,
     Checkout,
     Order(&'a str),
-    CancelOrder(&'a str),
-    ReturnOrder(&'a str),
     Invoice(&'a str),
     Account,
     Statement,
@@ -60,41 +59,59 @@ enum Route<'a> {
     Moved(String),
 }
 
-impl Route<'_> {
-    fn methods(&self) -> &'static str {
-        match self {
-            Route::Home | Route::Search | Route::Browse | Route::Album(_) | Route::Cover(_) | Route::Robots => READ,
-            Route::Cart | Route::Order(_) | Route::Invoice(_) | Route::Account | Route::Statement => READ,
-            Route::Moved(_) => READ,
-            Route::AddToCart | Route::ChangeCart | Route::SignOut => WRITE,
-            Route::CancelOrder(_) | Route::ReturnOrder(_) => WRITE,
-            Route::SignIn | Route::SignUp | Route::Checkout | Route::Office(_) => READ_AND_WRITE,
-            Route::Address | Route::Password | Route::DeleteAccount => READ_AND_WRITE,
-        }
-    }
+/// How a page is found in a path.
+type Found = for<'a> fn(&'a str) -> Route<'a>;
+
+/// Pages that belong to one customer. Only our own pages link to them, so each has one spelling.
+const PERSONAL: [(&str, Found); 6] = [
+    ("/orders/{order}", |number| Route::Order(number)),
+    ("/orders/{order}/invoice", |number| Route::Invoice(number)),
+    ("/account/statement", |_| Route::Statement),
+    ("/account/address", |_| Route::Address),
+    ("/account/password", |_| Route::Password),
+    ("/account/delete", |_| Route::DeleteAccount),
+];
+
+/// The addresses of the pages that belong to one customer, but for `/account` itself. `{order}` stands for the number
+/// of an order.
+pub fn personal_pages() -> impl Iterator<Item = &'static str> {
+    PERSONAL.iter().map(|(pattern, _)| *pattern)
 }
 
 /// Answers a request. A request that makes no sense is answered with a page that says why.
 pub fn handle(request: &Request, seams: &impl Seams) -> Response {
     let visit = Visit::of(request);
     let reply = answer(request, &visit, seams).unwrap_or_else(|problem| pages::problem(problem, &visit));
-    reply.for_visit(&visit).respond(request)
+    reply.elsewhere(&visit, seams).for_visit(&visit).respond(request)
 }
 
 fn answer(request: &Request, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
-    let route = route(&request.path)?;
-    if let Route::Office(path) = route {
+    let page = route(&request.path);
+    if let Ok(Route::Office(path)) = page {
         return office::answer(path, request, visit, seams);
     }
-    let methods = route.methods();
-    match request.method.as_str() {
-        "GET" | "HEAD" if methods != WRITE => read(route, request.query.as_deref(), visit, seams),
-        "POST" if methods != READ => {
-            // The album page is the same for all visitors, so it carries no token. A forged form can only fill a cart.
-            let form = pages::sent_form(request, visit, route != Route::AddToCart)?;
-            write(route, &form, visit, seams)
+    match (request.method.as_str(), page, command(&request.path)) {
+        ("GET" | "HEAD", Ok(page), _) => read(page, request.query.as_deref(), visit, seams),
+        ("POST", _, Some((command, id))) => {
+            let form = pages::sent_form(request, |form| is_ours(command, form, visit))?;
+            write(command, id, &form, visit, seams)
         }
-        _ => Err(Problem::Method(methods)),
+        (_, Ok(_), Some(_)) => Err(Problem::Method(READ_AND_WRITE)),
+        (_, Ok(_), None) => Err(Problem::Method(READ)),
+        (_, Err(_), Some(_)) => Err(Problem::Method(WRITE)),
+        (_, Err(problem), None) => Err(problem),
+    }
+}
+
+/// Whether we gave this form to this visitor.
+fn is_ours(command: Command, form: &Form<'_>, visit: &Visit<'_>) -> bool {
+    match command {
+        // The album page is the same for all visitors, so it carries no token. A forged form can only fill a cart.
+        Command::AddToCart => true,
+        // The second click of two comes with the session that the first one began, or without the one that it ended.
+        Command::SignIn | Command::SignUp => visit.issued(form) || visit.issued_before(form),
+        Command::SignOut => visit.issued(form) || visit.session.is_none(),
+        _ => visit.issued(form),
     }
 }
 
@@ -112,7 +129,9 @@ fn read(route: Route<'_>, query: Option<&str>, visit: &Visit<'_>, seams: &impl S
             cache: CachePolicy::OneDay,
             headers: Vec::new(),
             body: ROBOTS.into(),
+            draft: None,
         }),
+        Route::Scriptless => Ok(pages::scriptless(visit)),
         Route::Cart => pages::cart::cart(&params()?, visit, seams),
         Route::SignIn => sign::sign(Mode::SignIn, &params()?, visit, seams),
         Route::SignUp => sign::sign(Mode::SignUp, &params()?, visit, seams),
@@ -127,26 +146,26 @@ fn read(route: Route<'_>, query: Option<&str>, visit: &Visit<'_>, seams: &impl S
         Route::Moved(to) => Ok(Reply::moved(to)),
         // The office reads its requests itself.
         Route::Office(_) => Err(Problem::NotFound),
-        Route::AddToCart | Route::ChangeCart | Route::SignOut => Err(Problem::Method(WRITE)),
-        Route::CancelOrder(_) | Route::ReturnOrder(_) => Err(Problem::Method(WRITE)),
     }
 }
 
-/// Does what a form asks for.
-fn write(route: Route<'_>, form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
-    match route {
-        Route::AddToCart => pages::cart::add(form, visit, seams),
-        Route::ChangeCart => pages::cart::change(form, visit, seams),
-        Route::SignIn => sign::sign_in(form, visit, seams),
-        Route::SignUp => sign::sign_up(form, visit, seams),
-        Route::SignOut => sign::sign_out(visit, seams),
-        Route::Checkout => checkout::place(form, visit, seams),
-        Route::CancelOrder(number) => order::cancel(number, form, visit, seams),
-        Route::ReturnOrder(number) => order::send_back(number, form, visit, seams),
-        Route::Address => settings::change_address(form, visit, seams),
-        Route::Password => settings::change_password(form, visit, seams),
-        Route::DeleteAccount => settings::delete_account(form, visit, seams),
-        _ => Err(Problem::Method(READ)),
+/// Does what a form asks for; `id` is the number of the order that it is about.
+fn write(command: Command, id: &str, form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
+    match command {
+        Command::AddToCart => pages::cart::add(form, visit, seams),
+        Command::ChangeCart => pages::cart::change(form, visit, seams),
+        Command::SignIn => sign::sign_in(form, visit, seams),
+        Command::SignUp => sign::sign_up(form, visit, seams),
+        Command::SignOut => sign::sign_out(visit, seams),
+        Command::Checkout => checkout::place(form, visit, seams),
+        Command::CancelOrder => order::cancel(id, form, visit, seams),
+        Command::ReturnOrder => order::send_back(id, form, visit, seams),
+        Command::ChangeAddress => settings::change_address(form, visit, seams),
+        Command::ChangePassword => settings::change_password(form, visit, seams),
+        Command::DeleteAccount => settings::delete_account(form, visit, seams),
+        // The office reads its requests itself.
+        Command::Settle | Command::ChangeOrder(_) | Command::AddRecord => Err(Problem::NotFound),
+        Command::DescribeRecord | Command::ChangeRecord(_) => Err(Problem::NotFound),
     }
 }
 
@@ -166,13 +185,14 @@ fn route(path: &str) -> Result<Route<'_>, Problem> {
         (Some("search"), None, _) => Route::Search,
         (Some("browse"), None, _) => Route::Browse,
         (Some("robots.txt"), None, _) if trimmed.is_none() => return Ok(Route::Robots),
+        (Some("scriptless.svg"), None, _) if trimmed.is_none() => return Ok(Route::Scriptless),
         (Some("cart"), None, _) => Route::Cart,
         (Some("sign-in"), None, _) => Route::SignIn,
         (Some("sign-up"), None, _) => Route::SignUp,
         (Some("checkout"), None, _) => Route::Checkout,
         (Some("account"), None, _) => Route::Account,
         (Some("orders"), None, _) => return Ok(Route::Moved("/account".into())),
-        (Some("orders" | "account" | "cart" | "sign-out"), ..) if trimmed.is_none() => return personal(relative),
+        (Some("orders" | "account"), ..) if trimmed.is_none() => return personal(path),
         (Some("albums"), None, _) => return Ok(Route::Moved("/browse".into())),
         (Some("albums"), Some(sku), None) => Route::Album(self::sku(sku)?),
         (Some("covers"), Some(file), None) if trimmed.is_none() => match file.strip_suffix(".svg") {
@@ -198,29 +218,9 @@ fn route(path: &str) -> Result<Route<'_>, Problem> {
     }))
 }
 
-/// Addresses that belong to one visitor. Only our own pages link to them, so each has one spelling.
-fn personal(relative: &str) -> Result<Route<'_>, Problem> {
-    Ok(match relative {
-        "cart/add" => Route::AddToCart,
-        "cart/change" => Route::ChangeCart,
-        "sign-out" => Route::SignOut,
-        "account/statement" => Route::Statement,
-        "account/address" => Route::Address,
-        "account/password" => Route::Password,
-        "account/delete" => Route::DeleteAccount,
-        _ => {
-            let order = relative.strip_prefix("orders/").ok_or(Problem::NotFound)?;
-            let (number, action) = order.split_once('/').unwrap_or((order, ""));
-            match action {
-                _ if !order::is_number(number) => return Err(Problem::NotFound),
-                "" if number.len() == order.len() => Route::Order(number),
-                "cancel" => Route::CancelOrder(number),
-                "return" => Route::ReturnOrder(number),
-                "invoice" => Route::Invoice(number),
-                _ => return Err(Problem::NotFound),
-            }
-        }
-    })
+fn personal(path: &str) -> Result<Route<'_>, Problem> {
+    let page = PERSONAL.iter().find_map(|(pattern, page)| Some(page(matched(pattern, path)?)));
+    page.ok_or(Problem::NotFound)
 }
 
 /// The SKU in a segment of a path: capital letters, digits and hyphens. Other text is not found without asking a
@@ -244,6 +244,7 @@ mod tests {
             ("/search", Some(Route::Search)),
             ("/browse", Some(Route::Browse)),
             ("/robots.txt", Some(Route::Robots)),
+            ("/scriptless.svg", Some(Route::Scriptless)),
             ("/albums/A-1", Some(Route::Album("A-1".into()))),
             ("/albums/A%2d1", Some(Route::Album("A-1".into()))),
             ("/albums/A%201", None),
@@ -260,17 +261,17 @@ mod tests {
             ("/covers/.svg", None),
             ("/cart", Some(Route::Cart)),
             ("/cart/", Some(Route::Moved("/cart".into()))),
-            ("/cart/add", Some(Route::AddToCart)),
+            ("/cart/add", None),
             ("/cart/add/", None),
-            ("/cart/change", Some(Route::ChangeCart)),
+            ("/account/password", Some(Route::Password)),
             ("/cart/x", None),
-            ("/sign-out", Some(Route::SignOut)),
+            ("/sign-out", None),
             ("/orders", Some(Route::Moved("/account".into()))),
             ("/orders/1000123", Some(Route::Order("1000123"))),
             ("/orders/1000123/", None),
             ("/orders/1000123/invoice", Some(Route::Invoice("1000123"))),
-            ("/orders/1000123/return", Some(Route::ReturnOrder("1000123"))),
-            ("/orders/1000123/cancel", Some(Route::CancelOrder("1000123"))),
+            ("/orders/1000123/return", None),
+            ("/orders/1000123/cancel", None),
             ("/orders/1000123/cancel/x", None),
             ("/orders/10%30", None),
             ("/orders/..", None),

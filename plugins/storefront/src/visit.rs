@@ -3,11 +3,12 @@
 //! This module asks no other context: only `customer` knows whether a session is still valid.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use crate::cart::Cart;
 use crate::cookies::{Cookie, DOUBLE_CLICK_SECONDS, DRAFT_SECONDS, KNOWN_SECONDS, LONG_SECONDS};
 use crate::csrf;
+use crate::draft::Draft;
 use crate::form::Form;
 use crate::key::is_hex;
 use crate::seams::{Request, Seams, accounts};
@@ -29,6 +30,8 @@ pub struct Visit<'a> {
     pub session: Option<&'a str>,
     /// The key by which `customer` may know this browser.
     pub browser: Option<&'a str>,
+    /// The browser runs no scripts.
+    pub scriptless: bool,
     visitor: Option<&'a str>,
     cart: Option<&'a str>,
     ordered: Option<&'a str>,
@@ -36,6 +39,8 @@ pub struct Visit<'a> {
     added: Option<&'a str>,
     /// The visitor's cookie, if this answer sets one.
     new_visitor: OnceCell<String>,
+    /// This answer shows the draft.
+    draft_shown: Cell<bool>,
 }
 
 impl<'a> Visit<'a> {
@@ -56,12 +61,14 @@ impl<'a> Visit<'a> {
             from,
             session: cookie(Cookie::Session).filter(|token| is_hex(token, 64)),
             browser: cookie(Cookie::Browser).filter(|key| is_hex(key, 64)),
+            scriptless: cookie(Cookie::Scriptless).is_some(),
             visitor: cookie(Cookie::Visitor).filter(|token| is_hex(token, 32)),
             cart: cookie(Cookie::Cart).filter(|text| !text.is_empty()),
             ordered: cookie(Cookie::Ordered),
             draft: cookie(Cookie::Draft),
             added: cookie(Cookie::Added),
             new_visitor: OnceCell::new(),
+            draft_shown: Cell::new(false),
         }
     }
 
@@ -86,9 +93,19 @@ impl<'a> Visit<'a> {
         self.session.or(self.visitor).is_some_and(|cookie| csrf::matches(cookie, form.raw(csrf::FIELD)))
     }
 
+    /// Whether we gave this form to this browser before the visitor signed in.
+    pub fn issued_before(&self, form: &Form<'_>) -> bool {
+        self.visitor.is_some_and(|cookie| csrf::matches(cookie, form.raw(csrf::FIELD)))
+    }
+
     /// The header that every answer to this visitor carries, if any.
     pub fn headers(&self) -> Option<Header> {
         self.new_visitor.get().map(|token| Cookie::Visitor.keep(token, LONG_SECONDS, self.secure))
+    }
+
+    /// Makes the browser keep that it runs no scripts.
+    pub fn keep_scriptless(&self) -> Header {
+        Cookie::Scriptless.keep("1", LONG_SECONDS, self.secure)
     }
 
     /// Makes the browser keep this cart under a new version: see [`Cart`].
@@ -121,14 +138,28 @@ impl<'a> Visit<'a> {
         Cookie::Added.keep(&format!("{sku}.{version}"), DOUBLE_CLICK_SECONDS, self.secure)
     }
 
-    /// What this visitor typed into a form that could not be done. A draft of another session is none.
-    pub fn draft(&self) -> Option<Form<'a>> {
-        Form::parse(self.draft?.as_bytes()).ok().filter(|draft| self.issued(draft))
+    /// What this visitor typed into a form that could not be done, if the page at this path shows it. A draft of
+    /// another session is none. The page that shows it makes the browser forget it (`Reply::for_visit`).
+    pub fn draft(&self, path: &str) -> Option<Draft<'a>> {
+        let draft = self.lasting_draft(path)?;
+        self.draft_shown.set(true);
+        Some(draft)
     }
 
-    /// Makes the browser keep a draft for the next page.
-    pub fn keep_draft(&self, draft: &str) -> Header {
-        Cookie::Draft.keep(draft, DRAFT_SECONDS, self.secure)
+    /// As [`Visit::draft`], for a page that shows the draft until the browser forgets it.
+    pub fn lasting_draft(&self, path: &str) -> Option<Draft<'a>> {
+        Draft::read(self.draft?).filter(|draft| draft.is_for(path) && self.issued(draft.form()))
+    }
+
+    /// Makes the browser keep a draft for the next page; `None` if no cookie can hold it.
+    pub fn keep_draft(&self, draft: Draft<'static>, seams: &impl Seams) -> Option<Header> {
+        let text = draft.encode(&self.form_token(seams))?;
+        Some(Cookie::Draft.keep(&text, DRAFT_SECONDS, self.secure))
+    }
+
+    /// Makes the browser forget the draft that this answer shows.
+    pub fn forget_shown_draft(&self) -> Option<Header> {
+        self.forget_draft().filter(|_| self.draft_shown.get())
     }
 
     /// Makes the browser forget the draft, if it has one.

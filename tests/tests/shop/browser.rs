@@ -105,6 +105,40 @@ async fn a_person_in_a_hurry_loses_nothing() -> Result<()> {
     Ok(())
 }
 
+/// Going back shows the records that are in the cart now, and never asks to send a form again: without scripts, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_way_back_is_true_without_scripts() -> Result<()> {
+    let shop = Shop::new()?;
+    let host = shop.up()?;
+    let sku = shop.album(WORDS, 5)?;
+    let person = Browser::start(Window { name: "way-back", ..SCRIPTLESS }).await?;
+    person.open(&host.url).await?;
+    person.open(&format!("{}/albums/{sku}", host.url)).await?;
+    person.go("form.buy button", "/cart", "#cart").await?;
+    person.client.back().await?;
+    person.arrive("/albums/", "form.buy").await?;
+    person.shows(".copies", "1").await?;
+    person.go(".bag", "/cart", "#cart").await?;
+    person.fill(&format!("#copies-{sku}"), "3").await?;
+    person.go("#update", "/cart", ".note").await?;
+    person.shows(".copies", "3").await?;
+    person.open(&format!("{}/browse", host.url)).await?;
+    person.client.back().await?;
+    person.arrive("/cart", "#cart").await?;
+    person.client.back().await?;
+    person.shows(".copies", "3").await?;
+
+    person.open(&format!("{}/sign-in", host.url)).await?;
+    person.fill("#email", "ida@shop.example").await?;
+    person.fill("#password", "a wrong password").await?;
+    person.go("form.sheet button", "/sign-in", ".alarm").await?;
+    person.go(".bag", "/cart", "#cart").await?;
+    person.client.back().await?;
+    person.arrive("/sign-in", "#email").await?;
+    person.says("Sign in").await?;
+    Ok(())
+}
+
 /// Search, album, cart, sign-up, checkout, status; shipped by the operator; returned; taken in; the refund is in the
 /// statement.
 async fn whole_story(window: Window) -> Result<()> {

@@ -148,7 +148,8 @@ fn an_address_is_good_or_wrong_by_one_rule() -> Result<()> {
             ("postcode", "BS1 4DJ"),
             ("country", "GB"),
         ];
-        let page = person.submit(&kept.clone().typed(&address)?.forced(field, wrong))?.must_be(422)?;
+        let page = person.submit(&kept.clone().typed(&address)?.forced(field, wrong))?.must_be(200)?;
+        assert_eq!(page.path, "/account/address", "a mistake leads back to the form");
         let problem = page.all(&format!("#{field}-problem"));
         let page = person.submit(&ordered_to.clone().forced(field, wrong))?.must_be(200)?;
         assert_eq!((page.all(&format!("#{field}-problem")), problem.len()), (problem, 1), "{field}: {}", page.words());
@@ -223,8 +224,8 @@ fn an_order_is_cancelled_by_either_side_until_it_is_shipped() -> Result<()> {
     let late = person.get(&page)?.form(&format!("{page}/cancel"))?;
     let late_desk = desk.deed(&third, "cancel", &[])?;
     desk.desk(&third, "ship", &[])?.must_be(200)?;
-    person.submit(&late)?.must_be(409)?.must_say("has been shipped")?;
-    desk.submit(&late_desk.with("reason", "Too late")?)?.must_be(409)?;
+    person.submit(&late)?.must_be(200)?.must_say("has been shipped")?;
+    desk.submit(&late_desk.with("reason", "Too late")?)?.must_be(200)?.must_say("Nothing was done")?;
     let books = balance(&shop)?;
     assert_eq!(books.orders[&third].state, "shipped");
     let level = shop.call("warehouse", &format!("stock.levels([{sku:?}])"))?;
@@ -243,14 +244,13 @@ fn the_operator_gives_money_back_and_no_more_than_there_is() -> Result<()> {
     desk.desk(&order, "ship", &[])?.must_be(200)?;
     let reason = "The sleeve came bent; sorry <for> that & thanks.";
     let form = desk.deed(&order, "refund", &[("amount", "1.50"), ("reason", reason)])?;
-    let other_tab = desk.deed(&order, "refund", &[("amount", "1.50"), ("reason", reason)])?;
+    let other_tab = desk.deed(&order, "refund", &[("amount", "1.50"), ("reason", "The sleeve came bent.")])?;
     desk.submit(&form)?.must_be(200)?.must_say("Given back: £1.50")?;
-    // The same form again, and one of another tab: what they were made from is no longer so.
-    for stale in [&form, &other_tab] {
-        let answer = desk.submit(stale)?.must_be(409)?;
-        answer.must_say("The payment has changed")?;
-        answer.must_say("Given back: £1.50")?;
-    }
+    // The same form again is done already. What another one was made from is no longer so.
+    desk.submit(&form)?.must_be(200)?.must_say("The money goes back to the card")?;
+    let answer = desk.submit(&other_tab)?.must_be(200)?;
+    answer.must_say("The payment has changed")?;
+    answer.must_say("Given back: £1.50")?;
     balance(&shop)?;
     person.get("/account/statement")?.must_say(reason)?;
     let path = format!("/office/orders/{order}/refund?amount=999.00");
@@ -330,7 +330,7 @@ fn a_customer_who_deletes_the_account_leaves_the_books_as_they_are() -> Result<(
     let page = desk.get(&format!("/office/orders/{order}"))?.must_be(200)?;
     assert!(page.says("deleted account"), "{}", page.words());
     let mut again = Person::new(&host);
-    again.sign_in("hedy.lamarr@shop.example", "a long enough secret")?.must_be(422)?;
+    again.sign_in("hedy.lamarr@shop.example", "a long enough secret")?.must_say("That is not right")?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use seam_tests::host::Host;
+use seam_tests::hostile_input::led_back;
 use seam_tests::page::{Form, Page};
 use seam_tests::person::Person;
 use seam_tests::shop::Shop;
@@ -175,7 +176,7 @@ fn the_page_says_when_an_address_may_make_more_accounts_and_try_more_cards() -> 
     // A taken address and another password: the answer of a wrong password, without a word on whose it is.
     let again =
         form.clone().typed(&[("name", "Eve"), ("email", "another@shop.example"), ("password", "some other secret")])?;
-    let page = person.submit(&again)?.must_be(422)?;
+    let page = person.submit(&again)?.must_be(200)?;
     page.must_say("We could not make an account with this e-mail address and this password")?;
     let again = again.with("password", "a long enough secret")?;
     assert_eq!(person.submit(&again)?.must_be(200)?.path, "/account?note=welcome", "made less than a minute ago");
@@ -273,17 +274,20 @@ fn guesses_at_once_are_answered_no_more_often_than_one_after_the_other() -> Resu
     };
     let wrong = |guesses: Vec<(Person, Form)>, most: usize| -> Result<()> {
         let again = guesses.clone();
-        let statuses: Vec<u16> = at_once(guesses)?.iter().map(|page| page.status).collect();
-        let mut wrong = statuses.iter().filter(|status| **status == 422).count();
-        assert!(statuses.iter().all(|status| [422, 429, 503].contains(status)), "{statuses:?}");
+        let pages = at_once(guesses)?;
+        let is_wrong = |page: &Page| led_back(page) == Some("/sign-in");
+        let mut wrong = pages.iter().filter(|page| is_wrong(page)).count();
+        let statuses: Vec<u16> = pages.iter().map(|page| page.status).collect();
+        assert!(pages.iter().all(|page| is_wrong(page) || [429, 503].contains(&page.status)), "{statuses:?}");
         // What found no room at once is tried again, until all have to wait.
         for (mut person, form) in again {
-            match person.send(&form)?.status {
-                422 => wrong += 1,
+            let page = person.send(&form)?;
+            match page.status {
                 429 => {
                     assert!(wrong <= most, "{wrong} of {most}: {statuses:?}");
                     return Ok(());
                 }
+                _ if is_wrong(&page) => wrong += 1,
                 status => anyhow::bail!("{status}"),
             }
         }

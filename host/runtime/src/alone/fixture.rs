@@ -21,7 +21,7 @@ use crate::limits;
 use crate::link::{self, Carry, Wired, Wiring};
 use crate::run::{Generation, Inherited, start};
 use crate::serve::{Candidate, Error, LinkedSystem, Live, open_file};
-use crate::settings::{Encryption, StoreGrant};
+use crate::settings::StoreGrant;
 
 /// A context of a linked system, ready to be started alone.
 pub struct Fixture {
@@ -64,7 +64,7 @@ impl Fixture {
             spec.component = component.clone();
             // A foreign component is tested for what it does, not for what the manifest grants it.
             spec.settings.capabilities = ["attempts", "clocks", "random", "wasi"].map(str::to_owned).into();
-            let plain = StoreGrant { encryption: Encryption::Off, key: None, max_mb: limits::STORE_MB };
+            let plain = StoreGrant::plain(limits::STORE_MB);
             spec.settings.store.get_or_insert(plain);
         }
         let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
@@ -95,8 +95,7 @@ impl Fixture {
         let database = match &spec.settings.store {
             Some(grant) => {
                 // The file of a scenario holds no secrets, and its folder no keys.
-                let grant = StoreGrant { encryption: Encryption::Off, key: None, ..grant.clone() };
-                Some(open_file(&spec.settings, &grant, setup.databases)?)
+                Some(open_file(&spec.settings, &grant.passing(), setup.databases)?)
             }
             None => None,
         };

@@ -12,7 +12,7 @@ use crate::component::{ContextProblem, ContextSpec};
 use crate::link;
 use crate::run::{Inherited, start};
 use crate::serve::{Candidate, LinkedSystem, cannot_migrate, misfit, open_file, unusable_store};
-use crate::settings::{ContextSettings, Encryption, StoreGrant};
+use crate::settings::ContextSettings;
 
 /// What the starts have shown.
 #[derive(Debug, Default)]
@@ -82,8 +82,7 @@ fn start_one(index: ContextIndex, wired: link::Wired, databases: &Path) -> Resul
     let database = match &settings.store {
         Some(grant) => {
             // An empty file holds no secrets, and its folder no keys.
-            let plain = StoreGrant { encryption: Encryption::Off, key: None, ..grant.clone() };
-            Some(open_file(settings, &plain, databases)?)
+            Some(open_file(settings, &grant.passing(), databases)?)
         }
         None => None,
     };

@@ -14,6 +14,7 @@ mod migrations;
 mod moments;
 mod reading;
 mod register;
+mod seals;
 mod statements;
 mod transactions;
 

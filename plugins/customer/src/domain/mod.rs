@@ -20,6 +20,8 @@ pub const REST_SECONDS: u64 = 8 * 60 * 60;
 pub const USED_SECONDS: u64 = 5 * 60;
 /// How long a typed password proves that the session is in its owner's hands.
 pub const PROOF_SECONDS: u64 = 15 * 60;
+/// How long a form that changed the password or deleted the account is known when it is sent again.
+pub const REPEAT_SECONDS: u64 = 60;
 /// Sessions of one account; a further one ends the oldest. A customer has fewer devices, and signing in must not fill
 /// the store.
 pub const SESSIONS_MAX: u32 = 200;

@@ -5,6 +5,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use crate::assets;
 use crate::cart::is_sku;
+use crate::draft::Draft;
 use crate::form::Form;
 use crate::pages::Problem;
 use crate::reference::Currencies;
@@ -23,6 +24,13 @@ use super::reply;
 const NAME_MAX: usize = 200;
 const NOTES_MAX: usize = 2000;
 const YEARS: (u32, u32) = (1880, 2100);
+
+/// The path of the form of a new record, below `/office`.
+const NEW: &str = "/records/new";
+
+fn edited(sku: &str) -> String {
+    format!("/records/{sku}/edit")
+}
 
 #[derive(Template)]
 #[template(path = "office/album.html")]
@@ -63,6 +71,28 @@ impl Input {
         }
     }
 
+    fn drafted(draft: &Draft<'_>) -> Input {
+        let field = |name| Field::drafted(draft, name);
+        Input {
+            sku: field("sku"),
+            artist: field("artist"),
+            title: field("title"),
+            year: field("year"),
+            genre: field("genre"),
+            label: field("label"),
+            price: field("price"),
+            currency: field("currency"),
+            notes: field("notes"),
+        }
+    }
+
+    fn keep(&self, draft: Draft<'static>) -> Draft<'static> {
+        let Input { sku, artist, title, year, genre, label, price, currency, notes } = self;
+        let draft = artist.keep("artist", title.keep("title", year.keep("year", sku.keep("sku", draft))));
+        let draft = genre.keep("genre", label.keep("label", notes.keep("notes", draft)));
+        price.keep("price", currency.keep("currency", draft))
+    }
+
     fn wrong(&self) -> bool {
         let Input { sku, artist, title, year, genre, label, price, currency, notes } = self;
         [sku, artist, title, year, genre, label, price, currency, notes].into_iter().any(Field::wrong)
@@ -71,14 +101,19 @@ impl Input {
 
 /// `GET /office/records/new`
 pub fn page<S: Seams>(desk: &Desk<'_, S>) -> Result<Reply, Problem> {
-    show(desk, None, None, &Input::default(), &genre::known(desk.seams()), 200)
+    let draft = desk.draft(NEW);
+    let typed = draft.as_ref().map_or_else(Input::default, Input::drafted);
+    show(desk, Notice::drafted(draft.as_ref()), None, &typed, &genre::known(desk.seams()), 200)
 }
 
 /// `GET /office/records/SKU/edit`
 pub fn edit<S: Seams>(desk: &Desk<'_, S>, sku: &str) -> Result<Reply, Problem> {
     let album = album(desk, sku)?;
-    let changed = Some((sku, mark(&said(&album))));
-    show(desk, None, changed, &Input::of(&album), &genre::known(desk.seams()), 200)
+    let draft = desk.draft(&edited(sku));
+    let was = draft.as_ref().and_then(|draft| draft.form().number(WAS));
+    let typed = draft.as_ref().filter(|_| was.is_some()).map_or_else(|| Input::of(&album), Input::drafted);
+    let changed = Some((sku, was.unwrap_or_else(|| mark(&said(&album)))));
+    show(desk, Notice::drafted(draft.as_ref()), changed, &typed, &genre::known(desk.seams()), 200)
 }
 
 /// `POST /office/records`
@@ -100,8 +135,8 @@ pub fn add<S: Seams>(desk: &Desk<'_, S>, form: &Form<'_>) -> Result<Reply, Probl
             Err(AddError::Other(failed)) => failed,
         },
     };
-    let status = failed.status;
-    show(desk, Some(failed.into()), None, &typed, &genres, status)
+    let (status, draft) = (failed.status, typed.keep(failed.draft(NEW)));
+    Ok(show(desk, Some(failed.into()), None, &typed, &genres, status)?.again(draft))
 }
 
 /// `POST /office/records/SKU/edit`: counts only for what was said of the record when the form was made.
@@ -118,16 +153,18 @@ pub fn describe<S: Seams>(desk: &Desk<'_, S>, sku: &str, form: &Form<'_>) -> Res
         return Ok(desk.done(&format!("/records/{sku}"), Done::Described));
     } else if mark(&now) != was {
         let failed = notice::moved_on("The record");
-        let status = failed.status;
-        return show(desk, Some(failed.into()), Some((sku, mark(&now))), &Input::of(&album), &genres, status);
+        let (status, draft) = (failed.status, failed.draft(&edited(sku)));
+        let page = show(desk, Some(failed.into()), Some((sku, mark(&now))), &Input::of(&album), &genres, status)?;
+        return Ok(page.again(draft));
     } else {
         match desk.seams().describe(sku, &description, desk.account()) {
             Ok(()) => return Ok(desk.done(&format!("/records/{sku}"), Done::Described)),
             Err(error) => error.into(),
         }
     };
+    let draft = typed.keep(failed.draft(&edited(sku)).with(WAS, &was.to_string()));
     let status = failed.status;
-    show(desk, Some(failed.into()), Some((sku, was)), &typed, &genres, status)
+    Ok(show(desk, Some(failed.into()), Some((sku, was)), &typed, &genres, status)?.again(draft))
 }
 
 fn said(album: &Album) -> Description {

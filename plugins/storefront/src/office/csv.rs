@@ -85,6 +85,7 @@ impl Csv {
         let safe = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' };
         let name: String = name.chars().map(safe).collect();
         Reply {
+            draft: None,
             status: 200,
             kind: Kind::Csv,
             cache: CachePolicy::NoStore,

@@ -6,7 +6,9 @@
 use askama::Template;
 
 use crate::assets;
+use crate::command::Action;
 use crate::form::Form;
+use crate::href::Encoded;
 use crate::key::is_key;
 use crate::pages::{Problem, Service};
 use crate::reference::{Countries, Currencies};
@@ -27,48 +29,23 @@ use super::view::state_label;
 /// Characters of a reason.
 const REASON_MAX: usize = 200;
 
-/// An action on an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    Ship,
-    Cancel,
-    Receive,
-    Refund,
+/// The key for the context. Each form has a key of its own, because each is a different request.
+fn key(action: Action, key: &str) -> String {
+    format!("{key}-{}", action.name())
 }
 
-impl Action {
-    pub fn named(name: &str) -> Option<Action> {
-        [Action::Ship, Action::Cancel, Action::Receive, Action::Refund].into_iter().find(|one| one.name() == name)
+/// Whether the page of an order in this state offers the action. The contexts decide whether it happens.
+fn fits(action: Action, state: State) -> bool {
+    match action {
+        Action::Ship | Action::Cancel => state == State::Placed,
+        Action::Receive => state == State::ReturnRequested,
+        Action::Refund => matches!(state, State::Shipped | State::ReturnRequested | State::Returned),
     }
+}
 
-    /// Its name in an address.
-    fn name(self) -> &'static str {
-        match self {
-            Action::Ship => "ship",
-            Action::Cancel => "cancel",
-            Action::Receive => "receive",
-            Action::Refund => "refund",
-        }
-    }
-
-    /// Each form has a key of its own, because each is a different request.
-    fn key(self, key: &str) -> String {
-        format!("{key}-{}", self.name())
-    }
-
-    /// Whether the page of an order in this state offers it. The contexts decide whether it happens.
-    fn fits(self, state: State) -> bool {
-        match self {
-            Action::Ship | Action::Cancel => state == State::Placed,
-            Action::Receive => state == State::ReturnRequested,
-            Action::Refund => matches!(state, State::Shipped | State::ReturnRequested | State::Returned),
-        }
-    }
-
-    /// Whether the customer reads a reason.
-    fn has_reason(self) -> bool {
-        matches!(self, Action::Cancel | Action::Refund)
-    }
+/// Whether the customer reads a reason.
+fn has_reason(action: Action) -> bool {
+    matches!(action, Action::Cancel | Action::Refund)
 }
 
 #[derive(Template)]
@@ -98,8 +75,14 @@ struct Input {
 
 /// `GET /office/orders/NUMBER/ACTION`, for a refund with `?amount=`.
 pub fn page<S: Seams>(desk: &Desk<'_, S>, number: &str, action: Action, query: &Query) -> Result<Reply, Problem> {
-    let typed = Input { amount: query.amount.clone(), ..Input::default() };
-    show(desk, number, action, None, typed, 200)
+    let draft = desk.draft(&path(number, action));
+    let mut typed = draft.as_ref().map_or_else(Input::default, |draft| Input {
+        key: Some(draft.form().raw("key").into()),
+        reason: Field::drafted(draft, "reason"),
+        ..Input::default()
+    });
+    typed.amount.clone_from(&query.amount);
+    show(desk, number, action, Notice::drafted(draft.as_ref()), typed, 200)
 }
 
 /// `POST /office/orders/NUMBER/ACTION`
@@ -108,15 +91,15 @@ pub fn act<S: Seams>(desk: &Desk<'_, S>, number: &str, action: Action, form: &Fo
     if !is_key(sent) {
         return Err(Problem::Stale);
     }
-    let key = action.key(sent);
+    let key = key(action, sent);
     let mut typed = Input { key: Some(sent.into()), ..Input::default() };
     if action == Action::Refund {
         typed.amount = Some(form.line("amount").chars().take(20).collect());
     }
-    if action.has_reason() {
+    if has_reason(action) {
         typed.reason = Field::line(form, "reason", 1, REASON_MAX);
         if typed.reason.wrong() {
-            return show(desk, number, action, Some(notice::fields()), typed, 422);
+            return again(desk, number, action, notice::fields(), typed);
         }
     }
     let (seams, by) = (desk.seams(), desk.account());
@@ -133,15 +116,35 @@ pub fn act<S: Seams>(desk: &Desk<'_, S>, number: &str, action: Action, form: &Fo
     };
     match done {
         Ok(done) => Ok(desk.done(&format!("/orders/{number}"), done)),
-        Err(failed) if failed.keep_key => {
-            let status = failed.status;
-            show(desk, number, action, Some(failed), typed, status)
-        }
+        Err(failed) if failed.keep_key => again(desk, number, action, failed, typed),
         Err(failed) => {
-            let status = failed.status;
-            order::show(desk, number, Some(failed.into()), None, status)
+            let (status, draft) = (failed.status, failed.draft(&format!("/orders/{number}")));
+            Ok(order::show(desk, number, Some(failed.into()), None, status)?.again(draft))
         }
     }
+}
+
+/// The path of the page below `/office`.
+fn path(number: &str, action: Action) -> String {
+    format!("/orders/{number}/{}", action.name())
+}
+
+/// The page after its form could not be done, or may not have been: with the key and what was typed.
+fn again<S: Seams>(
+    desk: &Desk<'_, S>,
+    number: &str,
+    action: Action,
+    failed: Failed,
+    typed: Input,
+) -> Result<Reply, Problem> {
+    let mut path = path(number, action);
+    if let Some(amount) = &typed.amount {
+        path += &format!("?amount={}", Encoded(amount));
+    }
+    let draft = failed.draft(&path).with("key", typed.key.as_deref().unwrap_or_default());
+    let draft = typed.reason.keep("reason", draft);
+    let status = failed.status;
+    Ok(show(desk, number, action, Some(failed.into()), typed, status)?.again(draft))
 }
 
 /// Whether the money of the return went back: where it did not, the order's last note says why.
@@ -169,10 +172,13 @@ fn refund<S: Seams>(
         Ok(payments) => payments.iter().find(|one| one.order == number).map_or(0, super::payment::left),
         Err(failed) => return Ok(Err(failed)),
     };
+    let text = typed.amount.as_deref().unwrap_or_default();
     if left != was {
-        return Ok(Err(notice::moved_on("The payment")));
+        let units = amount(text, &order.currency, was, &currencies).unwrap_or_default();
+        let repeated = left.checked_add(units) == Some(was) && is_last(desk, number, units, &typed.reason.value);
+        return Ok(if repeated { Ok(Done::Refunded) } else { Err(notice::moved_on("The payment")) });
     }
-    match amount(typed.amount.as_deref().unwrap_or_default(), &order.currency, left, &currencies) {
+    match amount(text, &order.currency, left, &currencies) {
         // `show` says what is wrong with it.
         Err(_) => Ok(Err(notice::fields())),
         Ok(units) => {
@@ -180,6 +186,12 @@ fn refund<S: Seams>(
             Ok(refunded.map(|_| Done::Refunded).map_err(Failed::from))
         }
     }
+}
+
+/// Whether what was given back last is this, by the same operator: then the form was sent twice.
+fn is_last<S: Seams>(desk: &Desk<'_, S>, number: &str, amount: u64, reason: &str) -> bool {
+    let refunds = desk.seams().refunds(number).unwrap_or_default();
+    refunds.last().is_some_and(|last| last.amount == amount && last.reason == reason && last.by == desk.account())
 }
 
 /// An amount that may be given back, in minor units, or what is wrong with it.
@@ -197,14 +209,13 @@ fn show<S: Seams>(
     desk: &Desk<'_, S>,
     number: &str,
     action: Action,
-    failed: Option<Failed>,
+    notice: Option<Notice>,
     typed: Input,
     status: u16,
 ) -> Result<Reply, Problem> {
     let seams = desk.seams();
     let order = seams.desk_order(number).map_err(|error| problem(&error, seams))?;
-    let notice = failed.map(Notice::from);
-    if !action.fits(order.state) {
+    if !fits(action, order.state) {
         let why = format!("This order cannot be {}: it is “{}”.", past(action), state_label(order.state));
         let (notice, status) = match notice {
             Some(notice) => (notice, status),
@@ -280,10 +291,10 @@ fn show<S: Seams>(
         title: format!("{title} order {number}?"),
         facts,
         button,
-        grave: action.has_reason(),
+        grave: has_reason(action),
         key: typed.key.unwrap_or_else(|| desk.key()),
         amount: sum.map(|(_, text)| (left, text)),
-        reason: action.has_reason().then_some(typed.reason),
+        reason: has_reason(action).then_some(typed.reason),
         order: &order,
     };
     Ok(reply(&page, status))

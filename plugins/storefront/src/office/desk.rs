@@ -3,6 +3,7 @@
 //! Invariant: every page and every action takes a [`Desk`], and only `enter` makes one.
 
 use crate::csrf;
+use crate::draft::Draft;
 use crate::href;
 use crate::key::new_key;
 use crate::pages::{Problem, signed_in};
@@ -15,6 +16,7 @@ use super::notice::{Done, Notice};
 /// An operator who is signed in.
 pub struct Desk<'a, S> {
     seams: &'a S,
+    visit: &'a Visit<'a>,
     operator: Account,
     token: String,
     /// The token of the operator's session.
@@ -54,13 +56,13 @@ impl Shell<'_> {
 
 /// The desk of an operator. A visitor who is not signed in signs in first, and then returns to `next`, a path below
 /// `/office`. For everybody else the page does not exist.
-pub fn enter<'a, S: Seams>(next: &str, visit: &Visit<'_>, seams: &'a S) -> Result<Desk<'a, S>, Problem> {
+pub fn enter<'a, S: Seams>(next: &str, visit: &'a Visit<'a>, seams: &'a S) -> Result<Desk<'a, S>, Problem> {
     let next = if next.is_empty() || href::is_local(next) { next } else { "" };
     let customer = signed_in(visit, &format!("/office{next}"), seams)?;
     match customer.account.operator {
         true => {
             let session = customer.token.to_owned();
-            Ok(Desk { seams, operator: customer.account, token: visit.form_token(seams), session })
+            Ok(Desk { seams, visit, operator: customer.account, token: visit.form_token(seams), session })
         }
         false => Err(Problem::NotFound),
     }
@@ -89,8 +91,20 @@ impl<'a, S: Seams> Desk<'a, S> {
         new_key(self.seams)
     }
 
+    /// What was typed into a form that could not be done, if the page at this path below `/office` shows it.
+    pub fn draft(&self, path: &str) -> Option<Draft<'a>> {
+        self.visit.draft(&format!("/office{path}"))
+    }
+
+    /// As [`Desk::draft`], until a form of the office is done.
+    pub fn lasting_draft(&self, path: &str) -> Option<Draft<'a>> {
+        self.visit.lasting_draft(&format!("/office{path}"))
+    }
+
     /// Redirects to the page that shows the result. Reloading that page does not send the form again.
     pub fn done(&self, path: &str, done: Done) -> Reply {
-        Reply::see_other(format!("/office{path}?done={}", done.name()))
+        let mut reply = Reply::see_other(format!("/office{path}?done={}", done.name()));
+        reply.headers.extend(self.visit.forget_draft());
+        reply
     }
 }

@@ -1,5 +1,6 @@
 //! Fields of the office's forms: typed values, their problems, and how amounts and texts are read.
 
+use crate::draft::Draft;
 use crate::form::Form;
 
 /// The hidden field of a form that replaces a value: the value that the form was made from, in digits. The form counts
@@ -17,6 +18,20 @@ pub struct Field {
 impl Field {
     pub fn of(value: impl Into<String>) -> Field {
         Field { value: value.into(), problem: None }
+    }
+
+    /// The field of this name as a draft has it.
+    pub fn drafted(draft: &Draft<'_>, name: &str) -> Field {
+        Field { value: draft.form().text(name), problem: draft.problem(name) }
+    }
+
+    /// The draft with this field.
+    pub fn keep(&self, name: &str, draft: Draft<'static>) -> Draft<'static> {
+        let draft = draft.with(name, &self.value);
+        match &self.problem {
+            Some(problem) => draft.with_problem(name, problem),
+            None => draft,
+        }
     }
 
     /// One line of `least` to `most` characters.

@@ -39,16 +39,15 @@ mod tests;
 use askama::Template;
 
 use crate::cart::is_sku;
+use crate::command::{Action, Command, command};
 use crate::form::Form;
 use crate::pages::{Problem, render, sent_form};
 use crate::reply::{CachePolicy, Reply};
 use crate::seams::{Request, Seams};
 use crate::visit::Visit;
 
-use self::deed::Action;
 use self::desk::{Desk, Section, enter};
 use self::query::Query;
-use self::record::Change;
 use self::view::is_number;
 
 /// Answers a request; `path` is what comes after `/office`. A visitor who may not enter gets the shop's own answers.
@@ -59,7 +58,7 @@ pub fn answer(path: &str, request: &Request, visit: &Visit<'_>, seams: &impl Sea
     let desk = enter(next, visit, seams)?;
     let reply = match request.method.as_str() {
         "GET" | "HEAD" => read(&desk, path, request.query.as_deref()),
-        "POST" => sent_form(request, visit, true).and_then(|form| write(&desk, path, &form)),
+        "POST" => sent_form(request, |form| visit.issued(form)).and_then(|form| write(&desk, &request.path, &form)),
         _ => Err(Problem::Method("GET, HEAD, POST")),
     };
     Ok(reply.unwrap_or_else(|problem| problem::page(&desk, section(path), &problem)))
@@ -77,6 +76,7 @@ fn read<S: Seams>(desk: &Desk<'_, S>, path: &str, query: Option<&str>) -> Result
             let action = Action::named(action).ok_or(Problem::NotFound)?;
             deed::page(desk, number, action, &query)
         }
+        ["confirm"] => confirm::page(desk),
         ["pick"] => picking::page(desk),
         ["pick.csv"] => picking::csv(desk),
         ["records"] => records::page(desk, &query),
@@ -97,24 +97,18 @@ fn read<S: Seams>(desk: &Desk<'_, S>, path: &str, query: Option<&str>) -> Result
 
 /// Does what a form of the office asks for. The form's token has been checked.
 fn write<S: Seams>(desk: &Desk<'_, S>, path: &str, form: &Form<'_>) -> Result<Reply, Problem> {
-    let segments = segments(path)?;
-    if confirm::is_needed(&segments)
+    let (command, id) = command(path).ok_or(Problem::NotFound)?;
+    if confirm::is_needed(command)
         && let Some(question) = confirm::ask(desk, path, form)?
     {
         return Ok(question);
     }
-    match segments.as_slice() {
-        ["settle"] => overview::settle(desk, form),
-        ["orders", number, action] if is_number(number) => {
-            let action = Action::named(action).ok_or(Problem::NotFound)?;
-            deed::act(desk, number, action, form)
-        }
-        ["records"] => album_form::add(desk, form),
-        ["records", sku, "edit"] if is_sku(sku) => album_form::describe(desk, sku, form),
-        ["records", sku, change] if is_sku(sku) => {
-            let change = Change::named(change).ok_or(Problem::NotFound)?;
-            record::change(desk, sku, change, form)
-        }
+    match command {
+        Command::Settle => overview::settle(desk, form),
+        Command::ChangeOrder(action) => deed::act(desk, id, action, form),
+        Command::AddRecord => album_form::add(desk, form),
+        Command::DescribeRecord => album_form::describe(desk, id, form),
+        Command::ChangeRecord(change) => record::change(desk, id, change, form),
         _ => Err(Problem::NotFound),
     }
 }

@@ -1,5 +1,6 @@
 //! The message at the top of a page after a form: that it took effect, or why not.
 
+use crate::draft::Draft;
 use crate::seams::{CatalogError, StockError, ordering, payments};
 
 /// What a form did; the next page says so.
@@ -88,6 +89,14 @@ impl From<Done> for Notice {
     }
 }
 
+impl Notice {
+    /// The message in a draft: why the form could not be done.
+    pub fn drafted(draft: Option<&Draft<'_>>) -> Option<Notice> {
+        let (_, text) = draft?.message()?;
+        Some(Notice { good: false, text: text.into() })
+    }
+}
+
 /// Why a form had no effect, or may have had none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
@@ -103,6 +112,13 @@ pub fn fields() -> Failed {
         status: 422,
         text: "Nothing was done yet. What has to be corrected is marked below.".into(),
         keep_key: true,
+    }
+}
+
+impl Failed {
+    /// The draft for the page at this path below `/office`.
+    pub fn draft(&self, path: &str) -> Draft<'static> {
+        Draft::of(&format!("/office{path}")).with_message("", &self.text)
     }
 }
 

@@ -81,7 +81,8 @@ impl OrderPage<'_> {
 
 /// `GET /office/orders/NUMBER`
 pub fn page<S: Seams>(desk: &Desk<'_, S>, number: &str, query: &Query) -> Result<Reply, Problem> {
-    show(desk, number, query.done.map(Notice::from), None, 200)
+    let notice = Notice::drafted(desk.draft(&format!("/orders/{number}")).as_ref());
+    show(desk, number, notice.or(query.done.map(Notice::from)), None, 200)
 }
 
 /// The page of the order. `amount` is what was typed as the amount to give back, if something is wrong with it.

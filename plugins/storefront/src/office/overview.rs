@@ -72,7 +72,8 @@ struct OrderCount {
 
 /// `GET /office`
 pub fn page<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Problem> {
-    show(desk, query.done.map(Notice::from), 200)
+    let notice = Notice::drafted(desk.draft("").as_ref());
+    show(desk, notice.or(query.done.map(Notice::from)), 200)
 }
 
 /// `POST /office/settle`, from the page that the form names.
@@ -83,8 +84,8 @@ pub fn settle<S: Seams>(desk: &Desk<'_, S>, form: &Form<'_>) -> Result<Reply, Pr
         Ok(_) => Ok(desk.done(page, Done::Settled)),
         Err(error) => {
             let failed = Failed::from(error);
-            let status = failed.status;
-            show(desk, Some(failed.into()), status)
+            let (status, draft) = (failed.status, failed.draft(""));
+            Ok(show(desk, Some(failed.into()), status)?.again(draft))
         }
     }
 }

@@ -4,6 +4,8 @@
 use askama::Template;
 
 use crate::assets;
+use crate::command::Change;
+use crate::draft::Draft;
 use crate::form::Form;
 use crate::key::is_key;
 use crate::money::Price;
@@ -31,29 +33,6 @@ const COUNT_MAX: u32 = 10_000_000;
 const NOTE_MAX: usize = 200;
 pub const PRICE_MAX: u64 = 10_000_000;
 
-/// A change of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    Restock,
-    Count,
-    Price,
-    Discontinue,
-    Relist,
-}
-
-impl Change {
-    pub fn named(name: &str) -> Option<Change> {
-        Some(match name {
-            "restock" => Change::Restock,
-            "count" => Change::Count,
-            "price" => Change::Price,
-            "discontinue" => Change::Discontinue,
-            "relist" => Change::Relist,
-            _ => return None,
-        })
-    }
-}
-
 /// The values in the page's forms: as they are now, or as they were sent.
 #[derive(Default)]
 struct Input {
@@ -62,6 +41,29 @@ struct Input {
     note: Field,
     counted: Field,
     price: Option<Field>,
+}
+
+impl Input {
+    fn drafted(draft: &Draft<'_>) -> Input {
+        let field = |name| Field::drafted(draft, name);
+        Input {
+            key: Some(draft.form().raw("key").to_owned()).filter(|key| is_key(key)),
+            copies: field("copies"),
+            note: field("note"),
+            counted: field("counted"),
+            price: Some(field("price")).filter(|price| *price != Field::default()),
+        }
+    }
+
+    fn keep(&self, draft: Draft<'static>) -> Draft<'static> {
+        let draft = draft.with("key", self.key.as_deref().unwrap_or_default());
+        let fields = [("copies", Some(&self.copies)), ("note", Some(&self.note)), ("counted", Some(&self.counted))];
+        let fields = fields.into_iter().chain([("price", self.price.as_ref())]);
+        fields.fold(draft, |draft, (name, field)| match field {
+            Some(field) => field.keep(name, draft),
+            None => draft,
+        })
+    }
 }
 
 #[derive(Template)]
@@ -103,7 +105,9 @@ struct Row<'a> {
 
 /// `GET /office/records/SKU`
 pub fn page<S: Seams>(desk: &Desk<'_, S>, sku: &str, query: &Query) -> Result<Reply, Problem> {
-    show(desk, sku, query.done.map(Notice::from), Input::default(), 200)
+    let draft = desk.draft(&format!("/records/{sku}"));
+    let notice = Notice::drafted(draft.as_ref()).or(query.done.map(Notice::from));
+    show(desk, sku, notice, draft.as_ref().map_or_else(Input::default, Input::drafted), 200)
 }
 
 /// `POST /office/records/SKU/CHANGE`
@@ -123,8 +127,8 @@ pub fn change<S: Seams>(desk: &Desk<'_, S>, sku: &str, change: Change, form: &Fo
             if !failed.keep_key {
                 typed.key = None;
             }
-            let status = failed.status;
-            show(desk, sku, Some(failed.into()), typed, status)
+            let (status, draft) = (failed.status, typed.keep(failed.draft(&format!("/records/{sku}"))));
+            Ok(show(desk, sku, Some(failed.into()), typed, status)?.again(draft))
         }
     }
 }
@@ -150,7 +154,8 @@ fn restock<S: Seams>(
     Ok(restocked.map(|_| Done::Restocked).map_err(Failed::from))
 }
 
-/// A count replaces the level, so it counts only for the level that the form was made from.
+/// A count replaces the level, so it counts only for the level that the form was made from. A level that is as counted
+/// already needs nothing: the form was sent twice.
 fn count<S: Seams>(
     desk: &Desk<'_, S>,
     sku: &str,
@@ -163,8 +168,10 @@ fn count<S: Seams>(
     if typed.counted.wrong() {
         return Ok(Err(notice::fields()));
     }
-    if desk.seams().levels(&[sku])?.first().is_none_or(|level| u64::from(level.on_hand) != was) {
-        return Ok(Err(notice::moved_on("The level")));
+    match desk.seams().levels(&[sku])?.first().map(|level| level.on_hand) {
+        Some(now) if u64::from(now) == was => {}
+        Some(now) if now == number => return Ok(Ok(Done::Counted)),
+        _ => return Ok(Err(notice::moved_on("The level"))),
     }
     let level = Level { sku: sku.into(), on_hand: number };
     Ok(desk.seams().stocktake(&[level], desk.account()).map(|_| Done::Counted).map_err(Failed::from))
@@ -184,6 +191,8 @@ fn reprice<S: Seams>(
     let wrong = price.wrong();
     typed.price = Some(price);
     match u32::try_from(units) {
+        // The form was sent twice.
+        Ok(minor_units) if !wrong && minor_units == album.price.minor_units => Ok(Ok(Done::Repriced)),
         Ok(_) if !wrong && u64::from(album.price.minor_units) != was => Ok(Err(notice::moved_on("The price"))),
         Ok(minor_units) if !wrong => {
             let price = Money { minor_units, currency: album.price.currency };

@@ -146,6 +146,12 @@ fn changes(shop: &Shop) -> Vec<String> {
     calls.iter().filter(|call| CHANGING.iter().any(|change| call.starts_with(change))).cloned().collect()
 }
 
+/// The page that the operator sees after the answer to a form that could not be done.
+fn seen(shop: &Shop, response: &Response) -> String {
+    let page = led_back(shop, response, &format!("session={TOKEN}"));
+    text(page.as_ref().unwrap_or(response)).to_owned()
+}
+
 fn send(shop: &Shop, request: &Request) -> Response {
     shop.calls.borrow_mut().clear();
     handle(request, shop)

@@ -97,5 +97,5 @@ pub fn cover(sku: &str, version: Option<&str>, seams: &impl Seams) -> Reply {
         (None, Ok(_) | Err(CallError::Invalid)) => (404, CachePolicy::NoStore, cover::plain_sleeve()),
         (None, Err(CallError::Unavailable)) => (503, CachePolicy::NoStore, cover::plain_sleeve()),
     };
-    Reply { status, kind: Kind::Svg, cache, headers: Vec::new(), body }
+    Reply { status, kind: Kind::Svg, cache, headers: Vec::new(), body, draft: None }
 }

@@ -81,9 +81,9 @@ pub fn checkout(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem>
         return Ok(reply);
     }
     let customer = signed_in(visit, "/checkout", seams)?;
-    let draft = visit.draft();
+    let draft = visit.draft("/checkout");
     let typed = match (&draft, customer.account.address.clone()) {
-        (Some(draft), _) => Typed::of(draft),
+        (Some(draft), _) => Typed::of(draft.form()),
         (None, Some(address)) => Typed { address: address.into(), ..Typed::default() },
         (None, None) => {
             let address = AddressInput { name: customer.account.name, ..AddressInput::default() };
@@ -261,9 +261,7 @@ fn refused(
         ordering::Error::Short(_) => {
             let mut reply = Reply::see_other("/cart?note=short");
             reply.headers.push(visit.keep_cart(cart, &filled.key));
-            reply
-                .headers
-                .extend(filled.typed.draft(&visit.form_token(seams), None).map(|draft| visit.keep_draft(&draft)));
+            reply.headers.extend(visit.keep_draft(filled.typed.draft(None), seams));
             return Ok(reply);
         }
         error => {
@@ -300,12 +298,12 @@ fn again(
     visit: &Visit<'_>,
     seams: &impl Seams,
 ) -> Result<Reply, Problem> {
-    let Some(draft) = filled.typed.draft(&visit.form_token(seams), Some(&outcome)) else {
+    let Some(draft) = visit.keep_draft(filled.typed.draft(Some(&outcome)), seams) else {
         let status = outcome.status();
         return show(cart, filled, &Above::Outcome(outcome), status, visit, seams);
     };
     let mut reply = Reply::see_other("/checkout");
-    reply.headers.push(visit.keep_draft(&draft));
+    reply.headers.push(draft);
     reply.headers.extend(new_version(cart, &filled.key, visit));
     Ok(reply)
 }
@@ -378,7 +376,6 @@ fn show(
     };
     let mut reply = Reply::html(CachePolicy::NoStore, render(&page, 12 * 1024)).with_status(status);
     reply.headers.extend(new_version(cart, &filled.key, visit));
-    reply.headers.extend(visit.forget_draft());
     if status == 503 {
         reply.headers.push(("retry-after", RETRY_SECONDS.into()));
     }

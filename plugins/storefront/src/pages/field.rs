@@ -1,13 +1,15 @@
 //! Fields of forms, what is wrong with them, and the page of a plain form.
 //!
-//! After a mistake the visitor sees the form again with the typed values, a summary that links to each field, and a
-//! sentence beside the field. Secrets (passwords, a card's number and code) are never shown again.
+//! After a mistake the visitor is led to the form again (`draft`), with the typed values, a summary that links to each
+//! field, and a sentence beside the field. Secrets (passwords, a card's number and code) are never shown again.
 
 use askama::Template;
 
 use super::{Shell, render};
 use crate::assets;
 use crate::csrf;
+use crate::draft::Draft;
+use crate::href;
 use crate::reference::Countries;
 use crate::reply::{CachePolicy, Reply};
 use crate::seams::{accounts, ordering, payments};
@@ -77,6 +79,12 @@ impl Problems {
         self.0.extend(others.0);
     }
 
+    /// Those in a draft.
+    pub fn drafted(draft: Option<&Draft<'_>>) -> Problems {
+        let each = draft.into_iter().flat_map(Draft::problems);
+        each.map(|(field, problem)| (field.into(), problem.into())).collect()
+    }
+
     pub fn of(&self, field: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == field).map(|(_, problem)| problem.as_str())
     }
@@ -138,6 +146,12 @@ pub struct Alarm {
 impl Alarm {
     pub fn new(title: impl Into<String>, text: impl Into<String>) -> Alarm {
         Alarm { title: title.into(), text: text.into(), items: Vec::new() }
+    }
+
+    /// The message in a draft.
+    pub fn drafted(draft: Option<&Draft<'_>>) -> Option<Alarm> {
+        let (title, text) = draft?.message()?;
+        Some(Alarm::new(title, text))
     }
 
     pub fn with(mut self, href: &str, text: impl Into<String>) -> Alarm {
@@ -240,8 +254,22 @@ pub struct FormPage<'a> {
 }
 
 impl FormPage<'_> {
-    pub fn reply(&self, status: u16) -> Reply {
-        Reply::html(CachePolicy::NoStore, render(self, 6 * 1024)).with_status(status)
+    /// The page with this status. Another one than 200 means that the form could not be done.
+    pub fn reply(&self, problems: &Problems, status: u16) -> Reply {
+        let reply = Reply::html(CachePolicy::NoStore, render(self, 6 * 1024)).with_status(status);
+        if status == 200 { reply } else { reply.again(self.draft(problems)) }
+    }
+
+    /// What was typed, but for passwords, and what is wrong with it.
+    fn draft(&self, problems: &Problems) -> Draft<'static> {
+        let draft = Draft::of(&href::with_next(self.action, self.next));
+        let open = self.fields.iter().filter(|field| field.kind != "password");
+        let draft = open.fold(draft, |draft, field| draft.with(field.name, field.value));
+        let draft = problems.each().fold(draft, |draft, (field, problem)| draft.with_problem(field, problem));
+        match &self.alarm {
+            Some(alarm) if problems.is_empty() => draft.with_message(&alarm.title, &alarm.text),
+            _ => draft,
+        }
     }
 }
 

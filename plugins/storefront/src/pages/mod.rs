@@ -31,6 +31,7 @@ pub use problem::{Problem, Service, problem, words};
 
 use crate::csrf;
 use crate::form::Form;
+use crate::reply::{CachePolicy, Kind, Reply};
 use crate::seams::{Album, CallError, Level, Request, Seams, accounts};
 use crate::visit::Visit;
 
@@ -43,11 +44,18 @@ pub struct Shell<'a> {
     pub copies: u32,
     /// The visitor has a session cookie. Whether the session is still valid has not been checked.
     pub signed_in: bool,
+    /// It is known that the browser runs no scripts.
+    pub scriptless: bool,
 }
 
 impl Shell<'_> {
     pub fn of(visit: &Visit<'_>) -> Self {
-        Shell { words: "", copies: visit.cart().copies(), signed_in: visit.session.is_some() }
+        Shell {
+            words: "",
+            copies: visit.cart().copies(),
+            signed_in: visit.session.is_some(),
+            scriptless: visit.scriptless,
+        }
     }
 }
 
@@ -72,13 +80,22 @@ pub fn signed_in<'a>(visit: &Visit<'a>, next: &str, seams: &impl Seams) -> Resul
     }
 }
 
-/// The form of a request, if one of our pages sent it; `tied` if that page has to be this visitor's own.
-pub fn sent_form<'a>(request: &'a Request, visit: &Visit<'_>, tied: bool) -> Result<Form<'a>, Problem> {
+/// The form of a request, if one of our pages sent it, and if it is one that we gave to this visitor.
+pub fn sent_form<'a>(request: &'a Request, is_ours: impl FnOnce(&Form<'a>) -> bool) -> Result<Form<'a>, Problem> {
     if !csrf::same_origin(request) {
         return Err(Problem::CrossSite);
     }
     let form = Form::of(request).map_err(Problem::Unreadable)?;
-    if tied && !visit.issued(&form) { Err(Problem::Stale) } else { Ok(form) }
+    if is_ours(&form) { Ok(form) } else { Err(Problem::Stale) }
+}
+
+/// `/scriptless.svg`: an empty picture that only browsers without scripts load. They then keep no page, because nothing
+/// in it could correct the number of records in the cart after going back.
+pub fn scriptless(visit: &Visit<'_>) -> Reply {
+    let body = "<svg xmlns=\"http://www.w3.org/2000/svg\"/>".into();
+    let mut reply = Reply { kind: Kind::Svg, ..Reply::html(CachePolicy::NoStore, body) };
+    reply.headers.push(visit.keep_scriptless());
+    reply
 }
 
 /// Renders into one buffer; `capacity` is the usual size of such a page.

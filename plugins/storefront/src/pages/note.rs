@@ -22,6 +22,7 @@ pub fn note(word: Option<&str>) -> Option<&'static str> {
              ordered it, the order is in your account."
         }
         "in-process" => "Your order is being placed at this moment. Look again in a few seconds.",
+        "busy" => "Your order is being worked on at this moment. Look again in a few seconds.",
         "cancelled" => "Your order is cancelled. The money that was held on your card is let go.",
         "return-requested" => {
             "Your return is registered. Send the records back; when they arrive, the money goes to your card."

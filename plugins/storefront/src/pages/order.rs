@@ -12,6 +12,7 @@ use super::{Problem, Service, Shell, pending, render, signed_in};
 use crate::assets;
 use crate::cart::{COPIES_MAX, LINES_MAX, is_sku};
 use crate::csrf;
+use crate::draft::Draft;
 use crate::form::Form;
 use crate::key::{is_key, new_key};
 use crate::money::{Charge, Price};
@@ -111,7 +112,8 @@ impl Row<'_> {
 pub fn order(number: &str, params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let customer = signed_in(visit, &format!("/orders/{number}"), seams)?;
     let order = known(seams.order(&customer.account.id, number), seams)?;
-    Ok(page(&order, note(params.note.as_deref()), None, 200, visit, seams))
+    let alarm = Alarm::drafted(visit.draft(&format!("/orders/{number}")).as_ref());
+    Ok(page(&order, note(params.note.as_deref()), alarm, 200, visit, seams))
 }
 
 /// `/orders/{number}/cancel`
@@ -126,12 +128,17 @@ pub fn cancel(number: &str, form: &Form<'_>, visit: &Visit<'_>, seams: &impl Sea
 pub fn send_back(number: &str, form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let customer = signed_in(visit, &format!("/orders/{number}"), seams)?;
     let key = key(form)?;
-    let Some(lines) = lines(form) else { return Err(Problem::Refused) };
-    if lines.is_empty() {
-        let order = known(seams.order(&customer.account.id, number), seams)?;
-        let alarm = Alarm::new("Nothing was chosen", "Say of which records how many copies you send back.");
-        return Ok(page(&order, None, Some(alarm), 422, visit, seams));
-    }
+    let lines = match lines(form) {
+        Some(lines) if !lines.is_empty() => lines,
+        chosen => {
+            let alarm = match chosen {
+                Some(_) => Alarm::new("Nothing was chosen", "Say of which records how many copies you send back."),
+                None => Alarm::new("That is no number of copies", "Nothing was sent back. Type each number in digits."),
+            };
+            let order = known(seams.order(&customer.account.id, number), seams)?;
+            return Ok(again(&order, alarm, 422, visit, seams));
+        }
+    };
     let result = seams.request_return(key, &customer.account.id, number, &lines);
     changed(result, "return-requested", number, &customer.account.id, visit, seams)
 }
@@ -140,7 +147,7 @@ fn key<'a>(form: &'a Form<'_>) -> Result<&'a str, Problem> {
     Some(form.raw("key")).filter(|key| is_key(key)).ok_or(Problem::Stale)
 }
 
-/// `None` if a field holds something that our form cannot send.
+/// `None` if a field holds something else than a number of copies of a record.
 fn lines(form: &Form<'_>) -> Option<Vec<ordering::Line>> {
     let mut lines: Vec<ordering::Line> = Vec::new();
     for (sku, text) in form.each("copies-") {
@@ -172,7 +179,7 @@ fn changed(
         Ok(_) => return Ok(Reply::see_other(format!("/orders/{number}?note={word}"))),
         Err(ordering::Error::UnknownOrder) => return Err(Problem::UnknownOrder),
         Err(ordering::Error::InProcess(_)) => {
-            return Ok(Reply::see_other(format!("/orders/{number}?note=in-process")));
+            return Ok(Reply::see_other(format!("/orders/{number}?note=busy")));
         }
         Err(ordering::Error::Refused(why)) => (Alarm::new("That is not possible", why), 409),
         Err(ordering::Error::Unavailable(_)) => {
@@ -186,7 +193,13 @@ fn changed(
         }
     };
     let order = known(seams.order(customer, number), seams)?;
-    Ok(page(&order, None, Some(alarm), status, visit, seams))
+    Ok(again(&order, alarm, status, visit, seams))
+}
+
+/// The order's page after a form that could not be done.
+fn again(order: &ordering::Order, alarm: Alarm, status: u16, visit: &Visit<'_>, seams: &impl Seams) -> Reply {
+    let draft = Draft::of(&format!("/orders/{}", order.number)).with_message(&alarm.title, &alarm.text);
+    page(order, None, Some(alarm), status, visit, seams).again(draft)
 }
 
 fn known(result: Result<ordering::Order, ordering::Error>, seams: &impl Seams) -> Result<ordering::Order, Problem> {

@@ -4,6 +4,7 @@ use super::field::{AddressInput, Alarm, Field, FormPage, Problems, unavailable};
 use super::problem::RETRY_SECONDS;
 use super::sign::wait;
 use super::{Problem, Shell, signed_in};
+use crate::draft::Draft;
 use crate::form::Form;
 use crate::reference::Countries;
 use crate::reply::Reply;
@@ -17,11 +18,14 @@ const DELETE: &str = "/account/delete";
 /// `/account/address`
 pub fn address(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let account = signed_in(visit, ADDRESS, seams)?.account;
-    let typed = match account.address {
-        Some(address) => address.into(),
-        None => AddressInput { name: account.name, ..AddressInput::default() },
+    let draft = visit.draft(ADDRESS);
+    let typed = match (&draft, account.address) {
+        (Some(draft), _) => AddressInput::of(draft.form()),
+        (None, Some(address)) => address.into(),
+        (None, None) => AddressInput { name: account.name, ..AddressInput::default() },
     };
-    Ok(address_page(&typed, &Problems::default(), None, 200, visit, seams))
+    let (problems, alarm) = drafted(draft.as_ref());
+    Ok(address_page(&typed, &problems, alarm, 200, visit, seams))
 }
 
 /// The form of `/account/address`
@@ -40,7 +44,8 @@ pub fn change_address(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) ->
 /// `/account/password`
 pub fn password(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     signed_in(visit, PASSWORD, seams)?;
-    Ok(password_page(&Problems::default(), None, 200, visit, seams))
+    let (problems, alarm) = drafted(visit.draft(PASSWORD).as_ref());
+    Ok(password_page(&problems, alarm, 200, visit, seams))
 }
 
 /// The form of `/account/password`
@@ -69,7 +74,8 @@ pub fn change_password(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) -
 /// `/account/delete`
 pub fn delete(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     signed_in(visit, DELETE, seams)?;
-    Ok(delete_page(&Problems::default(), None, 200, visit, seams))
+    let (problems, alarm) = drafted(visit.draft(DELETE).as_ref());
+    Ok(delete_page(&problems, alarm, 200, visit, seams))
 }
 
 /// The form of `/account/delete`
@@ -81,16 +87,18 @@ pub fn delete_account(form: &Form<'_>, visit: &Visit<'_>, seams: &impl Seams) ->
         return Ok(delete_page(&problems, None, 422, visit, seams));
     }
     match seams.delete_account(token, password) {
-        Ok(()) => {
-            let mut reply = Reply::see_other("/sign-in?note=deleted");
-            reply.headers.push(visit.forget_session());
-            Ok(reply)
-        }
+        // The page that follows makes the browser forget the session: a second click of the button may still come.
+        Ok(()) => Ok(Reply::see_other("/sign-in?note=deleted")),
         Err(error) => {
             let (problems, alarm, status) = explained(error, "password", DELETE, seams)?;
             Ok(delete_page(&problems, alarm, status, visit, seams))
         }
     }
+}
+
+/// What was wrong with the form that this page shows again.
+fn drafted(draft: Option<&Draft<'_>>) -> (Problems, Option<Alarm>) {
+    (Problems::drafted(draft), Alarm::drafted(draft))
 }
 
 /// What the form says after an error of `customer`. A wrong password is a problem of the field named by `password`.
@@ -200,7 +208,7 @@ fn shown<'a>(
     status: u16,
 ) -> Reply {
     let alarm = alarm.or_else(|| (!problems.is_empty()).then(|| problems.alarm(&fields)));
-    let mut reply = FormPage { alarm, fields, ..page }.reply(status);
+    let mut reply = FormPage { alarm, fields, ..page }.reply(problems, status);
     if status == 503 {
         reply.headers.push(("retry-after", RETRY_SECONDS.into()));
     }

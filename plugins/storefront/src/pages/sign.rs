@@ -26,6 +26,15 @@ pub enum Mode {
     SignUp,
 }
 
+impl Mode {
+    fn address(self) -> &'static str {
+        match self {
+            Mode::SignIn => "/sign-in",
+            Mode::SignUp => "/sign-up",
+        }
+    }
+}
+
 /// What the visitor typed.
 #[derive(Debug, Default)]
 struct Input {
@@ -37,9 +46,16 @@ struct Input {
 /// `/sign-in` and `/sign-up`, with `?next=` and `?note=`
 pub fn sign(mode: Mode, params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
     let next = params.next.as_deref().filter(|next| is_local(next)).unwrap_or_default();
-    let typed = Input { next: next.into(), ..Input::default() };
-    let note = note(params.note.as_deref());
-    Ok(page(mode, &typed, &Problems::default(), None, note, 200, visit, seams))
+    let draft = visit.draft(mode.address());
+    let typed = draft.as_ref().map_or_else(Input::default, |draft| typed(draft.form()));
+    let typed = Input { next: next.into(), ..typed };
+    let (problems, alarm) = (Problems::drafted(draft.as_ref()), Alarm::drafted(draft.as_ref()));
+    let mut reply = page(mode, &typed, &problems, alarm, note(params.note.as_deref()), 200, visit, seams);
+    // After the account was deleted.
+    let over = params.note.as_deref() == Some("deleted")
+        && visit.session.is_some_and(|token| matches!(seams.who(token), Ok(None)));
+    reply.headers.extend(over.then(|| visit.forget_session()));
+    Ok(reply)
 }
 
 /// The form of `/sign-in`
@@ -204,12 +220,11 @@ fn page(
     fields.push(Field { hint, ..field("password", "Password", "password", autocomplete, "", 0) });
 
     let alarm = alarm.or_else(|| (!problems.is_empty()).then(|| problems.alarm(&fields)));
-    let (title, lead, action, button, elsewhere, text) = match mode {
-        Mode::SignIn => ("Sign in", "", "/sign-in", "Sign in", "/sign-up", "Make an account"),
+    let (title, lead, button, elsewhere, text) = match mode {
+        Mode::SignIn => ("Sign in", "", "Sign in", "/sign-up", "Make an account"),
         Mode::SignUp => (
             "Make an account",
             "To send you records we need to know who you are. It takes a minute.",
-            "/sign-up",
             "Make the account",
             "/sign-in",
             "I have an account",
@@ -221,7 +236,7 @@ fn page(
         lead,
         alarm,
         note,
-        action,
+        action: mode.address(),
         token: visit.form_token(seams),
         next: &typed.next,
         fields,
@@ -229,7 +244,7 @@ fn page(
         grave: false,
         other: Some((href::with_next(elsewhere, &typed.next), text)),
     };
-    let mut reply = page.reply(status);
+    let mut reply = page.reply(problems, status);
     if status == 503 {
         reply.headers.push(("retry-after", super::problem::RETRY_SECONDS.into()));
     }

@@ -1,7 +1,9 @@
 //! Requests as browsers send them, and the parts of responses that tests check.
 
+use super::Shop;
 use super::samples::TOKEN;
 use crate::csrf;
+use crate::handle;
 use crate::href::Encoded;
 use crate::seams::{Request, Response};
 
@@ -69,4 +71,14 @@ pub fn post_with(address: &str, fields: &[(&str, &str)], cookies: &str, secret: 
     let mut all = vec![(csrf::FIELD, token.as_str())];
     all.extend(fields);
     with_cookies(post(address, &all), cookies)
+}
+
+/// The page that a form which could not be done leads to, asked for with the draft that the answer sets. None if the
+/// form was done, or if its answer is a page.
+pub fn led_back(shop: &Shop, response: &Response, cookies: &str) -> Option<Response> {
+    let draft = headers(response, "set-cookie").into_iter().find(|cookie| cookie.starts_with("draft="))?;
+    let draft = draft.split(';').next().filter(|draft| *draft != "draft=")?;
+    assert_eq!(response.status, 303);
+    let to = header(response, "location").expect("a page");
+    Some(handle(&with_cookies(get(to), &format!("{cookies}; {draft}")), shop))
 }

@@ -92,7 +92,7 @@ pub const COUNT_PAIR: &str = "INSERT INTO pairs (sku, other, together) VALUES (?
     ON CONFLICT (sku, other) DO UPDATE SET together = together + excluded.together";
 
 pub const WHO: &str = "SELECT id, email, name, operator, since, recipient, street, extra, city, postcode, country \
-    FROM sessions AS s CROSS JOIN accounts AS a ON a.id = s.account WHERE s.digest = ?1 AND s.expires > ?2 \
+    FROM sessions AS s CROSS JOIN accounts AS a ON a.id = s.account WHERE s.digest = ?1 AND s.expires > ?2 AND a.email IS NOT NULL \
     AND (a.operator = 0 OR s.used > ?2 - 28800 AND s.expires > ?2 + 2505600)";
 
 pub const ORDER: &str = "SELECT id, number, customer, state, shipping, total, currency, name, street, extra, city, postcode, country, at \

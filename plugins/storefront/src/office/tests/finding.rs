@@ -96,11 +96,11 @@ fn genres_are_suggested_and_a_new_one_is_confirmed() {
         post_as_ann(address, &all)
     };
     let response = send(&shop, &with("Jaz", None));
-    assert_eq!(response.status, 422);
-    let shown = text(&response);
+    let shown = seen(&shop, &response);
     assert!(shown.contains("Did you mean Jazz?") && shown.contains("name=\"new-genre\""), "{shown}");
     assert!(changes(&shop).is_empty());
-    assert_eq!(send(&shop, &with("Skiffle", Some("Skifle"))).status, 422, "another genre than the confirmed one");
+    send(&shop, &with("Skiffle", Some("Skifle")));
+    assert!(changes(&shop).is_empty(), "another genre than the confirmed one");
     assert_eq!(send(&shop, &with("Skiffle", Some("Skiffle"))).status, 303);
     assert_eq!(changes(&shop), ["add-album NEW-1 by C-1"]);
 }

@@ -1,19 +1,8 @@
-//! Why a checkout form was not done, and how the browser carries that and what was typed to the page that shows it.
-//!
-//! Every form of the checkout is answered with a redirect, also one that could not be done. So neither the back button
-//! nor a reload ever asks whether to send a card again. Between the form and the page lies a draft: a cookie of a few
-//! minutes that counts for the visitor whose form it was, and for one page. Invariant: a card's number and code are
-//! never in it.
+//! Why a checkout form was not done, and how its draft carries that and what was typed to the page that shows it.
 
-use crate::csrf;
+use crate::draft::Draft;
 use crate::form::Form;
-use crate::href::Encoded;
 use crate::pages::field::{AddressInput, Alarm, Field, Problems};
-
-/// Bytes of a draft. Browsers keep 4,096 of a cookie, with its name and attributes.
-const DRAFT_BYTES_MAX: usize = 3_600;
-/// Before the name of a field, in front of what is wrong with it.
-const PROBLEM: &str = "problem-";
 
 /// What the form carries but for the secrets of the card.
 #[derive(Debug, Default)]
@@ -50,13 +39,11 @@ impl Typed {
         }
     }
 
-    /// Writes the draft for the holder of this form token; `None` if no cookie can hold it. Without an outcome the page
-    /// shows only what was typed.
-    pub fn draft(&self, token: &str, outcome: Option<&Outcome>) -> Option<String> {
+    /// The draft of the form. Without an outcome the page shows only what was typed.
+    pub fn draft(&self, outcome: Option<&Outcome>) -> Draft<'static> {
         let AddressInput { name, street, extra, city, postcode, country } = &self.address;
-        let mut pairs: Vec<(String, &str)> = [
-            (csrf::FIELD, token),
-            ("name", name),
+        let draft = [
+            ("name", name.as_str()),
             ("street", street),
             ("extra", extra),
             ("city", city),
@@ -68,23 +55,23 @@ impl Typed {
             ("outcome", outcome.map_or("", Outcome::word)),
             ("why", outcome.map_or("", Outcome::why)),
         ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
-        if let Some(Outcome::Fields(problems)) = outcome {
-            pairs.extend(problems.each().map(|(field, problem)| (format!("{PROBLEM}{field}"), problem)));
+        .into_iter()
+        .fold(Draft::of("/checkout"), |draft, (name, value)| draft.with(name, value));
+        match outcome {
+            Some(Outcome::Fields(problems)) => {
+                problems.each().fold(draft, |draft, (field, problem)| draft.with_problem(field, problem))
+            }
+            _ => draft,
         }
-        let pair = |(name, value): &(String, &str)| format!("{}={}", Encoded(name), Encoded(value));
-        let text = pairs.iter().filter(|(_, value)| !value.is_empty()).map(pair).collect::<Vec<_>>().join("&");
-        (text.len() <= DRAFT_BYTES_MAX).then_some(text)
     }
 }
 
 impl Outcome {
     /// The outcome in a draft.
-    pub fn of(draft: &Form<'_>) -> Option<Outcome> {
-        let why = || draft.line("why");
-        Some(match draft.raw("outcome") {
-            "fields" => Outcome::Fields(draft.each(PROBLEM).map(|(field, why)| (field.into(), why.into())).collect()),
+    pub fn of(draft: &Draft<'_>) -> Option<Outcome> {
+        let why = || draft.form().line("why");
+        Some(match draft.form().raw("outcome") {
+            "fields" => Outcome::Fields(Problems::drafted(Some(draft))),
             "changed" => Outcome::Changed,
             "moved-on" => Outcome::MovedOn,
             "declined" => Outcome::Declined(why()),
@@ -172,24 +159,16 @@ mod tests {
             Outcome::Refused("Too late.".into()),
             Outcome::Failed,
         ] {
-            let text = typed().draft("token", Some(&outcome)).expect("it is short");
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%&=".contains(&byte);
-            assert!(text.bytes().all(plain), "nothing in it ends a cookie: {text}");
-            let form = Form::parse(text.as_bytes()).expect("a form");
-            assert_eq!(Outcome::of(&form), Some(outcome));
-            let read = Typed::of(&form);
+            let text = typed().draft(Some(&outcome)).encode("token").expect("it is short");
+            let draft = Draft::read(&text).expect("a draft");
+            assert!(draft.is_for("/checkout"));
+            assert_eq!(Outcome::of(&draft), Some(outcome));
+            let read = Typed::of(draft.form());
             assert_eq!((&*read.address.name, &*read.address.city), ("Ann & Bea; =", "Málaga"));
             assert_eq!((read.save, &*read.holder, &*read.expiry), (true, "A B", "12/30"));
-            assert_eq!(form.raw(csrf::FIELD), "token");
         }
-        let bare = typed().draft("token", None).expect("it is short");
-        assert_eq!(Outcome::of(&Form::parse(bare.as_bytes()).expect("a form")), None);
-        assert_eq!(Outcome::of(&Form::parse(b"outcome=else").expect("a form")), None);
-    }
-
-    #[test]
-    fn what_no_cookie_holds_is_no_draft() {
-        let long = AddressInput { street: "\u{65e5}".repeat(500), ..AddressInput::default() };
-        assert_eq!(Typed { address: long, ..typed() }.draft("token", None), None);
+        for bare in [typed().draft(None), Draft::of("/checkout").with("outcome", "else")] {
+            assert_eq!(Outcome::of(&bare), None);
+        }
     }
 }
