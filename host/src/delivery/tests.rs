@@ -383,7 +383,7 @@ fn a_replay_that_meets_a_running_delivery_is_not_undone_by_it() {
         }
         let (source, first) = (world.source(), world.outbox.kept().unwrap().first);
         *world.shelf.meanwhile.borrow_mut() =
-            Some(Box::new(move |inbox| drop(inbox.take_again(&source, first).unwrap())));
+            Some(Box::new(move |inbox| assert_eq!(inbox.take_again(&source, first).unwrap(), 0)));
         world.step();
         world.shelf.rejects.borrow_mut().clear();
         world.run();
