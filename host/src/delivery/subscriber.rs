@@ -192,8 +192,8 @@ impl<H: Handler> Subscriber<'_, H> {
     }
 
     /// Notes what became of the events of `page` up to the position `to`: `handled` says it of those that do not wait
-    /// behind another. `false`, with nothing noted, if an operator has set the cursor back below `at` since the page was
-    /// read: then all of it comes again.
+    /// behind another. `false`, with nothing noted, if an operator has set the cursor back below `at` since the page
+    /// was read: then all of it comes again.
     fn note(
         &self,
         tx: &mut Transaction,
