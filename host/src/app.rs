@@ -9,14 +9,15 @@ use seam_runtime::run::Metrics;
 use seam_runtime::serve::{self, LinkedSystem, Registry};
 use seam_store::{HostFile, HostFileError};
 
+use crate::audit::Audit;
 use crate::check;
-use crate::delivery::Deliveries;
+use crate::delivery::{Board, Deliveries, EventMetrics, Operator};
 use crate::deploy::{self, Deployer, History};
 use crate::fit;
 use crate::folder;
 use crate::http;
 use crate::manifest::{Context, Manifest, Testers};
-use crate::schedule::{Board, Scheduler};
+use crate::schedule::{self, Scheduler};
 use crate::timers::{TimerMetrics, Timers};
 use crate::watch::{self, Root, Watcher};
 use crate::{limits, memory};
@@ -29,9 +30,14 @@ pub struct App {
     /// The status board that open pages follow; set by `seam dev`.
     pub dev: Option<http::StatusBoard>,
     /// What became of each schedule.
-    pub schedules: Arc<Board>,
+    pub schedules: Arc<schedule::Board>,
     timers: TimerMetrics,
     metrics: prometheus::Registry,
+    /// What operators see of deliveries.
+    board: Board,
+    event_metrics: Arc<EventMetrics>,
+    /// Of events.
+    pub operator: Operator,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +65,8 @@ impl App {
         let data = &manifest.host.data;
         let host = Arc::new(HostFile::open(data)?);
         let history = History::new(host.clone())?;
+        let audit = Audit::new(host.clone())?;
+        let event_metrics = Arc::new(EventMetrics::new(&metrics)?);
         let deployed = deploy::sources(&manifest, &history)?;
         let linked = LinkedSystem::load_what_can(&manifest.system(), compiler, &data.join("cache"), &|entry| {
             deployed.of(entry)
@@ -74,9 +82,11 @@ impl App {
         let linked = linked.with_restore_points(folder::restore_points(data));
         let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest, &deployed)?;
-        let schedules = Arc::new(Board::new(&manifest.schedules, &metrics)?);
+        let schedules = Arc::new(schedule::Board::new(&manifest.schedules, &metrics)?);
         let timers = TimerMetrics::new(&metrics)?;
-        Ok(Self { manifest, registry, deployer, dev: None, schedules, timers, metrics })
+        let board = Board::default();
+        let operator = Operator::new(registry.clone(), board.clone(), audit);
+        Ok(Self { manifest, registry, deployer, dev: None, schedules, timers, metrics, board, event_metrics, operator })
     }
 
     /// Binds the listen addresses. Clients can connect from here on, and are answered once the server runs.
@@ -123,16 +133,19 @@ impl App {
         serving: impl FnOnce(&http::Server),
     ) -> Result<(), Error> {
         let server = self.bind()?;
+        // Its first sample is what later ones are compared with: before the first request.
+        let sampling = tokio::spawn(sample(self.registry.clone(), self.board.clone(), self.event_metrics.clone()));
         serving(&server);
         let tending = tokio::spawn(tend(self.registry.clone()));
         let vigils = tokio::spawn(look_after_vigils(self.deployer.clone()));
-        let deliveries = Deliveries::start(self.registry.clone());
+        let deliveries = Deliveries::start(self.registry.clone(), self.board.clone());
         let timers = Timers::start(self.registry.clone(), self.timers.clone());
         let schedules = (self.manifest.schedules.clone(), self.schedules.clone());
         let scheduler = Scheduler::start(self.registry.clone(), schedules.0, schedules.1);
         server.run(shutdown).await;
         tending.abort();
         vigils.abort();
+        sampling.abort();
         drop((deliveries, timers, scheduler));
         let registry = self.registry.clone();
         tokio::task::spawn_blocking(move || registry.close_stores()).await.ok();
@@ -186,6 +199,16 @@ async fn tend(registry: Registry) {
             _ = give_back.tick() => drop(tokio::task::spawn_blocking(memory::give_back)),
             _ = drain.tick() => registry.check_draining(),
         }
+    }
+}
+
+/// Samples the metrics of events, again and again; one at a time, however slow the disk is.
+async fn sample(registry: Registry, board: Board, metrics: Arc<EventMetrics>) {
+    let mut interval = tokio::time::interval(Duration::from_secs(limits::EVENT_SAMPLE_S));
+    loop {
+        interval.tick().await;
+        let (registry, board, metrics) = (registry.clone(), board.clone(), metrics.clone());
+        tokio::task::spawn_blocking(move || metrics.sample(&registry, &board)).await.ok();
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, delivery, harness,
 //! schedule, timers, verify -> invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit -> manifest ->
-//! folder, cron -> limits`. Below are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite
-//! file for each context).
+//! folder, audit, cron -> limits`. Below are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one
+//! SQLite file for each context).
 
 pub mod admin;
 pub mod app;
+pub mod audit;
 pub mod backup;
 pub mod build;
 pub mod check;

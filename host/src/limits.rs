@@ -305,3 +305,16 @@ pub const EVENT_RETRIES_PER_STEP: u32 = 100;
 pub const EVENT_STEPS_MAX: u32 = 100;
 /// How often old events are forgotten.
 pub const EVENT_FORGET_S: u64 = 60;
+/// How often the metrics of events are sampled: a scrape in between sees the last sample.
+pub const EVENT_SAMPLE_S: u64 = 5;
+/// Up to how many events a sample counts a backlog or an outbox: some tens of milliseconds of reading.
+pub const EVENT_SAMPLE_MAX: u32 = 100_000;
+/// Events that `seam events list` shows at once; `--from` goes on.
+pub const EVENT_LIST_MAX: u32 = 100;
+
+// The audit log
+
+/// Lines that are kept. Operators write some in an hour of trouble: that is years.
+pub const AUDIT_LINES_MAX: u32 = 100_000;
+/// Characters of the reason for a change.
+pub const AUDIT_WHY_CHARS_MAX: usize = 1_000;

@@ -11,10 +11,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::protocol::{
-    BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest,
-    RecordedScenario, RecordingStarted, RouteRequest, SeedEvent, VerifyEvent,
+    AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
+    EventsRequest, RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, SeedEvent, VerifyEvent,
 };
 use super::status::ContextStatus;
+use crate::audit::AuditLine;
+use crate::delivery::SubscriptionStatus;
 use crate::seed::{Progress, SeedRequest};
 use crate::verify::{self, VerifyRequest};
 use crate::{backup, deploy, folder, limits};
@@ -93,6 +95,19 @@ impl Client {
 
     pub fn compare(self, request: &CompareRequest) -> Result<Comparison, Error> {
         self.ask("POST", "/compare", Some(request), limits::ADMIN_REQUEST_MS)
+    }
+
+    pub fn subscriptions(self) -> Result<Vec<SubscriptionStatus>, Error> {
+        self.ask("GET", "/events", None::<&()>, limits::ADMIN_REQUEST_MS)
+    }
+
+    /// The type of the response depends on the request: see `EventsRequest`.
+    pub fn events<T: DeserializeOwned>(self, request: &EventsRequest) -> Result<T, Error> {
+        self.ask("POST", "/events", Some(request), 2 * limits::ADMIN_REQUEST_MS)
+    }
+
+    pub fn audit(self, request: &AuditRequest) -> Result<Vec<AuditLine>, Error> {
+        self.ask("POST", "/audit", Some(request), limits::ADMIN_REQUEST_MS)
     }
 
     /// Takes a backup; its folder and its list.

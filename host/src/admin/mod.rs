@@ -1,14 +1,16 @@
 //! The admin socket of a running host, over which `seam contexts`, `call`, `deploy`, `rollback`, `history`, `route`,
-//! `record`, `compare`, `seed`, `backup` and `verify` talk to it in HTTP and JSON.
+//! `record`, `compare`, `seed`, `backup`, `verify`, `events` and `audit` talk to it in HTTP and JSON.
 //!
 //! `GET /contexts`, `POST /call`, `POST /deploy`, `POST /rollback`, `GET /history`, `GET /routes`, `POST /route`,
-//! `POST /record`, `POST /compare`, `POST /seed`, `POST /backup`, `POST /verify`.
+//! `POST /record`, `POST /compare`, `POST /seed`, `POST /backup`, `POST /verify`, `GET /events`, `POST /events`,
+//! `POST /audit`.
 //! Invariant: only users who may write to the data folder can connect. Every request and every response is bounded.
 //! Not here: HTTP for everybody else (`http`).
 //!
 //! `client` and `server` share `protocol` and `status`. `server` owns the socket, `requests` responds.
 
 pub mod client;
+mod events;
 mod protocol;
 mod record;
 mod requests;
@@ -16,8 +18,9 @@ mod server;
 mod status;
 
 pub use protocol::{
-    BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest,
-    RecordedScenario, RecordingStarted, RouteRequest, ScenarioHead, SeedEvent, VerifyEvent,
+    AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
+    EventsRequest, RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, ScenarioHead, SeedEvent,
+    VerifyEvent,
 };
 pub use requests::State;
 pub use server::{Error, Server};

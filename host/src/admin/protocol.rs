@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::{Order, Refused, Replay, Selection, Which};
 use crate::deploy;
 use crate::schedule::ScheduleStatus;
 use crate::timers::TimerStatus;
@@ -110,6 +111,24 @@ pub struct BackupRequest {
     pub into: PathBuf,
 }
 
+/// `POST /events`. The response to `List` is a list of `delivery::Shown`, to `Show` one of them, to `Act` the number of
+/// events, to `Replay` a `delivery::ReplayPlan`. `GET /events` returns the `delivery::SubscriptionStatus` of all.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum EventsRequest {
+    List { of: Selection, which: Which, from: u64, count: u32 },
+    Show { of: Selection, position: u64 },
+    Act { of: Selection, order: Order, why: String },
+    Replay(Replay),
+}
+
+/// `POST /audit`; the response is the newest lines, a list of `audit::AuditLine`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditRequest {
+    pub count: u32,
+}
+
 /// One line of the response to `POST /seed`, whose request is a `seed::SeedRequest`. The last is `Done` or `Failed`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -173,6 +192,12 @@ impl From<&crate::seed::Error> for ErrorMessage {
             message.push_str(&format!(": {source}"));
         }
         Self { message, excerpt: None, remedy: error.remedy() }
+    }
+}
+
+impl From<Refused> for ErrorMessage {
+    fn from(refused: Refused) -> Self {
+        Self { message: refused.message, excerpt: None, remedy: refused.remedy }
     }
 }
 

@@ -16,10 +16,12 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
-    BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage, RecordRequest,
-    RouteRequest, SeedEvent, VerifyEvent,
+    AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
+    EventsRequest, RecordRequest, RouteRequest, SeedEvent, VerifyEvent,
 };
-use super::{record, status};
+use super::{events, record, status};
+use crate::audit;
+use crate::delivery::Operator;
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
 use crate::schedule::Board;
@@ -32,6 +34,7 @@ use crate::{backup, invoke, limits, seed, timers};
 pub struct State {
     pub registry: Registry,
     pub deployer: Deployer,
+    pub operator: Operator,
     pub seeds: Arc<Seeds>,
     pub folder: Arc<Folder>,
     pub schedules: Arc<Board>,
@@ -45,24 +48,35 @@ impl State {
     pub fn new(
         registry: Registry,
         deployer: Deployer,
+        operator: Operator,
         seeds: Seeds,
         folder: Arc<Folder>,
         schedules: Arc<Board>,
     ) -> Self {
         let one = || Arc::new(Semaphore::new(1));
-        Self { registry, deployer, seeds: Arc::new(seeds), folder, schedules, seeding: one(), verifying: one() }
+        Self {
+            registry,
+            deployer,
+            operator,
+            seeds: Arc::new(seeds),
+            folder,
+            schedules,
+            seeding: one(),
+            verifying: one(),
+        }
     }
 }
 
 type Body = BoxBody<Bytes, Infallible>;
 
-pub(super) async fn respond(request: Request<Incoming>, state: State) -> Response<Body> {
-    dispatch(request, state).await.unwrap_or_else(|error| json(StatusCode::BAD_REQUEST, &error))
+/// `user` is the number of the user who asks, if the kernel says it.
+pub(super) async fn respond(request: Request<Incoming>, state: State, user: Option<u32>) -> Response<Body> {
+    dispatch(request, state, user).await.unwrap_or_else(|error| json(StatusCode::BAD_REQUEST, &error))
 }
 
 /// # Errors
 /// When the body of the request cannot be read or parsed.
-async fn dispatch(request: Request<Incoming>, state: State) -> Result<Response<Body>, ErrorMessage> {
+async fn dispatch(request: Request<Incoming>, state: State, user: Option<u32>) -> Result<Response<Body>, ErrorMessage> {
     Ok(match (request.method(), request.uri().path()) {
         (&Method::GET, "/contexts") => json(StatusCode::OK, &status::statuses(&state.registry, &state.deployer)),
         (&Method::GET, "/schedules") => schedules(state).await,
@@ -72,6 +86,16 @@ async fn dispatch(request: Request<Incoming>, state: State) -> Result<Response<B
         (&Method::POST, "/record") => record(body(request).await?, state).await,
         (&Method::POST, "/compare") => compare(&body(request).await?, &state),
         (&Method::POST, "/backup") => take_backup(body(request).await?, state).await,
+        (&Method::GET, "/events") => blocking(move || Ok(state.operator.statuses())).await,
+        (&Method::POST, "/events") => {
+            let request: EventsRequest = body(request).await?;
+            let who = user.map_or_else(|| "unknown".to_owned(), audit::user);
+            blocking(move || events::respond(&state.operator, &who, request)).await
+        }
+        (&Method::POST, "/audit") => {
+            let request: AuditRequest = body(request).await?;
+            blocking(move || Ok(state.operator.audit(request.count)?)).await
+        }
         (&Method::POST, "/verify") => verify(body(request).await?, state),
         (&Method::POST, "/seed") => seed(body(request).await?, state),
         (&Method::POST, "/deploy") => {
@@ -152,6 +176,15 @@ async fn take_backup(request: BackupRequest, state: State) -> Response<Body> {
         Err(error) => json(StatusCode::CONFLICT, &ErrorMessage::from(&error)),
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| internal(&error))
+}
+
+/// Responds with what `work` returns, which may wait for a disk.
+async fn blocking<T: Serialize>(work: impl FnOnce() -> Result<T, ErrorMessage> + Send + 'static) -> Response<Body> {
+    let respond = move || match work() {
+        Ok(response) => json(StatusCode::OK, &response),
+        Err(error) => json(StatusCode::CONFLICT, &error),
+    };
+    tokio::task::spawn_blocking(respond).await.unwrap_or_else(|error| internal(&error))
 }
 
 fn compare(request: &CompareRequest, state: &State) -> Response<Body> {

@@ -89,9 +89,11 @@ fn bind(data: &Path, path: &Path) -> std::io::Result<UnixListener> {
 }
 
 async fn serve(stream: UnixStream, state: State) {
+    // From the kernel, so that a client cannot name another one.
+    let user = stream.peer_cred().ok().map(|peer| peer.uid());
     let service = hyper::service::service_fn(move |request| {
         let state = state.clone();
-        async move { Ok::<_, Infallible>(respond(request, state).await) }
+        async move { Ok::<_, Infallible>(respond(request, state, user).await) }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

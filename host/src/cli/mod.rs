@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod accept;
+mod audit;
 mod backup;
 mod build;
 mod call;
@@ -17,6 +18,7 @@ mod contexts;
 mod deploy;
 mod dev;
 mod error;
+mod events;
 mod global;
 mod local;
 mod logs;
@@ -183,6 +185,27 @@ Examples:
         /// The context
         context: String,
     },
+    /// Show the events that subscribers have not handled; retry, discard or replay them
+    #[command(after_help = "\
+Without a verb, it shows every subscription: how far behind it is, what is set aside, why it does not go on.
+Each change needs a running host, and stands in the audit log (`seam audit`).
+
+Examples:
+  seam events
+  seam events list mail --dead             the dead letters of a subscriber
+  seam events show mail 117512             one event: its data, its tries, the reason
+  seam events retry mail --all-dead
+  seam events discard mail 117512 --why 'a test order'
+  seam events replay mail --from start --dry-run    say what would be delivered again")]
+    Events(events::Options),
+    /// Show what operators have changed by hand: who, when, why, and what came of it
+    Audit {
+        /// How many lines, the newest first
+        #[arg(long, default_value_t = 50)]
+        count: u32,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Compare the variants of a context: calls, errors, times, clicks, and how often a shadow agrees with the live
     /// variant
     Compare {
@@ -288,6 +311,8 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::History { context, format } => deploy::history(&global.load()?, context.as_deref(), format),
         Command::Logs(options) => logs::run(&global.load()?, &options),
         Command::Route(options) => route::run(global, &options),
+        Command::Events(options) => events::run(global, options),
+        Command::Audit { count, format } => audit::run(&global.load()?, count, format),
         Command::Accept { context } => accept::run(&global.load()?, &context),
         Command::Compare { context, format } => compare::run(&global.load()?, &context, format),
         Command::Test(options) => test::run(global, options),

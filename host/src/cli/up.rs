@@ -141,8 +141,14 @@ pub(super) async fn attend(
     if seeds && !manifest.seeds.is_empty() {
         load_seeds(&app, &folder).await?;
     }
-    let (registry, deployer, schedules) = (app.registry.clone(), app.deployer.clone(), app.schedules.clone());
-    let state = admin::State::new(registry, deployer, seed::Seeds::of(manifest), folder, schedules);
+    let state = admin::State::new(
+        app.registry.clone(),
+        app.deployer.clone(),
+        app.operator.clone(),
+        seed::Seeds::of(manifest),
+        folder,
+        app.schedules.clone(),
+    );
     let admin = admin::Server::bind(state).map_err(|error| {
         CommandError::caused_by(
             &error,

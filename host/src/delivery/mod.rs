@@ -4,8 +4,13 @@
 //! the contexts' files are the truth; what wakes a thread is only a hint to look.
 //! Not here: the tables (`seam_store`), the transaction around a handler (`seam_runtime::run`).
 
+mod board;
+mod error;
 mod handler;
+mod metrics;
+mod operator;
 mod pause;
+mod status;
 mod subscriber;
 #[cfg(test)]
 mod tests;
@@ -20,7 +25,12 @@ use seam_runtime::route::Notify;
 use seam_runtime::serve::Registry;
 use seam_store::{Database, Listener, Source, WaitState};
 
+pub use board::{Board, Tally};
+pub use error::Refused;
 pub use handler::{ContextHandler, Handler, Note};
+pub use metrics::EventMetrics;
+pub use operator::{Operator, Order, Replay, ReplayPlan, ReplayStart, Selection, Shown, Which};
+pub use status::{SubscriptionStatus, statuses};
 pub use subscriber::{Next, Subscriber};
 
 use crate::limits;
@@ -36,29 +46,18 @@ struct Inner {
     threads: Mutex<BTreeMap<String, Arc<Notify>>>,
     /// Wakes the thread that starts the others.
     woken: Notify,
-    /// Why a subscription does not go on now.
-    away: Mutex<BTreeMap<(String, Source), String>>,
+    board: Board,
 }
 
 impl Deliveries {
     /// Starts delivering to every context that subscribes, now or after a later change of the system.
-    pub fn start(registry: Registry) -> Self {
+    /// What operators see of it stands on the `board`.
+    pub fn start(registry: Registry, board: Board) -> Self {
         let woken = Notify::new(registry.clock().clone());
-        let inner = Arc::new(Inner {
-            registry,
-            stop: AtomicBool::new(false),
-            threads: Mutex::default(),
-            woken,
-            away: Mutex::default(),
-        });
+        let inner = Arc::new(Inner { registry, stop: AtomicBool::new(false), threads: Mutex::default(), woken, board });
         let work = inner.clone();
         spawn("seam-events", move || work.supervise());
         Self(inner)
-    }
-
-    /// Why a subscription does not go on now, if it does not.
-    pub fn away(&self, subscriber: &str, source: &Source) -> Option<String> {
-        self.0.away.lock().get(&(subscriber.to_owned(), source.clone())).cloned()
     }
 }
 
@@ -128,7 +127,8 @@ impl Inner {
                         listening.push(outbox.clone());
                     }
                     let source = Source { publisher: publisher.to_string(), interface: interface.clone() };
-                    let step = Subscriber { handler: &handler, subscription, source, outbox };
+                    let tally = self.board.tally(subscriber, &source);
+                    let step = Subscriber { handler: &handler, subscription, source, outbox, tally };
                     wait_ms = wait_ms.min(self.run(subscriber, &step));
                     sources.push(step.source);
                 }
@@ -145,7 +145,7 @@ impl Inner {
     fn note_readiness(&self, handler: &ContextHandler, sources: &[Source]) {
         let (context, events) = (&handler.context, handler.handled());
         let Some(readiness) = self.registry.readiness(context) else { return };
-        let away = |source: &Source| self.away.lock().get(&(context.clone(), source.clone())).cloned();
+        let away = |source: &Source| self.board.tally(context, source).away();
         let (was_ready, mut error) = (readiness.is_ready(), sources.iter().find_map(away));
         let is_ready = match handler.database() {
             Ok(database) => {
@@ -163,27 +163,30 @@ impl Inner {
     /// Steps for as long as there is something to do, but not without end: others of the same subscriber wait. For how
     /// many milliseconds there is nothing to do.
     fn run(&self, name: &str, subscriber: &Subscriber<'_, ContextHandler>) -> u64 {
-        let key = (name.to_owned(), subscriber.source.clone());
+        let publisher = &subscriber.source.publisher;
         for _ in 0..limits::EVENT_STEPS_MAX {
-            match subscriber.step() {
+            let next = subscriber.step();
+            let away = match &next {
+                Next::Away(why) => Some(why.as_str()),
+                Next::Now | Next::Later(_) => None,
+            };
+            match (subscriber.tally.set_away(away), away) {
+                (false, _) => {}
+                (true, None) => {
+                    tracing::info!(target: "delivery", subscriber = name, publisher, "events are delivered again");
+                }
+                (true, Some(why)) => tracing::warn!(
+                    target: "delivery", subscriber = name, publisher,
+                    "events wait, and are delivered once it works: {why}"
+                ),
+            }
+            match next {
                 Next::Now if !self.stopped() => {}
                 Next::Now => return 0,
                 Next::Later(due) => {
-                    if self.away.lock().remove(&key).is_some() {
-                        tracing::info!(target: "delivery", subscriber = name, publisher = key.1.publisher, "events are delivered again");
-                    }
                     return due.map_or(limits::EVENT_LOOK_MS, |due| due.saturating_sub(subscriber.now_ms()).max(1));
                 }
-                Next::Away(why) => {
-                    let said = self.away.lock().insert(key.clone(), why.clone());
-                    if said.as_ref() != Some(&why) {
-                        tracing::warn!(
-                            target: "delivery", subscriber = name, publisher = key.1.publisher,
-                            "events wait, and are delivered once it works: {why}"
-                        );
-                    }
-                    return limits::EVENT_LOOK_MS;
-                }
+                Next::Away(_) => return limits::EVENT_LOOK_MS,
             }
         }
         0

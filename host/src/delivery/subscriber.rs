@@ -12,7 +12,8 @@ use seam_runtime::run::{Handled, Undelivered};
 use seam_runtime::settings::Subscription;
 use seam_store::{Database, Error, Event, Source, Transaction, WaitState, Waiting};
 
-use super::handler::Handler;
+use super::board::Tally;
+use super::handler::{Handler, Note};
 use super::pause::pause_ms;
 use crate::limits;
 
@@ -34,6 +35,8 @@ pub struct Subscriber<'s, H> {
     pub source: Source,
     /// The publisher's file.
     pub outbox: Arc<Database>,
+    /// What is counted for operators.
+    pub tally: Arc<Tally>,
 }
 
 /// Why a step ended before its end.
@@ -77,14 +80,14 @@ impl<H: Handler> Subscriber<'_, H> {
         let due = inbox.due(&self.source, self.now_ms(), limits::EVENT_RETRIES_PER_STEP)?;
         for waiting in &due {
             let note = &mut |tx: &mut Transaction, handled: &[Handled]| match handled {
-                [Handled::Rejected(why)] => tx.set_aside(&self.failed(waiting, why)),
+                [Handled::Rejected(why)] => self.set_aside_again(tx, &self.failed(waiting, why)),
                 _ => tx.take_off(&self.source, &waiting.event).map(drop),
             };
-            match self.handler.handle(&[&waiting.event], note) {
+            match self.handle(&[&waiting.event], note) {
                 Ok(_) => {}
                 Err(Undelivered::Event(_, failure)) => {
                     let failed = self.failed(waiting, &reason(&failure));
-                    write(inbox, |tx| tx.set_aside(&failed))?;
+                    write(inbox, |tx| self.set_aside_again(tx, &failed))?;
                 }
                 Err(undelivered) => return Err(stop(undelivered)),
             }
@@ -92,10 +95,27 @@ impl<H: Handler> Subscriber<'_, H> {
         Ok(!due.is_empty())
     }
 
+    /// Has events handled, and counts those that are done.
+    fn handle(&self, events: &[&Event], note: Note<'_>) -> Result<usize, Undelivered> {
+        let mut done = 0;
+        let handled = self.handler.handle(events, &mut |tx, handled| {
+            done = handled.iter().filter(|handled| matches!(handled, Handled::Done)).count();
+            note(tx, handled)
+        })?;
+        self.tally.delivered(done);
+        Ok(handled)
+    }
+
+    /// Notes another try, unless an operator has taken the event off since it was read.
+    fn set_aside_again(&self, tx: &mut Transaction, failed: &Waiting) -> Result<(), Error> {
+        if tx.waits(&self.source, &failed.event)? { tx.set_aside(failed) } else { Ok(()) }
+    }
+
     /// The event after another try that failed.
     fn failed(&self, waiting: &Waiting, reason: &str) -> Waiting {
         let tries = waiting.tries.saturating_add(1);
         let state = if tries >= self.subscription.tries { WaitState::Dead } else { WaitState::Retry };
+        self.tally.failed(state == WaitState::Dead);
         if state == WaitState::Dead {
             tracing::error!(
                 target: "delivery", publisher = self.source.publisher, interface = self.source.interface,
@@ -133,18 +153,18 @@ impl<H: Handler> Subscriber<'_, H> {
         let events: Vec<&Event> = page.iter().filter(|event| !is_behind(event)).collect();
         let Some(last) = page.last() else { return Ok(false) };
         if events.is_empty() {
-            write(inbox, |tx| self.note(tx, &page, &is_behind, &[], last.position))?;
+            write(inbox, |tx| self.note(tx, at, &page, &is_behind, &[], last.position).map(drop))?;
             return Ok(true);
         }
         let deliver = |events: &[&Event], up_to_end: bool| {
-            self.handler.handle(events, &mut |tx, handled| {
+            self.handle(events, &mut |tx, handled| {
                 // Up to the event before the first one that was not handled.
                 let to = match (events.get(handled.len()), up_to_end) {
                     (Some(next), _) => next.position - 1,
                     (None, true) => last.position,
                     (None, false) => events.last().map_or(at, |event| event.position),
                 };
-                self.note(tx, &page, &is_behind, handled, to)
+                self.note(tx, at, &page, &is_behind, handled, to).map(drop)
             })
         };
         match deliver(&events, true) {
@@ -162,7 +182,9 @@ impl<H: Handler> Subscriber<'_, H> {
                 if let Some(bad) = events.get(bad) {
                     let failed = self.failed(&self.aside(bad, WaitState::Retry), &reason(&failure));
                     write(inbox, |tx| {
-                        self.note(tx, &page, &is_behind, &[], bad.position - 1)?;
+                        if !self.note(tx, at, &page, &is_behind, &[], bad.position - 1)? {
+                            return Ok(());
+                        }
                         tx.set_aside(&failed)?;
                         tx.seen(&self.source, bad.position)
                     })?;
@@ -174,16 +196,21 @@ impl<H: Handler> Subscriber<'_, H> {
     }
 
     /// Notes what became of the events of `page` up to the position `to`: `handled` says it of those that do not wait
-    /// behind another.
+    /// behind another. `false`, with nothing noted, if an operator has set the cursor back below `at` since the page
+    /// was read: then all of it comes again.
     fn note(
         &self,
         tx: &mut Transaction,
+        at: u64,
         page: &[Event],
         is_behind: &dyn Fn(&Event) -> bool,
         handled: &[Handled],
         to: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let from = tx.seen_of(&self.source)?.unwrap_or(0);
+        if from < at {
+            return Ok(false);
+        }
         let mut handled = handled.iter();
         for event in page.iter().filter(|event| event.position > from && event.position <= to) {
             if is_behind(event) {
@@ -198,7 +225,7 @@ impl<H: Handler> Subscriber<'_, H> {
                 Some(Handled::Done) | None => {}
             }
         }
-        tx.seen(&self.source, to)
+        tx.seen(&self.source, to).map(|()| true)
     }
 
     /// The position up to which everything is done, in step with the outbox.

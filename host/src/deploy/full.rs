@@ -13,7 +13,7 @@ use super::report::{GateRefusal, Step, Version};
 use super::request::{DeployRequest, Form};
 use super::steps::migrations::{self, SchemaTrial};
 use super::steps::publish::{self, Release};
-use super::steps::{self, capabilities, health, replay, wit};
+use super::steps::{self, capabilities, health, replay, undelivered, wit};
 use super::system::System;
 
 /// Takes `request.file` through all steps. Returns the version that serves afterwards; `None` when it already served.
@@ -34,7 +34,11 @@ pub(super) fn run(
     let component = steps::compile(system, &before.settings.name, &artifact, pipeline)?;
     let specs = system.specs_with(name, &component, None);
     let serves = system.serves(name);
-    pipeline.step(Step::Wit, || Ok(((), wit::check(before, &component, &specs, &system.calls)?)))?;
+    pipeline.step(Step::Wit, || {
+        let mut notes = wit::check(before, &component, &specs, &system.calls)?;
+        notes.extend(undelivered::check(system, before, &component, &request.allow)?);
+        Ok(((), notes))
+    })?;
     pipeline.step(Step::Capabilities, || {
         // Beside a version that could not be loaded, nothing is new: what the manifest grants holds, as at a start.
         let form = if before.component.is_placeholder() { Form::Quick } else { Form::Full };

@@ -12,7 +12,7 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::host_table::{self, signed, unsigned};
 use crate::limits;
-use crate::outbox::Event;
+use crate::outbox::{Event, Kind, kind};
 use crate::transaction::Transaction;
 
 const TABLES: &str = "CREATE TABLE IF NOT EXISTS seam_inbox (
@@ -176,6 +176,18 @@ impl Transaction {
         })
     }
 
+    /// Whether this event waits, or is dead: an operator may have taken it off meanwhile.
+    ///
+    /// # Errors
+    /// As for a statement.
+    pub fn waits(&mut self, source: &Source, event: &Event) -> Result<bool, Error> {
+        self.in_inbox(|sqlite| {
+            let sql = "SELECT 1 FROM seam_waiting WHERE publisher = ?1 AND interface = ?2 AND position = ?3";
+            let values = params![source.publisher, source.interface, signed(event.position)];
+            Ok(sqlite.query_row(sql, values, |_| Ok(())).optional()?.is_some())
+        })
+    }
+
     /// Takes an event that waited off: it is done, or given up for good. The next one of its subject is due now.
     /// `false` if it does not wait.
     ///
@@ -227,15 +239,74 @@ impl Database {
         })
     }
 
-    /// Sets the cursor of a subscription, so that it takes events again or leaves some out.
+    /// Has a subscription take the events from this position on again, those among them that wait or are dead included.
+    /// Returns how many waited or were dead.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn set_seen(&self, source: &Source, at: u64) -> Result<(), Error> {
-        let deadline = self.config().clock.now() + std::time::Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
-        let mut tx = self.begin(deadline)?;
-        tx.seen(source, at)?;
-        tx.commit()
+    pub fn take_again(&self, source: &Source, from: u64) -> Result<u64, Error> {
+        self.in_own_transaction(self.soon(), |tx| {
+            let gone = tx.in_inbox(|sqlite| {
+                let sql = "DELETE FROM seam_waiting WHERE publisher = ?1 AND interface = ?2 AND position >= ?3";
+                sqlite.execute(sql, params![source.publisher, source.interface, signed(from)])
+            })?;
+            tx.seen(source, from.saturating_sub(1)).map(|()| gone as u64)
+        })
+    }
+
+    /// Has an event that waits, or is dead, tried now, as often as a new one; without a position all that are dead, at
+    /// most `EVENT_WAITING_MAX`. Returns how many. One that waits behind another stays there.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn try_again(&self, source: &Source, position: Option<u64>) -> Result<u64, Error> {
+        let sql = "UPDATE seam_waiting SET state = 'retry', tries = 0, due_ms = 0
+                   WHERE publisher = ?1 AND interface = ?2 AND position IN (
+                     SELECT position FROM seam_waiting
+                     WHERE publisher = ?1 AND interface = ?2 AND (position = ?3 AND state <> 'behind'
+                       OR ?3 IS NULL AND state = 'dead')
+                     ORDER BY position LIMIT ?4)";
+        let values = params![source.publisher, source.interface, position.map(signed), limits::EVENT_WAITING_MAX];
+        self.in_own_transaction(self.soon(), |tx| tx.in_inbox(|sqlite| sqlite.execute(sql, values)))
+            .map(|rows| rows as u64)
+    }
+
+    /// Gives an event that waits, or is dead, up for good. `false` if there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn discard(&self, source: &Source, event: &Event) -> Result<bool, Error> {
+        self.in_own_transaction(self.soon(), |tx| tx.take_off(source, event))
+    }
+
+    /// The kinds of events of a subscription that wait and are not given up.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn waiting_kinds(&self, source: &Source) -> Result<Vec<Kind>, Error> {
+        self.read_as_host("seam_waiting", |sqlite| {
+            let sql = "SELECT version, function, count(*) FROM seam_waiting
+                       WHERE publisher = ?1 AND interface = ?2 AND state <> 'dead' GROUP BY version, function";
+            let mut statement = sqlite.prepare(sql)?;
+            statement.query_map(params![source.publisher, source.interface], kind)?.collect()
+        })
+    }
+
+    /// How many events of a subscription wait or are dead from this position on.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn waiting_from(&self, source: &Source, from: u64) -> Result<u64, Error> {
+        self.read_as_host("seam_waiting", |sqlite| {
+            let sql = "SELECT count(*) FROM seam_waiting WHERE publisher = ?1 AND interface = ?2 AND position >= ?3";
+            sqlite.query_row(sql, params![source.publisher, source.interface, signed(from)], |row| {
+                row.get(0).map(unsigned)
+            })
+        })
+    }
+
+    fn soon(&self) -> std::time::Instant {
+        self.config().clock.now() + std::time::Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX)
     }
 
     /// Events of a subscription that are due for another try at `now_ms`, oldest first.

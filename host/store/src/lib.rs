@@ -90,7 +90,7 @@ pub use migrate::{
 };
 pub use moment::{Snapshot, moment};
 pub use open::OpenError;
-pub use outbox::{Event, Kept, NewEvent};
+pub use outbox::{Event, Kept, Kind, NewEvent, Span};
 pub use register::{Accepted, Adopted, Register, RegisterError};
 pub use row_seals::{SealError, Verified};
 pub use rows::{Rows, Value};

@@ -85,6 +85,24 @@ impl NewEvent<'_> {
     }
 }
 
+/// Events of an outbox between two positions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    pub events: u64,
+    /// The earliest and the latest time among them, in milliseconds since 1970.
+    pub first_ms: Option<u64>,
+    pub last_ms: Option<u64>,
+}
+
+/// How many events there are of one function of one version of an interface.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kind {
+    /// With its version.
+    pub interface: String,
+    pub function: String,
+    pub events: u64,
+}
+
 impl Transaction {
     /// Adds an event to the outbox. It can be read once the transaction is committed.
     ///
@@ -165,20 +183,45 @@ impl Database {
         })
     }
 
-    /// How many events of `interface` come after this position, counted up to `EVENT_COUNT_MAX`, and the time of the
-    /// first of them in milliseconds since 1970.
+    /// The events of `interface` after one position and up to another, counted up to `most`.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn backlog(&self, interface: &str, after: u64) -> Result<(u64, Option<u64>), Error> {
+    pub fn span(&self, interface: &str, after: u64, up_to: u64, most: u32) -> Result<Span, Error> {
         self.read_as_host("seam_outbox", |sqlite| {
-            let sql = "SELECT count(*), min(time_ms) FROM (
+            let sql = "SELECT count(*), min(time_ms), max(time_ms) FROM (
                          SELECT time_ms FROM seam_outbox
-                         WHERE position > ?1 AND (interface = ?2 OR interface GLOB ?2 || '@*')
-                         ORDER BY position LIMIT ?3)";
-            sqlite.query_row(sql, params![signed(after), interface, limits::EVENT_COUNT_MAX], |row| {
-                Ok((unsigned(row.get(0)?), row.get::<_, Option<i64>>(1)?.map(unsigned)))
+                         WHERE position > ?1 AND position <= ?2 AND (interface = ?3 OR interface GLOB ?3 || '@*')
+                         ORDER BY position LIMIT ?4)";
+            sqlite.query_row(sql, params![signed(after), signed(up_to), interface, most], |row| {
+                let time = |at| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(at)?.map(unsigned));
+                Ok(Span { events: unsigned(row.get(0)?), first_ms: time(1)?, last_ms: time(2)? })
             })
+        })
+    }
+
+    /// How many events the outbox still has, counted up to `most`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn outbox_rows(&self, most: u32) -> Result<u64, Error> {
+        self.read_as_host("seam_outbox", |sqlite| {
+            let sql = "SELECT count(*) FROM (SELECT 1 FROM seam_outbox WHERE interface <> '' LIMIT ?1)";
+            sqlite.query_row(sql, [most], |row| row.get(0).map(unsigned))
+        })
+    }
+
+    /// The kinds of events of `interface` (its path, without a version) that come after this position.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn kinds(&self, interface: &str, after: u64) -> Result<Vec<Kind>, Error> {
+        self.read_as_host("seam_outbox", |sqlite| {
+            let sql = "SELECT interface, function, count(*) FROM seam_outbox
+                       WHERE position > ?1 AND (interface = ?2 OR interface GLOB ?2 || '@*')
+                       GROUP BY interface, function";
+            let mut statement = sqlite.prepare(sql)?;
+            statement.query_map(params![signed(after), interface], kind)?.collect()
         })
     }
 
@@ -200,6 +243,10 @@ impl Database {
         })
         .map(|rows| rows as u64)
     }
+}
+
+pub(super) fn kind(row: &rusqlite::Row<'_>) -> rusqlite::Result<Kind> {
+    Ok(Kind { interface: row.get(0)?, function: row.get(1)?, events: unsigned(row.get(2)?) })
 }
 
 fn event(row: &rusqlite::Row<'_>) -> rusqlite::Result<Event> {

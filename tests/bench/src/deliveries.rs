@@ -106,7 +106,7 @@ impl Seam {
         let subscription = taker.generation().spec().settings.subscribes.first().context("it subscribes")?;
         let (publisher, outbox) = self.registry.publishers(&subscription.interface).pop().context("a publisher")?;
         let source = Source { publisher: publisher.to_string(), interface: "seambench:shop/news".into() };
-        let subscriber = Subscriber { handler: &handler, subscription, source, outbox };
+        let subscriber = Subscriber { handler: &handler, subscription, source, outbox, tally: Arc::default() };
         let started = Instant::now();
         while match subscriber.step() {
             Next::Now => true,

@@ -5,7 +5,7 @@ use seam_tests::news::News;
 use seam_tests::wait;
 
 /// Waits until `taker` has so many news, and checks that none came twice.
-fn has(news: &News, taker: &str, events: u64) -> Result<()> {
+pub(super) fn has(news: &News, taker: &str, events: u64) -> Result<()> {
     wait::until(wait::TIMEOUT, || {
         let (taken, _) = news.taken(taker)?;
         Ok(if taken >= events { Ok(()) } else { Err(format!("{taken} of {events} events are there")) })

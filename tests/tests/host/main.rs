@@ -16,6 +16,7 @@ mod hostile;
 mod long_calls;
 mod mistakes;
 mod mistakes_made;
+mod operating_events;
 mod origins;
 mod partial;
 mod private;

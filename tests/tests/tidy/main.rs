@@ -33,7 +33,7 @@ const FLOORS: &[Floors] = &[
             &["http", "backup", "build", "deploy", "watch", "logging", "scaffold"],
             &["fit"],
             &["manifest"],
-            &["folder", "memory", "cron"],
+            &["folder", "memory", "audit", "cron"],
             &["limits"],
         ],
     },

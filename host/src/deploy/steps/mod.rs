@@ -7,6 +7,7 @@ pub(super) mod migrations;
 mod probation;
 pub(super) mod publish;
 pub(super) mod replay;
+pub(super) mod undelivered;
 pub(super) mod wit;
 
 use std::path::Path;
