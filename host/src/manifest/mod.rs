@@ -8,6 +8,8 @@ use std::path::Path;
 mod check;
 mod context;
 mod events;
+mod feed_check;
+mod feeds;
 mod host_name;
 mod keys;
 mod model;
@@ -23,8 +25,8 @@ mod variant;
 
 pub use host_name::is_named;
 pub use model::{
-    Build, Context, Host, Http, LogFormat, Manifest, Mount, Ops, Places, ProxyHeader, RoutingKey, Schedule, Seed,
-    Testers, Tls, located,
+    Build, Context, Feed, FeedToken, Host, Http, LogFormat, Manifest, Mount, Ops, Places, ProxyHeader, RoutingKey,
+    Schedule, Seed, Testers, Tls, TokenSecret, located,
 };
 pub use network::Network;
 pub use origins::{Company, ORIGIN_HEADERS};

@@ -12,8 +12,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::context::context;
+use super::feeds::{self, FeedPlaces, feed};
 use super::host_name;
-use super::keys::{existing_file, timeout};
+use super::keys::{context_name, existing_file, timeout};
 use super::model::{
     Context, Host, Http, LogFormat, Manifest, Mount, Ops, ProxyHeader, RoutingKey, Schedule, Seed, Testers, Tls,
 };
@@ -30,6 +31,7 @@ pub struct Parsed {
     pub manifest: Manifest,
     /// For each mount, the places of its path and of its context.
     pub mounts: Vec<(Place, Place)>,
+    pub feeds: Vec<FeedPlaces>,
     /// For each seed, the place of its context.
     pub seeds: Vec<Place>,
     /// For each schedule, the place of its context.
@@ -66,6 +68,7 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     contexts.append(&mut variants);
     let (mounts, mount_places): (Vec<Mount>, Vec<(Place, Place)>) =
         root.tables("mount").into_iter().filter_map(|t| mount(t, &contexts)).unzip();
+    let (feeds, feed_places) = root.tables("feed").into_iter().filter_map(|t| feed(t, folder)).unzip();
     let (seeds, seed_places): (Vec<Seed>, Vec<Place>) =
         root.tables("seed").into_iter().filter_map(|t| seed(t, folder)).unzip();
     let (schedules, schedule_places): (Vec<Schedule>, Vec<Place>) =
@@ -82,8 +85,18 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     }
     seeds.iter().for_each(|seed| place(&seed.context, Manifest::seed_part(&seed.file), seed.place));
     schedules.iter().for_each(|each| place(&each.context, Manifest::schedule_part(&each.call), each.place));
-    let manifest = Manifest { path: path.to_owned(), host, http, recording, contexts, mounts, seeds, schedules };
-    Parsed { manifest, mounts: mount_places, seeds: seed_places, schedules: schedule_places, data, broken }
+    let path = path.to_owned();
+    let mut manifest = Manifest { path, host, http, recording, contexts, mounts, feeds, seeds, schedules };
+    feeds::complete(&mut manifest);
+    Parsed {
+        manifest,
+        mounts: mount_places,
+        feeds: feed_places,
+        seeds: seed_places,
+        schedules: schedule_places,
+        data,
+        broken,
+    }
 }
 
 fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
@@ -277,22 +290,6 @@ fn recording(table: Option<Table<'_, '_>>) -> Recording {
     recording.secrets.extend(table.strings("secrets", "pin").into_iter().map(|name| name.value));
     table.finish();
     recording
-}
-
-/// The value of `context`, if it is a valid name. Whether the context exists is checked later.
-fn context_name(table: &Table<'_, '_>) -> Option<At<ContextName>> {
-    let context = table.string("context", "front-desk");
-    if !table.has("context") {
-        let message = format!("`{}` is missing", table.path("context"));
-        table.document.report(table.place, message, "add `context = \"NAME\"`");
-    }
-    let context = context?;
-    let name = ContextName::new(&context.value);
-    if name.is_none() {
-        let message = format!("`{}` is not a valid context name", context.value);
-        table.document.report(context.place, message, "write the NAME of a `[context.NAME]`");
-    }
-    Some(At { value: name?, place: context.place })
 }
 
 fn mount(table: Table<'_, '_>, contexts: &[Context]) -> Option<(Mount, (Place, Place))> {

@@ -4,7 +4,7 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, inbox, inspect ->
+//! Floors, each importing only those after it: `migrate, register -> moment -> compare, copy, cursor, feed, inbox, inspect ->
 //! outbox, schema -> database -> transaction -> writer, readers -> look -> open, host, health -> log_file, connection,
 //! full_text -> mark, bounded -> confine, functions, program, sql, statistics -> bell, callable, host_table, lane,
 //! rows, config -> key, blocking, oneshot, damage -> error, clock, ids, private, text, visible -> limits`.
@@ -32,6 +32,7 @@ mod copy;
 mod cursor;
 mod damage;
 mod database;
+mod feed;
 mod full_text;
 mod functions;
 mod health;
@@ -69,6 +70,7 @@ pub use copy::CopyError;
 pub use cursor::Cursor;
 pub use database::Database;
 pub use error::{Error, chain};
+pub use feed::{Feed, FeedEntry, FeedPage, FeedRequest};
 pub use health::Trouble;
 pub use host::{HostFile, HostFileError};
 pub use inbox::{Source, WaitState, Waiting, WaitingCount};

@@ -9,6 +9,7 @@ mod cli;
 mod damage;
 mod deliveries;
 mod deploying;
+mod feeds;
 mod following;
 mod hostile;
 mod long_calls;

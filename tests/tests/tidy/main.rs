@@ -57,7 +57,7 @@ const FLOORS: &[Floors] = &[
         floors: &[
             &["migrate", "register"],
             &["moment"],
-            &["compare", "copy", "cursor", "inbox", "inspect"],
+            &["compare", "copy", "cursor", "feed", "inbox", "inspect"],
             &["outbox", "schema"],
             &["database"],
             &["transaction"],

@@ -6,6 +6,7 @@ mod copies;
 mod damage;
 mod escapes;
 mod faults;
+mod feeds;
 mod full_text;
 mod health;
 mod longest_call;
