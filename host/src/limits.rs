@@ -138,6 +138,41 @@ pub const WATCH_RACY_MS: u64 = 50;
 /// Files that are watched together: the sources of some hundred contexts.
 pub const WATCH_FILES_MAX: usize = 50_000;
 
+// Feeds
+
+/// Events of a page, unless the reader says otherwise.
+pub const FEED_PAGE: u32 = 100;
+/// The most that a reader may ask for: a request stays short, and so does what is read again after a hang-up.
+pub const FEED_PAGE_MAX: u32 = 1_000;
+/// A page ends with the event with which its data has so many bytes.
+pub const FEED_PAGE_BYTES: usize = 1 << 20;
+/// Events that are looked at for one page, also those that its reader does not want: some 10 ms.
+pub const FEED_LOOKS: u32 = 20_000;
+/// Open streams of all readers. Each holds a connection, and a page while its reader takes it. Beyond it, a reader gets
+/// 503 and loses nothing: it goes on from its position.
+pub const FEED_STREAMS: usize = 64;
+/// Of these, with one token: a reader that leaves streams behind keeps no other out.
+pub const FEED_STREAMS_PER_TOKEN: usize = 8;
+/// A stream whose reader has not taken a piece for so long gives its place to another one.
+pub const FEED_STALL_MS: u64 = 30_000;
+/// Events and bytes that a stream reads at once.
+pub const FEED_STREAM_PAGE: u32 = 100;
+pub const FEED_STREAM_BYTES: usize = 256 << 10;
+/// How long a stream may be silent. Proxies give up after 60 s.
+pub const FEED_HEARTBEAT_MS: u64 = 15_000;
+/// After how long a reader of a stream comes back.
+pub const FEED_RECONNECT_MS: u64 = 2_000;
+/// When a reader should ask again that found no place, or no file.
+pub const FEED_RETRY_AFTER_S: u32 = 5;
+/// Wrong tokens of one client in `FEED_GUESSES_S`: a reader with an old token notices, and a guesser gets nowhere.
+pub const FEED_GUESSES: u32 = 20;
+pub const FEED_GUESSES_S: u32 = 60;
+/// How often the files of tokens are read again: soon after one was taken away, at the price of a small read.
+pub const FEED_TOKEN_POLL_MS: u64 = 2_000;
+/// A token: 128 random bits in hexadecimal digits, or more.
+pub const FEED_TOKEN_BYTES_MIN: usize = 32;
+pub const FEED_TOKEN_BYTES_MAX: u64 = 4 << 10;
+
 // Development
 
 /// How long a stream of events may be silent: the next message shows whether the browser is gone.

@@ -102,6 +102,7 @@ pub fn needs_restart(started: &Manifest, next: &Manifest) -> Vec<Notice> {
         ("`ops` of [host]", a.ops != b.ops),
         ("the log's settings in [host]", logged(a) != logged(b)),
         ("[http]", started.http != next.http),
+        ("[[feed]]", started.feeds != next.feeds),
         ("[[schedule]]", schedules(started) != schedules(next)),
     ];
     let notice = |(what, _): (&str, bool)| Notice {

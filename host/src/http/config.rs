@@ -19,6 +19,7 @@ pub struct Config {
     /// If set, all addresses speak TLS (HTTP/2 or HTTP/1.1 by ALPN).
     pub tls: Option<Tls>,
     pub mounts: Vec<Mount>,
+    pub feeds: Vec<manifest::Feed>,
     /// Who may ask for `/healthz`, `/readyz` and `/metrics`.
     pub ops: Ops,
     pub affinity: AffinityConfig,
@@ -54,6 +55,7 @@ impl Config {
             listen: manifest.host.listen.clone(),
             tls: manifest.host.tls.clone(),
             mounts: mounts(manifest),
+            feeds: manifest.feeds.clone(),
             ops: manifest.host.ops,
             affinity: AffinityConfig {
                 keys: manifest.http.routing_key.clone(),

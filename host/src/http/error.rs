@@ -37,6 +37,8 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    #[error("cannot use the token `{name}` of the feed of `{context}`: {why}")]
+    FeedToken { context: ContextName, name: String, why: String },
     #[error("cannot register the metrics of the HTTP server")]
     Metrics(#[from] prometheus::Error),
 }
@@ -54,6 +56,10 @@ impl Error {
             }
             Self::TlsFile { .. } | Self::TlsCertificate { .. } => {
                 "name a certificate and the key that belongs to it, both as PEM, in `tls` of `[host]`"
+            }
+            Self::FeedToken { .. } => {
+                "write the token into its file, one line, and let the host read it, by its user or its group, and no \
+                 other user"
             }
             _ => "",
         }

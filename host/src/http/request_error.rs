@@ -13,6 +13,12 @@ pub enum RequestError {
     /// Not HTTP as this host accepts it; the connection closes after the response.
     Malformed(&'static str),
     BadRequest(&'static str),
+    /// The address is for those who have a token.
+    Unauthorized,
+    /// The address is not for clients that ask from there, or without TLS.
+    Forbidden,
+    /// Too many wrong tokens; with the seconds to wait.
+    TooManyAttempts(u32),
     NotFound,
     /// No mount serves the host that the request is for.
     Misdirected,
@@ -47,6 +53,9 @@ impl RequestError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) | Self::BadRequest(_) | Self::BodyCut => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -71,12 +80,15 @@ impl RequestError {
     pub fn sentence(&self) -> &'static str {
         match self.status().as_u16() {
             400 => "The request could not be understood.",
+            401 => "This address needs a token.",
+            403 => "This address is not open to you.",
             404 => "There is nothing at this address.",
             405 => "This address does not accept this kind of request.",
             408 => "The request took too long to arrive.",
             413 => "The request is too large.",
             416 => "The file is shorter than the requested part.",
             421 => "The site of this name is not here.",
+            429 => "Too many attempts. Please try again later.",
             503 => "This is unavailable at the moment. Please try again shortly.",
             504 => "This took too long. Please try again shortly.",
             _ => "Something went wrong on our side.",

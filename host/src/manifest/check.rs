@@ -6,7 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use seam_runtime::did_you_mean::nearest;
 use seam_store::ids::ContextName;
 
-use super::model::{Ops, When};
+use super::feed_check;
+use super::model::{Ops, TokenSecret, When};
 use super::parse::Parsed;
 use super::problem::Place;
 use super::table::Document;
@@ -18,6 +19,7 @@ const OPS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 pub fn check(document: &Document<'_>, parsed: &Parsed) {
     contexts(document, parsed);
     mounts(document, parsed);
+    feeds(document, parsed);
     for (seed, place) in parsed.manifest.seeds.iter().zip(&parsed.seeds) {
         known_context(document, parsed, &seed.context, *place);
     }
@@ -93,6 +95,13 @@ fn schedules(document: &Document<'_>, parsed: &Parsed) {
     }
 }
 
+fn feeds(document: &Document<'_>, parsed: &Parsed) {
+    for (feed, places) in parsed.manifest.feeds.iter().zip(&parsed.feeds) {
+        known_context(document, parsed, &feed.context, places.context);
+    }
+    feed_check::check(parsed, &|place, message, remedy| document.report(place, message, remedy));
+}
+
 fn malformed(path: &str) -> Option<(String, String)> {
     let found = |what: &str, remedy: String| Some((format!("`{path}` {what}"), remedy));
     let segments = || path.split('/').skip(1);
@@ -149,6 +158,14 @@ fn data(document: &Document<'_>, parsed: &Parsed) {
                 context.settings.name
             );
             document.report(place, message, "keep the assets in a folder of their own");
+        }
+        for feed in &parsed.manifest.feeds {
+            let inside = |path: &Path| plain(path).starts_with(plain(assets));
+            if feed.tokens.iter().any(|token| matches!(&token.secret, TokenSecret::File(path) if inside(path))) {
+                let (name, of) = (&context.settings.name, &feed.context);
+                let message = format!("the assets of `{name}` contain a token of the feed of `{of}`");
+                document.report(place, message, "keep the token outside of every `assets` folder");
+            }
         }
         let tls = parsed.manifest.host.tls.as_ref();
         if tls.is_some_and(|tls| plain(&tls.key).starts_with(plain(assets))) {

@@ -265,6 +265,22 @@ pub fn existing_file(table: &Table<'_, '_>, key: &str, file: At<PathBuf>, folder
     path
 }
 
+/// The value of `context`, if it is a valid name. Whether the context exists is checked later.
+pub fn context_name(table: &Table<'_, '_>) -> Option<At<ContextName>> {
+    let context = table.string("context", "front-desk");
+    if !table.has("context") {
+        let message = format!("`{}` is missing", table.path("context"));
+        table.document.report(table.place, message, "add `context = \"NAME\"`");
+    }
+    let context = context?;
+    let name = ContextName::new(&context.value);
+    if name.is_none() {
+        let message = format!("`{}` is not a valid context name", context.value);
+        table.document.report(context.place, message, "write the NAME of a `[context.NAME]`");
+    }
+    Some(At { value: name?, place: context.place })
+}
+
 pub fn timeout(table: &Table<'_, '_>, default_ms: u64) -> Duration {
     Duration::from_millis(table.integer("timeout_ms", 1..=limits::CALL_TIMEOUT_MS_MAX, default_ms))
 }

@@ -8,6 +8,8 @@ use std::path::Path;
 mod check;
 mod context;
 mod events;
+mod feed_check;
+mod feeds;
 mod host_name;
 mod keys;
 mod model;
@@ -24,8 +26,8 @@ mod variant;
 
 pub use host_name::is_named;
 pub use model::{
-    Build, Context, DueTimes, Host, Http, LogFormat, Manifest, Missed, Mount, Ops, Places, ProxyHeader, RoutingKey,
-    Schedule, Seed, Testers, Tls, When, located,
+    Build, Context, DueTimes, Feed, FeedToken, Host, Http, LogFormat, Manifest, Missed, Mount, Ops, Places,
+    ProxyHeader, RoutingKey, Schedule, Seed, Testers, Tls, TokenSecret, When, located,
 };
 pub use network::Network;
 pub use origins::{Company, ORIGIN_HEADERS};

@@ -24,6 +24,7 @@ pub struct Manifest {
     /// In the manifest's order, the variants after all entries.
     pub contexts: Vec<Context>,
     pub mounts: Vec<Mount>,
+    pub feeds: Vec<Feed>,
     pub seeds: Vec<Seed>,
     pub schedules: Vec<Schedule>,
 }
@@ -183,6 +184,42 @@ impl Mount {
     /// `/shop` or `shop.example/`, for messages.
     pub fn address(&self) -> String {
         format!("{}{}", self.host.as_deref().unwrap_or_default(), self.path)
+    }
+}
+
+/// `[[feed]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feed {
+    pub context: ContextName,
+    /// The name that requests must be for, in lower case; `None`: any.
+    pub host: Option<String>,
+    /// The paths of the interfaces whose events it has, without a version.
+    pub interfaces: Vec<String>,
+    /// Whether it answers other machines without TLS.
+    pub plain_http: bool,
+    pub tokens: Vec<FeedToken>,
+}
+
+/// A secret by which a reader may read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedToken {
+    /// For messages and the log.
+    pub name: String,
+    pub secret: TokenSecret,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenSecret {
+    /// The file with the token.
+    File(PathBuf),
+    /// The SHA-256 of the token.
+    Sha256([u8; 32]),
+}
+
+impl Feed {
+    /// Where the feed of a context is.
+    pub fn path(context: &ContextName) -> String {
+        format!("/feeds/{context}")
     }
 }
 

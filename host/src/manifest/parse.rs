@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::context::context;
+use super::feeds::{self, FeedPlaces, feed};
 use super::host_name;
 use super::keys::{context_name, existing_file, names_function, timeout};
 use super::model::{
@@ -31,6 +32,7 @@ pub struct Parsed {
     pub manifest: Manifest,
     /// For each mount, the places of its path and of its context.
     pub mounts: Vec<(Place, Place)>,
+    pub feeds: Vec<FeedPlaces>,
     /// For each seed, the place of its context.
     pub seeds: Vec<Place>,
     /// For each schedule, the place of its context.
@@ -67,6 +69,7 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     contexts.append(&mut variants);
     let (mounts, mount_places): (Vec<Mount>, Vec<(Place, Place)>) =
         root.tables("mount").into_iter().filter_map(|t| mount(t, &contexts)).unzip();
+    let (feeds, feed_places) = root.tables("feed").into_iter().filter_map(|t| feed(t, folder)).unzip();
     let (seeds, seed_places): (Vec<Seed>, Vec<Place>) =
         root.tables("seed").into_iter().filter_map(|t| seed(t, folder)).unzip();
     let (schedules, schedule_places): (Vec<Schedule>, Vec<Place>) =
@@ -83,8 +86,18 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     }
     seeds.iter().for_each(|seed| place(&seed.context, Manifest::seed_part(&seed.file), seed.place));
     schedules.iter().for_each(|each| place(&each.context, Manifest::schedule_part(&each.call), each.place));
-    let manifest = Manifest { path: path.to_owned(), host, http, recording, contexts, mounts, seeds, schedules };
-    Parsed { manifest, mounts: mount_places, seeds: seed_places, schedules: schedule_places, data, broken }
+    let path = path.to_owned();
+    let mut manifest = Manifest { path, host, http, recording, contexts, mounts, feeds, seeds, schedules };
+    feeds::complete(&mut manifest);
+    Parsed {
+        manifest,
+        mounts: mount_places,
+        feeds: feed_places,
+        seeds: seed_places,
+        schedules: schedule_places,
+        data,
+        broken,
+    }
 }
 
 fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {

@@ -103,6 +103,7 @@ impl Manifest {
         }
         warnings.extend(self.shared_origins());
         warnings.extend(self.hidden_mounts());
+        warnings.extend(self.plain_feeds());
         let has_variants = self.contexts.iter().any(|context| context.settings.name.variant().is_some());
         if has_variants && self.http.routing_key.is_empty() {
             warnings.push(

@@ -4,11 +4,11 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, inbox, inspect,
-//! invariant, schedules, timers -> outbox, schema -> database -> transaction -> writer, readers -> sealing -> look ->
-//! open, host, health -> log_file, connection, full_text -> mark, bounded -> confine, functions, program, row_seals,
-//! sql, statistics, vfs -> bell, callable, host_table, lane, rows, config, page_seals -> seal -> key, blocking, oneshot,
-//! damage -> error, clock, ids, private, text, visible -> limits`.
+//! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, feed, inbox,
+//! inspect, invariant, schedules, timers -> outbox, schema -> database -> transaction -> writer, readers -> sealing ->
+//! look -> open, host, health -> log_file, connection, full_text -> mark, bounded -> confine, functions, program,
+//! row_seals, sql, statistics, vfs -> bell, callable, host_table, lane, rows, config, page_seals -> seal -> key,
+//! blocking, oneshot, damage -> error, clock, ids, private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
@@ -33,6 +33,7 @@ mod copy;
 mod damage;
 mod database;
 mod examine;
+mod feed;
 mod full_text;
 mod functions;
 mod health;
@@ -78,6 +79,7 @@ pub use copy::CopyError;
 pub use database::Database;
 pub use error::{Error, chain};
 pub use examine::{Author, Disagreement, Found, Side, Terms, disagreements};
+pub use feed::{Feed, FeedEntry, FeedPage, FeedRequest};
 pub use health::Trouble;
 pub use host::{HostFile, HostFileError};
 pub use inbox::{Source, WaitState, Waiting, WaitingCount};

@@ -25,13 +25,19 @@ pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_outbox (
     data      TEXT    NOT NULL
 ) STRICT";
 
-/// Has positions start, or go on, above all that any file of the context has given before: a file that is made again,
-/// or is older than what was read from it, must not give a position twice. An outbox that is filled faster than 64
-/// events a millisecond, on average since it was made, would break that.
+/// Has positions start, or go on, above all that any file of the context has given before: a file that is made again, or
+/// is older than what was read from it, must not give a position twice. An outbox that is filled faster than 64 events a
+/// millisecond, on average since it was made, would break that. The row says whether positions start or go on
+/// (`RESTORED`), and after which position, so that a reader notices what the older file does not have.
 pub(super) const START: &str = "INSERT INTO seam_outbox (position, interface, function, time_ms, trace, data)
     SELECT max(CAST(1000 * unixepoch('subsec') AS INTEGER) << 6, coalesce(max(position), 0) + 1),
-           '', 'start', CAST(1000 * unixepoch('subsec') AS INTEGER), '', 'null'
+           '', iif(max(position) IS NULL, 'start', 'restored'), CAST(1000 * unixepoch('subsec') AS INTEGER), '',
+           CAST(coalesce(max(position), 0) AS TEXT)
     FROM seam_outbox";
+
+/// The function of the row with which positions start, and of one with which they go on in a file that was put back.
+pub(super) const STARTED: &str = "start";
+pub(super) const RESTORED: &str = "restored";
 
 /// An event before it has a position.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -175,7 +181,7 @@ impl Database {
             let sql = "SELECT
                   coalesce((SELECT position FROM seam_outbox WHERE interface <> '' ORDER BY position LIMIT 1), 0),
                   coalesce(max(position), 0),
-                  coalesce((SELECT interface <> '' FROM seam_outbox ORDER BY position LIMIT 1), 0)
+                  coalesce((SELECT interface <> '' OR function <> 'start' FROM seam_outbox ORDER BY position LIMIT 1), 0)
                 FROM seam_outbox";
             sqlite.query_row(sql, [], |row| {
                 Ok(Kept { first: unsigned(row.get(0)?), last: unsigned(row.get(1)?), is_cut: row.get(2)? })

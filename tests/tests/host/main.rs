@@ -11,6 +11,7 @@ mod damage;
 mod deliveries;
 mod deploying;
 mod events;
+mod feeds;
 mod following;
 mod hostile;
 mod long_calls;

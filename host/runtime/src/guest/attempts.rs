@@ -25,7 +25,8 @@ wasmtime::component::bindgen!({
     imports: { default: trappable },
 });
 
-use self::seam::host::attempts::{Host, Limit};
+use self::seam::host::attempts::Host;
+pub use self::seam::host::attempts::Limit;
 
 pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     self::seam::host::attempts::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)

@@ -22,6 +22,7 @@ use self::tls::Renewal;
 use super::config::{Config, Mount};
 use super::error::Error;
 use super::guest::Contexts;
+use super::own::feeds::Outboxes;
 use super::service::Service;
 use crate::limits;
 use crate::manifest::Ops;
@@ -53,12 +54,16 @@ impl Mounts {
 impl Server {
     /// Binds all addresses, reads the certificate and opens the folders of assets. Must run inside a tokio runtime.
     pub fn bind(config: Config, contexts: Registry, metrics: &prometheus::Registry) -> Result<Self, Error> {
-        Self::bind_contexts(config, Contexts::Registry(contexts), metrics)
+        let registry = contexts.clone();
+        let outboxes: Outboxes =
+            Arc::new(move |context| registry.live(context.as_str()).ok()?.generation().database().cloned());
+        Self::bind_contexts(config, Contexts::Registry(contexts), &outboxes, metrics)
     }
 
     pub(super) fn bind_contexts(
         config: Config,
         contexts: Contexts,
+        outboxes: &Outboxes,
         metrics: &prometheus::Registry,
     ) -> Result<Self, Error> {
         if config.listen.is_empty() {
@@ -76,7 +81,7 @@ impl Server {
             Ops::Address(address) => Some(listen(address)?),
             Ops::Off | Ops::Loopback | Ops::Public => None,
         };
-        let service = Arc::new(Service::new(config, contexts, metrics)?);
+        let service = Arc::new(Service::new(config, contexts, outboxes, metrics)?);
         Ok(Self { listeners, addresses, ops, tls, service })
     }
 

@@ -1,6 +1,8 @@
-//! What the host answers itself: static files, what operators ask, what browsers need during development.
+//! What the host answers itself: static files, what operators ask, the feeds of contexts, what
+//! browsers need during development.
 
 pub mod assets;
 pub mod dev;
+pub mod feeds;
 pub mod ops;
 pub mod this_machine;

@@ -26,6 +26,12 @@ pub fn error_page(error: RequestError, parts: &Parts, trace: &Trace) -> Response
         RequestError::MethodNotAllowed(allowed) => {
             headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
         }
+        RequestError::Unauthorized => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        RequestError::TooManyAttempts(seconds) => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         RequestError::RangeNotSatisfiable(length) => {
             if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {
                 headers.insert(header::CONTENT_RANGE, value);

@@ -32,6 +32,7 @@ use super::observe::access_log::Entry;
 use super::observe::completion::Completion;
 use super::observe::metrics::{ContextMetrics, Cut, Metrics};
 use super::own::dev::{self, StatusBoard};
+use super::own::feeds::{Feeds, Outboxes};
 use super::own::{ops, this_machine};
 use super::proxies::Proxies;
 use super::request_error::RequestError;
@@ -51,6 +52,7 @@ pub struct Service {
     pub proxies: Proxies,
     hsts: Hsts,
     ops: Ops,
+    feeds: Feeds,
     dev: Option<StatusBoard>,
     /// Of the responses of the host itself.
     own_metrics: Arc<ContextMetrics>,
@@ -58,7 +60,12 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn new(config: Config, contexts: Contexts, registry: &prometheus::Registry) -> Result<Self, Error> {
+    pub fn new(
+        config: Config,
+        contexts: Contexts,
+        outboxes: &Outboxes,
+        registry: &prometheus::Registry,
+    ) -> Result<Self, Error> {
         let metrics = Metrics::new(registry)?;
         Ok(Self {
             mounts: ArcSwap::from_pointee(MountTable::new(&config.mounts, &metrics, &MountTable::default())?),
@@ -70,6 +77,7 @@ impl Service {
             proxies: Proxies::new(config.proxies),
             hsts: Hsts::new(config.hsts_days),
             ops: config.ops,
+            feeds: Feeds::open(config.feeds, outboxes)?,
             dev: config.dev,
             draining: AtomicBool::new(false),
             limits: config.limits,
@@ -80,6 +88,7 @@ impl Service {
     pub fn drain(&self) {
         self.draining.store(true, Relaxed);
         self.dev.iter().for_each(StatusBoard::close);
+        self.feeds.close();
     }
 
     /// Replaces the mounts. Running requests keep theirs.
@@ -172,6 +181,9 @@ impl Service {
         if let Some(board) = dev
             && let Some(answer) = board.respond(&parts.method, path)
         {
+            return (None, answer);
+        }
+        if let Some(answer) = self.feeds.respond(parts, host, client, from_this_machine) {
             return (None, answer);
         }
         let found = self.mounts.load().find(host, path).map(|(mount, below)| (mount.clone(), below));

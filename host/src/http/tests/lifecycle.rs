@@ -101,6 +101,7 @@ async fn several_addresses_are_served_and_the_error_names_an_occupied_one() {
         listen: vec![site.address],
         tls: None,
         mounts: vec![],
+        feeds: vec![],
         ops: crate::manifest::Ops::Public,
         affinity: Default::default(),
         proxies: Default::default(),
@@ -109,7 +110,8 @@ async fn several_addresses_are_served_and_the_error_names_an_occupied_one() {
         limits: super::Limits::default(),
     };
     let contexts = super::contexts(&Default::default());
-    let error = super::Server::bind_contexts(config, contexts, &prometheus::Registry::new()).err().unwrap();
+    let outboxes: super::Outboxes = std::sync::Arc::new(|_| None);
+    let error = super::Server::bind_contexts(config, contexts, &outboxes, &prometheus::Registry::new()).err().unwrap();
     assert_eq!(error.to_string(), format!("cannot listen on {}", site.address));
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod development;
+mod feeds;
 mod lifecycle;
 mod ops;
 mod origins;
@@ -26,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::guest::Contexts;
+use super::own::feeds::Outboxes;
 use super::{Config, Limits, Mount, Server};
 use crate::manifest::{Company, Ops};
 
@@ -63,10 +65,17 @@ fn mount(path: &str, context: &str) -> Mount {
 
 impl Site {
     fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let none: Outboxes = Arc::new(|_| None);
+        Self::feeding(&none, change)
+    }
+
+    /// A site whose feeds read these files.
+    fn feeding(outboxes: &Outboxes, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             tls: None,
             mounts: vec![mount("/shop", "shop"), mount("/shop/desk", "desk")],
+            feeds: vec![],
             ops: Ops::Public,
             affinity: Default::default(),
             proxies: Default::default(),
@@ -76,7 +85,7 @@ impl Site {
         };
         change(&mut config);
         let hold = Arc::new(Hold::default());
-        let server = Server::bind_contexts(config, contexts(&hold), &prometheus::Registry::new()).unwrap();
+        let server = Server::bind_contexts(config, contexts(&hold), outboxes, &prometheus::Registry::new()).unwrap();
         let (address, ops_address, mounts) = (server.addresses()[0], server.ops_address(), server.mounts());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(server.run(async { drop(stopped.await) }));

@@ -314,6 +314,7 @@ async fn the_error_names_the_tls_file_that_cannot_be_read() {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         tls: Some(Tls { certificate: path.clone(), key: path }),
         mounts: vec![],
+        feeds: vec![],
         ops: crate::manifest::Ops::Public,
         affinity: Default::default(),
         proxies: Default::default(),
@@ -322,7 +323,8 @@ async fn the_error_names_the_tls_file_that_cannot_be_read() {
         limits: super::Limits::default(),
     };
     let contexts = super::contexts(&Default::default());
-    let error = super::Server::bind_contexts(config, contexts, &prometheus::Registry::new()).err().unwrap();
+    let outboxes: super::Outboxes = std::sync::Arc::new(|_| None);
+    let error = super::Server::bind_contexts(config, contexts, &outboxes, &prometheus::Registry::new()).err().unwrap();
     assert!(error.to_string().contains("certificate") && error.to_string().contains("none.pem"), "{error}");
 }
 

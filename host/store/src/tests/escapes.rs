@@ -252,7 +252,7 @@ const REFUSED: &[(&str, &[&str])] = &[
 fn what_is_not_the_contexts_is_refused_and_changes_nothing() {
     let shop = shop();
     shop.add("kept").unwrap();
-    shop.set_seen(&orders(), 7).unwrap();
+    shop.take_again(&orders(), 8).unwrap();
     let looks = || {
         let schema = "SELECT coalesce(group_concat(type || name || coalesce(sql, '')), '') FROM sqlite_schema";
         (texts_in(&shop.query(schema, &[], soon()).unwrap()), shop.items(), shop.mark().unwrap())

@@ -7,6 +7,7 @@ mod damage;
 mod escapes;
 mod examining;
 mod faults;
+mod feeds;
 mod full_text;
 mod health;
 mod longest_call;
