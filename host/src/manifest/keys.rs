@@ -294,22 +294,6 @@ pub fn names_interface(text: &str) -> bool {
         && version.is_none_or(|version| semver::Version::parse(version).is_ok())
 }
 
-/// The value of `context`, if it is a valid name. Whether the context exists is checked later.
-pub fn context_name(table: &Table<'_, '_>) -> Option<At<ContextName>> {
-    let context = table.string("context", "front-desk");
-    if !table.has("context") {
-        let message = format!("`{}` is missing", table.path("context"));
-        table.document.report(table.place, message, "add `context = \"NAME\"`");
-    }
-    let context = context?;
-    let name = ContextName::new(&context.value);
-    if name.is_none() {
-        let message = format!("`{}` is not a valid context name", context.value);
-        table.document.report(context.place, message, "write the NAME of a `[context.NAME]`");
-    }
-    Some(At { value: name?, place: context.place })
-}
-
 /// Reports a text that is not `interface.function`.
 pub fn names_function(table: &Table<'_, '_>, call: &At<String>, example: &str) {
     let named = call.value.rsplit_once('.').is_some_and(|(interface, function)| {
