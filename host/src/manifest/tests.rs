@@ -342,10 +342,10 @@ fn a_sealed_store_names_tables_of_its_context_each_once() {
     let with = |sealed: &str| format!("[context.a]\ncomponent = \"component.wasm\"\nstore = {{ sealed = {sealed} }}\n");
     let shown = problems(&with(r#"["entries", "seam_seals", "entries", "SQLITE_sequence", ""]"#));
     for words in [
-        "seam.toml:3:33: error: `seam_seals` is no table of a context",
+        "seam.toml:3:32: error: `seam_seals` is no table of a context",
         "`entries` stands there twice",
         "`SQLITE_sequence` is no table of a context",
-        "`` is no table of a context",
+        "`context.a.store.sealed` is a string, expected strings that are not empty",
     ] {
         assert!(shown.contains(words), "{shown}");
     }

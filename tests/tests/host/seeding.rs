@@ -16,7 +16,11 @@ fn album(sku: &str, price: u32) -> String {
 /// The catalog of the shop alone, with a seed.
 fn system(rows: &str) -> Result<System> {
     let system = System::new()
-        .context("catalog", &std::fs::read(repo().join("target/components/catalog.wasm"))?, "store = true")?
+        .context(
+            "catalog",
+            &std::fs::read(repo().join("target/components/catalog.wasm"))?,
+            "store = true\ncapabilities = [\"clocks\"]",
+        )?
         .lines("[[seed]]\ncontext = \"catalog\"\ncall = \"editing.put-albums\"\nfile = \"albums.jsonl\"");
     std::fs::write(system.folder.path().join("albums.jsonl"), rows)?;
     system.write()?;
