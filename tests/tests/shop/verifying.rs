@@ -187,6 +187,11 @@ fn damage(file: &Path, sql: &str) -> Result<()> {
 #[test]
 fn every_invariant_finds_what_it_is_there_for() -> Result<()> {
     let shop = Shop::new()?;
+    // Seals would name what is damaged before any invariant is asked.
+    let manifest = std::fs::read_to_string(shop.manifest())?;
+    let unsealed = manifest.replace(", sealed = [\"entries\", \"givers\", \"lines\"]", "");
+    ensure!(unsealed != manifest, "the ledger is sealed otherwise");
+    std::fs::write(shop.manifest(), unsealed)?;
     assert!(shop.up()?.stop(Duration::from_secs(10))?.success());
     let (_, sound) = verify(&shop, &[])?;
     holds(&sound)?;
