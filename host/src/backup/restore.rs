@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use seam_store::ids::ContextName;
-use seam_store::{Adopted, Config, Database, HostFile, Register, chain, private};
+use seam_store::{Adopted, Config, Database, HostFile, OpenError, Register, chain, private};
 use time::OffsetDateTime;
 
 use super::error::{Error, lost};
@@ -190,8 +190,13 @@ fn stage(
     let damaged = |error: &dyn std::error::Error| Error::Damaged { path: from.clone(), why: chain(error) };
     let copy = Config { path: staged.clone(), ..target.clone() };
     let looked = (|| {
-        seam_store::seal_if_plain(&copy).map_err(|e| damaged(&e))?;
-        let copy = Database::open(copy.clone()).map_err(|e| damaged(&e))?;
+        let unusable = |source: OpenError| match source {
+            // The file may be whole: its key is missing here.
+            OpenError::NoSealKey { .. } => Error::Open { context: context.to_string(), source },
+            source => damaged(&source),
+        };
+        seam_store::seal_if_plain(&copy).map_err(unusable)?;
+        let copy = Database::open(copy.clone()).map_err(unusable)?;
         copy.quick_check().map_err(|error| damaged(&error))?;
         if let Some(why) = copy.verify_seals().map_err(|error| damaged(&error))?.words() {
             return Err(Error::Damaged { path: from.clone(), why });

@@ -350,9 +350,8 @@ fn a_sealed_store_names_tables_of_its_context_each_once() {
         assert!(shown.contains(words), "{shown}");
     }
     let folder = folder();
-    let manifest = Manifest::parse(&with(r#"["entries", "lines"]"#), &folder.path().join("seam.toml"));
-    let manifest = manifest.unwrap_or_else(|problems| panic!("{problems}"));
-    let sealed = manifest.contexts[0].settings.store.as_ref().and_then(|store| store.sealed.clone()).unwrap();
+    let manifest = Manifest::parse(&with(r#"["entries", "lines"]"#), &folder.path().join("seam.toml")).unwrap();
+    let sealed = manifest.contexts[0].settings.store.as_ref().unwrap().sealed.clone().unwrap();
     assert_eq!((sealed.tables, sealed.passing), (vec!["entries".to_owned(), "lines".to_owned()], false));
 }
 

@@ -25,9 +25,9 @@ pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_outbox (
     data      TEXT    NOT NULL
 ) STRICT";
 
-/// Has positions start, or go on, above all that any file of the context has given before: a file that is made again, or
-/// is older than what was read from it, must not give a position twice. An outbox that is filled faster than 64 events a
-/// millisecond, on average since it was made, would break that. The row says whether positions start or go on
+/// Has positions start, or go on, above all that any file of the context has given before: a file that is made again,
+/// or is older than what was read from it, must not give a position twice. An outbox that is filled faster than 64
+/// events a millisecond, on average since it was made, would break that. The row says whether positions start or go on
 /// (`RESTORED`), and after which position, so that a reader notices what the older file does not have.
 pub(super) const START: &str = "INSERT INTO seam_outbox (position, interface, function, time_ms, trace, data)
     SELECT max(CAST(1000 * unixepoch('subsec') AS INTEGER) << 6, coalesce(max(position), 0) + 1),

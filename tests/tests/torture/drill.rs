@@ -92,6 +92,13 @@ fn a_backup_under_load_restores_a_shop_whose_books_agree_and_lets_no_other_proce
     let list: serde_json::Value = serde_json::from_slice(&std::fs::read(Path::new(&backup).join("backup.json"))?)?;
     println!("{} orders, commits waited {} ms", count(), list["held_ms"]);
     let elsewhere = Shop::new()?;
+    // The ledger is sealed: without the key, its file is worth nothing.
+    let refused = seam(&elsewhere.manifest(), &["restore", "--from", &backup])?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(!refused.status.success() && said.contains("put the key back as"), "{said}");
+    let keys = |shop: &Shop| shop.data().join("keys");
+    seam_store::private::folder(&keys(&elsewhere))?;
+    seam_store::private::copy(&keys(&shop).join("finance.seal"), &keys(&elsewhere).join("finance.seal"))?;
     elsewhere.seam(&["restore", "--from", &backup])?;
     // What the moment cut off is brought to its end, as after a power cut.
     elsewhere.age_orders(Duration::from_secs(61))?;

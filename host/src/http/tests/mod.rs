@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod development;
+mod feed_tokens;
 mod feeds;
 mod lifecycle;
 mod ops;

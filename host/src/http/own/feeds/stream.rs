@@ -1,5 +1,5 @@
-//! A feed as it happens: server-sent events. Each has the position as its `id`, so that a reader that was cut off goes on
-//! where it was.
+//! A feed as it happens: server-sent events. Each has the position as its `id`, so that a reader that was cut off goes
+//! on where it was.
 //!
 //! A stream reads the next events only when its reader has taken the ones before: a slow reader costs no memory.
 
