@@ -165,6 +165,13 @@ impl From<OpenError> for Unsealed {
     }
 }
 
+/// Whether each page of the file leaves room for a seal: byte 20 of its header.
+fn has_room(path: &Path) -> std::io::Result<bool> {
+    let mut header = [0; 21];
+    std::fs::File::open(path)?.read_exact(&mut header)?;
+    Ok(header.last().is_some_and(|reserved| usize::from(*reserved) == page_seals::BYTES))
+}
+
 fn convert(config: &Config, key: &Key) -> Result<(), OpenError> {
     let path = &config.path;
     let failed = |source| unopened(path, source);
@@ -184,9 +191,19 @@ fn convert(config: &Config, key: &Key) -> Result<(), OpenError> {
             return Err(OpenError::InUse { path: path.clone() });
         }
         source.execute_batch("PRAGMA secure_delete = ON").map_err(failed)?;
-        let vfs = vfs::name().map_err(failed)?.to_string_lossy();
-        let target = format!("{}?vfs={vfs}&reserve={}", uri(&aside), page_seals::BYTES);
-        source.execute("VACUUM INTO ?1", [target]).map_err(failed)?;
+        let way = vfs::name().map_err(failed)?;
+        if has_room(path).map_err(|source| unread(path, source))? {
+            // Page by page: SQLCipher makes no other file of one whose pages leave room, without a key.
+            let flags = flags - OpenFlags::SQLITE_OPEN_URI;
+            let mut sealed = rusqlite::Connection::open_with_flags_and_vfs(&aside, flags, way).map_err(failed)?;
+            let copy = rusqlite::backup::Backup::new(&source, &mut sealed).map_err(failed)?;
+            if copy.step(-1).map_err(failed)? != rusqlite::backup::StepResult::Done {
+                return Err(OpenError::InUse { path: path.clone() });
+            }
+        } else {
+            let target = format!("{}?vfs={}&reserve={}", uri(&aside), way.to_string_lossy(), page_seals::BYTES);
+            source.execute("VACUUM INTO ?1", [target]).map_err(failed)?;
+        }
         drop(source);
         let synchronised = std::fs::File::open(&aside).and_then(|file| file.sync_all());
         synchronised.map_err(|source| unread(&aside, source))
