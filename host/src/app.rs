@@ -11,7 +11,7 @@ use seam_store::{HostFile, HostFileError};
 
 use crate::audit::Audit;
 use crate::check;
-use crate::delivery::{Board, Deliveries, EventMetrics, Operator};
+use crate::delivery::{Deliveries, EventMetrics, Operator, Tallies};
 use crate::deploy::{self, Deployer, History};
 use crate::fit;
 use crate::folder;
@@ -34,7 +34,7 @@ pub struct App {
     timers: TimerMetrics,
     metrics: prometheus::Registry,
     /// What operators see of deliveries.
-    board: Board,
+    tallies: Tallies,
     event_metrics: Arc<EventMetrics>,
     /// Of events.
     pub operator: Operator,
@@ -84,9 +84,20 @@ impl App {
         let deployer = Deployer::new(registry.clone(), history, &manifest, &deployed)?;
         let schedules = Arc::new(schedule::Board::new(&manifest.schedules, &metrics)?);
         let timers = TimerMetrics::new(&metrics)?;
-        let board = Board::default();
-        let operator = Operator::new(registry.clone(), board.clone(), audit);
-        Ok(Self { manifest, registry, deployer, dev: None, schedules, timers, metrics, board, event_metrics, operator })
+        let tallies = Tallies::default();
+        let operator = Operator::new(registry.clone(), tallies.clone(), audit);
+        Ok(Self {
+            manifest,
+            registry,
+            deployer,
+            dev: None,
+            schedules,
+            timers,
+            metrics,
+            tallies,
+            event_metrics,
+            operator,
+        })
     }
 
     /// Binds the listen addresses. Clients can connect from here on, and are answered once the server runs.
@@ -134,11 +145,11 @@ impl App {
     ) -> Result<(), Error> {
         let server = self.bind()?;
         // Its first sample is what later ones are compared with: before the first request.
-        let sampling = tokio::spawn(sample(self.registry.clone(), self.board.clone(), self.event_metrics.clone()));
+        let sampling = tokio::spawn(sample(self.registry.clone(), self.tallies.clone(), self.event_metrics.clone()));
         serving(&server);
         let tending = tokio::spawn(tend(self.registry.clone()));
         let vigils = tokio::spawn(look_after_vigils(self.deployer.clone()));
-        let deliveries = Deliveries::start(self.registry.clone(), self.board.clone());
+        let deliveries = Deliveries::start(self.registry.clone(), self.tallies.clone());
         let timers = Timers::start(self.registry.clone(), self.timers.clone());
         let schedules = (self.manifest.schedules.clone(), self.schedules.clone());
         let scheduler = Scheduler::start(self.registry.clone(), schedules.0, schedules.1);
@@ -203,12 +214,12 @@ async fn tend(registry: Registry) {
 }
 
 /// Samples the metrics of events, again and again; one at a time, however slow the disk is.
-async fn sample(registry: Registry, board: Board, metrics: Arc<EventMetrics>) {
+async fn sample(registry: Registry, tallies: Tallies, metrics: Arc<EventMetrics>) {
     let mut interval = tokio::time::interval(Duration::from_secs(limits::EVENT_SAMPLE_S));
     loop {
         interval.tick().await;
-        let (registry, board, metrics) = (registry.clone(), board.clone(), metrics.clone());
-        tokio::task::spawn_blocking(move || metrics.sample(&registry, &board)).await.ok();
+        let (registry, tallies, metrics) = (registry.clone(), tallies.clone(), metrics.clone());
+        tokio::task::spawn_blocking(move || metrics.sample(&registry, &tallies)).await.ok();
     }
 }
 

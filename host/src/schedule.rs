@@ -14,7 +14,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use seam_runtime::route::Notify;
 use seam_runtime::serve::Registry;
@@ -105,14 +105,13 @@ impl Intervals {
     fn run(&self, stop: &AtomicBool, woken: &Notify) {
         let clock = self.registry.clock();
         let intervals: Vec<Duration> = self.schedules.iter().map(|(.., every)| *every).collect();
-        let now_ms = || clock.wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-        let next = |at: usize, every: Duration| self.board.waits(at, Some(now_ms() + every.as_millis() as u64));
+        let next = |at: usize, every: Duration| self.board.waits(at, Some(clock.wall_ms() + every.as_millis() as u64));
         self.schedules.iter().for_each(|(at, _, every)| next(*at, *every));
         run(clock, stop, woken, &intervals, |number| {
             let Some((at, schedule, every)) = self.schedules.get(number) else { return };
             match call(&self.registry, schedule) {
                 Ok(()) => {
-                    self.board.done(*at, Some(now_ms()));
+                    self.board.done(*at, Some(clock.wall_ms()));
                     well(&self.board, *at, schedule);
                 }
                 Err(why) => failed(&self.board, *at, schedule, &why),
@@ -228,9 +227,9 @@ impl Times {
                 Found::Waits(next_ms) => {
                     self.board.waits(*at, next_ms);
                     well(&self.board, *at, schedule);
-                    let Ok(now) = clock.wall().duration_since(UNIX_EPOCH) else { break };
-                    let next = next_ms.map_or(Duration::MAX, |next_ms| Duration::from_millis(next_ms + 1));
-                    return next.saturating_sub(now);
+                    let now_ms = clock.wall_ms();
+                    return next_ms
+                        .map_or(Duration::MAX, |next_ms| Duration::from_millis((next_ms + 1).saturating_sub(now_ms)));
                 }
                 Found::Done { ran } => {
                     *again = Again::default();

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use prometheus::{IntCounterVec, IntGaugeVec, Opts};
 use seam_runtime::route::Notify;
@@ -101,7 +101,8 @@ fn run(registry: &Registry, metrics: &TimerMetrics, stop: &AtomicBool, woken: &A
             match fire(database) {
                 Ok((fired, next_ms)) => {
                     metrics.fired.with_label_values(&[context]).inc_by(fired);
-                    wait_ms = wait_ms.min(next_ms.map_or(u64::MAX, |next| next.saturating_sub(now_ms(database))));
+                    wait_ms =
+                        wait_ms.min(next_ms.map_or(u64::MAX, |next| next.saturating_sub(database.clock().wall_ms())));
                     let waiting = next_ms.map_or(Ok(0), |_| database.timers()).unwrap_or(0);
                     metrics.waiting.with_label_values(&[context]).set(i64::try_from(waiting).unwrap_or(i64::MAX));
                 }
@@ -118,7 +119,7 @@ fn run(registry: &Registry, metrics: &TimerMetrics, stop: &AtomicBool, woken: &A
 /// Publishes some timers of `database` that are due. How many, and when the next one is due, in milliseconds since
 /// 1970.
 fn fire(database: &Database) -> Result<(u64, Option<u64>), Error> {
-    let now = now_ms(database);
+    let now = database.clock().wall_ms();
     let fired = match database.next_timer()? {
         Some(due) if due <= now => {
             let deadline = database.clock().now() + Duration::from_millis(limits::TIMER_WRITE_MS);
@@ -127,9 +128,4 @@ fn fire(database: &Database) -> Result<(u64, Option<u64>), Error> {
         next => return Ok((0, next)),
     };
     Ok((fired, database.next_timer()?))
-}
-
-fn now_ms(database: &Database) -> u64 {
-    let since_1970 = database.clock().wall().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 use seam_runtime::serve;
 
-use super::board::Board;
-use super::status::{Subscription, now_ms, subscriptions};
+use super::status::{Subscription, subscriptions};
+use super::tally::Tallies;
 use crate::limits;
 
 /// The families of all subscriptions and publishers.
@@ -59,14 +59,14 @@ impl EventMetrics {
     }
 
     /// Reads how far every subscription is. Call it every `limits::EVENT_SAMPLE_S`. May wait for a disk.
-    pub fn sample(&self, registry: &serve::Registry, board: &Board) {
-        let now_ms = now_ms(registry);
+    pub fn sample(&self, registry: &serve::Registry, tallies: &Tallies) {
+        let now_ms = registry.clock().wall_ms();
         let read = |subscription: Subscription| {
             let read = subscription.read(now_ms, limits::EVENT_SAMPLE_MAX);
             (subscription, read)
         };
         // All is read before, so that a scrape finds gaps for some microseconds only.
-        let sampled: Vec<_> = subscriptions(registry, board).into_iter().map(read).collect();
+        let sampled: Vec<_> = subscriptions(registry, tallies).into_iter().map(read).collect();
         // Subscriptions that are gone leave no gauge behind.
         for family in [&self.backlog, &self.waiting, &self.away] {
             family.reset();

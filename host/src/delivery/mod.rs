@@ -4,7 +4,6 @@
 //! the contexts' files are the truth; what wakes a thread is only a hint to look.
 //! Not here: the tables (`seam_store`), the transaction around a handler (`seam_runtime::run`).
 
-mod board;
 mod error;
 mod handler;
 mod metrics;
@@ -12,26 +11,29 @@ mod operator;
 mod pause;
 mod status;
 mod subscriber;
+mod tally;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use seam_runtime::route::Notify;
 use seam_runtime::serve::Registry;
+use seam_store::ids::interface_path;
 use seam_store::{Database, Listener, Source, WaitState};
 
-pub use board::{Board, Tally};
 pub use error::Refused;
 pub use handler::{ContextHandler, Handler, Note};
 pub use metrics::EventMetrics;
 pub use operator::{Operator, Order, Replay, ReplayPlan, ReplayStart, Selection, Shown, Which};
+use status::subscriptions;
 pub use status::{SubscriptionStatus, statuses};
 pub use subscriber::{Next, Subscriber};
+pub use tally::{Tallies, Tally};
 
 use crate::limits;
 
@@ -46,15 +48,16 @@ struct Inner {
     threads: Mutex<BTreeMap<String, Arc<Notify>>>,
     /// Wakes the thread that starts the others.
     woken: Notify,
-    board: Board,
+    tallies: Tallies,
 }
 
 impl Deliveries {
     /// Starts delivering to every context that subscribes, now or after a later change of the system.
-    /// What operators see of it stands on the `board`.
-    pub fn start(registry: Registry, board: Board) -> Self {
+    /// What operators see of it stands in the `tallies`.
+    pub fn start(registry: Registry, tallies: Tallies) -> Self {
         let woken = Notify::new(registry.clock().clone());
-        let inner = Arc::new(Inner { registry, stop: AtomicBool::new(false), threads: Mutex::default(), woken, board });
+        let inner =
+            Arc::new(Inner { registry, stop: AtomicBool::new(false), threads: Mutex::default(), woken, tallies });
         let work = inner.clone();
         spawn("seam-events", move || work.supervise());
         Self(inner)
@@ -109,7 +112,8 @@ impl Inner {
     fn deliver(&self, subscriber: &str, woken: &Arc<Notify>) {
         let wakes = woken.clone();
         let listener: Arc<Listener> = Arc::new(move || wakes.notify());
-        let mut listening: Vec<Arc<Database>> = Vec::new();
+        // Weak: a file is closed once no generation has it.
+        let mut listening: Vec<Weak<Database>> = Vec::new();
         let handler = ContextHandler::new(self.registry.clone(), subscriber);
         while !self.stopped() {
             let Ok(live) = self.registry.live(subscriber) else { break };
@@ -120,22 +124,22 @@ impl Inner {
             }
             let (mut wait_ms, mut sources) = (limits::EVENT_LOOK_MS, Vec::new());
             for subscription in &subscriptions {
-                let interface = subscription.interface.split('@').next().unwrap_or_default().to_owned();
+                let interface = interface_path(&subscription.interface).to_owned();
                 for (publisher, outbox) in self.registry.publishers(&interface) {
-                    if !listening.iter().any(|other| Arc::ptr_eq(other, &outbox)) {
+                    let file = Arc::downgrade(&outbox);
+                    if !listening.iter().any(|other| other.ptr_eq(&file)) {
                         outbox.listen(&listener);
-                        listening.push(outbox.clone());
+                        listening.push(file);
                     }
                     let source = Source { publisher: publisher.to_string(), interface: interface.clone() };
-                    let tally = self.board.tally(subscriber, &source);
+                    let tally = self.tallies.of(subscriber, &source);
                     let step = Subscriber { handler: &handler, subscription, source, outbox, tally };
                     wait_ms = wait_ms.min(self.run(subscriber, &step));
                     sources.push(step.source);
                 }
             }
             self.note_readiness(&handler, &sources);
-            // Files of generations that are gone.
-            listening.retain(|file| Arc::strong_count(file) > 1);
+            listening.retain(|file| file.strong_count() > 0);
             woken.wait(Duration::from_millis(wait_ms));
         }
         self.threads.lock().remove(subscriber);
@@ -145,7 +149,7 @@ impl Inner {
     fn note_readiness(&self, handler: &ContextHandler, sources: &[Source]) {
         let (context, events) = (&handler.context, handler.handled());
         let Some(readiness) = self.registry.readiness(context) else { return };
-        let away = |source: &Source| self.board.tally(context, source).away();
+        let away = |source: &Source| self.tallies.of(context, source).away();
         let (was_ready, mut error) = (readiness.is_ready(), sources.iter().find_map(away));
         let is_ready = match handler.database() {
             Ok(database) => {
@@ -201,30 +205,33 @@ impl Inner {
             // One outbox for all interfaces: the longest of their times.
             let keeps: Option<Vec<Duration>> = publishes.iter().map(|publication| publication.keep).collect();
             let Some(keep) = keeps.and_then(|keeps| keeps.into_iter().max()) else { continue };
-            let now = self.registry.clock().wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            let before = u64::try_from(now.saturating_sub(keep).as_millis()).unwrap_or(u64::MAX);
-            let publisher = generation.context().to_string();
-            let forgotten = self.taken_by_all(&publisher).map(|up_to| database.forget_published(up_to, before));
-            if let Some(Err(error)) = forgotten {
-                tracing::warn!(target: "delivery", publisher, %error, "cannot forget old events");
+            let keep_ms = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+            let before = self.registry.clock().wall_ms().saturating_sub(keep_ms);
+            let publisher = generation.context().as_str();
+            let Some(up_to) = self.taken_by_all(publisher) else { continue };
+            // Some at a time, until there are no more: as fast as they come in, they go.
+            while !self.stopped() {
+                match database.forget_published(up_to, before) {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(target: "delivery", publisher, %error, "cannot forget old events");
+                        break;
+                    }
+                }
             }
         }
     }
 
     /// The position up to which every subscriber has the events of `publisher`; `None` if that cannot be known now.
     fn taken_by_all(&self, publisher: &str) -> Option<u64> {
-        let mut up_to = u64::MAX;
-        for generation in self.registry.generations() {
-            let interfaces: BTreeSet<_> = generation.spec().settings.subscribes.iter().map(|s| &s.interface).collect();
-            for interface in interfaces {
-                if self.registry.publishers(interface).iter().any(|(other, _)| other.as_str() == publisher) {
-                    let interface = interface.split('@').next().unwrap_or_default().to_owned();
-                    let source = Source { publisher: publisher.to_owned(), interface };
-                    up_to = up_to.min(generation.database()?.seen(&source).ok()?.unwrap_or(0));
-                }
+        let mut all = subscriptions(&self.registry, &self.tallies).into_iter();
+        all.try_fold(u64::MAX, |up_to, subscription| {
+            if subscription.source.publisher != publisher {
+                return Some(up_to);
             }
-        }
-        Some(up_to)
+            Some(up_to.min(subscription.inbox?.seen(&subscription.source).ok()?.unwrap_or(0)))
+        })
     }
 }
 

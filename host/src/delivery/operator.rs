@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use seam_runtime::did_you_mean;
 use seam_runtime::serve::Registry;
+use seam_store::ids::interface_path;
 use seam_store::limits::EVENT_COUNT_MAX;
 use seam_store::{Database, Event, WaitState, Waiting};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::board::Board;
 use super::error::Refused;
 use super::status::{Subscription, SubscriptionStatus, statuses, subscriptions};
+use super::tally::Tallies;
 use crate::audit::{Act, Audit, AuditLine};
 use crate::limits;
 
@@ -116,17 +117,17 @@ pub struct Shown {
 #[derive(Clone)]
 pub struct Operator {
     registry: Registry,
-    board: Board,
+    tallies: Tallies,
     audit: Audit,
 }
 
 impl Operator {
-    pub fn new(registry: Registry, board: Board, audit: Audit) -> Self {
-        Self { registry, board, audit }
+    pub fn new(registry: Registry, tallies: Tallies, audit: Audit) -> Self {
+        Self { registry, tallies, audit }
     }
 
     pub fn statuses(&self) -> Vec<SubscriptionStatus> {
-        statuses(&self.registry, &self.board)
+        statuses(&self.registry, &self.tallies)
     }
 
     /// The newest lines of the audit log.
@@ -242,7 +243,7 @@ impl Operator {
     /// The subscriptions that are meant; at least one.
     fn find(&self, of: &Selection) -> Result<Vec<Subscription>, Refused> {
         let name = self.registry.name_of(&of.subscriber);
-        let all = subscriptions(&self.registry, &self.board);
+        let all = subscriptions(&self.registry, &self.tallies);
         let hint = did_you_mean::hint(&name, all.iter().map(|other| other.subscriber.as_str()));
         let mut found: Vec<_> = all.into_iter().filter(|other| other.subscriber == name).collect();
         if found.is_empty() {
@@ -260,7 +261,7 @@ impl Operator {
             }
         }
         if let Some(interface) = &of.interface {
-            let path = interface.split('@').next().unwrap_or_default();
+            let path = interface_path(interface);
             let hint = did_you_mean::hint(path, found.iter().map(|other| other.source.interface.as_str()));
             found.retain(|other| other.source.interface == path);
             if found.is_empty() {
@@ -325,7 +326,7 @@ fn waiting_at(subscription: &Subscription, position: u64) -> Result<Option<Waiti
 }
 
 fn is_of(event: &Event, subscription: &Subscription) -> bool {
-    event.interface.split('@').next() == Some(subscription.source.interface.as_str())
+    interface_path(&event.interface) == subscription.source.interface
 }
 
 /// Why there is nothing at this position, with what there is.
@@ -421,7 +422,7 @@ fn of_waiting(waiting: &Waiting) -> Shown {
 }
 
 fn shown(event: &Event, publisher: &str, state: &str) -> Shown {
-    let path = event.interface.split('@').next().unwrap_or_default();
+    let path = interface_path(&event.interface);
     Shown {
         id: event.position,
         source: publisher.to_owned(),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use seam_runtime::run::Generation;
 use seam_runtime::serve::Registry;
+use seam_store::ids::interface_path;
 use seam_store::{Database, Source, WaitingCount};
 use serde::{Deserialize, Serialize};
 
-use super::board::{Board, Tally};
+use super::tally::{Tallies, Tally};
 
 /// How far a subscription is. What stands in a file that cannot be read now is `None`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,9 +72,8 @@ impl Subscription {
 }
 
 /// All subscriptions, in the manifest's order of their subscribers.
-pub(super) fn subscriptions(registry: &Registry, board: &Board) -> Vec<Subscription> {
+pub(super) fn subscriptions(registry: &Registry, tallies: &Tallies) -> Vec<Subscription> {
     let generations = registry.generations();
-    let path = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
     let file = |generation: &Generation| {
         let serves = generation.out_of_service().is_none();
         generation.database().filter(|_| serves).cloned()
@@ -81,19 +81,24 @@ pub(super) fn subscriptions(registry: &Registry, board: &Board) -> Vec<Subscript
     let mut all = Vec::new();
     for subscriber in &generations {
         for subscription in &subscriber.spec().settings.subscribes {
-            let interface = path(&subscription.interface);
+            let interface = interface_path(&subscription.interface);
             let publishes = |other: &&Arc<Generation>| {
-                other.spec().settings.publishes.iter().any(|publication| path(&publication.interface) == interface)
+                other
+                    .spec()
+                    .settings
+                    .publishes
+                    .iter()
+                    .any(|publication| interface_path(&publication.interface) == interface)
             };
             for publisher in generations.iter().filter(publishes) {
-                let source = Source { publisher: publisher.context().to_string(), interface: interface.clone() };
+                let source = Source { publisher: publisher.context().to_string(), interface: interface.to_owned() };
                 let name = subscriber.context().to_string();
                 let out = |generation: &Arc<Generation>| {
                     let problem = generation.out_of_service()?;
                     Some(format!("`{}` is out of service: {}", generation.context(), problem.message))
                 };
                 all.push(Subscription {
-                    tally: board.tally(&name, &source),
+                    tally: tallies.of(&name, &source),
                     subscriber: name,
                     source,
                     inbox: file(subscriber),
@@ -107,8 +112,8 @@ pub(super) fn subscriptions(registry: &Registry, board: &Board) -> Vec<Subscript
 }
 
 /// How far every subscription is.
-pub fn statuses(registry: &Registry, board: &Board) -> Vec<SubscriptionStatus> {
-    let now_ms = now_ms(registry);
+pub fn statuses(registry: &Registry, tallies: &Tallies) -> Vec<SubscriptionStatus> {
+    let now_ms = registry.clock().wall_ms();
     let status = |subscription: Subscription| {
         let read = subscription.read(now_ms, seam_store::limits::EVENT_COUNT_MAX);
         let unreadable = read.as_ref().err().map(ToString::to_string);
@@ -127,11 +132,5 @@ pub fn statuses(registry: &Registry, board: &Board) -> Vec<SubscriptionStatus> {
             interface: subscription.source.interface,
         }
     };
-    subscriptions(registry, board).into_iter().map(status).collect()
-}
-
-/// Milliseconds since 1970.
-pub(super) fn now_ms(registry: &Registry) -> u64 {
-    let since_1970 = registry.clock().wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+    subscriptions(registry, tallies).into_iter().map(status).collect()
 }

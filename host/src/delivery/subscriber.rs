@@ -12,9 +12,9 @@ use seam_runtime::run::{Handled, Undelivered};
 use seam_runtime::settings::Subscription;
 use seam_store::{Database, Error, Event, Source, Transaction, WaitState, Waiting};
 
-use super::board::Tally;
 use super::handler::{Handler, Note};
 use super::pause::pause_ms;
+use super::tally::Tally;
 use crate::limits;
 
 /// What a step has left to do.
@@ -66,13 +66,12 @@ impl<H: Handler> Subscriber<'_, H> {
         let inbox = self.handler.database().map_err(|failure| Stop::Away(failure.to_string()))?;
         let again = self.retry(&inbox)?;
         let more = self.take(&inbox)?;
-        if again || more { Ok(Next::Now) } else { Ok(Next::Later(inbox.next_due()?)) }
+        if again || more { Ok(Next::Now) } else { Ok(Next::Later(inbox.next_due(&self.source)?)) }
     }
 
     /// Milliseconds since 1970.
     pub fn now_ms(&self) -> u64 {
-        let since_1970 = self.outbox.clock().wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+        self.outbox.clock().wall_ms()
     }
 
     /// Tries the events that are due, each in a transaction of its own. Whether there may be more of them.

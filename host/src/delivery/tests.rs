@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod operating;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -289,6 +291,23 @@ fn events_without_a_subject_wait_alone() {
 }
 
 #[test]
+fn what_is_due_of_another_subscription_keeps_this_one_from_no_rest() {
+    let world = World::new(1);
+    world.shelf.rejects.borrow_mut().insert("a/1".into());
+    world.publish(&["a/1"]);
+    world.run();
+    // It is due at once, and its publisher is gone from the manifest: no step ever takes it.
+    let mut gone = world.shelf.database.waiting(&world.source(), None, 0, 1).unwrap().remove(0);
+    gone.source.publisher = "gone".into();
+    gone.due_ms = 0;
+    let mut tx = world.shelf.database.begin(soon()).unwrap();
+    tx.set_aside(&gone).unwrap();
+    tx.take_off(&world.source(), &gone.event).unwrap();
+    tx.commit().unwrap();
+    assert_eq!(world.run(), Next::Later(None));
+}
+
+#[test]
 fn what_happens_while_the_subscriber_is_away_counts_against_no_event() {
     let world = World::new(10);
     world.publish(&["a/1"]);
@@ -368,120 +387,4 @@ fn a_subscriber_has_caught_up_once_it_had_everything_and_nothing_waits() {
     let nothing_published = World::new(2);
     nothing_published.run();
     assert!(nothing_published.shelf.database.caught_up(&nothing_published.source()).unwrap());
-}
-
-/// The positions and data of what waits or is dead.
-fn set_aside(world: &World) -> Vec<seam_store::Waiting> {
-    world.shelf.database.waiting(&world.source(), None, 0, 100).unwrap()
-}
-
-#[test]
-fn what_is_taken_again_comes_in_its_order_and_leaves_no_dead_letter() {
-    let world = World::new(1);
-    world.shelf.rejects.borrow_mut().insert("a/1".into());
-    world.publish(&["a/1", "b/1"]);
-    for _ in 0..3 {
-        world.run();
-        world.minutes(5);
-    }
-    assert_eq!(world.waiting(), [("a/1".to_owned(), WaitState::Dead, 3)]);
-    world.shelf.rejects.borrow_mut().clear();
-    let first = world.outbox.kept().unwrap().first;
-    assert_eq!(world.shelf.database.waiting_from(&world.source(), first).unwrap(), 1);
-    assert_eq!(world.shelf.database.take_again(&world.source(), first).unwrap(), 1);
-    world.run();
-    assert_eq!(world.seen(), ["b/1", "a/1", "b/1"]);
-    assert_eq!(world.waiting(), []);
-    assert_eq!(world.tally.counts(), (3, 3, 1), "delivered, failed, dead");
-}
-
-#[test]
-fn a_replay_that_meets_a_running_delivery_is_not_undone_by_it() {
-    for rejects in [false, true] {
-        let world = World::new(10);
-        world.publish(&["a/1", "a/2"]);
-        world.run();
-        world.publish(&["b/1"]);
-        if rejects {
-            world.shelf.rejects.borrow_mut().insert("b/1".into());
-        }
-        let (source, first) = (world.source(), world.outbox.kept().unwrap().first);
-        *world.shelf.meanwhile.borrow_mut() =
-            Some(Box::new(move |inbox| assert_eq!(inbox.take_again(&source, first).unwrap(), 0)));
-        world.step();
-        world.shelf.rejects.borrow_mut().clear();
-        world.run();
-        let mut expect = vec!["a/1", "a/2", "a/1", "a/2", "b/1"];
-        if !rejects {
-            // It was on its way when the operator asked for it again.
-            expect.insert(2, "b/1");
-        }
-        assert_eq!(world.seen(), expect);
-        assert_eq!(world.waiting(), []);
-    }
-}
-
-#[test]
-fn an_event_that_is_discarded_while_it_is_tried_stays_discarded() {
-    for traps in [false, true] {
-        let world = World::new(10);
-        let bad = if traps { &world.shelf.traps } else { &world.shelf.rejects };
-        bad.borrow_mut().insert("a/1".into());
-        world.publish(&["a/1"]);
-        world.run();
-        world.minutes(5);
-        let (source, event) = (world.source(), set_aside(&world).remove(0).event);
-        *world.shelf.meanwhile.borrow_mut() =
-            Some(Box::new(move |inbox| assert!(inbox.discard(&source, &event).unwrap())));
-        world.step();
-        assert_eq!(world.waiting(), [], "traps: {traps}");
-    }
-}
-
-#[test]
-fn a_dead_letter_is_tried_again_with_all_its_tries_and_one_behind_another_is_not() {
-    let world = World::new(1);
-    world.shelf.rejects.borrow_mut().extend(["a/1".into(), "b/1".into()]);
-    world.publish(&["a/1"]);
-    for _ in 0..3 {
-        world.run();
-        world.minutes(5);
-    }
-    world.publish(&["b/1", "b/2"]);
-    world.run();
-    let (database, source) = (&world.shelf.database, world.source());
-    let at = |data: &str| set_aside(&world).into_iter().find(|waiting| waiting.event.data == data).unwrap().event;
-    assert_eq!(database.try_again(&source, Some(at("b/2").position)).unwrap(), 0, "it waits behind b/1");
-    assert_eq!(database.try_again(&source, Some(1)).unwrap(), 0, "there is none");
-    assert_eq!(database.try_again(&source, None).unwrap(), 1);
-    let retried = [("a/1".to_owned(), WaitState::Retry, 0)];
-    assert_eq!(world.waiting().into_iter().take(1).collect::<Vec<_>>(), retried);
-    world.run();
-    assert_eq!(world.waiting().first(), Some(&("a/1".to_owned(), WaitState::Retry, 1)));
-    assert!(database.discard(&source, &at("b/1")).unwrap());
-    assert!(!database.discard(&source, &Event { position: 1, ..at("b/2") }).unwrap());
-    world.run();
-    assert_eq!(world.seen(), ["b/2"], "what waited behind goes on");
-}
-
-#[test]
-fn spans_and_kinds_count_the_events_of_one_interface() {
-    let world = World::new(10);
-    world.publish(&["a/1", "a/2", "b/1"]);
-    let other =
-        NewEvent { interface: "acme:shop/eventsandmore@0.1.0", function: "sold", data: "x", ..NewEvent::default() };
-    world.outbox.publish(&other, soon()).unwrap();
-    let kept = world.outbox.kept().unwrap();
-    let span = world.outbox.span(INTERFACE, kept.first, u64::MAX, 100).unwrap();
-    assert_eq!((span.events, span.first_ms, span.last_ms), (2, Some(1_000), Some(1_000)));
-    assert_eq!(world.outbox.span(INTERFACE, 0, kept.first, 100).unwrap().events, 1);
-    assert_eq!(world.outbox.span(INTERFACE, 0, u64::MAX, 2).unwrap().events, 2, "counted up to a bound");
-    assert_eq!(world.outbox.outbox_rows(100).unwrap(), 4);
-    let kinds = world.outbox.kinds(INTERFACE, 0).unwrap();
-    let kind = |kind: &seam_store::Kind| (kind.interface.clone(), kind.function.clone(), kind.events);
-    assert_eq!(kinds.iter().map(kind).collect::<Vec<_>>(), [("acme:shop/events@0.1.0".into(), "sold".into(), 3)]);
-    world.shelf.rejects.borrow_mut().insert("a/1".into());
-    world.run();
-    let waiting = world.shelf.database.waiting_kinds(&world.source()).unwrap();
-    assert_eq!(waiting.iter().map(kind).collect::<Vec<_>>(), [("acme:shop/events@0.1.0".into(), "sold".into(), 2)]);
 }

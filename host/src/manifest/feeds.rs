@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use seam_store::ids::ContextName;
+use seam_store::ids::{ContextName, interface_path};
 
 use super::host_name;
 use super::keys::{context_name, existing_file, names_interface};
@@ -24,7 +24,7 @@ pub(super) fn feed(table: Table<'_, '_>, folder: &Path) -> Option<(Feed, FeedPla
     let listed = table.strings("interfaces", "acme:orders/events");
     let (mut interfaces, mut places) = (Vec::new(), Vec::new());
     for interface in listed {
-        let path = interface.value.split('@').next().unwrap_or_default().to_owned();
+        let path = interface_path(&interface.value).to_owned();
         if !names_interface(&interface.value) {
             let message = format!("`{}` is not a valid interface name", interface.value);
             table.document.report(interface.place, message, "write `namespace:package/interface`");
@@ -97,6 +97,10 @@ pub(super) fn complete(manifest: &mut Manifest) {
 pub(super) fn published(manifest: &Manifest, context: &ContextName) -> Vec<String> {
     let context = manifest.contexts.iter().find(|other| other.settings.name == *context);
     let publishes = context.map(|context| context.settings.publishes.as_slice()).unwrap_or_default();
-    let path = |interface: &String| interface.split('@').next().unwrap_or_default().to_owned();
-    publishes.iter().map(|publication| path(&publication.interface)).collect::<BTreeSet<_>>().into_iter().collect()
+    publishes
+        .iter()
+        .map(|publication| interface_path(&publication.interface).to_owned())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use seam_runtime::component::ContextProblem;
 use seam_runtime::settings::{ContextSettings, Recording, SystemSettings};
-use seam_store::ids::ContextName;
+use seam_store::ids::{ContextName, interface_path};
 
 use super::network::Network;
 use super::problem::{Place, Problem};
@@ -149,8 +149,8 @@ impl Places {
     /// The place of a key (`component`) or of an import, with or without its version; the entry's place if it has no
     /// such key.
     pub fn of(&self, part: &str) -> Place {
-        let path = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
-        let same_path = || self.parts.iter().find(|(name, _)| path(name) == path(part)).map(|(_, place)| place);
+        let is_same = |name: &str| interface_path(name) == interface_path(part);
+        let same_path = || self.parts.iter().find(|(name, _)| is_same(name)).map(|(_, place)| place);
         self.parts.get(part).or_else(same_path).copied().unwrap_or(self.entry)
     }
 }

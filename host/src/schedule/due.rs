@@ -6,7 +6,6 @@
 //! Not here: threads and waiting (`schedule`).
 
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use seam_store::{Database, Error, Progress, Transaction};
 
@@ -71,7 +70,7 @@ impl<R: Runner> DueSchedule<'_, R> {
     }
 
     fn look(&self, database: &Database) -> Result<(Found, Progress), Error> {
-        let now = wall_ms(database);
+        let now = database.clock().wall_ms();
         let mut progress = match database.schedule(self.name)? {
             Some(progress) => progress,
             None => {
@@ -115,10 +114,4 @@ fn note(database: &Database, mark: Mark<'_>) -> Result<(), Error> {
     let mut tx = database.begin(deadline)?;
     mark(&mut tx)?;
     tx.commit()
-}
-
-/// Milliseconds since 1970 by the clock of the file.
-fn wall_ms(database: &Database) -> u64 {
-    let since_1970 = database.clock().wall().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }

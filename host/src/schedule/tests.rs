@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::time::UNIX_EPOCH;
 
 use seam_store::clock::ManualClock;
 use seam_store::{Config, Migration, Transaction, Value};

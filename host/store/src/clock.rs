@@ -64,6 +64,12 @@ impl Clock {
         }
     }
 
+    /// The time of day in milliseconds since 1970, UTC; 0 before that.
+    pub fn wall_ms(&self) -> u64 {
+        let since_1970 = self.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+    }
+
     pub fn elapsed_since(&self, earlier: Instant) -> Duration {
         self.now().saturating_duration_since(earlier)
     }

@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::database::Database;
 use crate::error::Error;
 use crate::host_table::{signed, unsigned};
+use crate::ids::interface_path;
 use crate::outbox::{Event, RESTORED, STARTED};
 
 /// What a reader asks for.
@@ -145,7 +146,7 @@ fn entry(row: &rusqlite::Row<'_>, request: &FeedRequest<'_>) -> rusqlite::Result
         let (position, time_ms) = (unsigned(row.get(0)?), unsigned(row.get(4)?));
         return Ok(concerns.then_some(FeedEntry::Restored { position, last, time_ms }));
     }
-    let path = interface.split('@').next().unwrap_or_default();
+    let path = interface_path(interface);
     if !request.interfaces.iter().any(|granted| granted == path) {
         return Ok(None);
     }

@@ -12,12 +12,12 @@ pub(super) fn exists(sqlite: &Connection, table: &str) -> rusqlite::Result<bool>
 /// them stays without.
 pub(super) fn made<T>(
     sqlite: &Connection,
-    tables: &str,
+    tables: &[&str],
     write: impl Fn(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
     match write(sqlite) {
         Err(error) if error.to_string().contains("no such table: seam_") => {
-            sqlite.execute_batch(tables)?;
+            tables.iter().try_for_each(|sql| sqlite.execute_batch(sql))?;
             write(sqlite)
         }
         done => done,

@@ -32,6 +32,11 @@ impl ContextName {
     }
 }
 
+/// An interface's name without its version: `acme:orders/events` of `acme:orders/events@0.1.0`.
+pub fn interface_path(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(path, _)| path)
+}
+
 impl std::borrow::Borrow<str> for ContextName {
     fn borrow(&self) -> &str {
         &self.0

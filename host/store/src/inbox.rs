@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS seam_waiting (
     reason    TEXT    NOT NULL,
     PRIMARY KEY (publisher, interface, position)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS seam_waiting_due ON seam_waiting (state, due_ms);
+CREATE INDEX IF NOT EXISTS seam_waiting_due ON seam_waiting (publisher, interface, state, due_ms);
 CREATE INDEX IF NOT EXISTS seam_waiting_subject ON seam_waiting (publisher, interface, subject, position)
     WHERE state <> 'dead'";
 
@@ -205,7 +205,7 @@ impl Transaction {
 
 impl Transaction {
     fn in_inbox<T>(&mut self, work: impl Fn(&rusqlite::Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
-        self.as_host(|sqlite| host_table::made(sqlite, TABLES, work))
+        self.as_host(|sqlite| host_table::made(sqlite, &[TABLES], work))
     }
 }
 
@@ -319,14 +319,17 @@ impl Database {
         self.waiting_where(filter, params![source.publisher, source.interface, signed(now_ms), most])
     }
 
-    /// When the next event that waits is due, in milliseconds since 1970.
+    /// When the next event of a subscription that waits is due, in milliseconds since 1970.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn next_due(&self) -> Result<Option<u64>, Error> {
+    pub fn next_due(&self, source: &Source) -> Result<Option<u64>, Error> {
         self.read_as_host("seam_waiting", |sqlite| {
-            let sql = "SELECT min(due_ms) FROM seam_waiting WHERE state = 'retry'";
-            sqlite.query_row(sql, [], |row| Ok(row.get::<_, Option<i64>>(0)?.map(unsigned)))
+            let sql = "SELECT min(due_ms) FROM seam_waiting
+                       WHERE publisher = ?1 AND interface = ?2 AND state = 'retry'";
+            sqlite.query_row(sql, params![source.publisher, source.interface], |row| {
+                Ok(row.get::<_, Option<i64>>(0)?.map(unsigned))
+            })
         })
     }
 

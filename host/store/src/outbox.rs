@@ -15,7 +15,7 @@ use crate::host_table::{self, signed, unsigned};
 use crate::limits;
 use crate::transaction::Transaction;
 
-pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_outbox (
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_outbox (
     position  INTEGER PRIMARY KEY,
     interface TEXT    NOT NULL,
     function  TEXT    NOT NULL,
@@ -34,6 +34,9 @@ pub(super) const START: &str = "INSERT INTO seam_outbox (position, interface, fu
            '', iif(max(position) IS NULL, 'start', 'restored'), CAST(1000 * unixepoch('subsec') AS INTEGER), '',
            CAST(coalesce(max(position), 0) AS TEXT)
     FROM seam_outbox";
+
+/// What makes an outbox.
+pub(super) const OUTBOX: &[&str] = &[TABLE, START];
 
 /// The function of the row with which positions start, and of one with which they go on in a file that was put back.
 pub(super) const STARTED: &str = "start";
@@ -121,8 +124,7 @@ impl Transaction {
         let sql = "INSERT INTO seam_outbox (interface, function, subject, time_ms, trace, data)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let values = params![interface, function, subject, signed(time_ms), trace, data];
-        let tables = format!("{TABLE}; {START}");
-        self.as_host(|sqlite| host_table::made(sqlite, &tables, |sqlite| sqlite.execute(sql, values)).map(drop))
+        self.as_host(|sqlite| host_table::made(sqlite, OUTBOX, |sqlite| sqlite.execute(sql, values)).map(drop))
     }
 }
 

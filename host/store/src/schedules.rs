@@ -38,7 +38,7 @@ impl Transaction {
                    ON CONFLICT (name) DO UPDATE SET at_ms = excluded.at_ms, ran_ms = excluded.ran_ms, runs = runs + 1
                    WHERE at_ms < excluded.at_ms";
         let values = params![schedule, signed(at_ms), signed(ran_ms)];
-        let rows = self.as_host(|sqlite| host_table::made(sqlite, TABLE, |sqlite| sqlite.execute(sql, values)))?;
+        let rows = self.as_host(|sqlite| host_table::made(sqlite, &[TABLE], |sqlite| sqlite.execute(sql, values)))?;
         match rows {
             0 => Err(Error::Busy("the due time of the schedule is done already".to_owned())),
             _ => Ok(()),
@@ -70,7 +70,7 @@ impl Database {
         self.write_as_host(|sqlite| {
             let sql = "INSERT INTO seam_schedules (name, at_ms, runs) VALUES (?1, ?2, 0)
                        ON CONFLICT (name) DO UPDATE SET at_ms = excluded.at_ms";
-            host_table::made(sqlite, TABLE, |sqlite| sqlite.execute(sql, params![schedule, signed(at_ms)]).map(drop))
+            host_table::made(sqlite, &[TABLE], |sqlite| sqlite.execute(sql, params![schedule, signed(at_ms)]).map(drop))
         })
     }
 

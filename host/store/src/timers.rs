@@ -46,7 +46,7 @@ impl Transaction {
             }
             sqlite.execute(sql, params![signed(due_ms), interface, function, subject, trace, data]).map(|_| true)
         };
-        match self.as_host(|sqlite| host_table::made(sqlite, TABLES, set))? {
+        match self.as_host(|sqlite| host_table::made(sqlite, &[TABLES], set))? {
             true => Ok(()),
             false => Err(Error::Full(format!("{} timers wait; set it again when some have come", limits::TIMERS_MAX))),
         }
@@ -99,10 +99,9 @@ impl Database {
                          SELECT id FROM seam_timers WHERE due_ms <= ?1 ORDER BY due_ms, id LIMIT ?2)";
             sqlite.execute(sql, values).map(|rows| rows as u64)
         };
-        let outbox = format!("{}; {}", outbox::TABLE, outbox::START);
         self.in_own_transaction(deadline, |tx| {
             tx.publishes = true;
-            tx.as_host(|sqlite| host_table::made(sqlite, &outbox, fire))
+            tx.as_host(|sqlite| host_table::made(sqlite, outbox::OUTBOX, fire))
         })
     }
 }

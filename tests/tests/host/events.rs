@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
-use seam::delivery::{Board, Deliveries};
+use seam::delivery::{Deliveries, Tallies};
 use seam_runtime::serve::Registry;
 use seam_store::WaitState;
 use seam_tests::publishing::{How, PUBLISHES, Reader, got, publisher, source, write};
@@ -32,7 +32,7 @@ fn until_got(registry: &Registry, count: usize) -> Result<Vec<u32>> {
 #[test]
 fn what_is_committed_is_delivered_and_what_is_rolled_back_is_not() -> Result<()> {
     let (_system, registry) = system(Reader::default(), "batch = 10")?;
-    let _deliveries = Deliveries::start(registry.clone(), Board::default());
+    let _deliveries = Deliveries::start(registry.clone(), Tallies::default());
     write(&registry, 1, 3, How::Each)?;
     write(&registry, 50, 5, How::RolledBack)?;
     write(&registry, 4, 30, How::Together)?;
@@ -44,7 +44,7 @@ fn what_is_committed_is_delivered_and_what_is_rolled_back_is_not() -> Result<()>
 fn a_subscriber_is_swapped_while_events_flow_and_none_is_lost_or_comes_twice() -> Result<()> {
     const ALL: u32 = 3_000;
     let (system, registry) = system(Reader::default(), "batch = 7")?;
-    let _deliveries = Deliveries::start(registry.clone(), Board::default());
+    let _deliveries = Deliveries::start(registry.clone(), Tallies::default());
     let done = AtomicBool::new(false);
     let swaps = std::thread::scope(|scope| {
         let publishing = scope.spawn(|| {
@@ -73,7 +73,7 @@ fn a_subscriber_is_swapped_while_events_flow_and_none_is_lost_or_comes_twice() -
 fn an_event_on_which_the_subscriber_traps_becomes_a_dead_letter_and_the_others_go_on() -> Result<()> {
     let (_system, registry) =
         system(Reader { traps_on: 5, ..Reader::default() }, "batch = 4, tries = 2, pause_max_s = 1")?;
-    let _deliveries = Deliveries::start(registry.clone(), Board::default());
+    let _deliveries = Deliveries::start(registry.clone(), Tallies::default());
     write(&registry, 1, 10, How::Together)?;
     assert_eq!(until_got(&registry, 9)?, [1, 2, 3, 4, 6, 7, 8, 9, 10]);
     let dead = wait::until(wait::TIMEOUT, || {
@@ -92,7 +92,7 @@ fn an_event_on_which_the_subscriber_traps_becomes_a_dead_letter_and_the_others_g
 #[test]
 fn what_the_handler_of_a_refused_event_wrote_is_undone() -> Result<()> {
     let (_system, registry) = system(Reader { refuses_from: 8, ..Reader::default() }, "batch = 20, tries = 1")?;
-    let _deliveries = Deliveries::start(registry.clone(), Board::default());
+    let _deliveries = Deliveries::start(registry.clone(), Tallies::default());
     write(&registry, 1, 10, How::Each)?;
     wait::until(wait::TIMEOUT, || {
         let count = registry.live("reader")?.generation().database().expect("a store").waiting_count(&source())?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use seam::delivery::{Board, Deliveries};
+use seam::delivery::{Deliveries, Tallies};
 use seam_runtime::route::RouteRejected;
 use seam_runtime::serve::Registry;
 use seam_tests::publishing::{How, PUBLISHES, Reader, got, publisher, write};
@@ -65,7 +65,7 @@ fn a_variant_gets_all_events_before_it_answers_and_goes_on_from_there() -> Resul
     assert_eq!(refused.to_string(), "`reader@new` has not caught up: catching up: 0 events");
     assert!(route(&registry, "shadow=new").is_err());
 
-    let _deliveries = Deliveries::start(registry.clone(), Board::default());
+    let _deliveries = Deliveries::start(registry.clone(), Tallies::default());
     until_state(&registry, "ready")?;
     assert_eq!(got(&registry, "reader@new")?, (0..234).collect::<Vec<_>>());
     route(&registry, "new=1 one=0")?;
@@ -86,7 +86,7 @@ fn a_variant_that_has_caught_up_serves_at_once_after_a_restart_and_without_its_f
     let system = system(NEW)?;
     let registry = started(&system)?;
     write(&registry, 0, 10, How::Together)?;
-    let deliveries = Deliveries::start(registry.clone(), Board::default());
+    let deliveries = Deliveries::start(registry.clone(), Tallies::default());
     until_state(&registry, "ready")?;
     route(&registry, "new=1 one=0")?;
     drop((deliveries, registry));
@@ -104,7 +104,7 @@ fn a_variant_that_has_caught_up_serves_at_once_after_a_restart_and_without_its_f
     let registry = restarted(&system)?;
     assert_eq!(state(&registry), "catching up: 0 events", "a new file starts at the first event");
     assert_eq!(answers(&registry)?, 1, "the main variant answers for it");
-    let _deliveries = Deliveries::start(registry.clone(), Board::default());
+    let _deliveries = Deliveries::start(registry.clone(), Tallies::default());
     until_state(&registry, "ready")?;
     assert_eq!((answers(&registry)?, got(&registry, "reader@new")?.len()), (2, 10));
     Ok(())
@@ -120,7 +120,7 @@ fn a_variant_that_fails_is_behind_and_goes_on_when_it_can() -> Result<()> {
     let system = system(Reader { refuses_from: 90, ..NEW })?;
     let registry = started(&system)?;
     write(&registry, 0, 90, How::Together)?;
-    let _deliveries = Deliveries::start(registry.clone(), Board::default());
+    let _deliveries = Deliveries::start(registry.clone(), Tallies::default());
     until_state(&registry, "ready")?;
     route(&registry, "new=1 one=0")?;
     write(&registry, 90, 2, How::Together)?;
@@ -144,7 +144,7 @@ fn a_variant_that_handles_nothing_never_answers() -> Result<()> {
     let system = system(Reader { refuses_from: 0, ..NEW })?;
     let registry = started(&system)?;
     write(&registry, 0, 5, How::Together)?;
-    let _deliveries = Deliveries::start(registry.clone(), Board::default());
+    let _deliveries = Deliveries::start(registry.clone(), Tallies::default());
     let state = until_state(&registry, "not ready: 5 events wait for another try, the first after: refused(0)")?;
     let refused = route(&registry, "new=1").unwrap_err().to_string();
     assert_eq!(refused, format!("`reader@new` has not caught up: {state}"));

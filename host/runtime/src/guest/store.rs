@@ -273,8 +273,7 @@ pub fn publish(
         return Ok(Err(Error::Denied("the manifest grants this context no store".to_owned())));
     };
     let trace = call.trace.to_string();
-    let since_1970 = session.database.clock().wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let time_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+    let time_ms = session.database.clock().wall_ms();
     let event = NewEvent { trace: &trace, time_ms, ..event };
     let published = session.publish(&event, due_ms, call.deadline);
     if session.wrote()

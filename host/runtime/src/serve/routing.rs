@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use seam_store::ids::ContextName;
+use seam_store::ids::{ContextName, interface_path};
 use seam_store::{HostFile, HostFileError, Source};
 
 use super::load::Absent;
@@ -50,7 +50,7 @@ impl Routing {
 /// Whose events `subscriber` gets.
 fn sources<'g>(subscriber: &'g Generation, generations: &'g [Arc<Generation>]) -> impl Iterator<Item = Source> + 'g {
     subscriber.spec().settings.subscribes.iter().flat_map(move |subscription| {
-        let interface = path(&subscription.interface);
+        let interface = interface_path(&subscription.interface);
         publishers(generations, interface)
             .map(move |other| Source { publisher: other.context().to_string(), interface: interface.to_owned() })
     })
@@ -63,11 +63,6 @@ pub(crate) fn publishers<'g>(
 ) -> impl Iterator<Item = &'g Arc<Generation>> {
     generations.iter().filter(move |generation| {
         let publishes = &generation.spec().settings.publishes;
-        publishes.iter().any(|publication| path(&publication.interface) == path(interface))
+        publishes.iter().any(|publication| interface_path(&publication.interface) == interface_path(interface))
     })
-}
-
-/// An interface's name without its version.
-fn path(interface: &str) -> &str {
-    interface.split('@').next().unwrap_or_default()
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use seam_runtime::component::{Component, ContextSpec, InterfaceName};
+use seam_store::ids::interface_path;
 use seam_store::{Error, Kind, Source};
 
 use crate::deploy::report::{GateRefusal, Step};
@@ -67,7 +68,7 @@ fn waiting(system: &System, context: &ContextSpec) -> Result<BTreeMap<(String, S
     let mut waiting = BTreeMap::new();
     let Some(inbox) = system.database(context.settings.name.as_str()) else { return Ok(waiting) };
     for subscription in &context.settings.subscribes {
-        let interface = subscription.interface.split('@').next().unwrap_or_default();
+        let interface = interface_path(&subscription.interface);
         for (publisher, outbox) in system.registry.publishers(interface) {
             let source = Source { publisher: publisher.to_string(), interface: interface.to_owned() };
             let mut kinds = Vec::new();

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use seam_store::ids::interface_path;
 use seam_store::{Event, FeedEntry};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -26,7 +27,7 @@ pub fn write(out: &mut String, source: &str, entry: &FeedEntry) {
 
 fn write_event(out: &mut String, event: &Event) {
     let Event { interface, function, subject, time_ms, trace, data, .. } = event;
-    let path = interface.split('@').next().unwrap_or_default();
+    let path = interface_path(interface);
     let kind = quoted(&format!("{path}.{function}"));
     let _ = write!(out, ",\"type\":{kind},\"time\":\"{}\"", time(*time_ms));
     if let Some(subject) = subject.as_ref().filter(|subject| !subject.is_empty()) {

@@ -10,10 +10,10 @@ use seam_store::Source;
 
 /// The tallies of all subscriptions. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Board(Arc<Mutex<Tallies>>);
+pub struct Tallies(Arc<Mutex<BySubscription>>);
 
 /// By the subscriber, and by whose events it takes.
-type Tallies = BTreeMap<(String, Source), Arc<Tally>>;
+type BySubscription = BTreeMap<(String, Source), Arc<Tally>>;
 
 /// Of one subscription, since the host started.
 #[derive(Debug, Default)]
@@ -24,9 +24,9 @@ pub struct Tally {
     away: Mutex<Option<String>>,
 }
 
-impl Board {
+impl Tallies {
     /// That of the subscription of `subscriber`.
-    pub fn tally(&self, subscriber: &str, source: &Source) -> Arc<Tally> {
+    pub fn of(&self, subscriber: &str, source: &Source) -> Arc<Tally> {
         self.0.lock().entry((subscriber.to_owned(), source.clone())).or_default().clone()
     }
 }
