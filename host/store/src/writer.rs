@@ -30,6 +30,7 @@ use crate::mark::Mark;
 use crate::oneshot::Oneshot;
 use crate::open::{OpenError, open, open_or_create};
 use crate::statistics::Counters;
+use crate::votes::Votes;
 use crate::{blocking, limits};
 
 pub(super) struct Writer {
@@ -38,6 +39,8 @@ pub(super) struct Writer {
     pub health: Arc<Health>,
     /// Rung after each commit that added to the outbox.
     pub published: Bell,
+    /// Its promise to commit a transaction over several files.
+    pub votes: Mutex<Votes>,
     state: Mutex<State>,
 }
 
@@ -84,7 +87,12 @@ impl Writer {
         }
         let health = Arc::new(Health::new(&config.path, config.clock.clone()));
         let state = State { leased: false, idle: Some(Box::new(connection)), queue: VecDeque::new() };
-        Ok(Self { config, counters: Counters::default(), health, published: Bell::default(), state: Mutex::new(state) })
+        let mut votes = Votes::of(&config);
+        if let Some(doubt) = votes.doubt(connection_of(&state)) {
+            health.set_doubt(doubt);
+        }
+        let (votes, state) = (Mutex::new(votes), Mutex::new(state));
+        Ok(Self { config, counters: Counters::default(), health, published: Bell::default(), votes, state })
     }
 
     pub fn config(&self) -> &Config {
@@ -106,7 +114,34 @@ impl Writer {
     /// Waits for the lease and opens a savepoint in the group's outer transaction.
     pub fn begin(&self, deadline: Instant) -> Result<Lease, Error> {
         self.health.usable()?;
+        let lease = self.lease(deadline)?;
+        self.opened(self.if_writable(lease)?)
+    }
+
+    /// As `begin`, for a transaction that commits with no other: see `commit_alone`.
+    pub fn begin_alone(&self, deadline: Instant) -> Result<Lease, Error> {
+        self.health.usable()?;
+        self.opened(self.exclusive(deadline)?)
+    }
+
+    /// As `begin_alone`, also while the file is in doubt.
+    pub fn begin_in_doubt(&self, deadline: Instant) -> Result<Lease, Error> {
+        self.health.usable()?;
         let mut lease = self.lease(deadline)?;
+        self.commit_group(&mut lease);
+        self.opened(lease)
+    }
+
+    /// The lease, unless the file is in doubt.
+    fn if_writable(&self, lease: Lease) -> Result<Lease, Error> {
+        let Err(error) = self.health.writable() else { return Ok(lease) };
+        if let Err(lease) = self.hand_to_next(lease) {
+            self.end_group(lease);
+        }
+        Err(error)
+    }
+
+    fn opened(&self, mut lease: Lease) -> Result<Lease, Error> {
         match self.open_savepoint(&mut lease) {
             Ok(()) => Ok(lease),
             Err(error) => {
@@ -160,6 +195,31 @@ impl Writer {
         }
     }
 
+    /// Commits a transaction that began alone. `before_next` gets the outcome before another one can begin.
+    pub fn commit_alone(&self, mut lease: Lease, before_next: impl FnOnce(&CommitOutcome)) -> CommitOutcome {
+        let released = lease.connection().and_then(|connection| {
+            if connection.violates_deferred_keys() {
+                return Err(Error::Constraint("FOREIGN KEY constraint failed at commit".to_owned()));
+            }
+            connection.run_as_host("RELEASE seam").map_err(|error| connection.explain(&error))
+        });
+        let outcome = match released {
+            Ok(()) => {
+                let outcome = Arc::new(Oneshot::new());
+                lease.group.push(outcome.clone());
+                self.commit_group(&mut lease);
+                outcome.receive()
+            }
+            Err(error) => {
+                lease.roll_back_all();
+                CommitOutcome::Failed(error)
+            }
+        };
+        before_next(&outcome);
+        self.end_group(lease);
+        outcome
+    }
+
     /// Undoes the savepoint, and nothing of the other transactions in the group.
     pub fn roll_back(&self, mut lease: Lease) {
         Counters::add(&self.counters.rollbacks, 1);
@@ -182,7 +242,8 @@ impl Writer {
 
     /// The lease without any open transaction, for migrations and copies. An open group is committed first.
     pub fn exclusive(&self, deadline: Instant) -> Result<Lease, Error> {
-        let mut lease = self.lease(deadline)?;
+        let lease = self.lease(deadline)?;
+        let mut lease = self.if_writable(lease)?;
         self.commit_group(&mut lease);
         match self.connect(&mut lease).map(|_| ()) {
             Ok(()) => Ok(lease),
@@ -412,6 +473,10 @@ impl Lease {
             self.connection = None;
         }
     }
+}
+
+fn connection_of(state: &State) -> Option<&Connection> {
+    state.idle.as_deref()
 }
 
 fn closed() -> Error {

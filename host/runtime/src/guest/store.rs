@@ -7,12 +7,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use seam_store::ids::ContextName;
 use seam_store::{Database, Error, NewEvent, Transaction, Value};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower, WasmList, WasmStr};
 
 use super::Guest;
 use super::dispatch::DispatchTable;
+use super::joint::Joint;
 use super::places::{Away, Places};
 use crate::limits;
 
@@ -22,6 +24,10 @@ pub struct Session {
     transaction: Option<Transaction>,
     /// Set while the host delivers events: its transaction goes over several calls.
     delivery: Option<Delivery>,
+    /// The transaction over several files that the call is a part of, and the context's name in it.
+    joint: Option<(Arc<Joint>, ContextName)>,
+    /// Whether this call has begun a transaction over several files, which is open.
+    coordinates: bool,
     /// Whether this call committed something, or may have.
     wrote: bool,
     /// Of the call; given away while it waits for the writer or the disk.
@@ -30,18 +36,94 @@ pub struct Session {
 
 impl Session {
     pub fn new(database: Arc<Database>) -> Self {
-        Self { database, transaction: None, delivery: None, wrote: false, places: None }
+        Self {
+            database,
+            transaction: None,
+            delivery: None,
+            joint: None,
+            coordinates: false,
+            wrote: false,
+            places: None,
+        }
     }
 
-    /// Prepares the session for a call that holds these places.
-    pub fn enter(&mut self, places: Option<&Arc<Places>>) {
-        self.places = places.cloned();
+    /// Prepares the session of `context` for a call that `callees` carries.
+    pub fn enter(&mut self, callees: &DispatchTable, context: &ContextName) {
+        self.places = callees.places().cloned();
+        let Some(joint) = callees.joint() else { return };
+        self.delivery = Some(Delivery { guest_began: false });
+        self.transaction = joint.take(context);
+        if let Some(Err(error)) = self.transaction.as_mut().map(|transaction| transaction.savepoint(EVENT)) {
+            joint.fail(context, &error.to_string());
+        }
+        self.joint = Some((joint.clone(), context.clone()));
     }
 
-    /// Whether the call holds the context's writer now. Other calls wait for it, so the host refuses calls to other
-    /// contexts meanwhile.
+    /// Whether the call holds the context's writer now, and other contexts do not wait for the same end. Other calls
+    /// wait for it, so the host refuses calls to other contexts meanwhile.
     pub fn in_transaction(&self) -> bool {
-        self.transaction.is_some()
+        match self.coordinates || self.joint.is_some() {
+            true => self.in_guest_transaction(),
+            false => self.transaction.is_some(),
+        }
+    }
+
+    /// Whether no transaction is open, of whatever kind.
+    pub fn is_free(&self) -> bool {
+        self.transaction.is_none() && self.delivery.is_none()
+    }
+
+    pub fn in_guest_transaction(&self) -> bool {
+        self.delivery.is_some_and(|delivery| delivery.guest_began)
+    }
+
+    /// Begins the coordinator's own part of a transaction over several files.
+    ///
+    /// # Errors
+    /// When the file is not free in time, or cannot be written.
+    pub fn coordinate(&mut self, deadline: Instant) -> Result<(), Error> {
+        let _away = away_for_writer(self.places.as_deref())?;
+        self.transaction = Some(self.database.begin_alone(deadline)?);
+        self.delivery = Some(Delivery { guest_began: false });
+        self.coordinates = true;
+        Ok(())
+    }
+
+    pub fn coordinates(&self) -> bool {
+        self.coordinates
+    }
+
+    /// Ends the call's part in the transaction over several files that it began.
+    pub fn end_coordination(&mut self) -> Option<Transaction> {
+        self.coordinates = false;
+        self.delivery = None;
+        self.wrote = true;
+        self.transaction.take()
+    }
+
+    /// Gives the call's places away while it waits for another transaction.
+    ///
+    /// # Errors
+    /// When as many calls as may wait for a commit wait already.
+    pub fn away_for_writer(&self) -> Result<Option<Away<'_>>, Error> {
+        away_for_writer(self.places.as_deref())
+    }
+
+    /// The same while it waits for the disk.
+    pub fn away_for_commit(&self) -> Option<Away<'_>> {
+        self.places.as_deref().and_then(Places::away_for_commit)
+    }
+
+    /// Ends the call's part in the transaction of another context: keeps what it wrote in it, or undoes that.
+    fn leave(&mut self, keep: bool) {
+        let Some((joint, context)) = self.joint.take() else { return };
+        if let Err(error) = self.end_event(keep) {
+            joint.fail(&context, &error.to_string());
+        }
+        self.delivery = None;
+        if let Some(transaction) = self.transaction.take() {
+            joint.put_back(&context, transaction);
+        }
     }
 
     /// Whether the call has committed something, or may have. A transaction that only read counts too.
@@ -52,10 +134,13 @@ impl Session {
     /// Ends the call. Rolls back a transaction that the call left open, and returns whether there was one. Dropping the
     /// session rolls back too.
     pub fn finish(&mut self) -> bool {
+        let left_open = self.joint.is_some() && self.in_guest_transaction();
+        self.leave(true);
         self.wrote = false;
         self.places = None;
         self.delivery = None;
-        self.transaction.take().map(Transaction::rollback).is_some()
+        self.coordinates = false;
+        self.transaction.take().map(Transaction::rollback).is_some() || left_open
     }
 
     fn query(&mut self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Vec<u8>, Error> {
@@ -113,11 +198,18 @@ impl Session {
         self.transaction.is_none() && self.delivery.is_none()
     }
 
-    /// The open transaction. While events are delivered, the first statement that writes opens it.
+    /// The open transaction. While events are delivered, and in the transaction of another context, the first statement
+    /// that writes opens it.
     fn transaction_of_delivery(&mut self, deadline: Instant) -> Result<&mut Transaction, Error> {
         if self.transaction.is_none() {
             let _away = away_for_writer(self.places.as_deref())?;
-            let mut transaction = self.database.begin(deadline)?;
+            let mut transaction = match &self.joint {
+                Some((joint, context)) => {
+                    let wait = Instant::now() + Duration::from_millis(limits::TWO_PHASE_WAIT_MS);
+                    joint.begin(context, &self.database, deadline.min(wait))?
+                }
+                None => self.database.begin(deadline)?,
+            };
             transaction.savepoint(EVENT)?;
             self.transaction = Some(transaction);
         }
@@ -229,7 +321,14 @@ impl Session {
     }
 }
 
-/// The state of a delivery.
+/// A call that failed leaves nothing in the transaction of another context.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.leave(false);
+    }
+}
+
+/// The state of a delivery, or of another transaction over several calls.
 #[derive(Clone, Copy)]
 struct Delivery {
     /// Whether a transaction of the guest is open.

@@ -9,8 +9,7 @@ use super::blueprint::{Blueprint, Export, Grants};
 use super::generation::{Generation, Inherited};
 use crate::call::ContextIndex;
 use crate::component::{ContextProblem, HEALTH, HTTP_HANDLER, INVARIANTS, InterfaceName, MIGRATIONS, is_seam};
-use crate::guest::attempts::Attempts;
-use crate::guest::{logging, memory, wasi, wasi_http};
+use crate::guest::{logging, memory, two_phase, wasi, wasi_http};
 use crate::link::{Wired, is_asynchronous, waits};
 use crate::settings::ContextSettings;
 
@@ -54,12 +53,16 @@ pub(crate) fn generation(
         health: index_of(HEALTH, "check"),
         asynchronous: is_asynchronous(component),
         waits: waits(component),
-        grants: grants(entry, database, inherited.attempts.clone()),
+        grants: grants(entry, database, &inherited),
     };
     Ok(Generation::new(index, number, wired, blueprint, inherited))
 }
 
-fn grants(entry: &ContextSettings, database: Option<Arc<Database>>, attempts: Arc<Attempts>) -> Grants {
+fn grants(entry: &ContextSettings, database: Option<Arc<Database>>, inherited: &Inherited) -> Grants {
+    let two_phase = || two_phase::Grant {
+        participants: entry.two_phase.clone().into(),
+        transactions: inherited.transactions.clone(),
+    };
     let mut config = WasiConfigVariables::new();
     for (key, value) in &entry.config {
         config.insert(key, value);
@@ -71,7 +74,8 @@ fn grants(entry: &ContextSettings, database: Option<Arc<Database>>, attempts: Ar
         outgoing: wasi_http::Outgoing::new(&entry.outgoing),
         memory: memory::Shared::new(entry.limits.context_memory_mb),
         instance_memory_mb: entry.limits.instance_memory_mb,
-        attempts,
+        attempts: inherited.attempts.clone(),
+        two_phase: (!entry.two_phase.is_empty()).then(two_phase),
         log_budget: Arc::new(logging::Budget::new(entry.limits.log_kb_per_s)),
         timeout: entry.limits.timeout,
         world: wasi::World::Real,
