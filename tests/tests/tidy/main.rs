@@ -55,7 +55,8 @@ const FLOORS: &[Floors] = &[
     Floors {
         root: "host/store/src/",
         floors: &[
-            &["migrate", "register", "examine"],
+            &["accounts", "migrate", "register"],
+            &["examine"],
             &["moment"],
             &["compare", "copy", "feed", "inbox", "inspect", "invariant", "schedules", "timers"],
             &["outbox", "schema"],
