@@ -26,8 +26,7 @@ macro_rules! files {
 /// What the files of a project refer to.
 pub const DOCS: Files = files!("docs": "manifest.md", "new-context.md", "scenarios.md", "variants.md", "verify.md");
 
-pub const INTERFACES: Files =
-    files!("wit/host": "attempts.wit", "health.wit", "http.wit", "invariants.wit", "sagas.wit", "store.wit", "two-phase.wit");
+pub const INTERFACES: Files = files!("wit/host": "attempts.wit", "health.wit", "http.wit", "invariants.wit", "sagas.wit", "store.wit", "two-phase.wit");
 
 pub const RUST_FILES: Files = files!("plugins/sdk":
     "Cargo.toml", "README.md", "build/Cargo.toml", "build/src/invariants.rs", "build/src/lib.rs", "src/attempts.rs", "src/bindings.rs", "src/clock.rs",
