@@ -121,8 +121,8 @@ fn a_change_that_does_not_fit_the_state_changes_nothing() {
     save(&shop, "done", ends);
     let before: Vec<Saga> = shop.sagas(&SagaFilter::default(), 0, 10).unwrap();
     in_tx(&shop, |tx| {
-        assert_eq!(tx.saga_resume("sale", "nobody", "pay", 9)?, SagaChange::Unknown);
-        assert_eq!(tx.saga_give_up("sale", "nobody", "", 9)?, SagaChange::Unknown);
+        assert_eq!(tx.saga_resume("sale", "unknown", "pay", 9)?, SagaChange::Unknown);
+        assert_eq!(tx.saga_give_up("sale", "unknown", "", 9)?, SagaChange::Unknown);
         assert!(refused(&tx.saga_resume("sale", "runs", "reserve", 9)?).contains("running"));
         assert!(refused(&tx.saga_resume("sale", "waits", "pay", 9)?).contains("waits at `reserve`"));
         assert!(refused(&tx.saga_give_up("sale", "sent", "", 9)?).contains("`send`"));
