@@ -1,7 +1,7 @@
 //! The guest SDK: what a context written in Rust needs from the host, and no more.
 //!
 //! A context generates the bindings of its own seams with `wit_bindgen::generate!`, declares itself with [`context!`],
-//! and uses [`store`], [`log`], [`config`], [`clock`], [`random`] and [`attempts`]. Its domain stays plain Rust beside
+//! and uses [`store`], [`log`], [`config`], [`clock`], [`random`], [`attempts`] and [`sagas`]. Its domain stays plain Rust beside
 //! that.
 //!
 //! Invariants: no state in globals (instances are reused), no ambient authority (every function here is an import that
@@ -19,6 +19,8 @@ pub mod native;
 pub mod packed;
 mod panics;
 pub mod random;
+pub mod sagas;
+mod steps;
 pub mod store;
 
 pub use context::{Invalid, Invariant, InvariantKind, Migration};
