@@ -5,7 +5,7 @@
 //! back when it is dropped, and the connection is clean for the next one.
 //!
 //! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, feed, inbox,
-//! inspect, invariant, schedules, timers -> outbox, schema -> database -> transaction -> writer, readers -> sealing ->
+//! inspect, invariant, saga, schedules, timers -> outbox, schema -> database -> transaction -> writer, readers -> sealing ->
 //! look -> open, host, health -> log_file, connection, full_text -> mark, bounded -> confine, functions, program,
 //! row_seals, sql, statistics, vfs -> bell, callable, host_table, lane, rows, config, page_seals -> seal -> key,
 //! blocking, oneshot, damage -> error, clock, ids, private, text, visible -> limits`.
@@ -58,6 +58,7 @@ mod readers;
 mod register;
 mod row_seals;
 mod rows;
+mod saga;
 mod schedules;
 mod schema;
 mod seal;
@@ -96,6 +97,10 @@ pub use outbox::{Event, Kept, Kind, NewEvent, Span};
 pub use register::{Accepted, Adopted, Register, RegisterError};
 pub use row_seals::{SealError, Verified};
 pub use rows::{Rows, Value};
+pub use saga::{
+    Saga, SagaAction, SagaAttempt, SagaChange, SagaCount, SagaDefinition, SagaFilter, SagaOutcome, SagaState, SagaStep,
+    SagaTask, SagaUndo,
+};
 pub use schedules::Progress;
 pub use schema::schema_at;
 pub use seal::{Seal, Sealed};

@@ -38,6 +38,10 @@ pub(super) struct Writer {
     pub health: Arc<Health>,
     /// Rung after each commit that added to the outbox.
     pub published: Bell,
+    /// Rung after each commit that changed sagas.
+    pub sagas: Bell,
+    /// Tells this opening of the file from all others; above 0.
+    pub opened: i64,
     state: Mutex<State>,
 }
 
@@ -84,7 +88,9 @@ impl Writer {
         }
         let health = Arc::new(Health::new(&config.path, config.clock.clone()));
         let state = State { leased: false, idle: Some(Box::new(connection)), queue: VecDeque::new() };
-        Ok(Self { config, counters: Counters::default(), health, published: Bell::default(), state: Mutex::new(state) })
+        let (published, sagas) = (Bell::default(), Bell::default());
+        let opened = rand::random_range(1..=i64::MAX);
+        Ok(Self { config, counters: Counters::default(), health, published, sagas, opened, state: Mutex::new(state) })
     }
 
     pub fn config(&self) -> &Config {

@@ -57,7 +57,7 @@ const FLOORS: &[Floors] = &[
         floors: &[
             &["migrate", "register", "examine"],
             &["moment"],
-            &["compare", "copy", "feed", "inbox", "inspect", "invariant", "schedules", "timers"],
+            &["compare", "copy", "feed", "inbox", "inspect", "invariant", "saga", "schedules", "timers"],
             &["outbox", "schema"],
             &["database"],
             &["transaction"],

@@ -15,6 +15,7 @@ mod migrations;
 mod moments;
 mod reading;
 mod register;
+mod sagas;
 mod seals;
 mod statements;
 mod timers;
