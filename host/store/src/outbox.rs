@@ -12,10 +12,10 @@ use rusqlite::{OptionalExtension, params};
 use crate::database::Database;
 use crate::error::Error;
 use crate::host_table::{self, signed, unsigned};
-use crate::limits;
 use crate::redo::Action;
 use crate::rows::Value;
 use crate::transaction::Transaction;
+use crate::{fault, limits};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_outbox (
     position  INTEGER PRIMARY KEY,
@@ -277,7 +277,9 @@ impl Database {
                        AND position < coalesce(
                          (SELECT position FROM seam_outbox WHERE time_ms >= ?2 ORDER BY position LIMIT 1),
                          9223372036854775807)";
-            sqlite.execute(sql, params![signed(position), signed(time_ms), limits::EVENT_FORGET_ROWS])
+            let rows = sqlite.execute(sql, params![signed(position), signed(time_ms), limits::EVENT_FORGET_ROWS])?;
+            fault::point("outbox.forget");
+            Ok(rows)
         })
         .map(|rows| rows as u64)
     }

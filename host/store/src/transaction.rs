@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::connection::Queried;
 use crate::error::Error;
-use crate::limits;
 use crate::redo::{Action, Outcome, Redo, Step};
 use crate::rows::{Value, pack};
 use crate::sql::{Script, Statement};
 use crate::statistics::Counters;
 use crate::writer::{CommitOutcome, Lease, Writer};
+use crate::{fault, limits};
 
 pub struct Transaction {
     writer: Arc<Writer>,
@@ -25,6 +25,8 @@ pub struct Transaction {
     failed: Option<Error>,
     /// Whether it has added to the outbox.
     pub(super) publishes: bool,
+    /// Whether it has changed sagas.
+    pub(super) moves_sagas: bool,
     /// What it has written, if it is a part of another file's transaction.
     redo: Option<Redo>,
 }
@@ -49,7 +51,7 @@ impl Transaction {
 
     fn with(writer: Arc<Writer>, lease: Lease, redo: Option<Redo>) -> Self {
         let ends = writer.config().clock.now() + Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
-        Self { writer, lease: Some(lease), ends, failed: None, publishes: false, redo }
+        Self { writer, lease: Some(lease), ends, failed: None, publishes: false, moves_sagas: false, redo }
     }
 
     /// Rows, packed. Sees what this transaction wrote.
@@ -171,18 +173,41 @@ impl Transaction {
         drop(self);
     }
 
-    pub(super) fn finish(mut self) -> CommitOutcome {
+    pub(super) fn finish(self) -> CommitOutcome {
+        self.finish_by(Writer::commit)
+    }
+
+    /// As `finish`, for one that began alone. `before_next` gets the outcome before another one can begin.
+    pub(super) fn finish_alone(self, before_next: impl FnOnce(&CommitOutcome)) -> CommitOutcome {
+        self.finish_by(|writer, lease| writer.commit_alone(lease, before_next))
+    }
+
+    fn finish_by(mut self, commit: impl FnOnce(&Writer, Lease) -> CommitOutcome) -> CommitOutcome {
         if let Some(error) = self.failed.take() {
             return CommitOutcome::Failed(error);
+        }
+        if self.publishes && fault::fails("outbox.before-commit") {
+            return CommitOutcome::Failed(fault::error());
         }
         let Some(lease) = self.lease.take() else {
             return CommitOutcome::Failed(Error::Invalid("the transaction has ended".to_owned()));
         };
-        let outcome = self.writer.commit(lease);
-        if self.publishes && matches!(outcome, CommitOutcome::Durable) {
-            self.writer.published.ring();
+        let outcome = commit(&self.writer, lease);
+        if matches!(outcome, CommitOutcome::Durable) {
+            if self.publishes {
+                fault::point("outbox.after-commit");
+                self.writer.published.ring();
+            }
+            if self.moves_sagas {
+                self.writer.sagas.ring();
+            }
         }
         outcome
+    }
+
+    /// The number of this opening of the file.
+    pub(super) fn opened(&self) -> i64 {
+        self.writer.opened
     }
 
     /// Runs statements of the host as a part of the transaction.

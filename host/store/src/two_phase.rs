@@ -24,7 +24,7 @@ use crate::rows::{Rows, Value};
 use crate::transaction::{STEP, Transaction};
 use crate::votes::{self, Ballot, Forced, Vote};
 use crate::writer::{CommitOutcome, Lease, Writer};
-use crate::{blocking, limits};
+use crate::{blocking, fault, limits};
 
 /// That a transaction over several files is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,11 @@ impl Transaction {
             connection.flush()?;
             mark.ok_or_else(|| Error::Unavailable("the file has no mark of the host".to_owned()))
         })?;
+        if fault::fails("two-phase.before-vote") {
+            return Err(fault::error());
+        }
         blocking::block_in_place(|| self.writer().votes.lock().cast(vote, &mark, self.steps()))?;
+        fault::point("two-phase.after-vote");
         Ok(Voted { vote: vote.clone(), transaction: Some(self) })
     }
 
@@ -101,16 +105,10 @@ impl Transaction {
                 return Decided::RolledBack(error);
             }
         }
-        let (writer, publishes) = (self.writer().clone(), self.publishes);
-        let outcome = match self.end_by(|writer, lease| Ok(writer.commit_alone(lease, |_| {}))) {
-            Ok(outcome) => outcome,
-            Err(error) => return Decided::RolledBack(error),
-        };
-        match outcome {
+        fault::point("two-phase.before-decision");
+        match self.finish_alone(|_| {}) {
             CommitOutcome::Durable => {
-                if publishes {
-                    writer.published.ring();
-                }
+                fault::point("two-phase.after-decision");
                 Decided::Committed
             }
             CommitOutcome::Lost => {
@@ -159,24 +157,24 @@ impl Drop for Voted {
 
 /// Commits a transaction whose writes were promised. In doubt from before the commit until it is known to be durable.
 fn keep_promise(transaction: Transaction, vote: &Vote) -> Result<(), Error> {
-    let (writer, publishes) = (transaction.writer().clone(), transaction.publishes);
+    let writer = transaction.writer().clone();
     writer.health.set_doubt(vote.doubt("it is decided, and commits".to_owned()));
-    let outcome = transaction.end_by(|writer, lease| {
-        Ok(writer.commit_alone(lease, |outcome| {
-            if matches!(outcome, CommitOutcome::Durable) {
-                writer.health.certain();
-            }
-        }))
-    })?;
+    if fault::fails("two-phase.before-commit") {
+        return Err(still_in_doubt(&writer, vote, fault::error()));
+    }
+    let outcome = transaction.finish_alone(|outcome| {
+        if matches!(outcome, CommitOutcome::Durable) {
+            writer.health.certain();
+        }
+    });
     match outcome {
         CommitOutcome::Durable => {
-            if publishes {
-                writer.published.ring();
-            }
+            fault::point("two-phase.after-commit");
             if let Err(error) = writer.votes.lock().clear() {
                 // The mark says that it is kept.
                 tracing::warn!(path = %writer.config().path.display(), %error, "a promise that is kept is left");
             }
+            fault::point("two-phase.after-clear");
             Ok(())
         }
         CommitOutcome::Lost => Err(still_in_doubt(&writer, vote, Error::Busy("SQLite has rolled it back".to_owned()))),
@@ -342,6 +340,7 @@ impl Database {
         let mut transaction = Transaction::begin_in_doubt(writer.clone(), self.shortly())?;
         let is_kept = transaction.on_connection(|connection| votes::is_kept(connection, &ballot.vote.transaction))?;
         if committed && !is_kept {
+            fault::point("two-phase.before-redo");
             let steps = writer.votes.lock().steps()?;
             transaction.run_again(&ballot, &steps)?;
             let path = writer.config().path.display();

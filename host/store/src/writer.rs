@@ -31,7 +31,7 @@ use crate::oneshot::Oneshot;
 use crate::open::{OpenError, open, open_or_create};
 use crate::statistics::Counters;
 use crate::votes::Votes;
-use crate::{blocking, limits};
+use crate::{blocking, fault, limits};
 
 pub(super) struct Writer {
     config: Config,
@@ -41,6 +41,10 @@ pub(super) struct Writer {
     pub published: Bell,
     /// Its promise to commit a transaction over several files.
     pub votes: Mutex<Votes>,
+    /// Rung after each commit that changed sagas.
+    pub sagas: Bell,
+    /// Tells this opening of the file from all others; above 0.
+    pub opened: i64,
     state: Mutex<State>,
 }
 
@@ -77,8 +81,9 @@ impl Writer {
         let connection = open_or_create(&config)?;
         let failed = |source| OpenError::Sqlite { path: config.path.clone(), source };
         Mark::ensure(connection.sqlite(), &config.path).map_err(failed)?;
+        fault::point("open.before-log");
         match truncate_log(&connection) {
-            Ok(()) => {}
+            Ok(()) => fault::point("open.after-log"),
             // No commit of this process is in doubt yet. With a full disk, reads still work.
             Err(error) if connection.ran_out_of_space(&error) => {
                 tracing::warn!(path = %config.path.display(), %error, "no room to copy the write-ahead log back");
@@ -91,8 +96,10 @@ impl Writer {
         if let Some(doubt) = votes.doubt(connection_of(&state)) {
             health.set_doubt(doubt);
         }
+        let (published, sagas) = (Bell::default(), Bell::default());
+        let opened = rand::random_range(1..=i64::MAX);
         let (votes, state) = (Mutex::new(votes), Mutex::new(state));
-        Ok(Self { config, counters: Counters::default(), health, published: Bell::default(), votes, state })
+        Ok(Self { config, counters: Counters::default(), health, published, votes, sagas, opened, state })
     }
 
     pub fn config(&self) -> &Config {
@@ -340,9 +347,7 @@ impl Writer {
             lease.lose_group();
             return;
         };
-        let outcome = match blocking::block_in_place(|| {
-            connection.count_commit().and_then(|()| connection.run_as_host("COMMIT"))
-        }) {
+        let outcome = match blocking::block_in_place(|| commit(connection)) {
             Ok(()) => self.health.look(true).map_or_else(CommitOutcome::Failed, |()| CommitOutcome::Durable),
             Err(error) => {
                 let meaning = connection.explain(&error);
@@ -481,6 +486,15 @@ fn connection_of(state: &State) -> Option<&Connection> {
 
 fn closed() -> Error {
     Error::Unavailable("the connection was closed after a failure".to_owned())
+}
+
+fn commit(connection: &Connection) -> rusqlite::Result<()> {
+    connection.count_commit()?;
+    if fault::fails("commit.before") {
+        return Err(fault::disk_error());
+    }
+    connection.run_as_host("COMMIT")?;
+    if fault::fails("commit.after") { Err(fault::disk_error()) } else { Ok(()) }
 }
 
 /// Opens the write connection after a commit whose outcome is unknown.
