@@ -1,8 +1,8 @@
 //! Seam: a host for modular monoliths.
 //!
 //! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, delivery, harness,
-//! schedule, timers, verify -> invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit -> manifest ->
-//! folder, audit, cron -> limits`. Below are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one
+//! schedule, timers, transactions, verify -> invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit ->
+//! manifest -> folder, audit, cron -> limits`. Below are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one
 //! SQLite file for each context).
 
 pub mod admin;
@@ -29,5 +29,6 @@ pub mod scaffold;
 pub mod schedule;
 pub mod seed;
 pub mod timers;
+pub mod transactions;
 pub mod verify;
 pub mod watch;

@@ -353,3 +353,9 @@ pub const EVENT_LIST_MAX: u32 = 100;
 pub const AUDIT_LINES_MAX: u32 = 100_000;
 /// Characters of the reason for a change.
 pub const AUDIT_WHY_CHARS_MAX: usize = 1_000;
+
+// Transactions over several files
+
+/// How long a backup or a verification waits until none is open; one may hold its files for ten seconds. After that it
+/// tries all the same, and one of the two gets an error.
+pub const MOMENT_TURN_MS: u64 = 12_000;

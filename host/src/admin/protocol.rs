@@ -122,6 +122,16 @@ pub enum EventsRequest {
     Replay(Replay),
 }
 
+/// `POST /transactions`; the response is the contexts whose files have changed. `GET /transactions` returns a
+/// `transactions::Overview`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransactionsRequest {
+    pub transaction: String,
+    pub choice: crate::transactions::Choice,
+    pub why: String,
+}
+
 /// `POST /audit`; the response is the newest lines, a list of `audit::AuditLine`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -192,6 +202,12 @@ impl From<&crate::seed::Error> for ErrorMessage {
             message.push_str(&format!(": {source}"));
         }
         Self { message, excerpt: None, remedy: error.remedy() }
+    }
+}
+
+impl From<crate::transactions::Refused> for ErrorMessage {
+    fn from(refused: crate::transactions::Refused) -> Self {
+        Self { message: refused.message, excerpt: None, remedy: refused.remedy }
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, RecordRequest, RouteRequest, SeedEvent, VerifyEvent,
+    EventsRequest, RecordRequest, RouteRequest, SeedEvent, TransactionsRequest, VerifyEvent,
 };
 use super::{events, record, status};
 use crate::audit;
@@ -27,7 +27,7 @@ use crate::folder::Folder;
 use crate::schedule::Board;
 use crate::seed::{SeedRequest, Seeds};
 use crate::verify::{self, VerifyRequest};
-use crate::{backup, invoke, limits, seed, timers};
+use crate::{backup, invoke, limits, seed, timers, transactions};
 
 /// What responses are made from.
 #[derive(Clone)]
@@ -67,6 +67,12 @@ impl State {
     }
 }
 
+impl State {
+    fn transactions(&self) -> transactions::Operator {
+        transactions::Operator::new(self.registry.clone(), self.operator.audit_log().clone())
+    }
+}
+
 type Body = BoxBody<Bytes, Infallible>;
 
 /// `user` is the number of the user who asks, if the kernel says it.
@@ -91,6 +97,12 @@ async fn dispatch(request: Request<Incoming>, state: State, user: Option<u32>) -
             let request: EventsRequest = body(request).await?;
             let who = user.map_or_else(|| "unknown".to_owned(), audit::user);
             blocking(move || events::respond(&state.operator, &who, request)).await
+        }
+        (&Method::GET, "/transactions") => blocking(move || Ok(state.transactions().overview())).await,
+        (&Method::POST, "/transactions") => {
+            let TransactionsRequest { transaction, choice, why } = body(request).await?;
+            let who = user.map_or_else(|| "unknown".to_owned(), audit::user);
+            blocking(move || Ok(state.transactions().choose(&who, &transaction, choice, &why)?)).await
         }
         (&Method::POST, "/audit") => {
             let request: AuditRequest = body(request).await?;

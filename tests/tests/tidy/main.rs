@@ -29,7 +29,7 @@ const FLOORS: &[Floors] = &[
             &["dev"],
             &["app"],
             &["admin", "check"],
-            &["seed", "delivery", "schedule", "timers", "harness", "verify"],
+            &["seed", "delivery", "schedule", "timers", "transactions", "harness", "verify"],
             &["invoke"],
             &["http", "backup", "build", "deploy", "watch", "logging", "scaffold"],
             &["fit"],
