@@ -8,14 +8,16 @@
 //! inspect, invariant, saga, schedules, timers -> outbox, schema -> database -> transaction -> writer, readers -> sealing ->
 //! look -> open, host, health -> log_file, connection, full_text -> mark, bounded -> confine, functions, program,
 //! row_seals, sql, statistics, vfs -> bell, callable, host_table, lane, rows, config, page_seals -> seal -> key,
-//! blocking, oneshot, damage -> error, clock, ids, private, text, visible -> limits`.
+//! blocking, fault, oneshot, damage -> error, clock, ids, private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
-//! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
+//! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`), faults
+//! for tests (`fault`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
 
 pub mod blocking;
 pub mod clock;
 pub mod error;
+pub mod fault;
 pub mod ids;
 pub mod limits;
 pub mod private;

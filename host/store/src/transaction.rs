@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use crate::connection::Queried;
 use crate::error::Error;
-use crate::limits;
 use crate::rows::Value;
 use crate::sql::{Script, Statement};
 use crate::statistics::Counters;
 use crate::writer::{CommitOutcome, Lease, Writer};
+use crate::{fault, limits};
 
 pub struct Transaction {
     writer: Arc<Writer>,
@@ -80,12 +80,16 @@ impl Transaction {
         if let Some(error) = self.failed.take() {
             return CommitOutcome::Failed(error);
         }
+        if self.publishes && fault::fails("outbox.before-commit") {
+            return CommitOutcome::Failed(fault::error());
+        }
         let Some(lease) = self.lease.take() else {
             return CommitOutcome::Failed(Error::Invalid("the transaction has ended".to_owned()));
         };
         let outcome = self.writer.commit(lease);
         if matches!(outcome, CommitOutcome::Durable) {
             if self.publishes {
+                fault::point("outbox.after-commit");
                 self.writer.published.ring();
             }
             if self.moves_sagas {
