@@ -8,7 +8,6 @@ mod error;
 mod handler;
 mod metrics;
 mod operator;
-mod pause;
 mod status;
 mod subscriber;
 mod tally;

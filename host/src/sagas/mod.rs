@@ -1,0 +1,13 @@
+//! Has the sagas of contexts performed until they are done, or undone.
+//!
+//! The tables in the contexts' files are the truth; what wakes a thread is only a hint to look.
+//! Not here: the tables (`seam_store`), the transaction around a step (`seam_runtime::run`).
+
+mod engine;
+mod performer;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use engine::{Engine, Left};
+pub use performer::{Keep, Mark, Performer};
