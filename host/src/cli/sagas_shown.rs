@@ -65,7 +65,7 @@ pub fn grouped(all: &[SagaGroup]) -> String {
 }
 
 pub fn shown(saga: &ShownSaga) -> String {
-    let ShownSaga { status, undone_because, traceparent, may_have_begun, timeline } = saga;
+    let ShownSaga { status, undone_because, traceparent, perhaps_performed, timeline } = saga;
     let mut text = format!(
         "{} {} of {}: {} at {}, started {} ago\n",
         status.kind,
@@ -83,7 +83,7 @@ pub fn shown(saga: &ShownSaga) -> String {
     line("why", &status.cause);
     line("undone because", undone_because);
     line("next try", status.next_try.as_deref().unwrap_or(""));
-    line("may have begun, too", &may_have_begun.join(", "));
+    line("perhaps performed, too", &perhaps_performed.join(", "));
     line("only goes on", if status.forward_only { "it has come to a step that cannot be undone" } else { "" });
     line("trace", traceparent);
     let row = |line: &ShownAttempt| {
@@ -187,14 +187,14 @@ orders   order  MC-100121  stuck  undo authorise      5  10 min  -         finan
             status: status(),
             undone_because: "the card is declined".into(),
             traceparent: "00-1-2-01".into(),
-            may_have_begun: vec!["clear".into()],
+            perhaps_performed: vec!["clear".into()],
             timeline: vec![attempt(1, "refused: declined", None), attempt(7, "retry: it is back", Some("ada (1000)"))],
         };
         let expect = "\
 order MC-100121 of orders: stuck at undo authorise, started 10 min ago
   why: finance is out of service
   undone because: the card is declined
-  may have begun, too: clear
+  perhaps performed, too: clear
   trace: 00-1-2-01
 
 NUMBER  TIME                   TOOK  STEP            ANSWER             BY

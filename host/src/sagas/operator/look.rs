@@ -1,4 +1,4 @@
-//! Which sagas there are in the files of contexts, and what is told of them.
+//! Which sagas there are in the files of contexts, and what an operator sees of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -183,7 +183,7 @@ pub(super) fn show(database: &Database, name: &SagaName, now_ms: u64) -> Result<
         status: SagaStatus::of(&name.context, &saga, now_ms),
         undone_because: saga.cause,
         traceparent: saga.trace,
-        may_have_begun: if saga.in_doubt { saga.reach.into_iter().skip(1).collect() } else { Vec::new() },
+        perhaps_performed: if saga.in_doubt { saga.reach.into_iter().skip(1).collect() } else { Vec::new() },
         timeline: timeline
             .into_iter()
             .map(|line| ShownAttempt {

@@ -129,7 +129,7 @@ pub struct ShownSaga {
     /// W3C `traceparent` of the call that started it.
     pub traceparent: String,
     /// The steps after this one that may have been performed, too.
-    pub may_have_begun: Vec<String>,
+    pub perhaps_performed: Vec<String>,
     pub timeline: Vec<ShownAttempt>,
 }
 
