@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, SeedEvent, TransactionsRequest,
+    EventsRequest, RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, SagasRequest, SeedEvent,
+    TransactionsRequest,
     VerifyEvent,
 };
 use super::status::ContextStatus;
@@ -115,6 +116,11 @@ impl Client {
     /// Makes an operator's choice; the contexts whose files it has changed.
     pub fn choose(self, request: &TransactionsRequest) -> Result<Vec<String>, Error> {
         self.ask("POST", "/transactions", Some(request), 2 * limits::ADMIN_REQUEST_MS)
+    }
+
+    /// The type of the response depends on the request: see `SagasRequest`.
+    pub fn sagas<T: DeserializeOwned>(self, request: &SagasRequest) -> Result<T, Error> {
+        self.ask("POST", "/sagas", Some(request), 2 * limits::ADMIN_REQUEST_MS)
     }
 
     pub fn audit(self, request: &AuditRequest) -> Result<Vec<AuditLine>, Error> {

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::{Order, Refused, Replay, Selection, Which};
+use crate::delivery::{Order, Replay, Selection, Which};
 use crate::deploy;
+use crate::refused::Refused;
+use crate::sagas::{SagaActRequest, SagaName, SagaSelection};
 use crate::schedule::ScheduleStatus;
 use crate::timers::TimerStatus;
 
@@ -130,6 +132,17 @@ pub struct TransactionsRequest {
     pub transaction: String,
     pub choice: crate::transactions::Choice,
     pub why: String,
+}
+
+/// `POST /sagas`. The response to `List` is a `sagas::SagaList`, to `Groups` `sagas::SagaGroups`, to `Show` a
+/// `sagas::ShownSaga`, to `Act` a `sagas::SagaPlan`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum SagasRequest {
+    List { of: SagaSelection, count: u32 },
+    Groups { of: SagaSelection },
+    Show(SagaName),
+    Act(SagaActRequest),
 }
 
 /// `POST /audit`; the response is the newest lines, a list of `audit::AuditLine`.
