@@ -9,12 +9,12 @@ use std::sync::Arc;
 use seam_runtime::guest::transactions::Ended;
 use seam_runtime::serve::Registry;
 use seam_store::ids::ContextName;
-use seam_store::{Database, Forced, HostFileError};
+use seam_store::{Database, Forced};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::audit::{Act, Audit};
+use crate::refused::{Refused, reason};
+use crate::times::rfc3339;
 
 /// What `seam transactions` shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,20 +94,6 @@ impl Choice {
     }
 }
 
-/// Why a choice is refused, with what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Refused {
-    pub message: String,
-    pub remedy: String,
-}
-
-impl From<HostFileError> for Refused {
-    fn from(error: HostFileError) -> Self {
-        Self { message: seam_store::chain(&error), remedy: error.remedy() }
-    }
-}
-
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Operator {
@@ -136,14 +122,10 @@ impl Operator {
     /// # Errors
     /// When no file waits for it, it can be ended without a choice, or one cannot be written.
     pub fn choose(&self, who: &str, transaction: &str, choice: Choice, why: &str) -> Result<Vec<String>, Refused> {
-        if why.trim().is_empty() {
-            let message = "a choice needs a reason, for the audit log".to_owned();
-            return Err(Refused { message, remedy: "add `--why TEXT`".to_owned() });
-        }
+        let why = reason(why, Some("a choice may damage files"))?;
         self.registry.resolve_doubts();
-        let concerned: Vec<(ContextName, Arc<Database>)> = self.registry.stores().into_iter().collect::<Vec<_>>();
-        let concerned: Vec<_> =
-            concerned.into_iter().filter(|(_, database)| concerns(database, transaction, choice)).collect();
+        let mut concerned = self.registry.stores();
+        concerned.retain(|(_, database)| concerns(database, transaction, choice));
         if concerned.is_empty() {
             let what = if choice == Choice::Forget { "no choice about" } else { "no file is in doubt about" };
             let (message, remedy) =
@@ -190,7 +172,7 @@ fn in_doubt(context: &ContextName, database: &Database) -> Option<InDoubt> {
         context: context.to_string(),
         transaction: doubt.transaction,
         coordinator: doubt.coordinator,
-        since: time(doubt.since_ms),
+        since: rfc3339(doubt.since_ms),
         why: doubt.why,
     })
 }
@@ -201,7 +183,7 @@ fn chosen(context: &ContextName, database: &Database) -> Vec<Chosen> {
         transaction: vote.transaction,
         coordinator: vote.coordinator,
         committed,
-        at: time(at_ms),
+        at: rfc3339(at_ms),
         damaged,
         statements,
     };
@@ -212,7 +194,7 @@ fn shown(ended: &Ended) -> Shown {
     Shown {
         transaction: ended.transaction.clone(),
         coordinator: ended.coordinator.to_string(),
-        at: time(ended.at_ms),
+        at: rfc3339(ended.at_ms),
         outcome: ended.ending.name().to_owned(),
         why: ended.why.clone(),
         trace: ended.trace.clone(),
@@ -222,9 +204,4 @@ fn shown(ended: &Ended) -> Shown {
             .map(|held| Hold { context: held.context.to_string(), ms: held.ms, wrote: held.wrote })
             .collect(),
     }
-}
-
-fn time(ms: u64) -> String {
-    let nanos = i128::from(ms) * 1_000_000;
-    OffsetDateTime::from_unix_timestamp_nanos(nanos).ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
 }

@@ -13,8 +13,7 @@ use serde::de::DeserializeOwned;
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
     EventsRequest, RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, SagasRequest, SeedEvent,
-    TransactionsRequest,
-    VerifyEvent,
+    TransactionsRequest, VerifyEvent,
 };
 use super::status::ContextStatus;
 use crate::audit::AuditLine;

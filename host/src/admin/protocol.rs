@@ -218,12 +218,6 @@ impl From<&crate::seed::Error> for ErrorMessage {
     }
 }
 
-impl From<crate::transactions::Refused> for ErrorMessage {
-    fn from(refused: crate::transactions::Refused) -> Self {
-        Self { message: refused.message, excerpt: None, remedy: refused.remedy }
-    }
-}
-
 impl From<Refused> for ErrorMessage {
     fn from(refused: Refused) -> Self {
         Self { message: refused.message, excerpt: None, remedy: refused.remedy }

@@ -28,7 +28,7 @@ pub fn check(document: &Document<'_>, parsed: &Parsed) {
         known_context(document, parsed, &schedule.context, *place);
     }
     schedules(document, parsed);
-    two_phase::check(document, parsed);
+    two_phase::check(document, &parsed.manifest.contexts, &parsed.broken);
     data(document, parsed);
 }
 

@@ -165,23 +165,6 @@ fn every_mistake_is_reported_at_its_place_with_a_hint() {
         ),
         (
             &format!(
-                "{context}two_phase = [\"a\", \"Bad\", \"b\", \"b\", \"nothing\"]\n\
-                 [context.b]\ncomponent = \"component.wasm\"\n"
-            ),
-            "seam.toml:3:1: error: `a` has `two_phase` and no store, in which it would write its decisions\n  \
-             hint: add `store = true` to [context.a]\n\
-             seam.toml:3:14: error: `context.a.two_phase` names `a` itself\n  \
-             hint: leave it out: who begins one takes part anyway\n\
-             seam.toml:3:19: error: `context.a.two_phase` names `Bad`, which is no name of a context\n  \
-             hint: name a context\n\
-             seam.toml:3:26: error: `context.a.two_phase` names `b`, which has no store\n  \
-             hint: leave it out: it has no file that could take part\n\
-             seam.toml:3:31: error: `context.a.two_phase` names `b` twice\n  hint: list it once\n\
-             seam.toml:3:36: error: `context.a.two_phase` names `nothing`, and there is no such context\n  \
-             hint: there are: a, b",
-        ),
-        (
-            &format!(
                 "{context}store = {{ key_env = \"K\" }}\nassets = \"nowhere\"\n\
                  outgoing = [\"https://x.org\", \"*:80\"]\n"
             ),

@@ -1,5 +1,5 @@
-//! What SQLite has compiled a statement to: whether running it can end the transaction, whether it does the same when it
-//! is run again, and which tables it reads.
+//! What SQLite has compiled a statement to: whether running it can end the transaction, whether it does the same when
+//! it is run again, and which tables it reads.
 //!
 //! SQLite asks the authorizer about BEGIN, COMMIT and ROLLBACK, but not about what a statement does when a constraint
 //! fails: `OR ROLLBACK`, `ON CONFLICT ROLLBACK` and `RAISE (ROLLBACK, ...)`, in the statement or in a trigger that it

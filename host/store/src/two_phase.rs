@@ -263,8 +263,8 @@ impl Database {
         }
     }
 
-    /// Ends the doubt about the file, by what the coordinator has decided: writes what was promised, or takes the promise
-    /// back.
+    /// Ends the doubt about the file, by what the coordinator has decided: writes what was promised, or takes the
+    /// promise back.
     ///
     /// # Errors
     /// Why it could not be written. The file stays in doubt, and nothing of it is written.
@@ -306,8 +306,8 @@ impl Database {
         self.writer.votes.lock().forced()
     }
 
-    /// Compares what an operator chose with what was decided; `None`: an operator has seen the difference. Whether there
-    /// is one, or was.
+    /// Compares what an operator chose with what was decided; `None`: an operator has seen the difference. Whether
+    /// there is one, or was.
     ///
     /// # Errors
     /// When it cannot be noted.

@@ -97,7 +97,11 @@ fn a_host_that_is_killed_at_any_moment_of_a_transaction_finishes_or_undoes_it() 
         let number = u32::try_from(number)?;
         let host = Host::up_with(&manifest, &data, &[("SEAM_FAULT", point)])?;
         let called = seam(&manifest, &["call", "desk", &format!("work.write({number}, 0)")])?;
-        ensure!(!called.status.success(), "{point}: the host was killed before it could answer");
+        let said = String::from_utf8_lossy(&called.stdout);
+        ensure!(
+            !called.status.success(),
+            "{point}, {number}: the host is killed before it can answer, and said {said}"
+        );
         drop(host);
         expect.extend(decided.then_some(number));
         expect.sort_unstable();
@@ -163,7 +167,7 @@ fn a_file_stays_in_doubt_while_the_file_that_decides_cannot_be_asked() -> Result
     away("desk", "moved-away")?;
     let host = Host::up(&manifest, &data)?;
     let shown = seam(&manifest, &["contexts"])?;
-    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let shown = String::from_utf8_lossy(&shown.stderr).into_owned();
     ensure!(shown.contains("has promised to commit transaction"), "{shown}");
     let refused = seam(&manifest, &["call", "left", "keeping.put(2)"])?;
     let said = String::from_utf8_lossy(&refused.stdout).into_owned();

@@ -3,6 +3,8 @@
 //! Texts and blobs are read in place in the guest's memory; rows return in one packed list.
 //! Not here: which SQL is allowed and which call may write (`store`).
 
+mod parts;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +28,7 @@ pub struct Session {
     delivery: Option<Delivery>,
     /// The transaction over several files that the call is a part of, and the context's name in it.
     joint: Option<(Arc<Joint>, ContextName)>,
-    /// Whether this call has begun a transaction over several files, which is open.
+    /// Whether this call began a transaction over several files, which is open.
     coordinates: bool,
     /// Whether this call committed something, or may have.
     wrote: bool,
@@ -47,82 +49,12 @@ impl Session {
         }
     }
 
-    /// Prepares the session of `context` for a call that `callees` carries.
-    pub fn enter(&mut self, callees: &DispatchTable, context: &ContextName) {
-        self.places = callees.places().cloned();
-        let Some(joint) = callees.joint() else { return };
-        self.delivery = Some(Delivery { guest_began: false });
-        self.transaction = joint.take(context);
-        if let Some(Err(error)) = self.transaction.as_mut().map(|transaction| transaction.savepoint(EVENT)) {
-            joint.fail(context, &error.to_string());
-        }
-        self.joint = Some((joint.clone(), context.clone()));
-    }
-
     /// Whether the call holds the context's writer now, and other contexts do not wait for the same end. Other calls
     /// wait for it, so the host refuses calls to other contexts meanwhile.
     pub fn in_transaction(&self) -> bool {
         match self.coordinates || self.joint.is_some() {
             true => self.in_guest_transaction(),
             false => self.transaction.is_some(),
-        }
-    }
-
-    /// Whether no transaction is open, of whatever kind.
-    pub fn is_free(&self) -> bool {
-        self.transaction.is_none() && self.delivery.is_none()
-    }
-
-    pub fn in_guest_transaction(&self) -> bool {
-        self.delivery.is_some_and(|delivery| delivery.guest_began)
-    }
-
-    /// Begins the coordinator's own part of a transaction over several files.
-    ///
-    /// # Errors
-    /// When the file is not free in time, or cannot be written.
-    pub fn coordinate(&mut self, deadline: Instant) -> Result<(), Error> {
-        let _away = away_for_writer(self.places.as_deref())?;
-        self.transaction = Some(self.database.begin_alone(deadline)?);
-        self.delivery = Some(Delivery { guest_began: false });
-        self.coordinates = true;
-        Ok(())
-    }
-
-    pub fn coordinates(&self) -> bool {
-        self.coordinates
-    }
-
-    /// Ends the call's part in the transaction over several files that it began.
-    pub fn end_coordination(&mut self) -> Option<Transaction> {
-        self.coordinates = false;
-        self.delivery = None;
-        self.wrote = true;
-        self.transaction.take()
-    }
-
-    /// Gives the call's places away while it waits for another transaction.
-    ///
-    /// # Errors
-    /// When as many calls as may wait for a commit wait already.
-    pub fn away_for_writer(&self) -> Result<Option<Away<'_>>, Error> {
-        away_for_writer(self.places.as_deref())
-    }
-
-    /// The same while it waits for the disk.
-    pub fn away_for_commit(&self) -> Option<Away<'_>> {
-        self.places.as_deref().and_then(Places::away_for_commit)
-    }
-
-    /// Ends the call's part in the transaction of another context: keeps what it wrote in it, or undoes that.
-    fn leave(&mut self, keep: bool) {
-        let Some((joint, context)) = self.joint.take() else { return };
-        if let Err(error) = self.end_event(keep) {
-            joint.fail(&context, &error.to_string());
-        }
-        self.delivery = None;
-        if let Some(transaction) = self.transaction.take() {
-            joint.put_back(&context, transaction);
         }
     }
 
@@ -318,13 +250,6 @@ impl Session {
         self.wrote = true;
         let _away = self.places.as_deref().and_then(Places::away_for_commit);
         transaction.commit()
-    }
-}
-
-/// A call that failed leaves nothing in the transaction of another context.
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.leave(false);
     }
 }
 

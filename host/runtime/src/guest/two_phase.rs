@@ -109,7 +109,7 @@ fn commit(guest: &mut Guest) -> Result<(), Failed> {
         return Err(refused("no transaction over several files is open"));
     };
     if !session.coordinates() {
-        return Err(refused("this call has begun no transaction over several files"));
+        return Err(refused("this call began no transaction over several files"));
     }
     if session.in_guest_transaction() {
         return Err(refused("a transaction of `store` is open; commit or roll it back first"));
