@@ -4,8 +4,6 @@
 //! Invariant: every change goes through `Audit::act`, which notes who made it and why.
 //! Not here: how a doubt ends by itself (`seam-runtime`).
 
-use std::sync::Arc;
-
 use seam_runtime::guest::transactions::Ended;
 use seam_runtime::serve::Registry;
 use seam_store::ids::ContextName;

@@ -1,6 +1,6 @@
 //! The admin socket of a running host, over which `seam contexts`, `call`, `deploy`, `rollback`, `history`, `route`,
-//! `record`, `compare`, `seed`, `backup`, `verify`, `events`, `sagas`, `transactions` and `audit` talk to it in HTTP and
-//! JSON.
+//! `record`, `compare`, `seed`, `backup`, `verify`, `events`, `sagas`, `transactions` and `audit` talk to it in HTTP
+//! and JSON.
 //!
 //! `GET /contexts`, `POST /call`, `POST /deploy`, `POST /rollback`, `GET /history`, `GET /routes`, `POST /route`,
 //! `POST /record`, `POST /compare`, `POST /seed`, `POST /backup`, `POST /verify`, `GET /events`, `POST /events`,

@@ -119,8 +119,8 @@ pub const STORE_VIOLATION_CHARS_SHOWN: usize = 200;
 
 // Transactions over several files
 
-/// What one file may write in such a transaction, as statements with their values: they are written twice, and run again
-/// at a start after a crash.
+/// What one file may write in such a transaction, as statements with their values: they are written twice, and run
+/// again at a start after a crash.
 pub const TWO_PHASE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The values of one of its statements: with them it still fits into a row.
 pub const TWO_PHASE_STEP_BYTES_MAX: usize = 1024 * 1024 - 4096;

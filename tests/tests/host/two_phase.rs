@@ -94,7 +94,8 @@ fn a_host_that_is_killed_at_any_moment_of_a_transaction_finishes_or_undoes_it() 
     let (manifest, data) = (system.write()?, system.folder.path().join("data"));
     let mut expect = Vec::new();
     for (number, (point, decided)) in (0..3).flat_map(|_| POINTS).enumerate() {
-        let number = u32::try_from(number)?;
+        // Above those on which a context traps.
+        let number = TRAPS_ON + 1 + u32::try_from(number)?;
         let host = Host::up_with(&manifest, &data, &[("SEAM_FAULT", point)])?;
         let called = seam(&manifest, &["call", "desk", &format!("work.write({number}, 0)")])?;
         let said = String::from_utf8_lossy(&called.stdout);

@@ -16,6 +16,8 @@ pub mod memory;
 pub mod migrations;
 pub mod notes;
 pub mod places;
+pub mod saga_steps;
+pub mod sagas;
 pub mod store;
 pub mod ticket;
 pub mod transactions;
@@ -55,6 +57,8 @@ pub struct Guest {
     pub store: Option<store::Session>,
     /// Set if it may begin transactions over several files.
     pub two_phase: Option<two_phase::Grant>,
+    /// The sagas that it declares, and whether they are performed.
+    pub sagas: sagas::Sagas,
     pub config: Arc<WasiConfigVariables>,
     /// Where `wasi:http` may send requests.
     pub outgoing: wasi_http::Outgoing,

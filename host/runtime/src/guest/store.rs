@@ -4,6 +4,7 @@
 //! Not here: which SQL is allowed and which call may write (`store`).
 
 mod parts;
+mod publish;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use super::dispatch::DispatchTable;
 use super::joint::Joint;
 use super::places::{Away, Places};
 use crate::limits;
+
+pub use publish::publish;
 
 /// One instance's access to its context's file, with the open transaction of its call, if any.
 pub struct Session {
@@ -123,6 +126,40 @@ impl Session {
             None => transaction.publish(event),
             Some(due_ms) => transaction.publish_at(event, due_ms),
         }
+    }
+
+    /// Runs `change` in the open transaction, or in one of its own.
+    ///
+    /// # Errors
+    /// As `change`, and as for a commit if the transaction is its own.
+    pub(super) fn change<T>(
+        &mut self,
+        deadline: Instant,
+        change: impl FnOnce(&mut Transaction) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if !self.commits_each() {
+            return change(self.transaction_of_delivery(deadline)?);
+        }
+        let waited = away_for_writer(self.places.as_deref())?;
+        let mut transaction = self.database.begin(deadline)?;
+        drop(waited);
+        let changed = change(&mut transaction)?;
+        self.wrote = true;
+        let _away = self.places.as_deref().and_then(Places::away_for_commit);
+        transaction.commit().map(|()| changed)
+    }
+
+    pub(super) fn open_transaction(&mut self) -> Option<&mut Transaction> {
+        self.transaction.as_mut()
+    }
+
+    /// Whether the host delivers events to the call, or has it perform a step of a saga.
+    pub(super) fn is_delivery(&self) -> bool {
+        self.delivery.is_some()
+    }
+
+    pub(super) fn places(&self) -> Option<&Places> {
+        self.places.as_deref()
     }
 
     /// Whether a statement now is a transaction of its own.
@@ -272,40 +309,6 @@ fn away_for_writer(places: Option<&Places>) -> Result<Option<Away<'_>>, Error> {
 
 fn no_transaction() -> Error {
     Error::Invalid("no transaction is open".to_owned())
-}
-
-/// Adds an event to the outbox of the guest's context, or to its timers if it is due later: as a part of the open
-/// transaction, or as one of its own. The time and the trace of `event` are set here; `due_ms` is in milliseconds since
-/// 1970.
-///
-/// # Errors
-/// The outer one traps: the guest is only starting. The inner one says why nothing is published.
-pub fn publish(
-    cx: &mut StoreContextMut<'_, Guest>,
-    event: NewEvent<'_>,
-    due_ms: Option<u64>,
-) -> wasmtime::Result<Result<(), Error>> {
-    let guest = cx.data_mut();
-    let Some(call) = guest.call() else {
-        wasmtime::bail!("`{}.{}` was called during the start of the component", event.interface, event.function);
-    };
-    if call.affinity.shadow {
-        // What a shadow does stays with it.
-        return Ok(Ok(()));
-    }
-    let Some(session) = guest.store.as_mut() else {
-        return Ok(Err(Error::Denied("the manifest grants this context no store".to_owned())));
-    };
-    let trace = call.trace.to_string();
-    let time_ms = session.database.clock().wall_ms();
-    let event = NewEvent { trace: &trace, time_ms, ..event };
-    let published = session.publish(&event, due_ms, call.deadline);
-    if session.wrote()
-        && let Some(retry) = guest.callees.as_ref().and_then(DispatchTable::retry_state)
-    {
-        retry.had_effect();
-    }
-    Ok(published)
 }
 
 /// The WIT variant `value`, still in the guest's memory.

@@ -24,7 +24,7 @@ struct Package {
 }
 
 const PACKAGES: [Package; 10] = [
-    Package { name: "seam:host", version: "0.1.0", interfaces: &["attempts", "store", "two-phase"] },
+    Package { name: "seam:host", version: "0.1.0", interfaces: &["attempts", "sagas", "store", "two-phase"] },
     Package { name: "wasi:logging", version: "0.1.0-draft", interfaces: &["logging"] },
     Package { name: "wasi:config", version: "0.2.0-rc.1", interfaces: &["store"] },
     Package { name: "wasi:io", version: WASI_RELEASE, interfaces: &["error", "poll", "streams"] },
@@ -211,6 +211,7 @@ mod tests {
         // One function of each interface; `wasi:sockets/network` and the terminals' resources have a destructor only.
         for (interface, function) in [
             ("seam:host/attempts", "take"),
+            ("seam:host/sagas", "settle"),
             ("seam:host/store", "query"),
             ("seam:host/two-phase", "begin"),
             ("wasi:logging/logging", "log"),

@@ -2,6 +2,7 @@
 
 mod dispatch;
 mod invariants;
+mod sagas;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -71,20 +72,18 @@ pub(crate) struct Inherited {
     pub transactions: Arc<Transactions>,
     /// The calls of all versions before it since the host started.
     pub calls_before: CallCounts,
+    /// Whether the host performs the sagas in its file.
+    pub sagas_run: bool,
 }
 
 impl Inherited {
-    /// For a version that runs alone: its calls are on no page of metrics, and none is recorded.
+    /// For a version that runs alone: its calls are on no page of metrics, none is recorded, and no saga performed.
     pub fn unobserved() -> Self {
         let recorder = Recorder::new(&Recording { per_s: 0, secrets: Vec::new() });
         let attempts = Arc::new(Attempts::new(Clock::system()));
-        Self {
-            metrics: Arc::new(CallMetrics::unregistered()),
-            recorder,
-            attempts,
-            transactions: Arc::default(),
-            calls_before: CallCounts::default(),
-        }
+        let metrics = Arc::new(CallMetrics::unregistered());
+        let (transactions, calls_before) = (Arc::default(), CallCounts::default());
+        Self { metrics, recorder, attempts, transactions, calls_before, sagas_run: false }
     }
 }
 
@@ -128,7 +127,8 @@ impl Generation {
         }
     }
 
-    /// Starts one instance, to see whether it starts, and reads its migrations, before any call can reach this version.
+    /// Starts one instance, to see whether it starts, and reads its sagas and its migrations, before any call can reach
+    /// this version.
     ///
     /// # Errors
     /// What failed, as a sentence about the component.
@@ -143,6 +143,7 @@ impl Generation {
             Instance::start(&self.blueprint)
         };
         let mut instance = started.map_err(|e| problem("does not start", &e))?;
+        self.read_sagas(&mut instance)?;
         let Some(index) = &self.blueprint.migrations else { return Ok(Vec::new()) };
         instance.store.set_epoch_deadline(1);
         instance

@@ -129,6 +129,7 @@ fn new_guest(blueprint: &Blueprint) -> Guest {
         cut_off: grants.cut_off.clone(),
         store: grants.database.clone().map(store::Session::new),
         two_phase: grants.two_phase.clone(),
+        sagas: grants.sagas.clone(),
         config: grants.config.clone(),
         outgoing: grants.outgoing.clone(),
         notes: None,

@@ -187,6 +187,7 @@ impl Registry {
                     .map_or_else(|| Arc::new(Attempts::new(clock.clone())), |g| g.blueprint.grants.attempts.clone()),
                 transactions: stores.transactions().clone(),
                 calls_before: before.map(|g| g.call_stats.counts().and(&g.calls_before())).unwrap_or_default(),
+                sagas_run: true,
             };
             if let Some(problem) = out_of_service.iter().find(|problem| problem.context == *name) {
                 match start::generation(index, number, wired, None, inherited) {

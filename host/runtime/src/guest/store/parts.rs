@@ -71,7 +71,7 @@ impl Session {
     }
 
     /// Ends the call's part in the transaction of another context: keeps what it wrote in it, or undoes that.
-    fn leave(&mut self, keep: bool) {
+    pub(super) fn leave(&mut self, keep: bool) {
         let Some((joint, context)) = self.joint.take() else { return };
         if let Err(error) = self.end_event(keep) {
             joint.fail(&context, &error.to_string());
