@@ -1,7 +1,7 @@
 //! Sagas: undertakings in several steps, which the host has performed until they are done or undone. Needs a store.
 //!
-//! A context declares its sagas and performs their steps as [`Steps`]; `context!(Name, migrations, sagas)` exports them,
-//! and the context's world exports `seam:host/saga-steps`. [`start`], [`resume`] and [`give_up`] are a part of the
+//! A context declares its sagas and performs their steps as [`Steps`]; `context!(Name, migrations, sagas)` exports
+//! them, and the context's world exports `seam:host/saga-steps`. [`start`], [`resume`] and [`give_up`] are a part of the
 //! transaction that is open. Not here: when a step is performed, and again: the host. Natively,
 //! [`native::Saga`](crate::native::Saga) performs them for a test.
 

@@ -90,7 +90,8 @@ pub enum Outcome {
     /// It is not known whether it has happened, and it must not be tried again: why. The saga is given up, and the undo
     /// of this step is called, too. Of an undo: the saga is stuck.
     Unknown(String),
-    /// It waits for [`resume`](crate::sagas::resume), or until this time (seconds since 1970), when it is performed again. Not for an undo.
+    /// It waits for [`resume`](crate::sagas::resume), or until this time (seconds since 1970), when it is performed
+    /// again. Not for an undo.
     Waiting(Option<u64>),
 }
 

@@ -47,8 +47,8 @@ impl<'a> Saga<'a> {
         Self { definition, id }
     }
 
-    /// Performs steps until the saga waits, is stuck, has ended, or a step is to be tried again later; another call goes
-    /// on from there. `perform` and `undo` are the context's own, with the neighbours that the test gives them.
+    /// Performs steps until the saga waits, is stuck, has ended, or a step is to be tried again later; another call
+    /// goes on from there. `perform` and `undo` are the context's own, with the neighbours that the test gives them.
     pub fn go_on(
         &self,
         mut perform: impl FnMut(&Task) -> Outcome,
@@ -83,7 +83,7 @@ impl<'a> Saga<'a> {
                     perform(&self.task(step, &row))
                 }
             };
-            let again = matches!(outcome, Outcome::Later(_));
+            let again = matches!(outcome, Outcome::Later(_) | Outcome::Waiting(_));
             self.after(&mut row, step, outcome);
             self.save(&row)?;
             if again && matches!(row.state, State::Running | State::Undoing) && row.attempts > 0 {
@@ -116,16 +116,18 @@ impl<'a> Saga<'a> {
                     row.state = State::Done;
                 }
             }
-            Outcome::Later(why) => {
-                row.attempts += 1;
-                if row.attempts >= step.tries {
-                    give(row, why, true);
-                }
-            }
+            Outcome::Later(why) => self.again(row, step, why),
+            Outcome::Waiting(_) if undoing => self.again(row, step, "an undo cannot wait".into()),
             Outcome::Refused(why) => give(row, why, false),
             Outcome::Unknown(why) => give(row, why, true),
-            Outcome::Waiting(_) if undoing => give(row, "an undo cannot wait".into(), true),
             Outcome::Waiting(_) => row.state = State::Waiting,
+        }
+    }
+
+    fn again(&self, row: &mut Row, step: &Step, why: String) {
+        row.attempts += 1;
+        if row.attempts >= step.tries {
+            give(row, why, true);
         }
     }
 
@@ -255,8 +257,8 @@ mod tests {
         Definition { kind: "order", steps }
     }
 
-    /// Performs the saga with these outcomes, in this order; afterwards `done`. Returns the keys it was called with, and
-    /// where it stands.
+    /// Performs the saga with these outcomes, in this order; afterwards `done`. Returns the keys that were asked for,
+    /// and where it stands.
     fn go_on(store: &Store, outcomes: &[(&str, Outcome)]) -> (Vec<String>, State, String) {
         let definition = definition();
         let keys = std::cell::RefCell::new(Vec::new());
