@@ -17,7 +17,7 @@ use crate::store::changing::{self, Change};
 use crate::wit::{Error, Line, Order};
 
 /// How long a request waits for the change, which goes on without it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Cancels, ships or takes a return in; `note` is for the order's history.
 pub fn change(change: Change<'_>, note: &str, neighbours: &impl Neighbours) -> Result<Order, Error> {
@@ -27,11 +27,12 @@ pub fn change(change: Change<'_>, note: &str, neighbours: &impl Neighbours) -> R
     let (kind, number) = (kind_of(doing), change.number);
     let known = store::head(number)?.ok_or(Error::UnknownOrder)?;
     // Its saga may be on its way to where it waits; an order that was placed before sagas has none yet.
-    if known.doing.is_none() && change.step.from(known.state).is_ok() {
-        if let Err(sagas::Error::Unknown(_)) = neighbours.settle(kind, number, PATIENCE) {
-            sagas::start(kind, number)?;
-            neighbours.settle(kind, number, PATIENCE)?;
-        }
+    if known.doing.is_none()
+        && change.step.from(known.state).is_ok()
+        && let Err(sagas::Error::Unknown(_)) = neighbours.settle(kind, number, PATIENCE)
+    {
+        sagas::start(kind, number)?;
+        neighbours.settle(kind, number, PATIENCE)?;
     }
     changing::begin(change, note, clock::now())?;
     let order = order(number)?;

@@ -30,6 +30,7 @@ pub use exports::musiccorp::orders::{archive, desk, ordering as wit};
 pub use musiccorp::orders::events;
 use neighbours::Linked;
 use seam_sdk::sagas::{Definition, Outcome, Steps, Task};
+use seam_sdk::two_phase;
 use store::changing::Change;
 
 seam_sdk::context!(Orders, migrations, invariants, sagas);
@@ -42,6 +43,13 @@ impl From<events::Error> for seam_sdk::store::Error {
         match error {
             events::Error::Invalid(why) | events::Error::Unavailable(why) => Self::Unavailable(why),
         }
+    }
+}
+
+/// Nothing is written, or whether it is is not known yet: the key tells.
+impl From<two_phase::Error> for wit::Error {
+    fn from(error: two_phase::Error) -> Self {
+        Self::Unavailable(error.unavailable())
     }
 }
 

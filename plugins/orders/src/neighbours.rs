@@ -6,11 +6,13 @@
 use std::time::Duration;
 
 use seam_sdk::sagas::{self, Status};
+use seam_sdk::two_phase;
 
 pub use crate::musiccorp::catalog::albums::{self, Album};
 pub use crate::musiccorp::finance::payments::{self, Payment, Sale};
 pub use crate::musiccorp::orders::events::{self, PlacedOrder};
 pub use crate::musiccorp::warehouse::fulfilment;
+use crate::wit;
 
 pub trait Neighbours {
     fn albums(&self, skus: &[String]) -> Result<Vec<Album>, albums::Error> {
@@ -77,6 +79,11 @@ pub trait Neighbours {
     /// Publishes it, as a part of the transaction that is open.
     fn order_placed(&self, order: &PlacedOrder) -> Result<(), events::Error> {
         events::order_placed(order)
+    }
+
+    /// Runs `work` as one transaction over the files of all contexts that it calls: all of it commits, or nothing.
+    fn in_two_phases<T>(&self, work: impl FnOnce() -> Result<T, wit::Error>) -> Result<T, wit::Error> {
+        two_phase::run(work)
     }
 
     /// Waits until the saga has ended, waits for something or is stuck.

@@ -6,21 +6,21 @@
 use std::time::Duration;
 
 use seam_sdk::attempts::{self, Wait};
-use seam_sdk::sagas::{self, State as SagaState};
+use seam_sdk::sagas::{self, Outcome, State as SagaState, Task};
 use seam_sdk::{clock, config, log};
 
 use crate::domain::limits::Cards;
-use crate::domain::sagas::{ORDER, checkout};
+use crate::domain::sagas::{CHECKOUT, Checkout, ORDER, checkout};
 use crate::domain::states::Step;
 use crate::domain::{check, invalid, limits, quote};
 use crate::neighbours::{Neighbours, albums, payments};
 use crate::steps::{NO_ANSWER, NOTHING_CHARGED};
-use crate::store;
 use crate::store::placing::Card;
 use crate::wit::{Address, Error, FieldProblem, Line, Order, Quote, Request, Shipping, State};
+use crate::{steps, store};
 
-/// How long a customer's request waits for the order: longer than a checkout's steps are tried.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a customer's request waits for the order: longer than a step of it is tried, shorter than a page's time.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 pub fn get_quote(lines: &[Line], neighbours: &impl Neighbours) -> Result<Quote, Error> {
     check::lines(lines)?;
@@ -38,6 +38,7 @@ pub fn place(key: &str, request: &Request, neighbours: &impl Neighbours) -> Resu
     if let Some(answer) = earlier(key, &request.customer, neighbours)? {
         return answer;
     }
+    // A setting that is wrong is no reason to ask anything of others.
     checkout()?;
     check::from(&request.from)?;
     check::lines(&request.lines)?;
@@ -80,12 +81,38 @@ fn place_once(
     let note =
         format!("The sum is held on the card ending {} until the parcel leaves.", last_four(&request.card.number));
     let card = Card { token: &token, note: &note };
-    let answer = match store::placing::open(key, &request.customer, address, quote, card, clock::now())? {
+    let open = || store::placing::open(key, &request.customer, address, quote, card, clock::now());
+    let opened = match checkout()? {
+        Checkout::Saga | Checkout::RetryLater => open()?,
+        Checkout::TwoPhase => neighbours.in_two_phases(|| {
+            let opened = open()?;
+            opened.iter().try_for_each(|number| at_once(number, neighbours))?;
+            Ok(opened)
+        })?,
+    };
+    let answer = match opened {
         Some(number) => answer(&number, neighbours)?,
         // Another request was faster with the same key.
         None => earlier(key, &request.customer, neighbours)?,
     };
     answer.unwrap_or_else(|| Err(Error::Unavailable(NO_ANSWER.into())))
+}
+
+/// Takes the steps of a checkout one after the other, within a transaction over all files; the error rolls it back.
+fn at_once(number: &str, neighbours: &impl Neighbours) -> Result<(), Error> {
+    for step in CHECKOUT {
+        let (kind, id, step) = (ORDER.into(), number.into(), step.into());
+        let task = Task { kind, id, step, key: String::new(), attempt: 1, cause: String::new() };
+        match steps::perform(&task, neighbours) {
+            Outcome::Done | Outcome::Waiting(_) => {}
+            Outcome::Later(why) => return Err(Error::Unavailable(why)),
+            Outcome::Refused(why) | Outcome::Unknown(why) => {
+                let decided = known(store::head(number)?)?.outcome;
+                return Err(decided.unwrap_or(Error::Unavailable(why)));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A token for the card.

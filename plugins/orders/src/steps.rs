@@ -33,9 +33,9 @@ pub fn perform(task: &Task, neighbours: &impl Neighbours) -> Outcome {
         match (task.kind.as_str(), task.step.as_str()) {
             (ORDER, "open") => Ok(Outcome::Done),
             (ORDER, "reserve" | "authorise" | "clear") if !placing => Ok(Outcome::Done),
-            (ORDER, "reserve") => reserve(order, neighbours),
-            (ORDER, "authorise") => authorise(order, neighbours),
-            (ORDER, "clear") => clear(order, neighbours),
+            (ORDER, "reserve") => reserve(order, task.attempt, neighbours),
+            (ORDER, "authorise") => authorise(order, task.attempt, neighbours),
+            (ORDER, "clear") => clear(order, task.attempt, neighbours),
             (ORDER, sagas::DISPATCH) => dispatch(order, neighbours),
             (ORDER, "capture") => Ok(capture(order, neighbours)),
             (ORDER, "ship") => ship(order, neighbours),
@@ -50,11 +50,13 @@ pub fn perform(task: &Task, neighbours: &impl Neighbours) -> Outcome {
 
 pub fn undo(task: &Task, neighbours: &impl Neighbours) -> Outcome {
     of_order(task, |order| match (task.kind.as_str(), task.step.as_str()) {
-        (ORDER, "open") if order.state == State::Placing => done(placing::reject(order.id, NO_ANSWER, clock::now())),
-        (ORDER, "open") => done(changing::finish(order.id, Step::Cancel, None, clock::now())),
+        (ORDER, "open") if order.state == State::Placing => {
+            finish(order, Step::Reject, order.outcome.is_none().then_some(NO_ANSWER))
+        }
+        (ORDER, "open") => finish(order, Step::Cancel, None),
         (ORDER, "reserve") => Ok(release(order, neighbours)),
         (ORDER, "authorise") => Ok(void(order, neighbours)),
-        (ORDER, sagas::DISPATCH) => done(changing::taking_back(order.id, clock::now())),
+        (ORDER, sagas::DISPATCH) => changing::taking_back(order.id, clock::now()).map(|()| Outcome::Done),
         _ => Ok(Outcome::Done),
     })
 }
@@ -67,17 +69,17 @@ fn of_order(task: &Task, work: impl FnOnce(&Head) -> Performed) -> Outcome {
     performed.unwrap_or_else(Outcome::from)
 }
 
-fn done(written: Result<(), StoreError>) -> Performed {
-    written.map(|()| Outcome::Done)
+fn finish(order: &Head, step: Step, note: Option<&str>) -> Performed {
+    store::finish(order.id, step, note, clock::now()).map(|()| Outcome::Done)
 }
 
 // The way of an order
 
-fn reserve(order: &Head, neighbours: &impl Neighbours) -> Performed {
+fn reserve(order: &Head, attempt: u32, neighbours: &impl Neighbours) -> Performed {
     let copies: Vec<_> = store::lines(order.id)?.into_iter().map(|line| copies(line.sku, line.copies)).collect();
     match neighbours.reserve(&order.number, &copies) {
         Ok(()) => Ok(Outcome::Done),
-        Err(fulfilment::Error::Unavailable(why)) => away(order, why),
+        Err(fulfilment::Error::Unavailable(why)) => away(order, attempt, why),
         Err(fulfilment::Error::Short(short)) => {
             let short = short.into_iter().map(|s| Shortage { sku: s.sku, wanted: s.wanted, on_hand: s.on_hand });
             let note = "There were not enough copies. Nothing was charged.";
@@ -87,7 +89,7 @@ fn reserve(order: &Head, neighbours: &impl Neighbours) -> Performed {
     }
 }
 
-fn authorise(order: &Head, neighbours: &impl Neighbours) -> Performed {
+fn authorise(order: &Head, attempt: u32, neighbours: &impl Neighbours) -> Performed {
     let Some(token) = &order.card_token else {
         // It was cut off before this context had sagas: its card is gone, and what it holds is not known.
         return Ok(Outcome::Unknown("the order was cut off before its card was kept".into()));
@@ -104,15 +106,15 @@ fn authorise(order: &Head, neighbours: &impl Neighbours) -> Performed {
         Ok(_) => Ok(Outcome::Done),
         Err(payments::Error::Declined(why)) => decided(order, &Error::Declined(why.clone()), &why, Outcome::Refused),
         Err(payments::Error::Unanswered) => decided(order, &Error::Refused(SILENT.into()), SILENT, Outcome::Unknown),
-        Err(payments::Error::Unavailable(why)) => away(order, why),
+        Err(payments::Error::Unavailable(why)) => away(order, attempt, why),
         Err(other) => wrong(order, "authorise", &other),
     }
 }
 
-fn clear(order: &Head, neighbours: &impl Neighbours) -> Performed {
+fn clear(order: &Head, attempt: u32, neighbours: &impl Neighbours) -> Performed {
     match neighbours.clear(&order.number) {
         Ok(()) => Ok(Outcome::Done),
-        Err(fulfilment::Error::Unavailable(why)) => away(order, why),
+        Err(fulfilment::Error::Unavailable(why)) => away(order, attempt, why),
         Err(other) => wrong(order, "clear", &other),
     }
 }
@@ -138,7 +140,7 @@ fn capture(order: &Head, neighbours: &impl Neighbours) -> Outcome {
 
 fn ship(order: &Head, neighbours: &impl Neighbours) -> Performed {
     match neighbours.ship(&order.number) {
-        Ok(()) => done(changing::finish(order.id, Step::Ship, None, clock::now())),
+        Ok(()) => finish(order, Step::Ship, None),
         Err(fulfilment::Error::Unavailable(why)) => Ok(Outcome::Later(why)),
         Err(other) => Ok(refused(order, "The money is taken, but the warehouse does not ship the order", &other)),
     }
@@ -159,7 +161,7 @@ fn refund(order: &Head, neighbours: &impl Neighbours) -> Performed {
     let number = &order.number;
     let price = |line: PlacedLine| u64::from(line.returned) * u64::from(line.price);
     let amount: u64 = returned(order)?.into_iter().map(price).sum();
-    let finish = |note| done(changing::finish(order.id, Step::ReceiveReturn, note, clock::now()));
+    let finish = |note| finish(order, Step::ReceiveReturn, note);
     if amount == 0 {
         return finish(None);
     }
@@ -206,13 +208,14 @@ fn void(order: &Head, neighbours: &impl Neighbours) -> Outcome {
 // What becomes of a step
 
 /// Another context does not answer, and whether it has done what it was asked is not known.
-fn away(order: &Head, why: String) -> Performed {
+fn away(order: &Head, attempt: u32, why: String) -> Performed {
     Ok(match sagas::checkout() {
         Ok(Checkout::RetryLater) => match sagas::asks_again(order.at, clock::now()) {
             Some(then) => Outcome::Waiting(Some(then)),
             None => Outcome::Unknown(why),
         },
-        _ => Outcome::Later(why),
+        _ if attempt < sagas::TRIES => Outcome::Later(why),
+        _ => Outcome::Unknown(why),
     })
 }
 

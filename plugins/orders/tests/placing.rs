@@ -10,9 +10,9 @@ use orders::placing::{get_quote, place, shipping};
 use orders::store;
 use orders::wit::Guest as Ordering;
 use orders::wit::{Error, FieldProblem, Request, Shipping, Shortage, State};
-use seam_sdk::attempts;
 use seam_sdk::native::{set_clock, settings};
 use seam_sdk::store::{one, params, query};
+use seam_sdk::{attempts, sagas};
 use world::{APPROVED, COPIES, DECLINED, FAULTS, Fault, MISTYPED, NOW, UNANSWERED, WAREHOUSE, World, lines, request};
 
 #[test]
@@ -111,8 +111,11 @@ fn a_refusal_is_said_at_once_although_its_undo_is_delayed() {
     assert_eq!((order.state, world.on_hand("A")), (State::Placing, COPIES - 1), "its copies are not back yet");
     let held_up = store::desk::held_up(10, NOW + 61).unwrap();
     let [one] = held_up.as_slice() else { panic!("{held_up:?}") };
-    assert_eq!((one.order.number.as_str(), one.step.as_str(), one.stuck), ("MC-100001", "reserve", true));
-    assert!(one.cause.contains("release is away"), "{one:?}");
+    assert_eq!((one.order.number.as_str(), one.step.as_str()), ("MC-100001", "reserve"));
+    world.absent.borrow_mut().clear();
+    assert_eq!(world.go_on(), 0);
+    assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Rejected);
+    world.check("released");
 }
 
 /// A context that fails once is asked again within the request; only one that stays away has the order taken back.
@@ -209,6 +212,49 @@ fn in_retry_later_an_order_waits_for_a_day_and_no_longer() {
     let order = store::order("MC-100001").unwrap().unwrap();
     assert!(order.state == State::Rejected && order.history[1].note.contains("Nothing was charged"), "{order:?}");
     world.check("after a day");
+}
+
+#[test]
+fn in_two_phases_an_order_is_placed_or_nothing_of_it_is_there() {
+    let declined = Error::Declined("The bank refuses. Nothing was charged.".into());
+    let short = Error::Short(vec![Shortage { sku: "A".into(), wanted: COPIES + 1, on_hand: COPIES }]);
+    for (card, wanted, absent, expect) in [
+        (APPROVED, 1, None, Ok(State::Placed)),
+        (DECLINED, 1, None, Err(Some(declined))),
+        (APPROVED, COPIES + 1, None, Err(Some(short))),
+        (UNANSWERED, 1, None, Err(None)),
+        (APPROVED, 1, Some("reserve"), Err(None)),
+        (APPROVED, 1, Some("authorise"), Err(None)),
+        (APPROVED, 1, Some("clear"), Err(None)),
+    ] {
+        let world = World::new();
+        settings(&[("checkout", "two-phase")]);
+        world.absent.borrow_mut().extend(absent);
+        let answer = world.place("k", &[("A", wanted)], card);
+        let case = format!("{card} {wanted} {absent:?}: {answer:?}");
+        match &expect {
+            Ok(state) => {
+                let order = answer.as_ref().unwrap();
+                assert_eq!((order.state, order.number.as_str()), (*state, "MC-100001"), "{case}");
+                let asked = world.asked.borrow().clone();
+                assert_eq!(asked, ["albums", "keep-card", "reserve", "authorise", "clear"], "{case}");
+                assert_eq!(world.go_on(), 0, "{case}");
+                assert_eq!(*world.asked.borrow(), asked, "its saga takes no step twice");
+                assert_eq!(sagas::get_status("order", "MC-100001").unwrap().state, sagas::State::Waiting, "{case}");
+                assert_eq!(world.others.borrow().published.len(), 1, "{case}");
+                assert_eq!(world.place("k", &[("A", wanted)], card), answer, "{case}");
+            }
+            Err(error) => {
+                assert!(error.as_ref().is_none_or(|error| answer.as_ref().is_err_and(|got| got == error)), "{case}");
+                assert!(answer.is_err(), "{case}");
+                let rows = "SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM keys)";
+                assert_eq!(one::<u32>(rows, params![]), Ok(0), "{case}");
+                world.absent.borrow_mut().clear();
+                assert!(world.place("k", &[("A", 1)], APPROVED).is_ok(), "{case}: the key is unused");
+            }
+        }
+        world.check(&case);
+    }
 }
 
 #[test]
@@ -324,14 +370,16 @@ fn a_hundred_buyers_of_ten_copies_get_ten() {
     assert_eq!(world.others.borrow().paid.len(), 10, "only buyers with an order were charged");
 }
 
-/// The event is a part of the transaction that confirms the order.
+/// The event is a part of the transaction that places the order.
 #[test]
-fn an_order_whose_event_cannot_be_published_is_not_placed() {
+fn an_order_whose_event_cannot_be_published_is_not_placed_yet() {
     let world = World::new();
     world.others.borrow_mut().outbox_full = true;
-    assert!(matches!(world.place("k", &[("A", 1)], APPROVED), Err(Error::Unavailable(_))));
-    assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Rejected);
-    world.check("taken back");
+    assert_eq!(world.place("k", &[("A", 1)], APPROVED), Err(Error::InProcess("MC-100001".into())));
+    assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Placing);
+    world.others.borrow_mut().outbox_full = false;
+    assert_eq!(world.place("k", &[("A", 1)], APPROVED).unwrap().state, State::Placed);
+    world.check("published");
 }
 
 #[test]

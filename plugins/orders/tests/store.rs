@@ -6,8 +6,9 @@ mod world;
 use std::time::{Duration, Instant};
 
 use orders::archive::PastOrder;
+use orders::domain::states::Step;
 use orders::domain::{past, states};
-use orders::store::{archive, head, in_state, of_customer, order, placing};
+use orders::store::{archive, finish, head, in_state, of_customer, order, placing};
 use orders::wit::{Address, Event, PlacedLine, PricedLine, Quote, State};
 use seam_sdk::native::Store;
 use seam_sdk::store::{Error, execute, one, params, query};
@@ -148,10 +149,10 @@ fn a_key_is_free_again_only_if_its_order_was_never_decided() {
     let open = |key: &str, customer: &str| placing::open(key, customer, &address(), &quote, CARD, 5).unwrap();
     let id = |number: Option<String>| head(&number.unwrap()).unwrap().unwrap().id;
     let (cut_off, declined) = (id(open("k", "C-1")), id(open("l", "C-1")));
-    placing::reject(cut_off, "Cut off.", 6).unwrap();
+    finish(cut_off, Step::Reject, Some("Cut off."), 6).unwrap();
     placing::decide(declined, &orders::wit::Error::Declined("No.".into()), "No.").unwrap();
     for at in [6, 7] {
-        placing::reject(declined, "Cut off.", at).unwrap();
+        finish(declined, Step::Reject, None, at).unwrap();
     }
     let notes: Vec<String> =
         query("SELECT note FROM events WHERE state = 'rejected' ORDER BY order_id", params![]).unwrap();

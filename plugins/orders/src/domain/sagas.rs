@@ -14,42 +14,42 @@ pub const ORDER: &str = "order";
 pub const RETURN: &str = "return";
 /// At this step of an order, it is placed and waits for its parcel to leave.
 pub const DISPATCH: &str = "dispatch";
+/// The steps up to there.
+pub const CHECKOUT: [&str; 4] = ["reserve", "authorise", "clear", DISPATCH];
 /// At this step of a return, it waits for the parcel to come back.
 pub const ARRIVE: &str = "arrive";
 
-/// A step of the checkout is tried within the customer's request. Its undo goes on as long as it takes; the operator
-/// sees it as stuck after as many tries.
-const CHECKOUT_TRIES: u32 = 3;
-const CHECKOUT_PATIENCE_SECONDS: u32 = 15;
-/// A step after which there is no way back is tried on; the operator sees it as stuck after that long.
-const FORWARD_TRIES: u32 = 20;
-const FORWARD_PATIENCE_SECONDS: u32 = 60;
+/// How often a step of a checkout is tried if it does not wait for an answer: within the customer's request.
+pub const TRIES: u32 = 3;
+/// An undo, and a step after which there is no way back, is tried on until it works; the operator sees it as stuck after
+/// that long.
+const STUCK_AFTER_SECONDS: u32 = 60;
+/// So many that the time decides.
+const TRIES_MAX: u32 = 1_000;
 
 pub fn definitions() -> Vec<Definition> {
-    let checkout = |step: Step| step.tries(CHECKOUT_TRIES).patience(CHECKOUT_PATIENCE_SECONDS);
-    let forward = |name, function| {
-        Step::call(name, function, Undo::Never).tries(FORWARD_TRIES).patience(FORWARD_PATIENCE_SECONDS)
-    };
+    let patient = |step: Step| step.tries(TRIES_MAX).patience(STUCK_AFTER_SECONDS);
+    let forward = |name, function| patient(Step::call(name, function, Undo::Never));
     let order = vec![
-        Step::own("open", Undo::Own),
-        checkout(Step::call(
+        patient(Step::own("open", Undo::Own)),
+        patient(Step::call(
             "reserve",
             "musiccorp:warehouse/fulfilment.reserve",
             Undo::Call("musiccorp:warehouse/fulfilment.release"),
         )),
-        checkout(Step::call(
+        patient(Step::call(
             "authorise",
             "musiccorp:finance/payments.authorise-kept",
             Undo::Call("musiccorp:finance/payments.void"),
         )),
         // Releasing the copies undoes it, too.
-        checkout(Step::call("clear", "musiccorp:warehouse/fulfilment.clear", Undo::Nothing)),
-        checkout(Step::own(DISPATCH, Undo::Own)),
+        patient(Step::call("clear", "musiccorp:warehouse/fulfilment.clear", Undo::Nothing)),
+        patient(Step::own(DISPATCH, Undo::Own)),
         forward("capture", "musiccorp:finance/payments.capture"),
         forward("ship", "musiccorp:warehouse/fulfilment.ship"),
     ];
     let back = vec![
-        Step::own(ARRIVE, Undo::Nothing),
+        patient(Step::own(ARRIVE, Undo::Nothing)),
         forward("take-back", "musiccorp:warehouse/fulfilment.take-back"),
         forward("refund", "musiccorp:finance/payments.refund-by"),
     ];

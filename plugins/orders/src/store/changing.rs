@@ -1,11 +1,11 @@
-//! Changes of a placed order: `begin` writes the change down and moves its saga, whose last step is `finish`.
+//! Changes of a placed order: `begin` writes the change down and moves its saga, whose last step is `super::finish`.
 
 use seam_sdk::store::{Transaction, execute, params, transaction};
 use seam_sdk::{log, sagas};
 
 use super::{Head, HeadRow, happened, head_columns, lines, time};
 use crate::domain::sagas::{ARRIVE, DISPATCH, ORDER, RETURN};
-use crate::domain::states::{self, Doing, Step};
+use crate::domain::states::{Doing, Step};
 use crate::domain::{RETURN_SECONDS, invalid};
 use crate::wit::{Error, Line, State};
 
@@ -80,25 +80,6 @@ pub fn request_return(change: Change<'_>, wanted: &[Line], now: u64) -> Result<(
         happened(tx, head.id, now, State::ReturnRequested, "", None)?;
         sagas::start(RETURN, change.number)?;
         Ok(())
-    })
-}
-
-/// The change that is under way is done, and the order has its next state. Nothing happens if it has it already.
-pub fn finish(id: i64, step: Step, note: Option<&str>, now: u64) -> Result<(), seam_sdk::store::Error> {
-    let (before, after) = step.way();
-    transaction(|tx| {
-        let kept: Option<(String, Option<String>)> = tx.optional(
-            "SELECT iif(doing IS NULL, '', doing_note), doing_by FROM orders WHERE id = ?1 AND state = ?2",
-            params![id, states::name(before)],
-        )?;
-        let Some((kept, by)) = kept else { return Ok(()) };
-        tx.execute(
-            "UPDATE orders SET state = ?2, doing = NULL, doing_since = NULL, doing_by = NULL, doing_note = '',
-               shipped_at = iif(?2 = 'shipped', ?3, shipped_at)
-             WHERE id = ?1",
-            params![id, states::name(after), time(now)],
-        )?;
-        happened(tx, id, now, after, note.unwrap_or(&kept), by.as_deref())
     })
 }
 

@@ -9,10 +9,10 @@ pub mod changing;
 pub mod desk;
 pub mod placing;
 
-use seam_sdk::store::{Error, Transaction, list, optional, params, query};
+use seam_sdk::store::{Error, Transaction, list, optional, params, query, transaction};
 use serde::Deserialize;
 
-use crate::domain::states::{self, Doing};
+use crate::domain::states::{self, Doing, Step};
 use crate::domain::{PAGE_SIZE, outcome};
 use crate::neighbours::PlacedOrder;
 use crate::wit::{self, Address, Event, Order, Page, PlacedLine, State, Summary};
@@ -221,6 +221,30 @@ type PlacedRow = (String, String, u64, String);
 /// The event of an order that is placed.
 fn placed((number, customer, at, skus): PlacedRow) -> PlacedOrder {
     PlacedOrder { number, customer, skus: skus.split(' ').map(String::from).collect(), at }
+}
+
+/// What was done with the order is done: it has its next state. Nothing happens if it has it already. `note` is for its
+/// history, instead of the one that was kept.
+pub fn finish(id: i64, step: Step, note: Option<&str>, now: u64) -> Result<(), Error> {
+    transaction(|tx| advance(tx, id, step, note, now).map(drop))
+}
+
+/// As `finish`, within a transaction. False: the order is not in the state that the step starts from.
+fn advance(tx: &Transaction, id: i64, step: Step, note: Option<&str>, now: u64) -> Result<bool, Error> {
+    let (before, after) = step.way();
+    let kept: Option<(String, Option<String>)> = tx.optional(
+        "SELECT iif(doing IS NULL, '', doing_note), doing_by FROM orders WHERE id = ?1 AND state = ?2",
+        params![id, states::name(before)],
+    )?;
+    let Some((kept, by)) = kept else { return Ok(false) };
+    tx.execute(
+        "UPDATE orders SET state = ?2, doing = NULL, doing_since = NULL, doing_by = NULL, doing_note = '', card_token = NULL,
+           shipped_at = iif(?2 = 'shipped', ?3, shipped_at)
+         WHERE id = ?1",
+        params![id, states::name(after), time(now)],
+    )?;
+    happened(tx, id, now, after, note.unwrap_or(&kept), by.as_deref())?;
+    Ok(true)
 }
 
 /// Adds a line to the order's history; `by` is the account of the operator who asked for it.

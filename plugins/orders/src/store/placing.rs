@@ -3,7 +3,7 @@
 use seam_sdk::sagas;
 use seam_sdk::store::{Error, execute, params, transaction};
 
-use super::{PlacedRow, happened, placed, placed_columns, time};
+use super::{advance, happened, placed, placed_columns, time};
 use crate::domain::outcome;
 use crate::domain::past::OWN_NUMBERS;
 use crate::domain::sagas::ORDER;
@@ -99,19 +99,10 @@ pub fn open(
 /// The order stands, and is published. Nothing happens if it is placed already.
 pub fn place(id: i64, now: u64, neighbours: &impl Neighbours) -> Result<(), Error> {
     transaction(|tx| {
-        let note: Option<String> =
-            tx.optional("SELECT doing_note FROM orders WHERE id = ?1 AND state = 'placing'", params![id])?;
-        let Some(note) = note else { return Ok(()) };
-        let order: PlacedRow = tx.one(
-            concat!(
-                "UPDATE orders SET state = 'placed', doing = NULL, doing_since = NULL, doing_note = '', card_token = NULL
-                 WHERE id = ?1 RETURNING ",
-                placed_columns!()
-            ),
-            params![id],
-        )?;
-        happened(tx, id, now, State::Placed, &note, None)?;
-        neighbours.order_placed(&placed(order))?;
+        if advance(tx, id, Step::Confirm, None, now)? {
+            let sql = concat!("SELECT ", placed_columns!(), " FROM orders WHERE id = ?1");
+            neighbours.order_placed(&placed(tx.one(sql, params![id])?))?;
+        }
         Ok(())
     })
 }
@@ -123,22 +114,4 @@ pub fn decide(id: i64, error: &wit::Error, note: &str) -> Result<(), Error> {
         params![id, outcome::write(error).as_ref(), note],
     )?;
     Ok(())
-}
-
-/// The end of an order that was not placed. `without` is its note if nothing was decided.
-pub fn reject(id: i64, without: &str, now: u64) -> Result<(), Error> {
-    transaction(|tx| {
-        let note: Option<String> = tx.optional(
-            "SELECT iif(outcome IS NULL, ?2, doing_note) FROM orders WHERE id = ?1 AND state = 'placing'",
-            params![id, without],
-        )?;
-        let Some(note) = note else { return Ok(()) };
-        tx.execute(
-            "UPDATE orders SET state = 'rejected', doing = NULL, doing_since = NULL, doing_note = '', card_token = NULL
-             WHERE id = ?1",
-            params![id],
-        )?;
-        happened(tx, id, now, State::Rejected, &note, None)?;
-        Ok(())
-    })
 }

@@ -14,6 +14,7 @@ use orders::{steps, store};
 use seam_sdk::native::{Saga, Store, forget_attempts, set_clock, settings};
 use seam_sdk::sagas;
 use seam_sdk::store::{params, query};
+use seam_sdk::two_phase;
 
 pub const NOW: u64 = 1_800_000_000;
 pub const APPROVED: &str = "4242 4242 4242 4242";
@@ -44,7 +45,7 @@ pub struct Paid {
     pub refunded: u64,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Others {
     pub on_hand: BTreeMap<String, u32>,
     pub prices: BTreeMap<String, u32>,
@@ -475,6 +476,15 @@ impl Neighbours for World {
         let mut others = self.others.borrow_mut();
         others.published.push(order.clone());
         if others.outbox_full { Err(events::Error::Unavailable("the outbox is full".into())) } else { Ok(()) }
+    }
+
+    fn in_two_phases<T>(&self, work: impl FnOnce() -> Result<T, wit::Error>) -> Result<T, wit::Error> {
+        let before = self.others.borrow().clone();
+        let done = two_phase::run(work);
+        if done.is_err() {
+            self.others.replace(before);
+        }
+        done
     }
 
     fn settle(&self, kind: &str, number: &str, _most: Duration) -> Result<sagas::Status, sagas::Error> {

@@ -268,7 +268,10 @@ fn page(
         since: Moment(order.history.last().map_or(order.at, |event| event.at)),
         country: countries.name(&order.address.country),
         history: order.history.iter().map(history_entry).collect(),
-        progress: progress.first().map(|one| one.text.as_str()),
+        progress: match progress.first() {
+            Some(one) => Some(&one.text),
+            None => (order.state == State::Placing).then_some("Your order is being worked on at this moment."),
+        },
         cancellable: order.state == State::Placed && progress.is_empty(),
         returning: order.state == State::ReturnRequested,
         returns: &returns,
