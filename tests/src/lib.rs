@@ -7,6 +7,10 @@ pub mod background;
 pub mod books;
 pub mod browser;
 pub mod caller_callee;
+<<<<<<< Updated upstream
+=======
+pub mod declaring;
+>>>>>>> Stashed changes
 pub mod engines;
 pub mod events;
 pub mod failing_sync;
