@@ -7,10 +7,7 @@ pub mod background;
 pub mod books;
 pub mod browser;
 pub mod caller_callee;
-<<<<<<< Updated upstream
-=======
 pub mod declaring;
->>>>>>> Stashed changes
 pub mod engines;
 pub mod events;
 pub mod failing_sync;
@@ -25,6 +22,7 @@ pub mod publishing;
 pub mod shop;
 pub mod shopping;
 pub mod torture;
+pub mod trips;
 pub mod two_versions;
 pub mod variants;
 pub mod version;

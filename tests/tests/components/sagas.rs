@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use seam_runtime::call::{Call, Failure};
+use seam_runtime::component::ContextProblem;
 use seam_runtime::run::Undelivered;
 use seam_runtime::serve::Registry;
 use seam_store::ids::Trace;
@@ -196,9 +197,15 @@ fn a_call_that_waits_for_a_saga_makes_room_for_its_steps() -> Result<()> {
     std::thread::scope(|scope| {
         let settles = scope.spawn(|| settle(&registry, "1", 8_000));
         let generation = registry.live("agency")?.generation().clone();
-        wait::until(wait::TIMEOUT, || Ok(if generation.occupancy().0 == 1 { Ok(()) } else { Err("nobody waits") }))?;
-        let (done, _) = perform(&registry, "1", "note", true, Ok(()));
-        assert_eq!(done.map_err(|error| anyhow!("{error:?}"))?, SagaOutcome::Done);
+        wait::until(wait::TIMEOUT, || {
+            let waits = generation.occupancy().0 == 1;
+            Ok(if waits { Ok(()) } else { Err("nobody waits".to_owned()) })
+        })?;
+        let done = wait::until(wait::TIMEOUT, || {
+            let (done, _) = perform(&registry, "1", "note", true, Ok(()));
+            Ok(done.map_err(|error| format!("the place of the call that waits is not free: {error:?}")))
+        })?;
+        assert_eq!(done, SagaOutcome::Done);
         assert!(!settles.is_finished(), "it runs on");
         let mut saga = saga(&registry, "1")?;
         (saga.state, saga.step, saga.due_ms) = (SagaState::Done, "thank".into(), None);
@@ -241,7 +248,10 @@ fn a_version_whose_sagas_cannot_be_performed_does_not_start() -> Result<()> {
     let problem = |kind: &str, steps: Vec<seam_store::SagaStep>, lines: &str| {
         let wasm = declaring::declaring(&[seam_store::SagaDefinition { kind: kind.into(), steps }])?;
         let found = System::new().context("c", &wasm, lines)?.start()?;
-        let found = found.map(|registry| registry.out_of_service()).unwrap_or_else(|problems| problems);
+        let out = |registry: Registry| {
+            registry.generations().iter().filter_map(|generation| generation.out_of_service()).collect()
+        };
+        let found: Vec<ContextProblem> = found.map_or_else(|problems| problems, out);
         Ok::<_, anyhow::Error>(found.into_iter().map(|one| (one.message, one.remedy)).collect::<Vec<_>>())
     };
     let says = |what: &str, remedy: &str| vec![(what.to_owned(), remedy.to_owned())];
