@@ -9,6 +9,7 @@ use seam::verify::{Check, Outcome, Report, Verdict};
 use serde_json::Value;
 
 use crate::shop::Shop;
+use crate::wait;
 
 /// The states of an order, as `musiccorp:orders/ordering` names them.
 pub const STATES: [&str; 7] = ["placing", "placed", "shipped", "return-requested", "returned", "cancelled", "rejected"];
@@ -60,6 +61,18 @@ pub struct Tally {
 pub fn balance(shop: &Shop) -> Result<Books> {
     holds(&shop.verify()?)?;
     Books::read(shop)
+}
+
+/// As `balance`, once every order is placed or rejected, which takes the host a moment after a crash.
+///
+/// # Errors
+/// As `balance`, and if one stays in process.
+pub fn decided(shop: &Shop) -> Result<Books> {
+    wait::until(wait::TIMEOUT, || {
+        let books = balance(shop)?;
+        let left = books.in_state("placing").count();
+        Ok(if left == 0 { Ok(books) } else { Err(format!("{left} orders are in process")) })
+    })
 }
 
 /// That everything was checked, and holds.

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use seam::admin::CallRequest;
@@ -158,14 +157,6 @@ impl Shop {
         let sku = found["albums"][0]["sku"].as_str().with_context(|| format!("an album for `{words}`"))?;
         self.count(sku, copies)?;
         Ok(sku.to_owned())
-    }
-
-    /// Makes orders in process look as if they had started that much earlier, so that no test waits. Only while no host
-    /// runs.
-    pub fn age_orders(&self, by: Duration) -> Result<usize> {
-        let file = rusqlite::Connection::open(self.data().join("stores/orders.db"))?;
-        let sql = "UPDATE orders SET doing_since = doing_since - ?1 WHERE doing IS NOT NULL";
-        Ok(file.execute(sql, [i64::try_from(by.as_secs())?])?)
     }
 
     /// Verifies the running host, as `seam verify` does.

@@ -39,6 +39,14 @@ impl wit::Guest for Finance {
         payments::authorise(&key, &sale, &Typed(card))
     }
 
+    fn keep_card(card: wit::Card) -> Result<String, wit::Error> {
+        payments::keep_card(&Typed(card))
+    }
+
+    fn authorise_kept(key: String, sale: wit::Sale, token: String) -> Result<wit::Payment, wit::Error> {
+        payments::authorise_kept(&key, &sale, &token)
+    }
+
     fn void(key: String, order: String) -> Result<(), wit::Error> {
         payments::void(&key, &order)
     }

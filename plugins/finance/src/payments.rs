@@ -4,14 +4,14 @@
 //! unless it says that the request was wrong or the store unavailable: then nothing happened. The processor is a
 //! function of ours, so it is asked inside the transaction; a remote one would be asked between two.
 
-use seam_sdk::clock;
 use seam_sdk::store::{Transaction, transaction};
+use seam_sdk::{clock, random};
 
-use crate::domain::card::Typed;
+use crate::domain::card::{Accepted, Typed};
 use crate::domain::ledger::{self, Refund};
 use crate::domain::processor::Reply;
 use crate::domain::stages::{Action, Verdict, verdict};
-use crate::domain::{Answer, Stage, check, keys};
+use crate::domain::{Answer, Stage, check, keys, token};
 use crate::store::{self, Found, NewPayment};
 use crate::wit::{Error, Payment, Sale};
 
@@ -20,29 +20,54 @@ pub fn check_card(card: &Typed) -> Result<(), Error> {
     Ok(())
 }
 
+/// The token of a card that was typed well.
+pub fn keep_card(card: &Typed) -> Result<String, Error> {
+    let now = clock::now();
+    Ok(token::of(&card.check(now).map_err(Error::Card)?, random::bytes(), now))
+}
+
 pub fn authorise(key: &str, sale: &Sale, card: &Typed) -> Result<Payment, Error> {
     check::key(key)?;
     check::sale(sale)?;
     let now = clock::now();
     let answer = once(key, &keys::authorise(sale, card), now, |tx| {
         // Only here: a card that has expired since the first time gets the answer of the first time.
-        let card = card.check(now).map_err(Error::Card)?;
-        let found = store::find(tx, &sale.order)?;
-        let Some(stage) = next_stage(&sale.order, found.as_ref(), Action::Authorise(card.reply))? else {
-            return Ok(None);
-        };
-        let payment = NewPayment::new(sale, &card.last_four, stage, now)?;
-        match found {
-            None => store::add(tx, [payment])?,
-            Some(_) => store::replace_declined(tx, payment)?,
-        }
-        match card.reply {
-            Reply::Approved => after(tx, &sale.order),
-            Reply::Declined(why) => Err(Error::Declined(why.into())),
-            Reply::Silence => Err(Error::Unanswered),
-        }
+        hold(tx, sale, &card.check(now).map_err(Error::Card)?, now)
     });
     payment(&sale.order, answer)
+}
+
+pub fn authorise_kept(key: &str, sale: &Sale, token: &str) -> Result<Payment, Error> {
+    check::key(key)?;
+    check::sale(sale)?;
+    token::check(token)?;
+    let now = clock::now();
+    let answer = once(key, &keys::authorise_kept(sale, token), now, |tx| {
+        let card = token::card(token, now)?;
+        if !store::use_token(tx, token, &sale.order)? {
+            return Err(Error::Refused(format!("order {}: the token was used for another order", sale.order)));
+        }
+        hold(tx, sale, &card, now)
+    });
+    payment(&sale.order, answer)
+}
+
+/// Asks the processor, and writes down what it says.
+fn hold(tx: &Transaction, sale: &Sale, card: &Accepted, now: u64) -> Answer {
+    let found = store::find(tx, &sale.order)?;
+    let Some(stage) = next_stage(&sale.order, found.as_ref(), Action::Authorise(card.reply))? else {
+        return Ok(None);
+    };
+    let payment = NewPayment::new(sale, &card.last_four, stage, now)?;
+    match found {
+        None => store::add(tx, [payment])?,
+        Some(_) => store::replace_declined(tx, payment)?,
+    }
+    match card.reply {
+        Reply::Approved => after(tx, &sale.order),
+        Reply::Declined(why) => Err(Error::Declined(why.into())),
+        Reply::Silence => Err(Error::Unanswered),
+    }
 }
 
 pub fn void(key: &str, order: &str) -> Result<(), Error> {

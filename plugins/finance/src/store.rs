@@ -174,6 +174,16 @@ pub fn replace_declined(tx: &Transaction, payment: NewPayment<'_>) -> Result<(),
     Ok(())
 }
 
+/// The token pays for this order from now on. False: it was used for another one.
+pub fn use_token(tx: &Transaction, token: &str, order: &str) -> Result<bool, Error> {
+    tx.execute(
+        "INSERT INTO tokens (token, number) VALUES (?1, ?2) ON CONFLICT (token) DO NOTHING",
+        params![token, order],
+    )?;
+    let of: String = tx.one("SELECT number FROM tokens WHERE token = ?1", params![token])?;
+    Ok(of == order)
+}
+
 pub fn mark(tx: &Transaction, order: &str, now: u64) -> Result<(), Error> {
     tx.execute("INSERT INTO marks (number, at) VALUES (?1, ?2)", params![order, signed(now)])?;
     Ok(())

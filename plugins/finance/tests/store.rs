@@ -199,6 +199,8 @@ fn nothing_of_a_card_is_in_the_file_but_four_digits() {
     Finance::authorise("k".into(), sale("7"), card).unwrap();
     capture("c", "7").unwrap();
     authorise("d", "8", REFUSED).unwrap_err();
+    let kept = Card { holder: "Unmistakable Holder".into(), code: "8765".into(), ..self::card(REFUSED) };
+    authorise_kept("t", "9", &Finance::keep_card(kept).unwrap()).unwrap_err();
     let bytes = store.connection(|connection| {
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
         std::fs::read(connection.path().unwrap()).unwrap()
@@ -209,6 +211,38 @@ fn nothing_of_a_card_is_in_the_file_but_four_digits() {
     for secret in [number, "4242424242424242", "42424242", "4000000000000002", "Unmistakable", "8765"] {
         assert!(!holds(secret), "{secret}");
     }
+}
+
+#[test]
+fn a_kept_card_pays_for_one_order_and_is_answered_as_the_card_itself() {
+    let _store = fresh();
+    let keep = |number| Finance::keep_card(card(number)).unwrap();
+    let token = keep(APPROVED);
+    assert_eq!(count("keys") + count("tokens"), 0, "nothing is stored when a card is kept");
+    let held = authorise_kept("k", "7", &token).unwrap();
+    assert_eq!((held.stage, held.authorised.minor_units, held.card.as_str()), (Stage::Authorised, 2_395, "4242"));
+    assert_eq!(word(authorise_kept("o", "8", &token)), "refused", "one token, one order");
+    assert!(payment("8").is_none());
+    assert_eq!(word(authorise_kept("k", "7", &keep(APPROVED))), "invalid", "the key was used with another token");
+    assert_eq!(word(authorise_kept("n", "9", APPROVED)), "invalid");
+    assert_eq!(word(authorise_kept("d", "9", &keep(REFUSED))), "declined");
+    assert_eq!(word(authorise_kept("s", "10", &keep(SILENT))), "unanswered");
+    assert_eq!(
+        word(authorise_kept("e", "9", &keep(APPROVED))),
+        "authorised",
+        "another card after one that was declined"
+    );
+    assert_eq!(word(Finance::keep_card(card("1")).map(|_| None)), "card");
+
+    // The first answer stays, also when the card is kept no longer.
+    let late = keep(APPROVED);
+    set_clock(Some(NOW + 86_401));
+    assert_eq!(authorise_kept("k", "7", &token).unwrap(), held);
+    match authorise_kept("l", "11", &late) {
+        Err(Error::Declined(why)) => assert!(why.contains("24 hours") && why.contains("Nothing was charged"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(payment("11").is_none());
 }
 
 #[test]

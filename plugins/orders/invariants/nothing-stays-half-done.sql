@@ -1,5 +1,4 @@
--- An order that is being placed, cancelled, shipped or taken back comes to an end within ten minutes.
-SELECT number, state, doing, (:now - since) / 60 AS minutes
-FROM (
-  SELECT *, coalesce(doing_from, iif(state = 'placing', at, doing_since)) AS since FROM orders WHERE doing IS NOT NULL
-) WHERE :now - since > 600
+-- An order is placed or rejected within a day, for which it may wait for another context; every other change of it ends
+-- within ten minutes.
+SELECT number, state, doing, (:now - doing_since) / 60 AS minutes
+FROM orders WHERE doing IS NOT NULL AND :now - doing_since > iif(state = 'placing', 87000, 600)

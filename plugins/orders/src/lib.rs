@@ -1,13 +1,14 @@
 //! The orders context: the order in process, as its customer and the operator see it.
 //!
 //! The records of the interfaces are its types. `domain` holds the rules, `store` the SQL, `neighbours` what orders
-//! asks of other contexts, `placing` and `changing` the order in which all of them are asked. This file is where they
-//! meet.
+//! asks of other contexts. `placing` and `changing` start what is done with an order and move it on; the host has its
+//! `steps` performed. This file is where they meet.
 
 pub mod changing;
 pub mod domain;
 pub mod neighbours;
 pub mod placing;
+pub mod steps;
 pub mod store;
 
 wit_bindgen::generate!({
@@ -24,13 +25,16 @@ wit_bindgen::generate!({
 });
 
 use domain::states::Step;
-use domain::{check, past, search};
+use domain::{check, past, progress, search};
 pub use exports::musiccorp::orders::{archive, desk, ordering as wit};
 pub use musiccorp::orders::events;
 use neighbours::Linked;
+use seam_sdk::sagas::{Definition, Outcome, Steps, Task};
+use seam_sdk::two_phase;
 use store::changing::Change;
 
-seam_sdk::context!(Orders, migrations, invariants);
+seam_sdk::context!(Orders, migrations, invariants, sagas);
+seam_sdk::health!(Orders, domain::sagas::check);
 seam_sdk::errors!(wit::Error);
 
 /// The outbox is a part of the store.
@@ -39,6 +43,27 @@ impl From<events::Error> for seam_sdk::store::Error {
         match error {
             events::Error::Invalid(why) | events::Error::Unavailable(why) => Self::Unavailable(why),
         }
+    }
+}
+
+/// Nothing is written, or whether it is is not known yet: the key tells.
+impl From<two_phase::Error> for wit::Error {
+    fn from(error: two_phase::Error) -> Self {
+        Self::Unavailable(error.unavailable())
+    }
+}
+
+impl Steps for Orders {
+    fn definitions() -> Vec<Definition> {
+        domain::sagas::definitions()
+    }
+
+    fn perform(task: &Task) -> Outcome {
+        steps::perform(task, &Linked)
+    }
+
+    fn undo(task: &Task) -> Outcome {
+        steps::undo(task, &Linked)
     }
 }
 
@@ -59,6 +84,16 @@ impl wit::Guest for Orders {
         store::order(&number)?.filter(|order| order.customer == customer).ok_or(wit::Error::UnknownOrder)
     }
 
+    fn get_progress(customer: String, numbers: Vec<String>) -> Result<Vec<wit::Progress>, wit::Error> {
+        check::customer(&customer)?;
+        check::asked(&numbers)?;
+        let progress = |(number, doing, since): (String, _, u64)| {
+            let status = store::desk::saga_of(doing, &number)?;
+            Ok(wit::Progress { number, since, text: progress::sentence(doing, status.as_ref()).into() })
+        };
+        store::in_process(&customer, &numbers)?.into_iter().map(progress).collect()
+    }
+
     fn orders_of(customer: String, page: u32) -> Result<wit::Page, wit::Error> {
         check::customer(&customer)?;
         check::page(page)?;
@@ -68,7 +103,7 @@ impl wit::Guest for Orders {
     fn cancel(key: String, customer: String, number: String) -> Result<wit::Order, wit::Error> {
         let customer = Some(customer.as_str());
         let change = Change { key: &key, step: Step::Cancel, number: &number, customer, by: None };
-        changing::cancel(change, "", &Linked)
+        changing::change(change, "", &Linked)
     }
 
     fn request_return(
@@ -111,9 +146,9 @@ impl desk::Guest for Orders {
         store::order(&number)?.ok_or(wit::Error::UnknownOrder)
     }
 
-    fn list_cut_off(count: u32) -> Result<Vec<desk::CutOff>, wit::Error> {
+    fn list_held_up(count: u32) -> Result<Vec<desk::HeldUp>, wit::Error> {
         search::count(count)?;
-        Ok(store::desk::cut_off(count, seam_sdk::clock::now())?)
+        Ok(store::desk::held_up(count, seam_sdk::clock::now())?)
     }
 
     fn get_authors(number: String) -> Result<Vec<desk::Author>, wit::Error> {
@@ -121,35 +156,32 @@ impl desk::Guest for Orders {
     }
 
     fn ship(key: String, number: String) -> Result<wit::Order, wit::Error> {
-        changing::ship(at_desk(&key, Step::Ship, &number, None), &Linked)
+        changing::change(at_desk(&key, Step::Ship, &number, None), "", &Linked)
     }
 
     fn receive_return(key: String, number: String) -> Result<wit::Order, wit::Error> {
-        changing::receive_return(at_desk(&key, Step::ReceiveReturn, &number, None), &Linked)
+        changing::change(at_desk(&key, Step::ReceiveReturn, &number, None), "", &Linked)
     }
 
     fn cancel(key: String, number: String, reason: String) -> Result<wit::Order, wit::Error> {
-        changing::cancel(at_desk(&key, Step::Cancel, &number, None), &reason, &Linked)
+        changing::change(at_desk(&key, Step::Cancel, &number, None), &reason, &Linked)
     }
 
-    fn settle() -> Result<u32, wit::Error> {
-        changing::settle(None, &Linked)
+    fn take_over() -> Result<u32, wit::Error> {
+        store::archive::publish_earlier(&Linked)?;
+        Ok(store::archive::start_sagas()?)
     }
 
     fn ship_by(key: String, number: String, by: String) -> Result<wit::Order, wit::Error> {
-        changing::ship(at_desk(&key, Step::Ship, &number, Some(&by)), &Linked)
+        changing::change(at_desk(&key, Step::Ship, &number, Some(&by)), "", &Linked)
     }
 
     fn receive_return_by(key: String, number: String, by: String) -> Result<wit::Order, wit::Error> {
-        changing::receive_return(at_desk(&key, Step::ReceiveReturn, &number, Some(&by)), &Linked)
+        changing::change(at_desk(&key, Step::ReceiveReturn, &number, Some(&by)), "", &Linked)
     }
 
     fn cancel_by(key: String, number: String, reason: String, by: String) -> Result<wit::Order, wit::Error> {
-        changing::cancel(at_desk(&key, Step::Cancel, &number, Some(&by)), &reason, &Linked)
-    }
-
-    fn settle_by(by: String) -> Result<u32, wit::Error> {
-        changing::settle(Some(&by), &Linked)
+        changing::change(at_desk(&key, Step::Cancel, &number, Some(&by)), &reason, &Linked)
     }
 }
 

@@ -1,12 +1,17 @@
-//! What orders asks of other contexts, and what it publishes. The trait's own functions call them; a test overrides
-//! them, so that every fault of theirs can be played through without a host.
+//! What orders asks of other contexts, what it publishes, and how it waits for its sagas. The trait's own functions call
+//! them; a test overrides them, so that every fault of theirs can be played through without a host.
 //!
 //! Types and errors are those of their interfaces, which also say what a call means and what a `key` does.
+
+use std::time::Duration;
+
+use seam_sdk::sagas::{self, Status};
 
 pub use crate::musiccorp::catalog::albums::{self, Album};
 pub use crate::musiccorp::finance::payments::{self, Payment, Sale};
 pub use crate::musiccorp::orders::events::{self, PlacedOrder};
 pub use crate::musiccorp::warehouse::fulfilment;
+use crate::wit;
 
 pub trait Neighbours {
     fn albums(&self, skus: &[String]) -> Result<Vec<Album>, albums::Error> {
@@ -33,8 +38,13 @@ pub trait Neighbours {
         fulfilment::take_back(key, order, lines)
     }
 
-    fn authorise(&self, key: &str, sale: &Sale, card: &payments::Card) -> Result<Payment, payments::Error> {
-        payments::authorise(key, sale, card)
+    /// A token for the card.
+    fn keep_card(&self, card: &payments::Card) -> Result<String, payments::Error> {
+        payments::keep_card(card)
+    }
+
+    fn authorise(&self, key: &str, sale: &Sale, token: &str) -> Result<Payment, payments::Error> {
+        payments::authorise_kept(key, sale, token)
     }
 
     fn void(&self, key: &str, order: &str) -> Result<(), payments::Error> {
@@ -68,6 +78,16 @@ pub trait Neighbours {
     /// Publishes it, as a part of the transaction that is open.
     fn order_placed(&self, order: &PlacedOrder) -> Result<(), events::Error> {
         events::order_placed(order)
+    }
+
+    /// Runs `work` as one transaction over the files of all contexts that it calls: all of it commits, or nothing.
+    fn in_two_phases<T>(&self, _work: impl FnOnce() -> Result<T, wit::Error>) -> Result<T, wit::Error> {
+        Err(wit::Error::Unavailable("this host has no transactions over several files".into()))
+    }
+
+    /// Waits until the saga has ended, waits for something or is stuck.
+    fn settle(&self, kind: &str, number: &str, most: Duration) -> Result<Status, sagas::Error> {
+        sagas::settle(kind, number, most)
     }
 }
 

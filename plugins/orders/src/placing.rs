@@ -1,42 +1,26 @@
-//! Placing an order: quote, open, reserve, hold the money, clear, confirm and publish; and undoing all of it.
+//! Placing an order: quote, keep the card, open the order with its saga, and wait for what becomes of it.
 //!
-//! Invariants: a call to another context stands between two transactions, never inside one. An order is confirmed only
-//! while no undo has started. The undo takes back, in reverse, what was asked for or may have been; until that has
-//! worked, the order stays in `placing` and `settle` goes on with it. The card is passed on and kept nowhere.
+//! Invariants: the order and its saga are one commit, after which nothing is lost, whatever becomes of this call. What
+//! the saga calls and undoes is in `steps`. The card is passed on for a token and kept nowhere.
+
+use std::time::Duration;
 
 use seam_sdk::attempts::{self, Wait};
+use seam_sdk::sagas::{self, Outcome, State as SagaState, Task};
 use seam_sdk::{clock, config, log};
 
 use crate::domain::limits::Cards;
-use crate::domain::quote;
+use crate::domain::sagas::{CHECKOUT, Checkout, ORDER, checkout};
 use crate::domain::states::Step;
-use crate::domain::{STALE_SECONDS, check, invalid, limits};
-use crate::neighbours::{Neighbours, Payment, Sale, albums, fulfilment, payments};
-use crate::store::placing::Opened;
-use crate::store::{self, Head};
-use crate::wit::{Address, Error, Line, Order, Quote, Request, Shipping, Shortage, State};
+use crate::domain::{check, invalid, limits, quote};
+use crate::neighbours::{Neighbours, albums, payments};
+use crate::steps::{NO_ANSWER, NOTHING_CHARGED};
+use crate::store::placing::Card;
+use crate::wit::{Address, Error, FieldProblem, Line, Order, Quote, Request, Shipping, State};
+use crate::{steps, store};
 
-const NOTHING_CHARGED: &str = "Something went wrong on our side. Nothing was charged.";
-/// Unlike a refusal of the bank: the card may be good, and a second try may work.
-const SILENT: &str = "Your card's bank did not answer in time, so we do not know what it would have said. What it may \
-                      hold is let go, and nothing was charged. Please try again, or pay with another card.";
-const NO_ANSWER: &str = "Part of the shop did not answer in time. Nothing was charged.";
-
-/// What the undo may have to take back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Left {
-    Nothing,
-    Copies,
-    CopiesAndMoney,
-}
-
-/// Why an order is not placed.
-struct Failure {
-    left: Left,
-    error: Error,
-    /// For the order's history.
-    note: String,
-}
+/// How long a customer's request waits for the order: longer than a step of it is tried, shorter than a page's time.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 pub fn get_quote(lines: &[Line], neighbours: &impl Neighbours) -> Result<Quote, Error> {
     check::lines(lines)?;
@@ -54,6 +38,8 @@ pub fn place(key: &str, request: &Request, neighbours: &impl Neighbours) -> Resu
     if let Some(answer) = earlier(key, &request.customer, neighbours)? {
         return answer;
     }
+    // A setting that is wrong is no reason to ask anything of others.
+    checkout()?;
     check::from(&request.from)?;
     check::lines(&request.lines)?;
     let address = check::address(&request.address, config::get("reference.countries")?.as_deref())?;
@@ -65,6 +51,8 @@ pub fn place(key: &str, request: &Request, neighbours: &impl Neighbours) -> Resu
     match placed {
         // Never more than were tried, so there is room for it.
         Err(Error::Declined(_) | Error::Fields(_)) => drop(attempts::take(&cards.failed)),
+        // Its card may be looked at later, and goes on counting as one that may fail.
+        Err(Error::InProcess(_)) => {}
         _ => attempts::give_back(&cards.tried),
     }
     placed
@@ -89,172 +77,97 @@ fn place_once(
     quote: &Quote,
     neighbours: &impl Neighbours,
 ) -> Result<Order, Error> {
-    let opened = store::placing::open(key, &request.customer, address, quote, clock::now())?;
-    let Some(opened) = opened else {
-        // Another request was faster with the same key.
-        let answer = earlier(key, &request.customer, neighbours)?;
-        return answer.unwrap_or_else(|| Err(Error::Unavailable("the key is being used at this moment".into())));
+    let token = kept(&request.card, neighbours)?;
+    let note =
+        format!("The sum is held on the card ending {} until the parcel leaves.", last_four(&request.card.number));
+    let card = Card { token: &token, note: &note };
+    let open = || store::placing::open(key, &request.customer, address, quote, card, clock::now());
+    let opened = match checkout()? {
+        Checkout::Saga | Checkout::RetryLater => open()?,
+        Checkout::TwoPhase => neighbours.in_two_phases(|| {
+            let opened = open()?;
+            opened.iter().try_for_each(|number| at_once(number, neighbours))?;
+            Ok(opened)
+        })?,
     };
-    match hold(&opened.number, request, quote, neighbours) {
-        Ok(payment) => confirm(&opened, &payment, neighbours),
-        Err(failure) => fail(&opened, failure, neighbours),
-    }
+    let answer = match opened {
+        Some(number) => answer(&number, neighbours)?,
+        // Another request was faster with the same key.
+        None => earlier(key, &request.customer, neighbours)?,
+    };
+    answer.unwrap_or_else(|| Err(Error::Unavailable(NO_ANSWER.into())))
 }
 
-/// The answer that this key has had; none of a new key, or of one whose order was interrupted and undone.
-fn earlier(key: &str, customer: &str, neighbours: &impl Neighbours) -> Result<Option<Result<Order, Error>>, Error> {
-    let Some((what, mut head)) = store::by_key(key)? else { return Ok(None) };
-    if what != Step::Confirm.name() || head.customer != customer {
-        return Err(invalid("key", "it was used for something else"));
+/// Takes the steps of a checkout one after the other, within a transaction over all files; the error rolls it back.
+fn at_once(number: &str, neighbours: &impl Neighbours) -> Result<(), Error> {
+    for step in CHECKOUT {
+        let (kind, id, step) = (ORDER.into(), number.into(), step.into());
+        let task = Task { kind, id, step, key: String::new(), attempt: 1, cause: String::new() };
+        match steps::perform(&task, neighbours) {
+            Outcome::Done | Outcome::Waiting(_) => {}
+            Outcome::Later(why) => return Err(Error::Unavailable(why)),
+            Outcome::Refused(why) | Outcome::Unknown(why) => {
+                let decided = known(store::head(number)?)?.outcome;
+                return Err(decided.unwrap_or(Error::Unavailable(why)));
+            }
+        }
     }
-    let now = clock::now();
-    if head.state == State::Placing && head.doing_since.saturating_add(STALE_SECONDS) < now {
-        settle(&head, None, neighbours)?;
-        head = known(store::head(&head.number)?)?;
-    }
-    Ok(match (head.state, head.outcome) {
-        (State::Placing, _) => Some(Err(Error::InProcess(head.number))),
-        (State::Rejected, None) => None,
-        (State::Rejected, Some(error)) => Some(Err(error)),
-        _ => Some(known(store::order(&head.number)?)),
+    Ok(())
+}
+
+/// A token for the card.
+fn kept(card: &crate::wit::Card, neighbours: &impl Neighbours) -> Result<String, Error> {
+    let crate::wit::Card { number, holder, expiry, code } = card.clone();
+    neighbours.keep_card(&payments::Card { number, holder, expiry, code }).map_err(|error| match error {
+        payments::Error::Card(problems) => {
+            let field = |one: payments::FieldProblem| FieldProblem { field: one.field, problem: one.problem };
+            Error::Fields(problems.into_iter().map(field).collect())
+        }
+        payments::Error::Unavailable(why) => Error::Unavailable(why),
+        other => {
+            log::error(format_args!("keeping a card: {other}"));
+            Error::Refused(NOTHING_CHARGED.into())
+        }
     })
 }
 
-/// Copies and money, both or a failure that says what may be left of them.
-fn hold(number: &str, request: &Request, quote: &Quote, neighbours: &impl Neighbours) -> Result<Payment, Failure> {
-    let copies = |line: &Line| fulfilment::Line { sku: line.sku.clone(), copies: line.copies };
-    let copies: Vec<_> = request.lines.iter().map(copies).collect();
-    neighbours.reserve(number, &copies).map_err(|error| match error {
-        fulfilment::Error::Short(short) => Failure {
-            left: Left::Nothing,
-            error: Error::Short(short.into_iter().map(shortage).collect()),
-            note: "There were not enough copies. Nothing was charged.".into(),
-        },
-        fulfilment::Error::Unavailable(why) => away(Left::Copies, why),
-        other => wrong(Left::Copies, number, "reserve", &other),
-    })?;
-    let sold = |line: &crate::wit::PricedLine| payments::Line {
-        sku: line.sku.clone(),
-        quantity: line.copies,
-        price: line.price,
-    };
-    let sale = Sale {
-        order: number.into(),
-        customer: request.customer.clone(),
-        lines: quote.lines.iter().map(sold).collect(),
-        shipping: quote.shipping,
-        currency: quote.currency.clone(),
-    };
-    let card = payments::Card {
-        number: request.card.number.clone(),
-        holder: request.card.holder.clone(),
-        expiry: request.card.expiry.clone(),
-        code: request.card.code.clone(),
-    };
-    let payment = neighbours.authorise(&format!("{number}:authorise"), &sale, &card).map_err(|error| match error {
-        payments::Error::Card(problems) => Failure {
-            left: Left::Copies,
-            error: Error::Fields(problems.into_iter().map(field).collect()),
-            note: "The card could not be used. Nothing was charged.".into(),
-        },
-        payments::Error::Declined(why) => {
-            Failure { left: Left::Copies, note: why.clone(), error: Error::Declined(why) }
-        }
-        payments::Error::Unanswered => {
-            Failure { left: Left::CopiesAndMoney, error: Error::Refused(SILENT.into()), note: SILENT.into() }
-        }
-        payments::Error::Unavailable(why) => away(Left::CopiesAndMoney, why),
-        other => wrong(Left::CopiesAndMoney, number, "authorise", &other),
-    })?;
-    neighbours.clear(number).map_err(|error| match error {
-        fulfilment::Error::Unavailable(why) => away(Left::CopiesAndMoney, why),
-        other => wrong(Left::CopiesAndMoney, number, "clear", &other),
-    })?;
-    Ok(payment)
+fn last_four(number: &str) -> String {
+    let digits: Vec<char> = number.chars().filter(char::is_ascii_digit).collect();
+    digits.iter().skip(digits.len().saturating_sub(4)).collect()
 }
 
-fn away(left: Left, why: String) -> Failure {
-    Failure { left, error: Error::Unavailable(why), note: NO_ANSWER.into() }
-}
-
-/// Nothing that the customer did: the log says what.
-fn wrong(left: Left, number: &str, what: &str, error: &dyn std::fmt::Display) -> Failure {
-    log::error(format_args!("{what} of order {number}: {error}"));
-    Failure { left, error: Error::Refused(NOTHING_CHARGED.into()), note: NOTHING_CHARGED.into() }
-}
-
-fn confirm(opened: &Opened, payment: &Payment, neighbours: &impl Neighbours) -> Result<Order, Error> {
-    let note = format!("The sum is held on the card ending {} until the parcel leaves.", payment.card);
-    if !store::placing::confirm(opened.id, &note, clock::now(), neighbours)? {
-        return Err(Error::Unavailable("the order took too long and was taken back".into()));
+/// The answer that this key has had; none of a new key, or of one whose order was undone without a decision.
+fn earlier(key: &str, customer: &str, neighbours: &impl Neighbours) -> Result<Option<Result<Order, Error>>, Error> {
+    let Some((what, head)) = store::by_key(key)? else { return Ok(None) };
+    if what != Step::Confirm.name() || head.customer != customer {
+        return Err(invalid("key", "it was used for something else"));
     }
-    known(store::order(&opened.number)?)
+    answer(&head.number, neighbours)
 }
 
-fn fail(opened: &Opened, failure: Failure, neighbours: &impl Neighbours) -> Result<Order, Error> {
-    let Failure { left, error, note } = failure;
-    let undone = undo(&opened.number, left, neighbours);
-    let why = Some((&error, note.as_str()));
-    match undone {
-        Ok(()) => {
-            store::placing::reject(opened.id, why, None, clock::now())?;
-            Err(error)
-        }
-        Err(away) => {
-            store::placing::undoing(opened.id, why, clock::now())?;
-            Err(Error::Unavailable(away))
-        }
+/// What has become of the order, for which its saga is waited for; none: it was undone without a decision.
+fn answer(number: &str, neighbours: &impl Neighbours) -> Result<Option<Result<Order, Error>>, Error> {
+    let mut head = known(store::head(number)?)?;
+    let mut saga = None;
+    if head.state == State::Placing {
+        saga = match neighbours.settle(ORDER, number, PATIENCE) {
+            Ok(status) => Some(status.state),
+            // An order from before sagas, which is going to have one.
+            Err(sagas::Error::Unknown(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        head = known(store::head(number)?)?;
     }
-}
-
-/// Takes back what may be left, last first; all of it is tried. The error is that of a context that did not answer.
-fn undo(number: &str, left: Left, neighbours: &impl Neighbours) -> Result<(), String> {
-    let mut undone = Ok(());
-    if left == Left::CopiesAndMoney {
-        undone = void(number, neighbours);
-    }
-    if left != Left::Nothing {
-        undone = undone.and(release(number, neighbours).map_err(|error| match error {
-            Error::Unavailable(why) => why,
-            // An order that is being placed has not been shipped.
-            other => other.to_string(),
-        }));
-    }
-    undone
-}
-
-pub(crate) fn void(number: &str, neighbours: &impl Neighbours) -> Result<(), String> {
-    match neighbours.void(&format!("{number}:void"), number) {
-        Ok(()) | Err(payments::Error::UnknownOrder(_)) => Ok(()),
-        Err(payments::Error::Unavailable(why)) => Err(why),
-        Err(payments::Error::Unanswered) => Err("the card processor did not answer".into()),
-        // Nothing is held, then: a payment that was declined, say.
-        Err(other) => {
-            log::error(format_args!("void of order {number}: {other}"));
-            Ok(())
-        }
-    }
-}
-
-pub(crate) fn release(number: &str, neighbours: &impl Neighbours) -> Result<(), Error> {
-    match neighbours.release(number) {
-        Ok(()) | Err(fulfilment::Error::UnknownOrder(_)) => Ok(()),
-        Err(fulfilment::Error::Unavailable(why)) => Err(Error::Unavailable(why)),
-        Err(other) => {
-            log::error(format_args!("release of order {number}: {other}"));
-            Err(Error::Refused("The order's records have left the shelf.".into()))
-        }
-    }
-}
-
-/// Undoes an order whose placing was interrupted; `by` is the account of the operator who asked for it. False: it has
-/// ended without that.
-pub(crate) fn settle(head: &Head, by: Option<&str>, neighbours: &impl Neighbours) -> Result<bool, Error> {
-    if !store::placing::undoing(head.id, None, clock::now())? {
-        return Ok(false);
-    }
-    undo(&head.number, Left::CopiesAndMoney, neighbours).map_err(Error::Unavailable)?;
-    Ok(store::placing::reject(head.id, None, by, clock::now())?)
+    Ok(match (head.state, head.outcome) {
+        // What is left to undo changes nothing about why.
+        (State::Rejected | State::Placing, Some(error)) => Some(Err(error)),
+        (State::Rejected, None) => None,
+        (State::Placing, None) => Some(Err(match saga {
+            Some(SagaState::Undoing | SagaState::Stuck | SagaState::Undone) => Error::Unavailable(NO_ANSWER.into()),
+            _ => Error::InProcess(head.number),
+        })),
+        _ => Some(known(store::order(number)?)),
+    })
 }
 
 /// What the post costs, as the manifest says.
@@ -274,12 +187,4 @@ fn setting<T: std::str::FromStr>(key: &str, default: T) -> Result<T, Error> {
 /// An order that this call has seen before is there.
 fn known<T>(found: Option<T>) -> Result<T, Error> {
     found.ok_or(Error::UnknownOrder)
-}
-
-fn shortage(short: fulfilment::Shortage) -> Shortage {
-    Shortage { sku: short.sku, wanted: short.wanted, on_hand: short.on_hand }
-}
-
-fn field(problem: payments::FieldProblem) -> crate::wit::FieldProblem {
-    crate::wit::FieldProblem { field: problem.field, problem: problem.problem }
 }

@@ -113,7 +113,7 @@ fn a_range_goes_on_where_the_one_before_ended() {
 }
 
 #[test]
-fn what_was_cut_off_waits_first_then_returns_then_parcels() {
+fn what_is_held_up_waits_first_then_returns_then_parcels() {
     let _store = store();
     let waiting = |now| {
         let page = desk::waiting(search::range(ALL).unwrap(), now).unwrap();
@@ -159,8 +159,8 @@ fn events_from_before_the_migration_have_no_author() {
     let authors = desk::authors("MC-1").unwrap();
     assert_eq!(authors.iter().map(|one| (one.by.as_str(), one.ended_by.as_str())).collect::<Vec<_>>(), [("", "")]);
     assert_eq!(desk::authors("MC-2").unwrap(), []);
-    let cut_off = desk::cut_off(10, 161).unwrap();
-    assert_eq!(cut_off.iter().map(|one| (one.order.number.as_str(), one.since)).collect::<Vec<_>>(), [("MC-1", 100)]);
+    let held_up = desk::held_up(10, 161).unwrap();
+    assert_eq!(held_up.iter().map(|one| (one.order.number.as_str(), one.since)).collect::<Vec<_>>(), [("MC-1", 100)]);
 }
 
 #[test]

@@ -6,13 +6,15 @@ mod world;
 use std::time::{Duration, Instant};
 
 use orders::archive::PastOrder;
-use orders::changing::settle;
+use orders::domain::states::Step;
 use orders::domain::{past, states};
-use orders::store::{archive, head, in_state, of_customer, order, placing};
+use orders::store::{archive, finish, head, in_state, of_customer, order, placing};
 use orders::wit::{Address, Event, PlacedLine, PricedLine, Quote, State};
 use seam_sdk::native::Store;
-use seam_sdk::store::{Error, execute, one, params};
+use seam_sdk::store::{Error, execute, one, params, query};
 use world::World;
+
+const CARD: placing::Card<'_> = placing::Card { token: "token-4242", note: "Held." };
 
 fn address() -> Address {
     Address {
@@ -73,6 +75,8 @@ fn past_orders_are_put_once_and_read_as_they_were_put() {
     sold.sort_by_key(|order| order.at);
     let sold: Vec<_> = sold.into_iter().map(|order| order.number).collect();
     assert_eq!(sold, ["D-000002", "D-000003", "D-000004", "D-000005"], "neither cancelled nor rejected ones");
+    let started: Vec<String> = query("SELECT kind || ' ' || id FROM seam_sagas ORDER BY id", params![]).unwrap();
+    assert_eq!(started, ["order D-000002", "return D-000004"], "those that wait for their parcel, or its return");
 }
 
 #[test]
@@ -87,9 +91,9 @@ fn orders_from_before_events_are_published_once() {
     });
     let sold = world.others.take().published;
     assert_eq!(sold.len(), 2);
-    assert_eq!(settle(None, &world), Ok(0));
+    archive::publish_earlier(&world).unwrap();
     assert_eq!(world.others.take().published, sold);
-    assert_eq!(settle(None, &world), Ok(0));
+    archive::publish_earlier(&world).unwrap();
     assert_eq!(world.others.take().published, []);
 }
 
@@ -131,7 +135,7 @@ fn new_numbers_are_above_those_of_a_seed() {
     archive::put(&[past_order(1, State::Shipped), past_order(2, State::Shipped)], &world).unwrap();
     let line = PricedLine { sku: "A".into(), artist: String::new(), title: String::new(), copies: 1, price: 1000 };
     let quote = Quote { lines: vec![line], gone: vec![], shipping: 0, total: 1000, currency: "GBP".into() };
-    let opened = |key: &str| placing::open(key, "C-1", &address(), &quote, 5).unwrap().map(|opened| opened.number);
+    let opened = |key: &str| placing::open(key, "C-1", &address(), &quote, CARD, 5).unwrap();
     assert_eq!(opened("k").as_deref(), Some("MC-100003"));
     assert_eq!(opened("k"), None, "the key has its order");
     assert_eq!(opened("l").as_deref(), Some("MC-100004"));
@@ -142,11 +146,17 @@ fn a_key_is_free_again_only_if_its_order_was_never_decided() {
     let _store = Store::fresh(orders::MIGRATIONS).unwrap();
     let line = PricedLine { sku: "A".into(), artist: String::new(), title: String::new(), copies: 1, price: 1000 };
     let quote = Quote { lines: vec![line], gone: vec![], shipping: 0, total: 1000, currency: "GBP".into() };
-    let open = |key: &str, customer: &str| placing::open(key, customer, &address(), &quote, 5).unwrap();
-    let (cut_off, declined) = (open("k", "C-1").unwrap(), open("l", "C-1").unwrap());
-    assert!(placing::reject(cut_off.id, None, None, 6).unwrap());
-    assert!(placing::reject(declined.id, Some((&orders::wit::Error::Declined("No.".into()), "No.")), None, 6).unwrap());
-    assert!(!placing::reject(declined.id, None, None, 7).unwrap(), "once");
+    let open = |key: &str, customer: &str| placing::open(key, customer, &address(), &quote, CARD, 5).unwrap();
+    let id = |number: Option<String>| head(&number.unwrap()).unwrap().unwrap().id;
+    let (cut_off, declined) = (id(open("k", "C-1")), id(open("l", "C-1")));
+    finish(cut_off, Step::Reject, Some("Cut off."), 6).unwrap();
+    placing::decide(declined, &orders::wit::Error::Declined("No.".into()), "No.").unwrap();
+    for at in [6, 7] {
+        finish(declined, Step::Reject, None, at).unwrap();
+    }
+    let notes: Vec<String> =
+        query("SELECT note FROM events WHERE state = 'rejected' ORDER BY order_id", params![]).unwrap();
+    assert_eq!(notes, ["Cut off.", "No."], "once, with the reason that was decided");
     assert_eq!(open("l", "C-1"), None);
     assert_eq!(open("k", "C-2"), None, "nor is it another customer's");
     assert!(open("k", "C-1").is_some());

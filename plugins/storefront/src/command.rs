@@ -20,7 +20,6 @@ pub enum Command {
     ChangeAddress,
     ChangePassword,
     DeleteAccount,
-    Settle,
     ChangeOrder(Action),
     AddRecord,
     DescribeRecord,
@@ -63,7 +62,7 @@ pub enum Change {
 }
 
 /// Each form's address. `{order}` and `{sku}` stand for the number of an order and the SKU of a record.
-const ADDRESSES: [(&str, Command); 23] = [
+const ADDRESSES: [(&str, Command); 22] = [
     ("/cart/add", Command::AddToCart),
     ("/cart/change", Command::ChangeCart),
     ("/sign-in", Command::SignIn),
@@ -75,7 +74,6 @@ const ADDRESSES: [(&str, Command); 23] = [
     ("/account/address", Command::ChangeAddress),
     ("/account/password", Command::ChangePassword),
     ("/account/delete", Command::DeleteAccount),
-    ("/office/settle", Command::Settle),
     ("/office/orders/{order}/ship", Command::ChangeOrder(Action::Ship)),
     ("/office/orders/{order}/cancel", Command::ChangeOrder(Action::Cancel)),
     ("/office/orders/{order}/receive", Command::ChangeOrder(Action::Receive)),
@@ -145,7 +143,7 @@ mod tests {
             "/office",
             "/office/records/a/price",
             "/office/orders/1000123/burn",
-            "office/settle",
+            "office/records",
         ] {
             assert_eq!(command(path), None, "{path}");
         }

@@ -164,7 +164,7 @@ fn write(command: Command, id: &str, form: &Form<'_>, visit: &Visit<'_>, seams: 
         Command::ChangePassword => settings::change_password(form, visit, seams),
         Command::DeleteAccount => settings::delete_account(form, visit, seams),
         // The office reads its requests itself.
-        Command::Settle | Command::ChangeOrder(_) | Command::AddRecord => Err(Problem::NotFound),
+        Command::ChangeOrder(_) | Command::AddRecord => Err(Problem::NotFound),
         Command::DescribeRecord | Command::ChangeRecord(_) => Err(Problem::NotFound),
     }
 }

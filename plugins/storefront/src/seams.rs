@@ -229,6 +229,11 @@ pub trait Seams {
         ordering::get_order(customer, number)
     }
 
+    /// Of those orders that something is being done with.
+    fn progress(&self, customer: &str, numbers: &[&str]) -> Result<Vec<ordering::Progress>, ordering::Error> {
+        ordering::get_progress(customer, numbers)
+    }
+
     fn orders_of(&self, customer: &str, page: u32) -> Result<ordering::Page, ordering::Error> {
         ordering::orders_of(customer, page)
     }
@@ -257,7 +262,7 @@ pub trait Seams {
         desk::find(search, desk::Range { skip, count })
     }
 
-    /// Cut-off ones first, then returns, then parcels.
+    /// Those that are held up first, then returns, then parcels.
     fn waiting_orders(&self, skip: u32, count: u32) -> Result<ordering::Page, ordering::Error> {
         desk::waiting(desk::Range { skip, count })
     }
@@ -268,8 +273,8 @@ pub trait Seams {
     }
 
     /// The longest first.
-    fn cut_off_orders(&self, count: u32) -> Result<Vec<desk::CutOff>, ordering::Error> {
-        desk::list_cut_off(count)
+    fn held_up_orders(&self, count: u32) -> Result<Vec<desk::HeldUp>, ordering::Error> {
+        desk::list_held_up(count)
     }
 
     fn desk_order(&self, number: &str) -> Result<ordering::Order, ordering::Error> {
@@ -291,10 +296,6 @@ pub trait Seams {
 
     fn desk_cancel(&self, key: &str, number: &str, reason: &str, by: &str) -> Result<ordering::Order, ordering::Error> {
         desk::cancel_by(key, number, reason, by)
-    }
-
-    fn settle(&self, by: &str) -> Result<u32, ordering::Error> {
-        desk::settle_by(by)
     }
 
     // `finance/books` and `finance/payments`

@@ -65,7 +65,6 @@ impl Case {
             "/account/address" => (ADDRESS, ADDRESS, Placed),
             "/account/password" => (PASSWORDS, &[("old", "s3cret-pass"), ("new", "")], Placed),
             "/account/delete" => (&[("password", "s3cret-pass")], &[("password", "")], Placed),
-            "/office/settle" => (&[], &[], Placed),
             "/office/orders/{order}/ship" => (KEYED, KEYED, Placed),
             "/office/orders/{order}/cancel" => {
                 (&[("key", KEY), ("reason", "Damaged")], &[("key", KEY), ("reason", " ")], Placed)

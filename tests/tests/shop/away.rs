@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use seam_tests::books::balance;
+use seam_tests::books::{balance, decided};
 use seam_tests::host::Host;
 use seam_tests::person::Person;
 use seam_tests::shop::{Shop, first_sku};
@@ -76,18 +76,15 @@ impl Fixture {
         Ok(())
     }
 
-    /// Restores the context. The books balance once interrupted orders have been settled.
+    /// Restores the context. The books balance once interrupted orders have come to their end.
     fn restore(mut self, host: Host, manifest: &str) -> Result<(Self, Host)> {
         assert!(host.stop(Duration::from_secs(10))?.success());
         self.shop.write_manifest(manifest)?;
-        self.shop.age_orders(Duration::from_secs(3600))?;
         let host = self.shop.up()?;
         self.person = self.person.at(&host);
         self.desk = self.desk.at(&host);
         self.desk.get("/office")?.must_be(200)?;
-        self.shop.call("orders", "desk.settle()")?;
-        let books = balance(&self.shop)?;
-        assert_eq!(books.in_state("placing").count(), 0);
+        let books = decided(&self.shop)?;
         assert_eq!(books.orders[&self.order].state, "shipped");
         self.look(&[("/orders/ORDER", Comes("On its way")), ("/office/books", Comes("The books balance"))])?;
         Ok((self, host))

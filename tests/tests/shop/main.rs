@@ -9,6 +9,7 @@ mod cut_off;
 mod events;
 mod floods;
 mod forms;
+mod in_process;
 mod lost;
 mod office;
 mod pages;

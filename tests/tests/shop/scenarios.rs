@@ -40,7 +40,7 @@ fn the_example_of_the_docs_runs() -> Result<()> {
         .fixture("orders")?
         .clock(1_767_225_600)
         .stub("albums.get-albums", "ok([])")
-        .failing("payments.authorise", FailureKind::TimedOut)
+        .failing("payments.authorise-kept", FailureKind::TimedOut)
         .start()?;
     orders.expect("ordering.get-quote([{sku: \"MC-0001\", copies: 1}])", "ok({gone: [$sku], ...})")?;
     assert_eq!(orders.asked(), ["albums.get-albums([\"MC-0001\"])"]);

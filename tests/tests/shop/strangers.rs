@@ -53,7 +53,7 @@ fn what_is_anothers_is_not_found_at_any_address() -> Result<()> {
         let path = pattern.replace("{order}", &fixture.shipped);
         fixture.person.get(&path)?.must_be(200)?;
     }
-    ensure!(tried >= 3 * (2 + 12 + 2), "the tables are shorter than the shop: {tried}");
+    ensure!(tried >= 3 * (2 + 11 + 2), "the tables are shorter than the shop: {tried}");
     // What has no number shows the visitor's own.
     for path in storefront::personal_pages().filter(|pattern| !pattern.contains('{')) {
         let page = eve.get(path)?.must_be(200)?;

@@ -3,16 +3,15 @@
 use sha2::{Digest, Sha256};
 
 use super::card::Typed;
-use crate::wit::Sale;
+use crate::wit::{Line, Sale};
 
 pub fn authorise(sale: &Sale, card: &Typed) -> String {
     let [number, holder, expiry] = card.marks();
-    let mut print = Print::of("authorise").text(&sale.order).text(&sale.customer).text(&sale.currency);
-    print = print.number(sale.shipping.into()).number(sale.lines.len() as u64);
-    for line in &sale.lines {
-        print = print.text(&line.sku).number(line.quantity.into()).number(line.price.into());
-    }
-    print.text(&number).text(&holder).text(&expiry).done()
+    Print::of("authorise").sale(sale).text(&number).text(&holder).text(&expiry).done()
+}
+
+pub fn authorise_kept(sale: &Sale, token: &str) -> String {
+    Print::of("authorise-kept").sale(sale).text(token).done()
 }
 
 pub fn void(order: &str) -> String {
@@ -38,6 +37,14 @@ impl Print {
         Self(Sha256::new()).text(function)
     }
 
+    fn sale(self, sale: &Sale) -> Self {
+        let print = self.text(&sale.order).text(&sale.customer).text(&sale.currency);
+        let print = print.number(sale.shipping.into()).number(sale.lines.len() as u64);
+        let line =
+            |print: Self, line: &Line| print.text(&line.sku).number(line.quantity.into()).number(line.price.into());
+        sale.lines.iter().fold(print, line)
+    }
+
     fn text(self, text: &str) -> Self {
         Self(self.number(text.len() as u64).0.chain_update(text))
     }
@@ -56,7 +63,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::wit::{Card, Line};
+    use crate::wit::Card;
 
     fn sale() -> Sale {
         let line = |sku: &str| Line { sku: sku.into(), quantity: 1, price: 1_299 };
@@ -104,6 +111,9 @@ mod tests {
         prints.push(authorise(&sale(), &changed(|card| card.holder = "Bo".into())));
         prints.push(authorise(&sale(), &changed(|card| card.expiry = "12/23".into())));
         prints.extend([
+            authorise_kept(&sale(), "t-1"),
+            authorise_kept(&sale(), "t-2"),
+            authorise_kept(&Sale { shipping: 0, ..sale() }, "t-1"),
             void("1"),
             void("2"),
             capture("1"),

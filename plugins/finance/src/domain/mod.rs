@@ -1,7 +1,8 @@
 //! What the finance context accepts, decides and books. Pure: no store, no host, no clock.
 //!
 //! `check` and `card` look at arguments, `processor` answers for the bank, `stages` says what may follow what, `ledger`
-//! writes the journal's entries, `keys` tells one request from another, `past` takes in sales that were made elsewhere.
+//! writes the journal's entries, `keys` tells one request from another, `token` stands for a card that is kept, `past`
+//! takes in sales that were made elsewhere.
 
 pub mod card;
 pub mod check;
@@ -10,6 +11,7 @@ pub mod ledger;
 pub mod past;
 pub mod processor;
 pub mod stages;
+pub mod token;
 
 use crate::wit::{Error, Payment, Sale};
 

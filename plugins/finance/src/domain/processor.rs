@@ -34,6 +34,11 @@ pub fn reply(number: &str) -> Option<Reply> {
     CARDS.iter().find(|(known, _)| *known == number).map(|(_, reply)| *reply)
 }
 
+/// The same, to the card with these last four digits, which tell its cards apart.
+pub fn reply_to_end(last_four: &str) -> Option<Reply> {
+    CARDS.iter().find(|(known, _)| known.get(12..) == Some(last_four)).map(|(_, reply)| *reply)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +68,9 @@ mod tests {
         ends.sort_unstable();
         ends.dedup();
         assert_eq!(ends.len(), CARDS.len());
+        for (number, reply) in CARDS {
+            assert_eq!(reply_to_end(&number[12..]), Some(*reply), "{number}");
+        }
+        assert_eq!(reply_to_end(""), None);
     }
 }

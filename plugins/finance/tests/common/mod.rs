@@ -36,6 +36,11 @@ pub fn authorise(key: &str, order: &str, number: &str) -> Result<Payment, Error>
     Finance::authorise(key.into(), sale(order), card(number))
 }
 
+/// With a token for the card.
+pub fn authorise_kept(key: &str, order: &str, token: &str) -> Result<Payment, Error> {
+    Finance::authorise_kept(key.into(), sale(order), token.into())
+}
+
 pub fn void(key: &str, order: &str) -> Result<(), Error> {
     Finance::void(key.into(), order.into())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{PAGE_MAX, invalid};
+use super::{PAGE_MAX, PAGE_SIZE, invalid};
 use crate::wit::{Address, Error, FieldProblem, Line};
 
 /// Lines of an order.
@@ -39,6 +39,14 @@ pub fn from(from: &str) -> Result<(), Error> {
 
 pub fn number(number: &str) -> Result<(), Error> {
     text("number", number, 1, NUMBER_CHARS_MAX)
+}
+
+/// The numbers on a page of orders.
+pub fn asked(numbers: &[String]) -> Result<(), Error> {
+    if numbers.len() > PAGE_SIZE as usize {
+        return Err(invalid("numbers", format_args!("{} of them; {PAGE_SIZE} are allowed", numbers.len())));
+    }
+    numbers.iter().try_for_each(|one| number(one))
 }
 
 pub fn note(field: &str, note: &str) -> Result<(), Error> {

@@ -1,14 +1,16 @@
-//! The rules of orders. Pure: no store, no host, no other context.
+//! The rules of orders. Pure but for settings of the manifest: no store, no other context.
 //!
-//! `states` says what may follow what, `check` what is accepted, `limits` how many cards one may try, `quote` what it
-//! costs, `outcome` how a refusal is kept, `past` what a seed may bring, `search` what the operator looks for. The
-//! types are those of the interfaces.
+//! `states` says what may follow what, `sagas` in which steps, `check` what is accepted, `limits` how many cards one may
+//! try, `quote` what it costs, `outcome` how a refusal is kept, `progress` what a customer reads meanwhile, `past` what a
+//! seed may bring, `search` what the operator looks for. The types are those of the interfaces.
 
 pub mod check;
 pub mod limits;
 pub mod outcome;
 pub mod past;
+pub mod progress;
 pub mod quote;
+pub mod sagas;
 pub mod search;
 pub mod states;
 
@@ -20,8 +22,8 @@ pub const PAGE_SIZE: u32 = 20;
 pub const PAGE_MAX: u32 = 500;
 /// How long after the shipment a customer may send copies back.
 pub const RETURN_SECONDS: u64 = 60 * 24 * 60 * 60;
-/// A change that takes longer than this was interrupted: no call lives as long.
-pub const STALE_SECONDS: u64 = 60;
+/// The operator sees a change that takes longer than this.
+pub const LONG_SECONDS: u64 = 60;
 
 /// The argument is wrong: where, and why.
 pub fn invalid(field: &str, why: impl std::fmt::Display) -> Error {

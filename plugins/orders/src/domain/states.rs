@@ -20,7 +20,7 @@ pub enum Step {
 #[serde(rename_all = "kebab-case")]
 pub enum Doing {
     Place,
-    /// Undoing the placing.
+    /// As `Place`, of orders from before sagas.
     Undo,
     Cancel,
     Ship,
@@ -89,8 +89,7 @@ impl Step {
     /// The change that is under way meanwhile; none: a transaction is enough.
     pub fn doing(self) -> Option<Doing> {
         match self {
-            Self::Confirm => Some(Doing::Place),
-            Self::Reject => Some(Doing::Undo),
+            Self::Confirm | Self::Reject => Some(Doing::Place),
             Self::Cancel => Some(Doing::Cancel),
             Self::Ship => Some(Doing::Ship),
             Self::RequestReturn => None,

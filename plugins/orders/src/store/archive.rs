@@ -1,18 +1,23 @@
-//! Orders of a seed: a thousand of them in four statements, each for many rows. And orders from before events.
+//! Orders of a seed: a thousand of them in four statements, each for many rows. And orders from before events and sagas.
 
 use std::collections::BTreeSet;
 
+use seam_sdk::sagas;
 use seam_sdk::store::{Error, Value, list, optional, params, transaction};
 
 use super::{PlacedRow, placed, placed_columns, time};
 use crate::archive::PastOrder;
+use crate::domain::sagas::{ORDER, RETURN, kind_of};
+use crate::domain::states::Doing;
 use crate::domain::{past, states};
 use crate::neighbours::{Neighbours, PlacedOrder};
+use crate::wit::State;
 
-/// Orders from before events that are published at a time.
+/// Orders from before events or before sagas that are taken over at a time.
 const EARLIER: u32 = 200;
 
-/// Adds the orders that are not known yet, and publishes those that were sold; all or none. Returns how many are new.
+/// Adds the orders that are not known yet, publishes those that were sold, and starts the sagas of those that wait for
+/// their parcel or their return; all or none. Returns how many are new.
 pub fn put(orders: &[PastOrder], neighbours: &impl Neighbours) -> Result<u32, Error> {
     let numbers: Vec<_> = orders.iter().map(|order| &order.number).collect();
     transaction(|tx| {
@@ -47,7 +52,36 @@ pub fn put(orders: &[PastOrder], neighbours: &impl Neighbours) -> Result<u32, Er
             let (number, customer) = (order.number.clone(), order.customer.clone());
             neighbours.order_placed(&PlacedOrder { number, customer, skus, at: order.at })?;
         }
+        for (_, order) in &new {
+            match order.state {
+                State::Placed => sagas::start(ORDER, &order.number)?,
+                State::ReturnRequested => sagas::start(RETURN, &order.number)?,
+                _ => {}
+            }
+        }
         Ok(new.len() as u32)
+    })
+}
+
+/// Starts the sagas of orders in the middle of a change from before sagas, some at a time. Returns how many.
+pub fn start_sagas() -> Result<u32, Error> {
+    if optional::<i64>("SELECT order_id FROM without_saga LIMIT 1", params![])?.is_none() {
+        return Ok(0);
+    }
+    transaction(|tx| {
+        let earlier: Vec<(i64, String, Option<Doing>)> = tx.query(
+            "SELECT w.order_id, o.number, o.doing
+             FROM (SELECT order_id FROM without_saga ORDER BY order_id LIMIT ?1) AS w
+             CROSS JOIN orders AS o ON o.id = w.order_id",
+            params![EARLIER],
+        )?;
+        for (id, number, doing) in &earlier {
+            if let Some(doing) = doing {
+                sagas::start(kind_of(*doing), number)?;
+            }
+            tx.execute("DELETE FROM without_saga WHERE order_id = ?1", params![*id])?;
+        }
+        Ok(earlier.len() as u32)
     })
 }
 

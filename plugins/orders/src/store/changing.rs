@@ -1,10 +1,11 @@
-//! Changes of a placed order: `begin` writes the change down, then other contexts are called, then `finish` or
-//! `give_up` ends it.
+//! Changes of a placed order: `begin` writes the change down and moves its saga, whose last step is `super::finish`.
 
 use seam_sdk::store::{Transaction, execute, params, transaction};
+use seam_sdk::{log, sagas};
 
-use super::{Authors, Head, HeadRow, happened, head_columns, lines, time};
-use crate::domain::states::{self, Doing, Step};
+use super::{Head, HeadRow, happened, head_columns, lines, time};
+use crate::domain::sagas::{ARRIVE, DISPATCH, ORDER, RETURN};
+use crate::domain::states::{Doing, Step};
 use crate::domain::{RETURN_SECONDS, invalid};
 use crate::wit::{Error, Line, State};
 
@@ -20,23 +21,31 @@ pub struct Change<'a> {
     pub by: Option<&'a str>,
 }
 
-/// Writes down that this change is under way, which locks out others; also after an interruption. None: it is done.
-pub fn begin(change: Change<'_>, note: &str, now: u64) -> Result<Option<Head>, Error> {
+/// Writes down that this change is under way, which locks out others, and has its saga go on with it. Nothing happens
+/// if it is under way or done already.
+pub fn begin(change: Change<'_>, note: &str, now: u64) -> Result<(), Error> {
     transaction(|tx| {
-        let Some(mut head) = allowed(tx, change)? else { return Ok(None) };
-        let Some(doing) = change.step.doing() else { return Ok(Some(head)) };
-        if head.doing.is_none() {
-            tx.execute(
-                "UPDATE orders SET doing_note = ?2, doing_by = ?3, doing_from = ?4 WHERE id = ?1",
-                params![head.id, note, change.by, time(now)],
-            )?;
-            head.doing_by = change.by.map(String::from);
+        let Some((head, doing)) = allowed(tx, change)?.zip(change.step.doing()) else { return Ok(()) };
+        if head.doing.is_some() {
+            return Ok(());
         }
         tx.execute(
-            "UPDATE orders SET doing = ?2, doing_since = ?3 WHERE id = ?1",
-            params![head.id, doing.name(), time(now)],
+            "UPDATE orders SET doing = ?2, doing_note = ?3, doing_by = ?4, doing_since = ?5 WHERE id = ?1",
+            params![head.id, doing.name(), note, change.by, time(now)],
         )?;
-        Ok(Some(head))
+        let moved = match doing {
+            Doing::Ship => sagas::resume(ORDER, change.number, DISPATCH),
+            Doing::TakeBack => sagas::resume(RETURN, change.number, ARRIVE),
+            Doing::Cancel => sagas::give_up(ORDER, change.number, "the order is cancelled"),
+            Doing::Place | Doing::Undo => Ok(()),
+        };
+        moved.map_err(|error| match error {
+            sagas::Error::Refused(why) => {
+                log::warn(format_args!("order {}, {}: {why}", change.number, doing.name()));
+                Error::Refused("The order is being worked on at this moment. Please look again in a moment.".into())
+            }
+            other => other.into(),
+        })
     })
 }
 
@@ -68,57 +77,19 @@ pub fn request_return(change: Change<'_>, wanted: &[Line], now: u64) -> Result<(
         )?;
         let sql = "UPDATE orders SET state = 'return-requested' WHERE id = ?1";
         tx.execute(sql, params![head.id])?;
-        happened(tx, head.id, now, State::ReturnRequested, "", Authors::default())?;
+        happened(tx, head.id, now, State::ReturnRequested, "", None)?;
+        sagas::start(RETURN, change.number)?;
         Ok(())
     })
 }
 
-/// The change of `begin` is done; `by` is the account of the operator who asked for its end. False: another request has
-/// finished it.
-pub fn finish(
-    id: i64,
-    step: Step,
-    note: Option<&str>,
-    by: Option<&str>,
-    now: u64,
-) -> Result<bool, seam_sdk::store::Error> {
-    let (before, after) = step.way();
-    transaction(|tx| {
-        let kept: Option<(String, Option<String>)> = tx.optional(
-            "SELECT doing_note, doing_by FROM orders WHERE id = ?1 AND state = ?2 AND doing = ?3",
-            params![id, states::name(before), step.doing().map(Doing::name)],
-        )?;
-        let Some((kept_note, started_by)) = kept else { return Ok(false) };
-        tx.execute(
-            "UPDATE orders SET state = ?2, doing = NULL, doing_since = NULL, doing_from = NULL, doing_by = NULL,
-               shipped_at = iif(?2 = 'shipped', ?3, shipped_at)
-             WHERE id = ?1",
-            params![id, states::name(after), time(now)],
-        )?;
-        let started_by = started_by.as_deref();
-        let authors = Authors { by: started_by, ended_by: by.filter(|_| by != started_by) };
-        happened(tx, id, now, after, note.unwrap_or(&kept_note), authors)?;
-        Ok(true)
-    })
-}
-
-/// The change of `begin` cannot be done, and nothing of it has happened.
-pub fn give_up(id: i64, doing: Doing) -> Result<(), seam_sdk::store::Error> {
+/// A placed order is being taken back, also if only an operator's command asked for it.
+pub fn taking_back(id: i64, now: u64) -> Result<(), seam_sdk::store::Error> {
     execute(
-        "UPDATE orders SET doing = NULL, doing_since = NULL, doing_from = NULL, doing_by = NULL, doing_note = ''
-         WHERE id = ?1 AND doing = ?2",
-        params![id, doing.name()],
+        "UPDATE orders SET doing = ?2, doing_since = ?3 WHERE id = ?1 AND state = 'placed' AND doing IS NULL",
+        params![id, Doing::Cancel.name(), time(now)],
     )?;
     Ok(())
-}
-
-/// Goes on with what was cut off: false when it has gone on since it was looked at.
-pub fn resume(head: &Head, now: u64) -> Result<bool, seam_sdk::store::Error> {
-    let resumed = execute(
-        "UPDATE orders SET doing_since = ?3 WHERE id = ?1 AND doing = ?2 AND doing_since = ?4",
-        params![head.id, head.doing.map(Doing::name), time(now), time(head.doing_since)],
-    )?;
-    Ok(resumed > 0)
 }
 
 /// Whether this may be done now, under this key. None: it has been done under this key.

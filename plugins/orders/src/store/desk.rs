@@ -1,10 +1,12 @@
 //! The lists of the operator: orders that match a search, orders that wait, recipients of parcels.
 
+use seam_sdk::sagas::{self, State, Status};
 use seam_sdk::store::{Error, list, params, query};
 
 use super::{SummaryRow, page_of, summary, time};
-use crate::desk::{Author, Change, CutOff, Recipient};
-use crate::domain::STALE_SECONDS;
+use crate::desk::{Author, Change, HeldUp, Recipient};
+use crate::domain::LONG_SECONDS;
+use crate::domain::sagas::kind_of;
 use crate::domain::search::{Range, Search};
 use crate::domain::states::{self, Doing};
 use crate::wit::{Address, Page};
@@ -13,14 +15,6 @@ use crate::wit::{Address, Page};
 macro_rules! columns {
     () => {
         "o.number, o.customer, o.state, o.at, o.copies, o.total, o.currency"
-    };
-}
-
-/// When the change that is under way started. Orders of an older version of this component, and those being placed,
-/// have no such time of their own.
-macro_rules! since {
-    () => {
-        "coalesce(o.doing_from, iif(o.state = 'placing', o.at, o.doing_since))"
     };
 }
 
@@ -60,28 +54,20 @@ pub fn find(search: &Search, range: Range) -> Result<Page, Error> {
     page_of(rows, range.count)
 }
 
-/// The orders that wait for the operator: interrupted ones, returns, parcels; the oldest of each first.
+/// The orders that wait for the operator: those that are held up, returns, parcels; the oldest of each first.
 pub fn waiting(range: Range, now: u64) -> Result<Page, Error> {
     // Each part is read no further than the range reaches.
     const PARTS: &str = concat!(
         "SELECT * FROM (SELECT 1 AS part, o.id, ",
         columns!(),
-        " FROM orders AS o WHERE o.doing IS NOT NULL AND ",
-        since!(),
-        " < ?1 ORDER BY ",
-        since!(),
-        " LIMIT ?2)
+        " FROM orders AS o WHERE o.doing IS NOT NULL AND o.doing_since < ?1 ORDER BY o.doing_since LIMIT ?2)
          UNION ALL SELECT * FROM (SELECT 2, o.id, ",
         columns!(),
-        " FROM orders AS o WHERE o.state = 'return-requested' AND (o.doing IS NULL OR ",
-        since!(),
-        " >= ?1)
+        " FROM orders AS o WHERE o.state = 'return-requested' AND (o.doing IS NULL OR o.doing_since >= ?1)
            ORDER BY o.at, o.id LIMIT ?2)
          UNION ALL SELECT * FROM (SELECT 3, o.id, ",
         columns!(),
-        " FROM orders AS o WHERE o.state = 'placed' AND (o.doing IS NULL OR ",
-        since!(),
-        " >= ?1)
+        " FROM orders AS o WHERE o.state = 'placed' AND (o.doing IS NULL OR o.doing_since >= ?1)
            ORDER BY o.at, o.id LIMIT ?2)"
     );
     let rows: Vec<SummaryRow> = query(
@@ -89,25 +75,25 @@ pub fn waiting(range: Range, now: u64) -> Result<Page, Error> {
             "SELECT number, customer, state, at, copies, total, currency FROM ({PARTS}) ORDER BY part, at, id \
              LIMIT ?3 OFFSET ?4"
         ),
-        params![time(now.saturating_sub(STALE_SECONDS)), range.skip + range.count + 1, range.count + 1, range.skip],
+        params![time(now.saturating_sub(LONG_SECONDS)), range.skip + range.count + 1, range.count + 1, range.skip],
     )?;
     page_of(rows, range.count)
 }
 
-/// The orders of which a change has been under way for longer than it takes, the longest first.
-pub fn cut_off(count: u32, now: u64) -> Result<Vec<CutOff>, Error> {
+/// The orders of which a change has been under way for longer than it takes, the longest first, and where each is.
+pub fn held_up(count: u32, now: u64) -> Result<Vec<HeldUp>, Error> {
     type Row = (String, String, String, u64, u32, u64, String, Doing, u64);
     let sql = concat!(
         "SELECT ",
         columns!(),
-        ", o.doing, ",
-        since!(),
-        " AS since FROM orders AS o WHERE o.doing IS NOT NULL AND ",
-        since!(),
-        " < ?1 ORDER BY since, o.id LIMIT ?2"
+        ", o.doing, o.doing_since FROM orders AS o WHERE o.doing IS NOT NULL AND o.doing_since < ?1
+         ORDER BY o.doing_since, o.id LIMIT ?2"
     );
-    let rows: Vec<Row> = query(sql, params![time(now.saturating_sub(STALE_SECONDS)), count])?;
-    let cut_off = |(number, customer, state, at, copies, total, currency, doing, since): Row| {
+    let rows: Vec<Row> = query(sql, params![time(now.saturating_sub(LONG_SECONDS)), count])?;
+    let held_up = |(number, customer, state, at, copies, total, currency, doing, since): Row| {
+        let status = saga_of(doing, &number)?;
+        let stuck = status.as_ref().is_some_and(|status| status.state == State::Stuck);
+        let (step, cause) = status.map_or_else(Default::default, |status| (status.step, status.cause));
         let order = summary((number, customer, state, at, copies, total, currency))?;
         let change = match doing {
             Doing::Place | Doing::Undo => Change::Placing,
@@ -115,9 +101,18 @@ pub fn cut_off(count: u32, now: u64) -> Result<Vec<CutOff>, Error> {
             Doing::Cancel => Change::Cancellation,
             Doing::TakeBack => Change::ReturnIntake,
         };
-        Ok(CutOff { order, change, since })
+        Ok(HeldUp { order, change, since, step, stuck, cause })
     };
-    rows.into_iter().map(cut_off).collect()
+    rows.into_iter().map(held_up).collect()
+}
+
+/// Where the saga of a change stands; none: it has not been started.
+pub fn saga_of(doing: Doing, number: &str) -> Result<Option<Status>, Error> {
+    match sagas::get_status(kind_of(doing), number) {
+        Ok(status) => Ok(Some(status)),
+        Err(sagas::Error::Unknown(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The operators behind each event of the order's history, oldest first.

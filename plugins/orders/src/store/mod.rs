@@ -1,42 +1,48 @@
 //! The orders' SQL. Every query here has its index, named in the migrations.
 //!
 //! This file and `desk` read; `placing` and `changing` write the changes of one order, each function one transaction,
-//! `archive` writes the orders of a seed. Nothing here calls another context: that
-//! happens between two transactions. An event is published within one.
+//! `archive` writes the orders of a seed. Nothing here calls another context. An event is published, and a saga is
+//! started, resumed or given up, within the transaction that it belongs to.
 
 pub mod archive;
 pub mod changing;
 pub mod desk;
 pub mod placing;
 
-use seam_sdk::store::{Error, Transaction, optional, params, query};
+use seam_sdk::store::{Error, Transaction, list, optional, params, query, transaction};
 use serde::Deserialize;
 
-use crate::domain::states::{self, Doing};
+use crate::domain::states::{self, Doing, Step};
 use crate::domain::{PAGE_SIZE, outcome};
 use crate::neighbours::PlacedOrder;
 use crate::wit::{self, Address, Event, Order, Page, PlacedLine, State, Summary};
 
-/// The part of an order that its next step depends on.
+/// The part of an order that its steps depend on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
     pub id: i64,
     pub number: String,
     pub customer: String,
     pub state: State,
+    pub shipping: u32,
+    pub currency: String,
+    /// When it was taken; seconds since 1970.
+    pub at: u64,
     pub doing: Option<Doing>,
-    pub doing_since: u64,
-    /// The account of the operator who started it, if one was named.
+    /// The account of the operator who asked for it, if one was named.
     pub doing_by: Option<String>,
+    /// What stands for the card until the order is placed or rejected.
+    pub card_token: Option<String>,
     pub shipped_at: Option<u64>,
-    /// Why it was rejected.
+    /// Why it was rejected, or will be.
     pub outcome: Option<wit::Error>,
 }
 
 /// In the order of the fields of `HeadRow`.
 macro_rules! head_columns {
     () => {
-        "o.id, o.number, o.customer, o.state, o.doing, coalesce(o.doing_since, 0), o.doing_by, o.shipped_at, o.outcome"
+        "o.id, o.number, o.customer, o.state, o.shipping, o.currency, o.at, o.doing, o.doing_by, o.card_token, o.shipped_at,
+         o.outcome"
     };
 }
 use head_columns;
@@ -47,9 +53,12 @@ struct HeadRow {
     number: String,
     customer: String,
     state: String,
+    shipping: u32,
+    currency: String,
+    at: u64,
     doing: Option<Doing>,
-    doing_since: u64,
     doing_by: Option<String>,
+    card_token: Option<String>,
     shipped_at: Option<u64>,
     outcome: Option<String>,
 }
@@ -61,9 +70,12 @@ impl HeadRow {
             id: self.id,
             number: self.number,
             customer: self.customer,
+            shipping: self.shipping,
+            currency: self.currency,
+            at: self.at,
             doing: self.doing,
-            doing_since: self.doing_since,
             doing_by: self.doing_by,
+            card_token: self.card_token,
             shipped_at: self.shipped_at,
             outcome: self.outcome.as_deref().and_then(outcome::read),
         })
@@ -91,14 +103,15 @@ pub fn by_key(key: &str) -> Result<Option<(String, Head)>, Error> {
     row.map(|(what, row)| Ok((what, row.head()?))).transpose()
 }
 
-/// The orders whose change has been under way since before `before`, longest first.
-pub fn being_done(before: u64, count: u32) -> Result<Vec<Head>, Error> {
-    let sql = concat!(
-        "SELECT ",
-        head_columns!(),
-        " FROM orders AS o WHERE o.doing IS NOT NULL AND o.doing_since < ?1 ORDER BY o.doing_since LIMIT ?2"
-    );
-    query::<HeadRow>(sql, params![time(before), count])?.into_iter().map(HeadRow::head).collect()
+/// Those of these orders of a customer of which something is being done: number, what, and since when; in the order
+/// asked.
+pub fn in_process(customer: &str, numbers: &[String]) -> Result<Vec<(String, Doing, u64)>, Error> {
+    query(
+        "SELECT o.number, o.doing, o.doing_since
+         FROM json_each(?2) AS asked CROSS JOIN orders AS o ON o.number = asked.value
+         WHERE o.customer = ?1 AND o.doing IS NOT NULL ORDER BY asked.key",
+        params![customer, &list(numbers)],
+    )
 }
 
 /// The whole order.
@@ -139,7 +152,7 @@ pub fn lines(id: i64) -> Result<Vec<PlacedLine>, Error> {
     query("SELECT sku, copies, price, returned FROM lines WHERE order_id = ?1 ORDER BY position", params![id])
 }
 
-/// A customer's orders, newest first; without those rejected because the card was mistyped (`outcome`).
+/// A customer's orders, newest first; without those of before that were rejected because the card was mistyped.
 pub fn of_customer(customer: &str, page: u32) -> Result<Page, Error> {
     paged(page, |limit, offset| {
         query(
@@ -210,21 +223,36 @@ fn placed((number, customer, at, skus): PlacedRow) -> PlacedOrder {
     PlacedOrder { number, customer, skus: skus.split(' ').map(String::from).collect(), at }
 }
 
-/// The accounts of the operators behind an event.
-#[derive(Debug, Clone, Copy, Default)]
-struct Authors<'a> {
-    /// Who started it.
-    by: Option<&'a str>,
-    /// Who brought it to its end, if that is another one.
-    ended_by: Option<&'a str>,
+/// What was done with the order is done: it has its next state. Nothing happens if it has it already. `note` is for its
+/// history, instead of the one that was kept.
+pub fn finish(id: i64, step: Step, note: Option<&str>, now: u64) -> Result<(), Error> {
+    transaction(|tx| advance(tx, id, step, note, now).map(drop))
 }
 
-/// Adds a line to the order's history.
-fn happened(tx: &Transaction, id: i64, at: u64, state: State, note: &str, authors: Authors<'_>) -> Result<(), Error> {
+/// As `finish`, within a transaction. False: the order is not in the state that the step starts from.
+fn advance(tx: &Transaction, id: i64, step: Step, note: Option<&str>, now: u64) -> Result<bool, Error> {
+    let (before, after) = step.way();
+    let kept: Option<(String, Option<String>)> = tx.optional(
+        "SELECT iif(doing IS NULL, '', doing_note), doing_by FROM orders WHERE id = ?1 AND state = ?2",
+        params![id, states::name(before)],
+    )?;
+    let Some((kept, by)) = kept else { return Ok(false) };
     tx.execute(
-        "INSERT INTO events (order_id, position, at, state, note, by, ended_by)
-         SELECT ?1, coalesce(max(position), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM events WHERE order_id = ?1",
-        params![id, time(at), states::name(state), note, authors.by, authors.ended_by],
+        "UPDATE orders SET state = ?2, doing = NULL, doing_since = NULL, doing_by = NULL, doing_note = '', card_token = NULL,
+           shipped_at = iif(?2 = 'shipped', ?3, shipped_at)
+         WHERE id = ?1",
+        params![id, states::name(after), time(now)],
+    )?;
+    happened(tx, id, now, after, note.unwrap_or(&kept), by.as_deref())?;
+    Ok(true)
+}
+
+/// Adds a line to the order's history; `by` is the account of the operator who asked for it.
+fn happened(tx: &Transaction, id: i64, at: u64, state: State, note: &str, by: Option<&str>) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO events (order_id, position, at, state, note, by)
+         SELECT ?1, coalesce(max(position), 0) + 1, ?2, ?3, ?4, ?5 FROM events WHERE order_id = ?1",
+        params![id, time(at), states::name(state), note, by],
     )?;
     Ok(())
 }

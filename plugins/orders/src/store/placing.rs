@@ -1,20 +1,15 @@
 //! An order from nothing to `placed` or `rejected`.
 
+use seam_sdk::sagas;
 use seam_sdk::store::{Error, execute, params, transaction};
 
-use super::{Authors, PlacedRow, happened, placed, placed_columns, time};
+use super::{advance, happened, placed, placed_columns, time};
 use crate::domain::outcome;
 use crate::domain::past::OWN_NUMBERS;
+use crate::domain::sagas::ORDER;
 use crate::domain::states::{Doing, Step};
 use crate::neighbours::Neighbours;
 use crate::wit::{self, Address, Quote, State};
-
-/// An order that has just been opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opened {
-    pub id: i64,
-    pub number: String,
-}
 
 /// A transaction that found the key taken writes nothing.
 enum Stopped {
@@ -28,15 +23,32 @@ impl From<Error> for Stopped {
     }
 }
 
-/// Opens an order in `placing` under its key, with the next number. None: the key belongs to an order already. The key
-/// of an order that ended without a decision may be used again.
-pub fn open(key: &str, customer: &str, address: &Address, quote: &Quote, now: u64) -> Result<Option<Opened>, Error> {
+/// The card that an order is to be paid with.
+#[derive(Debug, Clone, Copy)]
+pub struct Card<'a> {
+    pub token: &'a str,
+    /// What the history says once the money is held.
+    pub note: &'a str,
+}
+
+/// Opens an order in `placing` under its key, with the next number, and starts its saga. Returns the number; none: the
+/// key belongs to an order already. The key of an order that ended without a decision may be used again.
+pub fn open(
+    key: &str,
+    customer: &str,
+    address: &Address,
+    quote: &Quote,
+    card: Card<'_>,
+    now: u64,
+) -> Result<Option<String>, Error> {
     let copies: u32 = quote.lines.iter().map(|line| line.copies).sum();
     let opened = transaction(|tx| {
         let (id, number): (i64, String) = tx.one(
             "INSERT INTO orders (id, number, customer, state, copies, shipping, total, currency,
-                                 name, street, extra, city, postcode, country, at, doing, doing_since)
-             SELECT next, ?1 || (100000 + next), ?2, 'placing', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?13
+                                 name, street, extra, city, postcode, country, at, doing, doing_since,
+                                 card_token, doing_note)
+             SELECT next, ?1 || (100000 + next), ?2, 'placing', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?13,
+               ?15, ?16
              FROM (SELECT coalesce(max(id), 0) + 1 AS next FROM orders)
              RETURNING id, number",
             params![
@@ -53,7 +65,9 @@ pub fn open(key: &str, customer: &str, address: &Address, quote: &Quote, now: u6
                 &address.postcode,
                 &address.country,
                 time(now),
-                Doing::Place.name()
+                Doing::Place.name(),
+                card.token,
+                card.note
             ],
         )?;
         let kept = tx.execute(
@@ -71,63 +85,33 @@ pub fn open(key: &str, customer: &str, address: &Address, quote: &Quote, now: u6
             "INSERT INTO lines (order_id, position, sku, copies, price) VALUES (?1, ?2, ?3, ?4, ?5)",
             quote.lines.iter().enumerate().map(|(i, line)| (id, i as u32, &line.sku, line.copies, line.price)),
         )?;
-        happened(tx, id, now, State::Placing, "", Authors::default())?;
-        Ok(Opened { id, number })
+        happened(tx, id, now, State::Placing, "", None)?;
+        sagas::start(ORDER, &number).map_err(Error::from)?;
+        Ok(number)
     });
     match opened {
-        Ok(opened) => Ok(Some(opened)),
+        Ok(number) => Ok(Some(number)),
         Err(Stopped::Taken) => Ok(None),
         Err(Stopped::Store(error)) => Err(error),
     }
 }
 
-/// The order stands, and is published. False: another request took it for interrupted and is undoing it.
-pub fn confirm(id: i64, note: &str, now: u64, neighbours: &impl Neighbours) -> Result<bool, Error> {
+/// The order stands, and is published. Nothing happens if it is placed already.
+pub fn place(id: i64, now: u64, neighbours: &impl Neighbours) -> Result<(), Error> {
     transaction(|tx| {
-        let confirmed: Option<PlacedRow> = tx.optional(
-            concat!(
-                "UPDATE orders SET state = 'placed', doing = NULL, doing_since = NULL
-                 WHERE id = ?1 AND doing = ?2 RETURNING ",
-                placed_columns!()
-            ),
-            params![id, Doing::Place.name()],
-        )?;
-        let Some(confirmed) = confirmed else { return Ok(false) };
-        happened(tx, id, now, State::Placed, note, Authors::default())?;
-        neighbours.order_placed(&placed(confirmed))?;
-        Ok(true)
+        if advance(tx, id, Step::Confirm, None, now)? {
+            let sql = concat!("SELECT ", placed_columns!(), " FROM orders WHERE id = ?1");
+            neighbours.order_placed(&placed(tx.one(sql, params![id])?))?;
+        }
+        Ok(())
     })
 }
 
-/// From now on this order cannot be confirmed. Keeps why, if that is known; false: it is not being placed any more.
-pub fn undoing(id: i64, why: Option<(&wit::Error, &str)>, now: u64) -> Result<bool, Error> {
-    let undone = execute(
-        "UPDATE orders SET doing = ?2, doing_since = ?3, outcome = coalesce(?4, outcome), doing_note = coalesce(?5, doing_note)
-         WHERE id = ?1 AND state = 'placing'",
-        params![
-            id,
-            Doing::Undo.name(),
-            time(now),
-            why.and_then(|(error, _)| outcome::write(error)).as_ref(),
-            why.map(|(_, note)| note)
-        ],
+/// Keeps why this order will be rejected: the answer of its key, and the note in its history.
+pub fn decide(id: i64, error: &wit::Error, note: &str) -> Result<(), Error> {
+    execute(
+        "UPDATE orders SET outcome = ?2, doing_note = ?3 WHERE id = ?1 AND state = 'placing'",
+        params![id, outcome::write(error).as_ref(), note],
     )?;
-    Ok(undone > 0)
-}
-
-/// The end of an order that was not placed. Without `why` it is the reason that `undoing` kept. `by` is the account of
-/// the operator who asked for the end.
-pub fn reject(id: i64, why: Option<(&wit::Error, &str)>, by: Option<&str>, now: u64) -> Result<bool, Error> {
-    transaction(|tx| {
-        let note: Option<String> = tx.optional(
-            "UPDATE orders SET state = 'rejected', doing = NULL, doing_since = NULL, outcome = coalesce(?2, outcome)
-             WHERE id = ?1 AND state = 'placing' RETURNING doing_note",
-            params![id, why.and_then(|(error, _)| outcome::write(error)).as_ref()],
-        )?;
-        let Some(kept) = note else { return Ok(false) };
-        let note = why.map_or(kept.as_str(), |(_, note)| note);
-        let note = if note.is_empty() { "The order was cut off in the middle. Nothing was charged." } else { note };
-        happened(tx, id, now, State::Rejected, note, Authors { by: None, ended_by: by })?;
-        Ok(true)
-    })
+    Ok(())
 }

@@ -5,11 +5,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
 
+use orders::domain::sagas::definitions;
 use orders::neighbours::{Album, Neighbours, Payment, PlacedOrder, Sale, albums, events, fulfilment, payments};
-use orders::store;
 use orders::wit::{self, Address, Card, Line, Order, Request, State};
-use seam_sdk::native::{Store, forget_attempts, set_clock, settings};
+use orders::{steps, store};
+use seam_sdk::native::{Saga, Store, forget_attempts, set_clock, settings};
+use seam_sdk::sagas;
+use seam_sdk::store::{params, query};
+use seam_sdk::two_phase;
 
 pub const NOW: u64 = 1_800_000_000;
 pub const APPROVED: &str = "4242 4242 4242 4242";
@@ -25,9 +30,9 @@ pub enum Fault {
     Away,
     /// The callee has done its work, but its answer does not arrive.
     Lost,
-    /// The caller dies before the call.
+    /// The host dies before the call.
     DeathBefore,
-    /// The caller dies during the call, which the callee does not notice.
+    /// The host dies during the call, which the callee does not notice.
     DeathAfter,
 }
 
@@ -40,7 +45,7 @@ pub struct Paid {
     pub refunded: u64,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Others {
     pub on_hand: BTreeMap<String, u32>,
     pub prices: BTreeMap<String, u32>,
@@ -50,6 +55,8 @@ pub struct Others {
     /// Who gave money back, in the order in which it was given.
     pub givers: Vec<Option<String>>,
     keys: BTreeSet<String>,
+    /// What was answered to an authorisation under its key.
+    authorised: BTreeMap<String, Result<(), payments::Error>>,
     /// The events that were published, also in transactions that were rolled back.
     pub published: Vec<PlacedOrder>,
     /// The outbox does not work.
@@ -61,11 +68,18 @@ pub struct World {
     /// The calls since the last `plan`, in their order.
     pub asked: RefCell<Vec<&'static str>>,
     faults: RefCell<BTreeMap<usize, Fault>>,
+    /// Functions that are absent whenever they are called.
+    pub absent: RefCell<BTreeSet<&'static str>>,
     pub now: Cell<u64>,
-    _store: Store,
+    pub store: Store,
 }
 
-/// The caller died, so there is no answer.
+/// The functions of the warehouse.
+pub const WAREHOUSE: [&str; 5] = ["reserve", "release", "clear", "ship", "take-back"];
+/// How often a saga is tried while a request waits for it.
+const ROUNDS: usize = 5;
+
+/// The host died, so there is no answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Died;
 
@@ -86,8 +100,9 @@ impl World {
             others: others.into(),
             asked: RefCell::default(),
             faults: RefCell::default(),
+            absent: RefCell::default(),
             now: NOW.into(),
-            _store: store,
+            store,
         }
     }
 
@@ -110,6 +125,31 @@ impl World {
         })
     }
 
+    /// What the host does with a saga: performs its steps, again after one that failed, until it waits or has ended.
+    fn drive(&self, kind: &str, number: &str) -> sagas::Status {
+        let definition = definitions().into_iter().find(|one| one.kind == kind).expect("a kind of saga");
+        let saga = Saga::of(&self.store, &definition, number);
+        let mut status = sagas::get_status(kind, number).expect("a saga");
+        for _ in 0..ROUNDS {
+            status = saga.go_on(|task| steps::perform(task, self), |task| steps::undo(task, self)).expect("a status");
+            if !matches!(status.state, sagas::State::Running | sagas::State::Undoing) {
+                break;
+            }
+        }
+        status
+    }
+
+    /// What the host does by itself: it goes on with each saga that runs, that is undone, or whose time has come.
+    /// Returns how many have not ended and do not wait.
+    pub fn go_on(&self) -> usize {
+        let sql = "SELECT kind, id FROM seam_sagas WHERE state IN ('running', 'undoing', 'waiting') ORDER BY rowid";
+        let sagas: Vec<(String, String)> = query(sql, params![]).unwrap_or_default();
+        let open = |status: &sagas::Status| {
+            matches!(status.state, sagas::State::Running | sagas::State::Undoing | sagas::State::Stuck)
+        };
+        sagas.iter().map(|(kind, number)| self.drive(kind, number)).filter(open).count()
+    }
+
     fn ask<T, E>(
         &self,
         what: &'static str,
@@ -117,6 +157,9 @@ impl World {
         effect: impl FnOnce(&mut Others) -> Result<T, E>,
     ) -> Result<T, E> {
         self.asked.borrow_mut().push(what);
+        if self.absent.borrow().contains(what) {
+            return Err(away(format!("{what} is away")));
+        }
         let fault = self.faults.borrow().get(&self.asked.borrow().len()).copied();
         match fault {
             None => effect(&mut self.others.borrow_mut()),
@@ -343,30 +386,37 @@ impl Neighbours for World {
         })
     }
 
-    fn authorise(&self, key: &str, sale: &Sale, card: &payments::Card) -> Result<Payment, payments::Error> {
+    fn keep_card(&self, card: &payments::Card) -> Result<String, payments::Error> {
+        self.ask("keep-card", payments::Error::Unavailable, |_| match card.number.as_str() {
+            MISTYPED => {
+                let problem = payments::FieldProblem { field: "number".into(), problem: "No such card.".into() };
+                Err(payments::Error::Card(vec![problem]))
+            }
+            number => Ok(format!("token-{}", &number[number.len() - 4..])),
+        })
+    }
+
+    fn authorise(&self, key: &str, sale: &Sale, token: &str) -> Result<Payment, payments::Error> {
         self.ask("authorise", payments::Error::Unavailable, |others| {
             let lines: u64 = sale.lines.iter().map(|line| u64::from(line.quantity) * u64::from(line.price)).sum();
             let amount = lines + u64::from(sale.shipping);
-            if let Some(paid) = others.paid.get(&sale.order) {
-                return match paid.stage {
-                    payments::Stage::Authorised => Ok(others.payment(&sale.order)),
-                    stage => Err(payments::Error::Refused(format!("it is {stage:?}"))),
-                };
+            if let Some(answer) = others.authorised.get(key) {
+                return answer.clone().map(|()| others.payment(&sale.order));
             }
-            others.keys.insert(key.into());
-            let (stage, answer) = match card.number.as_str() {
-                APPROVED => (payments::Stage::Authorised, Ok(())),
-                DECLINED => (
+            if others.paid.contains_key(&sale.order) {
+                return Err(payments::Error::Refused("it was voided".into()));
+            }
+            let (stage, answer) = match token {
+                "token-4242" => (payments::Stage::Authorised, Ok(())),
+                "token-0002" => (
                     payments::Stage::Declined,
                     Err(payments::Error::Declined("The bank refuses. Nothing was charged.".into())),
                 ),
-                UNANSWERED => (payments::Stage::Unknown, Err(payments::Error::Unanswered)),
-                _ => {
-                    let problem = payments::FieldProblem { field: "number".into(), problem: "No such card.".into() };
-                    return Err(payments::Error::Card(vec![problem]));
-                }
+                "token-0119" => (payments::Stage::Unknown, Err(payments::Error::Unanswered)),
+                other => return Err(payments::Error::Invalid(format!("token: {other}"))),
             };
             others.paid.insert(sale.order.clone(), Paid { stage, amount, refunded: 0 });
+            others.authorised.insert(key.into(), answer.clone());
             answer.map(|()| others.payment(&sale.order))
         })
     }
@@ -377,7 +427,6 @@ impl Neighbours for World {
             let paid = others.paid.entry(order.into()).or_insert(voided);
             match paid.stage {
                 payments::Stage::Captured => return Err(payments::Error::Refused("captured".into())),
-                payments::Stage::Declined => return Err(payments::Error::Refused("declined".into())),
                 _ => paid.stage = payments::Stage::Voided,
             }
             Ok(())
@@ -427,5 +476,20 @@ impl Neighbours for World {
         let mut others = self.others.borrow_mut();
         others.published.push(order.clone());
         if others.outbox_full { Err(events::Error::Unavailable("the outbox is full".into())) } else { Ok(()) }
+    }
+
+    fn in_two_phases<T>(&self, work: impl FnOnce() -> Result<T, wit::Error>) -> Result<T, wit::Error> {
+        let before = self.others.borrow().clone();
+        let done = two_phase::run(work);
+        if done.is_err() {
+            self.others.replace(before);
+        }
+        done
+    }
+
+    fn settle(&self, kind: &str, number: &str, _most: Duration) -> Result<sagas::Status, sagas::Error> {
+        let status = sagas::get_status(kind, number)?;
+        let runs = matches!(status.state, sagas::State::Running | sagas::State::Undoing);
+        Ok(if runs { self.drive(kind, number) } else { status })
     }
 }

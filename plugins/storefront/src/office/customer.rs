@@ -11,8 +11,8 @@ use crate::seams::Seams;
 
 use super::books::problem;
 use super::csv::{Cell, Csv};
-use super::cut_off::NAMED_MAX;
 use super::desk::{Desk, Section, Shell};
+use super::held_up::NAMED_MAX;
 use super::list::{Row, rows};
 use super::query::Query;
 use super::reply;
@@ -64,7 +64,7 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>, id: &str) -> Result<Reply, Problem> {
     let name = names.as_ref().and_then(|names| names.first()?.as_deref()).unwrap_or(id);
     let statement = seams.statement(id).map_err(|error| problem(&error, seams))?;
     let orders = seams.orders_of(id, 1).ok().map(|page| page.orders);
-    let cut_off = seams.cut_off_orders(NAMED_MAX).unwrap_or_default();
+    let held_up = seams.held_up_orders(NAMED_MAX).unwrap_or_default();
     let currencies = Currencies::of(seams);
     let named = Names::one(id, name);
     let page = CustomerPage {
@@ -83,7 +83,7 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>, id: &str) -> Result<Reply, Problem> {
             })
             .collect(),
         more: statement.more,
-        orders: orders.as_ref().map(|orders| rows(orders, &cut_off, &named, &currencies)),
+        orders: orders.as_ref().map(|orders| rows(orders, &held_up, &named, &currencies)),
     };
     Ok(reply(&page, 200))
 }

@@ -9,13 +9,13 @@ use crate::pages::{Problem, Service};
 use crate::reference::Currencies;
 use crate::reply::Reply;
 use crate::seams::Seams;
-use crate::seams::desk::{CutOff, Search};
+use crate::seams::desk::{HeldUp, Search};
 use crate::seams::ordering::{self, State, Summary};
 use crate::time::Date;
 
 use super::csv::{Cell, Csv, ROWS_MAX};
-use super::cut_off::{NAMED_MAX, Notes, notes};
 use super::desk::{Desk, Section, Shell};
+use super::held_up::{NAMED_MAX, Notes, notes};
 use super::notice::Notice;
 use super::query::{PAGE_MAX, Query};
 use super::reply;
@@ -35,8 +35,8 @@ struct OrdersPage<'a> {
     title: &'a str,
     /// Why the list is empty.
     nothing: &'static str,
-    /// Orders that were cut off, above the list of what needs doing.
-    cut_off: Vec<Notes<'a>>,
+    /// Orders that are held up, above the list of what needs doing.
+    held_up: Vec<Notes<'a>>,
     rows: Vec<Row<'a>>,
     page: u32,
     previous: Option<String>,
@@ -62,7 +62,7 @@ pub struct Row<'a> {
     pub summary: &'a Summary,
     pub state: &'static str,
     /// A change of it was cut off.
-    pub cut_off: bool,
+    pub held_up: bool,
     pub at: When,
     pub total: Price<'a>,
     /// The id if the name is unknown.
@@ -113,7 +113,7 @@ pub fn csv<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Problem
     }
     let names = names(&orders, desk.seams());
     let currencies = Currencies::of(desk.seams());
-    let cut_off = desk.seams().cut_off_orders(NAMED_MAX).map_err(|error| problem(&error, desk.seams()))?;
+    let held_up = desk.seams().held_up_orders(NAMED_MAX).map_err(|error| problem(&error, desk.seams()))?;
     let mut csv = Csv::new(&[
         "Order",
         "Placed",
@@ -123,11 +123,11 @@ pub fn csv<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Problem
         "Copies",
         "Total",
         "Currency",
-        "Cut off since",
+        "Held up since",
     ]);
     for order in &orders {
         let (_, digits) = currencies.sign(&order.currency);
-        let cut_off = cut_off.iter().find(|one| one.order.number == order.number);
+        let held_up = held_up.iter().find(|one| one.order.number == order.number);
         csv.row(&[
             (&order.number).into(),
             Cell::Time(order.at),
@@ -137,7 +137,7 @@ pub fn csv<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Problem
             order.copies.into(),
             Cell::Amount(i64::try_from(order.total).unwrap_or(i64::MAX), digits),
             (&order.currency).into(),
-            cut_off.map_or(Cell::Empty, |one| Cell::Time(one.since)),
+            held_up.map_or(Cell::Empty, |one| Cell::Time(one.since)),
         ]);
     }
     Ok(csv.reply(&format!("orders-{}", Date(desk.seams().now()))))
@@ -153,7 +153,7 @@ fn show<S: Seams>(
 ) -> Result<Reply, Problem> {
     let names = names(&found.orders, desk.seams());
     let currencies = Currencies::of(desk.seams());
-    let cut_off = desk.seams().cut_off_orders(NAMED_MAX).unwrap_or_default();
+    let held_up = desk.seams().held_up_orders(NAMED_MAX).unwrap_or_default();
     let above = matches!(wanted, Wanted::Waiting) && query.page == 1;
     let href = |page: u32| address("/office/orders", query, query.state, page);
     let page = OrdersPage {
@@ -164,12 +164,12 @@ fn show<S: Seams>(
             _ => "Orders found",
         },
         nothing: match wanted {
-            Wanted::Waiting => "Nothing waits: no order is to be shipped, none comes back, none was cut off.",
+            Wanted::Waiting => "Nothing waits: no order is to be shipped, none comes back, none is held up.",
             Wanted::Search(_) => "No order is like this.",
             Wanted::Nothing(why) => why,
         },
-        cut_off: cut_off.iter().filter(|_| above).map(notes).collect(),
-        rows: rows(&found.orders, &cut_off, &names, &currencies),
+        held_up: held_up.iter().filter(|_| above).map(notes).collect(),
+        rows: rows(&found.orders, &held_up, &names, &currencies),
         page: query.page,
         previous: (query.page > 1).then(|| href(query.page - 1)),
         next: (found.more && query.page < PAGE_MAX).then(|| href(query.page + 1)),
@@ -247,14 +247,14 @@ fn address(path: &str, query: &Query, state: Option<State>, page: u32) -> String
 /// `names` has the names of the orders' customers.
 pub fn rows<'a>(
     orders: &'a [Summary],
-    cut_off: &[CutOff],
+    held_up: &[HeldUp],
     names: &'a Names,
     currencies: &'a Currencies,
 ) -> Vec<Row<'a>> {
     let row = |summary: &'a Summary| Row {
         summary,
         state: state_label(summary.state),
-        cut_off: cut_off.iter().any(|one| one.order.number == summary.number),
+        held_up: held_up.iter().any(|one| one.order.number == summary.number),
         at: When(summary.at),
         total: currencies.price(summary.total, &summary.currency),
         customer: names.name(&summary.customer),

@@ -14,11 +14,11 @@ mod changes;
 mod confirm;
 mod csv;
 mod customer;
-mod cut_off;
 mod deed;
 mod desk;
 mod fields;
 mod genre;
+mod held_up;
 mod invoice;
 mod list;
 mod notice;
@@ -104,7 +104,6 @@ fn write<S: Seams>(desk: &Desk<'_, S>, path: &str, form: &Form<'_>) -> Result<Re
         return Ok(question);
     }
     match command {
-        Command::Settle => overview::settle(desk, form),
         Command::ChangeOrder(action) => deed::act(desk, id, action, form),
         Command::AddRecord => album_form::add(desk, form),
         Command::DescribeRecord => album_form::describe(desk, id, form),

@@ -11,8 +11,6 @@ pub enum Done {
     Received,
     ReceivedUnpaid,
     Refunded,
-    Settled,
-    NothingToSettle,
     Restocked,
     Counted,
     Added,
@@ -23,14 +21,12 @@ pub enum Done {
 }
 
 impl Done {
-    const ALL: [Done; 14] = [
+    const ALL: [Done; 12] = [
         Done::Shipped,
         Done::Cancelled,
         Done::Received,
         Done::ReceivedUnpaid,
         Done::Refunded,
-        Done::Settled,
-        Done::NothingToSettle,
         Done::Restocked,
         Done::Counted,
         Done::Added,
@@ -60,11 +56,6 @@ impl Done {
                  little of it was left.",
             ),
             Done::Refunded => ("refunded", "The money goes back to the card."),
-            Done::Settled => ("settled", "The orders that were cut off have been brought to an end."),
-            Done::NothingToSettle => (
-                "settled-none",
-                "There was nothing to bring to an end: nothing is cut off, or it was tried within the last minute.",
-            ),
             Done::Restocked => ("restocked", "The new copies are on the shelf."),
             Done::Counted => ("counted", "The shelf now holds what was counted."),
             Done::Added => ("added", "The record is in the catalogue. It can be bought once there are copies of it."),

@@ -11,9 +11,9 @@ use crate::seams::Seams;
 use crate::seams::desk::Author;
 use crate::seams::ordering::{self, Order, State};
 
-use super::cut_off::{NAMED_MAX, Notes, notes};
 use super::desk::{Desk, Section, Shell};
 use super::fields::{Field, plain};
+use super::held_up::{NAMED_MAX, Notes, notes};
 use super::list::problem;
 use super::notice::Notice;
 use super::payment::{Account, Money, Refund, return_money};
@@ -35,7 +35,7 @@ struct OrderPage<'a> {
     shipping: Price<'a>,
     total: Price<'a>,
     history: Vec<Event<'a>>,
-    cut_off: Option<Notes<'a>>,
+    held_up: Option<Notes<'a>>,
     money: Money<'a>,
     refunds: Vec<Refund<'a>>,
     /// Why and by whom is not known while `finance` does not answer.
@@ -67,11 +67,11 @@ struct Line<'a> {
 
 impl OrderPage<'_> {
     fn can_ship(&self) -> bool {
-        self.order.state == State::Placed && self.cut_off.is_none()
+        self.order.state == State::Placed && self.held_up.is_none()
     }
 
     fn can_receive(&self) -> bool {
-        self.order.state == State::ReturnRequested && self.cut_off.is_none()
+        self.order.state == State::ReturnRequested && self.held_up.is_none()
     }
 
     fn invoiced(&self) -> bool {
@@ -98,7 +98,7 @@ pub fn show<S: Seams>(
     let titles = Titles::of(order.lines.iter().map(|line| line.sku.as_str()), seams);
     // Without them, the history names no operator.
     let authors = seams.authors(number).unwrap_or_default();
-    let cut_off = seams.cut_off_orders(NAMED_MAX).unwrap_or_default();
+    let held_up = seams.held_up_orders(NAMED_MAX).unwrap_or_default();
     let operators: Vec<&str> =
         authors.iter().flat_map(|author| [author.by.as_str(), author.ended_by.as_str()]).collect();
     let account = Account::of(&order, &operators, seams);
@@ -118,7 +118,7 @@ pub fn show<S: Seams>(
         shipping: currencies.price(order.shipping, &order.currency),
         total: currencies.price(order.total, &order.currency),
         history: history(&order, &authors, &account.names),
-        cut_off: cut_off.iter().find(|one| one.order.number == order.number).map(notes),
+        held_up: held_up.iter().find(|one| one.order.number == order.number).map(notes),
         money: account.money(&currencies),
         refunds: account.refunds(&order, &currencies),
         refunds_known: account.refunds.is_some(),

@@ -1,26 +1,25 @@
-//! What waits for the operator: parcels, returns, orders that were cut off, and whether copies and money add up.
+//! What waits for the operator: parcels, returns, orders that are held up, and whether copies and money add up.
 //!
 //! Every part comes from a call of its own, and says so if the context does not answer.
 
 use askama::Template;
 
 use crate::assets;
-use crate::form::Form;
 use crate::money::{Count, Price};
 use crate::pages::Problem;
 use crate::reference::Currencies;
 use crate::reply::Reply;
-use crate::seams::desk::CutOff;
+use crate::seams::desk::HeldUp;
 use crate::seams::ordering::{self, State, Summary};
 use crate::seams::{Pick, Seams, Tally};
 
 use super::books::out;
-use super::cut_off::{NAMED_MAX, Notes, notes};
 use super::desk::{Desk, Section, Shell};
-use super::notice::{Done, Failed, Notice};
+use super::held_up::{NAMED_MAX, Notes, notes};
+use super::notice::Notice;
 use super::query::Query;
 use super::reply;
-use super::view::{When, is_number};
+use super::view::When;
 
 /// The warehouse lists at most this many parcels.
 pub const PICKS_MAX: u32 = 200;
@@ -33,7 +32,7 @@ struct OverviewPage<'a> {
     shell: Shell<'a>,
     picks: Option<Waiting>,
     returns: Option<OrderCount>,
-    cut_off: Option<Vec<CutOff>>,
+    held_up: Option<Vec<HeldUp>>,
     tally: Option<Tally>,
     /// By how much the books are out, and how many entries they have.
     books: Option<(Vec<Price<'a>>, u64)>,
@@ -45,13 +44,13 @@ impl OverviewPage<'_> {
     }
 
     /// The orders that are named.
-    fn named<'a>(&self, cut_off: &'a [CutOff]) -> Vec<Notes<'a>> {
-        cut_off.iter().take(NAMED).map(notes).collect()
+    fn named<'a>(&self, held_up: &'a [HeldUp]) -> Vec<Notes<'a>> {
+        held_up.iter().take(NAMED).map(notes).collect()
     }
 
     /// There may be more.
-    fn more(&self, cut_off: &[CutOff]) -> bool {
-        cut_off.len() >= NAMED_MAX as usize
+    fn more(&self, held_up: &[HeldUp]) -> bool {
+        held_up.len() >= NAMED_MAX as usize
     }
 }
 
@@ -76,29 +75,6 @@ pub fn page<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Proble
     show(desk, notice.or(query.done.map(Notice::from)), 200)
 }
 
-/// `POST /office/settle`, from the page that the form names.
-pub fn settle<S: Seams>(desk: &Desk<'_, S>, form: &Form<'_>) -> Result<Reply, Problem> {
-    let page = back(form.raw("page"));
-    match desk.seams().settle(desk.account()) {
-        Ok(0) => Ok(desk.done(page, Done::NothingToSettle)),
-        Ok(_) => Ok(desk.done(page, Done::Settled)),
-        Err(error) => {
-            let failed = Failed::from(error);
-            let (status, draft) = (failed.status, failed.draft(""));
-            Ok(show(desk, Some(failed.into()), status)?.again(draft))
-        }
-    }
-}
-
-/// The page below `/office` to go back to: that of the orders or of one order, or else the overview.
-fn back(page: &str) -> &str {
-    match page.strip_prefix("/orders") {
-        Some("") => page,
-        Some(rest) if rest.strip_prefix('/').is_some_and(is_number) => page,
-        _ => "",
-    }
-}
-
 fn show<S: Seams>(desk: &Desk<'_, S>, notice: Option<Notice>, status: u16) -> Result<Reply, Problem> {
     let seams = desk.seams();
     let stack = |page: ordering::Page| OrderCount {
@@ -112,7 +88,7 @@ fn show<S: Seams>(desk: &Desk<'_, S>, notice: Option<Notice>, status: u16) -> Re
         shell: desk.shell(Section::Overview, notice),
         picks: seams.pick_list(PICKS_MAX).ok().map(|picks| waiting(&picks)),
         returns: seams.orders_in_state(State::ReturnRequested, 1).ok().map(stack),
-        cut_off: seams.cut_off_orders(NAMED_MAX).ok(),
+        held_up: seams.held_up_orders(NAMED_MAX).ok(),
         tally: seams.tally(&[]).ok(),
         books: balance.as_ref().map(|balance| (out(balance, &currencies), balance.entries)),
     };
@@ -129,26 +105,4 @@ pub fn complete(tally: &Tally) -> bool {
     let somewhere =
         [tally.on_hand, tally.reserved, tally.shipped].iter().try_fold(0, |sum: u64, part| sum.checked_add(*part));
     somewhere == Some(tally.received)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_way_back_leads_to_a_page_of_orders() {
-        for (page, to) in [
-            ("/orders", "/orders"),
-            ("/orders/1000123", "/orders/1000123"),
-            ("", ""),
-            ("/orders/", ""),
-            ("/orders/1/ship", ""),
-            ("/orders?x=1", ""),
-            ("/ordersx", ""),
-            ("//evil.example", ""),
-            ("/books", ""),
-        ] {
-            assert_eq!(back(page), to, "{page}");
-        }
-    }
 }

@@ -44,7 +44,7 @@ fn ready(address: &str) -> Shop {
 const PAGES: [&str; 19] = [
     "/office",
     "/office/",
-    "/office?done=settled",
+    "/office?done=shipped",
     "/office/orders",
     "/office/orders?state=shipped&page=1",
     "/office/orders/1000123",
@@ -69,8 +69,7 @@ const KEY: &str = "00112233445566778899aabbccddeeff";
 type Sent = (&'static str, &'static [(&'static str, &'static str)], &'static str);
 
 /// Every form with valid values.
-const FORMS: [Sent; 12] = [
-    ("/office/settle", &[], "settle by C-1"),
+const FORMS: [Sent; 11] = [
     ("/office/orders/1000123/ship", &[("key", KEY)], "ship 00112233445566778899aabbccddeeff-ship 1000123 by C-1"),
     (
         "/office/orders/1000123/receive",
@@ -128,8 +127,7 @@ const FORMS: [Sent; 12] = [
 
 /// The calls that change something.
 fn changes(shop: &Shop) -> Vec<String> {
-    const CHANGING: [&str; 12] = [
-        "settle ",
+    const CHANGING: [&str; 11] = [
         "ship ",
         "receive-return ",
         "desk-cancel ",

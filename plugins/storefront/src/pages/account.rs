@@ -5,7 +5,7 @@
 use askama::Template;
 
 use super::note::note;
-use super::order::{is_number, state, state_class};
+use super::order::{is_number, progress, state, state_class};
 use super::{Problem, Shell, render, signed_in};
 use crate::assets;
 use crate::csrf;
@@ -43,6 +43,8 @@ struct Row<'a> {
     total: Price<'a>,
     state: &'static str,
     class: &'static str,
+    /// What is being done with it.
+    progress: Option<String>,
 }
 
 /// `/account?page=&note=`
@@ -63,11 +65,14 @@ pub fn account(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Re
     };
     let currencies = Currencies::of(seams);
     let rows = found.as_ref().map(|page| {
+        let open: Vec<_> = page.orders.iter().map(|order| (order.number.as_str(), order.state)).collect();
+        let progress = progress(&customer.account.id, &open, seams);
         let rows = page.orders.iter().map(|order| {
             let number = Some(order.number.as_str()).filter(|number| is_number(number));
             let total = currencies.price(order.total, &order.currency);
             let (state, class) = (state(order.state), state_class(order.state));
-            Row { number, day: Day(order.at), copies: order.copies, total, state, class }
+            let progress = progress.iter().find(|one| one.number == order.number).map(|one| one.text.clone());
+            Row { number, day: Day(order.at), copies: order.copies, total, state, class, progress }
         });
         rows.collect()
     });

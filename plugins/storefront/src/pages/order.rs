@@ -36,7 +36,7 @@ pub fn is_number(text: &str) -> bool {
 /// A state, as the customer reads it.
 pub fn state(state: State) -> &'static str {
     match state {
-        State::Placing => "Being placed",
+        State::Placing => "In process",
         State::Placed => "Placed",
         State::Shipped => "On its way",
         State::ReturnRequested => "Return under way",
@@ -72,8 +72,8 @@ struct OrderPage<'a> {
     shipping: Charge<'a>,
     total: Price<'a>,
     history: Vec<HistoryEntry<'a>>,
-    /// Still being placed: the page asks the customer to look again.
-    placing: bool,
+    /// What is being done with it; the page asks the customer to look again.
+    progress: Option<&'a str>,
     cancellable: bool,
     /// Whether something of it can be sent back.
     returnable: bool,
@@ -213,6 +213,13 @@ fn known(result: Result<ordering::Order, ordering::Error>, seams: &impl Seams) -
     })
 }
 
+/// What is being done with those of these orders that have not ended; nothing while `orders` does not say it.
+pub fn progress(customer: &str, orders: &[(&str, State)], seams: &impl Seams) -> Vec<ordering::Progress> {
+    let open = |state| matches!(state, State::Placing | State::Placed | State::ReturnRequested);
+    let numbers: Vec<&str> = orders.iter().filter(|(_, state)| open(*state)).map(|(number, _)| *number).collect();
+    if numbers.is_empty() { Vec::new() } else { seams.progress(customer, &numbers).unwrap_or_default() }
+}
+
 fn history_entry(event: &ordering::Event) -> HistoryEntry<'_> {
     HistoryEntry { state: state(event.state), at: Moment(event.at), machine: Machine(event.at), note: &event.note }
 }
@@ -248,6 +255,7 @@ fn page(
         })
         .collect();
     let (cart, settled) = pending::without(visit.cart(), order, visit, seams);
+    let progress = progress(&order.customer, &[(&order.number, order.state)], seams);
     let page = OrderPage {
         shell: Shell { copies: cart.copies(), ..Shell::of(visit) },
         note,
@@ -260,8 +268,11 @@ fn page(
         since: Moment(order.history.last().map_or(order.at, |event| event.at)),
         country: countries.name(&order.address.country),
         history: order.history.iter().map(history_entry).collect(),
-        placing: order.state == State::Placing,
-        cancellable: order.state == State::Placed,
+        progress: match progress.first() {
+            Some(one) => Some(&one.text),
+            None => (order.state == State::Placing).then_some("Your order is being worked on at this moment."),
+        },
+        cancellable: order.state == State::Placed && progress.is_empty(),
         returning: order.state == State::ReturnRequested,
         returns: &returns,
         invoiced: matches!(order.state, State::Shipped | State::ReturnRequested | State::Returned),

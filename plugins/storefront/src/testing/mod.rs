@@ -56,7 +56,8 @@ pub struct Shop {
     /// The orders that `orders` knows, newest first.
     pub known_orders: Vec<ordering::Order>,
     pub more_orders: bool,
-    pub cut_off: Vec<desk::CutOff>,
+    pub held_up: Vec<desk::HeldUp>,
+    pub progress: Vec<ordering::Progress>,
     pub authors: Vec<desk::Author>,
     pub invoice: Option<books::Invoice>,
     pub statement: Vec<books::StatementLine>,
@@ -413,8 +414,15 @@ impl Seams for Shop {
         })
     }
 
-    fn cut_off_orders(&self, count: u32) -> Result<Vec<desk::CutOff>, ordering::Error> {
-        self.call(&self.orders, format!("cut-off {count}"), || Ok(self.cut_off.clone()))
+    fn held_up_orders(&self, count: u32) -> Result<Vec<desk::HeldUp>, ordering::Error> {
+        self.call(&self.orders, format!("held-up {count}"), || Ok(self.held_up.clone()))
+    }
+
+    fn progress(&self, customer: &str, numbers: &[&str]) -> Result<Vec<ordering::Progress>, ordering::Error> {
+        self.call(&self.orders, format!("progress {customer} {}", numbers.join(" ")), || {
+            let known = |one: &&ordering::Progress| numbers.contains(&one.number.as_str());
+            Ok(self.progress.iter().filter(known).cloned().collect())
+        })
     }
 
     fn desk_order(&self, number: &str) -> Result<ordering::Order, ordering::Error> {
@@ -435,10 +443,6 @@ impl Seams for Shop {
 
     fn desk_cancel(&self, key: &str, number: &str, reason: &str, by: &str) -> Result<ordering::Order, ordering::Error> {
         self.change(format!("desk-cancel {key} {number} {reason} by {by}"), number)
-    }
-
-    fn settle(&self, by: &str) -> Result<u32, ordering::Error> {
-        self.call(&self.changing, format!("settle by {by}"), || Ok(2))
     }
 
     fn statement(&self, customer: &str) -> Result<books::Statement, payments::Error> {

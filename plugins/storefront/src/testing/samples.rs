@@ -205,9 +205,16 @@ pub fn album_changes() -> Vec<editing::Change> {
     ]
 }
 
-/// An order that was cut off an hour ago.
-pub fn cut_off(order: &ordering::Order, change: desk::Change) -> desk::CutOff {
-    desk::CutOff { order: summary(order), change, since: NOW - 3600 }
+/// An order that has been held up for an hour.
+pub fn held_up(order: &ordering::Order, change: desk::Change) -> desk::HeldUp {
+    desk::HeldUp {
+        order: summary(order),
+        change,
+        since: NOW - 3600,
+        step: "capture".into(),
+        stuck: false,
+        cause: "finance does not answer".into(),
+    }
 }
 
 /// The catalog's page of the albums on sale, of `total` or all of them.

@@ -17,14 +17,14 @@ fn file(shop: &Shop, address: &str, name: &str) -> Vec<String> {
 #[test]
 fn every_list_is_a_file() {
     let mut shop = office();
-    shop.cut_off = vec![cut_off(&order(), crate::seams::desk::Change::Shipment)];
+    shop.held_up = vec![held_up(&order(), crate::seams::desk::Change::Shipment)];
     shop.albums[2].title = "=1+1".into();
     shop.albums[2].artist = "Ten, \"Years\"".into();
     for (address, name, head, row) in [
         (
             "/office/orders.csv",
             "orders-2026-03-02",
-            "Order,Placed,State,Customer,Customer's name,Copies,Total,Currency,Cut off since",
+            "Order,Placed,State,Customer,Customer's name,Copies,Total,Currency,Held up since",
             "1000123,2026-03-02T13:05:09Z,To be shipped,C-1,Ann,3,78.47,GBP,2026-03-02T13:05:09Z",
         ),
         (

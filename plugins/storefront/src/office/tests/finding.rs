@@ -87,7 +87,7 @@ fn genres_are_suggested_and_a_new_one_is_confirmed() {
     let edit = text(&send(&shop, &get_as_ann("/office/records/A/edit"))).to_owned();
     assert!(edit.contains("list=\"genres\"") && edit.contains("<option value=\"Jazz\">"), "{edit}");
     assert!(edit.contains("value=\"Title A\"") && edit.contains("value=\"1959\""), "{edit}");
-    let (address, fields, _) = FORMS[11];
+    let (address, fields, _) = FORMS[10];
     let with = |genre: &'static str, confirmed: Option<&'static str>| {
         let mut all: Vec<(&str, &str)> = fields.to_vec();
         all.retain(|(name, _)| *name != "genre");

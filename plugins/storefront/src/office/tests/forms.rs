@@ -163,7 +163,7 @@ fn a_new_record_comes_back_with_every_field_that_is_wrong() {
     assert!(!shown.contains("id=\"title-problem\"") && !shown.contains("<script>"), "{shown}");
     assert!(changes(&shop).is_empty());
 
-    let fields = FORMS[11].1;
+    let fields = FORMS[10].1;
     let taken = |sku: &str| CatalogError::Invalid(format!("`{sku}` is known"));
     *shop.editing.borrow_mut() = Some(taken("A"));
     let with = |sku: &'static str| -> Vec<(&str, &str)> {

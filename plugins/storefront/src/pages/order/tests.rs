@@ -35,7 +35,7 @@ fn the_page_shows_the_order_and_its_history() {
     let response = handle(&get_as_ann("/orders/1000123?note=placed"), &shop);
     let page = text(&response);
     assert_eq!((response.status, header(&response, "cache-control")), (200, Some("no-store")));
-    assert_eq!(*shop.calls.borrow(), ["who", "order C-1 1000123", "albums A B"]);
+    assert_eq!(*shop.calls.borrow(), ["who", "order C-1 1000123", "albums A B", "progress C-1 1000123"]);
     for part in [
         "Thank you. Your order is placed.",
         "Order 1000123",
@@ -73,6 +73,17 @@ fn what_can_be_done_depends_on_the_state() {
         assert_eq!(page.contains("/return\""), send_back, "{state:?}");
         assert_eq!(page.contains("/invoice\""), invoice, "{state:?}");
     }
+    // What is being done with it is said, and nothing else is offered meanwhile.
+    let text_of = |progress: Vec<ordering::Progress>| {
+        let shop = Shop { progress, ..shop_with(State::Placed) };
+        text(&handle(&get_as_ann(ORDER), &shop)).to_owned()
+    };
+    let sent = ordering::Progress { number: "1000123".into(), since: 5, text: "Your parcel is being sent.".into() };
+    let page = text_of(vec![sent.clone()]);
+    assert!(page.contains("Your parcel is being sent. <a href=\"/orders/1000123\">Look again</a>"), "{page}");
+    assert!(!page.contains("/cancel\""), "{page}");
+    let other = ordering::Progress { number: "1000124".into(), ..sent };
+    assert!(text_of(vec![other]).contains("/cancel\""));
     let mut shop = shop_with(State::Shipped);
     for line in &mut shop.known_orders[0].lines {
         line.returned = line.copies;

@@ -33,7 +33,7 @@ fn the_account_lists_orders_and_links_to_every_page_of_the_customer() {
     let response = handle(&get_as_ann("/account?note=welcome"), &shop);
     let page = text(&response);
     assert_eq!((response.status, header(&response, "cache-control")), (200, Some("no-store")));
-    assert_eq!(*shop.calls.borrow(), ["who", "orders-of C-1 1"]);
+    assert_eq!(*shop.calls.borrow(), ["who", "orders-of C-1 1", "progress C-1 1000123"]);
     for part in [
         "Hello, Ann",
         "Welcome.",
@@ -49,6 +49,9 @@ fn the_account_lists_orders_and_links_to_every_page_of_the_customer() {
         assert!(page.contains(part), "{part}\n{page}");
     }
     assert!(!page.contains("/office"), "she is no operator");
+    let text_of = "We have your order.".to_owned();
+    shop.progress = vec![ordering::Progress { number: "1000123".into(), since: 5, text: text_of }];
+    assert!(text(&handle(&get_as_ann("/account"), &shop)).contains("<span class=\"by\">We have your order.</span>"));
     shop.account.as_mut().expect("Ann").operator = true;
     assert!(text(&handle(&get_as_ann("/account"), &shop)).contains("href=\"/office\""));
 

@@ -129,6 +129,11 @@ impl seams::Seams for Services {
         order.map(types::order).map_err(types::error)
     }
 
+    /// Nothing: here a request that is answered has placed its order.
+    fn progress(&self, _: &str, _: &[&str]) -> Result<Vec<ordering::Progress>, ordering::Error> {
+        Ok(Vec::new())
+    }
+
     fn setting(&self, key: &str) -> Option<String> {
         self.reference.get(key)
     }
