@@ -67,6 +67,10 @@ torture-swap swaps="600":
     @{{ debug }} build >&2
     SEAM_TORTURE_SWAPS={{ swaps }} cargo test --workspace --test torture -- swaps:: --nocapture --test-threads 1
 
+# Deliveries by chance, each seed another history; `just simulate 1 SEED` shows one of them, step by step
+simulate seeds="10000" seed="":
+    SEAM_SIMULATE_SEEDS={{ seeds }} SEAM_SIMULATE_SEED={{ seed }} cargo test --workspace --lib simulation::whatever -- --nocapture
+
 # Plant faults in the sources, one at a time, and say which the tests notice; `just mutants NAME` plants some of them
 mutants *args:
     cargo run -p seam-mutants -- {{ args }}
