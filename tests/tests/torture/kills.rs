@@ -35,7 +35,7 @@ fn progress(done: usize, of: usize, began: Instant) {
     let line = format!("{done} of {of} kills, {:.0} s", began.elapsed().as_secs_f64());
     match terminal {
         true => drop(write!(out, "\r{line} ")),
-        false if done % 50 == 0 => drop(writeln!(out, "{line}")),
+        false if done.is_multiple_of(50) => drop(writeln!(out, "{line}")),
         false => {}
     }
 }
