@@ -13,9 +13,9 @@ use seam_runtime::settings::Subscription;
 use seam_store::{Database, Error, Event, Source, Transaction, WaitState, Waiting, fault};
 
 use super::handler::{Handler, Note};
-use super::pause::pause_ms;
 use super::tally::Tally;
 use crate::limits;
+use crate::pause::pause_ms;
 
 /// What a step has left to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::machine::Machine;
 use super::witness;
-use crate::books::balance;
+use crate::books::{Books, balance};
 use crate::host::Host;
 use crate::person::Person;
 use crate::shop::Shop;
@@ -28,6 +28,8 @@ use crate::wait;
 const BUYERS: usize = 4;
 /// How long a point that is armed may take to be passed.
 const POINT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long an order that was cut off may take to its end while nothing goes wrong: a minute, and the schedule after it.
+const REST_TIMEOUT: Duration = Duration::from_secs(150);
 /// A kill that was vacuous is made again, so often at most.
 const TRIES: usize = 8;
 
@@ -114,8 +116,6 @@ impl Torture {
     /// When the shop does not start.
     pub fn new(seed: u64, variables: &[(&str, &str)]) -> Result<Self> {
         let shop = Shop::new()?;
-        // What was cut off is brought to its end soon.
-        shop.edit("every_s = 30", "every_s = 5")?;
         witness::add(&shop)?;
         let plan = shop.folder.path().join("fault");
         let mut variables: Vec<_> =
@@ -248,6 +248,21 @@ impl Torture {
         let heard = witness::heard_once(&self.shop)?;
         ensure!(heard >= self.placed.len(), "{heard} orders were heard of, {} placed", self.placed.len());
         Ok(())
+    }
+
+    /// Nothing goes wrong for a while: each order that was cut off comes to its end by itself.
+    ///
+    /// # Errors
+    /// When one does not, and as `look`.
+    pub fn rest(&mut self) -> Result<()> {
+        let host = self.up(&[])?;
+        wait::until(REST_TIMEOUT, || {
+            let books = Books::read(&self.shop)?;
+            let left: Vec<_> = books.in_state("placing").map(|(number, _)| number).collect();
+            Ok(if left.is_empty() { Ok(()) } else { Err(format!("orders are still being placed: {left:?}")) })
+        })?;
+        ensure!(host.stop(Duration::from_secs(20))?.success(), "the host does not stop");
+        self.look()
     }
 
     /// Waits until no event of the orders is left to deliver.

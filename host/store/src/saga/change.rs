@@ -102,7 +102,7 @@ impl Transaction {
     /// # Errors
     /// As for a statement.
     pub fn saga_save(&mut self, saga: &Saga, attempts: &[SagaAttempt]) -> Result<bool, Error> {
-        let opened = if saga.in_doubt { DOUBTED } else { self.opened() };
+        let opened = self.written(saga);
         let sql = "UPDATE seam_sagas
                    SET state = ?3, step = ?4, reach = ?5, opened = ?6, forward_only = ?7, undoing = ?8, passed = ?9,
                        attempts = ?10, due_ms = ?11, changed_ms = ?12, step_since_ms = ?13, cause = ?14, reason = ?15,
@@ -137,13 +137,11 @@ impl Transaction {
 
     /// Has a saga that waits go on after its step.
     pub(super) fn resume(&mut self, saga: &Saga, now_ms: u64) -> Result<(), Error> {
-        // While it waited, nothing after its step was performed, even if the file was opened again since.
         let sql = "UPDATE seam_sagas
                    SET state = 'running', passed = 1, attempts = 0, reason = '', due_ms = ?3, changed_ms = ?3,
-                       step_since_ms = ?3, opened = iif(opened = ?4, opened, ?5), revision = revision + 1
+                       step_since_ms = ?3, opened = ?4, revision = revision + 1
                    WHERE kind = ?1 AND id = ?2";
-        let opened = self.opened();
-        let values = params![saga.kind, saga.id, signed(now_ms), DOUBTED, opened];
+        let values = params![saga.kind, saga.id, signed(now_ms), self.written(saga)];
         self.change_sagas(|sqlite| sqlite.execute(sql, values).map(drop))
     }
 
@@ -151,10 +149,15 @@ impl Transaction {
     pub(super) fn give_up(&mut self, saga: &Saga, cause: &str, now_ms: u64) -> Result<(), Error> {
         let sql = "UPDATE seam_sagas
                    SET state = 'undoing', undoing = 1, passed = 0, attempts = 0, cause = ?3, reason = '', due_ms = ?4,
-                       changed_ms = ?4, step_since_ms = ?4, revision = revision + 1
+                       changed_ms = ?4, step_since_ms = ?4, opened = ?5, revision = revision + 1
                    WHERE kind = ?1 AND id = ?2";
-        let values = params![saga.kind, saga.id, short(cause), signed(now_ms)];
+        let values = params![saga.kind, saga.id, short(cause), signed(now_ms), self.written(saga)];
         self.change_sagas(|sqlite| sqlite.execute(sql, values).map(drop))
+    }
+
+    /// The opening of the file that is noted with a row.
+    fn written(&self, saga: &Saga) -> i64 {
+        if saga.in_doubt { DOUBTED } else { self.opened() }
     }
 
     /// Runs statements on the tables of sagas; those who listen hear of it once it is committed.

@@ -59,15 +59,17 @@ pub(super) fn made<T>(sqlite: &Connection, write: impl Fn(&Connection) -> rusqli
 
 /// The saga of a row of `COLUMNS`; `opened` is the number of this opening of the file.
 pub(super) fn saga(row: &Row<'_>, opened: i64) -> rusqlite::Result<Saga> {
-    let state: String = row.get(2)?;
-    let reach: String = row.get(4)?;
+    let state = SagaState::parse(&row.get::<_, String>(2)?).unwrap_or(SagaState::Stuck);
+    let (reach, written): (String, i64) = (row.get(4)?, row.get(5)?);
+    // Nothing happens after a step at which a saga waits, before it is written that it goes on.
+    let in_doubt = written == DOUBTED || (written != opened && state != SagaState::Waiting);
     Ok(Saga {
         kind: row.get(0)?,
         id: row.get(1)?,
-        state: SagaState::parse(&state).unwrap_or(SagaState::Stuck),
+        state,
         step: row.get(3)?,
         reach: reach.split(' ').filter(|step| !step.is_empty()).map(str::to_owned).collect(),
-        in_doubt: row.get::<_, i64>(5)? != opened,
+        in_doubt,
         forward_only: row.get(6)?,
         undoing: row.get(7)?,
         passed: row.get(8)?,
