@@ -28,7 +28,7 @@ use crate::wait;
 const BUYERS: usize = 4;
 /// How long a point that is armed may take to be passed.
 const POINT_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long an order that was cut off may take to its end while nothing goes wrong: a minute, and the schedule after it.
+/// How long an order that was cut off may take to its end while nothing goes wrong: a minute, then the schedule's turn.
 const REST_TIMEOUT: Duration = Duration::from_secs(150);
 /// A kill that was vacuous is made again, so often at most.
 const TRIES: usize = 8;
