@@ -67,6 +67,25 @@ torture-swap swaps="600":
     @{{ debug }} build >&2
     SEAM_TORTURE_SWAPS={{ swaps }} cargo test --workspace --test torture -- swaps:: --nocapture --test-threads 1
 
+# Kill the shop 500 times under load, and 20 times at each fault point; `just torture 50 --hours 8 --seed 7`
+torture *args:
+    cargo build --workspace --all-targets
+    @{{ debug }} build >&2
+    @set -- {{ args }}; kills=500 hours=0 seed=; \
+    while [ $# -gt 0 ]; do case "$1" in \
+        --hours) hours="$2"; shift 2;; \
+        --seed) seed="$2"; shift 2;; \
+        *) kills="$1"; shift;; \
+    esac; done; \
+    export SEAM_TORTURE_KILLS="$kills" SEAM_TORTURE_HOURS="$hours" SEAM_TORTURE_SEED="$seed"; \
+    export SEAM_TORTURE_KILLS_AT_EACH_POINT=20; \
+    cargo test --workspace --lib killed -- --nocapture; \
+    cargo test --workspace --test torture -- kills:: --nocapture --test-threads 1
+
+# Deliveries by chance, each seed another history; `just simulate 1 SEED` shows one of them, step by step
+simulate seeds="10000" seed="":
+    SEAM_SIMULATE_SEEDS={{ seeds }} SEAM_SIMULATE_SEED={{ seed }} cargo test --workspace --lib simulation::whatever -- --nocapture
+
 # Plant faults in the sources, one at a time, and say which the tests notice; `just mutants NAME` plants some of them
 mutants *args:
     cargo run -p seam-mutants -- {{ args }}

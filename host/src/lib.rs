@@ -21,6 +21,8 @@ pub mod folder;
 pub mod harness;
 pub mod http;
 pub mod invoke;
+#[cfg(test)]
+mod killing;
 pub mod limits;
 pub mod logging;
 pub mod manifest;

@@ -192,6 +192,14 @@ impl Host {
         wait::until(limit, || Ok(self.child().try_wait()?.ok_or_else(|| "the host does not stop".to_owned())))
     }
 
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    /// When it has not within `limit`.
+    pub fn dies(&self, limit: Duration) -> Result<()> {
+        wait::until(limit, || Ok(self.child().try_wait()?.map(drop).ok_or_else(|| "the host lives".to_owned())))
+    }
+
     /// SIGKILL, as a power cut would, while others still use the host; it has ended when this returns.
     pub fn kill(&self) -> Result<()> {
         let mut child = self.child();

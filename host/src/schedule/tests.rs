@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod killed;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::UNIX_EPOCH;
 
@@ -123,7 +126,9 @@ struct World {
     time: ManualClock,
     runner: Ticks,
     due: DueTimes,
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    /// Gone with the world.
+    _own: Option<tempfile::TempDir>,
 }
 
 const NAME: &str = "desk.tick";
@@ -132,9 +137,15 @@ const START: u64 = 1_767_225_600;
 
 impl World {
     fn new(line: &str, missed: Missed) -> Self {
-        let (folder, time) = (tempfile::tempdir().unwrap(), Clock::manual());
+        let own = tempfile::tempdir().unwrap();
+        let world = Self::open(own.path(), line, missed);
+        Self { _own: Some(own), ..world }
+    }
+
+    fn open(folder: &Path, line: &str, missed: Missed) -> Self {
+        let time = Clock::manual();
         time.set_wall(UNIX_EPOCH + Duration::from_secs(START));
-        let database = open(&folder, &time);
+        let database = open(folder, &time);
         let table = Migration {
             number: 1,
             name: "ticks".into(),
@@ -142,7 +153,8 @@ impl World {
         };
         seam_store::migrate(&database, &[table]).unwrap();
         let due = DueTimes { cron: Cron::parse(line, chrono_tz::Tz::UTC).unwrap(), missed, transaction: true };
-        Self { time, runner: Ticks { database: RefCell::new(database), outcomes: RefCell::default() }, due, folder }
+        let runner = Ticks { database: RefCell::new(database), outcomes: RefCell::default() };
+        Self { time, runner, due, folder: folder.to_owned(), _own: None }
     }
 
     fn step(&self) -> Found {
@@ -185,8 +197,8 @@ impl World {
     }
 }
 
-fn open(folder: &tempfile::TempDir, time: &ManualClock) -> Arc<Database> {
-    Database::open(Config { clock: time.clock(), ..Config::plain(folder.path().join("desk.db"), 64) }).unwrap()
+fn open(folder: &Path, time: &ManualClock) -> Arc<Database> {
+    Database::open(Config { clock: time.clock(), ..Config::plain(folder.join("desk.db"), 64) }).unwrap()
 }
 
 const HOUR: u64 = 3_600;

@@ -240,12 +240,16 @@ impl Database {
     }
 
     /// Has a subscription take the events from this position on again, those among them that wait or are dead included.
-    /// Returns how many waited or were dead.
+    /// Returns how many waited or were dead. A position that it has not come to yet changes nothing: the events up to
+    /// it are not skipped, also when another replay has set the subscription back meanwhile.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn take_again(&self, source: &Source, from: u64) -> Result<u64, Error> {
         self.in_own_transaction(self.soon(), |tx| {
+            if tx.seen_of(source)?.is_none_or(|at| at < from) {
+                return Ok(0);
+            }
             let gone = tx.in_inbox(|sqlite| {
                 let sql = "DELETE FROM seam_waiting WHERE publisher = ?1 AND interface = ?2 AND position >= ?3";
                 sqlite.execute(sql, params![source.publisher, source.interface, signed(from)])

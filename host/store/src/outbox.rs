@@ -268,6 +268,9 @@ impl Database {
     /// # Errors
     /// When the file cannot be written.
     pub fn forget_published(&self, position: u64, time_ms: u64) -> Result<u64, Error> {
+        if self.kept()?.last == 0 {
+            return Ok(0);
+        }
         self.write_as_host(|sqlite| {
             // Up to the first one that is young enough: a clock may have been set back.
             let sql = "DELETE FROM seam_outbox WHERE position IN (

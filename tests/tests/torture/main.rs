@@ -3,5 +3,6 @@
 
 mod crash;
 mod drill;
+mod kills;
 mod stampede;
 mod swaps;

@@ -54,6 +54,20 @@ fn a_replay_that_meets_a_running_delivery_is_not_undone_by_it() {
 }
 
 #[test]
+fn a_replay_from_a_position_that_is_not_taken_yet_skips_nothing() {
+    let world = World::new(10);
+    world.publish(&["a/1", "a/2"]);
+    let (source, last) = (world.source(), world.outbox.kept().unwrap().last);
+    assert_eq!(world.shelf.database.take_again(&source, last).unwrap(), 0);
+    world.run();
+    assert_eq!(world.seen(), ["a/1", "a/2"]);
+    assert_eq!(world.shelf.database.take_again(&source, last + 1).unwrap(), 0);
+    world.publish(&["a/3"]);
+    world.run();
+    assert_eq!(world.seen(), ["a/1", "a/2", "a/3"]);
+}
+
+#[test]
 fn an_event_that_is_discarded_while_it_is_tried_stays_discarded() {
     for traps in [false, true] {
         let world = World::new(10);

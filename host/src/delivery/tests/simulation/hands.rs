@@ -1,0 +1,141 @@
+//! The subscriber of the simulation: a handler with tempers, crashes, and operators who act while it works.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use super::super::*;
+use super::soon;
+
+/// What the handler does with an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Temper {
+    Fine,
+    /// Fails so often, then works.
+    Rejects(u32),
+    Traps(u32),
+}
+
+pub const FOR_EVER: u32 = u32::MAX;
+
+/// Where the host ends during a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crash {
+    BeforeCommit,
+    /// It is durable, and the host ends before it hears of it.
+    AfterCommit,
+}
+
+/// What an operator does.
+#[derive(Debug, Clone)]
+pub enum Deed {
+    Replay(Source, u64),
+    Discard(Source, Event),
+    Retry(Source, Option<u64>),
+}
+
+impl Deed {
+    /// Says of an event that was on its way at that time, and was done, whether the operator's deed met it.
+    pub fn perform(&self, inbox: &Database) -> Box<dyn Fn(&Event) -> bool> {
+        match self.clone() {
+            Self::Replay(source, from) => {
+                let sets_back = inbox.seen(&source).unwrap().is_some_and(|at| at >= from);
+                inbox.take_again(&source, from).unwrap();
+                let publisher = format!("{}/", source.publisher);
+                Box::new(move |done| sets_back && done.position >= from && done.data.starts_with(&publisher))
+            }
+            Self::Discard(source, event) => {
+                inbox.discard(&source, &event).unwrap();
+                Box::new(move |done| done.data == event.data)
+            }
+            Self::Retry(source, position) => {
+                inbox.try_again(&source, position).unwrap();
+                Box::new(|_| false)
+            }
+        }
+    }
+}
+
+/// The subscriber's context.
+pub struct Hands {
+    /// `None` only while the host is down.
+    pub inbox: Option<Arc<Database>>,
+    pub away: Cell<bool>,
+    pub tempers: RefCell<BTreeMap<String, Temper>>,
+    pub crash: Cell<Option<Crash>>,
+    /// What an operator does when the next delivery is on its way, and which of its events were done all the same.
+    pub meanwhile: RefCell<Option<Deed>>,
+    pub on_the_way: RefCell<Vec<String>>,
+}
+
+impl Hands {
+    pub fn inbox(&self) -> &Arc<Database> {
+        self.inbox.as_ref().unwrap()
+    }
+
+    /// Whether this event fails now.
+    fn fails(&self, data: &str) -> Option<Temper> {
+        let mut tempers = self.tempers.borrow_mut();
+        let temper = tempers.get_mut(data).unwrap();
+        let now = *temper;
+        match temper {
+            Temper::Fine | Temper::Rejects(0) | Temper::Traps(0) => return None,
+            Temper::Rejects(FOR_EVER) | Temper::Traps(FOR_EVER) => {}
+            Temper::Rejects(left) | Temper::Traps(left) => *left -= 1,
+        }
+        Some(now)
+    }
+}
+
+fn crashed() -> Undelivered {
+    Undelivered::Store(seam_store::Error::Unavailable("the host has crashed".into()))
+}
+
+impl Handler for Hands {
+    fn database(&self) -> Result<Arc<Database>, Failure> {
+        match self.away.get() {
+            true => Err(Failure::Absent { context: "shelf".into(), reason: "away".into() }),
+            false => Ok(self.inbox().clone()),
+        }
+    }
+
+    fn handle(&self, events: &[&Event], note: Note<'_>) -> Result<usize, Undelivered> {
+        let deed = self.meanwhile.borrow_mut().take();
+        let meets = deed.map(|deed| deed.perform(self.inbox()));
+        let mut tx = self.inbox().begin(soon()).map_err(Undelivered::Store)?;
+        let (mut handled, mut failed, mut done) = (Vec::new(), BTreeSet::new(), Vec::new());
+        for (at, event) in events.iter().enumerate() {
+            if event.subject.as_ref().is_some_and(|subject| failed.contains(subject)) {
+                handled.push(Handled::Behind);
+                continue;
+            }
+            tx.savepoint("event").unwrap();
+            let row = [Value::Text(event.data.as_str().into())];
+            tx.execute("INSERT INTO seen (data) VALUES (?)", &row, soon()).unwrap();
+            match self.fails(&event.data) {
+                Some(Temper::Traps(_)) => {
+                    return Err(Undelivered::Event(at, Failure::TimedOut { context: "shelf".into() }));
+                }
+                Some(_) => {
+                    tx.roll_back_to("event").unwrap();
+                    failed.extend(event.subject.clone());
+                    handled.push(Handled::Rejected("no room".into()));
+                }
+                None => {
+                    tx.release("event").unwrap();
+                    handled.push(Handled::Done);
+                    done.push(*event);
+                }
+            }
+        }
+        note(&mut tx, &handled).map_err(Undelivered::Store)?;
+        if self.crash.get() == Some(Crash::BeforeCommit) {
+            return Err(crashed());
+        }
+        tx.commit().map_err(Undelivered::Store)?;
+        if let Some(meets) = meets {
+            let met = done.iter().filter(|event| meets(event));
+            *self.on_the_way.borrow_mut() = met.map(|event| event.data.clone()).collect();
+        }
+        if self.crash.get() == Some(Crash::AfterCommit) { Err(crashed()) } else { Ok(handled.len()) }
+    }
+}

@@ -1,0 +1,132 @@
+//! A machine whose power a test cuts, and whose clock it sets: a library (`machine.c`) that is loaded before the
+//! system's own.
+//!
+//! The library keeps beside each store's file a copy as the disk has it: what was written goes there with the sync
+//! after it. A power cut is a kill, and then the copies in the place of the files; or, torn, a mixture: of what was not
+//! synced, each sector is there or not, by chance, as disks may have it.
+//! Not here: syncs that fail (`failing_sync`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+/// What a disk writes as a whole.
+const SECTOR: usize = 512;
+
+pub struct Machine {
+    library: PathBuf,
+    /// The data folder of the host.
+    data: PathBuf,
+    /// What the disk has of it.
+    disk: PathBuf,
+    clock: PathBuf,
+}
+
+impl Machine {
+    /// Compiles the library into `folder`, for a host with this data folder.
+    ///
+    /// # Errors
+    /// When there is no C compiler.
+    pub fn new(folder: &Path, data: &Path) -> Result<Self> {
+        let (source, library) = (folder.join("machine.c"), folder.join("machine.so"));
+        fs::write(&source, include_str!("machine.c"))?;
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-O1", "-pthread", "-o"]).arg(&library).arg(&source).arg("-ldl");
+        let output = compiler.output().context("cc")?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let machine =
+            Self { library, data: data.canonicalize()?, disk: folder.join("disk"), clock: folder.join("clock") };
+        machine.set_clock(0)?;
+        Ok(machine)
+    }
+
+    /// The variables of a host on it.
+    ///
+    /// # Errors
+    /// When a path is no text.
+    pub fn variables(&self) -> Result<Vec<(&'static str, String)>> {
+        let text = |path: &Path| Ok::<_, anyhow::Error>(path.to_str().context("a path that is text")?.to_owned());
+        Ok(vec![
+            ("LD_PRELOAD", text(&self.library)?),
+            ("SEAM_TEST_POWER_DATA", text(&self.data)?),
+            ("SEAM_TEST_POWER_DISK", text(&self.disk)?),
+            ("SEAM_TEST_CLOCK", text(&self.clock)?),
+        ])
+    }
+
+    /// Sets the time of day so many seconds ahead of the true one, also of a host that runs.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_clock(&self, ahead_s: i64) -> Result<()> {
+        use std::io::Write as _;
+        // In place: the host has the file mapped.
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&self.clock)?;
+        Ok(file.write_all(&ahead_s.to_ne_bytes())?)
+    }
+
+    /// The disk has everything: before a start, while no host runs.
+    ///
+    /// # Errors
+    /// When a file cannot be copied.
+    pub fn settle(&self) -> Result<()> {
+        fs::remove_dir_all(&self.disk).ok();
+        fs::create_dir_all(self.disk.join("stores"))?;
+        for name in files(&self.data)? {
+            fs::copy(self.data.join(&name), self.disk.join(&name))?;
+        }
+        Ok(())
+    }
+
+    /// What a power cut leaves of the files of a host that was killed; how many sectors were lost.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn cut_power(&self, torn: bool, chance: &mut StdRng) -> Result<usize> {
+        let mut lost = 0;
+        for name in files(&self.data)? {
+            let (path, on_disk) = (self.data.join(&name), self.disk.join(&name));
+            let (written, synced) = (fs::read(&path)?, fs::read(&on_disk).unwrap_or_default());
+            let stays = |chance: &mut StdRng| torn && chance.random_bool(0.5);
+            let length = if stays(chance) { written.len() } else { synced.len() };
+            let mut left = synced;
+            left.resize(length.max(left.len()), 0);
+            for at in (0..left.len().max(written.len())).step_by(SECTOR) {
+                let (now, end) = (written.get(at..).unwrap_or_default(), left.len().min(at + SECTOR));
+                let Some(before) = left.get_mut(at..end) else { continue };
+                let now = now.get(..before.len()).unwrap_or(now);
+                if before.get(..now.len()) == Some(now) {
+                    continue;
+                }
+                match stays(chance) {
+                    true => before.get_mut(..now.len()).context("as long")?.copy_from_slice(now),
+                    false => lost += 1,
+                }
+            }
+            left.truncate(length);
+            lost += written.len().saturating_sub(length) / SECTOR;
+            fs::write(&path, left)?;
+        }
+        Ok(lost)
+    }
+}
+
+/// The stores' files and logs, and those of the host, from the data folder on.
+fn files(data: &Path) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for folder in ["", "stores"] {
+        // Before the first start there is none.
+        let Ok(entries) = fs::read_dir(data.join(folder)) else { continue };
+        for entry in entries {
+            let name = PathBuf::from(folder).join(entry?.file_name());
+            if name.to_str().is_some_and(|name| name.ends_with(".db") || name.ends_with(".db-wal")) {
+                all.push(name);
+            }
+        }
+    }
+    Ok(all)
+}
