@@ -26,14 +26,13 @@ macro_rules! files {
 /// What the files of a project refer to.
 pub const DOCS: Files = files!("docs": "manifest.md", "new-context.md", "scenarios.md", "variants.md", "verify.md");
 
-pub const INTERFACES: Files =
-    files!("wit/host": "attempts.wit", "health.wit", "http.wit", "invariants.wit", "sagas.wit", "store.wit", "two-phase.wit");
+pub const INTERFACES: Files = files!("wit/host": "attempts.wit", "health.wit", "http.wit", "invariants.wit", "sagas.wit", "store.wit", "two-phase.wit");
 
 pub const RUST_FILES: Files = files!("plugins/sdk":
     "Cargo.toml", "README.md", "build/Cargo.toml", "build/src/invariants.rs", "build/src/lib.rs", "src/attempts.rs", "src/bindings.rs", "src/clock.rs",
     "src/config.rs", "src/context.rs", "src/lib.rs", "src/log.rs", "src/native.rs", "src/packed/decode.rs",
     "src/packed/encode.rs", "src/packed/mod.rs", "src/packed/tests.rs", "src/panics.rs", "src/random.rs",
-    "src/store.rs",
+    "src/store.rs", "src/two_phase.rs",
 );
 
 /// The encoding of rows, which the host shares with the SDK for Rust.

@@ -8,6 +8,7 @@ wit_bindgen::generate!({
         world imports {
             import seam:host/attempts@0.1.0;
             import seam:host/store@0.1.0;
+            import seam:host/two-phase@0.1.0;
             import wasi:logging/logging@0.1.0-draft;
             import wasi:config/store@0.2.0-rc.1;
             import wasi:clocks/wall-clock@0.2.0;

@@ -235,15 +235,59 @@ pub(crate) fn execute_many(sql: &str, rows: &[u8]) -> Result<u64, Error> {
 }
 
 pub(crate) fn begin() -> Result<(), Error> {
-    on_open(|connection| connection.execute_batch("BEGIN IMMEDIATE"))
+    let sql = if two_phase::is_open() { "SAVEPOINT guest" } else { "BEGIN IMMEDIATE" };
+    on_open(|connection| connection.execute_batch(sql))
 }
 
 pub(crate) fn commit() -> Result<(), Error> {
-    on_open(|connection| connection.execute_batch("COMMIT"))
+    let sql = if two_phase::is_open() { "RELEASE guest" } else { "COMMIT" };
+    on_open(|connection| connection.execute_batch(sql))
 }
 
 pub(crate) fn rollback() -> Result<(), Error> {
-    on_open(|connection| connection.execute_batch("ROLLBACK"))
+    let sql = if two_phase::is_open() { "ROLLBACK TO guest; RELEASE guest" } else { "ROLLBACK" };
+    on_open(|connection| connection.execute_batch(sql))
+}
+
+/// [`two_phase`](crate::two_phase) over the one file of the thread.
+pub(crate) mod two_phase {
+    use super::{Cell, on_open};
+    pub use crate::bindings::seam::host::two_phase::Error;
+
+    thread_local! {
+        static IS_OPEN: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub fn is_open() -> bool {
+        IS_OPEN.get()
+    }
+
+    pub fn begin() -> Result<(), Error> {
+        let free = on_open(|connection| Ok(connection.is_autocommit()));
+        if !free.map_err(|error| Error::Unavailable(error.to_string()))? {
+            return Err(Error::Refused("a transaction is open already".into()));
+        }
+        on_open(|connection| connection.execute_batch("BEGIN IMMEDIATE"))
+            .map_err(|error| Error::Busy(error.to_string()))?;
+        IS_OPEN.set(true);
+        Ok(())
+    }
+
+    pub fn commit() -> Result<(), Error> {
+        if !IS_OPEN.replace(false) {
+            return Err(Error::Refused("no transaction is open".into()));
+        }
+        on_open(|connection| connection.execute_batch("COMMIT")).map_err(|error| {
+            let _ = on_open(|connection| connection.execute_batch("ROLLBACK"));
+            Error::Aborted(error.to_string())
+        })
+    }
+
+    pub fn rollback() {
+        if IS_OPEN.replace(false) {
+            let _ = on_open(|connection| connection.execute_batch("ROLLBACK"));
+        }
+    }
 }
 
 /// A packed value as a parameter.
