@@ -165,7 +165,8 @@ impl<'s> Running<'s> {
         let mut states = open.prepare("SELECT state, count(*) FROM orders GROUP BY state")?;
         let mut rows = states.query([])?;
         while let Some(row) = rows.next()? {
-            let (state, count): (String, usize) = (row.get(0)?, row.get(1)?);
+            let (state, count): (String, i64) = (row.get(0)?, row.get(1)?);
+            let count = usize::try_from(count)?;
             match state.as_str() {
                 "placed" => checked.placed += count,
                 "rejected" | "cancelled" => checked.rejected += count,
