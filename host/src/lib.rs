@@ -1,9 +1,9 @@
 //! Seam: a host for modular monoliths.
 //!
 //! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, delivery, harness,
-//! schedule, timers, verify -> invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit -> manifest ->
-//! folder, audit, cron -> limits`. Below are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one
-//! SQLite file for each context).
+//! sagas, schedule, timers, verify -> invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit ->
+//! manifest -> folder, audit, cron, pause -> refused, times -> limits`. Below are the crates `seam-runtime` (contexts,
+//! linking, calls) and `seam-store` (one SQLite file for each context).
 
 pub mod admin;
 pub mod app;
@@ -25,9 +25,13 @@ pub mod limits;
 pub mod logging;
 pub mod manifest;
 pub mod memory;
+pub mod pause;
+pub mod refused;
+pub mod sagas;
 pub mod scaffold;
 pub mod schedule;
 pub mod seed;
 pub mod timers;
+pub mod times;
 pub mod verify;
 pub mod watch;

@@ -315,6 +315,11 @@ pub const DEPLOY_QUICK_COPY_MB_MAX: u64 = 32;
 /// Times that a version is linked again because another change was published meanwhile.
 pub const DEPLOY_TRIES_MAX: usize = 5;
 
+// Other tries
+
+/// The first pause before an event, or a step of a saga, is tried again; each further one is twice as long.
+pub const PAUSE_FIRST_MS: u64 = 500;
+
 // Events
 
 /// How long an event is kept unless the manifest says otherwise: a reader may be away for a weekend.
@@ -325,8 +330,6 @@ pub const EVENT_BATCH_MAX: u32 = 1_000;
 /// hours, so that an outage of an hour makes no dead letters.
 pub const EVENT_TRIES: u32 = 25;
 pub const EVENT_TRIES_MAX: u32 = 1_000;
-/// The first pause before another try; each further one is twice as long.
-pub const EVENT_PAUSE_FIRST_MS: u64 = 500;
 /// The longest pause, unless the manifest says otherwise.
 pub const EVENT_PAUSE_S: u64 = 10 * 60;
 pub const EVENT_PAUSE_S_MAX: u64 = 24 * 60 * 60;
@@ -347,9 +350,31 @@ pub const EVENT_SAMPLE_MAX: u32 = 100_000;
 /// Events that `seam events list` shows at once; `--from` goes on.
 pub const EVENT_LIST_MAX: u32 = 100;
 
+// Sagas
+
+/// The longest pause before a step is tried again. Short: a customer may wait for it.
+pub const SAGA_PAUSE_S: u64 = 60;
+/// The most time for one performance of a step, even if its context allows more.
+pub const SAGA_CALL_MS: u64 = 10_000;
+/// Steps and undos of one saga before the file is read again; a saga has 32 steps.
+pub const SAGA_MOVES_MAX: u32 = 100;
+/// How often the host looks for sagas that are due without having been told of one.
+pub const SAGA_LOOK_MS: u64 = 1_000;
+
 // The audit log
 
 /// Lines that are kept. Operators write some in an hour of trouble: that is years.
 pub const AUDIT_LINES_MAX: u32 = 100_000;
 /// Characters of the reason for a change.
 pub const AUDIT_WHY_CHARS_MAX: usize = 1_000;
+
+// What operators do with sagas
+
+/// Sagas that `seam sagas` shows at once; its filters find the others.
+pub const SAGA_LIST_MAX: u32 = 1_000;
+/// Sagas of each context that `seam sagas --by cause` looks at: all that one context can have in process.
+pub const SAGA_GROUPED_MAX: u32 = seam_store::limits::SAGAS_MAX;
+/// Sagas that one command acts on; the same command again acts on the next ones.
+pub const SAGA_ACTS_MAX: u32 = 1_000;
+/// How many of them share a commit: the context's own calls wait for some milliseconds.
+pub const SAGA_ACTS_PER_COMMIT: usize = 100;

@@ -63,15 +63,11 @@ impl Fixture {
         self.system.folder.path().join("data")
     }
 
-    fn up(&self, die_at: &str) -> Result<Host> {
+    fn up(&self, fault: &str) -> Result<Host> {
         // Where a library would put its temporary files.
         let temporary = self.data().join("tmp");
         std::fs::create_dir_all(&temporary)?;
-        Host::up_with(
-            &self.manifest,
-            &self.data(),
-            &[("TMPDIR", &temporary.to_string_lossy()), ("SEAM_DIE_AT", die_at)],
-        )
+        Host::up_with(&self.manifest, &self.data(), &[("TMPDIR", &temporary.to_string_lossy()), ("SEAM_FAULT", fault)])
     }
 
     fn times(&self) -> Result<String> {

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use seam_runtime::call::Failure;
 use seam_runtime::run::{Handled, Undelivered};
 use seam_runtime::settings::Subscription;
-use seam_store::{Database, Error, Event, Source, Transaction, WaitState, Waiting};
+use seam_store::{Database, Error, Event, Source, Transaction, WaitState, Waiting, fault};
 
 use super::handler::{Handler, Note};
-use super::pause::pause_ms;
 use super::tally::Tally;
 use crate::limits;
+use crate::pause::pause_ms;
 
 /// What a step has left to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,10 +97,25 @@ impl<H: Handler> Subscriber<'_, H> {
     /// Has events handled, and counts those that are done.
     fn handle(&self, events: &[&Event], note: Note<'_>) -> Result<usize, Undelivered> {
         let mut done = 0;
+        // What is noted apart from the handlers' rows: only where a test has taken the inbox's protection away.
+        let mut apart = None;
+        fault::point("inbox.before-handler");
         let handled = self.handler.handle(events, &mut |tx, handled| {
+            fault::point("inbox.after-handler");
             done = handled.iter().filter(|handled| matches!(handled, Handled::Done)).count();
-            note(tx, handled)
+            match fault::without("inbox-mark") {
+                true => apart = Some(handled.to_vec()),
+                false => note(tx, handled)?,
+            }
+            if fault::fails("inbox.before-commit") { Err(fault::error()) } else { Ok(()) }
         })?;
+        fault::point("inbox.after-commit");
+        if let Some(apart) = apart {
+            let inbox = self.handler.database().map_err(Undelivered::Context)?;
+            begin(&inbox)
+                .and_then(|mut tx| note(&mut tx, &apart).and_then(|()| tx.commit()))
+                .map_err(Undelivered::Store)?;
+        }
         self.tally.delivered(done);
         Ok(handled)
     }
@@ -255,11 +270,14 @@ impl<H: Handler> Subscriber<'_, H> {
     }
 }
 
+fn begin(inbox: &Database) -> Result<Transaction, Error> {
+    inbox.begin(inbox.clock().now() + std::time::Duration::from_millis(limits::EVENT_CALL_MS))
+}
+
 fn write(inbox: &Database, write: impl Fn(&mut Transaction) -> Result<(), Error>) -> Result<(), Stop> {
-    let clock = inbox.clock();
-    let deadline = clock.now() + std::time::Duration::from_millis(limits::EVENT_CALL_MS);
-    let mut tx = inbox.begin(deadline)?;
+    let mut tx = begin(inbox)?;
     write(&mut tx)?;
+    fault::point("inbox.set-aside");
     Ok(tx.commit()?)
 }
 

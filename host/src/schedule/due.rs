@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use seam_store::{Database, Error, Progress, Transaction};
+use seam_store::{Database, Error, Progress, Transaction, fault};
 
 use crate::limits;
 use crate::manifest::{DueTimes, Missed};
@@ -99,12 +99,17 @@ impl<R: Runner> DueSchedule<'_, R> {
             }
             Missed::Skip => latest(),
         };
-        let mut mark = |tx: &mut Transaction| tx.ran(self.name, due, now);
+        let mut mark = |tx: &mut Transaction| {
+            tx.ran(self.name, due, now)?;
+            fault::point("schedule.before-commit");
+            Ok(())
+        };
         let ran = if self.due.transaction {
             self.runner.run(&mut mark)
         } else {
             self.runner.run_alone().and_then(|()| note(database, &mut mark).map_err(|error| error.to_string()))
         };
+        fault::point("schedule.after-commit");
         Ok((ran.map_or_else(Found::Failed, |()| Found::Done { ran: true }), progress))
     }
 }

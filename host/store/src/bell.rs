@@ -1,10 +1,10 @@
-//! Tells threads that a file has new events. A ring is a hint that may be lost: those who listen also look by time.
+//! Tells threads that a file has new events, or sagas that have changed. A ring is a hint that may be lost: those who listen also look by time.
 
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-/// What is called after a commit that added events. Must not block.
+/// What is called after a commit that added events, or changed sagas. Must not block.
 pub type Listener = dyn Fn() + Send + Sync;
 
 #[derive(Default)]

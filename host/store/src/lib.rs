@@ -4,24 +4,27 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, feed, inbox,
-//! inspect, invariant, schedules, timers -> outbox, schema -> database -> transaction -> writer, readers -> sealing ->
-//! look -> open, host, health -> log_file, connection, full_text -> mark, bounded -> confine, functions, program,
-//! row_seals, sql, statistics, vfs -> bell, callable, host_table, lane, rows, config, page_seals -> seal -> key,
-//! blocking, oneshot, damage -> error, clock, ids, private, text, visible -> limits`.
+//! Floors, each importing only those after it: `accounts, migrate, register -> examine -> moment -> compare, copy,
+//! feed, inbox, inspect, invariant, saga, schedules, timers -> outbox, schema -> database -> transaction -> writer,
+//! readers -> sealing -> look -> open, host, health -> log_file, connection, full_text -> mark, bounded -> confine,
+//! functions, program, row_seals, sql, statistics, vfs -> bell, callable, host_table, lane, rows, config, page_seals ->
+//! seal -> key, blocking, fault, oneshot, damage -> error, clock, ids, private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
-//! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`).
+//! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`), faults
+//! for tests (`fault`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
 
 pub mod blocking;
 pub mod clock;
 pub mod error;
+pub mod fault;
 pub mod ids;
 pub mod limits;
 pub mod private;
 pub mod text;
 pub mod visible;
 
+mod accounts;
 mod bell;
 mod bounded;
 mod callable;
@@ -58,6 +61,7 @@ mod readers;
 mod register;
 mod row_seals;
 mod rows;
+mod saga;
 mod schedules;
 mod schema;
 mod seal;
@@ -72,6 +76,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use accounts::{Account, account};
 pub use bell::Listener;
 pub use compare::Difference;
 pub use config::{Config, Encryption, Settings, file_name};
@@ -96,6 +101,10 @@ pub use outbox::{Event, Kept, Kind, NewEvent, Span};
 pub use register::{Accepted, Adopted, Register, RegisterError};
 pub use row_seals::{SealError, Verified};
 pub use rows::{Rows, Value};
+pub use saga::{
+    Saga, SagaAction, SagaAttempt, SagaChange, SagaCount, SagaDefinition, SagaFilter, SagaOutcome, SagaState, SagaStep,
+    SagaTask, SagaUndo,
+};
 pub use schedules::Progress;
 pub use schema::schema_at;
 pub use seal::{Seal, Sealed};

@@ -135,3 +135,23 @@ pub const EVENT_WAITING_MAX: u32 = 10_000;
 pub const TIMERS_MAX: u32 = 100_000;
 /// Timers that move to the outbox in one commit, so that it stays short when many are due at once.
 pub const TIMERS_PER_COMMIT: u32 = 200;
+
+// Sagas
+
+/// The id of a saga: the number of an order, or the id of a form.
+pub const SAGA_ID_CHARS_MAX: usize = 64;
+/// Sagas of one context in process. Beyond it starting one fails, so that the caller undoes what it belongs to: a
+/// shop whose parcels all wait for a year stays below it.
+pub const SAGAS_MAX: u32 = 100_000;
+/// At each how-many-th start the sagas in process are counted, which takes some milliseconds at the bound.
+pub const SAGAS_COUNTED_EVERY: u32 = 64;
+/// How long a saga that has ended is kept: an operator asks for it within a month, or not at all.
+pub const SAGAS_KEEP_S: u64 = 30 * 24 * 60 * 60;
+/// Sagas that are forgotten in one commit, so that it stays short: each has some lines.
+pub const SAGAS_FORGET_ROWS: u32 = 1_000;
+/// Lines of one saga's timeline. Of those beyond, the oldest go, but for the first ones.
+pub const SAGA_ATTEMPTS_MAX: u32 = 100;
+/// Lines that always stay: how it began to fail.
+pub const SAGA_ATTEMPTS_FIRST: u32 = 20;
+/// A reason, a cause or an answer as it is kept.
+pub const SAGA_REASON_CHARS_MAX: usize = 1_000;

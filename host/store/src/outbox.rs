@@ -12,8 +12,8 @@ use rusqlite::{OptionalExtension, params};
 use crate::database::Database;
 use crate::error::Error;
 use crate::host_table::{self, signed, unsigned};
-use crate::limits;
 use crate::transaction::Transaction;
+use crate::{fault, limits};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS seam_outbox (
     position  INTEGER PRIMARY KEY,
@@ -247,7 +247,9 @@ impl Database {
                        AND position < coalesce(
                          (SELECT position FROM seam_outbox WHERE time_ms >= ?2 ORDER BY position LIMIT 1),
                          9223372036854775807)";
-            sqlite.execute(sql, params![signed(position), signed(time_ms), limits::EVENT_FORGET_ROWS])
+            let rows = sqlite.execute(sql, params![signed(position), signed(time_ms), limits::EVENT_FORGET_ROWS])?;
+            fault::point("outbox.forget");
+            Ok(rows)
         })
         .map(|rows| rows as u64)
     }

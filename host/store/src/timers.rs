@@ -12,9 +12,9 @@ use rusqlite::params;
 use crate::database::Database;
 use crate::error::Error;
 use crate::host_table::{self, signed, unsigned};
-use crate::limits;
 use crate::outbox::{self, NewEvent};
 use crate::transaction::Transaction;
+use crate::{fault, limits};
 
 const TABLES: &str = "CREATE TABLE IF NOT EXISTS seam_timers (
     id        INTEGER PRIMARY KEY,
@@ -99,9 +99,13 @@ impl Database {
                          SELECT id FROM seam_timers WHERE due_ms <= ?1 ORDER BY due_ms, id LIMIT ?2)";
             sqlite.execute(sql, values).map(|rows| rows as u64)
         };
-        self.in_own_transaction(deadline, |tx| {
+        let fired = self.in_own_transaction(deadline, |tx| {
             tx.publishes = true;
-            tx.as_host(|sqlite| host_table::made(sqlite, outbox::OUTBOX, fire))
-        })
+            let fired = tx.as_host(|sqlite| host_table::made(sqlite, outbox::OUTBOX, fire))?;
+            fault::point("timers.before-commit");
+            Ok(fired)
+        })?;
+        fault::point("timers.after-commit");
+        Ok(fired)
     }
 }

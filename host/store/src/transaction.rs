@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use crate::connection::Queried;
 use crate::error::Error;
-use crate::limits;
 use crate::rows::Value;
 use crate::sql::{Script, Statement};
 use crate::statistics::Counters;
 use crate::writer::{CommitOutcome, Lease, Writer};
+use crate::{fault, limits};
 
 pub struct Transaction {
     writer: Arc<Writer>,
@@ -24,13 +24,15 @@ pub struct Transaction {
     failed: Option<Error>,
     /// Whether it has added to the outbox.
     pub(super) publishes: bool,
+    /// Whether it has changed sagas.
+    pub(super) moves_sagas: bool,
 }
 
 impl Transaction {
     pub(super) fn begin(writer: Arc<Writer>, deadline: Instant) -> Result<Self, Error> {
         let lease = writer.begin(deadline)?;
         let ends = writer.config().clock.now() + Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
-        Ok(Self { writer, lease: Some(lease), ends, failed: None, publishes: false })
+        Ok(Self { writer, lease: Some(lease), ends, failed: None, publishes: false, moves_sagas: false })
     }
 
     /// Rows, packed. Sees what this transaction wrote.
@@ -78,14 +80,28 @@ impl Transaction {
         if let Some(error) = self.failed.take() {
             return CommitOutcome::Failed(error);
         }
+        if self.publishes && fault::fails("outbox.before-commit") {
+            return CommitOutcome::Failed(fault::error());
+        }
         let Some(lease) = self.lease.take() else {
             return CommitOutcome::Failed(Error::Invalid("the transaction has ended".to_owned()));
         };
         let outcome = self.writer.commit(lease);
-        if self.publishes && matches!(outcome, CommitOutcome::Durable) {
-            self.writer.published.ring();
+        if matches!(outcome, CommitOutcome::Durable) {
+            if self.publishes {
+                fault::point("outbox.after-commit");
+                self.writer.published.ring();
+            }
+            if self.moves_sagas {
+                self.writer.sagas.ring();
+            }
         }
         outcome
+    }
+
+    /// The number of this opening of the file.
+    pub(super) fn opened(&self) -> i64 {
+        self.writer.opened
     }
 
     /// Runs statements of the host as a part of the transaction.

@@ -30,7 +30,7 @@ use crate::mark::Mark;
 use crate::oneshot::Oneshot;
 use crate::open::{OpenError, open, open_or_create};
 use crate::statistics::Counters;
-use crate::{blocking, limits};
+use crate::{blocking, fault, limits};
 
 pub(super) struct Writer {
     config: Config,
@@ -38,6 +38,10 @@ pub(super) struct Writer {
     pub health: Arc<Health>,
     /// Rung after each commit that added to the outbox.
     pub published: Bell,
+    /// Rung after each commit that changed sagas.
+    pub sagas: Bell,
+    /// Tells this opening of the file from all others; above 0.
+    pub opened: i64,
     state: Mutex<State>,
 }
 
@@ -74,8 +78,9 @@ impl Writer {
         let connection = open_or_create(&config)?;
         let failed = |source| OpenError::Sqlite { path: config.path.clone(), source };
         Mark::ensure(connection.sqlite(), &config.path).map_err(failed)?;
+        fault::point("open.before-log");
         match truncate_log(&connection) {
-            Ok(()) => {}
+            Ok(()) => fault::point("open.after-log"),
             // No commit of this process is in doubt yet. With a full disk, reads still work.
             Err(error) if connection.ran_out_of_space(&error) => {
                 tracing::warn!(path = %config.path.display(), %error, "no room to copy the write-ahead log back");
@@ -84,7 +89,9 @@ impl Writer {
         }
         let health = Arc::new(Health::new(&config.path, config.clock.clone()));
         let state = State { leased: false, idle: Some(Box::new(connection)), queue: VecDeque::new() };
-        Ok(Self { config, counters: Counters::default(), health, published: Bell::default(), state: Mutex::new(state) })
+        let (published, sagas) = (Bell::default(), Bell::default());
+        let opened = rand::random_range(1..=i64::MAX);
+        Ok(Self { config, counters: Counters::default(), health, published, sagas, opened, state: Mutex::new(state) })
     }
 
     pub fn config(&self) -> &Config {
@@ -279,9 +286,7 @@ impl Writer {
             lease.lose_group();
             return;
         };
-        let outcome = match blocking::block_in_place(|| {
-            connection.count_commit().and_then(|()| connection.run_as_host("COMMIT"))
-        }) {
+        let outcome = match blocking::block_in_place(|| commit(connection)) {
             Ok(()) => self.health.look(true).map_or_else(CommitOutcome::Failed, |()| CommitOutcome::Durable),
             Err(error) => {
                 let meaning = connection.explain(&error);
@@ -416,6 +421,15 @@ impl Lease {
 
 fn closed() -> Error {
     Error::Unavailable("the connection was closed after a failure".to_owned())
+}
+
+fn commit(connection: &Connection) -> rusqlite::Result<()> {
+    connection.count_commit()?;
+    if fault::fails("commit.before") {
+        return Err(fault::disk_error());
+    }
+    connection.run_as_host("COMMIT")?;
+    if fault::fails("commit.after") { Err(fault::disk_error()) } else { Ok(()) }
 }
 
 /// Opens the write connection after a commit whose outcome is unknown.

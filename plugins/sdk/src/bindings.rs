@@ -7,6 +7,7 @@ wit_bindgen::generate!({
 
         world imports {
             import seam:host/attempts@0.1.0;
+            import seam:host/sagas@0.1.0;
             import seam:host/store@0.1.0;
             import seam:host/two-phase@0.1.0;
             import wasi:logging/logging@0.1.0-draft;

@@ -1,4 +1,4 @@
-//! What makes a crate a context: its type, the migrations and invariants of its file, its health check, and its errors.
+//! What makes a crate a context: its type, what its file holds, its sagas, its health check, and its errors.
 
 /// One step of the schema. Its file is called `migrations/NNNN-name.sql`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +34,13 @@ pub struct Invalid(pub String);
 /// Makes the calling crate a context: declares the type that implements its interfaces, and exports it. Stands beside
 /// `wit_bindgen::generate!`. With `migrations`, the folder of that name becomes `MIGRATIONS`; the crate's `build.rs`
 /// calls `seam_sdk_build::embed_migrations()`. With `invariants`, likewise: `INVARIANTS`, `embed_invariants()`, and the
-/// context's world exports `seam:host/invariants`.
+/// context's world exports `seam:host/invariants`. With `sagas`, the type implements [`Steps`](crate::sagas::Steps),
+/// and the world exports `seam:host/saga-steps`.
 ///
 /// ```ignore
 /// seam_sdk::context!(Catalog, migrations);
 /// seam_sdk::context!(Finance, migrations, invariants);
+/// seam_sdk::context!(Orders, migrations, invariants, sagas);
 /// ```
 #[macro_export]
 macro_rules! context {
@@ -72,6 +74,57 @@ macro_rules! context {
             }
         }
     };
+    ($context:ident, migrations, sagas) => {
+        $crate::context!($context, migrations);
+        $crate::context!(@sagas $context);
+    };
+    ($context:ident, migrations, invariants, sagas) => {
+        $crate::context!($context, migrations, invariants);
+        $crate::context!(@sagas $context);
+    };
+    (@sagas $context:ident) => {
+        impl exports::seam::host::saga_steps::Guest for $context {
+            fn definitions() -> Vec<exports::seam::host::saga_steps::Definition> {
+                use exports::seam::host::saga_steps as wit;
+                let step = |step: $crate::sagas::Step| wit::Step {
+                    name: step.name.into(),
+                    call: step.call.map(Into::into),
+                    undo: match step.undo {
+                        $crate::sagas::Undo::Call(function) => wit::UndoKind::Call(function.into()),
+                        $crate::sagas::Undo::Own => wit::UndoKind::Own,
+                        $crate::sagas::Undo::Nothing => wit::UndoKind::Nothing,
+                        $crate::sagas::Undo::Never => wit::UndoKind::Never,
+                    },
+                    tries: step.tries,
+                    patience_s: step.patience_s,
+                };
+                let definition = |one: $crate::sagas::Definition| wit::Definition {
+                    kind: one.kind.into(),
+                    steps: one.steps.into_iter().map(step).collect(),
+                };
+                <Self as $crate::sagas::Steps>::definitions().into_iter().map(definition).collect()
+            }
+
+            fn perform(task: exports::seam::host::saga_steps::Task) -> exports::seam::host::saga_steps::Outcome {
+                $crate::context!(@outcome <Self as $crate::sagas::Steps>::perform, task)
+            }
+
+            fn undo(task: exports::seam::host::saga_steps::Task) -> exports::seam::host::saga_steps::Outcome {
+                $crate::context!(@outcome <Self as $crate::sagas::Steps>::undo, task)
+            }
+        }
+    };
+    (@outcome $does:expr, $task:ident) => {{
+        use exports::seam::host::saga_steps::{Outcome, Task};
+        let Task { kind, id, step, key, attempt, cause } = $task;
+        match $does(&$crate::sagas::Task { kind, id, step, key, attempt, cause }) {
+            $crate::sagas::Outcome::Done => Outcome::Done,
+            $crate::sagas::Outcome::Later(why) => Outcome::Later(why),
+            $crate::sagas::Outcome::Refused(why) => Outcome::Refused(why),
+            $crate::sagas::Outcome::Unknown(why) => Outcome::Unknown(why),
+            $crate::sagas::Outcome::Waiting(until) => Outcome::Waiting(until),
+        }
+    }};
     ($context:ident, migrations, invariants) => {
         $crate::context!($context, migrations);
 
@@ -100,7 +153,7 @@ macro_rules! context {
 }
 
 /// Lets `?` turn what goes wrong inside a context into the errors of its interfaces: [`Invalid`] becomes `invalid`, the
-/// failures of the store and of the settings become `unavailable`
+/// failures of the store, of sagas and of the settings become `unavailable`
 /// ([`store::Error::unavailable`](crate::store::Error::unavailable) says which of them panic instead).
 ///
 /// ```ignore
@@ -117,6 +170,12 @@ macro_rules! errors {
 
         impl From<$crate::store::Error> for $error {
             fn from(error: $crate::store::Error) -> Self {
+                Self::Unavailable(error.unavailable())
+            }
+        }
+
+        impl From<$crate::sagas::Error> for $error {
+            fn from(error: $crate::sagas::Error) -> Self {
                 Self::Unavailable(error.unavailable())
             }
         }

@@ -449,7 +449,7 @@ fn a_host_killed_at_any_moment_of_a_deploy_starts_with_the_old_or_the_new_versio
         let manifest = system.write()?;
         let data = system.folder.path().join("data");
         let next = put(&system, &version.wasm()?)?;
-        let host = Host::up_with(&manifest, &data, &[("SEAM_DIE_AT", moment)])?;
+        let host = Host::up_with(&manifest, &data, &[("SEAM_FAULT", &format!("deploy.{moment}:kill"))])?;
         let output = seam(&manifest, &["deploy", "numbers", &next.to_string_lossy(), "--watch", "100"])?;
         assert_eq!(output.status.code(), Some(1), "{moment}: {:?}", says(&output));
         drop(host);

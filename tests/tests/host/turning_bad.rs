@@ -205,7 +205,7 @@ fn a_host_killed_while_it_rolls_back_starts_with_the_version_before() -> Result<
     let manifest = system.write()?;
     let data = system.folder.path().join("data");
     let bad = put(&system, &Version { call: Then::Traps, ..Version::times(9) }.wasm()?)?;
-    let host = Host::up_with(&manifest, &data, &[("SEAM_DIE_AT", "rolled-back")])?;
+    let host = Host::up_with(&manifest, &data, &[("SEAM_FAULT", "deploy.rolled-back:kill")])?;
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| -> Result<()> {
         let _end = End(&stop);

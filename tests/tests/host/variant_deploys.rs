@@ -275,7 +275,7 @@ fn a_host_killed_in_the_middle_of_a_variants_deploy_starts_with_the_old_or_the_n
         [(&grown, "applying", "21"), (&grown, "migrated", "35"), (&same, "published", "21"), (&same, "recorded", "35")]
     {
         let mut fixture = Fixture::new()?;
-        fixture.restart(&[("SEAM_DIE_AT", moment)])?;
+        fixture.restart(&[("SEAM_FAULT", &format!("deploy.{moment}:kill"))])?;
         assert!(fixture.deploy("numbers@two", version, &["--watch", "0"]).is_err(), "{moment}");
         fixture.restart(&[])?;
         assert_eq!(fixture.pages()?, ("14".into(), expect.into()), "{moment}");

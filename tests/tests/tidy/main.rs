@@ -6,6 +6,7 @@
 mod language;
 mod modules;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,12 +29,13 @@ const FLOORS: &[Floors] = &[
             &["dev"],
             &["app"],
             &["admin", "check"],
-            &["seed", "delivery", "schedule", "timers", "harness", "verify"],
+            &["seed", "delivery", "sagas", "schedule", "timers", "harness", "verify"],
             &["invoke"],
             &["http", "backup", "build", "deploy", "watch", "logging", "scaffold"],
             &["fit"],
             &["manifest"],
-            &["folder", "memory", "audit", "cron"],
+            &["folder", "memory", "audit", "cron", "pause"],
+            &["refused", "times"],
             &["limits"],
         ],
     },
@@ -55,9 +57,10 @@ const FLOORS: &[Floors] = &[
     Floors {
         root: "host/store/src/",
         floors: &[
-            &["migrate", "register", "examine"],
+            &["accounts", "migrate", "register"],
+            &["examine"],
             &["moment"],
-            &["compare", "copy", "feed", "inbox", "inspect", "invariant", "schedules", "timers"],
+            &["compare", "copy", "feed", "inbox", "inspect", "invariant", "saga", "schedules", "timers"],
             &["outbox", "schema"],
             &["database"],
             &["transaction"],
@@ -70,7 +73,7 @@ const FLOORS: &[Floors] = &[
             &["confine", "functions", "program", "row_seals", "sql", "statistics", "vfs"],
             &["bell", "callable", "host_table", "lane", "rows", "config", "page_seals"],
             &["seal"],
-            &["key", "blocking", "oneshot", "damage"],
+            &["key", "blocking", "fault", "oneshot", "damage"],
             &["error", "clock", "ids", "private", "text", "visible"],
             &["limits"],
         ],
@@ -204,6 +207,37 @@ fn nothing_unfinished_is_left() {
         }
     }
     none(&wrong);
+}
+
+/// The texts in quotation marks that come directly after each `before` in `text`.
+fn quoted_after<'t>(text: &'t str, before: &'t str) -> impl Iterator<Item = &'t str> {
+    text.split(before).skip(1).filter_map(|rest| rest.strip_prefix('"')?.split('"').next())
+}
+
+#[test]
+fn every_fault_point_of_the_code_is_in_the_list_that_torture_goes_through() {
+    const LISTS: &str = "host/store/src/fault.rs";
+    let sources = sources();
+    let (mut points, mut fallible, mut protections) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for (name, text) in sources.iter().filter(|(name, _)| name.starts_with("host/") && name != LISTS) {
+        assert!(!text.contains("\"SEAM_FAULT\""), "{name}: only `{LISTS}` knows the variable");
+        points.extend(quoted_after(text, "fault::point("));
+        fallible.extend(quoted_after(text, "fault::fails("));
+        protections.extend(quoted_after(text, "fault::without("));
+    }
+    points.extend(fallible.iter().copied());
+    let (_, lists) = sources.iter().find(|(name, _)| name == LISTS).unwrap();
+    let list = |name: &str| -> BTreeSet<&str> {
+        let (_, rest) = lists.split_once(&format!("pub const {name}: &[&str] = &[")).unwrap();
+        rest.split("];").next().unwrap().split('"').skip(1).step_by(2).collect()
+    };
+    assert_eq!(list("POINTS"), points);
+    assert_eq!(list("FALLIBLE"), fallible);
+    assert_eq!(list("PROTECTIONS"), protections);
+    // In a release, no variable leads to any of them.
+    let code = lists.split("mod armed {").next().unwrap();
+    assert!(!code.contains("std::env"), "the variables are read in `armed` alone");
+    assert!(lists.contains("#[cfg(debug_assertions)]\nmod armed {"));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The steps that a new version must pass, one file each. A step returns notes for the operator, or a `GateRefusal`.
 
 pub(super) mod capabilities;
-mod fault;
 pub(super) mod health;
 pub(super) mod migrations;
 mod probation;

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use seam_runtime::component::{Artifact, Component, ContextSpec};
 use seam_runtime::serve::{self, Probation};
-use seam_store::chain;
+use seam_store::{chain, fault};
 
-use super::fault;
 use super::migrations::SchemaTrial;
 use super::probation::{self, Watch};
 use crate::deploy::history::{Change, ChangeKind};
@@ -61,7 +60,7 @@ pub(crate) fn run(system: &System, release: &Release<'_>) -> Result<(Published, 
     let failed =
         |message: String| GateRefusal::at(Step::Publish, message, "check that the host can write to the data folder");
     system.artifacts.keep(release.artifact).map_err(|e| failed(format!("cannot store its component: {e}")))?;
-    fault::point("kept");
+    fault::point("deploy.kept");
     let entry = &release.before.settings;
     let manifest_hash = hash_of(&entry.component);
     let schema = release.schema.as_ref();
@@ -76,10 +75,10 @@ pub(crate) fn run(system: &System, release: &Release<'_>) -> Result<(Published, 
         manifest_hash: manifest_hash.as_deref(),
     };
     let change = system.history.begin(&change).map_err(|error| GateRefusal::history(&error))?;
-    fault::point("applying");
+    fault::point("deploy.applying");
     match swap(system, release, change) {
         Ok((version, probation, notes)) => {
-            fault::point("published");
+            fault::point("deploy.published");
             let published = Published { version, change, probation };
             if published.probation.is_none() {
                 record_live(system, change, release.tolerated_schema, None)?;
@@ -169,7 +168,7 @@ pub(crate) fn take_back(system: &System, watched: OnWatch, why: &str) -> Result<
     let OnWatch { context, change, newer_schema, tolerated_schema, probation, began, .. } = watched;
     // The history first: if the host is killed now, it starts with the previous version.
     let recorded = system.history.rolled_back(change, newer_schema, why);
-    fault::point("rolled-back");
+    fault::point("deploy.rolled-back");
     if let Err(error) = system.registry.undo(probation, newer_schema) {
         let why = format!("it turned bad ({why}), and the previous version cannot serve: {}", chain(&error));
         record_live(system, change, tolerated_schema, Some(&why))?;
@@ -191,7 +190,7 @@ fn record_live(
 ) -> Result<(), GateRefusal> {
     let recorded = system.history.live(change, tolerated_schema, why);
     recorded.map_err(|error| GateRefusal::history(&error))?;
-    fault::point("recorded");
+    fault::point("deploy.recorded");
     system.prune();
     Ok(())
 }
@@ -211,7 +210,7 @@ fn swap(
         let prepared = system.registry.prepare(specs).map_err(|e| GateRefusal::context(Step::Publish, e))?;
         if let Some(copy) = &release.restore {
             notes = vec![restore(system, name.as_str(), copy)?];
-            fault::point("restored");
+            fault::point("deploy.restored");
         }
         let mut version = None;
         for candidate in &prepared.candidates {
@@ -220,7 +219,7 @@ fn swap(
                 .migrate(ours.then_some(restore_point.as_path()))
                 .map_err(|problem| GateRefusal::problems(Step::Publish, &[problem]))?;
             if ours {
-                fault::point("migrated");
+                fault::point("deploy.migrated");
                 let generation = Some(candidate.generation.number);
                 version = Some(Version { hash: release.artifact.hash.clone(), generation });
                 if let Some(migrated) = migrated.filter(|migrated| migrated.from != migrated.to) {

@@ -7,7 +7,7 @@ use crate::connection::{Connection, Fault};
 use crate::error::Error;
 use crate::sealing::with_rows;
 use crate::statistics::Counters;
-use crate::{blocking, damage, limits, mark};
+use crate::{blocking, damage, fault, limits, mark};
 
 /// What SQLite says when a disk or a file may not grow.
 const FULL: &str = "database or disk is full";
@@ -84,12 +84,14 @@ impl Writer {
         let mode = if pages < limits::STORE_WAL_PAGES_RESET { "PASSIVE" } else { "TRUNCATE" };
         let (path, started) = (self.config.path.display(), self.config.clock.now());
         let sql = format!("PRAGMA wal_checkpoint({mode})");
+        fault::point("checkpoint.before");
         if let Err(error) = blocking::block_in_place(|| connection.run_as_host(&sql)) {
             tracing::warn!(%path, pages, %error, "the write-ahead log was not copied back");
             if let Some(found) = damage::of(&error) {
                 self.quarantine(found);
             }
         }
+        fault::point("checkpoint.after");
         Counters::add(&self.counters.checkpoints, 1);
         let took = self.config.clock.elapsed_since(started);
         if took > Duration::from_millis(limits::STORE_SLOW_MS) {

@@ -1,17 +1,23 @@
-//! How long an event waits for another try.
+//! How long an event, or a step of a saga, waits for another try.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::limits;
 
 /// Milliseconds before the try after `tries` of them: twice as long each time, up to `longest`, and up to a quarter
-/// longer or shorter, so that events that failed together are not tried together.
+/// longer or shorter, so that those that failed together are not tried together.
 pub fn pause_ms(tries: u32, longest: Duration) -> u64 {
+    rand::random_range(pauses_ms(tries, longest))
+}
+
+/// Those between which `pause_ms` chooses.
+pub fn pauses_ms(tries: u32, longest: Duration) -> RangeInclusive<u64> {
     let doublings = tries.saturating_sub(1).min(40);
     let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
-    let pause = limits::EVENT_PAUSE_FIRST_MS.saturating_mul(1 << doublings).min(longest);
+    let pause = limits::PAUSE_FIRST_MS.saturating_mul(1 << doublings).min(longest);
     let quarter = pause / 4;
-    pause - quarter + rand::random_range(0..=2 * quarter)
+    pause - quarter..=pause + quarter
 }
 
 #[cfg(test)]
@@ -28,6 +34,6 @@ mod tests {
             }
         }
         let some: std::collections::BTreeSet<u64> = (0..100).map(|_| pause_ms(8, longest)).collect();
-        assert!(some.len() > 50, "events that failed together are tried apart: {some:?}");
+        assert!(some.len() > 50, "those that failed together are tried apart: {some:?}");
     }
 }

@@ -4,6 +4,8 @@
 //! connection where they change what SQL means. Not here: limits, deadlines, authorisation, concurrent calls: the
 //! host's tests.
 
+pub(crate) mod sagas;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql};
 
+pub use self::sagas::Saga;
 use crate::Migration;
 pub use crate::bindings::seam::host::store::Error;
 use crate::bindings::seam::host::store::Value;

@@ -1,0 +1,18 @@
+//! Has the sagas of contexts performed until they are done, or undone.
+//!
+//! The tables in the contexts' files are the truth; what wakes a thread is only a hint to look.
+//! Not here: the tables (`seam_store`), the transaction around a step (`seam_runtime::run`).
+
+mod engine;
+mod operator;
+mod performer;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use engine::{Engine, Left};
+pub use operator::{
+    NotActed, SagaAct, SagaActRequest, SagaGroup, SagaGroups, SagaList, SagaName, SagaOperator, SagaOrder, SagaPlan,
+    SagaSelection, SagaStatus, SagaTarget, ShownAttempt, ShownSaga, Unread,
+};
+pub use performer::{Keep, Mark, Performer};

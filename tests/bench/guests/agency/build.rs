@@ -1,0 +1,5 @@
+//! Embeds the migrations.
+
+fn main() {
+    seam_sdk_build::embed_migrations();
+}
