@@ -56,6 +56,13 @@ bench *args:
     @{{ release }} build >&2
     target/release/seam-bench {{ args }}
 
+# Place the same orders under the same faults in each checkout mode and in the monolith; `--orders 200` is faster
+compare-transactions *args:
+    cargo build --release -p seam -p shop-data -p seam-bench
+    @{{ release }} doctor --fix --for run >&2
+    @{{ release }} build >&2
+    target/release/seam-bench compare-transactions {{ args }}
+
 # Random guests and clients against the host for some minutes; `just fuzz 600 7` repeats one seed
 fuzz seconds="120" seed="":
     cargo build --workspace --bins

@@ -36,6 +36,10 @@ impl Client {
         Ok(Self { address, sender })
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Asks for a page, with these cookies.
     pub async fn get(&mut self, path: &str, cookies: Option<&str>) -> Result<Answer> {
         let mut request = Request::get(path).header(http::header::HOST, "127.0.0.1");

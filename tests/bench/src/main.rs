@@ -13,6 +13,7 @@ mod process;
 mod rounds;
 mod shopper;
 mod system;
+mod transactions;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -51,6 +52,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// The same orders under the same faults, in each way to answer a split transaction and in the monolith
+    CompareTransactions {
+        /// Orders for each way and fault.
+        #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
+        orders: u32,
+        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+        connections: u8,
+    },
     /// Be one of the native programs (the bench starts them itself).
     #[command(hide = true)]
     Native {
@@ -121,6 +130,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Some(Command::Native { native }) => native::run(native).map(|()| true),
+        Some(Command::CompareTransactions { orders, connections }) => {
+            transactions::run(SMALL, orders as usize, connections.into())
+        }
         None => bench(&arguments.options),
     };
     match done {

@@ -15,9 +15,9 @@ use crate::client::{Answer, Client};
 const SHOPPERS_PER_CONNECTION: usize = 2;
 /// What an order is made of when it is not put together in a session: two albums, one copy each.
 const BASKETS: usize = 256;
-/// Where it goes and what pays for it; the test card that is approved.
-const ADDRESS_AND_CARD: &str = "name=Ada+Lind&street=Long+Lane+7&extra=&city=York&postcode=YO1+7HH&country=GB\
-                                &number=4242+4242+4242+4242&holder=Ada+Lind&expiry=12%2F49&code=123";
+/// Where it goes, and all of a card but its number.
+const ADDRESS_AND_HOLDER: &str = "name=Ada+Lind&street=Long+Lane+7&extra=&city=York&postcode=YO1+7HH&country=GB\
+                                  &holder=Ada+Lind&expiry=12%2F49&code=123";
 
 /// An album that can be bought, and what one looks for to find it.
 pub struct Pick {
@@ -39,6 +39,38 @@ struct Shopper {
 struct Basket {
     lines: String,
     total: String,
+}
+
+/// A test card.
+#[derive(Clone, Copy)]
+pub enum Pays {
+    Approved,
+    /// The bank refuses.
+    Declined,
+    /// The bank does not answer in time.
+    Unanswered,
+}
+
+impl Pays {
+    fn number(self) -> &'static str {
+        match self {
+            Self::Approved => "4242+4242+4242+4242",
+            Self::Declined => "4000+0000+0000+0002",
+            Self::Unanswered => "4000+0000+0000+0119",
+        }
+    }
+}
+
+/// What a customer learns of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Placed,
+    /// It is there, and will be confirmed or not.
+    Taken,
+    /// There is no order: the card, the stock, or too much trouble.
+    Refused,
+    /// It is not known: the same form is to be sent again.
+    Again,
 }
 
 /// Everybody who shops, and what there is to buy.
@@ -86,6 +118,27 @@ impl Market {
         let form = Form { csrf: &shopper.csrf, key: &key, lines: &basket.lines, total: &basket.total };
         place(client, &mut cookies, &form).await?;
         Ok(())
+    }
+
+    /// The same under this key, whatever becomes of it.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn try_order(&self, client: &mut Client, turn: usize, key: &str, pays: Pays) -> Result<Seen> {
+        let shopper = self.shopper(turn)?;
+        let basket = self.baskets.get(turn % self.baskets.len().max(1)).context("there are no baskets")?;
+        let cookies = Cookies { session: &shopper.session, cart: format!("{key}~{}", basket.lines) };
+        let form = Form { csrf: &shopper.csrf, key, lines: &basket.lines, total: &basket.total };
+        let answer = client.post("/checkout", &cookies.header(), form.body(pays)).await?;
+        Ok(match (answer.status, location(&answer)) {
+            (303, to) if to.starts_with("/orders/") && to.ends_with("?note=placed") => Seen::Placed,
+            // The first try has placed it, and its answer did not arrive.
+            (303, to) if to.starts_with("/orders/") && to.ends_with("?note=ordered-before") => Seen::Placed,
+            (303, to) if to.starts_with("/orders/") => Seen::Taken,
+            (303, _) => Seen::Refused,
+            (429 | 500.., _) => Seen::Again,
+            (status, to) => bail!("an order is answered {status} {to}:\n{}", said(&answer)),
+        })
     }
 
     /// A visit of twenty pages, of which some are looked at because something goes into the cart, and one order.
@@ -167,7 +220,7 @@ impl Market {
     }
 
     /// As random as those of forms: how they are spread over an index is part of what an order costs.
-    fn key(&self) -> String {
+    pub fn key(&self) -> String {
         let number = self.keys.fetch_add(1, Ordering::Relaxed);
         format!("{:016x}{:016x}", mixed(number), mixed(!number))
     }
@@ -214,13 +267,20 @@ struct Form<'a> {
     total: &'a str,
 }
 
+impl Form<'_> {
+    /// All of it, filled in.
+    fn body(&self, pays: Pays) -> String {
+        let Form { csrf, key, lines, total } = self;
+        let (lines, number) = (encoded(lines), pays.number());
+        format!("csrf={csrf}&key={key}&lines={lines}&total={total}&{ADDRESS_AND_HOLDER}&number={number}")
+    }
+}
+
 /// The address of the order's page.
 async fn place(client: &mut Client, cookies: &mut Cookies<'_>, form: &Form<'_>) -> Result<String> {
-    let Form { csrf, key, lines, total } = form;
-    let body = format!("csrf={csrf}&key={key}&lines={}&total={total}&{ADDRESS_AND_CARD}", encoded(lines));
-    let answer = client.post("/checkout", &cookies.header(), body).await?;
+    let answer = client.post("/checkout", &cookies.header(), form.body(Pays::Approved)).await?;
     cookies.take(&answer);
-    let to = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default();
+    let to = location(&answer);
     if answer.status != 303 || !to.starts_with("/orders/") || !to.ends_with("?note=placed") {
         bail!("an order is not placed but answered {} {to}:\n{}", answer.status, said(&answer));
     }
@@ -251,6 +311,10 @@ fn cookie<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
         let value = header.to_str().ok()?.strip_prefix(name)?.strip_prefix('=')?;
         value.split(';').next()
     })
+}
+
+fn location(answer: &Answer) -> &str {
+    answer.headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default()
 }
 
 fn text(body: bytes::Bytes) -> Result<String> {

@@ -87,6 +87,14 @@ pub fn start_monolith(folder: &Path) -> Result<Server> {
     start("monolith", [shown(&files::monolith(folder))])
 }
 
+/// The same, started as `under` has it.
+pub fn start_monolith_under(
+    folder: &Path,
+    under: impl FnOnce(std::process::Command) -> std::process::Command,
+) -> Result<Server> {
+    Server::start(under(command("monolith", [shown(&files::monolith(folder))])?))
+}
+
 /// All services of the split with their files in `folder`; the last one is the storefront.
 pub fn start_split(folder: &Path) -> Result<Vec<Server>> {
     let service = |name: &str| start("service", [name.to_owned(), shown(&files::file(folder, name))]);
@@ -107,9 +115,13 @@ pub fn start_teller() -> Result<Server> {
 
 /// A native program of this binary.
 fn start(name: &str, arguments: impl IntoIterator<Item = String>) -> Result<Server> {
+    Server::start(command(name, arguments)?)
+}
+
+fn command(name: &str, arguments: impl IntoIterator<Item = String>) -> Result<std::process::Command> {
     let mut command = std::process::Command::new(std::env::current_exe()?);
     command.args(["native", name]).args(arguments);
-    Server::start(command)
+    Ok(command)
 }
 
 fn shown(path: &Path) -> String {

@@ -21,6 +21,12 @@ struct Shop {
     reference: Reference,
 }
 
+/// For how long transactions have held the file's writer.
+#[derive(serde::Serialize)]
+struct Held {
+    held_us: u64,
+}
+
 pub fn run(file: PathBuf) -> anyhow::Result<()> {
     let shop = Arc::new(Shop { writer: Writer::open(&file)?, file, reference: Reference::read()? });
     server::serve(move || {
@@ -33,6 +39,9 @@ async fn respond(shop: Arc<Shop>, request: Request<Incoming>) -> Answer {
     let path = request.uri().path();
     if path == "/bench/hello" {
         return answer(200, "text/plain; charset=utf-8", "Hello from the shop\n");
+    }
+    if path == "/bench/held" {
+        return json(Ok(Some(Held { held_us: shop.writer.held_us() })));
     }
     if let Some(sku) = path.strip_prefix("/bench/items/") {
         return json(reader::with(&shop.file, |open| open.item(sku)));

@@ -3,6 +3,8 @@
 //! has, are left out.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use anyhow::Context;
 use parking_lot::Mutex;
@@ -12,7 +14,11 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 /// As much as the host gives the writer of a file.
 const CACHE_KB: u32 = 16 * 1024;
 
-pub struct Writer(Mutex<Connection>);
+pub struct Writer {
+    connection: Mutex<Connection>,
+    /// For how long transactions have held it, in microseconds.
+    held_us: AtomicU64,
+}
 
 impl Writer {
     pub fn open(file: &Path) -> anyhow::Result<Self> {
@@ -25,7 +31,7 @@ impl Writer {
         ))?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(64);
-        Ok(Self(Mutex::new(connection)))
+        Ok(Self { connection: Mutex::new(connection), held_us: AtomicU64::new(0) })
     }
 
     /// All or nothing: an error of `work` undoes what it did. Blocks until the disk has it.
@@ -33,10 +39,20 @@ impl Writer {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut connection = self.0.lock();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let done = work(&transaction)?;
-        transaction.commit()?;
-        Ok(done)
+        let mut connection = self.connection.lock();
+        let since = Instant::now();
+        let done = (|| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        })();
+        let held = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.held_us.fetch_add(held, Ordering::Relaxed);
+        done
+    }
+
+    pub fn held_us(&self) -> u64 {
+        self.held_us.load(Ordering::Relaxed)
     }
 }

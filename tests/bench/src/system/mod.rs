@@ -34,6 +34,8 @@ const MADE_FROM: [(&str, &str); 7] = [
 ];
 /// Albums whose pages are asked for: the same number in a shop of any size, spread over all of it.
 const PAGES: u32 = 2_000;
+/// How orders are placed, as the manifest has it.
+const CHECKOUT: &str = "checkout = \"saga\"";
 /// The copies of files that orders are placed in.
 const MARKET: &str = "market";
 
@@ -155,13 +157,19 @@ impl System {
 
     /// The shop as it was made, in files of its own, and customers who have signed in at all its variants.
     pub fn market(&self, connections: usize) -> Result<(Market, Shop)> {
-        let folder = self.folder.join(MARKET);
+        let market = self.market_files(connections)?;
+        let manifest = self.market_manifest(MARKET)?;
+        Ok((market, Shop::start(self.host_with(&manifest)?, &self.market_folder(MARKET).join("native"))?))
+    }
+
+    /// The files of such a shop, which does not run, and its customers.
+    pub fn market_files(&self, connections: usize) -> Result<Market> {
+        let folder = self.market_folder(MARKET);
         files::remove(&folder)?;
         let (data, native) = (folder.join("data"), folder.join("native"));
         files::copy(&self.data_folder(), &data)?;
         files::copy(&self.native_folder(), &native)?;
-        let manifest = self.folder.with_file_name(format!("{}-{MARKET}.toml", self.albums));
-        self.write_manifest(&manifest, &format!("{MARKET}/data"))?;
+        let manifest = self.market_manifest(MARKET)?;
 
         eprintln!("customers sign in");
         let host = self.host_with(&manifest)?;
@@ -171,7 +179,36 @@ impl System {
         })?;
         host.stop()?;
         native::files::take_sessions(&data, &native)?;
-        Ok((market, Shop::start(self.host_with(&manifest)?, &native)?))
+        Ok(market)
+    }
+
+    /// A fresh copy of those files.
+    pub fn market_copy(&self, name: &str) -> Result<PathBuf> {
+        let to = self.market_folder(name);
+        files::remove(&to)?;
+        files::copy(&self.market_folder(MARKET), &to)?;
+        Ok(to)
+    }
+
+    pub fn market_folder(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The manifest of such a copy. If `name` is a mode of the checkout, orders are placed in that mode.
+    pub fn market_manifest(&self, name: &str) -> Result<PathBuf> {
+        let manifest = self.folder.with_file_name(format!("{}-{name}.toml", self.albums));
+        self.write_manifest(&manifest, &format!("{name}/data"))?;
+        if name != MARKET {
+            let text = std::fs::read_to_string(&manifest)?;
+            ensure!(text.contains(CHECKOUT), "{MANIFEST} has no `{CHECKOUT}`");
+            std::fs::write(&manifest, text.replace(CHECKOUT, &format!("checkout = \"{name}\"")))?;
+        }
+        Ok(manifest)
+    }
+
+    /// The command.
+    pub fn seam_binary(&self) -> &Path {
+        &self.seam
     }
 }
 
