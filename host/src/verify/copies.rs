@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::error::Error;
 use super::report::Report;
-use super::subject::{Fault, Subject};
+use super::subject::{Events, Fault, Subject};
 use super::{Progress, VerifyRequest, offline};
 use crate::backup::{self, Backup};
 use crate::deploy::{self, History};
@@ -81,12 +81,14 @@ pub fn verify_backup(
             continue;
         }
         let file = file(&backup, &folder, context, data, is_in);
-        subjects.push(Subject { file, declared: offline::of(&mut declared, &name), context: name });
+        let events = (&context.settings).into();
+        subjects.push(Subject { file, declared: offline::of(&mut declared, &name), context: name, events });
     }
     for file in backup.files.iter().filter(|file| manifest.context(&file.context).is_none()) {
         let why = format!("the manifest has no context `{}`, whose file is in the backup", file.context);
         let fault = || Fault::Unreadable { why: why.clone(), remedy: "name the manifest with `-f`".to_owned() };
-        subjects.push(Subject { context: file.context.clone(), file: Err(fault()), declared: Ok(Vec::new()) });
+        let (context, events) = (file.context.clone(), Events::default());
+        subjects.push(Subject { context, file: Err(fault()), declared: Ok(Vec::new()), events });
     }
     let taken = OffsetDateTime::parse(&backup.taken, &Rfc3339).unwrap_or_else(|_| OffsetDateTime::now_utc());
     offline::report(subjects, taken, request, progress)

@@ -40,7 +40,8 @@ pub fn verify_live(
     for ((generation, declared), open) in generations.iter().zip(declared).zip(open) {
         let snapshot: Option<Snapshot> = open.and_then(|_| snapshots.next());
         let file = snapshot.ok_or_else(|| closed(generation));
-        subjects.push(Subject { context: generation.context().to_string(), file, declared });
+        let settings = &generation.spec().settings;
+        subjects.push(Subject { context: settings.name.to_string(), file, declared, events: settings.into() });
     }
     let deadline = Instant::now() + Duration::from_millis(limits::VERIFY_LIVE_MS);
     let terms = Terms { now_s: now.unix_timestamp(), deadline };

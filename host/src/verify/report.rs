@@ -1,5 +1,6 @@
 //! What a verification has found.
 
+use seam_store::Error;
 use serde::{Deserialize, Serialize};
 
 /// All checks of one moment.
@@ -49,13 +50,15 @@ pub enum CheckKind {
     Invariant,
     /// What several contexts must agree on.
     Total,
+    /// The host's own check of the events between a publisher and a subscriber; its name is the events interface.
+    Events,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
     Holds {
-        /// Of a total: keys that were compared.
+        /// Of a total: keys that were compared; of events: how many the publisher keeps.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         keys: Option<u64>,
     },
@@ -80,6 +83,21 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// That of a check which `error` has stopped.
+    pub(super) fn unchecked(error: &Error) -> Self {
+        let remedy = match error {
+            Error::Interrupted(_) => "verify a backup, for which there is more time: `seam verify --backup NAME`",
+            Error::Invalid(_) | Error::Denied(_) => {
+                "the file may be at another schema than the component: `seam check` says whether the statement fits"
+            }
+            Error::TooLarge(_) => "have the statement read fewer or shorter values",
+            _ => "see the log of the host, and `seam contexts`",
+        };
+        Self::Unchecked { why: error.to_string(), remedy: remedy.to_owned() }
+    }
+}
+
 impl Report {
     pub(super) fn new(at: String, held_ms: u64, checks: Vec<Check>) -> Self {
         let verdict = verdict(&checks);
@@ -89,7 +107,8 @@ impl Report {
 
 fn verdict(checks: &[Check]) -> Verdict {
     let any = |is: &dyn Fn(&Check) -> bool| checks.iter().any(is);
-    let looked = |check: &Check| check.kind != CheckKind::File && matches!(check.outcome, Outcome::Holds { .. });
+    let declared = |check: &Check| matches!(check.kind, CheckKind::Invariant | CheckKind::Total);
+    let looked = |check: &Check| declared(check) && matches!(check.outcome, Outcome::Holds { .. });
     if any(&|check| matches!(check.outcome, Outcome::Violated { .. })) {
         Verdict::Violated
     } else if any(&|check| matches!(check.outcome, Outcome::Unchecked { .. })) {
@@ -123,7 +142,7 @@ mod tests {
         for (checks, expect) in [
             (vec![], Verdict::Nothing),
             (vec![(file, holds())], Verdict::Nothing),
-            (vec![(file, holds()), (own, empty())], Verdict::Nothing),
+            (vec![(file, holds()), (CheckKind::Events, holds()), (own, empty())], Verdict::Nothing),
             (vec![(file, holds()), (own, empty()), (own, holds())], Verdict::Holds),
             (vec![(own, holds()), (own, unchecked())], Verdict::Unchecked),
             (vec![(file, unchecked())], Verdict::Unchecked),

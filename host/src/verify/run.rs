@@ -1,6 +1,7 @@
 //! Asks every check of every subject.
 //!
-//! Totals come first, while all files are held at the moment; then each file by itself, which is let go after that.
+//! Totals and events come first, while all files are held at the moment; then each file by itself, which is let go
+//! after that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,9 +9,10 @@ use seam_store::{Author, Error as StoreError, Invariant, InvariantKind, Side, Sn
 
 use super::Progress;
 use super::error::Error;
+use super::events::{Pair, pairs};
 use super::own::own;
 use super::report::{Check, CheckKind, Outcome};
-use super::subject::{Fault, Subject};
+use super::subject::Subject;
 
 /// A total: what the contexts that declare it say of it, each with its number among the subjects.
 type Total<'s> = (&'s str, Vec<(usize, &'s Invariant)>);
@@ -35,8 +37,11 @@ pub fn run(
         .into_iter()
         .filter(|(_, sides)| sides.iter().any(|(at, _)| subjects.get(*at).is_some_and(|s| named(&s.context))))
         .collect();
+    let pairs: Vec<Pair<'_>> = pairs(&subjects).into_iter().filter(|pair| pair.is_of(&named)).collect();
     let alone = |subject: &Subject| declared(subject, InvariantKind::Violations).count() + own().count();
-    let of = totals.len() + subjects.iter().filter(|subject| named(&subject.context)).map(alone).sum::<usize>();
+    let of = totals.len()
+        + pairs.len()
+        + subjects.iter().filter(|subject| named(&subject.context)).map(alone).sum::<usize>();
     let mut done = 0;
     let mut step = |now: String| {
         progress(&Progress { done, of, now });
@@ -46,6 +51,10 @@ pub fn run(
     for (name, sides) in &totals {
         step(format!("total {name}"));
         compared.push(total(name, sides, &subjects, terms));
+    }
+    for pair in &pairs {
+        step(format!("events {}", pair.interface));
+        compared.push(pair.check(terms));
     }
     let mut checks = Vec::new();
     for subject in subjects.into_iter().filter(|subject| named(&subject.context)) {
@@ -71,7 +80,7 @@ fn totals(subjects: &[Subject]) -> Vec<Total<'_>> {
 
 /// The checks of one file.
 fn each(subject: &Subject, terms: &Terms, checks: &mut Vec<Check>, step: &mut dyn FnMut(String)) {
-    let Subject { context, file, declared: invariants } = subject;
+    let Subject { context, file, declared: invariants, .. } = subject;
     let check = |kind, name: &str, sentence: &str, outcome| Check {
         contexts: vec![context.clone()],
         kind,
@@ -90,21 +99,25 @@ fn each(subject: &Subject, terms: &Terms, checks: &mut Vec<Check>, step: &mut dy
                 };
                 checks.push(check(CheckKind::File, &own.name, &own.sentence, outcome));
             }
+            if let Some(outcome) = seals(file, terms) {
+                let sentence = "Every row of a sealed table is as it was sealed, and none is gone.";
+                checks.push(check(CheckKind::File, "seals-fit", sentence, outcome));
+            }
         }
         Err(fault) => {
             let sentence = "The file is there, and is the one that the host has seen last.";
-            checks.push(check(CheckKind::File, "file-is-there", sentence, of_fault(fault)));
+            checks.push(check(CheckKind::File, "file-is-there", sentence, fault.outcome()));
         }
     }
     if let Err(fault) = invariants {
         let sentence = "The component says what holds in its file.";
-        checks.push(check(CheckKind::Invariant, "invariants", sentence, of_fault(fault)));
+        checks.push(check(CheckKind::Invariant, "invariants", sentence, fault.outcome()));
     }
     for invariant in declared(subject, InvariantKind::Violations) {
         step(format!("{context}: {}", invariant.name));
         let outcome = match file {
             Ok(file) => violations(file, invariant, Author::Context, terms),
-            Err(fault) => without_file(context, fault),
+            Err(fault) => fault.without_file(context),
         };
         checks.push(check(CheckKind::Invariant, &invariant.name, &invariant.sentence, outcome));
     }
@@ -127,8 +140,26 @@ fn violations(file: &Snapshot, invariant: &Invariant, author: Author, terms: &Te
             examples: vec![vec![why]],
             remedy: "restore a backup: `seam restore`".to_owned(),
         },
-        Err(error) => unchecked(&error),
+        Err(error) => Outcome::unchecked(&error),
     }
+}
+
+/// What the seals of rows say; `None` if no table is sealed.
+fn seals(file: &Snapshot, terms: &Terms) -> Option<Outcome> {
+    let verified = match file.verify_seals(terms) {
+        Ok(verified) => verified?,
+        Err(error) => return Some(Outcome::unchecked(&error)),
+    };
+    Some(match (verified.broken.len() as u64, verified.whole) {
+        (0, true) => Outcome::Holds { keys: Some(verified.rows) },
+        (0, false) => Outcome::unchecked(&StoreError::Interrupted("the time did not suffice".to_owned())),
+        (count, _) => Outcome::Violated {
+            count,
+            columns: vec!["fault".to_owned()],
+            examples: verified.broken.into_iter().map(|row| vec![row]).collect(),
+            remedy: "restore a backup: `seam restore`".to_owned(),
+        },
+    })
 }
 
 fn total(name: &str, sides: &[(usize, &Invariant)], subjects: &[Subject], terms: &Terms) -> Check {
@@ -147,7 +178,7 @@ fn compare(sides: &[(usize, &Invariant)], subjects: &[Subject], terms: &Terms, c
     for (at, invariant) in sides {
         match subjects.get(*at).map(|subject| (&subject.context, &subject.file)) {
             Some((_, Ok(snapshot))) => compared.push(Side { snapshot, invariant, author: Author::Context }),
-            Some((context, Err(fault))) => return without_file(context, fault),
+            Some((context, Err(fault))) => return fault.without_file(context),
             None => {}
         }
     }
@@ -160,7 +191,7 @@ fn compare(sides: &[(usize, &Invariant)], subjects: &[Subject], terms: &Terms, c
         },
         Ok(found) if found.keys > 0 => Outcome::Holds { keys: Some(found.keys) },
         Ok(_) => Outcome::Empty { why: "no context has a key for it".to_owned() },
-        Err((at, error)) => match unchecked(&error) {
+        Err((at, error)) => match Outcome::unchecked(&error) {
             Outcome::Unchecked { why, remedy } => {
                 let context = contexts.get(at).map_or("", String::as_str);
                 Outcome::Unchecked { why: format!("the statement of `{context}`: {why}"), remedy }
@@ -168,37 +199,4 @@ fn compare(sides: &[(usize, &Invariant)], subjects: &[Subject], terms: &Terms, c
             other => other,
         },
     }
-}
-
-fn of_fault(fault: &Fault) -> Outcome {
-    match fault.clone() {
-        Fault::Damaged { why, remedy } => {
-            Outcome::Violated { count: 1, columns: vec!["fault".to_owned()], examples: vec![vec![why]], remedy }
-        }
-        Fault::Unreadable { why, remedy } => Outcome::Unchecked { why, remedy },
-        Fault::Absent => Outcome::Empty { why: "the context has no file yet".to_owned() },
-    }
-}
-
-/// The outcome of a check that needs a file which cannot be read.
-fn without_file(context: &str, fault: &Fault) -> Outcome {
-    match fault {
-        Fault::Absent => Outcome::Empty { why: format!("`{context}` has no file yet") },
-        Fault::Damaged { why, remedy } | Fault::Unreadable { why, remedy } => {
-            let why = format!("the file of `{context}` cannot be read: {why}");
-            Outcome::Unchecked { why, remedy: remedy.clone() }
-        }
-    }
-}
-
-fn unchecked(error: &StoreError) -> Outcome {
-    let remedy = match error {
-        StoreError::Interrupted(_) => "verify a backup, for which there is more time: `seam verify --backup NAME`",
-        StoreError::Invalid(_) | StoreError::Denied(_) => {
-            "the file may be at another schema than the component: `seam check` says whether the statement fits"
-        }
-        StoreError::TooLarge(_) => "have the statement read fewer or shorter values",
-        _ => "see the log of the host, and `seam contexts`",
-    };
-    Outcome::Unchecked { why: error.to_string(), remedy: remedy.to_owned() }
 }

@@ -50,7 +50,7 @@ pub fn verify_stopped(
         };
         files.push(config.path);
         let declared = offline::of(&mut declared, name.as_str());
-        subjects.push(Subject { context: name.to_string(), file, declared });
+        subjects.push(Subject { context: name.to_string(), file, declared, events: (&context.settings).into() });
     }
     offline::report(subjects, offline::last_written(&files), request, progress)
 }

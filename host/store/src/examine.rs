@@ -106,7 +106,7 @@ pub fn disagreements(sides: &[Side<'_>], terms: &Terms) -> Result<Disagreement, 
 }
 
 /// Runs `work` while the guards of these connections are armed.
-fn armed<T>(connections: &[(&Connection, Author)], terms: &Terms, work: impl FnOnce() -> T) -> T {
+pub(super) fn armed<T>(connections: &[(&Connection, Author)], terms: &Terms, work: impl FnOnce() -> T) -> T {
     for (connection, author) in connections {
         match author {
             Author::Host => connection.guard().arm_host(terms.deadline),

@@ -162,7 +162,7 @@ fn entry(row: &rusqlite::Row<'_>, request: &FeedRequest<'_>) -> rusqlite::Result
 }
 
 /// The position after which every event is kept.
-fn kept_after(sqlite: &rusqlite::Connection) -> rusqlite::Result<u64> {
+pub(super) fn kept_after(sqlite: &rusqlite::Connection) -> rusqlite::Result<u64> {
     let sql = "SELECT position, interface, function, data FROM seam_outbox ORDER BY position LIMIT 1";
     let oldest = sqlite.query_row(sql, [], |row| {
         let (interface, function) = (row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);

@@ -387,7 +387,7 @@ impl Database {
     }
 }
 
-fn seen(sqlite: &rusqlite::Connection, source: &Source) -> rusqlite::Result<Option<u64>> {
+pub(super) fn seen(sqlite: &rusqlite::Connection, source: &Source) -> rusqlite::Result<Option<u64>> {
     let sql = "SELECT at FROM seam_inbox WHERE publisher = ?1 AND interface = ?2";
     let at = |row: &rusqlite::Row<'_>| row.get(0).map(unsigned);
     sqlite.query_row(sql, params![source.publisher, source.interface], at).optional()

@@ -4,11 +4,11 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `migrate, register, examine -> moment -> compare, copy, feed, inbox,
-//! inspect, invariant, saga, schedules, timers -> outbox, schema -> database -> transaction -> writer, readers -> sealing ->
-//! look -> open, host, health -> log_file, connection, full_text -> mark, bounded -> confine, functions, program,
-//! row_seals, sql, statistics, vfs -> bell, callable, host_table, lane, rows, config, page_seals -> seal -> key,
-//! blocking, fault, oneshot, damage -> error, clock, ids, private, text, visible -> limits`.
+//! Floors, each importing only those after it: `accounts, migrate, register -> examine -> moment -> compare, copy,
+//! feed, inbox, inspect, invariant, saga, schedules, timers -> outbox, schema -> database -> transaction -> writer,
+//! readers -> sealing -> look -> open, host, health -> log_file, connection, full_text -> mark, bounded -> confine,
+//! functions, program, row_seals, sql, statistics, vfs -> bell, callable, host_table, lane, rows, config, page_seals ->
+//! seal -> key, blocking, fault, oneshot, damage -> error, clock, ids, private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`), faults
 //! for tests (`fault`).
@@ -24,6 +24,7 @@ pub mod private;
 pub mod text;
 pub mod visible;
 
+mod accounts;
 mod bell;
 mod bounded;
 mod callable;
@@ -75,6 +76,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use accounts::{Account, account};
 pub use bell::Listener;
 pub use compare::Difference;
 pub use config::{Config, Encryption, Settings, file_name};

@@ -22,7 +22,7 @@ use crate::{blocking, damage, limits, schema};
 
 /// A file as it was at the moment. While it lives, the file's write-ahead log is not cut.
 pub struct Snapshot {
-    config: Config,
+    pub(super) config: Config,
     pub(super) connection: Connection,
     /// Keeps the file open; `None` when no host uses it.
     _database: Option<Arc<Database>>,

@@ -136,6 +136,7 @@ fn poisoned_and_stopped_subscribers_disturb_no_other_and_are_seen_and_mended() -
     ensure!(shown["data"].to_string().contains("Long Player 1"), "{shown}");
 
     mistakes(&news, first, *positions.last().unwrap_or(&0))?;
+    accounted(&news)?;
     subscription(&news, "poisoned", |one| one["dead"] == 7)?;
     ensure!(json(&news, &["audit"])? == serde_json::json!([]), "nothing was changed");
 
@@ -192,6 +193,21 @@ fn mistakes(news: &News, first: u64, last: u64) -> Result<()> {
     fails(news, &["events", "discard", "poisoned", &first], 2)?;
     fails(news, &["events", "retry", "poisoned"], 2)?;
     fails(news, &["events", "replay", "taker", "--from", "yesterday"], 2)?;
+    Ok(())
+}
+
+/// `seam verify` on the running host: what became of the seven events with each subscriber.
+fn accounted(news: &News) -> Result<()> {
+    let ended = seam(&news.manifest(), &["verify", "--format", "json"])?;
+    let report: Value = serde_json::from_slice(&ended.stdout)?;
+    let checks = report["checks"].as_array().into_iter().flatten();
+    let events: Vec<&Value> = checks.filter(|check| check["kind"] == "events").collect();
+    for (subscriber, outcome) in [("taker", "holds"), ("poisoned", "holds"), ("stopped", "unchecked")] {
+        let check = events.iter().find(|check| check["contexts"] == serde_json::json!(["sender", subscriber]));
+        let check = check.with_context(|| format!("no check of `{subscriber}` in {report}"))?;
+        ensure!(check["outcome"] == outcome, "{check}");
+        ensure!(outcome != "holds" || check["keys"] == 7, "{check}");
+    }
     Ok(())
 }
 

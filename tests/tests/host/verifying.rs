@@ -151,3 +151,36 @@ fn seam_test_refuses_a_component_whose_invariants_do_not_fit_its_schema() -> Res
     assert!(code == 1 && all.contains("`seen-is-positive` does not fit the schema"), "{all}");
     Ok(())
 }
+
+/// An event that the subscriber's file has set aside, and that the publisher's file no longer has, as after a file was
+/// put back without the others.
+#[test]
+fn an_event_that_only_one_of_two_files_knows_is_a_violation() -> Result<()> {
+    use seam_tests::publishing::{How, PUBLISHES, Reader, got, publisher, write};
+    let lines = "store = true\nsubscribes.\"t:book/events\" = { tries = 1 }";
+    let reader = Reader { traps_on: 2, ..Reader::default() };
+    let system =
+        System::new().context("book", &publisher()?, PUBLISHES)?.context("reader", &reader.component()?, lines)?;
+    let registry = system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    let deliveries = seam::delivery::Deliveries::start(registry.clone(), seam::delivery::Tallies::default());
+    write(&registry, 1, 3, How::Together)?;
+    seam_tests::wait::until(seam_tests::wait::TIMEOUT, || {
+        let numbers = got(&registry, "reader")?;
+        Ok(if numbers == [1, 3] { Ok(()) } else { Err(format!("{numbers:?}")) })
+    })?;
+    drop(deliveries);
+    registry.close_stores();
+    let path = system.write()?;
+    let (_, found) = report(&path)?;
+    assert_eq!(outcome(&found, "t:book/events")?, &Outcome::Holds { keys: Some(3) });
+    let file = rusqlite::Connection::open(system.folder.path().join("data/stores/book.db"))?;
+    assert_eq!(file.execute("DELETE FROM seam_outbox WHERE data LIKE '%2%' AND interface <> ''", [])?, 1);
+    drop(file);
+    let (code, found) = report(&path)?;
+    assert_eq!((code, found.verdict), (1, Verdict::Violated));
+    let Outcome::Violated { count: 1, examples, .. } = outcome(&found, "t:book/events")? else {
+        anyhow::bail!("{found:?}");
+    };
+    assert!(examples[0][0].contains("the publisher does not have it"), "{examples:?}");
+    Ok(())
+}

@@ -56,7 +56,8 @@ const FLOORS: &[Floors] = &[
     Floors {
         root: "host/store/src/",
         floors: &[
-            &["migrate", "register", "examine"],
+            &["accounts", "migrate", "register"],
+            &["examine"],
             &["moment"],
             &["compare", "copy", "feed", "inbox", "inspect", "invariant", "saga", "schedules", "timers"],
             &["outbox", "schema"],

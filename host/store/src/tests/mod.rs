@@ -1,6 +1,7 @@
 //! Claims about the store, each on a real file.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accounts;
 mod confinement;
 mod copies;
 mod damage;

@@ -243,6 +243,10 @@ fn pages_that_are_put_back_to_an_older_state_are_found_by_the_rows() {
     let at = now.chunks(PAGE).position(holds).unwrap() * PAGE;
     now[at..at + PAGE].copy_from_slice(&before[at..at + PAGE]);
     std::fs::write(books.file(), now).unwrap();
+    let terms = Terms { now_s: 0, deadline: soon() };
+    let verified = Snapshot::of_stopped(&books.config()).map(|file| format!("{:?}", file.verify_seals(&terms)));
+    let seen = verified.unwrap_or_else(|error| chain(&error));
+    assert!(seen.contains("`entry` 20 is gone") || seen.contains("malformed"), "{seen}");
     let why = books.why();
     assert!(why.contains("`entry` 20 is gone") || why.contains("malformed") || why.contains("missing"), "{why}");
     assert!(why.contains("restore"), "{why}");
