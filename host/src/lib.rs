@@ -2,8 +2,8 @@
 //!
 //! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, delivery, harness,
 //! sagas, schedule, timers, verify -> invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit ->
-//! manifest -> folder, audit, cron, pause -> limits`. Below are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one
-//! SQLite file for each context).
+//! manifest -> folder, audit, cron, pause -> limits`. Below are the crates `seam-runtime` (contexts, linking, calls)
+//! and `seam-store` (one SQLite file for each context).
 
 pub mod admin;
 pub mod app;
