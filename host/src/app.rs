@@ -17,6 +17,7 @@ use crate::fit;
 use crate::folder;
 use crate::http;
 use crate::manifest::{Context, Manifest, Testers};
+use crate::sagas::SagaOperator;
 use crate::schedule::{self, Scheduler};
 use crate::timers::{TimerMetrics, Timers};
 use crate::watch::{self, Root, Watcher};
@@ -38,6 +39,7 @@ pub struct App {
     event_metrics: Arc<EventMetrics>,
     /// Of events.
     pub operator: Operator,
+    pub saga_operator: SagaOperator,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +87,8 @@ impl App {
         let schedules = Arc::new(schedule::Board::new(&manifest.schedules, &metrics)?);
         let timers = TimerMetrics::new(&metrics)?;
         let tallies = Tallies::default();
-        let operator = Operator::new(registry.clone(), tallies.clone(), audit);
+        let operator = Operator::new(registry.clone(), tallies.clone(), audit.clone());
+        let saga_operator = SagaOperator::new(registry.clone(), audit);
         Ok(Self {
             manifest,
             registry,
@@ -97,6 +100,7 @@ impl App {
             tallies,
             event_metrics,
             operator,
+            saga_operator,
         })
     }
 

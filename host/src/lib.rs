@@ -2,8 +2,8 @@
 //!
 //! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, delivery, harness,
 //! sagas, schedule, timers, verify -> invoke -> http, backup, build, deploy, watch, logging, scaffold -> fit ->
-//! manifest -> folder, audit, cron, pause -> limits`. Below are the crates `seam-runtime` (contexts, linking, calls)
-//! and `seam-store` (one SQLite file for each context).
+//! manifest -> folder, audit, cron, pause -> refused, times -> limits`. Below are the crates `seam-runtime` (contexts,
+//! linking, calls) and `seam-store` (one SQLite file for each context).
 
 pub mod admin;
 pub mod app;
@@ -26,10 +26,12 @@ pub mod logging;
 pub mod manifest;
 pub mod memory;
 pub mod pause;
+pub mod refused;
 pub mod sagas;
 pub mod scaffold;
 pub mod schedule;
 pub mod seed;
 pub mod timers;
+pub mod times;
 pub mod verify;
 pub mod watch;

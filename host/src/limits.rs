@@ -375,3 +375,14 @@ pub const SAGA_FORGET_S: u64 = 60;
 pub const AUDIT_LINES_MAX: u32 = 100_000;
 /// Characters of the reason for a change.
 pub const AUDIT_WHY_CHARS_MAX: usize = 1_000;
+
+// What operators do with sagas
+
+/// Sagas that `seam sagas` shows at once; its filters find the others.
+pub const SAGA_LIST_MAX: u32 = 1_000;
+/// Sagas of each context that `seam sagas --by cause` looks at: all that one context can have in process.
+pub const SAGA_GROUPED_MAX: u32 = seam_store::limits::SAGAS_MAX;
+/// Sagas that one command acts on; the same command again acts on the next ones.
+pub const SAGA_ACTS_MAX: u32 = 1_000;
+/// How many of them share a commit: the context's own calls wait for some milliseconds.
+pub const SAGA_ACTS_PER_COMMIT: usize = 100;

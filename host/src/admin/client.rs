@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, SeedEvent, VerifyEvent,
+    EventsRequest, RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, SagasRequest, SeedEvent,
+    VerifyEvent,
 };
 use super::status::ContextStatus;
 use crate::audit::AuditLine;
@@ -104,6 +105,11 @@ impl Client {
     /// The type of the response depends on the request: see `EventsRequest`.
     pub fn events<T: DeserializeOwned>(self, request: &EventsRequest) -> Result<T, Error> {
         self.ask("POST", "/events", Some(request), 2 * limits::ADMIN_REQUEST_MS)
+    }
+
+    /// The type of the response depends on the request: see `SagasRequest`.
+    pub fn sagas<T: DeserializeOwned>(self, request: &SagasRequest) -> Result<T, Error> {
+        self.ask("POST", "/sagas", Some(request), 2 * limits::ADMIN_REQUEST_MS)
     }
 
     pub fn audit(self, request: &AuditRequest) -> Result<Vec<AuditLine>, Error> {

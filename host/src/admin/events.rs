@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::protocol::{ErrorMessage, EventsRequest};
-use crate::delivery::{Operator, Refused};
+use crate::delivery::Operator;
+use crate::refused::Refused;
 
 /// Does what `who` asks. Waits for disks.
 pub(super) fn respond(operator: &Operator, who: &str, request: EventsRequest) -> Result<Value, ErrorMessage> {

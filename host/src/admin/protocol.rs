@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::{Order, Refused, Replay, Selection, Which};
+use crate::delivery::{Order, Replay, Selection, Which};
 use crate::deploy;
+use crate::refused::Refused;
+use crate::sagas::{SagaActRequest, SagaName, SagaSelection};
 use crate::schedule::ScheduleStatus;
 use crate::timers::TimerStatus;
 
@@ -120,6 +122,17 @@ pub enum EventsRequest {
     Show { of: Selection, position: u64 },
     Act { of: Selection, order: Order, why: String },
     Replay(Replay),
+}
+
+/// `POST /sagas`. The response to `List` is a `sagas::SagaList`, to `Groups` `sagas::SagaGroups`, to `Show` a
+/// `sagas::ShownSaga`, to `Act` a `sagas::SagaPlan`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum SagasRequest {
+    List { of: SagaSelection, count: u32 },
+    Groups { of: SagaSelection },
+    Show(SagaName),
+    Act(SagaActRequest),
 }
 
 /// `POST /audit`; the response is the newest lines, a list of `audit::AuditLine`.

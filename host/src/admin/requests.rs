@@ -17,13 +17,14 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, RecordRequest, RouteRequest, SeedEvent, VerifyEvent,
+    EventsRequest, RecordRequest, RouteRequest, SagasRequest, SeedEvent, VerifyEvent,
 };
-use super::{events, record, status};
+use super::{events, record, sagas, status};
 use crate::audit;
 use crate::delivery::Operator;
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
+use crate::sagas::SagaOperator;
 use crate::schedule::Board;
 use crate::seed::{SeedRequest, Seeds};
 use crate::verify::{self, VerifyRequest};
@@ -35,6 +36,7 @@ pub struct State {
     pub registry: Registry,
     pub deployer: Deployer,
     pub operator: Operator,
+    pub sagas: SagaOperator,
     pub seeds: Arc<Seeds>,
     pub folder: Arc<Folder>,
     pub schedules: Arc<Board>,
@@ -48,7 +50,7 @@ impl State {
     pub fn new(
         registry: Registry,
         deployer: Deployer,
-        operator: Operator,
+        (operator, sagas): (Operator, SagaOperator),
         seeds: Seeds,
         folder: Arc<Folder>,
         schedules: Arc<Board>,
@@ -58,6 +60,7 @@ impl State {
             registry,
             deployer,
             operator,
+            sagas,
             seeds: Arc::new(seeds),
             folder,
             schedules,
@@ -91,6 +94,11 @@ async fn dispatch(request: Request<Incoming>, state: State, user: Option<u32>) -
             let request: EventsRequest = body(request).await?;
             let who = user.map_or_else(|| "unknown".to_owned(), audit::user);
             blocking(move || events::respond(&state.operator, &who, request)).await
+        }
+        (&Method::POST, "/sagas") => {
+            let request: SagasRequest = body(request).await?;
+            let who = user.map_or_else(|| "unknown".to_owned(), audit::user);
+            blocking(move || sagas::respond(&state.sagas, &who, request)).await
         }
         (&Method::POST, "/audit") => {
             let request: AuditRequest = body(request).await?;

@@ -27,6 +27,8 @@ mod out;
 mod record;
 mod restore;
 mod route;
+mod sagas;
+mod sagas_shown;
 mod schedules;
 mod seed;
 mod test;
@@ -198,6 +200,22 @@ Examples:
   seam events discard mail 117512 --why 'a test order'
   seam events replay mail --from start --dry-run    say what would be delivered again")]
     Events(events::Options),
+    /// Show the sagas of contexts: where each is, and why; retry, skip, undo or resume them
+    #[command(after_help = "\
+Without a verb, it lists the sagas that are in process, the oldest first.
+An action says what it would do; with --yes it does it, and stands in the audit log (`seam audit`) and in the timeline.
+
+Examples:
+  seam sagas
+  seam sagas --state stuck --cause 'out of service'
+  seam sagas --by cause                      how many are at the same step for the same reason
+  seam sagas show orders order MC-100121     one saga: each try, what it answered, who acted
+  seam sagas retry orders order MC-100121 --yes
+  seam sagas undo --all --kind order --older-than 2d        say which would be undone
+
+Exit 0: done; 1: it failed, or not each saga that was meant was acted on; 2: wrong usage.
+`seam sagas check` ends with 1 if a saga is stuck, and with 2 if a context could not be asked.")]
+    Sagas(sagas::Options),
     /// Show what operators have changed by hand: who, when, why, and what came of it
     Audit {
         /// How many lines, the newest first
@@ -312,6 +330,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Logs(options) => logs::run(&global.load()?, &options),
         Command::Route(options) => route::run(global, &options),
         Command::Events(options) => events::run(global, options),
+        Command::Sagas(options) => sagas::run(global, options),
         Command::Audit { count, format } => audit::run(&global.load()?, count, format),
         Command::Accept { context } => accept::run(&global.load()?, &context),
         Command::Compare { context, format } => compare::run(&global.load()?, &context, format),

@@ -4,7 +4,6 @@
 //! the contexts' files are the truth; what wakes a thread is only a hint to look.
 //! Not here: the tables (`seam_store`), the transaction around a handler (`seam_runtime::run`).
 
-mod error;
 mod handler;
 mod metrics;
 mod operator;
@@ -25,7 +24,6 @@ use seam_runtime::serve::Registry;
 use seam_store::ids::interface_path;
 use seam_store::{Database, Listener, Source, WaitState};
 
-pub use error::Refused;
 pub use handler::{ContextHandler, Handler, Note};
 pub use metrics::EventMetrics;
 pub use operator::{Operator, Order, Replay, ReplayPlan, ReplayStart, Selection, Shown, Which};

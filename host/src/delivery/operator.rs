@@ -11,14 +11,13 @@ use seam_store::ids::interface_path;
 use seam_store::limits::EVENT_COUNT_MAX;
 use seam_store::{Database, Event, WaitState, Waiting};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use super::error::Refused;
 use super::status::{Subscription, SubscriptionStatus, statuses, subscriptions};
 use super::tally::Tallies;
 use crate::audit::{Act, Audit, AuditLine};
 use crate::limits;
+use crate::refused::{Refused, reason};
+use crate::times::rfc3339;
 
 /// Subscriptions of a subscriber: all, or those to a publisher or to an interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,7 +184,8 @@ impl Operator {
     /// # Errors
     /// For an unknown subscriber or position, an event that waits behind another, or a missing reason.
     pub fn act(&self, who: &str, of: &Selection, order: Order, why: &str) -> Result<u64, Refused> {
-        let why = reason(why, matches!(order, Order::Discard(_)))?;
+        let needed = matches!(order, Order::Discard(_)).then_some("a discarded event is gone");
+        let why = reason(why, needed)?;
         let subscription = self.one(of)?;
         let (inbox, source) = (inbox(&subscription)?, &subscription.source);
         let waiting = match order {
@@ -224,7 +224,7 @@ impl Operator {
     /// # Errors
     /// For an unknown subscriber, or a position that is not kept or not taken yet.
     pub fn replay(&self, who: &str, replay: &Replay) -> Result<ReplayPlan, Refused> {
-        let why = reason(&replay.why, false)?;
+        let why = reason(&replay.why, None)?;
         let subscription = self.one(&replay.of)?;
         let plan = plan(&subscription, replay.from)?;
         if replay.dry_run {
@@ -293,18 +293,6 @@ impl Operator {
 
 fn with_source(command: &str, subscription: &Subscription) -> String {
     format!("{command} --publisher {} --interface {}", subscription.source.publisher, subscription.source.interface)
-}
-
-/// The operator's words, if they will do.
-fn reason(why: &str, is_needed: bool) -> Result<&str, Refused> {
-    let (why, most) = (why.trim(), limits::AUDIT_WHY_CHARS_MAX);
-    if is_needed && why.is_empty() {
-        return Err(Refused::new("a discarded event is gone, and the audit log wants to know why", "add `--why TEXT`"));
-    }
-    if why.chars().count() > most {
-        return Err(Refused::new(format!("the reason has more than {most} characters"), "write a shorter one"));
-    }
-    Ok(why)
 }
 
 fn inbox(subscription: &Subscription) -> Result<&Arc<Database>, Refused> {
@@ -437,10 +425,4 @@ fn shown(event: &Event, publisher: &str, state: &str) -> Shown {
         reason: String::new(),
         next_try: None,
     }
-}
-
-/// `2026-11-29T20:00:00.123Z`
-fn rfc3339(ms: u64) -> String {
-    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000);
-    time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
 }

@@ -8,6 +8,7 @@ use super::keys::names_interface;
 use super::model::Places;
 use super::table::{At, Table};
 use crate::limits;
+use crate::times::duration;
 
 /// The events interfaces that the context publishes.
 pub fn publishes(context: &Table<'_, '_>, places: &mut Places) -> Vec<Publication> {
@@ -71,17 +72,4 @@ fn named(context: &Table<'_, '_>, interface: &At<String>) -> bool {
         context.document.report(interface.place, message, remedy);
     }
     valid
-}
-
-/// A whole number of seconds, minutes, hours or days: `90s`, `45m`, `12h`, `30d`.
-fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(seconds).map(Duration::from_secs)
 }

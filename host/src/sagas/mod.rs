@@ -8,6 +8,7 @@ mod desk;
 mod driver;
 mod engine;
 mod metrics;
+mod operator;
 mod performer;
 mod rules;
 #[cfg(test)]
@@ -16,4 +17,8 @@ mod tests;
 pub use driver::{Contexts, Driver};
 pub use engine::{Engine, Left};
 pub use metrics::SagaMetrics;
+pub use operator::{
+    NotActed, SagaAct, SagaActRequest, SagaGroup, SagaGroups, SagaList, SagaName, SagaOperator, SagaOrder, SagaPlan,
+    SagaSelection, SagaStatus, SagaTarget, ShownAttempt, ShownSaga, Unread,
+};
 pub use performer::{Keep, Mark, Performer};

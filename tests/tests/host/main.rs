@@ -18,6 +18,7 @@ mod long_calls;
 mod mistakes;
 mod mistakes_made;
 mod operating_events;
+mod operating_sagas;
 mod origins;
 mod partial;
 mod private;

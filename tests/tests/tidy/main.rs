@@ -35,6 +35,7 @@ const FLOORS: &[Floors] = &[
             &["fit"],
             &["manifest"],
             &["folder", "memory", "audit", "cron", "pause"],
+            &["refused", "times"],
             &["limits"],
         ],
     },

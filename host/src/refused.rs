@@ -2,6 +2,8 @@
 
 use seam_store::HostFileError;
 
+use crate::limits;
+
 /// Nothing was changed, unless the message says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -15,6 +17,21 @@ impl Refused {
     pub fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { message: message.into(), remedy: remedy.into() }
     }
+}
+
+/// The operator's words for the audit log, if they will do. `needed`: why the action asks for them, if it does.
+///
+/// # Errors
+/// When they are missing or too long.
+pub fn reason<'w>(why: &'w str, needed: Option<&str>) -> Result<&'w str, Refused> {
+    let (why, most) = (why.trim(), limits::AUDIT_WHY_CHARS_MAX);
+    if let Some(needed) = needed.filter(|_| why.is_empty()) {
+        return Err(Refused::new(format!("{needed}, and the audit log wants to know why"), "add `--why TEXT`"));
+    }
+    if why.chars().count() > most {
+        return Err(Refused::new(format!("the reason has more than {most} characters"), "write a shorter one"));
+    }
+    Ok(why)
 }
 
 impl From<HostFileError> for Refused {

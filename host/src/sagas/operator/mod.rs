@@ -1,0 +1,139 @@
+//! What an operator asks of sagas, and does with them: list, group, show, retry, skip, undo, resume.
+//!
+//! Invariants: a preview and a request that is refused change nothing. Every change goes through `Audit::act`, which
+//! notes who made it and why, and is a line of the saga's timeline.
+//! Not here: what an action does to a saga (`seam_store`), how a saga goes on (`engine`).
+
+mod act;
+mod look;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use seam_runtime::run::Generation;
+use seam_runtime::serve::Registry;
+
+pub use look::SagaFile;
+pub use types::{
+    NotActed, SagaAct, SagaActRequest, SagaGroup, SagaGroups, SagaList, SagaName, SagaOrder, SagaPlan, SagaSelection,
+    SagaStatus, SagaTarget, ShownAttempt, ShownSaga, Unread,
+};
+
+use crate::audit::{Act, Audit};
+use crate::refused::{Refused, reason};
+
+/// What the admin socket and tools ask. Cheap to clone.
+#[derive(Clone)]
+pub struct SagaOperator {
+    registry: Registry,
+    audit: Audit,
+}
+
+impl SagaOperator {
+    pub fn new(registry: Registry, audit: Audit) -> Self {
+        Self { registry, audit }
+    }
+
+    /// Sagas, the oldest first; at most `SAGA_LIST_MAX`.
+    ///
+    /// # Errors
+    /// For an unknown context, kind or state.
+    pub fn list(&self, selection: &SagaSelection, most: u32) -> Result<SagaList, Refused> {
+        look::list(&self.files(), &self.known(selection), self.now_ms(), most)
+    }
+
+    /// Sagas by where they are, and why.
+    ///
+    /// # Errors
+    /// As `list`.
+    pub fn groups(&self, selection: &SagaSelection) -> Result<SagaGroups, Refused> {
+        look::groups(&self.files(), &self.known(selection), self.now_ms())
+    }
+
+    /// One saga with its timeline.
+    ///
+    /// # Errors
+    /// When there is no such saga, or its file is not open.
+    pub fn show(&self, name: &SagaName) -> Result<ShownSaga, Refused> {
+        let name = SagaName { context: self.registry.name_of(&name.context), ..name.clone() };
+        let files = self.files();
+        look::show(look::open(look::file(&files, &name.context)?)?, &name, self.now_ms())
+    }
+
+    /// Acts on one saga or on many, or says what that would do.
+    ///
+    /// # Errors
+    /// When it is refused: then nothing has changed, unless the message says otherwise.
+    pub fn act(&self, who: &str, request: &SagaActRequest) -> Result<SagaPlan, Refused> {
+        let of = match &request.of {
+            SagaTarget::One(name) => {
+                SagaTarget::One(SagaName { context: self.registry.name_of(&name.context), ..name.clone() })
+            }
+            SagaTarget::All(selection) => SagaTarget::All(self.known(selection)),
+        };
+        act(&self.audit, &self.files(), who, &SagaActRequest { of, ..request.clone() }, self.now_ms())
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.registry.clock().wall_ms()
+    }
+
+    /// A variant's file has its own sagas: `main` is the context.
+    fn known(&self, selection: &SagaSelection) -> SagaSelection {
+        let context = selection.context.as_deref().map(|context| self.registry.name_of(context));
+        SagaSelection { context, ..selection.clone() }
+    }
+
+    /// The files that may have sagas, in the order of the manifest.
+    fn files(&self) -> Vec<SagaFile> {
+        let generations = self.registry.generations();
+        let stores = generations.iter().filter(|generation| generation.spec().settings.store.is_some());
+        stores.map(|generation| of_generation(generation)).collect()
+    }
+}
+
+fn of_generation(generation: &Generation) -> SagaFile {
+    let database = match (generation.out_of_service(), generation.database()) {
+        (Some(problem), _) => Err(problem.message.clone()),
+        (None, Some(database)) => Ok(database.clone()),
+        (None, None) => Err("it has no open file".to_owned()),
+    };
+    SagaFile { context: generation.context().to_string(), database }
+}
+
+/// See `SagaOperator::act`.
+fn act(
+    audit: &Audit,
+    files: &[SagaFile],
+    who: &str,
+    request: &SagaActRequest,
+    now_ms: u64,
+) -> Result<SagaPlan, Refused> {
+    let needed = match request.order {
+        SagaOrder::Skip => Some("what is skipped is not done by the host"),
+        SagaOrder::Undo => Some("what is undone does not come back"),
+        SagaOrder::Retry | SagaOrder::Resume => None,
+    };
+    // A preview may come before the reason.
+    let why = reason(&request.why, needed.filter(|_| !request.preview))?;
+    let prepared = act::prepare(files, request, now_ms)?;
+    if request.preview {
+        return Ok(prepared.plan);
+    }
+    if prepared.plan.acts.is_empty() {
+        return Ok(SagaPlan { done: true, ..prepared.plan });
+    }
+    let command = act::command(request);
+    audit.act(&Act { who, command: &command, why }, || {
+        let plan = act::carry_out(files, prepared, request.order, (who, why), now_ms)?;
+        let (acted, refused, moved) = (plan.acts.len(), plan.refused.len(), plan.moved.len());
+        let sagas = if acted == 1 { "saga" } else { "sagas" };
+        let what = format!("{acted} {sagas}, {refused} refused, {moved} had moved on");
+        match (&request.of, plan.refused.first().or(plan.moved.first())) {
+            (SagaTarget::One(name), Some(not)) => {
+                Err(Refused::new(format!("saga {name}: {}", not.why), "nothing was changed; look again"))
+            }
+            _ => Ok((plan, what)),
+        }
+    })
+}
