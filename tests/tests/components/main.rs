@@ -13,6 +13,8 @@ mod outgoing;
 mod places;
 mod quick;
 mod recording;
+mod saga_driver;
+mod sagas;
 mod scenarios;
 mod shadows;
 mod slow_clients;
