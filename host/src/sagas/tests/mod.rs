@@ -342,6 +342,9 @@ fn a_wait_with_a_time_is_asked_again_then_and_does_not_count_as_patience() {
     let pause = world.saga().due_ms.unwrap() - world.now_ms();
     assert_eq!(pause, limits::PAUSE_FIRST_MS, "a time that is over does not make it ask without a pause");
     assert_eq!(world.drive_on(9).state, SagaState::Done);
+    let tasks = world.engine.performer.tasks.borrow();
+    let attempts: Vec<u32> = tasks.iter().filter(|task| task.step == "ship").map(|task| task.attempt).collect();
+    assert_eq!(attempts, [1, 2, 2, 2], "waited once, failed once, waited again");
 }
 
 #[test]
