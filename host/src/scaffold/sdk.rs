@@ -24,7 +24,8 @@ macro_rules! files {
 }
 
 /// What the files of a project refer to.
-pub const DOCS: Files = files!("docs": "manifest.md", "new-context.md", "scenarios.md", "variants.md", "verify.md");
+pub const DOCS: Files =
+    files!("docs": "manifest.md", "new-context.md", "sagas.md", "scenarios.md", "variants.md", "verify.md");
 
 pub const INTERFACES: Files = files!("wit/host": "attempts.wit", "health.wit", "http.wit", "invariants.wit", "sagas.wit", "store.wit", "two-phase.wit");
 

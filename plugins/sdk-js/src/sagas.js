@@ -51,7 +51,8 @@ export const waiting = (until) => ({ tag: "waiting", val: until });
 
 /**
  * One step of a saga. `call`: the function of another context that it calls. `undo`: `own`, `nothing`, `never`, or the
- * function of another context that undoes it. `tries` and `patience` (seconds) bound how often and how long it is tried.
+ * function of another context that undoes it. `tries` and `patience` (seconds) bound how often and how long it is
+ * tried.
  * @param {string} name
  * @param {{ call?: string, undo?: string, tries?: number, patience?: number }} [how]
  */
