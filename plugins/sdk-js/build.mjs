@@ -59,7 +59,8 @@ async function bundled(folder, tools, tool) {
     write: false,
     logLevel: "warning",
     legalComments: "none",
-    alias: { "seam-sdk": join(sdk, "src", "index.js") },
+    // Apart: only a world with sagas imports their interface.
+    alias: { "seam-sdk/sagas": join(sdk, "src", "sagas.js"), "seam-sdk": join(sdk, "src", "index.js") },
     loader: { ".sql": "text" },
     nodePaths: [join(tools, "node_modules")],
     plugins: [seams, clojure(compileString)],

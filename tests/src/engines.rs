@@ -46,7 +46,8 @@ fn build() -> Result<()> {
     let lock = std::fs::File::create(repo().join("target/tests/building"))?;
     lock.lock()?;
     let variants: Vec<_> = ENGINES[1..].iter().map(|engine| format!("recommendation@{engine}")).collect();
-    for (manifest, contexts) in [("seam.toml", variants), ("tests/guests/seam.toml", vec!["clumsy".into()])] {
+    let guests = ["clumsy", "keeper-js", "keeper-python"].map(str::to_owned).to_vec();
+    for (manifest, contexts) in [("seam.toml", variants), ("tests/guests/seam.toml", guests)] {
         let mut build = host::command()?;
         let ended = build.arg("-f").arg(repo().join(manifest)).arg("build").args(contexts).output()?;
         ensure!(ended.status.success(), "{manifest} is not built:\n{}", String::from_utf8_lossy(&ended.stderr));

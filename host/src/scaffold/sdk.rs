@@ -24,7 +24,8 @@ macro_rules! files {
 }
 
 /// What the files of a project refer to.
-pub const DOCS: Files = files!("docs": "manifest.md", "new-context.md", "scenarios.md", "variants.md", "verify.md");
+pub const DOCS: Files =
+    files!("docs": "manifest.md", "new-context.md", "sagas.md", "scenarios.md", "variants.md", "verify.md");
 
 pub const INTERFACES: Files = files!("wit/host": "attempts.wit", "health.wit", "http.wit", "invariants.wit", "sagas.wit", "store.wit", "two-phase.wit");
 
@@ -42,13 +43,13 @@ pub const PACKED_FILES: Files = files!("host/packed": "Cargo.toml", "src/lib.rs"
 
 pub const JAVASCRIPT_FILES: Files = files!("plugins/sdk-js":
     ".npmrc", "README.md", "build.mjs", "package-lock.json", "package.json", "src/answers.js", "src/guard.js",
-    "src/index.js", "src/migrations.js", "src/numbers.js", "src/packed.js", "src/store.js", "src/text.js",
+    "src/index.js", "src/migrations.js", "src/numbers.js", "src/packed.js", "src/sagas.js", "src/store.js", "src/text.js",
     "test/guard.test.mjs", "test/packed.test.mjs", "test/text.test.mjs", "tools.mjs",
 );
 
 pub const PYTHON_FILES: Files = files!("plugins/sdk-python":
     "README.md", "build.py", "requirements.txt", "seam_sdk/__init__.py", "seam_sdk/context.py", "seam_sdk/packed.py",
-    "seam_sdk/store.py", "seam_sdk/text.py", "test_packed.py", "test_text.py",
+    "seam_sdk/sagas.py", "seam_sdk/store.py", "seam_sdk/text.py", "test_packed.py", "test_text.py",
 );
 
 /// The files of the SDK and of the interfaces, without the folders that the project has already: it may keep older

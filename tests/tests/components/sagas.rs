@@ -1,5 +1,5 @@
-//! Sagas between a guest and the host: what it declares, starts and asks for, and how one step is performed. Nobody
-//! performs the sagas here but the test.
+//! Sagas between a guest and the host: what it declares, starts and asks for, and how one step is performed. The
+//! test alone performs the sagas here.
 
 use std::time::{Duration, Instant};
 
@@ -199,7 +199,7 @@ fn a_call_that_waits_for_a_saga_makes_room_for_its_steps() -> Result<()> {
         let generation = registry.live("agency")?.generation().clone();
         wait::until(wait::TIMEOUT, || {
             let waits = generation.occupancy().0 == 1;
-            Ok(if waits { Ok(()) } else { Err("nobody waits".to_owned()) })
+            Ok(if waits { Ok(()) } else { Err("no call waits".to_owned()) })
         })?;
         let done = wait::until(wait::TIMEOUT, || {
             let (done, _) = perform(&registry, "1", "note", true, Ok(()));

@@ -1,7 +1,8 @@
 //! The systems with mistakes, each with one, and those without.
 
 use anyhow::Result;
-use seam_store::InvariantKind;
+use seam_store::{InvariantKind, SagaDefinition, SagaStep, SagaUndo};
+use seam_tests::declaring::declaring;
 use seam_tests::version::{Then, Version, page, with_clock};
 use seam_tests::{MEMORY, System, component};
 
@@ -20,7 +21,8 @@ const WASI: &str = "capabilities = [\"wasi\"]";
 const BUILD: &str = "build = { command = \"true\", sources = [\"src\"] }";
 
 pub fn all() -> Result<Vec<Mistake>> {
-    let refused = [manifest()?, files_of_components()?, imports()?, exports()?, asked()?, starts()?, stores()?];
+    let refused =
+        [manifest()?, files_of_components()?, imports()?, exports()?, asked()?, starts()?, sagas()?, stores()?];
     let refused = refused.into_iter().flatten().map(|(name, system)| Mistake { name, system, starts: false });
     let served = [scenarios()?, wit()?, sources()?, by_time()?, invariants()?].into_iter().flatten();
     Ok(refused.chain(served.map(|(name, system)| Mistake { name, system, starts: true })).collect())
@@ -261,6 +263,46 @@ fn starts() -> Result<Systems> {
         ("a migration that breaks a foreign key", migrates(&[TABLE, MORE, "INSERT INTO u VALUES (7)"])?),
     ])
 }
+
+/// Sagas that the host could not perform, or not undo.
+fn sagas() -> Result<Systems> {
+    let step = |call: Option<&str>, undo| SagaStep {
+        name: "charge".into(),
+        call: call.map(str::to_owned),
+        undo,
+        tries: 3,
+        patience_s: 60,
+    };
+    let saga = |steps, lines| -> Result<System> {
+        System::new().context("orders", &declaring(&[SagaDefinition { kind: "order".into(), steps }])?, lines)
+    };
+    let later = SagaStep { name: "note".into(), ..step(None, SagaUndo::Own) };
+    let stored = "store = true";
+    let wit = "package t:sagas; world this { export seam:host/saga-steps@0.1.0; }";
+    Ok(vec![
+        ("a saga without a store", saga(vec![step(None, SagaUndo::Own)], "")?),
+        ("a saga without steps", saga(vec![], stored)?),
+        ("a step that calls what its component does not import", {
+            saga(vec![step(Some("t:bank/cards.charge"), SagaUndo::Nothing)], stored)?
+        }),
+        ("a step with an undo, after one that cannot be undone", {
+            saga(vec![step(None, SagaUndo::Never), later], stored)?
+        }),
+        ("a step that is never tried", saga(vec![SagaStep { tries: 0, ..step(None, SagaUndo::Own) }], stored)?),
+        ("sagas that trap when they are listed", {
+            let text = format!(
+                r#"(module {MEMORY}
+                    (func (export "seam:host/saga-steps@0.1.0#definitions") (result i32) unreachable)
+                    (func (export "seam:host/saga-steps@0.1.0#perform") {STEP})
+                    (func (export "seam:host/saga-steps@0.1.0#undo") {STEP}))"#
+            );
+            System::new().context("orders", &component(wit, "this", &text)?, stored)?
+        }),
+    ])
+}
+
+/// A step of sagas that traps.
+const STEP: &str = "(param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable";
 
 /// Files that a start would refuse.
 fn stores() -> Result<Systems> {

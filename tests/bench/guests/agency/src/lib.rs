@@ -42,9 +42,12 @@ impl Steps for Agency {
             Err(error) => return error.into(),
         };
         match (task.step.as_str(), plan.as_str()) {
-            // The second time it is performed at its time.
             ("travel", "wait") => return Outcome::Waiting(None),
-            ("travel", "until") if task.attempt == 1 => return Outcome::Waiting(Some(clock::now() + 1)),
+            ("travel", "until") => match waits(task) {
+                Ok(true) => return Outcome::Waiting(Some(clock::now() + 1)),
+                Ok(false) => {}
+                Err(error) => return error.into(),
+            },
             ("room", _) => match rooms::take(&task.key, &task.id) {
                 Ok(()) => {}
                 Err(rooms::Error::Full) => return Outcome::Refused("the hotel is full".into()),
@@ -76,6 +79,12 @@ impl Steps for Agency {
         }
         end(task, &name, &plan)
     }
+}
+
+/// Whether it waits for the first time, which it notes.
+fn waits(task: &Task) -> Result<bool, store::Error> {
+    let sql = "INSERT INTO journal (trip, step, times) VALUES (?1, 'waited', 1) ON CONFLICT DO NOTHING";
+    Ok(store::execute(sql, store::params![&task.id])? == 1)
 }
 
 /// How this step of the trip is to go.
