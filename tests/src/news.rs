@@ -71,7 +71,7 @@ impl News {
     }
 }
 
-/// The component of one of the two, or `waker`, built from its sources.
+/// The component of one of the two, or of `waker`, `hotel` or `agency`, built from its sources.
 ///
 /// # Errors
 /// With what the build said.
@@ -92,7 +92,7 @@ fn build() -> Result<()> {
     let ended = build
         .arg("-f")
         .arg(repo().join("tests/bench/seam.toml"))
-        .args(["build", "sender", "taker", "waker"])
+        .args(["build", "sender", "taker", "waker", "hotel", "agency"])
         .output()?;
     ensure!(ended.status.success(), "not built:\n{}", String::from_utf8_lossy(&ended.stderr));
     Ok(())

@@ -95,6 +95,17 @@ pub const RECORD_LOG_S_MAX: u64 = 3_600;
 /// Size of a context's file, unless the manifest says otherwise. A million albums need 400 MB.
 pub const STORE_MB: u64 = 4 << 10;
 
+// Sagas
+
+/// Kinds of sagas that one context declares. A shop's orders need two; a start reads and checks all of them.
+pub const SAGA_KINDS_MAX: usize = 64;
+/// Steps of one saga: three times as many as an order has. The file lists those that may be performed next.
+pub const SAGA_STEPS_MAX: usize = 32;
+/// A kind, or the name of a step. People type them.
+pub const SAGA_NAME_BYTES_MAX: usize = 64;
+/// How often a call that waits for a saga looks although it heard of no change.
+pub const SAGA_SETTLE_LOOK_MS: u64 = 250;
+
 // Guests: memory and code
 
 /// Linear memory of one instance, all its memories together. Python guests need most of it, Rust guests 2 MiB.

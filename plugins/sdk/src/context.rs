@@ -34,8 +34,8 @@ pub struct Invalid(pub String);
 /// Makes the calling crate a context: declares the type that implements its interfaces, and exports it. Stands beside
 /// `wit_bindgen::generate!`. With `migrations`, the folder of that name becomes `MIGRATIONS`; the crate's `build.rs`
 /// calls `seam_sdk_build::embed_migrations()`. With `invariants`, likewise: `INVARIANTS`, `embed_invariants()`, and the
-/// context's world exports `seam:host/invariants`. With `sagas`, the type implements [`Steps`](crate::sagas::Steps), and
-/// the world exports `seam:host/saga-steps`.
+/// context's world exports `seam:host/invariants`. With `sagas`, the type implements [`Steps`](crate::sagas::Steps),
+/// and the world exports `seam:host/saga-steps`.
 ///
 /// ```ignore
 /// seam_sdk::context!(Catalog, migrations);

@@ -1,8 +1,8 @@
 //! Sagas: undertakings in several steps, which the host has performed until they are done or undone. Needs a store.
 //!
 //! A context declares its sagas and performs their steps as [`Steps`]; `context!(Name, migrations, sagas)` exports
-//! them, and the context's world exports `seam:host/saga-steps`. [`start`], [`resume`] and [`give_up`] are a part of the
-//! transaction that is open. Not here: when a step is performed, and again: the host. Natively,
+//! them, and the context's world exports `seam:host/saga-steps`. [`start`], [`resume`] and [`give_up`] are a part of
+//! the transaction that is open. Not here: when a step is performed, and again: the host. Natively,
 //! [`native::Saga`](crate::native::Saga) performs them for a test.
 
 use std::time::Duration;
@@ -19,6 +19,20 @@ pub use crate::steps::{Definition, Outcome, Step, Steps, Task, Undo};
 impl From<crate::store::Error> for Outcome {
     fn from(error: crate::store::Error) -> Self {
         Self::Later(error.unavailable())
+    }
+}
+
+impl State {
+    /// As the host's commands and pages write it: `running`.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Running => "running",
+            State::Waiting => "waiting",
+            State::Undoing => "undoing",
+            State::Stuck => "stuck",
+            State::Done => "done",
+            State::Undone => "undone",
+        }
     }
 }
 

@@ -18,7 +18,9 @@ mod signature;
 mod spec;
 mod wasi_version;
 
-pub use crate::interface_name::{HEALTH, HTTP_HANDLER, INVARIANTS, InterfaceName, MIGRATIONS, WASI_HTTP, is_seam};
+pub use crate::interface_name::{
+    HEALTH, HTTP_HANDLER, INVARIANTS, InterfaceName, MIGRATIONS, SAGA_STEPS, WASI_HTTP, is_seam,
+};
 pub use artifact::Artifact;
 pub use compiled::{BareImport, Component, Interface};
 pub use compiler::{Compiler, compile_child};

@@ -15,6 +15,8 @@ pub mod memory;
 pub mod migrations;
 pub mod notes;
 pub mod places;
+pub mod saga_steps;
+pub mod sagas;
 pub mod store;
 pub mod ticket;
 pub mod wasi;
@@ -50,6 +52,8 @@ pub struct Guest {
     pub cut_off: Arc<cut_off::CutOff>,
     /// The context's own file, if the manifest grants it one.
     pub store: Option<store::Session>,
+    /// The sagas that it declares, and whether they are performed.
+    pub sagas: sagas::Sagas,
     pub config: Arc<WasiConfigVariables>,
     /// Where `wasi:http` may send requests.
     pub outgoing: wasi_http::Outgoing,

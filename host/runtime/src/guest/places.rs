@@ -2,14 +2,14 @@
 //! how many of them may be in one callee.
 //!
 //! A context runs a bounded number of calls at the same time; each has a place. A call that waits for its store's
-//! writer, for a commit, or for a callee that has its share already (`bulkhead`), computes nothing. So the host gives
-//! the places of its whole chain to other calls meanwhile: however slow the disk or a callee is, calls that do not need
-//! it get an answer.
+//! writer, for a commit, for a saga, or for a callee that has its share already (`bulkhead`), computes nothing. So the
+//! host gives the places of its whole chain to other calls meanwhile: however slow the disk or a callee is, calls that
+//! do not need it get an answer.
 //!
 //! Invariants: a call takes its places back without waiting, so nothing can deadlock; a context then runs more calls
 //! than it has places, and admits none until it has a free place again. How many calls may be away is bounded. Beyond
 //! it the host refuses the first write of a request, or its call, and never a later one, which may belong to what is
-//! already committed. Every place of a request counts for the context in which the request is now, and for no other.
+//! already committed; one that would wait for a saga goes on at once. Every place of a request counts for the context in which the request is now, and for no other.
 
 use std::iter;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub enum Wait {
     Disk,
     /// A callee. Its bulkhead bounds how many calls do.
     Callee,
+    /// A saga: refused when too many calls do.
+    Saga,
 }
 
 /// The places of one context.
@@ -96,6 +98,11 @@ impl Places {
     /// Before the call waits for the end of its transaction.
     pub fn away_for_commit(&self) -> Option<Away<'_>> {
         self.give_away(Wait::Disk)
+    }
+
+    /// Before the call waits for a saga, whose steps need places, too. `None`: as many calls wait for one as may.
+    pub fn away_for_saga(&self) -> Option<Away<'_>> {
+        self.give_away(Wait::Saga)
     }
 
     fn give_away(&self, wait: Wait) -> Option<Away<'_>> {
@@ -185,7 +192,7 @@ mod tests {
     impl Place for Counted {
         fn give_away(&self, wait: Wait, _: Option<FunctionId>) -> bool {
             let mut away = self.away.lock();
-            let allowed = wait != Wait::FirstWrite || *away < self.most;
+            let allowed = matches!(wait, Wait::Disk | Wait::Callee) || *away < self.most;
             *away += u32::from(allowed);
             allowed
         }

@@ -108,6 +108,40 @@ impl Session {
         }
     }
 
+    /// Runs `change` in the open transaction, or in one of its own.
+    ///
+    /// # Errors
+    /// As `change`, and as for a commit if the transaction is its own.
+    pub(super) fn change<T>(
+        &mut self,
+        deadline: Instant,
+        change: impl FnOnce(&mut Transaction) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if !self.commits_each() {
+            return change(self.transaction_of_delivery(deadline)?);
+        }
+        let waited = away_for_writer(self.places.as_deref())?;
+        let mut transaction = self.database.begin(deadline)?;
+        drop(waited);
+        let changed = change(&mut transaction)?;
+        self.wrote = true;
+        let _away = self.places.as_deref().and_then(Places::away_for_commit);
+        transaction.commit().map(|()| changed)
+    }
+
+    pub(super) fn open_transaction(&mut self) -> Option<&mut Transaction> {
+        self.transaction.as_mut()
+    }
+
+    /// Whether the host delivers events to the call, or has it perform a step of a saga.
+    pub(super) fn is_delivery(&self) -> bool {
+        self.delivery.is_some()
+    }
+
+    pub(super) fn places(&self) -> Option<&Places> {
+        self.places.as_deref()
+    }
+
     /// Whether a statement now is a transaction of its own.
     fn commits_each(&self) -> bool {
         self.transaction.is_none() && self.delivery.is_none()

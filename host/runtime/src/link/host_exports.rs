@@ -6,40 +6,54 @@ use wasmtime::component::types::{ComponentFunc, Type};
 
 use super::host_imports::Wrong;
 use crate::component::{
-    Component, HEALTH, HTTP_HANDLER, INVARIANTS, Interface, InterfaceName, MIGRATIONS, WASI_HTTP, WASI_RELEASE,
-    for_later_wasi, later_wasi, served_wasi, wit_type,
+    Component, HEALTH, HTTP_HANDLER, INVARIANTS, Interface, InterfaceName, MIGRATIONS, SAGA_STEPS, WASI_HTTP,
+    WASI_RELEASE, for_later_wasi, later_wasi, served_wasi, wit_type,
 };
 use crate::did_you_mean::nearest;
 
-/// An interface that the host calls: its version, and its one function with its type.
+/// An interface that the host calls: its version, and its functions with their types.
 struct Called {
     path: &'static str,
     version: &'static str,
-    function: &'static str,
-    /// Parameters and results as `shape` writes them; `None` when the bindings compare them.
-    shape: Option<&'static str>,
+    functions: &'static [Expected],
 }
+
+/// A function, and its parameters and results as `shape` writes them; `None` when the bindings compare them.
+type Expected = (&'static str, Option<&'static str>);
 
 const FIELDS: &str = "(\
     {method: string, path: string, query: option<string>, headers: list<tuple<string, string>>, body: list<u8>}\
     ) -> {status: u16, headers: list<tuple<string, string>>, body: list<u8>}";
 
-const CALLED: [Called; 5] = [
-    Called { path: HTTP_HANDLER, version: "0.1.0", function: "handle", shape: Some(FIELDS) },
+const STEP: &str = "(\
+    {kind: string, id: string, step: string, key: string, attempt: u32, cause: string}\
+    ) -> done | later(string) | refused(string) | unknown(string) | waiting(option<u64>)";
+
+const DEFINITIONS: &str = "() -> list<{kind: string, steps: list<{name: string, call: option<string>, \
+    undo: call(string) | own | nothing | never, tries: u32, patience-s: u32}>}>";
+
+const CALLED: [Called; 6] = [
+    Called { path: HTTP_HANDLER, version: "0.1.0", functions: &[("handle", Some(FIELDS))] },
     Called {
         path: MIGRATIONS,
         version: "0.1.0",
-        function: "all",
-        shape: Some("() -> list<{number: u32, name: string, sql: string}>"),
+        functions: &[("all", Some("() -> list<{number: u32, name: string, sql: string}>"))],
     },
-    Called { path: HEALTH, version: "0.1.0", function: "check", shape: Some("() -> result<_, string>") },
+    Called { path: HEALTH, version: "0.1.0", functions: &[("check", Some("() -> result<_, string>"))] },
     Called {
         path: INVARIANTS,
         version: "0.1.0",
-        function: "all",
-        shape: Some("() -> list<{kind: violations | total, name: string, sentence: string, sql: string}>"),
+        functions: &[(
+            "all",
+            Some("() -> list<{kind: violations | total, name: string, sentence: string, sql: string}>"),
+        )],
     },
-    Called { path: WASI_HTTP, version: WASI_RELEASE, function: "handle", shape: None },
+    Called {
+        path: SAGA_STEPS,
+        version: "0.1.0",
+        functions: &[("definitions", Some(DEFINITIONS)), ("perform", Some(STEP)), ("undo", Some(STEP))],
+    },
+    Called { path: WASI_HTTP, version: WASI_RELEASE, functions: &[("handle", None)] },
 ];
 
 /// The name of an interface that is for the host, by its namespace; other exports are seams.
@@ -75,14 +89,16 @@ pub fn problem(component: &Component, export: &Interface) -> Option<Wrong> {
             format!("build it against `{full}`"),
         ));
     }
-    let function = export.functions.iter().find(|(function, _)| function == called.function);
-    let wrong = match (function, called.shape) {
-        (None, _) => format!("exports `{name}` without its function `{}`", called.function),
-        (Some((_, ty)), Some(expected)) if shape(ty) != expected => {
-            format!("exports `{name}.{}` with another type than this host calls", called.function)
+    let wrong = called.functions.iter().find_map(|(wanted, expected)| {
+        let function = export.functions.iter().find(|(function, _)| function == wanted);
+        match (function, expected) {
+            (None, _) => Some(format!("exports `{name}` without its function `{wanted}`")),
+            (Some((_, ty)), Some(expected)) if shape(ty) != *expected => {
+                Some(format!("exports `{name}.{wanted}` with another type than this host calls"))
+            }
+            _ => None,
         }
-        _ => return None,
-    };
+    })?;
     Some((wrong, format!("build it against `{full}`, without changes of its own")))
 }
 

@@ -24,7 +24,7 @@ struct Package {
 }
 
 const PACKAGES: [Package; 10] = [
-    Package { name: "seam:host", version: "0.1.0", interfaces: &["attempts", "store"] },
+    Package { name: "seam:host", version: "0.1.0", interfaces: &["attempts", "sagas", "store"] },
     Package { name: "wasi:logging", version: "0.1.0-draft", interfaces: &["logging"] },
     Package { name: "wasi:config", version: "0.2.0-rc.1", interfaces: &["store"] },
     Package { name: "wasi:io", version: WASI_RELEASE, interfaces: &["error", "poll", "streams"] },
@@ -208,6 +208,7 @@ mod tests {
         // One function of each interface; `wasi:sockets/network` and the terminals' resources have a destructor only.
         for (interface, function) in [
             ("seam:host/attempts", "take"),
+            ("seam:host/sagas", "settle"),
             ("seam:host/store", "query"),
             ("wasi:logging/logging", "log"),
             ("wasi:config/store", "get"),

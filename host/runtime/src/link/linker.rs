@@ -61,6 +61,7 @@ pub(super) fn add_host(
 ) -> wasmtime::Result<()> {
     if imports("seam:host") {
         guest::attempts::add_to_linker(linker)?;
+        guest::sagas::add_to_linker(linker)?;
         guest::store::add_to_linker(linker)?;
     }
     if imports("wasi:logging") {

@@ -7,6 +7,7 @@ mod host_imports;
 mod linker;
 mod plan;
 mod publication;
+mod saga_rules;
 mod seam_call;
 mod subscription;
 mod variant_check;
@@ -15,6 +16,7 @@ mod wiring;
 
 pub use plan::plan;
 pub use publication::arguments_from_json;
+pub(crate) use saga_rules::problems as saga_problems;
 pub(crate) use seam_call::Carry;
 pub(crate) use wire::{Wired, is_asynchronous, waits, wire, wire_one};
 pub use wiring::Wiring;

@@ -13,6 +13,7 @@ use wasmtime_wasi_config::WasiConfigVariables;
 use crate::component::InterfaceName;
 use crate::guest::attempts::Attempts;
 use crate::guest::cut_off::CutOff;
+use crate::guest::sagas::Sagas;
 use crate::guest::{Guest, logging, memory, wasi, wasi_http};
 
 /// What all instances of a generation are made from, and their grants.
@@ -24,6 +25,7 @@ pub(crate) struct Blueprint {
     pub http_handler: Option<ComponentExportIndex>,
     pub migrations: Option<ComponentExportIndex>,
     pub invariants: Option<ComponentExportIndex>,
+    pub saga_steps: Option<SagaSteps>,
     pub health: Option<ComponentExportIndex>,
     /// Linked against asynchronous host functions: it serves `wasi:http` and nothing else.
     pub asynchronous: bool,
@@ -32,9 +34,18 @@ pub(crate) struct Blueprint {
     pub grants: Grants,
 }
 
+/// The functions of `seam:host/saga-steps`.
+pub(crate) struct SagaSteps {
+    pub definitions: ComponentExportIndex,
+    pub perform: ComponentExportIndex,
+    pub undo: ComponentExportIndex,
+}
+
 /// What the manifest grants, in the form that instances use.
 pub(crate) struct Grants {
     pub database: Option<Arc<Database>>,
+    /// The definitions are read before any call reaches the generation.
+    pub sagas: Sagas,
     pub config: Arc<WasiConfigVariables>,
     /// Names and versions of the shared files in `config`.
     pub shared: BTreeMap<String, String>,

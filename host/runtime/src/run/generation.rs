@@ -2,6 +2,7 @@
 
 mod dispatch;
 mod invariants;
+mod sagas;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -69,14 +70,17 @@ pub(crate) struct Inherited {
     pub attempts: Arc<Attempts>,
     /// The calls of all versions before it since the host started.
     pub calls_before: CallCounts,
+    /// Whether the host performs the sagas in its file.
+    pub sagas_run: bool,
 }
 
 impl Inherited {
-    /// For a version that runs alone: its calls are on no page of metrics, and none is recorded.
+    /// For a version that runs alone: its calls are on no page of metrics, none is recorded, and no saga performed.
     pub fn unobserved() -> Self {
         let recorder = Recorder::new(&Recording { per_s: 0, secrets: Vec::new() });
         let attempts = Arc::new(Attempts::new(Clock::system()));
-        Self { metrics: Arc::new(CallMetrics::unregistered()), recorder, attempts, calls_before: CallCounts::default() }
+        let metrics = Arc::new(CallMetrics::unregistered());
+        Self { metrics, recorder, attempts, calls_before: CallCounts::default(), sagas_run: false }
     }
 }
 
@@ -88,7 +92,7 @@ impl Generation {
         blueprint: Blueprint,
         inherited: Inherited,
     ) -> Self {
-        let Inherited { metrics, recorder, calls_before, attempts: _ } = inherited;
+        let Inherited { metrics, recorder, calls_before, attempts: _, sagas_run: _ } = inherited;
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, export) in blueprint.exports.iter().enumerate() {
@@ -120,7 +124,8 @@ impl Generation {
         }
     }
 
-    /// Starts one instance, to see whether it starts, and reads its migrations, before any call can reach this version.
+    /// Starts one instance, to see whether it starts, and reads its sagas and its migrations, before any call can reach
+    /// this version.
     ///
     /// # Errors
     /// What failed, as a sentence about the component.
@@ -135,6 +140,7 @@ impl Generation {
             Instance::start(&self.blueprint)
         };
         let mut instance = started.map_err(|e| problem("does not start", &e))?;
+        self.read_sagas(&mut instance)?;
         let Some(index) = &self.blueprint.migrations else { return Ok(Vec::new()) };
         instance.store.set_epoch_deadline(1);
         instance

@@ -128,6 +128,7 @@ fn new_guest(blueprint: &Blueprint) -> Guest {
         ticks: 0,
         cut_off: grants.cut_off.clone(),
         store: grants.database.clone().map(store::Session::new),
+        sagas: grants.sagas.clone(),
         config: grants.config.clone(),
         outgoing: grants.outgoing.clone(),
         notes: None,

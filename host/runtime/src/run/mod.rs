@@ -9,6 +9,7 @@ pub(crate) mod instance;
 pub(crate) mod metrics;
 mod pool;
 pub mod recorder;
+mod sagas;
 pub(crate) mod start;
 mod trap;
 

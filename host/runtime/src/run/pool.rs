@@ -19,7 +19,7 @@ use crate::guest::places::{Place, Wait};
 /// `I` is the kind of instance.
 pub struct Pool<I> {
     state: Mutex<State<I>>,
-    /// Calls that may be away for the first write of their request.
+    /// Calls that may be away for the first write of their request, and as many for a saga.
     away_most: u32,
     /// One function may take all permits: there is no other for which it could leave room.
     one_function: bool,
@@ -36,6 +36,8 @@ struct State<I> {
     /// The same for calls that wait for a callee. `bulkheads` bounds their number, so that they do not count against
     /// those that wait for the disk.
     away_for_callee: u32,
+    /// The same for calls that wait for a saga, of which as many may be away as for the disk.
+    away_for_saga: u32,
     /// Last used on top: the warmest memory is used again first, and the rest can be dropped.
     idle: Vec<I>,
     /// The lowest number of idle instances since the last trim: calls did not need that many.
@@ -69,6 +71,7 @@ impl<I> Pool<I> {
             permits: Admission::new(concurrency, queue),
             away: 0,
             away_for_callee: 0,
+            away_for_saga: 0,
             idle: Vec::new(),
             idle_low: 0,
             retired: false,
@@ -149,7 +152,7 @@ impl<I> Pool<I> {
     pub fn occupancy(&self) -> (u32, usize, usize) {
         let state = self.state.lock();
         (
-            state.permits.inside() + state.away + state.away_for_callee,
+            state.permits.inside() + state.away + state.away_for_callee + state.away_for_saga,
             state.permits.waiting() as usize,
             state.idle.len(),
         )
@@ -161,6 +164,7 @@ impl<I> State<I> {
         match wait {
             Wait::FirstWrite | Wait::Disk => &mut self.away,
             Wait::Callee => &mut self.away_for_callee,
+            Wait::Saga => &mut self.away_for_saga,
         }
     }
 
@@ -194,7 +198,8 @@ impl<I> Pool<I> {
 impl<I: Send> Place for Pool<I> {
     fn give_away(&self, wait: Wait, function: Option<FunctionId>) -> bool {
         let mut state = self.state.lock();
-        let allowed = wait != Wait::FirstWrite || state.away < self.away_most;
+        let is_bounded = matches!(wait, Wait::FirstWrite | Wait::Saga);
+        let allowed = !is_bounded || *state.away(wait) < self.away_most;
         if allowed {
             *state.away(wait) += 1;
             state.permits.leave(self.counted(function));

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use seam_store::Database;
+use wasmtime::component::ComponentExportIndex;
 use wasmtime_wasi_config::WasiConfigVariables;
 
-use super::blueprint::{Blueprint, Export, Grants};
+use super::blueprint::{Blueprint, Export, Grants, SagaSteps};
 use super::generation::{Generation, Inherited};
 use crate::call::ContextIndex;
-use crate::component::{ContextProblem, HEALTH, HTTP_HANDLER, INVARIANTS, InterfaceName, MIGRATIONS, is_seam};
-use crate::guest::attempts::Attempts;
+use crate::component::{
+    ContextProblem, HEALTH, HTTP_HANDLER, INVARIANTS, InterfaceName, MIGRATIONS, SAGA_STEPS, is_seam,
+};
+use crate::guest::sagas::Sagas;
 use crate::guest::{logging, memory, wasi, wasi_http};
 use crate::link::{Wired, is_asynchronous, waits};
 use crate::settings::ContextSettings;
@@ -51,27 +54,34 @@ pub(crate) fn generation(
         http_handler: index_of(HTTP_HANDLER, "handle"),
         migrations: index_of(MIGRATIONS, "all"),
         invariants: index_of(INVARIANTS, "all"),
+        saga_steps: saga_steps(index_of),
         health: index_of(HEALTH, "check"),
         asynchronous: is_asynchronous(component),
         waits: waits(component),
-        grants: grants(entry, database, inherited.attempts.clone()),
+        grants: grants(entry, database, &inherited),
     };
     Ok(Generation::new(index, number, wired, blueprint, inherited))
 }
 
-fn grants(entry: &ContextSettings, database: Option<Arc<Database>>, attempts: Arc<Attempts>) -> Grants {
+fn saga_steps(index_of: impl Fn(&str, &str) -> Option<ComponentExportIndex>) -> Option<SagaSteps> {
+    let function = |name: &str| index_of(SAGA_STEPS, name);
+    Some(SagaSteps { definitions: function("definitions")?, perform: function("perform")?, undo: function("undo")? })
+}
+
+fn grants(entry: &ContextSettings, database: Option<Arc<Database>>, inherited: &Inherited) -> Grants {
     let mut config = WasiConfigVariables::new();
     for (key, value) in &entry.config {
         config.insert(key, value);
     }
     Grants {
         database,
+        sagas: Sagas::new(inherited.sagas_run),
         config: Arc::new(config),
         shared: entry.shared.iter().map(|shared| (shared.name.clone(), shared.version.clone())).collect(),
         outgoing: wasi_http::Outgoing::new(&entry.outgoing),
         memory: memory::Shared::new(entry.limits.context_memory_mb),
         instance_memory_mb: entry.limits.instance_memory_mb,
-        attempts,
+        attempts: inherited.attempts.clone(),
         log_budget: Arc::new(logging::Budget::new(entry.limits.log_kb_per_s)),
         timeout: entry.limits.timeout,
         world: wasi::World::Real,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use seam_store::Transaction;
+use seam_store::{SagaOutcome, SagaTask, Transaction};
 use wasmtime::component::Val;
 
 use super::serving_set::{Fallback, ServingSet};
@@ -126,6 +126,21 @@ impl Live {
         mark: impl FnOnce(&mut Transaction, &[Handled]) -> Result<(), seam_store::Error>,
     ) -> Result<usize, Undelivered> {
         self.generation.deliver(call, &self.callees, arrivals, mark)
+    }
+
+    /// Performs or undoes a step of a saga in this generation itself, whatever its route. See `Generation::perform`.
+    ///
+    /// # Errors
+    /// When nothing is written.
+    pub fn perform(
+        &self,
+        call: Call,
+        task: &SagaTask,
+        undo: bool,
+        keep: impl FnOnce(&SagaOutcome, bool) -> bool,
+        mark: impl FnOnce(&mut Transaction, &SagaOutcome) -> Result<(), seam_store::Error>,
+    ) -> Result<SagaOutcome, Undelivered> {
+        self.generation.perform(call, &self.callees, task, undo, keep, mark)
     }
 
     /// Calls one exported function with dynamically typed values, as a seam would.

@@ -185,6 +185,7 @@ impl Registry {
                 attempts: before
                     .map_or_else(|| Arc::new(Attempts::new(clock.clone())), |g| g.blueprint.grants.attempts.clone()),
                 calls_before: before.map(|g| g.call_stats.counts().and(&g.calls_before())).unwrap_or_default(),
+                sagas_run: true,
             };
             if let Some(problem) = out_of_service.iter().find(|problem| problem.context == *name) {
                 match start::generation(index, number, wired, None, inherited) {

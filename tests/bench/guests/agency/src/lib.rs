@@ -154,7 +154,7 @@ fn book(id: &str, plan: &str) -> Result<(), Error> {
 }
 
 fn shown(status: sagas::Status) -> Status {
-    Status { state: format!("{:?}", status.state).to_lowercase(), step: status.step, cause: status.cause }
+    Status { state: status.state.name().into(), step: status.step, cause: status.cause }
 }
 
 fn failed(error: sagas::Error) -> Error {
