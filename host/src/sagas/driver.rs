@@ -101,19 +101,24 @@ impl<C: Contexts> Inner<C> {
     /// Looks which sagas are due, and forgets those that ended long ago.
     fn supervise(self: Arc<Self>) {
         let mut known: BTreeMap<String, Context<C::Performer>> = BTreeMap::new();
-        let mut forgot = self.clock.now();
+        let (mut forgot, mut wall_ms) = (self.clock.now(), self.clock.wall_ms());
         while !self.stopped() {
             let contexts = self.contexts.all();
             known.retain(|name, _| contexts.iter().any(|(other, _)| other == name));
+            let was_ms = std::mem::replace(&mut wall_ms, self.clock.wall_ms());
+            let is_set_back = wall_ms < was_ms;
             let mut wait = Duration::from_millis(limits::SAGA_LOOK_MS);
             for (name, database) in &contexts {
                 let context = known.entry(name.clone()).or_insert_with(|| self.context(name));
                 let file = Arc::downgrade(database);
                 if !context.file.ptr_eq(&file) {
                     database.listen_sagas(&context.listener);
-                    context.file = file;
                     context.desk.note_change();
                 }
+                if is_set_back || !context.file.ptr_eq(&file) {
+                    self.hasten(name, database);
+                }
+                context.file = file;
                 wait = wait.min(context.desk.take(database, |saga| self.queue(&context.desk, saga)));
             }
             if self.clock.elapsed_since(forgot) >= Duration::from_secs(limits::SAGA_FORGET_S) {
@@ -171,6 +176,15 @@ impl<C: Contexts> Inner<C> {
             if waited.timed_out() && queue.sagas.is_empty() {
                 return None;
             }
+        }
+    }
+
+    /// The time of day may be before the one by which sagas are tried again.
+    fn hasten(&self, context: &str, database: &Database) {
+        match database.hasten_sagas(self.clock.wall_ms()) {
+            Ok(0) => {}
+            Ok(sagas) => tracing::warn!(target: "sagas", context, sagas, "the clock was set back; sagas go on now"),
+            Err(error) => tracing::debug!(target: "sagas", context, %error, "cannot look at sagas"),
         }
     }
 

@@ -1,9 +1,9 @@
 //! One saga, step by step: has its steps performed and writes down where it stands.
 //!
 //! Invariants: before a step is performed, the file says that it may be; before the first undo, that the saga is being
-//! undone; before a step that cannot be undone, that it has come to it. In between, the host keeps in memory how far the
-//! saga is. Whatever else changes the saga meanwhile (its context, an operator) is read in the transaction that writes,
-//! and counts.
+//! undone; before a step that cannot be undone, that it has come to it. In between, the host keeps in memory how far
+//! the saga is. Whatever else changes the saga meanwhile (its context, an operator) is read in the transaction that
+//! writes, and counts.
 //! Not here: what an answer leads to (`rules`), which saga has its turn (`mod`).
 
 use std::collections::BTreeSet;

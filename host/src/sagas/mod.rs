@@ -4,6 +4,7 @@
 //! files are the truth; what wakes a thread is only a hint to look.
 //! Not here: the tables (`seam_store`), the transaction around a step (`seam_runtime::run`).
 
+mod context;
 mod desk;
 mod driver;
 mod engine;
@@ -14,6 +15,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use context::ContextPerformer;
 pub use driver::{Contexts, Driver};
 pub use engine::{Engine, Left};
 pub use metrics::SagaMetrics;

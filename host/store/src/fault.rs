@@ -55,8 +55,14 @@ pub const POINTS: &[&str] = &[
 ];
 
 /// The points that can fail with `error`.
-pub const FALLIBLE: &[&str] =
-    &["commit.before", "commit.after", "outbox.before-commit", "inbox.before-commit", "saga.before-commit"];
+pub const FALLIBLE: &[&str] = &[
+    // Each where a commit follows, or has just been made.
+    "commit.before",
+    "commit.after",
+    "outbox.before-commit",
+    "inbox.before-commit",
+    "saga.before-commit",
+];
 
 /// The protections that a test can switch off, each for a negative control.
 pub const PROTECTIONS: &[&str] = &[
