@@ -22,8 +22,9 @@ pub struct Options {
     context: String,
     /// The new component
     file: PathBuf,
-    /// Allow a new import, by its name, a schema that the running version cannot use (`irreversible`), or that events
-    /// wait which the new version does not take (`undelivered-events`); may be given several times
+    /// Allow a new import, by its name, a schema that the running version cannot use (`irreversible`), that events wait
+    /// which the new version does not take (`undelivered-events`), or that sagas are in process which it cannot carry
+    /// on (`unfinished-sagas`); may be given several times
     #[arg(long, value_name = "NAME")]
     allow: Vec<String>,
     /// Refuse the version also when it answers a recorded call differently from the running one

@@ -13,7 +13,7 @@ use super::report::{GateRefusal, Step, Version};
 use super::request::{DeployRequest, Form};
 use super::steps::migrations::{self, SchemaTrial};
 use super::steps::publish::{self, Release};
-use super::steps::{self, capabilities, health, replay, undelivered, wit};
+use super::steps::{self, capabilities, health, replay, sagas, undelivered, wit};
 use super::system::System;
 
 /// Takes `request.file` through all steps. Returns the version that serves afterwards; `None` when it already served.
@@ -48,7 +48,11 @@ pub(super) fn run(
         let trial = Trial::start(&system.registry, specs.clone(), name, database);
         trial.map_err(|error| GateRefusal::context(Step::Start, error))
     };
-    let mut trial = pipeline.step(Step::Start, || Ok((start_on(None)?, vec![])))?;
+    let mut trial = pipeline.step(Step::Start, || {
+        let trial = start_on(None)?;
+        let notes = sagas::check(system, Step::Start, name, trial.saga_definitions(), &request.allow)?;
+        Ok((trial, notes))
+    })?;
     let mut schema = pipeline.step(Step::Migrations, || match serves {
         true => try_schema(system, name, &trial, &request.allow),
         false => Ok((None, vec![migrations::UNTRIED.to_owned()])),
@@ -61,6 +65,7 @@ pub(super) fn run(
         true => Ok(((), replay::check(system, request, &trial, schema.as_mut())?)),
         false => Ok(((), vec!["no version serves that it could be compared with".to_owned()])),
     })?;
+    let definitions = trial.saga_definitions().to_vec();
     drop(trial);
     // A version that the host cannot roll back by itself is not on probation.
     let irreversible = schema.as_ref().is_some_and(|schema| schema.irreversible.is_some());
@@ -76,7 +81,11 @@ pub(super) fn run(
         restore: None,
         watch,
     };
-    let published = pipeline.step(Step::Publish, || publish::run(system, &release))?;
+    let published = pipeline.step(Step::Publish, || {
+        // They went on meanwhile.
+        sagas::check(system, Step::Publish, name, &definitions, &request.allow)?;
+        publish::run(system, &release)
+    })?;
     let version = published.version.clone();
     if !watch.is_zero() {
         pipeline.step(Step::Watch, || Ok(((), publish::watch(system, &release, published)?)))?;

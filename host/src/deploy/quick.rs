@@ -22,7 +22,7 @@ use super::pipeline::Pipeline;
 use super::report::{GateRefusal, Step, SystemRefusal, first_line};
 use super::request::{DesiredSystem, Form};
 use super::steps::migrations::{self, SchemaTrial};
-use super::steps::{capabilities, health, wit};
+use super::steps::{capabilities, health, sagas, wit};
 use super::system::{System, restore_name};
 use crate::fit;
 use crate::limits;
@@ -53,7 +53,16 @@ pub(super) fn run(
     pipeline.step(Step::Wit, || Ok(((), check_system(&changed, desired)?)))?;
     pipeline.step(Step::Capabilities, || compare_imports(&changed))?;
     let prepared = pipeline.step(Step::Start, || match system.registry.prepare(desired.specs.clone()) {
-        Ok(prepared) => Ok((prepared, Vec::new())),
+        Ok(prepared) => {
+            let noted = |candidate: &Candidate| {
+                let (name, next) = (candidate.generation.context(), candidate.generation.saga_definitions());
+                // What cannot be read, the step `migrations` reports.
+                let notes = sagas::notes(system, name.as_str(), next).unwrap_or_default();
+                notes.into_iter().map(|note| format!("{name}: {note}")).collect::<Vec<_>>()
+            };
+            let notes = prepared.candidates.iter().flat_map(noted).collect();
+            Ok((prepared, notes))
+        }
         Err(error) => Err(SystemRefusal::of(Step::Start, desired, error)),
     })?;
     let upcoming = |candidate: &Candidate| {

@@ -19,7 +19,7 @@ use super::report::{GateRefusal, Step, Version, short};
 use super::request::RollbackRequest;
 use super::steps::migrations::{self, SchemaTrial};
 use super::steps::publish::{self, Release, Restore};
-use super::steps::{self, health, wit};
+use super::steps::{self, health, sagas, wit};
 use super::system::{System, restore_name};
 
 /// How the file is made to fit the older version.
@@ -66,7 +66,13 @@ pub(super) fn run(
         let trial = Trial::start(&system.registry, specs(tolerated_schema), name, copy);
         trial.map_err(|error| GateRefusal::context(Step::Start, error))
     };
-    let mut trial = pipeline.step(Step::Start, || Ok((start_on(None, None)?, vec![])))?;
+    let mut trial = pipeline.step(Step::Start, || {
+        let trial = start_on(None, None)?;
+        // A version that has turned bad is left in any case.
+        let notes = sagas::notes(system, name, trial.saga_definitions());
+        let notes = notes.map_err(|error| GateRefusal::at(Step::Start, chain(&error), ""))?;
+        Ok((trial, notes))
+    })?;
     let database = system.database(name);
     let plan = pipeline.step(Step::Migrations, || match &database {
         None if !system.serves(name) => Ok((None, vec![migrations::UNTRIED.to_owned()])),

@@ -65,7 +65,7 @@ impl Pair<'_> {
                     self.subscriber.context
                 ),
             },
-            Ok(found) => Outcome::Holds { keys: Some(found.events) },
+            Ok(found) => Outcome::Holds { keys: Some(found.rows) },
             Err(error) => Outcome::unchecked(&error),
         }
     }

@@ -99,6 +99,10 @@ fn each(subject: &Subject, terms: &Terms, checks: &mut Vec<Check>, step: &mut dy
                 };
                 checks.push(check(CheckKind::File, &own.name, &own.sentence, outcome));
             }
+            if let Some(outcome) = sagas(file, terms) {
+                let sentence = "Every saga in process goes on by itself, waits, or is stuck for a reason that it has.";
+                checks.push(check(CheckKind::File, "sagas-go-on", sentence, outcome));
+            }
             if let Some(outcome) = seals(file, terms) {
                 let sentence = "Every row of a sealed table is as it was sealed, and none is gone.";
                 checks.push(check(CheckKind::File, "seals-fit", sentence, outcome));
@@ -142,6 +146,23 @@ fn violations(file: &Snapshot, invariant: &Invariant, author: Author, terms: &Te
         },
         Err(error) => Outcome::unchecked(&error),
     }
+}
+
+/// Whether sagas go on; `None` if the file never had one.
+fn sagas(file: &Snapshot, terms: &Terms) -> Option<Outcome> {
+    let found = match file.verify_sagas(terms) {
+        Ok(found) => found?,
+        Err(error) => return Some(Outcome::unchecked(&error)),
+    };
+    Some(match found.faults {
+        0 => Outcome::Holds { keys: Some(found.rows) },
+        count => Outcome::Violated {
+            count,
+            columns: vec!["fault".to_owned()],
+            examples: found.examples.into_iter().map(|fault| vec![fault]).collect(),
+            remedy: "`seam sagas show` has the timeline, and `seam sagas retry` has it go on".to_owned(),
+        },
+    })
 }
 
 /// What the seals of rows say; `None` if no table is sealed.

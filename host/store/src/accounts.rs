@@ -4,6 +4,7 @@
 //! letter: the subscriber's cursor says which is the case, and `seam_waiting` what is set aside. So what can be wrong
 //! is a cursor that the outbox does not know, and an event in `seam_waiting` that is none of the outbox, comes again,
 //! or is never tried.
+//! Also what the tables of sagas, and the seals of rows, must be in one file.
 //! Not here: what a handler did with an event that it took; the context's own invariants say that.
 
 use rusqlite::{Connection as Sqlite, OptionalExtension, params};
@@ -19,11 +20,11 @@ use crate::row_seals::{self, Verified};
 use crate::seal::Seal;
 use crate::{blocking, limits};
 
-/// What two files say of the events between them.
+/// What was compared, and the faults of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
-    /// Events of the interface that the outbox keeps.
-    pub events: u64,
+    /// Events of the interface that the outbox keeps, or sagas of a file.
+    pub rows: u64,
     /// All faults.
     pub faults: u64,
     /// The first `STORE_VIOLATIONS_SHOWN` of them, in words.
@@ -58,7 +59,7 @@ fn compare(outbox: &Sqlite, inbox: &Sqlite, source: &Source) -> rusqlite::Result
         last = outbox.query_row("SELECT coalesce(max(position), 0) FROM seam_outbox", [], |row| row.get(0))?;
         forgotten = kept_after(outbox)?;
         let sql = "SELECT count(*) FROM seam_outbox WHERE interface = ?1 OR interface GLOB ?1 || '@*'";
-        account.events = outbox.query_row(sql, [&source.interface], |row| row.get(0).map(unsigned))?;
+        account.rows = outbox.query_row(sql, [&source.interface], |row| row.get(0).map(unsigned))?;
     }
     let last = unsigned(last);
     let taken = if exists(inbox, "seam_inbox")? { seen(inbox, source)?.unwrap_or(0) } else { 0 };
@@ -81,6 +82,35 @@ fn compare(outbox: &Sqlite, inbox: &Sqlite, source: &Source) -> rusqlite::Result
     }
     if exists(inbox, "seam_waiting")? {
         set_aside(has_outbox.then_some(outbox), inbox, source, (taken, forgotten), &mut account)?;
+    }
+    Ok(account)
+}
+
+fn sagas(sqlite: &Sqlite) -> rusqlite::Result<Account> {
+    let rows = sqlite.query_row("SELECT count(*) FROM seam_sagas", [], |row| row.get(0).map(unsigned))?;
+    let mut account = Account { rows, ..Account::default() };
+    let sql = "SELECT kind, id, state, step FROM seam_sagas
+               WHERE state IN ('running', 'undoing') AND due_ms IS NULL
+                  OR state = 'stuck' AND due_ms IS NULL AND reason = ''
+                  OR state IN ('done', 'undone') AND due_ms IS NOT NULL
+               ORDER BY number";
+    let mut statement = sqlite.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let text = |at| row.get::<_, String>(at);
+        let (kind, id, state, step) = (text(0)?, text(1)?, text(2)?, text(3)?);
+        let what = match state.as_str() {
+            "stuck" => "and nothing says why",
+            "done" | "undone" => "and is still due",
+            _ => "and would never go on",
+        };
+        account.fault(format!("`{kind}` {id} is {state} at `{step}`, {what}"));
+    }
+    let sql = "SELECT DISTINCT saga FROM seam_saga_attempts WHERE saga NOT IN (SELECT number FROM seam_sagas)";
+    let mut statement = sqlite.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        account.fault(format!("the timeline of saga number {} is there without the saga", row.get::<_, i64>(0)?));
     }
     Ok(account)
 }
@@ -137,6 +167,18 @@ fn set_aside(
 }
 
 impl Snapshot {
+    /// Whether each saga in process goes on by itself, waits, or is stuck with a reason, and each line of a timeline is
+    /// that of a saga; `None` if the file never had a saga. `rows` are the sagas of the file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or not in time.
+    pub fn verify_sagas(&self, terms: &Terms) -> Result<Option<Account>, Error> {
+        let sqlite = self.connection.sqlite();
+        let look = || if exists(sqlite, "seam_sagas")? { sagas(sqlite).map(Some) } else { Ok(None) };
+        let looked = blocking::block_in_place(|| armed(&[(&self.connection, Author::Host)], terms, look));
+        looked.map_err(|error| self.connection.explain(&error))
+    }
+
     /// Compares all sealed rows with their seals, as they are in the snapshot. `None` if no table is sealed.
     ///
     /// # Errors

@@ -27,6 +27,12 @@ fn system() -> Result<System> {
     )?;
     let registry = system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     registry.close_stores();
+    plant(&system)?;
+    Ok(system)
+}
+
+/// Puts the sagas into the file of `orders`.
+fn plant(system: &System) -> Result<()> {
     let file = system.folder.path().join("data/stores/orders.db");
     let database = Database::open(Config::plain(file, 64))?;
     for (id, state, step, reason) in [
@@ -39,11 +45,11 @@ fn system() -> Result<System> {
         tx.saga_start(&definition(), id, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", 1_000)?;
         let mut saga = tx.saga("order", id)?.context("a saga")?;
         (saga.state, saga.step, saga.reason, saga.due_ms) = (state, step.into(), reason.into(), None);
+        saga.reach = vec![step.into()];
         ensure!(tx.saga_save(&saga, &[])?, "it has not changed");
         tx.commit()?;
     }
-    database.close().map_err(|why| anyhow::anyhow!("{why}"))?;
-    Ok(system)
+    database.close().map_err(|why| anyhow::anyhow!("{why}"))
 }
 
 struct Desk {
@@ -154,5 +160,41 @@ fn the_page_about_sagas_does_what_it_says_to_operators() -> Result<()> {
     let audit: Value =
         serde_json::from_slice(&seam_tests::host::seam(&manifest, &["audit", "--format", "json"])?.stdout)?;
     ensure!(audit.as_array().is_some_and(|lines| lines.len() == 2), "{audit}");
+    Ok(())
+}
+
+/// Versions of a context that declare these steps of the kind `order`; none of them has a step that calls.
+fn declares(steps: &[&str]) -> Result<Vec<u8>> {
+    let step =
+        |name: &&str| SagaStep { name: (*name).into(), call: None, undo: SagaUndo::Own, tries: 3, patience_s: 60 };
+    let kind = "order".into();
+    seam_tests::declaring::declaring(&[SagaDefinition { kind, steps: steps.iter().map(step).collect() }])
+}
+
+#[test]
+fn a_version_that_cannot_carry_on_the_sagas_in_process_is_refused_by_name_and_number() -> Result<()> {
+    let system = System::new().context("orders", &declares(&["reserve", "authorise", "ship"])?, "store = true")?;
+    let registry = system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    registry.close_stores();
+    plant(&system)?;
+    let manifest = system.write()?;
+    let _host = Host::up(&manifest, &system.folder.path().join("data"))?;
+    let deploy = |steps: &[&str], more: &[&str]| -> Result<(bool, String)> {
+        let file = system.folder.path().join("next.wasm");
+        std::fs::write(&file, declares(steps)?)?;
+        let file = file.to_string_lossy().into_owned();
+        let ended = seam(&manifest, &[&["deploy", "orders", &file, "--watch", "0"], more].concat())?;
+        Ok((ended.status.success(), String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned()))
+    };
+    let (passed, said) = deploy(&["reserve", "pay", "ship"], &[])?;
+    ensure!(!passed && said.contains("3 sagas of the kind `order`: step 2 is `pay`, and was `authorise`"), "{said}");
+    ensure!(said.contains("--allow unfinished-sagas"), "{said}");
+    let (passed, said) = deploy(&["reserve", "authorise"], &[])?;
+    ensure!(!passed && said.contains("1 saga of the kind `order`: the step `ship` is missing"), "{said}");
+    // What comes after them may change.
+    let (passed, said) = deploy(&["reserve", "authorise", "ship", "thank"], &[])?;
+    ensure!(passed, "{said}");
+    let (passed, said) = deploy(&["reserve", "pay"], &["--allow", "unfinished-sagas"])?;
+    ensure!(passed && said.contains("sagas that it cannot carry on are stuck: 3 sagas"), "{said}");
     Ok(())
 }

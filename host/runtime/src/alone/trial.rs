@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use seam_store::blocking;
 use seam_store::ids::Trace;
-use seam_store::{Database, Migration};
+use seam_store::{Database, Migration, SagaDefinition};
 
 use crate::call::{Call, ContextIndex, Failure};
 use crate::component::{ContextProblem, ContextSpec};
@@ -57,6 +57,11 @@ impl Trial {
     pub fn beside_one(&self, other: Arc<dyn Dispatch>) -> Live {
         let callees = std::iter::repeat_n(other, self.neighbours).collect();
         Live::apart(self.generation.clone(), callees)
+    }
+
+    /// The sagas that the version declares.
+    pub fn saga_definitions(&self) -> &[SagaDefinition] {
+        self.generation.saga_definitions()
     }
 
     /// Whether the invariants that the version declares fit the schema of `database`.

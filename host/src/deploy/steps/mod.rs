@@ -6,6 +6,7 @@ pub(super) mod migrations;
 mod probation;
 pub(super) mod publish;
 pub(super) mod replay;
+pub(super) mod sagas;
 pub(super) mod undelivered;
 pub(super) mod wit;
 

@@ -64,15 +64,15 @@ impl Both {
 #[test]
 fn events_that_are_taken_set_aside_or_to_come_are_accounted_for() {
     let whole = both();
-    assert_eq!(whole.account(), Account { events: 6, ..Account::default() });
+    assert_eq!(whole.account(), Account { rows: 6, ..Account::default() });
     // Old ones are forgotten, those that are set aside among them.
     whole.outbox.forget_published(whole.positions[3], 10_000_000_000_000).unwrap();
-    assert_eq!(whole.account(), Account { events: 2, ..Account::default() });
+    assert_eq!(whole.account(), Account { rows: 2, ..Account::default() });
     let nothing = Both { outbox: shop(), inbox: shop(), positions: Vec::new() };
     assert_eq!(nothing.account(), Account::default());
     // One that is new starts with what is kept.
     let new = Both { inbox: shop(), ..whole };
-    assert_eq!(new.account(), Account { events: 2, ..Account::default() });
+    assert_eq!(new.account(), Account { rows: 2, ..Account::default() });
     new.outbox.write_as_host(|sqlite| sqlite.execute_batch(crate::outbox::START)).unwrap();
     assert_eq!(new.account().faults, 0);
 }
@@ -111,4 +111,36 @@ fn events_that_are_forgotten_too_early_or_lost_with_an_older_file_are_found() {
     assert!(found.iter().any(|fault| fault.contains("which was put back")), "{found:?}");
     assert!(found.iter().any(|fault| fault.contains("the publisher does not have it")), "{found:?}");
     assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[test]
+fn sagas_that_would_never_go_on_are_found() {
+    let step = SagaStep { name: "one".into(), call: None, undo: SagaUndo::Own, tries: 3, patience_s: 60 };
+    let definition = SagaDefinition { kind: "order".into(), steps: vec![step] };
+    let shop = shop();
+    let looked = |shop: &Fixture| {
+        let file = moment(std::slice::from_ref(&shop.database)).unwrap().remove(0);
+        file.verify_sagas(&Terms { now_s: 0, deadline: soon() }).unwrap()
+    };
+    assert_eq!(looked(&shop), None, "it never had one");
+    let mut tx = shop.begin(soon()).unwrap();
+    ["1", "2", "3"].iter().for_each(|id| assert!(tx.saga_start(&definition, id, "", 1_000).unwrap()));
+    tx.commit().unwrap();
+    assert_eq!(looked(&shop), Some(Account { rows: 3, ..Account::default() }));
+    for (sql, words) in [
+        ("UPDATE seam_sagas SET due_ms = NULL WHERE id = '1'", "`order` 1 is running at `one`, and would never go on"),
+        ("UPDATE seam_sagas SET due_ms = NULL, state = 'waiting' WHERE id = '1'", ""),
+        ("UPDATE seam_sagas SET state = 'stuck' WHERE id = '1'", "`order` 1 is stuck at `one`, and nothing says why"),
+        ("UPDATE seam_sagas SET reason = 'away' WHERE id = '1'", ""),
+        ("UPDATE seam_sagas SET state = 'done' WHERE id = '2'", "`order` 2 is done at `one`, and is still due"),
+        ("UPDATE seam_sagas SET due_ms = NULL WHERE id = '2'", ""),
+        (
+            "INSERT INTO seam_saga_attempts VALUES (77, 1, 1, 1, 'one', 0, 'done', NULL)",
+            "the timeline of saga number 77 is there without the saga",
+        ),
+    ] {
+        shop.write_as_host(|sqlite| sqlite.execute_batch(sql)).unwrap();
+        let found = looked(&shop).unwrap();
+        assert_eq!(found.examples, Vec::from_iter((!words.is_empty()).then(|| words.to_owned())), "{sql}");
+    }
 }
