@@ -133,7 +133,8 @@ impl<P: Performer> Course<'_, P> {
     }
 
     fn at(&self) -> At {
-        let attempts = self.saga.attempts.saturating_add(1);
+        let failed = if self.saga.state == SagaState::Waiting { 0 } else { self.saga.attempts };
+        let attempts = failed.saturating_add(1);
         let (pause_ms, longest_ms) = (self.performer.pause_ms(Some(attempts)), self.performer.pause_ms(None));
         At { now_ms: self.now_ms(), pause_ms, longest_ms }
     }
