@@ -1,5 +1,7 @@
 //! Transactions over the files of three contexts: all or nothing, also when the host is killed at any moment of one.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, ensure};
 use seam_runtime::guest::transactions::Ending;
 use seam_runtime::serve::Registry;
@@ -151,6 +153,17 @@ fn a_part_that_cannot_commit_after_its_promise_is_tried_again_until_it_can() -> 
     is_at_rest(&registry, 3)
 }
 
+/// Gives the file of a context, with its log, another name.
+fn renamed(data: &Path, from: &str, to: &str) -> Result<()> {
+    for end in ["", "-wal", "-shm"] {
+        let name = |stem: &str| data.join(format!("stores/{stem}.db{end}"));
+        if name(from).exists() {
+            std::fs::rename(name(from), name(to))?;
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn a_file_stays_in_doubt_while_the_file_that_decides_cannot_be_asked() -> Result<()> {
     let system = system(DESK)?;
@@ -158,14 +171,7 @@ fn a_file_stays_in_doubt_while_the_file_that_decides_cannot_be_asked() -> Result
     let host = Host::up_with(&manifest, &data, &[("SEAM_FAULT", "two-phase.after-decision:kill")])?;
     seam(&manifest, &["call", "desk", "work.write(1, 0)"])?;
     drop(host);
-    let desk = data.join("stores/desk.db");
-    let away = |from: &str, to: &str| {
-        ["", "-wal", "-shm"].iter().try_for_each(|end| {
-            let name = |stem: &str| data.join(format!("stores/{stem}.db{end}"));
-            if name(from).exists() { std::fs::rename(name(from), name(to)) } else { Ok(()) }
-        })
-    };
-    away("desk", "moved-away")?;
+    renamed(&data, "desk", "moved-away")?;
     let host = Host::up(&manifest, &data)?;
     let shown = seam(&manifest, &["contexts"])?;
     let shown = String::from_utf8_lossy(&shown.stderr).into_owned();
@@ -174,9 +180,48 @@ fn a_file_stays_in_doubt_while_the_file_that_decides_cannot_be_asked() -> Result
     let said = String::from_utf8_lossy(&refused.stdout).into_owned();
     ensure!(said.contains("refused"), "the test's context says `refused` when it cannot write: {said}");
     drop(host);
-    std::fs::remove_file(&desk).ok();
-    away("moved-away", "desk")?;
+    renamed(&data, "moved-away", "desk")?;
     let registry = started(&system)?;
     assert_eq!(numbers(&registry)?, [vec![1], vec![1], vec![1]]);
     Ok(())
+}
+
+#[test]
+fn an_operators_choice_is_noted_and_shown_as_damage_when_the_opposite_was_decided() -> Result<()> {
+    let system = system(DESK)?;
+    let (manifest, data) = (system.write()?, system.folder.path().join("data"));
+    let host = Host::up_with(&manifest, &data, &[("SEAM_FAULT", "two-phase.after-decision:kill")])?;
+    seam(&manifest, &["call", "desk", "work.write(1, 0)"])?;
+    drop(host);
+    renamed(&data, "desk", "moved-away")?;
+    let host = Host::up(&manifest, &data)?;
+    let overview = |of: &str| -> Result<Vec<serde_json::Value>> {
+        let shown = seam(&manifest, &["transactions", "--format", "json"])?;
+        let shown: serde_json::Value = serde_json::from_slice(&shown.stdout)?;
+        Ok(shown[of].as_array().context("a list")?.clone())
+    };
+    let in_doubt = overview("in_doubt")?;
+    ensure!(in_doubt.len() == 2 && in_doubt[0]["context"] == "left", "{in_doubt:?}");
+    let id = in_doubt[0]["transaction"].as_str().context("its id")?.to_owned();
+    let refused = seam(&manifest, &["transactions", "rollback", "4e1f", "--why", "a typing error"])?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(!refused.status.success() && said.contains("no file is in doubt about transaction `4e1f`"), "{said}");
+    let chosen = seam(&manifest, &["transactions", "rollback", &id, "--why", "the file of desk is lost"])?;
+    ensure!(chosen.status.success(), "{}", String::from_utf8_lossy(&chosen.stderr));
+    ensure!(overview("in_doubt")?.is_empty() && overview("chosen")?.len() == 2);
+    ensure!(seam(&manifest, &["call", "left", "keeping.put(2)"])?.status.success());
+    let audit = String::from_utf8_lossy(&seam(&manifest, &["audit"])?.stdout).into_owned();
+    ensure!(audit.contains("seam transactions rollback") && audit.contains("the file of desk is lost"), "{audit}");
+    drop(host);
+    renamed(&data, "moved-away", "desk")?;
+    let host = Host::up(&manifest, &data)?;
+    let shown = String::from_utf8_lossy(&seam(&manifest, &["transactions"])?.stderr).into_owned();
+    let damage = "heuristic damage: `left` has rolled back transaction";
+    ensure!(shown.contains(damage) && shown.contains("INSERT INTO got (number) VALUES (?1)"), "{shown}");
+    let seen = seam(&manifest, &["transactions", "forget", &id, "--why", "put in by hand"])?;
+    ensure!(seen.status.success() && overview("chosen")?.is_empty(), "{}", String::from_utf8_lossy(&seen.stderr));
+    drop(host);
+    let registry = started(&system)?;
+    assert_eq!(numbers(&registry)?, [vec![1], vec![2], vec![]]);
+    is_at_rest(&registry, 3)
 }
