@@ -83,7 +83,10 @@ fn after_a_crash_the_file_is_in_doubt_until_the_decision_is_known() {
         assert_eq!((case(&shop.add("before")), shop.items()), ("unavailable", 0), "reads go on");
         let refused = shop.begin_branch(soon()).map(drop);
         assert_eq!(case(&refused), "unavailable");
-        assert!(moment(&[shop.database.clone()]).is_err(), "a backup without the promise would not be whole");
+        assert!(
+            moment(std::slice::from_ref(&shop.database)).is_err(),
+            "a backup without the promise would not be whole"
+        );
         shop.resolve(committed).unwrap();
         assert_eq!((shop.items(), shop.doubt()), (i64::from(committed), None));
         shop.resolve(committed).unwrap();
