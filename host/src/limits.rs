@@ -378,3 +378,9 @@ pub const SAGA_GROUPED_MAX: u32 = seam_store::limits::SAGAS_MAX;
 pub const SAGA_ACTS_MAX: u32 = 1_000;
 /// How many of them share a commit: the context's own calls wait for some milliseconds.
 pub const SAGA_ACTS_PER_COMMIT: usize = 100;
+
+// Transactions over several files
+
+/// How long a backup or a verification waits until none is open; one may hold its files for ten seconds. After that it
+/// tries all the same, and one of the two gets an error.
+pub const MOMENT_TURN_MS: u64 = 12_000;

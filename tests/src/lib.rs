@@ -14,6 +14,7 @@ pub mod failing_sync;
 pub mod fuzz;
 pub mod host;
 pub mod hostile_input;
+pub mod joint;
 pub mod news;
 pub mod page;
 pub mod person;

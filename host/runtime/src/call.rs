@@ -149,6 +149,8 @@ pub enum RefusalReason {
     Shadow,
     #[error("the caller has an open transaction, which would block other writers")]
     TransactionOpen,
+    #[error("the caller is in a transaction over several files, and the context may not take part in it")]
+    NotAPart,
 }
 
 /// The call reached its deadline while the guest ran.

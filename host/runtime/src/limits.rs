@@ -204,3 +204,10 @@ pub const LAST_WORDS_BYTES_MAX: usize = 8 << 10;
 pub const DELIVERY_BATCH_MS: u64 = 20;
 /// What an operator is shown of a handler's error.
 pub const DELIVERY_REASON_CHARS: usize = 2_000;
+
+// Transactions over several files
+
+/// How long one waits for another one, and for each file that it writes: those that it holds wait as long.
+pub const TWO_PHASE_WAIT_MS: u64 = 2_000;
+/// Transactions over several files of which the host keeps how they ended: what an operator looks at after a fault.
+pub const TRANSACTIONS_KEPT: usize = 100;

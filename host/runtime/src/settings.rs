@@ -39,6 +39,8 @@ pub struct ContextSettings {
     /// The events interfaces that it exports and that the host calls.
     pub subscribes: Vec<Subscription>,
     pub store: Option<StoreGrant>,
+    /// The contexts that may take part in transactions that it begins over several files; empty: it begins none.
+    pub two_phase: Vec<ContextName>,
     /// What it may import of the host: "attempts", and the parts of WASI "clocks", "random", "wasi".
     pub capabilities: Vec<String>,
     /// The values that `wasi:config` returns.

@@ -13,12 +13,13 @@ use serde::de::DeserializeOwned;
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
     EventsRequest, RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, SagasRequest, SeedEvent,
-    VerifyEvent,
+    TransactionsRequest, VerifyEvent,
 };
 use super::status::ContextStatus;
 use crate::audit::AuditLine;
 use crate::delivery::SubscriptionStatus;
 use crate::seed::{Progress, SeedRequest};
+use crate::transactions::Overview;
 use crate::verify::{self, VerifyRequest};
 use crate::{backup, deploy, folder, limits};
 
@@ -105,6 +106,15 @@ impl Client {
     /// The type of the response depends on the request: see `EventsRequest`.
     pub fn events<T: DeserializeOwned>(self, request: &EventsRequest) -> Result<T, Error> {
         self.ask("POST", "/events", Some(request), 2 * limits::ADMIN_REQUEST_MS)
+    }
+
+    pub fn transactions(self) -> Result<Overview, Error> {
+        self.ask("GET", "/transactions", None::<&()>, 2 * limits::ADMIN_REQUEST_MS)
+    }
+
+    /// Makes an operator's choice; the contexts whose files it has changed.
+    pub fn choose(self, request: &TransactionsRequest) -> Result<Vec<String>, Error> {
+        self.ask("POST", "/transactions", Some(request), 2 * limits::ADMIN_REQUEST_MS)
     }
 
     /// The type of the response depends on the request: see `SagasRequest`.

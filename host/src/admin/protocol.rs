@@ -124,6 +124,16 @@ pub enum EventsRequest {
     Replay(Replay),
 }
 
+/// `POST /transactions`; the response is the contexts whose files have changed. `GET /transactions` returns a
+/// `transactions::Overview`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransactionsRequest {
+    pub transaction: String,
+    pub choice: crate::transactions::Choice,
+    pub why: String,
+}
+
 /// `POST /sagas`. The response to `List` is a `sagas::SagaList`, to `Groups` `sagas::SagaGroups`, to `Show` a
 /// `sagas::ShownSaga`, to `Act` a `sagas::SagaPlan`.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, RecordRequest, RouteRequest, SagasRequest, SeedEvent, VerifyEvent,
+    EventsRequest, RecordRequest, RouteRequest, SagasRequest, SeedEvent, TransactionsRequest, VerifyEvent,
 };
 use super::{events, record, sagas, status};
 use crate::audit;
@@ -28,7 +28,7 @@ use crate::sagas::SagaOperator;
 use crate::schedule::Board;
 use crate::seed::{SeedRequest, Seeds};
 use crate::verify::{self, VerifyRequest};
-use crate::{backup, invoke, limits, seed, timers};
+use crate::{backup, invoke, limits, seed, timers, transactions};
 
 /// What responses are made from.
 #[derive(Clone)]
@@ -70,6 +70,12 @@ impl State {
     }
 }
 
+impl State {
+    fn transactions(&self) -> transactions::Operator {
+        transactions::Operator::new(self.registry.clone(), self.operator.audit_log().clone())
+    }
+}
+
 type Body = BoxBody<Bytes, Infallible>;
 
 /// `user` is the number of the user who asks, if the kernel says it.
@@ -94,6 +100,12 @@ async fn dispatch(request: Request<Incoming>, state: State, user: Option<u32>) -
             let request: EventsRequest = body(request).await?;
             let who = user.map_or_else(|| "unknown".to_owned(), audit::user);
             blocking(move || events::respond(&state.operator, &who, request)).await
+        }
+        (&Method::GET, "/transactions") => blocking(move || Ok(state.transactions().overview())).await,
+        (&Method::POST, "/transactions") => {
+            let TransactionsRequest { transaction, choice, why } = body(request).await?;
+            let who = user.map_or_else(|| "unknown".to_owned(), audit::user);
+            blocking(move || Ok(state.transactions().choose(&who, &transaction, choice, &why)?)).await
         }
         (&Method::POST, "/sagas") => {
             let request: SagasRequest = body(request).await?;

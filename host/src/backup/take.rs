@@ -4,8 +4,9 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use seam_runtime::guest::transactions::Transactions;
 use seam_runtime::serve::Registry;
 use seam_store::{Config, Database, HostFile, Register, chain, moment, private};
 use sha2::{Digest, Sha256};
@@ -14,8 +15,8 @@ use time::format_description::well_known::Rfc3339;
 
 use super::error::Error;
 use super::list::{Backup, File};
-use crate::folder;
 use crate::manifest::Manifest;
+use crate::{folder, limits};
 
 /// Takes a backup of the running system into a new folder in `into`. Returns the folder and its list. Commits wait for
 /// the moment, not for the copies.
@@ -30,7 +31,7 @@ pub fn take(registry: &Registry, data: &Path, into: &Path) -> Result<(PathBuf, B
     let generations = registry.generations();
     let closed = generations.iter().filter(|generation| generation.database().is_none()).filter(has_file);
     let left_out = closed.map(|generation| generation.context().to_string()).collect();
-    backup(generations.iter().filter_map(of).collect(), left_out, data, into)
+    backup(generations.iter().filter_map(of).collect(), left_out, data, into, Some(registry.transactions()))
 }
 
 /// As `take`, of the manifest's contexts while no host runs.
@@ -53,7 +54,7 @@ pub fn take_of(manifest: &Manifest, into: &Path) -> Result<(PathBuf, Backup), Er
             databases.push((name.to_string(), open));
         }
     }
-    backup(databases, Vec::new(), data, into)
+    backup(databases, Vec::new(), data, into, None)
 }
 
 fn backup(
@@ -61,6 +62,7 @@ fn backup(
     left_out: Vec<String>,
     data: &Path,
     into: &Path,
+    transactions: Option<&Arc<Transactions>>,
 ) -> Result<(PathBuf, Backup), Error> {
     let now = OffsetDateTime::now_utc();
     let taken = now.format(&Rfc3339).unwrap_or_default();
@@ -73,7 +75,7 @@ fn backup(
     private::folder(into).map_err(|error| unwritten(into, error))?;
     fs::remove_dir_all(&partial).ok();
     private::folder(&partial).map_err(|error| unwritten(&partial, error))?;
-    let written = write(&databases, left_out, data, &partial, taken).and_then(|list| {
+    let written = write(&databases, left_out, data, &partial, taken, transactions).and_then(|list| {
         fs::rename(&partial, &path).and_then(|()| fs::File::open(into)?.sync_all()).map_err(|e| unwritten(&path, e))?;
         Ok(list)
     });
@@ -89,11 +91,16 @@ fn write(
     data: &Path,
     to: &Path,
     taken: String,
+    transactions: Option<&Arc<Transactions>>,
 ) -> Result<Backup, Error> {
     let all: Vec<_> = databases.iter().map(|(_, database)| database.clone()).collect();
+    // A transaction over several files that waits for a file held by the moment would hold another one.
+    let deadline = Instant::now() + Duration::from_millis(limits::MOMENT_TURN_MS);
+    let turn = transactions.and_then(|transactions| transactions.turn(deadline));
     let started = Instant::now();
     let copying = |context: &str, source| Error::Copy { context: context.to_owned(), source };
     let snapshots = moment(&all).map_err(|source| copying("a context", source))?;
+    drop(turn);
     let held_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut files = Vec::new();
     // Each snapshot ends with its copy, so that the write-ahead log can be cut again.

@@ -32,6 +32,7 @@ mod sagas_shown;
 mod schedules;
 mod seed;
 mod test;
+mod transactions;
 mod up;
 mod verify;
 
@@ -200,6 +201,18 @@ Examples:
   seam events discard mail 117512 --why 'a test order'
   seam events replay mail --from start --dry-run    say what would be delivered again")]
     Events(events::Options),
+    /// Show the transactions over several files; end the doubt about a file that has promised to commit
+    #[command(after_help = "\
+Without a verb, it shows which files are in doubt and why, and the last transactions: how they ended, and for how long
+they held each file. A file in doubt takes no writes; it goes on by itself once the file that decides can be asked.
+A choice that turns out to be the wrong one is shown as heuristic damage until the files agree again.
+docs/transactions.md says what each choice means.
+
+Examples:
+  seam transactions
+  seam transactions rollback 4e1f0c --why 'the file of orders is lost'
+  seam transactions forget 4e1f0c --why 'booked by hand'")]
+    Transactions(transactions::Options),
     /// Show the sagas of contexts: where each is, and why; retry, skip, undo or resume them
     #[command(after_help = "\
 Without a verb, it lists the sagas that are in process, the oldest first.
@@ -330,6 +343,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Logs(options) => logs::run(&global.load()?, &options),
         Command::Route(options) => route::run(global, &options),
         Command::Events(options) => events::run(global, options),
+        Command::Transactions(options) => transactions::run(global, options),
         Command::Sagas(options) => sagas::run(global, options),
         Command::Audit { count, format } => audit::run(&global.load()?, count, format),
         Command::Accept { context } => accept::run(&global.load()?, &context),

@@ -125,6 +125,11 @@ impl Operator {
         Self { registry, tallies, audit }
     }
 
+    /// The log that every change goes to.
+    pub fn audit_log(&self) -> &Audit {
+        &self.audit
+    }
+
     pub fn statuses(&self) -> Vec<SubscriptionStatus> {
         statuses(&self.registry, &self.tallies)
     }

@@ -69,7 +69,11 @@ impl RequestError {
                 Failure::Overloaded { .. } | Failure::Absent { .. } => StatusCode::SERVICE_UNAVAILABLE,
                 Failure::Refused { reason: RefusalReason::Reentry, .. } => StatusCode::LOOP_DETECTED,
                 Failure::Refused {
-                    reason: RefusalReason::TooDeep | RefusalReason::Shadow | RefusalReason::TransactionOpen,
+                    reason:
+                        RefusalReason::TooDeep
+                        | RefusalReason::Shadow
+                        | RefusalReason::TransactionOpen
+                        | RefusalReason::NotAPart,
                     ..
                 } => StatusCode::INTERNAL_SERVER_ERROR,
             },

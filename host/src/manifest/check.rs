@@ -11,6 +11,7 @@ use super::model::{Ops, TokenSecret, When};
 use super::parse::Parsed;
 use super::problem::Place;
 use super::table::Document;
+use super::two_phase;
 use crate::limits;
 
 /// Paths that the host itself answers beside the mounts, unless `ops` is off or has an address of its own.
@@ -27,6 +28,7 @@ pub fn check(document: &Document<'_>, parsed: &Parsed) {
         known_context(document, parsed, &schedule.context, *place);
     }
     schedules(document, parsed);
+    two_phase::check(document, &parsed.manifest.contexts, &parsed.broken);
     data(document, parsed);
 }
 

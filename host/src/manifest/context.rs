@@ -11,7 +11,7 @@ use super::keys::{capabilities, component, context_limits, names_interface, outg
 use super::model::Context;
 use super::shared::shared;
 use super::table::{At, Table};
-use super::variant;
+use super::{two_phase, variant};
 
 /// The entry and its variants. `None` when the name or the component is missing: nothing can refer to such an entry.
 pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option<(Context, Vec<Context>)> {
@@ -33,6 +33,7 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
             "publishes",
             "subscribes",
             "store",
+            "two_phase",
             "capabilities",
             "config",
             "shared",
@@ -63,6 +64,7 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
     };
     let shared = shared(&table, folder, &mut config);
     let outgoing = outgoing(&table);
+    let two_phase = two_phase::participants(&table, &name.value, &mut places);
     let assets = table.file("assets", "front/assets").map(|assets| {
         let path = folder.join(assets.value);
         if !path.is_dir() {
@@ -89,6 +91,7 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
         publishes,
         subscribes,
         store,
+        two_phase,
         capabilities,
         config,
         shared,

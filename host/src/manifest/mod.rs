@@ -22,6 +22,7 @@ mod shared;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
+mod two_phase;
 mod variant;
 
 pub use host_name::is_named;

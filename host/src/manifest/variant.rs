@@ -93,6 +93,7 @@ fn variant(context: &Context, name: &At<String>, table: Table<'_, '_>, folder: &
         publishes: main.publishes.clone(),
         subscribes: main.subscribes.clone(),
         store,
+        two_phase: main.two_phase.clone(),
         capabilities,
         config,
         shared: main.shared.clone(),

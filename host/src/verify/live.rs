@@ -29,11 +29,15 @@ pub fn verify_live(
     let generations: Vec<_> = registry.generations().into_iter().filter(has_store).collect();
     // Reading them takes longer than the moment: before it.
     let declared: Vec<_> = generations.iter().map(|g| declared_by(g)).collect();
-    let usable = |generation: &Arc<Generation>| generation.database().filter(|d| !d.is_fenced()).cloned();
+    let usable =
+        |generation: &Arc<Generation>| generation.database().filter(|d| !d.is_fenced() && d.doubt().is_none()).cloned();
     let open: Vec<_> = generations.iter().map(usable).collect();
     let databases: Vec<_> = open.iter().flatten().cloned().collect();
+    // A transaction over several files that waits for a file held by the moment would hold another one.
+    let turn = registry.transactions().turn(Instant::now() + Duration::from_millis(limits::MOMENT_TURN_MS));
     let started = Instant::now();
     let mut snapshots = moment(&databases).map_err(Error::Moment)?.into_iter();
+    drop(turn);
     let now = OffsetDateTime::now_utc();
     let held_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut subjects = Vec::new();

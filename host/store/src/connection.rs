@@ -217,6 +217,33 @@ impl Connection {
         })
     }
 
+    /// Whether a context's statement writes. One that may write something else when it is run again is denied.
+    pub fn writes_the_same_again(&self, sql: &str, deadline: Instant) -> Result<bool, Error> {
+        self.armed(deadline, |connection| {
+            if connection.prepare(sql)?.readonly() {
+                return Ok(false);
+            }
+            match program::volatile_function(&connection.sqlite, sql).map_err(|e| connection.explain(&e))? {
+                None => Ok(true),
+                Some(function) => Err(Error::Denied(format!(
+                    "`{function}` may give another value when the statement is run again after a crash; in a \
+                     transaction over several files, give the value as a parameter"
+                ))),
+            }
+        })
+    }
+
+    /// Writes the changes of the open transaction to the log, where they count once it commits: a disk that has no room
+    /// for them says so now.
+    pub fn flush(&self) -> Result<(), Error> {
+        // SAFETY: the handle is that of the open connection we hold.
+        let code = unsafe { ffi::sqlite3_db_cacheflush(self.sqlite.handle()) };
+        match code {
+            ffi::SQLITE_OK => Ok(()),
+            code => Err(self.explain(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))),
+        }
+    }
+
     /// Whether rows violate foreign keys that SQLite checks at the end of the transaction.
     pub fn violates_deferred_keys(&self) -> bool {
         let (mut now, mut highest) = (0, 0);

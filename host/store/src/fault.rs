@@ -35,6 +35,15 @@ pub const POINTS: &[&str] = &[
     "timers.after-commit",
     "schedule.before-commit",
     "schedule.after-commit",
+    // Transactions over several files.
+    "two-phase.before-vote",
+    "two-phase.after-vote",
+    "two-phase.before-decision",
+    "two-phase.after-decision",
+    "two-phase.before-commit",
+    "two-phase.after-commit",
+    "two-phase.after-clear",
+    "two-phase.before-redo",
     // Changing versions.
     "deploy.kept",
     "deploy.applying",
@@ -46,7 +55,14 @@ pub const POINTS: &[&str] = &[
 ];
 
 /// The points that can fail with `error`.
-pub const FALLIBLE: &[&str] = &["commit.before", "commit.after", "outbox.before-commit", "inbox.before-commit"];
+pub const FALLIBLE: &[&str] = &[
+    "commit.before",
+    "commit.after",
+    "outbox.before-commit",
+    "inbox.before-commit",
+    "two-phase.before-vote",
+    "two-phase.before-commit",
+];
 
 /// The protections that a test can switch off, each for a negative control.
 pub const PROTECTIONS: &[&str] = &[

@@ -32,11 +32,29 @@ pub enum Trouble {
     NoRoom { path: PathBuf, why: String },
     #[error("the disk of `{}` fails: {why}", path.display())]
     Failing { path: PathBuf, why: String },
+    #[error(
+        "`{}` has promised to commit transaction {}, and whether it is to is not known: {}; nothing is written to it",
+        path.display(), doubt.transaction.as_deref().unwrap_or("of an unknown id"), doubt.why
+    )]
+    InDoubt { path: PathBuf, doubt: Doubt },
+}
+
+/// A promise to commit that a file has given, while it is not known whether it is to commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// `None` when what was noted of the promise cannot be read.
+    pub transaction: Option<String>,
+    /// The context whose file knows it.
+    pub coordinator: Option<String>,
+    /// When it promised, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// Why it is not known.
+    pub why: String,
 }
 
 impl Trouble {
     /// What `kind` returns.
-    pub const KINDS: [&str; 4] = ["gone", "damaged", "no-room", "failing"];
+    pub const KINDS: [&str; 5] = ["gone", "damaged", "no-room", "failing", "in-doubt"];
 
     /// What to do about it, for the `hint:` line.
     pub fn remedy(&self) -> String {
@@ -56,6 +74,11 @@ impl Trouble {
                                      when the disk works again, the context goes on by itself"
                     .to_owned()
             }
+            Self::InDoubt { doubt, .. } => format!(
+                "it goes on by itself once the file of `{}` can be asked; `seam transactions` shows what can be done \
+                 before",
+                doubt.coordinator.as_deref().unwrap_or("the context that began the transaction")
+            ),
         }
     }
 
@@ -71,6 +94,7 @@ impl Trouble {
             Self::Damaged { .. } => "damaged",
             Self::NoRoom { .. } => "no-room",
             Self::Failing { .. } => "failing",
+            Self::InDoubt { .. } => "in-doubt",
         }
     }
 }
@@ -96,6 +120,8 @@ pub(super) struct Health {
     /// Copies of what `state` says, for the path of every call.
     fenced: AtomicBool,
     failing: AtomicBool,
+    in_doubt: AtomicBool,
+    doubt: Mutex<Option<Doubt>>,
     /// Statements and commits that failed through no fault of the context.
     pub failures: AtomicU64,
     state: Mutex<State>,
@@ -123,6 +149,8 @@ impl Health {
             closed: AtomicBool::new(false),
             fenced: AtomicBool::new(false),
             failing: AtomicBool::new(false),
+            in_doubt: AtomicBool::new(false),
+            doubt: Mutex::default(),
             failures: AtomicU64::new(0),
             state: Mutex::default(),
         }
@@ -132,11 +160,48 @@ impl Health {
         if !self.is_troubled() {
             return None;
         }
-        self.state.lock().trouble.clone()
+        let in_doubt = || self.doubt().map(|doubt| Trouble::InDoubt { path: self.path.clone(), doubt });
+        self.state.lock().trouble.clone().or_else(in_doubt)
     }
 
     pub fn is_troubled(&self) -> bool {
+        self.does_not_work() || self.in_doubt.load(Relaxed)
+    }
+
+    /// Whether the file is gone or damaged, or its disk fails.
+    pub fn does_not_work(&self) -> bool {
         self.fenced.load(Relaxed) || self.failing.load(Relaxed)
+    }
+
+    pub fn doubt(&self) -> Option<Doubt> {
+        if !self.in_doubt.load(Relaxed) {
+            return None;
+        }
+        self.doubt.lock().clone()
+    }
+
+    /// From now on nothing is written to the file, until `certain`.
+    pub fn set_doubt(&self, doubt: Doubt) {
+        *self.doubt.lock() = Some(doubt);
+        self.in_doubt.store(true, Relaxed);
+    }
+
+    /// It is known whether the file is to commit what it promised, and done.
+    pub fn certain(&self) {
+        self.in_doubt.store(false, Relaxed);
+        *self.doubt.lock() = None;
+    }
+
+    /// # Errors
+    /// While the file has promised to commit a transaction, and whether it is to is not known.
+    pub fn writable(&self) -> Result<(), Error> {
+        match self.doubt() {
+            None => Ok(()),
+            Some(doubt) => {
+                let trouble = Trouble::InDoubt { path: self.path.clone(), doubt };
+                Err(Error::Unavailable(trouble.to_string()))
+            }
+        }
     }
 
     pub fn is_fenced(&self) -> bool {

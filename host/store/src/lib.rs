@@ -5,10 +5,11 @@
 //! back when it is dropped, and the connection is clean for the next one.
 //!
 //! Floors, each importing only those after it: `accounts, migrate, register -> examine -> moment -> compare, copy,
-//! feed, inbox, inspect, invariant, saga, schedules, timers -> outbox, schema -> database -> transaction -> writer,
-//! readers -> sealing -> look -> open, host, health -> log_file, connection, full_text -> mark, bounded -> confine,
-//! functions, program, row_seals, sql, statistics, vfs -> bell, callable, host_table, lane, rows, config, page_seals ->
-//! seal -> key, blocking, fault, oneshot, damage -> error, clock, ids, private, text, visible -> limits`.
+//! feed, inbox, inspect, invariant, saga, schedules, timers, two_phase -> outbox, schema -> database -> transaction ->
+//! writer, readers -> sealing, votes -> look -> open, host, health -> log_file, connection, full_text -> mark, bounded
+//! -> confine, functions, program, redo, row_seals, sql, statistics, vfs -> bell, callable, host_table, lane, rows,
+//! config, page_seals -> seal -> key, blocking, fault, oneshot, damage -> error, clock, ids, private, text, visible ->
+//! limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`), faults
 //! for tests (`fault`).
@@ -58,6 +59,7 @@ mod outbox;
 mod page_seals;
 mod program;
 mod readers;
+mod redo;
 mod register;
 mod row_seals;
 mod rows;
@@ -70,7 +72,9 @@ mod sql;
 mod statistics;
 mod timers;
 mod transaction;
+mod two_phase;
 mod vfs;
+mod votes;
 mod writer;
 
 #[cfg(test)]
@@ -85,7 +89,7 @@ pub use database::Database;
 pub use error::{Error, chain};
 pub use examine::{Author, Disagreement, Found, Side, Terms, disagreements};
 pub use feed::{Feed, FeedEntry, FeedPage, FeedRequest};
-pub use health::Trouble;
+pub use health::{Doubt, Trouble};
 pub use host::{HostFile, HostFileError};
 pub use inbox::{Source, WaitState, Waiting, WaitingCount};
 pub use inspect::Misfit;
@@ -111,3 +115,5 @@ pub use seal::{Seal, Sealed};
 pub use sealing::seal_if_plain;
 pub use statistics::Statistics;
 pub use transaction::Transaction;
+pub use two_phase::{Decided, Decision, Voted, new_transaction_id};
+pub use votes::{Forced, Vote, path_of as promise_of};

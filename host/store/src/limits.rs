@@ -117,6 +117,14 @@ pub const STORE_VIOLATIONS_SHOWN: usize = 10;
 /// Characters that are shown of one value of a violation.
 pub const STORE_VIOLATION_CHARS_SHOWN: usize = 200;
 
+// Transactions over several files
+
+/// What one file may write in such a transaction, as statements with their values: they are written twice, and run
+/// again at a start after a crash.
+pub const TWO_PHASE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The values of one of its statements: with them it still fits into a row.
+pub const TWO_PHASE_STEP_BYTES_MAX: usize = 1024 * 1024 - 4096;
+
 // Events
 
 /// One event as JSON. A message says what happened; a document is for the one who asks for it.

@@ -12,6 +12,8 @@ use rusqlite::{OptionalExtension, params};
 use crate::database::Database;
 use crate::error::Error;
 use crate::host_table::{self, signed, unsigned};
+use crate::redo::Action;
+use crate::rows::Value;
 use crate::transaction::Transaction;
 use crate::{fault, limits};
 
@@ -83,7 +85,33 @@ pub struct Kept {
     pub is_cut: bool,
 }
 
-impl NewEvent<'_> {
+impl<'e> NewEvent<'e> {
+    /// In the order of `of_values`.
+    pub(super) fn values(&self) -> [Value<'e>; 6] {
+        let subject = self.subject.map_or(Value::Null, Value::from);
+        let time_ms = Value::Integer(signed(self.time_ms));
+        [self.interface.into(), self.function.into(), subject, time_ms, self.trace.into(), self.data.into()]
+    }
+
+    pub(super) fn of_values(values: &'e [Value<'_>]) -> Option<Self> {
+        let [
+            Value::Text(interface),
+            Value::Text(function),
+            subject,
+            Value::Integer(time_ms),
+            Value::Text(trace),
+            Value::Text(data),
+        ] = values
+        else {
+            return None;
+        };
+        let subject = match subject {
+            Value::Text(subject) => Some(subject.as_ref()),
+            _ => None,
+        };
+        Some(Self { interface, function, subject, time_ms: unsigned(*time_ms), trace, data })
+    }
+
     /// # Errors
     /// `Error::TooLarge` for data above `EVENT_BYTES_MAX`.
     pub(super) fn check_size(&self) -> Result<(), Error> {
@@ -124,7 +152,9 @@ impl Transaction {
         let sql = "INSERT INTO seam_outbox (interface, function, subject, time_ms, trace, data)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let values = params![interface, function, subject, signed(time_ms), trace, data];
-        self.as_host(|sqlite| host_table::made(sqlite, OUTBOX, |sqlite| sqlite.execute(sql, values)).map(drop))
+        self.as_host_noted(Action::Publish, &event.values(), |sqlite| {
+            host_table::made(sqlite, OUTBOX, |sqlite| sqlite.execute(sql, values)).map(drop)
+        })
     }
 }
 

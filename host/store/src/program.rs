@@ -1,4 +1,5 @@
-//! What SQLite has compiled a statement to: whether running it can end the transaction, and which tables it reads.
+//! What SQLite has compiled a statement to: whether running it can end the transaction, whether it does the same when
+//! it is run again, and which tables it reads.
 //!
 //! SQLite asks the authorizer about BEGIN, COMMIT and ROLLBACK, but not about what a statement does when a constraint
 //! fails: `OR ROLLBACK`, `ON CONFLICT ROLLBACK` and `RAISE (ROLLBACK, ...)`, in the statement or in a trigger that it
@@ -37,6 +38,48 @@ pub(super) fn ends_transaction(sqlite: &Connection, sql: &str) -> rusqlite::Resu
         }
     }
     Ok(false)
+}
+
+/// Functions whose value may be another one when the statement is run again: those of time, too, since they may be
+/// asked for the present one, and those of the statement before, which may have been undone.
+const VOLATILE: &[&str] = &[
+    "changes",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "date",
+    "datetime",
+    "julianday",
+    "last_insert_rowid",
+    "random",
+    "randomblob",
+    "strftime",
+    "time",
+    "timediff",
+    "total_changes",
+    "unixepoch",
+];
+
+/// A function in the program of `sql`, or in a trigger that it sets off, whose value may be another one when the same
+/// statements are run again from the same state of the file.
+///
+/// # Errors
+/// When SQLite does not compile it.
+pub(super) fn volatile_function(sqlite: &Connection, sql: &str) -> rusqlite::Result<Option<String>> {
+    let mut explained = sqlite.prepare(&format!("EXPLAIN {sql}"))?;
+    let mut steps = explained.raw_query();
+    while let Some(step) = steps.next()? {
+        if !matches!(step.get_ref(1)?.as_str().unwrap_or_default(), "Function" | "PureFunc") {
+            continue;
+        }
+        // `random(0)`: the name and the number of arguments.
+        let function = step.get_ref(5)?.as_str().unwrap_or_default();
+        let name = function.split('(').next().unwrap_or_default();
+        if VOLATILE.contains(&name) {
+            return Ok(Some(name.to_owned()));
+        }
+    }
+    Ok(None)
 }
 
 /// The tables of the file that the program of `sql` reads, also by their indexes alone. Virtual tables are left out.

@@ -19,15 +19,21 @@ pub enum Value<'a> {
     Blob(&'a [u8]),
 }
 
-impl rusqlite::ToSql for Value<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
+impl Value<'_> {
+    fn as_sql(&self) -> ValueRef<'_> {
+        match self {
             Self::Null => ValueRef::Null,
             Self::Integer(i) => ValueRef::Integer(*i),
             Self::Real(r) => ValueRef::Real(*r),
             Self::Text(t) => ValueRef::Text(t.as_bytes()),
             Self::Blob(b) => ValueRef::Blob(b),
-        }))
+        }
+    }
+}
+
+impl rusqlite::ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(self.as_sql()))
     }
 }
 
@@ -80,6 +86,16 @@ impl Packer {
     fn too_large(&self) -> Error {
         Error::TooLarge(format!("the rows take more than {} bytes; read fewer at a time", self.bytes_max))
     }
+}
+
+/// Packs `values` as one row.
+///
+/// # Errors
+/// When they take more than `bytes_max`.
+pub(super) fn pack(values: &[Value<'_>], bytes_max: usize) -> Result<Vec<u8>, Error> {
+    let mut packer = Packer::new(values.len(), bytes_max);
+    values.iter().try_for_each(|value| packer.push(value.as_sql()))?;
+    Ok(packer.finish())
 }
 
 /// Reads packed rows one by one.

@@ -13,6 +13,8 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::host_table::{self, signed, unsigned};
 use crate::outbox::{self, NewEvent};
+use crate::redo::Action;
+use crate::rows::Value;
 use crate::transaction::Transaction;
 use crate::{fault, limits};
 
@@ -46,7 +48,9 @@ impl Transaction {
             }
             sqlite.execute(sql, params![signed(due_ms), interface, function, subject, trace, data]).map(|_| true)
         };
-        match self.as_host(|sqlite| host_table::made(sqlite, &[TABLES], set))? {
+        let [interface, function, subject, time_ms, trace, data] = event.values();
+        let values = [interface, function, subject, time_ms, trace, data, Value::Integer(signed(due_ms))];
+        match self.as_host_noted(Action::PublishAt, &values, |sqlite| host_table::made(sqlite, &[TABLES], set))? {
             true => Ok(()),
             false => Err(Error::Full(format!("{} timers wait; set it again when some have come", limits::TIMERS_MAX))),
         }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::connection::Queried;
 use crate::error::Error;
-use crate::rows::Value;
+use crate::redo::{Action, Outcome, Redo, Step};
+use crate::rows::{Value, pack};
 use crate::sql::{Script, Statement};
 use crate::statistics::Counters;
 use crate::writer::{CommitOutcome, Lease, Writer};
@@ -26,33 +27,129 @@ pub struct Transaction {
     pub(super) publishes: bool,
     /// Whether it has changed sagas.
     pub(super) moves_sagas: bool,
+    /// What it has written, if it is a part of another file's transaction.
+    redo: Option<Redo>,
 }
 
 impl Transaction {
     pub(super) fn begin(writer: Arc<Writer>, deadline: Instant) -> Result<Self, Error> {
         let lease = writer.begin(deadline)?;
+        Ok(Self::with(writer, lease, None))
+    }
+
+    /// One that commits with no other. With `redo`, it notes what it writes.
+    pub(super) fn begin_alone(writer: Arc<Writer>, deadline: Instant, redo: bool) -> Result<Self, Error> {
+        let lease = writer.begin_alone(deadline)?;
+        Ok(Self::with(writer, lease, redo.then(Redo::default)))
+    }
+
+    /// One in a file that is in doubt.
+    pub(super) fn begin_in_doubt(writer: Arc<Writer>, deadline: Instant) -> Result<Self, Error> {
+        let lease = writer.begin_in_doubt(deadline)?;
+        Ok(Self::with(writer, lease, None))
+    }
+
+    fn with(writer: Arc<Writer>, lease: Lease, redo: Option<Redo>) -> Self {
         let ends = writer.config().clock.now() + Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX);
-        Ok(Self { writer, lease: Some(lease), ends, failed: None, publishes: false, moves_sagas: false })
+        Self { writer, lease: Some(lease), ends, failed: None, publishes: false, moves_sagas: false, redo }
     }
 
     /// Rows, packed. Sees what this transaction wrote.
     pub fn query(&mut self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Vec<u8>, Error> {
         Counters::add(&self.writer.counters.reads, 1);
-        self.run(deadline, |lease, deadline| match lease.connection()?.query(sql, params, deadline)? {
-            Queried::Rows(rows) => Ok(rows),
-            Queried::Writes => Err(Error::Denied("this connection only reads".to_owned())),
+        let packed = |_: &Redo| pack(params, limits::TWO_PHASE_STEP_BYTES_MAX);
+        self.write(Action::Query, sql, packed, deadline, |lease, deadline| {
+            match lease.connection()?.query(sql, params, deadline)? {
+                Queried::Rows(rows) => Ok(rows),
+                Queried::Writes => Err(Error::Denied("this connection only reads".to_owned())),
+            }
         })
     }
 
     pub fn execute(&mut self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<u64, Error> {
         Counters::add(&self.writer.counters.writes, 1);
-        self.run(deadline, |lease, deadline| lease.connection()?.execute(sql, params, deadline))
+        let packed = |_: &Redo| pack(params, limits::TWO_PHASE_STEP_BYTES_MAX);
+        self.write(Action::Execute, sql, packed, deadline, |lease, deadline| {
+            lease.connection()?.execute(sql, params, deadline)
+        })
     }
 
-    /// On an error the rows before it stay in the transaction.
+    /// On an error the rows before it stay in the transaction, unless it is a part of another file's.
     pub fn execute_many(&mut self, sql: &str, rows: &[u8], deadline: Instant) -> Result<u64, Error> {
         Counters::add(&self.writer.counters.writes, 1);
-        self.run(deadline, |lease, deadline| lease.connection()?.execute_many(sql, rows, deadline))
+        let packed = |_: &Redo| Ok(rows.to_vec());
+        self.write(Action::ExecuteMany, sql, packed, deadline, |lease, deadline| {
+            lease.connection()?.execute_many(sql, rows, deadline)
+        })
+    }
+
+    /// Runs a context's statement. In a part of another file's transaction, what it writes is noted, and undone as a
+    /// whole when it fails.
+    fn write<T: Outcome>(
+        &mut self,
+        action: Action,
+        sql: &str,
+        rows: impl FnOnce(&Redo) -> Result<Vec<u8>, Error>,
+        deadline: Instant,
+        run: impl FnOnce(&Lease, Instant) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if self.redo.is_none() {
+            return self.run(deadline, run);
+        }
+        if !self.run(deadline, |lease, deadline| lease.connection()?.writes_the_same_again(sql, deadline))? {
+            return self.run(deadline, run);
+        }
+        self.note(action, sql, rows, |transaction| transaction.run(deadline, run))
+    }
+
+    /// Runs `work` and notes it as a step.
+    fn note<T: Outcome>(
+        &mut self,
+        action: Action,
+        sql: &str,
+        rows: impl FnOnce(&Redo) -> Result<Vec<u8>, Error>,
+        work: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Some(redo) = &self.redo else { return work(self) };
+        let rows = rows(redo)?;
+        redo.room_for(sql, &rows)?;
+        self.savepoint(STEP)?;
+        match work(self) {
+            Ok(value) => {
+                self.end_savepoint(STEP, false)?;
+                let check = value.check();
+                if let Some(redo) = &mut self.redo {
+                    redo.push(Step { action, sql: sql.to_owned(), rows, check });
+                }
+                Ok(value)
+            }
+            Err(error) => {
+                // If SQLite has undone all of it, the next statement says so.
+                self.roll_back_to(STEP).ok();
+                Err(error)
+            }
+        }
+    }
+
+    /// As `as_host`, for what a step of a redo can write again: these values, by `action`.
+    pub(super) fn as_host_noted<T>(
+        &mut self,
+        action: Action,
+        values: &[Value<'_>],
+        run: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        let mut result = None;
+        let ends = self.ends;
+        self.note(
+            action,
+            "",
+            |_| pack(values, limits::TWO_PHASE_STEP_BYTES_MAX),
+            |transaction| {
+                result = Some(transaction.run_as_host(ends, run)?);
+                Ok(())
+            },
+        )?;
+        result.ok_or_else(|| Error::Invalid("the transaction has ended".to_owned()))
     }
 
     /// The next statement of `script`. Nothing is run.
@@ -76,7 +173,16 @@ impl Transaction {
         drop(self);
     }
 
-    pub(super) fn finish(mut self) -> CommitOutcome {
+    pub(super) fn finish(self) -> CommitOutcome {
+        self.finish_by(Writer::commit)
+    }
+
+    /// As `finish`, for one that began alone. `before_next` gets the outcome before another one can begin.
+    pub(super) fn finish_alone(self, before_next: impl FnOnce(&CommitOutcome)) -> CommitOutcome {
+        self.finish_by(|writer, lease| writer.commit_alone(lease, before_next))
+    }
+
+    fn finish_by(mut self, commit: impl FnOnce(&Writer, Lease) -> CommitOutcome) -> CommitOutcome {
         if let Some(error) = self.failed.take() {
             return CommitOutcome::Failed(error);
         }
@@ -86,7 +192,7 @@ impl Transaction {
         let Some(lease) = self.lease.take() else {
             return CommitOutcome::Failed(Error::Invalid("the transaction has ended".to_owned()));
         };
-        let outcome = self.writer.commit(lease);
+        let outcome = commit(&self.writer, lease);
         if matches!(outcome, CommitOutcome::Durable) {
             if self.publishes {
                 fault::point("outbox.after-commit");
@@ -109,11 +215,58 @@ impl Transaction {
         &mut self,
         run: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
-        // The host's statements are bounded by what they are, not by a deadline.
-        self.run(self.ends, |lease, _| {
+        if self.redo.is_some() {
+            let why = "this cannot be written again after a crash, so it cannot be a part of another context's \
+                       transaction over several files; do it before or afterwards";
+            return Err(Error::Denied(why.to_owned()));
+        }
+        self.run_as_host(self.ends, run)
+    }
+
+    /// The host's statements are bounded by what they are, not by a deadline.
+    pub(super) fn run_as_host<T>(
+        &mut self,
+        deadline: Instant,
+        run: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        self.run(deadline, |lease, _| {
             let connection = lease.connection()?;
             run(connection.sqlite()).map_err(|error| connection.explain(&error))
         })
+    }
+
+    /// When its last statement may start.
+    pub(super) fn ends(&self) -> Instant {
+        self.ends
+    }
+
+    /// What it has written, as far as it notes that.
+    pub(super) fn steps(&self) -> &[Step] {
+        self.redo.as_ref().map_or(&[], Redo::steps)
+    }
+
+    /// Ends it by `end`, which gets what commits or rolls it back.
+    pub(super) fn end_by<T>(mut self, end: impl FnOnce(&Writer, Lease) -> Result<T, Error>) -> Result<T, Error> {
+        match (self.failed.take(), self.lease.take()) {
+            (Some(error), lease) => {
+                self.lease = lease;
+                Err(error)
+            }
+            (None, Some(lease)) => end(&self.writer, lease),
+            (None, None) => Err(Error::Invalid("the transaction has ended".to_owned())),
+        }
+    }
+
+    pub(super) fn writer(&self) -> &Arc<Writer> {
+        &self.writer
+    }
+
+    /// Runs `look` on its connection.
+    pub(super) fn on_connection<T>(
+        &mut self,
+        look: impl FnOnce(&crate::connection::Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.run(self.ends, |lease, _| look(lease.connection()?))
     }
 
     /// Opens a savepoint inside the transaction. Savepoints nest.
@@ -121,7 +274,9 @@ impl Transaction {
     /// # Errors
     /// As for a statement.
     pub fn savepoint(&mut self, name: &'static str) -> Result<(), Error> {
-        self.as_host(|sqlite| sqlite.execute_batch(&format!("SAVEPOINT seam_{name}")))
+        self.run_as_host(self.ends, |sqlite| sqlite.execute_batch(&format!("SAVEPOINT seam_{name}")))?;
+        self.redo.iter_mut().for_each(|redo| redo.savepoint(name));
+        Ok(())
     }
 
     /// Undoes what was done since the last savepoint of this name, and ends it.
@@ -129,7 +284,7 @@ impl Transaction {
     /// # Errors
     /// As for a statement.
     pub fn roll_back_to(&mut self, name: &'static str) -> Result<(), Error> {
-        self.as_host(|sqlite| sqlite.execute_batch(&format!("ROLLBACK TO seam_{name}; RELEASE seam_{name}")))
+        self.end_savepoint(name, true)
     }
 
     /// Ends the last savepoint of this name and keeps what was done since.
@@ -137,13 +292,19 @@ impl Transaction {
     /// # Errors
     /// As for a statement, and when rows violate deferred foreign keys.
     pub fn release(&mut self, name: &'static str) -> Result<(), Error> {
-        self.run(self.ends, |lease, _| {
-            let connection = lease.connection()?;
-            if connection.violates_deferred_keys() {
-                return Err(Error::Constraint("FOREIGN KEY constraint failed at commit".to_owned()));
-            }
-            connection.run_as_host(&format!("RELEASE seam_{name}")).map_err(|error| connection.explain(&error))
-        })
+        self.on_connection(|connection| match connection.violates_deferred_keys() {
+            true => Err(Error::Constraint("FOREIGN KEY constraint failed at commit".to_owned())),
+            false => Ok(()),
+        })?;
+        self.end_savepoint(name, false)
+    }
+
+    /// Ends a savepoint; with `undo`, what was done since is gone.
+    pub(super) fn end_savepoint(&mut self, name: &'static str, undo: bool) -> Result<(), Error> {
+        let back = if undo { format!("ROLLBACK TO seam_{name}; ") } else { String::new() };
+        self.run_as_host(self.ends, |sqlite| sqlite.execute_batch(&format!("{back}RELEASE seam_{name}")))?;
+        self.redo.iter_mut().for_each(|redo| redo.end_savepoint(name, undo));
+        Ok(())
     }
 
     fn run<T>(&mut self, deadline: Instant, run: impl FnOnce(&Lease, Instant) -> Result<T, Error>) -> Result<T, Error> {
@@ -172,6 +333,9 @@ impl Transaction {
         result
     }
 }
+
+/// The savepoint around one step of a redo.
+pub(super) const STEP: &str = "step";
 
 impl Drop for Transaction {
     fn drop(&mut self) {

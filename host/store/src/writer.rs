@@ -12,6 +12,7 @@
 //! Not here: what a statement may do (`confine`), what runs inside a transaction (`transaction`), what is done about a
 //! file that does not work and a log that grows (`tending`).
 
+mod alone;
 mod tending;
 
 use std::collections::VecDeque;
@@ -30,6 +31,7 @@ use crate::mark::Mark;
 use crate::oneshot::Oneshot;
 use crate::open::{OpenError, open, open_or_create};
 use crate::statistics::Counters;
+use crate::votes::Votes;
 use crate::{blocking, fault, limits};
 
 pub(super) struct Writer {
@@ -38,6 +40,8 @@ pub(super) struct Writer {
     pub health: Arc<Health>,
     /// Rung after each commit that added to the outbox.
     pub published: Bell,
+    /// Its promise to commit a transaction over several files.
+    pub votes: Mutex<Votes>,
     /// Rung after each commit that changed sagas.
     pub sagas: Bell,
     /// Tells this opening of the file from all others; above 0.
@@ -89,9 +93,14 @@ impl Writer {
         }
         let health = Arc::new(Health::new(&config.path, config.clock.clone()));
         let state = State { leased: false, idle: Some(Box::new(connection)), queue: VecDeque::new() };
+        let mut votes = Votes::of(&config);
+        if let Some(doubt) = votes.doubt(connection_of(&state)) {
+            health.set_doubt(doubt);
+        }
         let (published, sagas) = (Bell::default(), Bell::default());
         let opened = rand::random_range(1..=i64::MAX);
-        Ok(Self { config, counters: Counters::default(), health, published, sagas, opened, state: Mutex::new(state) })
+        let (votes, state) = (Mutex::new(votes), Mutex::new(state));
+        Ok(Self { config, counters: Counters::default(), health, published, votes, sagas, opened, state })
     }
 
     pub fn config(&self) -> &Config {
@@ -113,7 +122,20 @@ impl Writer {
     /// Waits for the lease and opens a savepoint in the group's outer transaction.
     pub fn begin(&self, deadline: Instant) -> Result<Lease, Error> {
         self.health.usable()?;
-        let mut lease = self.lease(deadline)?;
+        let lease = self.lease(deadline)?;
+        self.opened(self.if_writable(lease)?)
+    }
+
+    /// The lease, unless the file is in doubt.
+    fn if_writable(&self, lease: Lease) -> Result<Lease, Error> {
+        let Err(error) = self.health.writable() else { return Ok(lease) };
+        if let Err(lease) = self.hand_to_next(lease) {
+            self.end_group(lease);
+        }
+        Err(error)
+    }
+
+    fn opened(&self, mut lease: Lease) -> Result<Lease, Error> {
         match self.open_savepoint(&mut lease) {
             Ok(()) => Ok(lease),
             Err(error) => {
@@ -189,7 +211,8 @@ impl Writer {
 
     /// The lease without any open transaction, for migrations and copies. An open group is committed first.
     pub fn exclusive(&self, deadline: Instant) -> Result<Lease, Error> {
-        let mut lease = self.lease(deadline)?;
+        let lease = self.lease(deadline)?;
+        let mut lease = self.if_writable(lease)?;
         self.commit_group(&mut lease);
         match self.connect(&mut lease).map(|_| ()) {
             Ok(()) => Ok(lease),
@@ -417,6 +440,10 @@ impl Lease {
             self.connection = None;
         }
     }
+}
+
+fn connection_of(state: &State) -> Option<&Connection> {
+    state.idle.as_deref()
 }
 
 fn closed() -> Error {

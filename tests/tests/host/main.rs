@@ -27,6 +27,7 @@ mod rollback;
 mod seeding;
 mod stores;
 mod turning_bad;
+mod two_phase;
 mod variant_deploys;
 mod variants;
 mod verifying;

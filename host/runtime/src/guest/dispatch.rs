@@ -13,6 +13,7 @@ use wasmtime::component::{Func, Val};
 
 use super::Guest;
 use super::bulkhead::Callee;
+use super::joint::Joint;
 use super::places::{Place, Places};
 use crate::call::{Call, Failure};
 use crate::interface_name::InterfaceName;
@@ -26,6 +27,8 @@ pub struct DispatchTable {
     retry_state: Option<Arc<RetryState>>,
     /// What the request holds in the contexts that it has entered.
     places: Option<Arc<Places>>,
+    /// The transaction over several files that is open in it.
+    joint: Option<Arc<Joint>>,
 }
 
 impl DispatchTable {
@@ -40,7 +43,16 @@ impl DispatchTable {
 
     /// A copy that notes nothing and holds no places, for a call that no request waits for.
     pub fn untracked(&self) -> Self {
-        Self { members: self.members.clone(), retry_state: None, places: None }
+        Self { members: self.members.clone(), retry_state: None, places: None, joint: None }
+    }
+
+    pub fn joint(&self) -> Option<&Arc<Joint>> {
+        self.joint.as_ref()
+    }
+
+    /// From now on the calls that it carries are a part of this transaction. Returns the one before.
+    pub fn join(&mut self, joint: Option<Arc<Joint>>) -> Option<Arc<Joint>> {
+        std::mem::replace(&mut self.joint, joint)
     }
 
     /// Whether the store of a context does not work now, through no fault of the context: what breaks meanwhile is not
@@ -56,7 +68,7 @@ impl DispatchTable {
     /// A copy for a call that holds a place in one more context, which its caller knows as `callee`.
     pub fn entered(&self, place: Arc<dyn Place>, callee: Callee) -> Self {
         let places = Places::new(place, callee, self.places.clone());
-        Self { members: self.members.clone(), retry_state: self.retry_state.clone(), places: Some(Arc::new(places)) }
+        Self { places: Some(Arc::new(places)), ..self.clone() }
     }
 
     pub fn places(&self) -> Option<&Arc<Places>> {
@@ -66,7 +78,7 @@ impl DispatchTable {
 
 impl FromIterator<Arc<dyn Dispatch>> for DispatchTable {
     fn from_iter<I: IntoIterator<Item = Arc<dyn Dispatch>>>(members: I) -> Self {
-        Self { members: members.into_iter().collect(), retry_state: None, places: None }
+        Self { members: members.into_iter().collect(), ..Self::default() }
     }
 }
 

@@ -9,6 +9,7 @@ pub mod config;
 pub mod cut_off;
 pub mod dispatch;
 pub mod invariants;
+pub mod joint;
 pub mod last_words;
 pub mod logging;
 pub mod memory;
@@ -19,6 +20,8 @@ pub mod saga_steps;
 pub mod sagas;
 pub mod store;
 pub mod ticket;
+pub mod transactions;
+pub mod two_phase;
 pub mod wasi;
 pub mod wasi_http;
 mod wasi_wait;
@@ -52,6 +55,8 @@ pub struct Guest {
     pub cut_off: Arc<cut_off::CutOff>,
     /// The context's own file, if the manifest grants it one.
     pub store: Option<store::Session>,
+    /// Set if it may begin transactions over several files.
+    pub two_phase: Option<two_phase::Grant>,
     /// The sagas that it declares, and whether they are performed.
     pub sagas: sagas::Sagas,
     pub config: Arc<WasiConfigVariables>,

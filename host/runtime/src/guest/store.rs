@@ -3,18 +3,25 @@
 //! Texts and blobs are read in place in the guest's memory; rows return in one packed list.
 //! Not here: which SQL is allowed and which call may write (`store`).
 
+mod parts;
+mod publish;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use seam_store::ids::ContextName;
 use seam_store::{Database, Error, NewEvent, Transaction, Value};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower, WasmList, WasmStr};
 
 use super::Guest;
 use super::dispatch::DispatchTable;
+use super::joint::Joint;
 use super::places::{Away, Places};
 use crate::limits;
+
+pub use publish::publish;
 
 /// One instance's access to its context's file, with the open transaction of its call, if any.
 pub struct Session {
@@ -22,6 +29,10 @@ pub struct Session {
     transaction: Option<Transaction>,
     /// Set while the host delivers events: its transaction goes over several calls.
     delivery: Option<Delivery>,
+    /// The transaction over several files that the call is a part of, and the context's name in it.
+    joint: Option<(Arc<Joint>, ContextName)>,
+    /// Whether this call began a transaction over several files, which is open.
+    coordinates: bool,
     /// Whether this call committed something, or may have.
     wrote: bool,
     /// Of the call; given away while it waits for the writer or the disk.
@@ -30,18 +41,24 @@ pub struct Session {
 
 impl Session {
     pub fn new(database: Arc<Database>) -> Self {
-        Self { database, transaction: None, delivery: None, wrote: false, places: None }
+        Self {
+            database,
+            transaction: None,
+            delivery: None,
+            joint: None,
+            coordinates: false,
+            wrote: false,
+            places: None,
+        }
     }
 
-    /// Prepares the session for a call that holds these places.
-    pub fn enter(&mut self, places: Option<&Arc<Places>>) {
-        self.places = places.cloned();
-    }
-
-    /// Whether the call holds the context's writer now. Other calls wait for it, so the host refuses calls to other
-    /// contexts meanwhile.
+    /// Whether the call holds the context's writer now, and other contexts do not wait for the same end. Other calls
+    /// wait for it, so the host refuses calls to other contexts meanwhile.
     pub fn in_transaction(&self) -> bool {
-        self.transaction.is_some()
+        match self.coordinates || self.joint.is_some() {
+            true => self.in_guest_transaction(),
+            false => self.transaction.is_some(),
+        }
     }
 
     /// Whether the call has committed something, or may have. A transaction that only read counts too.
@@ -52,10 +69,13 @@ impl Session {
     /// Ends the call. Rolls back a transaction that the call left open, and returns whether there was one. Dropping the
     /// session rolls back too.
     pub fn finish(&mut self) -> bool {
+        let left_open = self.joint.is_some() && self.in_guest_transaction();
+        self.leave(true);
         self.wrote = false;
         self.places = None;
         self.delivery = None;
-        self.transaction.take().map(Transaction::rollback).is_some()
+        self.coordinates = false;
+        self.transaction.take().map(Transaction::rollback).is_some() || left_open
     }
 
     fn query(&mut self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Vec<u8>, Error> {
@@ -147,11 +167,18 @@ impl Session {
         self.transaction.is_none() && self.delivery.is_none()
     }
 
-    /// The open transaction. While events are delivered, the first statement that writes opens it.
+    /// The open transaction. While events are delivered, and in the transaction of another context, the first statement
+    /// that writes opens it.
     fn transaction_of_delivery(&mut self, deadline: Instant) -> Result<&mut Transaction, Error> {
         if self.transaction.is_none() {
             let _away = away_for_writer(self.places.as_deref())?;
-            let mut transaction = self.database.begin(deadline)?;
+            let mut transaction = match &self.joint {
+                Some((joint, context)) => {
+                    let wait = Instant::now() + Duration::from_millis(limits::TWO_PHASE_WAIT_MS);
+                    joint.begin(context, &self.database, deadline.min(wait))?
+                }
+                None => self.database.begin(deadline)?,
+            };
             transaction.savepoint(EVENT)?;
             self.transaction = Some(transaction);
         }
@@ -263,7 +290,7 @@ impl Session {
     }
 }
 
-/// The state of a delivery.
+/// The state of a delivery, or of another transaction over several calls.
 #[derive(Clone, Copy)]
 struct Delivery {
     /// Whether a transaction of the guest is open.
@@ -282,40 +309,6 @@ fn away_for_writer(places: Option<&Places>) -> Result<Option<Away<'_>>, Error> {
 
 fn no_transaction() -> Error {
     Error::Invalid("no transaction is open".to_owned())
-}
-
-/// Adds an event to the outbox of the guest's context, or to its timers if it is due later: as a part of the open
-/// transaction, or as one of its own. The time and the trace of `event` are set here; `due_ms` is in milliseconds since
-/// 1970.
-///
-/// # Errors
-/// The outer one traps: the guest is only starting. The inner one says why nothing is published.
-pub fn publish(
-    cx: &mut StoreContextMut<'_, Guest>,
-    event: NewEvent<'_>,
-    due_ms: Option<u64>,
-) -> wasmtime::Result<Result<(), Error>> {
-    let guest = cx.data_mut();
-    let Some(call) = guest.call() else {
-        wasmtime::bail!("`{}.{}` was called during the start of the component", event.interface, event.function);
-    };
-    if call.affinity.shadow {
-        // What a shadow does stays with it.
-        return Ok(Ok(()));
-    }
-    let Some(session) = guest.store.as_mut() else {
-        return Ok(Err(Error::Denied("the manifest grants this context no store".to_owned())));
-    };
-    let trace = call.trace.to_string();
-    let time_ms = session.database.clock().wall_ms();
-    let event = NewEvent { trace: &trace, time_ms, ..event };
-    let published = session.publish(&event, due_ms, call.deadline);
-    if session.wrote()
-        && let Some(retry) = guest.callees.as_ref().and_then(DispatchTable::retry_state)
-    {
-        retry.had_effect();
-    }
-    Ok(published)
 }
 
 /// The WIT variant `value`, still in the guest's memory.

@@ -24,7 +24,7 @@ struct Package {
 }
 
 const PACKAGES: [Package; 10] = [
-    Package { name: "seam:host", version: "0.1.0", interfaces: &["attempts", "sagas", "store"] },
+    Package { name: "seam:host", version: "0.1.0", interfaces: &["attempts", "sagas", "store", "two-phase"] },
     Package { name: "wasi:logging", version: "0.1.0-draft", interfaces: &["logging"] },
     Package { name: "wasi:config", version: "0.2.0-rc.1", interfaces: &["store"] },
     Package { name: "wasi:io", version: WASI_RELEASE, interfaces: &["error", "poll", "streams"] },
@@ -173,6 +173,9 @@ fn not_granted(context: &ContextSettings, name: &InterfaceName) -> Option<Wrong>
             true => None,
             false => wrong("counts of attempts", "capabilities = [\"attempts\"]"),
         },
+        "seam:host" if name.short() == "two-phase" && context.two_phase.is_empty() => {
+            wrong("transactions over several files", "two_phase = [\"CONTEXT\"]")
+        }
         "seam:host" if context.store.is_none() => wrong("a store", "store = true"),
         "wasi:clocks" if !clock() => wrong("clocks", "capabilities = [\"clocks\"]"),
         "wasi:random" if !random() => wrong("random numbers", "capabilities = [\"random\"]"),
@@ -210,6 +213,7 @@ mod tests {
             ("seam:host/attempts", "take"),
             ("seam:host/sagas", "settle"),
             ("seam:host/store", "query"),
+            ("seam:host/two-phase", "begin"),
             ("wasi:logging/logging", "log"),
             ("wasi:config/store", "get"),
             ("wasi:io/error", "[method]error.to-debug-string"),

@@ -63,6 +63,7 @@ pub(super) fn add_host(
         guest::attempts::add_to_linker(linker)?;
         guest::sagas::add_to_linker(linker)?;
         guest::store::add_to_linker(linker)?;
+        guest::two_phase::add_to_linker(linker)?;
     }
     if imports("wasi:logging") {
         guest::logging::add_to_linker(linker)?;

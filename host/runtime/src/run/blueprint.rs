@@ -14,7 +14,7 @@ use crate::component::InterfaceName;
 use crate::guest::attempts::Attempts;
 use crate::guest::cut_off::CutOff;
 use crate::guest::sagas::Sagas;
-use crate::guest::{Guest, logging, memory, wasi, wasi_http};
+use crate::guest::{Guest, logging, memory, two_phase, wasi, wasi_http};
 
 /// What all instances of a generation are made from, and their grants.
 pub(crate) struct Blueprint {
@@ -54,6 +54,8 @@ pub(crate) struct Grants {
     pub instance_memory_mb: u64,
     /// Belongs to the context: each version hands it on to the next.
     pub attempts: Arc<Attempts>,
+    /// Set if it may begin transactions over several files.
+    pub two_phase: Option<two_phase::Grant>,
     pub log_budget: Arc<logging::Budget>,
     pub timeout: Duration,
     /// The clock and the random numbers.

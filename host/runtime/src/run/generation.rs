@@ -24,13 +24,14 @@ use super::pool::{NotAdmitted, Pool};
 use super::recorder::{Noted, Recorder};
 use super::trap::{TrapReport, backtrace, explained};
 use crate::buffered_http;
-use crate::call::{Call, ContextIndex, Failure, OutOfTime};
+use crate::call::{Call, ContextIndex, Failure, OutOfTime, RefusalReason};
 use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName};
 use crate::guest::attempts::Attempts;
 use crate::guest::bulkhead::{Bulkheads, Callee, CalleeLoad};
 use crate::guest::dispatch::DispatchTable;
 use crate::guest::migrations::MigrationRecord;
 use crate::guest::places::Place as _;
+use crate::guest::transactions::Transactions;
 use crate::link::{Wired, Wiring};
 use crate::settings::Recording;
 
@@ -68,6 +69,7 @@ pub(crate) struct Inherited {
     pub metrics: Arc<CallMetrics>,
     pub recorder: Arc<Recorder>,
     pub attempts: Arc<Attempts>,
+    pub transactions: Arc<Transactions>,
     /// The calls of all versions before it since the host started.
     pub calls_before: CallCounts,
     /// Whether the host performs the sagas in its file.
@@ -80,7 +82,8 @@ impl Inherited {
         let recorder = Recorder::new(&Recording { per_s: 0, secrets: Vec::new() });
         let attempts = Arc::new(Attempts::new(Clock::system()));
         let metrics = Arc::new(CallMetrics::unregistered());
-        Self { metrics, recorder, attempts, calls_before: CallCounts::default(), sagas_run: false }
+        let (transactions, calls_before) = (Arc::default(), CallCounts::default());
+        Self { metrics, recorder, attempts, transactions, calls_before, sagas_run: false }
     }
 }
 
@@ -92,7 +95,7 @@ impl Generation {
         blueprint: Blueprint,
         inherited: Inherited,
     ) -> Self {
-        let Inherited { metrics, recorder, calls_before, attempts: _, sagas_run: _ } = inherited;
+        let Inherited { metrics, recorder, calls_before, .. } = inherited;
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, export) in blueprint.exports.iter().enumerate() {
@@ -372,6 +375,9 @@ impl Generation {
         work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
         let call = self.admit(call, *from)?;
+        if callees.joint().is_some_and(|joint| !joint.lets_in(&self.blueprint.context)) {
+            return Err(self.not_a_part(&call));
+        }
         let permit = self.pool.acquire(called.function, call.deadline);
         let (_permit, idle) = permit.map_err(|refused| self.not_admitted(refused))?;
         let mut instance = match idle {
@@ -391,6 +397,18 @@ impl Generation {
             // The instance is dropped, and its open transaction with it.
             Err(error) => Err(self.failure_of(&call, &error, &instance)),
         }
+    }
+
+    /// What it wrote would not be undone with the transaction that the caller is in.
+    #[cold]
+    fn not_a_part(&self, call: &Call) -> Failure {
+        let (context, reason) = (self.blueprint.context.to_string(), RefusalReason::NotAPart);
+        tracing::warn!(
+            context, trace = %call.trace,
+            "a call was refused: the caller is in a transaction over several files, and its `two_phase` in the manifest \
+             does not name this context"
+        );
+        Failure::Refused { context, reason }
     }
 
     /// Runs guest code on this thread. When the guest may wait in the host, the runtime's other tasks move to another

@@ -79,7 +79,7 @@ impl Instance {
         guest.outgoing.close(call.affinity.shadow);
         guest.call = Some(call);
         if let Some(session) = &mut guest.store {
-            session.enter(callees.places());
+            session.enter(&callees, &guest.context);
         }
         guest.callees = Some(callees);
         guest.ticks = 0;
@@ -128,6 +128,7 @@ fn new_guest(blueprint: &Blueprint) -> Guest {
         ticks: 0,
         cut_off: grants.cut_off.clone(),
         store: grants.database.clone().map(store::Session::new),
+        two_phase: grants.two_phase.clone(),
         sagas: grants.sagas.clone(),
         config: grants.config.clone(),
         outgoing: grants.outgoing.clone(),

@@ -10,6 +10,7 @@ use seam_store::Trouble;
 use seam_store::ids::ContextName;
 
 use crate::call::Failure;
+use crate::guest::transactions;
 
 /// The metric families of all contexts.
 #[derive(Clone)]
@@ -27,6 +28,7 @@ pub struct Metrics {
     store_failures: IntCounterVec,
     /// By the context and its callee.
     callee_refusals: IntCounterVec,
+    pub(crate) two_phase: transactions::Families,
 }
 
 impl Metrics {
@@ -64,6 +66,7 @@ impl Metrics {
             store_trouble,
             store_failures,
             callee_refusals,
+            two_phase: transactions::Families::new(registry)?,
             routed: times("seam_variant_duration_seconds", "Time that a routed call of a variant took", &of_variant)?,
             routed_failures,
             shadowed: counts("seam_shadow_calls_total", "Calls of a shadow", &["context", "variant", "outcome"])?,

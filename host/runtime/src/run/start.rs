@@ -13,7 +13,7 @@ use crate::component::{
     ContextProblem, HEALTH, HTTP_HANDLER, INVARIANTS, InterfaceName, MIGRATIONS, SAGA_STEPS, is_seam,
 };
 use crate::guest::sagas::Sagas;
-use crate::guest::{logging, memory, wasi, wasi_http};
+use crate::guest::{logging, memory, two_phase, wasi, wasi_http};
 use crate::link::{Wired, is_asynchronous, waits};
 use crate::settings::ContextSettings;
 
@@ -69,6 +69,10 @@ fn saga_steps(index_of: impl Fn(&str, &str) -> Option<ComponentExportIndex>) -> 
 }
 
 fn grants(entry: &ContextSettings, database: Option<Arc<Database>>, inherited: &Inherited) -> Grants {
+    let two_phase = || two_phase::Grant {
+        participants: entry.two_phase.clone().into(),
+        transactions: inherited.transactions.clone(),
+    };
     let mut config = WasiConfigVariables::new();
     for (key, value) in &entry.config {
         config.insert(key, value);
@@ -82,6 +86,7 @@ fn grants(entry: &ContextSettings, database: Option<Arc<Database>>, inherited: &
         memory: memory::Shared::new(entry.limits.context_memory_mb),
         instance_memory_mb: entry.limits.instance_memory_mb,
         attempts: inherited.attempts.clone(),
+        two_phase: (!entry.two_phase.is_empty()).then(two_phase),
         log_budget: Arc::new(logging::Budget::new(entry.limits.log_kb_per_s)),
         timeout: entry.limits.timeout,
         world: wasi::World::Real,

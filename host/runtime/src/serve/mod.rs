@@ -4,6 +4,7 @@
 mod checkout;
 mod drain;
 mod error;
+mod in_doubt;
 mod live;
 mod load;
 mod prepare;

@@ -23,6 +23,7 @@ use super::stores::Stores;
 use crate::call::{Affinity, ContextIndex, Failure};
 use crate::component::{Artifact, Component, ContextProblem, ContextSpec, Loader};
 use crate::guest::attempts::Attempts;
+use crate::guest::transactions::Transactions;
 use crate::link;
 use crate::route::{Comparison, Readiness, RouteRejected};
 use crate::run::recorder::Recorder;
@@ -184,6 +185,7 @@ impl Registry {
                 recorder: before.map_or_else(|| Recorder::new(recording), |g| g.recorder.clone()),
                 attempts: before
                     .map_or_else(|| Arc::new(Attempts::new(clock.clone())), |g| g.blueprint.grants.attempts.clone()),
+                transactions: stores.transactions().clone(),
                 calls_before: before.map(|g| g.call_stats.counts().and(&g.calls_before())).unwrap_or_default(),
                 sagas_run: true,
             };
@@ -209,6 +211,8 @@ impl Registry {
                 Err(problem) => problems.push(problem),
             }
         }
+        // Before anything is written to a file that has promised to commit.
+        stores.resolve();
         if problems.is_empty() { Ok(Prepared { base, next, candidates }) } else { Err(Error::Problems(problems)) }
     }
 
@@ -360,6 +364,21 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// The transactions over several files.
+    pub fn transactions(&self) -> &Arc<Transactions> {
+        self.0.stores.transactions()
+    }
+
+    /// Ends the doubt about files that have promised to commit, as far as it is known whether they are to.
+    pub fn resolve_doubts(&self) {
+        self.0.stores.resolve();
+    }
+
+    /// The files that are open, each with its context or variant.
+    pub fn stores(&self) -> Vec<(ContextName, Arc<Database>)> {
+        self.0.stores.opened()
     }
 
     /// Closes the stores: from now on they answer `unavailable`. For the end of the host.

@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 use seam_store::ids::ContextName;
 use seam_store::{Database, Misfit, OpenError, Register, RegisterError, Trouble, chain};
 
+use super::in_doubt;
 use crate::component::ContextProblem;
+use crate::guest::transactions::Transactions;
 use crate::run::{Generation, Metrics};
 use crate::settings::{ContextSettings, StoreGrant};
 
@@ -18,11 +20,31 @@ pub(crate) struct Stores {
     metrics: Metrics,
     open: Mutex<HashMap<ContextName, Weak<Database>>>,
     tending: Mutex<()>,
+    transactions: Arc<Transactions>,
 }
 
 impl Stores {
     pub fn new(folder: &Path, register: Register, metrics: Metrics) -> Self {
-        Self { folder: folder.to_owned(), register, metrics, open: Mutex::default(), tending: Mutex::default() }
+        let transactions = Arc::new(Transactions::new(metrics.two_phase.clone()));
+        Self {
+            folder: folder.to_owned(),
+            register,
+            metrics,
+            open: Mutex::default(),
+            tending: Mutex::default(),
+            transactions,
+        }
+    }
+
+    /// The transactions over several of the files.
+    pub fn transactions(&self) -> &Arc<Transactions> {
+        &self.transactions
+    }
+
+    /// Ends the doubt about each file that has promised to commit, by asking the file that decides, and compares what
+    /// operators have chosen with what was decided.
+    pub fn resolve(&self) {
+        in_doubt::resolve(&self.opened(), &self.transactions);
     }
 
     /// The file of a context, opened when no generation has it open. `before` is the generation that serves now.
@@ -68,6 +90,7 @@ impl Stores {
     /// Does nothing while another call of it waits for a disk.
     pub fn tend(&self) {
         let Some(_alone) = self.tending.try_lock() else { return };
+        self.resolve();
         for (context, database) in self.opened() {
             database.tend();
             self.metrics.of_store(&context, database.trouble().as_ref(), database.host_failures());
@@ -89,7 +112,7 @@ impl Stores {
         }
     }
 
-    fn opened(&self) -> Vec<(ContextName, Arc<Database>)> {
+    pub fn opened(&self) -> Vec<(ContextName, Arc<Database>)> {
         let open = self.open.lock();
         open.iter().filter_map(|(name, file)| Some((name.clone(), file.upgrade()?))).collect()
     }

@@ -33,6 +33,7 @@ fn settings(name: &str, variant: &str, component: &Path) -> ContextSettings {
         built: false,
         imports: Vec::new(),
         store: None,
+        two_phase: Vec::new(),
         capabilities: Vec::new(),
         config: Default::default(),
         shared: Vec::new(),

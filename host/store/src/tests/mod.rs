@@ -21,6 +21,7 @@ mod seals;
 mod statements;
 mod timers;
 mod transactions;
+mod two_phase;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

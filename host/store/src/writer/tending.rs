@@ -52,7 +52,7 @@ impl Writer {
         }
         // Without a connection there may be no log. A transaction that runs looks itself.
         let open = self.state.lock().idle.is_some();
-        if self.health.look(open).is_err() || !self.health.is_troubled() {
+        if self.health.look(open).is_err() || !self.health.does_not_work() {
             return;
         }
         let deadline = self.config.clock.now() + Duration::from_millis(limits::STORE_LOCK_WAIT_MS);
