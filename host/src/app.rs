@@ -17,7 +17,7 @@ use crate::fit;
 use crate::folder;
 use crate::http;
 use crate::manifest::{Context, Manifest, Testers};
-use crate::sagas::SagaOperator;
+use crate::sagas::{self, SagaMetrics, SagaOperator};
 use crate::schedule::{self, Scheduler};
 use crate::timers::{TimerMetrics, Timers};
 use crate::watch::{self, Root, Watcher};
@@ -37,6 +37,7 @@ pub struct App {
     /// What operators see of deliveries.
     tallies: Tallies,
     event_metrics: Arc<EventMetrics>,
+    saga_metrics: Arc<SagaMetrics>,
     /// Of events.
     pub operator: Operator,
     pub saga_operator: SagaOperator,
@@ -69,6 +70,7 @@ impl App {
         let history = History::new(host.clone())?;
         let audit = Audit::new(host.clone())?;
         let event_metrics = Arc::new(EventMetrics::new(&metrics)?);
+        let saga_metrics = Arc::new(SagaMetrics::new(&metrics)?);
         let deployed = deploy::sources(&manifest, &history)?;
         let linked = LinkedSystem::load_what_can(&manifest.system(), compiler, &data.join("cache"), &|entry| {
             deployed.of(entry)
@@ -99,6 +101,7 @@ impl App {
             metrics,
             tallies,
             event_metrics,
+            saga_metrics,
             operator,
             saga_operator,
         })
@@ -149,11 +152,13 @@ impl App {
     ) -> Result<(), Error> {
         let server = self.bind()?;
         // Its first sample is what later ones are compared with: before the first request.
-        let sampling = tokio::spawn(sample(self.registry.clone(), self.tallies.clone(), self.event_metrics.clone()));
+        let metrics = (self.event_metrics.clone(), self.saga_metrics.clone());
+        let sampling = tokio::spawn(sample(self.registry.clone(), self.tallies.clone(), metrics));
         serving(&server);
         let tending = tokio::spawn(tend(self.registry.clone()));
         let vigils = tokio::spawn(look_after_vigils(self.deployer.clone()));
         let deliveries = Deliveries::start(self.registry.clone(), self.tallies.clone());
+        let sagas = sagas::Driver::start(self.registry.clone(), self.registry.clock().clone());
         let timers = Timers::start(self.registry.clone(), self.timers.clone());
         let schedules = (self.manifest.schedules.clone(), self.schedules.clone());
         let scheduler = Scheduler::start(self.registry.clone(), schedules.0, schedules.1);
@@ -161,7 +166,7 @@ impl App {
         tending.abort();
         vigils.abort();
         sampling.abort();
-        drop((deliveries, timers, scheduler));
+        drop((deliveries, sagas, timers, scheduler));
         let registry = self.registry.clone();
         tokio::task::spawn_blocking(move || registry.close_stores()).await.ok();
         Ok(())
@@ -217,13 +222,17 @@ async fn tend(registry: Registry) {
     }
 }
 
-/// Samples the metrics of events, again and again; one at a time, however slow the disk is.
-async fn sample(registry: Registry, tallies: Tallies, metrics: Arc<EventMetrics>) {
+/// Samples the metrics of events and sagas, again and again; one at a time, however slow the disk is.
+async fn sample(registry: Registry, tallies: Tallies, metrics: (Arc<EventMetrics>, Arc<SagaMetrics>)) {
     let mut interval = tokio::time::interval(Duration::from_secs(limits::EVENT_SAMPLE_S));
     loop {
         interval.tick().await;
         let (registry, tallies, metrics) = (registry.clone(), tallies.clone(), metrics.clone());
-        tokio::task::spawn_blocking(move || metrics.sample(&registry, &tallies)).await.ok();
+        let sample = move || {
+            metrics.0.sample(&registry, &tallies);
+            metrics.1.sample(&registry);
+        };
+        tokio::task::spawn_blocking(sample).await.ok();
     }
 }
 

@@ -360,6 +360,14 @@ pub const SAGA_CALL_MS: u64 = 10_000;
 pub const SAGA_MOVES_MAX: u32 = 100;
 /// How often the host looks for sagas that are due without having been told of one.
 pub const SAGA_LOOK_MS: u64 = 1_000;
+/// Sagas that are performed at the same time. Most of the time they wait for other contexts and for the disk.
+pub const SAGA_WORKERS_MAX: usize = 32;
+/// Those of one context: neighbours that do not answer hold these, and leave the rest to others.
+pub const SAGA_WORKERS_PER_CONTEXT: usize = 8;
+/// How long a thread without a saga waits for one, then it ends: sagas come in bursts.
+pub const SAGA_WORKER_IDLE_S: u64 = 10;
+/// How often sagas that have ended are looked for, to be forgotten.
+pub const SAGA_FORGET_S: u64 = 60;
 
 // The audit log
 

@@ -1,9 +1,9 @@
 //! One saga, step by step: has its steps performed and writes down where it stands.
 //!
 //! Invariants: before a step is performed, the file says that it may be; before the first undo, that the saga is being
-//! undone; before a step that cannot be undone, that it has come to it. In between, the host keeps in memory how far the
-//! saga is. Whatever else changes the saga meanwhile (its context, an operator) is read in the transaction that writes,
-//! and counts.
+//! undone; before a step that cannot be undone, that it has come to it. In between, the host keeps in memory how far
+//! the saga is. Whatever else changes the saga meanwhile (its context, an operator) is read in the transaction that
+//! writes, and counts.
 //! Not here: what an answer leads to (`rules`), which saga has its turn (`mod`).
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use seam_runtime::call::Failure;
 use seam_runtime::run::Undelivered;
 use seam_store::{
-    Database, Error, Saga, SagaAttempt, SagaDefinition, SagaOutcome, SagaState, SagaTask, SagaUndo, Transaction,
+    Database, Error, Saga, SagaAttempt, SagaDefinition, SagaOutcome, SagaState, SagaTask, SagaUndo, Transaction, fault,
 };
 
 use super::performer::Performer;
@@ -37,17 +37,21 @@ pub enum Left {
 }
 
 /// Why nothing can be done now.
-struct Away(String);
+struct Away {
+    why: String,
+    /// Whether a commit may have happened or not: what the host has in memory may be behind the file.
+    is_uncertain: bool,
+}
 
 impl From<Error> for Away {
     fn from(error: Error) -> Self {
-        Self(error.to_string())
+        Self { why: error.to_string(), is_uncertain: matches!(error, Error::Unavailable(_)) }
     }
 }
 
 impl From<Failure> for Away {
     fn from(failure: Failure) -> Self {
-        Self(failure.to_string())
+        Self { why: failure.to_string(), is_uncertain: false }
     }
 }
 
@@ -83,11 +87,11 @@ impl<P: Performer> Engine<P> {
                 left
             }
             // It could not even be read, so nothing was performed.
-            Err(Away(why)) => {
+            Err(away) => {
                 if !was_left {
                     self.left.lock().remove(&key);
                 }
-                Left::Away(why)
+                Left::Away(away.why)
             }
         }
     }
@@ -98,6 +102,9 @@ impl<P: Performer> Engine<P> {
         let Some(filed) = database.saga(kind, id)? else { return Ok((true, Left::Written)) };
         let mut saga = filed.clone();
         saga.in_doubt |= was_left && saga.state != SagaState::Waiting;
+        if fault::without("reach") {
+            saga.in_doubt = false;
+        }
         let mut course = Course { performer: &self.performer, database: &database, filed, saga, lines: Vec::new() };
         let mut moved = Ok(true);
         for _ in 0..limits::SAGA_MOVES_MAX {
@@ -106,13 +113,17 @@ impl<P: Performer> Engine<P> {
                 break;
             }
         }
+        if let Err(Away { why, is_uncertain: true }) = moved {
+            return Ok((false, Left::Away(why)));
+        }
         // So that nothing is in doubt; if the file does not work either, it is.
         let flushed = course.flush();
-        Ok(match (moved, flushed) {
-            (Ok(_), Ok(())) => (true, Left::Written),
-            (Err(Away(why)), Ok(())) => (true, Left::Away(why)),
-            (Err(Away(why)), Err(_)) | (Ok(_), Err(Away(why))) => (false, Left::Away(why)),
-        })
+        let is_written = flushed.is_ok();
+        let left = match moved.map(drop).and(flushed) {
+            Ok(()) => Left::Written,
+            Err(away) => Left::Away(away.why),
+        };
+        Ok((is_written, left))
     }
 }
 
@@ -198,15 +209,25 @@ impl<P: Performer> Course<'_, P> {
         let took_ms = || u64::try_from(clock.elapsed_since(started).as_millis()).unwrap_or(u64::MAX);
         let line = |answer: String| line(saga, started_ms, took_ms(), answer);
         let mut written = None;
-        let answer = {
+        match saga.undoing {
+            true => fault::point("saga.before-undo"),
+            false => fault::point("saga.before-step"),
+        }
+        let answer = if saga.undoing && fault::without("undo") {
+            Ok(SagaOutcome::Done)
+        } else {
             let keep = |outcome: &SagaOutcome| self.must_write(definition, position, outcome);
             let at = self.at();
             let mut mark = |tx: &mut Transaction, outcome: &SagaOutcome| {
+                match saga.undoing {
+                    true => fault::point("saga.after-undo"),
+                    false => fault::point("saga.after-step"),
+                }
                 let line = line(outcome.text());
                 let lines = [self.lines.as_slice(), std::slice::from_ref(&line)].concat();
                 let at = At { now_ms: clock.wall_ms(), ..at };
                 written = Some(self.write_in(tx, &lines, |saga| next(definition, position, saga, outcome, at))?);
-                Ok(())
+                if fault::fails("saga.before-commit") { Err(fault::error()) } else { Ok(()) }
             };
             self.performer.perform(&task, &saga.trace, saga.undoing, &keep, &mut mark)
         };
@@ -214,16 +235,16 @@ impl<P: Performer> Course<'_, P> {
         let (outcome, line) = match answer {
             Ok(outcome) => {
                 if let Some(written) = written {
+                    fault::point("saga.after-commit");
                     return Ok(self.is_written(written));
                 }
                 let line = line(outcome.text());
                 (outcome, line)
             }
             Err(Undelivered::Event(_, failure)) => failed(failure.for_caller(), format!("later: {failure}")),
-            // The step's own fault, unlike that of a file that does not work.
-            Err(Undelivered::Store(
-                error @ (Error::Constraint(_) | Error::TooLarge(_) | Error::Denied(_) | Error::Invalid(_)),
-            )) => failed(error.to_string(), format!("later: {error}")),
+            Err(Undelivered::Store(error)) if is_own_fault(&error) => {
+                failed(error.to_string(), format!("later: {error}"))
+            }
             Err(Undelivered::Context(failure)) => return Err(failure.into()),
             Err(Undelivered::Store(error)) => return Err(error.into()),
         };
@@ -244,6 +265,7 @@ impl<P: Performer> Course<'_, P> {
             return self.write(|saga| next(definition, position, saga, outcome, at));
         }
         self.saga = next(definition, position, &self.saga, outcome, at);
+        fault::point("saga.unwritten");
         Ok(true)
     }
 
@@ -282,7 +304,11 @@ impl<P: Performer> Course<'_, P> {
         let deadline = self.database.clock().now() + Duration::from_millis(limits::SAGA_CALL_MS);
         let mut tx = self.database.begin(deadline)?;
         let written = self.write_in(&mut tx, &self.lines, change)?;
+        if fault::fails("saga.before-commit") {
+            return Err(fault::error().into());
+        }
         tx.commit()?;
+        fault::point("saga.after-commit");
         Ok(self.is_written(written))
     }
 
@@ -350,6 +376,16 @@ fn next(definition: &SagaDefinition, position: usize, saga: &Saga, outcome: &Sag
         return rules::undo(definition, from, saga, "", at);
     }
     rules::after(definition, position, saga, if saga.passed { &SagaOutcome::Done } else { outcome }, at)
+}
+
+/// Whether the step has written what cannot be committed, unlike a file that does not work.
+fn is_own_fault(error: &Error) -> bool {
+    match error {
+        Error::Constraint(_) | Error::TooLarge(_) | Error::Denied(_) | Error::Invalid(_) | Error::Interrupted(_) => {
+            true
+        }
+        Error::Busy(_) | Error::Full(_) | Error::Unavailable(_) => false,
+    }
 }
 
 fn line(saga: &Saga, at_ms: u64, took_ms: u64, answer: String) -> SagaAttempt {

@@ -40,7 +40,9 @@ pub fn after(definition: &SagaDefinition, position: usize, saga: &Saga, outcome:
         SagaOutcome::Waiting(until_s) => {
             // Not at once: it would be asked without a pause.
             let until = until_s.map(|s| s.saturating_mul(1_000).max(at.now_ms + limits::PAUSE_FIRST_MS));
-            Saga { state: SagaState::Waiting, due_ms: until, ..tried_from(saga, at) }
+            let waited = if saga.state == SagaState::Waiting { saga.attempts } else { 0 };
+            let attempts = waited.saturating_add(1);
+            Saga { state: SagaState::Waiting, due_ms: until, attempts, ..tried_from(saga, at) }
         }
     }
 }
@@ -72,7 +74,10 @@ fn forward(definition: &SagaDefinition, position: usize, saga: &Saga, at: At) ->
 fn later(definition: &SagaDefinition, position: usize, saga: &Saga, why: &str, at: At) -> Saga {
     let step = definition.steps.get(position);
     let (tries, patience_ms) = step.map_or((1, 0), |step| (step.tries, 1_000 * u64::from(step.patience_s)));
-    let (attempts, over_ms) = (saga.attempts.saturating_add(1), saga.step_since_ms.saturating_add(patience_ms));
+    let over_ms = saga.step_since_ms.saturating_add(patience_ms);
+    // That it waited is not held against it.
+    let failed = if saga.state == SagaState::Waiting { 0 } else { saga.attempts };
+    let attempts = failed.saturating_add(1);
     let is_over = attempts >= tries || at.now_ms >= over_ms;
     let (state, due_ms) = match (is_over, saga.forward_only) {
         (true, false) => return undo(definition, Some(position), saga, why, at),

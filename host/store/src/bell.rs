@@ -1,4 +1,5 @@
-//! Tells threads that a file has new events, or sagas that have changed. A ring is a hint that may be lost: those who listen also look by time.
+//! Tells threads that a file has new events, or sagas that have changed. A ring is a hint that may be lost: those who
+//! listen also look by time.
 
 use std::sync::{Arc, Weak};
 

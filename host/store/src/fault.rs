@@ -44,6 +44,15 @@ pub const POINTS: &[&str] = &[
     "two-phase.after-commit",
     "two-phase.after-clear",
     "two-phase.before-redo",
+    // Sagas: the start, a step, its undo, and each commit that says where the saga stands.
+    "saga.start",
+    "saga.before-step",
+    "saga.after-step",
+    "saga.before-undo",
+    "saga.after-undo",
+    "saga.unwritten",
+    "saga.before-commit",
+    "saga.after-commit",
     // Changing versions.
     "deploy.kept",
     "deploy.applying",
@@ -56,12 +65,14 @@ pub const POINTS: &[&str] = &[
 
 /// The points that can fail with `error`.
 pub const FALLIBLE: &[&str] = &[
+    // Each where a commit follows, or has just been made.
     "commit.before",
     "commit.after",
     "outbox.before-commit",
     "inbox.before-commit",
     "two-phase.before-vote",
     "two-phase.before-commit",
+    "saga.before-commit",
 ];
 
 /// The protections that a test can switch off, each for a negative control.
@@ -70,6 +81,10 @@ pub const PROTECTIONS: &[&str] = &[
     "sync",
     // What a subscriber has taken commits with what its handler wrote. Without it: in a commit of its own, afterwards.
     "inbox-mark",
+    // What a saga has done is undone when it is given up. Without it: it counts as undone.
+    "undo",
+    // After a crash, each step that may have been performed is undone. Without it: only those that are known to be.
+    "reach",
 ];
 
 /// Kills the process or waits, if a test says so.

@@ -13,6 +13,7 @@ mod outgoing;
 mod places;
 mod quick;
 mod recording;
+mod saga_driver;
 mod sagas;
 mod scenarios;
 mod shadows;

@@ -152,6 +152,16 @@ fn what_is_no_fault_of_a_step_costs_it_no_try() {
 }
 
 #[test]
+fn a_step_whose_commit_is_in_doubt_is_not_performed_again_if_it_committed() {
+    let world = World::new(&["a", "own-b", "c", "d"]).plays("own-b", [Play::InDoubt]).plays("c", [refused("no")]);
+    assert!(matches!(world.drive(), Left::Away(why) if why.contains("did it commit?")));
+    assert_eq!(world.drive_on(9).state, SagaState::Undone);
+    let calls = world.calls();
+    assert_eq!(calls[..3], ["a", "own-b", "c"]);
+    assert_eq!(calls[3..], ["d:undo", "c:undo", "own-b:undo", "a:undo"], "what may have happened is undone");
+}
+
+#[test]
 fn after_a_crash_the_steps_since_the_last_commit_are_performed_again_and_all_may_have_happened() {
     // The crash comes after `b`: the file knows of no step.
     let crash = || Play::Meanwhile(Box::new(|_| std::panic::resume_unwind(Box::new("crash"))), SagaOutcome::Done);

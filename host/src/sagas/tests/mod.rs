@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod driving;
 mod failing;
 mod simulation;
 
@@ -30,13 +31,15 @@ enum Play {
     Away,
     /// The commit fails.
     Busy,
+    /// It commits, and the host does not learn that.
+    InDoubt,
     /// A deferred constraint refuses the commit.
     Constraint,
     /// Something else happens before the answer.
     Meanwhile(Box<dyn Fn(&Database)>, SagaOutcome),
 }
 
-/// Performs steps as told; each that is not told answers `done`. A step whose name begins with `own` writes a row.
+/// Performs steps as the test says, and otherwise answers `done`. A step whose name begins with `own` writes a row.
 struct Troupe {
     database: Arc<Database>,
     definition: RefCell<SagaDefinition>,
@@ -79,6 +82,7 @@ impl Performer for Troupe {
             }
             Some(Play::Away) => return Err(Undelivered::Context(absent())),
             Some(Play::Busy) => (SagaOutcome::Done, Some(Error::Busy("the disk".into()))),
+            Some(Play::InDoubt) => (SagaOutcome::Done, Some(Error::Unavailable("did it commit?".into()))),
             Some(Play::Constraint) => (SagaOutcome::Done, Some(Error::Constraint("FOREIGN KEY".into()))),
             Some(Play::Meanwhile(what, outcome)) => {
                 what(&self.database);
@@ -95,7 +99,12 @@ impl Performer for Troupe {
         }
         mark(&mut tx, &outcome).map_err(Undelivered::Store)?;
         match fails {
-            Some(error) => return Err(Undelivered::Store(error)),
+            Some(error) => {
+                if matches!(error, Error::Unavailable(_)) {
+                    tx.commit().unwrap();
+                }
+                return Err(Undelivered::Store(error));
+            }
             None => tx.commit().map_err(Undelivered::Store)?,
         }
         Ok(outcome)
@@ -333,6 +342,9 @@ fn a_wait_with_a_time_is_asked_again_then_and_does_not_count_as_patience() {
     let pause = world.saga().due_ms.unwrap() - world.now_ms();
     assert_eq!(pause, limits::PAUSE_FIRST_MS, "a time that is over does not make it ask without a pause");
     assert_eq!(world.drive_on(9).state, SagaState::Done);
+    let tasks = world.engine.performer.tasks.borrow();
+    let attempts: Vec<u32> = tasks.iter().filter(|task| task.step == "ship").map(|task| task.attempt).collect();
+    assert_eq!(attempts, [1, 2, 2, 2], "waited once, failed once, waited again");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use rusqlite::params;
 use super::table::{self, DOUBTED, short};
 use super::types::{Saga, SagaAttempt, SagaChange, SagaDefinition, SagaState, SagaUndo};
 use crate::error::Error;
+use crate::fault;
 use crate::host_table::signed;
 use crate::limits;
 use crate::transaction::Transaction;
@@ -50,6 +51,7 @@ impl Transaction {
             }
             Ok(Some(true))
         })?;
+        fault::point("saga.start");
         let most = limits::SAGAS_MAX;
         started.ok_or_else(|| Error::Full(format!("{most} sagas are in process; start it again when some have ended")))
     }

@@ -1,8 +1,8 @@
 //! The sagas of a context, in its own file: where each one stands, and what its steps have answered.
 //!
 //! Invariants: a saga starts, goes on, is resumed and is given up in a transaction of the file, together with what else
-//! that writes. Each change counts the `revision` up: who saves a saga that has changed since it was read saves nothing.
-//! One that has ended changes no more.
+//! that writes. Each change counts the `revision` up: a saga that has changed since it was read is not saved over. One
+//! that has ended changes no more.
 //! Not here: which step comes next, and when it is tried again (the driver of sagas).
 
 mod change;

@@ -129,6 +129,28 @@ impl Database {
         .map(|rows| rows as u64)
     }
 
+    /// Has sagas tried now that are tried again at a time which a clock chose that was ahead of `now_ms`; returns how
+    /// many. Those that wait for a time of day wait on.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn hasten_sagas(&self, now_ms: u64) -> Result<u64, Error> {
+        let ahead = "due_ms > ?1 AND changed_ms > ?1 AND state <> 'waiting'";
+        let some = self.read_as_host(TABLE, |sqlite| {
+            let sql = format!("SELECT 1 FROM seam_sagas WHERE {ahead}");
+            sqlite.prepare(&sql)?.exists(params![signed(now_ms)])
+        })?;
+        if !some {
+            return Ok(0);
+        }
+        self.write_as_host(|sqlite| {
+            let sql = "UPDATE seam_sagas
+                       SET due_ms = ?1, changed_ms = ?1, step_since_ms = min(step_since_ms, ?1), revision = revision + 1";
+            sqlite.execute(&format!("{sql} WHERE {ahead}"), params![signed(now_ms)])
+        })
+        .map(|rows| rows as u64)
+    }
+
     /// Has `listener` called after each commit that changed sagas, until its last owner drops it.
     pub fn listen_sagas(&self, listener: &Arc<Listener>) {
         self.writer.sagas.listen(listener);

@@ -109,7 +109,7 @@ pub struct Saga {
     pub undoing: bool,
     /// Whether `step` counts as performed, or as undone: it waited and was resumed, or an operator skipped it.
     pub passed: bool,
-    /// How often `step` has failed.
+    /// How often `step` has failed; while it waits, how often it has answered that it does.
     pub attempts: u32,
     /// When it goes on by itself; `None`: it does not.
     pub due_ms: Option<u64>,
