@@ -1,7 +1,7 @@
 //! What can be done with a placed order: cancel, ship, send back, take back.
 //!
-//! Each writes down what is asked and moves the order's saga in one transaction, and waits for the saga, which calls the
-//! other contexts (`steps`). If one of them does not answer, the change is under way and goes on by itself.
+//! Each writes down what is asked and moves the order's saga in one transaction, and waits for the saga, which calls
+//! the other contexts (`steps`). If one of them does not answer, the change is under way and goes on by itself.
 
 use std::time::Duration;
 

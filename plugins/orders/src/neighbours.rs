@@ -1,5 +1,5 @@
-//! What orders asks of other contexts, what it publishes, and how it waits for its sagas. The trait's own functions call
-//! them; a test overrides them, so that every fault of theirs can be played through without a host.
+//! What orders asks of other contexts, what it publishes, and how it waits for its sagas. The trait's own functions
+//! call them; a test overrides them, so that every fault of theirs can be played through without a host.
 //!
 //! Types and errors are those of their interfaces, which also say what a call means and what a `key` does.
 

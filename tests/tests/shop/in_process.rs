@@ -1,5 +1,5 @@
-//! Orders that are in process for a while: what their customers read meanwhile, and how they end, in each of the modes of
-//! a checkout.
+//! Orders that are in process for a while: what their customers read meanwhile, and how they end, in each of the modes
+//! of a checkout.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! The rules of orders. Pure but for settings of the manifest: no store, no other context.
 //!
-//! `states` says what may follow what, `sagas` in which steps, `check` what is accepted, `limits` how many cards one may
-//! try, `quote` what it costs, `outcome` how a refusal is kept, `progress` what a customer reads meanwhile, `past` what a
-//! seed may bring, `search` what the operator looks for. The types are those of the interfaces.
+//! `states` says what may follow what, `sagas` in which steps, `check` what is accepted, `limits` how many cards one
+//! may try, `quote` what it costs, `outcome` how a refusal is kept, `progress` what a customer reads meanwhile, `past`
+//! what a seed may bring, `search` what the operator looks for. The types are those of the interfaces.
 
 pub mod check;
 pub mod limits;

@@ -21,8 +21,8 @@ pub const ARRIVE: &str = "arrive";
 
 /// How often a step of a checkout is tried if it does not wait for an answer: within the customer's request.
 pub const TRIES: u32 = 3;
-/// An undo, and a step after which there is no way back, is tried on until it works; the operator sees it as stuck after
-/// that long.
+/// An undo, and a step after which there is no way back, is tried on until it works; the operator sees it as stuck
+/// after that long.
 const STUCK_AFTER_SECONDS: u32 = 60;
 /// So many that the time decides.
 const TRIES_MAX: u32 = 1_000;

@@ -1,4 +1,5 @@
-//! Orders of a seed: a thousand of them in four statements, each for many rows. And orders from before events and sagas.
+//! Orders of a seed: a thousand of them in four statements, each for many rows. And orders from before events and
+//! sagas.
 
 use std::collections::BTreeSet;
 

@@ -419,10 +419,7 @@ impl Seams for Shop {
     }
 
     fn progress(&self, customer: &str, numbers: &[&str]) -> Result<Vec<ordering::Progress>, ordering::Error> {
-        self.call(&self.orders, format!("progress {customer} {}", numbers.join(" ")), || {
-            let known = |one: &&ordering::Progress| numbers.contains(&one.number.as_str());
-            Ok(self.progress.iter().filter(known).cloned().collect())
-        })
+        self.call(&self.orders, format!("progress {customer} {}", numbers.join(" ")), || Ok(self.progress.clone()))
     }
 
     fn desk_order(&self, number: &str) -> Result<ordering::Order, ordering::Error> {

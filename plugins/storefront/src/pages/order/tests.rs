@@ -79,11 +79,10 @@ fn what_can_be_done_depends_on_the_state() {
         text(&handle(&get_as_ann(ORDER), &shop)).to_owned()
     };
     let sent = ordering::Progress { number: "1000123".into(), since: 5, text: "Your parcel is being sent.".into() };
-    let page = text_of(vec![sent.clone()]);
+    let page = text_of(vec![sent]);
     assert!(page.contains("Your parcel is being sent. <a href=\"/orders/1000123\">Look again</a>"), "{page}");
     assert!(!page.contains("/cancel\""), "{page}");
-    let other = ordering::Progress { number: "1000124".into(), ..sent };
-    assert!(text_of(vec![other]).contains("/cancel\""));
+    assert!(text_of(Vec::new()).contains("/cancel\""));
     let mut shop = shop_with(State::Shipped);
     for line in &mut shop.known_orders[0].lines {
         line.returned = line.copies;
