@@ -122,6 +122,12 @@ impl Shop {
         let mut after = format!("{above}{head}component = \"{file}\"\n{below}");
         // Who would get the events of a context that publishes nothing does not fit.
         after = after.split_inclusive('\n').filter(|line| !line.starts_with("subscribes.")).collect();
+        // A context without a store can take no part in a transaction over several files.
+        let alone = |line: &str| match line.starts_with("two_phase = ") {
+            true => line.replace(&format!("{context:?}, "), "").replace(&format!(", {context:?}]"), "]"),
+            false => line.to_owned(),
+        };
+        after = after.split_inclusive('\n').map(alone).collect();
         writeln!(after)?;
         self.write_manifest(&after)?;
         Ok(before)

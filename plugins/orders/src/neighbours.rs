@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use seam_sdk::sagas::{self, Status};
+use seam_sdk::two_phase;
 
 pub use crate::musiccorp::catalog::albums::{self, Album};
 pub use crate::musiccorp::finance::payments::{self, Payment, Sale};
@@ -81,8 +82,8 @@ pub trait Neighbours {
     }
 
     /// Runs `work` as one transaction over the files of all contexts that it calls: all of it commits, or nothing.
-    fn in_two_phases<T>(&self, _work: impl FnOnce() -> Result<T, wit::Error>) -> Result<T, wit::Error> {
-        Err(wit::Error::Unavailable("this host has no transactions over several files".into()))
+    fn in_two_phases<T>(&self, work: impl FnOnce() -> Result<T, wit::Error>) -> Result<T, wit::Error> {
+        two_phase::run(work)
     }
 
     /// Waits until the saga has ended, waits for something or is stuck.

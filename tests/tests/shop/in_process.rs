@@ -70,6 +70,30 @@ fn an_order_that_is_taken_while_the_warehouse_is_away_completes_by_itself() -> R
 }
 
 #[test]
+fn in_two_phases_an_order_is_there_in_all_files_or_in_none() -> Result<()> {
+    let shop = shop_with("two-phase")?;
+    let host = shop.up()?;
+    let sku = shop.album("kind of blue", 9)?;
+    let mut buyer = Person::signed_in(&host, &demo_email(1), DEMO_PASSWORD)?;
+    let before = balance(&shop)?;
+    buyer.put_into_cart(&sku, 1)?;
+    for (card, words) in [(card::REFUSED, "declined"), (card::SILENT, "did not answer in time")] {
+        let form = buyer.till(card)?;
+        buyer.submit(&form)?.must_say(words)?;
+    }
+    assert!(balance(&shop)? == before, "nothing of them is there");
+    let form = buyer.till(card::APPROVED)?;
+    let page = buyer.submit(&form)?.must_be(200)?;
+    page.must_say("Your order is placed")?;
+    let order = order_number(&page)?;
+    let books = balance(&shop)?;
+    assert_eq!((books.orders[&order].state.as_str(), books.payments[&order].stage.as_str()), ("placed", "authorised"));
+    operator(&host)?.desk(&order, "ship", &[])?.must_be(200)?;
+    assert_eq!(balance(&shop)?.orders[&order].state, "shipped");
+    Ok(())
+}
+
+#[test]
 fn a_kind_of_checkout_that_there_is_not_is_named_with_those_that_there_are() -> Result<()> {
     let shop = shop_with("at-once")?;
     let host = shop.up()?;
