@@ -9,8 +9,8 @@
 //! Invariants: a call takes its places back without waiting, so nothing can deadlock; a context then runs more calls
 //! than it has places, and admits none until it has a free place again. How many calls may be away is bounded. Beyond
 //! it the host refuses the first write of a request, or its call, and never a later one, which may belong to what is
-//! already committed; one that would wait for a saga goes on at once. Every place of a request counts for the context in
-//! which the request is now, and for no other.
+//! already committed; one that would wait for a saga goes on at once. Every place of a request counts for the context
+//! in which the request is now, and for no other.
 
 use std::iter;
 use std::sync::Arc;
