@@ -78,6 +78,12 @@ impl<H: Handler> Subscriber<'_, H> {
     fn retry(&self, inbox: &Database) -> Result<bool, Stop> {
         let due = inbox.due(&self.source, self.now_ms(), limits::EVENT_RETRIES_PER_STEP)?;
         for waiting in &due {
+            // An operator may have discarded it, or set the subscription back, while those before it were tried.
+            let position = waiting.event.position;
+            let now = inbox.waiting(&self.source, Some(WaitState::Retry), position, 1)?;
+            if now.first().is_none_or(|now| now.event.position != position) {
+                continue;
+            }
             let note = &mut |tx: &mut Transaction, handled: &[Handled]| match handled {
                 [Handled::Rejected(why)] => self.set_aside_again(tx, &self.failed(waiting, why)),
                 _ => tx.take_off(&self.source, &waiting.event).map(drop),

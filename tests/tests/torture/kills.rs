@@ -6,12 +6,25 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use seam_store::fault::{FALLIBLE, POINTS};
+use seam_tests::repo;
 use seam_tests::torture::kills::{Kill, Torture};
 
 /// The points that lead nowhere in the shop. A process of its own is killed at most of them (`host/src/delivery/tests`,
 /// `host/src/schedule/tests`), and deploys have tests that kill them at theirs.
-const NOT_HERE: &[&str] =
-    &["open.", "checkpoint.", "outbox.forget", "inbox.set-aside", "timers.", "schedule.", "deploy."];
+const NOT_HERE: &[&str] = &[
+    "open.",
+    "checkpoint.",
+    "outbox.forget",
+    "inbox.set-aside",
+    "timers.",
+    "schedule.",
+    "deploy.",
+    // An order that succeeds undoes nothing.
+    "saga.before-undo",
+    "saga.after-undo",
+    "saga.unwritten",
+    "two-phase.",
+];
 /// The points that each order passes: those of the short form.
 const ORDERED: &[&str] = &[
     "commit.before",
@@ -24,7 +37,25 @@ const ORDERED: &[&str] = &[
     "inbox.after-commit",
 ];
 /// Kills after which the shop is let alone for a while.
-const REST_EVERY: usize = 100;
+const REST_EVERY: usize = 50;
+/// Whether the shop passes a point: those of sagas, once its orders are sagas.
+fn is_here(point: &str) -> Result<bool> {
+    if NOT_HERE.iter().any(|part| point.starts_with(part)) {
+        return Ok(false);
+    }
+    let orders = std::fs::read(repo().join("target/components/orders.wasm"))?;
+    let name = b"seam:host/saga-steps";
+    Ok(!point.starts_with("saga.") || orders.windows(name.len()).any(|bytes| bytes == name))
+}
+
+/// Those of `points` that the shop passes.
+///
+/// # Errors
+/// When it has not been built.
+fn here(points: &[&'static str]) -> Result<Vec<&'static str>> {
+    points.iter().filter_map(|point| is_here(point).map(|here| here.then_some(*point)).transpose()).collect()
+}
+
 const RECOVERING: &[&str] = &["open.before-log", "open.after-log"];
 
 fn number(variable: &str, otherwise: u64) -> u64 {
@@ -50,8 +81,8 @@ fn killed_at_any_moment_the_shop_loses_no_order_and_no_event_comes_twice() -> Re
     let hours = number("SEAM_TORTURE_HOURS", 0);
     println!("seed {seed}: SEAM_TORTURE_SEED={seed} makes the same choices");
     let mut torture = Torture::new(seed, &[])?;
-    let here = |point: &&&str| !NOT_HERE.iter().any(|part| point.starts_with(part));
-    let points: Vec<&str> = if long { POINTS.iter().filter(here).copied().collect() } else { ORDERED.to_vec() };
+    let points = if long { here(POINTS)? } else { ORDERED.to_vec() };
+    let fallible = here(FALLIBLE)?;
     let mut kills = Vec::new();
     for _ in 0..at_each {
         for point in &points {
@@ -65,9 +96,9 @@ fn killed_at_any_moment_the_shop_loses_no_order_and_no_event_comes_twice() -> Re
             1 => Kill::Twice { point: at(RECOVERING), pass: 1 + torture.below(5) },
             2 => Kill::PowerCut { torn: false },
             3 => Kill::PowerCut { torn: true },
-            4 => Kill::AfterFault { point: at(FALLIBLE), pass: 1 + torture.below(6) },
+            4 => Kill::AfterFault { point: at(&fallible), pass: 1 + torture.below(6) },
             // Less than what a half done order may take before it is a violation.
-            5 => Kill::AfterJump(300 - 600 * i64::from(torture.below(2))),
+            5 => Kill::AfterJump(120 - 240 * i64::from(torture.below(2))),
             _ => Kill::AnyTime,
         });
     }

@@ -54,6 +54,20 @@ fn a_replay_that_meets_a_running_delivery_is_not_undone_by_it() {
 }
 
 #[test]
+fn an_event_that_is_discarded_while_one_before_it_is_tried_is_tried_no_more() {
+    let world = World::new(10);
+    world.shelf.rejects.borrow_mut().extend(["a/1".into(), "b/1".into()]);
+    world.publish(&["a/1", "b/1"]);
+    world.run();
+    world.shelf.rejects.borrow_mut().clear();
+    world.minutes(5);
+    let (source, event) = (world.source(), set_aside(&world).remove(1).event);
+    *world.shelf.meanwhile.borrow_mut() = Some(Box::new(move |inbox| assert!(inbox.discard(&source, &event).unwrap())));
+    world.run();
+    assert_eq!(world.seen(), ["a/1"]);
+}
+
+#[test]
 fn a_replay_from_a_position_that_is_not_taken_yet_skips_nothing() {
     let world = World::new(10);
     world.publish(&["a/1", "a/2"]);
