@@ -39,6 +39,8 @@ pub struct ContextStatus {
     pub shared: BTreeMap<String, String>,
     /// Its file and the file's write-ahead log; `None` without a store.
     pub store_bytes: Option<u64>,
+    /// For how long transactions have held the store's writer since the store was opened, in microseconds.
+    pub store_held_us: Option<u64>,
     /// Linear memory of all its instances.
     pub memory_bytes: u64,
     /// Running calls, waiting calls, and idle instances.
@@ -110,6 +112,7 @@ pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> 
                 let statistics = database.statistics();
                 statistics.file_bytes + statistics.wal_bytes
             }),
+            store_held_us: generation.database().map(|database| database.statistics().held_us),
             memory_bytes: generation.memory_bytes(),
             running: u64::from(running),
             waiting: waiting as u64,

@@ -106,6 +106,7 @@ mod tests {
             exports: names(&["seam:host/http-handler@0.1.0"]),
             shared: std::collections::BTreeMap::new(),
             store_bytes: None,
+            store_held_us: None,
             memory_bytes: 2_228_224,
             running: 0,
             waiting: 0,

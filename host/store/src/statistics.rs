@@ -10,6 +10,7 @@ pub(super) struct Counters {
     pub writes: AtomicU64,
     pub commits: AtomicU64,
     pub groups: AtomicU64,
+    pub held_us: AtomicU64,
     pub checkpoints: AtomicU64,
     pub rollbacks: AtomicU64,
     pub refused: AtomicU64,
@@ -35,6 +36,9 @@ pub struct Statistics {
     pub commits: u64,
     /// Commits of SQLite, each of one or more transactions: one fsync each.
     pub groups: u64,
+    /// For how long those held the file's writer, from their first statement until their commit was durable, in
+    /// microseconds.
+    pub held_us: u64,
     /// How often the write-ahead log was copied back.
     pub checkpoints: u64,
     pub rollbacks: u64,
@@ -57,6 +61,7 @@ impl Statistics {
             writes: counters.writes.load(Relaxed),
             commits: counters.commits.load(Relaxed),
             groups: counters.groups.load(Relaxed),
+            held_us: counters.held_us.load(Relaxed),
             checkpoints: counters.checkpoints.load(Relaxed),
             rollbacks: counters.rollbacks.load(Relaxed),
             refused: counters.refused.load(Relaxed),

@@ -301,10 +301,10 @@ impl Writer {
 
     /// Commits for the group and answers it. No transaction is open afterwards.
     fn commit_group(&self, lease: &mut Lease) {
-        if lease.open_since.take().is_none() {
+        let Some(since) = lease.open_since.take() else {
             lease.lose_group();
             return;
-        }
+        };
         let Some(connection) = lease.connection.as_ref() else {
             lease.lose_group();
             return;
@@ -332,6 +332,8 @@ impl Writer {
                 }
             }
         };
+        let held = self.config.clock.elapsed_since(since).as_micros();
+        Counters::add(&self.counters.held_us, u64::try_from(held).unwrap_or(u64::MAX));
         if matches!(outcome, CommitOutcome::Durable) {
             self.counters.commits.fetch_add(lease.group.len() as u64, Relaxed);
             Counters::add(&self.counters.groups, 1);

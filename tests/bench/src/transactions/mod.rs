@@ -155,7 +155,8 @@ fn measure(
     let written = disk.written()?;
     let consistent = running.wait_until_nothing_is_under_way(CONSISTENT_MAX)?;
     let left = running.left()?;
-    let held = running.held()?;
+    // A kill takes the count with it.
+    let held = if fault == Fault::Killed { None } else { Some(running.held()?) };
     let checked = running.stop_and_check()?;
     Ok(Row {
         mode,
@@ -171,13 +172,7 @@ fn measure(
 }
 
 /// The participant's disk fails in the middle of the orders.
-fn go_down(
-    disk: &Disk,
-    mode: Mode,
-    done: &AtomicUsize,
-    orders: usize,
-    over: &impl Fn() -> bool,
-) -> Result<()> {
+fn go_down(disk: &Disk, mode: Mode, done: &AtomicUsize, orders: usize, over: &impl Fn() -> bool) -> Result<()> {
     wait(|| over() || done.load(Ordering::Relaxed) >= orders / 3);
     disk.fails(mode.victim())?;
     thread::sleep(DOWN);

@@ -122,20 +122,20 @@ impl<'s> Running<'s> {
         struct Held {
             held_us: u64,
         }
-        let address = *self.address.lock();
         if self.mode == Mode::Monolith {
+            let address = *self.address.lock();
             let answer = client::get_once(address, "/bench/held", None)?;
             let held: Held = serde_json::from_slice(&answer.body)?;
             return Ok(held.held_us as f64 / 1_000.0);
         }
-        let answer = client::get_once(address, "/_seam/metrics", None)?;
-        let text = String::from_utf8_lossy(&answer.body);
-        let files = self.mode.files();
-        let sum = text.lines().filter_map(|line| {
-            let (labels, value) = line.strip_prefix("seam_store_writer_held_seconds_sum{")?.rsplit_once("} ")?;
-            files.iter().any(|file| labels.contains(&format!("\"{file}\""))).then(|| value.parse::<f64>().ok())?
-        });
-        Ok(sum.sum::<f64>() * 1_000.0)
+        #[derive(Deserialize)]
+        struct Context {
+            context: String,
+            store_held_us: Option<u64>,
+        }
+        let listed: Vec<Context> = serde_json::from_str(&self.seam(&["contexts", "--format", "json"])?)?;
+        let of = |one: Context| self.mode.files().contains(&one.context.as_str()).then_some(one.store_held_us?);
+        Ok(listed.into_iter().filter_map(of).sum::<u64>() as f64 / 1_000.0)
     }
 
     /// What the files say once it has stopped.

@@ -17,8 +17,8 @@ pub struct Row {
     pub consistent: Option<Duration>,
     /// Sagas that wait for an operator.
     pub left: usize,
-    /// Of all writers, since the last start, in milliseconds.
-    pub held: f64,
+    /// For how long writers of files were held, all together, in milliseconds; none if that was not counted to the end.
+    pub held: Option<f64>,
     pub checked: Checked,
 }
 
@@ -35,9 +35,9 @@ impl Row {
 /// One table; the first row is what the others stand beside.
 pub fn text(fault: &str, rows: &[&Row]) -> String {
     let mut text = format!(
-        "**{}**\n\n| | orders/s | p50 | p99 | commits an order | syncs an order | consistent after | placed | \
+        "**{}**\n\n| | orders/s | p50 | p99 | commits an order | syncs an order | writers held an order | consistent after | placed | \
          taken, then placed | refused | sent again | for an operator | holds |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         capital(fault)
     );
     for row in rows {
@@ -46,13 +46,14 @@ pub fn text(fault: &str, rows: &[&Row]) -> String {
         let later = checked.placed.saturating_sub(sales.placed);
         let _ = writeln!(
             text,
-            "| {} | {:.0} | {} | {} | {:.1} | {:.1} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {:.0} | {} | {} | {:.1} | {:.1} | {} | {} | {} | {} | {} | {} | {} | {} |",
             mode.name(),
             orders / sales.elapsed.as_secs_f64(),
             ms(sales.latency(500)),
             ms(sales.latency(990)),
             row.commits as f64 / orders,
             row.syncs as f64 / orders,
+            row.held.map_or_else(|| "-".to_owned(), |held| format!("{:.1} ms", held / orders)),
             row.consistent.map_or_else(|| "not".to_owned(), |took| format!("{:.1} s", took.as_secs_f64())),
             sales.placed,
             later,
