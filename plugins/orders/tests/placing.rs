@@ -321,8 +321,8 @@ fn an_order_goes_on_from_where_a_crash_has_cut_it_off() {
 }
 
 /// Every fault at every call, alone and in pairs, with every kind of card: once the host has gone on with the sagas,
-/// all copies and money that are reserved, held or charged belong to an order, and the same key sent again has the expected
-/// outcome.
+/// all copies and money that are reserved, held or charged belong to an order, and the same key sent again has the
+/// expected outcome.
 #[test]
 fn copies_and_money_balance_after_every_fault() {
     for card in [APPROVED, DECLINED, UNANSWERED] {

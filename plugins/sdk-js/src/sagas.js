@@ -54,7 +54,7 @@ export const waiting = (until) => ({ tag: "waiting", val: until });
  * function of another context that undoes it. `tries` and `patience` (seconds) bound how often and how long it is
  * tried.
  * @param {string} name
- * @param {{ call?: string, undo?: string, tries?: number, patience?: number }} [how]
+ * @param {object} [how] `call`, `undo` (texts), `tries`, `patience` (numbers)
  */
 export function step(name, { call, undo = "nothing", tries = 10, patience = 60 } = {}) {
   const kind = ["own", "nothing", "never"].includes(undo) ? { tag: undo } : { tag: "call", val: undo };
@@ -65,7 +65,7 @@ export function step(name, { call, undo = "nothing", tries = 10, patience = 60 }
  * What a context exports as `sagaSteps`. `definitions`: the steps of each kind. `perform` and `undo` get a task, which
  * has `kind`, `id`, `step`, `key`, `attempt` and `cause`; while the store cannot work, the step is tried again later.
  * @param {Record<string, object[]>} definitions
- * @param {{ perform: (task: object) => object, undo: (task: object) => object }} work
+ * @param {object} work the functions `perform` and `undo`, each from a task to an outcome
  */
 export function sagaSteps(definitions, { perform, undo }) {
   const answering = (work) => (task) => {

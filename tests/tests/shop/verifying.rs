@@ -55,7 +55,7 @@ fn everything_that_the_shop_declares_holds_running_stopped_and_in_a_backup() -> 
     let all = held(&running);
     assert!(all.iter().all(|(_, _, holds)| *holds), "{all:?}");
     let count = |kind| running.checks.iter().filter(|check| check.kind == kind).count();
-    assert_eq!((count(CheckKind::File), count(CheckKind::Total)), (13, 5), "{all:?}");
+    assert_eq!((count(CheckKind::File), count(CheckKind::Total)), (14, 5), "{all:?}");
     assert_eq!(count(CheckKind::Invariant), 12, "{all:?}");
     let (code, of_command) = verify(&shop, &[])?;
     assert_eq!((code, held(&of_command)), (0, all.clone()));
