@@ -19,6 +19,10 @@ pub const HTTP_HEADERS: usize = 100;
 pub const HTTP_BODY_BYTES: usize = 8 << 20;
 /// From a request's head to the end of its body: 8 MiB at 3 Mbit/s.
 pub const HTTP_BODY_MS: u64 = 20_000;
+/// The body of a request that is refused, which is read so that the client gets to read why: that of any form.
+pub const REFUSED_BODY_BYTES_MAX: usize = 64 << 10;
+/// And how long: a client that sends its form in two pieces needs a round trip.
+pub const REFUSED_BODY_MS: u64 = 1_000;
 /// A buffered answer. Below `HOST_CALL_BYTES_MAX`, so that the log names the page that is too large.
 pub const HTTP_RESPONSE_BYTES: usize = 12 << 20;
 /// What a guest may still write after its client has left, or asked for the head only: as much as a buffered answer.

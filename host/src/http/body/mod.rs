@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 
-pub use self::read::read;
+pub use self::read::{read, skip};
 use super::observe::completion::Completion;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use http::request::Parts;
+use http::{Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
 use crate::http::request_error::RequestError;
+use crate::limits;
 
 /// The first allocation: only as much as arrived is worth memory, whatever length was announced.
 const FIRST_BYTES_MAX: usize = 64 * 1024;
@@ -32,6 +35,16 @@ pub async fn read(mut body: Incoming, bytes_max: usize, time: Duration) -> Resul
         Ok(whole)
     };
     tokio::time::timeout(time, all).await.unwrap_or(Err(RequestError::BodyTooSlow))
+}
+
+/// Reads what a client still sends with a request that is refused, if it is as short as a form. A connection that is
+/// closed on a client that writes is lost to it, and the answer with it.
+pub async fn skip(body: Incoming, parts: &Parts) {
+    let asks_first = parts.headers.contains_key(header::EXPECT);
+    if parts.version < Version::HTTP_2 && !asks_first {
+        let time = Duration::from_millis(limits::REFUSED_BODY_MS);
+        read(body, limits::REFUSED_BODY_BYTES_MAX, time).await.ok();
+    }
 }
 
 fn cut_or_bad(error: &hyper::Error) -> RequestError {

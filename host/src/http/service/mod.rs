@@ -19,7 +19,7 @@ use seam_store::ids::Trace;
 
 use self::mounts::{MountTable, OpenMount};
 use super::authority;
-use super::body::Body;
+use super::body::{self, Body};
 use super::client::Client;
 use super::config::{Config, Mount};
 use super::connection_activity::ConnectionActivity;
@@ -115,6 +115,7 @@ impl Service {
         let started = Instant::now();
         let active = connection.begin_request();
         let (mut parts, body) = request.into_parts();
+        let mut body = Some(body);
         if self.dev.is_some() {
             dev::always_send_pages(&mut parts);
         }
@@ -123,8 +124,12 @@ impl Service {
         let dev = self.dev.as_ref().filter(|_| is_from_this_machine(&connection, &client, &parts));
         // A panic in the host's own code costs this request only, not the other streams of its connection.
         let dispatched =
-            AssertUnwindSafe(self.dispatch(&connection, &client, &parts, body, trace, dev)).catch_unwind().await;
+            AssertUnwindSafe(self.dispatch(&connection, &client, &parts, &mut body, trace, dev)).catch_unwind().await;
         let (mount, answer) = dispatched.unwrap_or_else(|panic| (None, Err(panicked(&*panic))));
+        let refused = matches!(answer, Err(RequestError::BadRequest(_) | RequestError::NotFound));
+        if let Some(unread) = body.filter(|_| refused) {
+            body::skip(unread, &parts).await;
+        }
         let metrics = mount.as_ref().map_or(&self.own_metrics, |mount| &mount.metrics);
         match &answer {
             Ok(response) if parts.method == Method::HEAD && response.body().is_streamed() => metrics.cut(Cut::Head),
@@ -160,7 +165,7 @@ impl Service {
         connection: &ConnectionActivity,
         client: &Client,
         parts: &Parts,
-        body: Incoming,
+        body: &mut Option<Incoming>,
         trace: Trace,
         dev: Option<&StatusBoard>,
     ) -> (Option<Arc<OpenMount>>, Result<Response<Body>, RequestError>) {
@@ -213,6 +218,7 @@ impl Service {
             metrics: &mount.metrics,
             limits: &self.limits,
         };
+        let Some(body) = body.take() else { return (Some(mount), Err(RequestError::NotFound)) };
         // Dropped unanswered when the client hangs up.
         let waiting = Waiting(&mount.metrics);
         let answer = self.contexts.respond(routed, &self.affinity, body).await;

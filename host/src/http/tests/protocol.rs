@@ -154,6 +154,23 @@ async fn a_body_that_ends_early_or_is_not_chunked_is_a_bad_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_still_sends_its_form_reads_why_it_is_refused() {
+    let site = Site::start();
+    for (path, status) in [("/shop/a%2Fb", 400), ("/elsewhere", 404)] {
+        let mut stream = site.connect().await;
+        let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 20000\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Long enough for an answer that does not wait for the body.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stream.write_all(&[b'a'; 20_000]).await.unwrap();
+        assert_eq!(one(&mut stream).await.status, status, "{path}");
+        // The connection goes on after it.
+        stream.write_all(b"GET /shop/x HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        assert_eq!(one(&mut stream).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn slow_clients_are_cut_off() {
     let limit = Duration::from_millis(300);
     let site = Site::with(|config| {
