@@ -54,6 +54,9 @@ struct Arguments {
 enum Command {
     /// The same orders under the same faults, in each way to answer a split transaction and in the monolith
     CompareTransactions {
+        /// What goes wrong; all of them, one after the other, unless given
+        #[arg(long = "fault", value_enum, value_delimiter = ',')]
+        faults: Vec<transactions::Fault>,
         /// Orders for each way and fault.
         #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
         orders: u32,
@@ -130,8 +133,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Some(Command::Native { native }) => native::run(native).map(|()| true),
-        Some(Command::CompareTransactions { orders, connections }) => {
-            transactions::run(SMALL, orders as usize, connections.into())
+        Some(Command::CompareTransactions { faults, orders, connections }) => {
+            transactions::run(SMALL, &faults, orders as usize, connections.into())
         }
         None => bench(&arguments.options),
     };

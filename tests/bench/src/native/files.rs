@@ -105,7 +105,7 @@ fn attached(connection: &Connection, from: &Path, work: impl FnOnce(&Connection)
 }
 
 /// The file of that name in `folder` or below it.
-fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
+pub fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
     for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {

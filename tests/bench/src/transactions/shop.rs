@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 use serde::Deserialize;
@@ -85,24 +85,26 @@ impl<'s> Running<'s> {
         if self.mode == Mode::Monolith {
             return Ok(0);
         }
-        let in_doubt = self.count(&["transactions", "--format", "json"])?;
-        let sagas = self.count(&["sagas", "--state", "running", "--state", "undoing", "--format", "json"])?;
-        Ok(in_doubt + sagas)
+        let in_doubt = self.count(&["transactions", "--format", "json"], "in_doubt")?;
+        let sagas = self.count(&["sagas", "--state", "running", "--state", "undoing", "--format", "json"], "sagas")?;
+        // What waits for its time, not for a parcel.
+        let placing = self.seam(&["call", "orders", "desk.in-state(placing, 1)"])?;
+        Ok(in_doubt + sagas + usize::from(!placing.contains("orders: []")))
     }
 
     /// What waits for an operator.
     pub fn left(&self) -> Result<usize> {
         match self.mode {
             Mode::Monolith => Ok(0),
-            _ => self.count(&["sagas", "--state", "stuck", "--format", "json"]),
+            _ => self.count(&["sagas", "--state", "stuck", "--format", "json"], "sagas"),
         }
     }
 
-    /// How many the command lists.
-    fn count(&self, arguments: &[&str]) -> Result<usize> {
-        let listed: Vec<serde_json::Value> = serde_json::from_str(&self.seam(arguments)?)
-            .with_context(|| format!("`seam {}` prints no list", arguments.join(" ")))?;
-        Ok(listed.len())
+    /// How many the command lists under `key`.
+    fn count(&self, arguments: &[&str], key: &str) -> Result<usize> {
+        let said: serde_json::Value = serde_json::from_str(&self.seam(arguments)?)?;
+        let listed = said.get(key).and_then(serde_json::Value::as_array);
+        Ok(listed.with_context(|| format!("`seam {}` has no list `{key}`", arguments.join(" ")))?.len())
     }
 
     fn seam(&self, arguments: &[&str]) -> Result<String> {
@@ -153,13 +155,11 @@ impl<'s> Running<'s> {
                 if !output.status.success() {
                     eprintln!("{}", String::from_utf8_lossy(&output.stdout));
                 }
-                let file = self.system.market_folder(self.mode.name()).join("data/orders.db");
+                let data = self.system.market_folder(self.mode.name()).join("data");
+                let file = native::files::find(&data, "orders.db")?.context("the host has no orders.db")?;
                 (file, output.status.success())
             }
         };
-        if !file.is_file() {
-            bail!("there is no {}", file.display());
-        }
         let open = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let mut checked = Checked { verified, ..Checked::default() };
         let mut states = open.prepare("SELECT state, count(*) FROM orders GROUP BY state")?;

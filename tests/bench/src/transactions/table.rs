@@ -33,7 +33,7 @@ impl Row {
 }
 
 /// One table; the first row is what the others stand beside.
-pub fn text(fault: &str, rows: &[&Row]) -> String {
+pub fn text<'r>(fault: &str, rows: impl Iterator<Item = &'r Row>) -> String {
     let mut text = format!(
         "**{}**\n\n| | orders/s | p50 | p99 | commits an order | syncs an order | writers held an order | consistent after | placed | \
          taken, then placed | refused | sent again | for an operator | holds |\n\
