@@ -139,7 +139,7 @@ fn measure(
         };
         let over = || buying.is_finished();
         let disturbed = match fault {
-            Fault::None | Fault::Slow => Ok(()),
+            Fault::None | Fault::Slow => running.keep_up(&over),
             Fault::Down => go_down(&disk, mode, &done, orders, &over),
             Fault::Killed => kill(&running, &disk, mode, &done, orders, &over),
         };
