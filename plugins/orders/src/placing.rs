@@ -48,11 +48,14 @@ pub fn place(key: &str, request: &Request, neighbours: &impl Neighbours) -> Resu
     let cards = limits::cards(&request.customer, &request.from);
     attempts::take(&cards.tried).map_err(|_| too_many(&cards))?;
     let placed = place_once(key, request, &address, &quote, neighbours);
-    match placed {
+    match &placed {
         // Never more than were tried, so there is room for it.
         Err(Error::Declined(_) | Error::Fields(_)) => drop(attempts::take(&cards.failed)),
-        // Its card may be looked at later, and goes on counting as one that may fail.
-        Err(Error::InProcess(_)) => {}
+        // Its card counts again when it is looked at: in an outage, the orders that wait leave room for others.
+        Err(Error::InProcess(number)) => {
+            store::placing::let_go(number, &request.from)?;
+            attempts::give_back(&cards.tried);
+        }
         _ => attempts::give_back(&cards.tried),
     }
     placed

@@ -4,10 +4,12 @@
 //! that comes again, after a crash or because an answer was lost, has its effect once. What an order has got on another
 //! way is not asked for again: an order of a seed is placed already, and so is one of a transaction in two phases.
 
+use seam_sdk::attempts::{self, Wait};
 use seam_sdk::sagas::{Outcome, Task};
 use seam_sdk::store::Error as StoreError;
 use seam_sdk::{clock, log};
 
+use crate::domain::limits::{self, Cards};
 use crate::domain::sagas::{self, Checkout, ORDER, RETURN};
 use crate::domain::states::{Doing, Step};
 use crate::neighbours::{Neighbours, Sale, fulfilment, payments};
@@ -102,13 +104,41 @@ fn authorise(order: &Head, attempt: u32, neighbours: &impl Neighbours) -> Perfor
         shipping: order.shipping,
         currency: order.currency.clone(),
     };
-    match neighbours.authorise(&format!("{}:authorise", order.number), &sale, token) {
+    // While the request that brought the card waits, it counts the card.
+    let counted = cards(order);
+    if let Some(Err(Wait(seconds))) = counted.as_ref().map(|cards| attempts::take(&cards.tried)) {
+        return Ok(Outcome::Waiting(Some(clock::now() + u64::from(seconds))));
+    }
+    let answer = neighbours.authorise(&format!("{}:authorise", order.number), &sale, token);
+    if matches!(answer, Err(payments::Error::Declined(_))) {
+        count_failed(order, counted.is_some())?;
+    } else if let Some(cards) = counted {
+        attempts::give_back(&cards.tried);
+    }
+    match answer {
         Ok(_) => Ok(Outcome::Done),
         Err(payments::Error::Declined(why)) => decided(order, &Error::Declined(why.clone()), &why, Outcome::Refused),
         Err(payments::Error::Unanswered) => decided(order, &Error::Refused(SILENT.into()), SILENT, Outcome::Unknown),
         Err(payments::Error::Unavailable(why)) => away(order, attempt, why),
         Err(other) => wrong(order, "authorise", &other),
     }
+}
+
+/// The limits of a card for which no request waits.
+fn cards(order: &Head) -> Option<Cards> {
+    order.card_from.as_deref().map(|from| limits::cards(&order.customer, from))
+}
+
+/// Counts a card that was refused, unless the request that brought it still waits, and will do so. `tried`: it is
+/// counted as one that is looked at.
+fn count_failed(order: &Head, tried: bool) -> Result<(), StoreError> {
+    if let Some(cards) = store::head(&order.number)?.as_ref().and_then(cards) {
+        // Without room for it, as many have failed as may.
+        if tried || attempts::take(&cards.tried).is_ok() {
+            attempts::take(&cards.failed).ok();
+        }
+    }
+    Ok(())
 }
 
 fn clear(order: &Head, attempt: u32, neighbours: &impl Neighbours) -> Performed {

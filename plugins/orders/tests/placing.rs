@@ -11,7 +11,7 @@ use orders::store;
 use orders::wit::Guest as Ordering;
 use orders::wit::{Error, FieldProblem, Request, Shipping, Shortage, State};
 use seam_sdk::native::{set_clock, settings};
-use seam_sdk::store::{one, params, query};
+use seam_sdk::store::{execute, one, params, query};
 use seam_sdk::{attempts, sagas};
 use world::{APPROVED, COPIES, DECLINED, FAULTS, Fault, MISTYPED, NOW, UNANSWERED, WAREHOUSE, World, lines, request};
 
@@ -457,6 +457,66 @@ fn cards_that_are_looked_at_leave_no_room_for_more_and_are_not_called_failures()
         attempts::take(&cards.failed).unwrap();
     }
     assert_eq!(place("m", "C-50", APPROVED), Err(Error::Wait(180)), "all of them failed");
+}
+
+/// In an outage, an order that waits leaves room for the next: its card counts when it is looked at.
+#[test]
+fn the_card_of_an_order_that_waits_counts_when_the_bank_is_asked() {
+    let world = World::new();
+    settings(&[("checkout", "retry-later")]);
+    world.absent.borrow_mut().extend(WAREHOUSE);
+    let place = |number: u32, card: &str| {
+        let request = Request { customer: format!("C-{number}"), ..request(&[("A", 1)], card) };
+        place(&format!("k-{number}"), &request, &world).map(drop)
+    };
+    let taken = |number: u32| Err(Error::InProcess(format!("MC-{}", 100_000 + number)));
+    // More than 20 of one network, and of each 25, five are bad: they are the last ones.
+    world.others.borrow_mut().on_hand.insert("A".into(), 100);
+    for number in 1..=25 {
+        assert_eq!(place(number, APPROVED), taken(number));
+    }
+    for number in 26..=50 {
+        assert_eq!(place(number, DECLINED), taken(number));
+    }
+    let in_state = |state| one::<u32>("SELECT count(*) FROM orders WHERE state = ?1", params![state]).unwrap();
+    assert_eq!(in_state("placing"), 50);
+    world.absent.borrow_mut().clear();
+    world.later(60);
+    assert_eq!(world.go_on(), 0);
+    // The good ones have given their room back; of the bad ones, no more were looked at than may fail.
+    assert_eq!((in_state("placed"), in_state("rejected"), in_state("placing")), (25, 20, 5));
+    assert_eq!(world.asked.borrow().iter().filter(|asked| **asked == "authorise").count(), 45);
+    assert_eq!(place(51, APPROVED), Err(Error::Wait(180)), "so many have failed");
+    // There is room for one more every three minutes.
+    for left in (0..5).rev() {
+        world.later(180);
+        assert_eq!(world.go_on(), 0);
+        assert_eq!(in_state("placing"), left);
+    }
+    assert_eq!(one::<u32>("SELECT count(*) FROM orders WHERE card_from IS NOT NULL", params![]), Ok(0));
+    world.later(180);
+    assert_eq!(place(52, APPROVED), Ok(()));
+}
+
+#[test]
+fn a_refused_card_counts_as_failed_although_its_request_has_gone() {
+    for (gone_before, gone_meanwhile, room) in [(true, false, 9), (false, true, 9), (false, false, 10)] {
+        let world = World::new();
+        settings(&[("checkout", "retry-later")]);
+        world.absent.borrow_mut().insert("authorise");
+        assert_eq!(world.place("k", &[("A", 1)], DECLINED), Err(Error::InProcess("MC-100001".into())));
+        if !gone_before {
+            // As if the request still waited.
+            execute("UPDATE orders SET card_from = NULL", params![]).unwrap();
+        }
+        world.absent.borrow_mut().clear();
+        world.request_goes.set(gone_meanwhile);
+        world.later(5);
+        world.go_on();
+        let cards = limits::cards("C-1", "192.0.2.1");
+        let left = |under: &[attempts::Limit]| (0..30).take_while(|_| attempts::take(under).is_ok()).count();
+        assert_eq!((left(&cards.failed), left(&cards.tried)), (room, room), "{gone_before} {gone_meanwhile}");
+    }
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub struct Head {
     pub doing_by: Option<String>,
     /// What stands for the card until the order is placed or rejected.
     pub card_token: Option<String>,
+    /// Where the card came from, if no request waits for what becomes of it.
+    pub card_from: Option<String>,
     pub shipped_at: Option<u64>,
     /// Why it was rejected, or will be.
     pub outcome: Option<wit::Error>,
@@ -41,8 +43,8 @@ pub struct Head {
 /// In the order of the fields of `HeadRow`.
 macro_rules! head_columns {
     () => {
-        "o.id, o.number, o.customer, o.state, o.shipping, o.currency, o.at, o.doing, o.doing_by, o.card_token, o.shipped_at,
-         o.outcome"
+        "o.id, o.number, o.customer, o.state, o.shipping, o.currency, o.at, o.doing, o.doing_by, o.card_token, o.card_from,
+         o.shipped_at, o.outcome"
     };
 }
 use head_columns;
@@ -59,6 +61,7 @@ struct HeadRow {
     doing: Option<Doing>,
     doing_by: Option<String>,
     card_token: Option<String>,
+    card_from: Option<String>,
     shipped_at: Option<u64>,
     outcome: Option<String>,
 }
@@ -76,6 +79,7 @@ impl HeadRow {
             doing: self.doing,
             doing_by: self.doing_by,
             card_token: self.card_token,
+            card_from: self.card_from,
             shipped_at: self.shipped_at,
             outcome: self.outcome.as_deref().and_then(outcome::read),
         })
@@ -239,7 +243,7 @@ fn advance(tx: &Transaction, id: i64, step: Step, note: Option<&str>, now: u64) 
     let Some((kept, by)) = kept else { return Ok(false) };
     tx.execute(
         "UPDATE orders SET state = ?2, doing = NULL, doing_since = NULL, doing_by = NULL, doing_note = '', card_token = NULL,
-           shipped_at = iif(?2 = 'shipped', ?3, shipped_at)
+           card_from = NULL, shipped_at = iif(?2 = 'shipped', ?3, shipped_at)
          WHERE id = ?1",
         params![id, states::name(after), time(now)],
     )?;

@@ -70,6 +70,8 @@ pub struct World {
     faults: RefCell<BTreeMap<usize, Fault>>,
     /// Functions that are absent whenever they are called.
     pub absent: RefCell<BTreeSet<&'static str>>,
+    /// While the bank is asked, the request of the order stops waiting.
+    pub request_goes: Cell<bool>,
     pub now: Cell<u64>,
     pub store: Store,
 }
@@ -101,6 +103,7 @@ impl World {
             asked: RefCell::default(),
             faults: RefCell::default(),
             absent: RefCell::default(),
+            request_goes: Cell::default(),
             now: NOW.into(),
             store,
         }
@@ -397,6 +400,9 @@ impl Neighbours for World {
     }
 
     fn authorise(&self, key: &str, sale: &Sale, token: &str) -> Result<Payment, payments::Error> {
+        if self.request_goes.get() {
+            store::placing::let_go(&sale.order, "192.0.2.1").expect("an order");
+        }
         self.ask("authorise", payments::Error::Unavailable, |others| {
             let lines: u64 = sale.lines.iter().map(|line| u64::from(line.quantity) * u64::from(line.price)).sum();
             let amount = lines + u64::from(sale.shipping);
