@@ -21,9 +21,7 @@ pub fn note(word: Option<&str>) -> Option<&'static str> {
             "The page that you sent was made from a cart that is empty now. Nothing was ordered. If it was you who \
              ordered it, the order is in your account."
         }
-        "in-process" => {
-            "We have your order. It is not confirmed yet: this page says what it waits for, and goes on showing where it is."
-        }
+        "in-process" => "Thank you. Your order is not confirmed yet; this page shows where it is.",
         "busy" => "Your order is being worked on at this moment. Look again in a few seconds.",
         "cancelled" => "Your order is cancelled. The money that was held on your card is let go.",
         "return-requested" => {
