@@ -2,12 +2,13 @@
 //! interval (`every_s`) or at times of day (`cron`).
 //!
 //! Invariants: one call of a schedule at a time. After an interval: the next call comes its whole interval after the
-//! last one ended, and calls that were due while the host was down or busy are not made up for. At times of day: each
-//! due time has its effect once (`due`).
+//! last one ended; calls that were due while the host was down or busy are one (`interval`), or none where the context
+//! has no file to note them in. At times of day: each due time has its effect once (`due`).
 //! Not here: what the functions do.
 
 mod board;
 mod due;
+mod interval;
 #[cfg(test)]
 mod tests;
 
@@ -23,15 +24,16 @@ use seam_store::clock::Clock;
 
 pub use board::{Board, ScheduleStatus};
 use due::{DueSchedule, Found, Mark, Runner};
+use interval::IntervalSchedule;
 
 use crate::invoke::Target;
 use crate::limits;
-use crate::manifest::{DueTimes, Schedule, When};
+use crate::manifest::{Interval, Schedule, When};
 
 /// What a thread does until it is to stop.
 type Work = Box<dyn FnOnce(&AtomicBool, &Notify) + Send>;
 
-/// The threads that make the calls: one for all intervals, and one for each context with times of day. When this is
+/// The threads that make the calls: one for each context with a file, and one for all that have none. When this is
 /// dropped, each thread ends after its current call, and the drop does not wait for that.
 pub struct Scheduler {
     stop: Arc<AtomicBool>,
@@ -56,9 +58,11 @@ impl Scheduler {
         };
         let (mut intervals, mut by_context) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
         for (at, schedule) in schedules.into_iter().enumerate() {
-            match schedule.when.clone() {
-                When::Every(every) => intervals.push((at, schedule, every)),
-                When::Due(due) => by_context.entry(schedule.context.clone()).or_default().push((at, schedule, due)),
+            match schedule.when {
+                When::Every(Interval { every, .. }) if !has_file(&registry, &schedule) => {
+                    intervals.push((at, schedule, every));
+                }
+                _ => by_context.entry(schedule.context.clone()).or_default().push((at, schedule)),
             }
         }
         for schedules in by_context.into_values() {
@@ -82,6 +86,13 @@ impl Drop for Scheduler {
     }
 }
 
+/// Whether how far the schedule has come is noted in a file, also when that does not work now.
+fn has_file(registry: &Registry, schedule: &Schedule) -> bool {
+    let generations = registry.generations();
+    let context = generations.iter().find(|generation| *generation.context() == schedule.context);
+    context.is_some_and(|generation| generation.spec().settings.store.is_some())
+}
+
 /// A schedule that left the manifest and comes back later starts at that time.
 fn forget_others(registry: &Registry, schedules: &[Schedule]) {
     for generation in registry.generations() {
@@ -94,7 +105,7 @@ fn forget_others(registry: &Registry, schedules: &[Schedule]) {
     }
 }
 
-/// Schedules with an interval, and their places on the board.
+/// Schedules with an interval of contexts without a file, and their places on the board.
 struct Intervals {
     registry: Registry,
     board: Arc<Board>,
@@ -173,11 +184,11 @@ fn well(board: &Board, at: usize, schedule: &Schedule) {
     }
 }
 
-/// The schedules of one context that are due at times of day, and their places on the board.
+/// The schedules of one context that has a file, and their places on the board.
 struct Times {
     registry: Registry,
     board: Arc<Board>,
-    schedules: Vec<(usize, Schedule, DueTimes)>,
+    schedules: Vec<(usize, Schedule)>,
 }
 
 /// A function that runs again after a failure.
@@ -191,7 +202,7 @@ impl Times {
     fn run(&self, stop: &AtomicBool, woken: &Notify) {
         let clock = self.registry.clock();
         let mut again: Vec<Again> = self.schedules.iter().map(|_| Again::default()).collect();
-        let names: Vec<String> = self.schedules.iter().map(|(_, schedule, _)| schedule.name()).collect();
+        let names: Vec<String> = self.schedules.iter().map(|(_, schedule)| schedule.name()).collect();
         while !stop.load(Ordering::Relaxed) {
             // Looks again before long in any case: the time of day may jump.
             let mut wait = Duration::from_millis(limits::SCHEDULE_LOOK_MS);
@@ -206,20 +217,17 @@ impl Times {
     }
 
     /// Runs a schedule until it has nothing to do now, but not without end. For how long that is so.
-    fn steps(
-        &self,
-        (at, schedule, due): &(usize, Schedule, DueTimes),
-        name: &str,
-        again: &mut Again,
-        stop: &AtomicBool,
-    ) -> Duration {
+    fn steps(&self, (at, schedule): &(usize, Schedule), name: &str, again: &mut Again, stop: &AtomicBool) -> Duration {
         let clock = self.registry.clock();
         let runner = ContextRunner { registry: &self.registry, schedule };
         for _ in 0..limits::SCHEDULE_STEPS_MAX {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            let (found, progress) = DueSchedule { name, due, runner: &runner }.step();
+            let (found, progress) = match &schedule.when {
+                When::Due(due) => DueSchedule { name, due, runner: &runner }.step(),
+                When::Every(interval) => IntervalSchedule { name, interval: *interval, runner: &runner }.step(),
+            };
             if let Some(progress) = progress {
                 self.board.progress(*at, progress);
             }
@@ -240,7 +248,7 @@ impl Times {
                 Found::Failed(why) => {
                     failed(&self.board, *at, schedule, &why);
                     *again = Again { failures: again.failures + 1, not_before: None };
-                    again.not_before = Some(clock.now() + pause(again.failures));
+                    again.not_before = Some(clock.now() + pause(again.failures).min(longest(&schedule.when)));
                     return Duration::MAX;
                 }
                 Found::Away(why) => {
@@ -260,6 +268,14 @@ impl Times {
 fn pause(failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(20);
     Duration::from_millis((limits::SCHEDULE_PAUSE_FIRST_MS << doublings).min(limits::SCHEDULE_PAUSE_MS_MAX))
+}
+
+/// The longest pause: a call that failed is made again after its interval at the latest.
+fn longest(when: &When) -> Duration {
+    match when {
+        When::Every(interval) => interval.every,
+        When::Due(_) => Duration::MAX,
+    }
 }
 
 /// A function of a context of the running system.

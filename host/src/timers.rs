@@ -82,10 +82,17 @@ impl Drop for Timers {
     }
 }
 
+/// A file, and what was read of it last: it is read again after a commit, or when a timer is due.
+struct Known {
+    database: Arc<Database>,
+    activity: Option<(u64, u64)>,
+    next_ms: Option<u64>,
+}
+
 fn run(registry: &Registry, metrics: &TimerMetrics, stop: &AtomicBool, woken: &Arc<Notify>) {
     let wakes = woken.clone();
     let listener: Arc<Listener> = Arc::new(move || wakes.notify());
-    let mut listening: Vec<Arc<Database>> = Vec::new();
+    let mut known: Vec<Known> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let mut wait_ms = limits::TIMER_LOOK_MS;
         let publishes = |generation: &Arc<Generation>| !generation.spec().settings.publishes.is_empty();
@@ -93,16 +100,26 @@ fn run(registry: &Registry, metrics: &TimerMetrics, stop: &AtomicBool, woken: &A
             let Some(database) = generation.database().filter(|_| generation.out_of_service().is_none()) else {
                 continue;
             };
-            if !listening.iter().any(|other| Arc::ptr_eq(other, database)) {
+            let at = known.iter().position(|other| Arc::ptr_eq(&other.database, database)).unwrap_or_else(|| {
                 database.listen(&listener);
-                listening.push(database.clone());
+                known.push(Known { database: database.clone(), activity: None, next_ms: None });
+                known.len() - 1
+            });
+            let Some(known) = known.get_mut(at) else { continue };
+            // Before it is read: what is set meanwhile is read the next time.
+            let activity = database.activity();
+            let until_ms =
+                |next_ms: Option<u64>| next_ms.map_or(u64::MAX, |next| next.saturating_sub(database.clock().wall_ms()));
+            if activity.is_some() && activity == known.activity && until_ms(known.next_ms) > 0 {
+                wait_ms = wait_ms.min(until_ms(known.next_ms));
+                continue;
             }
             let context = generation.context().as_str();
             match fire(database) {
                 Ok((fired, next_ms)) => {
+                    (known.activity, known.next_ms) = (activity, next_ms);
                     metrics.fired.with_label_values(&[context]).inc_by(fired);
-                    wait_ms =
-                        wait_ms.min(next_ms.map_or(u64::MAX, |next| next.saturating_sub(database.clock().wall_ms())));
+                    wait_ms = wait_ms.min(until_ms(next_ms));
                     let waiting = next_ms.map_or(Ok(0), |_| database.timers()).unwrap_or(0);
                     metrics.waiting.with_label_values(&[context]).set(i64::try_from(waiting).unwrap_or(i64::MAX));
                 }
@@ -111,7 +128,7 @@ fn run(registry: &Registry, metrics: &TimerMetrics, stop: &AtomicBool, woken: &A
             }
         }
         // Files of generations that are gone.
-        listening.retain(|file| Arc::strong_count(file) > 1);
+        known.retain(|file| Arc::strong_count(&file.database) > 1);
         woken.wait(Duration::from_millis(wait_ms));
     }
 }

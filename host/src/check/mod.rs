@@ -2,12 +2,13 @@
 //!
 //! The manifest is read before. From here on, problems come from the files that belong to the system (`sources`,
 //! `wit`), from the data folder, from its components, alone and together (`seam_runtime::serve`, `fit`), from a start
-//! of each on an empty file (`seam_runtime::alone::probe`), from the stores (`stores`), and from scenarios and
-//! contracts (`harness`).
+//! of each on an empty file (`seam_runtime::alone::probe`), from the stores (`stores`) and what they hold of events
+//! (`undelivered`), and from scenarios and contracts (`harness`).
 //! Invariant: no file of a context is changed.
 
 mod sources;
 mod stores;
+mod undelivered;
 mod wit;
 
 use seam_runtime::alone::probe;

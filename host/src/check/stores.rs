@@ -9,11 +9,13 @@ use seam_runtime::serve::LinkedSystem;
 use seam_store::ids::ContextName;
 use seam_store::{HostFile, Migration, Register};
 
+use super::undelivered;
 use crate::deploy::History;
 use crate::folder::{self, Folder};
 use crate::manifest::Manifest;
 
-/// The reasons why a start would refuse the stores. Empty while a host uses them: it serves with them.
+/// The reasons why a start would refuse the stores, and the events that no start would deliver. Empty while a host uses
+/// them: it serves with them.
 pub fn problems(
     manifest: &Manifest,
     linked: &LinkedSystem,
@@ -40,5 +42,6 @@ pub fn problems(
         let tolerated = deployed.and_then(|deployed| deployed.tolerated_schema);
         problems.extend(probe::store_problem(&spec.settings, &folder::stores(data), &register, migrations, tolerated));
     }
+    problems.extend(undelivered::problems(linked.specs(), &folder::stores(data)));
     problems
 }

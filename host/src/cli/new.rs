@@ -3,7 +3,7 @@
 use super::error::CommandError;
 use super::global::Global;
 use super::out;
-use crate::scaffold::{self, Language};
+use crate::scaffold::{self, EventNames, Language};
 
 #[derive(Debug, clap::Args)]
 pub struct Options {
@@ -12,6 +12,12 @@ pub struct Options {
     /// The language of its code
     #[arg(long, value_enum, default_value_t, value_name = "LANGUAGE")]
     lang: Language,
+    /// An events interface that it publishes: `events` for one of its own, or `package/interface`; made if it is new
+    #[arg(long, value_name = "INTERFACE")]
+    publishes: Option<String>,
+    /// An events interface that it subscribes to: `package/interface`
+    #[arg(long, value_name = "INTERFACE")]
+    subscribes: Option<String>,
 }
 
 /// Makes the context. Prints the new and changed files to standard output, the next command to standard error.
@@ -20,7 +26,8 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
         scaffold::Error::Manifest(problems) => CommandError::Problems(problems),
         error => CommandError::caused_by(&error, error.remedy()),
     };
-    let plan = scaffold::plan(&global.path(), &options.name, options.lang).map_err(failed)?;
+    let events = EventNames { publishes: options.publishes.clone(), subscribes: options.subscribes.clone() };
+    let plan = scaffold::plan(&global.path(), &options.name, options.lang, &events).map_err(failed)?;
     plan.write().map_err(failed)?;
     for (path, _) in plan.new.iter().chain(&plan.changed) {
         out::line(&plan.folder.join(path).display().to_string())?;

@@ -1,13 +1,16 @@
-//! The Prometheus metrics of events, sampled from the tables now and then: nothing of them is on a call's path.
+//! The Prometheus metrics of events, sampled from the tables now and then: nothing of them is on a call's path, and a
+//! file is read only after a commit.
 
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 use seam_runtime::serve;
+use seam_store::Source;
 
-use super::status::{Subscription, subscriptions};
+use super::status::{Reading, Subscription, subscriptions};
 use super::tally::Tallies;
+use super::unchanged::Unchanged;
 use crate::limits;
 
 /// The families of all subscriptions and publishers.
@@ -21,8 +24,18 @@ pub struct EventMetrics {
     dead: IntCounterVec,
     published: IntCounterVec,
     outbox: IntGaugeVec,
+    sampled: Mutex<Sampled>,
+}
+
+/// What earlier samples have found.
+#[derive(Default)]
+struct Sampled {
+    /// By the subscriber, and by whose events it takes.
+    subscriptions: Unchanged<(String, Source), Option<Reading>>,
+    /// The rows and the last position of each publisher's outbox.
+    outboxes: Unchanged<String, (u64, u64)>,
     /// The last position of each publisher at the last sample.
-    last: Mutex<BTreeMap<String, u64>>,
+    last: BTreeMap<String, u64>,
 }
 
 const SUBSCRIPTION: [&str; 3] = ["subscriber", "publisher", "interface"];
@@ -54,15 +67,20 @@ impl EventMetrics {
             dead: counts("seam_event_dead_letters_total", "Events that became dead letters", &SUBSCRIPTION)?,
             published: counts("seam_event_published_total", "Events that were published", &["publisher"])?,
             outbox: gauges("seam_event_outbox_rows", "Events that are kept in an outbox", &["publisher"])?,
-            last: Mutex::default(),
+            sampled: Mutex::default(),
         })
     }
 
     /// Reads how far every subscription is. Call it every `limits::EVENT_SAMPLE_S`. May wait for a disk.
     pub fn sample(&self, registry: &serve::Registry, tallies: &Tallies) {
         let now_ms = registry.clock().wall_ms();
+        let mut before = self.sampled.lock();
+        before.subscriptions.forget_closed();
+        before.outboxes.forget_closed();
         let read = |subscription: Subscription| {
-            let read = subscription.read(now_ms, limits::EVENT_SAMPLE_MAX);
+            let key = (subscription.subscriber.clone(), subscription.source.clone());
+            let files: Vec<_> = subscription.inbox.iter().chain(&subscription.outbox).collect();
+            let read = before.subscriptions.read(key, &files, || subscription.read(limits::EVENT_SAMPLE_MAX));
             (subscription, read)
         };
         // All is read before, so that a scrape finds gaps for some microseconds only.
@@ -80,7 +98,7 @@ impl EventMetrics {
             // What cannot be read has no gauge: 0 would say that all is well.
             if let Ok(Some(read)) = read {
                 self.backlog.with_label_values(&labels).set(signed(read.lag));
-                self.lag.with_label_values(&labels).set(read.lag_s);
+                self.lag.with_label_values(&labels).set(read.lag_s(now_ms));
                 let [subscriber, publisher, interface] = labels;
                 for (state, events) in
                     [("retry", read.waiting.retry), ("behind", read.waiting.behind), ("dead", read.waiting.dead)]
@@ -94,21 +112,21 @@ impl EventMetrics {
                 counter.inc_by(now.saturating_sub(counter.get()));
             }
         }
-        self.sample_outboxes(registry);
+        self.sample_outboxes(registry, &mut before);
     }
 
-    fn sample_outboxes(&self, registry: &serve::Registry) {
+    fn sample_outboxes(&self, registry: &serve::Registry, sampled: &mut Sampled) {
         for generation in registry.generations() {
             let Some(outbox) = generation.database().filter(|_| !generation.spec().settings.publishes.is_empty())
             else {
                 continue;
             };
             let name = generation.context().as_str();
-            let counted = outbox.outbox_rows(limits::EVENT_SAMPLE_MAX).and_then(|rows| Ok((rows, outbox.kept()?.last)));
-            let Ok((rows, last)) = counted else { continue };
+            let count = || Ok((outbox.outbox_rows(limits::EVENT_SAMPLE_MAX)?, outbox.kept()?.last));
+            let Ok((rows, last)) = sampled.outboxes.read(name.to_owned(), &[outbox], count) else { continue };
             self.outbox.with_label_values(&[name]).set(signed(rows));
             // Positions increase by one from event to event while a file is open, and an outbox starts far above 0.
-            let before = self.last.lock().insert(name.to_owned(), last);
+            let before = sampled.last.insert(name.to_owned(), last);
             let new = match before {
                 Some(0) => rows,
                 Some(before) => last.saturating_sub(before),

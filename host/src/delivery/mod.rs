@@ -12,6 +12,7 @@ mod subscriber;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod unchanged;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

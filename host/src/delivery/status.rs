@@ -46,23 +46,31 @@ pub(super) struct Subscription {
 }
 
 /// What can be read of a subscription: the position, the backlog and the events that wait.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Reading {
     pub position: u64,
     pub lag: u64,
-    pub lag_s: f64,
+    /// When the oldest event of the backlog was published, in milliseconds since 1970.
+    pub first_ms: Option<u64>,
     pub waiting: WaitingCount,
+}
+
+impl Reading {
+    /// The age of the backlog's oldest event, in seconds; 0 if there is none.
+    pub fn lag_s(&self, now_ms: u64) -> f64 {
+        self.first_ms.map_or(0.0, |first| now_ms.saturating_sub(first) as f64 / 1e3)
+    }
 }
 
 impl Subscription {
     /// # Errors
     /// When a file cannot be read. `most`: up to how many events the backlog is counted.
-    pub fn read(&self, now_ms: u64, most: u32) -> Result<Option<Reading>, seam_store::Error> {
+    pub fn read(&self, most: u32) -> Result<Option<Reading>, seam_store::Error> {
         let (Some(inbox), Some(outbox)) = (&self.inbox, &self.outbox) else { return Ok(None) };
         let position = inbox.seen(&self.source)?.unwrap_or(0);
         let span = outbox.span(&self.source.interface, position, u64::MAX, most)?;
-        let lag_s = span.first_ms.map_or(0.0, |first| now_ms.saturating_sub(first) as f64 / 1e3);
         let waiting = inbox.waiting_count(&self.source)?;
-        Ok(Some(Reading { position, lag: span.events, lag_s, waiting }))
+        Ok(Some(Reading { position, lag: span.events, first_ms: span.first_ms, waiting }))
     }
 
     /// Why it does not go on, if it does not.
@@ -115,14 +123,14 @@ pub(super) fn subscriptions(registry: &Registry, tallies: &Tallies) -> Vec<Subsc
 pub fn statuses(registry: &Registry, tallies: &Tallies) -> Vec<SubscriptionStatus> {
     let now_ms = registry.clock().wall_ms();
     let status = |subscription: Subscription| {
-        let read = subscription.read(now_ms, seam_store::limits::EVENT_COUNT_MAX);
+        let read = subscription.read(seam_store::limits::EVENT_COUNT_MAX);
         let unreadable = read.as_ref().err().map(ToString::to_string);
         let read = read.ok().flatten();
         let waiting = read.as_ref().map(|read| read.waiting);
         SubscriptionStatus {
             position: read.as_ref().map(|read| read.position),
             lag: read.as_ref().map(|read| read.lag),
-            lag_s: read.as_ref().map(|read| read.lag_s),
+            lag_s: read.as_ref().map(|read| read.lag_s(now_ms)),
             retry: waiting.map(|waiting| waiting.retry),
             behind: waiting.map(|waiting| waiting.behind),
             dead: waiting.map(|waiting| waiting.dead),

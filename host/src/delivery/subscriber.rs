@@ -10,7 +10,9 @@ use std::sync::Arc;
 use seam_runtime::call::Failure;
 use seam_runtime::run::{Handled, Undelivered};
 use seam_runtime::settings::Subscription;
-use seam_store::{Database, Error, Event, Source, Transaction, WaitState, Waiting, fault};
+use seam_store::{
+    Database, Error, Event, Source, Transaction, WaitState, Waiting, WaitingCount, fault, limits as stored,
+};
 
 use super::handler::{Handler, Note};
 use super::tally::Tally;
@@ -85,14 +87,13 @@ impl<H: Handler> Subscriber<'_, H> {
                 continue;
             }
             let note = &mut |tx: &mut Transaction, handled: &[Handled]| match handled {
-                [Handled::Rejected(why)] => self.set_aside_again(tx, &self.failed(waiting, why)),
+                [Handled::Rejected(why)] => self.failed_again(tx, waiting, why),
                 _ => tx.take_off(&self.source, &waiting.event).map(drop),
             };
             match self.handle(&[&waiting.event], note) {
                 Ok(_) => {}
                 Err(Undelivered::Event(_, failure)) => {
-                    let failed = self.failed(waiting, &reason(&failure));
-                    write(inbox, |tx| self.set_aside_again(tx, &failed))?;
+                    write(inbox, |tx| self.failed_again(tx, waiting, &reason(&failure)))?;
                 }
                 Err(undelivered) => return Err(stop(undelivered)),
             }
@@ -126,24 +127,25 @@ impl<H: Handler> Subscriber<'_, H> {
         Ok(handled)
     }
 
-    /// Notes another try, unless an operator has taken the event off since it was read.
-    fn set_aside_again(&self, tx: &mut Transaction, failed: &Waiting) -> Result<(), Error> {
-        if tx.waits(&self.source, &failed.event)? { tx.set_aside(failed) } else { Ok(()) }
+    /// Notes another try that failed, unless an operator has taken the event off since it was read.
+    fn failed_again(&self, tx: &mut Transaction, waiting: &Waiting, reason: &str) -> Result<(), Error> {
+        if tx.waits(&self.source, &waiting.event)? { self.failed(tx, waiting, reason) } else { Ok(()) }
     }
 
-    /// The event after another try that failed.
-    fn failed(&self, waiting: &Waiting, reason: &str) -> Waiting {
+    /// Notes a try that failed.
+    fn failed(&self, tx: &mut Transaction, waiting: &Waiting, reason: &str) -> Result<(), Error> {
         let tries = waiting.tries.saturating_add(1);
         let state = if tries >= self.subscription.tries { WaitState::Dead } else { WaitState::Retry };
-        self.tally.failed(state == WaitState::Dead);
-        if state == WaitState::Dead {
+        let due_ms = self.now_ms().saturating_add(pause_ms(tries, self.subscription.pause_max));
+        let noted = tx.set_aside(&Waiting { state, tries, due_ms, reason: reason.to_owned(), ..waiting.clone() })?;
+        self.tally.failed(noted == WaitState::Dead);
+        if noted == WaitState::Dead {
             tracing::error!(
                 target: "delivery", publisher = self.source.publisher, interface = self.source.interface,
                 position = waiting.event.position, tries, "an event is a dead letter: {reason}"
             );
         }
-        let due_ms = self.now_ms().saturating_add(pause_ms(tries, self.subscription.pause_max));
-        Waiting { state, tries, due_ms, reason: reason.to_owned(), ..waiting.clone() }
+        Ok(())
     }
 
     fn aside(&self, event: &Event, state: WaitState) -> Waiting {
@@ -153,11 +155,8 @@ impl<H: Handler> Subscriber<'_, H> {
 
     /// Takes the next page. Whether there may be more.
     fn take(&self, inbox: &Database) -> Result<bool, Stop> {
-        if inbox.waiting_count(&self.source)?.waiting() >= u64::from(seam_store::limits::EVENT_WAITING_MAX) {
-            return Err(Stop::Away(format!(
-                "{} of its events wait for another try; it takes further ones when some of them are done",
-                seam_store::limits::EVENT_WAITING_MAX
-            )));
+        if let Some(why) = full(inbox.waiting_count(&self.source)?) {
+            return Err(Stop::Away(why));
         }
         let at = self.position(inbox)?;
         let page = self.outbox.published(Some(&self.source.interface), at, self.subscription.batch)?;
@@ -200,12 +199,12 @@ impl<H: Handler> Subscriber<'_, H> {
                     }
                 }
                 if let Some(bad) = events.get(bad) {
-                    let failed = self.failed(&self.aside(bad, WaitState::Retry), &reason(&failure));
+                    let (waiting, reason) = (self.aside(bad, WaitState::Retry), reason(&failure));
                     write(inbox, |tx| {
                         if !self.note(tx, at, &page, &is_behind, &[], bad.position - 1)? {
                             return Ok(());
                         }
-                        tx.set_aside(&failed)?;
+                        self.failed(tx, &waiting, &reason)?;
                         tx.seen(&self.source, bad.position)
                     })?;
                 }
@@ -239,9 +238,9 @@ impl<H: Handler> Subscriber<'_, H> {
             }
             match handled.next() {
                 Some(Handled::Rejected(why)) => {
-                    tx.set_aside(&self.failed(&self.aside(event, WaitState::Retry), why))?;
+                    self.failed(tx, &self.aside(event, WaitState::Retry), why)?;
                 }
-                Some(Handled::Behind) => tx.set_aside(&self.aside(event, WaitState::Behind))?,
+                Some(Handled::Behind) => drop(tx.set_aside(&self.aside(event, WaitState::Behind))?),
                 Some(Handled::Done) | None => {}
             }
         }
@@ -274,6 +273,20 @@ impl<H: Handler> Subscriber<'_, H> {
         }
         Ok(at)
     }
+}
+
+/// Why a subscription takes no further events, if so many are set aside already.
+fn full(count: WaitingCount) -> Option<String> {
+    let (waiting_max, dead_max) = (stored::EVENT_WAITING_MAX, stored::EVENT_DEAD_MAX);
+    if count.dead >= u64::from(dead_max) {
+        return Some(format!(
+            "it has {dead_max} dead letters, and no more are kept; it takes further events once some are retried or \
+             discarded: `seam events list SUBSCRIBER --dead` shows them"
+        ));
+    }
+    (count.waiting() >= u64::from(waiting_max)).then(|| {
+        format!("{waiting_max} of its events wait for another try; it takes further ones when some of them are done")
+    })
 }
 
 fn begin(inbox: &Database) -> Result<Transaction, Error> {

@@ -79,15 +79,19 @@ fn mounts(document: &Document<'_>, parsed: &Parsed) {
     }
 }
 
-/// Times of day are noted in the context's file, each schedule under its name.
+/// How far a schedule has come is noted in the context's file, under the schedule's name.
 fn schedules(document: &Document<'_>, parsed: &Parsed) {
     let mut seen = HashSet::new();
-    for schedule in parsed.manifest.schedules.iter().filter(|schedule| matches!(schedule.when, When::Due(_))) {
+    for schedule in &parsed.manifest.schedules {
         let name = &schedule.context;
         let context = parsed.manifest.contexts.iter().find(|context| context.settings.name == *name);
-        if context.is_some_and(|context| context.settings.store.is_none()) {
+        let other = match &schedule.when {
+            When::Due(_) => Some("call it with `every_s` instead of `cron`"),
+            When::Every(interval) => interval.transaction.then_some("remove `transaction`"),
+        };
+        if let Some(other) = other.filter(|_| context.is_some_and(|context| context.settings.store.is_none())) {
             let message = format!("`{name}` has no store, and the due times that are done are noted there");
-            let remedy = format!("add `store = true` to [context.{name}], or call it with `every_s` instead of `cron`");
+            let remedy = format!("add `store = true` to [context.{name}], or {other}");
             document.report(schedule.place, message, remedy);
         }
         if !seen.insert((name, schedule.name())) {

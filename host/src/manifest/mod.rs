@@ -27,7 +27,7 @@ mod variant;
 
 pub use host_name::is_named;
 pub use model::{
-    Build, Context, DueTimes, Feed, FeedToken, Host, Http, LogFormat, Manifest, Missed, Mount, Ops, Places,
+    Build, Context, DueTimes, Feed, FeedToken, Host, Http, Interval, LogFormat, Manifest, Missed, Mount, Ops, Places,
     ProxyHeader, RoutingKey, Schedule, Seed, Testers, Tls, TokenSecret, When, located,
 };
 pub use network::Network;

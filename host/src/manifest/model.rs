@@ -247,9 +247,16 @@ pub struct Schedule {
 /// When the function of a schedule is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum When {
-    /// So long after the last call ended.
-    Every(Duration),
+    Every(Interval),
     Due(DueTimes),
+}
+
+/// A call so long after the last one ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interval {
+    pub every: Duration,
+    /// Whether the function runs in one transaction with the mark that it ran.
+    pub transaction: bool,
 }
 
 /// Times of day at which a schedule is due.
@@ -275,7 +282,7 @@ pub enum Missed {
 impl std::fmt::Display for When {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Every(every) => write!(f, "every {} s", every.as_secs()),
+            Self::Every(Interval { every, .. }) => write!(f, "every {} s", every.as_secs()),
             Self::Due(due) => due.cron.fmt(f),
         }
     }

@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use seam_runtime::did_you_mean::nearest;
 
 use super::keys::{context_name, names_function};
-use super::model::{DueTimes, Missed, Schedule, When};
+use super::model::{DueTimes, Interval, Missed, Schedule, When};
 use super::problem::Place;
 use super::table::Table;
 use crate::cron::Cron;
@@ -29,13 +29,18 @@ pub fn schedule(table: Table<'_, '_>) -> Option<(Schedule, Place)> {
         names_function(&table, call, "desk.settle");
     }
     let every = Duration::from_secs(table.integer("every_s", 1..=limits::SCHEDULE_EVERY_S_MAX, 30));
-    let when = if table.has("cron") { due(&table) } else { Some(When::Every(every)) };
+    // A function that calls others after it has written cannot have one; for an interval that is the rule.
+    let transaction = table.boolean("transaction", table.has("cron"));
+    let when = match table.has("cron") {
+        true => due(&table, transaction),
+        false => Some(When::Every(Interval { every, transaction })),
+    };
     if table.has("cron") && table.has("every_s") {
         let message = format!("`{}` has both `every_s` and `cron`", table.name());
         table.document.report(table.place_of("every_s"), message, "keep one of the two");
     }
     if !table.has("cron") {
-        for key in ["zone", "missed", "transaction"].into_iter().filter(|key| table.has(key)) {
+        for key in ["zone", "missed"].into_iter().filter(|key| table.has(key)) {
             let message = format!("`{}` is for times of day, and this schedule has an interval", table.path(key));
             let remedy = format!("remove `{key}`, or write `cron = \"30 3 * * *\"` instead of `every_s`");
             table.document.report(table.place_of(key), message, remedy);
@@ -49,9 +54,9 @@ pub fn schedule(table: Table<'_, '_>) -> Option<(Schedule, Place)> {
     Some((Schedule { context: context.value, call: call.value, when: when?, place }, context.place))
 }
 
-fn due(table: &Table<'_, '_>) -> Option<When> {
+fn due(table: &Table<'_, '_>, transaction: bool) -> Option<When> {
     let line = table.string("cron", "30 3 * * *");
-    let (zone, missed, transaction) = due_keys(table);
+    let (zone, missed) = due_keys(table);
     let line = line?;
     match Cron::parse(&line.value, zone) {
         Ok(cron) => Some(When::Due(DueTimes { cron, missed, transaction })),
@@ -65,7 +70,7 @@ fn due(table: &Table<'_, '_>) -> Option<When> {
     }
 }
 
-fn due_keys(table: &Table<'_, '_>) -> (Tz, Missed, bool) {
+fn due_keys(table: &Table<'_, '_>) -> (Tz, Missed) {
     let zone = table.string("zone", "Europe/Berlin").map_or(Tz::UTC, |zone| {
         Cron::zone(&zone.value).unwrap_or_else(|| {
             let near = nearest(&zone.value, Cron::zones()).map(|near| format!("did you mean `{near}`?"));
@@ -76,6 +81,5 @@ fn due_keys(table: &Table<'_, '_>) -> (Tz, Missed, bool) {
         })
     });
     let policies = [("once", Missed::Once), ("each", Missed::Each), ("skip", Missed::Skip)];
-    let missed = table.choice("missed", &policies, Missed::Once);
-    (zone, missed, table.boolean("transaction", true))
+    (zone, table.choice("missed", &policies, Missed::Once))
 }

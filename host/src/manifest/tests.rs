@@ -423,7 +423,7 @@ fn a_whole_manifest_is_read() {
     assert_eq!(manifest.mounts[0].timeout, Duration::from_secs(2));
     assert_eq!(manifest.seeds[0].file, folder.path().join("demo/orders.jsonl"));
     let schedule = &manifest.schedules[0];
-    let when = When::Every(Duration::from_secs(90));
+    let when = When::Every(Interval { every: Duration::from_secs(90), transaction: false });
     assert_eq!((schedule.context.as_str(), &*schedule.call, &schedule.when), ("catalog", "editing.tidy", &when));
 }
 
@@ -466,6 +466,15 @@ fn a_schedule_has_an_interval_or_times_of_day() {
         (
             "every_s = 1\n[[schedule]]\ncontext = \"b\"\ncall = \"i.f\"\ncron = \"0 3 * * *\"",
             "`b` has no store, and the due times that are done are noted there\n  hint: add `store = true` to [context.b]",
+        ),
+        (
+            "every_s = 1\n[[schedule]]\ncontext = \"b\"\ncall = \"i.f\"\nevery_s = 3\ntransaction = true",
+            "`b` has no store, and the due times that are done are noted there\n  hint: add `store = true` to \
+             [context.b], or remove `transaction`",
+        ),
+        (
+            "every_s = 1\n[[schedule]]\ncontext = \"a\"\ncall = \"i.f\"\nevery_s = 1",
+            "`i.f` of `a` has two schedules with the same times",
         ),
     ] {
         let found = problems(&with(lines));

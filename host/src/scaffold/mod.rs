@@ -7,6 +7,9 @@
 mod cargo;
 mod entry;
 mod error;
+mod events;
+mod example;
+mod interface;
 mod language;
 mod name;
 mod plan;
@@ -15,8 +18,9 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod toml;
+mod words;
 mod write;
 
 pub use error::Error;
 pub use language::Language;
-pub use plan::{Plan, plan};
+pub use plan::{EventNames, Plan, plan};

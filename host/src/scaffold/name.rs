@@ -67,13 +67,23 @@ pub fn check(name: &str, language: Language) -> Result<ContextName, Error> {
     if !words_begin_with_letters(name) {
         return Err(refused("one of its words begins with a digit, which WIT does not allow"));
     }
-    if TAKEN.contains(&name) {
+    if is_taken(name) {
         return Err(refused("WIT, Rust or a folder of the project uses it"));
     }
     if language == Language::Python && TAKEN_IN_PYTHON.contains(&name) {
         return Err(refused("Python uses it"));
     }
     Ok(context)
+}
+
+/// Whether WIT, Rust or a folder of the project uses the word.
+pub fn is_taken(word: &str) -> bool {
+    TAKEN.contains(&word)
+}
+
+/// Whether WIT takes it for the name of a package or an interface.
+pub fn is_wit_name(name: &str) -> bool {
+    ContextName::new(name).is_some_and(|name| name.variant().is_none()) && words_begin_with_letters(name)
 }
 
 fn words_begin_with_letters(name: &str) -> bool {
@@ -94,9 +104,7 @@ pub fn namespace(folder: &Path) -> String {
     found.retain(|namespace, _| !["seam", "wasi"].contains(&namespace.as_str()));
     let most = found.into_iter().max_by_key(|(_, count)| *count).map(|(namespace, _)| namespace);
     let folder = || std::path::absolute(folder).ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
-    let usable = |name: &String| {
-        ContextName::new(name).is_some() && words_begin_with_letters(name) && !TAKEN.contains(&name.as_str())
-    };
+    let usable = |name: &String| ContextName::new(name).is_some() && words_begin_with_letters(name) && !is_taken(name);
     most.or_else(folder).filter(usable).unwrap_or_else(|| "project".into())
 }
 

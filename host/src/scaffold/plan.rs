@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use seam_store::ids::ContextName;
 
 use super::error::Error;
+use super::events::Events;
+use super::interface::Packages;
 use super::language::Language;
 use super::{cargo, entry, name, sdk, templates};
 use crate::manifest::Manifest;
@@ -23,11 +25,19 @@ pub struct Plan {
     pub new_project: bool,
 }
 
+/// The events interfaces that a new context publishes and subscribes to, as the command line names them.
+#[derive(Debug, Clone, Default)]
+pub struct EventNames {
+    pub publishes: Option<String>,
+    pub subscribes: Option<String>,
+}
+
 /// Plans a context called `name` in the project of `manifest`, which need not exist yet.
 ///
 /// # Errors
-/// When the name is not allowed or taken, or a file that has to change cannot be parsed.
-pub fn plan(manifest: &Path, name: &str, language: Language) -> Result<Plan, Error> {
+/// When the name is not allowed or taken, a file that has to change cannot be parsed, or one of the interfaces is none
+/// of events.
+pub fn plan(manifest: &Path, name: &str, language: Language, events: &EventNames) -> Result<Plan, Error> {
     let context = name::check(name, language)?;
     let folder = manifest.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let new_project = !manifest.exists();
@@ -41,7 +51,10 @@ pub fn plan(manifest: &Path, name: &str, language: Language) -> Result<Plan, Err
             read(manifest)?
         }
     };
-    let text = entry::added(&text, name, language).map_err(|reason| Error::Edit { path: manifest.into(), reason })?;
+    let namespace = name::namespace(folder);
+    let events = found(folder, &namespace, name, events)?;
+    let text =
+        entry::added(&text, name, language, &events).map_err(|reason| Error::Edit { path: manifest.into(), reason })?;
     // Checked before it is written: the host accepts this manifest.
     Manifest::parse(&text, manifest).map_err(Error::Manifest)?;
     let file = PathBuf::from(manifest.file_name().unwrap_or_default());
@@ -58,10 +71,26 @@ pub fn plan(manifest: &Path, name: &str, language: Language) -> Result<Plan, Err
         Language::Rust => workspace(&mut plan)?,
         Language::Js | Language::Python => false,
     };
-    let package = templates::Package { namespace: &name::namespace(folder), name, inherits };
+    let package = templates::Package { namespace: &namespace, name, inherits, events: &events };
     plan.new.extend(package.files(language)?);
+    plan.new.extend(events.publishes.and_then(|interface| interface.new));
     let taken: Vec<_> = plan.new.iter().map(|(path, _)| path.clone()).filter(|p| folder.join(p).exists()).collect();
     if taken.is_empty() { Ok(plan) } else { Err(Error::FilesExist { paths: taken }) }
+}
+
+/// The interfaces of these names.
+fn found(folder: &Path, namespace: &str, context: &str, names: &EventNames) -> Result<Events, Error> {
+    let EventNames { publishes, subscribes } = names;
+    if publishes.is_none() && subscribes.is_none() {
+        return Ok(Events::default());
+    }
+    let packages = Packages::read(folder, namespace)?;
+    let publishes = publishes.as_ref().map(|name| packages.to_publish(name, context)).transpose()?;
+    let subscribes = subscribes.as_ref().map(|name| packages.to_subscribe(name)).transpose()?;
+    match (&publishes, &subscribes) {
+        (Some(one), Some(other)) if one.path() == other.path() => Err(Error::BothWays { name: one.path() }),
+        _ => Ok(Events { publishes, subscribes }),
+    }
 }
 
 /// Adds the context's crate to the project's Cargo workspace, or makes a workspace. Returns whether crates can inherit

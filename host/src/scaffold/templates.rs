@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::error::Error;
+use super::events::Events;
 use super::language::Language;
+use super::words::{snake, upper_camel};
 use super::{cargo, sdk};
 
 pub const PROJECT: &str = include_str!("templates/project/seam.toml.in");
@@ -11,12 +13,13 @@ pub const WORKSPACE: &str = include_str!("templates/project/Cargo.toml.in");
 pub const GITIGNORE: &str = include_str!("templates/project/gitignore.in");
 
 /// The values of the placeholders.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Package<'a> {
     pub namespace: &'a str,
     pub name: &'a str,
     /// Whether its crate inherits versions from the workspace.
     pub inherits: bool,
+    pub events: &'a Events,
 }
 
 macro_rules! template {
@@ -68,10 +71,16 @@ impl Package<'_> {
             Language::Js => (JAVASCRIPT, ""),
             Language::Python => (PYTHON, ""),
         };
+        let parts = self.events.parts(language, self.namespace, self.name)?;
+        let filled = |text: &str| {
+            let text =
+                parts.iter().fold(text.to_owned(), |text, (name, part)| text.replace(&format!("{{{{{name}}}}}"), part));
+            self.filled(&text)
+        };
         let plugin = PathBuf::from("plugins").join(self.name);
         let mut files = Vec::new();
         for (path, text) in own {
-            let mut text = self.filled(text);
+            let mut text = filled(text);
             if *path == "Cargo.toml" && !self.inherits {
                 text = cargo::standalone(&text, sdk::ROOT).map_err(|reason| Error::Template { reason })?;
                 // The owner of the project chooses its licence.
@@ -81,21 +90,17 @@ impl Package<'_> {
             files.push((plugin.join(self.filled(path)), text));
         }
         files.push((plugin.join("migrations/0001-entries.sql"), self.filled(MIGRATION)));
-        files.push((plugin.join("tests/scenarios/entries.toml"), self.filled(SCENARIOS)));
+        files.push((plugin.join("tests/scenarios/entries.toml"), filled(SCENARIOS)));
         let interface = format!("{INTERFACE}{world}");
-        files.push((PathBuf::from("wit").join(self.name).join("entries.wit"), self.filled(&interface)));
+        files.push((PathBuf::from("wit").join(self.name).join("entries.wit"), filled(&interface)));
         Ok(files)
     }
 
     fn filled(&self, text: &str) -> String {
-        let upper = |word: &str| {
-            word.chars().next().into_iter().flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect()
-        };
-        let camel: String = self.name.split('-').map(|word| -> String { upper(word) }).collect();
         text.replace("{{namespace}}", self.namespace)
-            .replace("{{namespace_snake}}", &self.namespace.replace('-', "_"))
+            .replace("{{namespace_snake}}", &snake(self.namespace))
             .replace("{{name}}", self.name)
-            .replace("{{name_snake}}", &self.name.replace('-', "_"))
-            .replace("{{type}}", &camel)
+            .replace("{{name_snake}}", &snake(self.name))
+            .replace("{{type}}", &upper_camel(self.name))
     }
 }

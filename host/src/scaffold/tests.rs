@@ -30,6 +30,16 @@ fn everything(folder: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
+/// A context without events.
+fn plan(manifest: &Path, name: &str, language: Language) -> Result<Plan, Error> {
+    super::plan(manifest, name, language, &EventNames::default())
+}
+
+fn events(publishes: &str, subscribes: &str) -> EventNames {
+    let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+    EventNames { publishes: named(publishes), subscribes: named(subscribes) }
+}
+
 fn refused(folder: &Path, name: &str, language: Language) -> Error {
     let before = everything(folder);
     let error = plan(&folder.join("seam.toml"), name, language).unwrap_err();
@@ -209,4 +219,121 @@ fn a_project_s_namespace_is_that_of_its_interfaces() {
     assert_eq!(name::namespace(&project), "kettle");
     fs::create_dir_all(dir.path().join("7 days")).unwrap();
     assert_eq!(name::namespace(&dir.path().join("7 days")), "project");
+}
+
+/// An events interface with types of its own, and one that is none.
+const ORDERS: &str = "package tea-house:kettle@0.2.0;
+interface orders {
+  enum size { small, large }
+  variant how { by-post(string), by-hand }
+  record placed { order: u64, tea: string, size: size, notes: list<string>, gift: option<string>, how: how }
+  variant failure { unavailable(string) }
+  order-placed: func(order: placed, paid: bool) -> result<_, failure>;
+  order-sent: func(number: u64, text: string) -> result<_, failure>;
+}
+interface levels {
+  variant error { unavailable(string) }
+  level: func() -> result<u64, error>;
+}
+interface letters {
+  variant error { unavailable(string) }
+  sent: func(initial: char) -> result<_, error>;
+}
+";
+
+/// A project with a context `first`, and with these events.
+fn with_orders() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let project = dir.path().join("tea-house");
+    fs::create_dir_all(project.join("wit/kettle")).unwrap();
+    fs::write(project.join("wit/kettle/orders.wit"), ORDERS).unwrap();
+    plan(&project.join("seam.toml"), "first", Language::Js).unwrap().write().unwrap();
+    (dir, project)
+}
+
+#[test]
+fn an_interface_that_is_new_is_made_and_one_that_exists_is_used() {
+    let (_dir, project) = with_orders();
+    let manifest = project.join("seam.toml");
+    for (name, language) in [("one", Language::Rust), ("two", Language::Js), ("three", Language::Python)] {
+        let made = super::plan(&manifest, name, language, &events("events", "kettle/orders")).unwrap();
+        let (file, text) = made.new.last().unwrap();
+        assert_eq!(*file, Path::new("wit").join(name).join("events.wit"));
+        assert!(text.starts_with(&format!("package tea-house:{name}@0.1.0;")) && text.contains("interface events"));
+        made.write().unwrap();
+        let used = format!("user-of-{name}");
+        let used =
+            super::plan(&manifest, &used, language, &events("kettle/orders", &format!("{name}/events"))).unwrap();
+        assert!(!used.new.iter().any(|(path, _)| path.starts_with("wit/kettle") || path.ends_with("events.wit")));
+        used.write().unwrap();
+    }
+    // Beside the interfaces of another package, in its version.
+    let beside = super::plan(&manifest, "four", Language::Rust, &events("kettle/steam", "")).unwrap();
+    let (file, text) = beside.new.last().unwrap();
+    assert!(
+        *file == Path::new("wit/kettle/steam.wit") && text.starts_with("package tea-house:kettle@0.2.0;"),
+        "{text}"
+    );
+    let loaded = Manifest::load(&manifest).unwrap();
+    let settings = &loaded.context("user-of-two").unwrap().settings;
+    assert_eq!(
+        settings.publishes.first().map(|one| (&*one.interface, &one.key)),
+        Some(("tea-house:kettle/orders", &None))
+    );
+    assert_eq!(
+        settings.subscribes.first().map(|one| (&*one.interface, one.batch)),
+        Some(("tea-house:two/events", 100))
+    );
+    let publishes = &loaded.context("two").unwrap().settings.publishes;
+    assert_eq!(publishes.first().and_then(|one| one.key.as_deref()), Some("number"));
+    for (path, text) in everything(&project) {
+        assert!(!text.contains("{{") || path.starts_with("plugins/sdk"), "{}: {text}", path.display());
+    }
+    let text = fs::read_to_string(&manifest).unwrap();
+    assert!(text.contains("\"wit/user-of-three\", \"wit/kettle\", \"wit/three\"]"), "{text}");
+}
+
+#[test]
+fn an_interface_that_cannot_be_used_is_refused_with_what_to_do() {
+    let (_dir, project) = with_orders();
+    let manifest = project.join("seam.toml");
+    for (publishes, subscribes, says, remedy) in [
+        ("Events", "", "`Events` cannot be the name", "`package/interface`"),
+        ("entries", "", "`entries` cannot be the name", "are taken"),
+        ("list", "", "`list` cannot be the name", "are taken"),
+        ("kettle/orders@1", "", "`kettle/orders@1` cannot be the name", "1.2.3"),
+        ("", "events", "`events` cannot be the name", "`package/interface`"),
+        (
+            "",
+            "kettle/order",
+            "there is no interface `tea-house:kettle/order` in `wit`",
+            "did you mean `tea-house:kettle/orders`?",
+        ),
+        (
+            "",
+            "teapot/spills",
+            "there is no interface `tea-house:teapot/spills`",
+            "seam new PUBLISHER --publishes tea-house:teapot/spills",
+        ),
+        ("kettle/steam@0.9.0", "", "`tea-house:kettle/steam@0.9.0`", "did you mean `tea-house:kettle/steam@0.2.0`?"),
+        ("events@0.2.0", "", "`tea-house:second/events@0.2.0`", "did you mean `tea-house:second/events@0.1.0`?"),
+        ("", "first/entries", "`first/entries` cannot be the name", "are taken"),
+        (
+            "",
+            "kettle/levels",
+            "`tea-house:kettle/levels@0.2.0` is no events interface: `level` is answered",
+            "result<_, error>",
+        ),
+        ("kettle/letters", "", "no example of an event `sent` of `tea-house:kettle/letters@0.2.0`", "by hand"),
+        ("kettle/orders", "kettle/orders", "`tea-house:kettle/orders` is both published and subscribed to", "timers"),
+    ] {
+        let before = everything(&project);
+        let error = super::plan(&manifest, "second", Language::Rust, &events(publishes, subscribes)).unwrap_err();
+        let (said, hint) = (error.to_string(), error.remedy());
+        assert!(said.contains(says) && hint.contains(remedy), "{publishes} {subscribes}: {said}\n{hint}");
+        assert_eq!(everything(&project), before);
+    }
+    fs::write(project.join("wit/kettle/orders.wit"), "package tea-house:kettle@0.2.0; interface {").unwrap();
+    let error = super::plan(&manifest, "second", Language::Rust, &events("", "kettle/orders")).unwrap_err();
+    assert!(matches!(error, Error::Wit { .. }) && error.to_string().contains("wit/kettle"), "{error}");
 }

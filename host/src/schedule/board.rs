@@ -19,7 +19,7 @@ pub struct ScheduleStatus {
     pub next_ms: Option<u64>,
     /// When it ran last with success.
     pub last_ms: Option<u64>,
-    /// How often it ran with success: since ever for a cron line, else since the host started.
+    /// How often it ran with success: since ever if its context has a file, else since the host started.
     pub runs: u64,
     /// Why the last run failed, or why it cannot run; `None` if all is well.
     pub failed: Option<String>,

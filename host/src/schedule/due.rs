@@ -104,14 +104,18 @@ impl<R: Runner> DueSchedule<'_, R> {
             fault::point("schedule.before-commit");
             Ok(())
         };
-        let ran = if self.due.transaction {
-            self.runner.run(&mut mark)
-        } else {
-            self.runner.run_alone().and_then(|()| note(database, &mut mark).map_err(|error| error.to_string()))
-        };
-        fault::point("schedule.after-commit");
-        Ok((ran.map_or_else(Found::Failed, |()| Found::Done { ran: true }), progress))
+        Ok((run(self.runner, self.due.transaction, database, &mut mark), progress))
     }
+}
+
+/// Runs the function and notes it: in one transaction, or the mark after the function has returned.
+pub(super) fn run<R: Runner>(runner: &R, transaction: bool, database: &Database, mark: Mark<'_>) -> Found {
+    let ran = match transaction {
+        true => runner.run(mark),
+        false => runner.run_alone().and_then(|()| note(database, mark).map_err(|error| error.to_string())),
+    };
+    fault::point("schedule.after-commit");
+    ran.map_or_else(Found::Failed, |()| Found::Done { ran: true })
 }
 
 fn note(database: &Database, mark: Mark<'_>) -> Result<(), Error> {

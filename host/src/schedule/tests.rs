@@ -15,7 +15,7 @@ use seam_store::{Config, Migration, Transaction, Value};
 
 use super::*;
 use crate::cron::Cron;
-use crate::manifest::Missed;
+use crate::manifest::{DueTimes, Missed};
 
 /// Ends the scheduler when the test does, however it does.
 struct End<'a>(&'a AtomicBool, &'a Notify);
@@ -301,9 +301,79 @@ fn without_a_transaction_a_run_is_made_until_it_is_noted() {
     assert_eq!(world.ticks(), 2);
 }
 
+/// A world whose schedule has an interval, and the seconds after the start at which it is due next.
+fn every(world: &World, seconds: u64, transaction: bool) -> Option<u64> {
+    let interval = Interval { every: Duration::from_secs(seconds), transaction };
+    let schedule = IntervalSchedule { name: NAME, interval, runner: &world.runner };
+    for _ in 0..10 {
+        match schedule.step().0 {
+            Found::Waits(next_ms) => return next_ms.map(|ms| ms / 1_000 - START),
+            Found::Done { .. } => {}
+            Found::Failed(_) => return None,
+            Found::Away(why) => unreachable!("{why}"),
+        }
+    }
+    unreachable!("it is due again and again")
+}
+
+#[test]
+fn an_interval_goes_on_over_restarts_and_is_due_once() {
+    for transaction in [false, true] {
+        let world = World::new("0 * * * *", Missed::Once);
+        let step = || every(&world, HOUR, transaction);
+        assert_eq!(step(), Some(HOUR), "a new one waits for its whole interval");
+        // A host that never runs for an hour makes the call all the same.
+        for quarter in 1..4 {
+            world.at(quarter * HOUR / 4);
+            world.restart();
+            assert_eq!((step(), world.ticks()), (Some(HOUR), 0));
+        }
+        world.at(HOUR);
+        world.restart();
+        assert_eq!((step(), world.ticks()), (Some(2 * HOUR), 1));
+        world.restart();
+        assert_eq!((step(), world.ticks()), (Some(2 * HOUR), 1), "no restart makes it come twice");
+        // Down for three intervals: one call, and the next one an interval after it.
+        world.at(5 * HOUR);
+        world.restart();
+        assert_eq!((step(), world.ticks()), (Some(6 * HOUR), 2));
+    }
+}
+
+#[test]
+fn an_interval_whose_run_failed_or_was_cut_off_is_due_until_it_is_noted() {
+    for (transaction, ticks) in [(true, 2), (false, 3)] {
+        let world = World::new("0 * * * *", Missed::Once);
+        every(&world, HOUR, transaction);
+        for hour in 1..3 {
+            world.at(hour * HOUR);
+            world.runner.outcomes.borrow_mut().extend([if hour == 1 { Outcome::Fails } else { Outcome::CrashesAfter }]);
+            assert_eq!(every(&world, HOUR, transaction), None);
+            world.restart();
+            every(&world, HOUR, transaction);
+        }
+        assert_eq!(world.ticks(), ticks, "in its transaction a run that was cut off has its effect once");
+    }
+}
+
+#[test]
+fn a_clock_that_is_put_back_delays_an_interval_by_one_of_its_length() {
+    let world = World::new("0 * * * *", Missed::Once);
+    every(&world, 30, false);
+    world.at(10_000 * HOUR);
+    every(&world, 30, false);
+    assert_eq!(world.ticks(), 1);
+    world.at(HOUR);
+    assert_eq!(every(&world, 30, false), Some(HOUR + 30));
+    world.at(HOUR + 30);
+    assert_eq!((every(&world, 30, false), world.ticks()), (Some(HOUR + 60), 2));
+}
+
 #[test]
 fn a_failed_run_is_made_again_after_pauses_that_grow_to_the_longest() {
     assert_eq!(pause(1), Duration::from_millis(500));
     assert_eq!(pause(3), Duration::from_secs(2));
     assert_eq!(pause(u32::MAX), Duration::from_millis(limits::SCHEDULE_PAUSE_MS_MAX));
+    let interval = Interval { every: Duration::from_secs(1), transaction: false };
+    assert_eq!(pause(3).min(longest(&When::Every(interval))), Duration::from_secs(1), "or after its interval");
 }

@@ -164,6 +164,13 @@ impl Database {
         self.writer.health.is_fenced()
     }
 
+    /// Another value than before when something was committed since, or may have been. Costs three loads; `None` while
+    /// that cannot be said.
+    pub fn activity(&self) -> Option<(u64, u64)> {
+        let commits = self.writer.counters.commits.load(Relaxed);
+        (!self.is_troubled()).then(|| (commits, self.host_failures()))
+    }
+
     /// Statements and commits that failed through no fault of the context.
     pub fn host_failures(&self) -> u64 {
         self.writer.health.failures.load(Relaxed)

@@ -144,13 +144,18 @@ impl Transaction {
         self.in_inbox(|sqlite| seen(sqlite, source))
     }
 
-    /// Sets an event aside, or notes what came of another try of it.
+    /// Sets an event aside, or notes what came of another try of it. Returns its state: with `EVENT_DEAD_MAX` dead
+    /// letters, an event that would be one is tried again.
     ///
     /// # Errors
     /// As for a statement.
-    pub fn set_aside(&mut self, waiting: &Waiting) -> Result<(), Error> {
-        let Waiting { source, event, state, tries, due_ms, reason } = waiting;
+    pub fn set_aside(&mut self, waiting: &Waiting) -> Result<WaitState, Error> {
+        let Waiting { source, event, tries, due_ms, reason, .. } = waiting;
         self.in_inbox(|sqlite| {
+            let state = match waiting.state {
+                WaitState::Dead if has_all_dead_letters(sqlite, source)? => WaitState::Retry,
+                state => state,
+            };
             let sql = format!(
                 "INSERT INTO seam_waiting ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
                  ON CONFLICT (publisher, interface, position) DO UPDATE
@@ -171,8 +176,11 @@ impl Transaction {
                 signed(*due_ms),
                 reason,
             ];
-            sqlite.execute(&sql, values).map(drop)?;
-            if *state == WaitState::Dead { free_next(sqlite, source, event) } else { Ok(()) }
+            sqlite.execute(&sql, values)?;
+            if state == WaitState::Dead {
+                free_next(sqlite, source, event)?;
+            }
+            Ok(state)
         })
     }
 
@@ -207,6 +215,14 @@ impl Transaction {
     fn in_inbox<T>(&mut self, work: impl Fn(&rusqlite::Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
         self.as_host(|sqlite| host_table::made(sqlite, &[TABLES], work))
     }
+}
+
+/// Whether a subscription has as many dead letters as it may.
+fn has_all_dead_letters(sqlite: &rusqlite::Connection, source: &Source) -> rusqlite::Result<bool> {
+    // By `seam_waiting_due`.
+    let sql = "SELECT count(*) >= ?3 FROM (SELECT 1 FROM seam_waiting
+                 WHERE publisher = ?1 AND interface = ?2 AND state = 'dead' LIMIT ?3)";
+    sqlite.query_row(sql, params![source.publisher, source.interface, limits::EVENT_DEAD_MAX], |row| row.get(0))
 }
 
 /// Makes the oldest event that waits behind `event` due, unless an earlier one is still tried.

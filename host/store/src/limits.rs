@@ -138,6 +138,10 @@ pub const EVENT_FORGET_ROWS: u32 = 5_000;
 /// Events of one subscription that wait for another try, or behind one that does. Beyond it the subscription takes no
 /// further events; they stay in the publisher's outbox.
 pub const EVENT_WAITING_MAX: u32 = 10_000;
+/// Dead letters of one subscription: more than an operator looks at one by one, so something is wrong with the handler
+/// and not with events. Beyond it the subscription takes no further events, which stay in the publisher's outbox, and
+/// those that wait are tried further.
+pub const EVENT_DEAD_MAX: u32 = 10_000;
 /// Timers of one context that wait. Beyond it setting one fails, so that the caller undoes what it belongs to: a
 /// context that sets one for each of a year's orders stays below it.
 pub const TIMERS_MAX: u32 = 100_000;

@@ -106,6 +106,61 @@ fn a_context_in_python_builds_passes_its_tests_and_serves_at_the_first_try() -> 
     Ok(())
 }
 
+/// Two events interfaces with types of their own. What is made publishes one of them and takes the other.
+const KETTLE: &str = "package tea-house:kettle@0.2.0;
+interface orders {
+  enum size { small, large }
+  variant how { by-post(string), by-hand }
+  record placed { order: u64, tea: string, size: size, notes: list<string>, gift: option<string>, how: how }
+  variant failure { unavailable(string) }
+  order-placed: func(order: placed, paid: bool) -> result<_, failure>;
+}
+interface returns {
+  record returned { order: u64, why: option<string>, parts: list<u32> }
+  variant error { invalid(string), unavailable(string) }
+  order-returned: func(returned: returned) -> result<_, error>;
+  returned-text: func(number: u64, text: string) -> result<_, error>;
+}
+";
+
+#[test]
+fn publishers_and_subscribers_in_each_language_build_and_pass_their_scenarios() -> Result<()> {
+    let (_outer, folder) = empty("tea-house")?;
+    std::fs::create_dir_all(folder.join("wit/kettle"))?;
+    std::fs::write(folder.join("wit/kettle/kettle.wit"), KETTLE)?;
+    run(&folder, "seam new till --publishes kettle/returns")?;
+    run(&folder, "seam new guest-book --publishes events --subscribes kettle/orders")?;
+    for language in ["rust", "js", "python"] {
+        let events = "--publishes kettle/orders --subscribes kettle/returns";
+        run(&folder, &format!("seam new {language}-shop --lang {language} {events}"))?;
+        // The names of both interfaces are the same, and the first one is new.
+        let events = "--publishes events --subscribes guest-book/events";
+        run(&folder, &format!("seam new {language}-digest --lang {language} {events}"))?;
+    }
+    run(&folder, "seam build")?;
+    ensure!(run(&folder, "seam check")?.contains("no problems"));
+    run(&folder, "seam test")?;
+    ensure!(run(&folder, "cargo test -p rust-shop -p guest-book")?.contains("entries_are_numbered_from_1 ... ok"));
+    let host = up(&folder)?;
+    assert_eq!(run(&folder, "seam call guest-book 'entries.add(\"hello\")'")?, "ok(1)");
+    let newest = |context: &str, expect: &str| {
+        wait::until(wait::TIMEOUT, || {
+            let printed = run(&folder, &format!("seam call {context} 'entries.newest(1)'"))?;
+            Ok(if printed == expect { Ok(()) } else { Err(format!("{context}: {printed}")) })
+        })
+    };
+    for language in ["rust", "js", "python"] {
+        newest(&format!("{language}-digest"), "ok([{number: 1, text: \"hello\"}])")?;
+    }
+    // What each shop publishes goes to the guest book.
+    for (language, number) in [("rust", 2), ("js", 3), ("python", 4)] {
+        assert_eq!(run(&folder, &format!("seam call {language}-shop 'entries.add(\"hello\")'"))?, "ok(1)");
+        newest("guest-book", &format!("ok([{{number: {number}, text: \"order-placed\"}}])"))?;
+    }
+    ensure!(host.stop(Duration::from_secs(10))?.success());
+    Ok(())
+}
+
 #[test]
 fn what_cannot_be_made_is_refused_with_a_remedy_and_leaves_nothing() -> Result<()> {
     let (_outer, folder) = empty("tea-house")?;
@@ -119,6 +174,14 @@ fn what_cannot_be_made_is_refused_with_a_remedy_and_leaves_nothing() -> Result<(
     refused("seam new Guestbook", 1, &["`Guestbook` cannot be the name of a context", "hint: "])?;
     refused("seam new guestbook --lang cobol", 2, &["cobol", "rust", "js", "python"])?;
     refused("seam new", 2, &["<NAME>"])?;
+    refused(
+        "seam new digest --subscribes guestbook/events",
+        1,
+        &[
+            "no interface `tea-house:guestbook/events`",
+            "hint: make its publisher first: `seam new PUBLISHER --publishes",
+        ],
+    )?;
     ensure!(!folder.join("seam.toml").exists() && !folder.join("plugins").exists());
     run(&folder, "seam new guestbook --lang js")?;
     refused("seam new guestbook", 1, &["already has a context `guestbook`", "hint: choose another name"])?;

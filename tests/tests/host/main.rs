@@ -30,6 +30,7 @@ mod seeding;
 mod stores;
 mod turning_bad;
 mod two_phase;
+mod undelivered;
 mod variant_deploys;
 mod variants;
 mod verifying;

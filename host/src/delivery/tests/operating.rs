@@ -145,3 +145,44 @@ fn spans_and_kinds_count_the_events_of_one_interface() {
     let waiting = world.shelf.database.waiting_kinds(&world.source()).unwrap();
     assert_eq!(waiting.iter().map(kind).collect::<Vec<_>>(), [("acme:shop/events@0.1.0".into(), "sold".into(), 2)]);
 }
+
+#[test]
+fn with_all_dead_letters_that_are_kept_a_subscription_takes_nothing_more_and_loses_nothing() {
+    let world = World::new(10);
+    world.shelf.rejects.borrow_mut().extend(["a/1".into(), "b/1".into()]);
+    world.publish(&["a/1", "b/1"]);
+    for _ in 0..2 {
+        world.run();
+        world.minutes(5);
+    }
+    let all = u64::from(seam_store::limits::EVENT_DEAD_MAX);
+    let template = set_aside(&world).remove(0);
+    let mut tx = world.shelf.database.begin(soon()).unwrap();
+    // One less than the bound, of other positions: one of the two becomes the last.
+    for number in 1..all {
+        let mut dead = seam_store::Waiting { state: WaitState::Dead, ..template.clone() };
+        dead.event.position = number;
+        dead.event.subject = None;
+        assert_eq!(tx.set_aside(&dead).unwrap(), WaitState::Dead);
+    }
+    tx.commit().unwrap();
+    world.step();
+    let count = || world.shelf.database.waiting_count(&world.source()).unwrap();
+    assert_eq!((count().retry, count().dead), (1, all), "the other one is tried further");
+    world.publish(&["c/1"]);
+    let away = |next: Next| matches!(next, Next::Away(why) if why.contains("10000 dead letters"));
+    assert!(away(world.step()) && away(world.step()));
+    world.minutes(5);
+    assert!(away(world.step()));
+    assert_eq!((count().retry, count().dead), (1, all));
+    assert_eq!(world.seen(), Vec::<String>::new());
+    // With room, it goes on: what is tried may become a dead letter, and what was published is taken.
+    let first = world.shelf.database.waiting(&world.source(), Some(WaitState::Dead), 0, 2).unwrap();
+    for dead in first {
+        assert!(world.shelf.database.discard(&world.source(), &dead.event).unwrap());
+    }
+    world.minutes(5);
+    world.run();
+    assert_eq!((count().retry, count().dead), (0, all - 1));
+    assert_eq!(world.seen(), ["c/1"]);
+}

@@ -77,7 +77,7 @@ impl Service {
             proxies: Proxies::new(config.proxies),
             hsts: Hsts::new(config.hsts_days),
             ops: config.ops,
-            feeds: Feeds::open(config.feeds, outboxes)?,
+            feeds: Feeds::open(config.feeds, outboxes, registry)?,
             dev: config.dev,
             draining: AtomicBool::new(false),
             limits: config.limits,

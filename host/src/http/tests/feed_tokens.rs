@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Outboxes;
 use super::feeds::{TOKEN, feed};
+use crate::http::own::feeds::Feeds;
 use crate::manifest::{Feed, FeedToken, TokenSecret};
 
 #[test]
@@ -14,7 +15,8 @@ fn tokens_that_are_weak_or_readable_by_others_keep_a_server_from_starting() {
         let token = FeedToken { name: "reports".into(), secret: TokenSecret::File(file.clone()) };
         let feed = Feed { tokens: vec![token], ..feed() };
         let outboxes: Outboxes = Arc::new(|_| None);
-        crate::http::own::feeds::Feeds::open(vec![feed], &outboxes).map(drop).map_err(|error| error.to_string())
+        let opened = Feeds::open(vec![feed], &outboxes, &prometheus::Registry::new());
+        opened.map(drop).map_err(|error| error.to_string())
     };
     assert!(open().unwrap_err().contains("the token `reports` of the feed of `orders`"));
     for weak in ["", "short", &"two words ".repeat(9)] {

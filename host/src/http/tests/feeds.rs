@@ -1,5 +1,7 @@
 //! Feeds over real sockets, from a real file.
 
+mod metrics;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

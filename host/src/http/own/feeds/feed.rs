@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use seam_store::ids::ContextName;
 use seam_store::{Database, FeedPage, FeedRequest, blocking};
 
+use super::metrics::{FeedCounts, FeedMetrics};
 use super::problem::Problem;
 use super::tokens::Tokens;
 use crate::http::client::Client;
@@ -19,6 +20,7 @@ pub struct Feed {
     pub path: String,
     pub settings: manifest::Feed,
     pub tokens: Tokens,
+    pub counts: FeedCounts,
     outboxes: Outboxes,
     noted_plain: AtomicBool,
 }
@@ -33,9 +35,16 @@ pub struct Most {
 impl Feed {
     /// # Errors
     /// When a token cannot be read or is too weak.
-    pub fn open(settings: manifest::Feed, outboxes: Outboxes) -> Result<Self, Error> {
+    pub fn open(settings: manifest::Feed, outboxes: Outboxes, metrics: &FeedMetrics) -> Result<Self, Error> {
         let (path, tokens) = (manifest::Feed::path(&settings.context), Tokens::open(&settings)?);
-        Ok(Self { path, tokens, settings, outboxes, noted_plain: AtomicBool::new(false) })
+        Ok(Self {
+            path,
+            tokens,
+            counts: metrics.of(&settings),
+            settings,
+            outboxes,
+            noted_plain: AtomicBool::new(false),
+        })
     }
 
     /// # Errors

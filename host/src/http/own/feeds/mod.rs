@@ -8,6 +8,7 @@
 mod cloud_event;
 mod feed;
 mod fields;
+mod metrics;
 mod page;
 mod places;
 mod problem;
@@ -26,10 +27,11 @@ use seam_store::clock::Clock;
 
 use self::feed::Feed;
 pub use self::feed::Outboxes;
+use self::metrics::{FeedMetrics, Refusal};
 use self::places::Places;
 use self::query::Query;
 use self::stream::Closing;
-use self::tokens::Refused;
+use self::tokens::{Refused, Token};
 use crate::http::authority;
 use crate::http::body::Body;
 use crate::http::client::Client;
@@ -48,9 +50,14 @@ pub struct Feeds {
 
 impl Feeds {
     /// # Errors
-    /// When a token cannot be read or is too weak.
-    pub fn open(feeds: Vec<manifest::Feed>, outboxes: &Outboxes) -> Result<Self, Error> {
-        let open = |settings: manifest::Feed| Feed::open(settings, outboxes.clone()).map(Arc::new);
+    /// When a token cannot be read or is too weak, or `metrics` has those of feeds already.
+    pub fn open(
+        feeds: Vec<manifest::Feed>,
+        outboxes: &Outboxes,
+        metrics: &prometheus::Registry,
+    ) -> Result<Self, Error> {
+        let metrics = FeedMetrics::new(metrics)?;
+        let open = |settings: manifest::Feed| Feed::open(settings, outboxes.clone(), &metrics).map(Arc::new);
         Ok(Self {
             feeds: feeds.into_iter().map(open).collect::<Result<_, _>>()?,
             attempts: Attempts::new(Clock::default()),
@@ -94,27 +101,43 @@ impl Feeds {
         }
         if !client.secure && !feed.settings.plain_http && !from_this_machine() {
             feed.note_plain(client);
+            feed.counts.refused(Refusal::Plain);
             return Err(RequestError::Forbidden);
         }
         let guess =
             [Limit { key: network(client.address), most: limits::FEED_GUESSES, window_s: limits::FEED_GUESSES_S }];
         // Counted before it is compared, so that many at once are no more than the limit.
-        let sent = tokens::sent(&parts.headers).ok_or(RequestError::Unauthorized)?;
-        self.attempts.take(&guess).map_err(RequestError::TooManyAttempts)?;
-        let token = feed.tokens.find(sent).map_err(|Refused| RequestError::Unauthorized)?;
+        let refused = |refusal: Refusal, error: RequestError| {
+            feed.counts.refused(refusal);
+            error
+        };
+        let sent = tokens::sent(&parts.headers);
+        let sent = sent.ok_or_else(|| refused(Refusal::NoToken, RequestError::Unauthorized))?;
+        self.attempts
+            .take(&guess)
+            .map_err(|wait_s| refused(Refusal::Guesses, RequestError::TooManyAttempts(wait_s)))?;
+        let token = feed.tokens.find(sent);
+        let token = token.map_err(|Refused| refused(Refusal::WrongToken, RequestError::Unauthorized))?;
         self.attempts.give_back(&guess);
         tracing::debug!(target: "http", feed = feed.path, token = token.name, "a reader of the feed asks");
+        let answer = self.answer_reader(feed, parts, &token);
+        let status = answer.as_ref().map_or_else(RequestError::status, Response::status);
+        feed.counts.answered(&token.name, status);
+        answer
+    }
+
+    fn answer_reader(&self, feed: &Arc<Feed>, parts: &Parts, token: &Token) -> Result<Response<Body>, RequestError> {
         let query = match Query::read(parts, &feed.settings.interfaces) {
             Ok(query) => query,
             Err(problem) => return Ok(problem.response()),
         };
         if !asks_for_events(parts) {
-            return page::respond(feed, parts, &query);
+            return page::respond(feed, parts, token, &query);
         }
         if parts.method == Method::HEAD {
             return Ok(stream::response(Body::empty()));
         }
-        Ok(stream::open(feed.clone(), token, query, &self.places, &self.closing))
+        Ok(stream::open(feed.clone(), token.clone(), query, &self.places, &self.closing))
     }
 }
 

@@ -1,8 +1,8 @@
 //! A page of a feed: a batch of CloudEvents, the address of the next one, and how long a cache may keep it.
 
-use http::Response;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
+use http::{Method, Response, StatusCode};
 use seam_store::FeedPage;
 use sha2::{Digest, Sha256};
 
@@ -10,6 +10,7 @@ use super::cloud_event;
 use super::feed::{Feed, Most};
 use super::fields::own_fields;
 use super::query::Query;
+use super::tokens::Token;
 use crate::http::body::Body;
 use crate::http::request_error::RequestError;
 use crate::http::response::negotiate;
@@ -23,12 +24,15 @@ const FOREVER: &str = "private, max-age=31536000, immutable";
 /// The page at the head, and the one that starts with what is kept.
 const ASK_AGAIN: &str = "private, no-cache";
 
-pub fn respond(feed: &Feed, parts: &Parts, query: &Query) -> Result<Response<Body>, RequestError> {
+pub fn respond(feed: &Feed, parts: &Parts, token: &Token, query: &Query) -> Result<Response<Body>, RequestError> {
     let most = Most { entries: query.count, bytes: limits::FEED_PAGE_BYTES };
     let read = feed.outbox().and_then(|outbox| feed.read(&outbox, &query.interfaces, query.after, most));
     let page = match read {
         Ok(page) => page,
-        Err(problem) => return Ok(problem.response()),
+        Err(problem) => {
+            feed.counts.problem(&token.name, &problem);
+            return Ok(problem.response());
+        }
     };
     let invalid = |_| RequestError::Internal("a header of a feed is no text".to_owned());
     let body = batch(&feed.path, &page);
@@ -44,7 +48,11 @@ pub fn respond(feed: &Feed, parts: &Parts, query: &Query) -> Result<Response<Bod
     fields.insert(header::LINK, HeaderValue::try_from(next).map_err(invalid)?);
     fields.insert(HEAD, HeaderValue::from(page.head));
     fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(negotiate::negotiate(parts, response))
+    let response = negotiate::negotiate(parts, response);
+    if parts.method == Method::GET && response.status() == StatusCode::OK {
+        feed.counts.served(&token.name, page.entries.len());
+    }
+    Ok(response)
 }
 
 fn batch(source: &str, page: &FeedPage) -> String {

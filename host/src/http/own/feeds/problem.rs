@@ -59,6 +59,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
+    /// Whether the reader is behind what is kept.
+    pub fn is_gone(&self) -> bool {
+        self.status == StatusCode::GONE
+    }
+
     pub fn text(&self) -> String {
         Value::Object(self.members.clone()).to_string()
     }

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use super::cloud_event;
 use super::feed::{Feed, Most};
 use super::fields::own_fields;
+use super::metrics::OpenStream;
 use super::places::{Place, Places};
 use super::problem::Problem;
 use super::query::Query;
@@ -50,6 +51,7 @@ struct Stream {
     token: Token,
     query: Query,
     place: Place,
+    _open: OpenStream,
     closed: watch::Receiver<bool>,
     /// The file that it reads, once it has read.
     outbox: Option<Arc<Database>>,
@@ -71,6 +73,7 @@ pub fn open(feed: Arc<Feed>, token: Token, query: Query, places: &Arc<Places>, c
     let listener: Arc<Listener> = Arc::new(move || wakes.notify_one());
     let closed = closing.0.subscribe();
     let mut stream = Stream {
+        _open: feed.counts.open(&token.name),
         feed,
         token,
         query,
@@ -86,7 +89,10 @@ pub fn open(feed: Arc<Feed>, token: Token, query: Query, places: &Arc<Places>, c
     // What cannot be served has a status of its own, and is no stream.
     let first = match stream.read() {
         Ok(page) => format!("retry: {}\n\n{}", limits::FEED_RECONNECT_MS, stream.took(&page)),
-        Err(problem) => return problem.response(),
+        Err(problem) => {
+            stream.feed.counts.problem(&stream.token.name, &problem);
+            return problem.response();
+        }
     };
     let pieces = futures::stream::unfold((stream, Some(first)), |(mut stream, first)| async move {
         let piece = match first {
@@ -122,6 +128,7 @@ impl Stream {
                 Err(problem) => {
                     // The reader comes back and gets it as the status of an answer.
                     self.ended = true;
+                    self.feed.counts.problem(&self.token.name, &problem);
                     return Some(format!("event: problem\ndata: {}\n\n", problem.text()));
                 }
             };
@@ -167,6 +174,7 @@ impl Stream {
             cloud_event::write(&mut piece, &self.feed.path, entry);
             piece.push_str("\n\n");
         }
+        self.feed.counts.served(&self.token.name, page.entries.len());
         let moved = self.query.after != Some(page.next);
         self.is_said = page.entries.last().map_or(self.is_said && !moved, |last| last.position() == page.next);
         self.query.after = Some(page.next);
