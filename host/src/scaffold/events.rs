@@ -142,8 +142,8 @@ impl Events {
         let mut handlers = String::new();
         if let Some(interface) = &self.subscribes {
             handlers += &format!(
-                "\n// The host calls these for each event, at least once. What they write commits with the mark that the event \
-                 is\n// done; after an error, the event comes again.\nexport const {} = {{\n",
+                "\n// The host calls these for each event, at least once. What they write commits with the mark that\n\
+                 // the event is done; after an error, the event comes again.\nexport const {} = {{\n",
                 camel(&interface.name)
             );
             for function in interface.functions() {
@@ -266,8 +266,8 @@ fn mark(name: &str, is_used: bool) -> String {
 fn rust_handlers(interface: &Interface, context: &str) -> String {
     let module = snake(&interface.name);
     let mut text = format!(
-        "\n/// The host calls these for each event, at least once. What they write commits with the mark that the event is done;\n\
-         /// after an error, the event comes again.\nimpl {module}::Guest for {context} {{\n"
+        "\n/// The host calls these for each event, at least once. What they write commits with the mark that the\n\
+         /// event is done; after an error, the event comes again.\nimpl {module}::Guest for {context} {{\n"
     );
     for (at, function) in interface.functions().enumerate() {
         let error = format!("{module}::{}", upper_camel(interface.error_of(function).unwrap_or("error")));
