@@ -17,6 +17,7 @@ use crate::fit;
 use crate::folder;
 use crate::http;
 use crate::manifest::{Context, Manifest, Testers};
+use crate::reconcile::{self, Book, ReconcileMetrics, Reconciler, RunningContexts};
 use crate::sagas::{self, SagaMetrics, SagaOperator};
 use crate::schedule::{self, Scheduler};
 use crate::timers::{TimerMetrics, Timers};
@@ -41,6 +42,7 @@ pub struct App {
     /// Of events.
     pub operator: Operator,
     pub saga_operator: SagaOperator,
+    pub reconciler: Arc<Reconciler<RunningContexts>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +70,7 @@ impl App {
         let data = &manifest.host.data;
         let host = Arc::new(HostFile::open(data)?);
         let history = History::new(host.clone())?;
-        let audit = Audit::new(host.clone())?;
+        let (audit, book) = (Audit::new(host.clone())?, Book::new(host.clone())?);
         let event_metrics = Arc::new(EventMetrics::new(&metrics)?);
         let saga_metrics = Arc::new(SagaMetrics::new(&metrics)?);
         let deployed = deploy::sources(&manifest, &history)?;
@@ -90,7 +92,10 @@ impl App {
         let timers = TimerMetrics::new(&metrics)?;
         let tallies = Tallies::default();
         let operator = Operator::new(registry.clone(), tallies.clone(), audit.clone());
-        let saga_operator = SagaOperator::new(registry.clone(), audit);
+        let saga_operator = SagaOperator::new(registry.clone(), audit.clone());
+        let (clock, figures) = (registry.clock().clone(), ReconcileMetrics::new(&metrics)?);
+        let contexts = RunningContexts(registry.clone());
+        let reconciler = Reconciler::new(manifest.reconciles.clone(), contexts, book, audit, clock, figures);
         Ok(Self {
             manifest,
             registry,
@@ -104,6 +109,7 @@ impl App {
             saga_metrics,
             operator,
             saga_operator,
+            reconciler: Arc::new(reconciler),
         })
     }
 
@@ -162,11 +168,12 @@ impl App {
         let timers = Timers::start(self.registry.clone(), self.timers.clone());
         let schedules = (self.manifest.schedules.clone(), self.schedules.clone());
         let scheduler = Scheduler::start(self.registry.clone(), schedules.0, schedules.1);
+        let reconciling = reconcile::Driver::start(self.reconciler.clone());
         server.run(shutdown).await;
         tending.abort();
         vigils.abort();
         sampling.abort();
-        drop((deliveries, sagas, timers, scheduler));
+        drop((deliveries, sagas, timers, scheduler, reconciling));
         let registry = self.registry.clone();
         tokio::task::spawn_blocking(move || registry.close_stores()).await.ok();
         Ok(())

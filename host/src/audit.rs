@@ -128,6 +128,15 @@ pub fn user(uid: u32) -> String {
     named(&users, uid).map_or_else(|| uid.to_string(), |name| format!("{name} ({uid})"))
 }
 
+/// A word of a command, in quotes where a shell needs them.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.@/:".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 fn named(users: &str, uid: u32) -> Option<&str> {
     users.lines().find_map(|line| {
         let mut fields = line.split(':');

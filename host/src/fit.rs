@@ -1,18 +1,18 @@
 //! Whether components do what the manifest asks of them: a mounted context answers requests, a seed's function takes
-//! rows, a schedule's function takes nothing.
+//! rows, a schedule's function takes nothing, a context that is to mend can be asked.
 //!
 //! One list for `seam check`, a start, a deploy and `seam dev`. Not here: whether contexts fit each other
 //! (`seam_runtime::link`).
 
 use seam_runtime::component::{
-    Component, ContextProblem, ContextSpec, FunctionName, HTTP_HANDLER, InterfaceName, WASI_HTTP, distinct_name,
-    is_seam, wit_of,
+    Component, ContextProblem, ContextSpec, FunctionName, HTTP_HANDLER, InterfaceName, RECONCILIATION, WASI_HTTP,
+    distinct_name, is_seam, wit_of,
 };
 use seam_runtime::did_you_mean;
 use seam_store::ids::ContextName;
 use wasmtime::component::types::{ComponentFunc, Type};
 
-use crate::manifest::{Manifest, Schedule, Seed};
+use crate::manifest::{Manifest, Reconcile, Schedule, Seed};
 
 /// What the host itself calls, as a manifest says it.
 #[derive(Debug, Clone, Default)]
@@ -20,12 +20,13 @@ pub struct HostCalls {
     /// Contexts that answer requests.
     pub mounted: Vec<ContextName>,
     pub schedules: Vec<Schedule>,
+    pub reconciles: Vec<Reconcile>,
 }
 
 impl HostCalls {
     pub fn of(manifest: &Manifest) -> Self {
         let mounted = manifest.mounts.iter().map(|mount| mount.context.clone()).collect();
-        Self { mounted, schedules: manifest.schedules.clone() }
+        Self { mounted, schedules: manifest.schedules.clone(), reconciles: manifest.reconciles.clone() }
     }
 }
 
@@ -35,6 +36,7 @@ pub fn problems(manifest: &Manifest, specs: &[ContextSpec]) -> Vec<ContextProble
     let mut problems = unserved(mounted, specs);
     problems.extend(manifest.seeds.iter().filter_map(|seed| seed_problem(seed, specs)));
     problems.extend(manifest.schedules.iter().filter_map(|schedule| schedule_problem(schedule, specs)));
+    problems.extend(manifest.reconciles.iter().filter_map(|one| mend_problem(one, specs)));
     problems
 }
 
@@ -103,6 +105,30 @@ pub fn schedule_problem_in(schedule: &Schedule, component: &Component) -> Option
         ),
     };
     Some(ContextProblem { context: context.clone(), part: Manifest::schedule_part(call), message, remedy })
+}
+
+/// Why the host cannot ask a context to mend a total.
+pub fn mend_problem(reconcile: &Reconcile, specs: &[ContextSpec]) -> Option<ContextProblem> {
+    mend_problem_in(reconcile, component(reconcile.mend.as_ref()?, specs)?)
+}
+
+/// `mend_problem` with this component in the place of the context that mends.
+pub fn mend_problem_in(reconcile: &Reconcile, component: &Component) -> Option<ContextProblem> {
+    let context = reconcile.mend.clone()?;
+    let exports = |path: &str| component.exports.iter().any(|export| export.name.path == path);
+    let total = &reconcile.total;
+    let (message, remedy) = match (exports(RECONCILIATION), exports(WASI_HTTP)) {
+        (true, false) => return None,
+        (true, true) => (
+            format!("`{context}` is to mend `{total}` and serves `wasi:http`, and this host cannot call it for both"),
+            "serve `seam:host/http-handler`, or let another context mend".to_owned(),
+        ),
+        (false, _) => (
+            format!("`{context}` is to mend `{total}`, and does not export `{RECONCILIATION}`"),
+            "export it, name a context that does, or leave `mend` out: then a person mends".to_owned(),
+        ),
+    };
+    Some(ContextProblem { context, part: Manifest::reconcile_part(total), message, remedy })
 }
 
 /// `None` for a placeholder, too.

@@ -1,9 +1,9 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> seed, delivery, harness,
-//! sagas, schedule, timers, transactions, verify -> invoke -> http, backup, build, deploy, watch, logging, scaffold ->
-//! fit -> manifest -> folder, audit, cron, pause -> refused, times -> limits`. Below are the crates `seam-runtime`
-//! (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
+//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> reconcile -> seed,
+//! delivery, harness, sagas, schedule, timers, transactions, verify -> invoke -> http, backup, build, deploy, watch,
+//! logging, scaffold -> fit -> manifest -> folder, audit, cron, pause -> refused, times -> limits`. Below are the
+//! crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
 
 pub mod admin;
 pub mod app;
@@ -28,6 +28,7 @@ pub mod logging;
 pub mod manifest;
 pub mod memory;
 pub mod pause;
+pub mod reconcile;
 pub mod refused;
 pub mod sagas;
 pub mod scaffold;

@@ -391,6 +391,50 @@ pub const SAGA_ACTS_MAX: u32 = 1_000;
 /// How many of them share a commit: the context's own calls wait for some milliseconds.
 pub const SAGA_ACTS_PER_COMMIT: usize = 100;
 
+// What contexts disagree on
+
+/// How often the host looks at a total, unless the manifest says otherwise: what has been forgotten is found within
+/// minutes, and a look at a year of orders takes tenths of a second.
+pub const RECONCILE_EVERY_S: u64 = 10 * 60;
+/// The shortest interval: at each look commits wait for some milliseconds.
+pub const RECONCILE_EVERY_S_MIN: u64 = 10;
+pub const RECONCILE_EVERY_S_MAX: u64 = 24 * 60 * 60;
+/// How long contexts must disagree before the host says so, unless the manifest says otherwise: longer than an outage
+/// of seconds, after which work that was under way has been done.
+pub const RECONCILE_AFTER_S: u64 = 5 * 60;
+/// When the host looks first after a start: what a crash has cut off has gone on by then.
+pub const RECONCILE_FIRST_S: u64 = 10;
+/// Totals that are reconciled.
+pub const RECONCILE_TOTALS_MAX: usize = 100;
+/// Disagreements of one total that the host keeps. More have one cause, which these show; the rest is counted, alarmed,
+/// and kept as there is room again.
+pub const RECONCILE_KEPT_MAX: usize = 1_000;
+/// A longer key is counted, and not kept. Keys are numbers of orders and the like.
+pub const RECONCILE_KEY_BYTES_MAX: usize = 256;
+/// How long disagreements that are over are kept, and how many of each total: to look back at last month.
+pub const RECONCILE_OVER_S: u64 = 30 * 24 * 60 * 60;
+pub const RECONCILE_OVER_MAX: u32 = 1_000;
+/// All statements of one look together: meanwhile the write-ahead logs grow.
+pub const RECONCILE_LOOK_MS: u64 = 60_000;
+/// How often a context is asked to mend one disagreement: every ten minutes for four hours, so that an outage of an
+/// hour leaves none behind.
+pub const RECONCILE_TRIES: u32 = 25;
+/// The longest pause before it is asked again.
+pub const RECONCILE_PAUSE_S: u64 = 10 * 60;
+/// The most time for one call to mend, even if the context allows more.
+pub const RECONCILE_CALL_MS: u64 = 10_000;
+/// For how long a look has contexts mend; the next look goes on.
+pub const RECONCILE_MENDING_MS: u64 = 60_000;
+/// Lines in the log, each about one disagreement, that one look writes; the rest is one line.
+pub const RECONCILE_SAID_MAX: usize = 20;
+/// How long an operator's command waits for a look that is under way.
+pub const RECONCILE_TURN_MS: u64 = 5_000;
+/// How long the command waits for its answer: two looks, and a call.
+pub const RECONCILE_COMMAND_MS: u64 =
+    RECONCILE_TURN_MS + 3 * RECONCILE_LOOK_MS + RECONCILE_MENDING_MS + 2 * RECONCILE_CALL_MS;
+/// Characters of an answer that are kept.
+pub const RECONCILE_ANSWER_CHARS_MAX: usize = 500;
+
 // Transactions over several files
 
 /// How long a backup or a verification waits until none is open; one may hold its files for ten seconds. After that it

@@ -83,11 +83,12 @@ impl fmt::Display for InterfaceName {
 }
 
 /// Interfaces that the host calls; they are not seams.
-const CALLED_BY_HOST: [&str; 5] = [MIGRATIONS, HTTP_HANDLER, HEALTH, INVARIANTS, SAGA_STEPS];
+const CALLED_BY_HOST: [&str; 6] = [MIGRATIONS, HTTP_HANDLER, HEALTH, INVARIANTS, RECONCILIATION, SAGA_STEPS];
 pub const HEALTH: &str = "seam:host/health";
 pub const HTTP_HANDLER: &str = "seam:host/http-handler";
 pub const INVARIANTS: &str = "seam:host/invariants";
 pub const MIGRATIONS: &str = "seam:host/migrations";
+pub const RECONCILIATION: &str = "seam:host/reconciliation";
 pub const SAGA_STEPS: &str = "seam:host/saga-steps";
 pub const WASI_HTTP: &str = "wasi:http/incoming-handler";
 

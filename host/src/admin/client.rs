@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, SagasRequest, SeedEvent,
-    TransactionsRequest, VerifyEvent,
+    EventsRequest, ReconcileRequest, RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, SagasRequest,
+    SeedEvent, TransactionsRequest, VerifyEvent,
 };
 use super::status::ContextStatus;
 use crate::audit::AuditLine;
@@ -120,6 +120,11 @@ impl Client {
     /// The type of the response depends on the request: see `SagasRequest`.
     pub fn sagas<T: DeserializeOwned>(self, request: &SagasRequest) -> Result<T, Error> {
         self.ask("POST", "/sagas", Some(request), 2 * limits::ADMIN_REQUEST_MS)
+    }
+
+    /// The type of the response depends on the request: see `ReconcileRequest`. Looking takes as long as verifying.
+    pub fn reconcile<T: DeserializeOwned>(self, request: &ReconcileRequest) -> Result<T, Error> {
+        self.ask("POST", "/reconcile", Some(request), limits::RECONCILE_COMMAND_MS)
     }
 
     pub fn audit(self, request: &AuditRequest) -> Result<Vec<AuditLine>, Error> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::delivery::{Order, Replay, Selection, Which};
 use crate::deploy;
+use crate::reconcile::{ReconcileActRequest, ReconcileSelection};
 use crate::refused::Refused;
 use crate::sagas::{SagaActRequest, SagaName, SagaSelection};
 use crate::schedule::ScheduleStatus;
@@ -143,6 +144,17 @@ pub enum SagasRequest {
     Groups { of: SagaSelection },
     Show(SagaName),
     Act(SagaActRequest),
+}
+
+/// `POST /reconcile`. The response to `List` and `Run` is a `reconcile::ReconcileList`, to `Show` a
+/// `reconcile::ShownDisagreement`, to `Act` a `reconcile::ReconcileAct`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum ReconcileRequest {
+    List(ReconcileSelection),
+    Show { total: String, key: String },
+    Run { total: Option<String> },
+    Act(ReconcileActRequest),
 }
 
 /// `POST /audit`; the response is the newest lines, a list of `audit::AuditLine`.

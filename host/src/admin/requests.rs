@@ -17,13 +17,15 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, RecordRequest, RouteRequest, SagasRequest, SeedEvent, TransactionsRequest, VerifyEvent,
+    EventsRequest, ReconcileRequest, RecordRequest, RouteRequest, SagasRequest, SeedEvent, TransactionsRequest,
+    VerifyEvent,
 };
-use super::{events, record, sagas, status};
+use super::{events, reconcile, record, sagas, status};
 use crate::audit;
 use crate::delivery::Operator;
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
+use crate::reconcile::{Reconciler, RunningContexts};
 use crate::sagas::SagaOperator;
 use crate::schedule::Board;
 use crate::seed::{SeedRequest, Seeds};
@@ -37,6 +39,7 @@ pub struct State {
     pub deployer: Deployer,
     pub operator: Operator,
     pub sagas: SagaOperator,
+    pub reconciler: Arc<Reconciler<RunningContexts>>,
     pub seeds: Arc<Seeds>,
     pub folder: Arc<Folder>,
     pub schedules: Arc<Board>,
@@ -50,7 +53,7 @@ impl State {
     pub fn new(
         registry: Registry,
         deployer: Deployer,
-        (operator, sagas): (Operator, SagaOperator),
+        (operator, sagas, reconciler): (Operator, SagaOperator, Arc<Reconciler<RunningContexts>>),
         seeds: Seeds,
         folder: Arc<Folder>,
         schedules: Arc<Board>,
@@ -61,6 +64,7 @@ impl State {
             deployer,
             operator,
             sagas,
+            reconciler,
             seeds: Arc::new(seeds),
             folder,
             schedules,
@@ -111,6 +115,11 @@ async fn dispatch(request: Request<Incoming>, state: State, user: Option<u32>) -
             let request: SagasRequest = body(request).await?;
             let who = user.map_or_else(|| "unknown".to_owned(), audit::user);
             blocking(move || sagas::respond(&state.sagas, &who, request)).await
+        }
+        (&Method::POST, "/reconcile") => {
+            let request: ReconcileRequest = body(request).await?;
+            let who = user.map_or_else(|| "unknown".to_owned(), audit::user);
+            blocking(move || reconcile::respond(&state.reconciler, &who, request)).await
         }
         (&Method::POST, "/audit") => {
             let request: AuditRequest = body(request).await?;

@@ -58,6 +58,10 @@ pub fn problems(manifest: &Manifest, compiler: Compiler) -> Result<Vec<Problem>,
     let mut found = fit::problems(manifest, linked.specs());
     let databases = tempfile::tempdir().map_err(Error::Temporary)?;
     let probed = probe::start_each(&linked, databases.path());
+    // What a context declares that does not start is not known.
+    if probed.problems.is_empty() && linked.absent().is_empty() {
+        problems.extend(sources::undeclared_totals(manifest, &probed.invariants));
+    }
     found.extend(probed.problems);
     // A broken variant is a problem, too, although a host serves without it. One that is not built yet is none.
     found.extend(linked.absent().iter().flat_map(|absent| absent.problems.clone()));
@@ -74,11 +78,12 @@ pub fn problems(manifest: &Manifest, compiler: Compiler) -> Result<Vec<Problem>,
     Ok(problems)
 }
 
-/// What a start should say although it serves: components that are older than their sources, and schedules that call
-/// nothing.
+/// What a start should say although it serves: components that are older than their sources, schedules that call
+/// nothing, and contexts that cannot be asked to mend.
 pub fn warnings(manifest: &Manifest, linked: &LinkedSystem) -> Vec<(String, String)> {
     let schedules = manifest.schedules.iter().filter_map(|each| fit::schedule_problem(each, linked.specs()));
-    let schedules = schedules.map(|ContextProblem { message, remedy, .. }| (message, remedy));
+    let mends = manifest.reconciles.iter().filter_map(|each| fit::mend_problem(each, linked.specs()));
+    let schedules = schedules.chain(mends).map(|ContextProblem { message, remedy, .. }| (message, remedy));
     let stale = sources::stale(manifest).into_iter().map(|(_, Problem { message, remedy, .. })| (message, remedy));
     stale.chain(schedules).collect()
 }

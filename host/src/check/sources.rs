@@ -10,7 +10,8 @@ use seam_store::ids::ContextName;
 use seam_store::{Invariant, InvariantKind, Migration};
 
 use crate::build;
-use crate::manifest::{Manifest, Place, Problem};
+use crate::manifest::{Manifest, Place, Problem, Reconcile};
+use crate::verify::{self, Unlooked};
 
 /// The contexts whose components are older than their sources. A component without a record of its build, or without
 /// any of its sources on this machine, is none of them.
@@ -85,6 +86,21 @@ pub fn lonely_totals(declared: &[(ContextName, Vec<Invariant>)]) -> Vec<ContextP
         ContextProblem { context, part: format!("{INVARIANT_PART}{name}"), message, remedy }
     };
     alone.map(problem).collect()
+}
+
+/// Totals that are to be reconciled and that fewer than two contexts declare.
+pub fn undeclared_totals(manifest: &Manifest, declared: &[(ContextName, Vec<Invariant>)]) -> Vec<Problem> {
+    let is_total = |one: &&Invariant| one.kind == InvariantKind::Total;
+    let names: Vec<String> =
+        declared.iter().flat_map(|(_, all)| all.iter().filter(is_total).map(|one| one.name.clone())).collect();
+    let problem = |reconcile: &Reconcile| {
+        let has_it = |all: &[Invariant]| all.iter().filter(is_total).any(|one| one.name == reconcile.total);
+        let contexts: Vec<String> =
+            declared.iter().filter(|(_, all)| has_it(all)).map(|(context, _)| context.to_string()).collect();
+        let Unlooked { why, remedy } = verify::undeclared(&reconcile.total, &contexts, &names);
+        (contexts.len() < 2).then(|| Problem::new(reconcile.place, why, remedy))
+    };
+    manifest.reconciles.iter().filter_map(problem).collect()
 }
 
 /// The problem at its place in the manifest or, of an invariant that lies beside the sources, in its file.

@@ -1,7 +1,7 @@
 //! The command line: arguments to calls, results to text.
 //!
 //! Standard output is for data, standard error for the rest. Exit 0: done; 1: it failed, or a guest returned `err(..)`;
-//! 2: wrong usage, or `seam verify` could not check everything.
+//! 2: wrong usage, or `seam verify` or `seam reconcile` could not look at everything.
 
 use std::process::ExitCode;
 
@@ -24,6 +24,7 @@ mod local;
 mod logs;
 mod new;
 mod out;
+mod reconcile;
 mod record;
 mod restore;
 mod route;
@@ -229,6 +230,20 @@ Examples:
 Exit 0: done; 1: it failed, or not each saga that was meant was acted on; 2: wrong usage.
 `seam sagas check` ends with 1 if a saga is stuck, and with 2 if a context could not be asked.")]
     Sagas(sagas::Options),
+    /// Show on what contexts disagree; look now, have it mended, accept it
+    #[command(after_help = "\
+The host looks at each total that a [[reconcile]] of the manifest names. docs/reconcile.md says what follows.
+An action says what it would do; with --yes it does it, and stands in the audit log (`seam audit`).
+
+Examples:
+  seam reconcile                            what stands, and what was compared
+  seam reconcile run copies-reserved        look now
+  seam reconcile show copies-reserved 'MC-100121 MC-0042'
+  seam reconcile mend money-held MC-100121 --yes
+  seam reconcile accept money-held MC-100121 --why 'paid back by hand' --yes
+
+Exit 0: nothing is open; 1: something is, or it failed; 2: a total could not be looked at, or wrong usage.")]
+    Reconcile(reconcile::Options),
     /// Show what operators have changed by hand: who, when, why, and what came of it
     Audit {
         /// How many lines, the newest first
@@ -345,6 +360,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Events(options) => events::run(global, options),
         Command::Transactions(options) => transactions::run(global, options),
         Command::Sagas(options) => sagas::run(global, options),
+        Command::Reconcile(options) => reconcile::run(global, options),
         Command::Audit { count, format } => audit::run(&global.load()?, count, format),
         Command::Accept { context } => accept::run(&global.load()?, &context),
         Command::Compare { context, format } => compare::run(&global.load()?, &context, format),

@@ -144,7 +144,7 @@ pub(super) async fn attend(
     let state = admin::State::new(
         app.registry.clone(),
         app.deployer.clone(),
-        (app.operator.clone(), app.saga_operator.clone()),
+        (app.operator.clone(), app.saga_operator.clone(), app.reconciler.clone()),
         seed::Seeds::of(manifest),
         folder,
         app.schedules.clone(),

@@ -104,11 +104,11 @@ fn try_schema(
         Some(live) => {
             let schema = migrations::run_on_copy(&live, &system.artifacts.trial(name), &trial.migrations, None)?;
             let notes = migrations::judge(&schema, allow, Form::Full)?;
-            migrations::fit_invariants(trial.check_invariants(Some(schema.copy.as_ref())))?;
+            migrations::fit_invariants(system, name, trial.fitting_invariants(Some(schema.copy.as_ref())))?;
             Ok((Some(schema), notes))
         }
         None if trial.migrations.is_empty() => {
-            migrations::fit_invariants(trial.check_invariants(None))?;
+            migrations::fit_invariants(system, name, trial.fitting_invariants(None))?;
             Ok((None, vec!["it has no store".to_owned()]))
         }
         None => Err(GateRefusal::at(

@@ -10,6 +10,7 @@ use super::feed_check;
 use super::model::{Ops, TokenSecret, When};
 use super::parse::Parsed;
 use super::problem::Place;
+use super::reconcile;
 use super::table::Document;
 use super::two_phase;
 use crate::limits;
@@ -29,6 +30,7 @@ pub fn check(document: &Document<'_>, parsed: &Parsed) {
     }
     schedules(document, parsed);
     two_phase::check(document, &parsed.manifest.contexts, &parsed.broken);
+    reconcile::check(document, &parsed.manifest.reconciles, &parsed.manifest.contexts, &parsed.broken);
     data(document, parsed);
 }
 

@@ -17,6 +17,7 @@ mod network;
 mod origins;
 mod parse;
 mod problem;
+mod reconcile;
 mod schedule;
 mod shared;
 pub(crate) mod table;
@@ -28,7 +29,7 @@ mod variant;
 pub use host_name::is_named;
 pub use model::{
     Build, Context, DueTimes, Feed, FeedToken, Host, Http, Interval, LogFormat, Manifest, Missed, Mount, Ops, Places,
-    ProxyHeader, RoutingKey, Schedule, Seed, Testers, Tls, TokenSecret, When, located,
+    ProxyHeader, Reconcile, RoutingKey, Schedule, Seed, Testers, Tls, TokenSecret, When, located,
 };
 pub use network::Network;
 pub use origins::{Company, ORIGIN_HEADERS};

@@ -27,6 +27,7 @@ pub struct Manifest {
     pub feeds: Vec<Feed>,
     pub seeds: Vec<Seed>,
     pub schedules: Vec<Schedule>,
+    pub reconciles: Vec<Reconcile>,
 }
 
 /// `[host]`
@@ -244,6 +245,21 @@ pub struct Schedule {
     pub place: Place,
 }
 
+/// `[[reconcile]]`: a total on which the host has contexts agree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconcile {
+    /// The name of a total that at least two contexts declare.
+    pub total: String,
+    /// How often the host looks.
+    pub every: Duration,
+    /// How long contexts must disagree on a key, at each look, before the host says so.
+    pub after: Duration,
+    /// The context that is asked to mend.
+    pub mend: Option<ContextName>,
+    pub place: Place,
+    pub mend_place: Place,
+}
+
 /// When the function of a schedule is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum When {
@@ -307,6 +323,11 @@ impl Manifest {
     /// The part of a context's places that is the `[[schedule]]` of this function.
     pub fn schedule_part(call: &str) -> String {
         format!("[[schedule]] {call}")
+    }
+
+    /// The part of a context's places that is the `mend` of the `[[reconcile]]` of this total.
+    pub fn reconcile_part(total: &str) -> String {
+        format!("[[reconcile]] {total}")
     }
 
     /// A problem of one of its contexts, with the place that it concerns.

@@ -21,6 +21,7 @@ use super::model::{
 use super::network::Network;
 use super::origins;
 use super::problem::Place;
+use super::reconcile;
 use super::schedule;
 use super::table::{Document, Table};
 use crate::limits;
@@ -74,6 +75,7 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
         root.tables("seed").into_iter().filter_map(|t| seed(t, folder)).unzip();
     let (schedules, schedule_places): (Vec<Schedule>, Vec<Place>) =
         root.tables("schedule").into_iter().filter_map(schedule::schedule).unzip();
+    let reconciles: Vec<_> = root.tables("reconcile").into_iter().filter_map(reconcile::reconcile).collect();
     root.finish();
     let mut place = |name: &ContextName, part: String, place: Place| {
         let context = contexts.iter_mut().find(|context| context.settings.name == *name);
@@ -86,8 +88,13 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     }
     seeds.iter().for_each(|seed| place(&seed.context, Manifest::seed_part(&seed.file), seed.place));
     schedules.iter().for_each(|each| place(&each.context, Manifest::schedule_part(&each.call), each.place));
+    for one in &reconciles {
+        if let Some(mend) = &one.mend {
+            place(mend, Manifest::reconcile_part(&one.total), one.mend_place);
+        }
+    }
     let path = path.to_owned();
-    let mut manifest = Manifest { path, host, http, recording, contexts, mounts, feeds, seeds, schedules };
+    let mut manifest = Manifest { path, host, http, recording, contexts, mounts, feeds, seeds, schedules, reconciles };
     feeds::complete(&mut manifest);
     Parsed {
         manifest,

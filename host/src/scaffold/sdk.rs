@@ -24,16 +24,15 @@ macro_rules! files {
 }
 
 /// What the files of a project refer to.
-pub const DOCS: Files =
-    files!("docs": "manifest.md", "new-context.md", "sagas.md", "scenarios.md", "variants.md", "verify.md");
+pub const DOCS: Files = files!("docs": "manifest.md", "new-context.md", "reconcile.md", "sagas.md", "scenarios.md", "variants.md", "verify.md");
 
-pub const INTERFACES: Files = files!("wit/host": "attempts.wit", "health.wit", "http.wit", "invariants.wit", "sagas.wit", "store.wit", "two-phase.wit");
+pub const INTERFACES: Files = files!("wit/host": "attempts.wit", "health.wit", "http.wit", "invariants.wit", "reconciliation.wit", "sagas.wit", "store.wit", "two-phase.wit");
 
 pub const RUST_FILES: Files = files!("plugins/sdk":
     "Cargo.toml", "README.md", "build/Cargo.toml", "build/src/invariants.rs", "build/src/lib.rs", "src/attempts.rs", "src/bindings.rs", "src/clock.rs",
     "src/config.rs", "src/context.rs", "src/lib.rs", "src/log.rs", "src/native/mod.rs", "src/native/sagas.rs", "src/packed/decode.rs",
     "src/packed/encode.rs", "src/packed/mod.rs", "src/packed/tests.rs", "src/panics.rs", "src/random.rs",
-    "src/sagas.rs", "src/steps.rs", "src/store.rs", "src/two_phase.rs",
+    "src/reconciliation.rs", "src/sagas.rs", "src/steps.rs", "src/store.rs", "src/two_phase.rs",
 );
 
 /// The encoding of rows, which the host shares with the SDK for Rust.

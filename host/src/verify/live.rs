@@ -25,10 +25,31 @@ pub fn verify_live(
     request: &VerifyRequest,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Report, Error> {
+    let Seen { subjects, now, held_ms } = see(registry, &|_| true)?;
+    let deadline = Instant::now() + Duration::from_millis(limits::VERIFY_LIVE_MS);
+    let terms = Terms { now_s: now.unix_timestamp(), deadline };
+    let checks = run(subjects, &request.contexts, &terms, progress)?;
+    Ok(Report::new(now.format(&Rfc3339).unwrap_or_default(), held_ms, checks))
+}
+
+/// Contexts that serve, with their files as they were at one moment.
+pub(super) struct Seen {
+    pub subjects: Vec<Subject>,
+    pub now: OffsetDateTime,
+    /// How long commits waited for the moment, in ms.
+    pub held_ms: u64,
+}
+
+/// Sees those that `wanted` is true of, by what they declare.
+///
+/// # Errors
+/// When their files cannot be seen at one moment.
+pub(super) fn see(registry: &Registry, wanted: &dyn Fn(&Declared) -> bool) -> Result<Seen, Error> {
     let has_store = |generation: &Arc<Generation>| generation.spec().settings.store.is_some();
-    let generations: Vec<_> = registry.generations().into_iter().filter(has_store).collect();
+    let generations = registry.generations().into_iter().filter(has_store);
     // Reading them takes longer than the moment: before it.
-    let declared: Vec<_> = generations.iter().map(|g| declared_by(g)).collect();
+    let (generations, declared): (Vec<_>, Vec<_>) =
+        generations.map(|g| (declared_by(&g), g)).filter(|(d, _)| wanted(d)).map(|(d, g)| (g, d)).unzip();
     let usable =
         |generation: &Arc<Generation>| generation.database().filter(|d| !d.is_fenced() && d.doubt().is_none()).cloned();
     let open: Vec<_> = generations.iter().map(usable).collect();
@@ -47,14 +68,14 @@ pub fn verify_live(
         let settings = &generation.spec().settings;
         subjects.push(Subject { context: settings.name.to_string(), file, declared, events: settings.into() });
     }
-    let deadline = Instant::now() + Duration::from_millis(limits::VERIFY_LIVE_MS);
-    let terms = Terms { now_s: now.unix_timestamp(), deadline };
-    let checks = run(subjects, &request.contexts, &terms, progress)?;
-    Ok(Report::new(now.format(&Rfc3339).unwrap_or_default(), held_ms, checks))
+    Ok(Seen { subjects, now, held_ms })
 }
 
+/// What a context declares, or why that is not known.
+pub(super) type Declared = Result<Vec<seam_store::Invariant>, Fault>;
+
 /// What the version declares. Of one that could not be loaded, nothing is known.
-fn declared_by(generation: &Generation) -> Result<Vec<seam_store::Invariant>, Fault> {
+pub(super) fn declared_by(generation: &Generation) -> Declared {
     match generation.component().is_placeholder() {
         true => Err(closed(generation)),
         false => generation.invariants().map_err(Fault::from),

@@ -1,8 +1,8 @@
 //! `seam verify`: whether what contexts declare of their files holds, in each file and between them, at one moment.
 //!
 //! `live`, `stopped` and `copies` find the files and what their components declare (`subject`); `run` asks all of it,
-//! for a `report`. `own` is the list of what the host itself checks in every file, `events` what it checks between
-//! them.
+//! for a `report`; `totals` looks at one total, for the reconciler. `own` is the list of what the host itself checks in
+//! every file, `events` what it checks between them.
 //! Invariants: it changes no file. A check that looked at nothing does not count as one that holds. What could not be
 //! checked is never reported as sound.
 //! Not here: how a statement is run and bounded (`seam_store::Snapshot`), whether it fits its schema before a version
@@ -19,6 +19,7 @@ mod subject;
 mod copies;
 mod live;
 mod stopped;
+mod totals;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,7 @@ pub use error::Error;
 pub use live::verify_live;
 pub use report::{Check, CheckKind, Outcome, Report, Verdict};
 pub use stopped::verify_stopped;
+pub use totals::{TotalLook, Unlooked, declaring, look_at_total, undeclared};
 
 /// What is to be verified.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -96,6 +96,16 @@ impl Outcome {
         };
         Self::Unchecked { why: error.to_string(), remedy: remedy.to_owned() }
     }
+
+    /// That of a total whose statement of `context` has ended with `error`.
+    pub(super) fn unchecked_side(context: &str, error: &Error) -> Self {
+        match Self::unchecked(error) {
+            Self::Unchecked { why, remedy } => {
+                Self::Unchecked { why: format!("the statement of `{context}`: {why}"), remedy }
+            }
+            other => other,
+        }
+    }
 }
 
 impl Report {

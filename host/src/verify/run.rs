@@ -12,7 +12,7 @@ use super::error::Error;
 use super::events::{Pair, pairs};
 use super::own::own;
 use super::report::{Check, CheckKind, Outcome};
-use super::subject::Subject;
+use super::subject::{Fault, Subject};
 
 /// A total: what the contexts that declare it say of it, each with its number among the subjects.
 type Total<'s> = (&'s str, Vec<(usize, &'s Invariant)>);
@@ -68,7 +68,7 @@ fn declared(subject: &Subject, kind: InvariantKind) -> impl Iterator<Item = &Inv
     subject.declared.iter().flatten().filter(move |invariant| invariant.kind == kind)
 }
 
-fn totals(subjects: &[Subject]) -> Vec<Total<'_>> {
+pub(super) fn totals(subjects: &[Subject]) -> Vec<Total<'_>> {
     let mut totals: BTreeMap<&str, Vec<(usize, &Invariant)>> = BTreeMap::new();
     for (at, subject) in subjects.iter().enumerate() {
         for total in declared(subject, InvariantKind::Total) {
@@ -195,14 +195,10 @@ fn compare(sides: &[(usize, &Invariant)], subjects: &[Subject], terms: &Terms, c
     if let [one] = contexts {
         return Outcome::Empty { why: format!("only `{one}` declares it: there is nothing to compare it with") };
     }
-    let mut compared = Vec::new();
-    for (at, invariant) in sides {
-        match subjects.get(*at).map(|subject| (&subject.context, &subject.file)) {
-            Some((_, Ok(snapshot))) => compared.push(Side { snapshot, invariant, author: Author::Context }),
-            Some((context, Err(fault))) => return fault.without_file(context),
-            None => {}
-        }
-    }
+    let compared = match comparable(sides, subjects) {
+        Ok(compared) => compared,
+        Err((context, fault)) => return fault.without_file(context),
+    };
     match disagreements(&compared, terms) {
         Ok(found) if found.count > 0 => Outcome::Violated {
             count: found.count,
@@ -212,12 +208,19 @@ fn compare(sides: &[(usize, &Invariant)], subjects: &[Subject], terms: &Terms, c
         },
         Ok(found) if found.keys > 0 => Outcome::Holds { keys: Some(found.keys) },
         Ok(_) => Outcome::Empty { why: "no context has a key for it".to_owned() },
-        Err((at, error)) => match Outcome::unchecked(&error) {
-            Outcome::Unchecked { why, remedy } => {
-                let context = contexts.get(at).map_or("", String::as_str);
-                Outcome::Unchecked { why: format!("the statement of `{context}`: {why}"), remedy }
-            }
-            other => other,
-        },
+        Err((at, error)) => Outcome::unchecked_side(contexts.get(at).map_or("", String::as_str), &error),
     }
+}
+
+/// The sides of a total with their files; or the context whose file cannot be read, and why.
+pub(super) fn comparable<'s>(
+    sides: &[(usize, &'s Invariant)],
+    subjects: &'s [Subject],
+) -> Result<Vec<Side<'s>>, (&'s str, &'s Fault)> {
+    let side = |(at, invariant): &(usize, &'s Invariant)| {
+        let subject = subjects.get(*at)?;
+        let side = |snapshot| Side { snapshot, invariant, author: Author::Context };
+        Some(subject.file.as_ref().map(side).map_err(|fault| (subject.context.as_str(), fault)))
+    };
+    sides.iter().filter_map(side).collect()
 }

@@ -101,8 +101,28 @@ impl Snapshot {
 /// # Errors
 /// The number of the side whose statement does not fit its file, returns something else, or does not end in time.
 pub fn disagreements(sides: &[Side<'_>], terms: &Terms) -> Result<Disagreement, (usize, Error)> {
+    let mut examples = Vec::new();
+    let (keys, count) = each_disagreement(sides, terms, &mut |key, ranges| {
+        if examples.len() < limits::STORE_VIOLATIONS_SHOWN {
+            let amounts = ranges.iter().map(Range::to_string);
+            examples.push(std::iter::once(shortened(key)).chain(amounts).collect());
+        }
+    })?;
+    Ok(Disagreement { keys, count, examples })
+}
+
+/// As `disagreements`, with `each` called for every such key and the range of each side, in the order of the keys'
+/// bytes. How many keys there are, and on how many of them the sides do not agree.
+///
+/// # Errors
+/// As `disagreements`; `each` may have been called before.
+pub fn each_disagreement(
+    sides: &[Side<'_>],
+    terms: &Terms,
+    each: &mut dyn FnMut(&str, &[Range]),
+) -> Result<(u64, u64), (usize, Error)> {
     let connections: Vec<_> = sides.iter().map(|side| (&side.snapshot.connection, side.author)).collect();
-    blocking::block_in_place(|| armed(&connections, terms, || merged(sides, terms)))
+    blocking::block_in_place(|| armed(&connections, terms, || merged(sides, terms, each)))
 }
 
 /// Runs `work` while the guards of these connections are armed.
@@ -149,10 +169,10 @@ fn bind(statement: &mut Statement<'_>, terms: &Terms) -> Result<(), Error> {
 }
 
 /// The least and the most that an amount can be.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-struct Range {
-    least: i64,
-    most: i64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Range {
+    pub least: i64,
+    pub most: i64,
 }
 
 impl std::fmt::Display for Range {
@@ -171,7 +191,11 @@ struct Amounts<'s> {
     ahead: Option<(String, Range)>,
 }
 
-fn merged(sides: &[Side<'_>], terms: &Terms) -> Result<Disagreement, (usize, Error)> {
+fn merged(
+    sides: &[Side<'_>],
+    terms: &Terms,
+    each: &mut dyn FnMut(&str, &[Range]),
+) -> Result<(u64, u64), (usize, Error)> {
     let mut statements = Vec::new();
     for (at, side) in sides.iter().enumerate() {
         statements.push(sorted(side, terms).map_err(|error| (at, error))?);
@@ -182,24 +206,21 @@ fn merged(sides: &[Side<'_>], terms: &Terms) -> Result<Disagreement, (usize, Err
         own.read().map_err(|error| (at, error))?;
         amounts.push(own);
     }
-    let mut found = Disagreement { keys: 0, count: 0, examples: Vec::new() };
+    let (mut keys, mut count) = (0, 0);
     while let Some(key) = amounts.iter().filter_map(|side| side.ahead.as_ref().map(|(key, _)| key)).min().cloned() {
         let mut ranges = Vec::with_capacity(amounts.len());
         for (at, side) in amounts.iter_mut().enumerate() {
             ranges.push(side.take(&key).map_err(|error| (at, error))?);
         }
-        found.keys += 1;
+        keys += 1;
         let least = ranges.iter().map(|range| range.least).max();
         if least <= ranges.iter().map(|range| range.most).min() {
             continue;
         }
-        found.count += 1;
-        if found.examples.len() < limits::STORE_VIOLATIONS_SHOWN {
-            let amounts = ranges.iter().map(Range::to_string);
-            found.examples.push(std::iter::once(shortened(&key)).chain(amounts).collect());
-        }
+        count += 1;
+        each(&key, &ranges);
     }
-    Ok(found)
+    Ok((keys, count))
 }
 
 /// The statement of a side, in the order of its keys' bytes.

@@ -53,6 +53,9 @@ pub const POINTS: &[&str] = &[
     "saga.unwritten",
     "saga.before-commit",
     "saga.after-commit",
+    // Having a context mend what several disagree on.
+    "reconcile.before-mend",
+    "reconcile.after-mend",
     // Changing versions.
     "deploy.kept",
     "deploy.applying",

@@ -89,7 +89,7 @@ pub use copy::CopyError;
 pub use database::Database;
 pub use error::{Error, chain};
 pub use event_tables::{EventTables, SetAside};
-pub use examine::{Author, Disagreement, Found, Side, Terms, disagreements};
+pub use examine::{Author, Disagreement, Found, Range, Side, Terms, disagreements, each_disagreement};
 pub use feed::{Feed, FeedEntry, FeedPage, FeedRequest};
 pub use health::{Doubt, Trouble};
 pub use host::{HostFile, HostFileError};

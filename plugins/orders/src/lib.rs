@@ -2,10 +2,11 @@
 //!
 //! The records of the interfaces are its types. `domain` holds the rules, `store` the SQL, `neighbours` what orders
 //! asks of other contexts. `placing` and `changing` start what is done with an order and move it on; the host has its
-//! `steps` performed. This file is where they meet.
+//! `steps` performed, and has `mending` let go what is held for an order that is over. This file is where they meet.
 
 pub mod changing;
 pub mod domain;
+pub mod mending;
 pub mod neighbours;
 pub mod placing;
 pub mod steps;
@@ -35,6 +36,7 @@ use store::changing::Change;
 
 seam_sdk::context!(Orders, migrations, invariants, sagas);
 seam_sdk::health!(Orders, domain::sagas::check);
+seam_sdk::mends!(Orders, |found| mending::mend(found, &Linked));
 seam_sdk::errors!(wit::Error);
 
 /// The outbox is a part of the store.

@@ -21,7 +21,7 @@ pub const NO_ANSWER: &str = "Part of the shop did not answer in time. Nothing wa
 /// Unlike a refusal of the bank: the card may be good, and a second try may work.
 const SILENT: &str = "Your card's bank did not answer in time, so we do not know what it would have said. What it may \
                       hold is let go, and nothing was charged. Please try again, or pay with another card.";
-const NO_PROCESSOR: &str = "the card processor did not answer";
+pub const NO_PROCESSOR: &str = "the card processor did not answer";
 
 /// What the customer reads of a return whose price is not given back by itself.
 const ALL_GIVEN_BACK: &str = "All of the money had been given back before.";
@@ -226,8 +226,13 @@ fn release(order: &Head, neighbours: &impl Neighbours) -> Outcome {
     }
 }
 
+/// The key under which the money of an order is let go.
+pub fn void_key(number: &str) -> String {
+    format!("{number}:void")
+}
+
 fn void(order: &Head, neighbours: &impl Neighbours) -> Outcome {
-    match neighbours.void(&format!("{}:void", order.number), &order.number) {
+    match neighbours.void(&void_key(&order.number), &order.number) {
         Ok(()) | Err(payments::Error::UnknownOrder(_)) => Outcome::Done,
         Err(payments::Error::Unavailable(why)) => Outcome::Later(why),
         Err(payments::Error::Unanswered) => Outcome::Later(NO_PROCESSOR.into()),

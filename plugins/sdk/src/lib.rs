@@ -1,8 +1,8 @@
 //! The guest SDK: what a context written in Rust needs from the host, and no more.
 //!
 //! A context generates the bindings of its own seams with `wit_bindgen::generate!`, declares itself with [`context!`],
-//! and uses [`store`], [`sagas`], [`two_phase`], [`log`], [`config`], [`clock`], [`random`] and [`attempts`]. Its
-//! domain stays plain Rust beside that.
+//! and uses [`store`], [`sagas`], [`two_phase`], [`reconciliation`], [`log`], [`config`], [`clock`], [`random`] and
+//! [`attempts`]. Its domain stays plain Rust beside that.
 //!
 //! Invariants: no state in globals (instances are reused), no ambient authority (every function here is an import that
 //! the manifest grants; one that is not used is not imported). Not here: the seams between contexts, which belong to
@@ -19,6 +19,7 @@ pub mod native;
 pub mod packed;
 mod panics;
 pub mod random;
+pub mod reconciliation;
 pub mod sagas;
 mod steps;
 pub mod store;

@@ -24,6 +24,7 @@ mod origins;
 mod partial;
 mod private;
 mod quarantine;
+mod reconciling;
 mod rollback;
 mod sagas;
 mod seeding;

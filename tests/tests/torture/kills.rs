@@ -10,7 +10,7 @@ use seam_tests::repo;
 use seam_tests::torture::kills::{Kill, Torture};
 
 /// The points that lead nowhere in the shop. A process of its own is killed at most of them (`host/src/delivery/tests`,
-/// `host/src/schedule/tests`), and deploys have tests that kill them at theirs.
+/// `host/src/schedule/tests`); deploys and the reconciler have tests that kill them at theirs.
 const NOT_HERE: &[&str] = &[
     "open.",
     "checkpoint.",
@@ -19,6 +19,7 @@ const NOT_HERE: &[&str] = &[
     "timers.",
     "schedule.",
     "deploy.",
+    "reconcile.",
     // An order that succeeds undoes nothing.
     "saga.before-undo",
     "saga.after-undo",

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use seam_store::blocking;
 use seam_store::ids::Trace;
-use seam_store::{Database, Migration, SagaDefinition};
+use seam_store::{Database, Invariant, Migration, SagaDefinition};
 
 use crate::call::{Call, ContextIndex, Failure};
 use crate::component::{ContextProblem, ContextSpec};
@@ -64,12 +64,12 @@ impl Trial {
         self.generation.saga_definitions()
     }
 
-    /// Whether the invariants that the version declares fit the schema of `database`.
+    /// The invariants that the version declares, if they fit the schema of `database`.
     ///
     /// # Errors
     /// The first that does not fit.
-    pub fn check_invariants(&self, database: Option<&Database>) -> Result<(), ContextProblem> {
-        self.generation.fitting_invariants(database).map(drop)
+    pub fn fitting_invariants(&self, database: Option<&Database>) -> Result<Vec<Invariant>, ContextProblem> {
+        self.generation.fitting_invariants(database)
     }
 
     pub fn has_health(&self) -> bool {

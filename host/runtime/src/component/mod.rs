@@ -19,7 +19,7 @@ mod spec;
 mod wasi_version;
 
 pub use crate::interface_name::{
-    HEALTH, HTTP_HANDLER, INVARIANTS, InterfaceName, MIGRATIONS, SAGA_STEPS, WASI_HTTP, is_seam,
+    HEALTH, HTTP_HANDLER, INVARIANTS, InterfaceName, MIGRATIONS, RECONCILIATION, SAGA_STEPS, WASI_HTTP, is_seam,
 };
 pub use artifact::Artifact;
 pub use compiled::{BareImport, Component, Interface};

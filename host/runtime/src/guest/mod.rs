@@ -16,6 +16,7 @@ pub mod memory;
 pub mod migrations;
 pub mod notes;
 pub mod places;
+pub mod reconciliation;
 pub mod saga_steps;
 pub mod sagas;
 pub mod store;

@@ -6,8 +6,8 @@ use wasmtime::component::types::{ComponentFunc, Type};
 
 use super::host_imports::Wrong;
 use crate::component::{
-    Component, HEALTH, HTTP_HANDLER, INVARIANTS, Interface, InterfaceName, MIGRATIONS, SAGA_STEPS, WASI_HTTP,
-    WASI_RELEASE, for_later_wasi, later_wasi, served_wasi, wit_type,
+    Component, HEALTH, HTTP_HANDLER, INVARIANTS, Interface, InterfaceName, MIGRATIONS, RECONCILIATION, SAGA_STEPS,
+    WASI_HTTP, WASI_RELEASE, for_later_wasi, later_wasi, served_wasi, wit_type,
 };
 use crate::did_you_mean::nearest;
 
@@ -32,7 +32,11 @@ const STEP: &str = "(\
 const DEFINITIONS: &str = "() -> list<{kind: string, steps: list<{name: string, call: option<string>, \
     undo: call(string) | own | nothing | never, tries: u32, patience-s: u32}>}>";
 
-const CALLED: [Called; 6] = [
+const MEND: &str = "(\
+    {total: string, key: string, sides: list<{context: string, least: s64, most: s64}>, since: u64, attempt: u32, \
+    id: string}) -> mended | later(string) | refused(string)";
+
+const CALLED: [Called; 7] = [
     Called { path: HTTP_HANDLER, version: "0.1.0", functions: &[("handle", Some(FIELDS))] },
     Called {
         path: MIGRATIONS,
@@ -48,6 +52,7 @@ const CALLED: [Called; 6] = [
             Some("() -> list<{kind: violations | total, name: string, sentence: string, sql: string}>"),
         )],
     },
+    Called { path: RECONCILIATION, version: "0.1.0", functions: &[("mend", Some(MEND))] },
     Called {
         path: SAGA_STEPS,
         version: "0.1.0",

@@ -26,6 +26,7 @@ pub(crate) struct Blueprint {
     pub migrations: Option<ComponentExportIndex>,
     pub invariants: Option<ComponentExportIndex>,
     pub saga_steps: Option<SagaSteps>,
+    pub mend: Option<ComponentExportIndex>,
     pub health: Option<ComponentExportIndex>,
     /// Linked against asynchronous host functions: it serves `wasi:http` and nothing else.
     pub asynchronous: bool,

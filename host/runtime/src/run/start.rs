@@ -10,7 +10,7 @@ use super::blueprint::{Blueprint, Export, Grants, SagaSteps};
 use super::generation::{Generation, Inherited};
 use crate::call::ContextIndex;
 use crate::component::{
-    ContextProblem, HEALTH, HTTP_HANDLER, INVARIANTS, InterfaceName, MIGRATIONS, SAGA_STEPS, is_seam,
+    ContextProblem, HEALTH, HTTP_HANDLER, INVARIANTS, InterfaceName, MIGRATIONS, RECONCILIATION, SAGA_STEPS, is_seam,
 };
 use crate::guest::sagas::Sagas;
 use crate::guest::{logging, memory, two_phase, wasi, wasi_http};
@@ -55,6 +55,7 @@ pub(crate) fn generation(
         migrations: index_of(MIGRATIONS, "all"),
         invariants: index_of(INVARIANTS, "all"),
         saga_steps: saga_steps(index_of),
+        mend: index_of(RECONCILIATION, "mend"),
         health: index_of(HEALTH, "check"),
         asynchronous: is_asynchronous(component),
         waits: waits(component),

@@ -11,8 +11,9 @@ use crate::buffered_http;
 use crate::call::{Affinity, Call, Failure};
 use crate::guest::bulkhead::Callee;
 use crate::guest::dispatch::{Dispatch, DispatchTable, Function, RetryState, Values};
+use crate::guest::reconciliation::DisagreementRecord;
 use crate::run::metrics::CallMetrics;
-use crate::run::{Arrival, Export, Generation, Handled, Serves, Undelivered};
+use crate::run::{Arrival, Export, Generation, Handled, Mended, Serves, Undelivered};
 
 pub struct Live {
     generation: Arc<Generation>,
@@ -141,6 +142,14 @@ impl Live {
         mark: impl FnOnce(&mut Transaction, &SagaOutcome) -> Result<(), seam_store::Error>,
     ) -> Result<SagaOutcome, Undelivered> {
         self.generation.perform(call, &self.callees, task, undo, keep, mark)
+    }
+
+    /// Asks this generation itself, whatever its route, to mend what contexts disagree on. See `Generation::mend`.
+    ///
+    /// # Errors
+    /// When the guest gave no answer: it may have done what it was asked.
+    pub fn mend(&self, call: Call, found: &DisagreementRecord<'_>) -> Result<Mended, Failure> {
+        self.generation.mend(call, &self.callees, found)
     }
 
     /// Calls one exported function with dynamically typed values, as a seam would.

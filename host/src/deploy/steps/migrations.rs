@@ -7,11 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use seam_runtime::component::ContextProblem;
-use seam_store::{Database, MigrateOptions, Migration, chain};
+use seam_store::{Database, Invariant, InvariantKind, MigrateOptions, Migration, chain};
 
 use crate::deploy::report::{GateRefusal, Step};
 use crate::deploy::request::Form;
+use crate::deploy::system::System;
 use crate::limits;
+use crate::manifest::Reconcile;
 
 /// The note of a deploy or a rollback of a context that is out of service: its store is not open.
 pub(crate) const UNTRIED: &str = "the context is out of service: its migrations first run when it is published";
@@ -57,9 +59,30 @@ pub(crate) fn run_on_copy(
 /// What a version declares of its file, compared with the schema that its migrations have made.
 ///
 /// # Errors
-/// When a statement does not fit the schema: `seam verify` could not check it.
-pub(crate) fn fit_invariants(fit: Result<(), ContextProblem>) -> Result<(), GateRefusal> {
-    fit.map_err(|problem| GateRefusal::at(Step::Migrations, problem.message, problem.remedy))
+/// When a statement does not fit the schema: `seam verify` could not check it; or when the version that serves declares
+/// a total that is to be reconciled, and this one does not.
+pub(crate) fn fit_invariants(
+    system: &System,
+    name: &str,
+    fit: Result<Vec<Invariant>, ContextProblem>,
+) -> Result<(), GateRefusal> {
+    let next = fit.map_err(|problem| GateRefusal::at(Step::Migrations, problem.message, problem.remedy))?;
+    // What the version that serves declares is not asked of it if it does not matter.
+    if system.calls.reconciles.is_empty() {
+        return Ok(());
+    }
+    let serving = system.generation(name).and_then(|generation| generation.invariants().ok()).unwrap_or_default();
+    let declares =
+        |all: &[Invariant], total: &str| all.iter().any(|one| one.kind == InvariantKind::Total && one.name == total);
+    let lost = |one: &&Reconcile| declares(&serving, &one.total) && !declares(&next, &one.total);
+    match system.calls.reconciles.iter().find(lost) {
+        None => Ok(()),
+        Some(lost) => Err(GateRefusal::at(
+            Step::Migrations,
+            format!("it no longer declares the total `{}`, which is reconciled", lost.total),
+            "keep the total, or remove its `[[reconcile]]` first",
+        )),
+    }
 }
 
 /// Decides whether the file may be migrated. Returns notes on the schema.

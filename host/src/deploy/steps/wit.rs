@@ -79,6 +79,12 @@ pub(crate) fn compare(
             ));
         }
     }
+    for reconcile in calls.reconciles.iter().filter(|one| one.mend.as_ref() == Some(name)) {
+        let worked = fit::mend_problem_in(reconcile, &before.component).is_none();
+        if let Some(problem) = fit::mend_problem_in(reconcile, next).filter(|_| worked) {
+            return Err(GateRefusal::at(Step::Wit, problem.message, problem.remedy));
+        }
+    }
     Ok(notes)
 }
 

@@ -10,6 +10,7 @@ use seam_store::{Database, Saga, SagaChange, SagaState};
 
 use super::look::{Found, SagaFile, file, find, one, open};
 use super::types::{NotActed, SagaAct, SagaActRequest, SagaName, SagaOrder, SagaPlan, SagaSelection, SagaTarget};
+use crate::audit::quoted;
 use crate::limits;
 use crate::refused::Refused;
 use crate::times::rfc3339;
@@ -209,13 +210,4 @@ pub(super) fn command(request: &SagaActRequest) -> String {
         }
     }
     command
-}
-
-/// A word of a command, in quotes where a shell needs them.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.@/:".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }

@@ -9,9 +9,10 @@ pub mod changing;
 pub mod desk;
 pub mod placing;
 
-use seam_sdk::store::{Error, Transaction, list, optional, params, query, transaction};
+use seam_sdk::store::{Error, Transaction, list, one, optional, params, query, transaction};
 use serde::Deserialize;
 
+use crate::domain::past::OWN_NUMBERS;
 use crate::domain::states::{self, Doing, Step};
 use crate::domain::{PAGE_SIZE, outcome};
 use crate::neighbours::PlacedOrder;
@@ -94,6 +95,13 @@ fn state(text: &str) -> Result<State, Error> {
 pub fn head(number: &str) -> Result<Option<Head>, Error> {
     let sql = concat!("SELECT ", head_columns!(), " FROM orders AS o WHERE o.number = ?1");
     optional::<HeadRow>(sql, params![number])?.map(HeadRow::head).transpose()
+}
+
+/// Whether this is a number that an order to come may get.
+pub fn may_be_given(number: &str) -> Result<bool, Error> {
+    let Some(digits) = number.strip_prefix(OWN_NUMBERS) else { return Ok(false) };
+    let Ok(number) = digits.parse::<i64>() else { return Ok(false) };
+    Ok(number > one::<i64>("SELECT 100000 + coalesce(max(id), 0) FROM orders", params![])?)
 }
 
 /// The step that was asked for under this key, and the order.
