@@ -23,4 +23,4 @@ pub use operator::{
     NotActed, SagaAct, SagaActRequest, SagaGroup, SagaGroups, SagaList, SagaName, SagaOperator, SagaOrder, SagaPlan,
     SagaSelection, SagaStatus, SagaTarget, ShownAttempt, ShownSaga, Unread,
 };
-pub use performer::{Keep, Mark, Performer};
+pub use performer::{Performance, Performer};
