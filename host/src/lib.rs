@@ -1,7 +1,7 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> reconcile -> seed,
-//! delivery, harness, sagas, schedule, timers, transactions, verify -> invoke -> http, backup, build, deploy, watch,
+//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> harness, reconcile -> seed,
+//! delivery, sagas, schedule, timers, transactions, verify -> invoke, stopped -> http, backup, build, deploy, watch,
 //! logging, scaffold -> fit -> manifest -> folder, audit, cron, pause -> refused, times -> limits`. Below are the
 //! crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
 
@@ -34,6 +34,7 @@ pub mod sagas;
 pub mod scaffold;
 pub mod schedule;
 pub mod seed;
+pub mod stopped;
 pub mod timers;
 pub mod times;
 pub mod transactions;

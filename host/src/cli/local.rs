@@ -19,15 +19,24 @@ pub fn with_app<T: Send + 'static>(
     work: impl FnOnce(&App, &Folder) -> Result<T, CommandError> + Send + 'static,
 ) -> Result<T, CommandError> {
     let folder = Arc::new(Folder::lock(&manifest.host.data).map_err(busy)?);
-    // The command's output matters; of the log, warnings do.
-    let _log = logging::init(&global.stderr_log("warn"))?;
-    let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
-    // On a thread of the runtime, which has the stack that a chain of guests needs.
-    let done = runtime.block_on(runtime.spawn_blocking(move || {
+    on_a_guests_stack(global, move || {
         let (path, contexts) = (manifest.path.clone(), manifest.contexts.clone());
         let app = App::load(manifest, compiler()).map_err(|error| app_error(&path, &contexts, error))?;
         work(&app, &folder)
-    }));
+    })
+}
+
+/// Runs `work` on a thread of the host's runtime, which has the stack that a guest needs. Of the log, warnings matter.
+///
+/// # Errors
+/// When the thread cannot be started, or the work fails.
+pub fn on_a_guests_stack<T: Send + 'static>(
+    global: &Global,
+    work: impl FnOnce() -> Result<T, CommandError> + Send + 'static,
+) -> Result<T, CommandError> {
+    let _log = logging::init(&global.stderr_log("warn"))?;
+    let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
+    let done = runtime.block_on(runtime.spawn_blocking(work));
     done.map_err(|error| CommandError::caused_by(&error, ""))?
 }
 

@@ -223,7 +223,7 @@ Examples:
   seam sagas
   seam sagas --state stuck --cause 'out of service'
   seam sagas --by cause                      how many are at the same step for the same reason
-  seam sagas show orders order MC-100121     one saga: each try, what it answered, who acted
+  seam sagas show orders order MC-100121     one saga: its steps, each try, who acted
   seam sagas retry orders order MC-100121 --yes
   seam sagas undo --all --kind order --older-than 2d        say which would be undone
 

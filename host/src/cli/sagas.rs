@@ -1,16 +1,20 @@
-//! `seam sagas`: the sagas of the running system, and what an operator does with them.
+//! `seam sagas`: the sagas of a system, and what an operator does with them. Those of a stopped host are only shown.
 
 use clap::{Args, Subcommand, ValueEnum};
 use seam_store::SagaState;
 
 use super::error::CommandError;
-use super::global::{Format, Global};
-use super::out;
+use super::global::{Format, Global, compiler};
 use super::sagas_shown::{acted, grouped, listed, plan, shown, unread};
+use super::{local, out};
 use crate::admin::SagasRequest;
-use crate::admin::client::Client;
+use crate::admin::client::{Client, Error};
+use crate::folder::{self, Folder};
+use crate::manifest::Manifest;
+use crate::refused::Refused;
 use crate::sagas::{
     SagaActRequest, SagaGroups, SagaList, SagaName, SagaOrder, SagaPlan, SagaSelection, SagaTarget, ShownSaga,
+    StoppedSagas,
 };
 use crate::times::{duration, parse_rfc3339};
 
@@ -85,7 +89,7 @@ fn time(text: &str) -> Result<u64, String> {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Show one saga with its timeline: each try, how long it took, what it answered, who acted
+    /// Show one saga: its steps and what has become of each, each try and what it answered, who acted
     Show { context: String, kind: String, id: String },
     /// Try the step of a saga now, as often as a new one
     Retry(Action),
@@ -141,12 +145,69 @@ impl Action {
     }
 }
 
+/// Where the sagas are looked at.
+enum Host<'g> {
+    Running(Client),
+    Stopped { global: &'g Global, manifest: Box<Manifest> },
+}
+
+impl<'g> Host<'g> {
+    fn of(global: &'g Global) -> Result<Self, CommandError> {
+        let manifest = global.load()?;
+        match Client::connect(&manifest.host.data) {
+            Ok(client) => Ok(Self::Running(client)),
+            Err(Error::NotRunning { .. }) if folder::is_data(&manifest.host.data) => {
+                Ok(Self::Stopped { global, manifest: Box::new(manifest) })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks the running host for `request`, or the files of the stopped one by `read`.
+    fn look<T: serde::de::DeserializeOwned + Send + 'static>(
+        self,
+        request: &SagasRequest,
+        read: impl FnOnce(&StoppedSagas) -> Result<T, Refused> + Send + 'static,
+    ) -> Result<T, CommandError> {
+        let (global, manifest) = match self {
+            Self::Running(client) => return Ok(client.sagas(request)?),
+            Self::Stopped { global, manifest } => (global, manifest),
+        };
+        // No host starts meanwhile.
+        let folder = Folder::lock(&manifest.host.data).map_err(local::busy)?;
+        let read = local::on_a_guests_stack(global, move || {
+            let _folder = folder;
+            let refused = |Refused { message, remedy }| CommandError::message(message, remedy);
+            StoppedSagas::open(*manifest, compiler()).and_then(|sagas| read(&sagas)).map_err(refused)
+        })?;
+        out::note("the host is stopped: this is what its files say, and nothing goes on until it runs");
+        Ok(read)
+    }
+
+    fn running(self) -> Result<Client, CommandError> {
+        match self {
+            Self::Running(client) => Ok(client),
+            Self::Stopped { .. } => Err(CommandError::message(
+                "the host is stopped, and only a running one acts on sagas; nothing was changed",
+                "start it with `seam up`, then repeat the command",
+            )),
+        }
+    }
+
+    fn list(self, of: SagaSelection, count: u32) -> Result<SagaList, CommandError> {
+        let asked = of.clone();
+        self.look(&SagasRequest::List { of, count }, move |sagas| sagas.list(&asked, count))
+    }
+}
+
 pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
-    let client = Client::connect(&global.load()?.host.data)?;
+    let host = Host::of(global)?;
     let format = options.format;
     match options.verb {
         None if options.by.is_some() => {
-            let groups: SagaGroups = client.sagas(&SagasRequest::Groups { of: options.filter.into() })?;
+            let of = SagaSelection::from(options.filter);
+            let asked = of.clone();
+            let groups: SagaGroups = host.look(&SagasRequest::Groups { of }, move |sagas| sagas.groups(&asked))?;
             match format {
                 Format::Json => out::json(&groups),
                 Format::Human => {
@@ -155,24 +216,26 @@ pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
                 }
             }
         }
-        None => list(client, options.filter.into(), options.count, format).map(drop),
+        None => list(host, options.filter.into(), options.count, format).map(drop),
         Some(Verb::Show { context, kind, id }) => {
-            let saga: ShownSaga = client.sagas(&SagasRequest::Show(SagaName { context, kind, id }))?;
+            let name = SagaName { context, kind, id };
+            let asked = name.clone();
+            let saga: ShownSaga = host.look(&SagasRequest::Show(name), move |sagas| sagas.show(&asked))?;
             if format == Format::Json { out::json(&saga) } else { out::text(&shown(&saga)) }
         }
-        Some(Verb::Retry(action)) => act(client, action.request(SagaOrder::Retry), format),
-        Some(Verb::Skip(action)) => act(client, action.request(SagaOrder::Skip), format),
-        Some(Verb::Undo(action)) => act(client, action.request(SagaOrder::Undo), format),
-        Some(Verb::Resume(action)) => act(client, action.request(SagaOrder::Resume), format),
+        Some(Verb::Retry(action)) => act(host, action.request(SagaOrder::Retry), format),
+        Some(Verb::Skip(action)) => act(host, action.request(SagaOrder::Skip), format),
+        Some(Verb::Undo(action)) => act(host, action.request(SagaOrder::Undo), format),
+        Some(Verb::Resume(action)) => act(host, action.request(SagaOrder::Resume), format),
         Some(Verb::Check { context, kind, older_than }) => {
             let of = SagaSelection { context, kind, ..SagaSelection::default() };
-            check(client, of, older_than, format)
+            check(host, of, older_than, format)
         }
     }
 }
 
-fn list(client: Client, of: SagaSelection, count: u32, format: Format) -> Result<SagaList, CommandError> {
-    let list: SagaList = client.sagas(&SagasRequest::List { of, count })?;
+fn list(host: Host<'_>, of: SagaSelection, count: u32, format: Format) -> Result<SagaList, CommandError> {
+    let list = host.list(of, count)?;
     match format {
         Format::Json => out::json(&list)?,
         Format::Human => {
@@ -195,8 +258,8 @@ fn some(is_empty: bool, text: impl FnOnce() -> String) -> Result<(), CommandErro
 }
 
 /// Says what an action would do, or does it. Ends with 1 if it was not done to each saga that was meant.
-fn act(client: Client, request: SagaActRequest, format: Format) -> Result<(), CommandError> {
-    let result: SagaPlan = client.sagas(&SagasRequest::Act(request.clone()))?;
+fn act(host: Host<'_>, request: SagaActRequest, format: Format) -> Result<(), CommandError> {
+    let result: SagaPlan = host.running()?.sagas(&SagasRequest::Act(request.clone()))?;
     match format {
         Format::Json => out::json(&result)?,
         Format::Human if result.done => out::text(&acted(&result))?,
@@ -218,14 +281,14 @@ fn act(client: Client, request: SagaActRequest, format: Format) -> Result<(), Co
     if result.done && !is_whole { Err(CommandError::Reported) } else { Ok(()) }
 }
 
-fn check(client: Client, of: SagaSelection, older_than: Option<u64>, format: Format) -> Result<(), CommandError> {
+fn check(host: Host<'_>, of: SagaSelection, older_than: Option<u64>, format: Format) -> Result<(), CommandError> {
     let states = |states: &[SagaState]| states.iter().map(|state| state.name().to_owned()).collect();
     let (stuck, moving) = ([SagaState::Stuck], [SagaState::Running, SagaState::Undoing, SagaState::Stuck]);
     let of = match older_than {
         None => SagaSelection { states: states(&stuck), ..of },
         Some(_) => SagaSelection { states: states(&moving), ..of },
     };
-    let mut list: SagaList = client.sagas(&SagasRequest::List { of, count: u32::MAX })?;
+    let mut list = host.list(of, u32::MAX)?;
     let is_old = |age_s| older_than.is_some_and(|older| age_s >= older);
     list.sagas.retain(|saga| saga.state == SagaState::Stuck.name() || is_old(saga.age_s));
     match format {

@@ -1,7 +1,7 @@
 //! Sagas as text for people.
 
 use super::out;
-use crate::sagas::{NotActed, SagaGroup, SagaPlan, SagaStatus, ShownAttempt, ShownSaga, Unread};
+use crate::sagas::{NotActed, SagaGroup, SagaPlan, SagaStatus, ShownAttempt, ShownSaga, ShownStep, StepState, Unread};
 
 /// Says which contexts could not be asked: none of their sagas is shown.
 pub fn unread(all: &[Unread]) {
@@ -65,7 +65,7 @@ pub fn grouped(all: &[SagaGroup]) -> String {
 }
 
 pub fn shown(saga: &ShownSaga) -> String {
-    let ShownSaga { status, undone_because, traceparent, perhaps_performed, timeline } = saga;
+    let ShownSaga { status, undone_because, traceparent, perhaps_performed, steps, steps_unknown, timeline } = saga;
     let mut text = format!(
         "{} {} of {}: {} at {}, started {} ago\n",
         status.kind,
@@ -86,6 +86,11 @@ pub fn shown(saga: &ShownSaga) -> String {
     line("perhaps performed, too", &perhaps_performed.join(", "));
     line("only goes on", if status.forward_only { "it has come to a step that cannot be undone" } else { "" });
     line("trace", traceparent);
+    line("steps not shown", steps_unknown);
+    if !steps.is_empty() {
+        text.push('\n');
+        text.push_str(&of_definition(steps, status.undoing));
+    }
     let row = |line: &ShownAttempt| {
         vec![
             line.number.to_string(),
@@ -100,6 +105,25 @@ pub fn shown(saga: &ShownSaga) -> String {
     text.push('\n');
     text.push_str(&out::table(&["NUMBER", "TIME", "TOOK", "STEP", "ANSWER", "BY"], &rows, &["NUMBER", "TOOK"]));
     text
+}
+
+/// What the definition says of each step, and what has become of it.
+fn of_definition(steps: &[ShownStep], undoing: bool) -> String {
+    let row = |one: &ShownStep| {
+        let is_now = one.state == StepState::Now;
+        let tries = if is_now { format!("{} of {}", one.tried, one.tries) } else { one.tries.to_string() };
+        let deadline = one.deadline.as_deref().map_or_else(|| format!("{} s", one.patience_s), second);
+        vec![
+            step(&one.name, is_now && undoing),
+            one.state.name().to_owned(),
+            one.call.clone().unwrap_or_else(|| "-".to_owned()),
+            one.undo.clone(),
+            tries,
+            deadline,
+        ]
+    };
+    let rows: Vec<_> = steps.iter().map(row).collect();
+    out::table(&["STEP", "STATE", "CALLS", "UNDO", "TRIES", "DEADLINE"], &rows, &["TRIES"])
 }
 
 /// What would happen.
@@ -173,7 +197,17 @@ orders   order  MC-100121  stuck  undo authorise      5  10 min  -         finan
     }
 
     #[test]
-    fn a_saga_is_shown_with_its_timeline() {
+    fn a_saga_is_shown_with_its_steps_and_its_timeline() {
+        let step = |name: &str, state, call: Option<&str>, undo: &str| ShownStep {
+            name: name.into(),
+            state,
+            call: call.map(str::to_owned),
+            undo: undo.into(),
+            tried: if state == StepState::Now { 5 } else { 0 },
+            tries: 9,
+            patience_s: 60,
+            deadline: (state == StepState::Now).then(|| "2026-11-29T20:01:00.5Z".to_owned()),
+        };
         let attempt = |number, answer: &str, by: Option<&str>| ShownAttempt {
             number,
             time: "2026-11-29T20:00:01.5Z".into(),
@@ -188,6 +222,13 @@ orders   order  MC-100121  stuck  undo authorise      5  10 min  -         finan
             undone_because: "the card is declined".into(),
             traceparent: "00-1-2-01".into(),
             perhaps_performed: vec!["clear".into()],
+            steps: vec![
+                step("open", StepState::Done, None, "own"),
+                step("authorise", StepState::Now, Some("bank:cards/payments.hold"), "bank:cards/payments.free"),
+                step("clear", StepState::PerhapsDone, None, "nothing"),
+                step("ship", StepState::ToCome, None, "never"),
+            ],
+            steps_unknown: String::new(),
             timeline: vec![attempt(1, "refused: declined", None), attempt(7, "retry: it is back", Some("ada (1000)"))],
         };
         let expect = "\
@@ -197,11 +238,20 @@ order MC-100121 of orders: stuck at undo authorise, started 10 min ago
   perhaps performed, too: clear
   trace: 00-1-2-01
 
+STEP            STATE         CALLS                     UNDO                       TRIES  DEADLINE
+open            done          -                         own                            9  60 s
+undo authorise  now           bank:cards/payments.hold  bank:cards/payments.free  5 of 9  2026-11-29T20:01:00Z
+clear           perhaps done  -                         nothing                        9  60 s
+ship            to come       -                         never                          9  60 s
+
 NUMBER  TIME                   TOOK  STEP            ANSWER             BY
      1  2026-11-29T20:00:01Z  12 ms  authorise       refused: declined
      7  2026-11-29T20:00:01Z  12 ms  undo authorise  retry: it is back  ada (1000)
 ";
         assert_eq!(shown(&saga), expect);
+        let why = "the version that serves has no sagas of the kind `order`";
+        let unknown = shown(&ShownSaga { steps: Vec::new(), steps_unknown: why.into(), ..saga });
+        assert!(unknown.contains(&format!("  steps not shown: {why}\n")) && !unknown.contains("DEADLINE"), "{unknown}");
     }
 
     #[test]

@@ -10,7 +10,6 @@ use crate::admin::client::{Client, Error};
 use crate::folder::{self, Folder};
 use crate::manifest::Manifest;
 use crate::verify::{self, Check, Components, Outcome, Progress, Report, Verdict, VerifyRequest};
-use crate::{app, logging};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -71,7 +70,7 @@ fn of_backup(
     backup: String,
     request: VerifyRequest,
 ) -> Result<Report, CommandError> {
-    on_a_guests_stack(global, move || {
+    local::on_a_guests_stack(global, move || {
         let mut display = ProgressDisplay::default();
         let mut progress = |at: &Progress| display.update(at);
         Ok(verify::verify_backup(&manifest, compiler(), &backup, &components, &request, &mut progress)?)
@@ -85,23 +84,12 @@ fn of_stopped(global: &Global, manifest: Manifest, request: VerifyRequest) -> Re
         return Err(verify::Error::NoData { path: data.display().to_string() }.into());
     }
     let folder = Folder::lock(data).map_err(local::busy)?;
-    on_a_guests_stack(global, move || {
+    local::on_a_guests_stack(global, move || {
         let _folder = folder;
         let mut display = ProgressDisplay::default();
         let mut progress = |at: &Progress| display.update(at);
         Ok(verify::verify_stopped(&manifest, compiler(), &request, &mut progress)?)
     })
-}
-
-/// Runs `work` on a thread of the host's runtime, which has the stack that a guest needs. Of the log, warnings matter.
-fn on_a_guests_stack<T: Send + 'static>(
-    global: &Global,
-    work: impl FnOnce() -> Result<T, CommandError> + Send + 'static,
-) -> Result<T, CommandError> {
-    let _log = logging::init(&global.stderr_log("warn"))?;
-    let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
-    let done = runtime.block_on(runtime.spawn_blocking(work));
-    done.map_err(|error| CommandError::caused_by(&error, ""))?
 }
 
 /// A line that says which check runs; on a terminal only.

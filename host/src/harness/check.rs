@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wasmtime::component::types::Type;
+
 use super::functions::{self, Function, Functions};
 use super::pattern::{self, Pattern};
 use super::scenario::{Action, At, Expect, FailureKind, Given, Reply, Request, Rows, Scenario, Step, Stub};
@@ -28,6 +30,20 @@ pub struct Call {
     pub export: usize,
     /// Complete values, apart from names that are bound by then.
     pub params: Vec<Pattern>,
+}
+
+/// A step of a saga that is performed, or undone.
+#[derive(Clone)]
+pub struct StepCall {
+    pub text: String,
+    pub kind: String,
+    pub step: String,
+    pub id: Pattern,
+    pub undo: bool,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// Why the saga is undone.
+    pub cause: String,
 }
 
 #[derive(Clone)]
@@ -59,6 +75,7 @@ pub struct TypedStep {
 pub enum TypedAction {
     Call { call: Call, expect: TypedExpect, timeout: Duration },
     Request(Request),
+    Perform { step: StepCall, expect: TypedExpect, timeout: Duration },
     Wait { seconds: u64 },
 }
 
@@ -165,6 +182,57 @@ impl<'k> Checker<'k> {
         Some(Call { text: text.value.clone(), export, params })
     }
 
+    /// `kind.step(id)` of a saga. Whether the context declares it is seen when it runs.
+    pub fn saga_step(&mut self, text: &At<String>) -> Option<StepCall> {
+        let remedy = "write the kind of the saga, the step and the saga's id: `order.reserve(\"MC-1\")`";
+        if self.functions.saga_outcome.is_none() {
+            let message = "the context has no sagas: it does not export `seam:host/saga-steps`";
+            self.report(text.place, message, "call one of its functions");
+            return None;
+        }
+        let open = text.value.find('(').unwrap_or(text.value.len());
+        let (name, arguments) = text.value.split_at(open);
+        let Some((kind, step)) = name.trim().split_once('.').filter(|_| !arguments.is_empty()) else {
+            self.report(text.place, format!("`{}` is not a step of a saga", text.value), remedy);
+            return None;
+        };
+        let params = Pattern::params(arguments, &[("id".to_owned(), Type::String)]);
+        let [id] = match params.map(<[Pattern; 1]>::try_from) {
+            Ok(Ok(id)) => id,
+            Ok(Err(_)) => return None,
+            Err(error) => {
+                self.mistake(text, open, &error, remedy);
+                return None;
+            }
+        };
+        if id.is_open() {
+            self.report(text.place, "the id of a saga cannot be `_` or `...`", "write it, or a `$name` that is bound");
+            return None;
+        }
+        let (text, kind, step) = (text.value.clone(), kind.to_owned(), step.to_owned());
+        Some(StepCall { text, kind, step, id, undo: false, attempt: 1, cause: String::new() })
+    }
+
+    /// What an answer has to be; `typed` reads a pattern for it.
+    fn expect(
+        &mut self,
+        expect: &Expect,
+        typed: impl FnOnce(&mut Self, &At<String>) -> Option<Pattern>,
+    ) -> Option<TypedExpect> {
+        Some(match expect {
+            Expect::Answer => TypedExpect::Answer,
+            Expect::Fails(failing) => TypedExpect::Fails(*failing),
+            Expect::Value(text) => TypedExpect::Value(typed(self, text)?),
+        })
+    }
+
+    /// The answer of a step, from its text.
+    fn outcome(&mut self, text: &At<String>) -> Option<Pattern> {
+        let ty = self.functions.saga_outcome.as_ref()?;
+        let remedy = "a step answers `done`, `later(why)`, `refused(why)`, `unknown(why)` or `waiting(until)`";
+        Pattern::of(&text.value, ty).map_err(|error| self.mistake(text, 0, &error, remedy)).ok()
+    }
+
     /// Calls of imported functions.
     fn expected(&mut self, texts: &Option<Vec<At<String>>>) -> Option<Vec<ExpectedCall>> {
         let mut expected = |text: &At<String>| {
@@ -214,15 +282,15 @@ impl<'k> Checker<'k> {
         let what = match &step.what {
             Action::Call { text, expect, timeout } => {
                 let call = self.call(text)?;
-                let expect = match expect {
-                    Expect::Answer => TypedExpect::Answer,
-                    Expect::Fails(failing) => TypedExpect::Fails(*failing),
-                    Expect::Value(text) => {
-                        let function = self.functions.exports.get(call.export)?;
-                        TypedExpect::Value(self.answer(function, text)?)
-                    }
-                };
+                let function = self.functions.exports.get(call.export)?;
+                let expect = self.expect(expect, |checker, text| checker.answer(function, text))?;
                 TypedAction::Call { call, expect, timeout: *timeout }
+            }
+            Action::Perform { text, undo, attempt, cause, expect, timeout } => {
+                let (undo, attempt, cause) = (*undo, *attempt, cause.clone());
+                let step = StepCall { undo, attempt, cause, ..self.saga_step(text)? };
+                let expect = self.expect(expect, Self::outcome)?;
+                TypedAction::Perform { step, expect, timeout: *timeout }
             }
             Action::Request(request) => {
                 if !self.functions.buffered_http {

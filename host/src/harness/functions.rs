@@ -1,7 +1,7 @@
 //! The functions that a context exports and imports, as its component declares them.
 
 use seam_runtime::component::{
-    Component, FunctionName, HTTP_HANDLER, Interface, InterfaceName, distinct_name, is_seam,
+    Component, FunctionName, HTTP_HANDLER, Interface, InterfaceName, SAGA_STEPS, distinct_name, is_seam,
 };
 use seam_runtime::did_you_mean;
 use wasmtime::component::types::{ComponentFunc, Type};
@@ -48,6 +48,8 @@ pub struct Functions {
     /// Whether it answers requests through `seam:host/http-handler`.
     pub buffered_http: bool,
     pub store: bool,
+    /// What a step of a saga answers, if it has any.
+    pub saga_outcome: Option<Type>,
 }
 
 impl Functions {
@@ -68,7 +70,10 @@ impl Functions {
             all.iter_mut().zip(shown).for_each(|(function, shown)| function.shown = shown);
             all
         };
+        let steps = component.exports.iter().find(|export| export.name.path == SAGA_STEPS);
+        let perform = steps.and_then(|steps| steps.functions.iter().find(|(name, _)| name == "perform"));
         Self {
+            saga_outcome: perform.and_then(|(_, perform)| perform.results().next()),
             exports: functions(&component.exports),
             imports: functions(&component.imports),
             buffered_http: component.exports.iter().any(|export| export.name.path == HTTP_HANDLER),

@@ -19,6 +19,7 @@ pub mod recorded;
 pub mod report;
 pub mod rules;
 pub mod run;
+mod saga_step;
 pub mod scenario;
 pub mod scenario_run;
 mod stubs;

@@ -128,34 +128,13 @@ impl Runner<'_> {
                     Ok(answer) => answer,
                     Err(unbound) => return found.push(finding(place, unbound, "")),
                 };
-                match (expect, &answer) {
-                    (TypedExpect::Fails(failing), Err(failure)) if scenario_run::is(failure, *failing) => {}
-                    (TypedExpect::Fails(failing), Err(failure)) => {
-                        let what = format!("{} should have failed as {}, but: {failure}", call.text, failing.name());
-                        found.push(finding(place, what, ""));
-                    }
-                    (TypedExpect::Fails(failing), Ok(answer)) => {
-                        let what = format!("{} should have failed as {}, but it answered", call.text, failing.name());
-                        found.push(finding(place, what, &answer.as_ref().map(pattern::pretty).unwrap_or_default()));
-                    }
-                    (_, Err(failure)) => found.push(unanswered(place, &call.text, failure)),
-                    (TypedExpect::Answer, Ok(_)) | (TypedExpect::Value(_), Ok(None)) => {}
-                    (TypedExpect::Value(expected), Ok(Some(answer))) => {
-                        let mut bound = run.bound.clone();
-                        if expected.matches(answer, &mut bound) {
-                            run.bound = bound;
-                        } else {
-                            let diff = pattern::diff(expected, answer, &run.bound);
-                            found.push(finding(
-                                place,
-                                format!("{} does not return the expected value", call.text),
-                                &diff,
-                            ));
-                        }
-                    }
-                }
+                meet(expect, &call.text, &answer, place, run, found);
                 self.hold_to_contract(call.export, &call.text, answer, run.params(call), place, found);
             }
+            TypedAction::Perform { step, expect, timeout } => match run.perform(step, *timeout) {
+                Ok(answer) => meet(expect, &step.text, &answer.map(Some), place, run, found),
+                Err((what, remedy)) => found.push(finding(place, what, &remedy)),
+            },
         }
     }
 
@@ -239,6 +218,39 @@ impl Runner<'_> {
         }
         let diff = pattern::lines(wanted.trim_end(), happened.trim_end());
         Some(finding(place, differs, &diff))
+    }
+}
+
+/// Compares the answer of a call, or of a step of a saga, with what is expected.
+fn meet(
+    expect: &TypedExpect,
+    text: &str,
+    answer: &Result<Option<Val>, Failure>,
+    place: Place,
+    run: &mut ScenarioRun,
+    found: &mut Vec<Finding>,
+) {
+    match (expect, answer) {
+        (TypedExpect::Fails(failing), Err(failure)) if scenario_run::is(failure, *failing) => {}
+        (TypedExpect::Fails(failing), Err(failure)) => {
+            let what = format!("{text} should have failed as {}, but: {failure}", failing.name());
+            found.push(finding(place, what, ""));
+        }
+        (TypedExpect::Fails(failing), Ok(answer)) => {
+            let what = format!("{text} should have failed as {}, but it answered", failing.name());
+            found.push(finding(place, what, &answer.as_ref().map(pattern::pretty).unwrap_or_default()));
+        }
+        (_, Err(failure)) => found.push(unanswered(place, text, failure)),
+        (TypedExpect::Answer, Ok(_)) | (TypedExpect::Value(_), Ok(None)) => {}
+        (TypedExpect::Value(expected), Ok(Some(answer))) => {
+            let mut bound = run.bound.clone();
+            if expected.matches(answer, &mut bound) {
+                run.bound = bound;
+            } else {
+                let diff = pattern::diff(expected, answer, &run.bound);
+                found.push(finding(place, format!("{text} does not return the expected value"), &diff));
+            }
+        }
     }
 }
 

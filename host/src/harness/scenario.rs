@@ -119,6 +119,18 @@ pub enum Action {
         timeout: Duration,
     },
     Request(Request),
+    /// A step of a saga is performed, or undone.
+    Perform {
+        /// `kind.step(id)`
+        text: At<String>,
+        undo: bool,
+        /// Counts from 1.
+        attempt: u32,
+        /// Why the saga is undone.
+        cause: String,
+        expect: Expect,
+        timeout: Duration,
+    },
     /// Time passes.
     Wait {
         seconds: u64,

@@ -15,10 +15,11 @@ use seam_store::{Rows, Value, private};
 use tempfile::TempDir;
 use wasmtime::component::Val;
 
-use super::check::{Call, TypedStub};
+use super::check::{Call, StepCall, TypedStub};
 use super::functions::{Function, Functions};
 use super::pattern::{Bindings, Pattern};
 use super::rules::Rules;
+use super::saga_step;
 use super::scenario::{Cell, FailureKind};
 use super::stubs::{MadeCall, Stubs};
 use crate::limits;
@@ -204,6 +205,25 @@ impl ScenarioRun {
             Err(failure) => failure.to_string(),
         });
         Ok(answer)
+    }
+
+    /// Performs a step of a saga, or undoes it, as the host does. Afterwards the saga stands where the host would put
+    /// it. The inner error is why the step gave no answer.
+    ///
+    /// # Errors
+    /// What is wrong with the scenario, and what to do about it.
+    pub fn perform(&mut self, step: &StepCall, timeout: Duration) -> Result<Result<Val, Failure>, (String, String)> {
+        let Some(Val::String(id)) = step.id.value(&self.bound) else {
+            let what = format!("`{}` uses a `$name` that is not bound yet", step.text);
+            return Err((what, "bind it in an answer before".to_owned()));
+        };
+        self.stubs.begin(&self.bound, timeout);
+        let performed = saga_step::perform(&self.running.live(), step, id, Instant::now() + timeout)?;
+        self.transcript.push(match &performed {
+            Ok(outcome) => super::pattern::pretty(outcome),
+            Err(failure) => failure.to_string(),
+        });
+        Ok(performed)
     }
 
     /// Sends a request, with the cookies of earlier responses.

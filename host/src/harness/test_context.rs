@@ -7,7 +7,7 @@ use seam_runtime::alone::fixture::Fixture;
 use seam_runtime::call::Failure;
 use wasmtime::component::Val;
 
-use super::check::{Call, Checker, TypedStub};
+use super::check::{Call, Checker, StepCall, TypedStub};
 use super::error::Error;
 use super::functions::Functions;
 use super::pattern::{self, Bindings, Pattern};
@@ -158,6 +158,37 @@ impl TestContext {
         match problems.is_empty() {
             true => Ok(CallOutcome { outcome, result: function.and_then(|f| f.result.clone()), call: text.to_owned() }),
             false => Err(failed(problems.join("\n"))),
+        }
+    }
+
+    /// Performs a step of a saga, `kind.step(id)`, as the host does; its answer is one of `seam:host/saga-steps`.
+    ///
+    /// # Errors
+    /// As `call`; also when the context declares no such step.
+    pub fn perform(&mut self, step: &str) -> Result<CallOutcome, Error> {
+        self.step(step, false)
+    }
+
+    /// As `perform`: undoes the step.
+    ///
+    /// # Errors
+    /// As `perform`; also when the step declares no undo.
+    pub fn undo(&mut self, step: &str) -> Result<CallOutcome, Error> {
+        self.step(step, true)
+    }
+
+    fn step(&mut self, text: &str, undo: bool) -> Result<CallOutcome, Error> {
+        let mut checker = Checker::new(&self.functions);
+        let step = checker.saga_step(&at(text));
+        let step = StepCall { undo, ..step.ok_or_else(|| wrong(std::mem::take(&mut checker.problems)))? };
+        let outcome = self.run.perform(&step, Duration::from_millis(limits::SAGA_CALL_MS));
+        let outcome =
+            outcome.map_err(|(what, remedy)| Error::Fixture { message: format!("{what} ({remedy})") })?.map(Some);
+        match self.run.take_problems() {
+            none if none.is_empty() => {
+                Ok(CallOutcome { outcome, result: self.functions.saga_outcome.clone(), call: text.to_owned() })
+            }
+            problems => Err(Error::Fixture { message: problems.join("\n") }),
         }
     }
 

@@ -7,10 +7,10 @@ use seam_runtime::call::{Call, Failure};
 use seam_runtime::run::{Generation, Undelivered};
 use seam_runtime::serve::Registry;
 use seam_store::ids::Trace;
-use seam_store::{Database, SagaDefinition, SagaOutcome, SagaTask};
+use seam_store::{Database, SagaDefinition, SagaOutcome};
 
 use super::driver::Contexts;
-use super::performer::{Keep, Mark, Performer};
+use super::performer::{Performance, Performer};
 use crate::limits;
 use crate::pause::pause_ms;
 
@@ -56,14 +56,8 @@ impl Performer for ContextPerformer {
         Ok(generation.saga_definitions().iter().find(|definition| definition.kind == kind).cloned())
     }
 
-    fn perform(
-        &self,
-        task: &SagaTask,
-        trace: &str,
-        undo: bool,
-        keep: Keep<'_>,
-        mark: Mark<'_>,
-    ) -> Result<SagaOutcome, Undelivered> {
+    fn perform(&self, step: Performance<'_>) -> Result<SagaOutcome, Undelivered> {
+        let Performance { task, trace, undo, keep, mark } = step;
         let live = self.registry.live(&self.context).map_err(Undelivered::Context)?;
         let trace = Trace::parse(trace).map_or_else(Trace::start, Trace::child);
         let call = Call::start(Instant::now() + Duration::from_millis(limits::SAGA_CALL_MS), trace);

@@ -16,7 +16,7 @@ use seam_store::{
     Database, Error, Saga, SagaAttempt, SagaDefinition, SagaOutcome, SagaState, SagaTask, SagaUndo, Transaction, fault,
 };
 
-use super::performer::Performer;
+use super::performer::{Performance, Performer};
 use super::rules::{self, At};
 use crate::limits;
 
@@ -230,7 +230,8 @@ impl<P: Performer> Course<'_, P> {
                 written = Some(self.write_in(tx, &lines, |saga| next(definition, position, saga, outcome, at))?);
                 if fault::fails("saga.before-commit") { Err(fault::error()) } else { Ok(()) }
             };
-            self.performer.perform(&task, &saga.trace, saga.undoing, &keep, &mut mark)
+            let (trace, undo) = (&saga.trace, saga.undoing);
+            self.performer.perform(Performance { task: &task, trace, undo, keep: &keep, mark: &mut mark })
         };
         let failed = |why: String, text: String| (SagaOutcome::Later(why), line(text));
         let (outcome, line) = match answer {

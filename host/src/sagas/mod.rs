@@ -21,6 +21,7 @@ pub use engine::{Engine, Left};
 pub use metrics::SagaMetrics;
 pub use operator::{
     NotActed, SagaAct, SagaActRequest, SagaGroup, SagaGroups, SagaList, SagaName, SagaOperator, SagaOrder, SagaPlan,
-    SagaSelection, SagaStatus, SagaTarget, ShownAttempt, ShownSaga, Unread,
+    SagaSelection, SagaStatus, SagaTarget, ShownAttempt, ShownSaga, ShownStep, StepState, StoppedSagas, Unread,
 };
-pub use performer::{Keep, Mark, Performer};
+pub use performer::{Performance, Performer};
+pub use rules::after_step;

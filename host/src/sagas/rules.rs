@@ -4,7 +4,7 @@
 //! no more forward; once it has come to a step that cannot be undone it is not undone.
 //! Not here: when that is written down (`engine`).
 
-use seam_store::{Saga, SagaDefinition, SagaOutcome, SagaState, SagaUndo};
+use seam_store::{Saga, SagaDefinition, SagaOutcome, SagaState, SagaTask, SagaUndo};
 
 use crate::limits;
 
@@ -45,6 +45,40 @@ pub fn after(definition: &SagaDefinition, position: usize, saga: &Saga, outcome:
             Saga { state: SagaState::Waiting, due_ms: until, attempts, ..tried_from(saga, at) }
         }
     }
+}
+
+/// Where a saga stands after `task`, the step at `position` or its undo, answered, whatever it was at before: for
+/// scenarios, which perform steps one by one. Nothing is in doubt in one.
+pub fn after_step(
+    definition: &SagaDefinition,
+    position: usize,
+    saga: &Saga,
+    task: &SagaTask,
+    undo: bool,
+    outcome: &SagaOutcome,
+    now_ms: u64,
+) -> Saga {
+    let waits = saga.state == SagaState::Waiting && saga.step == task.step && !undo;
+    let come_to = definition.steps.get(..=position).unwrap_or_default();
+    let at_it = Saga {
+        state: match (undo, waits) {
+            (true, _) => SagaState::Undoing,
+            (false, true) => SagaState::Waiting,
+            (false, false) => SagaState::Running,
+        },
+        step: task.step.clone(),
+        reach: Vec::new(),
+        in_doubt: false,
+        forward_only: !undo && come_to.iter().any(|step| step.undo == SagaUndo::Never),
+        undoing: undo,
+        passed: false,
+        attempts: task.attempt.saturating_sub(1),
+        step_since_ms: now_ms,
+        cause: if undo { task.cause.clone() } else { String::new() },
+        ..saga.clone()
+    };
+    let at = At { now_ms, pause_ms: limits::PAUSE_FIRST_MS, longest_ms: 1_000 * limits::SAGA_PAUSE_S };
+    Saga { changed_ms: now_ms, ..after(definition, position, &at_it, outcome, at) }
 }
 
 /// To the step after the one at `position`, which is performed.

@@ -3,7 +3,7 @@
 use seam_runtime::{did_you_mean, serve};
 use seam_store::{CopyError, HostFileError};
 
-use crate::{backup, deploy};
+use crate::{backup, deploy, stopped};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -25,6 +25,15 @@ pub enum Error {
     Deploy(#[from] deploy::Error),
     #[error(transparent)]
     Host(#[from] HostFileError),
+}
+
+impl From<stopped::Error> for Error {
+    fn from(error: stopped::Error) -> Self {
+        match error {
+            stopped::Error::Host(error) => Self::Host(error),
+            stopped::Error::Deploy(error) => Self::Deploy(error),
+        }
+    }
 }
 
 /// Boxed, since it is larger than all the others.

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use seam_runtime::alone::probe;
 use seam_runtime::component::Compiler;
-use seam_runtime::serve::{LinkedSystem, Source};
+use seam_runtime::serve::Source;
 use seam_store::{Invariant, Terms};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -16,8 +15,8 @@ use super::report::Report;
 use super::run::run;
 use super::subject::{Fault, Subject};
 use super::{Progress, VerifyRequest};
-use crate::limits;
 use crate::manifest::{ContextSettings, Manifest};
+use crate::{limits, stopped};
 
 /// What each context with a component declares, by its name.
 pub(super) type Declared = BTreeMap<String, Result<Vec<Invariant>, Fault>>;
@@ -31,11 +30,8 @@ pub(super) fn declared(
     compiler: Compiler,
     source: &(dyn Fn(&ContextSettings) -> Source + Sync),
 ) -> Result<Declared, Error> {
-    let cache = manifest.host.data.join("cache");
-    let system =
-        LinkedSystem::load_what_can(&manifest.system(), compiler, &cache, source).map_err(Error::Components)?;
     let databases = tempfile::tempdir().map_err(Error::Temporary)?;
-    let probed = probe::start_each(&system, databases.path());
+    let (system, probed) = stopped::probe(manifest, compiler, source, databases.path()).map_err(Error::Components)?;
     let mut declared = Declared::new();
     for (context, invariants) in probed.invariants {
         declared.insert(context.to_string(), Ok(invariants));

@@ -1,18 +1,16 @@
 //! The files of a host that is stopped, with the logs that it left: they are looked at and left as they are.
 
-use std::sync::Arc;
-
 use seam_runtime::component::Compiler;
-use seam_store::{Config, HostFile, Misfit, Register, RegisterError, Snapshot, chain};
+use seam_store::{Config, Misfit, RegisterError, Snapshot};
 
 use super::error::Error;
 use super::offline;
 use super::report::Report;
 use super::subject::{Fault, Subject};
 use super::{Progress, VerifyRequest};
-use crate::deploy::{self, History};
 use crate::folder;
 use crate::manifest::Manifest;
+use crate::stopped::{Stopped, Unusable};
 
 /// Verifies the files in the data folder of `manifest`, which this process has locked. Their moment is that of the last
 /// write: work that a kill has cut off is as old as it was then.
@@ -26,10 +24,8 @@ pub fn verify_stopped(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Report, Error> {
     let data = &manifest.host.data;
-    let host = Arc::new(HostFile::open(data)?);
-    let register = Register::open(host.clone())?;
-    let sources = deploy::standing(manifest, &History::new(host)?)?;
-    let mut declared = offline::declared(manifest, compiler, &|entry| sources.of(entry))?;
+    let stopped = Stopped::open(manifest)?;
+    let mut declared = offline::declared(manifest, compiler, &|entry| stopped.sources.of(entry))?;
     let (mut subjects, mut files) = (Vec::new(), Vec::new());
     for context in &manifest.contexts {
         let (name, Some(store)) = (&context.settings.name, &context.settings.store) else { continue };
@@ -38,16 +34,12 @@ pub fn verify_stopped(
         if name.variant().is_some() && !declared.contains_key(name.as_str()) && !config.path.exists() {
             continue;
         }
-        let file = match register.compare(name, &config) {
-            Ok(()) if !config.path.is_file() => Err(Fault::Absent),
-            Ok(()) => Snapshot::of_stopped(&config)
-                .map_err(|error| Fault::Unreadable { why: chain(&error), remedy: error.remedy() }),
-            Err(error) => match (&error, Snapshot::of_stopped(&config)) {
-                // It is the right file: the checks say what is wrong with it, and what is not.
-                (RegisterError::Misfit(Misfit::Damaged { .. }), Ok(file)) => Ok(file),
-                _ => Err(misfit(name.as_str(), &error)),
-            },
+        let file = match stopped.file(name, &config) {
+            // It is the right file: the checks say what is wrong with it, and what is not.
+            Err(error) if error.is_damage() => Snapshot::of_stopped(&config).map_err(|_| error),
+            read => read,
         };
+        let file = file.map_err(|error| fault(name.as_str(), &error));
         files.push(config.path);
         let declared = offline::of(&mut declared, name.as_str());
         subjects.push(Subject { context: name.to_string(), file, declared, events: (&context.settings).into() });
@@ -55,11 +47,13 @@ pub fn verify_stopped(
     offline::report(subjects, offline::last_written(&files), request, progress)
 }
 
-fn misfit(context: &str, error: &RegisterError) -> Fault {
-    let (why, remedy) = (chain(error), error.remedy(context));
+fn fault(context: &str, error: &Unusable) -> Fault {
+    let (why, remedy) = (error.why(), error.remedy(context));
     match error {
-        RegisterError::Misfit(Misfit::Unreadable { .. } | Misfit::Open(_)) => Fault::Unreadable { why, remedy },
-        RegisterError::Misfit(_) => Fault::Damaged { why, remedy },
-        _ => Fault::Unreadable { why, remedy },
+        Unusable::Absent => Fault::Absent,
+        Unusable::Unfit(RegisterError::Misfit(Misfit::Unreadable { .. } | Misfit::Open(_)))
+        | Unusable::Unreadable(_) => Fault::Unreadable { why, remedy },
+        Unusable::Unfit(RegisterError::Misfit(_)) => Fault::Damaged { why, remedy },
+        Unusable::Unfit(_) => Fault::Unreadable { why, remedy },
     }
 }

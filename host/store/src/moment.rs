@@ -17,8 +17,9 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::look::{Log, look};
 use crate::open::{self, OpenError, open};
+use crate::saga::{self, Reading, Saga, SagaAttempt, SagaFilter};
 use crate::writer::Lease;
-use crate::{blocking, damage, limits, schema};
+use crate::{blocking, damage, host_table, limits, schema};
 
 /// A file as it was at the moment. While it lives, the file's write-ahead log is not cut.
 pub struct Snapshot {
@@ -104,6 +105,42 @@ impl Snapshot {
     /// When the file cannot be read.
     pub fn schema(&self) -> Result<u32, Error> {
         schema::number(self.connection.sqlite()).map_err(|error| Error::of(&error))
+    }
+
+    /// As `Database::saga`. The host that opens the file next does not know more: what may have been performed since it
+    /// was written is in doubt.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn saga(&self, kind: &str, id: &str) -> Result<Option<Saga>, Error> {
+        self.read_sagas(|sagas| sagas.saga(kind, id))
+    }
+
+    /// As `Database::sagas`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn sagas(&self, filter: &SagaFilter, skip: u32, count: u32) -> Result<Vec<Saga>, Error> {
+        self.read_sagas(|sagas| sagas.sagas(filter, skip, count))
+    }
+
+    /// As `Database::saga_timeline`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn saga_timeline(&self, kind: &str, id: &str) -> Result<Vec<SagaAttempt>, Error> {
+        self.read_sagas(|sagas| sagas.timeline(kind, id))
+    }
+
+    fn read_sagas<T: Default>(&self, read: impl FnOnce(Reading<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
+        let sqlite = self.connection.sqlite();
+        let found = match host_table::exists(sqlite, saga::TABLE) {
+            // No opening of a file has this number.
+            Ok(true) => read(Reading { sqlite, opened: -1 }),
+            Ok(false) => Ok(T::default()),
+            Err(error) => Err(error),
+        };
+        found.map_err(|error| Error::of(&error))
     }
 
     /// Writes the file as it was to `path`: it is on the disk when this returns, and absent when this fails.

@@ -398,3 +398,21 @@ fn verify_tables(
     }
     Ok(Verified { whole: true, ..found })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_rows_read_alike() {
+        let mac = Hmac::<Sha256>::new_from_slice(b"a key").unwrap();
+        let of = |values: &[ValueRef<'_>]| seal(&mac, values.iter().copied());
+        let text = |text: &'static str| ValueRef::Text(text.as_bytes());
+        // What stands between two values in one row stands within them in the other.
+        assert_ne!(of(&[text("a\u{3}b"), text("c")]), of(&[text("a"), text("b\u{3}c")]));
+        assert_ne!(of(&[text("1")]), of(&[ValueRef::Blob(b"1")]));
+        assert_ne!(of(&[ValueRef::Integer(0)]), of(&[ValueRef::Real(0.0)]));
+        assert_ne!(of(&[ValueRef::Null, text("")]), of(&[text(""), ValueRef::Null]));
+        assert_eq!(of(&[text("a"), ValueRef::Null]), of(&[text("a"), ValueRef::Null]));
+    }
+}

@@ -56,6 +56,15 @@ pub fn request_return(change: Change<'_>, lines: &[Line]) -> Result<Order, Error
     order(change.number)
 }
 
+/// The copies that come back with a return, corrected by the operator with the account `by`.
+pub fn correct_return(number: &str, lines: &[Line], by: &str) -> Result<Order, Error> {
+    check::number(number).map_err(|_| Error::UnknownOrder)?;
+    check::author(by)?;
+    check::lines(lines)?;
+    changing::correct_return(number, lines, by, clock::now())?;
+    order(number)
+}
+
 fn check_change(change: Change<'_>) -> Result<(), Error> {
     check::key(change.key)?;
     change.customer.map_or(Ok(()), check::customer)?;

@@ -185,6 +185,10 @@ impl desk::Guest for Orders {
     fn cancel_by(key: String, number: String, reason: String, by: String) -> Result<wit::Order, wit::Error> {
         changing::change(at_desk(&key, Step::Cancel, &number, Some(&by)), &reason, &Linked)
     }
+
+    fn correct_return(number: String, lines: Vec<wit::Line>, by: String) -> Result<wit::Order, wit::Error> {
+        changing::correct_return(&number, &lines, &by)
+    }
 }
 
 /// What an operator asks for.

@@ -3,10 +3,14 @@
 
 mod world;
 
+use std::time::Duration;
+
 use orders::changing::request_return;
 use orders::desk;
+use orders::domain::sagas::RETURN;
 use orders::domain::search::Range;
 use orders::domain::states::Step;
+use orders::neighbours::Neighbours as _;
 use orders::store;
 use orders::store::changing::Change;
 use orders::store::desk::{authors, held_up, waiting};
@@ -95,6 +99,28 @@ fn a_return_gives_back_the_price_of_what_came_back() {
     assert_eq!(order.lines.iter().map(|line| line.returned).collect::<Vec<_>>(), [1, 1]);
     assert_eq!(world.others.borrow().paid[NUMBER].refunded, 3000);
     assert_eq!((world.on_hand("A"), world.on_hand("B")), (COPIES - 1, COPIES));
+}
+
+#[test]
+fn a_return_is_corrected_until_it_is_taken_in() {
+    let world = before(Step::ReceiveReturn);
+    let correct = |copies: &[(&str, u32)]| orders::changing::correct_return(NUMBER, &lines(copies), "account-7");
+    assert!(matches!(correct(&[("A", 2)]), Err(Error::Refused(_))), "its saga does not wait yet");
+    world.settle(RETURN, NUMBER, Duration::ZERO).unwrap();
+    // The parcel that the customer announced with one `A` and one `B` holds two `A`.
+    let order = correct(&[("A", 2)]).unwrap();
+    assert_eq!(order.lines.iter().map(|line| line.returned).collect::<Vec<_>>(), [2, 0]);
+    assert_eq!(authors(NUMBER).unwrap().last().unwrap().by, "account-7");
+    assert!(matches!(correct(&[("A", 3)]), Err(Error::Refused(why)) if why.contains("2 copies of A")));
+    assert!(matches!(correct(&[("C", 1)]), Err(Error::Invalid(_))));
+    assert!(matches!(correct(&[]), Err(Error::Invalid(_))));
+    let order = take(Step::ReceiveReturn, "k", &world).unwrap();
+    assert_eq!(order.lines.iter().map(|line| line.returned).collect::<Vec<_>>(), [2, 0], "a refusal changed nothing");
+    assert_eq!(world.others.borrow().paid[NUMBER].refunded, 2000);
+    assert_eq!((world.on_hand("A"), world.on_hand("B")), (COPIES, COPIES - 1));
+    assert!(matches!(correct(&[("A", 1)]), Err(Error::Refused(_))));
+    assert!(matches!(orders::changing::correct_return("MC-9", &lines(&[("A", 1)]), "b"), Err(Error::UnknownOrder)));
+    world.check("corrected");
 }
 
 #[test]

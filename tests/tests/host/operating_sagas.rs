@@ -83,8 +83,6 @@ fn sagas_are_listed_shown_and_acted_on_and_mistakes_change_nothing() -> Result<(
     let system = system()?;
     let manifest = system.write()?;
     let desk = Desk { system, manifest };
-    let (code, _, said) = desk.run(&["sagas"])?;
-    ensure!(code == 1 && said.contains("seam up"), "{said}");
     let _host = Host::up(&desk.manifest, &desk.system.folder.path().join("data"))?;
 
     assert_eq!(desk.ids(&["sagas"])?, ["MC-100121", "MC-100122", "MC-100123"]);
@@ -124,10 +122,68 @@ fn sagas_are_listed_shown_and_acted_on_and_mistakes_change_nothing() -> Result<(
         let shown = desk.json(&["sagas", "show", "orders", "order", id])?;
         let line = &shown["timeline"][0];
         ensure!(line["answer"] == "skip: the bank has it by telephone" && !line["by"].is_null(), "{shown}");
+        let why = shown["steps_unknown"].as_str().unwrap_or_default();
+        ensure!(why.contains("no sagas of the kind `order`"), "the version declares none: {shown}");
     }
     let audit = desk.json(&["audit"])?;
     ensure!(audit[0]["command"] == "seam sagas skip --all --state stuck", "{audit}");
     ensure!(audit[0]["outcome"].as_str().is_some_and(|outcome| outcome.starts_with("done: 2 sagas")), "{audit}");
+    Ok(())
+}
+
+/// Every file of a stopped host, with what is in it.
+fn files(system: &System) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(system.folder.path().join("data/stores"))? {
+        let path = entry?.path();
+        // SQLite's index of a log, which it makes for each reader.
+        if !path.to_string_lossy().ends_with("-shm") {
+            files.push((path.display().to_string(), std::fs::read(&path)?));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[test]
+fn the_sagas_of_a_stopped_host_are_shown_from_its_files_and_not_acted_on() -> Result<()> {
+    let system = System::new().context("orders", &declares(&["reserve", "authorise", "ship"])?, "store = true")?;
+    let manifest = system.write()?;
+    let desk = Desk { system, manifest };
+    // No host has run here.
+    let (code, _, said) = desk.run(&["sagas"])?;
+    ensure!(code == 1 && said.contains("seam up"), "{said}");
+    let registry = desk.system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    registry.close_stores();
+    plant(&desk.system)?;
+    drop(Host::up(&desk.manifest, &desk.system.folder.path().join("data"))?);
+    let before = files(&desk.system)?;
+
+    let (code, printed, said) = desk.run(&["sagas"])?;
+    ensure!(code == 0 && said.contains("the host is stopped"), "{said}");
+    ensure!(printed.lines().count() == 4 && printed.contains("MC-100123"), "{printed}");
+    assert_eq!(desk.ids(&["sagas", "--state", "any", "--cause", "FINANCE"])?, ["MC-100121", "MC-100122"]);
+    let groups = desk.json(&["sagas", "--by", "cause", "--state", "stuck"])?;
+    ensure!(groups["groups"][0]["sagas"] == 2, "{groups}");
+    let (code, printed, _) = desk.run(&["sagas", "check"])?;
+    ensure!(code == 1 && printed.lines().count() == 3, "{printed}");
+    let (code, _, said) = desk.run(&["sagas", "show", "orders", "order", "MC-100129"])?;
+    ensure!(code == 1 && said.contains("did you mean `MC-100121`?"), "{said}");
+    let shown = desk.json(&["sagas", "show", "orders", "order", "MC-100123"])?;
+    let step = |number: usize| (shown["steps"][number]["name"].clone(), shown["steps"][number]["state"].clone());
+    ensure!(step(0) == ("reserve".into(), "done".into()) && step(2) == ("ship".into(), "now".into()), "{shown}");
+    for action in ["retry", "undo"] {
+        let acted = ["sagas", action, "orders", "order", "MC-100121", "--yes", "--why", "it is back"];
+        let (code, printed, said) = desk.run(&acted)?;
+        ensure!(code == 1 && said.contains("nothing was changed") && said.contains("seam up"), "{printed}{said}");
+    }
+    ensure!(files(&desk.system)? == before, "the files are as they were");
+    ensure!(desk.json(&["audit"])? == serde_json::json!([]));
+
+    // A file that a start would not use is none whose sagas are known.
+    std::fs::remove_file(desk.system.folder.path().join("data/stores/orders.db"))?;
+    let (code, _, said) = desk.run(&["sagas", "check"])?;
+    ensure!(code == 2 && said.contains("the sagas of `orders` cannot be read"), "{said}");
     Ok(())
 }
 
@@ -139,6 +195,7 @@ fn the_page_about_sagas_does_what_it_says_to_operators() -> Result<()> {
     let _host = Host::up(&manifest, &system.folder.path().join("data"))?;
     let page = std::fs::read_to_string(repo().join("docs/sagas.md"))?;
     let (_, page) = page.split_once("## Operating\n").context("the section")?;
+    let (page, _) = page.split_once("\n## ").context("the next section")?;
     let seam = binary()?;
     let path = format!("{}:{}", seam.parent().context("a folder")?.display(), std::env::var("PATH")?);
     let mut commands = 0;
@@ -194,6 +251,11 @@ fn a_version_that_cannot_carry_on_the_sagas_in_process_is_refused_by_name_and_nu
     // What comes after them may change.
     let (passed, said) = deploy(&["reserve", "authorise", "ship", "thank"], &[])?;
     ensure!(passed, "{said}");
+    let shown = seam(&manifest, &["sagas", "show", "orders", "order", "MC-100121"])?;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let step = |name: &str| shown.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    ensure!(step("authorise").contains(" now ") && step("authorise").contains("0 of 3"), "{shown}");
+    ensure!(step("reserve").contains(" done ") && step("thank").contains(" to come "), "{shown}");
     let (passed, said) = deploy(&["reserve", "pay"], &["--allow", "unfinished-sagas"])?;
     ensure!(passed && said.contains("sagas that it cannot carry on are stuck: 3 sagas"), "{said}");
     Ok(())

@@ -1,6 +1,6 @@
 //! Transactions over the files of three contexts: all or nothing, also when the host is killed at any moment of one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use seam_runtime::guest::transactions::Ending;
@@ -119,13 +119,27 @@ fn a_host_that_is_killed_at_any_moment_of_a_transaction_finishes_or_undoes_it() 
     Ok(())
 }
 
+/// A system whose host was killed when transaction 1 was decided, before any file but the desk's had heard of it.
+struct Decided {
+    system: System,
+    manifest: PathBuf,
+    data: PathBuf,
+}
+
+impl Decided {
+    fn new() -> Result<Self> {
+        let system = system(DESK)?;
+        let (manifest, data) = (system.write()?, system.folder.path().join("data"));
+        let host = Host::up_with(&manifest, &data, &[("SEAM_FAULT", "two-phase.after-decision:kill")])?;
+        seam(&manifest, &["call", "desk", "work.write(1, 0)"])?;
+        drop(host);
+        Ok(Self { system, manifest, data })
+    }
+}
+
 #[test]
 fn a_host_that_is_killed_while_it_recovers_recovers() -> Result<()> {
-    let system = system(DESK)?;
-    let (manifest, data) = (system.write()?, system.folder.path().join("data"));
-    let host = Host::up_with(&manifest, &data, &[("SEAM_FAULT", "two-phase.after-decision:kill")])?;
-    seam(&manifest, &["call", "desk", "work.write(1, 0)"])?;
-    drop(host);
+    let Decided { system, manifest, data } = Decided::new()?;
     for point in ["two-phase.before-redo:kill:1", "two-phase.before-redo:kill:2", "two-phase.after-commit:kill:1"] {
         // Killed before it serves, unless all is done by then.
         drop(Host::up_with(&manifest, &data, &[("SEAM_FAULT", point)]));
@@ -166,11 +180,7 @@ fn renamed(data: &Path, from: &str, to: &str) -> Result<()> {
 
 #[test]
 fn a_file_stays_in_doubt_while_the_file_that_decides_cannot_be_asked() -> Result<()> {
-    let system = system(DESK)?;
-    let (manifest, data) = (system.write()?, system.folder.path().join("data"));
-    let host = Host::up_with(&manifest, &data, &[("SEAM_FAULT", "two-phase.after-decision:kill")])?;
-    seam(&manifest, &["call", "desk", "work.write(1, 0)"])?;
-    drop(host);
+    let Decided { system, manifest, data } = Decided::new()?;
     renamed(&data, "desk", "moved-away")?;
     let host = Host::up(&manifest, &data)?;
     let shown = seam(&manifest, &["contexts"])?;
@@ -188,11 +198,7 @@ fn a_file_stays_in_doubt_while_the_file_that_decides_cannot_be_asked() -> Result
 
 #[test]
 fn an_operators_choice_is_noted_and_shown_as_damage_when_the_opposite_was_decided() -> Result<()> {
-    let system = system(DESK)?;
-    let (manifest, data) = (system.write()?, system.folder.path().join("data"));
-    let host = Host::up_with(&manifest, &data, &[("SEAM_FAULT", "two-phase.after-decision:kill")])?;
-    seam(&manifest, &["call", "desk", "work.write(1, 0)"])?;
-    drop(host);
+    let Decided { system, manifest, data } = Decided::new()?;
     renamed(&data, "desk", "moved-away")?;
     let host = Host::up(&manifest, &data)?;
     let overview = |of: &str| -> Result<Vec<serde_json::Value>> {

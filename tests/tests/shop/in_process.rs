@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use seam_tests::books::{balance, decided};
-use seam_tests::host::Host;
+use seam_tests::host::{Host, binary};
 use seam_tests::person::Person;
 use seam_tests::shop::Shop;
 use seam_tests::shopping::{DEMO_PASSWORD, card, demo_email, operator, order_number};
+use seam_tests::{repo, wait};
 
 /// A shop whose checkout is of this kind.
 fn shop_with(checkout: &str) -> Result<Shop> {
@@ -90,6 +91,53 @@ fn in_two_phases_an_order_is_there_in_all_files_or_in_none() -> Result<()> {
     assert_eq!((books.orders[&order].state.as_str(), books.payments[&order].stage.as_str()), ("placed", "authorised"));
     operator(&host)?.desk(&order, "ship", &[])?.must_be(200)?;
     assert_eq!(balance(&shop)?.orders[&order].state, "shipped");
+    Ok(())
+}
+
+/// Each command of the section of the page about sagas, in its order.
+#[test]
+fn a_return_whose_data_are_wrong_is_corrected_and_resumed_as_the_page_says() -> Result<()> {
+    let shop = Shop::new()?;
+    let host = shop.up()?;
+    let sku = shop.album("kind of blue", 9)?;
+    let mut buyer = Person::signed_in(&host, &demo_email(1), DEMO_PASSWORD)?;
+    let order = buyer.buy(&sku, 2)?;
+    operator(&host)?.desk(&order, "ship", &[])?.must_be(200)?;
+    let number = |of: &serde_json::Value| of.as_u64().context("a number");
+    let before = shop.call("orders", &format!("desk.get-order({order:?})"))?;
+    let customer = before["customer"].as_str().context("a customer")?;
+    let announced = format!("ordering.request-return(\"k\", {customer:?}, {order:?}, [{{sku: {sku:?}, copies: 2}}])");
+    assert_eq!(shop.call("orders", &announced)?["state"], "return-requested");
+    let waits = || {
+        let shown = shop.seam(&["sagas", "show", "orders", "return", &order])?;
+        Ok(if shown.contains("waiting at arrive") { Ok(()) } else { Err(shown) })
+    };
+    wait::until(wait::TIMEOUT, waits)?;
+
+    let page = std::fs::read_to_string(repo().join("docs/sagas.md"))?;
+    let (_, page) = page.split_once("## Correct what a saga works with\n").context("the section")?;
+    let (page, _) = page.split_once("\n## ").unwrap_or((page, ""));
+    let page = page.replace("MC-100121", &order).replace("MC-0042", &sku);
+    let seam = binary()?;
+    let path = format!("{}:{}", seam.parent().context("a folder")?.display(), std::env::var("PATH")?);
+    let mut commands = 0;
+    for line in page.split("```sh\n").skip(1).flat_map(|block| block.lines().take_while(|line| *line != "```")) {
+        let mut shell = std::process::Command::new("sh");
+        let ended = shell.args(["-c", line]).current_dir(shop.folder.path()).env("PATH", &path).output()?;
+        let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
+        ensure!(ended.status.success() && said.contains(&order) | line.contains("resume"), "{line}: {said}");
+        commands += 1;
+    }
+    ensure!(commands == 4, "{commands} commands");
+
+    let returned = || {
+        let now = shop.call("orders", &format!("desk.get-order({order:?})"))?;
+        Ok(if now["state"] == "returned" { Ok(now) } else { Err(format!("{now}")) })
+    };
+    let now = wait::until(wait::TIMEOUT, returned)?;
+    assert_eq!(number(&now["lines"][0]["returned"])?, 1);
+    let books = balance(&shop)?;
+    assert_eq!(books.payments[&order].refunded, number(&now["lines"][0]["price"])?);
     Ok(())
 }
 

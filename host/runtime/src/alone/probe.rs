@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use seam_store::ids::ContextName;
-use seam_store::{Invariant, Migration, Misfit, Register, RegisterError};
+use seam_store::{Invariant, Migration, Misfit, Register, RegisterError, SagaDefinition};
 
 use crate::call::ContextIndex;
 use crate::component::{ContextProblem, ContextSpec};
@@ -23,6 +23,8 @@ pub struct Probed {
     pub migrations: Vec<(ContextName, Vec<Migration>)>,
     /// What each context declares of its file, of those whose statements fit it.
     pub invariants: Vec<(ContextName, Vec<Invariant>)>,
+    /// The sagas that each context declares, of those that start.
+    pub sagas: Vec<(ContextName, Vec<SagaDefinition>)>,
 }
 
 /// Starts each context of `system` on an empty file in `databases`.
@@ -39,8 +41,9 @@ pub fn start_each(system: &LinkedSystem, databases: &Path) -> Probed {
         let index = ContextIndex::try_from(at).unwrap_or(ContextIndex::MAX);
         let name = wired.spec.settings.name.clone();
         match start_one(index, wired, databases) {
-            Ok((migrations, invariants)) => {
+            Ok((migrations, invariants, sagas)) => {
                 probed.migrations.push((name.clone(), migrations));
+                probed.sagas.push((name.clone(), sagas));
                 match invariants {
                     Ok(invariants) => probed.invariants.push((name, invariants)),
                     Err(problem) => probed.problems.push(problem),
@@ -74,8 +77,8 @@ pub fn store_problem(
     }
 }
 
-/// What a context brings: its migrations, and its invariants or why they do not fit.
-type Brought = (Vec<Migration>, Result<Vec<Invariant>, ContextProblem>);
+/// What a context brings: its migrations, its invariants or why they do not fit, and its sagas.
+type Brought = (Vec<Migration>, Result<Vec<Invariant>, ContextProblem>, Vec<SagaDefinition>);
 
 fn start_one(index: ContextIndex, wired: link::Wired, databases: &Path) -> Result<Brought, ContextProblem> {
     let ContextSpec { settings, .. } = &wired.spec;
@@ -92,5 +95,5 @@ fn start_one(index: ContextIndex, wired: link::Wired, databases: &Path) -> Resul
     candidate.migrate(None)?;
     let Candidate { generation, migrations } = candidate;
     let invariants = generation.fitting_invariants(generation.database().map(Arc::as_ref));
-    Ok((migrations, invariants))
+    Ok((migrations, invariants, generation.saga_definitions().to_vec()))
 }

@@ -16,6 +16,7 @@ use crate::manifest::table::{Document, Table};
 use crate::manifest::{Place, Problem, Problems};
 
 const EXAMPLE_CALL: &str = "notes.newest(3)";
+const EXAMPLE_STEP: &str = "order.reserve(\"MC-1\")";
 
 /// The scenarios of a context.
 ///
@@ -238,17 +239,25 @@ fn needed(table: &Table<'_, '_>, key: &'static str, example: &str) -> Option<At<
 
 fn step(table: Table<'_, '_>) -> Option<Step> {
     let place = table.place;
-    let kinds: Vec<&str> = ["call", "request", "wait_s"].into_iter().filter(|key| table.has(key)).collect();
+    const KINDS: [&str; 5] = ["call", "request", "perform", "undo", "wait_s"];
+    let kinds: Vec<&str> = KINDS.into_iter().filter(|key| table.has(key)).collect();
     let (asked, published) = (asked(&table), published(&table));
     let what = match kinds[..] {
         ["call"] => call(&table),
         ["request"] => request(&table),
+        ["perform"] => perform(&table, "perform"),
+        ["undo"] => perform(&table, "undo"),
         ["wait_s"] => Some(Action::Wait { seconds: table.integer("wait_s", 0..=limits::SCENARIO_CLOCK_S_MAX, 0) }),
         _ => {
             // These keys are read, so that they are not reported as unknown, too.
             let _ = (call(&table), request(&table), table.has("wait_s") && table.value("wait_s").is_some());
-            let remedy = format!("write `call = '{EXAMPLE_CALL}'`, or `request = \"GET /\"`, or `wait_s = 60`");
-            table.document.report(place, "a step needs exactly one of `call`, `request` and `wait_s`", remedy);
+            let _ = (perform(&table, "perform"), perform(&table, "undo"));
+            let remedy = format!(
+                "write `call = '{EXAMPLE_CALL}'`, or `request = \"GET /\"`, or `perform = '{EXAMPLE_STEP}'`, or `wait_s \
+                 = 60`"
+            );
+            let message = "a step needs exactly one of `call`, `request`, `perform`, `undo` and `wait_s`";
+            table.document.report(place, message, remedy);
             None
         }
     };
@@ -267,10 +276,28 @@ fn published(table: &Table<'_, '_>) -> Option<Vec<At<String>>> {
 
 fn call(table: &Table<'_, '_>) -> Option<Action> {
     let text = table.string("call", EXAMPLE_CALL);
-    let then = table.string("then", "ok(_)");
-    let fails = failing(table);
+    let expect = expect(table, "ok(_)");
     let timeout = milliseconds(table, "timeout_ms", limits::CALL_TIMEOUT_MS);
-    let expect = match (then, fails) {
+    Some(Action::Call { text: text?, expect, timeout })
+}
+
+/// A step of a saga: `key` says whether it is performed or undone.
+fn perform(table: &Table<'_, '_>, key: &'static str) -> Option<Action> {
+    let text = table.string(key, EXAMPLE_STEP);
+    let expect = expect(table, "done");
+    let attempt = u32::try_from(table.integer("attempt", 1..=u64::from(u32::MAX), 1)).unwrap_or(u32::MAX);
+    let undo = key == "undo";
+    let cause = if undo { table.string("cause", "the card is declined") } else { None };
+    let cause = cause.map(|cause| cause.value).unwrap_or_default();
+    let timeout = milliseconds(table, "timeout_ms", limits::SAGA_CALL_MS);
+    Some(Action::Perform { text: text?, undo, attempt, cause, expect, timeout })
+}
+
+/// What an answer has to be, with this one as an example.
+fn expect(table: &Table<'_, '_>, example: &str) -> Expect {
+    let then = table.string("then", example);
+    let fails = failing(table);
+    match (then, fails) {
         (Some(then), Some(_)) => {
             table.document.report(then.place, "the call has both `then` and `fails`", "keep one of the two");
             Expect::Answer
@@ -278,8 +305,7 @@ fn call(table: &Table<'_, '_>) -> Option<Action> {
         (Some(then), None) => Expect::Value(then),
         (None, Some(failing)) => Expect::Fails(failing),
         (None, None) => Expect::Answer,
-    };
-    Some(Action::Call { text: text?, expect, timeout })
+    }
 }
 
 fn request(table: &Table<'_, '_>) -> Option<Action> {

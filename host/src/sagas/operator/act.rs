@@ -4,6 +4,7 @@
 //! Invariants: a saga that is not as it was when it was looked at is left alone, and reported; so is one whose state
 //! does not allow the action. Sagas of one file change in few transactions, each of which is short.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use seam_store::{Database, Saga, SagaChange, SagaState};
@@ -34,7 +35,11 @@ fn states(order: SagaOrder) -> &'static [SagaState] {
 /// # Errors
 /// For an unknown context, kind, state or saga; for a single saga also when its state does not allow the action, or
 /// when it has moved on since the preview.
-pub(super) fn prepare(files: &[SagaFile], request: &SagaActRequest, now_ms: u64) -> Result<Prepared, Refused> {
+pub(super) fn prepare(
+    files: &[SagaFile<Arc<Database>>],
+    request: &SagaActRequest,
+    now_ms: u64,
+) -> Result<Prepared, Refused> {
     let order = request.order;
     let found = match &request.of {
         SagaTarget::One(name) => {
@@ -119,7 +124,7 @@ fn effect(order: SagaOrder, saga: &Saga) -> String {
 /// # Errors
 /// When a file cannot be written: with the number of sagas that were acted on before.
 pub(super) fn carry_out(
-    files: &[SagaFile],
+    files: &[SagaFile<Arc<Database>>],
     Prepared { mut plan, sagas }: Prepared,
     order: SagaOrder,
     (who, why): (&str, &str),

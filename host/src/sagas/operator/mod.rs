@@ -2,21 +2,28 @@
 //!
 //! Invariants: a preview and a request that is refused change nothing. Every change goes through `Audit::act`, which
 //! notes who made it and why, and is a line of the saga's timeline.
+//! `stopped` reads the files of a host that is stopped; nothing acts on them.
 //! Not here: what an action does to a saga (`seam_store`), how a saga goes on (`engine`).
 
 mod act;
 mod look;
+mod steps;
+mod stopped;
 #[cfg(test)]
 mod tests;
 mod types;
 
+use std::sync::Arc;
+
 use seam_runtime::run::Generation;
 use seam_runtime::serve::Registry;
+use seam_store::Database;
 
 pub use look::SagaFile;
+pub use stopped::StoppedSagas;
 pub use types::{
     NotActed, SagaAct, SagaActRequest, SagaGroup, SagaGroups, SagaList, SagaName, SagaOrder, SagaPlan, SagaSelection,
-    SagaStatus, SagaTarget, ShownAttempt, ShownSaga, Unread,
+    SagaStatus, SagaTarget, ShownAttempt, ShownSaga, ShownStep, StepState, Unread,
 };
 
 use crate::audit::{Act, Audit};
@@ -50,14 +57,18 @@ impl SagaOperator {
         look::groups(&self.files(), &self.known(selection), self.now_ms())
     }
 
-    /// One saga with its timeline.
+    /// One saga with its steps and its timeline.
     ///
     /// # Errors
     /// When there is no such saga, or its file is not open.
     pub fn show(&self, name: &SagaName) -> Result<ShownSaga, Refused> {
         let name = SagaName { context: self.registry.name_of(&name.context), ..name.clone() };
         let files = self.files();
-        look::show(look::open(look::file(&files, &name.context)?)?, &name, self.now_ms())
+        let file = look::open(look::file(&files, &name.context)?)?;
+        let generations = self.registry.generations();
+        let serves = generations.iter().find(|generation| generation.context().as_str() == name.context);
+        let definitions = serves.map(|generation| generation.saga_definitions()).unwrap_or_default();
+        look::show(file, &name, look::definition(definitions, &name.kind), self.now_ms())
     }
 
     /// Acts on one saga or on many, or says what that would do.
@@ -85,26 +96,26 @@ impl SagaOperator {
     }
 
     /// The files that may have sagas, in the order of the manifest.
-    fn files(&self) -> Vec<SagaFile> {
+    fn files(&self) -> Vec<SagaFile<Arc<Database>>> {
         let generations = self.registry.generations();
         let stores = generations.iter().filter(|generation| generation.spec().settings.store.is_some());
         stores.map(|generation| of_generation(generation)).collect()
     }
 }
 
-fn of_generation(generation: &Generation) -> SagaFile {
-    let database = match (generation.out_of_service(), generation.database()) {
+fn of_generation(generation: &Generation) -> SagaFile<Arc<Database>> {
+    let file = match (generation.out_of_service(), generation.database()) {
         (Some(problem), _) => Err(problem.message.clone()),
         (None, Some(database)) => Ok(database.clone()),
         (None, None) => Err("it has no open file".to_owned()),
     };
-    SagaFile { context: generation.context().to_string(), database }
+    SagaFile { context: generation.context().to_string(), file }
 }
 
 /// See `SagaOperator::act`.
 fn act(
     audit: &Audit,
-    files: &[SagaFile],
+    files: &[SagaFile<Arc<Database>>],
     who: &str,
     request: &SagaActRequest,
     now_ms: u64,

@@ -16,7 +16,7 @@ use crate::limits;
 const NOW: u64 = 10_000_000;
 
 struct Desk {
-    files: Vec<SagaFile>,
+    files: Vec<SagaFile<Arc<Database>>>,
     orders: Arc<Database>,
     audit: Audit,
     _folder: tempfile::TempDir,
@@ -66,8 +66,8 @@ fn desk() -> Desk {
         (saga.state, saga.undoing, saga.cause) = (SagaState::Undoing, true, "declined".into());
     });
     let audit = Audit::new(host).unwrap();
-    let away = SagaFile { context: "away".into(), database: Err("its file is gone".into()) };
-    let files = vec![SagaFile { context: "orders".into(), database: Ok(orders.clone()) }, away];
+    let away = SagaFile { context: "away".into(), file: Err("its file is gone".into()) };
+    let files = vec![SagaFile { context: "orders".into(), file: Ok(orders.clone()) }, away];
     Desk { files, orders, audit, _folder: folder }
 }
 
@@ -142,7 +142,8 @@ fn sagas_with_the_same_trouble_are_counted_together() {
 fn a_saga_is_shown_with_what_operators_did_and_an_unknown_one_with_the_nearest() {
     let desk = desk();
     desk.act(SagaTarget::One(name("MC-1")), SagaOrder::Retry, None, false).unwrap();
-    let shown = look::show(&desk.orders, &name("MC-1"), NOW).unwrap();
+    let show = |name: &SagaName| look::show(&desk.orders, name, Ok(definition()), NOW);
+    let shown = show(&name("MC-1")).unwrap();
     assert_eq!((shown.status.state.as_str(), shown.status.age_s), ("running", 50 * 60));
     let [line] = &shown.timeline[..] else { panic!("{shown:?}") };
     assert_eq!((line.answer.as_str(), line.by.as_deref()), ("retry: it is back", Some("ada (1000)")));
@@ -151,7 +152,7 @@ fn a_saga_is_shown_with_what_operators_did_and_an_unknown_one_with_the_nearest()
         (name("another"), "seam sagas --context orders"),
         (SagaName { kind: "ordre".into(), ..name("MC-1") }, "did you mean `order`?"),
     ] {
-        let refused = look::show(&desk.orders, &unknown, NOW).unwrap_err();
+        let refused = show(&unknown).unwrap_err();
         assert!(refused.remedy.contains(words), "{refused:?}");
     }
 }

@@ -119,7 +119,7 @@ pub struct SagaGroups {
     pub unread: Vec<Unread>,
 }
 
-/// One saga with its timeline.
+/// One saga with its steps and its timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownSaga {
     #[serde(flatten)]
@@ -130,7 +130,62 @@ pub struct ShownSaga {
     pub traceparent: String,
     /// The steps after this one that may have been performed, too.
     pub perhaps_performed: Vec<String>,
+    /// As the version that serves declares them, or the one that a start would serve.
+    pub steps: Vec<ShownStep>,
+    /// Why there are none; empty if there are some.
+    pub steps_unknown: String,
     pub timeline: Vec<ShownAttempt>,
+}
+
+/// A step of a saga.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownStep {
+    pub name: String,
+    pub state: StepState,
+    /// The function that it calls.
+    pub call: Option<String>,
+    /// The function that undoes it, or `own`, `nothing`, `never`.
+    pub undo: String,
+    /// How often it, or its undo, has failed; 0 where the saga is not at it.
+    pub tried: u32,
+    /// How often it is tried.
+    pub tries: u32,
+    /// How long it is tried.
+    pub patience_s: u32,
+    /// While it is tried: until when, RFC 3339.
+    pub deadline: Option<String>,
+}
+
+/// What has become of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepState {
+    /// It is performed, or need not be undone.
+    Done,
+    /// The saga is at it: it is performed or undone, or waits.
+    Now,
+    ToCome,
+    /// It may have been performed before the host was cut off.
+    PerhapsDone,
+    Undone,
+    /// The saga was given up before it, or it was refused.
+    NotDone,
+    /// The version does not know the step that the saga is at.
+    Unknown,
+}
+
+impl StepState {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Now => "now",
+            Self::ToCome => "to come",
+            Self::PerhapsDone => "perhaps done",
+            Self::Undone => "undone",
+            Self::NotDone => "not done",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// A line of a timeline.

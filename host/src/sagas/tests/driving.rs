@@ -23,14 +23,8 @@ impl Performer for Gate {
         Ok(Some(SagaDefinition { kind: kind.into(), steps: definition(&[kind]).steps }))
     }
 
-    fn perform(
-        &self,
-        task: &SagaTask,
-        _: &str,
-        _: bool,
-        _: Keep<'_>,
-        mark: Mark<'_>,
-    ) -> Result<SagaOutcome, Undelivered> {
+    fn perform(&self, step: Performance<'_>) -> Result<SagaOutcome, Undelivered> {
+        let Performance { task, mark, .. } = step;
         match task.step.as_str() {
             "hold" => {
                 self.held.fetch_add(1, Ordering::SeqCst);

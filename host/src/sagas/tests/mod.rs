@@ -19,7 +19,7 @@ use seam_store::{
     SagaUndo, Transaction,
 };
 
-use super::{Engine, Keep, Left, Mark, Performer};
+use super::{Engine, Left, Performance, Performer};
 use crate::limits;
 
 /// What a step does besides its answer.
@@ -60,14 +60,8 @@ impl Performer for Troupe {
         Ok(Some(self.definition.borrow().clone()).filter(|definition| definition.kind == kind))
     }
 
-    fn perform(
-        &self,
-        task: &SagaTask,
-        trace: &str,
-        undo: bool,
-        keep: Keep<'_>,
-        mark: Mark<'_>,
-    ) -> Result<SagaOutcome, Undelivered> {
+    fn perform(&self, step: Performance<'_>) -> Result<SagaOutcome, Undelivered> {
+        let Performance { task, trace, undo, keep, mark } = step;
         assert_eq!(trace, "trace");
         let call = format!("{}{}", task.step, if undo { ":undo" } else { "" });
         self.calls.borrow_mut().push(call.clone());

@@ -12,6 +12,7 @@ mod table;
 mod types;
 
 pub use operate::SagaAction;
+pub(crate) use read::{Reading, TABLE};
 pub use types::{
     Saga, SagaAttempt, SagaChange, SagaCount, SagaDefinition, SagaFilter, SagaOutcome, SagaState, SagaStep, SagaTask,
     SagaUndo,

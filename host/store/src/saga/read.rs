@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{ToSql, params};
+use rusqlite::{Connection, ToSql, params};
 
 use super::table::{self, COLUMNS};
 use super::types::{Saga, SagaAttempt, SagaCount, SagaFilter, SagaState};
@@ -12,22 +12,23 @@ use crate::error::Error;
 use crate::host_table::{signed, unsigned};
 use crate::limits;
 
-const TABLE: &str = "seam_sagas";
+/// The table without which a file has no sagas.
+pub(crate) const TABLE: &str = "seam_sagas";
 
-impl Database {
-    /// Where a saga stands.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn saga(&self, kind: &str, id: &str) -> Result<Option<Saga>, Error> {
-        self.read_as_host(TABLE, |sqlite| table::find(sqlite, kind, id, self.writer.opened))
+/// The sagas of a file, read on one of its connections.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'c> {
+    pub sqlite: &'c Connection,
+    /// The number of this opening of the file.
+    pub opened: i64,
+}
+
+impl Reading<'_> {
+    pub fn saga(self, kind: &str, id: &str) -> rusqlite::Result<Option<Saga>> {
+        table::find(self.sqlite, kind, id, self.opened)
     }
 
-    /// Sagas, the oldest first, without the first `skip`.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn sagas(&self, filter: &SagaFilter, skip: u32, count: u32) -> Result<Vec<Saga>, Error> {
+    pub fn sagas(self, filter: &SagaFilter, skip: u32, count: u32) -> rusqlite::Result<Vec<Saga>> {
         // Each name is one of this program.
         let names: Vec<String> = filter.states.iter().map(|state| format!("'{}'", state.name())).collect();
         let states = if names.is_empty() { "1".to_owned() } else { format!("state IN ({})", names.join(", ")) };
@@ -41,12 +42,54 @@ impl Database {
         self.sagas_where(&rest, values)
     }
 
+    fn sagas_where(self, rest: &str, values: &[&dyn ToSql]) -> rusqlite::Result<Vec<Saga>> {
+        let mut statement = self.sqlite.prepare(&format!("SELECT {COLUMNS} FROM seam_sagas {rest}"))?;
+        statement.query_map(values, |row| table::saga(row, self.opened))?.collect()
+    }
+
+    pub fn timeline(self, kind: &str, id: &str) -> rusqlite::Result<Vec<SagaAttempt>> {
+        let sql = "SELECT number, at_ms, took_ms, step, undo, answer, by FROM seam_saga_attempts
+                   WHERE saga = (SELECT number FROM seam_sagas WHERE kind = ?1 AND id = ?2) ORDER BY number";
+        let mut statement = self.sqlite.prepare(sql)?;
+        let line = |row: &rusqlite::Row<'_>| {
+            Ok(SagaAttempt {
+                number: unsigned(row.get(0)?),
+                at_ms: unsigned(row.get(1)?),
+                took_ms: unsigned(row.get(2)?),
+                step: row.get(3)?,
+                undo: row.get(4)?,
+                answer: row.get(5)?,
+                by: row.get(6)?,
+            })
+        };
+        statement.query_map([kind, id], line)?.collect()
+    }
+}
+
+impl Database {
+    /// Where a saga stands.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn saga(&self, kind: &str, id: &str) -> Result<Option<Saga>, Error> {
+        self.read_sagas(|sagas| sagas.saga(kind, id))
+    }
+
+    /// Sagas, the oldest first, without the first `skip`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn sagas(&self, filter: &SagaFilter, skip: u32, count: u32) -> Result<Vec<Saga>, Error> {
+        self.read_sagas(|sagas| sagas.sagas(filter, skip, count))
+    }
+
     /// Sagas that are due at `now_ms`, those that have been due for longest first.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn sagas_due(&self, now_ms: u64, most: u32) -> Result<Vec<Saga>, Error> {
-        self.sagas_where("WHERE due_ms <= ?1 ORDER BY due_ms LIMIT ?2", params![signed(now_ms), most])
+        let due = "WHERE due_ms <= ?1 ORDER BY due_ms LIMIT ?2";
+        self.read_sagas(|sagas| sagas.sagas_where(due, params![signed(now_ms), most]))
     }
 
     /// When the next saga is due, in milliseconds since 1970.
@@ -87,23 +130,7 @@ impl Database {
     /// # Errors
     /// When the file cannot be read.
     pub fn saga_timeline(&self, kind: &str, id: &str) -> Result<Vec<SagaAttempt>, Error> {
-        self.read_as_host(TABLE, |sqlite| {
-            let sql = "SELECT number, at_ms, took_ms, step, undo, answer, by FROM seam_saga_attempts
-                       WHERE saga = (SELECT number FROM seam_sagas WHERE kind = ?1 AND id = ?2) ORDER BY number";
-            let mut statement = sqlite.prepare(sql)?;
-            let line = |row: &rusqlite::Row<'_>| {
-                Ok(SagaAttempt {
-                    number: unsigned(row.get(0)?),
-                    at_ms: unsigned(row.get(1)?),
-                    took_ms: unsigned(row.get(2)?),
-                    step: row.get(3)?,
-                    undo: row.get(4)?,
-                    answer: row.get(5)?,
-                    by: row.get(6)?,
-                })
-            };
-            statement.query_map([kind, id], line)?.collect()
-        })
+        self.read_sagas(|sagas| sagas.timeline(kind, id))
     }
 
     /// Forgets sagas that ended before this time, in milliseconds since 1970, with their timelines, some at a time;
@@ -156,10 +183,7 @@ impl Database {
         self.writer.sagas.listen(listener);
     }
 
-    fn sagas_where(&self, rest: &str, values: &[&dyn ToSql]) -> Result<Vec<Saga>, Error> {
-        self.read_as_host(TABLE, |sqlite| {
-            let mut statement = sqlite.prepare(&format!("SELECT {COLUMNS} FROM seam_sagas {rest}"))?;
-            statement.query_map(values, |row| table::saga(row, self.writer.opened))?.collect()
-        })
+    fn read_sagas<T: Default>(&self, read: impl FnOnce(Reading<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
+        self.read_as_host(TABLE, |sqlite| read(Reading { sqlite, opened: self.writer.opened }))
     }
 }

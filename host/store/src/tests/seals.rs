@@ -149,6 +149,21 @@ fn every_flipped_byte_of_the_file_is_found_at_a_start_and_when_it_is_read() {
 }
 
 #[test]
+fn a_page_in_the_place_of_another_one_is_found() {
+    let books = Books::sealed();
+    books.book(1..200);
+    let whole = std::fs::read(books.file()).unwrap();
+    let page = |number: usize| (number - 1) * PAGE..number * PAGE;
+    let pages = whole.len() / PAGE;
+    let alike = (2..pages).find(|number| whole[page(*number)][0] == whole[page(number + 1)][0]).unwrap();
+    let mut swapped = whole.clone();
+    swapped[page(alike)].copy_from_slice(&whole[page(alike + 1)]);
+    std::fs::write(books.file(), &swapped).unwrap();
+    // Each byte of it was sealed, and with this key.
+    assert!(books.why().contains(&format!("page {alike} does not fit its seal")), "{}", books.why());
+}
+
+#[test]
 fn every_flipped_byte_of_the_log_of_a_running_host_is_found_when_it_is_read() {
     let mut random = StdRng::seed_from_u64(11);
     let books = Books::sealed();

@@ -1,5 +1,6 @@
 //! Changes of a placed order: `begin` writes the change down and moves its saga, whose last step is `super::finish`.
 
+use seam_sdk::sagas::State as SagaState;
 use seam_sdk::store::{Transaction, execute, params, transaction};
 use seam_sdk::{log, sagas};
 
@@ -8,6 +9,9 @@ use crate::domain::sagas::{ARRIVE, DISPATCH, ORDER, RETURN};
 use crate::domain::states::{Doing, Step};
 use crate::domain::{RETURN_SECONDS, invalid};
 use crate::wit::{Error, Line, State};
+
+/// What the history says of a return that an operator has corrected.
+const CORRECTED: &str = "The parcel holds other copies than were announced.";
 
 /// Who asks for which change of which order.
 #[derive(Debug, Clone, Copy)]
@@ -57,30 +61,55 @@ pub fn request_return(change: Change<'_>, wanted: &[Line], now: u64) -> Result<(
             let days = RETURN_SECONDS / (24 * 60 * 60);
             return Err(Error::Refused(format!("Records can be sent back within {days} days of the shipment.")));
         }
-        let sold = lines(head.id)?;
-        for (i, line) in wanted.iter().enumerate() {
-            match sold.iter().find(|sold| sold.sku == line.sku) {
-                None => {
-                    let why = format_args!("`{}` is not in the order", line.sku);
-                    return Err(invalid(&format!("row {}, sku", i + 1), why));
-                }
-                Some(sold) if line.copies > sold.copies => {
-                    let why = format!("There were {} copies of {} in the order.", sold.copies, line.sku);
-                    return Err(Error::Refused(why));
-                }
-                Some(_) => {}
-            }
-        }
-        tx.execute_many(
-            "UPDATE lines SET returned = ?3 WHERE order_id = ?1 AND sku = ?2",
-            wanted.iter().map(|line| (head.id, &line.sku, line.copies)),
-        )?;
+        set_returned(tx, head.id, wanted)?;
         let sql = "UPDATE orders SET state = 'return-requested' WHERE id = ?1";
         tx.execute(sql, params![head.id])?;
         happened(tx, head.id, now, State::ReturnRequested, "", None)?;
         sagas::start(RETURN, change.number)?;
         Ok(())
     })
+}
+
+/// Corrects the copies that come back with a return, while that waits for its parcel.
+pub fn correct_return(number: &str, copies: &[Line], by: &str, now: u64) -> Result<(), Error> {
+    transaction(|tx| {
+        let head = head(tx, number)?.ok_or(Error::UnknownOrder)?;
+        let waits = match sagas::get_status(RETURN, number) {
+            Ok(status) => status.state == SagaState::Waiting && status.step == ARRIVE,
+            Err(sagas::Error::Unknown(_)) => false,
+            Err(error) => return Err(error.into()),
+        };
+        if !waits {
+            return Err(Error::Refused("The order has no return that waits for its parcel.".into()));
+        }
+        tx.execute("UPDATE lines SET returned = 0 WHERE order_id = ?1", params![head.id])?;
+        set_returned(tx, head.id, copies)?;
+        happened(tx, head.id, now, State::ReturnRequested, CORRECTED, Some(by))?;
+        Ok(())
+    })
+}
+
+/// Notes how many copies come back; no more than were sold.
+fn set_returned(tx: &Transaction, order: i64, wanted: &[Line]) -> Result<(), Error> {
+    let sold = lines(order)?;
+    for (i, line) in wanted.iter().enumerate() {
+        match sold.iter().find(|sold| sold.sku == line.sku) {
+            None => {
+                let why = format_args!("`{}` is not in the order", line.sku);
+                return Err(invalid(&format!("row {}, sku", i + 1), why));
+            }
+            Some(sold) if line.copies > sold.copies => {
+                let why = format!("There were {} copies of {} in the order.", sold.copies, line.sku);
+                return Err(Error::Refused(why));
+            }
+            Some(_) => {}
+        }
+    }
+    tx.execute_many(
+        "UPDATE lines SET returned = ?3 WHERE order_id = ?1 AND sku = ?2",
+        wanted.iter().map(|line| (order, &line.sku, line.copies)),
+    )?;
+    Ok(())
 }
 
 /// A placed order is being taken back, also if only an operator's command asked for it.
@@ -95,10 +124,9 @@ pub fn taking_back(id: i64, now: u64) -> Result<(), seam_sdk::store::Error> {
 /// Whether this may be done now, under this key. None: it has been done under this key.
 fn allowed(tx: &Transaction, change: Change<'_>) -> Result<Option<Head>, Error> {
     let Change { key, step, number, customer, by: _ } = change;
-    let sql = concat!("SELECT ", head_columns!(), " FROM orders AS o WHERE o.number = ?1");
-    let head = tx.optional::<HeadRow>(sql, params![number])?.map(HeadRow::head).transpose()?;
-    let head =
-        head.filter(|head| customer.is_none_or(|customer| head.customer == customer)).ok_or(Error::UnknownOrder)?;
+    let head = head(tx, number)?
+        .filter(|head| customer.is_none_or(|customer| head.customer == customer))
+        .ok_or(Error::UnknownOrder)?;
     let kept = tx.execute(
         "INSERT INTO keys (key, what, order_id) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO NOTHING",
         params![key, step.name(), head.id],
@@ -118,4 +146,9 @@ fn allowed(tx: &Transaction, change: Change<'_>) -> Result<Option<Head>, Error> 
         _ => step.from(head.state).map_err(|why| Error::Refused(why.into()))?,
     };
     Ok(Some(head))
+}
+
+fn head(tx: &Transaction, number: &str) -> Result<Option<Head>, seam_sdk::store::Error> {
+    let sql = concat!("SELECT ", head_columns!(), " FROM orders AS o WHERE o.number = ?1");
+    tx.optional::<HeadRow>(sql, params![number])?.map(HeadRow::head).transpose()
 }

@@ -309,14 +309,8 @@ impl Performer for &Stage {
         }
     }
 
-    fn perform(
-        &self,
-        task: &SagaTask,
-        _: &str,
-        undo: bool,
-        keep: Keep<'_>,
-        mark: Mark<'_>,
-    ) -> Result<SagaOutcome, Undelivered> {
+    fn perform(&self, step: Performance<'_>) -> Result<SagaOutcome, Undelivered> {
+        let Performance { task, undo, keep, mark, .. } = step;
         let call = format!("{}/{}", task.id, task.step);
         self.note(format!("{} {call} {} try {}", task.kind, if undo { "undo" } else { "do" }, task.attempt));
         self.crash_point("before a step");
