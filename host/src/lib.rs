@@ -1,9 +1,9 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> harness, reconcile -> seed,
-//! delivery, sagas, schedule, timers, transactions, verify -> invoke, stopped -> http, backup, build, deploy, watch,
-//! logging, scaffold -> fit -> manifest -> folder, audit, cron, pause -> refused, times -> limits`. Below are the
-//! crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
+//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> harness, reconcile ->
+//! seed, delivery, sagas, schedule, timers, transactions, verify -> invoke, stopped -> http, backup, build, deploy,
+//! watch, logging, scaffold -> fit -> manifest -> folder, audit, cron, pause -> refused, times -> limits`. Below are
+//! the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
 
 pub mod admin;
 pub mod app;

@@ -1,3 +1,5 @@
+//! Disagreements between files of contexts: found, said and mended, on files of this process.
+
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod killed;

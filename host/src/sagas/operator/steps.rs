@@ -140,7 +140,8 @@ mod tests {
     #[test]
     fn a_step_that_is_tried_says_how_often_and_until_when() {
         let shown = |state, step| steps(&definition("open pay!"), &saga(state, step), &[]);
-        let [open, pay] = &shown(SagaState::Running, "pay")[..] else { panic!("two steps") };
+        let both = shown(SagaState::Running, "pay");
+        let (open, pay) = (&both[0], &both[1]);
         assert_eq!((open.tried, open.tries, open.deadline.as_deref()), (0, 3, None));
         assert_eq!((pay.tried, pay.deadline.as_deref()), (2, Some("1970-01-01T00:01:05Z")));
         assert_eq!((open.undo.as_str(), pay.undo.as_str()), ("own", "never"));

@@ -116,8 +116,8 @@ pub fn decide(id: i64, error: &wit::Error, note: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// No request waits any more for what becomes of this order, whose card came from the address `from`. Nothing happens if
-/// it is decided already.
+/// No request waits any more for what becomes of this order, whose card came from the address `from`. Nothing happens
+/// if it is decided already.
 pub fn let_go(number: &str, from: &str) -> Result<(), Error> {
     let sql = "UPDATE orders SET card_from = ?2 WHERE number = ?1 AND state = 'placing' AND outcome IS NULL";
     execute(sql, params![number, from]).map(drop)
