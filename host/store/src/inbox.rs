@@ -172,7 +172,11 @@ impl Transaction {
                 reason,
             ];
             sqlite.execute(&sql, values).map(drop)?;
-            if *state == WaitState::Dead { free_next(sqlite, source, event) } else { Ok(()) }
+            match state {
+                WaitState::Retry => Ok(()),
+                // The event before it may be gone since this one was found to wait behind it.
+                WaitState::Behind | WaitState::Dead => free_next(sqlite, source, event),
+            }
         })
     }
 
@@ -209,7 +213,7 @@ impl Transaction {
     }
 }
 
-/// Makes the oldest event that waits behind `event` due, unless an earlier one is still tried.
+/// Makes the oldest event of the subject of `event` due if it waits behind another: there is no other any more.
 fn free_next(sqlite: &rusqlite::Connection, source: &Source, event: &Event) -> rusqlite::Result<()> {
     let sql = "UPDATE seam_waiting SET state = 'retry', due_ms = 0
                WHERE publisher = ?1 AND interface = ?2 AND state = 'behind' AND position = (
