@@ -58,7 +58,7 @@ const FLOORS: &[Floors] = &[
     Floors {
         root: "host/store/src/",
         floors: &[
-            &["accounts", "migrate", "register"],
+            &["accounts", "migrate", "promises", "register"],
             &["examine"],
             &["moment"],
             &["compare", "copy", "feed", "inbox", "inspect", "invariant", "saga", "schedules", "timers", "two_phase"],
