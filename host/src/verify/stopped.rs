@@ -1,5 +1,5 @@
-//! The files of a host that is stopped, with the logs that it left: they are looked at and left as they are. A file that
-//! a crash has left in doubt is looked at as the next start makes it (`promises`).
+//! The files of a host that is stopped, with the logs that it left: they are looked at and left as they are. A file
+//! that a crash has left in doubt is looked at as the next start makes it (`promises`).
 
 use std::sync::Arc;
 

@@ -111,7 +111,7 @@ fn a_decision_whose_commit_fails_is_what_the_file_says_when_it_is_read_again() -
     let fixture = Fixture::new()?;
     let host = fixture.up(&format!("@{}", fixture.plan().display()))?;
     ensure!(fixture.write(1)? == "ok(0)");
-    // The disk says that it failed, and has the commit or not. The last digit is `0` for committed, `5` for unavailable.
+    // The disk says that it failed, and has the commit or not. The last digit is 0 for committed, 5 for unavailable.
     for (number, fault, said) in [(2, "commit.after:error:1", "ok(0)"), (3, "commit.before:error:1", "ok(5)")] {
         fixture.arm(fault)?;
         let found = fixture.write(number)?;
