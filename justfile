@@ -74,7 +74,7 @@ torture-swap swaps="600":
     @{{ debug }} build >&2
     SEAM_TORTURE_SWAPS={{ swaps }} cargo test --workspace --test torture -- swaps:: --nocapture --test-threads 1
 
-# Kill the shop 500 times under load, and 20 times at each fault point; `just torture 50 --hours 8 --seed 7`
+# Kill the shop 500 times under load, and 20 times at each fault point; `just torture 50 --hours 0.5 --seed 7`
 torture *args:
     cargo build --workspace --all-targets
     @{{ debug }} build >&2

@@ -41,11 +41,24 @@ impl Said {
 const MIGRATION: &str = "CREATE TABLE got (number INTEGER PRIMARY KEY) STRICT";
 const INSERT: &str = "INSERT INTO got (number) VALUES (?1)";
 
-/// Data and functions that all three share: their migration, and `$put`, which returns 1 when the number is there.
+/// All three must agree on the numbers that they have.
+pub const TOTAL: &str = "numbers";
+const NUMBERS: &str = "SELECT 'number ' || number, 1 FROM got";
+
+/// Data and functions that all three share: their migration, their total, and `$put`, which returns 1 when the number
+/// is there.
 fn keeping() -> String {
     format!(
         r#"{MEMORY}
         (data (i32.const 1000) "got") (data (i32.const 1100) "{MIGRATION}") (data (i32.const 1300) "{INSERT}")
+        (data (i32.const 1400) "{TOTAL}") (data (i32.const 1500) "{NUMBERS}")
+        (func (export "seam:host/invariants@0.1.0#all") (result i32)
+            (i32.store (i32.const 2100) (i32.const 1))
+            (i32.store (i32.const 2104) (i32.const 1400)) (i32.store (i32.const 2108) (i32.const {total}))
+            (i32.store (i32.const 2112) (i32.const 1400)) (i32.store (i32.const 2116) (i32.const {total}))
+            (i32.store (i32.const 2120) (i32.const 1500)) (i32.store (i32.const 2124) (i32.const {sql}))
+            (i32.store (i32.const 24) (i32.const 2100)) (i32.store (i32.const 28) (i32.const 1))
+            (i32.const 24))
         (func (export "seam:host/migrations@0.1.0#all") (result i32)
             (i32.store (i32.const 2000) (i32.const 1))
             (i32.store (i32.const 2004) (i32.const 1000)) (i32.store (i32.const 2008) (i32.const 3))
@@ -59,6 +72,8 @@ fn keeping() -> String {
             (i32.load8_u (i32.const 96)))"#,
         migration = MIGRATION.len(),
         insert = INSERT.len(),
+        total = TOTAL.len(),
+        sql = NUMBERS.len(),
     )
 }
 
@@ -82,6 +97,7 @@ pub fn keeper(name: &str) -> Result<Vec<u8>> {
         "package t:keeper@0.1.0;
          world this {{
              import seam:host/store@0.1.0; export t:{name}/keeping@0.1.0; export seam:host/migrations@0.1.0;
+             export seam:host/invariants@0.1.0;
          }}
          {}",
         keeping_wit(name)
@@ -112,7 +128,7 @@ pub fn desk() -> Result<Vec<u8>> {
          world this {{
              import seam:host/store@0.1.0; import seam:host/two-phase@0.1.0;
              import t:left/keeping@0.1.0; import t:right/keeping@0.1.0;
-             export work; export seam:host/migrations@0.1.0;
+             export work; export seam:host/migrations@0.1.0; export seam:host/invariants@0.1.0;
          }}
          {} {}",
         keeping_wit("left"),

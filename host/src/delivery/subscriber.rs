@@ -192,6 +192,10 @@ impl<H: Handler> Subscriber<'_, H> {
                 // Those before it are handled without it.
                 let mut before = events.get(..bad).unwrap_or_default();
                 while !before.is_empty() {
+                    // An operator has set the cursor back meanwhile: they come again with all from there on.
+                    if inbox.seen(&self.source)?.unwrap_or(0) < at {
+                        return Ok(true);
+                    }
                     match deliver(before, false) {
                         Ok(handled) => before = before.get(handled..).unwrap_or_default(),
                         Err(Undelivered::Event(..)) => return Ok(true),

@@ -82,13 +82,19 @@ pub fn verify_backup(
         }
         let file = file(&backup, &folder, context, data, is_in);
         let events = (&context.settings).into();
-        subjects.push(Subject { file, declared: offline::of(&mut declared, &name), context: name, events });
+        subjects.push(Subject {
+            file,
+            declared: offline::of(&mut declared, &name),
+            context: name,
+            events,
+            promise: None,
+        });
     }
     for file in backup.files.iter().filter(|file| manifest.context(&file.context).is_none()) {
         let why = format!("the manifest has no context `{}`, whose file is in the backup", file.context);
         let fault = || Fault::Unreadable { why: why.clone(), remedy: "name the manifest with `-f`".to_owned() };
         let (context, events) = (file.context.clone(), Events::default());
-        subjects.push(Subject { context, file: Err(fault()), declared: Ok(Vec::new()), events });
+        subjects.push(Subject { context, file: Err(fault()), declared: Ok(Vec::new()), events, promise: None });
     }
     let taken = OffsetDateTime::parse(&backup.taken, &Rfc3339).unwrap_or_else(|_| OffsetDateTime::now_utc());
     offline::report(subjects, taken, request, progress)

@@ -50,12 +50,13 @@ pub(super) fn see(registry: &Registry, wanted: &dyn Fn(&Declared) -> bool) -> Re
     // Reading them takes longer than the moment: before it.
     let (generations, declared): (Vec<_>, Vec<_>) =
         generations.map(|g| (declared_by(&g), g)).filter(|(d, _)| wanted(d)).map(|(d, g)| (g, d)).unzip();
+    // A transaction over several files that waits for a file held by the moment would hold another one. While one
+    // commits, its files are in doubt for a moment, too, and that is no trouble.
+    let turn = registry.transactions().turn(Instant::now() + Duration::from_millis(limits::MOMENT_TURN_MS));
     let usable =
         |generation: &Arc<Generation>| generation.database().filter(|d| !d.is_fenced() && d.doubt().is_none()).cloned();
     let open: Vec<_> = generations.iter().map(usable).collect();
     let databases: Vec<_> = open.iter().flatten().cloned().collect();
-    // A transaction over several files that waits for a file held by the moment would hold another one.
-    let turn = registry.transactions().turn(Instant::now() + Duration::from_millis(limits::MOMENT_TURN_MS));
     let started = Instant::now();
     let mut snapshots = moment(&databases).map_err(Error::Moment)?.into_iter();
     drop(turn);
@@ -66,7 +67,13 @@ pub(super) fn see(registry: &Registry, wanted: &dyn Fn(&Declared) -> bool) -> Re
         let snapshot: Option<Snapshot> = open.and_then(|_| snapshots.next());
         let file = snapshot.ok_or_else(|| closed(generation));
         let settings = &generation.spec().settings;
-        subjects.push(Subject { context: settings.name.to_string(), file, declared, events: settings.into() });
+        subjects.push(Subject {
+            context: settings.name.to_string(),
+            file,
+            declared,
+            events: settings.into(),
+            promise: None,
+        });
     }
     Ok(Seen { subjects, now, held_ms })
 }

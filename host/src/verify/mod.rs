@@ -3,6 +3,7 @@
 //! `live`, `stopped` and `copies` find the files and what their components declare (`subject`); `run` asks all of it,
 //! for a `report`; `totals` looks at one total, for the reconciler. `own` is the list of what the host itself checks in
 //! every file, `events` what it checks between them.
+//! `promises` ends the doubt about files that a crash has left in the middle of a transaction.
 //! Invariants: it changes no file. A check that looked at nothing does not count as one that holds. What could not be
 //! checked is never reported as sound.
 //! Not here: how a statement is run and bounded (`seam_store::Snapshot`), whether it fits its schema before a version
@@ -12,6 +13,7 @@ mod error;
 mod events;
 mod offline;
 mod own;
+mod promises;
 mod report;
 mod run;
 mod subject;

@@ -80,7 +80,7 @@ pub(super) fn totals(subjects: &[Subject]) -> Vec<Total<'_>> {
 
 /// The checks of one file.
 fn each(subject: &Subject, terms: &Terms, checks: &mut Vec<Check>, step: &mut dyn FnMut(String)) {
-    let Subject { context, file, declared: invariants, .. } = subject;
+    let Subject { context, file, declared: invariants, promise, .. } = subject;
     let check = |kind, name: &str, sentence: &str, outcome| Check {
         contexts: vec![context.clone()],
         kind,
@@ -98,6 +98,9 @@ fn each(subject: &Subject, terms: &Terms, checks: &mut Vec<Check>, step: &mut dy
                     outcome => outcome,
                 };
                 checks.push(check(CheckKind::File, &own.name, &own.sentence, outcome));
+            }
+            if let Some(decided) = promise {
+                checks.push(check(CheckKind::File, "promise-is-decided", decided, Outcome::Holds { keys: None }));
             }
             if let Some(outcome) = sagas(file, terms) {
                 let sentence = "Every saga in process goes on by itself, waits, or is stuck for a reason that it has.";

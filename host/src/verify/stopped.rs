@@ -1,4 +1,5 @@
-//! The files of a host that is stopped, with the logs that it left: they are looked at and left as they are.
+//! The files of a host that is stopped, with the logs that it left: they are looked at and left as they are. A file
+//! that a crash has left in doubt is looked at as the next start makes it (`promises`).
 
 use seam_runtime::component::Compiler;
 use seam_store::{Config, Misfit, RegisterError, Snapshot};
@@ -7,7 +8,7 @@ use super::error::Error;
 use super::offline;
 use super::report::Report;
 use super::subject::{Fault, Subject};
-use super::{Progress, VerifyRequest};
+use super::{Progress, VerifyRequest, promises};
 use crate::folder;
 use crate::manifest::Manifest;
 use crate::stopped::{Stopped, Unusable};
@@ -42,8 +43,11 @@ pub fn verify_stopped(
         let file = file.map_err(|error| fault(name.as_str(), &error));
         files.push(config.path);
         let declared = offline::of(&mut declared, name.as_str());
-        subjects.push(Subject { context: name.to_string(), file, declared, events: (&context.settings).into() });
+        let events = (&context.settings).into();
+        subjects.push(Subject { context: name.to_string(), file, declared, events, promise: None });
     }
+    let copies = tempfile::tempdir().map_err(Error::Temporary)?;
+    promises::resolve(&mut subjects, copies.path());
     offline::report(subjects, offline::last_written(&files), request, progress)
 }
 

@@ -14,6 +14,8 @@ pub struct Subject {
     pub file: Result<Snapshot, Fault>,
     pub declared: Result<Vec<Invariant>, Fault>,
     pub events: Events,
+    /// Of a file that has promised to commit: what is decided about it.
+    pub promise: Option<String>,
 }
 
 /// The events interfaces of a context, by their paths without a version.
@@ -45,6 +47,13 @@ pub enum Fault {
 }
 
 impl Fault {
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Damaged { why, .. } | Self::Unreadable { why, .. } => why,
+            Self::Absent => "the context has no file yet",
+        }
+    }
+
     /// The outcome of the check that the file is there.
     pub fn outcome(&self) -> Outcome {
         match self.clone() {

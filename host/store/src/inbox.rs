@@ -177,7 +177,8 @@ impl Transaction {
                 reason,
             ];
             sqlite.execute(&sql, values)?;
-            if state == WaitState::Dead {
+            // The event before it may be gone since this one was found to wait behind it.
+            if state != WaitState::Retry {
                 free_next(sqlite, source, event)?;
             }
             Ok(state)
@@ -225,7 +226,7 @@ fn has_all_dead_letters(sqlite: &rusqlite::Connection, source: &Source) -> rusql
     sqlite.query_row(sql, params![source.publisher, source.interface, limits::EVENT_DEAD_MAX], |row| row.get(0))
 }
 
-/// Makes the oldest event that waits behind `event` due, unless an earlier one is still tried.
+/// Makes the oldest event of the subject of `event` due if it waits behind another: there is no other any more.
 fn free_next(sqlite: &rusqlite::Connection, source: &Source, event: &Event) -> rusqlite::Result<()> {
     let sql = "UPDATE seam_waiting SET state = 'retry', due_ms = 0
                WHERE publisher = ?1 AND interface = ?2 AND state = 'behind' AND position = (

@@ -231,16 +231,7 @@ impl Database {
     /// # Errors
     /// When the file cannot be read.
     pub fn decisions(&self) -> Result<Vec<Decision>, Error> {
-        self.read_as_host("seam_decisions", |sqlite| {
-            let sql = "SELECT transaction_id, at_ms, participants FROM seam_decisions ORDER BY at_ms";
-            let mut statement = sqlite.prepare(sql)?;
-            let rows = statement.query_map([], |row| {
-                let participants: String = row.get(2)?;
-                let participants = participants.split(' ').map(str::to_owned).collect();
-                Ok(Decision { transaction: row.get(0)?, at_ms: unsigned(row.get(1)?), participants })
-            })?;
-            rows.collect()
-        })
+        self.read_as_host("seam_decisions", decisions)
     }
 
     /// Forgets decisions for which no promise waits any more.
@@ -343,8 +334,6 @@ impl Database {
             fault::point("two-phase.before-redo");
             let steps = writer.votes.lock().steps()?;
             transaction.run_again(&ballot, &steps)?;
-            let path = writer.config().path.display();
-            tracing::warn!(%path, transaction = ballot.vote.transaction, steps = steps.len(), "what was promised is written");
         }
         if forced {
             // Before the file changes: a choice that is not noted could not be compared.
@@ -415,6 +404,18 @@ impl Transaction {
             },
         }
     }
+}
+
+/// The decisions in the file of a coordinator that has some.
+pub(super) fn decisions(sqlite: &rusqlite::Connection) -> rusqlite::Result<Vec<Decision>> {
+    let sql = "SELECT transaction_id, at_ms, participants FROM seam_decisions ORDER BY at_ms";
+    let mut statement = sqlite.prepare(sql)?;
+    let rows = statement.query_map([], |row| {
+        let participants: String = row.get(2)?;
+        let participants = participants.split(' ').map(str::to_owned).collect();
+        Ok(Decision { transaction: row.get(0)?, at_ms: unsigned(row.get(1)?), participants })
+    })?;
+    rows.collect()
 }
 
 fn forget(sqlite: &rusqlite::Connection, transactions: &[String]) -> rusqlite::Result<()> {

@@ -126,14 +126,7 @@ impl Votes {
             self.connection = None;
             return Ok(None);
         }
-        self.with(|sqlite| {
-            let sql = "SELECT transaction_id, coordinator, at_ms, identity, commits FROM seam_vote";
-            let row = |row: &rusqlite::Row<'_>| {
-                let vote = Vote { transaction: row.get(0)?, coordinator: row.get(1)?, at_ms: unsigned(row.get(2)?) };
-                Ok(Ballot { vote, identity: row.get(3)?, commits: unsigned(row.get(4)?) })
-            };
-            sqlite.query_row(sql, [], row).optional()
-        })
+        self.with(standing)
     }
 
     /// What the promise that stands is to write.
@@ -290,6 +283,16 @@ impl Vote {
             why,
         }
     }
+}
+
+/// The promise that stands in the file of a promise.
+pub(super) fn standing(sqlite: &rusqlite::Connection) -> rusqlite::Result<Option<Ballot>> {
+    let sql = "SELECT transaction_id, coordinator, at_ms, identity, commits FROM seam_vote";
+    let row = |row: &rusqlite::Row<'_>| {
+        let vote = Vote { transaction: row.get(0)?, coordinator: row.get(1)?, at_ms: unsigned(row.get(2)?) };
+        Ok(Ballot { vote, identity: row.get(3)?, commits: unsigned(row.get(4)?) })
+    };
+    sqlite.query_row(sql, [], row).optional()
 }
 
 /// Whether the file on `connection` has kept the promise of this transaction.

@@ -1,7 +1,8 @@
 /* Loaded before the system's own library: keeps a copy of each store's file as a disk would have it that loses whatever
- * was not synced, and moves the time of day. `machine.rs` says how. */
+ * was not synced, fills the disk, and moves the time of day. `machine.rs` says how. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -26,7 +27,23 @@ static struct file files[512];
 static int used;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The path of a store's file or log below the data folder; 0 for any other. */
+/* What the test says while the host runs. */
+enum { AHEAD_S, IS_FULL, SAYS };
+
+static volatile int64_t *said(void) {
+    static volatile int64_t *shared;
+    if (!shared) {
+        const char *path = getenv("SEAM_TEST_MACHINE");
+        int file = path ? open(path, O_RDONLY) : -1;
+        void *there = file < 0 ? MAP_FAILED : mmap(NULL, SAYS * sizeof *shared, PROT_READ, MAP_SHARED, file, 0);
+        if (file >= 0) close(file);
+        static int64_t nothing[SAYS];
+        shared = there == MAP_FAILED ? nothing : there;
+    }
+    return shared;
+}
+
+/* Whether the path of an open file is below the data folder; `path` is its rest then. */
 static int below_data(int fd, char *path, size_t size) {
     const char *data = getenv("SEAM_TEST_POWER_DATA");
     char link[64];
@@ -37,8 +54,25 @@ static int below_data(int fd, char *path, size_t size) {
     size_t start = strlen(data);
     if (strncmp(path, data, start)) return 0;
     memmove(path, path + start, length - start + 1);
+    return 1;
+}
+
+/* As `below_data`, of the files of stores and their logs alone. */
+static int is_store(int fd, char *path, size_t size) {
+    if (!below_data(fd, path, size)) return 0;
     const char *dot = strrchr(path, '.');
     return dot && (!strcmp(dot, ".db") || !strcmp(dot, ".db-wal"));
+}
+
+/* Whether a write up to `end` finds no room: what makes no file of the data folder longer does. It is the user's quota
+ * that is used up: of a full file system, the host asks how much room it has, past this library. */
+static int finds_no_room(int fd, off_t end) {
+    char path[4096];
+    struct stat stat;
+    if (!said()[IS_FULL] || fstat(fd, &stat) || !S_ISREG(stat.st_mode) || end <= stat.st_size) return 0;
+    if (!below_data(fd, path, sizeof path)) return 0;
+    errno = EDQUOT;
+    return 1;
 }
 
 /* With the lock held. */
@@ -48,7 +82,7 @@ static struct file *file_of(int fd) {
     for (int i = 0; i < used; i++)
         if (files[i].device == stat.st_dev && files[i].node == stat.st_ino && files[i].is_store) return &files[i];
     char path[4096];
-    if (!below_data(fd, path, sizeof path)) return NULL;
+    if (!is_store(fd, path, sizeof path)) return NULL;
     if (used == sizeof files / sizeof *files) abort();
     files[used] = (struct file){ .device = stat.st_dev, .node = stat.st_ino, .is_store = 1 };
     return &files[used++];
@@ -74,7 +108,7 @@ static void synced(int fd) {
     pthread_mutex_lock(&lock);
     struct file *file = file_of(fd);
     struct stat stat;
-    if (file && below_data(fd, path, sizeof path) && !fstat(fd, &stat)) {
+    if (file && is_store(fd, path, sizeof path) && !fstat(fd, &stat)) {
         snprintf(to, sizeof to, "%s%s", getenv("SEAM_TEST_POWER_DISK"), path);
         int disk = open(to, O_RDWR | O_CREAT, 0600);
         for (size_t i = 0; disk >= 0 && i < file->count; i++) {
@@ -99,6 +133,7 @@ static void synced(int fd) {
 
 ssize_t pwrite(int fd, const void *from, size_t length, off_t at) {
     REAL(pwrite);
+    if (finds_no_room(fd, at + (off_t)length)) return -1;
     ssize_t done = real(fd, from, length, at);
     wrote(fd, at, done);
     return done;
@@ -108,6 +143,10 @@ ssize_t pwrite64(int fd, const void *from, size_t length, off_t at) { return pwr
 
 ssize_t write(int fd, const void *from, size_t length) {
     REAL(write);
+    if (said()[IS_FULL]) {
+        off_t at = fcntl(fd, F_GETFL) & O_APPEND ? INT64_MAX / 2 : lseek(fd, 0, SEEK_CUR);
+        if (finds_no_room(fd, at + (off_t)length)) return -1;
+    }
     ssize_t done = real(fd, from, length);
     if (done > 0 && getenv("SEAM_TEST_POWER_DATA")) {
         off_t end = lseek(fd, 0, SEEK_CUR);
@@ -130,31 +169,17 @@ int fdatasync(int fd) {
     return code;
 }
 
-/* Seconds that the time of day is ahead. */
-static int64_t ahead(void) {
-    static volatile int64_t *shared;
-    if (!shared) {
-        const char *path = getenv("SEAM_TEST_CLOCK");
-        int file = path ? open(path, O_RDONLY) : -1;
-        void *there = file < 0 ? MAP_FAILED : mmap(NULL, sizeof *shared, PROT_READ, MAP_SHARED, file, 0);
-        if (file >= 0) close(file);
-        static int64_t none;
-        shared = there == MAP_FAILED ? &none : there;
-    }
-    return *shared;
-}
-
 int clock_gettime(clockid_t clock, struct timespec *to) {
     REAL(clock_gettime);
     int code = real(clock, to);
-    if (!code && clock == CLOCK_REALTIME) to->tv_sec += ahead();
+    if (!code && clock == CLOCK_REALTIME) to->tv_sec += said()[AHEAD_S];
     return code;
 }
 
 int gettimeofday(struct timeval *restrict to, void *restrict zone) {
     REAL(gettimeofday);
     int code = real(to, zone);
-    if (!code) to->tv_sec += ahead();
+    if (!code) to->tv_sec += said()[AHEAD_S];
     return code;
 }
 

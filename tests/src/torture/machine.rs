@@ -1,12 +1,14 @@
-//! A machine whose power a test cuts, and whose clock it sets: a library (`machine.c`) that is loaded before the
-//! system's own.
+//! A machine whose power a test cuts, whose disk it fills, and whose clock it sets: a library (`machine.c`) that is
+//! loaded before the system's own.
 //!
 //! The library keeps beside each store's file a copy as the disk has it: what was written goes there with the sync
 //! after it. A power cut is a kill, and then the copies in the place of the files; or, torn, a mixture: of what was not
-//! synced, each sector is there or not, by chance, as disks may have it.
+//! synced, each sector is there or not, by chance, as disks may have it. On a full disk (the user's quota is used up),
+//! no file of the data folder gets longer; what rewrites a part of one succeeds.
 //! Not here: syncs that fail (`failing_sync`).
 
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,8 +25,13 @@ pub struct Machine {
     data: PathBuf,
     /// What the disk has of it.
     disk: PathBuf,
-    clock: PathBuf,
+    /// What the test says while the host runs: two numbers.
+    said: PathBuf,
 }
+
+/// Where the two stand: the seconds that the time of day is ahead, and whether the disk is full.
+const AHEAD_S: u64 = 0;
+const IS_FULL: u64 = 8;
 
 impl Machine {
     /// Compiles the library into `folder`, for a host with this data folder.
@@ -39,8 +46,9 @@ impl Machine {
         let output = compiler.output().context("cc")?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let machine =
-            Self { library, data: data.canonicalize()?, disk: folder.join("disk"), clock: folder.join("clock") };
+            Self { library, data: data.canonicalize()?, disk: folder.join("disk"), said: folder.join("machine") };
         machine.set_clock(0)?;
+        machine.set_full(false)?;
         Ok(machine)
     }
 
@@ -54,7 +62,7 @@ impl Machine {
             ("LD_PRELOAD", text(&self.library)?),
             ("SEAM_TEST_POWER_DATA", text(&self.data)?),
             ("SEAM_TEST_POWER_DISK", text(&self.disk)?),
-            ("SEAM_TEST_CLOCK", text(&self.clock)?),
+            ("SEAM_TEST_MACHINE", text(&self.said)?),
         ])
     }
 
@@ -63,10 +71,21 @@ impl Machine {
     /// # Errors
     /// When the file cannot be written.
     pub fn set_clock(&self, ahead_s: i64) -> Result<()> {
-        use std::io::Write as _;
+        self.say(AHEAD_S, ahead_s)
+    }
+
+    /// Fills the disk, or makes room on it, also of a host that runs.
+    ///
+    /// # Errors
+    /// As `set_clock`.
+    pub fn set_full(&self, is_full: bool) -> Result<()> {
+        self.say(IS_FULL, is_full.into())
+    }
+
+    fn say(&self, at: u64, number: i64) -> Result<()> {
         // In place: the host has the file mapped.
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&self.clock)?;
-        Ok(file.write_all(&ahead_s.to_ne_bytes())?)
+        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&self.said)?;
+        Ok(file.write_all_at(&number.to_ne_bytes(), at)?)
     }
 
     /// The disk has everything: before a start, while no host runs.

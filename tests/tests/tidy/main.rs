@@ -59,7 +59,7 @@ const FLOORS: &[Floors] = &[
     Floors {
         root: "host/store/src/",
         floors: &[
-            &["accounts", "event_tables", "migrate", "register"],
+            &["accounts", "event_tables", "migrate", "promises", "register"],
             &["examine"],
             &["moment"],
             &["compare", "copy", "feed", "inbox", "inspect", "invariant", "saga", "schedules", "timers", "two_phase"],

@@ -2,32 +2,20 @@
 //! is done as often as a test may take.
 
 use std::io::{IsTerminal, Write as _};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use seam_store::fault::{FALLIBLE, POINTS};
-use seam_tests::repo;
 use seam_tests::torture::kills::{Kill, Torture};
 
-/// The points that lead nowhere in the shop. A process of its own is killed at most of them (`host/src/delivery/tests`,
-/// `host/src/schedule/tests`); deploys and the reconciler have tests that kill them at theirs.
-const NOT_HERE: &[&str] = &[
-    "open.",
-    "checkpoint.",
-    "outbox.forget",
-    "inbox.set-aside",
-    "timers.",
-    "schedule.",
-    "deploy.",
-    "reconcile.",
-    // An order that succeeds undoes nothing.
-    "saga.before-undo",
-    "saga.after-undo",
-    "saga.unwritten",
-    "two-phase.",
-];
-/// The points that each order passes: those of the short form.
-const ORDERED: &[&str] = &[
+/// The points that lead nowhere in the shop, or too seldom. A process of its own is killed at most of them
+/// (`host/src/delivery/tests`, `host/src/schedule/tests`); deploys and the reconciler have tests that kill them at
+/// theirs.
+const NOT_HERE: &[&str] =
+    &["checkpoint.", "outbox.forget", "inbox.set-aside", "timers.", "schedule.", "deploy.", "reconcile."];
+/// The points of the short form: those that each order passes, those of one that is refused, and those of one in two
+/// phases. `tests/tests/host/two_phase.rs` kills a small system at the others.
+const SHORT: &[&str] = &[
     "commit.before",
     "commit.after",
     "outbox.before-commit",
@@ -36,31 +24,43 @@ const ORDERED: &[&str] = &[
     "inbox.after-handler",
     "inbox.before-commit",
     "inbox.after-commit",
+    "saga.before-undo",
+    "saga.after-undo",
+    "two-phase.after-vote",
+    "two-phase.after-decision",
+    "two-phase.after-commit",
+    "two-phase.before-redo",
 ];
+/// The points that a host passes while it recovers, and how often at least: a file of each context is opened, and two
+/// have promised what was decided.
+const RECOVERING: &[(&str, u32)] = &[("open.before-log", 5), ("open.after-log", 5), ("two-phase.before-redo", 2)];
 /// Kills after which the shop is let alone for a while.
 const REST_EVERY: usize = 50;
-/// Whether the shop passes a point: those of sagas, once its orders are sagas.
-fn is_here(point: &str) -> Result<bool> {
-    if NOT_HERE.iter().any(|part| point.starts_with(part)) {
-        return Ok(false);
-    }
-    let orders = std::fs::read(repo().join("target/components/orders.wasm"))?;
-    let name = b"seam:host/saga-steps";
-    Ok(!point.starts_with("saga.") || orders.windows(name.len()).any(|bytes| bytes == name))
-}
 
 /// Those of `points` that the shop passes.
-///
-/// # Errors
-/// When it has not been built.
-fn here(points: &[&'static str]) -> Result<Vec<&'static str>> {
-    points.iter().filter_map(|point| is_here(point).map(|here| here.then_some(*point)).transpose()).collect()
+fn here(points: &'static [&'static str]) -> Vec<&'static str> {
+    let is_here = |point: &&str| !NOT_HERE.iter().any(|part| point.starts_with(part));
+    points.iter().copied().filter(is_here).collect()
 }
 
-const RECOVERING: &[&str] = &["open.before-log", "open.after-log"];
+/// The kill at a point.
+fn at(torture: &mut Torture, point: &str) -> Kill {
+    let mut pass = |end| 1 + torture.below(end);
+    match RECOVERING.iter().find(|(recovering, _)| *recovering == point) {
+        Some((_, passes)) => {
+            // What was decided is written while the host recovers.
+            let decided = || ("two-phase.after-decision".to_owned(), 1);
+            let first = point.starts_with("two-phase.").then(decided);
+            Kill::Twice { first, point: point.to_owned(), pass: pass(*passes) }
+        }
+        None => Kill::At { point: point.to_owned(), pass: pass(6) },
+    }
+}
 
-fn number(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+/// A setting of the long form. One that is no number would otherwise make it a short one.
+fn setting<T: std::str::FromStr>(variable: &str) -> Option<T> {
+    let text = std::env::var(variable).ok().filter(|text| !text.is_empty());
+    text.map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is `{text}`, which is no such number")))
 }
 
 /// Rewrites one line on a terminal; elsewhere, says it now and then.
@@ -77,29 +77,29 @@ fn progress(done: usize, of: usize, began: Instant) {
 #[test]
 fn killed_at_any_moment_the_shop_loses_no_order_and_no_event_comes_twice() -> Result<()> {
     let long = std::env::var("SEAM_TORTURE_KILLS").is_ok();
-    let seed = number("SEAM_TORTURE_SEED", if long { u64::from(std::process::id()) } else { 1 });
-    let (any_time, at_each) = (number("SEAM_TORTURE_KILLS", 6), number("SEAM_TORTURE_KILLS_AT_EACH_POINT", 1));
-    let hours = number("SEAM_TORTURE_HOURS", 0);
+    let seed = setting("SEAM_TORTURE_SEED").unwrap_or(if long { u64::from(std::process::id()) } else { 1 });
+    let any_time: u32 = setting("SEAM_TORTURE_KILLS").unwrap_or(7);
+    let at_each: u32 = setting("SEAM_TORTURE_KILLS_AT_EACH_POINT").unwrap_or(1);
+    let hours: f64 = setting("SEAM_TORTURE_HOURS").unwrap_or(0.0);
     println!("seed {seed}: SEAM_TORTURE_SEED={seed} makes the same choices");
     let mut torture = Torture::new(seed, &[])?;
-    let points = if long { here(POINTS)? } else { ORDERED.to_vec() };
-    let fallible = here(FALLIBLE)?;
+    let points = if long { here(POINTS) } else { SHORT.to_vec() };
+    let fallible = here(FALLIBLE);
     let mut kills = Vec::new();
     for _ in 0..at_each {
-        for point in &points {
-            kills.push(Kill::At { point: (*point).to_owned(), pass: 1 + torture.below(6) });
-        }
+        kills.extend(points.iter().map(|point| at(&mut torture, point)));
     }
     for number in 0..any_time {
-        let at = |points: &[&str]| points[number as usize / 8 % points.len()].to_owned();
+        let nth = |points: &[&str]| points[number as usize / 8 % points.len()].to_owned();
         kills.push(match number % 8 {
             // At the file of any of its contexts.
-            1 => Kill::Twice { point: at(RECOVERING), pass: 1 + torture.below(5) },
+            1 => at(&mut torture, RECOVERING[number as usize / 8 % 2].0),
             2 => Kill::PowerCut { torn: false },
             3 => Kill::PowerCut { torn: true },
-            4 => Kill::AfterFault { point: at(&fallible), pass: 1 + torture.below(6) },
+            4 => Kill::AfterFault { point: nth(&fallible), pass: 1 + torture.below(6) },
             // Less than what a half done order may take before it is a violation.
             5 => Kill::AfterJump(120 - 240 * i64::from(torture.below(2))),
+            6 => Kill::AfterFullDisk,
             _ => Kill::AnyTime,
         });
     }
@@ -112,7 +112,7 @@ fn killed_at_any_moment_the_shop_loses_no_order_and_no_event_comes_twice() -> Re
             torture.rest()?;
         }
     }
-    while began.elapsed() < Duration::from_secs(hours * 3600) {
+    while began.elapsed().as_secs_f64() < hours * 3600.0 {
         progress(torture.kills, torture.kills, began);
         torture.kill(&Kill::AnyTime)?;
         if torture.kills.is_multiple_of(REST_EVERY) {
@@ -120,7 +120,13 @@ fn killed_at_any_moment_the_shop_loses_no_order_and_no_event_comes_twice() -> Re
         }
     }
     ensure!(torture.kills >= kills.len() && torture.cut_off >= kills.len(), "hardly anything was cut off");
-    println!("{} kills cut {} orders off, in {:.0} s", torture.kills, torture.cut_off, began.elapsed().as_secs_f64());
+    println!(
+        "{} kills cut {} orders off, and {} were refused, in {:.0} s",
+        torture.kills,
+        torture.cut_off,
+        torture.refused,
+        began.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 
@@ -136,7 +142,7 @@ fn without_a_sync_in_each_commit_power_cuts_are_noticed() -> Result<()> {
             return Ok(());
         }
     }
-    anyhow::bail!("commits were lost, and nothing noticed it")
+    bail!("commits were lost, and nothing noticed it")
 }
 
 /// The control: what `look` would miss, it would miss in all of the above.
@@ -151,5 +157,20 @@ fn without_the_inboxs_mark_in_the_handlers_commit_kills_are_noticed() -> Result<
             return Ok(());
         }
     }
-    anyhow::bail!("events came twice, and nothing noticed it")
+    bail!("events came twice, and nothing noticed it")
+}
+
+/// The control: an order that is refused, and not undone, must be noticed; one that is undone is no violation.
+#[test]
+fn without_undos_refused_orders_are_noticed() -> Result<()> {
+    let mut torture = Torture::new(7, &[])?;
+    torture.refuse_and_wait_a_day()?;
+    let mut torture = Torture::new(7, &[("SEAM_WITHOUT", "undo")])?;
+    let Err(error) = torture.refuse_and_wait_a_day() else {
+        bail!("refused orders were not undone, and nothing noticed it")
+    };
+    let said = format!("{error:#}");
+    println!("noticed: {said}");
+    ensure!(said.contains("Violated") && said.contains("nothing-stays-half-done"), "{said}");
+    Ok(())
 }

@@ -54,6 +54,47 @@ fn a_replay_that_meets_a_running_delivery_is_not_undone_by_it() {
 }
 
 #[test]
+fn a_replay_that_meets_a_delivery_that_traps_has_each_event_taken_again_once() {
+    let world = World::new(10);
+    world.publish(&["a/1"]);
+    world.run();
+    world.shelf.traps.borrow_mut().insert("c/1".into());
+    world.publish(&["b/1", "c/1"]);
+    let (source, first) = (world.source(), world.outbox.kept().unwrap().first);
+    *world.shelf.meanwhile.borrow_mut() =
+        Some(Box::new(move |inbox| assert_eq!(inbox.take_again(&source, first).unwrap(), 0)));
+    world.step();
+    world.shelf.traps.borrow_mut().clear();
+    world.run();
+    assert_eq!(world.seen(), ["a/1", "a/1", "b/1", "c/1"]);
+}
+
+#[test]
+fn an_event_behind_one_that_is_discarded_meanwhile_is_not_left_behind() {
+    let world = World::new(10);
+    world.shelf.rejects.borrow_mut().insert("a/1".into());
+    world.publish(&["a/1"]);
+    world.run();
+    world.publish(&["a/2", "b/1"]);
+    let (source, event) = (world.source(), set_aside(&world).remove(0).event);
+    *world.shelf.meanwhile.borrow_mut() = Some(Box::new(move |inbox| assert!(inbox.discard(&source, &event).unwrap())));
+    world.run();
+    assert_eq!(world.seen(), ["b/1", "a/2"]);
+    assert_eq!(world.waiting(), []);
+}
+
+#[test]
+fn an_event_behind_one_that_is_dead_at_once_is_not_left_behind() {
+    let mut world = World::new(10);
+    world.subscription.tries = 1;
+    world.shelf.rejects.borrow_mut().insert("a/1".into());
+    world.publish(&["a/1", "a/2", "a/3"]);
+    world.run();
+    assert_eq!(world.seen(), ["a/2", "a/3"]);
+    assert_eq!(world.waiting(), [("a/1".to_owned(), WaitState::Dead, 1)]);
+}
+
+#[test]
 fn an_event_that_is_discarded_while_one_before_it_is_tried_is_tried_no_more() {
     let world = World::new(10);
     world.shelf.rejects.borrow_mut().extend(["a/1".into(), "b/1".into()]);

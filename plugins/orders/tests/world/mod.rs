@@ -1,5 +1,5 @@
-//! The other contexts, for tests of orders: a catalog, a warehouse and finance, all in memory. At any
-//! call they can be absent or lose their answer, or the caller can die.
+//! The other contexts, for tests of orders: a catalog, a warehouse and finance, all in memory. At any call they can be
+//! absent or lose their answer, or the caller can die.
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 use std::cell::{Cell, RefCell};
@@ -400,9 +400,7 @@ impl Neighbours for World {
     }
 
     fn authorise(&self, key: &str, sale: &Sale, token: &str) -> Result<Payment, payments::Error> {
-        if self.request_goes.get() {
-            store::placing::let_go(&sale.order, "192.0.2.1").expect("an order");
-        }
+        self.request_goes.get().then(|| store::placing::let_go(&sale.order, "192.0.2.1").expect("an order"));
         self.ask("authorise", payments::Error::Unavailable, |others| {
             let lines: u64 = sale.lines.iter().map(|line| u64::from(line.quantity) * u64::from(line.price)).sum();
             let amount = lines + u64::from(sale.shipping);
