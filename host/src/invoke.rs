@@ -177,7 +177,7 @@ impl Target {
         note: &mut dyn FnMut(&mut Transaction) -> Result<(), seam_store::Error>,
     ) -> Result<(), String> {
         let call = Call::start(Instant::now() + timeout, Trace::start());
-        let arrival = Arrival { export: self.at, params: Vec::new(), subject: None };
+        let arrival = Arrival { export: self.at, data: "{}", subject: None };
         let mut rejected = None;
         let delivered = self.live.deliver(call, &[arrival], |transaction, handled| match handled {
             [Handled::Done] => note(transaction),

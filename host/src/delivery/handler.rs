@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use seam_runtime::call::{Call, Failure};
 use seam_runtime::component::InterfaceName;
-use seam_runtime::link::arguments_from_json;
-use seam_runtime::run::{Arrival, Handled, Undelivered};
+use seam_runtime::run::{Arrival, Export, Handled, Undelivered};
 use seam_runtime::serve::Registry;
 use seam_store::ids::Trace;
 use seam_store::{Database, Error, Event, Transaction};
@@ -64,23 +63,21 @@ impl Handler for ContextHandler {
         let live = self.registry.live(&self.context).map_err(Undelivered::Context)?;
         let generation = live.generation();
         let mut arrivals = Vec::with_capacity(events.len());
+        // Most events are of one kind: it is looked up once.
+        let mut kind = None;
         for event in events {
-            let arrival = InterfaceName::parse(&event.interface)
-                .and_then(|interface| {
-                    let named = |export: &(usize, &seam_runtime::run::Export)| export.1.function == event.function;
-                    let all = generation.exports().iter().enumerate().filter(named);
-                    interface.choose(all, |(_, export)| &export.interface)
-                })
-                .ok_or_else(|| format!("it does not take `{}.{}`", event.interface, event.function))
-                .and_then(|(export, found)| {
-                    let params = arguments_from_json(&found.signature, &event.data)?;
-                    Ok(Arrival { export, params, subject: event.subject.clone() })
-                });
-            match arrival {
-                Ok(arrival) => arrivals.push(arrival),
+            let known = kind.filter(|(interface, function, _)| (*interface, *function) == names(event));
+            let found = known.map(|(.., export)| export).or_else(|| export_for(generation.exports(), event));
+            match found {
+                Some((at, export)) => {
+                    let (interface, function) = names(event);
+                    kind = Some((interface, function, (at, export)));
+                    arrivals.push(Arrival { export: at, data: &event.data, subject: event.subject.as_deref() });
+                }
                 // Those before it can be handled.
-                Err(_) if !arrivals.is_empty() => break,
-                Err(reason) => {
+                None if !arrivals.is_empty() => break,
+                None => {
+                    let reason = format!("it does not take `{}.{}`", event.interface, event.function);
                     let failure = Failure::Absent { context: self.context.clone(), reason };
                     return Err(Undelivered::Event(0, failure));
                 }
@@ -92,4 +89,15 @@ impl Handler for ContextHandler {
         self.handled.fetch_add(handled as u64, Ordering::Relaxed);
         Ok(handled)
     }
+}
+
+fn names(event: &Event) -> (&str, &str) {
+    (&event.interface, &event.function)
+}
+
+/// The export that takes `event`, with its position.
+fn export_for<'e>(exports: &'e [Export], event: &Event) -> Option<(usize, &'e Export)> {
+    let interface = InterfaceName::parse(&event.interface)?;
+    let named = exports.iter().enumerate().filter(|(_, export)| export.function == event.function);
+    interface.choose(named, |(_, export)| &export.interface)
 }

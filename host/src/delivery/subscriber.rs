@@ -5,6 +5,7 @@
 //! behind it; others pass. Nothing is left out: what cannot be handled becomes a dead letter, which an operator sees.
 //! Not here: threads and wake-ups (`mod`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use seam_runtime::call::Failure;
@@ -66,8 +67,12 @@ impl<H: Handler> Subscriber<'_, H> {
 
     fn try_step(&self) -> Result<Next, Stop> {
         let inbox = self.handler.database().map_err(|failure| Stop::Away(failure.to_string()))?;
-        let again = self.retry(&inbox)?;
-        let more = self.take(&inbox)?;
+        let mut count = inbox.waiting_count(&self.source)?;
+        let again = count.retry > 0 && self.retry(&inbox)?;
+        if again {
+            count = inbox.waiting_count(&self.source)?;
+        }
+        let more = self.take(&inbox, count)?;
         if again || more { Ok(Next::Now) } else { Ok(Next::Later(inbox.next_due(&self.source)?)) }
     }
 
@@ -153,13 +158,18 @@ impl<H: Handler> Subscriber<'_, H> {
         Waiting { source, event, state, tries: 0, due_ms: 0, reason: String::new() }
     }
 
-    /// Takes the next page. Whether there may be more.
-    fn take(&self, inbox: &Database) -> Result<bool, Stop> {
-        if let Some(why) = full(inbox.waiting_count(&self.source)?) {
+    /// Takes the next page, while so many events wait for another try. Whether there may be more.
+    fn take(&self, inbox: &Database, count: WaitingCount) -> Result<bool, Stop> {
+        if let Some(why) = full(count) {
             return Err(Stop::Away(why));
         }
-        let at = self.position(inbox)?;
+        let seen = inbox.seen(&self.source)?;
+        let at = seen.unwrap_or(0);
         let page = self.outbox.published(Some(&self.source.interface), at, self.subscription.batch)?;
+        // Events behind the cursor show that it belongs to this outbox.
+        if seen.is_none() || page.is_empty() {
+            self.check_position(seen)?;
+        }
         if page.is_empty() {
             // What waits for another try is still missing.
             if !inbox.caught_up(&self.source)? && inbox.waiting_count(&self.source)?.waiting() == 0 {
@@ -167,7 +177,7 @@ impl<H: Handler> Subscriber<'_, H> {
             }
             return Ok(false);
         }
-        let subjects = inbox.waiting_subjects(&self.source)?;
+        let subjects = if count.waiting() > 0 { inbox.waiting_subjects(&self.source)? } else { BTreeSet::new() };
         let is_behind = |event: &Event| event.subject.as_ref().is_some_and(|subject| subjects.contains(subject));
         let events: Vec<&Event> = page.iter().filter(|event| !is_behind(event)).collect();
         let Some(last) = page.last() else { return Ok(false) };
@@ -251,31 +261,24 @@ impl<H: Handler> Subscriber<'_, H> {
         tx.seen(&self.source, to).map(|()| true)
     }
 
-    /// The position up to which everything is done, in step with the outbox.
-    fn position(&self, inbox: &Database) -> Result<u64, Stop> {
+    /// Compares the cursor with the positions that the outbox has given.
+    fn check_position(&self, seen: Option<u64>) -> Result<(), Stop> {
         let kept = self.outbox.kept()?;
-        let at = match inbox.seen(&self.source)? {
-            Some(at) => at,
-            None => {
-                // A new subscriber starts at the first event that is kept; what was forgotten before is not skipped in
-                // silence.
-                if kept.is_cut {
-                    tracing::warn!(
-                        target: "delivery", publisher = self.source.publisher, interface = self.source.interface,
-                        first = kept.first, "a new subscriber starts at the first event that is still kept"
-                    );
-                }
-                0
-            }
-        };
-        if kept.last > 0 && at > kept.last {
-            return Err(Stop::Away(format!(
+        // A new subscriber starts at the first event that is kept; what was forgotten before is not skipped in silence.
+        if seen.is_none() && kept.is_cut {
+            tracing::warn!(
+                target: "delivery", publisher = self.source.publisher, interface = self.source.interface,
+                first = kept.first, "a new subscriber starts at the first event that is still kept"
+            );
+        }
+        match seen {
+            Some(at) if kept.last > 0 && at > kept.last => Err(Stop::Away(format!(
                 "it has taken events up to {at}, and the publisher has given positions up to {} only: is its file the \
                  right one?",
                 kept.last
-            )));
+            ))),
+            _ => Ok(()),
         }
-        Ok(at)
     }
 }
 

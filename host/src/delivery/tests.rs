@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use seam_runtime::call::Failure;
+use seam_runtime::run::stretches::{self, Handlers};
 use seam_runtime::run::{Handled, Undelivered};
 use seam_runtime::settings::Subscription;
 use seam_store::clock::{Clock, ManualClock};
-use seam_store::{Config, Database, Event, NewEvent, Source, Value, WaitState};
+use seam_store::{Config, Database, Event, NewEvent, Source, Transaction, Value, WaitState};
 
 use super::{Handler, Next, Note, Subscriber, Tally};
 
@@ -52,35 +53,70 @@ impl Handler for Shelf {
         if let Some(meanwhile) = self.meanwhile.borrow_mut().take() {
             meanwhile(&self.database);
         }
-        let deadline = soon();
-        let mut tx = self.database.begin(deadline).map_err(Undelivered::Store)?;
-        let (mut handled, mut failed) = (Vec::new(), BTreeSet::new());
-        for (at, event) in events.iter().enumerate() {
-            if event.subject.as_ref().is_some_and(|subject| failed.contains(subject)) {
-                handled.push(Handled::Behind);
-                continue;
-            }
-            tx.savepoint("event").unwrap();
-            let row = [Value::Text(event.data.as_str().into())];
-            tx.execute("INSERT INTO seen (data) VALUES (?)", &row, deadline).unwrap();
-            if self.traps.borrow().contains(&event.data) {
-                return Err(Undelivered::Event(at, Failure::TimedOut { context: "shelf".into() }));
-            }
-            if self.rejects.borrow().contains(&event.data) {
-                tx.roll_back_to("event").unwrap();
-                failed.extend(event.subject.clone());
-                handled.push(Handled::Rejected("no room".into()));
-                continue;
-            }
-            tx.release("event").unwrap();
-            handled.push(Handled::Done);
-        }
+        let mut tx = self.database.begin(soon()).map_err(Undelivered::Store)?;
+        let fate = |event: &Event| match () {
+            () if self.traps.borrow().contains(&event.data) => Fate::Traps,
+            () if self.rejects.borrow().contains(&event.data) => Fate::Rejects,
+            () => Fate::Fine,
+        };
+        let handled = Rows { tx: &mut tx, events, fate: &fate, now: Instant::now() }.handle()?;
         note(&mut tx, &handled).map_err(Undelivered::Store)?;
         if *self.crashes.borrow() {
             return Err(Undelivered::Context(Failure::TimedOut { context: "shelf".into() }));
         }
         tx.commit().map_err(Undelivered::Store)?;
         Ok(handled.len())
+    }
+}
+
+/// What a handler does with an event, after it has written its row.
+enum Fate {
+    Fine,
+    Rejects,
+    Traps,
+}
+
+/// Handlers that write each event's data into the table `seen`: by the stretch, as the context's own do.
+struct Rows<'r> {
+    tx: &'r mut Transaction,
+    events: &'r [&'r Event],
+    fate: &'r dyn Fn(&Event) -> Fate,
+    now: Instant,
+}
+
+impl Rows<'_> {
+    fn handle(&mut self) -> Result<Vec<Handled>, Undelivered> {
+        let subjects: Vec<_> = self.events.iter().map(|event| event.subject.as_deref()).collect();
+        stretches::handle(self, &subjects)
+    }
+}
+
+impl Handlers for Rows<'_> {
+    type Error = Undelivered;
+
+    fn start(&mut self) -> Result<(), Undelivered> {
+        self.tx.savepoint("event").map_err(Undelivered::Store)
+    }
+
+    fn handle(&mut self, at: usize) -> Result<Result<(), String>, Undelivered> {
+        let event = self.events[at];
+        let row = [Value::Text(event.data.as_str().into())];
+        let deadline = Instant::now() + Duration::from_secs(10_000_000);
+        self.tx.execute("INSERT INTO seen (data) VALUES (?)", &row, deadline).map_err(Undelivered::Store)?;
+        match (self.fate)(event) {
+            Fate::Fine => Ok(Ok(())),
+            Fate::Rejects => Ok(Err("no room".into())),
+            Fate::Traps => Err(Undelivered::Event(at, Failure::TimedOut { context: "shelf".into() })),
+        }
+    }
+
+    fn end(&mut self, keep: bool) -> Result<(), Undelivered> {
+        if keep { self.tx.release("event") } else { self.tx.roll_back_to("event") }.map_err(Undelivered::Store)
+    }
+
+    /// A seed gives the same history on every machine.
+    fn now(&self) -> Instant {
+        self.now
     }
 }
 

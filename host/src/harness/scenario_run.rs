@@ -9,7 +9,7 @@ use seam_runtime::buffered_http;
 use seam_runtime::call::Failure;
 use seam_runtime::component::ContextProblem;
 use seam_runtime::guest::wasi::Fixed;
-use seam_runtime::link::arguments_from_json;
+use seam_runtime::json::Arguments;
 use seam_store::ids::Trace;
 use seam_store::{Rows, Value, private};
 use tempfile::TempDir;
@@ -129,7 +129,7 @@ impl ScenarioRun {
                     interface: function.interface.clone(),
                     function: function.name.clone(),
                     shown: function.shown.clone(),
-                    params: arguments_from_json(&function.signature, &event.data)?,
+                    params: Arguments::of(&function.signature).read(&event.data)?,
                 });
             }
         }

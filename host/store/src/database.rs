@@ -247,8 +247,14 @@ impl Database {
         let reader = self.reader()?;
         let connection = reader.connection()?;
         let sqlite = connection.sqlite();
-        let found =
-            host_table::exists(sqlite, table).and_then(|there| if there { read(sqlite) } else { Ok(T::default()) });
+        // Most files that are asked have the table: only one that fails is looked at.
+        let found = match read(sqlite) {
+            Err(error) => match host_table::exists(sqlite, table) {
+                Ok(false) => Ok(T::default()),
+                _ => Err(error),
+            },
+            found => found,
+        };
         found.map_err(|error| self.failed(connection, &error))
     }
 

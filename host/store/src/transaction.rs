@@ -292,11 +292,17 @@ impl Transaction {
     /// # Errors
     /// As for a statement, and when rows violate deferred foreign keys.
     pub fn release(&mut self, name: &'static str) -> Result<(), Error> {
+        self.check_deferred_keys()?;
+        self.end_savepoint(name, false)
+    }
+
+    /// # Errors
+    /// When rows violate foreign keys that SQLite checks at the end of the transaction.
+    pub fn check_deferred_keys(&mut self) -> Result<(), Error> {
         self.on_connection(|connection| match connection.violates_deferred_keys() {
             true => Err(Error::Constraint("FOREIGN KEY constraint failed at commit".to_owned())),
             false => Ok(()),
-        })?;
-        self.end_savepoint(name, false)
+        })
     }
 
     /// Ends a savepoint; with `undo`, what was done since is gone.

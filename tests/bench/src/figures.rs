@@ -55,6 +55,9 @@ pub struct Events {
     /// From the outbox to the commit of its handler, for each event.
     pub seam_us: f64,
     pub native_us: f64,
+    /// The processor's time for each event.
+    pub seam_cpu_us: f64,
+    pub native_cpu_us: f64,
     /// A call that writes a row and commits, without an event and with one.
     pub plain_call_us: f64,
     pub publishing_call_us: f64,
@@ -141,6 +144,12 @@ impl Events {
                     self.per_s(),
                     verdict(self.to_native() <= EVENT_TO_NATIVE_MAX && self.per_s() >= EVENTS_PER_S_MIN)
                 ),
+            ),
+            ("native, processor's time", self.native_cpu_us, String::new()),
+            (
+                "seam, processor's time",
+                self.seam_cpu_us,
+                format!("{:.2} of native", self.seam_cpu_us / self.native_cpu_us),
             ),
             ("a call that commits", self.plain_call_us, String::new()),
             (

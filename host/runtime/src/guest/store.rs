@@ -237,32 +237,47 @@ impl Session {
         self.delivery = Some(Delivery { guest_began: false });
     }
 
-    /// Prepares the transaction for the next event.
+    /// From now on `end_events` can undo what is written.
     ///
     /// # Errors
     /// As for a statement; the transaction is not to be committed then.
-    pub fn start_event(&mut self) -> Result<(), Error> {
+    pub fn start_events(&mut self) -> Result<(), Error> {
         self.transaction.as_mut().map_or(Ok(()), |transaction| transaction.savepoint(EVENT))
     }
 
-    /// Keeps what the last event wrote, or undoes it alone.
+    /// Ends one call of several.
     ///
     /// # Errors
-    /// As for a statement; the transaction is not to be committed then. `Error::Constraint` when the event's rows
-    /// violate foreign keys: they are undone.
-    pub fn end_event(&mut self, keep: bool) -> Result<(), Error> {
+    /// As for a statement; the transaction is not to be committed then. `Error::Constraint` when rows violate foreign
+    /// keys: `end_events` must undo them.
+    pub fn end_call(&mut self) -> Result<(), Error> {
         let left_open = self.delivery.replace(Delivery { guest_began: false }).is_some_and(|was| was.guest_began);
         let Some(transaction) = self.transaction.as_mut() else { return Ok(()) };
         if left_open {
             // As at the end of any call.
             transaction.roll_back_to(GUEST)?;
         }
-        if !keep {
-            return transaction.roll_back_to(EVENT);
-        }
-        match transaction.release(EVENT) {
-            Err(error @ Error::Constraint(_)) => transaction.roll_back_to(EVENT).and(Err(error)),
-            released => released,
+        transaction.check_deferred_keys()
+    }
+
+    /// Keeps what was written since `start_events`, or undoes it alone.
+    ///
+    /// # Errors
+    /// As for a statement; the transaction is not to be committed then.
+    pub fn end_events(&mut self, keep: bool) -> Result<(), Error> {
+        let Some(transaction) = self.transaction.as_mut() else { return Ok(()) };
+        if keep { transaction.release(EVENT) } else { transaction.roll_back_to(EVENT) }
+    }
+
+    /// Ends the only call since the transaction began: keeps what it wrote, or undoes that.
+    ///
+    /// # Errors
+    /// As for `end_call`; what violates foreign keys is undone.
+    pub fn end_event(&mut self, keep: bool) -> Result<(), Error> {
+        match self.end_call() {
+            Err(error @ Error::Constraint(_)) if keep => self.end_events(false).and(Err(error)),
+            Err(Error::Constraint(_)) | Ok(()) => self.end_events(keep),
+            Err(error) => Err(error),
         }
     }
 

@@ -15,11 +15,13 @@
 //! could take for different values, such as an object with a key twice, is refused.
 
 mod read;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
 mod write;
 
 pub use read::{Mismatch, from_cells, from_json};
+pub use shape::Arguments;
 pub use text::{message, parse};
 pub use write::to_json;

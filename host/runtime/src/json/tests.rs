@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use serde_json::{Value, json};
-use wasmtime::component::types::{ComponentItem, Type};
+use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
 use wasmtime::component::{Component, Val};
 use wasmtime::{Config, Engine};
 
@@ -26,17 +26,23 @@ const TYPES: &str = r#"(component (import "types" (instance
     (param "album" $album) (param "shape" $shape) (param "marks" $marks) (param "pair" (tuple u8 s8))
     (param "deep" (option (option u8))) (param "outcome" (result u8 (error string))) (param "nothing" (result))
     (param "letter" char) (param "big" u64) (param "small" s64) (param "f" f32) (param "d" f64)))
+  (export "one" (func (param "album" $album)))
+  (export "two" (func (param "count" u8) (param "note" (option string))))
 )))"#;
 
 fn type_of(param: &str) -> Type {
+    function("all").params().find(|(name, _)| *name == param).unwrap().1
+}
+
+fn function(name: &str) -> ComponentFunc {
     let engine = Engine::new(Config::new().gc_support(false)).unwrap();
     let component = Component::new(&engine, TYPES).unwrap();
     let ty = component.component_type();
     let ComponentItem::ComponentInstance(types) = ty.imports(&engine).next().unwrap().1.ty else {
         panic!("an instance")
     };
-    let ComponentItem::ComponentFunc(all) = types.get_export(&engine, "all").unwrap().ty else { panic!("a function") };
-    all.params().find(|(name, _)| *name == param).unwrap().1
+    let ComponentItem::ComponentFunc(found) = types.get_export(&engine, name).unwrap().ty else { panic!("a function") };
+    found
 }
 
 fn album(changed: &[(&str, Value)]) -> Value {
@@ -160,4 +166,51 @@ fn cells_are_read_by_their_type() {
         assert_eq!(error, format!("`{0}`: expected one column `{0}`, found another of this name", twice.0));
     }
     assert!(matches!(from_cells(with("note", "7"), &ty).unwrap(), Val::Record(_)));
+}
+
+#[test]
+fn arguments_are_read_as_the_long_way_reads_them() {
+    let one = function("one");
+    let albums = [
+        album(&[]),
+        album(&[("note", json!("\u{1f3b5} \"x\""))]),
+        album(&[("note", json!("-"))]),
+        album(&[("year", json!(65536))]),
+        album(&[("year", json!(-1))]),
+        album(&[("year", json!(1975.0))]),
+        album(&[("year", json!("1975"))]),
+        album(&[("sku", json!("-"))]),
+        album(&[("yaer", json!(1))]),
+        album(&[("kind", json!("mc"))]),
+        album(&[("kind", json!("cd"))]),
+        album(&[("tags", json!([]))]),
+        album(&[("tags", json!([1]))]),
+        album(&[("gone", json!(0))]),
+        album(&[("price", json!({"minor-units": 1}))]),
+        json!(null),
+        json!([]),
+    ];
+    let texts = albums.iter().map(Value::to_string).chain([
+        format!("{} ", album(&[])),
+        format!("{}1", album(&[])),
+        album(&[]).to_string().replace("\"gone\"", "\"sku\":\"twice\",\"gone\""),
+        "{\"sku\": ".to_owned(),
+    ]);
+    let arguments = Arguments::of(&one);
+    let ty = one.params().next().unwrap().1;
+    for text in texts {
+        let long_way = serde_json::from_str::<Value>(&text).map_err(|error| format!("it is no JSON: {error}"));
+        let long_way = long_way.and_then(|json| from_json(&json, &ty).map_err(|error| error.to_string()));
+        assert_eq!(arguments.read(&text), long_way.map(|value| vec![value]), "{text}");
+    }
+}
+
+#[test]
+fn several_arguments_are_an_object_with_their_names() {
+    let two = Arguments::of(&function("two"));
+    let note = |text: &str| Val::Option(Some(Box::new(Val::String(text.into()))));
+    assert_eq!(two.read(r#"{"note": "x", "count": 7}"#), Ok(vec![Val::U8(7), note("x")]));
+    assert_eq!(two.read(r#"{"count": 7}"#), Ok(vec![Val::U8(7), Val::Option(None)]));
+    let error = two.read(r#"{"count": 256}"#).unwrap_err();
+    assert_eq!(error, "`count`: expected a whole number that fits `u8`, found 256");
 }

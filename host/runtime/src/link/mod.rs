@@ -15,7 +15,6 @@ mod wire;
 mod wiring;
 
 pub use plan::plan;
-pub use publication::arguments_from_json;
 pub(crate) use saga_rules::problems as saga_problems;
 pub(crate) use seam_call::Carry;
 pub(crate) use wire::{Wired, is_asynchronous, waits, wire, wire_one};

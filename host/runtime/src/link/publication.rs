@@ -213,7 +213,7 @@ pub(super) fn link_function(
     })
 }
 
-/// A single argument stands for itself, several are an object.
+/// A single argument stands for itself, several are an object: what `json::Arguments` reads.
 fn arguments_to_json(names: &[String], params: &[Val]) -> String {
     match params {
         [one] => to_json(one).to_string(),
@@ -221,25 +221,6 @@ fn arguments_to_json(names: &[String], params: &[Val]) -> String {
             let pairs = names.iter().cloned().zip(several.iter().map(to_json));
             Value::Object(pairs.collect()).to_string()
         }
-    }
-}
-
-/// The opposite of how a publisher writes its arguments.
-///
-/// # Errors
-/// What does not fit the function.
-pub fn arguments_from_json(ty: &ComponentFunc, data: &str) -> Result<Vec<Val>, String> {
-    let json: Value = serde_json::from_str(data).map_err(|error| format!("it is no JSON: {error}"))?;
-    let params: Vec<_> = ty.params().collect();
-    match params.as_slice() {
-        [(_, one)] => Ok(vec![crate::json::from_json(&json, one).map_err(|error| error.to_string())?]),
-        several => several
-            .iter()
-            .map(|(name, ty)| {
-                let argument = json.get(*name).unwrap_or(&Value::Null);
-                crate::json::from_json(argument, ty).map_err(|error| format!("`{name}`: {error}"))
-            })
-            .collect(),
     }
 }
 

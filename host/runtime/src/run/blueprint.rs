@@ -1,7 +1,7 @@
 //! The blueprint of the instances of one generation: what they are made from, and what the manifest grants them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use seam_store::Database;
@@ -15,6 +15,7 @@ use crate::guest::attempts::Attempts;
 use crate::guest::cut_off::CutOff;
 use crate::guest::sagas::Sagas;
 use crate::guest::{Guest, logging, memory, two_phase, wasi, wasi_http};
+use crate::json::Arguments;
 
 /// What all instances of a generation are made from, and their grants.
 pub(crate) struct Blueprint {
@@ -70,9 +71,25 @@ pub struct Export {
     pub function: String,
     pub signature: ComponentFunc,
     pub(crate) index: ComponentExportIndex,
+    /// Made by the first event.
+    arguments: OnceLock<Arguments>,
 }
 
 impl Export {
+    pub(crate) fn new(
+        interface: InterfaceName,
+        function: String,
+        signature: ComponentFunc,
+        index: ComponentExportIndex,
+    ) -> Self {
+        Self { interface, function, signature, index, arguments: OnceLock::new() }
+    }
+
+    /// Reads arguments from the JSON of an event.
+    pub fn arguments(&self) -> &Arguments {
+        self.arguments.get_or_init(|| Arguments::of(&self.signature))
+    }
+
     /// The names of its interface and of itself, for `FunctionName::find`.
     pub fn name(&self) -> (&InterfaceName, &str) {
         (&self.interface, &self.function)

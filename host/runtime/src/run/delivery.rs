@@ -1,39 +1,32 @@
 //! Events that reach a context: some calls of its own interfaces that share one transaction.
 //!
-//! Invariants: what the handlers write and what the host notes of the events commit together, or neither does. After an
-//! event of a subject was rejected, no later one of that subject is handled.
-//! Not here: which events, and what becomes of those that fail (the driver of deliveries).
+//! Invariant: what the handlers write and what the host notes of the events commit together, or neither does.
+//! Not here: which events, and what becomes of those that fail (the driver of deliveries); what is undone when one is
+//! rejected (`stretches`).
 
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use seam_store::{Error, Transaction};
 use wasmtime::component::Val;
 
-use super::Generation;
+use super::blueprint::Export;
+use super::generation::Generation;
 use super::instance::Instance;
+use super::stretches::{self, Handled, Handlers};
 use crate::call::{Call, Failure};
 use crate::guest::bulkhead::Callee;
 use crate::guest::dispatch::DispatchTable;
 use crate::guest::store::Session;
 use crate::limits;
 
-/// An event as an argument list of one of the context's exports.
-pub struct Arrival {
+/// An event for one of the context's exports.
+pub struct Arrival<'e> {
     /// The position in `Generation::exports`.
     pub export: usize,
-    pub params: Vec<Val>,
-    pub subject: Option<String>,
-}
-
-/// What became of an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Handled {
-    Done,
-    /// The handler returned an error; what it wrote is undone.
-    Rejected(String),
-    /// An earlier event of its subject was rejected, so it was not handled.
-    Behind,
+    /// The arguments, as JSON. They are read when it is this event's turn: values of many events at once would be many
+    /// small pieces of memory.
+    pub data: &'e str,
+    pub subject: Option<&'e str>,
 }
 
 /// Why nothing of a delivery is written.
@@ -58,15 +51,19 @@ impl Generation {
         &self,
         call: Call,
         callees: &DispatchTable,
-        arrivals: &[Arrival],
+        arrivals: &[Arrival<'_>],
         mark: impl FnOnce(&mut Transaction, &[Handled]) -> Result<(), Error>,
     ) -> Result<usize, Undelivered> {
         let started = Instant::now();
         let mut at = None;
         let outcome = self.run(call, Callee::without_function(self.index), callees, started, |instance| {
-            let handled = match handle(instance, arrivals, started, &mut at)? {
+            session(instance)?.start_delivery();
+            let subjects: Vec<_> = arrivals.iter().map(|arrival| arrival.subject).collect();
+            let calls = &mut Exports { exports: self.exports(), instance, arrivals, at: &mut at };
+            let handled = match stretches::handle(calls, &subjects) {
                 Ok(handled) => handled,
-                Err(error) => return Ok(Err(error)),
+                Err(Stop::Store(error)) => return Ok(Err(error)),
+                Err(Stop::Guest(error)) => return Err(error),
             };
             let data = instance.store.data_mut();
             let (deadline, session) = (data.deadline, data.store.as_mut().ok_or_else(no_store)?);
@@ -83,49 +80,71 @@ impl Generation {
     }
 }
 
-/// Handles events until the time is up; `at` is the one that is being handled. The inner error is that of the store.
-fn handle(
-    instance: &mut Instance,
-    arrivals: &[Arrival],
-    started: Instant,
-    at: &mut Option<usize>,
-) -> wasmtime::Result<Result<Vec<Handled>, Error>> {
-    session(instance)?.start_delivery();
-    let (mut handled, mut failed) = (Vec::new(), BTreeSet::new());
-    for (number, arrival) in arrivals.iter().enumerate() {
-        if arrival.subject.as_ref().is_some_and(|subject| failed.contains(subject)) {
-            handled.push(Handled::Behind);
-            continue;
-        }
-        if let Err(error) = session(instance)?.start_event() {
-            return Ok(Err(error));
-        }
-        *at = Some(number);
-        let function = instance.functions.get(arrival.export).copied();
-        let function = function.ok_or_else(|| wasmtime::format_err!("no such function"))?;
-        // For each event, as for each call.
-        instance.store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
-        let mut results = [Val::Bool(false)];
-        function.call(&mut instance.store, &arrival.params, &mut results)?;
-        let one = match &results {
-            [Val::Result(Ok(_))] => Handled::Done,
-            [other] => Handled::Rejected(reason(other)),
+/// The exports that handle `arrivals`, in the session of the instance.
+struct Exports<'i> {
+    exports: &'i [Export],
+    instance: &'i mut Instance,
+    arrivals: &'i [Arrival<'i>],
+    /// The event that is being handled.
+    at: &'i mut Option<usize>,
+}
+
+/// Why a delivery ended: the guest trapped, or its store did not do what it was asked for.
+enum Stop {
+    Guest(wasmtime::Error),
+    Store(Error),
+}
+
+impl Handlers for Exports<'_> {
+    type Error = Stop;
+
+    fn start(&mut self) -> Result<(), Stop> {
+        session(self.instance).map_err(Stop::Guest)?.start_events().map_err(Stop::Store)
+    }
+
+    fn handle(&mut self, at: usize) -> Result<Result<(), String>, Stop> {
+        let arrival = self.arrivals.get(at).ok_or_else(|| Stop::Guest(missing()))?;
+        let export = self.exports.get(arrival.export).ok_or_else(|| Stop::Guest(missing()))?;
+        let params = match export.arguments().read(arrival.data) {
+            Ok(params) => params,
+            Err(why) => return Ok(Err(format!("its data does not fit `{}`: {why}", export.function))),
         };
-        let one = match session(instance)?.end_event(one == Handled::Done) {
-            Ok(()) => one,
-            Err(Error::Constraint(why)) => Handled::Rejected(why),
-            Err(error) => return Ok(Err(error)),
-        };
-        if let (Handled::Rejected(_), Some(subject)) = (&one, &arrival.subject) {
-            failed.insert(subject.clone());
-        }
-        handled.push(one);
-        if started.elapsed() > Duration::from_millis(limits::DELIVERY_BATCH_MS) {
-            break;
+        *self.at = Some(at);
+        let answer = self.call(arrival.export, &params).map_err(Stop::Guest)?;
+        *self.at = None;
+        match session(self.instance).map_err(Stop::Guest)?.end_call() {
+            Ok(()) => Ok(answer),
+            Err(Error::Constraint(why)) => Ok(answer.and(Err(why))),
+            Err(error) => Err(Stop::Store(error)),
         }
     }
-    *at = None;
-    Ok(Ok(handled))
+
+    fn end(&mut self, keep: bool) -> Result<(), Stop> {
+        session(self.instance).map_err(Stop::Guest)?.end_events(keep).map_err(Stop::Store)
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+impl Exports<'_> {
+    /// The inner error is that of the handler.
+    fn call(&mut self, export: usize, params: &[Val]) -> wasmtime::Result<Result<(), String>> {
+        let function = self.instance.functions.get(export).copied().ok_or_else(missing)?;
+        // For each event, as for each call.
+        self.instance.store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
+        let mut results = [Val::Bool(false)];
+        function.call(&mut self.instance.store, params, &mut results)?;
+        Ok(match &results {
+            [Val::Result(Ok(_))] => Ok(()),
+            [other] => Err(reason(other)),
+        })
+    }
+}
+
+fn missing() -> wasmtime::Error {
+    wasmtime::format_err!("no such function")
 }
 
 fn session(instance: &mut Instance) -> wasmtime::Result<&mut Session> {

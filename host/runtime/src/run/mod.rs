@@ -12,13 +12,15 @@ mod pool;
 pub mod recorder;
 mod sagas;
 pub(crate) mod start;
+pub mod stretches;
 mod trap;
 
 pub use blueprint::{Export, Serves};
 pub use call_stats::{CallCounts, CallStats};
-pub use delivery::{Arrival, Handled, Undelivered};
+pub use delivery::{Arrival, Undelivered};
 pub(crate) use generation::Inherited;
 pub use generation::{Generation, INVARIANT_PART};
 pub use mending::Mended;
 pub use metrics::Metrics;
+pub use stretches::Handled;
 pub use trap::TrapReport;

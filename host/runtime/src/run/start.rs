@@ -43,8 +43,7 @@ pub(crate) fn generation(
         for (function, signature) in &interface.functions {
             let index = index_in(&interface.name, function)
                 .ok_or_else(|| broken("is inconsistent", &format!("`{function}` is declared but missing")))?;
-            let (function, signature) = (function.clone(), signature.clone());
-            exports.push(Export { interface: interface.name.clone(), function, signature, index });
+            exports.push(Export::new(interface.name.clone(), function.clone(), signature.clone(), index));
         }
     }
     let blueprint = Blueprint {

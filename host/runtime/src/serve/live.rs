@@ -123,7 +123,7 @@ impl Live {
     pub fn deliver(
         &self,
         call: Call,
-        arrivals: &[Arrival],
+        arrivals: &[Arrival<'_>],
         mark: impl FnOnce(&mut Transaction, &[Handled]) -> Result<(), seam_store::Error>,
     ) -> Result<usize, Undelivered> {
         self.generation.deliver(call, &self.callees, arrivals, mark)

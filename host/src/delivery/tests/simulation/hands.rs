@@ -102,38 +102,20 @@ impl Handler for Hands {
         let deed = self.meanwhile.borrow_mut().take();
         let meets = deed.map(|deed| deed.perform(self.inbox()));
         let mut tx = self.inbox().begin(soon()).map_err(Undelivered::Store)?;
-        let (mut handled, mut failed, mut done) = (Vec::new(), BTreeSet::new(), Vec::new());
-        for (at, event) in events.iter().enumerate() {
-            if event.subject.as_ref().is_some_and(|subject| failed.contains(subject)) {
-                handled.push(Handled::Behind);
-                continue;
-            }
-            tx.savepoint("event").unwrap();
-            let row = [Value::Text(event.data.as_str().into())];
-            tx.execute("INSERT INTO seen (data) VALUES (?)", &row, soon()).unwrap();
-            match self.fails(&event.data) {
-                Some(Temper::Traps(_)) => {
-                    return Err(Undelivered::Event(at, Failure::TimedOut { context: "shelf".into() }));
-                }
-                Some(_) => {
-                    tx.roll_back_to("event").unwrap();
-                    failed.extend(event.subject.clone());
-                    handled.push(Handled::Rejected("no room".into()));
-                }
-                None => {
-                    tx.release("event").unwrap();
-                    handled.push(Handled::Done);
-                    done.push(*event);
-                }
-            }
-        }
+        let fate = |event: &Event| match self.fails(&event.data) {
+            None => Fate::Fine,
+            Some(Temper::Traps(_)) => Fate::Traps,
+            Some(_) => Fate::Rejects,
+        };
+        let handled = Rows { tx: &mut tx, events, fate: &fate, now: Instant::now() }.handle()?;
         note(&mut tx, &handled).map_err(Undelivered::Store)?;
         if self.crash.get() == Some(Crash::BeforeCommit) {
             return Err(crashed());
         }
         tx.commit().map_err(Undelivered::Store)?;
         if let Some(meets) = meets {
-            let met = done.iter().filter(|event| meets(event));
+            let done = events.iter().zip(&handled).filter(|(_, handled)| **handled == Handled::Done);
+            let met = done.map(|(event, _)| event).filter(|event| meets(event));
             *self.on_the_way.borrow_mut() = met.map(|event| event.data.clone()).collect();
         }
         if self.crash.get() == Some(Crash::AfterCommit) { Err(crashed()) } else { Ok(handled.len()) }
