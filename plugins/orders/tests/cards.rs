@@ -3,29 +3,13 @@
 
 mod world;
 
-use orders::Orders;
 use orders::domain::limits;
-use orders::neighbours::PlacedOrder;
-use orders::placing::{get_quote, place, shipping};
-use orders::store;
-use orders::wit::Guest as Ordering;
-use orders::wit::{Error, FieldProblem, Request, Shipping, Shortage, State};
+use orders::placing::place;
+use orders::wit::{Error, Request};
+use seam_sdk::attempts;
 use seam_sdk::native::{set_clock, settings};
 use seam_sdk::store::{execute, one, params, query};
-use seam_sdk::{attempts, sagas};
-use world::{APPROVED, COPIES, DECLINED, FAULTS, Fault, MISTYPED, NOW, UNANSWERED, WAREHOUSE, World, lines, request};
-
-/// The event is a part of the transaction that places the order.
-#[test]
-fn an_order_whose_event_cannot_be_published_is_not_placed_yet() {
-    let world = World::new();
-    world.others.borrow_mut().outbox_full = true;
-    assert_eq!(world.place("k", &[("A", 1)], APPROVED), Err(Error::InProcess("MC-100001".into())));
-    assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Placing);
-    world.others.borrow_mut().outbox_full = false;
-    assert_eq!(world.place("k", &[("A", 1)], APPROVED).unwrap().state, State::Placed);
-    world.check("published");
-}
+use world::{APPROVED, DECLINED, MISTYPED, NOW, WAREHOUSE, World, request};
 
 #[test]
 fn the_card_is_kept_nowhere() {

@@ -4,15 +4,14 @@
 mod world;
 
 use orders::Orders;
-use orders::domain::limits;
 use orders::neighbours::PlacedOrder;
 use orders::placing::{get_quote, place, shipping};
 use orders::store;
 use orders::wit::Guest as Ordering;
 use orders::wit::{Error, FieldProblem, Request, Shipping, Shortage, State};
-use seam_sdk::native::{set_clock, settings};
-use seam_sdk::store::{execute, one, params, query};
-use seam_sdk::{attempts, sagas};
+use seam_sdk::native::settings;
+use seam_sdk::sagas;
+use seam_sdk::store::{one, params};
 use world::{APPROVED, COPIES, DECLINED, FAULTS, Fault, MISTYPED, NOW, UNANSWERED, WAREHOUSE, World, lines, request};
 
 #[test]
@@ -368,4 +367,16 @@ fn a_hundred_buyers_of_ten_copies_get_ten() {
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 10);
     assert!(outcomes[10..].iter().all(|outcome| matches!(outcome, Err(Error::Short(_)))));
     assert_eq!(world.others.borrow().paid.len(), 10, "only buyers with an order were charged");
+}
+
+/// The event is a part of the transaction that places the order.
+#[test]
+fn an_order_whose_event_cannot_be_published_is_not_placed_yet() {
+    let world = World::new();
+    world.others.borrow_mut().outbox_full = true;
+    assert_eq!(world.place("k", &[("A", 1)], APPROVED), Err(Error::InProcess("MC-100001".into())));
+    assert_eq!(store::order("MC-100001").unwrap().unwrap().state, State::Placing);
+    world.others.borrow_mut().outbox_full = false;
+    assert_eq!(world.place("k", &[("A", 1)], APPROVED).unwrap().state, State::Placed);
+    world.check("published");
 }
