@@ -287,6 +287,21 @@ fn a_row_that_another_program_has_changed_is_named() {
 }
 
 #[test]
+fn rows_that_another_program_has_taken_out_with_their_seals_are_missed() {
+    // The last ones of a table, and some before them.
+    for (gone, words) in [("number > 170", " rows were sealed, and there are 170 seals"), ("number = 7", "number 6, ")]
+    {
+        let books = Books::sealed();
+        books.book(1..60);
+        let theirs = rusqlite::Connection::open(books.file()).unwrap();
+        let sql = format!("PRAGMA journal_mode = DELETE; DELETE FROM seam_seals WHERE {gone}");
+        theirs.execute_batch(&sql).unwrap();
+        drop(theirs);
+        assert!(books.why().contains(words), "{gone}: {}", books.why());
+    }
+}
+
+#[test]
 fn a_file_that_was_not_sealed_gets_its_seals_once_and_keeps_its_rows() {
     let mut books = Books::new(&[]);
     books.book(1..40);

@@ -242,6 +242,35 @@ fn a_file_that_was_put_back_is_not_written_to() {
     assert_eq!((case(&shop.add("before")), shop.items()), ("unavailable", 0));
 }
 
+/// Another program changes a file of the closed store; then the host starts again, and is to commit what was promised.
+fn resolved_after(change: impl FnOnce(&Fixture) -> (std::path::PathBuf, &'static str)) -> (Fixture, String) {
+    let shop = shop();
+    drop(branch(&shop, "promised").vote(&vote()).unwrap());
+    let (file, sql) = change(&shop);
+    let Fixture { database, folder } = shop;
+    drop(database);
+    assert_eq!(rusqlite::Connection::open(file).unwrap().execute(sql, []).unwrap(), 1);
+    let shop = Fixture { database: Database::open(config(&folder, 64)).unwrap(), folder };
+    assert_eq!(case(&shop.resolve(true)), "unavailable");
+    let why = shop.doubt().unwrap().why;
+    (shop, why)
+}
+
+#[test]
+fn a_promise_is_kept_only_from_the_state_in_which_it_was_given() {
+    let change = "UPDATE seam_store SET commits = commits + 1";
+    let (shop, why) = resolved_after(|shop| (shop.path().to_owned(), change));
+    assert!(why.contains("written by another host"), "{why}");
+    assert_eq!((case(&shop.add("before")), shop.items()), ("unavailable", 0));
+}
+
+#[test]
+fn a_step_that_does_something_else_than_it_did_is_noticed() {
+    let (shop, why) = resolved_after(|shop| (promise(shop), "UPDATE seam_redo SET result = result + 1"));
+    assert!(why.contains("does something else now: `INSERT INTO item"), "{why}");
+    assert_eq!((case(&shop.add("before")), shop.items()), ("unavailable", 0));
+}
+
 #[test]
 fn what_an_operator_chose_is_compared_with_what_was_decided() {
     for (chosen, decided) in [(false, false), (false, true), (true, true), (true, false)] {
