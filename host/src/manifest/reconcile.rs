@@ -127,7 +127,7 @@ mod tests {
             "{CONTEXTS}[[reconcile]]\ntotal = \"t\"\n[[reconcile]]\ntotal = \"u\"\nevery = \"30s\"\nafter = \"0s\"\nmend = \"orders\"\n"
         );
         let manifest = Manifest::parse(&text, Path::new("seam.toml")).unwrap();
-        let [first, second] = &manifest.reconciles[..] else { panic!("two") };
+        let (first, second) = (&manifest.reconciles[0], &manifest.reconciles[1]);
         assert_eq!(first.every, Duration::from_secs(limits::RECONCILE_EVERY_S));
         assert_eq!(first.after, Duration::from_secs(limits::RECONCILE_AFTER_S));
         assert_eq!(first.mend, None);

@@ -87,7 +87,7 @@ impl Example {
             false => Ok(name.to_owned()),
         };
         match &def.kind {
-            TypeDefKind::Type(other) if matches!(other, Type::Id(_)) => Err("it has types with other names".to_owned()),
+            TypeDefKind::Type(Type::Id(_)) => Err("it has types with other names".to_owned()),
             TypeDefKind::Type(other) => Self::of(interface, other),
             TypeDefKind::List(of) => Ok(Self::List { bytes: *of == Type::U8 }),
             TypeDefKind::Option(_) => Ok(Self::Nothing),

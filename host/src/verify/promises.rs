@@ -14,7 +14,7 @@ use super::subject::{Fault, Subject};
 /// What becomes of a file.
 enum Fate {
     /// It keeps its promise: what it is then, and that it is decided.
-    Kept(Snapshot, String),
+    Kept(Box<Snapshot>, String),
     /// It stays as it is, and why.
     AsItIs(String),
     Unknown(Fault),
@@ -27,7 +27,7 @@ pub(super) fn resolve(subjects: &mut [Subject], folder: &Path) {
     for (subject, fate) in subjects.iter_mut().zip(fates) {
         match fate {
             None => {}
-            Some(Fate::Kept(file, why)) => (subject.file, subject.promise) = (Ok(file), Some(why)),
+            Some(Fate::Kept(file, why)) => (subject.file, subject.promise) = (Ok(*file), Some(why)),
             Some(Fate::AsItIs(why)) => subject.promise = Some(why),
             Some(Fate::Unknown(fault)) => subject.file = Err(fault),
         }
@@ -64,7 +64,7 @@ fn decided(vote: &Vote, file: &Snapshot, all: &[Subject], folder: &Path) -> Fate
     }
     match file.with_promise_kept(folder) {
         Ok(kept) => Fate::Kept(
-            kept,
+            Box::new(kept),
             format!(
                 "`{coordinator}` has decided transaction {transaction}: the file is verified with what it has promised."
             ),

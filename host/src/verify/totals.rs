@@ -29,16 +29,15 @@ pub struct Unlooked {
     pub remedy: String,
 }
 
+/// Gets a key, and the context and range of each side.
+pub type EachKey<'a> = dyn FnMut(&str, &[(&str, Range)]) + 'a;
+
 /// Looks at `total` in the files of all contexts that declare it, as they are at one moment. Calls `each` for every key
-/// on which they do not agree, with the context and the range of each side. Commits wait for the moment alone.
+/// on which they do not agree. Commits wait for the moment alone.
 ///
 /// # Errors
 /// When it could not be looked at, or not to the end: `each` may have been called before.
-pub fn look_at_total(
-    registry: &Registry,
-    total: &str,
-    each: &mut dyn FnMut(&str, &[(&str, Range)]),
-) -> Result<TotalLook, Unlooked> {
+pub fn look_at_total(registry: &Registry, total: &str, each: &mut EachKey<'_>) -> Result<TotalLook, Unlooked> {
     let Seen { subjects, now, .. } = see(registry, &|declared| declares(declared, total))
         .map_err(|error| Unlooked { why: seam_store::chain(&error), remedy: error.remedy() })?;
     let found = totals(&subjects).into_iter().find(|(name, _)| *name == total);

@@ -8,7 +8,7 @@ use orders::neighbours::PlacedOrder;
 use orders::placing::{get_quote, place, shipping};
 use orders::store;
 use orders::wit::Guest as Ordering;
-use orders::wit::{Error, FieldProblem, Request, Shipping, Shortage, State};
+use orders::wit::{Error, FieldProblem, Shipping, Shortage, State};
 use seam_sdk::native::settings;
 use seam_sdk::sagas;
 use seam_sdk::store::{one, params};
