@@ -202,7 +202,7 @@ pub const LAST_WORDS_BYTES_MAX: usize = 8 << 10;
 
 /// How long one delivery goes on with further events before it commits: the context's other writers wait for it.
 pub const DELIVERY_BATCH_MS: u64 = 20;
-/// Events of a delivery that share a savepoint. With so many, it costs an event a fiftieth of a short handler; when one
+/// Events of a delivery that share a savepoint. With so many, it takes some 3 % of the time of a short event; when one
 /// is rejected, at most so many are handled again.
 pub const DELIVERY_STRETCH_EVENTS: usize = 64;
 /// What an operator is shown of a handler's error.
