@@ -319,10 +319,10 @@ fn a_look_that_fails_closes_nothing_and_says_why() {
     desk.contexts.0.lock().broken = None;
     let list = desk.reconciler.run(None).unwrap();
     assert_eq!((list.totals[0].problem.as_ref(), list.disagreements.len()), (None, 0));
-    let unknown = desk.reconciler.run(Some("copy")).unwrap_err();
+    let unknown = desk.reconciler.run(Some("copie")).unwrap_err();
     assert_eq!(
         (unknown.message.as_str(), unknown.remedy.as_str()),
-        ("the total `copy` is not reconciled", "did you mean `copies`?")
+        ("the total `copie` is not reconciled", "did you mean `copies`?")
     );
 }
 
