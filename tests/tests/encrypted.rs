@@ -166,9 +166,9 @@ fn a_version_with_a_new_schema_goes_in_and_back_again() -> Result<()> {
 
 #[test]
 fn a_host_killed_in_the_middle_leaves_nothing_in_the_clear_either() -> Result<()> {
-    for moment in ["kept", "migrated", "published"] {
+    for moment in ["deploy.kept", "deploy.migrated", "deploy.published"] {
         let fixture = Fixture::new(&first())?;
-        let host = fixture.up(moment)?;
+        let host = fixture.up(&format!("{moment}:kill"))?;
         assert_eq!(fixture.times()?, "ok(14)");
         assert!(!fixture.deploy(&grown(), &[])?.status.success(), "{moment}");
         drop(host);
@@ -176,7 +176,7 @@ fn a_host_killed_in_the_middle_leaves_nothing_in_the_clear_either() -> Result<()
         ensure!(trials > 0, "{moment}: what it was tried on is there still");
         fixture.nothing_in_the_clear(moment)?;
         let _host = fixture.up("")?;
-        assert_eq!(fixture.times()?, if moment == "kept" { "ok(14)" } else { "ok(21)" }, "{moment}");
+        assert_eq!(fixture.times()?, if moment == "deploy.kept" { "ok(14)" } else { "ok(21)" }, "{moment}");
         fixture.nothing_in_the_clear("started again")?;
     }
     Ok(())
