@@ -1,6 +1,8 @@
 //! Three small contexts: `desk` writes a number into its own file and has `left` and `right` write it into theirs, in
 //! one transaction over the three files.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use seam_runtime::serve::Registry;
 use wasmtime::component::Val;
@@ -216,4 +218,18 @@ pub fn write(registry: &Registry, number: u32, how: u32) -> Result<Said> {
 pub fn numbers(registry: &Registry) -> Result<[Vec<u32>; 3]> {
     let of = |context| publishing::got(registry, context);
     Ok([of("desk")?, of("left")?, of("right")?])
+}
+
+/// Gives the file of a context in the data folder, with its log, another name.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn renamed(data: &Path, from: &str, to: &str) -> Result<()> {
+    for end in ["", "-wal", "-shm"] {
+        let name = |stem: &str| data.join(format!("stores/{stem}.db{end}"));
+        if name(from).exists() {
+            std::fs::rename(name(from), name(to))?;
+        }
+    }
+    Ok(())
 }

@@ -59,14 +59,7 @@ pub struct DueSchedule<'s, R> {
 impl<R: Runner> DueSchedule<'_, R> {
     /// Runs the function once if it is due. With it, how far the schedule had come before.
     pub fn step(&self) -> (Found, Option<Progress>) {
-        let database = match self.runner.database() {
-            Ok(database) => database,
-            Err(why) => return (Found::Away(why), None),
-        };
-        match self.look(&database) {
-            Ok((found, progress)) => (found, Some(progress)),
-            Err(error) => (Found::Away(error.to_string()), None),
-        }
+        look(self.runner, |database| self.look(database))
     }
 
     fn look(&self, database: &Database) -> Result<(Found, Progress), Error> {
@@ -105,6 +98,18 @@ impl<R: Runner> DueSchedule<'_, R> {
             Ok(())
         };
         Ok((run(self.runner, self.due.transaction, database, &mut mark), progress))
+    }
+}
+
+/// Has `one` look at the context's file. What it found, and how far the schedule had come before.
+pub(super) fn look<R: Runner>(
+    runner: &R,
+    one: impl FnOnce(&Database) -> Result<(Found, Progress), Error>,
+) -> (Found, Option<Progress>) {
+    let looked = runner.database().and_then(|database| one(&database).map_err(|error| error.to_string()));
+    match looked {
+        Ok((found, progress)) => (found, Some(progress)),
+        Err(why) => (Found::Away(why), None),
     }
 }
 

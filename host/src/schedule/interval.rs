@@ -7,7 +7,7 @@
 
 use seam_store::{Database, Error, Progress, Transaction, fault};
 
-use super::due::{Found, Runner, run};
+use super::due::{Found, Runner, look, run};
 use crate::manifest::Interval;
 
 /// A schedule whose runs are noted under `name`.
@@ -20,14 +20,7 @@ pub struct IntervalSchedule<'s, R> {
 impl<R: Runner> IntervalSchedule<'_, R> {
     /// Runs the function once if its interval is over. With it, how far the schedule had come before.
     pub fn step(&self) -> (Found, Option<Progress>) {
-        let database = match self.runner.database() {
-            Ok(database) => database,
-            Err(why) => return (Found::Away(why), None),
-        };
-        match self.look(&database) {
-            Ok((found, progress)) => (found, Some(progress)),
-            Err(error) => (Found::Away(error.to_string()), None),
-        }
+        look(self.runner, |database| self.look(database))
     }
 
     fn look(&self, database: &Database) -> Result<(Found, Progress), Error> {

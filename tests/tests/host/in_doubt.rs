@@ -2,12 +2,12 @@
 //! read, or the host was killed and `seam verify` looks at what it left.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use seam::verify::{Outcome, Report};
 use seam_tests::host::{Host, seam};
-use seam_tests::joint::{self, DESK, TOTAL, numbers};
+use seam_tests::joint::{self, DESK, TOTAL, numbers, renamed};
 use seam_tests::{System, wait};
 
 struct Fixture {
@@ -93,17 +93,6 @@ impl Fixture {
 fn outcome<'r>(report: &'r Report, contexts: &str, name: &str) -> Result<&'r Outcome> {
     let found = report.checks.iter().find(|check| check.contexts.join(", ") == contexts && check.name == name);
     Ok(&found.with_context(|| format!("no check `{name}` of {contexts}: {report:#?}"))?.outcome)
-}
-
-/// Gives the file of a context, with its log, another name.
-fn renamed(data: &Path, from: &str, to: &str) -> Result<()> {
-    for end in ["", "-wal", "-shm"] {
-        let name = |stem: &str| data.join(format!("stores/{stem}.db{end}"));
-        if name(from).exists() {
-            std::fs::rename(name(from), name(to))?;
-        }
-    }
-    Ok(())
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Transactions over the files of three contexts: all or nothing, also when the host is killed at any moment of one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use seam_runtime::guest::transactions::Ending;
@@ -8,7 +8,7 @@ use seam_runtime::serve::Registry;
 use seam_tests::host::{Host, seam};
 use seam_tests::joint::{
     BEGIN_TWICE, COMMIT, DESK, LEAVE_OPEN, ROLL_BACK, Said, TRAP, TRAPS_ON, WITHOUT_LEFT, WITHOUT_RIGHT, numbers,
-    system, write,
+    renamed, system, write,
 };
 use seam_tests::{System, wait};
 
@@ -165,17 +165,6 @@ fn a_part_that_cannot_commit_after_its_promise_is_tried_again_until_it_can() -> 
     let registry = started(&system)?;
     assert_eq!(numbers(&registry)?, [vec![1], vec![1, 2], vec![1]]);
     is_at_rest(&registry, 3)
-}
-
-/// Gives the file of a context, with its log, another name.
-fn renamed(data: &Path, from: &str, to: &str) -> Result<()> {
-    for end in ["", "-wal", "-shm"] {
-        let name = |stem: &str| data.join(format!("stores/{stem}.db{end}"));
-        if name(from).exists() {
-            std::fs::rename(name(from), name(to))?;
-        }
-    }
-    Ok(())
 }
 
 #[test]
