@@ -47,7 +47,7 @@ const FLOORS: &[Floors] = &[
             &["alone"],
             &["serve"],
             &["route"],
-            &["run"],
+            &["remote", "run"],
             &["link"],
             &["abi_copy", "component"],
             &["guest"],

@@ -1,0 +1,57 @@
+//! Calls between contexts that live on different hosts: what travels, and who carries it.
+//!
+//! A host has one `Carrier` for all other hosts, and answers their calls through `Answers`. Neither knows WebAssembly:
+//! arguments and results are bytes in the form that `codec` defines.
+//! Not here: connections and who may use them (the crate `seam`, `remote`).
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use seam_store::ids::{ContextName, Trace};
+
+use crate::call::Failure;
+use crate::interface_name::InterfaceName;
+
+/// What travels with the arguments of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The context that is called, without a variant.
+    pub context: ContextName,
+    /// As its caller imports it.
+    pub interface: InterfaceName,
+    pub function: String,
+    /// The SHA-256 of the function's type as its caller knows it: `codec::digest`.
+    pub signature: [u8; 32],
+    /// The time that the callee has. Clocks of two hosts differ, so no point in time travels.
+    pub remaining: Duration,
+    pub trace: Trace,
+    /// The contexts that the call runs through, outermost first; the last one calls.
+    pub chain: Vec<ContextName>,
+    /// `Affinity::key`: chooses between weighted variants.
+    pub visitor: u64,
+    /// Variants that answer regardless of weights: `context@variant`.
+    pub forced: Vec<ContextName>,
+    /// `Call::bulk`.
+    pub bulk: bool,
+}
+
+/// The results of a call, or why there are none.
+pub type Carried = Result<Bytes, Failure>;
+
+/// Carries calls to the hosts on which other contexts live.
+pub trait Carrier: Send + Sync {
+    /// Has the call answered where its context lives, within `head.remaining`. Dropping the future cancels the call
+    /// there.
+    fn carry(&self, head: Head, arguments: Bytes) -> Pin<Box<dyn Future<Output = Carried> + Send>>;
+
+    /// Whether the host of this context cannot be reached now.
+    fn is_down(&self, context: &ContextName) -> bool;
+}
+
+/// Answers the calls of other hosts.
+pub trait Answers: Send + Sync {
+    /// Performs the call on this thread, which must be one of the runtime's workers, and ends it early when the caller
+    /// has gone away: when `cancelled` is true.
+    fn answer(&self, head: Head, arguments: &[u8], cancelled: &std::sync::atomic::AtomicBool) -> Carried;
+}
