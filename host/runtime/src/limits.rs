@@ -65,6 +65,9 @@ pub const SEAM_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const SEAM_TYPE_DEPTH_MAX: usize = 32;
 /// All message buffers that a thread keeps for later calls: a few ordinary messages or one large one.
 pub const SEAM_POOL_BYTES: usize = 2 * 1024 * 1024;
+/// One message of another host as values, which only tools and recordings need: a list of a million bytes takes 40 MiB
+/// of them.
+pub const CODEC_VALUES_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 // Recording calls
 

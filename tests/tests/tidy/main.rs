@@ -51,7 +51,7 @@ const FLOORS: &[Floors] = &[
             &["link"],
             &["abi_copy", "component"],
             &["guest"],
-            &["call", "json", "settings"],
+            &["call", "codec", "json", "settings"],
             &["buffered_http", "did_you_mean", "interface_name"],
             &["limits"],
         ],

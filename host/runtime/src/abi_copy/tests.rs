@@ -6,29 +6,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod alignment;
-mod arbitrary;
-mod guests;
 
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 
-use arbitrary::{Seed, Types, value};
-use guests::{CALLEE_JUNK, CALLER_JUNK, Role, component};
-use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Func, Instance, Linker, Val};
-use wasmtime::{Config, Engine, Result, Store};
+use wasmtime::{Result, Store};
 use wit_component::StringEncoding;
 
 use super::{Fault, Reply, limits, link, supports};
-
-const SEAM: &str = "t:t/seam";
-
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
-    let mut config = Config::new();
-    config.concurrency_support(false);
-    config.gc_support(false);
-    config.cranelift_opt_level(wasmtime::OptLevel::None);
-    Engine::new(&config).unwrap()
-});
+use crate::samples::{CALLEE_JUNK, CALLER_JUNK, ENGINE, Role, SEAM, Seed, Types, component, functions, value};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Transport {
@@ -47,26 +33,6 @@ struct Script {
 
 fn load(interface: &str, role: Role, junk: u8, encoding: StringEncoding) -> Component {
     Component::new(&ENGINE, component(interface, role, junk, encoding)).unwrap()
-}
-
-/// The functions of the interface that a component imports or exports.
-fn functions(component: &Component, imported: bool) -> Vec<(String, ComponentFunc)> {
-    let ty = component.component_type();
-    let items: Vec<ComponentItem> = if imported {
-        ty.imports(&ENGINE).filter(|(name, _)| *name == SEAM).map(|(_, item)| item.ty).collect()
-    } else {
-        ty.exports(&ENGINE).filter(|(name, _)| *name == SEAM).map(|(_, item)| item.ty).collect()
-    };
-    let mut found = Vec::new();
-    for item in items {
-        let ComponentItem::ComponentInstance(instance) = item else { continue };
-        for (name, item) in instance.exports(&ENGINE) {
-            if let ComponentItem::ComponentFunc(ty) = item.ty {
-                found.push((name.to_owned(), ty));
-            }
-        }
-    }
-    found
 }
 
 fn export(store: &mut Store<Script>, instance: &Instance, name: &str) -> Func {
@@ -192,23 +158,11 @@ fn round_trip(caller: &Component, callee: &Component, seed: &mut Seed, rounds: u
     }
 }
 
-/// An interface of a few functions with random signatures.
-fn arbitrary_interface(seed: &mut Seed, functions: usize) -> String {
-    let mut types = Types::default();
-    let mut text = String::new();
-    for i in 0..functions {
-        let params: Vec<String> = (0..seed.below(5)).map(|p| format!("p{p}: {}", types.arbitrary(seed, 3))).collect();
-        let result = if seed.below(6) == 0 { String::new() } else { format!(" -> {}", types.arbitrary(seed, 3)) };
-        text += &format!("f{i}: func({}){result};\n", params.join(", "));
-    }
-    types.declared + &text
-}
-
 #[test]
 fn random_values_of_random_types_arrive_as_they_do_through_val() {
     for number in 0..24 {
         let mut seed = Seed(number);
-        let interface = arbitrary_interface(&mut seed, 6);
+        let interface = Types::interface(&mut seed, 6);
         let (caller, callee) = relays(&interface);
         round_trip(&caller, &callee, &mut seed, 8, &format!("seed {number}\n{interface}"));
     }

@@ -32,6 +32,19 @@ pub struct Types {
 }
 
 impl Types {
+    /// The body of an interface of a few functions with random signatures.
+    pub fn interface(seed: &mut Seed, functions: usize) -> String {
+        let mut types = Self::default();
+        let mut text = String::new();
+        for i in 0..functions {
+            let params: Vec<String> =
+                (0..seed.below(5)).map(|p| format!("p{p}: {}", types.arbitrary(seed, 3))).collect();
+            let result = if seed.below(6) == 0 { String::new() } else { format!(" -> {}", types.arbitrary(seed, 3)) };
+            text += &format!("f{i}: func({}){result};\n", params.join(", "));
+        }
+        types.declared + &text
+    }
+
     pub fn arbitrary(&mut self, seed: &mut Seed, depth: usize) -> String {
         const SCALARS: [&str; 13] =
             ["bool", "u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64", "f32", "f64", "char", "string"];
