@@ -68,6 +68,10 @@ fuzz seconds="120" seed="":
     cargo build --workspace --bins
     SEAM_FUZZ_S={{ seconds }} SEAM_FUZZ_SEED={{ seed }} cargo test --workspace --test components fuzzing -- --nocapture
 
+# Random bytes against the codec, by both of its ways; `just fuzz-codec 1 SEED` repeats one seed
+fuzz-codec seeds="5000" seed="":
+    SEAM_CODEC_SEEDS={{ seeds }} SEAM_CODEC_SEED={{ seed }} cargo test --workspace --lib both_ways -- --nocapture
+
 # Swap contexts 600 times under load, good and bad versions; `just torture-swap 100` does it less often
 torture-swap swaps="600":
     cargo build --workspace --all-targets

@@ -68,6 +68,9 @@ pub const SEAM_POOL_BYTES: usize = 2 * 1024 * 1024;
 /// One message of another host as values, which only tools and recordings need: a list of a million bytes takes 40 MiB
 /// of them.
 pub const CODEC_VALUES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Types within the types of one function, each counted wherever it stands. Hand-written functions have less than a
+/// hundred.
+pub const CODEC_TYPES_MAX: usize = 10_000;
 
 // Recording calls
 

@@ -24,16 +24,43 @@ use wasmtime::component::types::Type;
 use wasmtime::component::{ComponentNamedList, ComponentType, Func, Lift, Lower, Val};
 use wasmtime::{Result, StoreContextMut, ValRaw};
 
+use super::encode;
 use super::image::{self, Image};
 use super::lift::{Lifter, Slots};
 use super::strings::Encoding;
 use super::values;
 use super::{FLAT_PARAMS_MAX, FLAT_RESULTS_MAX, Fault, Invoke, Reply, ReplyBody, UNAVAILABLE};
+use crate::codec::{self, FunctionLayout};
 
 /// Parameters lifted from the caller: its core values, or one for the pointer to the image's root.
 pub(super) struct Params<const N: usize> {
     slots: [ValRaw; N],
     image: Image,
+}
+
+impl<const N: usize> Params<N> {
+    /// From the first `N` of the core values of a message.
+    pub(super) fn of(slots: &[ValRaw], image: Image) -> Result<Self, Fault> {
+        Ok(Self { slots: *slots.first_chunk().ok_or(Fault::Mismatch)?, image })
+    }
+
+    pub(super) fn invoke<T: 'static, const R: usize>(
+        &self,
+        func: &Func,
+        mut store: StoreContextMut<'_, T>,
+    ) -> Result<Reply> {
+        let func = func.typed::<Outgoing<'_, N>, Incoming<R>>(&store)?;
+        Ok(func.call(&mut store, Outgoing(self))?.0)
+    }
+
+    pub(super) async fn invoke_async<T: Send + 'static, const R: usize>(
+        self,
+        func: &Func,
+        mut store: StoreContextMut<'_, T>,
+    ) -> Result<Reply> {
+        let func = func.typed::<Outgoing<'_, N>, Incoming<R>>(&store)?;
+        Ok(func.call_async(&mut store, Outgoing(&self)).await?.0)
+    }
 }
 
 /// The same parameters, to be lowered into the callee.
@@ -53,6 +80,10 @@ impl<T: 'static, const N: usize, const R: usize> Invoke<T> for Pending<'_, N, R>
         // Compares only the core arity, which is cheap enough for every call.
         let func = func.typed::<Outgoing<'_, N>, Incoming<R>>(&store)?;
         Ok(func.call(&mut store, Outgoing(self.0))?.0)
+    }
+
+    fn encode(&self, layout: &FunctionLayout, out: &mut Vec<u8>) -> Result<(), codec::Error> {
+        encode::params(layout, &self.0.slots, &self.0.image, out)
     }
 
     fn values(&self, types: &[Type]) -> Result<Vec<Val>, Fault> {

@@ -101,6 +101,18 @@ impl Image {
         self.close(location, source.len(), align, false)
     }
 
+    /// Adds a block of zeroes, to be filled with values.
+    pub(super) fn push_zeroes(
+        &mut self,
+        location: PointerLocation,
+        len: usize,
+        align: u32,
+    ) -> Result<(u32, usize), Fault> {
+        self.reserve(len)?;
+        self.bytes.resize(self.bytes.len() + len, 0);
+        self.close(location, len, align, false)
+    }
+
     /// Adds the string `source`, converted to UTF-8, and returns its length in UTF-8.
     pub(super) fn push_text(
         &mut self,

@@ -21,22 +21,22 @@ pub(super) struct Lifter<'a> {
 
 /// The position of a value in the image: `off` bytes into the block `index`, which starts at the image's byte `start`.
 #[derive(Clone, Copy)]
-struct Position {
-    index: u32,
-    start: usize,
-    off: u32,
+pub(super) struct Position {
+    pub(super) index: u32,
+    pub(super) start: usize,
+    pub(super) off: u32,
 }
 
 impl Position {
-    fn plus(self, bytes: u32) -> Self {
+    pub(super) fn plus(self, bytes: u32) -> Self {
         Self { off: self.off.saturating_add(bytes), ..self }
     }
 
-    fn at(self) -> usize {
+    pub(super) fn at(self) -> usize {
         self.start + self.off as usize
     }
 
-    fn location(self) -> PointerLocation {
+    pub(super) fn location(self) -> PointerLocation {
         PointerLocation::Block { index: self.index, at: self.off }
     }
 }

@@ -13,6 +13,9 @@
 //! - A hostile guest or a wrong type causes an error, never undefined behaviour. Only the core arity of a function is
 //!   trusted, and wasmtime checks it against `abi` on both sides.
 //!
+//! A message can also leave the host, or come from another: `encode` and `decode` go between an image and the bytes of
+//! `codec`.
+//!
 //! Not here: whether caller and callee agree about the type. The linker compares signatures structurally before it
 //! links. With different signatures of the same core arity, the callee would get garbage within its own sandbox.
 //!
@@ -20,6 +23,9 @@
 //! change in any release. The version is pinned, and the tests here detect a change of meaning.
 
 mod abi;
+mod decode;
+mod encode;
+mod encoded;
 mod image;
 mod lift;
 mod strings;
@@ -27,11 +33,15 @@ mod strings;
 mod tests;
 pub(super) mod values;
 
+use std::pin::Pin;
+
 use wasmtime::component::types::{ComponentFunc, Type};
 use wasmtime::component::{Func, LinkerInstance, Val};
 use wasmtime::{AsContextMut, Result, StoreContextMut, ValRaw};
 
+use crate::codec::{self, FunctionLayout};
 use crate::limits;
+pub use encoded::{invoke_encoded, invoke_encoded_async};
 use image::Image;
 
 /// Parameters and results that need more core values than this are passed in memory.
@@ -66,6 +76,9 @@ pub enum Fault {
     NoUnavailable,
 }
 
+/// A call that may wait without holding a thread.
+pub type Invoking<'a> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>;
+
 /// The parameters of one call, lifted out of the caller and not yet lowered into a callee.
 pub struct Args<'a, T: 'static>(&'a dyn Invoke<T>);
 
@@ -89,6 +102,15 @@ impl<T: 'static> Args<'_, T> {
         self.0.values(types)
     }
 
+    /// Appends the parameters to `out`, as `codec` writes values of their types.
+    ///
+    /// # Errors
+    /// When they take more than `limits::SEAM_MESSAGE_BYTES_MAX` bytes, or `layout` is that of another function. `out`
+    /// is then as it was.
+    pub fn encode(&self, layout: &FunctionLayout, out: &mut Vec<u8>) -> std::result::Result<(), codec::Error> {
+        self.0.encode(layout, out)
+    }
+
     /// The bytes that the parameters take in the host.
     pub fn bytes(&self) -> usize {
         self.0.bytes()
@@ -98,6 +120,7 @@ impl<T: 'static> Args<'_, T> {
 /// `Args` of one arity; hides the arity from `Args`.
 trait Invoke<T: 'static> {
     fn invoke(&self, func: &Func, store: StoreContextMut<'_, T>) -> Result<Reply>;
+    fn encode(&self, layout: &FunctionLayout, out: &mut Vec<u8>) -> std::result::Result<(), codec::Error>;
     fn values(&self, types: &[Type]) -> std::result::Result<Vec<Val>, Fault>;
     fn bytes(&self) -> usize;
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod alignment;
+mod encoded;
 
 use std::sync::{Arc, Mutex};
 
@@ -13,13 +14,16 @@ use wasmtime::component::{Component, Func, Instance, Linker, Val};
 use wasmtime::{Result, Store};
 use wit_component::StringEncoding;
 
-use super::{Fault, Reply, limits, link, supports};
+use super::{Fault, Reply, invoke_encoded, limits, link, supports};
+use crate::codec::{self, FunctionLayout, Problem};
 use crate::samples::{CALLEE_JUNK, CALLER_JUNK, ENGINE, Role, SEAM, Seed, Types, component, functions, value};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Transport {
     AbiCopy,
     Val,
+    /// As if the callee were on another host.
+    Encoded,
 }
 
 /// The arguments and results of the host function at the end of the chain.
@@ -96,6 +100,18 @@ fn chain(caller: &Component, callee: &Component, transport: Transport, script: &
                 })
                 .unwrap()
             }
+            Transport::Encoded => {
+                let layout = FunctionLayout::of(&ty).unwrap();
+                link(&mut seam, &name, &ty, move |_, args| {
+                    let mut bytes = Vec::new();
+                    args.encode(&layout, &mut bytes)?;
+                    let reply = invoke_encoded(&layout, &bytes, &func, &mut *store.lock().unwrap())?;
+                    bytes.clear();
+                    reply.encode(&layout, &mut bytes)?;
+                    Ok(Reply::decode(&layout, &bytes)?)
+                })
+                .unwrap()
+            }
             Transport::Val => seam
                 .func_new(&name, move |_, _, params, results| func.call(&mut *store.lock().unwrap(), params, results))
                 .unwrap(),
@@ -135,18 +151,19 @@ fn relays(interface: &str) -> (Component, Component) {
     (load(interface, Role::Relay, CALLER_JUNK, utf8), load(interface, Role::Relay, CALLEE_JUNK, utf8))
 }
 
-/// Sends `rounds` random values of every function's types there and back, over both transports, and compares them.
+/// Sends `rounds` random values of every function's types there and back, over every transport, and compares them.
 fn round_trip(caller: &Component, callee: &Component, seed: &mut Seed, rounds: usize, context: &str) {
     let script = Script::default();
     let mut fast = chain(caller, callee, Transport::AbiCopy, &script, false);
     let mut oracle = chain(caller, callee, Transport::Val, &script, false);
+    let mut encoded = chain(caller, callee, Transport::Encoded, &script, false);
     for (name, ty) in functions(caller, true) {
         assert!(supports(&ty), "{context}");
         for _ in 0..rounds {
             let params: Vec<Val> = ty.params().map(|(_, ty)| value(&ty, seed)).collect();
             let results: Vec<Val> = ty.results().map(|ty| value(&ty, seed)).collect();
             script.returns.lock().unwrap().clone_from(&results);
-            for chain in [&mut oracle, &mut fast] {
+            for chain in [&mut oracle, &mut encoded, &mut fast] {
                 script.received.lock().unwrap().clear();
                 let returned =
                     chain.call(&name, &params, results.len()).unwrap_or_else(|e| panic!("{e:?}\n{name} {context}"));
@@ -282,7 +299,9 @@ fn hostile_bytes(seed: &mut Seed, len: usize) -> Vec<u8> {
 /// Checks that both transports carry the same values or both refuse. Only size limits may stop just one of them.
 fn agree(fast: &Result<Vec<Val>>, oracle: &Result<Vec<Val>>, context: &str) -> bool {
     let by_size = |e: &wasmtime::Error| {
-        e.downcast_ref() == Some(&Fault::TooLarge) || format!("{e:?}").contains("too much data is being fast")
+        e.downcast_ref() == Some(&Fault::TooLarge)
+            || e.downcast_ref().map(codec::Error::problem) == Some(&Problem::TooLarge)
+            || format!("{e:?}").contains("too much data is being fast")
     };
     match (fast, oracle) {
         (Ok(fast), Ok(oracle)) => assert_eq!(fast, oracle, "{context}"),
@@ -321,7 +340,9 @@ fn malformed_parameters_and_results_are_refused_exactly_where_val_refuses_them()
                 let outcome = chain.poke(&bytes);
                 outcome.map(|()| std::mem::take(&mut *script.received.lock().unwrap()))
             };
-            let param_ok = agree(&run(Transport::AbiCopy), &run(Transport::Val), &context);
+            let oracle = run(Transport::Val);
+            let param_ok = agree(&run(Transport::AbiCopy), &oracle, &context);
+            agree(&run(Transport::Encoded), &oracle, &context);
             let run = |transport| {
                 chain(&requester, &injecting_callee, transport, &Script::default(), false).call(
                     "f0",
@@ -329,7 +350,9 @@ fn malformed_parameters_and_results_are_refused_exactly_where_val_refuses_them()
                     1,
                 )
             };
-            let result_ok = agree(&run(Transport::AbiCopy), &run(Transport::Val), &context);
+            let oracle = run(Transport::Val);
+            let result_ok = agree(&run(Transport::AbiCopy), &oracle, &context);
+            agree(&run(Transport::Encoded), &oracle, &context);
             carried += usize::from(param_ok) + usize::from(result_ok);
             refused += usize::from(!param_ok) + usize::from(!result_ok);
         }

@@ -48,16 +48,16 @@ pub(crate) fn unavailable(text: &str) -> Val {
 }
 
 /// The core values that have not been read yet.
-struct Slots<'a>(&'a [ValRaw]);
+pub(super) struct Slots<'a>(pub(super) &'a [ValRaw]);
 
 impl Slots<'_> {
-    fn take(&mut self) -> Result<ValRaw, Fault> {
+    pub(super) fn take(&mut self) -> Result<ValRaw, Fault> {
         let (first, rest) = self.0.split_first().ok_or(Fault::Mismatch)?;
         self.0 = rest;
         Ok(*first)
     }
 
-    fn skip(&mut self, count: usize) -> Result<(), Fault> {
+    pub(super) fn skip(&mut self, count: usize) -> Result<(), Fault> {
         self.0 = self.0.get(count..).ok_or(Fault::Mismatch)?;
         Ok(())
     }

@@ -33,6 +33,8 @@ pub enum Problem {
     TooManyValues,
     #[error("the type has more than {} levels", limits::SEAM_TYPE_DEPTH_MAX)]
     Depth,
+    #[error("the function has more than {} types in its types", limits::CODEC_TYPES_MAX)]
+    TooManyTypes,
     #[error("a `{ty}` cannot leave its host")]
     Unsupported { ty: &'static str },
     #[error("the value does not fit the type `{expected}`")]

@@ -15,6 +15,7 @@
 
 mod digest;
 mod error;
+mod layout;
 mod primitives;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ mod values;
 
 pub use digest::{canonical_text, digest};
 pub use error::{Error, Problem, Step};
+pub use layout::{Case, Cases, Field, Fields, FunctionLayout, Layout, Shape};
 pub use primitives::{Reader, put_float32, put_float64, put_signed, put_text, put_unsigned};
 pub use values::{decode, encode};
 

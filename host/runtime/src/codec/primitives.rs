@@ -75,17 +75,14 @@ impl<'a> Reader<'a> {
 
     /// The next `len` bytes, of a value of type `expected` that starts at `start`.
     fn take(&mut self, len: usize, start: usize, expected: &'static str) -> Result<&'a [u8], Error> {
-        let taken = self.left().get(..len).ok_or_else(|| Error::new(Problem::End { expected }, start))?;
-        self.at += len;
-        Ok(taken)
+        self.whole(len).ok_or_else(|| Error::new(Problem::End { expected }, start))
     }
 
-    /// The next bytes as they are, for `u8`, `s8`, floats, and lists of them.
-    ///
-    /// # Errors
-    /// When fewer are left.
-    pub fn bytes(&mut self, len: usize, expected: &'static str) -> Result<&'a [u8], Error> {
-        self.take(len, self.at, expected)
+    /// The next `len` bytes as they are, if so many are left.
+    pub fn whole(&mut self, len: usize) -> Option<&'a [u8]> {
+        let taken = self.left().get(..len)?;
+        self.at += len;
+        Some(taken)
     }
 
     /// The next bytes as they are.
