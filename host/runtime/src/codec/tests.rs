@@ -200,6 +200,71 @@ fn a_digest_depends_on_the_structure_of_a_type_and_on_nothing_else() {
     }
 }
 
+/// The cells in backticks of a row of the page, if it has three of them.
+fn row(line: &str) -> Option<[&str; 3]> {
+    let cells: Vec<&str> = line.strip_prefix("| `")?.strip_suffix("` |")?.split("` | `").collect();
+    cells.try_into().ok()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    hex.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+}
+
+#[test]
+fn the_page_says_what_the_codec_does() {
+    let page = include_str!("../../../../docs/codec.md");
+    let declared = page.split("```wit\n").nth(1).unwrap().split("```").next().unwrap();
+    // Each row of a table, with the header of its table.
+    let mut rows = Vec::new();
+    let mut header = "";
+    for line in page.lines() {
+        match row(line) {
+            Some(row) => rows.push((header, row)),
+            None if line.starts_with("| ") => header = line,
+            None => {}
+        }
+    }
+    let functions: String =
+        rows.iter().enumerate().map(|(at, (_, [ty, ..]))| format!("row{at}: func(x: {ty});\n")).collect();
+    let call = "call: func(x: tuple<u64, list<line>, option<string>, extras>);\n";
+    let mut types = signatures(&format!("{declared}{call}{functions}"));
+    let (place, call) = (types.remove(0).1, params(&types.remove(0).1));
+    let (mut written, mut refused) = (0, 0);
+    for ((header, [ty, second, third]), (_, signature)) in rows.into_iter().zip(&types) {
+        let types = params(signature);
+        if header == "| type | value | bytes |" {
+            let value = Val::from_wave(&types[0], second).unwrap();
+            let mut out = Vec::new();
+            encode(std::slice::from_ref(&value), &types, &mut out).unwrap();
+            assert_eq!(hex(&out), third, "{ty} {second}");
+            let back = decode(&bytes(third), &types).unwrap();
+            // The order of flags in a `Val` says nothing; as text they are in that of the page.
+            assert_eq!(Val::from_wave(&types[0], &back[0].to_wave().unwrap()).unwrap(), value, "{ty} {second}");
+            written += 1;
+        } else {
+            assert_eq!(header, "| type | bytes | error |");
+            assert_eq!(decode(&bytes(second), &types).unwrap_err().to_string(), third, "{ty} {second}");
+            refused += 1;
+        }
+    }
+    assert!(written > 30 && refused > 10, "{written} and {refused} rows are found");
+    let (value, message) = page.split("```text\n").nth(1).unwrap().split_once('\n').unwrap();
+    let sent = Val::from_wave(&call[0], value).unwrap();
+    let Val::Tuple(sent) = sent else { panic!("{sent:?}") };
+    let mut out = Vec::new();
+    encode(&sent, &params(&place), &mut out).unwrap();
+    assert_eq!(Some(hex(&out).as_str()), message.lines().next());
+    assert!(page.replace('\n', "").contains(&canonical_text(&place)), "{}", canonical_text(&place));
+    assert!(page.contains(&hex(&digest(&place)).replace(' ', "")));
+    assert!(page.contains(&format!("version **{VERSION}**")));
+    assert_eq!((limits::SEAM_MESSAGE_BYTES_MAX, limits::SEAM_TYPE_DEPTH_MAX), (16 << 20, 32), "as the page says");
+    assert_eq!(limits::CODEC_TYPES_MAX, 10_000, "as the page says");
+}
+
 #[test]
 fn the_canonical_text_names_every_type() {
     let ty = signature(
