@@ -1,3 +1,5 @@
+//! The encoding of each type, what is refused, digests, and what `docs/codec.md` says about them.
+
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use wasmtime::component::Val;
