@@ -7,7 +7,6 @@ use wasmtime::ValRaw;
 
 use super::image::{Image, PointerLocation};
 use super::lift::Position;
-use super::strings::Encoding;
 use super::{FLAT_PARAMS_MAX, FLAT_RESULTS_MAX, Fault, Reply, ReplyBody};
 use crate::codec::{Cases, Error, Field, Fields, FunctionLayout, Layout, Problem, Reader, Shape, Step};
 
@@ -208,8 +207,7 @@ impl Decoder<'_> {
     fn sequence(&mut self, layout: &Layout, location: PointerLocation) -> Result<u32, Error> {
         let Shape::List(item) = &layout.shape else {
             let text = self.reader.text()?;
-            let len = self.image.push_text(location, text.as_bytes(), Encoding::Utf8);
-            return len.map_err(|fault| self.fail(fault));
+            return self.image.push_utf8(location, text).map_err(|fault| self.fail(fault));
         };
         let items = self.reader.items()?;
         let len = (items as usize).saturating_mul(item.size as usize);

@@ -128,6 +128,14 @@ impl Image {
         u32::try_from(len).map_err(|_| Fault::TooLarge)
     }
 
+    /// Adds the string `text`, and returns its length.
+    pub(super) fn push_utf8(&mut self, location: PointerLocation, text: &str) -> Result<u32, Fault> {
+        self.reserve(text.len())?;
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.close(location, text.len(), 1, true)?;
+        u32::try_from(text.len()).map_err(|_| Fault::TooLarge)
+    }
+
     /// Makes the last `len` bytes a block.
     fn close(&mut self, location: PointerLocation, len: usize, align: u32, text: bool) -> Result<(u32, usize), Fault> {
         let fit = |n: usize| u32::try_from(n).map_err(|_| Fault::TooLarge);
