@@ -50,6 +50,8 @@ pub struct ContextSettings {
     /// The `host:port` pairs to which it may send requests through `wasi:http`.
     pub outgoing: Vec<String>,
     pub limits: ContextLimits,
+    /// The other host on which it lives; `None`: this one.
+    pub at: Option<String>,
 }
 
 impl ContextSettings {

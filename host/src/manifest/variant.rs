@@ -84,6 +84,7 @@ fn variant(context: &Context, name: &At<String>, table: Table<'_, '_>, folder: &
     let limits = context_limits(table.table("limits"), Some(&main.limits));
     table.finish();
     let settings = ContextSettings {
+        at: None,
         name: full?,
         variant: name.value.clone(),
         clicks: None,

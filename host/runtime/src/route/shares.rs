@@ -26,6 +26,8 @@ pub enum RouteRejected {
     NoContext { name: String, near: Option<String>, known: Vec<String> },
     #[error("`{context}` has no variants")]
     NoVariants { context: String },
+    #[error("`{context}` lives on host `{host}`")]
+    Elsewhere { context: String, host: String },
     #[error("`{context}` has no variant `{name}`")]
     NoVariant { context: String, name: String, near: Option<String>, known: Vec<String> },
     #[error("`{text}` is not a share of the calls")]
@@ -60,6 +62,7 @@ impl RouteRejected {
         match self {
             Self::NoContext { near, known, .. } | Self::NoVariant { near, known, .. } => named(near, known),
             Self::NoVariants { context } => format!("add `[context.{context}.variant.NAME]` to the manifest"),
+            Self::Elsewhere { host, .. } => format!("run it for that host: `--as {host}`"),
             Self::Unreadable { .. } => {
                 format!(
                     "write `VARIANT=WEIGHT` with a weight from 0 to {}, or `shadow=VARIANT`",

@@ -173,10 +173,19 @@ impl Generation {
         Some(ContextProblem::of(name, format!("has no working store: {trouble}"), trouble.remedy()))
     }
 
-    /// What a caller gets while it is out of service.
+    /// The other host on which its context lives. Here it is known by its types alone: nothing of it runs, it has no
+    /// file, and no call reaches it.
+    pub fn lives_elsewhere(&self) -> Option<&str> {
+        self.spec.settings.at.as_deref()
+    }
+
+    /// What a caller gets while no call reaches it.
     #[cold]
     pub fn absence(&self) -> Failure {
-        let reason = "it is out of service; `seam contexts` shows why".to_owned();
+        let reason = match self.lives_elsewhere() {
+            Some(host) => format!("it lives on host `{host}`, and this host cannot call it there"),
+            None => "it is out of service; `seam contexts` shows why".to_owned(),
+        };
         Failure::Absent { context: self.blueprint.context.to_string(), reason }
     }
 
@@ -420,7 +429,7 @@ impl Generation {
     /// The call as this context gets it: one step deeper in the chain, and with no more time than the context's
     /// timeout.
     pub(crate) fn admit(&self, call: Call, now: Instant) -> Result<Call, Failure> {
-        if self.out_of_service.get().is_some() || self.is_fenced() {
+        if self.out_of_service.get().is_some() || self.is_fenced() || self.lives_elsewhere().is_some() {
             return Err(self.absence());
         }
         let mut call = call

@@ -106,9 +106,21 @@ impl Registry {
         self.0.publisher.serving().is_split
     }
 
-    /// All generations that serve now, in the manifest's order.
+    /// The generations that serve now, of the contexts that live on this host, in the manifest's order.
     pub fn generations(&self) -> Vec<Arc<Generation>> {
+        let set = self.0.publisher.serving();
+        set.generations.iter().filter(|generation| generation.lives_elsewhere().is_none()).cloned().collect()
+    }
+
+    /// As `generations`, with the contexts that live on other hosts, by `ContextIndex`.
+    pub fn all_generations(&self) -> Vec<Arc<Generation>> {
         self.0.publisher.serving().generations.clone()
+    }
+
+    /// The host on which `context`, or this variant, lives, if it is another one.
+    pub fn lives_elsewhere(&self, context: &str) -> Option<String> {
+        let set = self.0.publisher.serving();
+        set.generation(context).ok()?.lives_elsewhere().map(ToOwned::to_owned)
     }
 
     /// The contexts that no call reaches.
@@ -160,7 +172,8 @@ impl Registry {
         self.prepare_without(specs, &[])
     }
 
-    /// As `prepare`, with the contexts that have one of the `problems` out of service: nothing of them is started.
+    /// As `prepare`, with the contexts that have one of the problems `out_of_service`. Nothing of those is started, nor
+    /// of the contexts that live on other hosts.
     pub(super) fn prepare_without(
         &self,
         specs: Vec<ContextSpec>,
@@ -189,10 +202,11 @@ impl Registry {
                 calls_before: before.map(|g| g.call_stats.counts().and(&g.calls_before())).unwrap_or_default(),
                 sagas_run: true,
             };
-            if let Some(problem) = out_of_service.iter().find(|problem| problem.context == *name) {
+            let out_of_service = out_of_service.iter().find(|problem| problem.context == *name);
+            if out_of_service.is_some() || wired.spec.settings.at.is_some() {
                 match start::generation(index, number, wired, None, inherited) {
                     Ok(generation) => {
-                        generation.take_out_of_service(problem.clone());
+                        out_of_service.into_iter().for_each(|why| generation.take_out_of_service(why.clone()));
                         next.push(Arc::new(generation));
                     }
                     Err(problem) => problems.push(problem),
@@ -356,7 +370,7 @@ impl Registry {
 
     /// Adds to the metrics what the bulkheads have refused.
     fn count_refusals(&self) {
-        let generations = self.generations();
+        let generations = self.all_generations();
         for caller in &generations {
             for (callee, calls) in caller.newly_refused() {
                 if let Some(callee) = generations.get(usize::from(callee)) {

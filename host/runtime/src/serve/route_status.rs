@@ -143,13 +143,17 @@ pub fn at_rest(
 ) -> Result<Vec<RouteStatus>, RouteRejected> {
     let unusable = |error: &dyn std::error::Error| RouteRejected::NotKept(error.to_string());
     let routes = StoredShares::open(host).map_err(|error| unusable(&error))?;
-    let mains = || contexts.iter().filter(|context| context.name.variant().is_none());
+    let mains = || contexts.iter().filter(|context| context.name.variant().is_none() && context.at.is_none());
     let names = |main: &ContextSettings| -> Vec<String> {
         let of_it = |name: &ContextName| name.variant().is_some_and(|(of, _)| of == main.name.as_str());
         let others = contexts.iter().filter(|context| of_it(&context.name)).map(|context| context.variant.clone());
         std::iter::once(main.variant.clone()).chain(others).collect()
     };
     if let Some((context, changes)) = request {
+        let named = contexts.iter().find(|entry| entry.name.as_str() == context);
+        if let Some(host) = named.and_then(|entry| entry.at.clone()) {
+            return Err(RouteRejected::Elsewhere { context: context.to_owned(), host });
+        }
         let all: Vec<String> = mains().map(|main| main.name.to_string()).collect();
         let main = mains().find(|main| main.name.as_str() == context);
         let names =

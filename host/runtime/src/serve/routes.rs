@@ -11,7 +11,8 @@ use crate::route::{Comparison, RouteRejected};
 pub(super) fn all(publisher: &Publisher) -> Vec<RouteStatus> {
     let set = publisher.serving();
     let absent = publisher.routing.absent.lock();
-    let mains = set.generations.iter().filter(|g| g.context().variant().is_none());
+    let here = set.generations.iter().filter(|generation| generation.lives_elsewhere().is_none());
+    let mains = here.filter(|g| g.context().variant().is_none());
     let status = mains.map(|main| RouteStatus::of(main, &set, &absent, &publisher.routing.shares));
     status.filter(|status| status.variants.len() > 1).collect()
 }
@@ -46,7 +47,8 @@ pub(super) fn change(publisher: &Publisher, context: &str, changes: &[String]) -
 /// When there is no such context, or it has no variants.
 pub(super) fn compare(publisher: &Publisher, context: &str) -> Result<Comparison, RouteRejected> {
     let set = publisher.serving();
-    let index = set.by_name.get(context).filter(|_| !context.contains('@'));
+    let elsewhere = set.generation(context).ok().and_then(|generation| generation.lives_elsewhere());
+    let index = set.by_name.get(context).filter(|_| !context.contains('@') && elsewhere.is_none());
     let route = index.and_then(|index| set.routes.get(index));
     route.map(|route| route.compare()).ok_or_else(|| no_route(publisher, context))
 }
@@ -73,6 +75,10 @@ pub(super) fn check_shares(publisher: &Publisher, absent: &[Absent]) -> Result<(
 
 fn no_route(publisher: &Publisher, context: &str) -> RouteRejected {
     let set = publisher.serving();
+    let elsewhere = set.generation(context).ok().and_then(|generation| generation.lives_elsewhere());
+    if let Some(host) = elsewhere {
+        return RouteRejected::Elsewhere { context: context.to_owned(), host: host.to_owned() };
+    }
     let mains = set.generations.iter().filter(|g| g.context().variant().is_none());
     let mains: Vec<String> = mains.map(|g| g.context().to_string()).collect();
     RouteRejected::not_routed(context, &mains)

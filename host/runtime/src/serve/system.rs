@@ -102,13 +102,16 @@ impl LinkedSystem {
     /// its component's schema, and publishes all contexts.
     ///
     /// A context whose component, store or start fails is out of service, and the others serve. A file whose migration
-    /// failed is as it was.
+    /// failed is as it was. A context that lives on another host has no file here, and nothing of it is started.
     ///
     /// # Errors
     /// When no context can serve, or another problem remains.
     pub fn start(self, databases: &Path, host: Arc<HostFile>, metrics: &Metrics) -> Result<Registry, Error> {
         let Self { loader, specs, mut absent, out, recording, clock, restore_points } = self;
         let registry = Registry::new(Parts { loader, databases, host, metrics: metrics.clone(), recording, clock })?;
+        // What a variant of a context on another host lacks is known there.
+        let lives_here = |name: &str| specs.iter().all(|s| s.settings.name.as_str() != name || s.settings.at.is_none());
+        absent.retain(|absent| absent.context.variant().is_none_or(|(context, _)| lives_here(context)));
         registry.check_shares(&absent)?;
         without_broken_variants(&mut absent, |absent| {
             let left_out = |spec: &ContextSpec| absent.iter().any(|absent| absent.context == spec.settings.name);
@@ -164,7 +167,8 @@ fn add_to(out: &mut Vec<ContextProblem>, found: Vec<ContextProblem>, specs: &[Co
     // What a placeholder lacks is no further problem.
     let others: Vec<_> = contexts.into_iter().filter(|problem| !is_out(out, &problem.context)).collect();
     out.extend(others);
-    let mut left = specs.iter().map(|spec| &spec.settings.name).filter(|name| name.variant().is_none());
+    let here = specs.iter().filter(|spec| spec.settings.at.is_none());
+    let mut left = here.map(|spec| &spec.settings.name).filter(|name| name.variant().is_none());
     if again || left.all(|name| is_out(out, name)) {
         return Err(Error::Problems(std::mem::take(out)));
     }

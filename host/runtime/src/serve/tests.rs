@@ -1,5 +1,7 @@
 //! Changes of the set that serves, in every order: the publisher keeps one set after another, whole.
 
+mod elsewhere;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,6 +40,7 @@ fn settings(name: &str, variant: &str, component: &Path) -> ContextSettings {
         config: Default::default(),
         shared: Vec::new(),
         outgoing: Vec::new(),
+        at: None,
         limits: ContextLimits {
             instance_memory_mb: 1,
             context_memory_mb: 2,
@@ -208,6 +211,11 @@ fn of_two_changes_at_the_same_time_one_is_published_and_the_other_is_overtaken()
 
 /// Exports a function that never returns.
 fn spinning(n: usize) -> Vec<u8> {
+    with_a_function(&format!("(loop $again (br $again)) (i32.const {n})"), "")
+}
+
+/// Exports one function with this `body`, and runs `start` when it is instantiated.
+fn with_a_function(body: &str, start: &str) -> Vec<u8> {
     let wit = "package t:spinning@0.1.0;
          interface loops { variant error { unavailable(string) } spin: func() -> result<u32, error>; }
          world this { export loops; }";
@@ -216,7 +224,7 @@ fn spinning(n: usize) -> Vec<u8> {
     let world = resolve.select_world(&[package], None).unwrap();
     let wat = format!(
         r#"(module (memory (export "memory") 1)
-            (func (export "t:spinning/loops@0.1.0#spin") (result i32) (loop $again (br $again)) (i32.const {n})))"#
+            (func (export "t:spinning/loops@0.1.0#spin") (result i32) {body}) {start})"#
     );
     let mut module = wat::parse_str(wat).unwrap();
     wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
