@@ -16,13 +16,13 @@ use crate::deploy::{self, Deployer, History};
 use crate::fit;
 use crate::folder;
 use crate::http;
-use crate::manifest::{Context, Manifest, Testers};
+use crate::manifest::{Context, Manifest, Reconcile, Schedule, Testers};
 use crate::reconcile::{self, Book, ReconcileMetrics, Reconciler, RunningContexts};
 use crate::sagas::{self, SagaMetrics, SagaOperator};
 use crate::schedule::{self, Scheduler};
 use crate::timers::{TimerMetrics, Timers};
 use crate::watch::{self, Root, Watcher};
-use crate::{limits, memory};
+use crate::{limits, memory, verify};
 
 /// A loaded system: every context has started, but the host does not listen yet.
 pub struct App {
@@ -33,6 +33,8 @@ pub struct App {
     pub dev: Option<http::StatusBoard>,
     /// What became of each schedule.
     pub schedules: Arc<schedule::Board>,
+    /// The schedules of this host's contexts, as on the board.
+    by_time: Vec<Schedule>,
     timers: TimerMetrics,
     metrics: prometheus::Registry,
     /// What operators see of deliveries.
@@ -78,7 +80,8 @@ impl App {
             deployed.of(entry)
         })?;
         // Before any file is migrated. A seed that is loaded already, and a schedule, keep nothing from serving.
-        let misfits = fit::unserved(manifest.mounts.iter().map(|mount| &mount.context), linked.specs());
+        let mounted = manifest.mounts.iter().map(|mount| &mount.context);
+        let misfits = fit::unserved(mounted.filter(|context| manifest.placement.lives_here(context)), linked.specs());
         if !misfits.is_empty() {
             return Err(serve::Error::Problems(misfits).into());
         }
@@ -88,20 +91,24 @@ impl App {
         let linked = linked.with_restore_points(folder::restore_points(data));
         let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest, &deployed)?;
-        let schedules = Arc::new(schedule::Board::new(&manifest.schedules, &metrics)?);
+        let by_time = manifest.schedules.iter().filter(|each| manifest.placement.lives_here(&each.context));
+        let by_time: Vec<Schedule> = by_time.cloned().collect();
+        let schedules = Arc::new(schedule::Board::new(&by_time, &metrics)?);
         let timers = TimerMetrics::new(&metrics)?;
         let tallies = Tallies::default();
         let operator = Operator::new(registry.clone(), tallies.clone(), audit.clone());
         let saga_operator = SagaOperator::new(registry.clone(), audit.clone());
         let (clock, figures) = (registry.clock().clone(), ReconcileMetrics::new(&metrics)?);
+        let reconciles = reconciled_here(&manifest, &registry);
         let contexts = RunningContexts(registry.clone());
-        let reconciler = Reconciler::new(manifest.reconciles.clone(), contexts, book, audit, clock, figures);
+        let reconciler = Reconciler::new(reconciles, contexts, book, audit, clock, figures);
         Ok(Self {
             manifest,
             registry,
             deployer,
             dev: None,
             schedules,
+            by_time,
             timers,
             metrics,
             tallies,
@@ -132,7 +139,7 @@ impl App {
             let file = std::path::absolute(&context.component).unwrap_or_else(|_| context.component.clone());
             (file, context.name.to_string())
         };
-        let files: Vec<(PathBuf, String)> = self.manifest.contexts.iter().map(file).collect();
+        let files: Vec<(PathBuf, String)> = self.manifest.here().map(file).collect();
         let roots = files.iter().map(|(file, _)| Root::File(file.clone())).collect();
         let watcher = Watcher::start(roots, watch::Config::default());
         let deployer = self.deployer.clone();
@@ -166,8 +173,7 @@ impl App {
         let deliveries = Deliveries::start(self.registry.clone(), self.tallies.clone());
         let sagas = sagas::Driver::start(self.registry.clone(), self.registry.clock().clone());
         let timers = Timers::start(self.registry.clone(), self.timers.clone());
-        let schedules = (self.manifest.schedules.clone(), self.schedules.clone());
-        let scheduler = Scheduler::start(self.registry.clone(), schedules.0, schedules.1);
+        let scheduler = Scheduler::start(self.registry.clone(), self.by_time.clone(), self.schedules.clone());
         let reconciling = reconcile::Driver::start(self.reconciler.clone());
         server.run(shutdown).await;
         tending.abort();
@@ -178,6 +184,22 @@ impl App {
         tokio::task::spawn_blocking(move || registry.close_stores()).await.ok();
         Ok(())
     }
+}
+
+/// The totals at which this host looks: those that its contexts declare. One whose contexts live elsewhere is looked at
+/// there; `seam check` refuses one whose contexts live on several hosts.
+fn reconciled_here(manifest: &Manifest, registry: &Registry) -> Vec<Reconcile> {
+    let all = manifest.reconciles.iter();
+    if manifest.placement.this.is_none() {
+        return all.cloned().collect();
+    }
+    // What a context declares that is out of service is not known.
+    let unknown = !registry.out_of_service().is_empty();
+    let is_here = |one: &&Reconcile| match &one.mend {
+        Some(mends) => manifest.placement.lives_here(mends),
+        None => unknown || verify::declaring(registry, &one.total).is_ok(),
+    };
+    all.filter(is_here).cloned().collect()
 }
 
 /// Deploys a changed file of a context, and logs the outcome.

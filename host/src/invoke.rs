@@ -110,7 +110,7 @@ impl Target {
     /// When there is no such context or function, or more than one.
     pub fn find(registry: &Registry, context: &str, name: &str) -> Result<Self, Error> {
         let Ok(live) = registry.live(context) else {
-            let known = registry.generations().iter().map(|g| g.context().to_string()).collect();
+            let known = registry.all_generations().iter().map(|g| g.context().to_string()).collect();
             return Err(Error::NoContext { name: context.into(), known });
         };
         Self::of(live, context, name)

@@ -78,6 +78,8 @@ pub const SHARED_FILE_BYTES_MAX: usize = 256 << 10;
 
 /// A manifest. A hundred contexts need 50 KiB; a larger file is not a manifest.
 pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+/// Hosts of one system. More than the contexts of a large system need; every host knows every other.
+pub const HOSTS_MAX: usize = 100;
 /// Contexts in one manifest: the host's instances allow 4 for each.
 pub const CONTEXTS_MAX: usize = 500;
 /// The highest `CONTEXT_MEMORY_MB` that a manifest may set: the memory of a large host; more is a typing mistake.

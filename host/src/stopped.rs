@@ -110,7 +110,7 @@ pub fn probe(
     databases: &Path,
 ) -> Result<(LinkedSystem, Probed), serve::Error> {
     let cache = manifest.host.data.join("cache");
-    let system = LinkedSystem::load_what_can(&manifest.system(), compiler, &cache, source)?;
+    let system = LinkedSystem::load_what_can(&manifest.together().system(), compiler, &cache, source)?;
     let probed = probe::start_each(&system, databases);
     Ok((system, probed))
 }

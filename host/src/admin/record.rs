@@ -18,6 +18,10 @@ pub(super) fn record(registry: &Registry, asked: &RecordRequest) -> Result<serde
     let (RecordRequest::Start { context, .. } | RecordRequest::Stop { context, .. }) = asked;
     let known = registry.generations().into_iter().find(|g| g.context().as_str() == context);
     let Some(generation) = known else {
+        if let Some(host) = registry.lives_elsewhere(context) {
+            let remedy = format!("record them there: `--as {host}`");
+            return Err(error(format!("`{context}` lives on host `{host}`, and its calls do, too"), &remedy));
+        }
         return Err(error(format!("there is no context `{context}`"), "`seam contexts` lists the contexts"));
     };
     let recorder = &generation.recorder;

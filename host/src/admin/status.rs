@@ -14,6 +14,9 @@ use crate::deploy::Deployer;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContextStatus {
     pub context: String,
+    /// The other host on which it lives. Nothing of it runs here, and only its types are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
     /// The version that serves, counted since the host started.
     pub generation: u64,
     /// Whether that version is still on probation, and may be rolled back.
@@ -82,7 +85,7 @@ pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> 
         names
     };
     let (probation, draining) = (registry.on_probation(), registry.draining());
-    let generations = registry.generations();
+    let generations = registry.all_generations();
     let callee = |load: CalleeLoad| {
         let CalleeLoad { callee, inside, waiting, refused } = load;
         let callee = generations.get(usize::from(callee))?.context().to_string();
@@ -94,6 +97,7 @@ pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> 
         let shown = |problem: &ContextProblem| format!("{}\nhint: {}", problem.message, problem.remedy);
         ContextStatus {
             context: generation.context().to_string(),
+            at: generation.lives_elsewhere().map(ToOwned::to_owned),
             generation: generation.number,
             on_probation: probation.as_ref() == Some(&(generation.context().clone(), generation.number)),
             out_of_service: out_of_service.as_ref().map(shown),

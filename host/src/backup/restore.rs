@@ -262,11 +262,12 @@ fn logs(file: &Path) -> [PathBuf; 3] {
 }
 
 fn context_of<'m>(manifest: &'m Manifest, context: &str) -> Result<(ContextName, &'m seam_store::Settings), Error> {
-    let stores = manifest.contexts.iter().filter_map(|c| Some((&c.settings.name, c.settings.store.as_ref()?)));
-    let found = stores.clone().find(|(name, _)| name.as_str() == context);
-    let none =
-        || Error::NoContext { context: context.to_owned(), known: stores.map(|(name, _)| name.to_string()).collect() };
-    found.map(|(name, store)| (name.clone(), store)).ok_or_else(none)
+    let stores = manifest.here().filter_map(|c| Some((&c.settings.name, c.settings.store.as_ref()?)));
+    let stores: Vec<_> = stores.collect();
+    let found = stores.iter().find(|(name, _)| name.as_str() == context);
+    let known = || stores.iter().map(|(name, _)| name.to_string()).collect();
+    let none = || Error::NoContext { context: context.to_owned(), known: known() };
+    found.map(|(name, store)| ((*name).clone(), *store)).ok_or_else(none)
 }
 
 fn config(manifest: &Manifest, context: &str) -> Result<Config, Error> {

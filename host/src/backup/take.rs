@@ -44,7 +44,7 @@ pub fn take_of(manifest: &Manifest, into: &Path) -> Result<(PathBuf, Backup), Er
     let host = HostFile::open(data).map_err(|error| unopened(&error))?;
     let register = Register::open(Arc::new(host)).map_err(|error| unopened(&error))?;
     let mut databases = Vec::new();
-    for context in &manifest.contexts {
+    for context in manifest.here() {
         let (name, Some(store)) = (&context.settings.name, &context.settings.store) else { continue };
         let config = Config::of(name, store, &folder::stores(data));
         let misfit = |source| Error::Misfit { context: name.to_string(), source };

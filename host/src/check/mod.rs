@@ -3,9 +3,10 @@
 //! The manifest is read before. From here on, problems come from the files that belong to the system (`sources`,
 //! `wit`), from the data folder, from its components, alone and together (`seam_runtime::serve`, `fit`), from a start
 //! of each on an empty file (`seam_runtime::alone::probe`), from the stores (`stores`) and what they hold of events
-//! (`undelivered`), and from scenarios and contracts (`harness`).
+//! (`undelivered`), from scenarios and contracts (`harness`), and from what lies between hosts (`across`).
 //! Invariant: no file of a context is changed.
 
+mod across;
 mod sources;
 mod stores;
 mod undelivered;
@@ -15,6 +16,7 @@ use seam_runtime::alone::probe;
 use seam_runtime::component::{Compiler, ContextProblem};
 use seam_runtime::serve::{self, LinkedSystem};
 use seam_store::chain;
+use seam_store::ids::ContextName;
 
 use crate::fit;
 use crate::folder::Folder;
@@ -31,16 +33,33 @@ pub enum Error {
     Temporary(#[source] std::io::Error),
 }
 
-/// All problems of the system that `manifest` describes. Call this on a thread of the host's runtime, which has the
+/// What a check has found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    pub problems: Vec<Problem>,
+    /// A sentence each. Only known without problems of the components.
+    pub warnings: Vec<String>,
+}
+
+impl From<Vec<Problem>> for Findings {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self { problems, warnings: Vec::new() }
+    }
+}
+
+/// All problems of the system that `manifest` describes, on whichever hosts its contexts live; of files, those of its
+/// own host. Call this on a thread of the host's runtime, which has the
 /// stack and the timers that a guest needs.
 ///
 /// # Errors
 /// When the check itself fails: the cache of compiled code cannot be used, for example.
-pub fn problems(manifest: &Manifest, compiler: Compiler) -> Result<Vec<Problem>, Error> {
+pub fn problems(manifest: &Manifest, compiler: Compiler) -> Result<Findings, Error> {
     // First: code is loaded from there.
     if let Err(exposed) = Folder::check(&manifest.host.data) {
-        return Ok(vec![Problem::new(Place::default(), chain(&exposed), exposed.remedy())]);
+        return Ok(vec![Problem::new(Place::default(), chain(&exposed), exposed.remedy())].into());
     }
+    let (of_host, whole) = (manifest, manifest.together());
+    let manifest = &whole;
     let stale = sources::stale(manifest);
     let is_stale = |context: &str| stale.iter().any(|(name, _)| name.as_str() == context);
     let mut problems: Vec<Problem> = stale.iter().map(|(_, problem)| problem.clone()).collect();
@@ -51,7 +70,7 @@ pub fn problems(manifest: &Manifest, compiler: Compiler) -> Result<Vec<Problem>,
         Ok(linked) => linked,
         Err(serve::Error::Problems(found)) => {
             problems.extend(found.iter().map(|problem| manifest.located(problem)));
-            return Ok(problems);
+            return Ok(problems.into());
         }
         Err(other) => return Err(other.into()),
     };
@@ -62,10 +81,12 @@ pub fn problems(manifest: &Manifest, compiler: Compiler) -> Result<Vec<Problem>,
     if probed.problems.is_empty() && linked.absent().is_empty() {
         problems.extend(sources::undeclared_totals(manifest, &probed.invariants));
     }
+    problems.extend(across::totals(manifest, &probed.invariants));
+    let warnings = across::long_lists(manifest, linked.specs());
     found.extend(probed.problems);
     // A broken variant is a problem, too, although a host serves without it. One that is not built yet is none.
     found.extend(linked.absent().iter().flat_map(|absent| absent.problems.clone()));
-    found.extend(stores::problems(manifest, &linked, &probed.migrations));
+    found.extend(stores::problems(of_host, &linked, &probed.migrations));
     found.extend(sources::lonely_totals(&probed.invariants));
     problems.extend(found.iter().map(|problem| sources::in_its_file(manifest, problem)));
     for (context, migrations) in &probed.migrations {
@@ -75,14 +96,17 @@ pub fn problems(manifest: &Manifest, compiler: Compiler) -> Result<Vec<Problem>,
     problems.extend(fresh.flat_map(|spec| wit::differences(manifest, &packages, spec)));
     problems.extend(Harness::problems(manifest, linked).into_iter().flat_map(|problems| problems.with_file()));
     problems.dedup();
-    Ok(problems)
+    Ok(Findings { problems, warnings })
 }
 
 /// What a start should say although it serves: components that are older than their sources, schedules that call
 /// nothing, and contexts that cannot be asked to mend.
 pub fn warnings(manifest: &Manifest, linked: &LinkedSystem) -> Vec<(String, String)> {
-    let schedules = manifest.schedules.iter().filter_map(|each| fit::schedule_problem(each, linked.specs()));
-    let mends = manifest.reconciles.iter().filter_map(|each| fit::mend_problem(each, linked.specs()));
+    let lives_here = |context: &ContextName| manifest.placement.lives_here(context);
+    let schedules = manifest.schedules.iter().filter(|each| lives_here(&each.context));
+    let schedules = schedules.filter_map(|each| fit::schedule_problem(each, linked.specs()));
+    let mends = manifest.reconciles.iter().filter(|each| each.mend.as_ref().is_none_or(lives_here));
+    let mends = mends.filter_map(|each| fit::mend_problem(each, linked.specs()));
     let schedules = schedules.chain(mends).map(|ContextProblem { message, remedy, .. }| (message, remedy));
     let stale = sources::stale(manifest).into_iter().map(|(_, Problem { message, remedy, .. })| (message, remedy));
     stale.chain(schedules).collect()

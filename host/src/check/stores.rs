@@ -31,7 +31,8 @@ pub fn problems(
     let serving = History::new(host.clone()).and_then(|history| history.serving());
     let (Ok(serving), Ok(register)) = (serving, Register::open(host)) else { return Vec::new() };
     let mut problems = Vec::new();
-    for spec in linked.specs() {
+    let lives_here = |context: &ContextName| manifest.placement.lives_here(context);
+    for spec in linked.specs().iter().filter(|spec| lives_here(&spec.settings.name)) {
         let name = &spec.settings.name;
         let deployed = serving.iter().find(|serving| serving.context == name.as_str());
         // A deployed version serves instead of the manifest's component, with the file that it has.
@@ -42,6 +43,6 @@ pub fn problems(
         let tolerated = deployed.and_then(|deployed| deployed.tolerated_schema);
         problems.extend(probe::store_problem(&spec.settings, &folder::stores(data), &register, migrations, tolerated));
     }
-    problems.extend(undelivered::problems(linked.specs(), &folder::stores(data)));
+    problems.extend(undelivered::problems(linked.specs(), &lives_here, &folder::stores(data)));
     problems
 }

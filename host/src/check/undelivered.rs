@@ -11,11 +11,15 @@ use seam_runtime::settings::ContextSettings;
 use seam_store::ids::{ContextName, interface_path};
 use seam_store::{Config, EventTables, SetAside, Source, file_name};
 
-/// What is left behind in the files of the folder `stores`.
-pub fn problems(specs: &[ContextSpec], stores: &Path) -> Vec<ContextProblem> {
+/// What is left behind in the files of the folder `stores`, of the contexts that `lives_here` is true of.
+pub fn problems(
+    specs: &[ContextSpec],
+    lives_here: &dyn Fn(&ContextName) -> bool,
+    stores: &Path,
+) -> Vec<ContextProblem> {
     let manifest = Manifest { all: specs.iter().map(|spec| &spec.settings).collect(), stores };
     let mut problems = Vec::new();
-    for settings in &manifest.all {
+    for settings in manifest.all.iter().filter(|settings| lives_here(&settings.name)) {
         let Some(tables) = manifest.tables(settings) else { continue };
         // What cannot be read is another problem.
         for aside in tables.set_aside().unwrap_or_default() {

@@ -16,6 +16,10 @@ pub fn run(manifest: &Manifest, context: &str) -> Result<(), CommandError> {
     let mut entries = manifest.contexts.iter().map(|context| &context.settings);
     let entry = entries.find(|entry| entry.name.as_str() == context);
     let entry = entry.ok_or_else(|| unknown_context(manifest, context))?;
+    if let Some(host) = &entry.at {
+        let remedy = format!("run it for that host: `--as {host}`");
+        return Err(CommandError::message(format!("`{context}` lives on host `{host}`"), remedy));
+    }
     let Some(grant) = &entry.store else {
         return Err(CommandError::message(format!("`{context}` has no store"), String::new()));
     };

@@ -24,7 +24,7 @@ pub struct Options {
 }
 
 pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
-    let manifest = global.load()?;
+    let manifest = global.load_host()?;
     let data = &manifest.host.data;
     let into = options.dir.clone().unwrap_or_else(|| backup::folder(data));
     if options.list {

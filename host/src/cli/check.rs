@@ -12,8 +12,8 @@ use crate::{app, check, http};
 
 pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
     match (check(global), format) {
-        (Ok(manifest), Format::Human) => {
-            for warning in warnings(&manifest) {
+        (Ok((manifest, found)), Format::Human) => {
+            for warning in warnings(&manifest).into_iter().chain(found) {
                 out::warning(&warning);
             }
             let (contexts, mounts) = (manifest.entries().count(), manifest.mounts.len());
@@ -25,12 +25,11 @@ pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
                 plural(mounts)
             ))
         }
-        (Ok(manifest), Format::Json) => {
+        (Ok((manifest, found)), Format::Json) => {
             let contexts: Vec<&str> = manifest.contexts.iter().map(|context| context.settings.name.as_str()).collect();
             let file = manifest.path.display().to_string();
-            out::json(
-                &json!({ "ok": true, "file": file, "contexts": contexts, "problems": [], "warnings": warnings(&manifest) }),
-            )
+            let warnings: Vec<String> = warnings(&manifest).into_iter().chain(found).collect();
+            out::json(&json!({ "ok": true, "file": file, "contexts": contexts, "problems": [], "warnings": warnings }))
         }
         (Err(CommandError::Problems(problems)), Format::Json) => {
             report(&problems)?;
@@ -54,7 +53,8 @@ fn unusable_certificate(manifest: &Manifest) -> Option<Problem> {
     Some(Problem::new(Place::default(), format!("{error}{cause}"), error.remedy()))
 }
 
-fn check(global: &Global) -> Result<Manifest, CommandError> {
+/// The manifest without problems, and the warnings about its components.
+fn check(global: &Global) -> Result<(Manifest, Vec<String>), CommandError> {
     let manifest = global.load()?;
     let unusable = unusable_certificate(&manifest);
     // On a thread of the host's runtime, which has the stack and the timers that a guest needs.
@@ -62,8 +62,8 @@ fn check(global: &Global) -> Result<Manifest, CommandError> {
     let checked = manifest.clone();
     let found = runtime.block_on(runtime.spawn_blocking(move || check::problems(&checked, compiler())));
     match found.map_err(|error| CommandError::caused_by(&error, ""))? {
-        Ok(problems) if problems.is_empty() && unusable.is_none() => Ok(manifest),
-        Ok(problems) => Err(Problems::new(&manifest.path, problems.into_iter().chain(unusable).collect()).into()),
+        Ok(found) if found.problems.is_empty() && unusable.is_none() => Ok((manifest, found.warnings)),
+        Ok(found) => Err(Problems::new(&manifest.path, found.problems.into_iter().chain(unusable).collect()).into()),
         Err(check::Error::Contexts(error)) => {
             Err(app_error(&manifest.path, &manifest.contexts, app::Error::Contexts(error)))
         }

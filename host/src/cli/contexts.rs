@@ -39,6 +39,13 @@ fn shown(contexts: &[ContextStatus]) -> String {
         ["CONTEXT", "GEN", "HASH", "STORE", "MEMORY", "CALLS", "ERRORS", "P50", "P99", "EXPORTS", "IMPORTS"];
     let row = |context: &ContextStatus| {
         let timed = |us: f64| if context.calls == 0 { "-".to_owned() } else { out::time(us) };
+        if let Some(host) = &context.at {
+            let nothing = ["-"; 6].map(str::to_owned);
+            let mut row = vec![context.context.clone(), format!("at {host}"), context.hash.clone()];
+            row.extend(nothing);
+            row.extend([seams(&context.exports, context.http.as_deref()), seams(&context.imports, None)]);
+            return row;
+        }
         vec![
             context.context.clone(),
             generation(context),
@@ -95,6 +102,7 @@ mod tests {
     fn front() -> ContextStatus {
         ContextStatus {
             context: "front".into(),
+            at: None,
             generation: 2,
             on_probation: false,
             out_of_service: None,
@@ -140,6 +148,23 @@ front      2  0123456789ab      -  2.2 MB   1200       3  310 us  2.4 ms  http-h
 orders     1  0123456789ab  41 KB  2.2 MB      0       0       -       -  orders/desk@0.1.0  -
 ";
         assert_eq!(shown(&[base, orders]), expect);
+    }
+
+    #[test]
+    fn a_context_that_lives_elsewhere_is_shown_with_its_host_and_without_figures() {
+        let finance = ContextStatus {
+            context: "finance".into(),
+            at: Some("books".into()),
+            imports: Vec::new(),
+            exports: names(&["acme:finance/books@0.1.0"]),
+            http: None,
+            ..front()
+        };
+        let expect = "\
+CONTEXT       GEN  HASH          STORE  MEMORY  CALLS  ERRORS  P50  P99  EXPORTS              IMPORTS
+finance  at books  0123456789ab      -       -      -       -    -    -  finance/books@0.1.0  -
+";
+        assert_eq!(shown(&[finance]), expect);
     }
 
     #[test]

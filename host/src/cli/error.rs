@@ -38,6 +38,12 @@ impl From<Problems> for CommandError {
     }
 }
 
+impl From<manifest::NoHost> for CommandError {
+    fn from(error: manifest::NoHost) -> Self {
+        Self::caused_by(&error, error.remedy())
+    }
+}
+
 impl From<admin::client::Error> for CommandError {
     fn from(error: admin::client::Error) -> Self {
         match error {

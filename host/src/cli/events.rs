@@ -108,7 +108,7 @@ fn start(text: &str) -> Result<ReplayStart, String> {
 }
 
 pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
-    let manifest = global.load()?;
+    let manifest = global.load_host()?;
     let client = Client::connect(&manifest.host.data)?;
     let format = options.format;
     match options.verb {

@@ -15,6 +15,12 @@ pub struct Global {
     /// The manifest; by default `seam.toml` in this folder or the nearest one above it
     #[arg(short = 'f', long, global = true, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
+    /// The host that is meant, of those in `[hosts]` of the manifest: its contexts, its data folder, its addresses
+    #[arg(long = "as", global = true, value_name = "HOST")]
+    pub host: Option<String>,
+    /// All contexts in one process, although the manifest has several hosts
+    #[arg(long, global = true, conflicts_with = "host")]
+    pub together: bool,
     /// The format of the log on standard error; by default the manifest's
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -73,8 +79,25 @@ impl Global {
         logging::Config { format, colours: out::colours_on_stderr(), filter, files: None }
     }
 
+    /// The manifest, for what looks at the whole system; as one host runs it, if `--as` names one.
     pub fn load(&self) -> Result<Manifest, CommandError> {
-        Ok(Manifest::load(&self.path())?)
+        let manifest = Manifest::load(&self.path())?;
+        match &self.host {
+            Some(name) => Ok(manifest.on(name)?),
+            None => Ok(manifest),
+        }
+    }
+
+    /// The manifest as one host runs it.
+    ///
+    /// # Errors
+    /// Also when the manifest has hosts, and neither `--as` nor `--together` says which is meant.
+    pub fn load_host(&self) -> Result<Manifest, CommandError> {
+        let manifest = self.load()?;
+        match self.host.is_some() || self.together {
+            true => Ok(manifest),
+            false => Ok(manifest.of_no_host()?),
+        }
     }
 }
 

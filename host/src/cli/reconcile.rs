@@ -59,7 +59,7 @@ impl Action {
 }
 
 pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
-    let client = Client::connect(&global.load()?.host.data)?;
+    let client = Client::connect(&global.load_host()?.host.data)?;
     let format = options.format;
     match options.verb {
         None => {

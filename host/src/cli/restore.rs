@@ -26,7 +26,7 @@ pub struct Options {
 }
 
 pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
-    let manifest = global.load()?;
+    let manifest = global.load_host()?;
     let Options { contexts, from, schema, replace } = options;
     let source = match (from, schema) {
         (Some(name), _) => Source::Named(name),

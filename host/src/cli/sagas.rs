@@ -153,7 +153,7 @@ enum Host<'g> {
 
 impl<'g> Host<'g> {
     fn of(global: &'g Global) -> Result<Self, CommandError> {
-        let manifest = global.load()?;
+        let manifest = global.load_host()?;
         match Client::connect(&manifest.host.data) {
             Ok(client) => Ok(Self::Running(client)),
             Err(Error::NotRunning { .. }) if folder::is_data(&manifest.host.data) => {

@@ -37,7 +37,7 @@ struct Which {
 }
 
 pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
-    let manifest = global.load()?;
+    let manifest = global.load_host()?;
     let client = Client::connect(&manifest.host.data)?;
     let (choice, Which { transaction, why }) = match options.verb {
         None => {

@@ -16,7 +16,7 @@ use crate::admin;
 use crate::app::{self, App};
 use crate::folder::{self, Folder};
 use crate::logging::LogFiles;
-use crate::manifest::{Encryption, Manifest};
+use crate::manifest::{Context, Encryption, Manifest};
 use crate::{http, limits, logging, memory, seed};
 
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ pub struct Options {
 
 pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
     let started = Instant::now();
-    let mut manifest = global.load()?;
+    let mut manifest = global.load_host()?;
     if !options.listen.is_empty() {
         manifest.host.listen = options.listen;
     }
@@ -132,7 +132,7 @@ pub(super) async fn attend(
         let files = folder.withdrawn();
         tracing::warn!(target: "up", files, "other users could read these in the data folder; from now on they cannot");
     }
-    for context in contexts {
+    for context in manifest.here() {
         let wanted = context.settings.store.as_ref().map_or(Encryption::Off, |store| store.encryption);
         if wanted == Encryption::IfPossible && !wanted.applies() {
             tracing::info!(target: "up", "the file of `{}` is not encrypted: this host was built without `sqlcipher`", context.settings.name);
@@ -161,13 +161,18 @@ pub(super) async fn attend(
         let urls: Vec<String> = server.addresses().iter().map(|address| format!("{scheme}://{address}")).collect();
         let ms = started.elapsed().as_millis();
         let out = app.registry.out_of_service().len();
-        let count = contexts.iter().filter(|context| context.settings.name.variant().is_none()).count();
+        let is_entry = |context: &&Context| context.settings.name.variant().is_none();
+        let count = manifest.here().filter(is_entry).count();
+        let elsewhere = contexts.iter().filter(is_entry).count() - count;
         let mut count = match count.saturating_sub(out) {
             1 => "1 context serves".to_owned(),
             count => format!("{count} contexts serve"),
         };
         if out > 0 {
             count = format!("{count}, {out} out of service,");
+        }
+        if let Some(this) = &manifest.placement.this {
+            count = format!("host `{this}`: {count}, {elsewhere} on other hosts,");
         }
         also(&app, server);
         tracing::info!(target: "up", "{count} on {} after {ms} ms", urls.join(" and "));

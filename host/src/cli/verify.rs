@@ -42,7 +42,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
 }
 
 fn report(global: &Global, options: &Options) -> Result<Report, CommandError> {
-    let manifest = global.load()?;
+    let manifest = global.load_host()?;
     let request = VerifyRequest { contexts: options.contexts.clone() };
     let mut display = ProgressDisplay::default();
     let report = match (&options.backup, Client::connect(&manifest.host.data)) {

@@ -252,6 +252,10 @@ impl Operator {
         let hint = did_you_mean::hint(&name, all.iter().map(|other| other.subscriber.as_str()));
         let mut found: Vec<_> = all.into_iter().filter(|other| other.subscriber == name).collect();
         if found.is_empty() {
+            if let Some(host) = self.registry.lives_elsewhere(&name) {
+                let remedy = format!("run it for that host: `--as {host}`");
+                return Err(Refused::new(format!("`{name}` lives on host `{host}`"), remedy));
+            }
             let exists = self.registry.generations().iter().any(|generation| generation.context().as_str() == name);
             return Err(match exists {
                 true => Refused::new(format!("`{name}` subscribes to no events"), hint),

@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 
+use seam_runtime::component::ContextSpec;
 use seam_runtime::serve::Source;
 use seam_store::ids::ContextName;
 
@@ -36,7 +37,8 @@ impl Sources {
     }
 }
 
-/// The sources of all components that do not come from the manifest's files. Call this before loading anything.
+/// The sources of all components that do not come from the manifest's files. Call this before loading anything. What
+/// was deployed here of a context that lives elsewhere by now does not count.
 ///
 /// # Errors
 /// When the host's file cannot be used.
@@ -159,7 +161,7 @@ fn resolve(manifest: &Manifest, history: &History, change: &HistoryEntry) -> Res
 }
 
 fn settings(manifest: &Manifest) -> impl Iterator<Item = &ContextSettings> {
-    manifest.contexts.iter().map(|context| &context.settings)
+    manifest.here().map(|context| &context.settings)
 }
 
 /// After a start: stores the components that serve, and records each manifest's component that replaced a deployed one.
@@ -171,7 +173,8 @@ pub(super) fn record(system: &System, sources: &Sources) -> Result<(), Error> {
     for (context, notice) in &sources.stand_ins {
         system.notices.set(context, notice.clone());
     }
-    for spec in system.registry.specs().into_iter().filter(|spec| !spec.component.is_placeholder()) {
+    let here = |spec: &ContextSpec| spec.settings.at.is_none() && !spec.component.is_placeholder();
+    for spec in system.registry.specs().into_iter().filter(here) {
         let (name, hash) = (spec.settings.name.as_str(), &spec.component.hash);
         let stands_in = sources.stand_ins.contains_key(&spec.settings.name);
         if let Some(deployed) = serving.iter().find(|s| s.context == name && s.hash != *hash && !stands_in) {

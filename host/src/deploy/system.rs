@@ -64,6 +64,10 @@ impl System {
         if let Some(absent) = self.registry.not_loaded(context) {
             return GateRefusal::early(absent.to_string(), absent.remedy());
         }
+        if let Some(host) = self.registry.lives_elsewhere(context) {
+            let remedy = format!("run it for that host: `--as {host}`");
+            return GateRefusal::early(format!("`{context}` lives on host `{host}`, and is changed there"), remedy);
+        }
         let known: Vec<String> = self.registry.specs().iter().map(|spec| spec.settings.name.to_string()).collect();
         let remedy = did_you_mean::hint(context, known.iter().map(String::as_str));
         GateRefusal::early(format!("there is no context `{context}`"), remedy)

@@ -101,6 +101,7 @@ pub fn needs_restart(started: &Manifest, next: &Manifest) -> Vec<Notice> {
         ("`tls` of [host]", a.tls != b.tls),
         ("`ops` of [host]", a.ops != b.ops),
         ("the log's settings in [host]", logged(a) != logged(b)),
+        ("[hosts] and where contexts live", !started.placement.is_same(&next.placement)),
         ("[http]", started.http != next.http),
         ("[[feed]]", started.feeds != next.feeds),
         ("[[schedule]]", schedules(started) != schedules(next)),

@@ -110,7 +110,7 @@ impl Project {
         let changes = self.watcher.changes().await;
         let task = tokio::task::spawn_blocking(move || {
             if from_manifest::affects_manifest(&self.manifest, &changes) {
-                match Manifest::load(&self.manifest.path) {
+                match self.manifest.reload() {
                     Ok(next) => self.set_contexts(next),
                     Err(problems) => (self.print)(&problems.to_string()),
                 }
@@ -263,7 +263,7 @@ impl DevLoop {
 
     /// Reads the manifest again. Returns whether it is valid.
     fn reload_manifest(&mut self) -> bool {
-        match Manifest::load(&self.project.manifest.path) {
+        match self.project.manifest.reload() {
             Ok(next) => {
                 self.project.set_contexts(next);
                 self.desired = self.project.manifest();

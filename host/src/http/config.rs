@@ -55,7 +55,7 @@ impl Config {
             listen: manifest.host.listen.clone(),
             tls: manifest.host.tls.clone(),
             mounts: mounts(manifest),
-            feeds: manifest.feeds.clone(),
+            feeds: feeds(manifest),
             ops: manifest.host.ops,
             affinity: AffinityConfig {
                 keys: manifest.http.routing_key.clone(),
@@ -69,7 +69,12 @@ impl Config {
     }
 }
 
-/// The mounts of a manifest.
+/// The feeds of the contexts that live on this host.
+fn feeds(manifest: &Manifest) -> Vec<manifest::Feed> {
+    manifest.feeds.iter().filter(|feed| manifest.placement.lives_here(&feed.context)).cloned().collect()
+}
+
+/// The mounts of a manifest whose contexts live on this host.
 pub fn mounts(manifest: &Manifest) -> Vec<Mount> {
     let mount = |mount: &manifest::Mount| {
         let context = manifest.contexts.iter().find(|context| context.settings.name == mount.context);
@@ -84,5 +89,5 @@ pub fn mounts(manifest: &Manifest) -> Vec<Mount> {
             headers: mount.headers.clone(),
         }
     };
-    manifest.mounts.iter().map(mount).collect()
+    manifest.mounts.iter().filter(|mount| manifest.placement.lives_here(&mount.context)).map(mount).collect()
 }

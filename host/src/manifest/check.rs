@@ -1,7 +1,7 @@
 //! Problems between the parts of a manifest: unknown names, paths used twice, secrets in served folders.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use seam_runtime::did_you_mean::nearest;
 use seam_store::ids::ContextName;
@@ -9,6 +9,8 @@ use seam_store::ids::ContextName;
 use super::feed_check;
 use super::model::{Ops, TokenSecret, When};
 use super::parse::Parsed;
+use super::paths::plain;
+use super::placement_check;
 use super::problem::Place;
 use super::reconcile;
 use super::table::Document;
@@ -31,6 +33,7 @@ pub fn check(document: &Document<'_>, parsed: &Parsed) {
     schedules(document, parsed);
     two_phase::check(document, &parsed.manifest.contexts, &parsed.broken);
     reconcile::check(document, &parsed.manifest.reconciles, &parsed.manifest.contexts, &parsed.broken);
+    placement_check::check(document, parsed);
     data(document, parsed);
 }
 
@@ -153,19 +156,33 @@ fn known_context(document: &Document<'_>, parsed: &Parsed, name: &ContextName, p
 /// Databases and keys must not be in a folder that is served.
 fn data(document: &Document<'_>, parsed: &Parsed) {
     let data = &parsed.manifest.host.data;
-    if data.exists() && !data.is_dir() {
-        let message = format!("the data folder `{}` is a file", data.display());
-        document.report(parsed.data, message, "name a folder in `data` of `[host]`; it need not exist yet");
+    let hosts = &parsed.manifest.placement.hosts;
+    let of_hosts = hosts.iter().zip(&parsed.hosts.places);
+    let of_hosts = of_hosts.map(|(host, places)| (&host.data, places.of("data"), format!("`[hosts.{}]`", host.name)));
+    let mut seen = HashSet::new();
+    for (data, place, of) in std::iter::once((data, parsed.data, "`[host]`".to_owned())).chain(of_hosts) {
+        if data.exists() && !data.is_dir() && seen.insert(data) {
+            let message = format!("the data folder `{}` is a file", data.display());
+            document.report(place, message, format!("name a folder in `data` of {of}; it need not exist yet"));
+        }
     }
     for context in &parsed.manifest.contexts {
         let Some(assets) = &context.assets else { continue };
         let place = context.places.of("assets");
-        if plain(data).starts_with(plain(assets)) {
+        let inside = |folder: &Path| plain(folder).starts_with(plain(assets));
+        if inside(data) || hosts.iter().any(|host| inside(&host.data)) {
             let message = format!(
                 "the assets of `{}` contain the data folder, so its databases would be served",
                 context.settings.name
             );
             document.report(place, message, "keep the assets in a folder of their own");
+        }
+        if let Some(host) = hosts.iter().find(|host| inside(&host.certificates) && !inside(&host.data)) {
+            let message = format!(
+                "the assets of `{}` contain the certificates of host `{}`, with its private key",
+                context.settings.name, host.name
+            );
+            document.report(place, message, "keep the certificates outside of every `assets` folder");
         }
         for feed in &parsed.manifest.feeds {
             let inside = |path: &Path| plain(path).starts_with(plain(assets));
@@ -181,19 +198,4 @@ fn data(document: &Document<'_>, parsed: &Parsed) {
             document.report(place, message, "keep the key outside of every `assets` folder");
         }
     }
-}
-
-/// `path` without `.` and `..`, by its text alone.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(plain.components().next_back(), Some(Component::Normal(_))) => {
-                plain.pop();
-            }
-            other => plain.push(other),
-        }
-    }
-    plain
 }

@@ -11,7 +11,7 @@ use super::keys::{capabilities, component, context_limits, names_interface, outg
 use super::model::Context;
 use super::shared::shared;
 use super::table::{At, Table};
-use super::{two_phase, variant};
+use super::{hosts, two_phase, variant};
 
 /// The entry and its variants. `None` when the name or the component is missing: nothing can refer to such an entry.
 pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option<(Context, Vec<Context>)> {
@@ -40,6 +40,7 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
             "outgoing",
             "assets",
             "limits",
+            "at",
         ],
     );
     let (component, build) = component(&table, name.place, folder);
@@ -78,6 +79,7 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
     let scenarios = folder.join(scenarios);
     let limits = context_limits(table.table("limits"), None);
     let clicks = variant::clicks(&table);
+    let at = hosts::at(&table, &mut places);
     let (main, variants) = variant::tables(&table);
     table.finish();
     let (name, component) = (valid?, component?);
@@ -100,7 +102,7 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
         outgoing,
         limits,
     };
-    let context = Context { settings, build, assets, scenarios, places };
+    let context = Context { settings, at, build, assets, scenarios, places };
     let variants = variant::all(&context, variants, folder);
     Some((context, variants))
 }

@@ -1,5 +1,6 @@
 //! Keys that an entry and its variants share: the component and its build, the store, what may be used, the bounds.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ use super::problem::Place;
 use super::table::{At, Table};
 use super::{Encryption, KeySource, Sealed, StoreGrant};
 use crate::limits;
+
+/// An address to listen on, as an example.
+const ADDRESS: &str = "127.0.0.1:8080";
 
 /// The place of an entry and of those of `keys` that it has.
 pub fn places(table: &Table<'_, '_>, entry: Place, keys: &[&str]) -> Places {
@@ -185,14 +189,7 @@ pub fn capabilities(context: &Table<'_, '_>) -> Vec<String> {
 pub fn outgoing(context: &Table<'_, '_>) -> Vec<String> {
     let mut hosts: Vec<String> = Vec::new();
     for entry in context.strings("outgoing", "api.example.org:443") {
-        let host_port = entry.value.rsplit_once(':').filter(|(host, port)| {
-            let name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-            let address = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
-            let named = !host.is_empty() && host.chars().all(name);
-            (named || address.is_some_and(|a| a.parse::<std::net::Ipv6Addr>().is_ok()))
-                && port.parse::<u16>().is_ok_and(|port| port != 0)
-        });
-        if host_port.is_none() {
+        if host_and_port(&entry.value).is_none() {
             let message = format!("`{}` is not a host with a port", entry.value);
             context.document.report(
                 entry.place,
@@ -206,6 +203,41 @@ pub fn outgoing(context: &Table<'_, '_>) -> Vec<String> {
         }
     }
     hosts
+}
+
+/// What a host listens on for clients, if it is said.
+pub fn listen(table: &Table<'_, '_>) -> Option<Vec<SocketAddr>> {
+    let listed = table.strings("listen", ADDRESS);
+    if !table.has("listen") {
+        return None;
+    }
+    let mut listen = Vec::new();
+    for address in listed {
+        match address.value.parse::<SocketAddr>() {
+            Ok(parsed) if parsed.port() != 0 && listen.contains(&parsed) => {
+                let message = format!("`{parsed}` is listed twice");
+                table.document.report(address.place, message, "list each address once");
+            }
+            Ok(parsed) => listen.push(parsed),
+            Err(_) => {
+                let message = format!("`{}` is not an address to listen on", address.value);
+                let remedy = format!("write an IP address and a port: `{ADDRESS}`, `[::1]:8080`");
+                table.document.report(address.place, message, remedy);
+            }
+        }
+    }
+    Some(listen)
+}
+
+/// The parts of `host:port`. The host is a name or an address, one of IPv6 in brackets.
+pub fn host_and_port(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let address = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    let named = !host.is_empty() && host.chars().all(name);
+    let is_host = named || address.is_some_and(|a| a.parse::<std::net::Ipv6Addr>().is_ok());
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    is_host.then_some((host, port))
 }
 
 /// `inherited` gives the values of missing keys; without it, they have their defaults.

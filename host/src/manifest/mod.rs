@@ -10,12 +10,17 @@ mod context;
 mod events;
 mod feed_check;
 mod feeds;
+mod homes;
 mod host_name;
+mod hosts;
 mod keys;
 mod model;
 mod network;
 mod origins;
 mod parse;
+mod paths;
+mod placement;
+mod placement_check;
 mod problem;
 mod reconcile;
 mod schedule;
@@ -26,6 +31,7 @@ mod tests;
 mod two_phase;
 mod variant;
 
+pub use homes::NoHost;
 pub use host_name::is_named;
 pub use model::{
     Build, Context, DueTimes, Feed, FeedToken, Host, Http, Interval, LogFormat, Manifest, Missed, Mount, Ops, Places,
@@ -33,6 +39,7 @@ pub use model::{
 };
 pub use network::Network;
 pub use origins::{Company, ORIGIN_HEADERS};
+pub use placement::{HostName, PlacedHost, Placement};
 pub use problem::{Place, Problem, Problems};
 pub use seam_runtime::settings::{ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
 pub use seam_store::{Encryption, KeySource, Sealed, Settings as StoreGrant};
@@ -69,6 +76,19 @@ impl Manifest {
             Ok(text) => Self::parse(&text, path),
             Err(error) => Err(unreadable(format!("cannot read the file: {error}"), "save it as UTF-8 text")),
         }
+    }
+
+    /// Reads and checks it again, as the same host runs it.
+    ///
+    /// # Errors
+    /// As `load`, and when it no longer has that host.
+    pub fn reload(&self) -> Result<Self, Problems> {
+        let manifest = Self::load(&self.path)?;
+        let Some(this) = &self.placement.this else { return Ok(manifest) };
+        let gone = |error: NoHost| {
+            Problems::new(&self.path, vec![Problem::new(Place::default(), error.to_string(), error.remedy())])
+        };
+        manifest.on(this.as_str()).map_err(gone)
     }
 
     /// Checks `text` as if it were the file at `path`, which need not exist.

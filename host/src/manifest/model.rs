@@ -10,6 +10,7 @@ use seam_runtime::settings::{ContextSettings, Recording, SystemSettings};
 use seam_store::ids::{ContextName, interface_path};
 
 use super::network::Network;
+use super::placement::{HostName, Placement};
 use super::problem::{Place, Problem};
 use crate::cron::Cron;
 
@@ -19,6 +20,8 @@ pub struct Manifest {
     /// The file it was read from. Relative paths in it start in its folder.
     pub path: PathBuf,
     pub host: Host,
+    /// `[hosts]`: where the contexts live.
+    pub placement: Placement,
     pub http: Http,
     pub recording: Recording,
     /// In the manifest's order, the variants after all entries.
@@ -129,6 +132,8 @@ pub enum LogFormat {
 pub struct Context {
     /// What it runs with; the rest is for the tools around the runtime.
     pub settings: ContextSettings,
+    /// The host on which its entry has it live. A variant has none of its own.
+    pub at: Option<HostName>,
     pub build: Option<Build>,
     /// Static files served below its mount at `/assets/`.
     pub assets: Option<PathBuf>,

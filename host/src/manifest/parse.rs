@@ -13,8 +13,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::context::context;
 use super::feeds::{self, FeedPlaces, feed};
+use super::homes::placement;
 use super::host_name;
-use super::keys::{context_name, existing_file, names_function, timeout};
+use super::hosts;
+use super::keys::{context_name, existing_file, listen, names_function, timeout};
 use super::model::{
     Context, Host, Http, LogFormat, Manifest, Mount, Ops, ProxyHeader, RoutingKey, Schedule, Seed, Testers, Tls,
 };
@@ -25,8 +27,6 @@ use super::reconcile;
 use super::schedule;
 use super::table::{Document, Table};
 use crate::limits;
-
-const ADDRESS: &str = "127.0.0.1:8080";
 
 /// The manifest, and the places that the checks between its parts need.
 pub struct Parsed {
@@ -39,6 +39,7 @@ pub struct Parsed {
     /// For each schedule, the place of its context.
     pub schedules: Vec<Place>,
     pub data: Place,
+    pub hosts: hosts::Found,
     /// Names of contexts whose entries have problems. A mount of one of them is not reported.
     pub broken: Vec<String>,
 }
@@ -57,6 +58,7 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     let host = host(host_table, folder);
     let http = http(root.table("http"));
     let recording = recording(root.table("recording"));
+    let mut hosts = hosts::hosts(&root, &host, folder);
     let (mut contexts, mut variants, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     for (name, table) in root.named_tables("context") {
         match context(&name, table, folder) {
@@ -93,8 +95,11 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
             place(mend, Manifest::reconcile_part(&one.total), one.mend_place);
         }
     }
+    let default = hosts.default.as_ref().map(|default| &default.value);
+    let placement = placement(std::mem::take(&mut hosts.hosts), default, &contexts);
     let path = path.to_owned();
-    let mut manifest = Manifest { path, host, http, recording, contexts, mounts, feeds, seeds, schedules, reconciles };
+    let mut manifest =
+        Manifest { path, host, placement, http, recording, contexts, mounts, feeds, seeds, schedules, reconciles };
     feeds::complete(&mut manifest);
     Parsed {
         manifest,
@@ -103,6 +108,7 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
         seeds: seed_places,
         schedules: schedule_places,
         data,
+        hosts,
         broken,
     }
 }
@@ -123,23 +129,8 @@ fn host(table: Option<Table<'_, '_>>, folder: &Path) -> Host {
         host.log_days = usize::try_from(days).unwrap_or(usize::MAX);
         return host;
     };
-    let listen = table.strings("listen", ADDRESS);
-    if table.has("listen") {
-        host.listen.clear();
-        for address in listen {
-            match address.value.parse::<SocketAddr>() {
-                Ok(parsed) if parsed.port() != 0 && host.listen.contains(&parsed) => {
-                    let message = format!("`{parsed}` is listed twice");
-                    table.document.report(address.place, message, "list each address once");
-                }
-                Ok(parsed) => host.listen.push(parsed),
-                Err(_) => {
-                    let message = format!("`{}` is not an address to listen on", address.value);
-                    let remedy = format!("write an IP address and a port: `{ADDRESS}`, `[::1]:8080`");
-                    table.document.report(address.place, message, remedy);
-                }
-            }
-        }
+    if let Some(addresses) = listen(&table) {
+        host.listen = addresses;
     }
     if let Some(data) = table.file("data", "run") {
         host.data = folder.join(data.value);

@@ -101,6 +101,9 @@ impl Manifest {
                  `ops = \"loopback\"`, or give it an address that only operators reach, such as `ops = \"127.0.0.1:9464\"`"
             ));
         }
+        warnings.extend(self.placement.idle().map(|host| {
+            format!("no context lives on host `{0}`: write `at = \"{0}\"` in the entry of one, or remove it", host.name)
+        }));
         warnings.extend(self.shared_origins());
         warnings.extend(self.hidden_mounts());
         warnings.extend(self.plain_feeds());

@@ -32,7 +32,7 @@ pub fn participants(table: &Table<'_, '_>, context: &str, places: &mut Places) -
 }
 
 /// The part of a context's places that is a name in `two_phase`.
-fn part(name: &ContextName) -> String {
+pub fn part(name: &ContextName) -> String {
     format!("two_phase {name}")
 }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use seam_runtime::settings::ContextSettings;
 use seam_store::ids::ContextName;
 
+use super::hosts;
 use super::keys::{capabilities, component, context_limits, outgoing, places, store};
 use super::model::Context;
 use super::table::{At, Table};
@@ -82,6 +83,7 @@ fn variant(context: &Context, name: &At<String>, table: Table<'_, '_>, folder: &
         None => main.config.clone(),
     };
     let limits = context_limits(table.table("limits"), Some(&main.limits));
+    hosts::no_at(&table, main.name.as_str());
     table.finish();
     let settings = ContextSettings {
         at: None,
@@ -102,7 +104,7 @@ fn variant(context: &Context, name: &At<String>, table: Table<'_, '_>, folder: &
         limits,
     };
     // Assets are served from the mount, which is the context's.
-    Some(Context { settings, build, assets: None, scenarios: context.scenarios.clone(), places })
+    Some(Context { settings, at: None, build, assets: None, scenarios: context.scenarios.clone(), places })
 }
 
 fn refuse_name(table: &Table<'_, '_>, name: &At<String>) {

@@ -91,8 +91,10 @@ pub enum Skipped {
 }
 
 impl Seeds {
+    /// Those of the contexts that live on this host.
     pub fn of(manifest: &Manifest) -> Self {
-        Self { manifest: manifest.path.clone(), all: manifest.seeds.clone() }
+        let here = manifest.seeds.iter().filter(|seed| manifest.placement.lives_here(&seed.context));
+        Self { manifest: manifest.path.clone(), all: here.cloned().collect() }
     }
 
     /// Those of other contexts than `left_out`.

@@ -74,7 +74,7 @@ pub fn verify_backup(
     let source = |entry: &ContextSettings| components.of(entry, data);
     let mut declared = offline::declared(manifest, compiler, &source)?;
     let mut subjects = Vec::new();
-    for context in &manifest.contexts {
+    for context in manifest.here() {
         let name = context.settings.name.to_string();
         let is_in = backup.files.iter().any(|file| file.context == name);
         if context.settings.store.is_none() || (!is_in && context.settings.name.variant().is_some()) {

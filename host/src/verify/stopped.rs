@@ -28,7 +28,7 @@ pub fn verify_stopped(
     let stopped = Stopped::open(manifest)?;
     let mut declared = offline::declared(manifest, compiler, &|entry| stopped.sources.of(entry))?;
     let (mut subjects, mut files) = (Vec::new(), Vec::new());
-    for context in &manifest.contexts {
+    for context in manifest.here() {
         let (name, Some(store)) = (&context.settings.name, &context.settings.store) else { continue };
         let config = Config::of(name, store, &folder::stores(data));
         // A variant that is not built has neither.

@@ -60,7 +60,7 @@ fn start(path: &Path) -> Result<Start> {
 
 fn found(path: &Path) -> Result<Vec<Problem>> {
     match Manifest::load(path) {
-        Ok(manifest) => Ok(check::problems(&manifest, Compiler::InProcess)?),
+        Ok(manifest) => Ok(check::problems(&manifest, Compiler::InProcess)?.problems),
         Err(problems) => Ok(problems.all().to_vec()),
     }
 }

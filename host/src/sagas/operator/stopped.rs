@@ -29,7 +29,7 @@ impl StoppedSagas {
     pub fn open(manifest: Manifest, compiler: Compiler) -> Result<Self, Refused> {
         let stopped = Stopped::open(&manifest).map_err(|error| Refused::new(chain(&error), error.remedy()))?;
         let mut files = Vec::new();
-        for context in &manifest.contexts {
+        for context in manifest.here() {
             let (name, Some(store)) = (&context.settings.name, &context.settings.store) else { continue };
             let config = Config::of(name, store, &folder::stores(&manifest.host.data));
             let file = match stopped.file(name, &config) {
