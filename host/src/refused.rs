@@ -17,6 +17,11 @@ impl Refused {
     pub fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { message: message.into(), remedy: remedy.into() }
     }
+
+    /// The context lives on another host.
+    pub fn elsewhere(context: &str, host: &str) -> Self {
+        Self::new(format!("`{context}` lives on host `{host}`"), format!("run it for that host: `--as {host}`"))
+    }
 }
 
 /// The operator's words for the audit log, if they will do. `needed`: why the action asks for them, if it does.

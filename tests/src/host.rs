@@ -77,12 +77,20 @@ impl Host {
         Self::up_with(manifest, data, &[])
     }
 
+    /// The same as one host of a manifest that has several.
+    ///
+    /// # Errors
+    /// As `up`.
+    pub fn up_as(manifest: &Path, data: &Path, host: &str) -> Result<Self> {
+        Self::start(manifest, data, &["up", "--as", host], &[], Duration::from_secs(60))
+    }
+
     /// The same with more variables in its environment.
     ///
     /// # Errors
     /// As `up`.
     pub fn up_with(manifest: &Path, data: &Path, variables: &[(&str, &str)]) -> Result<Self> {
-        Self::start(manifest, data, "up", variables, Duration::from_secs(60))
+        Self::start(manifest, data, &["up"], variables, Duration::from_secs(60))
     }
 
     /// The same with `seam dev`, which builds first.
@@ -90,20 +98,20 @@ impl Host {
     /// # Errors
     /// As `up`, but after a quarter of an hour.
     pub fn dev(manifest: &Path, data: &Path) -> Result<Self> {
-        Self::start(manifest, data, "dev", &[], Duration::from_secs(900))
+        Self::start(manifest, data, &["dev"], &[], Duration::from_secs(900))
     }
 
     fn start(
         manifest: &Path,
         data: &Path,
-        command: &str,
+        command: &[&str],
         variables: &[(&str, &str)],
         timeout: Duration,
     ) -> Result<Self> {
         let mut child = self::command()?
             .arg("-f")
             .arg(manifest)
-            .arg(command)
+            .args(command)
             .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

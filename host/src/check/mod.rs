@@ -82,7 +82,8 @@ pub fn problems(manifest: &Manifest, compiler: Compiler) -> Result<Findings, Err
         problems.extend(sources::undeclared_totals(manifest, &probed.invariants));
     }
     problems.extend(across::totals(manifest, &probed.invariants));
-    let warnings = across::long_lists(manifest, linked.specs());
+    let mut warnings = across::long_lists(manifest, linked.specs());
+    warnings.extend(stores::left_behind(of_host).into_iter().map(|(message, remedy)| format!("{message}; {remedy}")));
     found.extend(probed.problems);
     // A broken variant is a problem, too, although a host serves without it. One that is not built yet is none.
     found.extend(linked.absent().iter().flat_map(|absent| absent.problems.clone()));
@@ -100,7 +101,7 @@ pub fn problems(manifest: &Manifest, compiler: Compiler) -> Result<Findings, Err
 }
 
 /// What a start should say although it serves: components that are older than their sources, schedules that call
-/// nothing, and contexts that cannot be asked to mend.
+/// nothing, contexts that cannot be asked to mend, and files of contexts that live elsewhere.
 pub fn warnings(manifest: &Manifest, linked: &LinkedSystem) -> Vec<(String, String)> {
     let lives_here = |context: &ContextName| manifest.placement.lives_here(context);
     let schedules = manifest.schedules.iter().filter(|each| lives_here(&each.context));
@@ -109,5 +110,5 @@ pub fn warnings(manifest: &Manifest, linked: &LinkedSystem) -> Vec<(String, Stri
     let mends = mends.filter_map(|each| fit::mend_problem(each, linked.specs()));
     let schedules = schedules.chain(mends).map(|ContextProblem { message, remedy, .. }| (message, remedy));
     let stale = sources::stale(manifest).into_iter().map(|(_, Problem { message, remedy, .. })| (message, remedy));
-    stale.chain(schedules).collect()
+    stale.chain(schedules).chain(stores::left_behind(manifest)).collect()
 }

@@ -7,12 +7,34 @@ use seam_runtime::alone::probe;
 use seam_runtime::component::ContextProblem;
 use seam_runtime::serve::LinkedSystem;
 use seam_store::ids::ContextName;
-use seam_store::{HostFile, Migration, Register};
+use seam_store::{HostFile, Migration, Register, file_name};
 
 use super::undelivered;
 use crate::deploy::History;
 use crate::folder::{self, Folder};
-use crate::manifest::Manifest;
+use crate::manifest::{Context, Manifest};
+
+/// Files of contexts that live on another host, each with what to do about it.
+pub fn left_behind(manifest: &Manifest) -> Vec<(String, String)> {
+    let stores = folder::stores(&manifest.host.data);
+    let left = |context: &Context| {
+        let name = &context.settings.name;
+        let host = manifest.placement.host_of(name).filter(|_| !manifest.placement.lives_here(name))?;
+        let file = stores.join(file_name(name));
+        let message = format!(
+            "`{}` is the file of `{name}`, which lives on host `{}`: this host does not use it",
+            file.display(),
+            host.name
+        );
+        let remedy = format!(
+            "if it was not moved yet, put a backup of it back there: `seam restore {name} --from FOLDER --as {}`; else \
+             remove it",
+            host.name
+        );
+        file.is_file().then_some((message, remedy))
+    };
+    manifest.contexts.iter().filter_map(left).collect()
+}
 
 /// The reasons why a start would refuse the stores, and the events that no start would deliver. Empty while a host uses
 /// them: it serves with them.

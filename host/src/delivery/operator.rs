@@ -253,8 +253,7 @@ impl Operator {
         let mut found: Vec<_> = all.into_iter().filter(|other| other.subscriber == name).collect();
         if found.is_empty() {
             if let Some(host) = self.registry.lives_elsewhere(&name) {
-                let remedy = format!("run it for that host: `--as {host}`");
-                return Err(Refused::new(format!("`{name}` lives on host `{host}`"), remedy));
+                return Err(Refused::elsewhere(&name, &host));
             }
             let exists = self.registry.generations().iter().any(|generation| generation.context().as_str() == name);
             return Err(match exists {

@@ -124,7 +124,9 @@ pub fn at(table: &Table<'_, '_>, places: &mut Places) -> Option<HostName> {
 
 /// Reports an `at` of a variant.
 pub fn no_at(table: &Table<'_, '_>, context: &str) {
-    if let Some((_, place)) = table.value("at") {
+    // Read only if it is there: it is no key of a variant.
+    let at = if table.has("at") { table.value("at") } else { None };
+    if let Some((_, place)) = at {
         let message = format!("`{}`: a variant lives where its context lives", table.path("at"));
         table.document.report(place, message, format!("remove it, or write it in [context.{context}]"));
     }

@@ -24,6 +24,7 @@ mod operating_events;
 mod operating_sagas;
 mod origins;
 mod partial;
+mod placed;
 mod private;
 mod quarantine;
 mod reconciling;

@@ -13,6 +13,7 @@ mod in_process;
 mod lost;
 mod office;
 mod pages;
+mod placed;
 mod reconciling;
 mod scenarios;
 mod strangers;

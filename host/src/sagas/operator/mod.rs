@@ -46,7 +46,7 @@ impl SagaOperator {
     /// # Errors
     /// For an unknown context, kind or state.
     pub fn list(&self, selection: &SagaSelection, most: u32) -> Result<SagaList, Refused> {
-        look::list(&self.files(), &self.known(selection), self.now_ms(), most)
+        look::list(&self.files(), &self.known(selection)?, self.now_ms(), most)
     }
 
     /// Sagas by where they are, and why.
@@ -54,7 +54,7 @@ impl SagaOperator {
     /// # Errors
     /// As `list`.
     pub fn groups(&self, selection: &SagaSelection) -> Result<SagaGroups, Refused> {
-        look::groups(&self.files(), &self.known(selection), self.now_ms())
+        look::groups(&self.files(), &self.known(selection)?, self.now_ms())
     }
 
     /// One saga with its steps and its timeline.
@@ -62,7 +62,7 @@ impl SagaOperator {
     /// # Errors
     /// When there is no such saga, or its file is not open.
     pub fn show(&self, name: &SagaName) -> Result<ShownSaga, Refused> {
-        let name = SagaName { context: self.registry.name_of(&name.context), ..name.clone() };
+        let name = SagaName { context: self.name_of(&name.context)?, ..name.clone() };
         let files = self.files();
         let file = look::open(look::file(&files, &name.context)?)?;
         let generations = self.registry.generations();
@@ -78,9 +78,9 @@ impl SagaOperator {
     pub fn act(&self, who: &str, request: &SagaActRequest) -> Result<SagaPlan, Refused> {
         let of = match &request.of {
             SagaTarget::One(name) => {
-                SagaTarget::One(SagaName { context: self.registry.name_of(&name.context), ..name.clone() })
+                SagaTarget::One(SagaName { context: self.name_of(&name.context)?, ..name.clone() })
             }
-            SagaTarget::All(selection) => SagaTarget::All(self.known(selection)),
+            SagaTarget::All(selection) => SagaTarget::All(self.known(selection)?),
         };
         act(&self.audit, &self.files(), who, &SagaActRequest { of, ..request.clone() }, self.now_ms())
     }
@@ -89,10 +89,20 @@ impl SagaOperator {
         self.registry.clock().wall_ms()
     }
 
+    fn known(&self, selection: &SagaSelection) -> Result<SagaSelection, Refused> {
+        let context = selection.context.as_deref().map(|context| self.name_of(context)).transpose()?;
+        Ok(SagaSelection { context, ..selection.clone() })
+    }
+
     /// A variant's file has its own sagas: `main` is the context.
-    fn known(&self, selection: &SagaSelection) -> SagaSelection {
-        let context = selection.context.as_deref().map(|context| self.registry.name_of(context));
-        SagaSelection { context, ..selection.clone() }
+    ///
+    /// # Errors
+    /// When it lives on another host.
+    fn name_of(&self, context: &str) -> Result<String, Refused> {
+        match self.registry.lives_elsewhere(context) {
+            Some(host) => Err(Refused::elsewhere(context, &host)),
+            None => Ok(self.registry.name_of(context)),
+        }
     }
 
     /// The files that may have sagas, in the order of the manifest.

@@ -1,0 +1,113 @@
+//! The shop on two hosts, by the page that says how: `docs/placement.md`.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use seam::check;
+use seam::manifest::Manifest;
+use seam_runtime::component::Compiler;
+use seam_tests::host::Host;
+use seam_tests::repo;
+use seam_tests::shop::Shop;
+
+/// The blocks of the page in this language, in order.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let start = format!("```{language}\n");
+    page.split(&start).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect()
+}
+
+/// Adds the hosts of the page to the shop's manifest, on free ports for clients.
+fn place(shop: &Shop, hosts: &str) -> Result<()> {
+    let mut new = String::new();
+    for table in hosts.split_inclusive("\n\n") {
+        match table.split_once('\n').filter(|(head, _)| head.starts_with("[context.")) {
+            Some((head, at)) => shop.edit(&format!("{head}\n"), &format!("{head}\n{}\n", at.trim()))?,
+            None => new.push_str(table),
+        }
+    }
+    let text = std::fs::read_to_string(shop.manifest())?;
+    shop.write_manifest(&format!("{text}\n{}", new.replace("127.0.0.1:8081", "127.0.0.1:0")))
+}
+
+/// What a command of the page says, word by word.
+fn words(line: &str, backup: &str) -> Result<Vec<String>> {
+    let line = line.strip_prefix("seam ").with_context(|| format!("`{line}` is no command of the host"))?;
+    let quoted = line.split('\'').enumerate().flat_map(|(at, part)| match at % 2 {
+        0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
+        _ => vec![part.to_owned()],
+    });
+    Ok(quoted.map(|word| word.replace("NAME", backup)).collect())
+}
+
+/// What `seam check` finds: problems, but for components that are not where they were built, and warnings.
+fn checked(shop: &Shop) -> Result<(Vec<String>, Vec<String>)> {
+    let found = check::problems(&Manifest::load(&shop.manifest())?, Compiler::InProcess)?;
+    let problems = found.problems.into_iter().map(|problem| problem.message);
+    Ok((problems.filter(|message| !message.contains("older than its sources")).collect(), found.warnings))
+}
+
+#[test]
+fn a_check_names_the_functions_whose_lists_would_cross_hosts() -> Result<()> {
+    let shop = Shop::new()?;
+    let text = std::fs::read_to_string(shop.manifest())?;
+    let placed = |names: &[&str]| -> Result<Vec<String>> {
+        let head = |name: &str| format!("[context.{name}]\n");
+        let at = |text: String, name: &&str| text.replace(&head(name), &format!("{}at = \"other\"\n", head(name)));
+        let text = names.iter().fold(text.clone(), at);
+        let hosts = "[hosts.shop]\naddress = \"127.0.0.1:7443\"\n[hosts.other]\naddress = \"127.0.0.1:7444\"\n\
+                     data = \"run/other\"\n[placement]\ndefault = \"shop\"\n";
+        shop.write_manifest(&format!("{text}\n{hosts}"))?;
+        let (problems, warnings) = checked(&shop)?;
+        ensure!(problems.is_empty(), "{problems:?}");
+        Ok(warnings)
+    };
+    assert_eq!(placed(&["catalog"])?, [""; 0]);
+    assert_eq!(placed(&["customer", "storefront"])?, [""; 0]);
+    assert_eq!(placed(&["warehouse", "finance", "orders", "recommendation"])?, [""; 0]);
+    Ok(())
+}
+
+#[test]
+fn the_page_moves_two_contexts_with_their_files_and_each_of_its_commands_works() -> Result<()> {
+    let page = std::fs::read_to_string(repo().join("docs/placement.md"))?;
+    let shop = Shop::new()?;
+    shop.up()?.stop(Duration::from_secs(20))?;
+    // The commands run in the folder of this test: they name the shop's.
+    let backups = shop.folder.path().join("backups");
+    let hosts = blocks(&page, "toml").into_iter().next().context("the hosts")?;
+    place(&shop, &hosts)?;
+    let (mut running, mut seen) = (Vec::new(), Vec::new());
+    for line in blocks(&page, "sh").iter().flat_map(|block| block.lines()) {
+        let taken = std::fs::read_dir(&backups).into_iter().flatten().flatten().next();
+        let taken = taken.map(|entry| entry.file_name().to_string_lossy().into_owned()).unwrap_or_default();
+        let words = words(line, &taken)?;
+        let words: Vec<String> = words
+            .iter()
+            .map(|word| match word.strip_prefix("backups") {
+                Some(rest) => format!("{}{rest}", backups.display()),
+                None => word.clone(),
+            })
+            .collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match &words[..] {
+            ["up", "--as", host] => {
+                let data = shop.data().join(if *host == "shop" { "" } else { host });
+                running.push(Host::up_as(&shop.manifest(), &data, host)?);
+            }
+            ["check"] => assert_eq!(checked(&shop)?.0, [""; 0]),
+            // The files of a stopped shop.
+            [.., "--together"] => {
+                running.clear();
+                seen.push((line.to_owned(), shop.seam(&words)?));
+            }
+            words => seen.push((line.to_owned(), shop.seam(words).with_context(|| line.to_owned())?)),
+        }
+    }
+    let said = |start: &str| seen.iter().find(|(line, _)| line.starts_with(start)).map(|(_, said)| said.as_str());
+    let contexts = said("seam contexts").context("the contexts")?;
+    let at = contexts.lines().filter(|line| line.contains(" at records ")).filter_map(|line| line.split(' ').next());
+    ensure!(at.collect::<Vec<_>>() == ["catalog", "customer"], "{contexts}");
+    let facets = said("seam call").context("the call")?;
+    ensure!(facets.contains("rock") || facets.contains("genre"), "the albums came along: {facets}");
+    Ok(())
+}
