@@ -18,8 +18,7 @@ pub fn totals(manifest: &Manifest, declared: &[(ContextName, Vec<Invariant>)]) -
     let home = |context: &ContextName| manifest.placement.host_of(context).map(|host| host.name.as_str());
     let mut problems = Vec::new();
     for one in &manifest.reconciles {
-        let has_it =
-            |all: &[Invariant]| all.iter().any(|i| i.kind == InvariantKind::Total && i.name == one.total);
+        let has_it = |all: &[Invariant]| all.iter().any(|i| i.kind == InvariantKind::Total && i.name == one.total);
         let sides: Vec<&ContextName> = declared.iter().filter(|(_, all)| has_it(all)).map(|(name, _)| name).collect();
         let hosts: BTreeSet<_> = sides.iter().filter_map(|context| home(context)).collect();
         if hosts.len() > 1 {
@@ -30,11 +29,7 @@ pub fn totals(manifest: &Manifest, declared: &[(ContextName, Vec<Invariant>)]) -
                 one.total,
                 sides.join(" and by ")
             );
-            problems.push(Problem::new(
-                one.place,
-                message,
-                "let them live on one host, or remove its `[[reconcile]]`",
-            ));
+            problems.push(Problem::new(one.place, message, "let them live on one host, or remove its `[[reconcile]]`"));
         } else if let (Some(mend), Some(host)) = (&one.mend, hosts.first())
             && let Some(other) = home(mend).filter(|other| other != host)
         {

@@ -30,7 +30,8 @@ pub fn hosts(root: &Table<'_, '_>, host: &Host, folder: &Path) -> Found {
         let valid = HostName::new(&name.value);
         if valid.is_none() {
             let message = format!("`{}` is not a valid name of a host", name.value);
-            let remedy = "use lower-case words of letters and digits, joined by single hyphens, at most 64 bytes: `shop`";
+            let remedy =
+                "use lower-case words of letters and digits, joined by single hyphens, at most 64 bytes: `shop`";
             table.document.report(name.place, message, remedy);
         }
         match valid.and_then(|valid| one(valid, name.place, table, host, folder)) {
@@ -49,13 +50,7 @@ pub fn hosts(root: &Table<'_, '_>, host: &Host, folder: &Path) -> Found {
     found
 }
 
-fn one(
-    name: HostName,
-    place: Place,
-    table: Table<'_, '_>,
-    host: &Host,
-    folder: &Path,
-) -> Option<(PlacedHost, Places)> {
+fn one(name: HostName, place: Place, table: Table<'_, '_>, host: &Host, folder: &Path) -> Option<(PlacedHost, Places)> {
     let places = places(&table, place, &["address", "bind", "listen", "data", "certificates"]);
     let address = address(&table, place);
     let bind = bind(&table, address.as_ref());

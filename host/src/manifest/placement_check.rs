@@ -50,7 +50,11 @@ fn homes(document: &Document<'_>, manifest: &Manifest, found: &Found) {
     match (&found.default, found.placement) {
         (Some(default), _) if !known(&default.value) => unknown(&default.value, default.place),
         (None, Some(place)) if none => {
-            document.report(place, "`placement` says where contexts live, and there are no hosts", "add `[hosts.NAME]`");
+            document.report(
+                place,
+                "`placement` says where contexts live, and there are no hosts",
+                "add `[hosts.NAME]`",
+            );
         }
         _ => {}
     }
@@ -150,8 +154,9 @@ fn two_phase(document: &Document<'_>, manifest: &Manifest) {
                 "`{name}` on host `{begins}` has `{participant}` on host `{takes_part}` in `two_phase`: a transaction \
                  over several files does not cross hosts yet"
             );
-            let remedy =
-                format!("let both live on one host, or take `{participant}` out and let `{name}` do the work as a saga");
+            let remedy = format!(
+                "let both live on one host, or take `{participant}` out and let `{name}` do the work as a saga"
+            );
             document.report(places.of(&part(participant)), message, remedy);
         }
     }

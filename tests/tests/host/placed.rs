@@ -58,7 +58,10 @@ fn two_hosts_of_one_manifest_start_side_by_side_each_with_its_own_contexts_and_f
     let (shop, books) = (load(&system, "shop")?, load(&system, "books")?);
     assert_eq!((names(&shop), names(&books)), (vec!["asking".into()], vec!["numbers".into(), "clock".into()]));
     let folder = system.folder.path();
-    assert_eq!((files(&folder.join("data")), files(&folder.join("books"))), (vec!["asking.db".into()], vec!["numbers.db".into()]));
+    assert_eq!(
+        (files(&folder.join("data")), files(&folder.join("books"))),
+        (vec!["asking.db".into()], vec!["numbers.db".into()])
+    );
     for app in [&shop, &books] {
         assert_eq!(app.registry.out_of_service(), []);
     }
@@ -144,7 +147,8 @@ fn a_running_host_shows_which_contexts_live_elsewhere() -> Result<()> {
     let manifest = system.write()?;
     let data = system.folder.path().join("data");
     let host = Host::up_as(&manifest, &data, "shop")?;
-    let served = host.startup.iter().any(|line| line.contains("host `shop`: 1 context serves, 2 on other hosts, on http://"));
+    let served =
+        host.startup.iter().any(|line| line.contains("host `shop`: 1 context serves, 2 on other hosts, on http://"));
     assert!(served, "{:?}", host.startup);
     let shown = seam(&manifest, &["contexts", "--as", "shop"])?;
     let shown = String::from_utf8(shown.stdout)?;
@@ -152,7 +156,11 @@ fn a_running_host_shows_which_contexts_live_elsewhere() -> Result<()> {
         let line = shown.lines().find(|line| line.starts_with(name)).unwrap_or_default();
         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!((row("numbers")[1..3].join(" "), row("asking")[1].clone()), ("at books".to_owned(), "1".to_owned()), "{shown}");
+    assert_eq!(
+        (row("numbers")[1..3].join(" "), row("asking")[1].clone()),
+        ("at books".to_owned(), "1".to_owned()),
+        "{shown}"
+    );
     Ok(())
 }
 

@@ -36,7 +36,10 @@ fn a_context_lives_where_its_entry_says_else_on_the_default_host_and_variants_wi
     assert!(books.placement.lives_here(&js) && !books.placement.lives_here(&name("front")));
     let at: Vec<_> = books.contexts.iter().map(|context| context.settings.at.as_deref()).collect();
     assert_eq!(at, [Some("shop"), None, None]);
-    assert_eq!(books.here().map(|context| context.settings.name.as_str()).collect::<Vec<_>>(), ["finance", "finance@js"]);
+    assert_eq!(
+        books.here().map(|context| context.settings.name.as_str()).collect::<Vec<_>>(),
+        ["finance", "finance@js"]
+    );
     assert!(books.together().contexts.iter().all(|context| context.settings.at.is_none()));
     let only = parsed("[hosts.shop]\naddress = \"10.0.0.5:7443\"\n[context.a]\ncomponent = \"component.wasm\"\n");
     assert_eq!(only.placement.host_of(&name("a")).unwrap().name.as_str(), "shop", "there is no other");
@@ -61,7 +64,10 @@ fn a_host_has_its_own_addresses_and_folders_or_those_of_the_manifest() {
 fn a_host_that_is_not_there_or_not_said_is_an_error_that_names_those_there_are() {
     let whole = parsed(&format!("{HOSTS}{CONTEXTS}"));
     let unknown = whole.on("bokks").unwrap_err();
-    assert_eq!((unknown.to_string().as_str(), unknown.remedy().as_str()), ("there is no host `bokks`", "did you mean `books`?"));
+    assert_eq!(
+        (unknown.to_string().as_str(), unknown.remedy().as_str()),
+        ("there is no host `bokks`", "did you mean `books`?")
+    );
     let unsaid = whole.of_no_host().unwrap_err();
     assert!(unsaid.remedy().starts_with("add `--as shop` or `--as books`; or `--together`"), "{}", unsaid.remedy());
     let plain = parsed("[context.a]\ncomponent = \"component.wasm\"\n");
@@ -72,7 +78,8 @@ fn a_host_that_is_not_there_or_not_said_is_an_error_that_names_those_there_are()
 
 #[test]
 fn the_digest_changes_with_what_all_hosts_must_agree_on_and_with_nothing_else() {
-    let text = format!("{HOSTS}{CONTEXTS}imports = [\"a:b/c\", \"a:b/d\"]\n").replace("[context.finance.variant.js]\ncomponent = \"js.wasm\"\n", "");
+    let text = format!("{HOSTS}{CONTEXTS}imports = [\"a:b/c\", \"a:b/d\"]\n")
+        .replace("[context.finance.variant.js]\ncomponent = \"js.wasm\"\n", "");
     let digest = |text: &str| parsed(text).placement.digest();
     let agreed = digest(&text);
     assert_eq!(parsed(&text).on("books").unwrap().placement.digest(), agreed);
@@ -109,7 +116,10 @@ fn a_host_without_contexts_is_a_warning() {
         parsed(&text).warnings().into_iter().filter(|warning| warning.contains("host")).collect::<Vec<_>>()
     };
     assert_eq!(with("shop"), Vec::<String>::new());
-    assert_eq!(with("books"), ["no context lives on host `shop`: write `at = \"shop\"` in the entry of one, or remove it"]);
+    assert_eq!(
+        with("books"),
+        ["no context lives on host `shop`: write `at = \"shop\"` in the entry of one, or remove it"]
+    );
 }
 
 /// Each case: hosts, contexts, and the expected output.
@@ -123,7 +133,9 @@ fn every_mistake_about_hosts_is_reported_at_its_place_with_a_hint() {
             "seam.toml:3:6: error: there is no host `books`\n  hint: add `[hosts.books]` with its `address`",
         ),
         (
-            &format!("{one}[hosts.books]\naddress = \"10.0.0.2:7443\"\n[placement]\ndefault = \"elsewhere\"\n{a}at = \"boks\"\n"),
+            &format!(
+                "{one}[hosts.books]\naddress = \"10.0.0.2:7443\"\n[placement]\ndefault = \"elsewhere\"\n{a}at = \"boks\"\n"
+            ),
             "seam.toml:6:11: error: there is no host `elsewhere`\n  hint: there are: x, books\n\
              seam.toml:9:6: error: there is no host `boks`\n  hint: did you mean `books`?",
         ),
@@ -179,7 +191,9 @@ fn every_mistake_about_hosts_is_reported_at_its_place_with_a_hint() {
              hint: write an IP address and a port: `0.0.0.0:7443`, `[::]:7443`",
         ),
         (
-            &format!("{one}[hosts.y]\naddress = \"10.0.0.1:7443\"\ndata = \"run/y\"\n[placement]\ndefault = \"x\"\n{a}"),
+            &format!(
+                "{one}[hosts.y]\naddress = \"10.0.0.1:7443\"\ndata = \"run/y\"\n[placement]\ndefault = \"x\"\n{a}"
+            ),
             "seam.toml:4:1: error: `10.0.0.1:7443` is the address of `x` and of `y`\n  \
              hint: give each host an address of its own",
         ),
