@@ -44,13 +44,20 @@ pub fn totals(manifest: &Manifest, declared: &[(ContextName, Vec<Invariant>)]) -
     problems
 }
 
+/// Long lists of one interface: who calls it on another host, and the functions with their types.
+#[derive(Default)]
+struct Carried<'s> {
+    callers: BTreeSet<&'s str>,
+    functions: BTreeSet<String>,
+}
+
 /// A sentence for each interface that a context calls on another host, and that has functions with long lists.
 pub fn long_lists(manifest: &Manifest, specs: &[ContextSpec]) -> Vec<String> {
     let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
     // What cannot be linked is another problem.
     let Ok(wirings) = link::plan(&borrowed) else { return Vec::new() };
     let home = |context: &ContextName| manifest.placement.host_of(context).map(|host| host.name.as_str());
-    let mut found: BTreeMap<(String, &str), (BTreeSet<&str>, BTreeSet<String>)> = BTreeMap::new();
+    let mut found: BTreeMap<(String, &str), Carried<'_>> = BTreeMap::new();
     for (caller, wiring) in specs.iter().zip(&wirings) {
         for import in caller.component.imports.iter().filter(|import| is_seam(&import.name)) {
             let provider = wiring.get(&import.name.to_string());
@@ -59,15 +66,15 @@ pub fn long_lists(manifest: &Manifest, specs: &[ContextSpec]) -> Vec<String> {
             let apart = home(from).zip(home(to)).is_some_and(|(from, to)| from != to);
             let lists = if apart { lists_of(import) } else { Vec::new() };
             if !lists.is_empty() {
-                let (callers, functions) = found.entry((import.name.to_string(), to.as_str())).or_default();
-                callers.insert(from.variant().map_or(from.as_str(), |(main, _)| main));
-                functions.extend(lists);
+                let carried = found.entry((import.name.to_string(), to.as_str())).or_default();
+                carried.callers.insert(from.variant().map_or(from.as_str(), |(main, _)| main));
+                carried.functions.extend(lists);
             }
         }
     }
-    let sentence = |((interface, callee), (callers, functions)): (_, (BTreeSet<&str>, BTreeSet<String>))| {
-        let callers: Vec<String> = callers.into_iter().map(|caller| format!("`{caller}`")).collect();
-        let functions: Vec<String> = functions.into_iter().collect();
+    let sentence = |((interface, callee), carried): ((String, &str), Carried<'_>)| {
+        let callers: Vec<String> = carried.callers.into_iter().map(|caller| format!("`{caller}`")).collect();
+        let functions: Vec<String> = carried.functions.into_iter().collect();
         format!(
             "{} calls `{callee}` on another host through `{interface}`, of which these carry a list, and each call sends \
              all of it: {}",

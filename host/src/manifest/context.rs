@@ -84,7 +84,6 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
     table.finish();
     let (name, component) = (valid?, component?);
     let settings = ContextSettings {
-        // Which host this is, is not known yet: `Manifest::on`.
         at: None,
         name,
         variant: main,
