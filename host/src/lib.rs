@@ -2,7 +2,7 @@
 //!
 //! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> harness, reconcile ->
 //! seed, delivery, sagas, schedule, timers, transactions, verify -> invoke, stopped -> http, backup, build, deploy,
-//! watch, logging, scaffold -> fit -> manifest -> folder, audit, cron, pause -> refused, times -> limits`. Below are
+//! remote, watch, logging, scaffold -> certificate, fit -> manifest -> folder, audit, cron, listener, pause -> refused, times -> limits`. Below are
 //! the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
 
 pub mod admin;
@@ -10,6 +10,7 @@ pub mod app;
 pub mod audit;
 pub mod backup;
 pub mod build;
+pub mod certificate;
 pub mod check;
 pub mod cli;
 pub mod cron;
@@ -24,12 +25,14 @@ pub mod invoke;
 #[cfg(test)]
 mod killing;
 pub mod limits;
+pub mod listener;
 pub mod logging;
 pub mod manifest;
 pub mod memory;
 pub mod pause;
 pub mod reconcile;
 pub mod refused;
+pub mod remote;
 pub mod sagas;
 pub mod scaffold;
 pub mod schedule;

@@ -2,6 +2,9 @@
 //!
 //! Defaults of values that a manifest may change are here too. Nothing in the program is unbounded.
 
+mod remote;
+
+pub use self::remote::*;
 pub use seam_runtime::limits::*;
 
 // HTTP

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::error::{CommandError, app_error};
 use super::global::{Format, Global, compiler};
 use super::out;
+use crate::certificate::Certificate;
 use crate::manifest::{Manifest, Place, Problem, Problems};
 use crate::{app, check, http};
 
@@ -41,14 +42,14 @@ pub fn run(global: &Global, format: Format) -> Result<(), CommandError> {
 
 /// Those of the manifest, and that its certificate ends soon.
 fn warnings(manifest: &Manifest) -> Vec<String> {
-    let certificate = manifest.host.tls.as_ref().and_then(|files| http::Certificate::load(files).ok());
+    let certificate = manifest.host.tls.as_ref().and_then(|files| Certificate::load(files).ok());
     let ending = certificate.and_then(|certificate| certificate.validity?.warning(SystemTime::now()));
     manifest.warnings().into_iter().chain(ending).collect()
 }
 
 /// Why a start would refuse the certificate.
 fn unusable_certificate(manifest: &Manifest) -> Option<Problem> {
-    let error = http::Certificate::load(manifest.host.tls.as_ref()?).err()?;
+    let error = http::Error::from(Certificate::load(manifest.host.tls.as_ref()?).err()?);
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
     Some(Problem::new(Place::default(), format!("{error}{cause}"), error.remedy()))
 }

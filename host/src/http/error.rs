@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use rustls_pki_types::pem;
 use seam_store::ids::ContextName;
 
+use crate::certificate;
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot listen on {address}")]
@@ -17,19 +19,8 @@ pub enum Error {
     },
     #[error("no listen address is configured")]
     NoAddress,
-    #[error("cannot read the TLS {what} `{}`", path.display())]
-    TlsFile {
-        what: &'static str,
-        path: PathBuf,
-        #[source]
-        source: pem::Error,
-    },
-    #[error("cannot use the TLS certificate `{}`", path.display())]
-    TlsCertificate {
-        path: PathBuf,
-        #[source]
-        source: rustls::Error,
-    },
+    #[error(transparent)]
+    Certificate(#[from] certificate::Error),
     #[error("cannot open the assets folder `{}` of context `{context}`", path.display())]
     Assets {
         context: ContextName,
@@ -51,10 +42,12 @@ impl Error {
                 "stop the program that listens there, or give another address in `[host]`: `listen` or `ops`, or with \
                  `--listen`"
             }
-            Self::TlsFile { source: pem::Error::Io(error), .. } if error.kind() == ErrorKind::PermissionDenied => {
+            Self::Certificate(certificate::Error::File { source: pem::Error::Io(error), .. })
+                if error.kind() == ErrorKind::PermissionDenied =>
+            {
                 "let the host read it, by its user or its group, and no other user"
             }
-            Self::TlsFile { .. } | Self::TlsCertificate { .. } => {
+            Self::Certificate(_) => {
                 "name a certificate and the key that belongs to it, both as PEM, in `tls` of `[host]`"
             }
             Self::FeedToken { .. } => {

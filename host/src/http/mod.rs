@@ -16,12 +16,10 @@
 //! - `proxies` finds the client of a request behind proxies.
 //! - `separation` keeps contexts apart that share a browser's origin.
 //! - `authority` reads the host that a request is for.
-//! - `certificate`, `connection_activity`, `client`, `request_error`, `header_fields`, `limits` and `error` import none
-//!   of the above.
+//! - `connection_activity`, `client`, `request_error`, `header_fields`, `limits` and `error` import none of the above.
 
 mod authority;
 mod body;
-mod certificate;
 mod client;
 mod config;
 mod connection_activity;
@@ -41,7 +39,6 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-pub use certificate::Certificate;
 pub use config::{Config, Mount, mounts};
 pub use error::Error;
 pub use guest::affinity::AffinityConfig;

@@ -32,10 +32,10 @@ const FLOORS: &[Floors] = &[
             &["harness", "reconcile"],
             &["seed", "delivery", "sagas", "schedule", "timers", "transactions", "verify"],
             &["invoke", "stopped"],
-            &["http", "backup", "build", "deploy", "watch", "logging", "scaffold"],
-            &["fit"],
+            &["http", "backup", "build", "deploy", "remote", "watch", "logging", "scaffold"],
+            &["certificate", "fit"],
             &["manifest"],
-            &["folder", "memory", "audit", "cron", "pause"],
+            &["folder", "memory", "audit", "cron", "listener", "pause"],
             &["refused", "times"],
             // `killing` is for tests.
             &["limits", "killing"],

@@ -6,26 +6,26 @@ mod smuggle;
 mod tls;
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use seam_runtime::serve::Registry;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use self::connection::{Phase, Shared};
-use self::tls::Renewal;
+use self::tls::Files;
 use super::config::{Config, Mount};
 use super::error::Error;
 use super::guest::Contexts;
 use super::own::feeds::Outboxes;
 use super::service::Service;
-use crate::limits;
+use crate::certificate::Renewal;
 use crate::manifest::Ops;
+use crate::{limits, listener};
 
 /// A server whose addresses are bound: clients can connect from now on, and get responses while `run` runs.
 pub struct Server {
@@ -33,7 +33,7 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     /// Where operators ask, if that is an address of its own.
     ops: Option<TcpListener>,
-    tls: Option<(TlsAcceptor, Renewal)>,
+    tls: Option<(TlsAcceptor, Renewal<Files>)>,
     service: Arc<Service>,
 }
 
@@ -71,7 +71,7 @@ impl Server {
         }
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let listen =
-            |address: &SocketAddr| listen(*address).map_err(|source| Error::Listen { address: *address, source });
+            |address: &SocketAddr| listener::listen(*address).map_err(|source| Error::Listen { address: *address, source });
         let listeners = config.listen.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
         let local = |(listener, wanted): (&TcpListener, &SocketAddr)| {
             listener.local_addr().map_err(|source| Error::Listen { address: *wanted, source })
@@ -137,12 +137,4 @@ impl Server {
             let _ = tokio::time::timeout(Duration::from_secs(1), permits.acquire_many(all)).await;
         }
     }
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // Without it, a restart would have to wait for the TIME_WAIT of old connections.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(limits::HTTP_BACKLOG)
 }

@@ -1,4 +1,9 @@
 //! A TLS certificate with its key, from two PEM files that fit each other, and how long it is valid.
+//!
+//! The edge and the connections between hosts share it. Not here: who trusts which certificate.
+
+mod error;
+mod renewal;
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -12,7 +17,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use seam_store::private;
 use sha2::{Digest, Sha256};
 
-use super::error::Error;
+pub use self::error::Error;
+pub use self::renewal::{Renewal, Renewed, Source};
 use crate::limits;
 use crate::manifest::Tls;
 
@@ -42,8 +48,8 @@ impl<'f> PemFiles<'f> {
     /// When a file cannot be read, or is too large for what it should be; when other users could read the key.
     pub fn read(files: &'f Tls) -> Result<Self, Error> {
         let failed =
-            |what, path: &Path, source| Error::TlsFile { what, path: path.to_owned(), source: pem::Error::Io(source) };
-        let chain = certificates(&files.certificate);
+            |what, path: &Path, source| Error::File { what, path: path.to_owned(), source: pem::Error::Io(source) };
+        let chain = read(&files.certificate);
         let chain = chain.map_err(|source| failed("certificate", &files.certificate, source))?;
         let key = private::read_secret(&files.key, limits::CERTIFICATE_BYTES_MAX);
         let key = key.map_err(|error| failed("key", &files.key, error.into()))?;
@@ -64,7 +70,7 @@ impl<'f> PemFiles<'f> {
     pub fn certificate(&self) -> Result<Certificate, Error> {
         let unreadable = |what, path: &Path| {
             let path = path.to_owned();
-            move |source| Error::TlsFile { what, path, source }
+            move |source| Error::File { what, path, source }
         };
         let chain = CertificateDer::pem_slice_iter(&self.chain)
             .collect::<Result<Vec<_>, _>>()
@@ -72,7 +78,7 @@ impl<'f> PemFiles<'f> {
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(unreadable("key", &self.files.key))?;
         let validity = chain.first().and_then(|first| Validity::of(first));
         let key = CertifiedKey::from_der(chain, key, &ring::default_provider())
-            .map_err(|source| Error::TlsCertificate { path: self.files.certificate.clone(), source })?;
+            .map_err(|source| Error::Unusable { path: self.files.certificate.clone(), source })?;
         Ok(Certificate { key: Arc::new(key), validity })
     }
 }
@@ -101,6 +107,11 @@ impl Validity {
         Some(Self { from, until })
     }
 
+    /// The last moment at which it is valid.
+    pub fn until(&self) -> SystemTime {
+        self.until
+    }
+
     pub fn contains(&self, now: SystemTime) -> bool {
         self.from <= now && now <= self.until
     }
@@ -117,8 +128,11 @@ impl Validity {
     }
 }
 
-/// The file of the certificates, which may be public.
-fn certificates(path: &Path) -> io::Result<Vec<u8>> {
+/// The contents of a file of certificates, which may be public.
+///
+/// # Errors
+/// When it cannot be read, or has more than `CERTIFICATE_BYTES_MAX`.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     private::open(path)?.take(limits::CERTIFICATE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > limits::CERTIFICATE_BYTES_MAX {

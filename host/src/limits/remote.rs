@@ -1,0 +1,56 @@
+//! Bounds of the connections between hosts, and of their certificates.
+
+/// TCP, TLS and the greeting. A call that needs the connection waits so long at most: a host in the same data centre
+/// answers in milliseconds, one on another continent within a second.
+pub const REMOTE_CONNECT_MS: u64 = 2_000;
+/// From a connection's first byte to the end of its handshake, at the host that is called.
+pub const REMOTE_HANDSHAKE_MS: u64 = 5_000;
+/// How often each side asks whether the other one is still there.
+pub const REMOTE_PING_MS: u64 = 1_000;
+/// The time in which the other side answers that. A host whose workers are all busy answers within milliseconds; with
+/// `REMOTE_PING_MS`, calls to a frozen host end after three seconds.
+pub const REMOTE_PONG_MS: u64 = 2_000;
+/// The longest pause before a host is tried again that could not be reached; the first one is `PAUSE_FIRST_MS`. Calls
+/// fail at once meanwhile, so it is the longest time for which a host that is back stays unused.
+pub const REMOTE_PAUSE_MS_MAX: u64 = 5_000;
+/// A connection that ends after a longer time counts as one that worked: the next pause is the first one again.
+pub const REMOTE_STEADY_MS: u64 = 10_000;
+/// A connection without a call. The next call makes it again, which takes two milliseconds.
+pub const REMOTE_IDLE_S: u64 = 600;
+/// Connections of all other hosts together: each has one, and another one while its certificate changes.
+pub const REMOTE_CONNECTIONS: usize = 256;
+/// Calls at once on one connection. Further ones wait at their own host, whichever context they are for: so it is as
+/// many as one host can have threads waiting.
+pub const REMOTE_STREAMS: u32 = 1_024;
+/// Calls at once that one host answers to all others. Each may hold a thread.
+pub const REMOTE_CALLS: usize = 1_024;
+/// Arguments of all calls that arrive or run at one moment: sixteen of the largest.
+pub const REMOTE_ARGUMENTS_KB: u32 = 256 << 10;
+/// The fields of a call. With the longest names and a chain of `CALL_DEPTH_MAX` they have 2 KiB.
+pub const REMOTE_HEAD_BYTES: u32 = 16 << 10;
+/// What one call may send before its receiver has read any of it.
+pub const REMOTE_STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// The same for all calls of a connection together.
+pub const REMOTE_WINDOW_BYTES: u32 = 8 << 20;
+/// How long running calls may take to finish once their host stops: as long as requests of browsers.
+pub const REMOTE_DRAIN_MS: u64 = super::HTTP_DRAIN_MS;
+/// Why a call has failed, as it travels to its caller. The end of a longer text is cut off.
+pub const REMOTE_REASON_BYTES_MAX: usize = 2 << 10;
+/// How often a call is sent again that the other host has certainly not performed.
+pub const REMOTE_RESENDS: u32 = 2;
+/// Log lines a second about refused calls and connections, one host's others together; the log says how many it lacks.
+pub const REMOTE_REFUSED_LINES_PER_S: u32 = 20;
+/// How often the certificate of the other side of a connection is verified again: its end may have passed.
+pub const REMOTE_VERIFY_S: u64 = 30;
+/// Certificates in the file of authorities: two while one replaces the other.
+pub const REMOTE_AUTHORITIES_MAX: usize = 16;
+
+/// How long a host's certificate of `seam cert` is valid, unless the operator says otherwise: a year, to be renewed by
+/// hand.
+pub const CERTIFICATE_DAYS: u32 = 365;
+/// The same for an authority. All certificates of a system depend on it.
+pub const AUTHORITY_DAYS: u32 = 3_650;
+/// The most of both that an operator may ask for: the dates of a certificate have four digits for a year.
+pub const CERTIFICATE_DAYS_MAX: u32 = 36_500;
+/// How long before its making a certificate is valid: clocks of two hosts differ.
+pub const CERTIFICATE_EARLY_S: i64 = 300;

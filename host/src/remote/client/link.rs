@@ -1,0 +1,313 @@
+//! The connection to one other host: made when a call needs it, and made again when it is lost.
+//!
+//! Invariant: while the host cannot be reached, calls fail at once; a task tries again, with growing pauses. A
+//! connection serves calls only after the other host has greeted: it accepts this host's certificate, and fits it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http::uri::Authority;
+use http_body_util::Full;
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::io::AsyncBufReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::pause_max;
+use crate::limits;
+use crate::pause::pause_ms;
+use crate::remote::config::System;
+use crate::remote::credentials::{ALPN, Credentials, Material};
+use crate::remote::handshake::{self, Reason};
+use crate::remote::metrics::Metrics;
+use crate::remote::names::Names;
+use crate::remote::refusals::Refusals;
+use crate::remote::trust::{Side, is_host};
+use crate::remote::wire::{self, Answered};
+
+/// Another host, and the connection to it.
+pub struct Link {
+    pub peer: String,
+    pub authority: Authority,
+    pub server: ServerName<'static>,
+    pub system: System,
+    pub credentials: Credentials,
+    pub metrics: Metrics,
+    pub refusals: Refusals,
+    pub state: State,
+}
+
+pub struct State {
+    stage: watch::Sender<Stage>,
+    /// A call needs a connection, and there is none.
+    wanted: Notify,
+    /// A connection takes no more calls.
+    retired: Notify,
+    /// When a call last asked for the connection.
+    asked: Mutex<Option<Instant>>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            stage: watch::channel(Stage::Unused).0,
+            wanted: Notify::new(),
+            retired: Notify::new(),
+            asked: Mutex::new(None),
+        }
+    }
+}
+
+/// `Unused -> Connecting -> Up | Down`, `Up -> Connecting | Unused`, `Down -> Up`.
+#[derive(Clone)]
+enum Stage {
+    /// There is no connection, and no call that needs one.
+    Unused,
+    /// Calls wait for the connection.
+    Connecting,
+    Up(Arc<Line>),
+    /// Calls fail at once, for this reason.
+    Down(Arc<str>),
+}
+
+/// A connection that takes calls.
+pub struct Line {
+    pub requests: SendRequest<Full<Bytes>>,
+    /// What the other host's certificate names.
+    pub names: Names,
+    chain: Vec<CertificateDer<'static>>,
+}
+
+impl Link {
+    /// The connection, once it is there.
+    ///
+    /// # Errors
+    /// For the caller, when the host cannot be reached.
+    pub async fn line(&self) -> Result<Arc<Line>, Arc<str>> {
+        *self.state.asked.lock() = Some(Instant::now());
+        let mut stages = self.state.stage.subscribe();
+        loop {
+            match &*stages.borrow_and_update() {
+                Stage::Up(line) => return Ok(line.clone()),
+                Stage::Down(reason) => return Err(reason.clone()),
+                Stage::Unused => self.state.wanted.notify_one(),
+                Stage::Connecting => {}
+            }
+            if stages.changed().await.is_err() {
+                return Err("this host stops".into());
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub async fn until_up(&self) {
+        let mut stages = self.state.stage.subscribe();
+        let _ = stages.wait_for(|stage| matches!(stage, Stage::Up(_))).await;
+    }
+
+    pub fn is_down(&self) -> bool {
+        matches!(&*self.state.stage.borrow(), Stage::Down(_))
+    }
+
+    /// The connection takes no more calls: the next one needs another connection.
+    pub fn retire(&self, line: &Arc<Line>) {
+        let retired = self.state.stage.send_if_modified(|stage| {
+            let is_this = matches!(stage, Stage::Up(up) if Arc::ptr_eq(up, line));
+            if is_this {
+                *stage = Stage::Connecting;
+            }
+            is_this
+        });
+        if retired {
+            self.state.retired.notify_one();
+        }
+    }
+
+    fn set(&self, stage: Stage) {
+        self.metrics.set_up(&self.peer, matches!(stage, Stage::Up(_)));
+        self.state.stage.send_replace(stage);
+    }
+
+    /// Whether calls have asked for the connection lately: it is made again before the next one does.
+    fn is_used(&self) -> bool {
+        let idle = Duration::from_secs(limits::REMOTE_IDLE_S / 2);
+        self.state.asked.lock().is_some_and(|asked| asked.elapsed() < idle)
+    }
+
+    fn who(&self) -> String {
+        format!("host `{}` at {}", self.peer, self.authority)
+    }
+}
+
+/// Keeps the connection, for ever.
+pub async fn keep(link: Arc<Link>) {
+    // Tries in a row that failed, and connections in a row that did not last.
+    let (mut failures, mut short) = (0_u32, 0_u32);
+    let mut logged = String::new();
+    loop {
+        if failures == 0 && short < 2 {
+            if !link.is_used() {
+                link.set(Stage::Unused);
+                link.state.wanted.notified().await;
+            }
+            link.set(Stage::Connecting);
+        }
+        match connect(&link).await {
+            Ok((line, connection)) => {
+                let since = Instant::now();
+                if std::mem::take(&mut failures) > 0 {
+                    tracing::info!(target: "remote", who = link.who(), "the other host can be called again");
+                }
+                logged.clear();
+                link.set(Stage::Up(line.clone()));
+                hold(&link, &line, connection).await;
+                short = if since.elapsed() < Duration::from_millis(limits::REMOTE_STEADY_MS) { short + 1 } else { 0 };
+                // One may be lost soon, as when its host restarts. If the next one is, too, calls do not wait for more.
+                if short < 2 {
+                    continue;
+                }
+            }
+            Err((why, remedy)) => {
+                failures = failures.saturating_add(1);
+                if logged != why {
+                    tracing::warn!(
+                        target: "remote", who = link.who(), why, hint = remedy,
+                        "cannot call the other host; calls to its contexts fail until it answers"
+                    );
+                    logged = why;
+                }
+            }
+        }
+        link.set(Stage::Down(format!("its host `{}` cannot be reached", link.peer).into()));
+        let tries = failures.max(short.saturating_sub(1));
+        sleep(Duration::from_millis(pause_ms(tries, pause_max()))).await;
+    }
+}
+
+/// Waits until the connection ends or takes no more calls. Running calls finish on it.
+async fn hold(link: &Link, line: &Arc<Line>, mut connection: Connection) {
+    let mut material = link.credentials.changes();
+    let mut looks = tokio::time::interval(Duration::from_secs(limits::REMOTE_VERIFY_S));
+    loop {
+        let renewed = tokio::select! {
+            ended = &mut connection => {
+                let why = match ended {
+                    Ok(Err(error)) => handshake::explain(&error).0,
+                    _ => "the other host closed it".to_owned(),
+                };
+                tracing::info!(target: "remote", who = link.who(), why, "the connection to the other host has ended");
+                return;
+            }
+            () = link.state.retired.notified() => {
+                if matches!(&*link.state.stage.borrow(), Stage::Up(up) if Arc::ptr_eq(up, line)) {
+                    continue;
+                }
+                return;
+            }
+            Ok(()) = material.changed() => true,
+            _ = looks.tick() => false,
+        };
+        if let Err((why, remedy)) = verified(link, &material.borrow_and_update().clone(), &line.chain) {
+            link.refusals.log(&link.who(), "to keep a connection", &why, remedy);
+            connection.abort();
+            return;
+        }
+        // The next connection shows the renewed certificate.
+        if renewed {
+            return;
+        }
+    }
+}
+
+type Connection = JoinHandle<hyper::Result<()>>;
+
+/// # Errors
+/// For the log: why the host cannot be called, and what to do.
+async fn connect(link: &Link) -> Result<(Arc<Line>, Connection), Reason> {
+    let connecting = async {
+        let (stream, names, chain) = secure(link).await?;
+        let (requests, connection) =
+            protocol().handshake(TokioIo::new(stream)).await.map_err(|error| handshake::explain(&error))?;
+        let connection = tokio::spawn(connection);
+        let line = Arc::new(Line { requests, names, chain });
+        greet(link, &line).await?;
+        Ok((line, connection))
+    };
+    let in_time = timeout(Duration::from_millis(limits::REMOTE_CONNECT_MS), connecting).await;
+    in_time.unwrap_or_else(|_| {
+        Err(("it does not answer in time".to_owned(), "check the network, and whether the other host runs or hangs"))
+    })
+}
+
+type Secured = (TlsStream<TcpStream>, Names, Vec<CertificateDer<'static>>);
+
+/// A TLS connection to the host that is meant, which accepts this host's certificate.
+async fn secure(link: &Link) -> Result<Secured, Reason> {
+    let reached = TcpStream::connect(link.authority.as_str()).await;
+    let stream = reached.map_err(|error| handshake::explain(&error))?;
+    // Calls are written whole: waiting to fill a packet would only delay them.
+    let _ = stream.set_nodelay(true);
+    let material = link.credentials.now();
+    let config = material.client(&link.peer).map_err(|error| handshake::explain(&error))?;
+    let connecting = TlsConnector::from(config).connect(link.server.clone(), stream);
+    let mut stream = connecting.await.map_err(|error| handshake::explain(&error))?;
+    let (_, session) = stream.get_ref();
+    if session.alpn_protocol() != Some(ALPN) {
+        return Err(handshake::explain(&rustls::Error::NoApplicationProtocol));
+    }
+    let chain = handshake::shown(session.peer_certificates());
+    // Again, for the names: the handshake has verified the same certificate.
+    let names = verified(link, &material, &chain)?;
+    // In TLS 1.3, a client learns only with the first bytes that its certificate is not accepted.
+    match stream.fill_buf().await {
+        Ok([]) => Err(("it closes the connection".to_owned(), "the log of the other host says why")),
+        Ok(_) => Ok((stream, names, chain)),
+        Err(error) => Err(handshake::explain(&error)),
+    }
+}
+
+fn verified(link: &Link, material: &Material, chain: &[CertificateDer<'_>]) -> Result<Names, Reason> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let names = material.trust.verify(chain, Side::Server, UnixTime::since_unix_epoch(now));
+    let names = names.and_then(|names| is_host(&names, &link.peer).map(|()| names));
+    names.map_err(|distrust| (distrust.to_string(), distrust.remedy()))
+}
+
+/// Asks whether both hosts fit each other.
+async fn greet(link: &Link, line: &Line) -> Result<(), Reason> {
+    const SAY: &str = "the log of the other host says more";
+    let response = line.requests.clone().send_request(wire::greeting(&link.authority, &link.system)).await;
+    let (parts, body) = response.map_err(|error| handshake::explain(&error))?.into_parts();
+    let answered = Answered::read(&parts);
+    let body = wire::collect(body, answered.body_bytes_max()).await;
+    let body = body.map_err(|error| (seam_store::chain(&error), SAY))?;
+    match answered.carried(&link.peer, &link.peer, body) {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(failure)) => Err((failure.to_string(), SAY)),
+        Err(rejection) => Err((format!("it does not fit this host: {rejection}"), rejection.remedy())),
+    }
+}
+
+/// The settings of HTTP/2.
+fn protocol() -> Builder<TokioExecutor> {
+    let mut protocol = Builder::new(TokioExecutor::new());
+    protocol
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(limits::REMOTE_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::REMOTE_WINDOW_BYTES)
+        .max_header_list_size(limits::REMOTE_HEAD_BYTES)
+        // Answers may be on their way to many calls that were given up.
+        .max_concurrent_reset_streams(limits::REMOTE_STREAMS as usize)
+        .keep_alive_interval(Duration::from_millis(limits::REMOTE_PING_MS))
+        .keep_alive_timeout(Duration::from_millis(limits::REMOTE_PONG_MS))
+        .keep_alive_while_idle(true);
+    protocol
+}

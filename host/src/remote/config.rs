@@ -1,0 +1,68 @@
+//! What the connections of a host are started with.
+
+use std::path::{Path, PathBuf};
+
+use seam_runtime::interface_name::InterfaceName;
+use seam_store::ids::ContextName;
+
+/// Another host of the system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    pub name: String,
+    /// `host:port`, where the host is a name or an address.
+    pub address: String,
+    /// The contexts that live there.
+    pub contexts: Vec<ContextName>,
+}
+
+/// Who this host is, and the PEM files that show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The name of this host.
+    pub host: String,
+    /// Its certificate, followed by those between it and the authority's, if there are any.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// The certificates of the authorities that this system trusts: two while one replaces the other.
+    pub authority: PathBuf,
+    /// Lists of revoked certificates, one of each authority. The file may be missing.
+    pub revoked: PathBuf,
+}
+
+impl Identity {
+    /// The files as `seam cert host` names them.
+    pub fn in_folder(host: &str, folder: &Path) -> Self {
+        Self {
+            host: host.to_owned(),
+            certificate: folder.join("certificate.pem"),
+            key: folder.join("key.pem"),
+            authority: folder.join("authority.pem"),
+            revoked: folder.join("revoked.pem"),
+        }
+    }
+}
+
+/// What all hosts of a system must have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct System {
+    /// The version of the form of arguments and results.
+    pub codec: u8,
+    /// The digest of which context lives where and may call which.
+    pub placement: [u8; 32],
+}
+
+/// Who may call whom.
+pub trait Allow: Send + Sync {
+    /// Whether `caller` may call this interface of `callee`. Without a `caller`, the call does not come from a context
+    /// of the other host, but from its operator.
+    fn allows(&self, caller: Option<&ContextName>, callee: &ContextName, interface: &InterfaceName) -> bool;
+}
+
+impl<F> Allow for F
+where
+    F: Fn(Option<&ContextName>, &ContextName, &InterfaceName) -> bool + Send + Sync,
+{
+    fn allows(&self, caller: Option<&ContextName>, callee: &ContextName, interface: &InterfaceName) -> bool {
+        self(caller, callee, interface)
+    }
+}

@@ -1,0 +1,41 @@
+//! Connections between the hosts of one system: calls over HTTP/2 with mutual TLS. docs/remote-calls.md has the form.
+//!
+//! Invariants: a call is performed only for a context that the certificate of its host names, whose imports allow it,
+//! at a host that has the same placement. A call is sent again only if the other host has certainly not performed it.
+//! Nothing that the other side does is unbounded, and nothing waits longer than the call may take.
+//! Not here: what the bytes of arguments and results mean (`seam_runtime`), which context lives where (`manifest`).
+//!
+//! Imports point down this list only:
+//! - `server` answers the calls of other hosts; `client` sends calls to them.
+//! - `wire` turns calls and their outcomes into HTTP, and back.
+//! - `metrics` counts calls.
+//! - `authority` makes the certificates; `certificate_text` says what is in one.
+//! - `credentials` holds what this host shows and whom it trusts, and takes up renewed files.
+//! - `handshake` says why one failed.
+//! - `trust` verifies a certificate; `names` reads whose it is.
+//! - `refusals` logs what is refused; `config` and `error` import none of the above.
+
+pub mod authority;
+mod certificate_text;
+mod client;
+mod config;
+mod credentials;
+mod error;
+mod handshake;
+mod metrics;
+mod names;
+mod refusals;
+mod server;
+mod trust;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use certificate_text::Described;
+pub use client::{Client, ClientConfig};
+pub use config::{Allow, Identity, Peer, System};
+pub use credentials::Credentials;
+pub use error::Error;
+pub use metrics::Metrics;
+pub use server::{Server, ServerConfig};

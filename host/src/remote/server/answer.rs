@@ -1,0 +1,159 @@
+//! One call of another host: whether it is allowed, its arguments, its answer.
+//!
+//! Invariant: the work ends early once its caller has gone away, however that shows: `cancelled` is true from then on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{Request, Response, request};
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
+use seam_runtime::call::Failure;
+use seam_runtime::remote::{Carried, Head};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+use super::connection::{Connected, Shared};
+use crate::limits;
+use crate::remote::wire::{self, Asked, Rejection, Unread};
+
+/// Answers a greeting or a call.
+pub async fn respond(
+    shared: &Arc<Shared>,
+    connected: &Arc<Connected>,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let rejection = match admit(shared, connected, &parts) {
+        Ok(Asked::Greeting) => return wire::greeted(),
+        Ok(Asked::Call(head)) => match call(shared, connected, head, body).await {
+            Ok(carried) => {
+                shared.metrics.answered(&connected.names.host, wire::answered(&carried));
+                return wire::carried(carried);
+            }
+            Err(rejection) => rejection,
+        },
+        Err(rejection) => rejection,
+    };
+    let asked = format!("`{} {}`", parts.method, parts.uri.path());
+    shared.refusals.log(&connected.who(), &asked, &rejection.to_string(), rejection.remedy());
+    if connected.is_known {
+        shared.metrics.answered(&connected.names.host, rejection.name());
+    }
+    wire::rejected(&rejection)
+}
+
+/// Whether the other host may ask for this.
+fn admit(shared: &Shared, connected: &Connected, parts: &request::Parts) -> Result<Asked, Rejection> {
+    let names = &connected.names;
+    if !connected.is_known {
+        return Err(Rejection::Forbidden(format!("there is no host `{}` in this system", names.host)));
+    }
+    let asked = wire::read(parts, &shared.system)?;
+    let Asked::Call(head) = &asked else { return Ok(asked) };
+    let caller = head.chain.last();
+    if let Some(caller) = caller.filter(|caller| !names.has(caller)) {
+        let host = &names.host;
+        return Err(Rejection::Forbidden(format!("the certificate of host `{host}` does not name `{caller}`")));
+    }
+    if !shared.allow.allows(caller, &head.context, &head.interface) {
+        let caller = caller.map_or_else(|| format!("host `{}` itself", names.host), |caller| format!("`{caller}`"));
+        let (context, interface) = (&head.context, &head.interface);
+        return Err(Rejection::Forbidden(format!("{caller} may not call `{interface}` of `{context}`")));
+    }
+    Ok(asked)
+}
+
+/// # Errors
+/// When the arguments do not arrive in full.
+async fn call(
+    shared: &Arc<Shared>,
+    connected: &Arc<Connected>,
+    mut head: Head,
+    body: Incoming,
+) -> Result<Carried, Rejection> {
+    let started = Instant::now();
+    let context = head.context.to_string();
+    connected.calls.fetch_add(1, Relaxed);
+    let Ok(place) = shared.calls.clone().try_acquire_owned() else {
+        return Ok(Err(Failure::Overloaded { context }));
+    };
+    let (arguments, room) = match timeout(head.remaining, receive(shared, body)).await {
+        Ok(received) => received?,
+        Err(_) => return Ok(Err(Failure::TimedOut { context })),
+    };
+    head.remaining = head.remaining.saturating_sub(started.elapsed());
+    let work = Work { head, arguments, cancelled: Arc::default(), _permits: (place, room) };
+    let gone = Gone(work.cancelled.clone());
+    let running = Running::new(connected.clone());
+    let shared = shared.clone();
+    // A task of its own: this one must be free to notice that the caller goes away. It starts on this worker.
+    let answered = tokio::spawn(async move {
+        // All of it: its permits stay until the work has ended, also when the caller is gone before.
+        let work = work;
+        let carried = shared.answers.answer(work.head, &work.arguments, &work.cancelled);
+        drop(running);
+        carried
+    });
+    let carried = answered.await;
+    drop(gone);
+    Ok(carried.unwrap_or_else(|error| {
+        tracing::error!(target: "remote", context, %error, "answering a call of another host failed in the host");
+        Err(Failure::Absent { context, reason: "its host failed".to_owned() })
+    }))
+}
+
+/// A call that is being performed.
+struct Work {
+    head: Head,
+    arguments: Bytes,
+    cancelled: Arc<AtomicBool>,
+    _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+}
+
+/// Says that the caller has gone away, when it is dropped.
+struct Gone(Arc<AtomicBool>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// Counts the call as one that runs, until it is dropped.
+struct Running(Arc<Connected>);
+
+impl Running {
+    fn new(connected: Arc<Connected>) -> Self {
+        connected.running.fetch_add(1, Relaxed);
+        Self(connected)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The arguments, once there is room for them.
+async fn receive(shared: &Shared, body: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Rejection> {
+    let Some(length) = body.size_hint().exact() else {
+        return Err(Rejection::Unreadable("the field `content-length` is missing".to_owned()));
+    };
+    let max = limits::SEAM_MESSAGE_BYTES_MAX;
+    let too_large = |unread: &Unread| Rejection::TooLarge(format!("the arguments are too large: {unread}"));
+    if length > max as u64 {
+        return Err(too_large(&Unread::TooLarge { max }));
+    }
+    let kib = u32::try_from(length >> 10).unwrap_or(u32::MAX) + 1;
+    let room = shared.arguments.clone().acquire_many_owned(kib).await;
+    let room = room.map_err(|_| Rejection::Unreadable("the host stops".to_owned()))?;
+    match wire::collect(body, max).await {
+        Ok(arguments) => Ok((arguments, room)),
+        Err(unread @ Unread::TooLarge { .. }) => Err(too_large(&unread)),
+        Err(unread @ Unread::Cut(_)) => Err(Rejection::Unreadable(format!("of the arguments: {unread}"))),
+    }
+}

@@ -1,0 +1,122 @@
+//! Answers the calls of other hosts.
+//!
+//! It stops in three steps: no new connections, no new calls, no calls at all.
+
+mod answer;
+mod connection;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use seam_runtime::remote::Answers;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+use self::connection::{Phase, Shared};
+use super::config::{Allow, System};
+use super::credentials::Credentials;
+use super::error::Error;
+use super::metrics::Metrics;
+use super::refusals::Refusals;
+use crate::limits;
+use crate::listener::{self, Accepting};
+
+/// What a server is started with.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    pub address: SocketAddr,
+    pub system: System,
+    /// The names of the other hosts of the system: no further one is answered.
+    pub hosts: Vec<String>,
+    /// How long running calls have to finish once the server stops.
+    pub drain_time: Duration,
+}
+
+impl ServerConfig {
+    pub fn new(address: SocketAddr, system: System, hosts: Vec<String>) -> Self {
+        Self { address, system, hosts, drain_time: Duration::from_millis(limits::REMOTE_DRAIN_MS) }
+    }
+}
+
+/// A server whose address is bound: other hosts can connect from now on, and are answered while `run` runs.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    drain_time: Duration,
+    shared: Shared,
+}
+
+impl Server {
+    /// Binds the address. Must run inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the address cannot be used.
+    pub fn bind(
+        config: ServerConfig,
+        credentials: Credentials,
+        answers: Arc<dyn Answers>,
+        allow: Arc<dyn Allow>,
+        metrics: Metrics,
+    ) -> Result<Self, Error> {
+        let failed = |source| Error::Listen { address: config.address, source };
+        let listener = listener::listen(config.address).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let shared = Shared {
+            system: config.system,
+            hosts: config.hosts,
+            credentials,
+            answers,
+            allow,
+            metrics,
+            refusals: Refusals::default(),
+            calls: Arc::new(Semaphore::new(limits::REMOTE_CALLS)),
+            arguments: Arc::new(Semaphore::new(limits::REMOTE_ARGUMENTS_KB as usize)),
+        };
+        Ok(Self { listener, address, drain_time: config.drain_time, shared })
+    }
+
+    /// The bound address, with its real port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `shutdown` is ready, and then lets running calls finish for `ServerConfig::drain_time`.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let permits = Arc::new(Semaphore::new(limits::REMOTE_CONNECTIONS));
+        let accepting = tokio::spawn(accept(self.listener, Arc::new(self.shared), permits.clone(), phases));
+        shutdown.await;
+        // The listener closes with its task: other hosts are refused at once instead of waiting.
+        accepting.abort();
+        let _ = accepting.await;
+        phase.send_replace(Phase::Draining);
+        let all = u32::try_from(limits::REMOTE_CONNECTIONS).unwrap_or(u32::MAX);
+        if tokio::time::timeout(self.drain_time, permits.acquire_many(all)).await.is_err() {
+            let left = limits::REMOTE_CONNECTIONS.saturating_sub(permits.available_permits());
+            tracing::warn!(
+                target: "remote", connections = left,
+                "closing connections of other hosts whose calls did not finish within the drain time"
+            );
+            phase.send_replace(Phase::Closing);
+            let _ = tokio::time::timeout(Duration::from_secs(1), permits.acquire_many(all)).await;
+        }
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    permits: Arc<Semaphore>,
+    phases: watch::Receiver<Phase>,
+) {
+    let mut accepting = Accepting::new(listener, "remote");
+    while let Ok(permit) = permits.clone().acquire_owned().await {
+        let (stream, peer) = accepting.next().await;
+        let (shared, phases) = (shared.clone(), phases.clone());
+        tokio::spawn(async move {
+            connection::serve(stream, peer, shared, phases).await;
+            drop(permit);
+        });
+    }
+}

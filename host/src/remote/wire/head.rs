@@ -1,0 +1,345 @@
+//! The head of a call: its path and its fields.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, request};
+use http_body_util::Full;
+use seam_runtime::interface_name::InterfaceName;
+use seam_runtime::remote::Head;
+use seam_store::ids::{ContextName, Trace};
+
+use super::outcome::Rejection;
+use super::{FORM, field};
+use crate::limits;
+use crate::remote::config::System;
+
+/// What a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Whether both hosts fit each other.
+    Greeting,
+    Call(Head),
+}
+
+/// The request that opens a connection: the answer says whether both hosts fit each other.
+pub fn greeting(authority: &Authority, system: &System) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::default());
+    *request.uri_mut() = uri(authority, &format!("/{FORM}")).unwrap_or_default();
+    common(request.headers_mut(), system);
+    request
+}
+
+/// A call that has `remaining` left.
+///
+/// # Errors
+/// Which part of the head cannot travel.
+pub fn request(
+    authority: &Authority,
+    system: &System,
+    head: &Head,
+    remaining: Duration,
+    arguments: Bytes,
+) -> Result<Request<Full<Bytes>>, String> {
+    if !is_function(&head.function) {
+        return Err(format!("the name of its function `{}` is not one of WIT", head.function.escape_debug()));
+    }
+    let path = format!("/{FORM}/{}/{}/{}", head.context, head.interface, head.function);
+    let unfit = || format!("`{path}` cannot be sent as a path");
+    let mut request = Request::new(Full::new(arguments));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri(authority, &path).ok_or_else(unfit)?;
+    let fields = request.headers_mut();
+    common(fields, system);
+    set(fields, field::SIGNATURE, hex::encode(head.signature), Repeats::Often)?;
+    // Rounded up: a call with less than a millisecond left is still one with time left.
+    let ms = remaining.as_micros().div_ceil(1_000);
+    set(fields, field::REMAINING, ms, Repeats::Seldom)?;
+    set(fields, field::TRACE, head.trace, Repeats::Seldom)?;
+    set(fields, field::VISITOR, format!("{:016x}", head.visitor), Repeats::Seldom)?;
+    if !head.chain.is_empty() {
+        set(fields, field::CHAIN, list(&head.chain), Repeats::Often)?;
+    }
+    if !head.forced.is_empty() {
+        set(fields, field::FORCED, list(&head.forced), Repeats::Often)?;
+    }
+    if head.bulk {
+        set(fields, field::BULK, 1, Repeats::Often)?;
+    }
+    Ok(request)
+}
+
+/// Reads what `request` or `greeting` has written.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn read(parts: &request::Parts, system: &System) -> Result<Asked, Rejection> {
+    let mut segments = parts.uri.path().split('/').skip(1);
+    let form = segments.next().unwrap_or_default();
+    if form != FORM {
+        return Err(Rejection::Version(format!("this host knows requests of the form `{FORM}`, not `{form}`")));
+    }
+    let fields = Fields(&parts.headers);
+    fields.are_known()?;
+    let codec = fields.number(field::CODEC, u64::from(u8::MAX))?;
+    if codec != u64::from(system.codec) {
+        let own = system.codec;
+        return Err(Rejection::Version(format!("this host knows version {own} of the codec, not {codec}")));
+    }
+    let placement = fields.digest(field::PLACEMENT)?;
+    if placement != system.placement {
+        return Err(Rejection::placement(&system.placement, &placement));
+    }
+    let path: Vec<&str> = segments.collect();
+    match (&parts.method, path.as_slice()) {
+        (&Method::GET, []) => Ok(Asked::Greeting),
+        (&Method::POST, [context, package, interface, function]) => {
+            fields.call(context, &format!("{package}/{interface}"), function).map(Asked::Call)
+        }
+        (method, _) => {
+            let path = parts.uri.path();
+            Err(unreadable(format!("`{method} {path}` is neither a greeting nor a call")))
+        }
+    }
+}
+
+struct Fields<'h>(&'h HeaderMap);
+
+impl<'h> Fields<'h> {
+    /// A field of a later form may change what the call means.
+    fn are_known(&self) -> Result<(), Rejection> {
+        const KNOWN: [&str; 8] = [
+            field::CODEC,
+            field::PLACEMENT,
+            field::SIGNATURE,
+            field::REMAINING,
+            field::CHAIN,
+            field::VISITOR,
+            field::FORCED,
+            field::BULK,
+        ];
+        let known = |name: &&HeaderName| !name.as_str().starts_with(field::PREFIX) || KNOWN.contains(&name.as_str());
+        match self.0.keys().find(|name| !known(name)) {
+            Some(name) => Err(Rejection::Version(format!("this host does not know the field `{name}`"))),
+            None => Ok(()),
+        }
+    }
+
+    fn call(&self, context: &str, interface: &str, function: &str) -> Result<Head, Rejection> {
+        let invalid = |what: &str, text: &str| unreadable(format!("`{}` is no {what}", text.escape_debug()));
+        Ok(Head {
+            context: ContextName::new(context).ok_or_else(|| invalid("name of a context", context))?,
+            interface: InterfaceName::parse(interface).ok_or_else(|| invalid("name of an interface", interface))?,
+            function: match is_function(function) {
+                true => function.to_owned(),
+                false => return Err(invalid("name of a function", function)),
+            },
+            signature: self.digest(field::SIGNATURE)?,
+            remaining: Duration::from_millis(self.number(field::REMAINING, limits::CALL_TIMEOUT_MS_MAX)?),
+            trace: {
+                let text = self.required(field::TRACE)?;
+                Trace::parse(text).ok_or_else(|| wrong(field::TRACE, text, "a `traceparent` of W3C Trace Context"))?
+            },
+            chain: self.contexts(field::CHAIN, limits::CALL_DEPTH_MAX)?,
+            visitor: {
+                let text = self.required(field::VISITOR)?;
+                let number = u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16 && is_lower_hex(text));
+                number.ok_or_else(|| wrong(field::VISITOR, text, "16 hexadecimal digits"))?
+            },
+            forced: self.contexts(field::FORCED, limits::FORCED_VARIANTS_MAX)?,
+            bulk: match self.optional(field::BULK)? {
+                None => false,
+                Some("1") => true,
+                Some(other) => return Err(wrong(field::BULK, other, "`1`, or left out")),
+            },
+        })
+    }
+
+    fn optional(&self, name: &str) -> Result<Option<&'h str>, Rejection> {
+        let mut values = self.0.get_all(name).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(unreadable(format!("the field `{name}` is there twice")));
+        }
+        value.to_str().map(Some).map_err(|_| unreadable(format!("the field `{name}` is not visible ASCII")))
+    }
+
+    fn required(&self, name: &str) -> Result<&'h str, Rejection> {
+        self.optional(name)?.ok_or_else(|| unreadable(format!("the field `{name}` is missing")))
+    }
+
+    fn number(&self, name: &str, max: u64) -> Result<u64, Rejection> {
+        let text = self.required(name)?;
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|number| digits && *number <= max);
+        number.ok_or_else(|| wrong(name, text, &format!("a number up to {max}")))
+    }
+
+    fn digest(&self, name: &str) -> Result<[u8; 32], Rejection> {
+        let text = self.required(name)?;
+        let mut digest = [0; 32];
+        match hex::decode_to_slice(text, &mut digest) {
+            Ok(()) if is_lower_hex(text) => Ok(digest),
+            _ => Err(wrong(name, text, "64 hexadecimal digits")),
+        }
+    }
+
+    fn contexts(&self, name: &str, max: usize) -> Result<Vec<ContextName>, Rejection> {
+        let Some(text) = self.optional(name)? else { return Ok(Vec::new()) };
+        let names: Option<Vec<ContextName>> = text.split(',').take(max + 1).map(context).collect();
+        names
+            .filter(|names| names.len() <= max)
+            .ok_or_else(|| wrong(name, text, &format!("up to {max} names of contexts, with commas between them")))
+    }
+}
+
+fn unreadable(why: String) -> Rejection {
+    Rejection::Unreadable(why)
+}
+
+fn wrong(name: &str, value: &str, expected: &str) -> Rejection {
+    const SHOWN: usize = 100;
+    let shown: String = value.chars().take(SHOWN).collect();
+    unreadable(format!("the field `{name}` is `{}`, not {expected}", shown.escape_debug()))
+}
+
+/// A context's name, or that of a variant.
+fn context(text: &str) -> Option<ContextName> {
+    match text.split_once('@') {
+        Some((context, variant)) => ContextName::new(context)?.with_variant(variant),
+        None => ContextName::new(text),
+    }
+}
+
+/// Whether it may be the name of a function in WIT.
+fn is_function(text: &str) -> bool {
+    const BYTES_MAX: usize = 256;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=BYTES_MAX).contains(&text.len()) && text.bytes().all(fits)
+}
+
+fn is_lower_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+fn list(names: &[ContextName]) -> String {
+    names.iter().map(ContextName::as_str).collect::<Vec<_>>().join(",")
+}
+
+fn uri(authority: &Authority, path: &str) -> Option<Uri> {
+    let path = PathAndQuery::try_from(path).ok()?;
+    Uri::builder().scheme(Scheme::HTTPS).authority(authority.clone()).path_and_query(path).build().ok()
+}
+
+fn common(fields: &mut HeaderMap, system: &System) {
+    fields.insert(field::CODEC, HeaderValue::from(u16::from(system.codec)));
+    if let Ok(placement) = HeaderValue::try_from(hex::encode(system.placement)) {
+        fields.insert(field::PLACEMENT, placement);
+    }
+}
+
+/// Whether a connection remembers a value of a field, to send it again as one byte (RFC 7541).
+#[derive(PartialEq, Eq)]
+enum Repeats {
+    Often,
+    Seldom,
+}
+
+fn set(fields: &mut HeaderMap, name: &'static str, value: impl Display, repeats: Repeats) -> Result<(), String> {
+    let value = HeaderValue::try_from(value.to_string());
+    let mut value = value.map_err(|_| format!("its field `{name}` is not visible ASCII"))?;
+    value.set_sensitive(repeats == Repeats::Seldom);
+    fields.insert(name, value);
+    Ok(())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const SYSTEM: System = System { codec: 1, placement: [7; 32] };
+
+    fn head() -> Head {
+        Head {
+            context: ContextName::new("finance").unwrap(),
+            interface: InterfaceName::parse("acme:finance/payments@0.1.0-rc.1+b").unwrap(),
+            function: "take-payment".to_owned(),
+            signature: [0xab; 32],
+            remaining: Duration::from_millis(1_500),
+            trace: Trace { trace_id: 5, span_id: 6, sampled: true },
+            chain: ["storefront", "orders@js"].map(|name| context(name).unwrap()).to_vec(),
+            visitor: 0xfe,
+            forced: vec![context("engine@python").unwrap()],
+            bulk: true,
+        }
+    }
+
+    fn parts(head: &Head) -> request::Parts {
+        let authority = Authority::from_static("books:7443");
+        request(&authority, &SYSTEM, head, head.remaining, Bytes::new()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a_head_is_read_as_it_was_written() {
+        let full = head();
+        let bare = Head { chain: Vec::new(), forced: Vec::new(), bulk: false, ..head() };
+        for head in [full, bare] {
+            assert_eq!(read(&parts(&head), &SYSTEM), Ok(Asked::Call(head)));
+        }
+        let greeting = greeting(&Authority::from_static("books:7443"), &SYSTEM).into_parts().0;
+        assert_eq!(read(&greeting, &SYSTEM), Ok(Asked::Greeting));
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_head_is_named() {
+        let change = |name: &'static str, value: &str| {
+            let mut parts = parts(&head());
+            parts.headers.remove(name);
+            if !value.is_empty() {
+                parts.headers.insert(name, HeaderValue::try_from(value).unwrap());
+            }
+            read(&parts, &SYSTEM).unwrap_err().to_string()
+        };
+        for (name, value, expect) in [
+            (field::CODEC, "2", "version 1 of the codec, not 2"),
+            (field::CODEC, "one", "`seam-codec` is `one`"),
+            (field::CODEC, "+1", "`seam-codec` is `+1`"),
+            (field::CODEC, "", "`seam-codec` is missing"),
+            (field::PLACEMENT, "0707", "64 hexadecimal digits"),
+            (field::PLACEMENT, &"08".repeat(32), "0808080808080808"),
+            (field::SIGNATURE, &"AB".repeat(32), "64 hexadecimal digits"),
+            (field::REMAINING, "600001", "up to 600000"),
+            (field::REMAINING, "99999999999999999999999", "up to 600000"),
+            (field::TRACE, "00-x", "traceparent"),
+            (field::VISITOR, "fe", "16 hexadecimal digits"),
+            (field::CHAIN, "a,b,c,d,e,f,g,h,i", "up to 8 names"),
+            (field::CHAIN, "a,,b", "names of contexts"),
+            (field::FORCED, "a@b@c", "names of contexts"),
+            (field::BULK, "0", "`seam-bulk` is `0`"),
+            ("seam-priority", "high", "does not know the field `seam-priority`"),
+        ] {
+            let found = change(name, value);
+            assert!(found.contains(expect), "{name}: {value}: {found}");
+        }
+        for (path, expect) in [
+            ("/v2/finance/acme:finance/payments/take", "form `v1`, not `v2`"),
+            ("/v1/Finance/acme:finance/payments/take", "`Finance` is no name of a context"),
+            ("/v1/finance@js/acme:finance/payments/take", "no name of a context"),
+            ("/v1/finance/finance/payments/take", "no name of an interface"),
+            ("/v1/finance/acme:finance/payments/%2e", "no name of a function"),
+            ("/v1/finance/acme:finance/payments/take/more", "neither a greeting nor a call"),
+            ("/v1", "neither a greeting nor a call"),
+        ] {
+            let mut parts = parts(&head());
+            parts.uri = path.parse().unwrap();
+            let found = read(&parts, &SYSTEM).unwrap_err().to_string();
+            assert!(found.contains(expect), "{path}: {found}");
+        }
+        let mut twice = parts(&head());
+        twice.headers.append(field::CHAIN, HeaderValue::from_static("finance"));
+        assert!(read(&twice, &SYSTEM).unwrap_err().to_string().contains("there twice"));
+    }
+}

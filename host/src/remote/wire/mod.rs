@@ -1,0 +1,73 @@
+//! Calls and their outcomes as HTTP/2 requests and responses: docs/remote-calls.md, "Over HTTP/2".
+//!
+//! Invariant: what one side writes, the other side reads as the same value, or refuses with the field that is wrong.
+
+mod head;
+mod outcome;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+
+pub use self::head::{Asked, greeting, read, request};
+pub use self::outcome::{Answered, Rejection, answered, carried, greeted, rejected};
+
+/// The first segment of each path. Another form of requests gets another one.
+pub const FORM: &str = "v1";
+
+/// The fields of this form. A request with another field of this prefix is refused.
+pub mod field {
+    pub const PREFIX: &str = "seam-";
+    pub const CODEC: &str = "seam-codec";
+    pub const PLACEMENT: &str = "seam-placement";
+    pub const SIGNATURE: &str = "seam-signature";
+    pub const REMAINING: &str = "seam-remaining-ms";
+    pub const CHAIN: &str = "seam-chain";
+    pub const VISITOR: &str = "seam-visitor";
+    pub const FORCED: &str = "seam-forced";
+    pub const BULK: &str = "seam-bulk";
+    pub const TRACE: &str = "traceparent";
+    pub const OUTCOME: &str = "seam-outcome";
+    pub const CONTEXT: &str = "seam-context";
+    pub const RULE: &str = "seam-rule";
+}
+
+/// Why a body was not read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    #[error("it has more than {max} bytes")]
+    TooLarge { max: usize },
+    #[error("it was cut off")]
+    Cut(#[source] hyper::Error),
+}
+
+/// The bytes of a body of at most `max` bytes.
+///
+/// # Errors
+/// When it is larger, or ends before its end.
+pub async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, Unread> {
+    let too_large = Unread::TooLarge { max };
+    let length = body.size_hint().exact().unwrap_or_default();
+    if length > max as u64 {
+        return Err(too_large);
+    }
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(Unread::Cut)?.into_data() else { continue };
+        if first.len().max(all.len()) + data.len() > max {
+            return Err(too_large);
+        }
+        // Most bodies come in one piece, which is not copied.
+        if first.is_empty() && all.is_empty() {
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            all.reserve(usize::try_from(length).unwrap_or_default().min(max));
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
