@@ -12,6 +12,7 @@ mod audit;
 mod backup;
 mod build;
 mod call;
+mod cert;
 mod check;
 mod compare;
 mod contexts;
@@ -316,6 +317,16 @@ Examples:
   seam seed catalog --again                say which rows the files of a context would overwrite
   seam seed catalog --again --overwrite    load them")]
     Seed(seed::Options),
+    /// Make, show and revoke the certificates with which hosts know each other
+    #[command(after_help = "\
+It makes files, and needs no running host. A host takes up renewed files by itself.
+
+Examples:
+  seam cert authority                              once for each system
+  seam cert host books --contexts finance          its certificate and key, in a folder of its own
+  seam cert show books/certificate.pem             whose it is, and until when it is valid
+  seam cert revoke books/certificate.pem")]
+    Cert(cert::Options),
     /// Print the completions for a shell
     #[command(after_help = "Example: seam completions bash > ~/.local/share/bash-completion/completions/seam")]
     Completions { shell: clap_complete::Shell },
@@ -370,6 +381,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Restore(options) => restore::run(global, options),
         Command::Verify(options) => verify::run(global, &options),
         Command::Seed(options) => seed::run(global, options),
+        Command::Cert(options) => cert::run(global, options),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut <Cli as clap::CommandFactory>::command(), "seam", &mut script);

@@ -17,8 +17,9 @@ pub const REMOTE_PAUSE_MS_MAX: u64 = 5_000;
 pub const REMOTE_STEADY_MS: u64 = 10_000;
 /// A connection without a call. The next call makes it again, which takes two milliseconds.
 pub const REMOTE_IDLE_S: u64 = 600;
-/// Connections of all other hosts together: each has one, and another one while its certificate changes.
-pub const REMOTE_CONNECTIONS: usize = 256;
+/// Connections of all other hosts together: each has one, and another one while its certificate changes. Most of them
+/// are for strangers, who hold one for `REMOTE_HANDSHAKE_MS` until they are refused.
+pub const REMOTE_CONNECTIONS: usize = 1_024;
 /// Calls at once on one connection. Further ones wait at their own host, whichever context they are for: so it is as
 /// many as one host can have threads waiting.
 pub const REMOTE_STREAMS: u32 = 1_024;

@@ -1,18 +1,24 @@
 //! Calls that work, fail, run out of time or are given up.
 
+use std::convert::Infallible;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
+use http::uri::Authority;
+use http::{HeaderValue, Method, Request};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
 use seam_runtime::call::Failure;
 use seam_runtime::remote::Carrier;
 
 use super::forwarder::Forwarder;
+use super::identities::Stranger;
 use super::lines::Lines;
 use super::{Books, Pki, SYSTEM, client, context, head, in_time, metrics, peer};
 use crate::limits;
-use crate::remote::{Client, ClientConfig, Credentials, System};
+use crate::remote::{Client, ClientConfig, Credentials, System, wire};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_answered_over_one_connection_with_all_that_travels_along() {
@@ -152,4 +158,55 @@ async fn a_call_that_is_not_allowed_is_refused_and_both_hosts_say_why() {
         lines.with(&["who=host `books` at 127.0.0.1", "it does not accept the call", why]).await;
     }
     assert_eq!(books.finance.calls.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn requests_that_are_no_whole_calls_are_rejected_with_what_is_wrong() {
+    let pki = Pki::new();
+    let books = Books::start(&pki.books()).await;
+    let mut requests = in_time(Stranger::shop(&pki).connects(books.address)).await.unwrap();
+    let pieces = |sizes: &'static [usize]| {
+        let frames = sizes.iter().map(|size| Ok::<_, Infallible>(Frame::data(Bytes::from(vec![0; *size]))));
+        StreamBody::new(futures::stream::iter(frames)).boxed()
+    };
+    let authority = Authority::from_static("books:7443");
+    let call = || wire::request(&authority, &SYSTEM, &head("echo"), head("echo").remaining, Bytes::new()).unwrap();
+    type Change = fn(&mut Request<Full<Bytes>>);
+    let cases: Vec<(Change, &[usize], Option<&str>, &str)> = vec![
+        (|request| *request.uri_mut() = "https://a/v2/x".parse().unwrap(), &[], Some("version"), "not `v2`"),
+        (|request| *request.method_mut() = Method::PUT, &[], Some("unreadable"), "neither a greeting nor a call"),
+        (|request| drop(request.headers_mut().remove("seam-visitor")), &[], Some("unreadable"), "is missing"),
+        (
+            |request| drop(request.headers_mut().insert("seam-priority", HeaderValue::from(1))),
+            &[],
+            Some("version"),
+            "does not know the field `seam-priority`",
+        ),
+        (|_| {}, &[10], Some("unreadable"), "`content-length` is missing"),
+        (
+            |request| drop(request.headers_mut().insert("content-length", HeaderValue::from(1_u64 << 40))),
+            &[10],
+            Some("too-large"),
+            "it has more than 16777216 bytes",
+        ),
+        // The stream is reset: there is no answer, but a line.
+        (
+            |request| drop(request.headers_mut().insert("content-length", HeaderValue::from(100))),
+            &[10, 20],
+            None,
+            "of the arguments: it was cut off",
+        ),
+    ];
+    for (change, sizes, outcome, why) in cases {
+        let (lines, _guard) = Lines::keep();
+        let mut request = call();
+        change(&mut request);
+        let response = in_time(requests.send_request(request.map(|_| pieces(sizes)))).await;
+        let found = response.as_ref().ok().and_then(|response| response.headers().get("seam-outcome")?.to_str().ok());
+        assert_eq!(found, outcome, "{why}");
+        lines.with(&["who=host `shop`", "refused", why, "hint="]).await;
+    }
+    assert_eq!(books.finance.calls.load(SeqCst), 0);
+    let good = in_time(requests.send_request(call().map(BodyExt::boxed))).await.unwrap();
+    assert_eq!(good.headers()["seam-outcome"], "answered", "the connection goes on");
 }

@@ -1,12 +1,17 @@
 //! Certificates and identities that are wrong: each is refused, by the side that must refuse it, with a line that says
 //! why.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use bytes::Bytes;
 use http::uri::Authority;
+use http_body_util::BodyExt;
+use http_body_util::combinators::BoxBody;
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose as Usage, IsCa, Issuer, KeyPair,
@@ -149,19 +154,32 @@ impl ServerCertVerifier for Gullible {
 }
 
 /// How a stranger connects.
-struct Stranger {
+pub(super) struct Stranger {
     shown: Option<Shown>,
     version: &'static SupportedProtocolVersion,
     alpn: &'static [&'static [u8]],
 }
 
 impl Stranger {
+    /// What host `shop` of this system would do, to send what it would not.
+    pub(super) fn shop(pki: &Pki) -> Self {
+        Self::shows(of_files(&pki.shop()))
+    }
+
     fn shows(shown: Shown) -> Self {
         Self { shown: Some(shown), version: &version::TLS13, alpn: &[b"h2"] }
     }
 
     /// Connects and calls; whether that was answered.
     async fn calls(self, address: SocketAddr, head: &Head) -> bool {
+        let Some(mut requests) = self.connects(address).await else { return false };
+        let authority = Authority::from_static("books:1");
+        let request = wire::request(&authority, &SYSTEM, head, head.remaining, Bytes::new()).unwrap();
+        requests.send_request(request.map(BodyExt::boxed)).await.is_ok_and(|response| response.status().is_success())
+    }
+
+    /// Connects, if it is let in.
+    pub(super) async fn connects(self, address: SocketAddr) -> Option<Requests> {
         let config = rustls::ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[self.version])
             .unwrap()
@@ -174,21 +192,17 @@ impl Stranger {
         config.alpn_protocols = self.alpn.iter().map(|name| name.to_vec()).collect();
         let stream = TcpStream::connect(address).await.unwrap();
         let name = ServerName::try_from("books").unwrap();
-        let Ok(mut stream) = TlsConnector::from(Arc::new(config)).connect(name, stream).await else { return false };
-        if !stream.fill_buf().await.is_ok_and(|bytes| !bytes.is_empty()) {
-            return false;
-        }
-        let io = hyper_util::rt::TokioIo::new(stream);
-        let executor = hyper_util::rt::TokioExecutor::new();
-        let Ok((mut requests, connection)) = hyper::client::conn::http2::handshake(executor, io).await else {
-            return false;
-        };
+        let Ok(mut stream) = TlsConnector::from(Arc::new(config)).connect(name, stream).await else { return None };
+        stream.fill_buf().await.ok().filter(|bytes| !bytes.is_empty())?;
+        let (io, executor) = (TokioIo::new(stream), TokioExecutor::new());
+        let (requests, connection) = hyper::client::conn::http2::handshake(executor, io).await.ok()?;
         tokio::spawn(connection);
-        let authority = Authority::from_static("books:1");
-        let request = wire::request(&authority, &SYSTEM, head, head.remaining, Bytes::new()).unwrap();
-        requests.send_request(request).await.is_ok_and(|response| response.status().is_success())
+        Some(requests)
     }
 }
+
+/// A connection for requests of any form.
+pub(super) type Requests = SendRequest<BoxBody<Bytes, Infallible>>;
 
 /// The first message of TLS 1.1: no extension, one cipher suite.
 const TLS_1_1: &str = "160302002d010000290302000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f0000\

@@ -71,3 +71,30 @@ pub async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, Unread> {
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::field;
+
+    #[test]
+    fn the_page_for_writers_of_clients_names_each_field_and_outcome() {
+        let page = include_str!("../../../../docs/remote-calls.md");
+        let fields = [
+            field::CODEC,
+            field::PLACEMENT,
+            field::SIGNATURE,
+            field::REMAINING,
+            field::CHAIN,
+            field::VISITOR,
+            field::FORCED,
+            field::BULK,
+            field::TRACE,
+            field::OUTCOME,
+            field::CONTEXT,
+            field::RULE,
+        ];
+        for name in fields.into_iter().chain(super::outcome::NAMES) {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! `seam cert`: the authority of a system and the certificates of its hosts, as files.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use clap::{Args, Subcommand};
+
+use super::error::CommandError;
+use super::global::{Format, Global};
+use super::out;
+use crate::limits;
+use crate::remote::Described;
+use crate::remote::authority::{self, Host};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make the authority that signs the certificates of all hosts
+    Authority {
+        #[command(flatten)]
+        of: Of,
+        /// For how many days it is valid
+        #[arg(long, default_value_t = limits::AUTHORITY_DAYS)]
+        days: u32,
+        /// Make another one; hosts go on trusting the one before as well
+        #[arg(long, conflicts_with = "forget")]
+        replace: bool,
+        /// Make none: stop trusting those before the newest
+        #[arg(long)]
+        forget: bool,
+    },
+    /// Make the certificate of a host
+    Host {
+        /// The name of the host in the manifest
+        name: String,
+        /// The contexts that may live there
+        #[arg(long, value_delimiter = ',', value_name = "NAMES", required = true)]
+        contexts: Vec<String>,
+        /// Names of DNS and addresses, for other programs: hosts do not look at them
+        #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+        names: Vec<String>,
+        #[command(flatten)]
+        of: Of,
+        /// Where the host's files go; by default the folder NAME below the authority's
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
+        /// For how many days it is valid
+        #[arg(long, default_value_t = limits::CERTIFICATE_DAYS)]
+        days: u32,
+        /// Replace the certificate and the key that are there
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Show what is in a file of certificates, or of revoked ones
+    Show {
+        file: PathBuf,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Revoke a certificate: hosts that have the list close its connections
+    Revoke {
+        /// The certificate
+        file: PathBuf,
+        #[command(flatten)]
+        of: Of,
+    },
+}
+
+/// Which authority.
+#[derive(Debug, Args)]
+struct Of {
+    /// The folder of the authority; by default `certificates` in the data folder
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+}
+
+impl Of {
+    fn folder(self, global: &Global) -> Result<PathBuf, CommandError> {
+        match self.folder {
+            Some(folder) => Ok(folder),
+            None => Ok(global.load()?.host.data.join("certificates")),
+        }
+    }
+}
+
+impl From<authority::Error> for CommandError {
+    fn from(error: authority::Error) -> Self {
+        Self::caused_by(&error, error.remedy())
+    }
+}
+
+pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
+    match options.verb {
+        Verb::Authority { of, days, replace, forget } => {
+            let folder = of.folder(global)?;
+            let mut written = match forget {
+                true => vec![authority::forget(&folder)?],
+                false => authority::make_authority(&folder, days, replace)?,
+            };
+            written.extend(authority::share_with_hosts(&folder)?);
+            wrote(&written);
+            if replace {
+                out::note(
+                    "give every host the new `authority.pem`, then a new certificate with `seam cert host NAME \
+                     --replace`, and then run `seam cert authority --forget`",
+                );
+            }
+            Ok(())
+        }
+        Verb::Host { name, contexts, names, of, into, days, replace } => {
+            let folder = of.folder(global)?;
+            let into = into.unwrap_or_else(|| folder.join(&name));
+            let written = authority::make_host(&folder, &into, &Host { name, contexts, names, days }, replace)?;
+            wrote(&written);
+            Ok(())
+        }
+        Verb::Show { file, format } => show(&file, format),
+        Verb::Revoke { file, of } => {
+            let revoked = authority::revoke(&of.folder(global)?, &file)?;
+            wrote(&revoked.written);
+            let is = if revoked.was_revoked { "was revoked before" } else { "is revoked" };
+            out::note(&format!("the certificate with the serial number {} {is}", revoked.serial));
+            out::note("copy `revoked.pem` to the hosts on other machines: they take it up by themselves");
+            Ok(())
+        }
+    }
+}
+
+fn wrote(files: &[PathBuf]) {
+    for file in files {
+        out::note(&format!("wrote `{}`", file.display()));
+    }
+}
+
+fn show(file: &Path, format: Format) -> Result<(), CommandError> {
+    let all = Described::read(file, SystemTime::now())?;
+    match format {
+        Format::Json => out::json(&all),
+        Format::Human => out::text(&all.iter().map(shown).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+fn shown(described: &Described) -> String {
+    let lines: Vec<(&str, String)> = match described {
+        Described::Certificate {
+            host,
+            contexts,
+            names,
+            is_authority,
+            subject,
+            issuer,
+            serial,
+            key,
+            from,
+            until,
+            state,
+        } => {
+            let whose = match (host, is_authority) {
+                (Some(host), _) => format!("host {host}"),
+                (None, true) => "an authority".to_owned(),
+                (None, false) => "no host".to_owned(),
+            };
+            vec![
+                ("certificate", format!("of {whose}, {state}")),
+                ("contexts", contexts.join(", ")),
+                ("names", names.join(", ")),
+                ("subject", subject.clone()),
+                ("signed by", issuer.clone()),
+                ("serial", serial.clone()),
+                ("key", key.clone()),
+                ("valid", format!("{from} to {until}")),
+            ]
+        }
+        Described::Revoked { issuer, from, serials } => vec![
+            ("revoked", format!("{} certificates, as of {from}", serials.len())),
+            ("signed by", issuer.clone()),
+            ("serials", serials.join(", ")),
+        ],
+    };
+    let filled = lines.iter().filter(|(_, value)| !value.is_empty());
+    filled.map(|(name, value)| format!("{name:<12}{value}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_shown_with_what_it_names() {
+        let described = Described::Certificate {
+            host: Some("books".into()),
+            contexts: vec!["finance".into(), "mail".into()],
+            names: Vec::new(),
+            is_authority: false,
+            subject: "CN=books".into(),
+            issuer: "CN=Seam authority 01".into(),
+            serial: "4a".into(),
+            key: "elliptic curve, 256 bits".into(),
+            from: "2026-11-30T00:00:00Z".into(),
+            until: "2027-11-30T00:00:00Z".into(),
+            state: "valid",
+        };
+        let expect = "\
+certificate of host books, valid
+contexts    finance, mail
+subject     CN=books
+signed by   CN=Seam authority 01
+serial      4a
+key         elliptic curve, 256 bits
+valid       2026-11-30T00:00:00Z to 2027-11-30T00:00:00Z
+";
+        assert_eq!(shown(&described), expect);
+    }
+}
