@@ -13,8 +13,11 @@ pub const REMOTE_PONG_MS: u64 = 2_000;
 /// The longest pause before a host is tried again that could not be reached; the first one is `PAUSE_FIRST_MS`. Calls
 /// fail at once meanwhile, so it is the longest time for which a host that is back stays unused.
 pub const REMOTE_PAUSE_MS_MAX: u64 = 5_000;
-/// A connection that ends after a longer time counts as one that worked: the next pause is the first one again.
+/// A connection that ends after a longer time counts as one that worked.
 pub const REMOTE_STEADY_MS: u64 = 10_000;
+/// So many connections in a row may end sooner and are made again without a pause: a host that restarts, and one whose
+/// certificate is renewed, ends one each.
+pub const REMOTE_SHORT_MAX: u32 = 4;
 /// A connection without a call. The next call makes it again, which takes two milliseconds.
 pub const REMOTE_IDLE_S: u64 = 600;
 /// Connections of all other hosts together: each has one, and another one while its certificate changes. Most of them

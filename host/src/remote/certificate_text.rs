@@ -35,7 +35,11 @@ pub enum Described {
         /// `valid`, `not valid yet` or `ended`.
         state: &'static str,
     },
-    Revoked { issuer: String, from: String, serials: Vec<String> },
+    Revoked {
+        issuer: String,
+        from: String,
+        serials: Vec<String>,
+    },
 }
 
 impl Described {

@@ -36,7 +36,7 @@ pub struct Material {
     pub trust: Arc<Trust>,
 }
 
-/// The files of one host, as they are now. Cheap to clone; the files are read for as long as one of the clones is there.
+/// The files of one host, as they are now. Cheap to clone; the files are read again while one of the clones is there.
 #[derive(Clone)]
 pub struct Credentials {
     material: watch::Receiver<Arc<Material>>,
@@ -67,17 +67,21 @@ impl Credentials {
         Ok(Self { material: receiver, _renewal: stop })
     }
 
-    pub fn now(&self) -> Arc<Material> {
-        self.material.borrow().clone()
-    }
-
-    /// Each further state of the files.
+    /// What is in the files now, and each further state of them.
     pub fn changes(&self) -> watch::Receiver<Arc<Material>> {
-        self.material.clone()
+        let mut material = self.material.clone();
+        // A clone has seen what the first one has seen: the state of the start.
+        material.mark_unchanged();
+        material
     }
 }
 
 impl Material {
+    /// Whether both show the same certificate.
+    pub fn shows_same(&self, other: &Self) -> bool {
+        self.key.cert == other.key.cert
+    }
+
     /// For a handshake at the host that is called. No session is resumed: each connection shows its certificate.
     pub fn server(&self) -> Result<Arc<ServerConfig>, rustls::Error> {
         let verifier = Arc::new(Verifier { trust: self.trust.clone(), expected: None });
@@ -147,8 +151,12 @@ impl Contents {
             return Err(unusable(&identity.authority, why, remedy));
         }
         let trust = Trust::new(&authorities, &lists).map_err(|why| {
-            unusable(&identity.authority, why, "make the authority with `seam cert authority`, and its list with \
-                                                `seam cert revoke`")
+            unusable(
+                &identity.authority,
+                why,
+                "make the authority with `seam cert authority`, and its list with \
+                                                `seam cert revoke`",
+            )
         })?;
         let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         for side in [Side::Client, Side::Server] {

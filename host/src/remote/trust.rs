@@ -42,6 +42,8 @@ pub enum Distrust {
     Usage,
     #[error("the certificate is that of an authority, not of a host")]
     Authority,
+    #[error("the other side does not have the key of the certificate that it shows")]
+    NotItsKey,
     #[error("{0}")]
     Weak(String),
     #[error("the certificate names no host")]
@@ -62,6 +64,7 @@ impl Distrust {
             Self::Revoked => "give the host a new certificate with `seam cert host NAME --replace`",
             Self::Usage => "make it with `seam cert host`, which allows both sides",
             Self::Authority => "give the host a certificate of its own with `seam cert host`",
+            Self::NotItsKey => "name the key that belongs to the certificate; or a stranger shows a copy of it",
             Self::Weak(_) => "make it with `seam cert host`, or with an RSA key of 2048 bits or more",
             Self::Nameless => "make it with `seam cert host NAME --contexts ...`",
             Self::OtherHost { .. } => "correct the host's `address` in `[hosts]`, or give it its own certificate",
@@ -106,6 +109,7 @@ impl Distrust {
             CertificateError::Expired => Self::Ended,
             CertificateError::NotValidYet => Self::NotYet,
             CertificateError::Revoked => Self::Revoked,
+            CertificateError::BadSignature => Self::NotItsKey,
             CertificateError::Other(OtherError(other)) => match other.downcast_ref::<Self>() {
                 Some(distrust) => distrust.clone(),
                 None => Self::Other(other.to_string()),

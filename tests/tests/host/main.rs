@@ -5,6 +5,7 @@ mod admin;
 mod ahead;
 mod behind_nginx;
 mod by_time;
+mod certificates;
 mod checking;
 mod cli;
 mod damage;

@@ -70,8 +70,9 @@ impl Server {
             return Err(Error::NoAddress);
         }
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-        let listen =
-            |address: &SocketAddr| listener::listen(*address).map_err(|source| Error::Listen { address: *address, source });
+        let listen = |address: &SocketAddr| {
+            listener::listen(*address).map_err(|source| Error::Listen { address: *address, source })
+        };
         let listeners = config.listen.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
         let local = |(listener, wanted): (&TcpListener, &SocketAddr)| {
             listener.local_addr().map_err(|source| Error::Listen { address: *wanted, source })

@@ -14,8 +14,8 @@ use std::time::SystemTime;
 
 use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType, SerialNumber,
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -256,7 +256,8 @@ fn issuer(folder: &Path) -> Result<Issuer<'static, KeyPair>, Error> {
     let key = private::read_secret(&path, limits::CERTIFICATE_BYTES_MAX);
     let key = key.map_err(|error| Error::Read { path: path.clone(), source: error.into() })?;
     let key = String::from_utf8_lossy(&key);
-    let pair = KeyPair::from_pem(&key).map_err(|error| Error::Invalid { path: path.clone(), why: error.to_string() })?;
+    let pair =
+        KeyPair::from_pem(&key).map_err(|error| Error::Invalid { path: path.clone(), why: error.to_string() })?;
     let (_, parsed) = parse(&certificate, &folder.join(AUTHORITY))?;
     if parsed.public_key().subject_public_key.data.as_ref() != pair.public_key_raw() {
         return Err(Error::Invalid { path, why: "is not the key of the newest authority".to_owned() });

@@ -24,7 +24,7 @@ pub struct Revoked {
     pub written: Vec<PathBuf>,
 }
 
-/// Adds the first certificate of a file to the list of the authority in `folder`, and gives the list to the hosts below.
+/// Adds the first certificate of a file to the list of the authority in `folder`, and gives it to the hosts below.
 ///
 /// # Errors
 /// When that authority has not signed it, or a file cannot be read or written.

@@ -156,14 +156,16 @@ pub async fn keep(link: Arc<Link>) {
     let (mut failures, mut short) = (0_u32, 0_u32);
     let mut logged = String::new();
     loop {
-        if failures == 0 && short < 2 {
+        if failures == 0 && short <= limits::REMOTE_SHORT_MAX {
             if !link.is_used() {
                 link.set(Stage::Unused);
                 link.state.wanted.notified().await;
             }
             link.set(Stage::Connecting);
         }
-        match connect(&link).await {
+        let material = link.credentials.changes();
+        let now = material.borrow().clone();
+        match connect(&link, &now).await {
             Ok((line, connection)) => {
                 let since = Instant::now();
                 if std::mem::take(&mut failures) > 0 {
@@ -171,10 +173,10 @@ pub async fn keep(link: Arc<Link>) {
                 }
                 logged.clear();
                 link.set(Stage::Up(line.clone()));
-                hold(&link, &line, connection).await;
-                short = if since.elapsed() < Duration::from_millis(limits::REMOTE_STEADY_MS) { short + 1 } else { 0 };
-                // One may be lost soon, as when its host restarts. If the next one is, too, calls do not wait for more.
-                if short < 2 {
+                let end = hold(&link, &line, connection, material).await;
+                let steady = since.elapsed() >= Duration::from_millis(limits::REMOTE_STEADY_MS);
+                short = if steady || end == End::Renewed { 0 } else { short + 1 };
+                if short <= limits::REMOTE_SHORT_MAX {
                     continue;
                 }
             }
@@ -190,14 +192,27 @@ pub async fn keep(link: Arc<Link>) {
             }
         }
         link.set(Stage::Down(format!("its host `{}` cannot be reached", link.peer).into()));
-        let tries = failures.max(short.saturating_sub(1));
+        let tries = failures.max(short.saturating_sub(limits::REMOTE_SHORT_MAX));
         sleep(Duration::from_millis(pause_ms(tries, pause_max()))).await;
     }
 }
 
+/// Why the next connection is made.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// This one was lost, or the other host let it go.
+    Lost,
+    /// It does not show what is in the files now.
+    Renewed,
+}
+
 /// Waits until the connection ends or takes no more calls. Running calls finish on it.
-async fn hold(link: &Link, line: &Arc<Line>, mut connection: Connection) {
-    let mut material = link.credentials.changes();
+async fn hold(
+    link: &Link,
+    line: &Arc<Line>,
+    mut connection: Connection,
+    mut material: watch::Receiver<Arc<Material>>,
+) -> End {
     let mut looks = tokio::time::interval(Duration::from_secs(limits::REMOTE_VERIFY_S));
     loop {
         let renewed = tokio::select! {
@@ -207,13 +222,13 @@ async fn hold(link: &Link, line: &Arc<Line>, mut connection: Connection) {
                     _ => "the other host closed it".to_owned(),
                 };
                 tracing::info!(target: "remote", who = link.who(), why, "the connection to the other host has ended");
-                return;
+                return End::Lost;
             }
             () = link.state.retired.notified() => {
                 if matches!(&*link.state.stage.borrow(), Stage::Up(up) if Arc::ptr_eq(up, line)) {
                     continue;
                 }
-                return;
+                return End::Lost;
             }
             Ok(()) = material.changed() => true,
             _ = looks.tick() => false,
@@ -221,11 +236,11 @@ async fn hold(link: &Link, line: &Arc<Line>, mut connection: Connection) {
         if let Err((why, remedy)) = verified(link, &material.borrow_and_update().clone(), &line.chain) {
             link.refusals.log(&link.who(), "to keep a connection", &why, remedy);
             connection.abort();
-            return;
+            return End::Lost;
         }
         // The next connection shows the renewed certificate.
         if renewed {
-            return;
+            return End::Renewed;
         }
     }
 }
@@ -234,9 +249,9 @@ type Connection = JoinHandle<hyper::Result<()>>;
 
 /// # Errors
 /// For the log: why the host cannot be called, and what to do.
-async fn connect(link: &Link) -> Result<(Arc<Line>, Connection), Reason> {
+async fn connect(link: &Link, material: &Material) -> Result<(Arc<Line>, Connection), Reason> {
     let connecting = async {
-        let (stream, names, chain) = secure(link).await?;
+        let (stream, names, chain) = secure(link, material).await?;
         let (requests, connection) =
             protocol().handshake(TokioIo::new(stream)).await.map_err(|error| handshake::explain(&error))?;
         let connection = tokio::spawn(connection);
@@ -253,12 +268,11 @@ async fn connect(link: &Link) -> Result<(Arc<Line>, Connection), Reason> {
 type Secured = (TlsStream<TcpStream>, Names, Vec<CertificateDer<'static>>);
 
 /// A TLS connection to the host that is meant, which accepts this host's certificate.
-async fn secure(link: &Link) -> Result<Secured, Reason> {
+async fn secure(link: &Link, material: &Material) -> Result<Secured, Reason> {
     let reached = TcpStream::connect(link.authority.as_str()).await;
     let stream = reached.map_err(|error| handshake::explain(&error))?;
     // Calls are written whole: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
-    let material = link.credentials.now();
     let config = material.client(&link.peer).map_err(|error| handshake::explain(&error))?;
     let connecting = TlsConnector::from(config).connect(link.server.clone(), stream);
     let mut stream = connecting.await.map_err(|error| handshake::explain(&error))?;
@@ -268,7 +282,7 @@ async fn secure(link: &Link) -> Result<Secured, Reason> {
     }
     let chain = handshake::shown(session.peer_certificates());
     // Again, for the names: the handshake has verified the same certificate.
-    let names = verified(link, &material, &chain)?;
+    let names = verified(link, material, &chain)?;
     // In TLS 1.3, a client learns only with the first bytes that its certificate is not accepted.
     match stream.fill_buf().await {
         Ok([]) => Err(("it closes the connection".to_owned(), "the log of the other host says why")),

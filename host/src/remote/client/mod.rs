@@ -142,7 +142,9 @@ impl Link {
         let absent = |reason: String| Ok(Err(Failure::Absent { context: context(), reason }));
         if arguments.len() > limits::SEAM_MESSAGE_BYTES_MAX {
             let (length, max) = (arguments.len(), limits::SEAM_MESSAGE_BYTES_MAX);
-            return Err(Rejection::TooLarge(format!("the arguments have {length} bytes, and at most {max} may travel")));
+            return Err(Rejection::TooLarge(format!(
+                "the arguments have {length} bytes, and at most {max} may travel"
+            )));
         }
         for resends in 0..=limits::REMOTE_RESENDS {
             let line = match self.line().await {

@@ -15,7 +15,7 @@ use seam_runtime::remote::{Carried, Head};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::connection::{Connected, Shared};
+use super::shared::{Connected, Shared};
 use crate::limits;
 use crate::remote::wire::{self, Asked, Rejection, Unread};
 
@@ -37,7 +37,9 @@ pub async fn respond(
         },
         Err(rejection) => rejection,
     };
-    let asked = format!("`{} {}`", parts.method, parts.uri.path());
+    const PATH_SHOWN: usize = 300;
+    let path = parts.uri.path();
+    let asked = format!("`{} {}`", parts.method, path.get(..PATH_SHOWN).unwrap_or(path));
     shared.refusals.log(&connected.who(), &asked, &rejection.to_string(), rejection.remedy());
     if connected.is_known {
         shared.metrics.answered(&connected.names.host, rejection.name());

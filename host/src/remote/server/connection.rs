@@ -1,34 +1,31 @@
 //! One connection of another host: its handshake, who it is, and its end.
 //!
-//! Invariant: a connection ends when the other side does not answer a PING, has no call for long, or shows a certificate
+//! Invariant: a connection ends when the other side does not answer a PING, has no call for long, or has a certificate
 //! that is not accepted any more.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls_pki_types::{CertificateDer, UnixTime};
-use seam_runtime::remote::Answers;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::answer;
+use super::shared::{Connected, Shared};
 use crate::limits;
-use crate::remote::config::{Allow, System};
-use crate::remote::credentials::{ALPN, Credentials, Material};
+use crate::remote::credentials::{ALPN, Material};
 use crate::remote::handshake::{self, Reason};
-use crate::remote::metrics::Metrics;
 use crate::remote::names::Names;
-use crate::remote::refusals::Refusals;
 use crate::remote::trust::Side;
 
 /// How far a server has come in stopping.
@@ -41,49 +38,17 @@ pub enum Phase {
     Closing,
 }
 
-/// What the connections of a server share.
-pub struct Shared {
-    pub system: System,
-    pub hosts: Vec<String>,
-    pub credentials: Credentials,
-    pub answers: Arc<dyn Answers>,
-    pub allow: Arc<dyn Allow>,
-    pub metrics: Metrics,
-    pub refusals: Refusals,
-    /// A permit for each call that runs.
-    pub calls: Arc<Semaphore>,
-    /// A permit for each KiB of arguments that arrives or is used.
-    pub arguments: Arc<Semaphore>,
-}
-
-/// The other side of one connection.
-pub struct Connected {
-    pub address: SocketAddr,
-    pub names: Names,
-    /// Whether it is a host of this system.
-    pub is_known: bool,
-    /// Calls so far.
-    pub calls: AtomicU64,
-    /// Calls that run.
-    pub running: AtomicU64,
-}
-
-impl Connected {
-    /// As log lines name it.
-    pub fn who(&self) -> String {
-        format!("host `{}` at {}", self.names.host, self.address)
-    }
-}
-
 /// Serves one connection to its end.
 pub async fn serve(stream: TcpStream, address: SocketAddr, shared: Arc<Shared>, phases: watch::Receiver<Phase>) {
     let material = shared.credentials.changes();
-    let shaking = shake_hands(stream, material.borrow().clone());
+    let shown = material.borrow().clone();
+    let shaking = shake_hands(stream, shown.clone());
     let (why, remedy) = match timeout(Duration::from_millis(limits::REMOTE_HANDSHAKE_MS), shaking).await {
         Ok(Ok((stream, chain, names))) => {
             let is_known = shared.hosts.contains(&names.host);
             let connected = Connected { address, names, is_known, calls: 0.into(), running: 0.into() };
-            return run(stream, chain, Arc::new(connected), shared, material, phases).await;
+            let connected = (Arc::new(connected), chain);
+            return run(stream, connected, shared, (material, shown), phases).await;
         }
         Ok(Err(reason)) => reason,
         Err(_) => ("its handshake takes too long".to_owned(), "check the network and the load of that host"),
@@ -131,10 +96,9 @@ fn protocol() -> http2::Builder<TokioExecutor> {
 
 async fn run(
     stream: TlsStream<TcpStream>,
-    chain: Vec<CertificateDer<'static>>,
-    connected: Arc<Connected>,
+    (connected, chain): (Arc<Connected>, Vec<CertificateDer<'static>>),
     shared: Arc<Shared>,
-    mut material: watch::Receiver<Arc<Material>>,
+    (mut material, shown): (watch::Receiver<Arc<Material>>, Arc<Material>),
     mut phases: watch::Receiver<Phase>,
 ) {
     let service = service_fn(|request| {
@@ -167,10 +131,14 @@ async fn run(
             },
         }
         // What is verified is what is in the files now: an authority may be gone, a certificate revoked or at its end.
-        let verified = verified(&material.borrow_and_update().clone(), &chain);
-        if let Err((why, remedy)) = verified {
+        let now = material.borrow_and_update().clone();
+        if let Err((why, remedy)) = verified(&now, &chain) {
             shared.refusals.log(&connected.who(), "to keep a connection", &why, remedy);
             return;
+        }
+        if !now.shows_same(&shown) {
+            // The other host connects again, and sees the renewed certificate.
+            connection.as_mut().graceful_shutdown();
         }
     }
 }

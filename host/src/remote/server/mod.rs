@@ -4,6 +4,7 @@
 
 mod answer;
 mod connection;
+mod shared;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use seam_runtime::remote::Answers;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use self::connection::{Phase, Shared};
+use self::connection::Phase;
+use self::shared::Shared;
 use super::config::{Allow, System};
 use super::credentials::Credentials;
 use super::error::Error;
@@ -104,12 +106,7 @@ impl Server {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    permits: Arc<Semaphore>,
-    phases: watch::Receiver<Phase>,
-) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>, permits: Arc<Semaphore>, phases: watch::Receiver<Phase>) {
     let mut accepting = Accepting::new(listener, "remote");
     while let Ok(permit) = permits.clone().acquire_owned().await {
         let (stream, peer) = accepting.next().await;

@@ -41,7 +41,10 @@ fn keys_are_private_and_nothing_is_overwritten_unless_that_is_asked_for() {
     let [Described::Certificate { host, contexts, names, is_authority, state, key, .. }] = described.as_slice() else {
         panic!("{described:?}")
     };
-    assert_eq!((host.as_deref(), contexts.as_slice(), *is_authority), (Some("books"), &["finance".to_owned()][..], false));
+    assert_eq!(
+        (host.as_deref(), contexts.as_slice(), *is_authority),
+        (Some("books"), &["finance".to_owned()][..], false)
+    );
     assert_eq!(names.as_slice(), ["books.example", "10.0.0.5", "::1"]);
     assert_eq!((*state, key.as_str()), ("valid", "elliptic curve, 256 bits"));
 }

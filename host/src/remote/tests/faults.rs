@@ -60,8 +60,7 @@ async fn a_host_that_stops_finishes_its_calls_while_its_successor_takes_new_ones
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_do_not_finish_within_the_drain_time_are_cut_off() {
     let pki = Pki::new();
-    let mut books =
-        Books::with(&pki.books(), |config| config.drain_time = std::time::Duration::from_millis(100)).await;
+    let mut books = Books::with(&pki.books(), |config| config.drain_time = std::time::Duration::from_millis(100)).await;
     let shop = client(&pki.shop(), books.address);
     let waiting = tokio::spawn(shop.carry(head("wait"), Bytes::new()));
     in_time(books.finance.entered.notified()).await;

@@ -26,11 +26,15 @@ impl Lines {
         (lines, guard)
     }
 
+    pub fn all(&self) -> Vec<String> {
+        self.0.lines.lock().unwrap().clone()
+    }
+
     /// Waits for a line with these texts in it; the line.
     pub async fn with(&self, texts: &[&str]) -> String {
         let found = || {
-            let lines = self.0.lines.lock().unwrap();
-            lines.iter().find(|line| texts.iter().all(|text| line.contains(text))).cloned()
+            let mut lines = self.all().into_iter();
+            lines.find(|line| texts.iter().all(|text| line.contains(text)))
         };
         let found = async {
             loop {
@@ -42,7 +46,7 @@ impl Lines {
         };
         match tokio::time::timeout(super::TIMEOUT, found).await {
             Ok(line) => line,
-            Err(_) => panic!("no line has {texts:?}: {:#?}", self.0.lines.lock().unwrap()),
+            Err(_) => panic!("no line has {texts:?}: {:#?}", self.all()),
         }
     }
 }

@@ -17,19 +17,23 @@ async fn a_revoked_certificate_ends_the_connection_that_has_it() {
     let client = client(&shop, books.address);
     in_time(client.carry(head("echo"), Bytes::new())).await.unwrap();
     let revoked = authority::revoke(pki.folder(), &shop.certificate).unwrap();
-    assert_eq!(revoked.written.len(), 5, "the list, and both hosts' authority and list: {revoked:?}");
+    assert_eq!(revoked.written.len(), 5, "the list, and the authority and the list of both hosts: {revoked:?}");
     lines.with(&["who=host `shop`", "refused to keep a connection", "the certificate is revoked"]).await;
     in_time(async { while client.carry(head("echo"), Bytes::new()).await.is_ok() {} }).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn an_authority_and_all_certificates_are_replaced_without_a_failed_call() {
+    let (lines, _guard) = Lines::keep();
     let pki = Pki::new();
     let (shop, books) = (pki.shop(), pki.books());
     let server = Books::start(&books).await;
     let network = Forwarder::to(server.address).await;
     let client = client(&shop, network.address);
-    let call = || async { in_time(client.carry(head("echo"), Bytes::new())).await.unwrap() };
+    let call = || async {
+        let answer = in_time(client.carry(head("echo"), Bytes::new())).await;
+        answer.unwrap_or_else(|failure| panic!("{failure}: {:#?}", lines.all()))
+    };
     call().await;
     let connections = |more: usize| {
         let network = &network;
@@ -48,11 +52,12 @@ async fn an_authority_and_all_certificates_are_replaced_without_a_failed_call() 
     authority::share_with_hosts(pki.folder()).unwrap();
     connections(2).await;
     pki.books();
-    pki.shop();
     connections(3).await;
+    pki.shop();
+    connections(4).await;
     authority::forget(pki.folder()).unwrap();
     authority::share_with_hosts(pki.folder()).unwrap();
-    connections(4).await;
+    connections(5).await;
     call().await;
     assert!(!client.is_down(&context("finance")));
 }

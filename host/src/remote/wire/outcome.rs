@@ -19,8 +19,22 @@ const REFUSED: &str = "refused";
 /// All values of `seam-outcome`, and of `seam-rule`.
 #[cfg(test)]
 pub const NAMES: [&str; 16] = [
-    ANSWERED, TRAPPED, TIMED_OUT, OVERLOADED, ABSENT, REFUSED, "unreadable", "version", "placement", "forbidden",
-    "too-large", "reentry", "too-deep", "shadow", "transaction-open", "not-a-part",
+    ANSWERED,
+    TRAPPED,
+    TIMED_OUT,
+    OVERLOADED,
+    ABSENT,
+    REFUSED,
+    "unreadable",
+    "version",
+    "placement",
+    "forbidden",
+    "too-large",
+    "reentry",
+    "too-deep",
+    "shadow",
+    "transaction-open",
+    "not-a-part",
 ];
 
 const RULES: [(&str, RefusalReason); 5] = [

@@ -1,0 +1,48 @@
+//! What the parts of a server share: its state, and who is at the other end of a connection.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use seam_runtime::remote::Answers;
+use tokio::sync::Semaphore;
+
+use crate::remote::config::{Allow, System};
+use crate::remote::credentials::Credentials;
+use crate::remote::metrics::Metrics;
+use crate::remote::names::Names;
+use crate::remote::refusals::Refusals;
+
+/// What the connections of a server share.
+pub struct Shared {
+    pub system: System,
+    pub hosts: Vec<String>,
+    pub credentials: Credentials,
+    pub answers: Arc<dyn Answers>,
+    pub allow: Arc<dyn Allow>,
+    pub metrics: Metrics,
+    pub refusals: Refusals,
+    /// A permit for each call that runs.
+    pub calls: Arc<Semaphore>,
+    /// A permit for each KiB of arguments that arrives or is used.
+    pub arguments: Arc<Semaphore>,
+}
+
+/// The other side of one connection.
+pub struct Connected {
+    pub address: SocketAddr,
+    pub names: Names,
+    /// Whether it is a host of this system.
+    pub is_known: bool,
+    /// Calls so far.
+    pub calls: AtomicU64,
+    /// Calls that run.
+    pub running: AtomicU64,
+}
+
+impl Connected {
+    /// As log lines name it.
+    pub fn who(&self) -> String {
+        format!("host `{}` at {}", self.names.host, self.address)
+    }
+}
