@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::shared::{Connected, Shared};
 use crate::limits;
-use crate::remote::wire::{self, Asked, Rejection, Unread};
+use crate::remote::wire::{self, Rejection, Unread};
 
 /// Answers a greeting or a call.
 pub async fn respond(
@@ -27,8 +27,8 @@ pub async fn respond(
 ) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let rejection = match admit(shared, connected, &parts) {
-        Ok(Asked::Greeting) => return wire::greeted(),
-        Ok(Asked::Call(head)) => match call(shared, connected, head, body).await {
+        Ok(None) => return wire::greeted(),
+        Ok(Some(head)) => match call(shared, connected, head, body).await {
             Ok(carried) => {
                 shared.metrics.answered(&connected.names.host, wire::answered(&carried));
                 return wire::carried(carried);
@@ -47,14 +47,14 @@ pub async fn respond(
     wire::rejected(&rejection)
 }
 
-/// Whether the other host may ask for this.
-fn admit(shared: &Shared, connected: &Connected, parts: &request::Parts) -> Result<Asked, Rejection> {
+/// The call that is asked for, if the other host may ask for it; `None` for a greeting.
+fn admit(shared: &Shared, connected: &Connected, parts: &request::Parts) -> Result<Option<Head>, Rejection> {
     let names = &connected.names;
     if !connected.is_known {
         return Err(Rejection::Forbidden(format!("there is no host `{}` in this system", names.host)));
     }
     let asked = wire::read(parts, &shared.system)?;
-    let Asked::Call(head) = &asked else { return Ok(asked) };
+    let Some(head) = &asked else { return Ok(asked) };
     let caller = head.chain.last();
     if let Some(caller) = caller.filter(|caller| !names.has(caller)) {
         let host = &names.host;

@@ -16,14 +16,6 @@ use super::{FORM, field};
 use crate::limits;
 use crate::remote::config::System;
 
-/// What a request asks for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// Whether both hosts fit each other.
-    Greeting,
-    Call(Head),
-}
-
 /// The request that opens a connection: the answer says whether both hosts fit each other.
 pub fn greeting(authority: &Authority, system: &System) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::default());
@@ -71,11 +63,11 @@ pub fn request(
     Ok(request)
 }
 
-/// Reads what `request` or `greeting` has written.
+/// Reads what `request` has written; `None` for a `greeting`.
 ///
 /// # Errors
 /// What is wrong, and where.
-pub fn read(parts: &request::Parts, system: &System) -> Result<Asked, Rejection> {
+pub fn read(parts: &request::Parts, system: &System) -> Result<Option<Head>, Rejection> {
     let mut segments = parts.uri.path().split('/').skip(1);
     let form = segments.next().unwrap_or_default();
     if form != FORM {
@@ -94,9 +86,9 @@ pub fn read(parts: &request::Parts, system: &System) -> Result<Asked, Rejection>
     }
     let path: Vec<&str> = segments.collect();
     match (&parts.method, path.as_slice()) {
-        (&Method::GET, []) => Ok(Asked::Greeting),
+        (&Method::GET, []) => Ok(None),
         (&Method::POST, [context, package, interface, function]) => {
-            fields.call(context, &format!("{package}/{interface}"), function).map(Asked::Call)
+            fields.call(context, &format!("{package}/{interface}"), function).map(Some)
         }
         (method, _) => {
             let path = parts.uri.path();
@@ -287,10 +279,10 @@ mod tests {
         let full = head();
         let bare = Head { chain: Vec::new(), forced: Vec::new(), bulk: false, ..head() };
         for head in [full, bare] {
-            assert_eq!(read(&parts(&head), &SYSTEM), Ok(Asked::Call(head)));
+            assert_eq!(read(&parts(&head), &SYSTEM), Ok(Some(head)));
         }
         let greeting = greeting(&Authority::from_static("books:7443"), &SYSTEM).into_parts().0;
-        assert_eq!(read(&greeting, &SYSTEM), Ok(Asked::Greeting));
+        assert_eq!(read(&greeting, &SYSTEM), Ok(None));
     }
 
     #[test]

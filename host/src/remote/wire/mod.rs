@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
-pub use self::head::{Asked, greeting, read, request};
+pub use self::head::{greeting, read, request};
 pub use self::outcome::{Answered, Rejection, answered, carried, greeted, rejected};
 
 /// The first segment of each path. Another form of requests gets another one.

@@ -281,7 +281,7 @@ mod tests {
     fn long_reasons_are_cut_between_characters_and_unknown_answers_are_absence() {
         let reason = "\u{e9}".repeat(limits::REMOTE_REASON_BYTES_MAX);
         let cut = travelled(failed(&Failure::Absent { context: "finance".to_owned(), reason })).unwrap().unwrap_err();
-        let Failure::Absent { reason, .. } = cut else { panic!("{cut}") };
+        let Failure::Absent { reason, .. } = cut else { unreachable!("{cut}") };
         assert_eq!(reason.len(), limits::REMOTE_REASON_BYTES_MAX);
         for response in [Response::new(Full::default()), respond(StatusCode::OK, "later", Full::default())] {
             let found = travelled(response).unwrap().unwrap_err();
