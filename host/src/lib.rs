@@ -2,8 +2,9 @@
 //!
 //! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> harness, reconcile ->
 //! seed, delivery, sagas, schedule, timers, transactions, verify -> invoke, stopped -> http, backup, build, deploy,
-//! remote, watch, logging, scaffold -> certificate, fit -> manifest -> folder, audit, cron, listener, pause -> refused, times -> limits`. Below are
-//! the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one SQLite file for each context).
+//! remote, watch, logging, scaffold -> certificate, fit -> manifest -> folder, audit, cron, listener, pause ->
+//! refused, times -> limits`. Below are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one
+//! SQLite file for each context).
 
 pub mod admin;
 pub mod app;

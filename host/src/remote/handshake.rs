@@ -44,7 +44,9 @@ fn explain_tls(error: &rustls::Error) -> Reason {
         rustls::Error::PeerIncompatible(
             PeerIncompatible::Tls12NotOffered
             | PeerIncompatible::Tls12NotOfferedOrEnabled
-            | PeerIncompatible::SupportedVersionsExtensionRequired,
+            | PeerIncompatible::SupportedVersionsExtensionRequired
+            // TLS 1.1 and before have none.
+            | PeerIncompatible::SignatureAlgorithmsExtensionRequired,
         ) => ("it does not offer TLS 1.3".to_owned(), SPEAK),
         rustls::Error::PeerIncompatible(why) => (format!("its TLS does not fit: {why:?}"), SPEAK),
         rustls::Error::InvalidMessage(_) => ("what it sends is not TLS".to_owned(), SPEAK),

@@ -204,7 +204,7 @@ impl Stranger {
 pub(super) type Requests = SendRequest<BoxBody<Bytes, Infallible>>;
 
 /// The first message of TLS 1.1: no extension, one cipher suite.
-const TLS_1_1: &str = "160302002d010000290302000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f000000\
+const TLS_1_1: &str = "160302002d010000290302000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f0000\
                        02002f0100";
 
 #[tokio::test]
